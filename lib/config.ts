@@ -1,0 +1,155 @@
+import { z } from 'zod'
+
+/** A setting that is missing or unusable; `problems` names all of them at once, never a value. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: string[]
+  constructor(problems: string[]) {
+    super(`Valetkey cannot start:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    this.problems = problems
+  }
+}
+
+const defaultSecrets = /^(changeme|secret|password|default|test|example)/i
+
+/** 32 random bytes in base64url. Short, repeated and well-known values are refused (V-06). */
+const secretBytes = z.string().transform((text, check) => {
+  const bytes = Buffer.from(text, 'base64url')
+  const fault = defaultSecrets.test(text)
+    ? 'is a default value'
+    : bytes.length < 32
+      ? 'is too short: it needs 32 random bytes in base64url'
+      : new Set(bytes).size < 12
+        ? 'is not random'
+        : undefined
+  if (!fault) return new Uint8Array(bytes.subarray(0, 32))
+  check.addIssue({ code: 'custom', message: `${fault} (make one with: openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')` })
+  return z.NEVER
+})
+
+const instanceKeys = z.string().transform((text, check) => {
+  const keys: { id: string; bytes: Uint8Array }[] = []
+  for (const entry of text.split(',').map((part) => part.trim())) {
+    const [id, value] = entry.split(':')
+    const parsed = secretBytes.safeParse(value ?? '')
+    if (!id || !/^[A-Za-z0-9_-]{1,32}$/.test(id) || !parsed.success) {
+      const reason = parsed.success ? 'has no usable id' : parsed.error.issues[0]?.message
+      check.addIssue({ code: 'custom', message: `entry ${keys.length + 1} (form kid:base64url) ${reason}` })
+      return z.NEVER
+    }
+    keys.push({ id, bytes: parsed.data })
+  }
+  if (new Set(keys.map((key) => key.id)).size !== keys.length) check.addIssue({ code: 'custom', message: 'names a key id twice' })
+  if (new Set(keys.map((key) => Buffer.from(key.bytes).toString('hex'))).size !== keys.length)
+    check.addIssue({ code: 'custom', message: 'holds the same key twice' })
+  return keys
+})
+
+const loopbackHosts = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+/** An origin: https, or http on a loopback name, where browsers keep `__Host-` cookies all the same (facts: Chromium, Firefox). */
+const origin = z.string().transform((text, check) => {
+  const url = URL.parse(text)
+  const fault = !url
+    ? 'is not a URL'
+    : url.pathname !== '/' || url.search || url.hash || url.username
+      ? 'must be an origin alone, like https://valetkey.example.com'
+      : url.protocol !== 'https:' && !(url.protocol === 'http:' && loopbackHosts.has(url.hostname))
+        ? 'must be https (http only on localhost): __Host- cookies need it'
+        : undefined
+  if (!fault && url) return url.origin
+  check.addIssue({ code: 'custom', message: fault ?? 'is not a URL' })
+  return z.NEVER
+})
+
+const flag = z.enum(['0', '1']).default('0').transform((value) => value === '1')
+const seconds = (fallback: number) => z.coerce.number().int().positive().default(fallback)
+
+const Environment = z.object({
+  NODE_ENV: z.string().default('production'),
+  PORT: z.coerce.number().int().min(1).max(65535).default(3000),
+  HOST: z.string().default('127.0.0.1'),
+  VALETKEY_URL: origin,
+  DATABASE_URL: z.string().min(1, 'is empty'),
+  VALETKEY_KEYS: instanceKeys,
+  VALETKEY_SECRET: secretBytes,
+  VALETKEY_SIGNIN_ISSUER: z.url('is not a URL'),
+  VALETKEY_SIGNIN_CLIENT_ID: z.string().min(1, 'is empty'),
+  VALETKEY_SIGNIN_CLIENT_SECRET: z.string().min(1, 'is empty'),
+  VALETKEY_SIGNIN_NAME: z.string().max(60).default('single sign-on'),
+  VALETKEY_OPERATORS: z.string().default(''),
+  VALETKEY_OPEN_TENANTS: flag,
+  VALETKEY_SESSION_IDLE_SECONDS: seconds(8 * 3600),
+  VALETKEY_SESSION_SECONDS: seconds(7 * 24 * 3600),
+  VALETKEY_TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
+  VALETKEY_NAMED_STATEMENTS: z.enum(['0', '1']).default('1').transform((value) => value === '1'),
+  VALETKEY_POOL: z.coerce.number().int().min(1).max(200).default(10),
+  VALETKEY_LOG: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info'),
+  VALETKEY_EMBEDDED: flag,
+  VALETKEY_DEMO: flag,
+  VALETKEY_DEMO_STACK: z
+    .string()
+    .optional()
+    .transform((text) => (text ? z.object({ url: z.url(), clientId: z.string(), clientSecret: z.string() }).parse(JSON.parse(text)) : undefined)),
+})
+
+export type Config = ReturnType<typeof parseConfig>
+
+/**
+ * Reads the settings out of an environment. Pure; the only reader of environment variables in lib and app.
+ * @throws ConfigError naming every setting that is missing or unusable, without its value (V-06)
+ */
+export function parseConfig(environment: Record<string, string | undefined>) {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
+  const parsed = Environment.safeParse(given)
+  if (!parsed.success) {
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => {
+        const name = String(issue.path[0])
+        return given[name] === undefined ? `${name} is missing` : `${name} ${issue.message}`
+      }),
+    )
+  }
+  const env = parsed.data
+  const problems: string[] = []
+  const loopback = loopbackHosts.has(new URL(env.VALETKEY_URL).hostname)
+  if (env.VALETKEY_KEYS.some((key) => Buffer.from(key.bytes).equals(Buffer.from(env.VALETKEY_SECRET))))
+    problems.push('VALETKEY_SECRET is one of VALETKEY_KEYS: use separate values')
+  if (env.VALETKEY_DEMO && !env.VALETKEY_EMBEDDED) problems.push('VALETKEY_DEMO needs the embedded database: unset DATABASE_URL or VALETKEY_DEMO')
+  if (env.VALETKEY_DEMO && !loopback) problems.push('VALETKEY_DEMO needs a loopback VALETKEY_URL: the demo has no passwords')
+  if (env.VALETKEY_DEMO && !env.VALETKEY_DEMO_STACK) problems.push('VALETKEY_DEMO_STACK is missing')
+  const signinIssuer = new URL(env.VALETKEY_SIGNIN_ISSUER)
+  if (signinIssuer.protocol !== 'https:' && !loopbackHosts.has(signinIssuer.hostname))
+    problems.push('VALETKEY_SIGNIN_ISSUER must be https')
+  if (problems.length > 0) throw new ConfigError(problems)
+
+  return Object.freeze({
+    production: env.NODE_ENV === 'production',
+    port: env.PORT,
+    host: env.HOST,
+    /** Scheme, host and port that browsers see. URLs are built from it and from nothing else (L-14). */
+    origin: env.VALETKEY_URL,
+    loopback,
+    databaseUrl: env.DATABASE_URL,
+    poolSize: env.VALETKEY_POOL,
+    namedStatements: env.VALETKEY_NAMED_STATEMENTS,
+    /** Instance keys, the first is current: they wrap the tenants' data keys. */
+    keys: env.VALETKEY_KEYS,
+    /** Root of every derived key that is not at-rest encryption: sign-in cookies, fingerprints, look-ups. */
+    secret: env.VALETKEY_SECRET,
+    signin: {
+      issuer: env.VALETKEY_SIGNIN_ISSUER,
+      clientId: env.VALETKEY_SIGNIN_CLIENT_ID,
+      clientSecret: env.VALETKEY_SIGNIN_CLIENT_SECRET,
+      name: env.VALETKEY_SIGNIN_NAME,
+    },
+    /** Subjects at the sign-in issuer that run the instance. */
+    operators: env.VALETKEY_OPERATORS.split(',').map((part) => part.trim()).filter(Boolean),
+    openTenants: env.VALETKEY_OPEN_TENANTS,
+    session: { idleSeconds: env.VALETKEY_SESSION_IDLE_SECONDS, absoluteSeconds: env.VALETKEY_SESSION_SECONDS },
+    /** How many proxies stand in front; 0: the address is the socket's. */
+    trustedProxies: env.VALETKEY_TRUSTED_PROXIES,
+    log: env.VALETKEY_LOG,
+    demo: env.VALETKEY_DEMO ? env.VALETKEY_DEMO_STACK : undefined,
+  })
+}

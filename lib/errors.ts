@@ -1,0 +1,120 @@
+/**
+ * One table of everything that can go wrong on purpose. `title` says what happened, `next` what to do; both are shown
+ * to people, so neither holds a secret or a cause. Status is what an edge answers (RFC 9110 15).
+ */
+export const errorCodes = {
+  // Edges
+  bad_request: { status: 400, title: 'The request could not be read', next: 'Check the fields named below.' },
+  unauthenticated: { status: 401, title: 'You are not signed in', next: 'Sign in and try again.' },
+  forbidden: { status: 403, title: 'Your role does not allow this', next: 'Ask an admin of the tenant.' },
+  cross_site: { status: 403, title: 'The request came from another site', next: 'Open Valetkey and do it there.' },
+  not_found: { status: 404, title: 'Not found', next: 'Check the address; it may have been removed.' },
+  method_not_allowed: { status: 405, title: 'Method not allowed', next: 'See the Allow header.' },
+  too_large: { status: 413, title: 'The request is too large', next: 'Send less at once.' },
+  unsupported_media_type: { status: 415, title: 'Send JSON', next: 'Set Content-Type: application/json.' },
+  rate_limited: { status: 429, title: 'Too many requests', next: 'Wait a moment and try again.' },
+  internal: { status: 500, title: 'Something failed here', next: 'Try again; if it stays, tell the operator the request id.' },
+  unavailable: { status: 503, title: 'Valetkey cannot reach its database', next: 'Nothing was lost. Try again in a moment.' },
+  // Sign-in
+  signin_failed: { status: 400, title: 'Sign-in did not complete', next: 'Start again.' },
+  signin_denied: { status: 403, title: 'The identity provider refused the sign-in', next: 'Try another account.' },
+  signin_unavailable: { status: 503, title: 'The identity provider does not answer', next: 'Try again in a few minutes.' },
+  // Linking
+  attempt_unknown: {
+    status: 400,
+    title: 'This link attempt is not yours or no longer open',
+    next: 'Start linking again from the projects page.',
+  },
+  attempt_expired: { status: 400, title: 'The ten minutes for this attempt are over', next: 'Start linking again.' },
+  attempt_used: { status: 400, title: 'This approval was already used', next: 'Look at your projects: it may be linked.' },
+  link_denied: { status: 403, title: 'Access was denied at the upstream', next: 'Link again and choose Allow.' },
+  issuer_mismatch: {
+    status: 400,
+    title: 'The answer came from another server than the one asked',
+    next: 'Do not approve again; tell an admin.',
+  },
+  client_not_registered: {
+    status: 502,
+    title: 'This upstream has no client registered for Valetkey',
+    next: 'An admin must register it or correct the client id and secret of the provider.',
+  },
+  upstream_unavailable: { status: 503, title: 'The upstream does not answer', next: 'Try again in a few minutes.' },
+  upstream_protocol: {
+    status: 502,
+    title: 'The upstream gave an answer that makes no sense',
+    next: 'Try again; if it stays, tell an admin of the upstream.',
+  },
+  upstream_refused: { status: 502, title: 'The upstream refused', next: 'Link the project again.' },
+  upstream_forbidden: {
+    status: 403,
+    title: 'Your role at the upstream does not allow this',
+    next: 'Ask for another role there, or use another account.',
+  },
+  no_refresh_token: {
+    status: 502,
+    title: 'The upstream gave no refresh token',
+    next: 'An admin must allow offline access for the client of this provider.',
+  },
+  another_project: {
+    status: 409,
+    title: 'Another project was chosen at the upstream',
+    next: 'Reconnect and choose the same project, or link the other one as new.',
+  },
+  alias_taken: { status: 409, title: 'Another project already has this alias', next: 'Choose another alias.' },
+  // Issuing
+  needs_relink: { status: 409, title: 'The connection must be linked again', next: 'Open the project and reconnect.' },
+  connection_frozen: { status: 409, title: 'An admin has frozen this connection', next: 'Ask an admin.' },
+  not_linked: { status: 409, title: 'You have not linked this project', next: 'Link it first.' },
+  over_policy: { status: 422, title: 'This lifetime is over what policy allows', next: 'Choose a shorter one.' },
+  too_many_tokens: { status: 409, title: 'Too many tokens are out', next: 'Revoke some that you no longer need.' },
+  issue_unconfirmed: {
+    status: 502,
+    title: 'The upstream did not confirm the token',
+    next: 'It is being cleaned up. Issue a new one in a moment.',
+  },
+  revoked_meanwhile: { status: 409, title: 'Access was revoked while the token was made', next: 'Ask an admin.' },
+  // Tenancy
+  invitation_unknown: { status: 404, title: 'This invitation is unknown or over', next: 'Ask for a new one.' },
+  last_owner: { status: 409, title: 'A tenant needs an owner', next: 'Make somebody else an owner first.' },
+  slug_taken: { status: 409, title: 'Another tenant has this name in its address', next: 'Choose another one.' },
+  provider_exists: { status: 409, title: 'This provider is already configured', next: 'Use the one in the list.' },
+  count_changed: { status: 409, title: 'The selection has changed since you looked', next: 'Look again and confirm.' },
+} as const satisfies Record<string, { status: number; title: string; next: string }>
+
+export type ErrorCode = keyof typeof errorCodes
+
+type Options = {
+  /** For people; never holds a secret, an upstream body or another tenant's data. */
+  detail?: string
+  /** Field path -> what is wrong with it. */
+  fields?: Record<string, string>
+  retryAfterSeconds?: number
+  /** For the log alone. */
+  cause?: unknown
+}
+
+/**
+ * The one error of the product: a code for machines, a detail for people, a cause for the log. Told apart with
+ * {@link isBrokerError}, never with instanceof: the server bundle and Next's load this file twice.
+ */
+export class BrokerError extends Error {
+  override readonly name = 'BrokerError'
+  readonly code: ErrorCode
+  readonly detail: string | undefined
+  readonly fields: Record<string, string> | undefined
+  readonly retryAfterSeconds: number | undefined
+
+  constructor(code: ErrorCode, { detail, fields, retryAfterSeconds, cause }: Options = {}) {
+    super(detail ?? errorCodes[code].title, { cause })
+    this.code = code
+    this.detail = detail
+    this.fields = fields
+    this.retryAfterSeconds = retryAfterSeconds
+  }
+}
+
+/** Whether `error` is a {@link BrokerError}, of one of `codes` if any are named, from whichever bundle. */
+export function isBrokerError(error: unknown, ...codes: ErrorCode[]): error is BrokerError {
+  if (!(error instanceof Error) || error.name !== 'BrokerError' || !('code' in error)) return false
+  return codes.length === 0 || codes.includes(error.code as ErrorCode)
+}

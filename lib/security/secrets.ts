@@ -1,0 +1,37 @@
+import { createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+
+/** A value that must not be printed: JSON, inspect and string forms are redacted; `reveal()` is the only way out. */
+export class Secret {
+  readonly #value: string
+  constructor(value: string) {
+    this.#value = value
+  }
+  reveal(): string {
+    return this.#value
+  }
+  toString(): string {
+    return '[secret]'
+  }
+  toJSON(): string {
+    return '[secret]'
+  }
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return '[secret]'
+  }
+}
+
+/** 256 random bits in base64url: session ids, states, nonces, PKCE verifiers (RFC 7636 4.1 allows 43 characters). */
+export const randomToken = () => randomBytes(32).toString('base64url')
+
+/** SHA-256 of a 256-bit random value: what is stored of everything that is only compared (V-10). */
+export const hash = (value: string) => new Uint8Array(createHash('sha256').update(value).digest())
+
+/** What tells two tokens apart in a list: 12 hex digits of a keyed hash, useless for guessing the value (G-02). */
+export const fingerprint = (key: Uint8Array, value: string) => createHmac('sha256', key).update(value).digest('hex').slice(0, 12)
+
+/** Compares in constant time, whatever the lengths. */
+export const sameSecret = (a: string, b: string) => timingSafeEqual(hash(a), hash(b))
+
+/** A key for one purpose out of the root secret; distinct labels give unrelated keys (V-07). 32 bytes. */
+export const deriveKey = (root: Uint8Array, purpose: 'signin' | 'fingerprint' | 'lookup') =>
+  new Uint8Array(hkdfSync('sha256', root, new Uint8Array(0), `valetkey ${purpose}`, 32))
