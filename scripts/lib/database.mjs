@@ -1,0 +1,79 @@
+// From nothing to a migrated database: roles, database, passwords.
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { ensureCluster, startCluster } from './postgres.mjs'
+import { freePort } from './processes.mjs'
+
+const ROLES = resolve(import.meta.dirname, '../roles.sql')
+/** Losing a throw-away cluster costs nothing, so it need not wait for the disk. */
+const THROW_AWAY = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '200' }
+
+export const newPassword = () => randomBytes(24).toString('base64url')
+
+/**
+ * Creates the database if missing and brings its roles to what roles.sql says. Safe to repeat.
+ * @param {import('./postgres.mjs').Cluster} cluster
+ * @param {{ database: string, ownerPassword: string, appPassword: string }} input
+ * @returns {Promise<void>}
+ */
+export async function bootstrapDatabase(cluster, { database, ownerPassword, appPassword }) {
+  await asAdmin(cluster, 'postgres', async (admin) => {
+    const { rowCount } = await admin.query('SELECT FROM pg_database WHERE datname = $1', [database])
+    if (rowCount === 0) await admin.query(`CREATE DATABASE ${database} TEMPLATE template0`)
+  })
+  await asAdmin(cluster, database, async (admin) => {
+    await admin.query(await readFile(ROLES, 'utf8'))
+    // CREATEDB is for authoring migrations (a shadow database); a Postgres of your own does not need it.
+    await admin.query(`ALTER ROLE valetkey_owner CREATEDB PASSWORD '${ownerPassword}'`)
+    await admin.query(`ALTER ROLE valetkey_app PASSWORD '${appPassword}'`)
+  })
+}
+
+/** Runs `work` with an administrator's connection. */
+export async function asAdmin(cluster, database, work) {
+  const { default: pg } = await import('pg')
+  const client = new pg.Client({ connectionString: cluster.adminUrl(database) })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+/** The connection string of one of our roles on the cluster. */
+export function urlFor(cluster, role, password, database) {
+  const url = new URL(cluster.adminUrl(database))
+  url.username = role
+  url.password = password
+  return url.href
+}
+
+/**
+ * Starts a cluster in a temporary folder with a bootstrapped database `valetkey`; `stop` removes every trace.
+ * @returns {Promise<{ cluster: import('./postgres.mjs').Cluster, ownerUrl: string, appUrl: string, stop(): Promise<void> }>}
+ */
+export async function startThrowAway() {
+  const home = await mkdtemp(join(tmpdir(), 'valetkey-'))
+  await chmod(home, 0o711)
+  const remove = () => rm(home, { recursive: true, force: true })
+  try {
+    const dir = join(home, 'postgres')
+    const [password, ownerPassword, appPassword] = [newPassword(), newPassword(), newPassword()]
+    await ensureCluster({ dir, password })
+    const port = await freePort()
+    const cluster = await startCluster({ dir, password, port, logFile: join(home, 'log'), settings: THROW_AWAY })
+    await bootstrapDatabase(cluster, { database: 'valetkey', ownerPassword, appPassword })
+    return {
+      cluster,
+      ownerUrl: urlFor(cluster, 'valetkey_owner', ownerPassword, 'valetkey'),
+      appUrl: urlFor(cluster, 'valetkey_app', appPassword, 'valetkey'),
+      stop: () => cluster.stop().then(remove),
+    }
+  } catch (error) {
+    await remove()
+    throw error
+  }
+}
