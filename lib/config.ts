@@ -23,7 +23,10 @@ const secretBytes = z.string().transform((text, check) => {
         ? 'is not random'
         : undefined
   if (!fault) return new Uint8Array(bytes.subarray(0, 32))
-  check.addIssue({ code: 'custom', message: `${fault} (make one with: openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')` })
+  check.addIssue({
+    code: 'custom',
+    message: `${fault} (make one with: openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')`,
+  })
   return z.NEVER
 })
 
@@ -39,7 +42,8 @@ const instanceKeys = z.string().transform((text, check) => {
     }
     keys.push({ id, bytes: parsed.data })
   }
-  if (new Set(keys.map((key) => key.id)).size !== keys.length) check.addIssue({ code: 'custom', message: 'names a key id twice' })
+  if (new Set(keys.map((key) => key.id)).size !== keys.length)
+    check.addIssue({ code: 'custom', message: 'names a key id twice' })
   if (new Set(keys.map((key) => Buffer.from(key.bytes).toString('hex'))).size !== keys.length)
     check.addIssue({ code: 'custom', message: 'holds the same key twice' })
   return keys
@@ -62,7 +66,10 @@ const origin = z.string().transform((text, check) => {
   return z.NEVER
 })
 
-const flag = z.enum(['0', '1']).default('0').transform((value) => value === '1')
+const flag = z
+  .enum(['0', '1'])
+  .default('0')
+  .transform((value) => value === '1')
 const seconds = (fallback: number) => z.coerce.number().int().positive().default(fallback)
 
 const Environment = z.object({
@@ -82,7 +89,10 @@ const Environment = z.object({
   VALETKEY_SESSION_IDLE_SECONDS: seconds(8 * 3600),
   VALETKEY_SESSION_SECONDS: seconds(7 * 24 * 3600),
   VALETKEY_TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
-  VALETKEY_NAMED_STATEMENTS: z.enum(['0', '1']).default('1').transform((value) => value === '1'),
+  VALETKEY_NAMED_STATEMENTS: z
+    .enum(['0', '1'])
+    .default('1')
+    .transform((value) => value === '1'),
   VALETKEY_POOL: z.coerce.number().int().min(1).max(200).default(10),
   VALETKEY_LOG: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info'),
   VALETKEY_EMBEDDED: flag,
@@ -90,7 +100,11 @@ const Environment = z.object({
   VALETKEY_DEMO_STACK: z
     .string()
     .optional()
-    .transform((text) => (text ? z.object({ url: z.url(), clientId: z.string(), clientSecret: z.string() }).parse(JSON.parse(text)) : undefined)),
+    .transform((text) =>
+      text
+        ? z.object({ url: z.url(), clientId: z.string(), clientSecret: z.string() }).parse(JSON.parse(text))
+        : undefined,
+    ),
 })
 
 export type Config = ReturnType<typeof parseConfig>
@@ -115,8 +129,10 @@ export function parseConfig(environment: Record<string, string | undefined>) {
   const loopback = loopbackHosts.has(new URL(env.VALETKEY_URL).hostname)
   if (env.VALETKEY_KEYS.some((key) => Buffer.from(key.bytes).equals(Buffer.from(env.VALETKEY_SECRET))))
     problems.push('VALETKEY_SECRET is one of VALETKEY_KEYS: use separate values')
-  if (env.VALETKEY_DEMO && !env.VALETKEY_EMBEDDED) problems.push('VALETKEY_DEMO needs the embedded database: unset DATABASE_URL or VALETKEY_DEMO')
-  if (env.VALETKEY_DEMO && !loopback) problems.push('VALETKEY_DEMO needs a loopback VALETKEY_URL: the demo has no passwords')
+  if (env.VALETKEY_DEMO && !env.VALETKEY_EMBEDDED)
+    problems.push('VALETKEY_DEMO needs the embedded database: unset DATABASE_URL or VALETKEY_DEMO')
+  if (env.VALETKEY_DEMO && !loopback)
+    problems.push('VALETKEY_DEMO needs a loopback VALETKEY_URL: the demo has no passwords')
   if (env.VALETKEY_DEMO && !env.VALETKEY_DEMO_STACK) problems.push('VALETKEY_DEMO_STACK is missing')
   const signinIssuer = new URL(env.VALETKEY_SIGNIN_ISSUER)
   if (signinIssuer.protocol !== 'https:' && !loopbackHosts.has(signinIssuer.hostname))
@@ -144,7 +160,9 @@ export function parseConfig(environment: Record<string, string | undefined>) {
       name: env.VALETKEY_SIGNIN_NAME,
     },
     /** Subjects at the sign-in issuer that run the instance. */
-    operators: env.VALETKEY_OPERATORS.split(',').map((part) => part.trim()).filter(Boolean),
+    operators: env.VALETKEY_OPERATORS.split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
     openTenants: env.VALETKEY_OPEN_TENANTS,
     session: { idleSeconds: env.VALETKEY_SESSION_IDLE_SECONDS, absoluteSeconds: env.VALETKEY_SESSION_SECONDS },
     /** How many proxies stand in front; 0: the address is the socket's. */

@@ -13,12 +13,24 @@ export const errorCodes = {
   too_large: { status: 413, title: 'The request is too large', next: 'Send less at once.' },
   unsupported_media_type: { status: 415, title: 'Send JSON', next: 'Set Content-Type: application/json.' },
   rate_limited: { status: 429, title: 'Too many requests', next: 'Wait a moment and try again.' },
-  internal: { status: 500, title: 'Something failed here', next: 'Try again; if it stays, tell the operator the request id.' },
-  unavailable: { status: 503, title: 'Valetkey cannot reach its database', next: 'Nothing was lost. Try again in a moment.' },
+  internal: {
+    status: 500,
+    title: 'Something failed here',
+    next: 'Try again; if it stays, tell the operator the request id.',
+  },
+  unavailable: {
+    status: 503,
+    title: 'Valetkey cannot reach its database',
+    next: 'Nothing was lost. Try again in a moment.',
+  },
   // Sign-in
   signin_failed: { status: 400, title: 'Sign-in did not complete', next: 'Start again.' },
   signin_denied: { status: 403, title: 'The identity provider refused the sign-in', next: 'Try another account.' },
-  signin_unavailable: { status: 503, title: 'The identity provider does not answer', next: 'Try again in a few minutes.' },
+  signin_unavailable: {
+    status: 503,
+    title: 'The identity provider does not answer',
+    next: 'Try again in a few minutes.',
+  },
   // Linking
   attempt_unknown: {
     status: 400,
@@ -26,7 +38,11 @@ export const errorCodes = {
     next: 'Start linking again from the projects page.',
   },
   attempt_expired: { status: 400, title: 'The ten minutes for this attempt are over', next: 'Start linking again.' },
-  attempt_used: { status: 400, title: 'This approval was already used', next: 'Look at your projects: it may be linked.' },
+  attempt_used: {
+    status: 400,
+    title: 'This approval was already used',
+    next: 'Look at your projects: it may be linked.',
+  },
   link_denied: { status: 403, title: 'Access was denied at the upstream', next: 'Link again and choose Allow.' },
   issuer_mismatch: {
     status: 400,

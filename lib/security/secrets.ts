@@ -27,7 +27,8 @@ export const randomToken = () => randomBytes(32).toString('base64url')
 export const hash = (value: string) => new Uint8Array(createHash('sha256').update(value).digest())
 
 /** What tells two tokens apart in a list: 12 hex digits of a keyed hash, useless for guessing the value (G-02). */
-export const fingerprint = (key: Uint8Array, value: string) => createHmac('sha256', key).update(value).digest('hex').slice(0, 12)
+export const fingerprint = (key: Uint8Array, value: string) =>
+  createHmac('sha256', key).update(value).digest('hex').slice(0, 12)
 
 /** Compares in constant time, whatever the lengths. */
 export const sameSecret = (a: string, b: string) => timingSafeEqual(hash(a), hash(b))

@@ -1,0 +1,33 @@
+import pino from 'pino'
+import type { Config } from './config.ts'
+
+/** Anything that looks like a credential, wherever a library puts it in an object. The last line of defence (V-08). */
+const redacted = ['authorization', 'cookie', 'set-cookie', 'token', 'access_token', 'refresh_token', 'id_token', 'code',
+  'code_verifier', 'client_secret', 'state', 'nonce', 'password', 'handle', 'sealed'] // biome-ignore format: a list
+
+export type Log = pino.Logger
+
+/** Structured log on standard output. Errors are cut to type, code and stack: causes can hold upstream bodies. */
+export function createLog(config: Pick<Config, 'log'>, destination?: pino.DestinationStream): Log {
+  const paths = redacted.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`])
+  return pino(
+    {
+      level: config.log,
+      base: undefined,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: { paths, censor: '[redacted]' },
+      serializers: {
+        err: (error: unknown) => {
+          if (!(error instanceof Error)) return { type: typeof error }
+          const code = 'code' in error ? String(error.code) : undefined
+          const cause =
+            error.cause instanceof Error
+              ? { type: error.cause.name, code: 'code' in error.cause ? String(error.cause.code) : undefined }
+              : undefined
+          return { type: error.name, code, cause, stack: error.stack?.split('\n').slice(1, 8).join('\n') }
+        },
+      },
+    },
+    destination ?? pino.destination({ fd: 1, sync: false }),
+  )
+}

@@ -1,0 +1,76 @@
+import { CompactEncrypt, compactDecrypt } from 'jose'
+import { Secret } from './secrets.ts'
+
+/** Where a sealed value belongs. All of it is authenticated: moved or rolled back, the value no longer opens (V-03). */
+export type Location = {
+  tenant: string
+  table: string
+  row: string
+  column: string
+  /** The person it belongs to; `-` where it is nobody's alone. */
+  user: string
+  /** The row's token version, so that an older value in the same place is refused; 0 where a row has none. */
+  version: number
+}
+
+export type SealKey = { id: string; key: CryptoKey }
+
+const format = 'vk1'
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+/** A sealed value did not open; deliberately the same whatever was wrong with it (V-04). */
+export class UnsealError extends Error {
+  override readonly name = 'UnsealError'
+  constructor() {
+    super('A sealed value cannot be opened')
+  }
+}
+
+/** Imports 32 bytes as an A256GCM key that cannot be exported again. */
+export const sealKey = async (id: string, bytes: Uint8Array): Promise<SealKey> => ({
+  id,
+  key: await crypto.subtle.importKey('raw', new Uint8Array(bytes), 'AES-GCM', false, ['encrypt', 'decrypt']),
+})
+
+/** Seals text as a compact JWE (`dir`, A256GCM, fresh 96-bit nonce) whose protected header names its place. */
+export async function seal({ id, key }: SealKey, location: Location, value: Secret | string): Promise<string> {
+  const text = typeof value === 'string' ? value : value.reveal()
+  return new CompactEncrypt(encoder.encode(text))
+    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: id, typ: format, ...location })
+    .encrypt(key)
+}
+
+/** The key id that a sealed value names, or undefined where it is no sealed value of ours. */
+export function sealedWith(sealed: string): string | undefined {
+  try {
+    const header: unknown = JSON.parse(Buffer.from(sealed.split('.', 1)[0] ?? '', 'base64url').toString('utf8'))
+    return typeof header === 'object' && header !== null && 'kid' in header && typeof header.kid === 'string'
+      ? header.kid
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Opens a sealed value at the place it is expected in.
+ * @throws UnsealError for a wrong key, place, format, or any changed byte
+ */
+export async function open({ id, key }: SealKey, location: Location, sealed: string): Promise<Secret> {
+  try {
+    const { plaintext, protectedHeader } = await compactDecrypt(sealed, key, {
+      keyManagementAlgorithms: ['dir'],
+      contentEncryptionAlgorithms: ['A256GCM'],
+      maxDecompressedLength: 0,
+    })
+    const expected: Record<string, unknown> = { alg: 'dir', enc: 'A256GCM', kid: id, typ: format, ...location }
+    const names = Object.keys(protectedHeader)
+    const same =
+      names.length === Object.keys(expected).length && names.every((name) => protectedHeader[name] === expected[name])
+    if (!same) throw new UnsealError()
+    return new Secret(decoder.decode(plaintext))
+  } catch {
+    throw new UnsealError()
+  }
+}

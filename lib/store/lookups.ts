@@ -1,0 +1,71 @@
+import type { Context } from '../context.ts'
+import { query } from './database.ts'
+
+/** The look-ups that precede the tenant: SECURITY DEFINER functions that show these columns and nothing else. */
+type Store = Pick<Context, 'pool' | 'config'>
+
+export type Role = 'owner' | 'admin' | 'member' | 'auditor'
+export type Membership = { tenantId: string; slug: string; name: string; role: Role; status: 'active' | 'suspended' }
+
+const columns = 'tenant_id AS "tenantId", slug, name, role, status'
+
+/** Every tenant of a person, suspended memberships included. */
+export const tenantsOf = (ctx: Store, userId: string) =>
+  query<Membership>(ctx, 'tenants_of', `SELECT ${columns} FROM lookup.tenants_of($1)`, [userId])
+
+/** A person's membership in the tenant with this slug; undefined for a foreign tenant and for none alike. */
+export async function membership(ctx: Store, userId: string, slug: string): Promise<Membership | undefined> {
+  const [row] = await query<Membership>(ctx, 'membership', `SELECT ${columns} FROM lookup.membership($1, $2)`, [
+    userId,
+    slug,
+  ])
+  return row
+}
+
+export async function tenantIds(ctx: Store): Promise<string[]> {
+  return (await query<{ id: string }>(ctx, 'tenant_ids', 'SELECT lookup.tenant_ids() AS id', [])).map((row) => row.id)
+}
+
+export async function tenantBySlug(ctx: Store, slug: string): Promise<string | undefined> {
+  const [row] = await query<{ id: string | null }>(ctx, 'tenant_by_slug', 'SELECT lookup.tenant_by_slug($1) AS id', [
+    slug,
+  ])
+  return row?.id ?? undefined
+}
+
+type Place = { tenantId: string; id: string }
+
+export async function attemptByState(ctx: Store, stateHash: Uint8Array): Promise<Place | undefined> {
+  const text = 'SELECT tenant_id AS "tenantId", id FROM lookup.attempt_by_state($1)'
+  return (await query<Place>(ctx, 'attempt_by_state', text, [Buffer.from(stateHash)]))[0]
+}
+
+/** The tenant of an attempt that this user started. */
+export async function attemptTenant(ctx: Store, userId: string, attemptId: string): Promise<string | undefined> {
+  const text = 'SELECT lookup.attempt_of($1, $2) AS id'
+  const [row] = await query<{ id: string | null }>(ctx, 'attempt_of', text, [userId, attemptId])
+  return row?.id ?? undefined
+}
+
+export async function invitationByHash(ctx: Store, tokenHash: Uint8Array): Promise<Place | undefined> {
+  const text = 'SELECT tenant_id AS "tenantId", id FROM lookup.invitation_by_hash($1)'
+  return (await query<Place>(ctx, 'invitation_by_hash', text, [Buffer.from(tokenHash)]))[0]
+}
+
+export const dueRevocations = (ctx: Store, now: Date, limit: number) =>
+  query<Place>(ctx, 'due_revocations', 'SELECT tenant_id AS "tenantId", id FROM lookup.due_revocations($1, $2)', [
+    now,
+    limit,
+  ])
+
+export const staleIssuing = (ctx: Store, before: Date, limit: number) =>
+  query<Place>(ctx, 'stale_issuing', 'SELECT tenant_id AS "tenantId", id FROM lookup.stale_issuing($1, $2)', [
+    before,
+    limit,
+  ])
+
+export async function outboxTenants(ctx: Store): Promise<string[]> {
+  return (await query<{ id: string }>(ctx, 'outbox_tenants', 'SELECT lookup.outbox_tenants() AS id', [])).map(
+    (row) => row.id,
+  )
+}
