@@ -30,8 +30,12 @@ function loadEngine() {
     const wasmPath = createRequire(import.meta.url)
       .resolve('@prisma/schema-engine-wasm/schema_engine_bg')
       .replace(/\.js$/, '.wasm')
+    // The engine forgets the timer that guards its advisory lock; it must not keep the process alive for ten seconds.
+    const imports = Object.entries(engineModule).map(([name, value]) =>
+      name.startsWith('__wbg_setTimeout_') ? [name, (...args) => value(...args).unref()] : [name, value],
+    )
     const { instance } = await WebAssembly.instantiate(await readFile(wasmPath), {
-      './schema_engine_bg.js': engineModule,
+      './schema_engine_bg.js': Object.fromEntries(imports),
     })
     engineModule.__wbg_set_wasm(instance.exports)
     instance.exports.__wbindgen_start()

@@ -1,10 +1,10 @@
 // From nothing to a migrated database: roles, database, passwords.
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { ensureCluster, startCluster } from './postgres.mjs'
-import { freePort } from './processes.mjs'
+import { ensureCluster, startCluster, stopOrphan } from './postgres.mjs'
+import { birthOf, freePort } from './processes.mjs'
 
 const ROLES = resolve(import.meta.dirname, '../roles.sql')
 /** Losing a throw-away cluster costs nothing, so it need not wait for the disk. */
@@ -56,11 +56,14 @@ export function urlFor(cluster, role, password, database) {
  * @returns {Promise<{ cluster: import('./postgres.mjs').Cluster, ownerUrl: string, appUrl: string, stop(): Promise<void> }>}
  */
 export async function startThrowAway() {
-  const home = await mkdtemp(join(tmpdir(), 'valetkey-'))
-  await chmod(home, 0o711)
+  await sweepThrowAways()
+  const home = await mkdtemp(
+    join(tmpdir(), `valetkey-${process.pid}-${encodeURIComponent(await birthOf(process.pid))}-`),
+  )
+  const dir = join(home, 'postgres')
   const remove = () => rm(home, { recursive: true, force: true })
   try {
-    const dir = join(home, 'postgres')
+    await chmod(home, 0o711)
     const [password, ownerPassword, appPassword] = [newPassword(), newPassword(), newPassword()]
     await ensureCluster({ dir, password })
     const port = await freePort()
@@ -73,7 +76,18 @@ export async function startThrowAway() {
       stop: () => cluster.stop().then(remove),
     }
   } catch (error) {
+    await stopOrphan(dir)
     await remove()
     throw error
+  }
+}
+
+/** Removes throw-away clusters whose maker was killed before it could. */
+async function sweepThrowAways() {
+  for (const name of await readdir(tmpdir())) {
+    const [, pid, birth] = name.match(/^valetkey-(\d+)-([^-]+)-\w+$/) ?? []
+    if (pid === undefined || (await birthOf(pid)) === decodeURIComponent(birth)) continue
+    await stopOrphan(join(tmpdir(), name, 'postgres'))
+    await rm(join(tmpdir(), name), { recursive: true, force: true })
   }
 }

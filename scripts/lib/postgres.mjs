@@ -164,7 +164,7 @@ async function accepts(url) {
 }
 
 /** Ends a Postgres that an earlier, killed run left behind on this very folder; forgets a pid that is no longer ours. */
-async function stopOrphan(dir) {
+export async function stopOrphan(dir) {
   const pidFile = join(dir, 'postmaster.pid')
   const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0])
   if (!pid || !isAlive(pid)) return

@@ -1,0 +1,6 @@
+export interface ThrowAway {
+  ownerUrl: string
+  appUrl: string
+  stop(): Promise<void>
+}
+export function startThrowAway(): Promise<ThrowAway>

@@ -1,0 +1,40 @@
+// One Postgres per test run: started before the first test file, removed after the last one, also on Ctrl-C.
+import type { TestProject } from 'vitest/node'
+import { startThrowAway } from '../../scripts/lib/database.mjs'
+import { applyMigrations } from '../../scripts/migrate.mjs'
+
+/** What test files are given: never the administrator, so that no test can look past row-level security. */
+export interface TemplateDatabase {
+  ownerUrl: string
+  appUrl: string
+}
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    database: TemplateDatabase
+  }
+}
+
+/** Vitest globalSetup: a migrated template database that test files clone (database.ts). */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { ownerUrl, appUrl, stop } = await startThrowAway()
+  const stopped = { promise: undefined as Promise<void> | undefined }
+  const stopOnce = () => {
+    stopped.promise ??= stop()
+    return stopped.promise
+  }
+  for (const [signal, number] of [
+    ['SIGHUP', 1],
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const)
+    process.once(signal, () => void stopOnce().finally(() => process.exit(128 + number)))
+  try {
+    await applyMigrations(ownerUrl)
+  } catch (error) {
+    await stopOnce()
+    throw error
+  }
+  project.provide('database', { ownerUrl, appUrl })
+  return stopOnce
+}
