@@ -1,0 +1,19 @@
+import { keboola } from './keboola.ts'
+import type { Provider, ProviderDeps, ProviderSettings } from './provider.ts'
+import { UpstreamError } from './provider.ts'
+
+/** The provider that a row describes. */
+export function providerFor(settings: ProviderSettings, deps: ProviderDeps): Provider {
+  switch (settings.kind) {
+    case 'keboola':
+      return keboola(settings, deps)
+    case 'oidc':
+    case 'keycloak':
+    case 'mcp':
+      // Refused at configuration too (tenancy/providers.ts): these kinds have no way to issue yet.
+      throw new UpstreamError('misconfigured', `providers of kind ${settings.kind} cannot be used yet`)
+  }
+}
+
+/** Kinds that can be configured today. */
+export const usableKinds = ['keboola'] as const

@@ -1,0 +1,236 @@
+import * as oauth from 'oauth4webapi'
+import { z } from 'zod'
+import { OutboundError } from '../security/outbound.ts'
+import { Secret } from '../security/secrets.ts'
+import { oidc } from './oidc.ts'
+import {
+  type IssueRequest,
+  isUpstreamError,
+  type Provider,
+  type ProviderDeps,
+  type ProviderSettings,
+  type RevocationOutcome,
+  type TokenScopes,
+  UpstreamError,
+  type UpstreamToken,
+} from './provider.ts'
+import { type CallKind, retryAfterSeconds, withRetries } from './retry.ts'
+
+/** Paths and habits of a stack; the defaults are those of the stacks that run League (upstreams.md 0.2, 3.2). */
+export const KeboolaSettings = z.strictObject({
+  authorizePath: z.string().startsWith('/').default('/oauth/authorize'),
+  tokenPath: z.string().startsWith('/').default('/oauth/token'),
+  scope: z.string().optional(),
+})
+
+// Upstream objects: ids switch between string and number, an empty PHP map arrives as [], lists may be absent (trap 12).
+const id = z.union([z.string().min(1), z.number()]).transform(String)
+const emptyOrMap = z.union([z.array(z.never()).transform(() => ({})), z.record(z.string(), z.string())])
+const StorageToken = z.object({
+  id,
+  description: z.string().default(''),
+  expires: z.string().nullish(),
+  isMasterToken: z.boolean().default(false),
+  canManageBuckets: z.boolean().default(false),
+  canReadAllFileUploads: z.boolean().default(false),
+  canManageTokens: z.boolean().default(false),
+  bucketPermissions: emptyOrMap.default({}),
+  componentAccess: z.array(z.string()).default([]),
+  admin: z.object({ id, name: z.string().default(''), role: z.string().nullish() }).nullish(),
+})
+const MintedToken = StorageToken.extend({ token: z.string().min(1) })
+const Verified = StorageToken.extend({
+  owner: z.object({ id, name: z.string(), region: z.string().nullish() }),
+})
+const Named = z.array(z.object({ id, name: z.string().nullish(), displayName: z.string().nullish() }))
+
+type Credential = { bearer: Secret } | { storageToken: Secret }
+type Call = { method?: 'GET' | 'POST' | 'DELETE'; path: string; as: Credential; body?: unknown }
+
+/**
+ * Keboola: League OAuth for the grant, the Storage API to make and end tokens (upstreams.md 3.2, 3.3). The consent names
+ * exactly one project, which is learned from `verify` and not from the request (K-03, K-08).
+ */
+export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSettings, deps: ProviderDeps): Provider {
+  const { authorizePath, tokenPath, scope } = KeboolaSettings.parse(settings)
+  const protocol = oidc(
+    async () => ({
+      // League publishes no metadata: where its endpoints are is configuration, not discovery.
+      server: { issuer, authorization_endpoint: `${issuer}${authorizePath}`, token_endpoint: `${issuer}${tokenPath}` },
+      client: { client_id: clientId },
+      auth: clientSecret ? oauth.ClientSecretPost(clientSecret.reveal()) : oauth.None(),
+      parameters: (scope ? { scope } : {}) as Record<string, string>,
+      openid: false,
+      repeatsRefresh: true,
+      // League 8 words a dead refresh token as 401 invalid_request (upstreams.md 0.3-5).
+      readsAsRefused: ({ status, error }) => status === 401 && error === 'invalid_request',
+    }),
+    deps,
+  )
+
+  const storage = <T>(kind: CallKind, schema: z.ZodType<T>, call: Call) =>
+    withRetries(deps, kind, async () => parse(schema, await send(call)))
+
+  async function send({ method = 'GET', path, as, body }: Call): Promise<{ status: number; body: unknown }> {
+    const headers = new Headers({ accept: 'application/json' })
+    if ('bearer' in as) headers.set('authorization', `Bearer ${as.bearer.reveal()}`)
+    else headers.set('x-storageapi-token', as.storageToken.reveal())
+    if (body !== undefined) headers.set('content-type', 'application/json')
+    const init: RequestInit = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
+    let response: Response
+    try {
+      response = await deps.fetch(`${issuer}/v2/storage${path}`, init)
+    } catch (error) {
+      if (!(error instanceof OutboundError)) throw error
+      throw new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
+    }
+    const { status } = response
+    if (response.ok) return { status, body: await response.json().catch(() => undefined) }
+    const more = { status, retryAfterSeconds: retryAfterSeconds(response.headers, deps.now()) }
+    if (status === 429) throw new UpstreamError('unreached', 'the upstream asks to wait', more)
+    if (status >= 500) throw new UpstreamError('ambiguous', 'the upstream failed', more)
+    if (status === 401) throw new UpstreamError('refused', 'the token was refused', more)
+    if (status === 403) throw new UpstreamError('forbidden', 'the role does not allow it', more)
+    throw new UpstreamError('protocol', 'the upstream refused the request', more)
+  }
+
+  const verify = (as: Credential) => storage('read', Verified, { path: '/tokens/verify', as })
+
+  const mint = (accessToken: Secret, { scopes, lifetimeSeconds, purpose, nonce }: IssueRequest) =>
+    storage('mint', MintedToken, {
+      method: 'POST',
+      path: '/tokens',
+      as: { bearer: accessToken },
+      body: {
+        description: describe(purpose, nonce),
+        expiresIn: lifetimeSeconds,
+        componentAccess: scopes.components,
+        bucketPermissions: scopes.buckets,
+        // Least privilege: a wide right is named only when chosen, managing tokens never (K-20, K-21).
+        ...(scopes.manageBuckets ? { canManageBuckets: true } : {}),
+        ...(scopes.readAllFiles ? { canReadAllFileUploads: true } : {}),
+      },
+    })
+
+  /** Deletes what a cut-off mint left. Only who may list tokens can; for others the short lifetime is the clean-up. */
+  async function deleteOrphans(accessToken: Secret, nonce: string): Promise<number> {
+    const as = { bearer: accessToken }
+    const tokens = await storage('read', z.array(StorageToken), { path: '/tokens', as })
+    const orphans = tokens.filter((token) => token.description.includes(nonce))
+    for (const orphan of orphans)
+      await withRetries(deps, 'revoke', () => send({ method: 'DELETE', path: `/tokens/${orphan.id}`, as }))
+    return orphans.length
+  }
+
+  return {
+    authorizationUrl: protocol.authorizationUrl,
+    refresh: protocol.refresh,
+
+    async exchangeCode(input) {
+      const { subject: _, ...grant } = await protocol.exchangeCode(input)
+      const { owner, admin, id: tokenId } = await verify({ bearer: grant.accessToken })
+      return {
+        ...grant,
+        account: { id: admin?.id ?? `token ${tokenId}`, name: admin?.name || `account ${admin?.id ?? tokenId}` },
+        projects: [
+          { externalId: owner.id, name: owner.name, region: owner.region ?? undefined, role: admin?.role ?? undefined },
+        ],
+      }
+    },
+
+    async issue({ accessToken, request }) {
+      try {
+        return toUpstreamToken(await mint(accessToken, request), request, deps.now())
+      } catch (error) {
+        // A refusal left nothing behind; a 5xx, a lost answer or a success without a token may have (3.3.6).
+        const unsure = isUpstreamError(error) && (error.failure === 'ambiguous' || (error.status ?? 0) < 300)
+        if (!unsure) throw error
+        await deleteOrphans(accessToken, request.nonce).catch(() => {
+          throw new UpstreamError('ambiguous', 'the upstream did not say whether it made a token', { cause: error })
+        })
+        if (error.failure === 'protocol') throw error
+        return toUpstreamToken(await mint(accessToken, request), request, deps.now())
+      }
+    },
+
+    async revoke(target): Promise<RevocationOutcome> {
+      switch (target.kind) {
+        case 'grant':
+          return protocol.revokeGrant(target.refreshToken)
+        case 'orphans': {
+          const found = await deleteOrphans(target.accessToken, target.nonce)
+          return { state: 'confirmed', found }
+        }
+        case 'token': {
+          // A token may delete itself, so this works after the connection is gone (3.3.3).
+          const as = { storageToken: target.handle }
+          const gone = await withRetries(deps, 'revoke', () =>
+            send({ method: 'DELETE', path: `/tokens/${target.upstreamId}`, as }),
+          )
+            .then(() => false)
+            .catch((error: unknown) => {
+              if (isUpstreamError(error) && (error.failure === 'refused' || error.status === 404)) return true
+              throw error
+            })
+          if (gone) return { state: 'confirmed' }
+          return verify(as).then(
+            () => ({ state: 'done' as const }),
+            (error: unknown) => ({
+              state: isUpstreamError(error) && error.failure === 'refused' ? ('confirmed' as const) : ('done' as const),
+            }),
+          )
+        }
+      }
+    },
+
+    async scopeChoices({ accessToken }) {
+      const as = { bearer: accessToken }
+      const [verified, components, buckets] = await Promise.all([
+        verify(as),
+        storage('read', Named, { path: '/components', as }),
+        storage('read', Named, { path: '/buckets', as }),
+      ])
+      const named = (list: z.infer<typeof Named>) =>
+        list.map((item) => ({ id: item.id, name: item.displayName || item.name || item.id }))
+      return { components: named(components), buckets: named(buckets), role: verified.admin?.role ?? undefined }
+    },
+  }
+}
+
+/** Any 2xx with the fields that are needed is success, 200 and 201 alike (K-19); a success without them is not (K-28). */
+function parse<T>(schema: z.ZodType<T>, { status, body }: { status: number; body: unknown }): T {
+  const parsed = schema.safeParse(body)
+  if (parsed.success) return parsed.data
+  throw new UpstreamError('protocol', 'the answer lacks what it must hold', { status })
+}
+
+/** The upstream shows the description to people, and the nonce in it is how an orphan is recognised. */
+const describe = (purpose: string, nonce: string) => `${purpose} · Valetkey ${nonce}`
+
+function toUpstreamToken(
+  minted: z.infer<typeof MintedToken>,
+  { lifetimeSeconds }: IssueRequest,
+  now: Date,
+): UpstreamToken {
+  // `2026-11-20T10:00:00+0100` has no colon in its offset, which strict parsers refuse.
+  const named = Date.parse((minted.expires ?? '').replace(/([+-]\d\d)(\d\d)$/, '$1:$2'))
+  const value = new Secret(minted.token)
+  return {
+    value,
+    upstreamId: minted.id,
+    handle: value,
+    granted: toScopes(minted),
+    expiresAt: new Date(Number.isNaN(named) ? now.getTime() + lifetimeSeconds * 1000 : named),
+  }
+}
+
+function toScopes({
+  componentAccess,
+  bucketPermissions,
+  canManageBuckets,
+  canReadAllFileUploads,
+}: z.infer<typeof StorageToken>): TokenScopes {
+  const buckets: TokenScopes['buckets'] = {}
+  for (const [bucket, right] of Object.entries(bucketPermissions)) buckets[bucket] = right === 'read' ? 'read' : 'write'
+  return { components: componentAccess, buckets, manageBuckets: canManageBuckets, readAllFiles: canReadAllFileUploads }
+}

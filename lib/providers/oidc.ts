@@ -1,0 +1,194 @@
+import * as oauth from 'oauth4webapi'
+import { OutboundError } from '../security/outbound.ts'
+import { Secret } from '../security/secrets.ts'
+import type { Grant, Provider, ProviderDeps } from './provider.ts'
+import { UpstreamError } from './provider.ts'
+import { type CallKind, retryAfterSeconds, withRetries } from './retry.ts'
+
+/** Where and who: everything in which one OAuth server differs from another. */
+export type Resolution = {
+  server: oauth.AuthorizationServer
+  client: oauth.Client
+  auth: oauth.ClientAuth
+  /** Extra parameters of the authorization request. Never from a person's input (L-13). */
+  parameters: Record<string, string>
+  /** Whether an ID token must come, with our nonce. */
+  openid: boolean
+  /** Whether this server answers a replayed refresh token with a mere refusal (3.3.6). */
+  repeatsRefresh: boolean
+  /** Refusals that this server words in its own way. */
+  readsAsRefused?: (error: { status: number; error: string | undefined }) => boolean
+}
+
+export type Protocol = Pick<Provider, 'authorizationUrl' | 'refresh'> & {
+  exchangeCode(input: Parameters<Provider['exchangeCode']>[0]): Promise<Grant & { subject: string | undefined }>
+  revokeGrant(refreshToken: Secret): ReturnType<Provider['revoke']>
+}
+
+/** Where an upstream names no lifetime, the token is taken to be short-lived rather than everlasting (R-22). */
+const unnamedLifetimeSeconds = 300
+const longestLifetimeSeconds = 24 * 3600
+
+/** Codes by which a token endpoint says that our client is the problem (RFC 6749 5.2), never the grant. */
+const clientRefusals = new Set(['invalid_client', 'unauthorized_client', 'unsupported_grant_type'])
+
+/**
+ * OAuth 2 / OpenID Connect over oauth4webapi: authorization code with PKCE S256 (never without, L-03), refresh, RFC 7009.
+ * @throws UpstreamError from every verb, by what the answer means
+ */
+export function oidc(resolve: () => Promise<Resolution>, deps: ProviderDeps): Protocol {
+  const options = {
+    [oauth.customFetch]: (url: string, init: unknown) => deps.fetch(url, init as RequestInit),
+    // Which schemes are allowed is the outbound guard's decision, the same for every caller.
+    [oauth.allowInsecureRequests]: true,
+  }
+
+  const tokenCall = <T>(kind: CallKind, resolution: Resolution, call: () => Promise<T>): Promise<T> =>
+    withRetries(deps, kind, async () => {
+      try {
+        return await call()
+      } catch (error) {
+        throw await asUpstreamError(error, deps.now(), resolution.readsAsRefused)
+      }
+    })
+
+  return {
+    async authorizationUrl({ state, nonce, codeVerifier, redirectUri }) {
+      const { server, client, parameters, openid } = await resolve()
+      if (!server.authorization_endpoint) throw new UpstreamError('protocol', 'no authorization endpoint')
+      const url = new URL(server.authorization_endpoint)
+      const query: Record<string, string> = {
+        ...parameters,
+        client_id: client.client_id,
+        response_type: 'code',
+        redirect_uri: redirectUri,
+        state,
+        code_challenge: await oauth.calculatePKCECodeChallenge(codeVerifier),
+        // Always named: without it League assumes `plain` (upstreams.md 5, trap 13).
+        code_challenge_method: 'S256',
+        ...(openid ? { nonce } : {}),
+      }
+      for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
+      return url
+    },
+
+    async exchangeCode({ parameters, state, nonce, codeVerifier, redirectUri }) {
+      const resolution = await resolve()
+      const { server, client, auth, openid } = resolution
+      const callback = readCallback(resolution, parameters, state)
+      return tokenCall('exchange', resolution, async () => {
+        const response = await oauth.authorizationCodeGrantRequest(
+          server,
+          client,
+          auth,
+          callback,
+          redirectUri,
+          codeVerifier,
+          options,
+        )
+        const expected = openid ? { expectedNonce: nonce, requireIdToken: true } : {}
+        const answer = await oauth.processAuthorizationCodeResponse(server, client, response, expected)
+        if (openid) await oauth.validateApplicationLevelSignature(server, response, options)
+        const grant = toGrant(answer)
+        if (!grant.refreshToken) throw new UpstreamError('no_refresh_token', 'the answer holds no refresh token')
+        return { ...grant, subject: oauth.getValidatedIdTokenClaims(answer)?.sub }
+      })
+    },
+
+    async refresh({ refreshToken }) {
+      const resolution = await resolve()
+      const { server, client, auth } = resolution
+      return tokenCall(resolution.repeatsRefresh ? 'repeatableRefresh' : 'refresh', resolution, async () => {
+        const response = await oauth.refreshTokenGrantRequest(server, client, auth, refreshToken.reveal(), options)
+        return toGrant(await oauth.processRefreshTokenResponse(server, client, response))
+      })
+    },
+
+    async revokeGrant(refreshToken) {
+      const resolution = await resolve()
+      const { server, client, auth } = resolution
+      if (!server.revocation_endpoint) return { state: 'impossible' }
+      await tokenCall('revoke', resolution, async () => {
+        const additional = { ...options, additionalParameters: { token_type_hint: 'refresh_token' } }
+        const response = await oauth.revocationRequest(server, client, auth, refreshToken.reveal(), additional)
+        await oauth.processRevocationResponse(response)
+      })
+      return { state: 'done' }
+    },
+  }
+}
+
+/** Judges an authorization response: `iss` before anything else (RFC 9207 2.4), then state, then error. */
+function readCallback({ server, client }: Resolution, parameters: URLSearchParams, state: string): URLSearchParams {
+  const issuers = parameters.getAll('iss')
+  const missing = issuers.length === 0 && server.authorization_response_iss_parameter_supported === true
+  if (missing || issuers.some((iss) => iss !== server.issuer))
+    throw new UpstreamError('wrong_issuer', 'the answer names another issuer')
+  try {
+    return oauth.validateAuthResponse(server, client, parameters, state)
+  } catch (error) {
+    if (!(error instanceof oauth.AuthorizationResponseError))
+      throw new UpstreamError('protocol', 'the answer is malformed', { cause: error })
+    const failures: Record<string, ConstructorParameters<typeof UpstreamError>[0]> = {
+      access_denied: 'denied',
+      temporarily_unavailable: 'unreached',
+      server_error: 'unreached',
+      unauthorized_client: 'misconfigured',
+      invalid_scope: 'misconfigured',
+      unsupported_response_type: 'misconfigured',
+    }
+    throw new UpstreamError(failures[error.error] ?? 'refused', 'the authorization request was not granted')
+  }
+}
+
+function toGrant(answer: oauth.TokenEndpointResponse): Grant {
+  return {
+    accessToken: new Secret(answer.access_token),
+    expiresInSeconds: Math.min(answer.expires_in ?? unnamedLifetimeSeconds, longestLifetimeSeconds),
+    refreshToken: answer.refresh_token ? new Secret(answer.refresh_token) : undefined,
+    scopes: answer.scope?.split(' ').filter(Boolean),
+  }
+}
+
+/**
+ * What a failed token call means, by status and the parsed `error` field, never by prose (upstreams.md 3.1, trap 11).
+ * Only `invalid_grant` is a verdict on the grant.
+ */
+async function asUpstreamError(
+  error: unknown,
+  now: Date,
+  readsAsRefused?: Resolution['readsAsRefused'],
+): Promise<UpstreamError> {
+  if (error instanceof UpstreamError) return error
+  if (error instanceof OutboundError)
+    return new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
+
+  const answer = await answerOf(error)
+  if (!answer) return new UpstreamError('protocol', 'the answer is malformed', { cause: error })
+  const { status, code, headers } = answer
+  const more = { status, retryAfterSeconds: retryAfterSeconds(headers, now), cause: error }
+  if (status === 429) return new UpstreamError('unreached', 'the upstream asks to wait', more)
+  if (status >= 500) return new UpstreamError('ambiguous', 'the upstream failed', more)
+  if (readsAsRefused?.({ status, error: code })) return new UpstreamError('refused', 'the grant was refused', more)
+  if (code === 'invalid_grant') return new UpstreamError('refused', 'the grant was refused', more)
+  if (code !== undefined && clientRefusals.has(code))
+    return new UpstreamError('misconfigured', 'the client was refused', more)
+  return new UpstreamError('protocol', 'the answer is not what the protocol says', more)
+}
+
+/** Status, `error` field and headers of the answer that an oauth4webapi error is about. */
+async function answerOf(
+  error: unknown,
+): Promise<{ status: number; code: string | undefined; headers: Headers } | undefined> {
+  if (error instanceof oauth.ResponseBodyError)
+    return { status: error.status, code: error.error, headers: error.response.headers }
+  if (error instanceof oauth.WWWAuthenticateChallengeError) {
+    const body: unknown = await error.response.json().catch(() => undefined)
+    const code = typeof body === 'object' && body !== null && 'error' in body ? String(body.error) : 'invalid_client'
+    return { status: error.status, code, headers: error.response.headers }
+  }
+  const response = error instanceof oauth.OperationProcessingError ? error.cause : undefined
+  return response instanceof Response
+    ? { status: response.status, code: undefined, headers: response.headers }
+    : undefined
+}

@@ -1,0 +1,138 @@
+import type { OutboundFetch } from '../security/outbound.ts'
+import type { Secret } from '../security/secrets.ts'
+
+/** What a provider works with. It holds no state and sees no tenant and no database. */
+export type ProviderDeps = {
+  fetch: OutboundFetch
+  now: () => Date
+  sleep: (milliseconds: number) => Promise<void>
+}
+
+/** A provider row, its secret opened. */
+export type ProviderSettings = {
+  kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+  issuer: string
+  clientId: string
+  clientSecret: Secret | undefined
+  /** Kind-specific; each kind parses its own. */
+  settings: unknown
+}
+
+/** What upstream answers with at a code exchange or refresh. A missing refresh token means: keep the old one (N-27). */
+export type Grant = {
+  accessToken: Secret
+  /** Seconds; a short default where the upstream names none. */
+  expiresInSeconds: number
+  refreshToken: Secret | undefined
+  /** As granted; undefined where the upstream does not say. */
+  scopes: string[] | undefined
+}
+
+export type UpstreamAccount = { id: string; name: string }
+export type UpstreamProject = { externalId: string; name: string; region: string | undefined; role: string | undefined }
+export type LinkedGrant = Grant & { account: UpstreamAccount; projects: UpstreamProject[] }
+
+/** Rights of a token, in the words of the product; what is absent is not granted. */
+export type TokenScopes = {
+  components: string[]
+  /** Bucket id -> right. */
+  buckets: Record<string, 'read' | 'write'>
+  manageBuckets: boolean
+  readAllFiles: boolean
+}
+
+export type IssueRequest = { scopes: TokenScopes; lifetimeSeconds: number; purpose: string; nonce: string }
+
+export type UpstreamToken = {
+  value: Secret
+  upstreamId: string
+  /** What revoking needs. */
+  handle: Secret
+  granted: TokenScopes
+  expiresAt: Date
+}
+
+/** What can be chosen when a token is issued. */
+export type ScopeChoices = {
+  components: { id: string; name: string }[]
+  buckets: { id: string; name: string }[]
+  role: string | undefined
+}
+
+export type RevocationTarget =
+  /** An issued token; `handle` is what {@link UpstreamToken} gave. */
+  | { kind: 'token'; upstreamId: string; handle: Secret }
+  /** The grant itself, by its refresh token. */
+  | { kind: 'grant'; refreshToken: Secret }
+  /** Whatever an issue that was cut off may have left, recognised by its nonce. */
+  | { kind: 'orphans'; nonce: string; accessToken: Secret }
+
+/** `done`: the upstream's 2xx. `confirmed`: looked up and dead. `impossible`: there is no such endpoint. */
+export type RevocationOutcome = { state: 'done' | 'confirmed' | 'impossible'; found?: number }
+
+/** The verbs of an upstream. `scopeChoices` is there for the form and lists nothing where an upstream has nothing to list. */
+export type Provider = {
+  authorizationUrl(input: { state: string; nonce: string; codeVerifier: string; redirectUri: string }): Promise<URL>
+  exchangeCode(input: {
+    parameters: URLSearchParams
+    state: string
+    nonce: string
+    codeVerifier: string
+    redirectUri: string
+  }): Promise<LinkedGrant>
+  refresh(input: { refreshToken: Secret }): Promise<Grant>
+  issue(input: { accessToken: Secret; request: IssueRequest }): Promise<UpstreamToken>
+  revoke(input: RevocationTarget): Promise<RevocationOutcome>
+  scopeChoices(input: { accessToken: Secret }): Promise<ScopeChoices>
+}
+
+export type UpstreamFailure =
+  /** Surely nothing was acted upon: no connection, 429, a refusal before the request was read. */
+  | 'unreached'
+  /** May have been acted upon: time-out while reading, 5xx, a body that makes no sense. */
+  | 'ambiguous'
+  /** A definite verdict on this grant or token: invalid_grant, an invalid token. */
+  | 'refused'
+  /** Our client is not known or not allowed: an operator's matter, never the grant's. */
+  | 'misconfigured'
+  /** The person's role upstream does not suffice. */
+  | 'forbidden'
+  /** The person said no at the upstream. */
+  | 'denied'
+  /** The authorization response names another issuer than the one asked (RFC 9207). */
+  | 'wrong_issuer'
+  /** A success that lacks what it must hold. */
+  | 'protocol'
+  /** No refresh token came where one is needed. */
+  | 'no_refresh_token'
+
+/** An upstream call that did not succeed. `detail` is ours, never the upstream's text or body. */
+export class UpstreamError extends Error {
+  override readonly name = 'UpstreamError'
+  readonly failure: UpstreamFailure
+  readonly status: number | undefined
+  readonly retryAfterSeconds: number | undefined
+  /** An earlier try of the same call had an unknown end, so a refusal may be its echo. */
+  readonly afterAmbiguous: boolean
+
+  constructor(
+    failure: UpstreamFailure,
+    detail: string,
+    more: {
+      status?: number | undefined
+      retryAfterSeconds?: number | undefined
+      afterAmbiguous?: boolean
+      cause?: unknown
+    } = {},
+  ) {
+    super(detail, { cause: more.cause })
+    this.failure = failure
+    this.status = more.status
+    this.retryAfterSeconds = more.retryAfterSeconds
+    this.afterAmbiguous = more.afterAmbiguous ?? false
+  }
+}
+
+/** Told apart by name: two bundles load this file. */
+export const isUpstreamError = (error: unknown): error is UpstreamError =>
+  error instanceof Error && error.name === 'UpstreamError'
