@@ -1,0 +1,177 @@
+'use client'
+import { type ReactNode, useState } from 'react'
+import { Tick } from './checkbox.tsx'
+import { cn } from './cn.ts'
+import { SelectionBar } from './selection-bar.tsx'
+
+export type Column = {
+  key: string
+  header: string
+  align?: 'start' | 'end'
+  /** Fingerprints, codes, scopes. */
+  mono?: boolean
+  /** Cuts long values; the cell should carry the whole one as a title. */
+  truncate?: boolean
+  /** The header is read but not shown: actions. */
+  quiet?: boolean
+}
+
+export type Row = {
+  id: string
+  /** Names the row for a screen reader: "vk…a91f". */
+  label: string
+  cells: Record<string, ReactNode>
+  /** Cannot be ticked: already ended. */
+  fixed?: boolean
+}
+
+/** Either the ticked rows, or everything that the filter matches, on other pages too. */
+export type Selection = { kind: 'rows'; ids: string[] } | { kind: 'all'; count: number }
+
+export type DataTableProps = {
+  caption: string
+  /** The first column heads its row. */
+  columns: Column[]
+  rows: Row[]
+  /** Present: rows can be ticked. `matchCount` is how many rows the filter matches over all pages. */
+  selection?: {
+    matchCount: number
+    actions: (selection: Selection, clear: () => void) => ReactNode
+  }
+}
+
+const number = new Intl.NumberFormat('en')
+
+/** A table of view objects; below 768 px each row is a card. */
+export function DataTable({ caption, columns, rows, selection }: DataTableProps) {
+  const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set())
+  const [everything, setEverything] = useState(false)
+  const free = rows.filter((row) => !row.fixed)
+  // Rows that have left the list are no longer selected.
+  const ids = free.filter((row) => ticked.has(row.id)).map((row) => row.id)
+  const all = free.length > 0 && ids.length === free.length
+
+  function clear() {
+    setTicked(new Set())
+    setEverything(false)
+  }
+  function tick(next: Iterable<string>) {
+    setEverything(false)
+    setTicked(new Set(next))
+  }
+  const toggle = (id: string, on: boolean) => tick(on ? [...ids, id] : ids.filter((other) => other !== id))
+  const chosen: Selection =
+    everything && selection && all ? { kind: 'all', count: selection.matchCount } : { kind: 'rows', ids }
+  const allBox = selection && (
+    <Tick
+      aria-label="Select all on this page"
+      checked={all}
+      indeterminate={!all && ids.length > 0}
+      disabled={free.length === 0}
+      onChange={() => (all ? clear() : tick(free.map((row) => row.id)))}
+    />
+  )
+  return (
+    <div>
+      {selection && (
+        // The header row is out of sight on phones, its box is not.
+        <div className="mb-2 flex items-center justify-end gap-3 pr-4 md:hidden">
+          <span aria-hidden className="text-muted">
+            All on this page
+          </span>
+          {allBox}
+        </div>
+      )}
+      <table className="data-table w-full border-separate border-spacing-0 rounded-lg border bg-surface text-left">
+        <caption className="sr-only">{caption}</caption>
+        <thead>
+          <tr>
+            {selection && <th className={cn(headLook, 'w-10 pr-0 max-md:hidden')}>{allBox}</th>}
+            {columns.map((column) => (
+              <th key={column.key} scope="col" className={cn(headLook, column.align === 'end' && 'text-right')}>
+                {column.quiet ? <span className="sr-only">{column.header}</span> : column.header}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => {
+            const on = ids.includes(row.id)
+            return (
+              <tr
+                key={row.id}
+                id={row.id}
+                data-selected={on || undefined}
+                className="group hover:bg-raised data-selected:bg-accent-tint target:bg-accent-tint"
+              >
+                {selection && (
+                  <td data-box className={cn(cellLook, 'w-10 pr-0')}>
+                    <Tick
+                      aria-label={`Select ${row.label}`}
+                      checked={on}
+                      disabled={row.fixed}
+                      onChange={(event) => toggle(row.id, event.target.checked)}
+                    />
+                  </td>
+                )}
+                {columns.map((column, index) => (
+                  <Cell key={column.key} column={column} heads={index === 0}>
+                    {row.cells[column.key]}
+                  </Cell>
+                ))}
+              </tr>
+            )
+          })}
+        </tbody>
+      </table>
+      {selection && ids.length > 0 && (
+        <SelectionBar
+          summary={
+            chosen.kind === 'all'
+              ? `${number.format(chosen.count)} selected (all that match)`
+              : `${number.format(ids.length)} selected`
+          }
+          onClear={clear}
+          onSelectAll={
+            all && chosen.kind === 'rows' && selection.matchCount > ids.length
+              ? {
+                  label: `Select all ${number.format(selection.matchCount)} that match`,
+                  act: () => setEverything(true),
+                }
+              : undefined
+          }
+        >
+          {selection.actions(chosen, clear)}
+        </SelectionBar>
+      )}
+    </div>
+  )
+}
+
+const headLook =
+  'sticky top-0 z-10 h-10 whitespace-nowrap border-b bg-surface px-3 font-normal text-[13px] text-muted first:rounded-tl-lg first:pl-4 last:rounded-tr-lg last:pr-4'
+const cellLook =
+  'h-11 border-b px-3 py-1.5 align-middle first:pl-4 last:pr-4 group-last:border-b-0 max-md:border-0 max-md:first:pl-0 max-md:last:pr-0'
+
+function Cell({ column, heads, children }: { column: Column; heads: boolean; children: ReactNode }) {
+  const className = cn(
+    cellLook,
+    'font-normal',
+    heads && 'max-md:font-semibold',
+    column.align === 'end' && 'text-right',
+    column.mono && 'font-mono text-[13px]',
+    column.truncate && 'max-w-48 md:truncate',
+  )
+  if (heads) {
+    return (
+      <th scope="row" className={className}>
+        {children}
+      </th>
+    )
+  }
+  return (
+    <td className={className} data-column={column.quiet ? undefined : column.header}>
+      {children}
+    </td>
+  )
+}

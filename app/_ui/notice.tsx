@@ -1,0 +1,50 @@
+import { CircleAlert, Info, TriangleAlert } from 'lucide-react'
+import type { ReactNode } from 'react'
+import type { Problem } from './action.ts'
+import { cn } from './cn.ts'
+import { CopyButton } from './copy-button.tsx'
+
+const faces = {
+  info: ['border-line bg-surface', 'text-muted', Info],
+  attention: ['border-attention/40 bg-attention-tint', 'text-attention', TriangleAlert],
+  error: ['border-broken/40 bg-broken-tint', 'text-broken', CircleAlert],
+} as const
+
+export type NoticeProps = Omit<Problem, 'meaning' | 'next'> & {
+  tone?: keyof typeof faces
+  meaning?: ReactNode
+  next?: ReactNode
+  action?: ReactNode
+  /** Read out when it appears; for what comes after the page has loaded. */
+  live?: boolean
+}
+
+/** What happened, what it means, what to do next, and the request id to quote. */
+export function Notice({ tone = 'info', title, meaning, next, requestId, action, live = false }: NoticeProps) {
+  const [frame, colour, Icon] = faces[tone]
+  return (
+    <div
+      role={live ? (tone === 'error' ? 'alert' : 'status') : undefined}
+      className={cn('flex gap-3 rounded-lg border p-4', frame)}
+    >
+      <Icon aria-hidden className={cn('mt-0.5 size-4 shrink-0', colour)} />
+      <div className="flex min-w-0 flex-1 flex-col gap-1">
+        <p className="font-semibold">{title}</p>
+        {meaning && <p>{meaning}</p>}
+        {next && <p>{next}</p>}
+        {requestId && (
+          <p className="flex flex-wrap items-center gap-1">
+            Request <code className="wrap-anywhere font-mono text-[13px]">{requestId}</code>
+            <CopyButton compact text={requestId} label="Copy request id" />
+          </p>
+        )}
+        {action && <div className="flex flex-wrap gap-2 pt-2">{action}</div>}
+      </div>
+    </div>
+  )
+}
+
+/** A failed act, read out at once. */
+export function ProblemNotice({ problem }: { problem: Problem | null }) {
+  return problem && <Notice tone="error" live {...problem} />
+}

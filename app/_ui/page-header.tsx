@@ -1,0 +1,51 @@
+import { ChevronRight } from 'lucide-react'
+import Link from 'next/link'
+import type { ReactNode } from 'react'
+
+export type Crumb = { label: string; href: string }
+
+/** The way back up; the page itself is the heading below it. */
+export function Breadcrumb({ trail }: { trail: Crumb[] }) {
+  return (
+    <nav aria-label="Breadcrumb">
+      <ol className="flex flex-wrap items-center gap-1 text-muted">
+        {trail.map(({ label, href }) => (
+          <li key={href} className="inline-flex items-center gap-1">
+            <Link href={href} className="rounded-sm underline-offset-4 hover:text-ink hover:underline">
+              {label}
+            </Link>
+            <ChevronRight aria-hidden className="size-4" />
+          </li>
+        ))}
+      </ol>
+    </nav>
+  )
+}
+
+export type PageHeaderProps = {
+  title: string
+  lead?: ReactNode
+  trail?: Crumb[]
+  /** Beside the title: a state badge. */
+  badge?: ReactNode
+  actions?: ReactNode
+}
+
+/** The one h1 of a page, where it lies, and its actions. */
+export function PageHeader({ title, lead, trail, badge, actions }: PageHeaderProps) {
+  return (
+    <header className="flex flex-col gap-2">
+      {trail && <Breadcrumb trail={trail} />}
+      <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
+        <div className="flex min-w-0 flex-col gap-1">
+          <div className="flex flex-wrap items-center gap-3">
+            <h1 className="wrap-anywhere min-w-0 font-semibold text-[24px] leading-8">{title}</h1>
+            {badge}
+          </div>
+          {lead && <p className="max-w-[72ch] text-muted">{lead}</p>}
+        </div>
+        {actions && <div className="flex flex-wrap gap-2">{actions}</div>}
+      </div>
+    </header>
+  )
+}

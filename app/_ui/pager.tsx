@@ -1,0 +1,28 @@
+import { ChevronLeft, ChevronRight } from 'lucide-react'
+import { ButtonLink } from './button.tsx'
+
+export type PagerProps = { newerHref?: string; olderHref?: string; summary?: string }
+
+/** Steps through a list by key. A step that does not exist is not shown. */
+export function Pager({ newerHref, olderHref, summary }: PagerProps) {
+  if (!newerHref && !olderHref && !summary) return null
+  return (
+    <nav aria-label="Pages" className="flex min-h-8 flex-wrap items-center justify-between gap-2">
+      <span className="text-muted tabular-nums">{summary}</span>
+      <span className="flex gap-2">
+        {newerHref && (
+          <ButtonLink size="sm" href={newerHref} rel="prev">
+            <ChevronLeft aria-hidden />
+            Newer
+          </ButtonLink>
+        )}
+        {olderHref && (
+          <ButtonLink size="sm" href={olderHref} rel="next">
+            Older
+            <ChevronRight aria-hidden />
+          </ButtonLink>
+        )}
+      </span>
+    </nav>
+  )
+}

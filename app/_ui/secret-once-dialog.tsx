@@ -1,0 +1,170 @@
+'use client'
+import { Eye, EyeOff } from 'lucide-react'
+import { useEffect, useState } from 'react'
+import { flushSync } from 'react-dom'
+import { Button } from './button.tsx'
+import { useNow } from './clock.ts'
+import { CopyButton } from './copy-button.tsx'
+import { Dialog } from './dialog.tsx'
+import { Notice } from './notice.tsx'
+import { CodeTabs } from './tabs.tsx'
+import { Countdown, Time } from './time.tsx'
+import { countdownText } from './time-text.ts'
+
+export type SecretOnce = {
+  value: string
+  /** Names the token: "Token for Sales warehouse". */
+  title: string
+  fingerprint: string
+  /** ISO moment at which the token ends. */
+  endsAt: string
+  /** How to use it, with the value put in by the dialog. */
+  samples: { id: string; label: string; code: (value: string) => string }[]
+  /** Seconds until the value hides itself (default 120). */
+  hideAfterSeconds?: number
+}
+
+type Phase = { kind: 'closed' } | { kind: 'shown'; secret: SecretOnce; hidesAt: number } | { kind: 'hidden' }
+
+/**
+ * Holds a secret for as long as its dialog shows it, in this one state and nowhere else. Spread `dialog` into
+ * SecretOnceDialog. Leaving the page drops the value before the browser can keep the page for "back".
+ */
+export function useSecretOnce() {
+  const [phase, setPhase] = useState<Phase>({ kind: 'closed' })
+  useEffect(() => {
+    // Synchronous: the frozen page (bfcache) must not hold the value in its DOM either.
+    const drop = () => flushSync(() => setPhase({ kind: 'closed' }))
+    window.addEventListener('pagehide', drop)
+    return () => window.removeEventListener('pagehide', drop)
+  }, [])
+  return {
+    show: (secret: SecretOnce) =>
+      setPhase({ kind: 'shown', secret, hidesAt: Date.now() + (secret.hideAfterSeconds ?? 120) * 1_000 }),
+    dialog: {
+      phase,
+      onHide: () => setPhase({ kind: 'hidden' }),
+      onClose: () => setPhase({ kind: 'closed' }),
+    },
+  }
+}
+
+export type SecretOnceDialogProps = ReturnType<typeof useSecretOnce>['dialog'] & { onIssueAgain?: () => void }
+
+/** Shows a secret once: masked, with copy and samples, until it is closed or its time is over. */
+export function SecretOnceDialog({ phase, onHide, onClose, onIssueAgain }: SecretOnceDialogProps) {
+  if (phase.kind === 'closed') return null
+  if (phase.kind === 'shown') {
+    return <Shown secret={phase.secret} hidesAt={phase.hidesAt} onHide={onHide} onClose={onClose} />
+  }
+  return (
+    <Dialog
+      open
+      onOpenChange={onClose}
+      title="The token is hidden now"
+      lead="Its value is not stored here and cannot be shown again. A copy that you made works until the token ends."
+      footer={
+        <>
+          {onIssueAgain && (
+            <Button
+              onClick={() => {
+                onClose()
+                onIssueAgain()
+              }}
+            >
+              Issue again
+            </Button>
+          )}
+          <Button variant="primary" onClick={onClose}>
+            Close
+          </Button>
+        </>
+      }
+    />
+  )
+}
+
+type ShownProps = { secret: SecretOnce; hidesAt: number; onHide: () => void; onClose: () => void }
+
+function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
+  const [revealed, setRevealed] = useState(false)
+  const [copied, setCopied] = useState(false)
+  const [asking, setAsking] = useState(false)
+  const now = useNow('second')
+  const left = hidesAt - (now ?? hidesAt)
+
+  useEffect(() => {
+    const timer = setTimeout(onHide, Math.max(0, hidesAt - Date.now()))
+    return () => clearTimeout(timer)
+  }, [hidesAt, onHide])
+
+  useEffect(() => {
+    if (copied) return
+    const warn = (event: BeforeUnloadEvent) => event.preventDefault()
+    window.addEventListener('beforeunload', warn)
+    return () => window.removeEventListener('beforeunload', warn)
+  }, [copied])
+
+  const close = () => (copied || asking ? onClose() : setAsking(true))
+  const masked = `${secret.value.slice(0, 3)}${'•'.repeat(20)}`
+  const onCopied = () => {
+    setCopied(true)
+    setAsking(false)
+  }
+  return (
+    <Dialog
+      open
+      wide
+      onOpenChange={close}
+      title={`${secret.title} · shown once`}
+      lead="Copy it now. It is not stored here and cannot be shown again."
+      footer={
+        <>
+          <span className="mr-auto self-center text-muted tabular-nums">
+            Ends <Time at={secret.endsAt} hint="hover" /> · hides itself in {countdownText(left)}
+          </span>
+          <Button variant={copied ? 'primary' : 'secondary'} onClick={close}>
+            {asking ? 'Close without copying' : 'Done'}
+          </Button>
+        </>
+      }
+    >
+      <div className="flex flex-wrap items-center gap-2">
+        <code
+          data-secret
+          className="wrap-anywhere min-w-0 flex-1 basis-60 rounded-lg bg-raised px-3 py-2 font-mono text-[13px]"
+        >
+          {revealed ? secret.value : masked}
+        </code>
+        <Button size="sm" aria-pressed={revealed} onClick={() => setRevealed(!revealed)}>
+          {revealed ? <EyeOff aria-hidden /> : <Eye aria-hidden />}
+          {revealed ? 'Hide' : 'Show'}
+        </Button>
+        <CopyButton text={secret.value} label="Copy" onCopied={onCopied} />
+      </div>
+      <p className="text-muted">
+        Fingerprint <code className="font-mono text-[13px]">{secret.fingerprint}</code> · time left{' '}
+        <Countdown until={secret.endsAt} />
+      </p>
+      <CodeTabs
+        label="Use it from"
+        samples={secret.samples.map(({ id, label, code }) => ({
+          id,
+          label,
+          code: code(secret.value),
+          shown: revealed ? undefined : code(masked),
+        }))}
+        onCopied={onCopied}
+      />
+      {asking && (
+        <Notice
+          tone="attention"
+          live
+          title="You have not copied the token"
+          meaning="Once this closes, its value is gone for good."
+          next="Copy it, or close without copying and issue another one when you need it."
+        />
+      )}
+    </Dialog>
+  )
+}

@@ -1,0 +1,101 @@
+import {
+  Ban,
+  CircleCheck,
+  CircleHelp,
+  CircleSlash,
+  CircleX,
+  Clock,
+  Hourglass,
+  LoaderCircle,
+  type LucideIcon,
+  Mail,
+  ShieldCheck,
+  Snowflake,
+  TimerOff,
+  TriangleAlert,
+  Unplug,
+} from 'lucide-react'
+import { cn } from './cn.ts'
+
+export type Tone = 'healthy' | 'attention' | 'broken' | 'frozen' | 'revoked'
+
+/** Text and tint of each state colour. */
+export const toneClass: Record<Tone, string> = {
+  healthy: 'bg-healthy-tint text-healthy',
+  attention: 'bg-attention-tint text-attention',
+  broken: 'bg-broken-tint text-broken',
+  frozen: 'bg-frozen-tint text-frozen',
+  revoked: 'bg-revoked-tint text-revoked',
+}
+
+export type ConnectionState = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+export type TokenState = 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+export type UpstreamState = 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'
+export type MemberState = 'active' | 'invited' | 'suspended'
+
+export type StateBadgeProps =
+  | { kind: 'connection'; state: ConnectionState }
+  | { kind: 'token'; state: TokenState }
+  | { kind: 'upstream'; state: UpstreamState }
+  | { kind: 'member'; state: MemberState }
+
+type Face = [tone: Tone, icon: LucideIcon, word: string]
+
+const faces = {
+  connection: {
+    linked: ['healthy', CircleCheck, 'linked'],
+    degraded: ['attention', TriangleAlert, 'degraded'],
+    uncertain: ['attention', CircleHelp, 'uncertain'],
+    needs_relink: ['broken', Unplug, 'reconnect'],
+    frozen: ['frozen', Snowflake, 'frozen'],
+    revoked: ['revoked', Ban, 'revoked'],
+  } satisfies Record<ConnectionState, Face>,
+  token: {
+    issuing: ['attention', LoaderCircle, 'issuing'],
+    live: ['healthy', CircleCheck, 'live'],
+    ended: ['revoked', TimerOff, 'ended'],
+    revoked: ['revoked', Ban, 'revoked'],
+    failed: ['broken', CircleX, 'failed'],
+  } satisfies Record<TokenState, Face>,
+  upstream: {
+    pending: ['attention', Clock, 'pending upstream'],
+    done: ['healthy', CircleCheck, 'revoked upstream'],
+    confirmed: ['healthy', ShieldCheck, 'confirmed dead upstream'],
+    failed: ['broken', CircleX, 'failed upstream'],
+    impossible: ['revoked', CircleSlash, 'impossible upstream'],
+  } satisfies Record<UpstreamState, Face>,
+  member: {
+    active: ['healthy', CircleCheck, 'active'],
+    invited: ['attention', Mail, 'invited'],
+    suspended: ['frozen', Hourglass, 'suspended'],
+  } satisfies Record<MemberState, Face>,
+}
+
+function faceOf(props: StateBadgeProps): Face {
+  switch (props.kind) {
+    case 'connection':
+      return faces.connection[props.state]
+    case 'token':
+      return faces.token[props.state]
+    case 'upstream':
+      return faces.upstream[props.state]
+    case 'member':
+      return faces.member[props.state]
+  }
+}
+
+/** A state as colour, icon and word. */
+export function StateBadge(props: StateBadgeProps) {
+  const [tone, Icon, word] = faceOf(props)
+  return (
+    <span
+      className={cn(
+        'inline-flex h-6 items-center gap-1 whitespace-nowrap rounded-lg px-2 text-[13px] leading-4',
+        toneClass[tone],
+      )}
+    >
+      <Icon aria-hidden className="size-3.5 shrink-0" />
+      {word}
+    </span>
+  )
+}

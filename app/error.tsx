@@ -1,0 +1,21 @@
+'use client'
+import { Button } from './_ui/button.tsx'
+import { Notice } from './_ui/notice.tsx'
+
+type Props = { error: Error & { digest?: string }; reset: () => void }
+
+export default function ErrorPage({ error, reset }: Props) {
+  return (
+    <main id="content" className="mx-auto flex max-w-[640px] flex-col gap-4 px-4 py-12">
+      <h1 className="font-semibold text-[24px] leading-8">This page could not be shown</h1>
+      <Notice
+        tone="error"
+        title="The server could not finish this page"
+        meaning="Nothing was changed by looking at it. Tokens already issued are not affected."
+        next="Try again. If it stays, give the request below to whoever runs this instance."
+        requestId={error.digest}
+        action={<Button onClick={reset}>Try again</Button>}
+      />
+    </main>
+  )
+}

@@ -1,0 +1,15 @@
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** @type {import('next').NextConfig} */
+export default {
+  poweredByHeader: false,
+  reactStrictMode: true,
+  productionBrowserSourceMaps: false,
+  typedRoutes: false,
+  images: { unoptimized: true },
+  // Without it a lockfile in a parent folder would move the root.
+  turbopack: { root: dirname(fileURLToPath(import.meta.url)) },
+  serverExternalPackages: ['pg', 'pino', '@prisma/client', '@prisma/adapter-pg'],
+  experimental: { optimizePackageImports: ['radix-ui'] },
+}
