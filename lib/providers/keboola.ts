@@ -143,8 +143,7 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
         return toUpstreamToken(await mint(accessToken, request), request, deps.now())
       } catch (error) {
         // A refusal left nothing behind; a 5xx, a lost answer or a success without a token may have (3.3.6).
-        const unsure = isUpstreamError(error) && (error.failure === 'ambiguous' || (error.status ?? 0) < 300)
-        if (!unsure) throw error
+        if (!isUpstreamError(error) || !mayHaveActed(error)) throw error
         await deleteOrphans(accessToken, request.nonce).catch(() => {
           throw new UpstreamError('ambiguous', 'the upstream did not say whether it made a token', { cause: error })
         })
@@ -203,6 +202,9 @@ function parse<T>(schema: z.ZodType<T>, { status, body }: { status: number; body
   if (parsed.success) return parsed.data
   throw new UpstreamError('protocol', 'the answer lacks what it must hold', { status })
 }
+
+const mayHaveActed = ({ failure, status }: UpstreamError) =>
+  failure === 'ambiguous' || (failure === 'protocol' && status !== undefined && status < 300)
 
 /** The upstream shows the description to people, and the nonce in it is how an orphan is recognised. */
 const describe = (purpose: string, nonce: string) => `${purpose} · Valetkey ${nonce}`

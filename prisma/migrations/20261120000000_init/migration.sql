@@ -605,7 +605,7 @@ BEGIN
   UPDATE connection k SET claim_until = NULL, intent_at = CASE WHEN p_intent THEN k.intent_at END,
       next_try_at = vk_now() + p_rest, failures = k.failures + 1, status = p_status, cause = p_cause,
       status_since = CASE WHEN k.status = p_status THEN k.status_since ELSE vk_now() END,
-      refresh_token = CASE WHEN p_status = 'needs_relink' THEN NULL ELSE k.refresh_token END
+      refresh_token = CASE WHEN p_status = 'needs_relink' AND p_cause <> 'unreadable' THEN NULL ELSE k.refresh_token END
     WHERE k.tenant_id = p_tenant AND k.id = p_connection AND k.token_version = p_sent AND k.fence = p_fence
       AND k.status NOT IN ('frozen', 'revoked', 'needs_relink');
   RETURN FOUND;

@@ -1,0 +1,95 @@
+import type { Prisma, Tx } from './database.ts'
+
+export type AttemptRow = Prisma.AttemptGetPayload<object>
+
+export const insertAttempt = (tx: Tx, row: Prisma.AttemptUncheckedCreateInput) => tx.attempt.create({ data: row })
+
+export const findAttempt = (tx: Tx, tenantId: string, id: string) =>
+  tx.attempt.findUnique({ where: { tenantId_id: { tenantId, id } } })
+
+/**
+ * Takes a pending attempt, once. State, browser, session and person match in the same statement, so a foreign browser
+ * consumes nothing (L-01) and of two deliveries one wins (L-09).
+ */
+export async function consumeAttempt(
+  tx: Tx,
+  tenantId: string,
+  match: { stateHash: Uint8Array; browserHash: Uint8Array; sessionId: string; userId: string },
+  now: Date,
+): Promise<AttemptRow | undefined> {
+  const [row] = await tx.attempt.updateManyAndReturn({
+    where: {
+      tenantId,
+      stateHash: Buffer.from(match.stateHash),
+      browserHash: Buffer.from(match.browserHash),
+      sessionId: match.sessionId,
+      userId: match.userId,
+      status: 'pending',
+      expiresAt: { gt: now },
+    },
+    data: { status: 'consumed', consumedAt: now },
+  })
+  return row
+}
+
+export const endAttempt = (
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  end: {
+    status: 'done' | 'failed'
+    outcome?: string
+    detail?: string | null
+    resultProjectId?: string
+    secrets?: string | null
+  },
+) => tx.attempt.update({ where: { tenantId_id: { tenantId, id } }, data: { secrets: null, ...end } })
+
+/** Takes a failed attempt's kept grant, once. */
+export async function takeKeptGrant(
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  userId: string,
+  now: Date,
+): Promise<AttemptRow | undefined> {
+  const [row] = await tx.attempt.updateManyAndReturn({
+    where: {
+      tenantId,
+      id,
+      userId,
+      status: 'failed',
+      outcome: { in: ['another_project', 'alias_taken'] },
+      secrets: { not: null },
+      expiresAt: { gt: now },
+    },
+    data: { status: 'consumed' },
+  })
+  return row
+}
+
+/** Ends a pending attempt that its owner gives up. */
+export const cancelAttempt = (tx: Tx, tenantId: string, id: string, userId: string) =>
+  tx.attempt.updateMany({
+    where: { tenantId, id, userId, status: 'pending' },
+    data: { status: 'failed', outcome: 'cancelled', secrets: null },
+  })
+
+export const listOpenAttempts = (tx: Tx, tenantId: string, userId: string, now: Date) =>
+  tx.attempt.findMany({
+    where: { tenantId, userId, status: 'pending', expiresAt: { gt: now } },
+    orderBy: { createdAt: 'desc' },
+    take: 20,
+  })
+
+/** Wipes the secrets of attempts that are over and deletes those that ended a day ago. */
+export async function sweepAttempts(tx: Tx, tenantId: string, now: Date): Promise<number> {
+  await tx.attempt.updateMany({
+    where: { tenantId, expiresAt: { lt: now }, secrets: { not: null } },
+    data: { secrets: null },
+  })
+  const { count } = await tx.attempt.deleteMany({
+    where: { tenantId, expiresAt: { lt: new Date(now.getTime() - 86_400_000) } },
+  })
+  return count
+}

@@ -1,0 +1,47 @@
+import type { Prisma, Tx } from './database.ts'
+
+export const findMember = (tx: Tx, tenantId: string, userId: string) =>
+  tx.member.findUnique({ where: { tenantId_userId: { tenantId, userId } }, include: { user: true } })
+
+export const listMembers = (tx: Tx, tenantId: string) =>
+  tx.member.findMany({ where: { tenantId }, orderBy: { createdAt: 'asc' }, include: { user: true } })
+
+export const upsertMember = (tx: Tx, member: { tenantId: string; userId: string; role: string; createdAt: Date }) =>
+  tx.member.upsert({
+    where: { tenantId_userId: { tenantId: member.tenantId, userId: member.userId } },
+    create: member,
+    update: {},
+  })
+
+/** Locks the tenant's owners, so that two acts cannot remove the last two at once. */
+export async function lockOwners(tx: Tx, tenantId: string): Promise<string[]> {
+  const rows = await tx.$queryRaw<{ user_id: string }[]>`
+    SELECT user_id FROM member WHERE tenant_id = ${tenantId} AND role = 'owner' AND status = 'active' ORDER BY user_id FOR UPDATE`
+  return rows.map((row) => row.user_id)
+}
+
+/** Changes role or status; losing either raises the generation, which ends what was issued under it. */
+export const updateMember = (
+  tx: Tx,
+  tenantId: string,
+  userId: string,
+  data: { role?: string; status?: string; generation?: { increment: number } },
+) => tx.member.update({ where: { tenantId_userId: { tenantId, userId } }, data })
+
+export const insertInvitation = (tx: Tx, row: Prisma.InvitationUncheckedCreateInput) =>
+  tx.invitation.create({ data: row })
+
+export const listInvitations = (tx: Tx, tenantId: string, now: Date) =>
+  tx.invitation.findMany({ where: { tenantId, usedAt: null, expiresAt: { gt: now } }, orderBy: { createdAt: 'desc' } })
+
+/** Uses an invitation, once. */
+export async function consumeInvitation(tx: Tx, tenantId: string, id: string, userId: string, now: Date) {
+  const [row] = await tx.invitation.updateManyAndReturn({
+    where: { tenantId, id, usedAt: null, expiresAt: { gt: now } },
+    data: { usedAt: now, usedBy: userId },
+  })
+  return row
+}
+
+export const deleteInvitation = (tx: Tx, tenantId: string, id: string) =>
+  tx.invitation.deleteMany({ where: { tenantId, id, usedAt: null } })

@@ -1,0 +1,55 @@
+import type { Prisma, Tx } from './database.ts'
+
+export type ProjectRow = Prisma.ProjectGetPayload<object>
+
+/** A project by id or by any alias it ever had. */
+export async function findProject(tx: Tx, tenantId: string, idOrAlias: string): Promise<ProjectRow | null> {
+  const named = await tx.projectAlias.findUnique({ where: { tenantId_alias: { tenantId, alias: idOrAlias } } })
+  return tx.project.findUnique({ where: { tenantId_id: { tenantId, id: named?.projectId ?? idOrAlias } } })
+}
+
+export const findProjectUpstream = (tx: Tx, tenantId: string, providerId: string, externalId: string) =>
+  tx.project.findUnique({ where: { tenantId_providerId_externalId: { tenantId, providerId, externalId } } })
+
+/** Which project an alias belongs to, now or formerly. */
+export const aliasOwner = async (tx: Tx, tenantId: string, alias: string) =>
+  (await tx.projectAlias.findUnique({ where: { tenantId_alias: { tenantId, alias } } }))?.projectId
+
+export async function insertProject(tx: Tx, row: Prisma.ProjectUncheckedCreateInput): Promise<ProjectRow> {
+  const project = await tx.project.create({ data: row })
+  await tx.projectAlias.create({
+    data: { tenantId: project.tenantId, alias: project.alias, projectId: project.id, createdAt: project.createdAt },
+  })
+  return project
+}
+
+/** Gives a project a new alias; the old ones keep resolving. */
+export async function renameProject(tx: Tx, tenantId: string, id: string, alias: string, now: Date): Promise<void> {
+  await tx.projectAlias.upsert({
+    where: { tenantId_alias: { tenantId, alias } },
+    create: { tenantId, alias, projectId: id, createdAt: now },
+    update: {},
+  })
+  await tx.project.update({ where: { tenantId_id: { tenantId, id } }, data: { alias } })
+}
+
+export const updateProjectNames = (
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  data: { name: string; region: string | null },
+) => tx.project.update({ where: { tenantId_id: { tenantId, id } }, data })
+
+/** Every project of the tenant with its provider and the connections that reach it. */
+export const listProjects = (tx: Tx, tenantId: string) =>
+  tx.project.findMany({
+    where: { tenantId },
+    orderBy: [{ name: 'asc' }, { id: 'asc' }],
+    include: { provider: true, links: { include: { connection: true } } },
+  })
+
+export const findProjectWithLinks = (tx: Tx, tenantId: string, id: string) =>
+  tx.project.findUnique({
+    where: { tenantId_id: { tenantId, id } },
+    include: { provider: true, aliases: true, links: { include: { connection: true } } },
+  })

@@ -1,0 +1,18 @@
+import type { Prisma, Tx } from './database.ts'
+
+export type ProviderRow = Prisma.ProviderGetPayload<object>
+
+export const findProvider = (tx: Tx, tenantId: string, id: string) =>
+  tx.provider.findUnique({ where: { tenantId_id: { tenantId, id } } })
+
+export const listProviders = (tx: Tx, tenantId: string) =>
+  tx.provider.findMany({ where: { tenantId }, orderBy: [{ name: 'asc' }, { id: 'asc' }] })
+
+export const insertProvider = (tx: Tx, row: Prisma.ProviderUncheckedCreateInput) => tx.provider.create({ data: row })
+
+export const updateProvider = (
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  data: { name?: string; clientId?: string; clientSecret?: string; maxLifetimeSeconds?: number | null },
+) => tx.provider.update({ where: { tenantId_id: { tenantId, id } }, data })

@@ -1,0 +1,64 @@
+import type { Prisma, Tx } from './database.ts'
+
+const related = { token: { include: { project: true } } } as const
+export type RevocationRow = Prisma.UpstreamRevocationGetPayload<{ include: typeof related }>
+export type RevocationState = 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'
+
+export const insertRevocations = (tx: Tx, rows: Prisma.UpstreamRevocationCreateManyInput[]) =>
+  tx.upstreamRevocation.createMany({ data: rows })
+
+/** Takes one due piece of work under a lease; undefined when another process has it or it is finished. */
+export async function claimRevocation(
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  now: Date,
+  leaseSeconds: number,
+): Promise<RevocationRow | undefined> {
+  const { count } = await tx.upstreamRevocation.updateMany({
+    where: { tenantId, id, state: 'pending', OR: [{ claimUntil: null }, { claimUntil: { lt: now } }] },
+    data: { claimUntil: new Date(now.getTime() + leaseSeconds * 1000), tries: { increment: 1 } },
+  })
+  if (count === 0) return undefined
+  return (
+    (await tx.upstreamRevocation.findUnique({ where: { tenantId_id: { tenantId, id } }, include: related })) ??
+    undefined
+  )
+}
+
+export const finishRevocation = (
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  end: { state: Exclude<RevocationState, 'pending'>; lastError?: string | null; finishedAt: Date },
+) =>
+  tx.upstreamRevocation.update({
+    where: { tenantId_id: { tenantId, id } },
+    data: { ...end, handle: null, claimUntil: null, nextTryAt: null },
+  })
+
+export const postponeRevocation = (
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  later: { lastError: string; nextTryAt: Date },
+) => tx.upstreamRevocation.update({ where: { tenantId_id: { tenantId, id } }, data: { ...later, claimUntil: null } })
+
+export const findRevocations = (tx: Tx, tenantId: string, ids: string[]) =>
+  tx.upstreamRevocation.findMany({ where: { tenantId, id: { in: ids } }, include: related })
+
+/** Work that is not finished or has failed: what an admin must know about. */
+export const listUnconfirmed = (tx: Tx, tenantId: string, take: number) =>
+  tx.upstreamRevocation.findMany({
+    where: { tenantId, state: { in: ['pending', 'failed'] } },
+    orderBy: { id: 'desc' },
+    take,
+    include: related,
+  })
+
+/** Puts failed work back into the queue. */
+export const retryRevocation = (tx: Tx, tenantId: string, id: string, now: Date) =>
+  tx.upstreamRevocation.updateMany({
+    where: { tenantId, id, state: { in: ['pending', 'failed'] } },
+    data: { state: 'pending', nextTryAt: now, claimUntil: null, finishedAt: null },
+  })

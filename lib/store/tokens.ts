@@ -1,0 +1,153 @@
+import { Prisma, type Tx } from './database.ts'
+
+export type TokenRow = Prisma.IssuedTokenGetPayload<object>
+const related = {
+  project: true,
+  connection: { include: { provider: true } },
+  revocations: { orderBy: { createdAt: 'desc' }, take: 1 },
+} as const
+export type TokenWithRelations = Prisma.IssuedTokenGetPayload<{ include: typeof related }>
+
+/** Generations that a token is made under, in the order of the column: token, connection, project, provider, member, tenant, instance. */
+export async function currentGenerations(
+  tx: Tx,
+  {
+    tenantId,
+    userId,
+    connectionId,
+    projectId,
+    providerId,
+  }: Pick<TokenRow, 'tenantId' | 'userId' | 'connectionId' | 'projectId' | 'providerId'>,
+): Promise<number[] | undefined> {
+  const rows = await tx.$queryRaw<{ generations: number[] }[]>`
+    SELECT ARRAY[0, c.generation, p.generation, r.generation, m.generation, n.generation, i.generation] AS generations
+    FROM connection c, project p, provider r, member m, tenant n, instance i
+    WHERE c.tenant_id = ${tenantId} AND c.id = ${connectionId} AND p.tenant_id = ${tenantId} AND p.id = ${projectId}
+      AND r.tenant_id = ${tenantId} AND r.id = ${providerId} AND m.tenant_id = ${tenantId} AND m.user_id = ${userId}
+      AND n.id = ${tenantId} AND i.id = 1`
+  return rows[0]?.generations
+}
+
+export const insertToken = (tx: Tx, row: Prisma.IssuedTokenUncheckedCreateInput) => tx.issuedToken.create({ data: row })
+
+/**
+ * Completes an issuing row, if everything it was made under still stands: generations equal, member active, connection
+ * usable. The rows are locked FOR SHARE, so a revocation either is seen here or sees the completed token (A-03).
+ */
+export async function completeToken(
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  made: { upstreamId: string; handle: string; fingerprint: string; scopesGranted: object; expiresAt: Date },
+): Promise<boolean> {
+  const current = await tx.$queryRaw<{ id: string }[]>`
+    SELECT t.id FROM issued_token t
+      JOIN connection c ON c.tenant_id = t.tenant_id AND c.id = t.connection_id
+      JOIN project p ON p.tenant_id = t.tenant_id AND p.id = t.project_id
+      JOIN provider r ON r.tenant_id = t.tenant_id AND r.id = t.provider_id
+      JOIN member m ON m.tenant_id = t.tenant_id AND m.user_id = t.user_id
+      JOIN tenant n ON n.id = t.tenant_id
+      CROSS JOIN instance i
+    WHERE t.tenant_id = ${tenantId} AND t.id = ${id} AND t.status = 'issuing'
+      AND t.generations = ARRAY[t.generation, c.generation, p.generation, r.generation, m.generation, n.generation, i.generation]
+      AND m.status = 'active' AND c.status NOT IN ('frozen', 'revoked')
+    FOR NO KEY UPDATE OF t FOR SHARE OF c, p, r, m, n, i`
+  if (current.length === 0) return false
+  await tx.issuedToken.update({ where: { tenantId_id: { tenantId, id } }, data: { ...made, status: 'live' } })
+  return true
+}
+
+/** Ends an issuing row; false when it was not issuing any more. */
+export async function endIssuing(
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  end: { status: 'failed' | 'revoked'; failure: string; upstreamId?: string; handle?: string; fingerprint?: string },
+): Promise<boolean> {
+  const { count } = await tx.issuedToken.updateMany({ where: { tenantId, id, status: 'issuing' }, data: end })
+  return count > 0
+}
+
+/** Notes why an issuing row stays open; the reconciling job ends it. */
+export const noteIssuing = (tx: Tx, tenantId: string, id: string, failure: string) =>
+  tx.issuedToken.updateMany({ where: { tenantId, id, status: 'issuing' }, data: { failure } })
+
+export const findToken = (tx: Tx, tenantId: string, id: string) =>
+  tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id } }, include: related })
+
+export const countOutstanding = (tx: Tx, tenantId: string, userId: string, now: Date) =>
+  tx.issuedToken.count({ where: { tenantId, userId, status: { in: ['issuing', 'live'] }, expiresAt: { gt: now } } })
+
+export type TokenFilter = {
+  userId?: string | undefined
+  projectId?: string | undefined
+  providerId?: string | undefined
+  connectionId?: string | undefined
+  /** Row status, ended apart: a live row past its end. */
+  state?: 'live' | 'ended' | 'revoked' | 'failed' | undefined
+}
+
+function where(tenantId: string, filter: TokenFilter, now: Date): Prisma.IssuedTokenWhereInput {
+  const { state, ...rest } = filter
+  const states: Record<NonNullable<TokenFilter['state']>, Prisma.IssuedTokenWhereInput> = {
+    live: { status: { in: ['issuing', 'live'] }, expiresAt: { gt: now } },
+    ended: { status: { in: ['issuing', 'live'] }, expiresAt: { lte: now } },
+    revoked: { status: 'revoked' },
+    failed: { status: 'failed' },
+  }
+  const named = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
+  return { tenantId, ...named, ...(state ? states[state] : {}) }
+}
+
+/** A page of tokens, newest first; `before` is the id that the previous page ended with (ids sort by time). */
+export const listTokens = (
+  tx: Tx,
+  tenantId: string,
+  filter: TokenFilter,
+  page: { now: Date; before?: string | undefined; take: number },
+) =>
+  tx.issuedToken.findMany({
+    where: { ...where(tenantId, filter, page.now), ...(page.before ? { id: { lt: page.before } } : {}) },
+    orderBy: { id: 'desc' },
+    take: page.take,
+    include: related,
+  })
+
+export const countTokens = (tx: Tx, tenantId: string, filter: TokenFilter, now: Date) =>
+  tx.issuedToken.count({ where: where(tenantId, filter, now) })
+
+/** Locks tokens that can still be revoked, in id order so that two revocations cannot wait for each other. */
+export async function lockRevocable(
+  tx: Tx,
+  tenantId: string,
+  match: { ids: string[] } | { connectionIds: string[] },
+): Promise<TokenRow[]> {
+  const column = 'ids' in match ? Prisma.sql`id` : Prisma.sql`connection_id`
+  const values = 'ids' in match ? match.ids : match.connectionIds
+  if (values.length === 0) return []
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id FROM issued_token WHERE tenant_id = ${tenantId} AND ${column} = ANY(${values})
+      AND status IN ('issuing', 'live') ORDER BY id FOR UPDATE`
+  return tx.issuedToken.findMany({ where: { tenantId, id: { in: rows.map((row) => row.id) } }, orderBy: { id: 'asc' } })
+}
+
+/** Raises the generation of tokens and marks the finished ones revoked; an issuing one is ended by its own completion. */
+export async function markRevoked(tx: Tx, tenantId: string, ids: string[], by: string, now: Date): Promise<void> {
+  await tx.issuedToken.updateMany({
+    where: { tenantId, id: { in: ids } },
+    data: { generation: { increment: 1 }, revokedAt: now, revokedBy: by },
+  })
+  await tx.issuedToken.updateMany({ where: { tenantId, id: { in: ids }, status: 'live' }, data: { status: 'revoked' } })
+}
+
+export const wipeHandle = (tx: Tx, tenantId: string, id: string) =>
+  tx.issuedToken.update({ where: { tenantId_id: { tenantId, id } }, data: { handle: null } })
+
+/** Wipes what revoking needed of tokens that ended by themselves. */
+export async function sweepHandles(tx: Tx, tenantId: string, now: Date): Promise<number> {
+  const { count } = await tx.issuedToken.updateMany({
+    where: { tenantId, expiresAt: { lt: now }, handle: { not: null }, status: 'live' },
+    data: { handle: null },
+  })
+  return count
+}
