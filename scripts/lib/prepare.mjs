@@ -2,7 +2,6 @@
 // changed, and marked as done only after it succeeded, so that a half-finished one is done again.
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { Failure } from './fail.mjs'
 import { runTool } from './processes.mjs'
@@ -95,14 +94,8 @@ async function bundle(entry, outfile) {
   }
 }
 
-/** Command line of a package's own tool, without npx and its look-ups. */
-export function nodeTool(name, ...args) {
-  const require = createRequire(at('package.json'))
-  const manifest = require.resolve(`${name}/package.json`)
-  const { bin } = require(manifest)
-  const script = typeof bin === 'string' ? bin : bin[name.split('/').at(-1)]
-  return [process.execPath, resolve(manifest, '..', script), ...args]
-}
+/** Command line of an installed tool, without npx and its look-ups. */
+export const nodeTool = (name, ...args) => [process.execPath, at('node_modules/.bin', name), ...args]
 
 /** Runs `work` unless `output` exists and `sources` have the contents they had when it last succeeded. */
 async function whenChanged(name, sources, output, work) {

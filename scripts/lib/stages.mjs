@@ -1,0 +1,114 @@
+// The parts of a test run, shared by npm test and npm run check.
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { buildApp, bundleDemo, bundleServer, nodeTool, ROOT, toolEnv } from './prepare.mjs'
+import { runTool } from './processes.mjs'
+import { step } from './progress.mjs'
+
+/** Machine-readable results of the last run; scripts/coverage.mjs reads them. */
+export const RESULTS_DIR = join(ROOT, '.data/test-results')
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
+
+const tool = (command, env = {}) =>
+  runTool(command, { cwd: ROOT, env: { ...toolEnv(), NO_COLOR: '1', FORCE_COLOR: undefined, ...env } })
+
+/** A check without tests of its own counts as one. */
+const single = (name, work) => ({
+  name,
+  work,
+  count: async (problem) => ({ passed: problem ? 0 : 1, failed: problem ? 1 : 0, skipped: 0 }),
+})
+
+/** The output of both runners is their summary for people; the numbers come from their json file. */
+function suite(name, run, count) {
+  const file = join(RESULTS_DIR, `${name}.json`)
+  const work = async () => {
+    await mkdir(RESULTS_DIR, { recursive: true })
+    await rm(file, { force: true })
+    await run(file)
+  }
+  return { name, work, count: async () => count(JSON.parse(await readFile(file, 'utf8'))) }
+}
+
+const vitest = (project) =>
+  suite(
+    project,
+    (file) =>
+      tool(
+        nodeTool(
+          'vitest',
+          'run',
+          '--project',
+          project,
+          '--reporter=default',
+          '--reporter=json',
+          `--outputFile.json=${file}`,
+        ),
+        {
+          NODE_ENV: 'test',
+        },
+      ),
+    (report) => ({
+      passed: report.numPassedTests,
+      failed: report.numFailedTests,
+      skipped: report.numPendingTests + report.numTodoTests,
+    }),
+  )
+
+export const checks = [
+  single('types', () => tool(nodeTool('tsc', '--noEmit', '-p', '.'))),
+  single('lint', () => tool(nodeTool('biome', 'lint', '--error-on-warnings', '.'))),
+  single('format', () => tool(nodeTool('biome', 'format', '.'))),
+  single('migrations', () => tool([process.execPath, 'scripts/migrate.mjs', 'diff'])),
+  vitest('unit'),
+  vitest('integration'),
+]
+
+export const build = single('build', async () => {
+  await bundleDemo()
+  await bundleServer()
+  await buildApp()
+})
+
+/** @param {string} browser path of the browser to drive */
+export const endToEnd = (browser) =>
+  suite(
+    'e2e',
+    (file) =>
+      tool(nodeTool('playwright', 'test', '--reporter=line,json'), {
+        CHROMIUM_PATH: browser,
+        PLAYWRIGHT_JSON_OUTPUT_FILE: file,
+      }),
+    ({ stats }) => ({ passed: stats.expected + stats.flaky, failed: stats.unexpected, skipped: stats.skipped }),
+  )
+
+/**
+ * Runs one part and shows its whole output when it fails.
+ * @returns {Promise<Counts>} a part that failed counts at least one failure, even when no test of its own did
+ */
+export async function runStage({ name, work, count }) {
+  const problem = await step(name, work).then(
+    () => undefined,
+    (error) => error,
+  )
+  if (problem) console.log(problem.output ?? problem.message)
+  const counts = await count(problem).catch(() => ({ passed: 0, failed: 1, skipped: 0 }))
+  return problem && counts.failed === 0 ? { ...counts, failed: 1 } : counts
+}
+
+/** Runs parts one after the other and adds up; a failing one does not keep the next from running. */
+export async function runStages(stages) {
+  const total = { passed: 0, failed: 0, skipped: 0 }
+  for (const stage of stages) {
+    const counts = await runStage(stage)
+    for (const kind of Object.keys(total)) total[kind] += counts[kind]
+  }
+  return total
+}
+
+/** Prints the last line of a run and sets the exit code. */
+export function conclude({ passed, failed, skipped }) {
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1
+}

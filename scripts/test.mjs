@@ -1,0 +1,30 @@
+// npm test: everything, from a fresh clone. The last line is "N passed, N failed, N skipped".
+import { report } from './lib/fail.mjs'
+import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
+import { stopOnSignals, stopTools } from './lib/processes.mjs'
+import { step } from './lib/progress.mjs'
+import { build, checks, conclude, endToEnd, runStages } from './lib/stages.mjs'
+
+stopOnSignals(stopTools)
+try {
+  checkNode()
+  await installPackages()
+  await generateClient()
+  const total = await runStages([...checks, build, await browserStage()])
+  conclude(total)
+} catch (error) {
+  report(error)
+  conclude({ passed: 0, failed: 1, skipped: 0 })
+}
+
+/** The end-to-end part. Without a browser it is a part that fails, not one that is left out. */
+async function browserStage() {
+  const { findBrowser } = await import('./lib/browser.mjs')
+  try {
+    const path = await step('Finding a browser', () => findBrowser())
+    console.log(`  ${path}`)
+    return endToEnd(path)
+  } catch (error) {
+    return { name: 'e2e', work: () => Promise.reject(error), count: () => Promise.reject(error) }
+  }
+}
