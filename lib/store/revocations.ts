@@ -26,6 +26,7 @@ export async function claimRevocation(
   )
 }
 
+/** Ends the work and wipes what it needed; failed work keeps it for a retry by hand. */
 export const finishRevocation = (
   tx: Tx,
   tenantId: string,
@@ -34,7 +35,7 @@ export const finishRevocation = (
 ) =>
   tx.upstreamRevocation.update({
     where: { tenantId_id: { tenantId, id } },
-    data: { ...end, handle: null, claimUntil: null, nextTryAt: null },
+    data: { ...end, ...(end.state === 'failed' ? {} : { handle: null }), claimUntil: null, nextTryAt: null },
   })
 
 export const postponeRevocation = (

@@ -75,6 +75,9 @@ export const noteIssuing = (tx: Tx, tenantId: string, id: string, failure: strin
 export const findToken = (tx: Tx, tenantId: string, id: string) =>
   tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id } }, include: related })
 
+export const findTokens = (tx: Tx, tenantId: string, ids: string[]) =>
+  tx.issuedToken.findMany({ where: { tenantId, id: { in: ids } } })
+
 export const countOutstanding = (tx: Tx, tenantId: string, userId: string, now: Date) =>
   tx.issuedToken.count({ where: { tenantId, userId, status: { in: ['issuing', 'live'] }, expiresAt: { gt: now } } })
 

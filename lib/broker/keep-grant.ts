@@ -1,0 +1,207 @@
+import { type Origin, record } from '../audit/record.ts'
+import type { Context } from '../context.ts'
+import { BrokerError } from '../errors.ts'
+import type { LinkedGrant, UpstreamProject } from '../providers/provider.ts'
+import { newId } from '../security/ids.ts'
+import { type AttemptRow, endAttempt } from '../store/attempts.ts'
+import {
+  type ConnectionRow,
+  findConnection,
+  findConnectionTo,
+  insertConnection,
+  joinProject,
+  lockConnection,
+  updateConnection,
+} from '../store/connections.ts'
+import { isDuplicate, type Tx, withTenant } from '../store/database.ts'
+import {
+  aliasOwner,
+  findProjectUpstream,
+  insertProject,
+  type ProjectRow,
+  updateProjectNames,
+} from '../store/projects.ts'
+import { insertRevocations } from '../store/revocations.ts'
+import type { Vault } from './keys.ts'
+import { tokenPlace } from './refresh.ts'
+import { grantPlace } from './revocations.ts'
+
+type Input = {
+  attempt: Pick<AttemptRow, 'tenantId' | 'id' | 'userId' | 'providerId' | 'purpose' | 'connectionId'>
+  grant: LinkedGrant
+  origin: Origin
+  alias: string | null
+}
+
+export type Kept = { kind: 'linked'; projectId: string; connectionId: string } | { kind: 'refused'; error: BrokerError }
+
+/**
+ * Stores what a consent brought, in one transaction with its event: the project, the connection (in place where this
+ * member has one to the project, K-15, K-23) and the sealed tokens. `refused` leaves everything as it was.
+ */
+export async function keepGrant(ctx: Context, vault: Vault, input: Input): Promise<Kept> {
+  const { tenantId } = input.attempt
+  const once = () => withTenant(ctx, tenantId, (tx) => keep(ctx, vault, tx, input))
+  try {
+    return await once()
+  } catch (error) {
+    // Two links of one project at once: the second finds the first one's rows.
+    if (isDuplicate(error)) return once()
+    throw error
+  }
+}
+
+async function keep(ctx: Context, vault: Vault, tx: Tx, { attempt, grant, origin, alias }: Input): Promise<Kept> {
+  const { tenantId, userId, providerId } = attempt
+  const now = ctx.now()
+  const [reached] = grant.projects
+  if (!reached) return refused('upstream_protocol', 'The upstream named no project.')
+
+  const known = await findProjectUpstream(tx, tenantId, providerId, reached.externalId)
+  if (attempt.connectionId) {
+    const connection = await findConnection(tx, tenantId, attempt.connectionId)
+    const expected = connection?.projects[0]?.project
+    if (expected && expected.externalId !== reached.externalId)
+      return refused(
+        'another_project',
+        `You chose ${reached.name} (${reached.externalId}); this connection is for ${expected.name} (${expected.externalId}).`,
+      )
+  }
+  if (alias) {
+    const owner = await aliasOwner(tx, tenantId, alias)
+    if (owner && owner !== known?.id) return refused('alias_taken', `"${alias}" already stands for another project.`)
+  }
+
+  const project = known ?? (await insertNamed(tx, { tenantId, providerId, reached, alias, now }))
+  if (known && (known.name !== reached.name || known.region !== (reached.region ?? null)))
+    await updateProjectNames(tx, tenantId, known.id, { name: reached.name, region: reached.region ?? null })
+
+  const existing = await findConnectionTo(tx, tenantId, userId, project.id)
+  const locked = existing ? await lockConnection(tx, tenantId, existing.id) : null
+  const id = locked?.id ?? newId('connection')
+  const tokens = await sealTokens(ctx, vault, { id, userId }, (locked?.tokenVersion ?? 0) + 1, grant)
+  const account = { accountId: grant.account.id, accountName: grant.account.name, scopesGranted: grant.scopes ?? [] }
+  if (locked) {
+    await revokeReplaced(vault, tx, locked, now)
+    const frozen = locked.status === 'frozen'
+    const state = frozen
+      ? {}
+      : { status: 'linked', cause: null, statusSince: locked.status === 'linked' ? locked.statusSince : now }
+    await updateConnection(tx, tenantId, id, {
+      ...account,
+      ...tokens,
+      ...state,
+      linkedAt: now,
+      claimUntil: null,
+      intentAt: null,
+      nextTryAt: null,
+      failures: 0,
+    })
+  } else {
+    await insertConnection(tx, {
+      tenantId,
+      id,
+      userId,
+      providerId,
+      ...account,
+      ...tokens,
+      status: 'linked',
+      statusSince: now,
+      linkedAt: now,
+    })
+  }
+  await joinProject(tx, { tenantId, connectionId: id, projectId: project.id, userId, role: reached.role ?? null })
+  // A second alias for a known project is a rename, which is an act of its own (K-23).
+  const detail =
+    known && alias && known.alias !== alias
+      ? `This project is already known as "${known.alias}". Rename it there if you like.`
+      : null
+  await endAttempt(tx, tenantId, attempt.id, { status: 'done', detail, resultProjectId: project.id })
+  await record(tx, tenantId, now, origin, {
+    action: 'link.completed',
+    outcome: 'ok',
+    target: { kind: 'connection', id },
+    details: {
+      attempt: attempt.id,
+      project: project.id,
+      provider: providerId,
+      relinked: locked !== null,
+      account: grant.account.id,
+    },
+  })
+  return { kind: 'linked', projectId: project.id, connectionId: id }
+}
+
+const refused = (code: 'another_project' | 'alias_taken' | 'upstream_protocol', detail: string): Kept => ({
+  kind: 'refused',
+  error: new BrokerError(code, { detail }),
+})
+
+async function sealTokens(
+  ctx: Context,
+  vault: Vault,
+  connection: Pick<ConnectionRow, 'id' | 'userId'>,
+  version: number,
+  grant: LinkedGrant,
+) {
+  if (!grant.refreshToken) throw new BrokerError('no_refresh_token')
+  return {
+    tokenVersion: version,
+    refreshToken: await vault.seal(tokenPlace(connection, 'refresh_token', version), grant.refreshToken),
+    accessToken: await vault.seal(tokenPlace(connection, 'access_token', version), grant.accessToken),
+    accessExpiresAt: new Date(ctx.now().getTime() + grant.expiresInSeconds * 1000),
+  }
+}
+
+/** The grant that a relink replaces is revoked upstream, after the new one is stored (K-37, LK-06). */
+async function revokeReplaced(vault: Vault, tx: Tx, old: ConnectionRow, now: Date): Promise<void> {
+  if (!old.refreshToken) return
+  const id = newId('revocation')
+  const opened = await vault
+    .open(tokenPlace(old, 'refresh_token', old.tokenVersion), old.refreshToken)
+    .catch(() => undefined)
+  if (!opened) return
+  const handle = await vault.seal(grantPlace({ id, userId: old.userId }), opened)
+  await insertRevocations(tx, [
+    {
+      tenantId: old.tenantId,
+      id,
+      kind: 'grant',
+      providerId: old.providerId,
+      connectionId: old.id,
+      handle,
+      nextTryAt: now,
+      createdAt: now,
+    },
+  ])
+}
+
+type NewProject = { tenantId: string; providerId: string; reached: UpstreamProject; alias: string | null; now: Date }
+
+async function insertNamed(tx: Tx, { tenantId, providerId, reached, alias, now }: NewProject): Promise<ProjectRow> {
+  const row = {
+    tenantId,
+    id: newId('project'),
+    providerId,
+    externalId: reached.externalId,
+    name: reached.name,
+    region: reached.region ?? null,
+    createdAt: now,
+  }
+  return insertProject(tx, { ...row, alias: alias ?? (await freeAlias(tx, tenantId, reached.name)) })
+}
+
+/** A name as an alias: lower case, hyphens, a number where it is taken. */
+async function freeAlias(tx: Tx, tenantId: string, name: string): Promise<string> {
+  const plain =
+    name
+      .normalize('NFKD')
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, '-')
+      .replace(/^-+|-+$/g, '')
+      .slice(0, 40) || 'project'
+  for (let number = 1; ; number += 1) {
+    const alias = number === 1 ? plain : `${plain}-${number}`
+    if (!(await aliasOwner(tx, tenantId, alias))) return alias
+  }
+}

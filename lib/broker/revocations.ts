@@ -1,0 +1,105 @@
+import { record } from '../audit/record.ts'
+import type { Context } from '../context.ts'
+import { isUpstreamError, type RevocationTarget } from '../providers/provider.ts'
+import { connectionOwner } from '../store/connections.ts'
+import { withTenant } from '../store/database.ts'
+import { findProvider } from '../store/providers.ts'
+import { claimRevocation, finishRevocation, postponeRevocation, type RevocationRow } from '../store/revocations.ts'
+import { wipeHandle } from '../store/tokens.ts'
+import { type Vault, vaultOf } from './keys.ts'
+import { openProvider } from './upstream.ts'
+
+export const grantPlace = (revocation: { id: string; userId: string }) => ({
+  table: 'upstream_revocation',
+  row: revocation.id,
+  column: 'handle',
+  user: revocation.userId,
+  version: 0,
+})
+
+export const handlePlace = (token: { id: string; userId: string }) => ({
+  table: 'issued_token',
+  row: token.id,
+  column: 'handle',
+  user: token.userId,
+  version: 0,
+})
+
+const leaseSeconds = 60
+const maximumTries = 20
+
+/**
+ * Does one piece of upstream revocation work, if it is due and nobody else has it. Never throws for what the upstream
+ * does: the row says how it stands, and the tick comes back.
+ */
+export async function settleRevocation(
+  ctx: Context,
+  { tenantId, id }: { tenantId: string; id: string },
+): Promise<void> {
+  const claimed = await withTenant(ctx, tenantId, async (tx) => {
+    const row = await claimRevocation(tx, tenantId, id, ctx.now(), leaseSeconds)
+    if (!row) return undefined
+    return {
+      row,
+      provider: await findProvider(tx, tenantId, row.providerId),
+      userId: (await connectionOwner(tx, tenantId, row.connectionId)) ?? '-',
+    }
+  })
+  if (!claimed) return
+  const { row, provider, userId } = claimed
+  try {
+    const vault = await vaultOf(ctx, tenantId)
+    const target = await openTarget(vault, row, userId)
+    if (!target || !provider) return finish(ctx, row, 'impossible', 'nothing is left that could be revoked with')
+    const outcome = await (await openProvider(ctx, vault, provider)).revoke(target)
+    return await finish(ctx, row, outcome.state, null)
+  } catch (error) {
+    const reason = isUpstreamError(error) ? error.failure : error instanceof Error ? error.name : 'unknown'
+    const over = row.tries >= maximumTries || (row.token !== null && row.token.expiresAt <= ctx.now())
+    if (over) return finish(ctx, row, 'failed', reason)
+    if (!isUpstreamError(error)) ctx.log.warn({ err: error, revocation: id }, 'an upstream revocation failed here')
+    const wait = Math.max(
+      Math.random() * Math.min(2 ** row.tries, 600),
+      (isUpstreamError(error) && error.retryAfterSeconds) || 1,
+    )
+    const nextTryAt = new Date(ctx.now().getTime() + wait * 1000)
+    await withTenant(ctx, tenantId, (tx) => postponeRevocation(tx, tenantId, id, { lastError: reason, nextTryAt }))
+  }
+}
+
+async function openTarget(vault: Vault, row: RevocationRow, userId: string): Promise<RevocationTarget | undefined> {
+  if (row.kind === 'grant') {
+    return row.handle
+      ? { kind: 'grant', refreshToken: await vault.open(grantPlace({ id: row.id, userId }), row.handle) }
+      : undefined
+  }
+  if (!row.token?.handle || !row.token.upstreamId) return undefined
+  return {
+    kind: 'token',
+    upstreamId: row.token.upstreamId,
+    handle: await vault.open(handlePlace(row.token), row.token.handle),
+  }
+}
+
+async function finish(
+  ctx: Context,
+  row: RevocationRow,
+  state: 'done' | 'confirmed' | 'failed' | 'impossible',
+  lastError: string | null,
+): Promise<void> {
+  const { tenantId, id } = row
+  await withTenant(ctx, tenantId, async (tx) => {
+    await finishRevocation(tx, tenantId, id, { state, lastError, finishedAt: ctx.now() })
+    // A failed one keeps what a retry by hand needs, until the token ends by itself.
+    if (row.tokenId && state !== 'failed') await wipeHandle(tx, tenantId, row.tokenId)
+    const target = row.tokenId ? { kind: 'token', id: row.tokenId } : { kind: 'connection', id: row.connectionId }
+    const outcome = state === 'failed' ? 'failed' : 'ok'
+    await record(
+      tx,
+      tenantId,
+      ctx.now(),
+      { userId: null },
+      { action: 'revocation.finished', outcome, target, details: { state, tries: row.tries } },
+    )
+  })
+}
