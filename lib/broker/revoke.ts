@@ -99,6 +99,16 @@ async function revokeHere(
   work.push(...(await endTokens(tx, fresh, actor.userId, now)))
   for (const token of known.filter((candidate) => !fresh.some((done) => done.id === candidate.id)))
     results.push({ kind: 'token', id: token.id, already: true, upstream: null, lastError: null, latestMoment: null })
+  // One still being made is revoked upstream by its own completion, or found by the reconciling job.
+  for (const token of fresh.filter((candidate) => candidate.status === 'issuing'))
+    results.push({
+      kind: 'token',
+      id: token.id,
+      already: false,
+      upstream: 'pending',
+      lastError: null,
+      latestMoment: token.expiresAt,
+    })
   for (const token of fresh)
     await recordAnyway(ctx, tx, tenantId, now, actor, {
       action: 'token.revoked',

@@ -40,6 +40,17 @@ export async function completeToken(
   id: string,
   made: { upstreamId: string; handle: string; fingerprint: string; scopesGranted: object; expiresAt: Date },
 ): Promise<boolean> {
+  // In the order in which a revocation locks, connection before token, so that the two cannot wait for each other.
+  await tx.$queryRaw`
+    SELECT 1 FROM issued_token t
+      JOIN connection c ON c.tenant_id = t.tenant_id AND c.id = t.connection_id
+      JOIN project p ON p.tenant_id = t.tenant_id AND p.id = t.project_id
+      JOIN provider r ON r.tenant_id = t.tenant_id AND r.id = t.provider_id
+      JOIN member m ON m.tenant_id = t.tenant_id AND m.user_id = t.user_id
+      JOIN tenant n ON n.id = t.tenant_id
+      CROSS JOIN instance i
+    WHERE t.tenant_id = ${tenantId} AND t.id = ${id}
+    FOR SHARE OF c, p, r, m, n, i`
   const current = await tx.$queryRaw<{ id: string }[]>`
     SELECT t.id FROM issued_token t
       JOIN connection c ON c.tenant_id = t.tenant_id AND c.id = t.connection_id
@@ -51,7 +62,7 @@ export async function completeToken(
     WHERE t.tenant_id = ${tenantId} AND t.id = ${id} AND t.status = 'issuing'
       AND t.generations = ARRAY[t.generation, c.generation, p.generation, r.generation, m.generation, n.generation, i.generation]
       AND m.status = 'active' AND c.status NOT IN ('frozen', 'revoked')
-    FOR NO KEY UPDATE OF t FOR SHARE OF c, p, r, m, n, i`
+    FOR NO KEY UPDATE OF t`
   if (current.length === 0) return false
   await tx.issuedToken.update({ where: { tenantId_id: { tenantId, id } }, data: { ...made, status: 'live' } })
   return true

@@ -1,0 +1,11 @@
+import { checkInstanceKeys } from './broker/keys.ts'
+import type { Context } from './context.ts'
+import { startJobs } from './jobs/tick.ts'
+import { seedDemo } from './tenancy/demo.ts'
+
+/** What a process does once before it serves. Answers how to stop its background work. @throws ConfigError */
+export async function boot(ctx: Context): Promise<() => Promise<void>> {
+  await checkInstanceKeys(ctx)
+  await seedDemo(ctx)
+  return startJobs(ctx)
+}

@@ -1,0 +1,254 @@
+import { type AuditView, toAuditView } from '../audit/list.ts'
+import type { Context } from '../context.ts'
+import { BrokerError } from '../errors.ts'
+import { listEventsAbout } from '../store/audit.ts'
+import { type ConnectionStatus, findConnection, listConnections, updateConnection } from '../store/connections.ts'
+import { withTenant } from '../store/database.ts'
+import { listMembers } from '../store/members.ts'
+import { findProject, findProjectWithLinks, listProjects } from '../store/projects.ts'
+import { listUnconfirmed } from '../store/revocations.ts'
+import { findTenant } from '../store/tenants.ts'
+import { countTokens, findToken, listTokens, type TokenFilter } from '../store/tokens.ts'
+import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
+import { type LifetimeCap, lifetimeCap } from './issue.ts'
+import { type TokenView, toTokenView } from './token-view.ts'
+
+export type ConnectionView = {
+  id: string
+  ownerId: string
+  provider: { id: string; name: string; kind: string }
+  project: { id: string; name: string; alias: string; externalId: string } | null
+  accountName: string
+  /** The linker's role upstream, as the upstream calls it. */
+  upstreamRole: string | null
+  status: ConnectionStatus
+  cause: string | null
+  statusSince: Date
+  lastRefreshAt: Date | null
+  nextTryAt: Date | null
+  linkedAt: Date
+  branchId: string | null
+}
+
+type ConnectionWithRelations = NonNullable<Awaited<ReturnType<typeof findConnection>>>
+
+export function toConnectionView(row: ConnectionWithRelations): ConnectionView {
+  const [link] = row.projects
+  return {
+    id: row.id,
+    ownerId: row.userId,
+    provider: { id: row.provider.id, name: row.provider.name, kind: row.provider.kind },
+    project: link
+      ? { id: link.project.id, name: link.project.name, alias: link.project.alias, externalId: link.project.externalId }
+      : null,
+    accountName: row.accountName,
+    upstreamRole: link?.role ?? null,
+    status: row.status as ConnectionStatus,
+    cause: row.cause,
+    statusSince: row.statusSince,
+    lastRefreshAt: row.lastRefreshAt,
+    nextTryAt: row.nextTryAt,
+    linkedAt: row.linkedAt,
+    branchId: row.branchId,
+  }
+}
+
+export type ProjectCard = {
+  id: string
+  name: string
+  alias: string
+  externalId: string
+  region: string | null
+  provider: { id: string; name: string; kind: string; host: string }
+  /** The viewer's own connection; null where they have not linked it. */
+  connection: Omit<ConnectionView, 'project' | 'provider'> | null
+  /** The viewer's own living tokens. */
+  tokensOut: number
+}
+
+type ProjectWithLinks = NonNullable<Awaited<ReturnType<typeof findProjectWithLinks>>>
+
+function toCard(row: Omit<ProjectWithLinks, 'aliases'>, viewer: string, tokensOut: number): ProjectCard {
+  const own = row.links.find((link) => link.userId === viewer)
+  return {
+    id: row.id,
+    name: row.name,
+    alias: row.alias,
+    externalId: row.externalId,
+    region: row.region,
+    provider: {
+      id: row.provider.id,
+      name: row.provider.name,
+      kind: row.provider.kind,
+      host: new URL(row.provider.issuer).host,
+    },
+    connection: own
+      ? {
+          id: own.connection.id,
+          ownerId: own.connection.userId,
+          accountName: own.connection.accountName,
+          upstreamRole: own.role,
+          status: own.connection.status as ConnectionStatus,
+          cause: own.connection.cause,
+          statusSince: own.connection.statusSince,
+          lastRefreshAt: own.connection.lastRefreshAt,
+          nextTryAt: own.connection.nextTryAt,
+          linkedAt: own.connection.linkedAt,
+          branchId: own.connection.branchId,
+        }
+      : null,
+    tokensOut,
+  }
+}
+
+/**
+ * The projects that a person sees: those they linked; who oversees the tenant sees all. What another member linked is
+ * not shown to members, so nobody learns of another's link (LK-03).
+ */
+export async function projectCards(ctx: Context, actor: Actor): Promise<ProjectCard[]> {
+  return withTenant(ctx, actor.tenantId, async (tx) => {
+    const rows = await listProjects(tx, actor.tenantId)
+    const visible = rows.filter(
+      (row) => may(actor, 'oversee') || row.links.some((link) => link.userId === actor.userId),
+    )
+    const now = ctx.now()
+    return Promise.all(
+      visible.map(async (row) =>
+        toCard(
+          row,
+          actor.userId,
+          await countTokens(tx, actor.tenantId, { userId: actor.userId, projectId: row.id, state: 'live' }, now),
+        ),
+      ),
+    )
+  })
+}
+
+export type ProjectDetail = ProjectCard & {
+  aliases: string[]
+  cap: LifetimeCap
+  tokens: TokenView[]
+  timeline: AuditView[]
+}
+
+/** One project as its viewer sees it. @throws BrokerError not_found, also for a project that only others linked */
+export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: string): Promise<ProjectDetail> {
+  return withTenant(ctx, actor.tenantId, async (tx) => {
+    const found = await findProject(tx, actor.tenantId, idOrAlias)
+    const row = found && (await findProjectWithLinks(tx, actor.tenantId, found.id))
+    const own = row?.links.find((link) => link.userId === actor.userId)
+    if (!row || !(own || may(actor, 'oversee'))) throw new BrokerError('not_found')
+    const now = ctx.now()
+    const tenant = await findTenant(tx, actor.tenantId)
+    const filter = { userId: actor.userId, projectId: row.id }
+    const tokens = await listTokens(tx, actor.tenantId, filter, { now, take: 50 })
+    const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
+    return {
+      ...toCard(row, actor.userId, await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now)),
+      aliases: row.aliases.map((alias) => alias.alias),
+      cap: lifetimeCap({
+        project: row.maxLifetimeSeconds,
+        provider: row.provider.maxLifetimeSeconds,
+        tenant: tenant?.maxLifetimeSeconds ?? 3600,
+      }),
+      tokens: tokens.map((token) => toTokenView(token, now)),
+      timeline: events.map(toAuditView),
+    }
+  })
+}
+
+export type Page<T> = { items: T[]; total: number; next: string | null }
+const pageSize = 50
+
+/** Tokens, newest first; a member's own, everybody's for who oversees the tenant (`everybody`). */
+export async function tokenPage(
+  ctx: Context,
+  actor: Actor,
+  { everybody = false, before, ...filter }: TokenFilter & { everybody?: boolean; before?: string | undefined },
+): Promise<Page<TokenView>> {
+  if (everybody) requirePermission(actor, 'oversee')
+  const named = everybody ? filter : { ...filter, userId: actor.userId }
+  return withTenant(ctx, actor.tenantId, async (tx) => {
+    const now = ctx.now()
+    const rows = await listTokens(tx, actor.tenantId, named, { now, before, take: pageSize + 1 })
+    const items = rows.slice(0, pageSize).map((row) => toTokenView(row, now))
+    return {
+      items,
+      total: await countTokens(tx, actor.tenantId, named, now),
+      next: rows.length > pageSize ? (items.at(-1)?.id ?? null) : null,
+    }
+  })
+}
+
+/** @throws BrokerError not_found, for another member's token as well unless the viewer oversees the tenant */
+export async function readToken(ctx: Context, actor: Actor, id: string): Promise<TokenView> {
+  const row = await withTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id))
+  if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
+  return toTokenView(row, ctx.now())
+}
+
+/** Connections: a member's own, everybody's for who oversees the tenant (`everybody`). */
+export async function connectionList(
+  ctx: Context,
+  actor: Actor,
+  { everybody = false } = {},
+): Promise<ConnectionView[]> {
+  if (everybody) requirePermission(actor, 'oversee')
+  const where = everybody ? {} : { userId: actor.userId }
+  return (await withTenant(ctx, actor.tenantId, (tx) => listConnections(tx, actor.tenantId, where))).map(
+    toConnectionView,
+  )
+}
+
+/** Sets the development branch that the linker works in (K-25). @throws BrokerError not_found */
+export async function setBranch(
+  ctx: Context,
+  actor: Actor,
+  { connectionId, branchId }: { connectionId: string; branchId: string | null },
+): Promise<void> {
+  requirePermission(actor, 'work')
+  await withTenant(ctx, actor.tenantId, async (tx) => {
+    const row = await findConnection(tx, actor.tenantId, connectionId)
+    if (row?.userId !== actor.userId) throw new BrokerError('not_found')
+    await updateConnection(tx, actor.tenantId, connectionId, { branchId })
+  })
+}
+
+export type UnconfirmedRevocation = {
+  id: string
+  kind: 'token' | 'grant'
+  tokenId: string | null
+  connectionId: string
+  project: string | null
+  state: 'pending' | 'failed'
+  tries: number
+  lastError: string | null
+  nextTryAt: Date | null
+  createdAt: Date
+  latestMoment: Date | null
+}
+
+/** Upstream revocations that are not done: what an admin must know about. */
+export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promise<UnconfirmedRevocation[]> {
+  requirePermission(actor, 'oversee')
+  const rows = await withTenant(ctx, actor.tenantId, (tx) => listUnconfirmed(tx, actor.tenantId, 200))
+  return rows.map((row) => ({
+    id: row.id,
+    kind: row.kind as 'token' | 'grant',
+    tokenId: row.tokenId,
+    connectionId: row.connectionId,
+    project: row.token?.project.name ?? null,
+    state: row.state as 'pending' | 'failed',
+    tries: row.tries,
+    lastError: row.lastError,
+    nextTryAt: row.nextTryAt,
+    createdAt: row.createdAt,
+    latestMoment: row.token?.expiresAt ?? null,
+  }))
+}
+
+/** Names of a tenant's people by user id, for showing owners. */
+export async function peopleNames(ctx: Context, tenantId: string): Promise<Map<string, string>> {
+  const members = await withTenant(ctx, tenantId, (tx) => listMembers(tx, tenantId))
+  return new Map(members.map((member) => [member.userId, member.user.email ?? member.user.name]))
+}

@@ -1,0 +1,61 @@
+import type { Context } from '../context.ts'
+import { newId } from '../security/ids.ts'
+import { withInstance, withTenant } from '../store/database.ts'
+import { tenantBySlug } from '../store/lookups.ts'
+import { upsertMember } from '../store/members.ts'
+import { listProviders } from '../store/providers.ts'
+import { ensureUser } from '../store/users.ts'
+import type { Actor } from './actor.ts'
+import { createProvider } from './providers.ts'
+import { foundTenant } from './tenants.ts'
+
+/** The demo's people, as its identity provider names them. */
+const people = [
+  { subject: 'acct-3001', email: 'owner@acme.test', tenant: 'acme', role: 'owner' },
+  { subject: 'acct-3002', email: 'member@acme.test', tenant: 'acme', role: 'member' },
+  { subject: 'acct-4001', email: 'owner@globex.test', tenant: 'globex', role: 'owner' },
+] as const
+
+const tenants = [
+  { slug: 'acme', name: 'Acme' },
+  { slug: 'globex', name: 'Globex' },
+] as const
+
+export const demoAccounts = people.map(({ email, tenant, role }) => ({ email, tenant, role }))
+
+/** Makes the demo's tenants, members and providers where they are missing. Runs at every boot; changes nothing twice. */
+export async function seedDemo(ctx: Context): Promise<void> {
+  const { demo, signin } = ctx.config
+  if (!demo) return
+  for (const { slug, name } of tenants) {
+    const members = people.filter((person) => person.tenant === slug)
+    const users = await withInstance(ctx, (tx) =>
+      Promise.all(
+        members.map(async ({ subject, email, role }) => ({
+          role,
+          user: await ensureUser(tx, { issuer: signin.issuer, subject, name: email, email }, ctx.now()),
+        })),
+      ),
+    )
+    const owner = users.find(({ role }) => role === 'owner')
+    if (!owner) continue
+    const known = await tenantBySlug(ctx, slug)
+    const id = known ?? newId('tenant')
+    await withTenant(ctx, id, async (tx) => {
+      if (!known) await foundTenant(ctx, tx, { userId: owner.user.id }, { id, name, slug })
+      for (const { role, user } of users)
+        await upsertMember(tx, { tenantId: id, userId: user.id, role, createdAt: ctx.now() })
+    })
+    const providers = await withTenant(ctx, id, (tx) => listProviders(tx, id))
+    if (providers.some((provider) => provider.issuer === demo.url && provider.clientId === demo.clientId)) continue
+    const actor: Actor = { userId: owner.user.id, sessionId: '-', tenantId: id, slug, role: 'owner' }
+    const provider = {
+      kind: 'keboola',
+      name: 'Demo stack',
+      issuer: demo.url,
+      clientId: demo.clientId,
+      clientSecret: demo.clientSecret,
+    } as const
+    await createProvider(ctx, actor, { ...provider, maxLifetimeSeconds: 2 * 3600, callbackKey: 'keboola-demo' })
+  }
+}

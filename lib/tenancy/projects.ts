@@ -1,0 +1,35 @@
+import { record } from '../audit/record.ts'
+import type { Context } from '../context.ts'
+import { BrokerError } from '../errors.ts'
+import { withTenant } from '../store/database.ts'
+import { aliasOwner, findProjectWithLinks, renameProject } from '../store/projects.ts'
+import { type Actor, may, requirePermission } from './actor.ts'
+
+/**
+ * Gives a project another alias; old ones keep resolving. Admins may, and who linked it.
+ * @throws BrokerError forbidden, not_found, alias_taken
+ */
+export async function changeAlias(
+  ctx: Context,
+  actor: Actor,
+  { projectId, alias }: { projectId: string; alias: string },
+): Promise<void> {
+  requirePermission(actor, 'work')
+  const problem = await withTenant(ctx, actor.tenantId, async (tx) => {
+    const project = await findProjectWithLinks(tx, actor.tenantId, projectId)
+    const linker = project?.links.some((link) => link.userId === actor.userId)
+    if (!project || !(linker || may(actor, 'administer'))) return 'not_found' as const
+    const owner = await aliasOwner(tx, actor.tenantId, alias)
+    if (owner && owner !== projectId) return 'alias_taken' as const
+    await renameProject(tx, actor.tenantId, projectId, alias, ctx.now())
+    const target = { kind: 'project', id: projectId }
+    await record(tx, actor.tenantId, ctx.now(), actor, {
+      action: 'project.renamed',
+      outcome: 'ok',
+      target,
+      details: { from: project.alias, to: alias },
+    })
+    return undefined
+  })
+  if (problem) throw new BrokerError(problem)
+}

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto'
+import { record } from '../audit/record.ts'
+import { vaultOf } from '../broker/keys.ts'
+import { callbackPath } from '../broker/link.ts'
+import { sealClientSecret } from '../broker/upstream.ts'
+import type { Context } from '../context.ts'
+import { BrokerError } from '../errors.ts'
+import { newId } from '../security/ids.ts'
+import { isDuplicate, withTenant } from '../store/database.ts'
+import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
+import { type Actor, may, requirePermission } from './actor.ts'
+
+export type ProviderView = {
+  id: string
+  kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+  name: string
+  issuer: string
+  clientId: string
+  /** Whether a secret is stored; its value is never shown again. */
+  hasSecret: boolean
+  /** To be registered at the upstream, exactly so. */
+  redirectUri: string
+  maxLifetimeSeconds: number | null
+}
+
+const toView = (ctx: Pick<Context, 'config'>, row: ProviderRow): ProviderView => ({
+  id: row.id,
+  kind: row.kind as ProviderView['kind'],
+  name: row.name,
+  issuer: row.issuer,
+  clientId: row.clientId,
+  hasSecret: row.clientSecret !== null,
+  redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
+  maxLifetimeSeconds: row.maxLifetimeSeconds,
+})
+
+/** The tenant's upstreams. Client ids are shown to who oversees the tenant. */
+export async function providerList(ctx: Context, actor: Actor): Promise<ProviderView[]> {
+  const rows = await withTenant(ctx, actor.tenantId, (tx) => listProviders(tx, actor.tenantId))
+  return rows.map((row) => ({ ...toView(ctx, row), ...(may(actor, 'oversee') ? {} : { clientId: '' }) }))
+}
+
+export type NewProvider = {
+  kind: 'keboola'
+  name: string
+  /** Base URL of the stack: an origin. */
+  issuer: string
+  clientId: string
+  clientSecret: string
+  maxLifetimeSeconds?: number | undefined
+  /** Only the demo names it itself; otherwise it follows from the issuer. */
+  callbackKey?: string | undefined
+}
+
+/** One key an upstream issuer, shared by rows and tenants (product.md, URLs): host for people, hash for uniqueness. */
+export function callbackKeyOf(issuer: string): string {
+  const host = new URL(issuer).hostname.replace(/[^a-z0-9]+/g, '-').slice(0, 40)
+  return `${host}-${createHash('sha256').update(issuer).digest('hex').slice(0, 8)}`
+}
+
+/** @throws BrokerError forbidden, bad_request for an issuer that may not be used, provider_exists */
+export async function createProvider(ctx: Context, actor: Actor, input: NewProvider): Promise<ProviderView> {
+  requirePermission(actor, 'administer')
+  const issuer = checkedIssuer(ctx, input.issuer)
+  const vault = await vaultOf(ctx, actor.tenantId)
+  const id = newId('provider')
+  const clientSecret = await sealClientSecret(vault, id, input.clientSecret)
+  const now = ctx.now()
+  try {
+    const row = await withTenant(ctx, actor.tenantId, async (tx) => {
+      const row = await insertProvider(tx, {
+        tenantId: actor.tenantId,
+        id,
+        kind: input.kind,
+        name: input.name,
+        issuer,
+        callbackKey: input.callbackKey ?? callbackKeyOf(issuer),
+        clientId: input.clientId,
+        clientSecret,
+        maxLifetimeSeconds: input.maxLifetimeSeconds ?? null,
+        createdAt: now,
+      })
+      const target = { kind: 'provider', id }
+      await record(tx, actor.tenantId, now, actor, {
+        action: 'provider.created',
+        outcome: 'ok',
+        target,
+        details: { kind: input.kind, issuer },
+      })
+      return row
+    })
+    return toView(ctx, row)
+  } catch (error) {
+    if (isDuplicate(error)) throw new BrokerError('provider_exists')
+    throw error
+  }
+}
+
+/** https and an origin alone; http only on loopback, and only where this instance itself is on loopback. */
+function checkedIssuer({ config }: Pick<Context, 'config'>, text: string): string {
+  const url = URL.parse(text)
+  const loopback = config.loopback && (url?.hostname === '127.0.0.1' || url?.hostname === 'localhost')
+  if (!url || (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)))
+    throw new BrokerError('bad_request', {
+      fields: { issuer: 'An https address, like https://connection.example.com' },
+    })
+  if (url.pathname !== '/' || url.search || url.hash || url.username || url.password)
+    throw new BrokerError('bad_request', { fields: { issuer: 'The address alone, without a path' } })
+  return url.origin
+}
+
+export type ProviderChange = {
+  providerId: string
+  name?: string | undefined
+  clientId?: string | undefined
+  clientSecret?: string | undefined
+  maxLifetimeSeconds?: number | null | undefined
+}
+
+/** Changes name, client or policy. The issuer of a row never changes. @throws BrokerError forbidden, not_found */
+export async function changeProvider(
+  ctx: Context,
+  actor: Actor,
+  { providerId, clientSecret, ...change }: ProviderChange,
+): Promise<ProviderView> {
+  requirePermission(actor, 'administer')
+  const vault = await vaultOf(ctx, actor.tenantId)
+  const sealed =
+    clientSecret === undefined ? {} : { clientSecret: await sealClientSecret(vault, providerId, clientSecret) }
+  const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
+  const row = await withTenant(ctx, actor.tenantId, async (tx) => {
+    if (!(await findProvider(tx, actor.tenantId, providerId))) return undefined
+    const row = await updateProvider(tx, actor.tenantId, providerId, { ...given, ...sealed })
+    const target = { kind: 'provider', id: providerId }
+    const details = { changed: [...Object.keys(given), ...Object.keys(sealed)] }
+    await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
+    return row
+  })
+  if (!row) throw new BrokerError('not_found')
+  return toView(ctx, row)
+}

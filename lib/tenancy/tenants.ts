@@ -1,0 +1,57 @@
+import { type Origin, record } from '../audit/record.ts'
+import { createTenantKey } from '../broker/keys.ts'
+import type { Context } from '../context.ts'
+import { BrokerError } from '../errors.ts'
+import { newId } from '../security/ids.ts'
+import { isDuplicate, type Tx, withTenant } from '../store/database.ts'
+import { tenantIds } from '../store/lookups.ts'
+import { upsertMember } from '../store/members.ts'
+import { insertTenant } from '../store/tenants.ts'
+
+/** Addresses that pages and APIs use themselves. */
+const reserved = new Set(['new', 'api', 'admin', 'oauth', 'instance'])
+
+export type Founder = Origin & { userId: string; operator: boolean }
+
+/**
+ * Makes a tenant with its data key and its first owner. The operator always may; others only where the instance is open.
+ * @throws BrokerError forbidden, slug_taken
+ */
+export async function createTenant(
+  ctx: Context,
+  founder: Founder,
+  { name, slug }: { name: string; slug: string },
+): Promise<{ id: string; slug: string }> {
+  if (!founder.operator && !ctx.config.openTenants)
+    throw new BrokerError('forbidden', { detail: 'Only the operator of this instance makes tenants.' })
+  if (reserved.has(slug)) throw new BrokerError('slug_taken')
+  const id = newId('tenant')
+  try {
+    await withTenant(ctx, id, (tx) => foundTenant(ctx, tx, founder, { id, name, slug }))
+  } catch (error) {
+    if (isDuplicate(error)) throw new BrokerError('slug_taken')
+    throw error
+  }
+  return { id, slug }
+}
+
+export async function foundTenant(
+  ctx: Pick<Context, 'instanceKeys' | 'now'>,
+  tx: Tx,
+  founder: Origin & { userId: string },
+  { id, name, slug }: { id: string; name: string; slug: string },
+): Promise<void> {
+  const now = ctx.now()
+  await insertTenant(tx, { id, slug, name, createdAt: now })
+  await createTenantKey(ctx, tx, id)
+  await upsertMember(tx, { tenantId: id, userId: founder.userId, role: 'owner', createdAt: now })
+  await record(tx, id, now, founder, {
+    action: 'tenant.created',
+    outcome: 'ok',
+    target: { kind: 'tenant', id },
+    details: { slug },
+  })
+}
+
+/** Whether the instance has no tenant yet: its operator is then shown how to make the first one. */
+export const isEmptyInstance = async (ctx: Context) => (await tenantIds(ctx)).length === 0
