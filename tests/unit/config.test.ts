@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { ConfigError, parseConfig } from '../../lib/config.ts'
+
+const random = () => randomBytes(32).toString('base64url')
+const good = () => ({
+  VALETKEY_URL: 'https://valetkey.example.com',
+  DATABASE_URL: 'postgres://valetkey_app@127.0.0.1/valetkey',
+  VALETKEY_KEYS: `k1:${random()}`,
+  VALETKEY_SECRET: random(),
+  VALETKEY_SIGNIN_ISSUER: 'https://login.example.com',
+  VALETKEY_SIGNIN_CLIENT_ID: 'valetkey',
+  VALETKEY_SIGNIN_CLIENT_SECRET: 'a client secret',
+})
+
+/** The problems that an environment has. */
+function problems(environment: Record<string, string | undefined>): string[] {
+  try {
+    parseConfig(environment)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+}
+
+describe('configuration', () => {
+  it('accepts a complete environment', () => {
+    expect(problems(good())).toEqual([])
+    expect(parseConfig(good()).origin).toBe('https://valetkey.example.com')
+  })
+
+  it('V-06: everything that is missing is named at once', () => {
+    expect(problems({}).map((line) => line.split(' ')[0])).toEqual(Object.keys(good()))
+    expect(problems({}).every((line) => line.endsWith('is missing'))).toBe(true)
+  })
+
+  const repeated = random()
+  const unusable: [string, Record<string, string>, string][] = [
+    ['a short secret', { VALETKEY_SECRET: 'abc' }, 'VALETKEY_SECRET is too short'],
+    ['a default secret', { VALETKEY_SECRET: `changeme${random()}` }, 'VALETKEY_SECRET is a default value'],
+    [
+      'a secret without entropy',
+      { VALETKEY_SECRET: Buffer.alloc(32, 7).toString('base64url') },
+      'VALETKEY_SECRET is not random',
+    ],
+    ['a short key', { VALETKEY_KEYS: 'k1:abc' }, 'VALETKEY_KEYS entry 1'],
+    ['a key without an id', { VALETKEY_KEYS: random() }, 'VALETKEY_KEYS entry 1'],
+    ['a key id twice', { VALETKEY_KEYS: `k1:${random()},k1:${random()}` }, 'names a key id twice'],
+    ['a key twice', { VALETKEY_KEYS: `k1:${repeated},k2:${repeated}` }, 'holds the same key twice'],
+    [
+      'one value for two purposes',
+      { VALETKEY_KEYS: `k1:${repeated}`, VALETKEY_SECRET: repeated },
+      'use separate values',
+    ],
+    ['cookies that browsers would drop', { VALETKEY_URL: 'http://valetkey.example.com' }, '__Host- cookies'],
+    ['an origin with a path', { VALETKEY_URL: 'https://valetkey.example.com/app' }, 'an origin alone'],
+    ['sign-in without TLS', { VALETKEY_SIGNIN_ISSUER: 'http://login.example.com' }, 'must be https'],
+    ['the demo on a foreign database', { VALETKEY_DEMO: '1' }, 'embedded database'],
+    ['the demo on a public origin', { VALETKEY_DEMO: '1', VALETKEY_EMBEDDED: '1' }, 'loopback'],
+  ]
+  it.each(unusable)('V-06: refuses %s', (_, change, message) => {
+    const found = problems({ ...good(), ...change })
+    expect(found.join('\n')).toContain(message)
+    for (const value of Object.values(change).filter((text) => text.length > 12 && !text.startsWith('http')))
+      expect(found.join('\n')).not.toContain(value)
+  })
+})
