@@ -20,11 +20,11 @@ import {
   noteIssuing,
 } from '../store/tokens.ts'
 import { type Actor, requirePermission } from '../tenancy/actor.ts'
+import { withAccess } from './access.ts'
 import { vaultOf } from './keys.ts'
-import { type FreshTokens, freshTokens } from './refresh.ts'
 import { handlePlace, settleRevocation } from './revocations.ts'
 import { type TokenView, toTokenView } from './token-view.ts'
-import { asBrokerError, openProvider } from './upstream.ts'
+import { asBrokerError } from './upstream.ts'
 
 export type IssueInput = {
   /** Id or alias, a former one too. */
@@ -158,23 +158,6 @@ async function askUpstream(
 ): Promise<UpstreamToken> {
   const request = { scopes, lifetimeSeconds, purpose, nonce }
   return withAccess(ctx, connection, (provider, { accessToken }) => provider.issue({ accessToken, request }))
-}
-
-/** Runs an upstream call with a fresh access token; one that the upstream refuses is replaced once (3.6-8). */
-async function withAccess<T>(
-  ctx: Context,
-  connection: Ground['connection'],
-  call: (provider: Awaited<ReturnType<typeof openProvider>>, tokens: FreshTokens) => Promise<T>,
-): Promise<T> {
-  const key = { tenantId: connection.tenantId, connectionId: connection.id, minimumSeconds: 60 }
-  const tokens = await freshTokens(ctx, key)
-  const provider = await openProvider(ctx, await vaultOf(ctx, connection.tenantId), connection.provider)
-  try {
-    return await call(provider, tokens)
-  } catch (error) {
-    if (!isUpstreamError(error) || error.failure !== 'refused') throw error
-    return call(provider, await freshTokens(ctx, { ...key, staleVersion: tokens.version }))
-  }
 }
 
 /** Ends a row whose token surely does not exist; where that is not sure, leaves it to the reconciling job. */

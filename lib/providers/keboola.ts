@@ -182,6 +182,16 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
       }
     },
 
+    async lastUsed({ accessToken, upstreamId }) {
+      // Without the filter the list also holds events about the token, such as its own creation (3.3.3).
+      const query = new URLSearchParams({ limit: '1', q: `token.id:${upstreamId}` })
+      const [event] = await storage('read', z.array(z.object({ created: z.string() })), {
+        path: `/tokens/${upstreamId}/events?${query}`,
+        as: { bearer: accessToken },
+      })
+      return event ? parseDate(event.created) : undefined
+    },
+
     async scopeChoices({ accessToken }) {
       const as = { bearer: accessToken }
       const [verified, components, buckets] = await Promise.all([
@@ -209,20 +219,24 @@ const mayHaveActed = ({ failure, status }: UpstreamError) =>
 /** The upstream shows the description to people, and the nonce in it is how an orphan is recognised. */
 const describe = (purpose: string, nonce: string) => `${purpose} · Valetkey ${nonce}`
 
+/** `2026-11-20T10:00:00+0100` has no colon in its offset, which strict parsers refuse (trap 12). */
+function parseDate(text: string): Date | undefined {
+  const time = Date.parse(text.replace(/([+-]\d\d)(\d\d)$/, '$1:$2'))
+  return Number.isNaN(time) ? undefined : new Date(time)
+}
+
 function toUpstreamToken(
   minted: z.infer<typeof MintedToken>,
   { lifetimeSeconds }: IssueRequest,
   now: Date,
 ): UpstreamToken {
-  // `2026-11-20T10:00:00+0100` has no colon in its offset, which strict parsers refuse.
-  const named = Date.parse((minted.expires ?? '').replace(/([+-]\d\d)(\d\d)$/, '$1:$2'))
   const value = new Secret(minted.token)
   return {
     value,
     upstreamId: minted.id,
     handle: value,
     granted: toScopes(minted),
-    expiresAt: new Date(Number.isNaN(named) ? now.getTime() + lifetimeSeconds * 1000 : named),
+    expiresAt: parseDate(minted.expires ?? '') ?? new Date(now.getTime() + lifetimeSeconds * 1000),
   }
 }
 

@@ -70,7 +70,7 @@ export type RevocationTarget =
 /** `done`: the upstream's 2xx. `confirmed`: looked up and dead. `impossible`: there is no such endpoint. */
 export type RevocationOutcome = { state: 'done' | 'confirmed' | 'impossible'; found?: number }
 
-/** The verbs of an upstream. `scopeChoices` is there for the form and lists nothing where an upstream has nothing to list. */
+/** The verbs of an upstream; the last two serve the form and the inventory and change nothing. */
 export type Provider = {
   authorizationUrl(input: { state: string; nonce: string; codeVerifier: string; redirectUri: string }): Promise<URL>
   exchangeCode(input: {
@@ -84,6 +84,8 @@ export type Provider = {
   issue(input: { accessToken: Secret; request: IssueRequest }): Promise<UpstreamToken>
   revoke(input: RevocationTarget): Promise<RevocationOutcome>
   scopeChoices(input: { accessToken: Secret }): Promise<ScopeChoices>
+  /** When an issued token was last used; undefined where it has not been, as far as the upstream tells. */
+  lastUsed(input: { accessToken: Secret; upstreamId: string }): Promise<Date | undefined>
 }
 
 export type UpstreamFailure =

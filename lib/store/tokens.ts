@@ -165,3 +165,6 @@ export async function sweepHandles(tx: Tx, tenantId: string, now: Date): Promise
   })
   return count
 }
+
+export const noteLastUse = (tx: Tx, tenantId: string, id: string, lastUsedAt: Date) =>
+  tx.issuedToken.update({ where: { tenantId_id: { tenantId, id } }, data: { lastUsedAt } })
