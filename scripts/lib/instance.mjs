@@ -1,7 +1,7 @@
 // The data folder: who uses it, and what was made up on the first run.
 import { randomBytes } from 'node:crypto'
 import { access, constants, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { newPassword } from './database.mjs'
 import { Failure } from './fail.mjs'
 import { ROOT } from './prepare.mjs'
@@ -15,12 +15,25 @@ export async function openDataDir(env) {
   // Root hands the database below to another user, who has to be able to walk there.
   const mode = process.getuid?.() === 0 ? 0o711 : 0o700
   try {
-    await mkdir(dir, { recursive: true, mode })
+    await makeDir(dir, mode)
     await access(dir, constants.W_OK | constants.X_OK)
   } catch (error) {
     throw new Failure(`The data folder ${dir} cannot be written (${error.code}). Name another with VALETKEY_DATA_DIR.`)
   }
   return dir
+}
+
+/** mkdir -p by hand: Node's own never returns where a file system answers ENOENT for good, as /proc does. */
+async function makeDir(dir, mode) {
+  const make = () =>
+    mkdir(dir, { mode }).catch(async (error) => {
+      if (error.code !== 'EEXIST' || !(await stat(dir)).isDirectory()) throw error
+    })
+  await make().catch(async (error) => {
+    if (error.code !== 'ENOENT' || (await stat(dirname(dir)).catch(() => null))) throw error
+    await makeDir(dirname(dir), mode)
+    await make()
+  })
 }
 
 /**
