@@ -1,0 +1,169 @@
+import type { z } from 'zod'
+import { record } from '../audit/record.ts'
+import { BrokerError, isBrokerError } from '../errors.ts'
+import { withTenant } from '../store/database.ts'
+import { membership } from '../store/lookups.ts'
+import { type Actor, may, type Permission } from '../tenancy/actor.ts'
+import { refuseCrossSite } from './csrf.ts'
+import { takeLimit } from './limits.ts'
+import { type Operation, type PathParams, paramsSchema } from './operation.ts'
+import { dataHeaders, problemResponse } from './problem.ts'
+import { type Call, type Edge, edge, readBody, readQuery } from './request.ts'
+import { readSession, type Session } from './session.ts'
+
+type Access = Permission | 'session' | 'public'
+type Identity<A extends Access> = A extends 'public'
+  ? unknown
+  : A extends 'session'
+    ? { session: Session }
+    : { session: Session; actor: Actor }
+
+/** What a handler gets: everything is parsed, allowed and counted by then. */
+export type ApiInput<P extends string, A extends Access, Q extends z.ZodType, B extends z.ZodType> = Call &
+  Identity<A> & { params: PathParams<P>; query: z.output<Q>; body: z.output<B> }
+
+/**
+ * A route handler for one operation of the JSON API. In this order: method, content type, size, other sites, session,
+ * limit, tenant, permission, strict parse; then `handler`, whose answer is parsed as well.
+ * The limit comes before the tenant, so that neither slugs can be tried out nor denials pile up events without end.
+ */
+export function api<P extends string, A extends Access, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(
+  operation: Operation<P, A, Q, B, R>,
+  handler: (input: ApiInput<P, A, Q, B>) => Promise<z.input<R>>,
+): Edge {
+  const label = { kind: 'api', name: operation.id, method: operation.method, path: operation.path }
+  const work = async (call: Call, route: { params: Promise<unknown> }) => {
+    const { ctx, request } = call
+    const mutates = operation.method !== 'GET'
+    const text = mutates ? await readMutation(operation, request) : ''
+    if (mutates && operation.permission !== 'public') refuseCrossSite(request.headers, ctx.config.origin)
+
+    const session = operation.permission === 'public' ? undefined : await readSession(ctx, request.headers)
+    if (!session && operation.permission !== 'public') throw new BrokerError('unauthenticated')
+    if (operation.limit) await takeLimit(ctx, operation.limit, { userId: session?.userId, address: call.address })
+
+    // What no path can be names nothing: the same 404 as for what is not there.
+    const params = paramsSchema(operation).safeParse(await route.params)
+    if (!params.success) throw new BrokerError('not_found')
+    const actor = session && (await actorIn(call, session, params.data as Record<string, string>))
+    const log = { user: session?.userId, tenant: actor?.tenantId }
+    try {
+      if (actor && !may(actor, operation.permission as Permission)) throw new BrokerError('forbidden')
+      const query = parse(operation.query, readQuery(request.url), 'query')
+      const body = operation.body ? parse(operation.body, readJson(text), 'body') : refuseContent(text)
+      const input = { ...call, session, actor, params: params.data, query, body }
+      const answer = await handler(input as unknown as ApiInput<P, A, Q, B>)
+      return { response: respond(call, operation, answer), log }
+    } catch (error) {
+      if (actor && isBrokerError(error, 'forbidden')) await recordDenial(call, actor, operation.id)
+      throw error
+    }
+  }
+  const wrapped = edge(label, async (call, route) => {
+    const { method } = call.request
+    const isMethod = method === operation.method || (method === 'HEAD' && operation.method === 'GET')
+    if (isMethod) return work(call, route)
+    const response = problemResponse(new BrokerError('method_not_allowed'), call.requestId)
+    response.headers.set('allow', operation.method === 'GET' ? 'GET, HEAD' : operation.method)
+    return { response }
+  })
+  return wrapped
+}
+
+/** Content type, then size: the cheap refusals before anything is looked up. */
+async function readMutation(operation: Pick<Operation, 'media'>, request: Request): Promise<string> {
+  const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() ?? ''
+  if (type !== 'application/json' && !operation.media?.includes(type)) throw new BrokerError('unsupported_media_type')
+  return readBody(request)
+}
+
+/** The caller's place in `{tenant}`. Foreign, unknown and suspended are the same 404 (Z-02, E-04). */
+async function actorIn(call: Call, session: Session, params: Record<string, string>): Promise<Actor | undefined> {
+  if (params.tenant === undefined) return undefined
+  const member = await membership(call.ctx, session.userId, params.tenant)
+  if (member?.status !== 'active') throw new BrokerError('not_found')
+  const { tenantId, slug, role } = member
+  const { userId, id: sessionId } = session
+  return {
+    userId,
+    sessionId,
+    tenantId,
+    slug,
+    role,
+    address: call.address,
+    agent: call.agent,
+    requestId: call.requestId,
+  }
+}
+
+const recordDenial = ({ ctx }: Call, actor: Actor, operationId: string) =>
+  withTenant(ctx, actor.tenantId, (tx) =>
+    record(tx, actor.tenantId, ctx.now(), actor, {
+      action: 'access.denied',
+      outcome: 'refused',
+      target: { kind: 'operation', id: operationId },
+      details: { role: actor.role },
+    }),
+  )
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new BrokerError('bad_request', { detail: 'The body is not JSON.', cause })
+  }
+}
+
+/** An operation without a body takes an empty one, or an empty object. */
+function refuseContent(text: string): undefined {
+  if (!/^\s*(\{\s*\})?\s*$/.test(text)) throw new BrokerError('bad_request', { detail: 'Nothing belongs in the body.' })
+}
+
+function parse(schema: z.ZodType | undefined, value: object | unknown, place: 'query' | 'body'): unknown {
+  const unnamed = value && typeof value === 'object' ? Object.keys(value)[0] : undefined
+  if (!schema && unnamed === undefined) return {}
+  const parsed = schema?.safeParse(value)
+  if (parsed?.success) return parsed.data
+  const fields = parsed ? fieldsOf(parsed.error) : { [unnamed ?? place]: 'is not known here' }
+  throw new BrokerError('bad_request', { fields })
+}
+
+/** Field path -> what is wrong. Never the value that was sent. */
+function fieldsOf(error: z.ZodError): Record<string, string> {
+  const entries = error.issues.flatMap((issue) => {
+    const path = issue.path.map(String)
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => [[...path, key].join('.').slice(0, 80), 'is not known here'])
+    return [[path.join('.') || 'body', issue.message]]
+  })
+  return Object.fromEntries(entries.slice(0, 20))
+}
+
+function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown): Response {
+  const { status, schema } = operation.answer
+  const headers = { ...dataHeaders, 'x-request-id': requestId }
+  if (!schema) return new Response(null, { status, headers })
+  const parsed = schema.safeParse(answer)
+  if (parsed.success) return Response.json(parsed.data, { status, headers })
+  // A field that was not declared is a mistake of ours: loud outside production; there it is left out and logged.
+  const keys = parsed.error.issues.every((issue) => issue.code === 'unrecognized_keys')
+  if (!ctx.config.production || !keys)
+    throw new BrokerError('internal', {
+      cause: new Error(`${operation.id} answered ${JSON.stringify(fieldsOf(parsed.error))}`),
+    })
+  ctx.log.error(
+    { request: requestId, operation: operation.id, fields: Object.keys(fieldsOf(parsed.error)) },
+    'undeclared answer fields left out',
+  )
+  return Response.json(schema.parse(withoutUnknown(answer, parsed.error)), { status, headers })
+}
+
+function withoutUnknown(answer: unknown, error: z.ZodError): unknown {
+  const copy = structuredClone(answer)
+  for (const issue of error.issues) {
+    if (issue.code !== 'unrecognized_keys') continue
+    const holder = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown>)[key], copy)
+    for (const key of issue.keys) delete (holder as Record<string, unknown>)[key]
+  }
+  return copy
+}

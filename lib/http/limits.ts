@@ -1,0 +1,78 @@
+import { RateLimiterMemory, RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
+import type { Context } from '../context.ts'
+import { BrokerError } from '../errors.ts'
+import { query } from '../store/database.ts'
+import { addressKey } from './request.ts'
+
+/**
+ * Every limit there is (B-01): `points` calls in `seconds` for each user or address. `shared` ones are counted in
+ * Postgres, exactly and for all processes (B-03); the others per process, because a write for every read would cost
+ * more than it protects.
+ */
+export const limits = {
+  signin: { points: 300, seconds: 300, by: 'address', store: 'shared' },
+  callback: { points: 300, seconds: 300, by: 'address', store: 'shared' },
+  attempt: { points: 60, seconds: 600, by: 'user', store: 'shared' },
+  issue: { points: 60, seconds: 60, by: 'user', store: 'shared' },
+  revoke: { points: 120, seconds: 60, by: 'user', store: 'shared' },
+  write: { points: 120, seconds: 60, by: 'user', store: 'shared' },
+  read: { points: 1200, seconds: 60, by: 'user', store: 'process' },
+  report: { points: 30, seconds: 60, by: 'address', store: 'process' },
+} as const satisfies Record<
+  string,
+  { points: number; seconds: number; by: 'user' | 'address'; store: 'shared' | 'process' }
+>
+
+export type LimitName = keyof typeof limits
+type Store = Pick<Context, 'pool' | 'config'>
+type Caller = { userId?: string | undefined; address?: string | undefined }
+
+/**
+ * Takes one point. The clock is the process's (the library reads Date.now); processes may differ by their clocks' skew.
+ * @throws BrokerError rate_limited with the seconds until the window ends; unavailable when the store is away: what
+ *   cannot be counted is not let through (B-05)
+ */
+export async function takeLimit(ctx: Store, name: LimitName, caller: Caller): Promise<void> {
+  const who = limits[name].by === 'user' ? caller.userId : caller.address && addressKey(caller.address)
+  try {
+    await limiterOf(ctx, name).consume(who ?? 'unknown')
+  } catch (refusal) {
+    if (!(refusal instanceof RateLimiterRes)) throw refusal
+    throw new BrokerError('rate_limited', { retryAfterSeconds: Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)) })
+  }
+}
+
+type Limiter = RateLimiterMemory | RateLimiterPostgres
+type Limiters = WeakMap<object, Map<LimitName, Limiter>>
+// Per pool and not per module: the server bundle and Next's load this file twice.
+const slot = Symbol.for('valetkey.limits')
+
+function limiterOf(ctx: Store, name: LimitName): Limiter {
+  const holder = globalThis as { [slot]?: Limiters }
+  holder[slot] ??= new WeakMap()
+  const made = holder[slot].get(ctx.pool) ?? new Map<LimitName, Limiter>()
+  holder[slot].set(ctx.pool, made)
+  const limiter = made.get(name) ?? createLimiter(ctx, name)
+  made.set(name, limiter)
+  return limiter
+}
+
+function createLimiter(ctx: Store, name: LimitName): Limiter {
+  const { points, seconds, store } = limits[name]
+  const common = { keyPrefix: name, points, duration: seconds }
+  if (store === 'process') return new RateLimiterMemory(common)
+  return new RateLimiterPostgres({
+    ...common,
+    // Its statements go through our own query: one place knows about poolers, time-outs and outages.
+    storeClient: {
+      query: async ({ name: statement, text, values }: { name: string; text: string; values: unknown[] }) => {
+        const rows = await query(ctx, statement, text, values)
+        return { rows, rowCount: rows.length }
+      },
+    },
+    storeType: 'client',
+    tableName: 'rate_limit',
+    // The migration makes the table; the app role may not.
+    tableCreated: true,
+  })
+}

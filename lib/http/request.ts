@@ -1,0 +1,171 @@
+import { isIP } from 'node:net'
+import { type Context, context } from '../context.ts'
+import { BrokerError, errorCodes } from '../errors.ts'
+import { newId } from '../security/ids.ts'
+import { securityHeaders } from './headers.ts'
+import { asBrokerError, problemResponse } from './problem.ts'
+
+/** Largest body of the JSON API, in bytes. */
+export const bodyCap = 64 * 1024
+
+/** What every edge knows about one request. */
+export type Call = {
+  ctx: Context
+  request: Request
+  requestId: string
+  /** The client's address, from trusted hops only. */
+  address: string | undefined
+  agent: string | undefined
+}
+
+export type RouteContext = { params: Promise<Record<string, string | string[] | undefined>> }
+export type RouteHandler = (request: Request, route: RouteContext) => Promise<Response>
+
+const mark = Symbol.for('valetkey.edge')
+/** A route handler that went through a wrapper; `edge` names the kind. A test refuses exported handlers without it. */
+export type Edge<H = RouteHandler> = H & { [mark]: { kind: string; name: string; method?: string; path?: string } }
+
+export const markEdge = <H extends (...args: never[]) => unknown>(handler: H, label: Edge<H>[typeof mark]): Edge<H> =>
+  Object.assign(handler, { [mark]: label })
+
+export const edgeOf = (handler: unknown): Edge[typeof mark] | undefined =>
+  typeof handler === 'function' ? (handler as Partial<Edge>)[mark] : undefined
+
+/** What an edge's own code answers with: a response, or facts for the access log beside it. */
+type Handled = { response: Response; log?: Record<string, unknown> }
+
+/**
+ * The part that all wrappers share: request id, access log without query values, security headers, and errors as
+ * problems (`shape` for edges with a format of their own). Nothing that fails leaves without one of these shapes.
+ */
+export function edge(
+  label: Edge[typeof mark],
+  handle: (call: Call, route: RouteContext) => Promise<Handled>,
+  shape: (error: BrokerError, requestId: string, call: Call | undefined) => Response = problemResponse,
+): Edge {
+  const handler: RouteHandler = async (request, route) => {
+    const requestId = newId('request')
+    const started = performance.now()
+    let call: Call | undefined
+    let handled: Handled
+    try {
+      const ctx = await context()
+      const agent = request.headers.get('user-agent')?.slice(0, 300)
+      call = { ctx, request, requestId, address: addressOf(request.headers), agent }
+      handled = await handle(call, route)
+    } catch (cause) {
+      const error = asBrokerError(cause)
+      if (errorCodes[error.code].status >= 500)
+        call?.ctx.log.error({ request: requestId, err: error.cause ?? error, code: error.code }, 'request failed')
+      handled = { response: shape(error, requestId, call), log: { code: error.code } }
+    }
+    const { response, log } = handled
+    const answer = withHeaders(response, { ...securityHeaders, 'x-request-id': requestId })
+    // The route's pattern, not its address: neither query values nor path secrets belong in a log (L-15, V-08).
+    call?.ctx.log.info(
+      {
+        request: requestId,
+        method: request.method,
+        path: label.path ?? label.name,
+        status: answer.status,
+        ms: Math.round(performance.now() - started),
+        ...log,
+      },
+      'request',
+    )
+    return request.method === 'HEAD' ? new Response(null, answer) : answer
+  }
+  return markEdge(handler, label)
+}
+
+function withHeaders(response: Response, headers: Record<string, string>): Response {
+  const all = new Headers(response.headers)
+  for (const [name, value] of Object.entries(headers)) if (!all.has(name)) all.set(name, value)
+  return new Response(response.body, { status: response.status, statusText: response.statusText, headers: all })
+}
+
+/** The client's address as server.ts established it; it overwrites this header on every request (B-02, Z-07). */
+export function addressOf(headers: Headers): string | undefined {
+  const address = headers.get('x-forwarded-for')?.trim()
+  return address && isIP(address) ? address : undefined
+}
+
+/**
+ * The address in front of `trustedProxies` proxies, each of which appends the peer it saw. Entries further left are the
+ * client's own words. Answers the peer when there is nothing else to believe.
+ */
+export function clientAddress(peer: string, forwardedFor: string | undefined, trustedProxies: number): string {
+  const hops = [...(forwardedFor?.split(',') ?? []).map((hop) => hop.trim()), peer]
+  const claimed = plainAddress(hops[Math.max(0, hops.length - 1 - trustedProxies)] ?? peer)
+  return isIP(claimed) ? claimed : plainAddress(peer)
+}
+
+/** One spelling per address: no zone, no port, no brackets, no IPv4 inside IPv6. */
+function plainAddress(text: string): string {
+  const bare = text.replace(/^\[(.*)\](:\d+)?$/, '$1').replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1')
+  const unzoned = bare.replace(/%.*$/, '')
+  if (isIP(unzoned) !== 6) return unzoned
+  const groups = ipv6Groups(unzoned)
+  const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
+  if (!mapped) return new URL(`http://[${unzoned}]`).hostname.slice(1, -1)
+  const [high = 0, low = 0] = groups.slice(6)
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.')
+}
+
+/** What an address is counted under: an IPv4 address, or the /64 of an IPv6 one, whose owner has all of it (B-02). */
+export function addressKey(address: string): string {
+  const plain = plainAddress(address)
+  if (isIP(plain) !== 6) return plain
+  return `${ipv6Groups(plain)
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(':')}::/64`
+}
+
+function ipv6Groups(address: string): number[] {
+  // The URL parser writes every IPv6 address in one way, with hexadecimal groups only.
+  const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
+  const parse = (part: string | undefined) => (part ? part.split(':').map((group) => Number.parseInt(group, 16)) : [])
+  const [left, right] = [parse(head), parse(tail)]
+  return [...left, ...Array<number>(8 - left.length - right.length).fill(0), ...right]
+}
+
+/**
+ * Reads a body without ever holding more than the cap.
+ * @throws BrokerError too_large; bad_request when it is not UTF-8
+ */
+export async function readBody(request: Request, cap = bodyCap): Promise<string> {
+  if (Number(request.headers.get('content-length') ?? 0) > cap) throw new BrokerError('too_large')
+  const chunks: Uint8Array[] = []
+  let size = 0
+  const reader = request.body?.getReader()
+  while (reader) {
+    const { done, value } = await reader.read()
+    if (done) break
+    size += value.byteLength
+    if (size > cap) {
+      await reader.cancel().catch(() => {})
+      throw new BrokerError('too_large')
+    }
+    chunks.push(value)
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+  } catch (cause) {
+    throw new BrokerError('bad_request', { detail: 'The body is not UTF-8.', cause })
+  }
+}
+
+/**
+ * A query as an object.
+ * @throws BrokerError bad_request on a repeated parameter, and on a token, which never travels in a URL (V-09)
+ */
+export function readQuery(url: string): Record<string, string> {
+  const given = [...new URL(url).searchParams]
+  const names = new Set(given.map(([name]) => name))
+  if (names.size !== given.length) throw new BrokerError('bad_request', { detail: 'A parameter is given twice.' })
+  for (const name of ['access_token', 'token', 'refresh_token', 'id_token'])
+    if (names.has(name))
+      throw new BrokerError('bad_request', { detail: 'Tokens are never accepted in a URL. Treat this one as leaked.' })
+  return Object.fromEntries(given)
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod'
+
+/** Building blocks of the wire: snake_case, strict, every string bounded. */
+export const object = z.strictObject
+export const id = z.string().min(1).max(64)
+/** RFC 3339 in UTC. */
+export const instant = z.iso.datetime()
+export const role = z.enum(['owner', 'admin', 'member', 'auditor'])
+/** What people write: no control or direction characters, trimmed, one line (IV-05). */
+export const line = (max: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(max)
+    .regex(/^[^\p{Cc}\p{Cf}\u2028\u2029]*$/u, 'must be one line of plain text')
+
+/** RFC 9457, as every error answers. */
+export const problem = z.strictObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string().optional(),
+  /** One of lib/errors.ts; new ones may appear. */
+  code: z.string(),
+  /** What to do next, for a person. */
+  next: z.string(),
+  request_id: z.string(),
+  /** Field path -> what is wrong with it. */
+  fields: z.record(z.string(), z.string()).optional(),
+})
