@@ -1,5 +1,6 @@
 // From nothing to a migrated database: roles, database, passwords.
 import { randomBytes } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -61,13 +62,33 @@ export async function startThrowAway() {
     join(tmpdir(), `valetkey-${process.pid}-${encodeURIComponent(await birthOf(process.pid))}-`),
   )
   const dir = join(home, 'postgres')
-  const remove = () => rm(home, { recursive: true, force: true })
+  let postgres
+  // For whoever ends this process without asking us to stop first.
+  const leave = () => {
+    postgres?.kill('SIGQUIT')
+    rmSync(home, { recursive: true, force: true, maxRetries: 3 })
+  }
+  process.on('exit', leave)
+  const remove = async () => {
+    await rm(home, { recursive: true, force: true })
+    process.off('exit', leave)
+  }
   try {
     await chmod(home, 0o711)
     const [password, ownerPassword, appPassword] = [newPassword(), newPassword(), newPassword()]
     await ensureCluster({ dir, password })
     const port = await freePort()
-    const cluster = await startCluster({ dir, password, port, logFile: join(home, 'log'), settings: THROW_AWAY })
+    const onSpawn = async (child) => {
+      postgres = child
+    }
+    const cluster = await startCluster({
+      dir,
+      password,
+      port,
+      logFile: join(home, 'log'),
+      settings: THROW_AWAY,
+      onSpawn,
+    })
     await bootstrapDatabase(cluster, { database: 'valetkey', ownerPassword, appPassword })
     return {
       cluster,

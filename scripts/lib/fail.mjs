@@ -5,13 +5,13 @@ export class Failure extends Error {
 
 /** What the file system refuses, in words; the code may sit in the error or in the output of a tool. */
 const REFUSALS = [
-  [/ENOSPC|No space left on device/, 'The disk is full. Free some space and start again.'],
+  [/ENOSPC|No space left on device|Check free disk space/, 'The disk is full. Free some space and start again.'],
   [/EROFS|Read-only file system/, 'The folder is read-only. Name a writable one with VALETKEY_DATA_DIR.'],
 ]
 
 /** Prints a thrown value the way people should see it: a `Failure` is its sentence, anything else is our own bug. */
 export function report(error) {
-  const text = `${error?.code ?? ''} ${error?.message ?? error}`
+  const text = `${error?.code ?? ''} ${error?.message ?? error} ${error?.output ?? ''}`
   const refusal = REFUSALS.find(([pattern]) => pattern.test(text))
   if (refusal) console.error(`\n${refusal[1]}`)
   else console.error(error instanceof Failure ? `\n${error.message}` : error)

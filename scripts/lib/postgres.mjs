@@ -3,7 +3,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { chmod, chown, mkdir, open, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { Failure, lastLines } from './fail.mjs'
@@ -92,7 +91,7 @@ export async function ensureCluster({ dir, password }) {
   await mkdir(making, { recursive: true, mode: 0o700 })
   const owner = await runAs()
   if (owner.uid !== undefined) await chown(making, owner.uid, owner.gid)
-  const passwordFile = join(tmpdir(), `valetkey-${crypto.randomUUID()}`)
+  const passwordFile = `${dir}.password`
   await writeFile(passwordFile, `${password}\n`, { mode: 0o600 })
   if (owner.uid !== undefined) await chown(passwordFile, owner.uid, owner.gid)
   const flags = ['--auth=scram-sha-256', `--username=${SUPERUSER}`, '--encoding=UTF8', '--locale=C', '--no-sync']
@@ -101,7 +100,8 @@ export async function ensureCluster({ dir, password }) {
     const env = { ...process.env, LC_ALL: 'C' }
     await runTool([initdb.path, ...initdb.args], { ...initdb.options, cwd: '/', env })
   } catch (error) {
-    throw new Failure(`Postgres could not make its data folder ${dir}: ${lastLines(error.output ?? error.message)}`)
+    const message = `Postgres could not make its data folder ${dir}:\n${lastLines(error.output ?? error.message)}`
+    throw Object.assign(new Failure(message), { output: error.output })
   } finally {
     await rm(passwordFile, { force: true })
   }
@@ -149,8 +149,9 @@ export async function startCluster({ dir, password, port, logFile, settings = {}
   const ready = await waitFor(async () => hasEnded(child) || accepts(adminUrl()), 60_000)
   if (!ready || hasEnded(child)) {
     await stopProcess(child.pid, 'SIGQUIT')
-    const words = spawnError ?? lastLines(await readFile(logFile, 'utf8'))
-    throw new Failure(`The embedded Postgres did not start (log: ${logFile}). Its last words:\n${words}`)
+    const output = spawnError ?? (await readFile(logFile, 'utf8'))
+    const message = `The embedded Postgres did not start (log: ${logFile}). Its last words:\n${lastLines(output)}`
+    throw Object.assign(new Failure(message), { output })
   }
   return { adminUrl, stop }
 }

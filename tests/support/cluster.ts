@@ -17,24 +17,28 @@ declare module 'vitest' {
 
 /** Vitest globalSetup: a migrated template database that test files clone (database.ts). */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const { ownerUrl, appUrl, stop } = await startThrowAway()
-  const stopped = { promise: undefined as Promise<void> | undefined }
-  const stopOnce = () => {
-    stopped.promise ??= stop()
-    return stopped.promise
+  const starting = startThrowAway()
+  let stopped: Promise<void> | undefined
+  const stop = () => {
+    stopped ??= starting.then(
+      (database) => database.stop(),
+      () => undefined,
+    )
+    return stopped
   }
   for (const [signal, number] of [
     ['SIGHUP', 1],
     ['SIGINT', 2],
     ['SIGTERM', 15],
   ] as const)
-    process.once(signal, () => void stopOnce().finally(() => process.exit(128 + number)))
+    process.once(signal, () => void stop().finally(() => process.exit(128 + number)))
+  const { ownerUrl, appUrl } = await starting
   try {
     await applyMigrations(ownerUrl)
   } catch (error) {
-    await stopOnce()
+    await stop()
     throw error
   }
   project.provide('database', { ownerUrl, appUrl })
-  return stopOnce
+  return stop
 }
