@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { startDemo } from '../../demo/index.ts'
+import { approve } from '../../demo/browser.ts'
+import { type Callback, completeLink, type LinkResult, startLink } from '../../lib/broker/link.ts'
+import { checkInstanceKeys } from '../../lib/broker/keys.ts'
+import { parseConfig } from '../../lib/config.ts'
+import { type Context, createContext } from '../../lib/context.ts'
+import { createLog } from '../../lib/log.ts'
+import { newId } from '../../lib/security/ids.ts'
+import { withInstance, withTenant } from '../../lib/store/database.ts'
+import { membership, type Role, tenantBySlug } from '../../lib/store/lookups.ts'
+import { listProviders } from '../../lib/store/providers.ts'
+import { ensureUser } from '../../lib/store/users.ts'
+import type { Actor } from '../../lib/tenancy/actor.ts'
+import { seedDemo } from '../../lib/tenancy/demo.ts'
+import { createTestDatabase } from './database.ts'
+
+export type Email = 'owner@acme.test' | 'member@acme.test' | 'owner@globex.test'
+const subjects: Record<Email, { subject: string; tenant: string }> = {
+  'owner@acme.test': { subject: 'acct-3001', tenant: 'acme' },
+  'member@acme.test': { subject: 'acct-3002', tenant: 'acme' },
+  'owner@globex.test': { subject: 'acct-4001', tenant: 'globex' },
+}
+
+const secret = () => randomBytes(32).toString('base64url')
+export const origin = 'http://localhost:3000'
+
+/** Use cases on a database and a demo upstream of their own: real sockets, a clock that tests move, no sleeping. */
+export async function startBroker() {
+  const database = await createTestDatabase()
+  const owner = new pg.Client({ connectionString: database.ownerUrl })
+  await owner.connect()
+  const stackClient = { id: 'valetkey', secret: 'stack-client-secret', redirectUris: [`${origin}/oauth/callback/keboola-demo`] }
+  const signinClient = { id: 'valetkey-signin', secret: 'signin-client-secret', redirectUris: [`${origin}/api/auth/callback/signin`] }
+  let offsetSeconds = 0
+  const now = () => Date.now() + offsetSeconds * 1000
+  const demo = await startDemo({ stackClient, signinClient, now })
+  const environment = {
+    NODE_ENV: 'test',
+    VALETKEY_URL: origin,
+    DATABASE_URL: database.appUrl,
+    VALETKEY_KEYS: `k1:${secret()}`,
+    VALETKEY_SECRET: secret(),
+    VALETKEY_SIGNIN_ISSUER: demo.issuer,
+    VALETKEY_SIGNIN_CLIENT_ID: signinClient.id,
+    VALETKEY_SIGNIN_CLIENT_SECRET: signinClient.secret,
+    VALETKEY_EMBEDDED: '1',
+    VALETKEY_DEMO: '1',
+    VALETKEY_DEMO_STACK: JSON.stringify({ url: demo.url, clientId: stackClient.id, clientSecret: stackClient.secret }),
+    VALETKEY_LOG: 'debug',
+  }
+  const logged: string[] = []
+  const waits: number[] = []
+  const config = parseConfig(environment)
+  const makeContext = (): Promise<Context> =>
+    createContext(config, {
+      now: () => new Date(now()),
+      // Short pauses are real (they wait for others); long ones are only noted, so nothing sleeps.
+      sleep: async (milliseconds) => {
+        waits.push(milliseconds)
+        await new Promise((resolve) => setTimeout(resolve, milliseconds <= 60 ? milliseconds : 0))
+      },
+      log: createLog(config, { write: (line: string) => void logged.push(line) }),
+    })
+  const ctx = await makeContext()
+  await checkInstanceKeys(ctx)
+  await seedDemo(ctx)
+
+  /** A person in their tenant, as the edges would make them. */
+  async function actorOf(email: Email, { role }: { role?: Role } = {}): Promise<Actor & { browser: string }> {
+    const { subject, tenant } = subjects[email]
+    const user = await withInstance(ctx, (tx) => ensureUser(tx, { issuer: config.signin.issuer, subject, name: email, email }, ctx.now()))
+    const member = await membership(ctx, user.id, tenant)
+    if (!member) throw new Error(`${email} is no member of ${tenant}`)
+    return { userId: user.id, sessionId: newId('session'), tenantId: member.tenantId, slug: tenant, role: role ?? member.role, browser: secret() }
+  }
+
+  const providerOf = async (actor: Actor) => {
+    const [provider] = await withTenant(ctx, actor.tenantId, (tx) => listProviders(tx, actor.tenantId))
+    if (!provider) throw new Error('no provider')
+    return provider
+  }
+
+  /** What the callback route would hand to completeLink for this address. */
+  const callbackOf = (location: string, actor: Actor & { browser: string }): Callback => {
+    const url = new URL(location)
+    return {
+      key: url.pathname.split('/').at(-1) ?? '',
+      parameters: url.searchParams,
+      browser: actor.browser,
+      session: { id: actor.sessionId, userId: actor.userId },
+      origin: {},
+    }
+  }
+
+  /** Links a project as a person would: start, consent at the upstream, come back. */
+  async function link(actor: Actor & { browser: string }, email: Email, options: { project?: string; alias?: string; connectionId?: string; deny?: boolean } = {}): Promise<LinkResult> {
+    const { project, deny, ...rest } = options
+    const provider = await providerOf(actor)
+    const started = await startLink(ctx, actor, { providerId: provider.id, browser: actor.browser, ...rest })
+    const location = await approve(started.url, { account: email, ...(project ? { project } : {}), ...(deny ? { deny } : {}) })
+    return completeLink(ctx, callbackOf(location, actor))
+  }
+
+  return {
+    ctx,
+    demo,
+    database,
+    /** The database's owner, for questions about the catalogue and for moving the clock. */
+    owner,
+    logged,
+    waits,
+    makeContext,
+    actorOf,
+    providerOf,
+    callbackOf,
+    link,
+    tenantId: (slug: string) => tenantBySlug(ctx, slug),
+    async advance(seconds: number) {
+      offsetSeconds += seconds
+      await owner.query('DELETE FROM vk.clock')
+      await owner.query('INSERT INTO vk.clock VALUES ($1)', [offsetSeconds])
+    },
+    async stop() {
+      await ctx.close()
+      await owner.end()
+      await demo.close()
+      await database.drop()
+    },
+  }
+}
+
+export type Broker = Awaited<ReturnType<typeof startBroker>>
