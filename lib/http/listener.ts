@@ -1,0 +1,235 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { getRequestListener } from '@hono/node-server'
+import type { Config } from '../config.ts'
+import { newId } from '../security/ids.ts'
+import { contentSecurityPolicy, newNonce, securityHeaders } from './headers.ts'
+import type { Method } from './operation.ts'
+import { clientAddress, type RouteHandler } from './request.ts'
+
+/** A path that is answered before Next: the very export of its route file. `:name` stands for one plain segment. */
+export type MachineRoute = { method: Method; path: string; handle: RouteHandler }
+
+/** What a page guard leaves for the response head; facts: pages cannot set a status themselves. */
+export type PageScope = { status?: number }
+
+type Options = {
+  config: Pick<Config, 'origin' | 'loopback' | 'production' | 'trustedProxies'>
+  machineRoutes: readonly MachineRoute[]
+  /** Which methods the JSON API declares for a path, in `{name}` form: the rest is 405 before anything runs. */
+  operations: readonly { method: Method; path: string }[]
+  /** Everything that no exact path takes. In development that is all. */
+  next: (request: IncomingMessage, response: ServerResponse) => Promise<void>
+}
+
+const maxHeaderBytes = 16 * 1024
+const maxTargetBytes = 8 * 1024
+
+/** The HTTP server of the product: refuses what no handler should see, then dispatches. Not listening yet. */
+export function createEdge(options: Options): Server {
+  const listener = createListener(options)
+  const server = createServer({ maxHeaderSize: maxHeaderBytes, requestTimeout: 60_000, headersTimeout: 15_000 })
+  server.on('request', (request, response) => {
+    listener(request, response).catch((error: unknown) => {
+      if (response.headersSent) response.destroy(error instanceof Error ? error : undefined)
+      else refuse(response, 500)
+    })
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy()
+    refuseRaw(
+      socket,
+      error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400,
+    )
+  })
+  if (options.config.production) refuseUpgrades(server)
+  return server
+}
+
+/** Next listens for upgrades by itself and would forward them; nothing of ours needs one outside development (P-05). */
+function refuseUpgrades(server: Server): void {
+  const onUpgrade = (_request: IncomingMessage, socket: Duplex) => refuseRaw(socket, 400)
+  server.on('upgrade', onUpgrade)
+  server.on('newListener', (event, listener) => {
+    if (event !== 'upgrade' || listener === onUpgrade) return
+    process.nextTick(() => server.removeListener('upgrade', listener as () => void))
+  })
+}
+
+function createListener({ config, machineRoutes, operations, next }: Options) {
+  const development = !config.production
+  const host = new URL(config.origin).host
+  const table = (development ? [] : machineRoutes).map((route) => ({
+    ...route,
+    segments: route.path.split('/'),
+  }))
+  const declared = operations.map(({ method, path }) => ({
+    method,
+    segments: path.replaceAll(/\{(\w+)\}/g, ':$1').split('/'),
+  }))
+  const pages = pageScopes()
+
+  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const scope: PageScope = {}
+    const csp = contentSecurityPolicy(newNonce(), { development })
+    completeHead(response, csp, scope)
+
+    const target = request.url ?? ''
+    const method = request.method ?? ''
+    const [path = '', search] = splitOnce(target, '?')
+    if (target.length > maxTargetBytes) return refuse(response, 414)
+    // Absolute-form and `*` name other servers or none (P-05); what cannot be decoded names nothing (IV-08).
+    const name = decoded(path)
+    if (!path.startsWith('/') || name === undefined || /[\p{Cc}\\]/u.test(name)) return refuse(response, 400)
+    if (decoded(search ?? '')?.includes('\0') !== false) return refuse(response, 400)
+    const hosts = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
+    if (hosts.length !== 1 || !/^[\w.-]+(:\d{1,5})?$|^\[[\da-fA-F:.]+\](:\d{1,5})?$/.test(request.headers.host ?? ''))
+      return refuse(response, 400)
+    const isProbe = path === '/api/health' || path === '/api/ready'
+    // On a loopback origin another name is somebody else's page resolved to this machine (DNS rebinding).
+    if (config.loopback && request.headers.host !== host && !isProbe) return refuse(response, 421)
+    if (!methods.has(method)) return refuse(response, 405, { allow: 'GET, HEAD, POST' })
+
+    const { remoteAddress = '' } = request.socket
+    const forwardedFor = request.headers['x-forwarded-for']
+    dropClaims(request)
+    setHeader(request, 'host', host)
+    setHeader(request, 'x-forwarded-host', host)
+    setHeader(request, 'x-forwarded-proto', new URL(config.origin).protocol.slice(0, -1))
+    setHeader(request, 'x-forwarded-for', clientAddress(remoteAddress, forwardedFor?.toString(), config.trustedProxies))
+
+    const segments = path.split('/')
+    const here = declared.filter((operation) => match(operation.segments, segments))
+    if (here.length > 0) {
+      const allowed = here.flatMap(({ method: one }) => (one === 'GET' ? ['GET', 'HEAD'] : [one]))
+      // No answer to a preflight: nothing here is for other origins (C-07).
+      if (!allowed.includes(method)) return refuse(response, 405, { allow: [...new Set(allowed)].join(', ') })
+    } else if (method !== 'GET' && method !== 'HEAD') {
+      // Pages have no actions (C-05), and a change is never redirected to a nicer spelling of its path (C-12).
+      const isDevTool = development && path.startsWith('/__next')
+      const isRoute = /^\/(api|oauth|mcp)(\/|$)/.test(path)
+      if (!isDevTool && !isRoute) return refuse(response, 405, { allow: 'GET, HEAD' })
+      if (isRoute && (path.endsWith('/') || path.includes('//'))) return refuse(response, 404)
+    }
+
+    for (const route of table) {
+      const params = route.method === method ? match(route.segments, segments) : undefined
+      if (!params) continue
+      const handle = (one: Request) => route.handle(one, { params: Promise.resolve(params) })
+      return getRequestListener(handle, { overrideGlobalObjects: false })(request, response)
+    }
+    // Next puts the nonce of this header on its own scripts.
+    setHeader(request, 'content-security-policy', csp)
+    return pages.run(scope, () => next(request, response))
+  }
+}
+
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+const splitOnce = (text: string, by: string): [string, string?] => {
+  const at = text.indexOf(by)
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** The decoded text; undefined for what is no UTF-8 or no percent-encoding at all. */
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Exactly as many segments, each equal or a plain parameter; what is spelled in any other way is Next's to judge. */
+function match(pattern: string[], segments: string[]): Record<string, string> | undefined {
+  if (pattern.length !== segments.length) return undefined
+  const params: Record<string, string> = {}
+  for (const [index, part] of pattern.entries()) {
+    const segment = segments[index] ?? ''
+    if (part.startsWith(':')) {
+      if (!/^[\w.~-]+$/.test(segment) || segment === '.' || segment === '..') return undefined
+      params[part.slice(1)] = segment
+    } else if (part !== segment) return undefined
+  }
+  return params
+}
+
+/** Headers in which clients, or frameworks behind proxies, claim who or where somebody is: nobody may send them. */
+const claims =
+  /^(x[-_]forwarded[-_].*|forwarded|x[-_]real[-_]ip|x[-_](forwarded[-_])?user.*|remote[-_]user|x[-_]middleware[-_].*|x[-_]original[-_].*|x[-_]rewrite[-_].*|x[-_]http[-_]method.*|content-security-policy(-report-only)?)$/i
+
+/** Takes every claim out (Z-07). Both forms of the headers: Next reads one, node-server the other. */
+function dropClaims(request: IncomingMessage): void {
+  const names = request.rawHeaders.filter((name, index) => index % 2 === 0 && claims.test(name))
+  for (const name of names) removeHeader(request, name.toLowerCase())
+}
+
+function setHeader(request: IncomingMessage, name: string, value: string): void {
+  removeHeader(request, name)
+  request.headers[name] = value
+  request.rawHeaders.push(name, value)
+}
+
+function removeHeader(request: IncomingMessage, name: string): void {
+  delete request.headers[name]
+  const raw = request.rawHeaders
+  for (let index = raw.length - 2; index >= 0; index -= 2) if (raw[index]?.toLowerCase() === name) raw.splice(index, 2)
+}
+
+/** One store per process: guards run in Next's bundle, this file in the server's. */
+function pageScopes(): AsyncLocalStorage<PageScope> {
+  const holder = globalThis as { [slot]?: AsyncLocalStorage<PageScope> }
+  holder[slot] ??= new AsyncLocalStorage<PageScope>()
+  return holder[slot]
+}
+const slot = Symbol.for('valetkey.page')
+
+/**
+ * Adds what is missing when the head leaves: security headers on everything (C-09), no-store on what no one declared
+ * cacheable (C-10), and a guard's status in place of the 500 that its throw became.
+ */
+function completeHead(response: ServerResponse, csp: string, scope: PageScope): void {
+  const writeHead = response.writeHead
+  response.writeHead = (status: number, ...rest: unknown[]) => {
+    const given = rest.find((part) => typeof part === 'object' && part !== null) ?? {}
+    const names = new Set(Object.keys(given).map((name) => name.toLowerCase()))
+    const has = (name: string) => names.has(name) || response.hasHeader(name)
+    const isGuarded = status === 500 && scope.status !== undefined
+    if (isGuarded) response.setHeader('retry-after', '5')
+    const defaults = { ...securityHeaders, 'content-security-policy': csp, 'cache-control': 'no-store' }
+    for (const [name, value] of Object.entries(defaults)) if (!has(name)) response.setHeader(name, value)
+    const isPublic = /public|immutable/.test(String(response.getHeader('cache-control') ?? ''))
+    const vary = String(response.getHeader('vary') ?? '')
+    if (!isPublic && !names.has('vary') && !/\bcookie\b/i.test(vary))
+      response.setHeader('vary', vary ? `${vary}, Cookie` : 'Cookie')
+    return Reflect.apply(writeHead, response, [isGuarded ? scope.status : status, ...rest])
+  }
+}
+
+/** A refusal of the server itself: a problem without a code, because no operation was reached (RFC 9457 4.2.1). */
+function refusal(status: number) {
+  const problem = { type: 'about:blank', title: STATUS_CODES[status], status, request_id: newId('request') }
+  return { problem, body: JSON.stringify(problem) }
+}
+
+function refuse(response: ServerResponse, status: number, headers: Record<string, string> = {}): void {
+  const { problem, body } = refusal(status)
+  const sized = { 'content-type': 'application/problem+json', 'content-length': Buffer.byteLength(body) }
+  response.writeHead(status, { ...sized, 'x-request-id': problem.request_id, connection: 'close', ...headers })
+  response.end(body)
+}
+
+/** The same where there is no response object: the request could not be read, or asked to leave HTTP. */
+function refuseRaw(socket: Duplex, status: number): void {
+  const { body } = refusal(status)
+  const headers = {
+    ...securityHeaders,
+    'cache-control': 'no-store',
+    'content-type': 'application/problem+json',
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`)
+}
