@@ -10,7 +10,7 @@ export function Tick({ indeterminate = false, className, ...rest }: TickProps) {
   useEffect(() => {
     if (box.current) box.current.indeterminate = indeterminate
   }, [indeterminate])
-  return <input {...rest} ref={box} type="checkbox" className={cn('size-4 shrink-0 accent-accent', className)} />
+  return <input {...rest} ref={box} type="checkbox" className={cn('block size-4 shrink-0 accent-accent', className)} />
 }
 
 export type CheckboxProps = TickProps & { label: ReactNode; hint?: ReactNode }

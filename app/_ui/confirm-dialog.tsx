@@ -3,7 +3,7 @@ import { AlertDialog as Radix } from 'radix-ui'
 import { type ReactNode, useState } from 'react'
 import { type ActionResult, useAction } from './action.ts'
 import { Button } from './button.tsx'
-import { dialogLook } from './dialog.tsx'
+import { dialogLook, useFocusReturn } from './dialog.tsx'
 import { Input, Textarea } from './field.tsx'
 import { KeyValue } from './key-value.tsx'
 import { ProblemNotice } from './notice.tsx'
@@ -29,11 +29,12 @@ export type ConfirmDialogProps = {
 
 /** A question in proportion: simple, with counts, or with a phrase to type and a reason. Cancel holds the focus. */
 export function ConfirmDialog({ open, onOpenChange, ...rest }: ConfirmDialogProps) {
+  const focusReturn = useFocusReturn()
   return (
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
         <Radix.Overlay className={dialogLook.scrim} />
-        <Radix.Content className={dialogLook.panel}>
+        <Radix.Content {...focusReturn} className={dialogLook.panel}>
           <Question {...rest} onClose={() => onOpenChange(false)} />
         </Radix.Content>
       </Radix.Portal>

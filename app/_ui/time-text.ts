@@ -17,7 +17,7 @@ export function relativeText(at: number, now: number): string {
 
 /** "12:04" until zero (minutes and seconds). */
 export function countdownText(leftMs: number): string {
-  const seconds = Math.max(0, Math.ceil(leftMs / 1_000))
+  const seconds = Math.max(0, Math.floor(leftMs / 1_000))
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
 }
 
