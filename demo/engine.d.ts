@@ -1,0 +1,9 @@
+declare module 'oidc-provider/lib/provider.js' {
+  export { Provider } from 'oidc-provider'
+}
+declare module 'oidc-provider/lib/helpers/interaction_policy/index.js' {
+  import { interactionPolicy } from 'oidc-provider'
+  export import Prompt = interactionPolicy.Prompt
+  export import Check = interactionPolicy.Check
+  export import base = interactionPolicy.base
+}

@@ -1,0 +1,110 @@
+import { type Clock, makeClock } from './clock.ts'
+import { makeControl } from './control.ts'
+import { type Faults, makeFaults } from './faults.ts'
+import { makeIdentityProvider } from './idp.ts'
+import { makeKeyRing } from './keys.ts'
+import { type Ledger, makeLedger } from './ledger.ts'
+import { defaultModes, type Modes, ModesPatch } from './modes.ts'
+import type { ClientRegistration, Part, World } from './part.ts'
+import { listen, makeHandler } from './server.ts'
+import { makeStack } from './stack.ts'
+import { makeStorage } from './storage.ts'
+import { makeStore } from './store.ts'
+
+export type { Barrier, Fault, Faults } from './faults.ts'
+export type { Ledger, RequestEntry, TokenEntry } from './ledger.ts'
+export type { Modes, Role } from './modes.ts'
+export { ACCOUNTS, PROJECTS } from './world.ts'
+
+export type DemoOptions = {
+  /** 0 or absent: any free port. */
+  port?: number
+  signinClient: ClientRegistration
+  stackClient: ClientRegistration
+  /** Without it there is no control API. */
+  controlSecret?: string
+  /** Where linked projects outlive a restart; token hashes only. */
+  dataFile?: string
+  accessTokenSeconds?: number
+  /** Milliseconds since the epoch. */
+  now?: () => number
+  /** Where the demo's pages send somebody who has nothing to do there. */
+  appUrl?: string
+}
+
+export type Demo = {
+  url: string
+  /** Issuer of the identity provider, `{url}/idp`. */
+  issuer: string
+  /** A line for the person starting it, when the data file could not be read. */
+  warning?: string
+  ledger: Ledger
+  faults: Faults
+  modes: { readonly current: Modes; set(patch: ModesPatch): Modes }
+  clock: Clock
+  /**
+   * Back to the first moment: modes, faults, clock, request ledger, sessions, and no token is live any more. The
+   * ledger's tokens stay listed, for a canary search over the whole run.
+   */
+  reset(): void
+  close(): Promise<void>
+}
+
+/** Starts the demo upstream on 127.0.0.1: identity provider, project stack and Storage API in one server. */
+export async function startDemo(options: DemoOptions): Promise<Demo> {
+  const server = await listen(options.port ?? 0)
+  const url = `http://127.0.0.1:${server.port}`
+  const clock = makeClock(options.now)
+  const store = makeStore(clock, options.dataFile)
+  const ledger = makeLedger(clock, store)
+  const faults = makeFaults()
+  const modes = { current: defaultModes(options.accessTokenSeconds) }
+  const { signinClient, stackClient, appUrl } = options
+  const world: World = {
+    url,
+    appUrl,
+    signinClient,
+    stackClient,
+    clock,
+    store,
+    ledger,
+    faults,
+    modes,
+    keys: makeKeyRing(),
+  }
+
+  const demo: Demo = {
+    url,
+    issuer: `${url}/idp`,
+    warning: store.warning,
+    ledger,
+    faults,
+    modes: {
+      get current() {
+        return modes.current
+      },
+      set(patch) {
+        modes.current = { ...modes.current, ...ModesPatch.parse(patch) }
+        return modes.current
+      },
+    },
+    clock,
+    reset() {
+      modes.current = defaultModes(options.accessTokenSeconds)
+      faults.clear()
+      clock.setOffset(0)
+      store.clear()
+      ledger.clearRequests()
+    },
+    async close() {
+      faults.clear()
+      await server.close()
+      await store.flush()
+    },
+  }
+
+  const [identityProvider, stack] = await Promise.all([makeIdentityProvider(world), makeStack(world)])
+  const control: Part[] = options.controlSecret ? [makeControl(demo, options.controlSecret)] : []
+  server.onRequest(makeHandler(world, [...control, makeStorage(world), identityProvider, stack], server.port))
+  return demo
+}

@@ -1,0 +1,100 @@
+import { z } from 'zod'
+
+export const Role = z.enum(['admin', 'share', 'guest', 'readOnly'])
+export type Role = z.infer<typeof Role>
+
+/**
+ * The switch table: how the server as a whole behaves. One line per switch, its default first in the comment.
+ * A later protocol adds its lines here and reads them in its own file.
+ */
+export const Modes = z.strictObject({
+  /** 201 · status of a successful mint; both are live in the field. */
+  mintStatus: z.union([z.literal(200), z.literal(201)]),
+  /** 9 · generation of the League error table. */
+  league: z.union([z.literal(8), z.literal(9)]),
+  /** true · the port of a registered http://127.0.0.1 or http://[::1] redirect is ignored (never of localhost). */
+  loopbackPortIgnored: z.boolean(),
+  /** number · shape of `expires_in` in token answers of both roles. */
+  expiresIn: z.enum(['number', 'string', 'missing']),
+  /** 3600 · lifetime of access tokens. */
+  accessTokenSeconds: z.int().positive(),
+  /** 2592000 · lifetime of refresh tokens. */
+  refreshTokenSeconds: z.int().positive(),
+  /** true · false: a refresh answers without `refresh_token` and the old one goes on working. */
+  refreshReturnsToken: z.boolean(),
+  /** strict · grace: the old refresh token works 30 s more; none: it is handed back unchanged. */
+  rotation: z.enum(['strict', 'grace', 'none']),
+  /** false · true: replaying a rotated refresh token ends its whole family. */
+  replayRevokesFamily: z.boolean(),
+  /** false · true: signing in at the stack forgets the authorize request that led there. */
+  loggedOutDropsRequest: z.boolean(),
+  /** ask · denied: the consent page answers access_denied by itself. */
+  consent: z.enum(['ask', 'denied']),
+  /** null · the project the consent ends up with, whatever was chosen. */
+  consentProject: z.string().nullable(),
+  /** null · role of everybody in every project. */
+  role: Role.nullable(),
+  /** true · false: this stack has no OAuth client registered. */
+  clientKnown: z.boolean(),
+  /** number · type of `owner.id` in verify. */
+  ownerId: z.enum(['number', 'string']),
+  /** null · what the identity provider's metadata calls itself. */
+  metadataIssuer: z.string().nullable(),
+  /** on · the `iss` parameter (RFC 9207) of the identity provider's authorization response. */
+  iss: z.enum(['on', 'off', 'wrong']),
+  /** off · the same of the stack; League sends none. */
+  stackIss: z.enum(['on', 'off', 'wrong']),
+  /** 0 · number of the signing key; another number is another key, and only the current one is published. */
+  signingKey: z.int().nonnegative(),
+  /** RS256 · algorithm of ID tokens. */
+  idTokenAlg: z.enum(['RS256', 'ES256']),
+  /** null · what is wrong with ID tokens. */
+  idToken: z
+    .enum([
+      'missing',
+      'wrong-key',
+      'alg-none',
+      'hs256',
+      'wrong-iss',
+      'wrong-aud',
+      'wrong-nonce',
+      'missing-nonce',
+      'expired',
+      'other-sub',
+      'stale-auth-time',
+    ])
+    .nullable(),
+  /** [] · fields left out of token, mint and verify answers. */
+  missingFields: z.array(z.string()),
+})
+export type Modes = z.infer<typeof Modes>
+
+export const ModesPatch = Modes.partial()
+export type ModesPatch = z.infer<typeof ModesPatch>
+
+export function defaultModes(accessTokenSeconds = 3600): Modes {
+  return {
+    mintStatus: 201,
+    league: 9,
+    loopbackPortIgnored: true,
+    expiresIn: 'number',
+    accessTokenSeconds,
+    refreshTokenSeconds: 30 * 24 * 3600,
+    refreshReturnsToken: true,
+    rotation: 'strict',
+    replayRevokesFamily: false,
+    loggedOutDropsRequest: false,
+    consent: 'ask',
+    consentProject: null,
+    role: null,
+    clientKnown: true,
+    ownerId: 'number',
+    metadataIssuer: null,
+    iss: 'on',
+    stackIss: 'off',
+    signingKey: 0,
+    idTokenAlg: 'RS256',
+    idToken: null,
+    missingFields: [],
+  }
+}

@@ -1,0 +1,137 @@
+import type { Role } from './modes.ts'
+
+/** The people and projects that exist upstream. All of it is made up and fixed, so tests can name it. */
+export type Account = { id: string; sub: string; email: string; name: string; memberships: Record<string, Role> }
+export type Table = { name: string; columns: string[]; rows: string[][] }
+export type Bucket = { id: string; name: string; stage: 'in' | 'out'; description: string; tables: Table[] }
+export type Component = { id: string; name: string; type: string }
+export type Project = {
+  id: string
+  name: string
+  region: string
+  organization: string
+  created: string
+  buckets: Bucket[]
+  components: Component[]
+}
+
+const table = (name: string, header: string, ...rows: string[]): Table => ({
+  name,
+  columns: header.split(','),
+  rows: rows.map((row) => row.split(',')),
+})
+const bucket = (id: string, description: string, ...tables: Table[]): Bucket => ({
+  id,
+  name: id.slice(id.indexOf('.c-') + 3),
+  stage: id.startsWith('in.') ? 'in' : 'out',
+  description,
+  tables,
+})
+
+const COMPONENTS = {
+  salesforce: { id: 'keboola.ex-salesforce', name: 'Salesforce', type: 'extractor' },
+  postgres: { id: 'keboola.ex-db-pgsql', name: 'PostgreSQL', type: 'extractor' },
+  sheets: { id: 'keboola.ex-google-drive', name: 'Google Sheets', type: 'extractor' },
+  transformation: { id: 'keboola.snowflake-transformation', name: 'Snowflake SQL', type: 'transformation' },
+  python: { id: 'keboola.python-transformation-v2', name: 'Python', type: 'transformation' },
+  writer: { id: 'keboola.wr-db-snowflake', name: 'Snowflake writer', type: 'writer' },
+} satisfies Record<string, Component>
+
+export const PROJECTS: Project[] = [
+  {
+    id: '10231',
+    name: 'Acme Sales Reporting',
+    region: 'eu-central-1',
+    organization: '412',
+    created: '2024-02-12T09:14:00+0100',
+    buckets: [
+      bucket(
+        'in.c-crm',
+        'Accounts and opportunities, loaded nightly',
+        table('accounts', 'id,name,country', '1,Northwind,CZ', '2,Contoso,DE', '3,Tailspin,AT'),
+        table('opportunities', 'id,account_id,amount', '501,1,12000', '502,2,8600'),
+      ),
+      bucket('in.c-web-orders', 'Orders of the web shop', table('orders', 'id,total,placed', '9001,129.90,2026-03-02')),
+      bucket('out.c-reporting', 'What the dashboards read', table('revenue', 'month,amount', '2026-03,418200')),
+    ],
+    components: [COMPONENTS.salesforce, COMPONENTS.postgres, COMPONENTS.transformation, COMPONENTS.writer],
+  },
+  {
+    id: '10232',
+    name: 'Acme Data Science',
+    region: 'eu-central-1',
+    organization: '412',
+    created: '2024-06-03T14:40:00+0200',
+    buckets: [
+      bucket('in.c-features', 'Model features', table('customers', 'id,churn_score', '1,0.12', '2,0.71')),
+      bucket('in.c-experiments', 'Experiment log', table('runs', 'id,accuracy', '77,0.912')),
+      bucket('out.c-predictions', 'Scored customers', table('churn', 'id,will_churn', '1,no', '2,yes')),
+    ],
+    components: [COMPONENTS.python, COMPONENTS.transformation, COMPONENTS.sheets],
+  },
+  {
+    id: '20877',
+    name: 'Acme & Globex Joint Venture',
+    region: 'us-east-1',
+    organization: '530',
+    created: '2025-01-20T08:00:00+0100',
+    buckets: [
+      bucket('in.c-shipments', 'Shipments of both companies', table('shipments', 'id,carrier', '31,rail', '32,road')),
+      bucket('out.c-shared-kpi', 'Agreed figures', table('kpi', 'name,value', 'on_time,0.97')),
+    ],
+    components: [COMPONENTS.sheets, COMPONENTS.transformation],
+  },
+  {
+    id: '20880',
+    name: 'Globex Supply Chain',
+    region: 'us-east-1',
+    organization: '530',
+    created: '2025-03-11T16:30:00+0100',
+    buckets: [
+      bucket('in.c-warehouse', 'Stock levels', table('stock', 'sku,units', 'A-1,140', 'B-7,12')),
+      bucket('out.c-forecast', 'Demand forecast', table('demand', 'sku,week,units', 'A-1,14,60')),
+    ],
+    components: [COMPONENTS.postgres, COMPONENTS.python, COMPONENTS.writer],
+  },
+  {
+    id: '10240',
+    name: 'Acme Finance Archive',
+    region: 'eu-central-1',
+    organization: '412',
+    created: '2023-11-28T11:05:00+0100',
+    buckets: [
+      bucket('in.c-ledger', 'Closed books', table('entries', 'id,debit,credit', '1,100.00,0.00')),
+      bucket('out.c-audit', 'For the auditors', table('totals', 'year,amount', '2025,5120044')),
+    ],
+    components: [COMPONENTS.postgres, COMPONENTS.transformation],
+  },
+]
+
+export const ACCOUNTS: Account[] = [
+  {
+    id: '3001',
+    sub: 'acct-3001',
+    email: 'owner@acme.test',
+    name: 'Acme Owner',
+    memberships: { '10231': 'admin', '10232': 'admin', '20877': 'share' },
+  },
+  {
+    id: '3002',
+    sub: 'acct-3002',
+    email: 'member@acme.test',
+    name: 'Acme Member',
+    memberships: { '10231': 'guest', '10240': 'readOnly' },
+  },
+  {
+    id: '4001',
+    sub: 'acct-4001',
+    email: 'owner@globex.test',
+    name: 'Globex Owner',
+    memberships: { '20877': 'admin', '20880': 'admin' },
+  },
+]
+
+export const accountBySub = (sub: string | undefined) => ACCOUNTS.find((account) => account.sub === sub)
+export const accountByEmail = (email: unknown) => ACCOUNTS.find((account) => account.email === email)
+export const projectById = (id: string | undefined) => PROJECTS.find((project) => project.id === id)
+export const projectsOf = (account: Account) => PROJECTS.filter((project) => project.id in account.memberships)
