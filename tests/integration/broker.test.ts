@@ -13,7 +13,8 @@ beforeAll(async () => {
 afterAll(() => broker.stop())
 
 const scopes = { components: [], buckets: { 'in.c-crm': 'read' as const }, manageBuckets: false, readAllFiles: false }
-const use = (token: string, path = '/v2/storage/tokens/verify') => fetch(broker.demo.url + path, { headers: { 'x-storageapi-token': token } })
+const use = (token: string, path = '/v2/storage/tokens/verify') =>
+  fetch(broker.demo.url + path, { headers: { 'x-storageapi-token': token } })
 
 describe('the main job', () => {
   it('links a project, issues a token that works, revokes it, and it is dead', async () => {
@@ -27,7 +28,12 @@ describe('the main job', () => {
     expect(choices.buckets.map((bucket) => bucket.id)).toContain('in.c-crm')
     expect(choices.cap).toEqual({ seconds: 7200, setBy: 'provider' })
 
-    const { token, value } = await issueToken(broker.ctx, actor, { project: linked.projectId, scopes, lifetimeSeconds: 900, purpose: 'nightly export' })
+    const { token, value } = await issueToken(broker.ctx, actor, {
+      project: linked.projectId,
+      scopes,
+      lifetimeSeconds: 900,
+      purpose: 'nightly export',
+    })
     expect(token).toMatchObject({ state: 'live', strategy: 'mint', notGranted: [] })
     expect((await use(value.reveal())).status).toBe(200)
     expect(await checkLastUse(broker.ctx, actor, token.id)).toBeInstanceOf(Date)
@@ -36,7 +42,10 @@ describe('the main job', () => {
     expect(result).toMatchObject({ kind: 'token', already: false, upstream: 'confirmed', latestMoment: null })
     expect((await use(value.reveal())).status).toBe(401)
     expect(await revoke(broker.ctx, actor, { tokens: [token.id], connections: [] })).toMatchObject([{ already: true }])
-    expect((await tokenPage(broker.ctx, actor, {})).items[0]).toMatchObject({ state: 'revoked', revocation: { upstream: 'confirmed' } })
+    expect((await tokenPage(broker.ctx, actor, {})).items[0]).toMatchObject({
+      state: 'revoked',
+      revocation: { upstream: 'confirmed' },
+    })
   })
 
   it('RR-01: 50 callers on one expired connection cause one refresh, and all get the newest token', async () => {
@@ -47,7 +56,9 @@ describe('the main job', () => {
     const before = broker.demo.ledger.requests.filter((entry) => entry.path === '/oauth/token').length
     const second = await broker.makeContext()
     const key = { tenantId: actor.tenantId, connectionId: connection.id }
-    const all = await Promise.all(Array.from({ length: 50 }, (_, index) => freshTokens(index % 2 ? second : broker.ctx, key)))
+    const all = await Promise.all(
+      Array.from({ length: 50 }, (_, index) => freshTokens(index % 2 ? second : broker.ctx, key)),
+    )
     await second.close()
     expect(new Set(all.map((tokens) => tokens.accessToken.reveal())).size).toBe(1)
     expect(broker.demo.ledger.requests.filter((entry) => entry.path === '/oauth/token').length - before).toBe(1)
@@ -58,14 +69,21 @@ describe('the main job', () => {
     const actor = await broker.actorOf('owner@acme.test')
     const [connection] = await connectionList(broker.ctx, actor)
     if (!connection?.project) throw new Error('not linked')
-    const { value } = await issueToken(broker.ctx, actor, { project: connection.project.alias, scopes, lifetimeSeconds: 900, purpose: 'ci' })
+    const { value } = await issueToken(broker.ctx, actor, {
+      project: connection.project.alias,
+      scopes,
+      lifetimeSeconds: 900,
+      purpose: 'ci',
+    })
     const results = await revoke(broker.ctx, actor, { tokens: [], connections: [connection.id] })
     expect(results.map((result) => [result.kind, result.upstream])).toEqual([
       ['connection', 'impossible'],
       ['token', 'confirmed'],
     ])
     expect((await use(value.reveal())).status).toBe(401)
-    await expect(freshTokens(broker.ctx, { tenantId: actor.tenantId, connectionId: connection.id })).rejects.toMatchObject({ code: 'not_linked' })
+    await expect(
+      freshTokens(broker.ctx, { tenantId: actor.tenantId, connectionId: connection.id }),
+    ).rejects.toMatchObject({ code: 'not_linked' })
     const detail = await projectDetail(broker.ctx, actor, connection.project.alias)
     expect(detail.connection?.status).toBe('revoked')
     expect(detail.timeline.map((event) => event.action)).toContain('connection.revoked')

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
-import { startDemo } from '../../demo/index.ts'
 import { approve } from '../../demo/browser.ts'
-import { type Callback, completeLink, type LinkResult, startLink } from '../../lib/broker/link.ts'
+import { startDemo } from '../../demo/index.ts'
 import { checkInstanceKeys } from '../../lib/broker/keys.ts'
+import { type Callback, completeLink, type LinkResult, startLink } from '../../lib/broker/link.ts'
 import { parseConfig } from '../../lib/config.ts'
 import { type Context, createContext } from '../../lib/context.ts'
 import { createLog } from '../../lib/log.ts'
@@ -31,8 +31,16 @@ export async function startBroker() {
   const database = await createTestDatabase()
   const owner = new pg.Client({ connectionString: database.ownerUrl })
   await owner.connect()
-  const stackClient = { id: 'valetkey', secret: 'stack-client-secret', redirectUris: [`${origin}/oauth/callback/keboola-demo`] }
-  const signinClient = { id: 'valetkey-signin', secret: 'signin-client-secret', redirectUris: [`${origin}/api/auth/callback/signin`] }
+  const stackClient = {
+    id: 'valetkey',
+    secret: 'stack-client-secret',
+    redirectUris: [`${origin}/oauth/callback/keboola-demo`],
+  }
+  const signinClient = {
+    id: 'valetkey-signin',
+    secret: 'signin-client-secret',
+    redirectUris: [`${origin}/api/auth/callback/signin`],
+  }
   let offsetSeconds = 0
   const now = () => Date.now() + offsetSeconds * 1000
   const demo = await startDemo({ stackClient, signinClient, now })
@@ -70,10 +78,19 @@ export async function startBroker() {
   /** A person in their tenant, as the edges would make them. */
   async function actorOf(email: Email, { role }: { role?: Role } = {}): Promise<Actor & { browser: string }> {
     const { subject, tenant } = subjects[email]
-    const user = await withInstance(ctx, (tx) => ensureUser(tx, { issuer: config.signin.issuer, subject, name: email, email }, ctx.now()))
+    const user = await withInstance(ctx, (tx) =>
+      ensureUser(tx, { issuer: config.signin.issuer, subject, name: email, email }, ctx.now()),
+    )
     const member = await membership(ctx, user.id, tenant)
     if (!member) throw new Error(`${email} is no member of ${tenant}`)
-    return { userId: user.id, sessionId: newId('session'), tenantId: member.tenantId, slug: tenant, role: role ?? member.role, browser: secret() }
+    return {
+      userId: user.id,
+      sessionId: newId('session'),
+      tenantId: member.tenantId,
+      slug: tenant,
+      role: role ?? member.role,
+      browser: secret(),
+    }
   }
 
   const providerOf = async (actor: Actor) => {
@@ -95,11 +112,19 @@ export async function startBroker() {
   }
 
   /** Links a project as a person would: start, consent at the upstream, come back. */
-  async function link(actor: Actor & { browser: string }, email: Email, options: { project?: string; alias?: string; connectionId?: string; deny?: boolean } = {}): Promise<LinkResult> {
+  async function link(
+    actor: Actor & { browser: string },
+    email: Email,
+    options: { project?: string; alias?: string; connectionId?: string; deny?: boolean } = {},
+  ): Promise<LinkResult> {
     const { project, deny, ...rest } = options
     const provider = await providerOf(actor)
     const started = await startLink(ctx, actor, { providerId: provider.id, browser: actor.browser, ...rest })
-    const location = await approve(started.url, { account: email, ...(project ? { project } : {}), ...(deny ? { deny } : {}) })
+    const location = await approve(started.url, {
+      account: email,
+      ...(project ? { project } : {}),
+      ...(deny ? { deny } : {}),
+    })
     return completeLink(ctx, callbackOf(location, actor))
   }
 
