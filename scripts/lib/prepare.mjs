@@ -29,20 +29,38 @@ export async function installPackages() {
     stat(at('package-lock.json')),
   ])
   if (installed && installed.mtimeMs >= locked.mtimeMs) return
-  const npm = process.env.npm_execpath?.endsWith('.js') ? [process.execPath, process.env.npm_execpath] : ['npm']
-  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
   await step('Installing packages', () =>
-    // Development packages too: the build needs them, whatever NODE_ENV says.
-    runTool([...npm, ...args, '--include=dev'], { cwd: ROOT, env: toolEnv() }).catch((error) => {
-      if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET/.test(error.output))
+    npm('ci')
+      .catch(async (error) => {
+        if (!/EUSAGE/.test(error.output)) throw error
+        if (await lacksOptionalOnly(error.output)) return npm('install', '--no-save')
+        throw new Failure('package.json and package-lock.json disagree. Run npm install in a clean clone, commit both.')
+      })
+      .catch((error) => {
+        if (!/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET/.test(error.output)) throw error
         throw new Failure('The packages could not be fetched: no way to the npm registry. Go online and start again.')
-      if (/EUSAGE/.test(error.output))
-        throw new Failure(
-          'package.json and package-lock.json disagree. Run npm install in a clean clone and commit both.',
-        )
-      throw error
-    }),
+      }),
   )
+}
+
+/** Runs npm without install scripts and without touching package-lock.json. */
+function npm(...command) {
+  const path = process.env.npm_execpath?.endsWith('.js') ? [process.execPath, process.env.npm_execpath] : ['npm']
+  // Development packages too: the build needs them, whatever NODE_ENV says.
+  const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--include=dev']
+  return runTool([...path, ...command, ...flags], { cwd: ROOT, env: toolEnv() })
+}
+
+/**
+ * True when all that `npm ci` misses in the lockfile are optional packages of other platforms. A lockfile written from a
+ * registry that does not carry them cannot name them, and npm 11 then refuses the whole of it, which still pins the rest.
+ */
+async function lacksOptionalOnly(output) {
+  if (/Invalid:/.test(output)) return false
+  const { packages } = JSON.parse(await readFile(at('package-lock.json'), 'utf8'))
+  const optional = new Set(Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {})))
+  const missing = [...output.matchAll(/Missing: (\S+)@\S* from lock file/g)].map(([, name]) => name)
+  return missing.length > 0 && missing.every((name) => optional.has(name))
 }
 
 /** Generates the Prisma client when the schema changed. */
