@@ -39,6 +39,66 @@ export interface Paths {
       }
     }
   }
+  '/api/ready': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              status: 'ready'
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/csp-reports': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/csp-report': {
+            'csp-report': {
+              'document-uri'?: string
+              'blocked-uri'?: string
+              'effective-directive'?: string
+              'violated-directive'?: string
+              'line-number'?: number
+              [k: string]: unknown
+            }
+            [k: string]: unknown
+          }
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/me': {
     get: {
       parameters: {
@@ -91,66 +151,6 @@ export interface Paths {
               [k: string]: unknown
             }
           }
-        }
-        default: {
-          content: {
-            'application/problem+json': Problem
-          }
-        }
-      }
-    }
-  }
-  '/api/ready': {
-    get: {
-      parameters: {
-        query?: never
-        header?: never
-        path?: never
-        cookie?: never
-      }
-      requestBody?: never
-      responses: {
-        200: {
-          content: {
-            'application/json': {
-              status: 'ready'
-            }
-          }
-        }
-        default: {
-          content: {
-            'application/problem+json': Problem
-          }
-        }
-      }
-    }
-  }
-  '/api/v1/csp-reports': {
-    post: {
-      parameters: {
-        query?: never
-        header?: never
-        path?: never
-        cookie?: never
-      }
-      requestBody: {
-        content: {
-          'application/csp-report': {
-            'csp-report': {
-              'document-uri'?: string
-              'blocked-uri'?: string
-              'effective-directive'?: string
-              'violated-directive'?: string
-              'line-number'?: number
-              [k: string]: unknown
-            }
-            [k: string]: unknown
-          }
-        }
-      }
-      responses: {
-        204: {
-          content?: never
         }
         default: {
           content: {

@@ -1,5 +1,7 @@
 import type { Operation } from './operation.ts'
 import * as instance from './operations/instance.ts'
 
-/** Every operation of the JSON API, in the order in which the documentation shows them. */
-export const operations: readonly Operation[] = [instance].flatMap((area) => Object.values<Operation>({ ...area }))
+/** Every operation of the JSON API, by path: bundlers differ in the order in which they list exports. */
+export const operations: readonly Operation[] = [instance]
+  .flatMap((area) => Object.values<Operation>({ ...area }))
+  .sort((a, b) => (`${a.path} ${a.method}` < `${b.path} ${b.method}` ? -1 : 1))

@@ -1,0 +1,124 @@
+// The shape of the code base, walked file by file: architecture.md "Layout" and "Edges" as a test.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { expect, test } from 'vitest'
+import { errorCodes } from '../../lib/errors.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const read = (file: string) => readFileSync(join(root, file), 'utf8')
+const filesIn = (folder: string) =>
+  readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+
+const sources = [...filesIn('app'), ...filesIn('lib'), 'server.ts']
+
+/** Comments hold examples; strings inside them are no code. */
+const code = (file: string) => read(file).replace(/\/\*[\s\S]*?\*\/|(^|\s)\/\/.*$/gm, '$1')
+
+type Import = { from: string; to: string; typeOnly: boolean }
+const imports: Import[] = sources.flatMap((file) =>
+  [...code(file).matchAll(/(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|import\('([^']+)'\)/g)].map(
+    ([, typeOnly, fixed, lazy]) => {
+      const name = fixed ?? lazy ?? ''
+      const local = name.startsWith('@/') ? name.slice(2) : relative(root, resolve(root, dirname(file), name))
+      return { from: file, to: /^(\.|@\/)/.test(name) ? local : name, typeOnly: typeOnly !== undefined }
+    },
+  ),
+)
+
+/** Height of each part; imports go down or stay. Two at one height may not know each other where `apart` says so. */
+const heights: [prefix: string, height: number][] = [
+  ['server.ts', 7],
+  ['app/', 7],
+  ['lib/http/', 6],
+  ['lib/boot.ts', 6],
+  ['lib/jobs/', 5],
+  ['lib/broker/', 4],
+  ['lib/authserver/', 4],
+  ['lib/tenancy/', 4],
+  ['lib/audit/', 4],
+  ['lib/context.ts', 3.5],
+  ['lib/providers/', 3],
+  ['lib/store/', 3],
+  ['prisma/', 2.5],
+  ['lib/log.ts', 2],
+  ['lib/security/', 2],
+  ['lib/errors.ts', 1],
+  ['lib/config.ts', 1],
+]
+const heightOf = (file: string) => heights.find(([prefix]) => file.startsWith(prefix))?.[1]
+const isApart = (a: string, b: string) =>
+  (a.startsWith('lib/providers/') && b.startsWith('lib/store/')) ||
+  (a.startsWith('lib/store/') && b.startsWith('lib/providers/'))
+
+test('imports point one way: app -> http -> use cases -> providers or store -> security -> errors, config', () => {
+  const wrong = imports.filter(({ from, to, typeOnly }) => {
+    if (!to.startsWith('lib/') || to.startsWith('lib/client/')) return false
+    // The type of the context is everybody's second word; its making is not.
+    if (to === 'lib/context.ts' && typeOnly) return false
+    const [high, low] = [heightOf(from), heightOf(to)]
+    return low === undefined || high === undefined || low > high || isApart(from, to)
+  })
+  expect(wrong.map(({ from, to }) => `${from} -> ${to}`)).toEqual([])
+})
+
+test('every folder of lib has a height', () => {
+  const unknown = sources.filter((file) => !file.startsWith('lib/client/') && heightOf(file) === undefined)
+  expect(unknown).toEqual([])
+})
+
+test('only app, lib/http and the server import next', () => {
+  const foreign = imports.filter(
+    ({ from, to }) => /^(next|next-auth)(\/|$)/.test(to) && !/^(app\/|lib\/http\/|server\.ts)/.test(from),
+  )
+  expect(foreign).toEqual([])
+})
+
+test('the client knows nothing of the server', () => {
+  const known = imports.filter(({ from, to }) => from.startsWith('lib/client/') && heightOf(to) !== undefined)
+  expect(known).toEqual([])
+})
+
+test('only the context reads the environment', () => {
+  const readers = sources.filter((file) => /process\.env\b(?!\.NEXTAUTH_URL\s*=[^=]|\.NODE_ENV\b)/.test(code(file)))
+  expect(readers).toEqual(['lib/context.ts'])
+})
+
+/** RFC 6749 4.1.2.1 and 5.2, RFC 6750 3.1, RFC 8628 3.5, OpenID Connect Core 3.1.2.6, RFC 9449. */
+const oauthCodes =
+  'invalid_request invalid_client invalid_grant unauthorized_client unsupported_grant_type invalid_scope access_denied unsupported_response_type server_error temporarily_unavailable invalid_token insufficient_scope authorization_pending slow_down expired_token interaction_required login_required consent_required account_selection_required invalid_target use_dpop_nonce invalid_dpop_proof'.split(
+    ' ',
+  )
+/** Where a reply of another server is read into our own words: the only readers of wire codes. */
+const wireReaders = /^lib\/(errors\.ts|providers\/|http\/(signin|oauth))/
+
+test('K-29: error codes are compared by the typed table, never as strings', () => {
+  const codes = [...Object.keys(errorCodes), ...oauthCodes].join('|')
+  // `x === 'code'`, `case 'code':`, `x.startsWith('code')`; a status that shares its word with a code is a closed union.
+  const compared = new RegExp(
+    `([\\w.?]*)\\s*[!=]==?\\s*'(${codes})'|'(${codes})'\\s*[!=]==?|\\bcase '(${codes})'|\\.(?:startsWith|includes|endsWith|match)\\('(${codes})'`,
+    'g',
+  )
+  const found = sources
+    .filter((file) => !wireReaders.test(file))
+    .flatMap((file) =>
+      [...code(file).matchAll(compared)]
+        .filter(([, left]) => !/(^|\.)(status|state)$/.test(left ?? ''))
+        .map(([text]) => `${file}: ${text}`),
+    )
+  expect(found).toEqual([])
+})
+
+test('C-05: there are no server actions', () => {
+  expect(sources.filter((file) => /^\s*['"]use server['"]/m.test(read(file)))).toEqual([])
+})
+
+test('Z-04: there is no proxy or middleware file to protect by', () => {
+  const found = ['proxy', 'middleware'].flatMap((name) =>
+    ['', 'src/', 'app/'].flatMap((folder) =>
+      ['ts', 'tsx', 'js', 'mjs'].map((end) => `${folder}${name}.${end}`).filter((file) => existsSync(join(root, file))),
+    ),
+  )
+  expect(found).toEqual([])
+})

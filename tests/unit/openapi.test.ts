@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { expect, test } from 'vitest'
+import { z } from 'zod'
+import { createValetkeyClient, ProblemError, unwrap } from '../../lib/client/index.ts'
+import { openApiDocument } from '../../lib/http/openapi.ts'
+import { operation, paramNames, paramsSchema } from '../../lib/http/operation.ts'
+import { operations } from '../../lib/http/operations.ts'
+import { clientTypes } from '../../scripts/openapi.ts'
+
+test('the generated client is up to date (npm run client:generate)', async () => {
+  const file = resolve(import.meta.dirname, '../../lib/client/schema.d.ts')
+  expect(readFileSync(file, 'utf8')).toBe(await clientTypes())
+})
+
+test('operations have ids and addresses of their own', () => {
+  const ids = operations.map((one) => one.id)
+  const places = operations.map((one) => `${one.method} ${one.path.replaceAll(/\{\w+\}/g, '{}')}`)
+  expect(new Set(ids).size).toBe(ids.length)
+  expect(new Set(places).size).toBe(places.length)
+})
+
+/** Every object a schema can reach. */
+function looseObjects(schema: unknown): unknown[] {
+  if (Array.isArray(schema)) return schema.flatMap(looseObjects)
+  if (schema === null || typeof schema !== 'object') return []
+  const node = schema as Record<string, unknown>
+  const isLoose = node.type === 'object' && 'properties' in node && node.additionalProperties !== false
+  return [...(isLoose ? [node] : []), ...Object.values(node).flatMap(looseObjects)]
+}
+
+test('Z-08: every body, query and parameter schema refuses what it does not name', () => {
+  const loose = operations
+    // Browsers write these reports, in forms of their own; nothing of them is kept.
+    .filter((one) => one.id !== 'reportCsp')
+    .filter((one) =>
+      [one.body, one.query, paramsSchema(one)].some(
+        (schema) => schema && looseObjects(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })).length > 0,
+      ),
+    )
+  expect(loose.map((one) => one.id)).toEqual([])
+})
+
+test('B-01: every operation but the probes and its own description is limited', () => {
+  const unlimited = operations.filter((one) => one.limit === undefined).map((one) => one.id)
+  expect(unlimited.sort()).toEqual(['health', 'readOpenApi', 'ready'])
+})
+
+test('every operation in a tenant is for roles, and a role needs a tenant', () => {
+  const base = { id: 'x', method: 'GET', summary: '', answer: { status: 204 } } as const
+  expect(() => operation({ ...base, path: '/api/v1/x', permission: 'read' })).toThrow()
+  expect(() => operation({ ...base, path: '/api/v1/tenants/{tenant}/x', permission: 'session' })).toThrow()
+})
+
+test('the document is OpenAPI 3.1 and describes each parameter of each path', () => {
+  const document = openApiDocument(operations, 'https://keys.example.com') as {
+    openapi: string
+    paths: Record<string, Record<string, { parameters: { name: string; in: string }[] }>>
+  }
+  expect(document.openapi).toBe('3.1.0')
+  for (const [path, methods] of Object.entries(document.paths))
+    for (const { parameters } of Object.values(methods))
+      expect(parameters.filter((one) => one.in === 'path').map((one) => one.name)).toEqual(paramNames(path))
+})
+
+const answering = (response: () => Response | Promise<Response>, seen: Request[] = []) =>
+  createValetkeyClient({
+    baseUrl: 'https://keys.example.com',
+    fetch: async (request) => {
+      seen.push(request)
+      return response()
+    },
+  })
+
+test('C-03: the client sends the custom header and JSON with every change', async () => {
+  const seen: Request[] = []
+  const client = answering(() => new Response(null, { status: 204 }), seen)
+  await client.POST('/api/v1/csp-reports', { body: { 'csp-report': {} } })
+  expect(seen[0]?.headers.get('x-valetkey')).toBe('1')
+  expect(seen[0]?.headers.get('content-type')).toBe('application/json')
+})
+
+test('a caller of the client always gets a problem, whoever answered', async () => {
+  const html = answering(() => new Response('<h1>Bad gateway</h1>', { status: 502 }))
+  expect((await html.GET('/api/v1/me')).error).toMatchObject({ code: 'not_valetkey', status: 502 })
+  const nobody = answering(() => Promise.reject(new TypeError('fetch failed')))
+  expect((await nobody.GET('/api/v1/me')).error).toMatchObject({ code: 'no_answer', status: 0 })
+  const refused = await unwrap(nobody.GET('/api/v1/me')).catch((error: unknown) => error)
+  expect(refused).toBeInstanceOf(ProblemError)
+})
