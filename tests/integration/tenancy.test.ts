@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { activity } from '../../lib/audit/list.ts'
+import { newId } from '../../lib/security/ids.ts'
+import { withInstance } from '../../lib/store/database.ts'
+import { tenantsOf } from '../../lib/store/lookups.ts'
+import { ensureUser } from '../../lib/store/users.ts'
+import type { Actor } from '../../lib/tenancy/actor.ts'
+import {
+  acceptInvitation,
+  changeMember,
+  invitationList,
+  invite,
+  memberList,
+  withdrawInvitation,
+} from '../../lib/tenancy/members.ts'
+import { callbackKeyOf, changeProvider, createProvider, providerList } from '../../lib/tenancy/providers.ts'
+import { createTenant } from '../../lib/tenancy/tenants.ts'
+import { type Broker, startBroker } from '../support/broker.ts'
+
+let broker: Broker
+let owner: Actor
+let member: Actor
+beforeAll(async () => {
+  broker = await startBroker()
+  owner = await broker.actorOf('owner@acme.test')
+  member = await broker.actorOf('member@acme.test')
+})
+afterAll(() => broker.stop())
+
+const person = async (subject: string) => {
+  const identity = { issuer: broker.ctx.config.signin.issuer, subject, name: subject, email: null }
+  const user = await withInstance(broker.ctx, (tx) => ensureUser(tx, identity, broker.ctx.now()))
+  return { userId: user.id, sessionId: newId('session') }
+}
+
+describe('tenants', () => {
+  it('only the operator makes tenants, unless the instance is open, and becomes the owner', async () => {
+    const founder = await person('founder')
+    await expect(
+      createTenant(broker.ctx, { ...founder, operator: false }, { name: 'New', slug: 'new-one' }),
+    ).rejects.toMatchObject({ code: 'forbidden' })
+    await createTenant(broker.ctx, { ...founder, operator: true }, { name: 'New', slug: 'new-one' })
+    expect(await tenantsOf(broker.ctx, founder.userId)).toMatchObject([{ slug: 'new-one', role: 'owner' }])
+    await expect(
+      createTenant(broker.ctx, { ...founder, operator: true }, { name: 'Again', slug: 'new-one' }),
+    ).rejects.toMatchObject({ code: 'slug_taken' })
+  })
+})
+
+describe('members', () => {
+  it('a tenant keeps an owner, whoever asks and however many ask at once', async () => {
+    await expect(changeMember(broker.ctx, owner, { userId: owner.userId, role: 'admin' })).rejects.toMatchObject({
+      code: 'last_owner',
+    })
+    await changeMember(broker.ctx, owner, { userId: member.userId, role: 'owner' })
+    const both = await Promise.allSettled([
+      changeMember(broker.ctx, owner, { userId: owner.userId, role: 'admin' }),
+      changeMember(broker.ctx, { ...member, role: 'owner' }, { userId: member.userId, role: 'member' }),
+    ])
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    const roles = (await memberList(broker.ctx, owner)).map(({ role }) => role)
+    expect(roles.filter((role) => role === 'owner')).toHaveLength(1)
+    const remaining = (await memberList(broker.ctx, owner)).find(({ role }) => role === 'owner')
+    const acting = { ...owner, userId: remaining?.userId ?? '', role: 'owner' as const }
+    await changeMember(broker.ctx, acting, { userId: owner.userId, role: 'owner' })
+    await changeMember(broker.ctx, owner, { userId: member.userId, role: 'member' })
+  })
+
+  it('admins do not make or unmake owners; members change nobody', async () => {
+    const admin = { ...member, role: 'admin' as const }
+    await expect(changeMember(broker.ctx, admin, { userId: owner.userId, status: 'suspended' })).rejects.toMatchObject({
+      code: 'forbidden',
+    })
+    await expect(changeMember(broker.ctx, admin, { userId: member.userId, role: 'owner' })).rejects.toMatchObject({
+      code: 'forbidden',
+    })
+    await expect(changeMember(broker.ctx, member, { userId: owner.userId, role: 'member' })).rejects.toMatchObject({
+      code: 'forbidden',
+    })
+  })
+
+  it('an invitation makes one person a member, once, and its secret is stored as a hash', async () => {
+    const { secret, invitation } = await invite(broker.ctx, owner, { role: 'auditor', note: 'for the audit' })
+    const guests = await Promise.all(['guest-a', 'guest-b'].map(person))
+    const accepted = await Promise.allSettled(
+      guests.map((guest) => acceptInvitation(broker.ctx, guest, secret.reveal())),
+    )
+    expect(accepted.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect((await memberList(broker.ctx, owner)).filter(({ role }) => role === 'auditor')).toHaveLength(1)
+    expect((await invitationList(broker.ctx, owner)).map(({ id }) => id)).not.toContain(invitation.id)
+    const { rows } = await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false), * FROM invitation`, [
+      owner.tenantId,
+    ])
+    expect(JSON.stringify(rows)).not.toContain(secret.reveal())
+  })
+
+  it('a withdrawn, expired or made-up invitation admits nobody', async () => {
+    const guest = await person('guest-c')
+    const withdrawn = await invite(broker.ctx, owner, { role: 'member' })
+    await withdrawInvitation(broker.ctx, owner, withdrawn.invitation.id)
+    const expired = await invite(broker.ctx, owner, { role: 'member' })
+    await broker.advance(8 * 86_400)
+    for (const secret of [withdrawn.secret.reveal(), expired.secret.reveal(), 'vk_inv_made-up'])
+      await expect(acceptInvitation(broker.ctx, guest, secret)).rejects.toMatchObject({ code: 'invitation_unknown' })
+    expect(await tenantsOf(broker.ctx, guest.userId)).toEqual([])
+  })
+})
+
+describe('providers', () => {
+  const stack = {
+    kind: 'keboola',
+    name: 'Stack',
+    issuer: 'https://connection.example.com',
+    clientId: 'valetkey',
+    clientSecret: 'the-stack-secret',
+  } as const
+
+  it('a client secret is sealed, never shown, and replaced by writing a new one', async () => {
+    const view = await createProvider(broker.ctx, owner, stack)
+    expect(view).toMatchObject({
+      hasSecret: true,
+      redirectUri: `http://localhost:3000/oauth/callback/${callbackKeyOf(stack.issuer)}`,
+    })
+    await changeProvider(broker.ctx, owner, {
+      providerId: view.id,
+      clientSecret: 'another-secret',
+      maxLifetimeSeconds: 600,
+    })
+    const { rows } = await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false), * FROM provider`, [
+      owner.tenantId,
+    ])
+    expect(JSON.stringify([rows, await providerList(broker.ctx, owner)])).not.toMatch(/the-stack-secret|another-secret/)
+    await expect(createProvider(broker.ctx, owner, stack)).rejects.toMatchObject({ code: 'provider_exists' })
+  })
+
+  it.each([
+    'http://connection.example.com',
+    'https://connection.example.com/path',
+    'https://user@connection.example.com',
+    'file:///etc/passwd',
+    'nonsense',
+  ])('an issuer that may not be used is refused: %s', async (issuer) => {
+    await expect(createProvider(broker.ctx, owner, { ...stack, issuer })).rejects.toMatchObject({
+      code: 'bad_request',
+      fields: { issuer: expect.any(String) },
+    })
+  })
+
+  it('another tenant neither sees nor changes it', async () => {
+    const [known] = await providerList(broker.ctx, owner)
+    const stranger = await broker.actorOf('owner@globex.test')
+    expect((await providerList(broker.ctx, stranger)).map(({ id }) => id)).not.toContain(known?.id)
+    await expect(
+      changeProvider(broker.ctx, stranger, { providerId: known?.id ?? '', name: 'Mine' }),
+    ).rejects.toMatchObject({ code: 'not_found' })
+  })
+})
+
+describe('activity', () => {
+  it('members see their own acts, who oversees the tenant sees all', async () => {
+    const all = await activity(broker.ctx, owner)
+    expect(all.items.map(({ action }) => action)).toEqual(
+      expect.arrayContaining(['member.changed', 'invitation.created', 'provider.created']),
+    )
+    expect((await activity(broker.ctx, member)).items.every(({ actorId }) => actorId === member.userId)).toBe(true)
+  })
+})
