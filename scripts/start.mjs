@@ -75,12 +75,12 @@ async function startDemo(services, dir, instance, { url, port }) {
   instance.demo.port = await freePort(instance.demo.port ?? port + 1)
   await instance.save()
   const client = (known, path) => JSON.stringify({ ...known, redirectUris: [`${url}${path}`] })
-  const output = await step('Starting the demo upstream', () =>
+  const [, issuer] = await step('Starting the demo upstream', () =>
     services.start({
       name: 'The demo upstream',
       script: 'dist/demo.mjs',
       logFile: join(dir, 'demo.log'),
-      isReady: (text) => /^demo ready /m.test(text),
+      ready: /^demo ready (\S+)/m,
       env: {
         DEMO_PORT: String(instance.demo.port),
         DEMO_SIGNIN_CLIENT: client(signinClient, '/api/auth/callback/signin'),
@@ -91,7 +91,6 @@ async function startDemo(services, dir, instance, { url, port }) {
       },
     }),
   )
-  const [, issuer] = output.match(/^demo ready (\S+)/m) ?? []
   return {
     VALETKEY_SIGNIN_ISSUER: issuer,
     VALETKEY_SIGNIN_CLIENT_ID: signinClient.id,
@@ -120,7 +119,7 @@ async function main(isDev) {
 
   try {
     await installPackages()
-    const { answersReady, createServices } = await import('./lib/services.mjs')
+    const { createServices } = await import('./lib/services.mjs')
     const { lockDataDir, openDataDir, openInstance } = await import('./lib/instance.mjs')
     const dir = embedded ? await openDataDir(process.env) : undefined
     const lock = dir ? await lockDataDir(dir) : { remember: async () => {}, release: async () => {} }
@@ -147,7 +146,7 @@ async function main(isDev) {
         script: 'dist/server.mjs',
         env,
         logFile,
-        isReady: () => answersReady(port, url),
+        ready: /^valetkey ready /m,
       }),
     )
     console.log(welcome({ url, demo, logFile }))

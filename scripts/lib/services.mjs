@@ -1,11 +1,12 @@
 // The long-running parts: embedded Postgres, demo upstream, server. Started in this order, stopped in the opposite one.
 import { spawn } from 'node:child_process'
 import { open, readFile } from 'node:fs/promises'
-import { request } from 'node:http'
 import { join } from 'node:path'
 import { Failure, lastLines } from './fail.mjs'
 import { ROOT, toolEnv } from './prepare.mjs'
 import { hasEnded, stopGroup, waitFor } from './processes.mjs'
+
+const READY_LIMIT_MS = 120_000
 
 /**
  * Holds what was started. `stop` ends it, last started first, and may be called any number of times.
@@ -34,29 +35,39 @@ export function createServices(remember, onDeath) {
   }
 
   /**
-   * Starts a bundled program and waits until `isReady`.
-   * @param {{ name: string, script: string, env: object, logFile?: string, isReady: (output: string) => unknown }} program
-   *   without `logFile` its output is ours
-   * @returns {Promise<string>} what it wrote to `logFile` so far
+   * Starts a bundled program and waits until it prints its ready line.
+   * @param {{ name: string, script: string, env: object, logFile?: string, ready: RegExp }} program
+   *   without `logFile` its output is passed on to ours
+   * @returns {Promise<RegExpMatchArray>} the match of `ready`
    */
-  async function start({ name, script, env, logFile, isReady }) {
+  async function start({ name, script, env, logFile, ready }) {
     const log = logFile ? await open(logFile, 'w', 0o600) : undefined
     const traces = env.NODE_ENV === 'production' ? [] : ['--enable-source-maps']
     // The channel tells the child when we are gone, however that came about.
     const child = spawn(process.execPath, [...traces, join(ROOT, script)], {
       cwd: ROOT,
       env: { ...toolEnv(), ...env },
-      stdio: ['ignore', log?.fd ?? 'inherit', log?.fd ?? 'inherit', 'ipc'],
+      stdio: ['ignore', log?.fd ?? 'pipe', log?.fd ?? 'inherit', 'ipc'],
       detached: true,
     })
     child.on('error', () => {})
     await log?.close()
-    const read = () => (logFile ? readFile(logFile, 'utf8') : '')
+    let heard = ''
+    let match
+    child.stdout?.on('data', (chunk) => {
+      process.stdout.write(chunk)
+      if (!match) heard += chunk
+    })
+    const read = () => (logFile ? readFile(logFile, 'utf8') : heard)
+    const isReady = async () => {
+      match = (await read()).match(ready)
+      return match
+    }
     await add(name, child, () => stopGroup(child.pid), logFile)
-    const up = await waitFor(async () => hasEnded(child) || isReady(await read()), 120_000, 50)
+    const up = await waitFor(async () => hasEnded(child) || isReady(), READY_LIMIT_MS, 50)
     if (hasEnded(child)) throw await death(name, child, logFile)
     if (!up) throw new Failure(`${name} did not become ready within two minutes.\n${lastLines(await read(), 15)}`)
-    return read()
+    return match
   }
 
   function stop() {
@@ -65,18 +76,4 @@ export function createServices(remember, onDeath) {
   }
 
   return { add, start, stop }
-}
-
-/** True when the server on this loopback port says it can serve. `url` is its public address, which it expects as Host. */
-export function answersReady(port, url) {
-  return new Promise((done) => {
-    const asked = request({ host: '127.0.0.1', port, path: '/api/ready', headers: { host: new URL(url).host } })
-    asked.setTimeout(30_000, () => asked.destroy())
-    asked.once('error', () => done(false))
-    asked.once('response', (response) => {
-      response.resume()
-      done(response.statusCode === 200)
-    })
-    asked.end()
-  })
 }
