@@ -23,7 +23,8 @@ export type TokenView = {
   fingerprint: string | null
   ownerId: string
   project: { id: string; name: string; alias: string }
-  provider: { id: string; name: string; kind: string }
+  /** `baseUrl`: where the token is for. */
+  provider: { id: string; name: string; kind: string; baseUrl: string }
   connectionId: string
   purpose: string
   strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
@@ -68,6 +69,7 @@ export function toTokenView(row: TokenWithRelations, now: Date): TokenView {
       id: row.connection.provider.id,
       name: row.connection.provider.name,
       kind: row.connection.provider.kind,
+      baseUrl: row.connection.provider.issuer,
     },
     connectionId: row.connectionId,
     purpose: row.purpose,

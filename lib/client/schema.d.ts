@@ -99,6 +99,37 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/invitations/accept': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            secret: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              slug: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/me': {
     get: {
       parameters: {
@@ -149,6 +180,1263 @@ export interface Paths {
           content: {
             'application/json': {
               [k: string]: unknown
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            name: string
+            slug: string
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              slug: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/attempts': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                provider_id: string
+                purpose: 'link' | 'relink'
+                status: 'pending' | 'expired' | 'done' | 'failed'
+                outcome: string | null
+                detail: string | null
+                can_adopt: boolean
+                connection_id: string | null
+                project_id: string | null
+                created_at: string
+                expires_at: string
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            provider: string
+            alias?: string
+            connection?: string
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              id: string
+              url: string
+              expires_at: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/attempts/{attempt}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          attempt: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          attempt: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              provider_id: string
+              purpose: 'link' | 'relink'
+              status: 'pending' | 'expired' | 'done' | 'failed'
+              outcome: string | null
+              detail: string | null
+              can_adopt: boolean
+              connection_id: string | null
+              project_id: string | null
+              created_at: string
+              expires_at: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/attempts/{attempt}/adopt': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          attempt: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            alias?: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              project: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/attempts/{attempt}/resume': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          attempt: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              url: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/audit-events': {
+    get: {
+      parameters: {
+        query?: {
+          before?: string
+        }
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                at: string
+                action: string
+                outcome: 'ok' | 'refused' | 'failed'
+                actor_id: string | null
+                target: {
+                  kind: string
+                  id: string
+                } | null
+                address: string | null
+                agent: string | null
+                request_id: string | null
+                details: {
+                  [k: string]: unknown
+                }
+              }[]
+              next: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/connections': {
+    get: {
+      parameters: {
+        query?: {
+          everybody?: '1'
+        }
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                owner_id: string
+                account_name: string
+                upstream_role: string | null
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                cause: string | null
+                status_since: string
+                last_refresh_at: string | null
+                next_try_at: string | null
+                linked_at: string
+                branch: string | null
+                provider: {
+                  id: string
+                  name: string
+                  kind: string
+                }
+                project: {
+                  id: string
+                  name: string
+                  alias: string
+                  external_id: string
+                } | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/connections/{connection}': {
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            branch: string | null
+          }
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/invitations': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                role: 'owner' | 'admin' | 'member' | 'auditor'
+                note: string | null
+                created_by: string
+                expires_at: string
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            role: 'owner' | 'admin' | 'member' | 'auditor'
+            note?: string
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              id: string
+              role: 'owner' | 'admin' | 'member' | 'auditor'
+              expires_at: string
+              url: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/invitations/{invitation}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          invitation: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/members': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                user_id: string
+                name: string
+                email: string | null
+                role: 'owner' | 'admin' | 'member' | 'auditor'
+                status: 'active' | 'suspended'
+                joined_at: string
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/members/{user}': {
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          user: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            role?: 'owner' | 'admin' | 'member' | 'auditor'
+            status?: 'active' | 'suspended'
+          }
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/projects': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                name: string
+                alias: string
+                external_id: string
+                region: string | null
+                provider: {
+                  id: string
+                  name: string
+                  kind: string
+                  host: string
+                }
+                connection: {
+                  id: string
+                  owner_id: string
+                  account_name: string
+                  upstream_role: string | null
+                  status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                  cause: string | null
+                  status_since: string
+                  last_refresh_at: string | null
+                  next_try_at: string | null
+                  linked_at: string
+                  branch: string | null
+                } | null
+                tokens_out: number
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/projects/{project}': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              name: string
+              alias: string
+              external_id: string
+              region: string | null
+              provider: {
+                id: string
+                name: string
+                kind: string
+                host: string
+              }
+              connection: {
+                id: string
+                owner_id: string
+                account_name: string
+                upstream_role: string | null
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                cause: string | null
+                status_since: string
+                last_refresh_at: string | null
+                next_try_at: string | null
+                linked_at: string
+                branch: string | null
+              } | null
+              tokens_out: number
+              aliases: string[]
+              cap: {
+                seconds: number
+                set_by: 'project' | 'provider' | 'tenant'
+              }
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            alias: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              name: string
+              alias: string
+              external_id: string
+              region: string | null
+              provider: {
+                id: string
+                name: string
+                kind: string
+                host: string
+              }
+              connection: {
+                id: string
+                owner_id: string
+                account_name: string
+                upstream_role: string | null
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                cause: string | null
+                status_since: string
+                last_refresh_at: string | null
+                next_try_at: string | null
+                linked_at: string
+                branch: string | null
+              } | null
+              tokens_out: number
+              aliases: string[]
+              cap: {
+                seconds: number
+                set_by: 'project' | 'provider' | 'tenant'
+              }
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/projects/{project}/scopes': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              components: {
+                id: string
+                name: string
+              }[]
+              buckets: {
+                id: string
+                name: string
+              }[]
+              role: string | null
+              cap: {
+                seconds: number
+                set_by: 'project' | 'provider' | 'tenant'
+              }
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/projects/{project}/tokens': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            scopes: {
+              /**
+               * @maxItems 200
+               */
+              components?: string[]
+              buckets?: {
+                [k: string]: 'read' | 'write'
+              }
+              manage_buckets?: boolean
+              read_all_files?: boolean
+            }
+            expires_in: number
+            purpose: string
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              token: {
+                id: string
+                fingerprint: string | null
+                owner_id: string
+                project: {
+                  id: string
+                  name: string
+                  alias: string
+                }
+                provider: {
+                  id: string
+                  name: string
+                  kind: string
+                }
+                connection_id: string
+                purpose: string
+                strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+                state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                asked: {
+                  components: string[]
+                  buckets: {
+                    [k: string]: 'read' | 'write'
+                  }
+                  manage_buckets: boolean
+                  read_all_files: boolean
+                }
+                granted: {
+                  components: string[]
+                  buckets: {
+                    [k: string]: 'read' | 'write'
+                  }
+                  manage_buckets: boolean
+                  read_all_files: boolean
+                } | null
+                not_granted: string[]
+                failure: string | null
+                created_at: string
+                expires_at: string
+                last_used_at: string | null
+                revoked_by: string | null
+                revocation: {
+                  blocked_at: string
+                  upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'
+                  last_error: string | null
+                  tries: number
+                  next_try_at: string | null
+                  latest_moment: string | null
+                } | null
+              }
+              value: string
+              expires_in: number
+              token_type: 'storage'
+              base_url: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/providers': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+                name: string
+                issuer: string
+                client_id: string
+                has_secret: boolean
+                redirect_uri: string
+                max_lifetime_seconds: number | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'keboola'
+            name: string
+            issuer: string
+            client_id: string
+            client_secret: string
+            max_lifetime_seconds?: number
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              id: string
+              kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+              name: string
+              issuer: string
+              client_id: string
+              has_secret: boolean
+              redirect_uri: string
+              max_lifetime_seconds: number | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/providers/{provider}': {
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            name?: string
+            client_id?: string
+            client_secret?: string
+            max_lifetime_seconds?: number | null
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+              name: string
+              issuer: string
+              client_id: string
+              has_secret: boolean
+              redirect_uri: string
+              max_lifetime_seconds: number | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/revocations': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                kind: 'token' | 'grant'
+                token_id: string | null
+                connection_id: string
+                project: string | null
+                state: 'pending' | 'failed'
+                tries: number
+                last_error: string | null
+                next_try_at: string | null
+                created_at: string
+                latest_moment: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            /**
+             * @maxItems 500
+             */
+            tokens?: string[]
+            /**
+             * @maxItems 500
+             */
+            connections?: string[]
+            reason?: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                kind: 'token' | 'connection'
+                id: string
+                already: boolean
+                blocked_here: true
+                upstream: ('pending' | 'done' | 'confirmed' | 'failed' | 'impossible') | null
+                last_error: string | null
+                latest_moment: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/revocations/{revocation}/retry': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          revocation: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/tokens': {
+    get: {
+      parameters: {
+        query?: {
+          owner?: string
+          project?: string
+          provider?: string
+          state?: 'live' | 'ended' | 'revoked' | 'failed'
+          everybody?: '1'
+          before?: string
+        }
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                fingerprint: string | null
+                owner_id: string
+                project: {
+                  id: string
+                  name: string
+                  alias: string
+                }
+                provider: {
+                  id: string
+                  name: string
+                  kind: string
+                }
+                connection_id: string
+                purpose: string
+                strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+                state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                asked: {
+                  components: string[]
+                  buckets: {
+                    [k: string]: 'read' | 'write'
+                  }
+                  manage_buckets: boolean
+                  read_all_files: boolean
+                }
+                granted: {
+                  components: string[]
+                  buckets: {
+                    [k: string]: 'read' | 'write'
+                  }
+                  manage_buckets: boolean
+                  read_all_files: boolean
+                } | null
+                not_granted: string[]
+                failure: string | null
+                created_at: string
+                expires_at: string
+                last_used_at: string | null
+                revoked_by: string | null
+                revocation: {
+                  blocked_at: string
+                  upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'
+                  last_error: string | null
+                  tries: number
+                  next_try_at: string | null
+                  latest_moment: string | null
+                } | null
+              }[]
+              total: number
+              next: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/tokens/{token}': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          token: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              fingerprint: string | null
+              owner_id: string
+              project: {
+                id: string
+                name: string
+                alias: string
+              }
+              provider: {
+                id: string
+                name: string
+                kind: string
+              }
+              connection_id: string
+              purpose: string
+              strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+              state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+              asked: {
+                components: string[]
+                buckets: {
+                  [k: string]: 'read' | 'write'
+                }
+                manage_buckets: boolean
+                read_all_files: boolean
+              }
+              granted: {
+                components: string[]
+                buckets: {
+                  [k: string]: 'read' | 'write'
+                }
+                manage_buckets: boolean
+                read_all_files: boolean
+              } | null
+              not_granted: string[]
+              failure: string | null
+              created_at: string
+              expires_at: string
+              last_used_at: string | null
+              revoked_by: string | null
+              revocation: {
+                blocked_at: string
+                upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'
+                last_error: string | null
+                tries: number
+                next_try_at: string | null
+                latest_moment: string | null
+              } | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/tokens/{token}/last-use': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          token: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              last_used_at: string | null
             }
           }
         }

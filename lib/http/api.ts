@@ -20,7 +20,13 @@ type Identity<A extends Access> = A extends 'public'
 
 /** What a handler gets: everything is parsed, allowed and counted by then. */
 export type ApiInput<P extends string, A extends Access, Q extends z.ZodType, B extends z.ZodType> = Call &
-  Identity<A> & { params: PathParams<P>; query: z.output<Q>; body: z.output<B> }
+  Identity<A> & {
+    params: PathParams<P>
+    query: z.output<Q>
+    body: z.output<B>
+    /** Headers that the answer will have beside its own: a cookie that the act sets. */
+    headers: Headers
+  }
 
 /**
  * A route handler for one operation of the JSON API. In this order: method, content type, size, other sites, session,
@@ -38,7 +44,9 @@ export function api<P extends string, A extends Access, Q extends z.ZodType, B e
     const text = mutates ? await readMutation(operation, request) : ''
     if (mutates && operation.permission !== 'public') refuseCrossSite(request.headers, ctx.config.origin)
 
-    const session = operation.permission === 'public' ? undefined : await readSession(ctx, request.headers)
+    // Reads may be a page's polling; a change is a person's act (S-07).
+    const session =
+      operation.permission === 'public' ? undefined : await readSession(ctx, request.headers, { passive: !mutates })
     if (!session && operation.permission !== 'public') throw new BrokerError('unauthenticated')
     if (operation.limit) await takeLimit(ctx, operation.limit, { userId: session?.userId, address: call.address })
 
@@ -51,9 +59,10 @@ export function api<P extends string, A extends Access, Q extends z.ZodType, B e
       if (actor && !may(actor, operation.permission as Permission)) throw new BrokerError('forbidden')
       const query = parse(operation.query, readQuery(request.url), 'query')
       const body = operation.body ? parse(operation.body, readJson(text), 'body') : refuseContent(text)
-      const input = { ...call, session, actor, params: params.data, query, body }
+      const headers = new Headers()
+      const input = { ...call, session, actor, params: params.data, query, body, headers }
       const answer = await handler(input as unknown as ApiInput<P, A, Q, B>)
-      return { response: respond(call, operation, answer), log }
+      return { response: respond(call, operation, answer, headers), log }
     } catch (error) {
       if (actor && isBrokerError(error, 'forbidden')) await recordDenial(call, actor, operation.id)
       throw error
@@ -139,9 +148,9 @@ function fieldsOf(error: z.ZodError): Record<string, string> {
   return Object.fromEntries(entries.slice(0, 20))
 }
 
-function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown): Response {
+function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown, headers: Headers): Response {
   const { status, schema } = operation.answer
-  const headers = { ...dataHeaders, 'x-request-id': requestId }
+  for (const [name, value] of Object.entries({ ...dataHeaders, 'x-request-id': requestId })) headers.set(name, value)
   if (!schema) return new Response(null, { status, headers })
   const parsed = schema.safeParse(answer)
   if (parsed.success) return Response.json(parsed.data, { status, headers })

@@ -13,6 +13,7 @@ export const limits = {
   signin: { points: 300, seconds: 300, by: 'address', store: 'shared' },
   callback: { points: 300, seconds: 300, by: 'address', store: 'shared' },
   attempt: { points: 60, seconds: 600, by: 'user', store: 'shared' },
+  linkReturn: { points: 60, seconds: 600, by: 'user', store: 'shared' },
   issue: { points: 60, seconds: 60, by: 'user', store: 'shared' },
   revoke: { points: 120, seconds: 60, by: 'user', store: 'shared' },
   write: { points: 120, seconds: 60, by: 'user', store: 'shared' },

@@ -15,6 +15,16 @@ export const line = (max: number) =>
     .max(max)
     .regex(/^[^\p{Cc}\p{Cf}\u2028\u2029]*$/u, 'must be one line of plain text')
 
+/** What scripts call a project, and the name of a tenant in addresses. */
+export const alias = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens, at most 63')
+/** Names as people write them, in one Unicode form so that two that look alike are alike (NFKC). */
+export const name = z
+  .string()
+  .max(320)
+  .transform((text) => text.normalize('NFKC'))
+  .pipe(line(80))
+export const items = <S extends z.ZodType>(one: S) => object({ items: z.array(one) })
+
 /** RFC 9457, as every error answers. */
 export const problem = z.strictObject({
   type: z.string(),

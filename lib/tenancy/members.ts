@@ -1,4 +1,4 @@
-import { record } from '../audit/record.ts'
+import { type Origin, record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
@@ -140,7 +140,7 @@ export async function withdrawInvitation(ctx: Context, actor: Actor, id: string)
  */
 export async function acceptInvitation(
   ctx: Context,
-  person: { userId: string; sessionId: string },
+  person: Origin & { userId: string },
   secret: string,
 ): Promise<{ slug: string }> {
   const place = await invitationByHash(ctx, hash(secret))

@@ -6,7 +6,7 @@ import { newId } from '../security/ids.ts'
 import { isDuplicate, type Tx, withTenant } from '../store/database.ts'
 import { tenantIds } from '../store/lookups.ts'
 import { upsertMember } from '../store/members.ts'
-import { insertTenant } from '../store/tenants.ts'
+import { findTenant, insertTenant } from '../store/tenants.ts'
 
 /** Addresses that pages and APIs use themselves. */
 const reserved = new Set(['new', 'api', 'admin', 'oauth', 'instance'])
@@ -55,3 +55,10 @@ export async function foundTenant(
 
 /** Whether the instance has no tenant yet: its operator is then shown how to make the first one. */
 export const isEmptyInstance = async (ctx: Context) => (await tenantIds(ctx)).length === 0
+
+/** What a tenant is called in addresses. @throws BrokerError not_found */
+export async function tenantSlug(ctx: Context, tenantId: string): Promise<string> {
+  const tenant = await withTenant(ctx, tenantId, (tx) => findTenant(tx, tenantId))
+  if (!tenant) throw new BrokerError('not_found')
+  return tenant.slug
+}

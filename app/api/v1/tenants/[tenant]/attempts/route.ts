@@ -1,0 +1,19 @@
+import { openAttempts, startLink } from '@/lib/broker/link.ts'
+import { api } from '@/lib/http/api.ts'
+import { ensureLinkBrowser } from '@/lib/http/browser.ts'
+import { listAttempts, startLink as startLinkOperation } from '@/lib/http/operations/links.ts'
+import { toAttempt } from '@/lib/http/views.ts'
+
+export const GET = api(listAttempts, async ({ ctx, actor }) => ({
+  items: (await openAttempts(ctx, actor)).map(toAttempt),
+}))
+
+export const POST = api(startLinkOperation, async ({ ctx, actor, body, request, headers }) => {
+  const { attemptId, url, expiresAt } = await startLink(ctx, actor, {
+    providerId: body.provider,
+    alias: body.alias,
+    connectionId: body.connection,
+    browser: ensureLinkBrowser(request.headers, headers),
+  })
+  return { id: attemptId, url, expires_at: expiresAt.toISOString() }
+})

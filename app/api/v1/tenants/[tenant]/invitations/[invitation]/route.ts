@@ -1,0 +1,8 @@
+import { api } from '@/lib/http/api.ts'
+import { deleteInvitation } from '@/lib/http/operations/tenants.ts'
+import { withdrawInvitation } from '@/lib/tenancy/members.ts'
+
+export const DELETE = api(deleteInvitation, async ({ ctx, actor, params }) => {
+  await withdrawInvitation(ctx, actor, params.invitation)
+  return undefined
+})

@@ -1,0 +1,14 @@
+import { api } from '@/lib/http/api.ts'
+import { createInvitation, listInvitations } from '@/lib/http/operations/tenants.ts'
+import { toInvitation } from '@/lib/http/views.ts'
+import { invitationList, invite } from '@/lib/tenancy/members.ts'
+
+export const GET = api(listInvitations, async ({ ctx, actor }) => ({
+  items: (await invitationList(ctx, actor)).map(toInvitation),
+}))
+
+export const POST = api(createInvitation, async ({ ctx, actor, body }) => {
+  const { invitation, secret } = await invite(ctx, actor, body)
+  const { id, role, expires_at } = toInvitation(invitation)
+  return { id, role, expires_at, url: `${ctx.config.origin}/invitation#${secret.reveal()}` }
+})

@@ -1,0 +1,15 @@
+import { projectDetail } from '@/lib/broker/inventory.ts'
+import { api } from '@/lib/http/api.ts'
+import { changeProject, readProject } from '@/lib/http/operations/projects.ts'
+import { toProjectDetail } from '@/lib/http/views.ts'
+import { changeAlias } from '@/lib/tenancy/projects.ts'
+
+export const GET = api(readProject, async ({ ctx, actor, params }) =>
+  toProjectDetail(await projectDetail(ctx, actor, params.project)),
+)
+
+export const PATCH = api(changeProject, async ({ ctx, actor, params, body }) => {
+  const { id } = await projectDetail(ctx, actor, params.project)
+  await changeAlias(ctx, actor, { projectId: id, alias: body.alias })
+  return toProjectDetail(await projectDetail(ctx, actor, id))
+})

@@ -1,0 +1,24 @@
+import { api } from '@/lib/http/api.ts'
+import {
+  createProvider as createProviderOperation,
+  listProviders as listProvidersOperation,
+} from '@/lib/http/operations/providers.ts'
+import { toProvider } from '@/lib/http/views.ts'
+import { createProvider, providerList } from '@/lib/tenancy/providers.ts'
+
+export const GET = api(listProvidersOperation, async ({ ctx, actor }) => ({
+  items: (await providerList(ctx, actor)).map(toProvider),
+}))
+
+export const POST = api(createProviderOperation, async ({ ctx, actor, body }) =>
+  toProvider(
+    await createProvider(ctx, actor, {
+      kind: body.kind,
+      name: body.name,
+      issuer: body.issuer,
+      clientId: body.client_id,
+      clientSecret: body.client_secret,
+      maxLifetimeSeconds: body.max_lifetime_seconds,
+    }),
+  ),
+)

@@ -1,0 +1,13 @@
+import { unconfirmedRevocations } from '@/lib/broker/inventory.ts'
+import { revoke } from '@/lib/broker/revoke.ts'
+import { api } from '@/lib/http/api.ts'
+import { listRevocations, revoke as revokeOperation } from '@/lib/http/operations/revocations.ts'
+import { toRevoked, toUnconfirmed } from '@/lib/http/views.ts'
+
+export const GET = api(listRevocations, async ({ ctx, actor }) => ({
+  items: (await unconfirmedRevocations(ctx, actor)).map(toUnconfirmed),
+}))
+
+export const POST = api(revokeOperation, async ({ ctx, actor, body }) => ({
+  items: (await revoke(ctx, actor, body)).map(toRevoked),
+}))

@@ -1,0 +1,3 @@
+import { linkCallback } from '@/lib/http/callback.ts'
+
+export const GET = linkCallback()

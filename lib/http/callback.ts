@@ -1,0 +1,73 @@
+import { completeLink, type LinkResult } from '../broker/link.ts'
+import { BrokerError, type ErrorCode, errorCodes } from '../errors.ts'
+import { tenantSlug } from '../tenancy/tenants.ts'
+import { linkBrowser } from './browser.ts'
+import { takeLimit } from './limits.ts'
+import { problemResponse } from './problem.ts'
+import { type Call, type Edge, edge } from './request.ts'
+import { readSession } from './session.ts'
+
+const path = '/oauth/callback/{key}'
+
+/**
+ * The callback of every link flow (product.md, URLs): a navigation that comes from another site and changes something, which
+ * a state and this browser's secret allow instead of the CSRF layers. Answers with a redirect to a clean address: neither
+ * code nor state stays in the browser, and nothing that the upstream wrote is shown (L-10, L-15).
+ */
+export const linkCallback = (): Edge =>
+  edge(
+    { kind: 'callback', name: 'linkCallback', method: 'GET', path },
+    async (call, route) => {
+      const { key } = await route.params
+      return { response: await comeBack(call, String(key)) }
+    },
+    refusal,
+  )
+
+async function comeBack(call: Call, key: string): Promise<Response> {
+  const { ctx, request, address, agent, requestId } = call
+  // HEAD too: it must not use up an attempt, and a link preview is no person coming back.
+  if (request.method !== 'GET') throw new BrokerError('method_not_allowed')
+  const mode = request.headers.get('sec-fetch-mode')
+  if (mode !== null && mode !== 'navigate') throw new BrokerError('cross_site')
+  await takeLimit(ctx, 'callback', { address })
+  const session = await readSession(ctx, request.headers)
+  if (session) await takeLimit(ctx, 'linkReturn', { userId: session.userId })
+  const result = await completeLink(ctx, {
+    key,
+    parameters: new URL(request.url).searchParams,
+    browser: linkBrowser(request.headers),
+    session: session && { id: session.id, userId: session.userId },
+    origin: { address, agent, requestId },
+  })
+  return seeOther(await targetOf(call, result))
+}
+
+async function targetOf({ ctx }: Call, result: LinkResult): Promise<string> {
+  if (result.kind === 'failed') return `/connect/${result.attemptId}`
+  return `/t/${await tenantSlug(ctx, result.tenantId)}/projects/${result.projectId}?linked=1`
+}
+
+const nothingConsumed: ReadonlySet<ErrorCode> = new Set(['attempt_unknown', 'attempt_used', 'attempt_expired'])
+
+/** Where a person goes on who came back to nothing: their attempt, if it is theirs, is as open as before. */
+function refusal(error: BrokerError, requestId: string): Response {
+  if (error.code === 'unauthenticated') return seeOther('/signin')
+  if (nothingConsumed.has(error.code)) return seeOther(`/connect/failed?code=${error.code}`)
+  const { headers, status } = problemResponse(error, requestId)
+  const { title, next } = errorCodes[error.code]
+  headers.set('content-type', 'text/plain; charset=utf-8')
+  if (error.code === 'method_not_allowed') headers.set('allow', 'GET')
+  return new Response(`${title}. ${next}\n`, { status, headers })
+}
+
+const seeOther = (location: string) =>
+  new Response(null, {
+    status: 303,
+    headers: {
+      location,
+      'cache-control': 'no-store',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      'referrer-policy': 'no-referrer',
+    },
+  })

@@ -1,0 +1,101 @@
+import { z } from 'zod'
+import { operation } from '../operation.ts'
+import { alias, id, instant, items, object } from '../schemas.ts'
+import { attempt, connection } from '../views.ts'
+
+export const listConnections = operation({
+  id: 'listConnections',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/connections',
+  summary: 'Connections: the caller’s own, or with everybody=1 all of the tenant',
+  permission: 'read',
+  query: object({ everybody: z.literal('1').optional() }),
+  answer: { status: 200, schema: items(connection) },
+  limit: 'read',
+})
+
+export const changeConnection = operation({
+  id: 'changeConnection',
+  method: 'PATCH',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}',
+  summary: 'Sets the development branch that the linker works in',
+  permission: 'work',
+  body: object({
+    /** Null: the main branch. */
+    branch: z
+      .string()
+      .regex(/^[\w-]{1,64}$/, 'letters, digits, hyphens')
+      .nullable(),
+  }),
+  answer: { status: 204 },
+  limit: 'write',
+})
+
+export const listAttempts = operation({
+  id: 'listAttempts',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/attempts',
+  summary: 'The caller’s link attempts that are still open',
+  permission: 'work',
+  answer: { status: 200, schema: items(attempt) },
+  limit: 'read',
+})
+
+export const readAttempt = operation({
+  id: 'readAttempt',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/attempts/{attempt}',
+  summary: 'How one of the caller’s attempts stands',
+  permission: 'work',
+  answer: { status: 200, schema: attempt },
+  limit: 'read',
+})
+
+export const startLink = operation({
+  id: 'startLink',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/attempts',
+  summary: 'Starts linking a project; go to `url` in this browser within ten minutes',
+  permission: 'work',
+  body: object({
+    provider: id,
+    /** What scripts will call the project; made from its name where none is given. */
+    alias: alias.optional(),
+    /** Reconnect this one instead of linking anew. */
+    connection: id.optional(),
+  }),
+  answer: { status: 201, schema: object({ id, url: z.url(), expires_at: instant }) },
+  limit: 'attempt',
+})
+
+export const resumeLink = operation({
+  id: 'resumeLink',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/attempts/{attempt}/resume',
+  summary: 'The address of an attempt that is still open, the same as before',
+  permission: 'work',
+  body: object({}),
+  answer: { status: 200, schema: object({ url: z.url() }) },
+  limit: 'attempt',
+})
+
+export const adoptLink = operation({
+  id: 'adoptLink',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/attempts/{attempt}/adopt',
+  summary: 'Links what a failed attempt brought: as a new project, or under another alias',
+  permission: 'work',
+  body: object({ alias: alias.optional() }),
+  answer: { status: 200, schema: object({ project: id }) },
+  limit: 'attempt',
+})
+
+export const cancelLink = operation({
+  id: 'cancelLink',
+  method: 'DELETE',
+  path: '/api/v1/tenants/{tenant}/attempts/{attempt}',
+  summary: 'Gives up an open attempt',
+  permission: 'work',
+  answer: { status: 204 },
+  limit: 'write',
+})

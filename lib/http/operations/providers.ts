@@ -1,0 +1,55 @@
+import { z } from 'zod'
+import { operation } from '../operation.ts'
+import { items, name, object } from '../schemas.ts'
+import { provider } from '../views.ts'
+
+const clientId = z.string().trim().min(1).max(200)
+const clientSecret = z.string().min(1).max(500)
+/** Seconds, a minute to a day. */
+const maxLifetime = z.int().min(60).max(86_400)
+
+export const listProviders = operation({
+  id: 'listProviders',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/providers',
+  summary: 'Upstreams of the tenant',
+  permission: 'read',
+  answer: { status: 200, schema: items(provider) },
+  limit: 'read',
+})
+
+export const createProvider = operation({
+  id: 'createProvider',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/providers',
+  summary: 'Adds an upstream',
+  permission: 'administer',
+  body: object({
+    kind: z.literal('keboola'),
+    name,
+    /** Its address alone, like https://connection.example.com. */
+    issuer: z.url().max(300),
+    client_id: clientId,
+    client_secret: clientSecret,
+    max_lifetime_seconds: maxLifetime.optional(),
+  }),
+  answer: { status: 201, schema: provider },
+  limit: 'write',
+})
+
+export const changeProvider = operation({
+  id: 'changeProvider',
+  method: 'PATCH',
+  path: '/api/v1/tenants/{tenant}/providers/{provider}',
+  summary: 'Changes name, client or policy; the issuer never changes',
+  permission: 'administer',
+  body: object({
+    name: name.optional(),
+    client_id: clientId.optional(),
+    client_secret: clientSecret.optional(),
+    /** Null: no cap of its own. */
+    max_lifetime_seconds: maxLifetime.nullable().optional(),
+  }),
+  answer: { status: 200, schema: provider },
+  limit: 'write',
+})

@@ -1,0 +1,85 @@
+import { z } from 'zod'
+import { operation } from '../operation.ts'
+import { alias, items, line, name, object, role } from '../schemas.ts'
+import { invitation, member } from '../views.ts'
+
+export const createTenant = operation({
+  id: 'createTenant',
+  method: 'POST',
+  path: '/api/v1/tenants',
+  summary: 'Makes a tenant with the caller as its owner',
+  permission: 'session',
+  body: object({ name, slug: alias }),
+  answer: { status: 201, schema: object({ slug: alias }) },
+  limit: 'write',
+})
+
+export const acceptInvitation = operation({
+  id: 'acceptInvitation',
+  method: 'POST',
+  path: '/api/v1/invitations/accept',
+  summary: 'Makes the caller a member, once an invitation',
+  permission: 'session',
+  body: object({ secret: z.string().min(1).max(200) }),
+  answer: { status: 200, schema: object({ slug: alias }) },
+  limit: 'write',
+})
+
+export const listMembers = operation({
+  id: 'listMembers',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/members',
+  summary: 'Everybody in the tenant',
+  permission: 'read',
+  answer: { status: 200, schema: items(member) },
+  limit: 'read',
+})
+
+export const changeMember = operation({
+  id: 'changeMember',
+  method: 'PATCH',
+  path: '/api/v1/tenants/{tenant}/members/{user}',
+  summary: 'Changes a member’s role, suspends them, or lets them in again',
+  permission: 'administer',
+  body: object({ role: role.optional(), status: z.enum(['active', 'suspended']).optional() }).refine(
+    (change) => change.role !== undefined || change.status !== undefined,
+    'Name a role or a status.',
+  ),
+  answer: { status: 204 },
+  limit: 'write',
+})
+
+export const listInvitations = operation({
+  id: 'listInvitations',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/invitations',
+  summary: 'Invitations that are still open',
+  permission: 'administer',
+  answer: { status: 200, schema: items(invitation) },
+  limit: 'read',
+})
+
+export const createInvitation = operation({
+  id: 'createInvitation',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/invitations',
+  summary: 'Makes an invitation; its link is in this answer alone',
+  permission: 'administer',
+  body: object({ role, note: line(200).optional() }),
+  answer: {
+    status: 201,
+    // The secret stands in the fragment, which no server and no log ever sees.
+    schema: object({ ...invitation.pick({ id: true, role: true, expires_at: true }).shape, url: z.url() }),
+  },
+  limit: 'write',
+})
+
+export const deleteInvitation = operation({
+  id: 'deleteInvitation',
+  method: 'DELETE',
+  path: '/api/v1/tenants/{tenant}/invitations/{invitation}',
+  summary: 'Withdraws an invitation',
+  permission: 'administer',
+  answer: { status: 204 },
+  limit: 'write',
+})

@@ -1,0 +1,344 @@
+import { z } from 'zod'
+import type { AuditView } from '../audit/list.ts'
+import type { ConnectionView, ProjectCard, ProjectDetail, UnconfirmedRevocation } from '../broker/inventory.ts'
+import type { AttemptView } from '../broker/link.ts'
+import type { RevokeResult } from '../broker/revoke.ts'
+import type { TokenView } from '../broker/token-view.ts'
+import type { TokenScopes } from '../providers/provider.ts'
+import type { InvitationView, MemberView } from '../tenancy/members.ts'
+import type { ProviderView } from '../tenancy/providers.ts'
+import { id, instant, object, role } from './schemas.ts'
+
+/** What use cases answer, as the wire has it: each schema with the function that makes it. Nothing passes unnamed. */
+
+const text = z.string()
+const when = (moment: Date) => moment.toISOString()
+const whenever = (moment: Date | null) => moment?.toISOString() ?? null
+const instantOrNull = instant.nullable()
+const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible'])
+const kind = z.enum(['oidc', 'keycloak', 'keboola', 'mcp'])
+
+export const provider = object({
+  id,
+  kind,
+  name: text,
+  issuer: text,
+  /** Empty for who does not oversee the tenant. */
+  client_id: text,
+  has_secret: z.boolean(),
+  redirect_uri: text,
+  max_lifetime_seconds: z.int().nullable(),
+})
+
+export const toProvider = (view: ProviderView): z.input<typeof provider> => ({
+  id: view.id,
+  kind: view.kind,
+  name: view.name,
+  issuer: view.issuer,
+  client_id: view.clientId,
+  has_secret: view.hasSecret,
+  redirect_uri: view.redirectUri,
+  max_lifetime_seconds: view.maxLifetimeSeconds,
+})
+
+const providerReference = object({ id, name: text, kind: text })
+
+const connectionFacts = object({
+  id,
+  owner_id: id,
+  account_name: text,
+  /** As the upstream calls it. */
+  upstream_role: text.nullable(),
+  status: z.enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen', 'revoked']),
+  cause: text.nullable(),
+  status_since: instant,
+  last_refresh_at: instantOrNull,
+  next_try_at: instantOrNull,
+  linked_at: instant,
+  branch: text.nullable(),
+})
+
+export const connection = object({
+  ...connectionFacts.shape,
+  provider: providerReference,
+  project: object({ id, name: text, alias: text, external_id: text }).nullable(),
+})
+
+const toConnectionFacts = (view: Omit<ConnectionView, 'project' | 'provider'>): z.input<typeof connectionFacts> => ({
+  id: view.id,
+  owner_id: view.ownerId,
+  account_name: view.accountName,
+  upstream_role: view.upstreamRole,
+  status: view.status,
+  cause: view.cause,
+  status_since: when(view.statusSince),
+  last_refresh_at: whenever(view.lastRefreshAt),
+  next_try_at: whenever(view.nextTryAt),
+  linked_at: when(view.linkedAt),
+  branch: view.branchId,
+})
+
+export const toConnection = (view: ConnectionView): z.input<typeof connection> => ({
+  ...toConnectionFacts(view),
+  provider: { id: view.provider.id, name: view.provider.name, kind: view.provider.kind },
+  project: view.project && {
+    id: view.project.id,
+    name: view.project.name,
+    alias: view.project.alias,
+    external_id: view.project.externalId,
+  },
+})
+
+export const project = object({
+  id,
+  name: text,
+  alias: text,
+  external_id: text,
+  region: text.nullable(),
+  provider: object({ ...providerReference.shape, host: text }),
+  /** The caller's own; null where they have not linked it. */
+  connection: connectionFacts.nullable(),
+  /** The caller's own living tokens. */
+  tokens_out: z.int(),
+})
+
+export const toProject = (view: ProjectCard): z.input<typeof project> => ({
+  id: view.id,
+  name: view.name,
+  alias: view.alias,
+  external_id: view.externalId,
+  region: view.region,
+  provider: { id: view.provider.id, name: view.provider.name, kind: view.provider.kind, host: view.provider.host },
+  connection: view.connection && toConnectionFacts(view.connection),
+  tokens_out: view.tokensOut,
+})
+
+/** The longest life of a token, and whose policy says so. */
+export const cap = object({ seconds: z.int(), set_by: z.enum(['project', 'provider', 'tenant']) })
+export const toCap = ({ seconds, setBy }: ProjectDetail['cap']): z.input<typeof cap> => ({ seconds, set_by: setBy })
+
+export const projectDetail = object({
+  ...project.shape,
+  /** Present and former; all of them resolve. */
+  aliases: z.array(text),
+  cap,
+})
+
+export const toProjectDetail = (view: ProjectDetail): z.input<typeof projectDetail> => ({
+  ...toProject(view),
+  aliases: view.aliases,
+  cap: toCap(view.cap),
+})
+
+export const scopes = object({
+  components: z.array(text),
+  /** Bucket id -> right. */
+  buckets: z.record(text, z.enum(['read', 'write'])),
+  manage_buckets: z.boolean(),
+  read_all_files: z.boolean(),
+})
+
+const toScopes = (view: TokenScopes): z.input<typeof scopes> => ({
+  components: view.components,
+  buckets: view.buckets,
+  manage_buckets: view.manageBuckets,
+  read_all_files: view.readAllFiles,
+})
+
+export const token = object({
+  id,
+  fingerprint: text.nullable(),
+  owner_id: id,
+  project: object({ id, name: text, alias: text }),
+  provider: providerReference,
+  connection_id: id,
+  purpose: text,
+  strategy: z.enum(['mint', 'exchange', 'narrow', 'sign']),
+  state: z.enum(['issuing', 'live', 'ended', 'revoked', 'failed']),
+  asked: scopes,
+  /** From what came back, never from what was sent. */
+  granted: scopes.nullable(),
+  /** Rights that were asked and not granted, in words. */
+  not_granted: z.array(text),
+  failure: text.nullable(),
+  created_at: instant,
+  expires_at: instant,
+  /** Null: not reported. */
+  last_used_at: instantOrNull,
+  revoked_by: id.nullable(),
+  /** The three truths: blocked here, revoked upstream, the latest moment it could still work. */
+  revocation: object({
+    blocked_at: instant,
+    upstream: upstreamState,
+    last_error: text.nullable(),
+    tries: z.int(),
+    next_try_at: instantOrNull,
+    latest_moment: instantOrNull,
+  }).nullable(),
+})
+
+export const toToken = (view: TokenView): z.input<typeof token> => ({
+  id: view.id,
+  fingerprint: view.fingerprint,
+  owner_id: view.ownerId,
+  project: { id: view.project.id, name: view.project.name, alias: view.project.alias },
+  provider: { id: view.provider.id, name: view.provider.name, kind: view.provider.kind },
+  connection_id: view.connectionId,
+  purpose: view.purpose,
+  strategy: view.strategy,
+  state: view.state,
+  asked: toScopes(view.asked),
+  granted: view.granted && toScopes(view.granted),
+  not_granted: view.notGranted,
+  failure: view.failure,
+  created_at: when(view.createdAt),
+  expires_at: when(view.expiresAt),
+  last_used_at: whenever(view.lastUsedAt),
+  revoked_by: view.revokedBy,
+  revocation: view.revocation && {
+    blocked_at: when(view.revocation.blockedAt),
+    upstream: view.revocation.upstream,
+    last_error: view.revocation.lastError,
+    tries: view.revocation.tries,
+    next_try_at: whenever(view.revocation.nextTryAt),
+    latest_moment: whenever(view.revocation.latestMoment),
+  },
+})
+
+export const attempt = object({
+  id,
+  provider_id: id,
+  purpose: z.enum(['link', 'relink']),
+  status: z.enum(['pending', 'expired', 'done', 'failed']),
+  /** Why it failed: an error code, or `cancelled`. */
+  outcome: text.nullable(),
+  detail: text.nullable(),
+  /** What came back is kept until `expires_at`: it can be linked as new, or under another alias. */
+  can_adopt: z.boolean(),
+  connection_id: id.nullable(),
+  project_id: id.nullable(),
+  created_at: instant,
+  expires_at: instant,
+})
+
+export const toAttempt = (view: AttemptView): z.input<typeof attempt> => ({
+  id: view.id,
+  provider_id: view.providerId,
+  purpose: view.purpose,
+  status: view.status,
+  outcome: view.outcome,
+  detail: view.detail,
+  can_adopt: view.canAdopt,
+  connection_id: view.connectionId,
+  project_id: view.projectId,
+  created_at: when(view.createdAt),
+  expires_at: when(view.expiresAt),
+})
+
+/** What a revocation came to, in the three truths (product.md, Revocation). */
+export const revoked = object({
+  kind: z.enum(['token', 'connection']),
+  id,
+  /** It was revoked before; nothing was done now. */
+  already: z.boolean(),
+  blocked_here: z.literal(true),
+  /** Null: nothing is left to do there. */
+  upstream: upstreamState.nullable(),
+  last_error: text.nullable(),
+  /** The latest moment it could still work; null: it was seen dead, or nothing is left. */
+  latest_moment: instantOrNull,
+})
+
+export const toRevoked = (view: RevokeResult): z.input<typeof revoked> => ({
+  kind: view.kind,
+  id: view.id,
+  already: view.already,
+  blocked_here: true,
+  upstream: view.upstream,
+  last_error: view.lastError,
+  latest_moment: whenever(view.latestMoment),
+})
+
+export const unconfirmed = object({
+  id,
+  kind: z.enum(['token', 'grant']),
+  token_id: id.nullable(),
+  connection_id: id,
+  /** Its name. */
+  project: text.nullable(),
+  state: z.enum(['pending', 'failed']),
+  tries: z.int(),
+  last_error: text.nullable(),
+  next_try_at: instantOrNull,
+  created_at: instant,
+  latest_moment: instantOrNull,
+})
+
+export const toUnconfirmed = (view: UnconfirmedRevocation): z.input<typeof unconfirmed> => ({
+  id: view.id,
+  kind: view.kind,
+  token_id: view.tokenId,
+  connection_id: view.connectionId,
+  project: view.project,
+  state: view.state,
+  tries: view.tries,
+  last_error: view.lastError,
+  next_try_at: whenever(view.nextTryAt),
+  created_at: when(view.createdAt),
+  latest_moment: whenever(view.latestMoment),
+})
+
+export const member = object({
+  user_id: id,
+  name: text,
+  email: text.nullable(),
+  role,
+  status: z.enum(['active', 'suspended']),
+  joined_at: instant,
+})
+
+export const toMember = (view: MemberView): z.input<typeof member> => ({
+  user_id: view.userId,
+  name: view.name,
+  email: view.email,
+  role: view.role,
+  status: view.status,
+  joined_at: when(view.joinedAt),
+})
+
+export const invitation = object({ id, role, note: text.nullable(), created_by: id, expires_at: instant })
+
+export const toInvitation = (view: InvitationView): z.input<typeof invitation> => ({
+  id: view.id,
+  role: view.role,
+  note: view.note,
+  created_by: view.createdBy,
+  expires_at: when(view.expiresAt),
+})
+
+export const auditEvent = object({
+  id,
+  at: instant,
+  action: text,
+  outcome: z.enum(['ok', 'refused', 'failed']),
+  /** Null: the product itself. */
+  actor_id: id.nullable(),
+  target: object({ kind: text, id: text }).nullable(),
+  address: text.nullable(),
+  agent: text.nullable(),
+  request_id: text.nullable(),
+  details: z.record(text, z.unknown()),
+})
+
+export const toAuditEvent = (view: AuditView): z.input<typeof auditEvent> => ({
+  id: view.id,
+  at: when(view.at),
+  action: view.action,
+  outcome: view.outcome,
+  actor_id: view.actorId,
+  target: view.target,
+  address: view.address,
+  agent: view.agent,
+  request_id: view.requestId,
+  details: view.details,
+})
