@@ -8,7 +8,7 @@ import { listMembers } from '../store/members.ts'
 import { findProject, findProjectWithLinks, listProjects } from '../store/projects.ts'
 import { listUnconfirmed } from '../store/revocations.ts'
 import { findTenant } from '../store/tenants.ts'
-import { countTokens, findToken, listTokens, type TokenFilter } from '../store/tokens.ts'
+import { countLiveByProject, countTokens, findToken, listTokens, type TokenFilter } from '../store/tokens.ts'
 import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
 import { type LifetimeCap, lifetimeCap } from './issue.ts'
 import { type TokenView, toTokenView } from './token-view.ts'
@@ -111,16 +111,8 @@ export async function projectCards(ctx: Context, actor: Actor): Promise<ProjectC
     const visible = rows.filter(
       (row) => may(actor, 'oversee') || row.links.some((link) => link.userId === actor.userId),
     )
-    const now = ctx.now()
-    return Promise.all(
-      visible.map(async (row) =>
-        toCard(
-          row,
-          actor.userId,
-          await countTokens(tx, actor.tenantId, { userId: actor.userId, projectId: row.id, state: 'live' }, now),
-        ),
-      ),
-    )
+    const live = await countLiveByProject(tx, actor.tenantId, actor.userId, ctx.now())
+    return visible.map((row) => toCard(row, actor.userId, live.get(row.id) ?? 0))
   })
 }
 

@@ -130,6 +130,21 @@ export const listTokens = (
 export const countTokens = (tx: Tx, tenantId: string, filter: TokenFilter, now: Date) =>
   tx.issuedToken.count({ where: where(tenantId, filter, now) })
 
+/** How many living tokens a person holds in each of their projects. */
+export async function countLiveByProject(
+  tx: Tx,
+  tenantId: string,
+  userId: string,
+  now: Date,
+): Promise<Map<string, number>> {
+  const groups = await tx.issuedToken.groupBy({
+    by: ['projectId'],
+    where: where(tenantId, { userId, state: 'live' }, now),
+    _count: true,
+  })
+  return new Map(groups.map((group) => [group.projectId, group._count]))
+}
+
 /** Locks tokens that can still be revoked, in id order so that two revocations cannot wait for each other. */
 export async function lockRevocable(
   tx: Tx,
