@@ -2,10 +2,12 @@ import type { MachineRoute } from '@/lib/http/listener.ts'
 import { GET as health } from './health/route.ts'
 import { GET as ready } from './ready/route.ts'
 import { GET as me } from './v1/me/route.ts'
+import { POST as issue } from './v1/tenants/[tenant]/projects/[project]/tokens/route.ts'
 
 /** Paths that programs call often: server.ts answers them before Next, by the very exports of their route files. */
 export const machineRoutes: readonly MachineRoute[] = [
   { method: 'GET', path: '/api/health', handle: health },
   { method: 'GET', path: '/api/ready', handle: ready },
   { method: 'GET', path: '/api/v1/me', handle: me },
+  { method: 'POST', path: '/api/v1/tenants/:tenant/projects/:project/tokens', handle: issue },
 ]

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { errorCodes } from '../errors.ts'
 import { type Operation, paramsSchema } from './operation.ts'
 import { problem } from './schemas.ts'
+import { sessionCookie } from './session.ts'
 
 type Json = Record<string, unknown>
 
@@ -25,7 +26,7 @@ export function openApiDocument(operations: readonly Operation[], server: string
     paths,
     components: {
       schemas: { Problem: jsonSchema(problem, 'output') },
-      securitySchemes: { session: { type: 'apiKey', in: 'cookie', name: '__Host-valetkey' } },
+      securitySchemes: { session: { type: 'apiKey', in: 'cookie', name: sessionCookie } },
     },
   }
 }

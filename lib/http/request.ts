@@ -56,8 +56,8 @@ export function edge(
     } catch (cause) {
       const error = asBrokerError(cause)
       if (errorCodes[error.code].status >= 500)
-        call?.ctx.log.error({ request: requestId, err: error.cause ?? error, code: error.code }, 'request failed')
-      handled = { response: shape(error, requestId, call), log: { code: error.code } }
+        call?.ctx.log.error({ request: requestId, err: error.cause ?? error, problem: error.code }, 'request failed')
+      handled = { response: shape(error, requestId, call), log: { problem: error.code } }
     }
     const { response, log } = handled
     const answer = withHeaders(response, { ...securityHeaders, 'x-request-id': requestId })

@@ -1,0 +1,293 @@
+import type { AsyncLocalStorage } from 'node:async_hooks'
+import { request as httpRequest, type Server } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { machineRoutes } from '../../app/api/machine.ts'
+import { securityHeaders } from '../../lib/http/headers.ts'
+import { createEdge, type PageScope } from '../../lib/http/listener.ts'
+import { operations } from '../../lib/http/operations.ts'
+import { startEdges } from '../support/edges.ts'
+
+let edges: Awaited<ReturnType<typeof startEdges>>
+let server: Server
+let port: number
+/** What reached Next, which a plain handler stands for: it tells what it was given. */
+const reached: string[] = []
+let answer: (response: import('node:http').ServerResponse) => void = () => {}
+
+beforeAll(async () => {
+  edges = await startEdges()
+  server = createEdge({
+    config: { ...edges.config, production: true },
+    machineRoutes,
+    operations,
+    next: async (request, response) => {
+      reached.push(`${request.method} ${request.url}`)
+      answer(response)
+      if (response.writableEnded) return
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify({ headers: request.headers, raw: request.rawHeaders }))
+    },
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  port = (server.address() as AddressInfo).port
+})
+afterAll(async () => {
+  await new Promise((resolve) => server.close(resolve))
+  await edges.stop()
+})
+beforeEach(() => {
+  reached.length = 0
+  answer = () => {}
+})
+
+type Answer = { status: number; headers: Record<string, string | string[] | undefined>; body: string }
+const host = 'localhost:3000'
+
+function send(
+  path: string,
+  { method = 'GET', headers = {} as Record<string, string>, body = '' } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, path, method, agent: false, headers: { host, ...headers } }
+    const asked = httpRequest(options, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (chunk) => {
+        text += chunk
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }))
+    })
+    asked.on('error', reject)
+    asked.end(body)
+  })
+}
+
+/** Bytes as they are, for what no client would send. */
+function sendRaw(text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(text))
+    let seen = ''
+    socket.setEncoding('utf8').on('data', (chunk) => {
+      seen += chunk
+    })
+    socket.on('close', () => resolve(seen))
+    socket.on('error', reject)
+  })
+}
+
+test('machine paths are answered by their own routes, everything else reaches Next', async () => {
+  expect(JSON.parse((await send('/api/health')).body)).toEqual({ status: 'ok' })
+  expect(JSON.parse((await send('/api/ready')).body)).toEqual({ status: 'ready' })
+  const { cookie, userId } = await edges.person()
+  expect(JSON.parse((await send('/api/v1/me', { headers: { cookie } })).body).id).toBe(userId)
+  expect(reached).toEqual([])
+  await send('/t/acme/projects')
+  await send('/api/v1/me/')
+  await send('/api//health')
+  await send('/API/health')
+  await send('/api/%68ealth')
+  expect(reached).toEqual([
+    'GET /t/acme/projects',
+    'GET /api/v1/me/',
+    'GET /api//health',
+    'GET /API/health',
+    'GET /api/%68ealth',
+  ])
+})
+
+test('C-09: every answer carries the security headers, refusals and errors of the server included', async () => {
+  answer = (response) => response.writeHead(404).end()
+  const answers = [
+    await send('/api/health'),
+    await send('/nowhere'),
+    await send('/_next/static/x.js'),
+    await send('/api/health', { method: 'DELETE' }),
+    await send('/%zz'),
+    await send('/', { headers: { host: 'evil.test' } }),
+  ]
+  expect(answers.map((one) => one.status)).toEqual([200, 404, 404, 405, 400, 421])
+  for (const one of answers) expect(one.headers).toMatchObject(securityHeaders)
+  const raw = await sendRaw('GET / HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n')
+  expect(raw).toMatch(/^HTTP\/1.1 400 /)
+  for (const [name, value] of Object.entries(securityHeaders)) expect(raw).toContain(`${name}: ${value}\r\n`)
+})
+
+test('C-08: each page has a nonce of its own, and Next is told the same one', async () => {
+  const seen = new Set<string>()
+  for (let index = 0; index < 100; index += 1) {
+    const page = await send('/signin', { headers: { 'content-security-policy': "script-src 'nonce-mine'" } })
+    const policy = String(page.headers['content-security-policy'])
+    expect(JSON.parse(page.body).headers['content-security-policy']).toBe(policy)
+    expect(page.body).not.toContain('nonce-mine')
+    seen.add(policy)
+  }
+  expect(seen.size).toBe(100)
+})
+
+test('C-11: nothing may be framed', async () => {
+  for (const path of ['/t/acme/projects', '/api/health'])
+    expect(String((await send(path)).headers['content-security-policy'])).toContain("frame-ancestors 'none'")
+})
+
+test('C-10: what did not declare itself public is not kept; what did stays as it is', async () => {
+  expect((await send('/')).headers).toMatchObject({ 'cache-control': 'no-store', vary: 'Cookie' })
+  answer = (response) => response.setHeader('vary', 'rsc').setHeader('cache-control', 'private, no-store')
+  expect((await send('/')).headers.vary).toBe('rsc, Cookie')
+  answer = (response) => response.setHeader('cache-control', 'public, max-age=31536000, immutable')
+  const asset = await send('/_next/static/x.js')
+  expect([asset.headers['cache-control'], asset.headers.vary]).toEqual([
+    'public, max-age=31536000, immutable',
+    undefined,
+  ])
+})
+
+test('C-07: no answer allows another origin, whatever asks', async () => {
+  for (const origin of ['https://evil.test', 'null', 'http://localhost:3000.evil.test', 'http://localhost:3000'])
+    for (const path of ['/api/v1/me', '/api/health', '/api/v1/openapi.json', '/signin', '/api/v1/tenants/acme/tokens'])
+      for (const method of ['OPTIONS', 'GET']) {
+        const headers = {
+          origin,
+          'access-control-request-method': 'POST',
+          'access-control-request-headers': 'x-valetkey',
+        }
+        const names = Object.keys((await send(path, { method, headers })).headers)
+        expect(names.filter((name) => name.startsWith('access-control'))).toEqual([])
+      }
+})
+
+test('C-05: a page takes no POST, with or without the header of a server action', async () => {
+  for (const headers of [{}, { 'next-action': 'a'.repeat(40) }, { 'next-action': 'x', rsc: '1' }]) {
+    const posted = await send('/t/acme/projects', { method: 'POST', headers: headers as Record<string, string> })
+    expect([posted.status, posted.headers.allow]).toEqual([405, 'GET, HEAD'])
+  }
+  expect(reached).toEqual([])
+})
+
+test('C-12: a change is never redirected to a nicer spelling of its path', async () => {
+  for (const path of ['/api/v1/tenants/', '/api//v1/tenants', '/oauth/token/'])
+    expect((await send(path, { method: 'POST' })).status).toBe(404)
+  expect(reached).toEqual([])
+})
+
+test('methods that nobody declared are 405 with Allow', async () => {
+  for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+    const refused = await send('/api/v1/me', { method })
+    expect([refused.status, refused.headers.allow], method).toEqual([405, 'GET, HEAD'])
+  }
+  expect((await send('/', { method: 'TRACE' })).status).toBe(405)
+  expect((await send('/', { method: 'PROPFIND' })).status).toBe(405)
+  expect(reached).toEqual([])
+})
+
+test('P-05: absolute-form and asterisk targets, upgrades and tunnels go nowhere', async () => {
+  const targets = ['http://169.254.169.254/latest', 'https://localhost:3000/', '*', 'localhost:3000']
+  for (const target of targets)
+    expect(await sendRaw(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toMatch(
+      /^HTTP\/1.1 400/,
+    )
+  // Next adds a listener of its own at the first request; it must never hear of an upgrade.
+  let heard = 0
+  server.on('upgrade', () => {
+    heard += 1
+  })
+  await new Promise((resolve) => process.nextTick(resolve))
+  const upgrade = `GET /x HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`
+  expect(await sendRaw(upgrade)).toMatch(/^HTTP\/1.1 400/)
+  expect(heard).toBe(0)
+  expect(await sendRaw(`CONNECT evil.test:443 HTTP/1.1\r\nHost: ${host}\r\n\r\n`)).not.toMatch(/ 200 /)
+  expect(reached).toEqual([])
+})
+
+test('sizes and spellings that no handler should see are refused early', async () => {
+  expect((await send(`/${'a'.repeat(9000)}`)).status).toBe(414)
+  expect(await sendRaw(`GET / HTTP/1.1\r\nHost: ${host}\r\nX-Big: ${'a'.repeat(20_000)}\r\n\r\n`)).toMatch(
+    /^HTTP\/1.1 431/,
+  )
+  for (const path of ['/%', '/%zz', '/%c0%ae', '/a%00b', '/a%0d%0ab', '/a%5cb', '/x?%zz', '/x?a=%00', '/%ed%a0%80'])
+    expect((await send(path)).status, path).toBe(400)
+  expect(reached).toEqual([])
+})
+
+test('another host, two hosts and no host are refused; a probe may use any name', async () => {
+  for (const name of ['evil.test', 'localhost', '127.0.0.1:3000', 'localhost:3001'])
+    expect((await send('/', { headers: { host: name } })).status, name).toBe(421)
+  for (const name of ['a b', 'evil.test/x', 'user@localhost:3000'])
+    expect((await send('/', { headers: { host: name } })).status, name).toBe(400)
+  expect(await sendRaw(`GET / HTTP/1.1\r\nHost: ${host}\r\nHost: evil.test\r\n\r\n`)).toMatch(/^HTTP\/1.1 400/)
+  expect(await sendRaw('GET / HTTP/1.1\r\n\r\n')).toMatch(/^HTTP\/1.1 400/)
+  expect((await send('/api/health', { headers: { host: '10.0.0.5:3000' } })).status).toBe(200)
+  expect(reached).toEqual([])
+})
+
+test('Z-07 L-14: what clients claim about themselves and about us is gone before anything reads it', async () => {
+  const forged = {
+    'x-forwarded-host': 'evil.test',
+    'x-forwarded-proto': 'gopher',
+    'x-forwarded-for': '6.6.6.6',
+    'x-forwarded-user': 'root',
+    x_forwarded_user: 'root',
+    'x-real-ip': '6.6.6.6',
+    forwarded: 'host=evil.test',
+    'remote-user': 'root',
+    'x-user-id': 'root',
+    'x-middleware-subrequest': 'middleware:middleware',
+    'x-original-url': '/admin',
+    'x-rewrite-url': '/admin',
+    'x-http-method-override': 'DELETE',
+  }
+  const { headers, raw } = JSON.parse((await send('/', { headers: forged })).body)
+  const known = { host, 'x-forwarded-host': host, 'x-forwarded-proto': 'http', 'x-forwarded-for': '127.0.0.1' }
+  expect(headers).toMatchObject(known)
+  expect(JSON.stringify(headers)).not.toMatch(/evil|root|6\.6\.6\.6|admin|DELETE|gopher|subrequest/)
+  expect(JSON.stringify(raw)).not.toMatch(/evil|root|6\.6\.6\.6|admin|DELETE|gopher|subrequest/)
+})
+
+test('B-02: machine paths count the address of the socket, not the one that is written', async () => {
+  const { cookie, userId } = await edges.person({ tenant: 'acme', role: 'auditor' })
+  await send('/api/v1/me', { headers: { cookie, 'x-forwarded-for': '6.6.6.6' } })
+  expect(userId).toBeTruthy()
+  expect(edges.logged.join('')).not.toContain('6.6.6.6')
+})
+
+test('a guard turns the 500 of its page into the status it left, with Retry-After', async () => {
+  const pages = (globalThis as unknown as Record<symbol, AsyncLocalStorage<PageScope>>)[Symbol.for('valetkey.page')]
+  answer = (response) => {
+    const scope = pages?.getStore()
+    if (scope) scope.status = 503
+    response.statusCode = 500
+    response.end('x')
+  }
+  const page = await send('/t/acme/projects')
+  expect([page.status, page.headers['retry-after']]).toEqual([503, '5'])
+  answer = (response) => response.writeHead(500).end('x')
+  expect((await send('/t/acme/projects')).status).toBe(500)
+})
+
+test('E-01: when a page handler throws, the answer says 500 and nothing else', async () => {
+  answer = () => {
+    throw new Error('secret detail at /srv/app.js')
+  }
+  const page = await send('/')
+  expect(page.status).toBe(500)
+  expect(page.body).not.toMatch(/secret|srv|Error:/)
+  expect(page.headers).toMatchObject(securityHeaders)
+})
+
+test('B-01: reports of blocked content are capped in size and number', async () => {
+  const { POST } = await import('../../app/api/v1/csp-reports/route.ts')
+  const report = (body: string) =>
+    POST(
+      new Request('http://localhost:3000/api/v1/csp-reports', {
+        method: 'POST',
+        headers: { 'content-type': 'application/csp-report', 'x-forwarded-for': '192.0.2.77' },
+        body,
+      }),
+      { params: Promise.resolve({}) },
+    )
+  const plain = { 'csp-report': { 'blocked-uri': 'https://evil.test/x?canary', 'effective-directive': 'script-src' } }
+  expect((await report(JSON.stringify(plain))).status).toBe(204)
+  expect(edges.logged.some((line) => line.includes('https://evil.test/x') && !line.includes('canary'))).toBe(true)
+  expect((await report('x'.repeat(70_000))).status).toBe(413)
+  const burst = await Promise.all(Array.from({ length: 40 }, () => report(JSON.stringify(plain))))
+  expect(burst.some((one) => one.status === 429)).toBe(true)
+})
