@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { type Config, parseConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
+import type { Discoveries } from './security/discovery.ts'
 import { createOutbound, type OutboundFetch } from './security/outbound.ts'
 import { type SealKey, sealKey } from './security/seal.ts'
 import { deriveKey } from './security/secrets.ts'
@@ -19,6 +20,8 @@ export type Context = {
   secrets: { signin: Uint8Array; fingerprint: Uint8Array; lookup: Uint8Array }
   /** Refreshes under way in this process, by `connection:version`. */
   refreshes: Map<string, Promise<unknown>>
+  /** Metadata of the sign-in issuer, for ten minutes. */
+  discoveries: Discoveries
   fetch: OutboundFetch
   now: () => Date
   sleep: (milliseconds: number) => Promise<void>
@@ -49,6 +52,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
       lookup: deriveKey(config.secret, 'lookup'),
     },
     refreshes: new Map(),
+    discoveries: new Map(),
     fetch: options.fetch ?? createOutbound({ allowLoopback: config.loopback }),
     now: options.now ?? (() => new Date()),
     sleep: options.sleep ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),

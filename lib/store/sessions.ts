@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts'
-import { type Prisma, query, type Tx } from './database.ts'
+import { query, type Tx } from './database.ts'
 
 type Store = Pick<Context, 'pool' | 'config'>
 
@@ -29,13 +29,39 @@ export async function findSession(ctx: Store, tokenHash: Uint8Array): Promise<Se
   return row
 }
 
-/** Notes that a session is in use; a session that has ended meanwhile is not revived (S-10). */
+/** Notes that a session is in use. Never brings one back: no row, or one past its idle limit, stays what it is (S-10). */
 export const touchSession = (ctx: Store, id: string) =>
-  query(ctx, 'touch_session', 'UPDATE session SET last_active_at = vk_now() WHERE id = $1', [id])
+  query(
+    ctx,
+    'touch_session',
+    `UPDATE session SET last_active_at = vk_now()
+     WHERE id = $1 AND last_active_at > vk_now() - make_interval(secs => $2)`,
+    [id, ctx.config.session.idleSeconds],
+  )
 
-export const insertSession = (tx: Tx, row: Prisma.SessionUncheckedCreateInput) => tx.session.create({ data: row })
+type NewSession = {
+  id: string
+  tokenHash: Uint8Array
+  userId: string
+  address: string | null
+  agent: string | null
+  authTime: Date
+  absoluteSeconds: number
+}
 
-/** Ends a session. Tells whose it was; nothing when it was gone already (S-11). */
+/** Writes a session that ends `absoluteSeconds` from now, whatever happens. Answers that moment. */
+export async function insertSession(tx: Tx, session: NewSession): Promise<Date> {
+  const { id, tokenHash, userId, address, agent, authTime, absoluteSeconds } = session
+  const [row] = await tx.$queryRaw<[{ expiresAt: Date }]>`
+    INSERT INTO session (id, token_hash, user_id, address, agent, auth_time, created_at, last_active_at, expires_at)
+    SELECT ${id}, ${Buffer.from(tokenHash)}, ${userId}, ${address}, ${agent}, ${authTime}::timestamptz, clock.now,
+      clock.now, clock.now + make_interval(secs => ${absoluteSeconds}::double precision)
+    FROM (SELECT vk_now() AS now) clock
+    RETURNING expires_at AS "expiresAt"`
+  return row.expiresAt
+}
+
+/** Ends the session with this hash. Tells whose it was; nothing when it was gone already (S-11). */
 export async function deleteSession(
   tx: Tx,
   tokenHash: Uint8Array,
@@ -53,3 +79,14 @@ export const sweepSessions = (ctx: Store) =>
     'DELETE FROM session WHERE expires_at < vk_now() OR last_active_at < vk_now() - make_interval(secs => $1)',
     [ctx.config.session.idleSeconds],
   )
+
+/**
+ * Uses up the state of a sign-in: true for one caller alone, whatever comes in parallel (L-09). Kept among the limits,
+ * as a limit of one, and swept with them an hour after the state has expired by itself.
+ */
+export async function consumeState(ctx: Store, stateHash: Uint8Array, expiresAt: Date): Promise<boolean> {
+  const text =
+    'INSERT INTO rate_limit (key, points, expire) VALUES ($1, 1, $2) ON CONFLICT (key) DO NOTHING RETURNING key'
+  const key = `signin-state:${Buffer.from(stateHash).toString('base64url')}`
+  return (await query(ctx, 'consume_signin_state', text, [key, expiresAt.getTime()])).length === 1
+}

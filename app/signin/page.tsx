@@ -1,0 +1,65 @@
+import { redirect } from 'next/navigation'
+import { Button } from '@/app/_ui/button.tsx'
+import { Notice } from '@/app/_ui/notice.tsx'
+import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
+import { errorCodes } from '@/lib/errors.ts'
+import { currentPerson } from '@/lib/http/page.ts'
+import { safePath } from '@/lib/http/safe-path.ts'
+import { demoAccounts } from '@/lib/tenancy/demo.ts'
+
+export const metadata = { title: 'Sign in' }
+
+type Props = { searchParams: Promise<Record<string, string | string[] | undefined>> }
+
+/** One button. A form and not a script: it works before and without scripts, and the way back travels with it. */
+export default async function SignInPage({ searchParams }: Props) {
+  const { error, return_to } = await searchParams
+  const { ctx, session } = await currentPerson()
+  const returnTo = safePath(return_to)
+  if (session && !error) redirect(returnTo ?? '/')
+  const failure = error === undefined ? undefined : failureOf(error)
+  return (
+    <SignInCard
+      title="Sign in"
+      lead="Short-lived, scoped tokens for your upstream projects. The long-lived ones stay on the server."
+      footer={ctx.config.demo && <DemoNote />}
+    >
+      {failure && <Notice tone="error" title={failure.title} next={failure.next} />}
+      <form action="/api/auth/signin/signin" method="post">
+        {returnTo && <input type="hidden" name="return_to" value={returnTo} />}
+        <Button type="submit" variant="primary" className="w-full">
+          Continue with {ctx.config.signin.name}
+        </Button>
+      </form>
+    </SignInCard>
+  )
+}
+
+const signinFailures = [
+  'signin_failed',
+  'signin_denied',
+  'signin_unavailable',
+  'issuer_mismatch',
+  'rate_limited',
+] as const
+
+/** Words of ours for a code of ours. The address bar is anybody's to write: what is not known is "did not complete". */
+function failureOf(error: string | string[]) {
+  const code = signinFailures.find((known) => known === error) ?? 'signin_failed'
+  return errorCodes[code]
+}
+
+function DemoNote() {
+  return (
+    <>
+      <p>This is the demo: the next page lets you pick an account, without a password.</p>
+      <ul className="mt-2 list-disc pl-5">
+        {demoAccounts.map(({ email, tenant, role }) => (
+          <li key={email}>
+            {email} ({role} of {tenant})
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}

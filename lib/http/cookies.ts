@@ -1,0 +1,45 @@
+/**
+ * All cookies there are: a small, fixed number, whatever somebody starts and abandons (S-12). `__Host-` binds them to
+ * this very host and to Path=/ (RFC 6265bis 4.1.3.2). No name is a prefix of another: next-auth joins those.
+ */
+export const cookieNames = {
+  session: '__Host-valetkey-session',
+  state: '__Host-valetkey-state',
+  nonce: '__Host-valetkey-nonce',
+  verifier: '__Host-valetkey-verifier',
+  returnTo: '__Host-valetkey-return',
+  csrf: '__Host-valetkey-csrf',
+  /** The browser's own secret that link attempts are bound to. */
+  link: '__Host-valetkey-link',
+} as const
+
+export type CookieName = keyof typeof cookieNames
+
+/** The attributes of every cookie: what sets one and what clears it must agree on them (S-09). */
+export const cookieAttributes = { httpOnly: true, sameSite: 'lax', path: '/', secure: true } as const
+
+const headerLengthMax = 16_384
+
+/**
+ * Every value that a Cookie header gives under exactly this name. Split as RFC 6265bis 5.6 writes it: only space and tab
+ * are trimmed, so a name behind Unicode white space is another name; quotes and `$Version` mean nothing (S-14).
+ */
+export function cookieValues(headers: Headers, name: CookieName): string[] {
+  const header = headers.get('cookie') ?? ''
+  if (header.length > headerLengthMax) return []
+  return header.split(';').flatMap((pair) => {
+    const at = pair.indexOf('=')
+    const given = pair.slice(0, at).replace(/^[ \t]+|[ \t]+$/g, '')
+    return at > 0 && given === cookieNames[name] ? [pair.slice(at + 1).replace(/^[ \t]+|[ \t]+$/g, '')] : []
+  })
+}
+
+/** The one value under a name; undefined where there is none, and where two contradict each other. */
+export function cookieValue(headers: Headers, name: CookieName): string | undefined {
+  const values = cookieValues(headers, name)
+  return values.length === 1 ? values[0] : undefined
+}
+
+/** Set-Cookie lines that take cookies away. */
+export const clearedCookies = (...names: CookieName[]) =>
+  names.map((name) => `${cookieNames[name]}=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax`)

@@ -1,0 +1,92 @@
+import type { AsyncLocalStorage } from 'node:async_hooks'
+import { headers } from 'next/headers'
+import { notFound, redirect } from 'next/navigation'
+import { cache } from 'react'
+import { type Context, context } from '../context.ts'
+import { isBrokerError } from '../errors.ts'
+import { type Membership, tenantsOf } from '../store/lookups.ts'
+import { type Actor, may, type Permission } from '../tenancy/actor.ts'
+import { addressOf } from './request.ts'
+import { safePath } from './safe-path.ts'
+import { readSession, type Session } from './session.ts'
+
+/** What a page knows about who looks at it. */
+export type PersonPage = { ctx: Context; session: Session }
+
+/** The same inside one tenant. `allowed` is false where the role lacks the right: the page then shows that state. */
+export type MemberPage = PersonPage & {
+  actor: Actor
+  /** The person's tenants, suspended memberships included. */
+  tenants: Membership[]
+  allowed: boolean
+}
+
+/** Who looks at the page, signed in or not. Read once a request, however many layouts and pages ask. */
+export const currentPerson = cache(async (): Promise<{ ctx: Context; session: Session | undefined }> => {
+  const given = await headers()
+  const ctx = await context()
+  return { ctx, session: await orUnavailable(() => readSession(ctx, given)) }
+})
+
+const tenantsOfPerson = cache(async (userId: string): Promise<Membership[]> => {
+  const ctx = await context()
+  return orUnavailable(() => tenantsOf(ctx, userId))
+})
+
+/** For pages of signed-in people: everybody else is sent to sign in, and back here afterwards. */
+export async function requirePerson(): Promise<PersonPage> {
+  const { ctx, session } = await currentPerson()
+  if (!session) redirect(signinPath())
+  return { ctx, session }
+}
+
+/** The person's tenants that let them in. */
+export async function tenantsOfSession({ userId }: Session): Promise<Membership[]> {
+  return (await tenantsOfPerson(userId)).filter(({ status }) => status === 'active')
+}
+
+/** For pages of a tenant: foreign, unknown and suspended are all "not found" (Z-02, E-04). */
+export async function requireMember(slug: string, permission: Permission = 'read'): Promise<MemberPage> {
+  const { ctx, session } = await requirePerson()
+  const tenants = await tenantsOfPerson(session.userId)
+  const tenant = tenants.find((one) => one.slug === slug && one.status === 'active')
+  if (!tenant) notFound()
+  const given = await headers()
+  const actor: Actor = {
+    userId: session.userId,
+    sessionId: session.id,
+    tenantId: tenant.tenantId,
+    slug: tenant.slug,
+    role: tenant.role,
+    address: addressOf(given),
+    agent: given.get('user-agent')?.slice(0, 300),
+  }
+  return { ctx, session, actor, tenants, allowed: may(actor, permission) }
+}
+
+/** What server.ts shares with the pages of one request. */
+type PageScope = { status?: number; path?: string }
+const slot = Symbol.for('valetkey.page')
+const pageScope = () => (globalThis as { [slot]?: AsyncLocalStorage<PageScope> })[slot]?.getStore()
+
+/** A page cannot set its status: it is left for server.ts, which answers 503 in place of the throw's 500 (H-02). */
+async function orUnavailable<T>(reading: () => Promise<T>): Promise<T> {
+  try {
+    return await reading()
+  } catch (error) {
+    const scope = pageScope()
+    if (scope && isBrokerError(error, 'unavailable')) scope.status = 503
+    throw error
+  }
+}
+
+/** Sign-in, and the page asked for as the way back. */
+function signinPath(): string {
+  // The router's own parameter names a part of a page, not a page.
+  const path = safePath(
+    pageScope()
+      ?.path?.replace(/([?&])_rsc=[^&]*&?/, '$1')
+      .replace(/[?&]$/, ''),
+  )
+  return path && path !== '/' ? `/signin?${new URLSearchParams({ return_to: path })}` : '/signin'
+}

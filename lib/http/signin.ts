@@ -1,0 +1,224 @@
+import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
+import { hash, sameSecret } from '../security/secrets.ts'
+import { consumeState } from '../store/sessions.ts'
+import { endSessions, recordFailedSignin, startSession } from '../tenancy/people.ts'
+import { type CookieName, clearedCookies, cookieNames, cookieValue } from './cookies.ts'
+import { documentResponse, errorDocument } from './document.ts'
+import { takeLimit } from './limits.ts'
+import { problemResponse } from './problem.ts'
+import { type Call, type Edge, edge, edgeOf, markEdge, readBody } from './request.ts'
+import { safePath } from './safe-path.ts'
+import { presentedSessions } from './session.ts'
+import { judgeCallback, providerId } from './signin/identity.ts'
+import { openState, runNextAuth, stateSeconds } from './signin/next-auth.ts'
+
+/** Cookies of a sign-in under way. */
+const transient = ['state', 'nonce', 'verifier', 'returnTo'] as const satisfies CookieName[]
+
+/** Everything under /api/auth. What is not here does not exist: next-auth's other actions are closed. */
+const acts: Record<string, (call: Call) => Promise<Response>> = {
+  'GET signin': showSignIn,
+  [`POST signin/${providerId}`]: startSignIn,
+  [`GET callback/${providerId}`]: completeSignIn,
+  'POST signout': signOut,
+  'GET error': showError,
+}
+
+const label = { kind: 'signin', name: 'signin', path: '/api/auth/*' }
+const handle = edge(
+  label,
+  async (call) => {
+    const { pathname } = new URL(call.request.url)
+    const act = acts[`${call.request.method} ${pathname.replace(/^\/api\/auth\//, '')}`]
+    if (!act) throw new BrokerError('not_found')
+    return { response: await act(call) }
+  },
+  (error, requestId, call) =>
+    call?.request.headers.get('accept')?.includes('application/json')
+      ? problemResponse(error, requestId)
+      : errorDocument(error, requestId, { href: '/signin', text: 'Go to sign-in' }),
+)
+
+/** Sign-in and sign-out, as a pure function from request to response. */
+export const handleAuth: Edge<(request: Request) => Promise<Response>> = markEdge(
+  (request: Request) => handle(request, { params: Promise.resolve({}) }),
+  edgeOf(handle) ?? label,
+)
+
+/** The address that next-auth uses for the page. */
+async function showSignIn({ request }: Call): Promise<Response> {
+  return seeOther(signinPage({ returnTo: returnPath(new URL(request.url).searchParams) }))
+}
+
+async function showError(_call: Call): Promise<Response> {
+  return seeOther(signinPage({ error: 'signin_failed' }))
+}
+
+/**
+ * Starts a sign-in. Answers a page that moves on by itself and not a redirect: `form-action 'self'` covers every hop of
+ * a redirect after a form, so Chromium would stop at the identity provider. A `Refresh` needs no script either.
+ */
+async function startSignIn(call: Call): Promise<Response> {
+  const { ctx, request } = call
+  refuseForeignForm(call)
+  await takeLimit(ctx, 'signin', { address: call.address })
+  const returnTo = returnPath(new URLSearchParams(await readBody(request, 8192)))
+  try {
+    const { location, cookies } = await runNextAuth({ ctx, action: 'signin', returnTo, cookies: {} })
+    if (!location || !URL.canParse(location)) throw new BrokerError('signin_failed')
+    const { href } = new URL(location)
+    return documentResponse(
+      { title: 'Signing in', lines: [], link: { href, text: `Continue with ${ctx.config.signin.name}` } },
+      { headers: [['refresh', `0;url=${href}`], ...setCookies(only(cookies, ...transient))] },
+    )
+  } catch (error) {
+    return failed(call, error, { returnTo, cookies: [] })
+  }
+}
+
+/**
+ * The way back. Guards first, and nothing is used up before the state is known to be this browser's own (L-01, C-06);
+ * from then on it is, whatever comes of it, and one delivery alone gets further (L-09).
+ */
+async function completeSignIn(call: Call): Promise<Response> {
+  const { ctx, request } = call
+  refusePrefetch(request.headers)
+  await takeLimit(ctx, 'callback', { address: call.address })
+  const parameters = new URL(request.url).searchParams
+  const names = [...parameters.keys()]
+  if (new Set(names).size !== names.length)
+    throw new BrokerError('bad_request', { detail: 'A parameter is given twice.' })
+
+  const cookies = {
+    state: cookieValue(request.headers, 'state'),
+    nonce: cookieValue(request.headers, 'nonce'),
+    verifier: cookieValue(request.headers, 'verifier'),
+  }
+  const returnTo = safePath(decoded(cookieValue(request.headers, 'returnTo'))) ?? '/'
+  const state = await openState(ctx, cookies.state)
+  if (!state || !sameSecret(state, parameters.get('state') ?? ''))
+    return failed(call, new BrokerError('signin_failed'), { returnTo, cookies: [] })
+  const expiresAt = new Date(ctx.now().getTime() + stateSeconds * 1000)
+  if (!(await consumeState(ctx, hash(state), expiresAt)))
+    return failed(call, new BrokerError('signin_failed'), { returnTo, cookies: [] })
+
+  const cleared = clearedCookies(...transient)
+  try {
+    const callback = await judgeCallback(ctx, parameters, state)
+    const acted = await runNextAuth({
+      ctx,
+      action: 'callback',
+      returnTo,
+      cookies,
+      callback,
+      startSession: ({ identity, authTime }, token) =>
+        startSession(ctx, originOf(call), {
+          identity,
+          authTime,
+          tokenHash: hash(token),
+          presented: presentedSessions(request.headers),
+        }),
+    })
+    const session = only(acted.cookies, 'session')
+    if (session.length !== 1) throw new BrokerError('signin_failed')
+    return seeOther(returnTo, [...session, ...cleared])
+  } catch (error) {
+    const code = codeOf(error)
+    if (code !== 'unavailable') await recordFailedSignin(ctx, originOf(call), code)
+    return failed(call, error, { returnTo, cookies: cleared })
+  }
+}
+
+/** Ends the session's row, then takes the cookies away; without the first there is no second (S-09). */
+async function signOut(call: Call): Promise<Response> {
+  const { ctx, request } = call
+  refuseForeignForm(call)
+  const presented = presentedSessions(request.headers)
+  if (presented.length > 0) {
+    // next-auth asks for one id only to know that there is one; which rows end is decided here.
+    const session = cookieNames.session
+    await runNextAuth({
+      ctx,
+      action: 'signout',
+      returnTo: '/',
+      cookies: { session },
+      endSession: () => endSessions(ctx, originOf(call), presented),
+    })
+  }
+  return seeOther(signinPage({}), clearedCookies('session', 'csrf', 'link', ...transient))
+}
+
+/**
+ * Forms of ours alone: the exact Origin, which browsers send with every POST, and no other site where the browser says so.
+ * A custom header is not asked for: signing in and out work without scripts.
+ */
+function refuseForeignForm({ ctx, request: { headers } }: Call): void {
+  const site = headers.get('sec-fetch-site')
+  if (headers.get('origin') !== ctx.config.origin || (site !== null && site !== 'same-origin'))
+    throw new BrokerError('cross_site')
+}
+
+/** A callback is a person's navigation; a browser that only looks ahead must not use it up (C-01, C-04). */
+function refusePrefetch(headers: Headers): void {
+  const mode = headers.get('sec-fetch-mode') ?? 'navigate'
+  const destination = headers.get('sec-fetch-dest') ?? 'document'
+  const purpose = `${headers.get('sec-purpose') ?? ''} ${headers.get('purpose') ?? ''}`
+  if (mode !== 'navigate' || destination !== 'document' || purpose.includes('prefetch'))
+    throw new BrokerError('cross_site', { detail: 'Open this address in a browser window.' })
+}
+
+/** Where to go afterwards: one path of ours, or none given. Anything else is refused at once (L-12). */
+function returnPath(parameters: URLSearchParams): string {
+  const given = parameters.getAll('return_to')
+  if (given.length === 0) return '/'
+  const path = given.length === 1 ? safePath(given[0]) : undefined
+  if (!path) throw new BrokerError('bad_request', { detail: 'return_to must be one path on this site.' })
+  return path
+}
+
+const originOf = ({ address, agent, requestId }: Call) => ({ address, agent, requestId })
+
+/** What nobody foresaw is `signin_failed` to the person; the log has the cause. */
+const codeOf = (error: unknown): ErrorCode => (isBrokerError(error) ? error.code : 'signin_failed')
+
+/** Back to the sign-in page with a code of ours, never with words of the upstream's (L-10). An outage stays one. */
+function failed(
+  { ctx, requestId }: Call,
+  error: unknown,
+  { returnTo, cookies }: { returnTo: string; cookies: string[] },
+): Response {
+  if (isBrokerError(error, 'unavailable')) throw error
+  const code = codeOf(error)
+  ctx.log.warn(
+    { request: requestId, error: code, err: error instanceof Error ? (error.cause ?? error) : error },
+    'sign-in failed',
+  )
+  return seeOther(signinPage({ error: code, returnTo }), cookies)
+}
+
+function signinPage({ error, returnTo = '/' }: { error?: ErrorCode; returnTo?: string }): string {
+  const query = new URLSearchParams({ ...(error && { error }), ...(returnTo !== '/' && { return_to: returnTo }) })
+  return query.size > 0 ? `/signin?${query}` : '/signin'
+}
+
+const setCookies = (cookies: string[]) => cookies.map((line): [string, string] => ['set-cookie', line])
+
+/** Set-Cookie lines under these names; next-auth's others stay here. */
+const only = (cookies: string[], ...names: CookieName[]) =>
+  cookies.filter((line) => names.some((name) => line.startsWith(`${cookieNames[name]}=`)))
+
+/** 303: whatever method led here, the next one is a GET without a body (C-12, RFC 9700 4.12). */
+const seeOther = (path: string, cookies: string[] = []) =>
+  new Response(null, {
+    status: 303,
+    headers: [['location', path], ['cache-control', 'no-store'], ['vary', 'Cookie'], ...setCookies(cookies)],
+  })
+
+function decoded(cookie: string | undefined): string | undefined {
+  try {
+    const text = decodeURIComponent(cookie ?? '')
+    return URL.canParse(text) ? text.slice(new URL(text).origin.length) : text
+  } catch {
+    return undefined
+  }
+}
