@@ -1,6 +1,6 @@
 'use client'
 import { ChevronsUpDown, Keyboard, LogOut, Menu, UserRound } from 'lucide-react'
-import Link from 'next/link'
+import Link, { useLinkStatus } from 'next/link'
 import { usePathname } from 'next/navigation'
 import { type ReactNode, useState } from 'react'
 import { type ActionResult, useAction } from './action.ts'
@@ -135,11 +135,17 @@ function NavList({ items, row = false, onPick }: NavListProps) {
                 row ? 'h-8 px-2.5' : 'h-10',
               )}
             >
-              {label}
+              <NavLabel text={label} />
             </Link>
           </li>
         )
       })}
     </ul>
   )
+}
+
+/** Pages come whole from the server, so the link itself says that one is on its way. */
+function NavLabel({ text }: { text: string }) {
+  const { pending } = useLinkStatus()
+  return <span className={cn(pending && 'animate-pulse')}>{text}</span>
 }

@@ -2,7 +2,7 @@
 import { useId, useState } from 'react'
 import { useNow } from './clock.ts'
 import { cn } from './cn.ts'
-import { localShortText } from './time-text.ts'
+import { durationText, localShortText } from './time-text.ts'
 
 const presets = [
   [900, '15 min'],
@@ -98,11 +98,4 @@ export function lifetimeError(seconds: number, minSeconds: number, maxSeconds: n
   if (!Number.isFinite(seconds) || seconds <= 0) return 'Enter a number of minutes.'
   if (seconds < minSeconds) return `The shortest is ${durationText(minSeconds)}.`
   if (seconds > maxSeconds) return `The longest is ${durationText(maxSeconds)}.`
-}
-
-/** "45 min", "2 h", "1 h 30 min". */
-export function durationText(seconds: number): string {
-  const hours = Math.floor(seconds / 3_600)
-  const minutes = Math.round((seconds % 3_600) / 60)
-  return [hours && `${hours} h`, minutes && `${minutes} min`].filter(Boolean).join(' ') || `${seconds} s`
 }

@@ -1,10 +1,10 @@
 import { ChevronLeft, ChevronRight } from 'lucide-react'
 import { ButtonLink } from './button.tsx'
 
-export type PagerProps = { newerHref?: string; olderHref?: string; summary?: string }
+export type PagerProps = { newerHref?: string; newerLabel?: string; olderHref?: string; summary?: string }
 
 /** Steps through a list by key. A step that does not exist is not shown. */
-export function Pager({ newerHref, olderHref, summary }: PagerProps) {
+export function Pager({ newerHref, newerLabel = 'Newer', olderHref, summary }: PagerProps) {
   if (!newerHref && !olderHref && !summary) return null
   return (
     <nav aria-label="Pages" className="flex min-h-8 flex-wrap items-center justify-between gap-2">
@@ -13,7 +13,7 @@ export function Pager({ newerHref, olderHref, summary }: PagerProps) {
         {newerHref && (
           <ButtonLink size="sm" href={newerHref} rel="prev">
             <ChevronLeft aria-hidden />
-            Newer
+            {newerLabel}
           </ButtonLink>
         )}
         {olderHref && (

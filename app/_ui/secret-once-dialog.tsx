@@ -1,6 +1,6 @@
 'use client'
 import { Eye, EyeOff } from 'lucide-react'
-import { useEffect, useState } from 'react'
+import { type ReactNode, useEffect, useState } from 'react'
 import { flushSync } from 'react-dom'
 import { Button } from './button.tsx'
 import { useNow } from './clock.ts'
@@ -20,6 +20,8 @@ export type SecretOnce = {
   endsAt: string
   /** How to use it, with the value put in by the dialog. */
   samples: { id: string; label: string; code: (value: string) => string }[]
+  /** What must be read before the value is used: rights that were not granted. */
+  note?: ReactNode
   /** Seconds until the value hides itself (default 120). */
   hideAfterSeconds?: number
 }
@@ -129,6 +131,7 @@ function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
         </>
       }
     >
+      {secret.note}
       <div className="flex flex-wrap items-center gap-2">
         <code
           data-secret

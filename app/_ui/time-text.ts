@@ -34,3 +34,10 @@ export const localText = (at: number): string =>
 /** "Fri 15:05" in the reader's zone. Only for the browser. */
 export const localShortText = (at: number): string =>
   new Intl.DateTimeFormat('en-GB', { weekday: 'short', ...clockTime }).format(at).replace(',', '')
+
+/** "45 min", "2 h", "1 h 30 min". */
+export function durationText(seconds: number): string {
+  const hours = Math.floor(seconds / 3_600)
+  const minutes = Math.round((seconds % 3_600) / 60)
+  return [hours && `${hours} h`, minutes && `${minutes} min`].filter(Boolean).join(' ') || `${seconds} s`
+}

@@ -1,0 +1,24 @@
+'use client'
+import type { Problem } from '@/app/_ui/action.ts'
+import { createValetkeyClient, type Problem as WireProblem } from '@/lib/client/index.ts'
+
+/** The JSON API as this browser reaches it: the session cookie speaks. */
+export const client = createValetkeyClient()
+
+export type Sent<T> = { ok: true; data: T } | { ok: false; problem: Problem; code: string }
+
+/** What a call came to, in the words of a page. */
+export async function send<T>(call: Promise<{ data?: T; error?: WireProblem }>): Promise<Sent<T>> {
+  const { data, error } = await call
+  if (error) return { ok: false, problem: toProblem(error), code: error.code }
+  return { ok: true, data: data as T }
+}
+
+function toProblem({ title, detail, fields, next, request_id }: WireProblem): Problem {
+  const faults = Object.entries(fields ?? {}).map(([field, fault]) => `${field.replaceAll('_', ' ')}: ${fault}`)
+  const meaning = [detail, ...faults].filter(Boolean).join(' · ')
+  return { title, next, ...(meaning && { meaning }), ...(request_id && { requestId: request_id }) }
+}
+
+/** Leaves for an address that the server named: an upstream's consent page. The whole page goes, nothing pops up. */
+export const leaveFor = (url: string): void => window.location.assign(url)

@@ -1,0 +1,47 @@
+'use client'
+import type { UpstreamState } from '@/app/_ui/state-badge.tsx'
+import { client, type Sent, send } from './client.ts'
+
+/** What a revocation came to for one thing, as the API tells it: the three truths. */
+export type Outcome = {
+  kind: 'token' | 'connection'
+  id: string
+  already: boolean
+  upstream: UpstreamState | null
+  lastError: string | null
+  latestMoment: string | null
+}
+
+/** Revokes tokens and disconnects connections in one act. */
+export async function revoke(
+  tenant: string,
+  target: { tokens?: string[]; connections?: string[]; reason?: string },
+): Promise<Sent<Outcome[]>> {
+  const sent = await send(
+    client.POST('/api/v1/tenants/{tenant}/revocations', { params: { path: { tenant } }, body: target }),
+  )
+  if (!sent.ok) return sent
+  const data = sent.data.items.map((item) => ({
+    kind: item.kind,
+    id: item.id,
+    already: item.already,
+    upstream: item.upstream,
+    lastError: item.last_error,
+    latestMoment: item.latest_moment,
+  }))
+  return { ok: true, data }
+}
+
+const words: Record<UpstreamState, string> = {
+  pending: 'not yet revoked upstream, it is being tried',
+  done: 'revoked upstream',
+  confirmed: 'revoked upstream and confirmed dead',
+  failed: 'the upstream could not be made to revoke it',
+  impossible: 'this upstream cannot revoke it',
+}
+
+/** One outcome in a line: "blocked here, revoked upstream". */
+export function outcomeLine({ already, upstream }: Pick<Outcome, 'already' | 'upstream'>): string {
+  if (already) return 'already revoked before'
+  return ['blocked here', upstream && words[upstream]].filter(Boolean).join(', ')
+}

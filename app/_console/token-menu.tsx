@@ -1,0 +1,63 @@
+'use client'
+import { Eye, RefreshCw, Trash2 } from 'lucide-react'
+import { useRouter } from 'next/navigation'
+import { useState } from 'react'
+import { Button } from '@/app/_ui/button.tsx'
+import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
+import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
+import { say } from '@/app/_ui/toaster.tsx'
+import { outcomeLine, revoke } from './revoke.ts'
+
+type TokenRef = { id: string; name: string; purpose: string }
+type Props = { tenant: string; token: TokenRef; revocable: boolean; again?: string }
+
+/** What can be done with one token: look, issue another one like it, revoke. */
+export function TokenMenu({ tenant, token, revocable, again }: Props) {
+  const [asking, setAsking] = useState(false)
+  const items = [
+    { label: 'Details', icon: <Eye aria-hidden />, href: `/t/${tenant}/tokens/${token.id}` },
+    ...(again ? [{ label: 'Issue again', icon: <RefreshCw aria-hidden />, href: again }] : []),
+    ...(revocable
+      ? [{ label: 'Revoke…', icon: <Trash2 aria-hidden />, danger: true, onSelect: () => setAsking(true) }]
+      : []),
+  ]
+  return (
+    <>
+      <DropdownMenu label={`Actions for ${token.name}`} items={items} />
+      <RevokeToken tenant={tenant} token={token} open={asking} onOpenChange={setAsking} />
+    </>
+  )
+}
+
+/** The same act as a button. */
+export function RevokeButton({ tenant, token }: { tenant: string; token: TokenRef }) {
+  const [asking, setAsking] = useState(false)
+  return (
+    <>
+      <Button onClick={() => setAsking(true)}>Revoke…</Button>
+      <RevokeToken tenant={tenant} token={token} open={asking} onOpenChange={setAsking} />
+    </>
+  )
+}
+
+type RevokeTokenProps = { tenant: string; token: TokenRef; open: boolean; onOpenChange: (open: boolean) => void }
+
+function RevokeToken({ tenant, token, open, onOpenChange }: RevokeTokenProps) {
+  const router = useRouter()
+  return (
+    <ConfirmDialog
+      open={open}
+      onOpenChange={onOpenChange}
+      title={`Revoke ${token.name}`}
+      lead={`“${token.purpose}”. Valetkey stops vouching for it at once and deletes it upstream. Whatever uses it stops working.`}
+      confirmLabel="Revoke token"
+      onConfirm={async () => {
+        const sent = await revoke(tenant, { tokens: [token.id] })
+        const [outcome] = sent.ok ? sent.data : []
+        if (outcome) say(`${token.name}: ${outcomeLine(outcome)}`)
+        if (sent.ok) router.refresh()
+        return sent
+      }}
+    />
+  )
+}

@@ -1,0 +1,172 @@
+import type { Tone } from '@/app/_ui/state-badge.tsx'
+import { durationText } from '@/app/_ui/time-text.ts'
+import type { AuditView } from '@/lib/audit/list.ts'
+import type { ConnectionView } from '@/lib/broker/inventory.ts'
+import type { RevocationView, TokenView } from '@/lib/broker/token-view.ts'
+import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
+
+type Scopes = TokenView['asked']
+
+const count = new Intl.NumberFormat('en')
+const irregular: Record<string, string> = { person: 'people' }
+
+/** "1 token", "12 tokens". */
+export const plural = (number: number, noun: string): string =>
+  `${count.format(number)} ${number === 1 ? noun : (irregular[noun] ?? `${noun}s`)}`
+
+/** Rights in a row of a table: "2 components · read 3 · write 1". */
+export function scopesInShort({ components, buckets, manageBuckets, readAllFiles }: Scopes): string {
+  const rights = Object.values(buckets)
+  const read = rights.filter((right) => right === 'read').length
+  const parts = [
+    components.length > 0 && plural(components.length, 'component'),
+    read > 0 && `read ${read}`,
+    read < rights.length && `write ${rights.length - read}`,
+    manageBuckets && 'manage buckets',
+    readAllFiles && 'all files',
+  ]
+  return parts.filter(Boolean).join(' · ') || 'none'
+}
+
+/** Every right, one a line. */
+export function scopesInFull({ components, buckets, manageBuckets, readAllFiles }: Scopes): string[] {
+  return [
+    ...components.map((id) => `component ${id}`),
+    ...Object.entries(buckets).map(([id, right]) => `${right} ${id}`),
+    ...(manageBuckets ? ['manage buckets'] : []),
+    ...(readAllFiles ? ['read all files'] : []),
+  ]
+}
+
+/** How a token was made, after what came back. */
+export const strategyWords: Record<TokenView['strategy'], string> = {
+  mint: 'mint: a Storage token made upstream',
+  exchange: 'exchange: the upstream swapped a token for a narrower one (RFC 8693)',
+  narrow: 'narrow: a refresh with fewer scopes',
+  sign: 'sign: made and vouched for by Valetkey',
+}
+
+export const lastUseWords = 'not reported'
+
+const causes: Record<string, string> = {
+  refused: 'The upstream refused the stored grant: it expired or was withdrawn there.',
+  lost_in_rotation: 'A renewal was cut off, and the token that the upstream gave out was lost.',
+  unreadable: 'The stored token cannot be read with the present keys.',
+  upstream_unavailable: 'The upstream does not answer.',
+  upstream_protocol: 'The upstream gives answers that make no sense.',
+  upstream_failed: 'The upstream fails.',
+  client_not_registered: 'The upstream refuses Valetkey as a client. The link itself is intact; an admin must mend it.',
+}
+
+/** What a connection's state means for its owner, and what is done about it. Nothing for a healthy one. */
+export function healthWords({ status, cause }: Pick<ConnectionView, 'status' | 'cause'>): string | null {
+  const why = cause && (causes[cause] ?? `Cause: ${cause.replaceAll('_', ' ')}.`)
+  switch (status) {
+    case 'linked':
+      return null
+    case 'degraded':
+      return `${why ?? 'The last renewal failed.'} It is tried again by itself.`
+    case 'uncertain':
+      return `${why ?? 'The last renewal was interrupted.'} Whether it took effect is found out at the next use.`
+    case 'needs_relink':
+      return why ?? 'The stored grant no longer works.'
+    case 'frozen':
+      return 'An admin has frozen this connection: nothing is issued or renewed.'
+    case 'revoked':
+      return 'Disconnected: the stored tokens are destroyed. Link it again to use it.'
+  }
+}
+
+/** What a person can do with a connection: one act. */
+export function nextActOf(connection: Pick<ConnectionView, 'status'> | null): 'link' | 'issue' | 'reconnect' | 'none' {
+  if (!connection || connection.status === 'revoked') return 'link'
+  if (connection.status === 'needs_relink') return 'reconnect'
+  return connection.status === 'frozen' ? 'none' : 'issue'
+}
+
+/** The second truth of a revocation, in a sentence. */
+export const upstreamTruth: Record<RevocationView['upstream'], string> = {
+  pending: 'Not yet. The upstream has been or will be asked, and it is tried again until it answers.',
+  done: 'The upstream accepted the revocation.',
+  confirmed: 'Looked up afterwards: the upstream refuses the token.',
+  failed: 'The upstream could not be made to revoke it.',
+  impossible: 'This upstream has no way to revoke it. Only our copy was destroyed.',
+}
+
+const failures: Record<string, string> = {
+  cut_off: 'The issue was cut off. Whatever the upstream had made was deleted there.',
+  ended_by_itself: 'The issue was cut off, and the upstream could not be asked. Whatever it made has ended by now.',
+}
+
+const titleOf = (code: string): string =>
+  code in errorCodes ? errorCodes[code as ErrorCode].title : code.replaceAll('_', ' ')
+
+/** Why a token does not exist. */
+export const failureWords = (failure: string): string => failures[failure] ?? `${titleOf(failure)}.`
+
+type Details = AuditView['details']
+const text = (value: unknown): string => (value === null || value === undefined ? '' : String(value))
+const because = (details: Details) => (details.reason ? ` Reason: ${text(details.reason)}` : '')
+const cause = (details: Details) => causes[text(details.cause)] ?? ''
+const coded = (details: Details) => (details.code ? ` ${titleOf(text(details.code))}.` : '')
+const roleOf = (details: Details) => text(details.role) || 'member'
+
+/** Every act of the audit trail as a sentence: what was done, then what is worth knowing about it. */
+const acts = {
+  'signin.succeeded': () => ['Signed in'],
+  'signin.failed': (details) => ['Sign-in failed', coded(details)],
+  'signin.ended': () => ['Signed out'],
+  'tenant.created': () => ['Tenant created'],
+  'member.added': (details) => ['Joined', `As ${roleOf(details)}.`],
+  'member.changed': (details) => [
+    details.status === 'suspended' ? 'Member suspended' : details.status ? 'Member reinstated' : 'Role changed',
+    details.role ? `Now ${roleOf(details)}.` : '',
+  ],
+  'invitation.created': (details) => ['Invitation made', `For the role ${roleOf(details)}.`],
+  'invitation.withdrawn': () => ['Invitation withdrawn'],
+  'provider.created': (details) => ['Provider added', text(details.issuer)],
+  'provider.changed': (details) => ['Provider changed', `Changed: ${text(details.changed) || 'nothing'}.`],
+  'project.renamed': (details) => ['Alias changed', `From ${text(details.from)} to ${text(details.to)}.`],
+  'link.started': () => ['Started linking'],
+  'link.completed': (details) => [details.relinked ? 'Linked again' : 'Linked'],
+  'link.failed': (details) => [
+    details.code === 'cancelled' ? 'Gave up linking' : 'Linking failed',
+    details.code === 'cancelled' ? '' : coded(details),
+  ],
+  'connection.changed': () => ['Connection changed'],
+  'refresh.succeeded': () => ['Refreshed'],
+  'refresh.failed': (details) => ['Renewal failed', cause(details)],
+  'token.requested': (details) => ['Asked for a token', `For ${durationText(Number(details.seconds))}.`],
+  'token.issued': (details) => ['Token issued', `Fingerprint ${text(details.fingerprint)}.`],
+  'token.failed': (details) => ['Token not made', coded(details)],
+  'token.revoked': (details) => [
+    'Token revoked',
+    `${details.fingerprint ? `Fingerprint ${text(details.fingerprint)}.` : ''}${because(details)}`,
+  ],
+  'connection.revoked': (details) => [
+    'Disconnected',
+    `${plural(Number(details.tokens ?? 0), 'token')} ended with it.${because(details)}`,
+  ],
+  'revocation.finished': (details) => [
+    'Upstream revocation finished',
+    upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
+  ],
+  'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.`],
+} satisfies Record<AuditView['action'], (details: Details) => [string, string?]>
+
+/** An event in plain words. */
+export function eventWords({ action, details }: Pick<AuditView, 'action' | 'details'>): { what: string; more: string } {
+  // An event of a newer version keeps its own name.
+  const say: ((details: Details) => [string, string?]) | undefined = acts[action]
+  const [what, more = ''] = say?.(details) ?? [action.replaceAll('.', ' ')]
+  return { what, more: more.trim() }
+}
+
+const tones: Partial<Record<AuditView['action'], Tone>> = {
+  'connection.revoked': 'revoked',
+  'token.revoked': 'revoked',
+}
+
+/** The tone of an event on a timeline. */
+export const eventTone = ({ action, outcome }: Pick<AuditView, 'action' | 'outcome'>): Tone =>
+  outcome === 'failed' ? 'attention' : outcome === 'refused' ? 'broken' : (tones[action] ?? 'healthy')

@@ -1,0 +1,103 @@
+import { hrefWith, type Query, single } from '@/app/_console/query.ts'
+import { eventWords } from '@/app/_console/words.ts'
+import { DataTable } from '@/app/_ui/data-table.tsx'
+import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { Pager } from '@/app/_ui/pager.tsx'
+import { Time } from '@/app/_ui/time.tsx'
+import { type AuditView, activity } from '@/lib/audit/list.ts'
+import { peopleNames } from '@/lib/broker/inventory.ts'
+import { requireMember } from '@/lib/http/page.ts'
+import { may } from '@/lib/tenancy/actor.ts'
+import { EventDetails } from './event-details.tsx'
+import { OutcomeWord } from './outcome-word.tsx'
+
+export const metadata = { title: 'Activity' }
+
+type Props = { params: Promise<{ tenant: string }>; searchParams: Promise<Query> }
+
+export default async function ActivityPage({ params, searchParams }: Props) {
+  const { tenant } = await params
+  const before = single((await searchParams).before)
+  const { ctx, actor } = await requireMember(tenant)
+  const [page, names] = await Promise.all([activity(ctx, actor, { before }), peopleNames(ctx, actor.tenantId)])
+  const now = ctx.now().toISOString()
+  const path = `/t/${tenant}/activity`
+  const whoOf = (event: AuditView) =>
+    event.actorId === null ? 'Valetkey' : (names.get(event.actorId) ?? 'a former member')
+  return (
+    <>
+      <PageHeader
+        title="Activity"
+        lead={
+          may(actor, 'oversee')
+            ? 'What happened in this tenant, newest first. It is only ever added to.'
+            : 'What you did in this tenant, newest first. It is only ever added to.'
+        }
+      />
+      {page.items.length > 0 ? (
+        <DataTable
+          caption="Activity"
+          columns={[
+            { key: 'what', header: 'What' },
+            { key: 'who', header: 'Who', truncate: true },
+            { key: 'when', header: 'When' },
+            { key: 'outcome', header: 'Outcome' },
+            { key: 'from', header: 'From', mono: true },
+            { key: 'details', header: 'Details', quiet: true, align: 'end' },
+          ]}
+          rows={page.items.map((event) => {
+            const { what, more } = eventWords(event)
+            const who = whoOf(event)
+            return {
+              id: event.id,
+              label: what,
+              cells: {
+                what: (
+                  <span className="flex min-w-0 flex-col text-left">
+                    <span className="font-semibold">{what}</span>
+                    {more && <span className="wrap-anywhere font-normal text-muted">{more}</span>}
+                  </span>
+                ),
+                who: <span title={who}>{who}</span>,
+                when: <Time at={event.at.toISOString()} now={now} hint="hover" />,
+                outcome: <OutcomeWord outcome={event.outcome} />,
+                from: event.address ?? '–',
+                details: <EventDetails event={toDetails(event, what, who)} />,
+              },
+            }
+          })}
+        />
+      ) : (
+        <EmptyState
+          kind={before ? 'no-match' : 'no-data'}
+          title={before ? 'Nothing older' : 'Nothing has happened yet'}
+          why="Every act here leaves one record: who did what, to what, and how it ended."
+        />
+      )}
+      <Pager
+        newerHref={before && path}
+        newerLabel="Newest"
+        olderHref={page.next ? hrefWith(path, { before: page.next }) : undefined}
+      />
+    </>
+  )
+}
+
+const toDetails = (event: AuditView, what: string, who: string) => ({
+  what,
+  who,
+  at: event.at.toISOString(),
+  action: event.action,
+  outcome: event.outcome,
+  target: event.target && `${event.target.kind} ${event.target.id}`,
+  address: event.address,
+  agent: event.agent,
+  requestId: event.requestId,
+  facts: Object.entries(event.details)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]): [string, string] => [
+      name.replaceAll('_', ' '),
+      Array.isArray(value) ? value.join(', ') : String(value),
+    ]),
+})

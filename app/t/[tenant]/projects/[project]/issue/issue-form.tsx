@@ -1,0 +1,329 @@
+'use client'
+import Link from 'next/link'
+import { useRouter } from 'next/navigation'
+import { type FormEvent, useCallback, useEffect, useState } from 'react'
+import { client, send } from '@/app/_console/client.ts'
+import { plural, scopesInFull, strategyWords } from '@/app/_console/words.ts'
+import type { Problem } from '@/app/_ui/action.ts'
+import { useAction } from '@/app/_ui/action.ts'
+import { Button, ButtonLink } from '@/app/_ui/button.tsx'
+import { Input, Select } from '@/app/_ui/field.tsx'
+import { KeyValue } from '@/app/_ui/key-value.tsx'
+import { LifetimePicker, lifetimeError } from '@/app/_ui/lifetime-picker.tsx'
+import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
+import { SecretOnceDialog, useSecretOnce } from '@/app/_ui/secret-once-dialog.tsx'
+import { Section } from '@/app/_ui/section.tsx'
+import { SkeletonLine } from '@/app/_ui/skeleton.tsx'
+import { StateBadge } from '@/app/_ui/state-badge.tsx'
+import { Time } from '@/app/_ui/time.tsx'
+import { type Choices, isEmpty, noScopes, ScopePicker, type Scopes, stillThere } from './scope-picker.tsx'
+
+export type IssueFormProps = {
+  tenant: string
+  project: { id: string; name: string; alias: string }
+  /** The projects that the person can issue for, this one among them. */
+  others: { id: string; name: string }[]
+  cap: { seconds: number; setBy: 'project' | 'provider' | 'tenant' }
+  branch: string | null
+  role: string | null
+  /** An earlier token to make another one like. */
+  like: { purpose: string; scopes: Scopes; lifetimeSeconds: number } | null
+}
+
+/** What stays on the page after the value has gone. */
+type Made = {
+  id: string
+  fingerprint: string
+  expiresAt: string
+  purpose: string
+  asked: string[]
+  granted: string[]
+  notGranted: string[]
+}
+
+const shortestSeconds = 60
+const setters = { project: 'the project', provider: 'the provider', tenant: 'your tenant' } as const
+
+/** The form that makes a token, its one showing, and what remains. */
+export function IssueForm(props: IssueFormProps) {
+  const { tenant, project, others, cap, branch, like } = props
+  const router = useRouter()
+  const choices = useChoices(tenant, project.id)
+  const [purpose, setPurpose] = useState(like?.purpose ?? '')
+  const [wanted, setWanted] = useState<Scopes>(like?.scopes ?? noScopes)
+  const [seconds, setSeconds] = useState(() => Math.min(like?.lifetimeSeconds ?? 3_600, cap.seconds))
+  const [made, setMade] = useState<Made | null>(null)
+  const secret = useSecretOnce()
+  const scopes = choices.state === 'ready' ? stillThere(wanted, choices.choices) : wanted
+  const missing = missingWords(purpose, scopes, seconds, cap.seconds)
+
+  const { busy, problem, start } = useAction(async () => {
+    const sent = await send(
+      client.POST('/api/v1/tenants/{tenant}/projects/{project}/tokens', {
+        params: { path: { tenant, project: project.id } },
+        body: {
+          purpose: purpose.trim(),
+          expires_in: seconds,
+          scopes: {
+            components: scopes.components,
+            buckets: scopes.buckets,
+            manage_buckets: scopes.manageBuckets,
+            read_all_files: scopes.readAllFiles,
+          },
+        },
+      }),
+    )
+    if (!sent.ok) return sent
+    const { token, value, base_url } = sent.data
+    const facts = {
+      id: token.id,
+      fingerprint: token.fingerprint ?? '',
+      expiresAt: token.expires_at,
+      purpose: token.purpose,
+      asked: scopesInFull(fromWire(token.asked)),
+      granted: token.granted ? scopesInFull(fromWire(token.granted)) : [],
+      notGranted: token.not_granted,
+    }
+    setMade(facts)
+    secret.show({
+      value,
+      title: `Token for ${project.name}`,
+      fingerprint: facts.fingerprint,
+      endsAt: facts.expiresAt,
+      note: facts.notGranted.length > 0 && <NotGranted {...facts} />,
+      samples: samplesFor(base_url, branch),
+    })
+    return sent
+  })
+
+  function submit(event: FormEvent) {
+    event.preventDefault()
+    if (!missing && choices.state === 'ready') void start()
+  }
+  function again() {
+    setMade(null)
+    router.refresh()
+  }
+
+  if (made)
+    return (
+      <>
+        <Result tenant={tenant} made={made} onAgain={again} />
+        <SecretOnceDialog {...secret.dialog} onIssueAgain={again} />
+      </>
+    )
+  return (
+    <form className="flex max-w-[720px] flex-col gap-6 text-[16px] leading-6" onSubmit={submit} noValidate>
+      {others.length > 1 && (
+        <Select
+          label="Project"
+          value={project.id}
+          onChange={(event) => router.push(`/t/${tenant}/projects/${event.target.value}/issue`)}
+          options={others.map(({ id, name }) => ({ value: id, label: name }))}
+        />
+      )}
+      <Input
+        label="What for"
+        hint="Shown in the lists here and as the token’s description upstream."
+        placeholder="nightly export"
+        maxLength={200}
+        required
+        autoComplete="off"
+        value={purpose}
+        onChange={(event) => setPurpose(event.target.value)}
+      />
+      {choices.state === 'loading' && <ChoicesLoading />}
+      {choices.state === 'failed' && (
+        <div className="flex flex-col gap-2">
+          <p className="font-semibold">Access</p>
+          <Notice
+            tone="error"
+            live
+            {...choices.problem}
+            title={`What can be chosen did not load: ${choices.problem.title}`}
+            action={
+              <Button size="sm" onClick={choices.retry}>
+                Try again
+              </Button>
+            }
+          />
+        </div>
+      )}
+      {choices.state === 'ready' && <ScopePicker choices={choices.choices} value={scopes} onChange={setWanted} />}
+      <LifetimePicker
+        valueSeconds={seconds}
+        onChange={setSeconds}
+        minSeconds={shortestSeconds}
+        maxSeconds={cap.seconds}
+        cappedBy={setters[cap.setBy]}
+      />
+      <KeyValue items={[{ label: 'Made by', value: strategyWords.mint }]} />
+      <ProblemNotice problem={problem} />
+      <div className="flex flex-wrap items-center gap-2 border-t pt-4">
+        <ButtonLink href={`/t/${tenant}/projects/${project.id}`}>Cancel</ButtonLink>
+        <Button type="submit" variant="primary" busy={busy} disabled={missing !== null || choices.state !== 'ready'}>
+          Issue token
+        </Button>
+        <p aria-live="polite" className="text-[14px] text-muted">
+          {choices.state === 'ready' && missing}
+        </p>
+      </div>
+    </form>
+  )
+}
+
+type WireScopes = {
+  components: string[]
+  buckets: Record<string, 'read' | 'write'>
+  manage_buckets: boolean
+  read_all_files: boolean
+}
+
+const fromWire = ({ components, buckets, manage_buckets, read_all_files }: WireScopes): Scopes => ({
+  components,
+  buckets,
+  manageBuckets: manage_buckets,
+  readAllFiles: read_all_files,
+})
+
+/** What is still to be done before the token can be made. */
+function missingWords(purpose: string, scopes: Scopes, seconds: number, most: number): string | null {
+  const parts = [
+    purpose.trim() === '' && 'say what it is for',
+    isEmpty(scopes) && 'choose at least one right',
+    lifetimeError(seconds, shortestSeconds, most) && 'choose a lifetime',
+  ].filter((part) => typeof part === 'string')
+  if (parts.length === 0) return null
+  const text = parts.join(', ')
+  return `Still to do: ${text}.`
+}
+
+/** The value is put into the environment once and read from there: a command line would keep it in its history. */
+const samplesFor = (baseUrl: string, branch: string | null) => [
+  {
+    id: 'curl',
+    label: 'curl',
+    code: () => `curl -H "X-StorageApi-Token: $KBC_TOKEN" \\\n  ${baseUrl}/v2/storage/tokens/verify`,
+  },
+  {
+    id: 'env',
+    label: 'env',
+    code: (value: string) =>
+      [`KBC_TOKEN=${value}`, `KBC_URL=${baseUrl}`, ...(branch ? [`KBC_BRANCH_ID=${branch}`] : [])].join('\n'),
+  },
+]
+
+type ChoicesState = { state: 'loading' } | { state: 'ready'; choices: Choices } | { state: 'failed'; problem: Problem }
+
+/** What can be chosen, asked at the upstream when the form opens. */
+function useChoices(tenant: string, project: string) {
+  const [state, setState] = useState<ChoicesState>({ state: 'loading' })
+  const load = useCallback(async () => {
+    const params = { path: { tenant, project } }
+    const sent = await send(client.POST('/api/v1/tenants/{tenant}/projects/{project}/scopes', { params, body: {} }))
+    if (!sent.ok) return { state: 'failed' as const, problem: sent.problem }
+    const { components, buckets, role } = sent.data
+    return { state: 'ready' as const, choices: { components, buckets, role } }
+  }, [tenant, project])
+  useEffect(() => {
+    let wanted = true
+    void load().then((next) => wanted && setState(next))
+    return () => {
+      wanted = false
+    }
+  }, [load])
+  const retry = () => {
+    setState({ state: 'loading' })
+    void load().then(setState)
+  }
+  return { ...state, retry }
+}
+
+function ChoicesLoading() {
+  return (
+    <div role="status" aria-label="Loading what can be chosen" className="flex flex-col gap-3">
+      <p className="font-semibold">Access</p>
+      {['Components', 'Buckets'].map((group) => (
+        <div key={group} className="flex h-44 flex-col gap-3 rounded-lg border bg-surface p-3">
+          <SkeletonLine className="h-5 w-1/4" />
+          <SkeletonLine className="w-2/3" />
+          <SkeletonLine className="w-1/2" />
+          <SkeletonLine className="w-3/5" />
+        </div>
+      ))}
+    </div>
+  )
+}
+
+/** Said where it cannot be missed: the token can do less than was asked (K-22). */
+function NotGranted({ asked, granted, notGranted }: Pick<Made, 'asked' | 'granted' | 'notGranted'>) {
+  return (
+    <Notice
+      tone="attention"
+      live
+      title={`Granted ${granted.length} of ${plural(asked.length, 'right')} that you asked for`}
+      meaning={
+        <>
+          The upstream left out{' '}
+          {notGranted.map((right, index) => (
+            <span key={right}>
+              {index > 0 && ', '}
+              <code className="wrap-anywhere font-mono text-[13px]">{right}</code>
+            </span>
+          ))}
+          .
+        </>
+      }
+      next="The token works for the rest. For these, ask for another role there, or use another account."
+    />
+  )
+}
+
+function Result({ tenant, made, onAgain }: { tenant: string; made: Made; onAgain: () => void }) {
+  return (
+    <div className="flex max-w-[720px] flex-col gap-6">
+      {made.notGranted.length > 0 && <NotGranted {...made} />}
+      <Section title="Token issued" lead="Its value is gone from here; what is known about it stays.">
+        <div className="rounded-lg border bg-surface p-4">
+          <KeyValue
+            items={[
+              {
+                label: 'Fingerprint',
+                mono: true,
+                value: (
+                  <Link href={`/t/${tenant}/tokens/${made.id}`} className="underline underline-offset-4">
+                    {made.fingerprint}
+                  </Link>
+                ),
+              },
+              { label: 'What for', value: made.purpose },
+              { label: 'Granted', value: <ScopeLines lines={made.granted} /> },
+              { label: 'Made by', value: strategyWords.mint },
+              { label: 'Ends', value: <Time at={made.expiresAt} /> },
+              { label: 'State', value: <StateBadge kind="token" state="live" /> },
+            ]}
+          />
+        </div>
+      </Section>
+      <div className="flex flex-wrap gap-2">
+        <ButtonLink variant="primary" href={`/t/${tenant}/tokens/${made.id}`}>
+          Open the token
+        </ButtonLink>
+        <Button onClick={onAgain}>Issue another</Button>
+      </div>
+    </div>
+  )
+}
+
+function ScopeLines({ lines }: { lines: string[] }) {
+  if (lines.length === 0) return <>nothing</>
+  return (
+    <ul>
+      {lines.map((line) => (
+        <li key={line} className="wrap-anywhere font-mono text-[13px]">
+          {line}
+        </li>
+      ))}
+    </ul>
+  )
+}

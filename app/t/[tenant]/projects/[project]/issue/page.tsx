@@ -1,0 +1,95 @@
+import type { Metadata } from 'next'
+import { healthWords, nextActOf } from '@/app/_console/words.ts'
+import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { projectCards, readToken } from '@/lib/broker/inventory.ts'
+import { isBrokerError } from '@/lib/errors.ts'
+import { may } from '@/lib/tenancy/actor.ts'
+import { NextAct } from '../../project-card.tsx'
+import { loadProject } from '../load.ts'
+import { IssueForm } from './issue-form.tsx'
+
+type Props = {
+  params: Promise<{ tenant: string; project: string }>
+  searchParams: Promise<{ like?: string }>
+}
+
+export async function generateMetadata({ params }: Props): Promise<Metadata> {
+  const { tenant, project: id } = await params
+  return { title: `Issue token · ${(await loadProject(tenant, id)).project.name}` }
+}
+
+export default async function IssuePage({ params, searchParams }: Props) {
+  const { tenant, project: id } = await params
+  const { like } = await searchParams
+  const { ctx, actor, project } = await loadProject(tenant, id)
+  const { connection } = project
+  const header = (
+    <PageHeader
+      trail={[
+        { label: 'Projects', href: `/t/${tenant}/projects` },
+        { label: project.name, href: `/t/${tenant}/projects/${project.id}` },
+      ]}
+      title="Issue token"
+      lead={`For ${project.name}. It is made now, with only the rights that you choose, and shown once.`}
+    />
+  )
+  if (!may(actor, 'work'))
+    return (
+      <>
+        {header}
+        <EmptyState kind="no-right" title="Not for your role" why="Auditors read everything and issue nothing." />
+      </>
+    )
+  if (nextActOf(connection) !== 'issue' || !connection)
+    return (
+      <>
+        {header}
+        <EmptyState
+          kind="no-data"
+          title={connection ? 'No token can be issued now' : 'You have not linked this project'}
+          why={
+            (connection && healthWords(connection)) ??
+            'Tokens are made with your own connection. Link the project first.'
+          }
+          action={<NextAct tenant={tenant} project={project} first={false} />}
+        />
+      </>
+    )
+
+  const [cards, model] = await Promise.all([projectCards(ctx, actor), like ? modelToken(ctx, actor, like) : null])
+  const fits = model?.project.id === project.id ? model : null
+  return (
+    <>
+      {header}
+      <IssueForm
+        key={`${project.id} ${fits?.id ?? ''}`}
+        tenant={tenant}
+        project={{ id: project.id, name: project.name, alias: project.alias }}
+        others={cards
+          .filter((card) => nextActOf(card.connection) === 'issue')
+          .map((card) => ({ id: card.id, name: card.name }))}
+        cap={project.cap}
+        branch={connection.branchId}
+        role={connection.upstreamRole}
+        like={
+          fits && {
+            purpose: fits.purpose,
+            scopes: fits.asked,
+            lifetimeSeconds: Math.round((fits.expiresAt.getTime() - fits.createdAt.getTime()) / 1000),
+          }
+        }
+      />
+    </>
+  )
+}
+
+/** The token that another one shall be like; none when it is not there (any more). */
+async function modelToken(...[ctx, actor, id]: Parameters<typeof readToken>) {
+  try {
+    return await readToken(ctx, actor, id)
+  } catch (error) {
+    if (isBrokerError(error, 'not_found')) return null
+    throw error
+  }
+}

@@ -1,0 +1,157 @@
+'use client'
+import { useState } from 'react'
+import { Checkbox, CheckboxGroup, Tick } from '@/app/_ui/checkbox.tsx'
+import { Notice } from '@/app/_ui/notice.tsx'
+import type { TokenView } from '@/lib/broker/token-view.ts'
+
+export type Scopes = TokenView['asked']
+export type Choices = { components: Named[]; buckets: Named[]; role: string | null }
+type Named = { id: string; name: string }
+
+export const noScopes: Scopes = { components: [], buckets: {}, manageBuckets: false, readAllFiles: false }
+
+export const isEmpty = ({ components, buckets, manageBuckets, readAllFiles }: Scopes): boolean =>
+  components.length === 0 && Object.keys(buckets).length === 0 && !manageBuckets && !readAllFiles
+
+/** Rights of an earlier token that can still be chosen. */
+export const stillThere = (scopes: Scopes, { components, buckets }: Choices): Scopes => ({
+  ...scopes,
+  components: scopes.components.filter((id) => components.some((component) => component.id === id)),
+  buckets: Object.fromEntries(
+    Object.entries(scopes.buckets).filter(([id]) => buckets.some((bucket) => bucket.id === id)),
+  ),
+})
+
+const labelOf = ({ id, name }: Named) => (name === id ? id : `${name} · ${id}`)
+
+type ScopePickerProps = { choices: Choices; value: Scopes; onChange: (scopes: Scopes) => void }
+
+/** What the token may do: nothing until it is ticked; what reaches far stands apart. */
+export function ScopePicker({ choices, value, onChange }: ScopePickerProps) {
+  return (
+    <fieldset className="flex min-w-0 flex-col gap-3">
+      <legend className="mb-1 font-semibold">Access</legend>
+      {choices.role && <RoleNotice role={choices.role} />}
+      <CheckboxGroup
+        label="Components"
+        options={choices.components.map((component) => ({ value: component.id, label: labelOf(component) }))}
+        value={value.components}
+        onChange={(components) => onChange({ ...value, components })}
+      />
+      <BucketRights
+        buckets={choices.buckets}
+        value={value.buckets}
+        onChange={(buckets) => onChange({ ...value, buckets })}
+      />
+      <fieldset className="min-w-0 rounded-lg border border-attention/40 bg-surface px-3 py-2">
+        <legend className="px-1 font-semibold">Reaches the whole project</legend>
+        <Checkbox
+          label="Manage buckets"
+          hint="Creates, shares and deletes any bucket, also ones that come later. It includes writing to all of them."
+          checked={value.manageBuckets}
+          onChange={(event) => onChange({ ...value, manageBuckets: event.target.checked })}
+        />
+        <Checkbox
+          label="Read all files"
+          hint="Every file that anybody uploads to the project, also ones that come later."
+          checked={value.readAllFiles}
+          onChange={(event) => onChange({ ...value, readAllFiles: event.target.checked })}
+        />
+      </fieldset>
+    </fieldset>
+  )
+}
+
+function RoleNotice({ role }: { role: string }) {
+  if (role === 'guest' || role === 'readOnly')
+    return (
+      <Notice
+        tone="attention"
+        title={`Your role upstream is ${role}`}
+        meaning={
+          role === 'guest'
+            ? 'The upstream drops what a guest may not hand on. You can ask for it; what really came back is shown beside what you asked for.'
+            : 'The upstream lets this role read and drops rights to write or run. What really came back is shown beside what you asked for.'
+        }
+      />
+    )
+  return null
+}
+
+type BucketRightsProps = {
+  buckets: Named[]
+  value: Scopes['buckets']
+  onChange: (buckets: Scopes['buckets']) => void
+}
+
+/** Buckets, each with read or write; writing includes reading. */
+function BucketRights({ buckets, value, onChange }: BucketRightsProps) {
+  const [needle, setNeedle] = useState('')
+  const chosen = buckets.filter((bucket) => value[bucket.id])
+  const all = buckets.length > 0 && chosen.length === buckets.length
+  const shown = buckets.filter((bucket) => labelOf(bucket).toLowerCase().includes(needle.trim().toLowerCase()))
+
+  function set(id: string, right: 'read' | 'write' | null) {
+    const { [id]: _, ...others } = value
+    onChange(right ? { ...others, [id]: right } : others)
+  }
+  const readAll = () => onChange(Object.fromEntries(buckets.map(({ id }) => [id, value[id] ?? 'read'])))
+
+  return (
+    <fieldset className="min-w-0 rounded-lg border bg-surface">
+      <legend className="sr-only">Buckets</legend>
+      <div className="flex items-center justify-between gap-3 px-3 py-1">
+        <Checkbox
+          label={<span className="font-semibold">Buckets</span>}
+          aria-label="Buckets: read all"
+          checked={all}
+          indeterminate={!all && chosen.length > 0}
+          disabled={buckets.length === 0}
+          onChange={() => (all ? onChange({}) : readAll())}
+        />
+        <span className="text-muted tabular-nums">
+          {chosen.length}/{buckets.length}
+        </span>
+      </div>
+      {buckets.length >= 9 && (
+        <div className="border-t px-3 py-2">
+          <input
+            type="search"
+            aria-label="Narrow Buckets"
+            placeholder="Narrow the list"
+            value={needle}
+            onChange={(event) => setNeedle(event.target.value)}
+            className="h-8 w-full rounded-lg border border-edge bg-surface px-2 placeholder:text-muted"
+          />
+        </div>
+      )}
+      <div className="max-h-64 overflow-y-auto border-t px-3 py-1">
+        {shown.map((bucket) => (
+          <div key={bucket.id} className="flex min-h-8 items-center justify-between gap-3 py-1">
+            <span className="wrap-anywhere min-w-0">{labelOf(bucket)}</span>
+            <span className="flex shrink-0 gap-4">
+              {(['read', 'write'] as const).map((right) => (
+                <label key={right} htmlFor={`${bucket.id} ${right}`} className="flex min-h-6 items-center gap-2">
+                  <Tick
+                    id={`${bucket.id} ${right}`}
+                    aria-label={`${right} ${bucket.id}`}
+                    checked={value[bucket.id] === 'write' || value[bucket.id] === right}
+                    onChange={(event) =>
+                      set(bucket.id, event.target.checked ? right : right === 'write' ? 'read' : null)
+                    }
+                  />
+                  {right}
+                </label>
+              ))}
+            </span>
+          </div>
+        ))}
+        {shown.length === 0 && (
+          <p className="py-2 text-muted">
+            {needle ? `Nothing matches “${needle}”.` : 'You see no bucket in this project.'}
+          </p>
+        )}
+      </div>
+    </fieldset>
+  )
+}

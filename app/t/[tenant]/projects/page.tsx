@@ -1,0 +1,112 @@
+import { SquareArrowOutUpRight } from 'lucide-react'
+import { nextActOf } from '@/app/_console/words.ts'
+import { ButtonLink } from '@/app/_ui/button.tsx'
+import { CardGrid } from '@/app/_ui/card.tsx'
+import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { projectCards } from '@/lib/broker/inventory.ts'
+import { openAttempts } from '@/lib/broker/link.ts'
+import { requireMember } from '@/lib/http/page.ts'
+import { may } from '@/lib/tenancy/actor.ts'
+import { providerList } from '@/lib/tenancy/providers.ts'
+import { LinkProject } from './link-project.tsx'
+import { AttemptNotice } from './open-attempts.tsx'
+import { ProjectCard } from './project-card.tsx'
+
+export const metadata = { title: 'Projects' }
+
+export default async function ProjectsPage({ params }: { params: Promise<{ tenant: string }> }) {
+  const { tenant } = await params
+  const { ctx, actor } = await requireMember(tenant)
+  const mayWork = may(actor, 'work')
+  const [cards, attempts, providers] = await Promise.all([
+    projectCards(ctx, actor),
+    mayWork ? openAttempts(ctx, actor) : [],
+    providerList(ctx, actor),
+  ])
+  const now = ctx.now().toISOString()
+  const choices = providers.map(({ id, name, issuer }) => ({ id, name, host: new URL(issuer).host }))
+  const firstIssuable = cards.find(({ connection }) => nextActOf(connection) === 'issue')
+  const nameOf = (id: string) => providers.find((provider) => provider.id === id)?.name ?? 'the upstream'
+  return (
+    <>
+      <PageHeader
+        title="Projects"
+        lead="What tokens are for. Each is linked with your own upstream account, and its refresh token stays here, sealed."
+        actions={mayWork && choices.length > 0 && <LinkProject tenant={tenant} providers={choices} />}
+      />
+      {attempts.map((attempt) => (
+        <AttemptNotice
+          key={attempt.id}
+          tenant={tenant}
+          now={now}
+          attempt={{
+            id: attempt.id,
+            provider: nameOf(attempt.providerId),
+            relink: attempt.purpose === 'relink',
+            startedAt: attempt.createdAt.toISOString(),
+            expiresAt: attempt.expiresAt.toISOString(),
+          }}
+        />
+      ))}
+      {cards.length > 0 ? (
+        <CardGrid>
+          {cards.map((project) => (
+            <ProjectCard
+              key={project.id}
+              tenant={tenant}
+              project={project}
+              now={now}
+              mayWork={mayWork}
+              first={project === firstIssuable}
+            />
+          ))}
+        </CardGrid>
+      ) : (
+        <NoProjects tenant={tenant} providers={choices} mayWork={mayWork} mayAdminister={may(actor, 'administer')} />
+      )}
+    </>
+  )
+}
+
+type NoProjectsProps = {
+  tenant: string
+  providers: { id: string; name: string; host: string }[]
+  mayWork: boolean
+  mayAdminister: boolean
+}
+
+function NoProjects({ tenant, providers, mayWork, mayAdminister }: NoProjectsProps) {
+  if (providers.length === 0)
+    return (
+      <EmptyState
+        kind="no-data"
+        title="No provider yet"
+        why={
+          mayAdminister
+            ? 'A provider is an upstream that people here may link projects from. Add one first: you need a client id and secret that it gave out for this address.'
+            : 'An owner or admin of this tenant adds the upstreams that projects can be linked from. None has been added yet.'
+        }
+        action={
+          mayAdminister && (
+            <ButtonLink variant="primary" href={`/t/${tenant}/admin/providers`}>
+              Go to providers
+              <SquareArrowOutUpRight aria-hidden />
+            </ButtonLink>
+          )
+        }
+      />
+    )
+  return (
+    <EmptyState
+      kind="no-data"
+      title="No projects yet"
+      why={
+        mayWork
+          ? 'Link your first one: you approve it once at the upstream, and from then on you hand out short-lived tokens from here instead of copying a long-lived one around.'
+          : 'Nobody has linked a project here. As an auditor you see every one as soon as there are some.'
+      }
+      action={mayWork && <LinkProject tenant={tenant} providers={providers} label="Link your first project" />}
+    />
+  )
+}

@@ -1,0 +1,173 @@
+import type { Metadata } from 'next'
+import Link from 'next/link'
+import { cache } from 'react'
+import { orNotFound } from '@/app/_console/guard.tsx'
+import { RevokeButton } from '@/app/_console/token-menu.tsx'
+import { isLive, tokenName } from '@/app/_console/token-table.tsx'
+import { truths } from '@/app/_console/truths.tsx'
+import { failureWords, lastUseWords, scopesInFull, strategyWords } from '@/app/_console/words.ts'
+import { ButtonLink } from '@/app/_ui/button.tsx'
+import { KeyValue } from '@/app/_ui/key-value.tsx'
+import { Notice } from '@/app/_ui/notice.tsx'
+import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { Section } from '@/app/_ui/section.tsx'
+import { StateBadge } from '@/app/_ui/state-badge.tsx'
+import { Countdown, Time } from '@/app/_ui/time.tsx'
+import { peopleNames, readToken } from '@/lib/broker/inventory.ts'
+import type { TokenView } from '@/lib/broker/token-view.ts'
+import { requireMember } from '@/lib/http/page.ts'
+import { may } from '@/lib/tenancy/actor.ts'
+
+type Props = { params: Promise<{ tenant: string; token: string }> }
+
+const load = cache(async (tenant: string, id: string) => {
+  const member = await requireMember(tenant)
+  return { ...member, token: await orNotFound(readToken(member.ctx, member.actor, id)) }
+})
+
+export async function generateMetadata({ params }: Props): Promise<Metadata> {
+  const { tenant, token: id } = await params
+  const { token } = await load(tenant, id)
+  return { title: `Token ${tokenName(token)}` }
+}
+
+export default async function TokenPage({ params }: Props) {
+  const { tenant, token: id } = await params
+  const { ctx, actor, token } = await load(tenant, id)
+  const names = await peopleNames(ctx, actor.tenantId)
+  const now = ctx.now().toISOString()
+  const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
+  const own = token.ownerId === actor.userId
+  const revocable = isLive(token) && ((own && may(actor, 'work')) || may(actor, 'administer'))
+  return (
+    <>
+      <PageHeader
+        trail={[{ label: 'Tokens', href: `/t/${tenant}/tokens` }]}
+        title={`Token ${tokenName(token)}`}
+        lead={token.purpose}
+        badge={<StateBadge kind="token" state={token.state} />}
+        actions={
+          <>
+            {own && may(actor, 'work') && (
+              <ButtonLink href={`/t/${tenant}/projects/${token.project.id}/issue?like=${token.id}`}>
+                Issue again
+              </ButtonLink>
+            )}
+            {revocable && (
+              <RevokeButton tenant={tenant} token={{ id: token.id, name: tokenName(token), purpose: token.purpose }} />
+            )}
+          </>
+        }
+      />
+      {token.failure && token.state === 'failed' && (
+        <Notice tone="error" title="No token was handed out" meaning={failureWords(token.failure)} />
+      )}
+      {token.state === 'issuing' && (
+        <Notice
+          tone="attention"
+          title="Not confirmed by the upstream"
+          meaning="Whether the upstream made it is being found out; whatever it made is deleted there. Nobody got a value."
+        />
+      )}
+      {token.revocation && (
+        <Section title="Revocation">
+          <div className="rounded-lg border bg-surface p-4">
+            <KeyValue items={truths(token.revocation, now, token.revokedBy && nameOf(token.revokedBy))} />
+          </div>
+        </Section>
+      )}
+      <div className="grid gap-6 md:grid-cols-2">
+        <Section title="Facts">
+          <div className="rounded-lg border bg-surface p-4">
+            <KeyValue
+              items={[
+                { label: 'Owner', value: nameOf(token.ownerId) },
+                {
+                  label: 'Project',
+                  value: (
+                    <Link
+                      href={`/t/${tenant}/projects/${token.project.id}`}
+                      className="rounded-sm underline underline-offset-4"
+                    >
+                      {token.project.name}
+                    </Link>
+                  ),
+                },
+                { label: 'Provider', value: token.provider.name },
+                { label: 'What for', value: token.purpose },
+                { label: 'Made by', value: strategyWords[token.strategy] },
+                { label: 'Made', value: <Time at={token.createdAt.toISOString()} now={now} /> },
+                {
+                  label: isLive(token) ? 'Ends' : 'End',
+                  value: (
+                    <>
+                      {isLive(token) && (
+                        <>
+                          <Countdown until={token.expiresAt.toISOString()} now={now} /> ·{' '}
+                        </>
+                      )}
+                      <Time at={token.expiresAt.toISOString()} form="exact" />
+                    </>
+                  ),
+                },
+                {
+                  label: 'Last used',
+                  value: token.lastUsedAt ? (
+                    <Time at={token.lastUsedAt.toISOString()} now={now} />
+                  ) : (
+                    <em>{lastUseWords}</em>
+                  ),
+                },
+              ]}
+            />
+          </div>
+        </Section>
+        <Section title="Rights">
+          <Rights token={token} />
+        </Section>
+      </div>
+    </>
+  )
+}
+
+/** What was asked beside what was granted, from what came back. */
+function Rights({ token }: { token: TokenView }) {
+  const asked = scopesInFull(token.asked)
+  const granted = token.granted && new Set(scopesInFull(token.granted))
+  const more = granted ? [...granted].filter((right) => !asked.includes(right)) : []
+  return (
+    <div className="flex flex-col gap-3 rounded-lg border bg-surface p-4">
+      {token.notGranted.length > 0 && (
+        <p className="text-attention">
+          {token.notGranted.length} of {asked.length} asked were not granted.
+        </p>
+      )}
+      <table className="w-full text-left">
+        <caption className="sr-only">Rights asked and granted</caption>
+        <thead className="text-[13px] text-muted">
+          <tr>
+            <th scope="col" className="pb-1 font-normal">
+              Asked
+            </th>
+            <th scope="col" className="pb-1 text-right font-normal">
+              Granted
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {[...asked, ...more].map((right) => (
+            <tr key={right} className="border-t">
+              <th scope="row" className="wrap-anywhere py-1.5 pr-3 font-mono font-normal text-[13px]">
+                {right}
+                {more.includes(right) && <span className="font-sans text-muted"> (not asked)</span>}
+              </th>
+              <td className="whitespace-nowrap py-1.5 text-right">
+                {granted === null ? 'unknown' : granted.has(right) ? 'yes' : <strong>no</strong>}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}

@@ -1,0 +1,135 @@
+import { hrefWith, oneOf, type Query, single } from '@/app/_console/query.ts'
+import { TokenTable } from '@/app/_console/token-table.tsx'
+import { plural } from '@/app/_console/words.ts'
+import { ButtonLink } from '@/app/_ui/button.tsx'
+import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { FilterBar } from '@/app/_ui/filter-bar.tsx'
+import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
+import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { Pager } from '@/app/_ui/pager.tsx'
+import { peopleNames, projectCards, tokenPage } from '@/lib/broker/inventory.ts'
+import { requireMember } from '@/lib/http/page.ts'
+import { may } from '@/lib/tenancy/actor.ts'
+
+export const metadata = { title: 'Tokens' }
+
+const states = ['live', 'ended', 'revoked', 'failed', 'all'] as const
+const labels = { live: 'Live', ended: 'Ended', revoked: 'Revoked', failed: 'Failed', all: 'All' }
+
+type Props = { params: Promise<{ tenant: string }>; searchParams: Promise<Query> }
+
+export default async function TokensPage({ params, searchParams }: Props) {
+  const { tenant } = await params
+  const query = await searchParams
+  const { ctx, actor } = await requireMember(tenant)
+  const overseer = may(actor, 'oversee')
+  const everybody = overseer && single(query.everybody) === '1'
+  const state = oneOf(states, single(query.state)) ?? 'live'
+  const project = single(query.project)
+  const before = single(query.before)
+  const filter = { projectId: project, state: state === 'all' ? undefined : state }
+  const [page, cards, owners] = await Promise.all([
+    tokenPage(ctx, actor, { ...filter, everybody, before }),
+    projectCards(ctx, actor),
+    everybody ? peopleNames(ctx, actor.tenantId) : undefined,
+  ])
+  const path = `/t/${tenant}/tokens`
+  const kept = { everybody: everybody ? '1' : undefined, project }
+  return (
+    <>
+      <PageHeader
+        title="Tokens"
+        lead={
+          everybody
+            ? 'What people of this tenant issued. Values are not kept, so none can be shown.'
+            : 'What you issued. Values are not kept, so none can be shown.'
+        }
+      />
+      <LinkTabs
+        label="State"
+        tabs={states.map((each) => ({
+          label: labels[each],
+          href: hrefWith(path, { ...kept, state: each === 'live' ? undefined : each }),
+          current: each === state,
+        }))}
+      />
+      <FilterBar
+        action={path}
+        keep={state === 'live' ? {} : { state }}
+        fields={[
+          {
+            name: 'project',
+            label: 'Project',
+            value: project ?? '',
+            options: [
+              { value: '', label: 'Any project' },
+              ...cards.map(({ id, name }) => ({ value: id, label: name })),
+            ],
+          },
+          ...(overseer
+            ? [
+                {
+                  name: 'everybody',
+                  label: 'Owner',
+                  value: everybody ? '1' : '',
+                  options: [
+                    { value: '', label: 'Mine' },
+                    { value: '1', label: 'Everybody’s' },
+                  ],
+                },
+              ]
+            : []),
+        ]}
+        summary={plural(page.total, 'token')}
+      />
+      {page.items.length > 0 ? (
+        <TokenTable
+          caption={`${labels[state]} tokens`}
+          tenant={tenant}
+          tokens={page.items}
+          now={ctx.now().toISOString()}
+          owners={owners}
+          viewerId={actor.userId}
+          mayWork={may(actor, 'work')}
+          mayAdminister={may(actor, 'administer')}
+        />
+      ) : (
+        <NoTokens path={path} tenant={tenant} state={state} filtered={Boolean(project || before)} />
+      )}
+      <Pager
+        newerHref={before && hrefWith(path, { ...kept, state })}
+        newerLabel="Newest"
+        olderHref={page.next ? hrefWith(path, { ...kept, state, before: page.next }) : undefined}
+      />
+    </>
+  )
+}
+
+type NoTokensProps = { path: string; tenant: string; state: (typeof states)[number]; filtered: boolean }
+
+function NoTokens({ path, tenant, state, filtered }: NoTokensProps) {
+  if (filtered || state === 'ended' || state === 'revoked' || state === 'failed')
+    return (
+      <EmptyState
+        kind="no-match"
+        title="Nothing matches"
+        why={`There is no ${state === 'all' ? '' : `${labels[state].toLowerCase()} `}token with these filters.`}
+        action={<ButtonLink href={hrefWith(path, { state: 'all' })}>Show all</ButtonLink>}
+      />
+    )
+  return (
+    <EmptyState
+      kind="no-data"
+      title={state === 'live' ? 'No token is live' : 'No token yet'}
+      why="A token is made for one purpose, with rights that you choose, and ends by itself. Issue one from a linked project."
+      action={
+        <>
+          <ButtonLink variant="primary" href={`/t/${tenant}/projects`}>
+            Go to projects
+          </ButtonLink>
+          {state === 'live' && <ButtonLink href={hrefWith(path, { state: 'all' })}>Show earlier ones</ButtonLink>}
+        </>
+      }
+    />
+  )
+}
