@@ -1,9 +1,10 @@
 import { completeLink, type LinkResult } from '../broker/link.ts'
-import { BrokerError, type ErrorCode, errorCodes } from '../errors.ts'
+import { BrokerError, type ErrorCode } from '../errors.ts'
 import { tenantSlug } from '../tenancy/tenants.ts'
 import { linkBrowser } from './browser.ts'
+import { requireNavigation } from './csrf.ts'
+import { errorDocument } from './document.ts'
 import { takeLimit } from './limits.ts'
-import { problemResponse } from './problem.ts'
 import { type Call, type Edge, edge } from './request.ts'
 import { readSession } from './session.ts'
 
@@ -28,8 +29,7 @@ async function comeBack(call: Call, key: string): Promise<Response> {
   const { ctx, request, address, agent, requestId } = call
   // HEAD too: it must not use up an attempt, and a link preview is no person coming back.
   if (request.method !== 'GET') throw new BrokerError('method_not_allowed')
-  const mode = request.headers.get('sec-fetch-mode')
-  if (mode !== null && mode !== 'navigate') throw new BrokerError('cross_site')
+  requireNavigation(request.headers)
   await takeLimit(ctx, 'callback', { address })
   const session = await readSession(ctx, request.headers)
   if (session) await takeLimit(ctx, 'linkReturn', { userId: session.userId })
@@ -54,11 +54,9 @@ const nothingConsumed: ReadonlySet<ErrorCode> = new Set(['attempt_unknown', 'att
 function refusal(error: BrokerError, requestId: string): Response {
   if (error.code === 'unauthenticated') return seeOther('/signin')
   if (nothingConsumed.has(error.code)) return seeOther(`/connect/failed?code=${error.code}`)
-  const { headers, status } = problemResponse(error, requestId)
-  const { title, next } = errorCodes[error.code]
-  headers.set('content-type', 'text/plain; charset=utf-8')
-  if (error.code === 'method_not_allowed') headers.set('allow', 'GET')
-  return new Response(`${title}. ${next}\n`, { status, headers })
+  const response = errorDocument(error, requestId, { href: '/', text: 'Go to Valetkey' })
+  if (error.code === 'method_not_allowed') response.headers.set('allow', 'GET')
+  return response
 }
 
 const seeOther = (location: string) =>

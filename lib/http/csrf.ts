@@ -19,3 +19,16 @@ export function refuseCrossSite(headers: Headers, origin: string): void {
   if (headers.get(customHeader) !== '1')
     throw new BrokerError('cross_site', { detail: 'Send the header X-Valetkey: 1.' })
 }
+
+/**
+ * What may finish a flow that began at another site: a person's navigation, and not a browser that only looks ahead, a
+ * frame or a script (C-04).
+ * @throws BrokerError cross_site
+ */
+export function requireNavigation(headers: Headers): void {
+  const mode = headers.get('sec-fetch-mode') ?? 'navigate'
+  const destination = headers.get('sec-fetch-dest') ?? 'document'
+  const purpose = `${headers.get('sec-purpose') ?? ''} ${headers.get('purpose') ?? ''}`
+  if (mode !== 'navigate' || destination !== 'document' || purpose.includes('prefetch'))
+    throw new BrokerError('cross_site', { detail: 'Open this address in a browser window.' })
+}

@@ -1,0 +1,199 @@
+import { readdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { approve } from '../../demo/browser.ts'
+import { useContext } from '../../lib/context.ts'
+import { cookieNames } from '../../lib/http/cookies.ts'
+import type { RouteHandler } from '../../lib/http/request.ts'
+import { newId } from '../../lib/security/ids.ts'
+import { hash, randomToken } from '../../lib/security/secrets.ts'
+import { type Email, origin, startBroker } from './broker.ts'
+
+const root = resolve(import.meta.dirname, '../../app')
+
+/** Route files by the segments of their paths. */
+const routes = (await readdir(root, { recursive: true }))
+  .filter((file) => /^(api\/v1|oauth)\/(.*\/)?route\.ts$/.test(file))
+  .map((file) => ({ file: resolve(root, file), segments: file.split('/').slice(0, -1) }))
+  // Exact segments before parameters, as Next has it.
+  .sort((a, b) => a.file.split('[').length - b.file.split('[').length)
+
+async function routeOf(path: string) {
+  const given = path.split('/').slice(1)
+  const isParam = (segment: string) => segment.startsWith('[')
+  const route = routes.find(
+    ({ segments }) =>
+      segments.length === given.length &&
+      segments.every((segment, index) => isParam(segment) || segment === given[index]),
+  )
+  if (!route) throw new Error(`no route file for ${path}`)
+  const params = Object.fromEntries(
+    route.segments.flatMap((segment, index) =>
+      isParam(segment) ? [[segment.slice(1, -1), decodeURIComponent(given[index] ?? '')]] : [],
+    ),
+  )
+  return { handlers: (await import(route.file)) as Partial<Record<string, RouteHandler>>, params }
+}
+
+/** One pretend browser's cookies, by name. */
+export type Jar = Map<string, string>
+
+export type Answer<T = Record<string, unknown>> = { status: number; headers: Headers; body: T; text: string }
+
+export type LinkOptions = {
+  account: Email
+  project?: string
+  alias?: string
+  connection?: string
+  deny?: boolean
+}
+
+/** The whole product below Next: route handlers as functions, a database and an upstream of its own over real sockets. */
+export async function startTestApp() {
+  const broker = await startBroker()
+  const { ctx } = broker
+  // biome-ignore lint/correctness/useHookAtTopLevel: not a hook, it only sounds like one
+  useContext(ctx)
+  /** Everything that ever left by an edge, as text: for searching. */
+  const answered: { path: string; text: string }[] = []
+
+  /** A browser in which this person has signed in. */
+  async function signIn(email: Email): Promise<Jar> {
+    const { userId } = await broker.actorOf(email)
+    const token = randomToken()
+    await ctx.pool.query(
+      `INSERT INTO session (id, token_hash, user_id, auth_time, created_at, last_active_at, expires_at)
+       VALUES ($1, $2, $3, vk_now(), vk_now(), vk_now(), vk_now() + interval '7 days')`,
+      [newId('session'), Buffer.from(hash(token)), userId],
+    )
+    return new Map([[cookieNames.session, token]])
+  }
+
+  async function send(jar: Jar, request: Request): Promise<Answer> {
+    const { pathname } = new URL(request.url)
+    const { handlers, params } = await routeOf(pathname)
+    const handler = handlers[request.method]
+    if (!handler) throw new Error(`no ${request.method} at ${pathname}`)
+    if (jar.size > 0) request.headers.set('cookie', [...jar].map(([name, value]) => `${name}=${value}`).join('; '))
+    const response = await handler(request, { params: Promise.resolve(params) })
+    for (const line of response.headers.getSetCookie()) {
+      const [name = '', value = ''] = line.split(';')[0]?.split(/=(.*)/s) ?? []
+      if (/max-age=0/i.test(line)) jar.delete(name)
+      else jar.set(name, value)
+    }
+    const text = await response.text()
+    answered.push({ path: pathname, text: `${[...response.headers].join('\n')}\n${text}` })
+    const isJson = response.headers.get('content-type')?.includes('json')
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : {}, text }
+  }
+
+  /** What our own page would send. `path` follows `/api/v1`; the answer's body is taken for a `T`. */
+  async function call<T = Record<string, unknown>>(
+    jar: Jar,
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer<T>> {
+    const mutates = method !== 'GET'
+    const own = { origin, 'x-valetkey': '1', 'content-type': 'application/json', 'sec-fetch-site': 'same-origin' }
+    const request = new Request(`${origin}/api/v1${path}`, {
+      method,
+      headers: { ...(mutates && own), ...headers },
+      body: mutates ? JSON.stringify(body ?? {}) : null,
+    })
+    return (await send(jar, request)) as Answer<T>
+  }
+
+  /** A browser that follows a redirect back to us. */
+  const follow = (jar: Jar, location: string, headers: Record<string, string> = {}) =>
+    send(
+      jar,
+      new Request(location, { headers: { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'cross-site', ...headers } }),
+    )
+
+  const providerOf = async (jar: Jar, tenant: string) => {
+    const { body } = await call<{ items: { id: string; name: string }[] }>(jar, 'GET', `/tenants/${tenant}/providers`)
+    return body.items.find(({ name }) => name === 'Demo stack')?.id ?? ''
+  }
+
+  /** Starts a link and answers where its authorization URL would go, and what the attempt is called. */
+  async function startLink(jar: Jar, tenant: string, options: Pick<LinkOptions, 'alias' | 'connection'> = {}) {
+    const provider = await providerOf(jar, tenant)
+    const { body, status } = await call<{ id: string; url: string }>(jar, 'POST', `/tenants/${tenant}/attempts`, {
+      provider,
+      ...options,
+    })
+    if (status !== 201) throw new Error(`starting a link answered ${status}: ${JSON.stringify(body)}`)
+    return body
+  }
+
+  /** Links a project as a person does: start, consent upstream, come back. Answers the callback's answer. */
+  async function link(jar: Jar, tenant: string, { account, project, deny, ...rest }: LinkOptions) {
+    const { id, url } = await startLink(jar, tenant, rest)
+    const location = await approve(url, { account, ...(project && { project }), ...(deny && { deny }) })
+    return { ...(await follow(jar, location)), attempt: id, location }
+  }
+
+  /** Links and answers the project's id. */
+  async function linkProject(jar: Jar, tenant: string, options: LinkOptions): Promise<string> {
+    const { headers } = await link(jar, tenant, options)
+    const id = /\/projects\/(prj_\w+)\?linked=1$/.exec(headers.get('location') ?? '')?.[1]
+    if (!id) throw new Error(`not linked: ${headers.get('location')}`)
+    return id
+  }
+
+  /** Issues a token for a project; the body of a 201. */
+  const issue = (jar: Jar, tenant: string, project: string, body: Record<string, unknown> = {}) =>
+    call<Issued>(jar, 'POST', `/tenants/${tenant}/projects/${project}/tokens`, { ...issueBody, ...body })
+
+  return {
+    ...broker,
+    answered,
+    signIn,
+    send,
+    call,
+    follow,
+    demoProvider: providerOf,
+    startLink,
+    link,
+    linkProject,
+    issue,
+    /** Requests that the stack's token endpoint, or another route, has seen. */
+    requests: (route: string, fields: Record<string, unknown> = {}) => broker.demo.ledger.find(route, fields),
+    /** What the upstream says to a token. */
+    useToken: async (token: string) =>
+      (await fetch(`${broker.demo.url}/v2/storage/tokens/verify`, { headers: { 'x-storageapi-token': token } })).status,
+    /** Gives everybody their counters back: a file makes more calls than a person would. */
+    forgetLimits: () => ctx.pool.query('DELETE FROM rate_limit'),
+    /** Rows as the tables' owner sees them, inside one tenant. */
+    async rows(tenant: string, sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+      await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [await broker.tenantId(tenant)])
+      return (await broker.owner.query(sql, values)).rows
+    },
+  }
+}
+
+/** Least rights that the demo's first project knows. */
+export const issueBody = { scopes: { buckets: { 'in.c-crm': 'read' } }, expires_in: 900, purpose: 'nightly export' }
+
+export type TokenOnWire = {
+  id: string
+  owner_id: string
+  state: string
+  connection_id: string
+  granted: { components: string[]; buckets: Record<string, string>; manage_buckets: boolean } | null
+  not_granted: string[]
+  failure: string | null
+  last_used_at: string | null
+  revocation: { upstream: string; latest_moment: string | null } | null
+}
+export type Issued = {
+  token: TokenOnWire
+  value: string
+  expires_in: number
+  token_type: string
+  base_url: string
+  code?: string
+}
+
+export type TestApp = Awaited<ReturnType<typeof startTestApp>>
