@@ -1,11 +1,10 @@
 import type { AddressInfo } from 'node:net'
 import next from 'next'
-import { machineRoutes } from './app/api/machine.ts'
+import { declared, machineRoutes } from './app/api/machine.ts'
 import { boot } from './lib/boot.ts'
 import { ConfigError } from './lib/config.ts'
 import { context } from './lib/context.ts'
 import { createEdge } from './lib/http/listener.ts'
-import { operations } from './lib/http/operations.ts'
 
 async function main(): Promise<void> {
   const ctx = await context()
@@ -17,7 +16,7 @@ async function main(): Promise<void> {
   const server = createEdge({
     config,
     machineRoutes,
-    operations,
+    declared,
     next: (request, response) => handle(request, response),
   })
   // Host and port are the public ones: Next builds request URLs from them.

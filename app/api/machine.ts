@@ -1,4 +1,6 @@
 import type { MachineRoute } from '@/lib/http/listener.ts'
+import type { Method } from '@/lib/http/operation.ts'
+import { operations } from '@/lib/http/operations.ts'
 import { GET as health } from './health/route.ts'
 import { GET as ready } from './ready/route.ts'
 import { GET as me } from './v1/me/route.ts'
@@ -10,4 +12,16 @@ export const machineRoutes: readonly MachineRoute[] = [
   { method: 'GET', path: '/api/ready', handle: ready },
   { method: 'GET', path: '/api/v1/me', handle: me },
   { method: 'POST', path: '/api/v1/tenants/:tenant/projects/:project/tokens', handle: issue },
+]
+
+const others = {
+  '/api/auth/{action}': ['GET', 'POST'],
+  '/api/auth/{action}/{provider}': ['GET', 'POST'],
+  '/oauth/callback/{key}': ['GET'],
+} as const satisfies Record<string, readonly Method[]>
+
+/** Every path that is not a page, with its methods. */
+export const declared: readonly { method: Method; path: string }[] = [
+  ...operations,
+  ...Object.entries(others).flatMap(([path, methods]) => methods.map((method) => ({ method, path }))),
 ]

@@ -50,8 +50,9 @@ export function api<P extends string, A extends Access, Q extends z.ZodType, B e
     if (!session && operation.permission !== 'public') throw new BrokerError('unauthenticated')
     if (operation.limit) await takeLimit(ctx, operation.limit, { userId: session?.userId, address: call.address })
 
-    // What no path can be names nothing: the same 404 as for what is not there.
-    const params = paramsSchema(operation).safeParse(await route.params)
+    // What no path can be names nothing: the same 404 as for what is not there. Next gives a path without parameters
+    // no object at all.
+    const params = paramsSchema(operation).safeParse((await route.params) ?? {})
     if (!params.success) throw new BrokerError('not_found')
     const actor = session && (await actorIn(call, session, params.data as Record<string, string>))
     const log = { user: session?.userId, tenant: actor?.tenantId }

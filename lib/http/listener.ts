@@ -17,8 +17,8 @@ export type PageScope = { status?: number }
 type Options = {
   config: Pick<Config, 'origin' | 'loopback' | 'production' | 'trustedProxies'>
   machineRoutes: readonly MachineRoute[]
-  /** Which methods the JSON API declares for a path, in `{name}` form: the rest is 405 before anything runs. */
-  operations: readonly { method: Method; path: string }[]
+  /** Which methods there are for a path in `{name}` form: the rest is 405 before anything runs. */
+  declared: readonly { method: Method; path: string }[]
   /** Everything that no exact path takes. In development that is all. */
   next: (request: IncomingMessage, response: ServerResponse) => Promise<void>
 }
@@ -57,14 +57,14 @@ function refuseUpgrades(server: Server): void {
   })
 }
 
-function createListener({ config, machineRoutes, operations, next }: Options) {
+function createListener({ config, machineRoutes, declared, next }: Options) {
   const development = !config.production
   const host = new URL(config.origin).host
   const table = (development ? [] : machineRoutes).map((route) => ({
     ...route,
     segments: route.path.split('/'),
   }))
-  const declared = operations.map(({ method, path }) => ({
+  const known = declared.map(({ method, path }) => ({
     method,
     segments: path.replaceAll(/\{(\w+)\}/g, ':$1').split('/'),
   }))
@@ -100,11 +100,13 @@ function createListener({ config, machineRoutes, operations, next }: Options) {
     setHeader(request, 'x-forwarded-for', clientAddress(remoteAddress, forwardedFor?.toString(), config.trustedProxies))
 
     const segments = path.split('/')
-    const here = declared.filter((operation) => match(operation.segments, segments))
+    const here = known.filter((operation) => match(operation.segments, segments, /./))
     if (here.length > 0) {
       const allowed = here.flatMap(({ method: one }) => (one === 'GET' ? ['GET', 'HEAD'] : [one]))
       // No answer to a preflight: nothing here is for other origins (C-07).
       if (!allowed.includes(method)) return refuse(response, 405, { allow: [...new Set(allowed)].join(', ') })
+    } else if (path.startsWith('/api/v1/')) {
+      return refuse(response, 404)
     } else if (method !== 'GET' && method !== 'HEAD') {
       // Pages have no actions (C-05), and a change is never redirected to a nicer spelling of its path (C-12).
       const isDevTool = development && path.startsWith('/__next')
@@ -141,14 +143,17 @@ function decoded(text: string): string | undefined {
   }
 }
 
-/** Exactly as many segments, each equal or a plain parameter; what is spelled in any other way is Next's to judge. */
-function match(pattern: string[], segments: string[]): Record<string, string> | undefined {
+/** As it is written, without escapes that somebody would have to undo. */
+const plainSegment = /^(?!\.\.?$)[\w.~-]+$/
+
+/** Exactly as many segments, each equal or a parameter; what is spelled in any other way is Next's to judge. */
+function match(pattern: string[], segments: string[], parameter = plainSegment): Record<string, string> | undefined {
   if (pattern.length !== segments.length) return undefined
   const params: Record<string, string> = {}
   for (const [index, part] of pattern.entries()) {
     const segment = segments[index] ?? ''
     if (part.startsWith(':')) {
-      if (!/^[\w.~-]+$/.test(segment) || segment === '.' || segment === '..') return undefined
+      if (!parameter.test(segment)) return undefined
       params[part.slice(1)] = segment
     } else if (part !== segment) return undefined
   }

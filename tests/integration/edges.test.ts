@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
+import { declared } from '../../app/api/machine.ts'
 import { GET as me } from '../../app/api/v1/me/route.ts'
 import { useContext } from '../../lib/context.ts'
 import { BrokerError } from '../../lib/errors.ts'
@@ -193,6 +194,11 @@ test('who is signed in is told with the tenants that still take them', async () 
   expect((await (await getMe({ cookie: suspended.cookie })).json()).tenants).toEqual([])
 })
 
+test('a path without parameters comes without an object from Next, and is found all the same', async () => {
+  const request = new Request(`${origin}/api/v1/me`, { headers: { cookie: acme.cookie } })
+  expect((await me(request, { params: Promise.resolve(undefined) } as never)).status).toBe(200)
+})
+
 test('C-10: answers with data, and refusals, are never kept', async () => {
   for (const response of [await getMe({ cookie: acme.cookie }), await getMe(), await post(auditor.cookie)]) {
     expect(response.headers.get('cache-control')).toBe('no-store')
@@ -322,6 +328,15 @@ test('C-04: the method of every operation is the one it is exported as, so no GE
     return kind === 'api' && declared !== method
   })
   expect(wrong.map(({ file, method }) => `${method} ${file}`)).toEqual([])
+})
+
+test('the server knows every path that is not a page', () => {
+  const missing = exported.filter(({ file, method }) => {
+    const path = `/${file.slice('app/'.length, -'/route.ts'.length)}`.replaceAll(/\[(\w+)\]/g, '{$1}')
+    const prefix = path.split('/[')[0] ?? path
+    return !declared.some((one) => one.method === method && (one.path === path || one.path.startsWith(`${prefix}/{`)))
+  })
+  expect(missing.map(({ file, method }) => `${method} ${file}`)).toEqual([])
 })
 
 test('every operation has its route file, at its path, and every API route its operation', () => {

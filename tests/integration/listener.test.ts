@@ -2,10 +2,9 @@ import type { AsyncLocalStorage } from 'node:async_hooks'
 import { request as httpRequest, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { machineRoutes } from '../../app/api/machine.ts'
+import { declared, machineRoutes } from '../../app/api/machine.ts'
 import { securityHeaders } from '../../lib/http/headers.ts'
 import { createEdge, type PageScope } from '../../lib/http/listener.ts'
-import { operations } from '../../lib/http/operations.ts'
 import { startEdges } from '../support/edges.ts'
 
 let edges: Awaited<ReturnType<typeof startEdges>>
@@ -20,7 +19,7 @@ beforeAll(async () => {
   server = createEdge({
     config: { ...edges.config, production: true },
     machineRoutes,
-    operations,
+    declared,
     next: async (request, response) => {
       reached.push(`${request.method} ${request.url}`)
       answer(response)
@@ -82,17 +81,19 @@ test('machine paths are answered by their own routes, everything else reaches Ne
   expect(JSON.parse((await send('/api/v1/me', { headers: { cookie } })).body).id).toBe(userId)
   expect(reached).toEqual([])
   await send('/t/acme/projects')
-  await send('/api/v1/me/')
   await send('/api//health')
   await send('/API/health')
   await send('/api/%68ealth')
-  expect(reached).toEqual([
-    'GET /t/acme/projects',
-    'GET /api/v1/me/',
-    'GET /api//health',
-    'GET /API/health',
-    'GET /api/%68ealth',
-  ])
+  expect(reached).toEqual(['GET /t/acme/projects', 'GET /api//health', 'GET /API/health', 'GET /api/%68ealth'])
+})
+
+test('Z-04: an address of the API in any other spelling is not there, encoded parameters reach their route', async () => {
+  const spellings = ['/api/v1/me/', '/api/v1/%6de', '/api/v1//me', '/api/v1/ME', '/api/v1/me;x', '/api/v1/me.rsc']
+  for (const path of [...spellings, '/api/v1/nothing', '/api/v1/x/../me', '/api/v1/me/segment.rsc'])
+    expect((await send(path)).status, path).toBe(404)
+  expect(reached).toEqual([])
+  await send('/api/v1/tenants/acme/projects/caf%C3%A9')
+  expect(reached).toEqual(['GET /api/v1/tenants/acme/projects/caf%C3%A9'])
 })
 
 test('C-09: every answer carries the security headers, refusals and errors of the server included', async () => {
@@ -174,6 +175,8 @@ test('methods that nobody declared are 405 with Allow', async () => {
     const refused = await send('/api/v1/me', { method })
     expect([refused.status, refused.headers.allow], method).toEqual([405, 'GET, HEAD'])
   }
+  expect((await send('/api/auth/signin', { method: 'PUT' })).headers.allow).toBe('GET, HEAD, POST')
+  expect((await send('/oauth/callback/key', { method: 'POST' })).headers.allow).toBe('GET, HEAD')
   expect((await send('/', { method: 'TRACE' })).status).toBe(405)
   expect((await send('/', { method: 'PROPFIND' })).status).toBe(405)
   expect(reached).toEqual([])
