@@ -22,9 +22,9 @@ export function createLog(config: Pick<Config, 'log'>, destination?: pino.Destin
           const code = 'code' in error ? String(error.code) : undefined
           const cause =
             error.cause instanceof Error
-              ? { type: error.cause.name, code: 'code' in error.cause ? String(error.cause.code) : undefined }
+              ? { type: error.cause.name, reason: 'code' in error.cause ? String(error.cause.code) : undefined }
               : undefined
-          return { type: error.name, code, cause, stack: error.stack?.split('\n').slice(1, 8).join('\n') }
+          return { type: error.name, reason: code, cause, stack: error.stack?.split('\n').slice(1, 8).join('\n') }
         },
       },
     },

@@ -75,7 +75,7 @@ async function startDemo(services, dir, instance, { url, port }) {
   instance.demo.port = await freePort(instance.demo.port ?? port + 1)
   await instance.save()
   const client = (known, path) => JSON.stringify({ ...known, redirectUris: [`${url}${path}`] })
-  const [, issuer] = await step('Starting the demo upstream', () =>
+  const [, demoUrl] = await step('Starting the demo upstream', () =>
     services.start({
       name: 'The demo upstream',
       script: 'dist/demo.mjs',
@@ -92,11 +92,12 @@ async function startDemo(services, dir, instance, { url, port }) {
     }),
   )
   return {
-    VALETKEY_SIGNIN_ISSUER: issuer,
+    // The demo is two servers in one: identity provider below /idp, project stack at the root.
+    VALETKEY_SIGNIN_ISSUER: `${demoUrl}/idp`,
     VALETKEY_SIGNIN_CLIENT_ID: signinClient.id,
     VALETKEY_SIGNIN_CLIENT_SECRET: signinClient.secret,
     VALETKEY_DEMO: '1',
-    VALETKEY_DEMO_STACK: JSON.stringify({ url: issuer, clientId: stackClient.id, clientSecret: stackClient.secret }),
+    VALETKEY_DEMO_STACK: JSON.stringify({ url: demoUrl, clientId: stackClient.id, clientSecret: stackClient.secret }),
   }
 }
 
