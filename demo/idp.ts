@@ -6,16 +6,19 @@ import { findInteraction, isAnswer, resume, signInResult } from './interaction.t
 import { sign } from './keys.ts'
 import { errorPage, signInPage } from './pages.ts'
 import { expiresInField, note, type Part, type World, withoutFields } from './part.ts'
-import { type Answer, field, type Incoming, json, makeEngine } from './wire.ts'
+import { type Answer, field, type Incoming, makeEngine } from './wire.ts'
 import { ACCOUNTS, accountByEmail, accountBySub } from './world.ts'
 
 const MOUNT = '/idp'
+const CODE_SECONDS = 60
+const HOUR_SECONDS = 3600
 const WRONG_ISSUER = 'https://somebody-else.example'
 
 /** The identity provider people sign in with: OpenID Connect, issuer `{url}/idp`. */
 export async function makeIdentityProvider(world: World): Promise<Part> {
   const { url, clock, store, modes, signinClient } = world
   const issuer = url + MOUNT
+  const accessTokenSeconds = () => modes.current.accessTokenSeconds
   const engineKeys = await Promise.all(
     (['RS256', 'ES256'] as const).map(async (alg) => {
       const key = await world.keys.key(alg, 0)
@@ -32,6 +35,7 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
         grant_types: ['authorization_code'],
         response_types: ['code'],
         token_endpoint_auth_method: 'client_secret_basic',
+        require_auth_time: true,
       },
     ],
     jwks: { keys: engineKeys },
@@ -44,7 +48,13 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
     conformIdTokenClaims: false,
     clientBasedCORS: () => false,
-    features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: false } },
+    features: {
+      devInteractions: { enabled: false },
+      rpInitiatedLogout: { enabled: false },
+      dPoP: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+    },
+    responseTypes: ['code'],
     findAccount: (_ctx, sub) => {
       const account = accountBySub(sub)
       if (!account) return undefined
@@ -75,12 +85,12 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
     routes: { authorization: '/authorize', token: '/token', userinfo: '/userinfo', jwks: '/jwks' },
     scopes: ['openid', 'email', 'profile'],
     ttl: {
-      AccessToken: () => modes.current.accessTokenSeconds,
-      AuthorizationCode: () => 60,
-      Grant: () => 3600,
-      IdToken: () => 3600,
-      Interaction: () => 3600,
-      Session: () => 86_400,
+      AccessToken: accessTokenSeconds,
+      AuthorizationCode: CODE_SECONDS,
+      Grant: HOUR_SECONDS,
+      IdToken: HOUR_SECONDS,
+      Interaction: HOUR_SECONDS,
+      Session: 24 * HOUR_SECONDS,
     },
   })
 
@@ -119,7 +129,7 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
     ctx.set('location', target.href)
     const code = target.searchParams.get('code')
     if (!code || !account) return
-    const expiresAt = clock.now() + 60_000
+    const expiresAt = clock.now() + CODE_SECONDS * 1000
     const client = ctx.oidc.client?.clientId
     world.ledger.issue(code, store.addToken(code, { kind: 'code', system: 'idp', sub: account.sub, client, expiresAt }))
   }

@@ -7,7 +7,7 @@ import { consentPage, errorPage, homePage, signInPage } from './pages.ts'
 import { expiresInField, note, type Part, type World, withoutFields } from './part.ts'
 import { sha256, type TokenRecord } from './store.ts'
 import { type Answer, field, type Incoming, json, makeEngine } from './wire.ts'
-import { ACCOUNTS, accountByEmail, accountBySub, PROJECTS, projectById, projectsOf } from './world.ts'
+import { ACCOUNTS, accountByEmail, accountBySub, PROJECTS, projectsOf } from './world.ts'
 
 const CODE_SECONDS = 600
 const GRACE_MILLISECONDS = 30_000
@@ -22,6 +22,8 @@ const RESOURCE = 'urn:demo:storage'
  */
 export async function makeStack(world: World): Promise<Part> {
   const { url, clock, store, modes, stackClient } = world
+  const accessTokenSeconds = () => modes.current.accessTokenSeconds
+  const refreshTokenSeconds = () => modes.current.refreshTokenSeconds
   const signingKey = await world.keys.key('RS256', 0)
   /** Interactions whose sign-in forgets the authorize request behind it. */
   const dropped = new Set<string>()
@@ -94,12 +96,12 @@ export async function makeStack(world: World): Promise<Part> {
     routes: { authorization: '/oauth/authorize', token: '/oauth/token', jwks: '/oauth/keys' },
     scopes: SCOPES,
     ttl: {
-      AccessToken: () => modes.current.accessTokenSeconds,
-      AuthorizationCode: () => CODE_SECONDS,
-      Grant: () => modes.current.refreshTokenSeconds,
-      Interaction: () => 3600,
-      RefreshToken: () => modes.current.refreshTokenSeconds,
-      Session: () => 86_400,
+      AccessToken: accessTokenSeconds,
+      AuthorizationCode: CODE_SECONDS,
+      Grant: refreshTokenSeconds,
+      Interaction: 3600,
+      RefreshToken: refreshTokenSeconds,
+      Session: 86_400,
     },
   })
   provider.Client.prototype.redirectUriAllowed = (candidate: string) => redirectAllowed(candidate)
@@ -314,7 +316,7 @@ export async function makeStack(world: World): Promise<Part> {
     const value = field(incoming, 'refresh_token')
     if (value === undefined) return leagueError(400, 'invalid_request', 'Check the `refresh_token` parameter')
     const record = store.token(value)
-    if (!record || record.kind !== 'refresh' || record.system !== 'stack') {
+    if (record?.kind !== 'refresh' || record.system !== 'stack') {
       return refreshRefused('Cannot decrypt the refresh token')
     }
     note(incoming, { account: accountBySub(record.sub)?.email, project: record.project })

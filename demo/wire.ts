@@ -68,7 +68,7 @@ export function makeEngine(
   provider.use(async (ctx, next) => {
     const incoming = incomings.get(ctx.req)
     await next()
-    if (incoming) await after(ctx, incoming)
+    if (incoming) await after(ctx as KoaContextWithOIDC, incoming)
     const body = ctx.body
     const { 'content-length': _, ...headers } = ctx.res.getHeaders()
     const text = body === undefined || body === null ? '' : typeof body === 'string' ? body : JSON.stringify(body)
