@@ -1,0 +1,147 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { approve } from '../../demo/browser.ts'
+import { tick } from '../../lib/jobs/tick.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
+
+let app: TestApp
+beforeAll(async () => {
+  app = await startTestApp()
+})
+afterAll(() => app.stop())
+
+/** A secret in the forms in which it might leak. */
+const formsOf = (value: string) => [
+  value,
+  encodeURIComponent(value),
+  Buffer.from(value).toString('base64'),
+  Buffer.from(value).toString('base64url'),
+  Buffer.from(value).toString('hex'),
+]
+
+it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstream secret is in a log, a table or an answer but the one that hands it out', async () => {
+  const account = 'owner@acme.test'
+  const owner = await app.signIn(account)
+  const member = await app.signIn('member@acme.test')
+  const handedOut = new Map<string, string>()
+  const issue = async (jar = owner, id = project) => {
+    const { body } = await app.issue(jar, 'acme', id)
+    if (body.value) handedOut.set(body.value, body.token.id)
+    return body
+  }
+  const mint = 'POST /v2/storage/tokens'
+
+  // The main job, for two people.
+  const project = await app.linkProject(owner, 'acme', { account, project: '10231' })
+  const theirs = await app.linkProject(member, 'acme', { account: 'member@acme.test', project: '10231' })
+  await app.call(owner, 'POST', `/tenants/acme/projects/${project}/scopes`)
+  const first = await issue()
+  await issue(member, theirs)
+  await app.advance(3700)
+  await issue()
+  await app.linkProject(owner, 'acme', { account, project: '10231' })
+
+  // What goes wrong: in answers that echo what was sent, too.
+  const echo =
+    app
+      .requests('POST /oauth/token')
+      .map(({ body }) => body)
+      .at(-1) ?? {}
+  await app.link(owner, 'acme', { account, deny: true })
+  for (const fault of [
+    {
+      status: 400,
+      body: { kind: 'json' as const, value: { error: 'invalid_grant', error_description: JSON.stringify(echo) } },
+    },
+    { status: 200, effect: 'applied' as const, body: { kind: 'html' as const } },
+    {
+      status: 401,
+      body: { kind: 'json' as const, value: { error: 'invalid_client', error_description: JSON.stringify(echo) } },
+    },
+  ]) {
+    app.demo.faults.push('POST /oauth/token', fault)
+    await app.link(owner, 'acme', { account, project: '10231' })
+    app.demo.faults.push(mint, { ...fault, effect: 'skipped' })
+    await issue()
+    app.demo.faults.clear()
+  }
+  app.demo.faults.push(
+    mint,
+    { status: 500, effect: 'applied', body: { kind: 'empty' } },
+    { status: 500, effect: 'applied', body: { kind: 'truncated' } },
+  )
+  await issue()
+  app.demo.modes.set({ missingFields: ['refresh_token'] })
+  await app.link(owner, 'acme', { account, project: '10231' })
+  app.demo.modes.set({ missingFields: [], consentProject: '10232' })
+  const [connection] = (await app.call<{ items: { id: string }[] }>(owner, 'GET', '/tenants/acme/connections')).body
+    .items
+  await app.link(owner, 'acme', { account, connection: connection?.id ?? '' })
+  app.demo.modes.set({ consentProject: null })
+  const open = await app.startLink(owner, 'acme')
+  const back = await approve(open.url, { account, project: '10231' })
+  await app.follow(new Map(), back)
+  await app.follow(owner, back.replace('state=', 'state=x'))
+
+  // The end of it.
+  app.demo.faults.push(
+    'DELETE /v2/storage/tokens/*',
+    ...Array.from({ length: 3 }, () => ({ status: 503, body: { kind: 'html' as const } })),
+  )
+  await app.call(owner, 'POST', '/tenants/acme/revocations', { tokens: [first.token.id] })
+  await app.advance(700)
+  await tick(app.ctx)
+  for (const path of [
+    '/projects',
+    `/projects/${project}`,
+    '/tokens?everybody=1',
+    '/connections?everybody=1',
+    '/attempts',
+    '/revocations',
+    '/audit-events',
+    '/members',
+    '/providers',
+  ])
+    await app.call(owner, 'GET', `/tenants/acme${path}`)
+  await app.call(owner, 'POST', '/tenants/acme/revocations', { connections: [connection?.id] })
+
+  const tokens = app.demo.ledger.tokens
+  const sent = app.requests('POST /oauth/token').flatMap(({ body }) => [body.code_verifier, body.client_secret])
+  const secrets = [...new Set([...tokens.map(({ value }) => value), ...sent.filter((one) => typeof one === 'string')])]
+  expect(new Set(tokens.map(({ kind }) => kind))).toEqual(new Set(['code', 'access', 'refresh', 'storage']))
+  expect(secrets.length).toBeGreaterThan(30)
+  expect(handedOut.size).toBeGreaterThan(2)
+  expect(app.answered.length).toBeGreaterThan(40)
+
+  const log = app.logged.join('\n')
+  expect(log).toContain('"level":50')
+  const tables = await app.rows(
+    'acme',
+    `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, 'vk'::regnamespace)`,
+  )
+  const stored: string[] = []
+  for (const { name } of tables)
+    for (const { row } of await app.rows(
+      'acme',
+      `SELECT t::text AS row FROM ${name === 'clock' ? 'vk.' : 'public.'}"${String(name)}" t`,
+    ))
+      stored.push(String(row))
+  const dump = stored.join('\n')
+  expect(dump).toContain('token.issued')
+
+  for (const secret of secrets) {
+    for (const form of formsOf(secret)) {
+      expect(log.includes(form), 'in the log').toBe(false)
+      expect(dump.includes(form), 'in a table').toBe(false)
+      const answers = app.answered.filter(({ text }) => text.includes(form))
+      const allowed = handedOut.has(secret) && form === secret ? 1 : 0
+      expect(answers.length, `in answers of ${answers.map(({ path }) => path).join(', ')}`).toBeLessThanOrEqual(allowed)
+      for (const { path } of answers) expect(path).toMatch(/^\/api\/v1\/tenants\/acme\/projects\/\w+\/tokens$/)
+    }
+  }
+  for (const jar of [owner, member])
+    for (const cookie of jar.values())
+      for (const form of formsOf(cookie)) {
+        expect(log.includes(form), 'a cookie in the log').toBe(false)
+        expect(dump.includes(form), 'a cookie in a table').toBe(false)
+      }
+})
