@@ -1,0 +1,118 @@
+'use client'
+import { UserPlus } from 'lucide-react'
+import { useRouter } from 'next/navigation'
+import { type FormEvent, useId, useState } from 'react'
+import { client, send } from '@/app/_console/client.ts'
+import { useAction } from '@/app/_ui/action.ts'
+import { Button } from '@/app/_ui/button.tsx'
+import { CopyButton } from '@/app/_ui/copy-button.tsx'
+import { Dialog } from '@/app/_ui/dialog.tsx'
+import { Input, RadioCards } from '@/app/_ui/field.tsx'
+import type { Role } from '@/app/_ui/nav.ts'
+import { ProblemNotice } from '@/app/_ui/notice.tsx'
+import { Time } from '@/app/_ui/time.tsx'
+import { roleWords } from './role-words.ts'
+
+type Props = { tenant: string; mayInviteOwners: boolean }
+
+/** Makes an invitation and shows its link, once. */
+export function Invite({ tenant, mayInviteOwners }: Props) {
+  const [open, setOpen] = useState(false)
+  return (
+    <>
+      <Button variant="primary" onClick={() => setOpen(true)}>
+        <UserPlus aria-hidden />
+        Invite
+      </Button>
+      {open && <InviteDialog tenant={tenant} mayInviteOwners={mayInviteOwners} onClose={() => setOpen(false)} />}
+    </>
+  )
+}
+
+function InviteDialog({ tenant, mayInviteOwners, onClose }: Props & { onClose: () => void }) {
+  const router = useRouter()
+  const form = useId()
+  const [role, setRole] = useState<Role>('member')
+  const [note, setNote] = useState('')
+  const [made, setMade] = useState<{ url: string; expiresAt: string } | null>(null)
+  const { busy, problem, start } = useAction(async () => {
+    const sent = await send(
+      client.POST('/api/v1/tenants/{tenant}/invitations', {
+        params: { path: { tenant } },
+        body: { role, ...(note.trim() && { note: note.trim() }) },
+      }),
+    )
+    if (sent.ok) {
+      setMade({ url: sent.data.url, expiresAt: sent.data.expires_at })
+      router.refresh()
+    }
+    return sent
+  })
+  if (made)
+    return (
+      <Dialog
+        open
+        onOpenChange={onClose}
+        title="The invitation’s link"
+        lead="Copy it now: it is shown once. Whoever opens it first, signed in, becomes a member."
+        footer={
+          <>
+            <span className="mr-auto self-center text-muted">
+              Ends <Time at={made.expiresAt} hint="hover" />
+            </span>
+            <Button onClick={onClose}>Done</Button>
+          </>
+        }
+      >
+        <div className="flex flex-col items-start gap-3">
+          <code className="wrap-anywhere w-full rounded-lg bg-raised px-3 py-2 font-mono text-[13px]">{made.url}</code>
+          <CopyButton text={made.url} label="Copy link" />
+        </div>
+      </Dialog>
+    )
+  return (
+    <Dialog
+      open
+      onOpenChange={onClose}
+      title="Invite somebody"
+      lead="You get a link to hand over. It works once, for a week."
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" form={form} variant="primary" busy={busy}>
+            Make the link
+          </Button>
+        </>
+      }
+    >
+      <form
+        id={form}
+        className="flex flex-col gap-4"
+        onSubmit={(event: FormEvent) => {
+          event.preventDefault()
+          void start()
+        }}
+      >
+        <RadioCards
+          legend="Role"
+          name="role"
+          value={role}
+          onChange={(next) => setRole(next as Role)}
+          options={(['member', 'admin', 'auditor', ...(mayInviteOwners ? ['owner' as const] : [])] as const).map(
+            (each) => ({ value: each, label: each, hint: roleWords[each] }),
+          )}
+        />
+        <Input
+          label="Note"
+          optional
+          hint="For your own list: who it is for."
+          maxLength={80}
+          autoComplete="off"
+          value={note}
+          onChange={(event) => setNote(event.target.value)}
+        />
+        <ProblemNotice problem={problem} />
+      </form>
+    </Dialog>
+  )
+}

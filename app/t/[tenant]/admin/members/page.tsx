@@ -1,0 +1,108 @@
+import { NoRight } from '@/app/_console/guard.tsx'
+import { DataTable } from '@/app/_ui/data-table.tsx'
+import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { Section } from '@/app/_ui/section.tsx'
+import { StateBadge } from '@/app/_ui/state-badge.tsx'
+import { Time } from '@/app/_ui/time.tsx'
+import { requireMember } from '@/lib/http/page.ts'
+import { may } from '@/lib/tenancy/actor.ts'
+import { invitationList, memberList } from '@/lib/tenancy/members.ts'
+import { Invite } from './invite.tsx'
+import { MemberMenu } from './member-menu.tsx'
+import { Withdraw } from './withdraw.tsx'
+
+export const metadata = { title: 'Members' }
+
+export default async function MembersPage({ params }: { params: Promise<{ tenant: string }> }) {
+  const { tenant } = await params
+  const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
+  if (!allowed) return <NoRight title="Members" role={actor.role} />
+  const mayChange = may(actor, 'administer')
+  const [members, invitations] = await Promise.all([
+    memberList(ctx, actor),
+    mayChange ? invitationList(ctx, actor) : [],
+  ])
+  const now = ctx.now().toISOString()
+  const names = new Map(members.map(({ userId, email, name }) => [userId, email ?? name]))
+  return (
+    <>
+      <PageHeader
+        title="Members"
+        lead="Who is in this tenant. Suspending somebody closes the tenant to them at once; it does not end tokens that are out."
+        actions={mayChange && <Invite tenant={tenant} mayInviteOwners={actor.role === 'owner'} />}
+      />
+      <DataTable
+        caption="Members"
+        columns={[
+          { key: 'who', header: 'Who', truncate: true },
+          { key: 'role', header: 'Role' },
+          { key: 'state', header: 'State' },
+          { key: 'joined', header: 'Joined' },
+          ...(mayChange ? [{ key: 'acts', header: 'Actions', quiet: true, align: 'end' as const }] : []),
+        ]}
+        rows={members.map((member) => {
+          const who = member.email ?? member.name
+          return {
+            id: member.userId,
+            label: who,
+            cells: {
+              who: (
+                <span title={who}>
+                  {who}
+                  {member.userId === actor.userId && <span className="font-normal text-muted"> (you)</span>}
+                </span>
+              ),
+              role: member.role,
+              state: <StateBadge kind="member" state={member.status} />,
+              joined: <Time at={member.joinedAt.toISOString()} now={now} hint="hover" />,
+              acts: (actor.role === 'owner' || member.role !== 'owner') && (
+                <MemberMenu
+                  tenant={tenant}
+                  member={{ id: member.userId, name: who, role: member.role, status: member.status }}
+                  mayMakeOwners={actor.role === 'owner'}
+                />
+              ),
+            },
+          }
+        })}
+      />
+      {mayChange && (
+        <Section
+          title="Invitations"
+          lead="Each link works once, for a week. It was shown when it was made and cannot be shown again."
+        >
+          {invitations.length > 0 ? (
+            <DataTable
+              caption="Open invitations"
+              columns={[
+                { key: 'role', header: 'For the role' },
+                { key: 'note', header: 'Note', truncate: true },
+                { key: 'by', header: 'Made by', truncate: true },
+                { key: 'ends', header: 'Ends' },
+                { key: 'acts', header: 'Actions', quiet: true, align: 'end' },
+              ]}
+              rows={invitations.map((invitation) => ({
+                id: invitation.id,
+                label: `Invitation for the role ${invitation.role}`,
+                cells: {
+                  role: invitation.role,
+                  note: invitation.note ?? <span className="text-muted">none</span>,
+                  by: names.get(invitation.createdBy) ?? 'former member',
+                  ends: <Time at={invitation.expiresAt.toISOString()} now={now} hint="hover" />,
+                  acts: <Withdraw tenant={tenant} invitation={{ id: invitation.id, role: invitation.role }} />,
+                },
+              }))}
+            />
+          ) : (
+            <EmptyState
+              kind="no-data"
+              title="No open invitation"
+              why="People join with a link that you hand them. Whoever opens it first, signed in, becomes a member."
+            />
+          )}
+        </Section>
+      )}
+    </>
+  )
+}

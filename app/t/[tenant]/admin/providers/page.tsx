@@ -1,0 +1,84 @@
+import { NoRight } from '@/app/_console/guard.tsx'
+import { Card } from '@/app/_ui/card.tsx'
+import { CopyButton } from '@/app/_ui/copy-button.tsx'
+import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { KeyValue } from '@/app/_ui/key-value.tsx'
+import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { durationText } from '@/app/_ui/time-text.ts'
+import { requireMember } from '@/lib/http/page.ts'
+import { may } from '@/lib/tenancy/actor.ts'
+import { providerList } from '@/lib/tenancy/providers.ts'
+import { AddProvider, EditProvider } from './provider-form.tsx'
+
+export const metadata = { title: 'Providers' }
+
+export default async function ProvidersPage({ params }: { params: Promise<{ tenant: string }> }) {
+  const { tenant } = await params
+  const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
+  if (!allowed) return <NoRight title="Providers" role={actor.role} />
+  const providers = await providerList(ctx, actor)
+  const mayChange = may(actor, 'administer')
+  return (
+    <>
+      <PageHeader
+        title="Providers"
+        lead="The upstreams that people of this tenant may link projects from. Client secrets are sealed and never shown."
+        actions={mayChange && <AddProvider tenant={tenant} />}
+      />
+      {providers.length === 0 && (
+        <EmptyState
+          kind="no-data"
+          title="No provider yet"
+          why="Register Valetkey as a client at an upstream, then add the upstream here with the id and secret that it gave out."
+          action={mayChange && <AddProvider tenant={tenant} />}
+        />
+      )}
+      {providers.map((provider) => (
+        <Card
+          key={provider.id}
+          heading="h2"
+          title={provider.name}
+          aside={
+            mayChange && (
+              <EditProvider
+                tenant={tenant}
+                provider={{
+                  id: provider.id,
+                  name: provider.name,
+                  clientId: provider.clientId,
+                  hasSecret: provider.hasSecret,
+                  maxLifetimeSeconds: provider.maxLifetimeSeconds,
+                }}
+              />
+            )
+          }
+        >
+          <KeyValue
+            items={[
+              { label: 'Kind', value: provider.kind },
+              { label: 'Address', value: provider.issuer, mono: true },
+              { label: 'Client id', value: provider.clientId, mono: true },
+              { label: 'Client secret', value: provider.hasSecret ? 'set' : 'none: a public client' },
+              {
+                label: 'Redirect URI',
+                value: (
+                  <span className="flex flex-wrap items-center gap-1">
+                    <code className="wrap-anywhere min-w-0 font-mono text-[13px]">{provider.redirectUri}</code>
+                    <CopyButton compact text={provider.redirectUri} label="Copy redirect URI" />
+                    <span className="text-muted">to be registered at the upstream, exactly so</span>
+                  </span>
+                ),
+              },
+              {
+                label: 'Longest token',
+                value: provider.maxLifetimeSeconds
+                  ? durationText(provider.maxLifetimeSeconds)
+                  : 'no cap of its own: the tenant’s applies',
+              },
+            ]}
+          />
+        </Card>
+      ))}
+    </>
+  )
+}

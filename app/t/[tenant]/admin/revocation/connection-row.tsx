@@ -1,0 +1,56 @@
+import Link from 'next/link'
+import { healthWords } from '@/app/_console/words.ts'
+import type { Column, Row } from '@/app/_ui/data-table.tsx'
+import { StateBadge } from '@/app/_ui/state-badge.tsx'
+import { Time } from '@/app/_ui/time.tsx'
+import type { ConnectionView } from '@/lib/broker/inventory.ts'
+
+export const connectionColumns: Column[] = [
+  { key: 'project', header: 'Project', truncate: true },
+  { key: 'owner', header: 'Owner', truncate: true },
+  { key: 'account', header: 'Account', truncate: true },
+  { key: 'provider', header: 'Provider', truncate: true },
+  { key: 'linked', header: 'Linked' },
+  { key: 'refreshed', header: 'Refreshed' },
+  { key: 'state', header: 'State' },
+]
+
+/** A connection as a row; it can be chosen until it is revoked. */
+export function connectionRow(
+  { tenant, now, owner }: { tenant: string; now: string; owner: string },
+  connection: ConnectionView,
+): Row {
+  const { id, project, accountName, provider, linkedAt, lastRefreshAt, status } = connection
+  return {
+    id,
+    label: `${project?.name ?? 'no project'} of ${owner}`,
+    fixed: status === 'revoked',
+    cells: {
+      project: project ? (
+        <Link
+          href={`/t/${tenant}/projects/${project.id}`}
+          title={project.name}
+          className="rounded-sm underline underline-offset-4"
+        >
+          {project.name}
+        </Link>
+      ) : (
+        'none'
+      ),
+      owner: <span title={owner}>{owner}</span>,
+      account: <span title={accountName}>{accountName}</span>,
+      provider: <span title={provider.name}>{provider.name}</span>,
+      linked: <Time at={linkedAt.toISOString()} now={now} hint="hover" />,
+      refreshed: lastRefreshAt ? (
+        <Time at={lastRefreshAt.toISOString()} now={now} hint="hover" />
+      ) : (
+        <span className="text-muted">not yet</span>
+      ),
+      state: (
+        <span title={healthWords(connection) ?? undefined}>
+          <StateBadge kind="connection" state={status} />
+        </span>
+      ),
+    },
+  }
+}

@@ -1,0 +1,75 @@
+'use client'
+import type { Outcome } from '@/app/_console/revoke.ts'
+import { Button } from '@/app/_ui/button.tsx'
+import { DataTable } from '@/app/_ui/data-table.tsx'
+import { Section } from '@/app/_ui/section.tsx'
+import { StateBadge, type UpstreamState } from '@/app/_ui/state-badge.tsx'
+import { Time } from '@/app/_ui/time.tsx'
+
+type Props = { items: Outcome[]; names: Record<string, string>; onClose: () => void }
+
+const order: [UpstreamState, string][] = [
+  ['done', 'revoked upstream'],
+  ['confirmed', 'confirmed dead'],
+  ['pending', 'pending'],
+  ['failed', 'failed'],
+  ['impossible', 'impossible'],
+]
+
+/** "blocked here 12 of 12 · revoked upstream 10 · pending 2". Only what was counted is said. */
+function totals(items: Outcome[]): string {
+  const already = items.filter((item) => item.already).length
+  const counts = order
+    .map(([state, word]) => [word, items.filter((item) => item.upstream === state).length] as const)
+    .filter(([, number]) => number > 0)
+    .map(([word, number]) => `${word} ${number}`)
+  const parts = [`blocked here ${items.length} of ${items.length}`, ...counts]
+  return [...parts, ...(already > 0 ? [`already revoked ${already}`] : [])].join(' · ')
+}
+
+/** What a revocation came to: the totals, then the three truths of each. */
+export function Outcomes({ items, names, onClose }: Props) {
+  return (
+    <div role="status">
+      <Section
+        title="What came of it"
+        lead={<span className="tabular-nums">{totals(items)}</span>}
+        aside={
+          <Button size="sm" variant="ghost" onClick={onClose}>
+            Close
+          </Button>
+        }
+      >
+        <DataTable
+          caption="Outcome of the revocation"
+          columns={[
+            { key: 'what', header: 'What' },
+            { key: 'here', header: 'Blocked here' },
+            { key: 'upstream', header: 'Revoked upstream' },
+            { key: 'latest', header: 'Could still work until' },
+          ]}
+          rows={items.map((item) => ({
+            id: `outcome-${item.id}`,
+            label: names[item.id] ?? item.id,
+            cells: {
+              what: names[item.id] ?? (item.kind === 'token' ? 'Token of the connection' : item.id),
+              here: item.already ? 'already, before' : 'now',
+              upstream: item.upstream ? (
+                <StateBadge kind="upstream" state={item.upstream} />
+              ) : (
+                <span className="text-muted">nothing left to do</span>
+              ),
+              latest: item.latestMoment ? (
+                <Time at={item.latestMoment} hint="hover" />
+              ) : (
+                <span className="text-muted">
+                  {item.upstream === 'confirmed' ? 'over' : item.already ? 'see its page' : 'over'}
+                </span>
+              ),
+            },
+          }))}
+        />
+      </Section>
+    </div>
+  )
+}

@@ -1,0 +1,227 @@
+import { NoRight } from '@/app/_console/guard.tsx'
+import { hrefWith, oneOf, type Query, single } from '@/app/_console/query.ts'
+import { isLive, tokenColumns, tokenName, tokenRow } from '@/app/_console/token-table.tsx'
+import { plural } from '@/app/_console/words.ts'
+import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { FilterBar } from '@/app/_ui/filter-bar.tsx'
+import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
+import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { Pager } from '@/app/_ui/pager.tsx'
+import { connectionList, peopleNames, projectCards, tokenPage, unconfirmedRevocations } from '@/lib/broker/inventory.ts'
+import { requireMember } from '@/lib/http/page.ts'
+import { may } from '@/lib/tenancy/actor.ts'
+import { providerList } from '@/lib/tenancy/providers.ts'
+import { connectionColumns, connectionRow } from './connection-row.tsx'
+import { RevocationTable } from './revocation-table.tsx'
+import { Unconfirmed } from './unconfirmed.tsx'
+
+export const metadata = { title: 'Revocation' }
+
+const views = ['tokens', 'connections', 'unconfirmed'] as const
+const tokenStates = ['live', 'ended', 'revoked', 'failed', 'all'] as const
+const connectionStates = ['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen', 'revoked', 'all'] as const
+
+type Props = { params: Promise<{ tenant: string }>; searchParams: Promise<Query> }
+
+export default async function RevocationPage({ params, searchParams }: Props) {
+  const { tenant } = await params
+  const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
+  if (!allowed) return <NoRight title="Revocation" role={actor.role} />
+  const query = await searchParams
+  const view = oneOf(views, single(query.show)) ?? 'tokens'
+  const chosen = {
+    person: single(query.person),
+    project: single(query.project),
+    provider: single(query.provider),
+    state: single(query.state),
+  }
+  const before = single(query.before)
+  const tokenState = oneOf(tokenStates, chosen.state) ?? 'live'
+  const tokenFilter = {
+    userId: chosen.person,
+    projectId: chosen.project,
+    providerId: chosen.provider,
+    state: tokenState === 'all' ? undefined : tokenState,
+  }
+  const [names, cards, providers, tokens, everyConnection, unconfirmed] = await Promise.all([
+    peopleNames(ctx, actor.tenantId),
+    projectCards(ctx, actor),
+    providerList(ctx, actor),
+    view === 'tokens' ? tokenPage(ctx, actor, { ...tokenFilter, everybody: true, before }) : null,
+    view === 'connections' ? connectionList(ctx, actor, { everybody: true }) : [],
+    unconfirmedRevocations(ctx, actor),
+  ])
+  const connectionState = oneOf(connectionStates, chosen.state)
+  const connections = everyConnection.filter(
+    (each) =>
+      (!chosen.person || each.ownerId === chosen.person) &&
+      (!chosen.project || each.project?.id === chosen.project) &&
+      (!chosen.provider || each.provider.id === chosen.provider) &&
+      (connectionState === 'all' || (connectionState ? each.status === connectionState : each.status !== 'revoked')),
+  )
+  const now = ctx.now().toISOString()
+  const path = `/t/${tenant}/admin/revocation`
+  const mayRevoke = may(actor, 'administer')
+  const nameOf = (user: string) => names.get(user) ?? 'former member'
+  const filtered = Object.values(chosen).some(Boolean) || before !== undefined
+  const pick = (name: keyof typeof chosen, any: string, list: { id: string; name: string }[]) => ({
+    name,
+    label: any.replace('Any ', ''),
+    value: chosen[name] ?? '',
+    options: [{ value: '', label: any }, ...list.map((each) => ({ value: each.id, label: each.name }))],
+  })
+  const stateField = {
+    name: 'state',
+    label: 'State',
+    value: chosen.state ?? '',
+    options:
+      view === 'tokens'
+        ? [
+            { value: '', label: 'Live' },
+            ...tokenStates.slice(1).map((state) => ({ value: state, label: state === 'all' ? 'Any state' : state })),
+          ]
+        : [
+            { value: '', label: 'Not revoked' },
+            ...connectionStates.map((state) => ({
+              value: state,
+              label: state === 'all' ? 'Any state' : state === 'needs_relink' ? 'reconnect' : state,
+            })),
+          ],
+  }
+  return (
+    <>
+      <PageHeader
+        title="Revocation"
+        lead={
+          mayRevoke
+            ? 'Everything that is out there in this tenant, and the way to end it. Values are never shown, not even here.'
+            : 'Everything that is out there in this tenant. As an auditor you see it and end nothing.'
+        }
+      />
+      <LinkTabs
+        label="What to show"
+        tabs={[
+          { label: 'Issued tokens', href: path, current: view === 'tokens' },
+          { label: 'Connections', href: hrefWith(path, { show: 'connections' }), current: view === 'connections' },
+          {
+            label: 'Unconfirmed upstream',
+            href: hrefWith(path, { show: 'unconfirmed' }),
+            current: view === 'unconfirmed',
+            count: unconfirmed.length,
+          },
+        ]}
+      />
+      {view !== 'unconfirmed' && (
+        <FilterBar
+          action={path}
+          keep={view === 'tokens' ? {} : { show: view }}
+          fields={[
+            pick(
+              'person',
+              'Any person',
+              [...names].map(([id, name]) => ({ id, name })),
+            ),
+            pick('project', 'Any project', cards),
+            pick('provider', 'Any provider', providers),
+            stateField,
+          ]}
+          summary={
+            tokens ? `${plural(tokens.total, 'token')} match` : `${plural(connections.length, 'connection')} match`
+          }
+        />
+      )}
+      {tokens && (
+        <>
+          <RevocationTable
+            key="tokens"
+            kind="tokens"
+            tenant={tenant}
+            caption="Issued tokens of the tenant"
+            columns={tokenColumns({ owners: names })}
+            rows={tokens.items.map((token) => ({
+              ...tokenRow({ tenant, now, owners: names }, token),
+              fixed: !isLive(token),
+            }))}
+            facts={tokens.items.map((token) => ({
+              id: token.id,
+              name: `${tokenName(token)} · ${token.project.name}`,
+              owner: nameOf(token.ownerId),
+            }))}
+            mayRevoke={mayRevoke}
+            empty={
+              <NothingHere
+                filtered={filtered}
+                path={path}
+                title="No token is live"
+                why="Every token that people of this tenant issue is listed here while it lives."
+              />
+            }
+          />
+          <Pager
+            newerHref={before && hrefWith(path, chosen)}
+            newerLabel="Newest"
+            olderHref={tokens.next ? hrefWith(path, { ...chosen, before: tokens.next }) : undefined}
+          />
+        </>
+      )}
+      {view === 'connections' && (
+        <RevocationTable
+          key="connections"
+          kind="connections"
+          tenant={tenant}
+          caption="Connections of the tenant"
+          columns={connectionColumns}
+          rows={connections.map((connection) =>
+            connectionRow({ tenant, now, owner: nameOf(connection.ownerId) }, connection),
+          )}
+          facts={connections.map((connection) => ({
+            id: connection.id,
+            name: `${connection.project?.name ?? 'no project'} · ${connection.accountName}`,
+            owner: nameOf(connection.ownerId),
+          }))}
+          mayRevoke={mayRevoke}
+          empty={
+            <NothingHere
+              filtered={filtered}
+              path={hrefWith(path, { show: 'connections' })}
+              title="No connection"
+              why="Every project that somebody of this tenant links is listed here with its owner and health."
+            />
+          }
+        />
+      )}
+      {view === 'unconfirmed' && (
+        <Unconfirmed
+          tenant={tenant}
+          now={now}
+          mayRetry={mayRevoke}
+          items={unconfirmed.map((item) => ({
+            id: item.id,
+            kind: item.kind,
+            project: item.project,
+            state: item.state,
+            tries: item.tries,
+            lastError: item.lastError,
+            nextTryAt: item.nextTryAt?.toISOString() ?? null,
+            createdAt: item.createdAt.toISOString(),
+            latestMoment: item.latestMoment?.toISOString() ?? null,
+          }))}
+        />
+      )}
+    </>
+  )
+}
+
+type NothingHereProps = { filtered: boolean; path: string; title: string; why: string }
+
+function NothingHere({ filtered, title, why }: NothingHereProps) {
+  if (filtered)
+    return (
+      <EmptyState
+        kind="no-match"
+        title="Nothing matches"
+        why="Nothing fits these filters. Clear them to see the rest."
+      />
+    )
+  return <EmptyState kind="no-data" title={title} why={why} />
+}
