@@ -1,4 +1,6 @@
 import { SquareArrowOutUpRight } from 'lucide-react'
+import { AttemptNotice } from '@/app/_console/attempt.tsx'
+import { LinkProject } from '@/app/_console/link.tsx'
 import { nextActOf } from '@/app/_console/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { CardGrid } from '@/app/_ui/card.tsx'
@@ -9,8 +11,6 @@ import { openAttempts } from '@/lib/broker/link.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { may } from '@/lib/tenancy/actor.ts'
 import { providerList } from '@/lib/tenancy/providers.ts'
-import { LinkProject } from './link-project.tsx'
-import { AttemptNotice } from './open-attempts.tsx'
 import { ProjectCard } from './project-card.tsx'
 
 export const metadata = { title: 'Projects' }

@@ -1,11 +1,11 @@
 import Link from 'next/link'
+import { Relink } from '@/app/_console/link.tsx'
 import { healthWords, nextActOf, plural } from '@/app/_console/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { Card } from '@/app/_ui/card.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import type { ProjectCard as ProjectCardView } from '@/lib/broker/inventory.ts'
-import { Relink } from './link-project.tsx'
 
 type Props = { tenant: string; project: ProjectCardView; now: string; mayWork: boolean; first: boolean }
 

@@ -2,12 +2,12 @@
 import { useRouter } from 'next/navigation'
 import { type FormEvent, useState } from 'react'
 import { client, send } from '@/app/_console/client.ts'
+import { aliasFault, aliasHint } from '@/app/_console/link.tsx'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { Input } from '@/app/_ui/field.tsx'
 import { ProblemNotice } from '@/app/_ui/notice.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
-import { aliasFault, aliasHint } from '../link-project.tsx'
 
 type RenameProps = { tenant: string; project: string; alias: string }
 

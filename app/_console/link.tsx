@@ -1,5 +1,6 @@
 'use client'
 import { ExternalLink, Plus } from 'lucide-react'
+import { useRouter } from 'next/navigation'
 import { useId, useState } from 'react'
 import { client, leaveFor, send } from '@/app/_console/client.ts'
 import { type ActionResult, useAction } from '@/app/_ui/action.ts'
@@ -144,5 +145,51 @@ export function Relink({ tenant, providerId, connectionId, label, variant = 'pri
       </Button>
       <ProblemNotice problem={problem} />
     </div>
+  )
+}
+
+/** Links what came back after all: as a new project, or under another alias. No second consent is needed. */
+export function Adopt({ tenant, attempt, needsAlias }: { tenant: string; attempt: string; needsAlias: boolean }) {
+  const router = useRouter()
+  const [alias, setAlias] = useState('')
+  const fault = alias === '' ? undefined : aliasFault(alias)
+  const { busy, problem, start } = useAction(async () => {
+    const params = { path: { tenant, attempt } }
+    const sent = await send(
+      client.POST('/api/v1/tenants/{tenant}/attempts/{attempt}/adopt', { params, body: alias ? { alias } : {} }),
+    )
+    if (sent.ok) router.push(`/t/${tenant}/projects/${sent.data.project}?linked=1`)
+    return sent
+  })
+  return (
+    <form
+      className="flex flex-col items-stretch gap-3"
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (!fault && (alias || !needsAlias)) void start()
+      }}
+    >
+      {needsAlias && (
+        <Input
+          label="Another alias"
+          hint={aliasHint}
+          error={fault}
+          autoComplete="off"
+          autoCapitalize="none"
+          spellCheck={false}
+          value={alias}
+          onChange={(event) => setAlias(event.target.value)}
+        />
+      )}
+      <Button
+        type="submit"
+        variant="primary"
+        busy={busy}
+        disabled={needsAlias && (alias === '' || fault !== undefined)}
+      >
+        {needsAlias ? 'Link under this alias' : 'Link it as new'}
+      </Button>
+      <ProblemNotice problem={problem} />
+    </form>
   )
 }

@@ -1,0 +1,83 @@
+import { notFound, redirect } from 'next/navigation'
+import { AttemptNotice } from '@/app/_console/attempt.tsx'
+import { Adopt, Relink } from '@/app/_console/link.tsx'
+import { ButtonLink } from '@/app/_ui/button.tsx'
+import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
+import { readAttempt } from '@/lib/broker/link.ts'
+import { isBrokerError } from '@/lib/errors.ts'
+import { requireMember, requirePerson, tenantsOfSession } from '@/lib/http/page.ts'
+import { may } from '@/lib/tenancy/actor.ts'
+import { providerList } from '@/lib/tenancy/providers.ts'
+import { LinkOutcome } from '../outcome.tsx'
+
+export const metadata = { title: 'Link a project' }
+
+export default async function ConnectPage({ params }: { params: Promise<{ attempt: string }> }) {
+  const found = await findAttempt((await params).attempt)
+  if (!found) notFound()
+  const { ctx, actor, attempt } = found
+  const tenant = actor.slug
+  const projects = `/t/${tenant}/projects`
+  const { status, id, providerId, connectionId, detail } = attempt
+  const provider = (await providerList(ctx, actor)).find((each) => each.id === providerId)
+  const now = ctx.now().toISOString()
+
+  if (status === 'done') redirect(attempt.projectId ? `${projects}/${attempt.projectId}?linked=1` : projects)
+  if (status === 'pending')
+    return (
+      <SignInCard title="Your link is waiting">
+        <AttemptNotice
+          tenant={tenant}
+          now={now}
+          afterGivingUp={projects}
+          attempt={{
+            id,
+            provider: provider?.name ?? 'the upstream',
+            relink: attempt.purpose === 'relink',
+            startedAt: attempt.createdAt.toISOString(),
+            expiresAt: attempt.expiresAt.toISOString(),
+          }}
+        />
+        <ButtonLink href={projects}>Back to projects</ButtonLink>
+      </SignInCard>
+    )
+
+  const code = status === 'expired' ? 'attempt_expired' : (attempt.outcome ?? 'internal')
+  const retriable = provider && may(actor, 'work')
+  return (
+    <LinkOutcome code={code} detail={detail} reference={id}>
+      <div className="flex flex-col gap-3">
+        {attempt.canAdopt && (code === 'another_project' || code === 'alias_taken') && (
+          <Adopt tenant={tenant} attempt={id} needsAlias={code === 'alias_taken'} />
+        )}
+        <div className="flex flex-wrap gap-2">
+          {retriable && code !== 'issuer_mismatch' && (
+            <Relink
+              tenant={tenant}
+              providerId={providerId}
+              connectionId={connectionId ?? undefined}
+              label={connectionId ? 'Reconnect again' : 'Link again'}
+              variant={attempt.canAdopt ? 'secondary' : 'primary'}
+              size="md"
+            />
+          )}
+          <ButtonLink href={projects}>Back to projects</ButtonLink>
+        </div>
+      </div>
+    </LinkOutcome>
+  )
+}
+
+/** The person's own attempt, in whichever of their tenants it was started. */
+async function findAttempt(id: string) {
+  const { ctx, session } = await requirePerson()
+  for (const { slug } of await tenantsOfSession(session)) {
+    const { actor } = await requireMember(slug)
+    const attempt = await readAttempt(ctx, actor, id).catch((error: unknown) => {
+      if (isBrokerError(error, 'not_found')) return null
+      throw error
+    })
+    if (attempt) return { ctx, actor, attempt }
+  }
+  return null
+}

@@ -1,0 +1,129 @@
+import {
+  Ban,
+  Clock,
+  CloudOff,
+  FileQuestion,
+  KeyRound,
+  type LucideIcon,
+  Puzzle,
+  ShieldAlert,
+  Shuffle,
+  Tag,
+  Undo2,
+  UserX,
+} from 'lucide-react'
+import type { ReactNode } from 'react'
+import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
+import { type Tone, toneClass } from '@/app/_ui/state-badge.tsx'
+import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
+
+/** How a link ended: its own mark and its own sentence for each, so that no two are mistaken for one another. */
+type Face = { icon: LucideIcon; tone: Tone; meaning: string }
+
+const faces = {
+  link_denied: {
+    icon: Ban,
+    tone: 'attention',
+    meaning: 'You, or somebody at the upstream, chose not to allow it. Nothing was linked and nothing changed.',
+  },
+  client_not_registered: {
+    icon: Puzzle,
+    tone: 'broken',
+    meaning:
+      'The upstream does not know Valetkey under the client id of this provider, or refuses its secret. It is nothing that you did.',
+  },
+  upstream_unavailable: {
+    icon: CloudOff,
+    tone: 'attention',
+    meaning: 'Valetkey could not reach the upstream to finish. Your approval there is spent; nothing was linked.',
+  },
+  upstream_protocol: {
+    icon: FileQuestion,
+    tone: 'broken',
+    meaning:
+      'It answered, but not with what the protocol says: a page in place of data, or a success that lacks the token. Nothing was linked.',
+  },
+  upstream_refused: {
+    icon: Undo2,
+    tone: 'broken',
+    meaning: 'The upstream did not accept the approval that it gave out itself: it was too old, or used before.',
+  },
+  upstream_forbidden: {
+    icon: UserX,
+    tone: 'attention',
+    meaning: 'The account that you approved with may not do this in the project that you chose.',
+  },
+  issuer_mismatch: {
+    icon: ShieldAlert,
+    tone: 'broken',
+    meaning:
+      'This can be an attack in which one server poses as another. Valetkey sent it nothing, and nothing was linked.',
+  },
+  no_refresh_token: {
+    icon: KeyRound,
+    tone: 'broken',
+    meaning: 'Without one, the link would end within the hour. So nothing was linked.',
+  },
+  another_project: {
+    icon: Shuffle,
+    tone: 'attention',
+    meaning: 'The connection that you wanted to renew is as it was.',
+  },
+  alias_taken: { icon: Tag, tone: 'attention', meaning: 'The upstream approved; only the name is in the way.' },
+  attempt_expired: {
+    icon: Clock,
+    tone: 'revoked',
+    meaning: 'The link was started more than ten minutes ago, so an approval that comes now is not accepted.',
+  },
+  attempt_used: { icon: Undo2, tone: 'revoked', meaning: 'Each approval works once. Nothing was done a second time.' },
+  attempt_unknown: {
+    icon: FileQuestion,
+    tone: 'revoked',
+    meaning:
+      'It was started in another browser or by another person, given up, or it is long over. Nothing was linked.',
+  },
+} as const satisfies Partial<Record<ErrorCode, Face>>
+
+const cancelled = {
+  icon: Ban,
+  tone: 'revoked',
+  title: 'You gave up this link',
+  meaning: 'An approval that still comes is refused. Nothing was linked.',
+  next: 'Start again from the projects page whenever you like.',
+} as const
+const unnamed = { icon: CloudOff, tone: 'broken', meaning: 'Nothing was linked.' } as const
+
+/** The words and the mark of an outcome: a code of the error table, or `cancelled`. */
+export function outcomeOf(code: string) {
+  if (code === 'cancelled') return cancelled
+  const known: ErrorCode = code in errorCodes ? (code as ErrorCode) : 'internal'
+  const face: Face = known in faces ? faces[known as keyof typeof faces] : unnamed
+  const { title, next } = errorCodes[known]
+  return { ...face, title, next }
+}
+
+type Props = { code: string; detail?: string | null; reference?: string; children: ReactNode }
+
+/** The page of a link that did not come about. */
+export function LinkOutcome({ code, detail, reference, children }: Props) {
+  const { icon: Icon, tone, title, meaning, next } = outcomeOf(code)
+  return (
+    <SignInCard
+      title={title}
+      footer={reference && <span className="wrap-anywhere font-mono">Attempt {reference}</span>}
+    >
+      <div className="flex flex-col gap-3">
+        <span
+          aria-hidden
+          className={`inline-flex size-10 items-center justify-center rounded-lg ${toneClass[tone]} [&_svg]:size-5`}
+        >
+          <Icon />
+        </span>
+        {detail && detail !== title && <p className="wrap-anywhere">{detail}</p>}
+        <p>{meaning}</p>
+        <p className="font-semibold">{next}</p>
+      </div>
+      {children}
+    </SignInCard>
+  )
+}

@@ -1,0 +1,22 @@
+import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
+import { currentPerson } from '@/lib/http/page.ts'
+import { AcceptInvitation } from './accept.tsx'
+
+export const metadata = { title: 'Invitation' }
+
+/** Not behind sign-in: the link's secret is in its fragment, which a redirect to sign-in would lose. */
+export default async function InvitationPage() {
+  const { session } = await currentPerson()
+  return (
+    <SignInCard
+      title="You are invited"
+      lead="To a tenant of this Valetkey instance, where you link projects and hand out short-lived tokens."
+      footer={session && <span className="wrap-anywhere">Signed in as {session.email ?? session.name}</span>}
+    >
+      <AcceptInvitation signedIn={session !== undefined} />
+      <noscript>
+        <p>This page needs scripts: the invitation is in a part of the address that only your browser sees.</p>
+      </noscript>
+    </SignInCard>
+  )
+}
