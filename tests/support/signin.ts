@@ -71,10 +71,11 @@ export async function startSignin(settings: Record<string, string> = {}) {
       (await owner.query<{ id: string; issuer: string; subject: string; email: string }>('SELECT * FROM "user"')).rows,
     /** How often the identity provider's token endpoint was called. */
     tokenCalls: () => demo.ledger.requests.filter((entry) => entry.path === '/idp/token').length,
-    async advance(seconds: number) {
-      offsetSeconds += seconds
+    /** Sets every clock this many seconds ahead: the product's, the database's and the identity provider's. */
+    async setClock(seconds: number) {
+      offsetSeconds = seconds
       await owner.query('DELETE FROM vk.clock')
-      await owner.query('INSERT INTO vk.clock VALUES ($1)', [offsetSeconds])
+      await owner.query('INSERT INTO vk.clock VALUES ($1)', [seconds])
     },
     async stop() {
       await ctx.close()
