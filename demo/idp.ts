@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { decodeJwt, exportJWK, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose'
+import { decodeJwt, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { base, Check, Prompt, Provider } from './engine.ts'
-import { findInteraction, isAnswer, resume, signInResult } from './interaction.ts'
-import { sign } from './keys.ts'
+import { findInteraction, isAnswer, resume, resumeSignedIn } from './interaction.ts'
+import { engineKey, sign } from './keys.ts'
 import { errorPage, signInPage } from './pages.ts'
 import { expiresInField, note, type Part, type World, withoutFields } from './part.ts'
 import { type Answer, field, type Incoming, makeEngine } from './wire.ts'
@@ -19,12 +19,6 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
   const { url, clock, store, modes, signinClient } = world
   const issuer = url + MOUNT
   const accessTokenSeconds = () => modes.current.accessTokenSeconds
-  const engineKeys = await Promise.all(
-    (['RS256', 'ES256'] as const).map(async (alg) => {
-      const key = await world.keys.key(alg, 0)
-      return { ...(await exportJWK(key.privateKey)), kid: key.kid, alg, use: 'sig' }
-    }),
-  )
   const provider = new Provider(issuer, {
     adapter: store.adapter('idp'),
     clients: [
@@ -36,9 +30,10 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
         response_types: ['code'],
         token_endpoint_auth_method: 'client_secret_basic',
         require_auth_time: true,
+        id_token_signed_response_alg: 'ES256',
       },
     ],
-    jwks: { keys: engineKeys },
+    jwks: { keys: [await engineKey()] },
     cookies: {
       keys: [randomBytes(32).toString('base64url')],
       names: { session: 'demo_idp_session', interaction: 'demo_idp_interaction', resume: 'demo_idp_resume' },
@@ -55,6 +50,7 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
       pushedAuthorizationRequests: { enabled: false },
     },
     responseTypes: ['code'],
+    enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
     findAccount: (_ctx, sub) => {
       const account = accountBySub(sub)
       if (!account) return undefined
@@ -107,6 +103,7 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
       ...(ctx.body as Record<string, unknown>),
       ...(metadataIssuer !== null && { issuer: metadataIssuer }),
       authorization_response_iss_parameter_supported: iss !== 'off',
+      id_token_signing_alg_values_supported: ['RS256', 'ES256'],
     }
   }
 
@@ -212,8 +209,12 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
     const account = accountByEmail(field(incoming, 'account'))
     if (!account) return errorPage(400, 'No such account', 'Go back and pick one of the list.')
     note(incoming, { account: account.email })
-    const signedIn = account === current && !again ? {} : await signInResult(provider, clock, interaction, account)
-    return (await resume(provider, engine, incoming, { ...signedIn, select_account: {} })).answer
+    const more = { select_account: {} }
+    const resumed =
+      account === current && !again
+        ? await resume(provider, engine, incoming, more)
+        : await resumeSignedIn(provider, engine, incoming, interaction, account, { clock, more })
+    return resumed.answer
   }
 
   return async (incoming) => {

@@ -99,7 +99,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     async close() {
       faults.clear()
       await server.close()
-      await store.flush()
+      await store.close()
     },
   }
 

@@ -33,13 +33,17 @@ export async function resume(
   return { returnTo, answer: redirect(returnTo) }
 }
 
-/** The result that signs this account in, now. A session of somebody else becomes theirs. */
-export async function signInResult(
+/** As `resume`, and this account is signed in as of now. A session of somebody else becomes theirs. */
+export async function resumeSignedIn(
   provider: Provider,
-  clock: Clock,
+  engine: Engine,
+  incoming: Incoming,
   interaction: Interaction,
   account: Account,
-): Promise<Result> {
+  { clock, more = {} }: { clock: Clock; more?: Result },
+): Promise<{ returnTo: string; answer: Answer }> {
+  const login = { accountId: account.sub, ts: clock.seconds() }
+  const resumed = await resume(provider, engine, incoming, { ...more, login })
   const uid = interaction.session?.uid
   const session = uid && interaction.session?.accountId !== account.sub && (await provider.Session.findByUid(uid))
   if (session) {
@@ -47,5 +51,5 @@ export async function signInResult(
     session.authorizations = {}
     await session.persist()
   }
-  return { login: { accountId: account.sub, ts: clock.seconds() } }
+  return resumed
 }

@@ -22,7 +22,8 @@ export type KeyRing = {
 }
 
 export function makeKeyRing(): KeyRing {
-  const keys = new Map<string, Promise<SigningKey>>()
+  // The first one is begun right away, so that it is there when the first token is made.
+  const keys = new Map<string, Promise<SigningKey>>([['RS256-0', makeKey('RS256')]])
   return {
     key(alg, number) {
       const name = `${alg}-${number}`
@@ -38,6 +39,15 @@ async function makeKey(alg: SigningAlg): Promise<SigningKey> {
   const jwk = await exportJWK(publicKey)
   const kid = await calculateJwkThumbprint(jwk)
   return { alg, kid, privateKey, publicJwk: { ...jwk, kid, alg, use: 'sig' } }
+}
+
+/**
+ * What an oidc-provider instance signs with inside. Nothing of it leaves: tokens are signed anew with a key of the
+ * ring. An elliptic key is made at once, where an RSA key would hold up the start.
+ */
+export async function engineKey(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+  return { ...(await exportJWK(privateKey)), kid: 'engine', alg: 'ES256', use: 'sig' }
 }
 
 export const sign = (payload: JWTPayload, key: SigningKey, kid = key.kid) =>

@@ -1,8 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { exportJWK } from 'jose'
+import { decodeJwt } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { Check, Prompt, Provider } from './engine.ts'
-import { findInteraction, isAnswer, resume, signInResult } from './interaction.ts'
+import { findInteraction, isAnswer, resume, resumeSignedIn } from './interaction.ts'
+import { engineKey, sign } from './keys.ts'
 import { consentPage, errorPage, homePage, signInPage } from './pages.ts'
 import { expiresInField, note, type Part, type World, withoutFields } from './part.ts'
 import { sha256, type TokenRecord } from './store.ts'
@@ -24,7 +25,6 @@ export async function makeStack(world: World): Promise<Part> {
   const { url, clock, store, modes, stackClient } = world
   const accessTokenSeconds = () => modes.current.accessTokenSeconds
   const refreshTokenSeconds = () => modes.current.refreshTokenSeconds
-  const signingKey = await world.keys.key('RS256', 0)
   /** Interactions whose sign-in forgets the authorize request behind it. */
   const dropped = new Set<string>()
   const provider = new Provider(url, {
@@ -37,10 +37,11 @@ export async function makeStack(world: World): Promise<Part> {
         grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
         token_endpoint_auth_method: 'client_secret_post',
+        id_token_signed_response_alg: 'ES256',
         scope: SCOPES.join(' '),
       },
     ],
-    jwks: { keys: [{ ...(await exportJWK(signingKey.privateKey)), kid: signingKey.kid, alg: 'RS256', use: 'sig' }] },
+    jwks: { keys: [await engineKey()] },
     cookies: {
       keys: [randomBytes(32).toString('base64url')],
       names: { session: 'demo_stack_session', interaction: 'demo_stack_interaction', resume: 'demo_stack_resume' },
@@ -62,7 +63,7 @@ export async function makeStack(world: World): Promise<Part> {
           audience: client.clientId,
           accessTokenFormat: 'jwt',
           accessTokenTTL: modes.current.accessTokenSeconds,
-          jwt: { sign: { alg: 'RS256' } },
+          jwt: { sign: { alg: 'ES256' } },
         }),
       },
     },
@@ -75,7 +76,6 @@ export async function makeStack(world: World): Promise<Part> {
           const now = clock.seconds()
           const lifetime = modes.current.accessTokenSeconds
           const { aud, jti, sub } = parts.payload
-          parts.header = { typ: 'JWT' }
           parts.payload = { aud, jti, sub, iat: now, nbf: now, exp: now + lifetime, scopes: [...token.scopes] }
         },
       },
@@ -87,6 +87,7 @@ export async function makeStack(world: World): Promise<Part> {
       return grantId ? await ctx.oidc.provider.Grant.find(grantId) : undefined
     },
     issueRefreshToken: () => true,
+    expiresWithSession: () => false,
     pkce: { required: () => false },
     renderError(ctx, out) {
       ctx.type = 'json'
@@ -98,7 +99,8 @@ export async function makeStack(world: World): Promise<Part> {
     ttl: {
       AccessToken: accessTokenSeconds,
       AuthorizationCode: CODE_SECONDS,
-      Grant: refreshTokenSeconds,
+      // Outlives every refresh token made under it; each rotation starts a new term.
+      Grant: 10 * 365 * 86_400,
       Interaction: 3600,
       RefreshToken: refreshTokenSeconds,
       Session: 86_400,
@@ -210,8 +212,7 @@ export async function makeStack(world: World): Promise<Part> {
     const picked = accountByEmail(field(incoming, 'account'))
     if (picked) {
       note(incoming, { account: picked.email })
-      const result = await signInResult(provider, clock, interaction, picked)
-      const { returnTo, answer } = await resume(provider, engine, incoming, result)
+      const { returnTo, answer } = await resumeSignedIn(provider, engine, incoming, interaction, picked, { clock })
       if (!account && modes.current.loggedOutDropsRequest) dropped.add(new URL(returnTo).pathname)
       return answer
     }
@@ -333,7 +334,6 @@ export async function makeStack(world: World): Promise<Part> {
         return refreshRefused('Token has been revoked')
       }
       store.unconsume('stack', 'RefreshToken', value)
-      store.reviveToken(record.hash)
     }
     const scope = (field(incoming, 'scope') ?? '').split(' ').filter(Boolean)
     const stored = await provider.RefreshToken.find(value)
@@ -357,12 +357,13 @@ export async function makeStack(world: World): Promise<Part> {
   }
 
   /** Writes what the engine issued into the books and answers as League does: no `scope`. */
-  function issueTokens(answer: Answer, origin: TokenRecord): Answer {
+  async function issueTokens(answer: Answer, origin: TokenRecord): Promise<Answer> {
     const body: Record<string, unknown> = JSON.parse(answer.body)
-    const { access_token: access, refresh_token: refreshToken } = body
-    if (answer.status !== 200 || typeof access !== 'string') {
+    const { access_token: made, refresh_token: refreshToken } = body
+    if (answer.status !== 200 || typeof made !== 'string') {
       return leagueError(answer.status, String(body.error ?? 'server_error'))
     }
+    const access = await sign(decodeJwt(made), await world.keys.key('RS256', 0))
     const { sub, client, project, grant } = origin
     const about = { system: 'stack' as const, sub, client, project, grant }
     const { accessTokenSeconds, refreshTokenSeconds, refreshReturnsToken } = modes.current

@@ -93,6 +93,7 @@ export function makeStore(clock: Clock, dataFile?: string) {
   let events: StorageEvent[] = []
   let nextId = 1
   let dirty = false
+  let unsaved = false
   let writing: Promise<void> = Promise.resolve()
 
   function load(): string | undefined {
@@ -126,6 +127,7 @@ export function makeStore(clock: Clock, dataFile?: string) {
   async function write(file: string): Promise<void> {
     if (!dirty) return
     dirty = false
+    unsaved = false
     const now = clock.now()
     const data: z.infer<typeof DataFile> = {
       version: 1,
@@ -150,6 +152,11 @@ export function makeStore(clock: Clock, dataFile?: string) {
       if (!dataFile || !dirty) return writing
       writing = writing.then(() => write(dataFile))
       return writing
+    },
+    /** The last flush, with what did not deserve one of its own. */
+    close(): Promise<void> {
+      dirty ||= unsaved
+      return this.flush()
     },
     clear() {
       engine.clear()
@@ -185,11 +192,6 @@ export function makeStore(clock: Clock, dataFile?: string) {
       token.endedAt = clock.now()
       change()
     },
-    reviveToken(hash: string) {
-      const token = tokens.get(hash)
-      if (token) token.endedAt = null
-      change()
-    },
     endGrant(grant: string) {
       for (const token of tokens.values())
         if (token.grant === grant && token.endedAt === null) token.endedAt = clock.now()
@@ -221,7 +223,8 @@ export function makeStore(clock: Clock, dataFile?: string) {
       nextId += 1
       events.unshift({ ...event, id: String(990_000_000 + nextId), created: clock.now() })
       events.length = Math.min(events.length, EVENTS_MAX)
-      change()
+      // Not worth a write of its own: it goes to the file with the next change, or at the end.
+      unsaved = true
     },
     eventsOf: (project: string) => events.filter((event) => event.project === project),
 
