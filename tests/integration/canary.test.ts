@@ -107,7 +107,7 @@ it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstrea
   const tokens = app.demo.ledger.tokens
   const sent = app.requests('POST /oauth/token').flatMap(({ body }) => [body.code_verifier, body.client_secret])
   const secrets = [...new Set([...tokens.map(({ value }) => value), ...sent.filter((one) => typeof one === 'string')])]
-  expect(new Set(tokens.map(({ kind }) => kind))).toEqual(new Set(['code', 'access', 'refresh', 'storage']))
+  expect(new Set(tokens.map(({ kind }) => kind))).toEqual(new Set(['code', 'access', 'id', 'refresh', 'storage']))
   expect(secrets.length).toBeGreaterThan(30)
   expect(handedOut.size).toBeGreaterThan(2)
   expect(app.answered.length).toBeGreaterThan(40)

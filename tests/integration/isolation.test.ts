@@ -88,7 +88,9 @@ const acmeRows = async () => {
     'invitation',
     'upstream_revocation',
   ]
-  return Promise.all(tables.map((name) => app.rows('acme', `SELECT t::text AS row FROM ${name} t ORDER BY 1`)))
+  const found: Record<string, unknown>[][] = []
+  for (const name of tables) found.push(await app.rows('acme', `SELECT t::text AS row FROM ${name} t ORDER BY 1`))
+  return found
 }
 
 describe('nothing crosses from one tenant to another', () => {

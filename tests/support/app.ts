@@ -4,8 +4,8 @@ import { approve } from '../../demo/browser.ts'
 import { useContext } from '../../lib/context.ts'
 import { cookieNames } from '../../lib/http/cookies.ts'
 import type { RouteHandler } from '../../lib/http/request.ts'
-import { newId } from '../../lib/security/ids.ts'
-import { hash, randomToken } from '../../lib/security/secrets.ts'
+import { providerId } from '../../lib/http/signin/identity.ts'
+import { handleAuth } from '../../lib/http/signin.ts'
 import { type Email, origin, startBroker } from './broker.ts'
 
 const root = resolve(import.meta.dirname, '../../app')
@@ -56,16 +56,41 @@ export async function startTestApp() {
   /** Everything that ever left by an edge, as text: for searching. */
   const answered: { path: string; text: string }[] = []
 
-  /** A browser in which this person has signed in. */
+  /** A browser in which this person has just signed in: the form, the identity provider's pages, the way back. */
   async function signIn(email: Email): Promise<Jar> {
-    const { userId } = await broker.actorOf(email)
-    const token = randomToken()
-    await ctx.pool.query(
-      `INSERT INTO session (id, token_hash, user_id, auth_time, created_at, last_active_at, expires_at)
-       VALUES ($1, $2, $3, vk_now(), vk_now(), vk_now(), vk_now() + interval '7 days')`,
-      [newId('session'), Buffer.from(hash(token)), userId],
+    const jar: Jar = new Map()
+    const form = { origin, 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'same-origin' }
+    const path = `${origin}/api/auth/signin/${providerId}`
+    const started = await keep(
+      jar,
+      path,
+      handleAuth(withCookies(jar, new Request(path, { method: 'POST', headers: form }))),
     )
-    return new Map([[cookieNames.session, token]])
+    const location = await approve(/url=(.*)$/.exec(started.headers.get('refresh') ?? '')?.[1] ?? '', {
+      account: email,
+    })
+    await keep(jar, location, handleAuth(withCookies(jar, new Request(location))))
+    if (!jar.has(cookieNames.session)) throw new Error(`${email} could not sign in`)
+    return jar
+  }
+
+  function withCookies(jar: Jar, request: Request): Request {
+    if (jar.size > 0) request.headers.set('cookie', [...jar].map(([name, value]) => `${name}=${value}`).join('; '))
+    return request
+  }
+
+  /** What a browser keeps of an answer, and what tests search. */
+  async function keep(jar: Jar, path: string, answer: Promise<Response>): Promise<Answer> {
+    const response = await answer
+    for (const line of response.headers.getSetCookie()) {
+      const [name = '', value = ''] = line.split(';')[0]?.split(/=(.*)/s) ?? []
+      if (/max-age=0/i.test(line)) jar.delete(name)
+      else jar.set(name, value)
+    }
+    const text = await response.text()
+    answered.push({ path, text: `${[...response.headers].join('\n')}\n${text}` })
+    const isJson = response.headers.get('content-type')?.includes('json')
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : {}, text }
   }
 
   async function send(jar: Jar, request: Request): Promise<Answer> {
@@ -73,17 +98,7 @@ export async function startTestApp() {
     const { handlers, params } = await routeOf(pathname)
     const handler = handlers[request.method]
     if (!handler) throw new Error(`no ${request.method} at ${pathname}`)
-    if (jar.size > 0) request.headers.set('cookie', [...jar].map(([name, value]) => `${name}=${value}`).join('; '))
-    const response = await handler(request, { params: Promise.resolve(params) })
-    for (const line of response.headers.getSetCookie()) {
-      const [name = '', value = ''] = line.split(';')[0]?.split(/=(.*)/s) ?? []
-      if (/max-age=0/i.test(line)) jar.delete(name)
-      else jar.set(name, value)
-    }
-    const text = await response.text()
-    answered.push({ path: pathname, text: `${[...response.headers].join('\n')}\n${text}` })
-    const isJson = response.headers.get('content-type')?.includes('json')
-    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : {}, text }
+    return keep(jar, pathname, handler(withCookies(jar, request), { params: Promise.resolve(params) }))
   }
 
   /** What our own page would send. `path` follows `/api/v1`; the answer's body is taken for a `T`. */
