@@ -97,7 +97,7 @@ test('K-29: wire codes are read by providers alone, our own only as the typed `c
   const found = (codes: string[], files: string[], isTyped: (left: string) => boolean) => {
     const words = codes.join('|')
     const compared = new RegExp(
-      `([\\w.?()]*)\\s*[!=]==?\\s*'(?:${words})'|'(?:${words})'\\s*[!=]==?|case '(?:${words})'|\\.(?:startsWith|includes|endsWith)\\('(?:${words})'`,
+      `([\\w.?]*)\\s*[!=]==?\\s*'(?:${words})'|'(?:${words})'\\s*[!=]==?|case '(?:${words})'|\\.(?:startsWith|includes|endsWith)\\('(?:${words})'`,
       'g',
     )
     return files.flatMap((file) =>
