@@ -343,7 +343,11 @@ describe('the issuer of the answer', () => {
   })
 
   test('L-05: metadata that calls itself something else is not used', async () => {
-    for (const metadataIssuer of [`${at.demo.issuer}/`, 'https://somebody-else.example']) {
+    for (const metadataIssuer of [
+      `${at.demo.issuer}/`,
+      at.demo.issuer.replace('http', 'HTTP'),
+      'https://somebody-else.example',
+    ]) {
       at.demo.modes.set({ metadataIssuer })
       const answer = await at.browser().post('/api/auth/signin/signin')
       expect(answer.headers.get('location')).toMatch(failedWith('signin_unavailable'))
@@ -555,7 +559,7 @@ describe('what a visitor can influence', () => {
     'null',
     'https://evil.example',
     'http://localhost:3001',
-    'https://localhost:3000',
+    'https://localhost:3999',
     `${origin}.evil.example`,
     `${origin}/`,
   ])('C-02: sign-in and sign-out from the origin %s are refused', async (from) => {

@@ -8,7 +8,7 @@ import { handleAuth } from '../../lib/http/signin.ts'
 import { createLog } from '../../lib/log.ts'
 import { createTestDatabase } from './database.ts'
 
-export const origin = 'http://localhost:3000'
+export const origin = 'http://localhost:3999'
 export const sessionCookie = '__Host-valetkey-session'
 const secret = () => randomBytes(32).toString('base64url')
 
@@ -47,6 +47,14 @@ export async function startSignin(settings: Record<string, string> = {}) {
     })
   }
   const ctx = await makeContext()
+  const running = new Set<Promise<unknown>>()
+  const inBackground = ctx.background
+  ctx.background = (name, work) =>
+    inBackground(name, () => {
+      const run = work()
+      running.add(run)
+      return run
+    })
   // biome-ignore lint/correctness/useHookAtTopLevel: not a hook, it only sounds like one
   useContext(ctx)
 
@@ -71,6 +79,21 @@ export async function startSignin(settings: Record<string, string> = {}) {
       (await owner.query<{ id: string; issuer: string; subject: string; email: string }>('SELECT * FROM "user"')).rows,
     /** How often the identity provider's token endpoint was called. */
     tokenCalls: () => demo.ledger.requests.filter((entry) => entry.path === '/idp/token').length,
+    /** Resolves when nothing runs in the background any more. */
+    settled: async () => void (await Promise.allSettled(running)),
+    /** Every row of every table, as text. */
+    everything: async () => {
+      await owner.query(`SELECT set_config('app.tenant_id', 'instance', false)`)
+      const tables = await owner.query<{ name: string }>(
+        `SELECT format('%I', relname) AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`,
+      )
+      const texts: string[] = []
+      for (const { name } of tables.rows) {
+        const { rows } = await owner.query<{ text: string }>(`SELECT one::text AS text FROM ${name} one`)
+        texts.push(...rows.map(({ text }) => text))
+      }
+      return texts.join('\n')
+    },
     /** Sets every clock this many seconds ahead: the product's, the database's and the identity provider's. */
     async setClock(seconds: number) {
       offsetSeconds = seconds

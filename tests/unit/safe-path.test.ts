@@ -80,7 +80,12 @@ const payloads: Record<string, string[]> = {
   'not decodable': ['/%', '/%zz', '/t/%c0%ae', '/t/%ff', '/t/%ed%a0%80', '/t?x=%', '/t?x=%c0%80'],
   'not ASCII': ['/t/ａcme', '/／evil.example', '/\u2215evil.example', '/t/acme\u202e', '/t/\ud800'],
   'the API': ['/api', '/api/', '/api/auth/signout', '/API/auth/signout', '/api/v1/me', '/api?x=1'],
-  'very long': [`/${'a'.repeat(2048)}`, `/t?x=${'a'.repeat(5000)}`, `/${'%20'.repeat(100_000)}`],
+  'very long': [
+    `/${'a'.repeat(3072)}`,
+    `/t?x=${'&'.repeat(1500)}`,
+    `/t?x=${'a'.repeat(5000)}`,
+    `/${'%20'.repeat(100_000)}`,
+  ],
 }
 const generated = Object.entries(payloads).flatMap(([category, list]) =>
   list.flatMap((payload) =>

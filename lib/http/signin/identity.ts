@@ -19,11 +19,11 @@ const toleranceSeconds = 60
 const issuedAgoSecondsMax = 600
 
 /** Codes of RFC 6749 4.1.2.1 and OIDC Core 3.1.2.6 that say more than "it failed". */
-const refusals: Record<string, ErrorCode> = {
-  access_denied: 'signin_denied',
-  server_error: 'signin_unavailable',
-  temporarily_unavailable: 'signin_unavailable',
-}
+const refusals = new Map<string, ErrorCode>([
+  ['access_denied', 'signin_denied'],
+  ['server_error', 'signin_unavailable'],
+  ['temporarily_unavailable', 'signin_unavailable'],
+])
 
 export type SignedIn = { identity: Identity; authTime: Date }
 
@@ -70,7 +70,7 @@ export async function judgeCallback(
     return oauth.validateAuthResponse(server, clientOf(ctx), parameters, state)
   } catch (cause) {
     const error = cause instanceof oauth.AuthorizationResponseError ? cause.error : ''
-    throw new BrokerError(refusals[error] ?? 'signin_failed', { cause })
+    throw new BrokerError(refusals.get(error) ?? 'signin_failed', { cause })
   }
 }
 
