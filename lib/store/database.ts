@@ -14,7 +14,7 @@ export function openDatabase(config: Pick<Config, 'databaseUrl' | 'poolSize'>): 
   const pool = new pg.Pool({
     connectionString: config.databaseUrl,
     max: config.poolSize,
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: 8_000,
     query_timeout: 20_000,
     idleTimeoutMillis: 30_000,
     application_name: 'valetkey',
@@ -38,14 +38,14 @@ export async function withTenant<T>(
         await tx.$executeRaw`SELECT set_config('app.tenant_id', ${tenantId}, true)`
         return work(tx)
       },
-      { maxWait: 5_000, timeout: 15_000 },
+      { maxWait: 8_000, timeout: 15_000 },
     ),
   )
 }
 
 /** Tables without a tenant (user, session, instance), in one transaction. */
 export const withInstance = async <T>({ db }: Pick<Store, 'db'>, work: (tx: Tx) => Promise<T>): Promise<T> =>
-  guard(() => db.$transaction(work, { maxWait: 5_000, timeout: 15_000 }))
+  guard(() => db.$transaction(work, { maxWait: 8_000, timeout: 15_000 }))
 
 /**
  * One prepared statement over the pool. `name` is unique to the text; it is left out where poolers cannot keep it.

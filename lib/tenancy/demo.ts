@@ -29,14 +29,12 @@ export async function seedDemo(ctx: Context): Promise<void> {
   if (!demo) return
   for (const { slug, name } of tenants) {
     const members = people.filter((person) => person.tenant === slug)
-    const users = await withInstance(ctx, (tx) =>
-      Promise.all(
-        members.map(async ({ subject, email, role }) => ({
-          role,
-          user: await ensureUser(tx, { issuer: signin.issuer, subject, name: email, email }, ctx.now()),
-        })),
-      ),
-    )
+    const users = await withInstance(ctx, async (tx) => {
+      const made = []
+      for (const { subject, email, role } of members)
+        made.push({ role, user: await ensureUser(tx, { issuer: signin.issuer, subject, name: email, email }, ctx.now()) })
+      return made
+    })
     const owner = users.find(({ role }) => role === 'owner')
     if (!owner) continue
     const known = await tenantBySlug(ctx, slug)
