@@ -46,7 +46,7 @@ fieldset { margin: 0 0 1.25rem; padding: 0; border: 0; min-width: 0 } legend { p
   border: 1px solid var(--line); border-radius: 3px }
 .project:has(:checked) { border-color: var(--mark); box-shadow: inset 3px 0 0 var(--mark) }
 input { accent-color: var(--mark) }
-.who { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center; justify-content: space-between; margin: 0 0 1.25rem;
+.who { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center; justify-content: space-between; margin: 1rem 0 1.25rem;
   padding: .5rem .9rem; border: 1px dashed var(--line); border-radius: 3px; overflow-wrap: anywhere }
 .row { display: flex; flex-wrap: wrap; gap: .75rem } .row button { flex: 1 1 8rem }
 .main { border: 1px solid var(--mark); background: var(--mark); color: var(--mark-ink); font-weight: 600 }
