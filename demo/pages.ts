@@ -68,7 +68,7 @@ function page(status: number, name: string, title: string, where: string, conten
 <style nonce="${nonce}">${new Html(STYLE)}</style>
 </head>
 <body>
-<p class="note" role="note"><b>Demo upstream.</b> Pretend accounts and data, on this machine only.</p>
+<header class="note"><b>Demo upstream.</b> Pretend accounts and data, on this machine only.</header>
 <main>
 <p class="where">${where}</p>
 <h1>${title}</h1>
