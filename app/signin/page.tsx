@@ -1,5 +1,5 @@
 import { redirect } from 'next/navigation'
-import { Button } from '@/app/_ui/button.tsx'
+import { Button, ButtonLink } from '@/app/_ui/button.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
 import { errorCodes } from '@/lib/errors.ts'
@@ -25,6 +25,7 @@ export default async function SignInPage({ searchParams }: Props) {
       footer={ctx.config.demo && <DemoNote />}
     >
       {failure && <Notice tone="error" title={failure.title} next={failure.next} />}
+      {session && <ButtonLink href={returnTo ?? '/'}>Stay signed in as {session.email ?? session.name}</ButtonLink>}
       <form action="/api/auth/signin/signin" method="post">
         {returnTo && <input type="hidden" name="return_to" value={returnTo} />}
         <Button type="submit" variant="primary" className="w-full">

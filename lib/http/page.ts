@@ -33,10 +33,10 @@ const tenantsOfPerson = cache(async (userId: string): Promise<Membership[]> => {
   return orUnavailable(() => tenantsOf(ctx, userId))
 })
 
-/** For pages of signed-in people: everybody else is sent to sign in, and back here afterwards. */
-export async function requirePerson(): Promise<PersonPage> {
+/** For pages of signed-in people: everybody else is sent to sign in, and back here afterwards, or at least to `near`. */
+export async function requirePerson(near = '/'): Promise<PersonPage> {
   const { ctx, session } = await currentPerson()
-  if (!session) redirect(signinPath())
+  if (!session) redirect(signinPath(near))
   return { ctx, session }
 }
 
@@ -47,7 +47,7 @@ export async function tenantsOfSession({ userId }: Session): Promise<Membership[
 
 /** For pages of a tenant: foreign, unknown and suspended are all "not found" (Z-02, E-04). */
 export async function requireMember(slug: string, permission: Permission = 'read'): Promise<MemberPage> {
-  const { ctx, session } = await requirePerson()
+  const { ctx, session } = await requirePerson(`/t/${slug}/projects`)
   const tenants = await tenantsOfPerson(session.userId)
   const tenant = tenants.find((one) => one.slug === slug && one.status === 'active')
   if (!tenant) notFound()
@@ -81,7 +81,7 @@ async function orUnavailable<T>(reading: () => Promise<T>): Promise<T> {
 }
 
 /** Sign-in, and the page asked for as the way back. */
-function signinPath(): string {
+function signinPath(near: string): string {
   // The router's own parameter names a part of a page, not a page.
   const path = safePath(
     pageScope()

@@ -69,6 +69,8 @@ describe('cookies', () => {
     }
     const seen = new Set(ids.flatMap((id) => [...Buffer.from(id, 'base64url')]))
     expect(seen.size).toBeGreaterThan(200)
+    // The last character carries four bits only.
+    for (let index = 0; index < 42; index++) expect(new Set(ids.map((id) => id[index])).size).toBeGreaterThan(8)
     const [id = ''] = ids
     for (let index = 0; index < id.length; index++) {
       const changed = `${id.slice(0, index)}${id[index] === 'A' ? 'B' : 'A'}${id.slice(index + 1)}`
