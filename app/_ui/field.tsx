@@ -23,12 +23,12 @@ export function Field({ id, label, hint, error, optional, children }: FieldText 
       </label>
       {children}
       {hint && (
-        <p id={`${id}-hint`} className="text-muted">
+        <p id={`${id}-hint`} className="text-[14px] text-muted leading-5">
           {hint}
         </p>
       )}
       {error && (
-        <p id={`${id}-error`} className="text-broken">
+        <p id={`${id}-error`} className="text-[14px] text-broken leading-5">
           {error}
         </p>
       )}

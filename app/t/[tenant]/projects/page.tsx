@@ -33,7 +33,11 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
       <PageHeader
         title="Projects"
         lead="What tokens are for. Each is linked with your own upstream account, and its refresh token stays here, sealed."
-        actions={mayWork && choices.length > 0 && <LinkProject tenant={tenant} providers={choices} />}
+        actions={
+          mayWork &&
+          cards.length > 0 &&
+          choices.length > 0 && <LinkProject tenant={tenant} providers={choices} variant="secondary" />
+        }
       />
       {attempts.map((attempt) => (
         <AttemptNotice

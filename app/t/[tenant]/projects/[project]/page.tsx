@@ -108,10 +108,6 @@ export default async function ProjectPage({ params, searchParams }: Props) {
                 kind="no-data"
                 title="No token issued yet"
                 why="A token carries only the rights that you choose for it, and ends by itself."
-                action={
-                  nextActOf(connection) === 'issue' &&
-                  mayWork && <NextAct tenant={tenant} project={project} first={false} />
-                }
               />
             )}
           </Section>

@@ -1,0 +1,43 @@
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { defineConfig } from 'playwright/test'
+
+// Decided once, in the first process; the workers inherit them.
+process.env.VALETKEY_E2E_PORT ??= freePort()
+process.env.VALETKEY_E2E_CONTROL ??= randomBytes(24).toString('base64url')
+const { VALETKEY_E2E_PORT: port, VALETKEY_E2E_CONTROL: control, CHROMIUM_PATH: executablePath } = process.env
+const origin = `http://localhost:${port}`
+
+export default defineConfig({
+  testDir: 'tests/e2e',
+  // One product and one demo upstream for the whole run, on a small machine.
+  workers: 1,
+  timeout: 60_000,
+  expect: { timeout: 10_000 },
+  forbidOnly: Boolean(process.env.CI),
+  reporter: 'line',
+  outputDir: 'node_modules/.cache/playwright',
+  use: {
+    baseURL: origin,
+    viewport: { width: 1280, height: 900 },
+    permissions: ['clipboard-read', 'clipboard-write'],
+    launchOptions: {
+      ...(executablePath && { executablePath }),
+      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-first-run'],
+    },
+  },
+  webServer: {
+    command: 'node tests/e2e/serve.mjs',
+    url: `${origin}/api/ready`,
+    timeout: 240_000,
+    gracefulShutdown: { signal: 'SIGTERM', timeout: 20_000 },
+    env: { PORT: port ?? '', DEMO_CONTROL_SECRET: control ?? '' },
+  },
+})
+
+/** A port that nobody listens on, found synchronously: a configuration cannot wait. */
+function freePort(): string {
+  const program = `const s = require('node:net').createServer().listen(0, '127.0.0.1', () => {
+    console.log(s.address().port); s.close() })`
+  return execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' }).trim()
+}

@@ -1,0 +1,106 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, expectAccessible, signIn, test } from './support.ts'
+
+const consolePages = [
+  'projects',
+  'tokens',
+  'tokens?state=all',
+  'activity',
+  'admin/revocation',
+  'admin/revocation?show=connections',
+  'admin/revocation?show=unconfirmed',
+  'admin/members',
+  'admin/providers',
+]
+
+test('every page of the console passes axe in both schemes, wide and on a phone', async ({ page }) => {
+  test.slow()
+  await signIn(page, 'owner@acme.test')
+  const project = await page.getByRole('heading', { level: 2 }).getByRole('link').first().getAttribute('href')
+  for (const path of [...consolePages.map((one) => `/t/acme/${one}`), String(project), `${project}/issue`]) {
+    await page.goto(path)
+    if (path.endsWith('/issue')) await expect(page.getByText('Reaches the whole project')).toBeVisible()
+    await expectAccessible(page)
+  }
+  await page.setViewportSize({ width: 390, height: 844 })
+  for (const path of ['/t/acme/projects', '/t/acme/tokens?state=all', '/t/acme/admin/revocation', String(project)]) {
+    await page.goto(path)
+    await expectAccessible(page)
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
+    expect(overflow, `${path} scrolls sideways by`).toBeLessThanOrEqual(0)
+  }
+})
+
+test('sign-in, invitation and link outcomes pass axe in both schemes', async ({ page }) => {
+  await page.goto('/signin')
+  await expectAccessible(page)
+  await page.goto('/invitation')
+  await expectAccessible(page)
+  await signIn(page, 'owner@acme.test')
+  for (const code of ['attempt_unknown', 'attempt_used', 'attempt_expired']) {
+    await page.goto(`/connect/failed?code=${code}`)
+    await expectAccessible(page)
+  }
+  await page.goto('/t/acme/nothing')
+  await expectAccessible(page)
+})
+
+test('the lists can be read and filtered before scripts run', async ({ browser, page }) => {
+  await signIn(page, 'owner@acme.test')
+  const storageState = await page.context().storageState()
+  const context = await browser.newContext({ javaScriptEnabled: false, storageState })
+  const still = await context.newPage()
+  await still.goto('/t/acme/tokens?state=all')
+  await expect(still.getByRole('table')).toBeVisible()
+  await still.getByRole('combobox', { name: 'Owner' }).selectOption('1')
+  await still.getByRole('button', { name: 'Filter' }).click()
+  await expect(still).toHaveURL(/everybody=1/)
+  await expect(still.getByRole('columnheader', { name: 'Owner' })).toBeVisible()
+  await context.close()
+})
+
+test('C-08: every document has its own nonce, and a script without it does not run', async ({ page, complaints }) => {
+  await signIn(page, 'owner@acme.test')
+  const nonces = new Set<string>()
+  for (const path of ['/signin', '/t/acme/projects', '/t/acme/projects', '/t/acme/nothing']) {
+    const policy = (await page.goto(path))?.headers()['content-security-policy'] ?? ''
+    expect(policy).toContain("object-src 'none'")
+    expect(policy).toContain("base-uri 'none'")
+    expect(policy).toContain("frame-ancestors 'none'")
+    expect(policy).not.toMatch(/script-src[^;]*unsafe/)
+    nonces.add(/'nonce-([^']+)'/.exec(policy)?.[1] ?? '')
+  }
+  expect(nonces.size).toBe(4)
+  const report = page.waitForRequest('**/api/v1/csp-reports')
+  await page.evaluate(() => {
+    const script = document.createElement('div')
+    script.innerHTML = '<img src="data:," onerror="window.injected = true">'
+    document.body.append(script)
+  })
+  await report
+  expect(await page.evaluate(() => 'injected' in window)).toBe(false)
+  expect(complaints.splice(0).join()).toMatch(/Content Security Policy/)
+})
+
+test('C-11: no page can be framed, by another origin or by our own', async ({ page, baseURL, complaints }) => {
+  const host = createServer((request, response) => {
+    response.setHeader('content-type', 'text/html')
+    response.end(`<iframe src="${baseURL}${request.url}"></iframe>`)
+  })
+  await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve))
+  const { port } = host.address() as AddressInfo
+  try {
+    for (const framer of [`http://127.0.0.1:${port}`, `http://localhost:${port}`]) {
+      for (const path of ['/signin', '/t/acme/projects', '/t/acme/admin/revocation', '/connect/failed']) {
+        await page.goto(`${framer}${path}`)
+        const [, frame] = page.frames()
+        await expect.poll(async () => frame?.url()).toMatch(/^chrome-error:|^about:blank$/)
+      }
+    }
+  } finally {
+    host.closeAllConnections()
+    await new Promise((resolve) => host.close(resolve))
+  }
+  complaints.splice(0)
+})

@@ -1,0 +1,64 @@
+import { expect, issue, link, signIn, takeToken, test } from './support.ts'
+
+test('K-22: what a guest asked for and did not get is said before the token is used', async ({ page }) => {
+  await signIn(page, 'member@acme.test')
+  await expect(page.getByRole('link', { name: 'Revocation' })).toHaveCount(0)
+  await link(page, 'Acme Sales Reporting', 'member@acme.test')
+  await page.getByRole('link', { name: 'Issue token' }).first().click()
+  await expect(page.getByText('Your role upstream is guest')).toBeVisible()
+  await issue(page, { purpose: 'guest export', read: ['in.c-crm'], wide: true })
+  const dialog = page.getByRole('dialog')
+  await expect(dialog).toContainText(/Granted \d of 2 rights that you asked for/)
+  await expect(dialog).toContainText('manage buckets')
+  await takeToken(page)
+  await page.getByRole('button', { name: 'Done' }).click()
+  await page.getByRole('link', { name: 'Open the token' }).click()
+  await expect(page.getByRole('row', { name: /manage buckets/ })).toContainText('no')
+})
+
+test('Z-02: another tenant’s pages and things do not exist, whoever asks', async ({ page, browser }) => {
+  await signIn(page, 'owner@acme.test')
+  const project = await page.getByRole('heading', { level: 2 }).getByRole('link').first().getAttribute('href')
+  const stranger = await (await browser.newContext()).newPage()
+  await signIn(stranger, 'owner@globex.test')
+  const paths = ['/t/acme/projects', '/t/acme/admin/revocation', '/t/acme/activity', String(project)]
+  const swapped = String(project).replace('/t/acme/', '/t/globex/')
+  for (const path of [...paths, swapped, '/t/nobody/projects', '/connect/att_00000000000000000000000000000000']) {
+    const answer = await stranger.goto(path)
+    expect(answer?.status(), path).toBe(404)
+    await expect(stranger.getByRole('heading', { level: 1 })).toHaveText('Nothing here for you')
+  }
+  await stranger.context().close()
+})
+
+test('Z-04: a member sees the admin pages as not for their role', async ({ page }) => {
+  await signIn(page, 'member@acme.test')
+  for (const path of ['revocation', 'members', 'providers']) {
+    await page.goto(`/t/acme/admin/${path}`)
+    await expect(page.getByRole('heading', { level: 2 })).toHaveText('Not for your role')
+  }
+})
+
+test('an admin revokes a selection of everybody’s tokens and is told the three truths', async ({ page }) => {
+  await signIn(page, 'owner@acme.test')
+  for (const purpose of ['first of two', 'second of two']) {
+    await page.goto('/t/acme/projects')
+    await page.getByRole('link', { name: 'Issue token' }).first().click()
+    await page.getByRole('checkbox', { name: 'Components: all' }).check()
+    await issue(page, { purpose })
+    await takeToken(page)
+    await page.getByRole('button', { name: 'Done' }).click()
+    await expect(page.getByRole('dialog')).toHaveCount(0)
+  }
+  await page.goto('/t/acme/admin/revocation')
+  await page.getByRole('checkbox', { name: /first of two/ }).check()
+  await page.getByRole('checkbox', { name: /second of two/ }).check()
+  await page.getByRole('region', { name: 'Selection' }).getByRole('button', { name: 'Revoke…' }).click()
+  const question = page.getByRole('alertdialog')
+  await expect(question).toContainText('Revoke 2 tokens')
+  await expect(question).toContainText('owner@acme.test')
+  await expect(question.getByRole('button', { name: 'Cancel' })).toBeFocused()
+  await question.getByRole('button', { name: 'Revoke 2 tokens' }).click()
+  await expect(page.getByText('blocked here 2 of 2 · confirmed dead 2')).toBeVisible()
+  await expect(page.getByRole('row', { name: /first of two/ })).toHaveCount(0)
+})

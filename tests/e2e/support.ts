@@ -1,0 +1,109 @@
+import AxeBuilder from '@axe-core/playwright'
+import { type BrowserContext, test as base, expect, type Page } from 'playwright/test'
+
+export { expect, type Page }
+export type Account = 'owner@acme.test' | 'member@acme.test' | 'owner@globex.test'
+
+/** Every test fails on what a page says to its console about the policy, hydration or an exception (C-08). */
+export const test = base.extend<{ complaints: string[] }>({
+  complaints: [
+    async ({ context }, use) => {
+      const complaints: string[] = []
+      listen(context, complaints)
+      await use(complaints)
+      expect(complaints, 'what pages complained about').toEqual([])
+    },
+    { auto: true },
+  ],
+})
+
+/** Collects what the pages of a browser complain about. A refused request is not a complaint: tests provoke those. */
+export function listen(context: BrowserContext, complaints: string[]): void {
+  context.on('console', (message) => {
+    const text = message.text()
+    if (message.type() === 'error' && !text.startsWith('Failed to load resource')) complaints.push(text)
+  })
+  context.on('weberror', (error) => complaints.push(error.error().message))
+}
+
+/** Signs in at the demo's identity provider and waits for the projects. */
+export async function signIn(page: Page, account: Account): Promise<void> {
+  await page.goto('/signin')
+  await page.getByRole('button', { name: /^Continue with/ }).click()
+  await page.getByRole('button', { name: account }).click()
+  await page.waitForURL(/\/t\/[a-z]+\/projects$/)
+}
+
+/** Links a project as its owner does: dialog, the upstream's consent page, back. Ends on the project's page. */
+export async function link(page: Page, project: string, account: Account): Promise<void> {
+  await page.getByRole('button', { name: /^Link (project|your first project)$/ }).click()
+  await page.getByRole('button', { name: /^Continue to/ }).click()
+  await approve(page, project, account)
+  await page.waitForURL(/\/projects\/prj_[^/]+\?linked=1$/)
+}
+
+/** At the upstream: picks the account if asked, the project, and allows it. */
+export async function approve(page: Page, project: string, account: Account): Promise<void> {
+  await page.waitForURL((url) => url.hostname === '127.0.0.1')
+  const choice = page.getByRole('radio', { name: project })
+  const person = page.getByRole('button', { name: account })
+  await choice.or(person).first().waitFor()
+  if (await person.isVisible()) await person.click()
+  await choice.check()
+  await page.getByRole('button', { name: 'Allow' }).click()
+}
+
+export type Wanted = { purpose: string; read?: string[]; components?: string[]; wide?: boolean }
+
+/** Fills the form on the issue page and asks for the token; ends with its value on screen. */
+export async function issue(page: Page, { purpose, read = [], components = [], wide = false }: Wanted): Promise<void> {
+  await page.getByLabel('What for').fill(purpose)
+  for (const bucket of read) await page.getByRole('checkbox', { name: `read ${bucket}` }).check()
+  for (const component of components) await page.getByRole('checkbox', { name: component }).check()
+  if (wide) await page.getByRole('checkbox', { name: 'Manage buckets' }).check()
+  await page.getByRole('button', { name: 'Issue token' }).click()
+  await expect(page.getByRole('dialog')).toContainText('shown once')
+}
+
+/** The value and the address that the dialog hands out, read as a person copies them. */
+export async function takeToken(page: Page): Promise<{ value: string; baseUrl: string }> {
+  await page.getByRole('tab', { name: 'env' }).click()
+  await page.getByRole('button', { name: 'Copy env' }).click()
+  const text = await page.evaluate(() => navigator.clipboard.readText())
+  const env = new Map(text.split('\n').map((line) => line.split('=', 2) as [string, string]))
+  const [value, baseUrl] = [env.get('KBC_TOKEN'), env.get('KBC_URL')]
+  if (!value || !baseUrl) throw new Error('the env sample lacks the token or the address')
+  return { value, baseUrl }
+}
+
+/** What the upstream says to a token: 200 while it lives, 401 afterwards. */
+export const verify = async ({ value, baseUrl }: { value: string; baseUrl: string }): Promise<number> =>
+  (await fetch(`${baseUrl}/v2/storage/tokens/verify`, { headers: { 'x-storageapi-token': value } })).status
+
+type LedgerToken = { value: string; kind: string; system: 'idp' | 'stack'; tokenId?: string }
+
+/** Every token that the demo upstream ever issued. */
+export async function upstreamTokens(demoUrl: string): Promise<LedgerToken[]> {
+  const answer = await fetch(`${demoUrl}/control/ledger`, {
+    headers: { authorization: `Bearer ${process.env.VALETKEY_E2E_CONTROL}` },
+  })
+  if (!answer.ok) throw new Error(`the demo's ledger answered ${answer.status}`)
+  return ((await answer.json()) as { tokens: LedgerToken[] }).tokens
+}
+
+/** No accessibility violation on the page, in the light and the dark scheme. */
+export async function expectAccessible(page: Page): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    const { violations } = await new AxeBuilder({ page }).analyze()
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`)
+    expect(found, `${page.url()} in the ${colorScheme} scheme`).toEqual([])
+  }
+}
+
+/** Signs out through the account menu. */
+export async function signOut(page: Page): Promise<void> {
+  await page.getByRole('button', { name: /^Account/ }).click()
+  await page.getByRole('menuitem', { name: 'Sign out' }).click()
+  await page.waitForURL(/\/signin$/)
+}
