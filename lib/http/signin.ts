@@ -3,6 +3,7 @@ import { hash, sameSecret } from '../security/secrets.ts'
 import { consumeState } from '../store/sessions.ts'
 import { endSessions, recordFailedSignin, startSession } from '../tenancy/people.ts'
 import { type CookieName, clearedCookies, cookieNames, cookieValue } from './cookies.ts'
+import { requireNavigation } from './csrf.ts'
 import { documentResponse, errorDocument } from './document.ts'
 import { takeLimit } from './limits.ts'
 import { problemResponse } from './problem.ts'
@@ -82,7 +83,7 @@ async function startSignIn(call: Call): Promise<Response> {
  */
 async function completeSignIn(call: Call): Promise<Response> {
   const { ctx, request } = call
-  refusePrefetch(request.headers)
+  requireNavigation(request.headers)
   await takeLimit(ctx, 'callback', { address: call.address })
   const parameters = new URL(request.url).searchParams
   const names = [...parameters.keys()]
@@ -156,15 +157,6 @@ function refuseForeignForm({ ctx, request: { headers } }: Call): void {
   const site = headers.get('sec-fetch-site')
   if (headers.get('origin') !== ctx.config.origin || (site !== null && site !== 'same-origin'))
     throw new BrokerError('cross_site')
-}
-
-/** A callback is a person's navigation; a browser that only looks ahead must not use it up (C-01, C-04). */
-function refusePrefetch(headers: Headers): void {
-  const mode = headers.get('sec-fetch-mode') ?? 'navigate'
-  const destination = headers.get('sec-fetch-dest') ?? 'document'
-  const purpose = `${headers.get('sec-purpose') ?? ''} ${headers.get('purpose') ?? ''}`
-  if (mode !== 'navigate' || destination !== 'document' || purpose.includes('prefetch'))
-    throw new BrokerError('cross_site', { detail: 'Open this address in a browser window.' })
 }
 
 /** Where to go afterwards: one path of ours, or none given. Anything else is refused at once (L-12). */
