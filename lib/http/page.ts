@@ -83,10 +83,9 @@ async function orUnavailable<T>(reading: () => Promise<T>): Promise<T> {
 /** Sign-in, and the page asked for as the way back. */
 function signinPath(near: string): string {
   // The router's own parameter names a part of a page, not a page.
-  const path = safePath(
-    pageScope()
-      ?.path?.replace(/([?&])_rsc=[^&]*&?/, '$1')
-      .replace(/[?&]$/, ''),
-  )
+  const asked = pageScope()
+    ?.path?.replace(/([?&])_rsc=[^&]*&?/, '$1')
+    .replace(/[?&]$/, '')
+  const path = safePath(asked ?? near)
   return path && path !== '/' ? `/signin?${new URLSearchParams({ return_to: path })}` : '/signin'
 }
