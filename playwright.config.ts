@@ -30,6 +30,8 @@ export default defineConfig({
     command: 'node tests/e2e/serve.mjs',
     url: `${origin}/api/ready`,
     timeout: 240_000,
+    // With VALETKEY_E2E_PORT and VALETKEY_E2E_CONTROL of one that runs already, that one is used.
+    reuseExistingServer: true,
     gracefulShutdown: { signal: 'SIGTERM', timeout: 20_000 },
     env: { PORT: port ?? '', DEMO_CONTROL_SECRET: control ?? '' },
   },
