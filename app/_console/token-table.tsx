@@ -60,6 +60,9 @@ export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>
       scopes: (
         <span title={scopesInFull(scopes).join('\n')} className="whitespace-nowrap">
           {scopesInShort(scopes)}
+          {token.notGranted.length > 0 && (
+            <span className="text-attention"> · {token.notGranted.length} not granted</span>
+          )}
         </span>
       ),
       made: <Time at={token.createdAt.toISOString()} now={now} hint="hover" />,
@@ -71,7 +74,9 @@ export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>
       ends: isLive(token) ? (
         <Countdown until={token.expiresAt.toISOString()} now={now} />
       ) : (
-        <Time at={token.expiresAt.toISOString()} now={now} hint="hover" />
+        <span className="text-muted">
+          <Time at={token.expiresAt.toISOString()} now={now} hint="hover" />
+        </span>
       ),
       state: <StateBadge kind="token" state={token.state} />,
     },

@@ -162,11 +162,8 @@ export function eventWords({ action, details }: Pick<AuditView, 'action' | 'deta
   return { what, more: more.trim() }
 }
 
-const tones: Partial<Record<AuditView['action'], Tone>> = {
-  'connection.revoked': 'revoked',
-  'token.revoked': 'revoked',
+/** The tone of an event on a timeline. What ended is neither good nor bad news. */
+export function eventTone({ action, outcome }: Pick<AuditView, 'action' | 'outcome'>): Tone {
+  if (outcome !== 'ok') return outcome === 'failed' ? 'attention' : 'broken'
+  return action.endsWith('.revoked') || action === 'revocation.finished' ? 'revoked' : 'healthy'
 }
-
-/** The tone of an event on a timeline. */
-export const eventTone = ({ action, outcome }: Pick<AuditView, 'action' | 'outcome'>): Tone =>
-  outcome === 'failed' ? 'attention' : outcome === 'refused' ? 'broken' : (tones[action] ?? 'healthy')

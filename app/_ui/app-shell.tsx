@@ -144,8 +144,15 @@ function NavList({ items, row = false, onPick }: NavListProps) {
   )
 }
 
-/** Pages come whole from the server, so the link itself says that one is on its way. */
+/** Pages come whole from the server, so the link itself says that one is on its way. It keeps the width of its bold form. */
 function NavLabel({ text }: { text: string }) {
   const { pending } = useLinkStatus()
-  return <span className={cn(pending && 'animate-pulse')}>{text}</span>
+  return (
+    <span className={cn('inline-flex flex-col', pending && 'animate-pulse')}>
+      {text}
+      <span aria-hidden className="invisible h-0 overflow-hidden font-semibold">
+        {text}
+      </span>
+    </span>
+  )
 }

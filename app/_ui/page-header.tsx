@@ -42,7 +42,7 @@ export function PageHeader({ title, lead, trail, badge, actions }: PageHeaderPro
             <h1 className="wrap-anywhere min-w-0 font-semibold text-[24px] leading-8">{title}</h1>
             {badge}
           </div>
-          {lead && <p className="max-w-[72ch] text-muted">{lead}</p>}
+          {lead && <p className="max-w-[72ch] text-pretty text-muted">{lead}</p>}
         </div>
         {actions && <div className="flex flex-wrap gap-2">{actions}</div>}
       </div>

@@ -62,7 +62,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
               {
                 label: 'Redirect URI',
                 value: (
-                  <span className="flex flex-wrap items-center gap-1">
+                  <span className="-my-1.5 flex flex-wrap items-center gap-1">
                     <code className="wrap-anywhere min-w-0 font-mono text-[13px]">{provider.redirectUri}</code>
                     <CopyButton compact text={provider.redirectUri} label="Copy redirect URI" />
                     <span className="text-muted">to be registered at the upstream, exactly so</span>
