@@ -4,7 +4,7 @@ import { paramNames } from '../../lib/http/operation.ts'
 import { operations } from '../../lib/http/operations.ts'
 import type { Role } from '../../lib/store/lookups.ts'
 import { type Permission, permissions } from '../../lib/tenancy/actor.ts'
-import { issueBody, type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { byAddress, issueBody, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 
 let app: TestApp
 let owner: Jar
@@ -94,9 +94,9 @@ const acmeRows = async () => {
 }
 
 describe('nothing crosses from one tenant to another', () => {
-  it.each(inTenant)(
-    'Z-02 $method $path: a foreign tenant and one that is not there answer alike, and nothing happens',
-    async (operation) => {
+  it.each(byAddress(inTenant))(
+    'Z-02 %s: a foreign tenant and one that is not there answer alike, and nothing happens',
+    async (_, operation) => {
       const before = await acmeRows()
       const requests = app.demo.ledger.requests.length
       const foreign = await send(globex, operation, 'acme', things)
@@ -109,9 +109,9 @@ describe('nothing crosses from one tenant to another', () => {
   )
 
   const named = inTenant.filter(({ path }) => paramNames(path).length > 1)
-  it.each(named)(
-    'Z-02 $method $path: another tenant’s id in one’s own tenant is as unknown as a made-up one',
-    async (operation) => {
+  it.each(byAddress(named))(
+    'Z-02 %s: another tenant’s id in one’s own tenant is as unknown as a made-up one',
+    async (_, operation) => {
       const before = await acmeRows()
       const foreign = await send(globex, operation, 'globex', things)
       const absent = await send(globex, operation, 'globex', {})
@@ -163,7 +163,7 @@ describe('nothing crosses from one tenant to another', () => {
 
 describe('roles', () => {
   const roles: Role[] = ['owner', 'admin', 'member', 'auditor']
-  const matrix = roles.flatMap((role) => inTenant.map((operation) => ({ role, operation, ...operation })))
+  const matrix = roles.flatMap((role) => inTenant.map((operation) => [role, operation.id, operation] as const))
   const setRole = (role: Role) =>
     app.rows(
       'acme',
@@ -171,7 +171,7 @@ describe('roles', () => {
       [role],
     )
 
-  it.each(matrix)('Z-01 $role may $id exactly where the policy table says so', async ({ role, operation }) => {
+  it.each(matrix)('Z-01: %s may %s exactly where the policy table says so', async (role, _, operation) => {
     await setRole(role)
     const allowed = (permissions[operation.permission as Permission] as readonly Role[]).includes(role)
     // An id that is nowhere: who may, finds nothing; who may not, is not even told that.
@@ -291,9 +291,9 @@ describe('fields that nobody may set', () => {
     generation: 1,
     id: 'x',
   }
-  it.each(mutations)(
-    'Z-08 $method $path: a field that is not declared is refused, and nothing changes',
-    async (operation) => {
+  it.each(byAddress(mutations))(
+    'Z-08 %s: a field that is not declared is refused, and nothing changes',
+    async (_, operation) => {
       const before = await acmeRows()
       const body = (bodies[operation.id]?.() ?? {}) as Record<string, unknown>
       for (const [name, value] of Object.entries(smuggled)) {

@@ -521,6 +521,7 @@ describe('what others linked', () => {
     const globex = await app.signIn('owner@globex.test')
     await app.linkProject(owner, 'acme', { account, project: '10231' })
     const mine = await connections()
+    expect((await app.call(member, 'GET', '/tenants/acme/projects')).body).toEqual({ items: [] })
     const first = await app.link(member, 'acme', { account: 'member@acme.test', project: '10231' })
     expect(first.status).toBe(303)
     const theirs = await connections(member)

@@ -212,3 +212,7 @@ export type Issued = {
 }
 
 export type TestApp = Awaited<ReturnType<typeof startTestApp>>
+
+/** Operations for it.each, each with what its test is called by. */
+export const byAddress = <O extends { method: string; path: string }>(list: readonly O[]) =>
+  list.map((operation) => [`${operation.method} ${operation.path}`, operation] as const)
