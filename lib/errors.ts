@@ -94,6 +94,11 @@ export const errorCodes = {
   last_owner: { status: 409, title: 'A tenant needs an owner', next: 'Make somebody else an owner first.' },
   slug_taken: { status: 409, title: 'Another tenant has this name in its address', next: 'Choose another one.' },
   provider_exists: { status: 409, title: 'This provider is already configured', next: 'Use the one in the list.' },
+  provider_in_use: {
+    status: 409,
+    title: 'Connections were made with this client id',
+    next: 'Configure the other client as a provider of its own, and link again there.',
+  },
   count_changed: { status: 409, title: 'The selection has changed since you looked', next: 'Look again and confirm.' },
 } as const satisfies Record<string, { status: number; title: string; next: string }>
 

@@ -9,6 +9,7 @@ export type Outcome = {
   already: boolean
   upstream: UpstreamState | null
   lastError: string | null
+  /** ISO, `unknown`, or null: it is over. */
   latestMoment: string | null
 }
 

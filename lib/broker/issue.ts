@@ -15,16 +15,18 @@ import {
   countOutstanding,
   currentGenerations,
   endIssuing,
+  endLate,
   findToken,
   insertToken,
   noteIssuing,
+  postponeIssuing,
 } from '../store/tokens.ts'
-import { type Actor, requirePermission } from '../tenancy/actor.ts'
+import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
 import { withAccess } from './access.ts'
 import { vaultOf } from './keys.ts'
 import { handlePlace, settleRevocation } from './revocations.ts'
 import { type TokenView, toTokenView } from './token-view.ts'
-import { asBrokerError } from './upstream.ts'
+import { asBrokerError, openProvider } from './upstream.ts'
 
 export type IssueInput = {
   /** Id or alias, a former one too. */
@@ -59,7 +61,9 @@ async function ground(tx: Tx, actor: Actor, idOrAlias: string): Promise<Ground> 
   const project = await findProject(tx, actor.tenantId, idOrAlias)
   if (!project) throw new BrokerError('not_found')
   const connection = await findConnectionTo(tx, actor.tenantId, actor.userId, project.id)
-  if (!connection || connection.status === 'revoked') throw new BrokerError('not_linked')
+  // What only others have linked does not exist for a member (LK-03).
+  if (!connection) throw new BrokerError(may(actor, 'oversee') ? 'not_linked' : 'not_found')
+  if (connection.status === 'revoked') throw new BrokerError('not_linked')
   if (connection.status === 'frozen') throw new BrokerError('connection_frozen')
   if (connection.status === 'needs_relink') throw new BrokerError('needs_relink')
   const tenant = await findTenant(tx, actor.tenantId)
@@ -92,7 +96,22 @@ export async function issueToken(
   } catch (error) {
     throw await notMade(ctx, actor, started, error)
   }
-  return complete(ctx, actor, started, made)
+  try {
+    return await complete(ctx, actor, started, made)
+  } catch (error) {
+    // Nobody will ever hold this token: it is ended now if that can be done, and by the reconciling job if not.
+    if (!isBrokerError(error, 'revoked_meanwhile')) await endUpstream(ctx, started, made)
+    throw error
+  }
+}
+
+async function endUpstream(ctx: Context, { id, connection }: Started, made: UpstreamToken): Promise<void> {
+  try {
+    const provider = await openProvider(ctx, await vaultOf(ctx, connection.tenantId), connection.provider)
+    await provider.revoke({ kind: 'token', upstreamId: made.upstreamId, handle: made.handle })
+  } catch (error) {
+    ctx.log.warn({ err: error, issued: id }, 'a token that could not be recorded was not ended upstream')
+  }
 }
 
 type Started = { id: string; nonce: string; expiresAt: Date; connection: Ground['connection'] }
@@ -214,13 +233,7 @@ async function complete(
     }
     // Revoked while the upstream worked: what came back is revoked, never answered.
     const revocation = newId('revocation')
-    const ended = await endIssuing(tx, tenantId, id, {
-      status: 'revoked',
-      failure: 'revoked_meanwhile',
-      upstreamId: made.upstreamId,
-      handle,
-      fingerprint: mark,
-    })
+    const ended = await endLate(tx, tenantId, id, { upstreamId: made.upstreamId, handle, fingerprint: mark })
     const token = await findToken(tx, tenantId, id)
     if (ended && token)
       await insertRevocations(tx, [
@@ -289,7 +302,11 @@ export async function reconcileIssuing(
       return undefined
     },
   )
-  if (found === undefined && !over) return
+  if (found === undefined && !over) {
+    const nextTryAt = new Date(ctx.now().getTime() + (30 + Math.random() * 90) * 1000)
+    await withTenant(ctx, tenantId, (tx) => postponeIssuing(tx, tenantId, id, nextTryAt))
+    return
+  }
   const failure = found === undefined ? 'ended_by_itself' : 'cut_off'
   await withTenant(ctx, tenantId, async (tx) => {
     if (!(await endIssuing(tx, tenantId, id, { status: 'failed', failure }))) return

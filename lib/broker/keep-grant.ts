@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import type { LinkedGrant, UpstreamProject } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
-import { type AttemptRow, endAttempt } from '../store/attempts.ts'
+import { type AttemptRow, endAttempt, takeKeptGrant } from '../store/attempts.ts'
 import {
   type ConnectionRow,
   findConnection,
@@ -14,6 +14,8 @@ import {
   updateConnection,
 } from '../store/connections.ts'
 import { isDuplicate, type Tx, withTenant } from '../store/database.ts'
+import type { Role } from '../store/lookups.ts'
+import { findMember } from '../store/members.ts'
 import {
   aliasOwner,
   findProjectUpstream,
@@ -22,12 +24,13 @@ import {
   updateProjectNames,
 } from '../store/projects.ts'
 import { insertRevocations } from '../store/revocations.ts'
+import { may } from '../tenancy/actor.ts'
 import type { Vault } from './keys.ts'
 import { tokenPlace } from './refresh.ts'
 import { grantPlace } from './revocations.ts'
 
 type Input = {
-  attempt: Pick<AttemptRow, 'tenantId' | 'id' | 'userId' | 'providerId' | 'purpose' | 'connectionId'>
+  attempt: Pick<AttemptRow, 'tenantId' | 'id' | 'userId' | 'providerId' | 'purpose' | 'connectionId' | 'status'>
   grant: LinkedGrant
   origin: Origin
   alias: string | null
@@ -51,6 +54,10 @@ export async function keepGrant(ctx: Context, vault: Vault, input: Input): Promi
   }
 }
 
+/** Whether a member may link at this moment. */
+export const mayLink = (member: { role: string; status: string } | null) =>
+  member?.status === 'active' && may({ role: member.role as Role }, 'work')
+
 async function keep(ctx: Context, vault: Vault, tx: Tx, { attempt, grant, origin, alias }: Input): Promise<Kept> {
   const { tenantId, userId, providerId } = attempt
   const now = ctx.now()
@@ -72,12 +79,17 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, { attempt, grant, origin
     if (owner && owner !== known?.id) return refused('alias_taken', `"${alias}" already stands for another project.`)
   }
 
-  const project = known ?? (await insertNamed(tx, { tenantId, providerId, reached, alias, now }))
-  if (known && (known.name !== reached.name || known.region !== (reached.region ?? null)))
-    await updateProjectNames(tx, tenantId, known.id, { name: reached.name, region: reached.region ?? null })
+  // Role and membership at this moment, not at the start; and a kept grant is taken with what it becomes.
+  if (!mayLink(await findMember(tx, tenantId, userId))) throw new BrokerError('forbidden')
+  if (attempt.status === 'failed' && !(await takeKeptGrant(tx, tenantId, attempt.id, userId, now)))
+    throw new BrokerError('not_found')
 
+  const project = known ?? (await insertNamed(tx, { tenantId, providerId, reached, alias, now }))
   const existing = await findConnectionTo(tx, tenantId, userId, project.id)
   const locked = existing ? await lockConnection(tx, tenantId, existing.id) : null
+  // After the connection, in the order in which an issue locks the two.
+  if (known && (known.name !== reached.name || known.region !== (reached.region ?? null)))
+    await updateProjectNames(tx, tenantId, known.id, { name: reached.name, region: reached.region ?? null })
   const id = locked?.id ?? newId('connection')
   const tokens = await sealTokens(ctx, vault, { id, userId }, (locked?.tokenVersion ?? 0) + 1, grant)
   const account = { accountId: grant.account.id, accountName: grant.account.name, scopesGranted: grant.scopes ?? [] }

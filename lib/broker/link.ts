@@ -10,9 +10,9 @@ import {
   consumeAttempt,
   endAttempt,
   findAttempt,
+  findKeptGrant,
   insertAttempt,
   listOpenAttempts,
-  takeKeptGrant,
 } from '../store/attempts.ts'
 import { findConnection } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
@@ -22,7 +22,7 @@ import { aliasOwner } from '../store/projects.ts'
 import { findProvider, type ProviderRow } from '../store/providers.ts'
 import type { Actor } from '../tenancy/actor.ts'
 import { requirePermission } from '../tenancy/actor.ts'
-import { keepGrant } from './keep-grant.ts'
+import { keepGrant, mayLink } from './keep-grant.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
 
@@ -267,7 +267,9 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
   const { row: attempt, provider, member } = taken
   const origin = { ...callback.origin, userId: session.userId, sessionId: session.id }
   try {
-    if (!provider || !attempt.secrets || member?.status !== 'active') throw new BrokerError('attempt_unknown')
+    if (!provider || !attempt.secrets) throw new BrokerError('attempt_unknown')
+    // Asked again where the grant is kept: both may change while the person is away.
+    if (!mayLink(member)) throw new BrokerError('forbidden')
     // The code goes only to the server that the attempt was made for (mix-up, L-07, L-08).
     if (callback.key !== attempt.callbackKey || provider.issuer !== attempt.issuer)
       throw new BrokerError('issuer_mismatch')
@@ -329,7 +331,7 @@ export async function adoptLink(
     if (taken) throw new BrokerError('alias_taken')
   }
   const attempt = await withTenant(ctx, actor.tenantId, (tx) =>
-    takeKeptGrant(tx, actor.tenantId, attemptId, actor.userId, ctx.now()),
+    findKeptGrant(tx, actor.tenantId, attemptId, actor.userId, ctx.now()),
   )
   if (!attempt?.secrets) throw new BrokerError('not_found')
   const grant = grantFromJson(await vault.open(secretsPlace(attempt), attempt.secrets))
@@ -339,9 +341,8 @@ export async function adoptLink(
     origin: actor,
     alias: alias ?? null,
   })
-  if (kept.kind === 'linked') return { projectId: kept.projectId }
-  await failLink(ctx, attempt, actor, kept.error, attempt.secrets)
-  throw kept.error
+  if (kept.kind === 'refused') throw kept.error
+  return { projectId: kept.projectId }
 }
 
 const hasRepeats = (parameters: URLSearchParams) => new Set(parameters.keys()).size !== [...parameters.keys()].length

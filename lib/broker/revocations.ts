@@ -73,6 +73,14 @@ async function openTarget(vault: Vault, row: RevocationRow, userId: string): Pro
       ? { kind: 'grant', refreshToken: await vault.open(grantPlace({ id: row.id, userId }), row.handle) }
       : undefined
   }
+  if (row.kind === 'orphans') {
+    if (!row.handle || !row.token) return undefined
+    return {
+      kind: 'orphans',
+      nonce: row.token.nonce,
+      accessToken: await vault.open(grantPlace({ id: row.id, userId }), row.handle),
+    }
+  }
   if (!row.token?.handle || !row.token.upstreamId) return undefined
   return {
     kind: 'token',

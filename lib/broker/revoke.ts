@@ -2,15 +2,17 @@ import { type AuditEvent, type Origin, record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
+import type { Secret } from '../security/secrets.ts'
 import { insertOutbox } from '../store/audit.ts'
 import { type ConnectionRow, lockConnection, updateConnection } from '../store/connections.ts'
 import { type Tx, withTenant } from '../store/database.ts'
-import { findRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
+import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
 import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/tokens.ts'
 import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { tokenPlace } from './refresh.ts'
 import { grantPlace, settleRevocation } from './revocations.ts'
+import { toTokenView } from './token-view.ts'
 
 export type RevokeInput = {
   tokens: string[]
@@ -27,108 +29,110 @@ export type RevokeResult = {
   /** Second truth; null where nothing is left to do upstream. */
   upstream: RevocationState | null
   lastError: string | null
-  /** Third truth: null once the upstream was seen to refuse it. */
-  latestMoment: Date | null
+  /** Third truth; null: it is over, seen to be refused or past its end. */
+  latestMoment: Date | 'unknown' | null
 }
 
 /** How long an answer waits for the upstream; what is not settled by then is shown as pending and goes on. */
 const settleMilliseconds = 5_000
 
-type Work = { revocationId: string; target: Pick<RevokeResult, 'kind' | 'id' | 'latestMoment'> }
+type Target = Pick<RevokeResult, 'kind' | 'id' | 'already'>
+type Done = { targets: Target[]; work: string[] }
 
 /**
  * Revokes tokens and connections in one transaction: generations raised, upstream work written, event recorded. Then the
  * upstream is asked at once, and what came back is told; the queue goes on with the rest.
- * Members revoke their own; owners and admins everybody's. Twice says "already".
+ * Members revoke their own; owners and admins everybody's. Twice says "already", and how the first one stands.
  * @throws BrokerError forbidden; not_found for anything unknown or not theirs, and then nothing is revoked;
  *   unavailable when it could not be committed
  */
 export async function revoke(ctx: Context, actor: Actor, input: RevokeInput): Promise<RevokeResult[]> {
   requirePermission(actor, 'work')
   const vault = await vaultOf(ctx, actor.tenantId)
-  const { results, work } = await withTenant(ctx, actor.tenantId, (tx) => revokeHere(ctx, vault, tx, actor, input))
-  await settleWithin(
-    ctx,
-    actor.tenantId,
-    work.map(({ revocationId }) => revocationId),
-  )
-  return [...results, ...(await told(ctx, actor.tenantId, work))]
+  const { targets, work } = await withTenant(ctx, actor.tenantId, (tx) => revokeHere(ctx, vault, tx, actor, input))
+  await settleWithin(ctx, actor.tenantId, work)
+  return withTenant(ctx, actor.tenantId, (tx) => tell(tx, actor.tenantId, targets, ctx.now()))
 }
 
-async function revokeHere(
-  ctx: Context,
-  vault: Vault,
-  tx: Tx,
-  actor: Actor,
-  input: RevokeInput,
-): Promise<{ results: RevokeResult[]; work: Work[] }> {
+/** Locks connections before tokens and each in id order, as an issue does: two acts cannot wait for each other. */
+async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Actor, input: RevokeInput): Promise<Done> {
   const { tenantId } = actor
   const now = ctx.now()
-  const results: RevokeResult[] = []
-  const work: Work[] = []
-
+  const connections: ConnectionRow[] = []
   for (const id of [...new Set(input.connections)].sort()) {
     const connection = await lockConnection(tx, tenantId, id)
     if (!connection || !mayRevoke(actor, connection)) throw new BrokerError('not_found')
-    if (connection.status === 'revoked') {
-      results.push({ kind: 'connection', id, already: true, upstream: null, lastError: null, latestMoment: null })
-      continue
-    }
-    const grant = await endConnection(vault, tx, connection, now)
-    // After the generation is raised: a completing issue either shows its token here or sees the new generation.
-    const tokens = await lockRevocable(tx, tenantId, { connectionIds: [id] })
-    const made = await endTokens(tx, tokens, actor.userId, now)
-    const latestMoment = latest([connection.accessExpiresAt, ...tokens.map((token) => token.expiresAt)], now)
-    if (grant) work.push({ revocationId: grant, target: { kind: 'connection', id, latestMoment } })
-    else results.push({ kind: 'connection', id, already: false, upstream: null, lastError: null, latestMoment })
-    work.push(...made)
-    await recordAnyway(ctx, tx, tenantId, now, actor, {
-      action: 'connection.revoked',
-      outcome: 'ok',
-      target: { kind: 'connection', id },
-      details: { owner: connection.userId, tokens: tokens.length, reason: input.reason ?? null },
-    })
+    connections.push(connection)
   }
-
   const wanted = [...new Set(input.tokens)]
-  const known = await findTokens(tx, tenantId, wanted)
-  if (known.length !== wanted.length || !known.every((token) => mayRevoke(actor, token)))
+  const named = await findTokens(tx, tenantId, wanted)
+  if (named.length !== wanted.length || !named.every((token) => mayRevoke(actor, token)))
     throw new BrokerError('not_found')
-  const revocable = await lockRevocable(tx, tenantId, { ids: wanted })
-  const fresh = revocable.filter((token) => token.generation === 0 && token.expiresAt > now)
-  work.push(...(await endTokens(tx, fresh, actor.userId, now)))
-  for (const token of known.filter((candidate) => !fresh.some((done) => done.id === candidate.id)))
-    results.push({ kind: 'token', id: token.id, already: true, upstream: null, lastError: null, latestMoment: null })
-  // One still being made is revoked upstream by its own completion, or found by the reconciling job.
-  for (const token of fresh.filter((candidate) => candidate.status === 'issuing'))
-    results.push({
-      kind: 'token',
-      id: token.id,
-      already: false,
-      upstream: 'pending',
-      lastError: null,
-      latestMoment: token.expiresAt,
-    })
-  for (const token of fresh)
-    await recordAnyway(ctx, tx, tenantId, now, actor, {
-      action: 'token.revoked',
-      outcome: 'ok',
-      target: { kind: 'token', id: token.id },
-      details: { owner: token.userId, fingerprint: token.fingerprint, reason: input.reason ?? null },
-    })
-  return { results, work }
+
+  const ending = connections.filter((connection) => connection.status !== 'revoked')
+  const opened = new Map<string, OpenedGrant>()
+  const work: string[] = []
+  for (const connection of ending) {
+    const grant = await openGrant(vault, connection, now)
+    opened.set(connection.id, grant)
+    work.push(...(await endConnection(vault, tx, connection, grant, now)))
+  }
+  // After the generations are raised: a completing issue either shows its token here or sees the new generation.
+  const living = await lockRevocable(tx, tenantId, { ids: wanted, connectionIds: ending.map(({ id }) => id) })
+  const tokens = living.filter((token) => token.generation === 0 && token.expiresAt > now)
+  work.push(...(await endTokens(vault, tx, tokens, opened, { tenantId, by: actor.userId, now })))
+
+  const reason = input.reason ?? null
+  for (const { id, userId } of ending) {
+    const details = { owner: userId, tokens: tokens.filter((token) => token.connectionId === id).length, reason }
+    const event = { action: 'connection.revoked', outcome: 'ok', target: { kind: 'connection', id }, details } as const
+    await recordAnyway(ctx, tx, tenantId, now, actor, event)
+  }
+  for (const { id, userId, fingerprint } of tokens) {
+    const details = { owner: userId, fingerprint, reason }
+    const event = { action: 'token.revoked', outcome: 'ok', target: { kind: 'token', id }, details } as const
+    await recordAnyway(ctx, tx, tenantId, now, actor, event)
+  }
+  const ended = new Set([...ending, ...tokens].map(({ id }) => id))
+  return {
+    work,
+    targets: [
+      ...connections.map(({ id }) => ({ kind: 'connection' as const, id, already: !ended.has(id) })),
+      ...[...new Set([...wanted, ...tokens.map(({ id }) => id)])].map((id) => ({
+        kind: 'token' as const,
+        id,
+        already: !ended.has(id),
+      })),
+    ],
+  }
 }
 
 const mayRevoke = (actor: Actor, { userId }: { userId: string }) => userId === actor.userId || may(actor, 'administer')
 
-/** Ends a connection: generation and version raised, ciphertext wiped, the grant's end queued. Its work's id, if any. */
-async function endConnection(vault: Vault, tx: Tx, connection: ConnectionRow, now: Date): Promise<string | undefined> {
+type OpenedGrant = { refreshToken: Secret | undefined; accessToken: Secret | undefined }
+
+/** What a connection holds; a value that cannot be read is none. */
+async function openGrant(vault: Vault, connection: ConnectionRow, now: Date): Promise<OpenedGrant> {
+  const read = async (column: 'refresh_token' | 'access_token', sealed: string | null) =>
+    sealed === null
+      ? undefined
+      : vault.open(tokenPlace(connection, column, connection.tokenVersion), sealed).catch(() => undefined)
+  const alive = connection.accessExpiresAt !== null && connection.accessExpiresAt > now
+  return {
+    refreshToken: await read('refresh_token', connection.refreshToken),
+    accessToken: alive ? await read('access_token', connection.accessToken) : undefined,
+  }
+}
+
+/** Ends a connection: generation and version raised, ciphertext wiped, the grant's end queued. Ids of its work. */
+async function endConnection(
+  vault: Vault,
+  tx: Tx,
+  connection: ConnectionRow,
+  { refreshToken }: OpenedGrant,
+  now: Date,
+): Promise<string[]> {
   const { tenantId, id, userId, providerId } = connection
-  const refreshToken = connection.refreshToken
-    ? await vault
-        .open(tokenPlace(connection, 'refresh_token', connection.tokenVersion), connection.refreshToken)
-        .catch(() => undefined)
-    : undefined
   await updateConnection(tx, tenantId, id, {
     status: 'revoked',
     cause: null,
@@ -142,51 +146,88 @@ async function endConnection(vault: Vault, tx: Tx, connection: ConnectionRow, no
     intentAt: null,
     nextTryAt: null,
   })
-  if (!refreshToken) return undefined
-  const revocationId = newId('revocation')
-  const handle = await vault.seal(grantPlace({ id: revocationId, userId }), refreshToken)
-  await insertRevocations(tx, [
-    { tenantId, id: revocationId, kind: 'grant', providerId, connectionId: id, handle, nextTryAt: now, createdAt: now },
-  ])
-  return revocationId
+  if (!refreshToken) return []
+  const work = newId('revocation')
+  const handle = await vault.seal(grantPlace({ id: work, userId }), refreshToken)
+  const row = {
+    tenantId,
+    id: work,
+    kind: 'grant',
+    providerId,
+    connectionId: id,
+    handle,
+    nextTryAt: now,
+    createdAt: now,
+  }
+  await insertRevocations(tx, [row])
+  return [work]
 }
 
-/** Raises the tokens' generation and queues their end upstream. One still being made is ended by its own completion. */
-async function endTokens(tx: Tx, tokens: TokenRow[], by: string, now: Date): Promise<Work[]> {
-  const first = tokens[0]
-  if (!first) return []
+/**
+ * Raises the tokens' generation and queues their end upstream. One still being made is ended by its own completion;
+ * where its connection ends with it, what it may leave is looked for by its nonce while the access token lives.
+ */
+async function endTokens(
+  vault: Vault,
+  tx: Tx,
+  tokens: TokenRow[],
+  opened: Map<string, OpenedGrant>,
+  { tenantId, by, now }: { tenantId: string; by: string; now: Date },
+): Promise<string[]> {
+  if (tokens.length === 0) return []
   await markRevoked(
     tx,
-    first.tenantId,
+    tenantId,
     tokens.map((token) => token.id),
     by,
     now,
   )
-  const rows = tokens
-    .filter((token) => token.status === 'live' && token.expiresAt > now)
-    .map((token) => ({
-      tenantId: token.tenantId,
+  const rows = []
+  for (const { id: tokenId, status, userId, providerId, connectionId } of tokens) {
+    const row = {
+      tenantId,
       id: newId('revocation'),
       kind: 'token',
-      providerId: token.providerId,
-      connectionId: token.connectionId,
-      tokenId: token.id,
+      providerId,
+      connectionId,
+      tokenId,
       nextTryAt: now,
       createdAt: now,
-    }))
+    }
+    const accessToken = opened.get(connectionId)?.accessToken
+    if (status === 'live') rows.push(row)
+    else if (accessToken)
+      rows.push({ ...row, kind: 'orphans', handle: await vault.seal(grantPlace({ id: row.id, userId }), accessToken) })
+  }
   await insertRevocations(tx, rows)
-  const ends = new Map(tokens.map((token) => [token.id, token.expiresAt]))
-  return rows.map((row) => ({
-    revocationId: row.id,
-    target: { kind: 'token', id: row.tokenId, latestMoment: ends.get(row.tokenId) ?? null },
-  }))
+  return rows.map((row) => row.id)
 }
 
-const latest = (moments: (Date | null)[], now: Date): Date | null =>
-  moments.reduce<Date | null>(
-    (last, moment) => (moment && moment > now && (!last || moment > last) ? moment : last),
-    null,
-  )
+/** How each target stands, out of the rows: the same truths for a first and for a second revocation. */
+async function tell(tx: Tx, tenantId: string, targets: Target[], now: Date): Promise<RevokeResult[]> {
+  const ids = (kind: Target['kind']) => targets.filter((target) => target.kind === kind).map(({ id }) => id)
+  const tokens = new Map((await findTokens(tx, tenantId, ids('token'))).map((row) => [row.id, row]))
+  const grants = await findGrantRevocations(tx, tenantId, ids('connection'))
+  return targets.map((target) => {
+    if (target.kind === 'connection') {
+      const work = grants.find(({ connectionId }) => connectionId === target.id)
+      // Without work there was nothing left to revoke with: only our copy is gone, and how long another would work
+      // nobody can tell.
+      const upstream = (work?.state ?? 'impossible') as RevocationState
+      return {
+        ...target,
+        upstream,
+        lastError: work?.lastError ?? null,
+        latestMoment: upstream === 'confirmed' ? null : 'unknown',
+      }
+    }
+    const row = tokens.get(target.id)
+    const revocation = row && toTokenView(row, now).revocation
+    const end = row && row.status !== 'failed' && row.expiresAt > now ? row.expiresAt : null
+    const latestMoment = revocation?.upstream === 'confirmed' ? null : end
+    return { ...target, upstream: revocation?.upstream ?? null, lastError: revocation?.lastError ?? null, latestMoment }
+  })
+}
 
 /**
  * Records under a savepoint: revoking never fails for want of its event. If it alone fails, the event goes to the
@@ -225,28 +266,6 @@ async function settleWithin(ctx: Context, tenantId: string, ids: string[]): Prom
   })
   await Promise.race([all, patience])
   clearTimeout(timer)
-}
-
-async function told(ctx: Context, tenantId: string, work: Work[]): Promise<RevokeResult[]> {
-  const rows = await withTenant(ctx, tenantId, (tx) =>
-    findRevocations(
-      tx,
-      tenantId,
-      work.map(({ revocationId }) => revocationId),
-    ),
-  )
-  const states = new Map(rows.map((row) => [row.id, row]))
-  return work.map(({ revocationId, target }) => {
-    const row = states.get(revocationId)
-    const upstream = (row?.state ?? 'pending') as RevocationState
-    return {
-      ...target,
-      already: false,
-      upstream,
-      lastError: row?.lastError ?? null,
-      latestMoment: upstream === 'confirmed' ? null : target.latestMoment,
-    }
-  })
 }
 
 /** Puts failed upstream work back into the queue and tries it at once. @throws BrokerError forbidden, not_found */

@@ -1217,7 +1217,7 @@ export interface Paths {
                 blocked_here: true
                 upstream: ('pending' | 'done' | 'confirmed' | 'failed' | 'impossible') | null
                 last_error: string | null
-                latest_moment: string | null
+                latest_moment: (string | 'unknown') | null
               }[]
             }
           }

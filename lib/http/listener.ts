@@ -12,7 +12,7 @@ import { clientAddress, type RouteHandler } from './request.ts'
 export type MachineRoute = { method: Method; path: string; handle: RouteHandler }
 
 /** What a page guard leaves for the response head; facts: pages cannot set a status themselves. */
-export type PageScope = { status?: number }
+export type PageScope = { status?: number; path?: string }
 
 type Options = {
   config: Pick<Config, 'origin' | 'loopback' | 'production' | 'trustedProxies'>
@@ -71,7 +71,8 @@ function createListener({ config, machineRoutes, declared, next }: Options) {
   const pages = pageScopes()
 
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const scope: PageScope = {}
+    // Where a guard leads back to; a navigation inside the page has an address of its own that is no page.
+    const scope: PageScope = request.headers.rsc ? {} : { path: request.url }
     const csp = contentSecurityPolicy(newNonce(), { development })
     completeHead(response, csp, scope)
 

@@ -245,8 +245,8 @@ export const revoked = object({
   /** Null: nothing is left to do there. */
   upstream: upstreamState.nullable(),
   last_error: text.nullable(),
-  /** The latest moment it could still work; null: it was seen dead, or nothing is left. */
-  latest_moment: instantOrNull,
+  /** The latest moment it could still work; null: it is over, seen to be refused or past its end. */
+  latest_moment: z.union([instant, z.literal('unknown')]).nullable(),
 })
 
 export const toRevoked = (view: RevokeResult): z.input<typeof revoked> => ({
@@ -256,7 +256,7 @@ export const toRevoked = (view: RevokeResult): z.input<typeof revoked> => ({
   blocked_here: true,
   upstream: view.upstream,
   last_error: view.lastError,
-  latest_moment: whenever(view.latestMoment),
+  latest_moment: view.latestMoment === 'unknown' ? 'unknown' : whenever(view.latestMoment),
 })
 
 export const unconfirmed = object({

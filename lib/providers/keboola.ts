@@ -29,6 +29,7 @@ const emptyOrMap = z.union([z.array(z.never()).transform(() => ({})), z.record(z
 const StorageToken = z.object({
   id,
   description: z.string().default(''),
+  created: z.string().nullish(),
   expires: z.string().nullish(),
   isMasterToken: z.boolean().default(false),
   canManageBuckets: z.boolean().default(false),
@@ -112,6 +113,46 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
       },
     })
 
+  /**
+   * Ends a token and looks whether it is dead. It deletes itself, so this works after the connection is gone (3.3.3).
+   * @throws UpstreamError while it was seen alive, or where a 404 may be a proxy's and nothing else is known
+   */
+  async function endToken({ upstreamId, handle }: { upstreamId: string; handle: Secret }): Promise<RevocationOutcome> {
+    const as = { storageToken: handle }
+    const remove = () => send({ method: 'DELETE', path: `/tokens/${upstreamId}`, as })
+    const deletion = await withRetries(deps, 'revoke', remove).then(
+      () => 'done' as const,
+      (error: unknown) => {
+        if (isUpstreamError(error) && error.failure === 'refused') return 'dead' as const
+        if (isUpstreamError(error) && error.status === 404) return 'absent' as const
+        throw error
+      },
+    )
+    if (deletion === 'dead') return { state: 'confirmed' }
+    const found = await verify(as).then(
+      () => 'alive' as const,
+      (error: unknown) =>
+        isUpstreamError(error) && error.failure === 'refused' ? ('dead' as const) : ('unknown' as const),
+    )
+    if (found === 'dead') return { state: 'confirmed' }
+    if (found === 'alive' || deletion === 'absent') throw new UpstreamError('ambiguous', 'the token may still work')
+    return { state: 'done' }
+  }
+
+  /** Takes a minted token, if it is no more than what was asked: one that outlives it or manages tokens is ended at once. */
+  async function accept(minted: z.infer<typeof MintedToken>, request: IssueRequest): Promise<UpstreamToken> {
+    const value = new Secret(minted.token)
+    const life = lifeSeconds(minted, deps.now())
+    const excessive =
+      life === undefined || life > request.lifetimeSeconds + 60 || minted.canManageTokens || minted.isMasterToken
+    if (excessive) {
+      await endToken({ upstreamId: minted.id, handle: value })
+      throw new UpstreamError('protocol', 'the upstream made a token beyond what was asked')
+    }
+    const expiresAt = new Date(deps.now().getTime() + life * 1000)
+    return { value, upstreamId: minted.id, handle: value, granted: toScopes(minted), expiresAt }
+  }
+
   /** Deletes what a cut-off mint left. Only who may list tokens can; for others the short lifetime is the clean-up. */
   async function deleteOrphans(accessToken: Secret, nonce: string): Promise<number> {
     const as = { bearer: accessToken }
@@ -140,7 +181,7 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
 
     async issue({ accessToken, request }) {
       try {
-        return toUpstreamToken(await mint(accessToken, request), request, deps.now())
+        return await accept(await mint(accessToken, request), request)
       } catch (error) {
         // A refusal left nothing behind; a 5xx, a lost answer or a success without a token may have (3.3.6).
         if (!isUpstreamError(error) || !mayHaveActed(error)) throw error
@@ -148,7 +189,7 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
           throw new UpstreamError('ambiguous', 'the upstream did not say whether it made a token', { cause: error })
         })
         if (error.failure === 'protocol') throw error
-        return toUpstreamToken(await mint(accessToken, request), request, deps.now())
+        return await accept(await mint(accessToken, request), request)
       }
     },
 
@@ -160,25 +201,8 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
           const found = await deleteOrphans(target.accessToken, target.nonce)
           return { state: 'confirmed', found }
         }
-        case 'token': {
-          // A token may delete itself, so this works after the connection is gone (3.3.3).
-          const as = { storageToken: target.handle }
-          const gone = await withRetries(deps, 'revoke', () =>
-            send({ method: 'DELETE', path: `/tokens/${target.upstreamId}`, as }),
-          )
-            .then(() => false)
-            .catch((error: unknown) => {
-              if (isUpstreamError(error) && (error.failure === 'refused' || error.status === 404)) return true
-              throw error
-            })
-          if (gone) return { state: 'confirmed' }
-          return verify(as).then(
-            () => ({ state: 'done' as const }),
-            (error: unknown) => ({
-              state: isUpstreamError(error) && error.failure === 'refused' ? ('confirmed' as const) : ('done' as const),
-            }),
-          )
-        }
+        case 'token':
+          return endToken(target)
       }
     },
 
@@ -225,19 +249,11 @@ function parseDate(text: string): Date | undefined {
   return Number.isNaN(time) ? undefined : new Date(time)
 }
 
-function toUpstreamToken(
-  minted: z.infer<typeof MintedToken>,
-  { lifetimeSeconds }: IssueRequest,
-  now: Date,
-): UpstreamToken {
-  const value = new Secret(minted.token)
-  return {
-    value,
-    upstreamId: minted.id,
-    handle: value,
-    granted: toScopes(minted),
-    expiresAt: parseDate(minted.expires ?? '') ?? new Date(now.getTime() + lifetimeSeconds * 1000),
-  }
+/** How long a token lives by the upstream's own clock, which may differ from ours; undefined: for ever, or unknown. */
+function lifeSeconds({ created, expires }: z.infer<typeof StorageToken>, now: Date): number | undefined {
+  const end = parseDate(expires ?? '')
+  const start = parseDate(created ?? '') ?? now
+  return end && Math.max(0, (end.getTime() - start.getTime()) / 1000)
 }
 
 function toScopes({

@@ -18,6 +18,8 @@ export type CallKind = keyof typeof policies
 const delaysSeconds = [1, 2, 4]
 /** A caller waits no longer than this for all repeats together; what asks for more is left to a later try. */
 const patienceSeconds = 8
+/** A refresh is not begun again where it could outlast its lease of 15 s: one try takes up to 10 s (RR-02). */
+const lastStartMilliseconds = 4_000
 
 /**
  * Runs an upstream call, repeated as its kind allows: 1, 2, 4 s apart, Retry-After honoured (K-24).
@@ -29,6 +31,7 @@ export async function withRetries<T>(
   call: () => Promise<T>,
 ): Promise<T> {
   const policy: Partial<Record<UpstreamFailure, number>> = policies[kind]
+  const started = performance.now()
   let waited = 0
   let ambiguous = false
   for (let attempt = 1; ; attempt += 1) {
@@ -37,7 +40,9 @@ export async function withRetries<T>(
     } catch (error) {
       if (!isUpstreamError(error)) throw error
       const delay = Math.max(delaysSeconds[attempt - 1] ?? 4, error.retryAfterSeconds ?? 0)
-      const last = attempt >= (policy[error.failure] ?? 1) || waited + delay > patienceSeconds
+      const late =
+        kind.toLowerCase().endsWith('refresh') && performance.now() - started + delay * 1000 > lastStartMilliseconds
+      const last = late || attempt >= (policy[error.failure] ?? 1) || waited + delay > patienceSeconds
       if (last && ambiguous)
         throw new UpstreamError(error.failure, error.message, { ...error, afterAmbiguous: true, cause: error.cause })
       if (last) throw error

@@ -45,27 +45,27 @@ export const endAttempt = (
   },
 ) => tx.attempt.update({ where: { tenantId_id: { tenantId, id } }, data: { secrets: null, ...end } })
 
-/** Takes a failed attempt's kept grant, once. */
-export async function takeKeptGrant(
-  tx: Tx,
-  tenantId: string,
-  id: string,
-  userId: string,
-  now: Date,
-): Promise<AttemptRow | undefined> {
-  const [row] = await tx.attempt.updateManyAndReturn({
-    where: {
-      tenantId,
-      id,
-      userId,
-      status: 'failed',
-      outcome: { in: ['another_project', 'alias_taken'] },
-      secrets: { not: null },
-      expiresAt: { gt: now },
-    },
+const kept = (tenantId: string, id: string, userId: string, now: Date) => ({
+  tenantId,
+  id,
+  userId,
+  status: 'failed',
+  outcome: { in: ['another_project', 'alias_taken'] },
+  secrets: { not: null },
+  expiresAt: { gt: now },
+})
+
+/** A failed attempt whose grant is kept for its owner to decide about. */
+export const findKeptGrant = (tx: Tx, tenantId: string, id: string, userId: string, now: Date) =>
+  tx.attempt.findFirst({ where: kept(tenantId, id, userId, now) })
+
+/** Takes a kept grant, once: false when another call has it. In the transaction that stores it. */
+export async function takeKeptGrant(tx: Tx, tenantId: string, id: string, userId: string, now: Date): Promise<boolean> {
+  const { count } = await tx.attempt.updateMany({
+    where: kept(tenantId, id, userId, now),
     data: { status: 'consumed' },
   })
-  return row
+  return count > 0
 }
 
 /** Ends a pending attempt that its owner gives up. */

@@ -55,6 +55,10 @@ export const listConnections = (tx: Tx, tenantId: string, where: { userId?: stri
     include: { provider: true, projects: { include: { project: true } } },
   })
 
+/** How many connections of a provider hold a grant. */
+export const countLinked = (tx: Tx, tenantId: string, providerId: string) =>
+  tx.connection.count({ where: { tenantId, providerId, refreshToken: { not: null } } })
+
 type Store = Pick<Context, 'pool' | 'config'>
 export type ConnectionKey = { tenantId: string; connectionId: string }
 

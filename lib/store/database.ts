@@ -32,16 +32,21 @@ export async function withTenant<T>(
   tenantId: string,
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
-  return guard(() =>
+  const once = () =>
     db.$transaction(
       async (tx) => {
         await tx.$executeRaw`SELECT set_config('app.tenant_id', ${tenantId}, true)`
         return work(tx)
       },
       { maxWait: 8_000, timeout: 15_000 },
-    ),
-  )
+    )
+  return guard(() => once().catch((error: unknown) => (isDeadlock(error) ? once() : Promise.reject(error))))
 }
+
+/** Postgres ended one of two transactions that waited for each other; nothing of it happened, so it runs again. */
+const isDeadlock = (error: unknown) =>
+  error instanceof Error &&
+  /40P01|P2034|deadlock detected/.test(`${'code' in error ? error.code : ''} ${error.message}`)
 
 /** Tables without a tenant (user, session, instance), in one transaction. */
 export const withInstance = async <T>({ db }: Pick<Store, 'db'>, work: (tx: Tx) => Promise<T>): Promise<T> =>

@@ -58,9 +58,10 @@ export const dueRevocations = (ctx: Store, now: Date, limit: number) =>
     limit,
   ])
 
-export const staleIssuing = (ctx: Store, before: Date, limit: number) =>
-  query<Place>(ctx, 'stale_issuing', 'SELECT tenant_id AS "tenantId", id FROM lookup.stale_issuing($1, $2)', [
+export const staleIssuing = (ctx: Store, before: Date, now: Date, limit: number) =>
+  query<Place>(ctx, 'stale_issuing', 'SELECT tenant_id AS "tenantId", id FROM lookup.stale_issuing($1, $2, $3)', [
     before,
+    now,
     limit,
   ])
 

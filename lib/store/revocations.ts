@@ -45,8 +45,13 @@ export const postponeRevocation = (
   later: { lastError: string; nextTryAt: Date },
 ) => tx.upstreamRevocation.update({ where: { tenantId_id: { tenantId, id } }, data: { ...later, claimUntil: null } })
 
-export const findRevocations = (tx: Tx, tenantId: string, ids: string[]) =>
-  tx.upstreamRevocation.findMany({ where: { tenantId, id: { in: ids } }, include: related })
+/** The newest work for the grant of each connection. */
+export const findGrantRevocations = (tx: Tx, tenantId: string, connectionIds: string[]) =>
+  tx.upstreamRevocation.findMany({
+    where: { tenantId, kind: 'grant', connectionId: { in: connectionIds } },
+    orderBy: [{ connectionId: 'asc' }, { id: 'desc' }],
+    distinct: ['connectionId'],
+  })
 
 /** Work that is not finished or has failed: what an admin must know about. */
 export const listUnconfirmed = (tx: Tx, tenantId: string, take: number) =>

@@ -1,4 +1,4 @@
-import { Prisma, type Tx } from './database.ts'
+import type { Prisma, Tx } from './database.ts'
 
 export type TokenRow = Prisma.IssuedTokenGetPayload<object>
 const related = {
@@ -79,15 +79,35 @@ export async function endIssuing(
   return count > 0
 }
 
+/**
+ * Ends a row whose token came back too late to be handed out: revoked meanwhile, or given up by the reconciling job.
+ * What revoking it needs is kept with it.
+ */
+export async function endLate(
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  made: { upstreamId: string; handle: string; fingerprint: string },
+): Promise<boolean> {
+  const { count } = await tx.issuedToken.updateMany({
+    where: { tenantId, id, status: { in: ['issuing', 'failed'] } },
+    data: { ...made, status: 'revoked', failure: 'revoked_meanwhile' },
+  })
+  return count > 0
+}
+
 /** Notes why an issuing row stays open; the reconciling job ends it. */
 export const noteIssuing = (tx: Tx, tenantId: string, id: string, failure: string) =>
   tx.issuedToken.updateMany({ where: { tenantId, id, status: 'issuing' }, data: { failure } })
+
+export const postponeIssuing = (tx: Tx, tenantId: string, id: string, nextTryAt: Date) =>
+  tx.issuedToken.updateMany({ where: { tenantId, id, status: 'issuing' }, data: { nextTryAt } })
 
 export const findToken = (tx: Tx, tenantId: string, id: string) =>
   tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id } }, include: related })
 
 export const findTokens = (tx: Tx, tenantId: string, ids: string[]) =>
-  tx.issuedToken.findMany({ where: { tenantId, id: { in: ids } } })
+  tx.issuedToken.findMany({ where: { tenantId, id: { in: ids } }, include: related })
 
 export const countOutstanding = (tx: Tx, tenantId: string, userId: string, now: Date) =>
   tx.issuedToken.count({ where: { tenantId, userId, status: { in: ['issuing', 'live'] }, expiresAt: { gt: now } } })
@@ -145,18 +165,15 @@ export async function countLiveByProject(
   return new Map(groups.map((group) => [group.projectId, group._count]))
 }
 
-/** Locks tokens that can still be revoked, in id order so that two revocations cannot wait for each other. */
+/** Locks tokens that can still be revoked, named or made from the connections, in id order. */
 export async function lockRevocable(
   tx: Tx,
   tenantId: string,
-  match: { ids: string[] } | { connectionIds: string[] },
+  { ids, connectionIds }: { ids: string[]; connectionIds: string[] },
 ): Promise<TokenRow[]> {
-  const column = 'ids' in match ? Prisma.sql`id` : Prisma.sql`connection_id`
-  const values = 'ids' in match ? match.ids : match.connectionIds
-  if (values.length === 0) return []
   const rows = await tx.$queryRaw<{ id: string }[]>`
-    SELECT id FROM issued_token WHERE tenant_id = ${tenantId} AND ${column} = ANY(${values})
-      AND status IN ('issuing', 'live') ORDER BY id FOR UPDATE`
+    SELECT id FROM issued_token WHERE tenant_id = ${tenantId} AND status IN ('issuing', 'live')
+      AND (id = ANY(${ids}) OR connection_id = ANY(${connectionIds})) ORDER BY id FOR UPDATE`
   return tx.issuedToken.findMany({ where: { tenantId, id: { in: rows.map((row) => row.id) } }, orderBy: { id: 'asc' } })
 }
 

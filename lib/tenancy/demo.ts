@@ -32,7 +32,10 @@ export async function seedDemo(ctx: Context): Promise<void> {
     const users = await withInstance(ctx, async (tx) => {
       const made = []
       for (const { subject, email, role } of members)
-        made.push({ role, user: await ensureUser(tx, { issuer: signin.issuer, subject, name: email, email }, ctx.now()) })
+        made.push({
+          role,
+          user: await ensureUser(tx, { issuer: signin.issuer, subject, name: email, email }, ctx.now()),
+        })
       return made
     })
     const owner = users.find(({ role }) => role === 'owner')

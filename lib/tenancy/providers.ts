@@ -6,6 +6,7 @@ import { sealClientSecret } from '../broker/upstream.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
+import { countLinked } from '../store/connections.ts'
 import { isDuplicate, withTenant } from '../store/database.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
 import { type Actor, may, requirePermission } from './actor.ts'
@@ -129,13 +130,17 @@ export async function changeProvider(
     clientSecret === undefined ? {} : { clientSecret: await sealClientSecret(vault, providerId, clientSecret) }
   const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
   const row = await withTenant(ctx, actor.tenantId, async (tx) => {
-    if (!(await findProvider(tx, actor.tenantId, providerId))) return undefined
+    const known = await findProvider(tx, actor.tenantId, providerId)
+    if (!known) return 'not_found' as const
+    // A refresh token belongs to the client it was given to: under another id the upstream would refuse each of them.
+    const renamed = change.clientId !== undefined && change.clientId !== known.clientId
+    if (renamed && (await countLinked(tx, actor.tenantId, providerId)) > 0) return 'provider_in_use' as const
     const row = await updateProvider(tx, actor.tenantId, providerId, { ...given, ...sealed })
     const target = { kind: 'provider', id: providerId }
     const details = { changed: [...Object.keys(given), ...Object.keys(sealed)] }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
     return row
   })
-  if (!row) throw new BrokerError('not_found')
+  if (typeof row === 'string') throw new BrokerError(row)
   return toView(ctx, row)
 }

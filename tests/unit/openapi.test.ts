@@ -11,7 +11,7 @@ import { clientTypes } from '../../scripts/openapi.ts'
 test('the generated client is up to date (npm run client:generate)', async () => {
   const file = resolve(import.meta.dirname, '../../lib/client/schema.d.ts')
   expect(readFileSync(file, 'utf8')).toBe(await clientTypes())
-})
+}, 30_000)
 
 test('operations have ids and addresses of their own', () => {
   const ids = operations.map((one) => one.id)

@@ -224,6 +224,7 @@ CREATE TABLE "issued_token" (
     "revoked_at" TIMESTAMPTZ,
     "revoked_by" TEXT,
     "last_used_at" TIMESTAMPTZ,
+    "next_try_at" TIMESTAMPTZ,
 
     CONSTRAINT "issued_token_pkey" PRIMARY KEY ("tenant_id","id")
 );
@@ -424,7 +425,7 @@ ALTER TABLE connection ADD CONSTRAINT connection_wiped
 ALTER TABLE attempt ADD CONSTRAINT attempt_status CHECK (status IN ('pending', 'consumed', 'done', 'failed'));
 ALTER TABLE issued_token ADD CONSTRAINT issued_token_strategy CHECK (strategy IN ('mint', 'exchange', 'narrow', 'sign'));
 ALTER TABLE issued_token ADD CONSTRAINT issued_token_status CHECK (status IN ('issuing', 'live', 'failed', 'revoked'));
-ALTER TABLE upstream_revocation ADD CONSTRAINT upstream_revocation_kind CHECK (kind IN ('token', 'grant'));
+ALTER TABLE upstream_revocation ADD CONSTRAINT upstream_revocation_kind CHECK (kind IN ('token', 'grant', 'orphans'));
 ALTER TABLE upstream_revocation ADD CONSTRAINT upstream_revocation_state
   CHECK (state IN ('pending', 'done', 'confirmed', 'failed', 'impossible'));
 
@@ -438,13 +439,13 @@ GRANT SELECT (id, slug, name) ON tenant TO vk_lookup;
 CREATE POLICY lookup ON tenant FOR SELECT TO vk_lookup USING (true);
 GRANT SELECT (tenant_id, user_id, role, status) ON member TO vk_lookup;
 CREATE POLICY lookup ON member FOR SELECT TO vk_lookup USING (true);
-GRANT SELECT (tenant_id, id, state_hash, user_id, expires_at) ON attempt TO vk_lookup;
+GRANT SELECT (tenant_id, id, state_hash, user_id) ON attempt TO vk_lookup;
 CREATE POLICY lookup ON attempt FOR SELECT TO vk_lookup USING (true);
 GRANT SELECT (tenant_id, id, token_hash) ON invitation TO vk_lookup;
 CREATE POLICY lookup ON invitation FOR SELECT TO vk_lookup USING (true);
 GRANT SELECT (tenant_id, id, state, next_try_at, claim_until) ON upstream_revocation TO vk_lookup;
 CREATE POLICY lookup ON upstream_revocation FOR SELECT TO vk_lookup USING (true);
-GRANT SELECT (tenant_id, id, status, created_at) ON issued_token TO vk_lookup;
+GRANT SELECT (tenant_id, id, status, created_at, next_try_at) ON issued_token TO vk_lookup;
 CREATE POLICY lookup ON issued_token FOR SELECT TO vk_lookup USING (true);
 GRANT SELECT (tenant_id) ON audit_outbox TO vk_lookup;
 CREATE POLICY lookup ON audit_outbox FOR SELECT TO vk_lookup USING (true);
@@ -494,15 +495,20 @@ END;
 
 CREATE FUNCTION lookup.due_revocations(p_now timestamptz, p_limit int) RETURNS TABLE (tenant_id text, id text)
   LANGUAGE sql STABLE STRICT SECURITY DEFINER BEGIN ATOMIC
-  SELECT r.tenant_id, r.id FROM public.upstream_revocation r
-  WHERE r.state = 'pending' AND r.next_try_at <= p_now AND (r.claim_until IS NULL OR r.claim_until < p_now)
-  ORDER BY r.next_try_at LIMIT p_limit;
+  SELECT d.tenant_id, d.id FROM (
+    SELECT r.tenant_id, r.id, r.next_try_at, row_number() OVER (PARTITION BY r.tenant_id ORDER BY r.next_try_at) AS turn
+    FROM public.upstream_revocation r
+    WHERE r.state = 'pending' AND r.next_try_at <= p_now AND (r.claim_until IS NULL OR r.claim_until < p_now)) d
+  WHERE d.turn <= 10 ORDER BY d.turn, d.next_try_at LIMIT p_limit;
 END;
 
-CREATE FUNCTION lookup.stale_issuing(p_before timestamptz, p_limit int) RETURNS TABLE (tenant_id text, id text)
+CREATE FUNCTION lookup.stale_issuing(p_before timestamptz, p_now timestamptz, p_limit int) RETURNS TABLE (tenant_id text, id text)
   LANGUAGE sql STABLE STRICT SECURITY DEFINER BEGIN ATOMIC
-  SELECT t.tenant_id, t.id FROM public.issued_token t
-  WHERE t.status = 'issuing' AND t.created_at < p_before ORDER BY t.created_at LIMIT p_limit;
+  SELECT d.tenant_id, d.id FROM (
+    SELECT t.tenant_id, t.id, t.created_at, row_number() OVER (PARTITION BY t.tenant_id ORDER BY t.created_at) AS turn
+    FROM public.issued_token t
+    WHERE t.status = 'issuing' AND t.created_at < p_before AND (t.next_try_at IS NULL OR t.next_try_at <= p_now)) d
+  WHERE d.turn <= 10 ORDER BY d.turn, d.created_at LIMIT p_limit;
 END;
 
 CREATE FUNCTION lookup.outbox_tenants() RETURNS SETOF text

@@ -59,13 +59,12 @@ export function Outcomes({ items, names, onClose }: Props) {
               ) : (
                 <span className="text-muted">nothing left to do</span>
               ),
-              latest: item.latestMoment ? (
-                <Time at={item.latestMoment} hint="hover" />
-              ) : (
-                <span className="text-muted">
-                  {item.upstream === 'confirmed' ? 'over' : item.already ? 'see its page' : 'over'}
-                </span>
-              ),
+              latest:
+                item.latestMoment && item.latestMoment !== 'unknown' ? (
+                  <Time at={item.latestMoment} hint="hover" />
+                ) : (
+                  <span className="text-muted">{item.latestMoment ?? 'over'}</span>
+                ),
             },
           }))}
         />
