@@ -1,7 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { expect, expectAccessible, signIn, test } from './support.ts'
 
 const consolePages = [
@@ -105,18 +103,4 @@ test('C-11: no page can be framed, by another origin or by our own', async ({ pa
     await new Promise((resolve) => host.close(resolve))
   }
   complaints.splice(0)
-})
-
-test('P-03: no secret, setting or server module is in what the browser is given', async () => {
-  const files = await readdir('.next/static', { recursive: true, withFileTypes: true })
-  const scripts = files.filter((file) => file.isFile() && /\.(js|map|css)$/.test(file.name))
-  expect(scripts.length).toBeGreaterThan(5)
-  expect(scripts.filter((file) => file.name.endsWith('.map'))).toEqual([])
-  // Settings are read by lib/config.ts alone; the others name the modules that only the server has.
-  const marks = /VALETKEY_[A-Z]|DATABASE_URL|node:crypto|PrismaClient|set_config|refresh_claim|oauth4webapi/
-  for (const file of scripts) {
-    const text = await readFile(join(file.parentPath, file.name), 'utf8')
-    expect(marks.exec(text)?.[0], file.name).toBeUndefined()
-    expect(text.includes(String(process.env.VALETKEY_E2E_CONTROL)), file.name).toBe(false)
-  }
 })
