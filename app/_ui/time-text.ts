@@ -5,8 +5,8 @@ const day = 24 * hour
 /** "4 min ago", "in 3 h", "just now": the distance from `now` to `at` (epoch ms). */
 export function relativeText(at: number, now: number): string {
   const distance = Math.abs(at - now)
-  // What was written a moment ago may lie ahead of a page's clock by its own rendering time.
-  if (distance < minute) return at - now > 5_000 ? 'in under a minute' : 'just now'
+  // What was written a moment ago may lie ahead of a page's clock, which moves in steps of 15 s.
+  if (distance < minute) return at - now > 15_000 ? 'in under a minute' : 'just now'
   const size =
     distance < hour
       ? `${Math.floor(distance / minute)} min`
