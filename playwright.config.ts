@@ -1,10 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { defineConfig } from 'playwright/test'
 
 // Decided once, in the first process; the workers inherit them.
 process.env.VALETKEY_E2E_PORT ??= freePort()
 process.env.VALETKEY_E2E_CONTROL ??= randomBytes(24).toString('base64url')
+process.env.VALETKEY_E2E_DATA ??= mkdtempSync(join(tmpdir(), 'valetkey-e2e-'))
 const { VALETKEY_E2E_PORT: port, VALETKEY_E2E_CONTROL: control, CHROMIUM_PATH: executablePath } = process.env
 const origin = `http://localhost:${port}`
 

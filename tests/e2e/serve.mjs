@@ -1,11 +1,8 @@
 // The product as a newcomer starts it, on a data folder of its own that is gone afterwards.
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
 
-const folder = await mkdtemp(join(tmpdir(), 'valetkey-e2e-'))
-const { DATABASE_URL: _, VALETKEY_DEMO: __, ...env } = process.env
+const { DATABASE_URL: _, VALETKEY_DEMO: __, VALETKEY_E2E_DATA: folder, ...env } = process.env
 const product = spawn(process.execPath, ['scripts/start.mjs'], {
   stdio: 'inherit',
   env: { ...env, VALETKEY_DATA_DIR: folder },

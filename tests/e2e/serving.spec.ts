@@ -38,3 +38,31 @@ test('E-05: no source maps, sources, dot files, debug or design pages are served
     expect(await response.text()).not.toMatch(/postgres:\/\/|at \/|node_modules|VALETKEY_/)
   }
 })
+
+test('E-02: programs get problems in JSON and browsers get pages, whatever they say they accept', async ({
+  request,
+}) => {
+  const kinds = ['text/html', 'application/json', '*/*', 'image/png']
+  for (const accept of kinds) {
+    const get = (path: string) =>
+      request.get(path, {
+        headers: { accept, 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' },
+        maxRedirects: 0,
+      })
+    for (const [path, status] of [
+      ['/api/v1/me', 401],
+      ['/api/v1/tenants/acme/projects', 401],
+      ['/api/v1/no-such', 404],
+    ] as const) {
+      const response = await get(path)
+      expect([response.status(), response.headers()['content-type']], path).toEqual([
+        status,
+        'application/problem+json',
+      ])
+    }
+    const callback = await get('/oauth/callback/keboola-demo?state=unknown&code=x')
+    expect([callback.status(), callback.headers().location]).toEqual([303, '/connect/failed?code=attempt_unknown'])
+    const page = await get('/no-such-page')
+    expect([page.status(), page.headers()['content-type']]).toEqual([404, 'text/html; charset=utf-8'])
+  }
+})
