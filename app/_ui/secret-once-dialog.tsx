@@ -8,7 +8,7 @@ import { CopyButton } from './copy-button.tsx'
 import { Dialog } from './dialog.tsx'
 import { Notice } from './notice.tsx'
 import { CodeTabs } from './tabs.tsx'
-import { Countdown, Time } from './time.tsx'
+import { Time } from './time.tsx'
 import { countdownText } from './time-text.ts'
 
 export type SecretOnce = {
@@ -146,8 +146,7 @@ function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
         <CopyButton text={secret.value} label="Copy" onCopied={onCopied} />
       </div>
       <p className="text-muted">
-        Fingerprint <code className="font-mono text-[13px]">{secret.fingerprint}</code> · time left{' '}
-        <Countdown until={secret.endsAt} />
+        Fingerprint <code className="font-mono text-[13px]">{secret.fingerprint}</code>
       </p>
       <CodeTabs
         label="Use it from"

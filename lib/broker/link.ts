@@ -212,7 +212,7 @@ export async function readAttempt(ctx: Context, actor: Actor, attemptId: string)
 /** A person's attempts that can still be resumed. */
 export async function openAttempts(ctx: Context, actor: Actor): Promise<AttemptView[]> {
   const rows = await withTenant(ctx, actor.tenantId, (tx) =>
-    listOpenAttempts(tx, actor.tenantId, actor.userId, ctx.now()),
+    listOpenAttempts(tx, actor.tenantId, actor.sessionId, ctx.now()),
   )
   return rows.map((row) => toAttemptView(row, ctx.now()))
 }

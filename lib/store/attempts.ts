@@ -75,9 +75,10 @@ export const cancelAttempt = (tx: Tx, tenantId: string, id: string, userId: stri
     data: { status: 'failed', outcome: 'cancelled', secrets: null },
   })
 
-export const listOpenAttempts = (tx: Tx, tenantId: string, userId: string, now: Date) =>
+/** Attempts that can still be finished: only the session that began one can. */
+export const listOpenAttempts = (tx: Tx, tenantId: string, sessionId: string, now: Date) =>
   tx.attempt.findMany({
-    where: { tenantId, userId, status: 'pending', expiresAt: { gt: now } },
+    where: { tenantId, sessionId, status: 'pending', expiresAt: { gt: now } },
     orderBy: { createdAt: 'desc' },
     take: 20,
   })
