@@ -82,6 +82,6 @@ export function context(): Promise<Context> {
 }
 
 /** Puts a ready-made context in place of the environment's; for tests. */
-export function useContext(made: Context): void {
+export function putContext(made: Context): void {
   ;(globalThis as Slotted)[slot] = Promise.resolve(made)
 }

@@ -2,8 +2,23 @@ import pino from 'pino'
 import type { Config } from './config.ts'
 
 /** Anything that looks like a credential, wherever a library puts it in an object. The last line of defence (V-08). */
-const redacted = ['authorization', 'cookie', 'set-cookie', 'token', 'access_token', 'refresh_token', 'id_token', 'code',
-  'code_verifier', 'client_secret', 'state', 'nonce', 'password', 'handle', 'sealed'] // biome-ignore format: a list
+const redacted = [
+  'authorization',
+  'cookie',
+  'set-cookie',
+  'token',
+  'access_token',
+  'refresh_token',
+  'id_token',
+  'code',
+  'code_verifier',
+  'client_secret',
+  'state',
+  'nonce',
+  'password',
+  'handle',
+  'sealed',
+]
 
 export type Log = pino.Logger
 

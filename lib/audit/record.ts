@@ -14,14 +14,30 @@ export type Origin = {
 }
 
 export type AuditAction =
-  | 'signin.succeeded' | 'signin.failed' | 'signin.ended'
-  | 'tenant.created' | 'member.added' | 'member.changed' | 'invitation.created' | 'invitation.withdrawn'
-  | 'provider.created' | 'provider.changed' | 'project.renamed'
-  | 'link.started' | 'link.completed' | 'link.failed' | 'connection.changed'
-  | 'refresh.succeeded' | 'refresh.failed'
-  | 'token.requested' | 'token.issued' | 'token.failed'
-  | 'token.revoked' | 'connection.revoked' | 'revocation.finished'
-  | 'access.denied' // biome-ignore format: a list by area
+  | 'signin.succeeded'
+  | 'signin.failed'
+  | 'signin.ended'
+  | 'tenant.created'
+  | 'member.added'
+  | 'member.changed'
+  | 'invitation.created'
+  | 'invitation.withdrawn'
+  | 'provider.created'
+  | 'provider.changed'
+  | 'project.renamed'
+  | 'link.started'
+  | 'link.completed'
+  | 'link.failed'
+  | 'connection.changed'
+  | 'refresh.succeeded'
+  | 'refresh.failed'
+  | 'token.requested'
+  | 'token.issued'
+  | 'token.failed'
+  | 'token.revoked'
+  | 'connection.revoked'
+  | 'revocation.finished'
+  | 'access.denied'
 
 export type AuditEvent = {
   action: AuditAction

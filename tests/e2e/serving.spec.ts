@@ -29,9 +29,29 @@ test('P-03: no server code, setting or query is in what browsers load', () => {
 test('E-05: no source maps, sources, dot files, debug or design pages are served', async ({ request }) => {
   expect(clientFiles.filter((file) => file.endsWith('.map'))).toEqual([])
   const script = clientFiles.find((file) => file.endsWith('.js'))?.replace('.next/static', '/_next/static')
-  const paths = ['/.env', '/.env.local', '/.git/config', '/.git/HEAD', '/.data/instance.json', '/package.json', '/server.ts', '/dist/server.mjs',
-    '/prisma/schema.prisma', '/lib/config.ts', '/design', '/debug', '/test', '/_next/server/app/page.js', '/_next/BUILD_ID', `${script}.map`,
-    '/api/auth/session', '/api/auth/csrf', '/api/auth/providers', '/metrics', '/_next/image?url=https%3A%2F%2Fexample.com%2Fa.png&w=64&q=75'] // biome-ignore format: a list of addresses
+  const paths = [
+    '/.env',
+    '/.env.local',
+    '/.git/config',
+    '/.git/HEAD',
+    '/.data/instance.json',
+    '/package.json',
+    '/server.ts',
+    '/dist/server.mjs',
+    '/prisma/schema.prisma',
+    '/lib/config.ts',
+    '/design',
+    '/debug',
+    '/test',
+    '/_next/server/app/page.js',
+    '/_next/BUILD_ID',
+    `${script}.map`,
+    '/api/auth/session',
+    '/api/auth/csrf',
+    '/api/auth/providers',
+    '/metrics',
+    '/_next/image?url=https%3A%2F%2Fexample.com%2Fa.png&w=64&q=75',
+  ]
   for (const path of paths) {
     const response = await request.get(path, { maxRedirects: 0 })
     expect([400, 404, 405], `${path} answered ${response.status()}`).toContain(response.status())

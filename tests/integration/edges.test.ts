@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
 import { declared } from '../../app/api/machine.ts'
 import { GET as me } from '../../app/api/v1/me/route.ts'
-import { useContext } from '../../lib/context.ts'
+import { putContext } from '../../lib/context.ts'
 import { BrokerError } from '../../lib/errors.ts'
 import { api } from '../../lib/http/api.ts'
 import { securityHeaders } from '../../lib/http/headers.ts'
@@ -210,7 +210,7 @@ test('C-10: answers with data, and refusals, are never kept', async () => {
 test('Z-05: when the database is away nobody is signed in, nobody is signed out, and the answer is 503', async () => {
   const cut = await edges.makeContext()
   await cut.close()
-  useContext(cut)
+  putContext(cut)
   try {
     for (const response of [await getMe({ cookie: acme.cookie }), await post(acme.cookie)]) {
       expect(response.status).toBe(503)
@@ -218,15 +218,15 @@ test('Z-05: when the database is away nobody is signed in, nobody is signed out,
       expect(response.headers.get('set-cookie')).toBeNull()
     }
   } finally {
-    useContext(edges.ctx)
+    putContext(edges.ctx)
   }
   expect((await getMe({ cookie: acme.cookie })).status).toBe(200)
 })
 
 test('Z-05: broken configuration is an error, never a session', async () => {
-  useContext(Promise.reject(new Error('VALETKEY_SECRET=hunter2')) as never)
+  putContext(Promise.reject(new Error('VALETKEY_SECRET=hunter2')) as never)
   const response = await getMe({ cookie: acme.cookie })
-  useContext(edges.ctx)
+  putContext(edges.ctx)
   expect(response.status).toBe(500)
   expect(await response.text()).not.toContain('hunter2')
 })
@@ -264,10 +264,10 @@ test('an answer field that nobody declared is a mistake, not an answer', async (
 })
 
 test('in production an undeclared answer field is left out and logged by name', async () => {
-  useContext({ ...edges.ctx, config: { ...edges.config, production: true } })
+  putContext({ ...edges.ctx, config: { ...edges.config, production: true } })
   behave = () => ({ refresh_token: 'leak-value' })
   const response = await post(acme.cookie)
-  useContext(edges.ctx)
+  putContext(edges.ctx)
   expect(response.status).toBe(201)
   expect(Object.keys(await response.json())).toEqual(['text', 'actor'])
   expect(edges.logged.at(-1) ?? '').not.toContain('leak-value')

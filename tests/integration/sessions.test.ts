@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type Context, useContext as putContext } from '../../lib/context.ts'
+import { type Context, putContext } from '../../lib/context.ts'
 import { cookieNames } from '../../lib/http/cookies.ts'
 import { readSession } from '../../lib/http/session.ts'
 import { hash, randomToken } from '../../lib/security/secrets.ts'

@@ -1,6 +1,6 @@
 import { decode, encode } from 'next-auth/jwt'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { useContext as putContext } from '../../lib/context.ts'
+import { putContext } from '../../lib/context.ts'
 import { readSession } from '../../lib/http/session.ts'
 import { handleAuth } from '../../lib/http/signin.ts'
 import { startIssuer } from '../support/issuer.ts'

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { approve } from '../../demo/browser.ts'
-import { useContext } from '../../lib/context.ts'
+import { putContext } from '../../lib/context.ts'
 import { cookieNames } from '../../lib/http/cookies.ts'
 import type { RouteHandler } from '../../lib/http/request.ts'
 import { providerId } from '../../lib/http/signin/identity.ts'
@@ -51,8 +51,7 @@ export type LinkOptions = {
 export async function startTestApp() {
   const broker = await startBroker()
   const { ctx } = broker
-  // biome-ignore lint/correctness/useHookAtTopLevel: not a hook, it only sounds like one
-  useContext(ctx)
+  putContext(ctx)
   /** Everything that ever left by an edge, as text: for searching. */
   const answered: { path: string; text: string }[] = []
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { checkInstanceKeys } from '../../lib/broker/keys.ts'
 import { parseConfig } from '../../lib/config.ts'
-import { type Context, createContext, useContext } from '../../lib/context.ts'
+import { type Context, createContext, putContext } from '../../lib/context.ts'
 import { sessionCookie } from '../../lib/http/session.ts'
 import { createLog } from '../../lib/log.ts'
 import { newId } from '../../lib/security/ids.ts'
@@ -47,8 +47,7 @@ export async function startEdges(settings: Record<string, string> = {}) {
     createContext(config, { log: createLog(config, { write: (line: string) => void logged.push(line) }) })
   const ctx = await makeContext()
   await checkInstanceKeys(ctx)
-  // biome-ignore lint/correctness/useHookAtTopLevel: not a hook, it only sounds like one
-  useContext(ctx)
+  putContext(ctx)
 
   /** A signed-in person; with `tenant`, a member there. The first one in a tenant makes it. */
   async function person({

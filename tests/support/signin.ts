@@ -3,7 +3,7 @@ import pg from 'pg'
 import { approve } from '../../demo/browser.ts'
 import { startDemo } from '../../demo/index.ts'
 import { parseConfig } from '../../lib/config.ts'
-import { type Context, createContext, useContext } from '../../lib/context.ts'
+import { type Context, createContext, putContext } from '../../lib/context.ts'
 import { handleAuth } from '../../lib/http/signin.ts'
 import { createLog } from '../../lib/log.ts'
 import { createTestDatabase } from './database.ts'
@@ -55,8 +55,7 @@ export async function startSignin(settings: Record<string, string> = {}) {
       running.add(run)
       return run
     })
-  // biome-ignore lint/correctness/useHookAtTopLevel: not a hook, it only sounds like one
-  useContext(ctx)
+  putContext(ctx)
 
   const events = async (action: string) => {
     const sql = `SELECT set_config('app.tenant_id', 'instance', false)`

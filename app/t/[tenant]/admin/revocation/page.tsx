@@ -125,9 +125,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             pick('provider', 'Any provider', providers),
             stateField,
           ]}
-          summary={
-            tokens ? `${plural(tokens.total, 'token')} match` : `${plural(connections.length, 'connection')} match`
-          }
+          summary={`${tokens ? plural(tokens.total, 'token') : plural(connections.length, 'connection')} found`}
         />
       )}
       {tokens && (
