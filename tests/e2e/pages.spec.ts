@@ -18,7 +18,10 @@ test('every page of the console passes axe in both schemes, wide and on a phone'
   test.slow()
   await signIn(page, 'owner@acme.test')
   const project = await page.getByRole('heading', { level: 2 }).getByRole('link').first().getAttribute('href')
-  for (const path of [...consolePages.map((one) => `/t/acme/${one}`), String(project), `${project}/issue`]) {
+  await page.goto('/t/acme/tokens?state=all&everybody=1')
+  const token = await page.getByRole('rowheader').getByRole('link').first().getAttribute('href')
+  const details = [String(project), `${project}/issue`, String(token)]
+  for (const path of [...consolePages.map((one) => `/t/acme/${one}`), ...details]) {
     await page.goto(path)
     if (path.endsWith('/issue')) await expect(page.getByText('Reaches the whole project')).toBeVisible()
     await expectAccessible(page)
@@ -43,6 +46,23 @@ test('sign-in, invitation and link outcomes pass axe in both schemes', async ({ 
     await expectAccessible(page)
   }
   await page.goto('/t/acme/nothing')
+  await expectAccessible(page)
+})
+
+test('the link dialog, an open attempt and a denied one pass axe in both schemes', async ({ page }) => {
+  await signIn(page, 'owner@acme.test')
+  await page.getByRole('button', { name: /^Link (project|your first project)$/ }).click()
+  await expectAccessible(page)
+  await page.getByRole('button', { name: /^Continue to/ }).click()
+  await page.waitForURL(/127\.0\.0\.1/)
+  const upstream = page.url()
+  await page.goto('/t/acme/projects')
+  await expect(page.getByText('You started linking')).toBeVisible()
+  await expectAccessible(page)
+  await page.goto(upstream)
+  await page.getByRole('button', { name: 'owner@acme.test' }).click()
+  await page.getByRole('button', { name: 'Deny' }).click()
+  await page.waitForURL(/\/connect\/att_/)
   await expectAccessible(page)
 })
 
