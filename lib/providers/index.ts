@@ -14,6 +14,3 @@ export function providerFor(settings: ProviderSettings, deps: ProviderDeps): Pro
       throw new UpstreamError('misconfigured', `providers of kind ${settings.kind} cannot be used yet`)
   }
 }
-
-/** Kinds that can be configured today. */
-export const usableKinds = ['keboola'] as const

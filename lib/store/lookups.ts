@@ -40,13 +40,6 @@ export async function attemptByState(ctx: Store, stateHash: Uint8Array): Promise
   return (await query<Place>(ctx, 'attempt_by_state', text, [Buffer.from(stateHash)]))[0]
 }
 
-/** The tenant of an attempt that this user started. */
-export async function attemptTenant(ctx: Store, userId: string, attemptId: string): Promise<string | undefined> {
-  const text = 'SELECT lookup.attempt_of($1, $2) AS id'
-  const [row] = await query<{ id: string | null }>(ctx, 'attempt_of', text, [userId, attemptId])
-  return row?.id ?? undefined
-}
-
 export async function invitationByHash(ctx: Store, tokenHash: Uint8Array): Promise<Place | undefined> {
   const text = 'SELECT tenant_id AS "tenantId", id FROM lookup.invitation_by_hash($1)'
   return (await query<Place>(ctx, 'invitation_by_hash', text, [Buffer.from(tokenHash)]))[0]

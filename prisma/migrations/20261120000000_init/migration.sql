@@ -439,7 +439,7 @@ GRANT SELECT (id, slug, name) ON tenant TO vk_lookup;
 CREATE POLICY lookup ON tenant FOR SELECT TO vk_lookup USING (true);
 GRANT SELECT (tenant_id, user_id, role, status) ON member TO vk_lookup;
 CREATE POLICY lookup ON member FOR SELECT TO vk_lookup USING (true);
-GRANT SELECT (tenant_id, id, state_hash, user_id) ON attempt TO vk_lookup;
+GRANT SELECT (tenant_id, id, state_hash) ON attempt TO vk_lookup;
 CREATE POLICY lookup ON attempt FOR SELECT TO vk_lookup USING (true);
 GRANT SELECT (tenant_id, id, token_hash) ON invitation TO vk_lookup;
 CREATE POLICY lookup ON invitation FOR SELECT TO vk_lookup USING (true);
@@ -481,11 +481,6 @@ END;
 CREATE FUNCTION lookup.attempt_by_state(p_hash bytea) RETURNS TABLE (tenant_id text, id text)
   LANGUAGE sql STABLE STRICT SECURITY DEFINER BEGIN ATOMIC
   SELECT a.tenant_id, a.id FROM public.attempt a WHERE a.state_hash = p_hash;
-END;
-
-CREATE FUNCTION lookup.attempt_of(p_user text, p_id text) RETURNS text
-  LANGUAGE sql STABLE STRICT SECURITY DEFINER BEGIN ATOMIC
-  SELECT a.tenant_id FROM public.attempt a WHERE a.id = p_id AND a.user_id = p_user;
 END;
 
 CREATE FUNCTION lookup.invitation_by_hash(p_hash bytea) RETURNS TABLE (tenant_id text, id text)
