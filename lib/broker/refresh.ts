@@ -77,16 +77,11 @@ export async function freshTokens(ctx: Context, request: FreshRequest): Promise<
         if (claim.accessToken) return opened(ctx, request, claim, false)
         if (performance.now() > deadline) throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 })
         // One waiter a process and version; full jitter, so that processes do not knock in step.
-        await join(ctx, `${request.connectionId}:${claim.version}`, () => ctx.sleep(Math.random() * pause))
+        await waitForOthers(ctx, `${request.connectionId}:${claim.version}`, () => ctx.sleep(Math.random() * pause))
         break
       }
       case 'claimed': {
-        const refreshed = await join(
-          ctx,
-          `${request.connectionId}:${claim.version}`,
-          () => refresh(ctx, request, claim),
-          true,
-        )
+        const refreshed = await share(ctx, `${request.connectionId}:${claim.version}`, refresh(ctx, request, claim))
         if (refreshed) return refreshed
         break
       }
@@ -94,19 +89,18 @@ export async function freshTokens(ctx: Context, request: FreshRequest): Promise<
   }
 }
 
-/** Joins the work under way for a key, or starts it. Keys name connection and version: results never cross (LK-07). */
-async function join<T>(ctx: Context, key: string, work: () => Promise<T>, own = false): Promise<T> {
-  const running = ctx.refreshes.get(key)
-  if (running && !own)
-    return running.then(
-      () => undefined as T,
-      () => undefined as T,
-    )
-  const promise = work().finally(() => {
-    if (ctx.refreshes.get(key) === promise) ctx.refreshes.delete(key)
+/** Lets the other callers of this process wait for `work`. Keys name connection and version: results never cross (LK-07). */
+function share<T>(ctx: Context, key: string, work: Promise<T>): Promise<T> {
+  const shared = work.finally(() => {
+    if (ctx.refreshes.get(key) === shared) ctx.refreshes.delete(key)
   })
-  ctx.refreshes.set(key, promise)
-  return promise
+  ctx.refreshes.set(key, shared)
+  return shared
+}
+
+/** Waits for what this process already waits for, or for a pause that others then share. How it ended is read again. */
+async function waitForOthers(ctx: Context, key: string, pause: () => Promise<void>): Promise<void> {
+  await (ctx.refreshes.get(key) ?? share(ctx, key, pause())).catch(() => undefined)
 }
 
 function deadConnection({ status, cause }: RefreshClaim): BrokerError {

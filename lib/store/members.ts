@@ -20,7 +20,7 @@ export async function lockOwners(tx: Tx, tenantId: string): Promise<string[]> {
   return rows.map((row) => row.user_id)
 }
 
-/** Changes role or status; losing either raises the generation, which ends what was issued under it. */
+/** Changes role or status; the generation rises with it, so what is being issued under the old rights is not completed. What is out is not touched. */
 export const updateMember = (
   tx: Tx,
   tenantId: string,

@@ -140,6 +140,9 @@ export async function changeProvider(
     const details = { changed: [...Object.keys(given), ...Object.keys(sealed)] }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
     return row
+  }).catch((error: unknown) => {
+    if (isDuplicate(error)) return 'provider_exists' as const
+    throw error
   })
   if (typeof row === 'string') throw new BrokerError(row)
   return toView(ctx, row)

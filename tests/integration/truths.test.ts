@@ -7,7 +7,7 @@ import { revoke } from '../../lib/broker/revoke.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import type { Actor } from '../../lib/tenancy/actor.ts'
 import { changeMember } from '../../lib/tenancy/members.ts'
-import { changeProvider, providerList } from '../../lib/tenancy/providers.ts'
+import { changeProvider, createProvider, providerList } from '../../lib/tenancy/providers.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 
 let broker: Broker
@@ -145,5 +145,13 @@ describe('rights are asked at the moment they count', () => {
     const [provider] = await providerList(broker.ctx, actor)
     const change = changeProvider(broker.ctx, actor, { providerId: provider?.id ?? '', clientId: 'another-client' })
     await expect(change).rejects.toMatchObject({ code: 'provider_in_use' })
+  })
+
+  it('a client id that another row of the same upstream has is refused, not an unknown error', async () => {
+    const stack = { kind: 'keboola', issuer: 'https://connection.example.com', clientSecret: 'a-secret' } as const
+    await createProvider(broker.ctx, actor, { ...stack, name: 'One', clientId: 'one' })
+    const two = await createProvider(broker.ctx, actor, { ...stack, name: 'Two', clientId: 'two' })
+    const change = changeProvider(broker.ctx, actor, { providerId: two.id, clientId: 'one' })
+    await expect(change).rejects.toMatchObject({ code: 'provider_exists' })
   })
 })
