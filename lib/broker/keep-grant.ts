@@ -8,6 +8,7 @@ import {
   type ConnectionRow,
   findConnection,
   findConnectionTo,
+  grantTimes,
   insertConnection,
   joinProject,
   lockConnection,
@@ -26,7 +27,7 @@ import {
 import { insertRevocations } from '../store/revocations.ts'
 import { may } from '../tenancy/actor.ts'
 import type { Vault } from './keys.ts'
-import { tokenPlace } from './refresh.ts'
+import { keepAliveFor, tokenPlace } from './refresh.ts'
 import { grantPlace } from './revocations.ts'
 
 type Input = {
@@ -91,14 +92,15 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, { attempt, grant, origin
   if (known && (known.name !== reached.name || known.region !== (reached.region ?? null)))
     await updateProjectNames(tx, tenantId, known.id, { name: reached.name, region: reached.region ?? null })
   const id = locked?.id ?? newId('connection')
-  const tokens = await sealTokens(ctx, vault, { id, userId }, (locked?.tokenVersion ?? 0) + 1, grant)
+  const tokens = await sealTokens(tx, vault, { id, userId }, (locked?.tokenVersion ?? 0) + 1, grant)
   const account = { accountId: grant.account.id, accountName: grant.account.name, scopesGranted: grant.scopes ?? [] }
   if (locked) {
     await revokeReplaced(vault, tx, locked, now)
-    const frozen = locked.status === 'frozen'
-    const state = frozen
-      ? {}
-      : { status: 'linked', cause: null, statusSince: locked.status === 'linked' ? locked.statusSince : now }
+    // Linking again heals what is under the freeze; lifting it stays an admin's act.
+    const state =
+      locked.status === 'frozen'
+        ? { frozenFrom: 'linked', cause: null }
+        : { status: 'linked', cause: null, statusSince: locked.status === 'linked' ? locked.statusSince : now }
     await updateConnection(tx, tenantId, id, {
       ...account,
       ...tokens,
@@ -106,6 +108,8 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, { attempt, grant, origin
       linkedAt: now,
       claimUntil: null,
       intentAt: null,
+      doubt: false,
+      recoveries: 0,
       nextTryAt: null,
       failures: 0,
     })
@@ -150,7 +154,7 @@ const refused = (code: 'another_project' | 'alias_taken' | 'upstream_protocol', 
 })
 
 async function sealTokens(
-  ctx: Context,
+  tx: Tx,
   vault: Vault,
   connection: Pick<ConnectionRow, 'id' | 'userId'>,
   version: number,
@@ -161,7 +165,11 @@ async function sealTokens(
     tokenVersion: version,
     refreshToken: await vault.seal(tokenPlace(connection, 'refresh_token', version), grant.refreshToken),
     accessToken: await vault.seal(tokenPlace(connection, 'access_token', version), grant.accessToken),
-    accessExpiresAt: new Date(ctx.now().getTime() + grant.expiresInSeconds * 1000),
+    ...(await grantTimes(tx, {
+      lifeSeconds: grant.expiresInSeconds,
+      grantSeconds: grant.grantExpiresInSeconds ?? null,
+      keepAliveSeconds: keepAliveFor(grant),
+    })),
   }
 }
 

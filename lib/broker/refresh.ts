@@ -1,21 +1,26 @@
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
-import { isUpstreamError, type UpstreamError } from '../providers/provider.ts'
+import { type Grant, isUpstreamError, type UpstreamError, type UpstreamFailure } from '../providers/provider.ts'
+import { newId } from '../security/ids.ts'
 import { UnsealError } from '../security/seal.ts'
 import type { Secret } from '../security/secrets.ts'
 import {
+  type ClaimMode,
   type ConnectionKey,
   type ConnectionRow,
   type ConnectionStatus,
   claimRefresh,
   failRefresh,
   findConnection,
+  markUsed,
   type RefreshClaim,
   storeRefresh,
 } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
-import { vaultOf } from './keys.ts'
+import { insertRevocations } from '../store/revocations.ts'
+import { type Vault, vaultOf } from './keys.ts'
+import { grantPlace } from './revocations.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
 
 /** An upstream access token, in clear inside one call only. */
@@ -29,7 +34,7 @@ export type FreshTokens = {
 }
 
 export type FreshRequest = ConnectionKey & {
-  /** Life that the token must still have. Default 30 s. */
+  /** Life that the token must still have, in seconds; at most half of what tokens of this upstream begin with. Default 30. */
   minimumSeconds?: number
   /** A version whose access token the upstream has refused. */
   staleVersion?: number
@@ -40,6 +45,11 @@ const leaseSeconds = 15
 /** How long a caller waits for somebody else's refresh. */
 const patienceMilliseconds = 12_000
 const longestPauseMilliseconds = 60
+/** An idle connection is renewed this often, or in half of what is known of its grant's life. */
+const keepAliveSeconds = 7 * 24 * 3600
+
+export const keepAliveFor = (grant: Pick<Grant, 'grantExpiresInSeconds'>) =>
+  Math.min(keepAliveSeconds, (grant.grantExpiresInSeconds ?? Number.POSITIVE_INFINITY) / 2)
 
 export const tokenPlace = (
   connection: Pick<ConnectionRow, 'id' | 'userId'>,
@@ -55,7 +65,7 @@ export const tokenPlace = (
 
 /**
  * A usable access token of a connection, refreshed if need be: one refresh however many callers and processes ask
- * (architecture.md, Refresh). The only caller of provider.refresh and, besides linking, the only writer of tokens.
+ * (architecture.md, Refresh). The only way to provider.refresh and, besides linking, the only writer of tokens.
  * @throws BrokerError needs_relink, connection_frozen, not_linked, not_found, upstream_unavailable, client_not_registered
  */
 export async function freshTokens(ctx: Context, request: FreshRequest): Promise<FreshTokens> {
@@ -63,6 +73,7 @@ export async function freshTokens(ctx: Context, request: FreshRequest): Promise<
   const deadline = performance.now() + patienceMilliseconds
   for (let pause = 5; ; pause = Math.min(pause * 1.6, longestPauseMilliseconds)) {
     const claim = await claimRefresh(ctx, request, { staleVersion, minimumSeconds, leaseSeconds })
+    if (claim.touch && claim.outcome !== 'missing') ctx.background('note use', () => markUsed(ctx, request))
     switch (claim.outcome) {
       case 'missing':
         throw new BrokerError('not_found')
@@ -87,6 +98,19 @@ export async function freshTokens(ctx: Context, request: FreshRequest): Promise<
       }
     }
   }
+}
+
+/**
+ * Renews a connection whether it is fresh or not: as scheduled (`due`), or because somebody asked (`now`). Nothing is
+ * done where somebody else is at it or where it rests; how it ended is on the row.
+ * @throws BrokerError as {@link freshTokens} does
+ */
+export async function renew(ctx: Context, key: ConnectionKey, mode: Exclude<ClaimMode, 'need'>): Promise<void> {
+  const claim = await claimRefresh(ctx, key, { leaseSeconds, mode })
+  if (claim.outcome === 'missing') throw new BrokerError('not_found')
+  if (claim.outcome === 'dead') throw deadConnection(claim)
+  if (claim.outcome !== 'claimed') return
+  await share(ctx, `${key.connectionId}:${claim.version}`, refresh(ctx, key, claim, mode === 'due'))
 }
 
 /** Lets the other callers of this process wait for `work`. Keys name connection and version: results never cross (LK-07). */
@@ -134,46 +158,55 @@ async function load(ctx: Context, { tenantId, connectionId }: ConnectionKey) {
 }
 
 /** The claim's holder: asks the upstream with no transaction and no connection held, and commits before anything else. */
-async function refresh(ctx: Context, request: FreshRequest, claim: RefreshClaim): Promise<FreshTokens | undefined> {
-  const { vault, connection } = await load(ctx, request)
+async function refresh(
+  ctx: Context,
+  key: ConnectionKey,
+  claim: RefreshClaim,
+  scheduled = false,
+): Promise<FreshTokens | undefined> {
+  const { vault, connection } = await load(ctx, key)
   const held = { sentVersion: claim.version, fence: claim.fence }
-  if (!claim.refreshToken) throw await unreadable(ctx, request, new UnsealError(), held)
+  if (!claim.refreshToken) throw await unreadable(ctx, key, new UnsealError(), held)
   let refreshToken: Secret
   try {
     refreshToken = await vault.open(tokenPlace(connection, 'refresh_token', claim.version), claim.refreshToken)
   } catch (error) {
-    throw await unreadable(ctx, request, error, held)
+    throw await unreadable(ctx, key, error, held)
   }
   const provider = await openProvider(ctx, vault, connection.provider)
+  const asked = performance.now()
+  let grant: Grant
   try {
-    const grant = await provider.refresh({ refreshToken })
-    const version = claim.version + 1
-    const expiresAt = new Date(ctx.now().getTime() + grant.expiresInSeconds * 1000)
-    const received = grant.refreshToken ?? refreshToken
-    const pair = {
-      ...held,
-      refreshToken: await vault.seal(tokenPlace(connection, 'refresh_token', version), received),
-      accessToken: await vault.seal(tokenPlace(connection, 'access_token', version), grant.accessToken),
-      expiresAt,
-      scopes: grant.scopes ?? null,
-    }
-    const outcome = await persistently(ctx, () => storeRefresh(ctx, request, pair))
-    if (outcome === 'stored') {
-      ctx.background('record refresh', () => note(ctx, connection, 'refresh.succeeded', 'ok', { version }))
-      return { accessToken: grant.accessToken, version, expiresAt, degraded: false }
-    }
-    // Revoked meanwhile: what was just received must not live on. Superseded: somebody holds newer ones, so discard.
-    if (outcome === 'revoked')
-      await provider
-        .revoke({ kind: 'grant', refreshToken: received })
-        .catch((error: unknown) =>
-          ctx.log.warn({ err: error }, 'a grant received after its revocation was not revoked upstream'),
-        )
-    return undefined
+    grant = await provider.refresh({ refreshToken, subject: connection.accountId })
   } catch (error) {
     if (!isUpstreamError(error)) throw error
-    return failed(ctx, request, connection, claim, error)
+    return failed(ctx, key, connection, claim, error)
   }
+  const version = claim.version + 1
+  const received = grant.refreshToken ?? refreshToken
+  const pair = {
+    ...held,
+    refreshToken: await vault.seal(tokenPlace(connection, 'refresh_token', version), received),
+    accessToken: await vault.seal(tokenPlace(connection, 'access_token', version), grant.accessToken),
+    scopes: grant.scopes ?? null,
+    grantSeconds: grant.grantExpiresInSeconds ?? null,
+    keepAliveSeconds: keepAliveFor(grant),
+    scheduled,
+    flag: grant.identity === 'changed' ? 'another_account' : null,
+  }
+  // The life that the upstream names began before its answer came, at the latest when it was asked.
+  const lifeSeconds = () => Math.max(0, grant.expiresInSeconds - (performance.now() - asked) / 1000)
+  const stored = await persistently(ctx, () => storeRefresh(ctx, key, { ...pair, lifeSeconds: lifeSeconds() }))
+  const seen = { connection: connection.id, provider: connection.providerId, kind: connection.provider.kind }
+  ctx.log.info({ ...seen, outcome: stored.outcome, version, scheduled }, 'refreshed')
+  if (stored.outcome === 'revoked') await revokeReceived(ctx, vault, connection, received)
+  // Superseded: somebody holds newer ones. Not revoked, because that may end the family the newer ones belong to.
+  if (stored.outcome !== 'stored') return undefined
+  if (pair.flag) {
+    ctx.log.error({ ...seen, alarm: true }, 'a refreshed identity is not the one that was linked')
+    throw new BrokerError('needs_relink', { detail: 'Why: another account.' })
+  }
+  return { accessToken: grant.accessToken, version, expiresAt: stored.expiresAt, degraded: false }
 }
 
 /** A rotated token exists only in memory until it is stored: keep trying through an outage (step 5). */
@@ -184,55 +217,68 @@ async function persistently<T>(ctx: Context, work: () => Promise<T>): Promise<T>
       return await work()
     } catch (error) {
       if (!isBrokerError(error, 'unavailable') || performance.now() > deadline) throw error
-      ctx.log.error({ err: error, attempt }, 'a rotated refresh token waits in memory for the database')
+      ctx.log.error({ err: error, attempt, alarm: true }, 'a rotated refresh token waits in memory for the database')
       await ctx.sleep(Math.min(250 * attempt, 2_000))
     }
   }
 }
 
+/** What came for a connection that was revoked meanwhile must not live on: its end joins the durable queue (RR-12, K-37). */
+async function revokeReceived(ctx: Context, vault: Vault, connection: ConnectionRow, received: Secret): Promise<void> {
+  const { tenantId, providerId, userId, id: connectionId } = connection
+  const id = newId('revocation')
+  const handle = await vault.seal(grantPlace({ id, userId }), received)
+  const now = ctx.now()
+  const row = { tenantId, id, kind: 'grant', providerId, connectionId, handle, nextTryAt: now, createdAt: now }
+  await persistently(ctx, () => withTenant(ctx, tenantId, (tx) => insertRevocations(tx, [row])))
+}
+
+/** What each failure means for the connection, and whether every connection of this upstream would see the same. */
+const meanings: Record<UpstreamFailure, { cause: string; reached: boolean; upstream: boolean }> = {
+  unreached: { cause: 'upstream_unavailable', reached: false, upstream: true },
+  ambiguous: { cause: 'upstream_unavailable', reached: true, upstream: true },
+  protocol: { cause: 'upstream_protocol', reached: true, upstream: true },
+  misconfigured: { cause: 'client_not_registered', reached: false, upstream: true },
+  refused: { cause: 'refused', reached: true, upstream: false },
+  forbidden: { cause: 'upstream_failed', reached: true, upstream: false },
+  denied: { cause: 'upstream_failed', reached: true, upstream: false },
+  wrong_issuer: { cause: 'upstream_failed', reached: true, upstream: false },
+  no_refresh_token: { cause: 'upstream_failed', reached: true, upstream: false },
+}
+
 /** Records what a failed refresh means, then serves the old token while it lives, or throws. */
 async function failed(
   ctx: Context,
-  request: FreshRequest,
+  key: ConnectionKey,
   connection: ConnectionRow,
   claim: RefreshClaim,
   error: UpstreamError,
 ) {
-  const lost = claim.uncertain || error.afterAmbiguous
-  const unknownEnd = error.failure === 'ambiguous' || error.failure === 'protocol'
-  const end: { status: ConnectionStatus; cause: string } =
-    error.failure === 'refused'
-      ? { status: 'needs_relink', cause: lost ? 'lost_in_rotation' : 'refused' }
-      : { status: claim.uncertain ? 'uncertain' : 'degraded', cause: causes[error.failure] ?? 'upstream_failed' }
+  const { cause, reached, upstream } = meanings[error.failure]
+  const refused = error.failure === 'refused'
+  const lost = refused && (claim.doubt || error.afterAmbiguous)
+  const end: { status: ConnectionStatus; cause: string } = refused
+    ? { status: 'needs_relink', cause: lost ? 'lost_in_rotation' : cause }
+    : { status: claim.status === 'uncertain' ? 'uncertain' : 'degraded', cause }
+  const seen = { connection: connection.id, provider: connection.providerId, failure: error.failure, ...end }
   if (error.failure === 'misconfigured')
-    ctx.log.error(
-      { provider: connection.providerId },
-      'an upstream refuses our client: every grant is kept, the registration needs an operator',
-    )
-  const changed = await failRefresh(ctx, request, {
+    ctx.log.error({ ...seen, alarm: true }, 'an upstream refuses our client: every grant is kept, an operator must mend it')
+  else ctx.log.warn({ ...seen, status_upstream: error.status }, 'a refresh failed')
+  const changed = await failRefresh(ctx, key, {
     sentVersion: claim.version,
     fence: claim.fence,
     ...end,
-    // What surely never reached the token clears the intent; an earlier unknown end stays unknown.
-    keepIntent: unknownEnd || claim.uncertain,
+    reached: reached || error.afterAmbiguous,
+    uncertain: claim.uncertain,
     restSeconds: restSeconds(connection.failures, error.retryAfterSeconds),
+    upstream,
+    retryAfterSeconds: error.retryAfterSeconds ?? null,
+    details: { failure: error.failure, upstream_status: error.status ?? null },
   })
   if (!changed) return undefined
-  await note(ctx, connection, 'refresh.failed', error.failure === 'refused' ? 'refused' : 'failed', {
-    ...end,
-    failure: error.failure,
-    upstream_status: error.status ?? null,
-  })
-  if (error.failure === 'refused') throw new BrokerError('needs_relink', { cause: error })
-  if (claim.accessToken) return opened(ctx, request, claim, true)
+  if (refused) throw new BrokerError('needs_relink', { cause: error })
+  if (claim.accessToken) return opened(ctx, key, claim, true)
   throw asBrokerError(error)
-}
-
-const causes: Partial<Record<UpstreamError['failure'], string>> = {
-  unreached: 'upstream_unavailable',
-  ambiguous: 'upstream_unavailable',
-  protocol: 'upstream_protocol',
-  misconfigured: 'client_not_registered',
 }
 
 /** Full jitter over a doubling span, from 1 s to 5 min; Retry-After is a floor. */
@@ -242,41 +288,43 @@ const restSeconds = (failures: number, retryAfter = 0) =>
 /** A stored token that does not open: moved, edited, or sealed by a key that is gone (V-03). Nothing is sent upstream. */
 async function unreadable(
   ctx: Context,
-  request: FreshRequest,
+  key: ConnectionKey,
   error: unknown,
   held?: { sentVersion: number; fence: number },
 ): Promise<unknown> {
   if (!(error instanceof UnsealError) && !(error instanceof Error && error.name === 'UnsealError')) return error
-  const { connection } = await load(ctx, request)
+  ctx.log.error({ connection: key.connectionId, alarm: true }, 'a sealed token cannot be opened')
   if (held)
-    await failRefresh(ctx, request, {
+    await failRefresh(ctx, key, {
       ...held,
       status: 'needs_relink',
       cause: 'unreadable',
-      keepIntent: false,
+      reached: false,
+      uncertain: false,
       restSeconds: 0,
+      upstream: false,
+      retryAfterSeconds: null,
+      details: { failure: 'unreadable' },
     })
-  await note(ctx, connection, 'refresh.failed', 'failed', { cause: 'unreadable' })
-  ctx.log.error({ connection: connection.id }, 'a sealed token cannot be opened')
+  else await noteUnreadable(ctx, key)
   return new BrokerError('needs_relink', {
     detail: 'The stored token cannot be read. Link the project again.',
     cause: error,
   })
 }
 
-const note = (
-  ctx: Context,
-  connection: ConnectionRow,
-  action: 'refresh.succeeded' | 'refresh.failed',
-  outcome: 'ok' | 'refused' | 'failed',
-  details: Record<string, string | number | boolean | null>,
-) =>
-  withTenant(ctx, connection.tenantId, (tx) =>
+const noteUnreadable = (ctx: Context, { tenantId, connectionId }: ConnectionKey) =>
+  withTenant(ctx, tenantId, (tx) =>
     record(
       tx,
-      connection.tenantId,
+      tenantId,
       ctx.now(),
-      { userId: connection.userId },
-      { action, outcome, target: { kind: 'connection', id: connection.id }, details },
+      { userId: null },
+      {
+        action: 'refresh.failed',
+        outcome: 'failed',
+        target: { kind: 'connection', id: connectionId },
+        details: { cause: 'unreadable' },
+      },
     ),
   )

@@ -135,6 +135,7 @@ async function endConnection(
   const { tenantId, id, userId, providerId } = connection
   await updateConnection(tx, tenantId, id, {
     status: 'revoked',
+    frozenFrom: null,
     cause: null,
     statusSince: now,
     generation: { increment: 1 },
@@ -144,7 +145,10 @@ async function endConnection(
     accessExpiresAt: null,
     claimUntil: null,
     intentAt: null,
+    doubt: false,
     nextTryAt: null,
+    refreshDueAt: null,
+    grantExpiresAt: null,
   })
   if (!refreshToken) return []
   const work = newId('revocation')

@@ -26,6 +26,10 @@ export type Grant = {
   refreshToken: Secret | undefined
   /** As granted; undefined where the upstream does not say. */
   scopes: string[] | undefined
+  /** Seconds that the refresh token lives unless it is used, where the upstream or its settings say so. */
+  grantExpiresInSeconds?: number | undefined
+  /** Of a refresh that brought an ID token: whether it is verified and about whom it was at first (RR-10). */
+  identity?: 'same' | 'changed' | undefined
 }
 
 export type UpstreamAccount = { id: string; name: string }
@@ -80,7 +84,8 @@ export type Provider = {
     codeVerifier: string
     redirectUri: string
   }): Promise<LinkedGrant>
-  refresh(input: { refreshToken: Secret }): Promise<Grant>
+  /** `subject`: whom the grant is about, for upstreams that vouch for it again. */
+  refresh(input: { refreshToken: Secret; subject: string }): Promise<Grant>
   issue(input: { accessToken: Secret; request: IssueRequest }): Promise<UpstreamToken>
   revoke(input: RevocationTarget): Promise<RevocationOutcome>
   scopeChoices(input: { accessToken: Secret }): Promise<ScopeChoices>

@@ -69,50 +69,64 @@ export type RefreshClaim = {
   refreshToken: string | null
   accessToken: string | null
   accessExpiresAt: Date | null
-  /** An earlier refresh was cut off: its end is unknown. */
+  /** The holder before was cut off: this is the one recovery try. */
   uncertain: boolean
+  /** The stored token may be spent: a refusal then means that its successor was lost. */
+  doubt: boolean
   waitMilliseconds: number
   status: ConnectionStatus | null
   cause: string | null
+  /** {@link markUsed} is worth a call. */
+  touch: boolean
 }
+
+/** Why a token is wanted: `need` unless it is fresh, `due` by schedule, `now` although it rests. */
+export type ClaimMode = 'need' | 'due' | 'now'
 
 /** One call of vk.refresh_claim (see the migration). `staleVersion`: a version whose access token was refused. */
 export async function claimRefresh(
   ctx: Store,
   { tenantId, connectionId }: ConnectionKey,
   {
-    staleVersion,
-    minimumSeconds,
+    staleVersion = 0,
+    minimumSeconds = 0,
     leaseSeconds,
-  }: { staleVersion: number; minimumSeconds: number; leaseSeconds: number },
+    mode = 'need',
+  }: { staleVersion?: number; minimumSeconds?: number; leaseSeconds: number; mode?: ClaimMode },
 ): Promise<RefreshClaim> {
   const text = `SELECT outcome, token_version AS version, fence, refresh_token AS "refreshToken", access_token AS "accessToken",
-      access_expires_at AS "accessExpiresAt", uncertain, wait_ms AS "waitMilliseconds", status, cause
-    FROM vk.refresh_claim($1, $2, $3, make_interval(secs => $4), make_interval(secs => $5))`
-  const [claim] = await query<RefreshClaim>(ctx, 'refresh_claim', text, [
-    tenantId,
-    connectionId,
-    staleVersion,
-    minimumSeconds,
-    leaseSeconds,
-  ])
+      access_expires_at AS "accessExpiresAt", uncertain, doubt, wait_ms AS "waitMilliseconds", status, cause, touch
+    FROM vk.refresh_claim($1, $2, $3, make_interval(secs => $4), make_interval(secs => $5), $6)`
+  const values = [tenantId, connectionId, staleVersion, minimumSeconds, leaseSeconds, mode]
+  const [claim] = await query<RefreshClaim>(ctx, 'refresh_claim', text, values)
   if (!claim) throw new Error('refresh_claim answered nothing')
   return claim
 }
 
-/** One call of vk.refresh_store: by version, so that a paused holder heals the row. */
+export type RefreshedPair = {
+  sentVersion: number
+  fence: number
+  refreshToken: string
+  accessToken: string
+  /** Life of the access token from now, in seconds; the end is counted by the database's clock. */
+  lifeSeconds: number
+  scopes: string[] | null
+  /** Life of the grant from now, where known. */
+  grantSeconds: number | null
+  /** How often an idle connection is renewed. */
+  keepAliveSeconds: number
+  /** A renewal in the background, which is no event while all is well. */
+  scheduled: boolean
+  /** A cause to link again for, although the tokens are good. */
+  flag: string | null
+}
+
+/** One call of vk.refresh_store: by version, so that a paused holder heals the row. `expiresAt` when stored. */
 export async function storeRefresh(
   ctx: Store,
   { tenantId, connectionId }: ConnectionKey,
-  pair: {
-    sentVersion: number
-    fence: number
-    refreshToken: string
-    accessToken: string
-    expiresAt: Date
-    scopes: string[] | null
-  },
-): Promise<'stored' | 'revoked' | 'superseded'> {
+  pair: RefreshedPair,
+): Promise<{ outcome: 'stored'; expiresAt: Date } | { outcome: 'revoked' | 'superseded'; expiresAt: null }> {
   const values = [
     tenantId,
     connectionId,
@@ -120,26 +134,41 @@ export async function storeRefresh(
     pair.fence,
     pair.refreshToken,
     pair.accessToken,
-    pair.expiresAt,
+    pair.lifeSeconds,
     pair.scopes,
+    pair.grantSeconds,
+    pair.keepAliveSeconds,
+    pair.scheduled,
+    pair.flag,
   ]
-  const text = 'SELECT vk.refresh_store($1, $2, $3, $4, $5, $6, $7, $8) AS outcome'
-  const [row] = await query<{ outcome: 'stored' | 'revoked' | 'superseded' }>(ctx, 'refresh_store', text, values)
-  return row?.outcome ?? 'superseded'
+  const text = `SELECT outcome, access_expires_at AS "expiresAt" FROM vk.refresh_store($1, $2, $3, $4, $5, $6,
+    make_interval(secs => $7), $8, make_interval(secs => $9), make_interval(secs => $10), $11, $12)`
+  const [row] = await query<Awaited<ReturnType<typeof storeRefresh>>>(ctx, 'refresh_store', text, values)
+  if (!row) throw new Error('refresh_store answered nothing')
+  return row
+}
+
+export type FailedRefresh = {
+  sentVersion: number
+  fence: number
+  status: ConnectionStatus
+  cause: string
+  /** The refresh token may have been acted upon. */
+  reached: boolean
+  uncertain: boolean
+  restSeconds: number
+  /** The failure is the upstream's as a whole, whichever connection asks. */
+  upstream: boolean
+  /** What the upstream asked to wait. */
+  retryAfterSeconds: number | null
+  details: Record<string, string | number | null>
 }
 
 /** One call of vk.refresh_fail; false when the row has moved on and nothing was changed. */
 export async function failRefresh(
   ctx: Store,
   { tenantId, connectionId }: ConnectionKey,
-  end: {
-    sentVersion: number
-    fence: number
-    status: ConnectionStatus
-    cause: string
-    keepIntent: boolean
-    restSeconds: number
-  },
+  end: FailedRefresh,
 ): Promise<boolean> {
   const values = [
     tenantId,
@@ -148,10 +177,45 @@ export async function failRefresh(
     end.fence,
     end.status,
     end.cause,
-    end.keepIntent,
+    end.reached,
+    end.uncertain,
     end.restSeconds,
+    end.upstream,
+    end.retryAfterSeconds,
+    JSON.stringify(end.details),
   ]
-  const text = 'SELECT vk.refresh_fail($1, $2, $3, $4, $5, $6, $7, make_interval(secs => $8)) AS changed'
+  const text = `SELECT vk.refresh_fail($1, $2, $3, $4, $5, $6, $7, $8, make_interval(secs => $9), $10,
+    make_interval(secs => $11), $12::jsonb) AS changed`
   const [row] = await query<{ changed: boolean }>(ctx, 'refresh_fail', text, values)
   return row?.changed ?? false
+}
+
+/** Notes that somebody uses a connection, which decides how it is renewed in the background. */
+export const markUsed = (ctx: Store, { tenantId, connectionId }: ConnectionKey) =>
+  query(ctx, 'connection_used', 'SELECT vk.connection_used($1, $2)', [tenantId, connectionId])
+
+/** Takes connections of one upstream that are due, at most `perSecond` over all instances. Ids. */
+export async function takeDue(
+  ctx: Store,
+  { tenantId, providerId }: { tenantId: string; providerId: string },
+  { perSecond, burst }: { perSecond: number; burst: number },
+): Promise<string[]> {
+  const text = 'SELECT vk.refresh_take($1, $2, $3, $4) AS id'
+  return (await query<{ id: string }>(ctx, 'refresh_take', text, [tenantId, providerId, perSecond, burst])).map(
+    ({ id }) => id,
+  )
+}
+
+/** When a new pair ends and is due, by the database's clock: what linking stores beside it. */
+export async function grantTimes(
+  tx: Tx,
+  life: { lifeSeconds: number; grantSeconds: number | null; keepAliveSeconds: number },
+): Promise<{ accessExpiresAt: Date; grantExpiresAt: Date | null; refreshDueAt: Date; usedAt: Date }> {
+  const [row] = await tx.$queryRaw<Awaited<ReturnType<typeof grantTimes>>[]>`
+    SELECT n.now + n.life AS "accessExpiresAt", n.now + make_interval(secs => ${life.grantSeconds}::float8) AS "grantExpiresAt",
+      vk.refresh_due(n.now, n.now, n.life, make_interval(secs => ${life.keepAliveSeconds}::float8)) AS "refreshDueAt",
+      n.now AS "usedAt"
+    FROM (SELECT vk_now() AS now, make_interval(secs => ${life.lifeSeconds}::float8) AS life) n`
+  if (!row) throw new Error('the database told no time')
+  return row
 }
