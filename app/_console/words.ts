@@ -51,6 +51,8 @@ export const lastUseWords = 'not reported'
 const causes: Record<string, string> = {
   refused: 'The upstream refused the stored grant: it expired or was withdrawn there.',
   lost_in_rotation: 'A renewal was cut off, and the token that the upstream gave out was lost.',
+  expired: 'The grant reached its end at the upstream before it was renewed.',
+  another_account: 'The upstream now vouches for another account than the one that was linked.',
   unreadable: 'The stored token cannot be read with the present keys.',
   upstream_unavailable: 'The upstream does not answer.',
   upstream_protocol: 'The upstream gives answers that make no sense.',
@@ -134,8 +136,18 @@ const acts = {
     details.code === 'cancelled' ? '' : coded(details),
   ],
   'connection.changed': () => ['Connection changed'],
-  'refresh.succeeded': () => ['Refreshed'],
-  'refresh.failed': (details) => ['Renewal failed', cause(details)],
+  'connection.frozen': (details) => ['Frozen', `Nothing is issued or renewed until it is lifted.${because(details)}`],
+  'connection.unfrozen': () => ['Freeze lifted'],
+  'refresh.succeeded': (details) => [
+    details.before === 'degraded' || details.before === 'uncertain' ? 'Recovered: refreshed again' : 'Refreshed',
+    details.scheduled ? 'In the background, ahead of its end.' : '',
+  ],
+  'refresh.failed': (details) => [
+    details.status === 'needs_relink' ? 'Lost: must be linked again' : 'Renewal failed',
+    `${cause(details)}${details.upstream_status ? ` It answered ${text(details.upstream_status)}.` : ''}${
+      details.served && details.status !== 'needs_relink' ? ' The token before is served while it lives.' : ''
+    }`,
+  ],
   'token.requested': (details) => ['Asked for a token', `For ${durationText(Number(details.seconds))}.`],
   'token.issued': (details) => ['Token issued', `Fingerprint ${text(details.fingerprint)}.`],
   'token.failed': (details) => ['Token not made', coded(details)],

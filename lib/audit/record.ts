@@ -29,6 +29,8 @@ export type AuditAction =
   | 'link.completed'
   | 'link.failed'
   | 'connection.changed'
+  | 'connection.frozen'
+  | 'connection.unfrozen'
   | 'refresh.succeeded'
   | 'refresh.failed'
   | 'token.requested'

@@ -2,7 +2,13 @@ import { type AuditView, toAuditView } from '../audit/list.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { listEventsAbout } from '../store/audit.ts'
-import { type ConnectionStatus, findConnection, listConnections, updateConnection } from '../store/connections.ts'
+import {
+  type ConnectionRow,
+  type ConnectionStatus,
+  findConnection,
+  listConnections,
+  updateConnection,
+} from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
 import { listMembers } from '../store/members.ts'
 import { findProject, findProjectWithLinks, listProjects } from '../store/projects.ts'
@@ -25,12 +31,30 @@ export type ConnectionView = {
   cause: string | null
   statusSince: Date
   lastRefreshAt: Date | null
+  /** While it rests after a failure. */
   nextTryAt: Date | null
+  /** When the background renews it by itself. */
+  nextRenewalAt: Date | null
+  /** Until when the access token that is stored works, whatever the upstream does. */
+  servesUntil: Date | null
+  /** When the grant ends unless it is renewed, where that is known. */
+  grantExpiresAt: Date | null
   linkedAt: Date
   branchId: string | null
 }
 
 type ConnectionWithRelations = NonNullable<Awaited<ReturnType<typeof findConnection>>>
+
+const healthOf = (row: ConnectionRow) => ({
+  status: row.status as ConnectionStatus,
+  cause: row.cause,
+  statusSince: row.statusSince,
+  lastRefreshAt: row.lastRefreshAt,
+  nextTryAt: row.nextTryAt,
+  nextRenewalAt: row.refreshDueAt,
+  servesUntil: row.accessExpiresAt,
+  grantExpiresAt: row.grantExpiresAt,
+})
 
 export function toConnectionView(row: ConnectionWithRelations): ConnectionView {
   const [link] = row.projects
@@ -43,14 +67,22 @@ export function toConnectionView(row: ConnectionWithRelations): ConnectionView {
       : null,
     accountName: row.accountName,
     upstreamRole: link?.role ?? null,
-    status: row.status as ConnectionStatus,
-    cause: row.cause,
-    statusSince: row.statusSince,
-    lastRefreshAt: row.lastRefreshAt,
-    nextTryAt: row.nextTryAt,
+    ...healthOf(row),
     linkedAt: row.linkedAt,
     branchId: row.branchId,
   }
+}
+
+export type ConnectionDetail = ConnectionView & { timeline: AuditView[] }
+
+/** One connection with what happened to it. @throws BrokerError not_found, for another member's as well unless the viewer oversees */
+export async function connectionDetail(ctx: Context, actor: Actor, id: string): Promise<ConnectionDetail> {
+  return withTenant(ctx, actor.tenantId, async (tx) => {
+    const row = await findConnection(tx, actor.tenantId, id)
+    if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
+    const events = await listEventsAbout(tx, actor.tenantId, 'connection', id, 50)
+    return { ...toConnectionView(row), timeline: events.map(toAuditView) }
+  })
 }
 
 export type ProjectCard = {
@@ -88,11 +120,7 @@ function toCard(row: Omit<ProjectWithLinks, 'aliases'>, viewer: string, tokensOu
           ownerId: own.connection.userId,
           accountName: own.connection.accountName,
           upstreamRole: own.role,
-          status: own.connection.status as ConnectionStatus,
-          cause: own.connection.cause,
-          statusSince: own.connection.statusSince,
-          lastRefreshAt: own.connection.lastRefreshAt,
-          nextTryAt: own.connection.nextTryAt,
+          ...healthOf(own.connection),
           linkedAt: own.connection.linkedAt,
           branchId: own.connection.branchId,
         }

@@ -496,6 +496,9 @@ export interface Paths {
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
+                next_renewal_at: string | null
+                serves_until: string | null
+                grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
                 provider: {
@@ -522,6 +525,73 @@ export interface Paths {
     }
   }
   '/api/v1/tenants/{tenant}/connections/{connection}': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              owner_id: string
+              account_name: string
+              upstream_role: string | null
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              cause: string | null
+              status_since: string
+              last_refresh_at: string | null
+              next_try_at: string | null
+              next_renewal_at: string | null
+              serves_until: string | null
+              grant_expires_at: string | null
+              linked_at: string
+              branch: string | null
+              provider: {
+                id: string
+                name: string
+                kind: string
+              }
+              project: {
+                id: string
+                name: string
+                alias: string
+                external_id: string
+              } | null
+              timeline: {
+                id: string
+                at: string
+                action: string
+                outcome: 'ok' | 'refused' | 'failed'
+                actor_id: string | null
+                target: {
+                  kind: string
+                  id: string
+                } | null
+                address: string | null
+                agent: string | null
+                request_id: string | null
+                details: {
+                  [k: string]: unknown
+                }
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
     patch: {
       parameters: {
         query?: never
@@ -542,6 +612,176 @@ export interface Paths {
       responses: {
         204: {
           content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/connections/{connection}/freeze': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            reason?: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              owner_id: string
+              account_name: string
+              upstream_role: string | null
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              cause: string | null
+              status_since: string
+              last_refresh_at: string | null
+              next_try_at: string | null
+              next_renewal_at: string | null
+              serves_until: string | null
+              grant_expires_at: string | null
+              linked_at: string
+              branch: string | null
+              provider: {
+                id: string
+                name: string
+                kind: string
+              }
+              project: {
+                id: string
+                name: string
+                alias: string
+                external_id: string
+              } | null
+              timeline: {
+                id: string
+                at: string
+                action: string
+                outcome: 'ok' | 'refused' | 'failed'
+                actor_id: string | null
+                target: {
+                  kind: string
+                  id: string
+                } | null
+                address: string | null
+                agent: string | null
+                request_id: string | null
+                details: {
+                  [k: string]: unknown
+                }
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/connections/{connection}/renewal': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              owner_id: string
+              account_name: string
+              upstream_role: string | null
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              cause: string | null
+              status_since: string
+              last_refresh_at: string | null
+              next_try_at: string | null
+              next_renewal_at: string | null
+              serves_until: string | null
+              grant_expires_at: string | null
+              linked_at: string
+              branch: string | null
+              provider: {
+                id: string
+                name: string
+                kind: string
+              }
+              project: {
+                id: string
+                name: string
+                alias: string
+                external_id: string
+              } | null
+              timeline: {
+                id: string
+                at: string
+                action: string
+                outcome: 'ok' | 'refused' | 'failed'
+                actor_id: string | null
+                target: {
+                  kind: string
+                  id: string
+                } | null
+                address: string | null
+                agent: string | null
+                request_id: string | null
+                details: {
+                  [k: string]: unknown
+                }
+              }[]
+            }
+          }
         }
         default: {
           content: {
@@ -745,6 +985,9 @@ export interface Paths {
                   status_since: string
                   last_refresh_at: string | null
                   next_try_at: string | null
+                  next_renewal_at: string | null
+                  serves_until: string | null
+                  grant_expires_at: string | null
                   linked_at: string
                   branch: string | null
                 } | null
@@ -798,6 +1041,9 @@ export interface Paths {
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
+                next_renewal_at: string | null
+                serves_until: string | null
+                grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
               } | null
@@ -859,6 +1105,9 @@ export interface Paths {
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
+                next_renewal_at: string | null
+                serves_until: string | null
+                grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
               } | null

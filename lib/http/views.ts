@@ -1,6 +1,12 @@
 import { z } from 'zod'
 import type { AuditView } from '../audit/list.ts'
-import type { ConnectionView, ProjectCard, ProjectDetail, UnconfirmedRevocation } from '../broker/inventory.ts'
+import type {
+  ConnectionDetail,
+  ConnectionView,
+  ProjectCard,
+  ProjectDetail,
+  UnconfirmedRevocation,
+} from '../broker/inventory.ts'
 import type { AttemptView } from '../broker/link.ts'
 import type { RevokeResult } from '../broker/revoke.ts'
 import type { TokenView } from '../broker/token-view.ts'
@@ -53,7 +59,14 @@ const connectionFacts = object({
   cause: text.nullable(),
   status_since: instant,
   last_refresh_at: instantOrNull,
+  /** While it rests after a failure. */
   next_try_at: instantOrNull,
+  /** When the background renews it by itself. */
+  next_renewal_at: instantOrNull,
+  /** Until when the stored access token works, whatever the upstream does. */
+  serves_until: instantOrNull,
+  /** When the grant ends unless it is renewed; null where nobody knows. */
+  grant_expires_at: instantOrNull,
   linked_at: instant,
   branch: text.nullable(),
 })
@@ -74,6 +87,9 @@ const toConnectionFacts = (view: Omit<ConnectionView, 'project' | 'provider'>): 
   status_since: when(view.statusSince),
   last_refresh_at: whenever(view.lastRefreshAt),
   next_try_at: whenever(view.nextTryAt),
+  next_renewal_at: whenever(view.nextRenewalAt),
+  serves_until: whenever(view.servesUntil),
+  grant_expires_at: whenever(view.grantExpiresAt),
   linked_at: when(view.linkedAt),
   branch: view.branchId,
 })
@@ -341,4 +357,15 @@ export const toAuditEvent = (view: AuditView): z.input<typeof auditEvent> => ({
   agent: view.agent,
   request_id: view.requestId,
   details: view.details,
+})
+
+export const connectionDetail = object({
+  ...connection.shape,
+  /** What happened to it, newest first. */
+  timeline: z.array(auditEvent),
+})
+
+export const toConnectionDetail = (view: ConnectionDetail): z.input<typeof connectionDetail> => ({
+  ...toConnection(view),
+  timeline: view.timeline.map(toAuditEvent),
 })

@@ -1,12 +1,11 @@
 import { reconcileIssuing } from '../broker/issue.ts'
 import { settleRevocation } from '../broker/revocations.ts'
 import type { Context } from '../context.ts'
-import { sweepAttempts } from '../store/attempts.ts'
 import { drainOutbox } from '../store/audit.ts'
 import { withTenant } from '../store/database.ts'
-import { dueRevocations, outboxTenants, staleIssuing, tenantIds } from '../store/lookups.ts'
-import { sweepSessions } from '../store/sessions.ts'
-import { sweepHandles } from '../store/tokens.ts'
+import { dueRevocations, dueUpstreams, outboxTenants, staleIssuing } from '../store/lookups.ts'
+import { renewDue } from './renewals.ts'
+import { sweep } from './sweep.ts'
 
 const batch = 50
 /** An issue takes seconds; a row that is older was cut off. */
@@ -43,11 +42,29 @@ async function fairly<T extends { tenantId: string }>(
 
 const inTenant = async (tenantIds: Promise<string[]>) => (await tenantIds).map((tenantId) => ({ tenantId }))
 
+/** Every upstream beside the others, each once at a time in this process. */
+async function renewals(ctx: Context, underWay: Set<string>, signal?: AbortSignal): Promise<void> {
+  const due = await dueUpstreams(ctx)
+  await Promise.all(
+    due.map(async (upstream) => {
+      const slot = `renewals:${upstream.tenantId}:${upstream.providerId}`
+      if (underWay.has(slot)) return
+      underWay.add(slot)
+      await renewDue(ctx, upstream, signal)
+        .catch((error: unknown) =>
+          ctx.log.warn({ err: error, work: 'renewals' }, 'one upstream failed; the rest goes on'),
+        )
+        .finally(() => underWay.delete(slot))
+    }),
+  )
+}
+
 /** Work that is due now, taken from the rows themselves. Safe on any number of instances at once. */
-export async function tick(ctx: Context, underWay = new Set<string>()): Promise<void> {
+export async function tick(ctx: Context, underWay = new Set<string>(), signal?: AbortSignal): Promise<void> {
   const now = ctx.now()
   const stale = new Date(now.getTime() - staleMilliseconds)
   await Promise.all([
+    renewals(ctx, underWay, signal),
     fairly<Place>(ctx, 'revocations', underWay, dueRevocations(ctx, now, batch), (place) =>
       settleRevocation(ctx, place),
     ),
@@ -60,31 +77,20 @@ export async function tick(ctx: Context, underWay = new Set<string>()): Promise<
   ])
 }
 
-/** Deletes what is over: sessions, attempts, handles of tokens that ended by themselves. */
-export async function sweep(ctx: Context): Promise<void> {
-  const now = ctx.now()
-  await sweepSessions(ctx)
-  await fairly(ctx, 'sweep', new Set(), inTenant(tenantIds(ctx)), ({ tenantId }) =>
-    withTenant(ctx, tenantId, async (tx) => {
-      await sweepAttempts(tx, tenantId, now)
-      await sweepHandles(tx, tenantId, now)
-    }),
-  )
-}
-
 const tickMilliseconds = 2_000
 const ticksPerSweep = 150
 
 /** Runs {@link tick} every two seconds and {@link sweep} every five minutes until stopped. */
 export function startJobs(ctx: Context): () => Promise<void> {
+  const stopping = new AbortController()
   const underWay = new Set<string>()
   const running = new Set<Promise<void>>()
   let ticks = 0
   let reported = false
   const run = async (sweeps: boolean) => {
     try {
-      await tick(ctx, underWay)
-      if (sweeps) await sweep(ctx)
+      await tick(ctx, underWay, stopping.signal)
+      if (sweeps) await sweep(ctx, stopping.signal)
       reported = false
     } catch (error) {
       if (!reported) ctx.log.warn({ err: error }, 'background work waits: the database does not answer')
@@ -97,6 +103,7 @@ export function startJobs(ctx: Context): () => Promise<void> {
   }, tickMilliseconds)
   return async () => {
     clearInterval(timer)
+    stopping.abort()
     await Promise.allSettled(running)
   }
 }

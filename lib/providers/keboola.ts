@@ -21,6 +21,8 @@ export const KeboolaSettings = z.strictObject({
   authorizePath: z.string().startsWith('/').default('/oauth/authorize'),
   tokenPath: z.string().startsWith('/').default('/oauth/token'),
   scope: z.string().optional(),
+  /** How long an unused refresh token lives: a month, which no answer tells (upstreams.md 3.2.2). */
+  refreshTokenDays: z.number().positive().default(30),
 })
 
 // Upstream objects: ids switch between string and number, an empty PHP map arrives as [], lists may be absent (trap 12).
@@ -53,7 +55,8 @@ type Call = { method?: 'GET' | 'POST' | 'DELETE'; path: string; as: Credential; 
  * exactly one project, which is learned from `verify` and not from the request (K-03, K-08).
  */
 export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSettings, deps: ProviderDeps): Provider {
-  const { authorizePath, tokenPath, scope } = KeboolaSettings.parse(settings)
+  const { authorizePath, tokenPath, scope, refreshTokenDays } = KeboolaSettings.parse(settings)
+  const grantExpiresInSeconds = refreshTokenDays * 86_400
   const protocol = oidc(
     async () => ({
       // League publishes no metadata: where its endpoints are is configuration, not discovery.
@@ -165,13 +168,17 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
 
   return {
     authorizationUrl: protocol.authorizationUrl,
-    refresh: protocol.refresh,
+    async refresh(input) {
+      const grant = await protocol.refresh(input)
+      return { ...grant, grantExpiresInSeconds: grant.grantExpiresInSeconds ?? grantExpiresInSeconds }
+    },
 
     async exchangeCode(input) {
       const { subject: _, ...grant } = await protocol.exchangeCode(input)
       const { owner, admin, id: tokenId } = await verify({ bearer: grant.accessToken })
       return {
         ...grant,
+        grantExpiresInSeconds,
         account: { id: admin?.id ?? `token ${tokenId}`, name: admin?.name || `account ${admin?.id ?? tokenId}` },
         projects: [
           { externalId: owner.id, name: owner.name, region: owner.region ?? undefined, role: admin?.role ?? undefined },

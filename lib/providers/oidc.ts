@@ -1,4 +1,5 @@
 import * as oauth from 'oauth4webapi'
+import { z } from 'zod'
 import { OutboundError } from '../security/outbound.ts'
 import { Secret } from '../security/secrets.ts'
 import type { Grant, Provider, ProviderDeps } from './provider.ts'
@@ -52,6 +53,19 @@ export function oidc(resolve: () => Promise<Resolution>, deps: ProviderDeps): Pr
       }
     })
 
+  /** Whether an ID token of a refresh is sound and about the person who linked (OIDC Core 12.2, RR-10). */
+  async function vouched({ server, client, openid }: Resolution, idToken: string | undefined, subject: string) {
+    if (!openid || !idToken) return undefined
+    const response = json({ access_token: '-', token_type: 'bearer', id_token: idToken })
+    try {
+      const answer = await oauth.processRefreshTokenResponse(server, client, response)
+      await oauth.validateApplicationLevelSignature(server, response, options)
+      return oauth.getValidatedIdTokenClaims(answer)?.sub === subject ? 'same' : 'changed'
+    } catch {
+      return 'changed'
+    }
+  }
+
   return {
     async authorizationUrl({ state, nonce, codeVerifier, redirectUri }) {
       const { server, client, parameters, openid } = await resolve()
@@ -95,12 +109,14 @@ export function oidc(resolve: () => Promise<Resolution>, deps: ProviderDeps): Pr
       })
     },
 
-    async refresh({ refreshToken }) {
+    async refresh({ refreshToken, subject }) {
       const resolution = await resolve()
       const { server, client, auth } = resolution
       return tokenCall(resolution.repeatsRefresh ? 'repeatableRefresh' : 'refresh', resolution, async () => {
-        const response = await oauth.refreshTokenGrantRequest(server, client, auth, refreshToken.reveal(), options)
-        return toGrant(await oauth.processRefreshTokenResponse(server, client, response))
+        const answered = await oauth.refreshTokenGrantRequest(server, client, auth, refreshToken.reveal(), options)
+        const { response, idToken, grantExpiresInSeconds } = await withoutOddities(answered)
+        const grant = toGrant(await oauth.processRefreshTokenResponse(server, client, response))
+        return { ...grant, grantExpiresInSeconds, identity: await vouched(resolution, idToken, subject) }
       })
     },
 
@@ -138,6 +154,42 @@ function readCallback({ server, client }: Resolution, parameters: URLSearchParam
       unsupported_response_type: 'misconfigured',
     }
     throw new UpstreamError(failures[error.error] ?? 'refused', 'the authorization request was not granted')
+  }
+}
+
+const seconds = z.coerce.number().positive().max(Number.MAX_SAFE_INTEGER).optional().catch(undefined)
+const RefreshAnswer = z.object({
+  access_token: z.string().min(1),
+  refresh_token: z.string().min(1).optional().catch(undefined),
+  scope: z.string().optional().catch(undefined),
+  expires_in: seconds,
+  id_token: z.string().optional().catch(undefined),
+  // Keycloak's name and the other one in use; 0 means that it does not end, never that it has (trap 12).
+  refresh_expires_in: seconds,
+  refresh_token_expires_in: seconds,
+})
+
+const json = (body: object) => new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } })
+
+/**
+ * A success without what can be done without: once the upstream has answered, the token that was sent may be spent, and
+ * a strange lifetime, type or ID token is no reason to throw its successor away (RR-09).
+ */
+async function withoutOddities(response: Response) {
+  const parsed = response.ok
+    ? RefreshAnswer.safeParse(
+        await response
+          .clone()
+          .json()
+          .catch(() => undefined),
+      )
+    : undefined
+  if (!parsed?.success) return { response, idToken: undefined, grantExpiresInSeconds: undefined }
+  const { access_token, refresh_token, scope, expires_in, id_token, ...grant } = parsed.data
+  return {
+    response: json({ access_token, refresh_token, scope, expires_in, token_type: 'bearer' }),
+    idToken: id_token,
+    grantExpiresInSeconds: grant.refresh_expires_in ?? grant.refresh_token_expires_in,
   }
 }
 
@@ -184,7 +236,8 @@ async function answerOf(
     return { status: error.status, code: error.error, headers: error.response.headers }
   if (error instanceof oauth.WWWAuthenticateChallengeError) {
     const body: unknown = await error.response.json().catch(() => undefined)
-    const code = typeof body === 'object' && body !== null && 'error' in body ? String(body.error) : 'invalid_client'
+    // Without the field it may be a proxy that speaks, and no verdict on our client (trap 11).
+    const code = typeof body === 'object' && body !== null && 'error' in body ? String(body.error) : undefined
     return { status: error.status, code, headers: error.response.headers }
   }
   const response = error instanceof oauth.OperationProcessingError ? error.cause : undefined

@@ -82,15 +82,3 @@ export const listOpenAttempts = (tx: Tx, tenantId: string, sessionId: string, no
     orderBy: { createdAt: 'desc' },
     take: 20,
   })
-
-/** Wipes the secrets of attempts that are over and deletes those that ended a day ago. */
-export async function sweepAttempts(tx: Tx, tenantId: string, now: Date): Promise<number> {
-  await tx.attempt.updateMany({
-    where: { tenantId, expiresAt: { lt: now }, secrets: { not: null } },
-    data: { secrets: null },
-  })
-  const { count } = await tx.attempt.deleteMany({
-    where: { tenantId, expiresAt: { lt: new Date(now.getTime() - 86_400_000) } },
-  })
-  return count
-}

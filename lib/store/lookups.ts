@@ -51,6 +51,15 @@ export const dueRevocations = (ctx: Store, now: Date, limit: number) =>
     limit,
   ])
 
+/** Upstreams with a connection that is due for a renewal. */
+export const dueUpstreams = (ctx: Store) =>
+  query<{ tenantId: string; providerId: string }>(
+    ctx,
+    'due_upstreams',
+    'SELECT tenant_id AS "tenantId", provider_id AS "providerId" FROM lookup.due_upstreams()',
+    [],
+  )
+
 export const staleIssuing = (ctx: Store, before: Date, now: Date, limit: number) =>
   query<Place>(ctx, 'stale_issuing', 'SELECT tenant_id AS "tenantId", id FROM lookup.stale_issuing($1, $2, $3)', [
     before,

@@ -71,15 +71,6 @@ export async function deleteSession(
   return rows[0]
 }
 
-/** Deletes sessions past their idle or absolute limit. */
-export const sweepSessions = (ctx: Store) =>
-  query(
-    ctx,
-    'sweep_sessions',
-    'DELETE FROM session WHERE expires_at < vk_now() OR last_active_at < vk_now() - make_interval(secs => $1)',
-    [ctx.config.session.idleSeconds],
-  )
-
 /**
  * Uses up the state of a sign-in: true for one caller alone, whatever comes in parallel (L-09). Kept among the limits,
  * as a limit of one, and swept with them an hour after the state has expired by itself.

@@ -189,14 +189,5 @@ export async function markRevoked(tx: Tx, tenantId: string, ids: string[], by: s
 export const wipeHandle = (tx: Tx, tenantId: string, id: string) =>
   tx.issuedToken.update({ where: { tenantId_id: { tenantId, id } }, data: { handle: null } })
 
-/** Wipes what revoking needed of tokens that ended by themselves. */
-export async function sweepHandles(tx: Tx, tenantId: string, now: Date): Promise<number> {
-  const { count } = await tx.issuedToken.updateMany({
-    where: { tenantId, expiresAt: { lt: now }, handle: { not: null }, status: 'live' },
-    data: { handle: null },
-  })
-  return count
-}
-
 export const noteLastUse = (tx: Tx, tenantId: string, id: string, lastUsedAt: Date) =>
   tx.issuedToken.update({ where: { tenantId_id: { tenantId, id } }, data: { lastUsedAt } })

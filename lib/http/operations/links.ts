@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
 import { alias, id, instant, items, object } from '../schemas.ts'
-import { attempt, connection } from '../views.ts'
+import { attempt, connection, connectionDetail } from '../views.ts'
 
 export const listConnections = operation({
   id: 'listConnections',
@@ -27,6 +27,48 @@ export const changeConnection = operation({
       .regex(/^[\w-]{1,64}$/, 'letters, digits, hyphens')
       .nullable(),
   }),
+  answer: { status: 204 },
+  limit: 'write',
+})
+
+export const readConnection = operation({
+  id: 'readConnection',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}',
+  summary: 'One connection with its timeline: the caller’s own, anybody’s for who oversees the tenant',
+  permission: 'read',
+  answer: { status: 200, schema: connectionDetail },
+  limit: 'read',
+})
+
+export const renewConnection = operation({
+  id: 'renewConnection',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}/renewal',
+  summary: 'Tries a renewal now, although the connection rests after a failure',
+  permission: 'work',
+  body: object({}),
+  answer: { status: 200, schema: connectionDetail },
+  limit: 'write',
+})
+
+export const freezeConnection = operation({
+  id: 'freezeConnection',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}/freeze',
+  summary: 'Freezes a connection: nothing is issued or renewed from it until the freeze is lifted',
+  permission: 'administer',
+  body: object({ reason: z.string().trim().max(300).optional() }),
+  answer: { status: 200, schema: connectionDetail },
+  limit: 'write',
+})
+
+export const unfreezeConnection = operation({
+  id: 'unfreezeConnection',
+  method: 'DELETE',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}/freeze',
+  summary: 'Lifts the freeze of a connection',
+  permission: 'administer',
   answer: { status: 204 },
   limit: 'write',
 })

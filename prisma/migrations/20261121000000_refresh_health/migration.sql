@@ -57,13 +57,13 @@ CREATE POLICY lookup ON connection FOR SELECT TO vk_lookup USING (true);
 GRANT CREATE ON SCHEMA lookup TO vk_lookup;
 SET ROLE vk_lookup;
 -- Upstreams with a connection that is due for a refresh.
-CREATE FUNCTION lookup.due_upstreams(p_now timestamptz) RETURNS TABLE (tenant_id text, provider_id text)
-  LANGUAGE sql STABLE STRICT SECURITY DEFINER BEGIN ATOMIC
+CREATE FUNCTION lookup.due_upstreams() RETURNS TABLE (tenant_id text, provider_id text)
+  LANGUAGE sql VOLATILE SECURITY DEFINER BEGIN ATOMIC
   SELECT DISTINCT c.tenant_id, c.provider_id FROM public.connection c
-  WHERE c.refresh_due_at <= p_now AND c.status IN ('linked', 'degraded', 'uncertain');
+  WHERE c.refresh_due_at <= (SELECT public.vk_now()) AND c.status IN ('linked', 'degraded', 'uncertain');
 END;
-REVOKE EXECUTE ON FUNCTION lookup.due_upstreams(timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION lookup.due_upstreams(timestamptz) TO valetkey_app;
+REVOKE EXECUTE ON FUNCTION lookup.due_upstreams() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lookup.due_upstreams() TO valetkey_app;
 RESET ROLE;
 REVOKE CREATE ON SCHEMA lookup FROM vk_lookup;
 

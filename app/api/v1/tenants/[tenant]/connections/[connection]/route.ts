@@ -1,6 +1,11 @@
-import { setBranch } from '@/lib/broker/inventory.ts'
+import { connectionDetail, setBranch } from '@/lib/broker/inventory.ts'
 import { api } from '@/lib/http/api.ts'
-import { changeConnection } from '@/lib/http/operations/links.ts'
+import { changeConnection, readConnection } from '@/lib/http/operations/links.ts'
+import { toConnectionDetail } from '@/lib/http/views.ts'
+
+export const GET = api(readConnection, async ({ ctx, actor, params }) =>
+  toConnectionDetail(await connectionDetail(ctx, actor, params.connection)),
+)
 
 export const PATCH = api(changeConnection, async ({ ctx, actor, params, body }) => {
   await setBranch(ctx, actor, { connectionId: params.connection, branchId: body.branch })

@@ -1,0 +1,10 @@
+import { tryNow } from '@/lib/broker/health.ts'
+import { connectionDetail } from '@/lib/broker/inventory.ts'
+import { api } from '@/lib/http/api.ts'
+import { renewConnection } from '@/lib/http/operations/links.ts'
+import { toConnectionDetail } from '@/lib/http/views.ts'
+
+export const POST = api(renewConnection, async ({ ctx, actor, params }) => {
+  await tryNow(ctx, actor, params.connection)
+  return toConnectionDetail(await connectionDetail(ctx, actor, params.connection))
+})

@@ -1,0 +1,26 @@
+import type { Context } from '../context.ts'
+import { tenantIds } from '../store/lookups.ts'
+import { type SweepName, sweepBatch, sweepSessions, sweepSingly, sweeps } from '../store/sweep.ts'
+
+const batch = 1_000
+/** Batches of one kind and tenant in one go; what is left comes with the next sweep. */
+const mostBatches = 200
+
+/** Deletes what is over, in batches, beside any number of other instances (H-09). A batch that fails goes entry by entry. */
+export async function sweep(ctx: Context, signal?: AbortSignal): Promise<void> {
+  for (let done = batch; done === batch && !signal?.aborted; ) done = await sweepSessions(ctx, batch)
+  for (const tenantId of await tenantIds(ctx))
+    for (const name of Object.keys(sweeps) as SweepName[]) await sweepKind(ctx, tenantId, name, signal)
+}
+
+async function sweepKind(ctx: Context, tenantId: string, name: SweepName, signal?: AbortSignal): Promise<void> {
+  try {
+    for (let round = 0; round < mostBatches && !signal?.aborted; round += 1)
+      if ((await sweepBatch(ctx, tenantId, name, batch)) < batch) return
+  } catch (error) {
+    ctx.log.warn({ err: error, work: name }, 'a batch could not be swept; it goes entry by entry')
+    await sweepSingly(ctx, tenantId, name, batch, (id, reason) =>
+      ctx.log.warn({ err: reason, work: name, entry: id }, 'one entry could not be swept; the rest goes on'),
+    ).catch((reason: unknown) => ctx.log.warn({ err: reason, work: name }, 'nothing could be swept'))
+  }
+}

@@ -1,0 +1,79 @@
+import type { Context } from '../context.ts'
+import { query, type Tx, withTenant } from './database.ts'
+
+/** What is over and goes, each as "which" ($1 tenant, $2 how many at most) and "how" ($1 tenant, $2 ids). */
+type Sweep = { which: string; how: string }
+
+/** Ended tokens and finished upstream work stay to be looked up for this long. */
+const kept = "interval '90 days'"
+
+/**
+ * Rows that somebody is at work on are skipped, so any number of instances may sweep at once.
+ * Audit events are never swept.
+ */
+export const sweeps = {
+  'secrets of attempts': {
+    which: 'SELECT id FROM attempt WHERE tenant_id = $1 AND expires_at < vk_now() AND secrets IS NOT NULL',
+    how: 'UPDATE attempt SET secrets = NULL WHERE tenant_id = $1 AND id = ANY ($2)',
+  },
+  attempts: {
+    which: "SELECT id FROM attempt WHERE tenant_id = $1 AND expires_at < vk_now() - interval '1 day'",
+    how: 'DELETE FROM attempt WHERE tenant_id = $1 AND id = ANY ($2)',
+  },
+  invitations: {
+    which: "SELECT id FROM invitation WHERE tenant_id = $1 AND expires_at < vk_now() - interval '30 days'",
+    how: 'DELETE FROM invitation WHERE tenant_id = $1 AND id = ANY ($2)',
+  },
+  'handles of ended tokens': {
+    which: `SELECT id FROM issued_token WHERE tenant_id = $1 AND expires_at < vk_now() AND handle IS NOT NULL AND status = 'live'`,
+    how: 'UPDATE issued_token SET handle = NULL WHERE tenant_id = $1 AND id = ANY ($2)',
+  },
+  'ended tokens': {
+    which: `SELECT id FROM issued_token t WHERE tenant_id = $1 AND expires_at < vk_now() - ${kept} AND status <> 'issuing'
+      AND NOT EXISTS (SELECT FROM upstream_revocation r WHERE r.tenant_id = $1 AND r.token_id = t.id AND r.state = 'pending')`,
+    how: `WITH work AS (DELETE FROM upstream_revocation WHERE tenant_id = $1 AND token_id = ANY ($2))
+      DELETE FROM issued_token WHERE tenant_id = $1 AND id = ANY ($2)`,
+  },
+  'finished revocations': {
+    which: `SELECT id FROM upstream_revocation WHERE tenant_id = $1 AND token_id IS NULL AND finished_at < vk_now() - ${kept}`,
+    how: 'DELETE FROM upstream_revocation WHERE tenant_id = $1 AND id = ANY ($2)',
+  },
+} as const satisfies Record<string, Sweep>
+
+export type SweepName = keyof typeof sweeps
+
+const pick = (tx: Tx, tenantId: string, { which }: Sweep, limit: number) =>
+  tx.$queryRawUnsafe<{ id: string }[]>(`${which} LIMIT $2 FOR UPDATE SKIP LOCKED`, tenantId, limit)
+
+const drop = (tx: Tx, tenantId: string, { how }: Sweep, ids: string[]) => tx.$executeRawUnsafe(how, tenantId, ids)
+
+/** Sweeps one batch in one transaction. How many rows it found. */
+export const sweepBatch = (ctx: Pick<Context, 'db'>, tenantId: string, name: SweepName, limit: number) =>
+  withTenant(ctx, tenantId, async (tx) => {
+    const ids = (await pick(tx, tenantId, sweeps[name], limit)).map(({ id }) => id)
+    if (ids.length > 0) await drop(tx, tenantId, sweeps[name], ids)
+    return ids.length
+  })
+
+/** The same batch entry by entry, each in a transaction of its own: what cannot go is left and told to `broken`. */
+export async function sweepSingly(
+  ctx: Pick<Context, 'db'>,
+  tenantId: string,
+  name: SweepName,
+  limit: number,
+  broken: (id: string, error: unknown) => void,
+): Promise<void> {
+  const found = await withTenant(ctx, tenantId, (tx) => pick(tx, tenantId, sweeps[name], limit))
+  for (const { id } of found)
+    await withTenant(ctx, tenantId, (tx) => drop(tx, tenantId, sweeps[name], [id])).catch((error: unknown) =>
+      broken(id, error),
+    )
+}
+
+/** Deletes one batch of sessions past their idle or absolute limit. How many. */
+export async function sweepSessions(ctx: Pick<Context, 'pool' | 'config'>, limit: number): Promise<number> {
+  const text = `DELETE FROM session WHERE id IN (SELECT id FROM session
+    WHERE expires_at < vk_now() OR last_active_at < vk_now() - make_interval(secs => $1) LIMIT $2 FOR UPDATE SKIP LOCKED)
+    RETURNING 1`
+  return (await query(ctx, 'sweep_sessions', text, [ctx.config.session.idleSeconds, limit])).length
+}
