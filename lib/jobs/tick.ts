@@ -80,8 +80,8 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
 const tickMilliseconds = 2_000
 const ticksPerSweep = 150
 
-/** Runs {@link tick} every two seconds and {@link sweep} every five minutes until stopped. */
-export function startJobs(ctx: Context): () => Promise<void> {
+/** Runs {@link tick} every two seconds and {@link sweep} at every 150th of them until stopped. */
+export function startJobs(ctx: Context, { everyMilliseconds = tickMilliseconds } = {}): () => Promise<void> {
   const stopping = new AbortController()
   const underWay = new Set<string>()
   const running = new Set<Promise<void>>()
@@ -100,7 +100,7 @@ export function startJobs(ctx: Context): () => Promise<void> {
   const timer = setInterval(() => {
     const work: Promise<void> = run(ticks++ % ticksPerSweep === 0).finally(() => running.delete(work))
     running.add(work)
-  }, tickMilliseconds)
+  }, everyMilliseconds)
   return async () => {
     clearInterval(timer)
     stopping.abort()
