@@ -115,6 +115,20 @@ test('K-29: wire codes are read by providers alone, our own only as the typed `c
   expectTypeOf<BrokerError['code']>().toEqualTypeOf<keyof typeof errorCodes>()
 })
 
+test('RR-04: one module sends refresh tokens, and who writes them is known', () => {
+  const library = sources.filter((file) => file.startsWith('lib/') && !file.startsWith('lib/client/'))
+  const where = (pattern: RegExp) => library.filter((file) => pattern.test(code(file)))
+  expect(where(/\brefreshTokenGrantRequest\(/)).toEqual(['lib/providers/oidc.ts'])
+  expect(where(/\bprovider\.refresh\(/)).toEqual(['lib/broker/refresh.ts'])
+  expect(where(/\b(storeRefresh|claimRefresh)\(/).sort()).toEqual(['lib/broker/refresh.ts', 'lib/store/connections.ts'])
+  // Sealed for the column by refreshing and linking; wiped by revoking.
+  expect(where(/refreshToken: (await vault\.seal|null)/).sort()).toEqual([
+    'lib/broker/keep-grant.ts',
+    'lib/broker/refresh.ts',
+    'lib/broker/revoke.ts',
+  ])
+})
+
 test('C-05: there are no server actions', () => {
   expect(sources.filter((file) => /^\s*['"]use server['"]/m.test(read(file)))).toEqual([])
 })
