@@ -1294,6 +1294,7 @@ export interface Paths {
                 has_secret: boolean
                 redirect_uri: string
                 max_lifetime_seconds: number | null
+                refresh_token_days: number
               }[]
             }
           }
@@ -1323,6 +1324,7 @@ export interface Paths {
             client_id: string
             client_secret: string
             max_lifetime_seconds?: number
+            refresh_token_days?: number
           }
         }
       }
@@ -1338,6 +1340,7 @@ export interface Paths {
               has_secret: boolean
               redirect_uri: string
               max_lifetime_seconds: number | null
+              refresh_token_days: number
             }
           }
         }
@@ -1367,6 +1370,7 @@ export interface Paths {
             client_id?: string
             client_secret?: string
             max_lifetime_seconds?: number | null
+            refresh_token_days?: number
           }
         }
       }
@@ -1382,6 +1386,7 @@ export interface Paths {
               has_secret: boolean
               redirect_uri: string
               max_lifetime_seconds: number | null
+              refresh_token_days: number
             }
           }
         }

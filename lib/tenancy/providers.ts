@@ -5,6 +5,7 @@ import { callbackPath } from '../broker/link.ts'
 import { sealClientSecret } from '../broker/upstream.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
+import { KeboolaSettings } from '../providers/keboola.ts'
 import { newId } from '../security/ids.ts'
 import { countLinked } from '../store/connections.ts'
 import { isDuplicate, withTenant } from '../store/database.ts'
@@ -22,6 +23,8 @@ export type ProviderView = {
   /** To be registered at the upstream, exactly so. */
   redirectUri: string
   maxLifetimeSeconds: number | null
+  /** How long an unused refresh token lives at this upstream. */
+  refreshTokenDays: number
 }
 
 const toView = (ctx: Pick<Context, 'config'>, row: ProviderRow): ProviderView => ({
@@ -33,6 +36,7 @@ const toView = (ctx: Pick<Context, 'config'>, row: ProviderRow): ProviderView =>
   hasSecret: row.clientSecret !== null,
   redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
   maxLifetimeSeconds: row.maxLifetimeSeconds,
+  refreshTokenDays: KeboolaSettings.parse(row.settings).refreshTokenDays,
 })
 
 /** The tenant's upstreams. Client ids are shown to who oversees the tenant. */
@@ -49,6 +53,7 @@ export type NewProvider = {
   clientId: string
   clientSecret: string
   maxLifetimeSeconds?: number | undefined
+  refreshTokenDays?: number | undefined
   /** Only the demo names it itself; otherwise it follows from the issuer. */
   callbackKey?: string | undefined
 }
@@ -79,6 +84,7 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
         clientId: input.clientId,
         clientSecret,
         maxLifetimeSeconds: input.maxLifetimeSeconds ?? null,
+        settings: input.refreshTokenDays ? { refreshTokenDays: input.refreshTokenDays } : {},
         createdAt: now,
       })
       const target = { kind: 'provider', id }
@@ -116,13 +122,15 @@ export type ProviderChange = {
   clientId?: string | undefined
   clientSecret?: string | undefined
   maxLifetimeSeconds?: number | null | undefined
+  /** Counts from the next renewal of each connection. */
+  refreshTokenDays?: number | undefined
 }
 
 /** Changes name, client or policy. The issuer of a row never changes. @throws BrokerError forbidden, not_found */
 export async function changeProvider(
   ctx: Context,
   actor: Actor,
-  { providerId, clientSecret, ...change }: ProviderChange,
+  { providerId, clientSecret, refreshTokenDays, ...change }: ProviderChange,
 ): Promise<ProviderView> {
   requirePermission(actor, 'administer')
   const vault = await vaultOf(ctx, actor.tenantId)
@@ -135,9 +143,12 @@ export async function changeProvider(
     // A refresh token belongs to the client it was given to: under another id the upstream would refuse each of them.
     const renamed = change.clientId !== undefined && change.clientId !== known.clientId
     if (renamed && (await countLinked(tx, actor.tenantId, providerId)) > 0) return 'provider_in_use' as const
-    const row = await updateProvider(tx, actor.tenantId, providerId, { ...given, ...sealed })
+    const settings = refreshTokenDays
+      ? { settings: { ...KeboolaSettings.parse(known.settings), refreshTokenDays } }
+      : {}
+    const row = await updateProvider(tx, actor.tenantId, providerId, { ...given, ...sealed, ...settings })
     const target = { kind: 'provider', id: providerId }
-    const details = { changed: [...Object.keys(given), ...Object.keys(sealed)] }
+    const details = { changed: [...Object.keys(given), ...Object.keys(sealed), ...Object.keys(settings)] }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
     return row
   }).catch((error: unknown) => {
