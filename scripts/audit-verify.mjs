@@ -3,20 +3,12 @@
 // FILE: an export of a tenant's activity. --heads: log lines `audit head`, kept outside the database; what was rewritten
 // inside it is found by these alone. --key: the public key to believe (a JWK, as the log line `audit key` has it)
 // instead of those that the export brings. Exit 0: every link holds; 1: something was changed; 2: this cannot be read.
-import { createReadStream } from 'node:fs'
-import { readFile } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
+import { open, readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { UnreadableError, verifyExport } from '../lib/audit/verify.ts'
 
-/** Line by line, and complete about errors: readline alone would lose those of the file. */
 async function* read(file) {
-  const input = createReadStream(file, 'utf8')
-  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
-  const failed = new Promise((_, reject) => input.once('error', reject))
-  failed.catch(() => {})
-  await Promise.race([failed, new Promise((resolve) => input.once('open', resolve))])
-  yield* lines
+  yield* (await open(file)).readLines()
 }
 
 function tell({ tenant, events, anchor, unsealed, fault }) {
