@@ -1,3 +1,4 @@
+import { startSealing } from './audit/seal.ts'
 import { checkInstanceKeys } from './broker/keys.ts'
 import type { Context } from './context.ts'
 import { startJobs } from './jobs/tick.ts'
@@ -7,5 +8,8 @@ import { seedDemo } from './tenancy/demo.ts'
 export async function boot(ctx: Context): Promise<() => Promise<void>> {
   await checkInstanceKeys(ctx)
   await seedDemo(ctx)
-  return startJobs(ctx)
+  const stops = [startJobs(ctx), startSealing(ctx)]
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()))
+  }
 }

@@ -163,6 +163,7 @@ const acts = {
     'Upstream revocation finished',
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
   ],
+  'audit.exported': () => ['Activity exported'],
   'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.`],
 } satisfies Record<AuditView['action'], (details: Details) => [string, string?]>
 

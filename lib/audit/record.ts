@@ -39,6 +39,7 @@ export type AuditAction =
   | 'token.revoked'
   | 'connection.revoked'
   | 'revocation.finished'
+  | 'audit.exported'
   | 'access.denied'
 
 export type AuditEvent = {

@@ -469,6 +469,31 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/audit-events/exports': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/x-ndjson': string
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/connections': {
     get: {
       parameters: {
