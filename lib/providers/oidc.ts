@@ -1,5 +1,6 @@
 import * as oauth from 'oauth4webapi'
-import { OutboundError } from '../security/outbound.ts'
+import { readJson } from '../security/json.ts'
+import { isOutboundError } from '../security/outbound.ts'
 import { Secret } from '../security/secrets.ts'
 import type { Grant, Provider, ProviderDeps } from './provider.ts'
 import { UpstreamError } from './provider.ts'
@@ -160,7 +161,7 @@ async function asUpstreamError(
   readsAsRefused?: Resolution['readsAsRefused'],
 ): Promise<UpstreamError> {
   if (error instanceof UpstreamError) return error
-  if (error instanceof OutboundError)
+  if (isOutboundError(error))
     return new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
 
   const answer = await answerOf(error)
@@ -183,7 +184,7 @@ async function answerOf(
   if (error instanceof oauth.ResponseBodyError)
     return { status: error.status, code: error.error, headers: error.response.headers }
   if (error instanceof oauth.WWWAuthenticateChallengeError) {
-    const body: unknown = await error.response.json().catch(() => undefined)
+    const body = await readJson(error.response)
     const code = typeof body === 'object' && body !== null && 'error' in body ? String(body.error) : 'invalid_client'
     return { status: error.status, code, headers: error.response.headers }
   }

@@ -6,6 +6,7 @@ import { sealClientSecret } from '../broker/upstream.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
+import { assertOutboundUrl } from '../security/outbound.ts'
 import { countLinked } from '../store/connections.ts'
 import { isDuplicate, withTenant } from '../store/database.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
@@ -97,17 +98,26 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
   }
 }
 
-/** https and an origin alone; http only on loopback, and only where this instance itself is on loopback. */
+/** An origin alone that the way out allows (F-07). What its name resolves to is judged at each call, not here (F-10). */
 function checkedIssuer({ config }: Pick<Context, 'config'>, text: string): string {
   const url = URL.parse(text)
-  const loopback = config.loopback && (url?.hostname === '127.0.0.1' || url?.hostname === 'localhost')
-  if (!url || (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)))
+  if (!url || !/^https?:$/.test(url.protocol) || (url.protocol === 'http:' && !config.loopback))
     throw new BrokerError('bad_request', {
       fields: { issuer: 'An https address, like https://connection.example.com' },
     })
   if (url.pathname !== '/' || url.search || url.hash || url.username || url.password)
     throw new BrokerError('bad_request', { fields: { issuer: 'The address alone, without a path' } })
-  return url.origin
+  try {
+    return assertOutboundUrl(url, config).origin
+  } catch (cause) {
+    throw new BrokerError('bad_request', {
+      fields: {
+        issuer:
+          'An https address on the internet, on port 443 or over 1023. For one inside your network, ask the operator to add its host to VALETKEY_INTERNAL_HOSTS.',
+      },
+      cause,
+    })
+  }
 }
 
 export type ProviderChange = {
