@@ -32,7 +32,7 @@ export type OutboundPolicy = Pick<Config, 'loopback' | 'internalHosts'>
 export type Resolve = (hostname: string) => Promise<{ address: string; family: number }[]>
 
 /** Times in milliseconds. Connecting is part of the time to the headers; both times together are under the lease (RR-02). */
-const limits = {
+export const outboundLimits = {
   connectMs: 3_000,
   headersMs: 5_000,
   bodyMs: 5_000,
@@ -40,7 +40,7 @@ const limits = {
   /** After decompression. */
   bodyBytes: 1_048_576,
 }
-export type OutboundLimits = typeof limits
+export type OutboundLimits = typeof outboundLimits
 
 const notReached = (cause: unknown) => new OutboundError('No connection', { reached: false, cause })
 const reached = (message: string, cause?: unknown) => new OutboundError(message, { reached: true, cause })
@@ -54,7 +54,7 @@ const isLoopbackHost = (host: string) => host === 'localhost' || isLoopback(host
 /** Whether `host`, a name or an address, may be reached at `address`. */
 function mayReach({ loopback, internalHosts }: OutboundPolicy, host: string, address: string): boolean {
   const reach = reachOf(address)
-  if (reach !== 'internal') return reach === 'global'
+  if (reach !== 'inside') return reach === 'global'
   if (loopback && isLoopbackHost(host) && isLoopback(address)) return true
   return internalHosts.some((entry) => (entry.includes('/') ? isInBlock(address, entry) : entry === host))
 }
@@ -168,7 +168,7 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
   fetch: OutboundFetch
   close: () => Promise<void>
 } {
-  const limit = { ...limits, ...options.limits }
+  const limit = { ...outboundLimits, ...options.limits }
   const connect = checkedConnector(options, { resolve, timeout: limit.connectMs, ...(ca ? { ca } : {}) })
   const dispatcher = new Agent({ connect, maxHeaderSize: limit.headerBytes })
 

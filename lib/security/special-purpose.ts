@@ -3,11 +3,11 @@
  *
  * How far an address may be reached:
  * - `global`: always.
- * - `internal`: only where VALETKEY_INTERNAL_HOSTS names it.
+ * - `inside`: only where VALETKEY_INTERNAL_HOSTS names it.
  * - `never`: no setting opens it: credentials of the machine are served there, it is no single host, or it hides another
  *   address inside.
  */
-export type Reach = 'global' | 'internal' | 'never'
+export type Reach = 'global' | 'inside' | 'never'
 
 export type AddressRow = { block: string; name: string; source: string; reach: Reach }
 
@@ -20,13 +20,13 @@ export const ipv4Rows: readonly AddressRow[] = [
   { block: '0.0.0.0/0', name: 'Everything else', source: 'RFC 6890', reach: 'global' },
   { block: '0.0.0.0/8', name: 'This network', source: 'RFC 791 3.2', reach: 'never' },
   { block: '0.0.0.0/32', name: 'This host on this network', source: 'RFC 1122 3.2.1.3', reach: 'never' },
-  { block: '10.0.0.0/8', name: 'Private use', source: 'RFC 1918', reach: 'internal' },
-  { block: '100.64.0.0/10', name: 'Shared address space', source: 'RFC 6598', reach: 'internal' },
+  { block: '10.0.0.0/8', name: 'Private use', source: 'RFC 1918', reach: 'inside' },
+  { block: '100.64.0.0/10', name: 'Shared address space', source: 'RFC 6598', reach: 'inside' },
   { block: '100.100.100.200/32', name: 'Metadata of Alibaba Cloud', source: 'Alibaba Cloud ECS', reach: 'never' },
-  { block: '127.0.0.0/8', name: 'Loopback', source: 'RFC 1122 3.2.1.3', reach: 'internal' },
+  { block: '127.0.0.0/8', name: 'Loopback', source: 'RFC 1122 3.2.1.3', reach: 'inside' },
   { block: '168.63.129.16/32', name: 'Platform address of Azure', source: 'Azure Virtual Network', reach: 'never' },
   { block: '169.254.0.0/16', name: 'Link local, metadata of most clouds', source: 'RFC 3927', reach: 'never' },
-  { block: '172.16.0.0/12', name: 'Private use', source: 'RFC 1918', reach: 'internal' },
+  { block: '172.16.0.0/12', name: 'Private use', source: 'RFC 1918', reach: 'inside' },
   { block: '192.0.0.0/24', name: 'IETF protocol assignments', source: 'RFC 6890 2.1', reach: 'never' },
   { block: '192.0.0.0/29', name: 'IPv4 service continuity', source: 'RFC 7335', reach: 'never' },
   { block: '192.0.0.8/32', name: 'IPv4 dummy address', source: 'RFC 7600', reach: 'never' },
@@ -34,16 +34,16 @@ export const ipv4Rows: readonly AddressRow[] = [
   { block: '192.0.0.10/32', name: 'TURN anycast', source: 'RFC 8155', reach: 'never' },
   { block: '192.0.0.170/31', name: 'NAT64/DNS64 discovery', source: 'RFC 8880', reach: 'never' },
   { block: '192.0.0.192/32', name: 'Metadata of Oracle Cloud', source: 'Oracle Cloud Compute', reach: 'never' },
-  { block: '192.0.2.0/24', name: 'Documentation (TEST-NET-1)', source: 'RFC 5737', reach: 'internal' },
+  { block: '192.0.2.0/24', name: 'Documentation (TEST-NET-1)', source: 'RFC 5737', reach: 'inside' },
   { block: '192.31.196.0/24', name: 'AS112-v4', source: 'RFC 7535', reach: 'global' },
   { block: '192.52.193.0/24', name: 'AMT', source: 'RFC 7450', reach: 'global' },
   { block: '192.88.99.0/24', name: 'Deprecated 6to4 relay anycast', source: 'RFC 7526', reach: 'never' },
   { block: '192.88.99.2/32', name: '6a44 relay anycast', source: 'RFC 6751', reach: 'never' },
-  { block: '192.168.0.0/16', name: 'Private use', source: 'RFC 1918', reach: 'internal' },
+  { block: '192.168.0.0/16', name: 'Private use', source: 'RFC 1918', reach: 'inside' },
   { block: '192.175.48.0/24', name: 'Direct delegation AS112', source: 'RFC 7534', reach: 'global' },
-  { block: '198.18.0.0/15', name: 'Benchmarking', source: 'RFC 2544', reach: 'internal' },
-  { block: '198.51.100.0/24', name: 'Documentation (TEST-NET-2)', source: 'RFC 5737', reach: 'internal' },
-  { block: '203.0.113.0/24', name: 'Documentation (TEST-NET-3)', source: 'RFC 5737', reach: 'internal' },
+  { block: '198.18.0.0/15', name: 'Benchmarking', source: 'RFC 2544', reach: 'inside' },
+  { block: '198.51.100.0/24', name: 'Documentation (TEST-NET-2)', source: 'RFC 5737', reach: 'inside' },
+  { block: '203.0.113.0/24', name: 'Documentation (TEST-NET-3)', source: 'RFC 5737', reach: 'inside' },
   { block: '224.0.0.0/4', name: 'Multicast', source: 'RFC 5771', reach: 'never' },
   { block: '240.0.0.0/4', name: 'Reserved', source: 'RFC 1112 4', reach: 'never' },
   { block: '255.255.255.255/32', name: 'Limited broadcast', source: 'RFC 8190', reach: 'never' },
@@ -58,7 +58,7 @@ export const ipv6Rows: readonly AddressRow[] = [
   { block: '::/0', name: 'Not allocated', source: 'RFC 4291 2.4', reach: 'never' },
   { block: '::/96', name: 'IPv4-compatible (deprecated)', source: 'RFC 4291 2.5.5.1', reach: 'never' },
   { block: '::/128', name: 'Unspecified', source: 'RFC 4291', reach: 'never' },
-  { block: '::1/128', name: 'Loopback', source: 'RFC 4291', reach: 'internal' },
+  { block: '::1/128', name: 'Loopback', source: 'RFC 4291', reach: 'inside' },
   { block: '::ffff:0:0/96', name: 'IPv4-mapped', source: 'RFC 4291', reach: 'never' },
   { block: '::ffff:0:0:0/96', name: 'IPv4-translated (deprecated)', source: 'RFC 2765', reach: 'never' },
   { block: '64:ff9b::/96', name: 'IPv4-IPv6 translation', source: 'RFC 6052', reach: 'never' },
@@ -71,18 +71,18 @@ export const ipv6Rows: readonly AddressRow[] = [
   { block: '2001:1::1/128', name: 'Port Control Protocol anycast', source: 'RFC 7723', reach: 'never' },
   { block: '2001:1::2/128', name: 'TURN anycast', source: 'RFC 8155', reach: 'never' },
   { block: '2001:1::3/128', name: 'DNS-SD registration anycast', source: 'RFC 9665', reach: 'never' },
-  { block: '2001:2::/48', name: 'Benchmarking', source: 'RFC 5180', reach: 'internal' },
+  { block: '2001:2::/48', name: 'Benchmarking', source: 'RFC 5180', reach: 'inside' },
   { block: '2001:3::/32', name: 'AMT', source: 'RFC 7450', reach: 'global' },
   { block: '2001:4:112::/48', name: 'AS112-v6', source: 'RFC 7535', reach: 'global' },
   { block: '2001:10::/28', name: 'Deprecated ORCHID', source: 'RFC 4843', reach: 'never' },
   { block: '2001:20::/28', name: 'ORCHIDv2', source: 'RFC 7343', reach: 'global' },
   { block: '2001:30::/28', name: 'Drone Remote ID entity tags', source: 'RFC 9374', reach: 'global' },
-  { block: '2001:db8::/32', name: 'Documentation', source: 'RFC 3849', reach: 'internal' },
+  { block: '2001:db8::/32', name: 'Documentation', source: 'RFC 3849', reach: 'inside' },
   { block: '2002::/16', name: '6to4', source: 'RFC 3056', reach: 'never' },
   { block: '2620:4f:8000::/48', name: 'Direct delegation AS112', source: 'RFC 7534', reach: 'global' },
-  { block: '3fff::/20', name: 'Documentation', source: 'RFC 9637', reach: 'internal' },
+  { block: '3fff::/20', name: 'Documentation', source: 'RFC 9637', reach: 'inside' },
   { block: '5f00::/16', name: 'Segment routing SIDs', source: 'RFC 9602', reach: 'never' },
-  { block: 'fc00::/7', name: 'Unique local', source: 'RFC 4193', reach: 'internal' },
+  { block: 'fc00::/7', name: 'Unique local', source: 'RFC 4193', reach: 'inside' },
   { block: 'fd00:ec2::/32', name: 'Metadata and services of AWS', source: 'Amazon EC2', reach: 'never' },
   { block: 'fd20:ce::254/128', name: 'Metadata of Google Cloud', source: 'Google Compute Engine', reach: 'never' },
   { block: 'fe80::/10', name: 'Link local', source: 'RFC 4291', reach: 'never' },

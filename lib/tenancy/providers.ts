@@ -100,24 +100,19 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
 
 /** An origin alone that the way out allows (F-07). What its name resolves to is judged at each call, not here (F-10). */
 function checkedIssuer({ config }: Pick<Context, 'config'>, text: string): string {
-  const url = URL.parse(text)
-  if (!url || !/^https?:$/.test(url.protocol) || (url.protocol === 'http:' && !config.loopback))
-    throw new BrokerError('bad_request', {
-      fields: { issuer: 'An https address, like https://connection.example.com' },
-    })
-  if (url.pathname !== '/' || url.search || url.hash || url.username || url.password)
-    throw new BrokerError('bad_request', { fields: { issuer: 'The address alone, without a path' } })
   try {
-    return assertOutboundUrl(url, config).origin
+    const url = assertOutboundUrl(text, config)
+    if (url.href === `${url.origin}/`) return url.origin
   } catch (cause) {
     throw new BrokerError('bad_request', {
       fields: {
         issuer:
-          'An https address on the internet, on port 443 or over 1023. For one inside your network, ask the operator to add its host to VALETKEY_INTERNAL_HOSTS.',
+          'An https address on the internet, like https://connection.example.com. For one inside your network, ask the operator to name its host in VALETKEY_INTERNAL_HOSTS.',
       },
       cause,
     })
   }
+  throw new BrokerError('bad_request', { fields: { issuer: 'The address alone, without a path' } })
 }
 
 export type ProviderChange = {
