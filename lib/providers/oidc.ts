@@ -1,4 +1,5 @@
 import * as oauth from 'oauth4webapi'
+import { requestOptions } from '../security/discovery.ts'
 import { readJson } from '../security/json.ts'
 import { isOutboundError } from '../security/outbound.ts'
 import { Secret } from '../security/secrets.ts'
@@ -38,11 +39,7 @@ const clientRefusals = new Set(['invalid_client', 'unauthorized_client', 'unsupp
  * @throws UpstreamError from every verb, by what the answer means
  */
 export function oidc(resolve: () => Promise<Resolution>, deps: ProviderDeps): Protocol {
-  const options = {
-    [oauth.customFetch]: (url: string, init: unknown) => deps.fetch(url, init as RequestInit),
-    // Which schemes are allowed is the outbound guard's decision, the same for every caller.
-    [oauth.allowInsecureRequests]: true,
-  }
+  const options = requestOptions(deps)
 
   const tokenCall = <T>(kind: CallKind, resolution: Resolution, call: () => Promise<T>): Promise<T> =>
     withRetries(deps, kind, async () => {

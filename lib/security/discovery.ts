@@ -1,4 +1,5 @@
 import * as oauth from 'oauth4webapi'
+import { withoutForeignBody } from './json.ts'
 import { assertOutboundUrl, type OutboundFetch, type OutboundPolicy } from './outbound.ts'
 
 /** Metadata by issuer. The key set hangs on the metadata object (oauth4webapi keeps it weakly), so both age as one. */
@@ -11,7 +12,7 @@ const ageMs = 10 * 60_000
 
 /** How oauth4webapi reaches servers: through the guarded way out, which also decides which schemes are allowed. */
 export const requestOptions = ({ fetch }: Pick<Deps, 'fetch'>) => ({
-  [oauth.customFetch]: (url: string, init: unknown) => fetch(url, init as RequestInit),
+  [oauth.customFetch]: async (url: string, init: unknown) => withoutForeignBody(await fetch(url, init as RequestInit)),
   [oauth.allowInsecureRequests]: true,
 })
 

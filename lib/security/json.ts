@@ -34,3 +34,7 @@ export function isModestJson(bytes: Uint8Array): boolean {
 /** The body of an answer that says it is JSON; undefined where it does not say so or is not. */
 export const readJson = async (response: Response): Promise<unknown> =>
   isJson(response.headers) ? response.json().catch(() => undefined) : undefined
+
+/** An answer without the body that does not say it is JSON: some parsers look at the type only after they have parsed. */
+export const withoutForeignBody = (response: Response): Response =>
+  isJson(response.headers) ? response : new Response(null, { status: response.status, headers: response.headers })
