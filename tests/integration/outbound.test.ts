@@ -175,7 +175,9 @@ describe('where a connection goes', () => {
   })
 
   it('F-09: proxies of the environment, and one that the process has installed, see nothing', async () => {
-    const trap = await serveRaw((socket) => socket.destroy())
+    const trap = await serveRaw((socket) => {
+      socket.once('data', () => socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n'))
+    })
     for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy', 'ALL_PROXY'])
       vi.stubEnv(name, trap.url)
     for (const name of ['NO_PROXY', 'no_proxy']) vi.stubEnv(name, '')
