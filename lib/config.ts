@@ -1,3 +1,5 @@
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 
 /** A setting that is missing or unusable; `problems` names all of them at once, never a value. */
@@ -66,6 +68,27 @@ const origin = z.string().transform((text, check) => {
   return z.NEVER
 })
 
+/** Host names as they stand in URLs, addresses and CIDR blocks; an address becomes the block of itself. */
+const internalHosts = z
+  .string()
+  .default('')
+  .transform((text, check) => {
+    const entries: string[] = []
+    for (const part of text.split(',').filter((part) => part.trim() !== '')) {
+      const entry = part.trim().toLowerCase()
+      const isBlock = ipaddr.isValidCIDR(entry) && isIP(entry.split('/')[0] ?? '') !== 0
+      const isName = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/.test(entry)
+      if (isIP(entry)) entries.push(`${entry}/${isIP(entry) === 4 ? 32 : 128}`)
+      else if ((isBlock && !entry.endsWith('/0')) || (isName && !/\.?\d+$/.test(entry))) entries.push(entry)
+      else
+        check.addIssue({
+          code: 'custom',
+          message: `entry ${entries.length + 1} is neither a host name, an address nor a block like 10.1.0.0/16`,
+        })
+    }
+    return entries
+  })
+
 const flag = z
   .enum(['0', '1'])
   .default('0')
@@ -89,6 +112,7 @@ const Environment = z.object({
   VALETKEY_SESSION_IDLE_SECONDS: seconds(8 * 3600),
   VALETKEY_SESSION_SECONDS: seconds(7 * 24 * 3600),
   VALETKEY_TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
+  VALETKEY_INTERNAL_HOSTS: internalHosts,
   VALETKEY_NAMED_STATEMENTS: z
     .enum(['0', '1'])
     .default('1')
@@ -170,6 +194,8 @@ export function parseConfig(environment: Record<string, string | undefined>) {
     trustedProxies: env.VALETKEY_TRUSTED_PROXIES,
     /** Most background refreshes a second at one upstream, over all instances (RR-11). */
     refreshesPerSecond: env.VALETKEY_REFRESH_RATE,
+    /** Names and CIDR blocks inside the operator's network that upstreams may have (F-02). */
+    internalHosts: env.VALETKEY_INTERNAL_HOSTS,
     log: env.VALETKEY_LOG,
     demo: env.VALETKEY_DEMO ? env.VALETKEY_DEMO_STACK : undefined,
   })

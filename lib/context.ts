@@ -38,6 +38,10 @@ export type ContextOptions = Partial<Pick<Context, 'fetch' | 'now' | 'sleep' | '
 export async function createContext(config: Config, options: ContextOptions = {}): Promise<Context> {
   const { db, pool } = openDatabase(config)
   const log = options.log ?? createLog(config)
+  const outbound = createOutbound({
+    ...config,
+    onFailure: (failure) => log.warn(failure, 'an outbound call brought no answer'),
+  })
   const running = new Set<Promise<unknown>>()
   pool.on('error', (error) => log.warn({ err: error }, 'database connection lost'))
   return {
@@ -53,7 +57,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
     },
     refreshes: new Map(),
     discoveries: new Map(),
-    fetch: options.fetch ?? createOutbound({ allowLoopback: config.loopback }),
+    fetch: options.fetch ?? outbound.fetch,
     now: options.now ?? (() => new Date()),
     sleep: options.sleep ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),
     log,
@@ -65,6 +69,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
     },
     async close() {
       await Promise.allSettled(running)
+      await outbound.close()
       await db.$disconnect()
       await pool.end()
     },

@@ -7,6 +7,7 @@ import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { KeboolaSettings } from '../providers/keboola.ts'
 import { newId } from '../security/ids.ts'
+import { assertOutboundUrl } from '../security/outbound.ts'
 import { countLinked } from '../store/connections.ts'
 import { isDuplicate, withTenant } from '../store/database.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
@@ -103,17 +104,21 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
   }
 }
 
-/** https and an origin alone; http only on loopback, and only where this instance itself is on loopback. */
+/** An origin alone that the way out allows (F-07). What its name resolves to is judged at each call, not here (F-10). */
 function checkedIssuer({ config }: Pick<Context, 'config'>, text: string): string {
-  const url = URL.parse(text)
-  const loopback = config.loopback && (url?.hostname === '127.0.0.1' || url?.hostname === 'localhost')
-  if (!url || (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)))
+  try {
+    const url = assertOutboundUrl(text, config)
+    if (url.href === `${url.origin}/`) return url.origin
+  } catch (cause) {
     throw new BrokerError('bad_request', {
-      fields: { issuer: 'An https address, like https://connection.example.com' },
+      fields: {
+        issuer:
+          'An https address on the internet, like https://connection.example.com. For one inside your network, ask the operator to name its host in VALETKEY_INTERNAL_HOSTS.',
+      },
+      cause,
     })
-  if (url.pathname !== '/' || url.search || url.hash || url.username || url.password)
-    throw new BrokerError('bad_request', { fields: { issuer: 'The address alone, without a path' } })
-  return url.origin
+  }
+  throw new BrokerError('bad_request', { fields: { issuer: 'The address alone, without a path' } })
 }
 
 export type ProviderChange = {

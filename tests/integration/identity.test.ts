@@ -35,7 +35,11 @@ describe('an ID token that comes with a refresh', () => {
         openid: true,
         repeatsRefresh: false,
       }),
-      { fetch: createOutbound({ allowLoopback: true }), now: () => new Date(), sleep: async () => undefined },
+      {
+        fetch: createOutbound({ loopback: true, internalHosts: [] }).fetch,
+        now: () => new Date(),
+        sleep: async () => undefined,
+      },
     )
     return protocol.refresh({ refreshToken: new Secret('a-refresh-token'), subject: 'somebody' })
   }

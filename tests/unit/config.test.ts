@@ -65,4 +65,34 @@ describe('configuration', () => {
     for (const value of Object.values(change).filter((text) => text.length > 12 && !text.startsWith('http')))
       expect(found.join('\n')).not.toContain(value)
   })
+
+  it('F-02: internal hosts are names, addresses and blocks, as URLs and resolvers spell them', () => {
+    const internal = (text: string) => parseConfig({ ...good(), VALETKEY_INTERNAL_HOSTS: text }).internalHosts
+    expect(parseConfig(good()).internalHosts).toEqual([])
+    expect(internal(' Keycloak, idp.corp.internal,10.1.0.0/16,10.2.0.1, fd12::/16,FD00::1,')).toEqual([
+      'keycloak',
+      'idp.corp.internal',
+      '10.1.0.0/16',
+      '10.2.0.1/32',
+      'fd12::/16',
+      'fd00::1/128',
+    ])
+  })
+
+  it.each([
+    '*',
+    '*.corp.internal',
+    'https://idp',
+    'idp:8443',
+    'a b',
+    '10.1.0.0/33',
+    '0.0.0.0/0',
+    '::/0',
+    '10.1',
+    '0x7f.1',
+    'a..b',
+  ])('F-02: %s is no internal host', (entry) => {
+    const [problem] = problems({ ...good(), VALETKEY_INTERNAL_HOSTS: `idp,${entry}` })
+    expect(problem).toMatch(/^VALETKEY_INTERNAL_HOSTS entry 2 is neither/)
+  })
 })
