@@ -45,3 +45,12 @@ export async function signDueHeads(ctx: HeadContext): Promise<number> {
   for (const tenantId of due) await signHead(ctx, tenantId, signer)
   return due.length
 }
+
+/** How many events of a tenant are sealed, and its newest signature. */
+export type ChainState = { sealed: number; signed: { seq: number; at: Date } | null }
+
+export const chainState = (ctx: Pick<Context, 'db'>, tenantId: string): Promise<ChainState> =>
+  withTenant(ctx, tenantId, async (tx) => {
+    const [tip, head] = [await readTip(tx, tenantId), await lastHead(tx, tenantId)]
+    return { sealed: tip?.seq ?? 0, signed: head ? { seq: head.seq, at: head.signedAt } : null }
+  })

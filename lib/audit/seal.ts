@@ -24,28 +24,37 @@ export async function sealNow(ctx: Pick<Context, 'pool' | 'config' | 'sleep'>): 
 }
 
 const sealMilliseconds = 250
-const roundsPerHead = 20
+const headMilliseconds = 5_000
 
 /** Runs {@link seal} four times a second and {@link signDueHeads} every five seconds until stopped, on every instance. */
 export function startSealing(ctx: Context): () => Promise<void> {
-  let rounds = 0
+  const stops = [
+    every(ctx, sealMilliseconds, 'sealing', () => seal(ctx)),
+    every(ctx, headMilliseconds, 'signing', () => signDueHeads(ctx)),
+  ]
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()))
+  }
+}
+
+/** One round at a time. What fails is tried again in the next one, and told once until it works. */
+function every(ctx: Context, milliseconds: number, work: string, round: () => Promise<unknown>): () => Promise<void> {
   let running: Promise<void> | undefined
   let reported = false
-  const run = async (heads: boolean) => {
+  const run = async () => {
     try {
-      await seal(ctx)
-      if (heads) await signDueHeads(ctx)
+      await round()
       reported = false
     } catch (error) {
-      if (!reported) ctx.log.warn({ err: error }, 'audit events wait to be sealed and signed')
+      if (!reported) ctx.log.warn({ err: error, work }, 'audit events wait to be sealed and signed')
       reported = true
     }
   }
   const timer = setInterval(() => {
-    running ??= run(rounds++ % roundsPerHead === 0).finally(() => {
+    running ??= run().finally(() => {
       running = undefined
     })
-  }, sealMilliseconds)
+  }, milliseconds)
   return async () => {
     clearInterval(timer)
     await running
