@@ -38,6 +38,9 @@ export type AuditAction =
   | 'connection.revoked'
   | 'revocation.finished'
   | 'access.denied'
+  | 'keys.rotated'
+  | 'keys.retired'
+  | 'tenant.shredded'
 
 export type AuditEvent = {
   action: AuditAction

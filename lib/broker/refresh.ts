@@ -15,6 +15,7 @@ import {
   storeRefresh,
 } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
+import type { SealedPlace } from '../store/sealed.ts'
 import { vaultOf } from './keys.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
 
@@ -45,7 +46,7 @@ export const tokenPlace = (
   connection: Pick<ConnectionRow, 'id' | 'userId'>,
   column: 'access_token' | 'refresh_token',
   version: number,
-) => ({
+): SealedPlace => ({
   table: 'connection',
   row: connection.id,
   column,
