@@ -25,7 +25,15 @@ import {
   wipeSealed,
 } from '../store/sealed.ts'
 import { findTenant } from '../store/tenants.ts'
-import { cacheMilliseconds, checkCanary, createTenantKey, refreshTenantKeys, rewrap, vaultOf } from './keys.ts'
+import {
+  cacheMilliseconds,
+  checkCanary,
+  createTenantKey,
+  refreshTenantKeys,
+  rewrap,
+  vaultOf,
+  verifyInstanceKeys,
+} from './keys.ts'
 
 /** Every process has read its tenants' keys within a minute; the rest is for clocks that are apart. */
 export const publishMilliseconds = cacheMilliseconds + 30_000
@@ -43,16 +51,15 @@ const nameOf = ({ table, column }: SealedColumn) => `${table}.${column}`
 /**
  * Wraps every tenant's data keys with the current instance key. Small records, one after another, while everything runs;
  * run again where it was cut off. Sealed values are not touched.
+ * @throws ConfigError for a wrong, missing or retired key
  * @throws BrokerError keys_unavailable while no instance has started with the current key: it could not open what we wrap
  */
 export async function rewrapTenantKeys(ctx: Context): Promise<{ rewrapped: number; unreadable: Unreadable[] }> {
+  const known = await verifyInstanceKeys(ctx)
   const [current] = await ctx.keys.list()
-  const registered = (await withInstance(ctx, listInstanceKeys)).find(({ id }) => id === current?.id)
-  if (!current || !registered || registered.retiredAt)
+  if (!current || !known.has(current.id))
     throw new BrokerError('keys_unavailable', {
-      detail: registered
-        ? `The key "${current?.id}" is retired. Put another key first in VALETKEY_KEYS.`
-        : `No instance has started with the key "${current?.id}" yet. Add it to VALETKEY_KEYS of every instance, restart them, then rotate.`,
+      detail: `No instance has started with the key "${current?.id}" yet. Add it to VALETKEY_KEYS of every instance, restart them, then rotate.`,
     })
   const unreadable: Unreadable[] = []
   let rewrapped = 0
@@ -202,12 +209,14 @@ export type Rotation = Resealed & { tenants: number; published: number }
  * Gives tenants a new data key each and re-seals everything under it. Takes a minute and a half at least: a key is
  * published before it seals. Cut off anywhere, running it again within five minutes continues; {@link settleTenantKeys}
  * finishes it at any time.
+ * @throws ConfigError for a wrong, missing or retired instance key
  */
 export async function rotateTenantKeys(
   ctx: Context,
   tenants: string[],
   onPublished: (published: number) => void = () => {},
 ): Promise<Rotation> {
+  await verifyInstanceKeys(ctx)
   let published = 0
   for (const tenantId of tenants) if (await publishTenantKey(ctx, tenantId)) published += 1
   onPublished(published)

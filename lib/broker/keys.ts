@@ -189,7 +189,7 @@ export const checkCanary = (key: InstanceKey, canary: string): Promise<CanarySta
  */
 export async function checkInstanceKeys(ctx: Pick<Context, 'db' | 'keys' | 'now'>): Promise<void> {
   const keys = await ctx.keys.list()
-  const known = await verify(ctx, keys)
+  const known = await verifyInstanceKeys(ctx)
   const fresh = keys.filter((key) => !known.has(key.id))
   if (fresh.length === 0) return
   const createdAt = ctx.now()
@@ -198,10 +198,15 @@ export async function checkInstanceKeys(ctx: Pick<Context, 'db' | 'keys' | 'now'
   )
   await withInstance(ctx, (tx) => insertInstanceKeys(tx, rows))
   // Of two first boots at once with two values under one id, one canary was kept: the other boot ends here.
-  await verify(ctx, keys)
+  await verifyInstanceKeys(ctx)
 }
 
-async function verify(ctx: Pick<Context, 'db'>, keys: readonly InstanceKey[]): Promise<Set<string>> {
+/**
+ * Compares the instance keys with those that this database knows, and answers the ids of the latter.
+ * @throws ConfigError
+ */
+export async function verifyInstanceKeys(ctx: Pick<Context, 'db' | 'keys'>): Promise<Set<string>> {
+  const keys = await ctx.keys.list()
   const known = await withInstance(ctx, listInstanceKeys)
   const problems: string[] = []
   for (const { id, canary, retiredAt } of known) {
