@@ -124,13 +124,11 @@ async function rotate(ctx: Context, { data, tenant }: { data: boolean; tenant?: 
   console.log(`Wrapped anew: ${rewrapped} data keys.`)
   const broken = [...unreadable]
   if (data) {
-    const rotation = await rotateTenantKeys(ctx, tenants, (published) =>
-      console.log(
-        published < tenants.length
-          ? `New data keys: ${published} of ${tenants.length} tenants; the others have one that is younger than five minutes, or none.`
-          : `New data keys: ${published}. They begin in ${publishMilliseconds / 1000} s, when every instance knows them …`,
-      ),
-    )
+    const rotation = await rotateTenantKeys(ctx, tenants, (published) => {
+      console.log(`New data keys: ${published} of ${tenants.length} tenants.`)
+      if (published < tenants.length) console.log('The others have one that is younger than five minutes, or none.')
+      if (published > 0) console.log(`They seal in ${publishMilliseconds / 1000} s, when every instance knows them …`)
+    })
     broken.push(...rotation.unreadable)
     console.log(`Sealed anew: ${rotation.resealed} values (${rotation.overtaken} were written meanwhile).`)
   } else {

@@ -340,7 +340,7 @@ export type KeyStatus = {
     id: string
     state: 'published' | 'current' | 'older'
     wrappedWith: string
-    /** How many it has sealed, at most a minute behind. */
+    /** How many it has sealed, but for the last minute of work of each process. */
     seals: bigint
     /** How many of those are stored. */
     values: number

@@ -1,4 +1,5 @@
 import { reconcileIssuing } from '../broker/issue.ts'
+import { settleTenantKeys } from '../broker/key-rotation.ts'
 import { settleRevocation } from '../broker/revocations.ts'
 import type { Context } from '../context.ts'
 import { sweepAttempts } from '../store/attempts.ts'
@@ -60,7 +61,7 @@ export async function tick(ctx: Context, underWay = new Set<string>()): Promise<
   ])
 }
 
-/** Deletes what is over: sessions, attempts, handles of tokens that ended by themselves. */
+/** Deletes what is over: sessions, attempts, handles of tokens that ended by themselves. Ends what key rotations began. */
 export async function sweep(ctx: Context): Promise<void> {
   const now = ctx.now()
   await sweepSessions(ctx)
@@ -70,6 +71,7 @@ export async function sweep(ctx: Context): Promise<void> {
       await sweepHandles(tx, tenantId, now)
     }),
   )
+  await fairly(ctx, 'keys', new Set(), inTenant(tenantIds(ctx)), ({ tenantId }) => settleTenantKeys(ctx, tenantId))
 }
 
 const tickMilliseconds = 2_000
