@@ -17,7 +17,7 @@ import {
   settleTenantKeys,
   shredTenant,
 } from '../../lib/broker/key-rotation.ts'
-import { checkInstanceKeys, vaultOf } from '../../lib/broker/keys.ts'
+import { checkInstanceKeys, createTenantKey, vaultOf } from '../../lib/broker/keys.ts'
 import { startLink } from '../../lib/broker/link.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { openProvider } from '../../lib/broker/upstream.ts'
@@ -398,12 +398,35 @@ describe('rotation', () => {
     })
     await checkInstanceKeys(operator)
     expect((await rewrapTenantKeys(operator)).rewrapped).toBe(2)
-    expect(await retireInstanceKey(operator, 'k2')).toMatchObject({ kind: 'refused' })
+    expect(await retireInstanceKey(operator, 'k2')).toMatchObject({
+      why: expect.stringContaining('is the current key'),
+    })
     expect(await retireInstanceKey(operator, 'k9')).toMatchObject({ kind: 'refused' })
     expect(await retireInstanceKey(operator, 'k1')).toEqual({ kind: 'retired' })
     // A process that was not restarted, with the retired key in front.
     const late = createTenant(broker.ctx, { userId: owner.userId, operator: true }, { name: 'Late', slug: 'late' })
     await expect(late).rejects.toMatchObject({ code: 'keys_unavailable' })
+  })
+
+  it('V-05: a key that comes to wrap something while it is being retired stays in use', async () => {
+    const k2 = newKey('k2')
+    const operator = await processWith(`${k2},${k1}`)
+    await checkInstanceKeys(operator)
+    await rewrapTenantKeys(operator)
+    let wrapped = () => {}
+    const wrapping = new Promise<void>((done) => {
+      wrapped = done
+    })
+    // A process that was not restarted: its transaction ends only after the key was counted as unused.
+    const late = withTenant(broker.ctx, owner.tenantId, async (tx) => {
+      await createTenantKey(broker.ctx, tx, owner.tenantId)
+      wrapped()
+      await untilBlocked(1)
+    })
+    await wrapping
+    expect(await retireInstanceKey(operator, 'k1')).toMatchObject({ why: expect.stringContaining('still wraps one') })
+    await late
+    expect((await keyStatus(operator)).instanceKeys).toMatchObject([{ id: 'k1', state: 'in use' }, { id: 'k2' }])
   })
 
   it('V-05: a process without the instance key of a tenant says so, and breaks no connection', async () => {
@@ -457,7 +480,13 @@ describe('at boot', () => {
 
   it('V-06: of two first boots at once with two values under one id one is refused', async () => {
     const both = [await processWith(`${newKey('k2')},${k1}`), await processWith(`${newKey('k2')},${k1}`)]
-    const ends = await Promise.allSettled(both.map(checkInstanceKeys))
+    // Both have seen that the id is free before either takes it.
+    const lock = await holder(owner.tenantId)
+    await lock.query('LOCK TABLE instance_key IN SHARE ROW EXCLUSIVE MODE')
+    const boots = Promise.allSettled(both.map(checkInstanceKeys))
+    await untilBlocked(2)
+    await lock.query('ROLLBACK')
+    const ends = await boots
     expect(ends.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
   })
 
