@@ -12,18 +12,24 @@ export class ConfigError extends Error {
   }
 }
 
-const defaultSecrets = /^(changeme|secret|password|default|test|example)/i
+const defaultSecrets = /^(change.?me|change.?it|secret|password|default|test|example|placeholder|replace|valetkey)/i
+
+/** Whether neighbours differ by few distances only: a repeated pattern, a walk through the alphabet. Random text has thirty. */
+const isPattern = (text: string) =>
+  new Set(Array.from(text, (_, index) => text.charCodeAt(index + 1) - text.charCodeAt(index))).size < 15
 
 /** 32 random bytes in base64url. Short, repeated and well-known values are refused (V-06). */
 const secretBytes = z.string().transform((text, check) => {
   const bytes = Buffer.from(text, 'base64url')
   const fault = defaultSecrets.test(text)
     ? 'is a default value'
-    : bytes.length < 32
-      ? 'is too short: it needs 32 random bytes in base64url'
-      : new Set(bytes).size < 12
-        ? 'is not random'
-        : undefined
+    : !/^[\w+/-]*={0,2}$/.test(text)
+      ? 'is not base64url'
+      : bytes.length < 32
+        ? 'is too short: it needs 32 random bytes in base64url'
+        : new Set(bytes).size < 12 || isPattern(text)
+          ? 'is not random'
+          : undefined
   if (!fault) return new Uint8Array(bytes.subarray(0, 32))
   check.addIssue({
     code: 'custom',

@@ -2,20 +2,30 @@ import type pg from 'pg'
 import { type Config, parseConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
 import type { Discoveries } from './security/discovery.ts'
+import { environmentKeys, type KeySource } from './security/key-source.ts'
 import { createOutbound, type OutboundFetch } from './security/outbound.ts'
-import { type SealKey, sealKey } from './security/seal.ts'
+import type { SealKey } from './security/seal.ts'
 import { deriveKey } from './security/secrets.ts'
 import { openDatabase, type PrismaClient } from './store/database.ts'
+
+/** A tenant's data keys as one process holds them. */
+export type OpenedKeys = {
+  /** Newest first. `key` is missing where none of our instance keys opens its wrapping. */
+  keys: { id: string; usedFrom: Date; key: SealKey | undefined }[]
+  readAt: number
+  /** Seals by key id that the database has not been told of yet. */
+  seals: Map<string, number>
+}
 
 /** What use cases run on. One per process; every singleton lives in it, because module code exists twice. */
 export type Context = {
   config: Config
   db: PrismaClient
   pool: pg.Pool
-  /** Instance keys, the first is current. Only broker/keys.ts opens tenant keys with them. */
-  instanceKeys: SealKey[]
+  /** Instance keys. Only broker/keys.ts and broker/key-rotation.ts wrap and open tenant keys with them. */
+  keys: KeySource
   /** Opened tenant keys, kept for at most a minute. */
-  tenantKeys: Map<string, { keys: SealKey[]; until: number }>
+  tenantKeys: Map<string, OpenedKeys>
   /** Keys derived from the root secret, one a purpose. */
   secrets: { signin: Uint8Array; fingerprint: Uint8Array; lookup: Uint8Array }
   /** Refreshes under way in this process, by `connection:version`. */
@@ -48,7 +58,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
     config,
     db,
     pool,
-    instanceKeys: await Promise.all(config.keys.map((key) => sealKey(key.id, key.bytes))),
+    keys: environmentKeys(config.keys),
     tenantKeys: new Map(),
     secrets: {
       signin: deriveKey(config.secret, 'signin'),

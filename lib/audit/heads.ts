@@ -3,7 +3,7 @@ import { type Head, headsDue, insertHead, lastHead, readTip } from '../store/aud
 import { withTenant } from '../store/database.ts'
 import { auditSigner, type Signer } from './keys.ts'
 
-type HeadContext = Pick<Context, 'db' | 'pool' | 'config' | 'instanceKeys' | 'now' | 'log'>
+type HeadContext = Pick<Context, 'db' | 'pool' | 'config' | 'keys' | 'now' | 'log'>
 
 /** A signed statement about a tenant's chain; `keyId` names the audit key. */
 export type SignedHead = Head & { tenantId: string; keyId: string }

@@ -1,10 +1,10 @@
 import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
 import type { Context } from '../context.ts'
-import { type Location, open, seal, sealedWith, UnsealError } from '../security/seal.ts'
+import { type Location, sealedWith, UnsealError } from '../security/seal.ts'
 import { findCurrentAuditKey, insertAuditKey, listPublicAuditKeys, updateSealedPrivate } from '../store/audit-chain.ts'
 import { withInstance } from '../store/database.ts'
 
-type KeyContext = Pick<Context, 'db' | 'instanceKeys' | 'now' | 'log'>
+type KeyContext = Pick<Context, 'db' | 'keys' | 'now' | 'log'>
 
 /** Signs heads with the current audit key; `keyId` is its JWK thumbprint (RFC 7638). */
 export type Signer = { keyId: string; sign(head: object): Promise<string> }
@@ -28,12 +28,13 @@ const place = (row: string): Location => ({
  */
 export async function auditSigner(ctx: KeyContext): Promise<Signer> {
   const row = (await withInstance(ctx, findCurrentAuditKey)) ?? (await createAuditKey(ctx))
-  const key = ctx.instanceKeys.find(({ id }) => id === sealedWith(row.sealedPrivate))
+  const keys = await ctx.keys.list()
+  const key = keys.find(({ id }) => id === sealedWith(row.sealedPrivate))
   if (!key) throw new UnsealError()
-  const secret = await open(key, place(row.id), row.sealedPrivate)
-  const [current] = ctx.instanceKeys
+  const secret = await key.open(place(row.id), row.sealedPrivate)
+  const [current] = keys
   if (current && current.id !== key.id) {
-    const sealedPrivate = await seal(current, place(row.id), secret)
+    const sealedPrivate = await current.seal(place(row.id), secret)
     await withInstance(ctx, (tx) => updateSealedPrivate(tx, row.id, sealedPrivate))
   }
   const signingKey = await importJWK(JSON.parse(secret.reveal()), 'EdDSA')
@@ -48,13 +49,13 @@ export async function auditSigner(ctx: KeyContext): Promise<Signer> {
 
 /** Makes a key; where another instance was faster, answers that one's. */
 async function createAuditKey(ctx: KeyContext) {
-  const [current] = ctx.instanceKeys
+  const [current] = await ctx.keys.list()
   if (!current) throw new UnsealError()
   const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
   const { kty, crv, x } = await exportJWK(publicKey)
   if (!kty || !crv || !x) throw new Error('an Ed25519 key without its parts')
   const id = await calculateJwkThumbprint({ kty, crv, x })
-  const sealedPrivate = await seal(current, place(id), JSON.stringify(await exportJWK(privateKey)))
+  const sealedPrivate = await current.seal(place(id), JSON.stringify(await exportJWK(privateKey)))
   const publicJwk = { kty, crv, x, kid: id, alg: 'EdDSA', use: 'sig' }
   return withInstance(ctx, async (tx) => {
     const { count } = await insertAuditKey(tx, { id, publicJwk, sealedPrivate, createdAt: ctx.now() })

@@ -41,6 +41,9 @@ export type AuditAction =
   | 'revocation.finished'
   | 'audit.exported'
   | 'access.denied'
+  | 'keys.rotated'
+  | 'keys.retired'
+  | 'tenant.shredded'
 
 export type AuditEvent = {
   action: AuditAction

@@ -20,6 +20,7 @@ import { attemptByState } from '../store/lookups.ts'
 import { findMember } from '../store/members.ts'
 import { aliasOwner } from '../store/projects.ts'
 import { findProvider, type ProviderRow } from '../store/providers.ts'
+import type { SealedPlace } from '../store/sealed.ts'
 import type { Actor } from '../tenancy/actor.ts'
 import { requirePermission } from '../tenancy/actor.ts'
 import { keepGrant, mayLink } from './keep-grant.ts'
@@ -42,7 +43,7 @@ export type StartLink = {
 
 type AttemptSecrets = { state: string; nonce: string; codeVerifier: string }
 
-const secretsPlace = (attempt: Pick<AttemptRow, 'id' | 'userId'>) => ({
+const secretsPlace = (attempt: Pick<AttemptRow, 'id' | 'userId'>): SealedPlace => ({
   table: 'attempt',
   row: attempt.id,
   column: 'secrets',

@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { type Grant, isUpstreamError, type UpstreamError, type UpstreamFailure } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
-import { UnsealError } from '../security/seal.ts'
+import { isUnsealError } from '../security/seal.ts'
 import type { Secret } from '../security/secrets.ts'
 import {
   type ClaimMode,
@@ -15,10 +15,12 @@ import {
   findConnection,
   markUsed,
   type RefreshClaim,
+  releaseRefresh,
   storeRefresh,
 } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
 import { insertRevocations } from '../store/revocations.ts'
+import type { SealedPlace } from '../store/sealed.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { grantPlace } from './revocations.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
@@ -55,7 +57,7 @@ export const tokenPlace = (
   connection: Pick<ConnectionRow, 'id' | 'userId'>,
   column: 'access_token' | 'refresh_token',
   version: number,
-) => ({
+): SealedPlace => ({
   table: 'connection',
   row: connection.id,
   column,
@@ -164,16 +166,13 @@ async function refresh(
   claim: RefreshClaim,
   scheduled = false,
 ): Promise<FreshTokens | undefined> {
-  const { vault, connection } = await load(ctx, key)
   const held = { sentVersion: claim.version, fence: claim.fence }
-  if (!claim.refreshToken) throw await unreadable(ctx, key, new UnsealError(), held)
-  let refreshToken: Secret
-  try {
-    refreshToken = await vault.open(tokenPlace(connection, 'refresh_token', claim.version), claim.refreshToken)
-  } catch (error) {
-    throw await unreadable(ctx, key, error, held)
-  }
-  const provider = await openProvider(ctx, vault, connection.provider)
+  // Nothing is sent yet: whatever fails here gives the claim back as if it had not been made.
+  const { vault, connection, refreshToken, provider } = await prepare(ctx, key, claim).catch(async (error: unknown) => {
+    if (error instanceof Unreadable) throw await unreadable(ctx, key, error, held)
+    await releaseRefresh(ctx, key, { ...held, uncertain: claim.uncertain })
+    throw error
+  })
   const asked = performance.now()
   let grant: Grant
   try {
@@ -207,6 +206,18 @@ async function refresh(
     throw new BrokerError('needs_relink', { detail: 'Why: another account.' })
   }
   return { accessToken: grant.accessToken, version, expiresAt: stored.expiresAt, degraded: false }
+}
+
+/** The stored refresh token itself does not open, as opposed to a key that is missing here or a provider's secret. */
+class Unreadable extends Error {}
+
+async function prepare(ctx: Context, key: ConnectionKey, { version, refreshToken: sealed }: RefreshClaim) {
+  const { vault, connection } = await load(ctx, key)
+  if (!sealed) throw new Unreadable()
+  const refreshToken = await vault
+    .open(tokenPlace(connection, 'refresh_token', version), sealed)
+    .catch((error: unknown) => Promise.reject(isUnsealError(error) ? new Unreadable() : error))
+  return { vault, connection, refreshToken, provider: await openProvider(ctx, vault, connection.provider) }
 }
 
 /** A rotated token exists only in memory until it is stored: keep trying through an outage (step 5). */
@@ -295,7 +306,7 @@ async function unreadable(
   error: unknown,
   held?: { sentVersion: number; fence: number },
 ): Promise<unknown> {
-  if (!(error instanceof UnsealError) && !(error instanceof Error && error.name === 'UnsealError')) return error
+  if (!(error instanceof Unreadable) && !isUnsealError(error)) return error
   ctx.log.error({ connection: key.connectionId, alarm: true }, 'a sealed token cannot be opened')
   if (held)
     await failRefresh(ctx, key, {

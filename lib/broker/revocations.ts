@@ -5,11 +5,12 @@ import { connectionOwner } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
 import { findProvider } from '../store/providers.ts'
 import { claimRevocation, finishRevocation, postponeRevocation, type RevocationRow } from '../store/revocations.ts'
+import type { SealedPlace } from '../store/sealed.ts'
 import { wipeHandle } from '../store/tokens.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { openProvider } from './upstream.ts'
 
-export const grantPlace = (revocation: { id: string; userId: string }) => ({
+export const grantPlace = (revocation: { id: string; userId: string }): SealedPlace => ({
   table: 'upstream_revocation',
   row: revocation.id,
   column: 'handle',
@@ -17,7 +18,7 @@ export const grantPlace = (revocation: { id: string; userId: string }) => ({
   version: 0,
 })
 
-export const handlePlace = (token: { id: string; userId: string }) => ({
+export const handlePlace = (token: { id: string; userId: string }): SealedPlace => ({
   table: 'issued_token',
   row: token.id,
   column: 'handle',

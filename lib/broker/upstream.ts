@@ -4,6 +4,7 @@ import { providerFor } from '../providers/index.ts'
 import { isUpstreamError, type Provider, type ProviderSettings, type UpstreamFailure } from '../providers/provider.ts'
 import type { Secret } from '../security/secrets.ts'
 import type { ProviderRow } from '../store/providers.ts'
+import type { SealedPlace } from '../store/sealed.ts'
 import type { Vault } from './keys.ts'
 
 /** The provider of a row, its client secret opened for this call. */
@@ -23,7 +24,7 @@ export async function openProvider(
   return providerFor(settings, ctx)
 }
 
-export const clientSecretPlace = (providerId: string) => ({
+export const clientSecretPlace = (providerId: string): SealedPlace => ({
   table: 'provider',
   row: providerId,
   column: 'client_secret',

@@ -190,6 +190,20 @@ export async function failRefresh(
   return row?.changed ?? false
 }
 
+/** Gives a claim back that sent nothing. */
+export const releaseRefresh = (
+  ctx: Store,
+  { tenantId, connectionId }: ConnectionKey,
+  held: { sentVersion: number; fence: number; uncertain: boolean },
+) =>
+  query(ctx, 'refresh_release', 'SELECT vk.refresh_release($1, $2, $3, $4, $5)', [
+    tenantId,
+    connectionId,
+    held.sentVersion,
+    held.fence,
+    held.uncertain,
+  ])
+
 /** Notes that somebody uses a connection, which decides how it is renewed in the background. */
 export const markUsed = (ctx: Store, { tenantId, connectionId }: ConnectionKey) =>
   query(ctx, 'connection_used', 'SELECT vk.connection_used($1, $2)', [tenantId, connectionId])

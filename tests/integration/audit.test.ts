@@ -8,7 +8,7 @@ import { instanceTenant, record } from '../../lib/audit/record.ts'
 import { seal, startSealing } from '../../lib/audit/seal.ts'
 import { eventHash, verifyExport } from '../../lib/audit/verify.ts'
 import type { Context } from '../../lib/context.ts'
-import { sealKey } from '../../lib/security/seal.ts'
+import { environmentKeys } from '../../lib/security/key-source.ts'
 import { sealEvents, unsealedTail } from '../../lib/store/audit-chain.ts'
 import { withTenant } from '../../lib/store/database.ts'
 import type { Actor } from '../../lib/tenancy/actor.ts'
@@ -257,11 +257,12 @@ describe('signed heads', () => {
   })
 
   it('the key moves to a new instance key as soon as there is one, and does not open without', async () => {
-    const key = await sealKey('k2', crypto.getRandomValues(new Uint8Array(32)))
-    const { keyId } = await auditSigner({ ...ctx, instanceKeys: [key, ...ctx.instanceKeys] })
-    expect((await auditSigner({ ...ctx, instanceKeys: [key] })).keyId).toBe(keyId)
+    const added = { id: 'k2', bytes: crypto.getRandomValues(new Uint8Array(32)) }
+    const under = (...keys: typeof ctx.config.keys) => ({ ...ctx, keys: environmentKeys(keys) })
+    const { keyId } = await auditSigner(under(added, ...ctx.config.keys))
+    expect((await auditSigner(under(added))).keyId).toBe(keyId)
     await expect(auditSigner(ctx)).rejects.toThrow(/cannot be opened/)
-    await auditSigner({ ...ctx, instanceKeys: [...ctx.instanceKeys, key] })
+    await auditSigner(under(...ctx.config.keys, added))
   })
 })
 

@@ -44,6 +44,23 @@ describe('configuration', () => {
       { VALETKEY_SECRET: Buffer.alloc(32, 7).toString('base64url') },
       'VALETKEY_SECRET is not random',
     ],
+    ['a repeated pattern', { VALETKEY_SECRET: '0123456789'.repeat(5) }, 'VALETKEY_SECRET is not random'],
+    [
+      'a walk through the alphabet',
+      { VALETKEY_KEYS: 'k1:abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU' },
+      'entry 1 (form kid:base64url) is not random',
+    ],
+    [
+      'a sentence',
+      { VALETKEY_SECRET: 'a sentence that somebody made up because it is long enough' },
+      'VALETKEY_SECRET is not base64url',
+    ],
+    ['a default key', { VALETKEY_KEYS: `k1:change-me${random()}` }, 'entry 1 (form kid:base64url) is a default value'],
+    [
+      'a default second key',
+      { VALETKEY_KEYS: `k1:${random()},k2:password` },
+      'entry 2 (form kid:base64url) is a default',
+    ],
     ['a short key', { VALETKEY_KEYS: 'k1:abc' }, 'VALETKEY_KEYS entry 1'],
     ['a key without an id', { VALETKEY_KEYS: random() }, 'VALETKEY_KEYS entry 1'],
     ['a key id twice', { VALETKEY_KEYS: `k1:${random()},k1:${random()}` }, 'names a key id twice'],
@@ -63,7 +80,17 @@ describe('configuration', () => {
     const found = problems({ ...good(), ...change })
     expect(found.join('\n')).toContain(message)
     for (const value of Object.values(change).filter((text) => text.length > 12 && !text.startsWith('http')))
-      expect(found.join('\n')).not.toContain(value)
+      for (const part of value.split(/k\d:|,/).filter((text) => text.length > 12))
+        expect(found.join('\n')).not.toContain(part)
+  })
+
+  it('V-06: what a person makes as told is accepted', () => {
+    for (let index = 0; index < 500; index += 1) {
+      const padded = randomBytes(32).toString('base64')
+      expect(problems({ ...good(), VALETKEY_KEYS: `k1:${random()},k2:${random()}`, VALETKEY_SECRET: padded })).toEqual(
+        [],
+      )
+    }
   })
 
   it('F-02: internal hosts are names, addresses and blocks, as URLs and resolvers spell them', () => {

@@ -134,7 +134,7 @@ BEGIN
   END IF;
   -- A tenant whose keys were destroyed has nothing that could be opened.
   IF NOT EXISTS (SELECT FROM tenant_key t WHERE t.tenant_id = p_tenant) THEN
-    outcome := 'dead'; status := 'needs_relink'; cause := 'unreadable';
+    outcome := 'dead'; status := 'needs_relink'; cause := 'shredded';
     RETURN NEXT; RETURN;
   END IF;
   v_alive := c.access_token IS NOT NULL AND c.token_version > p_stale AND c.access_expires_at > v_now;
@@ -301,6 +301,17 @@ BEGIN
         old.access_expires_at > v_now));
   END IF;
   RETURN true;
+END $$;
+
+-- Gives back a claim under which nothing was sent: its holder could not even read the token. It rests a little, so that
+-- one who can may take it.
+CREATE FUNCTION vk.refresh_release(p_tenant text, p_connection text, p_sent int, p_fence int, p_uncertain boolean)
+  RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  PERFORM set_config('app.tenant_id', p_tenant, true);
+  UPDATE connection k SET claim_until = NULL, intent_at = NULL, next_try_at = vk_now() + random() * interval '2 seconds',
+      recoveries = k.recoveries - CASE WHEN p_uncertain THEN 1 ELSE 0 END
+    WHERE k.tenant_id = p_tenant AND k.id = p_connection AND k.token_version = p_sent AND k.fence = p_fence;
 END $$;
 
 -- Notes that somebody uses a connection. One that had become idle goes back to the schedule of those in use.
