@@ -13,7 +13,7 @@ export class ConfigError extends Error {
 const defaultSecrets = /^(changeme|secret|password|default|test|example)/i
 
 /** 32 random bytes in base64url. Short, repeated and well-known values are refused (V-06). */
-const secretBytes = z.string().transform((text, check) => {
+const secretText = z.string().superRefine((text, check) => {
   const bytes = Buffer.from(text, 'base64url')
   const fault = defaultSecrets.test(text)
     ? 'is a default value'
@@ -22,13 +22,15 @@ const secretBytes = z.string().transform((text, check) => {
       : new Set(bytes).size < 12
         ? 'is not random'
         : undefined
-  if (!fault) return new Uint8Array(bytes.subarray(0, 32))
+  if (!fault) return
   check.addIssue({
     code: 'custom',
     message: `${fault} (make one with: openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')`,
   })
-  return z.NEVER
 })
+const secretBytes = secretText.transform((text) => new Uint8Array(Buffer.from(text, 'base64url').subarray(0, 32)))
+/** As it travels in a header (RFC 6750 2.1): what base64url has no letter for would be dropped unseen. */
+const bearer = secretText.regex(/^[\w-]+$/, 'is not base64url')
 
 const instanceKeys = z.string().transform((text, check) => {
   const keys: { id: string; bytes: Uint8Array }[] = []
@@ -66,6 +68,7 @@ const origin = z.string().transform((text, check) => {
   return z.NEVER
 })
 
+const port = z.coerce.number().int().min(1).max(65535)
 const flag = z
   .enum(['0', '1'])
   .default('0')
@@ -74,7 +77,7 @@ const seconds = (fallback: number) => z.coerce.number().int().positive().default
 
 const Environment = z.object({
   NODE_ENV: z.string().default('production'),
-  PORT: z.coerce.number().int().min(1).max(65535).default(3000),
+  PORT: port.default(3000),
   HOST: z.string().default('127.0.0.1'),
   VALETKEY_URL: origin,
   DATABASE_URL: z.string().min(1, 'is empty'),
@@ -95,6 +98,9 @@ const Environment = z.object({
     .transform((value) => value === '1'),
   VALETKEY_POOL: z.coerce.number().int().min(1).max(200).default(10),
   VALETKEY_LOG: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info'),
+  VALETKEY_METRICS_PORT: port.optional(),
+  VALETKEY_METRICS_HOST: z.string().default('127.0.0.1'),
+  VALETKEY_METRICS_TOKEN: bearer.optional(),
   VALETKEY_EMBEDDED: flag,
   VALETKEY_DEMO: flag,
   VALETKEY_DEMO_STACK: z
@@ -129,6 +135,15 @@ export function parseConfig(environment: Record<string, string | undefined>) {
   const loopback = loopbackHosts.has(new URL(env.VALETKEY_URL).hostname)
   if (env.VALETKEY_KEYS.some((key) => Buffer.from(key.bytes).equals(Buffer.from(env.VALETKEY_SECRET))))
     problems.push('VALETKEY_SECRET is one of VALETKEY_KEYS: use separate values')
+  const metricsToken =
+    env.VALETKEY_METRICS_TOKEN && Buffer.from(env.VALETKEY_METRICS_TOKEN, 'base64url').subarray(0, 32)
+  if (
+    metricsToken &&
+    [env.VALETKEY_SECRET, ...env.VALETKEY_KEYS.map((key) => key.bytes)].some((one) => metricsToken.equals(one))
+  )
+    problems.push('VALETKEY_METRICS_TOKEN is VALETKEY_SECRET or one of VALETKEY_KEYS: use separate values')
+  if (env.VALETKEY_METRICS_PORT === env.PORT)
+    problems.push('VALETKEY_METRICS_PORT is PORT: leave it out and set VALETKEY_METRICS_TOKEN, or choose another port')
   if (env.VALETKEY_DEMO && !env.VALETKEY_EMBEDDED)
     problems.push('VALETKEY_DEMO needs the embedded database: unset DATABASE_URL or VALETKEY_DEMO')
   if (env.VALETKEY_DEMO && !loopback)
@@ -168,6 +183,12 @@ export function parseConfig(environment: Record<string, string | undefined>) {
     /** How many proxies stand in front; 0: the address is the socket's. */
     trustedProxies: env.VALETKEY_TRUSTED_PROXIES,
     log: env.VALETKEY_LOG,
+    /** A port of their own, a bearer on the main one, both, or neither. */
+    metrics: {
+      port: env.VALETKEY_METRICS_PORT,
+      host: env.VALETKEY_METRICS_HOST,
+      token: env.VALETKEY_METRICS_TOKEN,
+    },
     demo: env.VALETKEY_DEMO ? env.VALETKEY_DEMO_STACK : undefined,
   })
 }

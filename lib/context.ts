@@ -1,11 +1,13 @@
 import type pg from 'pg'
 import { type Config, parseConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import type { Discoveries } from './security/discovery.ts'
 import { createOutbound, type OutboundFetch } from './security/outbound.ts'
 import { type SealKey, sealKey } from './security/seal.ts'
 import { deriveKey } from './security/secrets.ts'
 import { openDatabase, type PrismaClient } from './store/database.ts'
+import { untraced } from './trace.ts'
 
 /** What use cases run on. One per process; every singleton lives in it, because module code exists twice. */
 export type Context = {
@@ -26,6 +28,7 @@ export type Context = {
   now: () => Date
   sleep: (milliseconds: number) => Promise<void>
   log: Log
+  metrics: Metrics
   /** Runs work after the answer has gone; awaited at a graceful stop. */
   background: (name: string, work: () => Promise<unknown>) => void
   /** Ends background work and connections. */
@@ -38,6 +41,8 @@ export type ContextOptions = Partial<Pick<Context, 'fetch' | 'now' | 'sleep' | '
 export async function createContext(config: Config, options: ContextOptions = {}): Promise<Context> {
   const { db, pool } = openDatabase(config)
   const log = options.log ?? createLog(config)
+  const metrics = createMetrics()
+  const outbound = options.fetch ?? createOutbound({ allowLoopback: config.loopback })
   const running = new Set<Promise<unknown>>()
   pool.on('error', (error) => log.warn({ err: error }, 'database connection lost'))
   return {
@@ -53,13 +58,18 @@ export async function createContext(config: Config, options: ContextOptions = {}
     },
     refreshes: new Map(),
     discoveries: new Map(),
-    fetch: options.fetch ?? createOutbound({ allowLoopback: config.loopback }),
+    // No trace header of ours reaches another server, and no instrumentation sees what is sent there.
+    fetch: (input, init) => untraced(() => outbound(input, init)),
     now: options.now ?? (() => new Date()),
     sleep: options.sleep ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),
     log,
+    metrics,
     background(name, work) {
       const run = work()
-        .catch((error: unknown) => log.warn({ err: error, work: name }, 'background work failed'))
+        .catch((error: unknown) => {
+          metrics.jobFailures.inc({ work: name })
+          log.warn({ err: error, work: name }, 'job failed')
+        })
         .finally(() => running.delete(run))
       running.add(run)
     },

@@ -12,7 +12,7 @@ export type Vault = {
   open(place: Omit<Location, 'tenant'>, sealed: string): Promise<Secret>
 }
 
-type KeyContext = Pick<Context, 'db' | 'instanceKeys' | 'tenantKeys' | 'now'>
+type KeyContext = Pick<Context, 'db' | 'instanceKeys' | 'tenantKeys' | 'now' | 'metrics'>
 
 const keyPlace = (tenant: string, row: string): Location => ({
   tenant,
@@ -49,7 +49,10 @@ export async function createTenantKey(
 export async function vaultOf(ctx: KeyContext, tenantId: string): Promise<Vault> {
   const keys = await tenantKeys(ctx, tenantId)
   return {
-    seal: (place, value) => seal(currentKey(keys), { ...place, tenant: tenantId }, value),
+    seal: (place, value) => {
+      ctx.metrics.seals.inc()
+      return seal(currentKey(keys), { ...place, tenant: tenantId }, value)
+    },
     open: (place, sealed) => openWith(keys, { ...place, tenant: tenantId }, sealed),
   }
 }

@@ -15,7 +15,10 @@ import {
   storeRefresh,
 } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
+import type { ProviderRow } from '../store/providers.ts'
+import { span } from '../trace.ts'
 import { vaultOf } from './keys.ts'
+import { reportRefresh } from './refresh-report.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
 
 /** An upstream access token, in clear inside one call only. */
@@ -58,11 +61,18 @@ export const tokenPlace = (
  * (architecture.md, Refresh). The only caller of provider.refresh and, besides linking, the only writer of tokens.
  * @throws BrokerError needs_relink, connection_frozen, not_linked, not_found, upstream_unavailable, client_not_registered
  */
-export async function freshTokens(ctx: Context, request: FreshRequest): Promise<FreshTokens> {
+export const freshTokens = (ctx: Context, request: FreshRequest): Promise<FreshTokens> =>
+  span('fresh tokens', { 'valetkey.tenant': request.tenantId, 'valetkey.connection': request.connectionId }, () =>
+    untilFresh(ctx, request),
+  )
+
+async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTokens> {
+  const watch = ctx.metrics.watchClaims()
   const { minimumSeconds = 30, staleVersion = 0 } = request
   const deadline = performance.now() + patienceMilliseconds
   for (let pause = 5; ; pause = Math.min(pause * 1.6, longestPauseMilliseconds)) {
     const claim = await claimRefresh(ctx, request, { staleVersion, minimumSeconds, leaseSeconds })
+    watch.answered(claim.outcome)
     switch (claim.outcome) {
       case 'missing':
         throw new BrokerError('not_found')
@@ -75,7 +85,10 @@ export async function freshTokens(ctx: Context, request: FreshRequest): Promise<
         throw new BrokerError('upstream_unavailable', { retryAfterSeconds: Math.ceil(claim.waitMilliseconds / 1000) })
       case 'busy': {
         if (claim.accessToken) return opened(ctx, request, claim, false)
-        if (performance.now() > deadline) throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 })
+        if (performance.now() > deadline) {
+          watch.gaveUp()
+          throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 })
+        }
         // One waiter a process and version; full jitter, so that processes do not knock in step.
         await waitForOthers(ctx, `${request.connectionId}:${claim.version}`, () => ctx.sleep(Math.random() * pause))
         break
@@ -158,6 +171,7 @@ async function refresh(ctx: Context, request: FreshRequest, claim: RefreshClaim)
       scopes: grant.scopes ?? null,
     }
     const outcome = await persistently(ctx, () => storeRefresh(ctx, request, pair))
+    reportRefresh(ctx, connection, stored[outcome])
     if (outcome === 'stored') {
       ctx.background('record refresh', () => note(ctx, connection, 'refresh.succeeded', 'ok', { version }))
       return { accessToken: grant.accessToken, version, expiresAt, degraded: false }
@@ -171,10 +185,13 @@ async function refresh(ctx: Context, request: FreshRequest, claim: RefreshClaim)
         )
     return undefined
   } catch (error) {
-    if (!isUpstreamError(error)) throw error
-    return failed(ctx, request, connection, claim, error)
+    if (isUpstreamError(error)) return failed(ctx, request, connection, claim, error)
+    reportRefresh(ctx, connection, 'unstored')
+    throw error
   }
 }
+
+const stored = { stored: 'succeeded', superseded: 'superseded', revoked: 'revoked_meanwhile' } as const
 
 /** A rotated token exists only in memory until it is stored: keep trying through an outage (step 5). */
 async function persistently<T>(ctx: Context, work: () => Promise<T>): Promise<T> {
@@ -184,7 +201,7 @@ async function persistently<T>(ctx: Context, work: () => Promise<T>): Promise<T>
       return await work()
     } catch (error) {
       if (!isBrokerError(error, 'unavailable') || performance.now() > deadline) throw error
-      ctx.log.error({ err: error, attempt }, 'a rotated refresh token waits in memory for the database')
+      ctx.log.error({ err: error, attempt, alarm: true }, 'a rotated refresh token waits in memory for the database')
       await ctx.sleep(Math.min(250 * attempt, 2_000))
     }
   }
@@ -194,7 +211,7 @@ async function persistently<T>(ctx: Context, work: () => Promise<T>): Promise<T>
 async function failed(
   ctx: Context,
   request: FreshRequest,
-  connection: ConnectionRow,
+  connection: ConnectionRow & { provider: ProviderRow },
   claim: RefreshClaim,
   error: UpstreamError,
 ) {
@@ -204,11 +221,6 @@ async function failed(
     error.failure === 'refused'
       ? { status: 'needs_relink', cause: lost ? 'lost_in_rotation' : 'refused' }
       : { status: claim.uncertain ? 'uncertain' : 'degraded', cause: causes[error.failure] ?? 'upstream_failed' }
-  if (error.failure === 'misconfigured')
-    ctx.log.error(
-      { provider: connection.providerId },
-      'an upstream refuses our client: every grant is kept, the registration needs an operator',
-    )
   const changed = await failRefresh(ctx, request, {
     sentVersion: claim.version,
     fence: claim.fence,
@@ -217,7 +229,9 @@ async function failed(
     keepIntent: unknownEnd || claim.uncertain,
     restSeconds: restSeconds(connection.failures, error.retryAfterSeconds),
   })
+  reportRefresh(ctx, connection, !changed ? 'superseded' : error.failure === 'refused' && lost ? 'lost' : error.failure)
   if (!changed) return undefined
+  if (error.failure !== 'refused') ctx.metrics.cooldowns.inc({ kind: connection.provider.kind })
   await note(ctx, connection, 'refresh.failed', error.failure === 'refused' ? 'refused' : 'failed', {
     ...end,
     failure: error.failure,
@@ -257,7 +271,7 @@ async function unreadable(
       restSeconds: 0,
     })
   await note(ctx, connection, 'refresh.failed', 'failed', { cause: 'unreadable' })
-  ctx.log.error({ connection: connection.id }, 'a sealed token cannot be opened')
+  reportRefresh(ctx, connection, 'unreadable')
   return new BrokerError('needs_relink', {
     detail: 'The stored token cannot be read. Link the project again.',
     cause: error,

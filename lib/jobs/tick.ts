@@ -7,6 +7,7 @@ import { withTenant } from '../store/database.ts'
 import { dueRevocations, outboxTenants, staleIssuing, tenantIds } from '../store/lookups.ts'
 import { sweepSessions } from '../store/sessions.ts'
 import { sweepHandles } from '../store/tokens.ts'
+import { runJob } from './run.ts'
 
 const batch = 50
 /** An issue takes seconds; a row that is older was cut off. */
@@ -32,10 +33,7 @@ async function fairly<T extends { tenantId: string }>(
       const slot = `${work}:${tenantId}`
       if (underWay.has(slot)) return
       underWay.add(slot)
-      for (const item of items)
-        await handle(item).catch((error: unknown) =>
-          ctx.log.warn({ err: error, work }, 'one entry failed; the rest goes on'),
-        )
+      for (const item of items) await runJob(ctx, work, () => handle(item))
       underWay.delete(slot)
     }),
   )
