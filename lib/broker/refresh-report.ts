@@ -28,8 +28,9 @@ export function reportRefresh(
   outcome: RefreshOutcome,
 ): void {
   const { kind } = connection.provider
-  const replaced = connection.lastRefreshAt ?? connection.linkedAt
-  const ageSeconds = Math.max(0, Math.round((now().getTime() - replaced.getTime()) / 1000))
+  const { linkedAt, lastRefreshAt } = connection
+  const since = Math.max(linkedAt.getTime(), lastRefreshAt?.getTime() ?? 0)
+  const ageSeconds = Math.max(0, Math.round((now().getTime() - since) / 1000))
   metrics.refreshes.inc({ kind, outcome })
   if (outcome === 'succeeded') metrics.refreshAge.observe({ kind }, ageSeconds)
   const line = { tenant: connection.tenantId, connection: connection.id, kind, outcome, ageSeconds }

@@ -12,12 +12,15 @@ import { type Edge, edge } from './request.ts'
 const scrapeMilliseconds = 5_000
 const patienceMilliseconds = 2_000
 
-/** The metrics as text (Prometheus exposition format). Always answers: without the database its gauges are absent. */
-export async function renderMetrics(ctx: Context): Promise<string> {
+/**
+ * The metrics as text (Prometheus exposition format). Always answers, within `patience` milliseconds: without the database
+ * its gauges are absent and `valetkey_database_up` is 0.
+ */
+export async function renderMetrics(ctx: Context, patience = patienceMilliseconds): Promise<string> {
   const { metrics } = ctx
   const now = ctx.now().getTime()
   const age = metrics.scraped && Math.abs(now - metrics.scraped.at)
-  if (age === undefined || age >= scrapeMilliseconds) metrics.scraped = { at: now, done: collect(ctx) }
+  if (age === undefined || age >= scrapeMilliseconds) metrics.scraped = { at: now, done: collect(ctx, patience) }
   await metrics.scraped?.done
   const { totalCount, idleCount, waitingCount } = ctx.pool
   metrics.poolConnections.set({ state: 'in_use' }, totalCount - idleCount)
@@ -26,9 +29,9 @@ export async function renderMetrics(ctx: Context): Promise<string> {
   return metrics.registry.metrics()
 }
 
-async function collect(ctx: Context): Promise<void> {
+async function collect(ctx: Context, patience: number): Promise<void> {
   const now = ctx.now()
-  const rows = await within(readGauges(ctx, now, patienceMilliseconds)).catch((error: unknown) => {
+  const rows = await within(readGauges(ctx, now, patience), patience).catch((error: unknown) => {
     ctx.log.warn({ err: error }, 'the gauges of the database cannot be read')
     return undefined
   })
@@ -36,10 +39,10 @@ async function collect(ctx: Context): Promise<void> {
 }
 
 /** Stops waiting, whatever the work does: a pool without a free connection must not hold up a scrape. */
-async function within<T>(work: Promise<T>): Promise<T> {
+async function within<T>(work: Promise<T>, milliseconds: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new BrokerError('unavailable')), patienceMilliseconds)
+    timer = setTimeout(() => reject(new BrokerError('unavailable')), milliseconds)
   })
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
