@@ -166,7 +166,7 @@ describe('what refreshes leave behind', () => {
     expect(told[0]?.alarm).toBe(level === 50 ? true : undefined)
   })
 
-  it('RR-05: a grant that was lost in rotation is an alarm, told apart from one that was refused', async () => {
+  it('a grant that was lost in rotation is an alarm, told apart from one that was refused', async () => {
     const key = await expired()
     await claimRefresh(app.ctx, key, { staleVersion: 0, minimumSeconds: 30, leaseSeconds: 15 })
     await app.advance(16)
@@ -176,7 +176,7 @@ describe('what refreshes leave behind', () => {
     expect(lines('refresh').at(-1)).toMatchObject({ outcome: 'lost', alarm: true, level: 50 })
   })
 
-  it('RR-12: what came back after a revocation is counted as that', async () => {
+  it('what came back after a revocation is counted as that', async () => {
     const key = await expired()
     app.demo.faults.push('POST /oauth/token', { hold: { barrier: 'gone', at: 'after' } })
     const race = async () => {
@@ -322,7 +322,7 @@ describe('scraping', () => {
     'audit_outbox_events',
     'refresh_oldest_due_seconds',
   ]
-  it('H-02: without the database a scrape answers, says so, and shows no gauge of it; then again with them', async () => {
+  it('without the database a scrape answers, says so, and shows no gauge of it; then again with them', async () => {
     const proxy = await startProxy(app.database.appUrl)
     const ctx = await createContext(
       { ...app.ctx.config, databaseUrl: proxy.url },
@@ -345,7 +345,7 @@ describe('scraping', () => {
     await proxy.stop()
   })
 
-  it('H-02: a database that takes connections and says nothing holds up no scrape', async () => {
+  it('a database that takes connections and says nothing holds up no scrape', async () => {
     const sockets = new Set<Socket>()
     const silent = createServer((socket) => void sockets.add(socket.on('error', () => {})))
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
@@ -354,13 +354,28 @@ describe('scraping', () => {
       { ...app.ctx.config, databaseUrl: `postgres://valetkey_app@127.0.0.1:${port}/x` },
       { log: createLog({ log: 'silent' }) },
     )
+    const started = performance.now()
     expect(valueIn(await renderMetrics(ctx, 30), 'database_up')).toBe(0)
+    // The pool itself would wait eight seconds.
+    expect(performance.now() - started).toBeLessThan(4_000)
     for (const socket of sockets) socket.destroy()
     await new Promise((resolve) => silent.close(resolve))
     await ctx.close()
   })
 
-  it('V-08 Z-02: no label names a tenant, a person, an id or a host: every name and every value is of a closed list', async () => {
+  it('a scrape that gave up leaves no statement behind', async () => {
+    const ctx = await app.makeContext()
+    await app.owner.query('BEGIN')
+    await app.owner.query('LOCK TABLE connection')
+    expect(valueIn(await renderMetrics(ctx, 100), 'database_up')).toBe(0)
+    const deadline = performance.now() + 5_000
+    while (ctx.pool.totalCount > ctx.pool.idleCount && performance.now() < deadline) await ctx.sleep(20)
+    expect([ctx.pool.totalCount, ctx.pool.idleCount]).toEqual([1, 1])
+    await app.owner.query('ROLLBACK')
+    await ctx.close()
+  })
+
+  it('V-08: no label names a tenant, a person, an id or a host: every name and every value is of a closed list', async () => {
     app.ctx.metrics.observeProcess()
     await app.call(owner, 'GET', '/me')
     const text = await renderMetrics(app.ctx)

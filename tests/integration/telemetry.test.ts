@@ -156,7 +156,7 @@ it('V-08: no secret of a whole run is in a log line at debug level, a span or a 
   for (const [sink, text] of Object.entries(sinks))
     for (const secret of secrets)
       for (const form of formsOf(secret)) expect(text.includes(form), `a secret in the ${sink}`).toBe(false)
-})
+}, 60_000)
 
 it('V-08: attributes of spans are ids, codes, patterns and counts', () => {
   const allowed: Record<string, RegExp> = {
