@@ -6,6 +6,7 @@ import { seedDemo } from './tenancy/demo.ts'
 
 /** What a process does once before it serves. Answers how to stop its background work. @throws ConfigError */
 export async function boot(ctx: Context): Promise<() => Promise<void>> {
+  ctx.metrics.observeProcess()
   await checkInstanceKeys(ctx)
   await seedDemo(ctx)
   const stops = [startJobs(ctx), startSealing(ctx)]

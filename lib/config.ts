@@ -19,7 +19,7 @@ const isPattern = (text: string) =>
   new Set(Array.from(text, (_, index) => text.charCodeAt(index + 1) - text.charCodeAt(index))).size < 15
 
 /** 32 random bytes in base64url. Short, repeated and well-known values are refused (V-06). */
-const secretBytes = z.string().transform((text, check) => {
+const secretText = z.string().superRefine((text, check) => {
   const bytes = Buffer.from(text, 'base64url')
   const fault = defaultSecrets.test(text)
     ? 'is a default value'
@@ -30,13 +30,15 @@ const secretBytes = z.string().transform((text, check) => {
         : new Set(bytes).size < 12 || isPattern(text)
           ? 'is not random'
           : undefined
-  if (!fault) return new Uint8Array(bytes.subarray(0, 32))
+  if (!fault) return
   check.addIssue({
     code: 'custom',
     message: `${fault} (make one with: openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')`,
   })
-  return z.NEVER
 })
+const secretBytes = secretText.transform((text) => new Uint8Array(Buffer.from(text, 'base64url').subarray(0, 32)))
+/** As it travels in a header (RFC 6750 2.1): what base64url has no letter for would be dropped unseen. */
+const bearer = secretText.regex(/^[\w-]+$/, 'is not base64url')
 
 const instanceKeys = z.string().transform((text, check) => {
   const keys: { id: string; bytes: Uint8Array }[] = []
@@ -95,6 +97,7 @@ const internalHosts = z
     return entries
   })
 
+const port = z.coerce.number().int().min(1).max(65535)
 const flag = z
   .enum(['0', '1'])
   .default('0')
@@ -103,7 +106,7 @@ const seconds = (fallback: number) => z.coerce.number().int().positive().default
 
 const Environment = z.object({
   NODE_ENV: z.string().default('production'),
-  PORT: z.coerce.number().int().min(1).max(65535).default(3000),
+  PORT: port.default(3000),
   HOST: z.string().default('127.0.0.1'),
   VALETKEY_URL: origin,
   DATABASE_URL: z.string().min(1, 'is empty'),
@@ -126,6 +129,9 @@ const Environment = z.object({
   VALETKEY_POOL: z.coerce.number().int().min(1).max(200).default(10),
   VALETKEY_REFRESH_RATE: z.coerce.number().int().min(4).max(1000).default(50),
   VALETKEY_LOG: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info'),
+  VALETKEY_METRICS_PORT: port.optional(),
+  VALETKEY_METRICS_HOST: z.string().default('127.0.0.1'),
+  VALETKEY_METRICS_TOKEN: bearer.optional(),
   VALETKEY_EMBEDDED: flag,
   VALETKEY_DEMO: flag,
   VALETKEY_DEMO_STACK: z
@@ -160,6 +166,15 @@ export function parseConfig(environment: Record<string, string | undefined>) {
   const loopback = loopbackHosts.has(new URL(env.VALETKEY_URL).hostname)
   if (env.VALETKEY_KEYS.some((key) => Buffer.from(key.bytes).equals(Buffer.from(env.VALETKEY_SECRET))))
     problems.push('VALETKEY_SECRET is one of VALETKEY_KEYS: use separate values')
+  const metricsToken =
+    env.VALETKEY_METRICS_TOKEN && Buffer.from(env.VALETKEY_METRICS_TOKEN, 'base64url').subarray(0, 32)
+  if (
+    metricsToken &&
+    [env.VALETKEY_SECRET, ...env.VALETKEY_KEYS.map((key) => key.bytes)].some((one) => metricsToken.equals(one))
+  )
+    problems.push('VALETKEY_METRICS_TOKEN is VALETKEY_SECRET or one of VALETKEY_KEYS: use separate values')
+  if (env.VALETKEY_METRICS_PORT === env.PORT)
+    problems.push('VALETKEY_METRICS_PORT is PORT: leave it out and set VALETKEY_METRICS_TOKEN, or choose another port')
   if (env.VALETKEY_DEMO && !env.VALETKEY_EMBEDDED)
     problems.push('VALETKEY_DEMO needs the embedded database: unset DATABASE_URL or VALETKEY_DEMO')
   if (env.VALETKEY_DEMO && !loopback)
@@ -203,6 +218,12 @@ export function parseConfig(environment: Record<string, string | undefined>) {
     /** Names and CIDR blocks inside the operator's network that upstreams may have (F-02). */
     internalHosts: env.VALETKEY_INTERNAL_HOSTS,
     log: env.VALETKEY_LOG,
+    /** A port of their own, a bearer on the main one, both, or neither. */
+    metrics: {
+      port: env.VALETKEY_METRICS_PORT,
+      host: env.VALETKEY_METRICS_HOST,
+      token: env.VALETKEY_METRICS_TOKEN,
+    },
     demo: env.VALETKEY_DEMO ? env.VALETKEY_DEMO_STACK : undefined,
   })
 }

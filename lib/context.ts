@@ -1,12 +1,14 @@
 import type pg from 'pg'
 import { type Config, parseConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import type { Discoveries } from './security/discovery.ts'
 import { environmentKeys, type KeySource } from './security/key-source.ts'
 import { createOutbound, type OutboundFetch } from './security/outbound.ts'
 import type { SealKey } from './security/seal.ts'
 import { deriveKey } from './security/secrets.ts'
 import { openDatabase, type PrismaClient } from './store/database.ts'
+import { untraced } from './trace.ts'
 
 /** A tenant's data keys as one process holds them. */
 export type OpenedKeys = {
@@ -36,6 +38,7 @@ export type Context = {
   now: () => Date
   sleep: (milliseconds: number) => Promise<void>
   log: Log
+  metrics: Metrics
   /** Runs work after the answer has gone; awaited at a graceful stop. */
   background: (name: string, work: () => Promise<unknown>) => void
   /** Ends background work and connections. */
@@ -48,6 +51,7 @@ export type ContextOptions = Partial<Pick<Context, 'fetch' | 'now' | 'sleep' | '
 export async function createContext(config: Config, options: ContextOptions = {}): Promise<Context> {
   const { db, pool } = openDatabase(config)
   const log = options.log ?? createLog(config)
+  const metrics = createMetrics()
   const outbound = createOutbound({
     ...config,
     onFailure: (failure) => log.warn(failure, 'an outbound call brought no answer'),
@@ -67,13 +71,18 @@ export async function createContext(config: Config, options: ContextOptions = {}
     },
     refreshes: new Map(),
     discoveries: new Map(),
-    fetch: options.fetch ?? outbound.fetch,
+    // No trace header of ours reaches another server, and no instrumentation sees what is sent there.
+    fetch: (input, init) => untraced(() => (options.fetch ?? outbound.fetch)(input, init)),
     now: options.now ?? (() => new Date()),
     sleep: options.sleep ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),
     log,
+    metrics,
     background(name, work) {
       const run = work()
-        .catch((error: unknown) => log.warn({ err: error, work: name }, 'background work failed'))
+        .catch((error: unknown) => {
+          metrics.jobFailures.inc({ work: name })
+          log.warn({ err: error, work: name }, 'job failed')
+        })
         .finally(() => running.delete(run))
       running.add(run)
     },

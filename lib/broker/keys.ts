@@ -42,7 +42,7 @@ export type Vault = {
   reseal(column: SealedColumn, row: string, sealed: string): Promise<string>
 }
 
-type KeyContext = Pick<Context, 'db' | 'keys' | 'tenantKeys' | 'now' | 'log'>
+type KeyContext = Pick<Context, 'db' | 'keys' | 'tenantKeys' | 'now' | 'log' | 'metrics'>
 
 export const cacheMilliseconds = 60_000
 /** How old a cached list must be before an unknown key id makes us read it again. */

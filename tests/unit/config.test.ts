@@ -30,6 +30,13 @@ describe('configuration', () => {
     expect(parseConfig(good()).origin).toBe('https://valetkey.example.com')
   })
 
+  it('metrics are off unless a port or a token is given, and the port is bound to loopback', () => {
+    expect(parseConfig(good()).metrics).toEqual({ port: undefined, host: '127.0.0.1', token: undefined })
+    const token = random()
+    const given = { VALETKEY_METRICS_PORT: '9464', VALETKEY_METRICS_HOST: '0.0.0.0', VALETKEY_METRICS_TOKEN: token }
+    expect(parseConfig({ ...good(), ...given }).metrics).toEqual({ port: 9464, host: '0.0.0.0', token })
+  })
+
   it('V-06: everything that is missing is named at once', () => {
     expect(problems({}).map((line) => line.split(' ')[0])).toEqual(Object.keys(good()))
     expect(problems({}).every((line) => line.endsWith('is missing'))).toBe(true)
@@ -70,6 +77,24 @@ describe('configuration', () => {
       { VALETKEY_KEYS: `k1:${repeated}`, VALETKEY_SECRET: repeated },
       'use separate values',
     ],
+    ['a short metrics token', { VALETKEY_METRICS_TOKEN: 'abc' }, 'VALETKEY_METRICS_TOKEN is too short'],
+    [
+      'a default metrics token',
+      { VALETKEY_METRICS_TOKEN: `password${repeated}` },
+      'VALETKEY_METRICS_TOKEN is a default value',
+    ],
+    [
+      'a metrics token that no header can carry',
+      { VALETKEY_METRICS_TOKEN: `${random()} ${random()}` },
+      'VALETKEY_METRICS_TOKEN is not base64url',
+    ],
+    [
+      'a metrics token with another purpose',
+      { VALETKEY_SECRET: repeated, VALETKEY_METRICS_TOKEN: repeated },
+      'use separate values',
+    ],
+    ['one port for two servers', { PORT: '3000', VALETKEY_METRICS_PORT: '3000' }, 'choose another port'],
+    ['a metrics port that is none', { VALETKEY_METRICS_PORT: '70000' }, 'VALETKEY_METRICS_PORT'],
     ['cookies that browsers would drop', { VALETKEY_URL: 'http://valetkey.example.com' }, '__Host- cookies'],
     ['an origin with a path', { VALETKEY_URL: 'https://valetkey.example.com/app' }, 'an origin alone'],
     ['sign-in without TLS', { VALETKEY_SIGNIN_ISSUER: 'http://login.example.com' }, 'must be https'],

@@ -43,6 +43,8 @@ const heights: [prefix: string, height: number][] = [
   ['lib/store/', 3],
   ['prisma/', 2.5],
   ['lib/log.ts', 2],
+  ['lib/metrics.ts', 2],
+  ['lib/trace.ts', 2],
   ['lib/security/', 2],
   ['lib/errors.ts', 1],
   ['lib/config.ts', 1],
