@@ -109,6 +109,7 @@ export async function vaultOf(ctx: KeyContext, tenantId: string): Promise<Vault>
   const sealAt = (location: Location, value: Secret | string) => {
     const { id, key } = current()
     if (!key) throw new BrokerError('keys_unavailable')
+    ctx.metrics.seals.inc()
     kept.seals.set(id, (kept.seals.get(id) ?? 0) + 1)
     return seal(key, location, value)
   }
