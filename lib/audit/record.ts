@@ -37,6 +37,10 @@ export type AuditAction =
   | 'token.revoked'
   | 'connection.revoked'
   | 'revocation.finished'
+  | 'webhook.created'
+  | 'webhook.changed'
+  | 'webhook.deleted'
+  | 'webhook.tested'
   | 'access.denied'
 
 export type AuditEvent = {

@@ -262,7 +262,10 @@ async function failed(
     : { status: claim.status === 'uncertain' ? 'uncertain' : 'degraded', cause }
   const seen = { connection: connection.id, provider: connection.providerId, failure: error.failure, ...end }
   if (error.failure === 'misconfigured')
-    ctx.log.error({ ...seen, alarm: true }, 'an upstream refuses our client: every grant is kept, an operator must mend it')
+    ctx.log.error(
+      { ...seen, alarm: true },
+      'an upstream refuses our client: every grant is kept, an operator must mend it',
+    )
   else ctx.log.warn({ ...seen, status_upstream: error.status }, 'a refresh failed')
   const changed = await failRefresh(ctx, key, {
     sentVersion: claim.version,

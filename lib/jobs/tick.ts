@@ -4,9 +4,11 @@ import type { Context } from '../context.ts'
 import { sweepAttempts } from '../store/attempts.ts'
 import { drainOutbox } from '../store/audit.ts'
 import { withTenant } from '../store/database.ts'
-import { dueRevocations, outboxTenants, staleIssuing, tenantIds } from '../store/lookups.ts'
+import { dueDeliveries, dueRevocations, outboxTenants, staleIssuing, tenantIds } from '../store/lookups.ts'
 import { sweepSessions } from '../store/sessions.ts'
 import { sweepHandles } from '../store/tokens.ts'
+import { notifyEndings, sweepNotifications } from './notifications.ts'
+import { deliverWebhook } from './webhooks.ts'
 
 const batch = 50
 /** An issue takes seconds; a row that is older was cut off. */
@@ -54,6 +56,7 @@ export async function tick(ctx: Context, underWay = new Set<string>()): Promise<
     fairly<Place>(ctx, 'issuing', underWay, staleIssuing(ctx, stale, now, batch), (place) =>
       reconcileIssuing(ctx, place),
     ),
+    fairly<Place>(ctx, 'webhooks', underWay, dueDeliveries(ctx, now, batch), (place) => deliverWebhook(ctx, place)),
     fairly(ctx, 'outbox', underWay, inTenant(outboxTenants(ctx)), ({ tenantId }) =>
       withTenant(ctx, tenantId, (tx) => drainOutbox(tx, tenantId)),
     ),
@@ -64,6 +67,8 @@ export async function tick(ctx: Context, underWay = new Set<string>()): Promise<
 export async function sweep(ctx: Context): Promise<void> {
   const now = ctx.now()
   await sweepSessions(ctx)
+  await notifyEndings(ctx)
+  await sweepNotifications(ctx)
   await fairly(ctx, 'sweep', new Set(), inTenant(tenantIds(ctx)), ({ tenantId }) =>
     withTenant(ctx, tenantId, async (tx) => {
       await sweepAttempts(tx, tenantId, now)

@@ -153,11 +153,15 @@ END $$;
 CREATE TRIGGER enqueue_messages AFTER INSERT ON notification FOR EACH ROW EXECUTE FUNCTION vk.enqueue_messages();
 
 -- Whether a renewal moves the end of the grant, by at least half of the time since the one before. Where it does, the
--- schedule keeps the grant alive and nobody need be told; where not, the end is certain.
+-- schedule keeps the grant alive and nobody need be told; where not, the end is certain, and stays as it was first known:
+-- upstreams count in whole seconds, and an end that wavers would be told again at each renewal.
 CREATE FUNCTION vk.note_fixed_end() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   NEW.grant_fixed := coalesce(NEW.grant_expires_at - OLD.grant_expires_at
     < (NEW.last_refresh_at - greatest(OLD.last_refresh_at, OLD.linked_at)) / 2, false);
+  IF NEW.grant_fixed AND NEW.grant_expires_at > OLD.grant_expires_at - interval '5 minutes' THEN
+    NEW.grant_expires_at := OLD.grant_expires_at;
+  END IF;
   RETURN NEW;
 END $$;
 CREATE TRIGGER note_fixed_end BEFORE UPDATE OF grant_expires_at ON connection FOR EACH ROW
