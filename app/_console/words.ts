@@ -50,6 +50,7 @@ export const lastUseWords = 'not reported'
 
 const causes: Record<string, string> = {
   refused: 'The upstream refused the stored grant: it expired or was withdrawn there.',
+  expired: 'The grant has ended: the upstream had set its end from the start.',
   lost_in_rotation: 'A renewal was cut off, and the token that the upstream gave out was lost.',
   unreadable: 'The stored token cannot be read with the present keys.',
   upstream_unavailable: 'The upstream does not answer.',
@@ -91,6 +92,19 @@ export const upstreamTruth: Record<RevocationView['upstream'], string> = {
   confirmed: 'Looked up afterwards: the upstream refuses the token.',
   failed: 'The upstream could not be made to revoke it.',
   impossible: 'This upstream has no way to revoke it. Only our copy was destroyed.',
+}
+
+/** How the last try of a message to a webhook ended badly. */
+export function deliveryWords(error: string): string {
+  const status = /^http_(\d{3})$/.exec(error)?.[1]
+  if (status) return `The receiver answered ${status}.`
+  return deliveryErrors[error] ?? error.replaceAll('_', ' ')
+}
+const deliveryErrors: Record<string, string> = {
+  not_reached: 'The address could not be reached.',
+  no_answer: 'No usable answer came.',
+  webhook_off: 'The webhook was switched off first.',
+  interrupted: 'It was cut off; how it ended is not known.',
 }
 
 const failures: Record<string, string> = {
@@ -150,6 +164,16 @@ const acts = {
   'revocation.finished': (details) => [
     'Upstream revocation finished',
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
+  ],
+  'webhook.created': () => ['Webhook added'],
+  'webhook.changed': (details) => [
+    details.resent ? 'Webhook message sent again' : 'Webhook changed',
+    details.changed ? `Changed: ${text(details.changed)}.` : '',
+  ],
+  'webhook.deleted': () => ['Webhook deleted'],
+  'webhook.tested': (details) => [
+    'Webhook tested',
+    details.error ? deliveryWords(text(details.error)) : 'The test message was delivered.',
   ],
   'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.`],
 } satisfies Record<AuditView['action'], (details: Details) => [string, string?]>
