@@ -163,7 +163,7 @@ function endingOf(tenantId: string, grant: EndingGrant, now: Date) {
 const endGrant = (ctx: Context, tenantId: string, grant: EndingGrant) =>
   withTenant(ctx, tenantId, async (tx) => {
     const now = ctx.now()
-    if (!(await expireGrant(tx, tenantId, grant, now))) return
+    if (!(await expireGrant(tx, tenantId, grant.id, now))) return
     await record(
       tx,
       tenantId,

@@ -107,17 +107,13 @@ export const endingGrants = (
  * Ends a connection whose grant has ended for certain and destroys its tokens, unless a refresh is under way or the end
  * has moved since. Whether it did.
  */
-export async function expireGrant(
-  tx: Tx,
-  tenantId: string,
-  { id, grantExpiresAt }: Pick<EndingGrant, 'id' | 'grantExpiresAt'>,
-  now: Date,
-): Promise<boolean> {
+export async function expireGrant(tx: Tx, tenantId: string, id: string, now: Date): Promise<boolean> {
   const { count } = await tx.connection.updateMany({
     where: {
       tenantId,
       id,
-      grantExpiresAt,
+      // Not the end that was read: the column is finer than a Date.
+      grantExpiresAt: { lte: now },
       grantFixed: true,
       status: { in: ['linked', 'degraded', 'uncertain'] },
       OR: [{ claimUntil: null }, { claimUntil: { lt: now } }],
