@@ -2,6 +2,7 @@ import type { Tone } from '@/app/_ui/state-badge.tsx'
 import { durationText } from '@/app/_ui/time-text.ts'
 import type { AuditView } from '@/lib/audit/list.ts'
 import type { ConnectionView } from '@/lib/broker/inventory.ts'
+import type { NotificationView } from '@/lib/broker/notifications.ts'
 import type { RevocationView, TokenView } from '@/lib/broker/token-view.ts'
 import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
 
@@ -190,4 +191,44 @@ export function eventWords({ action, details }: Pick<AuditView, 'action' | 'deta
 export function eventTone({ action, outcome }: Pick<AuditView, 'action' | 'outcome'>): Tone {
   if (outcome !== 'ok') return outcome === 'failed' ? 'attention' : 'broken'
   return action.endsWith('.revoked') || action === 'revocation.finished' ? 'revoked' : 'healthy'
+}
+
+/** A notification: what happened, what it means, and how good or bad that is. */
+export function notificationWords({ kind, cause }: Pick<NotificationView, 'kind' | 'cause'>): {
+  what: string
+  more: string
+  tone: Tone
+} {
+  const health = (status: ConnectionView['status']) => healthWords({ status, cause }) ?? ''
+  switch (kind) {
+    case 'connection.degraded':
+      return { what: 'Renewals fail', more: health('degraded'), tone: 'attention' }
+    case 'connection.uncertain':
+      return { what: 'A renewal was interrupted', more: health('uncertain'), tone: 'attention' }
+    case 'connection.needs_relink':
+      return { what: 'Must be linked again', more: health('needs_relink'), tone: 'broken' }
+    case 'connection.frozen':
+      return { what: 'Frozen', more: health('frozen'), tone: 'frozen' }
+    case 'connection.revoked':
+      return { what: 'Disconnected', more: health('revoked'), tone: 'revoked' }
+    case 'connection.recovered':
+      return { what: 'Works again', more: 'The connection is linked and renews itself.', tone: 'healthy' }
+    case 'grant.ending':
+      return { what: 'Ends soon', more: 'Renewals do not prolong it. Link it again before then.', tone: 'attention' }
+    case 'provider.client_refused':
+      return {
+        what: 'A provider refuses Valetkey as a client',
+        more: 'Every link is kept, but none renews until its client id and secret are mended.',
+        tone: 'broken',
+      }
+    case 'webhook.disabled':
+      return {
+        what: 'A webhook was switched off',
+        more: cause === 'gone' ? 'Its receiver answered that it is gone.' : 'It had been failing for five days.',
+        tone: 'attention',
+      }
+    default:
+      // A kind of a newer version keeps its own name.
+      return { what: String(kind).replaceAll(/[._]/g, ' '), more: '', tone: 'attention' }
+  }
 }
