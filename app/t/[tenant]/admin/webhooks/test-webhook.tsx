@@ -17,7 +17,7 @@ export function TestWebhook({ tenant, webhook }: { tenant: string; webhook: { id
   const { busy, problem, start } = useAction(async () => {
     setOutcome(null)
     const params = { path: { tenant, webhook: webhook.id } }
-    const sent = await send(client.POST('/api/v1/tenants/{tenant}/webhooks/{webhook}/test', { params }))
+    const sent = await send(client.POST('/api/v1/tenants/{tenant}/webhooks/{webhook}/test', { params, body: {} }))
     if (sent.ok) {
       setOutcome({ id: sent.data.id, error: sent.data.last_error, status: sent.data.last_status })
       router.refresh()

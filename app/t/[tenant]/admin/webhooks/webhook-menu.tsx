@@ -52,7 +52,9 @@ export function WebhookMenu({ tenant, webhook }: { tenant: string; webhook: Webh
         lead="You get a new key, once. For a day messages carry the signatures of both, so the receiver can change without a gap."
         confirmLabel="Rotate key"
         onConfirm={async () => {
-          const sent = await send(client.POST('/api/v1/tenants/{tenant}/webhooks/{webhook}/secret', { params }))
+          const sent = await send(
+            client.POST('/api/v1/tenants/{tenant}/webhooks/{webhook}/secret', { params, body: {} }),
+          )
           if (sent.ok) setSecret(sent.data.secret)
           return sent
         }}

@@ -14,7 +14,7 @@ export function SendAgain({ tenant, webhook, message }: Props) {
   const { busy, problem, start } = useAction(async () => {
     const params = { path: { tenant, webhook, delivery: message.id } }
     const sent = await send(
-      client.POST('/api/v1/tenants/{tenant}/webhooks/{webhook}/deliveries/{delivery}/retry', { params }),
+      client.POST('/api/v1/tenants/{tenant}/webhooks/{webhook}/deliveries/{delivery}/retry', { params, body: {} }),
     )
     if (sent.ok) {
       say('Sending it again')
