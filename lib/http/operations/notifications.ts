@@ -23,7 +23,8 @@ export const markNotificationsRead = operation({
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/notifications/read',
   summary: 'Marks notifications as read: these, or all up to the newest that was seen',
-  permission: 'read',
+  // Auditors change nothing (K-18), and link nothing that they could be told of.
+  permission: 'work',
   body: object({ ids: z.array(id).min(1).max(500).optional(), through: id.optional() }).refine(
     (which) => (which.ids === undefined) !== (which.through === undefined),
     'Name ids, or one to go through.',

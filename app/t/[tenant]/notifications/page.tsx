@@ -27,6 +27,7 @@ export default async function NotificationsPage({ params, searchParams }: Props)
   const now = ctx.now().toISOString()
   const path = `/t/${tenant}/notifications`
   const [newest] = page.items
+  const mayMark = may(actor, 'work')
   return (
     <>
       <PageHeader
@@ -37,6 +38,7 @@ export default async function NotificationsPage({ params, searchParams }: Props)
             : 'What changed about your connections, and what ends soon. Once a change.'
         }
         actions={
+          mayMark &&
           page.unread > 0 &&
           newest &&
           !before && <MarkAllRead tenant={tenant} through={newest.id} count={page.unread} />
@@ -76,7 +78,7 @@ export default async function NotificationsPage({ params, searchParams }: Props)
                 ),
                 about: <About tenant={tenant} notification={one} />,
                 when: <Time at={one.createdAt.toISOString()} now={now} hint="hover" />,
-                read: one.readAt ? null : <MarkRead tenant={tenant} id={one.id} what={words.what} />,
+                read: mayMark && !one.readAt && <MarkRead tenant={tenant} id={one.id} what={words.what} />,
               },
             }
           })}
