@@ -104,6 +104,7 @@ export function deliveryWords(error: string): string {
 const deliveryErrors: Record<string, string> = {
   not_reached: 'The address could not be reached.',
   no_answer: 'No usable answer came.',
+  unreadable: 'The signing key cannot be read with the present keys. Rotate it.',
   webhook_off: 'The webhook was switched off first.',
   interrupted: 'It was cut off; how it ended is not known.',
 }

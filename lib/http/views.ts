@@ -412,7 +412,7 @@ export const delivery = object({
   next_try_at: instantOrNull,
   /** HTTP status of the last answer. */
   last_status: z.int().nullable(),
-  /** not_reached, no_answer, http_<status>, webhook_off, interrupted. */
+  /** not_reached, no_answer, unreadable, http_<status>, webhook_off, interrupted. */
   last_error: text.nullable(),
   created_at: instant,
   finished_at: instantOrNull,

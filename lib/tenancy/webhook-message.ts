@@ -12,7 +12,7 @@ export const secretPlace = (webhookId: string, column: 'secret' | 'previous_secr
   version: 0,
 })
 
-/** How one try ended. `error`: not_reached | no_answer | http_<status>; null when it was delivered (2xx). */
+/** How one try ended. `error`: not_reached | no_answer | unreadable | http_<status>; null: it was delivered (2xx). */
 export type SendOutcome = { status: number | null; error: string | null; retryAfterSeconds?: number | undefined }
 
 const day = 24 * 3600
@@ -30,9 +30,15 @@ export async function sendMessage(
 ): Promise<SendOutcome> {
   const body = JSON.stringify(payload)
   const at = ctx.now()
-  const signatures = (await signingSecrets(await vaultOf(ctx, webhook.tenantId), webhook, at)).map((secret) =>
-    new Webhook(secret).sign(id, at, body),
-  )
+  let signatures: string[]
+  try {
+    const secrets = await signingSecrets(await vaultOf(ctx, webhook.tenantId), webhook, at)
+    signatures = secrets.map((secret) => new Webhook(secret).sign(id, at, body))
+  } catch (error) {
+    if (!(error instanceof Error && error.name === 'UnsealError')) throw error
+    ctx.log.error({ webhook: webhook.id, alarm: true }, 'a webhook’s signing key cannot be opened')
+    return { status: null, error: 'unreadable' }
+  }
   try {
     const answer = await ctx.fetch(webhook.url, {
       method: 'POST',

@@ -65,7 +65,7 @@ export type DeliveryView = {
   tries: number
   nextTryAt: Date | null
   lastStatus: number | null
-  /** not_reached | no_answer | http_<status> | webhook_off | interrupted */
+  /** not_reached | no_answer | unreadable | http_<status> | webhook_off | interrupted */
   lastError: string | null
   createdAt: Date
   finishedAt: Date | null
@@ -190,12 +190,14 @@ export async function rotateWebhookSecret(
   const row = await withTenant(ctx, tenantId, async (tx) => {
     const known = await findWebhook(tx, tenantId, webhookId)
     if (!known) return undefined
-    const present = await vault.open(secretPlace(webhookId, 'secret'), known.secret)
     const now = ctx.now()
+    // A key that cannot be read has signed nothing that a receiver could still expect.
+    const present = await vault.open(secretPlace(webhookId, 'secret'), known.secret).catch(() => undefined)
+    const previous = present && (await vault.seal(secretPlace(webhookId, 'previous_secret'), present))
     const row = await updateWebhook(tx, tenantId, webhookId, {
       secret: sealed,
-      previousSecret: await vault.seal(secretPlace(webhookId, 'previous_secret'), present),
-      previousUntil: new Date(now.getTime() + day),
+      previousSecret: previous ?? null,
+      previousUntil: previous ? new Date(now.getTime() + day) : null,
     })
     const target = { kind: 'webhook', id: webhookId }
     const details = { changed: ['secret'] }
