@@ -4,13 +4,8 @@ import type { Context } from '../context.ts'
 import { retryAfterSeconds } from '../providers/retry.ts'
 import type { WebhookRow } from '../store/webhooks.ts'
 
-export const secretPlace = (webhookId: string, column: 'secret' | 'previous_secret') => ({
-  table: 'webhook',
-  row: webhookId,
-  column,
-  user: '-',
-  version: 0,
-})
+export const secretPlace = <Column extends 'secret' | 'previous_secret'>(webhookId: string, column: Column) =>
+  ({ table: 'webhook', row: webhookId, column, user: '-', version: 0 }) as const
 
 /** How one try ended. `error`: not_reached | no_answer | unreadable | http_<status>; null: it was delivered (2xx). */
 export type SendOutcome = { status: number | null; error: string | null; retryAfterSeconds?: number | undefined }

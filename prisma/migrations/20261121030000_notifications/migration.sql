@@ -87,7 +87,7 @@ END $$;
 
 ALTER TABLE webhook ADD CONSTRAINT webhook_disabled_cause
   CHECK (disabled_cause IN ('gone', 'failing') AND NOT (enabled AND disabled_cause IS NOT NULL));
-ALTER TABLE webhook ADD CONSTRAINT webhook_previous CHECK ((previous_secret IS NULL) = (previous_until IS NULL));
+ALTER TABLE webhook ADD CONSTRAINT webhook_previous CHECK (previous_secret IS NULL OR previous_until IS NOT NULL);
 ALTER TABLE webhook_delivery ADD CONSTRAINT webhook_delivery_state CHECK (state IN ('pending', 'delivered', 'failed'));
 
 CREATE INDEX notification_unread ON notification (tenant_id, user_id) WHERE read_at IS NULL;
