@@ -209,9 +209,13 @@ export function notificationWords({ kind, cause }: Pick<NotificationView, 'kind'
     case 'connection.needs_relink':
       return { what: 'Must be linked again', more: health('needs_relink'), tone: 'broken' }
     case 'connection.frozen':
-      return { what: 'Frozen', more: health('frozen'), tone: 'frozen' }
+      return { what: 'Frozen by an admin', more: 'Nothing is issued or renewed until it is lifted.', tone: 'frozen' }
     case 'connection.revoked':
-      return { what: 'Disconnected', more: health('revoked'), tone: 'revoked' }
+      return {
+        what: 'Disconnected',
+        more: 'The stored tokens are destroyed. Link it again to use it.',
+        tone: 'revoked',
+      }
     case 'connection.recovered':
       return { what: 'Works again', more: 'The connection is linked and renews itself.', tone: 'healthy' }
     case 'grant.ending':

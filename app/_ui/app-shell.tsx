@@ -69,7 +69,7 @@ export function AppShell({
           <IconButton
             label="Menu"
             icon={<Menu aria-hidden />}
-            className="md:hidden"
+            className="lg:hidden"
             aria-expanded={menuOpen}
             onClick={() => setMenuOpen(true)}
           />
@@ -92,7 +92,7 @@ export function AppShell({
               </Button>
             }
           />
-          <nav aria-label="Console" className="ml-2 max-md:hidden">
+          <nav aria-label="Console" className="ml-2 max-lg:hidden">
             <NavList items={items} row />
           </nav>
           <span className="ml-auto" />
@@ -107,7 +107,7 @@ export function AppShell({
             trigger={
               <Button variant="ghost" size="sm" className="min-w-0 shrink px-2" aria-label={`Account ${account}`}>
                 <UserRound aria-hidden className="text-muted" />
-                <span className="max-w-40 truncate font-normal max-lg:hidden">{account}</span>
+                <span className="max-w-40 truncate font-normal max-xl:hidden">{account}</span>
               </Button>
             }
           />

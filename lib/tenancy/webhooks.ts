@@ -17,6 +17,7 @@ import {
   insertWebhook,
   listDeliveries,
   listWebhooks,
+  noteSuccess,
   recordDelivery,
   requeueDelivery,
   updateWebhook,
@@ -231,6 +232,8 @@ export async function testWebhook(ctx: Context, actor: Actor, webhookId: string)
   const row = await withTenant(ctx, tenantId, async (tx) => {
     const state = error === null ? ('delivered' as const) : ('failed' as const)
     const end = { state, lastStatus: status, lastError: error, finishedAt: ctx.now() }
+    // A failed test counts for nothing: people test what they know to be broken.
+    if (error === null) await noteSuccess(tx, tenantId, webhookId, ctx.now())
     await record(tx, tenantId, ctx.now(), actor, {
       action: 'webhook.tested',
       outcome: error === null ? 'ok' : 'failed',

@@ -1,4 +1,4 @@
-import { Bell, CircleCheck, type LucideIcon, Snowflake, TriangleAlert, Unplug } from 'lucide-react'
+import { Ban, CircleCheck, type LucideIcon, Snowflake, TriangleAlert, Unplug } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { cn } from '@/app/_ui/cn.ts'
 import { type Tone, toneClass } from '@/app/_ui/state-badge.tsx'
@@ -8,7 +8,7 @@ const icons: Record<Tone, LucideIcon> = {
   attention: TriangleAlert,
   broken: Unplug,
   frozen: Snowflake,
-  revoked: Bell,
+  revoked: Ban,
 }
 
 type Props = { tone: Tone; what: string; more: string; unread: boolean; children?: ReactNode }

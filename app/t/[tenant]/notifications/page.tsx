@@ -34,8 +34,8 @@ export default async function NotificationsPage({ params, searchParams }: Props)
         title="Notifications"
         lead={
           may(actor, 'administer')
-            ? 'What changed about your connections, before something ends, and what every admin should know. Once a change.'
-            : 'What changed about your connections, and what ends soon. Once a change.'
+            ? 'What changed about your connections, what ends soon, and what every admin should know. Each is told once.'
+            : 'What changed about your connections, and what ends soon. Each is told once.'
         }
         actions={
           mayMark &&
@@ -87,7 +87,7 @@ export default async function NotificationsPage({ params, searchParams }: Props)
         <EmptyState
           kind={unread || before ? 'no-match' : 'no-data'}
           title={unread ? 'Nothing unread' : before ? 'Nothing older' : 'Nothing to tell'}
-          why="When a connection of yours changes, or its grant is about to end, it says so here: once a change."
+          why="When a connection of yours changes, or its grant is about to end, it says so here, once."
         />
       )}
       <Pager
