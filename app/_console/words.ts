@@ -2,6 +2,7 @@ import type { Tone } from '@/app/_ui/state-badge.tsx'
 import { durationText } from '@/app/_ui/time-text.ts'
 import type { AuditView } from '@/lib/audit/list.ts'
 import type { ConnectionView } from '@/lib/broker/inventory.ts'
+import type { NotificationView } from '@/lib/broker/notifications.ts'
 import type { RevocationView, TokenView } from '@/lib/broker/token-view.ts'
 import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
 
@@ -50,8 +51,8 @@ export const lastUseWords = 'not reported'
 
 const causes: Record<string, string> = {
   refused: 'The upstream refused the stored grant: it expired or was withdrawn there.',
+  expired: 'The grant has ended: the upstream had set its end from the start.',
   lost_in_rotation: 'A renewal was cut off, and the token that the upstream gave out was lost.',
-  expired: 'The grant reached its end at the upstream before it was renewed.',
   another_account: 'The upstream now vouches for another account than the one that was linked.',
   unreadable: 'The stored token cannot be read with the present keys.',
   shredded: 'The keys of this tenant were destroyed, and with them every stored token.',
@@ -94,6 +95,20 @@ export const upstreamTruth: Record<RevocationView['upstream'], string> = {
   confirmed: 'Looked up afterwards: the upstream refuses the token.',
   failed: 'The upstream could not be made to revoke it.',
   impossible: 'This upstream has no way to revoke it. Only our copy was destroyed.',
+}
+
+/** How the last try of a message to a webhook ended badly. */
+export function deliveryWords(error: string): string {
+  const status = /^http_(\d{3})$/.exec(error)?.[1]
+  if (status) return `The receiver answered ${status}.`
+  return deliveryErrors[error] ?? error.replaceAll('_', ' ')
+}
+const deliveryErrors: Record<string, string> = {
+  not_reached: 'The address could not be reached.',
+  no_answer: 'No usable answer came.',
+  unreadable: 'The signing key cannot be read with the present keys. Rotate it.',
+  webhook_off: 'The webhook was switched off first.',
+  interrupted: 'It was cut off; how it ended is not known.',
 }
 
 const failures: Record<string, string> = {
@@ -168,6 +183,16 @@ const acts = {
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
   ],
   'audit.exported': () => ['Activity exported'],
+  'webhook.created': () => ['Webhook added'],
+  'webhook.changed': (details) => [
+    details.resent ? 'Webhook message sent again' : 'Webhook changed',
+    details.changed ? `Changed: ${text(details.changed)}.` : '',
+  ],
+  'webhook.deleted': () => ['Webhook deleted'],
+  'webhook.tested': (details) => [
+    'Webhook tested',
+    details.error ? deliveryWords(text(details.error)) : 'The test message was delivered.',
+  ],
   'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.`],
 } satisfies Record<AuditView['action'], (details: Details) => [string, string?]>
 
@@ -183,4 +208,48 @@ export function eventWords({ action, details }: Pick<AuditView, 'action' | 'deta
 export function eventTone({ action, outcome }: Pick<AuditView, 'action' | 'outcome'>): Tone {
   if (outcome !== 'ok') return outcome === 'failed' ? 'attention' : 'broken'
   return action.endsWith('.revoked') || action === 'revocation.finished' ? 'revoked' : 'healthy'
+}
+
+/** A notification: what happened, what it means, and how good or bad that is. */
+export function notificationWords({ kind, cause }: Pick<NotificationView, 'kind' | 'cause'>): {
+  what: string
+  more: string
+  tone: Tone
+} {
+  const health = (status: ConnectionView['status']) => healthWords({ status, cause }) ?? ''
+  switch (kind) {
+    case 'connection.degraded':
+      return { what: 'Renewals fail', more: health('degraded'), tone: 'attention' }
+    case 'connection.uncertain':
+      return { what: 'A renewal was interrupted', more: health('uncertain'), tone: 'attention' }
+    case 'connection.needs_relink':
+      return { what: 'Must be linked again', more: health('needs_relink'), tone: 'broken' }
+    case 'connection.frozen':
+      return { what: 'Frozen by an admin', more: 'Nothing is issued or renewed until it is lifted.', tone: 'frozen' }
+    case 'connection.revoked':
+      return {
+        what: 'Disconnected',
+        more: 'The stored tokens are destroyed. Link it again to use it.',
+        tone: 'revoked',
+      }
+    case 'connection.recovered':
+      return { what: 'Works again', more: 'The connection is linked and renews itself.', tone: 'healthy' }
+    case 'grant.ending':
+      return { what: 'Ends soon', more: 'Renewals do not prolong it. Link it again before then.', tone: 'attention' }
+    case 'provider.client_refused':
+      return {
+        what: 'A provider refuses Valetkey as a client',
+        more: 'Every link is kept, but none renews until its client id and secret are mended.',
+        tone: 'broken',
+      }
+    case 'webhook.disabled':
+      return {
+        what: 'A webhook was switched off',
+        more: cause === 'gone' ? 'Its receiver answered that it is gone.' : 'It had been failing for five days.',
+        tone: 'attention',
+      }
+    default:
+      // A kind of a newer version keeps its own name.
+      return { what: String(kind).replaceAll(/[._]/g, ' '), more: '', tone: 'attention' }
+  }
 }
