@@ -39,7 +39,7 @@ export type StateBadgeProps =
   | { kind: 'upstream'; state: UpstreamState }
   | { kind: 'member'; state: MemberState }
 
-type Face = [tone: Tone, icon: LucideIcon, word: string]
+export type Face = [tone: Tone, icon: LucideIcon, word: string]
 
 const faces = {
   connection: {
@@ -71,7 +71,8 @@ const faces = {
   } satisfies Record<MemberState, Face>,
 }
 
-function faceOf(props: StateBadgeProps): Face {
+/** How a state looks and what it is called. */
+export function faceOf(props: StateBadgeProps): Face {
   switch (props.kind) {
     case 'connection':
       return faces.connection[props.state]
