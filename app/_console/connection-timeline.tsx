@@ -2,6 +2,7 @@ import {
   Ban,
   Circle,
   CircleCheck,
+  CircleSlash,
   Link2,
   type LucideIcon,
   Pencil,
@@ -25,6 +26,7 @@ const icons: Partial<Record<AuditView['action'], LucideIcon>> = {
   'connection.frozen': Snowflake,
   'connection.unfrozen': Sun,
   'connection.revoked': Ban,
+  'revocation.finished': CircleSlash,
 }
 
 function iconOf(event: AuditView): LucideIcon {

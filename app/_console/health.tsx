@@ -7,7 +7,7 @@ import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
 import type { ConnectionView } from '@/lib/broker/inventory.ts'
 import { type ConnectionRef, FreezeButton, TryNow } from './health-acts.tsx'
-import { healthWords, nextActOf, stillServes } from './words.ts'
+import { causeWords, healthWords, nextActOf, stillServes } from './words.ts'
 
 /** What the health of a connection is told from. */
 export type Health = Pick<
@@ -88,7 +88,7 @@ export function healthFacts({ health, now, reason }: HealthProps): KeyValueItem[
   const item = (label: string, value: ReactNode, shown: unknown = true) => (shown ? [{ label, value }] : [])
   return [
     ...item('State', <StateBadge kind="connection" state={status} />),
-    ...item('Cause', healthWords(health), status !== 'linked'),
+    ...item('Cause', causeWords(health) ?? 'not recorded', status !== 'linked'),
     ...item('Reason', reason, reason),
     ...item('Since', <At at={health.statusSince} now={now} />),
     ...item(
@@ -102,7 +102,11 @@ export function healthFacts({ health, now, reason }: HealthProps): KeyValueItem[
       nextRenewalAt && <Coming at={nextRenewalAt} now={now} />,
       status === 'linked' && nextRenewalAt,
     ),
-    ...item('Works until', <WorksUntil health={health} now={now} />, ailing),
+    ...item(
+      stillServes(health, new Date(now)) ? 'Works until' : 'Stopped until',
+      <WorksUntil health={health} now={now} />,
+      ailing,
+    ),
     ...item(
       'Grant ends',
       grantExpiresAt && (
@@ -119,7 +123,7 @@ const At = ({ at, now }: { at: Date; now: string }) => <Time at={at.toISOString(
 
 /** A moment ahead; what is due waits for the background's next round. */
 const Coming = ({ at, now }: { at: Date; now: string }) => (
-  <Countdown until={at.toISOString()} now={now} ended="any moment now" />
+  <Countdown until={at.toISOString()} now={now} lead="in " ended="any moment now" />
 )
 
 function NextTry({ health, now }: { health: Health; now: string }) {
@@ -134,19 +138,19 @@ function NextTry({ health, now }: { health: Health; now: string }) {
 /** What can still be had from an ailing connection. */
 function Serving({ health, now }: { health: Health; now: string }) {
   if (nextActOf(health) !== 'try') return null
-  if (!health.servesUntil || !stillServes(health, new Date(now))) return 'Nothing can be issued until it is renewed.'
+  if (!health.servesUntil || !stillServes(health, new Date(now))) return 'No token can be issued until it is renewed.'
   return (
     <>
-      Issuing works until <At at={health.servesUntil} now={now} />.
+      Tokens can still be issued: the access token stored here ends <At at={health.servesUntil} now={now} />.
     </>
   )
 }
 
 function WorksUntil({ health, now }: { health: Health; now: string }) {
-  if (!health.servesUntil || !stillServes(health, new Date(now))) return 'no longer: nothing can be issued now'
+  if (!health.servesUntil || !stillServes(health, new Date(now))) return 'it is renewed: no access token is left'
   return (
     <>
-      <At at={health.servesUntil} now={now} />, with the access token stored here
+      <Time at={health.servesUntil.toISOString()} form="exact" /> · <Coming at={health.servesUntil} now={now} />
     </>
   )
 }

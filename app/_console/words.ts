@@ -60,10 +60,19 @@ const causes: Record<string, string> = {
   client_not_registered: 'The upstream refuses Valetkey as a client. The link itself is intact; an admin must mend it.',
 }
 
+type State = Pick<ConnectionView, 'status' | 'cause'>
+
+/** Why a connection is as it is, as far as that is known. */
+export function causeWords({ status, cause }: State): string | null {
+  if (status === 'frozen') return 'An admin has frozen this connection.'
+  if (status === 'revoked') return 'It was disconnected.'
+  return cause && (causes[cause] ?? `Cause: ${cause.replaceAll('_', ' ')}.`)
+}
+
 /** What a connection's state means for its owner, and what is done about it. Nothing for a healthy one. */
-export function healthWords({ status, cause }: Pick<ConnectionView, 'status' | 'cause'>): string | null {
-  const why = cause && (causes[cause] ?? `Cause: ${cause.replaceAll('_', ' ')}.`)
-  switch (status) {
+export function healthWords(connection: State): string | null {
+  const why = causeWords(connection)
+  switch (connection.status) {
     case 'linked':
       return null
     case 'degraded':
@@ -73,9 +82,9 @@ export function healthWords({ status, cause }: Pick<ConnectionView, 'status' | '
     case 'needs_relink':
       return why ?? 'The stored grant no longer works.'
     case 'frozen':
-      return 'An admin has frozen this connection: nothing is issued or renewed.'
+      return `${why} Nothing is issued or renewed.`
     case 'revoked':
-      return 'Disconnected: the stored tokens are destroyed. Link it again to use it.'
+      return `${why} The stored tokens are destroyed. Link it again to use it.`
   }
 }
 

@@ -34,7 +34,7 @@ async function connectionOf(page: Page): Promise<z.infer<typeof Connection>> {
 
 /** From a project's page to its connection's. */
 async function openConnection(page: Page): Promise<void> {
-  await page.getByRole('link', { name: 'The whole connection' }).click()
+  await page.getByRole('link', { name: 'Open the connection' }).click()
   await page.waitForURL(/\/connections\/con_/)
 }
 
@@ -54,13 +54,13 @@ test('a degraded connection says why, since when and what comes next, and mends 
   await page.goto('/t/acme/projects')
   const card = page.locator('section').filter({ hasText: 'Acme Data Science' })
   await expect(card.getByText('degraded', { exact: true })).toBeVisible()
-  await expect(card).toContainText(/The upstream does not answer, or fails.*Since just now, next try 0:\d\d/)
+  await expect(card).toContainText(/The upstream does not answer, or fails.*Since just now, next try in 0:\d\d/)
   await expect(card.getByRole('button', { name: 'Try now' })).toBeVisible()
   await expect(card.getByRole('link', { name: 'Issue token' })).toHaveCount(0)
 
   // While the stored access token lives, tokens can still be had.
   await page.goto(project)
-  await expect(page.getByText('Issuing works until in')).toBeVisible()
+  await expect(page.getByText('Tokens can still be issued: the access token stored here ends in')).toBeVisible()
   await expectAccessible(page)
   await page.keyboard.press('n')
   await page.waitForURL(/\/issue$/)

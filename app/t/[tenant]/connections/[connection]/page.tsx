@@ -46,6 +46,7 @@ export default async function ConnectionPage({ params }: Props) {
   const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
   const mayWork = may(actor, 'work')
   const mayAdminister = may(actor, 'administer')
+  const mayFreeze = mayAdminister && status !== 'frozen'
   const name = nameOfConnection(connection)
   const reference = { id, name, owner: nameOf(ownerId), account: accountName }
   const reason = status === 'frozen' ? frozenReason(timeline) : null
@@ -131,17 +132,15 @@ export default async function ConnectionPage({ params }: Props) {
       </Section>
       {status !== 'revoked' && ((own && mayWork) || mayAdminister) && (
         <Section
-          title={mayAdminister ? 'Freeze or disconnect' : 'Disconnect'}
+          title={mayFreeze ? 'Freeze or disconnect' : 'Disconnect'}
           lead={
-            mayAdminister
+            mayFreeze
               ? 'A freeze stops issuing and renewing, and can be lifted. Disconnecting ends every living token made from it and destroys the tokens stored here, for good.'
               : 'Ends the connection and every living token made from it, and destroys the tokens stored here.'
           }
         >
           <div className="flex flex-wrap gap-2">
-            {mayAdminister && status !== 'frozen' && (
-              <FreezeButton tenant={tenant} connection={reference} frozen={false} />
-            )}
+            {mayFreeze && <FreezeButton tenant={tenant} connection={reference} frozen={false} />}
             <Disconnect
               tenant={tenant}
               connection={id}

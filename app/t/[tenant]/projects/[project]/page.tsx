@@ -117,13 +117,13 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           </Section>
           <Section
             title="What happened to this connection"
-            lead="The latest of it, from above downwards."
+            lead="The latest of it, down to how it stands now."
             aside={
               <Link
                 href={`/t/${tenant}/connections/${connection.id}`}
                 className="rounded-sm underline underline-offset-4"
               >
-                The whole connection
+                Open the connection
               </Link>
             }
           >
@@ -197,4 +197,4 @@ function Facts({ project, now }: { project: ProjectDetail; now: string }) {
 }
 
 /** The notice above says the rest. */
-const told = new Set(['Last good refresh', 'Next renewal', 'Works until', 'Grant ends'])
+const told = new Set(['Last good refresh', 'Next renewal', 'Grant ends'])
