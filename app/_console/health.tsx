@@ -102,11 +102,7 @@ export function healthFacts({ health, now, reason }: HealthProps): KeyValueItem[
       nextRenewalAt && <Coming at={nextRenewalAt} now={now} />,
       status === 'linked' && nextRenewalAt,
     ),
-    ...item(
-      stillServes(health, new Date(now)) ? 'Works until' : 'Stopped until',
-      <WorksUntil health={health} now={now} />,
-      ailing,
-    ),
+    ...item('Works until', <WorksUntil health={health} now={now} />, ailing),
     ...item(
       'Grant ends',
       grantExpiresAt && (
@@ -147,7 +143,8 @@ function Serving({ health, now }: { health: Health; now: string }) {
 }
 
 function WorksUntil({ health, now }: { health: Health; now: string }) {
-  if (!health.servesUntil || !stillServes(health, new Date(now))) return 'it is renewed: no access token is left'
+  if (!health.servesUntil || !stillServes(health, new Date(now)))
+    return 'over: no token can be issued until it is renewed'
   return (
     <>
       <Time at={health.servesUntil.toISOString()} form="exact" /> · <Coming at={health.servesUntil} now={now} />
