@@ -44,8 +44,8 @@ const tones = {
 } as const satisfies Record<Health['status'], string>
 
 /**
- * The health of a connection: state, cause, since when, what comes next. `short` is a sentence for a card, `notice` says
- * what it means and carries the one act, `facts` is the whole of it. A healthy connection has only facts.
+ * How a connection stands: cause, since when, what comes next, what still works. `short` is a sentence for a card,
+ * `notice` also carries the one act. Nothing for a healthy one; {@link healthFacts} has the whole of it.
  */
 export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'; act?: ReactNode }) {
   const { health, now, form, reason, act } = props
@@ -54,7 +54,7 @@ export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'
   if (form === 'short')
     return (
       <p className="text-muted">
-        {words} Since <At at={health.statusSince} now={now} />
+        {words} <Began health={health} now={now} />
         <NextTry health={health} now={now} />. <Serving health={health} now={now} />
       </p>
     )
@@ -70,7 +70,7 @@ export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'
       }
       next={
         <>
-          Since <At at={health.statusSince} now={now} />
+          <Began health={health} now={now} />
           <NextTry health={health} now={now} />. <Serving health={health} now={now} />
           {nextActOf(health) === 'reconnect' &&
             'Tokens that are out work until they end. Reconnecting keeps its id, alias, history and settings.'}
@@ -81,7 +81,7 @@ export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'
   )
 }
 
-/** The same as labels and values, complete. */
+/** The health of a connection, complete, as labels and values. */
 export function healthFacts({ health, now, reason }: HealthProps): KeyValueItem[] {
   const { status, lastRefreshAt, nextTryAt, nextRenewalAt, grantExpiresAt } = health
   const ailing = nextActOf(health) === 'try'
@@ -120,6 +120,12 @@ const At = ({ at, now }: { at: Date; now: string }) => <Time at={at.toISOString(
 /** A moment ahead; what is due waits for the background's next round. */
 const Coming = ({ at, now }: { at: Date; now: string }) => (
   <Countdown until={at.toISOString()} now={now} lead="in " ended="any moment now" />
+)
+
+const Began = ({ health, now }: { health: Health; now: string }) => (
+  <>
+    {nextActOf(health) === 'try' ? 'It began' : 'That was'} <At at={health.statusSince} now={now} />
+  </>
 )
 
 function NextTry({ health, now }: { health: Health; now: string }) {

@@ -54,7 +54,7 @@ test('a degraded connection says why, since when and what comes next, and mends 
   await page.goto('/t/acme/projects')
   const card = page.locator('section').filter({ hasText: 'Acme Data Science' })
   await expect(card.getByText('degraded', { exact: true })).toBeVisible()
-  await expect(card).toContainText(/The upstream does not answer, or fails.*Since just now, next try in 0:\d\d/)
+  await expect(card).toContainText(/The upstream does not answer, or fails.*It began just now, next try in 0:\d\d/)
   await expect(card.getByRole('button', { name: 'Try now' })).toBeVisible()
   await expect(card.getByRole('link', { name: 'Issue token' })).toHaveCount(0)
 
