@@ -43,7 +43,7 @@ export type StateBadgeProps =
   | { kind: 'webhook'; state: WebhookState }
   | { kind: 'delivery'; state: DeliveryState }
 
-type Face = [tone: Tone, icon: LucideIcon, word: string]
+export type Face = [tone: Tone, icon: LucideIcon, word: string]
 
 const faces = {
   connection: {
@@ -85,7 +85,8 @@ const faces = {
   } satisfies Record<DeliveryState, Face>,
 }
 
-function faceOf(props: StateBadgeProps): Face {
+/** How a state looks and what it is called. */
+export function faceOf(props: StateBadgeProps): Face {
   switch (props.kind) {
     case 'connection':
       return faces.connection[props.state]
