@@ -108,7 +108,7 @@ describe('two processes', () => {
       await other.ask({ kind: 'hold', point: 'claimed' })
       late.push(ask(other, connection, 10))
       // They have asked for the claim before the upstream goes on.
-      await other.reached('claimed')
+      await other.reached(10)
       await other.ask({ kind: 'resume' })
     }
     slow.release()
@@ -121,7 +121,7 @@ describe('two processes', () => {
     const [one, other] = pair(direct)
     await one.ask({ kind: 'hold', point: 'storing' })
     const winner = ask(one, connection)
-    await one.reached('storing')
+    await one.reached()
     // The winner's write-back has run and is not committed; its lease is over. The other one reads the old row, takes it
     // for crashed, and waits for the row's lock.
     await advance(16)

@@ -35,6 +35,7 @@ const names = Object.keys(moments) as Moment[]
 export type Tally = {
   moment: Moment
   rotation: Rotation
+  /** Rotations that a kill interrupted. */
   kills: number
   linked: number
   lost: number
@@ -45,95 +46,125 @@ export type Tally = {
 }
 
 type Case = { moment: Moment; seeded: Seeded; kills: number }
-const casesAtOnce = 2
+/** Rotations of one moment that a process has under way when it is killed. */
+type Group = { moment: Moment; cases: Case[] }
+type Where = { point: Point } | { at: 'before' | 'after'; reset?: true }
+
 const callersAfterwards = 3
+/** Past the lease of 15 s, and with what a batch takes within the upstream's grace of 30 s. */
 const leaseSeconds = 16
 
 /**
- * Kills app processes with SIGKILL at every moment of a rotation, `repetitions` times each, then lets two others go on as
- * if nothing had happened: several callers at once, again after the access token's life. The upstream ends the family of
- * a token that it sees twice where `rotation` is strict.
+ * Kills app processes with SIGKILL at every moment of a rotation, so that each interrupts `repetitions` of them,
+ * `perProcess` at a time, then lets two others go on as if nothing had happened: several callers at once, and again after
+ * the access token's life. The upstream ends the family of a token that comes back too late.
  */
 export async function torture(
   broker: Broker,
   processes: Processes,
   actor: Actor & { browser: string },
-  { rotation, repetitions }: { rotation: Rotation; repetitions: number },
+  { rotation, repetitions, perProcess }: { rotation: Rotation; repetitions: number; perProcess: number },
 ): Promise<Tally[]> {
   const { demo, ctx } = broker
   demo.modes.set({ rotation, replayRevokesFamily: true })
-  const offsetMilliseconds = () => ctx.now().getTime() - Date.now()
-  const start = () => processes.start({ ...ctx.config, poolSize: 4 }, { offsetMilliseconds: offsetMilliseconds() })
-  const seeded = await seedConnections(broker, actor, names.length * repetitions)
-  const cases: Case[] = seeded.map((one, index) => ({ moment: moment(index), seeded: one, kills: 0 }))
+  const clock = () => ({ offsetMilliseconds: ctx.now().getTime() - Date.now() })
+  const start = () => processes.start({ ...ctx.config, poolSize: 8 }, clock())
+  const survivors = await Promise.all([start(), start()])
+  const callers = { all: [] as Case[], first: new Map<Case, Fresh[]>() }
 
-  const fresh = async (worker: Worker, key: Seeded, callers: number): Promise<Fresh[]> => {
-    const { tenantId, connectionId } = key
-    const results = await worker.ask({ kind: 'fresh', keys: [{ tenantId, connectionId }], callers })
-    return results.flat()
+  const fresh = (worker: Worker, cases: Case[], each: number): Promise<Fresh[][]> =>
+    worker.ask({ kind: 'fresh', keys: cases.map(({ seeded }) => keyOf(seeded)), callers: each })
+  /** What callers of both surviving processes get, by case. */
+  const goOn = async (cases: Case[]): Promise<Fresh[][]> => {
+    const [one = [], other = []] = await Promise.all(survivors.map((worker) => fresh(worker, cases, callersAfterwards)))
+    return cases.map((_, index) => [...(one[index] ?? []), ...(other[index] ?? [])])
   }
-  /** Starts a process, lets it come to the moment and kills it there. */
-  async function killAt(one: Case, where: { point: Point } | { at: 'before' | 'after'; reset?: true }) {
-    const worker = await start()
-    const barrier = `${one.seeded.connectionId}:${one.kills}`
+  const goOnFirst = async (cases: Case[]) => {
+    const results = await goOn(cases)
+    cases.forEach((one, index) => {
+      callers.first.set(one, results[index] ?? [])
+    })
+  }
+
+  /** Lets a process come to the moment with all of `cases`, and kills it there. */
+  async function killAt(worker: Worker, cases: Case[], where: Where) {
+    const barrier = `${cases[0]?.seeded.connectionId}:${cases[0]?.kills}`
     if ('at' in where)
-      demo.faults.push('POST /oauth/token', {
-        when: { refresh_token: one.seeded.refreshToken },
-        hold: { barrier, at: where.at },
-        ...(where.reset ? { reset: 'before' } : {}),
-      })
+      for (const { seeded } of cases)
+        demo.faults.push('POST /oauth/token', {
+          when: { refresh_token: seeded.refreshToken },
+          hold: { barrier, at: where.at },
+          ...(where.reset ? { reset: 'before' } : {}),
+        })
     else await worker.ask({ kind: 'hold', point: where.point })
-    const cutOff = fresh(worker, one.seeded, 1).catch(() => undefined)
-    await ('at' in where ? demo.faults.barrier(barrier).arrived() : worker.reached(where.point))
+    const cutOff = fresh(worker, cases, 1).catch(() => undefined)
+    await ('at' in where ? demo.faults.barrier(barrier).arrived(cases.length) : worker.reached(cases.length))
     await worker.kill()
     await cutOff
     // What the upstream was at goes on without whoever asked.
     demo.faults.barrier(barrier).release()
-    one.kills += 1
+    for (const one of cases) one.kills += 1
   }
 
-  await inTurn(cases, (one) => killAt(one, moments[one.moment]))
-  await broker.advance(leaseSeconds)
-  const again = cases.filter(({ moment }) => 'again' in moments[moment])
-  // Half of them after the token was spent, half of them before.
-  await inTurn(again, (one) => killAt(one, { at: again.indexOf(one) % 2 === 0 ? 'after' : 'before' }))
-  if (again.length > 0) await broker.advance(leaseSeconds)
+  async function killAll(groups: Group[], where: (group: Group, index: number) => Where) {
+    const workers = await Promise.all(groups.map(start))
+    await Promise.all(
+      workers.map((worker, index) => {
+        const group = groups[index]
+        return group && killAt(worker, group.cases, where(group, index))
+      }),
+    )
+    await broker.advance(leaseSeconds)
+  }
 
-  const survivors = await Promise.all([start(), start()])
-  const goOn = async (one: Case) =>
-    (await Promise.all(survivors.map((worker) => fresh(worker, one.seeded, callersAfterwards)))).flat()
-  const first = await Promise.all(cases.map(goOn))
-  const rows = await Promise.all(cases.map((one) => observe(broker, one.seeded, one.kills)))
-  const broken = new Map(cases.map((one, index) => [one, wrongs(one, rotation, first[index] ?? [], rows[index])]))
+  let rounds = 0
+  for (let done = 0; done < repetitions; done += perProcess, rounds += 1) {
+    const size = Math.min(perProcess, repetitions - done)
+    const seeded = await seedConnections(broker, actor, names.length * size)
+    const groups = names.map((moment, index) => ({
+      moment,
+      cases: seeded.slice(index * size, (index + 1) * size).map((one) => ({ moment, seeded: one, kills: 0 })),
+    }))
+    callers.all.push(...groups.flatMap(({ cases }) => cases))
+    const again = groups.filter(({ moment }) => 'again' in moments[moment])
+    await killAll(groups, ({ moment }) => moments[moment])
+    await goOnFirst(groups.filter((group) => !again.includes(group)).flatMap(({ cases }) => cases))
+    // By turns before and after the upstream took the token.
+    await killAll(again, () => ({ at: rounds % 2 === 0 ? 'after' : 'before' }))
+    await goOnFirst(again.flatMap(({ cases }) => cases))
+  }
+
+  const { all, first } = callers
+  const look = () => Promise.all(all.map((one) => observe(broker, one.seeded, one.kills)))
+  const rows = new Map((await look()).map((row) => [row.connectionId, row]))
+  const rowOf = (one: Case) => rows.get(one.seeded.connectionId)
+  const broken = new Map(all.map((one) => [one, wrongs(one, rotation, first.get(one) ?? [], rowOf(one))]))
   const sends = sendsByToken(demo.ledger)
-  const invariants = checkInvariants(rows, demo.ledger)
+  const invariants = checkInvariants([...rows.values()], demo.ledger)
 
   // A grant that only looks alive is found out at its next use, and a lost one is not asked about again.
   await broker.advance(3700)
-  await Promise.all(survivors.map((worker) => worker.ask({ kind: 'clock', offsetMilliseconds: offsetMilliseconds() })))
-  const lost = new Set(rows.filter(({ status }) => status === 'needs_relink').map(({ connectionId }) => connectionId))
-  const second = await Promise.all(cases.map(goOn))
-  const asked = sendsByToken(demo.ledger)
-  cases.forEach((one, index) => {
+  await Promise.all(survivors.map((worker) => worker.ask({ kind: 'clock', ...clock() })))
+  const second = await goOn(all)
+  const later = sendsByToken(demo.ledger)
+  all.forEach((one, index) => {
     const { connectionId, refreshToken } = one.seeded
-    const isLost = lost.has(connectionId)
+    const isLost = rowOf(one)?.status === 'needs_relink'
     const wrong = (second[index] ?? []).filter((result) => (isLost ? result.ok : !result.ok || result.degraded))
     if (wrong.length > 0) broken.get(one)?.push(`${connectionId}: at its next use ${JSON.stringify(wrong[0])}`)
-    if (asked.get(refreshToken) !== sends.get(refreshToken))
+    if (later.get(refreshToken) !== sends.get(refreshToken))
       broken.get(one)?.push(`${connectionId}: the spent token was sent again later`)
   })
-  invariants.push(
-    ...checkInvariants(await Promise.all(cases.map((one) => observe(broker, one.seeded, one.kills))), demo.ledger),
-  )
+  invariants.push(...checkInvariants(await look(), demo.ledger))
   await Promise.all(survivors.map((worker) => worker.kill()))
 
   return names.map((moment, index) => {
-    const own = cases.filter((one) => one.moment === moment)
-    const statuses = own.map((one) => rows[cases.indexOf(one)]?.status)
+    const own = all.filter((one) => one.moment === moment)
+    const statuses = own.map((one) => rowOf(one)?.status)
     return {
       moment,
       rotation,
-      kills: own.reduce((sum, one) => sum + one.kills, 0),
+      kills: own.length,
       linked: statuses.filter((status) => status === 'linked').length,
       lost: statuses.filter((status) => status === 'needs_relink').length,
       sentTwice: own.filter((one) => sends.get(one.seeded.refreshToken) === 2).length,
@@ -143,7 +174,7 @@ export async function torture(
   })
 }
 
-const moment = (index: number): Moment => names[index % names.length] ?? 'during the recovery try'
+const keyOf = ({ tenantId, connectionId }: Seeded) => ({ tenantId, connectionId })
 
 /** What the callers after a kill, and the row, should not have said. */
 function wrongs({ moment, seeded }: Case, rotation: Rotation, results: Fresh[], row: Observed | undefined): string[] {
@@ -154,14 +185,6 @@ function wrongs({ moment, seeded }: Case, rotation: Rotation, results: Fresh[], 
   const status = expected === 'linked' ? 'linked' : 'needs_relink'
   if (row?.status !== status) broken.push(`it is ${row?.status} (${row?.cause}), ${status} expected`)
   return broken.map((text) => `${moment}, ${rotation}, ${seeded.connectionId}: ${text}`)
-}
-
-async function inTurn(cases: Case[], work: (one: Case) => Promise<void>): Promise<void> {
-  const left = [...cases]
-  const next = async () => {
-    for (let one = left.shift(); one; one = left.shift()) await work(one)
-  }
-  await Promise.all(Array.from({ length: casesAtOnce }, next))
 }
 
 /** The table for people, in Markdown. */

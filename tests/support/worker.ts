@@ -20,7 +20,7 @@ export type Point = 'claiming' | 'claimed' | 'answered' | 'storing' | 'stored'
 export type Command =
   | { kind: 'start'; config: Config; realWaits: boolean }
   | { kind: 'clock'; offsetMilliseconds: number }
-  /** Arms a point for the next that comes by; `reached` is told for each. */
+  /** Arms a point for all who come by; `reached` is told for each. */
   | { kind: 'hold'; point: Point }
   | { kind: 'resume' }
   | { kind: 'fresh'; keys: Key[]; callers: number; staleVersion?: number }
