@@ -1,5 +1,5 @@
 // App processes killed with SIGKILL at every moment of a rotation. `npm run torture` does it at length and prints the table.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/tenancy/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 import { bundleProcesses, type Processes } from '../support/processes.ts'
@@ -17,13 +17,15 @@ let processes: Processes
 const tallies: Tally[] = []
 
 beforeAll(async () => {
-  broker = await startBroker()
-  actor = await broker.actorOf('owner@acme.test')
   processes = await bundleProcesses()
 })
+beforeEach(async () => {
+  broker = await startBroker()
+  actor = await broker.actorOf('owner@acme.test')
+})
+afterEach(() => broker.stop())
 afterAll(async () => {
   await processes?.stop()
-  await broker?.stop()
   if (long) process.stdout.write(`\n${tortureTable(tallies)}\n`)
 })
 

@@ -68,7 +68,7 @@ export async function torture(
   const { demo, ctx } = broker
   demo.modes.set({ rotation, replayRevokesFamily: true })
   const clock = () => ({ offsetMilliseconds: ctx.now().getTime() - Date.now() })
-  const start = () => processes.start({ ...ctx.config, poolSize: 8 }, clock())
+  const start = () => processes.start({ ...ctx.config, poolSize: perProcess + 4 }, clock())
   const survivors = await Promise.all([start(), start()])
   const callers = { all: [] as Case[], first: new Map<Case, Fresh[]>() }
 
@@ -97,17 +97,22 @@ export async function torture(
           ...(where.reset ? { reset: 'before' } : {}),
         })
     else await worker.ask({ kind: 'hold', point: where.point })
-    const cutOff = fresh(worker, cases, 1).catch(() => undefined)
-    await ('at' in where ? demo.faults.barrier(barrier).arrived(cases.length) : worker.reached(cases.length))
+    const asked = fresh(worker, cases, 1)
+    const arrived = 'at' in where ? demo.faults.barrier(barrier).arrived(cases.length) : worker.reached(cases.length)
+    const missed = asked.then((results) => {
+      throw new Error(`nothing was held at ${JSON.stringify(where)}: ${JSON.stringify(results)}`)
+    })
+    await Promise.race([arrived, missed])
     await worker.kill()
-    await cutOff
+    await missed.catch(() => undefined)
     // What the upstream was at goes on without whoever asked.
     demo.faults.barrier(barrier).release()
     for (const one of cases) one.kills += 1
   }
 
   async function killAll(groups: Group[], where: (group: Group, index: number) => Where) {
-    const workers = await Promise.all(groups.map(start))
+    const workers: Worker[] = []
+    for (const _ of groups) workers.push(await start())
     await Promise.all(
       workers.map((worker, index) => {
         const group = groups[index]
