@@ -23,6 +23,17 @@ export const errorCodes = {
     title: 'Valetkey cannot reach its database',
     next: 'Nothing was lost. Try again in a moment.',
   },
+  // Keys
+  keys_unavailable: {
+    status: 503,
+    title: 'The keys that open these secrets are not here',
+    next: 'Nothing was lost. The operator must look at: npm run keys -- status',
+  },
+  tenant_shredded: {
+    status: 410,
+    title: 'The secrets of this tenant were destroyed',
+    next: 'Make a new tenant and link there.',
+  },
   // Sign-in
   signin_failed: { status: 400, title: 'Sign-in did not complete', next: 'Start again.' },
   signin_denied: { status: 403, title: 'The identity provider refused the sign-in', next: 'Try another account.' },

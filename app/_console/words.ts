@@ -54,6 +54,7 @@ const causes: Record<string, string> = {
   expired: 'The grant reached its end at the upstream before it was renewed.',
   another_account: 'The upstream now vouches for another account than the one that was linked.',
   unreadable: 'The stored token cannot be read with the present keys.',
+  shredded: 'The keys of this tenant were destroyed, and with them every stored token.',
   upstream_unavailable: 'The upstream does not answer.',
   upstream_protocol: 'The upstream gives answers that make no sense.',
   upstream_failed: 'The upstream fails.',
@@ -119,6 +120,9 @@ const acts = {
   'signin.failed': (details) => ['Sign-in failed', coded(details)],
   'signin.ended': () => ['Signed out'],
   'tenant.created': () => ['Tenant created'],
+  'tenant.shredded': () => ['Secrets of the tenant destroyed', 'Nothing that was sealed can be opened again.'],
+  'keys.rotated': (details) => ['Encryption key rotated', `Now ${text(details.key)}.`],
+  'keys.retired': (details) => ['Encryption key retired', text(details.key)],
   'member.added': (details) => ['Joined', `As ${roleOf(details)}.`],
   'member.changed': (details) => [
     details.status === 'suspended' ? 'Member suspended' : details.status ? 'Member reinstated' : 'Role changed',
@@ -163,6 +167,7 @@ const acts = {
     'Upstream revocation finished',
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
   ],
+  'audit.exported': () => ['Activity exported'],
   'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.`],
 } satisfies Record<AuditView['action'], (details: Details) => [string, string?]>
 

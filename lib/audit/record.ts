@@ -39,7 +39,11 @@ export type AuditAction =
   | 'token.revoked'
   | 'connection.revoked'
   | 'revocation.finished'
+  | 'audit.exported'
   | 'access.denied'
+  | 'keys.rotated'
+  | 'keys.retired'
+  | 'tenant.shredded'
 
 export type AuditEvent = {
   action: AuditAction

@@ -469,6 +469,31 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/audit-events/exports': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/x-ndjson': string
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/connections': {
     get: {
       parameters: {
@@ -1294,6 +1319,7 @@ export interface Paths {
                 has_secret: boolean
                 redirect_uri: string
                 max_lifetime_seconds: number | null
+                refresh_token_days: number
               }[]
             }
           }
@@ -1323,6 +1349,7 @@ export interface Paths {
             client_id: string
             client_secret: string
             max_lifetime_seconds?: number
+            refresh_token_days?: number
           }
         }
       }
@@ -1338,6 +1365,7 @@ export interface Paths {
               has_secret: boolean
               redirect_uri: string
               max_lifetime_seconds: number | null
+              refresh_token_days: number
             }
           }
         }
@@ -1367,6 +1395,7 @@ export interface Paths {
             client_id?: string
             client_secret?: string
             max_lifetime_seconds?: number | null
+            refresh_token_days?: number
           }
         }
       }
@@ -1382,6 +1411,7 @@ export interface Paths {
               has_secret: boolean
               redirect_uri: string
               max_lifetime_seconds: number | null
+              refresh_token_days: number
             }
           }
         }

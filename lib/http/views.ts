@@ -34,6 +34,8 @@ export const provider = object({
   has_secret: z.boolean(),
   redirect_uri: text,
   max_lifetime_seconds: z.int().nullable(),
+  /** How long an unused refresh token lives there. */
+  refresh_token_days: z.number(),
 })
 
 export const toProvider = (view: ProviderView): z.input<typeof provider> => ({
@@ -45,6 +47,7 @@ export const toProvider = (view: ProviderView): z.input<typeof provider> => ({
   has_secret: view.hasSecret,
   redirect_uri: view.redirectUri,
   max_lifetime_seconds: view.maxLifetimeSeconds,
+  refresh_token_days: view.refreshTokenDays,
 })
 
 const providerReference = object({ id, name: text, kind: text })

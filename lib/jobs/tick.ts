@@ -5,6 +5,7 @@ import { drainOutbox } from '../store/audit.ts'
 import { withTenant } from '../store/database.ts'
 import { dueRevocations, dueUpstreams, outboxTenants, staleIssuing } from '../store/lookups.ts'
 import { renewDue } from './renewals.ts'
+import { runJob } from './run.ts'
 import { sweep } from './sweep.ts'
 
 const batch = 50
@@ -31,10 +32,7 @@ async function fairly<T extends { tenantId: string }>(
       const slot = `${work}:${tenantId}`
       if (underWay.has(slot)) return
       underWay.add(slot)
-      for (const item of items)
-        await handle(item).catch((error: unknown) =>
-          ctx.log.warn({ err: error, work }, 'one entry failed; the rest goes on'),
-        )
+      for (const item of items) await runJob(ctx, work, () => handle(item))
       underWay.delete(slot)
     }),
   )
@@ -50,11 +48,8 @@ async function renewals(ctx: Context, underWay: Set<string>, signal?: AbortSigna
       const slot = `renewals:${upstream.tenantId}:${upstream.providerId}`
       if (underWay.has(slot)) return
       underWay.add(slot)
-      await renewDue(ctx, upstream, signal)
-        .catch((error: unknown) =>
-          ctx.log.warn({ err: error, work: 'renewals' }, 'one upstream failed; the rest goes on'),
-        )
-        .finally(() => underWay.delete(slot))
+      await runJob(ctx, 'renewals', () => renewDue(ctx, upstream, signal))
+      underWay.delete(slot)
     }),
   )
 }
@@ -80,8 +75,8 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
 const tickMilliseconds = 2_000
 const ticksPerSweep = 150
 
-/** Runs {@link tick} every two seconds and {@link sweep} every five minutes until stopped. */
-export function startJobs(ctx: Context): () => Promise<void> {
+/** Runs {@link tick} every two seconds and {@link sweep} at every 150th of them until stopped. */
+export function startJobs(ctx: Context, { everyMilliseconds = tickMilliseconds } = {}): () => Promise<void> {
   const stopping = new AbortController()
   const underWay = new Set<string>()
   const running = new Set<Promise<void>>()
@@ -100,7 +95,7 @@ export function startJobs(ctx: Context): () => Promise<void> {
   const timer = setInterval(() => {
     const work: Promise<void> = run(ticks++ % ticksPerSweep === 0).finally(() => running.delete(work))
     running.add(work)
-  }, tickMilliseconds)
+  }, everyMilliseconds)
   return async () => {
     clearInterval(timer)
     stopping.abort()

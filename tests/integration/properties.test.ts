@@ -109,9 +109,10 @@ async function take(key: Key, current: Step): Promise<void> {
     case 'trouble':
       return broker.demo.faults.push(route, ...Array<Fault>(current.times).fill(troubles[current.kind] ?? {}))
     case 'die after the claim':
-      return void (await claimRefresh(contexts[current.who], key, { leaseSeconds: 15 }))
+      await claimRefresh(contexts[current.who], key, { leaseSeconds: 15, mode: 'now' })
+      return broker.advance(16)
     case 'die after the call': {
-      const claim = await claimRefresh(contexts[current.who], key, { leaseSeconds: 15 })
+      const claim = await claimRefresh(contexts[current.who], key, { leaseSeconds: 15, mode: 'now' })
       if (claim.outcome !== 'claimed') return
       const { provider } = await rowOf(broker, key)
       const body = new URLSearchParams({
@@ -120,7 +121,8 @@ async function take(key: Key, current: Step): Promise<void> {
         client_secret: 'stack-client-secret',
         refresh_token: await storedRefreshToken(broker, key),
       })
-      return void (await fetch(`${broker.demo.url}/oauth/token`, { method: 'POST', body }).catch(() => undefined))
+      await fetch(`${broker.demo.url}/oauth/token`, { method: 'POST', body }).catch(() => undefined)
+      return broker.advance(16)
     }
     case 'link again':
       return void (await link())
@@ -162,6 +164,7 @@ async function heals(key: Key): Promise<void> {
   for (let round = 0; round < 3; round += 1) {
     await broker.advance(3700)
     await named(freshTokens(broker.ctx, key))
+    await holds(key, undefined)
   }
   if (['needs_relink', 'revoked'].includes((await rowOf(broker, key)).status)) expect(await link()).toEqual(key)
   await broker.advance(3700)

@@ -224,9 +224,9 @@ describe('what the upstream says', () => {
     await expect(fresh()).rejects.toMatchObject({ code: 'client_not_registered' })
     expect(await state()).toEqual(['degraded', 'client_not_registered'])
     expect(broker.logged.at(-1) ?? '').not.toContain('eyJ')
-    expect(broker.logged.some((line) => line.includes('"alarm":true') && line.includes('refuses our client'))).toBe(
-      true,
-    )
+    expect(
+      broker.logged.some((line) => line.includes('"alarm":true') && line.includes('"outcome":"misconfigured"')),
+    ).toBe(true)
     expect((await rowOf(broker, key)).refreshToken).not.toBeNull()
   })
 
