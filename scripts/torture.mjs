@@ -17,7 +17,7 @@ try {
     TORTURE_REPETITIONS: repetitions,
     TORTURE_PER_PROCESS: perProcess,
   }
-  const test = ['--project', 'integration', '--disable-console-intercept', 'tests/integration/torture.test.ts']
+  const test = ['tests/integration/torture.test.ts', '--project=integration', '--disableConsoleIntercept=true']
   await runTool(nodeTool('vitest', 'run', ...test), {
     cwd: ROOT,
     env,
