@@ -1,5 +1,6 @@
 // npm test: everything, from a fresh clone. The last line is "N passed, N failed, N skipped".
 import { report } from './lib/fail.mjs'
+import { ensurePgbouncer } from './lib/pgbouncer.mjs'
 import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
 import { stopOnSignals, stopTools } from './lib/processes.mjs'
 import { step } from './lib/progress.mjs'
@@ -10,6 +11,7 @@ try {
   checkNode()
   await installPackages()
   await generateClient()
+  await ensurePgbouncer()
   const total = await runStages([...checks, build, await browserStage()])
   conclude(total)
 } catch (error) {

@@ -1,0 +1,62 @@
+import { approve } from '../../demo/browser.ts'
+import { vaultOf } from '../../lib/broker/keys.ts'
+import { tokenPlace } from '../../lib/broker/refresh.ts'
+import { openProvider } from '../../lib/broker/upstream.ts'
+import { newId } from '../../lib/security/ids.ts'
+import { randomToken } from '../../lib/security/secrets.ts'
+import { insertConnection } from '../../lib/store/connections.ts'
+import { withTenant } from '../../lib/store/database.ts'
+import type { Actor } from '../../lib/tenancy/actor.ts'
+import { type Broker, origin } from './broker.ts'
+import type { Key } from './connection.ts'
+
+/** A connection whose access token has expired, and the refresh token that is stored with it. */
+export type Seeded = Key & { refreshToken: string }
+
+/**
+ * Connections, each with a grant of its own at the demo upstream and an access token that has expired. Linking gives one
+ * connection a member and project; here the consents are real and the rows are written beside each other.
+ */
+export async function seedConnections(
+  { ctx, providerOf }: Broker,
+  actor: Actor & { browser: string },
+  count: number,
+): Promise<Seeded[]> {
+  const { tenantId, userId } = actor
+  const row = await providerOf(actor)
+  const vault = await vaultOf(ctx, tenantId)
+  const provider = await openProvider(ctx, vault, row)
+  const redirectUri = `${origin}/oauth/callback/${row.callbackKey}`
+
+  async function seedOne(): Promise<Seeded> {
+    const sent = { state: randomToken(), nonce: randomToken(), codeVerifier: randomToken(), redirectUri }
+    const url = await provider.authorizationUrl(sent)
+    const location = await approve(url.href, { account: 'owner@acme.test', project: '10231' })
+    const grant = await provider.exchangeCode({ ...sent, parameters: new URL(location).searchParams })
+    if (!grant.refreshToken) throw new Error('no refresh token came')
+    const connection = { id: newId('connection'), userId }
+    const now = ctx.now()
+    const data = {
+      ...connection,
+      tenantId,
+      providerId: row.id,
+      accountId: grant.account.id,
+      accountName: grant.account.name,
+      status: 'linked',
+      statusSince: now,
+      linkedAt: new Date(now.getTime() - 3_600_000),
+      refreshToken: await vault.seal(tokenPlace(connection, 'refresh_token', 1), grant.refreshToken),
+      accessToken: await vault.seal(tokenPlace(connection, 'access_token', 1), grant.accessToken),
+      accessExpiresAt: new Date(now.getTime() - 1000),
+    }
+    await withTenant(ctx, tenantId, (tx) => insertConnection(tx, data))
+    return { tenantId, connectionId: connection.id, refreshToken: grant.refreshToken.reveal() }
+  }
+
+  const seeded: Seeded[] = []
+  while (seeded.length < count) {
+    const few = Math.min(8, count - seeded.length)
+    seeded.push(...(await Promise.all(Array.from({ length: few }, seedOne))))
+  }
+  return seeded
+}

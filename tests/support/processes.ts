@@ -1,0 +1,114 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { build } from 'esbuild'
+import type { Config } from '../../lib/config.ts'
+import type { Command, FromWorker, Replies, ToWorker } from './worker.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+
+/** One app process; `kill` is SIGKILL, to this process and no other. */
+export type Worker = {
+  /** @throws Error when the process ended before it answered */
+  ask<K extends Command['kind']>(command: Extract<Command, { kind: K }>): Promise<Replies[K]>
+  /** Resolves when so many callers hold at the point that was armed last. */
+  reached(count?: number): Promise<void>
+  kill(): Promise<void>
+}
+
+export type Processes = {
+  start(config: Config, options?: { offsetMilliseconds?: number; realWaits?: boolean }): Promise<Worker>
+  /** Ends every process that is left and removes the bundle. What they wrote to standard error is thrown. */
+  stop(): Promise<void>
+}
+
+/** App processes of one test file or bench, their entry bundled once. */
+export async function bundleProcesses(): Promise<Processes> {
+  const entry = join(root, `dist/worker-${process.pid}-${Date.now().toString(36)}.cjs`)
+  await build({
+    absWorkingDir: root,
+    entryPoints: ['tests/support/worker.ts'],
+    outfile: entry,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    // Packages included: a process starts in half the time that it takes to find them one by one.
+    format: 'cjs',
+    banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href" },
+    define: { 'import.meta.url': 'bundleUrl' },
+    logLevel: 'silent',
+  })
+  const alive = new Set<Worker>()
+  const noise: string[] = []
+  return {
+    async start(config, { offsetMilliseconds = 0, realWaits = false } = {}) {
+      const worker = startWorker(entry, noise, (ended) => alive.delete(ended))
+      alive.add(worker)
+      await worker.ask({ kind: 'clock', offsetMilliseconds })
+      await worker.ask({ kind: 'start', config, realWaits })
+      return worker
+    },
+    async stop() {
+      await Promise.all([...alive].map((worker) => worker.kill()))
+      await rm(entry, { force: true })
+      if (noise.length > 0) throw new Error(`an app process wrote to standard error:\n${noise.join('')}`)
+    },
+  }
+}
+
+function startWorker(entry: string, noise: string[], onEnd: (worker: Worker) => void): Worker {
+  const child: ChildProcess = fork(entry, {
+    execArgv: [],
+    env: { ...process.env, NODE_ENV: 'test', NODE_OPTIONS: '' },
+    // Structured clones: the configuration holds key bytes.
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  })
+  child.stderr?.on('data', (chunk: Buffer) => noise.push(chunk.toString()))
+  const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
+  let holding = 0
+  let watching: { count: number; resolve: () => void; reject: (error: Error) => void }[] = []
+  let ids = 0
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', (status, signal) => {
+      const error = new Error(`the app process ended (${signal ?? status})`)
+      for (const { reject } of [...waiting.values(), ...watching]) reject(error)
+      onEnd(worker)
+      resolve()
+    })
+  })
+  child.on('message', (message: FromWorker) => {
+    if ('reached' in message) {
+      holding += 1
+      for (const { count, resolve } of watching) if (holding >= count) resolve()
+      watching = watching.filter(({ count }) => holding < count)
+      return
+    }
+    const asked = waiting.get(message.id)
+    waiting.delete(message.id)
+    if ('failure' in message) asked?.reject(new Error(message.failure))
+    // The other end of the same program, compiled against the same types.
+    else asked?.resolve(message.value as never)
+  })
+  const worker: Worker = {
+    ask(command) {
+      ids += 1
+      if (command.kind === 'hold') holding = 0
+      const message: ToWorker = { id: ids, command }
+      return new Promise((resolve, reject) => {
+        waiting.set(message.id, { resolve, reject })
+        child.send(message, (error) => error && reject(error))
+      })
+    },
+    reached: (count = 1) =>
+      holding >= count
+        ? Promise.resolve()
+        : new Promise((resolve, reject) => void watching.push({ count, resolve, reject })),
+    async kill() {
+      // Whoever still waits for an answer expects this end.
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+  return worker
+}

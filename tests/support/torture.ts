@@ -1,0 +1,203 @@
+import type { Actor } from '../../lib/tenancy/actor.ts'
+import type { Broker } from './broker.ts'
+import { type Seeded, seedConnections } from './grants.ts'
+import { checkInvariants, type Observed, observe, sendsByToken } from './invariants.ts'
+import type { Processes, Worker } from './processes.ts'
+import type { Fresh, Point } from './worker.ts'
+
+/** What becomes of a connection: its grant goes on, or is said to be lost in rotation. */
+type Outcome = 'linked' | 'lost'
+type Rotation = 'strict' | 'grace'
+
+/**
+ * Where a process is killed, in the order of a rotation, and what must come of it. An upstream that rotates strictly ends
+ * the family when the one recovery try brings a spent token; one with a grace answers it.
+ */
+const moments = {
+  'before the claim commits': { point: 'claiming', strict: 'linked', grace: 'linked' },
+  'after the claim, before the call': { point: 'claimed', strict: 'linked', grace: 'linked' },
+  'request sent, never applied': { at: 'before', reset: true, strict: 'linked', grace: 'linked' },
+  'request sent, applied later': { at: 'before', strict: 'lost', grace: 'linked' },
+  'applied, before the answer': { at: 'after', strict: 'lost', grace: 'linked' },
+  'after the answer, before the write-back': { point: 'answered', strict: 'lost', grace: 'linked' },
+  'before the write-back commits': { point: 'storing', strict: 'lost', grace: 'linked' },
+  'after the write-back, before the caller': { point: 'stored', strict: 'linked', grace: 'linked' },
+  /** Killed at the first try, and again at the recovery try: no third. */
+  'during the recovery try': { point: 'claimed', again: true, strict: 'lost', grace: 'lost' },
+} as const satisfies Record<
+  string,
+  { [of in Rotation]: Outcome } & ({ point: Point; again?: true } | { at: 'before' | 'after'; reset?: true })
+>
+export type Moment = keyof typeof moments
+const names = Object.keys(moments) as Moment[]
+
+/** One line of the table. */
+export type Tally = {
+  moment: Moment
+  rotation: Rotation
+  /** Rotations that a kill interrupted. */
+  kills: number
+  linked: number
+  lost: number
+  /** Refresh tokens that the upstream saw twice: the recovery tries. */
+  sentTwice: number
+  /** Whatever should not be, in words. */
+  broken: string[]
+}
+
+type Case = { moment: Moment; seeded: Seeded; kills: number }
+/** Rotations of one moment that a process has under way when it is killed. */
+type Group = { moment: Moment; cases: Case[] }
+type Where = { point: Point } | { at: 'before' | 'after'; reset?: true }
+
+const callersAfterwards = 3
+/** Past the lease of 15 s, and with what a batch takes within the upstream's grace of 30 s. */
+const leaseSeconds = 16
+
+/**
+ * Kills app processes with SIGKILL at every moment of a rotation, so that each interrupts `repetitions` of them,
+ * `perProcess` at a time, then lets two others go on as if nothing had happened: several callers at once, and again after
+ * the access token's life. The upstream ends the family of a token that comes back too late.
+ */
+export async function torture(
+  broker: Broker,
+  processes: Processes,
+  actor: Actor & { browser: string },
+  { rotation, repetitions, perProcess }: { rotation: Rotation; repetitions: number; perProcess: number },
+): Promise<Tally[]> {
+  const { demo, ctx } = broker
+  demo.modes.set({ rotation, replayRevokesFamily: true })
+  const clock = () => ({ offsetMilliseconds: ctx.now().getTime() - Date.now() })
+  const start = () => processes.start({ ...ctx.config, poolSize: perProcess + 4 }, clock())
+  const survivors = await Promise.all([start(), start()])
+  const callers = { all: [] as Case[], first: new Map<Case, Fresh[]>() }
+
+  const fresh = (worker: Worker, cases: Case[], each: number): Promise<Fresh[][]> =>
+    worker.ask({ kind: 'fresh', keys: cases.map(({ seeded }) => keyOf(seeded)), callers: each })
+  /** What callers of both surviving processes get, by case. */
+  const goOn = async (cases: Case[]): Promise<Fresh[][]> => {
+    const [one = [], other = []] = await Promise.all(survivors.map((worker) => fresh(worker, cases, callersAfterwards)))
+    return cases.map((_, index) => [...(one[index] ?? []), ...(other[index] ?? [])])
+  }
+  const goOnFirst = async (cases: Case[]) => {
+    const results = await goOn(cases)
+    cases.forEach((one, index) => {
+      callers.first.set(one, results[index] ?? [])
+    })
+  }
+
+  /** Lets a process come to the moment with all of `cases`, and kills it there. */
+  async function killAt(worker: Worker, cases: Case[], where: Where) {
+    const barrier = `${cases[0]?.seeded.connectionId}:${cases[0]?.kills}`
+    if ('at' in where)
+      for (const { seeded } of cases)
+        demo.faults.push('POST /oauth/token', {
+          when: { refresh_token: seeded.refreshToken },
+          hold: { barrier, at: where.at },
+          ...(where.reset ? { reset: 'before' } : {}),
+        })
+    else await worker.ask({ kind: 'hold', point: where.point })
+    const asked = fresh(worker, cases, 1)
+    const arrived = 'at' in where ? demo.faults.barrier(barrier).arrived(cases.length) : worker.reached(cases.length)
+    const missed = asked.then((results) => {
+      throw new Error(`nothing was held at ${JSON.stringify(where)}: ${JSON.stringify(results)}`)
+    })
+    await Promise.race([arrived, missed])
+    await worker.kill()
+    await missed.catch(() => undefined)
+    // What the upstream was at goes on without whoever asked.
+    demo.faults.barrier(barrier).release()
+    for (const one of cases) one.kills += 1
+  }
+
+  async function killAll(groups: Group[], where: (group: Group, index: number) => Where) {
+    const workers: Worker[] = []
+    for (const _ of groups) workers.push(await start())
+    await Promise.all(
+      workers.map((worker, index) => {
+        const group = groups[index]
+        return group && killAt(worker, group.cases, where(group, index))
+      }),
+    )
+    await broker.advance(leaseSeconds)
+  }
+
+  let rounds = 0
+  for (let done = 0; done < repetitions; done += perProcess, rounds += 1) {
+    const size = Math.min(perProcess, repetitions - done)
+    const seeded = await seedConnections(broker, actor, names.length * size)
+    const groups = names.map((moment, index) => ({
+      moment,
+      cases: seeded.slice(index * size, (index + 1) * size).map((one) => ({ moment, seeded: one, kills: 0 })),
+    }))
+    callers.all.push(...groups.flatMap(({ cases }) => cases))
+    const again = groups.filter(({ moment }) => 'again' in moments[moment])
+    await killAll(groups, ({ moment }) => moments[moment])
+    await goOnFirst(groups.filter((group) => !again.includes(group)).flatMap(({ cases }) => cases))
+    // By turns before and after the upstream took the token.
+    await killAll(again, () => ({ at: rounds % 2 === 0 ? 'after' : 'before' }))
+    await goOnFirst(again.flatMap(({ cases }) => cases))
+  }
+
+  const { all, first } = callers
+  const look = () => Promise.all(all.map((one) => observe(broker, one.seeded, one.kills)))
+  const rows = new Map((await look()).map((row) => [row.connectionId, row]))
+  const rowOf = (one: Case) => rows.get(one.seeded.connectionId)
+  const broken = new Map(all.map((one) => [one, wrongs(one, rotation, first.get(one) ?? [], rowOf(one))]))
+  const sends = sendsByToken(demo.ledger)
+  const invariants = checkInvariants([...rows.values()], demo.ledger)
+
+  // A grant that only looks alive is found out at its next use, and a lost one is not asked about again.
+  await broker.advance(3700)
+  await Promise.all(survivors.map((worker) => worker.ask({ kind: 'clock', ...clock() })))
+  const second = await goOn(all)
+  const later = sendsByToken(demo.ledger)
+  all.forEach((one, index) => {
+    const { connectionId, refreshToken } = one.seeded
+    const isLost = rowOf(one)?.status === 'needs_relink'
+    const wrong = (second[index] ?? []).filter((result) => (isLost ? result.ok : !result.ok || result.degraded))
+    if (wrong.length > 0) broken.get(one)?.push(`${connectionId}: at its next use ${JSON.stringify(wrong[0])}`)
+    if (later.get(refreshToken) !== sends.get(refreshToken))
+      broken.get(one)?.push(`${connectionId}: the spent token was sent again later`)
+  })
+  invariants.push(...checkInvariants(await look(), demo.ledger))
+  await Promise.all(survivors.map((worker) => worker.kill()))
+
+  return names.map((moment, index) => {
+    const own = all.filter((one) => one.moment === moment)
+    const statuses = own.map((one) => rowOf(one)?.status)
+    return {
+      moment,
+      rotation,
+      kills: own.length,
+      linked: statuses.filter((status) => status === 'linked').length,
+      lost: statuses.filter((status) => status === 'needs_relink').length,
+      sentTwice: own.filter((one) => sends.get(one.seeded.refreshToken) === 2).length,
+      // The invariants are about all of them; told once.
+      broken: [...own.flatMap((one) => broken.get(one) ?? []), ...(index === 0 ? invariants : [])],
+    }
+  })
+}
+
+const keyOf = ({ tenantId, connectionId }: Seeded) => ({ tenantId, connectionId })
+
+/** What the callers after a kill, and the row, should not have said. */
+function wrongs({ moment, seeded }: Case, rotation: Rotation, results: Fresh[], row: Observed | undefined): string[] {
+  const expected = moments[moment][rotation]
+  const said = (result: Fresh) =>
+    expected === 'linked' ? result.ok && !result.degraded : !result.ok && result.error === 'needs_relink'
+  const broken = results.filter((result) => !said(result)).map((result) => `a caller got ${JSON.stringify(result)}`)
+  const status = expected === 'linked' ? 'linked' : 'needs_relink'
+  if (row?.status !== status) broken.push(`it is ${row?.status} (${row?.cause}), ${status} expected`)
+  return broken.map((text) => `${moment}, ${rotation}, ${seeded.connectionId}: ${text}`)
+}
+
+/** The table for people, in Markdown. */
+export function tortureTable(tallies: readonly Tally[]): string {
+  const lines = tallies.map(
+    ({ moment, rotation, kills, linked, lost, sentTwice, broken }) =>
+      `| ${moment} | ${rotation} | ${kills} | ${linked} | ${lost} | ${sentTwice} | ${broken.length} |`,
+  )
+  const head = ['| Killed | Upstream | Kills | Goes on | Lost in rotation | Token sent twice | Broken |']
+  return [...head, '|---|---|---|---|---|---|---|', ...lines].join('\n')
+}

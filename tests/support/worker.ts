@@ -1,0 +1,190 @@
+// Entry of a process of its own: one Context on the given database, told over IPC what to do. Where a rotation can be cut
+// off is reached from outside: `ctx.fetch` and `pool.query` are wrapped, product code has no hooks.
+import { createHash } from 'node:crypto'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { connectionDetail } from '../../lib/broker/inventory.ts'
+import { checkInstanceKeys } from '../../lib/broker/keys.ts'
+import { freshTokens } from '../../lib/broker/refresh.ts'
+import type { Config } from '../../lib/config.ts'
+import { type Context, createContext } from '../../lib/context.ts'
+import { startJobs } from '../../lib/jobs/tick.ts'
+import { createLog } from '../../lib/log.ts'
+import type { Actor } from '../../lib/tenancy/actor.ts'
+import type { Key } from './connection.ts'
+
+/**
+ * Where a process holds: in a statement that has run and is not committed, after one that is, or between an answer of
+ * the upstream and whatever follows. What lies between request and answer is held at the upstream's own barriers.
+ */
+export type Point = 'claiming' | 'claimed' | 'answered' | 'storing' | 'stored'
+
+export type Command =
+  | { kind: 'start'; config: Config; realWaits: boolean }
+  | { kind: 'clock'; offsetMilliseconds: number }
+  /** Arms a point for all who come by; `reached` is told for each. */
+  | { kind: 'hold'; point: Point }
+  | { kind: 'resume' }
+  | { kind: 'fresh'; keys: Key[]; callers: number; staleVersion?: number }
+  | { kind: 'read'; actor: Actor; connectionId: string; times: number }
+  | { kind: 'jobs' }
+  | { kind: 'delays' }
+
+/** How one caller fared; the token only as a digest. */
+export type Fresh =
+  | { ok: true; version: number; degraded: boolean; digest: string }
+  | { ok: false; error: string; detail: string | undefined }
+
+export type Replies = {
+  start: null
+  clock: null
+  hold: null
+  resume: null
+  /** By key, then by caller. */
+  fresh: Fresh[][]
+  /** Milliseconds of each read. */
+  read: number[]
+  jobs: null
+  /** Event loop delay since the last time, in milliseconds. */
+  delays: { p50: number; p99: number; max: number }
+}
+
+export type ToWorker = { id: number; command: Command }
+export type FromWorker = { id: number; value: unknown } | { id: number; failure: string } | { reached: Point }
+
+const delays = monitorEventLoopDelay({ resolution: 10 })
+let ctx: Context
+let offsetMilliseconds = 0
+let armed: Point | undefined
+let resume: () => void = () => undefined
+let resumed = new Promise<void>((resolve) => {
+  resume = resolve
+})
+
+const say = (message: FromWorker) => process.send?.(message)
+const isPoint = (point: Point) => armed === point
+
+/** Tells the parent and waits until it says so, or for ever when it kills us. */
+async function holdAt(point: Point): Promise<void> {
+  say({ reached: point })
+  await resumed
+}
+
+async function start(config: Config, realWaits: boolean): Promise<null> {
+  ctx = await createContext(config, {
+    now: () => new Date(Date.now() + offsetMilliseconds),
+    // Short pauses wait for others and are real; long ones are only those of retries.
+    sleep: (milliseconds) =>
+      new Promise((resolve) => setTimeout(resolve, realWaits || milliseconds <= 60 ? milliseconds : 0)),
+    log: createLog(config, { write: () => undefined }),
+  })
+  const { fetch } = ctx
+  ctx.fetch = async (input, init) => {
+    const response = await fetch(input, init)
+    if (isPoint('answered')) await holdAt('answered')
+    return response
+  }
+  interceptQueries(ctx)
+  // As at boot; and the first connection and query are no part of what is timed.
+  await checkInstanceKeys(ctx)
+  delays.enable()
+  return null
+}
+
+/** Lets claim and write-back be held before or after their commit. */
+function interceptQueries({ pool }: Context): void {
+  const query = pool.query.bind(pool)
+  const textOf = (statement: unknown) =>
+    typeof statement === 'object' && statement !== null && 'text' in statement ? String(statement.text) : ''
+  const pointsOf = (text: string): { inside: Point; after: Point } | undefined => {
+    if (text.includes('vk.refresh_claim(')) return { inside: 'claiming', after: 'claimed' }
+    if (text.includes('vk.refresh_store(')) return { inside: 'storing', after: 'stored' }
+    return undefined
+  }
+  const intercepted = async (...args: Parameters<typeof query>) => {
+    const points = pointsOf(textOf(args[0]))
+    if (points && isPoint(points.inside)) {
+      const client = await pool.connect()
+      try {
+        await client.query('BEGIN')
+        const result = await client.query(...args)
+        await holdAt(points.inside)
+        await client.query('COMMIT')
+        return result
+      } finally {
+        client.release()
+      }
+    }
+    const result = await query(...args)
+    if (points && isPoint(points.after)) await holdAt(points.after)
+    return result
+  }
+  Object.assign(pool, { query: intercepted })
+}
+
+async function freshOf(key: Key, staleVersion: number | undefined): Promise<Fresh> {
+  try {
+    const stale = staleVersion === undefined ? {} : { staleVersion }
+    const { accessToken, version, degraded } = await freshTokens(ctx, { ...key, ...stale })
+    return { ok: true, version, degraded, digest: createHash('sha256').update(accessToken.reveal()).digest('hex') }
+  } catch (error) {
+    const named = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    return { ok: false, error: named, detail: error instanceof Error ? error.message : undefined }
+  }
+}
+
+const milliseconds = (nanoseconds: number) => Math.round(nanoseconds / 1e4) / 100
+
+async function obey(command: Command): Promise<unknown> {
+  switch (command.kind) {
+    case 'start':
+      return start(command.config, command.realWaits)
+    case 'clock':
+      offsetMilliseconds = command.offsetMilliseconds
+      return null
+    case 'hold':
+      armed = command.point
+      resumed = new Promise((resolve) => {
+        resume = resolve
+      })
+      return null
+    case 'resume':
+      armed = undefined
+      resume()
+      return null
+    case 'fresh':
+      return Promise.all(
+        command.keys.map((key) =>
+          Promise.all(Array.from({ length: command.callers }, () => freshOf(key, command.staleVersion))),
+        ),
+      )
+    case 'read':
+      return Promise.all(
+        Array.from({ length: command.times }, async () => {
+          const began = performance.now()
+          await connectionDetail(ctx, command.actor, command.connectionId)
+          return performance.now() - began
+        }),
+      )
+    case 'jobs':
+      startJobs(ctx)
+      return null
+    case 'delays': {
+      const seen = {
+        p50: milliseconds(delays.percentile(50)),
+        p99: milliseconds(delays.percentile(99)),
+        max: milliseconds(delays.max),
+      }
+      delays.reset()
+      return seen
+    }
+  }
+}
+
+process.on('message', ({ id, command }: ToWorker) => {
+  obey(command).then(
+    (value) => say({ id, value }),
+    (error: unknown) => say({ id, failure: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  )
+})
+// A parent that is gone leaves nobody behind.
+process.once('disconnect', () => process.exit(0))
