@@ -5,11 +5,13 @@ import { boot } from './lib/boot.ts'
 import { ConfigError } from './lib/config.ts'
 import { context } from './lib/context.ts'
 import { createEdge } from './lib/http/listener.ts'
+import { listenForMetrics } from './lib/http/metrics.ts'
 
 async function main(): Promise<void> {
   const ctx = await context()
   const { config, log } = ctx
   const stopJobs = await boot(ctx)
+  const metrics = await listenForMetrics(ctx)
   const origin = new URL(config.origin)
   const publicPort = Number(origin.port) || (origin.protocol === 'https:' ? 443 : 80)
 
@@ -33,6 +35,7 @@ async function main(): Promise<void> {
     server.closeIdleConnections()
     await closed
     await stopJobs()
+    await metrics?.stop()
     await app.close()
     await ctx.close()
     // Development keeps watchers alive, so the end has to be said.
@@ -48,7 +51,10 @@ async function main(): Promise<void> {
     server.once('error', reject)
     server.listen(config.port, config.host, resolve)
   })
-  log.info({ port: (server.address() as AddressInfo).port, demo: config.demo !== undefined }, 'listening')
+  log.info(
+    { port: (server.address() as AddressInfo).port, metrics: metrics?.port, demo: config.demo !== undefined },
+    'listening',
+  )
   console.log(`valetkey ready ${config.origin}`)
 }
 

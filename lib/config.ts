@@ -1,3 +1,5 @@
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 
 /** A setting that is missing or unusable; `problems` names all of them at once, never a value. */
@@ -10,25 +12,33 @@ export class ConfigError extends Error {
   }
 }
 
-const defaultSecrets = /^(changeme|secret|password|default|test|example)/i
+const defaultSecrets = /^(change.?me|change.?it|secret|password|default|test|example|placeholder|replace|valetkey)/i
+
+/** Whether neighbours differ by few distances only: a repeated pattern, a walk through the alphabet. Random text has thirty. */
+const isPattern = (text: string) =>
+  new Set(Array.from(text, (_, index) => text.charCodeAt(index + 1) - text.charCodeAt(index))).size < 15
 
 /** 32 random bytes in base64url. Short, repeated and well-known values are refused (V-06). */
-const secretBytes = z.string().transform((text, check) => {
+const secretText = z.string().superRefine((text, check) => {
   const bytes = Buffer.from(text, 'base64url')
   const fault = defaultSecrets.test(text)
     ? 'is a default value'
-    : bytes.length < 32
-      ? 'is too short: it needs 32 random bytes in base64url'
-      : new Set(bytes).size < 12
-        ? 'is not random'
-        : undefined
-  if (!fault) return new Uint8Array(bytes.subarray(0, 32))
+    : !/^[\w+/-]*={0,2}$/.test(text)
+      ? 'is not base64url'
+      : bytes.length < 32
+        ? 'is too short: it needs 32 random bytes in base64url'
+        : new Set(bytes).size < 12 || isPattern(text)
+          ? 'is not random'
+          : undefined
+  if (!fault) return
   check.addIssue({
     code: 'custom',
     message: `${fault} (make one with: openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')`,
   })
-  return z.NEVER
 })
+const secretBytes = secretText.transform((text) => new Uint8Array(Buffer.from(text, 'base64url').subarray(0, 32)))
+/** As it travels in a header (RFC 6750 2.1): what base64url has no letter for would be dropped unseen. */
+const bearer = secretText.regex(/^[\w-]+$/, 'is not base64url')
 
 const instanceKeys = z.string().transform((text, check) => {
   const keys: { id: string; bytes: Uint8Array }[] = []
@@ -66,6 +76,28 @@ const origin = z.string().transform((text, check) => {
   return z.NEVER
 })
 
+/** Host names as they stand in URLs, addresses and CIDR blocks; an address becomes the block of itself. */
+const internalHosts = z
+  .string()
+  .default('')
+  .transform((text, check) => {
+    const entries: string[] = []
+    for (const part of text.split(',').filter((part) => part.trim() !== '')) {
+      const entry = part.trim().toLowerCase()
+      const isBlock = ipaddr.isValidCIDR(entry) && isIP(entry.split('/')[0] ?? '') !== 0
+      const isName = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/.test(entry)
+      if (isIP(entry)) entries.push(`${entry}/${isIP(entry) === 4 ? 32 : 128}`)
+      else if ((isBlock && !entry.endsWith('/0')) || (isName && !/\.?\d+$/.test(entry))) entries.push(entry)
+      else
+        check.addIssue({
+          code: 'custom',
+          message: `entry ${entries.length + 1} is neither a host name, an address nor a block like 10.1.0.0/16`,
+        })
+    }
+    return entries
+  })
+
+const port = z.coerce.number().int().min(1).max(65535)
 const flag = z
   .enum(['0', '1'])
   .default('0')
@@ -74,7 +106,7 @@ const seconds = (fallback: number) => z.coerce.number().int().positive().default
 
 const Environment = z.object({
   NODE_ENV: z.string().default('production'),
-  PORT: z.coerce.number().int().min(1).max(65535).default(3000),
+  PORT: port.default(3000),
   HOST: z.string().default('127.0.0.1'),
   VALETKEY_URL: origin,
   DATABASE_URL: z.string().min(1, 'is empty'),
@@ -89,6 +121,7 @@ const Environment = z.object({
   VALETKEY_SESSION_IDLE_SECONDS: seconds(8 * 3600),
   VALETKEY_SESSION_SECONDS: seconds(7 * 24 * 3600),
   VALETKEY_TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
+  VALETKEY_INTERNAL_HOSTS: internalHosts,
   VALETKEY_NAMED_STATEMENTS: z
     .enum(['0', '1'])
     .default('1')
@@ -96,6 +129,9 @@ const Environment = z.object({
   VALETKEY_POOL: z.coerce.number().int().min(1).max(200).default(10),
   VALETKEY_REFRESH_RATE: z.coerce.number().int().min(4).max(1000).default(50),
   VALETKEY_LOG: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info'),
+  VALETKEY_METRICS_PORT: port.optional(),
+  VALETKEY_METRICS_HOST: z.string().default('127.0.0.1'),
+  VALETKEY_METRICS_TOKEN: bearer.optional(),
   VALETKEY_EMBEDDED: flag,
   VALETKEY_DEMO: flag,
   VALETKEY_DEMO_STACK: z
@@ -130,6 +166,15 @@ export function parseConfig(environment: Record<string, string | undefined>) {
   const loopback = loopbackHosts.has(new URL(env.VALETKEY_URL).hostname)
   if (env.VALETKEY_KEYS.some((key) => Buffer.from(key.bytes).equals(Buffer.from(env.VALETKEY_SECRET))))
     problems.push('VALETKEY_SECRET is one of VALETKEY_KEYS: use separate values')
+  const metricsToken =
+    env.VALETKEY_METRICS_TOKEN && Buffer.from(env.VALETKEY_METRICS_TOKEN, 'base64url').subarray(0, 32)
+  if (
+    metricsToken &&
+    [env.VALETKEY_SECRET, ...env.VALETKEY_KEYS.map((key) => key.bytes)].some((one) => metricsToken.equals(one))
+  )
+    problems.push('VALETKEY_METRICS_TOKEN is VALETKEY_SECRET or one of VALETKEY_KEYS: use separate values')
+  if (env.VALETKEY_METRICS_PORT === env.PORT)
+    problems.push('VALETKEY_METRICS_PORT is PORT: leave it out and set VALETKEY_METRICS_TOKEN, or choose another port')
   if (env.VALETKEY_DEMO && !env.VALETKEY_EMBEDDED)
     problems.push('VALETKEY_DEMO needs the embedded database: unset DATABASE_URL or VALETKEY_DEMO')
   if (env.VALETKEY_DEMO && !loopback)
@@ -170,7 +215,15 @@ export function parseConfig(environment: Record<string, string | undefined>) {
     trustedProxies: env.VALETKEY_TRUSTED_PROXIES,
     /** Most background refreshes a second at one upstream, over all instances (RR-11). */
     refreshesPerSecond: env.VALETKEY_REFRESH_RATE,
+    /** Names and CIDR blocks inside the operator's network that upstreams may have (F-02). */
+    internalHosts: env.VALETKEY_INTERNAL_HOSTS,
     log: env.VALETKEY_LOG,
+    /** A port of their own, a bearer on the main one, both, or neither. */
+    metrics: {
+      port: env.VALETKEY_METRICS_PORT,
+      host: env.VALETKEY_METRICS_HOST,
+      token: env.VALETKEY_METRICS_TOKEN,
+    },
     demo: env.VALETKEY_DEMO ? env.VALETKEY_DEMO_STACK : undefined,
   })
 }

@@ -1,21 +1,33 @@
 import type pg from 'pg'
 import { type Config, parseConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import type { Discoveries } from './security/discovery.ts'
+import { environmentKeys, type KeySource } from './security/key-source.ts'
 import { createOutbound, type OutboundFetch } from './security/outbound.ts'
-import { type SealKey, sealKey } from './security/seal.ts'
+import type { SealKey } from './security/seal.ts'
 import { deriveKey } from './security/secrets.ts'
 import { openDatabase, type PrismaClient } from './store/database.ts'
+import { untraced } from './trace.ts'
+
+/** A tenant's data keys as one process holds them. */
+export type OpenedKeys = {
+  /** Newest first. `key` is missing where none of our instance keys opens its wrapping. */
+  keys: { id: string; usedFrom: Date; key: SealKey | undefined }[]
+  readAt: number
+  /** Seals by key id that the database has not been told of yet. */
+  seals: Map<string, number>
+}
 
 /** What use cases run on. One per process; every singleton lives in it, because module code exists twice. */
 export type Context = {
   config: Config
   db: PrismaClient
   pool: pg.Pool
-  /** Instance keys, the first is current. Only broker/keys.ts opens tenant keys with them. */
-  instanceKeys: SealKey[]
+  /** Instance keys. Only broker/keys.ts and broker/key-rotation.ts wrap and open tenant keys with them. */
+  keys: KeySource
   /** Opened tenant keys, kept for at most a minute. */
-  tenantKeys: Map<string, { keys: SealKey[]; until: number }>
+  tenantKeys: Map<string, OpenedKeys>
   /** Keys derived from the root secret, one a purpose. */
   secrets: { signin: Uint8Array; fingerprint: Uint8Array; lookup: Uint8Array }
   /** Refreshes under way in this process, by `connection:version`. */
@@ -26,6 +38,7 @@ export type Context = {
   now: () => Date
   sleep: (milliseconds: number) => Promise<void>
   log: Log
+  metrics: Metrics
   /** Runs work after the answer has gone; awaited at a graceful stop. */
   background: (name: string, work: () => Promise<unknown>) => void
   /** Ends background work and connections. */
@@ -38,13 +51,18 @@ export type ContextOptions = Partial<Pick<Context, 'fetch' | 'now' | 'sleep' | '
 export async function createContext(config: Config, options: ContextOptions = {}): Promise<Context> {
   const { db, pool } = openDatabase(config)
   const log = options.log ?? createLog(config)
+  const metrics = createMetrics()
+  const outbound = createOutbound({
+    ...config,
+    onFailure: (failure) => log.warn(failure, 'an outbound call brought no answer'),
+  })
   const running = new Set<Promise<unknown>>()
   pool.on('error', (error) => log.warn({ err: error }, 'database connection lost'))
   return {
     config,
     db,
     pool,
-    instanceKeys: await Promise.all(config.keys.map((key) => sealKey(key.id, key.bytes))),
+    keys: environmentKeys(config.keys),
     tenantKeys: new Map(),
     secrets: {
       signin: deriveKey(config.secret, 'signin'),
@@ -53,18 +71,24 @@ export async function createContext(config: Config, options: ContextOptions = {}
     },
     refreshes: new Map(),
     discoveries: new Map(),
-    fetch: options.fetch ?? createOutbound({ allowLoopback: config.loopback }),
+    // No trace header of ours reaches another server, and no instrumentation sees what is sent there.
+    fetch: (input, init) => untraced(() => (options.fetch ?? outbound.fetch)(input, init)),
     now: options.now ?? (() => new Date()),
     sleep: options.sleep ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),
     log,
+    metrics,
     background(name, work) {
       const run = work()
-        .catch((error: unknown) => log.warn({ err: error, work: name }, 'background work failed'))
+        .catch((error: unknown) => {
+          metrics.jobFailures.inc({ work: name })
+          log.warn({ err: error, work: name }, 'job failed')
+        })
         .finally(() => running.delete(run))
       running.add(run)
     },
     async close() {
       await Promise.allSettled(running)
+      await outbound.close()
       await db.$disconnect()
       await pool.end()
     },

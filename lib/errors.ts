@@ -23,6 +23,17 @@ export const errorCodes = {
     title: 'Valetkey cannot reach its database',
     next: 'Nothing was lost. Try again in a moment.',
   },
+  // Keys
+  keys_unavailable: {
+    status: 503,
+    title: 'The keys that open these secrets are not here',
+    next: 'Nothing was lost. The operator must look at: npm run keys -- status',
+  },
+  tenant_shredded: {
+    status: 410,
+    title: 'The secrets of this tenant were destroyed',
+    next: 'Make a new tenant and link there.',
+  },
   // Sign-in
   signin_failed: { status: 400, title: 'Sign-in did not complete', next: 'Start again.' },
   signin_denied: { status: 403, title: 'The identity provider refused the sign-in', next: 'Try another account.' },
@@ -99,6 +110,12 @@ export const errorCodes = {
     title: 'Connections were made with this client id',
     next: 'Configure the other client as a provider of its own, and link again there.',
   },
+  too_many_webhooks: {
+    status: 409,
+    title: 'A tenant has at most five webhooks',
+    next: 'Delete one that is no longer needed.',
+  },
+  webhook_off: { status: 409, title: 'This webhook is switched off', next: 'Switch it on first.' },
   count_changed: { status: 409, title: 'The selection has changed since you looked', next: 'Look again and confirm.' },
 } as const satisfies Record<string, { status: number; title: string; next: string }>
 

@@ -22,7 +22,15 @@ const redacted = [
 
 export type Log = pino.Logger
 
-/** Structured log on standard output. Errors are cut to type, code and stack: causes can hold upstream bodies. */
+/**
+ * Structured log on standard output, one JSON object a line. Errors are cut to type, code and stack: causes can hold
+ * upstream bodies. Levels: info for how things ended, warn for what heals by itself, error for what failed; `alarm: true`
+ * marks what needs an operator. Lines to build on, by `msg`:
+ * - `request`: request, method, path (the pattern), status, ms, user, tenant, problem
+ * - `refresh`: tenant, connection, kind, outcome (as in valetkey_refreshes_total), ageSeconds
+ * - `upstream revocation`: tenant, revocation, kind, outcome (as in valetkey_revocations_total), tries, reason
+ * - `job failed`: work, err
+ */
 export function createLog(config: Pick<Config, 'log'>, destination?: pino.DestinationStream): Log {
   const paths = redacted.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`])
   return pino(

@@ -2,6 +2,7 @@ import type { Tone } from '@/app/_ui/state-badge.tsx'
 import { durationText } from '@/app/_ui/time-text.ts'
 import type { AuditView } from '@/lib/audit/list.ts'
 import type { ConnectionView } from '@/lib/broker/inventory.ts'
+import type { NotificationView } from '@/lib/broker/notifications.ts'
 import type { RevocationView, TokenView } from '@/lib/broker/token-view.ts'
 import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
 
@@ -50,10 +51,11 @@ export const lastUseWords = 'not reported'
 
 const causes: Record<string, string> = {
   refused: 'The upstream refused the stored grant: it expired or was withdrawn there.',
+  expired: 'The grant has ended: the upstream had set its end from the start.',
   lost_in_rotation: 'A renewal was cut off, and the token that the upstream gave out was lost.',
-  expired: 'The grant reached its end at the upstream before it was renewed.',
   another_account: 'The upstream now vouches for another account than the one that was linked.',
   unreadable: 'The stored token cannot be read with the present keys.',
+  shredded: 'The keys of this tenant were destroyed, and with them every stored token.',
   upstream_unavailable: 'The upstream does not answer, or fails.',
   upstream_protocol: 'The upstream gives answers that make no sense.',
   upstream_failed: 'The upstream fails.',
@@ -128,6 +130,20 @@ export const upstreamTruth: Record<RevocationView['upstream'], string> = {
   impossible: 'This upstream has no way to revoke it. Only our copy was destroyed.',
 }
 
+/** How the last try of a message to a webhook ended badly. */
+export function deliveryWords(error: string): string {
+  const status = /^http_(\d{3})$/.exec(error)?.[1]
+  if (status) return `The receiver answered ${status}.`
+  return deliveryErrors[error] ?? error.replaceAll('_', ' ')
+}
+const deliveryErrors: Record<string, string> = {
+  not_reached: 'The address could not be reached.',
+  no_answer: 'No usable answer came.',
+  unreadable: 'The signing key cannot be read with the present keys. Rotate it.',
+  webhook_off: 'The webhook was switched off first.',
+  interrupted: 'It was cut off; how it ended is not known.',
+}
+
 const failures: Record<string, string> = {
   cut_off: 'The issue was cut off. Whatever the upstream had made was deleted there.',
   ended_by_itself: 'The issue was cut off, and the upstream could not be asked. Whatever it made has ended by now.',
@@ -157,6 +173,9 @@ const acts = {
   'signin.failed': (details) => ['Sign-in failed', coded(details)],
   'signin.ended': () => ['Signed out'],
   'tenant.created': () => ['Tenant created'],
+  'tenant.shredded': () => ['Secrets of the tenant destroyed', 'Nothing that was sealed can be opened again.'],
+  'keys.rotated': (details) => ['Encryption key rotated', `Now ${text(details.key)}.`],
+  'keys.retired': (details) => ['Encryption key retired', text(details.key)],
   'member.added': (details) => ['Joined', `As ${roleOf(details)}.`],
   'member.changed': (details) => [
     details.status === 'suspended' ? 'Member suspended' : details.status ? 'Member reinstated' : 'Role changed',
@@ -203,6 +222,17 @@ const acts = {
     'Upstream revocation finished',
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
   ],
+  'audit.exported': () => ['Activity exported'],
+  'webhook.created': () => ['Webhook added'],
+  'webhook.changed': (details) => [
+    details.resent ? 'Webhook message sent again' : 'Webhook changed',
+    details.changed ? `Changed: ${text(details.changed)}.` : '',
+  ],
+  'webhook.deleted': () => ['Webhook deleted'],
+  'webhook.tested': (details) => [
+    'Webhook tested',
+    details.error ? deliveryWords(text(details.error)) : 'The test message was delivered.',
+  ],
   'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.`],
 } satisfies Record<AuditView['action'], (details: Details) => [string, string?]>
 
@@ -223,3 +253,47 @@ export function eventTone({ action, outcome, details }: Pick<AuditView, 'action'
 }
 
 const neutral = new Set<AuditView['action']>(['link.started', 'connection.changed', 'revocation.finished'])
+
+/** A notification: what happened, what it means, and how good or bad that is. */
+export function notificationWords({ kind, cause }: Pick<NotificationView, 'kind' | 'cause'>): {
+  what: string
+  more: string
+  tone: Tone
+} {
+  const health = (status: ConnectionView['status']) => healthWords({ status, cause }) ?? ''
+  switch (kind) {
+    case 'connection.degraded':
+      return { what: 'Renewals fail', more: health('degraded'), tone: 'attention' }
+    case 'connection.uncertain':
+      return { what: 'A renewal was interrupted', more: health('uncertain'), tone: 'attention' }
+    case 'connection.needs_relink':
+      return { what: 'Must be linked again', more: health('needs_relink'), tone: 'broken' }
+    case 'connection.frozen':
+      return { what: 'Frozen by an admin', more: 'Nothing is issued or renewed until it is lifted.', tone: 'frozen' }
+    case 'connection.revoked':
+      return {
+        what: 'Disconnected',
+        more: 'The stored tokens are destroyed. Link it again to use it.',
+        tone: 'revoked',
+      }
+    case 'connection.recovered':
+      return { what: 'Works again', more: 'The connection is linked and renews itself.', tone: 'healthy' }
+    case 'grant.ending':
+      return { what: 'Ends soon', more: 'Renewals do not prolong it. Link it again before then.', tone: 'attention' }
+    case 'provider.client_refused':
+      return {
+        what: 'A provider refuses Valetkey as a client',
+        more: 'Every link is kept, but none renews until its client id and secret are mended.',
+        tone: 'broken',
+      }
+    case 'webhook.disabled':
+      return {
+        what: 'A webhook was switched off',
+        more: cause === 'gone' ? 'Its receiver answered that it is gone.' : 'It had been failing for five days.',
+        tone: 'attention',
+      }
+    default:
+      // A kind of a newer version keeps its own name.
+      return { what: String(kind).replaceAll(/[._]/g, ' '), more: '', tone: 'attention' }
+  }
+}

@@ -32,12 +32,16 @@ export type ConnectionState = 'linked' | 'degraded' | 'uncertain' | 'needs_relin
 export type TokenState = 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
 export type UpstreamState = 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'
 export type MemberState = 'active' | 'invited' | 'suspended'
+export type WebhookState = 'on' | 'failing' | 'off'
+export type DeliveryState = 'pending' | 'delivered' | 'failed'
 
 export type StateBadgeProps =
   | { kind: 'connection'; state: ConnectionState }
   | { kind: 'token'; state: TokenState }
   | { kind: 'upstream'; state: UpstreamState }
   | { kind: 'member'; state: MemberState }
+  | { kind: 'webhook'; state: WebhookState }
+  | { kind: 'delivery'; state: DeliveryState }
 
 export type Face = [tone: Tone, icon: LucideIcon, word: string]
 
@@ -69,6 +73,16 @@ const faces = {
     invited: ['attention', Mail, 'invited'],
     suspended: ['frozen', Hourglass, 'suspended'],
   } satisfies Record<MemberState, Face>,
+  webhook: {
+    on: ['healthy', CircleCheck, 'on'],
+    failing: ['attention', TriangleAlert, 'failing'],
+    off: ['revoked', CircleSlash, 'off'],
+  } satisfies Record<WebhookState, Face>,
+  delivery: {
+    pending: ['attention', Clock, 'waiting'],
+    delivered: ['healthy', CircleCheck, 'delivered'],
+    failed: ['broken', CircleX, 'failed'],
+  } satisfies Record<DeliveryState, Face>,
 }
 
 /** How a state looks and what it is called. */
@@ -82,6 +96,10 @@ export function faceOf(props: StateBadgeProps): Face {
       return faces.upstream[props.state]
     case 'member':
       return faces.member[props.state]
+    case 'webhook':
+      return faces.webhook[props.state]
+    case 'delivery':
+      return faces.delivery[props.state]
   }
 }
 

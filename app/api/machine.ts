@@ -1,6 +1,7 @@
 import type { MachineRoute } from '@/lib/http/listener.ts'
 import type { Method } from '@/lib/http/operation.ts'
 import { operations } from '@/lib/http/operations.ts'
+import { GET as metrics } from '../metrics/route.ts'
 import { GET as health } from './health/route.ts'
 import { GET as ready } from './ready/route.ts'
 import { GET as me } from './v1/me/route.ts'
@@ -10,6 +11,7 @@ import { POST as issue } from './v1/tenants/[tenant]/projects/[project]/tokens/r
 export const machineRoutes: readonly MachineRoute[] = [
   { method: 'GET', path: '/api/health', handle: health },
   { method: 'GET', path: '/api/ready', handle: ready },
+  { method: 'GET', path: '/metrics', handle: metrics },
   { method: 'GET', path: '/api/v1/me', handle: me },
   { method: 'POST', path: '/api/v1/tenants/:tenant/projects/:project/tokens', handle: issue },
 ]
@@ -17,6 +19,7 @@ export const machineRoutes: readonly MachineRoute[] = [
 const others = {
   '/api/auth/{action}': ['GET', 'POST'],
   '/api/auth/{action}/{provider}': ['GET', 'POST'],
+  '/metrics': ['GET'],
   '/oauth/callback/{key}': ['GET'],
 } as const satisfies Record<string, readonly Method[]>
 

@@ -39,7 +39,15 @@ export type AuditAction =
   | 'token.revoked'
   | 'connection.revoked'
   | 'revocation.finished'
+  | 'audit.exported'
+  | 'webhook.created'
+  | 'webhook.changed'
+  | 'webhook.deleted'
+  | 'webhook.tested'
   | 'access.denied'
+  | 'keys.rotated'
+  | 'keys.retired'
+  | 'tenant.shredded'
 
 export type AuditEvent = {
   action: AuditAction

@@ -100,7 +100,10 @@ export async function issueToken(
     return await complete(ctx, actor, started, made)
   } catch (error) {
     // Nobody will ever hold this token: it is ended now if that can be done, and by the reconciling job if not.
-    if (!isBrokerError(error, 'revoked_meanwhile')) await endUpstream(ctx, started, made)
+    if (!isBrokerError(error, 'revoked_meanwhile')) {
+      ctx.metrics.issues.inc({ strategy: 'mint', outcome: 'unrecorded' })
+      await endUpstream(ctx, started, made)
+    }
     throw error
   }
 }
@@ -187,6 +190,7 @@ async function notMade(ctx: Context, actor: Actor, { id }: Started, error: unkno
   const unsure = isUpstreamError(error)
     ? error.failure === 'ambiguous' || error.failure === 'protocol'
     : !isBrokerError(error)
+  ctx.metrics.issues.inc({ strategy: 'mint', outcome: unsure ? 'issue_unconfirmed' : failure })
   await withTenant(ctx, actor.tenantId, async (tx) => {
     if (unsure) await noteIssuing(tx, actor.tenantId, id, failure)
     else await endIssuing(tx, actor.tenantId, id, { status: 'failed', failure })
@@ -256,6 +260,7 @@ async function complete(
     })
     return { kind: 'late' as const, revocation }
   })
+  ctx.metrics.issues.inc({ strategy: 'mint', outcome: outcome.kind === 'made' ? 'issued' : 'revoked_meanwhile' })
   if (outcome.kind === 'made') return { token: outcome.token, value: made.value }
   await settleRevocation(ctx, { tenantId, id: outcome.revocation })
   throw new BrokerError('revoked_meanwhile')

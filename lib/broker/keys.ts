@@ -1,18 +1,52 @@
 import { ConfigError } from '../config.ts'
-import type { Context } from '../context.ts'
-import { type Location, open, type SealKey, seal, sealedWith, sealKey, UnsealError } from '../security/seal.ts'
+import type { Context, OpenedKeys } from '../context.ts'
+import { BrokerError } from '../errors.ts'
+import type { InstanceKey } from '../security/key-source.ts'
+import {
+  isUnsealError,
+  type Location,
+  open,
+  seal,
+  sealedFor,
+  sealedWith,
+  sealKey,
+  UnsealError,
+} from '../security/seal.ts'
 import { randomToken, type Secret } from '../security/secrets.ts'
 import { type Tx, withInstance, withTenant } from '../store/database.ts'
-import { insertTenantKey, listTenantKeys, readKeyCanary, writeKeyCanary } from '../store/keys.ts'
+import {
+  addSeals,
+  holdInstanceKey,
+  insertInstanceKeys,
+  insertTenantKey,
+  listInstanceKeys,
+  listTenantKeys,
+} from '../store/keys.ts'
+import type { SealedColumn, SealedPlace } from '../store/sealed.ts'
 
-/** Seals and opens the values of one tenant. The tenant is part of every place, so vaults cannot be mixed up. */
+/**
+ * Seals and opens the values of one tenant. The tenant is part of every place, so vaults cannot be mixed up.
+ * Each verb throws BrokerError tenant_shredded where the tenant has no key left, and keys_unavailable where the key is
+ * wrapped by an instance key that this process does not have: nothing is lost then, and nothing may be marked broken.
+ */
 export type Vault = {
-  seal(place: Omit<Location, 'tenant'>, value: Secret | string): Promise<string>
+  seal(place: SealedPlace, value: Secret | string): Promise<string>
   /** @throws UnsealError */
-  open(place: Omit<Location, 'tenant'>, sealed: string): Promise<Secret>
+  open(place: SealedPlace, sealed: string): Promise<Secret>
+  /** Id of the key that seals now. */
+  keyId(): string
+  /**
+   * The same value under the key that seals now, for the very place it was sealed for.
+   * @throws UnsealError also for a value that belongs to another column or row
+   */
+  reseal(column: SealedColumn, row: string, sealed: string): Promise<string>
 }
 
-type KeyContext = Pick<Context, 'db' | 'instanceKeys' | 'tenantKeys' | 'now'>
+type KeyContext = Pick<Context, 'db' | 'keys' | 'tenantKeys' | 'now' | 'log' | 'metrics'>
+
+export const cacheMilliseconds = 60_000
+/** How old a cached list must be before an unknown key id makes us read it again. */
+const rereadMilliseconds = 1_000
 
 const keyPlace = (tenant: string, row: string): Location => ({
   tenant,
@@ -22,74 +56,171 @@ const keyPlace = (tenant: string, row: string): Location => ({
   user: '-',
   version: 0,
 })
-const cacheMilliseconds = 60_000
 
 /** Opens with whichever key the value names; a value of an unknown key does not open. */
-async function openWith(keys: SealKey[], location: Location, sealed: string): Promise<Secret> {
+async function openWith(keys: readonly InstanceKey[], location: Location, sealed: string): Promise<Secret> {
   const key = keys.find((candidate) => candidate.id === sealedWith(sealed))
   if (!key) throw new UnsealError()
-  return open(key, location, sealed)
+  return key.open(location, sealed)
 }
 
-/** Makes the first data key of a tenant, in the transaction that makes the tenant. */
-export async function createTenantKey(
-  ctx: Pick<Context, 'instanceKeys' | 'now'>,
-  tx: Tx,
-  tenantId: string,
-): Promise<void> {
-  const id = `dk${ctx.now().getTime().toString(36)}`
-  const wrapped = await seal(currentKey(ctx.instanceKeys), keyPlace(tenantId, id), randomToken())
-  await insertTenantKey(tx, { tenantId, id, wrapped, createdAt: ctx.now() })
-}
-
-/**
- * The vault of a tenant: the newest key seals, every key opens. Keys are kept opened for at most a minute.
- * @throws UnsealError when the tenant has no key that the instance keys open
- */
-export async function vaultOf(ctx: KeyContext, tenantId: string): Promise<Vault> {
-  const keys = await tenantKeys(ctx, tenantId)
-  return {
-    seal: (place, value) => seal(currentKey(keys), { ...place, tenant: tenantId }, value),
-    open: (place, sealed) => openWith(keys, { ...place, tenant: tenantId }, sealed),
-  }
-}
-
-async function tenantKeys(ctx: KeyContext, tenantId: string): Promise<SealKey[]> {
-  const kept = ctx.tenantKeys.get(tenantId)
-  if (kept && kept.until > ctx.now().getTime()) return kept.keys
-  const rows = await withTenant(ctx, tenantId, (tx) => listTenantKeys(tx, tenantId))
-  const keys: SealKey[] = []
-  for (const { id, wrapped } of rows) {
-    const bytes = await openWith(ctx.instanceKeys, keyPlace(tenantId, id), wrapped)
-    keys.push(await sealKey(id, Buffer.from(bytes.reveal(), 'base64url')))
-  }
-  if (keys.length === 0) throw new UnsealError()
-  ctx.tenantKeys.set(tenantId, { keys, until: ctx.now().getTime() + cacheMilliseconds })
-  return keys
-}
-
-function currentKey(keys: SealKey[]): SealKey {
-  const [current] = keys
-  if (!current) throw new UnsealError()
+/** The instance key that wraps. It stays one until `tx` ends: a key that is being retired is refused. */
+async function wrappingKey(ctx: Pick<Context, 'keys'>, tx: Tx): Promise<InstanceKey> {
+  const [current] = await ctx.keys.list()
+  if (!current || !(await holdInstanceKey(tx, current.id))) throw new BrokerError('keys_unavailable')
   return current
 }
 
-const canaryPlace: Location = { tenant: '-', table: 'instance', row: '1', column: 'key_canary', user: '-', version: 0 }
+/** Makes a data key, in the transaction that needs it. `usedFrom`: when it begins to seal. */
+export async function createTenantKey(
+  ctx: Pick<Context, 'keys' | 'now'>,
+  tx: Tx,
+  tenantId: string,
+  usedFrom: Date = ctx.now(),
+): Promise<string> {
+  const createdAt = ctx.now()
+  const id = `dk${createdAt.getTime().toString(36)}${randomToken().slice(0, 4)}`
+  const wrapped = await (await wrappingKey(ctx, tx)).seal(keyPlace(tenantId, id), randomToken())
+  await insertTenantKey(tx, { tenantId, id, wrapped, usedFrom, createdAt })
+  return id
+}
+
+/** A data key's wrapping under the current instance key. @throws UnsealError */
+export async function rewrap(ctx: Pick<Context, 'keys'>, tenantId: string, key: { id: string; wrapped: string }) {
+  const keys = await ctx.keys.list()
+  const bytes = await openWith(keys, keyPlace(tenantId, key.id), key.wrapped)
+  const [current] = keys
+  if (!current) throw new UnsealError()
+  return current.seal(keyPlace(tenantId, key.id), bytes)
+}
 
 /**
- * Proves at boot that the instance keys are the ones this database was sealed with.
+ * The vault of a tenant: the newest key that has begun seals, every key opens. Keys are kept opened for at most a minute.
+ * Never throws for keys that are missing: its verbs do, so that what needs no secret still works.
+ */
+export async function vaultOf(ctx: KeyContext, tenantId: string): Promise<Vault> {
+  let kept = await tenantKeys(ctx, tenantId, cacheMilliseconds)
+  const current = () => {
+    // The first key of a tenant seals at once, also where our clock is behind that of its maker.
+    const key = kept.keys.find(({ usedFrom }) => usedFrom <= ctx.now()) ?? kept.keys.at(-1)
+    if (!key) throw new BrokerError('tenant_shredded')
+    return key
+  }
+  const sealAt = (location: Location, value: Secret | string) => {
+    const { id, key } = current()
+    if (!key) throw new BrokerError('keys_unavailable')
+    ctx.metrics.seals.inc()
+    kept.seals.set(id, (kept.seals.get(id) ?? 0) + 1)
+    return seal(key, location, value)
+  }
+  const openAt = async (location: Location, sealed: string) => {
+    const id = sealedWith(sealed)
+    const find = () => kept.keys.find((key) => key.id === id)
+    // Keys are published before they seal, so a key that we never heard of is rare: a clock that is off.
+    if (!find()) kept = await tenantKeys(ctx, tenantId, rereadMilliseconds)
+    if (kept.keys.length === 0) throw new BrokerError('tenant_shredded')
+    const found = find()
+    if (!found) throw new UnsealError()
+    if (!found.key) throw new BrokerError('keys_unavailable')
+    return open(found.key, location, sealed)
+  }
+  return {
+    seal: async (place, value) => sealAt({ ...place, tenant: tenantId }, value),
+    open: (place, sealed) => openAt({ ...place, tenant: tenantId }, sealed),
+    keyId: () => current().id,
+    async reseal({ table, column }, row, sealed) {
+      const place = sealedFor(sealed)
+      if (!place) throw new UnsealError()
+      const value = await openAt({ ...place, tenant: tenantId, table, column, row }, sealed)
+      return sealAt(place, value)
+    },
+  }
+}
+
+/** A tenant's opened keys, read again when the kept ones are older than `maximumAge` (ms). Reading tells what was sealed. */
+async function tenantKeys(ctx: KeyContext, tenantId: string, maximumAge: number): Promise<OpenedKeys> {
+  const kept = ctx.tenantKeys.get(tenantId)
+  const readAt = ctx.now().getTime()
+  if (kept && readAt - kept.readAt < maximumAge) return kept
+  const seals = kept?.seals ?? new Map<string, number>()
+  const told = [...seals].filter(([, count]) => count > 0)
+  const rows = await withTenant(ctx, tenantId, async (tx) => {
+    for (const [id, count] of told) await addSeals(tx, tenantId, id, count)
+    return listTenantKeys(tx, tenantId)
+  })
+  for (const [id, count] of told) seals.set(id, (seals.get(id) ?? 0) - count)
+  const instanceKeys = await ctx.keys.list()
+  const keys = await Promise.all(
+    rows.map(async ({ id, usedFrom, wrapped }) => {
+      try {
+        const bytes = await openWith(instanceKeys, keyPlace(tenantId, id), wrapped)
+        return { id, usedFrom, key: await sealKey(id, Buffer.from(bytes.reveal(), 'base64url')) }
+      } catch (error) {
+        if (!isUnsealError(error)) throw error
+        ctx.log.error({ tenant: tenantId, key: id, wrapped_with: sealedWith(wrapped) }, 'a data key cannot be opened')
+        return { id, usedFrom, key: undefined }
+      }
+    }),
+  )
+  const read = { keys, readAt, seals }
+  ctx.tenantKeys.set(tenantId, read)
+  return read
+}
+
+/** Tells the database what this process has sealed, and reads a tenant's keys anew. */
+export const refreshTenantKeys = async (ctx: KeyContext, tenantId: string): Promise<void> => {
+  await tenantKeys(ctx, tenantId, 0)
+}
+
+/** Where the first release sealed its one canary. The key id in the header tells canaries apart. */
+const canaryPlace: Location = { tenant: '-', table: 'instance', row: '1', column: 'key_canary', user: '-', version: 0 }
+
+export type CanaryState = 'ok' | 'wrong'
+
+/** Whether a key is the one that a registered canary was sealed with. */
+export const checkCanary = (key: InstanceKey, canary: string): Promise<CanaryState> =>
+  key.open(canaryPlace, canary).then(
+    () => 'ok' as const,
+    () => 'wrong' as const,
+  )
+
+/**
+ * Proves at boot that the instance keys are the ones this database was sealed with, and registers new ones.
+ * @throws ConfigError naming each key that is missing, wrong or retired, never a value
+ */
+export async function checkInstanceKeys(ctx: Pick<Context, 'db' | 'keys' | 'now'>): Promise<void> {
+  const keys = await ctx.keys.list()
+  const known = await verifyInstanceKeys(ctx)
+  const fresh = keys.filter((key) => !known.has(key.id))
+  if (fresh.length === 0) return
+  const createdAt = ctx.now()
+  const rows = await Promise.all(
+    fresh.map(async (key) => ({ id: key.id, canary: await key.seal(canaryPlace, 'valetkey'), createdAt })),
+  )
+  await withInstance(ctx, (tx) => insertInstanceKeys(tx, rows))
+  // Of two first boots at once with two values under one id, one canary was kept: the other boot ends here.
+  await verifyInstanceKeys(ctx)
+}
+
+/**
+ * Compares the instance keys with those that this database knows, and answers the ids of the latter.
  * @throws ConfigError
  */
-export async function checkInstanceKeys(ctx: Pick<Context, 'db' | 'instanceKeys'>): Promise<void> {
-  const canary = await withInstance(ctx, readKeyCanary)
-  if (canary === null) {
-    const sealed = await seal(currentKey(ctx.instanceKeys), canaryPlace, 'valetkey')
-    await withInstance(ctx, (tx) => writeKeyCanary(tx, sealed))
-    return
+export async function verifyInstanceKeys(ctx: Pick<Context, 'db' | 'keys'>): Promise<Set<string>> {
+  const keys = await ctx.keys.list()
+  const known = await withInstance(ctx, listInstanceKeys)
+  const problems: string[] = []
+  for (const { id, canary, retiredAt } of known) {
+    const key = keys.find((candidate) => candidate.id === id)
+    if (!key && !retiredAt)
+      problems.push(
+        `VALETKEY_KEYS lacks the key "${id}", which this database was sealed with: add it, or retire it first (npm run keys -- retire ${id})`,
+      )
+    if (key && (await checkCanary(key, canary)) === 'wrong')
+      problems.push(`VALETKEY_KEYS holds under "${id}" another value than the one this database was sealed with`)
+    if (retiredAt && keys[0]?.id === id)
+      problems.push(`VALETKEY_KEYS begins with "${id}", which is retired: put another key first`)
   }
-  await openWith(ctx.instanceKeys, canaryPlace, canary).catch(() => {
-    throw new ConfigError([
-      'VALETKEY_KEYS does not hold the key that this database was sealed with: add that key to the list',
-    ])
-  })
+  if (problems.length > 0) throw new ConfigError(problems)
+  return new Set(known.map(({ id }) => id))
 }

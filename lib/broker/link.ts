@@ -1,6 +1,6 @@
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
-import { BrokerError, errorCodes, isBrokerError } from '../errors.ts'
+import { BrokerError, type ErrorCode, errorCodes, isBrokerError } from '../errors.ts'
 import type { LinkedGrant } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { hash, randomToken, Secret } from '../security/secrets.ts'
@@ -20,6 +20,7 @@ import { attemptByState } from '../store/lookups.ts'
 import { findMember } from '../store/members.ts'
 import { aliasOwner } from '../store/projects.ts'
 import { findProvider, type ProviderRow } from '../store/providers.ts'
+import type { SealedPlace } from '../store/sealed.ts'
 import type { Actor } from '../tenancy/actor.ts'
 import { requirePermission } from '../tenancy/actor.ts'
 import { keepGrant, mayLink } from './keep-grant.ts'
@@ -42,7 +43,7 @@ export type StartLink = {
 
 type AttemptSecrets = { state: string; nonce: string; codeVerifier: string }
 
-const secretsPlace = (attempt: Pick<AttemptRow, 'id' | 'userId'>) => ({
+const secretsPlace = (attempt: Pick<AttemptRow, 'id' | 'userId'>): SealedPlace => ({
   table: 'attempt',
   row: attempt.id,
   column: 'secrets',
@@ -266,6 +267,8 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
 
   const { row: attempt, provider, member } = taken
   const origin = { ...callback.origin, userId: session.userId, sessionId: session.id }
+  const came = (outcome: 'linked' | ErrorCode) =>
+    ctx.metrics.links.inc({ kind: provider?.kind ?? 'unknown', purpose: attempt.purpose, outcome })
   try {
     if (!provider || !attempt.secrets) throw new BrokerError('attempt_unknown')
     // Asked again where the grant is kept: both may change while the person is away.
@@ -281,12 +284,14 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     const { redirectUri } = attempt
     const grant = await upstream.exchangeCode({ parameters: callback.parameters, ...secrets, redirectUri })
     const kept = await keepGrant(ctx, vault, { attempt, grant, origin, alias: attempt.alias })
+    came(kept.kind === 'refused' ? kept.error.code : 'linked')
     if (kept.kind === 'refused')
       return failLink(ctx, attempt, origin, kept.error, await vault.seal(secretsPlace(attempt), grantToJson(grant)))
     return { kind: 'linked', tenantId, attemptId: attempt.id, projectId: kept.projectId }
   } catch (error) {
     const known = asBrokerError(error)
-    if (!isBrokerError(known)) ctx.log.error({ err: error, attempt: attempt.id }, 'linking failed')
+    if (!isBrokerError(known)) ctx.log.error({ err: error, attempt: attempt.id, alarm: true }, 'linking failed')
+    came(isBrokerError(known) ? known.code : 'internal')
     return failLink(ctx, attempt, origin, isBrokerError(known) ? known : new BrokerError('internal', { cause: error }))
   }
 }

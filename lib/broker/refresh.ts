@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { type Grant, isUpstreamError, type UpstreamError, type UpstreamFailure } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
-import { UnsealError } from '../security/seal.ts'
+import { isUnsealError } from '../security/seal.ts'
 import type { Secret } from '../security/secrets.ts'
 import {
   type ClaimMode,
@@ -15,11 +15,17 @@ import {
   findConnection,
   markUsed,
   type RefreshClaim,
+  releaseRefresh,
   storeRefresh,
 } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
+import type { ProviderRow } from '../store/providers.ts'
 import { insertRevocations } from '../store/revocations.ts'
+import type { SealedPlace } from '../store/sealed.ts'
+import { span } from '../trace.ts'
 import { type Vault, vaultOf } from './keys.ts'
+import { raiseClientRefused } from './notifications.ts'
+import { reportRefresh } from './refresh-report.ts'
 import { grantPlace } from './revocations.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
 
@@ -55,7 +61,7 @@ export const tokenPlace = (
   connection: Pick<ConnectionRow, 'id' | 'userId'>,
   column: 'access_token' | 'refresh_token',
   version: number,
-) => ({
+): SealedPlace => ({
   table: 'connection',
   row: connection.id,
   column,
@@ -68,12 +74,19 @@ export const tokenPlace = (
  * (architecture.md, Refresh). The only way to provider.refresh and, besides linking, the only writer of tokens.
  * @throws BrokerError needs_relink, connection_frozen, not_linked, not_found, upstream_unavailable, client_not_registered
  */
-export async function freshTokens(ctx: Context, request: FreshRequest): Promise<FreshTokens> {
+export const freshTokens = (ctx: Context, request: FreshRequest): Promise<FreshTokens> =>
+  span('fresh tokens', { 'valetkey.tenant': request.tenantId, 'valetkey.connection': request.connectionId }, () =>
+    untilFresh(ctx, request),
+  )
+
+async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTokens> {
+  const watch = ctx.metrics.watchClaims()
   const { minimumSeconds = 30, staleVersion = 0 } = request
   const deadline = performance.now() + patienceMilliseconds
   for (let pause = 5; ; pause = Math.min(pause * 1.6, longestPauseMilliseconds)) {
     const claim = await claimRefresh(ctx, request, { staleVersion, minimumSeconds, leaseSeconds })
     if (claim.touch && claim.outcome !== 'missing') ctx.background('note use', () => markUsed(ctx, request))
+    watch.answered(claim.outcome)
     switch (claim.outcome) {
       case 'missing':
         throw new BrokerError('not_found')
@@ -86,7 +99,10 @@ export async function freshTokens(ctx: Context, request: FreshRequest): Promise<
         throw new BrokerError('upstream_unavailable', { retryAfterSeconds: Math.ceil(claim.waitMilliseconds / 1000) })
       case 'busy': {
         if (claim.accessToken) return opened(ctx, request, claim, false)
-        if (performance.now() > deadline) throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 })
+        if (performance.now() > deadline) {
+          watch.gaveUp()
+          throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 })
+        }
         // One waiter a process and version; full jitter, so that processes do not knock in step.
         await waitForOthers(ctx, `${request.connectionId}:${claim.version}`, () => ctx.sleep(Math.random() * pause))
         break
@@ -164,16 +180,13 @@ async function refresh(
   claim: RefreshClaim,
   scheduled = false,
 ): Promise<FreshTokens | undefined> {
-  const { vault, connection } = await load(ctx, key)
   const held = { sentVersion: claim.version, fence: claim.fence }
-  if (!claim.refreshToken) throw await unreadable(ctx, key, new UnsealError(), held)
-  let refreshToken: Secret
-  try {
-    refreshToken = await vault.open(tokenPlace(connection, 'refresh_token', claim.version), claim.refreshToken)
-  } catch (error) {
-    throw await unreadable(ctx, key, error, held)
-  }
-  const provider = await openProvider(ctx, vault, connection.provider)
+  // Nothing is sent yet: whatever fails here gives the claim back as if it had not been made.
+  const { vault, connection, refreshToken, provider } = await prepare(ctx, key, claim).catch(async (error: unknown) => {
+    if (error instanceof Unreadable) throw await unreadable(ctx, key, error, held)
+    await releaseRefresh(ctx, key, { ...held, uncertain: claim.uncertain })
+    throw error
+  })
   const asked = performance.now()
   let grant: Grant
   try {
@@ -196,18 +209,33 @@ async function refresh(
   }
   // The life that the upstream names began before its answer came, at the latest when it was asked.
   const lifeSeconds = () => Math.max(0, grant.expiresInSeconds - (performance.now() - asked) / 1000)
-  const stored = await persistently(ctx, () => storeRefresh(ctx, key, { ...pair, lifeSeconds: lifeSeconds() }))
-  const seen = { connection: connection.id, provider: connection.providerId, kind: connection.provider.kind }
-  ctx.log.info({ ...seen, outcome: stored.outcome, version, scheduled }, 'refreshed')
+  const stored = await persistently(ctx, () => storeRefresh(ctx, key, { ...pair, lifeSeconds: lifeSeconds() })).catch(
+    (error: unknown) => {
+      reportRefresh(ctx, connection, 'unstored')
+      throw error
+    },
+  )
+  reportRefresh(ctx, connection, pair.flag && stored.outcome === 'stored' ? 'identity_changed' : ends[stored.outcome])
   if (stored.outcome === 'revoked') await revokeReceived(ctx, vault, connection, received)
   // Superseded: somebody holds newer ones. Not revoked, because that may end the family the newer ones belong to.
   if (stored.outcome !== 'stored') return undefined
-  if (pair.flag) {
-    ctx.log.error({ ...seen, alarm: true }, 'a refreshed identity is not the one that was linked')
-    throw new BrokerError('needs_relink', { detail: 'Why: another account.' })
-  }
+  if (pair.flag) throw new BrokerError('needs_relink', { detail: 'Why: another account.' })
   return { accessToken: grant.accessToken, version, expiresAt: stored.expiresAt, degraded: false }
 }
+
+/** The stored refresh token itself does not open, as opposed to a key that is missing here or a provider's secret. */
+class Unreadable extends Error {}
+
+async function prepare(ctx: Context, key: ConnectionKey, { version, refreshToken: sealed }: RefreshClaim) {
+  const { vault, connection } = await load(ctx, key)
+  if (!sealed) throw new Unreadable()
+  const refreshToken = await vault
+    .open(tokenPlace(connection, 'refresh_token', version), sealed)
+    .catch((error: unknown) => Promise.reject(isUnsealError(error) ? new Unreadable() : error))
+  return { vault, connection, refreshToken, provider: await openProvider(ctx, vault, connection.provider) }
+}
+
+const ends = { stored: 'succeeded', superseded: 'superseded', revoked: 'revoked_meanwhile' } as const
 
 /** A rotated token exists only in memory until it is stored: keep trying through an outage (step 5). */
 async function persistently<T>(ctx: Context, work: () => Promise<T>): Promise<T> {
@@ -250,7 +278,7 @@ const meanings: Record<UpstreamFailure, { cause: string; reached: boolean; upstr
 async function failed(
   ctx: Context,
   key: ConnectionKey,
-  connection: ConnectionRow,
+  connection: ConnectionRow & { provider: ProviderRow },
   claim: RefreshClaim,
   error: UpstreamError,
 ) {
@@ -260,14 +288,7 @@ async function failed(
   const end: { status: ConnectionStatus; cause: string } = refused
     ? { status: 'needs_relink', cause: lost ? 'lost_in_rotation' : cause }
     : { status: claim.status === 'uncertain' ? 'uncertain' : 'degraded', cause }
-  const seen = { connection: connection.id, provider: connection.providerId, failure: error.failure, ...end }
-  if (error.failure === 'misconfigured')
-    ctx.log.error(
-      { ...seen, alarm: true },
-      'an upstream refuses our client: every grant is kept, an operator must mend it',
-    )
-  else ctx.log.warn({ ...seen, status_upstream: error.status }, 'a refresh failed')
-  const changed = await failRefresh(ctx, key, {
+  const { changed, paused } = await failRefresh(ctx, key, {
     sentVersion: claim.version,
     fence: claim.fence,
     ...end,
@@ -278,6 +299,12 @@ async function failed(
     retryAfterSeconds: error.retryAfterSeconds ?? null,
     details: { failure: error.failure, upstream_status: error.status ?? null },
   })
+  reportRefresh(ctx, connection, !changed ? 'superseded' : lost ? 'lost' : error.failure)
+  if (paused) ctx.metrics.cooldowns.inc({ kind: connection.provider.kind })
+  if (error.failure === 'misconfigured')
+    ctx.background('tell admins', () =>
+      raiseClientRefused(ctx, { tenantId: key.tenantId, providerId: connection.providerId }),
+    )
   if (!changed) return undefined
   if (refused) throw new BrokerError('needs_relink', { cause: error })
   if (claim.accessToken) return opened(ctx, key, claim, true)
@@ -295,8 +322,9 @@ async function unreadable(
   error: unknown,
   held?: { sentVersion: number; fence: number },
 ): Promise<unknown> {
-  if (!(error instanceof UnsealError) && !(error instanceof Error && error.name === 'UnsealError')) return error
-  ctx.log.error({ connection: key.connectionId, alarm: true }, 'a sealed token cannot be opened')
+  if (!(error instanceof Unreadable) && !isUnsealError(error)) return error
+  const connection = await withTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId))
+  if (connection) reportRefresh(ctx, connection, 'unreadable')
   if (held)
     await failRefresh(ctx, key, {
       ...held,

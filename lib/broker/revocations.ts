@@ -4,12 +4,19 @@ import { isUpstreamError, type RevocationTarget } from '../providers/provider.ts
 import { connectionOwner } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
 import { findProvider } from '../store/providers.ts'
-import { claimRevocation, finishRevocation, postponeRevocation, type RevocationRow } from '../store/revocations.ts'
+import {
+  claimRevocation,
+  finishRevocation,
+  postponeRevocation,
+  type RevocationRow,
+  type RevocationState,
+} from '../store/revocations.ts'
+import type { SealedPlace } from '../store/sealed.ts'
 import { wipeHandle } from '../store/tokens.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { openProvider } from './upstream.ts'
 
-export const grantPlace = (revocation: { id: string; userId: string }) => ({
+export const grantPlace = (revocation: { id: string; userId: string }): SealedPlace => ({
   table: 'upstream_revocation',
   row: revocation.id,
   column: 'handle',
@@ -17,7 +24,7 @@ export const grantPlace = (revocation: { id: string; userId: string }) => ({
   version: 0,
 })
 
-export const handlePlace = (token: { id: string; userId: string }) => ({
+export const handlePlace = (token: { id: string; userId: string }): SealedPlace => ({
   table: 'issued_token',
   row: token.id,
   column: 'handle',
@@ -57,13 +64,13 @@ export async function settleRevocation(
     const reason = isUpstreamError(error) ? error.failure : error instanceof Error ? error.name : 'unknown'
     const over = row.tries >= maximumTries || (row.token !== null && row.token.expiresAt <= ctx.now())
     if (over) return finish(ctx, row, 'failed', reason)
-    if (!isUpstreamError(error)) ctx.log.warn({ err: error, revocation: id }, 'an upstream revocation failed here')
     const wait = Math.max(
       Math.random() * Math.min(2 ** row.tries, 600),
       (isUpstreamError(error) && error.retryAfterSeconds) || 1,
     )
     const nextTryAt = new Date(ctx.now().getTime() + wait * 1000)
     await withTenant(ctx, tenantId, (tx) => postponeRevocation(tx, tenantId, id, { lastError: reason, nextTryAt }))
+    report(ctx, row, 'postponed', isUpstreamError(error) ? { reason } : { reason, err: error })
   }
 }
 
@@ -110,4 +117,19 @@ async function finish(
       { action: 'revocation.finished', outcome, target, details: { state, tries: row.tries } },
     )
   })
+  report(ctx, row, state, lastError === null ? {} : { reason: lastError })
+}
+
+/** One line and one count a try. Failed for good is an operator's matter: a token may still live upstream. */
+function report(
+  ctx: Context,
+  { tenantId, id, kind, tries }: RevocationRow,
+  state: Exclude<RevocationState, 'pending'> | 'postponed',
+  more: { reason?: string; err?: unknown },
+): void {
+  ctx.metrics.revocations.inc({ state })
+  const line = { tenant: tenantId, revocation: id, kind, outcome: state, tries, ...more }
+  if (state === 'failed') ctx.log.error({ ...line, alarm: true }, 'upstream revocation')
+  else if (state === 'postponed') ctx.log.warn(line, 'upstream revocation')
+  else ctx.log.info(line, 'upstream revocation')
 }

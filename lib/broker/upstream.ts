@@ -4,11 +4,13 @@ import { providerFor } from '../providers/index.ts'
 import { isUpstreamError, type Provider, type ProviderSettings, type UpstreamFailure } from '../providers/provider.ts'
 import type { Secret } from '../security/secrets.ts'
 import type { ProviderRow } from '../store/providers.ts'
+import type { SealedPlace } from '../store/sealed.ts'
+import { span } from '../trace.ts'
 import type { Vault } from './keys.ts'
 
-/** The provider of a row, its client secret opened for this call. */
+/** The provider of a row, its client secret opened for this call, each of its verbs measured. */
 export async function openProvider(
-  ctx: Pick<Context, 'fetch' | 'now' | 'sleep'>,
+  ctx: Pick<Context, 'fetch' | 'now' | 'sleep' | 'metrics'>,
   vault: Vault,
   row: ProviderRow,
 ): Promise<Provider> {
@@ -20,10 +22,37 @@ export async function openProvider(
     clientSecret,
     settings: row.settings,
   }
-  return providerFor(settings, ctx)
+  return measured(ctx, row, providerFor(settings, ctx))
 }
 
-export const clientSecretPlace = (providerId: string) => ({
+/** The same verbs, each in a span and a histogram: of what is asked and answered, only kind, verb and outcome show. */
+function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderRow, provider: Provider): Provider {
+  const verb =
+    <I, O>(call: string, run: (input: I) => Promise<O>) =>
+    (input: I): Promise<O> =>
+      span(`upstream ${call}`, { 'valetkey.provider': id, 'valetkey.kind': kind }, async () => {
+        const end = metrics.upstream.startTimer({ kind, call })
+        try {
+          const answer = await run(input)
+          end({ outcome: 'ok' })
+          return answer
+        } catch (error) {
+          end({ outcome: isUpstreamError(error) ? error.failure : 'error' })
+          throw error
+        }
+      })
+  return {
+    authorizationUrl: verb('authorization_url', provider.authorizationUrl),
+    exchangeCode: verb('exchange_code', provider.exchangeCode),
+    refresh: verb('refresh', provider.refresh),
+    issue: verb('issue', provider.issue),
+    revoke: verb('revoke', provider.revoke),
+    scopeChoices: verb('scope_choices', provider.scopeChoices),
+    lastUsed: verb('last_used', provider.lastUsed),
+  }
+}
+
+export const clientSecretPlace = (providerId: string): SealedPlace => ({
   table: 'provider',
   row: providerId,
   column: 'client_secret',

@@ -150,10 +150,16 @@ function fieldsOf(error: z.ZodError): Record<string, string> {
 }
 
 function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown, headers: Headers): Response {
-  const { status, schema } = operation.answer
+  const { status, schema, stream } = operation.answer
   for (const [name, value] of Object.entries({ ...dataHeaders, 'x-request-id': requestId })) headers.set(name, value)
   if (!schema) return new Response(null, { status, headers })
   const parsed = schema.safeParse(answer)
+  if (parsed.success && stream) {
+    headers.set('content-type', stream)
+    const cut = (error: unknown) =>
+      ctx.log.error({ request: requestId, operation: operation.id, err: error }, 'an answer was cut off')
+    return new Response(streamOf(parsed.data as AsyncIterable<string>, cut), { status, headers })
+  }
   if (parsed.success) return Response.json(parsed.data, { status, headers })
   // A field that was not declared is a mistake of ours: loud outside production; there it is left out and logged.
   const keys = parsed.error.issues.every((issue) => issue.code === 'unrecognized_keys')
@@ -166,6 +172,25 @@ function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown
     'undeclared answer fields left out',
   )
   return Response.json(schema.parse(withoutUnknown(answer, parsed.error)), { status, headers })
+}
+
+/** Pieces of text as a body, made as fast as they are read. One that fails cuts the connection: it cannot end as if whole. */
+function streamOf(pieces: AsyncIterable<string>, onCut: (error: unknown) => void): ReadableStream<Uint8Array> {
+  const source = pieces[Symbol.asyncIterator]()
+  const encoder = new TextEncoder()
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await source.next().catch((error: unknown) => {
+        onCut(error)
+        throw error
+      })
+      if (done) controller.close()
+      else controller.enqueue(encoder.encode(value))
+    },
+    async cancel() {
+      await source.return?.()
+    },
+  })
 }
 
 function withoutUnknown(answer: unknown, error: z.ZodError): unknown {

@@ -17,6 +17,7 @@ export const limits = {
   issue: { points: 60, seconds: 60, by: 'user', store: 'shared' },
   revoke: { points: 120, seconds: 60, by: 'user', store: 'shared' },
   write: { points: 120, seconds: 60, by: 'user', store: 'shared' },
+  export: { points: 10, seconds: 60, by: 'user', store: 'shared' },
   read: { points: 1200, seconds: 60, by: 'user', store: 'process' },
   report: { points: 30, seconds: 60, by: 'address', store: 'process' },
 } as const satisfies Record<

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import type { Config } from '../config.ts'
 import { newId } from '../security/ids.ts'
+import { untraced } from '../trace.ts'
 import { contentSecurityPolicy, newNonce, securityHeaders } from './headers.ts'
 import type { Method } from './operation.ts'
 import { clientAddress, type RouteHandler } from './request.ts'
@@ -95,6 +96,7 @@ function createListener({ config, machineRoutes, declared, next }: Options) {
     const { remoteAddress = '' } = request.socket
     const forwardedFor = request.headers['x-forwarded-for']
     dropClaims(request)
+    for (const header of config.trustedProxies > 0 ? ['baggage'] : traceHeaders) removeHeader(request, header)
     setHeader(request, 'host', host)
     setHeader(request, 'x-forwarded-host', host)
     setHeader(request, 'x-forwarded-proto', new URL(config.origin).protocol.slice(0, -1))
@@ -124,7 +126,8 @@ function createListener({ config, machineRoutes, declared, next }: Options) {
     }
     // Next puts the nonce of this header on its own scripts.
     setHeader(request, 'content-security-policy', csp)
-    return pages.run(scope, () => next(request, response))
+    // Its own spans would hold whole URLs, codes and states of callbacks included (V-08, L-15).
+    return pages.run(scope, () => untraced(() => next(request, response)))
   }
 }
 
@@ -170,6 +173,9 @@ function dropClaims(request: IncomingMessage): void {
   const names = request.rawHeaders.filter((name, index) => index % 2 === 0 && claims.test(name))
   for (const name of names) removeHeader(request, name.toLowerCase())
 }
+
+/** Whose trace a request belongs to: a stranger may not choose it, a proxy of ours may (W3C Trace Context 4.2). */
+const traceHeaders = ['traceparent', 'tracestate', 'baggage']
 
 function setHeader(request: IncomingMessage, name: string, value: string): void {
   removeHeader(request, name)

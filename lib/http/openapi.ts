@@ -34,7 +34,9 @@ export function openApiDocument(operations: readonly Operation[], server: string
 /** What an operation is in OpenAPI words. */
 export function describe(operation: Operation): Json {
   const { id, summary, permission, answer, body, media = [] } = operation
-  const content = answer.schema && { 'application/json': { schema: jsonSchema(answer.schema, 'output') } }
+  const content = answer.stream
+    ? { [answer.stream]: { schema: { type: 'string' } } }
+    : answer.schema && { 'application/json': { schema: jsonSchema(answer.schema, 'output') } }
   return {
     operationId: id,
     summary,

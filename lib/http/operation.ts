@@ -9,6 +9,11 @@ type ParamNames<Path extends string> = Path extends `${string}{${infer Name}}${i
   ? Name | ParamNames<Rest>
   : never
 
+/** What an operation answers: JSON, nothing, or pieces of text of the type `stream` as they are made. */
+type Answered<Schema extends z.ZodType> =
+  | { status: 200 | 201 | 202; schema: Schema; stream?: 'application/x-ndjson' }
+  | { status: 204; schema?: undefined; stream?: undefined }
+
 /**
  * One thing the JSON API can do, declared once: the wrapper enforces it, the OpenAPI document and the client are
  * generated from it.
@@ -34,7 +39,7 @@ export type Operation<
   body?: Body
   /** Content types of the body beside application/json. */
   media?: readonly string[]
-  answer: { status: 200 | 201 | 202; schema: Answer } | { status: 204; schema?: undefined }
+  answer: Answered<Answer>
   /** Whose counter the call adds to (limits.ts); left out for probes alone. */
   limit?: LimitName
 }

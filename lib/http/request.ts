@@ -1,7 +1,9 @@
 import { isIP } from 'node:net'
+import { SpanStatusCode } from '@opentelemetry/api'
 import { type Context, context } from '../context.ts'
 import { BrokerError, errorCodes } from '../errors.ts'
 import { newId } from '../security/ids.ts'
+import { serverSpan } from '../trace.ts'
 import { securityHeaders } from './headers.ts'
 import { asBrokerError, problemResponse } from './problem.ts'
 
@@ -43,37 +45,50 @@ export function edge(
   handle: (call: Call, route: RouteContext) => Promise<Handled>,
   shape: (error: BrokerError, requestId: string, call: Call | undefined) => Response = problemResponse,
 ): Edge {
-  const handler: RouteHandler = async (request, route) => {
+  const handler: RouteHandler = (request, route) => {
     const requestId = newId('request')
-    const started = performance.now()
-    let call: Call | undefined
-    let handled: Handled
-    try {
-      const ctx = await context()
-      const agent = request.headers.get('user-agent')?.slice(0, 300)
-      call = { ctx, request, requestId, address: addressOf(request.headers), agent }
-      handled = await handle(call, route)
-    } catch (cause) {
-      const error = asBrokerError(cause)
-      if (errorCodes[error.code].status >= 500)
-        call?.ctx.log.error({ request: requestId, err: error.cause ?? error, problem: error.code }, 'request failed')
-      handled = { response: shape(error, requestId, call), log: { problem: error.code } }
+    const attributes = {
+      'http.request.method': request.method,
+      'http.route': label.path ?? label.name,
+      'valetkey.request': requestId,
     }
-    const { response, log } = handled
-    const answer = withHeaders(response, { ...securityHeaders, 'x-request-id': requestId })
-    // The route's pattern, not its address: neither query values nor path secrets belong in a log (L-15, V-08).
-    call?.ctx.log.info(
-      {
-        request: requestId,
-        method: request.method,
-        path: label.path ?? label.name,
-        status: answer.status,
-        ms: Math.round(performance.now() - started),
-        ...log,
-      },
-      'request',
-    )
-    return request.method === 'HEAD' ? new Response(null, answer) : answer
+    return serverSpan(label.name, attributes, request.headers, async (active) => {
+      const started = performance.now()
+      let call: Call | undefined
+      let handled: Handled
+      try {
+        const ctx = await context()
+        const agent = request.headers.get('user-agent')?.slice(0, 300)
+        call = { ctx, request, requestId, address: addressOf(request.headers), agent }
+        handled = await handle(call, route)
+      } catch (cause) {
+        const error = asBrokerError(cause)
+        if (errorCodes[error.code].status >= 500)
+          call?.ctx.log.error({ request: requestId, err: error.cause ?? error, problem: error.code }, 'request failed')
+        active.setAttribute('error.type', error.code)
+        handled = { response: shape(error, requestId, call), log: { problem: error.code } }
+      }
+      const { response, log } = handled
+      const answer = withHeaders(response, { ...securityHeaders, 'x-request-id': requestId })
+      const milliseconds = performance.now() - started
+      active.setAttribute('http.response.status_code', answer.status)
+      if (answer.status >= 500) active.setStatus({ code: SpanStatusCode.ERROR })
+      const measured = { operation: label.name, status: `${Math.floor(answer.status / 100)}xx` }
+      call?.ctx.metrics.requests.observe(measured, milliseconds / 1000)
+      // The route's pattern, not its address: neither query values nor path secrets belong in a log (L-15, V-08).
+      call?.ctx.log.info(
+        {
+          request: requestId,
+          method: request.method,
+          path: label.path ?? label.name,
+          status: answer.status,
+          ms: Math.round(milliseconds),
+          ...log,
+        },
+        'request',
+      )
+      return request.method === 'HEAD' ? new Response(null, answer) : answer
+    })
   }
   return markEdge(handler, label)
 }

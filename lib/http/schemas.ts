@@ -25,6 +25,11 @@ export const name = z
   .pipe(line(80))
 export const items = <S extends z.ZodType>(one: S) => object({ items: z.array(one) })
 
+/** The answer of an operation that streams. */
+export const textStream = z.custom<AsyncIterable<string>>(
+  (value) => typeof value === 'object' && value !== null && Symbol.asyncIterator in value,
+)
+
 /** RFC 9457, as every error answers. */
 export const problem = z.strictObject({
   type: z.string(),

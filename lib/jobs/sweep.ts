@@ -1,16 +1,27 @@
+import { settleTenantKeys } from '../broker/key-rotation.ts'
 import type { Context } from '../context.ts'
 import { tenantIds } from '../store/lookups.ts'
 import { type SweepName, sweepBatch, sweepSessions, sweepSingly, sweeps } from '../store/sweep.ts'
+import { notifyEndings, sweepNotifications } from './notifications.ts'
 
 const batch = 1_000
 /** Batches of one kind and tenant in one go; what is left comes with the next sweep. */
 const mostBatches = 200
 
-/** Deletes what is over, in batches, beside any number of other instances (H-09). A batch that fails goes entry by entry. */
+/**
+ * Deletes what is over, in batches, beside any number of other instances (H-09), and ends what key rotations began. A
+ * batch that fails goes entry by entry.
+ */
 export async function sweep(ctx: Context, signal?: AbortSignal): Promise<void> {
   for (let done = batch; done === batch && !signal?.aborted; ) done = await sweepSessions(ctx, batch)
-  for (const tenantId of await tenantIds(ctx))
+  await notifyEndings(ctx)
+  await sweepNotifications(ctx)
+  for (const tenantId of await tenantIds(ctx)) {
     for (const name of Object.keys(sweeps) as SweepName[]) await sweepKind(ctx, tenantId, name, signal)
+    await settleTenantKeys(ctx, tenantId).catch((error: unknown) =>
+      ctx.log.warn({ err: error, work: 'keys' }, 'a key rotation could not be ended; it is tried again'),
+    )
+  }
 }
 
 async function sweepKind(ctx: Context, tenantId: string, name: SweepName, signal?: AbortSignal): Promise<void> {

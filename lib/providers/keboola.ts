@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
-import { OutboundError } from '../security/outbound.ts'
+import { readJson } from '../security/json.ts'
+import { isOutboundError } from '../security/outbound.ts'
 import { Secret } from '../security/secrets.ts'
 import { oidc } from './oidc.ts'
 import {
@@ -85,11 +86,11 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
     try {
       response = await deps.fetch(`${issuer}/v2/storage${path}`, init)
     } catch (error) {
-      if (!(error instanceof OutboundError)) throw error
+      if (!isOutboundError(error)) throw error
       throw new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
     }
     const { status } = response
-    if (response.ok) return { status, body: await response.json().catch(() => undefined) }
+    if (response.ok) return { status, body: await readJson(response) }
     const more = { status, retryAfterSeconds: retryAfterSeconds(response.headers, deps.now()) }
     if (status === 429) throw new UpstreamError('unreached', 'the upstream asks to wait', more)
     if (status >= 500) throw new UpstreamError('ambiguous', 'the upstream failed', more)

@@ -1,6 +1,8 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
-import { OutboundError } from '../security/outbound.ts'
+import { requestOptions } from '../security/discovery.ts'
+import { readJson } from '../security/json.ts'
+import { isOutboundError } from '../security/outbound.ts'
 import { Secret } from '../security/secrets.ts'
 import type { Grant, Provider, ProviderDeps } from './provider.ts'
 import { UpstreamError } from './provider.ts'
@@ -38,11 +40,7 @@ const clientRefusals = new Set(['invalid_client', 'unauthorized_client', 'unsupp
  * @throws UpstreamError from every verb, by what the answer means
  */
 export function oidc(resolve: () => Promise<Resolution>, deps: ProviderDeps): Protocol {
-  const options = {
-    [oauth.customFetch]: (url: string, init: unknown) => deps.fetch(url, init as RequestInit),
-    // Which schemes are allowed is the outbound guard's decision, the same for every caller.
-    [oauth.allowInsecureRequests]: true,
-  }
+  const options = requestOptions(deps)
 
   const tokenCall = <T>(kind: CallKind, resolution: Resolution, call: () => Promise<T>): Promise<T> =>
     withRetries(deps, kind, async () => {
@@ -212,7 +210,7 @@ async function asUpstreamError(
   readsAsRefused?: Resolution['readsAsRefused'],
 ): Promise<UpstreamError> {
   if (error instanceof UpstreamError) return error
-  if (error instanceof OutboundError)
+  if (isOutboundError(error))
     return new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
 
   const answer = await answerOf(error)
@@ -235,7 +233,7 @@ async function answerOf(
   if (error instanceof oauth.ResponseBodyError)
     return { status: error.status, code: error.error, headers: error.response.headers }
   if (error instanceof oauth.WWWAuthenticateChallengeError) {
-    const body: unknown = await error.response.json().catch(() => undefined)
+    const body = await readJson(error.response)
     // Without the field it may be a proxy that speaks, and no verdict on our client (trap 11).
     const code = typeof body === 'object' && body !== null && 'error' in body ? String(body.error) : undefined
     return { status: error.status, code, headers: error.response.headers }

@@ -1,4 +1,16 @@
-/** Why an outbound request brought no answer. `reached` is false only where not one byte can have been acted upon. */
+import { promises as dns } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
+import { Agent, buildConnector, fetch as undiciFetch } from 'undici'
+import type { Config } from '../config.ts'
+import { isInBlock, isLoopback, reachOf } from './addresses.ts'
+import { isJson, isModestJson } from './json.ts'
+import { localTopLabels, servicePorts } from './special-purpose.ts'
+
+/**
+ * Why an outbound request brought no answer. `reached` is false only where not one byte can have been acted upon: a
+ * refresh may then be repeated. What was not reached always reads the same, whether it was refused here, is closed,
+ * silent or fails at TLS (F-10); `cause` tells them apart, for the log alone.
+ */
 export class OutboundError extends Error {
   override readonly name = 'OutboundError'
   readonly reached: boolean
@@ -8,65 +20,188 @@ export class OutboundError extends Error {
   }
 }
 
+/** Told apart by name: two bundles load this file, and one makes the context's fetch for both. */
+export const isOutboundError = (error: unknown): error is OutboundError =>
+  error instanceof Error && error.name === 'OutboundError' && 'reached' in error
+
 export type OutboundFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
-const timeoutMs = 10_000
-const maxBodyBytes = 1_048_576
-/** Node's codes for a connection that was never made (net, dns, undici). */
-const neverConnected = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-])
+/** Whether this instance is on loopback itself, and what the operator lets in from the inside of their network. */
+export type OutboundPolicy = Pick<Config, 'loopback' | 'internalHosts'>
 
-function connectionCode(error: unknown): string | undefined {
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-    if ('code' in cause && typeof cause.code === 'string') return cause.code
-    if (cause instanceof AggregateError && cause.errors[0] instanceof Error) return connectionCode(cause.errors[0])
-  }
-  return undefined
+export type Resolve = (hostname: string) => Promise<{ address: string; family: number }[]>
+
+/** Times in milliseconds. Connecting is part of the time to the headers; both times together are under the lease (RR-02). */
+export const outboundLimits = {
+  connectMs: 3_000,
+  headersMs: 5_000,
+  bodyMs: 5_000,
+  headerBytes: 16_384,
+  /** After decompression. */
+  bodyBytes: 1_048_576,
+}
+export type OutboundLimits = typeof outboundLimits
+
+const notReached = (cause: unknown) => new OutboundError('No connection', { reached: false, cause })
+const reached = (message: string, cause?: unknown) => new OutboundError(message, { reached: true, cause })
+const refusal = (reason: string) => notReached(Object.assign(new Error(reason), { code: 'REFUSED' }))
+
+/** A host as URLs spell it, without the brackets of an IPv6 literal. */
+const bare = (hostname: string) => hostname.replace(/^\[|\]$/g, '')
+
+const isLoopbackHost = (host: string) => host === 'localhost' || isLoopback(host)
+
+/** Whether `host`, a name or an address, may be reached at `address`. */
+function mayReach({ loopback, internalHosts }: OutboundPolicy, host: string, address: string): boolean {
+  const reach = reachOf(address)
+  if (reach !== 'inside') return reach === 'global'
+  if (loopback && isLoopbackHost(host) && isLoopback(address)) return true
+  return internalHosts.some((entry) => (entry.includes('/') ? isInBlock(address, entry) : entry === host))
 }
 
-async function readCapped(response: Response): Promise<Uint8Array<ArrayBuffer>> {
+/** A name of the public DNS: two labels at least, letters, digits and hyphens, and no local top label. */
+function isPublicName(host: string): boolean {
+  const labels = host.split('.')
+  const isWellFormed = labels.every((label) => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(label))
+  return labels.length > 1 && host.length <= 253 && isWellFormed && !localTopLabels.has(labels.at(-1) ?? '')
+}
+
+/**
+ * Checks a URL that comes from configuration or from a fetched document, before anything is sent or shown (F-01, F-07):
+ * https on port 443 or on one over 1023 where no other well-known service listens; no userinfo, no fragment; a public
+ * name or a global address. On a loopback instance also http and any port, to loopback alone.
+ * Names are resolved and judged when connecting, not here.
+ * @throws OutboundError not reached
+ */
+export function assertOutboundUrl(input: string | URL, policy: OutboundPolicy): URL {
+  const url = URL.parse(String(input))
+  if (!url) throw refusal('not a URL')
+  const host = bare(url.hostname)
+  if (url.username || url.password) throw refusal('credentials in a URL')
+  if (url.href.includes('#')) throw refusal('a fragment in a URL')
+  const isLocal = policy.loopback && isLoopbackHost(host)
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocal)) throw refusal('not https')
+  if (isLocal) return url
+  const port = Number(url.port || 443)
+  if (port !== 443 && (port < 1024 || servicePorts.has(port))) throw refusal('not a port of web servers')
+  const isAllowed = isIP(host)
+    ? mayReach(policy, host, host)
+    : isPublicName(host) || policy.internalHosts.includes(host)
+  if (!isAllowed) throw refusal('not a public host')
+  return url
+}
+
+/** Resolves once and hands on what was judged, so the connection goes to no other address (F-04). */
+function checkedLookup(policy: OutboundPolicy, resolve: Resolve): LookupFunction {
+  return (hostname, { all }, done) => {
+    resolve(hostname).then(
+      (answers) => {
+        const [first] = answers
+        const isAllowed = answers.every(({ address }) => mayReach(policy, hostname, address))
+        if (!first || !isAllowed) done(refusal('an address that is not public'), '')
+        else if (all) done(null, answers)
+        else done(null, first.address, first.family)
+      },
+      (error) => done(error, ''),
+    )
+  }
+}
+
+const resolveByDns: Resolve = (hostname) => dns.lookup(hostname, { all: true, verbatim: true })
+
+/** Every failure before the first byte of a request has this one place to pass: nothing was acted upon. */
+function checkedConnector(policy: OutboundPolicy, options: { resolve: Resolve; timeout: number; ca?: string }) {
+  const { resolve, ...rest } = options
+  const connect = buildConnector({ ...rest, lookup: checkedLookup(policy, resolve) })
+  return (target: buildConnector.Options, done: buildConnector.Callback) =>
+    connect(target, (...[error, socket]) => (error ? done(notReached(error), null) : done(null, socket)))
+}
+
+async function readCapped(body: AsyncIterable<Uint8Array> | null, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+  for await (const chunk of body ?? []) {
     size += chunk.byteLength
-    if (size > maxBodyBytes) throw new OutboundError('The answer is too large', { reached: true })
+    if (size > bytesMax) throw reached('The answer is too large')
     chunks.push(chunk)
   }
   return new Uint8Array(Buffer.concat(chunks))
 }
 
+/** Ends what takes longer, counted from now. */
+async function within<T>(milliseconds: number, end: AbortController, work: Promise<T>): Promise<T> {
+  const timer = setTimeout(() => end.abort(Object.assign(new Error('too late'), { code: 'TOO_LATE' })), milliseconds)
+  return work.finally(() => clearTimeout(timer))
+}
+
+/** The error of ours that undici wrapped, if any. */
+function ownError(error: unknown): OutboundError | undefined {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) if (isOutboundError(cause)) return cause
+  return undefined
+}
+
+/** What went wrong, for the log: a code of ours, of node's or undici's; never a body or a URL. */
+function reasonOf(error: OutboundError): string {
+  let reason = error.message
+  for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause)
+    reason = 'code' in cause && cause.code !== 'REFUSED' ? String(cause.code) : cause.message
+  return reason
+}
+
+export type OutboundOptions = OutboundPolicy & {
+  /** Told of every failure; for the log. */
+  onFailure?: (failure: { host: string; reason: string; reached: boolean }) => void
+  /** The next three are the tests': their names, their patience, their certificates. */
+  resolve?: Resolve
+  limits?: Partial<OutboundLimits>
+  ca?: string
+}
+
 /**
- * The one way out to other servers. Only https (http to loopback where `allowLoopback`), no redirects followed (F-05),
- * 10 s in all, 1 MiB of body after decompression (F-06); environment proxies play no part (F-09).
- * Answers a Response whose body is already here.
+ * The one way out to other servers. URLs as {@link assertOutboundUrl} says; every address of a name must be global, and
+ * the connection goes to what was judged (F-02 to F-04); redirects are refused (F-05); connecting, headers and body are
+ * limited in time, headers and body in bytes, JSON in depth and keys (F-06); proxies of the environment and of the process
+ * play no part (F-09). Answers a Response whose body is already here.
  * @throws OutboundError
  */
-export function createOutbound({ allowLoopback }: { allowLoopback: boolean }): OutboundFetch {
-  return async (input, init) => {
-    const request = new Request(input, { ...init, redirect: 'manual' })
-    const url = new URL(request.url)
-    const loopback = allowLoopback && (url.hostname === '127.0.0.1' || url.hostname === 'localhost')
-    if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback))
-      throw new OutboundError('Only https is allowed', { reached: false })
-    if (url.username || url.password) throw new OutboundError('Credentials in a URL are refused', { reached: false })
-    try {
-      const signal = AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)])
-      const response = await fetch(request, { signal })
-      if (response.status >= 300 && response.status < 400)
-        throw new OutboundError('A redirect was refused', { reached: true })
-      const body = await readCapped(response)
-      const bodiless = response.status === 204 || response.status === 205 || request.method === 'HEAD'
-      return new Response(bodiless ? null : body, { status: response.status, headers: response.headers })
-    } catch (error) {
-      if (error instanceof OutboundError) throw error
-      const reached = !neverConnected.has(connectionCode(error) ?? '')
-      throw new OutboundError(reached ? 'The answer did not arrive' : 'No connection', { reached, cause: error })
+export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...options }: OutboundOptions): {
+  fetch: OutboundFetch
+  close: () => Promise<void>
+} {
+  const limit = { ...outboundLimits, ...options.limits }
+  const connect = checkedConnector(options, { resolve, timeout: limit.connectMs, ...(ca ? { ca } : {}) })
+  const dispatcher = new Agent({ connect, maxHeaderSize: limit.headerBytes })
+
+  async function send(url: URL, request: Request): Promise<Response> {
+    const body = request.body ? new Uint8Array(await request.arrayBuffer()) : null
+    const { method } = request
+    const end = new AbortController()
+    const signal = AbortSignal.any([request.signal, end.signal])
+    const headers = [...request.headers]
+    const sent = undiciFetch(url, { method, headers, body, signal, dispatcher, redirect: 'manual' })
+    const answer = await within(limit.headersMs, end, sent)
+    if (answer.status >= 300 && answer.status < 400) {
+      end.abort()
+      throw reached('A redirect was refused')
     }
+    const bytes = await within(limit.bodyMs, end, readCapped(answer.body, limit.bodyBytes))
+    const response = { status: answer.status, headers: new Headers([...answer.headers]) }
+    if (isJson(response.headers) && !isModestJson(bytes)) throw reached('The answer is too deep')
+    const isBodiless = answer.status === 204 || answer.status === 205 || method === 'HEAD'
+    return new Response(isBodiless ? null : bytes, response)
+  }
+
+  return {
+    async fetch(input, init) {
+      const address = input instanceof Request ? input.url : String(input)
+      try {
+        return await send(assertOutboundUrl(address, options), new Request(input, { ...init, redirect: 'manual' }))
+      } catch (error) {
+        const failure = ownError(error) ?? reached('The answer did not arrive', error)
+        onFailure?.({ host: URL.parse(address)?.host ?? '', reason: reasonOf(failure), reached: failure.reached })
+        throw failure
+      }
+    },
+    close: () => dispatcher.close(),
   }
 }

@@ -1,4 +1,5 @@
 import { CompactEncrypt, compactDecrypt } from 'jose'
+import { z } from 'zod'
 import { Secret } from './secrets.ts'
 
 /** Where a sealed value belongs. All of it is authenticated: moved or rolled back, the value no longer opens (V-03). */
@@ -27,6 +28,9 @@ export class UnsealError extends Error {
   }
 }
 
+/** Whether a value did not open; the class alone does not tell, because two bundles load this file. */
+export const isUnsealError = (error: unknown): boolean => error instanceof Error && error.name === 'UnsealError'
+
 /** Imports 32 bytes as an A256GCM key that cannot be exported again. */
 export const sealKey = async (id: string, bytes: Uint8Array): Promise<SealKey> => ({
   id,
@@ -41,16 +45,33 @@ export async function seal({ id, key }: SealKey, location: Location, value: Secr
     .encrypt(key)
 }
 
-/** The key id that a sealed value names, or undefined where it is no sealed value of ours. */
-export function sealedWith(sealed: string): string | undefined {
+const Header = z.object({
+  kid: z.string(),
+  tenant: z.string(),
+  table: z.string(),
+  row: z.string(),
+  column: z.string(),
+  user: z.string(),
+  version: z.number(),
+})
+
+function headerOf(sealed: string): z.infer<typeof Header> | undefined {
   try {
-    const header: unknown = JSON.parse(Buffer.from(sealed.split('.', 1)[0] ?? '', 'base64url').toString('utf8'))
-    return typeof header === 'object' && header !== null && 'kid' in header && typeof header.kid === 'string'
-      ? header.kid
-      : undefined
+    return Header.parse(JSON.parse(Buffer.from(sealed.split('.', 1)[0] ?? '', 'base64url').toString('utf8')))
   } catch {
     return undefined
   }
+}
+
+/** The key id that a sealed value names, or undefined where it is no sealed value of ours. */
+export const sealedWith = (sealed: string): string | undefined => headerOf(sealed)?.kid
+
+/** The place that a sealed value claims. It is true only once the value has opened there. */
+export function sealedFor(sealed: string): Location | undefined {
+  const header = headerOf(sealed)
+  if (!header) return undefined
+  const { kid: _, ...location } = header
+  return location
 }
 
 /**

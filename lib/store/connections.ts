@@ -164,12 +164,12 @@ export type FailedRefresh = {
   details: Record<string, string | number | null>
 }
 
-/** One call of vk.refresh_fail; false when the row has moved on and nothing was changed. */
+/** One call of vk.refresh_fail. `changed`: false when the row has moved on. `paused`: the upstream as a whole rests now. */
 export async function failRefresh(
   ctx: Store,
   { tenantId, connectionId }: ConnectionKey,
   end: FailedRefresh,
-): Promise<boolean> {
+): Promise<{ changed: boolean; paused: boolean }> {
   const values = [
     tenantId,
     connectionId,
@@ -184,11 +184,25 @@ export async function failRefresh(
     end.retryAfterSeconds,
     JSON.stringify(end.details),
   ]
-  const text = `SELECT vk.refresh_fail($1, $2, $3, $4, $5, $6, $7, $8, make_interval(secs => $9), $10,
-    make_interval(secs => $11), $12::jsonb) AS changed`
-  const [row] = await query<{ changed: boolean }>(ctx, 'refresh_fail', text, values)
-  return row?.changed ?? false
+  const text = `SELECT changed, paused FROM vk.refresh_fail($1, $2, $3, $4, $5, $6, $7, $8, make_interval(secs => $9), $10,
+    make_interval(secs => $11), $12::jsonb)`
+  const [row] = await query<{ changed: boolean; paused: boolean }>(ctx, 'refresh_fail', text, values)
+  return row ?? { changed: false, paused: false }
 }
+
+/** Gives a claim back that sent nothing. */
+export const releaseRefresh = (
+  ctx: Store,
+  { tenantId, connectionId }: ConnectionKey,
+  held: { sentVersion: number; fence: number; uncertain: boolean },
+) =>
+  query(ctx, 'refresh_release', 'SELECT vk.refresh_release($1, $2, $3, $4, $5)', [
+    tenantId,
+    connectionId,
+    held.sentVersion,
+    held.fence,
+    held.uncertain,
+  ])
 
 /** Notes that somebody uses a connection, which decides how it is renewed in the background. */
 export const markUsed = (ctx: Store, { tenantId, connectionId }: ConnectionKey) =>

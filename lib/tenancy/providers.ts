@@ -5,7 +5,9 @@ import { callbackPath } from '../broker/link.ts'
 import { sealClientSecret } from '../broker/upstream.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
+import { KeboolaSettings } from '../providers/keboola.ts'
 import { newId } from '../security/ids.ts'
+import { assertOutboundUrl } from '../security/outbound.ts'
 import { countLinked } from '../store/connections.ts'
 import { isDuplicate, withTenant } from '../store/database.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
@@ -22,6 +24,8 @@ export type ProviderView = {
   /** To be registered at the upstream, exactly so. */
   redirectUri: string
   maxLifetimeSeconds: number | null
+  /** How long an unused refresh token lives at this upstream. */
+  refreshTokenDays: number
 }
 
 const toView = (ctx: Pick<Context, 'config'>, row: ProviderRow): ProviderView => ({
@@ -33,6 +37,7 @@ const toView = (ctx: Pick<Context, 'config'>, row: ProviderRow): ProviderView =>
   hasSecret: row.clientSecret !== null,
   redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
   maxLifetimeSeconds: row.maxLifetimeSeconds,
+  refreshTokenDays: KeboolaSettings.parse(row.settings).refreshTokenDays,
 })
 
 /** The tenant's upstreams. Client ids are shown to who oversees the tenant. */
@@ -49,6 +54,7 @@ export type NewProvider = {
   clientId: string
   clientSecret: string
   maxLifetimeSeconds?: number | undefined
+  refreshTokenDays?: number | undefined
   /** Only the demo names it itself; otherwise it follows from the issuer. */
   callbackKey?: string | undefined
 }
@@ -79,6 +85,7 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
         clientId: input.clientId,
         clientSecret,
         maxLifetimeSeconds: input.maxLifetimeSeconds ?? null,
+        settings: input.refreshTokenDays ? { refreshTokenDays: input.refreshTokenDays } : {},
         createdAt: now,
       })
       const target = { kind: 'provider', id }
@@ -97,17 +104,21 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
   }
 }
 
-/** https and an origin alone; http only on loopback, and only where this instance itself is on loopback. */
+/** An origin alone that the way out allows (F-07). What its name resolves to is judged at each call, not here (F-10). */
 function checkedIssuer({ config }: Pick<Context, 'config'>, text: string): string {
-  const url = URL.parse(text)
-  const loopback = config.loopback && (url?.hostname === '127.0.0.1' || url?.hostname === 'localhost')
-  if (!url || (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)))
+  try {
+    const url = assertOutboundUrl(text, config)
+    if (url.href === `${url.origin}/`) return url.origin
+  } catch (cause) {
     throw new BrokerError('bad_request', {
-      fields: { issuer: 'An https address, like https://connection.example.com' },
+      fields: {
+        issuer:
+          'An https address on the internet, like https://connection.example.com. For one inside your network, ask the operator to name its host in VALETKEY_INTERNAL_HOSTS.',
+      },
+      cause,
     })
-  if (url.pathname !== '/' || url.search || url.hash || url.username || url.password)
-    throw new BrokerError('bad_request', { fields: { issuer: 'The address alone, without a path' } })
-  return url.origin
+  }
+  throw new BrokerError('bad_request', { fields: { issuer: 'The address alone, without a path' } })
 }
 
 export type ProviderChange = {
@@ -116,13 +127,15 @@ export type ProviderChange = {
   clientId?: string | undefined
   clientSecret?: string | undefined
   maxLifetimeSeconds?: number | null | undefined
+  /** Counts from the next renewal of each connection. */
+  refreshTokenDays?: number | undefined
 }
 
 /** Changes name, client or policy. The issuer of a row never changes. @throws BrokerError forbidden, not_found */
 export async function changeProvider(
   ctx: Context,
   actor: Actor,
-  { providerId, clientSecret, ...change }: ProviderChange,
+  { providerId, clientSecret, refreshTokenDays, ...change }: ProviderChange,
 ): Promise<ProviderView> {
   requirePermission(actor, 'administer')
   const vault = await vaultOf(ctx, actor.tenantId)
@@ -135,9 +148,12 @@ export async function changeProvider(
     // A refresh token belongs to the client it was given to: under another id the upstream would refuse each of them.
     const renamed = change.clientId !== undefined && change.clientId !== known.clientId
     if (renamed && (await countLinked(tx, actor.tenantId, providerId)) > 0) return 'provider_in_use' as const
-    const row = await updateProvider(tx, actor.tenantId, providerId, { ...given, ...sealed })
+    const settings = refreshTokenDays
+      ? { settings: { ...KeboolaSettings.parse(known.settings), refreshTokenDays } }
+      : {}
+    const row = await updateProvider(tx, actor.tenantId, providerId, { ...given, ...sealed, ...settings })
     const target = { kind: 'provider', id: providerId }
-    const details = { changed: [...Object.keys(given), ...Object.keys(sealed)] }
+    const details = { changed: [...Object.keys(given), ...Object.keys(sealed), ...Object.keys(settings)] }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
     return row
   }).catch((error: unknown) => {

@@ -36,7 +36,7 @@ export async function createTenant(
 }
 
 export async function foundTenant(
-  ctx: Pick<Context, 'instanceKeys' | 'now'>,
+  ctx: Pick<Context, 'keys' | 'now'>,
   tx: Tx,
   founder: Origin & { userId: string },
   { id, name, slug }: { id: string; name: string; slug: string },

@@ -5,11 +5,13 @@ import { operations } from '../../lib/http/operations.ts'
 import type { Role } from '../../lib/store/lookups.ts'
 import { type Permission, permissions } from '../../lib/tenancy/actor.ts'
 import { byAddress, issueBody, type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { type Receiver, startReceiver } from '../support/receiver.ts'
 
 let app: TestApp
 let owner: Jar
 let member: Jar
 let globex: Jar
+let receiver: Receiver
 /** Ids of things in acme that belong to its owner, by the parameter that names them. */
 let things: Record<string, string>
 beforeAll(async () => {
@@ -31,7 +33,15 @@ beforeAll(async () => {
   await app.call(owner, 'POST', '/tenants/acme/revocations', { tokens: [second.id] })
   const [revocation] = (await app.call<{ items: { id: string }[] }>(owner, 'GET', '/tenants/acme/revocations')).body
     .items
+  receiver = await startReceiver()
+  const hook = await app.call<{ webhook: { id: string } }>(owner, 'POST', '/tenants/acme/webhooks', {
+    url: receiver.url,
+  })
+  const webhook = hook.body.webhook.id
+  const tested = await app.call<{ id: string }>(owner, 'POST', `/tenants/acme/webhooks/${webhook}/test`)
   things = {
+    webhook,
+    delivery: tested.body.id,
     project,
     token: token.id,
     connection: token.connection_id,
@@ -42,7 +52,10 @@ beforeAll(async () => {
     provider: await app.demoProvider(owner, 'acme'),
   }
 })
-afterAll(() => app.stop())
+afterAll(async () => {
+  await app.stop()
+  await receiver.stop()
+})
 afterEach(() => app.forgetLimits())
 
 const inTenant = operations.filter(({ path }) => path.startsWith('/api/v1/tenants/{tenant}/'))
@@ -63,6 +76,9 @@ const bodies: Record<string, () => unknown> = {
   revoke: () => ({ tokens: [things.token], connections: [things.connection] }),
   changeMember: () => ({ role: 'member' }),
   createInvitation: () => ({ role: 'member' }),
+  createWebhook: () => ({ url: receiver.url }),
+  changeWebhook: () => ({ enabled: false }),
+  markNotificationsRead: () => ({ through: 'ntf_z' }),
 }
 const fill = (path: string, tenant: string, given: Record<string, string | undefined>) =>
   path
@@ -87,6 +103,9 @@ const acmeRows = async () => {
     'member',
     'invitation',
     'upstream_revocation',
+    'notification',
+    'webhook',
+    'webhook_delivery',
   ]
   const found: Record<string, unknown>[][] = []
   for (const name of tables) found.push(await app.rows('acme', `SELECT t::text AS row FROM ${name} t ORDER BY 1`))
@@ -195,6 +214,7 @@ describe('roles', () => {
       client_id: 'a',
       client_secret: 'b',
     },
+    createWebhook: { url: 'https://name:word@x.example/' },
     startLink: { provider: 'none' },
     revoke: { tokens: ['none'] },
   }
@@ -202,7 +222,8 @@ describe('roles', () => {
   it('K-18: an auditor reads everything, changes nothing, and sends nothing upstream; each denial leaves an event', async () => {
     await setRole('auditor')
     const requests = app.demo.ledger.requests.length
-    const mutations = inTenant.filter(({ method }) => method !== 'GET')
+    // An export is a reading that leaves an event, which is all that it changes.
+    const mutations = inTenant.filter(({ method, id }) => method !== 'GET' && id !== 'exportEvents')
     for (const operation of mutations)
       expect((await send(member, operation, 'acme', things)).status, operation.id).toBe(403)
     expect(app.demo.ledger.requests.length).toBe(requests)
@@ -235,8 +256,8 @@ describe('in the database itself', () => {
              has_schema_privilege('valetkey_app', 'public', 'CREATE') AS creates,
              (SELECT coalesce(bool_or(has_table_privilege('valetkey_app', c.oid, 'TRUNCATE') OR c.relowner = r.oid), false)
                 FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace) AS owns
-      FROM pg_roles r WHERE r.rolname IN ('valetkey_app', 'vk_lookup')`)
-    expect(rows).toHaveLength(2)
+      FROM pg_roles r WHERE r.rolname IN ('valetkey_app', 'vk_lookup', 'vk_sealer')`)
+    expect(rows).toHaveLength(3)
     for (const { rolname: _, ...rights } of rows)
       expect(Object.values(rights)).toEqual(Object.values(rights).map(() => false))
   })

@@ -3,6 +3,7 @@ import type { Fault } from '../../demo/index.ts'
 import { connectionList } from '../../lib/broker/inventory.ts'
 import { reconcileIssuing } from '../../lib/broker/issue.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
+import { tick } from '../../lib/jobs/tick.ts'
 import { staleIssuing } from '../../lib/store/lookups.ts'
 import { type Issued, issueBody, type Jar, startTestApp, type TestApp, type TokenOnWire } from '../support/app.ts'
 
@@ -274,5 +275,26 @@ describe('many at once', () => {
     expect(answers.slice(0, 60).map(({ status }) => status)).toEqual(Array(60).fill(400))
     expect(answers.at(-1)?.status).toBe(429)
     expect(Number(answers.at(-1)?.headers.get('retry-after'))).toBeGreaterThan(0)
+  })
+})
+
+describe('a renewal', () => {
+  it('RR-13: whoever wants the token – a caller, a form’s question, the background – renews alike and sets no cookie', async () => {
+    const renewals = () =>
+      app
+        .requests('POST /oauth/token', { grant_type: 'refresh_token' })
+        .filter(({ account, project }) => account === 'owner@acme.test' && project === '10231').length
+    await app.advance(3700)
+    const before = renewals()
+    const asked = await app.call(owner, 'POST', `/tenants/acme/projects/${project}/scopes`, {})
+    await app.advance(3700)
+    const issued = await issue()
+    await app.advance(3700)
+    await tick(app.ctx)
+    await app.advance(10)
+    const again = await issue()
+    expect([asked.status, issued.status, again.status]).toEqual([200, 201, 201])
+    for (const answer of [asked, issued, again]) expect(answer.headers.getSetCookie()).toEqual([])
+    expect(renewals()).toBe(before + 3)
   })
 })

@@ -88,7 +88,7 @@ export async function startTestApp() {
     }
     const text = await response.text()
     answered.push({ path, text: `${[...response.headers].join('\n')}\n${text}` })
-    const isJson = response.headers.get('content-type')?.includes('json')
+    const isJson = /\bjson\b/.test(response.headers.get('content-type') ?? '')
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : {}, text }
   }
 

@@ -61,8 +61,9 @@ export async function startBroker() {
   const logged: string[] = []
   const waits: number[] = []
   const config = parseConfig(environment)
-  const makeContext = (): Promise<Context> =>
-    createContext(config, {
+  /** Another process on the same database; `changes` to its environment. */
+  const makeContext = (changes: Record<string, string> = {}): Promise<Context> =>
+    createContext(parseConfig({ ...environment, ...changes }), {
       now: () => new Date(now()),
       // Short pauses are real (they wait for others); long ones are only noted, so nothing sleeps.
       sleep: async (milliseconds) => {
@@ -136,6 +137,7 @@ export async function startBroker() {
     owner,
     logged,
     waits,
+    environment,
     makeContext,
     actorOf,
     providerOf,

@@ -30,6 +30,13 @@ describe('configuration', () => {
     expect(parseConfig(good()).origin).toBe('https://valetkey.example.com')
   })
 
+  it('metrics are off unless a port or a token is given, and the port is bound to loopback', () => {
+    expect(parseConfig(good()).metrics).toEqual({ port: undefined, host: '127.0.0.1', token: undefined })
+    const token = random()
+    const given = { VALETKEY_METRICS_PORT: '9464', VALETKEY_METRICS_HOST: '0.0.0.0', VALETKEY_METRICS_TOKEN: token }
+    expect(parseConfig({ ...good(), ...given }).metrics).toEqual({ port: 9464, host: '0.0.0.0', token })
+  })
+
   it('V-06: everything that is missing is named at once', () => {
     expect(problems({}).map((line) => line.split(' ')[0])).toEqual(Object.keys(good()))
     expect(problems({}).every((line) => line.endsWith('is missing'))).toBe(true)
@@ -44,6 +51,23 @@ describe('configuration', () => {
       { VALETKEY_SECRET: Buffer.alloc(32, 7).toString('base64url') },
       'VALETKEY_SECRET is not random',
     ],
+    ['a repeated pattern', { VALETKEY_SECRET: '0123456789'.repeat(5) }, 'VALETKEY_SECRET is not random'],
+    [
+      'a walk through the alphabet',
+      { VALETKEY_KEYS: 'k1:abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU' },
+      'entry 1 (form kid:base64url) is not random',
+    ],
+    [
+      'a sentence',
+      { VALETKEY_SECRET: 'a sentence that somebody made up because it is long enough' },
+      'VALETKEY_SECRET is not base64url',
+    ],
+    ['a default key', { VALETKEY_KEYS: `k1:change-me${random()}` }, 'entry 1 (form kid:base64url) is a default value'],
+    [
+      'a default second key',
+      { VALETKEY_KEYS: `k1:${random()},k2:password` },
+      'entry 2 (form kid:base64url) is a default',
+    ],
     ['a short key', { VALETKEY_KEYS: 'k1:abc' }, 'VALETKEY_KEYS entry 1'],
     ['a key without an id', { VALETKEY_KEYS: random() }, 'VALETKEY_KEYS entry 1'],
     ['a key id twice', { VALETKEY_KEYS: `k1:${random()},k1:${random()}` }, 'names a key id twice'],
@@ -53,6 +77,24 @@ describe('configuration', () => {
       { VALETKEY_KEYS: `k1:${repeated}`, VALETKEY_SECRET: repeated },
       'use separate values',
     ],
+    ['a short metrics token', { VALETKEY_METRICS_TOKEN: 'abc' }, 'VALETKEY_METRICS_TOKEN is too short'],
+    [
+      'a default metrics token',
+      { VALETKEY_METRICS_TOKEN: `password${repeated}` },
+      'VALETKEY_METRICS_TOKEN is a default value',
+    ],
+    [
+      'a metrics token that no header can carry',
+      { VALETKEY_METRICS_TOKEN: `${random()} ${random()}` },
+      'VALETKEY_METRICS_TOKEN is not base64url',
+    ],
+    [
+      'a metrics token with another purpose',
+      { VALETKEY_SECRET: repeated, VALETKEY_METRICS_TOKEN: repeated },
+      'use separate values',
+    ],
+    ['one port for two servers', { PORT: '3000', VALETKEY_METRICS_PORT: '3000' }, 'choose another port'],
+    ['a metrics port that is none', { VALETKEY_METRICS_PORT: '70000' }, 'VALETKEY_METRICS_PORT'],
     ['cookies that browsers would drop', { VALETKEY_URL: 'http://valetkey.example.com' }, '__Host- cookies'],
     ['an origin with a path', { VALETKEY_URL: 'https://valetkey.example.com/app' }, 'an origin alone'],
     ['sign-in without TLS', { VALETKEY_SIGNIN_ISSUER: 'http://login.example.com' }, 'must be https'],
@@ -63,6 +105,46 @@ describe('configuration', () => {
     const found = problems({ ...good(), ...change })
     expect(found.join('\n')).toContain(message)
     for (const value of Object.values(change).filter((text) => text.length > 12 && !text.startsWith('http')))
-      expect(found.join('\n')).not.toContain(value)
+      for (const part of value.split(/k\d:|,/).filter((text) => text.length > 12))
+        expect(found.join('\n')).not.toContain(part)
+  })
+
+  it('V-06: what a person makes as told is accepted', () => {
+    for (let index = 0; index < 500; index += 1) {
+      const padded = randomBytes(32).toString('base64')
+      expect(problems({ ...good(), VALETKEY_KEYS: `k1:${random()},k2:${random()}`, VALETKEY_SECRET: padded })).toEqual(
+        [],
+      )
+    }
+  })
+
+  it('F-02: internal hosts are names, addresses and blocks, as URLs and resolvers spell them', () => {
+    const internal = (text: string) => parseConfig({ ...good(), VALETKEY_INTERNAL_HOSTS: text }).internalHosts
+    expect(parseConfig(good()).internalHosts).toEqual([])
+    expect(internal(' Keycloak, idp.corp.internal,10.1.0.0/16,10.2.0.1, fd12::/16,FD00::1,')).toEqual([
+      'keycloak',
+      'idp.corp.internal',
+      '10.1.0.0/16',
+      '10.2.0.1/32',
+      'fd12::/16',
+      'fd00::1/128',
+    ])
+  })
+
+  it.each([
+    '*',
+    '*.corp.internal',
+    'https://idp',
+    'idp:8443',
+    'a b',
+    '10.1.0.0/33',
+    '0.0.0.0/0',
+    '::/0',
+    '10.1',
+    '0x7f.1',
+    'a..b',
+  ])('F-02: %s is no internal host', (entry) => {
+    const [problem] = problems({ ...good(), VALETKEY_INTERNAL_HOSTS: `idp,${entry}` })
+    expect(problem).toMatch(/^VALETKEY_INTERNAL_HOSTS entry 2 is neither/)
   })
 })

@@ -43,6 +43,8 @@ const heights: [prefix: string, height: number][] = [
   ['lib/store/', 3],
   ['prisma/', 2.5],
   ['lib/log.ts', 2],
+  ['lib/metrics.ts', 2],
+  ['lib/trace.ts', 2],
   ['lib/security/', 2],
   ['lib/errors.ts', 1],
   ['lib/config.ts', 1],
@@ -113,6 +115,20 @@ test('K-29: wire codes are read by providers alone, our own only as the typed `c
   // The compiler refuses a wrong word there, because the type is the table's.
   expect(found(own, readers, (left) => /(^|\.)code$/.test(left))).toEqual([])
   expectTypeOf<BrokerError['code']>().toEqualTypeOf<keyof typeof errorCodes>()
+})
+
+test('RR-04: one module sends refresh tokens, and who writes them is known', () => {
+  const library = sources.filter((file) => file.startsWith('lib/') && !file.startsWith('lib/client/'))
+  const where = (pattern: RegExp) => library.filter((file) => pattern.test(code(file)))
+  expect(where(/\brefreshTokenGrantRequest\(/)).toEqual(['lib/providers/oidc.ts'])
+  expect(where(/\bprovider\.refresh\(/)).toEqual(['lib/broker/refresh.ts'])
+  expect(where(/\b(storeRefresh|claimRefresh)\(/).sort()).toEqual(['lib/broker/refresh.ts', 'lib/store/connections.ts'])
+  // Sealed for the column by refreshing and linking; wiped by revoking.
+  expect(where(/refreshToken: (await vault\.seal|null)/).sort()).toEqual([
+    'lib/broker/keep-grant.ts',
+    'lib/broker/refresh.ts',
+    'lib/broker/revoke.ts',
+  ])
 })
 
 test('C-05: there are no server actions', () => {

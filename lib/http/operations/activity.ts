@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
-import { id, object } from '../schemas.ts'
+import { id, object, textStream } from '../schemas.ts'
 import { auditEvent } from '../views.ts'
 
 export const listAuditEvents = operation({
@@ -13,4 +13,15 @@ export const listAuditEvents = operation({
   query: object({ before: id.optional() }),
   answer: { status: 200, schema: object({ items: z.array(auditEvent), next: id.nullable() }) },
   limit: 'read',
+})
+
+/** A change, because the trail tells who took a copy of it. */
+export const exportEvents = operation({
+  id: 'exportEvents',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/audit-events/exports',
+  summary: 'The whole chain of events as lines of JSON, with signed heads, for npm run audit:verify',
+  permission: 'oversee',
+  answer: { status: 200, schema: textStream, stream: 'application/x-ndjson' },
+  limit: 'export',
 })

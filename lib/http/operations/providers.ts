@@ -5,6 +5,8 @@ import { provider } from '../views.ts'
 
 const clientId = z.string().trim().min(1).max(200)
 const clientSecret = z.string().min(1).max(500)
+/** An unused refresh token's life at the upstream, in days. */
+const refreshTokenDays = z.int().min(1).max(3_650)
 /** Seconds, a minute to a day. */
 const maxLifetime = z.int().min(60).max(86_400)
 
@@ -32,6 +34,7 @@ export const createProvider = operation({
     client_id: clientId,
     client_secret: clientSecret,
     max_lifetime_seconds: maxLifetime.optional(),
+    refresh_token_days: refreshTokenDays.optional(),
   }),
   answer: { status: 201, schema: provider },
   limit: 'write',
@@ -49,6 +52,7 @@ export const changeProvider = operation({
     client_secret: clientSecret.optional(),
     /** Null: no cap of its own. */
     max_lifetime_seconds: maxLifetime.nullable().optional(),
+    refresh_token_days: refreshTokenDays.optional(),
   }),
   answer: { status: 200, schema: provider },
   limit: 'write',

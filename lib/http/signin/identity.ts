@@ -2,7 +2,7 @@ import * as oauth from 'oauth4webapi'
 import type { Context } from '../../context.ts'
 import { BrokerError, type ErrorCode, isBrokerError } from '../../errors.ts'
 import { discover, requestOptions } from '../../security/discovery.ts'
-import { OutboundError } from '../../security/outbound.ts'
+import { isOutboundError } from '../../security/outbound.ts'
 import type { Identity } from '../../store/users.ts'
 
 /** The one provider of sign-in, as next-auth and the callback address name it. */
@@ -153,7 +153,7 @@ function clientAuth({ token_endpoint_auth_methods_supported: known }: oauth.Auth
 
 /** Whether a failed call says nothing about the sign-in itself: no answer, or an answer of 5xx or 429. */
 function isPassing(error: unknown): boolean {
-  if (error instanceof OutboundError) return true
+  if (isOutboundError(error)) return true
   const answer = error instanceof oauth.ResponseBodyError ? error.response : error instanceof Error ? error.cause : null
   return answer instanceof Response && (answer.status >= 500 || answer.status === 429)
 }

@@ -134,7 +134,7 @@ BEGIN
   END IF;
   -- A tenant whose keys were destroyed has nothing that could be opened.
   IF NOT EXISTS (SELECT FROM tenant_key t WHERE t.tenant_id = p_tenant) THEN
-    outcome := 'dead'; status := 'needs_relink'; cause := 'unreadable';
+    outcome := 'dead'; status := 'needs_relink'; cause := 'shredded';
     RETURN NEXT; RETURN;
   END IF;
   v_alive := c.access_token IS NOT NULL AND c.token_version > p_stale AND c.access_expires_at > v_now;
@@ -260,16 +260,19 @@ END $$;
 -- A late loser changes nothing (RR-08): version and fence must still be its own.
 CREATE FUNCTION vk.refresh_fail(p_tenant text, p_connection text, p_sent int, p_fence int, p_status text, p_cause text,
     p_reached boolean, p_uncertain boolean, p_rest interval, p_upstream boolean, p_retry interval, p_details jsonb)
-  RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+  RETURNS TABLE (changed boolean, paused boolean) LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
 DECLARE
   old public.connection%ROWTYPE;
   v_provider text;
+  v_until timestamptz;
   v_now timestamptz;
 BEGIN
   PERFORM set_config('app.tenant_id', p_tenant, true);
   v_now := vk_now();
   SELECT k.provider_id INTO v_provider FROM connection k WHERE k.tenant_id = p_tenant AND k.id = p_connection;
-  IF NOT FOUND THEN RETURN false; END IF;
+  changed := false; paused := false;
+  IF NOT FOUND THEN RETURN NEXT; RETURN; END IF;
   IF p_upstream THEN
     INSERT INTO upstream_pace AS u (tenant_id, provider_id, failures, paused_until)
       VALUES (p_tenant, v_provider, 1, v_now + p_retry)
@@ -277,13 +280,17 @@ BEGIN
         -- From the third failure in a row: full jitter over a doubling span, at most a minute; Retry-After is a floor.
         paused_until = CASE WHEN u.failures + 1 >= 3 OR p_retry IS NOT NULL THEN v_now + greatest(
           coalesce(p_retry, interval '1 second'),
-          random() * make_interval(secs => least(2 ^ least(u.failures, 10), 60))) END;
+          random() * make_interval(secs => least(2 ^ least(u.failures, 10), 60))) END
+      RETURNING u.paused_until INTO v_until;
+    paused := v_until IS NOT NULL;
   ELSE
     UPDATE upstream_pace u SET failures = 0, paused_until = NULL
       WHERE u.tenant_id = p_tenant AND u.provider_id = v_provider AND u.failures > 0;
   END IF;
   SELECT * INTO old FROM connection k WHERE k.tenant_id = p_tenant AND k.id = p_connection FOR UPDATE;
-  IF old.token_version <> p_sent OR old.fence <> p_fence OR old.status IN ('revoked', 'needs_relink') THEN RETURN false; END IF;
+  IF old.token_version <> p_sent OR old.fence <> p_fence OR old.status IN ('revoked', 'needs_relink') THEN
+    RETURN NEXT; RETURN;
+  END IF;
   UPDATE connection k SET claim_until = NULL, intent_at = NULL, doubt = k.doubt OR p_reached,
       recoveries = k.recoveries - CASE WHEN p_uncertain AND NOT p_reached THEN 1 ELSE 0 END,
       next_try_at = CASE WHEN p_status <> 'needs_relink' THEN v_now + p_rest END, failures = k.failures + 1,
@@ -300,7 +307,19 @@ BEGIN
       p_details || jsonb_build_object('status', p_status, 'cause', p_cause, 'served', old.access_token IS NOT NULL AND
         old.access_expires_at > v_now));
   END IF;
-  RETURN true;
+  changed := true;
+  RETURN NEXT;
+END $$;
+
+-- Gives back a claim under which nothing was sent: its holder could not even read the token. It rests a little, so that
+-- one who can may take it.
+CREATE FUNCTION vk.refresh_release(p_tenant text, p_connection text, p_sent int, p_fence int, p_uncertain boolean)
+  RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  PERFORM set_config('app.tenant_id', p_tenant, true);
+  UPDATE connection k SET claim_until = NULL, intent_at = NULL, next_try_at = vk_now() + random() * interval '2 seconds',
+      recoveries = k.recoveries - CASE WHEN p_uncertain THEN 1 ELSE 0 END
+    WHERE k.tenant_id = p_tenant AND k.id = p_connection AND k.token_version = p_sent AND k.fence = p_fence;
 END $$;
 
 -- Notes that somebody uses a connection. One that had become idle goes back to the schedule of those in use.

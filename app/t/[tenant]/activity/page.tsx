@@ -5,11 +5,13 @@ import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { Time } from '@/app/_ui/time.tsx'
+import { type ChainState, chainState } from '@/lib/audit/heads.ts'
 import { type AuditView, activity } from '@/lib/audit/list.ts'
 import { peopleNames } from '@/lib/broker/inventory.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { may } from '@/lib/tenancy/actor.ts'
 import { EventDetails } from './event-details.tsx'
+import { ExportButton } from './export-button.tsx'
 import { OutcomeWord } from './outcome-word.tsx'
 
 export const metadata = { title: 'Activity' }
@@ -20,7 +22,12 @@ export default async function ActivityPage({ params, searchParams }: Props) {
   const { tenant } = await params
   const before = single((await searchParams).before)
   const { ctx, actor } = await requireMember(tenant)
-  const [page, names] = await Promise.all([activity(ctx, actor, { before }), peopleNames(ctx, actor.tenantId)])
+  const oversees = may(actor, 'oversee')
+  const [page, names, chain] = await Promise.all([
+    activity(ctx, actor, { before }),
+    peopleNames(ctx, actor.tenantId),
+    oversees ? chainState(ctx, actor.tenantId) : null,
+  ])
   const now = ctx.now().toISOString()
   const path = `/t/${tenant}/activity`
   const whoOf = (event: AuditView) =>
@@ -30,11 +37,13 @@ export default async function ActivityPage({ params, searchParams }: Props) {
       <PageHeader
         title="Activity"
         lead={
-          may(actor, 'oversee')
+          oversees
             ? 'What happened in this tenant, newest first. It is only ever added to.'
             : 'What you did in this tenant, newest first. It is only ever added to.'
         }
+        actions={chain && <ExportButton tenant={tenant} />}
       />
+      {chain && <ChainLine chain={chain} now={now} />}
       {page.items.length > 0 ? (
         <DataTable
           caption="Activity"
@@ -81,6 +90,23 @@ export default async function ActivityPage({ params, searchParams }: Props) {
         olderHref={page.next ? hrefWith(path, { before: page.next }) : undefined}
       />
     </>
+  )
+}
+
+/** How far the chain of events reaches, and who vouches for it. */
+function ChainLine({ chain, now }: { chain: ChainState; now: string }) {
+  const { sealed, signed } = chain
+  return (
+    <p className="text-muted">
+      {sealed === 0 ? 'Nothing is sealed yet. ' : `Sealed up to event ${sealed}. `}
+      {signed ? (
+        <>
+          Signed up to event {signed.seq}, <Time at={signed.at.toISOString()} now={now} />.
+        </>
+      ) : (
+        'No signature yet.'
+      )}
+    </p>
   )
 }
 

@@ -1,4 +1,5 @@
 import { NoRight } from '@/app/_console/guard.tsx'
+import { plural } from '@/app/_console/words.ts'
 import { Card } from '@/app/_ui/card.tsx'
 import { CopyButton } from '@/app/_ui/copy-button.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
@@ -48,6 +49,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                   clientId: provider.clientId,
                   hasSecret: provider.hasSecret,
                   maxLifetimeSeconds: provider.maxLifetimeSeconds,
+                  refreshTokenDays: provider.refreshTokenDays,
                 }}
               />
             )
@@ -68,6 +70,10 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                     <span className="text-muted">to be registered at the upstream, exactly so</span>
                   </span>
                 ),
+              },
+              {
+                label: 'An unused link lives',
+                value: plural(provider.refreshTokenDays, 'day'),
               },
               {
                 label: 'Longest token',

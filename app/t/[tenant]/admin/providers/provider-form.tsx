@@ -10,8 +10,15 @@ import { Input } from '@/app/_ui/field.tsx'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 
-type Values = { name: string; issuer: string; clientId: string; clientSecret: string; capMinutes: string }
-const blank: Values = { name: '', issuer: '', clientId: '', clientSecret: '', capMinutes: '' }
+type Values = {
+  name: string
+  issuer: string
+  clientId: string
+  clientSecret: string
+  capMinutes: string
+  idleDays: string
+}
+const blank: Values = { name: '', issuer: '', clientId: '', clientSecret: '', capMinutes: '', idleDays: '30' }
 
 /** Adds a stack; the redirect URI to register is shown in the list afterwards. */
 export function AddProvider({ tenant }: { tenant: string }) {
@@ -30,7 +37,7 @@ export function AddProvider({ tenant }: { tenant: string }) {
           values={blank}
           done="Provider added"
           onClose={() => setOpen(false)}
-          onSave={({ name, issuer, clientId, clientSecret, capMinutes }) =>
+          onSave={({ name, issuer, clientId, clientSecret, capMinutes, idleDays }) =>
             send(
               client.POST('/api/v1/tenants/{tenant}/providers', {
                 params: { path: { tenant } },
@@ -41,6 +48,7 @@ export function AddProvider({ tenant }: { tenant: string }) {
                   client_id: clientId,
                   client_secret: clientSecret,
                   ...(capMinutes && { max_lifetime_seconds: Number(capMinutes) * 60 }),
+                  refresh_token_days: Number(idleDays),
                 },
               }),
             )
@@ -57,6 +65,7 @@ export type EditableProvider = {
   clientId: string
   hasSecret: boolean
   maxLifetimeSeconds: number | null
+  refreshTokenDays: number
 }
 
 /** Changes name, client or cap. The address never changes: links belong to it. */
@@ -77,11 +86,12 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
             ...blank,
             name: provider.name,
             clientId: provider.clientId,
+            idleDays: String(provider.refreshTokenDays),
             capMinutes: provider.maxLifetimeSeconds ? String(Math.round(provider.maxLifetimeSeconds / 60)) : '',
           }}
           done="Provider saved"
           onClose={() => setOpen(false)}
-          onSave={({ name, clientId, clientSecret, capMinutes }) =>
+          onSave={({ name, clientId, clientSecret, capMinutes, idleDays }) =>
             send(
               client.PATCH('/api/v1/tenants/{tenant}/providers/{provider}', {
                 params: { path: { tenant, provider: provider.id } },
@@ -90,6 +100,7 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
                   client_id: clientId,
                   ...(clientSecret && { client_secret: clientSecret }),
                   max_lifetime_seconds: capMinutes ? Number(capMinutes) * 60 : null,
+                  refresh_token_days: Number(idleDays),
                 },
               }),
             )
@@ -182,6 +193,17 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, existin
           step={1}
           hint="No token of this provider may live longer. Left empty, the tenant’s cap applies."
           {...field('capMinutes')}
+        />
+        <Input
+          label="An unused link lives, in days"
+          type="number"
+          inputMode="numeric"
+          required
+          min={1}
+          max={3650}
+          step={1}
+          hint="After so many days without a renewal the upstream forgets it. Valetkey renews idle links well before."
+          {...field('idleDays')}
         />
         {clientChanged && (
           <Notice

@@ -1,0 +1,3 @@
+import { metricsRoute } from '@/lib/http/metrics.ts'
+
+export const GET = metricsRoute()

@@ -1,0 +1,73 @@
+import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
+import type { Context } from '../context.ts'
+import { type Location, sealedWith, UnsealError } from '../security/seal.ts'
+import { findCurrentAuditKey, insertAuditKey, listPublicAuditKeys, updateSealedPrivate } from '../store/audit-chain.ts'
+import { withInstance } from '../store/database.ts'
+
+type KeyContext = Pick<Context, 'db' | 'keys' | 'now' | 'log'>
+
+/** Signs heads with the current audit key; `keyId` is its JWK thumbprint (RFC 7638). */
+export type Signer = { keyId: string; sign(head: object): Promise<string> }
+
+/** Audit keys sign nothing else, so nothing else can be made to look like a head. */
+const headType = 'vk-audit-head'
+
+const place = (row: string): Location => ({
+  tenant: '-',
+  table: 'audit_key',
+  row,
+  column: 'sealed_private',
+  user: '-',
+  version: 0,
+})
+
+/**
+ * The current audit key, made where there is none, and moved to the current instance key where it is sealed under an
+ * older one.
+ * @throws UnsealError when no instance key opens it
+ */
+export async function auditSigner(ctx: KeyContext): Promise<Signer> {
+  const row = (await withInstance(ctx, findCurrentAuditKey)) ?? (await createAuditKey(ctx))
+  const keys = await ctx.keys.list()
+  const key = keys.find(({ id }) => id === sealedWith(row.sealedPrivate))
+  if (!key) throw new UnsealError()
+  const secret = await key.open(place(row.id), row.sealedPrivate)
+  const [current] = keys
+  if (current && current.id !== key.id) {
+    const sealedPrivate = await current.seal(place(row.id), secret)
+    await withInstance(ctx, (tx) => updateSealedPrivate(tx, row.id, sealedPrivate))
+  }
+  const signingKey = await importJWK(JSON.parse(secret.reveal()), 'EdDSA')
+  return {
+    keyId: row.id,
+    sign: (head) =>
+      new CompactSign(new TextEncoder().encode(JSON.stringify(head)))
+        .setProtectedHeader({ alg: 'EdDSA', kid: row.id, typ: headType })
+        .sign(signingKey),
+  }
+}
+
+/** Makes a key; where another instance was faster, answers that one's. */
+async function createAuditKey(ctx: KeyContext) {
+  const [current] = await ctx.keys.list()
+  if (!current) throw new UnsealError()
+  const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
+  const { kty, crv, x } = await exportJWK(publicKey)
+  if (!kty || !crv || !x) throw new Error('an Ed25519 key without its parts')
+  const id = await calculateJwkThumbprint({ kty, crv, x })
+  const sealedPrivate = await current.seal(place(id), JSON.stringify(await exportJWK(privateKey)))
+  const publicJwk = { kty, crv, x, kid: id, alg: 'EdDSA', use: 'sig' }
+  return withInstance(ctx, async (tx) => {
+    const { count } = await insertAuditKey(tx, { id, publicJwk, sealedPrivate, createdAt: ctx.now() })
+    // Outside the database, so that whoever owns it cannot put another key in its place unseen.
+    if (count === 1) ctx.log.info({ key: publicJwk }, 'audit key')
+    const row = await findCurrentAuditKey(tx)
+    if (!row) throw new Error('no audit key after making one')
+    return row
+  })
+}
+
+/** Every public audit key there ever was, as JWKs: what heads of any age are verified with. */
+export const publicAuditKeys = async (ctx: Pick<Context, 'db'>): Promise<JWK[]> =>
+  // Written by createAuditKey and by nothing else.
+  (await withInstance(ctx, listPublicAuditKeys)) as JWK[]

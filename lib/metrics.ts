@@ -1,0 +1,108 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import manifest from '../package.json' with { type: 'json' }
+
+const upstreamBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20]
+const waitBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 12]
+const workBuckets = [0.005, 0.025, 0.1, 0.5, 1, 5, 10, 30, 60]
+const ageBuckets = [60, 300, 900, 1800, 3600, 7200, 6 * 3600, 24 * 3600, 7 * 24 * 3600, 30 * 24 * 3600]
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+/**
+ * The instruments of one process, on a registry of their own; names and units follow Prometheus' conventions. A label's
+ * values are a closed list: a kind of upstream, a verb, a state, a code of ours. No tenant, person, id or host is ever
+ * one: whoever reads metrics need not be allowed to know who uses this instance, and cardinality stays bounded.
+ */
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Counter({ name: `valetkey_${name}`, help, labelNames, registers })
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Gauge({ name: `valetkey_${name}`, help, labelNames, registers })
+  const histogram = <L extends string>(name: string, help: string, buckets: number[], labelNames: readonly L[] = []) =>
+    new Histogram({ name: `valetkey_${name}`, help, buckets, labelNames, registers })
+
+  gauge('build_info', 'The version that runs; always 1', ['version', 'node']).set(
+    { version: manifest.version, node: process.version },
+    1,
+  )
+  let isProcessObserved = false
+  const refreshClaims = counter('refresh_claims_total', 'Answers to asking for an access token', ['outcome'])
+  const refreshWaits = histogram('refresh_wait_seconds', 'How long callers waited for another refresh', waitBuckets)
+
+  return {
+    registry,
+
+    /** How refreshes ended, once each; `lost`: refused after an earlier rotation whose end is unknown. */
+    refreshes: counter('refreshes_total', 'Ended refreshes', ['kind', 'outcome']),
+    refreshClaims,
+    /** Age of the token pair that a refresh replaced. */
+    refreshAge: histogram('refresh_age_seconds', 'Age of the token pair that a refresh replaced', ageBuckets, ['kind']),
+    /** A verb of a provider as a whole, its repeats and pauses included. */
+    upstream: histogram('upstream_request_seconds', 'Upstream calls, repeats included', upstreamBuckets, [
+      'kind',
+      'call',
+      'outcome',
+    ]),
+    cooldowns: counter('upstream_cooldowns_total', 'Pauses of an upstream begun or prolonged by a failed refresh', [
+      'kind',
+    ]),
+    /** Re-link ratio: `purpose="relink"` by all. */
+    links: counter('links_total', 'Link attempts that came back', ['kind', 'purpose', 'outcome']),
+    issues: counter('issues_total', 'Tokens asked for', ['strategy', 'outcome']),
+    /** Tries of upstream revocations by how they ended; `postponed`: will be tried again. */
+    revocations: counter('revocations_total', 'Tries of upstream revocations', ['state']),
+    jobs: histogram('job_seconds', 'Entries of background work', workBuckets, ['work']),
+    jobFailures: counter('job_failures_total', 'Entries of background work that failed', ['work']),
+    /** AES-GCM nonces are random: one key stays far below 2^32 values (V-02). */
+    seals: counter('seals_total', 'Values sealed by this process'),
+    requests: histogram('http_request_seconds', 'Requests by operation', workBuckets, ['operation', 'status']),
+
+    /** From the database, at a scrape; absent while it is away. */
+    database: {
+      up: gauge('database_up', '1 while the database answers'),
+      connections: gauge('connections', 'Connections by status', ['kind', 'status']),
+      cooldowns: gauge('upstream_cooldowns_open', 'Upstreams that are paused after failures in a row', ['kind']),
+      refreshesDue: gauge('refreshes_due', 'Connections whose renewal in the background is due', ['kind']),
+      oldestDue: gauge('refresh_oldest_due_seconds', 'How long the longest of them has been due'),
+      revocations: gauge('revocations_unconfirmed', 'Upstream revocations that are not done', ['state']),
+      oldestRevocation: gauge('revocation_oldest_pending_seconds', 'Age of the oldest pending one'),
+      issuesUnfinished: gauge('issues_unfinished', 'Issues that are under way or were cut off'),
+      auditUnsealed: gauge('audit_unsealed_events', 'Audit events that are not chained yet'),
+      oldestUnsealed: gauge('audit_unsealed_oldest_seconds', 'Age of the oldest of them'),
+      auditOutbox: gauge('audit_outbox_events', 'Audit events that wait to be recorded'),
+    },
+    poolConnections: gauge('database_pool_connections', 'Connections of this process', ['state']),
+    poolWaiting: gauge('database_pool_waiting', 'Callers that wait for one'),
+    /** The database's rows of the last scrape, kept for seconds so that many scrapers ask once. */
+    scraped: undefined as { at: number; done: Promise<void> } | undefined,
+
+    /**
+     * Follows one caller's claims: counts each answer, and measures from the first `busy` to the first other answer.
+     * `gaveUp` ends the measure of one whose patience ran out.
+     */
+    watchClaims() {
+      let busySince: number | undefined
+      const gaveUp = () => {
+        if (busySince !== undefined) refreshWaits.observe((performance.now() - busySince) / 1000)
+        busySince = undefined
+      }
+      return {
+        answered(outcome: string) {
+          refreshClaims.inc({ outcome })
+          if (outcome !== 'busy') gaveUp()
+          else busySince ??= performance.now()
+        },
+        gaveUp,
+      }
+    },
+
+    /** Adds the process's own metrics (memory, CPU, GC, event loop delay p50 and p99). Once a process, at boot. */
+    observeProcess(): void {
+      if (isProcessObserved) return
+      isProcessObserved = true
+      collectDefaultMetrics({ register: registry })
+    },
+  }
+}

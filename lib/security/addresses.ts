@@ -1,0 +1,26 @@
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+import { type AddressRow, ipv4Rows, ipv6Rows, type Reach } from './special-purpose.ts'
+
+type Network = ReturnType<typeof ipaddr.parseCIDR>
+
+const networks = [...ipv4Rows, ...ipv6Rows]
+  .map((row: AddressRow) => ({ network: ipaddr.parseCIDR(row.block), reach: row.reach }))
+  .sort((a, b) => b.network[1] - a.network[1])
+
+const holds = ([start, bits]: Network, address: ReturnType<typeof ipaddr.parse>) =>
+  start.kind() === address.kind() && address.match(start, bits)
+
+/** How far an address may be reached, by the longest block that holds it; what is no address is reached never. */
+export function reachOf(text: string): Reach {
+  if (!isIP(text)) return 'never'
+  const address = ipaddr.parse(text)
+  return networks.find(({ network }) => holds(network, address))?.reach ?? 'never'
+}
+
+/** Whether a CIDR block holds an address. Both must be well-formed; an IPv4 block holds no IPv6 address. */
+export const isInBlock = (address: string, block: string): boolean =>
+  holds(ipaddr.parseCIDR(block), ipaddr.parse(address))
+
+export const isLoopback = (address: string): boolean =>
+  isIP(address) !== 0 && (isInBlock(address, '127.0.0.0/8') || isInBlock(address, '::1/128'))

@@ -1,0 +1,217 @@
+// npm run keys -- status                          which keys there are, what is under them, whether they are right
+// npm run keys -- add KID                         embedded database: a new instance key, first in the stored list
+// npm run keys -- rotate                          wraps every data key with the first instance key, ends begun rotations
+// npm run keys -- rotate --data [--tenant SLUG]   new data keys as well, and everything re-sealed under them
+// npm run keys -- retire KID                      an instance key that wraps nothing is asked for no more
+// npm run keys -- shred SLUG --yes                destroys a tenant's keys, and with them its secrets
+//
+// Runs beside running instances, as valetkey_app, with the environment of the server; without DATABASE_URL on what
+// `npm start` stores in the data folder.
+import { randomBytes } from 'node:crypto'
+import { readFile, rename, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import {
+  keyStatus,
+  publishMilliseconds,
+  retireInstanceKey,
+  rewrapTenantKeys,
+  rotateTenantKeys,
+  settleMilliseconds,
+  settleTenantKeys,
+  shredPreview,
+  shredTenant,
+  type Unreadable,
+} from '../lib/broker/key-rotation.ts'
+import { ConfigError, parseConfig } from '../lib/config.ts'
+import { type Context, createContext } from '../lib/context.ts'
+import { isBrokerError } from '../lib/errors.ts'
+import { tenantBySlug, tenantIds } from '../lib/store/lookups.ts'
+import { Failure, report } from './lib/fail.mjs'
+import { ROOT } from './lib/prepare.mjs'
+
+const usage = `npm run keys -- status | add KID | rotate [--data [--tenant SLUG]] | retire KID | shred SLUG --yes`
+
+/** What scripts/lib/instance.mjs stores, as far as it is needed here. */
+const Instance = z.looseObject({
+  keys: z.string(),
+  secret: z.string(),
+  postgres: z.looseObject({ port: z.number().optional(), appPassword: z.string() }),
+})
+
+const instanceFile = () => join(resolve(ROOT, process.env.VALETKEY_DATA_DIR || '.data'), 'instance.json')
+
+async function readInstance(): Promise<z.infer<typeof Instance>> {
+  const text = await readFile(instanceFile(), 'utf8').catch(() => undefined)
+  if (text === undefined)
+    throw new Failure(`There is no database here yet: npm start makes one (${instanceFile()}), or set DATABASE_URL.`)
+  return Instance.parse(JSON.parse(text))
+}
+
+/** The environment of the server; on the embedded database as npm start makes it, sign-in left out: nobody signs in here. */
+async function environment(): Promise<Record<string, string | undefined>> {
+  const quiet = { VALETKEY_LOG: 'error', ...process.env }
+  if (process.env.DATABASE_URL) return quiet
+  const { keys, secret, postgres } = await readInstance()
+  return {
+    VALETKEY_URL: 'http://localhost',
+    VALETKEY_SIGNIN_ISSUER: 'http://localhost',
+    VALETKEY_SIGNIN_CLIENT_ID: '-',
+    VALETKEY_SIGNIN_CLIENT_SECRET: '-',
+    ...quiet,
+    DATABASE_URL: `postgres://valetkey_app:${postgres.appPassword}@127.0.0.1:${postgres.port}/valetkey`,
+    VALETKEY_KEYS: keys,
+    VALETKEY_SECRET: secret,
+    VALETKEY_EMBEDDED: '1',
+    VALETKEY_DEMO: '0',
+  }
+}
+
+/** Puts a new key first in the stored list of the embedded set-up. The next start registers it. */
+async function add(id: string): Promise<void> {
+  if (process.env.DATABASE_URL)
+    throw new Failure(
+      `Put the new key into VALETKEY_KEYS yourself: ${id}:<openssl rand -base64 32 | tr '+/' '-_' | tr -d '='>. Behind the others first, then restart every instance; then in front of them.`,
+    )
+  const instance = await readInstance()
+  const keys = `${id}:${randomBytes(32).toString('base64url')},${instance.keys}`
+  parseConfig({ ...(await environment()), VALETKEY_KEYS: keys })
+  const file = instanceFile()
+  await writeFile(`${file}.new`, `${JSON.stringify({ ...instance, keys }, null, 2)}\n`, { mode: 0o600 })
+  await rename(`${file}.new`, file)
+  console.log(`Added "${id}". Restart npm start, then: npm run keys -- rotate`)
+}
+
+/** Rows in columns as wide as their widest cell. */
+function table(head: string[], rows: (string | number | bigint)[][]): string {
+  const lines = [head, ...rows.map((row) => row.map(String))]
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  return lines
+    .map((line) => `  ${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd())
+    .join('\n')
+}
+
+async function status(ctx: Context): Promise<void> {
+  const { instanceKeys, places, dataKeys } = await keyStatus(ctx)
+  const older = dataKeys.filter(({ state }) => state === 'older').length
+  console.log(`Instance keys
+${table(
+  ['id', 'state', 'data keys', 'canary'],
+  instanceKeys.map(({ id, state, wraps, canary }) => [id, state, wraps, canary]),
+)}
+
+Sealed values, all tenants
+${table(
+  ['where', 'current key', 'older key', 'no known key'],
+  places.map(({ place, current, older, unknown }) => [place, current, older, unknown]),
+)}
+
+Data keys (a key ends at 2^32 seals; at 2^30 it is replaced by itself)
+${table(
+  ['tenant', 'id', 'state', 'wrapped with', 'stored values', 'seals'],
+  dataKeys.map(({ tenant, id, state, wrappedWith, values, seals }) => [tenant, id, state, wrappedWith, values, seals]),
+)}`)
+  if (older > 0)
+    console.log(
+      `\nOlder data keys are deleted once nothing names them and ${settleMilliseconds / 60_000} minutes have passed: by the server, or by npm run keys -- rotate`,
+    )
+}
+
+async function rotate(ctx: Context, { data, tenant }: { data: boolean; tenant?: string | undefined }): Promise<void> {
+  const tenants = tenant === undefined ? await tenantIds(ctx) : [await requireTenant(ctx, tenant)]
+  const { rewrapped, unreadable } = await rewrapTenantKeys(ctx)
+  console.log(`Wrapped anew: ${rewrapped} data keys.`)
+  const broken = [...unreadable]
+  if (data) {
+    const rotation = await rotateTenantKeys(ctx, tenants, (published) => {
+      console.log(`New data keys: ${published} of ${tenants.length} tenants.`)
+      if (published < tenants.length) console.log('The others have one that is younger than five minutes, or none.')
+      if (published > 0) console.log(`They seal in ${publishMilliseconds / 1000} s, when every instance knows them …`)
+    })
+    broken.push(...rotation.unreadable)
+    console.log(`Sealed anew: ${rotation.resealed} values (${rotation.overtaken} were written meanwhile).`)
+  } else {
+    let resealed = 0
+    for (const tenantId of tenants) {
+      const settled = await settleTenantKeys(ctx, tenantId)
+      resealed += settled.resealed
+      broken.push(...settled.unreadable)
+    }
+    console.log(`Sealed anew: ${resealed} values.`)
+  }
+  if (broken.length > 0) tellBroken(broken)
+}
+
+function tellBroken(broken: Unreadable[]): void {
+  const shown = broken.slice(0, 20).map(({ tenantId, place, row }) => [tenantId, place, row])
+  console.error(
+    `\n${broken.length} values do not open and stay as they are:\n${table(['tenant', 'where', 'row'], shown)}${broken.length > 20 ? '\n  …' : ''}`,
+  )
+  process.exitCode = 1
+}
+
+async function retire(ctx: Context, id: string): Promise<void> {
+  const retirement = await retireInstanceKey(ctx, id)
+  if (retirement.kind === 'refused') throw new Failure(`Not retired. ${retirement.why}`)
+  console.log(
+    `"${id}" ${retirement.kind === 'already' ? 'was retired before' : 'is retired'}: take it out of VALETKEY_KEYS of every instance. Keep a copy as long as backups are kept: those from before the rotation open only with it.`,
+  )
+}
+
+async function shred(ctx: Context, slug: string, yes: boolean): Promise<void> {
+  const tenantId = await requireTenant(ctx, slug)
+  const { grants, tokens } = await shredPreview(ctx, tenantId)
+  if (!yes)
+    throw new Failure(
+      `Nothing was done. "${slug}" holds ${grants} grants and ${tokens} living tokens: shredding revokes none of them upstream, and nobody can afterwards. Revoke first. Then: npm run keys -- shred ${slug} --yes`,
+    )
+  const { keys, values } = await shredTenant(ctx, tenantId)
+  console.log(`Destroyed ${keys} data keys of "${slug}" and emptied ${values} sealed values. What this does not reach:
+  - Other instances may hold the opened keys for another minute; refreshes are refused everywhere from now on.
+  - Dead rows: run VACUUM tenant_key; as valetkey_owner. WAL and its archive: until recycled.
+  - Backups: whoever has one and an instance key can open it. Retire and destroy that instance key once they matter.
+  - The upstream: ${grants} grants and ${tokens} tokens live there until they end.`)
+}
+
+async function requireTenant(ctx: Context, slug: string): Promise<string> {
+  const id = await tenantBySlug(ctx, slug)
+  if (!id) throw new Failure(`There is no tenant "${slug}".`)
+  return id
+}
+
+async function main(): Promise<void> {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: {
+      data: { type: 'boolean', default: false },
+      tenant: { type: 'string' },
+      yes: { type: 'boolean', default: false },
+    },
+  })
+  const [command = '', name, ...rest] = positionals
+  const wants = { status: false, rotate: false, add: true, retire: true, shred: true }[command]
+  if (wants === undefined || wants !== (name !== undefined) || rest.length > 0 || (values.tenant && !values.data))
+    throw new Failure(`Use: ${usage}`)
+  if (command === 'add') return add(name ?? '')
+  const ctx = await createContext(parseConfig(await environment()))
+  try {
+    if (command === 'status') await status(ctx)
+    else if (command === 'rotate') await rotate(ctx, values)
+    else if (command === 'retire') await retire(ctx, name ?? '')
+    else await shred(ctx, name ?? '', values.yes)
+  } finally {
+    await ctx.close()
+  }
+}
+
+main().catch((error: unknown) => {
+  if (isBrokerError(error, 'unavailable'))
+    report(new Failure('The database does not answer. Start it (npm start, in another terminal) and run this again.'))
+  else if (error instanceof ConfigError) report(new Failure(error.problems.join('\n')))
+  else if (isBrokerError(error)) report(new Failure(error.message))
+  else if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
+    report(new Failure(`${error.message}\nUse: ${usage}`))
+  else report(error)
+  process.exitCode = 1
+})

@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { connectionList } from '../../lib/broker/inventory.ts'
+import { freshTokens } from '../../lib/broker/refresh.ts'
+import { type Context, createContext } from '../../lib/context.ts'
+import { sweep } from '../../lib/jobs/sweep.ts'
+import { startJobs, tick } from '../../lib/jobs/tick.ts'
+import { tenantIds } from '../../lib/store/lookups.ts'
+import type { Actor } from '../../lib/tenancy/actor.ts'
+import { type Broker, startBroker } from '../support/broker.ts'
+import { type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+import { startProxy } from '../support/proxy.ts'
+
+let broker: Broker
+let actor: Actor & { browser: string }
+let key: Key
+beforeAll(async () => {
+  broker = await startBroker()
+  actor = await broker.actorOf('owner@acme.test')
+})
+afterAll(() => broker.stop())
+
+beforeEach(async () => {
+  broker.demo.faults.clear()
+  broker.demo.clock.setOffset(0)
+  broker.demo.modes.set({ rotation: 'strict', replayRevokesFamily: true })
+  key = await linked(broker.ctx)
+  await inTenant()
+})
+
+async function linked(ctx: Context): Promise<Key> {
+  const result = await broker.link(actor, 'owner@acme.test', { project: '10231' })
+  if (result.kind === 'failed') throw result.error
+  const [connection] = await connectionList(ctx, actor)
+  if (!connection) throw new Error('not linked')
+  return { tenantId: actor.tenantId, connectionId: connection.id }
+}
+
+const inTenant = () => broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [actor.tenantId])
+const route = 'POST /oauth/token'
+const refreshes = () => broker.demo.ledger.find(route, { grant_type: 'refresh_token' }).length
+const sharing = () => ({ now: () => broker.ctx.now(), sleep: broker.ctx.sleep, log: broker.ctx.log })
+
+/** Another process that reaches the database by a way that can be cut. */
+async function throughProxy<T>(
+  work: (ctx: Context, proxy: Awaited<ReturnType<typeof startProxy>>) => Promise<T>,
+): Promise<T> {
+  const proxy = await startProxy(broker.database.appUrl)
+  const ctx = await createContext({ ...broker.ctx.config, databaseUrl: proxy.url }, sharing())
+  try {
+    return await work(ctx, proxy)
+  } finally {
+    proxy.mend()
+    await ctx.close()
+    await proxy.stop()
+  }
+}
+
+const until = async (happened: () => boolean) => {
+  for (let tries = 0; !happened(); tries += 1) {
+    if (tries > 500) throw new Error('it did not happen')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+describe('the database away for a while', () => {
+  it('H-02 RR-05: between the upstream’s answer and the write-back: the rotated token waits in memory and is stored', () =>
+    throughProxy(async (ctx, proxy) => {
+      await broker.advance(3700)
+      broker.demo.faults.push(route, { hold: { barrier: 'answered', at: 'after' } })
+      const before = refreshes()
+      const running = freshTokens(ctx, key)
+      await broker.demo.faults.barrier('answered').arrived()
+      proxy.cut()
+      broker.demo.faults.barrier('answered').release()
+      await until(() => broker.logged.some((line) => line.includes('waits in memory') && line.includes('"alarm":true')))
+      proxy.mend()
+      expect((await running).degraded).toBe(false)
+      expect(refreshes()).toBe(before + 1)
+      const stored = await storedRefreshToken(broker, key)
+      expect(broker.demo.ledger.tokens.some(({ value, live }) => value === stored && live)).toBe(true)
+      expect((await rowOf(broker, key)).status).toBe('linked')
+    }))
+
+  it('H-02: nothing is asked upstream without a claim, and the same call works afterwards', () =>
+    throughProxy(async (ctx, proxy) => {
+      await broker.advance(3700)
+      const before = refreshes()
+      proxy.cut()
+      await expect(freshTokens(ctx, key)).rejects.toMatchObject({ code: 'unavailable', retryAfterSeconds: 5 })
+      expect(refreshes()).toBe(before)
+      proxy.mend()
+      expect((await freshTokens(ctx, key)).degraded).toBe(false)
+    }))
+
+  it('H-02: background work waits, says so once, and goes on', () =>
+    throughProxy(async (ctx, proxy) => {
+      const said = () => broker.logged.filter((line) => line.includes('background work waits')).length
+      const before = said()
+      proxy.cut()
+      await expect(tick(ctx)).rejects.toMatchObject({ code: 'unavailable' })
+      const stop = startJobs(ctx, { everyMilliseconds: 10 })
+      await until(() => said() > before)
+      await new Promise((resolve) => setTimeout(resolve, 60))
+      expect(said()).toBe(before + 1)
+      proxy.mend()
+      await stop()
+      await tick(ctx)
+    }))
+})
+
+describe('clocks that differ by five minutes', () => {
+  it.each([-300, 300])(
+    'H-07: a process whose clock is %i s off serves no dead token and does not loop',
+    async (skew) => {
+      const ctx = await createContext(broker.ctx.config, {
+        ...sharing(),
+        now: () => new Date(broker.ctx.now().getTime() + skew * 1000),
+      })
+      const first = await freshTokens(ctx, key)
+      await broker.advance(3590)
+      const before = refreshes()
+      const answers = []
+      for (let round = 0; round < 10; round += 1) answers.push(await freshTokens(round % 2 ? ctx : broker.ctx, key))
+      expect(refreshes()).toBe(before + 1)
+      expect(new Set(answers.map(({ version }) => version))).toEqual(new Set([first.version + 1]))
+      const left = ((await rowOf(broker, key)).accessExpiresAt?.getTime() ?? 0) - broker.ctx.now().getTime()
+      expect(Math.abs(left / 1000 - 3600)).toBeLessThan(30)
+      await tick(ctx)
+      expect((await rowOf(broker, key)).status).toBe('linked')
+      await ctx.close()
+    },
+  )
+
+  it.each([-300, 300])('H-07: an upstream whose clock is %i s off costs at most an early refresh', async (skew) => {
+    broker.demo.clock.setOffset(skew)
+    key = await linked(broker.ctx)
+    await broker.advance(3700)
+    const before = refreshes()
+    for (let round = 0; round < 5; round += 1) expect((await freshTokens(broker.ctx, key)).degraded).toBe(false)
+    expect(refreshes()).toBe(before + 1)
+    expect((await rowOf(broker, key)).status).toBe('linked')
+  })
+})
+
+describe('what is over', () => {
+  /** Rows long over beside living ones, as many tables as the sweep knows. */
+  async function seed(count: number): Promise<void> {
+    await broker.owner.query(`DELETE FROM issued_token WHERE id LIKE 'tok_over%'`)
+    const [{ provider_id: provider, user_id: user, project_id: project }] = (
+      await broker.owner.query(
+        `SELECT c.provider_id, c.user_id, p.project_id FROM connection c JOIN connection_project p ON p.connection_id = c.id
+         WHERE c.id = $1`,
+        [key.connectionId],
+      )
+    ).rows
+    const series = `generate_series(1, ${count}) n`
+    await broker.owner.query(`INSERT INTO session (id, token_hash, user_id, auth_time, created_at, last_active_at, expires_at)
+      SELECT 'ses_over' || n, sha256(('over' || n)::bytea), '${user}', now(), now(), vk_now(), vk_now() - interval '1 hour' FROM ${series}`)
+    await broker.owner.query(`INSERT INTO attempt (tenant_id, id, state_hash, browser_hash, session_id, user_id, provider_id, purpose,
+        callback_key, issuer, redirect_uri, secrets, created_at, expires_at)
+      SELECT '${actor.tenantId}', 'att_over' || n, sha256(('over' || n)::bytea), '', 's', '${user}', '${provider}', 'link', 'k', 'i', 'r',
+        'sealed', vk_now(), vk_now() - interval '2 days' FROM ${series}`)
+    await broker.owner.query(`INSERT INTO issued_token (tenant_id, id, user_id, project_id, connection_id, provider_id, strategy, status,
+        nonce, purpose, scopes_asked, generations, handle, expires_at, created_at)
+      SELECT '${actor.tenantId}', 'tok_over' || n, '${user}', '${project}', '${key.connectionId}', '${provider}', 'mint', 'live',
+        'n', 'p', '{}', '{}', 'sealed', vk_now() - make_interval(days => CASE WHEN n % 2 = 0 THEN 100 ELSE 1 END), vk_now() FROM ${series}`)
+    await broker.owner.query(`INSERT INTO upstream_revocation (tenant_id, id, kind, provider_id, connection_id, token_id, state, created_at, finished_at)
+      SELECT '${actor.tenantId}', 'rev_over' || n, 'token', '${provider}', '${key.connectionId}', 'tok_over' || n, 'confirmed', vk_now(),
+        vk_now() - interval '100 days' FROM generate_series(2, ${count}, 2) n`)
+  }
+  const count = async (sql: string) => Number((await broker.owner.query(`SELECT count(*) AS n FROM ${sql}`)).rows[0].n)
+
+  it('H-09: two instances sweep at once: all of it goes, nothing that lives is touched', async () => {
+    await seed(5_000)
+    const other = await broker.makeContext()
+    await Promise.all([sweep(broker.ctx), sweep(other)])
+    await other.close()
+    expect(await count(`session WHERE id LIKE 'ses_over%'`)).toBe(0)
+    expect(await count(`attempt WHERE id LIKE 'att_over%'`)).toBe(0)
+    expect(await count(`upstream_revocation WHERE id LIKE 'rev_over%'`)).toBe(0)
+    expect(await count(`issued_token WHERE id LIKE 'tok_over%'`)).toBe(2_500)
+    expect(await count(`issued_token WHERE id LIKE 'tok_over%' AND handle IS NOT NULL`)).toBe(0)
+    expect((await freshTokens(broker.ctx, key)).degraded).toBe(false)
+    expect((await tenantIds(broker.ctx)).length).toBeGreaterThan(1)
+  })
+
+  it('H-09: one entry that cannot go is told and left; the rest goes', async () => {
+    await seed(50)
+    await broker.owner.query(`CREATE FUNCTION public.keep_one() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN IF OLD.id = 'att_over7' THEN RAISE 'this one stays'; END IF; RETURN OLD; END $$`)
+    await broker.owner.query(
+      'CREATE TRIGGER keep_one BEFORE DELETE ON attempt FOR EACH ROW EXECUTE FUNCTION public.keep_one()',
+    )
+    await sweep(broker.ctx)
+    await broker.owner.query('DROP TRIGGER keep_one ON attempt')
+    expect(await count(`attempt WHERE id LIKE 'att_over%'`)).toBe(1)
+    expect(await count(`session WHERE id LIKE 'ses_over%'`)).toBe(0)
+    expect(broker.logged.some((line) => line.includes('att_over7'))).toBe(true)
+  })
+})

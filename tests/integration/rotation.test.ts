@@ -1,0 +1,547 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Fault } from '../../demo/faults.ts'
+import { setFrozen, tryNow } from '../../lib/broker/health.ts'
+import { connectionDetail, connectionList } from '../../lib/broker/inventory.ts'
+import { freshTokens } from '../../lib/broker/refresh.ts'
+import { revoke } from '../../lib/broker/revoke.ts'
+import type { Context } from '../../lib/context.ts'
+import { renewDue } from '../../lib/jobs/renewals.ts'
+import { tick } from '../../lib/jobs/tick.ts'
+import { claimRefresh, takeDue } from '../../lib/store/connections.ts'
+import type { Actor } from '../../lib/tenancy/actor.ts'
+import { type Broker, startBroker } from '../support/broker.ts'
+import { type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+
+let broker: Broker
+let other: Context
+let actor: Actor & { browser: string }
+let key: Key
+beforeAll(async () => {
+  broker = await startBroker()
+  other = await broker.makeContext()
+  actor = await broker.actorOf('owner@acme.test')
+})
+afterAll(async () => {
+  await other.close()
+  await broker.stop()
+})
+
+async function linked(project: string): Promise<Key> {
+  const result = await broker.link(actor, 'owner@acme.test', { project })
+  if (result.kind === 'failed') throw result.error
+  const connection = (await connectionList(broker.ctx, actor)).find(({ project: its }) => its?.externalId === project)
+  if (!connection) throw new Error('not linked')
+  return { tenantId: actor.tenantId, connectionId: connection.id }
+}
+
+/** Each test begins with a fresh grant whose access token has expired, at an upstream that is well. */
+beforeEach(async () => {
+  broker.demo.faults.clear()
+  broker.demo.modes.set({ rotation: 'strict', replayRevokesFamily: true, refreshReturnsToken: true, league: 9 })
+  key = await linked('10231')
+  await broker.advance(3700)
+  await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [actor.tenantId])
+  await broker.owner.query('DELETE FROM upstream_pace')
+})
+
+const route = 'POST /oauth/token'
+const refreshes = () => broker.demo.ledger.find(route, { grant_type: 'refresh_token' })
+const fail = (fault: Fault, times = 3) => broker.demo.faults.push(route, ...Array.from({ length: times }, () => fault))
+const skipped = (status: number, value?: Record<string, unknown>): Fault => ({
+  effect: 'skipped',
+  status,
+  body: value ? { kind: 'json', value } : { kind: 'empty' },
+})
+const unreached: Fault = { ...skipped(429), headers: { 'retry-after': '30' } }
+const refused = skipped(400, { error: 'invalid_grant' })
+const state = async (of = key) => {
+  const { status, cause } = await rowOf(broker, of)
+  return [status, cause]
+}
+/** What a process that is killed right after its claim leaves behind. */
+async function crash(of = key) {
+  const claim = await claimRefresh(other, of, { leaseSeconds: 15 })
+  expect(claim.outcome).toBe('claimed')
+  await broker.advance(16)
+  return claim
+}
+const fresh = (of = key) => freshTokens(broker.ctx, of)
+
+describe('an interrupted rotation', () => {
+  it('RR-05: one recovery try after a cut-off, and after a second one none: nothing loops', async () => {
+    await crash()
+    await crash()
+    expect(await state()).toEqual(['uncertain', null])
+    const before = refreshes().length
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
+    expect(refreshes().length).toBe(before)
+    expect(await state()).toEqual(['needs_relink', 'lost_in_rotation'])
+    const [event] = (await connectionDetail(broker.ctx, actor, key.connectionId)).timeline
+    expect(event).toMatchObject({ action: 'refresh.failed', details: { cause: 'lost_in_rotation' } })
+  })
+
+  it('RR-05: a recovery try that surely reached nothing does not count as the one', async () => {
+    await crash()
+    fail(unreached)
+    await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    expect(await state()).toEqual(['uncertain', 'upstream_unavailable'])
+    expect((await rowOf(broker, key)).recoveries).toBe(0)
+    broker.demo.faults.clear()
+    await broker.advance(400)
+    await crash()
+    expect((await fresh()).degraded).toBe(false)
+    expect(await state()).toEqual(['linked', null])
+  })
+
+  it('RR-05: with an upstream that forgives a replay the one try brings the grant back', async () => {
+    broker.demo.modes.set({ rotation: 'grace', replayRevokesFamily: false })
+    fail({ reset: 'after' }, 1)
+    broker.demo.faults.push(route, { hold: { barrier: 'killed', at: 'after' } })
+    const dying = freshTokens(other, key).catch(() => undefined)
+    await broker.demo.faults.barrier('killed').arrived()
+    await broker.advance(16)
+    expect((await fresh()).degraded).toBe(false)
+    broker.demo.faults.barrier('killed').release()
+    await dying
+    expect(await state()).toEqual(['linked', null])
+    expect((await fresh()).degraded).toBe(false)
+  })
+
+  it('RR-02 RR-08: a holder paused past its lease heals what its successor lost', async () => {
+    broker.demo.modes.set({ replayRevokesFamily: false })
+    broker.demo.faults.push(route, { hold: { barrier: 'paused', at: 'after' } })
+    const paused = freshTokens(other, key)
+    await broker.demo.faults.barrier('paused').arrived()
+    await broker.advance(16)
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
+    expect(await state()).toEqual(['needs_relink', 'lost_in_rotation'])
+    broker.demo.faults.barrier('paused').release()
+    expect((await paused).degraded).toBe(false)
+    expect(await state()).toEqual(['linked', null])
+    await broker.advance(3700)
+    expect((await fresh()).degraded).toBe(false)
+  })
+
+  it('RR-02: a second worker does not start while the first may still finish', async () => {
+    broker.demo.faults.push(route, { hold: { barrier: 'slow', at: 'before' } })
+    const slow = freshTokens(other, key)
+    await broker.demo.faults.barrier('slow').arrived()
+    const before = refreshes().length
+    await broker.advance(14)
+    const claim = await claimRefresh(broker.ctx, key, { leaseSeconds: 15 })
+    expect(claim.outcome).toBe('busy')
+    broker.demo.faults.barrier('slow').release()
+    expect((await fresh()).version).toBe((await slow).version)
+    expect(refreshes().length).toBe(before)
+  })
+
+  it('RR-03: a claim carries the version: a reader from before the write-back gets the new token, not a claim', async () => {
+    const winner = await fresh()
+    const late = await claimRefresh(other, key, { leaseSeconds: 15, staleVersion: winner.version - 1 })
+    expect(late).toMatchObject({ outcome: 'fresh', version: winner.version })
+  })
+
+  it('H-07: a lease that ends further ahead than any lease is not believed', async () => {
+    await broker.owner.query(`UPDATE connection SET claim_until = vk_now() + interval '3 days' WHERE id = $1`, [
+      key.connectionId,
+    ])
+    expect((await fresh()).degraded).toBe(false)
+  })
+
+  it('RR-07: an answered failure leaves a doubt: the refusal after it says lost in rotation', async () => {
+    fail(skipped(503))
+    await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    expect(await state()).toEqual(['degraded', 'upstream_unavailable'])
+    broker.demo.faults.clear()
+    await broker.advance(400)
+    fail(refused, 1)
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
+    expect(await state()).toEqual(['needs_relink', 'lost_in_rotation'])
+  })
+
+  it('RR-07: what surely never reached the token leaves none: the refusal after it is the upstream’s own', async () => {
+    fail(unreached)
+    await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    broker.demo.faults.clear()
+    await broker.advance(400)
+    fail(refused, 1)
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
+    expect(await state()).toEqual(['needs_relink', 'refused'])
+  })
+
+  it('RR-12 K-37: what arrives for a revoked connection is queued to be revoked, sealed, not dropped', async () => {
+    broker.demo.faults.push(route, { hold: { barrier: 'late', at: 'after' } })
+    const running = fresh()
+    await broker.demo.faults.barrier('late').arrived()
+    await revoke(broker.ctx, actor, { tokens: [], connections: [key.connectionId] })
+    const queued = async () =>
+      (
+        await broker.owner.query(
+          `SELECT state, handle FROM upstream_revocation WHERE connection_id = $1 AND kind = 'grant'`,
+          [key.connectionId],
+        )
+      ).rows
+    const before = (await queued()).length
+    broker.demo.faults.barrier('late').release()
+    await expect(running).rejects.toMatchObject({ code: 'not_linked' })
+    const after = await queued()
+    expect(after.length).toBe(before + 1)
+    expect(after.filter(({ handle }) => handle !== null).every(({ handle }) => handle.startsWith('eyJ'))).toBe(true)
+  })
+})
+
+describe('what the upstream says', () => {
+  it.each([
+    [9, skipped(400, { error: 'invalid_grant', hint: 'Token has been revoked' })],
+    [8, skipped(401, { error: 'invalid_request', message: 'The refresh token is invalid.' })],
+  ] as const)('RR-07: League %i refuses a dead token in its own words', async (league, fault) => {
+    broker.demo.modes.set({ league })
+    fail(fault, 1)
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
+    expect(await state()).toEqual(['needs_relink', 'refused'])
+  })
+
+  it.each([
+    [
+      'HTML from a proxy with a challenge',
+      { status: 401, headers: { 'www-authenticate': 'Basic realm="proxy"' }, body: { kind: 'html' } },
+    ],
+    ['a 403 of Keycloak', skipped(403, { error: 'access_denied' })],
+    ['a malformed request', skipped(400, { error: 'invalid_request' })],
+    ['invalid_scope', skipped(400, { error: 'invalid_scope' })],
+    ['a list', { effect: 'skipped', status: 400, body: { kind: 'json', value: [{ error: 'invalid_grant' }] } }],
+  ] as [string, Fault][])('RR-07: %s is no verdict on the grant and no alarm', async (_, fault) => {
+    const alarms = broker.logged.filter((line) => line.includes('"alarm":true')).length
+    fail({ effect: 'skipped', ...fault } as Fault)
+    await expect(fresh()).rejects.toMatchObject({ name: 'BrokerError' })
+    expect((await state())[0]).toBe('degraded')
+    expect(broker.logged.filter((line) => line.includes('"alarm":true')).length).toBe(alarms)
+  })
+
+  it('RR-07: a refused client is an alarm for the operator, and every grant is kept', async () => {
+    fail(skipped(401, { error: 'invalid_client' }))
+    await expect(fresh()).rejects.toMatchObject({ code: 'client_not_registered' })
+    expect(await state()).toEqual(['degraded', 'client_not_registered'])
+    expect(broker.logged.at(-1) ?? '').not.toContain('eyJ')
+    expect(
+      broker.logged.some((line) => line.includes('"alarm":true') && line.includes('"outcome":"misconfigured"')),
+    ).toBe(true)
+    expect((await rowOf(broker, key)).refreshToken).not.toBeNull()
+  })
+
+  const given = { access_token: 'at-given', refresh_token: 'rt-given', token_type: 'Bearer', expires_in: 600 }
+  it.each([
+    ['no new refresh token', { refresh_token: undefined }, { kept: true }],
+    ['an empty refresh token', { refresh_token: '' }, { kept: true }],
+    [
+      'unknown extra fields',
+      { refresh_token_expires_in: 7200, 'not-before-policy': 0, session_state: 'x' },
+      { grant: 7200 },
+    ],
+    ['a refresh token that does not end by time', { refresh_expires_in: 0 }, {}],
+    ['a lifetime in text', { refresh_expires_in: '1800', expires_in: '900' }, { life: 900, grant: 1800 }],
+    ['no lifetime', { expires_in: undefined }, { life: 300 }],
+    ['a negative lifetime', { expires_in: -5 }, { life: 300 }],
+    ['a lifetime that is no number', { expires_in: 'soon' }, { life: 300 }],
+    ['a huge lifetime', { expires_in: 9e15 }, { life: 86_400 }],
+    ['another case of the type', { token_type: 'BEARER' }, {}],
+    ['no type', { token_type: undefined }, {}],
+    ['an ID token that is nonsense', { id_token: 'nonsense' }, {}],
+    ['scopes of a wrong shape', { scope: ['a'] }, {}],
+  ] as [string, Record<string, unknown>, { kept?: boolean; life?: number; grant?: number }][])(
+    'RR-09 N-27 N-29: %s does not cost the rotated grant',
+    async (_, change, { kept = false, life = 600, grant }) => {
+      const old = await storedRefreshToken(broker, key)
+      fail(skipped(200, { ...given, ...change }), 1)
+      const { accessToken, expiresAt } = await fresh()
+      expect(accessToken.reveal()).toBe('at-given')
+      expect(await storedRefreshToken(broker, key)).toBe(kept ? old : 'rt-given')
+      const seconds = (expiresAt.getTime() - broker.ctx.now().getTime()) / 1000
+      expect(Math.abs(seconds - life)).toBeLessThan(15)
+      const ends = (await rowOf(broker, key)).grantExpiresAt?.getTime() ?? 0
+      expect(Math.abs((ends - broker.ctx.now().getTime()) / 1000 - (grant ?? 30 * 86_400))).toBeLessThan(15)
+    },
+  )
+
+  it('RR-09: fewer scopes are recorded, scopes that were never granted are not believed', async () => {
+    await broker.owner.query(`UPDATE connection SET scopes_granted = '{read,write}' WHERE id = $1`, [key.connectionId])
+    fail(skipped(200, { ...given, scope: 'read admin' }), 1)
+    await fresh()
+    expect((await rowOf(broker, key)).scopesGranted).toEqual(['read'])
+  })
+
+  it('RR-09: a success without an access token is no success, and the grant is kept to be tried again', async () => {
+    fail(skipped(200, { refresh_token: 'rt', token_type: 'Bearer' }))
+    await expect(fresh()).rejects.toMatchObject({ code: 'upstream_protocol' })
+    expect(await state()).toEqual(['degraded', 'upstream_protocol'])
+  })
+
+  it('N-30: what is stored opens to what the upstream gave, sealed once', async () => {
+    await fresh()
+    const stored = await storedRefreshToken(broker, key)
+    expect(broker.demo.ledger.tokens.some(({ value, live }) => value === stored && live)).toBe(true)
+  })
+
+  it('K-38: an expired access token beside a good refresh token is a healthy connection', async () => {
+    expect(await state()).toEqual(['linked', null])
+  })
+
+  it('a caller who asks for more life than tokens begin with does not refresh at every call', async () => {
+    const first = await freshTokens(broker.ctx, { ...key, minimumSeconds: 7200 })
+    const again = await freshTokens(broker.ctx, { ...key, minimumSeconds: 7200 })
+    expect(again.version).toBe(first.version)
+  })
+
+  it('callers can ask for a minimum remaining life', async () => {
+    const first = await fresh()
+    await broker.advance(2000)
+    expect((await freshTokens(broker.ctx, { ...key, minimumSeconds: 1500 })).version).toBe(first.version)
+    await broker.advance(500)
+    expect((await freshTokens(broker.ctx, { ...key, minimumSeconds: 1500 })).version).toBe(first.version + 1)
+  })
+})
+
+describe('an upstream that is away', () => {
+  it('H-03 H-04: after three failures in a row it is paused: other connections are neither asked for nor marked', async () => {
+    const others = [await linked('10232'), await linked('20877')]
+    await broker.advance(3700)
+    for (let round = 0; round < 3; round += 1) {
+      fail(skipped(503), 2)
+      await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+      await broker.owner.query('UPDATE connection SET next_try_at = NULL WHERE id = $1', [key.connectionId])
+    }
+    broker.demo.faults.clear()
+    const before = refreshes().length
+    for (const one of others) {
+      await expect(fresh(one)).rejects.toMatchObject({
+        code: 'upstream_unavailable',
+        retryAfterSeconds: expect.any(Number),
+      })
+      expect(await state(one)).toEqual(['linked', null])
+    }
+    expect(refreshes().length).toBe(before)
+    await broker.advance(61)
+    for (const one of [key, ...others]) expect((await fresh(one)).degraded).toBe(false)
+    expect(await state()).toEqual(['linked', null])
+  })
+
+  it('H-04: when the pause is over one caller tries for all; while that one hangs the others rest', async () => {
+    const second = await linked('10232')
+    await broker.advance(3700)
+    await broker.owner.query(`INSERT INTO upstream_pace (tenant_id, provider_id, failures, paused_until)
+      SELECT tenant_id, provider_id, 5, vk_now() - interval '1 second' FROM connection WHERE id = '${key.connectionId}'
+      ON CONFLICT (tenant_id, provider_id) DO UPDATE SET failures = 5, paused_until = excluded.paused_until`)
+    broker.demo.faults.push(route, { hold: { barrier: 'probe', at: 'before' } })
+    const probe = fresh()
+    await broker.demo.faults.barrier('probe').arrived()
+    await expect(freshTokens(other, second)).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    broker.demo.faults.barrier('probe').release()
+    expect((await probe).degraded).toBe(false)
+    expect((await freshTokens(other, second)).degraded).toBe(false)
+  })
+
+  it('RR-07 K-24: Retry-After pauses the upstream for everybody, from the first time', async () => {
+    const second = await linked('10232')
+    await broker.advance(3700)
+    fail(unreached)
+    await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    broker.demo.faults.clear()
+    const before = refreshes().length
+    await expect(fresh(second)).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    expect(refreshes().length).toBe(before)
+    await broker.advance(31)
+    expect((await fresh(second)).degraded).toBe(false)
+  })
+
+  it('H-03: half an hour of it, refusing connections and failing in turns, costs no grant', async () => {
+    for (let minute = 0; minute < 30; minute += 1) {
+      broker.demo.faults.clear()
+      fail(minute % 2 ? skipped(503) : unreached, 4)
+      await freshTokens(minute % 3 ? broker.ctx : other, key).catch(() => undefined)
+      await broker.advance(60)
+    }
+    expect((await rowOf(broker, key)).refreshToken).not.toBeNull()
+    broker.demo.faults.clear()
+    await broker.advance(400)
+    expect((await fresh()).degraded).toBe(false)
+    expect(await state()).toEqual(['linked', null])
+  })
+
+  it('a failing connection is an event once a change, not once a failed call', async () => {
+    const events = async () =>
+      (
+        await broker.owner.query(
+          `SELECT FROM audit_event WHERE body->>'action' = 'refresh.failed' AND body->'target'->>'id' = $1`,
+          [key.connectionId],
+        )
+      ).rowCount ?? 0
+    const before = await events()
+    for (let round = 0; round < 4; round += 1) {
+      broker.demo.faults.clear()
+      fail(skipped(503), 2)
+      await fresh().catch(() => undefined)
+      await broker.advance(400)
+    }
+    expect(await events()).toBe(before + 1)
+  })
+
+  it('trying now does not wait for the pause, and only its owner or an admin may', async () => {
+    fail(skipped(503))
+    await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    broker.demo.faults.clear()
+    await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    const member = await broker.actorOf('member@acme.test')
+    await expect(tryNow(broker.ctx, member, key.connectionId)).rejects.toMatchObject({ code: 'not_found' })
+    await tryNow(broker.ctx, actor, key.connectionId)
+    expect(await state()).toEqual(['linked', null])
+  })
+})
+
+describe('a freeze', () => {
+  it('stops issue and renewal, loses nothing, and is lifted again', async () => {
+    await setFrozen(broker.ctx, actor, { ...key, frozen: true, reason: 'on leave' })
+    await setFrozen(broker.ctx, actor, { ...key, frozen: true })
+    await expect(fresh()).rejects.toMatchObject({ code: 'connection_frozen' })
+    await setFrozen(broker.ctx, actor, { ...key, frozen: false })
+    expect((await fresh()).degraded).toBe(false)
+    const actions = (await connectionDetail(broker.ctx, actor, key.connectionId)).timeline.map(({ action }) => action)
+    expect(actions.filter((action) => action.endsWith('frozen'))).toEqual(['connection.unfrozen', 'connection.frozen'])
+  })
+
+  it('a renewal under way is stored beneath it', async () => {
+    broker.demo.faults.push(route, { hold: { barrier: 'freeze', at: 'after' } })
+    const running = fresh()
+    await broker.demo.faults.barrier('freeze').arrived()
+    await setFrozen(broker.ctx, actor, { ...key, frozen: true })
+    broker.demo.faults.barrier('freeze').release()
+    const { version } = await running
+    expect(await state()).toEqual(['frozen', null])
+    await setFrozen(broker.ctx, actor, { ...key, frozen: false })
+    expect((await fresh()).version).toBe(version)
+  })
+
+  it('a refusal beneath it shows when it is lifted', async () => {
+    broker.demo.faults.push(route, { ...refused, hold: { barrier: 'refusal', at: 'before' } })
+    const running = fresh()
+    await broker.demo.faults.barrier('refusal').arrived()
+    await setFrozen(broker.ctx, actor, { ...key, frozen: true })
+    broker.demo.faults.barrier('refusal').release()
+    await expect(running).rejects.toMatchObject({ name: 'BrokerError' })
+    expect((await state())[0]).toBe('frozen')
+    await setFrozen(broker.ctx, actor, { ...key, frozen: false })
+    expect(await state()).toEqual(['needs_relink', 'refused'])
+  })
+
+  it('linking again beneath it heals, and does not lift it', async () => {
+    await setFrozen(broker.ctx, actor, { ...key, frozen: true })
+    expect(await linked('10231')).toEqual(key)
+    expect((await state())[0]).toBe('frozen')
+    await setFrozen(broker.ctx, actor, { ...key, frozen: false })
+    expect((await fresh()).degraded).toBe(false)
+  })
+
+  it('members cannot, and a foreign or revoked connection has none', async () => {
+    const member = await broker.actorOf('member@acme.test')
+    const stranger = await broker.actorOf('owner@globex.test')
+    await expect(setFrozen(broker.ctx, member, { ...key, frozen: true })).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(setFrozen(broker.ctx, stranger, { ...key, frozen: true })).rejects.toMatchObject({ code: 'not_found' })
+    await revoke(broker.ctx, actor, { tokens: [], connections: [key.connectionId] })
+    await expect(setFrozen(broker.ctx, actor, { ...key, frozen: true })).rejects.toMatchObject({ code: 'not_linked' })
+  })
+})
+
+describe('the background', () => {
+  /** Only this connection is left to the background. */
+  const alone = () =>
+    broker.owner.query('UPDATE connection SET refresh_due_at = NULL WHERE id <> $1', [key.connectionId])
+  const upstream = async () => ({ tenantId: key.tenantId, providerId: (await rowOf(broker, key)).providerId })
+
+  it('N-16 RR-11: a connection in use is renewed before its token ends, so that callers find it fresh', async () => {
+    const first = await fresh()
+    await broker.advance(3400)
+    await tick(broker.ctx)
+    const before = refreshes().length
+    await broker.advance(150)
+    expect((await fresh()).version).toBe(first.version + 1)
+    expect(refreshes().length).toBe(before)
+  })
+
+  it('RR-11: connections made together come due apart', async () => {
+    const dues = new Set<number>()
+    for (let round = 0; round < 5; round += 1) {
+      await broker.advance(3700)
+      await fresh()
+      const { refreshDueAt, lastRefreshAt } = await rowOf(broker, key)
+      dues.add(Math.round(((refreshDueAt?.getTime() ?? 0) - (lastRefreshAt?.getTime() ?? 0)) / 10_000))
+    }
+    expect(dues.size).toBeGreaterThan(1)
+    for (const due of dues) expect(due * 10).toBeGreaterThanOrEqual(2150)
+    for (const due of dues) expect(due * 10).toBeLessThanOrEqual(3250)
+  })
+
+  it('RR-11: however many instances take, one second’s allowance is what they get together', async () => {
+    const place = await upstream()
+    await broker.owner.query(`INSERT INTO connection (tenant_id, id, user_id, provider_id, account_id, account_name, status,
+        status_since, scopes_granted, linked_at, refresh_due_at)
+      SELECT tenant_id, 'con_seed' || n, user_id, provider_id, account_id, account_name, 'linked', now(), '{}', now(), vk_now()
+      FROM connection, generate_series(1, 100) n WHERE id = '${key.connectionId}'`)
+    const started = performance.now()
+    const taken = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        takeDue(index % 2 ? broker.ctx : other, place, { perSecond: 10, burst: 10 }),
+      ),
+    )
+    const seconds = (performance.now() - started) / 1000
+    const ids = taken.flat()
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(ids.length).toBeGreaterThan(0)
+    expect(ids.length).toBeLessThanOrEqual(10 + 10 * seconds)
+    await broker.owner.query(`DELETE FROM connection WHERE id LIKE 'con_seed%'`)
+  })
+
+  it('N-28: the background and a caller at once are one refresh', async () => {
+    await alone()
+    await broker.owner.query('UPDATE connection SET refresh_due_at = vk_now() WHERE id = $1', [key.connectionId])
+    const before = refreshes().length
+    await Promise.all([tick(broker.ctx), tick(other), fresh(), freshTokens(other, key)])
+    expect(refreshes().length).toBe(before + 1)
+  })
+
+  it('an idle connection is kept alive for a season of nobody asking, by one refresh a week', async () => {
+    await alone()
+    const before = refreshes().length
+    for (let day = 0; day < 120; day += 1) {
+      await broker.advance(86_400)
+      await renewDue(broker.ctx, await upstream())
+    }
+    expect(await state()).toEqual(['linked', null])
+    const made = refreshes().length - before
+    expect(made).toBeGreaterThanOrEqual(15)
+    expect(made).toBeLessThan(30)
+    expect((await fresh()).degraded).toBe(false)
+  })
+
+  it('K-12: one broken connection does not stop the others', async () => {
+    const second = await linked('10232')
+    await broker.advance(3700)
+    await broker.owner.query(
+      `UPDATE connection SET refresh_token = 'nonsense', refresh_due_at = vk_now() - interval '1 hour' WHERE id = $1`,
+      [key.connectionId],
+    )
+    await broker.owner.query('UPDATE connection SET refresh_due_at = vk_now() WHERE id = $1', [second.connectionId])
+    await tick(broker.ctx)
+    expect(await state()).toEqual(['needs_relink', 'unreadable'])
+    expect((await rowOf(broker, second)).lastRefreshAt).not.toBeNull()
+    expect(await state(second)).toEqual(['linked', null])
+  })
+
+  it('a degraded connection is tried again by itself and heals without anybody asking', async () => {
+    fail(skipped(503))
+    await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    broker.demo.faults.clear()
+    await broker.advance(400)
+    await tick(broker.ctx)
+    expect(await state()).toEqual(['linked', null])
+  })
+})

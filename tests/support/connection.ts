@@ -1,0 +1,22 @@
+import { vaultOf } from '../../lib/broker/keys.ts'
+import { tokenPlace } from '../../lib/broker/refresh.ts'
+import { findConnection } from '../../lib/store/connections.ts'
+import { withTenant } from '../../lib/store/database.ts'
+import type { Broker } from './broker.ts'
+
+export type Key = { tenantId: string; connectionId: string }
+
+/** A connection's row as the product sees it. */
+export async function rowOf({ ctx }: Pick<Broker, 'ctx'>, { tenantId, connectionId }: Key) {
+  const row = await withTenant(ctx, tenantId, (tx) => findConnection(tx, tenantId, connectionId))
+  if (!row) throw new Error('no such connection')
+  return row
+}
+
+/** What the stored refresh token is, in clear. */
+export async function storedRefreshToken({ ctx }: Pick<Broker, 'ctx'>, key: Key): Promise<string> {
+  const row = await rowOf({ ctx }, key)
+  if (!row.refreshToken) throw new Error('no refresh token is stored')
+  const vault = await vaultOf(ctx, key.tenantId)
+  return (await vault.open(tokenPlace(row, 'refresh_token', row.tokenVersion), row.refreshToken)).reveal()
+}

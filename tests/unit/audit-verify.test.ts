@@ -1,0 +1,233 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { eventHash, exportFormat, UnreadableError, verifyExport } from '../../lib/audit/verify.ts'
+
+type Signer = { jwk: JWK; keyId: string; head: (seq: number, hash: string, tenant?: string) => Promise<string> }
+type Event = { seq: number; id: string; at: string; body: string; hash: string }
+
+const tenant = 'ten_acme'
+const at = '2026-03-01T12:00:00.000001Z'
+
+async function makeSigner(): Promise<Signer> {
+  const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
+  const jwk = await exportJWK(publicKey)
+  const keyId = await calculateJwkThumbprint(jwk)
+  const head = (seq: number, hash: string, of = tenant) =>
+    new CompactSign(
+      new TextEncoder().encode(JSON.stringify({ tenant: of, seq, hash, time: `2026-03-01T12:00:0${seq % 10}Z` })),
+    )
+      .setProtectedHeader({ alg: 'EdDSA', kid: keyId, typ: 'vk-audit-head' })
+      .sign(privateKey)
+  return { jwk, keyId, head }
+}
+
+/** A chain of these bodies, hashed anew: also what a database owner would write. */
+function chain(bodies: string[]): Event[] {
+  let hash = '0'.repeat(64)
+  return bodies.map((body, index) => {
+    const event = { seq: index + 1, id: `evt_${body.length}_${index}`, at, body }
+    hash = eventHash(hash, tenant, event)
+    return { ...event, hash }
+  })
+}
+const bodies = Array.from({ length: 12 }, (_, index) => JSON.stringify({ action: 'token.issued', number: index }))
+
+let signer: Signer
+let other: Signer
+let events: Event[]
+/** Heads by the number of the event that they follow. */
+let heads: Record<number, string>
+beforeAll(async () => {
+  signer = await makeSigner()
+  other = await makeSigner()
+  events = chain(bodies)
+  heads = { 4: await headOf(signer, events, 4), 9: await headOf(signer, events, 9) }
+})
+
+const headOf = (by: Signer, of: Event[], seq: number) => by.head(seq, of.find((event) => event.seq === seq)?.hash ?? '')
+
+const write = (of: Event[], signed: Record<number, string> = heads, keys: JWK[] = [signer.jwk]): string[] =>
+  [
+    { format: exportFormat, tenant, exported_at: at, keys },
+    ...of.flatMap((event) => [event, ...(signed[event.seq] ? [{ head: signed[event.seq] }] : [])]),
+    { count: of.length, tip: { seq: of.at(-1)?.seq ?? 0, hash: of.at(-1)?.hash ?? '' }, unsealed: 3 },
+  ].map((line) => JSON.stringify(line))
+
+const replaced = (index: number, change: Partial<Event>) =>
+  events.map((event, place) => (place === index ? { ...event, ...change } : event))
+const renumbered = (of: Event[]) => of.map((event, index) => ({ ...event, seq: index + 1 }))
+
+describe('an export that holds', () => {
+  it('names the last anchored head, what follows it, and what was not sealed yet', async () => {
+    expect(await verifyExport(write(events))).toEqual({
+      tenant,
+      events: 12,
+      anchor: { seq: 9, time: '2026-03-01T12:00:09Z', keyId: signer.keyId, from: 'export' },
+      unsealed: 3,
+      fault: null,
+    })
+  })
+
+  it('heads from outside are found in a log among other lines, other tenants passed over', async () => {
+    const log = [
+      '{"level":30,"msg":"request","status":200}',
+      JSON.stringify({ level: 30, tenant, head: await headOf(signer, events, 11), msg: 'audit head' }),
+      await signer.head(2, 'f'.repeat(64), 'ten_globex'),
+    ]
+    const verdict = await verifyExport(write(events), { heads: log, keys: [signer.jwk] })
+    expect(verdict).toMatchObject({ fault: null, anchor: { seq: 11, from: 'outside', keyId: signer.keyId } })
+  })
+
+  it('an empty chain holds', async () => {
+    expect(await verifyExport(write([]))).toMatchObject({ events: 0, anchor: null, fault: null })
+  })
+})
+
+describe('G-03: what was done to the events is found, at the first of them', () => {
+  const found = async (of: Event[], signed = heads) => (await verifyExport(write(of, signed))).fault
+
+  it('G-03: a changed event, whichever part of it', async () => {
+    const changes = [
+      { body: '{"action":"token.revoked"}' },
+      { at: at.replace('1Z', '2Z') },
+      { id: 'evt_other' },
+      { hash: 'a'.repeat(64) },
+    ]
+    for (const change of changes) expect(await found(replaced(5, change))).toMatchObject({ seq: 6 })
+  })
+
+  it('G-03: a deleted event, with and without new numbers', async () => {
+    const without = events.filter(({ seq }) => seq !== 6)
+    expect(await found(without)).toMatchObject({ seq: 7, reason: expect.stringContaining('#6 is missing') })
+    expect(await found(renumbered(without))).toMatchObject({ seq: 6, id: events[6]?.id })
+  })
+
+  it('G-03: the first event, and the only ones after a head', async () => {
+    expect(await found(events.slice(1))).toMatchObject({ seq: 2 })
+    expect(await found(renumbered(events.slice(1)))).toMatchObject({ seq: 1, id: events[1]?.id })
+  })
+
+  it('G-03: swapped events, with and without new numbers', async () => {
+    const swapped = [
+      ...events.slice(0, 4),
+      ...[events[5], events[4]].flatMap((event) => event ?? []),
+      ...events.slice(6),
+    ]
+    expect(await found(swapped)).toMatchObject({ seq: 6 })
+    expect(await found(renumbered(swapped))).toMatchObject({ seq: 5, id: events[5]?.id })
+  })
+
+  it('G-03: an inserted event, also one that is hashed after what comes before it', async () => {
+    const event = { seq: 6, id: 'evt_made_up', at, body: '{}' }
+    const made = { ...event, hash: eventHash(events[4]?.hash ?? '', tenant, event) }
+    const inserted = renumbered([...events.slice(0, 5), made, ...events.slice(5)])
+    expect(await found(inserted)).toMatchObject({ seq: 7, id: events[5]?.id })
+    expect(await found([...events.slice(0, 6), { ...made, hash: 'b'.repeat(64) }])).toMatchObject({ id: 'evt_made_up' })
+  })
+
+  it('G-03: a chain that was hashed anew meets the next head', async () => {
+    const rewritten = chain(bodies.map((body, index) => (index === 5 ? '{"action":"token.revoked"}' : body)))
+    expect(await found(rewritten)).toMatchObject({ seq: 9, reason: expect.stringContaining('another place or hash') })
+  })
+
+  it('G-03: a chain of another tenant', async () => {
+    const lines = write(events).map((line) => line.replaceAll(tenant, 'ten_globex'))
+    expect((await verifyExport(lines)).fault).toMatchObject({ seq: 1 })
+  })
+
+  it('G-03: an export that was cut off, or that goes on after its end', async () => {
+    const lines = write(events)
+    expect((await verifyExport(lines.slice(0, -1))).fault?.reason).toContain('ends early')
+    expect((await verifyExport([...lines, ...lines.slice(-1)])).fault?.reason).toContain('follows')
+    expect((await verifyExport([...lines.slice(0, 9), ...lines.slice(-1)])).fault?.reason).toContain('counts')
+  })
+})
+
+describe('G-03: heads', () => {
+  it('G-03: a head whose signature does not hold, or of a key that is not known', async () => {
+    const [head = '', body = '', signature = ''] = heads[9]?.split('.') ?? []
+    const forged = Buffer.from(JSON.stringify({ tenant, seq: 9, hash: 'c'.repeat(64), time: at })).toString('base64url')
+    for (const jws of [`${head}.${forged}.${signature}`, `${head}.${body}.${'A'.repeat(86)}`, 'not.a.head'])
+      expect((await verifyExport(write(events, { ...heads, 9: jws }))).fault).toMatchObject({ seq: 9 })
+    const foreign = { ...heads, 9: await headOf(other, events, 9) }
+    expect((await verifyExport(write(events, foreign))).fault?.reason).toContain(other.keyId)
+  })
+
+  it('G-03: who rewrites chain, heads and keys is caught by a head that was kept outside, or by the key', async () => {
+    const kept = [heads[9] ?? '']
+    const rewritten = chain(bodies.map((body, index) => (index === 5 ? '{}' : body)))
+    const again = write(rewritten, { 9: await headOf(other, rewritten, 9) }, [other.jwk])
+    expect((await verifyExport(again)).fault).toBeNull()
+    expect((await verifyExport(again, { keys: [signer.jwk] })).fault?.reason).toContain(other.keyId)
+    expect((await verifyExport(again, { heads: kept })).fault?.reason).toContain(signer.keyId)
+    const keptKeys = write(rewritten, {}, [signer.jwk])
+    expect((await verifyExport(keptKeys)).fault).toBeNull()
+    expect((await verifyExport(keptKeys, { heads: kept })).fault).toMatchObject({
+      seq: 9,
+      reason: expect.stringContaining('another hash'),
+    })
+  })
+
+  it('G-03: an end that was cut off is found where a head outside is further on, and not otherwise', async () => {
+    const cut = write(events.slice(0, 7))
+    expect(await verifyExport(cut)).toMatchObject({ fault: null, anchor: { seq: 4 } })
+    expect((await verifyExport(cut, { heads: [heads[9] ?? ''] })).fault?.reason).toContain('#9, which is not there')
+  })
+
+  it('G-03: a key cannot go by the name of another', async () => {
+    const lines = write(events, { 9: await headOf(other, events, 9) }, [{ ...other.jwk, kid: signer.keyId }])
+    expect((await verifyExport(lines)).anchor?.keyId).toBe(other.keyId)
+  })
+})
+
+it('what is no export is not judged', async () => {
+  for (const lines of [[], ['{}'], ['no json'], [...write(events).slice(0, 3), '{"seq":']])
+    await expect(verifyExport(lines)).rejects.toBeInstanceOf(UnreadableError)
+  await expect(verifyExport(write(events), { keys: [{ kty: 'RSA' }] })).rejects.toBeInstanceOf(UnreadableError)
+})
+
+describe('npm run audit:verify', () => {
+  let folder: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'audit-'))
+  })
+  afterAll(() => rm(folder, { recursive: true }))
+
+  const root = resolve(import.meta.dirname, '../..')
+  const run = (...args: string[]) =>
+    new Promise<{ code: number; out: string }>((done) => {
+      execFile(
+        process.execPath,
+        ['--import', 'tsx', join(root, 'scripts/audit-verify.mjs'), ...args],
+        { cwd: root },
+        (error, out, err) => done({ code: Number(error?.code ?? 0), out: out + err }),
+      )
+    })
+  const file = async (name: string, lines: string[]) => {
+    await writeFile(join(folder, name), `${lines.join('\n')}\n`)
+    return join(folder, name)
+  }
+
+  it('G-03: says what holds, what does not and what it cannot know; exits 0, 1 and 2', async () => {
+    const good = await file('good.ndjson', write(events))
+    const key = await file('key.json', [JSON.stringify(signer.jwk)])
+    const log = await file('log.ndjson', [JSON.stringify({ head: heads[9], msg: 'audit head' })])
+    const bad = await file('bad.ndjson', write(replaced(5, { body: '{}' })))
+    const fine = await run(good, '--heads', log, '--key', key)
+    expect(fine.code).toBe(0)
+    expect(fine.out).toMatch(
+      new RegExp(`12 events.*\\n.*#9, signed 2026-03-01T12:00:09Z with key ${signer.keyId}, kept outside`),
+    )
+    expect(fine.out).toContain('3 events after it are chained, unsigned.')
+    expect(fine.out).toContain('3 more were not sealed yet')
+    expect(fine.out).toContain('Truncation after the last anchored head cannot be detected.')
+    const broken = await run(bad)
+    expect([broken.code, broken.out]).toEqual([1, expect.stringContaining(`FIRST FAULT at #6 (${events[5]?.id})`)])
+    expect((await run(join(folder, 'none'))).code).toBe(2)
+    expect((await run()).code).toBe(2)
+  }, 30_000)
+})
