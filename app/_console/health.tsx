@@ -20,6 +20,7 @@ export type Health = Pick<
   | 'nextRenewalAt'
   | 'servesUntil'
   | 'grantExpiresAt'
+  | 'grantFixed'
 >
 
 /** `now`: ISO moment of the server's render. `reason`: why an admin froze it. */
@@ -107,7 +108,8 @@ export function healthFacts({ health, now, reason }: HealthProps): KeyValueItem[
       'Grant ends',
       grantExpiresAt && (
         <>
-          <At at={grantExpiresAt} now={now} />, unless it is renewed before
+          <At at={grantExpiresAt} now={now} />,{' '}
+          {health.grantFixed ? 'and renewals do not prolong it' : 'unless it is renewed before'}
         </>
       ),
       grantExpiresAt && status !== 'revoked' && status !== 'needs_relink',

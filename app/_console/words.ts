@@ -68,7 +68,8 @@ type State = Pick<ConnectionView, 'status' | 'cause'>
 export function causeWords({ status, cause }: State): string | null {
   if (status === 'frozen') return 'An admin has frozen this connection.'
   if (status === 'revoked') return 'It was disconnected.'
-  return cause && (causes[cause] ?? `Cause: ${cause.replaceAll('_', ' ')}.`)
+  if (cause) return causes[cause] ?? `Cause: ${cause.replaceAll('_', ' ')}.`
+  return status === 'uncertain' ? 'The last renewal was interrupted.' : null
 }
 
 /** What a connection's state means for its owner, and what is done about it. Nothing for a healthy one. */
@@ -80,7 +81,7 @@ export function healthWords(connection: State): string | null {
     case 'degraded':
       return `${why ?? 'The last renewal failed.'} It is tried again by itself.`
     case 'uncertain':
-      return `${why ?? 'The last renewal was interrupted.'} Whether it took effect is found out at the next try.`
+      return `${why} Whether it took effect is found out at the next try.`
     case 'needs_relink':
       return why ?? 'The stored grant no longer works.'
     case 'frozen':
@@ -200,7 +201,7 @@ const acts = {
       : details.before === 'degraded' || details.before === 'uncertain'
         ? 'Recovered: refreshed again'
         : 'Refreshed',
-    causes[text(details.flag)] ?? (details.scheduled ? 'In the background, ahead of its end.' : ''),
+    causes[text(details.flag)] ?? (details.scheduled ? 'In the background.' : ''),
   ],
   'refresh.failed': (details) => [
     details.status === 'needs_relink' ? 'Lost: must be linked again' : 'Renewal failed',

@@ -33,13 +33,14 @@ function healths(now: string): Health[] {
     nextRenewalAt: at(34),
     servesUntil: at(48),
     grantExpiresAt: at(43_000),
+    grantFixed: false,
   }
   const ailing = { ...linked, statusSince: at(-4), nextTryAt: at(0.9), nextRenewalAt: at(0.9) }
   return [
     linked,
     { ...ailing, status: 'degraded', cause: 'upstream_unavailable' },
     { ...ailing, status: 'degraded', cause: 'client_not_registered', servesUntil: at(-1) },
-    { ...ailing, status: 'uncertain' },
+    { ...ailing, status: 'uncertain', grantFixed: true },
     { ...linked, status: 'needs_relink', cause: 'refused', statusSince: at(-120) },
     { ...linked, status: 'frozen', statusSince: at(-30) },
     { ...linked, status: 'revoked', statusSince: at(-3_000) },

@@ -39,6 +39,8 @@ export type ConnectionView = {
   servesUntil: Date | null
   /** When the grant ends unless it is renewed, where that is known. */
   grantExpiresAt: Date | null
+  /** Renewals do not prolong it: the upstream set its end from the start. */
+  grantFixed: boolean
   linkedAt: Date
   branchId: string | null
 }
@@ -54,6 +56,7 @@ const healthOf = (row: ConnectionRow) => ({
   nextRenewalAt: row.refreshDueAt,
   servesUntil: row.accessExpiresAt,
   grantExpiresAt: row.grantExpiresAt,
+  grantFixed: row.grantFixed,
 })
 
 export function toConnectionView(row: ConnectionWithRelations): ConnectionView {

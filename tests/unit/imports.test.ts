@@ -123,11 +123,12 @@ test('RR-04: one module sends refresh tokens, and who writes them is known', () 
   expect(where(/\brefreshTokenGrantRequest\(/)).toEqual(['lib/providers/oidc.ts'])
   expect(where(/\bprovider\.refresh\(/)).toEqual(['lib/broker/refresh.ts'])
   expect(where(/\b(storeRefresh|claimRefresh)\(/).sort()).toEqual(['lib/broker/refresh.ts', 'lib/store/connections.ts'])
-  // Sealed for the column by refreshing and linking; wiped by revoking.
+  // Sealed for the column by refreshing and linking; wiped by revoking, and when it has ended.
   expect(where(/refreshToken: (await vault\.seal|null)/).sort()).toEqual([
     'lib/broker/keep-grant.ts',
     'lib/broker/refresh.ts',
     'lib/broker/revoke.ts',
+    'lib/store/notifications.ts',
   ])
 })
 
