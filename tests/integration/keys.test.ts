@@ -372,7 +372,7 @@ describe('rotation', () => {
       'provider.client_secret',
       'upstream_revocation.handle',
     ])
-    // The connection's two, the webhook's two, and the attempt that was not spoilt.
+    // The connection's two, the webhook's two, and the token's handle.
     expect(resealed).toBe(5)
     expect(await broken()).toEqual(before)
     expect(await older()).toEqual(['provider.client_secret', 'upstream_revocation.handle', 'attempt.secrets'])
