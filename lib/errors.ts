@@ -110,6 +110,12 @@ export const errorCodes = {
     title: 'Connections were made with this client id',
     next: 'Configure the other client as a provider of its own, and link again there.',
   },
+  too_many_webhooks: {
+    status: 409,
+    title: 'A tenant has at most five webhooks',
+    next: 'Delete one that is no longer needed.',
+  },
+  webhook_off: { status: 409, title: 'This webhook is switched off', next: 'Switch it on first.' },
   count_changed: { status: 409, title: 'The selection has changed since you looked', next: 'Look again and confirm.' },
 } as const satisfies Record<string, { status: number; title: string; next: string }>
 

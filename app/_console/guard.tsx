@@ -14,14 +14,22 @@ export async function orNotFound<T>(reading: Promise<T>): Promise<T> {
 }
 
 /** A page that the person's role does not show. */
-export function NoRight({ title, role }: { title: string; role: string }) {
+export function NoRight({
+  title,
+  role,
+  who = 'Owners, admins and auditors',
+}: {
+  title: string
+  role: string
+  who?: string
+}) {
   return (
     <>
       <PageHeader title={title} />
       <EmptyState
         kind="no-right"
         title="Not for your role"
-        why={`You are here as ${role}. Owners, admins and auditors of this tenant see this page; ask one of them if you need what it shows.`}
+        why={`You are here as ${role}. ${who} of this tenant see this page; ask one of them if you need what it shows.`}
       />
     </>
   )

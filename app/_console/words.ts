@@ -2,6 +2,7 @@ import type { Tone } from '@/app/_ui/state-badge.tsx'
 import { durationText } from '@/app/_ui/time-text.ts'
 import type { AuditView } from '@/lib/audit/list.ts'
 import type { ConnectionView } from '@/lib/broker/inventory.ts'
+import type { NotificationView } from '@/lib/broker/notifications.ts'
 import type { RevocationView, TokenView } from '@/lib/broker/token-view.ts'
 import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
 
@@ -50,42 +51,74 @@ export const lastUseWords = 'not reported'
 
 const causes: Record<string, string> = {
   refused: 'The upstream refused the stored grant: it expired or was withdrawn there.',
+  expired: 'The grant has ended: the upstream had set its end from the start.',
   lost_in_rotation: 'A renewal was cut off, and the token that the upstream gave out was lost.',
-  expired: 'The grant reached its end at the upstream before it was renewed.',
   another_account: 'The upstream now vouches for another account than the one that was linked.',
   unreadable: 'The stored token cannot be read with the present keys.',
   shredded: 'The keys of this tenant were destroyed, and with them every stored token.',
-  upstream_unavailable: 'The upstream does not answer.',
+  upstream_unavailable: 'The upstream does not answer, or fails.',
   upstream_protocol: 'The upstream gives answers that make no sense.',
   upstream_failed: 'The upstream fails.',
   client_not_registered: 'The upstream refuses Valetkey as a client. The link itself is intact; an admin must mend it.',
 }
 
+type State = Pick<ConnectionView, 'status' | 'cause'>
+
+/** Why a connection is as it is, as far as that is known. */
+export function causeWords({ status, cause }: State): string | null {
+  if (status === 'frozen') return 'An admin has frozen this connection.'
+  if (status === 'revoked') return 'It was disconnected.'
+  return cause && (causes[cause] ?? `Cause: ${cause.replaceAll('_', ' ')}.`)
+}
+
 /** What a connection's state means for its owner, and what is done about it. Nothing for a healthy one. */
-export function healthWords({ status, cause }: Pick<ConnectionView, 'status' | 'cause'>): string | null {
-  const why = cause && (causes[cause] ?? `Cause: ${cause.replaceAll('_', ' ')}.`)
-  switch (status) {
+export function healthWords(connection: State): string | null {
+  const why = causeWords(connection)
+  switch (connection.status) {
     case 'linked':
       return null
     case 'degraded':
       return `${why ?? 'The last renewal failed.'} It is tried again by itself.`
     case 'uncertain':
-      return `${why ?? 'The last renewal was interrupted.'} Whether it took effect is found out at the next use.`
+      return `${why ?? 'The last renewal was interrupted.'} Whether it took effect is found out at the next try.`
     case 'needs_relink':
       return why ?? 'The stored grant no longer works.'
     case 'frozen':
-      return 'An admin has frozen this connection: nothing is issued or renewed.'
+      return `${why} Nothing is issued or renewed.`
     case 'revoked':
-      return 'Disconnected: the stored tokens are destroyed. Link it again to use it.'
+      return `${why} The stored tokens are destroyed. Link it again to use it.`
   }
 }
 
-/** What a person can do with a connection: one act. */
-export function nextActOf(connection: Pick<ConnectionView, 'status'> | null): 'link' | 'issue' | 'reconnect' | 'none' {
-  if (!connection || connection.status === 'revoked') return 'link'
-  if (connection.status === 'needs_relink') return 'reconnect'
-  return connection.status === 'frozen' ? 'none' : 'issue'
+export type NextAct = 'link' | 'issue' | 'try' | 'reconnect' | 'lift'
+
+/** What can be done about a connection: one act. Lifting a freeze is an admin's. */
+export function nextActOf(connection: Pick<ConnectionView, 'status'> | null): NextAct {
+  switch (connection?.status) {
+    case 'linked':
+      return 'issue'
+    case 'degraded':
+    case 'uncertain':
+      return 'try'
+    case 'needs_relink':
+      return 'reconnect'
+    case 'frozen':
+      return 'lift'
+    case 'revoked':
+    case undefined:
+      return 'link'
+  }
 }
+
+/** Whether a token can be had now: from a healthy connection, or while the stored access token of an ailing one lives. */
+export function canIssue(connection: Pick<ConnectionView, 'status' | 'servesUntil'> | null, now: Date): boolean {
+  const act = nextActOf(connection)
+  return act === 'issue' || (act === 'try' && stillServes(connection, now))
+}
+
+/** Whether the stored access token still works at `now`, whatever the upstream does. */
+export const stillServes = (connection: Pick<ConnectionView, 'servesUntil'> | null, now: Date): boolean =>
+  (connection?.servesUntil ?? now) > now
 
 /** The second truth of a revocation, in a sentence. */
 export const upstreamTruth: Record<RevocationView['upstream'], string> = {
@@ -94,6 +127,20 @@ export const upstreamTruth: Record<RevocationView['upstream'], string> = {
   confirmed: 'Looked up afterwards: the upstream refuses the token.',
   failed: 'The upstream could not be made to revoke it.',
   impossible: 'This upstream has no way to revoke it. Only our copy was destroyed.',
+}
+
+/** How the last try of a message to a webhook ended badly. */
+export function deliveryWords(error: string): string {
+  const status = /^http_(\d{3})$/.exec(error)?.[1]
+  if (status) return `The receiver answered ${status}.`
+  return deliveryErrors[error] ?? error.replaceAll('_', ' ')
+}
+const deliveryErrors: Record<string, string> = {
+  not_reached: 'The address could not be reached.',
+  no_answer: 'No usable answer came.',
+  unreadable: 'The signing key cannot be read with the present keys. Rotate it.',
+  webhook_off: 'The webhook was switched off first.',
+  interrupted: 'It was cut off; how it ended is not known.',
 }
 
 const failures: Record<string, string> = {
@@ -111,6 +158,11 @@ type Details = AuditView['details']
 const text = (value: unknown): string => (value === null || value === undefined ? '' : String(value))
 const because = (details: Details) => (details.reason ? ` Reason: ${text(details.reason)}` : '')
 const cause = (details: Details) => causes[text(details.cause)] ?? ''
+/** What came of a call: the status where the upstream gave no reason, else the reason. */
+const answered = (details: Details) =>
+  details.upstream_status && text(details.cause).startsWith('upstream_')
+    ? `The upstream answered ${text(details.upstream_status)}.`
+    : cause(details)
 const coded = (details: Details) => (details.code ? ` ${titleOf(text(details.code))}.` : '')
 const roleOf = (details: Details) => text(details.role) || 'member'
 
@@ -141,16 +193,18 @@ const acts = {
   ],
   'connection.changed': () => ['Connection changed'],
   'connection.frozen': (details) => ['Frozen', `Nothing is issued or renewed until it is lifted.${because(details)}`],
-  'connection.unfrozen': () => ['Freeze lifted'],
+  'connection.unfrozen': (details) => ['Freeze lifted', because(details)],
   'refresh.succeeded': (details) => [
-    details.before === 'degraded' || details.before === 'uncertain' ? 'Recovered: refreshed again' : 'Refreshed',
-    details.scheduled ? 'In the background, ahead of its end.' : '',
+    details.flag
+      ? 'Refreshed, and must be linked again'
+      : details.before === 'degraded' || details.before === 'uncertain'
+        ? 'Recovered: refreshed again'
+        : 'Refreshed',
+    causes[text(details.flag)] ?? (details.scheduled ? 'In the background, ahead of its end.' : ''),
   ],
   'refresh.failed': (details) => [
     details.status === 'needs_relink' ? 'Lost: must be linked again' : 'Renewal failed',
-    `${cause(details)}${details.upstream_status ? ` It answered ${text(details.upstream_status)}.` : ''}${
-      details.served && details.status !== 'needs_relink' ? ' The token before is served while it lives.' : ''
-    }`,
+    `${answered(details)}${details.served && details.status !== 'needs_relink' ? ' The token before is served while it lives.' : ''}`,
   ],
   'token.requested': (details) => ['Asked for a token', `For ${durationText(Number(details.seconds))}.`],
   'token.issued': (details) => ['Token issued', `Fingerprint ${text(details.fingerprint)}.`],
@@ -168,6 +222,16 @@ const acts = {
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
   ],
   'audit.exported': () => ['Activity exported'],
+  'webhook.created': () => ['Webhook added'],
+  'webhook.changed': (details) => [
+    details.resent ? 'Webhook message sent again' : 'Webhook changed',
+    details.changed ? `Changed: ${text(details.changed)}.` : '',
+  ],
+  'webhook.deleted': () => ['Webhook deleted'],
+  'webhook.tested': (details) => [
+    'Webhook tested',
+    details.error ? deliveryWords(text(details.error)) : 'The test message was delivered.',
+  ],
   'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.`],
 } satisfies Record<AuditView['action'], (details: Details) => [string, string?]>
 
@@ -180,7 +244,54 @@ export function eventWords({ action, details }: Pick<AuditView, 'action' | 'deta
 }
 
 /** The tone of an event on a timeline. What ended is neither good nor bad news. */
-export function eventTone({ action, outcome }: Pick<AuditView, 'action' | 'outcome'>): Tone {
+export function eventTone({ action, outcome, details }: Pick<AuditView, 'action' | 'outcome' | 'details'>): Tone {
+  if (action === 'connection.frozen') return 'frozen'
+  if (details.status === 'needs_relink' || details.flag) return 'broken'
   if (outcome !== 'ok') return outcome === 'failed' ? 'attention' : 'broken'
-  return action.endsWith('.revoked') || action === 'revocation.finished' ? 'revoked' : 'healthy'
+  return neutral.has(action) || action.endsWith('.revoked') ? 'revoked' : 'healthy'
 }
+
+/** A notification: what happened, what it means, and how good or bad that is. */
+export function notificationWords({ kind, cause }: Pick<NotificationView, 'kind' | 'cause'>): {
+  what: string
+  more: string
+  tone: Tone
+} {
+  const health = (status: ConnectionView['status']) => healthWords({ status, cause }) ?? ''
+  switch (kind) {
+    case 'connection.degraded':
+      return { what: 'Renewals fail', more: health('degraded'), tone: 'attention' }
+    case 'connection.uncertain':
+      return { what: 'A renewal was interrupted', more: health('uncertain'), tone: 'attention' }
+    case 'connection.needs_relink':
+      return { what: 'Must be linked again', more: health('needs_relink'), tone: 'broken' }
+    case 'connection.frozen':
+      return { what: 'Frozen by an admin', more: 'Nothing is issued or renewed until it is lifted.', tone: 'frozen' }
+    case 'connection.revoked':
+      return {
+        what: 'Disconnected',
+        more: 'The stored tokens are destroyed. Link it again to use it.',
+        tone: 'revoked',
+      }
+    case 'connection.recovered':
+      return { what: 'Works again', more: 'The connection is linked and renews itself.', tone: 'healthy' }
+    case 'grant.ending':
+      return { what: 'Ends soon', more: 'Renewals do not prolong it. Link it again before then.', tone: 'attention' }
+    case 'provider.client_refused':
+      return {
+        what: 'A provider refuses Valetkey as a client',
+        more: 'Every link is kept, but none renews until its client id and secret are mended.',
+        tone: 'broken',
+      }
+    case 'webhook.disabled':
+      return {
+        what: 'A webhook was switched off',
+        more: cause === 'gone' ? 'Its receiver answered that it is gone.' : 'It had been failing for five days.',
+        tone: 'attention',
+      }
+    default:
+      // A kind of a newer version keeps its own name.
+      return { what: String(kind).replaceAll(/[._]/g, ' '), more: '', tone: 'attention' }
+  }
+}
+const neutral = new Set<AuditView['action']>(['link.started', 'connection.changed', 'revocation.finished'])

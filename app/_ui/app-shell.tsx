@@ -1,11 +1,11 @@
 'use client'
-import { ChevronsUpDown, Keyboard, LogOut, Menu, UserRound } from 'lucide-react'
+import { Bell, ChevronsUpDown, Keyboard, LogOut, Menu, UserRound } from 'lucide-react'
 import Link, { useLinkStatus } from 'next/link'
 import { usePathname } from 'next/navigation'
 import { type ReactNode, useState } from 'react'
 import { type ActionResult, useAction } from './action.ts'
 import { Brand } from './brand.tsx'
-import { Button, IconButton } from './button.tsx'
+import { Button, ButtonLink, IconButton } from './button.tsx'
 import { cn } from './cn.ts'
 import { Dialog } from './dialog.tsx'
 import { DropdownMenu } from './dropdown-menu.tsx'
@@ -21,6 +21,8 @@ export type AppShellProps = {
   memberRole: Role
   /** How the person is called here: the e-mail address that the identity provider gave. */
   account: string
+  /** Notifications that the person has not read. */
+  unread?: number
   demo?: boolean
   /** Ends the session and navigates away. */
   onSignOut: () => Promise<ActionResult>
@@ -28,7 +30,16 @@ export type AppShellProps = {
 }
 
 /** The frame of the console: brand, tenant, navigation by role, person, keyboard, content. */
-export function AppShell({ tenant, tenants, memberRole, account, demo = false, onSignOut, children }: AppShellProps) {
+export function AppShell({
+  tenant,
+  tenants,
+  memberRole,
+  account,
+  unread = 0,
+  demo = false,
+  onSignOut,
+  children,
+}: AppShellProps) {
   const [menuOpen, setMenuOpen] = useState(false)
   const [helpOpen, setHelpOpen] = useState(false)
   const { problem, start } = useAction(onSignOut)
@@ -58,7 +69,7 @@ export function AppShell({ tenant, tenants, memberRole, account, demo = false, o
           <IconButton
             label="Menu"
             icon={<Menu aria-hidden />}
-            className="md:hidden"
+            className="lg:hidden"
             aria-expanded={menuOpen}
             onClick={() => setMenuOpen(true)}
           />
@@ -81,10 +92,11 @@ export function AppShell({ tenant, tenants, memberRole, account, demo = false, o
               </Button>
             }
           />
-          <nav aria-label="Console" className="ml-2 max-md:hidden">
+          <nav aria-label="Console" className="ml-2 max-lg:hidden">
             <NavList items={items} row />
           </nav>
           <span className="ml-auto" />
+          <NotificationsLink href={`/t/${tenant.slug}/notifications`} unread={unread} />
           <DropdownMenu
             label="Account"
             heading={`${account} · ${memberRole}`}
@@ -95,7 +107,7 @@ export function AppShell({ tenant, tenants, memberRole, account, demo = false, o
             trigger={
               <Button variant="ghost" size="sm" className="min-w-0 shrink px-2" aria-label={`Account ${account}`}>
                 <UserRound aria-hidden className="text-muted" />
-                <span className="max-w-40 truncate font-normal max-lg:hidden">{account}</span>
+                <span className="max-w-40 truncate font-normal max-xl:hidden">{account}</span>
               </Button>
             }
           />
@@ -112,6 +124,31 @@ export function AppShell({ tenant, tenants, memberRole, account, demo = false, o
       </Dialog>
       <Shortcuts goTo={goTo} issueHref={projects?.href ?? '/'} helpOpen={helpOpen} onHelpChange={setHelpOpen} />
     </>
+  )
+}
+
+/** The bell, with how many are unread. */
+function NotificationsLink({ href, unread }: { href: string; unread: number }) {
+  const current = usePathname() === href
+  return (
+    <ButtonLink
+      variant="ghost"
+      size="sm"
+      href={href}
+      aria-label={unread > 0 ? `Notifications, ${unread} unread` : 'Notifications'}
+      aria-current={current ? 'page' : undefined}
+      className="relative px-2 text-muted hover:text-ink aria-[current=page]:bg-raised aria-[current=page]:text-ink"
+    >
+      <Bell aria-hidden />
+      {unread > 0 && (
+        <span
+          aria-hidden
+          className="absolute -top-0.5 left-1/2 ml-0.5 inline-flex h-4 min-w-4 items-center justify-center rounded-full bg-accent px-1 text-[11px] text-on-accent tabular-nums leading-none"
+        >
+          {unread > 99 ? '99+' : unread}
+        </span>
+      )}
+    </ButtonLink>
   )
 }
 

@@ -1,4 +1,4 @@
-import { CircleAlert, Info, TriangleAlert } from 'lucide-react'
+import { CircleAlert, Info, Snowflake, TriangleAlert } from 'lucide-react'
 import type { ReactNode } from 'react'
 import type { Problem } from './action.ts'
 import { cn } from './cn.ts'
@@ -7,6 +7,7 @@ import { CopyButton } from './copy-button.tsx'
 const faces = {
   info: ['border-line bg-surface', 'text-muted', Info],
   attention: ['border-attention/40 bg-attention-tint', 'text-attention', TriangleAlert],
+  frozen: ['border-frozen/40 bg-frozen-tint', 'text-frozen', Snowflake],
   error: ['border-broken/40 bg-broken-tint', 'text-broken', CircleAlert],
 } as const
 
@@ -38,7 +39,7 @@ export function Notice({ tone = 'info', title, meaning, next, requestId, action,
             <CopyButton compact text={requestId} label="Copy request id" />
           </p>
         )}
-        {action && <div className="flex flex-wrap gap-2 pt-2">{action}</div>}
+        {action && <div className="flex flex-wrap gap-2 pt-2 empty:hidden">{action}</div>}
       </div>
     </div>
   )

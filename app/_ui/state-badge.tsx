@@ -32,14 +32,18 @@ export type ConnectionState = 'linked' | 'degraded' | 'uncertain' | 'needs_relin
 export type TokenState = 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
 export type UpstreamState = 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'
 export type MemberState = 'active' | 'invited' | 'suspended'
+export type WebhookState = 'on' | 'failing' | 'off'
+export type DeliveryState = 'pending' | 'delivered' | 'failed'
 
 export type StateBadgeProps =
   | { kind: 'connection'; state: ConnectionState }
   | { kind: 'token'; state: TokenState }
   | { kind: 'upstream'; state: UpstreamState }
   | { kind: 'member'; state: MemberState }
+  | { kind: 'webhook'; state: WebhookState }
+  | { kind: 'delivery'; state: DeliveryState }
 
-type Face = [tone: Tone, icon: LucideIcon, word: string]
+export type Face = [tone: Tone, icon: LucideIcon, word: string]
 
 const faces = {
   connection: {
@@ -69,9 +73,20 @@ const faces = {
     invited: ['attention', Mail, 'invited'],
     suspended: ['frozen', Hourglass, 'suspended'],
   } satisfies Record<MemberState, Face>,
+  webhook: {
+    on: ['healthy', CircleCheck, 'on'],
+    failing: ['attention', TriangleAlert, 'failing'],
+    off: ['revoked', CircleSlash, 'off'],
+  } satisfies Record<WebhookState, Face>,
+  delivery: {
+    pending: ['attention', Clock, 'waiting'],
+    delivered: ['healthy', CircleCheck, 'delivered'],
+    failed: ['broken', CircleX, 'failed'],
+  } satisfies Record<DeliveryState, Face>,
 }
 
-function faceOf(props: StateBadgeProps): Face {
+/** How a state looks and what it is called. */
+export function faceOf(props: StateBadgeProps): Face {
   switch (props.kind) {
     case 'connection':
       return faces.connection[props.state]
@@ -81,6 +96,10 @@ function faceOf(props: StateBadgeProps): Face {
       return faces.upstream[props.state]
     case 'member':
       return faces.member[props.state]
+    case 'webhook':
+      return faces.webhook[props.state]
+    case 'delivery':
+      return faces.delivery[props.state]
   }
 }
 

@@ -37,19 +37,21 @@ export function Time({ at, now, form = 'relative', hint = 'focus' }: TimeProps) 
   )
 }
 
-/** Time left: minutes and seconds under an hour, relative before that, `ended` afterwards. */
-export function Countdown({ until, now, ended = 'ended' }: { until: string; now?: string; ended?: string }) {
+type CountdownProps = { until: string; now?: string; ended?: string; lead?: string }
+
+/** Time left: minutes and seconds under an hour, after `lead`; relative before that, `ended` afterwards. */
+export function Countdown({ until, now, ended = 'ended', lead = '' }: CountdownProps) {
   const end = Date.parse(until)
   const present = useNow('second', now ? Date.parse(now) : null)
   const exact = useHydrated() ? localText(end) : utcText(end)
   return (
     <time dateTime={until} title={exact} className="whitespace-nowrap">
-      {present === null ? utcText(end) : leftText(end, present, ended)}
+      {present === null ? utcText(end) : leftText(end, present, ended, lead)}
     </time>
   )
 }
 
-function leftText(end: number, present: number, ended: string): string {
+function leftText(end: number, present: number, ended: string, lead: string): string {
   if (end <= present) return ended
-  return end - present < 3_600_000 ? countdownText(end - present) : relativeText(end, present)
+  return end - present < 3_600_000 ? `${lead}${countdownText(end - present)}` : relativeText(end, present)
 }

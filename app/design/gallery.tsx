@@ -27,6 +27,7 @@ import { Countdown, Time } from '../_ui/time.tsx'
 import { Timeline } from '../_ui/timeline.tsx'
 import { say } from '../_ui/toaster.tsx'
 import { Hint } from '../_ui/tooltip.tsx'
+import { HealthGallery } from './health-gallery.tsx'
 
 const done = async (): Promise<ActionResult> => ({ ok: true })
 const refused = async (): Promise<ActionResult> => ({
@@ -175,6 +176,9 @@ export function Gallery({ now }: { now: string }) {
             </p>
           </Card>
         </CardGrid>
+      </Part>
+      <Part title="Health of a connection">
+        <HealthGallery now={now} />
       </Part>
       <Part title="Table">
         <FilterBar

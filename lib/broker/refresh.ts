@@ -24,6 +24,7 @@ import { insertRevocations } from '../store/revocations.ts'
 import type { SealedPlace } from '../store/sealed.ts'
 import { span } from '../trace.ts'
 import { type Vault, vaultOf } from './keys.ts'
+import { raiseClientRefused } from './notifications.ts'
 import { reportRefresh } from './refresh-report.ts'
 import { grantPlace } from './revocations.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
@@ -300,6 +301,10 @@ async function failed(
   })
   reportRefresh(ctx, connection, !changed ? 'superseded' : lost ? 'lost' : error.failure)
   if (paused) ctx.metrics.cooldowns.inc({ kind: connection.provider.kind })
+  if (error.failure === 'misconfigured')
+    ctx.background('tell admins', () =>
+      raiseClientRefused(ctx, { tenantId: key.tenantId, providerId: connection.providerId }),
+    )
   if (!changed) return undefined
   if (refused) throw new BrokerError('needs_relink', { cause: error })
   if (claim.accessToken) return opened(ctx, key, claim, true)

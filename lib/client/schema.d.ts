@@ -973,6 +973,90 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/notifications': {
+    get: {
+      parameters: {
+        query?: {
+          before?: string
+          unread?: '1'
+        }
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                kind: string
+                connection_id: string | null
+                provider_id: string | null
+                for_admins: boolean
+                cause: string | null
+                ends_at: string | null
+                projects: {
+                  id: string
+                  alias: string
+                }[]
+                created_at: string
+                read_at: string | null
+              }[]
+              next: string | null
+              unread: number
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/notifications/read': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            /**
+             * @minItems 1
+             * @maxItems 500
+             */
+            ids?: string[]
+            through?: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              marked: number
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/projects': {
     get: {
       parameters: {
@@ -1716,6 +1800,307 @@ export interface Paths {
           content: {
             'application/json': {
               last_used_at: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/webhooks': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                url: string
+                enabled: boolean
+                disabled_cause: ('gone' | 'failing') | null
+                created_by: string
+                created_at: string
+                last_success_at: string | null
+                last_failure_at: string | null
+                failing_since: string | null
+                previous_until: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            url: string
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              webhook: {
+                id: string
+                url: string
+                enabled: boolean
+                disabled_cause: ('gone' | 'failing') | null
+                created_by: string
+                created_at: string
+                last_success_at: string | null
+                last_failure_at: string | null
+                failing_since: string | null
+                previous_until: string | null
+              }
+              secret: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/webhooks/{webhook}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          webhook: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          webhook: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            url?: string
+            enabled?: boolean
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              url: string
+              enabled: boolean
+              disabled_cause: ('gone' | 'failing') | null
+              created_by: string
+              created_at: string
+              last_success_at: string | null
+              last_failure_at: string | null
+              failing_since: string | null
+              previous_until: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/webhooks/{webhook}/deliveries': {
+    get: {
+      parameters: {
+        query?: {
+          before?: string
+        }
+        header?: never
+        path: {
+          tenant: string
+          webhook: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                kind: string
+                state: 'pending' | 'delivered' | 'failed'
+                tries: number
+                next_try_at: string | null
+                last_status: number | null
+                last_error: string | null
+                created_at: string
+                finished_at: string | null
+              }[]
+              next: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/webhooks/{webhook}/deliveries/{delivery}/retry': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          webhook: string
+          delivery: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/webhooks/{webhook}/secret': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          webhook: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              webhook: {
+                id: string
+                url: string
+                enabled: boolean
+                disabled_cause: ('gone' | 'failing') | null
+                created_by: string
+                created_at: string
+                last_success_at: string | null
+                last_failure_at: string | null
+                failing_since: string | null
+                previous_until: string | null
+              }
+              secret: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/webhooks/{webhook}/test': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          webhook: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              kind: string
+              state: 'pending' | 'delivered' | 'failed'
+              tries: number
+              next_try_at: string | null
+              last_status: number | null
+              last_error: string | null
+              created_at: string
+              finished_at: string | null
             }
           }
         }

@@ -8,11 +8,13 @@ import type {
   UnconfirmedRevocation,
 } from '../broker/inventory.ts'
 import type { AttemptView } from '../broker/link.ts'
+import type { NotificationView } from '../broker/notifications.ts'
 import type { RevokeResult } from '../broker/revoke.ts'
 import type { TokenView } from '../broker/token-view.ts'
 import type { TokenScopes } from '../providers/provider.ts'
 import type { InvitationView, MemberView } from '../tenancy/members.ts'
 import type { ProviderView } from '../tenancy/providers.ts'
+import type { DeliveryView, WebhookView } from '../tenancy/webhooks.ts'
 import { id, instant, object, role } from './schemas.ts'
 
 /** What use cases answer, as the wire has it: each schema with the function that makes it. Nothing passes unnamed. */
@@ -371,4 +373,89 @@ export const connectionDetail = object({
 export const toConnectionDetail = (view: ConnectionDetail): z.input<typeof connectionDetail> => ({
   ...toConnection(view),
   timeline: view.timeline.map(toAuditEvent),
+})
+
+export const notification = object({
+  id,
+  /** What happened; new kinds may appear. */
+  kind: text,
+  connection_id: id.nullable(),
+  provider_id: id.nullable(),
+  /** Addressed to everybody who administers: whoever reads it first reads it for all. */
+  for_admins: z.boolean(),
+  cause: text.nullable(),
+  /** When the grant ends, for `grant.ending`. */
+  ends_at: instantOrNull,
+  projects: z.array(object({ id, alias: text })),
+  created_at: instant,
+  read_at: instantOrNull,
+})
+
+export const toNotification = (view: NotificationView): z.input<typeof notification> => ({
+  id: view.id,
+  kind: view.kind,
+  connection_id: view.connectionId,
+  provider_id: view.providerId,
+  for_admins: view.forAdmins,
+  cause: view.cause,
+  ends_at: whenever(view.endsAt),
+  projects: view.projects.map((project) => ({ id: project.id, alias: project.alias })),
+  created_at: when(view.createdAt),
+  read_at: whenever(view.readAt),
+})
+
+export const webhook = object({
+  id,
+  url: text,
+  enabled: z.boolean(),
+  /** Why it is off, where nobody switched it off. */
+  disabled_cause: z.enum(['gone', 'failing']).nullable(),
+  created_by: id,
+  created_at: instant,
+  last_success_at: instantOrNull,
+  last_failure_at: instantOrNull,
+  /** Of the first failure since the last success. */
+  failing_since: instantOrNull,
+  /** Until when messages carry a second signature, by the key before the last rotation. */
+  previous_until: instantOrNull,
+})
+
+export const toWebhook = (view: WebhookView): z.input<typeof webhook> => ({
+  id: view.id,
+  url: view.url,
+  enabled: view.enabled,
+  disabled_cause: view.disabledCause,
+  created_by: view.createdBy,
+  created_at: when(view.createdAt),
+  last_success_at: whenever(view.lastSuccessAt),
+  last_failure_at: whenever(view.lastFailureAt),
+  failing_since: whenever(view.failingSince),
+  previous_until: whenever(view.previousUntil),
+})
+
+export const delivery = object({
+  /** What the receiver tells repeats by: the `webhook-id` header. */
+  id,
+  kind: text,
+  state: z.enum(['pending', 'delivered', 'failed']),
+  tries: z.int(),
+  next_try_at: instantOrNull,
+  /** HTTP status of the last answer. */
+  last_status: z.int().nullable(),
+  /** not_reached, no_answer, unreadable, http_<status>, webhook_off, interrupted. */
+  last_error: text.nullable(),
+  created_at: instant,
+  finished_at: instantOrNull,
+})
+
+export const toDelivery = (view: DeliveryView): z.input<typeof delivery> => ({
+  id: view.id,
+  kind: view.kind,
+  state: view.state,
+  tries: view.tries,
+  next_try_at: whenever(view.nextTryAt),
+  last_status: view.lastStatus,
+  last_error: view.lastError,
+  created_at: when(view.createdAt),
+  finished_at: whenever(view.finishedAt),
 })

@@ -2,6 +2,7 @@ import { settleTenantKeys } from '../broker/key-rotation.ts'
 import type { Context } from '../context.ts'
 import { tenantIds } from '../store/lookups.ts'
 import { type SweepName, sweepBatch, sweepSessions, sweepSingly, sweeps } from '../store/sweep.ts'
+import { notifyEndings, sweepNotifications } from './notifications.ts'
 
 const batch = 1_000
 /** Batches of one kind and tenant in one go; what is left comes with the next sweep. */
@@ -13,6 +14,8 @@ const mostBatches = 200
  */
 export async function sweep(ctx: Context, signal?: AbortSignal): Promise<void> {
   for (let done = batch; done === batch && !signal?.aborted; ) done = await sweepSessions(ctx, batch)
+  await notifyEndings(ctx)
+  await sweepNotifications(ctx)
   for (const tenantId of await tenantIds(ctx)) {
     for (const name of Object.keys(sweeps) as SweepName[]) await sweepKind(ctx, tenantId, name, signal)
     await settleTenantKeys(ctx, tenantId).catch((error: unknown) =>

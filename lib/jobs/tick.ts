@@ -3,10 +3,11 @@ import { settleRevocation } from '../broker/revocations.ts'
 import type { Context } from '../context.ts'
 import { drainOutbox } from '../store/audit.ts'
 import { withTenant } from '../store/database.ts'
-import { dueRevocations, dueUpstreams, outboxTenants, staleIssuing } from '../store/lookups.ts'
+import { dueDeliveries, dueRevocations, dueUpstreams, outboxTenants, staleIssuing } from '../store/lookups.ts'
 import { renewDue } from './renewals.ts'
 import { runJob } from './run.ts'
 import { sweep } from './sweep.ts'
+import { deliverWebhook } from './webhooks.ts'
 
 const batch = 50
 /** An issue takes seconds; a row that is older was cut off. */
@@ -15,8 +16,8 @@ const staleMilliseconds = 2 * 60_000
 type Place = { tenantId: string; id: string }
 
 /**
- * Works on what is due: tenants beside each other, a tenant's entries one after another, so that one tenant's slow
- * upstream holds up nobody else. One entry's failure is logged and never stops the rest.
+ * Works on what is due: tenants (or whatever `laneOf` names) beside each other, the entries of each one after another,
+ * so that one tenant's slow upstream holds up nobody else. One entry's failure is logged and never stops the rest.
  */
 async function fairly<T extends { tenantId: string }>(
   ctx: Context,
@@ -24,12 +25,13 @@ async function fairly<T extends { tenantId: string }>(
   underWay: Set<string>,
   due: Promise<T[]>,
   handle: (item: T) => Promise<unknown>,
+  laneOf: (item: T) => string = (item) => item.tenantId,
 ): Promise<void> {
-  const byTenant = new Map<string, T[]>()
-  for (const item of await due) byTenant.set(item.tenantId, [...(byTenant.get(item.tenantId) ?? []), item])
+  const lanes = new Map<string, T[]>()
+  for (const item of await due) lanes.set(laneOf(item), [...(lanes.get(laneOf(item)) ?? []), item])
   await Promise.all(
-    [...byTenant].map(async ([tenantId, items]) => {
-      const slot = `${work}:${tenantId}`
+    [...lanes].map(async ([lane, items]) => {
+      const slot = `${work}:${lane}`
       if (underWay.has(slot)) return
       underWay.add(slot)
       for (const item of items) await runJob(ctx, work, () => handle(item))
@@ -65,6 +67,14 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
     ),
     fairly<Place>(ctx, 'issuing', underWay, staleIssuing(ctx, stale, now, batch), (place) =>
       reconcileIssuing(ctx, place),
+    ),
+    fairly(
+      ctx,
+      'webhooks',
+      underWay,
+      dueDeliveries(ctx, now, batch),
+      (place) => deliverWebhook(ctx, place),
+      ({ webhookId }) => webhookId,
     ),
     fairly(ctx, 'outbox', underWay, inTenant(outboxTenants(ctx)), ({ tenantId }) =>
       withTenant(ctx, tenantId, (tx) => drainOutbox(tx, tenantId)),

@@ -53,10 +53,10 @@ export async function withRetries<T>(
   }
 }
 
-/** Seconds of a Retry-After header (RFC 9110 10.2.3: seconds or a date), at most a minute. */
-export function retryAfterSeconds(headers: Headers, now: Date): number | undefined {
+/** Seconds of a Retry-After header (RFC 9110 10.2.3: seconds or a date), at most `secondsMax`. */
+export function retryAfterSeconds(headers: Headers, now: Date, secondsMax = 60): number | undefined {
   const text = headers.get('retry-after')
   if (text === null) return undefined
   const seconds = /^\d+$/.test(text) ? Number(text) : (Date.parse(text) - now.getTime()) / 1000
-  return Number.isFinite(seconds) ? Math.min(Math.max(Math.ceil(seconds), 0), 60) : undefined
+  return Number.isFinite(seconds) ? Math.min(Math.max(Math.ceil(seconds), 0), secondsMax) : undefined
 }

@@ -13,6 +13,9 @@ const prefixes = {
   revocation: 'rev',
   event: 'evt',
   request: 'req',
+  notification: 'ntf',
+  webhook: 'whk',
+  message: 'msg',
 } as const
 
 export type IdKind = keyof typeof prefixes

@@ -23,6 +23,9 @@ export class Secret {
 /** 256 random bits in base64url: session ids, states, nonces, PKCE verifiers (RFC 7636 4.1 allows 43 characters). */
 export const randomToken = () => randomBytes(32).toString('base64url')
 
+/** A signing key as Standard Webhooks writes it: `whsec_` and 256 random bits in base64. */
+export const webhookSecret = () => `whsec_${randomBytes(32).toString('base64')}`
+
 /** SHA-256 of a 256-bit random value: what is stored of everything that is only compared (V-10). */
 export const hash = (value: string) => new Uint8Array(createHash('sha256').update(value).digest())
 

@@ -67,6 +67,15 @@ export const staleIssuing = (ctx: Store, before: Date, now: Date, limit: number)
     limit,
   ])
 
+/** Messages to webhooks that are due: a few of each webhook, webhooks in turn. */
+export const dueDeliveries = (ctx: Store, now: Date, limit: number) =>
+  query<Place & { webhookId: string }>(
+    ctx,
+    'due_deliveries',
+    'SELECT tenant_id AS "tenantId", id, webhook_id AS "webhookId" FROM lookup.due_deliveries($1, $2)',
+    [now, limit],
+  )
+
 export async function outboxTenants(ctx: Store): Promise<string[]> {
   return (await query<{ id: string }>(ctx, 'outbox_tenants', 'SELECT lookup.outbox_tenants() AS id', [])).map(
     (row) => row.id,

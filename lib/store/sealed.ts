@@ -11,13 +11,17 @@ export const sealedColumns = [
   { table: 'issued_token', column: 'handle' },
   { table: 'upstream_revocation', column: 'handle' },
   { table: 'attempt', column: 'secrets' },
+  { table: 'webhook', column: 'secret', required: true },
+  { table: 'webhook', column: 'previous_secret' },
 ] as const satisfies readonly { table: string; column: string; required?: true }[]
 
 export type SealedColumn = (typeof sealedColumns)[number]
 
+type In<Column> = Column extends { table: infer Table; column: infer Name }
+  ? { table: Table; column: Name; row: string; user: string; version: number }
+  : never
 /** Where a tenant's sealed value belongs; see Location in security/seal.ts. */
-export type SealedPlace = Pick<SealedColumn, 'table' | 'column'> &
-  SealedColumn & { row: string; user: string; version: number }
+export type SealedPlace = In<SealedColumn>
 
 /** Names of tables and columns, from the list above alone. */
 const sql = ({ table, column }: SealedColumn) => ({

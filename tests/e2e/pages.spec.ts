@@ -12,6 +12,9 @@ const consolePages = [
   'admin/revocation?show=unconfirmed',
   'admin/members',
   'admin/providers',
+  'admin/webhooks',
+  'notifications',
+  'notifications?unread=1',
 ]
 
 test('every page of the console passes axe in both schemes, wide and on a phone', async ({ page }) => {
@@ -27,7 +30,14 @@ test('every page of the console passes axe in both schemes, wide and on a phone'
     await expectAccessible(page)
   }
   await page.setViewportSize({ width: 390, height: 844 })
-  for (const path of ['/t/acme/projects', '/t/acme/tokens?state=all', '/t/acme/admin/revocation', String(project)]) {
+  for (const path of [
+    '/t/acme/projects',
+    '/t/acme/tokens?state=all',
+    '/t/acme/admin/revocation',
+    '/t/acme/admin/webhooks',
+    '/t/acme/notifications',
+    String(project),
+  ]) {
     await page.goto(path)
     await expectAccessible(page)
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)

@@ -1,5 +1,6 @@
 import AxeBuilder from '@axe-core/playwright'
 import { type BrowserContext, test as base, expect, type Page } from 'playwright/test'
+import { z } from 'zod'
 
 export { expect, type Page }
 export type Account = 'owner@acme.test' | 'member@acme.test' | 'owner@globex.test'
@@ -90,6 +91,33 @@ export async function upstreamTokens(demoUrl: string): Promise<LedgerToken[]> {
   if (!answer.ok) throw new Error(`the demo's ledger answered ${answer.status}`)
   return ((await answer.json()) as { tokens: LedgerToken[] }).tokens
 }
+
+const Providers = z.object({ items: z.array(z.object({ issuer: z.url() })).min(1) })
+
+/** Scripts the next answers of the upstream's token endpoint, and only those. */
+export async function scriptRefresh(page: Page, tenant: string, ...answers: object[]): Promise<void> {
+  const { items } = Providers.parse(await api(page, 'GET', `/api/v1/tenants/${tenant}/providers`))
+  const answer = await fetch(new URL('/control/faults', items[0]?.issuer), {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${process.env.VALETKEY_E2E_CONTROL}`,
+      'content-type': 'application/json',
+    },
+    body: JSON.stringify({ route: 'POST /oauth/token', answers }),
+  })
+  if (!answer.ok) throw new Error(`the demo's faults answered ${answer.status}: ${await answer.text()}`)
+}
+
+/** Calls the JSON API as the page's person; answers the body, a problem as well. */
+export const api = (page: Page, method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> =>
+  page.evaluate(
+    async ([method, path, body]) => {
+      const headers = { 'X-Valetkey': '1', 'Content-Type': 'application/json' }
+      const answer = await fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) })
+      return answer.json()
+    },
+    [method, path, body] as const,
+  )
 
 /** No accessibility violation on the page; what depends on colours also in the dark scheme. */
 export async function expectAccessible(page: Page): Promise<void> {

@@ -5,11 +5,13 @@ import { operations } from '../../lib/http/operations.ts'
 import type { Role } from '../../lib/store/lookups.ts'
 import { type Permission, permissions } from '../../lib/tenancy/actor.ts'
 import { byAddress, issueBody, type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { type Receiver, startReceiver } from '../support/receiver.ts'
 
 let app: TestApp
 let owner: Jar
 let member: Jar
 let globex: Jar
+let receiver: Receiver
 /** Ids of things in acme that belong to its owner, by the parameter that names them. */
 let things: Record<string, string>
 beforeAll(async () => {
@@ -31,7 +33,15 @@ beforeAll(async () => {
   await app.call(owner, 'POST', '/tenants/acme/revocations', { tokens: [second.id] })
   const [revocation] = (await app.call<{ items: { id: string }[] }>(owner, 'GET', '/tenants/acme/revocations')).body
     .items
+  receiver = await startReceiver()
+  const hook = await app.call<{ webhook: { id: string } }>(owner, 'POST', '/tenants/acme/webhooks', {
+    url: receiver.url,
+  })
+  const webhook = hook.body.webhook.id
+  const tested = await app.call<{ id: string }>(owner, 'POST', `/tenants/acme/webhooks/${webhook}/test`)
   things = {
+    webhook,
+    delivery: tested.body.id,
     project,
     token: token.id,
     connection: token.connection_id,
@@ -42,7 +52,10 @@ beforeAll(async () => {
     provider: await app.demoProvider(owner, 'acme'),
   }
 })
-afterAll(() => app.stop())
+afterAll(async () => {
+  await app.stop()
+  await receiver.stop()
+})
 afterEach(() => app.forgetLimits())
 
 const inTenant = operations.filter(({ path }) => path.startsWith('/api/v1/tenants/{tenant}/'))
@@ -63,6 +76,9 @@ const bodies: Record<string, () => unknown> = {
   revoke: () => ({ tokens: [things.token], connections: [things.connection] }),
   changeMember: () => ({ role: 'member' }),
   createInvitation: () => ({ role: 'member' }),
+  createWebhook: () => ({ url: receiver.url }),
+  changeWebhook: () => ({ enabled: false }),
+  markNotificationsRead: () => ({ through: 'ntf_z' }),
 }
 const fill = (path: string, tenant: string, given: Record<string, string | undefined>) =>
   path
@@ -87,6 +103,9 @@ const acmeRows = async () => {
     'member',
     'invitation',
     'upstream_revocation',
+    'notification',
+    'webhook',
+    'webhook_delivery',
   ]
   const found: Record<string, unknown>[][] = []
   for (const name of tables) found.push(await app.rows('acme', `SELECT t::text AS row FROM ${name} t ORDER BY 1`))
@@ -195,6 +214,7 @@ describe('roles', () => {
       client_id: 'a',
       client_secret: 'b',
     },
+    createWebhook: { url: 'https://name:word@x.example/' },
     startLink: { provider: 'none' },
     revoke: { tokens: ['none'] },
   }

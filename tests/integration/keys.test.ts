@@ -28,6 +28,7 @@ import { tenantIds } from '../../lib/store/lookups.ts'
 import { sealedColumns } from '../../lib/store/sealed.ts'
 import type { Actor } from '../../lib/tenancy/actor.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
+import { createWebhook, deleteWebhook, rotateWebhookSecret } from '../../lib/tenancy/webhooks.ts'
 import { type Broker, type Email, startBroker } from '../support/broker.ts'
 
 type Person = Actor & { browser: string }
@@ -78,8 +79,16 @@ async function fill() {
     purpose: 'nightly export',
   })
   await startLink(broker.ctx, owner, { providerId: (await broker.providerOf(owner)).id, browser: owner.browser })
+  const { webhook } = await createWebhook(broker.ctx, owner, { url: 'http://localhost:9/hook' })
+  await rotateWebhookSecret(broker.ctx, owner, webhook.id)
+  filled.push(webhook.id)
   return { acme: acme.key, globex: other.key }
 }
+/** Webhooks to take away again: a tenant has five at most. */
+const filled: string[] = []
+afterEach(async () => {
+  for (const id of filled.splice(0)) await deleteWebhook(broker.ctx, owner, id).catch(() => undefined)
+})
 
 /** All values under keys that are not current, by place. */
 const older = async (ctx = broker.ctx) =>

@@ -27,6 +27,7 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
   const now = ctx.now().toISOString()
   const choices = providers.map(({ id, name, issuer }) => ({ id, name, host: new URL(issuer).host }))
   const firstIssuable = cards.find(({ connection }) => nextActOf(connection) === 'issue')
+  const acts = { viewer: 'you', mayWork, mayAdminister: may(actor, 'administer') }
   const nameOf = (id: string) => providers.find((provider) => provider.id === id)?.name ?? 'the upstream'
   return (
     <>
@@ -61,7 +62,7 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
               tenant={tenant}
               project={project}
               now={now}
-              mayWork={mayWork}
+              acts={acts}
               first={project === firstIssuable}
             />
           ))}

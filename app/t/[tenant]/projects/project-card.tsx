@@ -1,19 +1,19 @@
 import Link from 'next/link'
-import { Relink } from '@/app/_console/link.tsx'
-import { healthWords, nextActOf, plural } from '@/app/_console/words.ts'
-import { ButtonLink } from '@/app/_ui/button.tsx'
+import { ConnectionHealth, NextAct } from '@/app/_console/health.tsx'
+import { plural } from '@/app/_console/words.ts'
 import { Card } from '@/app/_ui/card.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import type { ProjectCard as ProjectCardView } from '@/lib/broker/inventory.ts'
 
-type Props = { tenant: string; project: ProjectCardView; now: string; mayWork: boolean; first: boolean }
+/** What the viewer may do, and how questions name them. */
+export type ProjectActs = { viewer: string; mayWork: boolean; mayAdminister: boolean }
+type Props = { tenant: string; project: ProjectCardView; now: string; acts: ProjectActs; first: boolean }
 
 /** One project as its viewer stands to it: whose account, what is out, how it is, and the one next act. */
-export function ProjectCard({ tenant, project, now, mayWork, first }: Props) {
+export function ProjectCard({ tenant, project, now, acts, first }: Props) {
   const { connection, provider } = project
   const live = connection && connection.status !== 'revoked' ? connection : null
-  const health = connection && healthWords(connection)
   return (
     <Card
       heading="h2"
@@ -34,7 +34,7 @@ export function ProjectCard({ tenant, project, now, mayWork, first }: Props) {
       }
       footer={
         <>
-          {mayWork && <NextAct tenant={tenant} project={project} first={first} />}
+          <ProjectAct tenant={tenant} project={project} acts={acts} first={first} />
           {live?.lastRefreshAt && (
             <span className="ml-auto text-[13px] text-muted">
               refreshed <Time at={live.lastRefreshAt.toISOString()} now={now} />
@@ -56,58 +56,35 @@ export function ProjectCard({ tenant, project, now, mayWork, first }: Props) {
         ) : (
           !connection && <p>Somebody else in this tenant linked it. You would link it with your own account.</p>
         )}
-        {connection && health && (
-          <p className="text-muted">
-            {health} Since <Time at={connection.statusSince.toISOString()} now={now} />.
-          </p>
-        )}
+        {connection && <ConnectionHealth form="short" health={connection} now={now} />}
       </div>
     </Card>
   )
 }
 
-/** The one button that makes sense now. */
-export function NextAct({
-  tenant,
-  project,
-  first = true,
-  size = 'sm',
-}: {
-  tenant: string
-  project: ProjectCardView
-  /** Whether `n` presses it. */
-  first?: boolean
-  size?: 'sm' | 'md'
-}) {
-  const { connection, provider } = project
-  switch (nextActOf(connection)) {
-    case 'issue':
-      return (
-        <ButtonLink
-          variant="primary"
-          size={size}
-          href={`/t/${tenant}/projects/${project.id}/issue`}
-          data-shortcut={first ? 'issue-token' : undefined}
-        >
-          Issue token
-        </ButtonLink>
-      )
-    case 'reconnect':
-      return (
-        <Relink tenant={tenant} providerId={provider.id} connectionId={connection?.id} label="Reconnect" size={size} />
-      )
-    case 'link':
-      return (
-        <Relink
-          tenant={tenant}
-          providerId={provider.id}
-          connectionId={connection?.id}
-          label="Link"
-          variant="secondary"
-          size={size}
-        />
-      )
-    case 'none':
-      return null
-  }
+type ActProps = { tenant: string; project: ProjectCardView; acts: ProjectActs; first?: boolean; size?: 'sm' | 'md' }
+
+/** The one button that makes sense now for the viewer's own connection. */
+export function ProjectAct({ tenant, project, acts: { viewer, ...rights }, first, size }: ActProps) {
+  const { connection, name } = project
+  return (
+    <NextAct
+      tenant={tenant}
+      projectId={project.id}
+      providerId={project.provider.id}
+      connection={
+        connection && {
+          id: connection.id,
+          status: connection.status,
+          name,
+          owner: viewer,
+          account: connection.accountName,
+        }
+      }
+      own
+      {...rights}
+      first={first}
+      size={size}
+    />
+  )
 }

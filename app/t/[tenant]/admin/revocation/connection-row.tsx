@@ -1,4 +1,5 @@
 import Link from 'next/link'
+import { ConnectionMenu } from '@/app/_console/health-acts.tsx'
 import { healthWords } from '@/app/_console/words.ts'
 import type { Column, Row } from '@/app/_ui/data-table.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
@@ -13,29 +14,25 @@ export const connectionColumns: Column[] = [
   { key: 'linked', header: 'Linked' },
   { key: 'refreshed', header: 'Refreshed' },
   { key: 'state', header: 'State' },
+  { key: 'acts', header: 'Actions', quiet: true, align: 'end' },
 ]
 
-/** A connection as a row; it can be chosen until it is revoked. */
+/** A connection as a row; it can be chosen until it is revoked. Its name leads to its page. */
 export function connectionRow(
-  { tenant, now, owner }: { tenant: string; now: string; owner: string },
+  { tenant, now, owner, mayFreeze }: { tenant: string; now: string; owner: string; mayFreeze: boolean },
   connection: ConnectionView,
 ): Row {
   const { id, project, accountName, provider, linkedAt, lastRefreshAt, status } = connection
+  const name = project?.name ?? 'no project'
   return {
     id,
-    label: `${project?.name ?? 'no project'} of ${owner}`,
+    label: `${name} of ${owner}`,
     fixed: status === 'revoked',
     cells: {
-      project: project ? (
-        <Link
-          href={`/t/${tenant}/projects/${project.id}`}
-          title={project.name}
-          className="rounded-sm underline underline-offset-4"
-        >
-          {project.name}
+      project: (
+        <Link href={`/t/${tenant}/connections/${id}`} title={name} className="rounded-sm underline underline-offset-4">
+          {name}
         </Link>
-      ) : (
-        'none'
       ),
       owner: <span title={owner}>{owner}</span>,
       account: <span title={accountName}>{accountName}</span>,
@@ -50,6 +47,15 @@ export function connectionRow(
         <span title={healthWords(connection) ?? undefined}>
           <StateBadge kind="connection" state={status} />
         </span>
+      ),
+      acts: (
+        <ConnectionMenu
+          key={id}
+          tenant={tenant}
+          connection={{ id, name, owner, account: accountName }}
+          frozen={status === 'frozen'}
+          freezable={mayFreeze && status !== 'revoked'}
+        />
       ),
     },
   }

@@ -170,7 +170,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           caption="Connections of the tenant"
           columns={connectionColumns}
           rows={connections.map((connection) =>
-            connectionRow({ tenant, now, owner: nameOf(connection.ownerId) }, connection),
+            connectionRow({ tenant, now, owner: nameOf(connection.ownerId), mayFreeze: mayRevoke }, connection),
           )}
           facts={connections.map((connection) => ({
             id: connection.id,

@@ -1,6 +1,10 @@
 import type { Metadata } from 'next'
+import Link from 'next/link'
+import { ConnectionTimeline, frozenReason } from '@/app/_console/connection-timeline.tsx'
+import { Disconnect } from '@/app/_console/disconnect.tsx'
+import { ConnectionHealth, healthFacts, IssueLink } from '@/app/_console/health.tsx'
 import { TokenTable } from '@/app/_console/token-table.tsx'
-import { eventTone, eventWords, healthWords, nextActOf } from '@/app/_console/words.ts'
+import { canIssue, nextActOf } from '@/app/_console/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
@@ -9,11 +13,9 @@ import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import { durationText } from '@/app/_ui/time-text.ts'
-import { Timeline } from '@/app/_ui/timeline.tsx'
-import type { ProjectDetail } from '@/lib/broker/inventory.ts'
+import { type ProjectDetail, peopleNames } from '@/lib/broker/inventory.ts'
 import { may } from '@/lib/tenancy/actor.ts'
-import { NextAct } from '../project-card.tsx'
-import { Disconnect } from './disconnect.tsx'
+import { ProjectAct } from '../project-card.tsx'
 import { loadProject } from './load.ts'
 import { RenameAlias, SetBranch } from './settings.tsx'
 
@@ -34,7 +36,10 @@ export default async function ProjectPage({ params, searchParams }: Props) {
   const now = ctx.now().toISOString()
   const { connection } = project
   const mayWork = may(actor, 'work')
-  const health = connection && healthWords(connection)
+  const acts = { viewer: 'you', mayWork, mayAdminister: may(actor, 'administer') }
+  const names = connection ? await peopleNames(ctx, actor.tenantId) : new Map<string, string>()
+  const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
+  const reason = connection?.status === 'frozen' ? frozenReason(project.timeline) : null
   const own = connection !== null && connection.status !== 'revoked'
   return (
     <>
@@ -42,7 +47,17 @@ export default async function ProjectPage({ params, searchParams }: Props) {
         trail={[{ label: 'Projects', href: `/t/${tenant}/projects` }]}
         title={project.name}
         badge={connection && <StateBadge kind="connection" state={connection.status} />}
-        actions={mayWork && <NextAct tenant={tenant} project={project} size="md" />}
+        actions={
+          mayWork &&
+          canIssue(connection, ctx.now()) && (
+            <IssueLink
+              tenant={tenant}
+              projectId={project.id}
+              variant={nextActOf(connection) === 'issue' ? 'primary' : 'secondary'}
+              first
+            />
+          )
+        }
       />
       {linked && connection?.status === 'linked' && (
         <Notice
@@ -51,24 +66,13 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           next="Issue a token when something needs one."
         />
       )}
-      {connection && health && (
-        <Notice
-          tone={connection.status === 'needs_relink' ? 'error' : connection.status === 'revoked' ? 'info' : 'attention'}
-          title={noticeTitle[connection.status]}
-          meaning={health}
-          next={
-            <>
-              Since <Time at={connection.statusSince.toISOString()} now={now} />
-              {connection.nextTryAt && (
-                <>
-                  , next try <Time at={connection.nextTryAt.toISOString()} now={now} />
-                </>
-              )}
-              .{' '}
-              {nextActOf(connection) === 'reconnect' &&
-                'Tokens that are out work until they end. Reconnect to issue new ones.'}
-            </>
-          }
+      {connection && (
+        <ConnectionHealth
+          form="notice"
+          health={connection}
+          now={now}
+          reason={reason}
+          act={<ProjectAct tenant={tenant} project={project} acts={acts} />}
         />
       )}
       <div className="grid gap-6 md:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
@@ -111,16 +115,24 @@ export default async function ProjectPage({ params, searchParams }: Props) {
               />
             )}
           </Section>
-          <Section title="What happened to this connection">
-            <div className="rounded-lg border bg-surface p-4">
-              <Timeline
-                now={now}
-                items={project.timeline.map((event) => {
-                  const { what, more } = eventWords(event)
-                  return { id: event.id, at: event.at.toISOString(), title: what, detail: more, tone: eventTone(event) }
-                })}
-              />
-            </div>
+          <Section
+            title="What happened to this connection"
+            lead="The latest of it, down to how it stands now."
+            aside={
+              <Link
+                href={`/t/${tenant}/connections/${connection.id}`}
+                className="rounded-sm underline underline-offset-4"
+              >
+                Open the connection
+              </Link>
+            }
+          >
+            <ConnectionTimeline
+              events={project.timeline.slice(0, latest)}
+              status={connection.status}
+              now={now}
+              nameOf={nameOf}
+            />
           </Section>
         </>
       )}
@@ -150,21 +162,15 @@ export default async function ProjectPage({ params, searchParams }: Props) {
               ? 'Others in this tenant linked this project with accounts of their own. To issue tokens for it, link it with yours.'
               : 'Others in this tenant linked this project with accounts of their own. Auditors see that it exists and issue nothing.'
           }
-          action={mayWork && <NextAct tenant={tenant} project={project} first={false} />}
+          action={<ProjectAct tenant={tenant} project={project} acts={acts} />}
         />
       )}
     </>
   )
 }
 
-const noticeTitle = {
-  linked: 'Linked',
-  degraded: 'The upstream is not answering as it should',
-  uncertain: 'A renewal was interrupted',
-  needs_relink: 'This connection must be linked again',
-  frozen: 'Frozen by an admin',
-  revoked: 'Disconnected',
-} as const
+/** Events that the page of a project shows. */
+const latest = 5
 
 function Facts({ project, now }: { project: ProjectDetail; now: string }) {
   const { provider, connection, cap } = project
@@ -181,14 +187,7 @@ function Facts({ project, now }: { project: ProjectDetail; now: string }) {
               { label: 'Account', value: connection.accountName },
               { label: 'Role upstream', value: connection.upstreamRole ?? 'not reported' },
               { label: 'Linked', value: <Time at={connection.linkedAt.toISOString()} now={now} /> },
-              {
-                label: 'Refreshed',
-                value: connection.lastRefreshAt ? (
-                  <Time at={connection.lastRefreshAt.toISOString()} now={now} />
-                ) : (
-                  'not yet: the first access token still works'
-                ),
-              },
+              ...healthFacts({ health: connection, now }).filter(({ label }) => told.has(label)),
             ]
           : []),
         { label: 'Longest token', value: `${durationText(cap.seconds)}, set by the ${cap.setBy}` },
@@ -196,3 +195,6 @@ function Facts({ project, now }: { project: ProjectDetail; now: string }) {
     />
   )
 }
+
+/** The notice above says the rest. */
+const told = new Set(['Last good refresh', 'Next renewal', 'Grant ends'])

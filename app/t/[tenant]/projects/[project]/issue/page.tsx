@@ -1,11 +1,11 @@
 import type { Metadata } from 'next'
-import { healthWords, nextActOf } from '@/app/_console/words.ts'
+import { canIssue, healthWords } from '@/app/_console/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { projectCards, readToken } from '@/lib/broker/inventory.ts'
 import { isBrokerError } from '@/lib/errors.ts'
 import { may } from '@/lib/tenancy/actor.ts'
-import { NextAct } from '../../project-card.tsx'
+import { ProjectAct } from '../../project-card.tsx'
 import { loadProject } from '../load.ts'
 import { IssueForm } from './issue-form.tsx'
 
@@ -41,7 +41,8 @@ export default async function IssuePage({ params, searchParams }: Props) {
         <EmptyState kind="no-right" title="Not for your role" why="Auditors read everything and issue nothing." />
       </>
     )
-  if (nextActOf(connection) !== 'issue' || !connection)
+  const now = ctx.now()
+  if (!connection || !canIssue(connection, now))
     return (
       <>
         {header}
@@ -52,7 +53,13 @@ export default async function IssuePage({ params, searchParams }: Props) {
             (connection && healthWords(connection)) ??
             'Tokens are made with your own connection. Link the project first.'
           }
-          action={<NextAct tenant={tenant} project={project} first={false} />}
+          action={
+            <ProjectAct
+              tenant={tenant}
+              project={project}
+              acts={{ viewer: 'you', mayWork: true, mayAdminister: may(actor, 'administer') }}
+            />
+          }
         />
       </>
     )
@@ -67,7 +74,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
         tenant={tenant}
         project={{ id: project.id, name: project.name, alias: project.alias }}
         others={cards
-          .filter((card) => nextActOf(card.connection) === 'issue')
+          .filter((card) => canIssue(card.connection, now))
           .map((card) => ({ id: card.id, name: card.name }))}
         cap={project.cap}
         branch={connection.branchId}

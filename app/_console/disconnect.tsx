@@ -12,14 +12,17 @@ type Props = {
   connection: string
   project: string
   account: string
+  /** The owner's name, where somebody else looks. */
+  owner?: string
   tokensOut: number
   providerKind: string
 }
 
 /** Ends the connection after saying what ends with it. */
-export function Disconnect({ tenant, connection, project, account, tokensOut, providerKind }: Props) {
+export function Disconnect({ tenant, connection, project, account, owner, tokensOut, providerKind }: Props) {
   const router = useRouter()
   const [asking, setAsking] = useState(false)
+  const whose = owner ? '' : ' of yours'
   return (
     <>
       <Button onClick={() => setAsking(true)}>Disconnect…</Button>
@@ -27,12 +30,13 @@ export function Disconnect({ tenant, connection, project, account, tokensOut, pr
         open={asking}
         onOpenChange={setAsking}
         title={`Disconnect ${project}`}
-        lead={
+        lead={`${
           tokensOut > 0
-            ? `${plural(tokensOut, 'living token')} of yours ${tokensOut === 1 ? 'ends' : 'end'} with it, here and upstream. The tokens stored here are destroyed.`
-            : 'No token of yours is out. The tokens stored here are destroyed.'
-        }
+            ? `${plural(tokensOut, 'living token')}${whose} ${tokensOut === 1 ? 'ends' : 'end'} with it, here and upstream.`
+            : `No token${whose} is out.`
+        } The tokens stored here are destroyed.${owner ? ' Its owner has to link again.' : ''}`}
         counts={[
+          ...(owner ? [{ label: 'Owner', value: owner }] : []),
           { label: 'Account', value: account },
           { label: 'Tokens that end', value: String(tokensOut) },
           { label: 'Grant upstream', value: grantWords(providerKind) },

@@ -1,0 +1,12 @@
+import { notificationPage } from '@/lib/broker/notifications.ts'
+import { api } from '@/lib/http/api.ts'
+import { listNotifications } from '@/lib/http/operations/notifications.ts'
+import { toNotification } from '@/lib/http/views.ts'
+
+export const GET = api(listNotifications, async ({ ctx, actor, query }) => {
+  const { items, ...rest } = await notificationPage(ctx, actor, {
+    before: query.before,
+    unread: query.unread === '1',
+  })
+  return { items: items.map(toNotification), ...rest }
+})

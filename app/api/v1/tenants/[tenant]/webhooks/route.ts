@@ -1,0 +1,13 @@
+import { api } from '@/lib/http/api.ts'
+import { createWebhook as createWebhookOperation, listWebhooks } from '@/lib/http/operations/webhooks.ts'
+import { toWebhook } from '@/lib/http/views.ts'
+import { createWebhook, webhookList } from '@/lib/tenancy/webhooks.ts'
+
+export const GET = api(listWebhooks, async ({ ctx, actor }) => ({
+  items: (await webhookList(ctx, actor)).map(toWebhook),
+}))
+
+export const POST = api(createWebhookOperation, async ({ ctx, actor, body }) => {
+  const { webhook, secret } = await createWebhook(ctx, actor, body)
+  return { webhook: toWebhook(webhook), secret: secret.reveal() }
+})

@@ -1,0 +1,136 @@
+'use client'
+import { Plus } from 'lucide-react'
+import { useRouter } from 'next/navigation'
+import { type FormEvent, useId, useState } from 'react'
+import { client, send } from '@/app/_console/client.ts'
+import { type ActionResult, useAction } from '@/app/_ui/action.ts'
+import { Button } from '@/app/_ui/button.tsx'
+import { Dialog } from '@/app/_ui/dialog.tsx'
+import { Input } from '@/app/_ui/field.tsx'
+import { ProblemNotice } from '@/app/_ui/notice.tsx'
+import { say } from '@/app/_ui/toaster.tsx'
+import { SigningKeyDialog } from './signing-key.tsx'
+
+/** Adds a webhook and shows its signing key, once. */
+export function AddWebhook({ tenant }: { tenant: string }) {
+  const router = useRouter()
+  const [open, setOpen] = useState(false)
+  const [secret, setSecret] = useState<string | null>(null)
+  return (
+    <>
+      <Button variant="primary" onClick={() => setOpen(true)}>
+        <Plus aria-hidden />
+        Add webhook
+      </Button>
+      {open && (
+        <AddressDialog
+          title="Add a webhook"
+          lead="It is told of every change of a connection in this tenant."
+          submitLabel="Add webhook"
+          url=""
+          onClose={() => setOpen(false)}
+          onSave={async (url) => {
+            const sent = await send(
+              client.POST('/api/v1/tenants/{tenant}/webhooks', { params: { path: { tenant } }, body: { url } }),
+            )
+            if (sent.ok) {
+              setOpen(false)
+              setSecret(sent.data.secret)
+            }
+            return sent
+          }}
+        />
+      )}
+      {secret && (
+        <SigningKeyDialog
+          secret={secret}
+          lead="Give it to the receiver now: messages are verified with it. It cannot be shown again, only rotated."
+          onClose={() => {
+            setSecret(null)
+            router.refresh()
+          }}
+        />
+      )}
+    </>
+  )
+}
+
+type EditProps = { tenant: string; webhook: { id: string; url: string; host: string }; onClose: () => void }
+
+/** Another address; key and messages stay. */
+export function EditWebhook({ tenant, webhook, onClose }: EditProps) {
+  const router = useRouter()
+  return (
+    <AddressDialog
+      title={`Change ${webhook.host}`}
+      lead="The signing key stays as it is. What waits goes to the new address."
+      submitLabel="Save"
+      url={webhook.url}
+      onClose={onClose}
+      onSave={async (url) => {
+        const params = { path: { tenant, webhook: webhook.id } }
+        const sent = await send(client.PATCH('/api/v1/tenants/{tenant}/webhooks/{webhook}', { params, body: { url } }))
+        if (sent.ok) {
+          say('Webhook saved')
+          router.refresh()
+          onClose()
+        }
+        return sent
+      }}
+    />
+  )
+}
+
+type DialogProps = {
+  title: string
+  lead: string
+  submitLabel: string
+  url: string
+  onClose: () => void
+  onSave: (url: string) => Promise<ActionResult>
+}
+
+function AddressDialog({ title, lead, submitLabel, url: given, onClose, onSave }: DialogProps) {
+  const form = useId()
+  const [url, setUrl] = useState(given)
+  const { busy, problem, start } = useAction(onSave)
+  return (
+    <Dialog
+      open
+      onOpenChange={onClose}
+      title={title}
+      lead={lead}
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" form={form} variant="primary" busy={busy}>
+            {submitLabel}
+          </Button>
+        </>
+      }
+    >
+      <form
+        id={form}
+        className="flex flex-col gap-4"
+        onSubmit={(event: FormEvent) => {
+          event.preventDefault()
+          void start(url.trim())
+        }}
+      >
+        <Input
+          label="Address"
+          hint="Accepts POST over https. Redirects are not followed."
+          type="url"
+          required
+          maxLength={2000}
+          placeholder="https://hooks.example.com/valetkey"
+          autoComplete="off"
+          spellCheck={false}
+          value={url}
+          onChange={(event) => setUrl(event.target.value)}
+        />
+        <ProblemNotice problem={problem} />
+      </form>
+    </Dialog>
+  )
+}

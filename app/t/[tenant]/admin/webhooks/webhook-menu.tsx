@@ -1,0 +1,101 @@
+'use client'
+import { useRouter } from 'next/navigation'
+import { useState } from 'react'
+import { client, type Sent, send } from '@/app/_console/client.ts'
+import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
+import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
+import { say } from '@/app/_ui/toaster.tsx'
+import { SigningKeyDialog } from './signing-key.tsx'
+import { EditWebhook } from './webhook-form.tsx'
+
+type Webhook = { id: string; url: string; host: string; enabled: boolean }
+type Act = 'edit' | 'rotate' | 'on' | 'off' | 'delete'
+
+/** Another address, another key, off and on, gone. */
+export function WebhookMenu({ tenant, webhook }: { tenant: string; webhook: Webhook }) {
+  const router = useRouter()
+  const [act, setAct] = useState<Act | null>(null)
+  const [secret, setSecret] = useState<string | null>(null)
+  const { host } = webhook
+  const params = { path: { tenant, webhook: webhook.id } }
+  const close = () => setAct(null)
+
+  async function told<T>(done: string, call: Promise<Sent<T>>): Promise<Sent<T>> {
+    const sent = await call
+    if (sent.ok) {
+      say(done)
+      router.refresh()
+    }
+    return sent
+  }
+  const turn = (enabled: boolean) =>
+    send(client.PATCH('/api/v1/tenants/{tenant}/webhooks/{webhook}', { params, body: { enabled } }))
+  return (
+    <>
+      <DropdownMenu
+        label={`Actions for ${host}`}
+        items={[
+          { label: 'Change address…', onSelect: () => setAct('edit') },
+          { label: 'Rotate key…', onSelect: () => setAct('rotate') },
+          webhook.enabled
+            ? { label: 'Switch off…', onSelect: () => setAct('off') }
+            : { label: 'Switch on…', onSelect: () => setAct('on') },
+          { label: 'Delete…', danger: true, onSelect: () => setAct('delete') },
+        ]}
+      />
+      {act === 'edit' && <EditWebhook tenant={tenant} webhook={webhook} onClose={close} />}
+      <ConfirmDialog
+        open={act === 'rotate'}
+        onOpenChange={close}
+        tone="primary"
+        title={`Rotate the key of ${host}`}
+        lead="You get a new key, once. For a day messages carry the signatures of both, so the receiver can change without a gap."
+        confirmLabel="Rotate key"
+        onConfirm={async () => {
+          const sent = await send(
+            client.POST('/api/v1/tenants/{tenant}/webhooks/{webhook}/secret', { params, body: {} }),
+          )
+          if (sent.ok) setSecret(sent.data.secret)
+          return sent
+        }}
+      />
+      <ConfirmDialog
+        open={act === 'off'}
+        onOpenChange={close}
+        title={`Switch off ${host}`}
+        lead="It is told nothing more, and what waits for it is given up."
+        confirmLabel="Switch off"
+        onConfirm={() => told('Webhook switched off', turn(false))}
+      />
+      <ConfirmDialog
+        open={act === 'on'}
+        onOpenChange={close}
+        tone="primary"
+        title={`Switch on ${host}`}
+        lead="It is told of what changes from now on. What it missed can be sent again from its messages."
+        confirmLabel="Switch on"
+        onConfirm={() => told('Webhook switched on', turn(true))}
+      />
+      <ConfirmDialog
+        open={act === 'delete'}
+        onOpenChange={close}
+        title={`Delete ${host}`}
+        lead="It is told nothing more. Its key and its messages are destroyed."
+        confirmLabel="Delete webhook"
+        onConfirm={() =>
+          told('Webhook deleted', send(client.DELETE('/api/v1/tenants/{tenant}/webhooks/{webhook}', { params })))
+        }
+      />
+      {secret && (
+        <SigningKeyDialog
+          secret={secret}
+          lead="Give it to the receiver within a day. It cannot be shown again, only rotated."
+          onClose={() => {
+            setSecret(null)
+            router.refresh()
+          }}
+        />
+      )}
+    </>
+  )
+}

@@ -1,0 +1,158 @@
+import type { Metadata } from 'next'
+import Link from 'next/link'
+import { cache } from 'react'
+import { ConnectionTimeline, frozenReason } from '@/app/_console/connection-timeline.tsx'
+import { Disconnect } from '@/app/_console/disconnect.tsx'
+import { orNotFound } from '@/app/_console/guard.tsx'
+import { ConnectionHealth, healthFacts, NextAct } from '@/app/_console/health.tsx'
+import { FreezeButton } from '@/app/_console/health-acts.tsx'
+import { hrefWith } from '@/app/_console/query.ts'
+import { nextActOf, plural } from '@/app/_console/words.ts'
+import { KeyValue } from '@/app/_ui/key-value.tsx'
+import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { Section } from '@/app/_ui/section.tsx'
+import { StateBadge } from '@/app/_ui/state-badge.tsx'
+import { Time } from '@/app/_ui/time.tsx'
+import { connectionDetail, peopleNames, tokenPage } from '@/lib/broker/inventory.ts'
+import { requireMember } from '@/lib/http/page.ts'
+import { may } from '@/lib/tenancy/actor.ts'
+
+type Props = { params: Promise<{ tenant: string; connection: string }> }
+
+const load = cache(async (tenant: string, id: string) => {
+  const member = await requireMember(tenant)
+  return { ...member, connection: await orNotFound(connectionDetail(member.ctx, member.actor, id)) }
+})
+
+const nameOfConnection = ({ project, accountName }: { project: { name: string } | null; accountName: string }) =>
+  project?.name ?? accountName
+
+export async function generateMetadata({ params }: Props): Promise<Metadata> {
+  const { tenant, connection: id } = await params
+  return { title: `Connection · ${nameOfConnection((await load(tenant, id)).connection)}` }
+}
+
+export default async function ConnectionPage({ params }: Props) {
+  const { tenant, connection: id } = await params
+  const { ctx, actor, connection } = await load(tenant, id)
+  const { ownerId, project, provider, accountName, status, timeline } = connection
+  const own = ownerId === actor.userId
+  const live = { userId: ownerId, state: 'live' as const, ...(project && { projectId: project.id }) }
+  const [names, tokens] = await Promise.all([
+    peopleNames(ctx, actor.tenantId),
+    tokenPage(ctx, actor, { ...live, everybody: !own }),
+  ])
+  const now = ctx.now().toISOString()
+  const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
+  const mayWork = may(actor, 'work')
+  const mayAdminister = may(actor, 'administer')
+  const mayFreeze = mayAdminister && status !== 'frozen'
+  const name = nameOfConnection(connection)
+  const reference = { id, name, owner: nameOf(ownerId), account: accountName }
+  const reason = status === 'frozen' ? frozenReason(timeline) : null
+  const act = (
+    <NextAct
+      tenant={tenant}
+      projectId={project?.id ?? null}
+      providerId={provider.id}
+      connection={{ ...reference, status }}
+      own={own}
+      mayWork={mayWork}
+      mayAdminister={mayAdminister}
+      first
+    />
+  )
+  return (
+    <>
+      <PageHeader
+        trail={
+          own
+            ? [
+                { label: 'Projects', href: `/t/${tenant}/projects` },
+                ...(project ? [{ label: project.name, href: `/t/${tenant}/projects/${project.id}` }] : []),
+              ]
+            : [{ label: 'Revocation', href: `/t/${tenant}/admin/revocation?show=connections` }]
+        }
+        title={`Connection to ${name}`}
+        lead={`${own ? 'Yours' : `Of ${nameOf(ownerId)}`}, as ${accountName} at ${provider.name}.`}
+        badge={<StateBadge kind="connection" state={status} />}
+        actions={nextActOf(connection) === 'issue' && act}
+      />
+      <ConnectionHealth form="notice" health={connection} now={now} reason={reason} act={act} />
+      <div className="grid gap-6 md:grid-cols-2">
+        <Section title="Health">
+          <div className="rounded-lg border bg-surface p-4">
+            <KeyValue items={healthFacts({ health: connection, now, reason })} />
+          </div>
+        </Section>
+        <Section title="Facts">
+          <div className="rounded-lg border bg-surface p-4">
+            <KeyValue
+              items={[
+                { label: 'Owner', value: nameOf(ownerId) },
+                { label: 'Account', value: accountName },
+                { label: 'Role upstream', value: connection.upstreamRole ?? 'not reported' },
+                {
+                  label: 'Project',
+                  value: project ? (
+                    <Link
+                      href={`/t/${tenant}/projects/${project.id}`}
+                      className="rounded-sm underline underline-offset-4"
+                    >
+                      {project.name}
+                    </Link>
+                  ) : (
+                    'none'
+                  ),
+                },
+                { label: 'Provider', value: provider.name },
+                { label: 'Linked', value: <Time at={connection.linkedAt.toISOString()} now={now} /> },
+                {
+                  label: 'Tokens',
+                  value: (
+                    <Link
+                      href={hrefWith(own ? `/t/${tenant}/tokens` : `/t/${tenant}/admin/revocation`, {
+                        project: project?.id,
+                        person: own ? undefined : ownerId,
+                      })}
+                      className="rounded-sm underline underline-offset-4"
+                    >
+                      {plural(tokens.total, 'token')} out
+                    </Link>
+                  ),
+                },
+                { label: 'Connection', value: id, mono: true },
+              ]}
+            />
+          </div>
+        </Section>
+      </div>
+      <Section title="Timeline" lead="What happened to it, from the first link down to now.">
+        <ConnectionTimeline events={timeline} status={status} now={now} nameOf={nameOf} />
+      </Section>
+      {status !== 'revoked' && ((own && mayWork) || mayAdminister) && (
+        <Section
+          title={mayFreeze ? 'Freeze or disconnect' : 'Disconnect'}
+          lead={
+            mayFreeze
+              ? 'A freeze stops issuing and renewing, and can be lifted. Disconnecting ends every living token made from it and destroys the tokens stored here, for good.'
+              : 'Ends the connection and every living token made from it, and destroys the tokens stored here.'
+          }
+        >
+          <div className="flex flex-wrap gap-2">
+            {mayFreeze && <FreezeButton tenant={tenant} connection={reference} frozen={false} />}
+            <Disconnect
+              tenant={tenant}
+              connection={id}
+              project={name}
+              account={accountName}
+              owner={own ? undefined : nameOf(ownerId)}
+              tokensOut={tokens.total}
+              providerKind={provider.kind}
+            />
+          </div>
+        </Section>
+      )}
+    </>
+  )
+}

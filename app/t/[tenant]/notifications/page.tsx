@@ -1,0 +1,127 @@
+import Link from 'next/link'
+import { hrefWith, type Query, single } from '@/app/_console/query.ts'
+import { notificationWords } from '@/app/_console/words.ts'
+import { DataTable } from '@/app/_ui/data-table.tsx'
+import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
+import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { Pager } from '@/app/_ui/pager.tsx'
+import { Time } from '@/app/_ui/time.tsx'
+import { type NotificationView, notificationPage } from '@/lib/broker/notifications.ts'
+import { requireMember } from '@/lib/http/page.ts'
+import { may } from '@/lib/tenancy/actor.ts'
+import { MarkAllRead, MarkRead } from './mark-read.tsx'
+import { NotificationFace } from './notification-face.tsx'
+
+export const metadata = { title: 'Notifications' }
+
+type Props = { params: Promise<{ tenant: string }>; searchParams: Promise<Query> }
+
+export default async function NotificationsPage({ params, searchParams }: Props) {
+  const { tenant } = await params
+  const query = await searchParams
+  const before = single(query.before)
+  const unread = single(query.unread) === '1'
+  const { ctx, actor } = await requireMember(tenant)
+  const page = await notificationPage(ctx, actor, { before, unread })
+  const now = ctx.now().toISOString()
+  const path = `/t/${tenant}/notifications`
+  const [newest] = page.items
+  const mayMark = may(actor, 'work')
+  return (
+    <>
+      <PageHeader
+        title="Notifications"
+        lead={
+          may(actor, 'administer')
+            ? 'What changed about your connections, what ends soon, and what every admin should know. Each is told once.'
+            : 'What changed about your connections, and what ends soon. Each is told once.'
+        }
+        actions={
+          mayMark &&
+          page.unread > 0 &&
+          newest &&
+          !before && <MarkAllRead tenant={tenant} through={newest.id} count={page.unread} />
+        }
+      />
+      <LinkTabs
+        label="Which"
+        tabs={[
+          { label: 'All', href: path, current: !unread },
+          { label: `Unread (${page.unread})`, href: hrefWith(path, { unread: '1' }), current: unread },
+        ]}
+      />
+      {page.items.length > 0 ? (
+        <DataTable
+          caption="Notifications"
+          columns={[
+            { key: 'what', header: 'What' },
+            { key: 'about', header: 'About', truncate: true },
+            { key: 'when', header: 'When' },
+            { key: 'read', header: 'Actions', quiet: true, align: 'end' },
+          ]}
+          rows={page.items.map((one) => {
+            const words = notificationWords(one)
+            return {
+              id: one.id,
+              label: words.what,
+              cells: {
+                what: (
+                  <NotificationFace tone={words.tone} what={words.what} more={words.more} unread={!one.readAt}>
+                    {one.endsAt && (
+                      <>
+                        {' '}
+                        It ends <Time at={one.endsAt.toISOString()} now={now} hint="hover" />.
+                      </>
+                    )}
+                  </NotificationFace>
+                ),
+                about: <About tenant={tenant} notification={one} />,
+                when: <Time at={one.createdAt.toISOString()} now={now} hint="hover" />,
+                read: mayMark && !one.readAt && <MarkRead tenant={tenant} id={one.id} what={words.what} />,
+              },
+            }
+          })}
+        />
+      ) : (
+        <EmptyState
+          kind={unread || before ? 'no-match' : 'no-data'}
+          title={unread ? 'Nothing unread' : before ? 'Nothing older' : 'Nothing to tell'}
+          why="When a connection of yours changes, or its grant is about to end, it says so here, once."
+        />
+      )}
+      <Pager
+        newerHref={before && hrefWith(path, { unread: unread ? '1' : undefined })}
+        newerLabel="Newest"
+        olderHref={page.next ? hrefWith(path, { before: page.next, unread: unread ? '1' : undefined }) : undefined}
+      />
+    </>
+  )
+}
+
+/** The way to what it is about. */
+function About({ tenant, notification }: { tenant: string; notification: NotificationView }) {
+  const { kind, projects } = notification
+  const link = 'underline underline-offset-4'
+  if (kind === 'webhook.disabled')
+    return (
+      <Link className={link} href={`/t/${tenant}/admin/webhooks`}>
+        Webhooks
+      </Link>
+    )
+  if (kind === 'provider.client_refused')
+    return (
+      <Link className={link} href={`/t/${tenant}/admin/providers`}>
+        Providers
+      </Link>
+    )
+  if (projects.length === 0) return <span className="text-muted">a connection</span>
+  return projects.map(({ id, alias }, index) => (
+    <span key={id}>
+      {index > 0 && ', '}
+      <Link className={link} href={`/t/${tenant}/projects/${id}`} title={alias}>
+        {alias}
+      </Link>
+    </span>
+  ))
+}

@@ -1,0 +1,145 @@
+import type { Prisma, Tx } from './database.ts'
+
+export type NotificationRow = Prisma.NotificationGetPayload<object>
+
+/** Who reads: their own, and what is addressed to everybody who administers where they do. */
+export type Reader = { userId: string; admin: boolean }
+
+const readableBy = (tenantId: string, { userId, admin }: Reader) =>
+  ({
+    tenantId,
+    ...(admin ? { OR: [{ userId }, { userId: null }] } : { userId }),
+  }) satisfies Prisma.NotificationWhereInput
+
+/** A page, newest first. `before`: the id that the previous page ended with. */
+export const listNotifications = (
+  tx: Tx,
+  tenantId: string,
+  reader: Reader,
+  { before, unread, take }: { before?: string | undefined; unread?: boolean | undefined; take: number },
+) =>
+  tx.notification.findMany({
+    where: {
+      ...readableBy(tenantId, reader),
+      ...(before ? { id: { lt: before } } : {}),
+      ...(unread ? { readAt: null } : {}),
+    },
+    orderBy: { id: 'desc' },
+    take,
+  })
+
+export const countUnread = (tx: Tx, tenantId: string, reader: Reader) =>
+  tx.notification.count({ where: { ...readableBy(tenantId, reader), readAt: null } })
+
+/** Marks what the reader may read: the named ones, or everything up to one that they saw. How many. */
+export async function markRead(
+  tx: Tx,
+  tenantId: string,
+  reader: Reader,
+  which: { ids: string[] } | { through: string },
+  now: Date,
+): Promise<number> {
+  const id = 'ids' in which ? { in: which.ids } : { lte: which.through }
+  const { count } = await tx.notification.updateMany({
+    where: { ...readableBy(tenantId, reader), id, readAt: null },
+    data: { readAt: now },
+  })
+  return count
+}
+
+type NewNotification = Omit<Prisma.NotificationCreateManyInput, 'details'> & { details: Prisma.InputJsonObject }
+
+/** Tells; what has been told under the same key is not told again. How many were new. */
+export const insertNotifications = async (tx: Tx, rows: NewNotification[]) =>
+  (await tx.notification.createMany({ data: rows, skipDuplicates: true })).count
+
+/** Those of these keys that have been told already. */
+export async function toldKeys(tx: Tx, tenantId: string, keys: string[]): Promise<Set<string | null>> {
+  const rows = await tx.notification.findMany({
+    where: { tenantId, dedupeKey: { in: keys } },
+    select: { dedupeKey: true },
+  })
+  return new Set(rows.map((row) => row.dedupeKey))
+}
+
+export type EndingGrant = {
+  id: string
+  userId: string
+  providerId: string
+  status: string
+  grantExpiresAt: Date
+  /** Renewals do not move the end. */
+  grantFixed: boolean
+  projects: { project: { id: string; alias: string } }[]
+}
+
+/**
+ * Connections whose grant ends before `until` and is not going to be renewed by itself: renewals do not move the end,
+ * or they fail. What a healthy schedule keeps alive is not among them. By id; `after`: the last one of the page before.
+ */
+export const endingGrants = (
+  tx: Tx,
+  tenantId: string,
+  { until, after, take }: { until: Date; after?: string | undefined; take: number },
+) =>
+  tx.connection.findMany({
+    where: {
+      tenantId,
+      status: { in: ['linked', 'degraded', 'uncertain'] },
+      grantExpiresAt: { lte: until },
+      ...(after ? { id: { gt: after } } : {}),
+      OR: [{ grantFixed: true }, { status: { not: 'linked' } }],
+    },
+    select: {
+      id: true,
+      userId: true,
+      providerId: true,
+      status: true,
+      grantExpiresAt: true,
+      grantFixed: true,
+      projects: { select: { project: { select: { id: true, alias: true } } } },
+    },
+    orderBy: { id: 'asc' },
+    take,
+  }) as Promise<EndingGrant[]>
+
+/**
+ * Ends a connection whose grant has ended for certain and destroys its tokens, unless a refresh is under way or the end
+ * has moved since. Whether it did.
+ */
+export async function expireGrant(tx: Tx, tenantId: string, id: string, now: Date): Promise<boolean> {
+  const { count } = await tx.connection.updateMany({
+    where: {
+      tenantId,
+      id,
+      // Not the end that was read: the column is finer than a Date.
+      grantExpiresAt: { lte: now },
+      grantFixed: true,
+      status: { in: ['linked', 'degraded', 'uncertain'] },
+      OR: [{ claimUntil: null }, { claimUntil: { lt: now } }],
+    },
+    data: {
+      status: 'needs_relink',
+      cause: 'expired',
+      statusSince: now,
+      refreshToken: null,
+      claimUntil: null,
+      intentAt: null,
+      nextTryAt: null,
+      refreshDueAt: null,
+      // Whoever still holds a claim has lost it.
+      fence: { increment: 1 },
+    },
+  })
+  return count > 0
+}
+
+const sweepSize = 500
+
+/** Deletes a batch of what was read and made before `before`; an alarm that still stands stays. Whether there is more. */
+export async function sweepNotifications(tx: Tx, tenantId: string, before: Date): Promise<boolean> {
+  const deleted = await tx.$executeRaw`DELETE FROM notification WHERE tenant_id = ${tenantId} AND id IN (
+    SELECT n.id FROM notification n WHERE n.tenant_id = ${tenantId} AND n.created_at < ${before} AND n.read_at IS NOT NULL
+      AND NOT (n.kind = 'provider.client_refused' AND n.dedupe_key IS NOT NULL) LIMIT ${sweepSize})`
+  return deleted === sweepSize
+}
