@@ -138,7 +138,7 @@ describe('two processes', () => {
     expect(await invariants()).toEqual([])
   })
 
-  it('RR-03 RR-08: one whose token was refused meanwhile gets the newer one without a refresh', async () => {
+  it('RR-03: one whose token was refused meanwhile gets the newer one without a refresh', async () => {
     const [one, other] = pair(direct)
     await ask(one, connection)
     const before = sendsByToken(broker.demo.ledger).size
