@@ -23,10 +23,10 @@ const moments = {
   'before the write-back commits': { point: 'storing', strict: 'lost', grace: 'linked' },
   'after the write-back, before the caller': { point: 'stored', strict: 'linked', grace: 'linked' },
   /** Killed at the first try, and again at the recovery try: no third. */
-  'during the recovery try': { point: 'claimed', again: true, strict: 'lost', grace: 'lost' },
+  'during the recovery try': { at: 'after', again: true, strict: 'lost', grace: 'lost' },
 } as const satisfies Record<
   string,
-  { [of in Rotation]: Outcome } & ({ point: Point; again?: true } | { at: 'before' | 'after'; reset?: true })
+  { [of in Rotation]: Outcome } & ({ point: Point } | { at: 'before' | 'after'; reset?: true; again?: true })
 >
 export type Moment = keyof typeof moments
 const names = Object.keys(moments) as Moment[]

@@ -9,6 +9,7 @@ import type { Config } from '../../lib/config.ts'
 import { type Context, createContext } from '../../lib/context.ts'
 import { startJobs } from '../../lib/jobs/tick.ts'
 import { createLog } from '../../lib/log.ts'
+import { createOutbound, outboundLimits } from '../../lib/security/outbound.ts'
 import type { Actor } from '../../lib/tenancy/actor.ts'
 import type { Key } from './connection.ts'
 
@@ -69,8 +70,13 @@ async function holdAt(point: Point): Promise<void> {
   await resumed
 }
 
+/** Whoever is held at a barrier must not give up by the real clock: only the tests' own clock moves here. */
+const patientFetch = ({ loopback, internalHosts }: Config) =>
+  createOutbound({ loopback, internalHosts, limits: { ...outboundLimits, headersMs: 60_000 } }).fetch
+
 async function start(config: Config, realWaits: boolean): Promise<null> {
   ctx = await createContext(config, {
+    ...(realWaits ? {} : { fetch: patientFetch(config) }),
     now: () => new Date(Date.now() + offsetMilliseconds),
     // Short pauses wait for others and are real; long ones are only those of retries.
     sleep: (milliseconds) =>
