@@ -3,6 +3,7 @@ import type { Context, OpenedKeys } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import type { InstanceKey } from '../security/key-source.ts'
 import {
+  isNewerFormat,
   isUnsealError,
   type Location,
   open,
@@ -114,6 +115,8 @@ export async function vaultOf(ctx: KeyContext, tenantId: string): Promise<Vault>
     return seal(key, location, value)
   }
   const openAt = async (location: Location, sealed: string) => {
+    if (isNewerFormat(sealed))
+      throw new BrokerError('keys_unavailable', { detail: 'It was sealed by a newer version. Upgrade this instance.' })
     const id = sealedWith(sealed)
     const find = () => kept.keys.find((key) => key.id === id)
     // Keys are published before they seal, so a key that we never heard of is rare: a clock that is off.

@@ -66,6 +66,17 @@ function headerOf(sealed: string): z.infer<typeof Header> | undefined {
 /** The key id that a sealed value names, or undefined where it is no sealed value of ours. */
 export const sealedWith = (sealed: string): string | undefined => headerOf(sealed)?.kid
 
+/** Whether a value was sealed by a newer version of this program: not broken, but nothing that we can read (H-06). */
+export function isNewerFormat(sealed: string): boolean {
+  try {
+    const header: unknown = JSON.parse(Buffer.from(sealed.split('.', 1)[0] ?? '', 'base64url').toString('utf8'))
+    const typ = typeof header === 'object' && header !== null && 'typ' in header ? String(header.typ) : ''
+    return /^vk\d+$/.test(typ) && Number(typ.slice(2)) > Number(format.slice(2))
+  } catch {
+    return false
+  }
+}
+
 /** The place that a sealed value claims. It is true only once the value has opened there. */
 export function sealedFor(sealed: string): Location | undefined {
   const header = headerOf(sealed)

@@ -342,7 +342,7 @@ describe('every failure has its own outcome', () => {
         ),
     ],
     ['K-28: no access token', 'upstream_protocol', () => app.demo.modes.set({ missingFields: ['access_token'] })],
-    ['K-28: no refresh token', 'no_refresh_token', () => app.demo.modes.set({ missingFields: ['refresh_token'] })],
+    ['N-24 K-28: no refresh token', 'no_refresh_token', () => app.demo.modes.set({ missingFields: ['refresh_token'] })],
     [
       'K-17: a refused code',
       'upstream_refused',

@@ -1,9 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { GET as alive } from '../../app/api/health/route.ts'
+import { GET as ready } from '../../app/api/ready/route.ts'
 import { connectionList } from '../../lib/broker/inventory.ts'
-import { freshTokens } from '../../lib/broker/refresh.ts'
-import { type Context, createContext } from '../../lib/context.ts'
+import { vaultOf } from '../../lib/broker/keys.ts'
+import { freshTokens, tokenPlace } from '../../lib/broker/refresh.ts'
+import { type Context, createContext, putContext } from '../../lib/context.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { startJobs, tick } from '../../lib/jobs/tick.ts'
+import { createOutbound } from '../../lib/security/outbound.ts'
+import { claimRefresh } from '../../lib/store/connections.ts'
 import { tenantIds } from '../../lib/store/lookups.ts'
 import type { Actor } from '../../lib/tenancy/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
@@ -106,6 +111,113 @@ describe('the database away for a while', () => {
       await stop()
       await tick(ctx)
     }))
+})
+
+describe('probes', () => {
+  it('H-01: alive needs nothing; ready needs the database, comes back by itself, and neither tells a thing', () =>
+    throughProxy(async (ctx, proxy) => {
+      putContext(ctx)
+      const ask = async (probe: typeof alive) => {
+        const answer = await probe(new Request('http://localhost:3000/api/ready'), { params: Promise.resolve({}) })
+        return [answer.status, await answer.text()] as const
+      }
+      expect(await ask(ready)).toEqual([200, '{"status":"ready"}'])
+      proxy.cut()
+      expect((await ask(alive))[0]).toBe(200)
+      const [status, body] = await ask(ready)
+      expect(status).toBe(503)
+      expect(body).not.toMatch(/postgres|ECONN|localhost|127\.0|secret/i)
+      proxy.mend()
+      expect((await ask(ready))[0]).toBe(200)
+    }))
+})
+
+describe('an upstream that does not answer', () => {
+  it('H-04: two hundred callers are answered, by one call upstream, while everything else goes on; then it heals', async () => {
+    const outbound = createOutbound({ ...broker.ctx.config, limits: { headersMs: 400 } })
+    const ctx = await createContext(broker.ctx.config, { ...sharing(), fetch: outbound.fetch })
+    await broker.advance(3700)
+    const before = refreshes()
+    // Held longer than anybody waits; the first of them may be repeated once (3.3.6).
+    broker.demo.faults.push(
+      route,
+      ...Array.from({ length: 4 }, () => ({
+        hold: { barrier: 'silent', at: 'before' as const },
+        reset: 'before' as const,
+      })),
+    )
+    const callers = Array.from({ length: 200 }, () => freshTokens(ctx, key).catch((error: unknown) => error))
+    await broker.demo.faults.barrier('silent').arrived()
+    expect((await connectionList(ctx, actor)).length).toBe(1)
+    for (const answer of await Promise.all(callers)) expect(answer).toMatchObject({ code: 'upstream_unavailable' })
+    expect(refreshes() - before).toBeLessThanOrEqual(2)
+    broker.demo.faults.clear()
+    await broker.advance(400)
+    expect((await freshTokens(ctx, key)).degraded).toBe(false)
+    await ctx.close()
+    await outbound.close()
+    expect((await rowOf(broker, key)).status).toBe('linked')
+  })
+})
+
+describe('versions beside each other', () => {
+  /** What a process of the version before this one calls. */
+  const former = async (text: string, values: unknown[]) => (await broker.ctx.pool.query(text, values)).rows[0]
+
+  it('H-06: a process of the version before claims and stores beside ours; neither refreshes twice', async () => {
+    await broker.advance(3700)
+    const claim = await former(`SELECT * FROM vk.refresh_claim($1, $2, 0, interval '30 s', interval '15 s')`, [
+      key.tenantId,
+      key.connectionId,
+    ])
+    expect(claim.outcome).toBe('claimed')
+    const before = refreshes()
+    const ours = await claimRefresh(broker.ctx, key, { leaseSeconds: 15 })
+    expect(ours.outcome).toBe('busy')
+    const row = await rowOf(broker, key)
+    const vault = await vaultOf(broker.ctx, key.tenantId)
+    const seal = (column: 'access_token' | 'refresh_token', text: string) =>
+      vault.seal(tokenPlace(row, column, row.tokenVersion + 1), text)
+    const stored = await former(
+      `SELECT vk.refresh_store($1, $2, $3, $4, $5, $6, vk_now() + interval '1 hour', NULL) AS outcome`,
+      [
+        key.tenantId,
+        key.connectionId,
+        claim.token_version,
+        claim.fence,
+        await seal('refresh_token', await storedRefreshToken(broker, key)),
+        await seal('access_token', 'from-the-former-version'),
+      ],
+    )
+    expect(stored.outcome).toBe('stored')
+    expect((await freshTokens(broker.ctx, key)).accessToken.reveal()).toBe('from-the-former-version')
+    expect(refreshes()).toBe(before)
+  })
+
+  it('H-06: what a newer version sealed is not taken for broken: nothing is marked, nothing is sent, nothing is lost', async () => {
+    await broker.advance(3700)
+    const row = await rowOf(broker, key)
+    const [head = '', ...rest] = (row.refreshToken ?? '').split('.')
+    const header = JSON.parse(Buffer.from(head, 'base64url').toString())
+    const newer = [Buffer.from(JSON.stringify({ ...header, typ: 'vk2' })).toString('base64url'), ...rest].join('.')
+    await inTenant()
+    await broker.owner.query('UPDATE connection SET refresh_token = $1 WHERE id = $2', [newer, key.connectionId])
+    const before = refreshes()
+    await expect(freshTokens(broker.ctx, key)).rejects.toMatchObject({ code: 'keys_unavailable' })
+    expect(refreshes()).toBe(before)
+    expect(await rowOf(broker, key)).toMatchObject({
+      status: 'linked',
+      intentAt: null,
+      recoveries: 0,
+      claimUntil: null,
+    })
+    await broker.owner.query('UPDATE connection SET refresh_token = $1 WHERE id = $2', [
+      row.refreshToken,
+      key.connectionId,
+    ])
+    await broker.advance(5)
+    expect((await freshTokens(broker.ctx, key)).degraded).toBe(false)
+  })
 })
 
 describe('clocks that differ by five minutes', () => {

@@ -67,9 +67,7 @@ GRANT EXECUTE ON FUNCTION lookup.due_upstreams() TO valetkey_app;
 RESET ROLE;
 REVOKE CREATE ON SCHEMA lookup FROM vk_lookup;
 
-DROP FUNCTION vk.refresh_claim(text, text, int, interval, interval);
-DROP FUNCTION vk.refresh_store(text, text, int, int, text, text, timestamptz, text[]);
-DROP FUNCTION vk.refresh_fail(text, text, int, int, text, text, boolean, interval);
+-- The functions of the version before, with fewer arguments, stay for processes of it during a rolling upgrade (H-06).
 
 -- An id as lib/security/ids.ts makes them: a prefix and a UUIDv7 (RFC 9562 5.7) without hyphens.
 CREATE FUNCTION vk.new_id(p_prefix text) RETURNS text LANGUAGE sql VOLATILE AS $$
