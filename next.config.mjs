@@ -12,6 +12,14 @@ export default {
   images: { unoptimized: true },
   // Without it a lockfile in a parent folder would move the root.
   turbopack: { root: dirname(fileURLToPath(import.meta.url)) },
-  serverExternalPackages: ['undici', 'pg', 'pino', 'prom-client', '@opentelemetry/api', '@prisma/client', '@prisma/adapter-pg'],
+  serverExternalPackages: [
+    'undici',
+    'pg',
+    'pino',
+    'prom-client',
+    '@opentelemetry/api',
+    '@prisma/client',
+    '@prisma/adapter-pg',
+  ],
   experimental: { optimizePackageImports: ['radix-ui'] },
 }

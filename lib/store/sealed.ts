@@ -77,5 +77,5 @@ export function wipeSealed(tx: Tx, tenantId: string, place: SealedColumn): Promi
   const { table, column } = sql(place)
   const nothing = 'required' in place ? '' : null
   return tx.$executeRaw`
-    UPDATE ${table} SET ${column} = ${nothing} WHERE tenant_id = ${tenantId} AND ${column} IS NOT NULL`
+    UPDATE ${table} SET ${column} = ${nothing} WHERE tenant_id = ${tenantId} AND ${column} <> ''`
 }
