@@ -30,7 +30,7 @@ export type Context = {
   tenantKeys: Map<string, OpenedKeys>
   /** Keys derived from the root secret, one a purpose. */
   secrets: { signin: Uint8Array; fingerprint: Uint8Array; lookup: Uint8Array }
-  /** Refreshes under way in this process, by `connection:version`. */
+  /** Work that callers of this process share: refreshes by `connection:version`, notes of use by `used:connection`. */
   refreshes: Map<string, Promise<unknown>>
   /** Metadata of the sign-in issuer, for ten minutes. */
   discoveries: Discoveries

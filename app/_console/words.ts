@@ -59,6 +59,7 @@ const causes: Record<string, string> = {
   upstream_unavailable: 'The upstream does not answer, or fails.',
   upstream_protocol: 'The upstream gives answers that make no sense.',
   upstream_failed: 'The upstream fails.',
+  upstream_rejected: 'The upstream turned the renewal down, without ending the grant.',
   client_not_registered: 'The upstream refuses Valetkey as a client. The link itself is intact; an admin must mend it.',
 }
 

@@ -20,7 +20,7 @@ export type RefreshOutcome =
   | UpstreamFailure
 
 /** What heals by itself is a warning; what needs an operator is an alarm; the rest is how things go. */
-const warnings: ReadonlySet<RefreshOutcome> = new Set(['unreached', 'ambiguous', 'protocol'])
+const warnings: ReadonlySet<RefreshOutcome> = new Set(['unreached', 'ambiguous', 'protocol', 'rejected'])
 const alarms: ReadonlySet<RefreshOutcome> = new Set([
   'misconfigured',
   'identity_changed',

@@ -85,7 +85,7 @@ async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTok
   const deadline = performance.now() + patienceMilliseconds
   for (let pause = 5; ; pause = Math.min(pause * 1.6, longestPauseMilliseconds)) {
     const claim = await claimRefresh(ctx, request, { staleVersion, minimumSeconds, leaseSeconds })
-    if (claim.touch && claim.outcome !== 'missing') ctx.background('note use', () => markUsed(ctx, request))
+    if (claim.touch) noteUse(ctx, request)
     watch.answered(claim.outcome)
     switch (claim.outcome) {
       case 'missing':
@@ -136,6 +136,13 @@ function share<T>(ctx: Context, key: string, work: Promise<T>): Promise<T> {
   })
   ctx.refreshes.set(key, shared)
   return shared
+}
+
+/** Off the request, and once however many ask at the same time. */
+function noteUse(ctx: Context, { tenantId, connectionId }: ConnectionKey): void {
+  const key = `used:${connectionId}`
+  if (!ctx.refreshes.has(key))
+    ctx.background('note use', () => share(ctx, key, markUsed(ctx, { tenantId, connectionId })))
 }
 
 /** Waits for what this process already waits for, or for a pause that others then share. How it ended is read again. */
@@ -267,6 +274,8 @@ const meanings: Record<UpstreamFailure, { cause: string; reached: boolean; upstr
   ambiguous: { cause: 'upstream_unavailable', reached: true, upstream: true },
   protocol: { cause: 'upstream_protocol', reached: true, upstream: true },
   misconfigured: { cause: 'client_not_registered', reached: false, upstream: true },
+  // Said of this request alone: no other connection need hear of it, and what is turned down is not rotated.
+  rejected: { cause: 'upstream_rejected', reached: false, upstream: false },
   refused: { cause: 'refused', reached: true, upstream: false },
   forbidden: { cause: 'upstream_failed', reached: true, upstream: false },
   denied: { cause: 'upstream_failed', reached: true, upstream: false },

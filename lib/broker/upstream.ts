@@ -72,6 +72,7 @@ const codes = {
   denied: 'link_denied',
   wrong_issuer: 'issuer_mismatch',
   protocol: 'upstream_protocol',
+  rejected: 'upstream_protocol',
   no_refresh_token: 'no_refresh_token',
 } as const satisfies Record<UpstreamFailure, ErrorCode>
 

@@ -223,6 +223,7 @@ async function asUpstreamError(
   if (code === 'invalid_grant') return new UpstreamError('refused', 'the grant was refused', more)
   if (code !== undefined && clientRefusals.has(code))
     return new UpstreamError('misconfigured', 'the client was refused', more)
+  if (code !== undefined && status >= 400) return new UpstreamError('rejected', 'the request was turned down', more)
   return new UpstreamError('protocol', 'the answer is not what the protocol says', more)
 }
 

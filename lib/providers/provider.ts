@@ -100,6 +100,8 @@ export type UpstreamFailure =
   | 'ambiguous'
   /** A definite verdict on this grant or token: invalid_grant, an invalid token. */
   | 'refused'
+  /** This one request was turned down with a reason that is no verdict on the grant: invalid_request, invalid_scope. */
+  | 'rejected'
   /** Our client is not known or not allowed: an operator's matter, never the grant's. */
   | 'misconfigured'
   /** The person's role upstream does not suffice. */

@@ -219,6 +219,19 @@ describe('what the upstream says', () => {
     expect(broker.logged.filter((line) => line.includes('"alarm":true')).length).toBe(alarms)
   })
 
+  it('H-04: what the upstream says of one request pauses nobody else, and leaves no doubt', async () => {
+    const second = await linked('10232')
+    await broker.advance(3700)
+    for (let round = 0; round < 4; round += 1) {
+      fail(skipped(400, { error: 'invalid_request' }), 1)
+      await expect(fresh()).rejects.toMatchObject({ code: 'upstream_protocol' })
+      await broker.owner.query('UPDATE connection SET next_try_at = NULL WHERE id = $1', [key.connectionId])
+    }
+    expect(await state()).toEqual(['degraded', 'upstream_rejected'])
+    expect((await rowOf(broker, key)).doubt).toBe(false)
+    expect((await fresh(second)).degraded).toBe(false)
+  })
+
   it('RR-07: a refused client is an alarm for the operator, and every grant is kept', async () => {
     fail(skipped(401, { error: 'invalid_client' }))
     await expect(fresh()).rejects.toMatchObject({ code: 'client_not_registered' })
