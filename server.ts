@@ -30,11 +30,14 @@ async function main(): Promise<void> {
   const stop = async () => {
     if (stopping) return
     stopping = true
-    setTimeout(() => process.exit(1), 10_000).unref()
+    // A refresh takes up to 14 s and is worth waiting for: cut off, it may cost a grant.
+    setTimeout(() => process.exit(1), 30_000).unref()
+    // At once, so that nothing new is begun while requests finish.
+    const jobsEnded = stopJobs()
     const closed = new Promise((resolve) => server.close(resolve))
     server.closeIdleConnections()
     await closed
-    await stopJobs()
+    await jobsEnded
     await metrics?.stop()
     await app.close()
     await ctx.close()

@@ -35,6 +35,8 @@ export type Context = {
   /** Metadata of the sign-in issuer, for ten minutes. */
   discoveries: Discoveries
   fetch: OutboundFetch
+  /** The same for addresses that tenants choose freely: never inside, whatever the operator lets upstreams reach. */
+  fetchOutside: OutboundFetch
   now: () => Date
   sleep: (milliseconds: number) => Promise<void>
   log: Log
@@ -56,6 +58,11 @@ export async function createContext(config: Config, options: ContextOptions = {}
     ...config,
     onFailure: (failure) => log.warn(failure, 'an outbound call brought no answer'),
   })
+  const outside = createOutbound({
+    ...config,
+    internalHosts: [],
+    onFailure: (failure) => log.warn(failure, 'a webhook call brought no answer'),
+  })
   const running = new Set<Promise<unknown>>()
   pool.on('error', (error) => log.warn({ err: error }, 'database connection lost'))
   return {
@@ -73,6 +80,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
     discoveries: new Map(),
     // No trace header of ours reaches another server, and no instrumentation sees what is sent there.
     fetch: (input, init) => untraced(() => (options.fetch ?? outbound.fetch)(input, init)),
+    fetchOutside: (input, init) => untraced(() => (options.fetch ?? outside.fetch)(input, init)),
     now: options.now ?? (() => new Date()),
     sleep: options.sleep ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),
     log,
@@ -89,6 +97,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
     async close() {
       await Promise.allSettled(running)
       await outbound.close()
+      await outside.close()
       await db.$disconnect()
       await pool.end()
     },

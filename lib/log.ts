@@ -54,3 +54,6 @@ export function createLog(config: Pick<Config, 'log'>, destination?: pino.Destin
     destination ?? pino.destination({ fd: 1, sync: false }),
   )
 }
+
+/** For lines that must leave the process whatever level was chosen: signed heads and public keys of the audit chain. */
+export const loud = (log: Log): Log => log.child({}, { level: 'info' })

@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts'
+import { loud } from '../log.ts'
 import { type Head, headsDue, insertHead, lastHead, readTip } from '../store/audit-chain.ts'
 import { withTenant } from '../store/database.ts'
 import { auditSigner, type Signer } from './keys.ts'
@@ -16,7 +17,10 @@ export function announceHead(
   ctx: Pick<Context, 'log'>,
   { tenantId, seq, hash, signedAt, keyId, jws }: SignedHead,
 ): void {
-  ctx.log.info({ tenant: tenantId, seq, hash, signed_at: signedAt.toISOString(), key: keyId, head: jws }, 'audit head')
+  loud(ctx.log).info(
+    { tenant: tenantId, seq, hash, signed_at: signedAt.toISOString(), key: keyId, head: jws },
+    'audit head',
+  )
 }
 
 /** Signs the end of a tenant's chain, unless that very place is signed. The newest head, or undefined of an empty chain. */

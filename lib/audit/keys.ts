@@ -1,8 +1,11 @@
 import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
 import type { Context } from '../context.ts'
+import { BrokerError } from '../errors.ts'
+import { loud } from '../log.ts'
 import { type Location, sealedWith, UnsealError } from '../security/seal.ts'
 import { findCurrentAuditKey, insertAuditKey, listPublicAuditKeys, updateSealedPrivate } from '../store/audit-chain.ts'
 import { withInstance } from '../store/database.ts'
+import { holdInstanceKey } from '../store/keys.ts'
 
 type KeyContext = Pick<Context, 'db' | 'keys' | 'now' | 'log'>
 
@@ -35,7 +38,10 @@ export async function auditSigner(ctx: KeyContext): Promise<Signer> {
   const [current] = keys
   if (current && current.id !== key.id) {
     const sealedPrivate = await current.seal(place(row.id), secret)
-    await withInstance(ctx, (tx) => updateSealedPrivate(tx, row.id, sealedPrivate))
+    // Never under a key that was retired meanwhile: an instance with an older list must not take it back.
+    await withInstance(ctx, async (tx) => {
+      if (await holdInstanceKey(tx, current.id)) await updateSealedPrivate(tx, row.id, sealedPrivate)
+    })
   }
   const signingKey = await importJWK(JSON.parse(secret.reveal()), 'EdDSA')
   return {
@@ -58,9 +64,10 @@ async function createAuditKey(ctx: KeyContext) {
   const sealedPrivate = await current.seal(place(id), JSON.stringify(await exportJWK(privateKey)))
   const publicJwk = { kty, crv, x, kid: id, alg: 'EdDSA', use: 'sig' }
   return withInstance(ctx, async (tx) => {
+    if (!(await holdInstanceKey(tx, current.id))) throw new BrokerError('keys_unavailable')
     const { count } = await insertAuditKey(tx, { id, publicJwk, sealedPrivate, createdAt: ctx.now() })
     // Outside the database, so that whoever owns it cannot put another key in its place unseen.
-    if (count === 1) ctx.log.info({ key: publicJwk }, 'audit key')
+    if (count === 1) loud(ctx.log).info({ key: publicJwk }, 'audit key')
     const row = await findCurrentAuditKey(tx)
     if (!row) throw new Error('no audit key after making one')
     return row

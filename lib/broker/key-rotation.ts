@@ -10,6 +10,7 @@ import {
   deleteTenantKeys,
   endShredded,
   endShreddedWork,
+  holdInstanceKey,
   listInstanceKeys,
   listTenantKeys,
   lockTenantKeys,
@@ -71,7 +72,13 @@ export async function rewrapTenantKeys(ctx: Context): Promise<{ rewrapped: numbe
       const to = await orUnreadable(() => rewrap(ctx, tenantId, row))
       if (to === undefined) unreadable.push({ tenantId, place: 'tenant_key.wrapped', row: row.id })
       else if (
-        await withTenant(ctx, tenantId, (tx) => rewrapTenantKey(tx, tenantId, row.id, { from: row.wrapped, to }))
+        await withTenant(
+          ctx,
+          tenantId,
+          // Held, so that it cannot be retired between the wrapping and its being stored.
+          async (tx) =>
+            (await holdInstanceKey(tx, current.id)) && rewrapTenantKey(tx, tenantId, row.id, { from: row.wrapped, to }),
+        )
       )
         rewrapped += 1
     }

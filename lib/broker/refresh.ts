@@ -1,16 +1,18 @@
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
-import { BrokerError, isBrokerError } from '../errors.ts'
-import { type Grant, isUpstreamError, type UpstreamError, type UpstreamFailure } from '../providers/provider.ts'
+import { BrokerError } from '../errors.ts'
+import { type Grant, isUpstreamError, UpstreamError, type UpstreamFailure } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { isUnsealError } from '../security/seal.ts'
 import type { Secret } from '../security/secrets.ts'
 import {
+  beginRefresh,
   type ClaimMode,
   type ConnectionKey,
   type ConnectionRow,
   type ConnectionStatus,
   claimRefresh,
+  type FailedRefresh,
   failRefresh,
   findConnection,
   markUsed,
@@ -48,8 +50,10 @@ export type FreshRequest = ConnectionKey & {
 
 /** HTTP time-out (10 s) < lease < the upstream's grace (30 s at Keboola). */
 const leaseSeconds = 15
-/** How long a caller waits for somebody else's refresh. */
+/** How long a caller waits, for somebody else's refresh and for one of its own. What it waited for goes on. */
 const patienceMilliseconds = 12_000
+/** How long one waits for a refresh of its own: an upstream call with its repeats takes 14 s at most. */
+const ownPatienceMilliseconds = 20_000
 const longestPauseMilliseconds = 60
 /** An idle connection is renewed this often, or in half of what is known of its grant's life. */
 const keepAliveSeconds = 7 * 24 * 3600
@@ -104,11 +108,15 @@ async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTok
           throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 })
         }
         // One waiter a process and version; full jitter, so that processes do not knock in step.
-        await waitForOthers(ctx, `${request.connectionId}:${claim.version}`, () => ctx.sleep(Math.random() * pause))
+        const others =
+          ctx.refreshes.get(`${request.connectionId}:${claim.version}`) ??
+          share(ctx, `${request.connectionId}:${claim.version}`, ctx.sleep(Math.random() * pause))
+        // How it ended is read again.
+        await withinPatience(others, deadline - performance.now()).catch(() => undefined)
         break
       }
       case 'claimed': {
-        const refreshed = await share(ctx, `${request.connectionId}:${claim.version}`, refresh(ctx, request, claim))
+        const refreshed = await withinPatience(refreshShared(ctx, request, claim, 'need'), ownPatienceMilliseconds)
         if (refreshed) return refreshed
         break
       }
@@ -126,7 +134,24 @@ export async function renew(ctx: Context, key: ConnectionKey, mode: Exclude<Clai
   if (claim.outcome === 'missing') throw new BrokerError('not_found')
   if (claim.outcome === 'dead') throw deadConnection(claim)
   if (claim.outcome !== 'claimed') return
-  await share(ctx, `${key.connectionId}:${claim.version}`, refresh(ctx, key, claim, mode === 'due'))
+  await withinPatience(refreshShared(ctx, key, claim, mode), ownPatienceMilliseconds)
+}
+
+/** A refresh that others of this process join, and that is finished whoever goes on waiting, also at a graceful stop. */
+function refreshShared(ctx: Context, key: ConnectionKey, claim: RefreshClaim, mode: ClaimMode) {
+  const work = share(ctx, `${key.connectionId}:${claim.version}`, refresh(ctx, key, claim, mode))
+  ctx.background('refresh', () => work.catch(() => undefined))
+  return work
+}
+
+/** Waits for shared work no longer than a caller may; the work itself goes on. @throws BrokerError upstream_unavailable */
+async function withinPatience<T>(work: Promise<T>, milliseconds: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const over = new Promise<never>((_, reject) => {
+    const late = () => reject(new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 }))
+    timer = setTimeout(late, Math.max(0, milliseconds))
+  })
+  return Promise.race([work, over]).finally(() => clearTimeout(timer))
 }
 
 /** Lets the other callers of this process wait for `work`. Keys name connection and version: results never cross (LK-07). */
@@ -143,11 +168,6 @@ function noteUse(ctx: Context, { tenantId, connectionId }: ConnectionKey): void 
   const key = `used:${connectionId}`
   if (!ctx.refreshes.has(key))
     ctx.background('note use', () => share(ctx, key, markUsed(ctx, { tenantId, connectionId })))
-}
-
-/** Waits for what this process already waits for, or for a pause that others then share. How it ended is read again. */
-async function waitForOthers(ctx: Context, key: string, pause: () => Promise<void>): Promise<void> {
-  await (ctx.refreshes.get(key) ?? share(ctx, key, pause())).catch(() => undefined)
 }
 
 function deadConnection({ status, cause }: RefreshClaim): BrokerError {
@@ -185,22 +205,27 @@ async function refresh(
   ctx: Context,
   key: ConnectionKey,
   claim: RefreshClaim,
-  scheduled = false,
+  mode: ClaimMode,
 ): Promise<FreshTokens | undefined> {
   const held = { sentVersion: claim.version, fence: claim.fence }
   // Nothing is sent yet: whatever fails here gives the claim back as if it had not been made.
-  const { vault, connection, refreshToken, provider } = await prepare(ctx, key, claim).catch(async (error: unknown) => {
-    if (error instanceof Unreadable) throw await unreadable(ctx, key, error, held)
-    await releaseRefresh(ctx, key, { ...held, uncertain: claim.uncertain })
-    throw error
-  })
+  const { vault, connection, refreshToken, provider, stands } = await prepare(ctx, key, claim).catch(
+    async (error: unknown) => {
+      if (error instanceof Unreadable) throw await unreadable(ctx, key, error, held)
+      await persistently(ctx, () => releaseRefresh(ctx, key, { ...held, uncertain: claim.uncertain }))
+      throw error
+    },
+  )
+  if (!stands) return undefined
   const asked = performance.now()
   let grant: Grant
   try {
-    grant = await provider.refresh({ refreshToken, subject: connection.accountId })
+    grant = await provider.refresh({ refreshToken, subject: connection.accountId, once: claim.doubt })
   } catch (error) {
-    if (!isUpstreamError(error)) throw error
-    return failed(ctx, key, connection, claim, error)
+    if (isUpstreamError(error)) return failed(ctx, key, connection, claim, error, mode)
+    ctx.log.error({ err: error, connection: connection.id, alarm: true }, 'a refresh failed here')
+    const unknownEnd = new UpstreamError('ambiguous', 'failed here', { cause: error })
+    return failed(ctx, key, connection, claim, unknownEnd, mode)
   }
   const version = claim.version + 1
   const received = grant.refreshToken ?? refreshToken
@@ -211,7 +236,7 @@ async function refresh(
     scopes: grant.scopes ?? null,
     grantSeconds: grant.grantExpiresInSeconds ?? null,
     keepAliveSeconds: keepAliveFor(grant),
-    scheduled,
+    scheduled: mode === 'due',
     flag: grant.identity === 'changed' ? 'another_account' : null,
   }
   // The life that the upstream names began before its answer came, at the latest when it was asked.
@@ -233,26 +258,35 @@ async function refresh(
 /** The stored refresh token itself does not open, as opposed to a key that is missing here or a provider's secret. */
 class Unreadable extends Error {}
 
-async function prepare(ctx: Context, key: ConnectionKey, { version, refreshToken: sealed }: RefreshClaim) {
+async function prepare(ctx: Context, key: ConnectionKey, { version, fence, refreshToken: sealed }: RefreshClaim) {
   const { vault, connection } = await load(ctx, key)
   if (!sealed) throw new Unreadable()
   const refreshToken = await vault
     .open(tokenPlace(connection, 'refresh_token', version), sealed)
     .catch((error: unknown) => Promise.reject(isUnsealError(error) ? new Unreadable() : error))
-  return { vault, connection, refreshToken, provider: await openProvider(ctx, vault, connection.provider) }
+  const provider = await openProvider(ctx, vault, connection.provider)
+  const stands = await beginRefresh(ctx, key, { sentVersion: version, fence, leaseSeconds })
+  return { vault, connection, refreshToken, provider, stands }
 }
 
 const ends = { stored: 'succeeded', superseded: 'superseded', revoked: 'revoked_meanwhile' } as const
 
-/** A rotated token exists only in memory until it is stored: keep trying through an outage (step 5). */
+/** As long as a failover may take, and longer. */
+const persistenceMilliseconds = 10 * 60_000
+
+/**
+ * Keeps trying to record how a refresh ended, whatever the database answers: a rotated token exists only in memory until
+ * then (step 5), and an end that is not recorded counts as a kill. Every such write names version and fence, so repeating
+ * one does no harm.
+ */
 async function persistently<T>(ctx: Context, work: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + 60_000
+  const deadline = performance.now() + persistenceMilliseconds
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await work()
     } catch (error) {
-      if (!isBrokerError(error, 'unavailable') || performance.now() > deadline) throw error
-      ctx.log.error({ err: error, attempt, alarm: true }, 'a rotated refresh token waits in memory for the database')
+      if (performance.now() > deadline) throw error
+      ctx.log.error({ err: error, attempt, alarm: true }, 'the end of a refresh waits in memory for the database')
       await ctx.sleep(Math.min(250 * attempt, 2_000))
     }
   }
@@ -290,6 +324,7 @@ async function failed(
   connection: ConnectionRow & { provider: ProviderRow },
   claim: RefreshClaim,
   error: UpstreamError,
+  mode: ClaimMode,
 ) {
   const { cause, reached, upstream } = meanings[error.failure]
   const refused = error.failure === 'refused'
@@ -297,17 +332,18 @@ async function failed(
   const end: { status: ConnectionStatus; cause: string } = refused
     ? { status: 'needs_relink', cause: lost ? 'lost_in_rotation' : cause }
     : { status: claim.status === 'uncertain' ? 'uncertain' : 'degraded', cause }
-  const { changed, paused } = await failRefresh(ctx, key, {
+  const recorded: FailedRefresh = {
     sentVersion: claim.version,
     fence: claim.fence,
     ...end,
     reached: reached || error.afterAmbiguous,
-    uncertain: claim.uncertain,
     restSeconds: restSeconds(connection.failures, error.retryAfterSeconds),
-    upstream,
+    // Whoever presses a button answers for their own connection alone.
+    upstream: mode === 'now' ? null : upstream,
     retryAfterSeconds: error.retryAfterSeconds ?? null,
     details: { failure: error.failure, upstream_status: error.status ?? null },
-  })
+  }
+  const { changed, paused } = await persistently(ctx, () => failRefresh(ctx, key, recorded))
   reportRefresh(ctx, connection, !changed ? 'superseded' : lost ? 'lost' : error.failure)
   if (paused) ctx.metrics.cooldowns.inc({ kind: connection.provider.kind })
   if (error.failure === 'misconfigured')
@@ -334,19 +370,19 @@ async function unreadable(
   if (!(error instanceof Unreadable) && !isUnsealError(error)) return error
   const connection = await withTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId))
   if (connection) reportRefresh(ctx, connection, 'unreadable')
-  if (held)
-    await failRefresh(ctx, key, {
+  if (held) {
+    const recorded: FailedRefresh = {
       ...held,
       status: 'needs_relink',
       cause: 'unreadable',
       reached: false,
-      uncertain: false,
       restSeconds: 0,
-      upstream: false,
+      upstream: null,
       retryAfterSeconds: null,
       details: { failure: 'unreadable' },
-    })
-  else await noteUnreadable(ctx, key)
+    }
+    await persistently(ctx, () => failRefresh(ctx, key, recorded))
+  } else await noteUnreadable(ctx, key)
   return new BrokerError('needs_relink', {
     detail: 'The stored token cannot be read. Link the project again.',
     cause: error,

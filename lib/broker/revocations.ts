@@ -1,6 +1,7 @@
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { isUpstreamError, type RevocationTarget } from '../providers/provider.ts'
+import { sealedFor } from '../security/seal.ts'
 import { connectionOwner } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
 import { findProvider } from '../store/providers.ts'
@@ -76,9 +77,8 @@ export async function settleRevocation(
 
 async function openTarget(vault: Vault, row: RevocationRow, userId: string): Promise<RevocationTarget | undefined> {
   if (row.kind === 'grant') {
-    return row.handle
-      ? { kind: 'grant', refreshToken: await vault.open(grantPlace({ id: row.id, userId }), row.handle) }
-      : undefined
+    if (!row.handle) return undefined
+    return { kind: 'grant', refreshToken: await vault.open(placeOfGrant(row, row.handle, userId), row.handle) }
   }
   if (row.kind === 'orphans') {
     if (!row.handle || !row.token) return undefined
@@ -94,6 +94,14 @@ async function openTarget(vault: Vault, row: RevocationRow, userId: string): Pro
     upstreamId: row.token.upstreamId,
     handle: await vault.open(handlePlace(row.token), row.token.handle),
   }
+}
+
+/** Its own place; or the connection's, from where it was taken as it was because its key was missing (revoke.ts). */
+function placeOfGrant({ id, connectionId }: RevocationRow, handle: string, userId: string): SealedPlace {
+  const claimed = sealedFor(handle)
+  return claimed?.table === 'connection' && claimed.row === connectionId
+    ? { table: 'connection', row: connectionId, column: 'refresh_token', user: userId, version: claimed.version }
+    : grantPlace({ id, userId })
 }
 
 async function finish(

@@ -1,6 +1,6 @@
 import { type AuditEvent, type Origin, record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
-import { BrokerError } from '../errors.ts'
+import { BrokerError, isBrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
 import type { Secret } from '../security/secrets.ts'
 import { insertOutbox } from '../store/audit.ts'
@@ -109,17 +109,28 @@ async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Actor, inpu
 
 const mayRevoke = (actor: Actor, { userId }: { userId: string }) => userId === actor.userId || may(actor, 'administer')
 
-type OpenedGrant = { refreshToken: Secret | undefined; accessToken: Secret | undefined }
+type OpenedGrant = {
+  refreshToken: Secret | undefined
+  accessToken: Secret | undefined
+  /** Where its key is missing here: what will open elsewhere, as it is. */
+  sealed: string | undefined
+}
 
 /** What a connection holds; a value that cannot be read is none. */
 async function openGrant(vault: Vault, connection: ConnectionRow, now: Date): Promise<OpenedGrant> {
+  let missing = false
   const read = async (column: 'refresh_token' | 'access_token', sealed: string | null) =>
     sealed === null
       ? undefined
-      : vault.open(tokenPlace(connection, column, connection.tokenVersion), sealed).catch(() => undefined)
+      : vault.open(tokenPlace(connection, column, connection.tokenVersion), sealed).catch((error: unknown) => {
+          missing ||= isBrokerError(error, 'keys_unavailable')
+          return undefined
+        })
   const alive = connection.accessExpiresAt !== null && connection.accessExpiresAt > now
+  const refreshToken = await read('refresh_token', connection.refreshToken)
   return {
-    refreshToken: await read('refresh_token', connection.refreshToken),
+    refreshToken,
+    sealed: missing && connection.refreshToken ? connection.refreshToken : undefined,
     accessToken: alive ? await read('access_token', connection.accessToken) : undefined,
   }
 }
@@ -129,7 +140,7 @@ async function endConnection(
   vault: Vault,
   tx: Tx,
   connection: ConnectionRow,
-  { refreshToken }: OpenedGrant,
+  { refreshToken, sealed }: OpenedGrant,
   now: Date,
 ): Promise<string[]> {
   const { tenantId, id, userId, providerId } = connection
@@ -150,9 +161,9 @@ async function endConnection(
     refreshDueAt: null,
     grantExpiresAt: null,
   })
-  if (!refreshToken) return []
+  if (!refreshToken && !sealed) return []
   const work = newId('revocation')
-  const handle = await vault.seal(grantPlace({ id: work, userId }), refreshToken)
+  const handle = refreshToken ? await vault.seal(grantPlace({ id: work, userId }), refreshToken) : sealed
   const row = {
     tenantId,
     id: work,

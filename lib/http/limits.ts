@@ -16,6 +16,8 @@ export const limits = {
   linkReturn: { points: 60, seconds: 600, by: 'user', store: 'shared' },
   issue: { points: 60, seconds: 60, by: 'user', store: 'shared' },
   revoke: { points: 120, seconds: 60, by: 'user', store: 'shared' },
+  /** Each makes the upstream rotate. */
+  renewal: { points: 6, seconds: 60, by: 'user', store: 'shared' },
   write: { points: 120, seconds: 60, by: 'user', store: 'shared' },
   export: { points: 10, seconds: 60, by: 'user', store: 'shared' },
   read: { points: 1200, seconds: 60, by: 'user', store: 'process' },

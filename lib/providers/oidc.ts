@@ -59,8 +59,12 @@ export function oidc(resolve: () => Promise<Resolution>, deps: ProviderDeps): Pr
       const answer = await oauth.processRefreshTokenResponse(server, client, response)
       await oauth.validateApplicationLevelSignature(server, response, options)
       return oauth.getValidatedIdTokenClaims(answer)?.sub === subject ? 'same' : 'changed'
-    } catch {
-      return 'changed'
+    } catch (error) {
+      // Keys that cannot be had say nothing about the person.
+      return isOutboundError(error) ||
+        (error instanceof oauth.OperationProcessingError && error.cause instanceof Response)
+        ? undefined
+        : 'changed'
     }
   }
 
@@ -107,10 +111,10 @@ export function oidc(resolve: () => Promise<Resolution>, deps: ProviderDeps): Pr
       })
     },
 
-    async refresh({ refreshToken, subject }) {
+    async refresh({ refreshToken, subject, once = false }) {
       const resolution = await resolve()
       const { server, client, auth } = resolution
-      return tokenCall(resolution.repeatsRefresh ? 'repeatableRefresh' : 'refresh', resolution, async () => {
+      return tokenCall(resolution.repeatsRefresh && !once ? 'repeatableRefresh' : 'refresh', resolution, async () => {
         const answered = await oauth.refreshTokenGrantRequest(server, client, auth, refreshToken.reveal(), options)
         const { response, idToken, grantExpiresInSeconds } = await withoutOddities(answered)
         const grant = toGrant(await oauth.processRefreshTokenResponse(server, client, response))
@@ -155,7 +159,13 @@ function readCallback({ server, client }: Resolution, parameters: URLSearchParam
   }
 }
 
-const seconds = z.coerce.number().positive().max(Number.MAX_SAFE_INTEGER).optional().catch(undefined)
+/** Ten years at most: "for ever" comes as the largest number there is. */
+const seconds = z.coerce
+  .number()
+  .positive()
+  .transform((value) => Math.min(value, 10 * 365 * 86_400))
+  .optional()
+  .catch(undefined)
 const RefreshAnswer = z.object({
   access_token: z.string().min(1),
   refresh_token: z.string().min(1).optional().catch(undefined),

@@ -84,8 +84,11 @@ export type Provider = {
     codeVerifier: string
     redirectUri: string
   }): Promise<LinkedGrant>
-  /** `subject`: whom the grant is about, for upstreams that vouch for it again. */
-  refresh(input: { refreshToken: Secret; subject: string }): Promise<Grant>
+  /**
+   * `subject`: whom the grant is about, for upstreams that vouch for it again. `once`: sent a single time, whatever comes
+   * back, because it may be spent already.
+   */
+  refresh(input: { refreshToken: Secret; subject: string; once?: boolean }): Promise<Grant>
   issue(input: { accessToken: Secret; request: IssueRequest }): Promise<UpstreamToken>
   revoke(input: RevocationTarget): Promise<RevocationOutcome>
   scopeChoices(input: { accessToken: Secret }): Promise<ScopeChoices>

@@ -155,10 +155,9 @@ export type FailedRefresh = {
   cause: string
   /** The refresh token may have been acted upon. */
   reached: boolean
-  uncertain: boolean
   restSeconds: number
-  /** The failure is the upstream's as a whole, whichever connection asks. */
-  upstream: boolean
+  /** The failure is the upstream's as a whole, whichever connection asks; null: not to be counted either way. */
+  upstream: boolean | null
   /** What the upstream asked to wait. */
   retryAfterSeconds: number | null
   details: Record<string, string | number | null>
@@ -178,16 +177,27 @@ export async function failRefresh(
     end.status,
     end.cause,
     end.reached,
-    end.uncertain,
     end.restSeconds,
     end.upstream,
     end.retryAfterSeconds,
     JSON.stringify(end.details),
   ]
-  const text = `SELECT changed, paused FROM vk.refresh_fail($1, $2, $3, $4, $5, $6, $7, $8, make_interval(secs => $9), $10,
-    make_interval(secs => $11), $12::jsonb)`
+  const text = `SELECT changed, paused FROM vk.refresh_fail($1, $2, $3, $4, $5, $6, $7, make_interval(secs => $8), $9,
+    make_interval(secs => $10), $11::jsonb)`
   const [row] = await query<{ changed: boolean; paused: boolean }>(ctx, 'refresh_fail', text, values)
   return row ?? { changed: false, paused: false }
+}
+
+/** Whether a claim still stands, right before something is sent; its lease begins anew then. */
+export async function beginRefresh(
+  ctx: Store,
+  { tenantId, connectionId }: ConnectionKey,
+  held: { sentVersion: number; fence: number; leaseSeconds: number },
+): Promise<boolean> {
+  const text = 'SELECT vk.refresh_begin($1, $2, $3, $4, make_interval(secs => $5)) AS stands'
+  const values = [tenantId, connectionId, held.sentVersion, held.fence, held.leaseSeconds]
+  const [row] = await query<{ stands: boolean }>(ctx, 'refresh_begin', text, values)
+  return row?.stands ?? false
 }
 
 /** Gives a claim back that sent nothing. */

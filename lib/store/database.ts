@@ -77,11 +77,14 @@ async function guard<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** SQLSTATE classes 08 (connection), 57 (operator intervention), 53 (resources); sockets; Prisma's own codes. */
+/**
+ * SQLSTATE classes 08 (connection), 57 (operator intervention, our own time-outs), 53 (resources), 58 (system), a node that
+ * was demoted (25006), ended waits (25P03, 40P01, 55P03); sockets; Prisma's own codes.
+ */
 const outageCodes =
-  /^(08...|57P..|53...|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|P1001|P1002|P1008|P1017|P2024|P2028|P2037)$/
+  /^(08...|57P..|57014|53...|58...|25006|25P03|40P01|55P03|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|P1001|P1002|P1008|P1017|P2024|P2028|P2037)$/
 const outageMessages =
-  /connection terminated|timeout exceeded when trying to connect|query read timeout|connection timeout|server closed the connection|DatabaseNotReachable|Cannot use a pool after calling end/i
+  /Code: `(?:08\w{3}|57P\w\w|57014|53\w{3}|58\w{3}|25006)`|connection terminated|timeout exceeded when trying to connect|query read timeout|connection timeout|server closed the connection|DatabaseNotReachable|Cannot use a pool after calling end/i
 
 /** Whether an error means that the database is away, as opposed to having refused something. */
 export function isOutage(error: unknown): boolean {

@@ -62,12 +62,16 @@ export const endShredded = (tx: Tx, tenantId: string, now: Date) =>
     data: {
       status: 'needs_relink',
       cause: 'shredded',
+      frozenFrom: null,
       statusSince: now,
       tokenVersion: { increment: 1 },
       fence: { increment: 1 },
       claimUntil: null,
       intentAt: null,
+      doubt: false,
+      recoveries: 0,
       nextTryAt: null,
+      refreshDueAt: null,
     },
   })
 

@@ -1,7 +1,9 @@
 import { Webhook } from 'standardwebhooks'
 import { type Vault, vaultOf } from '../broker/keys.ts'
 import type { Context } from '../context.ts'
+import { isBrokerError } from '../errors.ts'
 import { retryAfterSeconds } from '../providers/retry.ts'
+import { isUnsealError } from '../security/seal.ts'
 import type { WebhookRow } from '../store/webhooks.ts'
 
 export const secretPlace = <Column extends 'secret' | 'previous_secret'>(webhookId: string, column: Column) =>
@@ -30,12 +32,13 @@ export async function sendMessage(
     const secrets = await signingSecrets(await vaultOf(ctx, webhook.tenantId), webhook, at)
     signatures = secrets.map((secret) => new Webhook(secret).sign(id, at, body))
   } catch (error) {
-    if (!(error instanceof Error && error.name === 'UnsealError')) throw error
+    // Destroyed for good, unlike a key that is merely missing here: that is tried again.
+    if (!isUnsealError(error) && !isBrokerError(error, 'tenant_shredded')) throw error
     ctx.log.error({ webhook: webhook.id, alarm: true }, 'a webhook’s signing key cannot be opened')
     return { status: null, error: 'unreadable' }
   }
   try {
-    const answer = await ctx.fetch(webhook.url, {
+    const answer = await ctx.fetchOutside(webhook.url, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',

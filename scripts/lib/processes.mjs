@@ -49,7 +49,7 @@ export function hasEnded(child) {
 }
 
 /** Asks a process to stop, waits, and kills it only when it does not listen. */
-export async function stopProcess(pid, signal = 'SIGTERM', limitMs = 15_000) {
+export async function stopProcess(pid, signal = 'SIGTERM', limitMs = 35_000) {
   const gone = async () => !isAlive(pid) || (await birthOf(pid)) === ''
   const send = (what) => {
     try {
@@ -127,7 +127,7 @@ export async function stopTools() {
 /** Ends a process that leads a group, then whatever is left of the group. */
 export async function stopGroup(pid, signal) {
   if (!pid) return
-  await stopProcess(pid, signal, 10_000)
+  await stopProcess(pid, signal, 35_000)
   try {
     process.kill(-pid, 'SIGKILL')
   } catch {

@@ -76,7 +76,7 @@ describe('a connection whose refreshed identity is another', () => {
     await broker.link(actor, 'owner@acme.test', { project: '10231' })
     const [connection] = await connectionList(broker.ctx, actor)
     const key = { tenantId: actor.tenantId, connectionId: connection?.id ?? '' }
-    const claim = await claimRefresh(broker.ctx, key, { leaseSeconds: 15, mode: 'now' })
+    const claim = await claimRefresh(broker.ctx, key, { leaseSeconds: 15, staleVersion: 2 ** 31 - 1 })
     const stored = await storeRefresh(broker.ctx, key, {
       sentVersion: claim.version,
       fence: claim.fence,

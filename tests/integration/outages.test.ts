@@ -77,7 +77,11 @@ describe('the database away for a while', () => {
       await broker.demo.faults.barrier('answered').arrived()
       proxy.cut()
       broker.demo.faults.barrier('answered').release()
-      await until(() => broker.logged.some((line) => line.includes('waits in memory') && line.includes('"alarm":true')))
+      await until(() =>
+        broker.logged.some(
+          (line) => line.includes('the end of a refresh waits in memory') && line.includes('"alarm":true'),
+        ),
+      )
       proxy.mend()
       expect((await running).degraded).toBe(false)
       expect(refreshes()).toBe(before + 1)
@@ -85,6 +89,52 @@ describe('the database away for a while', () => {
       expect(broker.demo.ledger.tokens.some(({ value, live }) => value === stored && live)).toBe(true)
       expect((await rowOf(broker, key)).status).toBe('linked')
     }))
+
+  it('H-02 RR-05: between a failed call and its record: the failure waits in memory, and is no kill', () =>
+    throughProxy(async (ctx, proxy) => {
+      await broker.advance(3700)
+      broker.demo.faults.push(route, {
+        effect: 'skipped',
+        status: 429,
+        headers: { 'retry-after': '30' },
+        hold: { barrier: 'refused', at: 'before' },
+      })
+      const waits = () => broker.logged.filter((line) => line.includes('the end of a refresh waits in memory')).length
+      const [before, said] = [refreshes(), waits()]
+      const running = freshTokens(ctx, key).catch((error: unknown) => error)
+      await broker.demo.faults.barrier('refused').arrived()
+      proxy.cut()
+      broker.demo.faults.barrier('refused').release()
+      await until(() => waits() > said)
+      proxy.mend()
+      expect(await running).toMatchObject({ code: 'upstream_unavailable' })
+      expect(refreshes()).toBe(before + 1)
+      expect(await rowOf(broker, key)).toMatchObject({
+        status: 'degraded',
+        intentAt: null,
+        recoveries: 0,
+        doubt: false,
+      })
+    }))
+
+  it('H-02: a lock that outlasts the statement’s time costs no rotated token', async () => {
+    const databaseUrl = `${broker.database.appUrl}?options=-c%20statement_timeout%3D300`
+    const ctx = await createContext({ ...broker.ctx.config, databaseUrl }, sharing())
+    await broker.advance(3700)
+    broker.demo.faults.push(route, { hold: { barrier: 'locked', at: 'after' } })
+    const waits = () => broker.logged.filter((line) => line.includes('the end of a refresh waits in memory')).length
+    const said = waits()
+    const running = freshTokens(ctx, key)
+    await broker.demo.faults.barrier('locked').arrived()
+    await broker.owner.query('BEGIN')
+    await broker.owner.query('SELECT 1 FROM connection WHERE id = $1 FOR UPDATE', [key.connectionId])
+    broker.demo.faults.barrier('locked').release()
+    await until(() => waits() > said)
+    await broker.owner.query('COMMIT')
+    expect((await running).degraded).toBe(false)
+    expect((await rowOf(broker, key)).status).toBe('linked')
+    await ctx.close()
+  })
 
   it('H-02: nothing is asked upstream without a claim, and the same call works afterwards', () =>
     throughProxy(async (ctx, proxy) => {

@@ -109,10 +109,14 @@ async function take(key: Key, current: Step): Promise<void> {
     case 'trouble':
       return broker.demo.faults.push(route, ...Array<Fault>(current.times).fill(troubles[current.kind] ?? {}))
     case 'die after the claim':
-      await claimRefresh(contexts[current.who], key, { leaseSeconds: 15, mode: 'now' })
+      await claimRefresh(contexts[current.who], key, { leaseSeconds: 15, mode: 'now', staleVersion: anyVersion })
       return broker.advance(16)
     case 'die after the call': {
-      const claim = await claimRefresh(contexts[current.who], key, { leaseSeconds: 15, mode: 'now' })
+      const claim = await claimRefresh(contexts[current.who], key, {
+        leaseSeconds: 15,
+        mode: 'now',
+        staleVersion: anyVersion,
+      })
       if (claim.outcome !== 'claimed') return
       const { provider } = await rowOf(broker, key)
       const body = new URLSearchParams({
@@ -140,6 +144,8 @@ async function take(key: Key, current: Step): Promise<void> {
   }
 }
 
+/** Above every version: whoever asks like this wants another token. */
+const anyVersion = 2 ** 31 - 1
 const liveUpstream = (value: string) => broker.demo.ledger.tokens.some((token) => token.value === value && token.live)
 
 /** What holds whatever has happened. */

@@ -7,7 +7,7 @@ import { revoke } from '../../lib/broker/revoke.ts'
 import type { Context } from '../../lib/context.ts'
 import { renewDue } from '../../lib/jobs/renewals.ts'
 import { tick } from '../../lib/jobs/tick.ts'
-import { claimRefresh, takeDue } from '../../lib/store/connections.ts'
+import { beginRefresh, claimRefresh, takeDue } from '../../lib/store/connections.ts'
 import type { Actor } from '../../lib/tenancy/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 import { type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
@@ -136,6 +136,49 @@ describe('an interrupted rotation', () => {
     expect(refreshes().length).toBe(before)
   })
 
+  it('RR-02: what is claimed is looked at once more before it is sent: who lost the claim meanwhile sends nothing', async () => {
+    const claim = await claimRefresh(other, key, { leaseSeconds: 15 })
+    await broker.advance(16)
+    const held = { sentVersion: claim.version, fence: claim.fence, leaseSeconds: 15 }
+    expect(await beginRefresh(other, key, held)).toBe(false)
+    expect((await fresh()).version).toBe(claim.version + 1)
+    expect(await beginRefresh(other, key, held)).toBe(false)
+  })
+
+  it('RR-05: an answered recovery try is an end: the next kill, hours later, has a try of its own', async () => {
+    await crash()
+    fail(skipped(503), 1)
+    await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    expect(await rowOf(broker, key)).toMatchObject({ status: 'uncertain', doubt: true, recoveries: 0 })
+    broker.demo.faults.clear()
+    await broker.advance(400)
+    await crash()
+    expect((await fresh()).degraded).toBe(false)
+    expect(await state()).toEqual(['linked', null])
+  })
+
+  it('RR-05: in doubt the token is sent once a try, also where a repeat would be allowed', async () => {
+    await crash()
+    const before = refreshes().length
+    fail(skipped(503))
+    await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    expect(refreshes().length).toBe(before + 1)
+  })
+
+  it('H-06: an intent that the version before left at an answered failure is a doubt, no kill', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      await broker.owner.query('UPDATE connection SET intent_at = vk_now(), claim_until = NULL WHERE id = $1', [
+        key.connectionId,
+      ])
+      fail(skipped(503), 1)
+      await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+      broker.demo.faults.clear()
+      await broker.advance(400)
+    }
+    expect(await rowOf(broker, key)).toMatchObject({ status: 'degraded', doubt: true, recoveries: 0 })
+    expect((await fresh()).degraded).toBe(false)
+  })
+
   it('RR-03: a claim carries the version: a reader from before the write-back gets the new token, not a claim', async () => {
     const winner = await fresh()
     const late = await claimRefresh(other, key, { leaseSeconds: 15, staleVersion: winner.version - 1 })
@@ -258,6 +301,11 @@ describe('what the upstream says', () => {
     ['a negative lifetime', { expires_in: -5 }, { life: 300 }],
     ['a lifetime that is no number', { expires_in: 'soon' }, { life: 300 }],
     ['a huge lifetime', { expires_in: 9e15 }, { life: 86_400 }],
+    [
+      'a grant for ever, as the largest number',
+      { refresh_expires_in: Number.MAX_SAFE_INTEGER },
+      { grant: 10 * 365 * 86_400 },
+    ],
     ['another case of the type', { token_type: 'BEARER' }, {}],
     ['no type', { token_type: undefined }, {}],
     ['an ID token that is nonsense', { id_token: 'nonsense' }, {}],
@@ -316,27 +364,41 @@ describe('what the upstream says', () => {
 })
 
 describe('an upstream that is away', () => {
-  it('H-03 H-04: after three failures in a row it is paused: other connections are neither asked for nor marked', async () => {
+  it('H-03 H-04: after three connections failed in a row it is paused: others are neither asked for nor marked', async () => {
     const others = [await linked('10232'), await linked('20877')]
+    const member = await broker.actorOf('member@acme.test')
+    const linkedByMember = await broker.link(member, 'member@acme.test', { project: '10231' })
+    if (linkedByMember.kind === 'failed') throw linkedByMember.error
+    const [connection] = await connectionList(broker.ctx, member)
+    const fourth = { tenantId: key.tenantId, connectionId: connection?.id ?? '' }
     await broker.advance(3700)
-    for (let round = 0; round < 3; round += 1) {
+    for (const one of [key, ...others]) {
       fail(skipped(503), 2)
-      await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
-      await broker.owner.query('UPDATE connection SET next_try_at = NULL WHERE id = $1', [key.connectionId])
+      await expect(fresh(one)).rejects.toMatchObject({ code: 'upstream_unavailable' })
+      broker.demo.faults.clear()
     }
-    broker.demo.faults.clear()
     const before = refreshes().length
-    for (const one of others) {
-      await expect(fresh(one)).rejects.toMatchObject({
-        code: 'upstream_unavailable',
-        retryAfterSeconds: expect.any(Number),
-      })
-      expect(await state(one)).toEqual(['linked', null])
-    }
+    await expect(fresh(fourth)).rejects.toMatchObject({
+      code: 'upstream_unavailable',
+      retryAfterSeconds: expect.any(Number),
+    })
+    expect(await state(fourth)).toEqual(['linked', null])
     expect(refreshes().length).toBe(before)
     await broker.advance(61)
-    for (const one of [key, ...others]) expect((await fresh(one)).degraded).toBe(false)
+    for (const one of [fourth, key, ...others]) expect((await fresh(one)).degraded).toBe(false)
     expect(await state()).toEqual(['linked', null])
+  })
+
+  it('H-04: one connection that fails for ever pauses nobody else', async () => {
+    const second = await linked('10232')
+    await broker.advance(3700)
+    for (let round = 0; round < 5; round += 1) {
+      fail(skipped(503), 2)
+      await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+      await broker.advance(400)
+    }
+    broker.demo.faults.clear()
+    expect((await fresh(second)).degraded).toBe(false)
   })
 
   it('H-04: when the pause is over one caller tries for all; while that one hangs the others rest', async () => {
@@ -397,6 +459,19 @@ describe('an upstream that is away', () => {
       await broker.advance(400)
     }
     expect(await events()).toBe(before + 1)
+  })
+
+  it('trying now leaves alone what is well, and what it meets pauses nobody else', async () => {
+    await fresh()
+    const before = refreshes().length
+    await tryNow(broker.ctx, actor, key.connectionId)
+    expect(refreshes().length).toBe(before)
+    const second = await linked('10232')
+    await broker.advance(3700)
+    fail(unreached)
+    await expect(tryNow(broker.ctx, actor, key.connectionId)).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    broker.demo.faults.clear()
+    expect((await fresh(second)).degraded).toBe(false)
   })
 
   it('trying now does not wait for the pause, and only its owner or an admin may', async () => {

@@ -49,7 +49,7 @@ export const renewConnection = operation({
   permission: 'work',
   body: object({}),
   answer: { status: 200, schema: connectionDetail },
-  limit: 'write',
+  limit: 'renewal',
 })
 
 export const freezeConnection = operation({

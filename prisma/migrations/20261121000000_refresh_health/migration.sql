@@ -11,6 +11,7 @@ CREATE TABLE "upstream_pace" (
     "tenant_id" TEXT NOT NULL,
     "provider_id" TEXT NOT NULL,
     "failures" INTEGER NOT NULL DEFAULT 0,
+    "last_failed" TEXT,
     "paused_until" TIMESTAMPTZ,
     "allowance" DOUBLE PRECISION NOT NULL DEFAULT 0,
     "allowance_at" TIMESTAMPTZ,
@@ -88,15 +89,16 @@ $$;
 -- Idle: often enough that the grant does not die of disuse.
 CREATE FUNCTION vk.refresh_due(p_used timestamptz, p_now timestamptz, p_life interval, p_keep interval)
   RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
-  SELECT CASE WHEN p_used > p_now - interval '1 day' THEN p_now + least(p_life * (0.6 + 0.3 * random()), p_keep)
-    ELSE p_now + p_keep * (0.8 + 0.2 * random()) END
+  SELECT p_now + greatest(interval '30 seconds', CASE WHEN p_used > p_now - interval '1 day'
+    THEN least(p_life * (0.6 + 0.3 * random()), p_keep) ELSE p_keep * (0.8 + 0.2 * random()) END)
 $$;
 
 -- Answers: fresh (use access_token) | claimed (refresh now, with this fence) | busy (look again after wait_ms; the old
 -- access_token while it lives) | resting (the connection or its upstream failed lately; the old access_token while it
 -- lives) | dead | missing.
 -- p_stale: a version whose access token the upstream has refused, or 0. p_mode: need (refresh unless it is fresh) | due
--- (refresh a fresh one as well, as scheduled) | now (although it rests, because somebody asked).
+-- (refresh a fresh one as well, as scheduled, unless it was within the minute) | now (although it or its upstream rests,
+-- because somebody asked; not what is well).
 -- uncertain: this is the recovery try. doubt: an earlier end is unknown, so that a refusal means lost in rotation.
 -- touch: whether vk.connection_used is worth a call.
 CREATE FUNCTION vk.refresh_claim(p_tenant text, p_connection text, p_stale int, p_margin interval, p_lease interval,
@@ -139,7 +141,9 @@ BEGIN
   IF v_alive THEN access_token := c.access_token; END IF;
   -- Who asks for more life than tokens of this upstream begin with would refresh at every call: half of it is enough.
   v_life := c.access_expires_at - greatest(c.last_refresh_at, c.linked_at);
-  IF v_alive AND p_mode = 'need' AND c.access_expires_at > v_now + least(p_margin, v_life / 2) THEN
+  IF v_alive AND (CASE p_mode WHEN 'need' THEN c.access_expires_at > v_now + least(p_margin, v_life / 2)
+      WHEN 'due' THEN greatest(c.last_refresh_at, c.linked_at) > v_now - interval '1 minute'
+      ELSE c.status = 'linked' AND c.access_expires_at > v_now + v_life / 2 END) THEN
     outcome := 'fresh';
     RETURN NEXT; RETURN;
   END IF;
@@ -153,8 +157,9 @@ BEGIN
     outcome := 'resting'; wait_ms := ceil(extract(epoch FROM c.next_try_at - v_now) * 1000)::int;
     RETURN NEXT; RETURN;
   END IF;
-  -- Whoever had claimed it recorded no end. The stored token may be spent: it is tried once more, and only once.
-  v_crashed := c.intent_at IS NOT NULL;
+  -- Whoever had claimed it recorded no end. The stored token may be spent: it is tried once more, and only once. (The
+  -- version before left an intent without a claim at an answered failure: that is a doubt, and no interruption.)
+  v_crashed := c.intent_at IS NOT NULL AND c.claim_until IS NOT NULL;
   IF v_crashed AND c.recoveries >= 1 THEN
     UPDATE connection k SET status = 'needs_relink', cause = 'lost_in_rotation', status_since = v_now, refresh_token = NULL,
         claim_until = NULL, intent_at = NULL, next_try_at = NULL, refresh_due_at = NULL
@@ -187,7 +192,7 @@ BEGIN
   END IF;
   -- The version is part of the claim: without it a caller that read just before a write-back claims again (RR-03).
   UPDATE connection k SET fence = k.fence + 1, claim_until = v_now + p_lease, intent_at = v_now,
-      doubt = k.doubt OR v_crashed, recoveries = k.recoveries + CASE WHEN v_crashed THEN 1 ELSE 0 END,
+      doubt = k.doubt OR c.intent_at IS NOT NULL, recoveries = k.recoveries + CASE WHEN v_crashed THEN 1 ELSE 0 END,
       status = CASE WHEN v_crashed THEN 'uncertain' ELSE k.status END,
       cause = CASE WHEN v_crashed THEN NULL ELSE k.cause END,
       status_since = CASE WHEN v_crashed AND k.status <> 'uncertain' THEN v_now ELSE k.status_since END
@@ -199,7 +204,7 @@ BEGIN
     RETURN NEXT; RETURN;
   END IF;
   outcome := 'claimed'; fence := v_fence; refresh_token := c.refresh_token; uncertain := v_crashed;
-  doubt := c.doubt OR v_crashed; status := CASE WHEN v_crashed THEN 'uncertain' ELSE c.status END;
+  doubt := c.doubt OR c.intent_at IS NOT NULL; status := CASE WHEN v_crashed THEN 'uncertain' ELSE c.status END;
   RETURN NEXT;
 END $$;
 
@@ -219,7 +224,7 @@ DECLARE
 BEGIN
   PERFORM set_config('app.tenant_id', p_tenant, true);
   v_now := vk_now();
-  UPDATE upstream_pace u SET failures = 0, paused_until = NULL
+  UPDATE upstream_pace u SET failures = 0, last_failed = NULL, paused_until = NULL
     WHERE u.tenant_id = p_tenant AND u.failures > 0
       AND u.provider_id = (SELECT k.provider_id FROM connection k WHERE k.tenant_id = p_tenant AND k.id = p_connection);
   SELECT * INTO old FROM connection k WHERE k.tenant_id = p_tenant AND k.id = p_connection FOR UPDATE;
@@ -238,7 +243,7 @@ BEGIN
       token_version = k.token_version + 1, claim_until = NULL, intent_at = NULL, doubt = false, recoveries = 0,
       next_try_at = NULL, failures = 0, last_refresh_at = v_now,
       refresh_due_at = vk.refresh_due(k.used_at, v_now, p_life, p_keep),
-      grant_expires_at = CASE WHEN p_grant IS NOT NULL THEN v_now + p_grant END,
+      grant_expires_at = CASE WHEN p_grant IS NOT NULL THEN v_now + least(p_grant, interval '3650 days') END,
       frozen_from = CASE WHEN k.status = 'frozen' THEN v_status END,
       status = CASE WHEN k.status = 'frozen' THEN k.status ELSE v_status END,
       cause = p_flag,
@@ -253,11 +258,12 @@ BEGIN
 END $$;
 
 -- Records a refresh that brought nothing. p_reached: the refresh token may have been acted upon, so that a later refusal
--- means lost in rotation. p_uncertain: this was the recovery try, which does not count where it never reached anything.
--- p_upstream: the failure is the upstream's as a whole and counts towards its pause; p_retry: what it asked to wait.
+-- means lost in rotation. p_upstream: whether the failure is the upstream's as a whole and counts towards its pause, or
+-- shows that it answers; NULL: neither. Connections are counted, not calls: one that ails alone pauses nobody else.
+-- p_retry: what the upstream asked to wait. An end was recorded, so the next kill may have its recovery try.
 -- A late loser changes nothing (RR-08): version and fence must still be its own.
 CREATE FUNCTION vk.refresh_fail(p_tenant text, p_connection text, p_sent int, p_fence int, p_status text, p_cause text,
-    p_reached boolean, p_uncertain boolean, p_rest interval, p_upstream boolean, p_retry interval, p_details jsonb)
+    p_reached boolean, p_rest interval, p_upstream boolean, p_retry interval, p_details jsonb)
   RETURNS TABLE (changed boolean, paused boolean) LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
@@ -272,17 +278,19 @@ BEGIN
   changed := false; paused := false;
   IF NOT FOUND THEN RETURN NEXT; RETURN; END IF;
   IF p_upstream THEN
-    INSERT INTO upstream_pace AS u (tenant_id, provider_id, failures, paused_until)
-      VALUES (p_tenant, v_provider, 1, v_now + p_retry)
-      ON CONFLICT (tenant_id, provider_id) DO UPDATE SET failures = u.failures + 1,
-        -- From the third failure in a row: full jitter over a doubling span, at most a minute; Retry-After is a floor.
-        paused_until = CASE WHEN u.failures + 1 >= 3 OR p_retry IS NOT NULL THEN v_now + greatest(
+    INSERT INTO upstream_pace AS u (tenant_id, provider_id, failures, last_failed, paused_until)
+      VALUES (p_tenant, v_provider, 1, p_connection, v_now + p_retry)
+      ON CONFLICT (tenant_id, provider_id) DO UPDATE SET last_failed = p_connection,
+        failures = u.failures + CASE WHEN u.last_failed IS DISTINCT FROM p_connection THEN 1 ELSE 0 END,
+        -- From the third in a row: full jitter over a doubling span, at most a minute; Retry-After is a floor.
+        paused_until = CASE WHEN u.failures + CASE WHEN u.last_failed IS DISTINCT FROM p_connection THEN 1 ELSE 0 END >= 3
+            OR p_retry IS NOT NULL THEN v_now + greatest(
           coalesce(p_retry, interval '1 second'),
           random() * make_interval(secs => least(2 ^ least(u.failures, 10), 60))) END
       RETURNING u.paused_until INTO v_until;
     paused := v_until IS NOT NULL;
-  ELSE
-    UPDATE upstream_pace u SET failures = 0, paused_until = NULL
+  ELSIF NOT p_upstream THEN
+    UPDATE upstream_pace u SET failures = 0, last_failed = NULL, paused_until = NULL
       WHERE u.tenant_id = p_tenant AND u.provider_id = v_provider AND u.failures > 0;
   END IF;
   SELECT * INTO old FROM connection k WHERE k.tenant_id = p_tenant AND k.id = p_connection FOR UPDATE;
@@ -290,7 +298,7 @@ BEGIN
     RETURN NEXT; RETURN;
   END IF;
   UPDATE connection k SET claim_until = NULL, intent_at = NULL, doubt = k.doubt OR p_reached,
-      recoveries = k.recoveries - CASE WHEN p_uncertain AND NOT p_reached THEN 1 ELSE 0 END,
+      recoveries = 0,
       next_try_at = CASE WHEN p_status <> 'needs_relink' THEN v_now + p_rest END, failures = k.failures + 1,
       refresh_due_at = CASE WHEN p_status <> 'needs_relink' THEN v_now + p_rest END,
       frozen_from = CASE WHEN k.status = 'frozen' THEN p_status END,
@@ -307,6 +315,18 @@ BEGIN
   END IF;
   changed := true;
   RETURN NEXT;
+END $$;
+
+-- The last look before anything is sent: whether the claim still stands, which then begins anew. What came between (a
+-- busy pool, a paused process) does not count against the lease, and a token that a successor spent is not sent (RR-02).
+CREATE FUNCTION vk.refresh_begin(p_tenant text, p_connection text, p_sent int, p_fence int, p_lease interval)
+  RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  PERFORM set_config('app.tenant_id', p_tenant, true);
+  UPDATE connection k SET claim_until = vk_now() + p_lease
+    WHERE k.tenant_id = p_tenant AND k.id = p_connection AND k.token_version = p_sent AND k.fence = p_fence
+      AND k.claim_until >= vk_now() AND k.status IN ('linked', 'degraded', 'uncertain');
+  RETURN FOUND;
 END $$;
 
 -- Gives back a claim under which nothing was sent: its holder could not even read the token. It rests a little, so that

@@ -3,7 +3,8 @@
 -- AlterTable. Keys that are there seal already, hence the epoch; new rows say when they begin.
 ALTER TABLE "tenant_key" ADD COLUMN     "seals" BIGINT NOT NULL DEFAULT 0,
 ADD COLUMN     "used_from" TIMESTAMPTZ NOT NULL DEFAULT 'epoch';
-ALTER TABLE "tenant_key" ALTER COLUMN "used_from" DROP DEFAULT;
+-- The default is for processes of the version before, which make keys without it (H-06).
+ALTER TABLE "tenant_key" ALTER COLUMN "used_from" SET DEFAULT CURRENT_TIMESTAMP;
 
 -- CreateTable
 CREATE TABLE "instance_key" (
@@ -30,9 +31,7 @@ END $$;
 REVOKE EXECUTE ON FUNCTION vk.key_id(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION vk.key_id(text) TO valetkey_app;
 
--- The one canary so far becomes the canary of the key it was sealed with.
+-- The one canary so far becomes the canary of the key it was sealed with; it also stays where it was, for processes of
+-- the version before (H-06).
 INSERT INTO instance_key (id, canary, created_at)
   SELECT vk.key_id(i.key_canary), i.key_canary, i.created_at FROM instance i WHERE vk.key_id(i.key_canary) IS NOT NULL;
-
--- AlterTable
-ALTER TABLE "instance" DROP COLUMN "key_canary";

@@ -157,9 +157,11 @@ CREATE TRIGGER enqueue_messages AFTER INSERT ON notification FOR EACH ROW EXECUT
 -- upstreams count in whole seconds, and an end that wavers would be told again at each renewal.
 CREATE FUNCTION vk.note_fixed_end() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  NEW.grant_fixed := coalesce(NEW.grant_expires_at - OLD.grant_expires_at
-    < (NEW.last_refresh_at - greatest(OLD.last_refresh_at, OLD.linked_at)) / 2, false);
-  IF NEW.grant_fixed AND NEW.grant_expires_at > OLD.grant_expires_at - interval '5 minutes' THEN
+  -- An end that moved back was moved by somebody: another lifetime in the provider's settings, not a fixed end.
+  NEW.grant_fixed := coalesce(NEW.grant_expires_at > OLD.grant_expires_at - interval '5 minutes'
+    AND NEW.grant_expires_at - OLD.grant_expires_at
+      < (NEW.last_refresh_at - greatest(OLD.last_refresh_at, OLD.linked_at)) / 2, false);
+  IF NEW.grant_fixed THEN
     NEW.grant_expires_at := OLD.grant_expires_at;
   END IF;
   RETURN NEW;
