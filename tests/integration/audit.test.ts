@@ -7,8 +7,10 @@ import { auditSigner } from '../../lib/audit/keys.ts'
 import { instanceTenant, record } from '../../lib/audit/record.ts'
 import { seal, startSealing } from '../../lib/audit/seal.ts'
 import { eventHash, verifyExport } from '../../lib/audit/verify.ts'
+import { checkInstanceKeys } from '../../lib/broker/keys.ts'
 import type { Context } from '../../lib/context.ts'
 import { environmentKeys } from '../../lib/security/key-source.ts'
+import { sealedWith } from '../../lib/security/seal.ts'
 import { sealEvents, unsealedTail } from '../../lib/store/audit-chain.ts'
 import { withTenant } from '../../lib/store/database.ts'
 import type { Actor } from '../../lib/tenancy/actor.ts'
@@ -256,9 +258,26 @@ describe('signed heads', () => {
     })
   })
 
+  it('the key never moves back under an instance key that was retired', async () => {
+    const added = { id: 'k3', bytes: crypto.getRandomValues(new Uint8Array(32)) }
+    const newer = { ...ctx, keys: environmentKeys([added, ...ctx.config.keys]) }
+    const behind = { ...ctx, keys: environmentKeys([...ctx.config.keys, added]) }
+    await checkInstanceKeys(newer)
+    await auditSigner(newer)
+    await app.owner.query(`UPDATE instance_key SET retired_at = now() WHERE id <> 'k3'`)
+    await auditSigner(behind)
+    const { rows } = await app.owner.query('SELECT sealed_private FROM audit_key WHERE retired_at IS NULL')
+    expect(rows.map((row) => sealedWith(row.sealed_private))).toEqual(['k3'])
+    await app.owner.query('UPDATE instance_key SET retired_at = NULL')
+    await auditSigner(behind)
+    await app.owner.query(`DELETE FROM instance_key WHERE id = 'k3'`)
+  })
+
   it('the key moves to a new instance key as soon as there is one, and does not open without', async () => {
     const added = { id: 'k2', bytes: crypto.getRandomValues(new Uint8Array(32)) }
     const under = (...keys: typeof ctx.config.keys) => ({ ...ctx, keys: environmentKeys(keys) })
+    // A key that no instance has started with could not be held against being retired.
+    await checkInstanceKeys(under(added, ...ctx.config.keys))
     const { keyId } = await auditSigner(under(added, ...ctx.config.keys))
     expect((await auditSigner(under(added))).keyId).toBe(keyId)
     await expect(auditSigner(ctx)).rejects.toThrow(/cannot be opened/)

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { setFrozen } from '../../lib/broker/health.ts'
 import { connectionList } from '../../lib/broker/inventory.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
 import {
@@ -20,9 +21,11 @@ import {
 import { checkInstanceKeys, createTenantKey, vaultOf } from '../../lib/broker/keys.ts'
 import { startLink } from '../../lib/broker/link.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
+import { revoke } from '../../lib/broker/revoke.ts'
 import { openProvider } from '../../lib/broker/upstream.ts'
 import type { Context } from '../../lib/context.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
+import { tick } from '../../lib/jobs/tick.ts'
 import { withTenant } from '../../lib/store/database.ts'
 import { tenantIds } from '../../lib/store/lookups.ts'
 import { sealedColumns } from '../../lib/store/sealed.ts'
@@ -543,6 +546,27 @@ describe('at boot', () => {
   })
 })
 
+describe('a process without the key', () => {
+  it('blocks what it revokes, and leaves the grant to be ended by one that has the key', async () => {
+    const keys = await fill()
+    const without = await processWith(newKey('k9'))
+    const [result] = await revoke(without, owner, { tokens: [], connections: [keys.acme.connectionId] })
+    expect(result).toMatchObject({ upstream: 'pending' })
+    const work = () =>
+      rows(
+        owner.tenantId,
+        `SELECT state, last_error, handle IS NOT NULL AS kept FROM upstream_revocation WHERE kind = 'grant' AND connection_id = $1
+         ORDER BY id DESC LIMIT 1`,
+        [keys.acme.connectionId],
+      )
+    expect(await work()).toMatchObject([{ state: 'pending', kept: true }])
+    await broker.advance(700)
+    await tick(broker.ctx)
+    // The stack has no endpoint to end a grant by; it was asked with what was opened here.
+    expect(await work()).toEqual([{ state: 'impossible', last_error: null, kept: false }])
+  })
+})
+
 describe('a shredded tenant', () => {
   it('opens nothing, says so plainly, and leaves the other tenant as it was', async () => {
     const keys = await fill()
@@ -553,13 +577,16 @@ describe('a shredded tenant', () => {
     const before = await rows(owner.tenantId, sealed.join(' UNION ALL '))
     expect(before.length).toBeGreaterThan(5)
     await vaultOf(other, owner.tenantId)
+    // Frozen first, as one does in an incident.
+    const second = await link(owner, 'owner@acme.test', '10232')
+    await setFrozen(broker.ctx, owner, { ...second.key, frozen: true })
 
     // A refresh that is under way finds nothing to write to.
     broker.demo.faults.push('POST /oauth/token', { hold: { barrier: 'shred', at: 'after' } })
     const running = freshTokens(other, { ...keys.acme, staleVersion: 99 })
     const dead = expect(running).rejects.toMatchObject({ code: 'needs_relink' })
     await broker.demo.faults.barrier('shred').arrived()
-    expect(await shredTenant(broker.ctx, owner.tenantId)).toEqual({ keys: 1, values: before.length })
+    expect(await shredTenant(broker.ctx, owner.tenantId)).toEqual({ keys: 1, values: before.length + 2 })
     broker.demo.faults.barrier('shred').release()
     await dead
 

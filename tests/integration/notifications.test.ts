@@ -108,6 +108,7 @@ describe('a change of status is told once', () => {
   it('a notification that cannot be written holds up neither a rotation nor a revocation', async () => {
     refuse('server_error', 3, 503)
     await expect(freshTokens(broker.ctx, key)).rejects.toThrow()
+    broker.demo.faults.clear()
     await broker.advance(400)
     await rows('ALTER TABLE notification ADD CONSTRAINT nothing CHECK (false) NOT VALID')
     try {
@@ -180,6 +181,17 @@ describe('an end is told before it comes', () => {
     await broker.advance(days(1))
     await notifyEndings(broker.ctx)
     expect(await state()).toBe('degraded')
+  })
+
+  it('an end that moves back was moved by the settings, and is nothing to be told', async () => {
+    await rows(`UPDATE provider SET settings = '{"refreshTokenDays": 2}'`)
+    await broker.advance(3700)
+    await freshTokens(broker.ctx, key)
+    const [row] = await rows('SELECT grant_fixed FROM connection WHERE id = $1', [key.connectionId])
+    expect(row?.grant_fixed).toBe(false)
+    await notifyEndings(broker.ctx)
+    expect(await kinds()).toEqual([])
+    await rows(`UPDATE provider SET settings = '{}'`)
   })
 
   it('an end that a renewal does not move is known from then on, and does not waver', async () => {

@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { EnvHttpProxyAgent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { completeLink, startLink } from '../../lib/broker/link.ts'
+import { createContext } from '../../lib/context.ts'
 import { errorCodes } from '../../lib/errors.ts'
 import { type Discoveries, discover } from '../../lib/security/discovery.ts'
 import {
@@ -459,5 +460,21 @@ describe('issuers that a tenant configures', () => {
     expect(answers).toEqual(issuers.map(() => ({ code: 'upstream_unavailable', message: title })))
     const line = broker.logged.find((text) => text.includes('10.0.0.5'))
     expect(line).toContain('"reason"')
+  })
+})
+
+describe('addresses that tenants choose freely', () => {
+  it('F-02: are never inside, whatever the operator lets upstreams reach', async () => {
+    const inside = await serveTls((_, response) => response.end('{}'))
+    const broker = await startBroker()
+    cleanups.push(() => broker.stop())
+    const config = { ...broker.ctx.config, loopback: false, internalHosts: ['127.0.0.1/32'] }
+    const ctx = await createContext(config, { log: broker.ctx.log })
+    cleanups.push(() => ctx.close())
+    const url = `https://127.0.0.1:${inside.port}/`
+    await expect(ctx.fetchOutside(url, { method: 'POST' })).rejects.toMatchObject({ reached: false })
+    expect(inside.connections).toEqual([])
+    await ctx.fetch(url).catch(() => undefined)
+    expect(inside.connections).toHaveLength(1)
   })
 })

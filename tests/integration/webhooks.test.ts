@@ -145,8 +145,8 @@ describe('messages', () => {
     if (!place) throw new Error('nothing is due')
     // An instance that sends and dies: its context fails at whatever comes after the answer.
     const dying = await broker.makeContext()
-    const fetch = dying.fetch
-    dying.fetch = async (...call) => {
+    const fetch = dying.fetchOutside
+    dying.fetchOutside = async (...call) => {
       await fetch(...call)
       await dying.pool.end()
       throw new Error('killed')
