@@ -291,6 +291,7 @@ describe('a renewal', () => {
     const issued = await issue()
     await app.advance(3700)
     await tick(app.ctx)
+    expect(renewals()).toBe(before + 3)
     await app.advance(10)
     const again = await issue()
     expect([asked.status, issued.status, again.status]).toEqual([200, 201, 201])

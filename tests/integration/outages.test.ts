@@ -335,6 +335,12 @@ describe('what is over', () => {
   it('H-09: two instances sweep at once: all of it goes, nothing that lives is touched', async () => {
     await seed(5_000)
     const other = await broker.makeContext()
+    // What somebody is at work on is not waited for.
+    await broker.owner.query('BEGIN')
+    await broker.owner.query(`SELECT 1 FROM attempt WHERE id = 'att_over1' FOR UPDATE`)
+    await Promise.all([sweep(broker.ctx), sweep(other)])
+    await broker.owner.query('COMMIT')
+    expect(await count(`attempt WHERE id LIKE 'att_over%'`)).toBe(1)
     await Promise.all([sweep(broker.ctx), sweep(other)])
     await other.close()
     expect(await count(`session WHERE id LIKE 'ses_over%'`)).toBe(0)

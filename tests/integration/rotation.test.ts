@@ -344,7 +344,13 @@ describe('what the upstream says', () => {
     expect(broker.demo.ledger.tokens.some(({ value, live }) => value === stored && live)).toBe(true)
   })
 
-  it('K-38: an expired access token beside a good refresh token is a healthy connection', async () => {
+  it('K-38: an expired access token beside a good refresh token is healthy, and an upstream out of reach is no verdict', async () => {
+    expect(await state()).toEqual(['linked', null])
+    fail(unreached)
+    await expect(tryNow(broker.ctx, actor, key.connectionId)).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    expect(await state()).toEqual(['degraded', 'upstream_unavailable'])
+    broker.demo.faults.clear()
+    await tryNow(broker.ctx, actor, key.connectionId)
     expect(await state()).toEqual(['linked', null])
   })
 
