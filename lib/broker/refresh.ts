@@ -286,7 +286,8 @@ async function persistently<T>(ctx: Context, work: () => Promise<T>): Promise<T>
       return await work()
     } catch (error) {
       if (performance.now() > deadline) throw error
-      ctx.log.error({ err: error, attempt, alarm: true }, 'the end of a refresh waits in memory for the database')
+      if (attempt % 15 === 1)
+        ctx.log.error({ err: error, attempt, alarm: true }, 'the end of a refresh waits in memory for the database')
       await ctx.sleep(Math.min(250 * attempt, 2_000))
     }
   }
