@@ -32,7 +32,7 @@ test('an admin adds a webhook, keeps its key, tests it, sees what was sent, and 
   await page.getByRole('button', { name: `Actions for ${host}` }).click()
   await page.getByRole('menuitem', { name: /Delete/ }).click()
   await page
-    .getByRole('dialog')
+    .getByRole('alertdialog')
     .getByRole('button', { name: /Delete/ })
     .click()
   await expect(page.getByText('No webhook yet')).toBeVisible()
