@@ -71,8 +71,14 @@ async function command(tool, args, folder) {
     () => false,
   )
   if (reachable) return { path, args, options: owner }
-  // A clone below a closed folder such as /root: keep the one capability that lets the user walk there.
-  const grant = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override', '--clear-groups']
+  // A clone below a closed folder such as /root: keep the one capability that lets the user walk there. Postgres asks
+  // access(2) for its own programs, which leaves capabilities out unless the secure bit says otherwise.
+  const grant = [
+    '--inh-caps=+dac_override',
+    '--ambient-caps=+dac_override',
+    '--clear-groups',
+    '--securebits=+no_setuid_fixup',
+  ]
   return {
     path: 'setpriv',
     args: [`--reuid=${owner.uid}`, `--regid=${owner.gid}`, ...grant, path, ...args],
