@@ -8,6 +8,7 @@ import {
   link,
   type Page,
   scriptRefresh,
+  scriptUpstream,
   signIn,
   takeToken,
   test,
@@ -38,7 +39,11 @@ async function openConnection(page: Page): Promise<void> {
   await page.waitForURL(/\/connections\/con_/)
 }
 
-const renew = (page: Page, id: string) => api(page, 'POST', `/api/v1/tenants/acme/connections/${id}/renewal`, {})
+/** Lets the upstream refuse the access token to somebody who asks, so that it must be renewed although it lives. */
+async function needRenewal(page: Page, project: string): Promise<void> {
+  await scriptUpstream(page, 'acme', 'GET /v2/storage/tokens/verify', { status: 401, body: { kind: 'empty' } })
+  await api(page, 'POST', `/api/v1/tenants/acme/projects/${project}/scopes`, {})
+}
 
 test('a degraded connection says why, since when and what comes next, and mends with one press', async ({ page }) => {
   test.slow()
@@ -46,11 +51,11 @@ test('a degraded connection says why, since when and what comes next, and mends 
   await link(page, 'Acme Data Science', 'owner@acme.test')
   const project = page.url().replace('?linked=1', '')
   await openConnection(page)
-  const { id } = await connectionOf(page)
+  const { id, project: linked } = await connectionOf(page)
   await expectAccessible(page)
 
   await scriptRefresh(page, 'acme', overloaded)
-  await renew(page, id)
+  await needRenewal(page, linked.id)
   await page.goto('/t/acme/projects')
   const card = page.locator('section').filter({ hasText: 'Acme Data Science' })
   await expect(card.getByText('degraded', { exact: true })).toBeVisible()
@@ -103,7 +108,7 @@ test('a refused grant asks to reconnect, which keeps id, alias, branch and histo
   const before = await connectionOf(page)
 
   await scriptRefresh(page, 'acme', refused)
-  await renew(page, before.id)
+  await needRenewal(page, before.project.id)
   await page.reload()
   await expect(page.getByText('This connection must be linked again')).toBeVisible()
   await expect(page.getByText('The upstream refused the stored grant').first()).toBeVisible()

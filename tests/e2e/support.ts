@@ -95,7 +95,11 @@ export async function upstreamTokens(demoUrl: string): Promise<LedgerToken[]> {
 const Providers = z.object({ items: z.array(z.object({ issuer: z.url() })).min(1) })
 
 /** Scripts the next answers of the upstream's token endpoint, and only those. */
-export async function scriptRefresh(page: Page, tenant: string, ...answers: object[]): Promise<void> {
+export const scriptRefresh = (page: Page, tenant: string, ...answers: object[]): Promise<void> =>
+  scriptUpstream(page, tenant, 'POST /oauth/token', ...answers)
+
+/** Scripts the next answers of one route of the upstream. */
+export async function scriptUpstream(page: Page, tenant: string, route: string, ...answers: object[]): Promise<void> {
   const { items } = Providers.parse(await api(page, 'GET', `/api/v1/tenants/${tenant}/providers`))
   const answer = await fetch(new URL('/control/faults', items[0]?.issuer), {
     method: 'POST',
@@ -103,7 +107,7 @@ export async function scriptRefresh(page: Page, tenant: string, ...answers: obje
       authorization: `Bearer ${process.env.VALETKEY_E2E_CONTROL}`,
       'content-type': 'application/json',
     },
-    body: JSON.stringify({ route: 'POST /oauth/token', answers }),
+    body: JSON.stringify({ route, answers }),
   })
   if (!answer.ok) throw new Error(`the demo's faults answered ${answer.status}: ${await answer.text()}`)
 }
