@@ -481,7 +481,7 @@ describe('an upstream that is away', () => {
   })
 
   it('trying now does not wait for the pause, and only its owner or an admin may', async () => {
-    fail(skipped(503))
+    fail({ ...skipped(503), headers: { 'retry-after': '30' } })
     await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
     broker.demo.faults.clear()
     await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
