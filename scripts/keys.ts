@@ -13,17 +13,16 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import {
-  keyStatus,
   publishMilliseconds,
   retireInstanceKey,
   rewrapTenantKeys,
   rotateTenantKeys,
   settleMilliseconds,
   settleTenantKeys,
-  shredPreview,
-  shredTenant,
   type Unreadable,
 } from '../lib/broker/key-rotation.ts'
+import { keyStatus } from '../lib/broker/key-status.ts'
+import { shredPreview, shredTenant } from '../lib/broker/shred.ts'
 import { ConfigError, parseConfig } from '../lib/config.ts'
 import { type Context, createContext } from '../lib/context.ts'
 import { isBrokerError } from '../lib/errors.ts'

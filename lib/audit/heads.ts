@@ -7,16 +7,13 @@ import { auditSigner, type Signer } from './keys.ts'
 type HeadContext = Pick<Context, 'db' | 'pool' | 'config' | 'keys' | 'now' | 'log'>
 
 /** A signed statement about a tenant's chain; `keyId` names the audit key. */
-export type SignedHead = Head & { tenantId: string; keyId: string }
+type SignedHead = Head & { tenantId: string; keyId: string }
 
 /**
  * Tells the world outside the database. What counts in a verification is what is kept elsewhere: whoever owns the
  * database can rewrite the chain and every head in it, but not the log that was shipped.
  */
-export function announceHead(
-  ctx: Pick<Context, 'log'>,
-  { tenantId, seq, hash, signedAt, keyId, jws }: SignedHead,
-): void {
+function announceHead(ctx: Pick<Context, 'log'>, { tenantId, seq, hash, signedAt, keyId, jws }: SignedHead): void {
   loud(ctx.log).info(
     { tenant: tenantId, seq, hash, signed_at: signedAt.toISOString(), key: keyId, head: jws },
     'audit head',

@@ -6,37 +6,24 @@ import { isUnsealError, sealedWith } from '../security/seal.ts'
 import { findCurrentAuditKey } from '../store/audit-chain.ts'
 import { type Tx, withInstance, withTenant } from '../store/database.ts'
 import {
-  countAtStake,
   deleteTenantKeys,
-  endShredded,
-  endShreddedWork,
   holdInstanceKey,
   listInstanceKeys,
   listTenantKeys,
   lockTenantKeys,
   rewrapTenantKey,
   setInstanceKeyRetired,
-  type TenantKeyRow,
 } from '../store/keys.ts'
 import { tenantIds } from '../store/lookups.ts'
 import {
-  countByKey,
+  countSealed,
   listSealedOtherwise,
+  nameOf,
   replaceSealed,
   type SealedColumn,
   sealedColumns,
-  wipeSealed,
 } from '../store/sealed.ts'
-import { findTenant } from '../store/tenants.ts'
-import {
-  cacheMilliseconds,
-  checkCanary,
-  createTenantKey,
-  refreshTenantKeys,
-  rewrap,
-  vaultOf,
-  verifyInstanceKeys,
-} from './keys.ts'
+import { cacheMilliseconds, createTenantKey, refreshTenantKeys, rewrap, vaultOf, verifyInstanceKeys } from './keys.ts'
 
 /** Every process has read its tenants' keys within a minute; the rest is for clocks that are apart. */
 export const publishMilliseconds = cacheMilliseconds + 30_000
@@ -49,7 +36,6 @@ const batch = 25
 
 /** A value that stays as it is because it does not open. */
 export type Unreadable = { tenantId: string; place: string; row: string }
-const nameOf = ({ table, column }: SealedColumn) => `${table}.${column}`
 
 /**
  * Wraps every tenant's data keys with the current instance key. Small records, one after another, while everything runs;
@@ -172,17 +158,6 @@ async function exchange(
   return replaced
 }
 
-/** How many values each of a tenant's keys seals, by place; the id is null for what is no sealed value. */
-async function countValues(
-  tx: Tx,
-  tenantId: string,
-): Promise<{ keyId: string | null; place: string; values: number }[]> {
-  const counts = []
-  for (const place of sealedColumns)
-    for (const row of await countByKey(tx, tenantId, place)) counts.push({ ...row, place: nameOf(place) })
-  return counts
-}
-
 /** Deletes the older keys that no value names, once nobody can be sealing with them any more. */
 async function dropTenantKeys(ctx: Context, tenantId: string): Promise<number> {
   return withTenant(ctx, tenantId, async (tx) => {
@@ -190,7 +165,7 @@ async function dropTenantKeys(ctx: Context, tenantId: string): Promise<number> {
     const settled = ctx.now().getTime() - settleMilliseconds
     const current = keys.findIndex(({ usedFrom }) => usedFrom.getTime() <= settled)
     if (current < 0) return 0
-    const used = new Set((await countValues(tx, tenantId)).map(({ keyId }) => keyId))
+    const used = new Set((await countSealed(tx, tenantId)).map(({ keyId }) => keyId))
     const unused = keys.slice(current + 1).filter(({ id }) => !used.has(id))
     if (unused.length > 0)
       await deleteTenantKeys(
@@ -307,110 +282,3 @@ const recordInstance = (ctx: Context, action: 'keys.rotated' | 'keys.retired', k
       { action, outcome: 'ok', target: { kind: 'instance_key', id: key }, details: { key } },
     ),
   )
-
-/** What {@link shredTenant} would cut off from being revoked upstream. */
-export const shredPreview = (ctx: Context, tenantId: string): Promise<{ grants: number; tokens: number }> =>
-  withTenant(ctx, tenantId, (tx) => countAtStake(tx, tenantId, ctx.now()))
-
-/**
- * Destroys a tenant's data keys, and with them every sealed value; empties the values as well. At once for this process,
- * and for refreshes everywhere; another process may hold the keys opened for a minute, but finds nothing to open.
- * Not undone, and not complete: WAL and backups hold the wrapped keys until they expire, and whoever has those *and* the
- * instance key can open them. It revokes nothing upstream.
- */
-export async function shredTenant(ctx: Context, tenantId: string): Promise<{ keys: number; values: number }> {
-  const done = await withTenant(ctx, tenantId, async (tx) => {
-    await lockTenantKeys(tx, tenantId)
-    const now = ctx.now()
-    await endShredded(tx, tenantId, now)
-    await endShreddedWork(tx, tenantId, now)
-    const { count: keys } = await deleteTenantKeys(tx, tenantId)
-    let values = 0
-    for (const place of sealedColumns) values += await wipeSealed(tx, tenantId, place)
-    const target = { kind: 'tenant', id: tenantId }
-    const event = { action: 'tenant.shredded', outcome: 'ok', target, details: { keys, values } } as const
-    await record(tx, tenantId, now, { userId: null }, event)
-    return { keys, values }
-  })
-  ctx.tenantKeys.delete(tenantId)
-  return done
-}
-
-export type KeyStatus = {
-  instanceKeys: {
-    id: string
-    state: 'current' | 'in use' | 'retired' | 'new'
-    /** `absent`: not among the keys given; `unregistered`: no instance has started with it. */
-    canary: 'ok' | 'wrong' | 'absent' | 'unregistered'
-    /** Data keys under it. */
-    wraps: number
-  }[]
-  /** Values by place, all tenants together. `unknown`: they name no key of their tenant, or are no sealed values. */
-  places: { place: string; current: number; older: number; unknown: number }[]
-  dataKeys: {
-    tenant: string
-    id: string
-    state: 'published' | 'current' | 'older'
-    wrappedWith: string
-    /** How many it has sealed, but for the last minute of work of each process. */
-    seals: bigint
-    /** How many of those are stored. */
-    values: number
-  }[]
-}
-
-/** Everything about keys but the keys: which there are, what is under them, whether they are right. */
-export async function keyStatus(ctx: Context): Promise<KeyStatus> {
-  const places = new Map(sealedColumns.map((one) => [nameOf(one), { current: 0, older: 0, unknown: 0 }]))
-  const dataKeys: KeyStatus['dataKeys'] = []
-  for (const tenantId of await tenantIds(ctx)) {
-    const { slug, keys, counts } = await withTenant(ctx, tenantId, async (tx) => ({
-      slug: (await findTenant(tx, tenantId))?.slug ?? tenantId,
-      keys: await listTenantKeys(tx, tenantId),
-      counts: await countValues(tx, tenantId),
-    }))
-    const states = statesOf(keys, ctx.now())
-    for (const { place, keyId, values } of counts) {
-      const sum = places.get(place)
-      const state = states.get(keyId ?? '')
-      // What a published key has sealed already is where it should be.
-      if (sum) sum[state === undefined ? 'unknown' : state === 'older' ? 'older' : 'current'] += values
-    }
-    for (const { id, wrapped, seals } of keys)
-      dataKeys.push({
-        tenant: slug,
-        id,
-        state: states.get(id) ?? 'older',
-        wrappedWith: sealedWith(wrapped) ?? '?',
-        seals,
-        values: counts.filter(({ keyId }) => keyId === id).reduce((sum, { values }) => sum + values, 0),
-      })
-  }
-  return {
-    instanceKeys: await instanceKeyStatus(ctx, dataKeys),
-    places: [...places].map(([place, counts]) => ({ place, ...counts })),
-    dataKeys,
-  }
-}
-
-function statesOf(keys: TenantKeyRow[], now: Date): Map<string, 'published' | 'current' | 'older'> {
-  const current = keys.findIndex(({ usedFrom }) => usedFrom <= now)
-  return new Map(
-    keys.map(({ id }, index) => [id, index < current ? 'published' : index === current ? 'current' : 'older']),
-  )
-}
-
-async function instanceKeyStatus(ctx: Context, dataKeys: KeyStatus['dataKeys']): Promise<KeyStatus['instanceKeys']> {
-  const given = await ctx.keys.list()
-  const known = await withInstance(ctx, listInstanceKeys)
-  const wraps = (id: string) => dataKeys.filter(({ wrappedWith }) => wrappedWith === id).length
-  const rows: KeyStatus['instanceKeys'] = []
-  for (const { id, canary, retiredAt } of known) {
-    const key = given.find((candidate) => candidate.id === id)
-    const state = retiredAt ? 'retired' : given[0]?.id === id ? 'current' : 'in use'
-    rows.push({ id, state, canary: key ? await checkCanary(key, canary) : 'absent', wraps: wraps(id) })
-  }
-  for (const { id } of given.filter((key) => !known.some((one) => one.id === key.id)))
-    rows.push({ id, state: 'new', canary: 'unregistered', wraps: wraps(id) })
-  return rows
-}

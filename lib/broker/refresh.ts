@@ -182,22 +182,17 @@ async function opened(
   claim: RefreshClaim,
   degraded: boolean,
 ): Promise<FreshTokens> {
-  const { vault, connection } = await load(ctx, { tenantId, connectionId })
-  if (!claim.accessToken || !claim.accessExpiresAt)
+  const { accessToken: sealed, userId } = claim
+  if (!sealed || !claim.accessExpiresAt || !userId)
     throw new Error('a claim without a token was taken for a usable one')
+  const vault = await vaultOf(ctx, tenantId)
   try {
-    const accessToken = await vault.open(tokenPlace(connection, 'access_token', claim.version), claim.accessToken)
+    const place = tokenPlace({ id: connectionId, userId }, 'access_token', claim.version)
+    const accessToken = await vault.open(place, sealed)
     return { accessToken, version: claim.version, expiresAt: claim.accessExpiresAt, degraded }
   } catch (error) {
     throw await unreadable(ctx, { tenantId, connectionId }, error)
   }
-}
-
-async function load(ctx: Context, { tenantId, connectionId }: ConnectionKey) {
-  const vault = await vaultOf(ctx, tenantId)
-  const connection = await withTenant(ctx, tenantId, (tx) => findConnection(tx, tenantId, connectionId))
-  if (!connection) throw new BrokerError('not_found')
-  return { vault, connection }
 }
 
 /** The claim's holder: asks the upstream with no transaction and no connection held, and commits before anything else. */
@@ -259,7 +254,9 @@ async function refresh(
 class Unreadable extends Error {}
 
 async function prepare(ctx: Context, key: ConnectionKey, { version, fence, refreshToken: sealed }: RefreshClaim) {
-  const { vault, connection } = await load(ctx, key)
+  const vault = await vaultOf(ctx, key.tenantId)
+  const connection = await withTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId))
+  if (!connection) throw new BrokerError('not_found')
   if (!sealed) throw new Unreadable()
   const refreshToken = await vault
     .open(tokenPlace(connection, 'refresh_token', version), sealed)

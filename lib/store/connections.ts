@@ -78,6 +78,8 @@ export type RefreshClaim = {
   cause: string | null
   /** {@link markUsed} is worth a call. */
   touch: boolean
+  /** Whose connection it is; null where there is none. */
+  userId: string | null
 }
 
 /** Why a token is wanted: `need` unless it is fresh, `due` by schedule, `now` although it rests. */
@@ -95,7 +97,8 @@ export async function claimRefresh(
   }: { staleVersion?: number; minimumSeconds?: number; leaseSeconds: number; mode?: ClaimMode },
 ): Promise<RefreshClaim> {
   const text = `SELECT outcome, token_version AS version, fence, refresh_token AS "refreshToken", access_token AS "accessToken",
-      access_expires_at AS "accessExpiresAt", uncertain, doubt, wait_ms AS "waitMilliseconds", status, cause, touch
+      access_expires_at AS "accessExpiresAt", uncertain, doubt, wait_ms AS "waitMilliseconds", status, cause, touch,
+      user_id AS "userId"
     FROM vk.refresh_claim($1, $2, $3, make_interval(secs => $4), make_interval(secs => $5), $6)`
   const values = [tenantId, connectionId, staleVersion, minimumSeconds, leaseSeconds, mode]
   const [claim] = await query<RefreshClaim>(ctx, 'refresh_claim', text, values)

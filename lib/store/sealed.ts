@@ -79,3 +79,17 @@ export function wipeSealed(tx: Tx, tenantId: string, place: SealedColumn): Promi
   return tx.$executeRaw`
     UPDATE ${table} SET ${column} = ${nothing} WHERE tenant_id = ${tenantId} AND ${column} <> ''`
 }
+
+/** A column as it is told to people. */
+export const nameOf = ({ table, column }: SealedColumn) => `${table}.${column}`
+
+/** How many values each of a tenant's keys seals, by place; the id is null for what is no sealed value. */
+export async function countSealed(
+  tx: Tx,
+  tenantId: string,
+): Promise<{ keyId: string | null; place: string; values: number }[]> {
+  const counts = []
+  for (const place of sealedColumns)
+    for (const row of await countByKey(tx, tenantId, place)) counts.push({ ...row, place: nameOf(place) })
+  return counts
+}

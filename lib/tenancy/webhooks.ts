@@ -3,6 +3,7 @@ import { vaultOf } from '../broker/keys.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
+import { assertOutboundUrl } from '../security/outbound.ts'
 import { Secret, webhookSecret } from '../security/secrets.ts'
 import { withTenant } from '../store/database.ts'
 import {
@@ -118,16 +119,18 @@ export async function createWebhook(
   return { webhook: toView(row), secret }
 }
 
-/** What the way out allows: https; http on loopback alone, and only where this instance itself is on loopback. */
+/** By the rule by which it will be sent to (Context.fetchOutside): never inside, whatever upstreams may have. */
 function checkedUrl({ config }: Pick<Context, 'config'>, text: string): string {
-  const url = URL.parse(text)
-  const loopback = config.loopback && (url?.hostname === '127.0.0.1' || url?.hostname === 'localhost')
-  const isAllowed = url && (url.protocol === 'https:' || (url.protocol === 'http:' && loopback))
-  if (!isAllowed || url.username || url.password || url.hash)
+  try {
+    return assertOutboundUrl(text, { ...config, internalHosts: [] }).href
+  } catch (cause) {
     throw new BrokerError('bad_request', {
-      fields: { url: 'An https address without a name, password or fragment, like https://hooks.example.com/valetkey' },
+      fields: {
+        url: 'An https address on the internet without a name, password or fragment, like https://hooks.example.com/valetkey',
+      },
+      cause,
     })
-  return url.href
+  }
 }
 
 /**

@@ -7,7 +7,6 @@ import { setFrozen } from '../../lib/broker/health.ts'
 import { connectionList } from '../../lib/broker/inventory.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
 import {
-  keyStatus,
   publishMilliseconds,
   publishTenantKey,
   resealTenant,
@@ -16,12 +15,13 @@ import {
   rotateTenantKeys,
   settleMilliseconds,
   settleTenantKeys,
-  shredTenant,
 } from '../../lib/broker/key-rotation.ts'
+import { keyStatus } from '../../lib/broker/key-status.ts'
 import { checkInstanceKeys, createTenantKey, vaultOf } from '../../lib/broker/keys.ts'
 import { startLink } from '../../lib/broker/link.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
+import { shredTenant } from '../../lib/broker/shred.ts'
 import { openProvider } from '../../lib/broker/upstream.ts'
 import type { Context } from '../../lib/context.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'

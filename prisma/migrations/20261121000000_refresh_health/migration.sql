@@ -104,7 +104,7 @@ $$;
 CREATE FUNCTION vk.refresh_claim(p_tenant text, p_connection text, p_stale int, p_margin interval, p_lease interval,
     p_mode text)
   RETURNS TABLE (outcome text, token_version int, fence int, refresh_token text, access_token text,
-    access_expires_at timestamptz, uncertain boolean, doubt boolean, wait_ms int, status text, cause text, touch boolean)
+    access_expires_at timestamptz, uncertain boolean, doubt boolean, wait_ms int, status text, cause text, touch boolean, user_id text)
   LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
@@ -126,7 +126,7 @@ BEGIN
     RETURN NEXT; RETURN;
   END IF;
   token_version := c.token_version; fence := c.fence; status := c.status; cause := c.cause;
-  access_expires_at := c.access_expires_at;
+  access_expires_at := c.access_expires_at; user_id := c.user_id;
   touch := c.used_at IS NULL OR c.used_at < v_now - interval '5 minutes';
   IF c.status IN ('needs_relink', 'frozen', 'revoked') THEN
     outcome := 'dead';

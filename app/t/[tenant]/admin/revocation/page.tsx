@@ -64,11 +64,11 @@ export default async function RevocationPage({ params, searchParams }: Props) {
   const mayRevoke = may(actor, 'administer')
   const nameOf = (user: string) => names.get(user) ?? 'former member'
   const filtered = Object.values(chosen).some(Boolean) || before !== undefined
-  const pick = (name: keyof typeof chosen, any: string, list: { id: string; name: string }[]) => ({
+  const pick = (name: keyof typeof chosen, unfiltered: string, list: { id: string; name: string }[]) => ({
     name,
-    label: any.replace('Any ', ''),
+    label: unfiltered.replace('Any ', ''),
     value: chosen[name] ?? '',
-    options: [{ value: '', label: any }, ...list.map((each) => ({ value: each.id, label: each.name }))],
+    options: [{ value: '', label: unfiltered }, ...list.map((each) => ({ value: each.id, label: each.name }))],
   })
   const stateField = {
     name: 'state',
