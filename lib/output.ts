@@ -36,7 +36,7 @@ export function createOutput(fd: number, options: Options = {}): Output {
   const { write = writeTo as Write, mostBytes = 1024 * 1024, notice } = options
   let waiting: string[] = []
   let waitingBytes = 0
-  let sending: { rest: Uint8Array; lines: number } | undefined
+  let sending: { rest: Uint8Array; lines: number; told: number } | undefined
   let isAnswered = true
   let isMidLine = false
   let pause = firstPause
@@ -57,7 +57,7 @@ export function createOutput(fd: number, options: Options = {}): Output {
     }
     // What a failed write left of a line must not swallow the next one.
     const head = `${isMidLine ? '\n' : ''}${untold > 0 && notice ? notice(untold) : ''}`
-    sending = { rest: Buffer.from(head + waiting.join('')), lines: waiting.length }
+    sending = { rest: Buffer.from(head + waiting.join('')), lines: waiting.length, told: untold }
     untold = 0
     waiting = []
     waitingBytes = 0
@@ -73,8 +73,10 @@ export function createOutput(fd: number, options: Options = {}): Output {
         pause = Math.min(longestPause, pause * 2)
         return
       }
-      if (error) drop(batch.lines)
-      else {
+      if (error) {
+        drop(batch.lines)
+        untold += batch.told
+      } else {
         pause = firstPause
         isMidLine = batch.rest[written - 1] !== newline
         batch.rest = batch.rest.subarray(written)

@@ -86,7 +86,9 @@ test('the client knows nothing of the server', () => {
 })
 
 test('only the context reads the environment', () => {
-  const readers = sources.filter((file) => /process\.env\b(?!\.NEXTAUTH_URL\s*=[^=]|\.(?:NODE_ENV|NEXT_RUNTIME)\b)/.test(code(file)))
+  const readers = sources.filter((file) =>
+    /process\.env\b(?!\.NEXTAUTH_URL\s*=[^=]|\.(?:NODE_ENV|NEXT_RUNTIME)\b)/.test(code(file)),
+  )
   expect(readers).toEqual(['lib/context.ts'])
 })
 
