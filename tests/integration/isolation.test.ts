@@ -1,9 +1,9 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Role } from '../../lib/actor.ts'
+import { type Permission, permissions } from '../../lib/actor.ts'
 import { paramNames } from '../../lib/http/operation.ts'
 import { operations } from '../../lib/http/operations.ts'
-import type { Role } from '../../lib/store/lookups.ts'
-import { type Permission, permissions } from '../../lib/tenancy/actor.ts'
 import { byAddress, issueBody, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
 
