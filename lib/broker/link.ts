@@ -151,7 +151,7 @@ const isOwn = (attempt: AttemptRow, { userId, sessionId }: Person, browser: stri
 
 /** Gives up an open attempt; a callback that still comes is refused. */
 export async function cancelLink(ctx: Context, actor: Actor, attemptId: string): Promise<void> {
-  await act(ctx, actor, 'read', async (tx, actor) => {
+  await act(ctx, actor, 'work', async (tx, actor) => {
     const { count } = await cancelAttempt(tx, actor.tenantId, attemptId, actor.userId)
     if (count === 0) throw new BrokerError('not_found')
     const target = { kind: 'attempt', id: attemptId }

@@ -88,7 +88,7 @@ export const markNotificationsRead = (
   actor: Actor,
   which: { ids: string[] } | { through: string },
 ): Promise<number> =>
-  act(ctx, actor, 'read', (tx, actor) => markRead(tx, actor.tenantId, readerOf(actor), which, ctx.now()))
+  act(ctx, actor, 'work', (tx, actor) => markRead(tx, actor.tenantId, readerOf(actor), which, ctx.now()))
 
 /**
  * Tells the tenant's admins that an upstream refuses our client: once, until it is accepted again (vk.rearm_alarm).
