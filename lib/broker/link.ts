@@ -2,7 +2,7 @@ import { type Actor, type Person, requirePermission } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, type ErrorCode, errorCodes, isBrokerError } from '../errors.ts'
-import type { LinkedGrant } from '../providers/provider.ts'
+import type { LinkedGrant, Provider } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { hash, randomToken, Secret } from '../security/secrets.ts'
 import {
@@ -280,7 +280,12 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     const upstream = await openProvider(ctx, vault, provider)
     const { redirectUri } = attempt
     const grant = await upstream.exchangeCode({ parameters: callback.parameters, ...secrets, redirectUri })
-    const kept = await keepGrant(ctx, vault, { attempt, grant, person, alias: attempt.alias })
+    const kept = await keepGrant(ctx, vault, { attempt, grant, person, alias: attempt.alias }).catch(
+      (error: unknown) => {
+        endUnkept(ctx, upstream, grant)
+        throw error
+      },
+    )
     came(kept.kind === 'refused' ? kept.error.code : 'linked')
     if (kept.kind === 'refused')
       return failLink(ctx, attempt, person, kept.error, await vault.seal(secretsPlace(attempt), grantToJson(grant)))
@@ -291,6 +296,11 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     came(isBrokerError(known) ? known.code : 'internal')
     return failLink(ctx, attempt, person, isBrokerError(known) ? known : new BrokerError('internal', { cause: error }))
   }
+}
+
+/** A grant that came back and may not be kept is ended upstream where that can be done: nobody will ever hold it. */
+function endUnkept(ctx: Context, upstream: Provider, { refreshToken }: LinkedGrant): void {
+  if (refreshToken) ctx.background('end an unkept grant', () => upstream.revoke({ kind: 'grant', refreshToken }))
 }
 
 /** Records why an attempt ended. `kept`: the sealed grant, when the person may still decide what to do with it. */
