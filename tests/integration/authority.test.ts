@@ -91,7 +91,7 @@ const request = (operation: (typeof mutations)[number]) => () =>
     bodiesFor(things, receiver)[operation.id] ?? {},
   )
 
-describe('S-12, Z-06: authority is read inside the transaction, whatever the wrapper saw', () => {
+describe('Z-06, T-05: authority is read inside the transaction, whatever the wrapper saw', () => {
   const needsMore = mutations.filter(({ permission }) => permission !== 'read')
   it.each(byAddress(needsMore.filter(({ id }) => id !== 'exportEvents')))(
     '%s: a demotion that commits first wins',
@@ -175,7 +175,7 @@ describe('what a person began and may no longer finish', () => {
     },
   )
 
-  it('LK-04: a link is kept only while session and membership stand', async () => {
+  it('A-03: a link is kept only while session and membership stand', async () => {
     for (const [how, change] of [
       ['linking suspended', suspend],
       ['linking signed out', signOut],
@@ -193,7 +193,7 @@ describe('what a person began and may no longer finish', () => {
     }
   })
 
-  it('LK-07: two hundred issues at once never pass the cap of living tokens', async () => {
+  it('issues at once never pass the cap of living tokens', async () => {
     const cap = 100
     await app.rows('acme', `UPDATE issued_token SET status = 'failed' WHERE user_id = $1`, [userId])
     await app.rows(
@@ -223,7 +223,7 @@ describe('a kept grant is bound to the session and browser that began it', () =>
   const adopt = (jar: Jar, attempt: string) =>
     app.call(jar, 'POST', `/tenants/acme/attempts/${attempt}/adopt`, { alias: 'adopted-here' })
 
-  it('L-01: another session or another browser of the same person cannot adopt it', async () => {
+  it('LK-01: another session or another browser of the same person cannot adopt it', async () => {
     const attempt = await kept(admin)
     const elsewhere = await app.signIn('member@acme.test')
     expect((await adopt(elsewhere, attempt)).body).toMatchObject({ code: 'attempt_unknown' })
@@ -231,7 +231,7 @@ describe('a kept grant is bound to the session and browser that began it', () =>
     expect((await adopt(otherBrowser, attempt)).body).toMatchObject({ code: 'attempt_unknown' })
   })
 
-  it('S-09: signing out wipes it', async () => {
+  it('LK-01: signing out wipes it', async () => {
     const attempt = await kept(admin)
     const sealed = () => app.rows('acme', 'SELECT secrets FROM attempt WHERE id = $1', [attempt])
     expect((await sealed())[0]?.secrets).not.toBeNull()

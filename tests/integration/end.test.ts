@@ -44,7 +44,7 @@ const openRoles = async () =>
 const reaches = async (jar: Jar, tenant = 'acme') => (await app.call(jar, 'GET', `/tenants/${tenant}/projects`)).status
 
 describe('invitations stand on their maker’s rights', () => {
-  it('S-12: a demoted admin’s invitations are withdrawn and admit nobody; those of others stand', async () => {
+  it('Z-06: a demoted admin’s invitations are withdrawn and admit nobody; those of others stand', async () => {
     await change({ role: 'admin' })
     const secret = await invite(member, 'admin')
     await invite(owner, 'auditor')
@@ -55,7 +55,7 @@ describe('invitations stand on their maker’s rights', () => {
     expect(await reaches(globex)).toBe(404)
   })
 
-  it('S-12: who is no owner any more takes back only the invitations of owners', async () => {
+  it('Z-06: who is no owner any more takes back only the invitations of owners', async () => {
     await change({ role: 'owner' })
     await invite(member, 'owner')
     await invite(member, 'member')
@@ -63,7 +63,7 @@ describe('invitations stand on their maker’s rights', () => {
     expect(await openRoles()).toEqual(['auditor', 'member'])
   })
 
-  it('S-12: an invitation that was kept in spite of it admits nobody while its maker is suspended or demoted', async () => {
+  it('Z-06: an invitation that was kept in spite of it admits nobody while its maker is suspended or demoted', async () => {
     for (const [role, status] of [
       ['admin', 'suspended'],
       ['member', 'active'],
@@ -99,7 +99,7 @@ describe('invitations stand on their maker’s rights', () => {
 })
 
 describe('a suspended member', () => {
-  it('loses this tenant and their tokens, keeps their links and other tenants, and comes back by signing in anew', async () => {
+  it('A-02: loses this tenant and their tokens, keeps their links and other tenants, and comes back by signing in anew', async () => {
     const project = await app.linkProject(member, 'acme', { account: 'member@acme.test', project: '10231' })
     const { value } = (await app.issue(member, 'acme', project)).body
     await accept(member, await invite(globex, 'auditor', 'globex'))
@@ -134,7 +134,7 @@ describe('a suspended member', () => {
 })
 
 describe('who is removed or leaves', () => {
-  it('loses connections and tokens as well, is listed no more, and can be invited again', async () => {
+  it('A-02: loses connections and tokens as well, is listed no more, and can be invited again', async () => {
     const project = await app.linkProject(member, 'acme', { account: 'member@acme.test', project: '10231' })
     const { value, token } = (await app.issue(member, 'acme', project)).body
     expect((await app.call(owner, 'DELETE', path(), { reason: 'gone' })).status).toBe(204)
@@ -172,7 +172,7 @@ describe('who is removed or leaves', () => {
     expect(await reaches(member)).toBe(404)
   })
 
-  it('two owners who leave at once leave one behind', async () => {
+  it('A-04: two owners who leave at once leave one behind', async () => {
     const me = (await app.call<{ id: string }>(owner, 'GET', '/me')).body.id
     await change({ role: 'owner' })
     const left = await Promise.all([
