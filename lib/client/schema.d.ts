@@ -499,6 +499,7 @@ export interface Paths {
       parameters: {
         query?: {
           everybody?: '1'
+          before?: string
         }
         header?: never
         path: {
@@ -538,6 +539,9 @@ export interface Paths {
                   external_id: string
                 } | null
               }[]
+              total: number
+              total_is_capped: boolean
+              next: string | null
             }
           }
         }
@@ -819,7 +823,9 @@ export interface Paths {
   '/api/v1/tenants/{tenant}/invitations': {
     get: {
       parameters: {
-        query?: never
+        query?: {
+          before?: string
+        }
         header?: never
         path: {
           tenant: string
@@ -838,6 +844,7 @@ export interface Paths {
                 created_by: string
                 expires_at: string
               }[]
+              next: string | null
             }
           }
         }
@@ -1008,6 +1015,7 @@ export interface Paths {
               }[]
               next: string | null
               unread: number
+              unread_is_capped: boolean
             }
           }
         }
@@ -1693,6 +1701,7 @@ export interface Paths {
                 } | null
               }[]
               total: number
+              total_is_capped: boolean
               next: string | null
             }
           }

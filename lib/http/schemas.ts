@@ -23,6 +23,17 @@ export const name = z
   .max(320)
   .transform((text) => text.normalize('NFKC'))
   .pipe(line(80))
+/** A page of a list that says how long it is. */
+export const page = <S extends z.ZodType>(one: S) =>
+  object({
+    items: z.array(one),
+    /** How many match, on all pages; counted up to 1,000. */
+    total: z.int(),
+    /** There are more than `total`. */
+    total_is_capped: z.boolean(),
+    /** What to ask the next page `before`; null: this is the last. */
+    next: id.nullable(),
+  })
 export const items = <S extends z.ZodType>(one: S) => object({ items: z.array(one) })
 
 /** The answer of an operation that streams. */

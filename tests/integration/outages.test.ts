@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { GET as alive } from '../../app/api/health/route.ts'
 import { GET as ready } from '../../app/api/ready/route.ts'
-import { connectionList } from '../../lib/broker/inventory.ts'
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { freshTokens, tokenPlace } from '../../lib/broker/refresh.ts'
 import { type Context, createContext, putContext } from '../../lib/context.ts'
@@ -12,7 +11,7 @@ import { claimRefresh } from '../../lib/store/connections.ts'
 import { tenantIds } from '../../lib/store/lookups.ts'
 import type { Actor } from '../../lib/tenancy/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
 import { startProxy } from '../support/proxy.ts'
 
 let broker: Broker

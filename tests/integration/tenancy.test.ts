@@ -8,7 +8,7 @@ import type { Actor } from '../../lib/tenancy/actor.ts'
 import {
   acceptInvitation,
   changeMember,
-  invitationList,
+  invitationPage,
   invite,
   memberList,
   withdrawInvitation,
@@ -87,7 +87,7 @@ describe('members', () => {
     )
     expect(accepted.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     expect((await memberList(broker.ctx, owner)).filter(({ role }) => role === 'auditor')).toHaveLength(1)
-    expect((await invitationList(broker.ctx, owner)).map(({ id }) => id)).not.toContain(invitation.id)
+    expect((await invitationPage(broker.ctx, owner)).items.map(({ id }) => id)).not.toContain(invitation.id)
     const { rows } = await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false), * FROM invitation`, [
       owner.tenantId,
     ])

@@ -13,7 +13,14 @@ export const listNotifications = operation({
   query: object({ before: id.optional(), unread: z.literal('1').optional() }),
   answer: {
     status: 200,
-    schema: object({ items: z.array(notification), next: id.nullable(), unread: z.int() }),
+    schema: object({
+      items: z.array(notification),
+      next: id.nullable(),
+      /** Counted up to 1,000. */
+      unread: z.int(),
+      /** There are more than `unread`. */
+      unread_is_capped: z.boolean(),
+    }),
   },
   limit: 'read',
 })
