@@ -1,9 +1,8 @@
+import type { Actor } from '../actor.ts'
 import type { Context } from '../context.ts'
 import * as store from '../store/audit.ts'
-import { withTenant } from '../store/database.ts'
-import { type AuditEvent, bodyOf, type Origin } from './record.ts'
-
-type Reader = Origin & { userId: string; tenantId: string; role: string }
+import { asSystem } from '../store/system.ts'
+import { type AuditEvent, bodyOf } from './record.ts'
 
 /** An event that happens as often as somebody reloads a page; its target is the operation. */
 type Access = AuditEvent & { action: 'access.denied' | 'access.read'; target: { kind: 'operation'; id: string } }
@@ -17,13 +16,13 @@ export const tallyMilliseconds = 60_000
  * is not shown (G-04). `thing`: the id of what it was about.
  * @throws BrokerError unavailable
  */
-export async function noteAccess(ctx: Context, reader: Reader, access: Access, thing: string | null = null) {
+export async function noteAccess(ctx: Context, reader: Actor, access: Access, thing: string | null = null) {
   const body = bodyOf(reader, access)
   await store.noteAccess(ctx, reader.tenantId, ctx.now(), { operation: access.target.id, thing, body })
 }
 
 /** Records that an overseer read what is other people's: `operation` as the API calls it (G-04). */
-export const noteRead = (ctx: Context, reader: Reader, operation: string, thing?: string | undefined) =>
+export const noteRead = (ctx: Context, reader: Actor, operation: string, thing?: string | undefined) =>
   noteAccess(
     ctx,
     reader,
@@ -41,7 +40,7 @@ export const noteRead = (ctx: Context, reader: Reader, operation: string, thing?
  * one that had an event of its own.
  */
 export async function tellAccess(ctx: Context, tenantId: string, before: Date): Promise<void> {
-  await withTenant(ctx, tenantId, async (tx) => {
+  await asSystem(ctx, tenantId, 'job', async (tx) => {
     for (const { body, untold, things, minute, lastAt } of await store.takeTallies(tx, tenantId, before)) {
       const { role } = (body as { details: { role: string } }).details
       const details = { role, count: untold, minute: minute.toISOString(), ...(things.length > 0 ? { things } : {}) }

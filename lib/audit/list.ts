@@ -1,7 +1,7 @@
+import { type Actor, may } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { listEvents } from '../store/audit.ts'
-import { withTenant } from '../store/database.ts'
-import { type Actor, may } from '../tenancy/actor.ts'
+import { readTenant } from '../store/database.ts'
 import { noteRead } from './access.ts'
 import type { AuditAction } from './record.ts'
 
@@ -57,7 +57,7 @@ export async function activity(
 ): Promise<{ items: AuditView[]; next: string | null }> {
   const everybody = may(actor, 'oversee')
   const own = everybody ? {} : { actor: actor.userId }
-  const rows = await withTenant(ctx, actor.tenantId, (tx) =>
+  const rows = await readTenant(ctx, actor.tenantId, (tx) =>
     listEvents(tx, actor.tenantId, { ...own, before, take: pageSize + 1 }),
   )
   if (everybody) await noteRead(ctx, actor, 'listAuditEvents')

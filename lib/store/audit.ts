@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
-import { query, type Tx } from './database.ts'
+import { query, type ReadTx, type Tx } from './database.ts'
 
 /** Appends an unsealed event. Raw, because the app role may insert these columns only: seq and hash are the sealer's. */
 export async function insertEvent(tx: Tx, tenantId: string, at: Date, body: object): Promise<void> {
@@ -49,7 +49,7 @@ export async function takeTallies(tx: Tx, tenantId: string, before: Date) {
 
 /** A page of events, newest first. `before`: the id that the previous page ended with. */
 export const listEvents = (
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   { actor, before, take }: { actor?: string | undefined; before?: string | undefined; take: number },
 ) =>
@@ -65,7 +65,7 @@ export const listEvents = (
   })
 
 /** Events about one thing, newest first: a connection's timeline. */
-export const listEventsAbout = (tx: Tx, tenantId: string, kind: string, id: string, take: number) =>
+export const listEventsAbout = (tx: ReadTx, tenantId: string, kind: string, id: string, take: number) =>
   tx.auditEvent.findMany({
     where: { tenantId, targetKind: kind, targetId: id },
     orderBy: { id: 'desc' },

@@ -3,14 +3,14 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Actor } from '../../lib/actor.ts'
 import { noteAccess } from '../../lib/audit/access.ts'
 import { exportChain } from '../../lib/audit/export.ts'
 import { verifyExport } from '../../lib/audit/verify.ts'
 import type { Context } from '../../lib/context.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { insertEvent, takeTallies } from '../../lib/store/audit.ts'
-import { withTenant } from '../../lib/store/database.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 
 let app: TestApp
@@ -163,7 +163,7 @@ describe('reads that are refused', () => {
   test('a kill between counting and telling loses nothing: both are one transaction', async () => {
     for (let round = 0; round < 5; round += 1) await get(member, 'revocations')
     await app.advance(61)
-    const killed = withTenant(other, memberActor.tenantId, async (tx) => {
+    const killed = asSystem(other, memberActor.tenantId, 'job', async (tx) => {
       expect(await takeTallies(tx, memberActor.tenantId, new Date(app.ctx.now().getTime() - 60_000))).toHaveLength(1)
       // Another one does not wait for it, and does not tell of it.
       await tick(app.ctx)
@@ -281,7 +281,7 @@ describe('columns for actor and target', () => {
 
   test('G-03: nobody writes them, and no length of theirs keeps an event out', async () => {
     const attempt = (sql: string) =>
-      withTenant(app.ctx, ownerActor.tenantId, (tx) => tx.$executeRawUnsafe(sql, ownerActor.tenantId))
+      asSystem(app.ctx, ownerActor.tenantId, 'job', (tx) => tx.$executeRawUnsafe(sql, ownerActor.tenantId))
     for (const column of ['actor_id', 'target_kind', 'target_id']) {
       const values = `VALUES ($1, 'evt_x', now(), '{}', 'usr_else')`
       await expect(attempt(`INSERT INTO audit_event (tenant_id, id, at, body, ${column}) ${values}`)).rejects.toThrow(
@@ -293,7 +293,7 @@ describe('columns for actor and target', () => {
     }
     // Of bytes that do not compress, as an index would have it.
     const long = () => randomBytes(6_000).toString('base64')
-    await withTenant(app.ctx, ownerActor.tenantId, async (tx) => {
+    await asSystem(app.ctx, ownerActor.tenantId, 'job', async (tx) => {
       const body = {
         action: 'link.started',
         outcome: 'ok',

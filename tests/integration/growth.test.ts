@@ -7,8 +7,8 @@ import type { ReactElement, ReactNode } from 'react'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { cookieNames } from '../../lib/http/cookies.ts'
 import { operations } from '../../lib/http/operations.ts'
-import { withTenant } from '../../lib/store/database.ts'
-import { countOutstanding } from '../../lib/store/tokens.ts'
+import { asSystem } from '../../lib/store/system.ts'
+import { countOutstandingLocked } from '../../lib/store/tokens.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { crowd } from '../support/crowd.ts'
 import { type Reading, readingOf, statementsOf } from '../support/plans.ts'
@@ -168,7 +168,7 @@ describe.each(['owner', 'member'])('with 300,000 events and 50,000 living tokens
     visitor = jar
     const page = (await import(join(root, file))) as Page
     // What is not there for this person is read like what is.
-    const params = { webhook: 'whk_none', ...things, tenant: 'acme' }
+    const params = { webhook: 'whk_none', user: many.busyPerson, ...things, tenant: 'acme' }
     for (const query of [{}, ...variants(file)]) {
       const name = `${who}: ${file} ${JSON.stringify(query)}`
       const props = { params: Promise.resolve(params), searchParams: Promise.resolve(query), children: null }
@@ -193,7 +193,8 @@ describe.each(['owner', 'member'])('with 300,000 events and 50,000 living tokens
         .replace('/api/v1', '')
         .replaceAll(
           /\{(\w+)\}/g,
-          (_, name: string) => ({ webhook: 'whk_none', ...things, tenant: 'acme' })[name] ?? 'none',
+          (_, name: string) =>
+            ({ webhook: 'whk_none', user: many.busyPerson, ...things, tenant: 'acme' })[name] ?? 'none',
         )
       const everybody = who === 'owner' && /^list(Tokens|Connections)$/.test(id) ? 'everybody=1' : ''
       for (const query of new Set(['', everybody, before[id] && `before=${before[id]}`])) {
@@ -271,7 +272,7 @@ describe('counts', () => {
 
   test('what issuing asks first, how many its person holds, is read from what lives', async () => {
     const found = await readings(() =>
-      withTenant(app.ctx, tenantId, (tx) => countOutstanding(tx, tenantId, many.busyPerson, app.ctx.now())),
+      asSystem(app.ctx, tenantId, 'job', (tx) => countOutstandingLocked(tx, tenantId, many.busyPerson, app.ctx.now())),
     )
     const rows = found.flatMap(({ scans }) => scans.map((scan) => scan.rows))
     expect(rows).toHaveLength(1)
@@ -312,7 +313,7 @@ describe('lists go on where the page before ended', () => {
 
 test('what reads a table as a whole would be seen', async () => {
   const bad = await readings(() =>
-    withTenant(app.ctx, tenantId, async (tx) => {
+    asSystem(app.ctx, tenantId, 'job', async (tx) => {
       await tx.auditEvent.findMany({ where: { tenantId, body: { path: ['actor'], equals: 'usr_none' } }, take: 1 })
       await tx.issuedToken.count({ where: { tenantId } })
     }),

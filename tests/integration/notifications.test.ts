@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Actor } from '../../lib/actor.ts'
 import {
   markNotificationsRead,
   type NotificationView,
@@ -9,7 +10,6 @@ import {
 import { type FreshRequest, freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { notifyEndings, sweepNotifications } from '../../lib/jobs/notifications.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 import { connectionList } from '../support/connection.ts'
 

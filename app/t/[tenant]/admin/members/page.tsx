@@ -7,8 +7,8 @@ import { Pager } from '@/app/_ui/pager.tsx'
 import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
+import { may } from '@/lib/actor.ts'
 import { requireMember } from '@/lib/http/page.ts'
-import { may } from '@/lib/tenancy/actor.ts'
 import { invitationPage, memberList } from '@/lib/tenancy/members.ts'
 import { Invite } from './invite.tsx'
 import { MemberMenu } from './member-menu.tsx'
@@ -34,7 +34,7 @@ export default async function MembersPage({ params, searchParams }: Props) {
     <>
       <PageHeader
         title="Members"
-        lead="Who is in this tenant. Suspending somebody closes the tenant to them at once; it does not end tokens that are out."
+        lead="Who is in this tenant. Suspending or removing somebody closes the tenant to them at once and revokes their tokens."
         actions={mayChange && <Invite tenant={tenant} mayInviteOwners={actor.role === 'owner'} />}
       />
       <DataTable
