@@ -6,7 +6,7 @@ type Props = { error: Error & { digest?: string }; reset: () => void }
 
 export default function ErrorPage({ error, reset }: Props) {
   // What a guard left (lib/http/page.ts).
-  const tooMany = error.digest === 'rate_limited'
+  const tooMany = error.digest === 'too_many_pages'
   return (
     <main id="content" className="mx-auto flex max-w-[640px] flex-col gap-4 px-4 py-12">
       <h1 className="font-semibold text-[24px] leading-8">This page could not be shown</h1>

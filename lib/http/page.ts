@@ -89,8 +89,8 @@ async function orStatus<T>(reading: () => Promise<T>): Promise<T> {
     const scope = pageScope()
     if (scope) scope.status = errorCodes[error.code].status
     if (scope && error.retryAfterSeconds) scope.retryAfterSeconds = error.retryAfterSeconds
-    // All that the page which stands in for this one learns of an error.
-    throw error.code === 'rate_limited' ? Object.assign(error, { digest: error.code }) : error
+    // All that the page which stands in for this one learns of an error (app/error.tsx).
+    throw error.code === 'rate_limited' ? Object.assign(error, { digest: 'too_many_pages' }) : error
   }
 }
 

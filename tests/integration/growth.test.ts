@@ -82,9 +82,17 @@ const faults = (found: Reading[]) =>
       .map(({ table, how, rows }) => `${how} of ${table}, ${rows} rows: ${text.slice(0, 1_000)}`),
   )
 
+/** Pages share much of what they ask: the same statement with the same values is read once. */
+const known = new Map<string, Reading>()
+
 async function readings(work: () => Promise<unknown>): Promise<Reading[]> {
   const found: Reading[] = []
-  for (const statement of await statementsOf(work)) found.push(await readingOf(database, statement))
+  for (const statement of await statementsOf(work)) {
+    const key = JSON.stringify(statement)
+    const reading = known.get(key) ?? (await readingOf(database, statement))
+    known.set(key, reading)
+    found.push(reading)
+  }
   return found
 }
 

@@ -48,7 +48,7 @@ test('B-01: pages and the API’s reads add to one limit; over it a page is 429 
   expect(await readMe(busy)).toBe(200)
   const { thrown, scope } = await visit(busy)
   // The page that stands in for it learns the digest, and nothing else of an error.
-  expect(thrown).toMatchObject({ code: 'rate_limited', digest: 'rate_limited' })
+  expect(thrown).toMatchObject({ code: 'rate_limited', digest: 'too_many_pages' })
   expect(scope.status).toBe(429)
   expect(scope.retryAfterSeconds).toBeGreaterThan(0)
   expect(scope.retryAfterSeconds).toBeLessThanOrEqual(limits.read.seconds)
