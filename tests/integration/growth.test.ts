@@ -49,7 +49,7 @@ beforeAll(async () => {
   database = new pg.Client({ connectionString: app.database.appUrl })
   await database.connect()
   await database.query(`SELECT set_config('app.tenant_id', $1, false)`, [tenantId])
-}, 90_000)
+}, 120_000)
 afterAll(async () => {
   await database?.end()
   await app?.stop()
