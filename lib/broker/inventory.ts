@@ -279,10 +279,13 @@ export type UnconfirmedRevocation = {
   latestMoment: Date | null
 }
 
-/** Upstream revocations that are not done: what an admin must know about. */
+/** How many {@link unconfirmedRevocations} tells of at most. */
+export const unconfirmedLimit = 200
+
+/** Upstream revocations that are not done, the newest first: what an admin must know about. */
 export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promise<UnconfirmedRevocation[]> {
   requirePermission(actor, 'oversee')
-  const rows = await readTenant(ctx, actor.tenantId, (tx) => listUnconfirmed(tx, actor.tenantId, 200))
+  const rows = await readTenant(ctx, actor.tenantId, (tx) => listUnconfirmed(tx, actor.tenantId, unconfirmedLimit))
   await noteRead(ctx, actor, 'listRevocations')
   return rows.map((row) => ({
     id: row.id,

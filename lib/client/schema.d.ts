@@ -539,7 +539,13 @@ export interface Paths {
                   external_id: string
                 } | null
               }[]
+              /**
+               * Counted up to 1000 and no further
+               */
               total: number
+              /**
+               * There are more than were counted
+               */
               total_is_capped: boolean
               next: string | null
             }
@@ -1075,7 +1081,13 @@ export interface Paths {
                 read_at: string | null
               }[]
               next: string | null
+              /**
+               * Counted up to 1000 and no further
+               */
               unread: number
+              /**
+               * There are more than were counted
+               */
               unread_is_capped: boolean
             }
           }
@@ -1761,7 +1773,13 @@ export interface Paths {
                   latest_moment: string | null
                 } | null
               }[]
+              /**
+               * Counted up to 1000 and no further
+               */
               total: number
+              /**
+               * There are more than were counted
+               */
               total_is_capped: boolean
               next: string | null
             }

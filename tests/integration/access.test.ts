@@ -193,6 +193,7 @@ describe('overseers’ reads of what is other people’s', () => {
     ['one member’s tokens', () => `tokens?owner=${memberActor.userId}`, 'listTokens', () => [memberActor.userId]],
     ['everybody’s connections', () => 'connections?everybody=1', 'listConnections', () => undefined],
     ['members’ activity', () => 'audit-events', 'listAuditEvents', () => undefined],
+    ['what a member holds', () => `members/${memberActor.userId}/ending`, 'previewEnding', () => [memberActor.userId]],
     ['what upstreams have not confirmed', () => 'revocations', 'listRevocations', () => undefined],
   ]
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
-import { id, object } from '../schemas.ts'
+import { counted, id, isCapped, object } from '../schemas.ts'
 import { notification } from '../views.ts'
 
 export const listNotifications = operation({
@@ -16,10 +16,8 @@ export const listNotifications = operation({
     schema: object({
       items: z.array(notification),
       next: id.nullable(),
-      /** Counted up to 1,000. */
-      unread: z.int(),
-      /** There are more than `unread`. */
-      unread_is_capped: z.boolean(),
+      unread: counted,
+      unread_is_capped: isCapped,
     }),
   },
   limit: 'read',

@@ -8,7 +8,14 @@ import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
-import { connectionPage, peopleNames, projectCards, tokenPage, unconfirmedRevocations } from '@/lib/broker/inventory.ts'
+import {
+  connectionPage,
+  peopleNames,
+  projectCards,
+  tokenPage,
+  unconfirmedLimit,
+  unconfirmedRevocations,
+} from '@/lib/broker/inventory.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { providerList } from '@/lib/tenancy/providers.ts'
 import { connectionColumns, connectionRow } from './connection-row.tsx'
@@ -106,7 +113,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             label: 'Unconfirmed upstream',
             href: hrefWith(path, { show: 'unconfirmed' }),
             current: view === 'unconfirmed',
-            count: unconfirmed.length,
+            count: unconfirmed.length < unconfirmedLimit ? unconfirmed.length : `${unconfirmedLimit}+`,
           },
         ]}
       />
