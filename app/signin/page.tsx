@@ -40,6 +40,7 @@ const signinFailures = [
   'signin_failed',
   'signin_denied',
   'signin_unavailable',
+  'clocks_differ',
   'issuer_mismatch',
   'rate_limited',
 ] as const

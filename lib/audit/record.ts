@@ -47,6 +47,7 @@ export type AuditAction =
   | 'access.denied'
   | 'keys.rotated'
   | 'keys.retired'
+  | 'secret.accepted'
   | 'tenant.shredded'
 
 export type AuditEvent = {
