@@ -15,11 +15,12 @@ export class OutboundError extends Error {
   override readonly name = 'OutboundError'
   readonly reached: boolean
   /** Of a redirect that was refused: somebody did answer. */
-  readonly status: number | undefined
+  declare readonly status?: number
   constructor(message: string, { reached, cause, status }: { reached: boolean; cause?: unknown; status?: number }) {
     super(message, { cause })
     this.reached = reached
-    this.status = status
+    // What was not reached has no such field: it reads the same, whatever it was (F-10).
+    if (status !== undefined) this.status = status
   }
 }
 
