@@ -2,6 +2,7 @@ import * as oauth from 'oauth4webapi'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { connectionList } from '../../lib/broker/inventory.ts'
 import { vaultOf } from '../../lib/broker/keys.ts'
+import { completeLink, startLink } from '../../lib/broker/link.ts'
 import { freshTokens, tokenPlace } from '../../lib/broker/refresh.ts'
 import { sealClientSecret } from '../../lib/broker/upstream.ts'
 import { oidc } from '../../lib/providers/oidc.ts'
@@ -242,6 +243,24 @@ describe('a refresh at an OpenID issuer, from the claim to the row', () => {
     const now = Math.floor(broker.ctx.now().getTime() / 1000) + seconds
     issuer.answer({ claims: { iat: now, nbf: now, exp: now + 30 } })
     await expectServed()
+  })
+
+  it('L-05: linking there takes the person of a sound ID token, and nobody of one that is forged or of another nonce', async () => {
+    const actor = await broker.actorOf('owner@acme.test')
+    const link = async (answers: Partial<IssuerAnswers>) => {
+      const { url } = await startLink(broker.ctx, actor, { providerId: provider.id, browser: actor.browser })
+      const { searchParams } = new URL(url)
+      const code = searchParams.get('nonce') ?? ''
+      issuer.answer(answers)
+      const query = new URLSearchParams({ code, state: searchParams.get('state') ?? '' })
+      const location = `${searchParams.get('redirect_uri')}?${query}`
+      return completeLink(broker.ctx, broker.callbackOf(location, actor))
+    }
+    for (const answers of [{ forged: true }, { claims: { nonce: 'another' } }, { claims: { nonce: undefined } }])
+      expect(await link(answers)).toMatchObject({ kind: 'failed', error: { code: 'upstream_protocol' } })
+    expect(await link({})).toMatchObject({ kind: 'linked' })
+    const names = (await connectionList(broker.ctx, actor)).map(({ accountName }) => accountName)
+    expect(names).toContain('somebody')
   })
 
   it('a client secret with hyphens reaches an issuer that decodes nothing of HTTP Basic', async () => {

@@ -67,7 +67,8 @@ export async function startIssuer(clientId: string, now: () => number) {
     if (path === '/userinfo') return [answers.userinfo ?? {}, answers.userinfo ? 200 : 403]
     if (path !== '/token') return [{}, 404]
     if (answers.tokenStatus !== 200) return [{ error: 'invalid_grant' }, answers.tokenStatus]
-    return [{ access_token: 'an-access-token', token_type: 'Bearer', expires_in: 60, id_token: await idToken(body) }]
+    const tokens = { access_token: 'an-access-token', refresh_token: 'a-refresh-token', token_type: 'Bearer' }
+    return [{ ...tokens, expires_in: 60, id_token: await idToken(body) }]
   }
 
   const server = createServer(async (request, response) => {
