@@ -15,7 +15,7 @@ import {
   UnsealError,
 } from '../security/seal.ts'
 import { randomToken, type Secret, sameSecret, secretCanary } from '../security/secrets.ts'
-import { type Tx, withInstance, withTenant } from '../store/database.ts'
+import type { Tx } from '../store/database.ts'
 import {
   addSeals,
   holdInstanceKey,
@@ -28,6 +28,7 @@ import {
   replaceSecretCanary,
 } from '../store/keys.ts'
 import type { SealedColumn, SealedPlace } from '../store/sealed.ts'
+import { asSystem, withInstance } from '../store/system.ts'
 
 /**
  * Seals and opens the values of one tenant. The tenant is part of every place, so vaults cannot be mixed up.
@@ -151,7 +152,7 @@ async function tenantKeys(ctx: KeyContext, tenantId: string, maximumAge: number)
   if (kept && readAt - kept.readAt < maximumAge) return kept
   const seals = kept?.seals ?? new Map<string, number>()
   const told = [...seals].filter(([, count]) => count > 0)
-  const rows = await withTenant(ctx, tenantId, async (tx) => {
+  const rows = await asSystem(ctx, tenantId, 'keys', async (tx) => {
     for (const [id, count] of told) await addSeals(tx, tenantId, id, count)
     return listTenantKeys(tx, tenantId)
   })
@@ -256,7 +257,7 @@ export async function checkSecret(ctx: SecretContext): Promise<void> {
 /** Makes the present root secret the one that boots from now on. */
 export async function acceptSecret(ctx: SecretContext): Promise<void> {
   const event = { action: 'secret.accepted', outcome: 'ok', target: { kind: 'instance', id: '1' } } as const
-  await withTenant(ctx, instanceTenant, async (tx) => {
+  await asSystem(ctx, instanceTenant, 'keys', async (tx) => {
     await replaceSecretCanary(tx, secretCanary(ctx.config.secret))
     await record(tx, instanceTenant, ctx.now(), { userId: null }, event)
   })

@@ -943,6 +943,34 @@ export interface Paths {
     }
   }
   '/api/v1/tenants/{tenant}/members/{user}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          user: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            reason?: string
+          }
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
     patch: {
       parameters: {
         query?: never
@@ -958,12 +986,45 @@ export interface Paths {
           'application/json': {
             role?: 'owner' | 'admin' | 'member' | 'auditor'
             status?: 'active' | 'suspended'
+            reason?: string
           }
         }
       }
       responses: {
         204: {
           content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/members/{user}/ending': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          user: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              sessions: number
+              connections: number
+              tokens: number
+              invitations: number
+              webhooks: number
+            }
+          }
         }
         default: {
           content: {
@@ -1832,6 +1893,7 @@ export interface Paths {
                 enabled: boolean
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null
@@ -1874,6 +1936,7 @@ export interface Paths {
                 enabled: boolean
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null
@@ -1930,6 +1993,7 @@ export interface Paths {
           'application/json': {
             url?: string
             enabled?: boolean
+            owner?: 'me'
           }
         }
       }
@@ -1942,6 +2006,7 @@ export interface Paths {
               enabled: boolean
               disabled_cause: ('gone' | 'failing') | null
               created_by: string
+              orphaned: boolean
               created_at: string
               last_success_at: string | null
               last_failure_at: string | null
@@ -2054,6 +2119,7 @@ export interface Paths {
                 enabled: boolean
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null

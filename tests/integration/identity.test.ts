@@ -10,8 +10,8 @@ import { newId } from '../../lib/security/ids.ts'
 import { createOutbound } from '../../lib/security/outbound.ts'
 import { Secret } from '../../lib/security/secrets.ts'
 import { claimRefresh, insertConnection, storeRefresh } from '../../lib/store/connections.ts'
-import { withTenant } from '../../lib/store/database.ts'
 import { insertProvider } from '../../lib/store/providers.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 import { type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
 import { type Issuer, type IssuerAnswers, startIssuer } from '../support/issuer.ts'
@@ -118,7 +118,7 @@ describe('a refresh at an OpenID issuer, from the claim to the row', () => {
     issuer = await startIssuer(clientId, () => ctx.now().getTime() + aheadSeconds * 1000)
     const { tenantId, userId } = await broker.actorOf('owner@acme.test')
     provider = { id: newId('provider'), tenantId, userId }
-    await withTenant(ctx, tenantId, (tx) =>
+    await asSystem(ctx, tenantId, 'job', (tx) =>
       insertProvider(tx, {
         tenantId,
         id: provider.id,
@@ -162,7 +162,7 @@ describe('a refresh at an OpenID issuer, from the claim to the row', () => {
       accessToken: await vault.seal(tokenPlace(connection, 'access_token', 1), 'an-old-access-token'),
       accessExpiresAt: new Date(now.getTime() - 1000),
     }
-    await withTenant(broker.ctx, tenantId, async (tx) => {
+    await asSystem(broker.ctx, tenantId, 'job', async (tx) => {
       await tx.connection.deleteMany({ where: { tenantId, providerId } })
       await insertConnection(tx, data)
     })
@@ -269,7 +269,7 @@ describe('a refresh at an OpenID issuer, from the claim to the row', () => {
     const vault = await vaultOf(broker.ctx, tenantId)
     const clientSecret = await sealClientSecret(vault, id, secret)
     const store = (value: string | null) =>
-      withTenant(broker.ctx, tenantId, (tx) =>
+      asSystem(broker.ctx, tenantId, 'job', (tx) =>
         tx.provider.updateMany({ where: { tenantId, id }, data: { clientSecret: value } }),
       )
     await store(clientSecret)
