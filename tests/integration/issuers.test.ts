@@ -1,9 +1,11 @@
 // Sign-in at issuers that differ from the demo's: an issuer of scripted answers over a real socket, the product through
 // its handler. Time is the injected clock's.
+import type { JWTPayload } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Context, putContext } from '../../lib/context.ts'
 import { errorCodes } from '../../lib/errors.ts'
 import { readSession } from '../../lib/http/session.ts'
+import { signinFailures } from '../../lib/http/signin/failure.ts'
 import { type Issuer, type IssuerAnswers, startIssuer } from '../support/issuer.ts'
 import { type Browser, type Signin, startSignin } from '../support/signin.ts'
 
@@ -213,6 +215,7 @@ describe('clocks that differ', () => {
       aheadSeconds = seconds
       const { location, session } = await signIn({ claims: dated(lifeSeconds) })
       expect(location).toBe('/signin?error=clocks_differ')
+      expect(signinFailures).toContain('clocks_differ')
       expect(errorCodes.clocks_differ.title).toMatch(/^The clocks of Valetkey and the identity provider differ$/)
       expect(session).toBeUndefined()
       const [line] = failures()
@@ -220,6 +223,31 @@ describe('clocks that differ', () => {
       expect(Math.abs(Number(line?.differenceSeconds) - seconds)).toBeLessThanOrEqual(2)
     },
   )
+
+  test.each([
+    ['an exp', { exp: '9999999999' }],
+    ['an iat', { iat: '1' }],
+    ['an iat', { iat: 1e300 }],
+    ['an iat', { iat: -1 }],
+    ['an nbf', { nbf: '1' }],
+    ['an nbf', { nbf: 1e300 }],
+    ['an exp', { exp: -1e300 }],
+    ['an auth_time', { auth_time: '1' }],
+    ['an auth_time', { auth_time: 1e300 }],
+    ['an auth_time', { auth_time: -1 }],
+  ])('J-07: %s like in %j signs nobody in', async (_, odd) => {
+    const { location, session } = await signIn({ claims: odd as JWTPayload })
+    expect(location).toMatch(/^\/signin\?error=(signin_failed|clocks_differ)$/)
+    expect(session).toBeUndefined()
+    expect(failures()).toMatchObject([{ stage: 'id_token' }])
+  })
+
+  test('J-07: a session is no younger than our own clock says', async () => {
+    aheadSeconds = 60
+    const now = ctx.now().getTime()
+    const { session } = await signIn({ claims: { ...dated(300), auth_time: now / 1000 + 59.5 } })
+    expect(session?.authTime.getTime()).toBeLessThan(now + 30_000)
+  })
 
   test('an ID token of another sign-in that has expired is no matter of clocks', async () => {
     aheadSeconds = -4000

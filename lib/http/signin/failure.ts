@@ -7,6 +7,17 @@ import { isOutboundError, outboundReason } from '../../security/outbound.ts'
 /** How far a sign-in had come: from its start to the session. */
 export type Stage = 'discovery' | 'issuer' | 'state' | 'authorization' | 'token' | 'id_token' | 'signature' | 'session'
 
+/** Codes that the sign-in page has words for; any other is "did not complete" there. */
+export const signinFailures = [
+  'signin_failed',
+  'signin_denied',
+  'signin_unavailable',
+  'clocks_differ',
+  'issuer_mismatch',
+  'session_refused',
+  'rate_limited',
+] as const satisfies ErrorCode[]
+
 /** What the log says of a failure. `error` and `error_description` are the issuer's words, cut and without secrets. */
 type Facts = {
   stage: Stage

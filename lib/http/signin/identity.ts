@@ -105,18 +105,22 @@ export async function redeemCode(
       name: line(profile.name, 200) ?? line(profile.email, 200) ?? claims.sub,
       email: line(profile.email, 320) ?? null,
     },
-    authTime: new Date((claims.auth_time ?? claims.iat) * 1000),
+    // By a clock ahead of ours, a session would seem fresh for longer than it is.
+    authTime: new Date(Math.min((claims.auth_time ?? claims.iat) * 1000, ctx.now().getTime())),
   }
 }
 
 /** What OIDC Core 3.1.3.7 asks for beyond what oauth4webapi checks: azp also beside a single aud (5), a recent iat (10). */
 function checkedClaims({ config, now }: Context, claims: oauth.IDToken | undefined): oauth.IDToken {
   if (!claims) throw new ProtocolError('there is no ID token')
-  const { azp, iat, sub } = claims
+  const { azp, iat, sub, auth_time } = claims
   if (azp !== undefined && azp !== config.signin.clientId) throw new ProtocolError('the ID token is for another client')
-  const ageSeconds = now().getTime() / 1000 - iat
+  const seconds = now().getTime() / 1000
+  const ageSeconds = seconds - iat
   if (ageSeconds > issuedAgoSecondsMax || ageSeconds < -clockToleranceSeconds)
     throw new ClockError(Math.round(-ageSeconds))
+  if (auth_time !== undefined && auth_time > seconds + clockToleranceSeconds)
+    throw new ProtocolError('the sign-in is dated in the future')
   if (sub.length === 0 || sub.length > 255) throw new ProtocolError('the subject has no usable length')
   return claims
 }
