@@ -224,10 +224,10 @@ describe('a refresh at an OpenID issuer, from the claim to the row', () => {
   it('a rotation of the issuer’s keys costs no connection, also right after they were read', async () => {
     await expectServed()
     issuer.answer({ key: 1 })
-    await broker.advance(4)
+    await broker.advance(1)
     expect((await freshTokens(broker.ctx, { ...key, staleVersion: 2 })).version).toBe(3)
     expect(issuer.keyCalls()).toBe(1)
-    await broker.advance(1)
+    await broker.advance(4)
     expect((await freshTokens(broker.ctx, { ...key, staleVersion: 3 })).version).toBe(4)
     expect(issuer.keyCalls()).toBe(2)
     expect(await rowOf(broker, key)).toMatchObject({ status: 'linked', cause: null })
