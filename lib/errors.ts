@@ -47,6 +47,11 @@ export const errorCodes = {
     title: 'The identity provider does not answer',
     next: 'Try again in a few minutes.',
   },
+  clocks_differ: {
+    status: 502,
+    title: 'The clocks of Valetkey and the identity provider differ',
+    next: 'Tell the operator: one of the two is wrong by more than a minute.',
+  },
   // Linking
   attempt_unknown: {
     status: 400,

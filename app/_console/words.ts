@@ -191,6 +191,7 @@ const acts = {
   'tenant.shredded': () => ['Secrets of the tenant destroyed', 'Nothing that was sealed can be opened again.'],
   'keys.rotated': (details) => ['Encryption key rotated', `Now ${text(details.key)}.`],
   'keys.retired': (details) => ['Encryption key retired', text(details.key)],
+  'secret.accepted': () => ['Root secret replaced'],
   'member.added': (details) => ['Joined', `As ${roleOf(details)}.`],
   'member.changed': (details) => [
     details.status === 'suspended' ? 'Member suspended' : details.status ? 'Member reinstated' : 'Role changed',

@@ -42,6 +42,7 @@ export type AuditAction =
   | 'access.read'
   | 'keys.rotated'
   | 'keys.retired'
+  | 'secret.accepted'
   | 'tenant.shredded'
 
 export type AuditEvent = {
