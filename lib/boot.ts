@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { startSealing } from './audit/seal.ts'
-import { checkInstanceKeys } from './broker/keys.ts'
+import { checkInstanceKeys, checkSecret } from './broker/keys.ts'
 import type { Context } from './context.ts'
 import { isBrokerError } from './errors.ts'
 import { startJobs } from './jobs/tick.ts'
@@ -24,6 +24,7 @@ export async function boot(ctx: Context): Promise<() => Promise<void>> {
     await checkSchema(ctx)
     await tryNamedStatements(ctx)
     await checkInstanceKeys(ctx)
+    await checkSecret(ctx)
     await seedDemo(ctx)
   })
   if (isStopping(ctx)) return async () => {}

@@ -202,7 +202,7 @@ function completeHead(response: ServerResponse, csp: string, scope: PageScope): 
     const names = new Set(Object.keys(given).map((name) => name.toLowerCase()))
     const has = (name: string) => names.has(name) || response.hasHeader(name)
     const isGuarded = status === 500 && scope.status !== undefined
-    if (isGuarded) response.setHeader('retry-after', '5')
+    if (isGuarded) response.setHeader('retry-after', String(scope.retryAfterSeconds ?? 5))
     const defaults = { ...securityHeaders, 'content-security-policy': csp, 'cache-control': 'no-store' }
     for (const [name, value] of Object.entries(defaults)) if (!has(name)) response.setHeader(name, value)
     const isPublic = /public|immutable/.test(String(response.getHeader('cache-control') ?? ''))

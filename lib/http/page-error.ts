@@ -1,5 +1,5 @@
 import { context } from '../context.ts'
-import { isBrokerError } from '../errors.ts'
+import { errorCodes, isBrokerError } from '../errors.ts'
 import { pageScope } from './page-scope.ts'
 import { asBrokerError } from './problem.ts'
 
@@ -13,7 +13,8 @@ export async function noteFailedPage(error: unknown, page: string): Promise<void
   if (scope && known.code === 'unavailable') scope.status = 503
   const { log } = await context()
   const digest = error instanceof Error && 'digest' in error ? String(error.digest) : undefined
-  log.error(
+  const level = errorCodes[known.code].status >= 500 ? 'error' : 'info'
+  log[level](
     { err: isBrokerError(error) ? (error.cause ?? error) : error, problem: known.code, page, digest },
     'page failed',
   )

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 
 /** What a page's guard and its errors leave for the response head; facts: pages cannot set a status themselves. */
-export type PageScope = { status?: number; path?: string }
+export type PageScope = { status?: number; retryAfterSeconds?: number; path?: string }
 
 const slot = Symbol.for('valetkey.page')
 

@@ -1,4 +1,6 @@
-import type { OutboundFetch } from '../security/outbound.ts'
+import type { Discoveries } from '../security/discovery.ts'
+import type { KeySets } from '../security/issuer-keys.ts'
+import type { OutboundFetch, OutboundPolicy } from '../security/outbound.ts'
 import type { Secret } from '../security/secrets.ts'
 
 /** What a provider works with. It holds no state and sees no tenant and no database. */
@@ -6,6 +8,10 @@ export type ProviderDeps = {
   fetch: OutboundFetch
   now: () => Date
   sleep: (milliseconds: number) => Promise<void>
+  /** What issuers publish, shared by the process. */
+  discoveries: Discoveries
+  keySets: KeySets
+  config: OutboundPolicy
 }
 
 /** A provider row, its secret opened. */

@@ -73,6 +73,13 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
     return jar
   }
 
+  /** Signs a browser out as its form does. */
+  const signOut = (jar: Jar) => {
+    const form = { origin, 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'same-origin' }
+    const path = `${origin}/api/auth/signout`
+    return keep(jar, path, handleAuth(withCookies(jar, new Request(path, { method: 'POST', headers: form }))))
+  }
+
   function withCookies(jar: Jar, request: Request): Request {
     if (jar.size > 0) request.headers.set('cookie', [...jar].map(([name, value]) => `${name}=${value}`).join('; '))
     return request
@@ -169,6 +176,7 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
     ...broker,
     answered,
     signIn,
+    signOut,
     route,
     send,
     call,

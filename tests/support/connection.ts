@@ -1,14 +1,16 @@
+import type { Actor } from '../../lib/actor.ts'
+import { connectionPage } from '../../lib/broker/inventory.ts'
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { tokenPlace } from '../../lib/broker/refresh.ts'
 import { findConnection } from '../../lib/store/connections.ts'
-import { withTenant } from '../../lib/store/database.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import type { Broker } from './broker.ts'
 
 export type Key = { tenantId: string; connectionId: string }
 
 /** A connection's row as the product sees it. */
 export async function rowOf({ ctx }: Pick<Broker, 'ctx'>, { tenantId, connectionId }: Key) {
-  const row = await withTenant(ctx, tenantId, (tx) => findConnection(tx, tenantId, connectionId))
+  const row = await asSystem(ctx, tenantId, 'job', (tx) => findConnection(tx, tenantId, connectionId))
   if (!row) throw new Error('no such connection')
   return row
 }
@@ -20,3 +22,7 @@ export async function storedRefreshToken({ ctx }: Pick<Broker, 'ctx'>, key: Key)
   const vault = await vaultOf(ctx, key.tenantId)
   return (await vault.open(tokenPlace(row, 'refresh_token', row.tokenVersion), row.refreshToken)).reveal()
 }
+
+/** The newest connections that an actor sees. */
+export const connectionList = async (...given: [Broker['ctx'], Actor, { everybody?: boolean }?]) =>
+  (await connectionPage(given[0], given[1], given[2] ?? {})).items
