@@ -122,11 +122,8 @@ export function captureOutput(log: Log): void {
   for (const [stream, level] of [
     [process.stdout, 'info'],
     [process.stderr, 'error'],
-  ] as const) {
-    // Whoever writes past us writes to a stream that may be gone; that is no reason to end.
-    stream.on('error', () => {})
+  ] as const)
     stream.write = lineWriter((line) => say(log, level, [line]))
-  }
   // Node's own printing is one of these listeners, and it waits for a full pipe.
   process.removeAllListeners('warning')
   process.on('warning', (warning) => {

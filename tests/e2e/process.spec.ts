@@ -136,6 +136,8 @@ test('H-01 H-02: a server that starts while Postgres is away waits, alive and no
   expect([ready.status, ready.headers['retry-after']]).toEqual([503, '5'])
   const page = await product.ask('/t/acme/projects', { cookie })
   expect([page.status, page.headers['retry-after'], page.headers['set-cookie']]).toEqual([503, '5', undefined])
+  // Nothing is served before the keys are known to be the database's, also what needs neither.
+  expect((await product.ask('/signin')).status).toBe(503)
   expect((await product.ask('/api/health')).status).toBe(200)
   await cluster.start()
   await product.until('/api/ready', 200)
