@@ -1,6 +1,7 @@
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
+import { refreshGraceSeconds } from '../providers/index.ts'
 import { type Grant, isUpstreamError, UpstreamError, type UpstreamFailure } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { isUnsealError } from '../security/seal.ts'
@@ -21,7 +22,8 @@ import {
   storeRefresh,
 } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
-import type { ProviderRow } from '../store/providers.ts'
+import type { Interrupted } from '../store/lookups.ts'
+import { findProvider, type ProviderRow } from '../store/providers.ts'
 import { insertRevocations } from '../store/revocations.ts'
 import type { SealedPlace } from '../store/sealed.ts'
 import { span } from '../trace.ts'
@@ -48,7 +50,7 @@ export type FreshRequest = ConnectionKey & {
   staleVersion?: number
 }
 
-/** HTTP time-out (10 s) < lease < the upstream's grace (30 s at Keboola). */
+/** HTTP time-out (10 s) < lease < the upstream's grace (30 s at Keboola), so that a cut-off rotation is tried again within it. */
 const leaseSeconds = 15
 /** How long a caller waits, for somebody else's refresh and for one of its own. What it waited for goes on. */
 const patienceMilliseconds = 12_000
@@ -125,8 +127,9 @@ async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTok
 }
 
 /**
- * Renews a connection whether it is fresh or not: as scheduled (`due`), or because somebody asked (`now`). Nothing is
- * done where somebody else is at it or where it rests; how it ended is on the row.
+ * Renews a connection whether it is fresh or not: as scheduled (`due`), because somebody asked (`now`), or because a
+ * rotation of it was cut off (`recover`). Nothing is done where somebody else is at it or where it rests; how it ended is
+ * on the row.
  * @throws BrokerError as {@link freshTokens} does
  */
 export async function renew(ctx: Context, key: ConnectionKey, mode: Exclude<ClaimMode, 'need'>): Promise<void> {
@@ -135,6 +138,16 @@ export async function renew(ctx: Context, key: ConnectionKey, mode: Exclude<Clai
   if (claim.outcome === 'dead') throw deadConnection(claim)
   if (claim.outcome !== 'claimed') return
   await withinPatience(refreshShared(ctx, key, claim, mode), ownPatienceMilliseconds)
+}
+
+/**
+ * Takes up a rotation that was cut off, at once and ahead of every pause, where its upstream is known to forgive a spent
+ * token for as long as this. Elsewhere there is no hurry: the next caller or the schedule does it.
+ * @throws BrokerError as {@link freshTokens} does
+ */
+export async function recover(ctx: Context, { tenantId, id, providerId, seconds }: Interrupted): Promise<void> {
+  const provider = await withTenant(ctx, tenantId, (tx) => findProvider(tx, tenantId, providerId))
+  if (provider && seconds < refreshGraceSeconds(provider)) await renew(ctx, { tenantId, connectionId: id }, 'recover')
 }
 
 /** A refresh that others of this process join, and that is finished whoever goes on waiting, also at a graceful stop. */
@@ -326,10 +339,13 @@ async function failed(
 ) {
   const { cause, reached, upstream } = meanings[error.failure]
   const refused = error.failure === 'refused'
-  const lost = refused && (claim.doubt || error.afterAmbiguous)
-  const end: { status: ConnectionStatus; cause: string } = refused
-    ? { status: 'needs_relink', cause: lost ? 'lost_in_rotation' : cause }
-    : { status: claim.status === 'uncertain' ? 'uncertain' : 'degraded', cause }
+  // The one recovery try was cut off as well: the token may be spent twice over, and is not sent a third time (RR-05).
+  const cutOff = claim.uncertain && error.failure === 'ambiguous' && error.status === undefined
+  const lost = cutOff || (refused && (claim.doubt || error.afterAmbiguous))
+  const end: { status: ConnectionStatus; cause: string } =
+    refused || cutOff
+      ? { status: 'needs_relink', cause: lost ? 'lost_in_rotation' : cause }
+      : { status: claim.status === 'uncertain' ? 'uncertain' : 'degraded', cause }
   const recorded: FailedRefresh = {
     sentVersion: claim.version,
     fence: claim.fence,
@@ -340,6 +356,7 @@ async function failed(
     upstream: mode === 'now' ? null : upstream,
     retryAfterSeconds: error.retryAfterSeconds ?? null,
     details: { failure: error.failure, upstream_status: error.status ?? null },
+    uncertain: claim.uncertain,
   }
   const { changed, paused } = await persistently(ctx, () => failRefresh(ctx, key, recorded))
   reportRefresh(ctx, connection, !changed ? 'superseded' : lost ? 'lost' : error.failure)
@@ -349,7 +366,7 @@ async function failed(
       raiseClientRefused(ctx, { tenantId: key.tenantId, providerId: connection.providerId }),
     )
   if (!changed) return undefined
-  if (refused) throw new BrokerError('needs_relink', { cause: error })
+  if (end.status === 'needs_relink') throw new BrokerError('needs_relink', { cause: error })
   if (claim.accessToken) return opened(ctx, key, claim, true)
   throw asBrokerError(error)
 }
@@ -378,6 +395,7 @@ async function unreadable(
       upstream: null,
       retryAfterSeconds: null,
       details: { failure: 'unreadable' },
+      uncertain: false,
     }
     await persistently(ctx, () => failRefresh(ctx, key, recorded))
   } else await noteUnreadable(ctx, key)

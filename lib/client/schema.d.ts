@@ -1404,6 +1404,7 @@ export interface Paths {
                 redirect_uri: string
                 max_lifetime_seconds: number | null
                 refresh_token_days: number
+                refresh_grace_seconds: number
               }[]
             }
           }
@@ -1434,6 +1435,7 @@ export interface Paths {
             client_secret: string
             max_lifetime_seconds?: number
             refresh_token_days?: number
+            refresh_grace_seconds?: number
           }
         }
       }
@@ -1450,6 +1452,7 @@ export interface Paths {
               redirect_uri: string
               max_lifetime_seconds: number | null
               refresh_token_days: number
+              refresh_grace_seconds: number
             }
           }
         }
@@ -1480,6 +1483,7 @@ export interface Paths {
             client_secret?: string
             max_lifetime_seconds?: number | null
             refresh_token_days?: number
+            refresh_grace_seconds?: number
           }
         }
       }
@@ -1496,6 +1500,7 @@ export interface Paths {
               redirect_uri: string
               max_lifetime_seconds: number | null
               refresh_token_days: number
+              refresh_grace_seconds: number
             }
           }
         }

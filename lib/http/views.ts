@@ -38,6 +38,8 @@ export const provider = object({
   max_lifetime_seconds: z.int().nullable(),
   /** How long an unused refresh token lives there. */
   refresh_token_days: z.number(),
+  /** How long it is still answered after its first use. */
+  refresh_grace_seconds: z.number(),
 })
 
 export const toProvider = (view: ProviderView): z.input<typeof provider> => ({
@@ -50,6 +52,7 @@ export const toProvider = (view: ProviderView): z.input<typeof provider> => ({
   redirect_uri: view.redirectUri,
   max_lifetime_seconds: view.maxLifetimeSeconds,
   refresh_token_days: view.refreshTokenDays,
+  refresh_grace_seconds: view.refreshGraceSeconds,
 })
 
 const providerReference = object({ id, name: text, kind: text })

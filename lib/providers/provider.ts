@@ -1,6 +1,9 @@
 import type { OutboundFetch } from '../security/outbound.ts'
 import type { Secret } from '../security/secrets.ts'
 
+/** No upstream is taken to forgive a spent refresh token for longer: what was cut off earlier is not hurried. */
+export const longestGraceSeconds = 300
+
 /** What a provider works with. It holds no state and sees no tenant and no database. */
 export type ProviderDeps = {
   fetch: OutboundFetch

@@ -82,8 +82,8 @@ export type RefreshClaim = {
   userId: string | null
 }
 
-/** Why a token is wanted: `need` unless it is fresh, `due` by schedule, `now` although it rests. */
-export type ClaimMode = 'need' | 'due' | 'now'
+/** Why a token is wanted: `need` unless it is fresh, `due` by schedule, `now` although it rests, `recover` because a rotation was cut off. */
+export type ClaimMode = 'need' | 'due' | 'now' | 'recover'
 
 /** One call of vk.refresh_claim (see the migration). `staleVersion`: a version whose access token was refused. */
 export async function claimRefresh(
@@ -164,6 +164,8 @@ export type FailedRefresh = {
   /** What the upstream asked to wait. */
   retryAfterSeconds: number | null
   details: Record<string, string | number | null>
+  /** It was the recovery try. */
+  uncertain: boolean
 }
 
 /** One call of vk.refresh_fail. `changed`: false when the row has moved on. `paused`: the upstream as a whole rests now. */
@@ -184,14 +186,15 @@ export async function failRefresh(
     end.upstream,
     end.retryAfterSeconds,
     JSON.stringify(end.details),
+    end.uncertain,
   ]
   const text = `SELECT changed, paused FROM vk.refresh_fail($1, $2, $3, $4, $5, $6, $7, make_interval(secs => $8), $9,
-    make_interval(secs => $10), $11::jsonb)`
+    make_interval(secs => $10), $11::jsonb, $12)`
   const [row] = await query<{ changed: boolean; paused: boolean }>(ctx, 'refresh_fail', text, values)
   return row ?? { changed: false, paused: false }
 }
 
-/** Whether a claim still stands, right before something is sent; its lease begins anew then. */
+/** Whether a claim still stands, right before something is sent: its lease begins anew then, and the intent is set. */
 export async function beginRefresh(
   ctx: Store,
   { tenantId, connectionId }: ConnectionKey,

@@ -9,8 +9,8 @@ import { listenForMetrics, renderMetrics } from '../../lib/http/metrics.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { createLog } from '../../lib/log.ts'
 import { randomToken } from '../../lib/security/secrets.ts'
-import { claimRefresh } from '../../lib/store/connections.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { beginAndDie } from '../support/connection.ts'
 import { startProxy } from '../support/proxy.ts'
 
 let app: TestApp
@@ -168,7 +168,7 @@ describe('what refreshes leave behind', () => {
 
   it('a grant that was lost in rotation is an alarm, told apart from one that was refused', async () => {
     const key = await expired()
-    await claimRefresh(app.ctx, key, { staleVersion: 0, minimumSeconds: 30, leaseSeconds: 15 })
+    await beginAndDie(app.ctx, key)
     await app.advance(16)
     app.demo.faults.push('POST /oauth/token', refuse)
     const lost = () => freshTokens(app.ctx, key).catch(() => undefined)

@@ -11,7 +11,7 @@ import { tick } from '../../lib/jobs/tick.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
 import type { Actor } from '../../lib/tenancy/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+import { beginAndDie, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
 
 let broker: Broker
 let contexts: [Context, Context]
@@ -41,7 +41,7 @@ const troubles: Record<string, Fault> = {
 
 /** Everything that people, processes and time do to one connection. */
 type Step =
-  | { act: 'ask' | 'die after the claim' | 'die after the call'; who: 0 | 1 }
+  | { act: 'ask' | 'die after the claim' | 'die before the call' | 'die after the call'; who: 0 | 1 }
   | { act: 'all ask' | 'link again' | 'revoke' | 'freeze' | 'lift' | 'try now' | 'background' }
   | { act: 'wait'; seconds: number }
   | { act: 'trouble'; kind: string; times: number }
@@ -64,7 +64,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 2,
-    arbitrary: fc.record({ act: fc.constantFrom('die after the claim' as const, 'die after the call' as const), who }),
+    arbitrary: fc.record({
+      act: fc.constantFrom<'die after the claim' | 'die before the call' | 'die after the call'>(
+        'die after the claim',
+        'die before the call',
+        'die after the call',
+      ),
+      who,
+    }),
   },
   {
     weight: 4,
@@ -111,12 +118,11 @@ async function take(key: Key, current: Step): Promise<void> {
     case 'die after the claim':
       await claimRefresh(contexts[current.who], key, { leaseSeconds: 15, mode: 'now', staleVersion: anyVersion })
       return broker.advance(16)
+    case 'die before the call':
+      await beginAndDie(contexts[current.who], key, { mode: 'now', staleVersion: anyVersion })
+      return broker.advance(16)
     case 'die after the call': {
-      const claim = await claimRefresh(contexts[current.who], key, {
-        leaseSeconds: 15,
-        mode: 'now',
-        staleVersion: anyVersion,
-      })
+      const claim = await beginAndDie(contexts[current.who], key, { mode: 'now', staleVersion: anyVersion })
       if (claim.outcome !== 'claimed') return
       const { provider } = await rowOf(broker, key)
       const body = new URLSearchParams({

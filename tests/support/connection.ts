@@ -1,6 +1,7 @@
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { tokenPlace } from '../../lib/broker/refresh.ts'
-import { findConnection } from '../../lib/store/connections.ts'
+import type { Context } from '../../lib/context.ts'
+import { beginRefresh, type ClaimMode, claimRefresh, findConnection } from '../../lib/store/connections.ts'
 import { withTenant } from '../../lib/store/database.ts'
 import type { Broker } from './broker.ts'
 
@@ -11,6 +12,18 @@ export async function rowOf({ ctx }: Pick<Broker, 'ctx'>, { tenantId, connection
   const row = await withTenant(ctx, tenantId, (tx) => findConnection(tx, tenantId, connectionId))
   if (!row) throw new Error('no such connection')
   return row
+}
+
+/**
+ * What a process leaves behind that is killed once its token may be sent: claimed, begun, no end recorded. Answers the
+ * claim.
+ */
+export async function beginAndDie(ctx: Context, key: Key, options: { staleVersion?: number; mode?: ClaimMode } = {}) {
+  const claim = await claimRefresh(ctx, key, { leaseSeconds: 15, ...options })
+  if (claim.outcome !== 'claimed') return claim
+  const begun = await beginRefresh(ctx, key, { sentVersion: claim.version, fence: claim.fence, leaseSeconds: 15 })
+  if (!begun) throw new Error('the claim was lost before it was begun')
+  return claim
 }
 
 /** What the stored refresh token is, in clear. */

@@ -17,7 +17,7 @@ import type { Key } from './connection.ts'
  * Where a process holds: in a statement that has run and is not committed, after one that is, or between an answer of
  * the upstream and whatever follows. What lies between request and answer is held at the upstream's own barriers.
  */
-export type Point = 'claiming' | 'claimed' | 'answered' | 'storing' | 'stored'
+export type Point = 'claiming' | 'claimed' | 'beginning' | 'begun' | 'answered' | 'storing' | 'stored'
 
 export type Command =
   | { kind: 'start'; config: Config; realWaits: boolean }
@@ -96,13 +96,14 @@ async function start(config: Config, realWaits: boolean): Promise<null> {
   return null
 }
 
-/** Lets claim and write-back be held before or after their commit. */
+/** Lets claim, last look and write-back be held before or after their commit. */
 function interceptQueries({ pool }: Context): void {
   const query = pool.query.bind(pool)
   const textOf = (statement: unknown) =>
     typeof statement === 'object' && statement !== null && 'text' in statement ? String(statement.text) : ''
   const pointsOf = (text: string): { inside: Point; after: Point } | undefined => {
     if (text.includes('vk.refresh_claim(')) return { inside: 'claiming', after: 'claimed' }
+    if (text.includes('vk.refresh_begin(')) return { inside: 'beginning', after: 'begun' }
     if (text.includes('vk.refresh_store(')) return { inside: 'storing', after: 'stored' }
     return undefined
   }
