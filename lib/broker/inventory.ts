@@ -10,16 +10,18 @@ import {
   updateConnection,
 } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
+import { type Frozen, frozenConnections, frozenProjects } from '../store/freezes.ts'
 import { listMembers } from '../store/members.ts'
 import { findProject, findProjectWithLinks, listProjects } from '../store/projects.ts'
 import { listUnconfirmed } from '../store/revocations.ts'
 import { findTenant } from '../store/tenants.ts'
 import { countLiveByProject, countTokens, findToken, listTokens, type TokenFilter } from '../store/tokens.ts'
 import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
+import { type FrozenState, toFrozenState } from './freezes.ts'
 import { type LifetimeCap, lifetimeCap } from './issue.ts'
 import { type TokenView, toTokenView } from './token-view.ts'
 
-export type ConnectionView = {
+export type ConnectionView = FrozenState & {
   id: string
   ownerId: string
   provider: { id: string; name: string; kind: string }
@@ -59,7 +61,7 @@ const healthOf = (row: ConnectionRow) => ({
   grantFixed: row.grantFixed,
 })
 
-export function toConnectionView(row: ConnectionWithRelations): ConnectionView {
+function toConnectionView(row: ConnectionWithRelations, state: FrozenState): ConnectionView {
   const [link] = row.projects
   return {
     id: row.id,
@@ -71,6 +73,7 @@ export function toConnectionView(row: ConnectionWithRelations): ConnectionView {
     accountName: row.accountName,
     upstreamRole: link?.role ?? null,
     ...healthOf(row),
+    ...state,
     linkedAt: row.linkedAt,
     branchId: row.branchId,
   }
@@ -84,11 +87,13 @@ export async function connectionDetail(ctx: Context, actor: Actor, id: string): 
     const row = await findConnection(tx, actor.tenantId, id)
     if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
     const events = await listEventsAbout(tx, actor.tenantId, 'connection', id, 50)
-    return { ...toConnectionView(row), timeline: events.map(toAuditView) }
+    const facts = (await frozenConnections(tx, actor.tenantId, [id])).get(id)
+    return { ...toConnectionView(row, toFrozenState(facts, 'connection', actor)), timeline: events.map(toAuditView) }
   })
 }
 
-export type ProjectCard = {
+/** `frozen`: what keeps the viewer from it; `frozenItself`: of the project. */
+export type ProjectCard = FrozenState & {
   id: string
   name: string
   alias: string
@@ -103,8 +108,13 @@ export type ProjectCard = {
 
 type ProjectWithLinks = NonNullable<Awaited<ReturnType<typeof findProjectWithLinks>>>
 
-function toCard(row: Omit<ProjectWithLinks, 'aliases'>, viewer: string, tokensOut: number): ProjectCard {
-  const own = row.links.find((link) => link.userId === viewer)
+function toCard(
+  row: Omit<ProjectWithLinks, 'aliases'>,
+  viewer: Actor,
+  facts: Frozen[] | undefined,
+  tokensOut: number,
+): ProjectCard {
+  const own = row.links.find((link) => link.userId === viewer.userId)
   return {
     id: row.id,
     name: row.name,
@@ -124,10 +134,12 @@ function toCard(row: Omit<ProjectWithLinks, 'aliases'>, viewer: string, tokensOu
           accountName: own.connection.accountName,
           upstreamRole: own.role,
           ...healthOf(own.connection),
+          ...toFrozenState(facts, 'connection', viewer),
           linkedAt: own.connection.linkedAt,
           branchId: own.connection.branchId,
         }
       : null,
+    ...toFrozenState(facts, 'project', viewer),
     tokensOut,
   }
 }
@@ -143,7 +155,9 @@ export async function projectCards(ctx: Context, actor: Actor): Promise<ProjectC
       (row) => may(actor, 'oversee') || row.links.some((link) => link.userId === actor.userId),
     )
     const live = await countLiveByProject(tx, actor.tenantId, actor.userId, ctx.now())
-    return visible.map((row) => toCard(row, actor.userId, live.get(row.id) ?? 0))
+    const ids = visible.map(({ id }) => id)
+    const facts = await frozenProjects(tx, actor.tenantId, actor.userId, ids)
+    return visible.map((row) => toCard(row, actor, facts.get(row.id), live.get(row.id) ?? 0))
   })
 }
 
@@ -166,8 +180,9 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
     const filter = { userId: actor.userId, projectId: row.id }
     const tokens = await listTokens(tx, actor.tenantId, filter, { now, take: 50 })
     const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
+    const facts = (await frozenProjects(tx, actor.tenantId, actor.userId, [row.id])).get(row.id)
     return {
-      ...toCard(row, actor.userId, await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now)),
+      ...toCard(row, actor, facts, await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now)),
       aliases: row.aliases.map((alias) => alias.alias),
       cap: lifetimeCap({
         project: row.maxLifetimeSeconds,
@@ -218,9 +233,12 @@ export async function connectionList(
 ): Promise<ConnectionView[]> {
   if (everybody) requirePermission(actor, 'oversee')
   const where = everybody ? {} : { userId: actor.userId }
-  return (await withTenant(ctx, actor.tenantId, (tx) => listConnections(tx, actor.tenantId, where))).map(
-    toConnectionView,
-  )
+  return withTenant(ctx, actor.tenantId, async (tx) => {
+    const rows = await listConnections(tx, actor.tenantId, where)
+    const ids = rows.map(({ id }) => id)
+    const facts = await frozenConnections(tx, actor.tenantId, ids)
+    return rows.map((row) => toConnectionView(row, toFrozenState(facts.get(row.id), 'connection', actor)))
+  })
 }
 
 /** Sets the development branch that the linker works in (K-25). @throws BrokerError not_found */

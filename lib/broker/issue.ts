@@ -6,6 +6,7 @@ import { newId } from '../security/ids.ts'
 import { fingerprint, randomToken, type Secret } from '../security/secrets.ts'
 import { type ConnectionRow, findConnectionTo } from '../store/connections.ts'
 import { type Tx, withTenant } from '../store/database.ts'
+import { frozenBy } from '../store/freezes.ts'
 import { findProject } from '../store/projects.ts'
 import type { ProviderRow } from '../store/providers.ts'
 import { insertRevocations } from '../store/revocations.ts'
@@ -23,6 +24,7 @@ import {
 } from '../store/tokens.ts'
 import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
 import { withAccess } from './access.ts'
+import { frozenError, refuseFrozen } from './freezes.ts'
 import { vaultOf } from './keys.ts'
 import { handlePlace, settleRevocation } from './revocations.ts'
 import { type TokenView, toTokenView } from './token-view.ts'
@@ -54,6 +56,14 @@ export function lifetimeCap(policies: {
   return named.reduce((least, next) => (next.seconds <= least.seconds ? next : least))
 }
 
+/** What an issue stands on as far as freezes go: of the projects that a connection reaches, the one that is asked for. */
+const frozenQuestion = (connection: Pick<ConnectionRow, 'id' | 'userId' | 'providerId'>, projectId: string) => ({
+  userId: connection.userId,
+  providerId: connection.providerId,
+  connectionId: connection.id,
+  projectIds: [projectId],
+})
+
 type Ground = { projectId: string; connection: ConnectionRow & { provider: ProviderRow }; cap: LifetimeCap }
 
 /** What an issue stands on: the project, the member's own usable connection to it, and the cap. */
@@ -63,8 +73,8 @@ async function ground(tx: Tx, actor: Actor, idOrAlias: string): Promise<Ground> 
   const connection = await findConnectionTo(tx, actor.tenantId, actor.userId, project.id)
   // What only others have linked does not exist for a member (LK-03).
   if (!connection) throw new BrokerError(may(actor, 'oversee') ? 'not_linked' : 'not_found')
+  await refuseFrozen(tx, actor.tenantId, frozenQuestion(connection, project.id))
   if (connection.status === 'revoked') throw new BrokerError('not_linked')
-  if (connection.status === 'frozen') throw new BrokerError('connection_frozen')
   if (connection.status === 'needs_relink') throw new BrokerError('needs_relink')
   const tenant = await findTenant(tx, actor.tenantId)
   if (!tenant) throw new BrokerError('not_found')
@@ -80,7 +90,7 @@ async function ground(tx: Tx, actor: Actor, idOrAlias: string): Promise<Ground> 
  * Hands out a token made upstream (strategy `mint`). A row `issuing` with the rights asked and a nonce is committed
  * first, so that killed anywhere no unknown token stays behind; the answer is given only after the row is complete.
  * @returns the token's view and its value, which exists nowhere else
- * @throws BrokerError forbidden, not_found, not_linked, needs_relink, connection_frozen, over_policy, too_many_tokens,
+ * @throws BrokerError forbidden, not_found, not_linked, needs_relink, frozen, over_policy, too_many_tokens,
  *   upstream_…, issue_unconfirmed, revoked_meanwhile
  */
 export async function issueToken(
@@ -100,7 +110,7 @@ export async function issueToken(
     return await complete(ctx, actor, started, made)
   } catch (error) {
     // Nobody will ever hold this token: it is ended now if that can be done, and by the reconciling job if not.
-    if (!isBrokerError(error, 'revoked_meanwhile')) {
+    if (!isBrokerError(error, 'revoked_meanwhile') && !isBrokerError(error, 'frozen')) {
       ctx.metrics.issues.inc({ strategy: 'mint', outcome: 'unrecorded' })
       await endUpstream(ctx, started, made)
     }
@@ -235,10 +245,14 @@ async function complete(
       if (!token) throw new Error('a completed token cannot be found')
       return { kind: 'made' as const, token: toTokenView(token, now) }
     }
-    // Revoked while the upstream worked: what came back is revoked, never answered (A-03).
+    // Revoked or frozen while the upstream worked: what came back is revoked, never answered (A-03).
     const revocation = newId('revocation')
-    const ended = await endLate(tx, tenantId, id, { upstreamId: made.upstreamId, handle, fingerprint: mark })
     const token = await findToken(tx, tenantId, id)
+    const facts = token ? await frozenBy(tx, tenantId, frozenQuestion(token.connection, token.projectId)) : []
+    const frozen = facts.filter(({ kind }) => kind !== 'membership')
+    const late =
+      token?.generation === 0 && frozen.length > 0 ? frozenError(frozen) : new BrokerError('revoked_meanwhile')
+    const ended = await endLate(tx, tenantId, id, { upstreamId: made.upstreamId, handle, fingerprint: mark }, late.code)
     if (ended && token)
       await insertRevocations(tx, [
         {
@@ -256,14 +270,14 @@ async function complete(
       action: 'token.failed',
       outcome: 'refused',
       target,
-      details: { code: 'revoked_meanwhile' },
+      details: { code: late.code },
     })
-    return { kind: 'late' as const, revocation }
+    return { kind: 'late' as const, revocation, late }
   })
-  ctx.metrics.issues.inc({ strategy: 'mint', outcome: outcome.kind === 'made' ? 'issued' : 'revoked_meanwhile' })
+  ctx.metrics.issues.inc({ strategy: 'mint', outcome: outcome.kind === 'made' ? 'issued' : outcome.late.code })
   if (outcome.kind === 'made') return { token: outcome.token, value: made.value }
   await settleRevocation(ctx, { tenantId, id: outcome.revocation })
-  throw new BrokerError('revoked_meanwhile')
+  throw outcome.late
 }
 
 /**

@@ -1,7 +1,7 @@
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, type ErrorCode, errorCodes, isBrokerError } from '../errors.ts'
-import type { LinkedGrant } from '../providers/provider.ts'
+import type { LinkedGrant, Provider } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { hash, randomToken, Secret } from '../security/secrets.ts'
 import {
@@ -16,6 +16,7 @@ import {
 } from '../store/attempts.ts'
 import { findConnection } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
+import { frozenBy } from '../store/freezes.ts'
 import { attemptByState } from '../store/lookups.ts'
 import { findMember } from '../store/members.ts'
 import { aliasOwner } from '../store/projects.ts'
@@ -23,6 +24,7 @@ import { findProvider, type ProviderRow } from '../store/providers.ts'
 import type { SealedPlace } from '../store/sealed.ts'
 import type { Actor } from '../tenancy/actor.ts'
 import { requirePermission } from '../tenancy/actor.ts'
+import { frozenError, refuseFrozen } from './freezes.ts'
 import { keepGrant, mayLink } from './keep-grant.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
@@ -53,7 +55,7 @@ const secretsPlace = (attempt: Pick<AttemptRow, 'id' | 'userId'>): SealedPlace =
 
 /**
  * Starts an authorization: an attempt bound to browser, session, person, tenant, provider and purpose, and the URL to open.
- * @throws BrokerError forbidden, not_found, alias_taken, client_not_registered
+ * @throws BrokerError forbidden, not_found, alias_taken, frozen, client_not_registered
  */
 export async function startLink(
   ctx: Context,
@@ -65,9 +67,11 @@ export async function startLink(
   const provider = await withTenant(ctx, actor.tenantId, async (tx) => {
     const row = await findProvider(tx, actor.tenantId, input.providerId)
     if (!row) throw new BrokerError('not_found')
-    if (!input.connectionId) return row
-    const connection = await findConnection(tx, actor.tenantId, input.connectionId)
-    if (connection?.userId !== actor.userId || connection.providerId !== row.id) throw new BrokerError('not_found')
+    if (input.connectionId) {
+      const connection = await findConnection(tx, actor.tenantId, input.connectionId)
+      if (connection?.userId !== actor.userId || connection.providerId !== row.id) throw new BrokerError('not_found')
+    }
+    await refuseFrozen(tx, actor.tenantId, { ...actor, providerId: row.id, connectionId: input.connectionId })
     return row
   })
   const secrets: AttemptSecrets = {
@@ -122,7 +126,7 @@ async function authorizationUrl(
 
 /**
  * The URL of an attempt that is still open, the same as before, so that whichever tab comes back first wins (K-39).
- * @throws BrokerError not_found, attempt_expired, attempt_used
+ * @throws BrokerError not_found, attempt_expired, attempt_used, frozen
  */
 export async function resumeLink(
   ctx: Context,
@@ -133,6 +137,7 @@ export async function resumeLink(
   const { attempt, provider } = await withTenant(ctx, actor.tenantId, async (tx) => {
     const attempt = await findAttempt(tx, actor.tenantId, attemptId)
     if (attempt?.userId !== actor.userId) throw new BrokerError('not_found')
+    await refuseFrozen(tx, actor.tenantId, linkOf(attempt))
     return { attempt, provider: await findProvider(tx, actor.tenantId, attempt.providerId) }
   })
   if (attempt.status !== 'pending' || !attempt.secrets || !provider) throw new BrokerError('attempt_used')
@@ -255,6 +260,7 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
         row,
         provider: await findProvider(tx, tenantId, row.providerId),
         member: await findMember(tx, tenantId, session.userId),
+        facts: await frozenBy(tx, tenantId, linkOf(row)),
       }
     const seen = await findAttempt(tx, tenantId, place.id)
     const own =
@@ -265,7 +271,7 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
   })
   if ('refused' in taken) throw new BrokerError(taken.refused ?? 'attempt_unknown')
 
-  const { row: attempt, provider, member } = taken
+  const { row: attempt, provider, member, facts } = taken
   const origin = { ...callback.origin, userId: session.userId, sessionId: session.id }
   const came = (outcome: 'linked' | ErrorCode) =>
     ctx.metrics.links.inc({ kind: provider?.kind ?? 'unknown', purpose: attempt.purpose, outcome })
@@ -273,6 +279,7 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     if (!provider || !attempt.secrets) throw new BrokerError('attempt_unknown')
     // Asked again where the grant is kept: both may change while the person is away.
     if (!mayLink(member)) throw new BrokerError('forbidden')
+    if (facts.length > 0) throw frozenError(facts)
     // The code goes only to the server that the attempt was made for (mix-up, L-07, L-08).
     if (callback.key !== attempt.callbackKey || provider.issuer !== attempt.issuer)
       throw new BrokerError('issuer_mismatch')
@@ -285,6 +292,10 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     const grant = await upstream.exchangeCode({ parameters: callback.parameters, ...secrets, redirectUri })
     const kept = await keepGrant(ctx, vault, { attempt, grant, origin, alias: attempt.alias })
     came(kept.kind === 'refused' ? kept.error.code : 'linked')
+    if (kept.kind === 'refused' && kept.error.code === 'frozen') {
+      await endGrant(ctx, upstream, grant)
+      return failLink(ctx, attempt, origin, kept.error)
+    }
     if (kept.kind === 'refused')
       return failLink(ctx, attempt, origin, kept.error, await vault.seal(secretsPlace(attempt), grantToJson(grant)))
     return { kind: 'linked', tenantId, attemptId: attempt.id, projectId: kept.projectId }
@@ -294,6 +305,21 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     came(isBrokerError(known) ? known.code : 'internal')
     return failLink(ctx, attempt, origin, isBrokerError(known) ? known : new BrokerError('internal', { cause: error }))
   }
+}
+
+/** What a link is about as far as freezes go. */
+const linkOf = ({ userId, providerId, connectionId }: AttemptRow) => ({
+  userId,
+  providerId,
+  connectionId: connectionId ?? undefined,
+})
+
+/** A grant that nobody may keep is ended where it was made, if that can be done there: no copy of it is stored. */
+async function endGrant(ctx: Context, upstream: Provider, { refreshToken }: LinkedGrant): Promise<void> {
+  if (!refreshToken) return
+  await upstream
+    .revoke({ kind: 'grant', refreshToken })
+    .catch((error: unknown) => ctx.log.warn({ err: error }, 'a grant that may not be kept was not ended upstream'))
 }
 
 /** Records why an attempt ended. `kept`: the sealed grant, when the person may still decide what to do with it. */
@@ -322,7 +348,7 @@ async function failLink(
 /**
  * Links what came back from a reconnect that reached another project, or under an alias that was taken, without a
  * second consent.
- * @throws BrokerError not_found when nothing is kept any more, alias_taken
+ * @throws BrokerError not_found when nothing is kept any more, alias_taken, frozen
  */
 export async function adoptLink(
   ctx: Context,

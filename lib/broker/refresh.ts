@@ -22,11 +22,13 @@ import {
   storeRefresh,
 } from '../store/connections.ts'
 import { withTenant } from '../store/database.ts'
+import { frozenBy } from '../store/freezes.ts'
 import type { Interrupted } from '../store/lookups.ts'
 import { findProvider, type ProviderRow } from '../store/providers.ts'
 import { insertRevocations } from '../store/revocations.ts'
 import type { SealedPlace } from '../store/sealed.ts'
 import { span } from '../trace.ts'
+import { frozenError } from './freezes.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { raiseClientRefused } from './notifications.ts'
 import { reportRefresh } from './refresh-report.ts'
@@ -78,7 +80,7 @@ export const tokenPlace = (
 /**
  * A usable access token of a connection, refreshed if need be: one refresh however many callers and processes ask
  * (architecture.md, Refresh). The only way to provider.refresh and, besides linking, the only writer of tokens.
- * @throws BrokerError needs_relink, connection_frozen, not_linked, not_found, upstream_unavailable, client_not_registered
+ * @throws BrokerError needs_relink, frozen, not_linked, not_found, upstream_unavailable, client_not_registered
  */
 export const freshTokens = (ctx: Context, request: FreshRequest): Promise<FreshTokens> =>
   span('fresh tokens', { 'valetkey.tenant': request.tenantId, 'valetkey.connection': request.connectionId }, () =>
@@ -97,7 +99,7 @@ async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTok
       case 'missing':
         throw new BrokerError('not_found')
       case 'dead':
-        throw deadConnection(claim)
+        throw await deadConnection(ctx, request, claim)
       case 'fresh':
         return opened(ctx, request, claim, false)
       case 'resting':
@@ -135,7 +137,7 @@ async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTok
 export async function renew(ctx: Context, key: ConnectionKey, mode: Exclude<ClaimMode, 'need'>): Promise<void> {
   const claim = await claimRefresh(ctx, key, { leaseSeconds, mode })
   if (claim.outcome === 'missing') throw new BrokerError('not_found')
-  if (claim.outcome === 'dead') throw deadConnection(claim)
+  if (claim.outcome === 'dead') throw await deadConnection(ctx, key, claim)
   if (claim.outcome !== 'claimed') return
   await withinPatience(refreshShared(ctx, key, claim, mode), ownPatienceMilliseconds)
 }
@@ -183,8 +185,18 @@ function noteUse(ctx: Context, { tenantId, connectionId }: ConnectionKey): void 
     ctx.background('note use', () => share(ctx, key, markUsed(ctx, { tenantId, connectionId })))
 }
 
-function deadConnection({ status, cause }: RefreshClaim): BrokerError {
-  if (status === 'frozen') return new BrokerError('connection_frozen')
+async function deadConnection(
+  ctx: Context,
+  { tenantId, connectionId }: ConnectionKey,
+  { status, cause }: RefreshClaim,
+): Promise<BrokerError> {
+  if (status === 'frozen') {
+    const facts = await withTenant(ctx, tenantId, async (tx) => {
+      const connection = await findConnection(tx, tenantId, connectionId)
+      return connection ? frozenBy(tx, tenantId, { ...connection, connectionId }) : []
+    })
+    return frozenError(facts)
+  }
   if (status === 'revoked') return new BrokerError('not_linked')
   return new BrokerError('needs_relink', cause ? { detail: `Why: ${cause.replaceAll('_', ' ')}.` } : {})
 }

@@ -516,8 +516,15 @@ export interface Paths {
                 owner_id: string
                 account_name: string
                 upstream_role: string | null
-                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
@@ -569,8 +576,15 @@ export interface Paths {
               owner_id: string
               account_name: string
               upstream_role: string | null
-              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               status_since: string
               last_refresh_at: string | null
               next_try_at: string | null
@@ -694,8 +708,15 @@ export interface Paths {
               owner_id: string
               account_name: string
               upstream_role: string | null
-              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               status_since: string
               last_refresh_at: string | null
               next_try_at: string | null
@@ -767,8 +788,15 @@ export interface Paths {
               owner_id: string
               account_name: string
               upstream_role: string | null
-              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               status_since: string
               last_refresh_at: string | null
               next_try_at: string | null
@@ -805,6 +833,111 @@ export interface Paths {
                   [k: string]: unknown
                 }
               }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/freezes': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                kind: 'member' | 'project' | 'provider' | 'connection'
+                id: string
+                by: string | null
+                at: string
+                reason: string | null
+                until: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'member' | 'project' | 'provider' | 'connection'
+            id: string
+            reason?: string
+            until?: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              freeze: {
+                kind: 'member' | 'project' | 'provider' | 'connection'
+                id: string
+                by: string | null
+                at: string
+                reason: string | null
+                until: string | null
+              }
+              already: boolean
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/freezes/{kind}/{id}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          kind: string
+          id: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              already: boolean
             }
           }
         }
@@ -999,6 +1132,8 @@ export interface Paths {
                 for_admins: boolean
                 cause: string | null
                 ends_at: string | null
+                reason: string | null
+                until: string | null
                 projects: {
                   id: string
                   alias: string
@@ -1089,8 +1224,15 @@ export interface Paths {
                   owner_id: string
                   account_name: string
                   upstream_role: string | null
-                  status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                  status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                   cause: string | null
+                  frozen: {
+                    kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                    by: string | null
+                    at: string | null
+                    reason: string | null
+                    until: string | null
+                  } | null
                   status_since: string
                   last_refresh_at: string | null
                   next_try_at: string | null
@@ -1099,6 +1241,13 @@ export interface Paths {
                   grant_expires_at: string | null
                   linked_at: string
                   branch: string | null
+                } | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
                 } | null
                 tokens_out: number
               }[]
@@ -1145,8 +1294,15 @@ export interface Paths {
                 owner_id: string
                 account_name: string
                 upstream_role: string | null
-                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
@@ -1155,6 +1311,13 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+              } | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
               } | null
               tokens_out: number
               aliases: string[]
@@ -1209,8 +1372,15 @@ export interface Paths {
                 owner_id: string
                 account_name: string
                 upstream_role: string | null
-                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
@@ -1219,6 +1389,13 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+              } | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
               } | null
               tokens_out: number
               aliases: string[]

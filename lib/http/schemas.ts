@@ -23,6 +23,8 @@ export const name = z
   .max(320)
   .transform((text) => text.normalize('NFKC'))
   .pipe(line(80))
+/** Why somebody did something, in their own words; those whom it concerns read it. */
+export const reason = z.string().trim().max(300)
 export const items = <S extends z.ZodType>(one: S) => object({ items: z.array(one) })
 
 /** The answer of an operation that streams. */

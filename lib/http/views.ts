@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { AuditView } from '../audit/list.ts'
+import type { FreezeView, FrozenView } from '../broker/freezes.ts'
 import type {
   ConnectionDetail,
   ConnectionView,
@@ -12,6 +13,7 @@ import type { NotificationView } from '../broker/notifications.ts'
 import type { RevokeResult } from '../broker/revoke.ts'
 import type { TokenView } from '../broker/token-view.ts'
 import type { TokenScopes } from '../providers/provider.ts'
+import { freezeKinds } from '../store/freezes.ts'
 import type { InvitationView, MemberView } from '../tenancy/members.ts'
 import type { ProviderView } from '../tenancy/providers.ts'
 import type { DeliveryView, WebhookView } from '../tenancy/webhooks.ts'
@@ -57,14 +59,51 @@ export const toProvider = (view: ProviderView): z.input<typeof provider> => ({
 
 const providerReference = object({ id, name: text, kind: text })
 
+/** A freeze that stands. */
+export const freeze = object({
+  kind: z.enum(freezeKinds),
+  /** Of what is frozen. */
+  id,
+  /** Who froze it; null where nobody knows. */
+  by: id.nullable(),
+  at: instant,
+  reason: text.nullable(),
+  /** When it ends by itself; null: when somebody lifts it. */
+  until: instantOrNull,
+})
+
+export const toFreeze = (view: FreezeView): z.input<typeof freeze> => ({
+  kind: view.kind,
+  id: view.id,
+  by: view.by,
+  at: when(view.at),
+  reason: view.reason,
+  until: whenever(view.until),
+})
+
+/** What keeps something from being linked, issued or renewed, whatever its status; null: nothing does. */
+const frozen = object({
+  /** Of what is frozen; `membership`: the owner is suspended. */
+  kind: z.enum([...freezeKinds, 'membership']),
+  /** Told to who oversees the tenant. */
+  by: id.nullable(),
+  at: instantOrNull,
+  reason: text.nullable(),
+  until: instantOrNull,
+}).nullable()
+
+const toFrozen = (view: FrozenView | null): z.input<typeof frozen> =>
+  view && { kind: view.kind, by: view.by, at: whenever(view.at), reason: view.reason, until: whenever(view.until) }
+
 const connectionFacts = object({
   id,
   owner_id: id,
   account_name: text,
   /** As the upstream calls it. */
   upstream_role: text.nullable(),
-  status: z.enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen', 'revoked']),
+  status: z.enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'revoked']),
   cause: text.nullable(),
+  frozen,
   status_since: instant,
   last_refresh_at: instantOrNull,
   /** While it rests after a failure. */
@@ -92,6 +131,7 @@ const toConnectionFacts = (view: Omit<ConnectionView, 'project' | 'provider'>): 
   upstream_role: view.upstreamRole,
   status: view.status,
   cause: view.cause,
+  frozen: toFrozen(view.frozen),
   status_since: when(view.statusSince),
   last_refresh_at: whenever(view.lastRefreshAt),
   next_try_at: whenever(view.nextTryAt),
@@ -122,6 +162,8 @@ export const project = object({
   provider: object({ ...providerReference.shape, host: text }),
   /** The caller's own; null where they have not linked it. */
   connection: connectionFacts.nullable(),
+  /** Of the strongest freeze that keeps the caller from it. */
+  frozen,
   /** The caller's own living tokens. */
   tokens_out: z.int(),
 })
@@ -134,6 +176,7 @@ export const toProject = (view: ProjectCard): z.input<typeof project> => ({
   region: view.region,
   provider: { id: view.provider.id, name: view.provider.name, kind: view.provider.kind, host: view.provider.host },
   connection: view.connection && toConnectionFacts(view.connection),
+  frozen: toFrozen(view.frozen),
   tokens_out: view.tokensOut,
 })
 
@@ -389,6 +432,9 @@ export const notification = object({
   cause: text.nullable(),
   /** When the grant ends, for `grant.ending`. */
   ends_at: instantOrNull,
+  /** Why and until when, for a freeze. */
+  reason: text.nullable(),
+  until: instantOrNull,
   projects: z.array(object({ id, alias: text })),
   created_at: instant,
   read_at: instantOrNull,
@@ -402,6 +448,8 @@ export const toNotification = (view: NotificationView): z.input<typeof notificat
   for_admins: view.forAdmins,
   cause: view.cause,
   ends_at: whenever(view.endsAt),
+  reason: view.reason,
+  until: whenever(view.until),
   projects: view.projects.map((project) => ({ id: project.id, alias: project.alias })),
   created_at: when(view.createdAt),
   read_at: whenever(view.readAt),

@@ -2,7 +2,7 @@ import type { Context } from '../context.ts'
 import { type Prisma, query, type Tx } from './database.ts'
 
 export type ConnectionRow = Prisma.ConnectionGetPayload<object>
-export type ConnectionStatus = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+export type ConnectionStatus = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
 
 export const findConnection = (tx: Tx, tenantId: string, id: string) =>
   tx.connection.findUnique({
@@ -74,7 +74,8 @@ export type RefreshClaim = {
   /** The stored token may be spent: a refusal then means that its successor was lost. */
   doubt: boolean
   waitMilliseconds: number
-  status: ConnectionStatus | null
+  /** `frozen`: whatever its status, a freeze keeps it from being used. */
+  status: ConnectionStatus | 'frozen' | null
   cause: string | null
   /** {@link markUsed} is worth a call. */
   touch: boolean

@@ -24,6 +24,10 @@ export const sweeps = {
     which: "SELECT id FROM invitation WHERE tenant_id = $1 AND expires_at < vk_now() - interval '30 days'",
     how: 'DELETE FROM invitation WHERE tenant_id = $1 AND id = ANY ($2)',
   },
+  freezes: {
+    which: `SELECT kind || ' ' || target_id AS id FROM freeze_fact WHERE tenant_id = $1 AND until < vk_now() - interval '30 days'`,
+    how: `DELETE FROM freeze_fact WHERE tenant_id = $1 AND kind || ' ' || target_id = ANY ($2)`,
+  },
   'handles of ended tokens': {
     which: `SELECT id FROM issued_token WHERE tenant_id = $1 AND expires_at < vk_now() AND handle IS NOT NULL AND status = 'live'`,
     how: 'UPDATE issued_token SET handle = NULL WHERE tenant_id = $1 AND id = ANY ($2)',

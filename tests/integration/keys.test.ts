@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { setFrozen } from '../../lib/broker/health.ts'
 import { connectionList } from '../../lib/broker/inventory.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
 import {
@@ -33,6 +32,7 @@ import type { Actor } from '../../lib/tenancy/actor.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
 import { createWebhook, deleteWebhook, rotateWebhookSecret } from '../../lib/tenancy/webhooks.ts'
 import { type Broker, type Email, startBroker } from '../support/broker.ts'
+import { setFrozen } from '../support/connection.ts'
 
 type Person = Actor & { browser: string }
 

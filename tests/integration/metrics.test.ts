@@ -308,11 +308,16 @@ describe('scraping', () => {
     const linked = async () => valueIn(await renderMetrics(app.ctx), 'connections', { ...keboola, status: 'linked' })
     const before = await linked()
     await app.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [tenantId])
-    await app.owner.query(`UPDATE connection SET status = 'frozen', frozen_from = 'linked' WHERE status = 'linked'`)
+    await app.owner.query(
+      `INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_at) SELECT DISTINCT $1, 'provider', provider_id, vk_now() FROM connection`,
+      [tenantId],
+    )
     expect(await Promise.all([linked(), linked(), linked()])).toEqual([before, before, before])
     await app.advance(6)
     expect(await linked()).toBeUndefined()
-    await app.owner.query(`UPDATE connection SET status = 'linked', frozen_from = NULL WHERE status = 'frozen'`)
+    const frozen = valueIn(await renderMetrics(app.ctx), 'connections', { ...keboola, status: 'frozen' })
+    expect(frozen).toBeGreaterThan(0)
+    await app.owner.query('DELETE FROM freeze_fact')
   })
 
   const gauges = [

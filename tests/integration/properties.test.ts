@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../demo/faults.ts'
-import { setFrozen, tryNow } from '../../lib/broker/health.ts'
+import { tryNow } from '../../lib/broker/health.ts'
 import { connectionList } from '../../lib/broker/inventory.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
@@ -11,7 +11,7 @@ import { tick } from '../../lib/jobs/tick.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
 import type { Actor } from '../../lib/tenancy/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { beginAndDie, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+import { beginAndDie, type Key, rowOf, setFrozen, storedRefreshToken } from '../support/connection.ts'
 
 let broker: Broker
 let contexts: [Context, Context]
@@ -135,7 +135,7 @@ async function take(key: Key, current: Step): Promise<void> {
       return broker.advance(16)
     }
     case 'link again':
-      return void (await link())
+      return void (await named(link()))
     case 'revoke':
       return void (await revoke(broker.ctx, actor, { tokens: [], connections: [key.connectionId] }))
     case 'freeze':
@@ -161,7 +161,7 @@ async function holds(key: Key, before: { version: number } | undefined): Promise
   if (row.status === 'revoked') expect([row.refreshToken, row.accessToken], 'revoked is wiped').toEqual([null, null])
   else if (row.status === 'needs_relink')
     expect(row.cause, 'the upstream never ended it by itself').toBe('lost_in_rotation')
-  else if ((row.frozenFrom ?? row.status) !== 'needs_relink') {
+  else {
     const stored = await storedRefreshToken(broker, key)
     const certain = !row.doubt && row.intentAt === null
     if (certain) expect(liveUpstream(stored), 'what is held without a doubt is alive upstream').toBe(true)

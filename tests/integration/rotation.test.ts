@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Fault } from '../../demo/faults.ts'
-import { setFrozen, tryNow } from '../../lib/broker/health.ts'
+import { tryNow } from '../../lib/broker/health.ts'
 import { connectionDetail, connectionList } from '../../lib/broker/inventory.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
@@ -10,7 +10,7 @@ import { startJobs, tick } from '../../lib/jobs/tick.ts'
 import { beginRefresh, claimRefresh, releaseRefresh, takeDue } from '../../lib/store/connections.ts'
 import type { Actor } from '../../lib/tenancy/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { beginAndDie, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+import { beginAndDie, type Key, rowOf, setFrozen, storedRefreshToken } from '../support/connection.ts'
 import { sendsByToken } from '../support/invariants.ts'
 
 let broker: Broker
@@ -597,11 +597,11 @@ describe('a freeze', () => {
   it('stops issue and renewal, loses nothing, and is lifted again', async () => {
     await setFrozen(broker.ctx, actor, { ...key, frozen: true, reason: 'on leave' })
     await setFrozen(broker.ctx, actor, { ...key, frozen: true })
-    await expect(fresh()).rejects.toMatchObject({ code: 'connection_frozen' })
+    await expect(fresh()).rejects.toMatchObject({ code: 'frozen', detail: expect.stringContaining('on leave') })
     await setFrozen(broker.ctx, actor, { ...key, frozen: false })
     expect((await fresh()).degraded).toBe(false)
     const actions = (await connectionDetail(broker.ctx, actor, key.connectionId)).timeline.map(({ action }) => action)
-    expect(actions.filter((action) => action.endsWith('frozen'))).toEqual(['connection.unfrozen', 'connection.frozen'])
+    expect(actions.filter((action) => action.startsWith('freeze.'))).toEqual(['freeze.lifted', 'freeze.set'])
   })
 
   it('a renewal under way is stored beneath it', async () => {
@@ -611,7 +611,8 @@ describe('a freeze', () => {
     await setFrozen(broker.ctx, actor, { ...key, frozen: true })
     broker.demo.faults.barrier('freeze').release()
     const { version } = await running
-    expect(await state()).toEqual(['frozen', null])
+    expect(await state()).toEqual(['linked', null])
+    await expect(fresh()).rejects.toMatchObject({ code: 'frozen' })
     await setFrozen(broker.ctx, actor, { ...key, frozen: false })
     expect((await fresh()).version).toBe(version)
   })
@@ -623,26 +624,41 @@ describe('a freeze', () => {
     await setFrozen(broker.ctx, actor, { ...key, frozen: true })
     broker.demo.faults.barrier('refusal').release()
     await expect(running).rejects.toMatchObject({ name: 'BrokerError' })
-    expect((await state())[0]).toBe('frozen')
+    await expect(fresh()).rejects.toMatchObject({ code: 'frozen' })
     await setFrozen(broker.ctx, actor, { ...key, frozen: false })
     expect(await state()).toEqual(['needs_relink', 'refused'])
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
   })
 
-  it('linking again beneath it heals, and does not lift it', async () => {
+  it('what would have been renewed beneath it is renewed soon after it, and not before', async () => {
     await setFrozen(broker.ctx, actor, { ...key, frozen: true })
-    expect(await linked('10231')).toEqual(key)
-    expect((await state())[0]).toBe('frozen')
+    await broker.owner.query('UPDATE connection SET refresh_due_at = vk_now() WHERE id = $1', [key.connectionId])
+    const { tokenVersion } = await rowOf(broker, key)
+    await tick(broker.ctx)
     await setFrozen(broker.ctx, actor, { ...key, frozen: false })
-    expect((await fresh()).degraded).toBe(false)
+    expect((await rowOf(broker, key)).tokenVersion).toBe(tokenVersion)
+    await tick(broker.ctx)
+    expect((await rowOf(broker, key)).tokenVersion).toBe(tokenVersion + 1)
   })
 
-  it('members cannot, and a foreign or revoked connection has none', async () => {
+  it('a claim made before it is not begun beneath it', async () => {
+    const claim = await claimRefresh(other, key, { leaseSeconds: 15 })
+    await setFrozen(broker.ctx, actor, { ...key, frozen: true })
+    const held = { sentVersion: claim.version, fence: claim.fence, leaseSeconds: 15 }
+    expect(await beginRefresh(other, key, held)).toBe(false)
+    await setFrozen(broker.ctx, actor, { ...key, frozen: false })
+    expect(await beginRefresh(other, key, held)).toBe(true)
+  })
+
+  it('members cannot, and a foreign connection has none; a revoked one can be kept from being linked again', async () => {
     const member = await broker.actorOf('member@acme.test')
     const stranger = await broker.actorOf('owner@globex.test')
     await expect(setFrozen(broker.ctx, member, { ...key, frozen: true })).rejects.toMatchObject({ code: 'forbidden' })
     await expect(setFrozen(broker.ctx, stranger, { ...key, frozen: true })).rejects.toMatchObject({ code: 'not_found' })
     await revoke(broker.ctx, actor, { tokens: [], connections: [key.connectionId] })
-    await expect(setFrozen(broker.ctx, actor, { ...key, frozen: true })).rejects.toMatchObject({ code: 'not_linked' })
+    await setFrozen(broker.ctx, actor, { ...key, frozen: true })
+    await expect(linked('10231')).rejects.toMatchObject({ code: 'frozen' })
+    await setFrozen(broker.ctx, actor, { ...key, frozen: false })
   })
 })
 
@@ -696,8 +712,9 @@ describe('an upstream that forgives a spent token for half a minute', () => {
     await broker.advance(16)
     // An hour from here to its first regular round.
     const stop = startJobs(broker.ctx, { everyMilliseconds: 3_600_000 })
+    await vi.waitFor(async () => expect((await rowOf(broker, key)).tokenVersion).toBe(version + 1), 5_000)
     await stop()
-    expect(await rowOf(broker, key)).toMatchObject({ status: 'linked', intentAt: null, tokenVersion: version + 1 })
+    expect(await rowOf(broker, key)).toMatchObject({ status: 'linked', intentAt: null })
   })
 
   it('RR-05: two processes that boot at once make one try', async () => {

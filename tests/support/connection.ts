@@ -1,8 +1,10 @@
+import { freeze, liftFreeze } from '../../lib/broker/freezes.ts'
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { tokenPlace } from '../../lib/broker/refresh.ts'
 import type { Context } from '../../lib/context.ts'
 import { beginRefresh, type ClaimMode, claimRefresh, findConnection } from '../../lib/store/connections.ts'
 import { withTenant } from '../../lib/store/database.ts'
+import type { Actor } from '../../lib/tenancy/actor.ts'
 import type { Broker } from './broker.ts'
 
 export type Key = { tenantId: string; connectionId: string }
@@ -25,6 +27,16 @@ export async function beginAndDie(ctx: Context, key: Key, options: { staleVersio
   if (!begun) throw new Error('the claim was lost before it was begun')
   return claim
 }
+
+/** Freezes a connection, or lifts that. */
+export const setFrozen = (
+  ctx: Context,
+  actor: Actor,
+  { connectionId, frozen, reason }: { connectionId: string; frozen: boolean; reason?: string },
+): Promise<unknown> =>
+  frozen
+    ? freeze(ctx, actor, { kind: 'connection', id: connectionId, reason })
+    : liftFreeze(ctx, actor, { kind: 'connection', id: connectionId })
 
 /** What the stored refresh token is, in clear. */
 export async function storedRefreshToken({ ctx }: Pick<Broker, 'ctx'>, key: Key): Promise<string> {

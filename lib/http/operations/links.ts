@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
-import { alias, id, instant, items, object } from '../schemas.ts'
+import { alias, id, instant, items, object, reason } from '../schemas.ts'
 import { attempt, connection, connectionDetail } from '../views.ts'
 
 export const listConnections = operation({
@@ -58,7 +58,7 @@ export const freezeConnection = operation({
   path: '/api/v1/tenants/{tenant}/connections/{connection}/freeze',
   summary: 'Freezes a connection: nothing is issued or renewed from it until the freeze is lifted',
   permission: 'administer',
-  body: object({ reason: z.string().trim().max(300).optional() }),
+  body: object({ reason: reason.optional() }),
   answer: { status: 200, schema: connectionDetail },
   limit: 'write',
 })

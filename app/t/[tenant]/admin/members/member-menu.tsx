@@ -2,6 +2,7 @@
 import { useRouter } from 'next/navigation'
 import { useState } from 'react'
 import { client, send } from '@/app/_console/client.ts'
+import { FreezeDialog, freezeItem } from '@/app/_console/freeze.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import type { Role } from '@/app/_ui/nav.ts'
@@ -10,14 +11,15 @@ import { roleWords } from './role-words.ts'
 
 type Member = { id: string; name: string; role: Role; status: 'active' | 'suspended' }
 type Change = { role?: Role; status?: Member['status'] }
-type Props = { tenant: string; member: Member; mayMakeOwners: boolean }
+type Props = { tenant: string; member: Member; frozen: boolean; freezable: boolean; mayMakeOwners: boolean }
 
 const roles: Role[] = ['owner', 'admin', 'member', 'auditor']
 
-/** Another role, suspended, or back again. */
-export function MemberMenu({ tenant, member, mayMakeOwners }: Props) {
+/** Another role, frozen, suspended, or back again. */
+export function MemberMenu({ tenant, member, frozen, freezable, mayMakeOwners }: Props) {
   const router = useRouter()
   const [change, setChange] = useState<Change | null>(null)
+  const [freezing, setFreezing] = useState(false)
   const offered = roles.filter((role) => role !== member.role && (role !== 'owner' || mayMakeOwners))
   return (
     <>
@@ -25,10 +27,18 @@ export function MemberMenu({ tenant, member, mayMakeOwners }: Props) {
         label={`Actions for ${member.name}`}
         items={[
           ...offered.map((role) => ({ label: `Make ${role}`, onSelect: () => setChange({ role }) })),
+          ...(freezable ? [{ ...freezeItem(frozen), onSelect: () => setFreezing(true) }] : []),
           member.status === 'active'
             ? { label: 'Suspend…', danger: true, onSelect: () => setChange({ status: 'suspended' }) }
             : { label: 'Reinstate', onSelect: () => setChange({ status: 'active' }) },
         ]}
+      />
+      <FreezeDialog
+        tenant={tenant}
+        target={{ kind: 'member', id: member.id, name: member.name }}
+        frozen={frozen}
+        open={freezing}
+        onOpenChange={setFreezing}
       />
       {change && (
         <ConfirmDialog

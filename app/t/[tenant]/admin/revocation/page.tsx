@@ -1,7 +1,7 @@
 import { NoRight } from '@/app/_console/guard.tsx'
 import { hrefWith, oneOf, type Query, single } from '@/app/_console/query.ts'
 import { isLive, tokenColumns, tokenName, tokenRow } from '@/app/_console/token-table.tsx'
-import { plural } from '@/app/_console/words.ts'
+import { plural, shownState } from '@/app/_console/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { FilterBar } from '@/app/_ui/filter-bar.tsx'
 import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
@@ -57,7 +57,8 @@ export default async function RevocationPage({ params, searchParams }: Props) {
       (!chosen.person || each.ownerId === chosen.person) &&
       (!chosen.project || each.project?.id === chosen.project) &&
       (!chosen.provider || each.provider.id === chosen.provider) &&
-      (connectionState === 'all' || (connectionState ? each.status === connectionState : each.status !== 'revoked')),
+      (connectionState === 'all' ||
+        (connectionState ? shownState(each) === connectionState : each.status !== 'revoked')),
   )
   const now = ctx.now().toISOString()
   const path = `/t/${tenant}/admin/revocation`
