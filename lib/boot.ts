@@ -1,5 +1,5 @@
 import { startSealing } from './audit/seal.ts'
-import { checkInstanceKeys } from './broker/keys.ts'
+import { checkInstanceKeys, checkSecret } from './broker/keys.ts'
 import type { Context } from './context.ts'
 import { startJobs } from './jobs/tick.ts'
 import { seedDemo } from './tenancy/demo.ts'
@@ -8,6 +8,7 @@ import { seedDemo } from './tenancy/demo.ts'
 export async function boot(ctx: Context): Promise<() => Promise<void>> {
   ctx.metrics.observeProcess()
   await checkInstanceKeys(ctx)
+  await checkSecret(ctx)
   await seedDemo(ctx)
   const stops = [startJobs(ctx), startSealing(ctx)]
   return async () => {

@@ -3,6 +3,7 @@ import { type Config, parseConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import type { Discoveries } from './security/discovery.ts'
+import type { KeySets } from './security/issuer-keys.ts'
 import { environmentKeys, type KeySource } from './security/key-source.ts'
 import { createOutbound, type OutboundFetch } from './security/outbound.ts'
 import type { SealKey } from './security/seal.ts'
@@ -32,8 +33,10 @@ export type Context = {
   secrets: { signin: Uint8Array; fingerprint: Uint8Array; lookup: Uint8Array }
   /** Work that callers of this process share: refreshes by `connection:version`, notes of use by `used:connection`. */
   refreshes: Map<string, Promise<unknown>>
-  /** Metadata of the sign-in issuer, for ten minutes. */
+  /** Metadata of issuers, for ten minutes. */
   discoveries: Discoveries
+  /** Keys that issuers sign with, for five minutes. */
+  keySets: KeySets
   fetch: OutboundFetch
   /** The same for addresses that tenants choose freely: never inside, whatever the operator lets upstreams reach. */
   fetchOutside: OutboundFetch
@@ -78,6 +81,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
     },
     refreshes: new Map(),
     discoveries: new Map(),
+    keySets: new Map(),
     // No trace header of ours reaches another server, and no instrumentation sees what is sent there.
     fetch: (input, init) => untraced(() => (options.fetch ?? outbound.fetch)(input, init)),
     fetchOutside: (input, init) => untraced(() => (options.fetch ?? outside.fetch)(input, init)),

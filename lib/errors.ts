@@ -6,6 +6,11 @@ export const errorCodes = {
   // Edges
   bad_request: { status: 400, title: 'The request could not be read', next: 'Check the fields named below.' },
   unauthenticated: { status: 401, title: 'You are not signed in', next: 'Sign in and try again.' },
+  session_refused: {
+    status: 401,
+    title: 'This tenant asks you to sign in again',
+    next: 'Sign in, then go on.',
+  },
   forbidden: { status: 403, title: 'Your role does not allow this', next: 'Ask an admin of the tenant.' },
   cross_site: { status: 403, title: 'The request came from another site', next: 'Open Valetkey and do it there.' },
   not_found: { status: 404, title: 'Not found', next: 'Check the address; it may have been removed.' },
@@ -41,6 +46,11 @@ export const errorCodes = {
     status: 503,
     title: 'The identity provider does not answer',
     next: 'Try again in a few minutes.',
+  },
+  clocks_differ: {
+    status: 502,
+    title: 'The clocks of Valetkey and the identity provider differ',
+    next: 'Tell the operator: one of the two is wrong by more than a minute.',
   },
   // Linking
   attempt_unknown: {
@@ -102,6 +112,11 @@ export const errorCodes = {
   revoked_meanwhile: { status: 409, title: 'Access was revoked while the token was made', next: 'Ask an admin.' },
   // Tenancy
   invitation_unknown: { status: 404, title: 'This invitation is unknown or over', next: 'Ask for a new one.' },
+  too_many_invitations: {
+    status: 409,
+    title: 'A hundred invitations are open',
+    next: 'Withdraw some that nobody will use any more, or wait until they are used or over.',
+  },
   last_owner: { status: 409, title: 'A tenant needs an owner', next: 'Make somebody else an owner first.' },
   slug_taken: { status: 409, title: 'Another tenant has this name in its address', next: 'Choose another one.' },
   provider_exists: { status: 409, title: 'This provider is already configured', next: 'Use the one in the list.' },

@@ -29,6 +29,8 @@ export type Log = pino.Logger
  * - `request`: request, method, path (the pattern), status, ms, user, tenant, problem
  * - `refresh`: tenant, connection, kind, outcome (as in valetkey_refreshes_total), ageSeconds
  * - `upstream revocation`: tenant, revocation, kind, outcome (as in valetkey_revocations_total), tries, reason
+ * - `sign-in failed`: request, problem, stage, error and error_description (the issuer's, cut), status, reason,
+ *   differenceSeconds (of the clocks); alarms: the client was refused, the clocks differ
  * - `job failed`: work, err
  */
 export function createLog(config: Pick<Config, 'log'>, destination?: pino.DestinationStream): Log {

@@ -2,7 +2,7 @@ import type { Tone } from '@/app/_ui/state-badge.tsx'
 import { durationText, utcText } from '@/app/_ui/time-text.ts'
 import type { AuditView } from '@/lib/audit/list.ts'
 import type { FrozenView } from '@/lib/broker/freezes.ts'
-import type { ConnectionView, ProjectCard } from '@/lib/broker/inventory.ts'
+import type { ConnectionView, ProjectCard, Total } from '@/lib/broker/inventory.ts'
 import type { NotificationView } from '@/lib/broker/notifications.ts'
 import type { RevocationView, TokenView } from '@/lib/broker/token-view.ts'
 import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
@@ -15,6 +15,10 @@ const irregular: Record<string, string> = { person: 'people' }
 /** "1 token", "12 tokens". */
 export const plural = (number: number, noun: string): string =>
   `${count.format(number)} ${number === 1 ? noun : (irregular[noun] ?? `${noun}s`)}`
+
+/** The same for what is counted up to a bound only: "more than 1,000 tokens". */
+export const pluralUpTo = ({ total, totalIsCapped }: Total, noun: string): string =>
+  `${totalIsCapped ? 'more than ' : ''}${plural(total, noun)}`
 
 /** Rights in a row of a table: "2 components · read 3 · write 1". */
 export function scopesInShort({ components, buckets, manageBuckets, readAllFiles }: Scopes): string {
@@ -184,7 +188,17 @@ const answered = (details: Details) =>
     ? `The upstream answered ${text(details.upstream_status)}.`
     : cause(details)
 const coded = (details: Details) => (details.code ? ` ${titleOf(text(details.code))}.` : '')
+/** Of what happens often only the first in a minute has an event of its own. */
+const repeats = ({ count }: Details) => (count ? ` ${plural(Number(count), 'more time')} in that minute.` : '')
 const roleOf = (details: Details) => text(details.role) || 'member'
+/** What ended with somebody's rights: only what there was. */
+const endedWords = (details: Details) => {
+  const ended = ['connection', 'token', 'session', 'invitation'].flatMap((noun) => {
+    const count = Number(details[`${noun}s`] ?? 0)
+    return count > 0 ? [plural(count, noun)] : []
+  })
+  return `${ended.length > 0 ? `Ended with it: ${ended.join(', ')}.` : ''}${because(details)}`
+}
 
 /** Every act of the audit trail as a sentence: what was done, then what is worth knowing about it. */
 const acts = {
@@ -195,11 +209,14 @@ const acts = {
   'tenant.shredded': () => ['Secrets of the tenant destroyed', 'Nothing that was sealed can be opened again.'],
   'keys.rotated': (details) => ['Encryption key rotated', `Now ${text(details.key)}.`],
   'keys.retired': (details) => ['Encryption key retired', text(details.key)],
+  'secret.accepted': () => ['Root secret replaced'],
   'member.added': (details) => ['Joined', `As ${roleOf(details)}.`],
   'member.changed': (details) => [
     details.status === 'suspended' ? 'Member suspended' : details.status ? 'Member reinstated' : 'Role changed',
-    details.role ? `Now ${roleOf(details)}.` : '',
+    `${details.role ? `Now ${roleOf(details)}.` : ''} ${endedWords(details)}`,
   ],
+  'member.removed': (details) => ['Member removed', endedWords(details)],
+  'member.left': (details) => ['Member left', endedWords(details)],
   'invitation.created': (details) => ['Invitation made', `For the role ${roleOf(details)}.`],
   'invitation.withdrawn': () => ['Invitation withdrawn'],
   'provider.created': (details) => ['Provider added', text(details.issuer)],
@@ -257,7 +274,8 @@ const acts = {
     'Webhook tested',
     details.error ? deliveryWords(text(details.error)) : 'The test message was delivered.',
   ],
-  'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.`],
+  'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.${repeats(details)}`],
+  'access.read': (details) => ['Read what is other people’s', `As ${roleOf(details)}.${repeats(details)}`],
 } satisfies Record<AuditView['action'], (details: Details) => [string, string?]>
 
 /** An event in plain words. */
@@ -330,6 +348,12 @@ export function notificationWords({
         more: cause === 'gone' ? 'Its receiver answered that it is gone.' : 'It had been failing for five days.',
         tone: 'attention',
       }
+    case 'webhook.orphaned':
+      return {
+        what: 'A webhook needs a new owner',
+        more: 'Whoever made it is no longer an admin. It keeps working: look at it and take it over.',
+        tone: 'attention',
+      }
     default:
       // A kind of a newer version keeps its own name.
       return { what: String(kind).replaceAll(/[._]/g, ' '), more: '', tone: 'attention' }
@@ -341,4 +365,9 @@ const frozenTitles = {
   'provider.frozen': 'The provider is frozen by an admin',
   'member.frozen': 'You are frozen by an admin',
 } as const
-const neutral = new Set<AuditView['action']>(['link.started', 'connection.changed', 'revocation.finished'])
+const neutral = new Set<AuditView['action']>([
+  'link.started',
+  'connection.changed',
+  'revocation.finished',
+  'access.read',
+])

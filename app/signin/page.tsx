@@ -5,6 +5,7 @@ import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
 import { errorCodes } from '@/lib/errors.ts'
 import { currentPerson } from '@/lib/http/page.ts'
 import { safePath } from '@/lib/http/safe-path.ts'
+import { signinFailures } from '@/lib/http/signin/failure.ts'
 import { demoAccounts } from '@/lib/tenancy/demo.ts'
 
 export const metadata = { title: 'Sign in' }
@@ -17,7 +18,8 @@ export default async function SignInPage({ searchParams }: Props) {
   const { ctx, session } = await currentPerson()
   const returnTo = safePath(return_to)
   if (session && !error) redirect(returnTo ?? '/')
-  const failure = error === undefined ? undefined : failureOf(error)
+  const code = error === undefined ? undefined : failureOf(error)
+  const failure = code && errorCodes[code]
   return (
     <SignInCard
       title="Sign in"
@@ -25,7 +27,9 @@ export default async function SignInPage({ searchParams }: Props) {
       footer={ctx.config.demo && <DemoNote />}
     >
       {failure && <Notice tone="error" title={failure.title} next={failure.next} />}
-      {session && <ButtonLink href={returnTo ?? '/'}>Stay signed in as {session.email ?? session.name}</ButtonLink>}
+      {session && code !== 'session_refused' && (
+        <ButtonLink href={returnTo ?? '/'}>Stay signed in as {session.email ?? session.name}</ButtonLink>
+      )}
       <form action="/api/auth/signin/signin" method="post">
         {returnTo && <input type="hidden" name="return_to" value={returnTo} />}
         <Button type="submit" variant="primary" className="w-full">
@@ -36,18 +40,9 @@ export default async function SignInPage({ searchParams }: Props) {
   )
 }
 
-const signinFailures = [
-  'signin_failed',
-  'signin_denied',
-  'signin_unavailable',
-  'issuer_mismatch',
-  'rate_limited',
-] as const
-
 /** Words of ours for a code of ours. The address bar is anybody's to write: what is not known is "did not complete". */
 function failureOf(error: string | string[]) {
-  const code = signinFailures.find((known) => known === error) ?? 'signin_failed'
-  return errorCodes[code]
+  return signinFailures.find((known) => known === error) ?? 'signin_failed'
 }
 
 function DemoNote() {

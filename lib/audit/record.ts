@@ -1,17 +1,9 @@
+import type { Origin } from '../actor.ts'
 import { insertEvent } from '../store/audit.ts'
 import type { Tx } from '../store/database.ts'
 
 /** The chain of the instance itself: sign-ins and what else precedes a tenant. */
 export const instanceTenant = 'instance'
-
-/** Who did it and from where. People and things are named by id, so an erasure breaks no hash. */
-export type Origin = {
-  userId: string | null
-  sessionId?: string | undefined
-  address?: string | undefined
-  agent?: string | undefined
-  requestId?: string | undefined
-}
 
 export type AuditAction =
   | 'signin.succeeded'
@@ -20,6 +12,8 @@ export type AuditAction =
   | 'tenant.created'
   | 'member.added'
   | 'member.changed'
+  | 'member.removed'
+  | 'member.left'
   | 'invitation.created'
   | 'invitation.withdrawn'
   | 'provider.created'
@@ -48,8 +42,10 @@ export type AuditAction =
   | 'webhook.deleted'
   | 'webhook.tested'
   | 'access.denied'
+  | 'access.read'
   | 'keys.rotated'
   | 'keys.retired'
+  | 'secret.accepted'
   | 'tenant.shredded'
 
 export type AuditEvent = {
@@ -65,14 +61,18 @@ export type AuditEvent = {
 const plain = (text: string) => text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ').slice(0, 300)
 
 /** Writes an act's event in the act's own transaction; `tx` must already be in `tenantId` (or {@link instanceTenant}). */
-export async function record(tx: Tx, tenantId: string, at: Date, origin: Origin, event: AuditEvent): Promise<void> {
+export const record = (tx: Tx, tenantId: string, at: Date, origin: Origin, event: AuditEvent): Promise<void> =>
+  insertEvent(tx, tenantId, at, bodyOf(origin, event))
+
+/** What is stored and sealed of an event. */
+export function bodyOf(origin: Origin, event: AuditEvent) {
   const details = Object.fromEntries(
     Object.entries(event.details ?? {}).map(([name, value]) => [
       name,
       typeof value === 'string' ? plain(value) : value,
     ]),
   )
-  const body = {
+  return {
     action: event.action,
     outcome: event.outcome,
     actor: origin.userId,
@@ -83,5 +83,4 @@ export async function record(tx: Tx, tenantId: string, at: Date, origin: Origin,
     request: origin.requestId ?? null,
     details,
   }
-  await insertEvent(tx, tenantId, at, body)
 }

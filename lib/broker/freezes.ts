@@ -1,8 +1,10 @@
+import { type Actor, may, mayGrant, type Role, requirePermission } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
+import { act } from '../store/authority.ts'
 import { connectionOwner } from '../store/connections.ts'
-import { type Tx, withTenant } from '../store/database.ts'
+import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import {
   dropFreeze,
   type FreezeKind,
@@ -16,7 +18,6 @@ import {
   putFreeze,
 } from '../store/freezes.ts'
 import { findMember } from '../store/members.ts'
-import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
 
 /** A freeze that stands, as it is listed. */
 export type FreezeView = {
@@ -68,6 +69,9 @@ const toFreezeView = ({ kind, targetId, frozenBy: by, frozenAt: at, reason, unti
 
 type Target = { kind: FreezeKind; id: string }
 
+/** What freezing or lifting needs; the member that it is about is locked with the caller. */
+const needs = ({ kind, id }: Target) => ({ may: 'administer' as const, change: kind === 'member' ? [id] : [] })
+
 /**
  * Freezes a member, project, provider or connection: nothing is linked, issued or renewed through it until somebody lifts
  * it or its time is over. Nothing of it is lost, no state of it changes, and no revoking, disconnecting or linking again
@@ -78,41 +82,48 @@ type Target = { kind: FreezeKind; id: string }
 export async function freeze(
   ctx: Context,
   actor: Actor,
-  { kind, id, reason, until }: Target & { reason?: string | undefined; until?: Date | undefined },
+  { reason, until, ...target }: Target & { reason?: string | undefined; until?: Date | undefined },
 ): Promise<{ freeze: FreezeView; already: boolean }> {
-  requirePermission(actor, 'administer')
-  const { tenantId } = actor
   const now = ctx.now()
   if (until && until <= now) throw new BrokerError('bad_request', { fields: { until: 'A moment in the future.' } })
-  return withTenant(ctx, tenantId, async (tx) => {
-    const owner = await authorised(tx, actor, { kind, id })
-    const row = { tenantId, kind, targetId: id, frozenBy: actor.userId, frozenAt: now }
-    const written = await putFreeze(tx, { ...row, reason: reason || null, until: until ?? null })
-    if (written)
-      await record(tx, tenantId, now, actor, {
-        action: 'freeze.set',
-        outcome: 'ok',
-        target: { kind, id },
-        details: { ...owner, reason: reason || null, until: until?.toISOString() ?? null },
-      })
-    const stands = await findFreeze(tx, tenantId, kind, id, now)
-    if (!stands) throw new Error('a freeze was written and does not stand')
-    return { freeze: toFreezeView(stands), already: !written }
-  })
+  return act(ctx, actor, needs(target), (tx, actor) =>
+    freezeHere(tx, actor, { ...target, reason: reason || null, until: until ?? null, now }),
+  )
+}
+
+/** The same inside an act that has begun and may: part of something larger. `now`: when. */
+export async function freezeHere(
+  tx: Tx,
+  actor: Pick<Actor, 'tenantId' | 'userId' | 'role'>,
+  { kind, id, reason, until, now }: Target & { reason: string | null; until: Date | null; now: Date },
+): Promise<{ freeze: FreezeView; already: boolean }> {
+  const { tenantId } = actor
+  const owner = await lockedFor(tx, actor, { kind, id })
+  const row = { tenantId, kind, targetId: id, frozenBy: actor.userId, frozenAt: now, reason, until }
+  const written = await putFreeze(tx, row)
+  if (written)
+    await record(tx, tenantId, now, actor, {
+      action: 'freeze.set',
+      outcome: 'ok',
+      target: { kind, id },
+      details: { ...owner, reason, until: until?.toISOString() ?? null },
+    })
+  const stands = await findFreeze(tx, tenantId, kind, id, now)
+  if (!stands) throw new Error('a freeze was written and does not stand')
+  return { freeze: toFreezeView(stands), already: !written }
 }
 
 /**
  * Lifts the freeze of a thing itself; others that apply to it stay. What is not frozen says `already`.
  * @throws BrokerError forbidden, also for one's own membership by who is no owner; not_found
  */
-export async function liftFreeze(ctx: Context, actor: Actor, { kind, id }: Target): Promise<{ already: boolean }> {
-  requirePermission(actor, 'administer')
-  const { tenantId } = actor
-  if (kind === 'member' && id === actor.userId && actor.role !== 'owner') throw new BrokerError('forbidden')
-  return withTenant(ctx, tenantId, async (tx) => {
-    const owner = await authorised(tx, actor, { kind, id })
-    if (!(await dropFreeze(tx, tenantId, kind, id))) return { already: true }
-    await record(tx, tenantId, ctx.now(), actor, {
+export async function liftFreeze(ctx: Context, actor: Actor, target: Target): Promise<{ already: boolean }> {
+  const { kind, id } = target
+  return act(ctx, actor, needs(target), async (tx, actor) => {
+    if (kind === 'member' && id === actor.userId && actor.role !== 'owner') throw new BrokerError('forbidden')
+    const owner = await lockedFor(tx, actor, target)
+    if (!(await dropFreeze(tx, actor.tenantId, kind, id))) return { already: true }
+    await record(tx, actor.tenantId, ctx.now(), actor, {
       action: 'freeze.lifted',
       outcome: 'ok',
       target: { kind, id },
@@ -123,16 +134,19 @@ export async function liftFreeze(ctx: Context, actor: Actor, { kind, id }: Targe
 }
 
 /** Locks the target and asks whether the actor may freeze it. Whose it is, for the event. */
-async function authorised(tx: Tx, actor: Actor, { kind, id }: Target): Promise<{ owner?: string }> {
+async function lockedFor(
+  tx: Tx,
+  actor: Pick<Actor, 'tenantId' | 'role'>,
+  { kind, id }: Target,
+): Promise<{ owner?: string }> {
   const { tenantId } = actor
-  const exists = await lockTarget(tx, tenantId, kind, id)
   if (kind === 'member') {
     const member = await findMember(tx, tenantId, id)
-    if (member?.role === 'owner' && actor.role !== 'owner') throw new BrokerError('forbidden')
-    if (!member) throw new BrokerError('not_found')
+    if (!member || member.status === 'removed') throw new BrokerError('not_found')
+    if (!mayGrant(actor, member.role as Role)) throw new BrokerError('forbidden')
     return { owner: id }
   }
-  if (!exists) throw new BrokerError('not_found')
+  if (!(await lockTarget(tx, tenantId, kind, id))) throw new BrokerError('not_found')
   const owner = kind === 'connection' ? await connectionOwner(tx, tenantId, id) : undefined
   return owner ? { owner } : {}
 }
@@ -140,7 +154,7 @@ async function authorised(tx: Tx, actor: Actor, { kind, id }: Target): Promise<{
 /** Every freeze of the tenant that stands. @throws BrokerError forbidden */
 export async function freezeList(ctx: Context, actor: Actor): Promise<FreezeView[]> {
   requirePermission(actor, 'oversee')
-  const rows = await withTenant(ctx, actor.tenantId, (tx) => listFreezes(tx, actor.tenantId, ctx.now()))
+  const rows = await readTenant(ctx, actor.tenantId, (tx) => listFreezes(tx, actor.tenantId, ctx.now()))
   return rows.map(toFreezeView)
 }
 
@@ -161,7 +175,7 @@ export function frozenError([fact]: Frozen[]): BrokerError {
 }
 
 /** @throws BrokerError frozen, with what, why and until when */
-export async function refuseFrozen(tx: Tx, tenantId: string, question: FrozenQuestion): Promise<void> {
+export async function refuseFrozen(tx: ReadTx, tenantId: string, question: FrozenQuestion): Promise<void> {
   const facts = await frozenBy(tx, tenantId, question)
   if (facts.length > 0) throw frozenError(facts)
 }

@@ -1,8 +1,8 @@
+import { type Actor, may } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
-import { lockConnection } from '../store/connections.ts'
-import { withTenant } from '../store/database.ts'
-import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
+import { act } from '../store/authority.ts'
+import { findConnection } from '../store/connections.ts'
 import { renew } from './refresh.ts'
 
 /**
@@ -10,10 +10,11 @@ import { renew } from './refresh.ts'
  * @throws BrokerError not_found, needs_relink, frozen, not_linked, upstream_unavailable, client_not_registered
  */
 export async function tryNow(ctx: Context, actor: Actor, connectionId: string): Promise<void> {
-  requirePermission(actor, 'work')
   const { tenantId } = actor
-  const connection = await withTenant(ctx, tenantId, (tx) => lockConnection(tx, tenantId, connectionId))
-  if (!connection || !(connection.userId === actor.userId || may(actor, 'administer')))
-    throw new BrokerError('not_found')
+  await act(ctx, actor, 'work', async (tx, actor) => {
+    const connection = await findConnection(tx, tenantId, connectionId)
+    if (!connection || !(connection.userId === actor.userId || may(actor, 'administer')))
+      throw new BrokerError('not_found')
+  })
   await renew(ctx, { tenantId, connectionId }, 'now')
 }

@@ -1,19 +1,22 @@
+import { type Actor, may } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { isUpstreamError, type ScopeChoices, type TokenScopes, type UpstreamToken } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { fingerprint, randomToken, type Secret } from '../security/secrets.ts'
+import { act } from '../store/authority.ts'
 import { type ConnectionRow, findConnectionTo } from '../store/connections.ts'
-import { type Tx, withTenant } from '../store/database.ts'
+import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { frozenBy } from '../store/freezes.ts'
 import { findProject } from '../store/projects.ts'
 import type { ProviderRow } from '../store/providers.ts'
 import { insertRevocations } from '../store/revocations.ts'
+import { asSystem } from '../store/system.ts'
 import { findTenant } from '../store/tenants.ts'
 import {
   completeToken,
-  countOutstanding,
+  countOutstandingLocked,
   currentGenerations,
   endIssuing,
   endLate,
@@ -22,7 +25,6 @@ import {
   noteIssuing,
   postponeIssuing,
 } from '../store/tokens.ts'
-import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
 import { withAccess } from './access.ts'
 import { frozenError, refuseFrozen } from './freezes.ts'
 import { vaultOf } from './keys.ts'
@@ -67,7 +69,7 @@ const frozenQuestion = (connection: Pick<ConnectionRow, 'id' | 'userId' | 'provi
 type Ground = { projectId: string; connection: ConnectionRow & { provider: ProviderRow }; cap: LifetimeCap }
 
 /** What an issue stands on: the project, the member's own usable connection to it, and the cap. */
-async function ground(tx: Tx, actor: Actor, idOrAlias: string): Promise<Ground> {
+async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Ground> {
   const project = await findProject(tx, actor.tenantId, idOrAlias)
   if (!project) throw new BrokerError('not_found')
   const connection = await findConnectionTo(tx, actor.tenantId, actor.userId, project.id)
@@ -98,8 +100,7 @@ export async function issueToken(
   actor: Actor,
   input: IssueInput,
 ): Promise<{ token: TokenView; value: Secret }> {
-  requirePermission(actor, 'work')
-  const started = await withTenant(ctx, actor.tenantId, (tx) => start(ctx, tx, actor, input))
+  const started = await act(ctx, actor, 'work', (tx, actor) => start(ctx, tx, actor, input))
   let made: UpstreamToken
   try {
     made = await askUpstream(ctx, started, input)
@@ -141,7 +142,7 @@ async function start(
   if (lifetimeSeconds < shortestLifetimeSeconds)
     throw new BrokerError('bad_request', { fields: { expires_in: `At least ${shortestLifetimeSeconds} seconds.` } })
   const now = ctx.now()
-  if ((await countOutstanding(tx, actor.tenantId, actor.userId, now)) >= outstandingLimit)
+  if ((await countOutstandingLocked(tx, actor.tenantId, actor.userId, now)) >= outstandingLimit)
     throw new BrokerError('too_many_tokens', { detail: `You hold ${outstandingLimit} living tokens.` })
   const owner = {
     tenantId: actor.tenantId,
@@ -201,7 +202,7 @@ async function notMade(ctx: Context, actor: Actor, { id }: Started, error: unkno
     ? error.failure === 'ambiguous' || error.failure === 'protocol'
     : !isBrokerError(error)
   ctx.metrics.issues.inc({ strategy: 'mint', outcome: unsure ? 'issue_unconfirmed' : failure })
-  await withTenant(ctx, actor.tenantId, async (tx) => {
+  await asSystem(ctx, actor.tenantId, 'end of an attempt', async (tx) => {
     if (unsure) await noteIssuing(tx, actor.tenantId, id, failure)
     else await endIssuing(tx, actor.tenantId, id, { status: 'failed', failure })
     await record(tx, actor.tenantId, ctx.now(), actor, {
@@ -232,21 +233,26 @@ async function complete(
     expiresAt: made.expiresAt,
   }
   const now = ctx.now()
-  const outcome = await withTenant(ctx, tenantId, async (tx) => {
-    const target = { kind: 'token', id }
-    if (await completeToken(tx, tenantId, id, row)) {
-      await record(tx, tenantId, now, actor, {
-        action: 'token.issued',
-        outcome: 'ok',
-        target,
-        details: { strategy: 'mint', fingerprint: mark },
-      })
-      const token = await findToken(tx, tenantId, id)
-      if (!token) throw new Error('a completed token cannot be found')
-      return { kind: 'made' as const, token: toTokenView(token, now) }
-    }
-    // Revoked or frozen while the upstream worked: what came back is revoked, never answered (A-03).
-    const revocation = newId('revocation')
+  const target = { kind: 'token', id }
+  // Asked again under lock: who was demoted, suspended or signed out meanwhile gets nothing.
+  const issued = await act(ctx, actor, 'work', async (tx, actor) => {
+    if (!(await completeToken(tx, tenantId, id, row))) return undefined
+    const details = { strategy: 'mint', fingerprint: mark }
+    await record(tx, tenantId, now, actor, { action: 'token.issued', outcome: 'ok', target, details })
+    const token = await findToken(tx, tenantId, id)
+    if (!token) throw new Error('a completed token cannot be found')
+    return toTokenView(token, now)
+  }).catch((error: unknown) => {
+    if (isBrokerError(error, 'unauthenticated', 'not_found', 'forbidden')) return undefined
+    throw error
+  })
+  if (issued) {
+    ctx.metrics.issues.inc({ strategy: 'mint', outcome: 'issued' })
+    return { token: issued, value: made.value }
+  }
+  // Revoked or frozen while the upstream worked: what came back is revoked, never answered (A-03).
+  const revocation = newId('revocation')
+  const late = await asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
     const token = await findToken(tx, tenantId, id)
     const facts = token ? await frozenBy(tx, tenantId, frozenQuestion(token.connection, token.projectId)) : []
     const frozen = facts.filter(({ kind }) => kind !== 'membership')
@@ -272,12 +278,11 @@ async function complete(
       target,
       details: { code: late.code },
     })
-    return { kind: 'late' as const, revocation, late }
+    return late
   })
-  ctx.metrics.issues.inc({ strategy: 'mint', outcome: outcome.kind === 'made' ? 'issued' : outcome.late.code })
-  if (outcome.kind === 'made') return { token: outcome.token, value: made.value }
-  await settleRevocation(ctx, { tenantId, id: outcome.revocation })
-  throw outcome.late
+  ctx.metrics.issues.inc({ strategy: 'mint', outcome: late.code })
+  await settleRevocation(ctx, { tenantId, id: revocation })
+  throw late
 }
 
 /**
@@ -289,8 +294,7 @@ export async function readScopeChoices(
   actor: Actor,
   project: string,
 ): Promise<ScopeChoices & { cap: LifetimeCap }> {
-  requirePermission(actor, 'work')
-  const { connection, cap } = await withTenant(ctx, actor.tenantId, (tx) => ground(tx, actor, project))
+  const { connection, cap } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
   try {
     const choices = await withAccess(ctx, connection, (provider, { accessToken }) =>
       provider.scopeChoices({ accessToken }),
@@ -309,7 +313,7 @@ export async function reconcileIssuing(
   ctx: Context,
   { tenantId, id }: { tenantId: string; id: string },
 ): Promise<void> {
-  const token = await withTenant(ctx, tenantId, (tx) => findToken(tx, tenantId, id))
+  const token = await readTenant(ctx, tenantId, (tx) => findToken(tx, tenantId, id))
   if (token?.status !== 'issuing') return
   const over = token.expiresAt <= ctx.now()
   const found = await withAccess(ctx, token.connection, (provider, { accessToken }) =>
@@ -323,11 +327,11 @@ export async function reconcileIssuing(
   )
   if (found === undefined && !over) {
     const nextTryAt = new Date(ctx.now().getTime() + (30 + Math.random() * 90) * 1000)
-    await withTenant(ctx, tenantId, (tx) => postponeIssuing(tx, tenantId, id, nextTryAt))
+    await asSystem(ctx, tenantId, 'job', (tx) => postponeIssuing(tx, tenantId, id, nextTryAt))
     return
   }
   const failure = found === undefined ? 'ended_by_itself' : 'cut_off'
-  await withTenant(ctx, tenantId, async (tx) => {
+  await asSystem(ctx, tenantId, 'job', async (tx) => {
     if (!(await endIssuing(tx, tenantId, id, { status: 'failed', failure }))) return
     const target = { kind: 'token', id }
     await record(

@@ -1,3 +1,4 @@
+import { instanceTenant, record } from '../audit/record.ts'
 import { ConfigError } from '../config.ts'
 import type { Context, OpenedKeys } from '../context.ts'
 import { BrokerError } from '../errors.ts'
@@ -13,17 +14,21 @@ import {
   sealKey,
   UnsealError,
 } from '../security/seal.ts'
-import { randomToken, type Secret } from '../security/secrets.ts'
-import { type Tx, withInstance, withTenant } from '../store/database.ts'
+import { randomToken, type Secret, sameSecret, secretCanary } from '../security/secrets.ts'
+import type { Tx } from '../store/database.ts'
 import {
   addSeals,
   holdInstanceKey,
   insertInstanceKeys,
   insertTenantKey,
+  keepSecretCanary,
   listInstanceKeys,
   listTenantKeys,
+  readSecretCanary,
+  replaceSecretCanary,
 } from '../store/keys.ts'
 import type { SealedColumn, SealedPlace } from '../store/sealed.ts'
+import { asSystem, withInstance } from '../store/system.ts'
 
 /**
  * Seals and opens the values of one tenant. The tenant is part of every place, so vaults cannot be mixed up.
@@ -147,7 +152,7 @@ async function tenantKeys(ctx: KeyContext, tenantId: string, maximumAge: number)
   if (kept && readAt - kept.readAt < maximumAge) return kept
   const seals = kept?.seals ?? new Map<string, number>()
   const told = [...seals].filter(([, count]) => count > 0)
-  const rows = await withTenant(ctx, tenantId, async (tx) => {
+  const rows = await asSystem(ctx, tenantId, 'keys', async (tx) => {
     for (const [id, count] of told) await addSeals(tx, tenantId, id, count)
     return listTenantKeys(tx, tenantId)
   })
@@ -226,4 +231,34 @@ export async function verifyInstanceKeys(ctx: Pick<Context, 'db' | 'keys'>): Pro
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return new Set(known.map(({ id }) => id))
+}
+
+type SecretContext = Pick<Context, 'db' | 'config' | 'now'>
+
+/** Whether the root secret is the one that this database knows; undefined while it knows none. Changes nothing. */
+export async function isSecretKnown(ctx: SecretContext): Promise<boolean | undefined> {
+  const kept = await withInstance(ctx, readSecretCanary)
+  return kept === null ? undefined : sameSecret(kept, secretCanary(ctx.config.secret))
+}
+
+/**
+ * Proves at boot that the root secret is the one this database was first started with. The first boot makes it known; of
+ * two at once with two values one ends here.
+ * @throws ConfigError
+ */
+export async function checkSecret(ctx: SecretContext): Promise<void> {
+  await withInstance(ctx, (tx) => keepSecretCanary(tx, secretCanary(ctx.config.secret)))
+  if (await isSecretKnown(ctx)) return
+  throw new ConfigError([
+    'VALETKEY_SECRET is not the one this database was first started with: sign-ins under way would fail and the fingerprints of tokens would no longer match; put the old value back, or take the new one on purpose (npm run keys -- secret --accept)',
+  ])
+}
+
+/** Makes the present root secret the one that boots from now on. */
+export async function acceptSecret(ctx: SecretContext): Promise<void> {
+  const event = { action: 'secret.accepted', outcome: 'ok', target: { kind: 'instance', id: '1' } } as const
+  await asSystem(ctx, instanceTenant, 'keys', async (tx) => {
+    await replaceSecretCanary(tx, secretCanary(ctx.config.secret))
+    await record(tx, instanceTenant, ctx.now(), { userId: null }, event)
+  })
 }

@@ -1,7 +1,9 @@
+import { type Actor, may } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
-import { withTenant } from '../store/database.ts'
+import { act } from '../store/authority.ts'
+import { readTenant } from '../store/database.ts'
 import type { FreezeKind } from '../store/freezes.ts'
 import {
   countUnread,
@@ -15,7 +17,8 @@ import {
   type Reader,
   toldKeys,
 } from '../store/notifications.ts'
-import { type Actor, may } from '../tenancy/actor.ts'
+import { asSystem } from '../store/system.ts'
+import { countLimit, toTotal } from './inventory.ts'
 
 /** What people are told of. Changes of status and freezes are written by the database itself (vk.tell_status, vk.tell_freeze). */
 export type NotificationKind =
@@ -24,6 +27,7 @@ export type NotificationKind =
   | 'grant.ending'
   | 'provider.client_refused'
   | 'webhook.disabled'
+  | 'webhook.orphaned'
 
 export type NotificationView = {
   id: string
@@ -78,19 +82,20 @@ export async function notificationPage(
   ctx: Context,
   actor: Actor,
   { before, unread }: { before?: string | undefined; unread?: boolean | undefined } = {},
-): Promise<{ items: NotificationView[]; next: string | null; unread: number }> {
+): Promise<{ items: NotificationView[]; next: string | null; unread: number; unreadIsCapped: boolean }> {
   const { tenantId } = actor
-  return withTenant(ctx, tenantId, async (tx) => {
+  return readTenant(ctx, tenantId, async (tx) => {
     const rows = await listNotifications(tx, tenantId, readerOf(actor), { before, unread, take: pageSize + 1 })
     const items = rows.slice(0, pageSize).map(toView)
     const next = rows.length > pageSize ? (items.at(-1)?.id ?? null) : null
-    return { items, next, unread: await countUnread(tx, tenantId, readerOf(actor)) }
+    const { total, totalIsCapped } = toTotal(await countUnread(tx, tenantId, readerOf(actor), countLimit + 1))
+    return { items, next, unread: total, unreadIsCapped: totalIsCapped }
   })
 }
 
-/** How many the caller has not read. */
+/** How many the caller has not read, counted up to a hundred: a bell says no more. */
 export const unreadCount = (ctx: Context, actor: Actor): Promise<number> =>
-  withTenant(ctx, actor.tenantId, (tx) => countUnread(tx, actor.tenantId, readerOf(actor)))
+  readTenant(ctx, actor.tenantId, (tx) => countUnread(tx, actor.tenantId, readerOf(actor), 100))
 
 /** Marks as read: these, or all up to the newest that the caller has seen. Others' are left alone. How many were unread. */
 export const markNotificationsRead = (
@@ -98,7 +103,7 @@ export const markNotificationsRead = (
   actor: Actor,
   which: { ids: string[] } | { through: string },
 ): Promise<number> =>
-  withTenant(ctx, actor.tenantId, (tx) => markRead(tx, actor.tenantId, readerOf(actor), which, ctx.now()))
+  act(ctx, actor, 'work', (tx, actor) => markRead(tx, actor.tenantId, readerOf(actor), which, ctx.now()))
 
 /**
  * Tells the tenant's admins that an upstream refuses our client: once, until it is accepted again (vk.rearm_alarm).
@@ -108,7 +113,7 @@ export const raiseClientRefused = (
   ctx: Context,
   { tenantId, providerId }: { tenantId: string; providerId: string },
 ): Promise<boolean> =>
-  withTenant(ctx, tenantId, async (tx) => {
+  asSystem(ctx, tenantId, 'job', async (tx) => {
     const row = {
       tenantId,
       id: newId('notification'),
@@ -131,7 +136,7 @@ const batch = 200
 export async function tellEndings(ctx: Context, tenantId: string): Promise<void> {
   for (let after: string | undefined; ; ) {
     const now = ctx.now()
-    const grants = await withTenant(ctx, tenantId, async (tx) => {
+    const grants = await asSystem(ctx, tenantId, 'job', async (tx) => {
       const grants = await endingGrants(tx, tenantId, { until: new Date(now.getTime() + 7 * day), after, take: batch })
       const told = await toldKeys(
         tx,
@@ -174,7 +179,7 @@ function endingOf(tenantId: string, grant: EndingGrant, now: Date) {
 }
 
 const endGrant = (ctx: Context, tenantId: string, grant: EndingGrant) =>
-  withTenant(ctx, tenantId, async (tx) => {
+  asSystem(ctx, tenantId, 'job', async (tx) => {
     const now = ctx.now()
     if (!(await expireGrant(tx, tenantId, grant.id, now))) return
     await record(

@@ -21,12 +21,13 @@ import {
   releaseRefresh,
   storeRefresh,
 } from '../store/connections.ts'
-import { withTenant } from '../store/database.ts'
+import { readTenant } from '../store/database.ts'
 import { frozenBy } from '../store/freezes.ts'
 import type { Interrupted } from '../store/lookups.ts'
 import { findProvider, type ProviderRow } from '../store/providers.ts'
 import { insertRevocations } from '../store/revocations.ts'
 import type { SealedPlace } from '../store/sealed.ts'
+import { asSystem } from '../store/system.ts'
 import { span } from '../trace.ts'
 import { frozenError } from './freezes.ts'
 import { type Vault, vaultOf } from './keys.ts'
@@ -148,7 +149,7 @@ export async function renew(ctx: Context, key: ConnectionKey, mode: Exclude<Clai
  * @throws BrokerError as {@link freshTokens} does
  */
 export async function recover(ctx: Context, { tenantId, id, providerId, seconds }: Interrupted): Promise<void> {
-  const provider = await withTenant(ctx, tenantId, (tx) => findProvider(tx, tenantId, providerId))
+  const provider = await readTenant(ctx, tenantId, (tx) => findProvider(tx, tenantId, providerId))
   if (provider && seconds < refreshGraceSeconds(provider)) await renew(ctx, { tenantId, connectionId: id }, 'recover')
 }
 
@@ -191,7 +192,7 @@ async function deadConnection(
   { status, cause }: RefreshClaim,
 ): Promise<BrokerError> {
   if (status === 'frozen') {
-    const facts = await withTenant(ctx, tenantId, async (tx) => {
+    const facts = await readTenant(ctx, tenantId, async (tx) => {
       const connection = await findConnection(tx, tenantId, connectionId)
       return connection ? frozenBy(tx, tenantId, { ...connection, connectionId }) : []
     })
@@ -280,7 +281,7 @@ class Unreadable extends Error {}
 
 async function prepare(ctx: Context, key: ConnectionKey, { version, fence, refreshToken: sealed }: RefreshClaim) {
   const vault = await vaultOf(ctx, key.tenantId)
-  const connection = await withTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId))
+  const connection = await readTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId))
   if (!connection) throw new BrokerError('not_found')
   if (!sealed) throw new Unreadable()
   const refreshToken = await vault
@@ -322,7 +323,7 @@ async function revokeReceived(ctx: Context, vault: Vault, connection: Connection
   const handle = await vault.seal(grantPlace({ id, userId }), received)
   const now = ctx.now()
   const row = { tenantId, id, kind: 'grant', providerId, connectionId, handle, nextTryAt: now, createdAt: now }
-  await persistently(ctx, () => withTenant(ctx, tenantId, (tx) => insertRevocations(tx, [row])))
+  await persistently(ctx, () => asSystem(ctx, tenantId, 'end of a refresh', (tx) => insertRevocations(tx, [row])))
 }
 
 /** What each failure means for the connection, and whether every connection of this upstream would see the same. */
@@ -395,7 +396,7 @@ async function unreadable(
   held?: { sentVersion: number; fence: number },
 ): Promise<unknown> {
   if (!(error instanceof Unreadable) && !isUnsealError(error)) return error
-  const connection = await withTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId))
+  const connection = await readTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId))
   if (connection) reportRefresh(ctx, connection, 'unreadable')
   if (held) {
     const recorded: FailedRefresh = {
@@ -418,7 +419,7 @@ async function unreadable(
 }
 
 const noteUnreadable = (ctx: Context, { tenantId, connectionId }: ConnectionKey) =>
-  withTenant(ctx, tenantId, (tx) =>
+  asSystem(ctx, tenantId, 'end of a refresh', (tx) =>
     record(
       tx,
       tenantId,

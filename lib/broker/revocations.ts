@@ -3,7 +3,6 @@ import type { Context } from '../context.ts'
 import { isUpstreamError, type RevocationTarget } from '../providers/provider.ts'
 import { sealedFor } from '../security/seal.ts'
 import { connectionOwner } from '../store/connections.ts'
-import { withTenant } from '../store/database.ts'
 import { findProvider } from '../store/providers.ts'
 import {
   claimRevocation,
@@ -13,6 +12,7 @@ import {
   type RevocationState,
 } from '../store/revocations.ts'
 import type { SealedPlace } from '../store/sealed.ts'
+import { asSystem } from '../store/system.ts'
 import { wipeHandle } from '../store/tokens.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { openProvider } from './upstream.ts'
@@ -44,7 +44,7 @@ export async function settleRevocation(
   ctx: Context,
   { tenantId, id }: { tenantId: string; id: string },
 ): Promise<void> {
-  const claimed = await withTenant(ctx, tenantId, async (tx) => {
+  const claimed = await asSystem(ctx, tenantId, 'job', async (tx) => {
     const row = await claimRevocation(tx, tenantId, id, ctx.now(), leaseSeconds)
     if (!row) return undefined
     return {
@@ -70,7 +70,7 @@ export async function settleRevocation(
       (isUpstreamError(error) && error.retryAfterSeconds) || 1,
     )
     const nextTryAt = new Date(ctx.now().getTime() + wait * 1000)
-    await withTenant(ctx, tenantId, (tx) => postponeRevocation(tx, tenantId, id, { lastError: reason, nextTryAt }))
+    await asSystem(ctx, tenantId, 'job', (tx) => postponeRevocation(tx, tenantId, id, { lastError: reason, nextTryAt }))
     report(ctx, row, 'postponed', isUpstreamError(error) ? { reason } : { reason, err: error })
   }
 }
@@ -111,7 +111,7 @@ async function finish(
   lastError: string | null,
 ): Promise<void> {
   const { tenantId, id } = row
-  await withTenant(ctx, tenantId, async (tx) => {
+  await asSystem(ctx, tenantId, 'job', async (tx) => {
     await finishRevocation(tx, tenantId, id, { state, lastError, finishedAt: ctx.now() })
     // A failed one keeps what a retry by hand needs, until the token ends by itself.
     if (row.tokenId && state !== 'failed') await wipeHandle(tx, tenantId, row.tokenId)

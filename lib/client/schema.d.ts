@@ -499,6 +499,7 @@ export interface Paths {
       parameters: {
         query?: {
           everybody?: '1'
+          before?: string
         }
         header?: never
         path: {
@@ -545,6 +546,15 @@ export interface Paths {
                   external_id: string
                 } | null
               }[]
+              /**
+               * Counted up to 1000 and no further
+               */
+              total: number
+              /**
+               * There are more than were counted
+               */
+              total_is_capped: boolean
+              next: string | null
             }
           }
         }
@@ -952,7 +962,9 @@ export interface Paths {
   '/api/v1/tenants/{tenant}/invitations': {
     get: {
       parameters: {
-        query?: never
+        query?: {
+          before?: string
+        }
         header?: never
         path: {
           tenant: string
@@ -971,6 +983,7 @@ export interface Paths {
                 created_by: string
                 expires_at: string
               }[]
+              next: string | null
             }
           }
         }
@@ -1076,6 +1089,34 @@ export interface Paths {
     }
   }
   '/api/v1/tenants/{tenant}/members/{user}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          user: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            reason?: string
+          }
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
     patch: {
       parameters: {
         query?: never
@@ -1091,12 +1132,45 @@ export interface Paths {
           'application/json': {
             role?: 'owner' | 'admin' | 'member' | 'auditor'
             status?: 'active' | 'suspended'
+            reason?: string
           }
         }
       }
       responses: {
         204: {
           content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/members/{user}/ending': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          user: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              sessions: number
+              connections: number
+              tokens: number
+              invitations: number
+              webhooks: number
+            }
+          }
         }
         default: {
           content: {
@@ -1142,7 +1216,14 @@ export interface Paths {
                 read_at: string | null
               }[]
               next: string | null
+              /**
+               * Counted up to 1000 and no further
+               */
               unread: number
+              /**
+               * There are more than were counted
+               */
+              unread_is_capped: boolean
             }
           }
         }
@@ -1874,7 +1955,14 @@ export interface Paths {
                   latest_moment: string | null
                 } | null
               }[]
+              /**
+               * Counted up to 1000 and no further
+               */
               total: number
+              /**
+               * There are more than were counted
+               */
+              total_is_capped: boolean
               next: string | null
             }
           }
@@ -2014,6 +2102,7 @@ export interface Paths {
                 enabled: boolean
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null
@@ -2056,6 +2145,7 @@ export interface Paths {
                 enabled: boolean
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null
@@ -2112,6 +2202,7 @@ export interface Paths {
           'application/json': {
             url?: string
             enabled?: boolean
+            owner?: 'me'
           }
         }
       }
@@ -2124,6 +2215,7 @@ export interface Paths {
               enabled: boolean
               disabled_cause: ('gone' | 'failing') | null
               created_by: string
+              orphaned: boolean
               created_at: string
               last_success_at: string | null
               last_failure_at: string | null
@@ -2236,6 +2328,7 @@ export interface Paths {
                 enabled: boolean
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null

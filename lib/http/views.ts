@@ -4,6 +4,7 @@ import type { FreezeView, FrozenView } from '../broker/freezes.ts'
 import type {
   ConnectionDetail,
   ConnectionView,
+  Page,
   ProjectCard,
   ProjectDetail,
   UnconfirmedRevocation,
@@ -55,6 +56,14 @@ export const toProvider = (view: ProviderView): z.input<typeof provider> => ({
   max_lifetime_seconds: view.maxLifetimeSeconds,
   refresh_token_days: view.refreshTokenDays,
   refresh_grace_seconds: view.refreshGraceSeconds,
+})
+
+/** A page as the wire has it; `toItem` makes its items. */
+export const toPage = <V, W>({ items, total, totalIsCapped, next }: Page<V>, toItem: (view: V) => W) => ({
+  items: items.map(toItem),
+  total,
+  total_is_capped: totalIsCapped,
+  next,
 })
 
 const providerReference = object({ id, name: text, kind: text })
@@ -373,6 +382,15 @@ export const toMember = (view: MemberView): z.input<typeof member> => ({
   joined_at: when(view.joinedAt),
 })
 
+/** What suspending or removing somebody reaches. */
+export const ending = object({
+  sessions: z.int(),
+  connections: z.int(),
+  tokens: z.int(),
+  invitations: z.int(),
+  webhooks: z.int(),
+})
+
 export const invitation = object({ id, role, note: text.nullable(), created_by: id, expires_at: instant })
 
 export const toInvitation = (view: InvitationView): z.input<typeof invitation> => ({
@@ -462,6 +480,8 @@ export const webhook = object({
   /** Why it is off, where nobody switched it off. */
   disabled_cause: z.enum(['gone', 'failing']).nullable(),
   created_by: id,
+  /** Whoever made it administers no more: an admin should take it over. */
+  orphaned: z.boolean(),
   created_at: instant,
   last_success_at: instantOrNull,
   last_failure_at: instantOrNull,
@@ -477,6 +497,7 @@ export const toWebhook = (view: WebhookView): z.input<typeof webhook> => ({
   enabled: view.enabled,
   disabled_cause: view.disabledCause,
   created_by: view.createdBy,
+  orphaned: view.orphaned,
   created_at: when(view.createdAt),
   last_success_at: whenever(view.lastSuccessAt),
   last_failure_at: whenever(view.lastFailureAt),

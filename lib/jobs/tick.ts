@@ -1,9 +1,9 @@
+import { tallyMilliseconds, tellAccess } from '../audit/access.ts'
 import { reconcileIssuing } from '../broker/issue.ts'
 import { settleRevocation } from '../broker/revocations.ts'
 import type { Context } from '../context.ts'
 import { longestGraceSeconds } from '../providers/provider.ts'
 import { drainOutbox } from '../store/audit.ts'
-import { withTenant } from '../store/database.ts'
 import {
   dueDeliveries,
   dueRevocations,
@@ -12,7 +12,9 @@ import {
   interruptedRotations,
   outboxTenants,
   staleIssuing,
+  tallyTenants,
 } from '../store/lookups.ts'
+import { asSystem } from '../store/system.ts'
 import { recoverAll, renewDue } from './renewals.ts'
 import { runJob } from './run.ts'
 import { sweep } from './sweep.ts'
@@ -86,6 +88,7 @@ async function recoveries(ctx: Context, underWay: Set<string>, signal?: AbortSig
 export async function tick(ctx: Context, underWay = new Set<string>(), signal?: AbortSignal): Promise<void> {
   const now = ctx.now()
   const stale = new Date(now.getTime() - staleMilliseconds)
+  const over = new Date(now.getTime() - tallyMilliseconds)
   await Promise.all([
     recoveries(ctx, underWay, signal),
     renewals(ctx, underWay, signal),
@@ -104,7 +107,10 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
       ({ webhookId }) => webhookId,
     ),
     fairly(ctx, 'outbox', underWay, inTenant(outboxTenants(ctx)), ({ tenantId }) =>
-      withTenant(ctx, tenantId, (tx) => drainOutbox(tx, tenantId)),
+      asSystem(ctx, tenantId, 'job', (tx) => drainOutbox(tx, tenantId)),
+    ),
+    fairly(ctx, 'tallies', underWay, inTenant(tallyTenants(ctx, over)), ({ tenantId }) =>
+      tellAccess(ctx, tenantId, over),
     ),
   ])
 }

@@ -1,4 +1,5 @@
 import { KeboolaSettings, keboola } from './keboola.ts'
+import { openid } from './openid.ts'
 import type { Provider, ProviderDeps, ProviderSettings } from './provider.ts'
 import { UpstreamError } from './provider.ts'
 
@@ -15,6 +16,7 @@ export function providerFor(settings: ProviderSettings, deps: ProviderDeps): Pro
     case 'keboola':
       return keboola(settings, deps)
     case 'oidc':
+      return openid(settings, deps)
     case 'keycloak':
     case 'mcp':
       // Refused at configuration too (tenancy/providers.ts): these kinds have no way to issue yet.

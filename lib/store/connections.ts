@@ -1,23 +1,23 @@
 import type { Context } from '../context.ts'
-import { type Prisma, query, type Tx } from './database.ts'
+import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
 
 export type ConnectionRow = Prisma.ConnectionGetPayload<object>
 export type ConnectionStatus = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
 
-export const findConnection = (tx: Tx, tenantId: string, id: string) =>
+export const findConnection = (tx: ReadTx, tenantId: string, id: string) =>
   tx.connection.findUnique({
     where: { tenantId_id: { tenantId, id } },
     include: { provider: true, projects: { include: { project: true } } },
   })
 
 /** A member's connection to a project; there is at most one (K-23). */
-export const findConnectionTo = (tx: Tx, tenantId: string, userId: string, projectId: string) =>
+export const findConnectionTo = (tx: ReadTx, tenantId: string, userId: string, projectId: string) =>
   tx.connection.findFirst({
     where: { tenantId, userId, projects: { some: { tenantId, projectId } } },
     include: { provider: true },
   })
 
-export const connectionOwner = async (tx: Tx, tenantId: string, id: string) =>
+export const connectionOwner = async (tx: ReadTx, tenantId: string, id: string) =>
   (await tx.connection.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { userId: true } }))?.userId
 
 /** Locks the row until the transaction ends, so that versions are counted one writer at a time. */
@@ -48,15 +48,71 @@ export const joinProject = (
     update: { role: link.role },
   })
 
-export const listConnections = (tx: Tx, tenantId: string, where: { userId?: string } = {}) =>
+export type ConnectionFilter = {
+  userId?: string | undefined
+  projectId?: string | undefined
+  providerId?: string | undefined
+  /** `standing`: all but the revoked ones. `frozen`: those of them that are, whatever is beneath, and in no other state. */
+  status?: ConnectionStatus | 'standing' | 'frozen' | undefined
+}
+
+/** Which connections are frozen (freezes.ts); null: none is. */
+type FrozenWhere = Prisma.ConnectionWhereInput | null
+
+function whereStatus(
+  status: NonNullable<ConnectionFilter['status']>,
+  frozen: FrozenWhere,
+): Prisma.ConnectionWhereInput {
+  if (status === 'revoked') return { status }
+  if (status === 'standing') return { status: { not: 'revoked' } }
+  if (status === 'frozen') return frozen ? { ...frozen, status: { not: 'revoked' } } : { id: { in: [] } }
+  return frozen ? { status, NOT: frozen } : { status }
+}
+
+function where(
+  tenantId: string,
+  { userId, projectId, providerId, status }: ConnectionFilter,
+  frozen: FrozenWhere,
+): Prisma.ConnectionWhereInput {
+  return {
+    tenantId,
+    ...(userId && { userId }),
+    ...(providerId && { providerId }),
+    ...(projectId && { projects: { some: { projectId } } }),
+    ...(status && whereStatus(status, frozen)),
+  }
+}
+
+/** A page of connections, newest first; `before` is the id that the previous page ended with (ids sort by time). */
+export const listConnections = (
+  tx: ReadTx,
+  tenantId: string,
+  filter: ConnectionFilter,
+  { frozen, before, take }: { frozen: FrozenWhere; before?: string | undefined; take: number },
+) =>
   tx.connection.findMany({
-    where: { tenantId, ...where },
-    orderBy: [{ linkedAt: 'desc' }, { id: 'desc' }],
+    where: { ...where(tenantId, filter, frozen), ...(before ? { id: { lt: before } } : {}) },
+    orderBy: { id: 'desc' },
+    take,
     include: { provider: true, projects: { include: { project: true } } },
   })
 
+/** How many there are, counted up to `most` and no further. */
+export const countConnections = (
+  tx: ReadTx,
+  tenantId: string,
+  filter: ConnectionFilter,
+  { frozen, most }: { frozen: FrozenWhere; most: number },
+) => tx.connection.count({ where: where(tenantId, filter, frozen), take: most })
+
+/** Ids of a person's connections that are not ended. */
+export const heldConnections = async (tx: ReadTx, tenantId: string, userId: string): Promise<string[]> =>
+  (await tx.connection.findMany({ where: { tenantId, userId, status: { not: 'revoked' } }, select: { id: true } })).map(
+    ({ id }) => id,
+  )
+
 /** How many connections of a provider hold a grant. */
-export const countLinked = (tx: Tx, tenantId: string, providerId: string) =>
+export const countLinked = (tx: ReadTx, tenantId: string, providerId: string) =>
   tx.connection.count({ where: { tenantId, providerId, refreshToken: { not: null } } })
 
 type Store = Pick<Context, 'pool' | 'config'>
@@ -239,7 +295,7 @@ export async function takeDue(
 
 /** When a new pair ends and is due, by the database's clock: what linking stores beside it. */
 export async function grantTimes(
-  tx: Tx,
+  tx: ReadTx,
   life: { lifeSeconds: number; grantSeconds: number | null; keepAliveSeconds: number },
 ): Promise<{ accessExpiresAt: Date; grantExpiresAt: Date | null; refreshDueAt: Date; usedAt: Date }> {
   const [row] = await tx.$queryRaw<Awaited<ReturnType<typeof grantTimes>>[]>`

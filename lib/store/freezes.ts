@@ -1,4 +1,4 @@
-import type { Prisma, Tx } from './database.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
 
 export const freezeKinds = ['member', 'project', 'provider', 'connection'] as const
 export type FreezeKind = (typeof freezeKinds)[number]
@@ -29,7 +29,7 @@ export type FrozenQuestion = {
  * holds the rows first ({@link holdGround}), or a freeze may commit in between.
  */
 export const frozenBy = (
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   { userId, providerId, connectionId, projectIds }: FrozenQuestion,
 ): Promise<Frozen[]> =>
@@ -46,7 +46,7 @@ function byId(rows: FrozenOf[]): Map<string, Frozen[]> {
 }
 
 /** What freezes apply to each of these connections, strongest first. By id; free ones are not there. */
-export async function frozenConnections(tx: Tx, tenantId: string, ids: string[]): Promise<Map<string, Frozen[]>> {
+export async function frozenConnections(tx: ReadTx, tenantId: string, ids: string[]): Promise<Map<string, Frozen[]>> {
   if (ids.length === 0) return new Map()
   return byId(
     await tx.$queryRaw<FrozenOf[]>`
@@ -58,7 +58,7 @@ export async function frozenConnections(tx: Tx, tenantId: string, ids: string[])
 
 /** What freezes keep a person from each of these projects, those of their own connection included. By project. */
 export async function frozenProjects(
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   userId: string,
   ids: string[],
@@ -75,36 +75,59 @@ export async function frozenProjects(
 }
 
 /**
- * Holds what an act stands on against a freeze until the transaction ends, in the order in which an issue locks it (after
- * the connection, which is locked already): project, provider, member. `renames`: the project's row is going to change.
+ * Which connections of a tenant are frozen, for lists: as vk.frozen_by says of each, from the freezes that stand, of which
+ * there are few. Null: none is.
+ */
+export async function frozenWhere(
+  tx: ReadTx,
+  tenantId: string,
+  now: Date,
+): Promise<Prisma.ConnectionWhereInput | null> {
+  const freezes = await listFreezes(tx, tenantId, now)
+  const suspended = await tx.member.findMany({ where: { tenantId, status: 'suspended' }, select: { userId: true } })
+  const of = (kind: FreezeKind) => freezes.filter((one) => one.kind === kind).map(({ targetId }) => targetId)
+  const users = [...of('member'), ...suspended.map(({ userId }) => userId)]
+  const either: Prisma.ConnectionWhereInput[] = []
+  if (users.length > 0) either.push({ userId: { in: users } })
+  if (of('connection').length > 0) either.push({ id: { in: of('connection') } })
+  if (of('provider').length > 0) either.push({ providerId: { in: of('provider') } })
+  if (of('project').length > 0) either.push({ projects: { some: { tenantId, projectId: { in: of('project') } } } })
+  return either.length > 0 ? { OR: either } : null
+}
+
+/**
+ * Holds what an act stands on against a freeze until the transaction ends, in the order in which an issue locks it: after
+ * the member and the connection, which are locked already, project and provider. `renames`: the project's row is going to
+ * change.
  */
 export async function holdGround(
   tx: Tx,
   tenantId: string,
-  ground: { projectId?: string | undefined; renames?: boolean; providerId: string; userId: string },
+  { projectId, renames, providerId }: { projectId?: string | undefined; renames?: boolean; providerId: string },
 ): Promise<void> {
-  const { projectId, renames, providerId, userId } = ground
   if (projectId && renames)
     await tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ${projectId} FOR NO KEY UPDATE`
   else if (projectId)
     await tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ${projectId} FOR SHARE`
   await tx.$queryRaw`SELECT 1 FROM provider WHERE tenant_id = ${tenantId} AND id = ${providerId} FOR SHARE`
-  await tx.$queryRaw`SELECT 1 FROM member WHERE tenant_id = ${tenantId} AND user_id = ${userId} FOR SHARE`
 }
 
 /**
  * Locks what is to be frozen, so that whatever holds it ends first and whatever comes after sees the freeze. False: there
- * is no such thing.
+ * is no such thing. A member is locked with the caller, at the beginning of the act ({@link import('./authority.ts').act}).
  */
-export async function lockTarget(tx: Tx, tenantId: string, kind: FreezeKind, id: string): Promise<boolean> {
+export async function lockTarget(
+  tx: Tx,
+  tenantId: string,
+  kind: Exclude<FreezeKind, 'member'>,
+  id: string,
+): Promise<boolean> {
   const locks = {
-    member: () =>
-      tx.$queryRaw`SELECT 1 FROM member WHERE tenant_id = ${tenantId} AND user_id = ${id} FOR NO KEY UPDATE`,
     project: () => tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ${id} FOR NO KEY UPDATE`,
     provider: () => tx.$queryRaw`SELECT 1 FROM provider WHERE tenant_id = ${tenantId} AND id = ${id} FOR NO KEY UPDATE`,
     connection: () =>
       tx.$queryRaw`SELECT 1 FROM connection WHERE tenant_id = ${tenantId} AND id = ${id} FOR NO KEY UPDATE`,
-  } satisfies Record<FreezeKind, () => Promise<unknown>>
+  } satisfies Record<typeof kind, () => Promise<unknown>>
   return ((await locks[kind]()) as unknown[]).length > 0
 }
 
@@ -156,7 +179,7 @@ export async function dropFreeze(tx: Tx, tenantId: string, kind: FreezeKind, tar
 }
 
 /** Freezes that stand, newest first. */
-export const listFreezes = (tx: Tx, tenantId: string, now: Date): Promise<FreezeRow[]> =>
+export const listFreezes = (tx: ReadTx, tenantId: string, now: Date): Promise<FreezeRow[]> =>
   tx.freeze.findMany({
     where: { tenantId, OR: [{ until: null }, { until: { gt: now } }] },
     orderBy: [{ frozenAt: 'desc' }, { kind: 'asc' }, { targetId: 'asc' }],
@@ -164,7 +187,7 @@ export const listFreezes = (tx: Tx, tenantId: string, now: Date): Promise<Freeze
 
 /** The freeze of one thing itself, if it stands. */
 export const findFreeze = (
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   kind: FreezeKind,
   targetId: string,

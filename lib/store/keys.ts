@@ -1,7 +1,8 @@
-import type { Tx } from './database.ts'
+import type { ReadTx, Tx } from './database.ts'
 
 /** The instance's keys: a register with a canary each. Read and written outside of any tenant. */
-export const listInstanceKeys = (tx: Tx) => tx.instanceKey.findMany({ orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] })
+export const listInstanceKeys = (tx: ReadTx) =>
+  tx.instanceKey.findMany({ orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] })
 
 /** Registers keys; one that another process has registered meanwhile stays as it is. */
 export const insertInstanceKeys = (tx: Tx, rows: { id: string; canary: string; createdAt: Date }[]) =>
@@ -9,6 +10,18 @@ export const insertInstanceKeys = (tx: Tx, rows: { id: string; canary: string; c
 
 export const setInstanceKeyRetired = (tx: Tx, id: string, retiredAt: Date | null) =>
   tx.instanceKey.update({ where: { id }, data: { retiredAt } })
+
+/** Writes the root secret's canary where there is none yet. */
+export const keepSecretCanary = (tx: Tx, secretCanary: string) =>
+  tx.instance.updateMany({ where: { id: 1, secretCanary: null }, data: { secretCanary } })
+
+export async function readSecretCanary(tx: Tx): Promise<string | null> {
+  const { secretCanary } = await tx.instance.findUniqueOrThrow({ where: { id: 1 } })
+  return secretCanary
+}
+
+export const replaceSecretCanary = (tx: Tx, secretCanary: string) =>
+  tx.instance.update({ where: { id: 1 }, data: { secretCanary } })
 
 /** Keeps a key from being retired until this transaction ends; false when it is retired or unknown. */
 export async function holdInstanceKey(tx: Tx, id: string): Promise<boolean> {
@@ -18,7 +31,7 @@ export async function holdInstanceKey(tx: Tx, id: string): Promise<boolean> {
 }
 
 /** A tenant's wrapped data keys, newest first. */
-export const listTenantKeys = (tx: Tx, tenantId: string) =>
+export const listTenantKeys = (tx: ReadTx, tenantId: string) =>
   tx.tenantKey.findMany({ where: { tenantId }, orderBy: [{ usedFrom: 'desc' }, { id: 'desc' }] })
 
 export type TenantKeyRow = Awaited<ReturnType<typeof listTenantKeys>>[number]
@@ -82,7 +95,11 @@ export const endShreddedWork = (tx: Tx, tenantId: string, now: Date) =>
   })
 
 /** What would lose its way upstream if the keys were destroyed: stored grants and living tokens. */
-export async function countAtStake(tx: Tx, tenantId: string, now: Date): Promise<{ grants: number; tokens: number }> {
+export async function countAtStake(
+  tx: ReadTx,
+  tenantId: string,
+  now: Date,
+): Promise<{ grants: number; tokens: number }> {
   const grants = await tx.connection.count({ where: { tenantId, refreshToken: { not: null } } })
   const tokens = await tx.issuedToken.count({ where: { tenantId, status: 'live', expiresAt: { gt: now } } })
   return { grants, tokens }

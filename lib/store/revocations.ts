@@ -1,4 +1,4 @@
-import type { Prisma, Tx } from './database.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
 
 const related = { token: { include: { project: true } } } as const
 export type RevocationRow = Prisma.UpstreamRevocationGetPayload<{ include: typeof related }>
@@ -46,7 +46,7 @@ export const postponeRevocation = (
 ) => tx.upstreamRevocation.update({ where: { tenantId_id: { tenantId, id } }, data: { ...later, claimUntil: null } })
 
 /** The newest work for the grant of each connection. */
-export const findGrantRevocations = (tx: Tx, tenantId: string, connectionIds: string[]) =>
+export const findGrantRevocations = (tx: ReadTx, tenantId: string, connectionIds: string[]) =>
   tx.upstreamRevocation.findMany({
     where: { tenantId, kind: 'grant', connectionId: { in: connectionIds } },
     orderBy: [{ connectionId: 'asc' }, { id: 'desc' }],
@@ -54,7 +54,7 @@ export const findGrantRevocations = (tx: Tx, tenantId: string, connectionIds: st
   })
 
 /** Work that is not finished or has failed: what an admin must know about. */
-export const listUnconfirmed = (tx: Tx, tenantId: string, take: number) =>
+export const listUnconfirmed = (tx: ReadTx, tenantId: string, take: number) =>
   tx.upstreamRevocation.findMany({
     where: { tenantId, state: { in: ['pending', 'failed'] } },
     orderBy: { id: 'desc' },

@@ -190,7 +190,7 @@ describe.each(kinds)('a frozen %s', (kind) => {
         [await app.tenantId('acme'), kind, ids[kind]],
       )
       app.demo.faults.barrier(`slip ${kind}`).release()
-      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR SHARE%'`
+      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
       while ((await app.ctx.pool.query(waiting)).rowCount === 0) await new Promise((resolve) => setImmediate(resolve))
       await client.query('COMMIT')
     } finally {

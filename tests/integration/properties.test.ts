@@ -1,17 +1,16 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../demo/faults.ts'
+import type { Actor } from '../../lib/actor.ts'
 import { tryNow } from '../../lib/broker/health.ts'
-import { connectionList } from '../../lib/broker/inventory.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import type { Context } from '../../lib/context.ts'
 import { isBrokerError } from '../../lib/errors.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { beginAndDie, type Key, rowOf, setFrozen, storedRefreshToken } from '../support/connection.ts'
+import { beginAndDie, connectionList, type Key, rowOf, setFrozen, storedRefreshToken } from '../support/connection.ts'
 
 let broker: Broker
 let contexts: [Context, Context]

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { connectionList } from '../../lib/broker/inventory.ts'
+import type { Actor } from '../../lib/actor.ts'
 import { type FreshRequest, freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { beginAndDie } from '../support/connection.ts'
+import { beginAndDie, connectionList } from '../support/connection.ts'
 
 let broker: Broker
 let actor: Actor & { browser: string }

@@ -1,17 +1,18 @@
+import type { Actor } from '../../lib/actor.ts'
 import { freeze, liftFreeze } from '../../lib/broker/freezes.ts'
+import { connectionPage } from '../../lib/broker/inventory.ts'
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { tokenPlace } from '../../lib/broker/refresh.ts'
 import type { Context } from '../../lib/context.ts'
 import { beginRefresh, type ClaimMode, claimRefresh, findConnection } from '../../lib/store/connections.ts'
-import { withTenant } from '../../lib/store/database.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import type { Broker } from './broker.ts'
 
 export type Key = { tenantId: string; connectionId: string }
 
 /** A connection's row as the product sees it. */
 export async function rowOf({ ctx }: Pick<Broker, 'ctx'>, { tenantId, connectionId }: Key) {
-  const row = await withTenant(ctx, tenantId, (tx) => findConnection(tx, tenantId, connectionId))
+  const row = await asSystem(ctx, tenantId, 'job', (tx) => findConnection(tx, tenantId, connectionId))
   if (!row) throw new Error('no such connection')
   return row
 }
@@ -45,3 +46,7 @@ export async function storedRefreshToken({ ctx }: Pick<Broker, 'ctx'>, key: Key)
   const vault = await vaultOf(ctx, key.tenantId)
   return (await vault.open(tokenPlace(row, 'refresh_token', row.tokenVersion), row.refreshToken)).reveal()
 }
+
+/** The newest connections that an actor sees. */
+export const connectionList = async (...given: [Broker['ctx'], Actor, { everybody?: boolean }?]) =>
+  (await connectionPage(given[0], given[1], given[2] ?? {})).items

@@ -2,6 +2,7 @@
 // off is reached from outside: `ctx.fetch` and `pool.query` are wrapped, product code has no hooks.
 import { createHash } from 'node:crypto'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { Actor } from '../../lib/actor.ts'
 import { connectionDetail } from '../../lib/broker/inventory.ts'
 import { checkInstanceKeys } from '../../lib/broker/keys.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
@@ -10,7 +11,6 @@ import { type Context, createContext } from '../../lib/context.ts'
 import { startJobs } from '../../lib/jobs/tick.ts'
 import { createLog } from '../../lib/log.ts'
 import { createOutbound, outboundLimits } from '../../lib/security/outbound.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
 import type { Key } from './connection.ts'
 
 /**

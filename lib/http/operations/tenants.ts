@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
-import { alias, items, line, name, object, role } from '../schemas.ts'
-import { invitation, member } from '../views.ts'
+import { alias, id, items, line, name, object, role } from '../schemas.ts'
+import { ending, invitation, member } from '../views.ts'
 
 export const createTenant = operation({
   id: 'createTenant',
@@ -41,21 +41,45 @@ export const changeMember = operation({
   path: '/api/v1/tenants/{tenant}/members/{user}',
   summary: 'Changes a member’s role, suspends them, or lets them in again',
   permission: 'administer',
-  body: object({ role: role.optional(), status: z.enum(['active', 'suspended']).optional() }).refine(
-    (change) => change.role !== undefined || change.status !== undefined,
-    'Name a role or a status.',
-  ),
+  body: object({
+    role: role.optional(),
+    status: z.enum(['active', 'suspended']).optional(),
+    reason: line(200).optional(),
+  }).refine((change) => change.role !== undefined || change.status !== undefined, 'Name a role or a status.'),
   answer: { status: 204 },
   limit: 'write',
+})
+
+export const removeMember = operation({
+  id: 'removeMember',
+  method: 'DELETE',
+  path: '/api/v1/tenants/{tenant}/members/{user}',
+  summary: 'Removes a member with everything they hold here, or lets the caller leave',
+  permission: 'read',
+  body: object({ reason: line(200).optional() }),
+  answer: { status: 204 },
+  limit: 'write',
+})
+
+export const previewEnding = operation({
+  id: 'previewEnding',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/members/{user}/ending',
+  summary: 'What suspending or removing a member would reach',
+  permission: 'read',
+  answer: { status: 200, schema: ending },
+  limit: 'read',
 })
 
 export const listInvitations = operation({
   id: 'listInvitations',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/invitations',
-  summary: 'Invitations that are still open',
+  summary: 'Invitations that are still open, newest first',
   permission: 'administer',
-  answer: { status: 200, schema: items(invitation) },
+  /** `next` of the page before. */
+  query: object({ before: id.optional() }),
+  answer: { status: 200, schema: object({ items: z.array(invitation), next: id.nullable() }) },
   limit: 'read',
 })
 

@@ -8,15 +8,15 @@ import { freezeTargetOf } from '@/app/_console/freeze-target.ts'
 import { orNotFound } from '@/app/_console/guard.tsx'
 import { ConnectionHealth, healthFacts, NextAct } from '@/app/_console/health.tsx'
 import { hrefWith } from '@/app/_console/query.ts'
-import { nextActOf, plural, shownState } from '@/app/_console/words.ts'
+import { nextActOf, pluralUpTo, shownState } from '@/app/_console/words.ts'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
+import { may } from '@/lib/actor.ts'
 import { connectionDetail, peopleNames, tokenPage } from '@/lib/broker/inventory.ts'
 import { requireMember } from '@/lib/http/page.ts'
-import { may } from '@/lib/tenancy/actor.ts'
 
 type Props = { params: Promise<{ tenant: string; connection: string }> }
 
@@ -119,7 +119,7 @@ export default async function ConnectionPage({ params }: Props) {
                       })}
                       className="rounded-sm underline underline-offset-4"
                     >
-                      {plural(tokens.total, 'token')} out
+                      {pluralUpTo(tokens, 'token')} out
                     </Link>
                   ),
                 },
