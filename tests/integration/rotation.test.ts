@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Fault } from '../../demo/faults.ts'
 import type { Actor } from '../../lib/actor.ts'
+import { freeze } from '../../lib/broker/freezes.ts'
 import { tryNow } from '../../lib/broker/health.ts'
 import { connectionDetail } from '../../lib/broker/inventory.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
@@ -639,6 +640,20 @@ describe('a freeze', () => {
     expect((await rowOf(broker, key)).tokenVersion).toBe(tokenVersion)
     await tick(broker.ctx)
     expect((await rowOf(broker, key)).tokenVersion).toBe(tokenVersion + 1)
+  })
+
+  it('RR-11: what is frozen takes no turn of others in the background, and comes due when its time is over', async () => {
+    const place = { tenantId: key.tenantId, providerId: (await rowOf(broker, key)).providerId }
+    const until = new Date(broker.ctx.now().getTime() + 1_800_000)
+    await freeze(broker.ctx, actor, { kind: 'connection', id: key.connectionId, until })
+    const due = 'UPDATE connection SET refresh_due_at = CASE WHEN id = $1 THEN vk_now() END'
+    await broker.owner.query(due, [key.connectionId])
+    expect(await takeDue(broker.ctx, place, { perSecond: 10, burst: 10 })).toEqual([])
+    expect((await rowOf(broker, key)).refreshDueAt).toEqual(until)
+    const { rows } = await broker.owner.query('SELECT allowance FROM upstream_pace')
+    expect(rows[0].allowance).toBeGreaterThanOrEqual(10)
+    await broker.advance(1801)
+    expect(await takeDue(broker.ctx, place, { perSecond: 10, burst: 10 })).toEqual([key.connectionId])
   })
 
   it('a claim made before it is not begun beneath it', async () => {
