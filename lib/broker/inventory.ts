@@ -17,7 +17,7 @@ import { findTenant } from '../store/tenants.ts'
 import { countLiveByProject, countTokens, findToken, listTokens, type TokenFilter } from '../store/tokens.ts'
 import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
 import { type LifetimeCap, lifetimeCap } from './issue.ts'
-import { type TokenView, toTokenView } from './token-view.ts'
+import { latestMomentOf, type TokenView, toTokenView } from './token-view.ts'
 
 export type ConnectionView = {
   id: string
@@ -239,7 +239,8 @@ export async function setBranch(
 
 export type UnconfirmedRevocation = {
   id: string
-  kind: 'token' | 'grant'
+  /** `orphans`: what an issue that was cut off may have left. */
+  kind: 'token' | 'grant' | 'orphans'
   tokenId: string | null
   connectionId: string
   project: string | null
@@ -251,13 +252,15 @@ export type UnconfirmedRevocation = {
   latestMoment: Date | null
 }
 
+const knownMoment = (moment: Date | 'unknown') => (moment === 'unknown' ? null : moment)
+
 /** Upstream revocations that are not done: what an admin must know about. */
 export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promise<UnconfirmedRevocation[]> {
   requirePermission(actor, 'oversee')
   const rows = await withTenant(ctx, actor.tenantId, (tx) => listUnconfirmed(tx, actor.tenantId, 200))
   return rows.map((row) => ({
     id: row.id,
-    kind: row.kind as 'token' | 'grant',
+    kind: row.kind as UnconfirmedRevocation['kind'],
     tokenId: row.tokenId,
     connectionId: row.connectionId,
     project: row.token?.project.name ?? null,
@@ -266,7 +269,7 @@ export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promis
     lastError: row.lastError,
     nextTryAt: row.nextTryAt,
     createdAt: row.createdAt,
-    latestMoment: row.token?.expiresAt ?? null,
+    latestMoment: row.token && knownMoment(latestMomentOf(row.token)),
   }))
 }
 

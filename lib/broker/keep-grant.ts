@@ -27,8 +27,8 @@ import {
 import { insertRevocations } from '../store/revocations.ts'
 import { may } from '../tenancy/actor.ts'
 import type { Vault } from './keys.ts'
+import { grantPlace } from './places.ts'
 import { keepAliveFor, tokenPlace } from './refresh.ts'
-import { grantPlace } from './revocations.ts'
 
 type Input = {
   attempt: Pick<AttemptRow, 'tenantId' | 'id' | 'userId' | 'providerId' | 'purpose' | 'connectionId' | 'status'>

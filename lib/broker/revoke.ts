@@ -10,9 +10,10 @@ import { findGrantRevocations, insertRevocations, type RevocationState, retryRev
 import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/tokens.ts'
 import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
 import { type Vault, vaultOf } from './keys.ts'
+import { grantPlace } from './places.ts'
 import { tokenPlace } from './refresh.ts'
-import { grantPlace, settleRevocation } from './revocations.ts'
-import { toTokenView } from './token-view.ts'
+import { settleRevocation } from './revocations.ts'
+import { latestMomentOf, toTokenView } from './token-view.ts'
 
 export type RevokeInput = {
   tokens: string[]
@@ -26,6 +27,8 @@ export type RevokeResult = {
   id: string
   /** It was revoked before; nothing was done now. */
   already: boolean
+  /** It had ended by itself, or never came to be, and was not revoked before: nothing was left to revoke. */
+  over: boolean
   /** Second truth; null where nothing is left to do upstream. */
   upstream: RevocationState | null
   lastError: string | null
@@ -36,7 +39,7 @@ export type RevokeResult = {
 /** How long an answer waits for the upstream; what is not settled by then is shown as pending and goes on. */
 const settleMilliseconds = 5_000
 
-type Target = Pick<RevokeResult, 'kind' | 'id' | 'already'>
+type Target = Pick<RevokeResult, 'kind' | 'id' | 'already' | 'over'>
 type Done = { targets: Target[]; work: string[] }
 
 /**
@@ -80,7 +83,8 @@ async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Actor, inpu
   // After the generations are raised: a completing issue either shows its token here or sees the new generation.
   const living = await lockRevocable(tx, tenantId, { ids: wanted, connectionIds: ending.map(({ id }) => id) })
   const tokens = living.filter((token) => token.generation === 0 && token.expiresAt > now)
-  work.push(...(await endTokens(vault, tx, tokens, opened, { tenantId, by: actor.userId, now })))
+  work.push(...(await endTokens(tx, tokens, { tenantId, by: actor.userId, now })))
+  work.push(...(await queueOrphans(vault, tx, living, opened, now)))
 
   const reason = input.reason ?? null
   for (const { id, userId } of ending) {
@@ -93,16 +97,17 @@ async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Actor, inpu
     const event = { action: 'token.revoked', outcome: 'ok', target: { kind: 'token', id }, details } as const
     await recordAnyway(ctx, tx, tenantId, now, actor, event)
   }
-  const ended = new Set([...ending, ...tokens].map(({ id }) => id))
+  const endedNow = new Set([...ending, ...tokens].map(({ id }) => id))
+  const isRevoked = new Map(named.map((token) => [token.id, token.generation > 0 || token.status === 'revoked']))
+  const targetOf = (kind: Target['kind']) => (id: string) => {
+    const already = !endedNow.has(id) && (kind === 'connection' || isRevoked.get(id) === true)
+    return { kind, id, already, over: !endedNow.has(id) && !already }
+  }
   return {
     work,
     targets: [
-      ...connections.map(({ id }) => ({ kind: 'connection' as const, id, already: !ended.has(id) })),
-      ...[...new Set([...wanted, ...tokens.map(({ id }) => id)])].map((id) => ({
-        kind: 'token' as const,
-        id,
-        already: !ended.has(id),
-      })),
+      ...connections.map(({ id }) => id).map(targetOf('connection')),
+      ...[...new Set([...wanted, ...tokens.map(({ id }) => id)])].map(targetOf('token')),
     ],
   }
 }
@@ -178,15 +183,10 @@ async function endConnection(
   return [work]
 }
 
-/**
- * Raises the tokens' generation and queues their end upstream. One still being made is ended by its own completion;
- * where its connection ends with it, what it may leave is looked for by its nonce while the access token lives.
- */
+/** Raises the tokens' generation and queues their end upstream. One still being made is ended by its own completion. */
 async function endTokens(
-  vault: Vault,
   tx: Tx,
   tokens: TokenRow[],
-  opened: Map<string, OpenedGrant>,
   { tenantId, by, now }: { tenantId: string; by: string; now: Date },
 ): Promise<string[]> {
   if (tokens.length === 0) return []
@@ -197,25 +197,49 @@ async function endTokens(
     by,
     now,
   )
-  const rows = []
-  for (const { id: tokenId, status, userId, providerId, connectionId } of tokens) {
-    const row = {
-      tenantId,
-      id: newId('revocation'),
-      kind: 'token',
-      providerId,
-      connectionId,
-      tokenId,
-      nextTryAt: now,
-      createdAt: now,
-    }
-    const accessToken = opened.get(connectionId)?.accessToken
-    if (status === 'live') rows.push(row)
-    else if (accessToken)
-      rows.push({ ...row, kind: 'orphans', handle: await vault.seal(grantPlace({ id: row.id, userId }), accessToken) })
-  }
+  const rows = tokens
+    .filter(({ status }) => status === 'live')
+    .map((token) => ({ ...workFor(token, now), kind: 'token', nextTryAt: now }))
   await insertRevocations(tx, rows)
   return rows.map((row) => row.id)
+}
+
+const workFor = ({ tenantId, id: tokenId, providerId, connectionId }: TokenRow, now: Date) => ({
+  tenantId,
+  id: newId('revocation'),
+  providerId,
+  connectionId,
+  tokenId,
+  createdAt: now,
+})
+
+/**
+ * What issues that are cut off may leave at the connections that end here is looked for by its nonce, whenever they were
+ * revoked themselves: nobody else can ask that upstream any more. With the access token while it lives, else with the
+ * grant that is queued beside it.
+ */
+async function queueOrphans(
+  vault: Vault,
+  tx: Tx,
+  tokens: TokenRow[],
+  opened: Map<string, OpenedGrant>,
+  now: Date,
+): Promise<string[]> {
+  const rows = []
+  for (const token of tokens) {
+    const grant = opened.get(token.connectionId)
+    const end = latestMomentOf(token)
+    if (!grant || token.status !== 'issuing' || (end !== 'unknown' && end <= now)) continue
+    const row = { ...workFor(token, now), kind: 'orphans' }
+    const { accessToken } = grant
+    if (accessToken) {
+      const handle = await vault.seal(grantPlace({ id: row.id, userId: token.userId }), accessToken)
+      rows.push({ ...row, handle, nextTryAt: now })
+    } else if (grant.refreshToken || grant.sealed) rows.push({ ...row, nextTryAt: now })
+    else rows.push({ ...row, state: 'impossible', lastError: 'no_grant', finishedAt: now })
+  }
+  await insertRevocations(tx, rows)
+  return rows.filter((row) => !('finishedAt' in row)).map(({ id }) => id)
 }
 
 /** How each target stands, out of the rows: the same truths for a first and for a second revocation. */
@@ -237,10 +261,9 @@ async function tell(tx: Tx, tenantId: string, targets: Target[], now: Date): Pro
       }
     }
     const row = tokens.get(target.id)
-    const revocation = row && toTokenView(row, now).revocation
-    const end = row && row.status !== 'failed' && row.expiresAt > now ? row.expiresAt : null
-    const latestMoment = revocation?.upstream === 'confirmed' ? null : end
-    return { ...target, upstream: revocation?.upstream ?? null, lastError: revocation?.lastError ?? null, latestMoment }
+    const { upstream = null, lastError = null, latestMoment = null } = (row && toTokenView(row, now).revocation) ?? {}
+    const isPast = latestMoment !== 'unknown' && latestMoment !== null && latestMoment <= now
+    return { ...target, upstream, lastError, latestMoment: isPast ? null : latestMoment }
   })
 }
 

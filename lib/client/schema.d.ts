@@ -1361,7 +1361,7 @@ export interface Paths {
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
-                  latest_moment: string | null
+                  latest_moment: (string | 'unknown') | null
                 } | null
               }
               value: string
@@ -1524,7 +1524,7 @@ export interface Paths {
             'application/json': {
               items: {
                 id: string
-                kind: 'token' | 'grant'
+                kind: 'token' | 'grant' | 'orphans'
                 token_id: string | null
                 connection_id: string
                 project: string | null
@@ -1577,6 +1577,7 @@ export interface Paths {
                 kind: 'token' | 'connection'
                 id: string
                 already: boolean
+                over: boolean
                 blocked_here: true
                 upstream: ('pending' | 'done' | 'confirmed' | 'failed' | 'impossible') | null
                 last_error: string | null
@@ -1689,7 +1690,7 @@ export interface Paths {
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
-                  latest_moment: string | null
+                  latest_moment: (string | 'unknown') | null
                 } | null
               }[]
               total: number
@@ -1766,7 +1767,7 @@ export interface Paths {
                 last_error: string | null
                 tries: number
                 next_try_at: string | null
-                latest_moment: string | null
+                latest_moment: (string | 'unknown') | null
               } | null
             }
           }

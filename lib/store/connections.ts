@@ -17,9 +17,6 @@ export const findConnectionTo = (tx: Tx, tenantId: string, userId: string, proje
     include: { provider: true },
   })
 
-export const connectionOwner = async (tx: Tx, tenantId: string, id: string) =>
-  (await tx.connection.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { userId: true } }))?.userId
-
 /** Locks the row until the transaction ends, so that versions are counted one writer at a time. */
 export async function lockConnection(tx: Tx, tenantId: string, id: string): Promise<ConnectionRow | null> {
   await tx.$queryRaw`SELECT 1 FROM connection WHERE tenant_id = ${tenantId} AND id = ${id} FOR UPDATE`

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "issued_token" ADD COLUMN     "endless" BOOLEAN NOT NULL DEFAULT false;
