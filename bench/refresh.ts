@@ -1,6 +1,7 @@
 // npm run bench:refresh [-- connections [refreshes per second]]
 // Mass expiry (RR-11): thousands of connections whose access tokens expire within one minute, all due at once as after a
 // downtime, two app processes, one upstream. Then slow refreshes beside reads on a pool of five (RR-06).
+
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
@@ -12,9 +13,9 @@ import { parseConfig } from '../lib/config.ts'
 import { type Context, createContext } from '../lib/context.ts'
 import { newId } from '../lib/security/ids.ts'
 import { randomToken } from '../lib/security/secrets.ts'
-import { withTenant } from '../lib/store/database.ts'
 import { tenantBySlug } from '../lib/store/lookups.ts'
 import { listProviders } from '../lib/store/providers.ts'
+import { asSystem } from '../lib/store/system.ts'
 import { seedDemo } from '../lib/tenancy/demo.ts'
 import { startThrowAway } from '../scripts/lib/database.mjs'
 import { generateClient } from '../scripts/lib/prepare.mjs'
@@ -115,7 +116,7 @@ async function seed(
         }
       }),
     )
-    await withTenant(ctx, tenantId, (tx) => tx.connection.createMany({ data }))
+    await asSystem(ctx, tenantId, 'job', (tx) => tx.connection.createMany({ data }))
   }
   return ids
 }
@@ -123,17 +124,20 @@ async function seed(
 async function place(ctx: Context) {
   const tenantId = await tenantBySlug(ctx, 'acme')
   if (!tenantId) throw new Error('no tenant')
-  const [provider] = await withTenant(ctx, tenantId, (tx) => listProviders(tx, tenantId))
-  const member = await withTenant(ctx, tenantId, (tx) => tx.member.findFirst({ where: { tenantId, role: 'owner' } }))
+  const [provider] = await asSystem(ctx, tenantId, 'job', (tx) => listProviders(tx, tenantId))
+  const member = await asSystem(ctx, tenantId, 'job', (tx) =>
+    tx.member.findFirst({ where: { tenantId, role: 'owner' } }),
+  )
   if (!provider || !member) throw new Error('the seed is not complete')
   return { tenantId, provider, userId: member.userId }
 }
 
 /** Connections not yet renewed, and those renewed only after their access token had ended. */
 async function progress(ctx: Context, tenantId: string): Promise<{ left: number; unserved: number; lost: number }> {
-  const [row] = await withTenant(
+  const [row] = await asSystem(
     ctx,
     tenantId,
+    'job',
     (tx) => tx.$queryRaw<{ left: number; unserved: number; lost: number }[]>`
       SELECT (count(*) FILTER (WHERE last_refresh_at IS NULL))::int AS left,
         (count(*) FILTER (WHERE coalesce(last_refresh_at, now()) > linked_at + make_interval(secs => ${accessSeconds})))::int AS unserved,

@@ -6,6 +6,11 @@ export const errorCodes = {
   // Edges
   bad_request: { status: 400, title: 'The request could not be read', next: 'Check the fields named below.' },
   unauthenticated: { status: 401, title: 'You are not signed in', next: 'Sign in and try again.' },
+  session_refused: {
+    status: 401,
+    title: 'This tenant asks you to sign in again',
+    next: 'Sign in, then go on.',
+  },
   forbidden: { status: 403, title: 'Your role does not allow this', next: 'Ask an admin of the tenant.' },
   cross_site: { status: 403, title: 'The request came from another site', next: 'Open Valetkey and do it there.' },
   not_found: { status: 404, title: 'Not found', next: 'Check the address; it may have been removed.' },

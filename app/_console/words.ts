@@ -167,6 +167,14 @@ const answered = (details: Details) =>
     : cause(details)
 const coded = (details: Details) => (details.code ? ` ${titleOf(text(details.code))}.` : '')
 const roleOf = (details: Details) => text(details.role) || 'member'
+/** What ended with somebody's rights: only what there was. */
+const endedWords = (details: Details) => {
+  const ended = ['connection', 'token', 'session', 'invitation'].flatMap((noun) => {
+    const count = Number(details[`${noun}s`] ?? 0)
+    return count > 0 ? [plural(count, noun)] : []
+  })
+  return `${ended.length > 0 ? `Ended with it: ${ended.join(', ')}.` : ''}${because(details)}`
+}
 
 /** Every act of the audit trail as a sentence: what was done, then what is worth knowing about it. */
 const acts = {
@@ -180,8 +188,10 @@ const acts = {
   'member.added': (details) => ['Joined', `As ${roleOf(details)}.`],
   'member.changed': (details) => [
     details.status === 'suspended' ? 'Member suspended' : details.status ? 'Member reinstated' : 'Role changed',
-    details.role ? `Now ${roleOf(details)}.` : '',
+    `${details.role ? `Now ${roleOf(details)}.` : ''} ${endedWords(details)}`,
   ],
+  'member.removed': (details) => ['Member removed', endedWords(details)],
+  'member.left': (details) => ['Member left', endedWords(details)],
   'invitation.created': (details) => ['Invitation made', `For the role ${roleOf(details)}.`],
   'invitation.withdrawn': () => ['Invitation withdrawn'],
   'provider.created': (details) => ['Provider added', text(details.issuer)],
@@ -292,6 +302,12 @@ export function notificationWords({ kind, cause }: Pick<NotificationView, 'kind'
       return {
         what: 'A webhook was switched off',
         more: cause === 'gone' ? 'Its receiver answered that it is gone.' : 'It had been failing for five days.',
+        tone: 'attention',
+      }
+    case 'webhook.orphaned':
+      return {
+        what: 'A webhook needs a new owner',
+        more: 'Whoever made it is no longer an admin. It keeps working: look at it and take it over.',
         tone: 'attention',
       }
     default:

@@ -17,7 +17,8 @@ export default async function SignInPage({ searchParams }: Props) {
   const { ctx, session } = await currentPerson()
   const returnTo = safePath(return_to)
   if (session && !error) redirect(returnTo ?? '/')
-  const failure = error === undefined ? undefined : failureOf(error)
+  const code = error === undefined ? undefined : failureOf(error)
+  const failure = code && errorCodes[code]
   return (
     <SignInCard
       title="Sign in"
@@ -25,7 +26,9 @@ export default async function SignInPage({ searchParams }: Props) {
       footer={ctx.config.demo && <DemoNote />}
     >
       {failure && <Notice tone="error" title={failure.title} next={failure.next} />}
-      {session && <ButtonLink href={returnTo ?? '/'}>Stay signed in as {session.email ?? session.name}</ButtonLink>}
+      {session && code !== 'session_refused' && (
+        <ButtonLink href={returnTo ?? '/'}>Stay signed in as {session.email ?? session.name}</ButtonLink>
+      )}
       <form action="/api/auth/signin/signin" method="post">
         {returnTo && <input type="hidden" name="return_to" value={returnTo} />}
         <Button type="submit" variant="primary" className="w-full">
@@ -41,13 +44,13 @@ const signinFailures = [
   'signin_denied',
   'signin_unavailable',
   'issuer_mismatch',
+  'session_refused',
   'rate_limited',
 ] as const
 
 /** Words of ours for a code of ours. The address bar is anybody's to write: what is not known is "did not complete". */
 function failureOf(error: string | string[]) {
-  const code = signinFailures.find((known) => known === error) ?? 'signin_failed'
-  return errorCodes[code]
+  return signinFailures.find((known) => known === error) ?? 'signin_failed'
 }
 
 function DemoNote() {

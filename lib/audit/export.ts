@@ -1,7 +1,8 @@
+import type { Actor } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { countUnsealed, headsBetween, type SealedEvent, sealedEvents } from '../store/audit-chain.ts'
-import { withTenant } from '../store/database.ts'
-import type { Actor } from '../tenancy/actor.ts'
+import { act } from '../store/authority.ts'
+import { readTenant } from '../store/database.ts'
 import { signHead } from './heads.ts'
 import { publicAuditKeys } from './keys.ts'
 import { record } from './record.ts'
@@ -18,7 +19,7 @@ const line = (value: object) => `${JSON.stringify(value)}\n`
  */
 export async function exportChain(ctx: Context, actor: Actor): Promise<AsyncGenerator<string, void>> {
   const { tenantId } = actor
-  await withTenant(ctx, tenantId, (tx) =>
+  await act(ctx, actor, 'oversee', (tx, actor) =>
     record(tx, tenantId, ctx.now(), actor, { action: 'audit.exported', outcome: 'ok' }),
   )
   await sealNow(ctx)
@@ -34,7 +35,7 @@ async function* lines(ctx: Context, tenantId: string, header: object, tip: { seq
   let count = 0
   for (let after = 0; after < tip.seq; ) {
     const range = { after, upTo: tip.seq, take: pageSize }
-    const page = await withTenant(ctx, tenantId, async (tx) => {
+    const page = await readTenant(ctx, tenantId, async (tx) => {
       const events = await sealedEvents(tx, tenantId, range)
       return { events, heads: await headsBetween(tx, tenantId, after, events.at(-1)?.seq ?? after) }
     })
@@ -43,7 +44,7 @@ async function* lines(ctx: Context, tenantId: string, header: object, tip: { seq
     count += page.events.length
     after = page.events.at(-1)?.seq ?? tip.seq
   }
-  yield line({ count, tip, unsealed: await withTenant(ctx, tenantId, (tx) => countUnsealed(tx, tenantId)) })
+  yield line({ count, tip, unsealed: await readTenant(ctx, tenantId, (tx) => countUnsealed(tx, tenantId)) })
 }
 
 const withHead = (event: SealedEvent, head: string | undefined) => line(event) + (head ? line({ head }) : '')

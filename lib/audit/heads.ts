@@ -1,7 +1,8 @@
 import type { Context } from '../context.ts'
 import { loud } from '../log.ts'
 import { type Head, headsDue, insertHead, lastHead, readTip } from '../store/audit-chain.ts'
-import { withTenant } from '../store/database.ts'
+import { readTenant } from '../store/database.ts'
+import { asSystem } from '../store/system.ts'
 import { auditSigner, type Signer } from './keys.ts'
 
 type HeadContext = Pick<Context, 'db' | 'pool' | 'config' | 'keys' | 'now' | 'log'>
@@ -23,7 +24,7 @@ function announceHead(ctx: Pick<Context, 'log'>, { tenantId, seq, hash, signedAt
 /** Signs the end of a tenant's chain, unless that very place is signed. The newest head, or undefined of an empty chain. */
 export async function signHead(ctx: HeadContext, tenantId: string, signer?: Signer): Promise<Head | undefined> {
   const { keyId, sign } = signer ?? (await auditSigner(ctx))
-  return withTenant(ctx, tenantId, async (tx) => {
+  return asSystem(ctx, tenantId, 'audit chain', async (tx) => {
     const [tip, last] = [await readTip(tx, tenantId), await lastHead(tx, tenantId)]
     if (!tip || (last && last.seq >= tip.seq)) return last
     const signedAt = ctx.now()
@@ -51,7 +52,7 @@ export async function signDueHeads(ctx: HeadContext): Promise<number> {
 export type ChainState = { sealed: number; signed: { seq: number; at: Date } | null }
 
 export const chainState = (ctx: Pick<Context, 'db'>, tenantId: string): Promise<ChainState> =>
-  withTenant(ctx, tenantId, async (tx) => {
+  readTenant(ctx, tenantId, async (tx) => {
     const [tip, head] = [await readTip(tx, tenantId), await lastHead(tx, tenantId)]
     return { sealed: tip?.seq ?? 0, signed: head ? { seq: head.seq, at: head.signedAt } : null }
   })

@@ -4,8 +4,8 @@ import { BrokerError } from '../errors.ts'
 import { loud } from '../log.ts'
 import { type Location, sealedWith, UnsealError } from '../security/seal.ts'
 import { findCurrentAuditKey, insertAuditKey, listPublicAuditKeys, updateSealedPrivate } from '../store/audit-chain.ts'
-import { withInstance } from '../store/database.ts'
 import { holdInstanceKey } from '../store/keys.ts'
+import { withInstance } from '../store/system.ts'
 
 type KeyContext = Pick<Context, 'db' | 'keys' | 'now' | 'log'>
 

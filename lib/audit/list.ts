@@ -1,7 +1,7 @@
+import { type Actor, may } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { listEvents } from '../store/audit.ts'
-import { withTenant } from '../store/database.ts'
-import { type Actor, may } from '../tenancy/actor.ts'
+import { readTenant } from '../store/database.ts'
 import type { AuditAction } from './record.ts'
 
 export type AuditView = {
@@ -55,7 +55,7 @@ export async function activity(
   { before }: { before?: string | undefined } = {},
 ): Promise<{ items: AuditView[]; next: string | null }> {
   const own = may(actor, 'oversee') ? {} : { actor: actor.userId }
-  const rows = await withTenant(ctx, actor.tenantId, (tx) =>
+  const rows = await readTenant(ctx, actor.tenantId, (tx) =>
     listEvents(tx, actor.tenantId, { ...own, before, take: pageSize + 1 }),
   )
   const items = rows.slice(0, pageSize).map(toAuditView)

@@ -1,17 +1,9 @@
+import type { Origin } from '../actor.ts'
 import { insertEvent } from '../store/audit.ts'
 import type { Tx } from '../store/database.ts'
 
 /** The chain of the instance itself: sign-ins and what else precedes a tenant. */
 export const instanceTenant = 'instance'
-
-/** Who did it and from where. People and things are named by id, so an erasure breaks no hash. */
-export type Origin = {
-  userId: string | null
-  sessionId?: string | undefined
-  address?: string | undefined
-  agent?: string | undefined
-  requestId?: string | undefined
-}
 
 export type AuditAction =
   | 'signin.succeeded'
@@ -20,6 +12,8 @@ export type AuditAction =
   | 'tenant.created'
   | 'member.added'
   | 'member.changed'
+  | 'member.removed'
+  | 'member.left'
   | 'invitation.created'
   | 'invitation.withdrawn'
   | 'provider.created'

@@ -1,9 +1,9 @@
+import { type Actor, may } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
-import { lockConnection, updateConnection } from '../store/connections.ts'
-import { withTenant } from '../store/database.ts'
-import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
+import { act } from '../store/authority.ts'
+import { findConnection, lockConnection, updateConnection } from '../store/connections.ts'
 import { renew } from './refresh.ts'
 
 /**
@@ -17,9 +17,8 @@ export async function setFrozen(
   actor: Actor,
   { connectionId, frozen, reason }: { connectionId: string; frozen: boolean; reason?: string | undefined },
 ): Promise<void> {
-  requirePermission(actor, 'administer')
   const { tenantId } = actor
-  await withTenant(ctx, tenantId, async (tx) => {
+  await act(ctx, actor, 'administer', async (tx, actor) => {
     const connection = await lockConnection(tx, tenantId, connectionId)
     if (!connection) throw new BrokerError('not_found')
     if (connection.status === 'revoked') throw new BrokerError('not_linked')
@@ -46,10 +45,11 @@ export async function setFrozen(
  * @throws BrokerError not_found, needs_relink, connection_frozen, not_linked, upstream_unavailable, client_not_registered
  */
 export async function tryNow(ctx: Context, actor: Actor, connectionId: string): Promise<void> {
-  requirePermission(actor, 'work')
   const { tenantId } = actor
-  const connection = await withTenant(ctx, tenantId, (tx) => lockConnection(tx, tenantId, connectionId))
-  if (!connection || !(connection.userId === actor.userId || may(actor, 'administer')))
-    throw new BrokerError('not_found')
+  await act(ctx, actor, 'work', async (tx, actor) => {
+    const connection = await findConnection(tx, tenantId, connectionId)
+    if (!connection || !(connection.userId === actor.userId || may(actor, 'administer')))
+      throw new BrokerError('not_found')
+  })
   await renew(ctx, { tenantId, connectionId }, 'now')
 }

@@ -1,7 +1,10 @@
+import { type Actor, may, requirePermission } from '../actor.ts'
 import { type AuditView, toAuditView } from '../audit/list.ts'
+import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { listEventsAbout } from '../store/audit.ts'
+import { act } from '../store/authority.ts'
 import {
   type ConnectionRow,
   type ConnectionStatus,
@@ -9,13 +12,12 @@ import {
   listConnections,
   updateConnection,
 } from '../store/connections.ts'
-import { withTenant } from '../store/database.ts'
+import { readTenant } from '../store/database.ts'
 import { listMembers } from '../store/members.ts'
 import { findProject, findProjectWithLinks, listProjects } from '../store/projects.ts'
 import { listUnconfirmed } from '../store/revocations.ts'
 import { findTenant } from '../store/tenants.ts'
 import { countLiveByProject, countTokens, findToken, listTokens, type TokenFilter } from '../store/tokens.ts'
-import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
 import { type LifetimeCap, lifetimeCap } from './issue.ts'
 import { latestMomentOf, type TokenView, toTokenView } from './token-view.ts'
 
@@ -80,7 +82,7 @@ export type ConnectionDetail = ConnectionView & { timeline: AuditView[] }
 
 /** One connection with what happened to it. @throws BrokerError not_found, for another member's as well unless the viewer oversees */
 export async function connectionDetail(ctx: Context, actor: Actor, id: string): Promise<ConnectionDetail> {
-  return withTenant(ctx, actor.tenantId, async (tx) => {
+  return readTenant(ctx, actor.tenantId, async (tx) => {
     const row = await findConnection(tx, actor.tenantId, id)
     if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
     const events = await listEventsAbout(tx, actor.tenantId, 'connection', id, 50)
@@ -137,7 +139,7 @@ function toCard(row: Omit<ProjectWithLinks, 'aliases'>, viewer: string, tokensOu
  * not shown to members, so nobody learns of another's link (LK-03).
  */
 export async function projectCards(ctx: Context, actor: Actor): Promise<ProjectCard[]> {
-  return withTenant(ctx, actor.tenantId, async (tx) => {
+  return readTenant(ctx, actor.tenantId, async (tx) => {
     const rows = await listProjects(tx, actor.tenantId)
     const visible = rows.filter(
       (row) => may(actor, 'oversee') || row.links.some((link) => link.userId === actor.userId),
@@ -156,7 +158,7 @@ export type ProjectDetail = ProjectCard & {
 
 /** One project as its viewer sees it. @throws BrokerError not_found, also for a project that only others linked */
 export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: string): Promise<ProjectDetail> {
-  return withTenant(ctx, actor.tenantId, async (tx) => {
+  return readTenant(ctx, actor.tenantId, async (tx) => {
     const found = await findProject(tx, actor.tenantId, idOrAlias)
     const row = found && (await findProjectWithLinks(tx, actor.tenantId, found.id))
     const own = row?.links.find((link) => link.userId === actor.userId)
@@ -191,7 +193,7 @@ export async function tokenPage(
 ): Promise<Page<TokenView>> {
   if (everybody) requirePermission(actor, 'oversee')
   const named = everybody ? filter : { ...filter, userId: actor.userId }
-  return withTenant(ctx, actor.tenantId, async (tx) => {
+  return readTenant(ctx, actor.tenantId, async (tx) => {
     const now = ctx.now()
     const rows = await listTokens(tx, actor.tenantId, named, { now, before, take: pageSize + 1 })
     const items = rows.slice(0, pageSize).map((row) => toTokenView(row, now))
@@ -205,7 +207,7 @@ export async function tokenPage(
 
 /** @throws BrokerError not_found, for another member's token as well unless the viewer oversees the tenant */
 export async function readToken(ctx: Context, actor: Actor, id: string): Promise<TokenView> {
-  const row = await withTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id))
+  const row = await readTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id))
   if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
   return toTokenView(row, ctx.now())
 }
@@ -218,7 +220,7 @@ export async function connectionList(
 ): Promise<ConnectionView[]> {
   if (everybody) requirePermission(actor, 'oversee')
   const where = everybody ? {} : { userId: actor.userId }
-  return (await withTenant(ctx, actor.tenantId, (tx) => listConnections(tx, actor.tenantId, where))).map(
+  return (await readTenant(ctx, actor.tenantId, (tx) => listConnections(tx, actor.tenantId, where))).map(
     toConnectionView,
   )
 }
@@ -229,11 +231,13 @@ export async function setBranch(
   actor: Actor,
   { connectionId, branchId }: { connectionId: string; branchId: string | null },
 ): Promise<void> {
-  requirePermission(actor, 'work')
-  await withTenant(ctx, actor.tenantId, async (tx) => {
+  await act(ctx, actor, 'work', async (tx, actor) => {
     const row = await findConnection(tx, actor.tenantId, connectionId)
     if (row?.userId !== actor.userId) throw new BrokerError('not_found')
     await updateConnection(tx, actor.tenantId, connectionId, { branchId })
+    const target = { kind: 'connection', id: connectionId }
+    const details = { branch: branchId }
+    await record(tx, actor.tenantId, ctx.now(), actor, { action: 'connection.changed', outcome: 'ok', target, details })
   })
 }
 
@@ -257,7 +261,7 @@ const knownMoment = (moment: Date | 'unknown') => (moment === 'unknown' ? null :
 /** Upstream revocations that are not done: what an admin must know about. */
 export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promise<UnconfirmedRevocation[]> {
   requirePermission(actor, 'oversee')
-  const rows = await withTenant(ctx, actor.tenantId, (tx) => listUnconfirmed(tx, actor.tenantId, 200))
+  const rows = await readTenant(ctx, actor.tenantId, (tx) => listUnconfirmed(tx, actor.tenantId, 200))
   return rows.map((row) => ({
     id: row.id,
     kind: row.kind as UnconfirmedRevocation['kind'],
@@ -275,6 +279,6 @@ export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promis
 
 /** Names of a tenant's people by user id, for showing owners. */
 export async function peopleNames(ctx: Context, tenantId: string): Promise<Map<string, string>> {
-  const members = await withTenant(ctx, tenantId, (tx) => listMembers(tx, tenantId))
+  const members = await readTenant(ctx, tenantId, (tx) => listMembers(tx, tenantId))
   return new Map(members.map((member) => [member.userId, member.user.email ?? member.user.name]))
 }

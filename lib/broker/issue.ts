@@ -1,3 +1,4 @@
+import { type Actor, may } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
@@ -10,14 +11,16 @@ import {
 } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { fingerprint, randomToken, type Secret } from '../security/secrets.ts'
+import { act } from '../store/authority.ts'
 import { type ConnectionRow, findConnectionTo } from '../store/connections.ts'
-import { type Tx, withTenant } from '../store/database.ts'
+import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { findProject, type ProjectRow } from '../store/projects.ts'
 import type { ProviderRow } from '../store/providers.ts'
+import { asSystem } from '../store/system.ts'
 import { findTenant } from '../store/tenants.ts'
 import {
   completeToken,
-  countOutstanding,
+  countOutstandingLocked,
   currentGenerations,
   endIssuing,
   endUnwanted,
@@ -26,7 +29,6 @@ import {
   noteIssuing,
   postponeIssuing,
 } from '../store/tokens.ts'
-import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
 import { withAccess } from './access.ts'
 import { vaultOf } from './keys.ts'
 import { handlePlace } from './places.ts'
@@ -63,7 +65,7 @@ export function lifetimeCap(policies: {
 type Ground = { project: ProjectRow; connection: ConnectionRow & { provider: ProviderRow }; cap: LifetimeCap }
 
 /** What an issue stands on: the project, the member's own usable connection to it, and the cap. */
-async function ground(tx: Tx, actor: Actor, idOrAlias: string): Promise<Ground> {
+async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Ground> {
   const project = await findProject(tx, actor.tenantId, idOrAlias)
   if (!project) throw new BrokerError('not_found')
   const connection = await findConnectionTo(tx, actor.tenantId, actor.userId, project.id)
@@ -94,8 +96,7 @@ export async function issueToken(
   actor: Actor,
   input: IssueInput,
 ): Promise<{ token: TokenView; value: Secret }> {
-  requirePermission(actor, 'work')
-  const started = await withTenant(ctx, actor.tenantId, (tx) => start(ctx, tx, actor, input))
+  const started = await act(ctx, actor, 'work', (tx, actor) => start(ctx, tx, actor, input))
   let made: IssuedUpstream
   try {
     made = await askUpstream(ctx, started, input)
@@ -140,7 +141,7 @@ async function start(
   if (lifetimeSeconds < shortestLifetimeSeconds)
     throw new BrokerError('bad_request', { fields: { expires_in: `At least ${shortestLifetimeSeconds} seconds.` } })
   const now = ctx.now()
-  if ((await countOutstanding(tx, actor.tenantId, actor.userId, now)) >= outstandingLimit)
+  if ((await countOutstandingLocked(tx, actor.tenantId, actor.userId, now)) >= outstandingLimit)
     throw new BrokerError('too_many_tokens', { detail: `You hold ${outstandingLimit} living tokens.` })
   const owner = {
     tenantId: actor.tenantId,
@@ -199,7 +200,7 @@ async function notMade(ctx: Context, actor: Actor, { id }: Started, error: unkno
     ? error.failure === 'ambiguous' || error.failure === 'protocol'
     : !isBrokerError(error)
   ctx.metrics.issues.inc({ strategy: 'mint', outcome: unsure ? 'issue_unconfirmed' : failure })
-  await withTenant(ctx, actor.tenantId, async (tx) => {
+  await asSystem(ctx, actor.tenantId, 'end of an attempt', async (tx) => {
     if (unsure) await noteIssuing(tx, actor.tenantId, id, failure)
     else await endIssuing(tx, actor.tenantId, id, { status: 'failed', failure })
     await record(tx, actor.tenantId, ctx.now(), actor, {
@@ -230,39 +231,34 @@ async function complete(
     expiresAt: made.expiresAt,
   }
   const now = ctx.now()
-  const outcome = await withTenant(ctx, tenantId, async (tx) => {
-    const target = { kind: 'token', id }
-    if (await completeToken(tx, tenantId, id, row)) {
-      await record(tx, tenantId, now, actor, {
-        action: 'token.issued',
-        outcome: 'ok',
-        target,
-        details: { strategy: 'mint', fingerprint: mark },
-      })
-      const token = await findToken(tx, tenantId, id)
-      if (!token) throw new Error('a completed token cannot be found')
-      return { kind: 'made' as const, token: toTokenView(token, now) }
-    }
-    // Revoked while the upstream worked: what came back is revoked, never answered (A-03).
-    const { scopesGranted: _, ...late } = row
-    const revocation = await endUnwanted(tx, tenantId, {
-      ...late,
-      id,
-      failure: 'revoked_meanwhile',
-      endless: false,
-      now,
-    })
+  const target = { kind: 'token', id }
+  // Asked again under lock: who was demoted, suspended or signed out meanwhile gets nothing.
+  const issued = await act(ctx, actor, 'work', async (tx, actor) => {
+    if (!(await completeToken(tx, tenantId, id, row))) return undefined
+    const details = { strategy: 'mint', fingerprint: mark }
+    await record(tx, tenantId, now, actor, { action: 'token.issued', outcome: 'ok', target, details })
+    const token = await findToken(tx, tenantId, id)
+    if (!token) throw new Error('a completed token cannot be found')
+    return toTokenView(token, now)
+  }).catch((error: unknown) => {
+    if (isBrokerError(error, 'unauthenticated', 'not_found', 'forbidden')) return undefined
+    throw error
+  })
+  ctx.metrics.issues.inc({ strategy: 'mint', outcome: issued ? 'issued' : 'revoked_meanwhile' })
+  if (issued) return { token: issued, value: made.value }
+  // Revoked while the upstream worked: what came back is revoked, never answered (A-03).
+  const { scopesGranted: _, ...late } = row
+  const revocation = await asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
+    const work = await endUnwanted(tx, tenantId, { ...late, id, failure: 'revoked_meanwhile', endless: false, now })
     await record(tx, tenantId, now, actor, {
       action: 'token.failed',
       outcome: 'refused',
       target,
       details: { code: 'revoked_meanwhile' },
     })
-    return { kind: 'late' as const, revocation }
+    return work
   })
-  ctx.metrics.issues.inc({ strategy: 'mint', outcome: outcome.kind === 'made' ? 'issued' : 'revoked_meanwhile' })
-  if (outcome.kind === 'made') return { token: outcome.token, value: made.value }
-  await settleRevocation(ctx, { tenantId, id: outcome.revocation })
+  await settleRevocation(ctx, { tenantId, id: revocation })
   throw new BrokerError('revoked_meanwhile')
 }
 
@@ -281,7 +277,7 @@ async function refuseExcess(
   const handle = await vault.seal(handlePlace({ id, userId }), token.handle)
   const now = ctx.now()
   const code = 'excess_rights'
-  const revocation = await withTenant(ctx, tenantId, async (tx) => {
+  const revocation = await asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
     const work = await endUnwanted(tx, tenantId, {
       id,
       upstreamId: token.upstreamId,
@@ -313,8 +309,7 @@ export async function readScopeChoices(
   actor: Actor,
   project: string,
 ): Promise<ScopeChoices & { cap: LifetimeCap }> {
-  requirePermission(actor, 'work')
-  const { connection, cap } = await withTenant(ctx, actor.tenantId, (tx) => ground(tx, actor, project))
+  const { connection, cap } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
   try {
     const choices = await withAccess(ctx, connection, (provider, { accessToken }) =>
       provider.scopeChoices({ accessToken }),
@@ -333,7 +328,7 @@ export async function reconcileIssuing(
   ctx: Context,
   { tenantId, id }: { tenantId: string; id: string },
 ): Promise<void> {
-  const token = await withTenant(ctx, tenantId, (tx) => findToken(tx, tenantId, id))
+  const token = await readTenant(ctx, tenantId, (tx) => findToken(tx, tenantId, id))
   if (token?.status !== 'issuing') return
   const over = token.expiresAt <= ctx.now()
   const found = await withAccess(ctx, token.connection, (provider, { accessToken }) =>
@@ -347,11 +342,11 @@ export async function reconcileIssuing(
   )
   if (found === undefined && !over) {
     const nextTryAt = new Date(ctx.now().getTime() + (30 + Math.random() * 90) * 1000)
-    await withTenant(ctx, tenantId, (tx) => postponeIssuing(tx, tenantId, id, nextTryAt))
+    await asSystem(ctx, tenantId, 'job', (tx) => postponeIssuing(tx, tenantId, id, nextTryAt))
     return
   }
   const failure = found === undefined ? 'ended_by_itself' : 'cut_off'
-  await withTenant(ctx, tenantId, async (tx) => {
+  await asSystem(ctx, tenantId, 'job', async (tx) => {
     const status = token.generation > 0 ? 'revoked' : 'failed'
     if (!(await endIssuing(tx, tenantId, id, { status, failure }))) return
     const target = { kind: 'token', id }

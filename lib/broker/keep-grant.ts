@@ -1,9 +1,11 @@
-import { type Origin, record } from '../audit/record.ts'
+import { may, type Person } from '../actor.ts'
+import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import type { LinkedGrant, UpstreamProject } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { type AttemptRow, endAttempt, takeKeptGrant } from '../store/attempts.ts'
+import { actAsPerson, type Membership } from '../store/authority.ts'
 import {
   type ConnectionRow,
   findConnection,
@@ -14,9 +16,7 @@ import {
   lockConnection,
   updateConnection,
 } from '../store/connections.ts'
-import { isDuplicate, type Tx, withTenant } from '../store/database.ts'
-import type { Role } from '../store/lookups.ts'
-import { findMember } from '../store/members.ts'
+import { isDuplicate, type Tx } from '../store/database.ts'
 import {
   aliasOwner,
   findProjectUpstream,
@@ -25,7 +25,6 @@ import {
   updateProjectNames,
 } from '../store/projects.ts'
 import { insertRevocations } from '../store/revocations.ts'
-import { may } from '../tenancy/actor.ts'
 import type { Vault } from './keys.ts'
 import { grantPlace } from './places.ts'
 import { keepAliveFor, tokenPlace } from './refresh.ts'
@@ -33,7 +32,7 @@ import { keepAliveFor, tokenPlace } from './refresh.ts'
 type Input = {
   attempt: Pick<AttemptRow, 'tenantId' | 'id' | 'userId' | 'providerId' | 'purpose' | 'connectionId' | 'status'>
   grant: LinkedGrant
-  origin: Origin
+  person: Person
   alias: string | null
 }
 
@@ -45,7 +44,12 @@ export type Kept = { kind: 'linked'; projectId: string; connectionId: string } |
  */
 export async function keepGrant(ctx: Context, vault: Vault, input: Input): Promise<Kept> {
   const { tenantId } = input.attempt
-  const once = () => withTenant(ctx, tenantId, (tx) => keep(ctx, vault, tx, input))
+  const once = () =>
+    actAsPerson(ctx, input.person, tenantId, {}, (tx, member) => {
+      // Role and membership at this moment, not at the start.
+      if (!mayLink(member)) throw new BrokerError('forbidden')
+      return keep(ctx, vault, tx, input)
+    })
   try {
     return await once()
   } catch (error) {
@@ -56,10 +60,9 @@ export async function keepGrant(ctx: Context, vault: Vault, input: Input): Promi
 }
 
 /** Whether a member may link at this moment. */
-export const mayLink = (member: { role: string; status: string } | null) =>
-  member?.status === 'active' && may({ role: member.role as Role }, 'work')
+export const mayLink = (member: Membership | undefined) => member?.status === 'active' && may(member, 'work')
 
-async function keep(ctx: Context, vault: Vault, tx: Tx, { attempt, grant, origin, alias }: Input): Promise<Kept> {
+async function keep(ctx: Context, vault: Vault, tx: Tx, { attempt, grant, person, alias }: Input): Promise<Kept> {
   const { tenantId, userId, providerId } = attempt
   const now = ctx.now()
   const [reached] = grant.projects
@@ -80,8 +83,7 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, { attempt, grant, origin
     if (owner && owner !== known?.id) return refused('alias_taken', `"${alias}" already stands for another project.`)
   }
 
-  // Role and membership at this moment, not at the start; and a kept grant is taken with what it becomes.
-  if (!mayLink(await findMember(tx, tenantId, userId))) throw new BrokerError('forbidden')
+  // A kept grant is taken with what it becomes.
   if (attempt.status === 'failed' && !(await takeKeptGrant(tx, tenantId, attempt.id, userId, now)))
     throw new BrokerError('not_found')
 
@@ -133,7 +135,7 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, { attempt, grant, origin
       ? `This project is already known as "${known.alias}". Rename it there if you like.`
       : null
   await endAttempt(tx, tenantId, attempt.id, { status: 'done', detail, resultProjectId: project.id })
-  await record(tx, tenantId, now, origin, {
+  await record(tx, tenantId, now, person, {
     action: 'link.completed',
     outcome: 'ok',
     target: { kind: 'connection', id },

@@ -4,7 +4,7 @@ import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { isUnsealError, sealedWith } from '../security/seal.ts'
 import { findCurrentAuditKey } from '../store/audit-chain.ts'
-import { type Tx, withInstance, withTenant } from '../store/database.ts'
+import { readTenant, type Tx } from '../store/database.ts'
 import {
   deleteTenantKeys,
   holdInstanceKey,
@@ -23,6 +23,7 @@ import {
   type SealedColumn,
   sealedColumns,
 } from '../store/sealed.ts'
+import { asSystem, withInstance } from '../store/system.ts'
 import { cacheMilliseconds, createTenantKey, refreshTenantKeys, rewrap, vaultOf, verifyInstanceKeys } from './keys.ts'
 
 /** Every process has read its tenants' keys within a minute; the rest is for clocks that are apart. */
@@ -53,14 +54,15 @@ export async function rewrapTenantKeys(ctx: Context): Promise<{ rewrapped: numbe
   const unreadable: Unreadable[] = []
   let rewrapped = 0
   for (const tenantId of await tenantIds(ctx)) {
-    const rows = await withTenant(ctx, tenantId, (tx) => listTenantKeys(tx, tenantId))
+    const rows = await readTenant(ctx, tenantId, (tx) => listTenantKeys(tx, tenantId))
     for (const row of rows.filter(({ wrapped }) => sealedWith(wrapped) !== current.id)) {
       const to = await orUnreadable(() => rewrap(ctx, tenantId, row))
       if (to === undefined) unreadable.push({ tenantId, place: 'tenant_key.wrapped', row: row.id })
       else if (
-        await withTenant(
+        await asSystem(
           ctx,
           tenantId,
+          'keys',
           // Held, so that it cannot be retired between the wrapping and its being stored.
           async (tx) =>
             (await holdInstanceKey(tx, current.id)) && rewrapTenantKey(tx, tenantId, row.id, { from: row.wrapped, to }),
@@ -90,7 +92,7 @@ async function orUnreadable<T>(work: () => Promise<T>): Promise<T | undefined> {
  * so that running again after a cut-off continues it, and where the tenant is shredded.
  */
 export async function publishTenantKey(ctx: Context, tenantId: string): Promise<boolean> {
-  const published = await withTenant(ctx, tenantId, async (tx) => {
+  const published = await asSystem(ctx, tenantId, 'keys', async (tx) => {
     const [newest] = await lockTenantKeys(tx, tenantId)
     const now = ctx.now().getTime()
     if (!newest || newest.usedFrom.getTime() > now - settleMilliseconds) return false
@@ -125,7 +127,7 @@ export async function resealTenant(ctx: Context, tenantId: string): Promise<Rese
   const keyId = vault.keyId()
   for (const place of sealedColumns) {
     for (let after = ''; ; ) {
-      const values = await withTenant(ctx, tenantId, (tx) =>
+      const values = await readTenant(ctx, tenantId, (tx) =>
         listSealedOtherwise(tx, tenantId, place, { keyId, after, take: batch }),
       )
       const exchanges: { row: string; sealed: string; resealed: string }[] = []
@@ -134,7 +136,7 @@ export async function resealTenant(ctx: Context, tenantId: string): Promise<Rese
         if (resealed === undefined) result.unreadable.push({ tenantId, place: nameOf(place), row })
         else exchanges.push({ row, sealed, resealed })
       }
-      const replaced = await withTenant(ctx, tenantId, (tx) => exchange(tx, tenantId, place, exchanges))
+      const replaced = await asSystem(ctx, tenantId, 'keys', (tx) => exchange(tx, tenantId, place, exchanges))
       result.resealed += replaced
       result.overtaken += exchanges.length - replaced
       const last = values.at(-1)
@@ -160,7 +162,7 @@ async function exchange(
 
 /** Deletes the older keys that no value names, once nobody can be sealing with them any more. */
 async function dropTenantKeys(ctx: Context, tenantId: string): Promise<number> {
-  return withTenant(ctx, tenantId, async (tx) => {
+  return asSystem(ctx, tenantId, 'keys', async (tx) => {
     const keys = await lockTenantKeys(tx, tenantId)
     const settled = ctx.now().getTime() - settleMilliseconds
     const current = keys.findIndex(({ usedFrom }) => usedFrom.getTime() <= settled)
@@ -182,7 +184,7 @@ async function dropTenantKeys(ctx: Context, tenantId: string): Promise<number> {
  * where a key has sealed too much. One query where there is nothing to do.
  */
 export async function settleTenantKeys(ctx: Context, tenantId: string): Promise<Resealed> {
-  const keys = await withTenant(ctx, tenantId, (tx) => listTenantKeys(tx, tenantId))
+  const keys = await readTenant(ctx, tenantId, (tx) => listTenantKeys(tx, tenantId))
   if ((keys[0]?.seals ?? 0n) > sealLimit) await publishTenantKey(ctx, tenantId)
   if (keys.length < 2) return { resealed: 0, overtaken: 0, unreadable: [], dropped: 0 }
   const result = await resealTenant(ctx, tenantId)
@@ -222,7 +224,7 @@ export async function rotateTenantKeys(
 async function waitForKeys(ctx: Context, tenants: string[]): Promise<void> {
   let latest = 0
   for (const tenantId of tenants) {
-    const [newest] = await withTenant(ctx, tenantId, (tx) => listTenantKeys(tx, tenantId))
+    const [newest] = await readTenant(ctx, tenantId, (tx) => listTenantKeys(tx, tenantId))
     latest = Math.max(latest, newest?.usedFrom.getTime() ?? 0)
   }
   const wait = latest - ctx.now().getTime()
@@ -265,7 +267,7 @@ export async function retireInstanceKey(ctx: Context, id: string): Promise<Retir
 async function countWraps(ctx: Context, id: string): Promise<number> {
   let wraps = 0
   for (const tenantId of await tenantIds(ctx)) {
-    const keys = await withTenant(ctx, tenantId, (tx) => listTenantKeys(tx, tenantId))
+    const keys = await readTenant(ctx, tenantId, (tx) => listTenantKeys(tx, tenantId))
     wraps += keys.filter(({ wrapped }) => sealedWith(wrapped) === id).length
   }
   const audit = await withInstance(ctx, findCurrentAuditKey)
@@ -273,7 +275,7 @@ async function countWraps(ctx: Context, id: string): Promise<number> {
 }
 
 const recordInstance = (ctx: Context, action: 'keys.rotated' | 'keys.retired', key: string) =>
-  withTenant(ctx, instanceTenant, (tx) =>
+  asSystem(ctx, instanceTenant, 'keys', (tx) =>
     record(
       tx,
       instanceTenant,

@@ -1,9 +1,10 @@
 import type { Context } from '../context.ts'
 import { sealedWith } from '../security/seal.ts'
-import { withInstance, withTenant } from '../store/database.ts'
+import { readTenant } from '../store/database.ts'
 import { listInstanceKeys, listTenantKeys, type TenantKeyRow } from '../store/keys.ts'
 import { tenantIds } from '../store/lookups.ts'
 import { countSealed, nameOf, sealedColumns } from '../store/sealed.ts'
+import { withInstance } from '../store/system.ts'
 import { findTenant } from '../store/tenants.ts'
 import { checkCanary } from './keys.ts'
 
@@ -35,7 +36,7 @@ export async function keyStatus(ctx: Context): Promise<KeyStatus> {
   const places = new Map(sealedColumns.map((one) => [nameOf(one), { current: 0, older: 0, unknown: 0 }]))
   const dataKeys: KeyStatus['dataKeys'] = []
   for (const tenantId of await tenantIds(ctx)) {
-    const { slug, keys, counts } = await withTenant(ctx, tenantId, async (tx) => ({
+    const { slug, keys, counts } = await readTenant(ctx, tenantId, async (tx) => ({
       slug: (await findTenant(tx, tenantId))?.slug ?? tenantId,
       keys: await listTenantKeys(tx, tenantId),
       counts: await countSealed(tx, tenantId),

@@ -14,7 +14,7 @@ import {
   UnsealError,
 } from '../security/seal.ts'
 import { randomToken, type Secret } from '../security/secrets.ts'
-import { type Tx, withInstance, withTenant } from '../store/database.ts'
+import type { Tx } from '../store/database.ts'
 import {
   addSeals,
   holdInstanceKey,
@@ -24,6 +24,7 @@ import {
   listTenantKeys,
 } from '../store/keys.ts'
 import type { SealedColumn, SealedPlace } from '../store/sealed.ts'
+import { asSystem, withInstance } from '../store/system.ts'
 
 /**
  * Seals and opens the values of one tenant. The tenant is part of every place, so vaults cannot be mixed up.
@@ -147,7 +148,7 @@ async function tenantKeys(ctx: KeyContext, tenantId: string, maximumAge: number)
   if (kept && readAt - kept.readAt < maximumAge) return kept
   const seals = kept?.seals ?? new Map<string, number>()
   const told = [...seals].filter(([, count]) => count > 0)
-  const rows = await withTenant(ctx, tenantId, async (tx) => {
+  const rows = await asSystem(ctx, tenantId, 'keys', async (tx) => {
     for (const [id, count] of told) await addSeals(tx, tenantId, id, count)
     return listTenantKeys(tx, tenantId)
   })

@@ -1,7 +1,8 @@
+import { type Actor, type Person, requirePermission } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, type ErrorCode, errorCodes, isBrokerError } from '../errors.ts'
-import type { LinkedGrant } from '../providers/provider.ts'
+import type { LinkedGrant, Provider } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { hash, randomToken, Secret } from '../security/secrets.ts'
 import {
@@ -14,15 +15,13 @@ import {
   insertAttempt,
   listOpenAttempts,
 } from '../store/attempts.ts'
+import { act, actAsPerson } from '../store/authority.ts'
 import { findConnection } from '../store/connections.ts'
-import { withTenant } from '../store/database.ts'
+import { readTenant } from '../store/database.ts'
 import { attemptByState } from '../store/lookups.ts'
-import { findMember } from '../store/members.ts'
-import { aliasOwner } from '../store/projects.ts'
 import { findProvider, type ProviderRow } from '../store/providers.ts'
 import type { SealedPlace } from '../store/sealed.ts'
-import type { Actor } from '../tenancy/actor.ts'
-import { requirePermission } from '../tenancy/actor.ts'
+import { asSystem } from '../store/system.ts'
 import { keepGrant, mayLink } from './keep-grant.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
@@ -62,7 +61,7 @@ export async function startLink(
 ): Promise<{ attemptId: string; url: string; expiresAt: Date }> {
   requirePermission(actor, 'work')
   const vault = await vaultOf(ctx, actor.tenantId)
-  const provider = await withTenant(ctx, actor.tenantId, async (tx) => {
+  const provider = await readTenant(ctx, actor.tenantId, async (tx) => {
     const row = await findProvider(tx, actor.tenantId, input.providerId)
     if (!row) throw new BrokerError('not_found')
     if (!input.connectionId) return row
@@ -96,7 +95,7 @@ export async function startLink(
   }
   const url = await authorizationUrl(ctx, vault, provider, attempt.redirectUri, secrets)
   const sealed = await vault.seal(secretsPlace(attempt), JSON.stringify(secrets))
-  await withTenant(ctx, actor.tenantId, async (tx) => {
+  await act(ctx, actor, 'work', async (tx, actor) => {
     await insertAttempt(tx, { ...attempt, secrets: sealed })
     const target = { kind: 'provider', id: provider.id }
     await record(tx, actor.tenantId, now, actor, {
@@ -130,25 +129,29 @@ export async function resumeLink(
   { attemptId, browser }: { attemptId: string; browser: string },
 ): Promise<{ url: string }> {
   const vault = await vaultOf(ctx, actor.tenantId)
-  const { attempt, provider } = await withTenant(ctx, actor.tenantId, async (tx) => {
+  const { attempt, provider } = await act(ctx, actor, 'work', async (tx, actor) => {
     const attempt = await findAttempt(tx, actor.tenantId, attemptId)
     if (attempt?.userId !== actor.userId) throw new BrokerError('not_found')
     return { attempt, provider: await findProvider(tx, actor.tenantId, attempt.providerId) }
   })
   if (attempt.status !== 'pending' || !attempt.secrets || !provider) throw new BrokerError('attempt_used')
   if (attempt.expiresAt <= ctx.now()) throw new BrokerError('attempt_expired')
-  if (attempt.sessionId !== actor.sessionId || !sameBytes(attempt.browserHash, hash(browser)))
-    throw new BrokerError('attempt_unknown')
+  if (!isOwn(attempt, actor, browser)) throw new BrokerError('attempt_unknown')
   const secrets = parseSecrets(await vault.open(secretsPlace(attempt), attempt.secrets))
   return { url: await authorizationUrl(ctx, vault, provider, attempt.redirectUri, secrets) }
 }
 
 const parseSecrets = (sealed: Secret) => JSON.parse(sealed.reveal()) as AttemptSecrets
-const sameBytes = (a: Uint8Array, b: Uint8Array) => Buffer.from(a).equals(Buffer.from(b))
+
+/** Whether an attempt was begun by this person in this session and this browser. */
+const isOwn = (attempt: AttemptRow, { userId, sessionId }: Person, browser: string) =>
+  attempt.userId === userId &&
+  attempt.sessionId === sessionId &&
+  Buffer.from(attempt.browserHash).equals(Buffer.from(hash(browser)))
 
 /** Gives up an open attempt; a callback that still comes is refused. */
 export async function cancelLink(ctx: Context, actor: Actor, attemptId: string): Promise<void> {
-  await withTenant(ctx, actor.tenantId, async (tx) => {
+  await act(ctx, actor, 'work', async (tx, actor) => {
     const { count } = await cancelAttempt(tx, actor.tenantId, attemptId, actor.userId)
     if (count === 0) throw new BrokerError('not_found')
     const target = { kind: 'attempt', id: attemptId }
@@ -205,14 +208,14 @@ function toAttemptView(row: AttemptRow, now: Date): AttemptView {
 
 /** @throws BrokerError not_found, for another person's attempt as well */
 export async function readAttempt(ctx: Context, actor: Actor, attemptId: string): Promise<AttemptView> {
-  const row = await withTenant(ctx, actor.tenantId, (tx) => findAttempt(tx, actor.tenantId, attemptId))
+  const row = await readTenant(ctx, actor.tenantId, (tx) => findAttempt(tx, actor.tenantId, attemptId))
   if (row?.userId !== actor.userId) throw new BrokerError('not_found')
   return toAttemptView(row, ctx.now())
 }
 
 /** A person's attempts that can still be resumed. */
 export async function openAttempts(ctx: Context, actor: Actor): Promise<AttemptView[]> {
-  const rows = await withTenant(ctx, actor.tenantId, (tx) =>
+  const rows = await readTenant(ctx, actor.tenantId, (tx) =>
     listOpenAttempts(tx, actor.tenantId, actor.sessionId, ctx.now()),
   )
   return rows.map((row) => toAttemptView(row, ctx.now()))
@@ -248,17 +251,12 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
   const { tenantId } = place
   const match = { stateHash, browserHash: hash(callback.browser), sessionId: session.id, userId: session.userId }
 
-  const taken = await withTenant(ctx, tenantId, async (tx) => {
+  const person = { ...callback.origin, userId: session.userId, sessionId: session.id }
+  const taken = await actAsPerson(ctx, person, tenantId, {}, async (tx, member) => {
     const row = await consumeAttempt(tx, tenantId, match, ctx.now())
-    if (row)
-      return {
-        row,
-        provider: await findProvider(tx, tenantId, row.providerId),
-        member: await findMember(tx, tenantId, session.userId),
-      }
+    if (row) return { row, provider: await findProvider(tx, tenantId, row.providerId), member }
     const seen = await findAttempt(tx, tenantId, place.id)
-    const own =
-      seen?.userId === session.userId && seen.sessionId === session.id && sameBytes(seen.browserHash, match.browserHash)
+    const own = seen && isOwn(seen, person, callback.browser ?? '')
     return {
       refused: !own ? 'attempt_unknown' : seen.status === 'pending' ? 'attempt_expired' : 'attempt_used',
     } as const
@@ -266,7 +264,6 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
   if ('refused' in taken) throw new BrokerError(taken.refused ?? 'attempt_unknown')
 
   const { row: attempt, provider, member } = taken
-  const origin = { ...callback.origin, userId: session.userId, sessionId: session.id }
   const came = (outcome: 'linked' | ErrorCode) =>
     ctx.metrics.links.inc({ kind: provider?.kind ?? 'unknown', purpose: attempt.purpose, outcome })
   try {
@@ -283,33 +280,43 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     const upstream = await openProvider(ctx, vault, provider)
     const { redirectUri } = attempt
     const grant = await upstream.exchangeCode({ parameters: callback.parameters, ...secrets, redirectUri })
-    const kept = await keepGrant(ctx, vault, { attempt, grant, origin, alias: attempt.alias })
+    const kept = await keepGrant(ctx, vault, { attempt, grant, person, alias: attempt.alias }).catch(
+      (error: unknown) => {
+        endUnkept(ctx, upstream, grant)
+        throw error
+      },
+    )
     came(kept.kind === 'refused' ? kept.error.code : 'linked')
     if (kept.kind === 'refused')
-      return failLink(ctx, attempt, origin, kept.error, await vault.seal(secretsPlace(attempt), grantToJson(grant)))
+      return failLink(ctx, attempt, person, kept.error, await vault.seal(secretsPlace(attempt), grantToJson(grant)))
     return { kind: 'linked', tenantId, attemptId: attempt.id, projectId: kept.projectId }
   } catch (error) {
     const known = asBrokerError(error)
     if (!isBrokerError(known)) ctx.log.error({ err: error, attempt: attempt.id, alarm: true }, 'linking failed')
     came(isBrokerError(known) ? known.code : 'internal')
-    return failLink(ctx, attempt, origin, isBrokerError(known) ? known : new BrokerError('internal', { cause: error }))
+    return failLink(ctx, attempt, person, isBrokerError(known) ? known : new BrokerError('internal', { cause: error }))
   }
+}
+
+/** A grant that came back and may not be kept is ended upstream where that can be done: nobody will ever hold it. */
+function endUnkept(ctx: Context, upstream: Provider, { refreshToken }: LinkedGrant): void {
+  if (refreshToken) ctx.background('end an unkept grant', () => upstream.revoke({ kind: 'grant', refreshToken }))
 }
 
 /** Records why an attempt ended. `kept`: the sealed grant, when the person may still decide what to do with it. */
 async function failLink(
   ctx: Context,
   attempt: AttemptRow,
-  origin: Parameters<typeof record>[3],
+  person: Person,
   error: BrokerError,
   kept: string | null = null,
 ): Promise<LinkResult> {
   const detail = error.detail ?? errorCodes[error.code].title
-  await withTenant(ctx, attempt.tenantId, async (tx) => {
+  await asSystem(ctx, attempt.tenantId, 'end of an attempt', async (tx) => {
     await endAttempt(tx, attempt.tenantId, attempt.id, { status: 'failed', outcome: error.code, detail, secrets: kept })
     const target = { kind: 'provider', id: attempt.providerId }
     const outcome = errorCodes[error.code].status >= 500 ? 'failed' : 'refused'
-    await record(tx, attempt.tenantId, ctx.now(), origin, {
+    await record(tx, attempt.tenantId, ctx.now(), person, {
       action: 'link.failed',
       outcome,
       target,
@@ -321,29 +328,26 @@ async function failLink(
 
 /**
  * Links what came back from a reconnect that reached another project, or under an alias that was taken, without a
- * second consent.
- * @throws BrokerError not_found when nothing is kept any more, alias_taken
+ * second consent. As with the callback, only the session and the browser that began it can: signing out gives it up.
+ * @throws BrokerError not_found when nothing is kept any more, attempt_unknown from elsewhere, alias_taken
  */
 export async function adoptLink(
   ctx: Context,
   actor: Actor,
-  { attemptId, alias }: { attemptId: string; alias?: string | undefined },
+  { attemptId, alias, browser }: { attemptId: string; alias?: string | undefined; browser: string },
 ): Promise<{ projectId: string }> {
   requirePermission(actor, 'work')
   const vault = await vaultOf(ctx, actor.tenantId)
-  if (alias) {
-    const taken = await withTenant(ctx, actor.tenantId, (tx) => aliasOwner(tx, actor.tenantId, alias))
-    if (taken) throw new BrokerError('alias_taken')
-  }
-  const attempt = await withTenant(ctx, actor.tenantId, (tx) =>
+  const attempt = await readTenant(ctx, actor.tenantId, (tx) =>
     findKeptGrant(tx, actor.tenantId, attemptId, actor.userId, ctx.now()),
   )
   if (!attempt?.secrets) throw new BrokerError('not_found')
+  if (!isOwn(attempt, actor, browser)) throw new BrokerError('attempt_unknown')
   const grant = grantFromJson(await vault.open(secretsPlace(attempt), attempt.secrets))
   const kept = await keepGrant(ctx, vault, {
     attempt: { ...attempt, purpose: 'link', connectionId: null },
     grant,
-    origin: actor,
+    person: actor,
     alias: alias ?? null,
   })
   if (kept.kind === 'refused') throw kept.error

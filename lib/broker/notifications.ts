@@ -1,7 +1,9 @@
+import { type Actor, may } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
-import { withTenant } from '../store/database.ts'
+import { act } from '../store/authority.ts'
+import { readTenant } from '../store/database.ts'
 import {
   countUnread,
   type EndingGrant,
@@ -14,7 +16,7 @@ import {
   type Reader,
   toldKeys,
 } from '../store/notifications.ts'
-import { type Actor, may } from '../tenancy/actor.ts'
+import { asSystem } from '../store/system.ts'
 
 /** What people are told of. Status changes are written by the database itself (vk.tell_status). */
 export type NotificationKind =
@@ -22,6 +24,7 @@ export type NotificationKind =
   | 'grant.ending'
   | 'provider.client_refused'
   | 'webhook.disabled'
+  | 'webhook.orphaned'
 
 export type NotificationView = {
   id: string
@@ -67,7 +70,7 @@ export async function notificationPage(
   { before, unread }: { before?: string | undefined; unread?: boolean | undefined } = {},
 ): Promise<{ items: NotificationView[]; next: string | null; unread: number }> {
   const { tenantId } = actor
-  return withTenant(ctx, tenantId, async (tx) => {
+  return readTenant(ctx, tenantId, async (tx) => {
     const rows = await listNotifications(tx, tenantId, readerOf(actor), { before, unread, take: pageSize + 1 })
     const items = rows.slice(0, pageSize).map(toView)
     const next = rows.length > pageSize ? (items.at(-1)?.id ?? null) : null
@@ -77,7 +80,7 @@ export async function notificationPage(
 
 /** How many the caller has not read. */
 export const unreadCount = (ctx: Context, actor: Actor): Promise<number> =>
-  withTenant(ctx, actor.tenantId, (tx) => countUnread(tx, actor.tenantId, readerOf(actor)))
+  readTenant(ctx, actor.tenantId, (tx) => countUnread(tx, actor.tenantId, readerOf(actor)))
 
 /** Marks as read: these, or all up to the newest that the caller has seen. Others' are left alone. How many were unread. */
 export const markNotificationsRead = (
@@ -85,7 +88,7 @@ export const markNotificationsRead = (
   actor: Actor,
   which: { ids: string[] } | { through: string },
 ): Promise<number> =>
-  withTenant(ctx, actor.tenantId, (tx) => markRead(tx, actor.tenantId, readerOf(actor), which, ctx.now()))
+  act(ctx, actor, 'work', (tx, actor) => markRead(tx, actor.tenantId, readerOf(actor), which, ctx.now()))
 
 /**
  * Tells the tenant's admins that an upstream refuses our client: once, until it is accepted again (vk.rearm_alarm).
@@ -95,7 +98,7 @@ export const raiseClientRefused = (
   ctx: Context,
   { tenantId, providerId }: { tenantId: string; providerId: string },
 ): Promise<boolean> =>
-  withTenant(ctx, tenantId, async (tx) => {
+  asSystem(ctx, tenantId, 'job', async (tx) => {
     const row = {
       tenantId,
       id: newId('notification'),
@@ -118,7 +121,7 @@ const batch = 200
 export async function tellEndings(ctx: Context, tenantId: string): Promise<void> {
   for (let after: string | undefined; ; ) {
     const now = ctx.now()
-    const grants = await withTenant(ctx, tenantId, async (tx) => {
+    const grants = await asSystem(ctx, tenantId, 'job', async (tx) => {
       const grants = await endingGrants(tx, tenantId, { until: new Date(now.getTime() + 7 * day), after, take: batch })
       const told = await toldKeys(
         tx,
@@ -161,7 +164,7 @@ function endingOf(tenantId: string, grant: EndingGrant, now: Date) {
 }
 
 const endGrant = (ctx: Context, tenantId: string, grant: EndingGrant) =>
-  withTenant(ctx, tenantId, async (tx) => {
+  asSystem(ctx, tenantId, 'job', async (tx) => {
     const now = ctx.now()
     if (!(await expireGrant(tx, tenantId, grant.id, now))) return
     await record(

@@ -1,8 +1,13 @@
 import type { Context } from '../context.ts'
-import { type Grant, isUpstreamError, type Provider, UpstreamError } from '../providers/provider.ts'
+import {
+  type Grant,
+  isUpstreamError,
+  type Provider,
+  UpstreamError,
+  type UpstreamFailure,
+} from '../providers/provider.ts'
 import type { Secret } from '../security/secrets.ts'
 import type { ConnectionRow } from '../store/connections.ts'
-import { withTenant } from '../store/database.ts'
 import {
   claimLastGrant,
   keepAccess,
@@ -12,6 +17,7 @@ import {
   type RevocationRow,
   releaseLastGrant,
 } from '../store/revocations.ts'
+import { asSystem } from '../store/system.ts'
 import type { Vault } from './keys.ts'
 import { persistently } from './persistently.ts'
 import { grantPlace, placeOfGrant } from './places.ts'
@@ -23,6 +29,9 @@ export type OrphansOutcome =
   | { state: 'confirmed' }
   | { state: 'impossible'; reason: string }
   | { state: 'later'; reason: string; at: Date }
+
+/** Only who may list tokens can look; for others the short lifetime is the clean-up (3.3.6). */
+const hopeless = new Set<UpstreamFailure>(['forbidden'])
 
 type Work = {
   row: RevocationRow
@@ -67,8 +76,7 @@ export async function endOrphans(ctx: Context, work: Work): Promise<OrphansOutco
       await look(last)
     }
   } catch (error) {
-    // Only who may list tokens can look; for others the short lifetime is the clean-up (3.3.6).
-    if (isUpstreamError(error) && error.failure === 'forbidden') return { state: 'impossible', reason: 'forbidden' }
+    if (isUpstreamError(error) && hopeless.has(error.failure)) return { state: 'impossible', reason: error.failure }
     throw error
   }
   return later(token.createdAt, 'issue_under_way') ?? { state: 'confirmed' }
@@ -77,28 +85,28 @@ export async function endOrphans(ctx: Context, work: Work): Promise<OrphansOutco
 const leaseSeconds = 60
 
 /**
- * One last access token out of a grant that waits to be ended. The connection is revoked, so no refresh touches it any
- * more: the work's own lease is the claim, and the rotated token is stored before anything is done with the new access
- * token. Undefined where no grant is left, or the upstream refuses them all.
+ * One last access token out of a grant that waits to be ended. The connection is revoked, so broker/refresh.ts touches it
+ * no more, and the only copy is in the queue: the work's own lease is the claim, and the rotated token is stored before
+ * anything is done with the new access token. Undefined where no grant is left, or the upstream refuses them all.
  */
 async function lastAccess(ctx: Context, work: Work): Promise<Secret | undefined> {
   const { connection, vault, provider } = work
   const { tenantId, userId, id: connectionId } = connection
   for (;;) {
-    const grant = await withTenant(ctx, tenantId, (tx) =>
+    const grant = await asSystem(ctx, tenantId, 'job', (tx) =>
       claimLastGrant(tx, tenantId, connectionId, ctx.now(), leaseSeconds),
     )
     if (!grant) return undefined
     if (grant === 'busy') throw new UpstreamError('unreached', 'somebody else is at the grant')
-    const release = (isSpent: boolean) =>
-      persistently(ctx, () => withTenant(ctx, tenantId, (tx) => releaseLastGrant(tx, tenantId, grant.id, { isSpent })))
     let received: Grant
     try {
       const refreshToken = await vault.open(placeOfGrant(grant, userId), grant.handle)
       received = await provider.refresh({ refreshToken, subject: connection.accountId })
     } catch (error) {
       const isSpent = isUpstreamError(error) && error.failure === 'refused'
-      await release(isSpent)
+      await persistently(ctx, () =>
+        asSystem(ctx, tenantId, 'job', (tx) => releaseLastGrant(tx, tenantId, grant.id, { isSpent })),
+      )
       if (isSpent) continue
       throw error
     }
@@ -117,7 +125,7 @@ async function keepReceived(
   const { tenantId, userId, id: connectionId } = connection
   const handle = refreshToken ? await vault.seal(grantPlace({ id: grant.id, userId }), refreshToken) : grant.handle
   const isKept = await persistently(ctx, () =>
-    withTenant(ctx, tenantId, async (tx) => {
+    asSystem(ctx, tenantId, 'job', async (tx) => {
       for (const id of await pendingOrphans(tx, tenantId, connectionId))
         await keepAccess(tx, tenantId, id, await vault.seal(grantPlace({ id, userId }), accessToken))
       return keepLastGrant(tx, tenantId, grant.id, handle)

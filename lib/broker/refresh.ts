@@ -20,10 +20,11 @@ import {
   releaseRefresh,
   storeRefresh,
 } from '../store/connections.ts'
-import { withTenant } from '../store/database.ts'
+import { readTenant } from '../store/database.ts'
 import type { ProviderRow } from '../store/providers.ts'
 import { insertRevocations } from '../store/revocations.ts'
 import type { SealedPlace } from '../store/sealed.ts'
+import { asSystem } from '../store/system.ts'
 import { span } from '../trace.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { raiseClientRefused } from './notifications.ts'
@@ -256,7 +257,7 @@ class Unreadable extends Error {}
 
 async function prepare(ctx: Context, key: ConnectionKey, { version, fence, refreshToken: sealed }: RefreshClaim) {
   const vault = await vaultOf(ctx, key.tenantId)
-  const connection = await withTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId))
+  const connection = await readTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId))
   if (!connection) throw new BrokerError('not_found')
   if (!sealed) throw new Unreadable()
   const refreshToken = await vault
@@ -281,7 +282,7 @@ export async function revokeReceived(
   const handle = await vault.seal(grantPlace({ id, userId }), received)
   const now = ctx.now()
   const row = { tenantId, id, kind: 'grant', providerId, connectionId, handle, nextTryAt: now, createdAt: now }
-  await persistently(ctx, () => withTenant(ctx, tenantId, (tx) => insertRevocations(tx, [row])))
+  await persistently(ctx, () => asSystem(ctx, tenantId, 'end of a refresh', (tx) => insertRevocations(tx, [row])))
 }
 
 /** What each failure means for the connection, and whether every connection of this upstream would see the same. */
@@ -350,7 +351,7 @@ async function unreadable(
   held?: { sentVersion: number; fence: number },
 ): Promise<unknown> {
   if (!(error instanceof Unreadable) && !isUnsealError(error)) return error
-  const connection = await withTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId))
+  const connection = await readTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId))
   if (connection) reportRefresh(ctx, connection, 'unreadable')
   if (held) {
     const recorded: FailedRefresh = {
@@ -372,7 +373,7 @@ async function unreadable(
 }
 
 const noteUnreadable = (ctx: Context, { tenantId, connectionId }: ConnectionKey) =>
-  withTenant(ctx, tenantId, (tx) =>
+  asSystem(ctx, tenantId, 'end of a refresh', (tx) =>
     record(
       tx,
       tenantId,

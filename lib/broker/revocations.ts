@@ -2,7 +2,6 @@ import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { isUpstreamError, type RevocationTarget } from '../providers/provider.ts'
 import { findConnection } from '../store/connections.ts'
-import { withTenant } from '../store/database.ts'
 import { findProvider } from '../store/providers.ts'
 import {
   awaitOrphans,
@@ -14,6 +13,7 @@ import {
   type RevocationState,
   wakeGrants,
 } from '../store/revocations.ts'
+import { asSystem } from '../store/system.ts'
 import { endIssuing, wipeHandle } from '../store/tokens.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { endOrphans } from './orphans.ts'
@@ -35,7 +35,7 @@ export async function settleRevocation(
   ctx: Context,
   { tenantId, id }: { tenantId: string; id: string },
 ): Promise<void> {
-  const claimed = await withTenant(ctx, tenantId, async (tx) => {
+  const claimed = await asSystem(ctx, tenantId, 'job', async (tx) => {
     const row = await claimRevocation(tx, tenantId, id, ctx.now(), leaseSeconds)
     if (!row) return undefined
     if (row.kind === 'grant' && (await pendingOrphans(tx, tenantId, row.connectionId)).length > 0) {
@@ -93,7 +93,8 @@ async function postpone(
   { reason, at, err }: { reason: string; at: Date; err?: unknown },
 ): Promise<void> {
   const { tenantId, id } = row
-  await withTenant(ctx, tenantId, (tx) => postponeRevocation(tx, tenantId, id, { lastError: reason, nextTryAt: at }))
+  const later = { lastError: reason, nextTryAt: at }
+  await asSystem(ctx, tenantId, 'job', (tx) => postponeRevocation(tx, tenantId, id, later))
   report(ctx, row, 'postponed', { reason, ...(err === undefined ? {} : { err }) })
 }
 
@@ -118,7 +119,7 @@ async function finish(
   lastError: string | null,
 ): Promise<void> {
   const { tenantId, id } = row
-  await withTenant(ctx, tenantId, async (tx) => {
+  await asSystem(ctx, tenantId, 'job', async (tx) => {
     // A failed one keeps what a retry by hand needs, until the token ends by itself.
     const keep = state === 'failed' && row.kind !== 'orphans'
     await finishRevocation(tx, tenantId, id, { state, lastError, finishedAt: ctx.now(), keep })

@@ -1,14 +1,15 @@
-import { type AuditEvent, type Origin, record } from '../audit/record.ts'
+import { type Actor, may, type Origin } from '../actor.ts'
+import { type AuditEvent, record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
 import type { Secret } from '../security/secrets.ts'
 import { insertOutbox } from '../store/audit.ts'
+import { act } from '../store/authority.ts'
 import { type ConnectionRow, lockConnection, updateConnection } from '../store/connections.ts'
-import { type Tx, withTenant } from '../store/database.ts'
+import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
 import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/tokens.ts'
-import { type Actor, may, requirePermission } from '../tenancy/actor.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { grantPlace } from './places.ts'
 import { tokenPlace } from './refresh.ts'
@@ -50,15 +51,17 @@ type Done = { targets: Target[]; work: string[] }
  *   unavailable when it could not be committed
  */
 export async function revoke(ctx: Context, actor: Actor, input: RevokeInput): Promise<RevokeResult[]> {
-  requirePermission(actor, 'work')
   const vault = await vaultOf(ctx, actor.tenantId)
-  const { targets, work } = await withTenant(ctx, actor.tenantId, (tx) => revokeHere(ctx, vault, tx, actor, input))
+  const { targets, work } = await act(ctx, actor, 'work', (tx, actor) => revokeHere(ctx, vault, tx, actor, input))
   await settleWithin(ctx, actor.tenantId, work)
-  return withTenant(ctx, actor.tenantId, (tx) => tell(tx, actor.tenantId, targets, ctx.now()))
+  return readTenant(ctx, actor.tenantId, (tx) => tell(tx, actor.tenantId, targets, ctx.now()))
 }
 
-/** Locks connections before tokens and each in id order, as an issue does: two acts cannot wait for each other. */
-async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Actor, input: RevokeInput): Promise<Done> {
+/**
+ * The part of {@link revoke} that commits. Locks connections before tokens and each in id order, as an issue does: two acts cannot wait for
+ * each other.
+ */
+export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Actor, input: RevokeInput): Promise<Done> {
   const { tenantId } = actor
   const now = ctx.now()
   const connections: ConnectionRow[] = []
@@ -243,7 +246,7 @@ async function queueOrphans(
 }
 
 /** How each target stands, out of the rows: the same truths for a first and for a second revocation. */
-async function tell(tx: Tx, tenantId: string, targets: Target[], now: Date): Promise<RevokeResult[]> {
+async function tell(tx: ReadTx, tenantId: string, targets: Target[], now: Date): Promise<RevokeResult[]> {
   const ids = (kind: Target['kind']) => targets.filter((target) => target.kind === kind).map(({ id }) => id)
   const tokens = new Map((await findTokens(tx, tenantId, ids('token'))).map((row) => [row.id, row]))
   const grants = await findGrantRevocations(tx, tenantId, ids('connection'))
@@ -291,7 +294,7 @@ async function recordAnyway(
 }
 
 /** Asks the upstream at once, a few at a time, and waits for a while. */
-async function settleWithin(ctx: Context, tenantId: string, ids: string[]): Promise<void> {
+export async function settleWithin(ctx: Context, tenantId: string, ids: string[]): Promise<void> {
   const queue = [...ids]
   const worker = async () => {
     for (let id = queue.shift(); id; id = queue.shift()) await settleRevocation(ctx, { tenantId, id })
@@ -308,8 +311,7 @@ async function settleWithin(ctx: Context, tenantId: string, ids: string[]): Prom
 
 /** Puts failed upstream work back into the queue and tries it at once. @throws BrokerError forbidden, not_found */
 export async function retryUpstream(ctx: Context, actor: Actor, revocationId: string): Promise<void> {
-  requirePermission(actor, 'administer')
-  await withTenant(ctx, actor.tenantId, async (tx) => {
+  await act(ctx, actor, 'administer', async (tx, actor) => {
     const { count } = await retryRevocation(tx, actor.tenantId, revocationId, ctx.now())
     if (count === 0) throw new BrokerError('not_found')
   })

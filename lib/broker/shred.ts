@@ -1,12 +1,13 @@
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
-import { withTenant } from '../store/database.ts'
+import { readTenant } from '../store/database.ts'
 import { countAtStake, deleteTenantKeys, endShredded, endShreddedWork, lockTenantKeys } from '../store/keys.ts'
 import { sealedColumns, wipeSealed } from '../store/sealed.ts'
+import { asSystem } from '../store/system.ts'
 
 /** What {@link shredTenant} would cut off from being revoked upstream. */
 export const shredPreview = (ctx: Context, tenantId: string): Promise<{ grants: number; tokens: number }> =>
-  withTenant(ctx, tenantId, (tx) => countAtStake(tx, tenantId, ctx.now()))
+  readTenant(ctx, tenantId, (tx) => countAtStake(tx, tenantId, ctx.now()))
 
 /**
  * Destroys a tenant's data keys, and with them every sealed value; empties the values as well. At once for this process,
@@ -15,7 +16,7 @@ export const shredPreview = (ctx: Context, tenantId: string): Promise<{ grants: 
  * instance key can open them. It revokes nothing upstream.
  */
 export async function shredTenant(ctx: Context, tenantId: string): Promise<{ keys: number; values: number }> {
-  const done = await withTenant(ctx, tenantId, async (tx) => {
+  const done = await asSystem(ctx, tenantId, 'keys', async (tx) => {
     await lockTenantKeys(tx, tenantId)
     const now = ctx.now()
     await endShredded(tx, tenantId, now)

@@ -1,8 +1,8 @@
+import type { Actor } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
-import { withTenant } from '../store/database.ts'
+import { act } from '../store/authority.ts'
 import { findToken, noteLastUse } from '../store/tokens.ts'
-import { type Actor, requirePermission } from '../tenancy/actor.ts'
 import { withAccess } from './access.ts'
 import { asBrokerError } from './upstream.ts'
 
@@ -11,15 +11,14 @@ import { asBrokerError } from './upstream.ts'
  * @throws BrokerError not_found, needs_relink, upstream_…
  */
 export async function checkLastUse(ctx: Context, actor: Actor, tokenId: string): Promise<Date | null> {
-  requirePermission(actor, 'work')
-  const token = await withTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, tokenId))
+  const token = await act(ctx, actor, 'work', (tx) => findToken(tx, actor.tenantId, tokenId))
   if (token?.userId !== actor.userId || !token.upstreamId) throw new BrokerError('not_found')
   const { connection, upstreamId } = token
   try {
     const used = await withAccess(ctx, connection, (provider, { accessToken }) =>
       provider.lastUsed({ accessToken, upstreamId }),
     )
-    if (used) await withTenant(ctx, actor.tenantId, (tx) => noteLastUse(tx, actor.tenantId, tokenId, used))
+    if (used) await act(ctx, actor, 'work', (tx) => noteLastUse(tx, actor.tenantId, tokenId, used))
     return used ?? token.lastUsedAt
   } catch (error) {
     throw asBrokerError(error)

@@ -943,6 +943,34 @@ export interface Paths {
     }
   }
   '/api/v1/tenants/{tenant}/members/{user}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          user: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            reason?: string
+          }
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
     patch: {
       parameters: {
         query?: never
@@ -958,12 +986,45 @@ export interface Paths {
           'application/json': {
             role?: 'owner' | 'admin' | 'member' | 'auditor'
             status?: 'active' | 'suspended'
+            reason?: string
           }
         }
       }
       responses: {
         204: {
           content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/members/{user}/ending': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          user: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              sessions: number
+              connections: number
+              tokens: number
+              invitations: number
+              webhooks: number
+            }
+          }
         }
         default: {
           content: {
@@ -1833,6 +1894,7 @@ export interface Paths {
                 enabled: boolean
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null
@@ -1875,6 +1937,7 @@ export interface Paths {
                 enabled: boolean
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null
@@ -1931,6 +1994,7 @@ export interface Paths {
           'application/json': {
             url?: string
             enabled?: boolean
+            owner?: 'me'
           }
         }
       }
@@ -1943,6 +2007,7 @@ export interface Paths {
               enabled: boolean
               disabled_cause: ('gone' | 'failing') | null
               created_by: string
+              orphaned: boolean
               created_at: string
               last_success_at: string | null
               last_failure_at: string | null
@@ -2055,6 +2120,7 @@ export interface Paths {
                 enabled: boolean
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null

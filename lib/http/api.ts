@@ -1,9 +1,9 @@
 import type { z } from 'zod'
+import { type Actor, may, type Permission } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
-import { withTenant } from '../store/database.ts'
 import { membership } from '../store/lookups.ts'
-import { type Actor, may, type Permission } from '../tenancy/actor.ts'
+import { asSystem } from '../store/system.ts'
 import { refuseCrossSite } from './csrf.ts'
 import { takeLimit } from './limits.ts'
 import { type Operation, type PathParams, paramsSchema } from './operation.ts'
@@ -90,8 +90,9 @@ async function readMutation(operation: Pick<Operation, 'media'>, request: Reques
 /** The caller's place in `{tenant}`. Foreign, unknown and suspended are the same 404 (Z-02, E-04). */
 async function actorIn(call: Call, session: Session, params: Record<string, string>): Promise<Actor | undefined> {
   if (params.tenant === undefined) return undefined
-  const member = await membership(call.ctx, session.userId, params.tenant)
+  const member = await membership(call.ctx, session, params.tenant)
   if (member?.status !== 'active') throw new BrokerError('not_found')
+  if (member.refused) throw new BrokerError('session_refused')
   const { tenantId, slug, role } = member
   const { userId, id: sessionId } = session
   return {
@@ -107,7 +108,7 @@ async function actorIn(call: Call, session: Session, params: Record<string, stri
 }
 
 const recordDenial = ({ ctx }: Call, actor: Actor, operationId: string) =>
-  withTenant(ctx, actor.tenantId, (tx) =>
+  asSystem(ctx, actor.tenantId, 'refusal', (tx) =>
     record(tx, actor.tenantId, ctx.now(), actor, {
       action: 'access.denied',
       outcome: 'refused',

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Permission } from '../tenancy/actor.ts'
+import type { Permission } from '../actor.ts'
 import type { LimitName } from './limits.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'

@@ -2,10 +2,10 @@ import type { AsyncLocalStorage } from 'node:async_hooks'
 import { headers } from 'next/headers'
 import { notFound, redirect } from 'next/navigation'
 import { cache } from 'react'
+import { type Actor, may, type Permission } from '../actor.ts'
 import { type Context, context } from '../context.ts'
-import { isBrokerError } from '../errors.ts'
+import { type ErrorCode, isBrokerError } from '../errors.ts'
 import { type Membership, tenantsOf } from '../store/lookups.ts'
-import { type Actor, may, type Permission } from '../tenancy/actor.ts'
 import { addressOf } from './request.ts'
 import { safePath } from './safe-path.ts'
 import { readSession, type Session } from './session.ts'
@@ -28,9 +28,9 @@ export const currentPerson = cache(async (): Promise<{ ctx: Context; session: Se
   return { ctx, session: await orUnavailable(() => readSession(ctx, given)) }
 })
 
-const tenantsOfPerson = cache(async (userId: string): Promise<Membership[]> => {
+const tenantsOfPerson = cache(async (session: Session): Promise<Membership[]> => {
   const ctx = await context()
-  return orUnavailable(() => tenantsOf(ctx, userId))
+  return orUnavailable(() => tenantsOf(ctx, session))
 })
 
 /** For pages of signed-in people: everybody else is sent to sign in, and back here afterwards, or at least to `near`. */
@@ -41,16 +41,17 @@ export async function requirePerson(near = '/'): Promise<PersonPage> {
 }
 
 /** The person's tenants that let them in. */
-export async function tenantsOfSession({ userId }: Session): Promise<Membership[]> {
-  return (await tenantsOfPerson(userId)).filter(({ status }) => status === 'active')
+export async function tenantsOfSession(session: Session): Promise<Membership[]> {
+  return (await tenantsOfPerson(session)).filter(({ status }) => status === 'active')
 }
 
 /** For pages of a tenant: foreign, unknown and suspended are all "not found" (Z-02, E-04). */
 export async function requireMember(slug: string, permission: Permission = 'read'): Promise<MemberPage> {
   const { ctx, session } = await requirePerson(`/t/${slug}/projects`)
-  const tenants = await tenantsOfPerson(session.userId)
+  const tenants = await tenantsOfPerson(session)
   const tenant = tenants.find((one) => one.slug === slug && one.status === 'active')
   if (!tenant) notFound()
+  if (tenant.refused) redirect(signinPath(`/t/${slug}/projects`, 'session_refused'))
   const given = await headers()
   const actor: Actor = {
     userId: session.userId,
@@ -81,11 +82,12 @@ async function orUnavailable<T>(reading: () => Promise<T>): Promise<T> {
 }
 
 /** Sign-in, and the page asked for as the way back. */
-function signinPath(near: string): string {
+function signinPath(near: string, error?: ErrorCode): string {
   // The router's own parameter names a part of a page, not a page.
   const asked = pageScope()
     ?.path?.replace(/([?&])_rsc=[^&]*&?/, '$1')
     .replace(/[?&]$/, '')
   const path = safePath(asked ?? near)
-  return path && path !== '/' ? `/signin?${new URLSearchParams({ return_to: path })}` : '/signin'
+  const query = new URLSearchParams({ ...(error && { error }), ...(path && path !== '/' && { return_to: path }) })
+  return query.size > 0 ? `/signin?${query}` : '/signin'
 }

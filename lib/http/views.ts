@@ -333,6 +333,15 @@ export const toMember = (view: MemberView): z.input<typeof member> => ({
   joined_at: when(view.joinedAt),
 })
 
+/** What suspending or removing somebody reaches. */
+export const ending = object({
+  sessions: z.int(),
+  connections: z.int(),
+  tokens: z.int(),
+  invitations: z.int(),
+  webhooks: z.int(),
+})
+
 export const invitation = object({ id, role, note: text.nullable(), created_by: id, expires_at: instant })
 
 export const toInvitation = (view: InvitationView): z.input<typeof invitation> => ({
@@ -417,6 +426,8 @@ export const webhook = object({
   /** Why it is off, where nobody switched it off. */
   disabled_cause: z.enum(['gone', 'failing']).nullable(),
   created_by: id,
+  /** Whoever made it administers no more: an admin should take it over. */
+  orphaned: z.boolean(),
   created_at: instant,
   last_success_at: instantOrNull,
   last_failure_at: instantOrNull,
@@ -432,6 +443,7 @@ export const toWebhook = (view: WebhookView): z.input<typeof webhook> => ({
   enabled: view.enabled,
   disabled_cause: view.disabledCause,
   created_by: view.createdBy,
+  orphaned: view.orphaned,
   created_at: when(view.createdAt),
   last_success_at: whenever(view.lastSuccessAt),
   last_failure_at: whenever(view.lastFailureAt),

@@ -1,8 +1,9 @@
 import { tellEndings } from '../broker/notifications.ts'
 import type { Context } from '../context.ts'
-import { type Tx, withTenant } from '../store/database.ts'
+import type { Tx } from '../store/database.ts'
 import { tenantIds } from '../store/lookups.ts'
 import { sweepNotifications as sweepRows } from '../store/notifications.ts'
+import { asSystem } from '../store/system.ts'
 import { sweepDeliveries, wipePreviousSecrets } from '../store/webhooks.ts'
 
 /** Tenant by tenant; one tenant's failure is logged and never stops the rest. */
@@ -25,11 +26,11 @@ export async function sweepNotifications(ctx: Context): Promise<void> {
   const before = new Date(ctx.now().getTime() - keptMilliseconds)
   const inBatches = async (tenantId: string, sweep: (tx: Tx, tenantId: string, before: Date) => Promise<boolean>) => {
     for (let batch = 0; batch < batchesMax; batch += 1)
-      if (!(await withTenant(ctx, tenantId, (tx) => sweep(tx, tenantId, before)))) return
+      if (!(await asSystem(ctx, tenantId, 'job', (tx) => sweep(tx, tenantId, before)))) return
   }
   await everyTenant(ctx, 'notifications sweep', async (tenantId) => {
     await inBatches(tenantId, sweepRows)
     await inBatches(tenantId, sweepDeliveries)
-    await withTenant(ctx, tenantId, (tx) => wipePreviousSecrets(tx, tenantId, ctx.now()))
+    await asSystem(ctx, tenantId, 'job', (tx) => wipePreviousSecrets(tx, tenantId, ctx.now()))
   })
 }

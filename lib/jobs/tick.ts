@@ -3,8 +3,8 @@ import { settleRevocation } from '../broker/revocations.ts'
 import { cutOffMilliseconds } from '../broker/token-view.ts'
 import type { Context } from '../context.ts'
 import { drainOutbox } from '../store/audit.ts'
-import { withTenant } from '../store/database.ts'
 import { dueDeliveries, dueRevocations, dueUpstreams, outboxTenants, staleIssuing } from '../store/lookups.ts'
+import { asSystem } from '../store/system.ts'
 import { renewDue } from './renewals.ts'
 import { runJob } from './run.ts'
 import { sweep } from './sweep.ts'
@@ -76,7 +76,7 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
       ({ webhookId }) => webhookId,
     ),
     fairly(ctx, 'outbox', underWay, inTenant(outboxTenants(ctx)), ({ tenantId }) =>
-      withTenant(ctx, tenantId, (tx) => drainOutbox(tx, tenantId)),
+      asSystem(ctx, tenantId, 'job', (tx) => drainOutbox(tx, tenantId)),
     ),
   ])
 }

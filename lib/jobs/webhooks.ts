@@ -1,7 +1,8 @@
 import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
-import { type Tx, withTenant } from '../store/database.ts'
+import type { Tx } from '../store/database.ts'
 import { insertNotifications } from '../store/notifications.ts'
+import { asSystem } from '../store/system.ts'
 import {
   type ClaimedDelivery,
   claimDelivery,
@@ -24,10 +25,10 @@ const day = 24 * 3600 * 1000
  * leaves the message to the next, with the same id. Never throws for what the receiver does.
  */
 export async function deliverWebhook(ctx: Context, { tenantId, id }: { tenantId: string; id: string }): Promise<void> {
-  const message = await withTenant(ctx, tenantId, (tx) => claimDelivery(tx, tenantId, id, ctx.now(), leaseSeconds))
+  const message = await asSystem(ctx, tenantId, 'job', (tx) => claimDelivery(tx, tenantId, id, ctx.now(), leaseSeconds))
   if (!message) return
   const outcome = await sendMessage(ctx, message.webhook, message)
-  await withTenant(ctx, tenantId, (tx) => settle(tx, message, outcome, ctx.now()))
+  await asSystem(ctx, tenantId, 'job', (tx) => settle(tx, message, outcome, ctx.now()))
   if (outcome.error)
     ctx.log.warn(
       { webhook: message.webhookId, message: id, tries: message.tries, reason: outcome.error },

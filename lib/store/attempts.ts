@@ -1,10 +1,10 @@
-import type { Prisma, Tx } from './database.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
 
 export type AttemptRow = Prisma.AttemptGetPayload<object>
 
 export const insertAttempt = (tx: Tx, row: Prisma.AttemptUncheckedCreateInput) => tx.attempt.create({ data: row })
 
-export const findAttempt = (tx: Tx, tenantId: string, id: string) =>
+export const findAttempt = (tx: ReadTx, tenantId: string, id: string) =>
   tx.attempt.findUnique({ where: { tenantId_id: { tenantId, id } } })
 
 /**
@@ -56,7 +56,7 @@ const kept = (tenantId: string, id: string, userId: string, now: Date) => ({
 })
 
 /** A failed attempt whose grant is kept for its owner to decide about. */
-export const findKeptGrant = (tx: Tx, tenantId: string, id: string, userId: string, now: Date) =>
+export const findKeptGrant = (tx: ReadTx, tenantId: string, id: string, userId: string, now: Date) =>
   tx.attempt.findFirst({ where: kept(tenantId, id, userId, now) })
 
 /** Takes a kept grant, once: false when another call has it. In the transaction that stores it. */
@@ -76,7 +76,7 @@ export const cancelAttempt = (tx: Tx, tenantId: string, id: string, userId: stri
   })
 
 /** Attempts that can still be finished: only the session that began one can. */
-export const listOpenAttempts = (tx: Tx, tenantId: string, sessionId: string, now: Date) =>
+export const listOpenAttempts = (tx: ReadTx, tenantId: string, sessionId: string, now: Date) =>
   tx.attempt.findMany({
     where: { tenantId, sessionId, status: 'pending', expiresAt: { gt: now } },
     orderBy: { createdAt: 'desc' },

@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts'
-import { type Prisma, query, type Tx } from './database.ts'
+import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
 
 /** The chain of audit events: what the sealer does (schema `sealing`), tips, signed heads and the keys that sign them. */
 type Store = Pick<Context, 'pool' | 'config'>
@@ -30,12 +30,12 @@ export type Head = Place & { signedAt: Date; jws: string }
 const hex = (hash: Uint8Array) => Buffer.from(hash).toString('hex')
 
 /** The end of a tenant's chain; undefined before its first event is sealed. */
-export async function readTip(tx: Tx, tenantId: string): Promise<Place | undefined> {
+export async function readTip(tx: ReadTx, tenantId: string): Promise<Place | undefined> {
   const tip = await tx.auditTip.findUnique({ where: { tenantId } })
   return tip ? { seq: Number(tip.seq), hash: hex(tip.hash) } : undefined
 }
 
-export async function lastHead(tx: Tx, tenantId: string): Promise<Head | undefined> {
+export async function lastHead(tx: ReadTx, tenantId: string): Promise<Head | undefined> {
   const head = await tx.auditHead.findFirst({ where: { tenantId }, orderBy: { seq: 'desc' } })
   return head ? { seq: Number(head.seq), hash: hex(head.hash), signedAt: head.signedAt, jws: head.jws } : undefined
 }
@@ -51,7 +51,7 @@ export type SealedEvent = { seq: number; id: string; at: string; body: string; h
 type Range = { after: number; upTo: number; take: number }
 
 /** Sealed events in the order of the chain, numbered above `after` and at most `upTo`. */
-export async function sealedEvents(tx: Tx, tenantId: string, { after, upTo, take }: Range): Promise<SealedEvent[]> {
+export async function sealedEvents(tx: ReadTx, tenantId: string, { after, upTo, take }: Range): Promise<SealedEvent[]> {
   const rows = await tx.$queryRaw<(Omit<SealedEvent, 'seq'> & { seq: bigint })[]>`
     SELECT seq, id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at, body::text AS body,
       encode(hash, 'hex') AS hash
@@ -61,7 +61,7 @@ export async function sealedEvents(tx: Tx, tenantId: string, { after, upTo, take
 
 /** Heads signed above `after` and at most at `upTo`: number of the event -> JWS. */
 export async function headsBetween(
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   after: number,
   upTo: number,
@@ -70,9 +70,9 @@ export async function headsBetween(
   return new Map(rows.map(({ seq, jws }) => [Number(seq), jws]))
 }
 
-export const countUnsealed = (tx: Tx, tenantId: string) => tx.auditEvent.count({ where: { tenantId, seq: null } })
+export const countUnsealed = (tx: ReadTx, tenantId: string) => tx.auditEvent.count({ where: { tenantId, seq: null } })
 
-export const findCurrentAuditKey = (tx: Tx) => tx.auditKey.findFirst({ where: { retiredAt: null } })
+export const findCurrentAuditKey = (tx: ReadTx) => tx.auditKey.findFirst({ where: { retiredAt: null } })
 
 /** Adds a key unless there is a current one. */
 export const insertAuditKey = (
@@ -84,7 +84,7 @@ export const updateSealedPrivate = (tx: Tx, id: string, sealedPrivate: string) =
   tx.auditKey.updateMany({ where: { id, retiredAt: null }, data: { sealedPrivate } })
 
 /** The public half of every audit key that there ever was, oldest first. */
-export async function listPublicAuditKeys(tx: Tx): Promise<Prisma.JsonValue[]> {
+export async function listPublicAuditKeys(tx: ReadTx): Promise<Prisma.JsonValue[]> {
   const rows = await tx.auditKey.findMany({ orderBy: { createdAt: 'asc' }, select: { publicJwk: true } })
   return rows.map((row) => row.publicJwk)
 }

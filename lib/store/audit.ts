@@ -1,5 +1,5 @@
 import { newId } from '../security/ids.ts'
-import type { Tx } from './database.ts'
+import type { ReadTx, Tx } from './database.ts'
 
 /** Appends an unsealed event. Raw, because the app role may insert these columns only: seq and hash are the sealer's. */
 export async function insertEvent(tx: Tx, tenantId: string, at: Date, body: object): Promise<void> {
@@ -22,7 +22,7 @@ export async function drainOutbox(tx: Tx, tenantId: string): Promise<number> {
 
 /** A page of events, newest first. `before`: the id that the previous page ended with. */
 export const listEvents = (
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   { actor, before, take }: { actor?: string | undefined; before?: string | undefined; take: number },
 ) =>
@@ -38,7 +38,7 @@ export const listEvents = (
   })
 
 /** Events about one thing, newest first: a connection's timeline. */
-export const listEventsAbout = (tx: Tx, tenantId: string, kind: string, id: string, take: number) =>
+export const listEventsAbout = (tx: ReadTx, tenantId: string, kind: string, id: string, take: number) =>
   tx.auditEvent.findMany({
     where: {
       tenantId,

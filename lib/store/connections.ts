@@ -1,17 +1,17 @@
 import type { Context } from '../context.ts'
-import { type Prisma, query, type Tx } from './database.ts'
+import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
 
 export type ConnectionRow = Prisma.ConnectionGetPayload<object>
 export type ConnectionStatus = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
 
-export const findConnection = (tx: Tx, tenantId: string, id: string) =>
+export const findConnection = (tx: ReadTx, tenantId: string, id: string) =>
   tx.connection.findUnique({
     where: { tenantId_id: { tenantId, id } },
     include: { provider: true, projects: { include: { project: true } } },
   })
 
 /** A member's connection to a project; there is at most one (K-23). */
-export const findConnectionTo = (tx: Tx, tenantId: string, userId: string, projectId: string) =>
+export const findConnectionTo = (tx: ReadTx, tenantId: string, userId: string, projectId: string) =>
   tx.connection.findFirst({
     where: { tenantId, userId, projects: { some: { tenantId, projectId } } },
     include: { provider: true },
@@ -45,15 +45,21 @@ export const joinProject = (
     update: { role: link.role },
   })
 
-export const listConnections = (tx: Tx, tenantId: string, where: { userId?: string } = {}) =>
+export const listConnections = (tx: ReadTx, tenantId: string, where: { userId?: string } = {}) =>
   tx.connection.findMany({
     where: { tenantId, ...where },
     orderBy: [{ linkedAt: 'desc' }, { id: 'desc' }],
     include: { provider: true, projects: { include: { project: true } } },
   })
 
+/** Ids of a person's connections that are not ended. */
+export const heldConnections = async (tx: ReadTx, tenantId: string, userId: string): Promise<string[]> =>
+  (await tx.connection.findMany({ where: { tenantId, userId, status: { not: 'revoked' } }, select: { id: true } })).map(
+    ({ id }) => id,
+  )
+
 /** How many connections of a provider hold a grant. */
-export const countLinked = (tx: Tx, tenantId: string, providerId: string) =>
+export const countLinked = (tx: ReadTx, tenantId: string, providerId: string) =>
   tx.connection.count({ where: { tenantId, providerId, refreshToken: { not: null } } })
 
 type Store = Pick<Context, 'pool' | 'config'>
@@ -232,7 +238,7 @@ export async function takeDue(
 
 /** When a new pair ends and is due, by the database's clock: what linking stores beside it. */
 export async function grantTimes(
-  tx: Tx,
+  tx: ReadTx,
   life: { lifeSeconds: number; grantSeconds: number | null; keepAliveSeconds: number },
 ): Promise<{ accessExpiresAt: Date; grantExpiresAt: Date | null; refreshDueAt: Date; usedAt: Date }> {
   const [row] = await tx.$queryRaw<Awaited<ReturnType<typeof grantTimes>>[]>`

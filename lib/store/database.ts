@@ -5,8 +5,29 @@ import type { Config } from '../config.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 
 export { Prisma, PrismaClient }
-/** A transaction that sees one tenant. */
-export type Tx = Prisma.TransactionClient
+
+declare const mayWrite: unique symbol
+/**
+ * A transaction that may change one tenant. There are two ways to one: {@link import('./authority.ts').act}, which reads
+ * under lock who acts and what they may, and {@link import('./system.ts').asSystem} for what no person does.
+ */
+export type Tx = Prisma.TransactionClient & { readonly [mayWrite]: true }
+
+type Reading =
+  | 'findUnique'
+  | 'findUniqueOrThrow'
+  | 'findFirst'
+  | 'findFirstOrThrow'
+  | 'findMany'
+  | 'count'
+  | 'aggregate'
+  | 'groupBy'
+type Models = Omit<Prisma.TransactionClient, `$${string}` | symbol>
+/** A transaction that reads one tenant. The database itself refuses a write in it. */
+export type ReadTx = { [Model in keyof Models]: Pick<Models[Model], Reading & keyof Models[Model]> } & Pick<
+  Prisma.TransactionClient,
+  '$queryRaw'
+>
 type Store = { db: PrismaClient; pool: pg.Pool; config: Pick<Config, 'namedStatements'> }
 
 /** One pool for prepared statements and for Prisma. Both time-outs are needed: a hanging database must not hold a request. */
@@ -23,23 +44,22 @@ export function openDatabase(config: Pick<Config, 'databaseUrl' | 'poolSize'>): 
 }
 
 /**
- * Runs `work` in one transaction in which only the rows of `tenantId` exist (forced row-level security).
- * Decide inside, throw after: what a rollback undoes did not happen.
+ * Reads one tenant in one READ ONLY transaction, in which only its rows exist (forced row-level security).
  * @throws BrokerError unavailable when the database is away
  */
-export async function withTenant<T>(
-  { db }: Pick<Store, 'db'>,
-  tenantId: string,
-  work: (tx: Tx) => Promise<T>,
-): Promise<T> {
-  const once = () =>
-    db.$transaction(
-      async (tx) => {
-        await tx.$executeRaw`SELECT set_config('app.tenant_id', ${tenantId}, true)`
-        return work(tx)
-      },
-      { maxWait: 8_000, timeout: 15_000 },
-    )
+export const readTenant = <T>(ctx: Pick<Store, 'db'>, tenantId: string, work: (tx: ReadTx) => Promise<T>): Promise<T> =>
+  transaction(ctx, async (tx) => {
+    await tx.$executeRaw`SELECT set_config('app.tenant_id', ${tenantId}, true), set_config('transaction_read_only', 'on', true)`
+    return work(tx)
+  })
+
+/**
+ * One transaction that may write: for authority.ts and system.ts alone (tests/unit/imports.test.ts), which open each with
+ * their first statement. Decide inside, throw after: what a rollback undoes did not happen.
+ * @throws BrokerError unavailable when the database is away
+ */
+export const transaction = <T>({ db }: Pick<Store, 'db'>, work: (tx: Tx) => Promise<T>): Promise<T> => {
+  const once = () => db.$transaction((tx) => work(tx as Tx), { maxWait: 8_000, timeout: 15_000 })
   return guard(() => once().catch((error: unknown) => (isDeadlock(error) ? once() : Promise.reject(error))))
 }
 
@@ -47,10 +67,6 @@ export async function withTenant<T>(
 const isDeadlock = (error: unknown) =>
   error instanceof Error &&
   /40P01|P2034|deadlock detected/.test(`${'code' in error ? error.code : ''} ${error.message}`)
-
-/** Tables without a tenant (user, session, instance), in one transaction. */
-export const withInstance = async <T>({ db }: Pick<Store, 'db'>, work: (tx: Tx) => Promise<T>): Promise<T> =>
-  guard(() => db.$transaction(work, { maxWait: 8_000, timeout: 15_000 }))
 
 /**
  * One prepared statement over the pool. `name` is unique to the text; it is left out where poolers cannot keep it.

@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts'
-import { withInstance } from './database.ts'
+import { withInstance } from './system.ts'
 
 /** A sum over all tenants; `oldest`: since when the oldest of them waits. Names: lookup.gauges in the migrations. */
 export type GaugeRow = {

@@ -1,7 +1,8 @@
-import type { Tx } from './database.ts'
+import type { ReadTx, Tx } from './database.ts'
 
 /** The instance's keys: a register with a canary each. Read and written outside of any tenant. */
-export const listInstanceKeys = (tx: Tx) => tx.instanceKey.findMany({ orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] })
+export const listInstanceKeys = (tx: ReadTx) =>
+  tx.instanceKey.findMany({ orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] })
 
 /** Registers keys; one that another process has registered meanwhile stays as it is. */
 export const insertInstanceKeys = (tx: Tx, rows: { id: string; canary: string; createdAt: Date }[]) =>
@@ -18,7 +19,7 @@ export async function holdInstanceKey(tx: Tx, id: string): Promise<boolean> {
 }
 
 /** A tenant's wrapped data keys, newest first. */
-export const listTenantKeys = (tx: Tx, tenantId: string) =>
+export const listTenantKeys = (tx: ReadTx, tenantId: string) =>
   tx.tenantKey.findMany({ where: { tenantId }, orderBy: [{ usedFrom: 'desc' }, { id: 'desc' }] })
 
 export type TenantKeyRow = Awaited<ReturnType<typeof listTenantKeys>>[number]
@@ -83,7 +84,11 @@ export const endShreddedWork = (tx: Tx, tenantId: string, now: Date) =>
   })
 
 /** What would lose its way upstream if the keys were destroyed: stored grants and living tokens. */
-export async function countAtStake(tx: Tx, tenantId: string, now: Date): Promise<{ grants: number; tokens: number }> {
+export async function countAtStake(
+  tx: ReadTx,
+  tenantId: string,
+  now: Date,
+): Promise<{ grants: number; tokens: number }> {
   const grants = await tx.connection.count({ where: { tenantId, refreshToken: { not: null } } })
   const tokens = await tx.issuedToken.count({ where: { tenantId, status: 'live', expiresAt: { gt: now } } })
   return { grants, tokens }

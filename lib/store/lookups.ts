@@ -4,22 +4,31 @@ import { query } from './database.ts'
 /** The look-ups that precede the tenant: SECURITY DEFINER functions that show these columns and nothing else. */
 type Store = Pick<Context, 'pool' | 'config'>
 
-export type Role = 'owner' | 'admin' | 'member' | 'auditor'
-export type Membership = { tenantId: string; slug: string; name: string; role: Role; status: 'active' | 'suspended' }
+import type { Role } from '../actor.ts'
+export type Membership = {
+  tenantId: string
+  slug: string
+  name: string
+  role: Role
+  status: 'active' | 'suspended' | 'removed'
+  /** The tenant no longer accepts this session: its person was suspended or removed there. */
+  refused: boolean
+}
+type Whose = { userId: string; id: string }
 
-const columns = 'tenant_id AS "tenantId", slug, name, role, status'
+const columns = 'tenant_id AS "tenantId", slug, name, role, status, refused'
 
-/** Every tenant of a person, suspended memberships included. */
-export const tenantsOf = (ctx: Store, userId: string) =>
-  query<Membership>(ctx, 'tenants_of', `SELECT ${columns} FROM lookup.tenants_of($1)`, [userId])
+/** Every tenant of a session's person, suspended memberships included. */
+export const tenantsOf = (ctx: Store, session: Whose) =>
+  query<Membership>(ctx, 'tenants_of', `SELECT ${columns} FROM lookup.memberships($1, $2) WHERE status <> 'removed'`, [
+    session.userId,
+    session.id,
+  ])
 
 /** A person's membership in the tenant with this slug; undefined for a foreign tenant and for none alike. */
-export async function membership(ctx: Store, userId: string, slug: string): Promise<Membership | undefined> {
-  const [row] = await query<Membership>(ctx, 'membership', `SELECT ${columns} FROM lookup.membership($1, $2)`, [
-    userId,
-    slug,
-  ])
-  return row
+export async function membership(ctx: Store, session: Whose, slug: string): Promise<Membership | undefined> {
+  const text = `SELECT ${columns} FROM lookup.memberships($1, $2) WHERE slug = $3 AND status <> 'removed'`
+  return (await query<Membership>(ctx, 'membership', text, [session.userId, session.id, slug]))[0]
 }
 
 export async function tenantIds(ctx: Store): Promise<string[]> {

@@ -1,37 +1,66 @@
-import type { Prisma, Tx } from './database.ts'
+import { permissions } from '../actor.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
 
-export const findMember = (tx: Tx, tenantId: string, userId: string) =>
+export const findMember = (tx: ReadTx, tenantId: string, userId: string) =>
   tx.member.findUnique({ where: { tenantId_userId: { tenantId, userId } }, include: { user: true } })
 
-export const listMembers = (tx: Tx, tenantId: string) =>
+export const listMembers = (tx: ReadTx, tenantId: string) =>
   tx.member.findMany({ where: { tenantId }, orderBy: { createdAt: 'asc' }, include: { user: true } })
 
+/** Makes a member. Who is one keeps their role and status; who was removed comes back with the role given. */
 export const upsertMember = (tx: Tx, member: { tenantId: string; userId: string; role: string; createdAt: Date }) =>
-  tx.member.upsert({
-    where: { tenantId_userId: { tenantId: member.tenantId, userId: member.userId } },
-    create: member,
-    update: {},
-  })
+  tx.$executeRaw`
+    INSERT INTO member AS m (tenant_id, user_id, role, created_at)
+    VALUES (${member.tenantId}, ${member.userId}, ${member.role}, ${member.createdAt})
+    ON CONFLICT (tenant_id, user_id) DO UPDATE SET role = EXCLUDED.role, status = 'active',
+      generation = m.generation + 1, created_at = EXCLUDED.created_at WHERE m.status = 'removed'`
 
-/** Locks the tenant's owners, so that two acts cannot remove the last two at once. */
-export async function lockOwners(tx: Tx, tenantId: string): Promise<string[]> {
-  const rows = await tx.$queryRaw<{ user_id: string }[]>`
-    SELECT user_id FROM member WHERE tenant_id = ${tenantId} AND role = 'owner' AND status = 'active' ORDER BY user_id FOR UPDATE`
-  return rows.map((row) => row.user_id)
+/** The tenant's active owners. Locked by whoever may change them (authority.ts, `owners`). */
+export async function listOwners(tx: ReadTx, tenantId: string): Promise<string[]> {
+  const where = { tenantId, role: 'owner', status: 'active' }
+  return (await tx.member.findMany({ where, select: { userId: true } })).map((row) => row.userId)
 }
 
-/** Changes role or status; the generation rises with it, so what is being issued under the old rights is not completed. What is out is not touched. */
-export const updateMember = (
-  tx: Tx,
-  tenantId: string,
-  userId: string,
-  data: { role?: string; status?: string; generation?: { increment: number } },
-) => tx.member.update({ where: { tenantId_userId: { tenantId, userId } }, data })
+/** Who administers the tenant now. */
+export async function listAdmins(tx: ReadTx, tenantId: string): Promise<Set<string>> {
+  const where = { tenantId, status: 'active', role: { in: [...permissions.administer] } }
+  return new Set((await tx.member.findMany({ where, select: { userId: true } })).map((row) => row.userId))
+}
+
+/** Changes role or status. The generation rises with it, so what is being issued under the old rights is not completed. */
+export const updateMember = (tx: Tx, tenantId: string, userId: string, data: { role?: string; status?: string }) =>
+  tx.member.update({
+    where: { tenantId_userId: { tenantId, userId } },
+    data: { ...data, generation: { increment: 1 } },
+  })
+
+/** Makes the tenant refuse every session that a person has now; a new sign-in is a new session. How many. */
+export const refuseSessions = (tx: Tx, tenantId: string, userId: string): Promise<number> =>
+  tx.$executeRaw`INSERT INTO session_refusal (tenant_id, session_id, created_at)
+    SELECT ${tenantId}, s.id, vk_now() FROM session s WHERE s.user_id = ${userId} ON CONFLICT DO NOTHING`
+
+/** How many sessions a person has. */
+export async function countSessions(tx: ReadTx, userId: string, idleSeconds: number): Promise<number> {
+  const [row] = await tx.$queryRaw<[{ count: number }]>`SELECT count(*)::int AS count FROM session
+    WHERE user_id = ${userId} AND expires_at > vk_now()
+      AND last_active_at > vk_now() - make_interval(secs => ${idleSeconds}::double precision)`
+  return row.count
+}
+
+export const countInvitationsBy = (tx: ReadTx, tenantId: string, createdBy: string, now: Date) =>
+  tx.invitation.count({ where: { tenantId, createdBy, usedAt: null, expiresAt: { gt: now } } })
+
+export const findInvitation = (tx: ReadTx, tenantId: string, id: string) =>
+  tx.invitation.findUnique({ where: { tenantId_id: { tenantId, id } } })
+
+/** Withdraws a person's open invitations into these roles. How many. */
+export const withdrawInvitations = async (tx: Tx, tenantId: string, createdBy: string, roles: string[]) =>
+  (await tx.invitation.deleteMany({ where: { tenantId, createdBy, usedAt: null, role: { in: roles } } })).count
 
 export const insertInvitation = (tx: Tx, row: Prisma.InvitationUncheckedCreateInput) =>
   tx.invitation.create({ data: row })
 
-export const listInvitations = (tx: Tx, tenantId: string, now: Date) =>
+export const listInvitations = (tx: ReadTx, tenantId: string, now: Date) =>
   tx.invitation.findMany({ where: { tenantId, usedAt: null, expiresAt: { gt: now } }, orderBy: { createdAt: 'desc' } })
 
 /** Uses an invitation, once. */

@@ -1,4 +1,4 @@
-import type { Prisma, Tx } from './database.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
 
 export type NotificationRow = Prisma.NotificationGetPayload<object>
 
@@ -13,7 +13,7 @@ const readableBy = (tenantId: string, { userId, admin }: Reader) =>
 
 /** A page, newest first. `before`: the id that the previous page ended with. */
 export const listNotifications = (
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   reader: Reader,
   { before, unread, take }: { before?: string | undefined; unread?: boolean | undefined; take: number },
@@ -28,7 +28,7 @@ export const listNotifications = (
     take,
   })
 
-export const countUnread = (tx: Tx, tenantId: string, reader: Reader) =>
+export const countUnread = (tx: ReadTx, tenantId: string, reader: Reader) =>
   tx.notification.count({ where: { ...readableBy(tenantId, reader), readAt: null } })
 
 /** Marks what the reader may read: the named ones, or everything up to one that they saw. How many. */
@@ -54,7 +54,7 @@ export const insertNotifications = async (tx: Tx, rows: NewNotification[]) =>
   (await tx.notification.createMany({ data: rows, skipDuplicates: true })).count
 
 /** Those of these keys that have been told already. */
-export async function toldKeys(tx: Tx, tenantId: string, keys: string[]): Promise<Set<string | null>> {
+export async function toldKeys(tx: ReadTx, tenantId: string, keys: string[]): Promise<Set<string | null>> {
   const rows = await tx.notification.findMany({
     where: { tenantId, dedupeKey: { in: keys } },
     select: { dedupeKey: true },
@@ -78,7 +78,7 @@ export type EndingGrant = {
  * or they fail. What a healthy schedule keeps alive is not among them. By id; `after`: the last one of the page before.
  */
 export const endingGrants = (
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   { until, after, take }: { until: Date; after?: string | undefined; take: number },
 ) =>

@@ -1,18 +1,18 @@
-import type { Prisma, Tx } from './database.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
 
 export type ProjectRow = Prisma.ProjectGetPayload<object>
 
 /** A project by id or by any alias it ever had. */
-export async function findProject(tx: Tx, tenantId: string, idOrAlias: string): Promise<ProjectRow | null> {
+export async function findProject(tx: ReadTx, tenantId: string, idOrAlias: string): Promise<ProjectRow | null> {
   const named = await tx.projectAlias.findUnique({ where: { tenantId_alias: { tenantId, alias: idOrAlias } } })
   return tx.project.findUnique({ where: { tenantId_id: { tenantId, id: named?.projectId ?? idOrAlias } } })
 }
 
-export const findProjectUpstream = (tx: Tx, tenantId: string, providerId: string, externalId: string) =>
+export const findProjectUpstream = (tx: ReadTx, tenantId: string, providerId: string, externalId: string) =>
   tx.project.findUnique({ where: { tenantId_providerId_externalId: { tenantId, providerId, externalId } } })
 
 /** Which project an alias belongs to, now or formerly. */
-export const aliasOwner = async (tx: Tx, tenantId: string, alias: string) =>
+export const aliasOwner = async (tx: ReadTx, tenantId: string, alias: string) =>
   (await tx.projectAlias.findUnique({ where: { tenantId_alias: { tenantId, alias } } }))?.projectId
 
 export async function insertProject(tx: Tx, row: Prisma.ProjectUncheckedCreateInput): Promise<ProjectRow> {
@@ -41,14 +41,14 @@ export const updateProjectNames = (
 ) => tx.project.update({ where: { tenantId_id: { tenantId, id } }, data })
 
 /** Every project of the tenant with its provider and the connections that reach it. */
-export const listProjects = (tx: Tx, tenantId: string) =>
+export const listProjects = (tx: ReadTx, tenantId: string) =>
   tx.project.findMany({
     where: { tenantId },
     orderBy: [{ name: 'asc' }, { id: 'asc' }],
     include: { provider: true, links: { include: { connection: true } } },
   })
 
-export const findProjectWithLinks = (tx: Tx, tenantId: string, id: string) =>
+export const findProjectWithLinks = (tx: ReadTx, tenantId: string, id: string) =>
   tx.project.findUnique({
     where: { tenantId_id: { tenantId, id } },
     include: { provider: true, aliases: true, links: { include: { connection: true } } },

@@ -1,11 +1,11 @@
-import type { Prisma, Tx } from './database.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
 
 export type ProviderRow = Prisma.ProviderGetPayload<object>
 
-export const findProvider = (tx: Tx, tenantId: string, id: string) =>
+export const findProvider = (tx: ReadTx, tenantId: string, id: string) =>
   tx.provider.findUnique({ where: { tenantId_id: { tenantId, id } } })
 
-export const listProviders = (tx: Tx, tenantId: string) =>
+export const listProviders = (tx: ReadTx, tenantId: string) =>
   tx.provider.findMany({ where: { tenantId }, orderBy: [{ name: 'asc' }, { id: 'asc' }] })
 
 export const insertProvider = (tx: Tx, row: Prisma.ProviderUncheckedCreateInput) => tx.provider.create({ data: row })

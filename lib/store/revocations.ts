@@ -1,4 +1,4 @@
-import type { Prisma, Tx } from './database.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
 
 const related = { token: { include: { project: true } } } as const
 export type RevocationRow = Prisma.UpstreamRevocationGetPayload<{ include: typeof related }>
@@ -136,7 +136,7 @@ export const keepAccess = (tx: Tx, tenantId: string, id: string, handle: string)
   tx.upstreamRevocation.updateMany({ where: { tenantId, id, kind: 'orphans', state: 'pending' }, data: { handle } })
 
 /** The newest work for the grant of each connection. */
-export const findGrantRevocations = (tx: Tx, tenantId: string, connectionIds: string[]) =>
+export const findGrantRevocations = (tx: ReadTx, tenantId: string, connectionIds: string[]) =>
   tx.upstreamRevocation.findMany({
     where: { tenantId, kind: 'grant', connectionId: { in: connectionIds } },
     orderBy: [{ connectionId: 'asc' }, { id: 'desc' }],
@@ -144,7 +144,7 @@ export const findGrantRevocations = (tx: Tx, tenantId: string, connectionIds: st
   })
 
 /** Work that is not finished or has failed: what an admin must know about. */
-export const listUnconfirmed = (tx: Tx, tenantId: string, take: number) =>
+export const listUnconfirmed = (tx: ReadTx, tenantId: string, take: number) =>
   tx.upstreamRevocation.findMany({
     where: { tenantId, state: { in: ['pending', 'failed'] } },
     orderBy: { id: 'desc' },

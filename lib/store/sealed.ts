@@ -1,4 +1,4 @@
-import { Prisma, type Tx } from './database.ts'
+import { Prisma, type ReadTx, type Tx } from './database.ts'
 
 /**
  * Every column that holds values sealed with a tenant's data key: what counting, re-sealing and shredding walk. A vault
@@ -31,7 +31,7 @@ const sql = ({ table, column }: SealedColumn) => ({
 
 /** How many values of a column name which key; `keyId` is null for what is no sealed value at all. */
 export function countByKey(
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   place: SealedColumn,
 ): Promise<{ keyId: string | null; values: number }[]> {
@@ -43,7 +43,7 @@ export function countByKey(
 
 /** The next values of a column that name another key than `keyId`, by row id after `after`. */
 export function listSealedOtherwise(
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   place: SealedColumn,
   { keyId, after, take }: { keyId: string; after: string; take: number },
@@ -85,7 +85,7 @@ export const nameOf = ({ table, column }: SealedColumn) => `${table}.${column}`
 
 /** How many values each of a tenant's keys seals, by place; the id is null for what is no sealed value. */
 export async function countSealed(
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
 ): Promise<{ keyId: string | null; place: string; values: number }[]> {
   const counts = []

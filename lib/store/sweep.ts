@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts'
-import { query, type Tx, withTenant } from './database.ts'
+import { query, type Tx } from './database.ts'
+import { asSystem } from './system.ts'
 
 /** What is over and goes, each as "which" ($1 tenant, $2 how many at most) and "how" ($1 tenant, $2 ids). */
 type Sweep = { which: string; how: string }
@@ -50,7 +51,7 @@ const drop = (tx: Tx, tenantId: string, { how }: Sweep, ids: string[]) => tx.$ex
 
 /** Sweeps one batch in one transaction. How many rows it found. */
 export const sweepBatch = (ctx: Pick<Context, 'db'>, tenantId: string, name: SweepName, limit: number) =>
-  withTenant(ctx, tenantId, async (tx) => {
+  asSystem(ctx, tenantId, 'job', async (tx) => {
     const ids = (await pick(tx, tenantId, sweeps[name], limit)).map(({ id }) => id)
     if (ids.length > 0) await drop(tx, tenantId, sweeps[name], ids)
     return ids.length
@@ -64,9 +65,9 @@ export async function sweepSingly(
   limit: number,
   broken: (id: string, error: unknown) => void,
 ): Promise<void> {
-  const found = await withTenant(ctx, tenantId, (tx) => pick(tx, tenantId, sweeps[name], limit))
+  const found = await asSystem(ctx, tenantId, 'job', (tx) => pick(tx, tenantId, sweeps[name], limit))
   for (const { id } of found)
-    await withTenant(ctx, tenantId, (tx) => drop(tx, tenantId, sweeps[name], [id])).catch((error: unknown) =>
+    await asSystem(ctx, tenantId, 'job', (tx) => drop(tx, tenantId, sweeps[name], [id])).catch((error: unknown) =>
       broken(id, error),
     )
 }

@@ -1,5 +1,5 @@
 import { newId } from '../security/ids.ts'
-import type { Prisma, Tx } from './database.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
 import { insertRevocations } from './revocations.ts'
 
 export type TokenRow = Prisma.IssuedTokenGetPayload<object>
@@ -12,7 +12,7 @@ export type TokenWithRelations = Prisma.IssuedTokenGetPayload<{ include: typeof 
 
 /** Generations that a token is made under, in the order of the column: token, connection, project, provider, member, tenant, instance. */
 export async function currentGenerations(
-  tx: Tx,
+  tx: ReadTx,
   {
     tenantId,
     userId,
@@ -120,14 +120,25 @@ export const noteIssuing = (tx: Tx, tenantId: string, id: string, failure: strin
 export const postponeIssuing = (tx: Tx, tenantId: string, id: string, nextTryAt: Date) =>
   tx.issuedToken.updateMany({ where: { tenantId, id, status: 'issuing' }, data: { nextTryAt } })
 
-export const findToken = (tx: Tx, tenantId: string, id: string) =>
+export const findToken = (tx: ReadTx, tenantId: string, id: string) =>
   tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id } }, include: related })
 
-export const findTokens = (tx: Tx, tenantId: string, ids: string[]) =>
+export const findTokens = (tx: ReadTx, tenantId: string, ids: string[]) =>
   tx.issuedToken.findMany({ where: { tenantId, id: { in: ids } }, include: related })
 
-export const countOutstanding = (tx: Tx, tenantId: string, userId: string, now: Date) =>
-  tx.issuedToken.count({ where: { tenantId, userId, status: { in: ['issuing', 'live'] }, expiresAt: { gt: now } } })
+/** Ids of a person's tokens that live, or are being made. */
+export const livingTokens = async (tx: ReadTx, tenantId: string, userId: string, now: Date): Promise<string[]> =>
+  (await tx.issuedToken.findMany({ where: where(tenantId, { userId, state: 'live' }, now), select: { id: true } })).map(
+    ({ id }) => id,
+  )
+
+/** How many living tokens a member holds. One caller at a time for each member, so that a cap holds in a race. */
+export async function countOutstandingLocked(tx: Tx, tenantId: string, userId: string, now: Date): Promise<number> {
+  await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`issue ${tenantId} ${userId}`}, 0))::text`
+  return tx.issuedToken.count({
+    where: { tenantId, userId, status: { in: ['issuing', 'live'] }, expiresAt: { gt: now } },
+  })
+}
 
 export type TokenFilter = {
   userId?: string | undefined
@@ -152,7 +163,7 @@ function where(tenantId: string, filter: TokenFilter, now: Date): Prisma.IssuedT
 
 /** A page of tokens, newest first; `before` is the id that the previous page ended with (ids sort by time). */
 export const listTokens = (
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   filter: TokenFilter,
   page: { now: Date; before?: string | undefined; take: number },
@@ -164,12 +175,12 @@ export const listTokens = (
     include: related,
   })
 
-export const countTokens = (tx: Tx, tenantId: string, filter: TokenFilter, now: Date) =>
+export const countTokens = (tx: ReadTx, tenantId: string, filter: TokenFilter, now: Date) =>
   tx.issuedToken.count({ where: where(tenantId, filter, now) })
 
 /** How many living tokens a person holds in each of their projects. */
 export async function countLiveByProject(
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   userId: string,
   now: Date,

@@ -1,4 +1,4 @@
-import type { Prisma, Tx } from './database.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
 
 export type WebhookRow = Prisma.WebhookGetPayload<object>
 export type DeliveryRow = Prisma.WebhookDeliveryGetPayload<object>
@@ -7,10 +7,15 @@ export type DeliveryState = 'pending' | 'delivered' | 'failed'
 
 const at = (tenantId: string, id: string) => ({ tenantId_id: { tenantId, id } })
 
-export const listWebhooks = (tx: Tx, tenantId: string) =>
+export const listWebhooks = (tx: ReadTx, tenantId: string) =>
   tx.webhook.findMany({ where: { tenantId }, orderBy: { id: 'asc' } })
 
-export const findWebhook = (tx: Tx, tenantId: string, id: string) => tx.webhook.findUnique({ where: at(tenantId, id) })
+export const findWebhook = (tx: ReadTx, tenantId: string, id: string) =>
+  tx.webhook.findUnique({ where: at(tenantId, id) })
+
+/** Ids of the webhooks that a person made or took over. */
+export const webhooksBy = async (tx: ReadTx, tenantId: string, createdBy: string): Promise<string[]> =>
+  (await tx.webhook.findMany({ where: { tenantId, createdBy }, select: { id: true } })).map(({ id }) => id)
 
 /** How many the tenant has; whoever counts next waits for this transaction, so that two cannot pass a limit together. */
 export async function countWebhooksLocked(tx: Tx, tenantId: string): Promise<number> {
@@ -26,7 +31,15 @@ export const updateWebhook = (
   id: string,
   data: Pick<
     Prisma.WebhookUncheckedUpdateInput,
-    'url' | 'enabled' | 'disabledCause' | 'failingSince' | 'failures' | 'secret' | 'previousSecret' | 'previousUntil'
+    | 'url'
+    | 'createdBy'
+    | 'enabled'
+    | 'disabledCause'
+    | 'failingSince'
+    | 'failures'
+    | 'secret'
+    | 'previousSecret'
+    | 'previousUntil'
   >,
 ) => tx.webhook.update({ where: at(tenantId, id), data })
 
@@ -71,12 +84,12 @@ export async function noteFailure(tx: Tx, tenantId: string, id: string, now: Dat
 export const insertDelivery = (tx: Tx, row: Prisma.WebhookDeliveryUncheckedCreateInput) =>
   tx.webhookDelivery.create({ data: row })
 
-export const findDelivery = (tx: Tx, tenantId: string, webhookId: string, id: string) =>
+export const findDelivery = (tx: ReadTx, tenantId: string, webhookId: string, id: string) =>
   tx.webhookDelivery.findFirst({ where: { tenantId, webhookId, id } })
 
 /** Newest first. */
 export const listDeliveries = (
-  tx: Tx,
+  tx: ReadTx,
   tenantId: string,
   webhookId: string,
   { before, take }: { before?: string | undefined; take: number },

@@ -1,12 +1,12 @@
 import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
-import { withInstance, withTenant } from '../store/database.ts'
+import { readTenant } from '../store/database.ts'
 import { tenantBySlug } from '../store/lookups.ts'
 import { upsertMember } from '../store/members.ts'
 import { listProviders } from '../store/providers.ts'
+import { asSystem, withInstance } from '../store/system.ts'
 import { ensureUser } from '../store/users.ts'
-import type { Actor } from './actor.ts'
-import { createProvider } from './providers.ts'
+import { addProvider, preparedProvider } from './providers.ts'
 import { foundTenant } from './tenants.ts'
 
 /** The demo's people, as its identity provider names them. */
@@ -42,21 +42,24 @@ export async function seedDemo(ctx: Context): Promise<void> {
     if (!owner) continue
     const known = await tenantBySlug(ctx, slug)
     const id = known ?? newId('tenant')
-    await withTenant(ctx, id, async (tx) => {
-      if (!known) await foundTenant(ctx, tx, { userId: owner.user.id }, { id, name, slug })
-      for (const { role, user } of users)
-        await upsertMember(tx, { tenantId: id, userId: user.id, role, createdAt: ctx.now() })
-    })
-    const providers = await withTenant(ctx, id, (tx) => listProviders(tx, id))
+    if (!known)
+      await asSystem(ctx, id, 'demo', async (tx) => {
+        await foundTenant(ctx, tx, { userId: owner.user.id }, { id, name, slug })
+        for (const { role, user } of users)
+          await upsertMember(tx, { tenantId: id, userId: user.id, role, createdAt: ctx.now() })
+      })
+    const providers = await readTenant(ctx, id, (tx) => listProviders(tx, id))
     if (providers.some((provider) => provider.issuer === demo.url && provider.clientId === demo.clientId)) continue
-    const actor: Actor = { userId: owner.user.id, sessionId: '-', tenantId: id, slug, role: 'owner' }
     const provider = {
       kind: 'keboola',
       name: 'Demo stack',
       issuer: demo.url,
       clientId: demo.clientId,
       clientSecret: demo.clientSecret,
+      maxLifetimeSeconds: 2 * 3600,
+      callbackKey: 'keboola-demo',
     } as const
-    await createProvider(ctx, actor, { ...provider, maxLifetimeSeconds: 2 * 3600, callbackKey: 'keboola-demo' })
+    const row = await preparedProvider(ctx, id, provider)
+    await asSystem(ctx, id, 'demo', (tx) => addProvider(tx, { userId: owner.user.id }, row))
   }
 }

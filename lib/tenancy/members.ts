@@ -1,23 +1,23 @@
-import { type Origin, record } from '../audit/record.ts'
+import { type Actor, mayGrant, type Person, type Role, requirePermission } from '../actor.ts'
+import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
 import { hash, randomToken, Secret } from '../security/secrets.ts'
-import { withTenant } from '../store/database.ts'
-import { invitationByHash, type Role } from '../store/lookups.ts'
+import { act, actAsPerson } from '../store/authority.ts'
+import { readTenant } from '../store/database.ts'
+import { invitationByHash } from '../store/lookups.ts'
 import {
   consumeInvitation,
   deleteInvitation,
+  findInvitation,
   findMember,
   insertInvitation,
   listInvitations,
   listMembers,
-  lockOwners,
-  updateMember,
   upsertMember,
 } from '../store/members.ts'
 import { findTenant } from '../store/tenants.ts'
-import { type Actor, requirePermission } from './actor.ts'
 
 export type MemberView = {
   userId: string
@@ -30,44 +30,17 @@ export type MemberView = {
 
 /** Everybody in the tenant. */
 export async function memberList(ctx: Context, actor: Actor): Promise<MemberView[]> {
-  const rows = await withTenant(ctx, actor.tenantId, (tx) => listMembers(tx, actor.tenantId))
-  return rows.map((row) => ({
-    userId: row.userId,
-    name: row.user.name,
-    email: row.user.email,
-    role: row.role as Role,
-    status: row.status as MemberView['status'],
-    joinedAt: row.createdAt,
-  }))
-}
-
-/**
- * Changes a member's role or suspends them. Only an owner makes or unmakes owners; a tenant keeps one. What a member
- * loses raises their generation, so tokens being made under the old rights are not completed.
- * @throws BrokerError forbidden, not_found, last_owner
- */
-export async function changeMember(
-  ctx: Context,
-  actor: Actor,
-  input: { userId: string; role?: Role | undefined; status?: 'active' | 'suspended' | undefined },
-): Promise<void> {
-  requirePermission(actor, 'administer')
-  const { tenantId } = actor
-  const problem = await withTenant(ctx, tenantId, async (tx) => {
-    const owners = await lockOwners(tx, tenantId)
-    const member = await findMember(tx, tenantId, input.userId)
-    if (!member) return 'not_found' as const
-    const touchesOwner = member.role === 'owner' || input.role === 'owner'
-    if (touchesOwner && actor.role !== 'owner') return 'forbidden' as const
-    const stays = (input.role ?? member.role) === 'owner' && (input.status ?? member.status) === 'active'
-    if (owners.includes(member.userId) && owners.length === 1 && !stays) return 'last_owner' as const
-    const change = { ...(input.role ? { role: input.role } : {}), ...(input.status ? { status: input.status } : {}) }
-    await updateMember(tx, tenantId, input.userId, { ...change, generation: { increment: 1 } })
-    const target = { kind: 'member', id: input.userId }
-    await record(tx, tenantId, ctx.now(), actor, { action: 'member.changed', outcome: 'ok', target, details: change })
-    return undefined
-  })
-  if (problem) throw new BrokerError(problem)
+  const rows = await readTenant(ctx, actor.tenantId, (tx) => listMembers(tx, actor.tenantId))
+  return rows
+    .filter((row) => row.status !== 'removed')
+    .map((row) => ({
+      userId: row.userId,
+      name: row.user.name,
+      email: row.user.email,
+      role: row.role as Role,
+      status: row.status as MemberView['status'],
+      joinedAt: row.createdAt,
+    }))
 }
 
 const invitationMilliseconds = 7 * 86_400_000
@@ -80,8 +53,6 @@ export async function invite(
   actor: Actor,
   { role, note }: { role: Role; note?: string | undefined },
 ): Promise<{ invitation: InvitationView; secret: Secret }> {
-  requirePermission(actor, 'administer')
-  if (role === 'owner' && actor.role !== 'owner') throw new BrokerError('forbidden')
   const secret = `vk_inv_${randomToken()}`
   const now = ctx.now()
   const invitation = {
@@ -91,7 +62,8 @@ export async function invite(
     createdBy: actor.userId,
     expiresAt: new Date(now.getTime() + invitationMilliseconds),
   }
-  await withTenant(ctx, actor.tenantId, async (tx) => {
+  await act(ctx, actor, 'administer', async (tx, actor) => {
+    if (!mayGrant(actor, role)) throw new BrokerError('forbidden')
     await insertInvitation(tx, {
       ...invitation,
       tenantId: actor.tenantId,
@@ -110,7 +82,7 @@ export async function invite(
 
 export async function invitationList(ctx: Context, actor: Actor): Promise<InvitationView[]> {
   requirePermission(actor, 'administer')
-  const rows = await withTenant(ctx, actor.tenantId, (tx) => listInvitations(tx, actor.tenantId, ctx.now()))
+  const rows = await readTenant(ctx, actor.tenantId, (tx) => listInvitations(tx, actor.tenantId, ctx.now()))
   return rows.map(({ id, role, note, createdBy, expiresAt }) => ({
     id,
     role: role as Role,
@@ -122,8 +94,7 @@ export async function invitationList(ctx: Context, actor: Actor): Promise<Invita
 
 /** @throws BrokerError forbidden, not_found */
 export async function withdrawInvitation(ctx: Context, actor: Actor, id: string): Promise<void> {
-  requirePermission(actor, 'administer')
-  await withTenant(ctx, actor.tenantId, async (tx) => {
+  await act(ctx, actor, 'administer', async (tx, actor) => {
     const { count } = await deleteInvitation(tx, actor.tenantId, id)
     if (count === 0) throw new BrokerError('not_found')
     await record(tx, actor.tenantId, ctx.now(), actor, {
@@ -135,20 +106,22 @@ export async function withdrawInvitation(ctx: Context, actor: Actor, id: string)
 }
 
 /**
- * Makes a signed-in person a member, once an invitation. Somebody who is a member already keeps their role.
+ * Makes a signed-in person a member, once an invitation, while whoever made it may still give that role. Somebody who is a
+ * member already keeps their role.
  * @throws BrokerError invitation_unknown
  */
-export async function acceptInvitation(
-  ctx: Context,
-  person: Origin & { userId: string },
-  secret: string,
-): Promise<{ slug: string }> {
+export async function acceptInvitation(ctx: Context, person: Person, secret: string): Promise<{ slug: string }> {
   const place = await invitationByHash(ctx, hash(secret))
   if (!place) throw new BrokerError('invitation_unknown')
   const { tenantId, id } = place
-  const slug = await withTenant(ctx, tenantId, async (tx) => {
+  const invitation = await readTenant(ctx, tenantId, (tx) => findInvitation(tx, tenantId, id))
+  if (!invitation) throw new BrokerError('invitation_unknown')
+  const concerned = { share: [invitation.createdBy], change: [person.userId] }
+  const slug = await actAsPerson(ctx, person, tenantId, concerned, async (tx) => {
+    const maker = await findMember(tx, tenantId, invitation.createdBy)
+    const stands = maker?.status === 'active' && mayGrant({ role: maker.role as Role }, invitation.role as Role)
     const now = ctx.now()
-    const used = await consumeInvitation(tx, tenantId, id, person.userId, now)
+    const used = stands && (await consumeInvitation(tx, tenantId, id, person.userId, now))
     const tenant = await findTenant(tx, tenantId)
     if (!used || !tenant) return undefined
     await upsertMember(tx, { tenantId, userId: person.userId, role: used.role, createdAt: now })

@@ -1,9 +1,11 @@
-import { instanceTenant, type Origin, record } from '../audit/record.ts'
+import type { Origin } from '../actor.ts'
+import { instanceTenant, record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import type { ErrorCode } from '../errors.ts'
 import { newId } from '../security/ids.ts'
-import { type Tx, withTenant } from '../store/database.ts'
+import type { Tx } from '../store/database.ts'
 import { deleteSession, insertSession } from '../store/sessions.ts'
+import { asSystem } from '../store/system.ts'
 import { ensureUser, type Identity } from '../store/users.ts'
 
 type NewSession = {
@@ -24,7 +26,7 @@ export async function startSession(
   { identity, authTime, tokenHash, presented }: NewSession,
 ): Promise<Date> {
   const now = ctx.now()
-  return withTenant(ctx, instanceTenant, async (tx) => {
+  return asSystem(ctx, instanceTenant, 'session', async (tx) => {
     const user = await ensureUser(tx, identity, now)
     await endEach(tx, now, origin, presented, 'signed in again')
     const id = newId('session')
@@ -50,7 +52,7 @@ export async function startSession(
 
 /** Signs a browser out: its rows are gone when this returns; rows already gone are no error (S-09, S-11). */
 export const endSessions = (ctx: Context, origin: Omit<Origin, 'userId'>, tokenHashes: Uint8Array[]) =>
-  withTenant(ctx, instanceTenant, (tx) => endEach(tx, ctx.now(), origin, tokenHashes, 'signed out'))
+  asSystem(ctx, instanceTenant, 'session', (tx) => endEach(tx, ctx.now(), origin, tokenHashes, 'signed out'))
 
 async function endEach(
   tx: Tx,
@@ -75,7 +77,7 @@ async function endEach(
 
 /** Notes a sign-in that this browser did start and that failed. */
 export const recordFailedSignin = (ctx: Context, origin: Omit<Origin, 'userId'>, code: ErrorCode) =>
-  withTenant(ctx, instanceTenant, (tx) =>
+  asSystem(ctx, instanceTenant, 'session', (tx) =>
     record(
       tx,
       instanceTenant,

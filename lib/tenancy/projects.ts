@@ -1,9 +1,9 @@
+import { type Actor, may } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
-import { withTenant } from '../store/database.ts'
+import { act } from '../store/authority.ts'
 import { aliasOwner, findProjectWithLinks, renameProject } from '../store/projects.ts'
-import { type Actor, may, requirePermission } from './actor.ts'
 
 /**
  * Gives a project another alias; old ones keep resolving. Admins may, and who linked it.
@@ -14,8 +14,7 @@ export async function changeAlias(
   actor: Actor,
   { projectId, alias }: { projectId: string; alias: string },
 ): Promise<void> {
-  requirePermission(actor, 'work')
-  const problem = await withTenant(ctx, actor.tenantId, async (tx) => {
+  const problem = await act(ctx, actor, 'work', async (tx, actor) => {
     const project = await findProjectWithLinks(tx, actor.tenantId, projectId)
     const linker = project?.links.some((link) => link.userId === actor.userId)
     if (!project || !(linker || may(actor, 'administer'))) return 'not_found' as const

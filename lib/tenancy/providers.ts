@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { type Actor, may, type Origin, requirePermission } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import { vaultOf } from '../broker/keys.ts'
 import { callbackPath } from '../broker/link.ts'
@@ -8,10 +9,10 @@ import { BrokerError } from '../errors.ts'
 import { KeboolaSettings } from '../providers/keboola.ts'
 import { newId } from '../security/ids.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
+import { act } from '../store/authority.ts'
 import { countLinked } from '../store/connections.ts'
-import { isDuplicate, withTenant } from '../store/database.ts'
+import { isDuplicate, readTenant, type Tx } from '../store/database.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
-import { type Actor, may, requirePermission } from './actor.ts'
 
 export type ProviderView = {
   id: string
@@ -28,7 +29,21 @@ export type ProviderView = {
   refreshTokenDays: number
 }
 
-const toView = (ctx: Pick<Context, 'config'>, row: ProviderRow): ProviderView => ({
+type NewProviderRow = Pick<
+  ProviderRow,
+  | 'tenantId'
+  | 'id'
+  | 'kind'
+  | 'name'
+  | 'issuer'
+  | 'callbackKey'
+  | 'clientId'
+  | 'clientSecret'
+  | 'maxLifetimeSeconds'
+  | 'createdAt'
+> & { settings: { refreshTokenDays?: number } }
+
+const toView = (ctx: Pick<Context, 'config'>, row: NewProviderRow | ProviderRow): ProviderView => ({
   id: row.id,
   kind: row.kind as ProviderView['kind'],
   name: row.name,
@@ -42,7 +57,7 @@ const toView = (ctx: Pick<Context, 'config'>, row: ProviderRow): ProviderView =>
 
 /** The tenant's upstreams. Client ids are shown to who oversees the tenant. */
 export async function providerList(ctx: Context, actor: Actor): Promise<ProviderView[]> {
-  const rows = await withTenant(ctx, actor.tenantId, (tx) => listProviders(tx, actor.tenantId))
+  const rows = await readTenant(ctx, actor.tenantId, (tx) => listProviders(tx, actor.tenantId))
   return rows.map((row) => ({ ...toView(ctx, row), ...(may(actor, 'oversee') ? {} : { clientId: '' }) }))
 }
 
@@ -72,40 +87,43 @@ export function callbackKeyOf(issuer: string): string {
 /** @throws BrokerError forbidden, bad_request for an issuer that may not be used, provider_exists */
 export async function createProvider(ctx: Context, actor: Actor, input: NewProvider): Promise<ProviderView> {
   requirePermission(actor, 'administer')
-  const issuer = checkedIssuer(ctx, input.issuer)
-  const vault = await vaultOf(ctx, actor.tenantId)
-  const id = newId('provider')
-  const clientSecret = await sealClientSecret(vault, id, input.clientSecret)
-  const now = ctx.now()
+  const row = await preparedProvider(ctx, actor.tenantId, input)
   try {
-    const row = await withTenant(ctx, actor.tenantId, async (tx) => {
-      const row = await insertProvider(tx, {
-        tenantId: actor.tenantId,
-        id,
-        kind: input.kind,
-        name: input.name,
-        issuer,
-        callbackKey: input.callbackKey ?? callbackKeyOf(issuer),
-        clientId: input.clientId,
-        clientSecret,
-        maxLifetimeSeconds: input.maxLifetimeSeconds ?? null,
-        settings: input.refreshTokenDays ? { refreshTokenDays: input.refreshTokenDays } : {},
-        createdAt: now,
-      })
-      const target = { kind: 'provider', id }
-      await record(tx, actor.tenantId, now, actor, {
-        action: 'provider.created',
-        outcome: 'ok',
-        target,
-        details: { kind: input.kind, issuer },
-      })
-      return row
-    })
+    await act(ctx, actor, 'administer', (tx, actor) => addProvider(tx, actor, row))
     return toView(ctx, row)
   } catch (error) {
     if (isDuplicate(error)) throw new BrokerError('provider_exists')
     throw error
   }
+}
+
+/** The row that an input becomes, its secret sealed. @throws BrokerError bad_request */
+export async function preparedProvider(ctx: Context, tenantId: string, input: NewProvider): Promise<NewProviderRow> {
+  const issuer = checkedIssuer(ctx, input.issuer)
+  const id = newId('provider')
+  return {
+    tenantId,
+    id,
+    kind: input.kind,
+    name: input.name,
+    issuer,
+    callbackKey: input.callbackKey ?? callbackKeyOf(issuer),
+    clientId: input.clientId,
+    clientSecret: await sealClientSecret(await vaultOf(ctx, tenantId), id, input.clientSecret),
+    maxLifetimeSeconds: input.maxLifetimeSeconds ?? null,
+    settings: input.refreshTokenDays ? { refreshTokenDays: input.refreshTokenDays } : {},
+    createdAt: ctx.now(),
+  }
+}
+
+export async function addProvider(tx: Tx, origin: Origin, row: NewProviderRow): Promise<void> {
+  await insertProvider(tx, row)
+  await record(tx, row.tenantId, row.createdAt, origin, {
+    action: 'provider.created',
+    outcome: 'ok',
+    target: { kind: 'provider', id: row.id },
+    details: { kind: row.kind, issuer: row.issuer },
+  })
 }
 
 /** An origin alone that the way out allows (F-07). What its name resolves to is judged at each call, not here (F-10). */
@@ -146,7 +164,7 @@ export async function changeProvider(
   const sealed =
     clientSecret === undefined ? {} : { clientSecret: await sealClientSecret(vault, providerId, clientSecret) }
   const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
-  const row = await withTenant(ctx, actor.tenantId, async (tx) => {
+  const row = await act(ctx, actor, 'administer', async (tx, actor) => {
     const known = await findProvider(tx, actor.tenantId, providerId)
     if (!known) return 'not_found' as const
     // A refresh token belongs to the client it was given to: under another id the upstream would refuse each of them.

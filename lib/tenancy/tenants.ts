@@ -1,9 +1,11 @@
-import { type Origin, record } from '../audit/record.ts'
+import type { Origin, Person } from '../actor.ts'
+import { record } from '../audit/record.ts'
 import { createTenantKey } from '../broker/keys.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
-import { isDuplicate, type Tx, withTenant } from '../store/database.ts'
+import { actAsPerson } from '../store/authority.ts'
+import { isDuplicate, readTenant, type Tx } from '../store/database.ts'
 import { tenantIds } from '../store/lookups.ts'
 import { upsertMember } from '../store/members.ts'
 import { findTenant, insertTenant } from '../store/tenants.ts'
@@ -11,7 +13,7 @@ import { findTenant, insertTenant } from '../store/tenants.ts'
 /** Addresses that pages and APIs use themselves. */
 const reserved = new Set(['new', 'api', 'admin', 'oauth', 'instance'])
 
-export type Founder = Origin & { userId: string; operator: boolean }
+export type Founder = Person & { operator: boolean }
 
 /**
  * Makes a tenant with its data key and its first owner. The operator always may; others only where the instance is open.
@@ -27,7 +29,7 @@ export async function createTenant(
   if (reserved.has(slug)) throw new BrokerError('slug_taken')
   const id = newId('tenant')
   try {
-    await withTenant(ctx, id, (tx) => foundTenant(ctx, tx, founder, { id, name, slug }))
+    await actAsPerson(ctx, founder, id, {}, (tx) => foundTenant(ctx, tx, founder, { id, name, slug }))
   } catch (error) {
     if (isDuplicate(error)) throw new BrokerError('slug_taken')
     throw error
@@ -58,7 +60,7 @@ export const isEmptyInstance = async (ctx: Context) => (await tenantIds(ctx)).le
 
 /** What a tenant is called in addresses. @throws BrokerError not_found */
 export async function tenantSlug(ctx: Context, tenantId: string): Promise<string> {
-  const tenant = await withTenant(ctx, tenantId, (tx) => findTenant(tx, tenantId))
+  const tenant = await readTenant(ctx, tenantId, (tx) => findTenant(tx, tenantId))
   if (!tenant) throw new BrokerError('not_found')
   return tenant.slug
 }

@@ -1,3 +1,4 @@
+import { type Actor, requirePermission } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import { vaultOf } from '../broker/keys.ts'
 import type { Context } from '../context.ts'
@@ -5,7 +6,9 @@ import { BrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { Secret, webhookSecret } from '../security/secrets.ts'
-import { withTenant } from '../store/database.ts'
+import { act } from '../store/authority.ts'
+import { readTenant } from '../store/database.ts'
+import { listAdmins } from '../store/members.ts'
 import {
   countWebhooksLocked,
   type DeliveryRow,
@@ -24,7 +27,6 @@ import {
   updateWebhook,
   type WebhookRow,
 } from '../store/webhooks.ts'
-import { type Actor, requirePermission } from './actor.ts'
 import { secretPlace, sendMessage } from './webhook-message.ts'
 
 export const webhooksMax = 5
@@ -37,6 +39,8 @@ export type WebhookView = {
   /** Why it is off, where nobody switched it off. */
   disabledCause: 'gone' | 'failing' | null
   createdBy: string
+  /** Whoever made it administers no more: an admin should take it over. */
+  orphaned: boolean
   createdAt: Date
   lastSuccessAt: Date | null
   lastFailureAt: Date | null
@@ -46,12 +50,13 @@ export type WebhookView = {
   previousUntil: Date | null
 }
 
-const toView = (row: WebhookRow): WebhookView => ({
+const toView = (row: WebhookRow, admins: Set<string>): WebhookView => ({
   id: row.id,
   url: row.url,
   enabled: row.enabled,
   disabledCause: row.disabledCause as WebhookView['disabledCause'],
   createdBy: row.createdBy,
+  orphaned: !admins.has(row.createdBy),
   createdAt: row.createdAt,
   lastSuccessAt: row.lastSuccessAt,
   lastFailureAt: row.lastFailureAt,
@@ -88,8 +93,10 @@ const toDelivery = (row: DeliveryRow): DeliveryView => ({
 /** @throws BrokerError forbidden: an address may itself be a secret, so only who administers sees it */
 export async function webhookList(ctx: Context, actor: Actor): Promise<WebhookView[]> {
   requirePermission(actor, 'administer')
-  const rows = await withTenant(ctx, actor.tenantId, (tx) => listWebhooks(tx, actor.tenantId))
-  return rows.map(toView)
+  return readTenant(ctx, actor.tenantId, async (tx) => {
+    const admins = await listAdmins(tx, actor.tenantId)
+    return (await listWebhooks(tx, actor.tenantId)).map((row) => toView(row, admins))
+  })
 }
 
 /**
@@ -108,7 +115,7 @@ export async function createWebhook(
   const secret = new Secret(webhookSecret())
   const sealed = await (await vaultOf(ctx, tenantId)).seal(secretPlace(id, 'secret'), secret)
   const now = ctx.now()
-  const row = await withTenant(ctx, tenantId, async (tx) => {
+  const row = await act(ctx, actor, 'administer', async (tx, actor) => {
     if ((await countWebhooksLocked(tx, tenantId)) >= webhooksMax) return undefined
     const row = await insertWebhook(tx, { tenantId, id, url, secret: sealed, createdBy: userId, createdAt: now })
     const target = { kind: 'webhook', id }
@@ -116,7 +123,7 @@ export async function createWebhook(
     return row
   })
   if (!row) throw new BrokerError('too_many_webhooks')
-  return { webhook: toView(row), secret }
+  return { webhook: toView(row, new Set([userId])), secret }
 }
 
 /** By the rule by which it will be sent to (Context.fetchOutside): never inside, whatever upstreams may have. */
@@ -134,23 +141,31 @@ function checkedUrl({ config }: Pick<Context, 'config'>, text: string): string {
 }
 
 /**
- * Changes the address, or switches on or off. Off: what waits is given up. On: past failures are forgotten.
+ * Changes the address, switches on or off, or takes it over from who made it. Off: what waits is given up. On: past failures
+ * are forgotten.
  * @throws BrokerError forbidden, not_found, bad_request
  */
 export async function changeWebhook(
   ctx: Context,
   actor: Actor,
-  { webhookId, ...input }: { webhookId: string; url?: string | undefined; enabled?: boolean | undefined },
+  {
+    webhookId,
+    ...input
+  }: { webhookId: string; url?: string | undefined; enabled?: boolean | undefined; owner?: 'me' | undefined },
 ): Promise<WebhookView> {
   requirePermission(actor, 'administer')
   const { tenantId } = actor
   const url = input.url === undefined ? undefined : checkedUrl(ctx, input.url)
-  const row = await withTenant(ctx, tenantId, async (tx) => {
+  const row = await act(ctx, actor, 'administer', async (tx, actor) => {
     if (!(await findWebhook(tx, tenantId, webhookId))) return undefined
     const now = ctx.now()
     if (input.enabled === false) await disableWebhook(tx, tenantId, webhookId, null, now)
     const fresh = { enabled: true, disabledCause: null, failingSince: null, failures: 0 }
-    const row = await updateWebhook(tx, tenantId, webhookId, { ...(url && { url }), ...(input.enabled && fresh) })
+    const row = await updateWebhook(tx, tenantId, webhookId, {
+      ...(url && { url }),
+      ...(input.enabled && fresh),
+      ...(input.owner && { createdBy: actor.userId }),
+    })
     const changed = Object.entries(input).flatMap(([name, value]) => (value === undefined ? [] : [name]))
     await record(tx, tenantId, now, actor, {
       action: 'webhook.changed',
@@ -158,17 +173,17 @@ export async function changeWebhook(
       target: { kind: 'webhook', id: webhookId },
       details: { changed, ...(input.enabled !== undefined && { enabled: input.enabled }) },
     })
-    return row
+    return toView(row, await listAdmins(tx, tenantId))
   })
   if (!row) throw new BrokerError('not_found')
-  return toView(row)
+  return row
 }
 
 /** Deletes it with everything that waits for it. @throws BrokerError forbidden, not_found */
 export async function deleteWebhook(ctx: Context, actor: Actor, webhookId: string): Promise<void> {
   requirePermission(actor, 'administer')
   const { tenantId } = actor
-  const deleted = await withTenant(ctx, tenantId, async (tx) => {
+  const deleted = await act(ctx, actor, 'administer', async (tx, actor) => {
     if (!(await deleteRow(tx, tenantId, webhookId))) return false
     const target = { kind: 'webhook', id: webhookId }
     await record(tx, tenantId, ctx.now(), actor, { action: 'webhook.deleted', outcome: 'ok', target })
@@ -191,7 +206,7 @@ export async function rotateWebhookSecret(
   const vault = await vaultOf(ctx, tenantId)
   const secret = new Secret(webhookSecret())
   const sealed = await vault.seal(secretPlace(webhookId, 'secret'), secret)
-  const row = await withTenant(ctx, tenantId, async (tx) => {
+  const row = await act(ctx, actor, 'administer', async (tx, actor) => {
     const known = await findWebhook(tx, tenantId, webhookId)
     if (!known) return undefined
     const now = ctx.now()
@@ -206,10 +221,10 @@ export async function rotateWebhookSecret(
     const target = { kind: 'webhook', id: webhookId }
     const details = { changed: ['secret'] }
     await record(tx, tenantId, now, actor, { action: 'webhook.changed', outcome: 'ok', target, details })
-    return row
+    return toView(row, await listAdmins(tx, tenantId))
   })
   if (!row) throw new BrokerError('not_found')
-  return { webhook: toView(row), secret }
+  return { webhook: row, secret }
 }
 
 /**
@@ -222,7 +237,7 @@ export async function testWebhook(ctx: Context, actor: Actor, webhookId: string)
   const id = newId('message')
   const now = ctx.now()
   const payload = { type: 'webhook.test', timestamp: now.toISOString(), data: { tenant: tenantId, webhook: webhookId } }
-  const webhook = await withTenant(ctx, tenantId, async (tx) => {
+  const webhook = await act(ctx, actor, 'administer', async (tx) => {
     const webhook = await findWebhook(tx, tenantId, webhookId)
     if (!webhook) return undefined
     // Failed until it is known better: a test that is cut off is not sent again behind the person's back.
@@ -232,7 +247,7 @@ export async function testWebhook(ctx: Context, actor: Actor, webhookId: string)
   })
   if (!webhook) throw new BrokerError('not_found')
   const { status, error } = await sendMessage(ctx, webhook, { id, payload })
-  const row = await withTenant(ctx, tenantId, async (tx) => {
+  const row = await act(ctx, actor, 'administer', async (tx, actor) => {
     const state = error === null ? ('delivered' as const) : ('failed' as const)
     const end = { state, lastStatus: status, lastError: error, finishedAt: ctx.now() }
     // A failed test counts for nothing: people test what they know to be broken.
@@ -258,7 +273,7 @@ export async function deliveryPage(
 ): Promise<{ items: DeliveryView[]; next: string | null }> {
   requirePermission(actor, 'administer')
   const { tenantId } = actor
-  const rows = await withTenant(ctx, tenantId, async (tx) =>
+  const rows = await readTenant(ctx, tenantId, async (tx) =>
     (await findWebhook(tx, tenantId, webhookId))
       ? listDeliveries(tx, tenantId, webhookId, { before, take: pageSize + 1 })
       : undefined,
@@ -279,7 +294,7 @@ export async function retryDelivery(
 ): Promise<void> {
   requirePermission(actor, 'administer')
   const { tenantId } = actor
-  const problem = await withTenant(ctx, tenantId, async (tx) => {
+  const problem = await act(ctx, actor, 'administer', async (tx, actor) => {
     const webhook = await findWebhook(tx, tenantId, webhookId)
     if (!webhook || !(await findDelivery(tx, tenantId, webhookId, deliveryId))) return 'not_found' as const
     if (!webhook.enabled) return 'webhook_off' as const

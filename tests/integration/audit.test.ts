@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Actor } from '../../lib/actor.ts'
 import { exportChain } from '../../lib/audit/export.ts'
 import { signDueHeads, signHead } from '../../lib/audit/heads.ts'
 import { auditSigner } from '../../lib/audit/keys.ts'
@@ -12,8 +13,8 @@ import type { Context } from '../../lib/context.ts'
 import { environmentKeys } from '../../lib/security/key-source.ts'
 import { sealedWith } from '../../lib/security/seal.ts'
 import { sealEvents, unsealedTail } from '../../lib/store/audit-chain.ts'
-import { withTenant } from '../../lib/store/database.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
+import { upsertMember } from '../../lib/store/members.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 
 let app: TestApp
@@ -32,13 +33,22 @@ afterAll(() => app.stop())
 afterEach(() => app.forgetLimits())
 
 const write = (tenantId = acme, details: Record<string, string | number> = {}, on: Context = ctx) =>
-  withTenant(on, tenantId, (tx) =>
+  asSystem(on, tenantId, 'job', (tx) =>
     record(tx, tenantId, on.now(), { userId: null }, { action: 'link.started', outcome: 'ok', details }),
   )
+/** The owner, who is made one of any tenant that a test makes up. */
+async function member(tenantId: string): Promise<Actor> {
+  if (tenantId !== acme)
+    await asSystem(ctx, tenantId, 'demo', (tx) =>
+      upsertMember(tx, { tenantId, userId: actor.userId, role: 'owner', createdAt: ctx.now() }),
+    )
+  return actor
+}
+
 /** The lines of a tenant's export, as the edge would stream them. */
 async function exported(tenantId = acme): Promise<string[]> {
   const pieces: string[] = []
-  for await (const piece of await exportChain(ctx, { ...actor, tenantId })) pieces.push(piece)
+  for await (const piece of await exportChain(ctx, { ...(await member(tenantId)), tenantId })) pieces.push(piece)
   return pieces.join('').trimEnd().split('\n')
 }
 /** Heads as they left the database. */

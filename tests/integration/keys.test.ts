@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Actor } from '../../lib/actor.ts'
 import { setFrozen } from '../../lib/broker/health.ts'
 import { connectionList } from '../../lib/broker/inventory.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
@@ -26,10 +27,9 @@ import { openProvider } from '../../lib/broker/upstream.ts'
 import type { Context } from '../../lib/context.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
-import { withTenant } from '../../lib/store/database.ts'
 import { tenantIds } from '../../lib/store/lookups.ts'
 import { sealedColumns } from '../../lib/store/sealed.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
 import { createWebhook, deleteWebhook, rotateWebhookSecret } from '../../lib/tenancy/webhooks.ts'
 import { type Broker, type Email, startBroker } from '../support/broker.ts'
@@ -421,7 +421,7 @@ describe('rotation', () => {
     expect(await retireInstanceKey(operator, 'k9')).toMatchObject({ kind: 'refused' })
     expect(await retireInstanceKey(operator, 'k1')).toEqual({ kind: 'retired' })
     // A process that was not restarted, with the retired key in front.
-    const late = createTenant(broker.ctx, { userId: owner.userId, operator: true }, { name: 'Late', slug: 'late' })
+    const late = createTenant(broker.ctx, { ...owner, operator: true }, { name: 'Late', slug: 'late' })
     await expect(late).rejects.toMatchObject({ code: 'keys_unavailable' })
   })
 
@@ -435,7 +435,7 @@ describe('rotation', () => {
       wrapped = done
     })
     // A process that was not restarted: its transaction ends only after the key was counted as unused.
-    const late = withTenant(broker.ctx, owner.tenantId, async (tx) => {
+    const late = asSystem(broker.ctx, owner.tenantId, 'job', async (tx) => {
       await createTenantKey(broker.ctx, tx, owner.tenantId)
       wrapped()
       await untilBlocked(1)
@@ -592,7 +592,7 @@ describe('a shredded tenant', () => {
 
     expect(await rows(owner.tenantId, sealed.join(' UNION ALL '))).toEqual([])
     expect(await stateOf(owner)).toEqual(['needs_relink', 'shredded'])
-    const provider = await withTenant(broker.ctx, globex.tenantId, (tx) => tx.provider.findFirstOrThrow())
+    const provider = await asSystem(broker.ctx, globex.tenantId, 'job', (tx) => tx.provider.findFirstOrThrow())
     for (const ctx of [broker.ctx, await processWith(k1)]) {
       const vault = await vaultOf(ctx, owner.tenantId)
       for (const { value } of before) {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Actor } from '../../lib/actor.ts'
 import { connectionList } from '../../lib/broker/inventory.ts'
 import {
   markNotificationsRead,
@@ -10,7 +11,6 @@ import {
 import { type FreshRequest, freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { notifyEndings, sweepNotifications } from '../../lib/jobs/notifications.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 
 let broker: Broker

@@ -1,4 +1,5 @@
 // The way out, against real sockets. Names are answered by a resolver of the test's own; connections stay on loopback.
+
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server as NetServer, type Socket } from 'node:net'
@@ -17,7 +18,7 @@ import {
   type OutboundPolicy,
   type Resolve,
 } from '../../lib/security/outbound.ts'
-import { withTenant } from '../../lib/store/database.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import { createProvider } from '../../lib/tenancy/providers.ts'
 import { type Broker, origin, startBroker } from '../support/broker.ts'
 import { selfSigned } from '../support/certificate.ts'
@@ -445,7 +446,7 @@ describe('issuers that a tenant configures', () => {
     ]
     const answers: unknown[] = []
     for (const issuer of issuers) {
-      await withTenant(broker.ctx, owner.tenantId, (tx) =>
+      await asSystem(broker.ctx, owner.tenantId, 'job', (tx) =>
         tx.provider.updateMany({ where: { tenantId: owner.tenantId, id: provider.id }, data: { issuer } }),
       )
       const started = await startLink(broker.ctx, owner, { providerId: provider.id, browser: owner.browser })

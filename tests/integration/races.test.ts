@@ -1,7 +1,7 @@
 // Two app processes on one Postgres, also behind a transaction-mode pooler, and an upstream that rotates strictly and ends
 // the whole family when a spent token comes back: whoever sends it twice loses the grant, and this file notices.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Actor } from '../../lib/tenancy/actor.ts'
+import type { Actor } from '../../lib/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 import { rowOf, storedRefreshToken } from '../support/connection.ts'
 import { type Seeded, seedConnections } from '../support/grants.ts'

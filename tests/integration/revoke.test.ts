@@ -208,6 +208,9 @@ describe('a revocation that races an issue wins', () => {
     expect((await racing).body).toMatchObject({ code: 'revoked_meanwhile' })
     expect((await app.call(member, 'GET', '/tenants/acme/projects')).status).toBe(404)
     await app.call(owner, 'PATCH', path, { status: 'active' })
+    // This tenant refuses the session that was there when they were suspended; a new sign-in is a new one.
+    expect((await app.call(member, 'GET', '/tenants/acme/projects')).body).toMatchObject({ code: 'session_refused' })
+    member = await app.signIn('member@acme.test')
     expect((await app.call(member, 'GET', '/tenants/acme/projects')).status).toBe(200)
   })
 })

@@ -1,6 +1,6 @@
 // App processes killed with SIGKILL at every moment of a rotation. `npm run torture` does it at length and prints the table.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Actor } from '../../lib/tenancy/actor.ts'
+import type { Actor } from '../../lib/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 import { bundleProcesses, type Processes } from '../support/processes.ts'
 import { type Tally, torture, tortureTable } from '../support/torture.ts'

@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Actor } from '../../lib/actor.ts'
 import { raiseClientRefused } from '../../lib/broker/notifications.ts'
 import { sweepNotifications } from '../../lib/jobs/notifications.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { deliverWebhook } from '../../lib/jobs/webhooks.ts'
-import { withTenant } from '../../lib/store/database.ts'
 import { dueDeliveries } from '../../lib/store/lookups.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import { claimDelivery } from '../../lib/store/webhooks.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
 import {
   changeWebhook,
   createWebhook,
@@ -173,7 +173,7 @@ describe('messages', () => {
     await arrived
     await broker.advance(61)
     const now = broker.ctx.now()
-    const taken = await withTenant(broker.ctx, actor.tenantId, (tx) =>
+    const taken = await asSystem(broker.ctx, actor.tenantId, 'job', (tx) =>
       claimDelivery(tx, actor.tenantId, place.id, now, 60),
     )
     expect(taken?.tries).toBe(2)

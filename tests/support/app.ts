@@ -73,6 +73,13 @@ export async function startTestApp() {
     return jar
   }
 
+  /** Signs a browser out as its form does. */
+  const signOut = (jar: Jar) => {
+    const form = { origin, 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'same-origin' }
+    const path = `${origin}/api/auth/signout`
+    return keep(jar, path, handleAuth(withCookies(jar, new Request(path, { method: 'POST', headers: form }))))
+  }
+
   function withCookies(jar: Jar, request: Request): Request {
     if (jar.size > 0) request.headers.set('cookie', [...jar].map(([name, value]) => `${name}=${value}`).join('; '))
     return request
@@ -164,6 +171,7 @@ export async function startTestApp() {
     ...broker,
     answered,
     signIn,
+    signOut,
     send,
     call,
     follow,

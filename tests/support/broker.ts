@@ -2,17 +2,18 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { approve } from '../../demo/browser.ts'
 import { startDemo } from '../../demo/index.ts'
+import type { Actor, Role } from '../../lib/actor.ts'
 import { checkInstanceKeys } from '../../lib/broker/keys.ts'
 import { type Callback, completeLink, type LinkResult, startLink } from '../../lib/broker/link.ts'
 import { parseConfig } from '../../lib/config.ts'
 import { type Context, createContext } from '../../lib/context.ts'
 import { createLog } from '../../lib/log.ts'
 import { newId } from '../../lib/security/ids.ts'
-import { withInstance, withTenant } from '../../lib/store/database.ts'
-import { membership, type Role, tenantBySlug } from '../../lib/store/lookups.ts'
+import { membership, tenantBySlug } from '../../lib/store/lookups.ts'
+import { updateMember } from '../../lib/store/members.ts'
 import { listProviders } from '../../lib/store/providers.ts'
+import { asSystem, withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
 import { seedDemo } from '../../lib/tenancy/demo.ts'
 import { createTestDatabase } from './database.ts'
 
@@ -76,17 +77,30 @@ export async function startBroker() {
   await checkInstanceKeys(ctx)
   await seedDemo(ctx)
 
-  /** A person in their tenant, as the edges would make them. */
+  /** A session that outlives whatever a test does to the clock. */
+  async function sessionOf(userId: string): Promise<string> {
+    const id = newId('session')
+    await ctx.pool.query(
+      `INSERT INTO session (id, token_hash, user_id, auth_time, created_at, last_active_at, expires_at)
+       SELECT $1, $2, $3, now(), now(), now() + interval '50 years', now() + interval '100 years'`,
+      [id, randomBytes(32), userId],
+    )
+    return id
+  }
+
+  /** A person in their tenant, as the edges would make them; `role` becomes theirs first. */
   async function actorOf(email: Email, { role }: { role?: Role } = {}): Promise<Actor & { browser: string }> {
     const { subject, tenant } = subjects[email]
     const user = await withInstance(ctx, (tx) =>
       ensureUser(tx, { issuer: config.signin.issuer, subject, name: email, email }, ctx.now()),
     )
-    const member = await membership(ctx, user.id, tenant)
+    const sessionId = await sessionOf(user.id)
+    const member = await membership(ctx, { userId: user.id, id: sessionId }, tenant)
     if (!member) throw new Error(`${email} is no member of ${tenant}`)
+    if (role) await asSystem(ctx, member.tenantId, 'job', (tx) => updateMember(tx, member.tenantId, user.id, { role }))
     return {
       userId: user.id,
-      sessionId: newId('session'),
+      sessionId,
       tenantId: member.tenantId,
       slug: tenant,
       role: role ?? member.role,
@@ -95,7 +109,7 @@ export async function startBroker() {
   }
 
   const providerOf = async (actor: Actor) => {
-    const [provider] = await withTenant(ctx, actor.tenantId, (tx) => listProviders(tx, actor.tenantId))
+    const [provider] = await asSystem(ctx, actor.tenantId, 'job', (tx) => listProviders(tx, actor.tenantId))
     if (!provider) throw new Error('no provider')
     return provider
   }
@@ -140,6 +154,7 @@ export async function startBroker() {
     environment,
     makeContext,
     actorOf,
+    sessionOf,
     providerOf,
     callbackOf,
     link,

@@ -1,14 +1,14 @@
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { tokenPlace } from '../../lib/broker/refresh.ts'
 import { findConnection } from '../../lib/store/connections.ts'
-import { withTenant } from '../../lib/store/database.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import type { Broker } from './broker.ts'
 
 export type Key = { tenantId: string; connectionId: string }
 
 /** A connection's row as the product sees it. */
 export async function rowOf({ ctx }: Pick<Broker, 'ctx'>, { tenantId, connectionId }: Key) {
-  const row = await withTenant(ctx, tenantId, (tx) => findConnection(tx, tenantId, connectionId))
+  const row = await asSystem(ctx, tenantId, 'job', (tx) => findConnection(tx, tenantId, connectionId))
   if (!row) throw new Error('no such connection')
   return row
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
+import type { Role } from '../../lib/actor.ts'
 import { checkInstanceKeys } from '../../lib/broker/keys.ts'
 import { parseConfig } from '../../lib/config.ts'
 import { type Context, createContext, putContext } from '../../lib/context.ts'
@@ -7,9 +8,8 @@ import { sessionCookie } from '../../lib/http/session.ts'
 import { createLog } from '../../lib/log.ts'
 import { newId } from '../../lib/security/ids.ts'
 import { hash, randomToken } from '../../lib/security/secrets.ts'
-import { withInstance, withTenant } from '../../lib/store/database.ts'
-import type { Role } from '../../lib/store/lookups.ts'
 import { upsertMember } from '../../lib/store/members.ts'
+import { asSystem, withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
 import { foundTenant } from '../../lib/tenancy/tenants.ts'
 import { createTestDatabase } from './database.ts'
@@ -71,8 +71,8 @@ export async function startEdges(settings: Record<string, string> = {}) {
     )
     if (tenant) {
       const id = `ten_${tenant}`
-      const known = await withTenant(ctx, id, (tx) => tx.tenant.findUnique({ where: { id } }))
-      await withTenant(ctx, id, async (tx) => {
+      const known = await asSystem(ctx, id, 'job', (tx) => tx.tenant.findUnique({ where: { id } }))
+      await asSystem(ctx, id, 'job', async (tx) => {
         if (!known) await foundTenant(ctx, tx, { userId: user.id }, { id, name: tenant, slug: tenant })
         await upsertMember(tx, { tenantId: id, userId: user.id, role, createdAt: ctx.now() })
         await tx.member.update({
@@ -93,7 +93,7 @@ export async function startEdges(settings: Record<string, string> = {}) {
     makeContext,
     person,
     eventsOf: (tenantId: string) =>
-      withTenant(ctx, tenantId, (tx) => tx.auditEvent.findMany({ where: { tenantId }, orderBy: { id: 'asc' } })),
+      asSystem(ctx, tenantId, 'job', (tx) => tx.auditEvent.findMany({ where: { tenantId }, orderBy: { id: 'asc' } })),
     owner,
     async stop() {
       await ctx.close()

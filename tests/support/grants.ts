@@ -1,12 +1,12 @@
 import { approve } from '../../demo/browser.ts'
+import type { Actor } from '../../lib/actor.ts'
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { tokenPlace } from '../../lib/broker/refresh.ts'
 import { openProvider } from '../../lib/broker/upstream.ts'
 import { newId } from '../../lib/security/ids.ts'
 import { randomToken } from '../../lib/security/secrets.ts'
 import { insertConnection } from '../../lib/store/connections.ts'
-import { withTenant } from '../../lib/store/database.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import { type Broker, origin } from './broker.ts'
 import type { Key } from './connection.ts'
 
@@ -49,7 +49,7 @@ export async function seedConnections(
       accessToken: await vault.seal(tokenPlace(connection, 'access_token', 1), grant.accessToken),
       accessExpiresAt: new Date(now.getTime() - 1000),
     }
-    await withTenant(ctx, tenantId, (tx) => insertConnection(tx, data))
+    await asSystem(ctx, tenantId, 'job', (tx) => insertConnection(tx, data))
     return { tenantId, connectionId: connection.id, refreshToken: grant.refreshToken.reveal() }
   }
 

@@ -1,4 +1,4 @@
-import type { Actor } from '../../lib/tenancy/actor.ts'
+import type { Actor } from '../../lib/actor.ts'
 import type { Broker } from './broker.ts'
 import { type Seeded, seedConnections } from './grants.ts'
 import { checkInvariants, type Observed, observe, sendsByToken } from './invariants.ts'

@@ -2,6 +2,7 @@
 // off is reached from outside: `ctx.fetch` and `pool.query` are wrapped, product code has no hooks.
 import { createHash } from 'node:crypto'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { Actor } from '../../lib/actor.ts'
 import { connectionDetail } from '../../lib/broker/inventory.ts'
 import { type IssueInput, issueToken } from '../../lib/broker/issue.ts'
 import { checkInstanceKeys } from '../../lib/broker/keys.ts'
@@ -11,7 +12,6 @@ import { type Context, createContext } from '../../lib/context.ts'
 import { startJobs } from '../../lib/jobs/tick.ts'
 import { createLog } from '../../lib/log.ts'
 import { createOutbound, outboundLimits } from '../../lib/security/outbound.ts'
-import type { Actor } from '../../lib/tenancy/actor.ts'
 import type { Key } from './connection.ts'
 
 /**

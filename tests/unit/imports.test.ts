@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { expect, expectTypeOf, test } from 'vitest'
 import { type BrokerError, errorCodes } from '../../lib/errors.ts'
+import type { ReadTx, Tx } from '../../lib/store/database.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
@@ -46,6 +47,7 @@ const heights: [prefix: string, height: number][] = [
   ['lib/metrics.ts', 2],
   ['lib/trace.ts', 2],
   ['lib/security/', 2],
+  ['lib/actor.ts', 1.5],
   ['lib/errors.ts', 1],
   ['lib/config.ts', 1],
 ]
@@ -121,7 +123,8 @@ test('RR-04: one module sends refresh tokens, and who writes them is known', () 
   const library = sources.filter((file) => file.startsWith('lib/') && !file.startsWith('lib/client/'))
   const where = (pattern: RegExp) => library.filter((file) => pattern.test(code(file)))
   expect(where(/\brefreshTokenGrantRequest\(/)).toEqual(['lib/providers/oidc.ts'])
-  expect(where(/\bprovider\.refresh\(/)).toEqual(['lib/broker/refresh.ts'])
+  // And of a connection that is disconnected, whose grant's only copy is in the queue by then.
+  expect(where(/\bprovider\.refresh\(/)).toEqual(['lib/broker/orphans.ts', 'lib/broker/refresh.ts'])
   expect(where(/\b(storeRefresh|claimRefresh)\(/).sort()).toEqual(['lib/broker/refresh.ts', 'lib/store/connections.ts'])
   // Sealed for the column by refreshing and linking; wiped by revoking, and when it has ended.
   expect(where(/refreshToken: (await vault\.seal|null)/).sort()).toEqual([
@@ -130,6 +133,54 @@ test('RR-04: one module sends refresh tokens, and who writes them is known', () 
     'lib/broker/revoke.ts',
     'lib/store/notifications.ts',
   ])
+})
+
+test('a transaction that may write is opened by authority or by a named act of the product alone', () => {
+  const library = sources.filter((file) => !file.startsWith('lib/client/'))
+  const where = (pattern: RegExp) => library.filter((file) => pattern.test(code(file))).sort()
+  expect(where(/(?<!\.)\btransaction\(/)).toEqual([
+    'lib/store/authority.ts',
+    'lib/store/database.ts',
+    'lib/store/system.ts',
+  ])
+  expect(where(/\$transaction\(/)).toEqual(['lib/store/database.ts'])
+  // Who may write without a person's authority, and as what. A new line here is a decision.
+  const acts = library.flatMap((file) =>
+    [...code(file).matchAll(/\basSystem\(\s*[\w.]+,\s*[\w.]+,\s*'([^']+)'/g)].map(([, why]) => `${why}: ${file}`),
+  )
+  expect([...new Set(acts)].sort()).toEqual([
+    'audit chain: lib/audit/heads.ts',
+    'demo: lib/tenancy/demo.ts',
+    'end of a refresh: lib/broker/refresh.ts',
+    'end of an attempt: lib/broker/issue.ts',
+    'end of an attempt: lib/broker/link.ts',
+    'job: lib/broker/issue.ts',
+    'job: lib/broker/notifications.ts',
+    'job: lib/broker/orphans.ts',
+    'job: lib/broker/revocations.ts',
+    'job: lib/jobs/notifications.ts',
+    'job: lib/jobs/tick.ts',
+    'job: lib/jobs/webhooks.ts',
+    'job: lib/store/sweep.ts',
+    'keys: lib/broker/key-rotation.ts',
+    'keys: lib/broker/keys.ts',
+    'keys: lib/broker/shred.ts',
+    'refusal: lib/http/api.ts',
+    'session: lib/tenancy/people.ts',
+  ])
+  const calls =
+    library
+      .map(code)
+      .join('\n')
+      .match(/\basSystem\(/g) ?? []
+  expect(acts).toHaveLength(calls.length)
+})
+
+test('a reading transaction cannot be given to what writes', () => {
+  expectTypeOf<ReadTx>().not.toExtend<Tx>()
+  expectTypeOf<Tx>().toExtend<ReadTx>()
+  expectTypeOf<ReadTx['member']>().not.toHaveProperty('update')
+  expectTypeOf<ReadTx>().not.toHaveProperty('$executeRaw')
 })
 
 test('C-05: there are no server actions', () => {

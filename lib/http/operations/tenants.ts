@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
 import { alias, items, line, name, object, role } from '../schemas.ts'
-import { invitation, member } from '../views.ts'
+import { ending, invitation, member } from '../views.ts'
 
 export const createTenant = operation({
   id: 'createTenant',
@@ -41,12 +41,34 @@ export const changeMember = operation({
   path: '/api/v1/tenants/{tenant}/members/{user}',
   summary: 'Changes a member’s role, suspends them, or lets them in again',
   permission: 'administer',
-  body: object({ role: role.optional(), status: z.enum(['active', 'suspended']).optional() }).refine(
-    (change) => change.role !== undefined || change.status !== undefined,
-    'Name a role or a status.',
-  ),
+  body: object({
+    role: role.optional(),
+    status: z.enum(['active', 'suspended']).optional(),
+    reason: line(200).optional(),
+  }).refine((change) => change.role !== undefined || change.status !== undefined, 'Name a role or a status.'),
   answer: { status: 204 },
   limit: 'write',
+})
+
+export const removeMember = operation({
+  id: 'removeMember',
+  method: 'DELETE',
+  path: '/api/v1/tenants/{tenant}/members/{user}',
+  summary: 'Removes a member with everything they hold here, or lets the caller leave',
+  permission: 'read',
+  body: object({ reason: line(200).optional() }),
+  answer: { status: 204 },
+  limit: 'write',
+})
+
+export const previewEnding = operation({
+  id: 'previewEnding',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/members/{user}/ending',
+  summary: 'What suspending or removing a member would reach',
+  permission: 'read',
+  answer: { status: 200, schema: ending },
+  limit: 'read',
 })
 
 export const listInvitations = operation({

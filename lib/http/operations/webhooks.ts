@@ -32,11 +32,11 @@ export const changeWebhook = operation({
   id: 'changeWebhook',
   method: 'PATCH',
   path: '/api/v1/tenants/{tenant}/webhooks/{webhook}',
-  summary: 'Changes the address, or switches on or off',
+  summary: 'Changes the address, switches on or off, or makes the caller responsible for it',
   permission: 'administer',
-  body: object({ url: url.optional(), enabled: z.boolean().optional() }).refine(
-    (change) => change.url !== undefined || change.enabled !== undefined,
-    'Name an address or whether it is on.',
+  body: object({ url: url.optional(), enabled: z.boolean().optional(), owner: z.literal('me').optional() }).refine(
+    (change) => Object.values(change).some((value) => value !== undefined),
+    'Name an address, whether it is on, or its owner.',
   ),
   answer: { status: 200, schema: webhook },
   limit: 'write',

@@ -10,7 +10,7 @@ export const GET = api(readMe, async ({ ctx, session }) => ({
   operator: session.operator,
   signed_in_at: session.createdAt.toISOString(),
   expires_at: session.expiresAt.toISOString(),
-  tenants: (await tenantsOf(ctx, session.userId))
+  tenants: (await tenantsOf(ctx, session))
     .filter((tenant) => tenant.status === 'active')
     .map(({ slug, name, role }) => ({ slug, name, role })),
 }))

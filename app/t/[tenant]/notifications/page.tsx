@@ -7,9 +7,9 @@ import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { Time } from '@/app/_ui/time.tsx'
+import { may } from '@/lib/actor.ts'
 import { type NotificationView, notificationPage } from '@/lib/broker/notifications.ts'
 import { requireMember } from '@/lib/http/page.ts'
-import { may } from '@/lib/tenancy/actor.ts'
 import { MarkAllRead, MarkRead } from './mark-read.tsx'
 import { NotificationFace } from './notification-face.tsx'
 
@@ -103,7 +103,7 @@ export default async function NotificationsPage({ params, searchParams }: Props)
 function About({ tenant, notification }: { tenant: string; notification: NotificationView }) {
   const { kind, projects } = notification
   const link = 'underline underline-offset-4'
-  if (kind === 'webhook.disabled')
+  if (kind === 'webhook.disabled' || kind === 'webhook.orphaned')
     return (
       <Link className={link} href={`/t/${tenant}/admin/webhooks`}>
         Webhooks

@@ -7,9 +7,9 @@ import { FilterBar } from '@/app/_ui/filter-bar.tsx'
 import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
+import { may } from '@/lib/actor.ts'
 import { peopleNames, projectCards, tokenPage } from '@/lib/broker/inventory.ts'
 import { requireMember } from '@/lib/http/page.ts'
-import { may } from '@/lib/tenancy/actor.ts'
 
 export const metadata = { title: 'Tokens' }
 

@@ -2,6 +2,7 @@
 import { useRouter } from 'next/navigation'
 import { useState } from 'react'
 import { client, send } from '@/app/_console/client.ts'
+import { plural } from '@/app/_console/words.ts'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import type { Role } from '@/app/_ui/nav.ts'
@@ -9,37 +10,58 @@ import { say } from '@/app/_ui/toaster.tsx'
 import { roleWords } from './role-words.ts'
 
 type Member = { id: string; name: string; role: Role; status: 'active' | 'suspended' }
-type Change = { role?: Role; status?: Member['status'] }
+type Act = { role: Role } | 'suspend' | 'reinstate' | 'remove'
+type Ending = { sessions: number; connections: number; tokens: number; invitations: number; webhooks: number }
 type Props = { tenant: string; member: Member; mayMakeOwners: boolean }
 
 const roles: Role[] = ['owner', 'admin', 'member', 'auditor']
 
-/** Another role, suspended, or back again. */
+/** Another role, suspended or back again, or gone. What an act reaches is counted before it is confirmed. */
 export function MemberMenu({ tenant, member, mayMakeOwners }: Props) {
   const router = useRouter()
-  const [change, setChange] = useState<Change | null>(null)
+  const [act, setAct] = useState<Act | null>(null)
+  const [ending, setEnding] = useState<Ending | null>(null)
   const offered = roles.filter((role) => role !== member.role && (role !== 'owner' || mayMakeOwners))
+  const params = { path: { tenant, user: member.id } }
+
+  async function ask(next: Act) {
+    setEnding(null)
+    setAct(next)
+    if (next !== 'suspend' && next !== 'remove') return
+    const counted = await send(client.GET('/api/v1/tenants/{tenant}/members/{user}/ending', { params }))
+    if (counted.ok) setEnding(counted.data)
+  }
+
+  const run = (reason: string) => {
+    const why = reason ? { reason } : {}
+    if (act === 'remove') return send(client.DELETE('/api/v1/tenants/{tenant}/members/{user}', { params, body: why }))
+    const change =
+      act === 'suspend' ? { status: 'suspended' as const } : act === 'reinstate' ? { status: 'active' as const } : act
+    return send(client.PATCH('/api/v1/tenants/{tenant}/members/{user}', { params, body: { ...change, ...why } }))
+  }
+
   return (
     <>
       <DropdownMenu
         label={`Actions for ${member.name}`}
         items={[
-          ...offered.map((role) => ({ label: `Make ${role}`, onSelect: () => setChange({ role }) })),
+          ...offered.map((role) => ({ label: `Make ${role}`, onSelect: () => ask({ role }) })),
           member.status === 'active'
-            ? { label: 'Suspend…', danger: true, onSelect: () => setChange({ status: 'suspended' }) }
-            : { label: 'Reinstate', onSelect: () => setChange({ status: 'active' }) },
+            ? { label: 'Suspend…', danger: true, onSelect: () => ask('suspend') }
+            : { label: 'Reinstate', onSelect: () => ask('reinstate') },
+          { label: 'Remove…', danger: true, onSelect: () => ask('remove') },
         ]}
       />
-      {change && (
+      {act && (
         <ConfirmDialog
           open
-          onOpenChange={() => setChange(null)}
-          {...questionOf(member, change)}
-          onConfirm={async () => {
-            const params = { path: { tenant, user: member.id } }
-            const sent = await send(client.PATCH('/api/v1/tenants/{tenant}/members/{user}', { params, body: change }))
+          onOpenChange={() => setAct(null)}
+          {...questionOf(member, act)}
+          {...(ending && { counts: countsOf(ending, act) })}
+          onConfirm={async ({ reason }) => {
+            const sent = await run(reason)
             if (sent.ok) {
-              say(`${member.name} changed`)
+              say(act === 'remove' ? `${member.name} removed` : `${member.name} changed`)
               router.refresh()
             }
             return sent
@@ -50,24 +72,46 @@ export function MemberMenu({ tenant, member, mayMakeOwners }: Props) {
   )
 }
 
-function questionOf({ name }: Member, { role, status }: Change) {
-  if (role)
-    return {
-      title: `Make ${name} ${role}`,
-      lead: `${roleWords[role]} It takes effect at their next click.`,
-      confirmLabel: `Make ${role}`,
-      tone: 'primary' as const,
-    }
-  if (status === 'suspended')
+/** What ends, and what goes on but needs somebody. */
+function countsOf(ending: Ending, act: Act) {
+  const rest = act === 'remove' ? 'end' : 'rest until they are back'
+  return [
+    { label: 'Sessions', value: `${plural(ending.sessions, 'session')} refused by this tenant` },
+    { label: 'Connections', value: `${plural(ending.connections, 'connection')} ${rest}` },
+    { label: 'Tokens', value: `${plural(ending.tokens, 'living token')} revoked` },
+    { label: 'Invitations', value: `${plural(ending.invitations, 'open invitation')} withdrawn` },
+    ...(ending.webhooks > 0
+      ? [{ label: 'Webhooks', value: `${plural(ending.webhooks, 'webhook')} to be taken over by another admin` }]
+      : []),
+  ]
+}
+
+function questionOf({ name }: Member, act: Act) {
+  if (act === 'suspend')
     return {
       title: `Suspend ${name}`,
-      lead: 'This tenant is closed to them at once, and nothing is issued for them. Tokens that are out work until they end: revoke those on the revocation page.',
+      lead: 'This tenant is closed to them at once and their tokens are revoked. Their links are kept for when they are back.',
       confirmLabel: 'Suspend',
+      reason: 'optional' as const,
+    }
+  if (act === 'remove')
+    return {
+      title: `Remove ${name}`,
+      lead: 'They lose this tenant and everything they hold in it, also upstream where it can be revoked. They can be invited again, and must then link anew.',
+      confirmLabel: 'Remove',
+      reason: 'optional' as const,
+    }
+  if (act === 'reinstate')
+    return {
+      title: `Reinstate ${name}`,
+      lead: 'They can use this tenant again, with the role that they had, after signing in anew.',
+      confirmLabel: 'Reinstate',
+      tone: 'primary' as const,
     }
   return {
-    title: `Reinstate ${name}`,
-    lead: 'They can use this tenant again, with the role that they had.',
-    confirmLabel: 'Reinstate',
+    title: `Make ${name} ${act.role}`,
+    lead: `${roleWords[act.role]} It takes effect at once.`,
+    confirmLabel: `Make ${act.role}`,
     tone: 'primary' as const,
   }
 }

@@ -5,8 +5,8 @@ import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
+import { may } from '@/lib/actor.ts'
 import { requireMember } from '@/lib/http/page.ts'
-import { may } from '@/lib/tenancy/actor.ts'
 import { invitationList, memberList } from '@/lib/tenancy/members.ts'
 import { Invite } from './invite.tsx'
 import { MemberMenu } from './member-menu.tsx'
@@ -29,7 +29,7 @@ export default async function MembersPage({ params }: { params: Promise<{ tenant
     <>
       <PageHeader
         title="Members"
-        lead="Who is in this tenant. Suspending somebody closes the tenant to them at once; it does not end tokens that are out."
+        lead="Who is in this tenant. Suspending or removing somebody closes the tenant to them at once and revokes their tokens."
         actions={mayChange && <Invite tenant={tenant} mayInviteOwners={actor.role === 'owner'} />}
       />
       <DataTable

@@ -13,9 +13,9 @@ import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
+import { may } from '@/lib/actor.ts'
 import { connectionDetail, peopleNames, tokenPage } from '@/lib/broker/inventory.ts'
 import { requireMember } from '@/lib/http/page.ts'
-import { may } from '@/lib/tenancy/actor.ts'
 
 type Props = { params: Promise<{ tenant: string; connection: string }> }
 

@@ -13,10 +13,10 @@ import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
+import { may } from '@/lib/actor.ts'
 import { peopleNames, readToken } from '@/lib/broker/inventory.ts'
 import type { TokenView } from '@/lib/broker/token-view.ts'
 import { requireMember } from '@/lib/http/page.ts'
-import { may } from '@/lib/tenancy/actor.ts'
 
 type Props = { params: Promise<{ tenant: string; token: string }> }
 

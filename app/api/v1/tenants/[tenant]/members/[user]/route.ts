@@ -1,8 +1,16 @@
+import { changeMember, removeMember } from '@/lib/broker/end.ts'
 import { api } from '@/lib/http/api.ts'
-import { changeMember as changeMemberOperation } from '@/lib/http/operations/tenants.ts'
-import { changeMember } from '@/lib/tenancy/members.ts'
+import {
+  changeMember as changeMemberOperation,
+  removeMember as removeMemberOperation,
+} from '@/lib/http/operations/tenants.ts'
 
 export const PATCH = api(changeMemberOperation, async ({ ctx, actor, params, body }) => {
-  await changeMember(ctx, actor, { userId: params.user, role: body.role, status: body.status })
+  await changeMember(ctx, actor, { userId: params.user, ...body })
+  return undefined
+})
+
+export const DELETE = api(removeMemberOperation, async ({ ctx, actor, params, body }) => {
+  await removeMember(ctx, actor, { userId: params.user, ...body })
   return undefined
 })

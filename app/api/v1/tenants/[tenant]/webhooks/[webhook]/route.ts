@@ -7,7 +7,7 @@ import { toWebhook } from '@/lib/http/views.ts'
 import { changeWebhook, deleteWebhook } from '@/lib/tenancy/webhooks.ts'
 
 export const PATCH = api(changeWebhookOperation, async ({ ctx, actor, params, body }) =>
-  toWebhook(await changeWebhook(ctx, actor, { webhookId: params.webhook, url: body.url, enabled: body.enabled })),
+  toWebhook(await changeWebhook(ctx, actor, { webhookId: params.webhook, ...body })),
 )
 
 export const DELETE = api(deleteWebhookOperation, async ({ ctx, actor, params }) => {

@@ -1,0 +1,60 @@
+import { type Caller, may, type Permission, type Person, type Role } from '../actor.ts'
+import type { Context } from '../context.ts'
+import { BrokerError } from '../errors.ts'
+import { type Tx, transaction } from './database.ts'
+
+type Store = Pick<Context, 'db' | 'config'>
+
+/** Other members whom an act concerns. They are locked with the caller, in id order, so that two acts cannot deadlock. */
+export type Concerned = {
+  /** Whose role and status must stay as they are until it commits. */
+  share?: string[]
+  /** Whom it changes. */
+  change?: string[]
+  /** It may change who owns the tenant. */
+  owners?: boolean
+}
+
+export type Membership = { role: Role; status: 'active' | 'suspended' }
+
+/**
+ * One change that a member makes. Its transaction begins by locking the members and the session concerned, and by reading
+ * role, status and session there: a demotion, suspension, removal or sign-out that committed before is seen, one that
+ * comes later waits. `work` gets the actor whom it may trust.
+ * @throws BrokerError unauthenticated where the session is over or refused here, not_found for who is no active member,
+ *   forbidden where the role lacks `needs`; nothing was done then
+ */
+export const act = <T, C extends Caller>(
+  ctx: Store,
+  caller: C,
+  needs: Permission | (Concerned & { may: Permission }),
+  work: (tx: Tx, actor: C & { role: Role }) => Promise<T>,
+): Promise<T> => {
+  const { may: permission, ...concerned } = typeof needs === 'string' ? { may: needs } : needs
+  return actAsPerson(ctx, caller, caller.tenantId, concerned, (tx, member) => {
+    // Foreign, unknown and suspended are the same (Z-02, E-04).
+    if (member?.status !== 'active') throw new BrokerError('not_found')
+    if (!may(member, permission)) throw new BrokerError('forbidden')
+    return work(tx, { ...caller, role: member.role })
+  })
+}
+
+/**
+ * One change in a tenant by a signed-in person who need not belong to it: founding it, joining it, coming back from an
+ * upstream. Otherwise as {@link act}.
+ * @throws BrokerError unauthenticated where the session is over or refused here
+ */
+export const actAsPerson = <T>(
+  ctx: Store,
+  { userId, sessionId }: Person,
+  tenantId: string,
+  { share = [], change = [], owners = false }: Concerned,
+  work: (tx: Tx, member: Membership | undefined) => Promise<T>,
+): Promise<T> =>
+  transaction(ctx, async (tx) => {
+    const [begun] = await tx.$queryRaw<{ role: Role | null; status: Membership['status'] | null; live: boolean }[]>`
+      SELECT role, status, live FROM vk.act_begin(${tenantId}, ${userId}, ${sessionId},
+        ${ctx.config.session.idleSeconds}::double precision, ${share}::text[], ${change}::text[], ${owners})`
+    if (!begun?.live) throw new BrokerError('unauthenticated')
+    return work(tx, begun.role && begun.status ? { role: begun.role, status: begun.status } : undefined)
+  })

@@ -1,0 +1,37 @@
+import type { Context } from '../context.ts'
+import { type Tx, transaction } from './database.ts'
+
+/**
+ * What may be written without a person's authority read in the same transaction, and why. Everything else goes through
+ * authority.ts. A test names the files that may use each.
+ */
+export type SystemAct =
+  /** The background's own work on rows that are due, and sweeps. */
+  | 'job'
+  /** How a refresh ended, recorded until it is recorded: whoever asked may be gone by then. */
+  | 'end of a refresh'
+  /** An issue or a link that ended without its result: the authority that began it may be what is missing. */
+  | 'end of an attempt'
+  /** Sign-in and sign-out, which make and end sessions; refusals, which have no authority by their nature. */
+  | 'session'
+  | 'refusal'
+  /** The operator's commands at the machine, and what every process keeps: keys, chain heads. */
+  | 'keys'
+  | 'audit chain'
+  | 'demo'
+
+/** One transaction in a tenant on the product's own behalf. `why` says which of the few reasons applies; it is visible inside. */
+export const asSystem = <T>(
+  ctx: Pick<Context, 'db'>,
+  tenantId: string,
+  why: SystemAct,
+  work: (tx: Tx) => Promise<T>,
+): Promise<T> =>
+  transaction(ctx, async (tx) => {
+    await tx.$executeRaw`SELECT set_config('app.tenant_id', ${tenantId}, true), set_config('app.system_act', ${why}, true)`
+    return work(tx)
+  })
+
+/** The same on tables without a tenant: users, sessions, instance keys. */
+export const withInstance = <T>(ctx: Pick<Context, 'db'>, work: (tx: Tx) => Promise<T>): Promise<T> =>
+  transaction(ctx, work)
