@@ -1,4 +1,4 @@
-import { type Actor, may, requirePermission } from '../actor.ts'
+import { type Actor, may, ownUnless, requirePermission } from '../actor.ts'
 import { type AuditView, toAuditView } from '../audit/list.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
@@ -14,7 +14,7 @@ import {
 } from '../store/connections.ts'
 import { readTenant } from '../store/database.ts'
 import { listMembers } from '../store/members.ts'
-import { findProject, findProjectWithLinks, listProjects } from '../store/projects.ts'
+import { findProject, findProjectWithLinks, listProjects, viewerOf } from '../store/projects.ts'
 import { listUnconfirmed } from '../store/revocations.ts'
 import { findTenant } from '../store/tenants.ts'
 import { countLiveByProject, countTokens, findToken, listTokens, type TokenFilter } from '../store/tokens.ts'
@@ -83,8 +83,8 @@ export type ConnectionDetail = ConnectionView & { timeline: AuditView[] }
 /** One connection with what happened to it. @throws BrokerError not_found, for another member's as well unless the viewer oversees */
 export async function connectionDetail(ctx: Context, actor: Actor, id: string): Promise<ConnectionDetail> {
   return readTenant(ctx, actor.tenantId, async (tx) => {
-    const row = await findConnection(tx, actor.tenantId, id)
-    if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
+    const row = await findConnection(tx, actor.tenantId, id, ownUnless(actor, 'oversee'))
+    if (!row) throw new BrokerError('not_found')
     const events = await listEventsAbout(tx, actor.tenantId, 'connection', id, 50)
     return { ...toConnectionView(row), timeline: events.map(toAuditView) }
   })
@@ -159,7 +159,7 @@ export type ProjectDetail = ProjectCard & {
 /** One project as its viewer sees it. @throws BrokerError not_found, also for a project that only others linked */
 export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: string): Promise<ProjectDetail> {
   return readTenant(ctx, actor.tenantId, async (tx) => {
-    const found = await findProject(tx, actor.tenantId, idOrAlias)
+    const found = await findProject(tx, actor.tenantId, viewerOf(actor), idOrAlias)
     const row = found && (await findProjectWithLinks(tx, actor.tenantId, found.id))
     const own = row?.links.find((link) => link.userId === actor.userId)
     if (!row || !(own || may(actor, 'oversee'))) throw new BrokerError('not_found')
@@ -207,8 +207,9 @@ export async function tokenPage(
 
 /** @throws BrokerError not_found, for another member's token as well unless the viewer oversees the tenant */
 export async function readToken(ctx: Context, actor: Actor, id: string): Promise<TokenView> {
-  const row = await readTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id))
-  if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
+  const of = ownUnless(actor, 'oversee')
+  const row = await readTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id, of))
+  if (!row) throw new BrokerError('not_found')
   return toTokenView(row, ctx.now())
 }
 
@@ -232,8 +233,8 @@ export async function setBranch(
   { connectionId, branchId }: { connectionId: string; branchId: string | null },
 ): Promise<void> {
   await act(ctx, actor, 'work', async (tx, actor) => {
-    const row = await findConnection(tx, actor.tenantId, connectionId)
-    if (row?.userId !== actor.userId) throw new BrokerError('not_found')
+    const row = await findConnection(tx, actor.tenantId, connectionId, actor.userId)
+    if (!row) throw new BrokerError('not_found')
     await updateConnection(tx, actor.tenantId, connectionId, { branchId })
     const target = { kind: 'connection', id: connectionId }
     const details = { branch: branchId }

@@ -1,4 +1,4 @@
-import { type Actor, may } from '../actor.ts'
+import type { Actor } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
@@ -14,7 +14,7 @@ import { fingerprint, randomToken, type Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
 import { type ConnectionRow, findConnectionTo } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
-import { findProject, type ProjectRow } from '../store/projects.ts'
+import { findProject, type ProjectRow, viewerOf } from '../store/projects.ts'
 import type { ProviderRow } from '../store/providers.ts'
 import { asSystem } from '../store/system.ts'
 import { findTenant } from '../store/tenants.ts'
@@ -66,11 +66,11 @@ type Ground = { project: ProjectRow; connection: ConnectionRow & { provider: Pro
 
 /** What an issue stands on: the project, the member's own usable connection to it, and the cap. */
 async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Ground> {
-  const project = await findProject(tx, actor.tenantId, idOrAlias)
+  // What only others have linked does not exist for a member (LK-03).
+  const project = await findProject(tx, actor.tenantId, viewerOf(actor), idOrAlias)
   if (!project) throw new BrokerError('not_found')
   const connection = await findConnectionTo(tx, actor.tenantId, actor.userId, project.id)
-  // What only others have linked does not exist for a member (LK-03).
-  if (!connection) throw new BrokerError(may(actor, 'oversee') ? 'not_linked' : 'not_found')
+  if (!connection) throw new BrokerError('not_linked')
   if (connection.status === 'revoked') throw new BrokerError('not_linked')
   if (connection.status === 'frozen') throw new BrokerError('connection_frozen')
   if (connection.status === 'needs_relink') throw new BrokerError('needs_relink')

@@ -1,4 +1,4 @@
-import { type Actor, may, type Origin } from '../actor.ts'
+import { type Actor, type Origin, ownUnless } from '../actor.ts'
 import { type AuditEvent, record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
@@ -66,14 +66,13 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
   const now = ctx.now()
   const connections: ConnectionRow[] = []
   for (const id of [...new Set(input.connections)].sort()) {
-    const connection = await lockConnection(tx, tenantId, id)
-    if (!connection || !mayRevoke(actor, connection)) throw new BrokerError('not_found')
+    const connection = await lockConnection(tx, tenantId, id, ownUnless(actor, 'administer'))
+    if (!connection) throw new BrokerError('not_found')
     connections.push(connection)
   }
   const wanted = [...new Set(input.tokens)]
-  const named = await findTokens(tx, tenantId, wanted)
-  if (named.length !== wanted.length || !named.every((token) => mayRevoke(actor, token)))
-    throw new BrokerError('not_found')
+  const named = await findTokens(tx, tenantId, wanted, ownUnless(actor, 'administer'))
+  if (named.length !== wanted.length) throw new BrokerError('not_found')
 
   const ending = connections.filter((connection) => connection.status !== 'revoked')
   const opened = new Map<string, OpenedGrant>()
@@ -114,8 +113,6 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
     ],
   }
 }
-
-const mayRevoke = (actor: Actor, { userId }: { userId: string }) => userId === actor.userId || may(actor, 'administer')
 
 type OpenedGrant = {
   refreshToken: Secret | undefined

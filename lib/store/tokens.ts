@@ -120,11 +120,15 @@ export const noteIssuing = (tx: Tx, tenantId: string, id: string, failure: strin
 export const postponeIssuing = (tx: Tx, tenantId: string, id: string, nextTryAt: Date) =>
   tx.issuedToken.updateMany({ where: { tenantId, id, status: 'issuing' }, data: { nextTryAt } })
 
-export const findToken = (tx: ReadTx, tenantId: string, id: string) =>
-  tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id } }, include: related })
+/** `of`: only if it is this member's (actor.ts, ownUnless). */
+export const findToken = (tx: ReadTx, tenantId: string, id: string, of?: string) =>
+  tx.issuedToken.findFirst({ where: { tenantId, id, ...ownedBy(of) }, include: related })
 
-export const findTokens = (tx: ReadTx, tenantId: string, ids: string[]) =>
-  tx.issuedToken.findMany({ where: { tenantId, id: { in: ids } }, include: related })
+/** As {@link findToken}, several at once. */
+export const findTokens = (tx: ReadTx, tenantId: string, ids: string[], of?: string) =>
+  tx.issuedToken.findMany({ where: { tenantId, id: { in: ids }, ...ownedBy(of) }, include: related })
+
+const ownedBy = (of: string | undefined) => (of === undefined ? {} : { userId: of })
 
 /** Ids of a person's tokens that live, or are being made. */
 export const livingTokens = async (tx: ReadTx, tenantId: string, userId: string, now: Date): Promise<string[]> =>
