@@ -109,6 +109,11 @@ export const errorCodes = {
     title: 'The upstream did not confirm the token',
     next: 'It is being cleaned up. Issue a new one in a moment.',
   },
+  excess_rights: {
+    status: 502,
+    title: 'The upstream made a token beyond what was asked',
+    next: 'It was not handed out and is being ended. Tell an admin of the upstream.',
+  },
   revoked_meanwhile: { status: 409, title: 'Access was revoked while the token was made', next: 'Ask an admin.' },
   // Tenancy
   invitation_unknown: { status: 404, title: 'This invitation is unknown or over', next: 'Ask for a new one.' },

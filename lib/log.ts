@@ -49,12 +49,31 @@ export function createLog(config: Pick<Config, 'log'>, destination?: pino.Destin
             error.cause instanceof Error
               ? { type: error.cause.name, reason: 'code' in error.cause ? String(error.cause.code) : undefined }
               : undefined
-          return { type: error.name, reason: code, cause, stack: error.stack?.split('\n').slice(1, 8).join('\n') }
+          return { type: error.name, reason: code, cause, stack: framesOf(error) }
         },
       },
     },
     destination ?? pino.destination({ fd: 1, sync: false }),
   )
+}
+
+const framesMax = 7
+
+/**
+ * The frames of a stack without what V8 puts before them: the message, which may hold what an upstream said, in any number
+ * of lines, also such that look like frames. Where it was changed since, the frames are the lines at the end.
+ */
+function framesOf({ stack, message }: Error): string | undefined {
+  if (!stack) return undefined
+  const start = stack.indexOf(message)
+  const lines = (start < 0 ? stack : stack.slice(start + message.length)).split('\n')
+  const isFrame = (line: string) => /^\s+at /.test(line)
+  const before = lines.findLastIndex((line) => line !== '' && !isFrame(line))
+  return lines
+    .slice(before + 1)
+    .filter(isFrame)
+    .slice(0, framesMax)
+    .join('\n')
 }
 
 /** For lines that must leave the process whatever level was chosen: signed heads and public keys of the audit chain. */

@@ -227,7 +227,10 @@ const acts = {
   ],
   'token.requested': (details) => ['Asked for a token', `For ${durationText(Number(details.seconds))}.`],
   'token.issued': (details) => ['Token issued', `Fingerprint ${text(details.fingerprint)}.`],
-  'token.failed': (details) => ['Token not made', coded(details)],
+  'token.failed': (details) => [
+    details.code === 'excess_rights' ? 'Token refused' : 'Token not made',
+    `${coded(details)}${Array.isArray(details.exceeded) ? ` Beyond what was asked: ${details.exceeded.join(', ')}.` : ''}`,
+  ],
   'token.revoked': (details) => [
     'Token revoked',
     `${details.fingerprint ? `Fingerprint ${text(details.fingerprint)}.` : ''}${because(details)}`,

@@ -1442,7 +1442,7 @@ export interface Paths {
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
-                  latest_moment: string | null
+                  latest_moment: (string | 'unknown') | null
                 } | null
               }
               value: string
@@ -1605,7 +1605,7 @@ export interface Paths {
             'application/json': {
               items: {
                 id: string
-                kind: 'token' | 'grant'
+                kind: 'token' | 'grant' | 'orphans'
                 token_id: string | null
                 connection_id: string
                 project: string | null
@@ -1658,6 +1658,7 @@ export interface Paths {
                 kind: 'token' | 'connection'
                 id: string
                 already: boolean
+                over: boolean
                 blocked_here: true
                 upstream: ('pending' | 'done' | 'confirmed' | 'failed' | 'impossible') | null
                 last_error: string | null
@@ -1770,7 +1771,7 @@ export interface Paths {
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
-                  latest_moment: string | null
+                  latest_moment: (string | 'unknown') | null
                 } | null
               }[]
               /**
@@ -1854,7 +1855,7 @@ export interface Paths {
                 last_error: string | null
                 tries: number
                 next_try_at: string | null
-                latest_moment: string | null
+                latest_moment: (string | 'unknown') | null
               } | null
             }
           }

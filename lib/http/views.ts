@@ -23,6 +23,7 @@ import { id, instant, object, role } from './schemas.ts'
 const text = z.string()
 const when = (moment: Date) => moment.toISOString()
 const whenever = (moment: Date | null) => moment?.toISOString() ?? null
+const latest = (moment: Date | 'unknown' | null) => (moment === 'unknown' ? moment : whenever(moment))
 const instantOrNull = instant.nullable()
 const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible'])
 const kind = z.enum(['oidc', 'keycloak', 'keboola', 'mcp'])
@@ -203,7 +204,8 @@ export const token = object({
     last_error: text.nullable(),
     tries: z.int(),
     next_try_at: instantOrNull,
-    latest_moment: instantOrNull,
+    /** Null once the upstream was seen to refuse it. */
+    latest_moment: z.union([instant, z.literal('unknown')]).nullable(),
   }).nullable(),
 })
 
@@ -231,7 +233,7 @@ export const toToken = (view: TokenView): z.input<typeof token> => ({
     last_error: view.revocation.lastError,
     tries: view.revocation.tries,
     next_try_at: whenever(view.revocation.nextTryAt),
-    latest_moment: whenever(view.revocation.latestMoment),
+    latest_moment: latest(view.revocation.latestMoment),
   },
 })
 
@@ -271,6 +273,8 @@ export const revoked = object({
   id,
   /** It was revoked before; nothing was done now. */
   already: z.boolean(),
+  /** It had ended by itself, or never came to be: nothing was left to revoke. */
+  over: z.boolean(),
   blocked_here: z.literal(true),
   /** Null: nothing is left to do there. */
   upstream: upstreamState.nullable(),
@@ -283,15 +287,17 @@ export const toRevoked = (view: RevokeResult): z.input<typeof revoked> => ({
   kind: view.kind,
   id: view.id,
   already: view.already,
+  over: view.over,
   blocked_here: true,
   upstream: view.upstream,
   last_error: view.lastError,
-  latest_moment: view.latestMoment === 'unknown' ? 'unknown' : whenever(view.latestMoment),
+  latest_moment: latest(view.latestMoment),
 })
 
 export const unconfirmed = object({
   id,
-  kind: z.enum(['token', 'grant']),
+  /** `orphans`: what an issue that was cut off may have left. */
+  kind: z.enum(['token', 'grant', 'orphans']),
   token_id: id.nullable(),
   connection_id: id,
   /** Its name. */

@@ -1,6 +1,7 @@
 import { tallyMilliseconds, tellAccess } from '../audit/access.ts'
 import { reconcileIssuing } from '../broker/issue.ts'
 import { settleRevocation } from '../broker/revocations.ts'
+import { cutOffMilliseconds } from '../broker/token-view.ts'
 import type { Context } from '../context.ts'
 import { drainOutbox } from '../store/audit.ts'
 import {
@@ -18,8 +19,6 @@ import { sweep } from './sweep.ts'
 import { deliverWebhook } from './webhooks.ts'
 
 const batch = 50
-/** An issue takes seconds; a row that is older was cut off. */
-const staleMilliseconds = 2 * 60_000
 
 type Place = { tenantId: string; id: string }
 
@@ -67,8 +66,8 @@ async function renewals(ctx: Context, underWay: Set<string>, signal?: AbortSigna
 /** Work that is due now, taken from the rows themselves. Safe on any number of instances at once. */
 export async function tick(ctx: Context, underWay = new Set<string>(), signal?: AbortSignal): Promise<void> {
   const now = ctx.now()
-  const stale = new Date(now.getTime() - staleMilliseconds)
   const over = new Date(now.getTime() - tallyMilliseconds)
+  const stale = new Date(now.getTime() - cutOffMilliseconds)
   await Promise.all([
     renewals(ctx, underWay, signal),
     fairly<Place>(ctx, 'revocations', underWay, dueRevocations(ctx, now, batch), (place) =>

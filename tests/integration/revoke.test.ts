@@ -25,6 +25,7 @@ type Revoked = {
   kind: string
   id: string
   already: boolean
+  over: boolean
   blocked_here: boolean
   upstream: string | null
   last_error: string | null
@@ -61,6 +62,7 @@ describe('revoking', () => {
         kind: 'token',
         id: token.id,
         already: false,
+        over: false,
         blocked_here: true,
         upstream: 'confirmed',
         last_error: null,

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import pg from 'pg'
 import { approve } from '../../demo/browser.ts'
 import { putContext } from '../../lib/context.ts'
 import { cookieNames } from '../../lib/http/cookies.ts'
@@ -185,6 +186,20 @@ export async function startTestApp() {
     /** What the upstream says to a token. */
     useToken: async (token: string) =>
       (await fetch(`${broker.demo.url}/v2/storage/tokens/verify`, { headers: { 'x-storageapi-token': token } })).status,
+    /** Tells of every statement that the product sends to the database, until the answer is called. */
+    watchStatements(told: (text: string) => void): () => void {
+      const { query } = pg.Client.prototype
+      const watched = function (this: pg.Client, ...args: unknown[]) {
+        const [statement] = args
+        if (this !== broker.owner)
+          told(typeof statement === 'string' ? statement : String((statement as { text?: unknown } | undefined)?.text))
+        return Reflect.apply(query, this, args)
+      }
+      pg.Client.prototype.query = watched as typeof query
+      return () => {
+        pg.Client.prototype.query = query
+      }
+    },
     /** Gives everybody their counters back: a file makes more calls than a person would. */
     forgetLimits: () => ctx.pool.query('DELETE FROM rate_limit'),
     /** Rows as the tables' owner sees them, inside one tenant. */

@@ -11,7 +11,7 @@ import { say } from '@/app/_ui/toaster.tsx'
 
 export type UnconfirmedItem = {
   id: string
-  kind: 'token' | 'grant'
+  kind: 'token' | 'grant' | 'orphans'
   project: string | null
   state: 'pending' | 'failed'
   tries: number
@@ -20,6 +20,8 @@ export type UnconfirmedItem = {
   createdAt: string
   latestMoment: string | null
 }
+
+const kinds = { token: 'Token', grant: 'Grant', orphans: 'Issue that was cut off' }
 
 type Props = { tenant: string; items: UnconfirmedItem[]; now: string; mayRetry: boolean }
 
@@ -49,7 +51,7 @@ export function Unconfirmed({ tenant, items, now, mayRetry }: Props) {
         id: item.id,
         label: `${item.kind} ${item.project ?? ''}`.trim(),
         cells: {
-          what: `${item.kind === 'token' ? 'Token' : 'Grant'}${item.project ? ` · ${item.project}` : ''}`,
+          what: `${kinds[item.kind]}${item.project ? ` · ${item.project}` : ''}`,
           state: <StateBadge kind="upstream" state={item.state} />,
           tries: String(item.tries),
           error: item.lastError?.replaceAll('_', ' ') ?? 'none yet',
