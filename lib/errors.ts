@@ -28,6 +28,11 @@ export const errorCodes = {
     title: 'Valetkey cannot reach its database',
     next: 'Nothing was lost. Try again in a moment.',
   },
+  not_serving: {
+    status: 503,
+    title: 'This process does not serve now',
+    next: 'Try again in a moment.',
+  },
   // Keys
   keys_unavailable: {
     status: 503,

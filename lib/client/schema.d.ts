@@ -53,6 +53,7 @@ export interface Paths {
           content: {
             'application/json': {
               status: 'ready'
+              log_lines_dropped?: number
             }
           }
         }

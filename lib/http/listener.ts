@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
@@ -7,13 +6,13 @@ import { newId } from '../security/ids.ts'
 import { untraced } from '../trace.ts'
 import { contentSecurityPolicy, newNonce, securityHeaders } from './headers.ts'
 import type { Method } from './operation.ts'
+import { type PageScope, pageScopes } from './page-scope.ts'
 import { clientAddress, type RouteHandler } from './request.ts'
 
 /** A path that is answered before Next: the very export of its route file. `:name` stands for one plain segment. */
 export type MachineRoute = { method: Method; path: string; handle: RouteHandler }
 
-/** What a page guard leaves for the response head; facts: pages cannot set a status themselves. */
-export type PageScope = { status?: number; retryAfterSeconds?: number; path?: string }
+export type { PageScope }
 
 type Options = {
   config: Pick<Config, 'origin' | 'loopback' | 'production' | 'trustedProxies'>
@@ -22,6 +21,8 @@ type Options = {
   declared: readonly { method: Method; path: string }[]
   /** Everything that no exact path takes. In development that is all. */
   next: (request: IncomingMessage, response: ServerResponse) => Promise<void>
+  /** False while the process is starting: only probes and metrics are answered. Left out: it serves. */
+  isServing?: () => boolean
 }
 
 const maxHeaderBytes = 16 * 1024
@@ -58,7 +59,7 @@ function refuseUpgrades(server: Server): void {
   })
 }
 
-function createListener({ config, machineRoutes, declared, next }: Options) {
+function createListener({ config, machineRoutes, declared, next, isServing = () => true }: Options) {
   const development = !config.production
   const host = new URL(config.origin).host
   const table = (development ? [] : machineRoutes).map((route) => ({
@@ -92,6 +93,7 @@ function createListener({ config, machineRoutes, declared, next }: Options) {
     // On a loopback origin another name is somebody else's page resolved to this machine (DNS rebinding).
     if (config.loopback && request.headers.host !== host && !isProbe) return refuse(response, 421)
     if (!methods.has(method)) return refuse(response, 405, { allow: 'GET, HEAD, POST' })
+    if (!isProbe && path !== '/metrics' && !isServing()) return refuse(response, 503, { 'retry-after': '5' })
 
     const { remoteAddress = '' } = request.socket
     const forwardedFor = request.headers['x-forwarded-for']
@@ -188,14 +190,6 @@ function removeHeader(request: IncomingMessage, name: string): void {
   const raw = request.rawHeaders
   for (let index = raw.length - 2; index >= 0; index -= 2) if (raw[index]?.toLowerCase() === name) raw.splice(index, 2)
 }
-
-/** One store per process: guards run in Next's bundle, this file in the server's. */
-function pageScopes(): AsyncLocalStorage<PageScope> {
-  const holder = globalThis as { [slot]?: AsyncLocalStorage<PageScope> }
-  holder[slot] ??= new AsyncLocalStorage<PageScope>()
-  return holder[slot]
-}
-const slot = Symbol.for('valetkey.page')
 
 /**
  * Adds what is missing when the head leaves: security headers on everything (C-09), no-store on what no one declared

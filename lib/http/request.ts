@@ -63,7 +63,8 @@ export function edge(
         handled = await handle(call, route)
       } catch (cause) {
         const error = asBrokerError(cause)
-        if (errorCodes[error.code].status >= 500)
+        // That a process is starting or stopping is no failure of the probe that asks.
+        if (errorCodes[error.code].status >= 500 && error.code !== 'not_serving')
           call?.ctx.log.error({ request: requestId, err: error.cause ?? error, problem: error.code }, 'request failed')
         active.setAttribute('error.type', error.code)
         handled = { response: shape(error, requestId, call), log: { problem: error.code } }

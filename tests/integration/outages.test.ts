@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { GET as alive } from '../../app/api/health/route.ts'
 import { GET as ready } from '../../app/api/ready/route.ts'
 import type { Actor } from '../../lib/actor.ts'
+import { boot } from '../../lib/boot.ts'
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { freshTokens, tokenPlace } from '../../lib/broker/refresh.ts'
 import { type Context, createContext, putContext } from '../../lib/context.ts'
@@ -179,6 +180,55 @@ describe('probes', () => {
       proxy.mend()
       expect((await ask(ready))[0]).toBe(200)
     }))
+})
+
+describe('a start', () => {
+  const said = (text: string) => broker.logged.filter((line) => line.includes(text)).length
+
+  it('H-01 H-02: without the database waits in pauses that grow, differ and have a limit, says so once, and goes on by itself', () =>
+    throughProxy(async (ctx, proxy) => {
+      const [waits, goesOn, begun] = [said('starting waits'), said('starting goes on'), broker.waits.length]
+      proxy.cut()
+      const booting = boot(ctx)
+      await until(() => broker.waits.length >= begun + 12)
+      const pauses = broker.waits.slice(begun)
+      expect(pauses[0]).toBeLessThanOrEqual(250)
+      expect(Math.max(...pauses)).toBeLessThanOrEqual(5_000)
+      for (const pause of pauses.slice(6)) expect(pause).toBeGreaterThanOrEqual(2_500)
+      expect(new Set(pauses.slice(6)).size).toBe(pauses.slice(6).length)
+      expect(said('starting goes on')).toBe(goesOn)
+      proxy.mend()
+      const stop = await booting
+      await stop()
+      expect([said('starting waits'), said('starting goes on')]).toEqual([waits + 1, goesOn + 1])
+    }))
+
+  it('H-05: that waits ends when the process is told to stop, and begins no work', () =>
+    throughProxy(async (ctx, proxy) => {
+      const begun = broker.waits.length
+      proxy.cut()
+      const booting = boot(ctx)
+      await until(() => broker.waits.length >= begun + 2)
+      ctx.life.phase = 'stopping'
+      const stop = await booting
+      proxy.mend()
+      const before = await broker.owner.query('SELECT count(*) FROM audit_head')
+      await stop()
+      expect((await broker.owner.query('SELECT count(*) FROM audit_head')).rows).toEqual(before.rows)
+    }))
+
+  it('does not wait for a login or a database that is not there: one sentence says what is refused', async () => {
+    for (const [change, state] of [
+      [(url: URL) => (url.password = 'wrong'), '28P01'],
+      [(url: URL) => (url.pathname = '/nowhere'), '3D000'],
+    ] as const) {
+      const url = new URL(broker.database.appUrl)
+      change(url)
+      const ctx = await createContext({ ...broker.ctx.config, databaseUrl: url.href }, sharing())
+      await expect(boot(ctx)).rejects.toMatchObject({ name: 'BootError', message: expect.stringContaining(state) })
+      await ctx.close()
+    }
+  })
 })
 
 describe('an upstream that does not answer', () => {

@@ -49,8 +49,8 @@ export type LinkOptions = {
 }
 
 /** The whole product below Next: route handlers as functions, a database and an upstream of its own over real sockets. */
-export async function startTestApp() {
-  const broker = await startBroker()
+export async function startTestApp(options: Parameters<typeof startBroker>[0] = {}) {
+  const broker = await startBroker(options)
   const { ctx } = broker
   putContext(ctx)
   /** Everything that ever left by an edge, as text: for searching. */
@@ -100,12 +100,17 @@ export async function startTestApp() {
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : {}, text }
   }
 
-  async function send(jar: Jar, request: Request): Promise<Answer> {
+  /** Answers by the route file that Next would find. */
+  async function route(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url)
     const { handlers, params } = await routeOf(pathname)
     const handler = handlers[request.method]
     if (!handler) throw new Error(`no ${request.method} at ${pathname}`)
-    return keep(jar, pathname, handler(withCookies(jar, request), { params: Promise.resolve(params) }))
+    return handler(request, { params: Promise.resolve(params) })
+  }
+
+  async function send(jar: Jar, request: Request): Promise<Answer> {
+    return keep(jar, new URL(request.url).pathname, route(withCookies(jar, request)))
   }
 
   /** What our own page would send. `path` follows `/api/v1`; the answer's body is taken for a `T`. */
@@ -173,6 +178,7 @@ export async function startTestApp() {
     answered,
     signIn,
     signOut,
+    route,
     send,
     call,
     follow,

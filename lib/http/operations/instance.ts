@@ -17,7 +17,11 @@ export const ready = operation({
   path: '/api/ready',
   summary: 'Whether the process can serve: database and keys',
   permission: 'public',
-  answer: { status: 200, schema: object({ status: z.literal('ready') }) },
+  answer: {
+    status: 200,
+    // Only where there are any: ready all the same, because requests need no log.
+    schema: object({ status: z.literal('ready'), log_lines_dropped: z.int().positive().optional() }),
+  },
 })
 
 export const readOpenApi = operation({
