@@ -112,6 +112,11 @@ export const errorCodes = {
   revoked_meanwhile: { status: 409, title: 'Access was revoked while the token was made', next: 'Ask an admin.' },
   // Tenancy
   invitation_unknown: { status: 404, title: 'This invitation is unknown or over', next: 'Ask for a new one.' },
+  too_many_invitations: {
+    status: 409,
+    title: 'A hundred invitations are open',
+    next: 'Withdraw some that nobody will use any more, or wait until they are used or over.',
+  },
   last_owner: { status: 409, title: 'A tenant needs an owner', next: 'Make somebody else an owner first.' },
   slug_taken: { status: 409, title: 'Another tenant has this name in its address', next: 'Choose another one.' },
   provider_exists: { status: 409, title: 'This provider is already configured', next: 'Use the one in the list.' },

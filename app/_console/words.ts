@@ -1,7 +1,7 @@
 import type { Tone } from '@/app/_ui/state-badge.tsx'
 import { durationText } from '@/app/_ui/time-text.ts'
 import type { AuditView } from '@/lib/audit/list.ts'
-import type { ConnectionView } from '@/lib/broker/inventory.ts'
+import type { ConnectionView, Total } from '@/lib/broker/inventory.ts'
 import type { NotificationView } from '@/lib/broker/notifications.ts'
 import type { RevocationView, TokenView } from '@/lib/broker/token-view.ts'
 import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
@@ -14,6 +14,10 @@ const irregular: Record<string, string> = { person: 'people' }
 /** "1 token", "12 tokens". */
 export const plural = (number: number, noun: string): string =>
   `${count.format(number)} ${number === 1 ? noun : (irregular[noun] ?? `${noun}s`)}`
+
+/** The same for what is counted up to a bound only: "more than 1,000 tokens". */
+export const pluralUpTo = ({ total, totalIsCapped }: Total, noun: string): string =>
+  `${totalIsCapped ? 'more than ' : ''}${plural(total, noun)}`
 
 /** Rights in a row of a table: "2 components · read 3 · write 1". */
 export function scopesInShort({ components, buckets, manageBuckets, readAllFiles }: Scopes): string {
@@ -166,6 +170,8 @@ const answered = (details: Details) =>
     ? `The upstream answered ${text(details.upstream_status)}.`
     : cause(details)
 const coded = (details: Details) => (details.code ? ` ${titleOf(text(details.code))}.` : '')
+/** Of what happens often only the first in a minute has an event of its own. */
+const repeats = ({ count }: Details) => (count ? ` ${plural(Number(count), 'more time')} in that minute.` : '')
 const roleOf = (details: Details) => text(details.role) || 'member'
 /** What ended with somebody's rights: only what there was. */
 const endedWords = (details: Details) => {
@@ -245,7 +251,8 @@ const acts = {
     'Webhook tested',
     details.error ? deliveryWords(text(details.error)) : 'The test message was delivered.',
   ],
-  'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.`],
+  'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.${repeats(details)}`],
+  'access.read': (details) => ['Read what is other people’s', `As ${roleOf(details)}.${repeats(details)}`],
 } satisfies Record<AuditView['action'], (details: Details) => [string, string?]>
 
 /** An event in plain words. */
@@ -313,4 +320,9 @@ export function notificationWords({ kind, cause }: Pick<NotificationView, 'kind'
       return { what: String(kind).replaceAll(/[._]/g, ' '), more: '', tone: 'attention' }
   }
 }
-const neutral = new Set<AuditView['action']>(['link.started', 'connection.changed', 'revocation.finished'])
+const neutral = new Set<AuditView['action']>([
+  'link.started',
+  'connection.changed',
+  'revocation.finished',
+  'access.read',
+])

@@ -39,6 +39,7 @@ export type AuditAction =
   | 'webhook.deleted'
   | 'webhook.tested'
   | 'access.denied'
+  | 'access.read'
   | 'keys.rotated'
   | 'keys.retired'
   | 'secret.accepted'
@@ -57,14 +58,18 @@ export type AuditEvent = {
 const plain = (text: string) => text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ').slice(0, 300)
 
 /** Writes an act's event in the act's own transaction; `tx` must already be in `tenantId` (or {@link instanceTenant}). */
-export async function record(tx: Tx, tenantId: string, at: Date, origin: Origin, event: AuditEvent): Promise<void> {
+export const record = (tx: Tx, tenantId: string, at: Date, origin: Origin, event: AuditEvent): Promise<void> =>
+  insertEvent(tx, tenantId, at, bodyOf(origin, event))
+
+/** What is stored and sealed of an event. */
+export function bodyOf(origin: Origin, event: AuditEvent) {
   const details = Object.fromEntries(
     Object.entries(event.details ?? {}).map(([name, value]) => [
       name,
       typeof value === 'string' ? plain(value) : value,
     ]),
   )
-  const body = {
+  return {
     action: event.action,
     outcome: event.outcome,
     actor: origin.userId,
@@ -75,5 +80,4 @@ export async function record(tx: Tx, tenantId: string, at: Date, origin: Origin,
     request: origin.requestId ?? null,
     details,
   }
-  await insertEvent(tx, tenantId, at, body)
 }

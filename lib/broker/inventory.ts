@@ -1,4 +1,5 @@
 import { type Actor, may, requirePermission } from '../actor.ts'
+import { noteRead } from '../audit/access.ts'
 import { type AuditView, toAuditView } from '../audit/list.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
@@ -6,15 +7,17 @@ import { BrokerError } from '../errors.ts'
 import { listEventsAbout } from '../store/audit.ts'
 import { act } from '../store/authority.ts'
 import {
+  type ConnectionFilter,
   type ConnectionRow,
   type ConnectionStatus,
+  countConnections,
   findConnection,
   listConnections,
   updateConnection,
 } from '../store/connections.ts'
 import { readTenant } from '../store/database.ts'
 import { listMembers } from '../store/members.ts'
-import { findProject, findProjectWithLinks, listProjects } from '../store/projects.ts'
+import { findProject, findProjectWithLink, listProjects } from '../store/projects.ts'
 import { listUnconfirmed } from '../store/revocations.ts'
 import { findTenant } from '../store/tenants.ts'
 import { countLiveByProject, countTokens, findToken, listTokens, type TokenFilter } from '../store/tokens.ts'
@@ -82,12 +85,14 @@ export type ConnectionDetail = ConnectionView & { timeline: AuditView[] }
 
 /** One connection with what happened to it. @throws BrokerError not_found, for another member's as well unless the viewer oversees */
 export async function connectionDetail(ctx: Context, actor: Actor, id: string): Promise<ConnectionDetail> {
-  return readTenant(ctx, actor.tenantId, async (tx) => {
+  const detail = await readTenant(ctx, actor.tenantId, async (tx) => {
     const row = await findConnection(tx, actor.tenantId, id)
     if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
     const events = await listEventsAbout(tx, actor.tenantId, 'connection', id, 50)
     return { ...toConnectionView(row), timeline: events.map(toAuditView) }
   })
+  if (detail.ownerId !== actor.userId) await noteRead(ctx, actor, 'readConnection', id)
+  return detail
 }
 
 export type ProjectCard = {
@@ -103,10 +108,10 @@ export type ProjectCard = {
   tokensOut: number
 }
 
-type ProjectWithLinks = NonNullable<Awaited<ReturnType<typeof findProjectWithLinks>>>
+type ProjectWithLink = NonNullable<Awaited<ReturnType<typeof findProjectWithLink>>>
 
-function toCard(row: Omit<ProjectWithLinks, 'aliases'>, viewer: string, tokensOut: number): ProjectCard {
-  const own = row.links.find((link) => link.userId === viewer)
+function toCard(row: Omit<ProjectWithLink, 'aliases'>, tokensOut: number): ProjectCard {
+  const [own] = row.links
   return {
     id: row.id,
     name: row.name,
@@ -140,12 +145,9 @@ function toCard(row: Omit<ProjectWithLinks, 'aliases'>, viewer: string, tokensOu
  */
 export async function projectCards(ctx: Context, actor: Actor): Promise<ProjectCard[]> {
   return readTenant(ctx, actor.tenantId, async (tx) => {
-    const rows = await listProjects(tx, actor.tenantId)
-    const visible = rows.filter(
-      (row) => may(actor, 'oversee') || row.links.some((link) => link.userId === actor.userId),
-    )
+    const rows = await listProjects(tx, actor.tenantId, actor.userId, { all: may(actor, 'oversee') })
     const live = await countLiveByProject(tx, actor.tenantId, actor.userId, ctx.now())
-    return visible.map((row) => toCard(row, actor.userId, live.get(row.id) ?? 0))
+    return rows.map((row) => toCard(row, live.get(row.id) ?? 0))
   })
 }
 
@@ -160,8 +162,8 @@ export type ProjectDetail = ProjectCard & {
 export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: string): Promise<ProjectDetail> {
   return readTenant(ctx, actor.tenantId, async (tx) => {
     const found = await findProject(tx, actor.tenantId, idOrAlias)
-    const row = found && (await findProjectWithLinks(tx, actor.tenantId, found.id))
-    const own = row?.links.find((link) => link.userId === actor.userId)
+    const row = found && (await findProjectWithLink(tx, actor.tenantId, found.id, actor.userId))
+    const own = row?.links[0]
     if (!row || !(own || may(actor, 'oversee'))) throw new BrokerError('not_found')
     const now = ctx.now()
     const tenant = await findTenant(tx, actor.tenantId)
@@ -169,7 +171,7 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
     const tokens = await listTokens(tx, actor.tenantId, filter, { now, take: 50 })
     const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
     return {
-      ...toCard(row, actor.userId, await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now)),
+      ...toCard(row, await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now, countLimit)),
       aliases: row.aliases.map((alias) => alias.alias),
       cap: lifetimeCap({
         project: row.maxLifetimeSeconds,
@@ -182,8 +184,24 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
   })
 }
 
-export type Page<T> = { items: T[]; total: number; next: string | null }
+/** Counting goes on up to here: what it costs does not grow with the tenant. */
+export const countLimit = 1_000
+/** How many there are; `totalIsCapped`: there are more than that. */
+export type Total = { total: number; totalIsCapped: boolean }
+export type Page<T> = Total & { items: T[]; next: string | null }
 const pageSize = 50
+
+/** What a count that stops at `countLimit + 1` says. */
+export const toTotal = (counted: number): Total => ({
+  total: Math.min(counted, countLimit),
+  totalIsCapped: counted > countLimit,
+})
+
+/** `rows` is one more than a page where there is another one. */
+function toPage<T extends { id: string }>(rows: T[], counted: number): Page<T> {
+  const items = rows.slice(0, pageSize)
+  return { ...toTotal(counted), items, next: rows.length > pageSize ? (items.at(-1)?.id ?? null) : null }
+}
 
 /** Tokens, newest first; a member's own, everybody's for who oversees the tenant (`everybody`). */
 export async function tokenPage(
@@ -193,36 +211,42 @@ export async function tokenPage(
 ): Promise<Page<TokenView>> {
   if (everybody) requirePermission(actor, 'oversee')
   const named = everybody ? filter : { ...filter, userId: actor.userId }
-  return readTenant(ctx, actor.tenantId, async (tx) => {
+  const page = await readTenant(ctx, actor.tenantId, async (tx) => {
     const now = ctx.now()
     const rows = await listTokens(tx, actor.tenantId, named, { now, before, take: pageSize + 1 })
-    const items = rows.slice(0, pageSize).map((row) => toTokenView(row, now))
-    return {
-      items,
-      total: await countTokens(tx, actor.tenantId, named, now),
-      next: rows.length > pageSize ? (items.at(-1)?.id ?? null) : null,
-    }
+    const counted = await countTokens(tx, actor.tenantId, named, now, countLimit + 1)
+    return toPage(
+      rows.map((row) => toTokenView(row, now)),
+      counted,
+    )
   })
+  if (everybody) await noteRead(ctx, actor, 'listTokens', filter.userId)
+  return page
 }
 
 /** @throws BrokerError not_found, for another member's token as well unless the viewer oversees the tenant */
 export async function readToken(ctx: Context, actor: Actor, id: string): Promise<TokenView> {
   const row = await readTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id))
   if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
+  if (row.userId !== actor.userId) await noteRead(ctx, actor, 'readToken', id)
   return toTokenView(row, ctx.now())
 }
 
-/** Connections: a member's own, everybody's for who oversees the tenant (`everybody`). */
-export async function connectionList(
+/** Connections, newest first: a member's own, everybody's for who oversees the tenant (`everybody`). */
+export async function connectionPage(
   ctx: Context,
   actor: Actor,
-  { everybody = false } = {},
-): Promise<ConnectionView[]> {
+  { everybody = false, before, ...filter }: ConnectionFilter & { everybody?: boolean; before?: string | undefined },
+): Promise<Page<ConnectionView>> {
   if (everybody) requirePermission(actor, 'oversee')
-  const where = everybody ? {} : { userId: actor.userId }
-  return (await readTenant(ctx, actor.tenantId, (tx) => listConnections(tx, actor.tenantId, where))).map(
-    toConnectionView,
-  )
+  const named = everybody ? filter : { ...filter, userId: actor.userId }
+  const page = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const rows = await listConnections(tx, actor.tenantId, named, { before, take: pageSize + 1 })
+    const counted = await countConnections(tx, actor.tenantId, named, countLimit + 1)
+    return toPage(rows.map(toConnectionView), counted)
+  })
+  if (everybody) await noteRead(ctx, actor, 'listConnections', filter.userId)
+  return page
 }
 
 /** Sets the development branch that the linker works in (K-25). @throws BrokerError not_found */
@@ -255,10 +279,14 @@ export type UnconfirmedRevocation = {
   latestMoment: Date | null
 }
 
-/** Upstream revocations that are not done: what an admin must know about. */
+/** How many {@link unconfirmedRevocations} tells of at most. */
+export const unconfirmedLimit = 200
+
+/** Upstream revocations that are not done, the newest first: what an admin must know about. */
 export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promise<UnconfirmedRevocation[]> {
   requirePermission(actor, 'oversee')
-  const rows = await readTenant(ctx, actor.tenantId, (tx) => listUnconfirmed(tx, actor.tenantId, 200))
+  const rows = await readTenant(ctx, actor.tenantId, (tx) => listUnconfirmed(tx, actor.tenantId, unconfirmedLimit))
+  await noteRead(ctx, actor, 'listRevocations')
   return rows.map((row) => ({
     id: row.id,
     kind: row.kind as 'token' | 'grant',

@@ -17,6 +17,7 @@ import {
   toldKeys,
 } from '../store/notifications.ts'
 import { asSystem } from '../store/system.ts'
+import { countLimit, toTotal } from './inventory.ts'
 
 /** What people are told of. Status changes are written by the database itself (vk.tell_status). */
 export type NotificationKind =
@@ -68,19 +69,20 @@ export async function notificationPage(
   ctx: Context,
   actor: Actor,
   { before, unread }: { before?: string | undefined; unread?: boolean | undefined } = {},
-): Promise<{ items: NotificationView[]; next: string | null; unread: number }> {
+): Promise<{ items: NotificationView[]; next: string | null; unread: number; unreadIsCapped: boolean }> {
   const { tenantId } = actor
   return readTenant(ctx, tenantId, async (tx) => {
     const rows = await listNotifications(tx, tenantId, readerOf(actor), { before, unread, take: pageSize + 1 })
     const items = rows.slice(0, pageSize).map(toView)
     const next = rows.length > pageSize ? (items.at(-1)?.id ?? null) : null
-    return { items, next, unread: await countUnread(tx, tenantId, readerOf(actor)) }
+    const { total, totalIsCapped } = toTotal(await countUnread(tx, tenantId, readerOf(actor), countLimit + 1))
+    return { items, next, unread: total, unreadIsCapped: totalIsCapped }
   })
 }
 
-/** How many the caller has not read. */
+/** How many the caller has not read, counted up to a hundred: a bell says no more. */
 export const unreadCount = (ctx: Context, actor: Actor): Promise<number> =>
-  readTenant(ctx, actor.tenantId, (tx) => countUnread(tx, actor.tenantId, readerOf(actor)))
+  readTenant(ctx, actor.tenantId, (tx) => countUnread(tx, actor.tenantId, readerOf(actor), 100))
 
 /** Marks as read: these, or all up to the newest that the caller has seen. Others' are left alone. How many were unread. */
 export const markNotificationsRead = (

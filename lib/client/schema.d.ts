@@ -499,6 +499,7 @@ export interface Paths {
       parameters: {
         query?: {
           everybody?: '1'
+          before?: string
         }
         header?: never
         path: {
@@ -538,6 +539,15 @@ export interface Paths {
                   external_id: string
                 } | null
               }[]
+              /**
+               * Counted up to 1000 and no further
+               */
+              total: number
+              /**
+               * There are more than were counted
+               */
+              total_is_capped: boolean
+              next: string | null
             }
           }
         }
@@ -819,7 +829,9 @@ export interface Paths {
   '/api/v1/tenants/{tenant}/invitations': {
     get: {
       parameters: {
-        query?: never
+        query?: {
+          before?: string
+        }
         header?: never
         path: {
           tenant: string
@@ -838,6 +850,7 @@ export interface Paths {
                 created_by: string
                 expires_at: string
               }[]
+              next: string | null
             }
           }
         }
@@ -1068,7 +1081,14 @@ export interface Paths {
                 read_at: string | null
               }[]
               next: string | null
+              /**
+               * Counted up to 1000 and no further
+               */
               unread: number
+              /**
+               * There are more than were counted
+               */
+              unread_is_capped: boolean
             }
           }
         }
@@ -1753,7 +1773,14 @@ export interface Paths {
                   latest_moment: string | null
                 } | null
               }[]
+              /**
+               * Counted up to 1000 and no further
+               */
               total: number
+              /**
+               * There are more than were counted
+               */
+              total_is_capped: boolean
               next: string | null
             }
           }

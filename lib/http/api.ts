@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { type Actor, may, type Permission } from '../actor.ts'
-import { record } from '../audit/record.ts'
+import { noteAccess } from '../audit/access.ts'
+import { type AuditEvent, record } from '../audit/record.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { membership } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
@@ -65,7 +66,7 @@ export function api<P extends string, A extends Access, Q extends z.ZodType, B e
       const answer = await handler(input as unknown as ApiInput<P, A, Q, B>)
       return { response: respond(call, operation, answer, headers), log }
     } catch (error) {
-      if (actor && isBrokerError(error, 'forbidden')) await recordDenial(call, actor, operation.id)
+      if (actor && isBrokerError(error, 'forbidden')) await recordDenial(call, actor, operation)
       throw error
     }
   }
@@ -107,15 +108,17 @@ async function actorIn(call: Call, session: Session, params: Record<string, stri
   }
 }
 
-const recordDenial = ({ ctx }: Call, actor: Actor, operationId: string) =>
-  asSystem(ctx, actor.tenantId, 'refusal', (tx) =>
-    record(tx, actor.tenantId, ctx.now(), actor, {
-      action: 'access.denied',
-      outcome: 'refused',
-      target: { kind: 'operation', id: operationId },
-      details: { role: actor.role },
-    }),
-  )
+/** A refused change leaves an event of its own, refused reads one a minute: those cost their caller nothing. */
+async function recordDenial({ ctx }: Call, actor: Actor, { id, method }: Pick<Operation, 'id' | 'method'>) {
+  const denial = {
+    action: 'access.denied',
+    outcome: 'refused',
+    target: { kind: 'operation', id },
+    details: { role: actor.role },
+  } as const satisfies AuditEvent
+  if (method === 'GET') return noteAccess(ctx, actor, denial)
+  await asSystem(ctx, actor.tenantId, 'refusal', (tx) => record(tx, actor.tenantId, ctx.now(), actor, denial))
+}
 
 function readJson(text: string): unknown {
   try {

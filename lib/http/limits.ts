@@ -1,4 +1,4 @@
-import { RateLimiterMemory, RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
+import { RateLimiterMemory, RateLimiterPostgres, type RateLimiterRes } from 'rate-limiter-flexible'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { query } from '../store/database.ts'
@@ -20,6 +20,7 @@ export const limits = {
   renewal: { points: 6, seconds: 60, by: 'user', store: 'shared' },
   write: { points: 120, seconds: 60, by: 'user', store: 'shared' },
   export: { points: 10, seconds: 60, by: 'user', store: 'shared' },
+  /** Pages as well. */
   read: { points: 1200, seconds: 60, by: 'user', store: 'process' },
   report: { points: 30, seconds: 60, by: 'address', store: 'process' },
 } as const satisfies Record<
@@ -41,10 +42,14 @@ export async function takeLimit(ctx: Store, name: LimitName, caller: Caller): Pr
   try {
     await limiterOf(ctx, name).consume(who ?? 'unknown')
   } catch (refusal) {
-    if (!(refusal instanceof RateLimiterRes)) throw refusal
+    if (!isRefusal(refusal)) throw refusal
     throw new BrokerError('rate_limited', { retryAfterSeconds: Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)) })
   }
 }
+
+/** By its shape: a limiter made by the other bundle refuses with another class of the same name. */
+const isRefusal = (thrown: unknown): thrown is RateLimiterRes =>
+  typeof thrown === 'object' && thrown !== null && !(thrown instanceof Error) && 'msBeforeNext' in thrown
 
 type Limiter = RateLimiterMemory | RateLimiterPostgres
 type Limiters = WeakMap<object, Map<LimitName, Limiter>>

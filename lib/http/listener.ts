@@ -13,7 +13,7 @@ import { clientAddress, type RouteHandler } from './request.ts'
 export type MachineRoute = { method: Method; path: string; handle: RouteHandler }
 
 /** What a page guard leaves for the response head; facts: pages cannot set a status themselves. */
-export type PageScope = { status?: number; path?: string }
+export type PageScope = { status?: number; retryAfterSeconds?: number; path?: string }
 
 type Options = {
   config: Pick<Config, 'origin' | 'loopback' | 'production' | 'trustedProxies'>
@@ -208,7 +208,7 @@ function completeHead(response: ServerResponse, csp: string, scope: PageScope): 
     const names = new Set(Object.keys(given).map((name) => name.toLowerCase()))
     const has = (name: string) => names.has(name) || response.hasHeader(name)
     const isGuarded = status === 500 && scope.status !== undefined
-    if (isGuarded) response.setHeader('retry-after', '5')
+    if (isGuarded) response.setHeader('retry-after', String(scope.retryAfterSeconds ?? 5))
     const defaults = { ...securityHeaders, 'content-security-policy': csp, 'cache-control': 'no-store' }
     for (const [name, value] of Object.entries(defaults)) if (!has(name)) response.setHeader(name, value)
     const isPublic = /public|immutable/.test(String(response.getHeader('cache-control') ?? ''))

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { countLimit } from '../broker/inventory.ts'
 
 /** Building blocks of the wire: snake_case, strict, every string bounded. */
 export const object = z.strictObject
@@ -23,6 +24,20 @@ export const name = z
   .max(320)
   .transform((text) => text.normalize('NFKC'))
   .pipe(line(80))
+/** A number of things that is counted up to a bound and no further, and whether there are more. */
+export const counted = z.int().min(0).max(countLimit).describe(`Counted up to ${countLimit} and no further`)
+export const isCapped = z.boolean().describe('There are more than were counted')
+
+/** A page of a list that says how long it is. */
+export const page = <S extends z.ZodType>(one: S) =>
+  object({
+    items: z.array(one),
+    /** How many match, on all pages. */
+    total: counted,
+    total_is_capped: isCapped,
+    /** What to ask the next page `before`; null: this is the last. */
+    next: id.nullable(),
+  })
 export const items = <S extends z.ZodType>(one: S) => object({ items: z.array(one) })
 
 /** The answer of an operation that streams. */

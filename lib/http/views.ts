@@ -3,6 +3,7 @@ import type { AuditView } from '../audit/list.ts'
 import type {
   ConnectionDetail,
   ConnectionView,
+  Page,
   ProjectCard,
   ProjectDetail,
   UnconfirmedRevocation,
@@ -50,6 +51,14 @@ export const toProvider = (view: ProviderView): z.input<typeof provider> => ({
   redirect_uri: view.redirectUri,
   max_lifetime_seconds: view.maxLifetimeSeconds,
   refresh_token_days: view.refreshTokenDays,
+})
+
+/** A page as the wire has it; `toItem` makes its items. */
+export const toPage = <V, W>({ items, total, totalIsCapped, next }: Page<V>, toItem: (view: V) => W) => ({
+  items: items.map(toItem),
+  total,
+  total_is_capped: totalIsCapped,
+  next,
 })
 
 const providerReference = object({ id, name: text, kind: text })

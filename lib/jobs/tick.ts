@@ -1,8 +1,16 @@
+import { tallyMilliseconds, tellAccess } from '../audit/access.ts'
 import { reconcileIssuing } from '../broker/issue.ts'
 import { settleRevocation } from '../broker/revocations.ts'
 import type { Context } from '../context.ts'
 import { drainOutbox } from '../store/audit.ts'
-import { dueDeliveries, dueRevocations, dueUpstreams, outboxTenants, staleIssuing } from '../store/lookups.ts'
+import {
+  dueDeliveries,
+  dueRevocations,
+  dueUpstreams,
+  outboxTenants,
+  staleIssuing,
+  tallyTenants,
+} from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
 import { renewDue } from './renewals.ts'
 import { runJob } from './run.ts'
@@ -60,6 +68,7 @@ async function renewals(ctx: Context, underWay: Set<string>, signal?: AbortSigna
 export async function tick(ctx: Context, underWay = new Set<string>(), signal?: AbortSignal): Promise<void> {
   const now = ctx.now()
   const stale = new Date(now.getTime() - staleMilliseconds)
+  const over = new Date(now.getTime() - tallyMilliseconds)
   await Promise.all([
     renewals(ctx, underWay, signal),
     fairly<Place>(ctx, 'revocations', underWay, dueRevocations(ctx, now, batch), (place) =>
@@ -78,6 +87,9 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
     ),
     fairly(ctx, 'outbox', underWay, inTenant(outboxTenants(ctx)), ({ tenantId }) =>
       asSystem(ctx, tenantId, 'job', (tx) => drainOutbox(tx, tenantId)),
+    ),
+    fairly(ctx, 'tallies', underWay, inTenant(tallyTenants(ctx, over)), ({ tenantId }) =>
+      tellAccess(ctx, tenantId, over),
     ),
   ])
 }

@@ -48,12 +48,44 @@ export const joinProject = (
     update: { role: link.role },
   })
 
-export const listConnections = (tx: ReadTx, tenantId: string, where: { userId?: string } = {}) =>
+export type ConnectionFilter = {
+  userId?: string | undefined
+  projectId?: string | undefined
+  providerId?: string | undefined
+  /** `standing`: all but the revoked ones. */
+  status?: ConnectionStatus | 'standing' | undefined
+}
+
+function where(
+  tenantId: string,
+  { userId, projectId, providerId, status }: ConnectionFilter,
+): Prisma.ConnectionWhereInput {
+  return {
+    tenantId,
+    ...(userId && { userId }),
+    ...(providerId && { providerId }),
+    ...(projectId && { projects: { some: { projectId } } }),
+    ...(status && { status: status === 'standing' ? { not: 'revoked' } : status }),
+  }
+}
+
+/** A page of connections, newest first; `before` is the id that the previous page ended with (ids sort by time). */
+export const listConnections = (
+  tx: ReadTx,
+  tenantId: string,
+  filter: ConnectionFilter,
+  { before, take }: { before?: string | undefined; take: number },
+) =>
   tx.connection.findMany({
-    where: { tenantId, ...where },
-    orderBy: [{ linkedAt: 'desc' }, { id: 'desc' }],
+    where: { ...where(tenantId, filter), ...(before ? { id: { lt: before } } : {}) },
+    orderBy: { id: 'desc' },
+    take,
     include: { provider: true, projects: { include: { project: true } } },
   })
+
+/** How many there are, counted up to `most` and no further. */
+export const countConnections = (tx: ReadTx, tenantId: string, filter: ConnectionFilter, most: number) =>
+  tx.connection.count({ where: where(tenantId, filter), take: most })
 
 /** Ids of a person's connections that are not ended. */
 export const heldConnections = async (tx: ReadTx, tenantId: string, userId: string): Promise<string[]> =>

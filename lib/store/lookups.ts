@@ -85,6 +85,12 @@ export const dueDeliveries = (ctx: Store, now: Date, limit: number) =>
     [now, limit],
   )
 
+/** Tenants with tallies of reads whose minute began at or before `before`. */
+export async function tallyTenants(ctx: Store, before: Date): Promise<string[]> {
+  const text = 'SELECT lookup.tally_tenants($1) AS id'
+  return (await query<{ id: string }>(ctx, 'tally_tenants', text, [before])).map((row) => row.id)
+}
+
 export async function outboxTenants(ctx: Store): Promise<string[]> {
   return (await query<{ id: string }>(ctx, 'outbox_tenants', 'SELECT lookup.outbox_tenants() AS id', [])).map(
     (row) => row.id,

@@ -144,22 +144,63 @@ function where(tenantId: string, filter: TokenFilter, now: Date): Prisma.IssuedT
   return { tenantId, ...named, ...(state ? states[state] : {}) }
 }
 
-/** A page of tokens, newest first; `before` is the id that the previous page ended with (ids sort by time). */
-export const listTokens = (
+/**
+ * A page of tokens, newest first, ended ones by their end; `before` is the id that the previous page ended with. Ids
+ * sort by time.
+ */
+export async function listTokens(
   tx: ReadTx,
   tenantId: string,
   filter: TokenFilter,
-  page: { now: Date; before?: string | undefined; take: number },
-) =>
-  tx.issuedToken.findMany({
-    where: { ...where(tenantId, filter, page.now), ...(page.before ? { id: { lt: page.before } } : {}) },
-    orderBy: { id: 'desc' },
-    take: page.take,
-    include: related,
+  { now, before, take }: { now: Date; before?: string | undefined; take: number },
+): Promise<TokenWithRelations[]> {
+  const matching = where(tenantId, filter, now)
+  const page = { take, include: related }
+  const older = before ? { lt: before } : {}
+  if (filter.state !== 'ended') {
+    const few = filter.state === 'live' ? await fewLiving(tx, matching) : undefined
+    const id = { ...older, ...(few && { in: few }) }
+    return tx.issuedToken.findMany({ ...page, where: { ...matching, id }, orderBy: { id: 'desc' } })
+  }
+  // By id, everything that still lives would be read before the first that has ended.
+  const last = before
+    ? await tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id: before } } })
+    : undefined
+  if (last === null) return []
+  const end = last?.expiresAt ?? now
+  return tx.issuedToken.findMany({
+    ...page,
+    where: {
+      ...matching,
+      expiresAt: { lte: end },
+      ...(last && { OR: [{ expiresAt: { lt: end } }, { id: { lt: last.id } }] }),
+    },
+    orderBy: [{ expiresAt: 'desc' }, { id: 'desc' }],
   })
+}
 
-export const countTokens = (tx: ReadTx, tenantId: string, filter: TokenFilter, now: Date) =>
-  tx.issuedToken.count({ where: where(tenantId, filter, now) })
+/**
+ * Ids of the matching tokens that live, by the index of these, if they are few: by id, all that such a person, project or
+ * connection ever had would be read in search of them. Where there are many, the newest are among the first.
+ */
+async function fewLiving(tx: ReadTx, matching: Prisma.IssuedTokenWhereInput): Promise<string[] | undefined> {
+  const few = 100
+  const rows = await tx.issuedToken.findMany({
+    where: matching,
+    orderBy: { expiresAt: 'desc' },
+    take: few + 1,
+    select: { id: true },
+  })
+  return rows.length > few ? undefined : rows.map(({ id }) => id)
+}
+
+/** How many there are, counted up to `most` and no further. Ordered as the index of its state is, to read no others. */
+export const countTokens = (tx: ReadTx, tenantId: string, filter: TokenFilter, now: Date, most: number) =>
+  tx.issuedToken.count({
+    where: where(tenantId, filter, now),
+    orderBy: filter.state === 'live' || filter.state === 'ended' ? { expiresAt: 'desc' } : { id: 'desc' },
+    take: most,
+  })
 
 /** How many living tokens a person holds in each of their projects. */
 export async function countLiveByProject(

@@ -1,6 +1,5 @@
 import * as oauth from 'oauth4webapi'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { connectionList } from '../../lib/broker/inventory.ts'
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { completeLink, startLink } from '../../lib/broker/link.ts'
 import { freshTokens, tokenPlace } from '../../lib/broker/refresh.ts'
@@ -13,7 +12,7 @@ import { claimRefresh, insertConnection, storeRefresh } from '../../lib/store/co
 import { insertProvider } from '../../lib/store/providers.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
 import { type Issuer, type IssuerAnswers, startIssuer } from '../support/issuer.ts'
 
 const clientId = 'valetkey'

@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../demo/index.ts'
-import { connectionList } from '../../lib/broker/inventory.ts'
 import { reconcileIssuing } from '../../lib/broker/issue.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { staleIssuing } from '../../lib/store/lookups.ts'
 import { type Issued, issueBody, type Jar, startTestApp, type TestApp, type TokenOnWire } from '../support/app.ts'
+import { connectionList } from '../support/connection.ts'
 
 let app: TestApp
 let owner: Jar

@@ -256,12 +256,16 @@ test('a guard turns the 500 of its page into the status it left, with Retry-Afte
   const pages = (globalThis as unknown as Record<symbol, AsyncLocalStorage<PageScope>>)[Symbol.for('valetkey.page')]
   answer = (response) => {
     const scope = pages?.getStore()
-    if (scope) scope.status = 503
+    if (scope) Object.assign(scope, left)
     response.statusCode = 500
     response.end('x')
   }
+  let left: PageScope = { status: 503 }
   const page = await send('/t/acme/projects')
   expect([page.status, page.headers['retry-after']]).toEqual([503, '5'])
+  left = { status: 429, retryAfterSeconds: 37 }
+  const refused = await send('/t/acme/projects')
+  expect([refused.status, refused.headers['retry-after']]).toEqual([429, '37'])
   answer = (response) => response.writeHead(500).end('x')
   expect((await send('/t/acme/projects')).status).toBe(500)
 })

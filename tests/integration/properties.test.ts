@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../demo/faults.ts'
 import type { Actor } from '../../lib/actor.ts'
 import { setFrozen, tryNow } from '../../lib/broker/health.ts'
-import { connectionList } from '../../lib/broker/inventory.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import type { Context } from '../../lib/context.ts'
@@ -11,7 +10,7 @@ import { isBrokerError } from '../../lib/errors.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
 
 let broker: Broker
 let contexts: [Context, Context]

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
-import { connectionList } from '../../lib/broker/inventory.ts'
 import { type FreshRequest, freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
+import { connectionList } from '../support/connection.ts'
 
 let broker: Broker
 let actor: Actor & { browser: string }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Fault } from '../../demo/faults.ts'
 import type { Actor } from '../../lib/actor.ts'
 import { setFrozen, tryNow } from '../../lib/broker/health.ts'
-import { connectionDetail, connectionList } from '../../lib/broker/inventory.ts'
+import { connectionDetail } from '../../lib/broker/inventory.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import type { Context } from '../../lib/context.ts'
@@ -10,7 +10,7 @@ import { renewDue } from '../../lib/jobs/renewals.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { beginRefresh, claimRefresh, takeDue } from '../../lib/store/connections.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
 
 let broker: Broker
 let other: Context

@@ -2,13 +2,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import type { Actor } from '../../lib/actor.ts'
 import { changeMember } from '../../lib/broker/end.ts'
-import { connectionList, tokenPage } from '../../lib/broker/inventory.ts'
+import { tokenPage } from '../../lib/broker/inventory.ts'
 import { issueToken, reconcileIssuing } from '../../lib/broker/issue.ts'
 import { completeLink, startLink } from '../../lib/broker/link.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { changeProvider, createProvider, providerList } from '../../lib/tenancy/providers.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
+import { connectionList } from '../support/connection.ts'
 
 let broker: Broker
 let actor: Actor & { browser: string }

@@ -1,3 +1,5 @@
+import type { Actor } from '../../lib/actor.ts'
+import { connectionPage } from '../../lib/broker/inventory.ts'
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { tokenPlace } from '../../lib/broker/refresh.ts'
 import { findConnection } from '../../lib/store/connections.ts'
@@ -20,3 +22,7 @@ export async function storedRefreshToken({ ctx }: Pick<Broker, 'ctx'>, key: Key)
   const vault = await vaultOf(ctx, key.tenantId)
   return (await vault.open(tokenPlace(row, 'refresh_token', row.tokenVersion), row.refreshToken)).reveal()
 }
+
+/** The newest connections that an actor sees. */
+export const connectionList = async (...given: [Broker['ctx'], Actor, { everybody?: boolean }?]) =>
+  (await connectionPage(given[0], given[1], given[2] ?? {})).items

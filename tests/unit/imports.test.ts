@@ -153,6 +153,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'end of a refresh: lib/broker/refresh.ts',
     'end of an attempt: lib/broker/issue.ts',
     'end of an attempt: lib/broker/link.ts',
+    'job: lib/audit/access.ts',
     'job: lib/broker/issue.ts',
     'job: lib/broker/notifications.ts',
     'job: lib/broker/revocations.ts',

@@ -1,16 +1,20 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
-import { alias, id, instant, items, object } from '../schemas.ts'
+import { alias, id, instant, items, object, page } from '../schemas.ts'
 import { attempt, connection, connectionDetail } from '../views.ts'
 
 export const listConnections = operation({
   id: 'listConnections',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/connections',
-  summary: 'Connections: the caller’s own, or with everybody=1 all of the tenant',
+  summary: 'Connections, newest first: the caller’s own, or with everybody=1 all of the tenant',
   permission: 'read',
-  query: object({ everybody: z.literal('1').optional() }),
-  answer: { status: 200, schema: items(connection) },
+  query: object({
+    everybody: z.literal('1').optional(),
+    /** `next` of the page before. */
+    before: id.optional(),
+  }),
+  answer: { status: 200, schema: page(connection) },
   limit: 'read',
 })
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
-import { id, object } from '../schemas.ts'
+import { counted, id, isCapped, object } from '../schemas.ts'
 import { notification } from '../views.ts'
 
 export const listNotifications = operation({
@@ -13,7 +13,12 @@ export const listNotifications = operation({
   query: object({ before: id.optional(), unread: z.literal('1').optional() }),
   answer: {
     status: 200,
-    schema: object({ items: z.array(notification), next: id.nullable(), unread: z.int() }),
+    schema: object({
+      items: z.array(notification),
+      next: id.nullable(),
+      unread: counted,
+      unread_is_capped: isCapped,
+    }),
   },
   limit: 'read',
 })

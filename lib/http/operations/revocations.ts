@@ -23,7 +23,7 @@ export const listRevocations = operation({
   id: 'listRevocations',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/revocations',
-  summary: 'Upstream revocations that are not done',
+  summary: 'Upstream revocations that are not done, the newest 200',
   permission: 'oversee',
   answer: { status: 200, schema: items(unconfirmed) },
   limit: 'read',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
-import { alias, items, line, name, object, role } from '../schemas.ts'
+import { alias, id, items, line, name, object, role } from '../schemas.ts'
 import { ending, invitation, member } from '../views.ts'
 
 export const createTenant = operation({
@@ -75,9 +75,11 @@ export const listInvitations = operation({
   id: 'listInvitations',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/invitations',
-  summary: 'Invitations that are still open',
+  summary: 'Invitations that are still open, newest first',
   permission: 'administer',
-  answer: { status: 200, schema: items(invitation) },
+  /** `next` of the page before. */
+  query: object({ before: id.optional() }),
+  answer: { status: 200, schema: object({ items: z.array(invitation), next: id.nullable() }) },
   limit: 'read',
 })
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
-import { id, instant, line, object } from '../schemas.ts'
+import { id, instant, line, object, page } from '../schemas.ts'
 import { token } from '../views.ts'
 
 const upstreamName = z.string().regex(/^[\w.-]{1,128}$/, 'letters, digits, dots, hyphens')
@@ -54,7 +54,7 @@ export const listTokens = operation({
   id: 'listTokens',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/tokens',
-  summary: 'Tokens, newest first: the caller’s own, or with everybody=1 all of the tenant',
+  summary: 'Tokens, newest first, ended ones by their end: the caller’s own, or with everybody=1 all of the tenant',
   permission: 'read',
   query: object({
     owner: id.optional(),
@@ -65,7 +65,7 @@ export const listTokens = operation({
     /** `next` of the page before. */
     before: id.optional(),
   }),
-  answer: { status: 200, schema: object({ items: z.array(token), total: z.int(), next: id.nullable() }) },
+  answer: { status: 200, schema: page(token) },
   limit: 'read',
 })
 

@@ -48,7 +48,11 @@ export default async function NotificationsPage({ params, searchParams }: Props)
         label="Which"
         tabs={[
           { label: 'All', href: path, current: !unread },
-          { label: `Unread (${page.unread})`, href: hrefWith(path, { unread: '1' }), current: unread },
+          {
+            label: `Unread (${page.unreadIsCapped ? 'more than ' : ''}${page.unread})`,
+            href: hrefWith(path, { unread: '1' }),
+            current: unread,
+          },
         ]}
       />
       {page.items.length > 0 ? (

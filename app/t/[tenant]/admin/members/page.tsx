@@ -1,27 +1,32 @@
 import { NoRight } from '@/app/_console/guard.tsx'
+import { hrefWith, type Query, single } from '@/app/_console/query.ts'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { Pager } from '@/app/_ui/pager.tsx'
 import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import { may } from '@/lib/actor.ts'
 import { requireMember } from '@/lib/http/page.ts'
-import { invitationList, memberList } from '@/lib/tenancy/members.ts'
+import { invitationPage, memberList } from '@/lib/tenancy/members.ts'
 import { Invite } from './invite.tsx'
 import { MemberMenu } from './member-menu.tsx'
 import { Withdraw } from './withdraw.tsx'
 
 export const metadata = { title: 'Members' }
 
-export default async function MembersPage({ params }: { params: Promise<{ tenant: string }> }) {
+type Props = { params: Promise<{ tenant: string }>; searchParams: Promise<Query> }
+
+export default async function MembersPage({ params, searchParams }: Props) {
   const { tenant } = await params
+  const before = single((await searchParams).before)
   const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
   if (!allowed) return <NoRight title="Members" role={actor.role} />
   const mayChange = may(actor, 'administer')
   const [members, invitations] = await Promise.all([
     memberList(ctx, actor),
-    mayChange ? invitationList(ctx, actor) : [],
+    mayChange ? invitationPage(ctx, actor, { before }) : { items: [], next: null },
   ])
   const now = ctx.now().toISOString()
   const names = new Map(members.map(({ userId, email, name }) => [userId, email ?? name]))
@@ -72,7 +77,7 @@ export default async function MembersPage({ params }: { params: Promise<{ tenant
           title="Invitations"
           lead="Each link works once, for a week. It was shown when it was made and cannot be shown again."
         >
-          {invitations.length > 0 ? (
+          {invitations.items.length > 0 ? (
             <DataTable
               caption="Open invitations"
               columns={[
@@ -82,7 +87,7 @@ export default async function MembersPage({ params }: { params: Promise<{ tenant
                 { key: 'ends', header: 'Ends' },
                 { key: 'acts', header: 'Actions', quiet: true, align: 'end' },
               ]}
-              rows={invitations.map((invitation) => ({
+              rows={invitations.items.map((invitation) => ({
                 id: invitation.id,
                 label: `Invitation for the role ${invitation.role}`,
                 cells: {
@@ -101,6 +106,13 @@ export default async function MembersPage({ params }: { params: Promise<{ tenant
               why="People join with a link that you hand them. Whoever opens it first, signed in, becomes a member."
             />
           )}
+          <Pager
+            newerHref={before && `/t/${tenant}/admin/members`}
+            newerLabel="Newest"
+            olderHref={
+              invitations.next ? hrefWith(`/t/${tenant}/admin/members`, { before: invitations.next }) : undefined
+            }
+          />
         </Section>
       )}
     </>

@@ -7,7 +7,7 @@ import { orNotFound } from '@/app/_console/guard.tsx'
 import { ConnectionHealth, healthFacts, NextAct } from '@/app/_console/health.tsx'
 import { FreezeButton } from '@/app/_console/health-acts.tsx'
 import { hrefWith } from '@/app/_console/query.ts'
-import { nextActOf, plural } from '@/app/_console/words.ts'
+import { nextActOf, pluralUpTo } from '@/app/_console/words.ts'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Section } from '@/app/_ui/section.tsx'
@@ -117,7 +117,7 @@ export default async function ConnectionPage({ params }: Props) {
                       })}
                       className="rounded-sm underline underline-offset-4"
                     >
-                      {plural(tokens.total, 'token')} out
+                      {pluralUpTo(tokens, 'token')} out
                     </Link>
                   ),
                 },
