@@ -57,3 +57,7 @@ export function createLog(config: Pick<Config, 'log'>, destination?: pino.Destin
 
 /** For lines that must leave the process whatever level was chosen: signed heads and public keys of the audit chain. */
 export const loud = (log: Log): Log => log.child({}, { level: 'info' })
+
+/** One line on standard error, shaped as the log's own: for what must not be lost where nothing else takes it. */
+export const lastResort = (line: object, msg: string): void =>
+  void process.stderr.write(`${JSON.stringify({ level: 60, time: new Date().toISOString(), ...line, msg })}\n`)

@@ -48,6 +48,23 @@ const isDeadlock = (error: unknown) =>
   error instanceof Error &&
   /40P01|P2034|deadlock detected/.test(`${'code' in error ? error.code : ''} ${error.message}`)
 
+/**
+ * Runs `work` under a savepoint of its own. Answers what it failed with: its changes are undone then, and the transaction
+ * goes on. @throws what ends the transaction itself
+ */
+export async function underSavepoint(tx: Tx, work: () => Promise<void>): Promise<unknown> {
+  let failure: unknown
+  await tx.$executeRaw`SAVEPOINT attempt`
+  try {
+    await work()
+  } catch (error) {
+    failure = error
+    await tx.$executeRaw`ROLLBACK TO SAVEPOINT attempt`
+  }
+  await tx.$executeRaw`RELEASE SAVEPOINT attempt`
+  return failure
+}
+
 /** Tables without a tenant (user, session, instance), in one transaction. */
 export const withInstance = async <T>({ db }: Pick<Store, 'db'>, work: (tx: Tx) => Promise<T>): Promise<T> =>
   guard(() => db.$transaction(work, { maxWait: 8_000, timeout: 15_000 }))

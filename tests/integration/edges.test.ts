@@ -37,6 +37,7 @@ const note = operation({
   permission: 'work',
   body: noteBody,
   answer: { status: 201, schema: z.strictObject({ text: z.string(), actor: z.string() }) },
+  errors: ['over_policy'],
   limit: 'write',
 })
 /** What reached the handler. */

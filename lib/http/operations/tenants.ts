@@ -11,6 +11,7 @@ export const createTenant = operation({
   permission: 'session',
   body: object({ name, slug: alias }),
   answer: { status: 201, schema: object({ slug: alias }) },
+  errors: ['forbidden', 'slug_taken'],
   limit: 'write',
 })
 
@@ -20,8 +21,9 @@ export const acceptInvitation = operation({
   path: '/api/v1/invitations/accept',
   summary: 'Makes the caller a member, once an invitation',
   permission: 'session',
-  body: object({ secret: z.string().min(1).max(200) }),
+  body: object({ secret: z.string().regex(/^[!-~]{1,200}$/, 'must be what stands behind the # of the link') }),
   answer: { status: 200, schema: object({ slug: alias }) },
+  errors: ['invitation_unknown'],
   limit: 'write',
 })
 
@@ -41,11 +43,11 @@ export const changeMember = operation({
   path: '/api/v1/tenants/{tenant}/members/{user}',
   summary: 'Changes a member’s role, suspends them, or lets them in again',
   permission: 'administer',
-  body: object({ role: role.optional(), status: z.enum(['active', 'suspended']).optional() }).refine(
-    (change) => change.role !== undefined || change.status !== undefined,
-    'Name a role or a status.',
-  ),
+  body: object({ role: role.optional(), status: z.enum(['active', 'suspended']).optional() })
+    .refine((change) => change.role !== undefined || change.status !== undefined, 'Name a role or a status.')
+    .meta({ minProperties: 1 }),
   answer: { status: 204 },
+  errors: ['last_owner'],
   limit: 'write',
 })
 

@@ -2,6 +2,7 @@ import * as oauth from 'oauth4webapi'
 import type { Context } from '../../context.ts'
 import { BrokerError, type ErrorCode, isBrokerError } from '../../errors.ts'
 import { discover, requestOptions } from '../../security/discovery.ts'
+import { isStorable } from '../../security/json.ts'
 import { isOutboundError } from '../../security/outbound.ts'
 import type { Identity } from '../../store/users.ts'
 
@@ -124,7 +125,7 @@ function checkClaims({ config, now }: Context, { azp, iat, sub }: oauth.IDToken)
   const ageSeconds = now().getTime() / 1000 - iat
   if (ageSeconds > issuedAgoSecondsMax || ageSeconds < -toleranceSeconds)
     throw new Error('the ID token is of another time')
-  if (sub.length === 0 || sub.length > 255) throw new Error('the subject has no usable length')
+  if (sub.length === 0 || sub.length > 255 || !isStorable(sub)) throw new Error('the subject has no usable length')
 }
 
 /** Name and e-mail where the ID token has none (OIDC Core 5.4). Only decoration, so its failure is no obstacle. */
@@ -165,5 +166,5 @@ function line(claim: unknown, lengthMax: number): string | undefined {
     .normalize('NFKC')
     .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '')
     .trim()
-  return text.slice(0, lengthMax) || undefined
+  return text.slice(0, lengthMax).toWellFormed() || undefined
 }
