@@ -216,7 +216,7 @@ describe('the database says no', () => {
     ['the other half', 'because \udc00'],
     ['a NUL', 'be\0cause'],
   ])(
-    'K-35: a revocation whose reason holds %s is refused with its field, and revokes as soon as it holds none',
+    'IV-05: a revocation whose reason holds %s is refused with its field, and revokes as soon as it holds none',
     async (_, reason) => {
       const { token, value } = await issued()
       const refused = await app.call(owner, 'POST', '/tenants/acme/revocations', { tokens: [token.id], reason })
@@ -230,7 +230,7 @@ describe('the database says no', () => {
     },
   )
 
-  it('K-35: whatever text an act brings along, its event is recorded whole and the token is dead', async () => {
+  it('G-05: whatever text an act brings along, its event is recorded whole and the token is dead', async () => {
     const { token, value } = await issued()
     const actor = await app.actorOf('owner@acme.test')
     // Cut at 300 the last character would be half of one.
@@ -246,7 +246,7 @@ describe('the database says no', () => {
     expect(await app.rows('acme', 'SELECT 1 FROM audit_outbox')).toEqual([])
   })
 
-  it('K-35: without audit trail and outbox the revocation still commits, and its event stands on standard error', async () => {
+  it('without audit trail and outbox the revocation still commits, and its event stands on standard error', async () => {
     const { token, value } = await issued()
     const lines: string[] = []
     vi.spyOn(process.stderr, 'write').mockImplementation((line) => lines.push(String(line)) > 0)
