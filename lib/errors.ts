@@ -107,6 +107,11 @@ export const errorCodes = {
     title: 'The upstream did not confirm the token',
     next: 'It is being cleaned up. Issue a new one in a moment.',
   },
+  upstream_rejected: {
+    status: 422,
+    title: 'The upstream does not give these rights',
+    next: 'Choose others: what you named may be gone, or may not be given.',
+  },
   revoked_meanwhile: { status: 409, title: 'Access was revoked while the token was made', next: 'Ask an admin.' },
   // Tenancy
   invitation_unknown: { status: 404, title: 'This invitation is unknown or over', next: 'Ask for a new one.' },

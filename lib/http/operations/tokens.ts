@@ -57,7 +57,14 @@ export const issueToken = operation({
       base_url: z.url(),
     }),
   },
-  errors: [...upstreamErrors, 'over_policy', 'too_many_tokens', 'issue_unconfirmed', 'revoked_meanwhile'],
+  errors: [
+    ...upstreamErrors,
+    'over_policy',
+    'too_many_tokens',
+    'issue_unconfirmed',
+    'upstream_rejected',
+    'revoked_meanwhile',
+  ],
   limit: 'issue',
 })
 
