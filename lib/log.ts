@@ -1,7 +1,7 @@
 import { inspect, stripVTControlCharacters } from 'node:util'
 import pino from 'pino'
 import type { Config } from './config.ts'
-import { processOutput } from './output.ts'
+import { processOutput, standardError } from './output.ts'
 
 /** Anything that looks like a credential, wherever a library puts it in an object. The last line of defence (V-08). */
 const redacted = [
@@ -171,3 +171,6 @@ function lineWriter(take: (line: string) => void): StreamWrite {
     return true
   }) as StreamWrite
 }
+/** One line on standard error, shaped as the log's own: for what must not be lost where nothing else takes it. */
+export const lastResort = (line: object, msg: string): void =>
+  standardError().write(`${JSON.stringify({ level: 60, time: new Date().toISOString(), ...line, msg })}\n`)

@@ -89,7 +89,7 @@ async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Grou
  * first, so that killed anywhere no unknown token stays behind; the answer is given only after the row is complete.
  * @returns the token's view and its value, which exists nowhere else
  * @throws BrokerError forbidden, not_found, not_linked, needs_relink, connection_frozen, over_policy, too_many_tokens,
- *   upstream_…, issue_unconfirmed, revoked_meanwhile, excess_rights
+ *   upstream_…, upstream_rejected, issue_unconfirmed, revoked_meanwhile, excess_rights
  */
 export async function issueToken(
   ctx: Context,
@@ -193,7 +193,9 @@ async function askUpstream(
 
 /** Ends a row whose token surely does not exist; where that is not sure, leaves it to the reconciling job. */
 async function notMade(ctx: Context, actor: Actor, { id }: Started, error: unknown): Promise<unknown> {
-  const known = asBrokerError(error)
+  // Said of the rights that were asked, which are the caller's to change.
+  const isRejected = isUpstreamError(error) && error.failure === 'rejected'
+  const known = isRejected ? new BrokerError('upstream_rejected', { cause: error }) : asBrokerError(error)
   const failure = isBrokerError(known) ? known.code : 'internal'
   // A call that failed before the mint, or that the upstream turned down, made nothing.
   const unsure = isUpstreamError(error)

@@ -75,6 +75,17 @@ export interface Paths {
       }
       requestBody: {
         content: {
+          'application/json': {
+            'csp-report': {
+              'document-uri'?: string
+              'blocked-uri'?: string
+              'effective-directive'?: string
+              'violated-directive'?: string
+              'line-number'?: number
+              [k: string]: unknown
+            }
+            [k: string]: unknown
+          }
           'application/csp-report': {
             'csp-report': {
               'document-uri'?: string

@@ -18,7 +18,8 @@ const routes = (await readdir(root, { recursive: true }))
   // Exact segments before parameters, as Next has it.
   .sort((a, b) => a.file.split('[').length - b.file.split('[').length)
 
-async function routeOf(path: string) {
+/** The handlers of a path and the parameters in it, as Next would find them. */
+export async function routeOf(path: string) {
   const given = path.split('/').slice(1)
   const isParam = (segment: string) => segment.startsWith('[')
   const route = routes.find(

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { operation } from '../operation.ts'
-import { items, name, object } from '../schemas.ts'
+import { operation, vaultErrors } from '../operation.ts'
+import { address, items, line, name, object, secret } from '../schemas.ts'
 import { provider } from '../views.ts'
 
-const clientId = z.string().trim().min(1).max(200)
-const clientSecret = z.string().min(1).max(500)
+const clientId = line(200)
+const clientSecret = secret(500)
 /** An unused refresh token's life at the upstream, in days. */
 const refreshTokenDays = z.int().min(1).max(3_650)
 /** Seconds, a minute to a day. */
@@ -30,13 +30,14 @@ export const createProvider = operation({
     kind: z.literal('keboola'),
     name,
     /** Its address alone, like https://connection.example.com. */
-    issuer: z.url().max(300),
+    issuer: address(300),
     client_id: clientId,
     client_secret: clientSecret,
     max_lifetime_seconds: maxLifetime.optional(),
     refresh_token_days: refreshTokenDays.optional(),
   }),
   answer: { status: 201, schema: provider },
+  errors: [...vaultErrors, 'provider_exists'],
   limit: 'write',
 })
 
@@ -55,5 +56,6 @@ export const changeProvider = operation({
     refresh_token_days: refreshTokenDays.optional(),
   }),
   answer: { status: 200, schema: provider },
+  errors: [...vaultErrors, 'provider_exists', 'provider_in_use'],
   limit: 'write',
 })

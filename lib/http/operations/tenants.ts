@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { operation } from '../operation.ts'
+import { operation, vaultErrors } from '../operation.ts'
 import { alias, id, items, line, name, object, role } from '../schemas.ts'
 import { ending, invitation, member } from '../views.ts'
 
@@ -11,6 +11,7 @@ export const createTenant = operation({
   permission: 'session',
   body: object({ name, slug: alias }),
   answer: { status: 201, schema: object({ slug: alias }) },
+  errors: ['forbidden', 'slug_taken'],
   limit: 'write',
 })
 
@@ -20,8 +21,9 @@ export const acceptInvitation = operation({
   path: '/api/v1/invitations/accept',
   summary: 'Makes the caller a member, once an invitation',
   permission: 'session',
-  body: object({ secret: z.string().min(1).max(200) }),
+  body: object({ secret: z.string().regex(/^[!-~]{1,200}$/, 'must be what stands behind the # of the link') }),
   answer: { status: 200, schema: object({ slug: alias }) },
+  errors: ['invitation_unknown'],
   limit: 'write',
 })
 
@@ -45,8 +47,11 @@ export const changeMember = operation({
     role: role.optional(),
     status: z.enum(['active', 'suspended']).optional(),
     reason: line(200).optional(),
-  }).refine((change) => change.role !== undefined || change.status !== undefined, 'Name a role or a status.'),
+  })
+    .refine((change) => change.role !== undefined || change.status !== undefined, 'Name a role or a status.')
+    .meta({ anyOf: [{ required: ['role'] }, { required: ['status'] }] }),
   answer: { status: 204 },
+  errors: [...vaultErrors, 'last_owner'],
   limit: 'write',
 })
 
@@ -58,6 +63,7 @@ export const removeMember = operation({
   permission: 'read',
   body: object({ reason: line(200).optional() }),
   answer: { status: 204 },
+  errors: [...vaultErrors, 'last_owner'],
   limit: 'write',
 })
 
