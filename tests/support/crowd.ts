@@ -2,8 +2,8 @@ import type { TestApp } from './app.ts'
 
 /** What a tenant has that has been used for years. */
 const amounts = {
-  members: 1_000,
-  projects: 300,
+  members: 500,
+  projects: 200,
   connections: 10_000,
   events: 300_000,
   livingTokens: 50_000,
