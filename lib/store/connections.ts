@@ -48,7 +48,7 @@ export const joinProject = (
     update: { role: link.role },
   })
 
-export const listConnections = (tx: ReadTx, tenantId: string, where: { userId?: string } = {}) =>
+export const listConnections = (tx: ReadTx, tenantId: string, where: { userId?: string; id?: { in: string[] } } = {}) =>
   tx.connection.findMany({
     where: { tenantId, ...where },
     orderBy: [{ linkedAt: 'desc' }, { id: 'desc' }],
