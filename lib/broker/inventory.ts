@@ -268,10 +268,12 @@ export async function setBranch(
 
 export type UnconfirmedRevocation = {
   id: string
-  /** `orphans`: what an issue that was cut off may have left. */
+  /** `orphans`: whatever a cut-off issue may have left upstream. */
   kind: 'token' | 'grant' | 'orphans'
   tokenId: string | null
+  fingerprint: string | null
   connectionId: string
+  ownerId: string | null
   project: string | null
   state: 'pending' | 'failed'
   tries: number
@@ -286,17 +288,24 @@ export const unconfirmedLimit = 200
 
 const knownMoment = (moment: Date | 'unknown') => (moment === 'unknown' ? null : moment)
 
-/** Upstream revocations that are not done, the newest first: what an admin must know about. */
+/** Upstream revocations that are not done, of what may still be alive there, the newest first: what an admin must know about. */
 export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promise<UnconfirmedRevocation[]> {
   requirePermission(actor, 'oversee')
-  const rows = await readTenant(ctx, actor.tenantId, (tx) => listUnconfirmed(tx, actor.tenantId, unconfirmedLimit))
+  const { rows, connections } = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const rows = await listUnconfirmed(tx, actor.tenantId, { now: ctx.now(), take: unconfirmedLimit })
+    const ids = [...new Set(rows.map(({ connectionId }) => connectionId))]
+    const found = await listConnections(tx, actor.tenantId, { ids }, { take: ids.length })
+    return { rows, connections: new Map(found.map((row) => [row.id, toConnectionView(row)])) }
+  })
   await noteRead(ctx, actor, 'listRevocations')
   return rows.map((row) => ({
     id: row.id,
     kind: row.kind as UnconfirmedRevocation['kind'],
     tokenId: row.tokenId,
+    fingerprint: row.token?.fingerprint ?? null,
     connectionId: row.connectionId,
-    project: row.token?.project.name ?? null,
+    ownerId: connections.get(row.connectionId)?.ownerId ?? null,
+    project: row.token?.project.name ?? connections.get(row.connectionId)?.project?.name ?? null,
     state: row.state as 'pending' | 'failed',
     tries: row.tries,
     lastError: row.lastError,

@@ -142,6 +142,40 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/invitations/preview': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            secret: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              tenant: string
+              role: 'owner' | 'admin' | 'member' | 'auditor'
+              state: 'open' | 'used' | 'over'
+              expires_at: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/me': {
     get: {
       parameters: {
@@ -1619,7 +1653,9 @@ export interface Paths {
                 id: string
                 kind: 'token' | 'grant' | 'orphans'
                 token_id: string | null
+                fingerprint: string | null
                 connection_id: string
+                owner_id: string | null
                 project: string | null
                 state: 'pending' | 'failed'
                 tries: number

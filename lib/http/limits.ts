@@ -10,6 +10,7 @@ import { addressKey } from './request.ts'
  * more than it protects.
  */
 export const limits = {
+  invitation: { points: 60, seconds: 60, by: 'address', store: 'shared' },
   signin: { points: 300, seconds: 300, by: 'address', store: 'shared' },
   callback: { points: 300, seconds: 300, by: 'address', store: 'shared' },
   attempt: { points: 60, seconds: 600, by: 'user', store: 'shared' },

@@ -13,7 +13,7 @@ import type { NotificationView } from '../broker/notifications.ts'
 import type { RevokeResult } from '../broker/revoke.ts'
 import type { TokenView } from '../broker/token-view.ts'
 import type { TokenScopes } from '../providers/provider.ts'
-import type { InvitationView, MemberView } from '../tenancy/members.ts'
+import type { InvitationPreview, InvitationView, MemberView } from '../tenancy/members.ts'
 import type { ProviderView } from '../tenancy/providers.ts'
 import type { DeliveryView, WebhookView } from '../tenancy/webhooks.ts'
 import { id, instant, object, role } from './schemas.ts'
@@ -296,10 +296,12 @@ export const toRevoked = (view: RevokeResult): z.input<typeof revoked> => ({
 
 export const unconfirmed = object({
   id,
-  /** `orphans`: what an issue that was cut off may have left. */
+  /** `orphans`: whatever a cut-off issue may have left upstream. */
   kind: z.enum(['token', 'grant', 'orphans']),
   token_id: id.nullable(),
+  fingerprint: text.nullable(),
   connection_id: id,
+  owner_id: id.nullable(),
   /** Its name. */
   project: text.nullable(),
   state: z.enum(['pending', 'failed']),
@@ -314,7 +316,9 @@ export const toUnconfirmed = (view: UnconfirmedRevocation): z.input<typeof uncon
   id: view.id,
   kind: view.kind,
   token_id: view.tokenId,
+  fingerprint: view.fingerprint,
   connection_id: view.connectionId,
+  owner_id: view.ownerId,
   project: view.project,
   state: view.state,
   tries: view.tries,
@@ -358,6 +362,21 @@ export const toInvitation = (view: InvitationView): z.input<typeof invitation> =
   role: view.role,
   note: view.note,
   created_by: view.createdBy,
+  expires_at: when(view.expiresAt),
+})
+
+export const invitationPreview = object({
+  tenant: text,
+  role,
+  /** `over`: too old, or whoever made it can no longer give this role. */
+  state: z.enum(['open', 'used', 'over']),
+  expires_at: instant,
+})
+
+export const toInvitationPreview = (view: InvitationPreview): z.input<typeof invitationPreview> => ({
+  tenant: view.tenantName,
+  role: view.role,
+  state: view.state,
   expires_at: when(view.expiresAt),
 })
 

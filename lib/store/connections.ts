@@ -61,18 +61,20 @@ export type ConnectionFilter = {
   userId?: string | undefined
   projectId?: string | undefined
   providerId?: string | undefined
+  ids?: string[] | undefined
   /** `standing`: all but the revoked ones. */
   status?: ConnectionStatus | 'standing' | undefined
 }
 
 function where(
   tenantId: string,
-  { userId, projectId, providerId, status }: ConnectionFilter,
+  { userId, projectId, providerId, ids, status }: ConnectionFilter,
 ): Prisma.ConnectionWhereInput {
   return {
     tenantId,
     ...(userId && { userId }),
     ...(providerId && { providerId }),
+    ...(ids && { id: { in: ids } }),
     ...(projectId && { projects: { some: { projectId } } }),
     ...(status && { status: status === 'standing' ? { not: 'revoked' } : status }),
   }
@@ -86,7 +88,7 @@ export const listConnections = (
   { before, take }: { before?: string | undefined; take: number },
 ) =>
   tx.connection.findMany({
-    where: { ...where(tenantId, filter), ...(before ? { id: { lt: before } } : {}) },
+    where: { AND: [where(tenantId, filter), before ? { id: { lt: before } } : {}] },
     orderBy: { id: 'desc' },
     take,
     include: { provider: true, projects: { include: { project: true } } },

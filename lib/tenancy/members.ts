@@ -6,7 +6,7 @@ import { newId } from '../security/ids.ts'
 import { hash, randomToken, Secret } from '../security/secrets.ts'
 import { act, actAsPerson } from '../store/authority.ts'
 import { readTenant } from '../store/database.ts'
-import { invitationByHash } from '../store/lookups.ts'
+import { invitationByHash, invitationFacts } from '../store/lookups.ts'
 import {
   consumeInvitation,
   countInvitationsLocked,
@@ -123,6 +123,24 @@ export async function withdrawInvitation(ctx: Context, actor: Actor, id: string)
       target: { kind: 'invitation', id },
     })
   })
+}
+
+export type InvitationPreview = {
+  tenantName: string
+  role: Role
+  /** `over`: too old, or its maker can no longer give this role. */
+  state: 'open' | 'used' | 'over'
+  expiresAt: Date
+}
+
+/** What a link invites to, for whoever holds its secret, signed in or not. @throws BrokerError invitation_unknown */
+export async function invitationPreview(ctx: Context, secret: string): Promise<InvitationPreview> {
+  const facts = await invitationFacts(ctx, hash(secret))
+  if (!facts) throw new BrokerError('invitation_unknown')
+  const { tenantName, role, expiresAt, used, makerRole, makerStatus } = facts
+  const stands = makerRole !== null && makerStatus === 'active' && mayGrant({ role: makerRole }, role)
+  const state = used ? 'used' : stands && expiresAt > ctx.now() ? 'open' : 'over'
+  return { tenantName, role, state, expiresAt }
 }
 
 /**

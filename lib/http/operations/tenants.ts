@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { operation, vaultErrors } from '../operation.ts'
 import { alias, id, items, line, name, object, role } from '../schemas.ts'
-import { ending, invitation, member } from '../views.ts'
+import { ending, invitation, invitationPreview, member } from '../views.ts'
 
 export const createTenant = operation({
   id: 'createTenant',
@@ -15,13 +15,27 @@ export const createTenant = operation({
   limit: 'write',
 })
 
+const secret = z.string().regex(/^[!-~]{1,200}$/, 'must be what stands behind the # of the link')
+
+/** A POST, because the secret belongs into no address. */
+export const previewInvitation = operation({
+  id: 'previewInvitation',
+  method: 'POST',
+  path: '/api/v1/invitations/preview',
+  summary: 'What an invitation is for, for whoever holds its secret',
+  permission: 'public',
+  body: object({ secret }),
+  answer: { status: 200, schema: invitationPreview },
+  limit: 'invitation',
+})
+
 export const acceptInvitation = operation({
   id: 'acceptInvitation',
   method: 'POST',
   path: '/api/v1/invitations/accept',
   summary: 'Makes the caller a member, once an invitation',
   permission: 'session',
-  body: object({ secret: z.string().regex(/^[!-~]{1,200}$/, 'must be what stands behind the # of the link') }),
+  body: object({ secret }),
   answer: { status: 200, schema: object({ slug: alias }) },
   errors: ['invitation_unknown'],
   limit: 'write',
