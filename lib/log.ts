@@ -60,8 +60,8 @@ function framesOf({ stack, message }: Error): string | undefined {
   if (!stack) return undefined
   const start = stack.indexOf(message)
   const lines = (start < 0 ? stack : stack.slice(start + message.length)).split('\n')
-  const before = lines.findLastIndex((line) => line !== '' && !frame.test(line))
-  const frames = lines.slice(before + 1).filter((line) => frame.test(line))
+  const first = start < 0 ? lines.findLastIndex((line) => line !== '' && !frame.test(line)) + 1 : 0
+  const frames = lines.slice(first).filter((line) => frame.test(line))
   return frames.slice(0, framesMax).join('\n') || undefined
 }
 

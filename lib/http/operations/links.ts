@@ -138,7 +138,7 @@ export const adoptLink = operation({
   permission: 'work',
   body: object({ alias: alias.optional() }),
   answer: { status: 200, schema: object({ project: id }) },
-  errors: [...vaultErrors, 'alias_taken', 'no_refresh_token', 'upstream_protocol'],
+  errors: [...vaultErrors, 'attempt_unknown', 'alias_taken', 'no_refresh_token', 'upstream_protocol'],
   limit: 'attempt',
 })
 

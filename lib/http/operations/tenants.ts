@@ -115,6 +115,7 @@ export const createInvitation = operation({
     // The secret stands in the fragment, which no server and no log ever sees.
     schema: object({ ...invitation.pick({ id: true, role: true, expires_at: true }).shape, url: z.url() }),
   },
+  errors: ['too_many_invitations'],
   limit: 'write',
 })
 
