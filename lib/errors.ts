@@ -113,7 +113,7 @@ export const errorCodes = {
   alias_taken: { status: 409, title: 'Another project already has this alias', next: 'Choose another alias.' },
   // Issuing
   needs_relink: { status: 409, title: 'The connection must be linked again', next: 'Open the project and reconnect.' },
-  connection_frozen: { status: 409, title: 'An admin has frozen this connection', next: 'Ask an admin.' },
+  frozen: { status: 409, title: 'An admin has frozen this', next: 'Ask an admin. Nothing of it is lost.' },
   not_linked: { status: 409, title: 'You have not linked this project', next: 'Link it first.' },
   over_policy: { status: 422, title: 'This lifetime is over what policy allows', next: 'Choose a shorter one.' },
   too_many_tokens: { status: 409, title: 'Too many tokens are out', next: 'Revoke some that you no longer need.' },

@@ -25,6 +25,9 @@ export type AuditAction =
   | 'link.completed'
   | 'link.failed'
   | 'connection.changed'
+  | 'freeze.set'
+  | 'freeze.lifted'
+  /** Of the version before, when a freeze was a connection's status. */
   | 'connection.frozen'
   | 'connection.unfrozen'
   | 'refresh.succeeded'

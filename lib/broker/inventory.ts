@@ -16,15 +16,17 @@ import {
   updateConnection,
 } from '../store/connections.ts'
 import { readTenant } from '../store/database.ts'
+import { type Frozen, frozenConnections, frozenProjects, frozenWhere } from '../store/freezes.ts'
 import { listMembers } from '../store/members.ts'
 import { findProject, findProjectWithLink, listProjects, viewerOf } from '../store/projects.ts'
 import { listUnconfirmed } from '../store/revocations.ts'
 import { findTenant } from '../store/tenants.ts'
 import { countLiveByProject, countTokens, findToken, listTokens, type TokenFilter } from '../store/tokens.ts'
+import { type FrozenState, toFrozenState } from './freezes.ts'
 import { type LifetimeCap, lifetimeCap } from './issue.ts'
 import { latestMomentOf, type TokenView, toTokenView } from './token-view.ts'
 
-export type ConnectionView = {
+export type ConnectionView = FrozenState & {
   id: string
   ownerId: string
   provider: { id: string; name: string; kind: string }
@@ -64,7 +66,7 @@ const healthOf = (row: ConnectionRow) => ({
   grantFixed: row.grantFixed,
 })
 
-export function toConnectionView(row: ConnectionWithRelations): ConnectionView {
+function toConnectionView(row: ConnectionWithRelations, state: FrozenState): ConnectionView {
   const [link] = row.projects
   return {
     id: row.id,
@@ -76,6 +78,7 @@ export function toConnectionView(row: ConnectionWithRelations): ConnectionView {
     accountName: row.accountName,
     upstreamRole: link?.role ?? null,
     ...healthOf(row),
+    ...state,
     linkedAt: row.linkedAt,
     branchId: row.branchId,
   }
@@ -89,13 +92,15 @@ export async function connectionDetail(ctx: Context, actor: Actor, id: string): 
     const row = await findConnection(tx, actor.tenantId, id, ownUnless(actor, 'oversee'))
     if (!row) throw new BrokerError('not_found')
     const events = await listEventsAbout(tx, actor.tenantId, 'connection', id, 50)
-    return { ...toConnectionView(row), timeline: events.map(toAuditView) }
+    const facts = (await frozenConnections(tx, actor.tenantId, [id])).get(id)
+    return { ...toConnectionView(row, toFrozenState(facts, 'connection', actor)), timeline: events.map(toAuditView) }
   })
   if (detail.ownerId !== actor.userId) await noteRead(ctx, actor, 'readConnection', id)
   return detail
 }
 
-export type ProjectCard = {
+/** `frozen`: what keeps the viewer from it; `frozenItself`: of the project. */
+export type ProjectCard = FrozenState & {
   id: string
   name: string
   alias: string
@@ -110,7 +115,12 @@ export type ProjectCard = {
 
 type ProjectWithLink = NonNullable<Awaited<ReturnType<typeof findProjectWithLink>>>
 
-function toCard(row: Omit<ProjectWithLink, 'aliases'>, tokensOut: number): ProjectCard {
+function toCard(
+  row: Omit<ProjectWithLink, 'aliases'>,
+  viewer: Actor,
+  facts: Frozen[] | undefined,
+  tokensOut: number,
+): ProjectCard {
   const [own] = row.links
   return {
     id: row.id,
@@ -131,10 +141,12 @@ function toCard(row: Omit<ProjectWithLink, 'aliases'>, tokensOut: number): Proje
           accountName: own.connection.accountName,
           upstreamRole: own.role,
           ...healthOf(own.connection),
+          ...toFrozenState(facts, 'connection', viewer),
           linkedAt: own.connection.linkedAt,
           branchId: own.connection.branchId,
         }
       : null,
+    ...toFrozenState(facts, 'project', viewer),
     tokensOut,
   }
 }
@@ -147,7 +159,9 @@ export async function projectCards(ctx: Context, actor: Actor): Promise<ProjectC
   return readTenant(ctx, actor.tenantId, async (tx) => {
     const rows = await listProjects(tx, actor.tenantId, actor.userId, { all: may(actor, 'oversee') })
     const live = await countLiveByProject(tx, actor.tenantId, actor.userId, ctx.now())
-    return rows.map((row) => toCard(row, live.get(row.id) ?? 0))
+    const ids = rows.map(({ id }) => id)
+    const facts = await frozenProjects(tx, actor.tenantId, actor.userId, ids)
+    return rows.map((row) => toCard(row, actor, facts.get(row.id), live.get(row.id) ?? 0))
   })
 }
 
@@ -170,8 +184,14 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
     const filter = { userId: actor.userId, projectId: row.id }
     const tokens = await listTokens(tx, actor.tenantId, filter, { now, take: 50 })
     const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
+    const facts = (await frozenProjects(tx, actor.tenantId, actor.userId, [row.id])).get(row.id)
     return {
-      ...toCard(row, await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now, countLimit)),
+      ...toCard(
+        row,
+        actor,
+        facts,
+        await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now, countLimit),
+      ),
       aliases: row.aliases.map((alias) => alias.alias),
       cap: lifetimeCap({
         project: row.maxLifetimeSeconds,
@@ -242,9 +262,13 @@ export async function connectionPage(
   if (everybody) requirePermission(actor, 'oversee')
   const named = everybody ? filter : { ...filter, userId: actor.userId }
   const page = await readTenant(ctx, actor.tenantId, async (tx) => {
-    const rows = await listConnections(tx, actor.tenantId, named, { before, take: pageSize + 1 })
-    const counted = await countConnections(tx, actor.tenantId, named, countLimit + 1)
-    return toPage(rows.map(toConnectionView), counted)
+    const frozen = await frozenWhere(tx, actor.tenantId, ctx.now())
+    const rows = await listConnections(tx, actor.tenantId, named, { frozen, before, take: pageSize + 1 })
+    const counted = await countConnections(tx, actor.tenantId, named, { frozen, most: countLimit + 1 })
+    const ids = rows.map(({ id }) => id)
+    const facts = await frozenConnections(tx, actor.tenantId, ids)
+    const views = rows.map((row) => toConnectionView(row, toFrozenState(facts.get(row.id), 'connection', actor)))
+    return toPage(views, counted)
   })
   if (everybody) await noteRead(ctx, actor, 'listConnections', filter.userId)
   return page
@@ -294,8 +318,8 @@ export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promis
   const { rows, connections } = await readTenant(ctx, actor.tenantId, async (tx) => {
     const rows = await listUnconfirmed(tx, actor.tenantId, { now: ctx.now(), take: unconfirmedLimit })
     const ids = [...new Set(rows.map(({ connectionId }) => connectionId))]
-    const found = await listConnections(tx, actor.tenantId, { ids }, { take: ids.length })
-    return { rows, connections: new Map(found.map((row) => [row.id, toConnectionView(row)])) }
+    const found = await listConnections(tx, actor.tenantId, { ids }, { frozen: null, take: ids.length })
+    return { rows, connections: new Map(found.map((row) => [row.id, row])) }
   })
   await noteRead(ctx, actor, 'listRevocations')
   return rows.map((row) => ({
@@ -304,8 +328,8 @@ export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promis
     tokenId: row.tokenId,
     fingerprint: row.token?.fingerprint ?? null,
     connectionId: row.connectionId,
-    ownerId: connections.get(row.connectionId)?.ownerId ?? null,
-    project: row.token?.project.name ?? connections.get(row.connectionId)?.project?.name ?? null,
+    ownerId: connections.get(row.connectionId)?.userId ?? null,
+    project: row.token?.project.name ?? connections.get(row.connectionId)?.projects[0]?.project.name ?? null,
     state: row.state as 'pending' | 'failed',
     tries: row.tries,
     lastError: row.lastError,

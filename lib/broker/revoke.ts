@@ -150,7 +150,6 @@ async function endConnection(
   const { tenantId, id, userId, providerId } = connection
   await updateConnection(tx, tenantId, id, {
     status: 'revoked',
-    frozenFrom: null,
     cause: null,
     statusSince: now,
     generation: { increment: 1 },

@@ -563,8 +563,15 @@ export interface Paths {
                 owner_id: string
                 account_name: string
                 upstream_role: string | null
-                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
@@ -625,8 +632,15 @@ export interface Paths {
               owner_id: string
               account_name: string
               upstream_role: string | null
-              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               status_since: string
               last_refresh_at: string | null
               next_try_at: string | null
@@ -738,7 +752,7 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            reason?: string
+            reason?: string | ''
           }
         }
       }
@@ -750,8 +764,15 @@ export interface Paths {
               owner_id: string
               account_name: string
               upstream_role: string | null
-              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               status_since: string
               last_refresh_at: string | null
               next_try_at: string | null
@@ -823,8 +844,15 @@ export interface Paths {
               owner_id: string
               account_name: string
               upstream_role: string | null
-              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               status_since: string
               last_refresh_at: string | null
               next_try_at: string | null
@@ -861,6 +889,111 @@ export interface Paths {
                   [k: string]: unknown
                 }
               }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/freezes': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                kind: 'member' | 'project' | 'provider' | 'connection'
+                id: string
+                by: string | null
+                at: string
+                reason: string | null
+                until: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'member' | 'project' | 'provider' | 'connection'
+            id: string
+            reason?: string | ''
+            until?: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              freeze: {
+                kind: 'member' | 'project' | 'provider' | 'connection'
+                id: string
+                by: string | null
+                at: string
+                reason: string | null
+                until: string | null
+              }
+              already: boolean
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/freezes/{kind}/{id}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          kind: string
+          id: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              already: boolean
             }
           }
         }
@@ -1119,6 +1252,8 @@ export interface Paths {
                 for_admins: boolean
                 cause: string | null
                 ends_at: string | null
+                reason: string | null
+                until: string | null
                 projects: {
                   id: string
                   alias: string
@@ -1216,8 +1351,15 @@ export interface Paths {
                   owner_id: string
                   account_name: string
                   upstream_role: string | null
-                  status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                  status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                   cause: string | null
+                  frozen: {
+                    kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                    by: string | null
+                    at: string | null
+                    reason: string | null
+                    until: string | null
+                  } | null
                   status_since: string
                   last_refresh_at: string | null
                   next_try_at: string | null
@@ -1226,6 +1368,13 @@ export interface Paths {
                   grant_expires_at: string | null
                   linked_at: string
                   branch: string | null
+                } | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
                 } | null
                 tokens_out: number
               }[]
@@ -1272,8 +1421,15 @@ export interface Paths {
                 owner_id: string
                 account_name: string
                 upstream_role: string | null
-                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
@@ -1282,6 +1438,13 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+              } | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
               } | null
               tokens_out: number
               aliases: string[]
@@ -1336,8 +1499,15 @@ export interface Paths {
                 owner_id: string
                 account_name: string
                 upstream_role: string | null
-                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
@@ -1346,6 +1516,13 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+              } | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
               } | null
               tokens_out: number
               aliases: string[]
@@ -1531,6 +1708,7 @@ export interface Paths {
                 redirect_uri: string
                 max_lifetime_seconds: number | null
                 refresh_token_days: number
+                refresh_grace_seconds: number
               }[]
             }
           }
@@ -1561,6 +1739,7 @@ export interface Paths {
             client_secret: string
             max_lifetime_seconds?: number
             refresh_token_days?: number
+            refresh_grace_seconds?: number
           }
         }
       }
@@ -1577,6 +1756,7 @@ export interface Paths {
               redirect_uri: string
               max_lifetime_seconds: number | null
               refresh_token_days: number
+              refresh_grace_seconds: number
             }
           }
         }
@@ -1607,6 +1787,7 @@ export interface Paths {
             client_secret?: string
             max_lifetime_seconds?: number | null
             refresh_token_days?: number
+            refresh_grace_seconds?: number
           }
         }
       }
@@ -1623,6 +1804,7 @@ export interface Paths {
               redirect_uri: string
               max_lifetime_seconds: number | null
               refresh_token_days: number
+              refresh_grace_seconds: number
             }
           }
         }

@@ -73,7 +73,7 @@ export const vaultErrors = ['tenant_shredded', 'keys_unavailable'] as const sati
 export const upstreamErrors = [
   ...vaultErrors,
   'needs_relink',
-  'connection_frozen',
+  'frozen',
   'not_linked',
   'client_not_registered',
   'upstream_unavailable',

@@ -63,6 +63,8 @@ export const alias = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case l
 export const name = line(80)
   .transform((given) => given.normalize('NFKC'))
   .pipe(line(80))
+/** Why somebody did something, in their own words; those whom it concerns read it. */
+export const reason = line(300).or(z.literal(''))
 /** A number of things that is counted up to a bound and no further, and whether there are more. */
 export const counted = z.int().min(0).max(countLimit).describe(`Counted up to ${countLimit} and no further`)
 export const isCapped = z.boolean().describe('There are more than were counted')

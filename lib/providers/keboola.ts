@@ -8,6 +8,7 @@ import {
   type IssuedUpstream,
   type IssueRequest,
   isUpstreamError,
+  longestGraceSeconds,
   type Provider,
   type ProviderDeps,
   type ProviderSettings,
@@ -24,6 +25,8 @@ export const KeboolaSettings = z.strictObject({
   scope: z.string().optional(),
   /** How long an unused refresh token lives: a month, which no answer tells (upstreams.md 3.2.2). */
   refreshTokenDays: z.number().positive().default(30),
+  /** How long a refresh token is still answered after its first use (upstreams.md 3.2.2); 0: not at all. */
+  refreshGraceSeconds: z.number().min(0).max(longestGraceSeconds).default(30),
 })
 
 // Upstream objects: ids switch between string and number, an empty PHP map arrives as [], lists may be absent (trap 12).

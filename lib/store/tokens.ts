@@ -33,8 +33,9 @@ export async function currentGenerations(
 export const insertToken = (tx: Tx, row: Prisma.IssuedTokenUncheckedCreateInput) => tx.issuedToken.create({ data: row })
 
 /**
- * Completes an issuing row, if everything it was made under still stands: generations equal, member active, connection
- * usable. The rows are locked FOR SHARE, so a revocation either is seen here or sees the completed token (A-03).
+ * Completes an issuing row, if everything it was made under still stands: generations equal, nothing revoked or frozen,
+ * member active. The rows are locked FOR SHARE, so a revocation or freeze either is seen here or comes after the
+ * completed token (A-03).
  */
 export async function completeToken(
   tx: Tx,
@@ -63,7 +64,8 @@ export async function completeToken(
       CROSS JOIN instance i
     WHERE t.tenant_id = ${tenantId} AND t.id = ${id} AND t.status = 'issuing'
       AND t.generations = ARRAY[t.generation, c.generation, p.generation, r.generation, m.generation, n.generation, i.generation]
-      AND m.status = 'active' AND c.status NOT IN ('frozen', 'revoked')
+      AND m.status = 'active' AND c.status <> 'revoked'
+      AND NOT EXISTS (SELECT FROM vk.frozen_by(t.tenant_id, t.user_id, t.provider_id, t.connection_id, ARRAY[t.project_id]))
     FOR NO KEY UPDATE OF t`
   if (current.length === 0) return false
   await tx.issuedToken.update({ where: { tenantId_id: { tenantId, id } }, data: { ...made, status: 'live' } })
@@ -82,7 +84,7 @@ export async function endIssuing(
 }
 
 /**
- * Ends a row whose token came back and is not handed out: revoked meanwhile, given up by the reconciling job, or beyond
+ * Ends a row whose token came back and is not handed out: revoked or frozen meanwhile, given up by the reconciling job, or beyond
  * what was asked. What revoking it needs is kept with it, and its end is queued. Id of that work.
  */
 export async function endUnwanted(
@@ -96,7 +98,7 @@ export async function endUnwanted(
     /** Undefined: as it was asked. */
     expiresAt: Date | undefined
     endless: boolean
-    failure: 'revoked_meanwhile' | 'excess_rights'
+    failure: 'revoked_meanwhile' | 'frozen' | 'excess_rights'
     now: Date
   },
 ): Promise<string> {

@@ -4,7 +4,6 @@ import { resolve } from 'node:path'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
-import { setFrozen } from '../../lib/broker/health.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
 import {
   publishMilliseconds,
@@ -33,7 +32,7 @@ import { asSystem } from '../../lib/store/system.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
 import { createWebhook, deleteWebhook, rotateWebhookSecret } from '../../lib/tenancy/webhooks.ts'
 import { type Broker, type Email, startBroker } from '../support/broker.ts'
-import { connectionList } from '../support/connection.ts'
+import { connectionList, setFrozen } from '../support/connection.ts'
 
 type Person = Actor & { browser: string }
 

@@ -39,6 +39,9 @@ export async function makeThings(
     user: me.body.id,
     revocation: waiting.body.items[0]?.id ?? '',
     provider: await app.demoProvider(jar, 'acme'),
+    // What a freeze names.
+    kind: 'connection',
+    id: token.connection_id,
   }
 }
 
@@ -53,6 +56,7 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   revoke: { tokens: [things.token], connections: [things.connection] },
   changeMember: { role: 'member' },
   createInvitation: { role: 'member' },
+  createFreeze: { kind: 'connection', id: things.connection },
   createWebhook: { url: receiver.url },
   changeWebhook: { enabled: false },
   markNotificationsRead: { through: newId('notification') },

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation, upstreamErrors, vaultErrors } from '../operation.ts'
-import { alias, id, idOf, instant, items, line, object, page } from '../schemas.ts'
+import { alias, id, idOf, instant, items, object, page, reason } from '../schemas.ts'
 import { attempt, connection, connectionDetail } from '../views.ts'
 
 export const listConnections = operation({
@@ -63,7 +63,7 @@ export const freezeConnection = operation({
   path: '/api/v1/tenants/{tenant}/connections/{connection}/freeze',
   summary: 'Freezes a connection: nothing is issued or renewed from it until the freeze is lifted',
   permission: 'administer',
-  body: object({ reason: line(300).optional() }),
+  body: object({ reason: reason.optional() }),
   answer: { status: 200, schema: connectionDetail },
   errors: ['not_linked'],
   limit: 'write',
@@ -114,7 +114,7 @@ export const startLink = operation({
     connection: idOf('connection').optional(),
   }),
   answer: { status: 201, schema: object({ id, url: z.url(), expires_at: instant }) },
-  errors: [...vaultErrors, 'client_not_registered'],
+  errors: [...vaultErrors, 'client_not_registered', 'frozen'],
   limit: 'attempt',
 })
 
@@ -126,7 +126,7 @@ export const resumeLink = operation({
   permission: 'work',
   body: object({}),
   answer: { status: 200, schema: object({ url: z.url() }) },
-  errors: [...vaultErrors, 'attempt_unknown', 'attempt_expired', 'attempt_used'],
+  errors: [...vaultErrors, 'frozen', 'attempt_unknown', 'attempt_expired', 'attempt_used'],
   limit: 'attempt',
 })
 
@@ -138,7 +138,7 @@ export const adoptLink = operation({
   permission: 'work',
   body: object({ alias: alias.optional() }),
   answer: { status: 200, schema: object({ project: id }) },
-  errors: [...vaultErrors, 'attempt_unknown', 'alias_taken', 'no_refresh_token', 'upstream_protocol'],
+  errors: [...vaultErrors, 'attempt_unknown', 'frozen', 'alias_taken', 'no_refresh_token', 'upstream_protocol'],
   limit: 'attempt',
 })
 

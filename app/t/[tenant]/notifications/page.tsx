@@ -119,6 +119,8 @@ function About({ tenant, notification }: { tenant: string; notification: Notific
         Providers
       </Link>
     )
+  if (kind.startsWith('member.')) return <span className="text-muted">your membership</span>
+  if (kind.startsWith('provider.')) return <span className="text-muted">a provider</span>
   if (projects.length === 0) return <span className="text-muted">a connection</span>
   return projects.map(({ id, alias }, index) => (
     <span key={id}>

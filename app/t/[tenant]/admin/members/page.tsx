@@ -8,7 +8,9 @@ import { Pager } from '@/app/_ui/pager.tsx'
 import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
+import { utcText } from '@/app/_ui/time-text.ts'
 import { may } from '@/lib/actor.ts'
+import { type FreezeView, freezeList } from '@/lib/broker/freezes.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { invitationPage, memberList } from '@/lib/tenancy/members.ts'
 import { Invite } from './invite.tsx'
@@ -25,8 +27,9 @@ export default async function MembersPage({ params, searchParams }: Props) {
   const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
   if (!allowed) return <NoRight title="Members" role={actor.role} />
   const mayChange = may(actor, 'administer')
-  const [members, invitations] = await Promise.all([
+  const [members, freezes, invitations] = await Promise.all([
     memberList(ctx, actor),
+    freezeList(ctx, actor),
     mayChange ? invitationPage(ctx, actor, { before }) : { items: [], next: null },
   ])
   const now = ctx.now().toISOString()
@@ -49,6 +52,7 @@ export default async function MembersPage({ params, searchParams }: Props) {
         ]}
         rows={members.map((member) => {
           const who = member.email ?? member.name
+          const freeze = freezes.find(({ kind, id }) => kind === 'member' && id === member.userId)
           return {
             id: member.userId,
             label: who,
@@ -59,12 +63,19 @@ export default async function MembersPage({ params, searchParams }: Props) {
                 </Name>
               ),
               role: member.role,
-              state: <StateBadge kind="member" state={member.status} />,
+              state: (
+                <span className="flex flex-wrap gap-1" title={freeze && frozenTitle(freeze, names)}>
+                  <StateBadge kind="member" state={member.status} />
+                  {freeze && <StateBadge kind="connection" state="frozen" />}
+                </span>
+              ),
               joined: <Time at={member.joinedAt.toISOString()} now={now} hint="hover" />,
               acts: (actor.role === 'owner' || member.role !== 'owner') && (
                 <MemberMenu
                   tenant={tenant}
                   member={{ id: member.userId, name: who, role: member.role, status: member.status }}
+                  frozen={freeze !== undefined}
+                  freezable={member.userId !== actor.userId || actor.role === 'owner'}
                   mayMakeOwners={actor.role === 'owner'}
                 />
               ),
@@ -117,4 +128,11 @@ export default async function MembersPage({ params, searchParams }: Props) {
       )}
     </>
   )
+}
+
+/** Who froze somebody, why and until when, in a line. */
+function frozenTitle({ by, reason, until }: FreezeView, names: Map<string, string>): string {
+  const who = by ? ` by ${names.get(by) ?? 'a former member'}` : ''
+  const end = until ? `until ${utcText(until.getTime())}` : 'until it is lifted'
+  return `Frozen${who}, ${end}.${reason ? ` Reason: ${reason}` : ''}`
 }
