@@ -22,7 +22,11 @@ export type Crowd = {
   params: Record<string, string>
   /** The part of an invitation's link behind the #. */
   invitation: string
+  /** Ids of users. */
+  people: { owner: string; suspended: string }
   signIn(context: BrowserContext, who: 'owner' | 'suspended'): Promise<void>
+  /** What somebody else does meanwhile. Answers the rows. */
+  sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
   stop(): Promise<void>
 }
 
@@ -311,7 +315,9 @@ export async function startCrowd(): Promise<Crowd> {
   )
 
   const sessions: string[] = []
+  const known = { owner, suspended: String(people[4]) }
   return {
+    people: known,
     invitation,
     params: {
       tenant: slug,
@@ -328,12 +334,13 @@ export async function startCrowd(): Promise<Crowd> {
       await client.query(
         `INSERT INTO session (id, token_hash, user_id, auth_time, created_at, last_active_at, expires_at)
          VALUES ($1, $2, $3, now(), now(), now(), now() + interval '1 day')`,
-        [id, hash(value), who === 'owner' ? owner : people[4]],
+        [id, hash(value), known[who]],
       )
       // Chromium takes a __Host- cookie from a secure address only, and sends it to localhost all the same.
       const cookie = { name: cookieNames.session, value, url: 'https://localhost', secure: true, httpOnly: true }
       await context.addCookies([{ ...cookie, sameSite: 'Lax' }])
     },
+    sql: async (text, values = []) => (await client.query(text, values)).rows,
     async stop() {
       await client.query('DELETE FROM session WHERE id = ANY ($1)', [sessions])
       await client.end()
