@@ -23,6 +23,11 @@ export default defineConfig({
   forbidOnly: Boolean(process.env.CI),
   reporter: 'line',
   outputDir: 'node_modules/.cache/playwright',
+  projects: [
+    { name: 'product', testIgnore: 'traces.spec.ts' },
+    // Searches what all others left behind. A new project becomes a dependency too; the search asks for it.
+    { name: 'traces', testMatch: 'traces.spec.ts', dependencies: ['product'] },
+  ],
   use: {
     baseURL: origin,
     viewport: { width: 1280, height: 900 },

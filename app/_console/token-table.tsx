@@ -88,7 +88,8 @@ function Ends({ token, now }: { token: TokenView; now: string }) {
   return (
     <span className="flex flex-col text-muted max-md:items-end">
       {ended && <Time at={ended.toISOString()} now={now} hint="hover" />}
-      {latest && latest > new Date(now) && (
+      {latest === 'unknown' && <span>end upstream unknown</span>}
+      {latest instanceof Date && latest > new Date(now) && (
         <span>
           surely over <Time at={latest.toISOString()} now={now} hint="hover" />
         </span>

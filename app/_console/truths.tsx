@@ -43,6 +43,8 @@ export function truths(revocation: RevocationView, now: string, by: string | nul
       value:
         latestMoment === null ? (
           'Over: the upstream was seen to refuse it.'
+        ) : latestMoment === 'unknown' ? (
+          'Unknown: the upstream gave it no end.'
         ) : latestMoment <= new Date(now) ? (
           <>
             Over: it ended by itself <Time at={latestMoment.toISOString()} now={now} />.

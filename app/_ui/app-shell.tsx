@@ -1,5 +1,5 @@
 'use client'
-import { Bell, ChevronsUpDown, Keyboard, LogOut, Menu, UserRound } from 'lucide-react'
+import { Bell, ChevronsUpDown, DoorOpen, Keyboard, LogOut, Menu, UserRound } from 'lucide-react'
 import Link, { useLinkStatus } from 'next/link'
 import { usePathname } from 'next/navigation'
 import { type ReactNode, useState } from 'react'
@@ -26,6 +26,8 @@ export type AppShellProps = {
   demo?: boolean
   /** Ends the session and navigates away. */
   onSignOut: () => Promise<ActionResult>
+  /** Opens the question before leaving the tenant. */
+  onLeave?: () => void
   children: ReactNode
 }
 
@@ -38,6 +40,7 @@ export function AppShell({
   unread = 0,
   demo = false,
   onSignOut,
+  onLeave,
   children,
 }: AppShellProps) {
   const [menuOpen, setMenuOpen] = useState(false)
@@ -102,6 +105,9 @@ export function AppShell({
             heading={`${account} · ${memberRole}`}
             items={[
               { label: 'Keyboard', icon: <Keyboard aria-hidden />, onSelect: () => setHelpOpen(true) },
+              ...(onLeave
+                ? [{ label: `Leave ${tenant.name}…`, icon: <DoorOpen aria-hidden />, onSelect: onLeave }]
+                : []),
               { label: 'Sign out', icon: <LogOut aria-hidden />, onSelect: () => void start() },
             ]}
             trigger={

@@ -1,6 +1,6 @@
 import Link from 'next/link'
 
-export type LinkTab = { label: string; href: string; current: boolean; count?: number }
+export type LinkTab = { label: string; href: string; current: boolean; count?: number | string }
 
 /** Views of one page that live in the URL: links, so they work before scripts and can be shared. */
 export function LinkTabs({ label, tabs }: { label: string; tabs: LinkTab[] }) {

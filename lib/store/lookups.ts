@@ -85,6 +85,18 @@ export const dueUpstreams = (ctx: Store) =>
     [],
   )
 
+/** A rotation whose holder is gone; `seconds` since it was begun. */
+export type Interrupted = Place & { providerId: string; seconds: number }
+
+/** Rotations begun within `withinSeconds` whose holder is gone: a few of each upstream, upstreams in turn. */
+export const interruptedRotations = (ctx: Store, withinSeconds: number, limit: number) =>
+  query<Interrupted>(
+    ctx,
+    'interrupted_rotations',
+    'SELECT tenant_id AS "tenantId", id, provider_id AS "providerId", seconds FROM lookup.interrupted(make_interval(secs => $1), $2)',
+    [withinSeconds, limit],
+  )
+
 export const staleIssuing = (ctx: Store, before: Date, now: Date, limit: number) =>
   query<Place>(ctx, 'stale_issuing', 'SELECT tenant_id AS "tenantId", id FROM lookup.stale_issuing($1, $2, $3)', [
     before,
@@ -100,6 +112,12 @@ export const dueDeliveries = (ctx: Store, now: Date, limit: number) =>
     'SELECT tenant_id AS "tenantId", id, webhook_id AS "webhookId" FROM lookup.due_deliveries($1, $2)',
     [now, limit],
   )
+
+/** Tenants with tallies of reads whose minute began at or before `before`. */
+export async function tallyTenants(ctx: Store, before: Date): Promise<string[]> {
+  const text = 'SELECT lookup.tally_tenants($1) AS id'
+  return (await query<{ id: string }>(ctx, 'tally_tenants', text, [before])).map((row) => row.id)
+}
 
 export async function outboxTenants(ctx: Store): Promise<string[]> {
   return (await query<{ id: string }>(ctx, 'outbox_tenants', 'SELECT lookup.outbox_tenants() AS id', [])).map(

@@ -61,13 +61,17 @@ export async function insertSession(tx: Tx, session: NewSession): Promise<Date> 
   return row.expiresAt
 }
 
-/** Ends the session with this hash. Tells whose it was; nothing when it was gone already (S-11). */
+/**
+ * Ends the session with this hash, and gives up what it had begun to link. Tells whose it was; nothing when it was gone
+ * already (S-11).
+ */
 export async function deleteSession(
   tx: Tx,
   tokenHash: Uint8Array,
 ): Promise<{ id: string; userId: string } | undefined> {
   const rows = await tx.$queryRaw<{ id: string; userId: string }[]>`
     DELETE FROM session WHERE token_hash = ${Buffer.from(tokenHash)} RETURNING id, user_id AS "userId"`
+  if (rows[0]) await tx.$queryRaw`SELECT vk.forget_attempts(${rows[0].id})::text`
   return rows[0]
 }
 

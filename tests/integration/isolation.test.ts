@@ -1,11 +1,11 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Role } from '../../lib/actor.ts'
-import { type Permission, permissions } from '../../lib/actor.ts'
+import { type Permission, permissions, type Role } from '../../lib/actor.ts'
 import { paramNames } from '../../lib/http/operation.ts'
 import { operations } from '../../lib/http/operations.ts'
-import { byAddress, issueBody, type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
+import { bodiesFor, makeThings, pathOf, type Things } from '../support/things.ts'
 
 let app: TestApp
 let owner: Jar
@@ -13,44 +13,15 @@ let member: Jar
 let globex: Jar
 let receiver: Receiver
 /** Ids of things in acme that belong to its owner, by the parameter that names them. */
-let things: Record<string, string>
+let things: Things
 beforeAll(async () => {
   app = await startTestApp()
   owner = await app.signIn('owner@acme.test')
   member = await app.signIn('member@acme.test')
   globex = await app.signIn('owner@globex.test')
   await app.linkProject(globex, 'globex', { account: 'owner@globex.test', project: '20880' })
-  const project = await app.linkProject(owner, 'acme', { account: 'owner@acme.test', project: '10231' })
-  const { token } = (await app.issue(owner, 'acme', project)).body
-  const attempt = await app.startLink(owner, 'acme')
-  const invitation = await app.call<{ id: string }>(owner, 'POST', '/tenants/acme/invitations', { role: 'member' })
-  const [user] = (await app.call<{ items: { user_id: string }[] }>(owner, 'GET', '/tenants/acme/members')).body.items
-  app.demo.faults.push(
-    'DELETE /v2/storage/tokens/*',
-    ...Array.from({ length: 3 }, () => ({ status: 503, body: { kind: 'empty' as const } })),
-  )
-  const second = (await app.issue(owner, 'acme', project)).body.token
-  await app.call(owner, 'POST', '/tenants/acme/revocations', { tokens: [second.id] })
-  const [revocation] = (await app.call<{ items: { id: string }[] }>(owner, 'GET', '/tenants/acme/revocations')).body
-    .items
   receiver = await startReceiver()
-  const hook = await app.call<{ webhook: { id: string } }>(owner, 'POST', '/tenants/acme/webhooks', {
-    url: receiver.url,
-  })
-  const webhook = hook.body.webhook.id
-  const tested = await app.call<{ id: string }>(owner, 'POST', `/tenants/acme/webhooks/${webhook}/test`)
-  things = {
-    webhook,
-    delivery: tested.body.id,
-    project,
-    token: token.id,
-    connection: token.connection_id,
-    attempt: attempt.id,
-    invitation: invitation.body.id,
-    user: user?.user_id ?? '',
-    revocation: revocation?.id ?? '',
-    provider: await app.demoProvider(owner, 'acme'),
-  }
+  things = await makeThings(app, owner, { account: 'owner@acme.test', project: '10231', receiver })
 })
 afterAll(async () => {
   await app.stop()
@@ -59,37 +30,12 @@ afterAll(async () => {
 afterEach(() => app.forgetLimits())
 
 const inTenant = operations.filter(({ path }) => path.startsWith('/api/v1/tenants/{tenant}/'))
-/** A body that the operation takes, so that nothing but its guards can refuse. */
-const bodies: Record<string, () => unknown> = {
-  createProvider: () => ({
-    kind: 'keboola',
-    name: 'X',
-    issuer: 'https://x.example',
-    client_id: 'a',
-    client_secret: 'b',
-  }),
-  changeProvider: () => ({ name: 'X' }),
-  changeProject: () => ({ alias: 'taken-over' }),
-  issueToken: () => issueBody,
-  changeConnection: () => ({ branch: null }),
-  startLink: () => ({ provider: things.provider }),
-  revoke: () => ({ tokens: [things.token], connections: [things.connection] }),
-  changeMember: () => ({ role: 'member' }),
-  createInvitation: () => ({ role: 'member' }),
-  createWebhook: () => ({ url: receiver.url }),
-  changeWebhook: () => ({ enabled: false }),
-  markNotificationsRead: () => ({ through: 'ntf_z' }),
-}
-const fill = (path: string, tenant: string, given: Record<string, string | undefined>) =>
-  path
-    .replace('/api/v1', '')
-    .replaceAll(/\{(\w+)\}/g, (_, name: string) => (name === 'tenant' ? tenant : (given[name] ?? 'none')))
 const send = (
   jar: Jar,
   operation: (typeof inTenant)[number],
   tenant: string,
   given: Record<string, string | undefined>,
-) => app.call(jar, operation.method, fill(operation.path, tenant, given), bodies[operation.id]?.())
+) => app.call(jar, operation.method, pathOf(operation.path, tenant, given), bodiesFor(things, receiver)[operation.id])
 const withoutId = (text: string) => text.replace(/"request_id":"[^"]*"/, '')
 /** Everything that acme has, as its rows. */
 const acmeRows = async () => {
@@ -164,7 +110,7 @@ describe('nothing crosses from one tenant to another', () => {
 
   it('Z-02: another member’s things are unknown to a member of the same tenant', async () => {
     const paths = ['/tokens/{token}', '/attempts/{attempt}', '/projects/{project}'].map((path) =>
-      fill(path, 'acme', things),
+      pathOf(path, 'acme', things),
     )
     for (const path of paths) expect((await app.call(member, 'GET', `/tenants/acme${path}`)).status).toBe(404)
     for (const [method, path, body] of [
@@ -197,8 +143,8 @@ describe('roles', () => {
     const { status } = await app.call(
       member,
       operation.method,
-      fill(operation.path, 'acme', {}),
-      harmless[operation.id] ?? bodies[operation.id]?.(),
+      pathOf(operation.path, 'acme', {}),
+      harmless[operation.id] ?? bodiesFor(things, receiver)[operation.id],
     )
     if (allowed) expect(status, operation.id).not.toBe(403)
     else expect(status, operation.id).toBe(403)
@@ -316,13 +262,14 @@ describe('fields that nobody may set', () => {
     'Z-08 %s: a field that is not declared is refused, and nothing changes',
     async (_, operation) => {
       const before = await acmeRows()
-      const body = (bodies[operation.id]?.() ?? {}) as Record<string, unknown>
+      const body = (bodiesFor(things, receiver)[operation.id] ?? {}) as Record<string, unknown>
       for (const [name, value] of Object.entries(smuggled)) {
+        if (name in body) continue
         await app.forgetLimits()
         const answer = await app.call<{ code: string; fields: Record<string, string> }>(
           owner,
           operation.method,
-          fill(operation.path, 'acme', things),
+          pathOf(operation.path, 'acme', things),
           { ...body, [name]: value },
         )
         expect([answer.status, Object.keys(answer.body.fields ?? {})]).toEqual([400, [name]])

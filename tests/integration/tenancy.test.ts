@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
 import { activity } from '../../lib/audit/list.ts'
@@ -7,7 +8,7 @@ import { withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
 import {
   acceptInvitation,
-  invitationList,
+  invitationPage,
   invitationPreview,
   invite,
   memberList,
@@ -92,7 +93,7 @@ describe('members', () => {
     )
     expect(accepted.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     expect((await memberList(broker.ctx, owner)).filter(({ role }) => role === 'auditor')).toHaveLength(1)
-    expect((await invitationList(broker.ctx, owner)).map(({ id }) => id)).not.toContain(invitation.id)
+    expect((await invitationPage(broker.ctx, owner)).items.map(({ id }) => id)).not.toContain(invitation.id)
     const { rows } = await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false), * FROM invitation`, [
       owner.tenantId,
     ])
@@ -147,6 +148,21 @@ describe('providers', () => {
     clientId: 'valetkey',
     clientSecret: 'the-stack-secret',
   } as const
+
+  it('L-07 L-08: the key of a redirect URI carries 128 bits of its issuer, and stays what was registered with', async () => {
+    const issuer = 'https://keys.example.com'
+    const view = await createProvider(broker.ctx, owner, { ...stack, issuer })
+    const digest = createHash('sha256').update(issuer).digest('hex')
+    const [, key = ''] = /\/oauth\/callback\/keys-example-com-([0-9a-f]+)$/.exec(view.redirectUri) ?? []
+    expect(key.length * 4).toBeGreaterThanOrEqual(128)
+    expect(digest.startsWith(key)).toBe(true)
+    // One that was made before goes on with the shorter key that is registered upstream.
+    const short = `keys-example-com-${digest.slice(0, 8)}`
+    await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])
+    await broker.owner.query('UPDATE provider SET callback_key = $1 WHERE id = $2', [short, view.id])
+    const changed = await changeProvider(broker.ctx, owner, { providerId: view.id, name: 'Renamed' })
+    expect(changed.redirectUri).toBe(`http://localhost:3000/oauth/callback/${short}`)
+  })
 
   it('a client secret is sealed, never shown, and replaced by writing a new one', async () => {
     const view = await createProvider(broker.ctx, owner, stack)

@@ -1,15 +1,35 @@
 'use client'
 import { useRouter } from 'next/navigation'
-import { type ReactNode, useEffect } from 'react'
+import { type ReactNode, useEffect, useState } from 'react'
+import { client, send } from '@/app/_console/client.ts'
 import { AppShell, type AppShellProps } from '@/app/_ui/app-shell.tsx'
+import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { signOut } from '@/app/signin/sign-out.ts'
 
-/** The console's frame with its one act, signing out. */
-export function ConsoleFrame({ children, ...frame }: Omit<AppShellProps, 'onSignOut'> & { children: ReactNode }) {
+type Props = Omit<AppShellProps, 'onSignOut' | 'onLeave'> & { userId: string; children: ReactNode }
+
+/** The console's frame with its two acts: signing out, and leaving the tenant for good. */
+export function ConsoleFrame({ userId, children, ...frame }: Props) {
+  const [leaving, setLeaving] = useState(false)
+  const { name, slug } = frame.tenant
   useFreshOnReturn()
   return (
-    <AppShell {...frame} onSignOut={signOut}>
+    <AppShell {...frame} onSignOut={signOut} onLeave={() => setLeaving(true)}>
       {children}
+      <ConfirmDialog
+        open={leaving}
+        onOpenChange={setLeaving}
+        title={`Leave ${name}`}
+        lead="Your connections and tokens in this tenant end, also upstream where they can be revoked. To come back you need an invitation."
+        confirmLabel={`Leave ${name}`}
+        phrase={slug}
+        onConfirm={async () => {
+          const params = { path: { tenant: slug, user: userId } }
+          const sent = await send(client.DELETE('/api/v1/tenants/{tenant}/members/{user}', { params, body: {} }))
+          if (sent.ok) window.location.assign('/')
+          return sent
+        }}
+      />
     </AppShell>
   )
 }

@@ -14,6 +14,7 @@ export default async function ConsoleLayout({ children, params }: Props) {
     <ConsoleFrame
       tenant={active.find((tenant) => tenant.slug === actor.slug) ?? { slug: actor.slug, name: actor.slug }}
       tenants={active}
+      userId={actor.userId}
       memberRole={actor.role}
       account={session.email ?? session.name}
       unread={unread}

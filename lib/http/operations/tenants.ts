@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { operation } from '../operation.ts'
-import { alias, items, line, name, object, role } from '../schemas.ts'
+import { operation, vaultErrors } from '../operation.ts'
+import { alias, id, items, line, name, object, role } from '../schemas.ts'
 import { ending, invitation, invitationPreview, member } from '../views.ts'
 
 export const createTenant = operation({
@@ -11,10 +11,11 @@ export const createTenant = operation({
   permission: 'session',
   body: object({ name, slug: alias }),
   answer: { status: 201, schema: object({ slug: alias }) },
+  errors: ['forbidden', 'slug_taken'],
   limit: 'write',
 })
 
-const secret = z.string().min(1).max(200)
+const secret = z.string().regex(/^[!-~]{1,200}$/, 'must be what stands behind the # of the link')
 
 /** A POST, because the secret belongs into no address. */
 export const previewInvitation = operation({
@@ -36,6 +37,7 @@ export const acceptInvitation = operation({
   permission: 'session',
   body: object({ secret }),
   answer: { status: 200, schema: object({ slug: alias }) },
+  errors: ['invitation_unknown'],
   limit: 'write',
 })
 
@@ -59,8 +61,11 @@ export const changeMember = operation({
     role: role.optional(),
     status: z.enum(['active', 'suspended']).optional(),
     reason: line(200).optional(),
-  }).refine((change) => change.role !== undefined || change.status !== undefined, 'Name a role or a status.'),
+  })
+    .refine((change) => change.role !== undefined || change.status !== undefined, 'Name a role or a status.')
+    .meta({ anyOf: [{ required: ['role'] }, { required: ['status'] }] }),
   answer: { status: 204 },
+  errors: [...vaultErrors, 'last_owner'],
   limit: 'write',
 })
 
@@ -72,6 +77,7 @@ export const removeMember = operation({
   permission: 'read',
   body: object({ reason: line(200).optional() }),
   answer: { status: 204 },
+  errors: [...vaultErrors, 'last_owner'],
   limit: 'write',
 })
 
@@ -89,9 +95,11 @@ export const listInvitations = operation({
   id: 'listInvitations',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/invitations',
-  summary: 'Invitations that are still open',
+  summary: 'Invitations that are still open, newest first',
   permission: 'administer',
-  answer: { status: 200, schema: items(invitation) },
+  /** `next` of the page before. */
+  query: object({ before: id.optional() }),
+  answer: { status: 200, schema: object({ items: z.array(invitation), next: id.nullable() }) },
   limit: 'read',
 })
 
@@ -107,6 +115,7 @@ export const createInvitation = operation({
     // The secret stands in the fragment, which no server and no log ever sees.
     schema: object({ ...invitation.pick({ id: true, role: true, expires_at: true }).shape, url: z.url() }),
   },
+  errors: ['too_many_invitations'],
   limit: 'write',
 })
 

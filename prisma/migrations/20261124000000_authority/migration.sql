@@ -65,6 +65,7 @@ GRANT EXECUTE ON FUNCTION vk.act_begin TO valetkey_app;
 
 -- A person's memberships as one of their sessions may use them. The forms without a session stay for the version before.
 GRANT SELECT (tenant_id, session_id) ON session_refusal TO vk_lookup;
+GRANT SELECT (session_id, secrets) ON attempt TO vk_lookup;
 CREATE POLICY lookup ON session_refusal FOR SELECT TO vk_lookup USING (true);
 GRANT CREATE ON SCHEMA lookup TO vk_lookup;
 SET ROLE vk_lookup;
@@ -78,7 +79,32 @@ CREATE FUNCTION lookup.memberships(p_user text, p_session text)
   WHERE m.user_id = p_user ORDER BY t.name, t.id;
 END;
 
-REVOKE EXECUTE ON FUNCTION lookup.memberships(text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION lookup.memberships(text, text) TO valetkey_app;
+-- Tenants in which a session has begun a link whose secrets are still kept.
+CREATE FUNCTION lookup.tenants_linking(p_session text) RETURNS SETOF text
+  LANGUAGE sql STABLE STRICT SECURITY DEFINER BEGIN ATOMIC
+  SELECT DISTINCT a.tenant_id FROM public.attempt a WHERE a.session_id = p_session AND a.secrets IS NOT NULL;
+END;
+
+REVOKE EXECUTE ON FUNCTION lookup.memberships(text, text), lookup.tenants_linking(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lookup.memberships(text, text), lookup.tenants_linking(text) TO valetkey_app;
 RESET ROLE;
 REVOKE CREATE ON SCHEMA lookup FROM vk_lookup;
+
+-- Gives up what a session has begun to link: the secrets of open attempts, and grants that are kept for a decision. Only
+-- this session could have finished them. Leaves the transaction in the tenant in which it was.
+CREATE FUNCTION vk.forget_attempts(p_session text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  v_before text := current_setting('app.tenant_id', true);
+  v_tenant text;
+BEGIN
+  FOR v_tenant IN SELECT lookup.tenants_linking(p_session) LOOP
+    PERFORM set_config('app.tenant_id', v_tenant, true);
+    UPDATE attempt a SET secrets = NULL, status = CASE WHEN a.status = 'pending' THEN 'failed' ELSE a.status END,
+        outcome = coalesce(a.outcome, 'cancelled')
+      WHERE a.tenant_id = v_tenant AND a.session_id = p_session AND a.secrets IS NOT NULL AND a.status IN ('pending', 'failed');
+  END LOOP;
+  PERFORM set_config('app.tenant_id', coalesce(v_before, ''), true);
+END $$;
+REVOKE EXECUTE ON FUNCTION vk.forget_attempts FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.forget_attempts TO valetkey_app;
+CREATE INDEX attempt_session ON attempt (session_id) WHERE secrets IS NOT NULL;

@@ -48,7 +48,11 @@ export default async function NotificationsPage({ params, searchParams }: Props)
         label="Which"
         tabs={[
           { label: 'All', href: path, current: !unread },
-          { label: `Unread (${page.unread})`, href: hrefWith(path, { unread: '1' }), current: unread },
+          {
+            label: `Unread (${page.unreadIsCapped ? 'more than ' : ''}${page.unread})`,
+            href: hrefWith(path, { unread: '1' }),
+            current: unread,
+          },
         ]}
       />
       {page.items.length > 0 ? (
@@ -115,6 +119,8 @@ function About({ tenant, notification }: { tenant: string; notification: Notific
         Providers
       </Link>
     )
+  if (kind.startsWith('member.')) return <span className="text-muted">your membership</span>
+  if (kind.startsWith('provider.')) return <span className="text-muted">a provider</span>
   if (projects.length === 0) return <span className="text-muted">a connection</span>
   return projects.map(({ id, alias }, index) => (
     <span key={id}>

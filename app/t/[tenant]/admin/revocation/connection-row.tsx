@@ -1,6 +1,6 @@
 import Link from 'next/link'
 import { ConnectionMenu } from '@/app/_console/health-acts.tsx'
-import { healthWords } from '@/app/_console/words.ts'
+import { healthWords, shownState } from '@/app/_console/words.ts'
 import type { Column, Row } from '@/app/_ui/data-table.tsx'
 import { Name } from '@/app/_ui/name.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
@@ -46,7 +46,7 @@ export function connectionRow(
       ),
       state: (
         <span title={healthWords(connection) ?? undefined}>
-          <StateBadge kind="connection" state={status} />
+          <StateBadge kind="connection" state={shownState(connection)} />
         </span>
       ),
       acts: (
@@ -54,8 +54,8 @@ export function connectionRow(
           key={id}
           tenant={tenant}
           connection={{ id, name, owner, account: accountName }}
-          frozen={status === 'frozen'}
-          freezable={mayFreeze && status !== 'revoked'}
+          frozen={connection.frozenItself}
+          freezable={mayFreeze}
         />
       ),
     },

@@ -29,6 +29,8 @@ export type UnconfirmedItem = {
   latestMoment: string | null
 }
 
+const kinds = { token: 'Token', grant: 'Grant', orphans: 'Issue that was cut off' }
+
 type Props = { tenant: string; items: UnconfirmedItem[]; now: string; mayRetry: boolean }
 
 /** Revocations that the upstream has not confirmed: blocked here, and possibly alive there. */
@@ -84,8 +86,6 @@ export function Unconfirmed({ tenant, items, now, mayRetry }: Props) {
     />
   )
 }
-
-const kinds = { token: 'Token', grant: 'Grant', orphans: 'Cut-off issue' }
 
 /** A grant is its connection's; everything else is about one token. */
 const hrefOf = (tenant: string, { tokenId, connectionId }: UnconfirmedItem): string =>

@@ -60,6 +60,7 @@ export default async function WebhooksPage({ params }: { params: Promise<{ tenan
                   url: webhook.url,
                   host: new URL(webhook.url).host,
                   enabled: webhook.enabled,
+                  orphaned: webhook.orphaned,
                 }}
               />
             </>
@@ -80,6 +81,9 @@ export default async function WebhooksPage({ params }: { params: Promise<{ tenan
           <KeyValue
             items={[
               { label: 'Address', value: webhook.url, mono: true },
+              ...(webhook.orphaned
+                ? [{ label: 'Owner', value: 'No longer an admin. Check where it goes, then take it over in its menu.' }]
+                : []),
               ...(webhook.disabledCause ? [{ label: 'Why off', value: offWords[webhook.disabledCause] }] : []),
               { label: 'Last delivered', value: <Moment at={webhook.lastSuccessAt} now={now} none="not yet" /> },
               { label: 'Last failure', value: <Moment at={webhook.lastFailureAt} now={now} none="none" /> },

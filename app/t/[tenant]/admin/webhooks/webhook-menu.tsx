@@ -8,7 +8,7 @@ import { say } from '@/app/_ui/toaster.tsx'
 import { SigningKeyDialog } from './signing-key.tsx'
 import { EditWebhook } from './webhook-form.tsx'
 
-type Webhook = { id: string; url: string; host: string; enabled: boolean }
+type Webhook = { id: string; url: string; host: string; enabled: boolean; orphaned: boolean }
 type Act = 'edit' | 'rotate' | 'on' | 'off' | 'delete'
 
 /** Another address, another key, off and on, gone. */
@@ -30,11 +30,17 @@ export function WebhookMenu({ tenant, webhook }: { tenant: string; webhook: Webh
   }
   const turn = (enabled: boolean) =>
     send(client.PATCH('/api/v1/tenants/{tenant}/webhooks/{webhook}', { params, body: { enabled } }))
+  const takeOver = () =>
+    told(
+      'The webhook is yours now',
+      send(client.PATCH('/api/v1/tenants/{tenant}/webhooks/{webhook}', { params, body: { owner: 'me' } })),
+    )
   return (
     <>
       <DropdownMenu
         label={`Actions for ${host}`}
         items={[
+          ...(webhook.orphaned ? [{ label: 'Take over', onSelect: () => void takeOver() }] : []),
           { label: 'Change address…', onSelect: () => setAct('edit') },
           { label: 'Rotate key…', onSelect: () => setAct('rotate') },
           webhook.enabled

@@ -1,0 +1,69 @@
+import { newId } from '../../lib/security/ids.ts'
+import { issueBody, type Jar, type TestApp } from './app.ts'
+import type { Email } from './broker.ts'
+import type { Receiver } from './receiver.ts'
+
+/** Ids of things in acme that belong to one person who administers it, by the path parameter that names them. */
+export type Things = Record<string, string>
+
+/** Makes one of each thing that an operation can name: linked, issued, invited, hooked, and a revocation that waits. */
+export async function makeThings(
+  app: TestApp,
+  jar: Jar,
+  { account, project: external, receiver }: { account: Email; project: string; receiver: Receiver },
+): Promise<Things> {
+  const project = await app.linkProject(jar, 'acme', { account, project: external })
+  const { token } = (await app.issue(jar, 'acme', project)).body
+  const attempt = await app.startLink(jar, 'acme')
+  const invitation = await app.call<{ id: string }>(jar, 'POST', '/tenants/acme/invitations', { role: 'member' })
+  const me = await app.call<{ id: string }>(jar, 'GET', '/me')
+  app.demo.faults.push(
+    'DELETE /v2/storage/tokens/*',
+    ...Array.from({ length: 3 }, () => ({ status: 503, body: { kind: 'empty' as const } })),
+  )
+  const second = (await app.issue(jar, 'acme', project)).body.token
+  await app.call(jar, 'POST', '/tenants/acme/revocations', { tokens: [second.id] })
+  app.demo.faults.clear()
+  const waiting = await app.call<{ items: { id: string }[] }>(jar, 'GET', '/tenants/acme/revocations')
+  const hook = await app.call<{ webhook: { id: string } }>(jar, 'POST', '/tenants/acme/webhooks', { url: receiver.url })
+  const webhook = hook.body.webhook.id
+  const tested = await app.call<{ id: string }>(jar, 'POST', `/tenants/acme/webhooks/${webhook}/test`)
+  return {
+    webhook,
+    delivery: tested.body.id,
+    project,
+    token: token.id,
+    connection: token.connection_id,
+    attempt: attempt.id,
+    invitation: invitation.body.id,
+    user: me.body.id,
+    revocation: waiting.body.items[0]?.id ?? '',
+    provider: await app.demoProvider(jar, 'acme'),
+    // What a freeze names.
+    kind: 'connection',
+    id: token.connection_id,
+  }
+}
+
+/** For each operation with a body one that it takes, so that nothing but its guards can refuse. */
+export const bodiesFor = (things: Things, receiver: Receiver): Record<string, unknown> => ({
+  createProvider: { kind: 'keboola', name: 'X', issuer: 'https://x.example', client_id: 'a', client_secret: 'b' },
+  changeProvider: { name: 'X' },
+  changeProject: { alias: 'taken-over' },
+  issueToken: issueBody,
+  changeConnection: { branch: null },
+  startLink: { provider: things.provider },
+  revoke: { tokens: [things.token], connections: [things.connection] },
+  changeMember: { role: 'member' },
+  createInvitation: { role: 'member' },
+  createFreeze: { kind: 'connection', id: things.connection },
+  createWebhook: { url: receiver.url },
+  changeWebhook: { enabled: false },
+  markNotificationsRead: { through: newId('notification') },
+})
+
+/** An operation's path below /api/v1, its parameters filled in; `none` where there is nothing to name. */
+export const pathOf = (path: string, tenant: string, given: Partial<Things>) =>
+  path
+    .replace('/api/v1', '')
+    .replaceAll(/\{(\w+)\}/g, (_, name: string) => (name === 'tenant' ? tenant : (given[name] ?? 'none')))
