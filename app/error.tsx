@@ -5,15 +5,21 @@ import { Notice } from './_ui/notice.tsx'
 type Props = { error: Error & { digest?: string }; reset: () => void }
 
 export default function ErrorPage({ error, reset }: Props) {
+  // What a guard left (lib/http/page.ts).
+  const tooMany = error.digest === 'too_many_pages'
   return (
     <main id="content" className="mx-auto flex max-w-[640px] flex-col gap-4 px-4 py-12">
       <h1 className="font-semibold text-[24px] leading-8">This page could not be shown</h1>
       <Notice
         tone="error"
-        title="The server could not finish this page"
+        title={tooMany ? 'Too many pages in a short time' : 'The server could not finish this page'}
         meaning="Nothing was changed by looking at it. Tokens already issued are not affected."
-        next="Try again. If it stays, give the request below to whoever runs this instance."
-        requestId={error.digest}
+        next={
+          tooMany
+            ? 'Wait a minute and try again.'
+            : 'Try again. If it stays, give the request below to whoever runs this instance.'
+        }
+        requestId={tooMany ? undefined : error.digest}
         action={<Button onClick={reset}>Try again</Button>}
       />
     </main>

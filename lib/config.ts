@@ -97,6 +97,24 @@ const internalHosts = z
     return entries
   })
 
+/** Subjects, separated by commas; or, because a subject may hold one (RFC 7519 2), a JSON list of them, taken as they are. */
+const subjects = z
+  .string()
+  .default('')
+  .transform((text, check) => {
+    if (!text.trim().startsWith('['))
+      return text
+        .split(',')
+        .map((part) => part.trim())
+        .filter(Boolean)
+    try {
+      return z.array(z.string().min(1)).parse(JSON.parse(text))
+    } catch {
+      check.addIssue({ code: 'custom', message: 'is not a JSON list of subjects, like ["a,b","c"]' })
+      return z.NEVER
+    }
+  })
+
 const port = z.coerce.number().int().min(1).max(65535)
 const flag = z
   .enum(['0', '1'])
@@ -116,7 +134,8 @@ const Environment = z.object({
   VALETKEY_SIGNIN_CLIENT_ID: z.string().min(1, 'is empty'),
   VALETKEY_SIGNIN_CLIENT_SECRET: z.string().min(1, 'is empty'),
   VALETKEY_SIGNIN_NAME: z.string().max(60).default('single sign-on'),
-  VALETKEY_OPERATORS: z.string().default(''),
+  VALETKEY_SIGNIN_CLIENT_AUTH: z.enum(['basic', 'post'], 'is neither basic nor post').optional(),
+  VALETKEY_OPERATORS: subjects,
   VALETKEY_OPEN_TENANTS: flag,
   VALETKEY_SESSION_IDLE_SECONDS: seconds(8 * 3600),
   VALETKEY_SESSION_SECONDS: seconds(7 * 24 * 3600),
@@ -127,6 +146,7 @@ const Environment = z.object({
     .default('1')
     .transform((value) => value === '1'),
   VALETKEY_POOL: z.coerce.number().int().min(1).max(200).default(10),
+  VALETKEY_DRAIN_SECONDS: z.coerce.number().int().min(0).max(15).default(3),
   VALETKEY_REFRESH_RATE: z.coerce.number().int().min(4).max(1000).default(50),
   VALETKEY_LOG: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info'),
   VALETKEY_METRICS_PORT: port.optional(),
@@ -204,15 +224,17 @@ export function parseConfig(environment: Record<string, string | undefined>) {
       clientId: env.VALETKEY_SIGNIN_CLIENT_ID,
       clientSecret: env.VALETKEY_SIGNIN_CLIENT_SECRET,
       name: env.VALETKEY_SIGNIN_NAME,
+      /** How the client authenticates; undefined: as the issuer's metadata says. */
+      clientAuth: env.VALETKEY_SIGNIN_CLIENT_AUTH,
     },
     /** Subjects at the sign-in issuer that run the instance. */
-    operators: env.VALETKEY_OPERATORS.split(',')
-      .map((part) => part.trim())
-      .filter(Boolean),
+    operators: env.VALETKEY_OPERATORS,
     openTenants: env.VALETKEY_OPEN_TENANTS,
     session: { idleSeconds: env.VALETKEY_SESSION_IDLE_SECONDS, absoluteSeconds: env.VALETKEY_SESSION_SECONDS },
     /** How many proxies stand in front; 0: the address is the socket's. */
     trustedProxies: env.VALETKEY_TRUSTED_PROXIES,
+    /** How long a stopping process says that it is not ready before it takes no more connections. */
+    drainSeconds: env.VALETKEY_DRAIN_SECONDS,
     /** Most background refreshes a second at one upstream, over all instances (RR-11). */
     refreshesPerSecond: env.VALETKEY_REFRESH_RATE,
     /** Names and CIDR blocks inside the operator's network that upstreams may have (F-02). */

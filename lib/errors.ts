@@ -15,9 +15,17 @@ export const errorCodes = {
   cross_site: { status: 403, title: 'The request came from another site', next: 'Open Valetkey and do it there.' },
   not_found: { status: 404, title: 'Not found', next: 'Check the address; it may have been removed.' },
   method_not_allowed: { status: 405, title: 'Method not allowed', next: 'See the Allow header.' },
+  /** RFC 9110 15.5.9: the request did not arrive whole in time. */
+  timeout: { status: 408, title: 'The request took too long to arrive', next: 'Send it again.' },
   too_large: { status: 413, title: 'The request is too large', next: 'Send less at once.' },
+  uri_too_long: { status: 414, title: 'The address is too long', next: 'Send less in the address.' },
   unsupported_media_type: { status: 415, title: 'Send JSON', next: 'Set Content-Type: application/json.' },
+  expectation_failed: { status: 417, title: 'Nothing can be expected here', next: 'Leave out the Expect header.' },
+  wrong_host: { status: 421, title: 'This is not the name of this instance', next: 'Use the address you were given.' },
   rate_limited: { status: 429, title: 'Too many requests', next: 'Wait a moment and try again.' },
+  headers_too_large: { status: 431, title: 'The headers are too large', next: 'Delete the cookies of this site.' },
+  /** Nobody is there to read it: the caller went before they were answered. For the log and the count alone. */
+  aborted: { status: 499, title: 'The caller hung up', next: 'Send it again.' },
   internal: {
     status: 500,
     title: 'Something failed here',
@@ -27,6 +35,11 @@ export const errorCodes = {
     status: 503,
     title: 'Valetkey cannot reach its database',
     next: 'Nothing was lost. Try again in a moment.',
+  },
+  not_serving: {
+    status: 503,
+    title: 'This process does not serve now',
+    next: 'Try again in a moment.',
   },
   // Keys
   keys_unavailable: {
@@ -46,6 +59,11 @@ export const errorCodes = {
     status: 503,
     title: 'The identity provider does not answer',
     next: 'Try again in a few minutes.',
+  },
+  clocks_differ: {
+    status: 502,
+    title: 'The clocks of Valetkey and the identity provider differ',
+    next: 'Tell the operator: one of the two is wrong by more than a minute.',
   },
   // Linking
   attempt_unknown: {
@@ -95,7 +113,7 @@ export const errorCodes = {
   alias_taken: { status: 409, title: 'Another project already has this alias', next: 'Choose another alias.' },
   // Issuing
   needs_relink: { status: 409, title: 'The connection must be linked again', next: 'Open the project and reconnect.' },
-  connection_frozen: { status: 409, title: 'An admin has frozen this connection', next: 'Ask an admin.' },
+  frozen: { status: 409, title: 'An admin has frozen this', next: 'Ask an admin. Nothing of it is lost.' },
   not_linked: { status: 409, title: 'You have not linked this project', next: 'Link it first.' },
   over_policy: { status: 422, title: 'This lifetime is over what policy allows', next: 'Choose a shorter one.' },
   too_many_tokens: { status: 409, title: 'Too many tokens are out', next: 'Revoke some that you no longer need.' },
@@ -109,9 +127,19 @@ export const errorCodes = {
     title: 'The upstream made a token beyond what was asked',
     next: 'It was not handed out and is being ended. Tell an admin of the upstream.',
   },
+  upstream_rejected: {
+    status: 422,
+    title: 'The upstream does not give these rights',
+    next: 'Choose others: what you named may be gone, or may not be given.',
+  },
   revoked_meanwhile: { status: 409, title: 'Access was revoked while the token was made', next: 'Ask an admin.' },
   // Tenancy
   invitation_unknown: { status: 404, title: 'This invitation is unknown or over', next: 'Ask for a new one.' },
+  too_many_invitations: {
+    status: 409,
+    title: 'A hundred invitations are open',
+    next: 'Withdraw some that nobody will use any more, or wait until they are used or over.',
+  },
   last_owner: { status: 409, title: 'A tenant needs an owner', next: 'Make somebody else an owner first.' },
   slug_taken: { status: 409, title: 'Another tenant has this name in its address', next: 'Choose another one.' },
   provider_exists: { status: 409, title: 'This provider is already configured', next: 'Use the one in the list.' },

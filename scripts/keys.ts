@@ -4,6 +4,7 @@
 // npm run keys -- rotate --data [--tenant SLUG]   new data keys as well, and everything re-sealed under them
 // npm run keys -- retire KID                      an instance key that wraps nothing is asked for no more
 // npm run keys -- shred SLUG --yes                destroys a tenant's keys, and with them its secrets
+// npm run keys -- secret [--accept]               whether VALETKEY_SECRET is the known one; takes another on purpose
 //
 // Runs beside running instances, as valetkey_app, with the environment of the server; without DATABASE_URL on what
 // `npm start` stores in the data folder.
@@ -22,6 +23,7 @@ import {
   type Unreadable,
 } from '../lib/broker/key-rotation.ts'
 import { keyStatus } from '../lib/broker/key-status.ts'
+import { acceptSecret, isSecretKnown } from '../lib/broker/keys.ts'
 import { shredPreview, shredTenant } from '../lib/broker/shred.ts'
 import { ConfigError, parseConfig } from '../lib/config.ts'
 import { type Context, createContext } from '../lib/context.ts'
@@ -30,7 +32,7 @@ import { tenantBySlug, tenantIds } from '../lib/store/lookups.ts'
 import { Failure, report } from './lib/fail.mjs'
 import { ROOT } from './lib/prepare.mjs'
 
-const usage = `npm run keys -- status | add KID | rotate [--data [--tenant SLUG]] | retire KID | shred SLUG --yes`
+const usage = `npm run keys -- status | add KID | rotate [--data [--tenant SLUG]] | retire KID | shred SLUG --yes | secret [--accept]`
 
 /** What scripts/lib/instance.mjs stores, as far as it is needed here. */
 const Instance = z.looseObject({
@@ -173,6 +175,19 @@ async function shred(ctx: Context, slug: string, yes: boolean): Promise<void> {
   - The upstream: ${grants} grants and ${tokens} tokens live there until they end.`)
 }
 
+async function secret(ctx: Context, accept: boolean): Promise<void> {
+  const isKnown = await isSecretKnown(ctx)
+  if (isKnown) return console.log('VALETKEY_SECRET is the one this database knows.')
+  if (!accept)
+    throw new Failure(
+      isKnown === undefined
+        ? 'This database knows no VALETKEY_SECRET yet. The next start makes it known.'
+        : 'VALETKEY_SECRET is not the one this database was first started with. Nothing was changed. With another one sign-ins under way fail, and tokens issued before no longer match their fingerprints. To take it: npm run keys -- secret --accept',
+    )
+  await acceptSecret(ctx)
+  console.log('Accepted. Restart every instance with this VALETKEY_SECRET; one with the old value no longer starts.')
+}
+
 async function requireTenant(ctx: Context, slug: string): Promise<string> {
   const id = await tenantBySlug(ctx, slug)
   if (!id) throw new Failure(`There is no tenant "${slug}".`)
@@ -186,11 +201,18 @@ async function main(): Promise<void> {
       data: { type: 'boolean', default: false },
       tenant: { type: 'string' },
       yes: { type: 'boolean', default: false },
+      accept: { type: 'boolean', default: false },
     },
   })
   const [command = '', name, ...rest] = positionals
-  const wants = { status: false, rotate: false, add: true, retire: true, shred: true }[command]
-  if (wants === undefined || wants !== (name !== undefined) || rest.length > 0 || (values.tenant && !values.data))
+  const wants = { status: false, rotate: false, add: true, retire: true, shred: true, secret: false }[command]
+  if (
+    wants === undefined ||
+    wants !== (name !== undefined) ||
+    rest.length > 0 ||
+    (values.tenant && !values.data) ||
+    (values.accept && command !== 'secret')
+  )
     throw new Failure(`Use: ${usage}`)
   if (command === 'add') return add(name ?? '')
   const ctx = await createContext(parseConfig(await environment()))
@@ -198,6 +220,7 @@ async function main(): Promise<void> {
     if (command === 'status') await status(ctx)
     else if (command === 'rotate') await rotate(ctx, values)
     else if (command === 'retire') await retire(ctx, name ?? '')
+    else if (command === 'secret') await secret(ctx, values.accept)
     else await shred(ctx, name ?? '', values.yes)
   } finally {
     await ctx.close()

@@ -5,6 +5,7 @@ import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
 import { errorCodes } from '@/lib/errors.ts'
 import { currentPerson } from '@/lib/http/page.ts'
 import { safePath } from '@/lib/http/safe-path.ts'
+import { signinFailures } from '@/lib/http/signin/failure.ts'
 import { demoAccounts } from '@/lib/tenancy/demo.ts'
 
 export const metadata = { title: 'Sign in' }
@@ -38,15 +39,6 @@ export default async function SignInPage({ searchParams }: Props) {
     </SignInCard>
   )
 }
-
-const signinFailures = [
-  'signin_failed',
-  'signin_denied',
-  'signin_unavailable',
-  'issuer_mismatch',
-  'session_refused',
-  'rate_limited',
-] as const
 
 /** Words of ours for a code of ours. The address bar is anybody's to write: what is not known is "did not complete". */
 function failureOf(error: string | string[]) {

@@ -2,6 +2,7 @@ import { type Actor, may } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { listEvents } from '../store/audit.ts'
 import { readTenant } from '../store/database.ts'
+import { noteRead } from './access.ts'
 import type { AuditAction } from './record.ts'
 
 export type AuditView = {
@@ -54,10 +55,12 @@ export async function activity(
   actor: Actor,
   { before }: { before?: string | undefined } = {},
 ): Promise<{ items: AuditView[]; next: string | null }> {
-  const own = may(actor, 'oversee') ? {} : { actor: actor.userId }
+  const everybody = may(actor, 'oversee')
+  const own = everybody ? {} : { actor: actor.userId }
   const rows = await readTenant(ctx, actor.tenantId, (tx) =>
     listEvents(tx, actor.tenantId, { ...own, before, take: pageSize + 1 }),
   )
+  if (everybody) await noteRead(ctx, actor, 'listAuditEvents')
   const items = rows.slice(0, pageSize).map(toAuditView)
   return { items, next: rows.length > pageSize ? (items.at(-1)?.id ?? null) : null }
 }

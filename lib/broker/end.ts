@@ -1,4 +1,5 @@
 import { type Actor, may, mayGrant, type Role } from '../actor.ts'
+import { noteRead } from '../audit/access.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
@@ -42,7 +43,7 @@ export type MemberChange = {
 /** What suspending or removing a member would reach now. @throws BrokerError not_found, for others' unless one oversees */
 export async function endingPreview(ctx: Context, actor: Actor, userId: string): Promise<Ending> {
   if (actor.userId !== userId && !may(actor, 'oversee')) throw new BrokerError('not_found')
-  return readTenant(ctx, actor.tenantId, async (tx) => {
+  const preview = await readTenant(ctx, actor.tenantId, async (tx) => {
     const member = await findMember(tx, actor.tenantId, userId)
     if (!member || member.status === 'removed') throw new BrokerError('not_found')
     const held = await heldBy(tx, actor.tenantId, userId, ctx.now())
@@ -54,6 +55,8 @@ export async function endingPreview(ctx: Context, actor: Actor, userId: string):
       webhooks: (await webhooksBy(tx, actor.tenantId, userId)).length,
     }
   })
+  if (actor.userId !== userId) await noteRead(ctx, actor, 'previewEnding', userId)
+  return preview
 }
 
 async function heldBy(tx: ReadTx, tenantId: string, userId: string, now: Date) {

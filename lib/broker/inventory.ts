@@ -1,4 +1,5 @@
 import { type Actor, may, ownUnless, requirePermission } from '../actor.ts'
+import { noteRead } from '../audit/access.ts'
 import { type AuditView, toAuditView } from '../audit/list.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
@@ -6,22 +7,26 @@ import { BrokerError } from '../errors.ts'
 import { listEventsAbout } from '../store/audit.ts'
 import { act } from '../store/authority.ts'
 import {
+  type ConnectionFilter,
   type ConnectionRow,
   type ConnectionStatus,
+  countConnections,
   findConnection,
   listConnections,
   updateConnection,
 } from '../store/connections.ts'
 import { readTenant } from '../store/database.ts'
+import { type Frozen, frozenConnections, frozenProjects, frozenWhere } from '../store/freezes.ts'
 import { listMembers } from '../store/members.ts'
-import { findProject, findProjectWithLinks, listProjects, viewerOf } from '../store/projects.ts'
+import { findProject, findProjectWithLink, listProjects, viewerOf } from '../store/projects.ts'
 import { listUnconfirmed } from '../store/revocations.ts'
 import { findTenant } from '../store/tenants.ts'
 import { countLiveByProject, countTokens, findToken, listTokens, type TokenFilter } from '../store/tokens.ts'
+import { type FrozenState, toFrozenState } from './freezes.ts'
 import { type LifetimeCap, lifetimeCap } from './issue.ts'
 import { latestMomentOf, type TokenView, toTokenView } from './token-view.ts'
 
-export type ConnectionView = {
+export type ConnectionView = FrozenState & {
   id: string
   ownerId: string
   provider: { id: string; name: string; kind: string }
@@ -61,7 +66,7 @@ const healthOf = (row: ConnectionRow) => ({
   grantFixed: row.grantFixed,
 })
 
-export function toConnectionView(row: ConnectionWithRelations): ConnectionView {
+function toConnectionView(row: ConnectionWithRelations, state: FrozenState): ConnectionView {
   const [link] = row.projects
   return {
     id: row.id,
@@ -73,6 +78,7 @@ export function toConnectionView(row: ConnectionWithRelations): ConnectionView {
     accountName: row.accountName,
     upstreamRole: link?.role ?? null,
     ...healthOf(row),
+    ...state,
     linkedAt: row.linkedAt,
     branchId: row.branchId,
   }
@@ -82,15 +88,19 @@ export type ConnectionDetail = ConnectionView & { timeline: AuditView[] }
 
 /** One connection with what happened to it. @throws BrokerError not_found, for another member's as well unless the viewer oversees */
 export async function connectionDetail(ctx: Context, actor: Actor, id: string): Promise<ConnectionDetail> {
-  return readTenant(ctx, actor.tenantId, async (tx) => {
+  const detail = await readTenant(ctx, actor.tenantId, async (tx) => {
     const row = await findConnection(tx, actor.tenantId, id, ownUnless(actor, 'oversee'))
     if (!row) throw new BrokerError('not_found')
     const events = await listEventsAbout(tx, actor.tenantId, 'connection', id, 50)
-    return { ...toConnectionView(row), timeline: events.map(toAuditView) }
+    const facts = (await frozenConnections(tx, actor.tenantId, [id])).get(id)
+    return { ...toConnectionView(row, toFrozenState(facts, 'connection', actor)), timeline: events.map(toAuditView) }
   })
+  if (detail.ownerId !== actor.userId) await noteRead(ctx, actor, 'readConnection', id)
+  return detail
 }
 
-export type ProjectCard = {
+/** `frozen`: what keeps the viewer from it; `frozenItself`: of the project. */
+export type ProjectCard = FrozenState & {
   id: string
   name: string
   alias: string
@@ -103,10 +113,15 @@ export type ProjectCard = {
   tokensOut: number
 }
 
-type ProjectWithLinks = NonNullable<Awaited<ReturnType<typeof findProjectWithLinks>>>
+type ProjectWithLink = NonNullable<Awaited<ReturnType<typeof findProjectWithLink>>>
 
-function toCard(row: Omit<ProjectWithLinks, 'aliases'>, viewer: string, tokensOut: number): ProjectCard {
-  const own = row.links.find((link) => link.userId === viewer)
+function toCard(
+  row: Omit<ProjectWithLink, 'aliases'>,
+  viewer: Actor,
+  facts: Frozen[] | undefined,
+  tokensOut: number,
+): ProjectCard {
+  const [own] = row.links
   return {
     id: row.id,
     name: row.name,
@@ -126,10 +141,12 @@ function toCard(row: Omit<ProjectWithLinks, 'aliases'>, viewer: string, tokensOu
           accountName: own.connection.accountName,
           upstreamRole: own.role,
           ...healthOf(own.connection),
+          ...toFrozenState(facts, 'connection', viewer),
           linkedAt: own.connection.linkedAt,
           branchId: own.connection.branchId,
         }
       : null,
+    ...toFrozenState(facts, 'project', viewer),
     tokensOut,
   }
 }
@@ -140,12 +157,11 @@ function toCard(row: Omit<ProjectWithLinks, 'aliases'>, viewer: string, tokensOu
  */
 export async function projectCards(ctx: Context, actor: Actor): Promise<ProjectCard[]> {
   return readTenant(ctx, actor.tenantId, async (tx) => {
-    const rows = await listProjects(tx, actor.tenantId)
-    const visible = rows.filter(
-      (row) => may(actor, 'oversee') || row.links.some((link) => link.userId === actor.userId),
-    )
+    const rows = await listProjects(tx, actor.tenantId, actor.userId, { all: may(actor, 'oversee') })
     const live = await countLiveByProject(tx, actor.tenantId, actor.userId, ctx.now())
-    return visible.map((row) => toCard(row, actor.userId, live.get(row.id) ?? 0))
+    const ids = rows.map(({ id }) => id)
+    const facts = await frozenProjects(tx, actor.tenantId, actor.userId, ids)
+    return rows.map((row) => toCard(row, actor, facts.get(row.id), live.get(row.id) ?? 0))
   })
 }
 
@@ -160,16 +176,22 @@ export type ProjectDetail = ProjectCard & {
 export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: string): Promise<ProjectDetail> {
   return readTenant(ctx, actor.tenantId, async (tx) => {
     const found = await findProject(tx, actor.tenantId, viewerOf(actor), idOrAlias)
-    const row = found && (await findProjectWithLinks(tx, actor.tenantId, found.id))
-    const own = row?.links.find((link) => link.userId === actor.userId)
+    const row = found && (await findProjectWithLink(tx, actor.tenantId, found.id, actor.userId))
+    const own = row?.links[0]
     if (!row || !(own || may(actor, 'oversee'))) throw new BrokerError('not_found')
     const now = ctx.now()
     const tenant = await findTenant(tx, actor.tenantId)
     const filter = { userId: actor.userId, projectId: row.id }
     const tokens = await listTokens(tx, actor.tenantId, filter, { now, take: 50 })
     const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
+    const facts = (await frozenProjects(tx, actor.tenantId, actor.userId, [row.id])).get(row.id)
     return {
-      ...toCard(row, actor.userId, await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now)),
+      ...toCard(
+        row,
+        actor,
+        facts,
+        await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now, countLimit),
+      ),
       aliases: row.aliases.map((alias) => alias.alias),
       cap: lifetimeCap({
         project: row.maxLifetimeSeconds,
@@ -182,8 +204,24 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
   })
 }
 
-export type Page<T> = { items: T[]; total: number; next: string | null }
+/** Counting goes on up to here: what it costs does not grow with the tenant. */
+export const countLimit = 1_000
+/** How many there are; `totalIsCapped`: there are more than that. */
+export type Total = { total: number; totalIsCapped: boolean }
+export type Page<T> = Total & { items: T[]; next: string | null }
 const pageSize = 50
+
+/** What a count that stops at `countLimit + 1` says. */
+export const toTotal = (counted: number): Total => ({
+  total: Math.min(counted, countLimit),
+  totalIsCapped: counted > countLimit,
+})
+
+/** `rows` is one more than a page where there is another one. */
+function toPage<T extends { id: string }>(rows: T[], counted: number): Page<T> {
+  const items = rows.slice(0, pageSize)
+  return { ...toTotal(counted), items, next: rows.length > pageSize ? (items.at(-1)?.id ?? null) : null }
+}
 
 /** Tokens, newest first; a member's own, everybody's for who oversees the tenant (`everybody`). */
 export async function tokenPage(
@@ -193,16 +231,17 @@ export async function tokenPage(
 ): Promise<Page<TokenView>> {
   if (everybody) requirePermission(actor, 'oversee')
   const named = everybody ? filter : { ...filter, userId: actor.userId }
-  return readTenant(ctx, actor.tenantId, async (tx) => {
+  const page = await readTenant(ctx, actor.tenantId, async (tx) => {
     const now = ctx.now()
     const rows = await listTokens(tx, actor.tenantId, named, { now, before, take: pageSize + 1 })
-    const items = rows.slice(0, pageSize).map((row) => toTokenView(row, now))
-    return {
-      items,
-      total: await countTokens(tx, actor.tenantId, named, now),
-      next: rows.length > pageSize ? (items.at(-1)?.id ?? null) : null,
-    }
+    const counted = await countTokens(tx, actor.tenantId, named, now, countLimit + 1)
+    return toPage(
+      rows.map((row) => toTokenView(row, now)),
+      counted,
+    )
   })
+  if (everybody) await noteRead(ctx, actor, 'listTokens', filter.userId)
+  return page
 }
 
 /** @throws BrokerError not_found, for another member's token as well unless the viewer oversees the tenant */
@@ -210,20 +249,29 @@ export async function readToken(ctx: Context, actor: Actor, id: string): Promise
   const of = ownUnless(actor, 'oversee')
   const row = await readTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id, of))
   if (!row) throw new BrokerError('not_found')
+  if (row.userId !== actor.userId) await noteRead(ctx, actor, 'readToken', id)
   return toTokenView(row, ctx.now())
 }
 
-/** Connections: a member's own, everybody's for who oversees the tenant (`everybody`). */
-export async function connectionList(
+/** Connections, newest first: a member's own, everybody's for who oversees the tenant (`everybody`). */
+export async function connectionPage(
   ctx: Context,
   actor: Actor,
-  { everybody = false } = {},
-): Promise<ConnectionView[]> {
+  { everybody = false, before, ...filter }: ConnectionFilter & { everybody?: boolean; before?: string | undefined },
+): Promise<Page<ConnectionView>> {
   if (everybody) requirePermission(actor, 'oversee')
-  const where = everybody ? {} : { userId: actor.userId }
-  return (await readTenant(ctx, actor.tenantId, (tx) => listConnections(tx, actor.tenantId, where))).map(
-    toConnectionView,
-  )
+  const named = everybody ? filter : { ...filter, userId: actor.userId }
+  const page = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const frozen = await frozenWhere(tx, actor.tenantId, ctx.now())
+    const rows = await listConnections(tx, actor.tenantId, named, { frozen, before, take: pageSize + 1 })
+    const counted = await countConnections(tx, actor.tenantId, named, { frozen, most: countLimit + 1 })
+    const ids = rows.map(({ id }) => id)
+    const facts = await frozenConnections(tx, actor.tenantId, ids)
+    const views = rows.map((row) => toConnectionView(row, toFrozenState(facts.get(row.id), 'connection', actor)))
+    return toPage(views, counted)
+  })
+  if (everybody) await noteRead(ctx, actor, 'listConnections', filter.userId)
+  return page
 }
 
 /** Sets the development branch that the linker works in (K-25). @throws BrokerError not_found */
@@ -244,10 +292,12 @@ export async function setBranch(
 
 export type UnconfirmedRevocation = {
   id: string
-  /** `orphans`: what an issue that was cut off may have left. */
+  /** `orphans`: whatever a cut-off issue may have left upstream. */
   kind: 'token' | 'grant' | 'orphans'
   tokenId: string | null
+  fingerprint: string | null
   connectionId: string
+  ownerId: string | null
   project: string | null
   state: 'pending' | 'failed'
   tries: number
@@ -257,18 +307,29 @@ export type UnconfirmedRevocation = {
   latestMoment: Date | null
 }
 
+/** How many {@link unconfirmedRevocations} tells of at most. */
+export const unconfirmedLimit = 200
+
 const knownMoment = (moment: Date | 'unknown') => (moment === 'unknown' ? null : moment)
 
-/** Upstream revocations that are not done: what an admin must know about. */
+/** Upstream revocations that are not done, of what may still be alive there, the newest first: what an admin must know about. */
 export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promise<UnconfirmedRevocation[]> {
   requirePermission(actor, 'oversee')
-  const rows = await readTenant(ctx, actor.tenantId, (tx) => listUnconfirmed(tx, actor.tenantId, 200))
+  const { rows, connections } = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const rows = await listUnconfirmed(tx, actor.tenantId, { now: ctx.now(), take: unconfirmedLimit })
+    const ids = [...new Set(rows.map(({ connectionId }) => connectionId))]
+    const found = await listConnections(tx, actor.tenantId, { ids }, { frozen: null, take: ids.length })
+    return { rows, connections: new Map(found.map((row) => [row.id, row])) }
+  })
+  await noteRead(ctx, actor, 'listRevocations')
   return rows.map((row) => ({
     id: row.id,
     kind: row.kind as UnconfirmedRevocation['kind'],
     tokenId: row.tokenId,
+    fingerprint: row.token?.fingerprint ?? null,
     connectionId: row.connectionId,
-    project: row.token?.project.name ?? null,
+    ownerId: connections.get(row.connectionId)?.userId ?? null,
+    project: row.token?.project.name ?? connections.get(row.connectionId)?.projects[0]?.project.name ?? null,
     state: row.state as 'pending' | 'failed',
     tries: row.tries,
     lastError: row.lastError,

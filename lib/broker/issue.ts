@@ -14,6 +14,7 @@ import { fingerprint, randomToken, type Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
 import { type ConnectionRow, findConnectionTo } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
+import { frozenBy } from '../store/freezes.ts'
 import { findProject, type ProjectRow, viewerOf } from '../store/projects.ts'
 import type { ProviderRow } from '../store/providers.ts'
 import { asSystem } from '../store/system.ts'
@@ -30,6 +31,7 @@ import {
   postponeIssuing,
 } from '../store/tokens.ts'
 import { withAccess } from './access.ts'
+import { frozenError, refuseFrozen } from './freezes.ts'
 import { vaultOf } from './keys.ts'
 import { handlePlace } from './places.ts'
 import { settleRevocation } from './revocations.ts'
@@ -62,6 +64,14 @@ export function lifetimeCap(policies: {
   return named.reduce((least, next) => (next.seconds <= least.seconds ? next : least))
 }
 
+/** What an issue stands on as far as freezes go: of the projects that a connection reaches, the one that is asked for. */
+const frozenQuestion = (connection: Pick<ConnectionRow, 'id' | 'userId' | 'providerId'>, projectId: string) => ({
+  userId: connection.userId,
+  providerId: connection.providerId,
+  connectionId: connection.id,
+  projectIds: [projectId],
+})
+
 type Ground = { project: ProjectRow; connection: ConnectionRow & { provider: ProviderRow }; cap: LifetimeCap }
 
 /** What an issue stands on: the project, the member's own usable connection to it, and the cap. */
@@ -71,8 +81,8 @@ async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Grou
   if (!project) throw new BrokerError('not_found')
   const connection = await findConnectionTo(tx, actor.tenantId, actor.userId, project.id)
   if (!connection) throw new BrokerError('not_linked')
+  await refuseFrozen(tx, actor.tenantId, frozenQuestion(connection, project.id))
   if (connection.status === 'revoked') throw new BrokerError('not_linked')
-  if (connection.status === 'frozen') throw new BrokerError('connection_frozen')
   if (connection.status === 'needs_relink') throw new BrokerError('needs_relink')
   const tenant = await findTenant(tx, actor.tenantId)
   if (!tenant) throw new BrokerError('not_found')
@@ -88,8 +98,8 @@ async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Grou
  * Hands out a token made upstream (strategy `mint`). A row `issuing` with the rights asked and a nonce is committed
  * first, so that killed anywhere no unknown token stays behind; the answer is given only after the row is complete.
  * @returns the token's view and its value, which exists nowhere else
- * @throws BrokerError forbidden, not_found, not_linked, needs_relink, connection_frozen, over_policy, too_many_tokens,
- *   upstream_…, issue_unconfirmed, revoked_meanwhile, excess_rights
+ * @throws BrokerError forbidden, not_found, not_linked, needs_relink, frozen, over_policy, too_many_tokens,
+ *   upstream_…, issue_unconfirmed, revoked_meanwhile
  */
 export async function issueToken(
   ctx: Context,
@@ -108,7 +118,7 @@ export async function issueToken(
     throw await refuseExcess(ctx, actor, started, made)
   } catch (error) {
     // Nobody will ever hold this token: it is ended now if that can be done, and by the reconciling job if not.
-    if (!isBrokerError(error, 'revoked_meanwhile', 'excess_rights')) {
+    if (!isBrokerError(error, 'revoked_meanwhile', 'excess_rights', 'frozen')) {
       ctx.metrics.issues.inc({ strategy: 'mint', outcome: 'unrecorded' })
       await endUpstream(ctx, started, made.token)
     }
@@ -193,7 +203,9 @@ async function askUpstream(
 
 /** Ends a row whose token surely does not exist; where that is not sure, leaves it to the reconciling job. */
 async function notMade(ctx: Context, actor: Actor, { id }: Started, error: unknown): Promise<unknown> {
-  const known = asBrokerError(error)
+  // Said of the rights that were asked, which are the caller's to change.
+  const isRejected = isUpstreamError(error) && error.failure === 'rejected'
+  const known = isRejected ? new BrokerError('upstream_rejected', { cause: error }) : asBrokerError(error)
   const failure = isBrokerError(known) ? known.code : 'internal'
   // A call that failed before the mint, or that the upstream turned down, made nothing.
   const unsure = isUpstreamError(error)
@@ -244,22 +256,27 @@ async function complete(
     if (isBrokerError(error, 'unauthenticated', 'not_found', 'forbidden')) return undefined
     throw error
   })
-  ctx.metrics.issues.inc({ strategy: 'mint', outcome: issued ? 'issued' : 'revoked_meanwhile' })
-  if (issued) return { token: issued, value: made.value }
-  // Revoked while the upstream worked: what came back is revoked, never answered (A-03).
-  const { scopesGranted: _, ...late } = row
-  const revocation = await asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
-    const work = await endUnwanted(tx, tenantId, { ...late, id, failure: 'revoked_meanwhile', endless: false, now })
-    await record(tx, tenantId, now, actor, {
-      action: 'token.failed',
-      outcome: 'refused',
-      target,
-      details: { code: 'revoked_meanwhile' },
-    })
-    return work
+  if (issued) {
+    ctx.metrics.issues.inc({ strategy: 'mint', outcome: 'issued' })
+    return { token: issued, value: made.value }
+  }
+  // Revoked or frozen while the upstream worked: what came back is revoked, never answered (A-03).
+  const { scopesGranted: _, ...unwanted } = row
+  const { late, work } = await asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
+    const token = await findToken(tx, tenantId, id)
+    const facts = token ? await frozenBy(tx, tenantId, frozenQuestion(token.connection, token.projectId)) : []
+    const frozen = facts.filter(({ kind }) => kind !== 'membership')
+    const isFrozen = token?.generation === 0 && frozen.length > 0
+    const late = isFrozen ? frozenError(frozen) : new BrokerError('revoked_meanwhile')
+    const failure = isFrozen ? 'frozen' : 'revoked_meanwhile'
+    const work = await endUnwanted(tx, tenantId, { ...unwanted, id, failure, endless: false, now })
+    const details = { code: late.code }
+    await record(tx, tenantId, now, actor, { action: 'token.failed', outcome: 'refused', target, details })
+    return { late, work }
   })
-  await settleRevocation(ctx, { tenantId, id: revocation })
-  throw new BrokerError('revoked_meanwhile')
+  ctx.metrics.issues.inc({ strategy: 'mint', outcome: late.code })
+  await settleRevocation(ctx, { tenantId, id: work })
+  throw late
 }
 
 /**

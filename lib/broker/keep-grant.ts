@@ -17,6 +17,7 @@ import {
   updateConnection,
 } from '../store/connections.ts'
 import { isDuplicate, type Tx } from '../store/database.ts'
+import { frozenBy, holdGround } from '../store/freezes.ts'
 import {
   findProjectUpstream,
   insertProject,
@@ -26,6 +27,7 @@ import {
   type Viewer,
 } from '../store/projects.ts'
 import { insertRevocations } from '../store/revocations.ts'
+import { frozenError } from './freezes.ts'
 import type { Vault } from './keys.ts'
 import { grantPlace } from './places.ts'
 import { keepAliveFor, tokenPlace } from './refresh.ts'
@@ -93,26 +95,33 @@ async function keep(
   if (attempt.status === 'failed' && !(await takeKeptGrant(tx, tenantId, attempt.id, userId, now)))
     throw new BrokerError('not_found')
 
-  const project = known ?? (await insertNamed(tx, viewer, { tenantId, providerId, reached, alias, now }))
-  const existing = await findConnectionTo(tx, tenantId, userId, project.id)
+  const existing = known && (await findConnectionTo(tx, tenantId, userId, known.id))
   const locked = existing ? await lockConnection(tx, tenantId, existing.id) : null
-  // After the connection, in the order in which an issue locks the two.
-  if (known && (known.name !== reached.name || known.region !== (reached.region ?? null)))
+  // After the connection, in the order in which an issue locks them; and only then: a freeze that commits first is seen.
+  const renames = known !== null && (known.name !== reached.name || known.region !== (reached.region ?? null))
+  await holdGround(tx, tenantId, { projectId: known?.id, renames, providerId })
+  const facts = await frozenBy(tx, tenantId, {
+    userId,
+    providerId,
+    connectionId: locked?.id,
+    projectIds: known ? [known.id] : [],
+  })
+  if (facts.length > 0) return { kind: 'refused', error: frozenError(facts) }
+
+  const project = known ?? (await insertNamed(tx, viewer, { tenantId, providerId, reached, alias, now }))
+  if (known && renames)
     await updateProjectNames(tx, tenantId, known.id, { name: reached.name, region: reached.region ?? null })
   const id = locked?.id ?? newId('connection')
   const tokens = await sealTokens(tx, vault, { id, userId }, (locked?.tokenVersion ?? 0) + 1, grant)
   const account = { accountId: grant.account.id, accountName: grant.account.name, scopesGranted: grant.scopes ?? [] }
   if (locked) {
     await revokeReplaced(vault, tx, locked, now)
-    // Linking again heals what is under the freeze; lifting it stays an admin's act.
-    const state =
-      locked.status === 'frozen'
-        ? { frozenFrom: 'linked', cause: null }
-        : { status: 'linked', cause: null, statusSince: locked.status === 'linked' ? locked.statusSince : now }
     await updateConnection(tx, tenantId, id, {
       ...account,
       ...tokens,
-      ...state,
+      status: 'linked',
+      cause: null,
+      statusSince: locked.status === 'linked' ? locked.statusSince : now,
       linkedAt: now,
       claimUntil: null,
       intentAt: null,

@@ -1,3 +1,4 @@
+import { instanceTenant, record } from '../audit/record.ts'
 import { ConfigError } from '../config.ts'
 import type { Context, OpenedKeys } from '../context.ts'
 import { BrokerError } from '../errors.ts'
@@ -13,15 +14,18 @@ import {
   sealKey,
   UnsealError,
 } from '../security/seal.ts'
-import { randomToken, type Secret } from '../security/secrets.ts'
+import { randomToken, type Secret, sameSecret, secretCanary } from '../security/secrets.ts'
 import type { Tx } from '../store/database.ts'
 import {
   addSeals,
   holdInstanceKey,
   insertInstanceKeys,
   insertTenantKey,
+  keepSecretCanary,
   listInstanceKeys,
   listTenantKeys,
+  readSecretCanary,
+  replaceSecretCanary,
 } from '../store/keys.ts'
 import type { SealedColumn, SealedPlace } from '../store/sealed.ts'
 import { asSystem, withInstance } from '../store/system.ts'
@@ -227,4 +231,34 @@ export async function verifyInstanceKeys(ctx: Pick<Context, 'db' | 'keys'>): Pro
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return new Set(known.map(({ id }) => id))
+}
+
+type SecretContext = Pick<Context, 'db' | 'config' | 'now'>
+
+/** Whether the root secret is the one that this database knows; undefined while it knows none. Changes nothing. */
+export async function isSecretKnown(ctx: SecretContext): Promise<boolean | undefined> {
+  const kept = await withInstance(ctx, readSecretCanary)
+  return kept === null ? undefined : sameSecret(kept, secretCanary(ctx.config.secret))
+}
+
+/**
+ * Proves at boot that the root secret is the one this database was first started with. The first boot makes it known; of
+ * two at once with two values one ends here.
+ * @throws ConfigError
+ */
+export async function checkSecret(ctx: SecretContext): Promise<void> {
+  await withInstance(ctx, (tx) => keepSecretCanary(tx, secretCanary(ctx.config.secret)))
+  if (await isSecretKnown(ctx)) return
+  throw new ConfigError([
+    'VALETKEY_SECRET is not the one this database was first started with: sign-ins under way would fail and the fingerprints of tokens would no longer match; put the old value back, or take the new one on purpose (npm run keys -- secret --accept)',
+  ])
+}
+
+/** Makes the present root secret the one that boots from now on. */
+export async function acceptSecret(ctx: SecretContext): Promise<void> {
+  const event = { action: 'secret.accepted', outcome: 'ok', target: { kind: 'instance', id: '1' } } as const
+  await asSystem(ctx, instanceTenant, 'keys', async (tx) => {
+    await replaceSecretCanary(tx, secretCanary(ctx.config.secret))
+    await record(tx, instanceTenant, ctx.now(), { userId: null }, event)
+  })
 }

@@ -4,6 +4,7 @@ import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
 import { act } from '../store/authority.ts'
 import { readTenant } from '../store/database.ts'
+import type { FreezeKind } from '../store/freezes.ts'
 import {
   countUnread,
   type EndingGrant,
@@ -17,10 +18,12 @@ import {
   toldKeys,
 } from '../store/notifications.ts'
 import { asSystem } from '../store/system.ts'
+import { countLimit, toTotal } from './inventory.ts'
 
-/** What people are told of. Status changes are written by the database itself (vk.tell_status). */
+/** What people are told of. Changes of status and freezes are written by the database itself (vk.tell_status, vk.tell_freeze). */
 export type NotificationKind =
-  | `connection.${'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked' | 'recovered'}`
+  | `connection.${'degraded' | 'uncertain' | 'needs_relink' | 'revoked' | 'recovered'}`
+  | `${FreezeKind}.${'frozen' | 'unfrozen'}`
   | 'grant.ending'
   | 'provider.client_refused'
   | 'webhook.disabled'
@@ -36,16 +39,25 @@ export type NotificationView = {
   cause: string | null
   /** When the grant ends, for `grant.ending`. */
   endsAt: Date | null
+  /** Why and until when, for a freeze. */
+  reason: string | null
+  until: Date | null
   projects: { id: string; alias: string }[]
   createdAt: Date
   readAt: Date | null
 }
 
-/** Written by the database's trigger and by this file, and by nothing else. */
-type Details = { cause?: string | null; ends_at?: string; projects?: { id: string; alias: string }[] }
+/** Written by the database's triggers and by this file, and by nothing else. */
+type Details = {
+  cause?: string | null
+  ends_at?: string
+  reason?: string | null
+  until?: string | null
+  projects?: { id: string; alias: string }[]
+}
 
 function toView(row: NotificationRow): NotificationView {
-  const { cause, ends_at, projects } = row.details as Details
+  const { cause, ends_at, reason, until, projects } = row.details as Details
   return {
     id: row.id,
     kind: row.kind as NotificationKind,
@@ -54,6 +66,8 @@ function toView(row: NotificationRow): NotificationView {
     forAdmins: row.userId === null,
     cause: cause ?? null,
     endsAt: ends_at ? new Date(ends_at) : null,
+    reason: reason ?? null,
+    until: until ? new Date(until) : null,
     projects: projects ?? [],
     createdAt: row.createdAt,
     readAt: row.readAt,
@@ -68,19 +82,20 @@ export async function notificationPage(
   ctx: Context,
   actor: Actor,
   { before, unread }: { before?: string | undefined; unread?: boolean | undefined } = {},
-): Promise<{ items: NotificationView[]; next: string | null; unread: number }> {
+): Promise<{ items: NotificationView[]; next: string | null; unread: number; unreadIsCapped: boolean }> {
   const { tenantId } = actor
   return readTenant(ctx, tenantId, async (tx) => {
     const rows = await listNotifications(tx, tenantId, readerOf(actor), { before, unread, take: pageSize + 1 })
     const items = rows.slice(0, pageSize).map(toView)
     const next = rows.length > pageSize ? (items.at(-1)?.id ?? null) : null
-    return { items, next, unread: await countUnread(tx, tenantId, readerOf(actor)) }
+    const { total, totalIsCapped } = toTotal(await countUnread(tx, tenantId, readerOf(actor), countLimit + 1))
+    return { items, next, unread: total, unreadIsCapped: totalIsCapped }
   })
 }
 
-/** How many the caller has not read. */
+/** How many the caller has not read, counted up to a hundred: a bell says no more. */
 export const unreadCount = (ctx: Context, actor: Actor): Promise<number> =>
-  readTenant(ctx, actor.tenantId, (tx) => countUnread(tx, actor.tenantId, readerOf(actor)))
+  readTenant(ctx, actor.tenantId, (tx) => countUnread(tx, actor.tenantId, readerOf(actor), 100))
 
 /** Marks as read: these, or all up to the newest that the caller has seen. Others' are left alone. How many were unread. */
 export const markNotificationsRead = (

@@ -1,10 +1,9 @@
-import { type Actor, type Origin, ownUnless } from '../actor.ts'
-import { type AuditEvent, record } from '../audit/record.ts'
+import { type Actor, ownUnless } from '../actor.ts'
+import { recordAnyway } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
 import type { Secret } from '../security/secrets.ts'
-import { insertOutbox } from '../store/audit.ts'
 import { act } from '../store/authority.ts'
 import { type ConnectionRow, lockConnection, updateConnection } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
@@ -151,7 +150,6 @@ async function endConnection(
   const { tenantId, id, userId, providerId } = connection
   await updateConnection(tx, tenantId, id, {
     status: 'revoked',
-    frozenFrom: null,
     cause: null,
     statusSince: now,
     generation: { increment: 1 },
@@ -265,29 +263,6 @@ async function tell(tx: ReadTx, tenantId: string, targets: Target[], now: Date):
     const isPast = latestMoment !== 'unknown' && latestMoment !== null && latestMoment <= now
     return { ...target, upstream, lastError, latestMoment: isPast ? null : latestMoment }
   })
-}
-
-/**
- * Records under a savepoint: revoking never fails for want of its event. If it alone fails, the event goes to the
- * outbox and to the log, and the revocation still commits (architecture.md, One request).
- */
-async function recordAnyway(
-  ctx: Context,
-  tx: Tx,
-  tenantId: string,
-  at: Date,
-  origin: Origin,
-  event: AuditEvent,
-): Promise<void> {
-  await tx.$executeRaw`SAVEPOINT event`
-  try {
-    await record(tx, tenantId, at, origin, event)
-  } catch (error) {
-    await tx.$executeRaw`ROLLBACK TO SAVEPOINT event`
-    ctx.log.error({ err: error, event: event.action, target: event.target }, 'an audit event went to the outbox')
-    await insertOutbox(tx, tenantId, at, { ...event, actor: origin.userId })
-  }
-  await tx.$executeRaw`RELEASE SAVEPOINT event`
 }
 
 /** Asks the upstream at once, a few at a time, and waits for a while. */

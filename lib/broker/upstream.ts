@@ -1,7 +1,13 @@
 import type { Context } from '../context.ts'
 import { BrokerError, type ErrorCode } from '../errors.ts'
 import { providerFor } from '../providers/index.ts'
-import { isUpstreamError, type Provider, type ProviderSettings, type UpstreamFailure } from '../providers/provider.ts'
+import {
+  isUpstreamError,
+  type Provider,
+  type ProviderDeps,
+  type ProviderSettings,
+  type UpstreamFailure,
+} from '../providers/provider.ts'
 import type { Secret } from '../security/secrets.ts'
 import type { ProviderRow } from '../store/providers.ts'
 import type { SealedPlace } from '../store/sealed.ts'
@@ -10,7 +16,7 @@ import type { Vault } from './keys.ts'
 
 /** The provider of a row, its client secret opened for this call, each of its verbs measured. */
 export async function openProvider(
-  ctx: Pick<Context, 'fetch' | 'now' | 'sleep' | 'metrics'>,
+  ctx: ProviderDeps & Pick<Context, 'metrics'>,
   vault: Vault,
   row: ProviderRow,
 ): Promise<Provider> {

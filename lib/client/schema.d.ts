@@ -53,6 +53,7 @@ export interface Paths {
           content: {
             'application/json': {
               status: 'ready'
+              log_lines_dropped?: number
             }
           }
         }
@@ -74,6 +75,17 @@ export interface Paths {
       }
       requestBody: {
         content: {
+          'application/json': {
+            'csp-report': {
+              'document-uri'?: string
+              'blocked-uri'?: string
+              'effective-directive'?: string
+              'violated-directive'?: string
+              'line-number'?: number
+              [k: string]: unknown
+            }
+            [k: string]: unknown
+          }
           'application/csp-report': {
             'csp-report': {
               'document-uri'?: string
@@ -119,6 +131,40 @@ export interface Paths {
           content: {
             'application/json': {
               slug: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/invitations/preview': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            secret: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              tenant: string
+              role: 'owner' | 'admin' | 'member' | 'auditor'
+              state: 'open' | 'used' | 'over'
+              expires_at: string
             }
           }
         }
@@ -499,6 +545,7 @@ export interface Paths {
       parameters: {
         query?: {
           everybody?: '1'
+          before?: string
         }
         header?: never
         path: {
@@ -516,8 +563,15 @@ export interface Paths {
                 owner_id: string
                 account_name: string
                 upstream_role: string | null
-                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
@@ -538,6 +592,15 @@ export interface Paths {
                   external_id: string
                 } | null
               }[]
+              /**
+               * Counted up to 1000 and no further
+               */
+              total: number
+              /**
+               * There are more than were counted
+               */
+              total_is_capped: boolean
+              next: string | null
             }
           }
         }
@@ -569,8 +632,15 @@ export interface Paths {
               owner_id: string
               account_name: string
               upstream_role: string | null
-              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               status_since: string
               last_refresh_at: string | null
               next_try_at: string | null
@@ -682,7 +752,7 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            reason?: string
+            reason?: string | ''
           }
         }
       }
@@ -694,8 +764,15 @@ export interface Paths {
               owner_id: string
               account_name: string
               upstream_role: string | null
-              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               status_since: string
               last_refresh_at: string | null
               next_try_at: string | null
@@ -767,8 +844,15 @@ export interface Paths {
               owner_id: string
               account_name: string
               upstream_role: string | null
-              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               status_since: string
               last_refresh_at: string | null
               next_try_at: string | null
@@ -816,10 +900,117 @@ export interface Paths {
       }
     }
   }
-  '/api/v1/tenants/{tenant}/invitations': {
+  '/api/v1/tenants/{tenant}/freezes': {
     get: {
       parameters: {
         query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                kind: 'member' | 'project' | 'provider' | 'connection'
+                id: string
+                by: string | null
+                at: string
+                reason: string | null
+                until: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'member' | 'project' | 'provider' | 'connection'
+            id: string
+            reason?: string | ''
+            until?: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              freeze: {
+                kind: 'member' | 'project' | 'provider' | 'connection'
+                id: string
+                by: string | null
+                at: string
+                reason: string | null
+                until: string | null
+              }
+              already: boolean
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/freezes/{kind}/{id}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          kind: string
+          id: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              already: boolean
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/invitations': {
+    get: {
+      parameters: {
+        query?: {
+          before?: string
+        }
         header?: never
         path: {
           tenant: string
@@ -838,6 +1029,7 @@ export interface Paths {
                 created_by: string
                 expires_at: string
               }[]
+              next: string | null
             }
           }
         }
@@ -1060,6 +1252,8 @@ export interface Paths {
                 for_admins: boolean
                 cause: string | null
                 ends_at: string | null
+                reason: string | null
+                until: string | null
                 projects: {
                   id: string
                   alias: string
@@ -1068,7 +1262,14 @@ export interface Paths {
                 read_at: string | null
               }[]
               next: string | null
+              /**
+               * Counted up to 1000 and no further
+               */
               unread: number
+              /**
+               * There are more than were counted
+               */
+              unread_is_capped: boolean
             }
           }
         }
@@ -1150,8 +1351,15 @@ export interface Paths {
                   owner_id: string
                   account_name: string
                   upstream_role: string | null
-                  status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                  status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                   cause: string | null
+                  frozen: {
+                    kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                    by: string | null
+                    at: string | null
+                    reason: string | null
+                    until: string | null
+                  } | null
                   status_since: string
                   last_refresh_at: string | null
                   next_try_at: string | null
@@ -1160,6 +1368,13 @@ export interface Paths {
                   grant_expires_at: string | null
                   linked_at: string
                   branch: string | null
+                } | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
                 } | null
                 tokens_out: number
               }[]
@@ -1206,8 +1421,15 @@ export interface Paths {
                 owner_id: string
                 account_name: string
                 upstream_role: string | null
-                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
@@ -1216,6 +1438,13 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+              } | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
               } | null
               tokens_out: number
               aliases: string[]
@@ -1270,8 +1499,15 @@ export interface Paths {
                 owner_id: string
                 account_name: string
                 upstream_role: string | null
-                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
@@ -1280,6 +1516,13 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+              } | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
               } | null
               tokens_out: number
               aliases: string[]
@@ -1465,6 +1708,7 @@ export interface Paths {
                 redirect_uri: string
                 max_lifetime_seconds: number | null
                 refresh_token_days: number
+                refresh_grace_seconds: number
               }[]
             }
           }
@@ -1495,6 +1739,7 @@ export interface Paths {
             client_secret: string
             max_lifetime_seconds?: number
             refresh_token_days?: number
+            refresh_grace_seconds?: number
           }
         }
       }
@@ -1511,6 +1756,7 @@ export interface Paths {
               redirect_uri: string
               max_lifetime_seconds: number | null
               refresh_token_days: number
+              refresh_grace_seconds: number
             }
           }
         }
@@ -1541,6 +1787,7 @@ export interface Paths {
             client_secret?: string
             max_lifetime_seconds?: number | null
             refresh_token_days?: number
+            refresh_grace_seconds?: number
           }
         }
       }
@@ -1557,6 +1804,7 @@ export interface Paths {
               redirect_uri: string
               max_lifetime_seconds: number | null
               refresh_token_days: number
+              refresh_grace_seconds: number
             }
           }
         }
@@ -1587,7 +1835,9 @@ export interface Paths {
                 id: string
                 kind: 'token' | 'grant' | 'orphans'
                 token_id: string | null
+                fingerprint: string | null
                 connection_id: string
+                owner_id: string | null
                 project: string | null
                 state: 'pending' | 'failed'
                 tries: number
@@ -1754,7 +2004,14 @@ export interface Paths {
                   latest_moment: (string | 'unknown') | null
                 } | null
               }[]
+              /**
+               * Counted up to 1000 and no further
+               */
               total: number
+              /**
+               * There are more than were counted
+               */
+              total_is_capped: boolean
               next: string | null
             }
           }

@@ -1,12 +1,14 @@
 import type { z } from 'zod'
 import { type Actor, may, type Permission } from '../actor.ts'
-import { record } from '../audit/record.ts'
+import { noteAccess } from '../audit/access.ts'
+import { type AuditEvent, record } from '../audit/record.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
+import { isModestJson, unstorablePath } from '../security/json.ts'
 import { membership } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
 import { refuseCrossSite } from './csrf.ts'
 import { takeLimit } from './limits.ts'
-import { type Operation, type PathParams, paramsSchema } from './operation.ts'
+import { errorsOf, type Operation, type PathParams, paramsSchema } from './operation.ts'
 import { dataHeaders, problemResponse } from './problem.ts'
 import { type Call, type Edge, edge, readBody, readQuery } from './request.ts'
 import { readSession, type Session } from './session.ts'
@@ -38,6 +40,8 @@ export function api<P extends string, A extends Access, Q extends z.ZodType, B e
   handler: (input: ApiInput<P, A, Q, B>) => Promise<z.input<R>>,
 ): Edge {
   const label = { kind: 'api', name: operation.id, method: operation.method, path: operation.path }
+  const path = paramsSchema(operation)
+  const codes = new Set(errorsOf(operation))
   const work = async (call: Call, route: { params: Promise<unknown> }) => {
     const { ctx, request } = call
     const mutates = operation.method !== 'GET'
@@ -50,34 +54,43 @@ export function api<P extends string, A extends Access, Q extends z.ZodType, B e
     if (!session && operation.permission !== 'public') throw new BrokerError('unauthenticated')
     if (operation.limit) await takeLimit(ctx, operation.limit, { userId: session?.userId, address: call.address })
 
+    const given = readQuery(request.url)
     // What no path can be names nothing: the same 404 as for what is not there. Next gives a path without parameters
     // no object at all.
-    const params = paramsSchema(operation).safeParse((await route.params) ?? {})
+    const params = path.safeParse((await route.params) ?? {})
     if (!params.success) throw new BrokerError('not_found')
     const actor = session && (await actorIn(call, session, params.data as Record<string, string>))
     const log = { user: session?.userId, tenant: actor?.tenantId }
     try {
       if (actor && !may(actor, operation.permission as Permission)) throw new BrokerError('forbidden')
-      const query = parse(operation.query, readQuery(request.url), 'query')
+      const query = parse(operation.query, given, 'query')
       const body = operation.body ? parse(operation.body, readJson(text), 'body') : refuseContent(text)
       const headers = new Headers()
       const input = { ...call, session, actor, params: params.data, query, body, headers }
       const answer = await handler(input as unknown as ApiInput<P, A, Q, B>)
       return { response: respond(call, operation, answer, headers), log }
     } catch (error) {
-      if (actor && isBrokerError(error, 'forbidden')) await recordDenial(call, actor, operation.id)
+      if (actor && isBrokerError(error, 'forbidden')) await recordDenial(call, actor, operation)
       throw error
     }
   }
   const wrapped = edge(label, async (call, route) => {
     const { method } = call.request
     const isMethod = method === operation.method || (method === 'HEAD' && operation.method === 'GET')
-    if (isMethod) return work(call, route)
+    if (isMethod) return work(call, route).catch((error: unknown) => Promise.reject(declared(call, error)))
     const response = problemResponse(new BrokerError('method_not_allowed'), call.requestId)
     response.headers.set('allow', operation.method === 'GET' ? 'GET, HEAD' : operation.method)
     return { response }
   })
   return wrapped
+
+  /** A code that the description does not name is a mistake of ours: loud outside production, there it is logged. */
+  function declared({ ctx, requestId }: Call, error: unknown): unknown {
+    if (!isBrokerError(error) || error.code === 'aborted' || codes.has(error.code)) return error
+    if (!ctx.config.production) return new Error(`${operation.id} does not declare ${error.code}`, { cause: error })
+    ctx.log.error({ request: requestId, operation: operation.id, problem: error.code }, 'an undeclared refusal')
+    return error
+  }
 }
 
 /** Content type, then size: the cheap refusals before anything is looked up. */
@@ -107,22 +120,31 @@ async function actorIn(call: Call, session: Session, params: Record<string, stri
   }
 }
 
-const recordDenial = ({ ctx }: Call, actor: Actor, operationId: string) =>
-  asSystem(ctx, actor.tenantId, 'refusal', (tx) =>
-    record(tx, actor.tenantId, ctx.now(), actor, {
-      action: 'access.denied',
-      outcome: 'refused',
-      target: { kind: 'operation', id: operationId },
-      details: { role: actor.role },
-    }),
-  )
+/** A refused change leaves an event of its own, refused reads one a minute: those cost their caller nothing. */
+async function recordDenial({ ctx }: Call, actor: Actor, { id, method }: Pick<Operation, 'id' | 'method'>) {
+  const denial = {
+    action: 'access.denied',
+    outcome: 'refused',
+    target: { kind: 'operation', id },
+    details: { role: actor.role },
+  } as const satisfies AuditEvent
+  if (method === 'GET') return noteAccess(ctx, actor, denial)
+  await asSystem(ctx, actor.tenantId, 'refusal', (tx) => record(tx, actor.tenantId, ctx.now(), actor, denial))
+}
 
+/** The one place where JSON from callers is read: what is too deep, or no text that can be kept, gets no further. */
 function readJson(text: string): unknown {
+  if (!isModestJson(Buffer.from(text)))
+    throw new BrokerError('bad_request', { detail: 'The body is nested too deeply.' })
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (cause) {
     throw new BrokerError('bad_request', { detail: 'The body is not JSON.', cause })
   }
+  const path = unstorablePath(text, value)
+  if (path === undefined) return value
+  throw new BrokerError('bad_request', { fields: { [path.slice(0, 80) || 'body']: 'holds a character that is none' } })
 }
 
 /** An operation without a body takes an empty one, or an empty object. */

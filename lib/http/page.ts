@@ -1,11 +1,12 @@
-import type { AsyncLocalStorage } from 'node:async_hooks'
 import { headers } from 'next/headers'
 import { notFound, redirect } from 'next/navigation'
 import { cache } from 'react'
 import { type Actor, may, type Permission } from '../actor.ts'
 import { type Context, context } from '../context.ts'
-import { type ErrorCode, isBrokerError } from '../errors.ts'
+import { type ErrorCode, errorCodes, isBrokerError } from '../errors.ts'
 import { type Membership, tenantsOf } from '../store/lookups.ts'
+import { takeLimit } from './limits.ts'
+import { pageScope } from './page-scope.ts'
 import { addressOf } from './request.ts'
 import { safePath } from './safe-path.ts'
 import { readSession, type Session } from './session.ts'
@@ -21,16 +22,23 @@ export type MemberPage = PersonPage & {
   allowed: boolean
 }
 
-/** Who looks at the page, signed in or not. Read once a request, however many layouts and pages ask. */
+/**
+ * Who looks at the page, signed in or not. Read once a request, however many layouts and pages ask, and counted once:
+ * a page reads as much as an operation of the API does, so both add to the same limit of their person (B-01).
+ */
 export const currentPerson = cache(async (): Promise<{ ctx: Context; session: Session | undefined }> => {
   const given = await headers()
   const ctx = await context()
-  return { ctx, session: await orUnavailable(() => readSession(ctx, given)) }
+  return orStatus(async () => {
+    const session = await readSession(ctx, given)
+    if (session) await takeLimit(ctx, 'read', { userId: session.userId })
+    return { ctx, session }
+  })
 })
 
 const tenantsOfPerson = cache(async (session: Session): Promise<Membership[]> => {
   const ctx = await context()
-  return orUnavailable(() => tenantsOf(ctx, session))
+  return orStatus(() => tenantsOf(ctx, session))
 })
 
 /** For pages of signed-in people: everybody else is sent to sign in, and back here afterwards, or at least to `near`. */
@@ -45,12 +53,21 @@ export async function tenantsOfSession(session: Session): Promise<Membership[]> 
   return (await tenantsOfPerson(session)).filter(({ status }) => status === 'active')
 }
 
-/** For pages of a tenant: foreign, unknown and suspended are all "not found" (Z-02, E-04). */
+/** The person's tenants where their membership is suspended. */
+export async function suspensionsOfSession(session: Session): Promise<Membership[]> {
+  return (await tenantsOfPerson(session)).filter(({ status }) => status === 'suspended')
+}
+
+/**
+ * For pages of a tenant: foreign and unknown are both "not found" (Z-02, E-04). Suspended members are told so; they know
+ * of the tenant. The API answers them 404.
+ */
 export async function requireMember(slug: string, permission: Permission = 'read'): Promise<MemberPage> {
   const { ctx, session } = await requirePerson(`/t/${slug}/projects`)
   const tenants = await tenantsOfPerson(session)
-  const tenant = tenants.find((one) => one.slug === slug && one.status === 'active')
+  const tenant = tenants.find((one) => one.slug === slug)
   if (!tenant) notFound()
+  if (tenant.status !== 'active') redirect(`/suspended/${encodeURIComponent(slug)}`)
   if (tenant.refused) redirect(signinPath(`/t/${slug}/projects`, 'session_refused'))
   const given = await headers()
   const actor: Actor = {
@@ -65,19 +82,19 @@ export async function requireMember(slug: string, permission: Permission = 'read
   return { ctx, session, actor, tenants, allowed: may(actor, permission) }
 }
 
-/** What server.ts shares with the pages of one request. */
-type PageScope = { status?: number; path?: string }
-const slot = Symbol.for('valetkey.page')
-const pageScope = () => (globalThis as { [slot]?: AsyncLocalStorage<PageScope> })[slot]?.getStore()
-
-/** A page cannot set its status: it is left for server.ts, which answers 503 in place of the throw's 500 (H-02). */
-async function orUnavailable<T>(reading: () => Promise<T>): Promise<T> {
+/**
+ * A page cannot set its status: it is left for server.ts, which answers 503 or 429 in place of the throw's 500 (H-02).
+ */
+async function orStatus<T>(reading: () => Promise<T>): Promise<T> {
   try {
     return await reading()
   } catch (error) {
+    if (!isBrokerError(error, 'unavailable', 'rate_limited')) throw error
     const scope = pageScope()
-    if (scope && isBrokerError(error, 'unavailable')) scope.status = 503
-    throw error
+    if (scope) scope.status = errorCodes[error.code].status
+    if (scope && error.retryAfterSeconds) scope.retryAfterSeconds = error.retryAfterSeconds
+    // All that the page which stands in for this one learns of an error (app/error.tsx).
+    throw error.code === 'rate_limited' ? Object.assign(error, { digest: 'too_many_pages' }) : error
   }
 }
 

@@ -10,7 +10,8 @@ import { problemResponse } from './problem.ts'
 import { type Call, type Edge, edge, edgeOf, markEdge, readBody } from './request.ts'
 import { safePath } from './safe-path.ts'
 import { presentedSessions } from './session.ts'
-import { judgeCallback, providerId } from './signin/identity.ts'
+import { refused, SigninFailure } from './signin/failure.ts'
+import { assertIssuerAnswers, judgeCallback, providerId } from './signin/identity.ts'
 import { openState, runNextAuth, stateSeconds } from './signin/next-auth.ts'
 
 /** Cookies of a sign-in under way. */
@@ -34,11 +35,19 @@ const handle = edge(
     if (!act) throw new BrokerError('not_found')
     return { response: await act(call) }
   },
-  (error, requestId, call) =>
-    call?.request.headers.get('accept')?.includes('application/json')
-      ? problemResponse(error, requestId)
-      : errorDocument(error, requestId, { href: '/signin', text: 'Go to sign-in' }),
+  (error, requestId, call) => errorResponse(error, requestId, call, { href: '/signin', text: 'Go to sign-in' }),
 )
+
+/** An error on a page of ours, or as a problem for who asks for JSON. */
+const errorResponse = (
+  error: BrokerError,
+  requestId: string,
+  call: Pick<Call, 'request'> | undefined,
+  link: { href: string; text: string },
+) =>
+  call?.request.headers.get('accept')?.includes('application/json')
+    ? problemResponse(error, requestId)
+    : errorDocument(error, requestId, link)
 
 /** Sign-in and sign-out, as a pure function from request to response. */
 export const handleAuth: Edge<(request: Request) => Promise<Response>> = markEdge(
@@ -56,7 +65,7 @@ async function showError(_call: Call): Promise<Response> {
 }
 
 /**
- * Starts a sign-in. Answers a page that moves on by itself and not a redirect: `form-action 'self'` covers every hop of
+ * Starts a sign-in, once the issuer is seen to answer. Answers a page that moves on by itself and not a redirect: `form-action 'self'` covers every hop of
  * a redirect after a form, so Chromium would stop at the identity provider. A `Refresh` needs no script either.
  */
 async function startSignIn(call: Call): Promise<Response> {
@@ -65,6 +74,7 @@ async function startSignIn(call: Call): Promise<Response> {
   await takeLimit(ctx, 'signin', { address: call.address })
   const returnTo = returnPath(new URLSearchParams(await readBody(request, 8192)))
   try {
+    await assertIssuerAnswers(ctx)
     const { location, cookies } = await runNextAuth({ ctx, action: 'signin', returnTo, cookies: {} })
     if (!location || !URL.canParse(location)) throw new BrokerError('signin_failed')
     const { href } = new URL(location)
@@ -73,7 +83,10 @@ async function startSignIn(call: Call): Promise<Response> {
       { headers: [['refresh', `0;url=${href}`], ...setCookies(only(cookies, ...transient))] },
     )
   } catch (error) {
-    return failed(call, error, { returnTo, cookies: [] })
+    if (!isBrokerError(error, 'signin_unavailable')) return failed(call, error, { returnTo, cookies: [] })
+    // Nobody has left yet: that the issuer is away is answered as what it is, here.
+    logFailure(call, error)
+    return errorResponse(error, call.requestId, call, { href: signinPage({ returnTo }), text: 'Back to sign-in' })
   }
 }
 
@@ -98,10 +111,10 @@ async function completeSignIn(call: Call): Promise<Response> {
   const returnTo = safePath(decoded(cookieValue(request.headers, 'returnTo'))) ?? '/'
   const state = await openState(ctx, cookies.state)
   if (!state || !sameSecret(state, parameters.get('state') ?? ''))
-    return failed(call, new BrokerError('signin_failed'), { returnTo, cookies: [] })
+    return failed(call, refused('signin_failed', 'state', 'not a state of this browser'), { returnTo, cookies: [] })
   const expiresAt = new Date(ctx.now().getTime() + stateSeconds * 1000)
   if (!(await consumeState(ctx, hash(state), expiresAt)))
-    return failed(call, new BrokerError('signin_failed'), { returnTo, cookies: [] })
+    return failed(call, refused('signin_failed', 'state', 'the state was used before'), { returnTo, cookies: [] })
 
   const cleared = clearedCookies(...transient)
   try {
@@ -121,7 +134,7 @@ async function completeSignIn(call: Call): Promise<Response> {
         }),
     })
     const session = only(acted.cookies, 'session')
-    if (session.length !== 1) throw new BrokerError('signin_failed')
+    if (session.length !== 1) throw refused('signin_failed', 'session', 'no session came of it')
     return seeOther(returnTo, [...session, ...cleared])
   } catch (error) {
     const code = codeOf(error)
@@ -174,18 +187,22 @@ const originOf = ({ address, agent, requestId }: Call) => ({ address, agent, req
 const codeOf = (error: unknown): ErrorCode => (isBrokerError(error) ? error.code : 'signin_failed')
 
 /** Back to the sign-in page with a code of ours, never with words of the upstream's (L-10). An outage stays one. */
-function failed(
-  { ctx, requestId }: Call,
-  error: unknown,
-  { returnTo, cookies }: { returnTo: string; cookies: string[] },
-): Response {
+function failed(call: Call, error: unknown, { returnTo, cookies }: { returnTo: string; cookies: string[] }): Response {
+  return seeOther(signinPage({ error: logFailure(call, error), returnTo }), cookies)
+}
+
+/** Answers the code of a failure; what the log says of it is for operators. @throws what is an outage of ours */
+function logFailure({ ctx, requestId }: Call, error: unknown): ErrorCode {
   if (isBrokerError(error, 'unavailable')) throw error
+  const cause = error instanceof Error && error.cause ? error.cause : error
   const code = codeOf(error)
-  ctx.log.warn(
-    { request: requestId, error: code, err: error instanceof Error ? (error.cause ?? error) : error },
-    'sign-in failed',
-  )
-  return seeOther(signinPage({ error: code, returnTo }), cookies)
+  const facts = cause instanceof SigninFailure ? cause.facts : { reason: undefined, alarm: undefined }
+  // Where the reason is known, type and stack of a library's error add nothing: both are minified.
+  const err = cause instanceof SigninFailure ? cause.cause : cause
+  const line = { request: requestId, problem: code, ...facts, ...(!facts.reason && { err }) }
+  if (facts.alarm) ctx.log.error(line, 'sign-in failed')
+  else ctx.log.warn(line, 'sign-in failed')
+  return code
 }
 
 function signinPage({ error, returnTo = '/' }: { error?: ErrorCode; returnTo?: string }): string {

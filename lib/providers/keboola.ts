@@ -8,6 +8,7 @@ import {
   type IssuedUpstream,
   type IssueRequest,
   isUpstreamError,
+  longestGraceSeconds,
   type Provider,
   type ProviderDeps,
   type ProviderSettings,
@@ -24,6 +25,8 @@ export const KeboolaSettings = z.strictObject({
   scope: z.string().optional(),
   /** How long an unused refresh token lives: a month, which no answer tells (upstreams.md 3.2.2). */
   refreshTokenDays: z.number().positive().default(30),
+  /** How long a refresh token is still answered after its first use (upstreams.md 3.2.2); 0: not at all. */
+  refreshGraceSeconds: z.number().min(0).max(longestGraceSeconds).default(30),
 })
 
 // Upstream objects: ids switch between string and number, an empty PHP map arrives as [], lists may be absent (trap 12).
@@ -95,6 +98,9 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
     if (status >= 500) throw new UpstreamError('ambiguous', 'the upstream failed', more)
     if (status === 401) throw new UpstreamError('refused', 'the token was refused', more)
     if (status === 403) throw new UpstreamError('forbidden', 'the role does not allow it', more)
+    // A mint that it turned down for what it asks: an unknown bucket, an attribute that it does not take (3.3.1).
+    if (method === 'POST' && [400, 404, 409, 422].includes(status))
+      throw new UpstreamError('rejected', 'the upstream does not take this request', more)
     throw new UpstreamError('protocol', 'the upstream refused the request', more)
   }
 

@@ -1,7 +1,8 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { requestOptions } from '../security/discovery.ts'
-import { readJson } from '../security/json.ts'
+import { isKeysUnavailable, isUnknownKey, validateSignature } from '../security/issuer-keys.ts'
+import { answerOf, clientAt } from '../security/oauth.ts'
 import { isOutboundError } from '../security/outbound.ts'
 import { Secret } from '../security/secrets.ts'
 import type { Grant, Provider, ProviderDeps } from './provider.ts'
@@ -39,8 +40,15 @@ const clientRefusals = new Set(['invalid_client', 'unauthorized_client', 'unsupp
  * OAuth 2 / OpenID Connect over oauth4webapi: authorization code with PKCE S256 (never without, L-03), refresh, RFC 7009.
  * @throws UpstreamError from every verb, by what the answer means
  */
-export function oidc(resolve: () => Promise<Resolution>, deps: ProviderDeps): Protocol {
+export function oidc(
+  resolveRow: () => Promise<Resolution>,
+  deps: Omit<ProviderDeps, 'discoveries' | 'config'>,
+): Protocol {
   const options = requestOptions(deps)
+  const resolve = async () => {
+    const resolution = await resolveRow()
+    return { ...resolution, client: clientAt(deps.now(), resolution.client) }
+  }
 
   const tokenCall = <T>(kind: CallKind, resolution: Resolution, call: () => Promise<T>): Promise<T> =>
     withRetries(deps, kind, async () => {
@@ -57,14 +65,11 @@ export function oidc(resolve: () => Promise<Resolution>, deps: ProviderDeps): Pr
     const response = json({ access_token: '-', token_type: 'bearer', id_token: idToken })
     try {
       const answer = await oauth.processRefreshTokenResponse(server, client, response)
-      await oauth.validateApplicationLevelSignature(server, response, options)
+      await validateSignature(deps, server, response)
       return oauth.getValidatedIdTokenClaims(answer)?.sub === subject ? 'same' : 'changed'
     } catch (error) {
-      // Keys that cannot be had say nothing about the person.
-      return isOutboundError(error) ||
-        (error instanceof oauth.OperationProcessingError && error.cause instanceof Response)
-        ? undefined
-        : 'changed'
+      // Keys that cannot be had, or not yet after a rotation, say nothing about the person.
+      return isKeysUnavailable(error) || (isUnknownKey(error) && !error.settled) ? undefined : 'changed'
     }
   }
 
@@ -104,7 +109,7 @@ export function oidc(resolve: () => Promise<Resolution>, deps: ProviderDeps): Pr
         )
         const expected = openid ? { expectedNonce: nonce, requireIdToken: true } : {}
         const answer = await oauth.processAuthorizationCodeResponse(server, client, response, expected)
-        if (openid) await oauth.validateApplicationLevelSignature(server, response, options)
+        if (openid) await validateSignature(deps, server, response)
         const grant = toGrant(answer)
         if (!grant.refreshToken) throw new UpstreamError('no_refresh_token', 'the answer holds no refresh token')
         return { ...grant, subject: oauth.getValidatedIdTokenClaims(answer)?.sub }
@@ -223,9 +228,12 @@ async function asUpstreamError(
   if (isOutboundError(error))
     return new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
 
+  if (isKeysUnavailable(error))
+    return new UpstreamError('ambiguous', 'the keys of the issuer cannot be had', { cause: error })
+
   const answer = await answerOf(error)
   if (!answer) return new UpstreamError('protocol', 'the answer is malformed', { cause: error })
-  const { status, code, headers } = answer
+  const { status, error: code, headers } = answer
   const more = { status, retryAfterSeconds: retryAfterSeconds(headers, now), cause: error }
   if (status === 429) return new UpstreamError('unreached', 'the upstream asks to wait', more)
   if (status >= 500) return new UpstreamError('ambiguous', 'the upstream failed', more)
@@ -235,22 +243,4 @@ async function asUpstreamError(
     return new UpstreamError('misconfigured', 'the client was refused', more)
   if (code !== undefined && status >= 400) return new UpstreamError('rejected', 'the request was turned down', more)
   return new UpstreamError('protocol', 'the answer is not what the protocol says', more)
-}
-
-/** Status, `error` field and headers of the answer that an oauth4webapi error is about. */
-async function answerOf(
-  error: unknown,
-): Promise<{ status: number; code: string | undefined; headers: Headers } | undefined> {
-  if (error instanceof oauth.ResponseBodyError)
-    return { status: error.status, code: error.error, headers: error.response.headers }
-  if (error instanceof oauth.WWWAuthenticateChallengeError) {
-    const body = await readJson(error.response)
-    // Without the field it may be a proxy that speaks, and no verdict on our client (trap 11).
-    const code = typeof body === 'object' && body !== null && 'error' in body ? String(body.error) : undefined
-    return { status: error.status, code, headers: error.response.headers }
-  }
-  const response = error instanceof oauth.OperationProcessingError ? error.cause : undefined
-  return response instanceof Response
-    ? { status: response.status, code: undefined, headers: response.headers }
-    : undefined
 }

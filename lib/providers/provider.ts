@@ -1,11 +1,20 @@
-import type { OutboundFetch } from '../security/outbound.ts'
+import type { Discoveries } from '../security/discovery.ts'
+import type { KeySets } from '../security/issuer-keys.ts'
+import type { OutboundFetch, OutboundPolicy } from '../security/outbound.ts'
 import type { Secret } from '../security/secrets.ts'
+
+/** No upstream is taken to forgive a spent refresh token for longer: what was cut off earlier is not hurried. */
+export const longestGraceSeconds = 300
 
 /** What a provider works with. It holds no state and sees no tenant and no database. */
 export type ProviderDeps = {
   fetch: OutboundFetch
   now: () => Date
   sleep: (milliseconds: number) => Promise<void>
+  /** What issuers publish, shared by the process. */
+  discoveries: Discoveries
+  keySets: KeySets
+  config: OutboundPolicy
 }
 
 /** A provider row, its secret opened. */

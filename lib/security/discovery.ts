@@ -1,14 +1,27 @@
 import * as oauth from 'oauth4webapi'
 import { withoutForeignBody } from './json.ts'
-import { assertOutboundUrl, type OutboundFetch, type OutboundPolicy } from './outbound.ts'
+import { ProtocolError } from './oauth.ts'
+import { assertOutboundUrl, isOutboundError, type OutboundFetch, type OutboundPolicy } from './outbound.ts'
 
-/** Metadata by issuer. The key set hangs on the metadata object (oauth4webapi keeps it weakly), so both age as one. */
-export type Discoveries = Map<string, { server: Promise<oauth.AuthorizationServer>; until: number }>
+type Discovery = {
+  server: Promise<oauth.AuthorizationServer>
+  readAt: number
+  until: number
+  /** The last look whether the issuer answers. */
+  look?: { until: number; answers: Promise<void> }
+}
+/** Metadata by issuer. Times in ms. */
+export type Discoveries = Map<string, Discovery>
 
 type Deps = { fetch: OutboundFetch; now: () => Date; discoveries: Discoveries; config: OutboundPolicy }
 
-/** How old metadata and keys may become: what an issuer withdraws is believed no longer than this. */
+/** How old metadata may become: what an issuer withdraws is believed no longer than this. */
 const ageMs = 10 * 60_000
+/** How long an answer shows that an issuer is there, and silence that it is not. */
+const seenMs = 5_000
+const missedMs = 2_000
+/** Somebody waits for the look. */
+const lookMs = 3_000
 
 /** How oauth4webapi reaches servers: through the guarded way out, which also decides which schemes are allowed. */
 export const requestOptions = ({ fetch }: Pick<Deps, 'fetch'>) => ({
@@ -25,17 +38,67 @@ export function discover(deps: Deps, issuer: string): Promise<oauth.Authorizatio
   const now = deps.now().getTime()
   if (known && now < known.until) return known.server
   const server = fetchMetadata(deps, issuer)
-  deps.discoveries.set(issuer, { server, until: now + ageMs })
+  deps.discoveries.set(issuer, { server, readAt: now, until: now + ageMs })
   server.catch(() => deps.discoveries.delete(issuer))
   return server
 }
+
+/**
+ * Looks whether an issuer answers, before somebody is sent there on the word of metadata that may be minutes old: its
+ * metadata must come, and where people are sent to another host, something there must answer. Kept for five seconds, a
+ * failure for two; one look for all who ask at once.
+ * @throws OutboundError, ProtocolError
+ */
+export async function assertAnswers(deps: Deps, issuer: string): Promise<void> {
+  const server = await discover(deps, issuer)
+  const known = deps.discoveries.get(issuer)
+  if (!known) return
+  const now = deps.now().getTime()
+  const { look } = known
+  if (look && now < look.until && now > look.until - ageMs) return look.answers
+  const isJustRead = now - known.readAt < seenMs
+  const begun = { until: now + seenMs, answers: lookThere(deps, server, isJustRead) }
+  known.look = begun
+  return begun.answers.catch((error: unknown) => {
+    begun.until = deps.now().getTime() + missedMs
+    throw error
+  })
+}
+
+/** A connection that was kept open may have died meanwhile, so each place is asked twice. */
+async function lookThere(deps: Deps, server: oauth.AuthorizationServer, isIssuerSeen: boolean): Promise<void> {
+  const signal = AbortSignal.timeout(lookMs)
+  const twice = (look: () => Promise<void>) => look().catch(look)
+  const issuer = new URL(server.issuer)
+  if (!isIssuerSeen)
+    await twice(async () => {
+      const { status } = await oauth.discoveryRequest(issuer, { ...requestOptions(deps), signal })
+      if (status >= 500) throw new ProtocolError(`the issuer's metadata answers ${status}`)
+    })
+  const page = new URL(server.authorization_endpoint ?? issuer)
+  if (page.origin !== issuer.origin)
+    await twice(async () => {
+      const status = await statusOf(deps, page, signal)
+      // What says a gateway; other answers to a question that no browser asks mean nothing.
+      if (status >= 502 && status <= 504) throw new ProtocolError(`the sign-in page's host answers ${status}`)
+    })
+}
+
+const statusOf = (deps: Deps, url: URL, signal: AbortSignal): Promise<number> =>
+  deps.fetch(url, { method: 'OPTIONS', signal }).then(
+    ({ status }) => status,
+    (error: unknown) => {
+      if (isOutboundError(error) && error.status !== undefined) return error.status
+      throw error
+    },
+  )
 
 async function fetchMetadata(deps: Deps, issuer: string): Promise<oauth.AuthorizationServer> {
   const url = new URL(issuer)
   const response = await oauth.discoveryRequest(url, requestOptions(deps))
   const server = await oauth.processDiscoveryResponse(url, response)
   // Identical, not merely the same address (OIDC Discovery 4.3): people are known by this string.
-  if (server.issuer !== issuer) throw new Error('the metadata names another issuer')
+  if (server.issuer !== issuer) throw new ProtocolError('the metadata names another issuer')
   assertEndpoints(deps, server)
   return server
 }

@@ -3,7 +3,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import { Agent, buildConnector, fetch as undiciFetch } from 'undici'
 import type { Config } from '../config.ts'
 import { isInBlock, isLoopback, reachOf } from './addresses.ts'
-import { isJson, isModestJson } from './json.ts'
+import { isJson, isModestJson, isStorableJson } from './json.ts'
 import { localTopLabels, servicePorts } from './special-purpose.ts'
 
 /**
@@ -14,9 +14,13 @@ import { localTopLabels, servicePorts } from './special-purpose.ts'
 export class OutboundError extends Error {
   override readonly name = 'OutboundError'
   readonly reached: boolean
-  constructor(message: string, { reached, cause }: { reached: boolean; cause?: unknown }) {
+  /** Of a redirect that was refused: somebody did answer. */
+  declare readonly status?: number
+  constructor(message: string, { reached, cause, status }: { reached: boolean; cause?: unknown; status?: number }) {
     super(message, { cause })
     this.reached = reached
+    // What was not reached has no such field: it reads the same, whatever it was (F-10).
+    if (status !== undefined) this.status = status
   }
 }
 
@@ -141,7 +145,7 @@ function ownError(error: unknown): OutboundError | undefined {
 }
 
 /** What went wrong, for the log: a code of ours, of node's or undici's; never a body or a URL. */
-function reasonOf(error: OutboundError): string {
+export function outboundReason(error: OutboundError): string {
   let reason = error.message
   for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause)
     reason = 'code' in cause && cause.code !== 'REFUSED' ? String(cause.code) : cause.message
@@ -182,11 +186,12 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
     const answer = await within(limit.headersMs, end, sent)
     if (answer.status >= 300 && answer.status < 400) {
       end.abort()
-      throw reached('A redirect was refused')
+      throw new OutboundError('A redirect was refused', { reached: true, status: answer.status })
     }
     const bytes = await within(limit.bodyMs, end, readCapped(answer.body, limit.bodyBytes))
     const response = { status: answer.status, headers: new Headers([...answer.headers]) }
     if (isJson(response.headers) && !isModestJson(bytes)) throw reached('The answer is too deep')
+    if (isJson(response.headers) && !isStorableJson(bytes)) throw reached('The answer holds what is no text')
     const isBodiless = answer.status === 204 || answer.status === 205 || method === 'HEAD'
     return new Response(isBodiless ? null : bytes, response)
   }
@@ -198,7 +203,7 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
         return await send(assertOutboundUrl(address, options), new Request(input, { ...init, redirect: 'manual' }))
       } catch (error) {
         const failure = ownError(error) ?? reached('The answer did not arrive', error)
-        onFailure?.({ host: URL.parse(address)?.host ?? '', reason: reasonOf(failure), reached: failure.reached })
+        onFailure?.({ host: URL.parse(address)?.host ?? '', reason: outboundReason(failure), reached: failure.reached })
         throw failure
       }
     },

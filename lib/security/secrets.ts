@@ -36,6 +36,10 @@ export const fingerprint = (key: Uint8Array, value: string) =>
 /** Compares in constant time, whatever the lengths. */
 export const sameSecret = (a: string, b: string) => timingSafeEqual(hash(a), hash(b))
 
+/** What tells a root secret from another and says nothing about it: a keyed hash of a constant, 256 bits in base64url. */
+export const secretCanary = (root: Uint8Array) =>
+  createHmac('sha256', deriveKey(root, 'canary')).update('valetkey').digest('base64url')
+
 /** A key for one purpose out of the root secret; distinct labels give unrelated keys (V-07). 32 bytes. */
-export const deriveKey = (root: Uint8Array, purpose: 'signin' | 'fingerprint' | 'lookup') =>
+export const deriveKey = (root: Uint8Array, purpose: 'signin' | 'fingerprint' | 'lookup' | 'canary') =>
   new Uint8Array(hkdfSync('sha256', root, new Uint8Array(0), `valetkey ${purpose}`, 32))

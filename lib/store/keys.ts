@@ -11,6 +11,18 @@ export const insertInstanceKeys = (tx: Tx, rows: { id: string; canary: string; c
 export const setInstanceKeyRetired = (tx: Tx, id: string, retiredAt: Date | null) =>
   tx.instanceKey.update({ where: { id }, data: { retiredAt } })
 
+/** Writes the root secret's canary where there is none yet. */
+export const keepSecretCanary = (tx: Tx, secretCanary: string) =>
+  tx.instance.updateMany({ where: { id: 1, secretCanary: null }, data: { secretCanary } })
+
+export async function readSecretCanary(tx: Tx): Promise<string | null> {
+  const { secretCanary } = await tx.instance.findUniqueOrThrow({ where: { id: 1 } })
+  return secretCanary
+}
+
+export const replaceSecretCanary = (tx: Tx, secretCanary: string) =>
+  tx.instance.update({ where: { id: 1 }, data: { secretCanary } })
+
 /** Keeps a key from being retired until this transaction ends; false when it is retired or unknown. */
 export async function holdInstanceKey(tx: Tx, id: string): Promise<boolean> {
   const rows = await tx.$queryRaw<unknown[]>`
@@ -63,7 +75,6 @@ export const endShredded = (tx: Tx, tenantId: string, now: Date) =>
     data: {
       status: 'needs_relink',
       cause: 'shredded',
-      frozenFrom: null,
       statusSince: now,
       tokenVersion: { increment: 1 },
       fence: { increment: 1 },

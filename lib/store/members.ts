@@ -60,8 +60,25 @@ export const withdrawInvitations = async (tx: Tx, tenantId: string, createdBy: s
 export const insertInvitation = (tx: Tx, row: Prisma.InvitationUncheckedCreateInput) =>
   tx.invitation.create({ data: row })
 
-export const listInvitations = (tx: ReadTx, tenantId: string, now: Date) =>
-  tx.invitation.findMany({ where: { tenantId, usedAt: null, expiresAt: { gt: now } }, orderBy: { createdAt: 'desc' } })
+const open = (tenantId: string, now: Date) => ({ tenantId, usedAt: null, expiresAt: { gt: now } })
+
+/** A page of invitations that are open, newest first; `before` is the id that the previous page ended with. */
+export const listInvitations = (
+  tx: ReadTx,
+  tenantId: string,
+  { now, before, take }: { now: Date; before?: string | undefined; take: number },
+) =>
+  tx.invitation.findMany({
+    where: { ...open(tenantId, now), ...(before ? { id: { lt: before } } : {}) },
+    orderBy: { id: 'desc' },
+    take,
+  })
+
+/** How many are open; whoever counts next waits for this transaction, so that two cannot pass a limit together. */
+export async function countInvitationsLocked(tx: ReadTx, tenantId: string, now: Date): Promise<number> {
+  await tx.$queryRaw`SELECT id FROM tenant WHERE id = ${tenantId} FOR NO KEY UPDATE`
+  return tx.invitation.count({ where: open(tenantId, now) })
+}
 
 /** Uses an invitation, once. */
 export async function consumeInvitation(tx: Tx, tenantId: string, id: string, userId: string, now: Date) {

@@ -28,8 +28,9 @@ export const listNotifications = (
     take,
   })
 
-export const countUnread = (tx: ReadTx, tenantId: string, reader: Reader) =>
-  tx.notification.count({ where: { ...readableBy(tenantId, reader), readAt: null } })
+/** How many are unread, counted up to `most` and no further. */
+export const countUnread = (tx: ReadTx, tenantId: string, reader: Reader, most: number) =>
+  tx.notification.count({ where: { ...readableBy(tenantId, reader), readAt: null }, take: most })
 
 /** Marks what the reader may read: the named ones, or everything up to one that they saw. How many. */
 export async function markRead(

@@ -82,16 +82,19 @@ export const updateProjectNames = (
   data: { name: string; region: string | null },
 ) => tx.project.update({ where: { tenantId_id: { tenantId, id } }, data })
 
-/** Every project of the tenant with its provider and the connections that reach it. */
-export const listProjects = (tx: ReadTx, tenantId: string) =>
+/** Of the connections that reach a project only one person's, which is one at most (K-23). */
+const linkOf = (userId: string) => ({ where: { userId }, include: { connection: true } })
+
+/** The projects that a person linked, or every one of the tenant, with provider and that person's own link. */
+export const listProjects = (tx: ReadTx, tenantId: string, userId: string, { all }: { all: boolean }) =>
   tx.project.findMany({
-    where: { tenantId },
+    where: { tenantId, ...(all ? {} : { links: { some: { userId } } }) },
     orderBy: [{ name: 'asc' }, { id: 'asc' }],
-    include: { provider: true, links: { include: { connection: true } } },
+    include: { provider: true, links: linkOf(userId) },
   })
 
-export const findProjectWithLinks = (tx: ReadTx, tenantId: string, id: string) =>
+export const findProjectWithLink = (tx: ReadTx, tenantId: string, id: string, userId: string) =>
   tx.project.findUnique({
     where: { tenantId_id: { tenantId, id } },
-    include: { provider: true, aliases: true, links: { include: { connection: true } } },
+    include: { provider: true, aliases: true, links: linkOf(userId) },
   })

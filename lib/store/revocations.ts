@@ -143,10 +143,14 @@ export const findGrantRevocations = (tx: ReadTx, tenantId: string, connectionIds
     distinct: ['connectionId'],
   })
 
-/** Work that is not finished or has failed: what an admin must know about. */
-export const listUnconfirmed = (tx: ReadTx, tenantId: string, take: number) =>
+/** Work that is not finished or has failed, but for tokens that have ended by themselves: what may still be alive upstream. */
+export const listUnconfirmed = (tx: ReadTx, tenantId: string, { now, take }: { now: Date; take: number }) =>
   tx.upstreamRevocation.findMany({
-    where: { tenantId, state: { in: ['pending', 'failed'] } },
+    where: {
+      tenantId,
+      state: { in: ['pending', 'failed'] },
+      OR: [{ tokenId: null }, { token: { expiresAt: { gt: now } } }],
+    },
     orderBy: { id: 'desc' },
     take,
     include: related,

@@ -33,8 +33,9 @@ export async function currentGenerations(
 export const insertToken = (tx: Tx, row: Prisma.IssuedTokenUncheckedCreateInput) => tx.issuedToken.create({ data: row })
 
 /**
- * Completes an issuing row, if everything it was made under still stands: generations equal, member active, connection
- * usable. The rows are locked FOR SHARE, so a revocation either is seen here or sees the completed token (A-03).
+ * Completes an issuing row, if everything it was made under still stands: generations equal, nothing revoked or frozen,
+ * member active. The rows are locked FOR SHARE, so a revocation or freeze either is seen here or comes after the
+ * completed token (A-03).
  */
 export async function completeToken(
   tx: Tx,
@@ -63,7 +64,8 @@ export async function completeToken(
       CROSS JOIN instance i
     WHERE t.tenant_id = ${tenantId} AND t.id = ${id} AND t.status = 'issuing'
       AND t.generations = ARRAY[t.generation, c.generation, p.generation, r.generation, m.generation, n.generation, i.generation]
-      AND m.status = 'active' AND c.status NOT IN ('frozen', 'revoked')
+      AND m.status = 'active' AND c.status <> 'revoked'
+      AND NOT EXISTS (SELECT FROM vk.frozen_by(t.tenant_id, t.user_id, t.provider_id, t.connection_id, ARRAY[t.project_id]))
     FOR NO KEY UPDATE OF t`
   if (current.length === 0) return false
   await tx.issuedToken.update({ where: { tenantId_id: { tenantId, id } }, data: { ...made, status: 'live' } })
@@ -82,7 +84,7 @@ export async function endIssuing(
 }
 
 /**
- * Ends a row whose token came back and is not handed out: revoked meanwhile, given up by the reconciling job, or beyond
+ * Ends a row whose token came back and is not handed out: revoked or frozen meanwhile, given up by the reconciling job, or beyond
  * what was asked. What revoking it needs is kept with it, and its end is queued. Id of that work.
  */
 export async function endUnwanted(
@@ -96,7 +98,7 @@ export async function endUnwanted(
     /** Undefined: as it was asked. */
     expiresAt: Date | undefined
     endless: boolean
-    failure: 'revoked_meanwhile' | 'excess_rights'
+    failure: 'revoked_meanwhile' | 'frozen' | 'excess_rights'
     now: Date
   },
 ): Promise<string> {
@@ -165,22 +167,63 @@ function where(tenantId: string, filter: TokenFilter, now: Date): Prisma.IssuedT
   return { tenantId, ...named, ...(state ? states[state] : {}) }
 }
 
-/** A page of tokens, newest first; `before` is the id that the previous page ended with (ids sort by time). */
-export const listTokens = (
+/**
+ * A page of tokens, newest first, ended ones by their end; `before` is the id that the previous page ended with. Ids
+ * sort by time.
+ */
+export async function listTokens(
   tx: ReadTx,
   tenantId: string,
   filter: TokenFilter,
-  page: { now: Date; before?: string | undefined; take: number },
-) =>
-  tx.issuedToken.findMany({
-    where: { ...where(tenantId, filter, page.now), ...(page.before ? { id: { lt: page.before } } : {}) },
-    orderBy: { id: 'desc' },
-    take: page.take,
-    include: related,
+  { now, before, take }: { now: Date; before?: string | undefined; take: number },
+): Promise<TokenWithRelations[]> {
+  const matching = where(tenantId, filter, now)
+  const page = { take, include: related }
+  const older = before ? { lt: before } : {}
+  if (filter.state !== 'ended') {
+    const few = filter.state === 'live' ? await fewLiving(tx, matching) : undefined
+    const id = { ...older, ...(few && { in: few }) }
+    return tx.issuedToken.findMany({ ...page, where: { ...matching, id }, orderBy: { id: 'desc' } })
+  }
+  // By id, everything that still lives would be read before the first that has ended.
+  const last = before
+    ? await tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id: before } } })
+    : undefined
+  if (last === null) return []
+  const end = last?.expiresAt ?? now
+  return tx.issuedToken.findMany({
+    ...page,
+    where: {
+      ...matching,
+      expiresAt: { lte: end },
+      ...(last && { OR: [{ expiresAt: { lt: end } }, { id: { lt: last.id } }] }),
+    },
+    orderBy: [{ expiresAt: 'desc' }, { id: 'desc' }],
   })
+}
 
-export const countTokens = (tx: ReadTx, tenantId: string, filter: TokenFilter, now: Date) =>
-  tx.issuedToken.count({ where: where(tenantId, filter, now) })
+/**
+ * Ids of the matching tokens that live, by the index of these, if they are few: by id, all that such a person, project or
+ * connection ever had would be read in search of them. Where there are many, the newest are among the first.
+ */
+async function fewLiving(tx: ReadTx, matching: Prisma.IssuedTokenWhereInput): Promise<string[] | undefined> {
+  const few = 100
+  const rows = await tx.issuedToken.findMany({
+    where: matching,
+    orderBy: { expiresAt: 'desc' },
+    take: few + 1,
+    select: { id: true },
+  })
+  return rows.length > few ? undefined : rows.map(({ id }) => id)
+}
+
+/** How many there are, counted up to `most` and no further. Ordered as the index of its state is, to read no others. */
+export const countTokens = (tx: ReadTx, tenantId: string, filter: TokenFilter, now: Date, most: number) =>
+  tx.issuedToken.count({
+    where: where(tenantId, filter, now),
+    orderBy: filter.state === 'live' || filter.state === 'ended' ? { expiresAt: 'desc' } : { id: 'desc' },
+    take: most,
+  })
 
 /** How many living tokens a person holds in each of their projects. */
 export async function countLiveByProject(

@@ -6,9 +6,10 @@ import { newId } from '../security/ids.ts'
 import { hash, randomToken, Secret } from '../security/secrets.ts'
 import { act, actAsPerson } from '../store/authority.ts'
 import { readTenant } from '../store/database.ts'
-import { invitationByHash } from '../store/lookups.ts'
+import { invitationByHash, invitationFacts } from '../store/lookups.ts'
 import {
   consumeInvitation,
+  countInvitationsLocked,
   deleteInvitation,
   findInvitation,
   findMember,
@@ -48,7 +49,13 @@ const invitationMilliseconds = 7 * 86_400_000
 
 export type InvitationView = { id: string; role: Role; note: string | null; createdBy: string; expiresAt: Date }
 
-/** Makes an invitation; the secret part of its link is shown once and stored as a hash. @throws BrokerError forbidden */
+/** How many may be open at once: each is a link that lets somebody in. */
+export const openInvitations = 100
+
+/**
+ * Makes an invitation; the secret part of its link is shown once and stored as a hash.
+ * @throws BrokerError forbidden, too_many_invitations
+ */
 export async function invite(
   ctx: Context,
   actor: Actor,
@@ -63,8 +70,9 @@ export async function invite(
     createdBy: actor.userId,
     expiresAt: new Date(now.getTime() + invitationMilliseconds),
   }
-  await act(ctx, actor, 'administer', async (tx, actor) => {
+  const made = await act(ctx, actor, 'administer', async (tx, actor) => {
     if (!mayGrant(actor, role)) throw new BrokerError('forbidden')
+    if ((await countInvitationsLocked(tx, actor.tenantId, now)) >= openInvitations) return false
     await insertInvitation(tx, {
       ...invitation,
       tenantId: actor.tenantId,
@@ -77,20 +85,32 @@ export async function invite(
       target: { kind: 'invitation', id: invitation.id },
       details: { role },
     })
+    return true
   })
+  if (!made) throw new BrokerError('too_many_invitations')
   return { invitation, secret: new Secret(secret) }
 }
 
-export async function invitationList(ctx: Context, actor: Actor): Promise<InvitationView[]> {
+const pageSize = 50
+
+/** Invitations that are open, newest first. @throws BrokerError forbidden */
+export async function invitationPage(
+  ctx: Context,
+  actor: Actor,
+  { before }: { before?: string | undefined } = {},
+): Promise<{ items: InvitationView[]; next: string | null }> {
   requirePermission(actor, 'administer')
-  const rows = await readTenant(ctx, actor.tenantId, (tx) => listInvitations(tx, actor.tenantId, ctx.now()))
-  return rows.map(({ id, role, note, createdBy, expiresAt }) => ({
+  const rows = await readTenant(ctx, actor.tenantId, (tx) =>
+    listInvitations(tx, actor.tenantId, { now: ctx.now(), before, take: pageSize + 1 }),
+  )
+  const items = rows.slice(0, pageSize).map(({ id, role, note, createdBy, expiresAt }) => ({
     id,
     role: role as Role,
     note,
     createdBy,
     expiresAt,
   }))
+  return { items, next: rows.length > pageSize ? (items.at(-1)?.id ?? null) : null }
 }
 
 /** @throws BrokerError forbidden, not_found */
@@ -104,6 +124,24 @@ export async function withdrawInvitation(ctx: Context, actor: Actor, id: string)
       target: { kind: 'invitation', id },
     })
   })
+}
+
+export type InvitationPreview = {
+  tenantName: string
+  role: Role
+  /** `over`: too old, or its maker can no longer give this role. */
+  state: 'open' | 'used' | 'over'
+  expiresAt: Date
+}
+
+/** What a link invites to, for whoever holds its secret, signed in or not. @throws BrokerError invitation_unknown */
+export async function invitationPreview(ctx: Context, secret: string): Promise<InvitationPreview> {
+  const facts = await invitationFacts(ctx, hash(secret))
+  if (!facts) throw new BrokerError('invitation_unknown')
+  const { tenantName, role, expiresAt, used, makerRole, makerStatus } = facts
+  const stands = makerRole !== null && makerStatus === 'active' && mayGrant({ role: makerRole }, role)
+  const state = used ? 'used' : stands && expiresAt > ctx.now() ? 'open' : 'over'
+  return { tenantName, role, state, expiresAt }
 }
 
 /**

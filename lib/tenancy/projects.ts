@@ -3,7 +3,7 @@ import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { act } from '../store/authority.ts'
-import { findProjectWithLinks, isAliasTaken, renameProject, viewerOf } from '../store/projects.ts'
+import { findProjectWithLink, isAliasTaken, renameProject, viewerOf } from '../store/projects.ts'
 
 /**
  * Gives a project another alias; old ones keep resolving. Admins may, and who linked it.
@@ -15,9 +15,8 @@ export async function changeAlias(
   { projectId, alias }: { projectId: string; alias: string },
 ): Promise<void> {
   const problem = await act(ctx, actor, 'work', async (tx, actor) => {
-    const project = await findProjectWithLinks(tx, actor.tenantId, projectId)
-    const linker = project?.links.some((link) => link.userId === actor.userId)
-    if (!project || !(linker || may(actor, 'administer'))) return 'not_found' as const
+    const project = await findProjectWithLink(tx, actor.tenantId, projectId, actor.userId)
+    if (!project || !(project.links.length > 0 || may(actor, 'administer'))) return 'not_found' as const
     if (await isAliasTaken(tx, actor.tenantId, viewerOf(actor), alias, projectId)) return 'alias_taken' as const
     await renameProject(tx, actor.tenantId, projectId, alias, ctx.now())
     const target = { kind: 'project', id: projectId }

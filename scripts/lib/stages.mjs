@@ -71,6 +71,24 @@ export const build = single('build', async () => {
   await buildApp()
 })
 
+/**
+ * The API of the running product against its description.
+ * @param {string | undefined} schemathesis path of the program; without it the part is skipped
+ */
+export const contract = (schemathesis) =>
+  schemathesis
+    ? suite(
+        'contract',
+        (file) => tool(nodeTool('tsx', 'tests/contract/run.ts', schemathesis, file), { NODE_ENV: undefined }),
+        (counts) => counts,
+      )
+    : {
+        name: 'contract',
+        work: async () =>
+          console.log('  Python with venv, or PyPI, is not here: the API is not tested by Schemathesis'),
+        count: async () => ({ passed: 0, failed: 0, skipped: 1 }),
+      }
+
 /** @param {string} browser path of the browser to drive */
 export const endToEnd = (browser) =>
   suite(

@@ -172,7 +172,7 @@ test('an admin freezes a member’s connection; they see it and issue nothing un
     expires_in: 600,
     scopes: { components: [], buckets: { 'in.c-crm': 'read' }, manage_buckets: false, read_all_files: false },
   })
-  expect(asked).toMatchObject({ status: 409, code: 'connection_frozen', title: 'An admin has frozen this connection' })
+  expect(asked).toMatchObject({ status: 409, code: 'frozen', title: 'An admin has frozen this' })
 
   await row.getByRole('link', { name: 'Acme Sales Reporting' }).click()
   await page.waitForURL(new RegExp(id))

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { connectionList, projectDetail, tokenPage } from '../../lib/broker/inventory.ts'
+import { projectDetail, tokenPage } from '../../lib/broker/inventory.ts'
 import { issueToken, readScopeChoices } from '../../lib/broker/issue.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { checkLastUse } from '../../lib/broker/usage.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
+import { connectionList } from '../support/connection.ts'
 
 let broker: Broker
 beforeAll(async () => {

@@ -37,6 +37,7 @@ const note = operation({
   permission: 'work',
   body: noteBody,
   answer: { status: 201, schema: z.strictObject({ text: z.string(), actor: z.string() }) },
+  errors: ['over_policy'],
   limit: 'write',
 })
 /** What reached the handler. */
@@ -256,6 +257,19 @@ test('a use case that refuses keeps its code, status and advice', async () => {
   })
 })
 
+test('a refusal that the description does not name is a mistake; in production it is answered as it is, and logged', async () => {
+  behave = () => {
+    throw new BrokerError('slug_taken')
+  }
+  const response = await post(acme.cookie)
+  expect([response.status, (await response.json()).code]).toEqual([500, 'internal'])
+  putContext({ ...edges.ctx, config: { ...edges.config, production: true } })
+  const served = await post(acme.cookie)
+  putContext(edges.ctx)
+  expect([served.status, (await served.json()).code]).toEqual([409, 'slug_taken'])
+  expect(edges.logged.some((line) => line.includes('undeclared refusal') && line.includes('slug_taken'))).toBe(true)
+})
+
 test('an answer field that nobody declared is a mistake, not an answer', async () => {
   behave = () => ({ refresh_token: 'leak' })
   const response = await post(acme.cookie)
@@ -389,7 +403,12 @@ test('Z-02: every operation in a tenant is a 404 for who is not in it', async ()
   expect(answers.filter((one) => !one.startsWith('404 '))).toEqual([])
 })
 
-test('C-04: no GET sets a cookie or writes an event, prefetches included', async () => {
+test.each([
+  ['member', []],
+  // Seeing what is other people's is recorded, which is all that it changes (G-04).
+  ['owner', ['access.read']],
+] as const)('C-04: as %s, no GET sets a cookie or writes an event but %j, prefetches included', async (role, but) => {
+  const { cookie } = await edges.person({ tenant: 'acme', role })
   const before = await edges.eventsOf('ten_acme')
   for (const extra of [
     {},
@@ -398,11 +417,12 @@ test('C-04: no GET sets a cookie or writes an event, prefetches included', async
     { purpose: 'prefetch' },
     { 'sec-purpose': 'prefetch' },
   ]) {
-    const answers = await callAll((one) => !isChange(one), {
-      cookie: acme.cookie,
-      ...(extra as Record<string, string>),
-    })
+    const answers = await callAll((one) => !isChange(one), { cookie, ...(extra as Record<string, string>) })
     expect(answers.filter((one) => one.endsWith('set-cookie') || one.startsWith('5'))).toEqual([])
   }
-  expect(await edges.eventsOf('ten_acme')).toEqual(before)
+  const after = await edges.eventsOf('ten_acme')
+  expect(after.slice(0, before.length)).toEqual(before)
+  const written = after.slice(before.length).map(({ body }) => (body as { action: string }).action)
+  // The member's refused reads leave one each as well, as every denial does (G-01).
+  expect(new Set(written.filter((action) => action !== 'access.denied'))).toEqual(new Set(but))
 })

@@ -1,14 +1,19 @@
 import * as oauth from 'oauth4webapi'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { connectionList } from '../../lib/broker/inventory.ts'
-import { freshTokens } from '../../lib/broker/refresh.ts'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { vaultOf } from '../../lib/broker/keys.ts'
+import { completeLink, startLink } from '../../lib/broker/link.ts'
+import { freshTokens, tokenPlace } from '../../lib/broker/refresh.ts'
+import { sealClientSecret } from '../../lib/broker/upstream.ts'
 import { oidc } from '../../lib/providers/oidc.ts'
+import { newId } from '../../lib/security/ids.ts'
 import { createOutbound } from '../../lib/security/outbound.ts'
 import { Secret } from '../../lib/security/secrets.ts'
-import { claimRefresh, storeRefresh } from '../../lib/store/connections.ts'
+import { claimRefresh, insertConnection, storeRefresh } from '../../lib/store/connections.ts'
+import { insertProvider } from '../../lib/store/providers.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { rowOf } from '../support/connection.ts'
-import { type IssuerAnswers, startIssuer } from '../support/issuer.ts'
+import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+import { type Issuer, type IssuerAnswers, startIssuer } from '../support/issuer.ts'
 
 const clientId = 'valetkey'
 
@@ -39,6 +44,7 @@ describe('an ID token that comes with a refresh', () => {
         fetch: createOutbound({ loopback: true, internalHosts: [] }).fetch,
         now: () => new Date(),
         sleep: async () => undefined,
+        keySets: new Map(),
       },
     )
     return protocol.refresh({ refreshToken: new Secret('a-refresh-token'), subject: 'somebody' })
@@ -54,6 +60,7 @@ describe('an ID token that comes with a refresh', () => {
     ['another client', { claims: { aud: 'somebody' } }],
     ['a time that is over', { claims: { iat: 1, exp: 2 } }],
     ['an algorithm that was not announced', { alg: 'PS256' }],
+    ['a signature that the issuer did not make', { forged: true }],
   ] as [string, Partial<IssuerAnswers>][])(
     'RR-10: one of %s is told apart, and its tokens are not lost',
     async (_, answer) => {
@@ -96,5 +103,180 @@ describe('a connection whose refreshed identity is another', () => {
       refreshToken: 'sealed',
     })
     await expect(freshTokens(broker.ctx, key)).rejects.toMatchObject({ code: 'needs_relink' })
+  })
+})
+
+describe('a refresh at an OpenID issuer, from the claim to the row', () => {
+  let broker: Broker
+  let issuer: Issuer
+  let provider: { id: string; tenantId: string; userId: string }
+  let key: Key
+  beforeAll(async () => {
+    broker = await startBroker()
+    const { ctx } = broker
+    issuer = await startIssuer(clientId, () => ctx.now().getTime() + aheadSeconds * 1000)
+    const { tenantId, userId } = await broker.actorOf('owner@acme.test')
+    provider = { id: newId('provider'), tenantId, userId }
+    await asSystem(ctx, tenantId, 'job', (tx) =>
+      insertProvider(tx, {
+        tenantId,
+        id: provider.id,
+        kind: 'oidc',
+        name: 'An issuer',
+        issuer: issuer.url,
+        callbackKey: 'an-issuer',
+        clientId,
+        clientSecret: null,
+        maxLifetimeSeconds: null,
+        settings: {},
+        createdAt: ctx.now(),
+      }),
+    )
+  })
+  afterAll(async () => {
+    await broker.stop()
+    await issuer.stop()
+  })
+
+  let aheadSeconds = 0
+  /** A connection of "somebody" whose access token has expired, at an issuer that is well. */
+  beforeEach(async () => {
+    aheadSeconds = 0
+    issuer.answer({})
+    await broker.advance(3600)
+    const { tenantId, userId, id: providerId } = provider
+    const connection = { id: newId('connection'), userId }
+    const vault = await vaultOf(broker.ctx, tenantId)
+    const now = broker.ctx.now()
+    const data = {
+      ...connection,
+      tenantId,
+      providerId,
+      accountId: 'somebody',
+      accountName: 'Somebody',
+      status: 'linked',
+      statusSince: now,
+      linkedAt: now,
+      refreshToken: await vault.seal(tokenPlace(connection, 'refresh_token', 1), 'a-refresh-token'),
+      accessToken: await vault.seal(tokenPlace(connection, 'access_token', 1), 'an-old-access-token'),
+      accessExpiresAt: new Date(now.getTime() - 1000),
+    }
+    await asSystem(broker.ctx, tenantId, 'job', async (tx) => {
+      await tx.connection.deleteMany({ where: { tenantId, providerId } })
+      await insertConnection(tx, data)
+    })
+    key = { tenantId, connectionId: connection.id }
+    issuer.requests.length = 0
+    broker.logged.length = 0
+  })
+
+  const fresh = () => freshTokens(broker.ctx, key)
+  const reported = () =>
+    broker.logged
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter(({ msg, connection }) => msg === 'refresh' && connection === key.connectionId)
+
+  async function expectServed() {
+    expect((await fresh()).accessToken.reveal()).toBe('an-access-token')
+    expect(await rowOf(broker, key)).toMatchObject({ status: 'linked', cause: null, tokenVersion: 2 })
+    expect(reported()).toMatchObject([{ outcome: 'succeeded' }])
+  }
+
+  async function expectFlagged() {
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
+    expect(await rowOf(broker, key)).toMatchObject({
+      status: 'needs_relink',
+      cause: 'another_account',
+      tokenVersion: 2,
+    })
+    expect(reported()).toMatchObject([{ level: 50, alarm: true, outcome: 'identity_changed' }])
+    // What came is kept, for the person's return or for ending it, and nobody is served with it.
+    expect(await storedRefreshToken(broker, key)).toBe('a-refresh-token')
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
+    expect(issuer.tokenCalls()).toBe(1)
+  }
+
+  it('RR-10: an ID token about who linked, signed by the issuer, changes nothing', async () => {
+    await expectServed()
+    expect(issuer.keyCalls()).toBe(1)
+  })
+
+  it('RR-10: a refreshed ID token with a false signature flags the connection, is an alarm, and serves nothing', async () => {
+    issuer.answer({ forged: true })
+    await expectFlagged()
+  })
+
+  it('RR-10: a refreshed ID token signed with a key that the issuer does not publish does the same', async () => {
+    issuer.answer({ key: 9, published: 0 })
+    await expectFlagged()
+  })
+
+  it.each([
+    ['about another person', { sub: 'somebody else' }],
+    ['of another issuer', { iss: 'https://elsewhere.test' }],
+    ['for another client', { aud: 'another' }],
+  ])('RR-10: a refreshed ID token %s does the same', async (_, claims) => {
+    issuer.answer({ claims })
+    await expectFlagged()
+  })
+
+  it('a rotation of the issuer’s keys costs no connection, also right after they were read', async () => {
+    await expectServed()
+    issuer.answer({ key: 1 })
+    await broker.advance(1)
+    expect((await freshTokens(broker.ctx, { ...key, staleVersion: 2 })).version).toBe(3)
+    expect(issuer.keyCalls()).toBe(1)
+    await broker.advance(4)
+    expect((await freshTokens(broker.ctx, { ...key, staleVersion: 3 })).version).toBe(4)
+    expect(issuer.keyCalls()).toBe(2)
+    expect(await rowOf(broker, key)).toMatchObject({ status: 'linked', cause: null })
+  })
+
+  it('keys that cannot be had say nothing about the person', async () => {
+    issuer.answer({ jwksStatus: 503 })
+    await expectServed()
+  })
+
+  it.each([-60, 60])('J-07: an issuer whose clock is %i s ahead changes nothing', async (seconds) => {
+    aheadSeconds = seconds
+    const now = Math.floor(broker.ctx.now().getTime() / 1000) + seconds
+    issuer.answer({ claims: { iat: now, nbf: now, exp: now + 30 } })
+    await expectServed()
+  })
+
+  it('L-05: linking there takes the person of a sound ID token, and nobody of one that is forged or of another nonce', async () => {
+    const actor = await broker.actorOf('owner@acme.test')
+    const link = async (answers: Partial<IssuerAnswers>) => {
+      const { url } = await startLink(broker.ctx, actor, { providerId: provider.id, browser: actor.browser })
+      const { searchParams } = new URL(url)
+      const code = searchParams.get('nonce') ?? ''
+      issuer.answer(answers)
+      const query = new URLSearchParams({ code, state: searchParams.get('state') ?? '' })
+      const location = `${searchParams.get('redirect_uri')}?${query}`
+      return completeLink(broker.ctx, broker.callbackOf(location, actor))
+    }
+    for (const answers of [{ forged: true }, { claims: { nonce: 'another' } }, { claims: { nonce: undefined } }])
+      expect(await link(answers)).toMatchObject({ kind: 'failed', error: { code: 'upstream_protocol' } })
+    expect(await link({})).toMatchObject({ kind: 'linked' })
+    const names = (await connectionList(broker.ctx, actor)).map(({ accountName }) => accountName)
+    expect(names).toContain('somebody')
+  })
+
+  it('a client secret with hyphens reaches an issuer that decodes nothing of HTTP Basic', async () => {
+    const secret = 'a-secret._of~theirs'
+    const { tenantId, id } = provider
+    const vault = await vaultOf(broker.ctx, tenantId)
+    const clientSecret = await sealClientSecret(vault, id, secret)
+    const store = (value: string | null) =>
+      asSystem(broker.ctx, tenantId, 'job', (tx) =>
+        tx.provider.updateMany({ where: { tenantId, id }, data: { clientSecret: value } }),
+      )
+    await store(clientSecret)
+    try {
+      issuer.answer({ client: { id: clientId, secret, method: 'basic', decodes: false } })
+      await expectServed()
+    } finally {
+      await store(null)
+    }
   })
 })

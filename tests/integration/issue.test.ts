@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../demo/index.ts'
-import { connectionList } from '../../lib/broker/inventory.ts'
 import { reconcileIssuing } from '../../lib/broker/issue.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { staleIssuing } from '../../lib/store/lookups.ts'
 import { type Issued, issueBody, type Jar, startTestApp, type TestApp, type TokenOnWire } from '../support/app.ts'
+import { connectionList } from '../support/connection.ts'
 
 let app: TestApp
 let owner: Jar
@@ -141,6 +141,12 @@ describe('a mint that goes wrong', () => {
       [{ status: 201, effect: 'skipped', body: { kind: 'json', value: { id: '1' } } }],
       502,
       'issue_unconfirmed',
+    ],
+    [
+      'K-17: a right that the upstream does not give',
+      [{ status: 400, effect: 'skipped', body: { kind: 'json', value: { error: 'Permission is not possible.' } } }],
+      422,
+      'upstream_rejected',
     ],
     [
       'K-17: a role that may not',

@@ -4,8 +4,6 @@ import { resolve } from 'node:path'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
-import { setFrozen } from '../../lib/broker/health.ts'
-import { connectionList } from '../../lib/broker/inventory.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
 import {
   publishMilliseconds,
@@ -18,7 +16,7 @@ import {
   settleTenantKeys,
 } from '../../lib/broker/key-rotation.ts'
 import { keyStatus } from '../../lib/broker/key-status.ts'
-import { checkInstanceKeys, createTenantKey, vaultOf } from '../../lib/broker/keys.ts'
+import { checkInstanceKeys, checkSecret, createTenantKey, vaultOf } from '../../lib/broker/keys.ts'
 import { startLink } from '../../lib/broker/link.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
@@ -27,12 +25,14 @@ import { openProvider } from '../../lib/broker/upstream.ts'
 import type { Context } from '../../lib/context.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
+import { deriveKey } from '../../lib/security/secrets.ts'
 import { tenantIds } from '../../lib/store/lookups.ts'
 import { sealedColumns } from '../../lib/store/sealed.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
 import { createWebhook, deleteWebhook, rotateWebhookSecret } from '../../lib/tenancy/webhooks.ts'
 import { type Broker, type Email, startBroker } from '../support/broker.ts'
+import { connectionList, setFrozen } from '../support/connection.ts'
 
 type Person = Actor & { browser: string }
 
@@ -41,7 +41,8 @@ let owner: Person
 let globex: Person
 /** The value of the key that the database begins with. */
 let k1: string
-const newKey = (id: string) => `${id}:${randomBytes(32).toString('base64url')}`
+const newSecret = () => randomBytes(32).toString('base64url')
+const newKey = (id: string) => `${id}:${newSecret()}`
 let opened: { close(): Promise<void> }[]
 beforeEach(async () => {
   broker = await startBroker()
@@ -543,6 +544,93 @@ describe('at boot', () => {
     }).ended
     expect([away.code, away.err.trim()]).toEqual([1, expect.stringMatching(/^The database does not answer/)])
     for (const { out, err } of [status, retire, shred, away]) expect(out + err).not.toContain(raw(k1))
+  })
+})
+
+describe('the root secret', () => {
+  const other = newSecret()
+  const withSecret = (secret: string) => broker.makeContext({ VALETKEY_SECRET: secret })
+  const refusal =
+    /^Valetkey cannot start:\n {2}- VALETKEY_SECRET is not the one this database was first started with: .* \(npm run keys -- secret --accept\)$/
+  /** Boots as far as the check, and ends. */
+  async function boots(secret = broker.environment.VALETKEY_SECRET) {
+    const ctx = await withSecret(secret)
+    try {
+      await checkSecret(ctx)
+    } finally {
+      await ctx.close()
+    }
+  }
+
+  it('V-06: another one than the first is refused at boot, in one sentence and without a value, and changes nothing', async () => {
+    await boots()
+    for (let times = 0; times < 2; times += 1) {
+      const error = await boots(other).catch((thrown: unknown) => thrown)
+      expect(error).toMatchObject({ name: 'ConfigError', message: expect.stringMatching(refusal) })
+      for (const value of [other, broker.environment.VALETKEY_SECRET]) expect(String(error)).not.toContain(value)
+    }
+    await boots()
+  })
+
+  it('V-06: of two first boots at once with two values one is refused', async () => {
+    const lock = await holder(owner.tenantId)
+    await lock.query('SELECT FROM instance FOR UPDATE')
+    const both = Promise.allSettled([boots(newSecret()), boots(newSecret())])
+    await untilBlocked(2)
+    await lock.query('ROLLBACK')
+    expect((await both).map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+  })
+
+  it('V-06: what is stored says nothing of the secret: a keyed hash, another one for another value', async () => {
+    const stored = async () =>
+      (await broker.owner.query<{ canary: string }>('SELECT secret_canary AS canary FROM instance')).rows[0]?.canary ??
+      ''
+    await boots()
+    const first = await stored()
+    expect(first).toMatch(/^[\w-]{43}$/)
+    await broker.owner.query('UPDATE instance SET secret_canary = NULL')
+    await boots(other)
+    expect(await stored()).not.toBe(first)
+    // Neither the secret, nor a key that is derived from it for another use.
+    const root = Buffer.from(broker.environment.VALETKEY_SECRET, 'base64url')
+    for (const value of [
+      root,
+      ...(['signin', 'fingerprint', 'lookup', 'canary'] as const).map((use) => deriveKey(root, use)),
+    ])
+      expect(first).not.toBe(Buffer.from(value).toString('base64url'))
+  })
+
+  it('V-06: the server ends with a wrong one, and starts with it once an operator has accepted it on purpose', {
+    timeout: 60_000,
+  }, async () => {
+    await boots()
+    const environment = { ...broker.environment, NODE_ENV: 'production', VALETKEY_LOG: 'error', VALETKEY_SECRET: other }
+    const { code, out, err } = await run('server.ts', [], environment).ended
+    expect(code).toBe(1)
+    expect(err).toContain('VALETKEY_SECRET is not the one this database was first started with')
+    expect(out + err).not.toContain(other)
+    const command = (...args: string[]) => run('scripts/keys.ts', ['secret', ...args], environment).ended
+    expect(await command()).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^\nVALETKEY_SECRET is not .*--accept\n$/),
+    })
+    await expect(boots(other)).rejects.toThrow('VALETKEY_SECRET')
+    expect(await command('--accept')).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/^Accepted\./) })
+    await boots(other)
+    await expect(boots()).rejects.toThrow('VALETKEY_SECRET')
+    expect(await command()).toMatchObject({ code: 0, out: expect.stringContaining('is the one this database knows') })
+    const events = await rows(
+      'instance',
+      `SELECT body->>'outcome' AS outcome FROM audit_event WHERE body->>'action' = 'secret.accepted'`,
+    )
+    expect(events).toEqual([{ outcome: 'ok' }])
+  })
+
+  it('the command makes nothing known by looking', { timeout: 60_000 }, async () => {
+    const environment = { ...broker.environment, VALETKEY_LOG: 'error', VALETKEY_SECRET: other }
+    const looked = await run('scripts/keys.ts', ['secret'], environment).ended
+    expect(looked).toMatchObject({ code: 1, err: expect.stringContaining('knows no VALETKEY_SECRET yet') })
+    await boots()
   })
 })
 

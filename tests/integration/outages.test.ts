@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { GET as alive } from '../../app/api/health/route.ts'
 import { GET as ready } from '../../app/api/ready/route.ts'
 import type { Actor } from '../../lib/actor.ts'
-import { connectionList } from '../../lib/broker/inventory.ts'
+import { boot } from '../../lib/boot.ts'
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { freshTokens, tokenPlace } from '../../lib/broker/refresh.ts'
 import { type Context, createContext, putContext } from '../../lib/context.ts'
@@ -10,9 +10,10 @@ import { sweep } from '../../lib/jobs/sweep.ts'
 import { startJobs, tick } from '../../lib/jobs/tick.ts'
 import { createOutbound } from '../../lib/security/outbound.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
+import { isOutage } from '../../lib/store/database.ts'
 import { tenantIds } from '../../lib/store/lookups.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
 import { startProxy } from '../support/proxy.ts'
 
 let broker: Broker
@@ -147,6 +148,25 @@ describe('the database away for a while', () => {
       expect((await freshTokens(ctx, key)).degraded).toBe(false)
     }))
 
+  it('H-02: a connection that is lost while somebody holds it, between two statements, is no uncaught exception', async () => {
+    const ctx = await createContext(broker.ctx.config, sharing())
+    const uncaught: unknown[] = []
+    const listen = (error: unknown) => void uncaught.push(error)
+    process.prependListener('uncaughtException', listen)
+    const client = await ctx.pool.connect()
+    const { rows } = await client.query('SELECT pg_backend_pid() AS pid')
+    const ended = new Promise((resolve) => client.once('end', resolve))
+    await broker.ctx.pool.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid])
+    await ended
+    const error = await client.query('SELECT 1').catch((thrown: unknown) => thrown)
+    expect(isOutage(error)).toBe(true)
+    client.release()
+    expect((await connectionList(ctx, actor)).length).toBe(1)
+    process.off('uncaughtException', listen)
+    expect(uncaught).toEqual([])
+    await ctx.close()
+  })
+
   it('H-02: background work waits, says so once, and goes on', () =>
     throughProxy(async (ctx, proxy) => {
       const said = () => broker.logged.filter((line) => line.includes('background work waits')).length
@@ -180,6 +200,53 @@ describe('probes', () => {
       proxy.mend()
       expect((await ask(ready))[0]).toBe(200)
     }))
+})
+
+describe('a start', () => {
+  const said = (text: string) => broker.logged.filter((line) => line.includes(text)).length
+
+  it('H-01 H-02: without the database waits in pauses that grow, differ and have a limit, says so once, and goes on by itself', () =>
+    throughProxy(async (ctx, proxy) => {
+      const [waits, goesOn, begun] = [said('starting waits'), said('starting goes on'), broker.waits.length]
+      proxy.cut()
+      const booting = boot(ctx)
+      await until(() => broker.waits.length >= begun + 12)
+      const pauses = broker.waits.slice(begun)
+      expect(pauses[0]).toBeLessThanOrEqual(250)
+      expect(Math.max(...pauses)).toBeLessThanOrEqual(5_000)
+      for (const pause of pauses.slice(6)) expect(pause).toBeGreaterThanOrEqual(2_500)
+      expect(new Set(pauses.slice(6)).size).toBe(pauses.slice(6).length)
+      expect(said('starting goes on')).toBe(goesOn)
+      proxy.mend()
+      const stop = await booting
+      await stop()
+      expect([said('starting waits'), said('starting goes on')]).toEqual([waits + 1, goesOn + 1])
+    }))
+
+  it('H-05: that waits ends when the process is told to stop, and begins no work', () =>
+    throughProxy(async (ctx, proxy) => {
+      const begun = broker.waits.length
+      proxy.cut()
+      const booting = boot(ctx)
+      await until(() => broker.waits.length >= begun + 2)
+      const repeated = vi.spyOn(globalThis, 'setInterval')
+      ctx.life.phase = 'stopping'
+      await (await booting)()
+      expect(repeated).not.toHaveBeenCalled()
+    }))
+
+  it('does not wait for a login or a database that is not there: one sentence says what is refused', async () => {
+    for (const [change, state] of [
+      [(url: URL) => (url.password = 'wrong'), '28P01'],
+      [(url: URL) => (url.pathname = '/nowhere'), '3D000'],
+    ] as const) {
+      const url = new URL(broker.database.appUrl)
+      change(url)
+      const ctx = await createContext({ ...broker.ctx.config, databaseUrl: url.href }, sharing())
+      await expect(boot(ctx)).rejects.toMatchObject({ name: 'BootError', message: expect.stringContaining(state) })
+      await ctx.close()
+    }
+  })
 })
 
 describe('an upstream that does not answer', () => {
@@ -243,6 +310,21 @@ describe('versions beside each other', () => {
     expect(stored.outcome).toBe('stored')
     expect((await freshTokens(broker.ctx, key)).accessToken.reveal()).toBe('from-the-former-version')
     expect(refreshes()).toBe(before)
+  })
+
+  it('H-06: a process of the version before that dies right after its claim, which set the intent, has one recovery try', async () => {
+    await broker.advance(3700)
+    const claim = await former(`SELECT * FROM vk.refresh_claim($1, $2, 0, interval '30 s', interval '15 s')`, [
+      key.tenantId,
+      key.connectionId,
+    ])
+    expect(claim.outcome).toBe('claimed')
+    await broker.advance(16)
+    const ours = await claimRefresh(broker.ctx, key, { leaseSeconds: 15 })
+    expect(ours).toMatchObject({ outcome: 'claimed', uncertain: true, doubt: true })
+    await broker.advance(16)
+    expect((await freshTokens(broker.ctx, key)).degraded).toBe(false)
+    expect(await rowOf(broker, key)).toMatchObject({ status: 'linked', doubt: false, recoveries: 0 })
   })
 
   it('H-06: what a newer version sealed is not taken for broken: nothing is marked, nothing is sent, nothing is lost', async () => {

@@ -17,6 +17,7 @@ beforeEach(async () => {
   at.demo.reset()
   await at.setClock(0)
   at.ctx.discoveries.clear()
+  at.ctx.keySets.clear()
   await at.owner.query('DELETE FROM session')
   await at.owner.query('DELETE FROM rate_limit')
 })

@@ -10,8 +10,8 @@ import { createEdge } from '../../lib/http/listener.ts'
 import { renderMetrics } from '../../lib/http/metrics.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { createLog } from '../../lib/log.ts'
-import { claimRefresh } from '../../lib/store/connections.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { beginAndDie } from '../support/connection.ts'
 import { attachSdk } from '../support/telemetry.ts'
 import { makeSearch } from '../support/traces.ts'
 
@@ -73,7 +73,7 @@ it('V-08: no secret of a whole run is in a log line at debug level, a span or a 
     app.demo.faults.clear()
   }
   await app.advance(4000)
-  await claimRefresh(app.ctx, key, { staleVersion: 0, minimumSeconds: 30, leaseSeconds: 15 })
+  await beginAndDie(app.ctx, key)
   await app.advance(16)
   app.demo.faults.push(token, { status: 400, body: echo('invalid_grant') })
   await freshTokens(app.ctx, key).catch(() => undefined)

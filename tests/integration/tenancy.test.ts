@@ -6,7 +6,7 @@ import { changeMember } from '../../lib/broker/end.ts'
 import { tenantsOf } from '../../lib/store/lookups.ts'
 import { withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
-import { acceptInvitation, invitationList, invite, memberList, withdrawInvitation } from '../../lib/tenancy/members.ts'
+import { acceptInvitation, invitationPage, invite, memberList, withdrawInvitation } from '../../lib/tenancy/members.ts'
 import { callbackKeyOf, changeProvider, createProvider, providerList } from '../../lib/tenancy/providers.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
@@ -86,7 +86,7 @@ describe('members', () => {
     )
     expect(accepted.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     expect((await memberList(broker.ctx, owner)).filter(({ role }) => role === 'auditor')).toHaveLength(1)
-    expect((await invitationList(broker.ctx, owner)).map(({ id }) => id)).not.toContain(invitation.id)
+    expect((await invitationPage(broker.ctx, owner)).items.map(({ id }) => id)).not.toContain(invitation.id)
     const { rows } = await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false), * FROM invitation`, [
       owner.tenantId,
     ])

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { approve } from '../../demo/browser.ts'
 import type { Actor } from '../../lib/actor.ts'
 import { changeMember } from '../../lib/broker/end.ts'
-import { connectionList, tokenPage } from '../../lib/broker/inventory.ts'
+import { tokenPage } from '../../lib/broker/inventory.ts'
 import { issueToken, reconcileIssuing } from '../../lib/broker/issue.ts'
 import { completeLink, startLink } from '../../lib/broker/link.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
@@ -12,6 +12,7 @@ import { tick } from '../../lib/jobs/tick.ts'
 import { dueRevocations } from '../../lib/store/lookups.ts'
 import { changeProvider, createProvider, providerList } from '../../lib/tenancy/providers.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
+import { connectionList } from '../support/connection.ts'
 
 let broker: Broker
 let actor: Actor & { browser: string }

@@ -18,7 +18,8 @@ const routes = (await readdir(root, { recursive: true }))
   // Exact segments before parameters, as Next has it.
   .sort((a, b) => a.file.split('[').length - b.file.split('[').length)
 
-async function routeOf(path: string) {
+/** The handlers of a path and the parameters in it, as Next would find them. */
+export async function routeOf(path: string) {
   const given = path.split('/').slice(1)
   const isParam = (segment: string) => segment.startsWith('[')
   const route = routes.find(
@@ -49,8 +50,8 @@ export type LinkOptions = {
 }
 
 /** The whole product below Next: route handlers as functions, a database and an upstream of its own over real sockets. */
-export async function startTestApp() {
-  const broker = await startBroker()
+export async function startTestApp(options: Parameters<typeof startBroker>[0] = {}) {
+  const broker = await startBroker(options)
   const { ctx } = broker
   putContext(ctx)
   /** Everything that ever left by an edge, as text: for searching. */
@@ -100,12 +101,17 @@ export async function startTestApp() {
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : {}, text }
   }
 
-  async function send(jar: Jar, request: Request): Promise<Answer> {
+  /** Answers by the route file that Next would find. */
+  async function route(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url)
     const { handlers, params } = await routeOf(pathname)
     const handler = handlers[request.method]
     if (!handler) throw new Error(`no ${request.method} at ${pathname}`)
-    return keep(jar, pathname, handler(withCookies(jar, request), { params: Promise.resolve(params) }))
+    return handler(request, { params: Promise.resolve(params) })
+  }
+
+  async function send(jar: Jar, request: Request): Promise<Answer> {
+    return keep(jar, new URL(request.url).pathname, route(withCookies(jar, request)))
   }
 
   /** What our own page would send. `path` follows `/api/v1`; the answer's body is taken for a `T`. */
@@ -173,6 +179,7 @@ export async function startTestApp() {
     answered,
     signIn,
     signOut,
+    route,
     send,
     call,
     follow,

@@ -19,7 +19,17 @@ import type { Key } from './connection.ts'
  * to the upstream, or between its answer and whatever follows. What lies between request and answer is held at the
  * upstream's own barriers. `completing` and `completed`: an issue's row, before and after its commit.
  */
-export type Point = 'claiming' | 'claimed' | 'asking' | 'answered' | 'storing' | 'stored' | 'completing' | 'completed'
+export type Point =
+  | 'claiming'
+  | 'claimed'
+  | 'beginning'
+  | 'begun'
+  | 'asking'
+  | 'answered'
+  | 'storing'
+  | 'stored'
+  | 'completing'
+  | 'completed'
 
 export type Command =
   | { kind: 'start'; config: Config; realWaits: boolean }
@@ -105,11 +115,12 @@ async function start(config: Config, realWaits: boolean): Promise<null> {
   return null
 }
 
-/** Lets claim and write-back be held before or after their commit. */
+/** Lets claim, last look and write-back be held before or after their commit. */
 function interceptQueries({ pool }: Context): void {
   const query = pool.query.bind(pool)
   const pointsOf = (text: string): { inside: Point; after: Point } | undefined => {
     if (text.includes('vk.refresh_claim(')) return { inside: 'claiming', after: 'claimed' }
+    if (text.includes('vk.refresh_begin(')) return { inside: 'beginning', after: 'begun' }
     if (text.includes('vk.refresh_store(')) return { inside: 'storing', after: 'stored' }
     return undefined
   }

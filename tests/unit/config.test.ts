@@ -97,6 +97,12 @@ describe('configuration', () => {
     ['a metrics port that is none', { VALETKEY_METRICS_PORT: '70000' }, 'VALETKEY_METRICS_PORT'],
     ['cookies that browsers would drop', { VALETKEY_URL: 'http://valetkey.example.com' }, '__Host- cookies'],
     ['an origin with a path', { VALETKEY_URL: 'https://valetkey.example.com/app' }, 'an origin alone'],
+    ['a client authentication that is none', { VALETKEY_SIGNIN_CLIENT_AUTH: 'jwt' }, 'is neither basic nor post'],
+    ...['["a,b"', '["a", 1]', '[""]', '[{"sub":"a"}]'].map((text): [string, Record<string, string>, string] => [
+      `the operators ${text}`,
+      { VALETKEY_OPERATORS: text },
+      'VALETKEY_OPERATORS is not a JSON list of subjects',
+    ]),
     ['sign-in without TLS', { VALETKEY_SIGNIN_ISSUER: 'http://login.example.com' }, 'must be https'],
     ['the demo on a foreign database', { VALETKEY_DEMO: '1' }, 'embedded database'],
     ['the demo on a public origin', { VALETKEY_DEMO: '1', VALETKEY_EMBEDDED: '1' }, 'loopback'],
@@ -116,6 +122,19 @@ describe('configuration', () => {
         [],
       )
     }
+  })
+
+  it('operators are subjects between commas, or a JSON list where a subject holds one', () => {
+    const operators = (text: string) => parseConfig({ ...good(), VALETKEY_OPERATORS: text }).operators
+    expect(parseConfig(good()).operators).toEqual([])
+    expect(operators(' a, b ,,c,')).toEqual(['a', 'b', 'c'])
+    expect(operators(' ["a,b", " c ", "d"]\n')).toEqual(['a,b', ' c ', 'd'])
+    expect(operators('[]')).toEqual([])
+  })
+
+  it('the client authenticates at sign-in as told, if it is told', () => {
+    const told = (text: string) => parseConfig({ ...good(), VALETKEY_SIGNIN_CLIENT_AUTH: text }).signin.clientAuth
+    expect([told(''), told('basic'), told('post')]).toEqual([undefined, 'basic', 'post'])
   })
 
   it('F-02: internal hosts are names, addresses and blocks, as URLs and resolvers spell them', () => {

@@ -12,7 +12,7 @@ const filesIn = (folder: string) =>
     .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
 
-const sources = [...filesIn('app'), ...filesIn('lib'), 'server.ts']
+const sources = [...filesIn('app'), ...filesIn('lib'), 'server.ts', 'instrumentation.ts']
 
 /** Comments hold examples; strings inside them are no code. */
 const code = (file: string) => read(file).replace(/\/\*[\s\S]*?\*\/|(^|\s)\/\/.*$/gm, '$1')
@@ -31,6 +31,7 @@ const imports: Import[] = sources.flatMap((file) =>
 /** Height of each part; imports go down or stay. Two at one height may not know each other where `apart` says so. */
 const heights: [prefix: string, height: number][] = [
   ['server.ts', 7],
+  ['instrumentation.ts', 7],
   ['app/', 7],
   ['lib/http/', 6],
   ['lib/boot.ts', 6],
@@ -44,6 +45,7 @@ const heights: [prefix: string, height: number][] = [
   ['lib/store/', 3],
   ['prisma/', 2.5],
   ['lib/log.ts', 2],
+  ['lib/output.ts', 2],
   ['lib/metrics.ts', 2],
   ['lib/trace.ts', 2],
   ['lib/security/', 2],
@@ -74,7 +76,8 @@ test('every folder of lib has a height', () => {
 
 test('only app, lib/http and the server import next', () => {
   const foreign = imports.filter(
-    ({ from, to }) => /^(next|next-auth)(\/|$)/.test(to) && !/^(app\/|lib\/http\/|server\.ts)/.test(from),
+    ({ from, to }) =>
+      /^(next|next-auth)(\/|$)/.test(to) && !/^(app\/|lib\/http\/|server\.ts|instrumentation\.ts)/.test(from),
   )
   expect(foreign).toEqual([])
 })
@@ -85,7 +88,9 @@ test('the client knows nothing of the server', () => {
 })
 
 test('only the context reads the environment', () => {
-  const readers = sources.filter((file) => /process\.env\b(?!\.NEXTAUTH_URL\s*=[^=]|\.NODE_ENV\b)/.test(code(file)))
+  const readers = sources.filter((file) =>
+    /process\.env\b(?!\.NEXTAUTH_URL\s*=[^=]|\.(?:NODE_ENV|NEXT_RUNTIME)\b)/.test(code(file)),
+  )
   expect(readers).toEqual(['lib/context.ts'])
 })
 
@@ -111,8 +116,8 @@ test('K-29: wire codes are read by providers alone, our own only as the typed `c
     )
   }
   const readers = sources.filter((file) => !wireReaders.test(file))
-  // `needs_relink` is a state of a connection as well: a closed union, where the compiler finds a wrong word.
-  const own = Object.keys(errorCodes).filter((one) => one !== 'needs_relink')
+  // These are states of a connection as well: a closed union, where the compiler finds a wrong word.
+  const own = Object.keys(errorCodes).filter((one) => one !== 'needs_relink' && one !== 'frozen')
   expect(found(oauthCodes, readers, () => false)).toEqual([])
   // The compiler refuses a wrong word there, because the type is the table's.
   expect(found(own, readers, (left) => /(^|\.)code$/.test(left))).toEqual([])
@@ -154,6 +159,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'end of a refresh: lib/broker/refresh.ts',
     'end of an attempt: lib/broker/issue.ts',
     'end of an attempt: lib/broker/link.ts',
+    'job: lib/audit/access.ts',
     'job: lib/broker/issue.ts',
     'job: lib/broker/notifications.ts',
     'job: lib/broker/orphans.ts',

@@ -1,6 +1,6 @@
 import { hrefWith, oneOf, type Query, single } from '@/app/_console/query.ts'
 import { TokenTable } from '@/app/_console/token-table.tsx'
-import { plural } from '@/app/_console/words.ts'
+import { pluralUpTo } from '@/app/_console/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { FilterBar } from '@/app/_ui/filter-bar.tsx'
@@ -80,7 +80,7 @@ export default async function TokensPage({ params, searchParams }: Props) {
               ]
             : []),
         ]}
-        summary={plural(page.total, 'token')}
+        summary={pluralUpTo(page, 'token')}
       />
       {page.items.length > 0 ? (
         <TokenTable

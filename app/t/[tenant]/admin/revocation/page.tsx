@@ -1,14 +1,21 @@
 import { NoRight } from '@/app/_console/guard.tsx'
 import { hrefWith, oneOf, type Query, single } from '@/app/_console/query.ts'
 import { isLive, tokenColumns, tokenName, tokenRow } from '@/app/_console/token-table.tsx'
-import { plural } from '@/app/_console/words.ts'
+import { pluralUpTo } from '@/app/_console/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { FilterBar } from '@/app/_ui/filter-bar.tsx'
 import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
-import { connectionList, peopleNames, projectCards, tokenPage, unconfirmedRevocations } from '@/lib/broker/inventory.ts'
+import {
+  connectionPage,
+  peopleNames,
+  projectCards,
+  tokenPage,
+  unconfirmedLimit,
+  unconfirmedRevocations,
+} from '@/lib/broker/inventory.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { providerList } from '@/lib/tenancy/providers.ts'
 import { connectionColumns, connectionRow } from './connection-row.tsx'
@@ -43,22 +50,21 @@ export default async function RevocationPage({ params, searchParams }: Props) {
     providerId: chosen.provider,
     state: tokenState === 'all' ? undefined : tokenState,
   }
-  const [names, cards, providers, tokens, everyConnection, unconfirmed] = await Promise.all([
+  const connectionState = oneOf(connectionStates, chosen.state) ?? ('standing' as const)
+  const connectionFilter = {
+    userId: chosen.person,
+    projectId: chosen.project,
+    providerId: chosen.provider,
+    status: connectionState === 'all' ? undefined : connectionState,
+  }
+  const [names, cards, providers, tokens, connections, unconfirmed] = await Promise.all([
     peopleNames(ctx, actor.tenantId),
     projectCards(ctx, actor),
     providerList(ctx, actor),
     view === 'tokens' ? tokenPage(ctx, actor, { ...tokenFilter, everybody: true, before }) : null,
-    view === 'connections' ? connectionList(ctx, actor, { everybody: true }) : [],
+    view === 'connections' ? connectionPage(ctx, actor, { ...connectionFilter, everybody: true, before }) : null,
     unconfirmedRevocations(ctx, actor),
   ])
-  const connectionState = oneOf(connectionStates, chosen.state)
-  const connections = everyConnection.filter(
-    (each) =>
-      (!chosen.person || each.ownerId === chosen.person) &&
-      (!chosen.project || each.project?.id === chosen.project) &&
-      (!chosen.provider || each.provider.id === chosen.provider) &&
-      (connectionState === 'all' || (connectionState ? each.status === connectionState : each.status !== 'revoked')),
-  )
   const now = ctx.now().toISOString()
   const path = `/t/${tenant}/admin/revocation`
   const mayRevoke = may(actor, 'administer')
@@ -104,10 +110,10 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           { label: 'Issued tokens', href: path, current: view === 'tokens' },
           { label: 'Connections', href: hrefWith(path, { show: 'connections' }), current: view === 'connections' },
           {
-            label: 'Unconfirmed upstream',
+            label: 'Unconfirmed',
             href: hrefWith(path, { show: 'unconfirmed' }),
             current: view === 'unconfirmed',
-            count: unconfirmed.length,
+            count: unconfirmed.length < unconfirmedLimit ? unconfirmed.length : `${unconfirmedLimit}+`,
           },
         ]}
       />
@@ -125,7 +131,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             pick('provider', 'Any provider', providers),
             stateField,
           ]}
-          summary={`${tokens ? plural(tokens.total, 'token') : plural(connections.length, 'connection')} found`}
+          summary={`${tokens ? pluralUpTo(tokens, 'token') : connections ? pluralUpTo(connections, 'connection') : ''} found`}
         />
       )}
       {tokens && (
@@ -162,31 +168,42 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           />
         </>
       )}
-      {view === 'connections' && (
-        <RevocationTable
-          key="connections"
-          kind="connections"
-          tenant={tenant}
-          caption="Connections of the tenant"
-          columns={connectionColumns}
-          rows={connections.map((connection) =>
-            connectionRow({ tenant, now, owner: nameOf(connection.ownerId), mayFreeze: mayRevoke }, connection),
-          )}
-          facts={connections.map((connection) => ({
-            id: connection.id,
-            name: `${connection.project?.name ?? 'no project'} · ${connection.accountName}`,
-            owner: nameOf(connection.ownerId),
-          }))}
-          mayRevoke={mayRevoke}
-          empty={
-            <NothingHere
-              filtered={filtered}
-              path={hrefWith(path, { show: 'connections' })}
-              title="No connection"
-              why="Every project that somebody of this tenant links is listed here with its owner and health."
-            />
-          }
-        />
+      {connections && (
+        <>
+          <RevocationTable
+            key="connections"
+            kind="connections"
+            tenant={tenant}
+            caption="Connections of the tenant"
+            columns={connectionColumns}
+            rows={connections.items.map((connection) =>
+              connectionRow({ tenant, now, owner: nameOf(connection.ownerId), mayFreeze: mayRevoke }, connection),
+            )}
+            facts={connections.items.map((connection) => ({
+              id: connection.id,
+              name: `${connection.project?.name ?? 'no project'} · ${connection.accountName}`,
+              owner: nameOf(connection.ownerId),
+            }))}
+            mayRevoke={mayRevoke}
+            empty={
+              <NothingHere
+                filtered={filtered}
+                path={hrefWith(path, { show: 'connections' })}
+                title="No connection"
+                why="Every project that somebody of this tenant links is listed here with its owner and health."
+              />
+            }
+          />
+          <Pager
+            newerHref={before && hrefWith(path, { show: 'connections', ...chosen })}
+            newerLabel="Newest"
+            olderHref={
+              connections.next
+                ? hrefWith(path, { show: 'connections', ...chosen, before: connections.next })
+                : undefined
+            }
+          />
+        </>
       )}
       {view === 'unconfirmed' && (
         <Unconfirmed
@@ -196,6 +213,10 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           items={unconfirmed.map((item) => ({
             id: item.id,
             kind: item.kind,
+            tokenId: item.tokenId,
+            fingerprint: item.fingerprint,
+            connectionId: item.connectionId,
+            owner: item.ownerId ? nameOf(item.ownerId) : 'former member',
             project: item.project,
             state: item.state,
             tries: item.tries,

@@ -1,8 +1,8 @@
-import { connectionList } from '@/lib/broker/inventory.ts'
+import { connectionPage } from '@/lib/broker/inventory.ts'
 import { api } from '@/lib/http/api.ts'
 import { listConnections } from '@/lib/http/operations/links.ts'
-import { toConnection } from '@/lib/http/views.ts'
+import { toConnection, toPage } from '@/lib/http/views.ts'
 
-export const GET = api(listConnections, async ({ ctx, actor, query }) => ({
-  items: (await connectionList(ctx, actor, { everybody: query.everybody === '1' })).map(toConnection),
-}))
+export const GET = api(listConnections, async ({ ctx, actor, query: { everybody, before } }) =>
+  toPage(await connectionPage(ctx, actor, { everybody: everybody === '1', before }), toConnection),
+)

@@ -1,11 +1,12 @@
 import { api } from '@/lib/http/api.ts'
 import { createInvitation, listInvitations } from '@/lib/http/operations/tenants.ts'
 import { toInvitation } from '@/lib/http/views.ts'
-import { invitationList, invite } from '@/lib/tenancy/members.ts'
+import { invitationPage, invite } from '@/lib/tenancy/members.ts'
 
-export const GET = api(listInvitations, async ({ ctx, actor }) => ({
-  items: (await invitationList(ctx, actor)).map(toInvitation),
-}))
+export const GET = api(listInvitations, async ({ ctx, actor, query }) => {
+  const { items, next } = await invitationPage(ctx, actor, query)
+  return { items: items.map(toInvitation), next }
+})
 
 export const POST = api(createInvitation, async ({ ctx, actor, body }) => {
   const { invitation, secret } = await invite(ctx, actor, body)

@@ -4,9 +4,9 @@ import { listNotifications } from '@/lib/http/operations/notifications.ts'
 import { toNotification } from '@/lib/http/views.ts'
 
 export const GET = api(listNotifications, async ({ ctx, actor, query }) => {
-  const { items, ...rest } = await notificationPage(ctx, actor, {
+  const { items, next, unread, unreadIsCapped } = await notificationPage(ctx, actor, {
     before: query.before,
     unread: query.unread === '1',
   })
-  return { items: items.map(toNotification), ...rest }
+  return { items: items.map(toNotification), next, unread, unread_is_capped: unreadIsCapped }
 })

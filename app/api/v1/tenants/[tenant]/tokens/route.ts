@@ -1,11 +1,11 @@
 import { tokenPage } from '@/lib/broker/inventory.ts'
 import { api } from '@/lib/http/api.ts'
 import { listTokens } from '@/lib/http/operations/tokens.ts'
-import { toToken } from '@/lib/http/views.ts'
+import { toPage, toToken } from '@/lib/http/views.ts'
 
 export const GET = api(listTokens, async ({ ctx, actor, query }) => {
   const { owner, project, provider, state, everybody, before } = query
-  const { items, total, next } = await tokenPage(ctx, actor, {
+  const page = await tokenPage(ctx, actor, {
     // Asking for somebody else's is asking to oversee.
     everybody: everybody === '1' || (owner !== undefined && owner !== actor.userId),
     userId: owner,
@@ -14,5 +14,5 @@ export const GET = api(listTokens, async ({ ctx, actor, query }) => {
     state,
     before,
   })
-  return { items: items.map(toToken), total, next }
+  return toPage(page, toToken)
 })

@@ -42,13 +42,19 @@ export default async function IssuePage({ params, searchParams }: Props) {
       </>
     )
   const now = ctx.now()
-  if (!connection || !canIssue(connection, now))
+  if (!connection || !canIssue(project, now))
     return (
       <>
         {header}
         <EmptyState
           kind="no-data"
-          title={connection ? 'No token can be issued now' : 'You have not linked this project'}
+          title={
+            project.frozen
+              ? 'Frozen: no token can be issued'
+              : connection
+                ? 'No token can be issued now'
+                : 'You have not linked this project'
+          }
           why={
             (connection && healthWords(connection)) ??
             'Tokens are made with your own connection. Link the project first.'
@@ -73,9 +79,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
         key={`${project.id} ${fits?.id ?? ''}`}
         tenant={tenant}
         project={{ id: project.id, name: project.name, alias: project.alias }}
-        others={cards
-          .filter((card) => canIssue(card.connection, now))
-          .map((card) => ({ id: card.id, name: card.name }))}
+        others={cards.filter((card) => canIssue(card, now)).map((card) => ({ id: card.id, name: card.name }))}
         cap={project.cap}
         branch={connection.branchId}
         role={connection.upstreamRole}

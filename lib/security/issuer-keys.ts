@@ -1,0 +1,118 @@
+import * as oauth from 'oauth4webapi'
+import { z } from 'zod'
+import { requestOptions } from './discovery.ts'
+import { readJson } from './json.ts'
+import type { OutboundFetch } from './outbound.ts'
+
+type Keys = { keys: oauth.JWK[] }
+/** `keys` are the last that came; `asked` is the last request and what came of it. Times in ms. */
+type KeySet = { askedAt: number; asked: Promise<Keys>; readAt: number; keys: Keys | undefined }
+
+/** Keys of issuers by the address they are published at; shared by all who check signatures. */
+export type KeySets = Map<string, KeySet>
+
+type Deps = { fetch: OutboundFetch; now: () => Date; keySets: KeySets }
+
+/** What an issuer withdraws is believed no longer than this. */
+const ageMs = 5 * 60_000
+/** One request for keys in this time, whatever tokens say and whatever comes of it (J-05). */
+const pauseMs = 5_000
+
+/** The keys cannot be had. Says nothing about the token. */
+export class KeysUnavailable extends Error {
+  override readonly name = 'KeysUnavailable'
+}
+export const isKeysUnavailable = (error: unknown): error is KeysUnavailable =>
+  error instanceof Error && error.name === 'KeysUnavailable'
+
+/** The token names a key that is not published. `settled`: the keys were asked for after the token had come. */
+export class UnknownKey extends Error {
+  override readonly name = 'UnknownKey'
+  readonly settled: boolean
+  constructor(settled: boolean, cause: unknown) {
+    super('signed with a key that is not published', { cause })
+    this.settled = settled
+  }
+}
+export const isUnknownKey = (error: unknown): error is UnknownKey =>
+  error instanceof Error && error.name === 'UnknownKey'
+
+/**
+ * Checks the signature of the ID token in a processed token answer. A key that we do not know is a reason to read the
+ * keys again, once in five seconds for all who ask: an issuer rotates without a word, and anybody can invent a `kid`.
+ * @throws KeysUnavailable, UnknownKey, or oauth4webapi's error where the signature is wrong
+ */
+export async function validateSignature(
+  deps: Deps,
+  server: oauth.AuthorizationServer,
+  answer: Response,
+): Promise<void> {
+  const validate = async (keys: Keys) => {
+    const options = { ...requestOptions(deps), [oauth.jwksCache]: { jwks: keys, uat: Math.floor(Date.now() / 1000) } }
+    // A copy of the metadata, because the library keeps keys by its object; with keys this new it asks for none itself.
+    await oauth.validateApplicationLevelSignature({ ...server }, answer, options)
+  }
+  const before = deps.keySets.get(server.jwks_uri ?? '')?.asked
+  const first = keptKeys(deps, server) ?? (await askedKeys(deps, server))
+  try {
+    await validate(first)
+  } catch (error) {
+    if (!isKeySelection(error)) throw error
+    const asked = askedKeys(deps, server)
+    const isSettled = asked !== before
+    const second = await asked
+    if (second === first) throw new UnknownKey(isSettled, error)
+    await validate(second).catch((cause: unknown) => {
+      throw isKeySelection(cause) ? new UnknownKey(isSettled, cause) : cause
+    })
+  }
+}
+
+/** By its code: two bundles load the library. */
+const isKeySelection = (error: unknown) =>
+  error instanceof Error && 'code' in error && error.code === oauth.KEY_SELECTION
+
+/** A clock that was set back makes everything old. */
+const isWithin = (ageMs: number, maxMs: number) => ageMs >= 0 && ageMs < maxMs
+
+function keptKeys({ now, keySets }: Deps, { jwks_uri = '' }: oauth.AuthorizationServer): Keys | undefined {
+  const known = keySets.get(jwks_uri)
+  return known && isWithin(now().getTime() - known.readAt, ageMs) ? known.keys : undefined
+}
+
+/** What came of the last request, or of a new one where that is long enough ago. */
+function askedKeys(deps: Deps, { jwks_uri }: oauth.AuthorizationServer): Promise<Keys> {
+  if (!jwks_uri) return Promise.reject(new KeysUnavailable('the metadata names no keys'))
+  const { keySets } = deps
+  const now = deps.now().getTime()
+  const known = keySets.get(jwks_uri)
+  if (known && isWithin(now - known.askedAt, pauseMs)) return known.asked
+  for (const [uri, { askedAt }] of keySets) if (!isWithin(now - askedAt, ageMs)) keySets.delete(uri)
+  const asked = fetchKeys(deps, jwks_uri).then((keys) => {
+    set.keys = keys
+    set.readAt = now
+    return keys
+  })
+  const set: KeySet = { askedAt: now, asked, readAt: known?.readAt ?? 0, keys: known?.keys }
+  keySets.set(jwks_uri, set)
+  return asked
+}
+
+/** More keys than any issuer has. */
+const keysMax = 100
+const Jwks = z.object({ keys: z.array(z.unknown()) })
+const isJwk = (key: unknown): key is oauth.JWK => typeof key === 'object' && key !== null && !Array.isArray(key)
+
+/** One bad key does not spoil the others (J-06): what is no key is left out, and an odd one fails when it is used. */
+async function fetchKeys(deps: Deps, uri: string): Promise<Keys> {
+  const headers = { accept: 'application/json, application/jwk-set+json' }
+  const response = await requestOptions(deps)
+    [oauth.customFetch](uri, { method: 'GET', headers })
+    .catch((cause: unknown) => {
+      throw new KeysUnavailable('the keys of the issuer cannot be reached', { cause })
+    })
+  if (response.status !== 200) throw new KeysUnavailable(`the keys of the issuer answer ${response.status}`)
+  const parsed = Jwks.safeParse(await readJson(response))
+  if (!parsed.success) throw new KeysUnavailable('the keys of the issuer are no key set')
+  return { keys: parsed.data.keys.filter(isJwk).slice(0, keysMax) }
+}

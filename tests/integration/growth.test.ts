@@ -1,0 +1,359 @@
+// What costs what in a tenant that has been used for years: the plans of the very statements that pages, lists and
+// timelines send, as the app role and through its policies.
+import { readdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import pg from 'pg'
+import type { ReactElement, ReactNode } from 'react'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { cookieNames } from '../../lib/http/cookies.ts'
+import { operations } from '../../lib/http/operations.ts'
+import { asSystem } from '../../lib/store/system.ts'
+import { countOutstandingLocked } from '../../lib/store/tokens.ts'
+import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { crowd } from '../support/crowd.ts'
+import { type Reading, readingOf, statementsOf } from '../support/plans.ts'
+import { startReceiver } from '../support/receiver.ts'
+
+let visitor: Jar
+// All that a page knows of its request; the rest of Next is not needed for what it reads.
+vi.mock('next/headers', () => ({
+  headers: async () => new Headers({ cookie: `${cookieNames.session}=${visitor.get(cookieNames.session)}` }),
+}))
+
+let app: TestApp
+let database: pg.Client
+let tenantId: string
+let many: Awaited<ReturnType<typeof crowd>>
+type Visitor = {
+  jar: Jar
+  tenant: string
+  /** A few things of their own, by the parameter that names them. */
+  things: Record<string, string>
+  /** Rows of one table that a statement of theirs has a reason to read. */
+  most: number
+}
+const people: Record<string, Visitor> = {}
+
+beforeAll(async () => {
+  app = await startTestApp()
+  tenantId = String(await app.tenantId('acme'))
+  for (const [who, tenant, account, external, most] of [
+    // A page shows fifty and a count stops at a thousand.
+    ['owner', 'acme', 'owner@acme.test', '10231', 2_500],
+    ['member', 'acme', 'member@acme.test', '10231', 2_500],
+    // Has next to nothing, and pays for no more.
+    ['owner of a small tenant beside it', 'globex', 'owner@globex.test', '20880', 50],
+  ] as const) {
+    const jar = await app.signIn(account)
+    const project = await app.linkProject(jar, tenant, { account, project: external })
+    const scopes = { components: [], buckets: {}, manage_buckets: true, read_all_files: false }
+    const { token } = (await app.issue(jar, tenant, project, { scopes })).body
+    const attempt = (await app.startLink(jar, tenant)).id
+    const things = { project, token: token.id, connection: token.connection_id, attempt }
+    people[who] = { jar, tenant, things, most }
+  }
+  const receiver = await startReceiver()
+  const { jar, things } = visitorOf('owner')
+  const made = await app.call<{ webhook: { id: string } }>(jar, 'POST', '/tenants/acme/webhooks', { url: receiver.url })
+  things.webhook = made.body.webhook.id
+  await receiver.stop()
+  many = await crowd(app, 'acme')
+  database = new pg.Client({ connectionString: app.database.appUrl })
+  await database.connect()
+}, 120_000)
+afterAll(async () => {
+  await database?.end()
+  await app?.stop()
+})
+
+const visitorOf = (who: string) => {
+  const found = people[who]
+  if (!found) throw new Error(`nobody is called ${who}`)
+  return found
+}
+
+/** Tables that grow with use. The rest grows with how many people and projects there are. */
+const growing = new Set([
+  'audit_event',
+  'issued_token',
+  'connection',
+  'connection_project',
+  'upstream_revocation',
+  'notification',
+  'invitation',
+])
+
+/** What is wrong with how something was read: whole tables, or much more than is shown. */
+const faults = (found: Reading[], most: number) =>
+  found.flatMap(({ text, scans }) =>
+    scans
+      .filter(({ table, how, rows }) => growing.has(table) && (how === 'Seq Scan' || rows > most))
+      .map(({ table, how, rows }) => `${how} of ${table}, ${rows} rows: ${text.slice(0, 1_000)}`),
+  )
+
+/** Pages share much of what they ask: the same statement with the same values is read once. */
+const known = new Map<string, Reading>()
+
+async function readings({ tenant }: Pick<Visitor, 'tenant'>, work: () => Promise<unknown>): Promise<Reading[]> {
+  const found: Reading[] = []
+  await database.query(`SELECT set_config('app.tenant_id', $1, false)`, [await app.tenantId(tenant)])
+  for (const statement of await statementsOf(work)) {
+    const key = JSON.stringify(statement)
+    const reading = known.get(key) ?? (await readingOf(database, statement))
+    known.set(key, reading)
+    found.push(reading)
+  }
+  return found
+}
+
+const spent: [number, string][] = []
+/** Runs `work` and answers its faults and the tables it read. */
+async function examine(name: string, who: Visitor, work: () => Promise<unknown>) {
+  const found = await readings(who, work)
+  spent.push([found.reduce((sum, { milliseconds }) => sum + milliseconds, 0), name])
+  return {
+    faults: faults(found, who.most),
+    tables: new Set(found.flatMap(({ scans }) => scans.map(({ table }) => table))),
+  }
+}
+afterAll(() => {
+  // For reports: VALETKEY_PLANS=1 says what each costs.
+  if (process.env.VALETKEY_PLANS)
+    for (const [milliseconds, name] of spent.sort(([a], [b]) => b - a))
+      process.stdout.write(`${milliseconds.toFixed(1).padStart(8)} ms  ${name}\n`)
+})
+
+const root = resolve(import.meta.dirname, '../../app/t/[tenant]')
+const pages = readdirSync(root, { recursive: true })
+  .map(String)
+  .filter((file) => /(^|\/)(page|layout)\.tsx$/.test(file))
+  .sort()
+
+type Query = Record<string, string>
+type Props = { params: Promise<Query>; searchParams: Promise<Query>; children: null }
+type Page = { default: (props: Props) => Promise<ReactNode> }
+
+/** Renders the asynchronous parts of a page: nothing else can ask the database. */
+async function renderData(node: ReactNode): Promise<void> {
+  if (Array.isArray(node)) for (const child of node) await renderData(child)
+  if (typeof node !== 'object' || node === null || !('props' in node)) return
+  const { type, props } = node as ReactElement<Record<string, ReactNode>>
+  if (typeof type === 'function' && type.constructor.name === 'AsyncFunction')
+    return renderData(await (type as (given: object) => Promise<ReactNode>)(props))
+  for (const value of Object.values(props)) await renderData(value)
+}
+
+const states = ['live', 'ended', 'revoked', 'failed', 'all']
+/** Every way in which a page is asked for that changes what it reads, beside the plain one. */
+const variants = (file: string): Query[] => {
+  const { middle, busyPerson, quietProject } = many
+  const other = { person: busyPerson }
+  switch (file) {
+    case 'activity/page.tsx':
+      return [{ before: middle.event }]
+    case 'notifications/page.tsx':
+      return [{ unread: '1' }, { before: middle.notification }]
+    case 'admin/members/page.tsx':
+      return [{ before: middle.invitation }]
+    case 'tokens/page.tsx':
+      return [
+        // Everybody's in each state: on the page of revocation.
+        { everybody: '1', before: middle.token },
+        { everybody: '1', state: 'ended', before: middle.endedToken },
+        { everybody: '1', project: quietProject },
+        { project: quietProject },
+      ]
+    case 'admin/revocation/page.tsx':
+      return [
+        ...states.map((state) => ({ state })),
+        ...states.map((state) => ({ ...other, state })),
+        { project: quietProject },
+        { provider: 'prv_none' },
+        { before: middle.token },
+        { show: 'unconfirmed' },
+        { show: 'connections' },
+        { show: 'connections', before: middle.connection },
+        { show: 'connections', state: 'frozen' },
+        { show: 'connections', state: 'all', project: quietProject },
+        { show: 'connections', provider: 'prv_none' },
+        { show: 'connections', ...other },
+      ]
+    default:
+      return []
+  }
+}
+
+describe.each(['owner', 'member', 'owner of a small tenant beside it'])(
+  'with 300,000 events and 50,000 living tokens, for the %s,',
+  (name) => {
+    test.each(pages)(
+      '%s reads no table as a whole, and no more than it shows',
+      async (file) => {
+        const who = visitorOf(name)
+        visitor = who.jar
+        const page = (await import(join(root, file))) as Page
+        // What is not there for this person is read like what is.
+        const params = { webhook: 'whk_none', user: many.busyPerson, ...who.things, tenant: who.tenant }
+        for (const query of [{}, ...variants(file)]) {
+          const what = `${name}: ${file} ${JSON.stringify(query)}`
+          const props = { params: Promise.resolve(params), searchParams: Promise.resolve(query), children: null }
+          const seen = await examine(what, who, () => page.default(props).then(renderData).catch(ignoreNavigation))
+          expect.soft(seen.faults, what).toEqual([])
+        }
+      },
+      60_000,
+    )
+
+    test.each(operations.filter(({ method, permission }) => method === 'GET' && permission !== 'public'))(
+      'GET $path reads no table as a whole, and no more than it answers',
+      async ({ path, id }) => {
+        const who = visitorOf(name)
+        const { middle } = many
+        const before: Record<string, string | undefined> = {
+          listTokens: middle.token,
+          listConnections: middle.connection,
+          listAuditEvents: middle.event,
+          listNotifications: middle.notification,
+          listInvitations: middle.invitation,
+        }
+        const address = path
+          .replace('/api/v1', '')
+          .replaceAll(
+            /\{(\w+)\}/g,
+            (_, parameter: string) =>
+              ({ webhook: 'whk_none', user: many.busyPerson, ...who.things, tenant: who.tenant })[parameter] ?? 'none',
+          )
+        const everybody = name !== 'member' && /^list(Tokens|Connections)$/.test(id) ? 'everybody=1' : ''
+        for (const query of new Set(['', everybody, before[id] && `before=${before[id]}`])) {
+          if (query === undefined) continue
+          const what = `${name}: ${path}?${query}`
+          const seen = await examine(what, who, () => app.call(who.jar, 'GET', `${address}?${query}`))
+          expect.soft(seen.faults, what).toEqual([])
+        }
+      },
+    )
+  },
+)
+
+describe('timelines and activity', () => {
+  const connectionPage = async (connection: string) => {
+    visitor = visitorOf('owner').jar
+    const page = (await import(join(root, 'connections/[connection]/page.tsx'))) as Page
+    const params = Promise.resolve({ tenant: 'acme', connection })
+    return renderData(await page.default({ params, searchParams: Promise.resolve({}), children: null }))
+  }
+
+  test.each(['busyConnection', 'quietConnection'] as const)(
+    'the timeline of the %s is read by its index',
+    async (which) => {
+      const seen = await examine(which, visitorOf('owner'), () => connectionPage(many[which]))
+      expect(seen.faults).toEqual([])
+      expect(seen.tables).toContain('audit_event')
+    },
+  )
+
+  test('the timeline of a project is read by its index', async () => {
+    const who = visitorOf('member')
+    const path = `/tenants/acme/projects/${who.things.project}`
+    const seen = await examine('project', who, () => app.call(who.jar, 'GET', path))
+    expect(seen.faults).toEqual([])
+    expect(seen.tables).toContain('audit_event')
+  })
+
+  test('a member who did little reads that little, however much others do', async () => {
+    const who = visitorOf('member')
+    const seen = await readings(who, () => app.call(who.jar, 'GET', '/tenants/acme/audit-events'))
+    const rows = seen.flatMap(({ scans }) =>
+      scans.filter(({ table }) => table === 'audit_event').map((scan) => scan.rows),
+    )
+    expect(rows).toHaveLength(1)
+    expect(rows[0]).toBeLessThan(60)
+  })
+})
+
+describe('counts', () => {
+  type Parts = ReactElement<{ children: (ReactElement<{ summary?: string }> | null)[] }>
+  type Counted = { total: number; total_is_capped: boolean }
+  const count = async (path: string) => {
+    const { body } = await app.call<Counted>(visitorOf('owner').jar, 'GET', `/tenants/acme/${path}`)
+    return [body.total, body.total_is_capped]
+  }
+
+  test('stop at a thousand and say that there are more; what is less is exact', async () => {
+    expect(await count('tokens?everybody=1&state=live')).toEqual([1_000, true])
+    expect(await count('connections?everybody=1')).toEqual([1_000, true])
+    expect(await count('tokens?everybody=1&state=failed')).toEqual([1_000, false])
+    expect(await count('tokens')).toEqual([1, false])
+  })
+
+  test('pages say so in words', async () => {
+    visitor = visitorOf('owner').jar
+    const page = (await import(join(root, 'admin/revocation/page.tsx'))) as Page
+    const props = { params: Promise.resolve({ tenant: 'acme' }), children: null }
+    const summary = async (query: Query) => {
+      const shown = (await page.default({ ...props, searchParams: Promise.resolve(query) })) as Parts
+      return shown.props.children.find((part) => part?.props.summary)?.props.summary
+    }
+    expect(await summary({})).toBe('more than 1,000 tokens found')
+    expect(await summary({ show: 'connections' })).toBe('more than 1,000 connections found')
+    expect(await summary({ state: 'failed' })).toBe('1,000 tokens found')
+  })
+
+  test('what issuing asks first, how many its person holds, is read from what lives', async () => {
+    const found = await readings({ tenant: 'acme' }, () =>
+      asSystem(app.ctx, tenantId, 'job', (tx) => countOutstandingLocked(tx, tenantId, many.busyPerson, app.ctx.now())),
+    )
+    const rows = found.flatMap(({ scans }) => scans.map((scan) => scan.rows))
+    expect(rows).toHaveLength(1)
+    expect(rows[0]).toBeLessThanOrEqual(100)
+  })
+})
+
+describe('lists go on where the page before ended', () => {
+  type Listed = { items: { id: string }[]; next: string | null }
+  const read = async (path: string, next: string | null) => {
+    const query = `${path.includes('?') ? '&' : '?'}${next ? `before=${next}` : ''}`
+    return (await app.call<Listed>(visitorOf('owner').jar, 'GET', `/tenants/acme/${path}${query}`)).body
+  }
+
+  test.each([
+    ['connections?everybody=1', 'connection', 'true', 'id DESC'],
+    ['tokens?everybody=1', 'issued_token', 'true', 'id DESC'],
+    [
+      'tokens?everybody=1&state=ended',
+      'issued_token',
+      `status IN ('issuing', 'live') AND expires_at <= now()`,
+      'expires_at DESC, id DESC',
+    ],
+    ['invitations', 'invitation', 'used_at IS NULL AND expires_at > now()', 'id DESC'],
+  ])('%s: nothing twice, nothing left out', async (path, table, which, order) => {
+    const seen: string[] = []
+    let next: string | null = null
+    for (let page = 0; page < 4; page += 1) {
+      const answer: Listed = await read(path, next)
+      seen.push(...answer.items.map(({ id }) => id))
+      next = answer.next
+      if (!next) break
+    }
+    const rows = await app.rows('acme', `SELECT id FROM ${table} WHERE ${which} ORDER BY ${order} LIMIT 200`)
+    expect(seen).toEqual(rows.map(({ id }) => id))
+  })
+})
+
+test('what reads a table as a whole would be seen', async () => {
+  const bad = await readings({ tenant: 'acme' }, () =>
+    asSystem(app.ctx, tenantId, 'job', async (tx) => {
+      await tx.auditEvent.findMany({ where: { tenantId, body: { path: ['actor'], equals: 'usr_none' } }, take: 1 })
+      await tx.issuedToken.count({ where: { tenantId } })
+    }),
+  )
+  expect(faults(bad, 2_500)).toEqual([
+    expect.stringMatching(/of audit_event, 30\d{4} rows/),
+    expect.stringMatching(/of issued_token, 7\d{4} rows/),
+  ])
+})
+
+/** A page ends so where something is not there, or somebody is sent elsewhere. */
+function ignoreNavigation(error: unknown): void {
+  if (!(error instanceof Error && 'digest' in error && String(error.digest).startsWith('NEXT_'))) throw error
+}
