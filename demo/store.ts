@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { chmod, rename, writeFile } from 'node:fs/promises'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { z } from 'zod'
 import type { Clock } from './clock.ts'
+import { openJournal } from './journal.ts'
+import { BucketRight } from './modes.ts'
 
 export const sha256 = (value: string) => createHash('sha256').update(value).digest('base64url')
 
@@ -37,7 +37,7 @@ const StorageToken = z.object({
   description: z.string(),
   created: z.number(),
   expires: z.number().nullable(),
-  bucketPermissions: z.record(z.string(), z.enum(['read', 'write'])),
+  bucketPermissions: z.record(z.string(), BucketRight),
   componentAccess: z.array(z.string()),
   flags: z.record(z.string(), z.boolean()),
   creator: z.object({ id: z.string(), description: z.string() }),
@@ -74,6 +74,18 @@ const DataFile = z.object({
   grantProjects: z.record(z.string(), z.string()),
 })
 
+/** One entry of the journal: records as they are from now on, `null` for what is gone, events added. */
+const Entry = z.object({
+  cleared: z.literal(true).optional(),
+  nextId: z.number(),
+  engine: z.record(z.string(), EngineRecord.nullable()).optional(),
+  tokens: z.record(z.string(), TokenRecord.nullable()).optional(),
+  storageTokens: z.record(z.string(), StorageToken.nullable()).optional(),
+  grantProjects: z.record(z.string(), z.string().nullable()).optional(),
+  events: z.array(StorageEvent).optional(),
+})
+type Entry = z.infer<typeof Entry>
+
 /** Models that outlive a restart; sessions, codes and half-finished sign-ins do not. */
 const KEPT_MODELS = new Set(['stack:Grant', 'stack:RefreshToken'])
 const KEPT_KINDS = new Set<TokenKind>(['access', 'refresh', 'storage'])
@@ -82,8 +94,9 @@ const EVENTS_MAX = 2000
 export type Store = ReturnType<typeof makeStore>
 
 /**
- * Everything the demo upstream remembers. Memory is the truth; with a `dataFile` the lasting part is also written
- * there, tokens as SHA-256 hashes only, whole and renamed into place.
+ * Everything the demo upstream remembers. Memory is the truth; with a `dataFile` the lasting part is also written there,
+ * tokens as SHA-256 hashes only: whole at start and stop, and in between what has changed, line by line, in a journal
+ * beside it. A killed demo loses nothing that was answered.
  */
 export function makeStore(clock: Clock, dataFile?: string) {
   const engine = new Map<string, EngineRecord>()
@@ -92,83 +105,117 @@ export function makeStore(clock: Clock, dataFile?: string) {
   const grantProjects = new Map<string, string>()
   let events: StorageEvent[] = []
   let nextId = 1
-  let dirty = false
-  let unsaved = false
-  let writing: Promise<void> = Promise.resolve()
 
-  function load(): string | undefined {
-    if (!dataFile) return undefined
-    let text: string
+  const file = dataFile === undefined ? undefined : openJournal(dataFile)
+
+  function load({ read, compact }: NonNullable<typeof file>): string | undefined {
+    let problem: string | undefined
     try {
-      text = readFileSync(dataFile, 'utf8')
+      const { whole, entries } = read()
+      if (whole !== undefined) {
+        const data = DataFile.parse(whole)
+        for (const record of data.engine) engine.set(record.key, record)
+        for (const record of data.tokens) tokens.set(record.hash, record)
+        for (const token of data.storageTokens) storageTokens.set(token.hash, token)
+        for (const [grant, project] of Object.entries(data.grantProjects)) grantProjects.set(grant, project)
+        events = data.events
+        nextId = data.nextId
+      }
+      for (const entry of entries) apply(Entry.parse(entry))
+      events = [...new Map(events.map((event) => [event.id, event])).values()]
     } catch {
-      return undefined
+      forget()
+      problem = 'demo: the data file is unreadable, starting with nothing linked'
     }
-    try {
-      const data = DataFile.parse(JSON.parse(text))
-      for (const record of data.engine) engine.set(record.key, record)
-      for (const record of data.tokens) tokens.set(record.hash, record)
-      for (const token of data.storageTokens) storageTokens.set(token.hash, token)
-      for (const [grant, project] of Object.entries(data.grantProjects)) grantProjects.set(grant, project)
-      events = data.events
-      nextId = data.nextId
-      return undefined
-    } catch {
-      return 'demo: the data file is unreadable, starting with nothing linked'
-    }
+    compact(lasting())
+    return problem
   }
-  const warning = load()
+
+  /** Entries that the whole has already are repeated and end in the same state, but for events: those are told apart later. */
+  function apply(entry: Entry): void {
+    if (entry.cleared) forget()
+    nextId = entry.nextId
+    put(engine, entry.engine)
+    put(tokens, entry.tokens)
+    put(storageTokens, entry.storageTokens)
+    put(grantProjects, entry.grantProjects)
+    events = [...(entry.events ?? []), ...events].slice(0, EVENTS_MAX)
+  }
+
+  function forget(): void {
+    for (const records of [engine, tokens, storageTokens, grantProjects]) records.clear()
+    events = []
+  }
 
   const alive = (expiresAt: number | null) => expiresAt === null || expiresAt > clock.now()
-  const change = () => {
-    dirty = true
-  }
+  const isKeptToken = (token: TokenRecord) => KEPT_KINDS.has(token.kind) && token.system === 'stack'
 
-  async function write(file: string): Promise<void> {
-    if (!dirty) return
-    dirty = false
-    unsaved = false
+  /** All that outlives a restart. */
+  function lasting(): z.infer<typeof DataFile> {
     const now = clock.now()
-    const data: z.infer<typeof DataFile> = {
+    return {
       version: 1,
       nextId,
       engine: [...engine.values()].filter((record) => KEPT_MODELS.has(record.model) && alive(record.expiresAt)),
-      tokens: [...tokens.values()].filter(
-        (token) => KEPT_KINDS.has(token.kind) && token.system === 'stack' && (token.expiresAt ?? now) >= now,
-      ),
+      tokens: [...tokens.values()].filter((token) => isKeptToken(token) && (token.expiresAt ?? now) >= now),
       storageTokens: [...storageTokens.values()],
       events,
       grantProjects: Object.fromEntries(grantProjects),
     }
-    await writeFile(`${file}.tmp`, JSON.stringify(data), { mode: 0o600 })
-    await chmod(`${file}.tmp`, 0o600)
-    await rename(`${file}.tmp`, file)
+  }
+
+  const warning = file && load(file)
+
+  // What has changed since the last entry, by key. Whether that lasts is asked when it is written.
+  let changed = noChanges()
+  let addedEvents: StorageEvent[] = []
+
+  function entryOfChanges(): Entry | undefined {
+    const { isCleared, isNumbered, keys } = changed
+    const entry: Entry = {
+      ...(isCleared && { cleared: true }),
+      nextId,
+      engine: pick(engine, keys.engine),
+      tokens: pick(tokens, keys.tokens, isKeptToken),
+      storageTokens: pick(storageTokens, keys.storageTokens),
+      grantProjects: pick(grantProjects, keys.grantProjects),
+    }
+    const { nextId: _, ...records } = entry
+    changed = noChanges()
+    if (!isNumbered && Object.values(records).every((one) => one === undefined)) return undefined
+    const added = addedEvents
+    addedEvents = []
+    return { ...entry, ...(added.length > 0 && { events: added }) }
+  }
+
+  const touch = (model: string, key: string) => KEPT_MODELS.has(model) && changed.keys.engine.add(key)
+
+  function end(token: TokenRecord | undefined): void {
+    if (!token || token.endedAt !== null) return
+    token.endedAt = clock.now()
+    changed.keys.tokens.add(token.hash)
   }
 
   return {
     warning,
     /** Makes what has happened so far durable; call it before answering. */
-    flush(): Promise<void> {
-      if (!dataFile || !dirty) return writing
-      writing = writing.then(() => write(dataFile))
-      return writing
+    async flush(): Promise<void> {
+      if (!file) return
+      const entry = entryOfChanges()
+      await file.append(entry, lasting)
     },
-    /** The last flush, with what did not deserve one of its own. */
-    close(): Promise<void> {
-      dirty ||= unsaved
-      return this.flush()
+    /** The last flush: everything into the file, what did not deserve an entry of its own included. */
+    async close(): Promise<void> {
+      await file?.close(lasting)
     },
     clear() {
-      engine.clear()
-      tokens.clear()
-      storageTokens.clear()
-      grantProjects.clear()
-      events = []
-      change()
+      forget()
+      changed = { ...noChanges(), isCleared: true }
+      addedEvents = []
     },
     /** A new id for a token or an event; never the same twice, also over restarts. */
     newId(): string {
-      change()
+      changed.isNumbered = true
       nextId += 1
       return String(880_000 + nextId)
     },
@@ -178,7 +225,7 @@ export function makeStore(clock: Clock, dataFile?: string) {
       if (known) return known
       const token = { ...record, hash: sha256(value), issuedAt: clock.now(), endedAt: null }
       tokens.set(token.hash, token)
-      change()
+      changed.keys.tokens.add(token.hash)
       return token
     },
     token: (value: string) => tokens.get(sha256(value)),
@@ -187,26 +234,30 @@ export function makeStore(clock: Clock, dataFile?: string) {
       return record !== undefined && record.endedAt === null && alive(record.expiresAt)
     },
     endToken(hash: string | undefined) {
-      const token = tokens.get(hash ?? '')
-      if (!token || token.endedAt !== null) return
-      token.endedAt = clock.now()
-      change()
+      end(tokens.get(hash ?? ''))
     },
     endGrant(grant: string) {
-      for (const token of tokens.values())
-        if (token.grant === grant && token.endedAt === null) token.endedAt = clock.now()
-      change()
+      for (const token of tokens.values()) if (token.grant === grant) end(token)
     },
+
+    /** Living grants of a person at the stack. */
+    grantsOf: (sub: string) => [
+      ...new Set(
+        [...tokens.values()].flatMap(({ system, sub: of, grant, endedAt }) =>
+          system === 'stack' && of === sub && grant !== undefined && endedAt === null ? [grant] : [],
+        ),
+      ),
+    ],
 
     setGrantProject(grant: string, project: string) {
       grantProjects.set(grant, project)
-      change()
+      changed.keys.grantProjects.add(grant)
     },
     grantProject: (grant: string | undefined) => grantProjects.get(grant ?? ''),
 
     addStorageToken(token: StorageToken) {
       storageTokens.set(token.hash, token)
-      change()
+      changed.keys.storageTokens.add(token.hash)
     },
     storageToken(value: string): StorageToken | undefined {
       const token = storageTokens.get(sha256(value))
@@ -216,15 +267,17 @@ export function makeStore(clock: Clock, dataFile?: string) {
       [...storageTokens.values()].filter((token) => token.project === project && alive(token.expires)),
     removeStorageToken(token: StorageToken) {
       storageTokens.delete(token.hash)
-      change()
+      changed.keys.storageTokens.add(token.hash)
     },
 
     addEvent(event: Omit<StorageEvent, 'id' | 'created'>) {
       nextId += 1
-      events.unshift({ ...event, id: String(990_000_000 + nextId), created: clock.now() })
-      events.length = Math.min(events.length, EVENTS_MAX)
-      // Not worth a write of its own: it goes to the file with the next change, or at the end.
-      unsaved = true
+      const added = { ...event, id: String(990_000_000 + nextId), created: clock.now() }
+      for (const list of [events, addedEvents]) {
+        list.unshift(added)
+        list.length = Math.min(list.length, EVENTS_MAX)
+      }
+      // Not worth an entry of its own: it goes to the file with the next change, or at the end.
     },
     eventsOf: (project: string) => events.filter((event) => event.project === project),
 
@@ -248,7 +301,7 @@ export function makeStore(clock: Clock, dataFile?: string) {
             const kept = name === 'Session' || name === 'Interaction' ? { ...rest, jti } : rest
             const key = keyOf(id)
             engine.set(key, { key, model, payload: kept, expiresAt: expiresIn ? clock.now() + expiresIn * 1000 : null })
-            change()
+            touch(model, key)
           },
           async find(id) {
             return read(id, engine.get(keyOf(id)))
@@ -262,32 +315,62 @@ export function makeStore(clock: Clock, dataFile?: string) {
           async consume(id) {
             const record = engine.get(keyOf(id))
             if (record) record.payload = { ...record.payload, consumed: Math.floor(clock.now() / 1000) }
-            const token = tokens.get(sha256(id))
-            if (token) token.endedAt ??= clock.now()
-            change()
+            touch(model, keyOf(id))
+            end(tokens.get(sha256(id)))
           },
           async destroy(id) {
             engine.delete(keyOf(id))
-            const token = tokens.get(sha256(id))
-            if (token) token.endedAt ??= clock.now()
-            change()
+            touch(model, keyOf(id))
+            end(tokens.get(sha256(id)))
           },
           async revokeByGrantId(grant) {
             for (const [key, record] of engine) {
-              if (record.model === model && record.payload.grantId === grant) engine.delete(key)
+              if (record.model !== model || record.payload.grantId !== grant) continue
+              engine.delete(key)
+              touch(model, key)
             }
-            change()
           },
         }
       }
     },
     /** Undoes the engine's mark on a rotated refresh token, for servers with a grace period. */
     unconsume(system: 'idp' | 'stack', name: string, value: string) {
-      const record = engine.get(`${system}:${name}:${sha256(value)}`)
+      const key = `${system}:${name}:${sha256(value)}`
+      const record = engine.get(key)
       if (!record) return
       const { consumed: _, ...rest } = record.payload
       record.payload = rest
-      change()
+      touch(record.model, key)
     },
   }
+}
+
+/** Nothing has changed. An id that was given out counts as a change: it is never given again. */
+const noChanges = () => ({
+  isCleared: false,
+  isNumbered: false,
+  keys: {
+    engine: new Set<string>(),
+    tokens: new Set<string>(),
+    storageTokens: new Set<string>(),
+    grantProjects: new Set<string>(),
+  },
+})
+
+function put<T>(records: Map<string, T>, changes: Record<string, T | null> = {}): void {
+  for (const [key, record] of Object.entries(changes)) {
+    if (record === null) records.delete(key)
+    else records.set(key, record)
+  }
+}
+
+/** The records under these keys that last, `null` for those that are gone; undefined where there is none of either. */
+function pick<T>(records: Map<string, T>, keys: Set<string>, lasts: (record: T) => boolean = () => true) {
+  const found: Record<string, T | null> = {}
+  for (const key of keys) {
+    const record = records.get(key)
+    if (record === undefined) found[key] = null
+    else if (lasts(record)) found[key] = record
+  }
+  return Object.keys(found).length > 0 ? found : undefined
 }

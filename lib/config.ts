@@ -146,6 +146,7 @@ const Environment = z.object({
     .default('1')
     .transform((value) => value === '1'),
   VALETKEY_POOL: z.coerce.number().int().min(1).max(200).default(10),
+  VALETKEY_DRAIN_SECONDS: z.coerce.number().int().min(0).max(15).default(3),
   VALETKEY_REFRESH_RATE: z.coerce.number().int().min(4).max(1000).default(50),
   VALETKEY_LOG: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info'),
   VALETKEY_METRICS_PORT: port.optional(),
@@ -232,6 +233,8 @@ export function parseConfig(environment: Record<string, string | undefined>) {
     session: { idleSeconds: env.VALETKEY_SESSION_IDLE_SECONDS, absoluteSeconds: env.VALETKEY_SESSION_SECONDS },
     /** How many proxies stand in front; 0: the address is the socket's. */
     trustedProxies: env.VALETKEY_TRUSTED_PROXIES,
+    /** How long a stopping process says that it is not ready before it takes no more connections. */
+    drainSeconds: env.VALETKEY_DRAIN_SECONDS,
     /** Most background refreshes a second at one upstream, over all instances (RR-11). */
     refreshesPerSecond: env.VALETKEY_REFRESH_RATE,
     /** Names and CIDR blocks inside the operator's network that upstreams may have (F-02). */

@@ -1,7 +1,8 @@
 import type pg from 'pg'
 import { type Config, parseConfig } from './config.ts'
-import { createLog, type Log } from './log.ts'
+import { createLog, type Log, standardOutput } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
+import type { Output } from './output.ts'
 import type { Discoveries } from './security/discovery.ts'
 import type { KeySets } from './security/issuer-keys.ts'
 import { environmentKeys, type KeySource } from './security/key-source.ts'
@@ -43,20 +44,27 @@ export type Context = {
   now: () => Date
   sleep: (milliseconds: number) => Promise<void>
   log: Log
+  /** Where the log's lines go; what it had to drop is told by readiness and metrics. */
+  output: Pick<Output, 'dropped'>
   metrics: Metrics
+  /** Only `serving` processes are ready. Before, the database or its checks are waited for; after, requests run out. */
+  life: { phase: 'starting' | 'serving' | 'stopping' }
   /** Runs work after the answer has gone; awaited at a graceful stop. */
   background: (name: string, work: () => Promise<unknown>) => void
   /** Ends background work and connections. */
   close: () => Promise<void>
 }
 
-export type ContextOptions = Partial<Pick<Context, 'fetch' | 'now' | 'sleep' | 'log'>>
+export type ContextOptions = Partial<Pick<Context, 'fetch' | 'now' | 'sleep' | 'log' | 'output'>>
 
 /** Makes a context. Tests give their own clock, network and log; nothing is read from the environment here. */
 export async function createContext(config: Config, options: ContextOptions = {}): Promise<Context> {
-  const { db, pool } = openDatabase(config)
+  const output = options.output ?? standardOutput()
   const log = options.log ?? createLog(config)
-  const metrics = createMetrics()
+  const metrics = createMetrics(output)
+  const { db, pool } = openDatabase(config, (error) =>
+    log.warn({ err: error }, 'named statements are switched off: the pooler before the database cannot keep them'),
+  )
   const outbound = createOutbound({
     ...config,
     onFailure: (failure) => log.warn(failure, 'an outbound call brought no answer'),
@@ -88,7 +96,9 @@ export async function createContext(config: Config, options: ContextOptions = {}
     now: options.now ?? (() => new Date()),
     sleep: options.sleep ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),
     log,
+    output,
     metrics,
+    life: { phase: 'serving' },
     background(name, work) {
       const run = work()
         .catch((error: unknown) => {

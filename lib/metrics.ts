@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import manifest from '../package.json' with { type: 'json' }
+import type { Output } from './output.ts'
 
 const upstreamBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20]
 const waitBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 12]
@@ -13,7 +14,7 @@ export type Metrics = ReturnType<typeof createMetrics>
  * values are a closed list: a kind of upstream, a verb, a state, a code of ours. No tenant, person, id or host is ever
  * one: whoever reads metrics need not be allowed to know who uses this instance, and cardinality stays bounded.
  */
-export function createMetrics() {
+export function createMetrics(output: Pick<Output, 'dropped'> = { dropped: 0 }) {
   const registry = new Registry()
   const registers = [registry]
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
@@ -27,6 +28,15 @@ export function createMetrics() {
     { version: manifest.version, node: process.version },
     1,
   )
+  new Counter({
+    name: 'valetkey_log_lines_dropped_total',
+    help: 'Log lines that standard output could not take: a full disk, a closed pipe, one that nobody reads',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(output.dropped)
+    },
+  })
   let isProcessObserved = false
   const refreshClaims = counter('refresh_claims_total', 'Answers to asking for an access token', ['outcome'])
   const refreshWaits = histogram('refresh_wait_seconds', 'How long callers waited for another refresh', waitBuckets)

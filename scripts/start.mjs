@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { Failure, report } from './lib/fail.mjs'
 import { buildApp, bundleDemo, bundleServer, checkNode, generateClient, installPackages } from './lib/prepare.mjs'
-import { freePort, portProblem, stopOnSignals, stopTools } from './lib/processes.mjs'
+import { freePort, portProblem, stopOnSignals, stopTools, stopWithParent } from './lib/processes.mjs'
 import { step } from './lib/progress.mjs'
 
 const SIGNIN = ['VALETKEY_SIGNIN_ISSUER', 'VALETKEY_SIGNIN_CLIENT_ID', 'VALETKEY_SIGNIN_CLIENT_SECRET']
@@ -113,10 +113,12 @@ async function main(isDev) {
     return ending
   }
   const fail = (error) => ending ?? end(error).then(() => process.exit(1))
-  stopOnSignals(() => {
+  const stop = stopOnSignals(() => {
     console.log('\n  Stopping …')
     return end()
   })
+  // npm hands signals to a shell, and a shell that does not become us ends without a word.
+  if (process.env.npm_lifecycle_event) stopWithParent(stop)
 
   try {
     await installPackages()
@@ -130,6 +132,8 @@ async function main(isDev) {
     await generateClient()
     const env = { PORT: String(port), VALETKEY_URL: url, NODE_ENV: isDev ? 'development' : 'production' }
     if (dir) {
+      // Nothing balances load on one machine, so nobody has to find out.
+      env.VALETKEY_DRAIN_SECONDS = process.env.VALETKEY_DRAIN_SECONDS || '0'
       const instance = await openInstance(dir)
       Object.assign(env, await startDatabase(services, dir, instance))
       if (demo) Object.assign(env, await startDemo(services, dir, instance, settings))
@@ -147,7 +151,6 @@ async function main(isDev) {
         script: 'dist/server.mjs',
         env,
         logFile,
-        ready: /^valetkey ready /m,
       }),
     )
     console.log(welcome({ url, demo, logFile }))

@@ -10,7 +10,7 @@ import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
 type Scopes = TokenView['asked']
 
 const count = new Intl.NumberFormat('en')
-const irregular: Record<string, string> = { person: 'people' }
+const irregular: Record<string, string> = { person: 'people', try: 'tries' }
 
 /** "1 token", "12 tokens". */
 export const plural = (number: number, noun: string): string =>
@@ -20,7 +20,7 @@ export const plural = (number: number, noun: string): string =>
 export const pluralUpTo = ({ total, totalIsCapped }: Total, noun: string): string =>
   `${totalIsCapped ? 'more than ' : ''}${plural(total, noun)}`
 
-/** Rights in a row of a table: "2 components · read 3 · write 1". */
+/** Rights in a row of a table: "2 components · read 3 · write 1". Lines break after a dot alone. */
 export function scopesInShort({ components, buckets, manageBuckets, readAllFiles }: Scopes): string {
   const rights = Object.values(buckets)
   const read = rights.filter((right) => right === 'read').length
@@ -31,7 +31,12 @@ export function scopesInShort({ components, buckets, manageBuckets, readAllFiles
     manageBuckets && 'manage buckets',
     readAllFiles && 'all files',
   ]
-  return parts.filter(Boolean).join(' · ') || 'none'
+  return (
+    parts
+      .filter((part) => typeof part === 'string')
+      .map((part) => part.replaceAll(' ', '\u00a0'))
+      .join('\u00a0· ') || 'none'
+  )
 }
 
 /** Every right, one a line. */
@@ -200,6 +205,14 @@ const endedWords = (details: Details) => {
   return `${ended.length > 0 ? `Ended with it: ${ended.join(', ')}.` : ''}${because(details)}`
 }
 
+/** How the work on one upstream revocation came to its end. */
+const finished: Record<string, string> = {
+  done: 'Revoked upstream',
+  confirmed: 'Revoked upstream, and confirmed dead',
+  failed: 'Upstream revocation failed',
+  impossible: 'Could not be revoked upstream',
+}
+
 /** Every act of the audit trail as a sentence: what was done, then what is worth knowing about it. */
 const acts = {
   'signin.succeeded': () => ['Signed in'],
@@ -250,7 +263,10 @@ const acts = {
   ],
   'token.requested': (details) => ['Asked for a token', `For ${durationText(Number(details.seconds))}.`],
   'token.issued': (details) => ['Token issued', `Fingerprint ${text(details.fingerprint)}.`],
-  'token.failed': (details) => ['Token not made', coded(details)],
+  'token.failed': (details) => [
+    details.code === 'excess_rights' ? 'Token refused' : 'Token not made',
+    `${coded(details)}${Array.isArray(details.exceeded) ? ` Beyond what was asked: ${details.exceeded.join(', ')}.` : ''}`,
+  ],
   'token.revoked': (details) => [
     'Token revoked',
     `${details.fingerprint ? `Fingerprint ${text(details.fingerprint)}.` : ''}${because(details)}`,
@@ -260,7 +276,7 @@ const acts = {
     `${plural(Number(details.tokens ?? 0), 'token')} ended with it.${because(details)}`,
   ],
   'revocation.finished': (details) => [
-    'Upstream revocation finished',
+    finished[text(details.state)] ?? 'Upstream revocation ended',
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
   ],
   'audit.exported': () => ['Activity exported'],

@@ -1,4 +1,4 @@
-import { type Actor, may } from '../actor.ts'
+import { type Actor, ownUnless } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { act } from '../store/authority.ts'
@@ -12,8 +12,7 @@ import { renew } from './refresh.ts'
 export async function tryNow(ctx: Context, actor: Actor, connectionId: string): Promise<void> {
   const { tenantId } = actor
   await act(ctx, actor, 'work', async (tx, actor) => {
-    const connection = await findConnection(tx, tenantId, connectionId)
-    if (!connection || !(connection.userId === actor.userId || may(actor, 'administer')))
+    if (!(await findConnection(tx, tenantId, connectionId, ownUnless(actor, 'administer'))))
       throw new BrokerError('not_found')
   })
   await renew(ctx, { tenantId, connectionId }, 'now')

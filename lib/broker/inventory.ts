@@ -1,4 +1,4 @@
-import { type Actor, may, requirePermission } from '../actor.ts'
+import { type Actor, may, ownUnless, requirePermission } from '../actor.ts'
 import { noteRead } from '../audit/access.ts'
 import { type AuditView, toAuditView } from '../audit/list.ts'
 import { record } from '../audit/record.ts'
@@ -18,13 +18,13 @@ import {
 import { readTenant } from '../store/database.ts'
 import { type Frozen, frozenConnections, frozenProjects, frozenWhere } from '../store/freezes.ts'
 import { listMembers } from '../store/members.ts'
-import { findProject, findProjectWithLink, listProjects } from '../store/projects.ts'
+import { findProject, findProjectWithLink, listProjects, viewerOf } from '../store/projects.ts'
 import { listUnconfirmed } from '../store/revocations.ts'
 import { findTenant } from '../store/tenants.ts'
 import { countLiveByProject, countTokens, findToken, listTokens, type TokenFilter } from '../store/tokens.ts'
 import { type FrozenState, toFrozenState } from './freezes.ts'
 import { type LifetimeCap, lifetimeCap } from './issue.ts'
-import { type TokenView, toTokenView } from './token-view.ts'
+import { latestMomentOf, type TokenView, toTokenView } from './token-view.ts'
 
 export type ConnectionView = FrozenState & {
   id: string
@@ -89,8 +89,8 @@ export type ConnectionDetail = ConnectionView & { timeline: AuditView[] }
 /** One connection with what happened to it. @throws BrokerError not_found, for another member's as well unless the viewer oversees */
 export async function connectionDetail(ctx: Context, actor: Actor, id: string): Promise<ConnectionDetail> {
   const detail = await readTenant(ctx, actor.tenantId, async (tx) => {
-    const row = await findConnection(tx, actor.tenantId, id)
-    if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
+    const row = await findConnection(tx, actor.tenantId, id, ownUnless(actor, 'oversee'))
+    if (!row) throw new BrokerError('not_found')
     const events = await listEventsAbout(tx, actor.tenantId, 'connection', id, 50)
     const facts = (await frozenConnections(tx, actor.tenantId, [id])).get(id)
     return { ...toConnectionView(row, toFrozenState(facts, 'connection', actor)), timeline: events.map(toAuditView) }
@@ -175,7 +175,7 @@ export type ProjectDetail = ProjectCard & {
 /** One project as its viewer sees it. @throws BrokerError not_found, also for a project that only others linked */
 export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: string): Promise<ProjectDetail> {
   return readTenant(ctx, actor.tenantId, async (tx) => {
-    const found = await findProject(tx, actor.tenantId, idOrAlias)
+    const found = await findProject(tx, actor.tenantId, viewerOf(actor), idOrAlias)
     const row = found && (await findProjectWithLink(tx, actor.tenantId, found.id, actor.userId))
     const own = row?.links[0]
     if (!row || !(own || may(actor, 'oversee'))) throw new BrokerError('not_found')
@@ -246,8 +246,9 @@ export async function tokenPage(
 
 /** @throws BrokerError not_found, for another member's token as well unless the viewer oversees the tenant */
 export async function readToken(ctx: Context, actor: Actor, id: string): Promise<TokenView> {
-  const row = await readTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id))
-  if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
+  const of = ownUnless(actor, 'oversee')
+  const row = await readTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id, of))
+  if (!row) throw new BrokerError('not_found')
   if (row.userId !== actor.userId) await noteRead(ctx, actor, 'readToken', id)
   return toTokenView(row, ctx.now())
 }
@@ -280,8 +281,8 @@ export async function setBranch(
   { connectionId, branchId }: { connectionId: string; branchId: string | null },
 ): Promise<void> {
   await act(ctx, actor, 'work', async (tx, actor) => {
-    const row = await findConnection(tx, actor.tenantId, connectionId)
-    if (row?.userId !== actor.userId) throw new BrokerError('not_found')
+    const row = await findConnection(tx, actor.tenantId, connectionId, actor.userId)
+    if (!row) throw new BrokerError('not_found')
     await updateConnection(tx, actor.tenantId, connectionId, { branchId })
     const target = { kind: 'connection', id: connectionId }
     const details = { branch: branchId }
@@ -291,9 +292,12 @@ export async function setBranch(
 
 export type UnconfirmedRevocation = {
   id: string
-  kind: 'token' | 'grant'
+  /** `orphans`: whatever a cut-off issue may have left upstream. */
+  kind: 'token' | 'grant' | 'orphans'
   tokenId: string | null
+  fingerprint: string | null
   connectionId: string
+  ownerId: string | null
   project: string | null
   state: 'pending' | 'failed'
   tries: number
@@ -306,23 +310,32 @@ export type UnconfirmedRevocation = {
 /** How many {@link unconfirmedRevocations} tells of at most. */
 export const unconfirmedLimit = 200
 
-/** Upstream revocations that are not done, the newest first: what an admin must know about. */
+const knownMoment = (moment: Date | 'unknown') => (moment === 'unknown' ? null : moment)
+
+/** Upstream revocations that are not done, of what may still be alive there, the newest first: what an admin must know about. */
 export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promise<UnconfirmedRevocation[]> {
   requirePermission(actor, 'oversee')
-  const rows = await readTenant(ctx, actor.tenantId, (tx) => listUnconfirmed(tx, actor.tenantId, unconfirmedLimit))
+  const { rows, connections } = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const rows = await listUnconfirmed(tx, actor.tenantId, { now: ctx.now(), take: unconfirmedLimit })
+    const ids = [...new Set(rows.map(({ connectionId }) => connectionId))]
+    const found = await listConnections(tx, actor.tenantId, { ids }, { frozen: null, take: ids.length })
+    return { rows, connections: new Map(found.map((row) => [row.id, row])) }
+  })
   await noteRead(ctx, actor, 'listRevocations')
   return rows.map((row) => ({
     id: row.id,
-    kind: row.kind as 'token' | 'grant',
+    kind: row.kind as UnconfirmedRevocation['kind'],
     tokenId: row.tokenId,
+    fingerprint: row.token?.fingerprint ?? null,
     connectionId: row.connectionId,
-    project: row.token?.project.name ?? null,
+    ownerId: connections.get(row.connectionId)?.userId ?? null,
+    project: row.token?.project.name ?? connections.get(row.connectionId)?.projects[0]?.project.name ?? null,
     state: row.state as 'pending' | 'failed',
     tries: row.tries,
     lastError: row.lastError,
     nextTryAt: row.nextTryAt,
     createdAt: row.createdAt,
-    latestMoment: row.token?.expiresAt ?? null,
+    latestMoment: row.token && knownMoment(latestMomentOf(row.token)),
   }))
 }
 

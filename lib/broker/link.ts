@@ -64,12 +64,13 @@ export async function startLink(
   requirePermission(actor, 'work')
   const vault = await vaultOf(ctx, actor.tenantId)
   const provider = await readTenant(ctx, actor.tenantId, async (tx) => {
+    // Whose it is comes first: what else is named makes no difference then (E-04).
+    if (input.connectionId) {
+      const connection = await findConnection(tx, actor.tenantId, input.connectionId, actor.userId)
+      if (connection?.providerId !== input.providerId) throw new BrokerError('not_found')
+    }
     const row = await findProvider(tx, actor.tenantId, input.providerId)
     if (!row) throw new BrokerError('not_found')
-    if (input.connectionId) {
-      const connection = await findConnection(tx, actor.tenantId, input.connectionId)
-      if (connection?.userId !== actor.userId || connection.providerId !== row.id) throw new BrokerError('not_found')
-    }
     await refuseFrozen(tx, actor.tenantId, { ...actor, providerId: row.id, connectionId: input.connectionId })
     return row
   })

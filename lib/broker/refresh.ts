@@ -32,8 +32,9 @@ import { span } from '../trace.ts'
 import { frozenError } from './freezes.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { raiseClientRefused } from './notifications.ts'
+import { persistently } from './persistently.ts'
+import { grantPlace } from './places.ts'
 import { reportRefresh } from './refresh-report.ts'
-import { grantPlace } from './revocations.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
 
 /** An upstream access token, in clear inside one call only. */
@@ -294,30 +295,13 @@ async function prepare(ctx: Context, key: ConnectionKey, { version, fence, refre
 
 const ends = { stored: 'succeeded', superseded: 'superseded', revoked: 'revoked_meanwhile' } as const
 
-/** As long as a failover may take, and longer. */
-const persistenceMilliseconds = 10 * 60_000
-
-/**
- * Keeps trying to record how a refresh ended, whatever the database answers: a rotated token exists only in memory until
- * then (step 5), and an end that is not recorded counts as a kill. Every such write names version and fence, so repeating
- * one does no harm.
- */
-async function persistently<T>(ctx: Context, work: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + persistenceMilliseconds
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work()
-    } catch (error) {
-      if (performance.now() > deadline) throw error
-      if (attempt % 15 === 1)
-        ctx.log.error({ err: error, attempt, alarm: true }, 'the end of a refresh waits in memory for the database')
-      await ctx.sleep(Math.min(250 * attempt, 2_000))
-    }
-  }
-}
-
 /** What came for a connection that was revoked meanwhile must not live on: its end joins the durable queue (RR-12, K-37). */
-async function revokeReceived(ctx: Context, vault: Vault, connection: ConnectionRow, received: Secret): Promise<void> {
+export async function revokeReceived(
+  ctx: Context,
+  vault: Vault,
+  connection: ConnectionRow,
+  received: Secret,
+): Promise<void> {
   const { tenantId, providerId, userId, id: connectionId } = connection
   const id = newId('revocation')
   const handle = await vault.seal(grantPlace({ id, userId }), received)

@@ -53,6 +53,7 @@ export interface Paths {
           content: {
             'application/json': {
               status: 'ready'
+              log_lines_dropped?: number
             }
           }
         }
@@ -74,6 +75,17 @@ export interface Paths {
       }
       requestBody: {
         content: {
+          'application/json': {
+            'csp-report': {
+              'document-uri'?: string
+              'blocked-uri'?: string
+              'effective-directive'?: string
+              'violated-directive'?: string
+              'line-number'?: number
+              [k: string]: unknown
+            }
+            [k: string]: unknown
+          }
           'application/csp-report': {
             'csp-report': {
               'document-uri'?: string
@@ -119,6 +131,40 @@ export interface Paths {
           content: {
             'application/json': {
               slug: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/invitations/preview': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            secret: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              tenant: string
+              role: 'owner' | 'admin' | 'member' | 'auditor'
+              state: 'open' | 'used' | 'over'
+              expires_at: string
             }
           }
         }
@@ -706,7 +752,7 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            reason?: string
+            reason?: string | ''
           }
         }
       }
@@ -901,7 +947,7 @@ export interface Paths {
           'application/json': {
             kind: 'member' | 'project' | 'provider' | 'connection'
             id: string
-            reason?: string
+            reason?: string | ''
             until?: string
           }
         }
@@ -1619,7 +1665,7 @@ export interface Paths {
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
-                  latest_moment: string | null
+                  latest_moment: (string | 'unknown') | null
                 } | null
               }
               value: string
@@ -1787,9 +1833,11 @@ export interface Paths {
             'application/json': {
               items: {
                 id: string
-                kind: 'token' | 'grant'
+                kind: 'token' | 'grant' | 'orphans'
                 token_id: string | null
+                fingerprint: string | null
                 connection_id: string
+                owner_id: string | null
                 project: string | null
                 state: 'pending' | 'failed'
                 tries: number
@@ -1840,6 +1888,7 @@ export interface Paths {
                 kind: 'token' | 'connection'
                 id: string
                 already: boolean
+                over: boolean
                 blocked_here: true
                 upstream: ('pending' | 'done' | 'confirmed' | 'failed' | 'impossible') | null
                 last_error: string | null
@@ -1952,7 +2001,7 @@ export interface Paths {
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
-                  latest_moment: string | null
+                  latest_moment: (string | 'unknown') | null
                 } | null
               }[]
               /**
@@ -2036,7 +2085,7 @@ export interface Paths {
                 last_error: string | null
                 tries: number
                 next_try_at: string | null
-                latest_moment: string | null
+                latest_moment: (string | 'unknown') | null
               } | null
             }
           }

@@ -1,4 +1,3 @@
-import type { AsyncLocalStorage } from 'node:async_hooks'
 import { headers } from 'next/headers'
 import { notFound, redirect } from 'next/navigation'
 import { cache } from 'react'
@@ -7,6 +6,7 @@ import { type Context, context } from '../context.ts'
 import { type ErrorCode, errorCodes, isBrokerError } from '../errors.ts'
 import { type Membership, tenantsOf } from '../store/lookups.ts'
 import { takeLimit } from './limits.ts'
+import { pageScope } from './page-scope.ts'
 import { addressOf } from './request.ts'
 import { safePath } from './safe-path.ts'
 import { readSession, type Session } from './session.ts'
@@ -53,12 +53,21 @@ export async function tenantsOfSession(session: Session): Promise<Membership[]> 
   return (await tenantsOfPerson(session)).filter(({ status }) => status === 'active')
 }
 
-/** For pages of a tenant: foreign, unknown and suspended are all "not found" (Z-02, E-04). */
+/** The person's tenants where their membership is suspended. */
+export async function suspensionsOfSession(session: Session): Promise<Membership[]> {
+  return (await tenantsOfPerson(session)).filter(({ status }) => status === 'suspended')
+}
+
+/**
+ * For pages of a tenant: foreign and unknown are both "not found" (Z-02, E-04). Suspended members are told so; they know
+ * of the tenant. The API answers them 404.
+ */
 export async function requireMember(slug: string, permission: Permission = 'read'): Promise<MemberPage> {
   const { ctx, session } = await requirePerson(`/t/${slug}/projects`)
   const tenants = await tenantsOfPerson(session)
-  const tenant = tenants.find((one) => one.slug === slug && one.status === 'active')
+  const tenant = tenants.find((one) => one.slug === slug)
   if (!tenant) notFound()
+  if (tenant.status !== 'active') redirect(`/suspended/${encodeURIComponent(slug)}`)
   if (tenant.refused) redirect(signinPath(`/t/${slug}/projects`, 'session_refused'))
   const given = await headers()
   const actor: Actor = {
@@ -72,11 +81,6 @@ export async function requireMember(slug: string, permission: Permission = 'read
   }
   return { ctx, session, actor, tenants, allowed: may(actor, permission) }
 }
-
-/** What server.ts shares with the pages of one request. */
-type PageScope = { status?: number; retryAfterSeconds?: number; path?: string }
-const slot = Symbol.for('valetkey.page')
-const pageScope = () => (globalThis as { [slot]?: AsyncLocalStorage<PageScope> })[slot]?.getStore()
 
 /**
  * A page cannot set its status: it is left for server.ts, which answers 503 or 429 in place of the throw's 500 (H-02).

@@ -15,7 +15,7 @@ import type { RevokeResult } from '../broker/revoke.ts'
 import type { TokenView } from '../broker/token-view.ts'
 import type { TokenScopes } from '../providers/provider.ts'
 import { freezeKinds } from '../store/freezes.ts'
-import type { InvitationView, MemberView } from '../tenancy/members.ts'
+import type { InvitationPreview, InvitationView, MemberView } from '../tenancy/members.ts'
 import type { ProviderView } from '../tenancy/providers.ts'
 import type { DeliveryView, WebhookView } from '../tenancy/webhooks.ts'
 import { id, instant, object, role } from './schemas.ts'
@@ -25,6 +25,7 @@ import { id, instant, object, role } from './schemas.ts'
 const text = z.string()
 const when = (moment: Date) => moment.toISOString()
 const whenever = (moment: Date | null) => moment?.toISOString() ?? null
+const latest = (moment: Date | 'unknown' | null) => (moment === 'unknown' ? moment : whenever(moment))
 const instantOrNull = instant.nullable()
 const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible'])
 const kind = z.enum(['oidc', 'keycloak', 'keboola', 'mcp'])
@@ -249,7 +250,8 @@ export const token = object({
     last_error: text.nullable(),
     tries: z.int(),
     next_try_at: instantOrNull,
-    latest_moment: instantOrNull,
+    /** Null once the upstream was seen to refuse it. */
+    latest_moment: z.union([instant, z.literal('unknown')]).nullable(),
   }).nullable(),
 })
 
@@ -277,7 +279,7 @@ export const toToken = (view: TokenView): z.input<typeof token> => ({
     last_error: view.revocation.lastError,
     tries: view.revocation.tries,
     next_try_at: whenever(view.revocation.nextTryAt),
-    latest_moment: whenever(view.revocation.latestMoment),
+    latest_moment: latest(view.revocation.latestMoment),
   },
 })
 
@@ -317,6 +319,8 @@ export const revoked = object({
   id,
   /** It was revoked before; nothing was done now. */
   already: z.boolean(),
+  /** It had ended by itself, or never came to be: nothing was left to revoke. */
+  over: z.boolean(),
   blocked_here: z.literal(true),
   /** Null: nothing is left to do there. */
   upstream: upstreamState.nullable(),
@@ -329,17 +333,21 @@ export const toRevoked = (view: RevokeResult): z.input<typeof revoked> => ({
   kind: view.kind,
   id: view.id,
   already: view.already,
+  over: view.over,
   blocked_here: true,
   upstream: view.upstream,
   last_error: view.lastError,
-  latest_moment: view.latestMoment === 'unknown' ? 'unknown' : whenever(view.latestMoment),
+  latest_moment: latest(view.latestMoment),
 })
 
 export const unconfirmed = object({
   id,
-  kind: z.enum(['token', 'grant']),
+  /** `orphans`: whatever a cut-off issue may have left upstream. */
+  kind: z.enum(['token', 'grant', 'orphans']),
   token_id: id.nullable(),
+  fingerprint: text.nullable(),
   connection_id: id,
+  owner_id: id.nullable(),
   /** Its name. */
   project: text.nullable(),
   state: z.enum(['pending', 'failed']),
@@ -354,7 +362,9 @@ export const toUnconfirmed = (view: UnconfirmedRevocation): z.input<typeof uncon
   id: view.id,
   kind: view.kind,
   token_id: view.tokenId,
+  fingerprint: view.fingerprint,
   connection_id: view.connectionId,
+  owner_id: view.ownerId,
   project: view.project,
   state: view.state,
   tries: view.tries,
@@ -398,6 +408,21 @@ export const toInvitation = (view: InvitationView): z.input<typeof invitation> =
   role: view.role,
   note: view.note,
   created_by: view.createdBy,
+  expires_at: when(view.expiresAt),
+})
+
+export const invitationPreview = object({
+  tenant: text,
+  role,
+  /** `over`: too old, or whoever made it can no longer give this role. */
+  state: z.enum(['open', 'used', 'over']),
+  expires_at: instant,
+})
+
+export const toInvitationPreview = (view: InvitationPreview): z.input<typeof invitationPreview> => ({
+  tenant: view.tenantName,
+  role: view.role,
+  state: view.state,
   expires_at: when(view.expiresAt),
 })
 

@@ -1,6 +1,7 @@
 import { tallyMilliseconds, tellAccess } from '../audit/access.ts'
 import { reconcileIssuing } from '../broker/issue.ts'
 import { settleRevocation } from '../broker/revocations.ts'
+import { cutOffMilliseconds } from '../broker/token-view.ts'
 import type { Context } from '../context.ts'
 import { longestGraceSeconds } from '../providers/provider.ts'
 import { drainOutbox } from '../store/audit.ts'
@@ -21,8 +22,6 @@ import { sweep } from './sweep.ts'
 import { deliverWebhook } from './webhooks.ts'
 
 const batch = 50
-/** An issue takes seconds; a row that is older was cut off. */
-const staleMilliseconds = 2 * 60_000
 
 type Place = { tenantId: string; id: string }
 
@@ -87,8 +86,8 @@ async function recoveries(ctx: Context, underWay: Set<string>, signal?: AbortSig
 /** Work that is due now, taken from the rows themselves. Safe on any number of instances at once. */
 export async function tick(ctx: Context, underWay = new Set<string>(), signal?: AbortSignal): Promise<void> {
   const now = ctx.now()
-  const stale = new Date(now.getTime() - staleMilliseconds)
   const over = new Date(now.getTime() - tallyMilliseconds)
+  const stale = new Date(now.getTime() - cutOffMilliseconds)
   await Promise.all([
     recoveries(ctx, underWay, signal),
     renewals(ctx, underWay, signal),

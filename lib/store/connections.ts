@@ -4,9 +4,10 @@ import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
 export type ConnectionRow = Prisma.ConnectionGetPayload<object>
 export type ConnectionStatus = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
 
-export const findConnection = (tx: ReadTx, tenantId: string, id: string) =>
-  tx.connection.findUnique({
-    where: { tenantId_id: { tenantId, id } },
+/** `of`: only if it is this member's (actor.ts, ownUnless). */
+export const findConnection = (tx: ReadTx, tenantId: string, id: string, of?: string) =>
+  tx.connection.findFirst({
+    where: { tenantId, id, ...(of === undefined ? {} : { userId: of }) },
     include: { provider: true, projects: { include: { project: true } } },
   })
 
@@ -20,10 +21,14 @@ export const findConnectionTo = (tx: ReadTx, tenantId: string, userId: string, p
 export const connectionOwner = async (tx: ReadTx, tenantId: string, id: string) =>
   (await tx.connection.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { userId: true } }))?.userId
 
-/** Locks the row until the transaction ends, so that versions are counted one writer at a time. */
-export async function lockConnection(tx: Tx, tenantId: string, id: string): Promise<ConnectionRow | null> {
-  await tx.$queryRaw`SELECT 1 FROM connection WHERE tenant_id = ${tenantId} AND id = ${id} FOR UPDATE`
-  return tx.connection.findUnique({ where: { tenantId_id: { tenantId, id } } })
+/**
+ * Locks the row until the transaction ends, so that versions are counted one writer at a time. `of`: only if it is this
+ * member's, whom nobody else's lock may keep waiting (actor.ts, ownUnless).
+ */
+export async function lockConnection(tx: Tx, tenantId: string, id: string, of?: string): Promise<ConnectionRow | null> {
+  const found = await tx.$queryRaw<unknown[]>`SELECT 1 FROM connection WHERE tenant_id = ${tenantId} AND id = ${id}
+    AND user_id = coalesce(${of ?? null}::text, user_id) FOR UPDATE`
+  return found.length > 0 ? tx.connection.findUnique({ where: { tenantId_id: { tenantId, id } } }) : null
 }
 
 export const insertConnection = (tx: Tx, row: Prisma.ConnectionUncheckedCreateInput) =>
@@ -34,7 +39,14 @@ export const updateConnection = (tx: Tx, tenantId: string, id: string, data: Pri
 
 export const joinProject = (
   tx: Tx,
-  link: { tenantId: string; connectionId: string; projectId: string; userId: string; role: string | null },
+  link: {
+    tenantId: string
+    connectionId: string
+    projectId: string
+    userId: string
+    role: string | null
+    createdAt: Date
+  },
 ) =>
   tx.connectionProject.upsert({
     where: {
@@ -52,6 +64,7 @@ export type ConnectionFilter = {
   userId?: string | undefined
   projectId?: string | undefined
   providerId?: string | undefined
+  ids?: string[] | undefined
   /** `standing`: all but the revoked ones. `frozen`: those of them that are, whatever is beneath, and in no other state. */
   status?: ConnectionStatus | 'standing' | 'frozen' | undefined
 }
@@ -71,13 +84,14 @@ function whereStatus(
 
 function where(
   tenantId: string,
-  { userId, projectId, providerId, status }: ConnectionFilter,
+  { userId, projectId, providerId, ids, status }: ConnectionFilter,
   frozen: FrozenWhere,
 ): Prisma.ConnectionWhereInput {
   return {
     tenantId,
     ...(userId && { userId }),
     ...(providerId && { providerId }),
+    ...(ids && { id: { in: ids } }),
     ...(projectId && { projects: { some: { projectId } } }),
     ...(status && whereStatus(status, frozen)),
   }
@@ -91,7 +105,7 @@ export const listConnections = (
   { frozen, before, take }: { frozen: FrozenWhere; before?: string | undefined; take: number },
 ) =>
   tx.connection.findMany({
-    where: { ...where(tenantId, filter, frozen), ...(before ? { id: { lt: before } } : {}) },
+    where: { AND: [where(tenantId, filter, frozen), before ? { id: { lt: before } } : {}] },
     orderBy: { id: 'desc' },
     take,
     include: { provider: true, projects: { include: { project: true } } },

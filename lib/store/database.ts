@@ -30,8 +30,14 @@ export type ReadTx = { [Model in keyof Models]: Pick<Models[Model], Reading & ke
 >
 type Store = { db: PrismaClient; pool: pg.Pool; config: Pick<Config, 'namedStatements'> }
 
-/** One pool for prepared statements and for Prisma. Both time-outs are needed: a hanging database must not hold a request. */
-export function openDatabase(config: Pick<Config, 'databaseUrl' | 'poolSize'>): { db: PrismaClient; pool: pg.Pool } {
+/**
+ * One pool for prepared statements and for Prisma. Both time-outs are needed: a hanging database must not hold a request.
+ * `onUnnamed` is told once when a pooler turns out to keep no named statements.
+ */
+export function openDatabase(
+  config: Pick<Config, 'databaseUrl' | 'poolSize'>,
+  onUnnamed: (error: unknown) => void = () => {},
+): { db: PrismaClient; pool: pg.Pool } {
   const pool = new pg.Pool({
     connectionString: config.databaseUrl,
     max: config.poolSize,
@@ -40,7 +46,23 @@ export function openDatabase(config: Pick<Config, 'databaseUrl' | 'poolSize'>): 
     idleTimeoutMillis: 30_000,
     application_name: 'valetkey',
   })
+  // A connection that breaks between two statements tells so by an event, and the pool listens only while it is idle: without
+  // this a killed database is an uncaught exception. Its next statement fails, and the pool gives it up.
+  pool.on('connect', (client) => client.on('error', () => {}))
+  Object.assign(pool, { [naming]: { isOff: false, onUnnamed } satisfies Naming })
   return { pool, db: new PrismaClient({ adapter: new PrismaPg(pool) }) }
+}
+
+/** Whether a pool's statements go without names by now. On the pool itself: two bundles share it. */
+type Naming = { isOff: boolean; onUnnamed: (error: unknown) => void }
+const naming = Symbol.for('valetkey.naming')
+const namingOf = (pool: pg.Pool) => (pool as { [naming]?: Naming })[naming]
+
+function stopNaming(pool: pg.Pool, error: unknown): void {
+  const state = namingOf(pool)
+  if (!state || state.isOff) return
+  state.isOff = true
+  state.onUnnamed(error)
 }
 
 /**
@@ -64,12 +86,28 @@ export const transaction = <T>({ db }: Pick<Store, 'db'>, work: (tx: Tx) => Prom
 }
 
 /** Postgres ended one of two transactions that waited for each other; nothing of it happened, so it runs again. */
-const isDeadlock = (error: unknown) =>
-  error instanceof Error &&
-  /40P01|P2034|deadlock detected/.test(`${'code' in error ? error.code : ''} ${error.message}`)
+const isDeadlock = (error: unknown) => sqlState(error) === '40P01'
 
 /**
- * One prepared statement over the pool. `name` is unique to the text; it is left out where poolers cannot keep it.
+ * Runs `work` under a savepoint of its own. Answers what it failed with: its changes are undone then, and the transaction
+ * goes on. @throws what ends the transaction itself
+ */
+export async function underSavepoint(tx: Tx, work: () => Promise<void>): Promise<unknown> {
+  let failure: unknown
+  await tx.$executeRaw`SAVEPOINT attempt`
+  try {
+    await work()
+  } catch (error) {
+    failure = error
+    await tx.$executeRaw`ROLLBACK TO SAVEPOINT attempt`
+  }
+  await tx.$executeRaw`RELEASE SAVEPOINT attempt`
+  return failure
+}
+
+/**
+ * One statement over the pool, prepared under `name`, which is unique to the text. Where a pooler cannot keep it the
+ * statement runs again without a name, and so do all from then on: such a refusal comes before anything is executed.
  * @throws BrokerError unavailable when the database is away
  */
 export async function query<Row extends pg.QueryResultRow>(
@@ -78,9 +116,44 @@ export async function query<Row extends pg.QueryResultRow>(
   text: string,
   values: unknown[],
 ): Promise<Row[]> {
-  const statement = config.namedStatements ? { name, text, values } : { text, values }
-  return guard(async () => (await pool.query<Row>(statement)).rows)
+  const unnamed = async () => (await pool.query<Row>({ text, values })).rows
+  return guard(async () => {
+    if (!config.namedStatements || namingOf(pool)?.isOff) return unnamed()
+    try {
+      return (await pool.query<Row>({ name, text, values })).rows
+    } catch (error) {
+      if (!isForgotten(error)) throw error
+      stopNaming(pool, error)
+      return unnamed()
+    }
+  })
 }
+
+/** A pooler gave the name to another connection: it is not known there (26000), or known from somebody else (42P05). */
+const isForgotten = (error: unknown) => ['26000', '42P05'].includes(sqlState(error) ?? '')
+
+/**
+ * Finds out by trying whether named statements outlive a transaction on the way to the database; switches them off where
+ * they do not (pgbouncer before 1.21 in transaction mode, and others). Connections take turns in no fixed order, so that a
+ * pooler which deals its own connections out in turn is found out as well.
+ * @throws BrokerError unavailable when the database is away
+ */
+export async function tryNamedStatements({ pool, config }: Pick<Store, 'pool' | 'config'>): Promise<void> {
+  if (!config.namedStatements) return
+  await guard(async () => {
+    const clients: pg.PoolClient[] = []
+    try {
+      for (let count = 0; count < Math.min(3, pool.options.max); count += 1) clients.push(await pool.connect())
+      for (const turn of [0, 1, 2, 1, 0, 0, 2, 1, 2]) await clients[turn % clients.length]?.query(probe)
+    } catch (error) {
+      if (!isForgotten(error)) throw error
+      stopNaming(pool, error)
+    } finally {
+      for (const client of clients) client.release()
+    }
+  })
+}
+const probe = { name: 'named_statements', text: 'SELECT $1::text', values: ['kept'] }
 
 /** Turns the ways in which Postgres, pg and Prisma say "not there" into one error that edges answer with 503 (H-02). */
 async function guard<T>(work: () => Promise<T>): Promise<T> {
@@ -94,20 +167,55 @@ async function guard<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /**
- * SQLSTATE classes 08 (connection), 57 (operator intervention, our own time-outs), 53 (resources), 58 (system), a node that
- * was demoted (25006), ended waits (25P03, 40P01, 55P03); sockets; Prisma's own codes.
+ * SQLSTATEs of a database that is away, as opposed to one that refuses: connection (08), resources (53), operator
+ * intervention and our own time-outs (57), system (58), a login or database that is not there (yet, or any more: 28, 3D),
+ * a node that was demoted (25006), ended waits and transactions (25P03, 25P04, 40, 55P03).
  */
-const outageCodes =
-  /^(08...|57P..|57014|53...|58...|25006|25P03|40P01|55P03|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|P1001|P1002|P1008|P1017|P2024|P2028|P2037)$/
-const outageMessages =
-  /Code: `(?:08\w{3}|57P\w\w|57014|53\w{3}|58\w{3}|25006)`|connection terminated|timeout exceeded when trying to connect|query read timeout|connection timeout|server closed the connection|DatabaseNotReachable|Cannot use a pool after calling end/i
+const awayStates = /^(08...|28...|3D000|40...|53...|57...|58...|25006|25P03|25P04|55P03)$/
+/** The same in Prisma's words, where it keeps no SQLSTATE: reaching, TLS, closing, its own waits, a lost deadlock. */
+const awayPrismaCodes = /^P(1000|1001|1002|1003|1008|1010|1011|1017|2024|2028|2034|2037)$/
+const awayKinds =
+  /^(AuthenticationFailed|DatabaseNotReachable|DatabaseDoesNotExist|DatabaseAccessDenied|ConnectionClosed|SocketTimeout|TlsConnectionError|TooManyConnections|TransactionWriteConflict)$/
+const awaySockets =
+  /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/
+/** pg's own errors have neither class nor code: these are all of its texts about a connection (a test compares them). */
+const awayTexts =
+  /^(Connection terminated|Client (has encountered a connection error|was closed) and is not queryable|timeout (exceeded when trying to connect|expired)|Query read timeout|Cannot use a pool after calling end|The server does not support SSL|There was an error establishing an SSL|Received unexpected \w+ message)/
 
-/** Whether an error means that the database is away, as opposed to having refused something. */
+/** The SQLSTATE that the server gave, from pg or from within Prisma's errors; undefined where there is none. */
+export function sqlState(error: unknown): string | undefined {
+  for (const { code, originalCode } of layersOf(error)) {
+    if (typeof originalCode === 'string') return originalCode
+    // Node's EPIPE and Prisma's P2002 have five characters too, but none of Postgres' classes.
+    if (typeof code === 'string' && /^(\d[\dA-Z]|F0|HV|P0|XX)[\dA-Z]{3}$/.test(code)) return code
+  }
+  return undefined
+}
+
+type Layer = { code?: unknown; originalCode?: unknown; kind?: unknown; message?: unknown; errors?: unknown }
+
+/** An error, what it wraps and what that wraps: causes, what Prisma keeps in `meta`, what the driver adapter keeps. */
+function* layersOf(error: unknown): Generator<Layer> {
+  let layer = error
+  for (let depth = 0; depth < 8 && typeof layer === 'object' && layer !== null; depth += 1) {
+    yield layer
+    const { cause, meta } = layer as { cause?: unknown; meta?: { driverAdapterError?: unknown } }
+    layer = meta?.driverAdapterError ?? cause
+  }
+}
+
+/**
+ * Whether an error means that the database is away, as opposed to having refused something. The server's word counts
+ * first; texts only where there is no code at all.
+ */
 export function isOutage(error: unknown): boolean {
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-    if ('code' in cause && typeof cause.code === 'string' && outageCodes.test(cause.code)) return true
-    if (outageMessages.test(cause.message)) return true
-    if (cause instanceof AggregateError && cause.errors.some(isOutage)) return true
+  const state = sqlState(error)
+  if (state) return awayStates.test(state)
+  for (const { code, kind, message, errors } of layersOf(error)) {
+    if (Array.isArray(errors) && errors.some(isOutage)) return true
+    if (typeof code === 'string' && (awayPrismaCodes.test(code) || awaySockets.test(code))) return true
+    if (typeof kind === 'string' && awayKinds.test(kind)) return true
+    if (code === undefined && typeof message === 'string' && awayTexts.test(message)) return true
   }
   return false
 }

@@ -54,6 +54,22 @@ export async function invitationByHash(ctx: Store, tokenHash: Uint8Array): Promi
   return (await query<Place>(ctx, 'invitation_by_hash', text, [Buffer.from(tokenHash)]))[0]
 }
 
+/** What an invitation is for, and what decides whether it stands. Of its maker: the role and status that they have now. */
+export type InvitationFacts = {
+  tenantName: string
+  role: Role
+  expiresAt: Date
+  used: boolean
+  makerRole: Role | null
+  makerStatus: Membership['status'] | null
+}
+
+export async function invitationFacts(ctx: Store, tokenHash: Uint8Array): Promise<InvitationFacts | undefined> {
+  const text = `SELECT tenant_name AS "tenantName", role, expires_at AS "expiresAt", used, maker_role AS "makerRole",
+    maker_status AS "makerStatus" FROM lookup.invitation_preview($1)`
+  return (await query<InvitationFacts>(ctx, 'invitation_preview', text, [Buffer.from(tokenHash)]))[0]
+}
+
 export const dueRevocations = (ctx: Store, now: Date, limit: number) =>
   query<Place>(ctx, 'due_revocations', 'SELECT tenant_id AS "tenantId", id FROM lookup.due_revocations($1, $2)', [
     now,

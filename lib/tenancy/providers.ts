@@ -79,10 +79,14 @@ export type NewProvider = {
   callbackKey?: string | undefined
 }
 
-/** One key an upstream issuer, shared by rows and tenants (product.md, URLs): host for people, hash for uniqueness. */
+/**
+ * One key an upstream issuer, shared by rows and tenants (product.md, URLs): host for people, hash for uniqueness. 128 bits
+ * of it, so that nobody can make up an issuer that shares the key of another (RFC 9700 4.4). A row keeps the key that it
+ * was made with, because it is registered upstream.
+ */
 export function callbackKeyOf(issuer: string): string {
   const host = new URL(issuer).hostname.replace(/[^a-z0-9]+/g, '-').slice(0, 40)
-  return `${host}-${createHash('sha256').update(issuer).digest('hex').slice(0, 8)}`
+  return `${host}-${createHash('sha256').update(issuer).digest('hex').slice(0, 32)}`
 }
 
 /** @throws BrokerError forbidden, bad_request for an issuer that may not be used, provider_exists */

@@ -26,3 +26,19 @@ export function isMain(meta) {
 export function lastLines(text, count = 5) {
   return text.trim().split('\n').slice(-count).join('\n')
 }
+
+/** A log of JSON lines as people read it: what each line says, with what it names; other lines as they are. */
+export function plainLog(text) {
+  return text
+    .split('\n')
+    .map((line) => {
+      try {
+        const { msg, problems = [], err } = JSON.parse(line)
+        const cause = err && [err.type, err.reason, err.stack].filter(Boolean).join('\n')
+        return [msg, ...problems.map((problem) => `  - ${problem}`), cause].filter(Boolean).join('\n')
+      } catch {
+        return line
+      }
+    })
+    .join('\n')
+}

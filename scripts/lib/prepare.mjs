@@ -70,7 +70,7 @@ export const generateClient = () =>
   )
 
 const SERVER_SOURCES = ['lib', 'prisma/schema.prisma', 'server.ts', 'package-lock.json', 'tsconfig.json']
-const APP_SOURCES = [...SERVER_SOURCES, 'app', 'public', 'next.config.mjs', 'postcss.config.mjs']
+const APP_SOURCES = [...SERVER_SOURCES, 'app', 'public', 'instrumentation.ts', 'next.config.mjs', 'postcss.config.mjs']
 
 /** dist/server.mjs */
 export const bundleServer = () =>

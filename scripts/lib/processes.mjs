@@ -138,15 +138,29 @@ export async function stopGroup(pid, signal) {
 /**
  * Calls `stop` once at the first sign that we should end (Ctrl-C, kill, a closed terminal), then ends this process. Any
  * further sign changes nothing: an impatient second Ctrl-C must not leave processes behind.
+ * @returns {(code: number) => void} the same for a sign that is no signal
  */
 export function stopOnSignals(stop) {
   let stopping = false
+  const begin = (code) => {
+    if (stopping) return
+    stopping = true
+    stop().finally(() => process.exit(code))
+  }
   for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }))
-    process.on(signal, () => {
-      if (stopping) return
-      stopping = true
-      stop().finally(() => process.exit(128 + number))
-    })
+    process.on(signal, () => begin(128 + number))
   // A closed terminal makes every write fail, which must not get in the way of stopping.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  return begin
+}
+
+/** Calls `stop` when the process that started us has ended, however that came about. */
+export function stopWithParent(stop) {
+  const parent = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    stop(128 + 15)
+  }, 250)
+  watch.unref()
 }

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Failure, lastLines } from './fail.mjs'
+import { Failure, lastLines, plainLog } from './fail.mjs'
 import { ROOT, toolEnv } from './prepare.mjs'
 import { hasEnded, stopGroup, waitFor } from './processes.mjs'
 
@@ -17,7 +17,7 @@ export function createServices(remember, onDeath) {
   const stops = []
   let stopping
   const death = async (name, { signalCode, exitCode }, logFile) => {
-    const words = logFile ? `\n${lastLines(await readFile(logFile, 'utf8').catch(() => ''), 15)}` : ''
+    const words = logFile ? `\n${lastLines(plainLog(await readFile(logFile, 'utf8').catch(() => '')), 15)}` : ''
     return new Failure(
       `${name} ended by itself (${signalCode ?? `code ${exitCode}`}), so everything was stopped.${words}`,
     )
@@ -35,10 +35,11 @@ export function createServices(remember, onDeath) {
   }
 
   /**
-   * Starts a bundled program and waits until it prints its ready line.
-   * @param {{ name: string, script: string, env: object, logFile?: string, ready: RegExp }} program
-   *   without `logFile` its output is passed on to ours
-   * @returns {Promise<RegExpMatchArray>} the match of `ready`
+   * Starts a bundled program and waits until it says that it is ready: by a message `{ ready }` over its channel, or by a
+   * line in its log.
+   * @param {{ name: string, script: string, env: object, logFile?: string, ready?: RegExp }} program
+   *   without `logFile` it writes to our own output; `ready` needs a log
+   * @returns {Promise<RegExpMatchArray | unknown>} the match of `ready`, or what was sent
    */
   async function start({ name, script, env, logFile, ready }) {
     const log = logFile ? await open(logFile, 'w', 0o600) : undefined
@@ -47,27 +48,26 @@ export function createServices(remember, onDeath) {
     const child = spawn(process.execPath, [...traces, join(ROOT, script)], {
       cwd: ROOT,
       env: { ...toolEnv(), ...env },
-      stdio: ['ignore', log?.fd ?? 'pipe', log?.fd ?? 'inherit', 'ipc'],
+      stdio: ['ignore', log?.fd ?? 'inherit', log?.fd ?? 'inherit', 'ipc'],
       detached: true,
     })
     child.on('error', () => {})
     await log?.close()
-    let heard = ''
-    let match
-    child.stdout?.on('data', (chunk) => {
-      process.stdout.write(chunk)
-      if (!match) heard += chunk
+    let said
+    child.on('message', (message) => {
+      said ??= message?.ready
     })
-    const read = () => (logFile ? readFile(logFile, 'utf8') : heard)
+    const read = () => (logFile ? readFile(logFile, 'utf8') : '')
     const isReady = async () => {
-      match = (await read()).match(ready)
-      return match
+      if (ready) said ??= (await read()).match(ready) ?? undefined
+      return said !== undefined
     }
     await add(name, child, () => stopGroup(child.pid), logFile)
     const up = await waitFor(async () => hasEnded(child) || isReady(), READY_LIMIT_MS, 50)
     if (hasEnded(child)) throw await death(name, child, logFile)
-    if (!up) throw new Failure(`${name} did not become ready within two minutes.\n${lastLines(await read(), 15)}`)
-    return match
+    if (!up)
+      throw new Failure(`${name} did not become ready within two minutes.\n${lastLines(plainLog(await read()), 15)}`)
+    return said
   }
 
   function stop() {

@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +9,7 @@ import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { approve, type Jar } from '../../demo/browser.ts'
 import { type Demo, type DemoOptions, startDemo } from '../../demo/index.ts'
+import { bundleDemo } from '../../scripts/lib/prepare.mjs'
 
 const CALLBACK = 'https://app.example/oauth/callback/demo'
 const LOOPBACK = 'http://127.0.0.1:4100/callback'
@@ -751,13 +754,15 @@ describe('ledger, control and persistence', () => {
     const { body } = await post('/oauth/token', { ...form, code_verifier: verifier }, {}, first)
     const minted = await storage('tokens', bearer(body.access_token), { expiresIn: 600 }, undefined, first)
     // What is answered is already on disk: a killed demo loses nothing that its client relies on.
-    const text = await readFile(dataFile, 'utf8')
+    const [text, entries] = [await readFile(dataFile, 'utf8'), await readFile(`${dataFile}.journal`, 'utf8')]
+    expect(entries.length).toBeGreaterThan(0)
     await first.close()
-    for (const { value } of first.ledger.tokens) {
-      expect(text).not.toContain(value)
-      expect(await readFile(dataFile, 'utf8')).not.toContain(value)
-    }
+    expect(await readFile(`${dataFile}.journal`, 'utf8')).toBe('')
+    for (const { value } of first.ledger.tokens)
+      for (const written of [text, entries, await readFile(dataFile, 'utf8')]) expect(written).not.toContain(value)
+    // As a kill leaves it in the middle of a line, whose answer nobody got.
     await writeFile(dataFile, text)
+    await writeFile(`${dataFile}.journal`, `${entries}{"nextId":9000000,"tok`)
 
     const second = await startDemo({ ...options, dataFile })
     expect((await storage('tokens/verify', storageToken(minted.body.token), undefined, undefined, second)).status).toBe(
@@ -770,11 +775,68 @@ describe('ledger, control and persistence', () => {
     expect((await refresh(body.refresh_token, {}, second)).body.error).toBe('invalid_grant')
     await second.close()
 
-    await writeFile(dataFile, text.slice(0, 100))
+    await writeFile(dataFile, '{"version":1,"nextId":7,"eng')
     const third = await startDemo({ ...options, dataFile })
     expect(third.warning).toContain('unreadable')
     expect((await refresh(fresh.body.refresh_token, {}, third)).body.error).toBe('invalid_grant')
     await third.close()
+    await rm(directory, { recursive: true })
+  })
+
+  test('two hundred mints write what they add and not everything again; kill -9 loses none of what was answered', async () => {
+    await bundleDemo()
+    const directory = await mkdtemp(join(tmpdir(), 'demo-'))
+    const dataFile = join(directory, 'demo.json')
+    const env = {
+      PATH: process.env.PATH,
+      NODE_ENV: 'test' as const,
+      DEMO_SIGNIN_CLIENT: JSON.stringify(signinClient),
+      DEMO_STACK_CLIENT: JSON.stringify(stackClient),
+      DEMO_DATA_FILE: dataFile,
+    }
+    const start = async () => {
+      const child = spawn(process.execPath, ['dist/demo.mjs'], { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+      const [line] = await once(child.stdout ?? child, 'data')
+      return { child, of: { url: /^demo ready (\S+)/.exec(String(line))?.[1] ?? '' } as Demo }
+    }
+    const first = await start()
+    const location = await approve(authorizeUrl({}, undefined, first.of), {
+      account: 'owner@acme.test',
+      project: '10231',
+    })
+    const form = {
+      ...asClient,
+      grant_type: 'authorization_code',
+      code: queryOf(location).code ?? '',
+      redirect_uri: CALLBACK,
+    }
+    const { body } = await post('/oauth/token', { ...form, code_verifier: verifier }, {}, first.of)
+    const size = async (file: string) => (await stat(file)).size
+    const [whole, before] = [await stat(dataFile), await size(`${dataFile}.journal`)]
+    const tokens: unknown[] = []
+    for (let count = 0; count < 200; count += 1)
+      tokens.push(
+        (await storage('tokens', bearer(body.access_token), { expiresIn: 600 }, undefined, first.of)).body.token,
+      )
+    const rotated = await refresh(body.refresh_token, {}, first.of)
+    expect(rotated.status).toBe(200)
+    const ended = once(first.child, 'exit')
+    first.child.kill('SIGKILL')
+    await ended
+    const now = await stat(dataFile)
+    expect([now.size, now.mtimeMs]).toEqual([whole.size, whole.mtimeMs])
+    expect(((await size(`${dataFile}.journal`)) - before) / 200).toBeLessThan(2_000)
+
+    const second = await start()
+    for (const token of tokens)
+      expect((await storage('tokens/verify', storageToken(token), undefined, undefined, second.of)).status).toBe(200)
+    // The grant goes on from what was answered last, and knows what was spent.
+    expect((await refresh(body.refresh_token, {}, second.of)).body.error).toBe('invalid_grant')
+    expect((await refresh(rotated.body.refresh_token, {}, second.of)).status).toBe(200)
+    const stopped = once(second.child, 'exit')
+    second.child.kill('SIGTERM')
+    expect(await stopped).toEqual([0, null])
+    expect(await size(`${dataFile}.journal`)).toBe(0)
     await rm(directory, { recursive: true })
   })
 })

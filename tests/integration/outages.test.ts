@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { GET as alive } from '../../app/api/health/route.ts'
 import { GET as ready } from '../../app/api/ready/route.ts'
 import type { Actor } from '../../lib/actor.ts'
+import { boot } from '../../lib/boot.ts'
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { freshTokens, tokenPlace } from '../../lib/broker/refresh.ts'
 import { type Context, createContext, putContext } from '../../lib/context.ts'
@@ -9,6 +10,7 @@ import { sweep } from '../../lib/jobs/sweep.ts'
 import { startJobs, tick } from '../../lib/jobs/tick.ts'
 import { createOutbound } from '../../lib/security/outbound.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
+import { isOutage } from '../../lib/store/database.ts'
 import { tenantIds } from '../../lib/store/lookups.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
@@ -146,6 +148,25 @@ describe('the database away for a while', () => {
       expect((await freshTokens(ctx, key)).degraded).toBe(false)
     }))
 
+  it('H-02: a connection that is lost while somebody holds it, between two statements, is no uncaught exception', async () => {
+    const ctx = await createContext(broker.ctx.config, sharing())
+    const uncaught: unknown[] = []
+    const listen = (error: unknown) => void uncaught.push(error)
+    process.prependListener('uncaughtException', listen)
+    const client = await ctx.pool.connect()
+    const { rows } = await client.query('SELECT pg_backend_pid() AS pid')
+    const ended = new Promise((resolve) => client.once('end', resolve))
+    await broker.ctx.pool.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid])
+    await ended
+    const error = await client.query('SELECT 1').catch((thrown: unknown) => thrown)
+    expect(isOutage(error)).toBe(true)
+    client.release()
+    expect((await connectionList(ctx, actor)).length).toBe(1)
+    process.off('uncaughtException', listen)
+    expect(uncaught).toEqual([])
+    await ctx.close()
+  })
+
   it('H-02: background work waits, says so once, and goes on', () =>
     throughProxy(async (ctx, proxy) => {
       const said = () => broker.logged.filter((line) => line.includes('background work waits')).length
@@ -179,6 +200,53 @@ describe('probes', () => {
       proxy.mend()
       expect((await ask(ready))[0]).toBe(200)
     }))
+})
+
+describe('a start', () => {
+  const said = (text: string) => broker.logged.filter((line) => line.includes(text)).length
+
+  it('H-01 H-02: without the database waits in pauses that grow, differ and have a limit, says so once, and goes on by itself', () =>
+    throughProxy(async (ctx, proxy) => {
+      const [waits, goesOn, begun] = [said('starting waits'), said('starting goes on'), broker.waits.length]
+      proxy.cut()
+      const booting = boot(ctx)
+      await until(() => broker.waits.length >= begun + 12)
+      const pauses = broker.waits.slice(begun)
+      expect(pauses[0]).toBeLessThanOrEqual(250)
+      expect(Math.max(...pauses)).toBeLessThanOrEqual(5_000)
+      for (const pause of pauses.slice(6)) expect(pause).toBeGreaterThanOrEqual(2_500)
+      expect(new Set(pauses.slice(6)).size).toBe(pauses.slice(6).length)
+      expect(said('starting goes on')).toBe(goesOn)
+      proxy.mend()
+      const stop = await booting
+      await stop()
+      expect([said('starting waits'), said('starting goes on')]).toEqual([waits + 1, goesOn + 1])
+    }))
+
+  it('H-05: that waits ends when the process is told to stop, and begins no work', () =>
+    throughProxy(async (ctx, proxy) => {
+      const begun = broker.waits.length
+      proxy.cut()
+      const booting = boot(ctx)
+      await until(() => broker.waits.length >= begun + 2)
+      const repeated = vi.spyOn(globalThis, 'setInterval')
+      ctx.life.phase = 'stopping'
+      await (await booting)()
+      expect(repeated).not.toHaveBeenCalled()
+    }))
+
+  it('does not wait for a login or a database that is not there: one sentence says what is refused', async () => {
+    for (const [change, state] of [
+      [(url: URL) => (url.password = 'wrong'), '28P01'],
+      [(url: URL) => (url.pathname = '/nowhere'), '3D000'],
+    ] as const) {
+      const url = new URL(broker.database.appUrl)
+      change(url)
+      const ctx = await createContext({ ...broker.ctx.config, databaseUrl: url.href }, sharing())
+      await expect(boot(ctx)).rejects.toMatchObject({ name: 'BootError', message: expect.stringContaining(state) })
+      await ctx.close()
+    }
+  })
 })
 
 describe('an upstream that does not answer', () => {

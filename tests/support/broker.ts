@@ -15,7 +15,7 @@ import { listProviders } from '../../lib/store/providers.ts'
 import { asSystem, withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
 import { seedDemo } from '../../lib/tenancy/demo.ts'
-import { createTestDatabase } from './database.ts'
+import { createTestDatabase, type TestDatabase } from './database.ts'
 
 export type Email = 'owner@acme.test' | 'member@acme.test' | 'owner@globex.test'
 const subjects: Record<Email, { subject: string; tenant: string }> = {
@@ -28,9 +28,11 @@ const secret = () => randomBytes(32).toString('base64url')
 export const origin = 'http://localhost:3000'
 
 /** Use cases on a database and a demo upstream of their own: real sockets, a clock that tests move, no sleeping. */
-export async function startBroker() {
-  const database = await createTestDatabase()
+export async function startBroker({ database: given }: { database?: TestDatabase } = {}) {
+  const database = given ?? (await createTestDatabase())
   const owner = new pg.Client({ connectionString: database.ownerUrl })
+  // A database of the test's own may be killed.
+  if (given) owner.on('error', () => {})
   await owner.connect()
   const stackClient = {
     id: 'valetkey',

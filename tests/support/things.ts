@@ -1,3 +1,4 @@
+import { newId } from '../../lib/security/ids.ts'
 import { issueBody, type Jar, type TestApp } from './app.ts'
 import type { Email } from './broker.ts'
 import type { Receiver } from './receiver.ts'
@@ -58,7 +59,7 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   createFreeze: { kind: 'connection', id: things.connection },
   createWebhook: { url: receiver.url },
   changeWebhook: { enabled: false },
-  markNotificationsRead: { through: 'ntf_z' },
+  markNotificationsRead: { through: newId('notification') },
 })
 
 /** An operation's path below /api/v1, its parameters filled in; `none` where there is nothing to name. */

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Actor } from '../../lib/actor.ts'
 import { connectionDetail } from '../../lib/broker/inventory.ts'
+import { type IssueInput, issueToken } from '../../lib/broker/issue.ts'
 import { checkInstanceKeys } from '../../lib/broker/keys.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import type { Config } from '../../lib/config.ts'
@@ -14,19 +15,31 @@ import { createOutbound, outboundLimits } from '../../lib/security/outbound.ts'
 import type { Key } from './connection.ts'
 
 /**
- * Where a process holds: in a statement that has run and is not committed, after one that is, or between an answer of
- * the upstream and whatever follows. What lies between request and answer is held at the upstream's own barriers.
+ * Where a process holds: in a statement that has run and is not committed, after one that is, or right before a request
+ * to the upstream, or between its answer and whatever follows. What lies between request and answer is held at the
+ * upstream's own barriers. `completing` and `completed`: an issue's row, before and after its commit.
  */
-export type Point = 'claiming' | 'claimed' | 'beginning' | 'begun' | 'answered' | 'storing' | 'stored'
+export type Point =
+  | 'claiming'
+  | 'claimed'
+  | 'beginning'
+  | 'begun'
+  | 'asking'
+  | 'answered'
+  | 'storing'
+  | 'stored'
+  | 'completing'
+  | 'completed'
 
 export type Command =
   | { kind: 'start'; config: Config; realWaits: boolean }
   | { kind: 'clock'; offsetMilliseconds: number }
-  /** Arms a point for all who come by; `reached` is told for each. */
-  | { kind: 'hold'; point: Point }
+  /** Arms a point for all who come by, of requests only those to `path`; `reached` is told for each. */
+  | { kind: 'hold'; point: Point; path?: string }
   | { kind: 'resume' }
   | { kind: 'fresh'; keys: Key[]; callers: number; staleVersion?: number }
   | { kind: 'read'; actor: Actor; connectionId: string; times: number }
+  | { kind: 'issue'; actor: Actor; input: IssueInput }
   | { kind: 'jobs' }
   | { kind: 'delays' }
 
@@ -44,6 +57,8 @@ export type Replies = {
   fresh: Fresh[][]
   /** Milliseconds of each read. */
   read: number[]
+  /** Id of the token. */
+  issue: string
   jobs: null
   /** Event loop delay since the last time, in milliseconds. */
   delays: { p50: number; p99: number; max: number }
@@ -56,6 +71,7 @@ const delays = monitorEventLoopDelay({ resolution: 10 })
 let ctx: Context
 let offsetMilliseconds = 0
 let armed: Point | undefined
+let armedPath: string | undefined
 let resume: () => void = () => undefined
 let resumed = new Promise<void>((resolve) => {
   resume = resolve
@@ -85,8 +101,11 @@ async function start(config: Config, realWaits: boolean): Promise<null> {
   })
   const { fetch } = ctx
   ctx.fetch = async (input, init) => {
+    const path = new URL(input instanceof Request ? input.url : input).pathname
+    const isPath = armedPath === undefined || armedPath === path
+    if (isPoint('asking') && isPath) await holdAt('asking')
     const response = await fetch(input, init)
-    if (isPoint('answered')) await holdAt('answered')
+    if (isPoint('answered') && isPath) await holdAt('answered')
     return response
   }
   interceptQueries(ctx)
@@ -99,8 +118,6 @@ async function start(config: Config, realWaits: boolean): Promise<null> {
 /** Lets claim, last look and write-back be held before or after their commit. */
 function interceptQueries({ pool }: Context): void {
   const query = pool.query.bind(pool)
-  const textOf = (statement: unknown) =>
-    typeof statement === 'object' && statement !== null && 'text' in statement ? String(statement.text) : ''
   const pointsOf = (text: string): { inside: Point; after: Point } | undefined => {
     if (text.includes('vk.refresh_claim(')) return { inside: 'claiming', after: 'claimed' }
     if (text.includes('vk.refresh_begin(')) return { inside: 'beginning', after: 'begun' }
@@ -126,7 +143,48 @@ function interceptQueries({ pool }: Context): void {
     return result
   }
   Object.assign(pool, { query: intercepted })
+  interceptCompletion(pool)
 }
+
+/** Lets the transaction that completes an issue be held before or after its commit. */
+function interceptCompletion(pool: Context['pool']): void {
+  const connect = pool.connect.bind(pool)
+  const watchedClient = async () => {
+    const client = await connect()
+    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>
+    let isCompleting = false
+    const watched = async (...args: unknown[]) => {
+      const text = textOf(args[0])
+      const result = await query(...args)
+      if (/^UPDATE .*issued_token.* SET .*"?fingerprint"?/s.test(text)) {
+        isCompleting = true
+        if (isPoint('completing')) await holdAt('completing')
+      }
+      if (isCompleting && /^COMMIT/i.test(text)) {
+        isCompleting = false
+        if (isPoint('completed')) await holdAt('completed')
+      }
+      return result
+    }
+    return new Proxy(client, {
+      get: (target, name) => {
+        const value: unknown = name === 'query' ? watched : Reflect.get(target, name)
+        return name !== 'query' && typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+  }
+  // pool.query takes its client by a callback, and is no transaction.
+  const intercepted = (...callback: unknown[]) =>
+    callback.length > 0 ? Reflect.apply(connect, pool, callback) : watchedClient()
+  Object.assign(pool, { connect: intercepted })
+}
+
+const textOf = (statement: unknown): string =>
+  typeof statement === 'string'
+    ? statement
+    : typeof statement === 'object' && statement !== null && 'text' in statement
+      ? String(statement.text)
+      : ''
 
 async function freshOf(key: Key, staleVersion: number | undefined): Promise<Fresh> {
   try {
@@ -150,6 +208,7 @@ async function obey(command: Command): Promise<unknown> {
       return null
     case 'hold':
       armed = command.point
+      armedPath = command.path
       resumed = new Promise((resolve) => {
         resume = resolve
       })
@@ -172,6 +231,8 @@ async function obey(command: Command): Promise<unknown> {
           return performance.now() - began
         }),
       )
+    case 'issue':
+      return (await issueToken(ctx, command.actor, command.input)).token.id
     case 'jobs':
       startJobs(ctx)
       return null

@@ -4,5 +4,6 @@ import { checkReady } from '@/lib/http/ready.ts'
 
 export const GET = api(ready, async ({ ctx }) => {
   await checkReady(ctx)
-  return { status: 'ready' as const }
+  const { dropped } = ctx.output
+  return { status: 'ready' as const, ...(dropped > 0 && { log_lines_dropped: dropped }) }
 })

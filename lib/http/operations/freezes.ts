@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { freezeKinds } from '../../store/freezes.ts'
 import { operation } from '../operation.ts'
-import { id, instant, items, object, reason } from '../schemas.ts'
+import { instant, items, object, reason } from '../schemas.ts'
 import { freeze } from '../views.ts'
 
 export const listFreezes = operation({
@@ -23,7 +23,9 @@ export const createFreeze = operation({
   body: object({
     kind: z.enum(freezeKinds),
     /** Of a member: the id of the user. */
-    id,
+    id: z
+      .string()
+      .regex(/^(?:usr|prj|prv|con)_[0-9a-f]{32}$/, 'must be the id of a user, project, provider or connection'),
     reason: reason.optional(),
     /** When it ends by itself; left out: when somebody lifts it. */
     until: instant.optional(),

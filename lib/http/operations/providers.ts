@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { longestGraceSeconds } from '../../providers/provider.ts'
-import { operation } from '../operation.ts'
-import { items, name, object } from '../schemas.ts'
+import { operation, vaultErrors } from '../operation.ts'
+import { address, items, line, name, object, secret } from '../schemas.ts'
 import { provider } from '../views.ts'
 
-const clientId = z.string().trim().min(1).max(200)
-const clientSecret = z.string().min(1).max(500)
+const clientId = line(200)
+const clientSecret = secret(500)
 /** An unused refresh token's life at the upstream, in days. */
 const refreshTokenDays = z.int().min(1).max(3_650)
 /** Seconds for which a refresh token is still answered after its first use; 0: not at all. */
@@ -33,7 +33,7 @@ export const createProvider = operation({
     kind: z.literal('keboola'),
     name,
     /** Its address alone, like https://connection.example.com. */
-    issuer: z.url().max(300),
+    issuer: address(300),
     client_id: clientId,
     client_secret: clientSecret,
     max_lifetime_seconds: maxLifetime.optional(),
@@ -41,6 +41,7 @@ export const createProvider = operation({
     refresh_grace_seconds: refreshGrace.optional(),
   }),
   answer: { status: 201, schema: provider },
+  errors: [...vaultErrors, 'provider_exists'],
   limit: 'write',
 })
 
@@ -60,5 +61,6 @@ export const changeProvider = operation({
     refresh_grace_seconds: refreshGrace.optional(),
   }),
   answer: { status: 200, schema: provider },
+  errors: [...vaultErrors, 'provider_exists', 'provider_in_use'],
   limit: 'write',
 })

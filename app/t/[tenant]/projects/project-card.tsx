@@ -46,7 +46,7 @@ export function ProjectCard({ tenant, project, now, acts, first }: Props) {
       <div className="flex flex-col gap-1">
         <p className="wrap-anywhere text-muted">
           {[provider.name, project.region].filter(Boolean).join(' · ')}{' '}
-          <span className="whitespace-nowrap font-mono text-[13px]">#{project.externalId}</span>
+          <span className="wrap-anywhere inline-block max-w-full font-mono text-[13px]">#{project.externalId}</span>
         </p>
         {live ? (
           <p className="wrap-anywhere">

@@ -2,6 +2,7 @@ import { NoRight } from '@/app/_console/guard.tsx'
 import { hrefWith, type Query, single } from '@/app/_console/query.ts'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { Name } from '@/app/_ui/name.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { Section } from '@/app/_ui/section.tsx'
@@ -43,11 +44,11 @@ export default async function MembersPage({ params, searchParams }: Props) {
       <DataTable
         caption="Members"
         columns={[
-          { key: 'who', header: 'Who', truncate: true },
-          { key: 'role', header: 'Role' },
-          { key: 'state', header: 'State' },
-          { key: 'joined', header: 'Joined' },
-          ...(mayChange ? [{ key: 'acts', header: 'Actions', quiet: true, align: 'end' as const }] : []),
+          { key: 'who', header: 'Who' },
+          { key: 'role', header: 'Role', width: 'w-28' },
+          { key: 'state', header: 'State', width: 'w-36' },
+          { key: 'joined', header: 'Joined', width: 'w-32' },
+          ...(mayChange ? [{ key: 'acts', header: 'Actions', quiet: true, align: 'end' as const, width: 'w-14' }] : []),
         ]}
         rows={members.map((member) => {
           const who = member.email ?? member.name
@@ -57,10 +58,9 @@ export default async function MembersPage({ params, searchParams }: Props) {
             label: who,
             cells: {
               who: (
-                <span title={who}>
-                  {who}
+                <Name text={who}>
                   {member.userId === actor.userId && <span className="font-normal text-muted"> (you)</span>}
-                </span>
+                </Name>
               ),
               role: member.role,
               state: (
@@ -92,19 +92,19 @@ export default async function MembersPage({ params, searchParams }: Props) {
             <DataTable
               caption="Open invitations"
               columns={[
-                { key: 'role', header: 'For the role' },
-                { key: 'note', header: 'Note', truncate: true },
-                { key: 'by', header: 'Made by', truncate: true },
-                { key: 'ends', header: 'Ends' },
-                { key: 'acts', header: 'Actions', quiet: true, align: 'end' },
+                { key: 'role', header: 'For the role', width: 'w-32' },
+                { key: 'note', header: 'Note' },
+                { key: 'by', header: 'Made by' },
+                { key: 'ends', header: 'Ends', width: 'w-28' },
+                { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-36' },
               ]}
               rows={invitations.items.map((invitation) => ({
                 id: invitation.id,
                 label: `Invitation for the role ${invitation.role}`,
                 cells: {
                   role: invitation.role,
-                  note: invitation.note ?? <span className="text-muted">none</span>,
-                  by: names.get(invitation.createdBy) ?? 'former member',
+                  note: invitation.note ? <Name text={invitation.note} /> : <span className="text-muted">none</span>,
+                  by: <Name text={names.get(invitation.createdBy) ?? 'former member'} />,
                   ends: <Time at={invitation.expiresAt.toISOString()} now={now} hint="hover" />,
                   acts: <Withdraw tenant={tenant} invitation={{ id: invitation.id, role: invitation.role }} />,
                 },
