@@ -58,7 +58,7 @@ export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'
   if (!words) return null
   if (form === 'short')
     return (
-      <p className="text-muted">
+      <p className="wrap-anywhere text-muted">
         {words} <Began health={health} now={now} />
         <NextTry health={health} now={now} />. <Serving health={health} now={now} />
       </p>
@@ -113,7 +113,7 @@ export function FrozenNotice({ frozen, now, by, form = 'notice', act }: FrozenPr
   )
   if (form === 'short')
     return (
-      <p className="text-muted">
+      <p className="wrap-anywhere text-muted">
         {frozenWords[kind]} {reason && `Reason: ${reason} `}
         {since}
       </p>

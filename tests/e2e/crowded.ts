@@ -125,7 +125,7 @@ export async function startCrowd(): Promise<Crowd> {
       })),
     ),
   )
-  const statuses = ['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen', 'revoked']
+  const statuses = ['linked', 'degraded', 'uncertain', 'needs_relink', 'linked', 'revoked']
   const connections = each.map(() => newId('connection'))
   await insert(
     'connection',
@@ -138,7 +138,6 @@ export async function startCrowd(): Promise<Crowd> {
         account_name: `${'account'.repeat(11)}@${index}`.slice(0, 80),
         status: statuses[index % 6],
         cause: [null, 'upstream_unavailable', null, 'refused', null, null][index % 6],
-        frozen_from: index % 6 === 4 ? 'linked' : null,
         status_since: hours(-3),
         scopes_granted: [],
         access_expires_at: index % 6 === 5 ? null : hours(1),
@@ -156,6 +155,23 @@ export async function startCrowd(): Promise<Crowd> {
         project_id: projects[index],
         user_id: index < 30 ? owner : people[index],
         role: 'guest',
+      })),
+    ),
+  )
+  const frozen = connections.filter((_, index) => index % 6 === 4).map((id) => ({ kind: 'connection', target_id: id }))
+  const alsoFrozen = [
+    { kind: 'member', target_id: people[33] },
+    { kind: 'project', target_id: projects[1] },
+  ]
+  await insert(
+    'freeze_fact',
+    ofTenant(
+      [...frozen, ...alsoFrozen].map((target, index) => ({
+        ...target,
+        frozen_by: owner,
+        frozen_at: hours(-5),
+        reason: nameOf(index),
+        until: index % 2 === 0 ? null : hours(30),
       })),
     ),
   )
