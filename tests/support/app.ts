@@ -58,8 +58,8 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
   const answered: { path: string; text: string }[] = []
 
   /** A browser in which this person has just signed in: the form, the identity provider's pages, the way back. */
-  async function signIn(email: Email): Promise<Jar> {
-    const jar: Jar = new Map()
+  async function signIn(email: Email, browser: Jar = new Map()): Promise<Jar> {
+    const jar: Jar = new Map(browser)
     const form = { origin, 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'same-origin' }
     const path = `${origin}/api/auth/signin/${providerId}`
     const started = await keep(
