@@ -58,7 +58,7 @@ export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'
   if (!words) return null
   if (form === 'short')
     return (
-      <p className="text-muted">
+      <p className="wrap-anywhere text-muted">
         {words} <Began health={health} now={now} />
         <NextTry health={health} now={now} />. <Serving health={health} now={now} />
       </p>
@@ -111,7 +111,7 @@ export function FrozenNotice({ frozen, now, what, by, form = 'notice', act }: Fr
   )
   if (form === 'short')
     return (
-      <p className="text-muted">
+      <p className="wrap-anywhere text-muted">
         {words} {reason && `Reason: ${reason} `}
         {since}
       </p>
