@@ -1,10 +1,12 @@
 // A freeze holds whatever its owner does, over the routes of the product, a real database and the demo upstream.
+
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import { connectionPage } from '../../lib/broker/inventory.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
+import { newId } from '../../lib/security/ids.ts'
 import type { FreezeKind } from '../../lib/store/freezes.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 
@@ -311,8 +313,9 @@ describe('a freeze', () => {
   it('of what is not there, or is another tenant’s, is 404', async () => {
     const globex = await app.signIn('owner@globex.test')
     for (const kind of kinds) {
-      expect((await freeze(kind, {}, owner, 'none')).status).toBe(404)
-      expect((await lift(kind, owner, 'none')).status).toBe(404)
+      const nowhere = newId(kind === 'member' ? 'user' : kind)
+      expect((await freeze(kind, {}, owner, nowhere)).status).toBe(404)
+      expect((await lift(kind, owner, nowhere)).status).toBe(404)
       const foreign = await app.call(globex, 'POST', '/tenants/globex/freezes', { kind, id: ids[kind] })
       expect(foreign.status, kind).toBe(404)
     }
