@@ -1,5 +1,5 @@
 // An app process killed with SIGKILL at every moment of an issue, and the connection disconnected at once.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import type { Actor } from '../../lib/actor.ts'
 import { tokenPage, unconfirmedRevocations } from '../../lib/broker/inventory.ts'
@@ -13,6 +13,9 @@ import { type Broker, startBroker } from '../support/broker.ts'
 import { connectionList } from '../support/connection.ts'
 import { bundleProcesses, type Processes, type Worker } from '../support/processes.ts'
 import type { Point } from '../support/worker.ts'
+
+// Each starts a process or two.
+vi.setConfig({ testTimeout: 60_000 })
 
 let processes: Processes
 let broker: Broker

@@ -2,12 +2,11 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
-import { connectionList } from '../../lib/broker/inventory.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { type Context, createContext } from '../../lib/context.ts'
 import { createOutbound } from '../../lib/security/outbound.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { rowOf } from '../support/connection.ts'
+import { connectionList, rowOf } from '../support/connection.ts'
 import { type Seeded, seedConnections } from '../support/grants.ts'
 
 const connections = 40

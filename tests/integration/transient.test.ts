@@ -4,12 +4,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import type { Fault } from '../../demo/index.ts'
 import type { Actor } from '../../lib/actor.ts'
-import { connectionList } from '../../lib/broker/inventory.ts'
 import { issueToken, readScopeChoices } from '../../lib/broker/issue.ts'
 import { completeLink, startLink } from '../../lib/broker/link.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
+import { connectionList } from '../support/connection.ts'
 
 let broker: Broker
 let actor: Actor & { browser: string }
