@@ -16,6 +16,8 @@ export default defineConfig({
   testDir: 'tests/e2e',
   // One product and one demo upstream for the whole run, on a small machine.
   workers: 1,
+  // A test that passes at the second try has failed (scripts/lib/stages.mjs).
+  retries: 0,
   timeout: 60_000,
   expect: { timeout: 10_000 },
   forbidOnly: Boolean(process.env.CI),

@@ -81,7 +81,7 @@ export function FreezeDialog({ tenant, target, frozen, open, onOpenChange }: Dia
       lead={
         frozen
           ? 'It can be linked, issued from and renewed again, unless another freeze applies. Nothing of it was lost.'
-          : `${reaches[kind] ? reaches[kind] + means : freezeMeans} No disconnecting or linking again lifts it; its owner sees why and until when.`
+          : `${reaches[kind] ? reaches[kind] + means : freezeMeans} No disconnecting or linking again lifts it; those concerned see why and until when.`
       }
       counts={facts}
       tone="primary"

@@ -58,7 +58,7 @@ export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'
   if (!words) return null
   if (form === 'short')
     return (
-      <p className="text-muted">
+      <p className="wrap-anywhere text-muted">
         {words} <Began health={health} now={now} />
         <NextTry health={health} now={now} />. <Serving health={health} now={now} />
       </p>
@@ -84,6 +84,8 @@ export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'
 type FrozenProps = {
   frozen: NonNullable<Health['frozen']>
   now: string
+  /** What is frozen, where it is told of something else than a connection. */
+  what?: string | undefined
   /** Who froze it, for those who may know. */
   by?: string | null | undefined
   form?: 'short' | 'notice'
@@ -91,30 +93,26 @@ type FrozenProps = {
 }
 
 /** Something that is frozen: what, since when and by whom, why, until when, and what that does not stop. */
-export function FrozenNotice({ frozen, now, by, form = 'notice', act }: FrozenProps) {
+export function FrozenNotice({ frozen, now, what, by, form = 'notice', act }: FrozenProps) {
   const { kind, at, reason, until } = frozen
-  const since = (at || until) && (
+  const words = what ?? frozenWords[kind]
+  const since = at && (
     <>
-      {at && (
-        <>
-          Since <At at={at} now={now} />
-          {by && ` by ${by}`}
-        </>
-      )}
-      {at && ', '}
+      Since <At at={at} now={now} />
+      {by && ` by ${by}`}.{' '}
       {until ? (
         <>
-          until <At at={until} now={now} />.
+          It ends <At at={until} now={now} />.
         </>
       ) : (
-        'until it is lifted.'
+        'It stays until somebody lifts it.'
       )}
     </>
   )
   if (form === 'short')
     return (
-      <p className="text-muted">
-        {frozenWords[kind]} {reason && `Reason: ${reason} `}
+      <p className="wrap-anywhere text-muted">
+        {words} {reason && `Reason: ${reason} `}
         {since}
       </p>
     )
@@ -124,7 +122,7 @@ export function FrozenNotice({ frozen, now, by, form = 'notice', act }: FrozenPr
       title={kind === 'membership' ? 'Suspended' : titles.frozen}
       meaning={
         <>
-          {frozenWords[kind]} {freezeMeans}
+          {words} {freezeMeans}
           {reason && ` Reason: ${reason}`}
         </>
       }
@@ -145,7 +143,7 @@ export function healthFacts({ health, now, frozenBy }: HealthProps): KeyValueIte
     ...item('Reason', frozen?.reason, frozen?.reason),
     ...item('Frozen by', frozenBy, frozen && frozenBy),
     ...item('Frozen since', frozen?.at && <At at={frozen.at} now={now} />, frozen?.at),
-    ...item('Frozen until', frozen?.until ? <At at={frozen.until} now={now} /> : 'it is lifted', frozen?.at),
+    ...item('Freeze ends', frozen?.until ? <At at={frozen.until} now={now} /> : 'when somebody lifts it', frozen?.at),
     ...item('Beneath it', <StateBadge kind="connection" state={status} />, frozen),
     ...item('Since', <At at={health.statusSince} now={now} />),
     ...item(

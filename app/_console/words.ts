@@ -77,11 +77,11 @@ type State = Pick<ConnectionView, 'status' | 'cause' | 'frozen'>
 
 /** What it is that somebody froze. */
 export const frozenWords: Record<FrozenView['kind'], string> = {
-  member: 'Its owner is frozen in this tenant.',
+  member: 'The owner of this connection is frozen in this tenant.',
   provider: 'Its provider is frozen.',
   project: 'Its project is frozen.',
   connection: 'An admin has frozen this connection.',
-  membership: 'Its owner is suspended in this tenant.',
+  membership: 'The owner of this connection is suspended in this tenant.',
 }
 
 /** What a freeze stops, and what it does not. */

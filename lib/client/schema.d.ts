@@ -983,7 +983,7 @@ export interface Paths {
         header?: never
         path: {
           tenant: string
-          kind: string
+          kind: 'member' | 'project' | 'provider' | 'connection'
           id: string
         }
         cookie?: never

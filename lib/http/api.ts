@@ -11,6 +11,7 @@ import { takeLimit } from './limits.ts'
 import { errorsOf, type Operation, type PathParams, paramsSchema } from './operation.ts'
 import { dataHeaders, problemResponse } from './problem.ts'
 import { type Call, type Edge, edge, readBody, readQuery } from './request.ts'
+import { alias } from './schemas.ts'
 import { readSession, type Session } from './session.ts'
 
 type Access = Permission | 'session' | 'public'
@@ -54,16 +55,17 @@ export function api<P extends string, A extends Access, Q extends z.ZodType, B e
     if (!session && operation.permission !== 'public') throw new BrokerError('unauthenticated')
     if (operation.limit) await takeLimit(ctx, operation.limit, { userId: session?.userId, address: call.address })
 
-    const given = readQuery(request.url)
-    // What no path can be names nothing: the same 404 as for what is not there. Next gives a path without parameters
-    // no object at all.
-    const params = path.safeParse((await route.params) ?? {})
-    if (!params.success) throw new BrokerError('not_found')
-    const actor = session && (await actorIn(call, session, params.data as Record<string, string>))
+    const asked = readQuery(request.url)
+    // Next gives a path without parameters no object at all.
+    const named = ((await route.params) ?? {}) as Record<string, unknown>
+    const params = path.safeParse(named)
+    const actor = session && (await actorIn(call, session, named.tenant))
     const log = { user: session?.userId, tenant: actor?.tenantId }
     try {
       if (actor && !may(actor, operation.permission as Permission)) throw new BrokerError('forbidden')
-      const query = parse(operation.query, given, 'query')
+      // What no path can be names nothing: the same 404 as for what is not there.
+      if (!params.success) throw new BrokerError('not_found')
+      const query = parse(operation.query, asked, 'query')
       const body = operation.body ? parse(operation.body, readJson(text), 'body') : refuseContent(text)
       const headers = new Headers()
       const input = { ...call, session, actor, params: params.data, query, body, headers }
@@ -101,9 +103,11 @@ async function readMutation(operation: Pick<Operation, 'media'>, request: Reques
 }
 
 /** The caller's place in `{tenant}`. Foreign, unknown and suspended are the same 404 (Z-02, E-04). */
-async function actorIn(call: Call, session: Session, params: Record<string, string>): Promise<Actor | undefined> {
-  if (params.tenant === undefined) return undefined
-  const member = await membership(call.ctx, session, params.tenant)
+async function actorIn(call: Call, session: Session, tenant: unknown): Promise<Actor | undefined> {
+  if (tenant === undefined) return undefined
+  const name = alias.safeParse(tenant)
+  if (!name.success) throw new BrokerError('not_found')
+  const member = await membership(call.ctx, session, name.data)
   if (member?.status !== 'active') throw new BrokerError('not_found')
   if (member.refused) throw new BrokerError('session_refused')
   const { tenantId, slug, role } = member

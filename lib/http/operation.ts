@@ -36,6 +36,8 @@ export type Operation<
   summary: string
   /** What the caller's role must allow in `{tenant}`; `session`: any signed-in person; `public`: anybody. */
   permission: Access
+  /** Forms of parameters whose names do not tell it. */
+  params?: Record<string, z.ZodType>
   query?: Query
   body?: Body
   /** Content types of the body beside application/json. */
@@ -125,5 +127,5 @@ const idOrAlias = z
 const segment = z.string().regex(/^[A-Za-z0-9._~-]{1,128}$/)
 
 /** The schema of an operation's path parameters. */
-export const paramsSchema = ({ path }: Pick<Operation, 'path'>): z.ZodType =>
-  z.strictObject(Object.fromEntries(paramNames(path).map((name) => [name, parameter(name)])))
+export const paramsSchema = ({ path, params = {} }: Pick<Operation, 'path' | 'params'>): z.ZodType =>
+  z.strictObject(Object.fromEntries(paramNames(path).map((name) => [name, params[name] ?? parameter(name)])))

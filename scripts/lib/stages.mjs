@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { buildApp, bundleDemo, bundleServer, nodeTool, ROOT, toolEnv } from './prepare.mjs'
 import { runTool } from './processes.mjs'
 import { step } from './progress.mjs'
+import { countPlaywright, countVitest } from './reports.mjs'
 
 /** Machine-readable results of the last run; scripts/coverage.mjs reads them. */
 export const RESULTS_DIR = join(ROOT, '.data/test-results')
 
-/** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
+/** @typedef {import('./reports.mjs').Counts} Counts */
 
 const tool = (command, env = {}) =>
   runTool(command, { cwd: ROOT, env: { ...toolEnv(), NO_COLOR: '1', FORCE_COLOR: undefined, ...env } })
@@ -49,11 +50,7 @@ const vitest = (project) =>
           NODE_ENV: 'test',
         },
       ),
-    (report) => ({
-      passed: report.numPassedTests,
-      failed: report.numFailedTests,
-      skipped: report.numPendingTests + report.numTodoTests,
-    }),
+    countVitest,
   )
 
 export const checks = [
@@ -98,7 +95,7 @@ export const endToEnd = (browser) =>
         CHROMIUM_PATH: browser,
         PLAYWRIGHT_JSON_OUTPUT_FILE: file,
       }),
-    ({ stats }) => ({ passed: stats.expected + stats.flaky, failed: stats.unexpected, skipped: stats.skipped }),
+    countPlaywright,
   )
 
 /**

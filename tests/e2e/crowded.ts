@@ -22,7 +22,11 @@ export type Crowd = {
   params: Record<string, string>
   /** The part of an invitation's link behind the #. */
   invitation: string
+  /** Ids of users. */
+  people: { owner: string; suspended: string }
   signIn(context: BrowserContext, who: 'owner' | 'suspended'): Promise<void>
+  /** What somebody else does meanwhile. Answers the rows. */
+  sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
   stop(): Promise<void>
 }
 
@@ -121,7 +125,7 @@ export async function startCrowd(): Promise<Crowd> {
       })),
     ),
   )
-  const statuses = ['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen', 'revoked']
+  const statuses = ['linked', 'degraded', 'uncertain', 'needs_relink', 'linked', 'revoked']
   const connections = each.map(() => newId('connection'))
   await insert(
     'connection',
@@ -134,7 +138,6 @@ export async function startCrowd(): Promise<Crowd> {
         account_name: `${'account'.repeat(11)}@${index}`.slice(0, 80),
         status: statuses[index % 6],
         cause: [null, 'upstream_unavailable', null, 'refused', null, null][index % 6],
-        frozen_from: index % 6 === 4 ? 'linked' : null,
         status_since: hours(-3),
         scopes_granted: [],
         access_expires_at: index % 6 === 5 ? null : hours(1),
@@ -152,6 +155,23 @@ export async function startCrowd(): Promise<Crowd> {
         project_id: projects[index],
         user_id: index < 30 ? owner : people[index],
         role: 'guest',
+      })),
+    ),
+  )
+  const frozen = connections.filter((_, index) => index % 6 === 4).map((id) => ({ kind: 'connection', target_id: id }))
+  const alsoFrozen = [
+    { kind: 'member', target_id: people[33] },
+    { kind: 'project', target_id: projects[1] },
+  ]
+  await insert(
+    'freeze_fact',
+    ofTenant(
+      [...frozen, ...alsoFrozen].map((target, index) => ({
+        ...target,
+        frozen_by: owner,
+        frozen_at: hours(-5),
+        reason: nameOf(index),
+        until: index % 2 === 0 ? null : hours(30),
       })),
     ),
   )
@@ -311,7 +331,9 @@ export async function startCrowd(): Promise<Crowd> {
   )
 
   const sessions: string[] = []
+  const known = { owner, suspended: String(people[4]) }
   return {
+    people: known,
     invitation,
     params: {
       tenant: slug,
@@ -328,12 +350,13 @@ export async function startCrowd(): Promise<Crowd> {
       await client.query(
         `INSERT INTO session (id, token_hash, user_id, auth_time, created_at, last_active_at, expires_at)
          VALUES ($1, $2, $3, now(), now(), now(), now() + interval '1 day')`,
-        [id, hash(value), who === 'owner' ? owner : people[4]],
+        [id, hash(value), known[who]],
       )
       // Chromium takes a __Host- cookie from a secure address only, and sends it to localhost all the same.
       const cookie = { name: cookieNames.session, value, url: 'https://localhost', secure: true, httpOnly: true }
       await context.addCookies([{ ...cookie, sameSite: 'Lax' }])
     },
+    sql: async (text, values = []) => (await client.query(text, values)).rows,
     async stop() {
       await client.query('DELETE FROM session WHERE id = ANY ($1)', [sessions])
       await client.end()

@@ -40,6 +40,12 @@ const faults = (page: Page): Promise<string[]> =>
     const name = (element: Element) => `${element.textContent?.trim().slice(0, 40)}`
     const inside = (inner: DOMRect, outer: { left: number; right: number }) =>
       inner.left >= outer.left - 1 && inner.right <= outer.right + 1
+    const clips = new Map<Element, DOMRect | null>()
+    const clipOf = (element: Element) => {
+      if (!clips.has(element))
+        clips.set(element, getComputedStyle(element).overflowX === 'visible' ? null : element.getBoundingClientRect())
+      return clips.get(element)
+    }
     // States, and the cells that say when something ends.
     const kept = [...document.querySelectorAll('[data-badge], td[data-column="State"], td[data-column="Ends"]')]
     for (const element of kept) {
@@ -48,8 +54,8 @@ const faults = (page: Page): Promise<string[]> =>
       if (!inside(box, { left: 0, right: root.clientWidth })) found.push(`off the screen: ${name(element)}`)
       if (element.scrollWidth > element.clientWidth + 1) found.push(`cut off: ${name(element)}`)
       for (let around = element.parentElement; around && around !== document.body; around = around.parentElement) {
-        if (getComputedStyle(around).overflowX === 'visible') continue
-        if (!inside(box, around.getBoundingClientRect())) found.push(`clipped: ${name(element)}`)
+        const clip = clipOf(around)
+        if (clip && !inside(box, clip)) found.push(`clipped: ${name(element)}`)
       }
     }
     // Nothing runs over into the next cell.
@@ -77,15 +83,15 @@ test.beforeEach(async ({ page }) => {
   )
 })
 
-/** The page's faults at every width in the light scheme, and at both ends of the scale in the dark one. */
+/** The page's faults at every width in the light scheme, and at the narrowest in the dark one. */
 async function walk(page: Page, address: string): Promise<string[]> {
   const found: string[] = []
   await page.setViewportSize({ width: 1280, height: 900 })
   await page.goto(address)
-  await page.waitForLoadState('networkidle')
+  await expect(page.getByRole('status', { name: /^Loading/ })).toHaveCount(0)
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-    for (const width of colorScheme === 'light' ? widths : [320, 1280]) {
+    for (const width of colorScheme === 'light' ? widths : [320]) {
       await page.setViewportSize({ width, height: 900 })
       found.push(...(await faults(page)).map((fault) => `${address} at ${width} px, ${colorScheme}: ${fault}`))
     }

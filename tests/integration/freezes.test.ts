@@ -1,9 +1,12 @@
 // A freeze holds whatever its owner does, over the routes of the product, a real database and the demo upstream.
+
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
+import { connectionPage } from '../../lib/broker/inventory.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
+import { newId } from '../../lib/security/ids.ts'
 import type { FreezeKind } from '../../lib/store/freezes.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 
@@ -65,6 +68,35 @@ const outcomeOf = async (attempt: string) =>
   (await call<{ status: string; outcome: string | null; detail: string | null }>(member, 'GET', `/attempts/${attempt}`))
     .body
 
+/**
+ * A freeze that has run and is not committed when `work` goes on, and commits when that waits for it: whatever does not
+ * hold the thing that is frozen has decided by then.
+ */
+async function commitDuring(kind: FreezeKind, work: Promise<unknown>, goOn: () => void): Promise<void> {
+  const client = await app.ctx.pool.connect()
+  let over = false
+  const ended = work.finally(() => {
+    over = true
+  })
+  try {
+    await client.query('BEGIN')
+    await client.query(`SELECT set_config('app.tenant_id', $1, true)`, [await app.tenantId('acme')])
+    const column = kind === 'member' ? 'user_id' : 'id'
+    await client.query(`SELECT 1 FROM ${kind} WHERE ${column} = $1 FOR NO KEY UPDATE`, [ids[kind]])
+    await client.query(
+      'INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_at) VALUES ($1, $2, $3, vk_now())',
+      [await app.tenantId('acme'), kind, ids[kind]],
+    )
+    goOn()
+    const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+    while (!over && (await app.ctx.pool.query(waiting)).rowCount === 0) await new Promise(setImmediate)
+    await client.query('COMMIT')
+    await ended
+  } finally {
+    client.release()
+  }
+}
+
 describe('a member cannot lift it', () => {
   it.each(kinds)('neither by disconnecting nor by linking again, once and for all: %s', async (kind) => {
     expect((await freeze(kind, { reason: 'incident 7' })).body).toMatchObject({ already: false })
@@ -114,8 +146,12 @@ describe.each(kinds)('a frozen %s', (kind) => {
     if (kind === 'provider' || kind === 'member')
       expect(await call(member, 'POST', `/attempts/${open.id}/resume`)).toMatchObject(isFrozen)
     const before = await connection()
+    const exchanges = () => app.requests('POST /oauth/token', { grant_type: 'authorization_code' }).length
+    const exchanged = exchanges()
     await app.follow(member, location)
     expect(await outcomeOf(open.id)).toMatchObject({ status: 'failed', outcome: 'frozen' })
+    // Which project it is only the grant tells; for the rest none is asked for.
+    expect(exchanges() - exchanged).toBe(kind === 'provider' || kind === 'member' ? 0 : 1)
     // Nothing of it was stored: the row is as it was.
     expect(await connection()).toEqual(before)
     expect(await startLink({ connection: ids.connection })).toMatchObject(isFrozen)
@@ -171,32 +207,36 @@ describe.each(kinds)('a frozen %s', (kind) => {
     expect(JSON.stringify(answer)).not.toContain(made?.value)
   })
 
-  it('waits for a completion that holds what it stands on, so that none slips through in between', async () => {
+  it('commits while a token is completed, and none slips through in between', async () => {
     app.demo.faults.push('POST /v2/storage/tokens', { hold: { barrier: `slip ${kind}`, at: 'after' } })
     const issuing = issue()
     await app.demo.faults.barrier(`slip ${kind}`).arrived()
-    // The freeze has run and is not committed while the issue completes.
-    const client = await app.ctx.pool.connect()
-    try {
-      await client.query('BEGIN')
-      await client.query(`SELECT set_config('app.tenant_id', $1, true)`, [await app.tenantId('acme')])
-      const table = kind === 'member' ? 'member' : kind
-      await client.query(
-        `SELECT 1 FROM ${table} WHERE ${kind === 'member' ? 'user_id' : 'id'} = $1 FOR NO KEY UPDATE`,
-        [ids[kind]],
-      )
-      await client.query(
-        `INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_at) VALUES ($1, $2, $3, vk_now())`,
-        [await app.tenantId('acme'), kind, ids[kind]],
-      )
-      app.demo.faults.barrier(`slip ${kind}`).release()
-      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
-      while ((await app.ctx.pool.query(waiting)).rowCount === 0) await new Promise((resolve) => setImmediate(resolve))
-      await client.query('COMMIT')
-    } finally {
-      client.release()
-    }
+    await commitDuring(kind, issuing, () => app.demo.faults.barrier(`slip ${kind}`).release())
     expect(await issuing).toMatchObject(isFrozen)
+  })
+
+  it('commits while a grant is kept, and none slips through in between', async () => {
+    const open = await app.startLink(member, 'acme')
+    const location = await approve(open.url, { account: email, project })
+    app.demo.faults.push('GET /v2/storage/tokens/verify', { hold: { barrier: `slip in ${kind}`, at: 'after' } })
+    const following = app.follow(member, location)
+    await app.demo.faults.barrier(`slip in ${kind}`).arrived()
+    await commitDuring(kind, following, () => app.demo.faults.barrier(`slip in ${kind}`).release())
+    await following
+    expect(await outcomeOf(open.id)).toMatchObject({ outcome: 'frozen' })
+  })
+
+  it('is found among the frozen ones, and in no other state but what is not ended', async () => {
+    const actor = await app.actorOf('owner@acme.test')
+    const found = async (status: 'frozen' | 'linked' | 'standing') => {
+      const { items, total } = await connectionPage(app.ctx, actor, { everybody: true, userId: ids.member, status })
+      expect(total).toBe(items.length)
+      return items.map(({ id }) => id)
+    }
+    expect([await found('frozen'), await found('linked')]).toEqual([[], [ids.connection]])
+    await freeze(kind)
+    expect([await found('frozen'), await found('linked')]).toEqual([[ids.connection], []])
+    expect(await found('standing')).toEqual([ids.connection])
   })
 
   it('says so to its owner and to admins, each what they may know, and is lifted once', async () => {
@@ -273,8 +313,9 @@ describe('a freeze', () => {
   it('of what is not there, or is another tenant’s, is 404', async () => {
     const globex = await app.signIn('owner@globex.test')
     for (const kind of kinds) {
-      expect((await freeze(kind, {}, owner, 'none')).status).toBe(404)
-      expect((await lift(kind, owner, 'none')).status).toBe(404)
+      const nowhere = newId(kind === 'member' ? 'user' : kind)
+      expect((await freeze(kind, {}, owner, nowhere)).status).toBe(404)
+      expect((await lift(kind, owner, nowhere)).status).toBe(404)
       const foreign = await app.call(globex, 'POST', '/tenants/globex/freezes', { kind, id: ids[kind] })
       expect(foreign.status, kind).toBe(404)
     }

@@ -126,6 +126,7 @@ const encoded = (text: string) =>
 const samples = () => [
   'https://hooks.example.com',
   'sample-alias',
+  '2099-12-31T23:59:59Z',
   ...['user', 'connection', 'token', 'project', 'notification', 'event', 'message'].map((kind) =>
     newId(kind as 'user'),
   ),

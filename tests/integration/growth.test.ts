@@ -10,7 +10,7 @@ import { operations } from '../../lib/http/operations.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { countOutstandingLocked } from '../../lib/store/tokens.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
-import { crowd } from '../support/crowd.ts'
+import { crowd, pastOf } from '../support/crowd.ts'
 import { type Reading, readingOf, statementsOf } from '../support/plans.ts'
 import { startReceiver } from '../support/receiver.ts'
 
@@ -41,8 +41,8 @@ beforeAll(async () => {
     // A page shows fifty and a count stops at a thousand.
     ['owner', 'acme', 'owner@acme.test', '10231', 2_500],
     ['member', 'acme', 'member@acme.test', '10231', 2_500],
-    // Has next to nothing, and pays for no more.
-    ['owner of a small tenant beside it', 'globex', 'owner@globex.test', '20880', 50],
+    // Has little that lives, and pays for no more.
+    ['owner of a small tenant beside it', 'globex', 'owner@globex.test', '20880', 1_100],
   ] as const) {
     const jar = await app.signIn(account)
     const project = await app.linkProject(jar, tenant, { account, project: external })
@@ -57,6 +57,7 @@ beforeAll(async () => {
   const made = await app.call<{ webhook: { id: string } }>(jar, 'POST', '/tenants/acme/webhooks', { url: receiver.url })
   things.webhook = made.body.webhook.id
   await receiver.stop()
+  await pastOf(app, 'globex', visitorOf('owner of a small tenant beside it').things.token ?? '')
   many = await crowd(app, 'acme')
   database = new pg.Client({ connectionString: app.database.appUrl })
   await database.connect()

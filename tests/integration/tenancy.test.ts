@@ -6,7 +6,14 @@ import { changeMember } from '../../lib/broker/end.ts'
 import { tenantsOf } from '../../lib/store/lookups.ts'
 import { withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
-import { acceptInvitation, invitationPage, invite, memberList, withdrawInvitation } from '../../lib/tenancy/members.ts'
+import {
+  acceptInvitation,
+  invitationPage,
+  invitationPreview,
+  invite,
+  memberList,
+  withdrawInvitation,
+} from '../../lib/tenancy/members.ts'
 import { callbackKeyOf, changeProvider, createProvider, providerList } from '../../lib/tenancy/providers.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
@@ -102,6 +109,34 @@ describe('members', () => {
     for (const secret of [withdrawn.secret.reveal(), expired.secret.reveal(), 'vk_inv_made-up'])
       await expect(acceptInvitation(broker.ctx, guest, secret)).rejects.toMatchObject({ code: 'invitation_unknown' })
     expect(await tenantsOf(broker.ctx, { userId: guest.userId, id: guest.sessionId })).toEqual([])
+  })
+
+  it('a link tells its holder the tenant, the role and how it stands: open, used, too old, or its maker lost the right', async () => {
+    const preview = (secret: string) => invitationPreview(broker.ctx, secret)
+    const used = (await invite(broker.ctx, owner, { role: 'auditor' })).secret.reveal()
+    expect(await preview(used)).toMatchObject({ tenantName: 'Acme', role: 'auditor', state: 'open' })
+    await acceptInvitation(broker.ctx, await person('guest-d'), used)
+    expect(await preview(used)).toMatchObject({ state: 'used' })
+
+    await changeMember(broker.ctx, owner, { userId: member.userId, role: 'admin' })
+    const made = (await invite(broker.ctx, { ...member, role: 'admin' }, { role: 'member' })).secret.reveal()
+    // Behind the back of whoever would withdraw it: the look-up asks for the maker's rights itself.
+    await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])
+    for (const [role, status, state] of [
+      ['admin', 'active', 'open'],
+      ['member', 'active', 'over'],
+      ['admin', 'suspended', 'over'],
+      ['admin', 'removed', 'over'],
+      ['admin', 'active', 'open'],
+    ]) {
+      const change = 'UPDATE member SET role = $2, status = $3 WHERE user_id = $1'
+      await broker.owner.query(change, [member.userId, role, status])
+      expect(await preview(made)).toMatchObject({ role: 'member', state })
+    }
+    await broker.advance(8 * 86_400)
+    expect(await preview(made)).toMatchObject({ state: 'over' })
+    await expect(preview('vk_inv_made-up')).rejects.toMatchObject({ code: 'invitation_unknown' })
+    await changeMember(broker.ctx, owner, { userId: member.userId, role: 'member' })
   })
 })
 

@@ -1,4 +1,5 @@
 // What each kind of upstream call does about a transient failure (upstreams.md 3.3.6), counted at the upstream itself.
+
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { approve } from '../../demo/browser.ts'
 import type { Actor } from '../../lib/actor.ts'
 import { changeMember } from '../../lib/broker/end.ts'
-import { tokenPage } from '../../lib/broker/inventory.ts'
+import { tokenPage, unconfirmedRevocations } from '../../lib/broker/inventory.ts'
 import { issueToken, reconcileIssuing } from '../../lib/broker/issue.ts'
 import { completeLink, startLink } from '../../lib/broker/link.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
@@ -69,6 +69,25 @@ describe('the three truths', () => {
       upstream: 'confirmed',
       latestMoment: null,
     })
+  })
+
+  it('what an upstream has not confirmed names its token, owner and project, and leaves the list when its token has ended', async () => {
+    const { token } = await issue()
+    broker.demo.faults.push('DELETE /v2/storage/tokens/*', lost, lost, lost)
+    await revoke(broker.ctx, actor, { tokens: [token.id], connections: [] })
+    const ofToken = async () =>
+      (await unconfirmedRevocations(broker.ctx, actor)).filter(({ tokenId }) => tokenId === token.id)
+    expect(await ofToken()).toEqual([
+      expect.objectContaining({
+        kind: 'token',
+        fingerprint: token.fingerprint,
+        ownerId: actor.userId,
+        project: 'Acme Sales Reporting',
+        state: 'pending',
+      }),
+    ])
+    await broker.advance(901)
+    expect(await ofToken()).toEqual([])
   })
 
   it('K-35: disconnecting an idle connection does not call its grant over: how long a copy would work is unknown', async () => {

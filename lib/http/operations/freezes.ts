@@ -1,8 +1,12 @@
 import { z } from 'zod'
 import { freezeKinds } from '../../store/freezes.ts'
 import { operation } from '../operation.ts'
-import { instant, items, object, reason } from '../schemas.ts'
+import { instantGiven, items, object, reason } from '../schemas.ts'
 import { freeze } from '../views.ts'
+
+const frozenId = z
+  .string()
+  .regex(/^(?:usr|prj|prv|con)_[0-9a-f]{32}$/, 'must be the id of a user, project, provider or connection')
 
 export const listFreezes = operation({
   id: 'listFreezes',
@@ -23,12 +27,10 @@ export const createFreeze = operation({
   body: object({
     kind: z.enum(freezeKinds),
     /** Of a member: the id of the user. */
-    id: z
-      .string()
-      .regex(/^(?:usr|prj|prv|con)_[0-9a-f]{32}$/, 'must be the id of a user, project, provider or connection'),
+    id: frozenId,
     reason: reason.optional(),
     /** When it ends by itself; left out: when somebody lifts it. */
-    until: instant.optional(),
+    until: instantGiven.optional(),
   }),
   /** `already`: it stood before, for as long or longer, and stays as it was. */
   answer: { status: 200, schema: object({ freeze, already: z.boolean() }) },
@@ -41,6 +43,7 @@ export const deleteFreeze = operation({
   path: '/api/v1/tenants/{tenant}/freezes/{kind}/{id}',
   summary: 'Lifts the freeze of a thing itself; others that apply to it stay',
   permission: 'administer',
+  params: { kind: z.enum(freezeKinds), id: frozenId },
   /** `already`: it was not frozen. */
   answer: { status: 200, schema: object({ already: z.boolean() }) },
   limit: 'revoke',

@@ -26,6 +26,7 @@ export const previewInvitation = operation({
   permission: 'public',
   body: object({ secret }),
   answer: { status: 200, schema: invitationPreview },
+  errors: ['invitation_unknown'],
   limit: 'invitation',
 })
 

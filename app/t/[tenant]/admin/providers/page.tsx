@@ -112,5 +112,12 @@ type FreezeProps = { freeze: FreezeView | undefined; now: string; names: Map<str
 
 function ProviderFreeze({ freeze, now, names }: FreezeProps) {
   if (!freeze) return null
-  return <FrozenNotice frozen={freeze} now={now} by={freeze.by && (names.get(freeze.by) ?? 'a former member')} />
+  return (
+    <FrozenNotice
+      frozen={freeze}
+      now={now}
+      what="This provider is frozen."
+      by={freeze.by && (names.get(freeze.by) ?? 'a former member')}
+    />
+  )
 }

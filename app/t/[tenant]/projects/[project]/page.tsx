@@ -72,7 +72,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
       {connection ? (
         <ConnectionHealth form="notice" health={connection} now={now} frozenBy={frozenBy} act={act} />
       ) : (
-        frozen && <FrozenNotice frozen={frozen} now={now} by={frozenBy} act={act} />
+        frozen && <FrozenNotice frozen={frozen} now={now} what={notLinkedWords[frozen.kind]} by={frozenBy} act={act} />
       )}
       <div className="grid gap-6 md:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
         <Section title="Facts">
@@ -182,6 +182,12 @@ export default async function ProjectPage({ params, searchParams }: Props) {
     </>
   )
 }
+
+/** What keeps somebody from a project that they have not linked, where it is no connection's matter. */
+const notLinkedWords = { member: 'You are frozen in this tenant.', project: 'This project is frozen.' } as Record<
+  string,
+  string | undefined
+>
 
 /** Events that the page of a project shows. */
 const latest = 5

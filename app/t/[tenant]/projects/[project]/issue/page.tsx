@@ -1,4 +1,5 @@
 import type { Metadata } from 'next'
+import { FrozenNotice } from '@/app/_console/health.tsx'
 import { canIssue, healthWords } from '@/app/_console/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
@@ -42,30 +43,32 @@ export default async function IssuePage({ params, searchParams }: Props) {
       </>
     )
   const now = ctx.now()
+  const act = (
+    <ProjectAct
+      tenant={tenant}
+      project={project}
+      acts={{ viewer: 'you', mayWork: true, mayAdminister: may(actor, 'administer') }}
+    />
+  )
+  if (project.frozen)
+    return (
+      <>
+        {header}
+        <FrozenNotice frozen={project.frozen} now={now.toISOString()} act={act} />
+      </>
+    )
   if (!connection || !canIssue(project, now))
     return (
       <>
         {header}
         <EmptyState
           kind="no-data"
-          title={
-            project.frozen
-              ? 'Frozen: no token can be issued'
-              : connection
-                ? 'No token can be issued now'
-                : 'You have not linked this project'
-          }
+          title={connection ? 'No token can be issued now' : 'You have not linked this project'}
           why={
             (connection && healthWords(connection)) ??
             'Tokens are made with your own connection. Link the project first.'
           }
-          action={
-            <ProjectAct
-              tenant={tenant}
-              project={project}
-              acts={{ viewer: 'you', mayWork: true, mayAdminister: may(actor, 'administer') }}
-            />
-          }
+          action={act}
         />
       </>
     )
