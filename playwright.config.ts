@@ -16,11 +16,18 @@ export default defineConfig({
   testDir: 'tests/e2e',
   // One product and one demo upstream for the whole run, on a small machine.
   workers: 1,
+  // A test that passes at the second try has failed (scripts/lib/stages.mjs).
+  retries: 0,
   timeout: 60_000,
   expect: { timeout: 10_000 },
   forbidOnly: Boolean(process.env.CI),
   reporter: 'line',
   outputDir: 'node_modules/.cache/playwright',
+  projects: [
+    { name: 'product', testIgnore: 'traces.spec.ts' },
+    // Searches what all others left behind. A new project becomes a dependency too; the search asks for it.
+    { name: 'traces', testMatch: 'traces.spec.ts', dependencies: ['product'] },
+  ],
   use: {
     baseURL: origin,
     viewport: { width: 1280, height: 900 },

@@ -1,12 +1,13 @@
 import { ChevronRight } from 'lucide-react'
 import Link from 'next/link'
 import { redirect } from 'next/navigation'
-import { requirePerson, tenantsOfSession } from '@/lib/http/page.ts'
+import { requirePerson, suspensionsOfSession, tenantsOfSession } from '@/lib/http/page.ts'
 import type { Session } from '@/lib/http/session.ts'
 import { isEmptyInstance } from '@/lib/tenancy/tenants.ts'
 import { CopyButton } from './_ui/copy-button.tsx'
 import { KeyValue } from './_ui/key-value.tsx'
 import { SignInCard } from './_ui/sign-in-card.tsx'
+import { StateBadge } from './_ui/state-badge.tsx'
 import { CreateTenant } from './create-tenant.tsx'
 import { SignOutButton } from './signin/sign-out-button.tsx'
 
@@ -15,7 +16,7 @@ export const metadata = { title: 'Your tenants' }
 /** Chooses the tenant: the only one, one of several, or what to do without any. */
 export default async function HomePage() {
   const { ctx, session } = await requirePerson()
-  const tenants = await tenantsOfSession(session)
+  const [tenants, suspensions] = [await tenantsOfSession(session), await suspensionsOfSession(session)]
   const [first] = tenants
   if (first && tenants.length === 1) redirect(`/t/${first.slug}/projects`)
   const footer = (
@@ -42,6 +43,17 @@ export default async function HomePage() {
               </Link>
             </li>
           ))}
+          {suspensions.map(({ slug, name }) => (
+            <li key={slug}>
+              <Link
+                href={`/suspended/${slug}`}
+                className="flex items-center justify-between gap-3 rounded-lg border px-4 py-3 hover:bg-raised"
+              >
+                <span className="wrap-anywhere min-w-0 text-muted">{name}</span>
+                <StateBadge kind="member" state="suspended" />
+              </Link>
+            </li>
+          ))}
         </ul>
       </SignInCard>
     )
@@ -55,6 +67,8 @@ export default async function HomePage() {
         <CreateTenant />
       </SignInCard>
     )
+  const [closed] = suspensions
+  if (closed) redirect(`/suspended/${closed.slug}`)
   return (
     <SignInCard
       title="No tenant yet"

@@ -10,6 +10,7 @@ import { listen, makeHandler } from './server.ts'
 import { makeStack } from './stack.ts'
 import { makeStorage } from './storage.ts'
 import { makeStore } from './store.ts'
+import { ACCOUNTS } from './world.ts'
 
 export type { Barrier, Fault, Faults } from './faults.ts'
 export type { Ledger, RequestEntry, TokenEntry } from './ledger.ts'
@@ -42,6 +43,8 @@ export type Demo = {
   faults: Faults
   modes: { readonly current: Modes; set(patch: ModesPatch): Modes }
   clock: Clock
+  /** What a person does at the stack to end what they allowed: every grant of theirs, and what came of it. */
+  endGrants(email: string): Promise<void>
   /**
    * Back to the first moment: modes, faults, clock, request ledger, sessions, and no token is live any more. The
    * ledger's tokens stay listed, for a canary search over the whole run.
@@ -89,6 +92,13 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       },
     },
     clock,
+    async endGrants(email) {
+      const account = ACCOUNTS.find((one) => one.email === email)
+      for (const grant of account ? store.grantsOf(account.sub) : []) {
+        store.endGrant(grant)
+        await store.adapter('stack')('RefreshToken').revokeByGrantId(grant)
+      }
+    },
     reset() {
       modes.current = defaultModes(options.accessTokenSeconds)
       faults.clear()

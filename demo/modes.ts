@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 export const Role = z.enum(['admin', 'share', 'guest', 'readOnly'])
 export type Role = z.infer<typeof Role>
+export const BucketRight = z.enum(['read', 'write', 'manage'])
 
 /**
  * The switch table: how the server as a whole behaves. One line per switch, its default first in the comment.
@@ -66,6 +67,18 @@ export const Modes = z.strictObject({
     .nullable(),
   /** [] · fields left out of token, mint and verify answers. */
   missingFields: z.array(z.string()),
+  /** null · what a mint gives beyond what was asked, whoever asks; in truth but for `claims`, which its answer only says. */
+  mintExcess: z
+    .strictObject({
+      buckets: z.record(z.string(), BucketRight),
+      components: z.array(z.string()),
+      flags: z.record(z.string(), z.boolean()),
+      /** Instead of what was asked; null: for ever. */
+      expiresIn: z.int().positive().nullable(),
+      claims: z.record(z.string(), z.unknown()),
+    })
+    .partial()
+    .nullable(),
 })
 export type Modes = z.infer<typeof Modes>
 
@@ -96,5 +109,6 @@ export function defaultModes(accessTokenSeconds = 3600): Modes {
     idTokenAlg: 'RS256',
     idToken: null,
     missingFields: [],
+    mintExcess: null,
   }
 }

@@ -117,6 +117,9 @@ export function makeStorage(world: World): Part {
   const permissionsView = (permissions: Record<string, string>) =>
     Object.keys(permissions).length === 0 ? [] : permissions
 
+  const managed = (project: string) =>
+    Object.fromEntries((projectById(project)?.buckets ?? []).map(({ id }) => [id, 'manage']))
+
   function tokenView(token: StorageToken) {
     const has = (name: (typeof FLAGS)[number]) => token.flags[name] === true
     return {
@@ -139,7 +142,10 @@ export function makeStorage(world: World): Part {
       isDisabled: false,
       isBYODB: false,
       dailyCapacity: 0,
-      bucketPermissions: permissionsView(token.bucketPermissions),
+      bucketPermissions: permissionsView(
+        // Who manages buckets is told of each of them (TokensTest, testAllBucketsTokenPermissions).
+        has('canManageBuckets') ? managed(token.project) : token.bucketPermissions,
+      ),
       ...(token.componentAccess.length > 0 && { componentAccess: token.componentAccess }),
       creatorToken: { ...token.creator, id: Number(token.creator.id) },
     }
@@ -176,7 +182,9 @@ export function makeStorage(world: World): Part {
     if (actor.role === 'readOnly') return accessDenied()
     const asked = MintRequest.safeParse(incoming.fields)
     if (!asked.success) return fail(400, 'storage.tokens.invalidAttributes', 'The token attributes are invalid.')
-    const { description, expiresIn, bucketPermissions, componentAccess } = asked.data
+    const { description, bucketPermissions, componentAccess } = asked.data
+    const excess = modes.current.mintExcess
+    const expiresIn = excess?.expiresIn === undefined ? asked.data.expiresIn : excess.expiresIn
     const wrong = Object.entries(bucketPermissions).find(
       ([id, permission]) =>
         !['read', 'write'].includes(permission) || !actor.project.buckets.some((bucket) => bucket.id === id),
@@ -196,10 +204,16 @@ export function makeStorage(world: World): Part {
       project: actor.project.id,
       description: description || `Created by ${actor.account.email}`,
       created: clock.now(),
-      expires: expiresIn === undefined ? null : clock.now() + expiresIn * 1000,
-      bucketPermissions: clamped ? {} : (bucketPermissions as StorageToken['bucketPermissions']),
-      componentAccess: clamped ? [] : componentAccess,
-      flags: clamped ? {} : Object.fromEntries(FLAGS.map((name) => [name, asked.data[name] ?? false])),
+      expires: expiresIn === undefined || expiresIn === null ? null : clock.now() + expiresIn * 1000,
+      bucketPermissions: {
+        ...(clamped ? {} : (bucketPermissions as StorageToken['bucketPermissions'])),
+        ...excess?.buckets,
+      },
+      componentAccess: [...(clamped ? [] : componentAccess), ...(excess?.components ?? [])],
+      flags: {
+        ...(clamped ? {} : Object.fromEntries(FLAGS.map((name) => [name, asked.data[name] ?? false]))),
+        ...excess?.flags,
+      },
       creator: { id: masterId(actor.account, actor.project), description: actor.account.email },
     }
     store.addStorageToken(token)
@@ -212,7 +226,10 @@ export function makeStorage(world: World): Part {
     })
     world.ledger.issue(value, record, token.id)
     addEvent(actor, token.id, 'storage.tokenCreated', `Created token ${token.description}`)
-    return json(modes.current.mintStatus, withoutFields(world, { ...tokenView(token), token: value }))
+    return json(
+      modes.current.mintStatus,
+      withoutFields(world, { ...tokenView(token), token: value, ...excess?.claims }),
+    )
   }
 
   function addEvent(actor: Actor, object: string, event: string, message: string) {
@@ -265,8 +282,8 @@ export function makeStorage(world: World): Part {
 
   function bucketRight(actor: Actor, bucket: Bucket): 'none' | 'read' | 'write' {
     if (actor.kind === 'admin') return actor.role === 'admin' || actor.role === 'share' ? 'write' : 'read'
-    if (actor.token.flags.canManageBuckets) return 'write'
-    return actor.token.bucketPermissions[bucket.id] ?? 'none'
+    const right = actor.token.bucketPermissions[bucket.id] ?? 'none'
+    return actor.token.flags.canManageBuckets || right === 'manage' ? 'write' : right
   }
 
   function listComponents(actor: Actor): Answer {

@@ -3,6 +3,7 @@ import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { z } from 'zod'
 import type { Clock } from './clock.ts'
 import { openJournal } from './journal.ts'
+import { BucketRight } from './modes.ts'
 
 export const sha256 = (value: string) => createHash('sha256').update(value).digest('base64url')
 
@@ -36,7 +37,7 @@ const StorageToken = z.object({
   description: z.string(),
   created: z.number(),
   expires: z.number().nullable(),
-  bucketPermissions: z.record(z.string(), z.enum(['read', 'write'])),
+  bucketPermissions: z.record(z.string(), BucketRight),
   componentAccess: z.array(z.string()),
   flags: z.record(z.string(), z.boolean()),
   creator: z.object({ id: z.string(), description: z.string() }),
@@ -238,6 +239,15 @@ export function makeStore(clock: Clock, dataFile?: string) {
     endGrant(grant: string) {
       for (const token of tokens.values()) if (token.grant === grant) end(token)
     },
+
+    /** Living grants of a person at the stack. */
+    grantsOf: (sub: string) => [
+      ...new Set(
+        [...tokens.values()].flatMap(({ system, sub: of, grant, endedAt }) =>
+          system === 'stack' && of === sub && grant !== undefined && endedAt === null ? [grant] : [],
+        ),
+      ),
+    ],
 
     setGrantProject(grant: string, project: string) {
       grantProjects.set(grant, project)

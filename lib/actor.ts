@@ -45,6 +45,13 @@ export const may = (actor: Pick<Actor, 'role'>, permission: Permission) =>
 export const mayGrant = (actor: Pick<Actor, 'role'>, role: Role) =>
   may(actor, 'administer') && (role !== 'owner' || actor.role === 'owner')
 
+/**
+ * Whose things alone a look-up may find: the actor's own, or with `permission` everybody's. It belongs into the query
+ * itself, so that what is another's takes exactly as long as what is not there (Z-02, E-04).
+ */
+export const ownUnless = (actor: Pick<Actor, 'userId' | 'role'>, permission: Permission): string | undefined =>
+  may(actor, permission) ? undefined : actor.userId
+
 /** @throws BrokerError forbidden */
 export function requirePermission(actor: Pick<Actor, 'role'>, permission: Permission): void {
   if (!may(actor, permission)) throw new BrokerError('forbidden')

@@ -15,9 +15,17 @@ export const errorCodes = {
   cross_site: { status: 403, title: 'The request came from another site', next: 'Open Valetkey and do it there.' },
   not_found: { status: 404, title: 'Not found', next: 'Check the address; it may have been removed.' },
   method_not_allowed: { status: 405, title: 'Method not allowed', next: 'See the Allow header.' },
+  /** RFC 9110 15.5.9: the request did not arrive whole in time. */
+  timeout: { status: 408, title: 'The request took too long to arrive', next: 'Send it again.' },
   too_large: { status: 413, title: 'The request is too large', next: 'Send less at once.' },
+  uri_too_long: { status: 414, title: 'The address is too long', next: 'Send less in the address.' },
   unsupported_media_type: { status: 415, title: 'Send JSON', next: 'Set Content-Type: application/json.' },
+  expectation_failed: { status: 417, title: 'Nothing can be expected here', next: 'Leave out the Expect header.' },
+  wrong_host: { status: 421, title: 'This is not the name of this instance', next: 'Use the address you were given.' },
   rate_limited: { status: 429, title: 'Too many requests', next: 'Wait a moment and try again.' },
+  headers_too_large: { status: 431, title: 'The headers are too large', next: 'Delete the cookies of this site.' },
+  /** Nobody is there to read it: the caller went before they were answered. For the log and the count alone. */
+  aborted: { status: 499, title: 'The caller hung up', next: 'Send it again.' },
   internal: {
     status: 500,
     title: 'Something failed here',
@@ -105,7 +113,7 @@ export const errorCodes = {
   alias_taken: { status: 409, title: 'Another project already has this alias', next: 'Choose another alias.' },
   // Issuing
   needs_relink: { status: 409, title: 'The connection must be linked again', next: 'Open the project and reconnect.' },
-  connection_frozen: { status: 409, title: 'An admin has frozen this connection', next: 'Ask an admin.' },
+  frozen: { status: 409, title: 'An admin has frozen this', next: 'Ask an admin. Nothing of it is lost.' },
   not_linked: { status: 409, title: 'You have not linked this project', next: 'Link it first.' },
   over_policy: { status: 422, title: 'This lifetime is over what policy allows', next: 'Choose a shorter one.' },
   too_many_tokens: { status: 409, title: 'Too many tokens are out', next: 'Revoke some that you no longer need.' },
@@ -113,6 +121,16 @@ export const errorCodes = {
     status: 502,
     title: 'The upstream did not confirm the token',
     next: 'It is being cleaned up. Issue a new one in a moment.',
+  },
+  excess_rights: {
+    status: 502,
+    title: 'The upstream made a token beyond what was asked',
+    next: 'It was not handed out and is being ended. Tell an admin of the upstream.',
+  },
+  upstream_rejected: {
+    status: 422,
+    title: 'The upstream does not give these rights',
+    next: 'Choose others: what you named may be gone, or may not be given.',
   },
   revoked_meanwhile: { status: 409, title: 'Access was revoked while the token was made', next: 'Ask an admin.' },
   // Tenancy

@@ -1,7 +1,7 @@
 import { inspect, stripVTControlCharacters } from 'node:util'
 import pino from 'pino'
 import type { Config } from './config.ts'
-import { processOutput } from './output.ts'
+import { processOutput, standardError } from './output.ts'
 
 /** Anything that looks like a credential, wherever a library puts it in an object. The last line of defence (V-08). */
 const redacted = [
@@ -50,6 +50,21 @@ export function createLog(config: Pick<Config, 'log'>, destination?: pino.Destin
   )
 }
 
+const framesMax = 7
+
+/**
+ * The frames of a stack without what V8 puts before them: the message, which may hold what an upstream said, in any number
+ * of lines, also such that look like frames. Where it was changed since, the frames are the lines at the end.
+ */
+function framesOf({ stack, message }: Error): string | undefined {
+  if (!stack) return undefined
+  const start = stack.indexOf(message)
+  const lines = (start < 0 ? stack : stack.slice(start + message.length)).split('\n')
+  const first = start < 0 ? lines.findLastIndex((line) => line !== '' && !frame.test(line)) + 1 : 0
+  const frames = lines.slice(first).filter((line) => frame.test(line))
+  return frames.slice(0, framesMax).join('\n') || undefined
+}
+
 /** For lines that must leave the process whatever level was chosen: signed heads and public keys of the audit chain. */
 export const loud = (log: Log): Log => log.child({}, { level: 'info' })
 
@@ -71,13 +86,6 @@ function describeError(error: unknown) {
   return { type: error.name, reason: code, cause, stack: framesOf(error) }
 }
 
-/** Where an error was thrown, without its message, however many lines that has and whatever they look like. */
-function framesOf({ stack = '', message }: Error): string | undefined {
-  const at = message ? stack.indexOf(message) : -1
-  const lines = stack.slice(at < 0 ? 0 : at + message.length).split('\n')
-  const frames = lines.filter((line) => frame.test(line)).slice(0, 7)
-  return frames.length > 0 ? frames.join('\n') : undefined
-}
 /** A line of V8's: a place in a file, or one of those that have none. */
 const frame =
   /^ {4}at (?:.{0,200} \()?(?:(?:node:|file:\/\/|\/|[A-Z]:\\)[^\s()]{1,300}(?: [^\s()]+)*:\d+:\d+|<anonymous>|native)\)?$/
@@ -160,3 +168,6 @@ function lineWriter(take: (line: string) => void): StreamWrite {
     return true
   }) as StreamWrite
 }
+/** One line on standard error, shaped as the log's own: for what must not be lost where nothing else takes it. */
+export const lastResort = (line: object, msg: string): void =>
+  standardError().write(`${JSON.stringify({ level: 60, time: new Date().toISOString(), ...line, msg })}\n`)

@@ -116,6 +116,15 @@ export function createOutput(fd: number, options: Options = {}): Output {
 const newline = '\n'.charCodeAt(0)
 const slot = Symbol.for('valetkey.output')
 
+/** Standard error, for a last resort alone: whatever else a process says is a line of its log. */
+export const standardError = (): Output => {
+  const holder = globalThis as { [errorSlot]?: Output }
+  void process.stderr
+  holder[errorSlot] ??= createOutput(2)
+  return holder[errorSlot]
+}
+const errorSlot = Symbol.for('valetkey.errors')
+
 /** Standard output, one for the process: the server bundle and Next's load this file twice. */
 export function processOutput(notice?: Options['notice']): Output {
   const holder = globalThis as { [slot]?: Output }

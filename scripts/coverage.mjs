@@ -4,27 +4,13 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure, report } from './lib/fail.mjs'
 import { ROOT } from './lib/prepare.mjs'
+import { passedByPlaywright, passedByVitest } from './lib/reports.mjs'
 import { RESULTS_DIR } from './lib/stages.mjs'
 
 const PREFIX = /^((?:[A-Z]{1,2}-\d{2}[ ,]*)+):/
 
 /** The ids a title starts with: "K-15 K-23: relinking …" carries two. */
 const idsOf = (title) => title.match(PREFIX)?.[1].match(/[A-Z]{1,2}-\d{2}/g) ?? []
-
-/** Passed tests of a vitest report, each as its chain of titles. */
-const passedByVitest = (results) =>
-  results.testResults
-    .flatMap((file) => file.assertionResults)
-    .filter((test) => test.status === 'passed')
-    .map((test) => [...test.ancestorTitles, test.title])
-
-/** Passed tests of a Playwright report. A test expected to fail did not pass. */
-const passedByPlaywright = (node, titles = []) => [
-  ...(node.specs ?? [])
-    .filter((spec) => spec.tests.length > 0 && spec.tests.every((test) => test.results.at(-1)?.status === 'passed'))
-    .map((spec) => [...titles, spec.title]),
-  ...(node.suites ?? []).flatMap((suite) => passedByPlaywright(suite, [...titles, suite.title])),
-]
 
 async function passedTests() {
   const sources = { unit: passedByVitest, integration: passedByVitest, e2e: passedByPlaywright }

@@ -42,7 +42,7 @@ export async function clientTypes(declared: readonly Operation[] = operations): 
 }
 
 function operationType(operation: Operation): Schema {
-  const { parameters, requestBody, responses } = describe(operation) as {
+  const { parameters, requestBody, responses } = clientView(operation) as {
     parameters: Parameter[]
     requestBody?: { content: Content }
     responses: Record<string, { content?: Content }>
@@ -75,6 +75,21 @@ function operationType(operation: Operation): Schema {
   )
 }
 
+/**
+ * What a caller of the client writes and reads: the headers are the client's own business, nothing is sent where nothing
+ * belongs, and every refusal is the same Problem.
+ */
+function clientView(operation: Operation): Schema {
+  const { requestBody, responses, ...rest } = describe(operation, '') as { responses: Record<string, Schema> } & Schema
+  const { status } = operation.answer
+  const refused = { content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } }
+  return {
+    ...rest,
+    ...(operation.body && { requestBody }),
+    responses: { [status]: responses[status], default: refused },
+  }
+}
+
 /** JSON Schema 2020-12 as draft 4, as far as our schemas go: references to Problem, and no titles that name types. */
 function plain(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(plain)
@@ -82,6 +97,8 @@ function plain(schema: unknown): unknown {
   if ('$ref' in schema) return { tsType: 'Problem' }
   // `propertyNames` means nothing to TypeScript, and patterns only add noise.
   const { propertyNames, pattern, format, ...rest } = schema as Schema
+  // Beside the properties it only says which of them must be given, in a way that would confuse people.
+  if ('anyOf' in rest && 'properties' in rest) delete rest.anyOf
   return Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, plain(value)]))
 }
 

@@ -4,7 +4,8 @@ import { ensurePgbouncer } from './lib/pgbouncer.mjs'
 import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
 import { stopOnSignals, stopTools } from './lib/processes.mjs'
 import { step } from './lib/progress.mjs'
-import { build, checks, conclude, endToEnd, runStages } from './lib/stages.mjs'
+import { findSchemathesis } from './lib/schemathesis.mjs'
+import { build, checks, conclude, contract, endToEnd, runStages } from './lib/stages.mjs'
 
 stopOnSignals(stopTools)
 try {
@@ -12,7 +13,7 @@ try {
   await installPackages()
   await generateClient()
   await ensurePgbouncer()
-  const total = await runStages([...checks, build, await browserStage()])
+  const total = await runStages([...checks, build, contract(await findSchemathesis()), await browserStage()])
   conclude(total)
 } catch (error) {
   report(error)

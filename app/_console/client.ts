@@ -14,10 +14,19 @@ export async function send<T>(call: Promise<{ data?: T; error?: WireProblem }>):
   return { ok: true, data: data as T }
 }
 
-function toProblem({ title, detail, fields, next, request_id }: WireProblem): Problem {
+/** Codes that a new sign-in cures. */
+const signedOut = new Set(['unauthenticated', 'session_refused'])
+
+function toProblem({ code, title, detail, fields, next, request_id }: WireProblem): Problem {
   const faults = Object.entries(fields ?? {}).map(([field, fault]) => `${field.replaceAll('_', ' ')}: ${fault}`)
   const meaning = [detail, ...faults].filter(Boolean).join(' · ')
-  return { title, next, ...(meaning && { meaning }), ...(request_id && { requestId: request_id }) }
+  return {
+    title,
+    next,
+    ...(meaning && { meaning }),
+    ...(request_id && { requestId: request_id }),
+    ...(signedOut.has(code) && { signIn: true }),
+  }
 }
 
 /** Leaves for an address that the server named: an upstream's consent page. The whole page goes, nothing pops up. */

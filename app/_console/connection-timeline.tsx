@@ -13,16 +13,17 @@ import {
   Unplug,
 } from 'lucide-react'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
-import { faceOf } from '@/app/_ui/state-badge.tsx'
+import { type ConnectionState, faceOf } from '@/app/_ui/state-badge.tsx'
 import { Timeline } from '@/app/_ui/timeline.tsx'
 import type { AuditView } from '@/lib/audit/list.ts'
-import type { ConnectionView } from '@/lib/broker/inventory.ts'
 import { eventTone, eventWords } from './words.ts'
 
 const icons: Partial<Record<AuditView['action'], LucideIcon>> = {
   'link.completed': Link2,
   'refresh.succeeded': RefreshCw,
   'connection.changed': Pencil,
+  'freeze.set': Snowflake,
+  'freeze.lifted': Sun,
   'connection.frozen': Snowflake,
   'connection.unfrozen': Sun,
   'connection.revoked': Ban,
@@ -42,14 +43,15 @@ function iconOf(event: AuditView): LucideIcon {
 type Props = {
   /** Newest first, as they are listed. */
   events: AuditView[]
-  status: ConnectionView['status']
+  /** As it is shown now. */
+  state: ConnectionState
   now: string
   /** Who acted; what the product did by itself has no name. */
   nameOf: (userId: string) => string
 }
 
 /** What happened to a connection, from the oldest down to how it stands now. */
-export function ConnectionTimeline({ events, status, now, nameOf }: Props) {
+export function ConnectionTimeline({ events, state, now, nameOf }: Props) {
   if (events.length === 0)
     return (
       <EmptyState
@@ -58,7 +60,7 @@ export function ConnectionTimeline({ events, status, now, nameOf }: Props) {
         why="Each link, renewal that changed something, freeze and disconnection shows up here."
       />
     )
-  const [tone, NowIcon, word] = faceOf({ kind: 'connection', state: status })
+  const [tone, NowIcon, word] = faceOf({ kind: 'connection', state })
   const past = events.toReversed().map((event) => {
     const { what, more } = eventWords(event)
     const Icon = iconOf(event)
@@ -79,10 +81,4 @@ export function ConnectionTimeline({ events, status, now, nameOf }: Props) {
       <Timeline now={now} items={[...past, present]} />
     </div>
   )
-}
-
-/** Why an admin froze it, as the newest freeze says. */
-export function frozenReason(events: AuditView[]): string | null {
-  const reason = events.find(({ action }) => action === 'connection.frozen')?.details.reason
-  return typeof reason === 'string' ? reason : null
 }

@@ -3,17 +3,20 @@ import { Relink } from '@/app/_console/link.tsx'
 import { ButtonLink, type ButtonProps } from '@/app/_ui/button.tsx'
 import type { KeyValueItem } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
-import { StateBadge } from '@/app/_ui/state-badge.tsx'
+import { type ConnectionState, StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
 import type { ConnectionView } from '@/lib/broker/inventory.ts'
-import { type ConnectionRef, FreezeButton, TryNow } from './health-acts.tsx'
-import { causeWords, healthWords, nextActOf, stillServes } from './words.ts'
+import { FreezeButton } from './freeze.tsx'
+import { type ConnectionRef, freezeTargetOf } from './freeze-target.ts'
+import { TryNow } from './health-acts.tsx'
+import { causeWords, freezeMeans, frozenWords, healthWords, nextActOf, shownState, stillServes } from './words.ts'
 
 /** What the health of a connection is told from. */
 export type Health = Pick<
   ConnectionView,
   | 'status'
   | 'cause'
+  | 'frozen'
   | 'statusSince'
   | 'lastRefreshAt'
   | 'nextTryAt'
@@ -23,8 +26,8 @@ export type Health = Pick<
   | 'grantFixed'
 >
 
-/** `now`: ISO moment of the server's render. `reason`: why an admin froze it. */
-type HealthProps = { health: Health; now: string; reason?: string | null }
+/** `now`: ISO moment of the server's render. `frozenBy`: who froze it, for those who may know. */
+type HealthProps = { health: Health; now: string; frozenBy?: string | null }
 
 const titles = {
   linked: 'Linked',
@@ -33,7 +36,7 @@ const titles = {
   needs_relink: 'This connection must be linked again',
   frozen: 'Frozen by an admin',
   revoked: 'Disconnected',
-} as const satisfies Record<Health['status'], string>
+} as const satisfies Record<ConnectionState, string>
 
 const tones = {
   linked: 'info',
@@ -42,19 +45,20 @@ const tones = {
   needs_relink: 'error',
   frozen: 'frozen',
   revoked: 'info',
-} as const satisfies Record<Health['status'], string>
+} as const satisfies Record<ConnectionState, string>
 
 /**
  * How a connection stands: cause, since when, what comes next, what still works. `short` is a sentence for a card,
  * `notice` also carries the one act. Nothing for a healthy one; {@link healthFacts} has the whole of it.
  */
 export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'; act?: ReactNode }) {
-  const { health, now, form, reason, act } = props
+  const { health, now, form, frozenBy, act } = props
+  if (health.frozen) return <FrozenNotice form={form} frozen={health.frozen} by={frozenBy} now={now} act={act} />
   const words = healthWords(health)
   if (!words) return null
   if (form === 'short')
     return (
-      <p className="text-muted">
+      <p className="wrap-anywhere text-muted">
         {words} <Began health={health} now={now} />
         <NextTry health={health} now={now} />. <Serving health={health} now={now} />
       </p>
@@ -63,12 +67,7 @@ export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'
     <Notice
       tone={tones[health.status]}
       title={titles[health.status]}
-      meaning={
-        <>
-          {words}
-          {reason && ` Reason: ${reason}`}
-        </>
-      }
+      meaning={words}
       next={
         <>
           <Began health={health} now={now} />
@@ -82,15 +81,70 @@ export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'
   )
 }
 
+type FrozenProps = {
+  frozen: NonNullable<Health['frozen']>
+  now: string
+  /** What is frozen, where it is told of something else than a connection. */
+  what?: string | undefined
+  /** Who froze it, for those who may know. */
+  by?: string | null | undefined
+  form?: 'short' | 'notice'
+  act?: ReactNode
+}
+
+/** Something that is frozen: what, since when and by whom, why, until when, and what that does not stop. */
+export function FrozenNotice({ frozen, now, what, by, form = 'notice', act }: FrozenProps) {
+  const { kind, at, reason, until } = frozen
+  const words = what ?? frozenWords[kind]
+  const since = at && (
+    <>
+      Since <At at={at} now={now} />
+      {by && ` by ${by}`}.{' '}
+      {until ? (
+        <>
+          It ends <At at={until} now={now} />.
+        </>
+      ) : (
+        'It stays until somebody lifts it.'
+      )}
+    </>
+  )
+  if (form === 'short')
+    return (
+      <p className="wrap-anywhere text-muted">
+        {words} {reason && `Reason: ${reason} `}
+        {since}
+      </p>
+    )
+  return (
+    <Notice
+      tone="frozen"
+      title={kind === 'membership' ? 'Suspended' : titles.frozen}
+      meaning={
+        <>
+          {words} {freezeMeans}
+          {reason && ` Reason: ${reason}`}
+        </>
+      }
+      next={since}
+      action={act}
+    />
+  )
+}
+
 /** The health of a connection, complete, as labels and values. */
-export function healthFacts({ health, now, reason }: HealthProps): KeyValueItem[] {
-  const { status, lastRefreshAt, nextTryAt, nextRenewalAt, grantExpiresAt } = health
+export function healthFacts({ health, now, frozenBy }: HealthProps): KeyValueItem[] {
+  const { status, frozen, lastRefreshAt, nextTryAt, nextRenewalAt, grantExpiresAt } = health
   const ailing = nextActOf(health) === 'try'
   const item = (label: string, value: ReactNode, shown: unknown = true) => (shown ? [{ label, value }] : [])
   return [
-    ...item('State', <StateBadge kind="connection" state={status} />),
-    ...item('Cause', causeWords(health) ?? 'not recorded', status !== 'linked'),
-    ...item('Reason', reason, reason),
+    ...item('State', <StateBadge kind="connection" state={shownState(health)} />),
+    ...item('Cause', causeWords(health) ?? 'not recorded', frozen || status !== 'linked'),
+    ...item('Reason', frozen?.reason, frozen?.reason),
+    ...item('Frozen by', frozenBy, frozen && frozenBy),
+    ...item('Frozen since', frozen?.at && <At at={frozen.at} now={now} />, frozen?.at),
+    ...item('Freeze ends', frozen?.until ? <At at={frozen.until} now={now} /> : 'when somebody lifts it', frozen?.at),
+    ...item('Beneath it', <StateBadge kind="connection" state={status} />, frozen),
     ...item('Since', <At at={health.statusSince} now={now} />),
     ...item(
       'Last good refresh',
@@ -101,7 +155,7 @@ export function healthFacts({ health, now, reason }: HealthProps): KeyValueItem[
     ...item(
       'Next renewal',
       nextRenewalAt && <Coming at={nextRenewalAt} now={now} />,
-      status === 'linked' && nextRenewalAt,
+      status === 'linked' && nextRenewalAt && !frozen,
     ),
     ...item('Works until', <WorksUntil health={health} now={now} />, ailing),
     ...item(
@@ -165,7 +219,9 @@ type ActProps = {
   /** Where tokens are issued; null where the connection reaches no project. */
   projectId: string | null
   providerId: string
-  connection: (Pick<ConnectionView, 'status'> & ConnectionRef) | null
+  connection: (Pick<ConnectionView, 'status' | 'frozenItself'> & ConnectionRef) | null
+  /** What keeps it from being used. */
+  frozen: Health['frozen']
   /** Who looks: its owner, somebody who works here, an admin. */
   own: boolean
   mayWork: boolean
@@ -179,7 +235,7 @@ type ActProps = {
 export function NextAct(props: ActProps) {
   const { tenant, projectId, providerId, connection, own, mayWork, mayAdminister, first = false, size = 'sm' } = props
   const mine = own && mayWork
-  switch (nextActOf(connection)) {
+  switch (nextActOf({ status: connection?.status, frozen: props.frozen })) {
     case 'issue':
       return (
         mine &&
@@ -194,9 +250,10 @@ export function NextAct(props: ActProps) {
         )
       )
     case 'lift':
-      if (!connection || !mayAdminister)
-        return <span className="flex min-h-8 items-center">Ask an admin to lift it.</span>
-      return <FreezeButton tenant={tenant} connection={connection} frozen variant="primary" size={size} />
+      if (!mayAdminister) return <span className="flex min-h-8 items-center">Ask an admin to lift it.</span>
+      if (connection?.frozenItself)
+        return <FreezeButton tenant={tenant} target={freezeTargetOf(connection)} frozen variant="primary" size={size} />
+      return <LiftPlace tenant={tenant} kind={props.frozen?.kind} projectId={projectId} size={size} />
     case 'link':
       return (
         mine && (
@@ -211,6 +268,30 @@ export function NextAct(props: ActProps) {
         )
       )
   }
+}
+
+type LiftPlaceProps = {
+  tenant: string
+  kind: NonNullable<Health['frozen']>['kind'] | undefined
+  projectId: string | null
+  size: ButtonProps['size']
+}
+
+/** The way to where a freeze of something wider is lifted. */
+function LiftPlace({ tenant, kind, projectId, size }: LiftPlaceProps) {
+  const places = {
+    provider: ['Open providers', `/t/${tenant}/admin/providers`],
+    member: ['Open members', `/t/${tenant}/admin/members`],
+    membership: ['Open members', `/t/${tenant}/admin/members`],
+    project: ['Open the project', `/t/${tenant}/projects/${projectId}`],
+    connection: ['Open connections', `/t/${tenant}/admin/revocation?show=connections`],
+  } as const
+  const [label, href] = places[kind ?? 'connection']
+  return (
+    <ButtonLink size={size} href={href}>
+      {label}
+    </ButtonLink>
+  )
 }
 
 type IssueLinkProps = Pick<ButtonProps, 'variant' | 'size'> & { tenant: string; projectId: string; first?: boolean }

@@ -7,6 +7,8 @@ export type Outcome = {
   kind: 'token' | 'connection'
   id: string
   already: boolean
+  /** It had ended by itself: there was nothing to revoke. */
+  over: boolean
   upstream: UpstreamState | null
   lastError: string | null
   /** ISO, `unknown`, or null: it is over. */
@@ -26,6 +28,7 @@ export async function revoke(
     kind: item.kind,
     id: item.id,
     already: item.already,
+    over: item.over,
     upstream: item.upstream,
     lastError: item.last_error,
     latestMoment: item.latest_moment,
@@ -42,7 +45,8 @@ const words: Record<UpstreamState, string> = {
 }
 
 /** One outcome in a line: "blocked here, revoked upstream". */
-export function outcomeLine({ already, upstream }: Pick<Outcome, 'already' | 'upstream'>): string {
+export function outcomeLine({ already, over, upstream }: Pick<Outcome, 'already' | 'over' | 'upstream'>): string {
   if (already) return 'already revoked before'
+  if (over) return 'it had ended by itself'
   return ['blocked here', upstream && words[upstream]].filter(Boolean).join(', ')
 }

@@ -1,6 +1,7 @@
 import Link from 'next/link'
 import type { Column, Row } from '@/app/_ui/data-table.tsx'
 import { DataTable } from '@/app/_ui/data-table.tsx'
+import { Name } from '@/app/_ui/name.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
 import type { TokenView } from '@/lib/broker/token-view.ts'
@@ -28,15 +29,15 @@ export const isLive = ({ state }: Pick<TokenView, 'state'>): boolean => state ==
 /** Columns of a list of tokens (experience.md 10). */
 export function tokenColumns({ owners, inProject }: Pick<TokenTableView, 'owners' | 'inProject'>): Column[] {
   return [
-    { key: 'fingerprint', header: 'Fingerprint', mono: true },
-    ...(owners ? [{ key: 'owner', header: 'Owner', truncate: true }] : []),
-    ...(inProject ? [] : [{ key: 'project', header: 'Project', truncate: true }]),
-    { key: 'purpose', header: 'Purpose', truncate: true },
-    { key: 'scopes', header: 'Scopes' },
-    { key: 'made', header: 'Made' },
-    { key: 'used', header: 'Last used' },
-    { key: 'ends', header: 'Ends' },
-    { key: 'state', header: 'State' },
+    { key: 'fingerprint', header: 'Fingerprint', mono: true, width: 'w-32' },
+    ...(owners ? [{ key: 'owner', header: 'Owner' }] : []),
+    ...(inProject ? [] : [{ key: 'project', header: 'Project', fold: Boolean(owners) }]),
+    { key: 'purpose', header: 'Purpose' },
+    { key: 'scopes', header: 'Scopes', width: 'w-36', fold: true },
+    { key: 'made', header: 'Made', width: 'w-22', fold: true },
+    { key: 'used', header: 'Last used', width: 'w-28', fold: true },
+    { key: 'ends', header: 'Ends', width: 'w-28' },
+    { key: 'state', header: 'State', width: 'w-27' },
   ]
 }
 
@@ -54,14 +55,14 @@ export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>
           {tokenName(token)}
         </Link>
       ),
-      owner: <span title={owner}>{owner}</span>,
-      project: <span title={project.name}>{project.name}</span>,
-      purpose: <span title={purpose}>{purpose}</span>,
+      owner: <Name text={owner} />,
+      project: <Name text={project.name} />,
+      purpose: <Name text={purpose} />,
       scopes: (
-        <span title={scopesInFull(scopes).join('\n')} className="whitespace-nowrap">
+        <span title={scopesInFull(scopes).join('\n')}>
           {scopesInShort(scopes)}
           {token.notGranted.length > 0 && (
-            <span className="text-attention"> · {token.notGranted.length} not granted</span>
+            <span className="block text-attention">{token.notGranted.length} not granted</span>
           )}
         </span>
       ),
@@ -71,16 +72,30 @@ export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>
       ) : (
         <span className="whitespace-nowrap text-muted italic">{lastUseWords}</span>
       ),
-      ends: isLive(token) ? (
-        <Countdown until={token.expiresAt.toISOString()} now={now} />
-      ) : (
-        <span className="text-muted">
-          <Time at={token.expiresAt.toISOString()} now={now} hint="hover" />
-        </span>
-      ),
+      ends: <Ends token={token} now={now} />,
       state: <StateBadge kind="token" state={token.state} />,
     },
   }
+}
+
+/** When a token ends or ended. A revoked one that the upstream was not seen to refuse may work on: until when at most. */
+function Ends({ token, now }: { token: TokenView; now: string }) {
+  const { state, expiresAt, revocation } = token
+  if (isLive(token)) return <Countdown until={expiresAt.toISOString()} now={now} />
+  if (state === 'failed') return <span className="text-muted">never began</span>
+  const ended = state === 'revoked' ? revocation?.blockedAt : expiresAt
+  const latest = state === 'revoked' ? revocation?.latestMoment : undefined
+  return (
+    <span className="flex flex-col text-muted max-md:items-end">
+      {ended && <Time at={ended.toISOString()} now={now} hint="hover" />}
+      {latest === 'unknown' && <span>end upstream unknown</span>}
+      {latest instanceof Date && latest > new Date(now) && (
+        <span>
+          surely over <Time at={latest.toISOString()} now={now} hint="hover" />
+        </span>
+      )}
+    </span>
+  )
 }
 
 /** A list of tokens, each with its menu. */
@@ -89,7 +104,7 @@ export function TokenTable({ viewerId, mayWork, mayAdminister, ...view }: TokenT
   return (
     <DataTable
       caption={caption}
-      columns={[...tokenColumns(view), { key: 'acts', header: 'Actions', quiet: true, align: 'end' }]}
+      columns={[...tokenColumns(view), { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-14' }]}
       rows={tokens.map((token) => {
         const own = token.ownerId === viewerId
         const row = tokenRow(view, token)

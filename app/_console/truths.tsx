@@ -2,7 +2,7 @@ import type { KeyValueItem } from '@/app/_ui/key-value.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import type { RevocationView } from '@/lib/broker/token-view.ts'
-import { upstreamTruth } from './words.ts'
+import { plural, upstreamTruth } from './words.ts'
 
 /** The three truths of a revocation (product.md), never blurred into one "revoked". */
 export function truths(revocation: RevocationView, now: string, by: string | null): KeyValueItem[] {
@@ -25,7 +25,7 @@ export function truths(revocation: RevocationView, now: string, by: string | nul
           <StateBadge kind="upstream" state={upstream} />
           <span>
             {upstreamTruth[upstream]}
-            {upstream === 'pending' && tries > 0 && ` Tried ${tries} times`}
+            {upstream === 'pending' && tries > 0 && ` Tried ${plural(tries, 'time')}`}
             {upstream === 'pending' && lastError && ` (last: ${lastError.replaceAll('_', ' ')})`}
             {upstream === 'pending' && tries > 0 && '.'}
             {upstream === 'pending' && nextTryAt && (
@@ -43,9 +43,16 @@ export function truths(revocation: RevocationView, now: string, by: string | nul
       value:
         latestMoment === null ? (
           'Over: the upstream was seen to refuse it.'
+        ) : latestMoment === 'unknown' ? (
+          'Unknown: the upstream gave it no end.'
+        ) : latestMoment <= new Date(now) ? (
+          <>
+            Over: it ended by itself <Time at={latestMoment.toISOString()} now={now} />.
+          </>
         ) : (
           <>
-            <Time at={latestMoment.toISOString()} now={now} />, when it ends by itself.
+            <Time at={latestMoment.toISOString()} form="exact" />, <Time at={latestMoment.toISOString()} now={now} />,
+            when it ends by itself.
           </>
         ),
     },

@@ -1,7 +1,8 @@
 import type { Tone } from '@/app/_ui/state-badge.tsx'
-import { durationText } from '@/app/_ui/time-text.ts'
+import { durationText, utcText } from '@/app/_ui/time-text.ts'
 import type { AuditView } from '@/lib/audit/list.ts'
-import type { ConnectionView, Total } from '@/lib/broker/inventory.ts'
+import type { FrozenView } from '@/lib/broker/freezes.ts'
+import type { ConnectionView, ProjectCard, Total } from '@/lib/broker/inventory.ts'
 import type { NotificationView } from '@/lib/broker/notifications.ts'
 import type { RevocationView, TokenView } from '@/lib/broker/token-view.ts'
 import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
@@ -9,7 +10,7 @@ import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
 type Scopes = TokenView['asked']
 
 const count = new Intl.NumberFormat('en')
-const irregular: Record<string, string> = { person: 'people' }
+const irregular: Record<string, string> = { person: 'people', try: 'tries' }
 
 /** "1 token", "12 tokens". */
 export const plural = (number: number, noun: string): string =>
@@ -19,7 +20,7 @@ export const plural = (number: number, noun: string): string =>
 export const pluralUpTo = ({ total, totalIsCapped }: Total, noun: string): string =>
   `${totalIsCapped ? 'more than ' : ''}${plural(total, noun)}`
 
-/** Rights in a row of a table: "2 components · read 3 · write 1". */
+/** Rights in a row of a table: "2 components · read 3 · write 1". Lines break after a dot alone. */
 export function scopesInShort({ components, buckets, manageBuckets, readAllFiles }: Scopes): string {
   const rights = Object.values(buckets)
   const read = rights.filter((right) => right === 'read').length
@@ -30,7 +31,12 @@ export function scopesInShort({ components, buckets, manageBuckets, readAllFiles
     manageBuckets && 'manage buckets',
     readAllFiles && 'all files',
   ]
-  return parts.filter(Boolean).join(' · ') || 'none'
+  return (
+    parts
+      .filter((part) => typeof part === 'string')
+      .map((part) => part.replaceAll(' ', '\u00a0'))
+      .join('\u00a0· ') || 'none'
+  )
 }
 
 /** Every right, one a line. */
@@ -67,11 +73,27 @@ const causes: Record<string, string> = {
   client_not_registered: 'The upstream refuses Valetkey as a client. The link itself is intact; an admin must mend it.',
 }
 
-type State = Pick<ConnectionView, 'status' | 'cause'>
+type State = Pick<ConnectionView, 'status' | 'cause' | 'frozen'>
+
+/** What it is that somebody froze. */
+export const frozenWords: Record<FrozenView['kind'], string> = {
+  member: 'The owner of this connection is frozen in this tenant.',
+  provider: 'Its provider is frozen.',
+  project: 'Its project is frozen.',
+  connection: 'An admin has frozen this connection.',
+  membership: 'The owner of this connection is suspended in this tenant.',
+}
+
+/** What a freeze stops, and what it does not. */
+export const freezeMeans =
+  'Nothing is linked, issued or renewed. Tokens that are out and copied elsewhere are not affected: revoke those that must not work.'
+
+/** How a connection is shown: a freeze over any state. */
+export const shownState = ({ status, frozen }: Pick<State, 'status' | 'frozen'>) => (frozen ? 'frozen' : status)
 
 /** Why a connection is as it is, as far as that is known. */
-export function causeWords({ status, cause }: State): string | null {
-  if (status === 'frozen') return 'An admin has frozen this connection.'
+export function causeWords({ status, cause, frozen }: State): string | null {
+  if (frozen) return frozenWords[frozen.kind]
   if (status === 'revoked') return 'It was disconnected.'
   if (cause) return causes[cause] ?? `Cause: ${cause.replaceAll('_', ' ')}.`
   return status === 'uncertain' ? 'The last renewal was interrupted.' : null
@@ -80,6 +102,7 @@ export function causeWords({ status, cause }: State): string | null {
 /** What a connection's state means for its owner, and what is done about it. Nothing for a healthy one. */
 export function healthWords(connection: State): string | null {
   const why = causeWords(connection)
+  if (connection.frozen) return `${why} ${freezeMeans}`
   switch (connection.status) {
     case 'linked':
       return null
@@ -89,8 +112,6 @@ export function healthWords(connection: State): string | null {
       return `${why} Whether it took effect is found out at the next try.`
     case 'needs_relink':
       return why ?? 'The stored grant no longer works.'
-    case 'frozen':
-      return `${why} Nothing is issued or renewed.`
     case 'revoked':
       return `${why} The stored tokens are destroyed. Link it again to use it.`
   }
@@ -98,9 +119,13 @@ export function healthWords(connection: State): string | null {
 
 export type NextAct = 'link' | 'issue' | 'try' | 'reconnect' | 'lift'
 
-/** What can be done about a connection: one act. Lifting a freeze is an admin's. */
-export function nextActOf(connection: Pick<ConnectionView, 'status'> | null): NextAct {
-  switch (connection?.status) {
+/** What can be done about a connection: one act. Lifting a freeze is an admin's. No status: it is not linked. */
+export function nextActOf({
+  status,
+  frozen,
+}: { status?: ConnectionView['status'] | undefined } & Pick<State, 'frozen'>): NextAct {
+  if (frozen) return 'lift'
+  switch (status) {
     case 'linked':
       return 'issue'
     case 'degraded':
@@ -108,17 +133,15 @@ export function nextActOf(connection: Pick<ConnectionView, 'status'> | null): Ne
       return 'try'
     case 'needs_relink':
       return 'reconnect'
-    case 'frozen':
-      return 'lift'
     case 'revoked':
     case undefined:
       return 'link'
   }
 }
 
-/** Whether a token can be had now: from a healthy connection, or while the stored access token of an ailing one lives. */
-export function canIssue(connection: Pick<ConnectionView, 'status' | 'servesUntil'> | null, now: Date): boolean {
-  const act = nextActOf(connection)
+/** Whether a token can be had now for a project: from a healthy connection, or while the stored access token of an ailing one lives. */
+export function canIssue({ connection, frozen }: Pick<ProjectCard, 'connection' | 'frozen'>, now: Date): boolean {
+  const act = nextActOf({ status: connection?.status, frozen })
   return act === 'issue' || (act === 'try' && stillServes(connection, now))
 }
 
@@ -182,6 +205,14 @@ const endedWords = (details: Details) => {
   return `${ended.length > 0 ? `Ended with it: ${ended.join(', ')}.` : ''}${because(details)}`
 }
 
+/** How the work on one upstream revocation came to its end. */
+const finished: Record<string, string> = {
+  done: 'Revoked upstream',
+  confirmed: 'Revoked upstream, and confirmed dead',
+  failed: 'Upstream revocation failed',
+  impossible: 'Could not be revoked upstream',
+}
+
 /** Every act of the audit trail as a sentence: what was done, then what is worth knowing about it. */
 const acts = {
   'signin.succeeded': () => ['Signed in'],
@@ -211,6 +242,11 @@ const acts = {
     details.code === 'cancelled' ? '' : coded(details),
   ],
   'connection.changed': () => ['Connection changed'],
+  'freeze.set': (details) => [
+    'Frozen',
+    `${details.until ? `Until ${utcText(Date.parse(text(details.until)))}` : 'Until it is lifted'}: nothing is linked, issued or renewed.${because(details)}`,
+  ],
+  'freeze.lifted': () => ['Freeze lifted'],
   'connection.frozen': (details) => ['Frozen', `Nothing is issued or renewed until it is lifted.${because(details)}`],
   'connection.unfrozen': (details) => ['Freeze lifted', because(details)],
   'refresh.succeeded': (details) => [
@@ -227,7 +263,10 @@ const acts = {
   ],
   'token.requested': (details) => ['Asked for a token', `For ${durationText(Number(details.seconds))}.`],
   'token.issued': (details) => ['Token issued', `Fingerprint ${text(details.fingerprint)}.`],
-  'token.failed': (details) => ['Token not made', coded(details)],
+  'token.failed': (details) => [
+    details.code === 'excess_rights' ? 'Token refused' : 'Token not made',
+    `${coded(details)}${Array.isArray(details.exceeded) ? ` Beyond what was asked: ${details.exceeded.join(', ')}.` : ''}`,
+  ],
   'token.revoked': (details) => [
     'Token revoked',
     `${details.fingerprint ? `Fingerprint ${text(details.fingerprint)}.` : ''}${because(details)}`,
@@ -237,7 +276,7 @@ const acts = {
     `${plural(Number(details.tokens ?? 0), 'token')} ended with it.${because(details)}`,
   ],
   'revocation.finished': (details) => [
-    'Upstream revocation finished',
+    finished[text(details.state)] ?? 'Upstream revocation ended',
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
   ],
   'audit.exported': () => ['Activity exported'],
@@ -265,19 +304,24 @@ export function eventWords({ action, details }: Pick<AuditView, 'action' | 'deta
 
 /** The tone of an event on a timeline. What ended is neither good nor bad news. */
 export function eventTone({ action, outcome, details }: Pick<AuditView, 'action' | 'outcome' | 'details'>): Tone {
-  if (action === 'connection.frozen') return 'frozen'
+  if (action === 'freeze.set' || action === 'connection.frozen') return 'frozen'
   if (details.status === 'needs_relink' || details.flag) return 'broken'
   if (outcome !== 'ok') return outcome === 'failed' ? 'attention' : 'broken'
   return neutral.has(action) || action.endsWith('.revoked') ? 'revoked' : 'healthy'
 }
 
 /** A notification: what happened, what it means, and how good or bad that is. */
-export function notificationWords({ kind, cause }: Pick<NotificationView, 'kind' | 'cause'>): {
+export function notificationWords({
+  kind,
+  cause,
+  reason,
+  until,
+}: Pick<NotificationView, 'kind' | 'cause' | 'reason' | 'until'>): {
   what: string
   more: string
   tone: Tone
 } {
-  const health = (status: ConnectionView['status']) => healthWords({ status, cause }) ?? ''
+  const health = (status: ConnectionView['status']) => healthWords({ status, cause, frozen: null }) ?? ''
   switch (kind) {
     case 'connection.degraded':
       return { what: 'Renewals fail', more: health('degraded'), tone: 'attention' }
@@ -286,7 +330,18 @@ export function notificationWords({ kind, cause }: Pick<NotificationView, 'kind'
     case 'connection.needs_relink':
       return { what: 'Must be linked again', more: health('needs_relink'), tone: 'broken' }
     case 'connection.frozen':
-      return { what: 'Frozen by an admin', more: 'Nothing is issued or renewed until it is lifted.', tone: 'frozen' }
+    case 'project.frozen':
+    case 'provider.frozen':
+    case 'member.frozen': {
+      const end = until ? utcText(until.getTime()) : 'it is lifted'
+      const more = `Nothing is linked, issued or renewed until ${end}.${because({ reason })}`
+      return { what: frozenTitles[kind], more, tone: 'frozen' }
+    }
+    case 'connection.unfrozen':
+    case 'project.unfrozen':
+    case 'provider.unfrozen':
+    case 'member.unfrozen':
+      return { what: 'Freeze lifted', more: 'It is used and renewed again as before.', tone: 'healthy' }
     case 'connection.revoked':
       return {
         what: 'Disconnected',
@@ -320,6 +375,12 @@ export function notificationWords({ kind, cause }: Pick<NotificationView, 'kind'
       return { what: String(kind).replaceAll(/[._]/g, ' '), more: '', tone: 'attention' }
   }
 }
+const frozenTitles = {
+  'connection.frozen': 'Frozen by an admin',
+  'project.frozen': 'The project is frozen by an admin',
+  'provider.frozen': 'The provider is frozen by an admin',
+  'member.frozen': 'You are frozen by an admin',
+} as const
 const neutral = new Set<AuditView['action']>([
   'link.started',
   'connection.changed',

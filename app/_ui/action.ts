@@ -2,7 +2,14 @@
 import { useRef, useState } from 'react'
 
 /** What went wrong, for a person: what happened, what it means for them, what to do next. */
-export type Problem = { title: string; meaning?: string; next?: string; requestId?: string }
+export type Problem = {
+  title: string
+  meaning?: string
+  next?: string
+  requestId?: string
+  /** The session is over here; signing in again is the way on. */
+  signIn?: boolean
+}
 
 /** How an act ended. Components get acts as functions and know no API. */
 export type ActionResult = { ok: true } | { ok: false; problem: Problem }

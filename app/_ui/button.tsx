@@ -38,7 +38,7 @@ export function Button({ variant, size, busy = false, className, children, onCli
       onClick={(event) => (busy ? event.preventDefault() : onClick?.(event))}
     >
       {busy && <LoaderCircle aria-hidden className="absolute animate-spin" />}
-      <span className={cn('inline-flex items-center gap-2', busy && 'opacity-0')}>{children}</span>
+      <span className={cn('inline-flex min-w-0 items-center gap-2', busy && 'opacity-0')}>{children}</span>
     </button>
   )
 }

@@ -16,6 +16,8 @@ export type ConfirmDialogProps = {
   lead: ReactNode
   /** The verb and its object. */
   confirmLabel: string
+  /** "Cancel", unless going back means more. */
+  cancelLabel?: string
   tone?: 'danger' | 'primary'
   /** Several objects: what the act reaches, as counts. */
   counts?: { label: string; value: ReactNode }[]
@@ -49,6 +51,7 @@ function Question({
   title,
   lead,
   confirmLabel,
+  cancelLabel = 'Cancel',
   tone = 'danger',
   counts,
   phrase,
@@ -73,7 +76,7 @@ function Question({
       <div className={dialogLook.body}>
         <Radix.Title className={dialogLook.title}>{title}</Radix.Title>
         <Radix.Description asChild>
-          <div className="-mt-2 text-muted">{lead}</div>
+          <div className="wrap-anywhere -mt-2 text-muted">{lead}</div>
         </Radix.Description>
         {counts && <KeyValue items={counts} />}
         {children}
@@ -101,7 +104,7 @@ function Question({
       </div>
       <div className={dialogLook.footer}>
         <Radix.Cancel asChild>
-          <Button>Cancel</Button>
+          <Button>{cancelLabel}</Button>
         </Radix.Cancel>
         <Button type="submit" variant={tone} busy={busy} disabled={!ready}>
           {confirmLabel}

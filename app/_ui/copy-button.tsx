@@ -1,7 +1,7 @@
 'use client'
 import { Check, Copy, TriangleAlert } from 'lucide-react'
 import { useEffect, useState } from 'react'
-import { Button, IconButton } from './button.tsx'
+import { Button, type ButtonProps, IconButton } from './button.tsx'
 
 export type CopyButtonProps = {
   text: string
@@ -9,10 +9,20 @@ export type CopyButtonProps = {
   label?: string
   compact?: boolean
   onCopied?: () => void
-}
+  /** Has the focus when its dialog opens. */
+  first?: boolean
+} & Pick<ButtonProps, 'variant' | 'size'>
 
 /** Copies `text`; says that it did, or that the browser refused. */
-export function CopyButton({ text, label = 'Copy', compact = false, onCopied }: CopyButtonProps) {
+export function CopyButton({
+  text,
+  label = 'Copy',
+  compact = false,
+  onCopied,
+  first,
+  variant,
+  size = 'sm',
+}: CopyButtonProps) {
   const [outcome, setOutcome] = useState<'copied' | 'refused' | null>(null)
   useEffect(() => {
     if (!outcome) return
@@ -35,7 +45,7 @@ export function CopyButton({ text, label = 'Copy', compact = false, onCopied }: 
       {compact ? (
         <IconButton label={word} icon={<Icon aria-hidden />} onClick={copy} />
       ) : (
-        <Button size="sm" onClick={copy}>
+        <Button size={size} variant={variant} data-first={first} onClick={copy}>
           <Icon aria-hidden />
           {word}
         </Button>

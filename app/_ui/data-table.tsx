@@ -10,8 +10,10 @@ export type Column = {
   align?: 'start' | 'end'
   /** Fingerprints, codes, scopes. */
   mono?: boolean
-  /** Cuts long values; the cell should carry the whole one as a title. */
-  truncate?: boolean
+  /** A Tailwind width that the column keeps on every screen; what is left is shared by the columns without one. */
+  width?: string
+  /** Below 1,280 px the cell stands in a line under its row: a table's state never leaves the screen for it. */
+  fold?: boolean
   /** The header is read but not shown: actions. */
   quiet?: boolean
 }
@@ -42,7 +44,10 @@ export type DataTableProps = {
 
 const number = new Intl.NumberFormat('en')
 
-/** A table of view objects; below 768 px each row is a card. */
+/**
+ * A table of view objects that never scrolls sideways: widths are fixed, columns fold below 1,280 px, and below 768 px
+ * each row is a card.
+ */
 export function DataTable({ caption, columns, rows, selection }: DataTableProps) {
   const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set())
   const [everything, setEverything] = useState(false)
@@ -82,13 +87,26 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
           {allBox}
         </div>
       )}
-      <table className="data-table w-full border-separate border-spacing-0 rounded-lg border bg-surface text-left">
+      <table
+        data-folds={columns.some(({ fold }) => fold) || undefined}
+        className="data-table w-full table-fixed border-separate border-spacing-0 rounded-lg border bg-surface text-left"
+      >
         <caption className="sr-only">{caption}</caption>
         <thead>
           <tr>
-            {selection && <th className={cn(headLook, 'w-10 pr-0 max-md:hidden')}>{allBox}</th>}
+            {selection && (
+              <th data-box className={cn(headLook, 'w-10 pr-0 max-md:hidden')}>
+                {allBox}
+              </th>
+            )}
             {columns.map((column) => (
-              <th key={column.key} scope="col" className={cn(headLook, column.align === 'end' && 'text-right')}>
+              <th
+                key={column.key}
+                scope="col"
+                data-kept={column.width ? true : undefined}
+                data-fold={column.fold}
+                className={cn(headLook, column.width, column.align === 'end' && 'text-right')}
+              >
                 {column.quiet ? <span className="sr-only">{column.header}</span> : column.header}
               </th>
             ))}
@@ -151,26 +169,32 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
 const headLook =
   'sticky top-0 z-10 h-10 whitespace-nowrap border-b bg-surface px-3 font-normal text-[13px] text-muted first:rounded-tl-lg first:pl-4 last:rounded-tr-lg last:pr-4'
 const cellLook =
-  'h-11 border-b px-3 py-1.5 align-middle first:pl-4 last:pr-4 group-last:border-b-0 max-md:border-0 max-md:first:pl-0 max-md:last:pr-0'
+  'wrap-anywhere h-11 border-b px-3 py-1.5 align-middle first:pl-4 last:pr-4 group-last:border-b-0 max-md:border-0 max-md:first:pl-0 max-md:last:pr-0'
 
 function Cell({ column, heads, children }: { column: Column; heads: boolean; children: ReactNode }) {
   const className = cn(
     cellLook,
     'font-normal',
+    column.width,
     heads && 'max-md:font-semibold',
     column.align === 'end' && 'text-right',
     column.mono && 'font-mono text-[13px]',
-    column.truncate && 'max-w-48 md:truncate',
   )
+  const kept = column.width ? true : undefined
   if (heads) {
     return (
-      <th scope="row" className={className}>
+      <th scope="row" data-kept={kept} className={className}>
         {children}
       </th>
     )
   }
   return (
-    <td className={className} data-column={column.quiet ? undefined : column.header}>
+    <td
+      className={className}
+      data-kept={kept}
+      data-fold={column.fold}
+      data-column={column.quiet ? undefined : column.header}
+    >
       {children}
     </td>
   )

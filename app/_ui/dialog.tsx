@@ -5,7 +5,7 @@ import { type ReactNode, useRef } from 'react'
 import { cn } from './cn.ts'
 
 export const dialogLook = {
-  scrim: 'fixed inset-0 z-40 bg-scrim',
+  scrim: 'fixed inset-0 z-50 bg-scrim',
   panel:
     'fixed inset-x-0 bottom-0 z-50 mx-auto flex max-h-[92dvh] w-full max-w-[520px] animate-enter flex-col rounded-t-lg border bg-surface outline-none md:top-1/2 md:bottom-auto md:max-h-[85dvh] md:-translate-y-1/2 md:rounded-lg',
   title: 'wrap-anywhere font-semibold text-[18px] leading-6',
@@ -13,17 +13,25 @@ export const dialogLook = {
   footer: 'flex flex-wrap justify-end gap-2 border-t px-5 py-3 pb-[max(12px,env(safe-area-inset-bottom))]',
 }
 
-/** Handlers that give the focus back to what had it when the dialog opened; Radix does so only for its own triggers. */
+/**
+ * Handlers that give the focus back to what had it when the dialog opened (Radix does so only for its own triggers), and
+ * first to what is marked `data-first`, if something is.
+ */
 export function useFocusReturn() {
   const opener = useRef<Element | null>(null)
   return {
-    onOpenAutoFocus: () => {
+    onOpenAutoFocus: (event: Event) => {
       opener.current = document.activeElement
+      const first = event.target instanceof Element ? event.target.querySelector('[data-first]') : null
+      if (!(first instanceof HTMLElement)) return
+      event.preventDefault()
+      first.focus()
     },
     onCloseAutoFocus: (event: Event) => {
       event.preventDefault()
       // The row that held the opener may be gone: then the page's content is the next best place.
-      const target = opener.current?.isConnected ? opener.current : document.getElementById('content')
+      const kept = opener.current?.isConnected && opener.current !== document.body
+      const target = kept ? opener.current : document.getElementById('content')
       if (target instanceof HTMLElement) target.focus()
     },
   }
@@ -53,7 +61,7 @@ export function Dialog({ open, onOpenChange, title, lead, footer, wide = false, 
         >
           <div className="flex min-w-0 flex-col gap-1 pt-4 pr-14 pl-5">
             <Radix.Title className={dialogLook.title}>{title}</Radix.Title>
-            {lead && <Radix.Description className="text-muted">{lead}</Radix.Description>}
+            {lead && <Radix.Description className="wrap-anywhere text-muted">{lead}</Radix.Description>}
           </div>
           <div className={dialogLook.body}>{children}</div>
           {footer && <div className={dialogLook.footer}>{footer}</div>}

@@ -18,8 +18,8 @@ export function EmptyState({ kind, title, why, action }: EmptyStateProps) {
   return (
     <div className="flex flex-col items-center gap-3 rounded-lg border border-dashed bg-surface px-6 py-12 text-center">
       <Icon aria-hidden className="size-6 text-muted" />
-      <h2 className="font-semibold text-[16px] leading-6">{title}</h2>
-      <p className="max-w-[60ch] text-muted">{why}</p>
+      <h2 className="wrap-anywhere font-semibold text-[16px] leading-6">{title}</h2>
+      <p className="wrap-anywhere max-w-[60ch] text-muted">{why}</p>
       {action && <div className="flex flex-wrap justify-center gap-2 pt-1">{action}</div>}
     </div>
   )

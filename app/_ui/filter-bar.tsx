@@ -69,7 +69,7 @@ export function FilterBar({ action, search, fields = [], keep = {}, summary }: F
             defaultValue={value}
             data-shortcut={!search && index === 0 ? 'filter' : undefined}
             onChange={() => form.current?.requestSubmit()}
-            className="h-8 max-w-48 truncate rounded-lg border border-edge bg-surface px-2 max-md:flex-1"
+            className="h-8 truncate rounded-lg border border-edge bg-surface px-2 max-md:min-w-0 max-md:flex-[1_1_40%] md:max-w-48"
           >
             {options.map((option) => (
               <option key={option.value} value={option.value} disabled={option.disabled}>

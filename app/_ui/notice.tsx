@@ -3,6 +3,7 @@ import type { ReactNode } from 'react'
 import type { Problem } from './action.ts'
 import { cn } from './cn.ts'
 import { CopyButton } from './copy-button.tsx'
+import { SignInAgain } from './sign-in-again.tsx'
 
 const faces = {
   info: ['border-line bg-surface', 'text-muted', Info],
@@ -11,7 +12,7 @@ const faces = {
   error: ['border-broken/40 bg-broken-tint', 'text-broken', CircleAlert],
 } as const
 
-export type NoticeProps = Omit<Problem, 'meaning' | 'next'> & {
+export type NoticeProps = Omit<Problem, 'meaning' | 'next' | 'signIn'> & {
   tone?: keyof typeof faces
   meaning?: ReactNode
   next?: ReactNode
@@ -29,7 +30,7 @@ export function Notice({ tone = 'info', title, meaning, next, requestId, action,
       className={cn('flex gap-3 rounded-lg border p-4', frame)}
     >
       <Icon aria-hidden className={cn('mt-0.5 size-4 shrink-0', colour)} />
-      <div className="flex min-w-0 flex-1 flex-col gap-1">
+      <div className="wrap-anywhere flex min-w-0 flex-1 flex-col gap-1">
         <p className="font-semibold">{title}</p>
         {meaning && <p>{meaning}</p>}
         {next && <p>{next}</p>}
@@ -45,7 +46,15 @@ export function Notice({ tone = 'info', title, meaning, next, requestId, action,
   )
 }
 
-/** A failed act, read out at once. */
-export function ProblemNotice({ problem }: { problem: Problem | null }) {
-  return problem && <Notice tone="error" live {...problem} />
+/** A failed act, read out at once, with the way on: signing in again where the session is over, and `action`. */
+export function ProblemNotice({ problem, action }: { problem: Problem | null; action?: ReactNode }) {
+  if (!problem) return null
+  const { signIn, ...said } = problem
+  const ways = (signIn || action) && (
+    <>
+      {signIn && <SignInAgain />}
+      {action}
+    </>
+  )
+  return <Notice tone="error" live {...said} action={ways} />
 }

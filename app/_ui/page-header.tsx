@@ -9,12 +9,15 @@ export function Breadcrumb({ trail }: { trail: Crumb[] }) {
   return (
     <nav aria-label="Breadcrumb">
       <ol className="flex flex-wrap items-center gap-1 text-muted">
-        {trail.map(({ label, href }) => (
-          <li key={href} className="inline-flex items-center gap-1">
-            <Link href={href} className="rounded-sm underline-offset-4 hover:text-ink hover:underline">
+        {trail.map(({ label, href }, index) => (
+          <li key={href} className="inline-flex min-w-0 items-center gap-1">
+            {index > 0 && <ChevronRight aria-hidden className="size-4 shrink-0" />}
+            <Link
+              href={href}
+              className="wrap-anywhere rounded-sm underline decoration-edge underline-offset-4 hover:text-ink"
+            >
               {label}
             </Link>
-            <ChevronRight aria-hidden className="size-4" />
           </li>
         ))}
       </ol>
@@ -42,7 +45,7 @@ export function PageHeader({ title, lead, trail, badge, actions }: PageHeaderPro
             <h1 className="wrap-anywhere min-w-0 font-semibold text-[24px] leading-8">{title}</h1>
             {badge}
           </div>
-          {lead && <p className="max-w-[72ch] text-pretty text-muted">{lead}</p>}
+          {lead && <p className="wrap-anywhere max-w-[72ch] text-pretty text-muted">{lead}</p>}
         </div>
         {actions && <div className="flex flex-wrap gap-2">{actions}</div>}
       </div>

@@ -5,8 +5,8 @@ import { flushSync } from 'react-dom'
 import { Button } from './button.tsx'
 import { useNow } from './clock.ts'
 import { CopyButton } from './copy-button.tsx'
+import { useCopyFirst } from './copy-first.tsx'
 import { Dialog } from './dialog.tsx'
-import { Notice } from './notice.tsx'
 import { CodeTabs } from './tabs.tsx'
 import { Time } from './time.tsx'
 import { countdownText } from './time-text.ts'
@@ -89,9 +89,9 @@ export function SecretOnceDialog({ phase, onHide, onClose, onIssueAgain }: Secre
 type ShownProps = { secret: SecretOnce; hidesAt: number; onHide: () => void; onClose: () => void }
 
 function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
+  const { value, title, fingerprint, endsAt, samples, note } = secret
   const [revealed, setRevealed] = useState(false)
-  const [copied, setCopied] = useState(false)
-  const [asking, setAsking] = useState(false)
+  const { copied, onCopied, close, question } = useCopyFirst({ what: 'token', onClose })
   const now = useNow('second')
   const left = hidesAt - (now ?? hidesAt)
 
@@ -100,73 +100,63 @@ function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
     return () => clearTimeout(timer)
   }, [hidesAt, onHide])
 
-  useEffect(() => {
-    if (copied) return
-    const warn = (event: BeforeUnloadEvent) => event.preventDefault()
-    window.addEventListener('beforeunload', warn)
-    return () => window.removeEventListener('beforeunload', warn)
-  }, [copied])
-
-  const close = () => (copied || asking ? onClose() : setAsking(true))
-  const masked = `${secret.value.slice(0, 3)}${'•'.repeat(20)}`
-  const onCopied = () => {
-    setCopied(true)
-    setAsking(false)
-  }
+  const masked = `${value.slice(0, 3)}${'•'.repeat(20)}`
   return (
-    <Dialog
-      open
-      wide
-      onOpenChange={close}
-      title={`${secret.title} · shown once`}
-      lead="Copy it now. It is not stored here and cannot be shown again."
-      footer={
-        <>
-          <span className="mr-auto self-center text-muted tabular-nums">
-            Ends <Time at={secret.endsAt} hint="hover" /> · hides itself in {countdownText(left)}
-          </span>
-          <Button variant={copied ? 'primary' : 'secondary'} onClick={close}>
-            {asking ? 'Close without copying' : 'Done'}
+    <>
+      <Dialog
+        open
+        wide
+        onOpenChange={close}
+        title={`${title} · shown once`}
+        lead="Copy it now. It is not stored here and cannot be shown again."
+        footer={
+          <>
+            <span className="mr-auto self-center text-muted tabular-nums max-sm:w-full">
+              Ends <Time at={endsAt} hint="hover" /> · hides itself in {countdownText(left)}
+            </span>
+            <CopyButton
+              first
+              size="md"
+              variant={copied ? 'secondary' : 'primary'}
+              text={value}
+              label="Copy token"
+              onCopied={onCopied}
+            />
+            <Button variant={copied ? 'primary' : 'secondary'} onClick={close}>
+              Done
+            </Button>
+          </>
+        }
+      >
+        {note}
+        <div className="flex flex-wrap items-center gap-2">
+          <code
+            data-secret
+            className="wrap-anywhere min-w-0 flex-1 basis-60 rounded-lg bg-raised px-3 py-2 font-mono text-[13px]"
+          >
+            {revealed ? value : masked}
+          </code>
+          <Button size="sm" aria-pressed={revealed} onClick={() => setRevealed(!revealed)}>
+            {revealed ? <EyeOff aria-hidden /> : <Eye aria-hidden />}
+            {revealed ? 'Hide' : 'Show'}
           </Button>
-        </>
-      }
-    >
-      {secret.note}
-      <div className="flex flex-wrap items-center gap-2">
-        <code
-          data-secret
-          className="wrap-anywhere min-w-0 flex-1 basis-60 rounded-lg bg-raised px-3 py-2 font-mono text-[13px]"
-        >
-          {revealed ? secret.value : masked}
-        </code>
-        <Button size="sm" aria-pressed={revealed} onClick={() => setRevealed(!revealed)}>
-          {revealed ? <EyeOff aria-hidden /> : <Eye aria-hidden />}
-          {revealed ? 'Hide' : 'Show'}
-        </Button>
-        <CopyButton text={secret.value} label="Copy" onCopied={onCopied} />
-      </div>
-      <p className="text-muted">
-        Fingerprint <code className="font-mono text-[13px]">{secret.fingerprint}</code>
-      </p>
-      <CodeTabs
-        label="Use it from"
-        samples={secret.samples.map(({ id, label, code }) => ({
-          id,
-          label,
-          code: code(secret.value),
-          shown: revealed ? undefined : code(masked),
-        }))}
-        onCopied={onCopied}
-      />
-      {asking && (
-        <Notice
-          tone="attention"
-          live
-          title="You have not copied the token"
-          meaning="Once this closes, its value is gone for good."
-          next="Copy it, or close without copying and issue another one when you need it."
+        </div>
+        <p className="text-muted">
+          Fingerprint <code className="font-mono text-[13px]">{fingerprint}</code>
+        </p>
+        <CodeTabs
+          label="Use it from"
+          samples={samples.map(({ id, label, code }) => ({
+            id,
+            label,
+            code: code(value),
+            shown: revealed ? undefined : code(masked),
+          }))}
+          // A snippet that only names a variable has not saved the value.
+          onCopied={({ code }) => code.includes(value) && onCopied()}
         />
-      )}
-    </Dialog>
+      </Dialog>
+      {question}
+    </>
   )
 }

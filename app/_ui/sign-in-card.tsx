@@ -10,8 +10,8 @@ export function SignInCard({ title, lead, footer, children }: SignInCardProps) {
       <Brand />
       <div className="flex flex-col gap-6 rounded-lg border bg-surface p-6">
         <div className="flex flex-col gap-1">
-          <h1 className="font-semibold text-[20px] leading-7">{title}</h1>
-          {lead && <p className="text-muted">{lead}</p>}
+          <h1 className="wrap-anywhere font-semibold text-[20px] leading-7">{title}</h1>
+          {lead && <p className="wrap-anywhere text-muted">{lead}</p>}
         </div>
         {children}
       </div>

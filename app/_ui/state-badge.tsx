@@ -108,6 +108,7 @@ export function StateBadge(props: StateBadgeProps) {
   const [tone, Icon, word] = faceOf(props)
   return (
     <span
+      data-badge
       className={cn(
         'inline-flex h-6 items-center gap-1 whitespace-nowrap rounded-lg px-2 text-[13px] leading-4',
         toneClass[tone],

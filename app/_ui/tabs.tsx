@@ -46,18 +46,18 @@ export function CodeTabs({
 }: {
   label: string
   samples: CodeSample[]
-  onCopied?: () => void
+  onCopied?: (sample: CodeSample) => void
 }) {
-  const tabs = samples.map(({ id, label: word, code, shown }) => ({
-    id,
-    label: word,
+  const tabs = samples.map((sample) => ({
+    id: sample.id,
+    label: sample.label,
     content: (
       <div className="flex min-w-0 flex-col items-start gap-2">
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: code that scrolls must scroll from the keyboard (WCAG 2.1.1) */}
         <pre tabIndex={0} className="w-full overflow-x-auto rounded-lg bg-raised p-3 font-mono text-[13px] leading-5">
-          {shown ?? code}
+          {sample.shown ?? sample.code}
         </pre>
-        <CopyButton text={code} label={`Copy ${word}`} onCopied={onCopied} />
+        <CopyButton text={sample.code} label={`Copy ${sample.label}`} onCopied={() => onCopied?.(sample)} />
       </div>
     ),
   }))

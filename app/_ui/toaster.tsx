@@ -7,6 +7,8 @@ export function Toaster() {
     <Sonner
       theme="system"
       position="bottom-right"
+      // Its own style sheet names a font for the list of toasts; the toasts then inherit the page's.
+      style={{ fontFamily: 'inherit' }}
       toastOptions={{
         style: {
           background: 'var(--surface)',
@@ -14,7 +16,6 @@ export function Toaster() {
           border: '1px solid var(--line)',
           borderRadius: 8,
           boxShadow: 'none',
-          fontFamily: 'inherit',
         },
       }}
     />

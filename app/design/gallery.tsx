@@ -201,13 +201,13 @@ export function Gallery({ now }: { now: string }) {
         <DataTable
           caption="Issued tokens"
           columns={[
-            { key: 'fingerprint', header: 'Fingerprint', mono: true },
-            { key: 'owner', header: 'Owner', truncate: true },
-            { key: 'purpose', header: 'Purpose', truncate: true },
-            { key: 'made', header: 'Made' },
-            { key: 'ends', header: 'Ends', align: 'end' },
-            { key: 'state', header: 'State' },
-            { key: 'actions', header: 'Actions', quiet: true, align: 'end' },
+            { key: 'fingerprint', header: 'Fingerprint', mono: true, width: 'w-32' },
+            { key: 'owner', header: 'Owner' },
+            { key: 'purpose', header: 'Purpose' },
+            { key: 'made', header: 'Made', width: 'w-24', fold: true },
+            { key: 'ends', header: 'Ends', width: 'w-28' },
+            { key: 'state', header: 'State', width: 'w-28' },
+            { key: 'actions', header: 'Actions', quiet: true, align: 'end', width: 'w-14' },
           ]}
           rows={['a91f', 'b37c', '0d5e', '77aa'].map((id, index) => ({
             id,
@@ -250,7 +250,7 @@ export function Gallery({ now }: { now: string }) {
       <Part title="Form">
         <div className="grid gap-6 md:grid-cols-2">
           <div className="flex flex-col gap-4">
-            <Input label="What for" hint="Shown in the list of tokens." placeholder="nightly export" />
+            <Input label="Purpose" hint="Shown in the list of tokens." placeholder="nightly export" />
             <Input label="Alias" defaultValue="Sales Warehouse" error="Use small letters, digits and dashes." />
             <Textarea label="Reason" optional />
             <Select

@@ -2,6 +2,7 @@
 import type { AuditView } from '@/lib/audit/list.ts'
 import { ConnectionTimeline } from '../_console/connection-timeline.tsx'
 import { ConnectionHealth, type Health, healthFacts, NextAct } from '../_console/health.tsx'
+import { shownState } from '../_console/words.ts'
 import { Card } from '../_ui/card.tsx'
 import { KeyValue } from '../_ui/key-value.tsx'
 import { StateBadge } from '../_ui/state-badge.tsx'
@@ -13,10 +14,10 @@ export function HealthGallery({ now }: { now: string }) {
   return (
     <>
       {healths(now).map((health) => (
-        <HealthOf key={`${health.status} ${health.cause}`} health={health} now={now} />
+        <HealthOf key={`${health.status} ${health.cause} ${health.frozen?.kind}`} health={health} now={now} />
       ))}
-      <ConnectionTimeline events={story(now)} status="degraded" now={now} nameOf={() => 'owner@acme.test'} />
-      <ConnectionTimeline events={[]} status="linked" now={now} nameOf={() => 'you'} />
+      <ConnectionTimeline events={story(now)} state="degraded" now={now} nameOf={() => 'owner@acme.test'} />
+      <ConnectionTimeline events={[]} state="linked" now={now} nameOf={() => 'you'} />
     </>
   )
 }
@@ -27,6 +28,7 @@ function healths(now: string): Health[] {
   const linked: Health = {
     status: 'linked',
     cause: null,
+    frozen: null,
     statusSince: at(-5_800),
     lastRefreshAt: at(-12),
     nextTryAt: null,
@@ -42,19 +44,32 @@ function healths(now: string): Health[] {
     { ...ailing, status: 'degraded', cause: 'client_not_registered', servesUntil: at(-1) },
     { ...ailing, status: 'uncertain', grantFixed: true },
     { ...linked, status: 'needs_relink', cause: 'refused', statusSince: at(-120) },
-    { ...linked, status: 'frozen', statusSince: at(-30) },
+    { ...linked, frozen: { kind: 'connection', by: 'usr_1', at: at(-30), reason: lost, until: null } },
+    {
+      ...ailing,
+      status: 'degraded',
+      frozen: { kind: 'provider', by: null, at: at(-30), reason: null, until: at(600) },
+    },
     { ...linked, status: 'revoked', statusSince: at(-3_000) },
   ]
 }
 
 function HealthOf({ health, now }: { health: Health; now: string }) {
-  const reason = health.status === 'frozen' ? lost : null
+  const frozenBy = health.frozen?.by ? 'admin@acme.test' : null
   const act = (
     <NextAct
       tenant="acme"
       projectId="prj_1"
       providerId="prv_1"
-      connection={{ id: 'con_1', name: 'Sales warehouse', owner: 'you', account: 'Owner', status: health.status }}
+      connection={{
+        id: 'con_1',
+        name: 'Sales warehouse',
+        owner: 'you',
+        account: 'Owner',
+        status: health.status,
+        frozenItself: true,
+      }}
+      frozen={health.frozen}
       own
       mayWork
       mayAdminister
@@ -62,13 +77,13 @@ function HealthOf({ health, now }: { health: Health; now: string }) {
   )
   return (
     <div className="flex flex-col gap-3">
-      <ConnectionHealth form="notice" health={health} now={now} reason={reason} act={act} />
+      <ConnectionHealth form="notice" health={health} now={now} frozenBy={frozenBy} act={act} />
       <div className="grid gap-4 md:grid-cols-2">
-        <Card title="Sales warehouse" aside={<StateBadge kind="connection" state={health.status} />} footer={act}>
+        <Card title="Sales warehouse" aside={<StateBadge kind="connection" state={shownState(health)} />} footer={act}>
           <ConnectionHealth form="short" health={health} now={now} />
         </Card>
         <Card>
-          <KeyValue items={healthFacts({ health, now, reason })} />
+          <KeyValue items={healthFacts({ health, now, frozenBy })} />
         </Card>
       </div>
     </div>
@@ -94,8 +109,8 @@ function story(now: string): AuditView[] {
     event(4, 'refresh.failed', outage),
     event(40, 'link.completed', { relinked: true }),
     event(50, 'refresh.failed', { status: 'needs_relink', cause: 'refused', upstream_status: 400 }),
-    event(60, 'connection.unfrozen'),
-    event(90, 'connection.frozen', { reason: lost }),
+    event(60, 'freeze.lifted'),
+    event(90, 'freeze.set', { reason: lost, until: null }),
     event(110, 'refresh.succeeded', { before: 'degraded', scheduled: true }),
     event(115, 'refresh.failed', outage),
     event(170, 'refresh.succeeded', { before: 'linked' }),

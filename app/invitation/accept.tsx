@@ -1,10 +1,14 @@
 'use client'
-import { useEffect, useState } from 'react'
-import { client, leaveFor, send } from '@/app/_console/client.ts'
+import { useCallback, useEffect, useState } from 'react'
+import { client, leaveFor, type Sent, send } from '@/app/_console/client.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button, ButtonLink } from '@/app/_ui/button.tsx'
+import { KeyValue } from '@/app/_ui/key-value.tsx'
+import type { Role } from '@/app/_ui/nav.ts'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
 import { SkeletonLine } from '@/app/_ui/skeleton.tsx'
+import { Time } from '@/app/_ui/time.tsx'
+import { roleWords } from '@/app/t/[tenant]/admin/members/role-words.ts'
 
 const key = 'valetkey-invitation'
 
@@ -16,19 +20,21 @@ function takeSecret(): string | null {
   return secret
 }
 
-/** Asks before joining, so that a link alone makes nobody a member. */
+type Preview = { tenant: string; role: Role; state: 'open' | 'used' | 'over'; expires_at: string }
+
+/** Says where the link leads and asks before joining, so that a link alone makes nobody a member. */
 export function AcceptInvitation({ signedIn }: { signedIn: boolean }) {
-  const [secret, setSecret] = useState<string | null | undefined>(undefined)
+  const [secret, setSecret] = useState<string | null>()
+  const [preview, setPreview] = useState<Sent<Preview>>()
   useEffect(() => setSecret(takeSecret()), [])
-  const { busy, problem, start } = useAction(async () => {
-    const sent = await send(client.POST('/api/v1/invitations/accept', { body: { secret: secret ?? '' } }))
-    if (sent.ok) {
-      sessionStorage.removeItem(key)
-      leaveFor(`/t/${sent.data.slug}/projects`)
-    }
-    return sent
-  })
-  if (secret === undefined) return <SkeletonLine className="h-10 w-full" />
+  const load = useCallback(async (of: string) => {
+    setPreview(undefined)
+    setPreview(await send(client.POST('/api/v1/invitations/preview', { body: { secret: of } })))
+  }, [])
+  useEffect(() => {
+    if (secret) void load(secret)
+  }, [secret, load])
+
   if (secret === null)
     return (
       <Notice
@@ -38,6 +44,59 @@ export function AcceptInvitation({ signedIn }: { signedIn: boolean }) {
         next="Open the whole link again, or ask for a new one."
       />
     )
+  if (!secret || !preview) return <Loading />
+  if (!preview.ok) {
+    const again = preview.code !== 'invitation_unknown' && <Button onClick={() => void load(secret)}>Try again</Button>
+    return <ProblemNotice problem={preview.problem} action={again} />
+  }
+  const { tenant, role, state, expires_at } = preview.data
+  return (
+    <div className="flex flex-col gap-5">
+      <KeyValue
+        items={[
+          { label: 'Tenant', value: <strong className="font-semibold">{tenant}</strong> },
+          {
+            label: 'Your role',
+            value: (
+              <>
+                <strong className="font-semibold">{role}</strong>. {roleWords[role]}
+              </>
+            ),
+          },
+          ...(state === 'open' ? [{ label: 'Open until', value: <Time at={expires_at} form="exact" /> }] : []),
+        ]}
+      />
+      {state === 'open' ? (
+        <Join secret={secret} tenant={tenant} signedIn={signedIn} />
+      ) : (
+        <Notice tone="attention" {...closed[state]} action={<ButtonLink href="/">Go to your tenants</ButtonLink>} />
+      )}
+    </div>
+  )
+}
+
+const closed = {
+  used: {
+    title: 'This invitation was used',
+    meaning: 'Each works once. If it was you, you are a member already.',
+    next: 'If it was not you, tell an owner or admin of the tenant, and ask for a new one.',
+  },
+  over: {
+    title: 'This invitation is over',
+    meaning: 'It is too old, or whoever made it may no longer give this role.',
+    next: 'Ask an owner or admin of the tenant for a new one.',
+  },
+}
+
+function Join({ secret, tenant, signedIn }: { secret: string; tenant: string; signedIn: boolean }) {
+  const { busy, problem, start } = useAction(async () => {
+    const sent = await send(client.POST('/api/v1/invitations/accept', { body: { secret } }))
+    if (sent.ok) {
+      sessionStorage.removeItem(key)
+      leaveFor(`/t/${sent.data.slug}/projects`)
+    }
+    return sent
+  })
   if (!signedIn)
     return (
       <ButtonLink variant="primary" href="/signin?return_to=%2Finvitation">
@@ -47,10 +106,21 @@ export function AcceptInvitation({ signedIn }: { signedIn: boolean }) {
   return (
     <div className="flex flex-col gap-3">
       <Button variant="primary" busy={busy} onClick={() => void start()}>
-        Join the tenant
+        <span className="truncate">Join {tenant}</span>
       </Button>
       <ButtonLink href="/">Not now</ButtonLink>
       <ProblemNotice problem={problem} />
+    </div>
+  )
+}
+
+/** Of the size of what will stand there. */
+function Loading() {
+  return (
+    <div role="status" aria-label="Loading the invitation" className="flex flex-col gap-3">
+      <SkeletonLine className="w-3/4" />
+      <SkeletonLine className="w-full" />
+      <SkeletonLine className="h-10 w-full" />
     </div>
   )
 }

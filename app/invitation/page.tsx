@@ -10,7 +10,7 @@ export default async function InvitationPage() {
   return (
     <SignInCard
       title="You are invited"
-      lead="To a tenant of this Valetkey instance, where you link projects and hand out short-lived tokens."
+      lead="To a tenant: an organisation’s own space, where people link projects and hand out short-lived tokens."
       footer={session && <span className="wrap-anywhere">Signed in as {session.email ?? session.name}</span>}
     >
       <AcceptInvitation signedIn={session !== undefined} />

@@ -1,4 +1,4 @@
-import { type Actor, may, requirePermission } from '../actor.ts'
+import { type Actor, may, ownUnless, requirePermission } from '../actor.ts'
 import { noteRead } from '../audit/access.ts'
 import { type AuditView, toAuditView } from '../audit/list.ts'
 import { record } from '../audit/record.ts'
@@ -16,15 +16,17 @@ import {
   updateConnection,
 } from '../store/connections.ts'
 import { readTenant } from '../store/database.ts'
+import { type Frozen, frozenConnections, frozenProjects, frozenWhere } from '../store/freezes.ts'
 import { listMembers } from '../store/members.ts'
-import { findProject, findProjectWithLink, listProjects } from '../store/projects.ts'
+import { findProject, findProjectWithLink, listProjects, viewerOf } from '../store/projects.ts'
 import { listUnconfirmed } from '../store/revocations.ts'
 import { findTenant } from '../store/tenants.ts'
 import { countLiveByProject, countTokens, findToken, listTokens, type TokenFilter } from '../store/tokens.ts'
+import { type FrozenState, toFrozenState } from './freezes.ts'
 import { type LifetimeCap, lifetimeCap } from './issue.ts'
-import { type TokenView, toTokenView } from './token-view.ts'
+import { latestMomentOf, type TokenView, toTokenView } from './token-view.ts'
 
-export type ConnectionView = {
+export type ConnectionView = FrozenState & {
   id: string
   ownerId: string
   provider: { id: string; name: string; kind: string }
@@ -64,7 +66,7 @@ const healthOf = (row: ConnectionRow) => ({
   grantFixed: row.grantFixed,
 })
 
-export function toConnectionView(row: ConnectionWithRelations): ConnectionView {
+function toConnectionView(row: ConnectionWithRelations, state: FrozenState): ConnectionView {
   const [link] = row.projects
   return {
     id: row.id,
@@ -76,6 +78,7 @@ export function toConnectionView(row: ConnectionWithRelations): ConnectionView {
     accountName: row.accountName,
     upstreamRole: link?.role ?? null,
     ...healthOf(row),
+    ...state,
     linkedAt: row.linkedAt,
     branchId: row.branchId,
   }
@@ -86,16 +89,18 @@ export type ConnectionDetail = ConnectionView & { timeline: AuditView[] }
 /** One connection with what happened to it. @throws BrokerError not_found, for another member's as well unless the viewer oversees */
 export async function connectionDetail(ctx: Context, actor: Actor, id: string): Promise<ConnectionDetail> {
   const detail = await readTenant(ctx, actor.tenantId, async (tx) => {
-    const row = await findConnection(tx, actor.tenantId, id)
-    if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
+    const row = await findConnection(tx, actor.tenantId, id, ownUnless(actor, 'oversee'))
+    if (!row) throw new BrokerError('not_found')
     const events = await listEventsAbout(tx, actor.tenantId, 'connection', id, 50)
-    return { ...toConnectionView(row), timeline: events.map(toAuditView) }
+    const facts = (await frozenConnections(tx, actor.tenantId, [id])).get(id)
+    return { ...toConnectionView(row, toFrozenState(facts, 'connection', actor)), timeline: events.map(toAuditView) }
   })
   if (detail.ownerId !== actor.userId) await noteRead(ctx, actor, 'readConnection', id)
   return detail
 }
 
-export type ProjectCard = {
+/** `frozen`: what keeps the viewer from it; `frozenItself`: of the project. */
+export type ProjectCard = FrozenState & {
   id: string
   name: string
   alias: string
@@ -110,7 +115,12 @@ export type ProjectCard = {
 
 type ProjectWithLink = NonNullable<Awaited<ReturnType<typeof findProjectWithLink>>>
 
-function toCard(row: Omit<ProjectWithLink, 'aliases'>, tokensOut: number): ProjectCard {
+function toCard(
+  row: Omit<ProjectWithLink, 'aliases'>,
+  viewer: Actor,
+  facts: Frozen[] | undefined,
+  tokensOut: number,
+): ProjectCard {
   const [own] = row.links
   return {
     id: row.id,
@@ -131,10 +141,12 @@ function toCard(row: Omit<ProjectWithLink, 'aliases'>, tokensOut: number): Proje
           accountName: own.connection.accountName,
           upstreamRole: own.role,
           ...healthOf(own.connection),
+          ...toFrozenState(facts, 'connection', viewer),
           linkedAt: own.connection.linkedAt,
           branchId: own.connection.branchId,
         }
       : null,
+    ...toFrozenState(facts, 'project', viewer),
     tokensOut,
   }
 }
@@ -147,7 +159,9 @@ export async function projectCards(ctx: Context, actor: Actor): Promise<ProjectC
   return readTenant(ctx, actor.tenantId, async (tx) => {
     const rows = await listProjects(tx, actor.tenantId, actor.userId, { all: may(actor, 'oversee') })
     const live = await countLiveByProject(tx, actor.tenantId, actor.userId, ctx.now())
-    return rows.map((row) => toCard(row, live.get(row.id) ?? 0))
+    const ids = rows.map(({ id }) => id)
+    const facts = await frozenProjects(tx, actor.tenantId, actor.userId, ids)
+    return rows.map((row) => toCard(row, actor, facts.get(row.id), live.get(row.id) ?? 0))
   })
 }
 
@@ -161,7 +175,7 @@ export type ProjectDetail = ProjectCard & {
 /** One project as its viewer sees it. @throws BrokerError not_found, also for a project that only others linked */
 export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: string): Promise<ProjectDetail> {
   return readTenant(ctx, actor.tenantId, async (tx) => {
-    const found = await findProject(tx, actor.tenantId, idOrAlias)
+    const found = await findProject(tx, actor.tenantId, viewerOf(actor), idOrAlias)
     const row = found && (await findProjectWithLink(tx, actor.tenantId, found.id, actor.userId))
     const own = row?.links[0]
     if (!row || !(own || may(actor, 'oversee'))) throw new BrokerError('not_found')
@@ -170,8 +184,14 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
     const filter = { userId: actor.userId, projectId: row.id }
     const tokens = await listTokens(tx, actor.tenantId, filter, { now, take: 50 })
     const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
+    const facts = (await frozenProjects(tx, actor.tenantId, actor.userId, [row.id])).get(row.id)
     return {
-      ...toCard(row, await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now, countLimit)),
+      ...toCard(
+        row,
+        actor,
+        facts,
+        await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now, countLimit),
+      ),
       aliases: row.aliases.map((alias) => alias.alias),
       cap: lifetimeCap({
         project: row.maxLifetimeSeconds,
@@ -226,8 +246,9 @@ export async function tokenPage(
 
 /** @throws BrokerError not_found, for another member's token as well unless the viewer oversees the tenant */
 export async function readToken(ctx: Context, actor: Actor, id: string): Promise<TokenView> {
-  const row = await readTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id))
-  if (!row || !(row.userId === actor.userId || may(actor, 'oversee'))) throw new BrokerError('not_found')
+  const of = ownUnless(actor, 'oversee')
+  const row = await readTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id, of))
+  if (!row) throw new BrokerError('not_found')
   if (row.userId !== actor.userId) await noteRead(ctx, actor, 'readToken', id)
   return toTokenView(row, ctx.now())
 }
@@ -241,9 +262,13 @@ export async function connectionPage(
   if (everybody) requirePermission(actor, 'oversee')
   const named = everybody ? filter : { ...filter, userId: actor.userId }
   const page = await readTenant(ctx, actor.tenantId, async (tx) => {
-    const rows = await listConnections(tx, actor.tenantId, named, { before, take: pageSize + 1 })
-    const counted = await countConnections(tx, actor.tenantId, named, countLimit + 1)
-    return toPage(rows.map(toConnectionView), counted)
+    const frozen = await frozenWhere(tx, actor.tenantId, ctx.now())
+    const rows = await listConnections(tx, actor.tenantId, named, { frozen, before, take: pageSize + 1 })
+    const counted = await countConnections(tx, actor.tenantId, named, { frozen, most: countLimit + 1 })
+    const ids = rows.map(({ id }) => id)
+    const facts = await frozenConnections(tx, actor.tenantId, ids)
+    const views = rows.map((row) => toConnectionView(row, toFrozenState(facts.get(row.id), 'connection', actor)))
+    return toPage(views, counted)
   })
   if (everybody) await noteRead(ctx, actor, 'listConnections', filter.userId)
   return page
@@ -256,8 +281,8 @@ export async function setBranch(
   { connectionId, branchId }: { connectionId: string; branchId: string | null },
 ): Promise<void> {
   await act(ctx, actor, 'work', async (tx, actor) => {
-    const row = await findConnection(tx, actor.tenantId, connectionId)
-    if (row?.userId !== actor.userId) throw new BrokerError('not_found')
+    const row = await findConnection(tx, actor.tenantId, connectionId, actor.userId)
+    if (!row) throw new BrokerError('not_found')
     await updateConnection(tx, actor.tenantId, connectionId, { branchId })
     const target = { kind: 'connection', id: connectionId }
     const details = { branch: branchId }
@@ -267,9 +292,12 @@ export async function setBranch(
 
 export type UnconfirmedRevocation = {
   id: string
-  kind: 'token' | 'grant'
+  /** `orphans`: whatever a cut-off issue may have left upstream. */
+  kind: 'token' | 'grant' | 'orphans'
   tokenId: string | null
+  fingerprint: string | null
   connectionId: string
+  ownerId: string | null
   project: string | null
   state: 'pending' | 'failed'
   tries: number
@@ -282,23 +310,32 @@ export type UnconfirmedRevocation = {
 /** How many {@link unconfirmedRevocations} tells of at most. */
 export const unconfirmedLimit = 200
 
-/** Upstream revocations that are not done, the newest first: what an admin must know about. */
+const knownMoment = (moment: Date | 'unknown') => (moment === 'unknown' ? null : moment)
+
+/** Upstream revocations that are not done, of what may still be alive there, the newest first: what an admin must know about. */
 export async function unconfirmedRevocations(ctx: Context, actor: Actor): Promise<UnconfirmedRevocation[]> {
   requirePermission(actor, 'oversee')
-  const rows = await readTenant(ctx, actor.tenantId, (tx) => listUnconfirmed(tx, actor.tenantId, unconfirmedLimit))
+  const { rows, connections } = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const rows = await listUnconfirmed(tx, actor.tenantId, { now: ctx.now(), take: unconfirmedLimit })
+    const ids = [...new Set(rows.map(({ connectionId }) => connectionId))]
+    const found = await listConnections(tx, actor.tenantId, { ids }, { frozen: null, take: ids.length })
+    return { rows, connections: new Map(found.map((row) => [row.id, row])) }
+  })
   await noteRead(ctx, actor, 'listRevocations')
   return rows.map((row) => ({
     id: row.id,
-    kind: row.kind as 'token' | 'grant',
+    kind: row.kind as UnconfirmedRevocation['kind'],
     tokenId: row.tokenId,
+    fingerprint: row.token?.fingerprint ?? null,
     connectionId: row.connectionId,
-    project: row.token?.project.name ?? null,
+    ownerId: connections.get(row.connectionId)?.userId ?? null,
+    project: row.token?.project.name ?? connections.get(row.connectionId)?.projects[0]?.project.name ?? null,
     state: row.state as 'pending' | 'failed',
     tries: row.tries,
     lastError: row.lastError,
     nextTryAt: row.nextTryAt,
     createdAt: row.createdAt,
-    latestMoment: row.token?.expiresAt ?? null,
+    latestMoment: row.token && knownMoment(latestMomentOf(row.token)),
   }))
 }
 

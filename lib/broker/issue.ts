@@ -1,16 +1,22 @@
-import { type Actor, may } from '../actor.ts'
+import type { Actor } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
-import { isUpstreamError, type ScopeChoices, type TokenScopes, type UpstreamToken } from '../providers/provider.ts'
+import {
+  type IssuedUpstream,
+  isUpstreamError,
+  type ScopeChoices,
+  type TokenScopes,
+  type UpstreamToken,
+} from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { fingerprint, randomToken, type Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
 import { type ConnectionRow, findConnectionTo } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
-import { findProject } from '../store/projects.ts'
+import { frozenBy } from '../store/freezes.ts'
+import { findProject, type ProjectRow, viewerOf } from '../store/projects.ts'
 import type { ProviderRow } from '../store/providers.ts'
-import { insertRevocations } from '../store/revocations.ts'
 import { asSystem } from '../store/system.ts'
 import { findTenant } from '../store/tenants.ts'
 import {
@@ -18,15 +24,17 @@ import {
   countOutstandingLocked,
   currentGenerations,
   endIssuing,
-  endLate,
+  endUnwanted,
   findToken,
   insertToken,
   noteIssuing,
   postponeIssuing,
 } from '../store/tokens.ts'
 import { withAccess } from './access.ts'
+import { frozenError, refuseFrozen } from './freezes.ts'
 import { vaultOf } from './keys.ts'
-import { handlePlace, settleRevocation } from './revocations.ts'
+import { handlePlace } from './places.ts'
+import { settleRevocation } from './revocations.ts'
 import { type TokenView, toTokenView } from './token-view.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
 
@@ -56,17 +64,25 @@ export function lifetimeCap(policies: {
   return named.reduce((least, next) => (next.seconds <= least.seconds ? next : least))
 }
 
-type Ground = { projectId: string; connection: ConnectionRow & { provider: ProviderRow }; cap: LifetimeCap }
+/** What an issue stands on as far as freezes go: of the projects that a connection reaches, the one that is asked for. */
+const frozenQuestion = (connection: Pick<ConnectionRow, 'id' | 'userId' | 'providerId'>, projectId: string) => ({
+  userId: connection.userId,
+  providerId: connection.providerId,
+  connectionId: connection.id,
+  projectIds: [projectId],
+})
+
+type Ground = { project: ProjectRow; connection: ConnectionRow & { provider: ProviderRow }; cap: LifetimeCap }
 
 /** What an issue stands on: the project, the member's own usable connection to it, and the cap. */
 async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Ground> {
-  const project = await findProject(tx, actor.tenantId, idOrAlias)
+  // What only others have linked does not exist for a member (LK-03).
+  const project = await findProject(tx, actor.tenantId, viewerOf(actor), idOrAlias)
   if (!project) throw new BrokerError('not_found')
   const connection = await findConnectionTo(tx, actor.tenantId, actor.userId, project.id)
-  // What only others have linked does not exist for a member (LK-03).
-  if (!connection) throw new BrokerError(may(actor, 'oversee') ? 'not_linked' : 'not_found')
+  if (!connection) throw new BrokerError('not_linked')
+  await refuseFrozen(tx, actor.tenantId, frozenQuestion(connection, project.id))
   if (connection.status === 'revoked') throw new BrokerError('not_linked')
-  if (connection.status === 'frozen') throw new BrokerError('connection_frozen')
   if (connection.status === 'needs_relink') throw new BrokerError('needs_relink')
   const tenant = await findTenant(tx, actor.tenantId)
   if (!tenant) throw new BrokerError('not_found')
@@ -75,14 +91,14 @@ async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Grou
     provider: connection.provider.maxLifetimeSeconds,
     tenant: tenant.maxLifetimeSeconds,
   })
-  return { projectId: project.id, connection, cap }
+  return { project, connection, cap }
 }
 
 /**
  * Hands out a token made upstream (strategy `mint`). A row `issuing` with the rights asked and a nonce is committed
  * first, so that killed anywhere no unknown token stays behind; the answer is given only after the row is complete.
  * @returns the token's view and its value, which exists nowhere else
- * @throws BrokerError forbidden, not_found, not_linked, needs_relink, connection_frozen, over_policy, too_many_tokens,
+ * @throws BrokerError forbidden, not_found, not_linked, needs_relink, frozen, over_policy, too_many_tokens,
  *   upstream_…, issue_unconfirmed, revoked_meanwhile
  */
 export async function issueToken(
@@ -91,25 +107,28 @@ export async function issueToken(
   input: IssueInput,
 ): Promise<{ token: TokenView; value: Secret }> {
   const started = await act(ctx, actor, 'work', (tx, actor) => start(ctx, tx, actor, input))
-  let made: UpstreamToken
+  let made: IssuedUpstream
   try {
     made = await askUpstream(ctx, started, input)
   } catch (error) {
     throw await notMade(ctx, actor, started, error)
   }
   try {
-    return await complete(ctx, actor, started, made)
+    if (made.kind === 'within') return await complete(ctx, actor, started, made.token)
+    throw await refuseExcess(ctx, actor, started, made)
   } catch (error) {
     // Nobody will ever hold this token: it is ended now if that can be done, and by the reconciling job if not.
-    if (!isBrokerError(error, 'revoked_meanwhile')) {
+    if (!isBrokerError(error, 'revoked_meanwhile', 'excess_rights', 'frozen')) {
       ctx.metrics.issues.inc({ strategy: 'mint', outcome: 'unrecorded' })
-      await endUpstream(ctx, started, made)
+      await endUpstream(ctx, started, made.token)
     }
     throw error
   }
 }
 
-async function endUpstream(ctx: Context, { id, connection }: Started, made: UpstreamToken): Promise<void> {
+type Ending = Pick<UpstreamToken, 'upstreamId' | 'handle'>
+
+async function endUpstream(ctx: Context, { id, connection }: Started, made: Ending): Promise<void> {
   try {
     const provider = await openProvider(ctx, await vaultOf(ctx, connection.tenantId), connection.provider)
     await provider.revoke({ kind: 'token', upstreamId: made.upstreamId, handle: made.handle })
@@ -118,15 +137,15 @@ async function endUpstream(ctx: Context, { id, connection }: Started, made: Upst
   }
 }
 
-type Started = { id: string; nonce: string; expiresAt: Date; connection: Ground['connection'] }
+type Started = { id: string; nonce: string; project: string; connection: Ground['connection'] }
 
 async function start(
   ctx: Context,
   tx: Tx,
   actor: Actor,
-  { project, scopes, lifetimeSeconds, purpose }: IssueInput,
+  { project: idOrAlias, scopes, lifetimeSeconds, purpose }: IssueInput,
 ): Promise<Started> {
-  const { projectId, connection, cap } = await ground(tx, actor, project)
+  const { project, connection, cap } = await ground(tx, actor, idOrAlias)
   if (lifetimeSeconds > cap.seconds)
     throw new BrokerError('over_policy', { detail: `At most ${cap.seconds} seconds, set by the ${cap.setBy}.` })
   if (lifetimeSeconds < shortestLifetimeSeconds)
@@ -137,7 +156,7 @@ async function start(
   const owner = {
     tenantId: actor.tenantId,
     userId: actor.userId,
-    projectId,
+    projectId: project.id,
     connectionId: connection.id,
     providerId: connection.providerId,
   }
@@ -145,7 +164,6 @@ async function start(
   if (!generations) throw new BrokerError('not_found')
   const id = newId('token')
   const nonce = randomToken().slice(0, 16)
-  const expiresAt = new Date(now.getTime() + lifetimeSeconds * 1000)
   await insertToken(tx, {
     ...owner,
     id,
@@ -155,11 +173,11 @@ async function start(
     purpose,
     scopesAsked: scopes,
     generations,
-    expiresAt,
+    expiresAt: new Date(now.getTime() + lifetimeSeconds * 1000),
     createdAt: now,
   })
   const details = {
-    project: projectId,
+    project: project.id,
     connection: connection.id,
     seconds: lifetimeSeconds,
     components: scopes.components,
@@ -171,21 +189,23 @@ async function start(
     target: { kind: 'token', id },
     details,
   })
-  return { id, nonce, expiresAt, connection }
+  return { id, nonce, project: project.externalId, connection }
 }
 
 async function askUpstream(
   ctx: Context,
-  { nonce, connection }: Started,
+  { nonce, project, connection }: Started,
   { scopes, lifetimeSeconds, purpose }: IssueInput,
-): Promise<UpstreamToken> {
-  const request = { scopes, lifetimeSeconds, purpose, nonce }
+): Promise<IssuedUpstream> {
+  const request = { project, scopes, lifetimeSeconds, purpose, nonce }
   return withAccess(ctx, connection, (provider, { accessToken }) => provider.issue({ accessToken, request }))
 }
 
 /** Ends a row whose token surely does not exist; where that is not sure, leaves it to the reconciling job. */
 async function notMade(ctx: Context, actor: Actor, { id }: Started, error: unknown): Promise<unknown> {
-  const known = asBrokerError(error)
+  // Said of the rights that were asked, which are the caller's to change.
+  const isRejected = isUpstreamError(error) && error.failure === 'rejected'
+  const known = isRejected ? new BrokerError('upstream_rejected', { cause: error }) : asBrokerError(error)
   const failure = isBrokerError(known) ? known.code : 'internal'
   // A call that failed before the mint, or that the upstream turned down, made nothing.
   const unsure = isUpstreamError(error)
@@ -236,35 +256,65 @@ async function complete(
     if (isBrokerError(error, 'unauthenticated', 'not_found', 'forbidden')) return undefined
     throw error
   })
-  ctx.metrics.issues.inc({ strategy: 'mint', outcome: issued ? 'issued' : 'revoked_meanwhile' })
-  if (issued) return { token: issued, value: made.value }
-  // Revoked while the upstream worked: what came back is revoked, never answered (A-03).
-  const revocation = newId('revocation')
-  await asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
-    const ended = await endLate(tx, tenantId, id, { upstreamId: made.upstreamId, handle, fingerprint: mark })
+  if (issued) {
+    ctx.metrics.issues.inc({ strategy: 'mint', outcome: 'issued' })
+    return { token: issued, value: made.value }
+  }
+  // Revoked or frozen while the upstream worked: what came back is revoked, never answered (A-03).
+  const { scopesGranted: _, ...unwanted } = row
+  const { late, work } = await asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
     const token = await findToken(tx, tenantId, id)
-    if (ended && token)
-      await insertRevocations(tx, [
-        {
-          tenantId,
-          id: revocation,
-          kind: 'token',
-          providerId: token.providerId,
-          connectionId: token.connectionId,
-          tokenId: id,
-          nextTryAt: now,
-          createdAt: now,
-        },
-      ])
-    await record(tx, tenantId, now, actor, {
-      action: 'token.failed',
-      outcome: 'refused',
-      target,
-      details: { code: 'revoked_meanwhile' },
-    })
+    const facts = token ? await frozenBy(tx, tenantId, frozenQuestion(token.connection, token.projectId)) : []
+    const frozen = facts.filter(({ kind }) => kind !== 'membership')
+    const isFrozen = token?.generation === 0 && frozen.length > 0
+    const late = isFrozen ? frozenError(frozen) : new BrokerError('revoked_meanwhile')
+    const failure = isFrozen ? 'frozen' : 'revoked_meanwhile'
+    const work = await endUnwanted(tx, tenantId, { ...unwanted, id, failure, endless: false, now })
+    const details = { code: late.code }
+    await record(tx, tenantId, now, actor, { action: 'token.failed', outcome: 'refused', target, details })
+    return { late, work }
   })
+  ctx.metrics.issues.inc({ strategy: 'mint', outcome: late.code })
+  await settleRevocation(ctx, { tenantId, id: work })
+  throw late
+}
+
+/**
+ * A token beyond what was asked is ended and not handed out (README, decision 14). Its end is queued before the upstream
+ * is asked, so that it comes about also where that fails now. Answers the refusal.
+ */
+async function refuseExcess(
+  ctx: Context,
+  actor: Actor,
+  { id, connection }: Started,
+  { token, exceeded }: Extract<IssuedUpstream, { kind: 'beyond' }>,
+): Promise<BrokerError> {
+  const { tenantId, userId } = actor
+  const vault = await vaultOf(ctx, tenantId)
+  const handle = await vault.seal(handlePlace({ id, userId }), token.handle)
+  const now = ctx.now()
+  const code = 'excess_rights'
+  const revocation = await asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
+    const work = await endUnwanted(tx, tenantId, {
+      id,
+      upstreamId: token.upstreamId,
+      handle,
+      fingerprint: fingerprint(ctx.secrets.fingerprint, token.value.reveal()),
+      expiresAt: token.expiresAt,
+      endless: token.expiresAt === undefined,
+      failure: code,
+      now,
+    })
+    const target = { kind: 'token', id }
+    const details = { code, exceeded }
+    await record(tx, tenantId, now, actor, { action: 'token.failed', outcome: 'refused', target, details })
+    return work
+  })
+  ctx.metrics.issues.inc({ strategy: 'mint', outcome: code })
+  const line = { tenant: tenantId, issued: id, provider: connection.providerId, exceeded, alarm: true }
+  ctx.log.error(line, 'an upstream granted more than was asked')
   await settleRevocation(ctx, { tenantId, id: revocation })
-  throw new BrokerError('revoked_meanwhile')
+  return new BrokerError(code, { detail: `Beyond what was asked: ${exceeded.join(', ')}.` })
 }
 
 /**
@@ -314,7 +364,8 @@ export async function reconcileIssuing(
   }
   const failure = found === undefined ? 'ended_by_itself' : 'cut_off'
   await asSystem(ctx, tenantId, 'job', async (tx) => {
-    if (!(await endIssuing(tx, tenantId, id, { status: 'failed', failure }))) return
+    const status = token.generation > 0 ? 'revoked' : 'failed'
+    if (!(await endIssuing(tx, tenantId, id, { status, failure }))) return
     const target = { kind: 'token', id }
     await record(
       tx,

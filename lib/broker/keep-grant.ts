@@ -17,17 +17,20 @@ import {
   updateConnection,
 } from '../store/connections.ts'
 import { isDuplicate, type Tx } from '../store/database.ts'
+import { frozenBy, holdGround } from '../store/freezes.ts'
 import {
-  aliasOwner,
   findProjectUpstream,
   insertProject,
+  isAliasTaken,
   type ProjectRow,
   updateProjectNames,
+  type Viewer,
 } from '../store/projects.ts'
 import { insertRevocations } from '../store/revocations.ts'
+import { frozenError } from './freezes.ts'
 import type { Vault } from './keys.ts'
+import { grantPlace } from './places.ts'
 import { keepAliveFor, tokenPlace } from './refresh.ts'
-import { grantPlace } from './revocations.ts'
 
 type Input = {
   attempt: Pick<AttemptRow, 'tenantId' | 'id' | 'userId' | 'providerId' | 'purpose' | 'connectionId' | 'status'>
@@ -48,7 +51,7 @@ export async function keepGrant(ctx: Context, vault: Vault, input: Input): Promi
     actAsPerson(ctx, input.person, tenantId, {}, (tx, member) => {
       // Role and membership at this moment, not at the start.
       if (!mayLink(member)) throw new BrokerError('forbidden')
-      return keep(ctx, vault, tx, input)
+      return keep(ctx, vault, tx, input, { userId: input.attempt.userId, seesAll: may(member, 'oversee') })
     })
   try {
     return await once()
@@ -60,9 +63,16 @@ export async function keepGrant(ctx: Context, vault: Vault, input: Input): Promi
 }
 
 /** Whether a member may link at this moment. */
-export const mayLink = (member: Membership | undefined) => member?.status === 'active' && may(member, 'work')
+export const mayLink = (member: Membership | undefined): member is Membership =>
+  member?.status === 'active' && may(member, 'work')
 
-async function keep(ctx: Context, vault: Vault, tx: Tx, { attempt, grant, person, alias }: Input): Promise<Kept> {
+async function keep(
+  ctx: Context,
+  vault: Vault,
+  tx: Tx,
+  { attempt, grant, person, alias }: Input,
+  viewer: Viewer,
+): Promise<Kept> {
   const { tenantId, userId, providerId } = attempt
   const now = ctx.now()
   const [reached] = grant.projects
@@ -78,35 +88,40 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, { attempt, grant, person
         `You chose ${reached.name} (${reached.externalId}); this connection is for ${expected.name} (${expected.externalId}).`,
       )
   }
-  if (alias) {
-    const owner = await aliasOwner(tx, tenantId, alias)
-    if (owner && owner !== known?.id) return refused('alias_taken', `"${alias}" already stands for another project.`)
-  }
+  if (alias && (await isAliasTaken(tx, tenantId, viewer, alias, known?.id)))
+    return refused('alias_taken', `"${alias}" already stands for another project.`)
 
   // A kept grant is taken with what it becomes.
   if (attempt.status === 'failed' && !(await takeKeptGrant(tx, tenantId, attempt.id, userId, now)))
     throw new BrokerError('not_found')
 
-  const project = known ?? (await insertNamed(tx, { tenantId, providerId, reached, alias, now }))
-  const existing = await findConnectionTo(tx, tenantId, userId, project.id)
+  const existing = known && (await findConnectionTo(tx, tenantId, userId, known.id))
   const locked = existing ? await lockConnection(tx, tenantId, existing.id) : null
-  // After the connection, in the order in which an issue locks the two.
-  if (known && (known.name !== reached.name || known.region !== (reached.region ?? null)))
+  // After the connection, in the order in which an issue locks them; and only then: a freeze that commits first is seen.
+  const renames = known !== null && (known.name !== reached.name || known.region !== (reached.region ?? null))
+  await holdGround(tx, tenantId, { projectId: known?.id, renames, providerId })
+  const facts = await frozenBy(tx, tenantId, {
+    userId,
+    providerId,
+    connectionId: locked?.id,
+    projectIds: known ? [known.id] : [],
+  })
+  if (facts.length > 0) return { kind: 'refused', error: frozenError(facts) }
+
+  const project = known ?? (await insertNamed(tx, viewer, { tenantId, providerId, reached, alias, now }))
+  if (known && renames)
     await updateProjectNames(tx, tenantId, known.id, { name: reached.name, region: reached.region ?? null })
   const id = locked?.id ?? newId('connection')
   const tokens = await sealTokens(tx, vault, { id, userId }, (locked?.tokenVersion ?? 0) + 1, grant)
   const account = { accountId: grant.account.id, accountName: grant.account.name, scopesGranted: grant.scopes ?? [] }
   if (locked) {
     await revokeReplaced(vault, tx, locked, now)
-    // Linking again heals what is under the freeze; lifting it stays an admin's act.
-    const state =
-      locked.status === 'frozen'
-        ? { frozenFrom: 'linked', cause: null }
-        : { status: 'linked', cause: null, statusSince: locked.status === 'linked' ? locked.statusSince : now }
     await updateConnection(tx, tenantId, id, {
       ...account,
       ...tokens,
-      ...state,
+      status: 'linked',
+      cause: null,
+      statusSince: locked.status === 'linked' ? locked.statusSince : now,
       linkedAt: now,
       claimUntil: null,
       intentAt: null,
@@ -128,12 +143,21 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, { attempt, grant, person
       linkedAt: now,
     })
   }
-  await joinProject(tx, { tenantId, connectionId: id, projectId: project.id, userId, role: reached.role ?? null })
+  await joinProject(tx, {
+    tenantId,
+    connectionId: id,
+    projectId: project.id,
+    userId,
+    role: reached.role ?? null,
+    createdAt: now,
+  })
   // A second alias for a known project is a rename, which is an act of its own (K-23).
   const detail =
     known && alias && known.alias !== alias
       ? `This project is already known as "${known.alias}". Rename it there if you like.`
-      : null
+      : known && !existing && (await isAliasTaken(tx, tenantId, { userId, seesAll: false }, known.alias, known.id))
+        ? `"${known.alias}" goes on to mean the project that you linked before. Give one of the two another alias.`
+        : null
   await endAttempt(tx, tenantId, attempt.id, { status: 'done', detail, resultProjectId: project.id })
   await record(tx, tenantId, now, person, {
     action: 'link.completed',
@@ -200,7 +224,11 @@ async function revokeReplaced(vault: Vault, tx: Tx, old: ConnectionRow, now: Dat
 
 type NewProject = { tenantId: string; providerId: string; reached: UpstreamProject; alias: string | null; now: Date }
 
-async function insertNamed(tx: Tx, { tenantId, providerId, reached, alias, now }: NewProject): Promise<ProjectRow> {
+async function insertNamed(
+  tx: Tx,
+  viewer: Viewer,
+  { tenantId, providerId, reached, alias, now }: NewProject,
+): Promise<ProjectRow> {
   const row = {
     tenantId,
     id: newId('project'),
@@ -210,11 +238,11 @@ async function insertNamed(tx: Tx, { tenantId, providerId, reached, alias, now }
     region: reached.region ?? null,
     createdAt: now,
   }
-  return insertProject(tx, { ...row, alias: alias ?? (await freeAlias(tx, tenantId, reached.name)) })
+  return insertProject(tx, { ...row, alias: alias ?? (await freeAlias(tx, tenantId, viewer, reached.name)) })
 }
 
 /** A name as an alias: lower case, hyphens, a number where it is taken. */
-async function freeAlias(tx: Tx, tenantId: string, name: string): Promise<string> {
+async function freeAlias(tx: Tx, tenantId: string, viewer: Viewer, name: string): Promise<string> {
   const plain =
     name
       .normalize('NFKD')
@@ -224,6 +252,6 @@ async function freeAlias(tx: Tx, tenantId: string, name: string): Promise<string
       .slice(0, 40) || 'project'
   for (let number = 1; ; number += 1) {
     const alias = number === 1 ? plain : `${plain}-${number}`
-    if (!(await aliasOwner(tx, tenantId, alias))) return alias
+    if (!(await isAliasTaken(tx, tenantId, viewer, alias))) return alias
   }
 }

@@ -18,10 +18,12 @@ import {
 import { act, actAsPerson } from '../store/authority.ts'
 import { findConnection } from '../store/connections.ts'
 import { readTenant } from '../store/database.ts'
+import { frozenBy } from '../store/freezes.ts'
 import { attemptByState } from '../store/lookups.ts'
 import { findProvider, type ProviderRow } from '../store/providers.ts'
 import type { SealedPlace } from '../store/sealed.ts'
 import { asSystem } from '../store/system.ts'
+import { frozenError, refuseFrozen } from './freezes.ts'
 import { keepGrant, mayLink } from './keep-grant.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
@@ -52,7 +54,7 @@ const secretsPlace = (attempt: Pick<AttemptRow, 'id' | 'userId'>): SealedPlace =
 
 /**
  * Starts an authorization: an attempt bound to browser, session, person, tenant, provider and purpose, and the URL to open.
- * @throws BrokerError forbidden, not_found, alias_taken, client_not_registered
+ * @throws BrokerError forbidden, not_found, alias_taken, frozen, client_not_registered
  */
 export async function startLink(
   ctx: Context,
@@ -62,11 +64,14 @@ export async function startLink(
   requirePermission(actor, 'work')
   const vault = await vaultOf(ctx, actor.tenantId)
   const provider = await readTenant(ctx, actor.tenantId, async (tx) => {
+    // Whose it is comes first: what else is named makes no difference then (E-04).
+    if (input.connectionId) {
+      const connection = await findConnection(tx, actor.tenantId, input.connectionId, actor.userId)
+      if (connection?.providerId !== input.providerId) throw new BrokerError('not_found')
+    }
     const row = await findProvider(tx, actor.tenantId, input.providerId)
     if (!row) throw new BrokerError('not_found')
-    if (!input.connectionId) return row
-    const connection = await findConnection(tx, actor.tenantId, input.connectionId)
-    if (connection?.userId !== actor.userId || connection.providerId !== row.id) throw new BrokerError('not_found')
+    await refuseFrozen(tx, actor.tenantId, { ...actor, providerId: row.id, connectionId: input.connectionId })
     return row
   })
   const secrets: AttemptSecrets = {
@@ -121,7 +126,7 @@ async function authorizationUrl(
 
 /**
  * The URL of an attempt that is still open, the same as before, so that whichever tab comes back first wins (K-39).
- * @throws BrokerError not_found, attempt_expired, attempt_used
+ * @throws BrokerError not_found, attempt_expired, attempt_used, frozen
  */
 export async function resumeLink(
   ctx: Context,
@@ -132,6 +137,7 @@ export async function resumeLink(
   const { attempt, provider } = await act(ctx, actor, 'work', async (tx, actor) => {
     const attempt = await findAttempt(tx, actor.tenantId, attemptId)
     if (attempt?.userId !== actor.userId) throw new BrokerError('not_found')
+    await refuseFrozen(tx, actor.tenantId, subjectOf(attempt))
     return { attempt, provider: await findProvider(tx, actor.tenantId, attempt.providerId) }
   })
   if (attempt.status !== 'pending' || !attempt.secrets || !provider) throw new BrokerError('attempt_used')
@@ -254,7 +260,10 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
   const person = { ...callback.origin, userId: session.userId, sessionId: session.id }
   const taken = await actAsPerson(ctx, person, tenantId, {}, async (tx, member) => {
     const row = await consumeAttempt(tx, tenantId, match, ctx.now())
-    if (row) return { row, provider: await findProvider(tx, tenantId, row.providerId), member }
+    if (row) {
+      const facts = await frozenBy(tx, tenantId, subjectOf(row))
+      return { row, provider: await findProvider(tx, tenantId, row.providerId), member, facts }
+    }
     const seen = await findAttempt(tx, tenantId, place.id)
     const own = seen && isOwn(seen, person, callback.browser ?? '')
     return {
@@ -263,13 +272,14 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
   })
   if ('refused' in taken) throw new BrokerError(taken.refused ?? 'attempt_unknown')
 
-  const { row: attempt, provider, member } = taken
+  const { row: attempt, provider, member, facts } = taken
   const came = (outcome: 'linked' | ErrorCode) =>
     ctx.metrics.links.inc({ kind: provider?.kind ?? 'unknown', purpose: attempt.purpose, outcome })
   try {
     if (!provider || !attempt.secrets) throw new BrokerError('attempt_unknown')
     // Asked again where the grant is kept: both may change while the person is away.
     if (!mayLink(member)) throw new BrokerError('forbidden')
+    if (facts.length > 0) throw frozenError(facts)
     // The code goes only to the server that the attempt was made for (mix-up, L-07, L-08).
     if (callback.key !== attempt.callbackKey || provider.issuer !== attempt.issuer)
       throw new BrokerError('issuer_mismatch')
@@ -287,6 +297,10 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
       },
     )
     came(kept.kind === 'refused' ? kept.error.code : 'linked')
+    if (kept.kind === 'refused' && kept.error.code === 'frozen') {
+      endUnkept(ctx, upstream, grant)
+      return failLink(ctx, attempt, person, kept.error)
+    }
     if (kept.kind === 'refused')
       return failLink(ctx, attempt, person, kept.error, await vault.seal(secretsPlace(attempt), grantToJson(grant)))
     return { kind: 'linked', tenantId, attemptId: attempt.id, projectId: kept.projectId }
@@ -297,6 +311,13 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     return failLink(ctx, attempt, person, isBrokerError(known) ? known : new BrokerError('internal', { cause: error }))
   }
 }
+
+/** What a link is about as far as freezes go. */
+const subjectOf = ({ userId, providerId, connectionId }: AttemptRow) => ({
+  userId,
+  providerId,
+  connectionId: connectionId ?? undefined,
+})
 
 /** A grant that came back and may not be kept is ended upstream where that can be done: nobody will ever hold it. */
 function endUnkept(ctx: Context, upstream: Provider, { refreshToken }: LinkedGrant): void {
@@ -329,7 +350,7 @@ async function failLink(
 /**
  * Links what came back from a reconnect that reached another project, or under an alias that was taken, without a
  * second consent. As with the callback, only the session and the browser that began it can: signing out gives it up.
- * @throws BrokerError not_found when nothing is kept any more, attempt_unknown from elsewhere, alias_taken
+ * @throws BrokerError not_found when nothing is kept any more, attempt_unknown from elsewhere, alias_taken, frozen
  */
 export async function adoptLink(
   ctx: Context,

@@ -4,6 +4,7 @@ import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
 import { act } from '../store/authority.ts'
 import { readTenant } from '../store/database.ts'
+import type { FreezeKind } from '../store/freezes.ts'
 import {
   countUnread,
   type EndingGrant,
@@ -19,9 +20,10 @@ import {
 import { asSystem } from '../store/system.ts'
 import { countLimit, toTotal } from './inventory.ts'
 
-/** What people are told of. Status changes are written by the database itself (vk.tell_status). */
+/** What people are told of. Changes of status and freezes are written by the database itself (vk.tell_status, vk.tell_freeze). */
 export type NotificationKind =
-  | `connection.${'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked' | 'recovered'}`
+  | `connection.${'degraded' | 'uncertain' | 'needs_relink' | 'revoked' | 'recovered'}`
+  | `${FreezeKind}.${'frozen' | 'unfrozen'}`
   | 'grant.ending'
   | 'provider.client_refused'
   | 'webhook.disabled'
@@ -37,16 +39,25 @@ export type NotificationView = {
   cause: string | null
   /** When the grant ends, for `grant.ending`. */
   endsAt: Date | null
+  /** Why and until when, for a freeze. */
+  reason: string | null
+  until: Date | null
   projects: { id: string; alias: string }[]
   createdAt: Date
   readAt: Date | null
 }
 
-/** Written by the database's trigger and by this file, and by nothing else. */
-type Details = { cause?: string | null; ends_at?: string; projects?: { id: string; alias: string }[] }
+/** Written by the database's triggers and by this file, and by nothing else. */
+type Details = {
+  cause?: string | null
+  ends_at?: string
+  reason?: string | null
+  until?: string | null
+  projects?: { id: string; alias: string }[]
+}
 
 function toView(row: NotificationRow): NotificationView {
-  const { cause, ends_at, projects } = row.details as Details
+  const { cause, ends_at, reason, until, projects } = row.details as Details
   return {
     id: row.id,
     kind: row.kind as NotificationKind,
@@ -55,6 +66,8 @@ function toView(row: NotificationRow): NotificationView {
     forAdmins: row.userId === null,
     cause: cause ?? null,
     endsAt: ends_at ? new Date(ends_at) : null,
+    reason: reason ?? null,
+    until: until ? new Date(until) : null,
     projects: projects ?? [],
     createdAt: row.createdAt,
     readAt: row.readAt,

@@ -1,6 +1,7 @@
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
+import { refreshGraceSeconds } from '../providers/index.ts'
 import { type Grant, isUpstreamError, UpstreamError, type UpstreamFailure } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { isUnsealError } from '../security/seal.ts'
@@ -21,15 +22,19 @@ import {
   storeRefresh,
 } from '../store/connections.ts'
 import { readTenant } from '../store/database.ts'
-import type { ProviderRow } from '../store/providers.ts'
+import { frozenBy } from '../store/freezes.ts'
+import type { Interrupted } from '../store/lookups.ts'
+import { findProvider, type ProviderRow } from '../store/providers.ts'
 import { insertRevocations } from '../store/revocations.ts'
 import type { SealedPlace } from '../store/sealed.ts'
 import { asSystem } from '../store/system.ts'
 import { span } from '../trace.ts'
+import { frozenError } from './freezes.ts'
 import { type Vault, vaultOf } from './keys.ts'
 import { raiseClientRefused } from './notifications.ts'
+import { persistently } from './persistently.ts'
+import { grantPlace } from './places.ts'
 import { reportRefresh } from './refresh-report.ts'
-import { grantPlace } from './revocations.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
 
 /** An upstream access token, in clear inside one call only. */
@@ -49,7 +54,7 @@ export type FreshRequest = ConnectionKey & {
   staleVersion?: number
 }
 
-/** HTTP time-out (10 s) < lease < the upstream's grace (30 s at Keboola). */
+/** HTTP time-out (10 s) < lease < the upstream's grace (30 s at Keboola), so that a cut-off rotation is tried again within it. */
 const leaseSeconds = 15
 /** How long a caller waits, for somebody else's refresh and for one of its own. What it waited for goes on. */
 const patienceMilliseconds = 12_000
@@ -77,7 +82,7 @@ export const tokenPlace = (
 /**
  * A usable access token of a connection, refreshed if need be: one refresh however many callers and processes ask
  * (architecture.md, Refresh). The only way to provider.refresh and, besides linking, the only writer of tokens.
- * @throws BrokerError needs_relink, connection_frozen, not_linked, not_found, upstream_unavailable, client_not_registered
+ * @throws BrokerError needs_relink, frozen, not_linked, not_found, upstream_unavailable, client_not_registered
  */
 export const freshTokens = (ctx: Context, request: FreshRequest): Promise<FreshTokens> =>
   span('fresh tokens', { 'valetkey.tenant': request.tenantId, 'valetkey.connection': request.connectionId }, () =>
@@ -96,7 +101,7 @@ async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTok
       case 'missing':
         throw new BrokerError('not_found')
       case 'dead':
-        throw deadConnection(claim)
+        throw await deadConnection(ctx, request, claim)
       case 'fresh':
         return opened(ctx, request, claim, false)
       case 'resting':
@@ -126,16 +131,27 @@ async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTok
 }
 
 /**
- * Renews a connection whether it is fresh or not: as scheduled (`due`), or because somebody asked (`now`). Nothing is
- * done where somebody else is at it or where it rests; how it ended is on the row.
+ * Renews a connection whether it is fresh or not: as scheduled (`due`), because somebody asked (`now`), or because a
+ * rotation of it was cut off (`recover`). Nothing is done where somebody else is at it or where it rests; how it ended is
+ * on the row.
  * @throws BrokerError as {@link freshTokens} does
  */
 export async function renew(ctx: Context, key: ConnectionKey, mode: Exclude<ClaimMode, 'need'>): Promise<void> {
   const claim = await claimRefresh(ctx, key, { leaseSeconds, mode })
   if (claim.outcome === 'missing') throw new BrokerError('not_found')
-  if (claim.outcome === 'dead') throw deadConnection(claim)
+  if (claim.outcome === 'dead') throw await deadConnection(ctx, key, claim)
   if (claim.outcome !== 'claimed') return
   await withinPatience(refreshShared(ctx, key, claim, mode), ownPatienceMilliseconds)
+}
+
+/**
+ * Takes up a rotation that was cut off, at once and ahead of every pause, where its upstream is known to forgive a spent
+ * token for as long as this. Elsewhere there is no hurry: the next caller or the schedule does it.
+ * @throws BrokerError as {@link freshTokens} does
+ */
+export async function recover(ctx: Context, { tenantId, id, providerId, seconds }: Interrupted): Promise<void> {
+  const provider = await readTenant(ctx, tenantId, (tx) => findProvider(tx, tenantId, providerId))
+  if (provider && seconds < refreshGraceSeconds(provider)) await renew(ctx, { tenantId, connectionId: id }, 'recover')
 }
 
 /** A refresh that others of this process join, and that is finished whoever goes on waiting, also at a graceful stop. */
@@ -171,8 +187,18 @@ function noteUse(ctx: Context, { tenantId, connectionId }: ConnectionKey): void 
     ctx.background('note use', () => share(ctx, key, markUsed(ctx, { tenantId, connectionId })))
 }
 
-function deadConnection({ status, cause }: RefreshClaim): BrokerError {
-  if (status === 'frozen') return new BrokerError('connection_frozen')
+async function deadConnection(
+  ctx: Context,
+  { tenantId, connectionId }: ConnectionKey,
+  { status, cause }: RefreshClaim,
+): Promise<BrokerError> {
+  if (status === 'frozen') {
+    const facts = await readTenant(ctx, tenantId, async (tx) => {
+      const connection = await findConnection(tx, tenantId, connectionId)
+      return connection ? frozenBy(tx, tenantId, { ...connection, connectionId }) : []
+    })
+    return frozenError(facts)
+  }
   if (status === 'revoked') return new BrokerError('not_linked')
   return new BrokerError('needs_relink', cause ? { detail: `Why: ${cause.replaceAll('_', ' ')}.` } : {})
 }
@@ -269,30 +295,13 @@ async function prepare(ctx: Context, key: ConnectionKey, { version, fence, refre
 
 const ends = { stored: 'succeeded', superseded: 'superseded', revoked: 'revoked_meanwhile' } as const
 
-/** As long as a failover may take, and longer. */
-const persistenceMilliseconds = 10 * 60_000
-
-/**
- * Keeps trying to record how a refresh ended, whatever the database answers: a rotated token exists only in memory until
- * then (step 5), and an end that is not recorded counts as a kill. Every such write names version and fence, so repeating
- * one does no harm.
- */
-async function persistently<T>(ctx: Context, work: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + persistenceMilliseconds
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work()
-    } catch (error) {
-      if (performance.now() > deadline) throw error
-      if (attempt % 15 === 1)
-        ctx.log.error({ err: error, attempt, alarm: true }, 'the end of a refresh waits in memory for the database')
-      await ctx.sleep(Math.min(250 * attempt, 2_000))
-    }
-  }
-}
-
 /** What came for a connection that was revoked meanwhile must not live on: its end joins the durable queue (RR-12, K-37). */
-async function revokeReceived(ctx: Context, vault: Vault, connection: ConnectionRow, received: Secret): Promise<void> {
+export async function revokeReceived(
+  ctx: Context,
+  vault: Vault,
+  connection: ConnectionRow,
+  received: Secret,
+): Promise<void> {
   const { tenantId, providerId, userId, id: connectionId } = connection
   const id = newId('revocation')
   const handle = await vault.seal(grantPlace({ id, userId }), received)
@@ -327,10 +336,13 @@ async function failed(
 ) {
   const { cause, reached, upstream } = meanings[error.failure]
   const refused = error.failure === 'refused'
-  const lost = refused && (claim.doubt || error.afterAmbiguous)
-  const end: { status: ConnectionStatus; cause: string } = refused
-    ? { status: 'needs_relink', cause: lost ? 'lost_in_rotation' : cause }
-    : { status: claim.status === 'uncertain' ? 'uncertain' : 'degraded', cause }
+  // The one recovery try was cut off as well: the token may be spent twice over, and is not sent a third time (RR-05).
+  const cutOff = claim.uncertain && error.failure === 'ambiguous' && error.status === undefined
+  const lost = cutOff || (refused && (claim.doubt || error.afterAmbiguous))
+  const end: { status: ConnectionStatus; cause: string } =
+    refused || cutOff
+      ? { status: 'needs_relink', cause: lost ? 'lost_in_rotation' : cause }
+      : { status: claim.status === 'uncertain' ? 'uncertain' : 'degraded', cause }
   const recorded: FailedRefresh = {
     sentVersion: claim.version,
     fence: claim.fence,
@@ -341,6 +353,7 @@ async function failed(
     upstream: mode === 'now' ? null : upstream,
     retryAfterSeconds: error.retryAfterSeconds ?? null,
     details: { failure: error.failure, upstream_status: error.status ?? null },
+    uncertain: claim.uncertain,
   }
   const { changed, paused } = await persistently(ctx, () => failRefresh(ctx, key, recorded))
   reportRefresh(ctx, connection, !changed ? 'superseded' : lost ? 'lost' : error.failure)
@@ -350,7 +363,7 @@ async function failed(
       raiseClientRefused(ctx, { tenantId: key.tenantId, providerId: connection.providerId }),
     )
   if (!changed) return undefined
-  if (refused) throw new BrokerError('needs_relink', { cause: error })
+  if (end.status === 'needs_relink') throw new BrokerError('needs_relink', { cause: error })
   if (claim.accessToken) return opened(ctx, key, claim, true)
   throw asBrokerError(error)
 }
@@ -379,6 +392,7 @@ async function unreadable(
       upstream: null,
       retryAfterSeconds: null,
       details: { failure: 'unreadable' },
+      uncertain: false,
     }
     await persistently(ctx, () => failRefresh(ctx, key, recorded))
   } else await noteUnreadable(ctx, key)

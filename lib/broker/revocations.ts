@@ -1,44 +1,35 @@
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { isUpstreamError, type RevocationTarget } from '../providers/provider.ts'
-import { sealedFor } from '../security/seal.ts'
-import { connectionOwner } from '../store/connections.ts'
+import { findConnection } from '../store/connections.ts'
 import { findProvider } from '../store/providers.ts'
 import {
+  awaitOrphans,
   claimRevocation,
   finishRevocation,
+  pendingOrphans,
   postponeRevocation,
   type RevocationRow,
   type RevocationState,
+  wakeGrants,
 } from '../store/revocations.ts'
-import type { SealedPlace } from '../store/sealed.ts'
 import { asSystem } from '../store/system.ts'
-import { wipeHandle } from '../store/tokens.ts'
+import { endIssuing, wipeHandle } from '../store/tokens.ts'
 import { type Vault, vaultOf } from './keys.ts'
+import { endOrphans } from './orphans.ts'
+import { handlePlace, placeOfGrant } from './places.ts'
+import { latestMomentOf } from './token-view.ts'
 import { openProvider } from './upstream.ts'
-
-export const grantPlace = (revocation: { id: string; userId: string }): SealedPlace => ({
-  table: 'upstream_revocation',
-  row: revocation.id,
-  column: 'handle',
-  user: revocation.userId,
-  version: 0,
-})
-
-export const handlePlace = (token: { id: string; userId: string }): SealedPlace => ({
-  table: 'issued_token',
-  row: token.id,
-  column: 'handle',
-  user: token.userId,
-  version: 0,
-})
 
 const leaseSeconds = 60
 const maximumTries = 20
 
+/** How long the end of a grant waits for what is looked for with it, before it asks again; mostly it is told. */
+const waitMilliseconds = 60_000
+
 /**
  * Does one piece of upstream revocation work, if it is due and nobody else has it. Never throws for what the upstream
- * does: the row says how it stands, and the tick comes back.
+ * does: the row says how it stands, and the tick comes back. A grant is ended after what it is needed to look for.
  */
 export async function settleRevocation(
   ctx: Context,
@@ -47,46 +38,71 @@ export async function settleRevocation(
   const claimed = await asSystem(ctx, tenantId, 'job', async (tx) => {
     const row = await claimRevocation(tx, tenantId, id, ctx.now(), leaseSeconds)
     if (!row) return undefined
+    if (row.kind === 'grant' && (await pendingOrphans(tx, tenantId, row.connectionId)).length > 0) {
+      await awaitOrphans(tx, tenantId, id, new Date(ctx.now().getTime() + waitMilliseconds))
+      return undefined
+    }
     return {
       row,
       provider: await findProvider(tx, tenantId, row.providerId),
-      userId: (await connectionOwner(tx, tenantId, row.connectionId)) ?? '-',
+      connection: await findConnection(tx, tenantId, row.connectionId),
     }
   })
   if (!claimed) return
-  const { row, provider, userId } = claimed
+  const { row, provider, connection } = claimed
   try {
     const vault = await vaultOf(ctx, tenantId)
-    const target = await openTarget(vault, row, userId)
-    if (!target || !provider) return finish(ctx, row, 'impossible', 'nothing is left that could be revoked with')
+    if (!provider || !connection) return await finish(ctx, row, 'impossible', nothingLeft)
+    if (row.kind === 'orphans') {
+      const opened = await openProvider(ctx, vault, provider)
+      const outcome = await endOrphans(ctx, { row, connection, vault, provider: opened })
+      if (outcome.state === 'later') return await postpone(ctx, row, outcome)
+      return await finish(ctx, row, outcome.state, outcome.state === 'impossible' ? outcome.reason : null)
+    }
+    const target = await openTarget(vault, row, connection.userId)
+    if (!target) return await finish(ctx, row, 'impossible', nothingLeft)
     const outcome = await (await openProvider(ctx, vault, provider)).revoke(target)
     return await finish(ctx, row, outcome.state, null)
   } catch (error) {
     const reason = isUpstreamError(error) ? error.failure : error instanceof Error ? error.name : 'unknown'
-    const over = row.tries >= maximumTries || (row.token !== null && row.token.expiresAt <= ctx.now())
-    if (over) return finish(ctx, row, 'failed', reason)
+    if (isOver(row, ctx.now())) return finish(ctx, row, 'failed', reason)
     const wait = Math.max(
       Math.random() * Math.min(2 ** row.tries, 600),
       (isUpstreamError(error) && error.retryAfterSeconds) || 1,
     )
-    const nextTryAt = new Date(ctx.now().getTime() + wait * 1000)
-    await asSystem(ctx, tenantId, 'job', (tx) => postponeRevocation(tx, tenantId, id, { lastError: reason, nextTryAt }))
-    report(ctx, row, 'postponed', isUpstreamError(error) ? { reason } : { reason, err: error })
+    const at = new Date(ctx.now().getTime() + wait * 1000)
+    await postpone(ctx, row, { reason, at, ...(isUpstreamError(error) ? {} : { err: error }) })
   }
+}
+
+const nothingLeft = 'nothing is left that could be revoked with'
+
+/**
+ * Whether trying has no point any more: the token has ended by itself, or it was tried often. What a cut-off issue left is
+ * looked for until its end, because nobody can name it for a retry by hand.
+ */
+function isOver({ kind, tries, token }: RevocationRow, now: Date): boolean {
+  const end = token && latestMomentOf(token)
+  if (end && end !== 'unknown' && end <= now) return true
+  return kind !== 'orphans' && tries >= maximumTries
+}
+
+async function postpone(
+  ctx: Context,
+  row: RevocationRow,
+  { reason, at, err }: { reason: string; at: Date; err?: unknown },
+): Promise<void> {
+  const { tenantId, id } = row
+  const later = { lastError: reason, nextTryAt: at }
+  await asSystem(ctx, tenantId, 'job', (tx) => postponeRevocation(tx, tenantId, id, later))
+  report(ctx, row, 'postponed', { reason, ...(err === undefined ? {} : { err }) })
 }
 
 async function openTarget(vault: Vault, row: RevocationRow, userId: string): Promise<RevocationTarget | undefined> {
   if (row.kind === 'grant') {
-    if (!row.handle) return undefined
-    return { kind: 'grant', refreshToken: await vault.open(placeOfGrant(row, row.handle, userId), row.handle) }
-  }
-  if (row.kind === 'orphans') {
-    if (!row.handle || !row.token) return undefined
-    return {
-      kind: 'orphans',
-      nonce: row.token.nonce,
-      accessToken: await vault.open(grantPlace({ id: row.id, userId }), row.handle),
-    }
+    const { handle } = row
+    if (!handle) return undefined
+    return { kind: 'grant', refreshToken: await vault.open(placeOfGrant({ ...row, handle }, userId), handle) }
   }
   if (!row.token?.handle || !row.token.upstreamId) return undefined
   return {
@@ -94,14 +110,6 @@ async function openTarget(vault: Vault, row: RevocationRow, userId: string): Pro
     upstreamId: row.token.upstreamId,
     handle: await vault.open(handlePlace(row.token), row.token.handle),
   }
-}
-
-/** Its own place; or the connection's, from where it was taken as it was because its key was missing (revoke.ts). */
-function placeOfGrant({ id, connectionId }: RevocationRow, handle: string, userId: string): SealedPlace {
-  const claimed = sealedFor(handle)
-  return claimed?.table === 'connection' && claimed.row === connectionId
-    ? { table: 'connection', row: connectionId, column: 'refresh_token', user: userId, version: claimed.version }
-    : grantPlace({ id, userId })
 }
 
 async function finish(
@@ -112,9 +120,15 @@ async function finish(
 ): Promise<void> {
   const { tenantId, id } = row
   await asSystem(ctx, tenantId, 'job', async (tx) => {
-    await finishRevocation(tx, tenantId, id, { state, lastError, finishedAt: ctx.now() })
     // A failed one keeps what a retry by hand needs, until the token ends by itself.
-    if (row.tokenId && state !== 'failed') await wipeHandle(tx, tenantId, row.tokenId)
+    const keep = state === 'failed' && row.kind !== 'orphans'
+    await finishRevocation(tx, tenantId, id, { state, lastError, finishedAt: ctx.now(), keep })
+    if (row.kind === 'token' && row.tokenId && !keep) await wipeHandle(tx, tenantId, row.tokenId)
+    if (row.kind === 'orphans') {
+      await wakeGrants(tx, tenantId, row.connectionId, ctx.now())
+      if (row.tokenId && state === 'confirmed')
+        await endIssuing(tx, tenantId, row.tokenId, { status: 'revoked', failure: 'cut_off' })
+    }
     const target = row.tokenId ? { kind: 'token', id: row.tokenId } : { kind: 'connection', id: row.connectionId }
     const outcome = state === 'failed' ? 'failed' : 'ok'
     await record(

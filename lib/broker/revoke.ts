@@ -1,19 +1,19 @@
-import { type Actor, may, type Origin } from '../actor.ts'
-import { type AuditEvent, record } from '../audit/record.ts'
+import { type Actor, ownUnless } from '../actor.ts'
+import { recordAnyway } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
 import type { Secret } from '../security/secrets.ts'
-import { insertOutbox } from '../store/audit.ts'
 import { act } from '../store/authority.ts'
 import { type ConnectionRow, lockConnection, updateConnection } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
 import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/tokens.ts'
 import { type Vault, vaultOf } from './keys.ts'
+import { grantPlace } from './places.ts'
 import { tokenPlace } from './refresh.ts'
-import { grantPlace, settleRevocation } from './revocations.ts'
-import { toTokenView } from './token-view.ts'
+import { settleRevocation } from './revocations.ts'
+import { latestMomentOf, toTokenView } from './token-view.ts'
 
 export type RevokeInput = {
   tokens: string[]
@@ -27,6 +27,8 @@ export type RevokeResult = {
   id: string
   /** It was revoked before; nothing was done now. */
   already: boolean
+  /** It had ended by itself, or never came to be, and was not revoked before: nothing was left to revoke. */
+  over: boolean
   /** Second truth; null where nothing is left to do upstream. */
   upstream: RevocationState | null
   lastError: string | null
@@ -37,7 +39,7 @@ export type RevokeResult = {
 /** How long an answer waits for the upstream; what is not settled by then is shown as pending and goes on. */
 const settleMilliseconds = 5_000
 
-type Target = Pick<RevokeResult, 'kind' | 'id' | 'already'>
+type Target = Pick<RevokeResult, 'kind' | 'id' | 'already' | 'over'>
 type Done = { targets: Target[]; work: string[] }
 
 /**
@@ -63,14 +65,13 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
   const now = ctx.now()
   const connections: ConnectionRow[] = []
   for (const id of [...new Set(input.connections)].sort()) {
-    const connection = await lockConnection(tx, tenantId, id)
-    if (!connection || !mayRevoke(actor, connection)) throw new BrokerError('not_found')
+    const connection = await lockConnection(tx, tenantId, id, ownUnless(actor, 'administer'))
+    if (!connection) throw new BrokerError('not_found')
     connections.push(connection)
   }
   const wanted = [...new Set(input.tokens)]
-  const named = await findTokens(tx, tenantId, wanted)
-  if (named.length !== wanted.length || !named.every((token) => mayRevoke(actor, token)))
-    throw new BrokerError('not_found')
+  const named = await findTokens(tx, tenantId, wanted, ownUnless(actor, 'administer'))
+  if (named.length !== wanted.length) throw new BrokerError('not_found')
 
   const ending = connections.filter((connection) => connection.status !== 'revoked')
   const opened = new Map<string, OpenedGrant>()
@@ -83,7 +84,8 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
   // After the generations are raised: a completing issue either shows its token here or sees the new generation.
   const living = await lockRevocable(tx, tenantId, { ids: wanted, connectionIds: ending.map(({ id }) => id) })
   const tokens = living.filter((token) => token.generation === 0 && token.expiresAt > now)
-  work.push(...(await endTokens(vault, tx, tokens, opened, { tenantId, by: actor.userId, now })))
+  work.push(...(await endTokens(tx, tokens, { tenantId, by: actor.userId, now })))
+  work.push(...(await queueOrphans(vault, tx, living, opened, now)))
 
   const reason = input.reason ?? null
   for (const { id, userId } of ending) {
@@ -96,21 +98,20 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
     const event = { action: 'token.revoked', outcome: 'ok', target: { kind: 'token', id }, details } as const
     await recordAnyway(ctx, tx, tenantId, now, actor, event)
   }
-  const ended = new Set([...ending, ...tokens].map(({ id }) => id))
+  const endedNow = new Set([...ending, ...tokens].map(({ id }) => id))
+  const isRevoked = new Map(named.map((token) => [token.id, token.generation > 0 || token.status === 'revoked']))
+  const targetOf = (kind: Target['kind']) => (id: string) => {
+    const already = !endedNow.has(id) && (kind === 'connection' || isRevoked.get(id) === true)
+    return { kind, id, already, over: !endedNow.has(id) && !already }
+  }
   return {
     work,
     targets: [
-      ...connections.map(({ id }) => ({ kind: 'connection' as const, id, already: !ended.has(id) })),
-      ...[...new Set([...wanted, ...tokens.map(({ id }) => id)])].map((id) => ({
-        kind: 'token' as const,
-        id,
-        already: !ended.has(id),
-      })),
+      ...connections.map(({ id }) => id).map(targetOf('connection')),
+      ...[...new Set([...wanted, ...tokens.map(({ id }) => id)])].map(targetOf('token')),
     ],
   }
 }
-
-const mayRevoke = (actor: Actor, { userId }: { userId: string }) => userId === actor.userId || may(actor, 'administer')
 
 type OpenedGrant = {
   refreshToken: Secret | undefined
@@ -149,7 +150,6 @@ async function endConnection(
   const { tenantId, id, userId, providerId } = connection
   await updateConnection(tx, tenantId, id, {
     status: 'revoked',
-    frozenFrom: null,
     cause: null,
     statusSince: now,
     generation: { increment: 1 },
@@ -181,15 +181,10 @@ async function endConnection(
   return [work]
 }
 
-/**
- * Raises the tokens' generation and queues their end upstream. One still being made is ended by its own completion;
- * where its connection ends with it, what it may leave is looked for by its nonce while the access token lives.
- */
+/** Raises the tokens' generation and queues their end upstream. One still being made is ended by its own completion. */
 async function endTokens(
-  vault: Vault,
   tx: Tx,
   tokens: TokenRow[],
-  opened: Map<string, OpenedGrant>,
   { tenantId, by, now }: { tenantId: string; by: string; now: Date },
 ): Promise<string[]> {
   if (tokens.length === 0) return []
@@ -200,25 +195,49 @@ async function endTokens(
     by,
     now,
   )
-  const rows = []
-  for (const { id: tokenId, status, userId, providerId, connectionId } of tokens) {
-    const row = {
-      tenantId,
-      id: newId('revocation'),
-      kind: 'token',
-      providerId,
-      connectionId,
-      tokenId,
-      nextTryAt: now,
-      createdAt: now,
-    }
-    const accessToken = opened.get(connectionId)?.accessToken
-    if (status === 'live') rows.push(row)
-    else if (accessToken)
-      rows.push({ ...row, kind: 'orphans', handle: await vault.seal(grantPlace({ id: row.id, userId }), accessToken) })
-  }
+  const rows = tokens
+    .filter(({ status }) => status === 'live')
+    .map((token) => ({ ...workFor(token, now), kind: 'token', nextTryAt: now }))
   await insertRevocations(tx, rows)
   return rows.map((row) => row.id)
+}
+
+const workFor = ({ tenantId, id: tokenId, providerId, connectionId }: TokenRow, now: Date) => ({
+  tenantId,
+  id: newId('revocation'),
+  providerId,
+  connectionId,
+  tokenId,
+  createdAt: now,
+})
+
+/**
+ * What issues that are cut off may leave at the connections that end here is looked for by its nonce, whenever they were
+ * revoked themselves: nobody else can ask that upstream any more. With the access token while it lives, else with the
+ * grant that is queued beside it.
+ */
+async function queueOrphans(
+  vault: Vault,
+  tx: Tx,
+  tokens: TokenRow[],
+  opened: Map<string, OpenedGrant>,
+  now: Date,
+): Promise<string[]> {
+  const rows = []
+  for (const token of tokens) {
+    const grant = opened.get(token.connectionId)
+    const end = latestMomentOf(token)
+    if (!grant || token.status !== 'issuing' || (end !== 'unknown' && end <= now)) continue
+    const row = { ...workFor(token, now), kind: 'orphans' }
+    const { accessToken } = grant
+    if (accessToken) {
+      const handle = await vault.seal(grantPlace({ id: row.id, userId: token.userId }), accessToken)
+      rows.push({ ...row, handle, nextTryAt: now })
+    } else if (grant.refreshToken || grant.sealed) rows.push({ ...row, nextTryAt: now })
+    else rows.push({ ...row, state: 'impossible', lastError: 'no_grant', finishedAt: now })
+  }
+  await insertRevocations(tx, rows)
+  return rows.filter((row) => !('finishedAt' in row)).map(({ id }) => id)
 }
 
 /** How each target stands, out of the rows: the same truths for a first and for a second revocation. */
@@ -240,34 +259,10 @@ async function tell(tx: ReadTx, tenantId: string, targets: Target[], now: Date):
       }
     }
     const row = tokens.get(target.id)
-    const revocation = row && toTokenView(row, now).revocation
-    const end = row && row.status !== 'failed' && row.expiresAt > now ? row.expiresAt : null
-    const latestMoment = revocation?.upstream === 'confirmed' ? null : end
-    return { ...target, upstream: revocation?.upstream ?? null, lastError: revocation?.lastError ?? null, latestMoment }
+    const { upstream = null, lastError = null, latestMoment = null } = (row && toTokenView(row, now).revocation) ?? {}
+    const isPast = latestMoment !== 'unknown' && latestMoment !== null && latestMoment <= now
+    return { ...target, upstream, lastError, latestMoment: isPast ? null : latestMoment }
   })
-}
-
-/**
- * Records under a savepoint: revoking never fails for want of its event. If it alone fails, the event goes to the
- * outbox and to the log, and the revocation still commits (architecture.md, One request).
- */
-async function recordAnyway(
-  ctx: Context,
-  tx: Tx,
-  tenantId: string,
-  at: Date,
-  origin: Origin,
-  event: AuditEvent,
-): Promise<void> {
-  await tx.$executeRaw`SAVEPOINT event`
-  try {
-    await record(tx, tenantId, at, origin, event)
-  } catch (error) {
-    await tx.$executeRaw`ROLLBACK TO SAVEPOINT event`
-    ctx.log.error({ err: error, event: event.action, target: event.target }, 'an audit event went to the outbox')
-    await insertOutbox(tx, tenantId, at, { ...event, actor: origin.userId })
-  }
-  await tx.$executeRaw`RELEASE SAVEPOINT event`
 }
 
 /** Asks the upstream at once, a few at a time, and waits for a while. */

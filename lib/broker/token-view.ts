@@ -1,6 +1,9 @@
 import type { TokenScopes } from '../providers/provider.ts'
 import type { RevocationState } from '../store/revocations.ts'
-import type { TokenWithRelations } from '../store/tokens.ts'
+import type { TokenRow, TokenWithRelations } from '../store/tokens.ts'
+
+/** An issue takes seconds. One that is older was cut off, and nothing more can come of it upstream. */
+export const cutOffMilliseconds = 2 * 60_000
 
 /** The three truths of a revocation (product.md): what we refuse, what the upstream did, and until when it might work. */
 export type RevocationView = {
@@ -12,7 +15,7 @@ export type RevocationView = {
   tries: number
   nextTryAt: Date | null
   /** The latest moment the token could still work; null once the upstream was seen to refuse it. */
-  latestMoment: Date | null
+  latestMoment: Date | 'unknown' | null
 }
 
 export type TokenState = 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
@@ -94,26 +97,30 @@ function stateOf({ status, expiresAt, generation }: TokenWithRelations, now: Dat
   return status === 'live' ? 'live' : 'issuing'
 }
 
-function toRevocationView({ revokedAt, createdAt, expiresAt, revocations }: TokenWithRelations): RevocationView | null {
-  const [work] = revocations
-  if (!work)
-    return revokedAt
-      ? {
-          blockedAt: revokedAt,
-          upstream: 'pending',
-          lastError: null,
-          tries: 0,
-          nextTryAt: null,
-          latestMoment: expiresAt,
-        }
-      : null
-  const upstream = work.state as RevocationState
-  return {
-    blockedAt: revokedAt ?? createdAt,
-    upstream,
-    lastError: work.lastError,
-    tries: work.tries,
-    nextTryAt: work.nextTryAt,
-    latestMoment: upstream === 'confirmed' ? null : expiresAt,
+/** Of several pieces of upstream work the one that is furthest from dead tells how the token stands. */
+const furthestFirst: RevocationState[] = ['pending', 'failed', 'impossible', 'done', 'confirmed']
+
+function toRevocationView(row: TokenWithRelations): RevocationView | null {
+  const { revokedAt, createdAt, revocations } = row
+  const [work] = revocations.toSorted(
+    (a, b) => furthestFirst.indexOf(a.state as RevocationState) - furthestFirst.indexOf(b.state as RevocationState),
+  )
+  if (work) {
+    const upstream = work.state as RevocationState
+    const { lastError, tries, nextTryAt } = work
+    const latestMoment = upstream === 'confirmed' ? null : latestMomentOf(row)
+    return { blockedAt: revokedAt ?? createdAt, upstream, lastError, tries, nextTryAt, latestMoment }
   }
+  // Revoked while it was being made, and without work of its own: its completion ends it, or the job that looks for what
+  // was cut off. Once that is over nothing is pending; where nothing was made there was nothing to revoke.
+  const upstream = row.status === 'issuing' ? 'pending' : endsOfCutOff[row.failure ?? '']
+  if (!revokedAt || !upstream) return null
+  const latestMoment = upstream === 'confirmed' ? null : latestMomentOf(row)
+  return { blockedAt: revokedAt, upstream, lastError: null, tries: 0, nextTryAt: row.nextTryAt, latestMoment }
 }
+
+const endsOfCutOff: Record<string, RevocationState> = { cut_off: 'confirmed', ended_by_itself: 'impossible' }
+
+/** The end of what a cut-off issue may have made counts from when the upstream was asked, which nobody recorded. */
+export const latestMomentOf = ({ upstreamId, expiresAt, endless }: TokenRow): Date | 'unknown' =>
+  endless ? 'unknown' : upstreamId ? expiresAt : new Date(expiresAt.getTime() + cutOffMilliseconds)

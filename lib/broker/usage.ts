@@ -11,8 +11,8 @@ import { asBrokerError } from './upstream.ts'
  * @throws BrokerError not_found, needs_relink, upstream_…
  */
 export async function checkLastUse(ctx: Context, actor: Actor, tokenId: string): Promise<Date | null> {
-  const token = await act(ctx, actor, 'work', (tx) => findToken(tx, actor.tenantId, tokenId))
-  if (token?.userId !== actor.userId || !token.upstreamId) throw new BrokerError('not_found')
+  const token = await act(ctx, actor, 'work', (tx) => findToken(tx, actor.tenantId, tokenId, actor.userId))
+  if (!token?.upstreamId) throw new BrokerError('not_found')
   const { connection, upstreamId } = token
   try {
     const used = await withAccess(ctx, connection, (provider, { accessToken }) =>

@@ -75,6 +75,17 @@ export interface Paths {
       }
       requestBody: {
         content: {
+          'application/json': {
+            'csp-report': {
+              'document-uri'?: string
+              'blocked-uri'?: string
+              'effective-directive'?: string
+              'violated-directive'?: string
+              'line-number'?: number
+              [k: string]: unknown
+            }
+            [k: string]: unknown
+          }
           'application/csp-report': {
             'csp-report': {
               'document-uri'?: string
@@ -120,6 +131,40 @@ export interface Paths {
           content: {
             'application/json': {
               slug: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/invitations/preview': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            secret: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              tenant: string
+              role: 'owner' | 'admin' | 'member' | 'auditor'
+              state: 'open' | 'used' | 'over'
+              expires_at: string
             }
           }
         }
@@ -518,8 +563,15 @@ export interface Paths {
                 owner_id: string
                 account_name: string
                 upstream_role: string | null
-                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
@@ -580,8 +632,15 @@ export interface Paths {
               owner_id: string
               account_name: string
               upstream_role: string | null
-              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               status_since: string
               last_refresh_at: string | null
               next_try_at: string | null
@@ -693,7 +752,7 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            reason?: string
+            reason?: string | ''
           }
         }
       }
@@ -705,8 +764,15 @@ export interface Paths {
               owner_id: string
               account_name: string
               upstream_role: string | null
-              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               status_since: string
               last_refresh_at: string | null
               next_try_at: string | null
@@ -778,8 +844,15 @@ export interface Paths {
               owner_id: string
               account_name: string
               upstream_role: string | null
-              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               status_since: string
               last_refresh_at: string | null
               next_try_at: string | null
@@ -816,6 +889,111 @@ export interface Paths {
                   [k: string]: unknown
                 }
               }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/freezes': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                kind: 'member' | 'project' | 'provider' | 'connection'
+                id: string
+                by: string | null
+                at: string
+                reason: string | null
+                until: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'member' | 'project' | 'provider' | 'connection'
+            id: string
+            reason?: string | ''
+            until?: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              freeze: {
+                kind: 'member' | 'project' | 'provider' | 'connection'
+                id: string
+                by: string | null
+                at: string
+                reason: string | null
+                until: string | null
+              }
+              already: boolean
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/freezes/{kind}/{id}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          kind: 'member' | 'project' | 'provider' | 'connection'
+          id: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              already: boolean
             }
           }
         }
@@ -1074,6 +1252,8 @@ export interface Paths {
                 for_admins: boolean
                 cause: string | null
                 ends_at: string | null
+                reason: string | null
+                until: string | null
                 projects: {
                   id: string
                   alias: string
@@ -1171,8 +1351,15 @@ export interface Paths {
                   owner_id: string
                   account_name: string
                   upstream_role: string | null
-                  status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                  status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                   cause: string | null
+                  frozen: {
+                    kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                    by: string | null
+                    at: string | null
+                    reason: string | null
+                    until: string | null
+                  } | null
                   status_since: string
                   last_refresh_at: string | null
                   next_try_at: string | null
@@ -1181,6 +1368,13 @@ export interface Paths {
                   grant_expires_at: string | null
                   linked_at: string
                   branch: string | null
+                } | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
                 } | null
                 tokens_out: number
               }[]
@@ -1227,8 +1421,15 @@ export interface Paths {
                 owner_id: string
                 account_name: string
                 upstream_role: string | null
-                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
@@ -1237,6 +1438,13 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+              } | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
               } | null
               tokens_out: number
               aliases: string[]
@@ -1291,8 +1499,15 @@ export interface Paths {
                 owner_id: string
                 account_name: string
                 upstream_role: string | null
-                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+                status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 status_since: string
                 last_refresh_at: string | null
                 next_try_at: string | null
@@ -1301,6 +1516,13 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+              } | null
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
               } | null
               tokens_out: number
               aliases: string[]
@@ -1443,7 +1665,7 @@ export interface Paths {
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
-                  latest_moment: string | null
+                  latest_moment: (string | 'unknown') | null
                 } | null
               }
               value: string
@@ -1486,6 +1708,7 @@ export interface Paths {
                 redirect_uri: string
                 max_lifetime_seconds: number | null
                 refresh_token_days: number
+                refresh_grace_seconds: number
               }[]
             }
           }
@@ -1516,6 +1739,7 @@ export interface Paths {
             client_secret: string
             max_lifetime_seconds?: number
             refresh_token_days?: number
+            refresh_grace_seconds?: number
           }
         }
       }
@@ -1532,6 +1756,7 @@ export interface Paths {
               redirect_uri: string
               max_lifetime_seconds: number | null
               refresh_token_days: number
+              refresh_grace_seconds: number
             }
           }
         }
@@ -1562,6 +1787,7 @@ export interface Paths {
             client_secret?: string
             max_lifetime_seconds?: number | null
             refresh_token_days?: number
+            refresh_grace_seconds?: number
           }
         }
       }
@@ -1578,6 +1804,7 @@ export interface Paths {
               redirect_uri: string
               max_lifetime_seconds: number | null
               refresh_token_days: number
+              refresh_grace_seconds: number
             }
           }
         }
@@ -1606,9 +1833,11 @@ export interface Paths {
             'application/json': {
               items: {
                 id: string
-                kind: 'token' | 'grant'
+                kind: 'token' | 'grant' | 'orphans'
                 token_id: string | null
+                fingerprint: string | null
                 connection_id: string
+                owner_id: string | null
                 project: string | null
                 state: 'pending' | 'failed'
                 tries: number
@@ -1659,6 +1888,7 @@ export interface Paths {
                 kind: 'token' | 'connection'
                 id: string
                 already: boolean
+                over: boolean
                 blocked_here: true
                 upstream: ('pending' | 'done' | 'confirmed' | 'failed' | 'impossible') | null
                 last_error: string | null
@@ -1771,7 +2001,7 @@ export interface Paths {
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
-                  latest_moment: string | null
+                  latest_moment: (string | 'unknown') | null
                 } | null
               }[]
               /**
@@ -1855,7 +2085,7 @@ export interface Paths {
                 last_error: string | null
                 tries: number
                 next_try_at: string | null
-                latest_moment: string | null
+                latest_moment: (string | 'unknown') | null
               } | null
             }
           }

@@ -3,13 +3,15 @@ import { type Actor, may, type Permission } from '../actor.ts'
 import { noteAccess } from '../audit/access.ts'
 import { type AuditEvent, record } from '../audit/record.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
+import { isModestJson, unstorablePath } from '../security/json.ts'
 import { membership } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
 import { refuseCrossSite } from './csrf.ts'
 import { takeLimit } from './limits.ts'
-import { type Operation, type PathParams, paramsSchema } from './operation.ts'
+import { errorsOf, type Operation, type PathParams, paramsSchema } from './operation.ts'
 import { dataHeaders, problemResponse } from './problem.ts'
 import { type Call, type Edge, edge, readBody, readQuery } from './request.ts'
+import { alias } from './schemas.ts'
 import { readSession, type Session } from './session.ts'
 
 type Access = Permission | 'session' | 'public'
@@ -39,6 +41,8 @@ export function api<P extends string, A extends Access, Q extends z.ZodType, B e
   handler: (input: ApiInput<P, A, Q, B>) => Promise<z.input<R>>,
 ): Edge {
   const label = { kind: 'api', name: operation.id, method: operation.method, path: operation.path }
+  const path = paramsSchema(operation)
+  const codes = new Set(errorsOf(operation))
   const work = async (call: Call, route: { params: Promise<unknown> }) => {
     const { ctx, request } = call
     const mutates = operation.method !== 'GET'
@@ -51,15 +55,17 @@ export function api<P extends string, A extends Access, Q extends z.ZodType, B e
     if (!session && operation.permission !== 'public') throw new BrokerError('unauthenticated')
     if (operation.limit) await takeLimit(ctx, operation.limit, { userId: session?.userId, address: call.address })
 
-    // What no path can be names nothing: the same 404 as for what is not there. Next gives a path without parameters
-    // no object at all.
-    const params = paramsSchema(operation).safeParse((await route.params) ?? {})
-    if (!params.success) throw new BrokerError('not_found')
-    const actor = session && (await actorIn(call, session, params.data as Record<string, string>))
+    const asked = readQuery(request.url)
+    // Next gives a path without parameters no object at all.
+    const named = ((await route.params) ?? {}) as Record<string, unknown>
+    const params = path.safeParse(named)
+    const actor = session && (await actorIn(call, session, named.tenant))
     const log = { user: session?.userId, tenant: actor?.tenantId }
     try {
       if (actor && !may(actor, operation.permission as Permission)) throw new BrokerError('forbidden')
-      const query = parse(operation.query, readQuery(request.url), 'query')
+      // What no path can be names nothing: the same 404 as for what is not there.
+      if (!params.success) throw new BrokerError('not_found')
+      const query = parse(operation.query, asked, 'query')
       const body = operation.body ? parse(operation.body, readJson(text), 'body') : refuseContent(text)
       const headers = new Headers()
       const input = { ...call, session, actor, params: params.data, query, body, headers }
@@ -73,12 +79,20 @@ export function api<P extends string, A extends Access, Q extends z.ZodType, B e
   const wrapped = edge(label, async (call, route) => {
     const { method } = call.request
     const isMethod = method === operation.method || (method === 'HEAD' && operation.method === 'GET')
-    if (isMethod) return work(call, route)
+    if (isMethod) return work(call, route).catch((error: unknown) => Promise.reject(declared(call, error)))
     const response = problemResponse(new BrokerError('method_not_allowed'), call.requestId)
     response.headers.set('allow', operation.method === 'GET' ? 'GET, HEAD' : operation.method)
     return { response }
   })
   return wrapped
+
+  /** A code that the description does not name is a mistake of ours: loud outside production, there it is logged. */
+  function declared({ ctx, requestId }: Call, error: unknown): unknown {
+    if (!isBrokerError(error) || error.code === 'aborted' || codes.has(error.code)) return error
+    if (!ctx.config.production) return new Error(`${operation.id} does not declare ${error.code}`, { cause: error })
+    ctx.log.error({ request: requestId, operation: operation.id, problem: error.code }, 'an undeclared refusal')
+    return error
+  }
 }
 
 /** Content type, then size: the cheap refusals before anything is looked up. */
@@ -89,9 +103,11 @@ async function readMutation(operation: Pick<Operation, 'media'>, request: Reques
 }
 
 /** The caller's place in `{tenant}`. Foreign, unknown and suspended are the same 404 (Z-02, E-04). */
-async function actorIn(call: Call, session: Session, params: Record<string, string>): Promise<Actor | undefined> {
-  if (params.tenant === undefined) return undefined
-  const member = await membership(call.ctx, session, params.tenant)
+async function actorIn(call: Call, session: Session, tenant: unknown): Promise<Actor | undefined> {
+  if (tenant === undefined) return undefined
+  const name = alias.safeParse(tenant)
+  if (!name.success) throw new BrokerError('not_found')
+  const member = await membership(call.ctx, session, name.data)
   if (member?.status !== 'active') throw new BrokerError('not_found')
   if (member.refused) throw new BrokerError('session_refused')
   const { tenantId, slug, role } = member
@@ -120,12 +136,19 @@ async function recordDenial({ ctx }: Call, actor: Actor, { id, method }: Pick<Op
   await asSystem(ctx, actor.tenantId, 'refusal', (tx) => record(tx, actor.tenantId, ctx.now(), actor, denial))
 }
 
+/** The one place where JSON from callers is read: what is too deep, or no text that can be kept, gets no further. */
 function readJson(text: string): unknown {
+  if (!isModestJson(Buffer.from(text)))
+    throw new BrokerError('bad_request', { detail: 'The body is nested too deeply.' })
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (cause) {
     throw new BrokerError('bad_request', { detail: 'The body is not JSON.', cause })
   }
+  const path = unstorablePath(text, value)
+  if (path === undefined) return value
+  throw new BrokerError('bad_request', { fields: { [path.slice(0, 80) || 'body']: 'holds a character that is none' } })
 }
 
 /** An operation without a body takes an empty one, or an empty object. */

@@ -1,3 +1,5 @@
+import type { Secret } from '../security/secrets.ts'
+
 /**
  * All cookies there are: a small, fixed number, whatever somebody starts and abandons (S-12). `__Host-` binds them to
  * this very host and to Path=/ (RFC 6265bis 4.1.3.2). No name is a prefix of another: next-auth joins those.
@@ -39,6 +41,10 @@ export function cookieValue(headers: Headers, name: CookieName): string | undefi
   const values = cookieValues(headers, name)
   return values.length === 1 ? values[0] : undefined
 }
+
+/** The Set-Cookie line of a session whose id was made anew within an act. */
+export const renewedSession = ({ token, expiresAt }: { token: Secret; expiresAt: Date }) =>
+  `${cookieNames.session}=${token.reveal()}; Expires=${expiresAt.toUTCString()}; Path=/; HttpOnly; Secure; SameSite=Lax`
 
 /** Set-Cookie lines that take cookies away. */
 export const clearedCookies = (...names: CookieName[]) =>

@@ -1,4 +1,4 @@
-import { RateLimiterMemory, RateLimiterPostgres, type RateLimiterRes } from 'rate-limiter-flexible'
+import { RateLimiterMemory, RateLimiterPostgres } from 'rate-limiter-flexible'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { query } from '../store/database.ts'
@@ -10,6 +10,7 @@ import { addressKey } from './request.ts'
  * more than it protects.
  */
 export const limits = {
+  invitation: { points: 60, seconds: 60, by: 'address', store: 'shared' },
   signin: { points: 300, seconds: 300, by: 'address', store: 'shared' },
   callback: { points: 300, seconds: 300, by: 'address', store: 'shared' },
   attempt: { points: 60, seconds: 600, by: 'user', store: 'shared' },
@@ -42,14 +43,20 @@ export async function takeLimit(ctx: Store, name: LimitName, caller: Caller): Pr
   try {
     await limiterOf(ctx, name).consume(who ?? 'unknown')
   } catch (refusal) {
-    if (!isRefusal(refusal)) throw refusal
+    if (!isOverLimit(refusal)) throw refusal
     throw new BrokerError('rate_limited', { retryAfterSeconds: Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)) })
   }
 }
 
-/** By its shape: a limiter made by the other bundle refuses with another class of the same name. */
-const isRefusal = (thrown: unknown): thrown is RateLimiterRes =>
-  typeof thrown === 'object' && thrown !== null && !(thrown instanceof Error) && 'msBeforeNext' in thrown
+/**
+ * Told by its form: the limiter may be the other bundle's, whose class is another. What fails is an Error and says nothing
+ * of a window.
+ */
+const isOverLimit = (refusal: unknown): refusal is { msBeforeNext: number } =>
+  typeof refusal === 'object' &&
+  refusal !== null &&
+  'msBeforeNext' in refusal &&
+  typeof refusal.msBeforeNext === 'number'
 
 type Limiter = RateLimiterMemory | RateLimiterPostgres
 type Limiters = WeakMap<object, Map<LimitName, Limiter>>

@@ -2,11 +2,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import type { Config } from '../config.ts'
+import { BrokerError, type ErrorCode } from '../errors.ts'
 import { newId } from '../security/ids.ts'
 import { untraced } from '../trace.ts'
 import { contentSecurityPolicy, newNonce, securityHeaders } from './headers.ts'
 import type { Method } from './operation.ts'
 import { type PageScope, pageScopes } from './page-scope.ts'
+import { problemOf, problemResponse } from './problem.ts'
 import { clientAddress, type RouteHandler } from './request.ts'
 
 /** A path that is answered before Next: the very export of its route file. `:name` stands for one plain segment. */
@@ -31,27 +33,39 @@ const maxTargetBytes = 8 * 1024
 /** The HTTP server of the product: refuses what no handler should see, then dispatches. Not listening yet. */
 export function createEdge(options: Options): Server {
   const listener = createListener(options)
-  const server = createServer({ maxHeaderSize: maxHeaderBytes, requestTimeout: 60_000, headersTimeout: 15_000 })
+  const server = createServer({
+    maxHeaderSize: maxHeaderBytes,
+    requestTimeout: 60_000,
+    headersTimeout: 15_000,
+    // Judged below: Node's own refusal has neither a body nor our headers.
+    requireHostHeader: false,
+  })
   server.on('request', (request, response) => {
     listener(request, response).catch((error: unknown) => {
       if (response.headersSent) response.destroy(error instanceof Error ? error : undefined)
-      else refuse(response, 500)
+      else refuse(response, 'internal')
     })
   })
+  server.on('checkExpectation', (_request, response) => refuse(response, 'expectation_failed'))
+  server.on('connect', (_request, socket) => refuseRaw(socket, 'method_not_allowed', { allow: 'GET, HEAD' }))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy()
-    refuseRaw(
-      socket,
-      error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400,
-    )
+    refuseRaw(socket, unreadable[error.code ?? ''] ?? 'bad_request')
   })
   if (options.config.production) refuseUpgrades(server)
   return server
 }
 
+/** What Node's parser says of a request that never became one (Node.js Errors). */
+const unreadable: Record<string, ErrorCode> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'timeout',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'too_large',
+}
+
 /** Next listens for upgrades by itself and would forward them; nothing of ours needs one outside development (P-05). */
 function refuseUpgrades(server: Server): void {
-  const onUpgrade = (_request: IncomingMessage, socket: Duplex) => refuseRaw(socket, 400)
+  const onUpgrade = (_request: IncomingMessage, socket: Duplex) => refuseRaw(socket, 'bad_request')
   server.on('upgrade', onUpgrade)
   server.on('newListener', (event, listener) => {
     if (event !== 'upgrade' || listener === onUpgrade) return
@@ -81,19 +95,19 @@ function createListener({ config, machineRoutes, declared, next, isServing = () 
     const target = request.url ?? ''
     const method = request.method ?? ''
     const [path = '', search] = splitOnce(target, '?')
-    if (target.length > maxTargetBytes) return refuse(response, 414)
+    if (target.length > maxTargetBytes) return refuse(response, 'uri_too_long')
     // Absolute-form and `*` name other servers or none (P-05); what cannot be decoded names nothing (IV-08).
     const name = decoded(path)
-    if (!path.startsWith('/') || name === undefined || /[\p{Cc}\\]/u.test(name)) return refuse(response, 400)
-    if (decoded(search ?? '')?.includes('\0') !== false) return refuse(response, 400)
+    if (!path.startsWith('/') || name === undefined || /[\p{Cc}\\]/u.test(name)) return refuse(response, 'bad_request')
+    if (decoded(search ?? '')?.includes('\0') !== false) return refuse(response, 'bad_request')
     const hosts = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
     if (hosts.length !== 1 || !/^[\w.-]+(:\d{1,5})?$|^\[[\da-fA-F:.]+\](:\d{1,5})?$/.test(request.headers.host ?? ''))
-      return refuse(response, 400)
+      return refuse(response, 'bad_request')
     const isProbe = path === '/api/health' || path === '/api/ready'
     // On a loopback origin another name is somebody else's page resolved to this machine (DNS rebinding).
-    if (config.loopback && request.headers.host !== host && !isProbe) return refuse(response, 421)
-    if (!methods.has(method)) return refuse(response, 405, { allow: 'GET, HEAD, POST' })
-    if (!isProbe && path !== '/metrics' && !isServing()) return refuse(response, 503, { 'retry-after': '5' })
+    if (config.loopback && request.headers.host !== host && !isProbe) return refuse(response, 'wrong_host')
+    if (!methods.has(method)) return refuse(response, 'method_not_allowed', { allow: 'GET, HEAD, POST' })
+    if (!isProbe && path !== '/metrics' && !isServing()) return refuse(response, 'not_serving', { 'retry-after': '5' })
 
     const { remoteAddress = '' } = request.socket
     const forwardedFor = request.headers['x-forwarded-for']
@@ -105,26 +119,33 @@ function createListener({ config, machineRoutes, declared, next, isServing = () 
     setHeader(request, 'x-forwarded-for', clientAddress(remoteAddress, forwardedFor?.toString(), config.trustedProxies))
 
     const segments = path.split('/')
-    const here = known.filter((operation) => match(operation.segments, segments, /./))
+    const here = known.filter((operation) => match(operation.segments, segments, isOneSegment))
+    const isDevTool = development && path.startsWith('/__next')
     if (here.length > 0) {
       const allowed = here.flatMap(({ method: one }) => (one === 'GET' ? ['GET', 'HEAD'] : [one]))
       // No answer to a preflight: nothing here is for other origins (C-07).
-      if (!allowed.includes(method)) return refuse(response, 405, { allow: [...new Set(allowed)].join(', ') })
+      if (!allowed.includes(method))
+        return refuse(response, 'method_not_allowed', { allow: [...new Set(allowed)].join(', ') })
     } else if (path.startsWith('/api/v1/')) {
-      return refuse(response, 404)
-    } else if (method !== 'GET' && method !== 'HEAD') {
-      // Pages have no actions (C-05), and a change is never redirected to a nicer spelling of its path (C-12).
-      const isDevTool = development && path.startsWith('/__next')
-      const isRoute = /^\/(api|oauth|mcp)(\/|$)/.test(path)
-      if (!isDevTool && !isRoute) return refuse(response, 405, { allow: 'GET, HEAD' })
-      if (isRoute && (path.endsWith('/') || path.includes('//'))) return refuse(response, 404)
+      return refuse(response, 'not_found')
+    } else if (method !== 'GET' && method !== 'HEAD' && !isDevTool) {
+      // What nobody declared takes no change: Next would look for a server action in it (C-05), or redirect it to a
+      // nicer spelling of its path (C-12).
+      if (/^\/(api|oauth|mcp|\.well-known)(\/|$)/.test(path)) return refuse(response, 'not_found')
+      return refuse(response, 'method_not_allowed', { allow: 'GET, HEAD' })
     }
+    // There are none (C-05), so nothing that names one, or is formed as one, comes near Next's decoder of them.
+    if (request.headers['next-action'] !== undefined) return refuse(response, 'not_found')
+    if (here.length === 0 && /^multipart\//i.test(request.headers['content-type'] ?? ''))
+      return refuse(response, 'unsupported_media_type')
 
     for (const route of table) {
       const params = route.method === method ? match(route.segments, segments) : undefined
       if (!params) continue
       const handle = (one: Request) => route.handle(one, { params: Promise.resolve(params) })
-      return getRequestListener(handle, { overrideGlobalObjects: false })(request, response)
+      // A wrapper answers all of its own failures; what fails before it is a request that no Request can be made of.
+      const errorHandler = () => problemResponse(new BrokerError('bad_request'), newId('request'))
+      return getRequestListener(handle, { overrideGlobalObjects: false, errorHandler })(request, response)
     }
     // Next puts the nonce of this header on its own scripts.
     setHeader(request, 'content-security-policy', csp)
@@ -152,14 +173,21 @@ function decoded(text: string): string | undefined {
 /** As it is written, without escapes that somebody would have to undo. */
 const plainSegment = /^(?!\.\.?$)[\w.~-]+$/
 
+/** One segment also after decoding: a dot segment or a slash in it would name another path, which nobody declared. */
+const isOneSegment = (segment: string) => /^(?!\.\.?$)[^/]+$/.test(decoded(segment) ?? '')
+
 /** Exactly as many segments, each equal or a parameter; what is spelled in any other way is Next's to judge. */
-function match(pattern: string[], segments: string[], parameter = plainSegment): Record<string, string> | undefined {
+function match(
+  pattern: string[],
+  segments: string[],
+  isParameter = (segment: string) => plainSegment.test(segment),
+): Record<string, string> | undefined {
   if (pattern.length !== segments.length) return undefined
   const params: Record<string, string> = {}
   for (const [index, part] of pattern.entries()) {
     const segment = segments[index] ?? ''
     if (part.startsWith(':')) {
-      if (!parameter.test(segment)) return undefined
+      if (!isParameter(segment)) return undefined
       params[part.slice(1)] = segment
     } else if (part !== segment) return undefined
   }
@@ -213,29 +241,30 @@ function completeHead(response: ServerResponse, csp: string, scope: PageScope): 
   }
 }
 
-/** A refusal of the server itself: a problem without a code, because no operation was reached (RFC 9457 4.2.1). */
-function refusal(status: number) {
-  const problem = { type: 'about:blank', title: STATUS_CODES[status], status, request_id: newId('request') }
-  return { problem, body: JSON.stringify(problem) }
+/** A refusal of the server itself, which is a problem like any other: whoever reads the code need not know who said it. */
+function refusal(code: ErrorCode) {
+  const problem = problemOf(new BrokerError(code), newId('request'))
+  const body = JSON.stringify(problem)
+  const headers = {
+    'content-type': 'application/problem+json',
+    'content-length': String(Buffer.byteLength(body)),
+    'x-request-id': problem.request_id,
+    connection: 'close',
+  }
+  return { status: problem.status, body, headers }
 }
 
-function refuse(response: ServerResponse, status: number, headers: Record<string, string> = {}): void {
-  const { problem, body } = refusal(status)
-  const sized = { 'content-type': 'application/problem+json', 'content-length': Buffer.byteLength(body) }
-  response.writeHead(status, { ...sized, 'x-request-id': problem.request_id, connection: 'close', ...headers })
+function refuse(response: ServerResponse, code: ErrorCode, more: Record<string, string> = {}): void {
+  const { status, body, headers } = refusal(code)
+  response.writeHead(status, { ...headers, ...more })
   response.end(body)
 }
 
 /** The same where there is no response object: the request could not be read, or asked to leave HTTP. */
-function refuseRaw(socket: Duplex, status: number): void {
-  const { body } = refusal(status)
-  const headers = {
-    ...securityHeaders,
-    'cache-control': 'no-store',
-    'content-type': 'application/problem+json',
-    'content-length': String(Buffer.byteLength(body)),
-    connection: 'close',
-  }
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+function refuseRaw(socket: Duplex, code: ErrorCode, more: Record<string, string> = {}): void {
+  const { status, body, headers } = refusal(code)
+  const lines = Object.entries({ ...securityHeaders, 'cache-control': 'no-store', ...headers, ...more }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  )
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`)
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { errorCodes } from '../errors.ts'
-import { type Operation, paramsSchema } from './operation.ts'
+import { type ErrorCode, errorCodes } from '../errors.ts'
+import { customHeader } from './csrf.ts'
+import { errorsOf, type Operation, paramsSchema } from './operation.ts'
 import { problem } from './schemas.ts'
 import { sessionCookie } from './session.ts'
 
@@ -11,7 +12,7 @@ export function openApiDocument(operations: readonly Operation[], server: string
   const paths: Record<string, Json> = {}
   for (const operation of operations) {
     paths[operation.path] ??= {}
-    Object.assign(paths[operation.path] ?? {}, { [operation.method.toLowerCase()]: describe(operation) })
+    Object.assign(paths[operation.path] ?? {}, { [operation.method.toLowerCase()]: describe(operation, server) })
   }
   return {
     openapi: '3.1.0',
@@ -19,24 +20,29 @@ export function openApiDocument(operations: readonly Operation[], server: string
       title: 'Valetkey',
       version: '1',
       description:
-        'Errors are RFC 9457 problems; their `code` is stable. Every change needs the header X-Valetkey: 1, ' +
-        'Content-Type: application/json and a request from this origin.',
+        'Errors are RFC 9457 problems; their `code` is stable, and each operation lists the ones it may answer with. Every ' +
+        'change needs a JSON content type, the header X-Valetkey: 1, and an Origin that is this server’s own.',
     },
     servers: [{ url: server }],
     paths,
     components: {
       schemas: { Problem: jsonSchema(problem, 'output') },
+      headers,
+      responses: Object.fromEntries(
+        operations.flatMap(refusalsOf).map(([status, codes]) => [refusalName(codes), refusal(status, codes)]),
+      ),
       securitySchemes: { session: { type: 'apiKey', in: 'cookie', name: sessionCookie } },
     },
   }
 }
 
-/** What an operation is in OpenAPI words. */
-export function describe(operation: Operation): Json {
-  const { id, summary, permission, answer, body, media = [] } = operation
+/** What an operation is in OpenAPI words, at the origin `server`. */
+export function describe(operation: Operation, server: string): Json {
+  const { id, summary, permission, answer } = operation
   const content = answer.stream
     ? { [answer.stream]: { schema: { type: 'string' } } }
     : answer.schema && { 'application/json': { schema: jsonSchema(answer.schema, 'output') } }
+  const isChange = operation.method !== 'GET'
   return {
     operationId: id,
     summary,
@@ -44,26 +50,80 @@ export function describe(operation: Operation): Json {
     parameters: [
       ...parametersIn('path', jsonSchema(paramsSchema(operation), 'input')),
       ...(operation.query ? parametersIn('query', jsonSchema(operation.query, 'input')) : []),
+      ...(isChange && permission !== 'public' ? ownPage(server) : []),
     ],
-    ...(body && {
-      requestBody: {
-        required: true,
-        content: Object.fromEntries(
-          [...(media.length ? media : ['application/json'])].map((type) => [
-            type,
-            { schema: jsonSchema(body, 'input') },
-          ]),
-        ),
-      },
-    }),
+    ...(isChange && { requestBody: requestBody(operation) }),
     responses: {
-      [answer.status]: { description: summary, ...(content && { content }) },
-      default: {
-        description: `A problem. Codes: ${Object.keys(errorCodes).join(', ')}`,
-        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-      },
+      [answer.status]: { description: summary, headers: { 'X-Request-Id': requestId }, ...(content && { content }) },
+      ...Object.fromEntries(
+        refusalsOf(operation).map(([status, codes]) => [
+          status,
+          { $ref: `#/components/responses/${refusalName(codes)}` },
+        ]),
+      ),
     },
   }
+}
+
+/** What a change carries so that no other site can send it (lib/http/csrf.ts). */
+const ownPage = (server: string): Json[] => [
+  {
+    name: customHeader,
+    in: 'header',
+    required: true,
+    schema: { type: 'string', const: '1' },
+  },
+  {
+    name: 'Origin',
+    in: 'header',
+    required: true,
+    description: 'Browsers send it by themselves. Those that send Sec-Fetch-Site: same-origin may leave it out.',
+    schema: { type: 'string', const: server },
+  },
+]
+
+function requestBody({ body, media = [] }: Operation): Json {
+  const schema = body ? jsonSchema(body, 'input') : nothing
+  return {
+    required: true,
+    ...(!body && { description: 'Nothing but its content type: an empty object, or no bytes at all.' }),
+    content: Object.fromEntries(['application/json', ...media].map((type) => [type, { schema }])),
+  }
+}
+const nothing = { type: 'object', properties: {}, additionalProperties: false }
+
+/** The codes that come with each status of refusal. */
+function refusalsOf(operation: Operation): [status: number, codes: ErrorCode[]][] {
+  const codes = errorsOf(operation)
+  const statuses = [...new Set(codes.map((code) => errorCodes[code].status))]
+  return statuses.map((status) => [status, codes.filter((code) => errorCodes[code].status === status)])
+}
+
+/** Many operations refuse for the same reasons, so each set of them is described once. */
+const refusalName = (codes: ErrorCode[]) => codes.join('.')
+
+const refusal = (status: number, codes: ErrorCode[]): Json => ({
+  description: codes.map((code) => `${code}: ${errorCodes[code].title}.`).join(' '),
+  headers: { 'X-Request-Id': requestId, ...problemHeaders[status] },
+  content: {
+    'application/problem+json': {
+      schema: { allOf: [{ $ref: '#/components/schemas/Problem' }, { properties: { code: { enum: codes } } }] },
+    },
+  },
+})
+
+const header = (description: string, schema: Json): Json => ({ description, required: true, schema })
+const headers = {
+  RequestId: header('What the log calls this request.', { type: 'string' }),
+  Authenticate: header('How one signs in here.', { type: 'string' }),
+  RetryAfter: header('Seconds to wait.', { type: 'integer', minimum: 1 }),
+} as const
+const headerRef = (name: keyof typeof headers) => ({ $ref: `#/components/headers/${name}` })
+const requestId = headerRef('RequestId')
+const problemHeaders: Record<number, Json> = {
+  401: { 'WWW-Authenticate': headerRef('Authenticate') },
+  429: { 'Retry-After': headerRef('RetryAfter') },
+  503: { 'Retry-After': headerRef('RetryAfter') },
 }
 
 function parametersIn(place: 'path' | 'query', schema: Json): Json[] {

@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import type { Permission } from '../actor.ts'
+import { type ErrorCode, errorCodes } from '../errors.ts'
+import { isIdKind } from '../security/ids.ts'
 import type { LimitName } from './limits.ts'
+import { alias, idOf } from './schemas.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
@@ -33,13 +36,15 @@ export type Operation<
   summary: string
   /** What the caller's role must allow in `{tenant}`; `session`: any signed-in person; `public`: anybody. */
   permission: Access
-  /** Strict schema of the path's parameters; left out: each is an id, a slug or an alias. */
-  params?: z.ZodType
+  /** Forms of parameters whose names do not tell it. */
+  params?: Record<string, z.ZodType>
   query?: Query
   body?: Body
   /** Content types of the body beside application/json. */
   media?: readonly string[]
   answer: Answered<Answer>
+  /** What it refuses for reasons of its own; what every operation of its kind may refuse is in {@link errorsOf}. */
+  errors?: readonly ErrorCode[]
   /** Whose counter the call adds to (limits.ts); left out for probes alone. */
   limit?: LimitName
 }
@@ -64,11 +69,63 @@ export function operation<
   return declared
 }
 
-/** Ids, slugs and aliases: what a path segment may be. Anything else names nothing. */
-export const segment = z.string().regex(/^[\p{L}\p{N}._~-]{1,128}$/u)
+/** Of acts that seal or open something. */
+export const vaultErrors = ['tenant_shredded', 'keys_unavailable'] as const satisfies ErrorCode[]
+/** Of acts that call the upstream with somebody's connection. */
+export const upstreamErrors = [
+  ...vaultErrors,
+  'needs_relink',
+  'frozen',
+  'not_linked',
+  'client_not_registered',
+  'upstream_unavailable',
+  'upstream_protocol',
+  'upstream_refused',
+  'upstream_forbidden',
+] as const satisfies ErrorCode[]
+
+/** What the listener itself says to anything it cannot take, and what may fail anywhere. */
+const everywhere = [
+  'bad_request',
+  'timeout',
+  'uri_too_long',
+  'expectation_failed',
+  'wrong_host',
+  'headers_too_large',
+  'internal',
+  'unavailable',
+  'not_serving',
+] as const satisfies ErrorCode[]
+
+/** Every code that an operation may answer with, in the order of the table in lib/errors.ts. */
+export function errorsOf({ method, path, permission, limit, errors = [] }: Operation): ErrorCode[] {
+  const changes = method !== 'GET'
+  const codes = new Set<ErrorCode>([
+    ...everywhere,
+    ...errors,
+    ...(limit ? (['rate_limited'] as const) : []),
+    ...(permission === 'public' ? [] : (['unauthenticated'] as const)),
+    ...(path.includes('{tenant}') ? (['session_refused', 'not_found', 'forbidden'] as const) : []),
+    ...(changes ? (['unsupported_media_type', 'too_large'] as const) : []),
+    ...(changes && permission !== 'public' ? (['cross_site'] as const) : []),
+  ])
+  return (Object.keys(errorCodes) as ErrorCode[]).filter((code) => codes.has(code))
+}
 
 export const paramNames = (path: string) => [...path.matchAll(/\{(\w+)\}/g)].map((match) => String(match[1]))
 
+/** What a parameter of this name may be. Anything else names nothing. */
+function parameter(name: string): z.ZodType {
+  if (name === 'tenant') return alias
+  if (name === 'project') return idOrAlias
+  if (name === 'delivery') return idOf('message')
+  return isIdKind(name) ? idOf(name) : segment
+}
+const idOrAlias = z
+  .string()
+  .regex(/^(prj_[0-9a-f]{32}|[a-z0-9][a-z0-9-]{0,62})$/, 'must be the id or an alias of a project')
+const segment = z.string().regex(/^[A-Za-z0-9._~-]{1,128}$/)
+
 /** The schema of an operation's path parameters. */
-export const paramsSchema = (declared: Pick<Operation, 'path' | 'params'>): z.ZodType =>
-  declared.params ?? z.strictObject(Object.fromEntries(paramNames(declared.path).map((name) => [name, segment])))
+export const paramsSchema = ({ path, params = {} }: Pick<Operation, 'path' | 'params'>): z.ZodType =>
+  z.strictObject(Object.fromEntries(paramNames(path).map((name) => [name, params[name] ?? parameter(name)])))

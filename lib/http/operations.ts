@@ -1,5 +1,6 @@
 import type { Operation } from './operation.ts'
 import * as activity from './operations/activity.ts'
+import * as freezes from './operations/freezes.ts'
 import * as instance from './operations/instance.ts'
 import * as links from './operations/links.ts'
 import * as notifications from './operations/notifications.ts'
@@ -10,7 +11,19 @@ import * as tenants from './operations/tenants.ts'
 import * as tokens from './operations/tokens.ts'
 import * as webhooks from './operations/webhooks.ts'
 
-const areas = [instance, tenants, providers, links, projects, tokens, revocations, activity, notifications, webhooks]
+const areas = [
+  instance,
+  tenants,
+  providers,
+  links,
+  freezes,
+  projects,
+  tokens,
+  revocations,
+  activity,
+  notifications,
+  webhooks,
+]
 
 /** Every operation of the JSON API, by path: bundlers differ in the order in which they list a module's exports. */
 export const operations: readonly Operation[] = areas

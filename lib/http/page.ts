@@ -53,12 +53,21 @@ export async function tenantsOfSession(session: Session): Promise<Membership[]> 
   return (await tenantsOfPerson(session)).filter(({ status }) => status === 'active')
 }
 
-/** For pages of a tenant: foreign, unknown and suspended are all "not found" (Z-02, E-04). */
+/** The person's tenants where their membership is suspended. */
+export async function suspensionsOfSession(session: Session): Promise<Membership[]> {
+  return (await tenantsOfPerson(session)).filter(({ status }) => status === 'suspended')
+}
+
+/**
+ * For pages of a tenant: foreign and unknown are both "not found" (Z-02, E-04). Suspended members are told so; they know
+ * of the tenant. The API answers them 404.
+ */
 export async function requireMember(slug: string, permission: Permission = 'read'): Promise<MemberPage> {
   const { ctx, session } = await requirePerson(`/t/${slug}/projects`)
   const tenants = await tenantsOfPerson(session)
-  const tenant = tenants.find((one) => one.slug === slug && one.status === 'active')
+  const tenant = tenants.find((one) => one.slug === slug)
   if (!tenant) notFound()
+  if (tenant.status !== 'active') redirect(`/suspended/${encodeURIComponent(slug)}`)
   if (tenant.refused) redirect(signinPath(`/t/${slug}/projects`, 'session_refused'))
   const given = await headers()
   const actor: Actor = {

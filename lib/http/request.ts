@@ -3,6 +3,7 @@ import { SpanStatusCode } from '@opentelemetry/api'
 import { type Context, context } from '../context.ts'
 import { BrokerError, errorCodes } from '../errors.ts'
 import { newId } from '../security/ids.ts'
+import { isStorable } from '../security/json.ts'
 import { serverSpan } from '../trace.ts'
 import { securityHeaders } from './headers.ts'
 import { asBrokerError, problemResponse } from './problem.ts'
@@ -56,6 +57,7 @@ export function edge(
       const started = performance.now()
       let call: Call | undefined
       let handled: Handled
+      let hungUp = false
       try {
         const ctx = await context()
         const agent = request.headers.get('user-agent')?.slice(0, 300)
@@ -63,6 +65,7 @@ export function edge(
         handled = await handle(call, route)
       } catch (cause) {
         const error = asBrokerError(cause)
+        hungUp = error.code === 'aborted'
         // That a process is starting or stopping is no failure of the probe that asks.
         if (errorCodes[error.code].status >= 500 && error.code !== 'not_serving')
           call?.ctx.log.error({ request: requestId, err: error.cause ?? error, problem: error.code }, 'request failed')
@@ -74,7 +77,9 @@ export function edge(
       const milliseconds = performance.now() - started
       active.setAttribute('http.response.status_code', answer.status)
       if (answer.status >= 500) active.setStatus({ code: SpanStatusCode.ERROR })
-      const measured = { operation: label.name, status: `${Math.floor(answer.status / 100)}xx` }
+      // Counted apart: whoever hung up was refused nothing, and nothing failed here.
+      const status = hungUp ? 'aborted' : `${Math.floor(answer.status / 100)}xx`
+      const measured = { operation: label.name, status }
       call?.ctx.metrics.requests.observe(measured, milliseconds / 1000)
       // The route's pattern, not its address: neither query values nor path secrets belong in a log (L-15, V-08).
       call?.ctx.log.info(
@@ -148,7 +153,7 @@ function ipv6Groups(address: string): number[] {
 
 /**
  * Reads a body without ever holding more than the cap.
- * @throws BrokerError too_large; bad_request when it is not UTF-8
+ * @throws BrokerError too_large; bad_request when it is not UTF-8; aborted when it stops before its end
  */
 export async function readBody(request: Request, cap = bodyCap): Promise<string> {
   if (Number(request.headers.get('content-length') ?? 0) > cap) throw new BrokerError('too_large')
@@ -156,7 +161,7 @@ export async function readBody(request: Request, cap = bodyCap): Promise<string>
   let size = 0
   const reader = request.body?.getReader()
   while (reader) {
-    const { done, value } = await reader.read()
+    const { done, value } = await reader.read().catch(cutShort)
     if (done) break
     size += value.byteLength
     if (size > cap) {
@@ -172,14 +177,21 @@ export async function readBody(request: Request, cap = bodyCap): Promise<string>
   }
 }
 
+/** The one way in which a body fails to arrive: its sender went, or was too slow and was cut off. No outage of ours. */
+function cutShort(cause: unknown): never {
+  throw new BrokerError('aborted', { cause })
+}
+
 /**
  * A query as an object.
- * @throws BrokerError bad_request on a repeated parameter, and on a token, which never travels in a URL (V-09)
+ * @throws BrokerError bad_request on a repeated parameter, on text that cannot be kept, and on a token, which never travels in a URL (V-09)
  */
 export function readQuery(url: string): Record<string, string> {
   const given = [...new URL(url).searchParams]
   const names = new Set(given.map(([name]) => name))
   if (names.size !== given.length) throw new BrokerError('bad_request', { detail: 'A parameter is given twice.' })
+  const odd = given.find((pair) => !pair.every(isStorable))
+  if (odd) throw new BrokerError('bad_request', { fields: { [odd[0].slice(0, 80)]: 'holds a character that is none' } })
   for (const name of ['access_token', 'token', 'refresh_token', 'id_token'])
     if (names.has(name))
       throw new BrokerError('bad_request', { detail: 'Tokens are never accepted in a URL. Treat this one as leaked.' })

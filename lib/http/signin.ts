@@ -195,11 +195,12 @@ function failed(call: Call, error: unknown, { returnTo, cookies }: { returnTo: s
 function logFailure({ ctx, requestId }: Call, error: unknown): ErrorCode {
   if (isBrokerError(error, 'unavailable')) throw error
   const cause = error instanceof Error && error.cause ? error.cause : error
-  const { facts, err } =
-    cause instanceof SigninFailure ? { facts: cause.facts, err: cause.cause ?? cause } : { facts: {}, err: cause }
   const code = codeOf(error)
-  const line = { request: requestId, problem: code, ...facts, err }
-  if ('alarm' in facts) ctx.log.error(line, 'sign-in failed')
+  const facts = cause instanceof SigninFailure ? cause.facts : { reason: undefined, alarm: undefined }
+  // Where the reason is known, type and stack of a library's error add nothing: both are minified.
+  const err = cause instanceof SigninFailure ? cause.cause : cause
+  const line = { request: requestId, problem: code, ...facts, ...(!facts.reason && { err }) }
+  if (facts.alarm) ctx.log.error(line, 'sign-in failed')
   else ctx.log.warn(line, 'sign-in failed')
   return code
 }

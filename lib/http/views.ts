@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { AuditView } from '../audit/list.ts'
+import type { FreezeView, FrozenView } from '../broker/freezes.ts'
 import type {
   ConnectionDetail,
   ConnectionView,
@@ -13,7 +14,8 @@ import type { NotificationView } from '../broker/notifications.ts'
 import type { RevokeResult } from '../broker/revoke.ts'
 import type { TokenView } from '../broker/token-view.ts'
 import type { TokenScopes } from '../providers/provider.ts'
-import type { InvitationView, MemberView } from '../tenancy/members.ts'
+import { freezeKinds } from '../store/freezes.ts'
+import type { InvitationPreview, InvitationView, MemberView } from '../tenancy/members.ts'
 import type { ProviderView } from '../tenancy/providers.ts'
 import type { DeliveryView, WebhookView } from '../tenancy/webhooks.ts'
 import { id, instant, object, role } from './schemas.ts'
@@ -23,6 +25,7 @@ import { id, instant, object, role } from './schemas.ts'
 const text = z.string()
 const when = (moment: Date) => moment.toISOString()
 const whenever = (moment: Date | null) => moment?.toISOString() ?? null
+const latest = (moment: Date | 'unknown' | null) => (moment === 'unknown' ? moment : whenever(moment))
 const instantOrNull = instant.nullable()
 const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible'])
 const kind = z.enum(['oidc', 'keycloak', 'keboola', 'mcp'])
@@ -39,6 +42,8 @@ export const provider = object({
   max_lifetime_seconds: z.int().nullable(),
   /** How long an unused refresh token lives there. */
   refresh_token_days: z.number(),
+  /** How long it is still answered after its first use. */
+  refresh_grace_seconds: z.number(),
 })
 
 export const toProvider = (view: ProviderView): z.input<typeof provider> => ({
@@ -51,6 +56,7 @@ export const toProvider = (view: ProviderView): z.input<typeof provider> => ({
   redirect_uri: view.redirectUri,
   max_lifetime_seconds: view.maxLifetimeSeconds,
   refresh_token_days: view.refreshTokenDays,
+  refresh_grace_seconds: view.refreshGraceSeconds,
 })
 
 /** A page as the wire has it; `toItem` makes its items. */
@@ -63,14 +69,51 @@ export const toPage = <V, W>({ items, total, totalIsCapped, next }: Page<V>, toI
 
 const providerReference = object({ id, name: text, kind: text })
 
+/** A freeze that stands. */
+export const freeze = object({
+  kind: z.enum(freezeKinds),
+  /** Of what is frozen. */
+  id,
+  /** Who froze it; null where nobody knows. */
+  by: id.nullable(),
+  at: instant,
+  reason: text.nullable(),
+  /** When it ends by itself; null: when somebody lifts it. */
+  until: instantOrNull,
+})
+
+export const toFreeze = (view: FreezeView): z.input<typeof freeze> => ({
+  kind: view.kind,
+  id: view.id,
+  by: view.by,
+  at: when(view.at),
+  reason: view.reason,
+  until: whenever(view.until),
+})
+
+/** What keeps something from being linked, issued or renewed, whatever its status; null: nothing does. */
+const frozen = object({
+  /** Of what is frozen; `membership`: the owner is suspended. */
+  kind: z.enum([...freezeKinds, 'membership']),
+  /** Told to who oversees the tenant. */
+  by: id.nullable(),
+  at: instantOrNull,
+  reason: text.nullable(),
+  until: instantOrNull,
+}).nullable()
+
+const toFrozen = (view: FrozenView | null): z.input<typeof frozen> =>
+  view && { kind: view.kind, by: view.by, at: whenever(view.at), reason: view.reason, until: whenever(view.until) }
+
 const connectionFacts = object({
   id,
   owner_id: id,
   account_name: text,
   /** As the upstream calls it. */
   upstream_role: text.nullable(),
-  status: z.enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen', 'revoked']),
+  status: z.enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'revoked']),
   cause: text.nullable(),
+  frozen,
   status_since: instant,
   last_refresh_at: instantOrNull,
   /** While it rests after a failure. */
@@ -98,6 +141,7 @@ const toConnectionFacts = (view: Omit<ConnectionView, 'project' | 'provider'>): 
   upstream_role: view.upstreamRole,
   status: view.status,
   cause: view.cause,
+  frozen: toFrozen(view.frozen),
   status_since: when(view.statusSince),
   last_refresh_at: whenever(view.lastRefreshAt),
   next_try_at: whenever(view.nextTryAt),
@@ -128,6 +172,8 @@ export const project = object({
   provider: object({ ...providerReference.shape, host: text }),
   /** The caller's own; null where they have not linked it. */
   connection: connectionFacts.nullable(),
+  /** Of the strongest freeze that keeps the caller from it. */
+  frozen,
   /** The caller's own living tokens. */
   tokens_out: z.int(),
 })
@@ -140,6 +186,7 @@ export const toProject = (view: ProjectCard): z.input<typeof project> => ({
   region: view.region,
   provider: { id: view.provider.id, name: view.provider.name, kind: view.provider.kind, host: view.provider.host },
   connection: view.connection && toConnectionFacts(view.connection),
+  frozen: toFrozen(view.frozen),
   tokens_out: view.tokensOut,
 })
 
@@ -203,7 +250,8 @@ export const token = object({
     last_error: text.nullable(),
     tries: z.int(),
     next_try_at: instantOrNull,
-    latest_moment: instantOrNull,
+    /** Null once the upstream was seen to refuse it. */
+    latest_moment: z.union([instant, z.literal('unknown')]).nullable(),
   }).nullable(),
 })
 
@@ -231,7 +279,7 @@ export const toToken = (view: TokenView): z.input<typeof token> => ({
     last_error: view.revocation.lastError,
     tries: view.revocation.tries,
     next_try_at: whenever(view.revocation.nextTryAt),
-    latest_moment: whenever(view.revocation.latestMoment),
+    latest_moment: latest(view.revocation.latestMoment),
   },
 })
 
@@ -271,6 +319,8 @@ export const revoked = object({
   id,
   /** It was revoked before; nothing was done now. */
   already: z.boolean(),
+  /** It had ended by itself, or never came to be: nothing was left to revoke. */
+  over: z.boolean(),
   blocked_here: z.literal(true),
   /** Null: nothing is left to do there. */
   upstream: upstreamState.nullable(),
@@ -283,17 +333,21 @@ export const toRevoked = (view: RevokeResult): z.input<typeof revoked> => ({
   kind: view.kind,
   id: view.id,
   already: view.already,
+  over: view.over,
   blocked_here: true,
   upstream: view.upstream,
   last_error: view.lastError,
-  latest_moment: view.latestMoment === 'unknown' ? 'unknown' : whenever(view.latestMoment),
+  latest_moment: latest(view.latestMoment),
 })
 
 export const unconfirmed = object({
   id,
-  kind: z.enum(['token', 'grant']),
+  /** `orphans`: whatever a cut-off issue may have left upstream. */
+  kind: z.enum(['token', 'grant', 'orphans']),
   token_id: id.nullable(),
+  fingerprint: text.nullable(),
   connection_id: id,
+  owner_id: id.nullable(),
   /** Its name. */
   project: text.nullable(),
   state: z.enum(['pending', 'failed']),
@@ -308,7 +362,9 @@ export const toUnconfirmed = (view: UnconfirmedRevocation): z.input<typeof uncon
   id: view.id,
   kind: view.kind,
   token_id: view.tokenId,
+  fingerprint: view.fingerprint,
   connection_id: view.connectionId,
+  owner_id: view.ownerId,
   project: view.project,
   state: view.state,
   tries: view.tries,
@@ -352,6 +408,21 @@ export const toInvitation = (view: InvitationView): z.input<typeof invitation> =
   role: view.role,
   note: view.note,
   created_by: view.createdBy,
+  expires_at: when(view.expiresAt),
+})
+
+export const invitationPreview = object({
+  tenant: text,
+  role,
+  /** `over`: too old, or whoever made it can no longer give this role. */
+  state: z.enum(['open', 'used', 'over']),
+  expires_at: instant,
+})
+
+export const toInvitationPreview = (view: InvitationPreview): z.input<typeof invitationPreview> => ({
+  tenant: view.tenantName,
+  role: view.role,
+  state: view.state,
   expires_at: when(view.expiresAt),
 })
 
@@ -404,6 +475,9 @@ export const notification = object({
   cause: text.nullable(),
   /** When the grant ends, for `grant.ending`. */
   ends_at: instantOrNull,
+  /** Why and until when, for a freeze. */
+  reason: text.nullable(),
+  until: instantOrNull,
   projects: z.array(object({ id, alias: text })),
   created_at: instant,
   read_at: instantOrNull,
@@ -417,6 +491,8 @@ export const toNotification = (view: NotificationView): z.input<typeof notificat
   for_admins: view.forAdmins,
   cause: view.cause,
   ends_at: whenever(view.endsAt),
+  reason: view.reason,
+  until: whenever(view.until),
   projects: view.projects.map((project) => ({ id: project.id, alias: project.alias })),
   created_at: when(view.createdAt),
   read_at: whenever(view.readAt),

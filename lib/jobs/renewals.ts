@@ -1,7 +1,8 @@
-import { renew } from '../broker/refresh.ts'
+import { recover, renew } from '../broker/refresh.ts'
 import type { Context } from '../context.ts'
 import { isBrokerError } from '../errors.ts'
 import { takeDue } from '../store/connections.ts'
+import type { Interrupted } from '../store/lookups.ts'
 
 type Upstream = { tenantId: string; providerId: string }
 
@@ -23,7 +24,8 @@ export async function renewDue(ctx: Context, upstream: Upstream, signal?: AbortS
     if (ids.length === 0) break
     for (const connectionId of ids) {
       if (running.size >= atOnce) await Promise.race(running)
-      const one: Promise<void> = renewOne(ctx, upstream.tenantId, connectionId).finally(() => running.delete(one))
+      const work = renew(ctx, { tenantId: upstream.tenantId, connectionId }, 'due')
+      const one: Promise<void> = alone(ctx, connectionId, work).finally(() => running.delete(one))
       running.add(one)
       await ctx.sleep(1000 / limits.perSecond)
     }
@@ -31,10 +33,21 @@ export async function renewDue(ctx: Context, upstream: Upstream, signal?: AbortS
   await Promise.all(running)
 }
 
+/** Takes up the rotations of one upstream that were cut off, started as evenly as renewals are; each is tried once. */
+export async function recoverAll(ctx: Context, interrupted: Interrupted[], signal?: AbortSignal): Promise<void> {
+  const running: Promise<void>[] = []
+  for (const one of interrupted) {
+    if (signal?.aborted) break
+    running.push(alone(ctx, one.id, recover(ctx, one)))
+    await ctx.sleep(1000 / ctx.config.refreshesPerSecond)
+  }
+  await Promise.all(running)
+}
+
 /** One entry's failure is on its row; it never stops the rest. */
-async function renewOne(ctx: Context, tenantId: string, connectionId: string): Promise<void> {
+async function alone(ctx: Context, connectionId: string, work: Promise<void>): Promise<void> {
   try {
-    await renew(ctx, { tenantId, connectionId }, 'due')
+    await work
   } catch (error) {
     if (!isBrokerError(error)) ctx.log.warn({ err: error, connection: connectionId }, 'a renewal failed here')
   }

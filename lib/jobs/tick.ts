@@ -1,25 +1,27 @@
 import { tallyMilliseconds, tellAccess } from '../audit/access.ts'
 import { reconcileIssuing } from '../broker/issue.ts'
 import { settleRevocation } from '../broker/revocations.ts'
+import { cutOffMilliseconds } from '../broker/token-view.ts'
 import type { Context } from '../context.ts'
+import { longestGraceSeconds } from '../providers/provider.ts'
 import { drainOutbox } from '../store/audit.ts'
 import {
   dueDeliveries,
   dueRevocations,
   dueUpstreams,
+  type Interrupted,
+  interruptedRotations,
   outboxTenants,
   staleIssuing,
   tallyTenants,
 } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
-import { renewDue } from './renewals.ts'
+import { recoverAll, renewDue } from './renewals.ts'
 import { runJob } from './run.ts'
 import { sweep } from './sweep.ts'
 import { deliverWebhook } from './webhooks.ts'
 
 const batch = 50
-/** An issue takes seconds; a row that is older was cut off. */
-const staleMilliseconds = 2 * 60_000
 
 type Place = { tenantId: string; id: string }
 
@@ -64,12 +66,30 @@ async function renewals(ctx: Context, underWay: Set<string>, signal?: AbortSigna
   )
 }
 
+/** Rotations that were cut off, those of every upstream beside the others'. */
+async function recoveries(ctx: Context, underWay: Set<string>, signal?: AbortSignal): Promise<void> {
+  const upstreams = new Map<string, Interrupted[]>()
+  for (const one of await interruptedRotations(ctx, longestGraceSeconds, 4 * batch)) {
+    const slot = `recoveries:${one.tenantId}:${one.providerId}`
+    upstreams.set(slot, [...(upstreams.get(slot) ?? []), one])
+  }
+  await Promise.all(
+    [...upstreams].map(async ([slot, interrupted]) => {
+      if (underWay.has(slot)) return
+      underWay.add(slot)
+      await runJob(ctx, 'recoveries', () => recoverAll(ctx, interrupted, signal))
+      underWay.delete(slot)
+    }),
+  )
+}
+
 /** Work that is due now, taken from the rows themselves. Safe on any number of instances at once. */
 export async function tick(ctx: Context, underWay = new Set<string>(), signal?: AbortSignal): Promise<void> {
   const now = ctx.now()
-  const stale = new Date(now.getTime() - staleMilliseconds)
   const over = new Date(now.getTime() - tallyMilliseconds)
+  const stale = new Date(now.getTime() - cutOffMilliseconds)
   await Promise.all([
+    recoveries(ctx, underWay, signal),
     renewals(ctx, underWay, signal),
     fairly<Place>(ctx, 'revocations', underWay, dueRevocations(ctx, now, batch), (place) =>
       settleRevocation(ctx, place),
@@ -97,7 +117,10 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
 const tickMilliseconds = 2_000
 const ticksPerSweep = 150
 
-/** Runs {@link tick} every two seconds and {@link sweep} at every 150th of them until stopped. */
+/**
+ * Runs {@link tick} at once and then every two seconds, and {@link sweep} at every 150th of them, until stopped. At once,
+ * because a process that was killed may have left a rotation whose upstream forgives it for seconds only.
+ */
 export function startJobs(ctx: Context, { everyMilliseconds = tickMilliseconds } = {}): () => Promise<void> {
   const stopping = new AbortController()
   const underWay = new Set<string>()
@@ -114,10 +137,12 @@ export function startJobs(ctx: Context, { everyMilliseconds = tickMilliseconds }
       reported = true
     }
   }
-  const timer = setInterval(() => {
-    const work: Promise<void> = run(ticks++ % ticksPerSweep === 0).finally(() => running.delete(work))
+  const start = (sweeps: boolean) => {
+    const work: Promise<void> = run(sweeps).finally(() => running.delete(work))
     running.add(work)
-  }, everyMilliseconds)
+  }
+  start(false)
+  const timer = setInterval(() => start(ticks++ % ticksPerSweep === 0), everyMilliseconds)
   return async () => {
     clearInterval(timer)
     stopping.abort()

@@ -1,7 +1,14 @@
-import { keboola } from './keboola.ts'
+import { KeboolaSettings, keboola } from './keboola.ts'
 import { openid } from './openid.ts'
 import type { Provider, ProviderDeps, ProviderSettings } from './provider.ts'
 import { UpstreamError } from './provider.ts'
+
+/** Seconds for which an upstream still answers a refresh token that was used before, where that is known; 0 where not. */
+export function refreshGraceSeconds({ kind, settings }: { kind: string; settings: unknown }): number {
+  if (kind !== 'keboola') return 0
+  const parsed = KeboolaSettings.safeParse(settings)
+  return parsed.success ? parsed.data.refreshGraceSeconds : 0
+}
 
 /** The provider that a row describes. */
 export function providerFor(settings: ProviderSettings, deps: ProviderDeps): Provider {

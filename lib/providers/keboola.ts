@@ -5,15 +5,16 @@ import { isOutboundError } from '../security/outbound.ts'
 import { Secret } from '../security/secrets.ts'
 import { oidc } from './oidc.ts'
 import {
+  type IssuedUpstream,
   type IssueRequest,
   isUpstreamError,
+  longestGraceSeconds,
   type Provider,
   type ProviderDeps,
   type ProviderSettings,
   type RevocationOutcome,
   type TokenScopes,
   UpstreamError,
-  type UpstreamToken,
 } from './provider.ts'
 import { type CallKind, retryAfterSeconds, withRetries } from './retry.ts'
 
@@ -24,26 +25,27 @@ export const KeboolaSettings = z.strictObject({
   scope: z.string().optional(),
   /** How long an unused refresh token lives: a month, which no answer tells (upstreams.md 3.2.2). */
   refreshTokenDays: z.number().positive().default(30),
+  /** How long a refresh token is still answered after its first use (upstreams.md 3.2.2); 0: not at all. */
+  refreshGraceSeconds: z.number().min(0).max(longestGraceSeconds).default(30),
 })
 
 // Upstream objects: ids switch between string and number, an empty PHP map arrives as [], lists may be absent (trap 12).
 const id = z.union([z.string().min(1), z.number()]).transform(String)
 const emptyOrMap = z.union([z.array(z.never()).transform(() => ({})), z.record(z.string(), z.string())])
-const StorageToken = z.object({
-  id,
-  description: z.string().default(''),
+const StorageToken = z.object({ id, description: z.string().default('') })
+/** All that is needed of a mint's answer to end the token again; the rest is judged by {@link excessOf}. */
+const MintedToken = z.looseObject({ id, token: z.string().min(1) })
+const MintedRights = z.object({
   created: z.string().nullish(),
   expires: z.string().nullish(),
-  isMasterToken: z.boolean().default(false),
   canManageBuckets: z.boolean().default(false),
   canReadAllFileUploads: z.boolean().default(false),
-  canManageTokens: z.boolean().default(false),
   bucketPermissions: emptyOrMap.default({}),
   componentAccess: z.array(z.string()).default([]),
-  admin: z.object({ id, name: z.string().default(''), role: z.string().nullish() }).nullish(),
+  owner: z.object({ id }).nullish(),
 })
-const MintedToken = StorageToken.extend({ token: z.string().min(1) })
 const Verified = StorageToken.extend({
+  admin: z.object({ id, name: z.string().default(''), role: z.string().nullish() }).nullish(),
   owner: z.object({ id, name: z.string(), region: z.string().nullish() }),
 })
 const Named = z.array(z.object({ id, name: z.string().nullish(), displayName: z.string().nullish() }))
@@ -96,6 +98,9 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
     if (status >= 500) throw new UpstreamError('ambiguous', 'the upstream failed', more)
     if (status === 401) throw new UpstreamError('refused', 'the token was refused', more)
     if (status === 403) throw new UpstreamError('forbidden', 'the role does not allow it', more)
+    // A mint that it turned down for what it asks: an unknown bucket, an attribute that it does not take (3.3.1).
+    if (method === 'POST' && [400, 404, 409, 422].includes(status))
+      throw new UpstreamError('rejected', 'the upstream does not take this request', more)
     throw new UpstreamError('protocol', 'the upstream refused the request', more)
   }
 
@@ -143,18 +148,20 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
     return { state: 'done' }
   }
 
-  /** Takes a minted token, if it is no more than what was asked: one that outlives it or manages tokens is ended at once. */
-  async function accept(minted: z.infer<typeof MintedToken>, request: IssueRequest): Promise<UpstreamToken> {
+  /** Judges a minted token by its answer: whether it is no more than what was asked. */
+  function judge(minted: z.infer<typeof MintedToken>, request: IssueRequest): IssuedUpstream {
+    const now = deps.now()
     const value = new Secret(minted.token)
-    const life = lifeSeconds(minted, deps.now())
-    const excessive =
-      life === undefined || life > request.lifetimeSeconds + 60 || minted.canManageTokens || minted.isMasterToken
-    if (excessive) {
-      await endToken({ upstreamId: minted.id, handle: value })
-      throw new UpstreamError('protocol', 'the upstream made a token beyond what was asked')
-    }
-    const expiresAt = new Date(deps.now().getTime() + life * 1000)
-    return { value, upstreamId: minted.id, handle: value, granted: toScopes(minted), expiresAt }
+    const made = { value, upstreamId: minted.id, handle: value }
+    const rights = MintedRights.safeParse(minted)
+    const life = rights.success ? lifeSeconds(rights.data, now) : undefined
+    const expiresAt = life === undefined ? undefined : new Date(now.getTime() + life * 1000)
+    const exceeded = rights.success
+      ? excessOf(minted, rights.data, life, request)
+      : [...new Set(rights.error.issues.map(({ path: [field] }) => `an unreadable ${String(field)}`))]
+    if (exceeded.length > 0 || !rights.success || !expiresAt)
+      return { kind: 'beyond', token: { ...made, expiresAt }, exceeded }
+    return { kind: 'within', token: { ...made, granted: toScopes(rights.data), expiresAt } }
   }
 
   /** Deletes what a cut-off mint left. Only who may list tokens can; for others the short lifetime is the clean-up. */
@@ -189,7 +196,7 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
 
     async issue({ accessToken, request }) {
       try {
-        return await accept(await mint(accessToken, request), request)
+        return judge(await mint(accessToken, request), request)
       } catch (error) {
         // A refusal left nothing behind; a 5xx, a lost answer or a success without a token may have (3.3.6).
         if (!isUpstreamError(error) || !mayHaveActed(error)) throw error
@@ -197,7 +204,7 @@ export function keboola({ issuer, clientId, clientSecret, settings }: ProviderSe
           throw new UpstreamError('ambiguous', 'the upstream did not say whether it made a token', { cause: error })
         })
         if (error.failure === 'protocol') throw error
-        return await accept(await mint(accessToken, request), request)
+        return judge(await mint(accessToken, request), request)
       }
     },
 
@@ -257,19 +264,84 @@ function parseDate(text: string): Date | undefined {
   return Number.isNaN(time) ? undefined : new Date(time)
 }
 
+/** Clocks differ by minutes (H-07). A `created` further ahead than this would hide how long a token really lives. */
+const clockToleranceSeconds = 10 * 60
+
 /** How long a token lives by the upstream's own clock, which may differ from ours; undefined: for ever, or unknown. */
-function lifeSeconds({ created, expires }: z.infer<typeof StorageToken>, now: Date): number | undefined {
+function lifeSeconds({ created, expires }: z.infer<typeof MintedRights>, now: Date): number | undefined {
   const end = parseDate(expires ?? '')
-  const start = parseDate(created ?? '') ?? now
-  return end && Math.max(0, (end.getTime() - start.getTime()) / 1000)
+  const latest = now.getTime() + clockToleranceSeconds * 1000
+  const start = Math.min(parseDate(created ?? '')?.getTime() ?? now.getTime(), latest)
+  return end && Math.max(0, (end.getTime() - start) / 1000)
 }
+
+/** Fields of a mint's answer that grant nothing, whatever they hold (upstreams.md 3.3.1). */
+const harmless = new Set([
+  'id',
+  'token',
+  'description',
+  'created',
+  'refreshed',
+  'uri',
+  'isExpired',
+  'isDisabled',
+  'isBYODB',
+  'dailyCapacity',
+  'creatorToken',
+  'organization',
+])
+const ranks = new Map([
+  ['read', 1],
+  ['write', 2],
+  ['manage', 3],
+])
+/** The end is counted in whole seconds and from when the upstream began. */
+const lifeToleranceSeconds = 60
+
+/**
+ * What a minted token can, or lasts, beyond what was asked, as names (README, decision 14). A field that we do not know
+ * counts unless it is empty: a flag of a newer upstream, `isMasterToken`, `admin`. Nothing of a value is in a name.
+ */
+function excessOf(
+  answer: z.infer<typeof MintedToken>,
+  rights: z.infer<typeof MintedRights>,
+  life: number | undefined,
+  { project, scopes, lifetimeSeconds }: IssueRequest,
+): string[] {
+  const name = (text: string) =>
+    /^[\w.-]{1,100}$/.test(text) && !text.includes(answer.token) ? text : 'something with an odd name'
+  const { canManageBuckets, canReadAllFileUploads, bucketPermissions, componentAccess, owner } = rights
+  const exceeded: string[] = []
+  if (canManageBuckets && !scopes.manageBuckets) exceeded.push('manage buckets')
+  if (canReadAllFileUploads && !scopes.readAllFiles) exceeded.push('read all files')
+  // Who manages buckets has every right on each, and the upstream lists them so: asked or not, it is said once.
+  const managesAll = scopes.manageBuckets || canManageBuckets
+  for (const [bucket, right] of Object.entries(bucketPermissions)) {
+    const asked = managesAll ? 'manage' : Object.hasOwn(scopes.buckets, bucket) ? scopes.buckets[bucket] : undefined
+    if ((ranks.get(right) ?? Number.POSITIVE_INFINITY) > (ranks.get(asked ?? '') ?? 0))
+      exceeded.push(`${ranks.has(right) ? right : 'an unknown right on'} ${name(bucket)}`)
+  }
+  for (const component of componentAccess)
+    if (!scopes.components.includes(component)) exceeded.push(`component ${name(component)}`)
+  if (life === undefined) exceeded.push('no end')
+  else if (life > lifetimeSeconds + lifeToleranceSeconds) exceeded.push('a longer life')
+  if (owner && owner.id !== project) exceeded.push('another project')
+  for (const [field, value] of Object.entries(answer))
+    if (!harmless.has(field) && !Object.hasOwn(MintedRights.shape, field) && !saysNothing(value))
+      exceeded.push(name(field))
+  const shown = 20
+  const rest = exceeded.length - shown
+  return rest > 0 ? [...exceeded.slice(0, shown), `${rest} more`] : exceeded
+}
+
+const saysNothing = (value: unknown) => !value || (typeof value === 'object' && Object.keys(value).length === 0)
 
 function toScopes({
   componentAccess,
   bucketPermissions,
   canManageBuckets,
   canReadAllFileUploads,
-}: z.infer<typeof StorageToken>): TokenScopes {
+}: z.infer<typeof MintedRights>): TokenScopes {
   const buckets: TokenScopes['buckets'] = {}
   for (const [bucket, right] of Object.entries(bucketPermissions)) buckets[bucket] = right === 'read' ? 'read' : 'write'
   return { components: componentAccess, buckets, manageBuckets: canManageBuckets, readAllFiles: canReadAllFileUploads }

@@ -3,6 +3,9 @@ import type { KeySets } from '../security/issuer-keys.ts'
 import type { OutboundFetch, OutboundPolicy } from '../security/outbound.ts'
 import type { Secret } from '../security/secrets.ts'
 
+/** No upstream is taken to forgive a spent refresh token for longer: what was cut off earlier is not hurried. */
+export const longestGraceSeconds = 300
+
 /** What a provider works with. It holds no state and sees no tenant and no database. */
 export type ProviderDeps = {
   fetch: OutboundFetch
@@ -51,7 +54,14 @@ export type TokenScopes = {
   readAllFiles: boolean
 }
 
-export type IssueRequest = { scopes: TokenScopes; lifetimeSeconds: number; purpose: string; nonce: string }
+export type IssueRequest = {
+  /** The upstream's own id of the project that the token is for. */
+  project: string
+  scopes: TokenScopes
+  lifetimeSeconds: number
+  purpose: string
+  nonce: string
+}
 
 export type UpstreamToken = {
   value: Secret
@@ -61,6 +71,19 @@ export type UpstreamToken = {
   granted: TokenScopes
   expiresAt: Date
 }
+
+/**
+ * What an issue made. `within`: no more than was asked. `beyond`: it can, or lasts, more than that, or its answer says
+ * something that we do not know to be harmless; `exceeded` names it. Such a token is ended, never handed out; without an
+ * `expiresAt` it lives for ever, as far as we know.
+ */
+export type IssuedUpstream =
+  | { kind: 'within'; token: UpstreamToken }
+  | {
+      kind: 'beyond'
+      token: Pick<UpstreamToken, 'value' | 'upstreamId' | 'handle'> & { expiresAt: Date | undefined }
+      exceeded: string[]
+    }
 
 /** What can be chosen when a token is issued. */
 export type ScopeChoices = {
@@ -95,7 +118,7 @@ export type Provider = {
    * back, because it may be spent already.
    */
   refresh(input: { refreshToken: Secret; subject: string; once?: boolean }): Promise<Grant>
-  issue(input: { accessToken: Secret; request: IssueRequest }): Promise<UpstreamToken>
+  issue(input: { accessToken: Secret; request: IssueRequest }): Promise<IssuedUpstream>
   revoke(input: RevocationTarget): Promise<RevocationOutcome>
   scopeChoices(input: { accessToken: Secret }): Promise<ScopeChoices>
   /** When an issued token was last used; undefined where it has not been, as far as the upstream tells. */

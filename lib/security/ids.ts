@@ -20,5 +20,10 @@ const prefixes = {
 
 export type IdKind = keyof typeof prefixes
 
+export const isIdKind = (name: string): name is IdKind => Object.hasOwn(prefixes, name)
+
+/** What an id of this kind looks like, in a regular expression that every JSON Schema validator reads alike. */
+export const idPattern = (kind: IdKind) => new RegExp(`^${prefixes[kind]}_[0-9a-f]{32}$`)
+
 /** A new id: three letters and a UUIDv7 without hyphens, so ids of one kind sort by the time they were made. */
 export const newId = (kind: IdKind) => `${prefixes[kind]}_${uuidv7().replaceAll('-', '')}`

@@ -31,6 +31,41 @@ export function isModestJson(bytes: Uint8Array): boolean {
   return true
 }
 
+/** Whether Postgres keeps a text as it is: no NUL, no half of a surrogate pair (RFC 8259 8.2, PostgreSQL 8.14). */
+export const isStorable = (text: string): boolean => !text.includes('\0') && text.isWellFormed()
+
+/** In JSON that is UTF-8 neither can be written but by these escapes, so most documents need no closer look. */
+const suspicious = /\\u(?:0000|d[89a-f])/i
+
+/**
+ * Where a JSON document holds a key or a string that is not {@link isStorable}: its path, empty for the document itself;
+ * undefined for nowhere. `value` is what `text` parses to, within the depth of {@link isModestJson}.
+ */
+export const unstorablePath = (text: string, value: unknown): string | undefined =>
+  suspicious.test(text) ? findUnstorable(value, []) : undefined
+
+/** The same of an answer's bytes. What is no JSON at all is its parser's to refuse. */
+export function isStorableJson(bytes: Uint8Array): boolean {
+  const text = new TextDecoder().decode(bytes)
+  if (!suspicious.test(text)) return true
+  try {
+    return findUnstorable(JSON.parse(text), []) === undefined
+  } catch {
+    return true
+  }
+}
+
+function findUnstorable(value: unknown, path: string[]): string | undefined {
+  if (typeof value === 'string') return isStorable(value) ? undefined : path.join('.')
+  if (value === null || typeof value !== 'object') return undefined
+  for (const [key, inner] of Object.entries(value)) {
+    const here = [...path, key]
+    const found = isStorable(key) ? findUnstorable(inner, here) : here.join('.')
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
 /** The body of an answer that says it is JSON; undefined where it does not say so or is not. */
 export const readJson = async (response: Response): Promise<unknown> =>
   isJson(response.headers) ? response.json().catch(() => undefined) : undefined

@@ -3,7 +3,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import { Agent, buildConnector, fetch as undiciFetch } from 'undici'
 import type { Config } from '../config.ts'
 import { isInBlock, isLoopback, reachOf } from './addresses.ts'
-import { isJson, isModestJson } from './json.ts'
+import { isJson, isModestJson, isStorableJson } from './json.ts'
 import { localTopLabels, servicePorts } from './special-purpose.ts'
 
 /**
@@ -191,6 +191,7 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
     const bytes = await within(limit.bodyMs, end, readCapped(answer.body, limit.bodyBytes))
     const response = { status: answer.status, headers: new Headers([...answer.headers]) }
     if (isJson(response.headers) && !isModestJson(bytes)) throw reached('The answer is too deep')
+    if (isJson(response.headers) && !isStorableJson(bytes)) throw reached('The answer holds what is no text')
     const isBodiless = answer.status === 204 || answer.status === 205 || method === 'HEAD'
     return new Response(isBodiless ? null : bytes, response)
   }

@@ -2,11 +2,12 @@ import type { Context } from '../context.ts'
 import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
 
 export type ConnectionRow = Prisma.ConnectionGetPayload<object>
-export type ConnectionStatus = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
+export type ConnectionStatus = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
 
-export const findConnection = (tx: ReadTx, tenantId: string, id: string) =>
-  tx.connection.findUnique({
-    where: { tenantId_id: { tenantId, id } },
+/** `of`: only if it is this member's (actor.ts, ownUnless). */
+export const findConnection = (tx: ReadTx, tenantId: string, id: string, of?: string) =>
+  tx.connection.findFirst({
+    where: { tenantId, id, ...(of === undefined ? {} : { userId: of }) },
     include: { provider: true, projects: { include: { project: true } } },
   })
 
@@ -20,10 +21,14 @@ export const findConnectionTo = (tx: ReadTx, tenantId: string, userId: string, p
 export const connectionOwner = async (tx: ReadTx, tenantId: string, id: string) =>
   (await tx.connection.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { userId: true } }))?.userId
 
-/** Locks the row until the transaction ends, so that versions are counted one writer at a time. */
-export async function lockConnection(tx: Tx, tenantId: string, id: string): Promise<ConnectionRow | null> {
-  await tx.$queryRaw`SELECT 1 FROM connection WHERE tenant_id = ${tenantId} AND id = ${id} FOR UPDATE`
-  return tx.connection.findUnique({ where: { tenantId_id: { tenantId, id } } })
+/**
+ * Locks the row until the transaction ends, so that versions are counted one writer at a time. `of`: only if it is this
+ * member's, whom nobody else's lock may keep waiting (actor.ts, ownUnless).
+ */
+export async function lockConnection(tx: Tx, tenantId: string, id: string, of?: string): Promise<ConnectionRow | null> {
+  const found = await tx.$queryRaw<unknown[]>`SELECT 1 FROM connection WHERE tenant_id = ${tenantId} AND id = ${id}
+    AND user_id = coalesce(${of ?? null}::text, user_id) FOR UPDATE`
+  return found.length > 0 ? tx.connection.findUnique({ where: { tenantId_id: { tenantId, id } } }) : null
 }
 
 export const insertConnection = (tx: Tx, row: Prisma.ConnectionUncheckedCreateInput) =>
@@ -34,7 +39,14 @@ export const updateConnection = (tx: Tx, tenantId: string, id: string, data: Pri
 
 export const joinProject = (
   tx: Tx,
-  link: { tenantId: string; connectionId: string; projectId: string; userId: string; role: string | null },
+  link: {
+    tenantId: string
+    connectionId: string
+    projectId: string
+    userId: string
+    role: string | null
+    createdAt: Date
+  },
 ) =>
   tx.connectionProject.upsert({
     where: {
@@ -52,20 +64,36 @@ export type ConnectionFilter = {
   userId?: string | undefined
   projectId?: string | undefined
   providerId?: string | undefined
-  /** `standing`: all but the revoked ones. */
-  status?: ConnectionStatus | 'standing' | undefined
+  ids?: string[] | undefined
+  /** `standing`: all but the revoked ones. `frozen`: those of them that are, whatever is beneath, and in no other state. */
+  status?: ConnectionStatus | 'standing' | 'frozen' | undefined
+}
+
+/** Which connections are frozen (freezes.ts); null: none is. */
+type FrozenWhere = Prisma.ConnectionWhereInput | null
+
+function whereStatus(
+  status: NonNullable<ConnectionFilter['status']>,
+  frozen: FrozenWhere,
+): Prisma.ConnectionWhereInput {
+  if (status === 'revoked') return { status }
+  if (status === 'standing') return { status: { not: 'revoked' } }
+  if (status === 'frozen') return frozen ? { ...frozen, status: { not: 'revoked' } } : { id: { in: [] } }
+  return frozen ? { status, NOT: frozen } : { status }
 }
 
 function where(
   tenantId: string,
-  { userId, projectId, providerId, status }: ConnectionFilter,
+  { userId, projectId, providerId, ids, status }: ConnectionFilter,
+  frozen: FrozenWhere,
 ): Prisma.ConnectionWhereInput {
   return {
     tenantId,
     ...(userId && { userId }),
     ...(providerId && { providerId }),
+    ...(ids && { id: { in: ids } }),
     ...(projectId && { projects: { some: { projectId } } }),
-    ...(status && { status: status === 'standing' ? { not: 'revoked' } : status }),
+    ...(status && whereStatus(status, frozen)),
   }
 }
 
@@ -74,18 +102,22 @@ export const listConnections = (
   tx: ReadTx,
   tenantId: string,
   filter: ConnectionFilter,
-  { before, take }: { before?: string | undefined; take: number },
+  { frozen, before, take }: { frozen: FrozenWhere; before?: string | undefined; take: number },
 ) =>
   tx.connection.findMany({
-    where: { ...where(tenantId, filter), ...(before ? { id: { lt: before } } : {}) },
+    where: { AND: [where(tenantId, filter, frozen), before ? { id: { lt: before } } : {}] },
     orderBy: { id: 'desc' },
     take,
     include: { provider: true, projects: { include: { project: true } } },
   })
 
 /** How many there are, counted up to `most` and no further. */
-export const countConnections = (tx: ReadTx, tenantId: string, filter: ConnectionFilter, most: number) =>
-  tx.connection.count({ where: where(tenantId, filter), take: most })
+export const countConnections = (
+  tx: ReadTx,
+  tenantId: string,
+  filter: ConnectionFilter,
+  { frozen, most }: { frozen: FrozenWhere; most: number },
+) => tx.connection.count({ where: where(tenantId, filter, frozen), take: most })
 
 /** Ids of a person's connections that are not ended. */
 export const heldConnections = async (tx: ReadTx, tenantId: string, userId: string): Promise<string[]> =>
@@ -112,7 +144,8 @@ export type RefreshClaim = {
   /** The stored token may be spent: a refusal then means that its successor was lost. */
   doubt: boolean
   waitMilliseconds: number
-  status: ConnectionStatus | null
+  /** `frozen`: whatever its status, a freeze keeps it from being used. */
+  status: ConnectionStatus | 'frozen' | null
   cause: string | null
   /** {@link markUsed} is worth a call. */
   touch: boolean
@@ -120,8 +153,8 @@ export type RefreshClaim = {
   userId: string | null
 }
 
-/** Why a token is wanted: `need` unless it is fresh, `due` by schedule, `now` although it rests. */
-export type ClaimMode = 'need' | 'due' | 'now'
+/** Why a token is wanted: `need` unless it is fresh, `due` by schedule, `now` although it rests, `recover` because a rotation was cut off. */
+export type ClaimMode = 'need' | 'due' | 'now' | 'recover'
 
 /** One call of vk.refresh_claim (see the migration). `staleVersion`: a version whose access token was refused. */
 export async function claimRefresh(
@@ -202,6 +235,8 @@ export type FailedRefresh = {
   /** What the upstream asked to wait. */
   retryAfterSeconds: number | null
   details: Record<string, string | number | null>
+  /** It was the recovery try. */
+  uncertain: boolean
 }
 
 /** One call of vk.refresh_fail. `changed`: false when the row has moved on. `paused`: the upstream as a whole rests now. */
@@ -222,14 +257,15 @@ export async function failRefresh(
     end.upstream,
     end.retryAfterSeconds,
     JSON.stringify(end.details),
+    end.uncertain,
   ]
   const text = `SELECT changed, paused FROM vk.refresh_fail($1, $2, $3, $4, $5, $6, $7, make_interval(secs => $8), $9,
-    make_interval(secs => $10), $11::jsonb)`
+    make_interval(secs => $10), $11::jsonb, $12)`
   const [row] = await query<{ changed: boolean; paused: boolean }>(ctx, 'refresh_fail', text, values)
   return row ?? { changed: false, paused: false }
 }
 
-/** Whether a claim still stands, right before something is sent; its lease begins anew then. */
+/** Whether a claim still stands, right before something is sent: its lease begins anew then, and the intent is set. */
 export async function beginRefresh(
   ctx: Store,
   { tenantId, connectionId }: ConnectionKey,

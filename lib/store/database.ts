@@ -89,6 +89,23 @@ export const transaction = <T>({ db }: Pick<Store, 'db'>, work: (tx: Tx) => Prom
 const isDeadlock = (error: unknown) => sqlState(error) === '40P01'
 
 /**
+ * Runs `work` under a savepoint of its own. Answers what it failed with: its changes are undone then, and the transaction
+ * goes on. @throws what ends the transaction itself
+ */
+export async function underSavepoint(tx: Tx, work: () => Promise<void>): Promise<unknown> {
+  let failure: unknown
+  await tx.$executeRaw`SAVEPOINT attempt`
+  try {
+    await work()
+  } catch (error) {
+    failure = error
+    await tx.$executeRaw`ROLLBACK TO SAVEPOINT attempt`
+  }
+  await tx.$executeRaw`RELEASE SAVEPOINT attempt`
+  return failure
+}
+
+/**
  * One statement over the pool, prepared under `name`, which is unique to the text. Where a pooler cannot keep it the
  * statement runs again without a name, and so do all from then on: such a refusal comes before anything is executed.
  * @throws BrokerError unavailable when the database is away

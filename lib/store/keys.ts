@@ -75,7 +75,6 @@ export const endShredded = (tx: Tx, tenantId: string, now: Date) =>
     data: {
       status: 'needs_relink',
       cause: 'shredded',
-      frozenFrom: null,
       statusSince: now,
       tokenVersion: { increment: 1 },
       fence: { increment: 1 },

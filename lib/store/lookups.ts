@@ -54,6 +54,22 @@ export async function invitationByHash(ctx: Store, tokenHash: Uint8Array): Promi
   return (await query<Place>(ctx, 'invitation_by_hash', text, [Buffer.from(tokenHash)]))[0]
 }
 
+/** What an invitation is for, and what decides whether it stands. Of its maker: the role and status that they have now. */
+export type InvitationFacts = {
+  tenantName: string
+  role: Role
+  expiresAt: Date
+  used: boolean
+  makerRole: Role | null
+  makerStatus: Membership['status'] | null
+}
+
+export async function invitationFacts(ctx: Store, tokenHash: Uint8Array): Promise<InvitationFacts | undefined> {
+  const text = `SELECT tenant_name AS "tenantName", role, expires_at AS "expiresAt", used, maker_role AS "makerRole",
+    maker_status AS "makerStatus" FROM lookup.invitation_preview($1)`
+  return (await query<InvitationFacts>(ctx, 'invitation_preview', text, [Buffer.from(tokenHash)]))[0]
+}
+
 export const dueRevocations = (ctx: Store, now: Date, limit: number) =>
   query<Place>(ctx, 'due_revocations', 'SELECT tenant_id AS "tenantId", id FROM lookup.due_revocations($1, $2)', [
     now,
@@ -67,6 +83,18 @@ export const dueUpstreams = (ctx: Store) =>
     'due_upstreams',
     'SELECT tenant_id AS "tenantId", provider_id AS "providerId" FROM lookup.due_upstreams()',
     [],
+  )
+
+/** A rotation whose holder is gone; `seconds` since it was begun. */
+export type Interrupted = Place & { providerId: string; seconds: number }
+
+/** Rotations begun within `withinSeconds` whose holder is gone: a few of each upstream, upstreams in turn. */
+export const interruptedRotations = (ctx: Store, withinSeconds: number, limit: number) =>
+  query<Interrupted>(
+    ctx,
+    'interrupted_rotations',
+    'SELECT tenant_id AS "tenantId", id, provider_id AS "providerId", seconds FROM lookup.interrupted(make_interval(secs => $1), $2)',
+    [withinSeconds, limit],
   )
 
 export const staleIssuing = (ctx: Store, before: Date, now: Date, limit: number) =>

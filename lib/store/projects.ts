@@ -1,19 +1,61 @@
+import { type Actor, may } from '../actor.ts'
 import type { Prisma, ReadTx, Tx } from './database.ts'
 
 export type ProjectRow = Prisma.ProjectGetPayload<object>
 
-/** A project by id or by any alias it ever had. */
-export async function findProject(tx: ReadTx, tenantId: string, idOrAlias: string): Promise<ProjectRow | null> {
-  const named = await tx.projectAlias.findUnique({ where: { tenantId_alias: { tenantId, alias: idOrAlias } } })
-  return tx.project.findUnique({ where: { tenantId_id: { tenantId, id: named?.projectId ?? idOrAlias } } })
+/** Who asks. A member sees the projects that they have linked; who oversees the tenant sees all (LK-03). */
+export type Viewer = { userId: string; seesAll: boolean }
+
+export const viewerOf = (actor: Pick<Actor, 'userId' | 'role'>): Viewer => ({
+  userId: actor.userId,
+  seesAll: may(actor, 'oversee'),
+})
+
+/**
+ * A project that the viewer sees, by id or by any alias it ever had. What only others linked is not there, for the
+ * database either. Two projects may have one alias where nobody who named them saw both: then it means the viewer's own,
+ * and of those the one that it meant for them first, so that no script begins to reach another project.
+ */
+export async function findProject(
+  tx: ReadTx,
+  tenantId: string,
+  { userId, seesAll }: Viewer,
+  idOrAlias: string,
+): Promise<ProjectRow | null> {
+  const [found] = await tx.$queryRaw<{ id: string }[]>`
+    SELECT p.id FROM (
+        SELECT ${idOrAlias}::text AS id, NULL::timestamptz AS since
+        UNION ALL SELECT a.project_id, a.created_at FROM project_alias a
+          WHERE a.tenant_id = ${tenantId} AND a.alias = ${idOrAlias}) named
+      JOIN project p ON p.tenant_id = ${tenantId} AND p.id = named.id
+      LEFT JOIN connection_project own ON own.tenant_id = ${tenantId} AND own.project_id = p.id AND own.user_id = ${userId}
+    WHERE own.user_id IS NOT NULL OR ${seesAll}
+    ORDER BY own.user_id IS NULL, greatest(named.since, own.created_at), p.id LIMIT 1`
+  return found ? tx.project.findUnique({ where: { tenantId_id: { tenantId, id: found.id } } }) : null
 }
 
 export const findProjectUpstream = (tx: ReadTx, tenantId: string, providerId: string, externalId: string) =>
   tx.project.findUnique({ where: { tenantId_providerId_externalId: { tenantId, providerId, externalId } } })
 
-/** Which project an alias belongs to, now or formerly. */
-export const aliasOwner = async (tx: ReadTx, tenantId: string, alias: string) =>
-  (await tx.projectAlias.findUnique({ where: { tenantId_alias: { tenantId, alias } } }))?.projectId
+/**
+ * Whether an alias stands, now or formerly, for a project that the viewer sees, other than `except`. Held against others
+ * until the transaction ends, so that of two who take it at once one does.
+ */
+export async function isAliasTaken(
+  tx: Tx,
+  tenantId: string,
+  { userId, seesAll }: Viewer,
+  alias: string,
+  except?: string,
+): Promise<boolean> {
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`alias ${tenantId} ${alias}`}, 0))`
+  const rows = await tx.$queryRaw<unknown[]>`
+    SELECT 1 FROM project_alias a
+      LEFT JOIN connection_project own ON own.tenant_id = a.tenant_id AND own.project_id = a.project_id AND own.user_id = ${userId}
+    WHERE a.tenant_id = ${tenantId} AND a.alias = ${alias} AND a.project_id <> ${except ?? ''}
+      AND (own.user_id IS NOT NULL OR ${seesAll}) LIMIT 1`
+  return rows.length > 0
+}
 
 export async function insertProject(tx: Tx, row: Prisma.ProjectUncheckedCreateInput): Promise<ProjectRow> {
   const project = await tx.project.create({ data: row })
@@ -26,7 +68,7 @@ export async function insertProject(tx: Tx, row: Prisma.ProjectUncheckedCreateIn
 /** Gives a project a new alias; the old ones keep resolving. */
 export async function renameProject(tx: Tx, tenantId: string, id: string, alias: string, now: Date): Promise<void> {
   await tx.projectAlias.upsert({
-    where: { tenantId_alias: { tenantId, alias } },
+    where: { tenantId_alias_projectId: { tenantId, alias, projectId: id } },
     create: { tenantId, alias, projectId: id, createdAt: now },
     update: {},
   })

@@ -26,16 +26,24 @@ export async function claimRevocation(
   )
 }
 
-/** Ends the work and wipes what it needed; failed work keeps it for a retry by hand. */
+/** Ends the work and wipes what it needed, unless a retry by hand could still use it (`keep`). */
 export const finishRevocation = (
   tx: Tx,
   tenantId: string,
   id: string,
-  end: { state: Exclude<RevocationState, 'pending'>; lastError?: string | null; finishedAt: Date },
+  {
+    keep,
+    ...end
+  }: {
+    state: Exclude<RevocationState, 'pending'>
+    lastError?: string | null
+    finishedAt: Date
+    keep: boolean
+  },
 ) =>
   tx.upstreamRevocation.update({
     where: { tenantId_id: { tenantId, id } },
-    data: { ...end, ...(end.state === 'failed' ? {} : { handle: null }), claimUntil: null, nextTryAt: null },
+    data: { ...end, ...(keep ? {} : { handle: null }), claimUntil: null, nextTryAt: null },
   })
 
 export const postponeRevocation = (
@@ -45,6 +53,88 @@ export const postponeRevocation = (
   later: { lastError: string; nextTryAt: Date },
 ) => tx.upstreamRevocation.update({ where: { tenantId_id: { tenantId, id } }, data: { ...later, claimUntil: null } })
 
+const orphansOf = (tenantId: string, connectionId: string) => ({
+  tenantId,
+  connectionId,
+  kind: 'orphans',
+  state: 'pending',
+})
+
+/** What is still looked for of a connection's cut-off issues. Ids. */
+export const pendingOrphans = async (tx: Tx, tenantId: string, connectionId: string): Promise<string[]> =>
+  (await tx.upstreamRevocation.findMany({ where: orphansOf(tenantId, connectionId), select: { id: true } })).map(
+    ({ id }) => id,
+  )
+
+/** Puts off the end of a grant that cut-off issues are still looked for with; that is no try. */
+export async function awaitOrphans(tx: Tx, tenantId: string, id: string, nextTryAt: Date): Promise<void> {
+  const data = { nextTryAt, claimUntil: null, tries: { decrement: 1 } }
+  const { lastError } = await tx.upstreamRevocation.update({ where: { tenantId_id: { tenantId, id } }, data })
+  if (lastError === null)
+    await tx.upstreamRevocation.updateMany({ where: { tenantId, id }, data: { lastError: 'cut_off_issue' } })
+}
+
+/** Lets the ends of a connection's grants go on, now that nothing is looked for with them any more. */
+export const wakeGrants = (tx: Tx, tenantId: string, connectionId: string, now: Date) =>
+  tx.upstreamRevocation.updateMany({
+    where: { tenantId, connectionId, kind: 'grant', state: 'pending' },
+    data: { nextTryAt: now },
+  })
+
+export type LastGrant = { id: string; connectionId: string; handle: string }
+/** Of a grant's work: the upstream refused it. It can still be told to end it, but gives no access token any more. */
+const spent = 'refused'
+
+/**
+ * Takes the newest grant of a connection that waits to be ended and may still be good for an access token, under a lease.
+ * `busy`: another process has it. Undefined: there is none.
+ */
+export async function claimLastGrant(
+  tx: Tx,
+  tenantId: string,
+  connectionId: string,
+  now: Date,
+  leaseSeconds: number,
+): Promise<LastGrant | 'busy' | undefined> {
+  const row = await tx.upstreamRevocation.findFirst({
+    where: {
+      tenantId,
+      connectionId,
+      kind: 'grant',
+      state: 'pending',
+      handle: { not: null },
+      OR: [{ lastError: null }, { lastError: { not: spent } }],
+    },
+    orderBy: { id: 'desc' },
+  })
+  if (!row?.handle) return undefined
+  const { count } = await tx.upstreamRevocation.updateMany({
+    where: { tenantId, id: row.id, state: 'pending', OR: [{ claimUntil: null }, { claimUntil: { lt: now } }] },
+    data: { claimUntil: new Date(now.getTime() + leaseSeconds * 1000) },
+  })
+  return count > 0 ? { id: row.id, connectionId, handle: row.handle } : 'busy'
+}
+
+/** Gives a claimed grant back. */
+export const releaseLastGrant = (tx: Tx, tenantId: string, id: string, { isSpent }: { isSpent: boolean }) =>
+  tx.upstreamRevocation.updateMany({
+    where: { tenantId, id, state: 'pending' },
+    data: { claimUntil: null, ...(isSpent ? { lastError: spent } : {}) },
+  })
+
+/**
+ * Puts the successor of a grant in its place. Whoever holds one is right, also past the lease: only one of two gets it.
+ * False where the work has ended meanwhile, so that the successor must be queued anew.
+ */
+export async function keepLastGrant(tx: Tx, tenantId: string, id: string, handle: string): Promise<boolean> {
+  const data = { handle, claimUntil: null, lastError: null }
+  return (await tx.upstreamRevocation.updateMany({ where: { tenantId, id, state: 'pending' }, data })).count > 0
+}
+
+/** Keeps an access token with a piece of work that is still to look for orphans. */
+export const keepAccess = (tx: Tx, tenantId: string, id: string, handle: string) =>
+  tx.upstreamRevocation.updateMany({ where: { tenantId, id, kind: 'orphans', state: 'pending' }, data: { handle } })
+
 /** The newest work for the grant of each connection. */
 export const findGrantRevocations = (tx: ReadTx, tenantId: string, connectionIds: string[]) =>
   tx.upstreamRevocation.findMany({
@@ -53,10 +143,14 @@ export const findGrantRevocations = (tx: ReadTx, tenantId: string, connectionIds
     distinct: ['connectionId'],
   })
 
-/** Work that is not finished or has failed: what an admin must know about. */
-export const listUnconfirmed = (tx: ReadTx, tenantId: string, take: number) =>
+/** Work that is not finished or has failed, but for tokens that have ended by themselves: what may still be alive upstream. */
+export const listUnconfirmed = (tx: ReadTx, tenantId: string, { now, take }: { now: Date; take: number }) =>
   tx.upstreamRevocation.findMany({
-    where: { tenantId, state: { in: ['pending', 'failed'] } },
+    where: {
+      tenantId,
+      state: { in: ['pending', 'failed'] },
+      OR: [{ tokenId: null }, { token: { expiresAt: { gt: now } } }],
+    },
     orderBy: { id: 'desc' },
     take,
     include: related,

@@ -62,6 +62,15 @@ export async function insertSession(tx: Tx, session: NewSession): Promise<Date> 
 }
 
 /**
+ * Gives a session another cookie, the one before is dead: what its person may do has changed (S-05). Answers when it ends,
+ * which stays.
+ */
+export async function renewSession(tx: Tx, id: string, tokenHash: Uint8Array): Promise<Date> {
+  const { expiresAt } = await tx.session.update({ where: { id }, data: { tokenHash: Buffer.from(tokenHash) } })
+  return expiresAt
+}
+
+/**
  * Ends the session with this hash, and gives up what it had begun to link. Tells whose it was; nothing when it was gone
  * already (S-11).
  */

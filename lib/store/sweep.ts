@@ -25,12 +25,17 @@ export const sweeps = {
     which: "SELECT id FROM invitation WHERE tenant_id = $1 AND expires_at < vk_now() - interval '30 days'",
     how: 'DELETE FROM invitation WHERE tenant_id = $1 AND id = ANY ($2)',
   },
+  freezes: {
+    which: `SELECT kind || ' ' || target_id AS id FROM freeze_fact WHERE tenant_id = $1 AND until < vk_now() - interval '30 days'`,
+    how: `DELETE FROM freeze_fact WHERE tenant_id = $1 AND kind || ' ' || target_id = ANY ($2)`,
+  },
   'handles of ended tokens': {
-    which: `SELECT id FROM issued_token WHERE tenant_id = $1 AND expires_at < vk_now() AND handle IS NOT NULL AND status = 'live'`,
+    which: `SELECT id FROM issued_token t WHERE tenant_id = $1 AND expires_at < vk_now() AND handle IS NOT NULL AND NOT endless
+      AND NOT EXISTS (SELECT FROM upstream_revocation r WHERE r.tenant_id = $1 AND r.token_id = t.id AND r.state = 'pending')`,
     how: 'UPDATE issued_token SET handle = NULL WHERE tenant_id = $1 AND id = ANY ($2)',
   },
   'ended tokens': {
-    which: `SELECT id FROM issued_token t WHERE tenant_id = $1 AND expires_at < vk_now() - ${kept} AND status <> 'issuing'
+    which: `SELECT id FROM issued_token t WHERE tenant_id = $1 AND expires_at < vk_now() - ${kept} AND status <> 'issuing' AND handle IS NULL
       AND NOT EXISTS (SELECT FROM upstream_revocation r WHERE r.tenant_id = $1 AND r.token_id = t.id AND r.state = 'pending')`,
     how: `WITH work AS (DELETE FROM upstream_revocation WHERE tenant_id = $1 AND token_id = ANY ($2))
       DELETE FROM issued_token WHERE tenant_id = $1 AND id = ANY ($2)`,

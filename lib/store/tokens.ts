@@ -1,10 +1,12 @@
+import { newId } from '../security/ids.ts'
 import type { Prisma, ReadTx, Tx } from './database.ts'
+import { insertRevocations } from './revocations.ts'
 
 export type TokenRow = Prisma.IssuedTokenGetPayload<object>
 const related = {
   project: true,
   connection: { include: { provider: true } },
-  revocations: { orderBy: { createdAt: 'desc' }, take: 1 },
+  revocations: true,
 } as const
 export type TokenWithRelations = Prisma.IssuedTokenGetPayload<{ include: typeof related }>
 
@@ -31,8 +33,9 @@ export async function currentGenerations(
 export const insertToken = (tx: Tx, row: Prisma.IssuedTokenUncheckedCreateInput) => tx.issuedToken.create({ data: row })
 
 /**
- * Completes an issuing row, if everything it was made under still stands: generations equal, member active, connection
- * usable. The rows are locked FOR SHARE, so a revocation either is seen here or sees the completed token (A-03).
+ * Completes an issuing row, if everything it was made under still stands: generations equal, nothing revoked or frozen,
+ * member active. The rows are locked FOR SHARE, so a revocation or freeze either is seen here or comes after the
+ * completed token (A-03).
  */
 export async function completeToken(
   tx: Tx,
@@ -61,7 +64,8 @@ export async function completeToken(
       CROSS JOIN instance i
     WHERE t.tenant_id = ${tenantId} AND t.id = ${id} AND t.status = 'issuing'
       AND t.generations = ARRAY[t.generation, c.generation, p.generation, r.generation, m.generation, n.generation, i.generation]
-      AND m.status = 'active' AND c.status NOT IN ('frozen', 'revoked')
+      AND m.status = 'active' AND c.status <> 'revoked'
+      AND NOT EXISTS (SELECT FROM vk.frozen_by(t.tenant_id, t.user_id, t.provider_id, t.connection_id, ARRAY[t.project_id]))
     FOR NO KEY UPDATE OF t`
   if (current.length === 0) return false
   await tx.issuedToken.update({ where: { tenantId_id: { tenantId, id } }, data: { ...made, status: 'live' } })
@@ -80,20 +84,35 @@ export async function endIssuing(
 }
 
 /**
- * Ends a row whose token came back too late to be handed out: revoked meanwhile, or given up by the reconciling job.
- * What revoking it needs is kept with it.
+ * Ends a row whose token came back and is not handed out: revoked or frozen meanwhile, given up by the reconciling job, or beyond
+ * what was asked. What revoking it needs is kept with it, and its end is queued. Id of that work.
  */
-export async function endLate(
+export async function endUnwanted(
   tx: Tx,
   tenantId: string,
-  id: string,
-  made: { upstreamId: string; handle: string; fingerprint: string },
-): Promise<boolean> {
-  const { count } = await tx.issuedToken.updateMany({
-    where: { tenantId, id, status: { in: ['issuing', 'failed'] } },
-    data: { ...made, status: 'revoked', failure: 'revoked_meanwhile' },
-  })
-  return count > 0
+  made: {
+    id: string
+    upstreamId: string
+    handle: string
+    fingerprint: string
+    /** Undefined: as it was asked. */
+    expiresAt: Date | undefined
+    endless: boolean
+    failure: 'revoked_meanwhile' | 'frozen' | 'excess_rights'
+    now: Date
+  },
+): Promise<string> {
+  const [row] = await tx.$queryRaw<{ providerId: string; connectionId: string }[]>`
+    UPDATE issued_token SET status = 'revoked', upstream_id = ${made.upstreamId}, handle = ${made.handle},
+      fingerprint = ${made.fingerprint}, expires_at = coalesce(${made.expiresAt ?? null}::timestamptz, expires_at),
+      endless = ${made.endless}, failure = ${made.failure}, revoked_at = coalesce(revoked_at, ${made.now})
+    WHERE tenant_id = ${tenantId} AND id = ${made.id} AND upstream_id IS NULL
+    RETURNING provider_id AS "providerId", connection_id AS "connectionId"`
+  if (!row) throw new Error('a token that came back has no row to be ended with')
+  const work = newId('revocation')
+  const times = { nextTryAt: made.now, createdAt: made.now }
+  await insertRevocations(tx, [{ tenantId, id: work, kind: 'token', tokenId: made.id, ...row, ...times }])
+  return work
 }
 
 /** Notes why an issuing row stays open; the reconciling job ends it. */
@@ -103,11 +122,15 @@ export const noteIssuing = (tx: Tx, tenantId: string, id: string, failure: strin
 export const postponeIssuing = (tx: Tx, tenantId: string, id: string, nextTryAt: Date) =>
   tx.issuedToken.updateMany({ where: { tenantId, id, status: 'issuing' }, data: { nextTryAt } })
 
-export const findToken = (tx: ReadTx, tenantId: string, id: string) =>
-  tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id } }, include: related })
+/** `of`: only if it is this member's (actor.ts, ownUnless). */
+export const findToken = (tx: ReadTx, tenantId: string, id: string, of?: string) =>
+  tx.issuedToken.findFirst({ where: { tenantId, id, ...ownedBy(of) }, include: related })
 
-export const findTokens = (tx: ReadTx, tenantId: string, ids: string[]) =>
-  tx.issuedToken.findMany({ where: { tenantId, id: { in: ids } }, include: related })
+/** As {@link findToken}, several at once. */
+export const findTokens = (tx: ReadTx, tenantId: string, ids: string[], of?: string) =>
+  tx.issuedToken.findMany({ where: { tenantId, id: { in: ids }, ...ownedBy(of) }, include: related })
+
+const ownedBy = (of: string | undefined) => (of === undefined ? {} : { userId: of })
 
 /** Ids of a person's tokens that live, or are being made. */
 export const livingTokens = async (tx: ReadTx, tenantId: string, userId: string, now: Date): Promise<string[]> =>

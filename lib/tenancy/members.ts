@@ -6,7 +6,7 @@ import { newId } from '../security/ids.ts'
 import { hash, randomToken, Secret } from '../security/secrets.ts'
 import { act, actAsPerson } from '../store/authority.ts'
 import { readTenant } from '../store/database.ts'
-import { invitationByHash } from '../store/lookups.ts'
+import { invitationByHash, invitationFacts } from '../store/lookups.ts'
 import {
   consumeInvitation,
   countInvitationsLocked,
@@ -19,6 +19,7 @@ import {
   upsertMember,
 } from '../store/members.ts'
 import { findTenant } from '../store/tenants.ts'
+import { type RenewedSession, renewed } from './tenants.ts'
 
 export type MemberView = {
   userId: string
@@ -125,19 +126,41 @@ export async function withdrawInvitation(ctx: Context, actor: Actor, id: string)
   })
 }
 
+export type InvitationPreview = {
+  tenantName: string
+  role: Role
+  /** `over`: too old, or its maker can no longer give this role. */
+  state: 'open' | 'used' | 'over'
+  expiresAt: Date
+}
+
+/** What a link invites to, for whoever holds its secret, signed in or not. @throws BrokerError invitation_unknown */
+export async function invitationPreview(ctx: Context, secret: string): Promise<InvitationPreview> {
+  const facts = await invitationFacts(ctx, hash(secret))
+  if (!facts) throw new BrokerError('invitation_unknown')
+  const { tenantName, role, expiresAt, used, makerRole, makerStatus } = facts
+  const stands = makerRole !== null && makerStatus === 'active' && mayGrant({ role: makerRole }, role)
+  const state = used ? 'used' : stands && expiresAt > ctx.now() ? 'open' : 'over'
+  return { tenantName, role, state, expiresAt }
+}
+
 /**
  * Makes a signed-in person a member, once an invitation, while whoever made it may still give that role. Somebody who is a
- * member already keeps their role.
+ * member already keeps their role. Their session goes on under a new id (S-05).
  * @throws BrokerError invitation_unknown
  */
-export async function acceptInvitation(ctx: Context, person: Person, secret: string): Promise<{ slug: string }> {
+export async function acceptInvitation(
+  ctx: Context,
+  person: Person,
+  secret: string,
+): Promise<{ slug: string; session: RenewedSession }> {
   const place = await invitationByHash(ctx, hash(secret))
   if (!place) throw new BrokerError('invitation_unknown')
   const { tenantId, id } = place
   const invitation = await readTenant(ctx, tenantId, (tx) => findInvitation(tx, tenantId, id))
   if (!invitation) throw new BrokerError('invitation_unknown')
   const concerned = { share: [invitation.createdBy], change: [person.userId] }
-  const slug = await actAsPerson(ctx, person, tenantId, concerned, async (tx) => {
+  const joined = await actAsPerson(ctx, person, tenantId, concerned, async (tx) => {
     const maker = await findMember(tx, tenantId, invitation.createdBy)
     const stands = maker?.status === 'active' && mayGrant({ role: maker.role as Role }, invitation.role as Role)
     const now = ctx.now()
@@ -152,8 +175,8 @@ export async function acceptInvitation(ctx: Context, person: Person, secret: str
       target,
       details: { invitation: id, role: used.role },
     })
-    return tenant.slug
+    return { slug: tenant.slug, session: await renewed(tx, person) }
   })
-  if (!slug) throw new BrokerError('invitation_unknown')
-  return { slug }
+  if (!joined) throw new BrokerError('invitation_unknown')
+  return joined
 }

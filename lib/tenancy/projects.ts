@@ -3,7 +3,7 @@ import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { act } from '../store/authority.ts'
-import { aliasOwner, findProjectWithLink, renameProject } from '../store/projects.ts'
+import { findProjectWithLink, isAliasTaken, renameProject, viewerOf } from '../store/projects.ts'
 
 /**
  * Gives a project another alias; old ones keep resolving. Admins may, and who linked it.
@@ -17,8 +17,7 @@ export async function changeAlias(
   const problem = await act(ctx, actor, 'work', async (tx, actor) => {
     const project = await findProjectWithLink(tx, actor.tenantId, projectId, actor.userId)
     if (!project || !(project.links.length > 0 || may(actor, 'administer'))) return 'not_found' as const
-    const owner = await aliasOwner(tx, actor.tenantId, alias)
-    if (owner && owner !== projectId) return 'alias_taken' as const
+    if (await isAliasTaken(tx, actor.tenantId, viewerOf(actor), alias, projectId)) return 'alias_taken' as const
     await renameProject(tx, actor.tenantId, projectId, alias, ctx.now())
     const target = { kind: 'project', id: projectId }
     await record(tx, actor.tenantId, ctx.now(), actor, {

@@ -6,6 +6,7 @@ import { callbackPath } from '../broker/link.ts'
 import { sealClientSecret } from '../broker/upstream.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
+import { refreshGraceSeconds } from '../providers/index.ts'
 import { KeboolaSettings } from '../providers/keboola.ts'
 import { newId } from '../security/ids.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
@@ -27,6 +28,8 @@ export type ProviderView = {
   maxLifetimeSeconds: number | null
   /** How long an unused refresh token lives at this upstream. */
   refreshTokenDays: number
+  /** How long a refresh token is still answered after its first use, in seconds; 0: not at all, or not known. */
+  refreshGraceSeconds: number
 }
 
 type NewProviderRow = Pick<
@@ -41,7 +44,7 @@ type NewProviderRow = Pick<
   | 'clientSecret'
   | 'maxLifetimeSeconds'
   | 'createdAt'
-> & { settings: { refreshTokenDays?: number } }
+> & { settings: { refreshTokenDays?: number; refreshGraceSeconds?: number } }
 
 const toView = (ctx: Pick<Context, 'config'>, row: NewProviderRow | ProviderRow): ProviderView => ({
   id: row.id,
@@ -53,6 +56,7 @@ const toView = (ctx: Pick<Context, 'config'>, row: NewProviderRow | ProviderRow)
   redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
   maxLifetimeSeconds: row.maxLifetimeSeconds,
   refreshTokenDays: KeboolaSettings.parse(row.settings).refreshTokenDays,
+  refreshGraceSeconds: refreshGraceSeconds(row),
 })
 
 /** The tenant's upstreams. Client ids are shown to who oversees the tenant. */
@@ -70,14 +74,19 @@ export type NewProvider = {
   clientSecret: string
   maxLifetimeSeconds?: number | undefined
   refreshTokenDays?: number | undefined
+  refreshGraceSeconds?: number | undefined
   /** Only the demo names it itself; otherwise it follows from the issuer. */
   callbackKey?: string | undefined
 }
 
-/** One key an upstream issuer, shared by rows and tenants (product.md, URLs): host for people, hash for uniqueness. */
+/**
+ * One key an upstream issuer, shared by rows and tenants (product.md, URLs): host for people, hash for uniqueness. 128 bits
+ * of it, so that nobody can make up an issuer that shares the key of another (RFC 9700 4.4). A row keeps the key that it
+ * was made with, because it is registered upstream.
+ */
 export function callbackKeyOf(issuer: string): string {
   const host = new URL(issuer).hostname.replace(/[^a-z0-9]+/g, '-').slice(0, 40)
-  return `${host}-${createHash('sha256').update(issuer).digest('hex').slice(0, 8)}`
+  return `${host}-${createHash('sha256').update(issuer).digest('hex').slice(0, 32)}`
 }
 
 /** @throws BrokerError forbidden, bad_request for an issuer that may not be used, provider_exists */
@@ -107,7 +116,7 @@ export async function preparedProvider(ctx: Context, tenantId: string, input: Ne
     clientId: input.clientId,
     clientSecret: await sealClientSecret(await vaultOf(ctx, tenantId), id, input.clientSecret),
     maxLifetimeSeconds: input.maxLifetimeSeconds ?? null,
-    settings: input.refreshTokenDays ? { refreshTokenDays: input.refreshTokenDays } : {},
+    settings: given({ refreshTokenDays: input.refreshTokenDays, refreshGraceSeconds: input.refreshGraceSeconds }),
     createdAt: ctx.now(),
   }
 }
@@ -147,31 +156,36 @@ export type ProviderChange = {
   maxLifetimeSeconds?: number | null | undefined
   /** Counts from the next renewal of each connection. */
   refreshTokenDays?: number | undefined
+  refreshGraceSeconds?: number | undefined
 }
+
+/** What is there of it. */
+const given = <T extends Record<string, unknown>>(changes: T): Partial<T> =>
+  Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as Partial<T>
 
 /** Changes name, client or policy. The issuer of a row never changes. @throws BrokerError forbidden, not_found */
 export async function changeProvider(
   ctx: Context,
   actor: Actor,
-  { providerId, clientSecret, refreshTokenDays, ...change }: ProviderChange,
+  { providerId, clientSecret, refreshTokenDays, refreshGraceSeconds: grace, ...change }: ProviderChange,
 ): Promise<ProviderView> {
   requirePermission(actor, 'administer')
   const vault = await vaultOf(ctx, actor.tenantId)
   const sealed =
     clientSecret === undefined ? {} : { clientSecret: await sealClientSecret(vault, providerId, clientSecret) }
-  const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
+  const changed = given(change)
+  const limits = given({ refreshTokenDays, refreshGraceSeconds: grace })
   const row = await act(ctx, actor, 'administer', async (tx, actor) => {
     const known = await findProvider(tx, actor.tenantId, providerId)
     if (!known) return 'not_found' as const
     // A refresh token belongs to the client it was given to: under another id the upstream would refuse each of them.
     const renamed = change.clientId !== undefined && change.clientId !== known.clientId
     if (renamed && (await countLinked(tx, actor.tenantId, providerId)) > 0) return 'provider_in_use' as const
-    const settings = refreshTokenDays
-      ? { settings: { ...KeboolaSettings.parse(known.settings), refreshTokenDays } }
-      : {}
-    const row = await updateProvider(tx, actor.tenantId, providerId, { ...given, ...sealed, ...settings })
+    const settings =
+      Object.keys(limits).length > 0 ? { settings: { ...KeboolaSettings.parse(known.settings), ...limits } } : {}
+    const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...sealed, ...settings })
     const target = { kind: 'provider', id: providerId }
-    const details = { changed: [...Object.keys(given), ...Object.keys(sealed), ...Object.keys(settings)] }
+    const details = { changed: [...Object.keys(changed), ...Object.keys(sealed), ...Object.keys(settings)] }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
     return row
   }).catch((error: unknown) => {

@@ -4,10 +4,12 @@ import { createTenantKey } from '../broker/keys.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
+import { hash, randomToken, Secret } from '../security/secrets.ts'
 import { actAsPerson } from '../store/authority.ts'
 import { isDuplicate, readTenant, type Tx } from '../store/database.ts'
 import { tenantIds } from '../store/lookups.ts'
 import { upsertMember } from '../store/members.ts'
+import { renewSession } from '../store/sessions.ts'
 import { findTenant, insertTenant } from '../store/tenants.ts'
 
 /** Addresses that pages and APIs use themselves. */
@@ -17,24 +19,36 @@ export type Founder = Person & { operator: boolean }
 
 /**
  * Makes a tenant with its data key and its first owner. The operator always may; others only where the instance is open.
+ * The founder's session goes on under a new id (S-05).
  * @throws BrokerError forbidden, slug_taken
  */
 export async function createTenant(
   ctx: Context,
   founder: Founder,
   { name, slug }: { name: string; slug: string },
-): Promise<{ id: string; slug: string }> {
+): Promise<{ id: string; slug: string; session: RenewedSession }> {
   if (!founder.operator && !ctx.config.openTenants)
     throw new BrokerError('forbidden', { detail: 'Only the operator of this instance makes tenants.' })
   if (reserved.has(slug)) throw new BrokerError('slug_taken')
   const id = newId('tenant')
   try {
-    await actAsPerson(ctx, founder, id, {}, (tx) => foundTenant(ctx, tx, founder, { id, name, slug }))
+    const session = await actAsPerson(ctx, founder, id, {}, async (tx) => {
+      await foundTenant(ctx, tx, founder, { id, name, slug })
+      return renewed(tx, founder)
+    })
+    return { id, slug, session }
   } catch (error) {
     if (isDuplicate(error)) throw new BrokerError('slug_taken')
     throw error
   }
-  return { id, slug }
+}
+
+export type RenewedSession = { token: Secret; expiresAt: Date }
+
+/** A person's session under a new id, for an act that gives them rights. */
+export async function renewed(tx: Tx, { sessionId }: Person): Promise<RenewedSession> {
+  const token = new Secret(randomToken())
+  return { token, expiresAt: await renewSession(tx, sessionId, hash(token.reveal())) }
 }
 
 export async function foundTenant(

@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { buildApp, bundleDemo, bundleServer, nodeTool, ROOT, toolEnv } from './prepare.mjs'
 import { runTool } from './processes.mjs'
 import { step } from './progress.mjs'
+import { countPlaywright, countVitest } from './reports.mjs'
 
 /** Machine-readable results of the last run; scripts/coverage.mjs reads them. */
 export const RESULTS_DIR = join(ROOT, '.data/test-results')
 
-/** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
+/** @typedef {import('./reports.mjs').Counts} Counts */
 
 const tool = (command, env = {}) =>
   runTool(command, { cwd: ROOT, env: { ...toolEnv(), NO_COLOR: '1', FORCE_COLOR: undefined, ...env } })
@@ -49,11 +50,7 @@ const vitest = (project) =>
           NODE_ENV: 'test',
         },
       ),
-    (report) => ({
-      passed: report.numPassedTests,
-      failed: report.numFailedTests,
-      skipped: report.numPendingTests + report.numTodoTests,
-    }),
+    countVitest,
   )
 
 export const checks = [
@@ -71,6 +68,24 @@ export const build = single('build', async () => {
   await buildApp()
 })
 
+/**
+ * The API of the running product against its description.
+ * @param {string | undefined} schemathesis path of the program; without it the part is skipped
+ */
+export const contract = (schemathesis) =>
+  schemathesis
+    ? suite(
+        'contract',
+        (file) => tool(nodeTool('tsx', 'tests/contract/run.ts', schemathesis, file), { NODE_ENV: undefined }),
+        (counts) => counts,
+      )
+    : {
+        name: 'contract',
+        work: async () =>
+          console.log('  Python with venv, or PyPI, is not here: the API is not tested by Schemathesis'),
+        count: async () => ({ passed: 0, failed: 0, skipped: 1 }),
+      }
+
 /** @param {string} browser path of the browser to drive */
 export const endToEnd = (browser) =>
   suite(
@@ -80,7 +95,7 @@ export const endToEnd = (browser) =>
         CHROMIUM_PATH: browser,
         PLAYWRIGHT_JSON_OUTPUT_FILE: file,
       }),
-    ({ stats }) => ({ passed: stats.expected + stats.flaky, failed: stats.unexpected, skipped: stats.skipped }),
+    countPlaywright,
   )
 
 /**

@@ -45,7 +45,9 @@ async function needRenewal(page: Page, project: string): Promise<void> {
   await api(page, 'POST', `/api/v1/tenants/acme/projects/${project}/scopes`, {})
 }
 
-test('a degraded connection says why, since when and what comes next, and mends with one press', async ({ page }) => {
+test('a degraded connection says why, since when and what comes next, and is repaired with one press', async ({
+  page,
+}) => {
   test.slow()
   await signIn(page, 'owner@acme.test')
   await link(page, 'Acme Data Science', 'owner@acme.test')
@@ -122,7 +124,9 @@ test('a refused grant asks to reconnect, which keeps id, alias, branch and histo
   expect(after).toMatchObject({ id: before.id, status: 'linked', branch: 'b-77', project: before.project })
   expect(after.project.alias).toBe('data-science-kept')
   expect(after.timeline.map(({ id }) => id)).toEqual(expect.arrayContaining(before.timeline.map(({ id }) => id)))
-  expect(after.timeline.map(({ action }) => action).slice(0, 2)).toEqual(['link.completed', 'refresh.failed'])
+  // The queue ends the grant before whenever it comes to it, also right now.
+  const acts = after.timeline.map(({ action }) => action).filter((action) => action !== 'revocation.finished')
+  expect(acts.slice(0, 2)).toEqual(['link.completed', 'refresh.failed'])
 })
 
 test('an admin freezes a member’s connection; they see it and issue nothing until it is lifted', async ({
@@ -172,7 +176,7 @@ test('an admin freezes a member’s connection; they see it and issue nothing un
     expires_in: 600,
     scopes: { components: [], buckets: { 'in.c-crm': 'read' }, manage_buckets: false, read_all_files: false },
   })
-  expect(asked).toMatchObject({ status: 409, code: 'connection_frozen', title: 'An admin has frozen this connection' })
+  expect(asked).toMatchObject({ status: 409, code: 'frozen', title: 'An admin has frozen this' })
 
   await row.getByRole('link', { name: 'Acme Sales Reporting' }).click()
   await page.waitForURL(new RegExp(id))

@@ -36,7 +36,7 @@ test('the main job: sign in, link, issue, use, see, revoke, disconnect, sign out
   await expect(page.getByText('Over: the upstream was seen to refuse it.')).toBeVisible()
 
   await page.getByRole('link', { name: 'Issue again' }).click()
-  await expect(page.getByLabel('What for')).toHaveValue('nightly export')
+  await expect(page.getByLabel('Purpose')).toHaveValue('nightly export')
   await expect(page.getByRole('checkbox', { name: 'read in.c-crm' })).toBeChecked()
   await page.getByRole('button', { name: 'Issue token' }).click()
   const second = await takeToken(page)

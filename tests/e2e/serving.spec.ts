@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
-import { expect, test } from 'playwright/test'
+import { type APIResponse, expect, type Page, test } from 'playwright/test'
+import { signIn } from './support.ts'
 
 const clientFiles = readdirSync('.next/static', { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile())
@@ -85,4 +87,121 @@ test('E-02: programs get problems in JSON and browsers get pages, whatever they 
     const page = await get('/no-such-page')
     expect([page.status(), page.headers()['content-type']]).toEqual([404, 'text/html; charset=utf-8'])
   }
+})
+
+/** What the server has logged from now on. */
+function followLog(): () => Record<string, unknown>[] {
+  const file = join(process.env.VALETKEY_E2E_DATA ?? '', 'server.log')
+  const begun = readFileSync(file).length
+  const lines = () => readFileSync(file).subarray(begun).toString().split('\n').filter(Boolean)
+  return () => lines().map((line) => JSON.parse(line))
+}
+
+test('C-05: nothing that could be a server action comes near Next', async ({ request }) => {
+  const logged = followLog()
+  const forms: Record<string, string>[] = [
+    { 'next-action': '7f'.repeat(21), 'content-type': 'text/plain;charset=UTF-8' },
+    { 'content-type': 'multipart/form-data; boundary=x' },
+    { 'content-type': 'application/x-www-form-urlencoded' },
+  ]
+  const paths = [
+    '/',
+    '/signin',
+    '/t/acme/projects',
+    '/api/none',
+    '/api/auth/%2e%2e',
+    '/oauth/none',
+    '/mcp/a/b',
+    '/none',
+  ]
+  for (const path of paths)
+    for (const headers of forms) {
+      const response = await request.fetch(path, { method: 'POST', headers, data: '["$K1"]', maxRedirects: 0 })
+      expect([404, 405], path).toContain(response.status())
+      expect(await response.json()).toMatchObject({ code: expect.any(String), next: expect.any(String) })
+    }
+  // Next says something to its log whenever it looks for an action.
+  expect(logged()).toEqual([])
+})
+
+test('H-02: who hangs up is no outage: neither in the server nor in Next is it logged as a failure', async ({
+  page,
+}) => {
+  await signIn(page, 'owner@acme.test')
+  const logged = followLog()
+  const { origin, port } = new URL(page.url())
+  const cookies = await page.context().cookies(origin)
+  const headers = [
+    `host: localhost:${port}`,
+    `origin: ${origin}`,
+    'x-valetkey: 1',
+    'content-type: application/json',
+    `cookie: ${cookies.map(({ name, value }) => `${name}=${value}`).join('; ')}`,
+  ].join('\r\n')
+  const hangUp = (head: string) =>
+    new Promise<void>((resolve) => {
+      const socket = connect(Number(port), 'localhost')
+      socket.on('error', () => {}).on('close', () => resolve())
+      socket.write(head, () => setTimeout(() => socket.destroy(), 50))
+    })
+  // By the server itself, by a route and by a page of Next.
+  await hangUp(`POST /api/v1/tenants/acme/projects/x/tokens HTTP/1.1\r\n${headers}\r\ncontent-length: 99\r\n\r\n{`)
+  await hangUp(`POST /api/v1/tenants HTTP/1.1\r\n${headers}\r\ncontent-length: 99\r\n\r\n{`)
+  await hangUp(`GET /t/acme/projects HTTP/1.1\r\n${headers}\r\n\r\n`)
+  await expect.poll(() => logged().filter(({ problem }) => problem === 'aborted').length).toBe(2)
+  expect(logged().filter(({ level }) => Number(level) >= 40)).toEqual([])
+})
+
+/** All that two ways of answering must have in common: what differs by the moment or the connection is left out. */
+async function comparable(response: APIResponse) {
+  const changing = ['date', 'x-request-id', 'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'vary']
+  const headers = Object.entries(response.headers()).filter(([name]) => !changing.includes(name))
+  const body = (await response.text()).replace(/req_\w+/, '')
+  return { status: response.status(), headers: Object.fromEntries(headers), body }
+}
+
+test('a path that the server answers itself is answered in the same way by Next', async ({
+  page,
+  playwright,
+  baseURL,
+}) => {
+  await signIn(page, 'owner@acme.test')
+  const stranger = await playwright.request.newContext(baseURL ? { baseURL } : {})
+  const own = { origin: new URL(page.url()).origin, 'x-valetkey': '1', 'content-type': 'application/json' }
+  const valid = { scopes: { components: ['keboola.x'] }, expires_in: 60, purpose: 'none' }
+  type Sent = { by?: Page['request']; headers?: Record<string, string>; data?: unknown; query?: string }
+  const changes: [status: number, Sent][] = [
+    [401, { by: stranger, data: valid }],
+    [403, { headers: { ...own, origin: 'https://evil.test' }, data: valid }],
+    [403, { headers: { ...own, 'x-valetkey': '' }, data: valid }],
+    [415, { headers: { ...own, 'content-type': 'text/plain' }, data: 'x' }],
+    [413, { data: 'x'.repeat(70_000) }],
+    [400, { data: '{' }],
+    [400, { data: { ...valid, purpose: '' } }],
+    [400, { data: { ...valid, purpose: '\ud800' } }],
+    [400, { data: valid, query: '?token=x' }],
+    [404, { data: valid }],
+  ]
+  for (const [status, { by = page.request, headers = own, data, query = '' }] of changes) {
+    // An escape that nobody needs is Next's to undo.
+    const [here, next] = await Promise.all(
+      ['none', '%6eone'].map((project) =>
+        by.post(`/api/v1/tenants/acme/projects/${project}/tokens${query}`, { headers, data }).then(comparable),
+      ),
+    )
+    expect(next).toEqual(here)
+    expect(here?.status).toBe(status)
+  }
+  // A HEAD is Next's, with the headers of the GET.
+  for (const [path, by] of [
+    ['/api/health', stranger],
+    ['/api/ready', stranger],
+    ['/metrics', stranger],
+    ['/api/v1/me', stranger],
+    ['/api/v1/me', page.request],
+  ] as const) {
+    const [here, next] = [await comparable(await by.get(path)), await comparable(await by.head(path))]
+    expect(next, path).toEqual({ ...here, body: '' })
+  }
+  await stranger.dispose()
 })

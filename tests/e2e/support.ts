@@ -58,7 +58,7 @@ export type Wanted = { purpose: string; read?: string[]; components?: string[]; 
 
 /** Fills the form on the issue page and asks for the token; ends with its value on screen. */
 export async function issue(page: Page, { purpose, read = [], components = [], wide = false }: Wanted): Promise<void> {
-  await page.getByLabel('What for').fill(purpose)
+  await page.getByLabel('Purpose').fill(purpose)
   for (const bucket of read) await page.getByRole('checkbox', { name: `read ${bucket}` }).check()
   for (const component of components) await page.getByRole('checkbox', { name: component }).check()
   if (wide) await page.getByRole('checkbox', { name: 'Manage buckets' }).check()
@@ -71,7 +71,7 @@ export async function takeToken(page: Page): Promise<{ value: string; baseUrl: s
   await page.getByRole('tab', { name: 'env' }).click()
   await page.getByRole('button', { name: 'Copy env' }).click()
   const text = await page.evaluate(() => navigator.clipboard.readText())
-  const env = new Map(text.split('\n').map((line) => line.split('=', 2) as [string, string]))
+  const env = new Map([...text.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]))
   const [value, baseUrl] = [env.get('KBC_TOKEN'), env.get('KBC_URL')]
   if (!value || !baseUrl) throw new Error('the env sample lacks the token or the address')
   return { value, baseUrl }

@@ -132,6 +132,15 @@ describe('tenants and people', () => {
     const url = new URL(made.body.url)
     expect([url.origin, url.pathname]).toEqual([origin, '/invitation'])
     const secret = url.hash.slice(1)
+    // Whoever holds the secret learns where it leads, signed in or not, and nothing else of the tenant.
+    expect((await app.call(new Map(), 'POST', '/invitations/preview', { secret })).body).toEqual({
+      tenant: 'Acme',
+      role: 'auditor',
+      state: 'open',
+      expires_at: expect.any(String),
+    })
+    const guess = { secret: `${secret.slice(0, -1)}${secret.endsWith('A') ? 'B' : 'A'}` }
+    expect((await app.call(new Map(), 'POST', '/invitations/preview', guess)).status).toBe(404)
     const globex = await app.signIn('owner@globex.test')
     expect((await app.call(globex, 'GET', '/tenants/acme/members')).status).toBe(404)
     expect((await app.call(globex, 'POST', '/invitations/accept', { secret })).body).toEqual({ slug: 'acme' })

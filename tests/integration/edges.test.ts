@@ -37,6 +37,7 @@ const note = operation({
   permission: 'work',
   body: noteBody,
   answer: { status: 201, schema: z.strictObject({ text: z.string(), actor: z.string() }) },
+  errors: ['over_policy'],
   limit: 'write',
 })
 /** What reached the handler. */
@@ -254,6 +255,19 @@ test('a use case that refuses keeps its code, status and advice', async () => {
     detail: 'At most one hour.',
     next: 'Choose a shorter one.',
   })
+})
+
+test('a refusal that the description does not name is a mistake; in production it is answered as it is, and logged', async () => {
+  behave = () => {
+    throw new BrokerError('slug_taken')
+  }
+  const response = await post(acme.cookie)
+  expect([response.status, (await response.json()).code]).toEqual([500, 'internal'])
+  putContext({ ...edges.ctx, config: { ...edges.config, production: true } })
+  const served = await post(acme.cookie)
+  putContext(edges.ctx)
+  expect([served.status, (await served.json()).code]).toEqual([409, 'slug_taken'])
+  expect(edges.logged.some((line) => line.includes('undeclared refusal') && line.includes('slug_taken'))).toBe(true)
 })
 
 test('an answer field that nobody declared is a mistake, not an answer', async () => {

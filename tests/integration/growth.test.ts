@@ -10,7 +10,7 @@ import { operations } from '../../lib/http/operations.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { countOutstandingLocked } from '../../lib/store/tokens.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
-import { crowd } from '../support/crowd.ts'
+import { crowd, pastOf } from '../support/crowd.ts'
 import { type Reading, readingOf, statementsOf } from '../support/plans.ts'
 import { startReceiver } from '../support/receiver.ts'
 
@@ -24,31 +24,43 @@ let app: TestApp
 let database: pg.Client
 let tenantId: string
 let many: Awaited<ReturnType<typeof crowd>>
-/** Both signed-in people with a few things of their own, by the parameter that names them. */
-const people: Record<string, { jar: Jar; things: Record<string, string> }> = {}
+type Visitor = {
+  jar: Jar
+  tenant: string
+  /** A few things of their own, by the parameter that names them. */
+  things: Record<string, string>
+  /** Rows of one table that a statement of theirs has a reason to read. */
+  most: number
+}
+const people: Record<string, Visitor> = {}
 
 beforeAll(async () => {
   app = await startTestApp()
   tenantId = String(await app.tenantId('acme'))
-  for (const [who, account, project] of [
-    ['owner', 'owner@acme.test', '10231'],
-    ['member', 'member@acme.test', '10231'],
+  for (const [who, tenant, account, external, most] of [
+    // A page shows fifty and a count stops at a thousand.
+    ['owner', 'acme', 'owner@acme.test', '10231', 2_500],
+    ['member', 'acme', 'member@acme.test', '10231', 2_500],
+    // Has little that lives, and pays for no more.
+    ['owner of a small tenant beside it', 'globex', 'owner@globex.test', '20880', 1_100],
   ] as const) {
     const jar = await app.signIn(account)
-    const linked = await app.linkProject(jar, 'acme', { account, project })
-    const { token } = (await app.issue(jar, 'acme', linked)).body
-    const attempt = (await app.startLink(jar, 'acme')).id
-    people[who] = { jar, things: { project: linked, token: token.id, connection: token.connection_id, attempt } }
+    const project = await app.linkProject(jar, tenant, { account, project: external })
+    const scopes = { components: [], buckets: {}, manage_buckets: true, read_all_files: false }
+    const { token } = (await app.issue(jar, tenant, project, { scopes })).body
+    const attempt = (await app.startLink(jar, tenant)).id
+    const things = { project, token: token.id, connection: token.connection_id, attempt }
+    people[who] = { jar, tenant, things, most }
   }
   const receiver = await startReceiver()
   const { jar, things } = visitorOf('owner')
   const made = await app.call<{ webhook: { id: string } }>(jar, 'POST', '/tenants/acme/webhooks', { url: receiver.url })
   things.webhook = made.body.webhook.id
   await receiver.stop()
+  await pastOf(app, 'globex', visitorOf('owner of a small tenant beside it').things.token ?? '')
   many = await crowd(app, 'acme')
   database = new pg.Client({ connectionString: app.database.appUrl })
   await database.connect()
-  await database.query(`SELECT set_config('app.tenant_id', $1, false)`, [tenantId])
 }, 120_000)
 afterAll(async () => {
   await database?.end()
@@ -71,22 +83,21 @@ const growing = new Set([
   'notification',
   'invitation',
 ])
-/** A page shows fifty and a count stops at a thousand, so nothing has a reason to read more than some of these. */
-const mostRows = 2_500
 
 /** What is wrong with how something was read: whole tables, or much more than is shown. */
-const faults = (found: Reading[]) =>
+const faults = (found: Reading[], most: number) =>
   found.flatMap(({ text, scans }) =>
     scans
-      .filter(({ table, how, rows }) => growing.has(table) && (how === 'Seq Scan' || rows > mostRows))
+      .filter(({ table, how, rows }) => growing.has(table) && (how === 'Seq Scan' || rows > most))
       .map(({ table, how, rows }) => `${how} of ${table}, ${rows} rows: ${text.slice(0, 1_000)}`),
   )
 
 /** Pages share much of what they ask: the same statement with the same values is read once. */
 const known = new Map<string, Reading>()
 
-async function readings(work: () => Promise<unknown>): Promise<Reading[]> {
+async function readings({ tenant }: Pick<Visitor, 'tenant'>, work: () => Promise<unknown>): Promise<Reading[]> {
   const found: Reading[] = []
+  await database.query(`SELECT set_config('app.tenant_id', $1, false)`, [await app.tenantId(tenant)])
   for (const statement of await statementsOf(work)) {
     const key = JSON.stringify(statement)
     const reading = known.get(key) ?? (await readingOf(database, statement))
@@ -98,10 +109,13 @@ async function readings(work: () => Promise<unknown>): Promise<Reading[]> {
 
 const spent: [number, string][] = []
 /** Runs `work` and answers its faults and the tables it read. */
-async function examine(name: string, work: () => Promise<unknown>) {
-  const found = await readings(work)
+async function examine(name: string, who: Visitor, work: () => Promise<unknown>) {
+  const found = await readings(who, work)
   spent.push([found.reduce((sum, { milliseconds }) => sum + milliseconds, 0), name])
-  return { faults: faults(found), tables: new Set(found.flatMap(({ scans }) => scans.map(({ table }) => table))) }
+  return {
+    faults: faults(found, who.most),
+    tables: new Set(found.flatMap(({ scans }) => scans.map(({ table }) => table))),
+  }
 }
 afterAll(() => {
   // For reports: VALETKEY_PLANS=1 says what each costs.
@@ -144,7 +158,7 @@ const variants = (file: string): Query[] => {
       return [{ before: middle.invitation }]
     case 'tokens/page.tsx':
       return [
-        ...states.map((state) => ({ everybody: '1', state })),
+        // Everybody's in each state: on the page of revocation.
         { everybody: '1', before: middle.token },
         { everybody: '1', state: 'ended', before: middle.endedToken },
         { everybody: '1', project: quietProject },
@@ -170,50 +184,57 @@ const variants = (file: string): Query[] => {
   }
 }
 
-describe.each(['owner', 'member'])('with 300,000 events and 50,000 living tokens, for the %s,', (who) => {
-  test.each(pages)('%s reads no table as a whole, and no more than it shows', async (file) => {
-    const { jar, things } = visitorOf(who)
-    visitor = jar
-    const page = (await import(join(root, file))) as Page
-    // What is not there for this person is read like what is.
-    const params = { webhook: 'whk_none', user: many.busyPerson, ...things, tenant: 'acme' }
-    for (const query of [{}, ...variants(file)]) {
-      const name = `${who}: ${file} ${JSON.stringify(query)}`
-      const props = { params: Promise.resolve(params), searchParams: Promise.resolve(query), children: null }
-      const seen = await examine(name, () => page.default(props).then(renderData).catch(ignoreNavigation))
-      expect.soft(seen.faults, name).toEqual([])
-    }
-  })
+describe.each(['owner', 'member', 'owner of a small tenant beside it'])(
+  'with 300,000 events and 50,000 living tokens, for the %s,',
+  (name) => {
+    test.each(pages)(
+      '%s reads no table as a whole, and no more than it shows',
+      async (file) => {
+        const who = visitorOf(name)
+        visitor = who.jar
+        const page = (await import(join(root, file))) as Page
+        // What is not there for this person is read like what is.
+        const params = { webhook: 'whk_none', user: many.busyPerson, ...who.things, tenant: who.tenant }
+        for (const query of [{}, ...variants(file)]) {
+          const what = `${name}: ${file} ${JSON.stringify(query)}`
+          const props = { params: Promise.resolve(params), searchParams: Promise.resolve(query), children: null }
+          const seen = await examine(what, who, () => page.default(props).then(renderData).catch(ignoreNavigation))
+          expect.soft(seen.faults, what).toEqual([])
+        }
+      },
+      60_000,
+    )
 
-  test.each(operations.filter(({ method, permission }) => method === 'GET' && permission !== 'public'))(
-    'GET $path reads no table as a whole, and no more than it answers',
-    async ({ path, id }) => {
-      const { jar, things } = visitorOf(who)
-      const { middle } = many
-      const before: Record<string, string | undefined> = {
-        listTokens: middle.token,
-        listConnections: middle.connection,
-        listAuditEvents: middle.event,
-        listNotifications: middle.notification,
-        listInvitations: middle.invitation,
-      }
-      const address = path
-        .replace('/api/v1', '')
-        .replaceAll(
-          /\{(\w+)\}/g,
-          (_, name: string) =>
-            ({ webhook: 'whk_none', user: many.busyPerson, ...things, tenant: 'acme' })[name] ?? 'none',
-        )
-      const everybody = who === 'owner' && /^list(Tokens|Connections)$/.test(id) ? 'everybody=1' : ''
-      for (const query of new Set(['', everybody, before[id] && `before=${before[id]}`])) {
-        if (query === undefined) continue
-        const name = `${who}: ${path}?${query}`
-        const seen = await examine(name, () => app.call(jar, 'GET', `${address}?${query}`))
-        expect.soft(seen.faults, name).toEqual([])
-      }
-    },
-  )
-})
+    test.each(operations.filter(({ method, permission }) => method === 'GET' && permission !== 'public'))(
+      'GET $path reads no table as a whole, and no more than it answers',
+      async ({ path, id }) => {
+        const who = visitorOf(name)
+        const { middle } = many
+        const before: Record<string, string | undefined> = {
+          listTokens: middle.token,
+          listConnections: middle.connection,
+          listAuditEvents: middle.event,
+          listNotifications: middle.notification,
+          listInvitations: middle.invitation,
+        }
+        const address = path
+          .replace('/api/v1', '')
+          .replaceAll(
+            /\{(\w+)\}/g,
+            (_, parameter: string) =>
+              ({ webhook: 'whk_none', user: many.busyPerson, ...who.things, tenant: who.tenant })[parameter] ?? 'none',
+          )
+        const everybody = name !== 'member' && /^list(Tokens|Connections)$/.test(id) ? 'everybody=1' : ''
+        for (const query of new Set(['', everybody, before[id] && `before=${before[id]}`])) {
+          if (query === undefined) continue
+          const what = `${name}: ${path}?${query}`
+          const seen = await examine(what, who, () => app.call(who.jar, 'GET', `${address}?${query}`))
+          expect.soft(seen.faults, what).toEqual([])
+        }
+      },
+    )
+  },
+)
 
 describe('timelines and activity', () => {
   const connectionPage = async (connection: string) => {
@@ -226,22 +247,23 @@ describe('timelines and activity', () => {
   test.each(['busyConnection', 'quietConnection'] as const)(
     'the timeline of the %s is read by its index',
     async (which) => {
-      const seen = await examine(which, () => connectionPage(many[which]))
+      const seen = await examine(which, visitorOf('owner'), () => connectionPage(many[which]))
       expect(seen.faults).toEqual([])
       expect(seen.tables).toContain('audit_event')
     },
   )
 
   test('the timeline of a project is read by its index', async () => {
-    const { jar, things } = visitorOf('member')
-    const seen = await examine('project', () => app.call(jar, 'GET', `/tenants/acme/projects/${things.project}`))
+    const who = visitorOf('member')
+    const path = `/tenants/acme/projects/${who.things.project}`
+    const seen = await examine('project', who, () => app.call(who.jar, 'GET', path))
     expect(seen.faults).toEqual([])
     expect(seen.tables).toContain('audit_event')
   })
 
   test('a member who did little reads that little, however much others do', async () => {
-    const { jar } = visitorOf('member')
-    const seen = await readings(() => app.call(jar, 'GET', '/tenants/acme/audit-events'))
+    const who = visitorOf('member')
+    const seen = await readings(who, () => app.call(who.jar, 'GET', '/tenants/acme/audit-events'))
     const rows = seen.flatMap(({ scans }) =>
       scans.filter(({ table }) => table === 'audit_event').map((scan) => scan.rows),
     )
@@ -279,12 +301,12 @@ describe('counts', () => {
   })
 
   test('what issuing asks first, how many its person holds, is read from what lives', async () => {
-    const found = await readings(() =>
+    const found = await readings({ tenant: 'acme' }, () =>
       asSystem(app.ctx, tenantId, 'job', (tx) => countOutstandingLocked(tx, tenantId, many.busyPerson, app.ctx.now())),
     )
     const rows = found.flatMap(({ scans }) => scans.map((scan) => scan.rows))
     expect(rows).toHaveLength(1)
-    expect(rows[0]).toBeLessThan(100)
+    expect(rows[0]).toBeLessThanOrEqual(100)
   })
 })
 
@@ -320,13 +342,13 @@ describe('lists go on where the page before ended', () => {
 })
 
 test('what reads a table as a whole would be seen', async () => {
-  const bad = await readings(() =>
+  const bad = await readings({ tenant: 'acme' }, () =>
     asSystem(app.ctx, tenantId, 'job', async (tx) => {
       await tx.auditEvent.findMany({ where: { tenantId, body: { path: ['actor'], equals: 'usr_none' } }, take: 1 })
       await tx.issuedToken.count({ where: { tenantId } })
     }),
   )
-  expect(faults(bad)).toEqual([
+  expect(faults(bad, 2_500)).toEqual([
     expect.stringMatching(/of audit_event, 30\d{4} rows/),
     expect.stringMatching(/of issued_token, 7\d{4} rows/),
   ])

@@ -264,6 +264,7 @@ describe('fields that nobody may set', () => {
       const before = await acmeRows()
       const body = (bodiesFor(things, receiver)[operation.id] ?? {}) as Record<string, unknown>
       for (const [name, value] of Object.entries(smuggled)) {
+        if (name in body) continue
         await app.forgetLimits()
         const answer = await app.call<{ code: string; fields: Record<string, string> }>(
           owner,

@@ -143,6 +143,12 @@ describe('a mint that goes wrong', () => {
       'issue_unconfirmed',
     ],
     [
+      'K-17: a right that the upstream does not give',
+      [{ status: 400, effect: 'skipped', body: { kind: 'json', value: { error: 'Permission is not possible.' } } }],
+      422,
+      'upstream_rejected',
+    ],
+    [
       'K-17: a role that may not',
       [{ status: 403, body: { kind: 'json', value: { error: 'no' } } }],
       403,

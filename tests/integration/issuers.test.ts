@@ -279,6 +279,8 @@ describe('what the log says of a failure', () => {
   test('error, description, status and reason of the token endpoint are there, and no alarm', async () => {
     const body = { error: 'invalid_grant', error_description: 'Code not valid' }
     await signIn({ refusal: { status: 400, body } })
+    // No type of error: in the bundle it is one letter.
+    expect(failures()[0]).not.toHaveProperty('err')
     expect(failures()).toMatchObject([
       { level: 40, stage: 'token', status: 400, ...body, reason: expect.stringContaining('OAUTH_RESPONSE_BODY_ERROR') },
     ])

@@ -4,7 +4,6 @@ import { resolve } from 'node:path'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
-import { setFrozen } from '../../lib/broker/health.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
 import {
   publishMilliseconds,
@@ -33,7 +32,7 @@ import { asSystem } from '../../lib/store/system.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
 import { createWebhook, deleteWebhook, rotateWebhookSecret } from '../../lib/tenancy/webhooks.ts'
 import { type Broker, type Email, startBroker } from '../support/broker.ts'
-import { connectionList } from '../support/connection.ts'
+import { connectionList, setFrozen } from '../support/connection.ts'
 
 type Person = Actor & { browser: string }
 
@@ -153,6 +152,14 @@ function run(file: string, args: string[], environment: Record<string, string>) 
   )
   return { kill: () => child.kill('SIGKILL'), ended }
 }
+
+/** What a server that would not start said: every line of it is JSON. */
+const problemsIn = (out: string) =>
+  out
+    .trim()
+    .split('\n')
+    .flatMap((line) => (JSON.parse(line) as { problems?: string[] }).problems ?? [])
+    .join('\n')
 
 describe('rotation', () => {
   it('V-05: under load from two processes keys rotate without one failure, nothing is left under the old ones, and the old instance key can go', {
@@ -517,7 +524,7 @@ describe('at boot', () => {
       VALETKEY_KEYS: wrong,
     }).ended
     expect(code).toBe(1)
-    expect(err).toContain('VALETKEY_KEYS holds under "k1" another value')
+    expect(problemsIn(out)).toContain('VALETKEY_KEYS holds under "k1" another value')
     expect(out + err).not.toContain(raw(wrong))
     expect(out).not.toContain('ready')
   })
@@ -608,7 +615,7 @@ describe('the root secret', () => {
     const environment = { ...broker.environment, NODE_ENV: 'production', VALETKEY_LOG: 'error', VALETKEY_SECRET: other }
     const { code, out, err } = await run('server.ts', [], environment).ended
     expect(code).toBe(1)
-    expect(err).toContain('VALETKEY_SECRET is not the one this database was first started with')
+    expect(problemsIn(out)).toContain('VALETKEY_SECRET is not the one this database was first started with')
     expect(out + err).not.toContain(other)
     const command = (...args: string[]) => run('scripts/keys.ts', ['secret', ...args], environment).ended
     expect(await command()).toMatchObject({

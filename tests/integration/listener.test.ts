@@ -1,6 +1,7 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import { request as httpRequest, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { declared, machineRoutes } from '../../app/api/machine.ts'
 import { securityHeaders } from '../../lib/http/headers.ts'
@@ -48,7 +49,8 @@ function send(
   { method = 'GET', headers = {} as Record<string, string>, body = '' } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, method, agent: false, headers: { host, ...headers } }
+    const length = body && { 'content-length': String(Buffer.byteLength(body)) }
+    const options = { host: '127.0.0.1', port, path, method, agent: false, headers: { host, ...length, ...headers } }
     const asked = httpRequest(options, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (chunk) => {
@@ -162,6 +164,121 @@ test('C-05: a page takes no POST, with or without the header of a server action'
     expect([posted.status, posted.headers.allow]).toEqual([405, 'GET, HEAD'])
   }
   expect(reached).toEqual([])
+})
+
+const actions: Record<string, string>[] = [
+  {},
+  { 'next-action': 'a'.repeat(42) },
+  { 'next-action': '' },
+  { 'content-type': 'multipart/form-data; boundary=x' },
+  { 'content-type': 'application/x-www-form-urlencoded' },
+]
+
+test.each([
+  '/api',
+  '/api/',
+  '/api/nothing',
+  '/api/auth',
+  '/api/auth/signin/',
+  '/api/auth/a/b/c',
+  '/api/auth/a%2fb',
+  '/api/auth/%2e%2e',
+  '/api/v1',
+  '/api/v1/nothing',
+  '/api/v1/tenants/acme/webhooks/%2e%2e/secret',
+  '/api/v1/tenants/%2E%2E/%2e%2e/projects/./tokens',
+  '/oauth',
+  '/oauth/token',
+  '/oauth/callback',
+  '/oauth/callback/a/b',
+  '/mcp',
+  '/mcp/acme/demo',
+  '/.well-known/oauth-authorization-server',
+  '/API/v1/tenants',
+  '/%61pi/v1/tenants',
+  '/t/acme/projects',
+  '/signin',
+  '/_next/static/x.js',
+  '/_not-found',
+])(
+  'C-05: a change at %s, which nobody declared, is refused before Next could look for a server action',
+  async (path) => {
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+      for (const headers of actions) {
+        const refused = await send(path, { method, headers, body: '--x--' })
+        expect([404, 405]).toContain(refused.status)
+        expect(JSON.parse(refused.body)).toMatchObject({
+          code: refused.status === 404 ? 'not_found' : 'method_not_allowed',
+          next: expect.any(String),
+        })
+      }
+    expect(reached).toEqual([])
+  },
+)
+
+test('C-05: whatever names a server action is refused, declared or not and by any method; nor is a page sent parts', async () => {
+  const { cookie } = await edges.person()
+  for (const [method, path] of [
+    ['GET', '/'],
+    ['HEAD', '/t/acme/projects'],
+    ['GET', '/api/v1/me'],
+    ['GET', '/api/health'],
+    ['POST', '/api/auth/signin/signin'],
+    ['POST', '/api/v1/tenants'],
+    ['GET', '/oauth/callback/key'],
+  ] as const)
+    expect((await send(path, { method, headers: { cookie, 'next-action': 'x' } })).status, path).toBe(404)
+  for (const method of ['GET', 'HEAD'])
+    expect((await send('/signin', { method, headers: { 'content-type': 'Multipart/mixed' } })).status).toBe(415)
+  expect(reached).toEqual([])
+  // What is declared is its handler's to refuse, with the words of the API.
+  await send('/api/v1/tenants', { method: 'POST', headers: { 'content-type': 'multipart/form-data' } })
+  expect(reached).toEqual(['POST /api/v1/tenants'])
+})
+
+/** Status and problem of an answer as it came over the wire. */
+function problemIn(raw: string) {
+  const [head = '', body = ''] = raw.split('\r\n\r\n')
+  expect(head).toMatch(/content-type: application\/problem\+json/i)
+  expect(head).toMatch(/x-request-id: req_/i)
+  return { status: Number(head.split(' ')[1]), ...(JSON.parse(body) as { code: string; next: string }) }
+}
+
+test.each([
+  ['no method there is', `BREW / HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 400, 'bad_request'],
+  ['a method nobody takes', `TRACE / HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 405, 'method_not_allowed'],
+  ['a method not declared', `PUT /api/v1/me HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 405, 'method_not_allowed'],
+  ['no operation', `GET /api/v1/none HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 404, 'not_found'],
+  ['no host', 'GET / HTTP/1.1\r\n\r\n', 400, 'bad_request'],
+  ['two hosts', `GET / HTTP/1.1\r\nHost: ${host}\r\nHost: evil.test\r\n\r\n`, 400, 'bad_request'],
+  ['another host', 'GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n', 421, 'wrong_host'],
+  ['no path', `GET * HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 400, 'bad_request'],
+  ['a path that cannot be decoded', `GET /%ff HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 400, 'bad_request'],
+  ['a query that cannot', `GET /?q=%ed%a0%80 HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 400, 'bad_request'],
+  ['a long address', `GET /${'a'.repeat(9000)} HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 414, 'uri_too_long'],
+  ['large headers', `GET / HTTP/1.1\r\nHost: ${host}\r\nX: ${'a'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
+  ['broken headers', `GET / HTTP/1.1\r\nHost: ${host}\r\nbroken\r\n\r\n`, 400, 'bad_request'],
+  ['an expectation', `GET / HTTP/1.1\r\nHost: ${host}\r\nExpect: tea\r\n\r\n`, 417, 'expectation_failed'],
+  ['an upgrade', `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n`, 400, 'bad_request'],
+  ['a tunnel', `CONNECT evil.test:443 HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 405, 'method_not_allowed'],
+])(
+  'E-02: %s: the refusal of the server itself is a problem with a code and what to do next',
+  async (_, raw, status, code) => {
+    expect(problemIn(await sendRaw(raw))).toMatchObject({ status, code, next: expect.any(String) })
+    expect(reached).toEqual([])
+  },
+)
+
+test.each([
+  ['ERR_HTTP_REQUEST_TIMEOUT', 408, 'timeout'],
+  ['HPE_HEADER_OVERFLOW', 431, 'headers_too_large'],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', 413, 'too_large'],
+  ['HPE_INVALID_CHUNK_SIZE', 400, 'bad_request'],
+])('E-02: what the parser calls %s is answered %i as a problem', async (reason, status, code) => {
+  const socket = new PassThrough()
+  server.emit('clientError', Object.assign(new Error(), { code: reason }), socket)
+  const said = Buffer.concat(await socket.toArray()).toString()
+  expect(problemIn(said)).toMatchObject({ status, code, next: expect.any(String) })
 })
 
 test('C-12: a change is never redirected to a nicer spelling of its path', async () => {

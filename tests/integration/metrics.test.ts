@@ -9,8 +9,8 @@ import { listenForMetrics, renderMetrics } from '../../lib/http/metrics.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { createLog } from '../../lib/log.ts'
 import { randomToken } from '../../lib/security/secrets.ts'
-import { claimRefresh } from '../../lib/store/connections.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { beginAndDie } from '../support/connection.ts'
 import { startProxy } from '../support/proxy.ts'
 
 let app: TestApp
@@ -168,7 +168,7 @@ describe('what refreshes leave behind', () => {
 
   it('a grant that was lost in rotation is an alarm, told apart from one that was refused', async () => {
     const key = await expired()
-    await claimRefresh(app.ctx, key, { staleVersion: 0, minimumSeconds: 30, leaseSeconds: 15 })
+    await beginAndDie(app.ctx, key)
     await app.advance(16)
     app.demo.faults.push('POST /oauth/token', refuse)
     const lost = () => freshTokens(app.ctx, key).catch(() => undefined)
@@ -308,11 +308,16 @@ describe('scraping', () => {
     const linked = async () => valueIn(await renderMetrics(app.ctx), 'connections', { ...keboola, status: 'linked' })
     const before = await linked()
     await app.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [tenantId])
-    await app.owner.query(`UPDATE connection SET status = 'frozen', frozen_from = 'linked' WHERE status = 'linked'`)
+    await app.owner.query(
+      `INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_at) SELECT DISTINCT $1, 'provider', provider_id, vk_now() FROM connection`,
+      [tenantId],
+    )
     expect(await Promise.all([linked(), linked(), linked()])).toEqual([before, before, before])
     await app.advance(6)
     expect(await linked()).toBeUndefined()
-    await app.owner.query(`UPDATE connection SET status = 'linked', frozen_from = NULL WHERE status = 'frozen'`)
+    const frozen = valueIn(await renderMetrics(app.ctx), 'connections', { ...keboola, status: 'frozen' })
+    expect(frozen).toBeGreaterThan(0)
+    await app.owner.query('DELETE FROM freeze_fact')
   })
 
   const gauges = [

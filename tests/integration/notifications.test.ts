@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
+import { freeze, liftFreeze } from '../../lib/broker/freezes.ts'
 import {
   markNotificationsRead,
   type NotificationView,
@@ -45,6 +46,13 @@ const refuse = (error: string, times = 1, status = 400) =>
       body: { kind: 'json' as const, value: { error } },
     })),
   )
+const placeOf = async () => {
+  const [found] = await rows(
+    'SELECT c.provider_id, l.project_id FROM connection c JOIN connection_project l ON l.connection_id = c.id WHERE c.id = $1',
+    [key.connectionId],
+  )
+  return { providerId: String(found?.provider_id), projectId: String(found?.project_id) }
+}
 const state = async () => (await connectionList(broker.ctx, actor)).find(({ id }) => id === key.connectionId)?.status
 
 /** Each test begins with a fresh grant, whose access token has expired, and nothing told. */
@@ -92,10 +100,33 @@ describe('a change of status is told once', () => {
     expect(await kinds({ ...member, role: 'admin' })).toEqual([])
   })
 
-  it('freezing and lifting a freeze are told', async () => {
-    await rows(`UPDATE connection SET status = 'frozen', frozen_from = 'linked' WHERE id = $1`, [key.connectionId])
-    await rows(`UPDATE connection SET status = 'linked', frozen_from = NULL WHERE id = $1`, [key.connectionId])
-    expect(await kinds()).toEqual(['connection.recovered', 'connection.frozen'])
+  it('a freeze, more of it and its end are told to whom it stops, each kind once; what changes nothing is not', async () => {
+    const until = new Date(broker.ctx.now().getTime() + 3_600_000)
+    const { providerId, projectId } = await placeOf()
+    for (const [kind, id] of [
+      ['connection', key.connectionId],
+      ['project', projectId],
+      ['provider', providerId],
+      ['member', actor.userId],
+    ] as const) {
+      await freeze(broker.ctx, actor, { kind, id, reason: 'incident 7', until })
+      await freeze(broker.ctx, actor, { kind, id, until })
+      expect((await told())[0]).toMatchObject({ kind: `${kind}.frozen`, reason: 'incident 7', until, forAdmins: false })
+      await freeze(broker.ctx, actor, { kind, id })
+      await liftFreeze(broker.ctx, actor, { kind, id })
+      await liftFreeze(broker.ctx, actor, { kind, id })
+      expect((await kinds()).slice(0, 3)).toEqual([`${kind}.unfrozen`, `${kind}.frozen`, `${kind}.frozen`])
+    }
+    expect((await kinds()).length).toBe(12)
+    expect(await kinds(member)).toEqual([])
+  })
+
+  it('a freeze that was over by itself is not told to be lifted', async () => {
+    const until = new Date(broker.ctx.now().getTime() + 60_000)
+    await freeze(broker.ctx, actor, { kind: 'connection', id: key.connectionId, until })
+    await broker.advance(61)
+    expect(await liftFreeze(broker.ctx, actor, { kind: 'connection', id: key.connectionId })).toEqual({ already: true })
+    expect(await kinds()).toEqual(['connection.frozen'])
   })
 
   it('what is rolled back was not told', async () => {

@@ -312,6 +312,21 @@ describe('versions beside each other', () => {
     expect(refreshes()).toBe(before)
   })
 
+  it('H-06: a process of the version before that dies right after its claim, which set the intent, has one recovery try', async () => {
+    await broker.advance(3700)
+    const claim = await former(`SELECT * FROM vk.refresh_claim($1, $2, 0, interval '30 s', interval '15 s')`, [
+      key.tenantId,
+      key.connectionId,
+    ])
+    expect(claim.outcome).toBe('claimed')
+    await broker.advance(16)
+    const ours = await claimRefresh(broker.ctx, key, { leaseSeconds: 15 })
+    expect(ours).toMatchObject({ outcome: 'claimed', uncertain: true, doubt: true })
+    await broker.advance(16)
+    expect((await freshTokens(broker.ctx, key)).degraded).toBe(false)
+    expect(await rowOf(broker, key)).toMatchObject({ status: 'linked', doubt: false, recoveries: 0 })
+  })
+
   it('H-06: what a newer version sealed is not taken for broken: nothing is marked, nothing is sent, nothing is lost', async () => {
     await broker.advance(3700)
     const row = await rowOf(broker, key)

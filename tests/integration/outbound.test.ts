@@ -344,6 +344,37 @@ describe('F-10: what was not reached reads the same', () => {
     expect(failures[0]?.reason).not.toBe('No connection')
   })
 
+  it('F-10: what lies inside tells nothing, by time either: nobody connects to it, whatever listens there', async () => {
+    const open = await serve((_, response) => response.end('{}'))
+    const silent = await serveRaw(() => {})
+    const speaker = await serveRaw((socket) => socket.end('220 mail.example ESMTP\r\n'))
+    const tls = await serveTls((_, response) => response.end('{}'))
+    const gone = await serve(() => {})
+    await new Promise((resolve) => gone.server.close(resolve))
+    const ports = [open.port, silent.port, speaker.port, tls.port, gone.port]
+    // By its address, and by a name that leads there.
+    const targets = ports.flatMap((port) => [`https://127.0.0.1:${port}/`, `https://inside.example:${port}/`])
+    const { fetch } = outbound({
+      loopback: false,
+      internalHosts: [],
+      resolve: resolver(['127.0.0.1']),
+      limits: { connectMs: 2_000 },
+    })
+    const probe = async (url: string) => {
+      const began = performance.now()
+      const error = await failureOf(fetch(url))
+      const { name, message, reached } = error
+      return { error: { name, message, reached }, took: performance.now() - began }
+    }
+    for (const url of targets) await probe(url)
+    const probes = await Promise.all(targets.map(probe))
+    for (const { error } of probes) expect(error).toMatchObject(notReached)
+    expect(new Set(probes.map(({ error }) => JSON.stringify(error))).size).toBe(1)
+    // None waits for an answer, so that a silent port takes as long as a closed one.
+    for (const { took } of probes) expect(took).toBeLessThan(1_000)
+    for (const { connections } of [open, silent, speaker, tls]) expect(connections).toEqual([])
+  })
+
   it('a request that was sent counts as reached, whatever came back', async () => {
     const speaker = await serveRaw((socket) => socket.end('SSH-2.0-OpenSSH_9.9\r\n'))
     const hanger = await serve((request) => request.socket.destroy())
@@ -430,29 +461,41 @@ describe('issuers that a tenant configures', () => {
     })
   })
 
-  it('F-07 F-10: a stored issuer is judged again at use; refused, closed, without TLS or no HTTP at all answer alike', async () => {
+  it('F-07 F-10: a stored issuer is judged again at use; refused, closed, filtered, without TLS, with a wrong certificate or no HTTP at all answer alike', async () => {
     const owner = await broker.actorOf('owner@acme.test')
     const provider = await broker.providerOf(owner)
     const gone = await serve(() => {})
     await new Promise((resolve) => gone.server.close(resolve))
     const plain = await serve((_, response) => response.end())
     const speaker = await serveRaw((socket) => socket.end('220 mail.example ESMTP\r\n'))
+    const silent = await serveRaw(() => {})
+    const self = await serveTls((_, response) => response.end())
+    const limits = { connectMs: 200, headersMs: 400 }
+    const way = createOutbound({ ...broker.ctx.config, limits })
+    cleanups.push(way.close)
+    const hasty = { ...broker.ctx, fetch: way.fetch }
+    // Filtered, as far as anybody can tell: at TLS, and after it.
+    const waiting = [`https://127.0.0.1:${silent.port}`, silent.url]
     const issuers = [
       'https://10.0.0.5',
       'https://metadata.google.internal',
       gone.url,
       `https://127.0.0.1:${plain.port}`,
       speaker.url,
+      ...waiting,
+      // A certificate that nobody vouches for.
+      `https://127.0.0.1:${self.port}`,
     ]
     const answers: unknown[] = []
     for (const issuer of issuers) {
+      const ctx = waiting.includes(issuer) ? hasty : broker.ctx
       await asSystem(broker.ctx, owner.tenantId, 'job', (tx) =>
         tx.provider.updateMany({ where: { tenantId: owner.tenantId, id: provider.id }, data: { issuer } }),
       )
-      const started = await startLink(broker.ctx, owner, { providerId: provider.id, browser: owner.browser })
+      const started = await startLink(ctx, owner, { providerId: provider.id, browser: owner.browser })
       const state = new URL(started.url).searchParams.get('state') ?? ''
       const callback = `${origin}/oauth/callback/${provider.callbackKey}?${new URLSearchParams({ code: 'a', state })}`
-      const result = await completeLink(broker.ctx, broker.callbackOf(callback, owner))
+      const result = await completeLink(ctx, broker.callbackOf(callback, owner))
       if (result.kind !== 'failed') expect.fail('the link was made')
       const { code, message, detail, fields, retryAfterSeconds } = result.error
       answers.push({ code, message, detail, fields, retryAfterSeconds })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../demo/faults.ts'
 import type { Actor } from '../../lib/actor.ts'
-import { setFrozen, tryNow } from '../../lib/broker/health.ts'
+import { tryNow } from '../../lib/broker/health.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import type { Context } from '../../lib/context.ts'
@@ -10,7 +10,7 @@ import { isBrokerError } from '../../lib/errors.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+import { beginAndDie, connectionList, type Key, rowOf, setFrozen, storedRefreshToken } from '../support/connection.ts'
 
 let broker: Broker
 let contexts: [Context, Context]
@@ -40,7 +40,7 @@ const troubles: Record<string, Fault> = {
 
 /** Everything that people, processes and time do to one connection. */
 type Step =
-  | { act: 'ask' | 'die after the claim' | 'die after the call'; who: 0 | 1 }
+  | { act: 'ask' | 'die after the claim' | 'die before the call' | 'die after the call'; who: 0 | 1 }
   | { act: 'all ask' | 'link again' | 'revoke' | 'freeze' | 'lift' | 'try now' | 'background' }
   | { act: 'wait'; seconds: number }
   | { act: 'trouble'; kind: string; times: number }
@@ -63,7 +63,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 2,
-    arbitrary: fc.record({ act: fc.constantFrom('die after the claim' as const, 'die after the call' as const), who }),
+    arbitrary: fc.record({
+      act: fc.constantFrom<'die after the claim' | 'die before the call' | 'die after the call'>(
+        'die after the claim',
+        'die before the call',
+        'die after the call',
+      ),
+      who,
+    }),
   },
   {
     weight: 4,
@@ -110,12 +117,11 @@ async function take(key: Key, current: Step): Promise<void> {
     case 'die after the claim':
       await claimRefresh(contexts[current.who], key, { leaseSeconds: 15, mode: 'now', staleVersion: anyVersion })
       return broker.advance(16)
+    case 'die before the call':
+      await beginAndDie(contexts[current.who], key, { mode: 'now', staleVersion: anyVersion })
+      return broker.advance(16)
     case 'die after the call': {
-      const claim = await claimRefresh(contexts[current.who], key, {
-        leaseSeconds: 15,
-        mode: 'now',
-        staleVersion: anyVersion,
-      })
+      const claim = await beginAndDie(contexts[current.who], key, { mode: 'now', staleVersion: anyVersion })
       if (claim.outcome !== 'claimed') return
       const { provider } = await rowOf(broker, key)
       const body = new URLSearchParams({
@@ -128,7 +134,7 @@ async function take(key: Key, current: Step): Promise<void> {
       return broker.advance(16)
     }
     case 'link again':
-      return void (await link())
+      return void (await named(link()))
     case 'revoke':
       return void (await revoke(broker.ctx, actor, { tokens: [], connections: [key.connectionId] }))
     case 'freeze':
@@ -154,7 +160,7 @@ async function holds(key: Key, before: { version: number } | undefined): Promise
   if (row.status === 'revoked') expect([row.refreshToken, row.accessToken], 'revoked is wiped').toEqual([null, null])
   else if (row.status === 'needs_relink')
     expect(row.cause, 'the upstream never ended it by itself').toBe('lost_in_rotation')
-  else if ((row.frozenFrom ?? row.status) !== 'needs_relink') {
+  else {
     const stored = await storedRefreshToken(broker, key)
     const certain = !row.doubt && row.intentAt === null
     if (certain) expect(liveUpstream(stored), 'what is held without a doubt is alive upstream').toBe(true)

@@ -4,7 +4,7 @@ import { type FreshRequest, freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { connectionList } from '../support/connection.ts'
+import { beginAndDie, connectionList } from '../support/connection.ts'
 
 let broker: Broker
 let actor: Actor & { browser: string }
@@ -151,11 +151,7 @@ describe('a connection keeps its grant', () => {
   })
 
   it('RR-05: a rotation cut off before it was stored ends as lost in rotation, once, without a loop', async () => {
-    const claim = await claimRefresh(
-      broker.ctx,
-      { tenantId: actor.tenantId, connectionId: key.connectionId },
-      { staleVersion: 0, minimumSeconds: 30, leaseSeconds: 15 },
-    )
+    const claim = await beginAndDie(broker.ctx, key)
     expect(claim).toMatchObject({ outcome: 'claimed', uncertain: false })
     // The claimer dies here, its token consumed: what it had sent is refused from now on.
     const before = refreshes()
@@ -171,11 +167,7 @@ describe('a connection keeps its grant', () => {
   })
 
   it('RR-05: a rotation cut off before anything was sent is taken up by the next caller', async () => {
-    await claimRefresh(
-      broker.ctx,
-      { tenantId: actor.tenantId, connectionId: key.connectionId },
-      { staleVersion: 0, minimumSeconds: 30, leaseSeconds: 15 },
-    )
+    await claimRefresh(broker.ctx, key, { leaseSeconds: 15 })
     await broker.advance(16)
     expect((await freshTokens(broker.ctx, key)).degraded).toBe(false)
     expect(await state()).toEqual(['linked', null])

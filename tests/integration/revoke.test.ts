@@ -1,5 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { settleRevocation } from '../../lib/broker/revocations.ts'
+import { revoke as revokeAct } from '../../lib/broker/revoke.ts'
+import { standardError } from '../../lib/output.ts'
+import { newId } from '../../lib/security/ids.ts'
 import { dueRevocations } from '../../lib/store/lookups.ts'
 import { type Jar, startTestApp, type TestApp, type TokenOnWire } from '../support/app.ts'
 
@@ -25,6 +28,7 @@ type Revoked = {
   kind: string
   id: string
   already: boolean
+  over: boolean
   blocked_here: boolean
   upstream: string | null
   last_error: string | null
@@ -61,6 +65,7 @@ describe('revoking', () => {
         kind: 'token',
         id: token.id,
         already: false,
+        over: false,
         blocked_here: true,
         upstream: 'confirmed',
         last_error: null,
@@ -143,12 +148,10 @@ describe('revoking', () => {
     expect((await read(other.token.id, member)).state).toBe('revoked')
   })
 
-  it('names 1 to 500 things, none of them twice in another list', async () => {
+  it('names at least one thing and at most 500 of a kind', async () => {
     expect((await revoke(owner, {})).status).toBe(400)
-    expect((await revoke(owner, { tokens: Array.from({ length: 501 }, (_, index) => `tok_${index}`) })).status).toBe(
-      400,
-    )
-    expect((await revoke(owner, { tokens: ['tok_unknown'] })).status).toBe(404)
+    expect((await revoke(owner, { tokens: Array.from({ length: 501 }, () => newId('token')) })).status).toBe(400)
+    expect((await revoke(owner, { tokens: [newId('token')] })).status).toBe(404)
   })
 })
 
@@ -214,6 +217,67 @@ describe('a revocation that races an issue wins', () => {
 })
 
 describe('the database says no', () => {
+  it.each([
+    ['half a surrogate pair', '\ud800'],
+    ['the other half', 'because \udc00'],
+    ['a NUL', 'be\0cause'],
+  ])(
+    'IV-05: a revocation whose reason holds %s is refused with its field, and revokes as soon as it holds none',
+    async (_, reason) => {
+      const { token, value } = await issued()
+      const refused = await app.call(owner, 'POST', '/tenants/acme/revocations', { tokens: [token.id], reason })
+      expect([refused.status, refused.body.code, Object.keys(refused.body.fields as object)]).toEqual([
+        400,
+        'bad_request',
+        ['reason'],
+      ])
+      expect((await revoke(owner, { tokens: [token.id], reason: 'because 😀' })).status).toBe(200)
+      expect(await app.useToken(value)).toBe(401)
+    },
+  )
+
+  it('G-05: whatever text an act brings along, its event is recorded whole and the token is dead', async () => {
+    const { token, value } = await issued()
+    const actor = await app.actorOf('owner@acme.test')
+    // Cut at 300 the last character would be half of one.
+    const reason = `\ud800\0\u202e${'x'.repeat(296)}😀`
+    await revokeAct(app.ctx, { ...actor, agent: '\udfff agent' }, { tokens: [token.id], connections: [], reason })
+    expect(await app.useToken(value)).toBe(401)
+    const events = await app.rows('acme', `SELECT body FROM audit_event WHERE body->'target'->>'id' = $1`, [token.id])
+    const { body } = (events.find(({ body }) => (body as { action: string }).action === 'token.revoked') ?? {}) as {
+      body: { agent: string; details: { reason: string } }
+    }
+    expect(body.details.reason).toBe(`\ufffd  ${'x'.repeat(296)}\ufffd`)
+    expect(body.agent).toBe('\ufffd agent')
+    expect(await app.rows('acme', 'SELECT 1 FROM audit_outbox')).toEqual([])
+  })
+
+  it('without audit trail and outbox the revocation still commits, and its event stands on standard error', async () => {
+    const { token, value } = await issued()
+    const lines: string[] = []
+    vi.spyOn(standardError(), 'write').mockImplementation((line) => void lines.push(line))
+    await app.owner.query('REVOKE INSERT (tenant_id, id, at, body) ON audit_event FROM valetkey_app')
+    await app.owner.query('REVOKE INSERT ON audit_event, audit_outbox FROM valetkey_app')
+    const { items, status } = await revoke(owner, { tokens: [token.id], reason: 'leaked' })
+    await app.owner.query('GRANT INSERT (tenant_id, id, at, body) ON audit_event TO valetkey_app')
+    await app.owner.query('GRANT INSERT ON audit_outbox TO valetkey_app')
+    expect([status, items[0]]).toMatchObject([200, { blocked_here: true, already: false }])
+    expect(await read(token.id)).toMatchObject({ state: 'revoked' })
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      {
+        level: 60,
+        tenant: await app.tenantId('acme'),
+        event: { action: 'token.revoked', details: { reason: 'leaked' } },
+      },
+    ])
+    expect(app.logged.some((line) => line.includes('went to standard error') && line.includes('"alarm":true'))).toBe(
+      true,
+    )
+    await app.advance(700)
+    await settleDue()
+    expect(await app.useToken(value)).toBe(401)
+  })
+
   it('a revocation whose event alone cannot be written still commits; the event waits in the outbox', async () => {
     const { token, value } = await issued()
     await app.owner.query('REVOKE INSERT ON audit_event FROM valetkey_app')

@@ -1,16 +1,18 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Fault } from '../../demo/faults.ts'
 import type { Actor } from '../../lib/actor.ts'
-import { setFrozen, tryNow } from '../../lib/broker/health.ts'
+import { freeze } from '../../lib/broker/freezes.ts'
+import { tryNow } from '../../lib/broker/health.ts'
 import { connectionDetail } from '../../lib/broker/inventory.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import type { Context } from '../../lib/context.ts'
 import { renewDue } from '../../lib/jobs/renewals.ts'
-import { tick } from '../../lib/jobs/tick.ts'
-import { beginRefresh, claimRefresh, takeDue } from '../../lib/store/connections.ts'
+import { startJobs, tick } from '../../lib/jobs/tick.ts'
+import { beginRefresh, claimRefresh, releaseRefresh, takeDue } from '../../lib/store/connections.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
-import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
+import { beginAndDie, connectionList, type Key, rowOf, setFrozen, storedRefreshToken } from '../support/connection.ts'
+import { sendsByToken } from '../support/invariants.ts'
 
 let broker: Broker
 let other: Context
@@ -58,8 +60,15 @@ const state = async (of = key) => {
   const { status, cause } = await rowOf(broker, of)
   return [status, cause]
 }
-/** What a process that is killed right after its claim leaves behind. */
+/** What a process that is killed when its token may have been sent leaves behind. */
 async function crash(of = key) {
+  const claim = await beginAndDie(other, of)
+  expect(claim.outcome).toBe('claimed')
+  await broker.advance(16)
+  return claim
+}
+/** What one leaves behind that is killed between its claim and the last look: nothing was sent. */
+async function crashUnsent(of = key) {
   const claim = await claimRefresh(other, of, { leaseSeconds: 15 })
   expect(claim.outcome).toBe('claimed')
   await broker.advance(16)
@@ -79,6 +88,74 @@ describe('an interrupted rotation', () => {
     expect(await state()).toEqual(['needs_relink', 'lost_in_rotation'])
     const [event] = (await connectionDetail(broker.ctx, actor, key.connectionId)).timeline
     expect(event).toMatchObject({ action: 'refresh.failed', details: { cause: 'lost_in_rotation' } })
+  })
+
+  it('RR-05: killed between claim and last look, however often, it costs nothing: no doubt, no try counted, no state', async () => {
+    for (let kill = 0; kill < 4; kill += 1) {
+      expect(await crashUnsent()).toMatchObject({ uncertain: false, doubt: false })
+      expect(await rowOf(broker, key)).toMatchObject({ status: 'linked', intentAt: null, doubt: false, recoveries: 0 })
+    }
+    const before = refreshes().length
+    expect((await fresh()).degraded).toBe(false)
+    expect(refreshes().length).toBe(before + 1)
+  })
+
+  it('RR-05: a recovery try that is killed between claim and last look still has its turn', async () => {
+    await crash()
+    for (let kill = 0; kill < 3; kill += 1) {
+      expect(await crashUnsent()).toMatchObject({ uncertain: true, doubt: true })
+      expect(await rowOf(broker, key)).toMatchObject({ status: 'uncertain', recoveries: 0 })
+    }
+    expect((await fresh()).degraded).toBe(false)
+    expect(await state()).toEqual(['linked', null])
+  })
+
+  it('RR-05: a recovery try that is given back before anything was sent leaves the interruption as it was', async () => {
+    await crash()
+    const claim = await claimRefresh(other, key, { leaseSeconds: 15 })
+    await releaseRefresh(other, key, { sentVersion: claim.version, fence: claim.fence, uncertain: claim.uncertain })
+    expect(await rowOf(broker, key)).toMatchObject({ status: 'uncertain', recoveries: 0 })
+    await broker.advance(3)
+    // Killed now, it was the one recovery try.
+    await crash()
+    const before = refreshes().length
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
+    expect(refreshes().length).toBe(before)
+  })
+
+  it('RR-05: a recovery try whose answer was cut off was the one: a spent token is not evaluated again', async () => {
+    broker.demo.modes.set({ replayRevokesFamily: false })
+    broker.demo.faults.push(route, { hold: { barrier: 'killed', at: 'after' }, reset: 'after' })
+    const dying = freshTokens(other, key).catch(() => undefined)
+    await broker.demo.faults.barrier('killed').arrived()
+    await broker.advance(16)
+    // The upstream refuses the spent token, and nobody hears it.
+    fail({ reset: 'after' }, 1)
+    const before = refreshes().length
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
+    await broker.advance(400)
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
+    expect(refreshes().length).toBe(before + 1)
+    expect(await state()).toEqual(['needs_relink', 'lost_in_rotation'])
+    broker.demo.faults.barrier('killed').release()
+    await dying
+  })
+
+  it('RR-02: a holder whose last look commits late is not overtaken: its successor sends nothing', async () => {
+    const claim = await claimRefresh(other, key, { leaseSeconds: 15 })
+    const held = [key.tenantId, key.connectionId, claim.version, claim.fence]
+    const late = await other.pool.connect()
+    await late.query('BEGIN')
+    const { rows } = await late.query(`SELECT vk.refresh_begin($1, $2, $3, $4, interval '15 s') AS stands`, held)
+    expect(rows).toEqual([{ stands: true }])
+    await broker.advance(16)
+    const next = claimRefresh(broker.ctx, key, { leaseSeconds: 15 })
+    const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%refresh_claim%'`
+    while ((await broker.ctx.pool.query(waiting)).rowCount === 0) await new Promise((resolve) => setImmediate(resolve))
+    await late.query('COMMIT')
+    late.release()
+    expect((await next).outcome).toBe('busy')
+    expect((await rowOf(broker, key)).intentAt).not.toBeNull()
   })
 
   it('RR-05: a recovery try that surely reached nothing does not count as the one', async () => {
@@ -145,16 +222,31 @@ describe('an interrupted rotation', () => {
     expect(await beginRefresh(other, key, held)).toBe(false)
   })
 
-  it('RR-05: an answered recovery try is an end: the next kill, hours later, has a try of its own', async () => {
+  it('RR-05: an answered recovery try is no new version: it is repeated in peace, and the next kill is the last', async () => {
     await crash()
     fail(skipped(503), 1)
     await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
-    expect(await rowOf(broker, key)).toMatchObject({ status: 'uncertain', doubt: true, recoveries: 0 })
-    broker.demo.faults.clear()
+    expect(await rowOf(broker, key)).toMatchObject({ status: 'uncertain', doubt: true, recoveries: 1 })
+    await broker.advance(400)
+    fail(skipped(503), 1)
+    await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
     await broker.advance(400)
     await crash()
-    expect((await fresh()).degraded).toBe(false)
-    expect(await state()).toEqual(['linked', null])
+    const before = refreshes().length
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
+    expect(refreshes().length).toBe(before)
+  })
+
+  it('RR-05: a new token version gives the next kill a try of its own', async () => {
+    for (let round = 0; round < 2; round += 1) {
+      await crash()
+      fail(skipped(503), 1)
+      await expect(fresh()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+      await broker.advance(400)
+      expect((await fresh()).degraded).toBe(false)
+      expect(await rowOf(broker, key)).toMatchObject({ status: 'linked', doubt: false, recoveries: 0 })
+      await broker.advance(3700)
+    }
   })
 
   it('RR-05: in doubt the token is sent once a try, also where a repeat would be allowed', async () => {
@@ -177,6 +269,16 @@ describe('an interrupted rotation', () => {
     }
     expect(await rowOf(broker, key)).toMatchObject({ status: 'degraded', doubt: true, recoveries: 0 })
     expect((await fresh()).degraded).toBe(false)
+  })
+
+  it('H-06: an intent that the version before set at its claim is no interruption when it begins itself', async () => {
+    const claim = await claimRefresh(other, key, { leaseSeconds: 15 })
+    await broker.owner.query(`UPDATE connection SET intent_at = claim_until - interval '15 s' WHERE id = $1`, [
+      key.connectionId,
+    ])
+    const held = { sentVersion: claim.version, fence: claim.fence, leaseSeconds: 15 }
+    expect(await beginRefresh(other, key, held)).toBe(true)
+    expect((await rowOf(broker, key)).recoveries).toBe(0)
   })
 
   it('RR-03: a claim carries the version: a reader from before the write-back gets the new token, not a claim', async () => {
@@ -496,11 +598,11 @@ describe('a freeze', () => {
   it('stops issue and renewal, loses nothing, and is lifted again', async () => {
     await setFrozen(broker.ctx, actor, { ...key, frozen: true, reason: 'on leave' })
     await setFrozen(broker.ctx, actor, { ...key, frozen: true })
-    await expect(fresh()).rejects.toMatchObject({ code: 'connection_frozen' })
+    await expect(fresh()).rejects.toMatchObject({ code: 'frozen', detail: expect.stringContaining('on leave') })
     await setFrozen(broker.ctx, actor, { ...key, frozen: false })
     expect((await fresh()).degraded).toBe(false)
     const actions = (await connectionDetail(broker.ctx, actor, key.connectionId)).timeline.map(({ action }) => action)
-    expect(actions.filter((action) => action.endsWith('frozen'))).toEqual(['connection.unfrozen', 'connection.frozen'])
+    expect(actions.filter((action) => action.startsWith('freeze.'))).toEqual(['freeze.lifted', 'freeze.set'])
   })
 
   it('a renewal under way is stored beneath it', async () => {
@@ -510,7 +612,8 @@ describe('a freeze', () => {
     await setFrozen(broker.ctx, actor, { ...key, frozen: true })
     broker.demo.faults.barrier('freeze').release()
     const { version } = await running
-    expect(await state()).toEqual(['frozen', null])
+    expect(await state()).toEqual(['linked', null])
+    await expect(fresh()).rejects.toMatchObject({ code: 'frozen' })
     await setFrozen(broker.ctx, actor, { ...key, frozen: false })
     expect((await fresh()).version).toBe(version)
   })
@@ -522,26 +625,146 @@ describe('a freeze', () => {
     await setFrozen(broker.ctx, actor, { ...key, frozen: true })
     broker.demo.faults.barrier('refusal').release()
     await expect(running).rejects.toMatchObject({ name: 'BrokerError' })
-    expect((await state())[0]).toBe('frozen')
+    await expect(fresh()).rejects.toMatchObject({ code: 'frozen' })
     await setFrozen(broker.ctx, actor, { ...key, frozen: false })
     expect(await state()).toEqual(['needs_relink', 'refused'])
+    await expect(fresh()).rejects.toMatchObject({ code: 'needs_relink' })
   })
 
-  it('linking again beneath it heals, and does not lift it', async () => {
+  it('what would have been renewed beneath it is renewed soon after it, and not before', async () => {
     await setFrozen(broker.ctx, actor, { ...key, frozen: true })
-    expect(await linked('10231')).toEqual(key)
-    expect((await state())[0]).toBe('frozen')
+    await broker.owner.query('UPDATE connection SET refresh_due_at = vk_now() WHERE id = $1', [key.connectionId])
+    const { tokenVersion } = await rowOf(broker, key)
+    await tick(broker.ctx)
     await setFrozen(broker.ctx, actor, { ...key, frozen: false })
-    expect((await fresh()).degraded).toBe(false)
+    expect((await rowOf(broker, key)).tokenVersion).toBe(tokenVersion)
+    await tick(broker.ctx)
+    expect((await rowOf(broker, key)).tokenVersion).toBe(tokenVersion + 1)
   })
 
-  it('members cannot, and a foreign or revoked connection has none', async () => {
+  it('RR-11: what is frozen takes no turn of others in the background, and comes due when its time is over', async () => {
+    const place = { tenantId: key.tenantId, providerId: (await rowOf(broker, key)).providerId }
+    const until = new Date(broker.ctx.now().getTime() + 1_800_000)
+    await freeze(broker.ctx, actor, { kind: 'connection', id: key.connectionId, until })
+    const due = 'UPDATE connection SET refresh_due_at = CASE WHEN id = $1 THEN vk_now() END'
+    await broker.owner.query(due, [key.connectionId])
+    expect(await takeDue(broker.ctx, place, { perSecond: 10, burst: 10 })).toEqual([])
+    expect((await rowOf(broker, key)).refreshDueAt).toEqual(until)
+    const { rows } = await broker.owner.query('SELECT allowance FROM upstream_pace')
+    expect(rows[0].allowance).toBeGreaterThanOrEqual(10)
+    await broker.advance(1801)
+    expect(await takeDue(broker.ctx, place, { perSecond: 10, burst: 10 })).toEqual([key.connectionId])
+  })
+
+  it('a claim made before it is not begun beneath it', async () => {
+    const claim = await claimRefresh(other, key, { leaseSeconds: 15 })
+    await setFrozen(broker.ctx, actor, { ...key, frozen: true })
+    const held = { sentVersion: claim.version, fence: claim.fence, leaseSeconds: 15 }
+    expect(await beginRefresh(other, key, held)).toBe(false)
+    await setFrozen(broker.ctx, actor, { ...key, frozen: false })
+    expect(await beginRefresh(other, key, held)).toBe(true)
+  })
+
+  it('members cannot, and a foreign connection has none; a revoked one can be kept from being linked again', async () => {
     const member = await broker.actorOf('member@acme.test')
     const stranger = await broker.actorOf('owner@globex.test')
     await expect(setFrozen(broker.ctx, member, { ...key, frozen: true })).rejects.toMatchObject({ code: 'forbidden' })
     await expect(setFrozen(broker.ctx, stranger, { ...key, frozen: true })).rejects.toMatchObject({ code: 'not_found' })
     await revoke(broker.ctx, actor, { tokens: [], connections: [key.connectionId] })
-    await expect(setFrozen(broker.ctx, actor, { ...key, frozen: true })).rejects.toMatchObject({ code: 'not_linked' })
+    await setFrozen(broker.ctx, actor, { ...key, frozen: true })
+    await expect(linked('10231')).rejects.toMatchObject({ code: 'frozen' })
+    await setFrozen(broker.ctx, actor, { ...key, frozen: false })
+  })
+})
+
+describe('an upstream that forgives a spent token for half a minute', () => {
+  /** A process that renews a connection whose access token still lives is killed when the upstream has rotated. */
+  async function cutOff({ alive = true } = {}) {
+    broker.demo.modes.set({ rotation: 'grace', replayRevokesFamily: true })
+    if (alive) await fresh()
+    await broker.advance(alive ? 120 : 0)
+    const claim = await beginAndDie(other, key, { mode: alive ? 'due' : 'need' })
+    expect(claim.outcome).toBe('claimed')
+    const sent = await storedRefreshToken(broker, key)
+    const body = new URLSearchParams({
+      grant_type: 'refresh_token',
+      client_id: (await rowOf(broker, key)).provider.clientId,
+      client_secret: 'stack-client-secret',
+      refresh_token: sent,
+    })
+    expect((await fetch(`${broker.demo.url}/oauth/token`, { method: 'POST', body })).status).toBe(200)
+    return sent
+  }
+  const sends = (token: string) => sendsByToken(broker.demo.ledger).get(token) ?? 0
+  const settings = (value: object) =>
+    broker.owner.query('UPDATE provider SET settings = $1', [JSON.stringify(value)]).then(() => undefined)
+
+  it.each([true, false])(
+    'RR-05: is asked again within it, though nobody calls (access token alive: %s)',
+    async (alive) => {
+      await cutOff({ alive })
+      await broker.advance(13)
+      await tick(broker.ctx)
+      expect((await rowOf(broker, key)).intentAt).not.toBeNull()
+      await broker.advance(3)
+      await tick(broker.ctx)
+      expect(await state()).toEqual(['linked', null])
+      expect(await rowOf(broker, key)).toMatchObject({ intentAt: null, doubt: false, recoveries: 0 })
+      await broker.advance(3700)
+      expect((await fresh()).degraded).toBe(false)
+    },
+  )
+
+  it('RR-05: is asked again by whoever boots, at once, whatever rests', async () => {
+    await cutOff()
+    const { tokenVersion: version } = await rowOf(broker, key)
+    await broker.owner.query(`UPDATE connection SET next_try_at = vk_now() + interval '5 minutes' WHERE id = $1`, [
+      key.connectionId,
+    ])
+    await broker.owner.query(`INSERT INTO upstream_pace (tenant_id, provider_id, failures, paused_until)
+      SELECT tenant_id, provider_id, 5, vk_now() + interval '1 minute' FROM connection WHERE id = '${key.connectionId}'
+      ON CONFLICT (tenant_id, provider_id) DO UPDATE SET failures = 5, paused_until = excluded.paused_until`)
+    await broker.advance(16)
+    // An hour from here to its first regular round.
+    const stop = startJobs(broker.ctx, { everyMilliseconds: 3_600_000 })
+    await vi.waitFor(async () => expect((await rowOf(broker, key)).tokenVersion).toBe(version + 1), 5_000)
+    await stop()
+    expect(await rowOf(broker, key)).toMatchObject({ status: 'linked', intentAt: null })
+  })
+
+  it('RR-05: two processes that boot at once make one try', async () => {
+    const sent = await cutOff()
+    await broker.advance(16)
+    await Promise.all([tick(broker.ctx), tick(other), tick(broker.ctx)])
+    expect(sends(sent)).toBe(2)
+    expect(await state()).toEqual(['linked', null])
+  })
+
+  it('RR-05: once it is over, or where none is known, there is no hurry', async () => {
+    const sent = await cutOff()
+    await broker.advance(31)
+    await tick(broker.ctx)
+    expect(sends(sent)).toBe(1)
+    await settings({ refreshGraceSeconds: 0 })
+    try {
+      key = await linked('10231')
+      const next = await cutOff()
+      await broker.advance(16)
+      await tick(broker.ctx)
+      expect(sends(next)).toBe(1)
+    } finally {
+      await settings({})
+    }
+  })
+
+  it('RR-05: its second kill within it is still the last: no third sending', async () => {
+    const sent = await cutOff()
+    await broker.advance(16)
+    await beginAndDie(other, key, { mode: 'recover' })
+    await broker.advance(16)
+    await tick(broker.ctx)
+    expect(sends(sent)).toBe(1)
+    expect(await state()).toEqual(['needs_relink', 'lost_in_rotation'])
   })
 })
 

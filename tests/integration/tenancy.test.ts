@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
 import { activity } from '../../lib/audit/list.ts'
@@ -5,7 +6,14 @@ import { changeMember } from '../../lib/broker/end.ts'
 import { tenantsOf } from '../../lib/store/lookups.ts'
 import { withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
-import { acceptInvitation, invitationPage, invite, memberList, withdrawInvitation } from '../../lib/tenancy/members.ts'
+import {
+  acceptInvitation,
+  invitationPage,
+  invitationPreview,
+  invite,
+  memberList,
+  withdrawInvitation,
+} from '../../lib/tenancy/members.ts'
 import { callbackKeyOf, changeProvider, createProvider, providerList } from '../../lib/tenancy/providers.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
@@ -102,6 +110,34 @@ describe('members', () => {
       await expect(acceptInvitation(broker.ctx, guest, secret)).rejects.toMatchObject({ code: 'invitation_unknown' })
     expect(await tenantsOf(broker.ctx, { userId: guest.userId, id: guest.sessionId })).toEqual([])
   })
+
+  it('a link tells its holder the tenant, the role and how it stands: open, used, too old, or its maker lost the right', async () => {
+    const preview = (secret: string) => invitationPreview(broker.ctx, secret)
+    const used = (await invite(broker.ctx, owner, { role: 'auditor' })).secret.reveal()
+    expect(await preview(used)).toMatchObject({ tenantName: 'Acme', role: 'auditor', state: 'open' })
+    await acceptInvitation(broker.ctx, await person('guest-d'), used)
+    expect(await preview(used)).toMatchObject({ state: 'used' })
+
+    await changeMember(broker.ctx, owner, { userId: member.userId, role: 'admin' })
+    const made = (await invite(broker.ctx, { ...member, role: 'admin' }, { role: 'member' })).secret.reveal()
+    // Behind the back of whoever would withdraw it: the look-up asks for the maker's rights itself.
+    await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])
+    for (const [role, status, state] of [
+      ['admin', 'active', 'open'],
+      ['member', 'active', 'over'],
+      ['admin', 'suspended', 'over'],
+      ['admin', 'removed', 'over'],
+      ['admin', 'active', 'open'],
+    ]) {
+      const change = 'UPDATE member SET role = $2, status = $3 WHERE user_id = $1'
+      await broker.owner.query(change, [member.userId, role, status])
+      expect(await preview(made)).toMatchObject({ role: 'member', state })
+    }
+    await broker.advance(8 * 86_400)
+    expect(await preview(made)).toMatchObject({ state: 'over' })
+    await expect(preview('vk_inv_made-up')).rejects.toMatchObject({ code: 'invitation_unknown' })
+    await changeMember(broker.ctx, owner, { userId: member.userId, role: 'member' })
+  })
 })
 
 describe('providers', () => {
@@ -112,6 +148,21 @@ describe('providers', () => {
     clientId: 'valetkey',
     clientSecret: 'the-stack-secret',
   } as const
+
+  it('L-07 L-08: the key of a redirect URI carries 128 bits of its issuer, and stays what was registered with', async () => {
+    const issuer = 'https://keys.example.com'
+    const view = await createProvider(broker.ctx, owner, { ...stack, issuer })
+    const digest = createHash('sha256').update(issuer).digest('hex')
+    const [, key = ''] = /\/oauth\/callback\/keys-example-com-([0-9a-f]+)$/.exec(view.redirectUri) ?? []
+    expect(key.length * 4).toBeGreaterThanOrEqual(128)
+    expect(digest.startsWith(key)).toBe(true)
+    // One that was made before goes on with the shorter key that is registered upstream.
+    const short = `keys-example-com-${digest.slice(0, 8)}`
+    await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])
+    await broker.owner.query('UPDATE provider SET callback_key = $1 WHERE id = $2', [short, view.id])
+    const changed = await changeProvider(broker.ctx, owner, { providerId: view.id, name: 'Renamed' })
+    expect(changed.redirectUri).toBe(`http://localhost:3000/oauth/callback/${short}`)
+  })
 
   it('a client secret is sealed, never shown, and replaced by writing a new one', async () => {
     const view = await createProvider(broker.ctx, owner, stack)

@@ -1,7 +1,10 @@
 // App processes killed with SIGKILL at every moment of a rotation. `npm run torture` does it at length and prints the table.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
+import { rowOf } from '../support/connection.ts'
+import { seedConnections } from '../support/grants.ts'
+import { checkInvariants, observe, sendsByToken } from '../support/invariants.ts'
 import { bundleProcesses, type Processes } from '../support/processes.ts'
 import { type Tally, torture, tortureTable } from '../support/torture.ts'
 
@@ -40,4 +43,25 @@ describe('a process that is killed', () => {
     },
     timeout,
   )
+
+  it('RR-05: with an upstream that forgives a spent token for half a minute, a process that boots then takes it up, though nobody calls', async () => {
+    broker.demo.modes.set({ rotation: 'grace', replayRevokesFamily: true })
+    const [seeded] = await seedConnections(broker, actor, 1)
+    if (!seeded) throw new Error('nothing was seeded')
+    const clock = () => ({ offsetMilliseconds: broker.ctx.now().getTime() - Date.now() })
+    const dying = await processes.start(broker.ctx.config, clock())
+    await dying.ask({ kind: 'hold', point: 'answered' })
+    const asked = dying.ask({ kind: 'fresh', keys: [seeded], callers: 1 }).catch(() => undefined)
+    await dying.reached()
+    await dying.kill()
+    await asked
+    await broker.advance(16)
+    const next = await processes.start(broker.ctx.config, clock())
+    await next.ask({ kind: 'jobs' })
+    const version = async () => (await rowOf(broker, seeded)).tokenVersion
+    await vi.waitFor(async () => expect(await version()).toBe(2), 10_000)
+    expect(sendsByToken(broker.demo.ledger).get(seeded.refreshToken)).toBe(2)
+    expect(checkInvariants([await observe(broker, seeded, 1)], broker.demo.ledger)).toEqual([])
+    await next.kill()
+  }, 60_000)
 })

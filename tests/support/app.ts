@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import pg from 'pg'
 import { approve } from '../../demo/browser.ts'
 import { putContext } from '../../lib/context.ts'
 import { cookieNames } from '../../lib/http/cookies.ts'
@@ -17,7 +18,8 @@ const routes = (await readdir(root, { recursive: true }))
   // Exact segments before parameters, as Next has it.
   .sort((a, b) => a.file.split('[').length - b.file.split('[').length)
 
-async function routeOf(path: string) {
+/** The handlers of a path and the parameters in it, as Next would find them. */
+export async function routeOf(path: string) {
   const given = path.split('/').slice(1)
   const isParam = (segment: string) => segment.startsWith('[')
   const route = routes.find(
@@ -56,8 +58,8 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
   const answered: { path: string; text: string }[] = []
 
   /** A browser in which this person has just signed in: the form, the identity provider's pages, the way back. */
-  async function signIn(email: Email): Promise<Jar> {
-    const jar: Jar = new Map()
+  async function signIn(email: Email, browser: Jar = new Map()): Promise<Jar> {
+    const jar: Jar = new Map(browser)
     const form = { origin, 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'same-origin' }
     const path = `${origin}/api/auth/signin/${providerId}`
     const started = await keep(
@@ -191,6 +193,20 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
     /** What the upstream says to a token. */
     useToken: async (token: string) =>
       (await fetch(`${broker.demo.url}/v2/storage/tokens/verify`, { headers: { 'x-storageapi-token': token } })).status,
+    /** Tells of every statement that the product sends to the database, until the answer is called. */
+    watchStatements(told: (text: string) => void): () => void {
+      const { query } = pg.Client.prototype
+      const watched = function (this: pg.Client, ...args: unknown[]) {
+        const [statement] = args
+        if (this !== broker.owner)
+          told(typeof statement === 'string' ? statement : String((statement as { text?: unknown } | undefined)?.text))
+        return Reflect.apply(query, this, args)
+      }
+      pg.Client.prototype.query = watched as typeof query
+      return () => {
+        pg.Client.prototype.query = query
+      }
+    },
     /** Gives everybody their counters back: a file makes more calls than a person would. */
     forgetLimits: () => ctx.pool.query('DELETE FROM rate_limit'),
     /** Rows as the tables' owner sees them, inside one tenant. */

@@ -2,8 +2,8 @@ import type { TestApp } from './app.ts'
 
 /** What a tenant has that has been used for years. */
 const amounts = {
-  members: 1_000,
-  projects: 300,
+  members: 500,
+  projects: 200,
   connections: 10_000,
   events: 300_000,
   livingTokens: 50_000,
@@ -100,3 +100,15 @@ export async function crowd(app: TestApp, tenant: string) {
     },
   }
 }
+
+/** A token as somebody has had ten thousand of it before: all of them have ended. */
+export const pastOf = (app: TestApp, tenant: string, token: string) =>
+  app.rows(
+    tenant,
+    `INSERT INTO issued_token (tenant_id, id, user_id, project_id, connection_id, provider_id, strategy, status, nonce, purpose,
+        scopes_asked, generations, expires_at, created_at)
+      SELECT tenant_id, ${nth('tok', 'n')}, user_id, project_id, connection_id, provider_id, strategy, 'live', n::text, purpose,
+        scopes_asked, generations, now() - make_interval(mins => 10000 - n), now() - interval '9 days'
+      FROM issued_token, generate_series(1, 10000) n WHERE id = $1`,
+    [token],
+  )

@@ -16,10 +16,15 @@ export interface TestDatabase {
  * A migrated, empty database of its own for one test file, cloned from the run's template.
  * Needs the `integration` project (its globalSetup starts Postgres).
  */
-export async function createTestDatabase(): Promise<TestDatabase> {
+export const createTestDatabase = (): Promise<TestDatabase> => cloneOf('valetkey')
+
+/** The same without any migration applied. */
+export const createEmptyDatabase = (): Promise<TestDatabase> => cloneOf('template0')
+
+async function cloneOf(source: 'valetkey' | 'template0'): Promise<TestDatabase> {
   const template = inject('database')
   const name = `test_${randomBytes(8).toString('hex')}`
-  await asOwner(template.ownerUrl, `CREATE DATABASE ${name} TEMPLATE valetkey`)
+  await asOwner(template.ownerUrl, `CREATE DATABASE ${name} TEMPLATE ${source}`)
   return {
     appUrl: withDatabase(template.appUrl, name),
     ownerUrl: withDatabase(template.ownerUrl, name),

@@ -1,3 +1,4 @@
+import { newId } from '../../lib/security/ids.ts'
 import { issueBody, type Jar, type TestApp } from './app.ts'
 import type { Email } from './broker.ts'
 import type { Receiver } from './receiver.ts'
@@ -38,6 +39,9 @@ export async function makeThings(
     user: me.body.id,
     revocation: waiting.body.items[0]?.id ?? '',
     provider: await app.demoProvider(jar, 'acme'),
+    // What a freeze names.
+    kind: 'connection',
+    id: token.connection_id,
   }
 }
 
@@ -52,9 +56,10 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   revoke: { tokens: [things.token], connections: [things.connection] },
   changeMember: { role: 'member' },
   createInvitation: { role: 'member' },
+  createFreeze: { kind: 'connection', id: things.connection },
   createWebhook: { url: receiver.url },
   changeWebhook: { enabled: false },
-  markNotificationsRead: { through: 'ntf_z' },
+  markNotificationsRead: { through: newId('notification') },
 })
 
 /** An operation's path below /api/v1, its parameters filled in; `none` where there is nothing to name. */

@@ -15,20 +15,40 @@ type Rotation = 'strict' | 'grace'
  */
 const moments = {
   'before the claim commits': { point: 'claiming', strict: 'linked', grace: 'linked' },
-  'after the claim, before the call': { point: 'claimed', strict: 'linked', grace: 'linked' },
+  'claimed, not begun': { point: 'claimed', sends: 1, strict: 'linked', grace: 'linked' },
+  'claimed, not begun, twice in a row': {
+    point: 'claimed',
+    again: 'claimed',
+    sends: 1,
+    strict: 'linked',
+    grace: 'linked',
+  },
+  'begun, before the call': { point: 'begun', sends: 1, strict: 'linked', grace: 'linked' },
   'request sent, never applied': { at: 'before', reset: true, strict: 'linked', grace: 'linked' },
   'request sent, applied later': { at: 'before', strict: 'lost', grace: 'linked' },
   'applied, before the answer': { at: 'after', strict: 'lost', grace: 'linked' },
   'after the answer, before the write-back': { point: 'answered', strict: 'lost', grace: 'linked' },
   'before the write-back commits': { point: 'storing', strict: 'lost', grace: 'linked' },
   'after the write-back, before the caller': { point: 'stored', strict: 'linked', grace: 'linked' },
+  /** The recovery try itself is only claimed: it still has its turn. */
+  'never applied, then claimed, not begun': {
+    at: 'before',
+    reset: true,
+    again: 'claimed',
+    strict: 'linked',
+    grace: 'linked',
+  },
   /** Killed at the first try, and again at the recovery try: no third. */
-  'during the recovery try': { at: 'after', again: true, strict: 'lost', grace: 'lost' },
+  'during the recovery try': { at: 'after', again: 'sent', strict: 'lost', grace: 'lost' },
 } as const satisfies Record<
   string,
-  { [of in Rotation]: Outcome } & ({ point: Point } | { at: 'before' | 'after'; reset?: true; again?: true })
+  { [of in Rotation]: Outcome } & { again?: Point | 'sent'; sends?: number } & (
+      | { point: Point }
+      | { at: 'before' | 'after'; reset?: true }
+    )
 >
-export type Moment = keyof typeof moments
+type Moments = typeof moments
+export type Moment = keyof Moments
 const names = Object.keys(moments) as Moment[]
 
 /** One line of the table. */
@@ -134,8 +154,11 @@ export async function torture(
     const again = groups.filter(({ moment }) => 'again' in moments[moment])
     await killAll(groups, ({ moment }) => moments[moment])
     await goOnFirst(groups.filter((group) => !again.includes(group)).flatMap(({ cases }) => cases))
-    // By turns before and after the upstream took the token.
-    await killAll(again, () => ({ at: rounds % 2 === 0 ? 'after' : 'before' }))
+    await killAll(again, ({ moment }) => {
+      const { again: point } = moments[moment] as { again: Point | 'sent' }
+      // By turns before and after the upstream took the token.
+      return point === 'sent' ? { at: rounds % 2 === 0 ? 'after' : 'before' } : { point }
+    })
     await goOnFirst(again.flatMap(({ cases }) => cases))
   }
 
@@ -145,6 +168,12 @@ export async function torture(
   const rowOf = (one: Case) => rows.get(one.seeded.connectionId)
   const broken = new Map(all.map((one) => [one, wrongs(one, rotation, first.get(one) ?? [], rowOf(one))]))
   const sends = sendsByToken(demo.ledger)
+  for (const one of all) {
+    const spec: Moments[Moment] = moments[one.moment]
+    const times = sends.get(one.seeded.refreshToken)
+    if ('sends' in spec && times !== spec.sends)
+      broken.get(one)?.push(`${one.seeded.connectionId}: sent ${times} times, ${spec.sends} expected`)
+  }
   const invariants = checkInvariants([...rows.values()], demo.ledger)
 
   // A grant that only looks alive is found out at its next use, and a lost one is not asked about again.

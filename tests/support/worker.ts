@@ -4,8 +4,11 @@ import { createHash } from 'node:crypto'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Actor } from '../../lib/actor.ts'
 import { connectionDetail } from '../../lib/broker/inventory.ts'
+import { type IssueInput, issueToken } from '../../lib/broker/issue.ts'
 import { checkInstanceKeys } from '../../lib/broker/keys.ts'
+import { completeLink } from '../../lib/broker/link.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
+import { revoke } from '../../lib/broker/revoke.ts'
 import type { Config } from '../../lib/config.ts'
 import { type Context, createContext } from '../../lib/context.ts'
 import { startJobs } from '../../lib/jobs/tick.ts'
@@ -14,26 +17,50 @@ import { createOutbound, outboundLimits } from '../../lib/security/outbound.ts'
 import type { Key } from './connection.ts'
 
 /**
- * Where a process holds: in a statement that has run and is not committed, after one that is, or between an answer of
- * the upstream and whatever follows. What lies between request and answer is held at the upstream's own barriers.
+ * Where a process holds: in a statement that has run and is not committed, after one that is, or right before a request
+ * to the upstream, or between its answer and whatever follows. What lies between request and answer is held at the
+ * upstream's own barriers. `completing` and `completed`: an issue's row, before and after its commit.
  */
-export type Point = 'claiming' | 'claimed' | 'answered' | 'storing' | 'stored'
+export type Point =
+  | 'claiming'
+  | 'claimed'
+  | 'beginning'
+  | 'begun'
+  | 'asking'
+  | 'answered'
+  | 'storing'
+  | 'stored'
+  | 'completing'
+  | 'completed'
 
 export type Command =
   | { kind: 'start'; config: Config; realWaits: boolean }
   | { kind: 'clock'; offsetMilliseconds: number }
-  /** Arms a point for all who come by; `reached` is told for each. */
-  | { kind: 'hold'; point: Point }
+  /** Arms a point for all who come by, of requests only those to `path`; `reached` is told for each. */
+  | { kind: 'hold'; point: Point; path?: string }
   | { kind: 'resume' }
   | { kind: 'fresh'; keys: Key[]; callers: number; staleVersion?: number }
   | { kind: 'read'; actor: Actor; connectionId: string; times: number }
+  | { kind: 'issue'; actor: Actor; input: IssueInput }
   | { kind: 'jobs' }
+  | { kind: 'load'; load: Load }
   | { kind: 'delays' }
 
 /** How one caller fared; the token only as a digest. */
 export type Fresh =
   | { ok: true; version: number; degraded: boolean; digest: string }
   | { ok: false; error: string; detail: string | undefined }
+
+/** Work that a process does over and over until it ends. */
+export type Load = {
+  actor: Actor & { browser: string }
+  /** Each is renewed again and again. */
+  keys: Key[]
+  /** A token is issued from it and revoked, again and again. */
+  input: IssueInput
+  /** Addresses with which consents came back; each is delivered twice at once. */
+  locations: string[]
+}
 
 export type Replies = {
   start: null
@@ -44,7 +71,11 @@ export type Replies = {
   fresh: Fresh[][]
   /** Milliseconds of each read. */
   read: number[]
+  /** Id of the token. */
+  issue: string
   jobs: null
+  /** At once; the work goes on. */
+  load: null
   /** Event loop delay since the last time, in milliseconds. */
   delays: { p50: number; p99: number; max: number }
 }
@@ -56,6 +87,7 @@ const delays = monitorEventLoopDelay({ resolution: 10 })
 let ctx: Context
 let offsetMilliseconds = 0
 let armed: Point | undefined
+let armedPath: string | undefined
 let resume: () => void = () => undefined
 let resumed = new Promise<void>((resolve) => {
   resume = resolve
@@ -85,8 +117,11 @@ async function start(config: Config, realWaits: boolean): Promise<null> {
   })
   const { fetch } = ctx
   ctx.fetch = async (input, init) => {
+    const path = new URL(input instanceof Request ? input.url : input).pathname
+    const isPath = armedPath === undefined || armedPath === path
+    if (isPoint('asking') && isPath) await holdAt('asking')
     const response = await fetch(input, init)
-    if (isPoint('answered')) await holdAt('answered')
+    if (isPoint('answered') && isPath) await holdAt('answered')
     return response
   }
   interceptQueries(ctx)
@@ -96,13 +131,12 @@ async function start(config: Config, realWaits: boolean): Promise<null> {
   return null
 }
 
-/** Lets claim and write-back be held before or after their commit. */
+/** Lets claim, last look and write-back be held before or after their commit. */
 function interceptQueries({ pool }: Context): void {
   const query = pool.query.bind(pool)
-  const textOf = (statement: unknown) =>
-    typeof statement === 'object' && statement !== null && 'text' in statement ? String(statement.text) : ''
   const pointsOf = (text: string): { inside: Point; after: Point } | undefined => {
     if (text.includes('vk.refresh_claim(')) return { inside: 'claiming', after: 'claimed' }
+    if (text.includes('vk.refresh_begin(')) return { inside: 'beginning', after: 'begun' }
     if (text.includes('vk.refresh_store(')) return { inside: 'storing', after: 'stored' }
     return undefined
   }
@@ -125,7 +159,48 @@ function interceptQueries({ pool }: Context): void {
     return result
   }
   Object.assign(pool, { query: intercepted })
+  interceptCompletion(pool)
 }
+
+/** Lets the transaction that completes an issue be held before or after its commit. */
+function interceptCompletion(pool: Context['pool']): void {
+  const connect = pool.connect.bind(pool)
+  const watchedClient = async () => {
+    const client = await connect()
+    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>
+    let isCompleting = false
+    const watched = async (...args: unknown[]) => {
+      const text = textOf(args[0])
+      const result = await query(...args)
+      if (/^UPDATE .*issued_token.* SET .*"?fingerprint"?/s.test(text)) {
+        isCompleting = true
+        if (isPoint('completing')) await holdAt('completing')
+      }
+      if (isCompleting && /^COMMIT/i.test(text)) {
+        isCompleting = false
+        if (isPoint('completed')) await holdAt('completed')
+      }
+      return result
+    }
+    return new Proxy(client, {
+      get: (target, name) => {
+        const value: unknown = name === 'query' ? watched : Reflect.get(target, name)
+        return name !== 'query' && typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+  }
+  // pool.query takes its client by a callback, and is no transaction.
+  const intercepted = (...callback: unknown[]) =>
+    callback.length > 0 ? Reflect.apply(connect, pool, callback) : watchedClient()
+  Object.assign(pool, { connect: intercepted })
+}
+
+const textOf = (statement: unknown): string =>
+  typeof statement === 'string'
+    ? statement
+    : typeof statement === 'object' && statement !== null && 'text' in statement
+      ? String(statement.text)
+      : ''
 
 async function freshOf(key: Key, staleVersion: number | undefined): Promise<Fresh> {
   try {
@@ -149,6 +224,7 @@ async function obey(command: Command): Promise<unknown> {
       return null
     case 'hold':
       armed = command.point
+      armedPath = command.path
       resumed = new Promise((resolve) => {
         resume = resolve
       })
@@ -171,8 +247,13 @@ async function obey(command: Command): Promise<unknown> {
           return performance.now() - began
         }),
       )
+    case 'issue':
+      return (await issueToken(ctx, command.actor, command.input)).token.id
     case 'jobs':
-      startJobs(ctx)
+      stopJobs = startJobs(ctx)
+      return null
+    case 'load':
+      for (const work of loadOf(command.load)) underLoad.add(work)
       return null
     case 'delays': {
       const seen = {
@@ -185,6 +266,51 @@ async function obey(command: Command): Promise<unknown> {
     }
   }
 }
+
+const underLoad = new Set<Promise<void>>()
+let stopJobs: (() => Promise<void>) | undefined
+let stopping = false
+
+/** Repeats work until the process is told to stop. What fails is another's business: the rows are looked at afterwards. */
+async function repeatedly(work: () => Promise<unknown>): Promise<void> {
+  while (!stopping) await work().catch(() => new Promise((resolve) => setTimeout(resolve, 20)))
+}
+
+function loadOf({ actor, keys, input, locations }: Load): Promise<void>[] {
+  const renewing = keys.map((key) => {
+    let staleVersion = 0
+    return repeatedly(async () => {
+      const { version } = await freshTokens(ctx, { ...key, staleVersion })
+      staleVersion = version
+    })
+  })
+  const issuing = repeatedly(async () => {
+    const { token } = await issueToken(ctx, actor, input)
+    await revoke(ctx, actor, { tokens: [token.id], connections: [] })
+  })
+  const linking = locations.map(async (location) => {
+    const url = new URL(location)
+    const callback = {
+      key: url.pathname.split('/').at(-1) ?? '',
+      parameters: url.searchParams,
+      browser: actor.browser,
+      session: { id: actor.sessionId, userId: actor.userId },
+      origin: {},
+    }
+    await Promise.allSettled([completeLink(ctx, callback), completeLink(ctx, callback)])
+  })
+  return [...renewing, issuing, ...linking]
+}
+
+/** As the server does: nothing new is begun, what runs is finished, then the end. */
+async function stop(): Promise<void> {
+  stopping = true
+  await stopJobs?.()
+  await Promise.all(underLoad)
+  await ctx.close()
+  process.exit(0)
+}
+process.once('SIGTERM', () => void stop())
 
 process.on('message', ({ id, command }: ToWorker) => {
   obey(command).then(

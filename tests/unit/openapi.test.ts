@@ -3,8 +3,9 @@ import { resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { createValetkeyClient, ProblemError, unwrap } from '../../lib/client/index.ts'
-import { openApiDocument } from '../../lib/http/openapi.ts'
-import { operation, paramNames, paramsSchema } from '../../lib/http/operation.ts'
+import { errorCodes } from '../../lib/errors.ts'
+import { describe, openApiDocument } from '../../lib/http/openapi.ts'
+import { errorsOf, type Operation, operation, paramNames, paramsSchema } from '../../lib/http/operation.ts'
 import { operations } from '../../lib/http/operations.ts'
 import { clientTypes } from '../../scripts/openapi.ts'
 
@@ -61,6 +62,46 @@ test('the document is OpenAPI 3.1 and describes each parameter of each path', ()
   for (const [path, methods] of Object.entries(document.paths))
     for (const { parameters } of Object.values(methods))
       expect(parameters.filter((one) => one.in === 'path').map((one) => one.name)).toEqual(paramNames(path))
+})
+
+type Described = {
+  parameters: { name: string; in: string; required: boolean; schema: unknown }[]
+  requestBody?: { required: boolean; content: Record<string, unknown> }
+  responses: Record<string, { $ref?: string; content?: Record<string, { schema: unknown }> }>
+}
+const server = 'https://keys.example.com'
+const described = (one: Operation) => describe(one, server) as Described
+
+test('every status that an operation may answer with is described, each with its codes, and nothing stands for the rest', () => {
+  const { components } = openApiDocument(operations, server) as { components: { responses: Record<string, unknown> } }
+  for (const one of operations) {
+    const { responses } = described(one)
+    const statuses = new Set([one.answer.status, ...errorsOf(one).map((code) => errorCodes[code].status)])
+    expect(Object.keys(responses).map(Number).sort(), one.id).toEqual([...statuses].sort())
+    const refused = Object.values(responses).flatMap(({ $ref }) => $ref?.split('/').at(-1) ?? [])
+    const named = refused.flatMap((name) => JSON.stringify(components.responses[name]).match(/"enum":\[[^\]]*\]/g))
+    const codes = named.flatMap((list) => JSON.parse(`{${list}}`).enum)
+    expect(codes.sort(), one.id).toEqual([...errorsOf(one)].sort())
+  }
+})
+
+test('C-03: what a change must carry is described: its content type, the header and the Origin, and 415 without the first', () => {
+  for (const one of operations.filter(({ method }) => method !== 'GET')) {
+    const { parameters, requestBody, responses } = described(one)
+    expect(requestBody, one.id).toMatchObject({ required: true, content: { 'application/json': {} } })
+    expect(Object.keys(responses), one.id).toEqual(expect.arrayContaining(['413', '415']))
+    const headers = parameters.filter((parameter) => parameter.in === 'header')
+    const required = [
+      { name: 'x-valetkey', required: true, schema: { const: '1' } },
+      { name: 'Origin', required: true, schema: { const: server } },
+    ]
+    if (one.permission === 'public') expect(headers, one.id).toEqual([])
+    else expect(headers, one.id).toMatchObject(required)
+  }
+})
+
+test('nobody is described as answering to who hung up', () => {
+  expect(operations.filter((one) => errorsOf(one).includes('aborted'))).toEqual([])
 })
 
 const answering = (response: () => Response | Promise<Response>, seen: Request[] = []) =>

@@ -1,5 +1,6 @@
 'use client'
-import { type ReactNode, useState } from 'react'
+import { useRouter } from 'next/navigation'
+import { type ReactNode, useEffect, useState } from 'react'
 import { client, send } from '@/app/_console/client.ts'
 import { AppShell, type AppShellProps } from '@/app/_ui/app-shell.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
@@ -11,6 +12,7 @@ type Props = Omit<AppShellProps, 'onSignOut' | 'onLeave'> & { userId: string; ch
 export function ConsoleFrame({ userId, children, ...frame }: Props) {
   const [leaving, setLeaving] = useState(false)
   const { name, slug } = frame.tenant
+  useFreshOnReturn()
   return (
     <AppShell {...frame} onSignOut={signOut} onLeave={() => setLeaving(true)}>
       {children}
@@ -30,4 +32,20 @@ export function ConsoleFrame({ userId, children, ...frame }: Props) {
       />
     </AppShell>
   )
+}
+
+/** Back and Forward show at once what the router or the browser has kept of a page; then it is read again. */
+function useFreshOnReturn() {
+  const router = useRouter()
+  useEffect(() => {
+    // After the router's own listener, which may come later in the order.
+    const onReturn = () => setTimeout(() => router.refresh())
+    const onShow = (event: PageTransitionEvent) => event.persisted && router.refresh()
+    window.addEventListener('popstate', onReturn)
+    window.addEventListener('pageshow', onShow)
+    return () => {
+      window.removeEventListener('popstate', onReturn)
+      window.removeEventListener('pageshow', onShow)
+    }
+  }, [router])
 }

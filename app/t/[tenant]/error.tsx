@@ -6,13 +6,16 @@ import { PageHeader } from '@/app/_ui/page-header.tsx'
 type Props = { error: Error & { digest?: string }; reset: () => void }
 
 export default function ConsoleError({ error, reset }: Props) {
+  // What a guard left (lib/http/page.ts).
+  const tooMany = error.digest === 'too_many_pages'
+  const reference = error.digest && !tooMany ? ` If it stays, tell the operator the reference ${error.digest}.` : ''
   return (
     <>
       <PageHeader title="This page did not load" />
       <EmptyState
         kind="failed"
-        title="The server could not finish this page"
-        why={`Nothing was changed by looking at it, and you are still signed in. Try again in a moment.${error.digest ? ` If it stays, tell the operator the reference ${error.digest}.` : ''}`}
+        title={tooMany ? 'Too many pages in a short time' : 'The server could not finish this page'}
+        why={`Nothing was changed by looking at it, and you are still signed in. Try again in a ${tooMany ? 'minute' : 'moment'}.${reference}`}
         action={<Button onClick={reset}>Try again</Button>}
       />
     </>

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { operation } from '../operation.ts'
-import { id, object, textStream } from '../schemas.ts'
+import { operation, vaultErrors } from '../operation.ts'
+import { id, idOf, object, textStream } from '../schemas.ts'
 import { auditEvent } from '../views.ts'
 
 export const listAuditEvents = operation({
@@ -10,7 +10,7 @@ export const listAuditEvents = operation({
   summary: 'Events, newest first: everybody’s for who oversees the tenant, one’s own for members',
   permission: 'read',
   /** `next` of the page before. */
-  query: object({ before: id.optional() }),
+  query: object({ before: idOf('event').optional() }),
   answer: { status: 200, schema: object({ items: z.array(auditEvent), next: id.nullable() }) },
   limit: 'read',
 })
@@ -23,5 +23,6 @@ export const exportEvents = operation({
   summary: 'The whole chain of events as lines of JSON, with signed heads, for npm run audit:verify',
   permission: 'oversee',
   answer: { status: 200, schema: textStream, stream: 'application/x-ndjson' },
+  errors: vaultErrors,
   limit: 'export',
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
-import { id, instant, object, role } from '../schemas.ts'
+import { id, instant, object, role, text } from '../schemas.ts'
 
 export const health = operation({
   id: 'health',
@@ -55,7 +55,7 @@ export const readMe = operation({
   limit: 'read',
 })
 
-const reportedUrl = z.string().max(2048).optional()
+const reportedUrl = text(2048).optional()
 
 export const reportCsp = operation({
   id: 'reportCsp',
@@ -69,8 +69,8 @@ export const reportCsp = operation({
     'csp-report': z.looseObject({
       'document-uri': reportedUrl,
       'blocked-uri': reportedUrl,
-      'effective-directive': z.string().max(100).optional(),
-      'violated-directive': z.string().max(1024).optional(),
+      'effective-directive': text(100).optional(),
+      'violated-directive': text(1024).optional(),
       'line-number': z.number().optional(),
     }),
   }),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { operation } from '../operation.ts'
-import { alias, id, instant, items, object, page } from '../schemas.ts'
+import { operation, upstreamErrors, vaultErrors } from '../operation.ts'
+import { alias, id, idOf, instant, items, object, page, reason } from '../schemas.ts'
 import { attempt, connection, connectionDetail } from '../views.ts'
 
 export const listConnections = operation({
@@ -28,7 +28,7 @@ export const changeConnection = operation({
     /** Null: the main branch. */
     branch: z
       .string()
-      .regex(/^[\w-]{1,64}$/, 'letters, digits, hyphens')
+      .regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, hyphens')
       .nullable(),
   }),
   answer: { status: 204 },
@@ -53,6 +53,7 @@ export const renewConnection = operation({
   permission: 'work',
   body: object({}),
   answer: { status: 200, schema: connectionDetail },
+  errors: upstreamErrors,
   limit: 'renewal',
 })
 
@@ -62,8 +63,9 @@ export const freezeConnection = operation({
   path: '/api/v1/tenants/{tenant}/connections/{connection}/freeze',
   summary: 'Freezes a connection: nothing is issued or renewed from it until the freeze is lifted',
   permission: 'administer',
-  body: object({ reason: z.string().trim().max(300).optional() }),
+  body: object({ reason: reason.optional() }),
   answer: { status: 200, schema: connectionDetail },
+  errors: ['not_linked'],
   limit: 'write',
 })
 
@@ -74,6 +76,7 @@ export const unfreezeConnection = operation({
   summary: 'Lifts the freeze of a connection',
   permission: 'administer',
   answer: { status: 204 },
+  errors: ['not_linked'],
   limit: 'write',
 })
 
@@ -104,13 +107,14 @@ export const startLink = operation({
   summary: 'Starts linking a project; go to `url` in this browser within ten minutes',
   permission: 'work',
   body: object({
-    provider: id,
+    provider: idOf('provider'),
     /** What scripts will call the project; made from its name where none is given. */
     alias: alias.optional(),
     /** Reconnect this one instead of linking anew. */
-    connection: id.optional(),
+    connection: idOf('connection').optional(),
   }),
   answer: { status: 201, schema: object({ id, url: z.url(), expires_at: instant }) },
+  errors: [...vaultErrors, 'client_not_registered', 'frozen'],
   limit: 'attempt',
 })
 
@@ -122,6 +126,7 @@ export const resumeLink = operation({
   permission: 'work',
   body: object({}),
   answer: { status: 200, schema: object({ url: z.url() }) },
+  errors: [...vaultErrors, 'frozen', 'attempt_unknown', 'attempt_expired', 'attempt_used'],
   limit: 'attempt',
 })
 
@@ -133,6 +138,7 @@ export const adoptLink = operation({
   permission: 'work',
   body: object({ alias: alias.optional() }),
   answer: { status: 200, schema: object({ project: id }) },
+  errors: [...vaultErrors, 'attempt_unknown', 'frozen', 'alias_taken', 'no_refresh_token', 'upstream_protocol'],
   limit: 'attempt',
 })
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
-import { counted, id, isCapped, object } from '../schemas.ts'
+import { counted, id, idOf, isCapped, object } from '../schemas.ts'
 import { notification } from '../views.ts'
 
 export const listNotifications = operation({
@@ -10,7 +10,7 @@ export const listNotifications = operation({
   summary: 'What the caller was told, newest first; for admins also what is addressed to them all',
   permission: 'read',
   /** `next` of the page before. */
-  query: object({ before: id.optional(), unread: z.literal('1').optional() }),
+  query: object({ before: idOf('notification').optional(), unread: z.literal('1').optional() }),
   answer: {
     status: 200,
     schema: object({
@@ -30,10 +30,12 @@ export const markNotificationsRead = operation({
   summary: 'Marks notifications as read: these, or all up to the newest that was seen',
   // Auditors change nothing (K-18), and link nothing that they could be told of.
   permission: 'work',
-  body: object({ ids: z.array(id).min(1).max(500).optional(), through: id.optional() }).refine(
-    (which) => (which.ids === undefined) !== (which.through === undefined),
-    'Name ids, or one to go through.',
-  ),
+  body: object({
+    ids: z.array(idOf('notification')).min(1).max(500).optional(),
+    through: idOf('notification').optional(),
+  })
+    .refine((which) => (which.ids === undefined) !== (which.through === undefined), 'Name ids, or one to go through.')
+    .meta({ minProperties: 1, maxProperties: 1 }),
   /** How many were unread before. */
   answer: { status: 200, schema: object({ marked: z.int() }) },
   limit: 'write',

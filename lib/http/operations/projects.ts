@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { operation } from '../operation.ts'
+import { operation, upstreamErrors } from '../operation.ts'
 import { alias, items, object } from '../schemas.ts'
 import { cap, project, projectDetail } from '../views.ts'
 
@@ -33,6 +33,7 @@ export const changeProject = operation({
   permission: 'work',
   body: object({ alias }),
   answer: { status: 200, schema: projectDetail },
+  errors: ['alias_taken'],
   limit: 'write',
 })
 
@@ -54,5 +55,6 @@ export const readScopes = operation({
       cap,
     }),
   },
+  errors: upstreamErrors,
   limit: 'write',
 })

@@ -1,12 +1,15 @@
 import { z } from 'zod'
-import { operation } from '../operation.ts'
-import { items, name, object } from '../schemas.ts'
+import { longestGraceSeconds } from '../../providers/provider.ts'
+import { operation, vaultErrors } from '../operation.ts'
+import { address, items, line, name, object, secret } from '../schemas.ts'
 import { provider } from '../views.ts'
 
-const clientId = z.string().trim().min(1).max(200)
-const clientSecret = z.string().min(1).max(500)
+const clientId = line(200)
+const clientSecret = secret(500)
 /** An unused refresh token's life at the upstream, in days. */
 const refreshTokenDays = z.int().min(1).max(3_650)
+/** Seconds for which a refresh token is still answered after its first use; 0: not at all. */
+const refreshGrace = z.int().min(0).max(longestGraceSeconds)
 /** Seconds, a minute to a day. */
 const maxLifetime = z.int().min(60).max(86_400)
 
@@ -30,13 +33,15 @@ export const createProvider = operation({
     kind: z.literal('keboola'),
     name,
     /** Its address alone, like https://connection.example.com. */
-    issuer: z.url().max(300),
+    issuer: address(300),
     client_id: clientId,
     client_secret: clientSecret,
     max_lifetime_seconds: maxLifetime.optional(),
     refresh_token_days: refreshTokenDays.optional(),
+    refresh_grace_seconds: refreshGrace.optional(),
   }),
   answer: { status: 201, schema: provider },
+  errors: [...vaultErrors, 'provider_exists'],
   limit: 'write',
 })
 
@@ -53,7 +58,9 @@ export const changeProvider = operation({
     /** Null: no cap of its own. */
     max_lifetime_seconds: maxLifetime.nullable().optional(),
     refresh_token_days: refreshTokenDays.optional(),
+    refresh_grace_seconds: refreshGrace.optional(),
   }),
   answer: { status: 200, schema: provider },
+  errors: [...vaultErrors, 'provider_exists', 'provider_in_use'],
   limit: 'write',
 })

@@ -1,9 +1,7 @@
 import { z } from 'zod'
-import { operation } from '../operation.ts'
-import { id, items, line, object } from '../schemas.ts'
+import { operation, vaultErrors } from '../operation.ts'
+import { atLeast, idOf, items, line, object } from '../schemas.ts'
 import { revoked, unconfirmed } from '../views.ts'
-
-const ids = z.array(id).max(500).default([])
 
 export const revoke = operation({
   id: 'revoke',
@@ -11,11 +9,15 @@ export const revoke = operation({
   path: '/api/v1/tenants/{tenant}/revocations',
   summary: 'Revokes tokens and connections in one act: all of them, or none',
   permission: 'work',
-  body: object({ tokens: ids, connections: ids, reason: line(200).optional() }).refine(
-    ({ tokens, connections }) => tokens.length + connections.length > 0 && tokens.length + connections.length <= 500,
-    'Name 1 to 500 tokens and connections.',
-  ),
+  body: object({
+    tokens: z.array(idOf('token')).max(500).default([]),
+    connections: z.array(idOf('connection')).max(500).default([]),
+    reason: line(200).optional(),
+  })
+    .refine(({ tokens, connections }) => tokens.length + connections.length > 0, 'Name a token or a connection.')
+    .meta({ anyOf: ['tokens', 'connections'].map((one) => atLeast(one, { minItems: 1 })) }),
   answer: { status: 200, schema: items(revoked) },
+  errors: vaultErrors,
   limit: 'revoke',
 })
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { operation } from '../operation.ts'
+import { operation, vaultErrors } from '../operation.ts'
 import { alias, id, items, line, name, object, role } from '../schemas.ts'
-import { ending, invitation, member } from '../views.ts'
+import { ending, invitation, invitationPreview, member } from '../views.ts'
 
 export const createTenant = operation({
   id: 'createTenant',
@@ -11,7 +11,23 @@ export const createTenant = operation({
   permission: 'session',
   body: object({ name, slug: alias }),
   answer: { status: 201, schema: object({ slug: alias }) },
+  errors: ['forbidden', 'slug_taken'],
   limit: 'write',
+})
+
+const secret = z.string().regex(/^[!-~]{1,200}$/, 'must be what stands behind the # of the link')
+
+/** A POST, because the secret belongs into no address. */
+export const previewInvitation = operation({
+  id: 'previewInvitation',
+  method: 'POST',
+  path: '/api/v1/invitations/preview',
+  summary: 'What an invitation is for, for whoever holds its secret',
+  permission: 'public',
+  body: object({ secret }),
+  answer: { status: 200, schema: invitationPreview },
+  errors: ['invitation_unknown'],
+  limit: 'invitation',
 })
 
 export const acceptInvitation = operation({
@@ -20,8 +36,9 @@ export const acceptInvitation = operation({
   path: '/api/v1/invitations/accept',
   summary: 'Makes the caller a member, once an invitation',
   permission: 'session',
-  body: object({ secret: z.string().min(1).max(200) }),
+  body: object({ secret }),
   answer: { status: 200, schema: object({ slug: alias }) },
+  errors: ['invitation_unknown'],
   limit: 'write',
 })
 
@@ -45,8 +62,11 @@ export const changeMember = operation({
     role: role.optional(),
     status: z.enum(['active', 'suspended']).optional(),
     reason: line(200).optional(),
-  }).refine((change) => change.role !== undefined || change.status !== undefined, 'Name a role or a status.'),
+  })
+    .refine((change) => change.role !== undefined || change.status !== undefined, 'Name a role or a status.')
+    .meta({ anyOf: [{ required: ['role'] }, { required: ['status'] }] }),
   answer: { status: 204 },
+  errors: [...vaultErrors, 'last_owner'],
   limit: 'write',
 })
 
@@ -58,6 +78,7 @@ export const removeMember = operation({
   permission: 'read',
   body: object({ reason: line(200).optional() }),
   answer: { status: 204 },
+  errors: [...vaultErrors, 'last_owner'],
   limit: 'write',
 })
 
@@ -95,6 +116,7 @@ export const createInvitation = operation({
     // The secret stands in the fragment, which no server and no log ever sees.
     schema: object({ ...invitation.pick({ id: true, role: true, expires_at: true }).shape, url: z.url() }),
   },
+  errors: ['too_many_invitations'],
   limit: 'write',
 })
 

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { operation } from '../operation.ts'
-import { id, instant, line, object, page } from '../schemas.ts'
+import { operation, upstreamErrors } from '../operation.ts'
+import { atLeast, idOf, instant, line, object, page } from '../schemas.ts'
 import { token } from '../views.ts'
 
-const upstreamName = z.string().regex(/^[\w.-]{1,128}$/, 'letters, digits, dots, hyphens')
+const upstreamName = z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'letters, digits, dots, hyphens')
 
 const rights = object({
   components: z.array(upstreamName).max(200).default([]),
@@ -11,17 +11,27 @@ const rights = object({
   buckets: z
     .record(upstreamName, z.enum(['read', 'write']))
     .refine((chosen) => Object.keys(chosen).length <= 200, 'at most 200')
+    .meta({ maxProperties: 200 })
     .default({}),
   manage_buckets: z.boolean().default(false),
   read_all_files: z.boolean().default(false),
-}).refine(
-  (chosen) =>
-    chosen.components.length > 0 ||
-    Object.keys(chosen.buckets).length > 0 ||
-    chosen.manage_buckets ||
-    chosen.read_all_files,
-  'Choose at least one right.',
-)
+})
+  .refine(
+    (chosen) =>
+      chosen.components.length > 0 ||
+      Object.keys(chosen.buckets).length > 0 ||
+      chosen.manage_buckets ||
+      chosen.read_all_files,
+    'Choose at least one right.',
+  )
+  .meta({
+    anyOf: [
+      atLeast('components', { minItems: 1 }),
+      atLeast('buckets', { minProperties: 1 }),
+      atLeast('manage_buckets', { const: true }),
+      atLeast('read_all_files', { const: true }),
+    ],
+  })
 
 export const issueToken = operation({
   id: 'issueToken',
@@ -47,6 +57,15 @@ export const issueToken = operation({
       base_url: z.url(),
     }),
   },
+  errors: [
+    ...upstreamErrors,
+    'over_policy',
+    'too_many_tokens',
+    'issue_unconfirmed',
+    'upstream_rejected',
+    'revoked_meanwhile',
+    'excess_rights',
+  ],
   limit: 'issue',
 })
 
@@ -57,13 +76,13 @@ export const listTokens = operation({
   summary: 'Tokens, newest first, ended ones by their end: the caller’s own, or with everybody=1 all of the tenant',
   permission: 'read',
   query: object({
-    owner: id.optional(),
-    project: id.optional(),
-    provider: id.optional(),
+    owner: idOf('user').optional(),
+    project: idOf('project').optional(),
+    provider: idOf('provider').optional(),
     state: z.enum(['live', 'ended', 'revoked', 'failed']).optional(),
     everybody: z.literal('1').optional(),
     /** `next` of the page before. */
-    before: id.optional(),
+    before: idOf('token').optional(),
   }),
   answer: { status: 200, schema: page(token) },
   limit: 'read',
@@ -88,5 +107,6 @@ export const checkLastUse = operation({
   body: object({}),
   /** Null: not reported. */
   answer: { status: 200, schema: object({ last_used_at: instant.nullable() }) },
+  errors: upstreamErrors,
   limit: 'write',
 })

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { operation } from '../operation.ts'
-import { id, items, object } from '../schemas.ts'
+import { operation, vaultErrors } from '../operation.ts'
+import { address, id, idOf, items, object } from '../schemas.ts'
 import { delivery, webhook } from '../views.ts'
 
-const url = z.url().max(2000)
+const url = address(2000)
 /** The signing key, `whsec_…` as Standard Webhooks writes it: in this answer alone. */
 const withSecret = object({ webhook, secret: z.string() })
 
@@ -25,6 +25,7 @@ export const createWebhook = operation({
   permission: 'administer',
   body: object({ url }),
   answer: { status: 201, schema: withSecret },
+  errors: [...vaultErrors, 'too_many_webhooks'],
   limit: 'write',
 })
 
@@ -34,10 +35,12 @@ export const changeWebhook = operation({
   path: '/api/v1/tenants/{tenant}/webhooks/{webhook}',
   summary: 'Changes the address, switches on or off, or makes the caller responsible for it',
   permission: 'administer',
-  body: object({ url: url.optional(), enabled: z.boolean().optional(), owner: z.literal('me').optional() }).refine(
-    (change) => Object.values(change).some((value) => value !== undefined),
-    'Name an address, whether it is on, or its owner.',
-  ),
+  body: object({ url: url.optional(), enabled: z.boolean().optional(), owner: z.literal('me').optional() })
+    .refine(
+      (change) => Object.values(change).some((value) => value !== undefined),
+      'Name an address, whether it is on, or its owner.',
+    )
+    .meta({ minProperties: 1 }),
   answer: { status: 200, schema: webhook },
   limit: 'write',
 })
@@ -60,6 +63,7 @@ export const rotateWebhookSecret = operation({
   permission: 'administer',
   body: object({}),
   answer: { status: 200, schema: withSecret },
+  errors: vaultErrors,
   limit: 'write',
 })
 
@@ -71,6 +75,7 @@ export const testWebhook = operation({
   permission: 'administer',
   body: object({}),
   answer: { status: 200, schema: delivery },
+  errors: vaultErrors,
   limit: 'write',
 })
 
@@ -81,7 +86,7 @@ export const listDeliveries = operation({
   summary: 'Messages to a webhook, newest first, for 30 days',
   permission: 'administer',
   /** `next` of the page before. */
-  query: object({ before: id.optional() }),
+  query: object({ before: idOf('message').optional() }),
   answer: { status: 200, schema: object({ items: z.array(delivery), next: id.nullable() }) },
   limit: 'read',
 })
@@ -94,5 +99,6 @@ export const retryDelivery = operation({
   permission: 'administer',
   body: object({}),
   answer: { status: 204 },
+  errors: ['webhook_off'],
   limit: 'write',
 })

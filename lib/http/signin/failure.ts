@@ -25,7 +25,7 @@ type Facts = {
   error_description?: string
   /** Of the issuer's answer. */
   status?: number
-  /** A code or a sentence of ours or of our libraries, never of the issuer's. */
+  /** A code or a sentence of ours or of our libraries, never of the issuer's; absent where nobody foresaw it. */
   reason?: string
   /** How far ahead the issuer's clock is; negative: behind. */
   differenceSeconds?: number
@@ -81,7 +81,7 @@ export async function signinError(stage: Stage, cause: unknown, secrets: string[
     ...(said?.error && { error: plain(said.error, secrets, 80) }),
     ...(said?.error_description && { error_description: plain(said.error_description, secrets, 200) }),
     ...(answer && { status: answer.status }),
-    reason: reasonOf(cause),
+    ...reasonOf(cause),
     ...(cause instanceof ClockError && { differenceSeconds: cause.differenceSeconds }),
     ...((isClientRefused || cause instanceof ClockError) && { alarm: true as const }),
   }
@@ -113,13 +113,13 @@ export function asClockError(error: unknown, nonce: string, now: Date): unknown 
 }
 
 /** Why, in words or codes that are not the issuer's: the library's sentences name claims and fields, never values. */
-function reasonOf(error: unknown): string {
-  if (isOutboundError(error)) return outboundReason(error)
-  if (isKeysUnavailable(error) && isOutboundError(error.cause)) return outboundReason(error.cause)
+function reasonOf(error: unknown): { reason?: string } {
+  if (isOutboundError(error)) return { reason: outboundReason(error) }
+  if (isKeysUnavailable(error) && isOutboundError(error.cause)) return { reason: outboundReason(error.cause) }
   if (isProtocolError(error) || isKeysUnavailable(error) || isUnknownKey(error) || error instanceof ClockError)
-    return error.message
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unforeseen'
-  return error instanceof Error && code.startsWith('OAUTH_') ? `${code}: ${error.message}` : code
+    return { reason: error.message }
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return error instanceof Error && code.startsWith('OAUTH_') ? { reason: `${code}: ${error.message}` } : {}
 }
 
 /** One line out of the issuer's text: no secret of this sign-in, nothing that looks like one, cut (V-08). */

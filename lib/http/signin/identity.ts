@@ -2,6 +2,7 @@ import * as oauth from 'oauth4webapi'
 import type { Context } from '../../context.ts'
 import { assertAnswers, discover, requestOptions } from '../../security/discovery.ts'
 import { validateSignature } from '../../security/issuer-keys.ts'
+import { isStorable } from '../../security/json.ts'
 import { clientAt, clientAuth, clockToleranceSeconds, ProtocolError } from '../../security/oauth.ts'
 import type { Identity } from '../../store/users.ts'
 import { asClockError, ClockError, refused, type Stage, signinError } from './failure.ts'
@@ -121,7 +122,8 @@ function checkedClaims({ config, now }: Context, claims: oauth.IDToken | undefin
     throw new ClockError(Math.round(-ageSeconds))
   if (auth_time !== undefined && auth_time > seconds + clockToleranceSeconds)
     throw new ProtocolError('the sign-in is dated in the future')
-  if (sub.length === 0 || sub.length > 255) throw new ProtocolError('the subject has no usable length')
+  if (sub.length === 0 || sub.length > 255 || !isStorable(sub))
+    throw new ProtocolError('the subject has no usable length')
   return claims
 }
 
@@ -150,5 +152,5 @@ function line(claim: unknown, lengthMax: number): string | undefined {
     .normalize('NFKC')
     .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '')
     .trim()
-  return text.slice(0, lengthMax) || undefined
+  return text.slice(0, lengthMax).toWellFormed() || undefined
 }

@@ -62,7 +62,6 @@ CREATE INDEX issued_token_living ON issued_token (tenant_id, expires_at, id) WHE
 CREATE INDEX issued_token_living_own ON issued_token (tenant_id, user_id, expires_at, id) INCLUDE (project_id)
   WHERE status IN ('issuing', 'live');
 CREATE INDEX issued_token_cut_short ON issued_token (tenant_id, status, id) WHERE status IN ('revoked', 'failed');
-CREATE INDEX upstream_revocation_open ON upstream_revocation (tenant_id, id) WHERE state IN ('pending', 'failed');
 CREATE INDEX invitation_open ON invitation (tenant_id, id) WHERE used_at IS NULL;
 
 ALTER TABLE access_tally ENABLE ROW LEVEL SECURITY;

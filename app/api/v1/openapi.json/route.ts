@@ -3,4 +3,10 @@ import { openApiDocument } from '@/lib/http/openapi.ts'
 import { readOpenApi } from '@/lib/http/operations/instance.ts'
 import { operations } from '@/lib/http/operations.ts'
 
-export const GET = api(readOpenApi, async ({ ctx }) => openApiDocument(operations, ctx.config.origin))
+/** Made once: anybody may ask for it, and it follows from the program alone. */
+let document: ReturnType<typeof openApiDocument> | undefined
+
+export const GET = api(readOpenApi, async ({ ctx }) => {
+  document ??= openApiDocument(operations, ctx.config.origin)
+  return document
+})

@@ -1,8 +1,9 @@
 import { api } from '@/lib/http/api.ts'
+import { renewedSession } from '@/lib/http/cookies.ts'
 import { createTenant as createTenantOperation } from '@/lib/http/operations/tenants.ts'
 import { createTenant } from '@/lib/tenancy/tenants.ts'
 
-export const POST = api(createTenantOperation, async ({ ctx, session, body, address, agent, requestId }) => {
+export const POST = api(createTenantOperation, async ({ ctx, session, body, address, agent, requestId, headers }) => {
   const founder = {
     userId: session.userId,
     sessionId: session.id,
@@ -11,6 +12,7 @@ export const POST = api(createTenantOperation, async ({ ctx, session, body, addr
     agent,
     requestId,
   }
-  const { slug } = await createTenant(ctx, founder, body)
-  return { slug }
+  const made = await createTenant(ctx, founder, body)
+  headers.append('set-cookie', renewedSession(made.session))
+  return { slug: made.slug }
 })

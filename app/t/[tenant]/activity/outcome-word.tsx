@@ -11,7 +11,7 @@ const faces = {
 export function OutcomeWord({ outcome }: { outcome: AuditView['outcome'] }) {
   const [word, Icon, colour] = faces[outcome]
   return (
-    <span className={`inline-flex items-center gap-1 whitespace-nowrap ${colour}`}>
+    <span data-badge className={`inline-flex items-center gap-1 whitespace-nowrap ${colour}`}>
       <Icon aria-hidden className="size-4 shrink-0" />
       {word}
     </span>

@@ -2,6 +2,7 @@ import { hrefWith, type Query, single } from '@/app/_console/query.ts'
 import { eventWords } from '@/app/_console/words.ts'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { Name } from '@/app/_ui/name.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { Time } from '@/app/_ui/time.tsx'
@@ -49,11 +50,11 @@ export default async function ActivityPage({ params, searchParams }: Props) {
           caption="Activity"
           columns={[
             { key: 'what', header: 'What' },
-            { key: 'who', header: 'Who', truncate: true },
-            { key: 'when', header: 'When' },
-            { key: 'outcome', header: 'Outcome' },
-            { key: 'from', header: 'From', mono: true },
-            { key: 'details', header: 'Details', quiet: true, align: 'end' },
+            { key: 'who', header: 'Who', width: 'w-48', fold: true },
+            { key: 'when', header: 'When', width: 'w-28' },
+            { key: 'outcome', header: 'Outcome', width: 'w-28' },
+            { key: 'from', header: 'From', mono: true, width: 'w-40', fold: true },
+            { key: 'details', header: 'Details', quiet: true, align: 'end', width: 'w-14' },
           ]}
           rows={page.items.map((event) => {
             const { what, more } = eventWords(event)
@@ -68,7 +69,7 @@ export default async function ActivityPage({ params, searchParams }: Props) {
                     {more && <span className="wrap-anywhere font-normal text-muted">{more}</span>}
                   </span>
                 ),
-                who: <span title={who}>{who}</span>,
+                who: <Name text={who} />,
                 when: <Time at={event.at.toISOString()} now={now} hint="hover" />,
                 outcome: <OutcomeWord outcome={event.outcome} />,
                 from: event.address ?? '–',

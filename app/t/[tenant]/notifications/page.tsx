@@ -60,9 +60,9 @@ export default async function NotificationsPage({ params, searchParams }: Props)
           caption="Notifications"
           columns={[
             { key: 'what', header: 'What' },
-            { key: 'about', header: 'About', truncate: true },
-            { key: 'when', header: 'When' },
-            { key: 'read', header: 'Actions', quiet: true, align: 'end' },
+            { key: 'about', header: 'About', width: 'w-48' },
+            { key: 'when', header: 'When', width: 'w-28' },
+            { key: 'read', header: 'Actions', quiet: true, align: 'end', width: 'w-36' },
           ]}
           rows={page.items.map((one) => {
             const words = notificationWords(one)
@@ -119,6 +119,8 @@ function About({ tenant, notification }: { tenant: string; notification: Notific
         Providers
       </Link>
     )
+  if (kind.startsWith('member.')) return <span className="text-muted">your membership</span>
+  if (kind.startsWith('provider.')) return <span className="text-muted">a provider</span>
   if (projects.length === 0) return <span className="text-muted">a connection</span>
   return projects.map(({ id, alias }, index) => (
     <span key={id}>

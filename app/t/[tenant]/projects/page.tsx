@@ -26,7 +26,9 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
   ])
   const now = ctx.now().toISOString()
   const choices = providers.map(({ id, name, issuer }) => ({ id, name, host: new URL(issuer).host }))
-  const firstIssuable = cards.find(({ connection }) => nextActOf(connection) === 'issue')
+  const firstIssuable = cards.find(
+    ({ connection, frozen }) => nextActOf({ status: connection?.status, frozen }) === 'issue',
+  )
   const acts = { viewer: 'you', mayWork, mayAdminister: may(actor, 'administer') }
   const nameOf = (id: string) => providers.find((provider) => provider.id === id)?.name ?? 'the upstream'
   return (

@@ -1,6 +1,6 @@
 import Link from 'next/link'
-import { ConnectionHealth, NextAct } from '@/app/_console/health.tsx'
-import { plural } from '@/app/_console/words.ts'
+import { ConnectionHealth, FrozenNotice, NextAct } from '@/app/_console/health.tsx'
+import { plural, shownState } from '@/app/_console/words.ts'
 import { Card } from '@/app/_ui/card.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
@@ -27,7 +27,7 @@ export function ProjectCard({ tenant, project, now, acts, first }: Props) {
       }
       aside={
         connection ? (
-          <StateBadge kind="connection" state={connection.status} />
+          <StateBadge kind="connection" state={shownState({ ...connection, frozen: project.frozen })} />
         ) : (
           <span className="flex h-6 items-center text-[13px] text-muted">not linked by you</span>
         )
@@ -46,7 +46,7 @@ export function ProjectCard({ tenant, project, now, acts, first }: Props) {
       <div className="flex flex-col gap-1">
         <p className="wrap-anywhere text-muted">
           {[provider.name, project.region].filter(Boolean).join(' · ')}{' '}
-          <span className="whitespace-nowrap font-mono text-[13px]">#{project.externalId}</span>
+          <span className="wrap-anywhere inline-block max-w-full font-mono text-[13px]">#{project.externalId}</span>
         </p>
         {live ? (
           <p className="wrap-anywhere">
@@ -56,7 +56,11 @@ export function ProjectCard({ tenant, project, now, acts, first }: Props) {
         ) : (
           !connection && <p>Somebody else in this tenant linked it. You would link it with your own account.</p>
         )}
-        {connection && <ConnectionHealth form="short" health={connection} now={now} />}
+        {connection ? (
+          <ConnectionHealth form="short" health={connection} now={now} />
+        ) : (
+          project.frozen && <FrozenNotice form="short" frozen={project.frozen} now={now} />
+        )}
       </div>
     </Card>
   )
@@ -76,11 +80,13 @@ export function ProjectAct({ tenant, project, acts: { viewer, ...rights }, first
         connection && {
           id: connection.id,
           status: connection.status,
+          frozenItself: connection.frozenItself,
           name,
           owner: viewer,
           account: connection.accountName,
         }
       }
+      frozen={project.frozen}
       own
       {...rights}
       first={first}

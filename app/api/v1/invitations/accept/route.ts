@@ -1,7 +1,14 @@
 import { api } from '@/lib/http/api.ts'
+import { renewedSession } from '@/lib/http/cookies.ts'
 import { acceptInvitation as acceptInvitationOperation } from '@/lib/http/operations/tenants.ts'
 import { acceptInvitation } from '@/lib/tenancy/members.ts'
 
-export const POST = api(acceptInvitationOperation, ({ ctx, session, body, address, agent, requestId }) =>
-  acceptInvitation(ctx, { userId: session.userId, sessionId: session.id, address, agent, requestId }, body.secret),
+export const POST = api(
+  acceptInvitationOperation,
+  async ({ ctx, session: { id: sessionId, userId }, body, address, agent, requestId, headers }) => {
+    const person = { userId, sessionId, address, agent, requestId }
+    const { slug, session } = await acceptInvitation(ctx, person, body.secret)
+    headers.append('set-cookie', renewedSession(session))
+    return { slug }
+  },
 )

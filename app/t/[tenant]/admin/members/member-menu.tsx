@@ -2,6 +2,7 @@
 import { useRouter } from 'next/navigation'
 import { useState } from 'react'
 import { client, send } from '@/app/_console/client.ts'
+import { FreezeDialog, freezeItem } from '@/app/_console/freeze.tsx'
 import { plural } from '@/app/_console/words.ts'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
@@ -12,14 +13,15 @@ import { roleWords } from './role-words.ts'
 type Member = { id: string; name: string; role: Role; status: 'active' | 'suspended' }
 type Act = { role: Role } | 'suspend' | 'reinstate' | 'remove'
 type Ending = { sessions: number; connections: number; tokens: number; invitations: number; webhooks: number }
-type Props = { tenant: string; member: Member; mayMakeOwners: boolean }
+type Props = { tenant: string; member: Member; frozen: boolean; freezable: boolean; mayMakeOwners: boolean }
 
 const roles: Role[] = ['owner', 'admin', 'member', 'auditor']
 
-/** Another role, suspended or back again, or gone. What an act reaches is counted before it is confirmed. */
-export function MemberMenu({ tenant, member, mayMakeOwners }: Props) {
+/** Another role, frozen, suspended or back again, or gone. What an act reaches is counted before it is confirmed. */
+export function MemberMenu({ tenant, member, frozen, freezable, mayMakeOwners }: Props) {
   const router = useRouter()
   const [act, setAct] = useState<Act | null>(null)
+  const [freezing, setFreezing] = useState(false)
   const [ending, setEnding] = useState<Ending | null>(null)
   const offered = roles.filter((role) => role !== member.role && (role !== 'owner' || mayMakeOwners))
   const params = { path: { tenant, user: member.id } }
@@ -46,11 +48,19 @@ export function MemberMenu({ tenant, member, mayMakeOwners }: Props) {
         label={`Actions for ${member.name}`}
         items={[
           ...offered.map((role) => ({ label: `Make ${role}`, onSelect: () => ask({ role }) })),
+          ...(freezable ? [{ ...freezeItem(frozen), onSelect: () => setFreezing(true) }] : []),
           member.status === 'active'
             ? { label: 'Suspend…', danger: true, onSelect: () => ask('suspend') }
             : { label: 'Reinstate', onSelect: () => ask('reinstate') },
           { label: 'Remove…', danger: true, onSelect: () => ask('remove') },
         ]}
+      />
+      <FreezeDialog
+        tenant={tenant}
+        target={{ kind: 'member', id: member.id, name: member.name }}
+        frozen={frozen}
+        open={freezing}
+        onOpenChange={setFreezing}
       />
       {act && (
         <ConfirmDialog

@@ -2,12 +2,15 @@ import { NoRight } from '@/app/_console/guard.tsx'
 import { hrefWith, type Query, single } from '@/app/_console/query.ts'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { Name } from '@/app/_ui/name.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
+import { utcText } from '@/app/_ui/time-text.ts'
 import { may } from '@/lib/actor.ts'
+import { type FreezeView, freezeList } from '@/lib/broker/freezes.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { invitationPage, memberList } from '@/lib/tenancy/members.ts'
 import { Invite } from './invite.tsx'
@@ -24,8 +27,9 @@ export default async function MembersPage({ params, searchParams }: Props) {
   const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
   if (!allowed) return <NoRight title="Members" role={actor.role} />
   const mayChange = may(actor, 'administer')
-  const [members, invitations] = await Promise.all([
+  const [members, freezes, invitations] = await Promise.all([
     memberList(ctx, actor),
+    freezeList(ctx, actor),
     mayChange ? invitationPage(ctx, actor, { before }) : { items: [], next: null },
   ])
   const now = ctx.now().toISOString()
@@ -40,31 +44,38 @@ export default async function MembersPage({ params, searchParams }: Props) {
       <DataTable
         caption="Members"
         columns={[
-          { key: 'who', header: 'Who', truncate: true },
-          { key: 'role', header: 'Role' },
-          { key: 'state', header: 'State' },
-          { key: 'joined', header: 'Joined' },
-          ...(mayChange ? [{ key: 'acts', header: 'Actions', quiet: true, align: 'end' as const }] : []),
+          { key: 'who', header: 'Who' },
+          { key: 'role', header: 'Role', width: 'w-28' },
+          { key: 'state', header: 'State', width: 'w-36' },
+          { key: 'joined', header: 'Joined', width: 'w-32' },
+          ...(mayChange ? [{ key: 'acts', header: 'Actions', quiet: true, align: 'end' as const, width: 'w-14' }] : []),
         ]}
         rows={members.map((member) => {
           const who = member.email ?? member.name
+          const freeze = freezes.find(({ kind, id }) => kind === 'member' && id === member.userId)
           return {
             id: member.userId,
             label: who,
             cells: {
               who: (
-                <span title={who}>
-                  {who}
+                <Name text={who}>
                   {member.userId === actor.userId && <span className="font-normal text-muted"> (you)</span>}
-                </span>
+                </Name>
               ),
               role: member.role,
-              state: <StateBadge kind="member" state={member.status} />,
+              state: (
+                <span className="flex flex-wrap gap-1" title={freeze && frozenTitle(freeze, names)}>
+                  <StateBadge kind="member" state={member.status} />
+                  {freeze && <StateBadge kind="connection" state="frozen" />}
+                </span>
+              ),
               joined: <Time at={member.joinedAt.toISOString()} now={now} hint="hover" />,
               acts: (actor.role === 'owner' || member.role !== 'owner') && (
                 <MemberMenu
                   tenant={tenant}
                   member={{ id: member.userId, name: who, role: member.role, status: member.status }}
+                  frozen={freeze !== undefined}
+                  freezable={member.userId !== actor.userId || actor.role === 'owner'}
                   mayMakeOwners={actor.role === 'owner'}
                 />
               ),
@@ -81,19 +92,19 @@ export default async function MembersPage({ params, searchParams }: Props) {
             <DataTable
               caption="Open invitations"
               columns={[
-                { key: 'role', header: 'For the role' },
-                { key: 'note', header: 'Note', truncate: true },
-                { key: 'by', header: 'Made by', truncate: true },
-                { key: 'ends', header: 'Ends' },
-                { key: 'acts', header: 'Actions', quiet: true, align: 'end' },
+                { key: 'role', header: 'For the role', width: 'w-32' },
+                { key: 'note', header: 'Note' },
+                { key: 'by', header: 'Made by' },
+                { key: 'ends', header: 'Ends', width: 'w-28' },
+                { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-36' },
               ]}
               rows={invitations.items.map((invitation) => ({
                 id: invitation.id,
                 label: `Invitation for the role ${invitation.role}`,
                 cells: {
                   role: invitation.role,
-                  note: invitation.note ?? <span className="text-muted">none</span>,
-                  by: names.get(invitation.createdBy) ?? 'former member',
+                  note: invitation.note ? <Name text={invitation.note} /> : <span className="text-muted">none</span>,
+                  by: <Name text={names.get(invitation.createdBy) ?? 'former member'} />,
                   ends: <Time at={invitation.expiresAt.toISOString()} now={now} hint="hover" />,
                   acts: <Withdraw tenant={tenant} invitation={{ id: invitation.id, role: invitation.role }} />,
                 },
@@ -117,4 +128,11 @@ export default async function MembersPage({ params, searchParams }: Props) {
       )}
     </>
   )
+}
+
+/** Who froze somebody, why and until when, in a line. */
+function frozenTitle({ by, reason, until }: FreezeView, names: Map<string, string>): string {
+  const who = by ? ` by ${names.get(by) ?? 'a former member'}` : ''
+  const end = until ? `until ${utcText(until.getTime())}` : 'until it is lifted'
+  return `Frozen${who}, ${end}.${reason ? ` Reason: ${reason}` : ''}`
 }

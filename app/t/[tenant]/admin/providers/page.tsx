@@ -1,4 +1,6 @@
+import { FreezeButton } from '@/app/_console/freeze.tsx'
 import { NoRight } from '@/app/_console/guard.tsx'
+import { FrozenNotice } from '@/app/_console/health.tsx'
 import { plural } from '@/app/_console/words.ts'
 import { Card } from '@/app/_ui/card.tsx'
 import { CopyButton } from '@/app/_ui/copy-button.tsx'
@@ -7,6 +9,8 @@ import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { durationText } from '@/app/_ui/time-text.ts'
 import { may } from '@/lib/actor.ts'
+import { type FreezeView, freezeList } from '@/lib/broker/freezes.ts'
+import { peopleNames } from '@/lib/broker/inventory.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { providerList } from '@/lib/tenancy/providers.ts'
 import { AddProvider, EditProvider } from './provider-form.tsx'
@@ -17,7 +21,13 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
   const { tenant } = await params
   const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
   if (!allowed) return <NoRight title="Providers" role={actor.role} />
-  const providers = await providerList(ctx, actor)
+  const [providers, freezes, names] = await Promise.all([
+    providerList(ctx, actor),
+    freezeList(ctx, actor),
+    peopleNames(ctx, actor.tenantId),
+  ])
+  const now = ctx.now().toISOString()
+  const freezeOf = (id: string) => freezes.find((each) => each.kind === 'provider' && each.id === id)
   const mayChange = may(actor, 'administer')
   return (
     <>
@@ -41,20 +51,29 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
           title={provider.name}
           aside={
             mayChange && (
-              <EditProvider
-                tenant={tenant}
-                provider={{
-                  id: provider.id,
-                  name: provider.name,
-                  clientId: provider.clientId,
-                  hasSecret: provider.hasSecret,
-                  maxLifetimeSeconds: provider.maxLifetimeSeconds,
-                  refreshTokenDays: provider.refreshTokenDays,
-                }}
-              />
+              <>
+                <FreezeButton
+                  size="sm"
+                  tenant={tenant}
+                  target={{ kind: 'provider', id: provider.id, name: provider.name }}
+                  frozen={freezeOf(provider.id) !== undefined}
+                />
+                <EditProvider
+                  tenant={tenant}
+                  provider={{
+                    id: provider.id,
+                    name: provider.name,
+                    clientId: provider.clientId,
+                    hasSecret: provider.hasSecret,
+                    maxLifetimeSeconds: provider.maxLifetimeSeconds,
+                    refreshTokenDays: provider.refreshTokenDays,
+                  }}
+                />
+              </>
             )
           }
         >
+          <ProviderFreeze freeze={freezeOf(provider.id)} now={now} names={names} />
           <KeyValue
             items={[
               { label: 'Kind', value: provider.kind },
@@ -86,5 +105,19 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
         </Card>
       ))}
     </>
+  )
+}
+
+type FreezeProps = { freeze: FreezeView | undefined; now: string; names: Map<string, string> }
+
+function ProviderFreeze({ freeze, now, names }: FreezeProps) {
+  if (!freeze) return null
+  return (
+    <FrozenNotice
+      frozen={freeze}
+      now={now}
+      what="This provider is frozen."
+      by={freeze.by && (names.get(freeze.by) ?? 'a former member')}
+    />
   )
 }

@@ -1,20 +1,21 @@
 import Link from 'next/link'
 import { ConnectionMenu } from '@/app/_console/health-acts.tsx'
-import { healthWords } from '@/app/_console/words.ts'
+import { healthWords, shownState } from '@/app/_console/words.ts'
 import type { Column, Row } from '@/app/_ui/data-table.tsx'
+import { Name } from '@/app/_ui/name.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import type { ConnectionView } from '@/lib/broker/inventory.ts'
 
 export const connectionColumns: Column[] = [
-  { key: 'project', header: 'Project', truncate: true },
-  { key: 'owner', header: 'Owner', truncate: true },
-  { key: 'account', header: 'Account', truncate: true },
-  { key: 'provider', header: 'Provider', truncate: true },
-  { key: 'linked', header: 'Linked' },
-  { key: 'refreshed', header: 'Refreshed' },
-  { key: 'state', header: 'State' },
-  { key: 'acts', header: 'Actions', quiet: true, align: 'end' },
+  { key: 'project', header: 'Project' },
+  { key: 'owner', header: 'Owner' },
+  { key: 'account', header: 'Account' },
+  { key: 'provider', header: 'Provider', fold: true },
+  { key: 'linked', header: 'Linked', width: 'w-24', fold: true },
+  { key: 'refreshed', header: 'Refreshed', width: 'w-26', fold: true },
+  { key: 'state', header: 'State', width: 'w-32' },
+  { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-14' },
 ]
 
 /** A connection as a row; it can be chosen until it is revoked. Its name leads to its page. */
@@ -30,13 +31,13 @@ export function connectionRow(
     fixed: status === 'revoked',
     cells: {
       project: (
-        <Link href={`/t/${tenant}/connections/${id}`} title={name} className="rounded-sm underline underline-offset-4">
-          {name}
+        <Link href={`/t/${tenant}/connections/${id}`} className="block rounded-sm underline underline-offset-4">
+          <Name text={name} />
         </Link>
       ),
-      owner: <span title={owner}>{owner}</span>,
-      account: <span title={accountName}>{accountName}</span>,
-      provider: <span title={provider.name}>{provider.name}</span>,
+      owner: <Name text={owner} />,
+      account: <Name text={accountName} />,
+      provider: <Name text={provider.name} />,
       linked: <Time at={linkedAt.toISOString()} now={now} hint="hover" />,
       refreshed: lastRefreshAt ? (
         <Time at={lastRefreshAt.toISOString()} now={now} hint="hover" />
@@ -45,7 +46,7 @@ export function connectionRow(
       ),
       state: (
         <span title={healthWords(connection) ?? undefined}>
-          <StateBadge kind="connection" state={status} />
+          <StateBadge kind="connection" state={shownState(connection)} />
         </span>
       ),
       acts: (
@@ -53,8 +54,8 @@ export function connectionRow(
           key={id}
           tenant={tenant}
           connection={{ id, name, owner, account: accountName }}
-          frozen={status === 'frozen'}
-          freezable={mayFreeze && status !== 'revoked'}
+          frozen={connection.frozenItself}
+          freezable={mayFreeze}
         />
       ),
     },

@@ -19,12 +19,15 @@ const order: [UpstreamState, string][] = [
 /** "blocked here 12 of 12 · revoked upstream 10 · pending 2". Only what was counted is said. */
 function totals(items: Outcome[]): string {
   const already = items.filter((item) => item.already).length
+  const over = items.filter((item) => item.over).length
   const counts = order
     .map(([state, word]) => [word, items.filter((item) => item.upstream === state).length] as const)
     .filter(([, number]) => number > 0)
     .map(([word, number]) => `${word} ${number}`)
   const parts = [`blocked here ${items.length} of ${items.length}`, ...counts]
-  return [...parts, ...(already > 0 ? [`already revoked ${already}`] : [])].join(' · ')
+  if (already > 0) parts.push(`already revoked ${already}`)
+  if (over > 0) parts.push(`had ended ${over}`)
+  return parts.join(' · ')
 }
 
 /** What a revocation came to: the totals, then the three truths of each. */
@@ -53,7 +56,7 @@ export function Outcomes({ items, names, onClose }: Props) {
             label: names[item.id] ?? item.id,
             cells: {
               what: names[item.id] ?? (item.kind === 'token' ? 'Token of the connection' : item.id),
-              here: item.already ? 'already, before' : 'now',
+              here: item.already ? 'already, before' : item.over ? 'had ended' : 'now',
               upstream: item.upstream ? (
                 <StateBadge kind="upstream" state={item.upstream} />
               ) : (

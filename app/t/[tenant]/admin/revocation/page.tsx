@@ -110,7 +110,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           { label: 'Issued tokens', href: path, current: view === 'tokens' },
           { label: 'Connections', href: hrefWith(path, { show: 'connections' }), current: view === 'connections' },
           {
-            label: 'Unconfirmed upstream',
+            label: 'Unconfirmed',
             href: hrefWith(path, { show: 'unconfirmed' }),
             current: view === 'unconfirmed',
             count: unconfirmed.length < unconfirmedLimit ? unconfirmed.length : `${unconfirmedLimit}+`,
@@ -213,6 +213,10 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           items={unconfirmed.map((item) => ({
             id: item.id,
             kind: item.kind,
+            tokenId: item.tokenId,
+            fingerprint: item.fingerprint,
+            connectionId: item.connectionId,
+            owner: item.ownerId ? nameOf(item.ownerId) : 'former member',
             project: item.project,
             state: item.state,
             tries: item.tries,

@@ -1,17 +1,25 @@
 'use client'
+import Link from 'next/link'
 import { useRouter } from 'next/navigation'
 import { client, send } from '@/app/_console/client.ts'
+import { failureWords, plural } from '@/app/_console/words.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { Name } from '@/app/_ui/name.tsx'
+import { SignInAgain } from '@/app/_ui/sign-in-again.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 
 export type UnconfirmedItem = {
   id: string
-  kind: 'token' | 'grant'
+  kind: 'token' | 'grant' | 'orphans'
+  tokenId: string | null
+  fingerprint: string | null
+  connectionId: string
+  owner: string
   project: string | null
   state: 'pending' | 'failed'
   tries: number
@@ -20,6 +28,8 @@ export type UnconfirmedItem = {
   createdAt: string
   latestMoment: string | null
 }
+
+const kinds = { token: 'Token', grant: 'Grant', orphans: 'Issue that was cut off' }
 
 type Props = { tenant: string; items: UnconfirmedItem[]; now: string; mayRetry: boolean }
 
@@ -30,37 +40,56 @@ export function Unconfirmed({ tenant, items, now, mayRetry }: Props) {
       <EmptyState
         kind="no-data"
         title="Nothing is unconfirmed"
-        why="Every revocation so far was accepted by its upstream, or could not be asked for there at all. What an upstream does not answer shows up here and is tried again."
+        why="Every revocation so far was accepted by its upstream, or could not be asked for there at all, or its token has ended since. What an upstream does not answer shows up here and is tried again."
       />
     )
   return (
     <DataTable
       caption="Upstream revocations that are not confirmed"
       columns={[
-        { key: 'what', header: 'What' },
-        { key: 'state', header: 'State' },
-        { key: 'tries', header: 'Tries', align: 'end' },
-        { key: 'error', header: 'Last answer' },
-        { key: 'next', header: 'Next try' },
-        { key: 'latest', header: 'Could still work until' },
-        { key: 'acts', header: 'Actions', quiet: true, align: 'end' },
+        { key: 'what', header: 'What', width: 'w-36' },
+        { key: 'owner', header: 'Owner' },
+        { key: 'project', header: 'Project', fold: true },
+        { key: 'state', header: 'State', width: 'w-52' },
+        { key: 'latest', header: 'Could work until', width: 'w-34' },
+        { key: 'next', header: 'Next try', width: 'w-32', fold: true },
+        { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-30' },
       ]}
       rows={items.map((item) => ({
         id: item.id,
-        label: `${item.kind} ${item.project ?? ''}`.trim(),
+        label: [kinds[item.kind], item.fingerprint, item.owner, item.project].filter(Boolean).join(' · '),
         cells: {
-          what: `${item.kind === 'token' ? 'Token' : 'Grant'}${item.project ? ` · ${item.project}` : ''}`,
-          state: <StateBadge kind="upstream" state={item.state} />,
-          tries: String(item.tries),
-          error: item.lastError?.replaceAll('_', ' ') ?? 'none yet',
-          next: item.nextTryAt ? <Time at={item.nextTryAt} now={now} hint="hover" /> : 'none: it was given up',
+          what: (
+            <Link href={hrefOf(tenant, item)} className="rounded-sm underline underline-offset-4">
+              {kinds[item.kind]}
+              {item.fingerprint && <code className="font-mono text-[13px]"> {item.fingerprint}</code>}
+            </Link>
+          ),
+          owner: <Name text={item.owner} />,
+          project: item.project ? <Name text={item.project} /> : <span className="text-muted">none</span>,
+          state: (
+            <span className="flex flex-col items-start gap-1 max-md:items-end">
+              <StateBadge kind="upstream" state={item.state} />
+              {item.lastError && <span className="text-muted">{failureWords(item.lastError)}</span>}
+            </span>
+          ),
           latest: item.latestMoment ? <Time at={item.latestMoment} now={now} hint="hover" /> : 'unknown',
+          next: (
+            <span>
+              {item.nextTryAt ? <Time at={item.nextTryAt} now={now} hint="hover" /> : 'given up'}
+              {item.tries > 0 && <span className="text-muted"> after {plural(item.tries, 'try')}</span>}
+            </span>
+          ),
           acts: mayRetry ? <Retry tenant={tenant} id={item.id} /> : null,
         },
       }))}
     />
   )
 }
+
+/** A grant is its connection's; everything else is about one token. */
+const hrefOf = (tenant: string, { tokenId, connectionId }: UnconfirmedItem): string =>
+  tokenId ? `/t/${tenant}/tokens/${tokenId}` : `/t/${tenant}/connections/${connectionId}`
 
 function Retry({ tenant, id }: { tenant: string; id: string }) {
   const router = useRouter()
@@ -85,6 +114,7 @@ function Retry({ tenant, id }: { tenant: string; id: string }) {
           {problem.title}
         </span>
       )}
+      {problem?.signIn && <SignInAgain />}
     </span>
   )
 }

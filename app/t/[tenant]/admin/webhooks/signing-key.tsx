@@ -3,6 +3,7 @@ import { useEffect } from 'react'
 import { flushSync } from 'react-dom'
 import { Button } from '@/app/_ui/button.tsx'
 import { CopyButton } from '@/app/_ui/copy-button.tsx'
+import { useCopyFirst } from '@/app/_ui/copy-first.tsx'
 import { Dialog } from '@/app/_ui/dialog.tsx'
 
 type Props = { secret: string; lead: string; onClose: () => void }
@@ -14,20 +15,35 @@ export function SigningKeyDialog({ secret, lead, onClose }: Props) {
     window.addEventListener('pagehide', drop)
     return () => window.removeEventListener('pagehide', drop)
   }, [onClose])
+  const { copied, onCopied, close, question } = useCopyFirst({ what: 'signing key', onClose })
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
-      title="The signing key · shown once"
-      lead={lead}
-      footer={<Button onClick={onClose}>Done</Button>}
-    >
-      <div className="flex flex-col items-start gap-3">
-        <code data-secret className="wrap-anywhere w-full rounded-lg bg-raised px-3 py-2 font-mono text-[13px]">
+    <>
+      <Dialog
+        open
+        onOpenChange={close}
+        title="The signing key · shown once"
+        lead={lead}
+        footer={
+          <>
+            <CopyButton
+              first
+              size="md"
+              variant={copied ? 'secondary' : 'primary'}
+              text={secret}
+              label="Copy key"
+              onCopied={onCopied}
+            />
+            <Button variant={copied ? 'primary' : 'secondary'} onClick={close}>
+              Done
+            </Button>
+          </>
+        }
+      >
+        <code data-secret className="wrap-anywhere rounded-lg bg-raised px-3 py-2 font-mono text-[13px]">
           {secret}
         </code>
-        <CopyButton text={secret} label="Copy key" />
-      </div>
-    </Dialog>
+      </Dialog>
+      {question}
+    </>
   )
 }

@@ -1,13 +1,14 @@
 import type { Metadata } from 'next'
 import Link from 'next/link'
 import { cache } from 'react'
-import { ConnectionTimeline, frozenReason } from '@/app/_console/connection-timeline.tsx'
+import { ConnectionTimeline } from '@/app/_console/connection-timeline.tsx'
 import { Disconnect } from '@/app/_console/disconnect.tsx'
+import { FreezeButton } from '@/app/_console/freeze.tsx'
+import { freezeTargetOf } from '@/app/_console/freeze-target.ts'
 import { orNotFound } from '@/app/_console/guard.tsx'
 import { ConnectionHealth, healthFacts, NextAct } from '@/app/_console/health.tsx'
-import { FreezeButton } from '@/app/_console/health-acts.tsx'
 import { hrefWith } from '@/app/_console/query.ts'
-import { nextActOf, pluralUpTo } from '@/app/_console/words.ts'
+import { nextActOf, pluralUpTo, shownState } from '@/app/_console/words.ts'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Section } from '@/app/_ui/section.tsx'
@@ -35,7 +36,7 @@ export async function generateMetadata({ params }: Props): Promise<Metadata> {
 export default async function ConnectionPage({ params }: Props) {
   const { tenant, connection: id } = await params
   const { ctx, actor, connection } = await load(tenant, id)
-  const { ownerId, project, provider, accountName, status, timeline } = connection
+  const { ownerId, project, provider, accountName, status, frozen, frozenItself, timeline } = connection
   const own = ownerId === actor.userId
   const live = { userId: ownerId, state: 'live' as const, ...(project && { projectId: project.id }) }
   const [names, tokens] = await Promise.all([
@@ -46,16 +47,17 @@ export default async function ConnectionPage({ params }: Props) {
   const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
   const mayWork = may(actor, 'work')
   const mayAdminister = may(actor, 'administer')
-  const mayFreeze = mayAdminister && status !== 'frozen'
+  const mayFreeze = mayAdminister && !frozenItself
   const name = nameOfConnection(connection)
   const reference = { id, name, owner: nameOf(ownerId), account: accountName }
-  const reason = status === 'frozen' ? frozenReason(timeline) : null
+  const frozenBy = frozen?.by ? nameOf(frozen.by) : null
   const act = (
     <NextAct
       tenant={tenant}
       projectId={project?.id ?? null}
       providerId={provider.id}
-      connection={{ ...reference, status }}
+      connection={{ ...reference, status, frozenItself }}
+      frozen={frozen}
       own={own}
       mayWork={mayWork}
       mayAdminister={mayAdminister}
@@ -75,14 +77,14 @@ export default async function ConnectionPage({ params }: Props) {
         }
         title={`Connection to ${name}`}
         lead={`${own ? 'Yours' : `Of ${nameOf(ownerId)}`}, as ${accountName} at ${provider.name}.`}
-        badge={<StateBadge kind="connection" state={status} />}
+        badge={<StateBadge kind="connection" state={shownState(connection)} />}
         actions={nextActOf(connection) === 'issue' && act}
       />
-      <ConnectionHealth form="notice" health={connection} now={now} reason={reason} act={act} />
+      <ConnectionHealth form="notice" health={connection} now={now} frozenBy={frozenBy} act={act} />
       <div className="grid gap-6 md:grid-cols-2">
         <Section title="Health">
           <div className="rounded-lg border bg-surface p-4">
-            <KeyValue items={healthFacts({ health: connection, now, reason })} />
+            <KeyValue items={healthFacts({ health: connection, now, frozenBy })} />
           </div>
         </Section>
         <Section title="Facts">
@@ -128,28 +130,32 @@ export default async function ConnectionPage({ params }: Props) {
         </Section>
       </div>
       <Section title="Timeline" lead="What happened to it, from the first link down to now.">
-        <ConnectionTimeline events={timeline} status={status} now={now} nameOf={nameOf} />
+        <ConnectionTimeline events={timeline} state={shownState(connection)} now={now} nameOf={nameOf} />
       </Section>
-      {status !== 'revoked' && ((own && mayWork) || mayAdminister) && (
+      {(status !== 'revoked' || mayFreeze) && ((own && mayWork) || mayAdminister) && (
         <Section
-          title={mayFreeze ? 'Freeze or disconnect' : 'Disconnect'}
+          title={status === 'revoked' ? 'Freeze' : mayFreeze ? 'Freeze or disconnect' : 'Disconnect'}
           lead={
-            mayFreeze
-              ? 'A freeze stops issuing and renewing, and can be lifted. Disconnecting ends every living token made from it and destroys the tokens stored here, for good.'
-              : 'Ends the connection and every living token made from it, and destroys the tokens stored here.'
+            status === 'revoked'
+              ? 'A freeze keeps it from being linked again until it is lifted.'
+              : mayFreeze
+                ? 'A freeze stops linking, issuing and renewing, and can be lifted; copied tokens are not affected. Disconnecting ends every living token made from it and destroys the tokens stored here, for good.'
+                : 'Ends the connection and every living token made from it, and destroys the tokens stored here.'
           }
         >
           <div className="flex flex-wrap gap-2">
-            {mayFreeze && <FreezeButton tenant={tenant} connection={reference} frozen={false} />}
-            <Disconnect
-              tenant={tenant}
-              connection={id}
-              project={name}
-              account={accountName}
-              owner={own ? undefined : nameOf(ownerId)}
-              tokensOut={tokens.total}
-              providerKind={provider.kind}
-            />
+            {mayFreeze && <FreezeButton tenant={tenant} target={freezeTargetOf(reference)} frozen={false} />}
+            {status !== 'revoked' && (
+              <Disconnect
+                tenant={tenant}
+                connection={id}
+                project={name}
+                account={accountName}
+                owner={own ? undefined : nameOf(ownerId)}
+                tokensOut={tokens.total}
+                providerKind={provider.kind}
+              />
+            )}
           </div>
         </Section>
       )}

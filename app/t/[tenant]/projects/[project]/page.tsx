@@ -1,10 +1,11 @@
 import type { Metadata } from 'next'
 import Link from 'next/link'
-import { ConnectionTimeline, frozenReason } from '@/app/_console/connection-timeline.tsx'
+import { ConnectionTimeline } from '@/app/_console/connection-timeline.tsx'
 import { Disconnect } from '@/app/_console/disconnect.tsx'
-import { ConnectionHealth, healthFacts, IssueLink } from '@/app/_console/health.tsx'
+import { FreezeButton } from '@/app/_console/freeze.tsx'
+import { ConnectionHealth, FrozenNotice, healthFacts, IssueLink } from '@/app/_console/health.tsx'
 import { TokenTable } from '@/app/_console/token-table.tsx'
-import { canIssue, nextActOf } from '@/app/_console/words.ts'
+import { canIssue, nextActOf, shownState } from '@/app/_console/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
@@ -37,23 +38,25 @@ export default async function ProjectPage({ params, searchParams }: Props) {
   const { connection } = project
   const mayWork = may(actor, 'work')
   const acts = { viewer: 'you', mayWork, mayAdminister: may(actor, 'administer') }
-  const names = connection ? await peopleNames(ctx, actor.tenantId) : new Map<string, string>()
+  const { frozen } = project
+  const names = connection || frozen ? await peopleNames(ctx, actor.tenantId) : new Map<string, string>()
   const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
-  const reason = connection?.status === 'frozen' ? frozenReason(project.timeline) : null
+  const frozenBy = frozen?.by ? nameOf(frozen.by) : null
+  const act = <ProjectAct tenant={tenant} project={project} acts={acts} />
   const own = connection !== null && connection.status !== 'revoked'
   return (
     <>
       <PageHeader
         trail={[{ label: 'Projects', href: `/t/${tenant}/projects` }]}
         title={project.name}
-        badge={connection && <StateBadge kind="connection" state={connection.status} />}
+        badge={connection && <StateBadge kind="connection" state={shownState(connection)} />}
         actions={
           mayWork &&
-          canIssue(connection, ctx.now()) && (
+          canIssue(project, ctx.now()) && (
             <IssueLink
               tenant={tenant}
               projectId={project.id}
-              variant={nextActOf(connection) === 'issue' ? 'primary' : 'secondary'}
+              variant={nextActOf({ status: connection?.status, frozen }) === 'issue' ? 'primary' : 'secondary'}
               first
             />
           )
@@ -66,14 +69,10 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           next="Issue a token when something needs one."
         />
       )}
-      {connection && (
-        <ConnectionHealth
-          form="notice"
-          health={connection}
-          now={now}
-          reason={reason}
-          act={<ProjectAct tenant={tenant} project={project} acts={acts} />}
-        />
+      {connection ? (
+        <ConnectionHealth form="notice" health={connection} now={now} frozenBy={frozenBy} act={act} />
+      ) : (
+        frozen && <FrozenNotice frozen={frozen} now={now} what={notLinkedWords[frozen.kind]} by={frozenBy} act={act} />
       )}
       <div className="grid gap-6 md:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
         <Section title="Facts">
@@ -86,6 +85,21 @@ export default async function ProjectPage({ params, searchParams }: Props) {
             <div className="flex flex-col gap-4 rounded-lg border bg-surface p-4">
               <RenameAlias tenant={tenant} project={project.id} alias={project.alias} />
               {own && <SetBranch tenant={tenant} connection={connection.id} branch={connection.branchId} />}
+              {may(actor, 'administer') && (
+                <div className="flex flex-col gap-2 border-t pt-4">
+                  <p className="text-muted">
+                    {project.frozenItself
+                      ? 'This project is frozen for everybody who linked it.'
+                      : 'A freeze stops linking, issuing and renewing for everybody who linked it.'}
+                  </p>
+                  <FreezeButton
+                    size="sm"
+                    tenant={tenant}
+                    target={{ kind: 'project', id: project.id, name: project.name }}
+                    frozen={project.frozenItself}
+                  />
+                </div>
+              )}
             </div>
           </Section>
         )}
@@ -129,7 +143,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           >
             <ConnectionTimeline
               events={project.timeline.slice(0, latest)}
-              status={connection.status}
+              state={shownState(connection)}
               now={now}
               nameOf={nameOf}
             />
@@ -162,12 +176,18 @@ export default async function ProjectPage({ params, searchParams }: Props) {
               ? 'Others in this tenant linked this project with accounts of their own. To issue tokens for it, link it with yours.'
               : 'Others in this tenant linked this project with accounts of their own. Auditors see that it exists and issue nothing.'
           }
-          action={<ProjectAct tenant={tenant} project={project} acts={acts} />}
+          action={!frozen && act}
         />
       )}
     </>
   )
 }
+
+/** What keeps somebody from a project that they have not linked, where it is no connection's matter. */
+const notLinkedWords = { member: 'You are frozen in this tenant.', project: 'This project is frozen.' } as Record<
+  string,
+  string | undefined
+>
 
 /** Events that the page of a project shows. */
 const latest = 5

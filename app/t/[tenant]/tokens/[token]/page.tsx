@@ -7,7 +7,7 @@ import { isLive, tokenName } from '@/app/_console/token-table.tsx'
 import { truths } from '@/app/_console/truths.tsx'
 import { failureWords, lastUseWords, scopesInFull, strategyWords } from '@/app/_console/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
-import { KeyValue } from '@/app/_ui/key-value.tsx'
+import { KeyValue, type KeyValueItem } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Section } from '@/app/_ui/section.tsx'
@@ -94,22 +94,10 @@ export default async function TokenPage({ params }: Props) {
                   ),
                 },
                 { label: 'Provider', value: token.provider.name },
-                { label: 'What for', value: token.purpose },
+                { label: 'Purpose', value: token.purpose },
                 { label: 'Made by', value: strategyWords[token.strategy] },
                 { label: 'Made', value: <Time at={token.createdAt.toISOString()} now={now} /> },
-                {
-                  label: isLive(token) ? 'Ends' : 'End',
-                  value: (
-                    <>
-                      {isLive(token) && (
-                        <>
-                          <Countdown until={token.expiresAt.toISOString()} now={now} /> ·{' '}
-                        </>
-                      )}
-                      <Time at={token.expiresAt.toISOString()} form="exact" />
-                    </>
-                  ),
-                },
+                ...endFacts(token, now),
                 {
                   label: 'Last used',
                   value: token.lastUsedAt ? (
@@ -128,6 +116,29 @@ export default async function TokenPage({ params }: Props) {
       </div>
     </>
   )
+}
+
+/** When it ends or ended; of a revoked one, also what its end would have been. */
+function endFacts(token: TokenView, now: string): KeyValueItem[] {
+  const { state, expiresAt, revocation } = token
+  const exact = <Time at={expiresAt.toISOString()} form="exact" />
+  if (isLive(token))
+    return [
+      {
+        label: 'Ends',
+        value: (
+          <>
+            <Countdown until={expiresAt.toISOString()} now={now} /> · {exact}
+          </>
+        ),
+      },
+    ]
+  if (state === 'failed') return [{ label: 'Ended', value: 'never began: nothing was handed out' }]
+  if (state !== 'revoked' || !revocation) return [{ label: 'Ended', value: exact }]
+  return [
+    { label: 'Revoked', value: <Time at={revocation.blockedAt.toISOString()} form="exact" /> },
+    { label: 'End without it', value: exact },
+  ]
 }
 
 /** What was asked beside what was granted, from what came back. */

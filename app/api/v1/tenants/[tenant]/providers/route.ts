@@ -20,6 +20,7 @@ export const POST = api(createProviderOperation, async ({ ctx, actor, body }) =>
       clientSecret: body.client_secret,
       maxLifetimeSeconds: body.max_lifetime_seconds,
       refreshTokenDays: body.refresh_token_days,
+      refreshGraceSeconds: body.refresh_grace_seconds,
     }),
   ),
 )

@@ -36,11 +36,11 @@ export default async function MessagesPage({ params, searchParams }: Props) {
           caption="Messages"
           columns={[
             { key: 'kind', header: 'What' },
-            { key: 'state', header: 'State' },
+            { key: 'state', header: 'State', width: 'w-32' },
             { key: 'how', header: 'Last try' },
-            { key: 'tries', header: 'Tries', align: 'end' },
-            { key: 'made', header: 'Made' },
-            { key: 'acts', header: 'Actions', quiet: true, align: 'end' },
+            { key: 'tries', header: 'Tries', align: 'end', width: 'w-16', fold: true },
+            { key: 'made', header: 'Made', width: 'w-28', fold: true },
+            { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-32' },
           ]}
           rows={page.items.map((message) => ({
             id: message.id,

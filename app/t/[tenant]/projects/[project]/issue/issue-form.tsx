@@ -96,79 +96,93 @@ export function IssueForm(props: IssueFormProps) {
     return sent
   })
 
-  function submit(event: FormEvent) {
-    event.preventDefault()
-    if (!missing && choices.state === 'ready') void start()
-  }
   function again() {
     setMade(null)
     router.refresh()
   }
+  function submit(event: FormEvent) {
+    event.preventDefault()
+    if (made) return again()
+    if (missing || choices.state !== 'ready') return
+    // A field that has the focus goes away with the form; the button stays, and gets it back from the dialog.
+    if (event.nativeEvent instanceof SubmitEvent) event.nativeEvent.submitter?.focus()
+    void start()
+  }
 
-  if (made)
-    return (
-      <>
-        <Result tenant={tenant} made={made} onAgain={again} />
-        <SecretOnceDialog {...secret.dialog} onIssueAgain={again} />
-      </>
-    )
   return (
-    <form className="flex max-w-[720px] flex-col gap-6 text-[16px] leading-6" onSubmit={submit} noValidate>
-      {others.length > 1 && (
-        <Select
-          label="Project"
-          value={project.id}
-          onChange={(event) => router.push(`/t/${tenant}/projects/${event.target.value}/issue`)}
-          options={others.map(({ id, name }) => ({ value: id, label: name }))}
-        />
-      )}
-      <Input
-        label="What for"
-        hint="Shown in the lists here and as the token’s description upstream."
-        placeholder="nightly export"
-        maxLength={200}
-        required
-        autoComplete="off"
-        value={purpose}
-        onChange={(event) => setPurpose(event.target.value)}
-      />
-      {choices.state === 'loading' && <ChoicesLoading />}
-      {choices.state === 'failed' && (
-        <div className="flex flex-col gap-2">
-          <p className="font-semibold">Access</p>
-          <Notice
-            tone="error"
-            live
-            {...choices.problem}
-            title={`What can be chosen did not load: ${choices.problem.title}`}
-            action={
-              <Button size="sm" onClick={choices.retry}>
-                Try again
-              </Button>
-            }
-          />
+    <>
+      <form className="flex max-w-[720px] flex-col gap-6" onSubmit={submit} noValidate>
+        {made ? (
+          <Result tenant={tenant} made={made} />
+        ) : (
+          <div className="flex flex-col gap-6 text-[16px] leading-6">
+            {others.length > 1 && (
+              <Select
+                label="Project"
+                value={project.id}
+                onChange={(event) => router.push(`/t/${tenant}/projects/${event.target.value}/issue`)}
+                options={others.map(({ id, name }) => ({ value: id, label: name }))}
+              />
+            )}
+            <Input
+              label="Purpose"
+              hint="Shown in the lists here and as the token’s description upstream."
+              placeholder="nightly export"
+              maxLength={200}
+              required
+              autoComplete="off"
+              value={purpose}
+              onChange={(event) => setPurpose(event.target.value)}
+            />
+            {choices.state === 'loading' && <ChoicesLoading />}
+            {choices.state === 'failed' && (
+              <div className="flex flex-col gap-2">
+                <p className="font-semibold">Access</p>
+                <ProblemNotice
+                  problem={{ ...choices.problem, title: `What can be chosen did not load: ${choices.problem.title}` }}
+                  action={
+                    <Button size="sm" onClick={choices.retry}>
+                      Try again
+                    </Button>
+                  }
+                />
+              </div>
+            )}
+            {choices.state === 'ready' && <ScopePicker choices={choices.choices} value={scopes} onChange={setWanted} />}
+            <LifetimePicker
+              valueSeconds={seconds}
+              onChange={setSeconds}
+              minSeconds={shortestSeconds}
+              maxSeconds={cap.seconds}
+              cappedBy={setters[cap.setBy]}
+            />
+            <KeyValue items={[{ label: 'Made by', value: strategyWords.mint }]} />
+            <ProblemNotice problem={problem} />
+          </div>
+        )}
+        <div className="flex flex-wrap items-center gap-2 border-t pt-4">
+          {made ? (
+            <ButtonLink variant="primary" href={`/t/${tenant}/tokens/${made.id}`}>
+              Open the token
+            </ButtonLink>
+          ) : (
+            <ButtonLink href={`/t/${tenant}/projects/${project.id}`}>Cancel</ButtonLink>
+          )}
+          <Button
+            type="submit"
+            variant={made ? 'secondary' : 'primary'}
+            busy={busy}
+            disabled={!made && (missing !== null || choices.state !== 'ready')}
+          >
+            {made ? 'Issue another' : 'Issue token'}
+          </Button>
+          <p aria-live="polite" className="text-muted">
+            {!made && choices.state === 'ready' && missing}
+          </p>
         </div>
-      )}
-      {choices.state === 'ready' && <ScopePicker choices={choices.choices} value={scopes} onChange={setWanted} />}
-      <LifetimePicker
-        valueSeconds={seconds}
-        onChange={setSeconds}
-        minSeconds={shortestSeconds}
-        maxSeconds={cap.seconds}
-        cappedBy={setters[cap.setBy]}
-      />
-      <KeyValue items={[{ label: 'Made by', value: strategyWords.mint }]} />
-      <ProblemNotice problem={problem} />
-      <div className="flex flex-wrap items-center gap-2 border-t pt-4">
-        <ButtonLink href={`/t/${tenant}/projects/${project.id}`}>Cancel</ButtonLink>
-        <Button type="submit" variant="primary" busy={busy} disabled={missing !== null || choices.state !== 'ready'}>
-          Issue token
-        </Button>
-        <p aria-live="polite" className="text-[14px] text-muted">
-          {choices.state === 'ready' && missing}
-        </p>
-      </div>
-    </form>
+      </form>
+      <SecretOnceDialog {...secret.dialog} onIssueAgain={again} />
+    </>
   )
 }
 
@@ -189,7 +203,7 @@ const fromWire = ({ components, buckets, manage_buckets, read_all_files }: WireS
 /** What is still to be done before the token can be made. */
 function missingWords(purpose: string, scopes: Scopes, seconds: number, most: number): string | null {
   const parts = [
-    purpose.trim() === '' && 'say what it is for',
+    purpose.trim() === '' && 'give a purpose',
     isEmpty(scopes) && 'choose at least one right',
     lifetimeError(seconds, shortestSeconds, most) && 'choose a lifetime',
   ].filter((part) => typeof part === 'string')
@@ -198,20 +212,40 @@ function missingWords(purpose: string, scopes: Scopes, seconds: number, most: nu
   return `Still to do: ${text}.`
 }
 
-/** The value is put into the environment once and read from there: a command line would keep it in its history. */
-const samplesFor = (baseUrl: string, branch: string | null) => [
-  {
-    id: 'curl',
-    label: 'curl',
-    code: () => `curl -H "X-StorageApi-Token: $KBC_TOKEN" \\\n  ${baseUrl}/v2/storage/tokens/verify`,
-  },
-  {
-    id: 'env',
-    label: 'env',
-    code: (value: string) =>
-      [`KBC_TOKEN=${value}`, `KBC_URL=${baseUrl}`, ...(branch ? [`KBC_BRANCH_ID=${branch}`] : [])].join('\n'),
-  },
-]
+/** One word of a POSIX shell, whatever it holds. */
+const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
+
+/**
+ * Each works pasted alone into a fresh POSIX shell. curl reads its header as input, because arguments are in the list of
+ * processes; the prompt keeps the value out of the shell's history as well.
+ */
+function samplesFor(baseUrl: string, branch: string | null) {
+  const settings = [`KBC_URL=${quoted(baseUrl)}`, ...(branch ? [`KBC_BRANCH_ID=${quoted(branch)}`] : [])]
+  return [
+    {
+      id: 'curl',
+      label: 'curl',
+      code: (value: string) =>
+        [
+          `curl --header @- ${quoted(`${baseUrl}/v2/storage/tokens/verify`)} <<'END'`,
+          `X-StorageApi-Token: ${value}`,
+          'END',
+        ].join('\n'),
+    },
+    {
+      id: 'env',
+      label: 'env',
+      code: (value: string) =>
+        [`KBC_TOKEN=${quoted(value)}`, ...settings].map((setting) => `export ${setting}`).join('\n'),
+    },
+    {
+      id: 'prompt',
+      label: 'prompt',
+      code: () =>
+        `printf 'Token: '; stty -echo; IFS= read -r KBC_TOKEN; stty echo; echo; export KBC_TOKEN ${settings.join(' ')}`,
+    },
+  ]
+}
 
 type ChoicesState = { state: 'loading' } | { state: 'ready'; choices: Choices } | { state: 'failed'; problem: Problem }
 
@@ -279,9 +313,9 @@ function NotGranted({ asked, granted, notGranted }: Pick<Made, 'asked' | 'grante
   )
 }
 
-function Result({ tenant, made, onAgain }: { tenant: string; made: Made; onAgain: () => void }) {
+function Result({ tenant, made }: { tenant: string; made: Made }) {
   return (
-    <div className="flex max-w-[720px] flex-col gap-6">
+    <div className="flex flex-col gap-6">
       {made.notGranted.length > 0 && <NotGranted {...made} />}
       <Section title="Token issued" lead="Its value is gone from here; what is known about it stays.">
         <div className="rounded-lg border bg-surface p-4">
@@ -296,7 +330,7 @@ function Result({ tenant, made, onAgain }: { tenant: string; made: Made; onAgain
                   </Link>
                 ),
               },
-              { label: 'What for', value: made.purpose },
+              { label: 'Purpose', value: made.purpose },
               { label: 'Granted', value: <ScopeLines lines={made.granted} /> },
               { label: 'Made by', value: strategyWords.mint },
               { label: 'Ends', value: <Time at={made.expiresAt} /> },
@@ -305,12 +339,6 @@ function Result({ tenant, made, onAgain }: { tenant: string; made: Made; onAgain
           />
         </div>
       </Section>
-      <div className="flex flex-wrap gap-2">
-        <ButtonLink variant="primary" href={`/t/${tenant}/tokens/${made.id}`}>
-          Open the token
-        </ButtonLink>
-        <Button onClick={onAgain}>Issue another</Button>
-      </div>
     </div>
   )
 }

@@ -1,4 +1,5 @@
 import type { Metadata } from 'next'
+import { FrozenNotice } from '@/app/_console/health.tsx'
 import { canIssue, healthWords } from '@/app/_console/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
@@ -42,7 +43,21 @@ export default async function IssuePage({ params, searchParams }: Props) {
       </>
     )
   const now = ctx.now()
-  if (!connection || !canIssue(connection, now))
+  const act = (
+    <ProjectAct
+      tenant={tenant}
+      project={project}
+      acts={{ viewer: 'you', mayWork: true, mayAdminister: may(actor, 'administer') }}
+    />
+  )
+  if (project.frozen)
+    return (
+      <>
+        {header}
+        <FrozenNotice frozen={project.frozen} now={now.toISOString()} act={act} />
+      </>
+    )
+  if (!connection || !canIssue(project, now))
     return (
       <>
         {header}
@@ -53,13 +68,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
             (connection && healthWords(connection)) ??
             'Tokens are made with your own connection. Link the project first.'
           }
-          action={
-            <ProjectAct
-              tenant={tenant}
-              project={project}
-              acts={{ viewer: 'you', mayWork: true, mayAdminister: may(actor, 'administer') }}
-            />
-          }
+          action={act}
         />
       </>
     )
@@ -73,9 +82,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
         key={`${project.id} ${fits?.id ?? ''}`}
         tenant={tenant}
         project={{ id: project.id, name: project.name, alias: project.alias }}
-        others={cards
-          .filter((card) => canIssue(card.connection, now))
-          .map((card) => ({ id: card.id, name: card.name }))}
+        others={cards.filter((card) => canIssue(card, now)).map((card) => ({ id: card.id, name: card.name }))}
         cap={project.cap}
         branch={connection.branchId}
         role={connection.upstreamRole}

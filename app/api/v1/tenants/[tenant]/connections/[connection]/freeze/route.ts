@@ -1,15 +1,15 @@
-import { setFrozen } from '@/lib/broker/health.ts'
+import { freeze, liftFreeze } from '@/lib/broker/freezes.ts'
 import { connectionDetail } from '@/lib/broker/inventory.ts'
 import { api } from '@/lib/http/api.ts'
 import { freezeConnection, unfreezeConnection } from '@/lib/http/operations/links.ts'
 import { toConnectionDetail } from '@/lib/http/views.ts'
 
 export const POST = api(freezeConnection, async ({ ctx, actor, params, body }) => {
-  await setFrozen(ctx, actor, { connectionId: params.connection, frozen: true, reason: body.reason })
+  await freeze(ctx, actor, { kind: 'connection', id: params.connection, reason: body.reason })
   return toConnectionDetail(await connectionDetail(ctx, actor, params.connection))
 })
 
 export const DELETE = api(unfreezeConnection, async ({ ctx, actor, params }) => {
-  await setFrozen(ctx, actor, { connectionId: params.connection, frozen: false })
+  await liftFreeze(ctx, actor, { kind: 'connection', id: params.connection })
   return undefined
 })

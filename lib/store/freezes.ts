@@ -1,0 +1,196 @@
+import type { Prisma, ReadTx, Tx } from './database.ts'
+
+export const freezeKinds = ['member', 'project', 'provider', 'connection'] as const
+export type FreezeKind = (typeof freezeKinds)[number]
+export type FreezeRow = Prisma.FreezeGetPayload<object>
+
+/** What stops something. `membership`: its owner is suspended or gone, which stops like a freeze and has no row here. */
+export type Frozen = {
+  kind: FreezeKind | 'membership'
+  targetId: string
+  /** Null: not known, or nobody's act. */
+  by: string | null
+  at: Date | null
+  reason: string | null
+  /** When it ends by itself; null: when somebody lifts it. */
+  until: Date | null
+}
+
+/** Whose use is asked about. `projectIds`: those that matter; left out: every one that the connection reaches. */
+export type FrozenQuestion = {
+  userId: string
+  providerId: string
+  connectionId?: string | undefined
+  projectIds?: string[] | undefined
+}
+
+/**
+ * What freezes apply, strongest first (vk.frozen_by): none is free. Whoever acts on the answer in the same transaction
+ * holds the rows first ({@link holdGround}), or a freeze may commit in between.
+ */
+export const frozenBy = (
+  tx: ReadTx,
+  tenantId: string,
+  { userId, providerId, connectionId, projectIds }: FrozenQuestion,
+): Promise<Frozen[]> =>
+  tx.$queryRaw<Frozen[]>`
+    SELECT kind, target_id AS "targetId", frozen_by AS by, frozen_at AS at, reason, until
+    FROM vk.frozen_by(${tenantId}, ${userId}, ${providerId}, ${connectionId ?? null}, ${projectIds ?? null}::text[])`
+
+type FrozenOf = Frozen & { id: string }
+
+function byId(rows: FrozenOf[]): Map<string, Frozen[]> {
+  const facts = new Map<string, Frozen[]>()
+  for (const { id, ...fact } of rows) facts.set(id, [...(facts.get(id) ?? []), fact])
+  return facts
+}
+
+/** What freezes apply to each of these connections, strongest first. By id; free ones are not there. */
+export async function frozenConnections(tx: ReadTx, tenantId: string, ids: string[]): Promise<Map<string, Frozen[]>> {
+  if (ids.length === 0) return new Map()
+  return byId(
+    await tx.$queryRaw<FrozenOf[]>`
+      SELECT c.id, f.kind, f.target_id AS "targetId", f.frozen_by AS by, f.frozen_at AS at, f.reason, f.until
+      FROM connection c CROSS JOIN LATERAL vk.frozen_by(c.tenant_id, c.user_id, c.provider_id, c.id, NULL) f
+      WHERE c.tenant_id = ${tenantId} AND c.id = ANY(${ids})`,
+  )
+}
+
+/** What freezes keep a person from each of these projects, those of their own connection included. By project. */
+export async function frozenProjects(
+  tx: ReadTx,
+  tenantId: string,
+  userId: string,
+  ids: string[],
+): Promise<Map<string, Frozen[]>> {
+  if (ids.length === 0) return new Map()
+  return byId(
+    await tx.$queryRaw<FrozenOf[]>`
+      SELECT p.id, f.kind, f.target_id AS "targetId", f.frozen_by AS by, f.frozen_at AS at, f.reason, f.until
+      FROM project p LEFT JOIN connection_project l
+          ON l.tenant_id = p.tenant_id AND l.project_id = p.id AND l.user_id = ${userId}
+        CROSS JOIN LATERAL vk.frozen_by(p.tenant_id, ${userId}, p.provider_id, l.connection_id, ARRAY[p.id]) f
+      WHERE p.tenant_id = ${tenantId} AND p.id = ANY(${ids})`,
+  )
+}
+
+/**
+ * Which connections of a tenant are frozen, for lists: as vk.frozen_by says of each, from the freezes that stand, of which
+ * there are few. Null: none is.
+ */
+export async function frozenWhere(
+  tx: ReadTx,
+  tenantId: string,
+  now: Date,
+): Promise<Prisma.ConnectionWhereInput | null> {
+  const freezes = await listFreezes(tx, tenantId, now)
+  const suspended = await tx.member.findMany({ where: { tenantId, status: 'suspended' }, select: { userId: true } })
+  const of = (kind: FreezeKind) => freezes.filter((one) => one.kind === kind).map(({ targetId }) => targetId)
+  const users = [...of('member'), ...suspended.map(({ userId }) => userId)]
+  const either: Prisma.ConnectionWhereInput[] = []
+  if (users.length > 0) either.push({ userId: { in: users } })
+  if (of('connection').length > 0) either.push({ id: { in: of('connection') } })
+  if (of('provider').length > 0) either.push({ providerId: { in: of('provider') } })
+  if (of('project').length > 0) either.push({ projects: { some: { tenantId, projectId: { in: of('project') } } } })
+  return either.length > 0 ? { OR: either } : null
+}
+
+/**
+ * Holds what an act stands on against a freeze until the transaction ends, in the order in which an issue locks it: after
+ * the member and the connection, which are locked already, project and provider. `renames`: the project's row is going to
+ * change.
+ */
+export async function holdGround(
+  tx: Tx,
+  tenantId: string,
+  { projectId, renames, providerId }: { projectId?: string | undefined; renames?: boolean; providerId: string },
+): Promise<void> {
+  if (projectId && renames)
+    await tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ${projectId} FOR NO KEY UPDATE`
+  else if (projectId)
+    await tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ${projectId} FOR SHARE`
+  await tx.$queryRaw`SELECT 1 FROM provider WHERE tenant_id = ${tenantId} AND id = ${providerId} FOR SHARE`
+}
+
+/**
+ * Locks what is to be frozen, so that whatever holds it ends first and whatever comes after sees the freeze. False: there
+ * is no such thing. A member is locked with the caller, at the beginning of the act ({@link import('./authority.ts').act}).
+ */
+export async function lockTarget(
+  tx: Tx,
+  tenantId: string,
+  kind: Exclude<FreezeKind, 'member'>,
+  id: string,
+): Promise<boolean> {
+  const locks = {
+    project: () => tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ${id} FOR NO KEY UPDATE`,
+    provider: () => tx.$queryRaw`SELECT 1 FROM provider WHERE tenant_id = ${tenantId} AND id = ${id} FOR NO KEY UPDATE`,
+    connection: () =>
+      tx.$queryRaw`SELECT 1 FROM connection WHERE tenant_id = ${tenantId} AND id = ${id} FOR NO KEY UPDATE`,
+  } satisfies Record<typeof kind, () => Promise<unknown>>
+  return ((await locks[kind]()) as unknown[]).length > 0
+}
+
+export type NewFreeze = {
+  tenantId: string
+  kind: FreezeKind
+  targetId: string
+  frozenBy: string | null
+  frozenAt: Date
+  reason: string | null
+  until: Date | null
+}
+
+/**
+ * Writes a freeze. False: it stands already, for as long or longer, and stays as it is; one that ends sooner is replaced.
+ * {@link lockTarget} comes first.
+ */
+export async function putFreeze(tx: Tx, row: NewFreeze): Promise<boolean> {
+  const { tenantId, kind, targetId, frozenBy, frozenAt, reason, until } = row
+  const written = await tx.$executeRaw`
+    INSERT INTO freeze_fact AS f (tenant_id, kind, target_id, frozen_by, frozen_at, reason, until)
+    VALUES (${tenantId}, ${kind}, ${targetId}, ${frozenBy}, ${frozenAt}, ${reason}, ${until})
+    ON CONFLICT (tenant_id, kind, target_id) DO UPDATE
+      SET frozen_by = excluded.frozen_by, frozen_at = excluded.frozen_at, reason = excluded.reason, until = excluded.until
+      WHERE f.until < coalesce(excluded.until, 'infinity') OR f.until <= vk_now()`
+  return written > 0
+}
+
+/**
+ * Lifts a freeze; what would have been renewed under it is due now. False: there was none, or its time was over.
+ * Rows that somebody is at work on need no help, and are not waited for.
+ */
+export async function dropFreeze(tx: Tx, tenantId: string, kind: FreezeKind, targetId: string): Promise<boolean> {
+  const dropped = await tx.$queryRaw<{ stood: boolean }[]>`
+    DELETE FROM freeze_fact WHERE tenant_id = ${tenantId} AND kind = ${kind} AND target_id = ${targetId}
+    RETURNING until IS NULL OR until > vk_now() AS stood`
+  await tx.$executeRaw`
+    UPDATE connection SET next_try_at = NULL, refresh_due_at = CASE
+        WHEN access_expires_at > vk_now() + interval '15 minutes' THEN refresh_due_at ELSE vk_now() END
+    WHERE tenant_id = ${tenantId} AND id IN (
+      SELECT c.id FROM connection c WHERE c.tenant_id = ${tenantId} AND c.refresh_token IS NOT NULL
+        AND c.status IN ('linked', 'degraded', 'uncertain') AND (
+          ${kind} = 'connection' AND c.id = ${targetId} OR ${kind} = 'provider' AND c.provider_id = ${targetId}
+          OR ${kind} = 'member' AND c.user_id = ${targetId}
+          OR ${kind} = 'project' AND EXISTS (SELECT FROM connection_project l WHERE l.tenant_id = c.tenant_id
+            AND l.connection_id = c.id AND l.project_id = ${targetId}))
+      FOR UPDATE SKIP LOCKED)`
+  return dropped.some(({ stood }) => stood)
+}
+
+/** Freezes that stand, newest first. */
+export const listFreezes = (tx: ReadTx, tenantId: string, now: Date): Promise<FreezeRow[]> =>
+  tx.freeze.findMany({
+    where: { tenantId, OR: [{ until: null }, { until: { gt: now } }] },
+    orderBy: [{ frozenAt: 'desc' }, { kind: 'asc' }, { targetId: 'asc' }],
+  })
+
+/** The freeze of one thing itself, if it stands. */
+export const findFreeze = (
+  tx: ReadTx,
+  tenantId: string,
+  kind: FreezeKind,
+  targetId: string,
+  now: Date,
+): Promise<FreezeRow | null> =>
+  tx.freeze.findFirst({ where: { tenantId, kind, targetId, OR: [{ until: null }, { until: { gt: now } }] } })

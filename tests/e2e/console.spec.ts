@@ -1,0 +1,174 @@
+import { type Crowd, startCrowd } from './crowded.ts'
+import { api, expect, expectAccessible, link, signIn, test } from './support.ts'
+
+let crowd: Crowd
+test.beforeAll(async () => {
+  crowd = await startCrowd()
+})
+test.afterAll(() => crowd.stop())
+const at = (path: string) => `/t/${crowd.params.tenant}/${path}`
+
+test('a suspended member is told so and whom to ask, on every page of the tenant; the API answers as for any stranger', async ({
+  page,
+  context,
+}) => {
+  await crowd.signIn(context, 'suspended')
+  for (const path of [at('projects'), at('admin/revocation'), at(`tokens/${crowd.params.token}`), '/']) {
+    await page.goto(path)
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Your membership is suspended')
+    await expect(page.getByText('An owner or admin of Donaudampf')).toContainText('Ask one of them to reinstate you')
+  }
+  await expectAccessible(page)
+  expect(await api(page, 'GET', `/api/v1/tenants/${crowd.params.tenant}/projects`)).toMatchObject({ code: 'not_found' })
+  // Nobody else learns of the tenant.
+  await page.goto('/suspended/nobody')
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Nothing here for you')
+  const change = (status: string) =>
+    crowd.sql('UPDATE member SET status = $1 WHERE user_id = $2', [status, crowd.people.suspended])
+  await change('active')
+  await page.goto(`/suspended/${crowd.params.tenant}`)
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Projects')
+  await change('suspended')
+})
+
+test('a session that is over can be renewed from the dialog that found out, and leads back there', async ({
+  page,
+  context,
+}) => {
+  await signIn(page, 'owner@acme.test')
+  await page.goto('/t/acme/projects?from=here')
+  await page.getByRole('button', { name: /^Link (project|your first project)$/ }).click()
+  await context.clearCookies({ name: /session/ })
+  await page.getByRole('button', { name: /^Continue to/ }).click()
+  const alert = page.getByRole('alert').filter({ hasText: 'You are not signed in' })
+  await alert.getByRole('link', { name: 'Sign in again' }).click()
+  await page.waitForURL(/\/signin\?return_to=/)
+  await page.getByRole('button', { name: /^Continue with/ }).click()
+  await page.getByRole('button', { name: 'owner@acme.test' }).click()
+  await page.waitForURL(/\/t\/acme\/projects\?from=here$/)
+})
+
+test('a revoked token says since when, and until when it could still work, never that it ends later', async ({
+  page,
+  context,
+}) => {
+  await crowd.signIn(context, 'owner')
+  await page.goto(at('tokens?state=revoked'))
+  const ends = page.getByRole('row').nth(1).locator('td[data-column="Ends"]')
+  await expect(ends).toHaveText(/^1 h agosurely over in \d+ (min|h)$/)
+  await page.goto(at(`tokens/${crowd.params.token}`))
+  const facts = page.locator('dl').filter({ hasText: 'Made by' })
+  await expect(facts).toContainText('Revoked')
+  await expect(facts).toContainText('End without it')
+  await expect(facts.getByText('Ends', { exact: true })).toHaveCount(0)
+  await expect(page.getByText('Latest moment it could still work')).toBeVisible()
+})
+
+test('what an upstream has not confirmed is named by fingerprint, owner and a link; tokens that have ended are not counted', async ({
+  page,
+  context,
+}) => {
+  await crowd.signIn(context, 'owner')
+  await page.goto(at('admin/revocation?show=unconfirmed'))
+  const rows = page.getByRole('row').filter({ has: page.getByRole('rowheader') })
+  const [alive] = await crowd.sql(`SELECT count(*)::int AS count FROM upstream_revocation r
+    LEFT JOIN issued_token t ON t.id = r.token_id WHERE t.id IS NULL OR t.expires_at > now()`)
+  await expect(rows).toHaveCount(Number(alive?.count))
+  await expect(page.getByRole('link', { name: `Unconfirmed ${alive?.count}` })).toBeVisible()
+  for (const row of await rows.all()) {
+    await expect(row.getByRole('rowheader').getByRole('link')).toHaveAttribute('href', /\/(tokens|connections)\//)
+    await expect(row.locator('td[data-column="Owner"]')).not.toHaveText(/^(former member)?$/)
+  }
+  const [known] = await crowd.sql(`SELECT t.id, t.fingerprint FROM upstream_revocation r JOIN issued_token t
+    ON t.id = r.token_id WHERE t.fingerprint IS NOT NULL AND t.expires_at > now() LIMIT 1`)
+  await page.getByRole('link', { name: String(known?.fingerprint) }).click()
+  await page.waitForURL(new RegExp(`/tokens/${known?.id}$`))
+})
+
+test('an upstream revocation that failed is not called finished', async ({ page, context }) => {
+  await crowd.signIn(context, 'owner')
+  await page.goto(at('activity'))
+  await expect(page.getByText('Upstream revocation failed').first()).toBeVisible()
+  await expect(page.getByText(/finished/)).toHaveCount(0)
+})
+
+test('Back shows what is so now, not what was kept', async ({ page, context }) => {
+  await crowd.signIn(context, 'owner')
+  await page.goto(at('tokens'))
+  const summary = page.getByText(/^\d+ tokens$/)
+  const before = Number.parseInt(String(await summary.textContent()), 10)
+  await page.getByRole('rowheader').getByRole('link').first().click()
+  await page.waitForURL(/\/tokens\/tok_/)
+  const id = new URL(page.url()).pathname.split('/').at(-1)
+  await crowd.sql(`UPDATE issued_token SET status = 'revoked', revoked_at = now() WHERE id = $1`, [id])
+  await page.goBack()
+  await expect(summary).toHaveText(`${before - 1} tokens`)
+})
+
+test('a trail of breadcrumbs ends in a name, and toasts have the page’s letters', async ({ page }) => {
+  await signIn(page, 'owner@acme.test')
+  await link(page, 'Acme Data Science', 'owner@acme.test')
+  const trail = page.getByRole('navigation', { name: 'Breadcrumb' })
+  expect(await trail.evaluate((nav) => nav.querySelectorAll('svg').length)).toBe(0)
+  await page.getByRole('link', { name: 'Issue token' }).first().click()
+  await page.waitForURL(/\/issue$/)
+  expect(await trail.evaluate((nav) => [...nav.querySelectorAll('svg, a')].map(({ tagName }) => tagName))).toEqual([
+    'A',
+    'svg',
+    'A',
+  ])
+
+  await page.goBack()
+  await page.getByLabel('Development branch').fill(`b-${Date.now()}`)
+  await page.getByRole('button', { name: 'Save branch' }).click()
+  const toast = page.getByText('Branch saved')
+  await expect(toast).toBeVisible()
+  const font = (element: Element) => getComputedStyle(element).fontFamily
+  expect(await toast.evaluate(font)).toBe(await page.locator('body').evaluate(font))
+  await page.getByLabel('Development branch').fill('')
+  await page.getByRole('button', { name: 'Save branch' }).click()
+})
+
+test('an invitation names its tenant and role before anybody signs in, and its secret is in no address', async ({
+  page,
+  browser,
+}) => {
+  await signIn(page, 'owner@acme.test')
+  await page.goto('/t/acme/admin/members')
+  const invite = page.getByRole('button', { name: 'Invite' })
+  await invite.click()
+  await page.getByRole('radio', { name: /^auditor/ }).check()
+  await page.getByRole('button', { name: 'Make the link' }).click()
+  await page
+    .getByRole('dialog', { name: /shown once/ })
+    .getByRole('button', { name: 'Done' })
+    .click()
+  await page.getByRole('button', { name: 'Back to the link' }).click()
+  await page.getByRole('button', { name: 'Copy link' }).click()
+  await expect(page.getByRole('button', { name: 'Copied' })).toBeVisible()
+  const url = await page.evaluate(() => navigator.clipboard.readText())
+  await page.keyboard.press('Escape')
+  await expect(invite).toBeFocused()
+  const guest = await (await browser.newContext()).newPage()
+  const asked: string[] = []
+  guest.on('request', (request) => asked.push(request.url()))
+  await guest.goto(url)
+  const main = guest.getByRole('main')
+  await expect(main).toContainText('Acme')
+  await expect(main).toContainText('auditor. Reads everything and changes nothing.')
+  await expect(guest).toHaveURL(/\/invitation$/)
+  await expectAccessible(guest)
+  await guest.getByRole('link', { name: 'Sign in to accept' }).click()
+  await guest.getByRole('button', { name: /^Continue with/ }).click()
+  await guest.getByRole('button', { name: 'member@acme.test' }).click()
+  await guest.waitForURL(/\/invitation$/)
+  await guest.getByRole('button', { name: 'Join Acme' }).click()
+  await guest.waitForURL(/\/t\/acme\/projects$/)
+  await guest.goto(url)
+  await expect(guest.getByText('This invitation was used')).toBeVisible()
+  await expectAccessible(guest)
+  const secret = url.split('#')[1] ?? 'none'
+  expect(asked.filter((address) => address.includes(secret))).toEqual([])
+  expect(asked.length).toBeGreaterThan(5)
+  await guest.context().close()
+})

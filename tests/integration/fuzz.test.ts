@@ -1,0 +1,219 @@
+// Every field of every operation is sent what nobody should send, over real sockets. Never a 5xx; every refusal a problem.
+import { Agent, request as httpRequest, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { declared, machineRoutes } from '../../app/api/machine.ts'
+import { limits } from '../../lib/http/limits.ts'
+import { createEdge } from '../../lib/http/listener.ts'
+import { type Operation, paramNames } from '../../lib/http/operation.ts'
+import { operations } from '../../lib/http/operations.ts'
+import { newId } from '../../lib/security/ids.ts'
+import { byAddress, type Jar, routeOf, startTestApp, type TestApp } from '../support/app.ts'
+import { origin } from '../support/broker.ts'
+import { hostileJson, hostileTexts, placesOf, sampleOf, schemaOf, withJsonAt } from '../support/hostile.ts'
+
+/** Another seed is another run: VALETKEY_FUZZ_SEED=… */
+const seed = Number(process.env.VALETKEY_FUZZ_SEED ?? 20_261_124)
+const randomRuns = 8
+
+let app: TestApp
+let owner: Jar
+let server: Server
+/** What really is there, by the name of the parameter. */
+let ids: Record<string, string>
+
+beforeAll(async () => {
+  console.info(`fuzz seed ${seed}`)
+  // Counting calls is another test's; here there are thousands by one person.
+  for (const limit of Object.values(limits)) (limit as { points: number }).points = 1_000_000
+  app = await startTestApp()
+  owner = await app.signIn('owner@acme.test')
+  const member = await app.signIn('member@acme.test')
+  const project = await app.linkProject(owner, 'acme', { account: 'owner@acme.test', project: '10231' })
+  await app.linkProject(member, 'acme', { account: 'member@acme.test', project: '10231' })
+  const read = async (path: string) =>
+    (await app.call<{ items: Record<string, string>[] }>(owner, 'GET', `/tenants/acme/${path}`)).body.items
+  const theirs = (await read('connections?everybody=1')).find(
+    (one) => one.account_name !== 'owner@acme.test' && one.owner_id !== undefined,
+  )
+  const invitation = await app.call<{ id: string }>(owner, 'POST', '/tenants/acme/invitations', { role: 'member' })
+  ids = {
+    tenant: 'acme',
+    project,
+    connection: String(theirs?.id),
+    user: String(theirs?.owner_id),
+    provider: await app.demoProvider(owner, 'acme'),
+    token: (await app.issue(owner, 'acme', project)).body.token.id,
+    attempt: (await app.startLink(owner, 'acme')).id,
+    invitation: invitation.body.id,
+    revocation: newId('revocation'),
+    // A real one would be written to, somewhere else.
+    webhook: newId('webhook'),
+    delivery: newId('message'),
+  }
+  server = createEdge({
+    config: { ...app.ctx.config, production: true },
+    machineRoutes,
+    declared,
+    next: async (incoming, outgoing) => {
+      const { handlers, params } = await routeOf(new URL(incoming.url ?? '', origin).pathname)
+      const handle = handlers[incoming.method ?? '']
+      if (!handle) throw new Error(`no ${incoming.method} at ${incoming.url}`)
+      await getRequestListener((one) => handle(one, { params: Promise.resolve(params) }), {
+        overrideGlobalObjects: false,
+      })(incoming, outgoing)
+    },
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+}, 60_000)
+afterAll(async () => {
+  agent.destroy()
+  await new Promise((resolve) => server.close(resolve))
+  await app.stop()
+})
+
+const agent = new Agent({ keepAlive: true })
+type Answer = { status: number; type: string; text: string }
+
+function send(method: string, path: string, body?: string, type = 'application/json'): Promise<Answer> {
+  const cookie = [...owner].map(([name, value]) => `${name}=${value}`).join('; ')
+  const own = { host: new URL(origin).host, origin, 'x-valetkey': '1', 'content-type': type }
+  const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
+  const { port } = server.address() as AddressInfo
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, method, path, agent, headers: { ...own, ...length, cookie } }
+    const asked = httpRequest(options, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          type: String(response.headers['content-type']),
+          text: Buffer.concat(chunks).toString(),
+        }),
+      )
+    })
+    // Refused before all of it was sent: what counts is the answer.
+    let isAnswered = false
+    asked.once('response', () => {
+      isAnswered = true
+    })
+    asked.on('error', (error) => (isAnswered ? undefined : reject(error)))
+    asked.end(body)
+  })
+}
+
+function judge({ status, type, text }: Answer): void {
+  expect(status, text).toBeLessThan(500)
+  if (status < 400) return
+  expect(type).toBe('application/problem+json')
+  expect(JSON.parse(text)).toMatchObject({ status, code: expect.any(String), next: expect.any(String) })
+}
+
+/** The address of an operation; `odd` takes the place of one parameter. */
+const pathOf = ({ path }: Operation, odd: Record<string, string> = {}) =>
+  path.replaceAll(/\{(\w+)\}/g, (_, name) => (name in odd ? String(odd[name]) : String(ids[name])))
+
+/** As percent-encoding has it; half a surrogate pair in the three bytes that UTF-8 forbids. */
+const encoded = (text: string) =>
+  text.replaceAll(/./gsu, (one) =>
+    one.isWellFormed() ? encodeURIComponent(one) : `%ed%${(0x80 | ((one.charCodeAt(0) >> 6) & 0x3f)).toString(16)}%80`,
+  )
+
+const samples = () => [
+  'https://hooks.example.com',
+  'sample-alias',
+  '2099-12-31T23:59:59Z',
+  ...['user', 'connection', 'token', 'project', 'notification', 'event', 'message'].map((kind) =>
+    newId(kind as 'user'),
+  ),
+  ids.provider ?? '',
+]
+
+const randomText = fc
+  .array(fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.constantFrom(0, 0xd800, 0xdfff, 0x202e, 0x2028)), {
+    maxLength: 40,
+  })
+  .map((units) => String.fromCharCode(...units))
+
+/** Sends each of `fixed`, then random ones. What fails is shrunk, and shown with its seed. */
+const assertFor = <T>(fixed: readonly T[], random: fc.Arbitrary<T>, check: (value: T) => Promise<void>) =>
+  fc.assert(fc.asyncProperty(random, check), {
+    seed,
+    numRuns: fixed.length + randomRuns,
+    examples: fixed.map((one): [T] => [one]),
+    interruptAfterTimeLimit: 60_000,
+    markInterruptAsFailure: true,
+  })
+
+describe('IV-01: whatever stands in a field, the answer is no 5xx, and a refusal is a problem with a code and what to do', () => {
+  describe.each(byAddress(operations))('%s', (_, operation) => {
+    const { method, body, query } = operation
+    const types = ['application/json', ...(operation.media ?? [])]
+    const content = method === 'GET' ? undefined : '{}'
+
+    it.each(paramNames(operation.path))('parameter %s', async (name) => {
+      // An address is cut by the parser at 16 KiB, so no longer one arrives.
+      const texts = [...hostileTexts.filter((text) => text !== ''), 'x'.repeat(9_000), 'x'.repeat(17_000)]
+      await assertFor(texts, randomText.filter(Boolean), async (text) =>
+        judge(await send(method, pathOf(operation, { [name]: encoded(text) }), content)),
+      )
+    })
+
+    const names = Object.keys(query ? (schemaOf(query).properties ?? {}) : {})
+    it.each([...names, 'name'])('query %s', async (name) => {
+      await assertFor([...hostileTexts, 'x'.repeat(9_000), 'x'.repeat(17_000)], randomText, async (text) => {
+        const pair = names.includes(name) ? `${name}=${encoded(text)}` : `${encoded(text)}=1`
+        judge(await send(method, `${pathOf(operation)}?${pair}`, content))
+      })
+    })
+    if (method === 'GET') return
+
+    const schema = schemaOf(body ?? z.strictObject({}))
+    const sample = () => sampleOf(schema, samples())
+
+    it.each(placesOf(schema).map((place) => [place.join('.') || 'whole', place] as const))(
+      'body %s',
+      async (_name, place) => {
+        const values = fc.oneof(
+          randomText.map((text) => JSON.stringify(text)),
+          fc.json(),
+        )
+        // Where one property excludes another, each is tried alone.
+        const beside = schema.maxProperties ? {} : sample()
+        await assertFor(hostileJson, values, async (value) => {
+          const text = withJsonAt(beside, place, value)
+          for (const type of types) judge(await send(method, pathOf(operation), text, type))
+        })
+      },
+    )
+
+    it('body that is no JSON of ours', async () => {
+      const bodies = [
+        '',
+        '{',
+        '[]',
+        '"\\ud800"',
+        '{"\\u0000":1}',
+        '{"a":1,"a":2}',
+        '\ufeff{}',
+        'x',
+        '[['.repeat(30_000),
+      ]
+      for (const text of bodies)
+        for (const type of [...types, 'application/json; charset=utf-16', 'text/plain', 'multipart/form-data', ''])
+          judge(await send(method, pathOf(operation), text, type))
+    })
+
+    // Last, because it may change what is there; and a DELETE would.
+    if (method === 'DELETE') return
+    it('the sample itself is understood', async () => {
+      const answer = await send(method, pathOf(operation), JSON.stringify(sample()))
+      judge(answer)
+      expect(answer.text).not.toContain('"bad_request"')
+    })
+  })
+})
