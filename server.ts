@@ -70,8 +70,11 @@ async function main(): Promise<void> {
   })
   const metrics = await listenForMetrics(ctx)
   if (metrics) stopMetrics = metrics.stop
-  const [stopBooted] = await Promise.all([boot(ctx), app.prepare()])
-  stopJobs = stopBooted
+  // Side by side, but what is wrong with settings or keys is told before what is wrong with the build.
+  const prepared = app.prepare()
+  prepared.catch(() => {})
+  stopJobs = await boot(ctx)
+  await prepared
   serve(ctx, { port: (server.address() as AddressInfo | null)?.port, metrics: metrics?.port })
 }
 

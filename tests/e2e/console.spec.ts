@@ -134,7 +134,21 @@ test('an invitation names its tenant and role before anybody signs in, and its s
   browser,
 }) => {
   await signIn(page, 'owner@acme.test')
-  const { url } = (await api(page, 'POST', '/api/v1/tenants/acme/invitations', { role: 'auditor' })) as { url: string }
+  await page.goto('/t/acme/admin/members')
+  const invite = page.getByRole('button', { name: 'Invite' })
+  await invite.click()
+  await page.getByRole('radio', { name: /^auditor/ }).check()
+  await page.getByRole('button', { name: 'Make the link' }).click()
+  await page
+    .getByRole('dialog', { name: /shown once/ })
+    .getByRole('button', { name: 'Done' })
+    .click()
+  await page.getByRole('button', { name: 'Back to the link' }).click()
+  await page.getByRole('button', { name: 'Copy link' }).click()
+  await expect(page.getByRole('button', { name: 'Copied' })).toBeVisible()
+  const url = await page.evaluate(() => navigator.clipboard.readText())
+  await page.keyboard.press('Escape')
+  await expect(invite).toBeFocused()
   const guest = await (await browser.newContext()).newPage()
   const asked: string[] = []
   guest.on('request', (request) => asked.push(request.url()))

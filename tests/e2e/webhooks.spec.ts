@@ -17,6 +17,11 @@ test('an admin adds a webhook, keeps its key, tests it, sees what was sent, and 
 
   const keyDialog = page.getByRole('dialog', { name: /signing key/i })
   const key = /whsec_[\w+/=]+/.exec(await keyDialog.innerText())?.[0] ?? ''
+  const question = page.getByRole('alertdialog', { name: 'You have not copied the signing key' })
+  await keyDialog.getByRole('button', { name: 'Done' }).click()
+  await question.getByRole('button', { name: 'Back to the signing key' }).click()
+  await keyDialog.getByRole('button', { name: 'Copy key' }).click()
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(key)
   await keyDialog.getByRole('button', { name: 'Done' }).click()
   await expect(page.getByText(key)).toHaveCount(0)
 

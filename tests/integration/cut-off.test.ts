@@ -1,18 +1,23 @@
 // An app process killed with SIGKILL at every moment of an issue, and the connection disconnected at once.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import type { Actor } from '../../lib/actor.ts'
 import { tokenPage, unconfirmedRevocations } from '../../lib/broker/inventory.ts'
+import { issueToken } from '../../lib/broker/issue.ts'
 import { vaultOf } from '../../lib/broker/keys.ts'
 import { grantPlace } from '../../lib/broker/places.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { toUnconfirmed, unconfirmed } from '../../lib/http/views.ts'
+import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 import { connectionList } from '../support/connection.ts'
 import { bundleProcesses, type Processes, type Worker } from '../support/processes.ts'
 import type { Point } from '../support/worker.ts'
+
+// Each starts a process or two.
+vi.setConfig({ testTimeout: 60_000 })
 
 let processes: Processes
 let broker: Broker
@@ -246,6 +251,39 @@ describe('what looking for orphans needs', () => {
     expect(await newest()).toMatchObject({ state: 'revoked', revocation: { upstream: 'confirmed' } })
     await runQueue()
     await expectOver()
+  })
+
+  it('a token revoked while it was made, then cut off, is pending while it is looked for, and no longer', async () => {
+    await cutOff()
+    const token = await newest()
+    await revoke(broker.ctx, actor, { tokens: [token?.id ?? ''], connections: [] })
+    expect(await newest()).toMatchObject({ state: 'revoked', revocation: { upstream: 'pending' } })
+    await broker.advance(130)
+    await runQueue()
+    expect(living()).toBe(0)
+    expect(await newest()).toMatchObject({
+      state: 'revoked',
+      failure: 'cut_off',
+      revocation: { upstream: 'confirmed' },
+    })
+    await expectOver()
+  })
+
+  it('V-01: what a failed revocation kept for a retry by hand is wiped once the token has ended by itself', async () => {
+    const { token } = await issueToken(broker.ctx, actor, input())
+    downFor(`DELETE ${mintPath}/*`, 300)
+    await revoke(broker.ctx, actor, { tokens: [token.id], connections: [] })
+    // As after many tries.
+    await rows(`UPDATE upstream_revocation SET tries = 20 WHERE token_id = '${token.id}'`)
+    await broker.advance(60)
+    await runQueue()
+    const handle = async () => (await rows(`SELECT handle FROM issued_token WHERE id = '${token.id}'`))[0]?.handle
+    expect(await work('token')).toMatchObject({ state: 'failed' })
+    await sweep(broker.ctx)
+    expect(await handle()).toEqual(expect.any(String))
+    await broker.advance(lifetimeSeconds)
+    await sweep(broker.ctx)
+    expect(await handle()).toBe(null)
   })
 
   it('an admin sees what is being looked for', async () => {

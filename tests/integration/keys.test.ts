@@ -153,6 +153,14 @@ function run(file: string, args: string[], environment: Record<string, string>) 
   return { kill: () => child.kill('SIGKILL'), ended }
 }
 
+/** What a server that would not start said: every line of it is JSON. */
+const problemsIn = (out: string) =>
+  out
+    .trim()
+    .split('\n')
+    .flatMap((line) => (JSON.parse(line) as { problems?: string[] }).problems ?? [])
+    .join('\n')
+
 describe('rotation', () => {
   it('V-05: under load from two processes keys rotate without one failure, nothing is left under the old ones, and the old instance key can go', {
     timeout: 60_000,
@@ -516,7 +524,7 @@ describe('at boot', () => {
       VALETKEY_KEYS: wrong,
     }).ended
     expect(code).toBe(1)
-    expect(err).toContain('VALETKEY_KEYS holds under "k1" another value')
+    expect(problemsIn(out)).toContain('VALETKEY_KEYS holds under "k1" another value')
     expect(out + err).not.toContain(raw(wrong))
     expect(out).not.toContain('ready')
   })
@@ -607,7 +615,7 @@ describe('the root secret', () => {
     const environment = { ...broker.environment, NODE_ENV: 'production', VALETKEY_LOG: 'error', VALETKEY_SECRET: other }
     const { code, out, err } = await run('server.ts', [], environment).ended
     expect(code).toBe(1)
-    expect(err).toContain('VALETKEY_SECRET is not the one this database was first started with')
+    expect(problemsIn(out)).toContain('VALETKEY_SECRET is not the one this database was first started with')
     expect(out + err).not.toContain(other)
     const command = (...args: string[]) => run('scripts/keys.ts', ['secret', ...args], environment).ended
     expect(await command()).toMatchObject({

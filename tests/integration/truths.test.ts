@@ -216,7 +216,7 @@ describe('a token is no more than what was asked', () => {
   ]
   const upstreamTokens = () => broker.demo.ledger.tokens.filter(({ kind }) => kind === 'storage')
   const lie = (excess: Excess) => {
-    const ahead = new Date(broker.ctx.now().getTime() + 2 * hour * 1000).toISOString()
+    const ahead = new Date(broker.ctx.now().getTime() + (3 * hour - 900) * 1000).toISOString()
     const claims = excess.claims?.created ? { claims: { ...excess.claims, created: ahead } } : {}
     broker.demo.modes.set({ mintExcess: { ...excess, ...claims } })
   }

@@ -14,6 +14,8 @@ export type Worker = {
   /** Resolves when so many callers hold at the point that was armed last. */
   reached(count?: number): Promise<void>
   kill(): Promise<void>
+  /** SIGTERM; resolves with the status when it has ended. */
+  stop(): Promise<number | null>
 }
 
 export type Processes = {
@@ -109,6 +111,11 @@ function startWorker(entry: string, noise: string[], onEnd: (worker: Worker) => 
       // Whoever still waits for an answer expects this end.
       child.kill('SIGKILL')
       await ended
+    },
+    async stop() {
+      child.kill('SIGTERM')
+      await ended
+      return child.exitCode
     },
   }
   return worker

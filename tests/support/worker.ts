@@ -6,7 +6,9 @@ import type { Actor } from '../../lib/actor.ts'
 import { connectionDetail } from '../../lib/broker/inventory.ts'
 import { type IssueInput, issueToken } from '../../lib/broker/issue.ts'
 import { checkInstanceKeys } from '../../lib/broker/keys.ts'
+import { completeLink } from '../../lib/broker/link.ts'
 import { freshTokens } from '../../lib/broker/refresh.ts'
+import { revoke } from '../../lib/broker/revoke.ts'
 import type { Config } from '../../lib/config.ts'
 import { type Context, createContext } from '../../lib/context.ts'
 import { startJobs } from '../../lib/jobs/tick.ts'
@@ -41,12 +43,24 @@ export type Command =
   | { kind: 'read'; actor: Actor; connectionId: string; times: number }
   | { kind: 'issue'; actor: Actor; input: IssueInput }
   | { kind: 'jobs' }
+  | { kind: 'load'; load: Load }
   | { kind: 'delays' }
 
 /** How one caller fared; the token only as a digest. */
 export type Fresh =
   | { ok: true; version: number; degraded: boolean; digest: string }
   | { ok: false; error: string; detail: string | undefined }
+
+/** Work that a process does over and over until it ends. */
+export type Load = {
+  actor: Actor & { browser: string }
+  /** Each is renewed again and again. */
+  keys: Key[]
+  /** A token is issued from it and revoked, again and again. */
+  input: IssueInput
+  /** Addresses with which consents came back; each is delivered twice at once. */
+  locations: string[]
+}
 
 export type Replies = {
   start: null
@@ -60,6 +74,8 @@ export type Replies = {
   /** Id of the token. */
   issue: string
   jobs: null
+  /** At once; the work goes on. */
+  load: null
   /** Event loop delay since the last time, in milliseconds. */
   delays: { p50: number; p99: number; max: number }
 }
@@ -234,7 +250,10 @@ async function obey(command: Command): Promise<unknown> {
     case 'issue':
       return (await issueToken(ctx, command.actor, command.input)).token.id
     case 'jobs':
-      startJobs(ctx)
+      stopJobs = startJobs(ctx)
+      return null
+    case 'load':
+      for (const work of loadOf(command.load)) underLoad.add(work)
       return null
     case 'delays': {
       const seen = {
@@ -247,6 +266,51 @@ async function obey(command: Command): Promise<unknown> {
     }
   }
 }
+
+const underLoad = new Set<Promise<void>>()
+let stopJobs: (() => Promise<void>) | undefined
+let stopping = false
+
+/** Repeats work until the process is told to stop. What fails is another's business: the rows are looked at afterwards. */
+async function repeatedly(work: () => Promise<unknown>): Promise<void> {
+  while (!stopping) await work().catch(() => new Promise((resolve) => setTimeout(resolve, 20)))
+}
+
+function loadOf({ actor, keys, input, locations }: Load): Promise<void>[] {
+  const renewing = keys.map((key) => {
+    let staleVersion = 0
+    return repeatedly(async () => {
+      const { version } = await freshTokens(ctx, { ...key, staleVersion })
+      staleVersion = version
+    })
+  })
+  const issuing = repeatedly(async () => {
+    const { token } = await issueToken(ctx, actor, input)
+    await revoke(ctx, actor, { tokens: [token.id], connections: [] })
+  })
+  const linking = locations.map(async (location) => {
+    const url = new URL(location)
+    const callback = {
+      key: url.pathname.split('/').at(-1) ?? '',
+      parameters: url.searchParams,
+      browser: actor.browser,
+      session: { id: actor.sessionId, userId: actor.userId },
+      origin: {},
+    }
+    await Promise.allSettled([completeLink(ctx, callback), completeLink(ctx, callback)])
+  })
+  return [...renewing, issuing, ...linking]
+}
+
+/** As the server does: nothing new is begun, what runs is finished, then the end. */
+async function stop(): Promise<void> {
+  stopping = true
+  await stopJobs?.()
+  await Promise.all(underLoad)
+  await ctx.close()
+  process.exit(0)
+}
+process.once('SIGTERM', () => void stop())
 
 process.on('message', ({ id, command }: ToWorker) => {
   obey(command).then(

@@ -6,6 +6,7 @@ import { client, send } from '@/app/_console/client.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { CopyButton } from '@/app/_ui/copy-button.tsx'
+import { useCopyFirst } from '@/app/_ui/copy-first.tsx'
 import { Dialog } from '@/app/_ui/dialog.tsx'
 import { Input, RadioCards } from '@/app/_ui/field.tsx'
 import type { Role } from '@/app/_ui/nav.ts'
@@ -48,28 +49,7 @@ function InviteDialog({ tenant, mayInviteOwners, onClose }: Props & { onClose: (
     }
     return sent
   })
-  if (made)
-    return (
-      <Dialog
-        open
-        onOpenChange={onClose}
-        title="The invitation’s link"
-        lead="Copy it now: it is shown once. Whoever opens it first, signed in, becomes a member."
-        footer={
-          <>
-            <span className="mr-auto self-center text-muted">
-              Ends <Time at={made.expiresAt} hint="hover" />
-            </span>
-            <Button onClick={onClose}>Done</Button>
-          </>
-        }
-      >
-        <div className="flex flex-col items-start gap-3">
-          <code className="wrap-anywhere w-full rounded-lg bg-raised px-3 py-2 font-mono text-[13px]">{made.url}</code>
-          <CopyButton text={made.url} label="Copy link" />
-        </div>
-      </Dialog>
-    )
+  if (made) return <InvitationLink {...made} onClose={onClose} />
   return (
     <Dialog
       open
@@ -114,5 +94,41 @@ function InviteDialog({ tenant, mayInviteOwners, onClose }: Props & { onClose: (
         <ProblemNotice problem={problem} />
       </form>
     </Dialog>
+  )
+}
+
+/** The link of a new invitation, once. */
+function InvitationLink({ url, expiresAt, onClose }: { url: string; expiresAt: string; onClose: () => void }) {
+  const { copied, onCopied, close, question } = useCopyFirst({ what: 'link', onClose })
+  return (
+    <>
+      <Dialog
+        open
+        onOpenChange={close}
+        title="The invitation’s link · shown once"
+        lead="Copy it now. Whoever opens it first, signed in, becomes a member."
+        footer={
+          <>
+            <span className="mr-auto self-center text-muted max-sm:w-full">
+              Ends <Time at={expiresAt} hint="hover" />
+            </span>
+            <CopyButton
+              first
+              size="md"
+              variant={copied ? 'secondary' : 'primary'}
+              text={url}
+              label="Copy link"
+              onCopied={onCopied}
+            />
+            <Button variant={copied ? 'primary' : 'secondary'} onClick={close}>
+              Done
+            </Button>
+          </>
+        }
+      >
+        <code className="wrap-anywhere rounded-lg bg-raised px-3 py-2 font-mono text-[13px]">{url}</code>
+      </Dialog>
+      {question}
+    </>
   )
 }
