@@ -13,6 +13,9 @@ export const dialogLook = {
   footer: 'flex flex-wrap justify-end gap-2 border-t px-5 py-3 pb-[max(12px,env(safe-area-inset-bottom))]',
 }
 
+/** What opened the dialog before; one that follows it finds the focus nowhere, because the button it had is gone. */
+let lastOpener: Element | null = null
+
 /**
  * Handlers that give the focus back to what had it when the dialog opened (Radix does so only for its own triggers), and
  * first to what is marked `data-first`, if something is.
@@ -21,7 +24,8 @@ export function useFocusReturn() {
   const opener = useRef<Element | null>(null)
   return {
     onOpenAutoFocus: (event: Event) => {
-      opener.current = document.activeElement
+      if (document.activeElement !== document.body) lastOpener = document.activeElement
+      opener.current = lastOpener
       const first = event.target instanceof Element ? event.target.querySelector('[data-first]') : null
       if (!(first instanceof HTMLElement)) return
       event.preventDefault()
@@ -30,8 +34,7 @@ export function useFocusReturn() {
     onCloseAutoFocus: (event: Event) => {
       event.preventDefault()
       // The row that held the opener may be gone: then the page's content is the next best place.
-      const kept = opener.current?.isConnected && opener.current !== document.body
-      const target = kept ? opener.current : document.getElementById('content')
+      const target = opener.current?.isConnected ? opener.current : document.getElementById('content')
       if (target instanceof HTMLElement) target.focus()
     },
   }

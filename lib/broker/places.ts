@@ -19,7 +19,10 @@ export const handlePlace = (token: { id: string; userId: string }): SealedPlace 
   version: 0,
 })
 
-/** Where a kept grant was sealed: as the work's own, or as the connection's, from where it was taken as it was because its key was missing (revoke.ts). */
+/**
+ * Where a kept grant was sealed: as the work's own, or as the connection's, from where it was taken as it was because its
+ * key was missing (revoke.ts).
+ */
 export function placeOfGrant(work: { id: string; connectionId: string; handle: string }, userId: string): SealedPlace {
   const claimed = sealedFor(work.handle)
   return claimed?.table === 'connection' && claimed.row === work.connectionId

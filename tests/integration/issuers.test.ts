@@ -242,6 +242,16 @@ describe('clocks that differ', () => {
     expect(failures()).toMatchObject([{ stage: 'id_token' }])
   })
 
+  test('IV-05: a subject that cannot be kept signs nobody in; a name is kept as far as it is text', async () => {
+    for (const sub of ['some\0body', 'some\ud800body']) {
+      expect(await signIn({ claims: { sub } })).toMatchObject({ location: '/signin?error=signin_failed' })
+      expect(failures().at(-1)).toMatchObject({ stage: 'id_token' })
+    }
+    // Cut at 200 the last character would be half of one.
+    const { session } = await signIn({ claims: { name: `\0\u202e\ud800${'x'.repeat(198)}😀` } })
+    expect(session?.name).toBe(`\ufffd${'x'.repeat(198)}\ufffd`)
+  })
+
   test('J-07: a session is no younger than our own clock says', async () => {
     aheadSeconds = 60
     const now = ctx.now().getTime()

@@ -287,6 +287,17 @@ describe('what an answer may cost', () => {
     const { url } = await serve((_, response) => response.setHeader('content-type', 'application/json').end(body))
     expect((await refusedInTime(url)).error).toMatchObject({ message: 'The answer is too deep', reached: true })
   })
+
+  it.each([
+    ['a NUL', '{"name":"a\\u0000b"}'],
+    ['a NUL in a name', '{"\\u0000":1}'],
+    ['half a surrogate pair', '[{"a":["\\uD83d"]}]'],
+    ['its other half', '"\\udE00\\ud83d"'],
+  ])('F-06: JSON that holds %s, which nothing of ours could keep, is refused', async (_, body) => {
+    const { url } = await serve((_, response) => response.setHeader('content-type', 'application/json').end(body))
+    const message = 'The answer holds what is no text'
+    expect((await refusedInTime(url)).error).toMatchObject({ message, reached: true })
+  })
 })
 
 describe('F-10: what was not reached reads the same', () => {

@@ -114,6 +114,22 @@ test('V-09: a token in a query is refused, and so is a repeated parameter', () =
   expect(readQuery('http://localhost/api?state=live&after=tok_1')).toEqual({ state: 'live', after: 'tok_1' })
 })
 
+test('IV-08: a NUL in a query is refused with the parameter that holds it, in its name as in its value', () => {
+  for (const [query, field] of [
+    ['before=a%00b', 'before'],
+    ['x=1&%00=2', '\0'],
+  ] as const) {
+    const error = (() => {
+      try {
+        return readQuery(`http://localhost/api?${query}`)
+      } catch (refusal) {
+        return refusal
+      }
+    })()
+    expect(error).toMatchObject({ code: 'bad_request', fields: { [field]: expect.any(String) } })
+  }
+})
+
 const streamed = (bytes: number) =>
   new Request('http://localhost/', {
     method: 'POST',

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { reachOf } from '../../lib/security/addresses.ts'
-import { isJson, isModestJson } from '../../lib/security/json.ts'
+import { isJson, isModestJson, isStorable, isStorableJson, unstorablePath } from '../../lib/security/json.ts'
 import { assertOutboundUrl, isOutboundError, type OutboundPolicy, outboundLimits } from '../../lib/security/outbound.ts'
 import { ipv4Rows, ipv6Rows } from '../../lib/security/special-purpose.ts'
 
@@ -376,6 +376,27 @@ describe('limits', () => {
 
   it('F-06: any honest document passes, whatever its strings hold', () => {
     fc.assert(fc.property(fc.json({ maxDepth: 8 }), (text) => modest(text)))
+  })
+
+  it('F-06: what no text can hold is found wherever it stands, and nothing else is', () => {
+    const units = fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.constantFrom(0, 0xd83d, 0xde00))
+    const text = fc.array(units, { maxLength: 6 }).map((codes) => String.fromCharCode(...codes))
+    const document = fc.letrec((tie) => ({
+      any: fc.oneof(text, fc.array(tie('any'), { maxLength: 3 }), fc.dictionary(text, tie('any'), { maxKeys: 3 })),
+    })).any
+    /** Every text of a document, by a way of its own. */
+    const textsIn = (value: unknown): string[] =>
+      typeof value === 'string' ? [value] : Object.entries(value as object).flatMap(([k, v]) => [k, ...textsIn(v)])
+    fc.assert(
+      fc.property(document, (value) => {
+        const json = JSON.stringify(value)
+        const isGood = textsIn(JSON.parse(json)).every((one) => isStorable(one))
+        expect(unstorablePath(json, JSON.parse(json)) === undefined).toBe(isGood)
+        expect(isStorableJson(new TextEncoder().encode(json))).toBe(isGood)
+      }),
+    )
+    expect(unstorablePath('{"a":[1,{"b":"\\u0000"}]}', { a: [1, { b: '\0' }] })).toBe('a.1.b')
+    expect(unstorablePath('"\\ud83d\\ude00 \\\\u0000"', '😀 \\u0000')).toBeUndefined()
   })
 
   it.each([

@@ -152,5 +152,5 @@ function line(claim: unknown, lengthMax: number): string | undefined {
     .normalize('NFKC')
     .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '')
     .trim()
-  return text.slice(0, lengthMax).toWellFormed() || undefined
+  return text.slice(0, lengthMax) || undefined
 }
