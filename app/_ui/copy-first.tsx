@@ -1,17 +1,23 @@
 'use client'
 import { type ReactNode, useState } from 'react'
+import { Button } from './button.tsx'
 import { ConfirmDialog } from './confirm-dialog.tsx'
+import { CopyButton } from './copy-button.tsx'
 import { useLeaveGuard } from './leave-guard.tsx'
 
 type Input = {
   /** Names what is shown once: "token", "signing key". */
   what: string
+  text: string
+  /** Of the button: "Copy token". */
+  label: string
   onClose: () => void
 }
 
 type CopyFirst = {
-  copied: boolean
-  /** Call it when the value itself has been copied, alone or inside a snippet. */
+  /** Copies it, and closes; for the dialog's footer. */
+  buttons: ReactNode
+  /** Call it when the value has been copied in another way, inside a snippet. */
   onCopied: () => void
   /** Closes the dialog, after a question where nothing was copied. */
   close: () => void
@@ -22,14 +28,30 @@ type CopyFirst = {
 const stay = () => {}
 
 /** For what is shown once: closing its dialog and leaving its page ask first while nobody has copied it. */
-export function useCopyFirst({ what, onClose }: Input): CopyFirst {
+export function useCopyFirst({ what, text, label, onClose }: Input): CopyFirst {
   const [copied, setCopied] = useState(false)
   const [leave, setLeave] = useState<(() => void) | null>(null)
   useLeaveGuard(!copied, (go) => setLeave(() => go))
+  const onCopied = () => setCopied(true)
+  const close = () => (copied ? onClose() : setLeave(() => stay))
   return {
-    copied,
-    onCopied: () => setCopied(true),
-    close: () => (copied ? onClose() : setLeave(() => stay)),
+    buttons: (
+      <>
+        <CopyButton
+          first
+          size="md"
+          variant={copied ? 'secondary' : 'primary'}
+          text={text}
+          label={label}
+          onCopied={onCopied}
+        />
+        <Button variant={copied ? 'primary' : 'secondary'} onClick={close}>
+          Done
+        </Button>
+      </>
+    ),
+    onCopied,
+    close,
     question: (
       <ConfirmDialog
         open={leave !== null}

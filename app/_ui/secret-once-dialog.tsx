@@ -4,7 +4,6 @@ import { type ReactNode, useEffect, useState } from 'react'
 import { flushSync } from 'react-dom'
 import { Button } from './button.tsx'
 import { useNow } from './clock.ts'
-import { CopyButton } from './copy-button.tsx'
 import { useCopyFirst } from './copy-first.tsx'
 import { Dialog } from './dialog.tsx'
 import { CodeTabs } from './tabs.tsx'
@@ -91,7 +90,12 @@ type ShownProps = { secret: SecretOnce; hidesAt: number; onHide: () => void; onC
 function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
   const { value, title, fingerprint, endsAt, samples, note } = secret
   const [revealed, setRevealed] = useState(false)
-  const { copied, onCopied, close, question } = useCopyFirst({ what: 'token', onClose })
+  const { buttons, onCopied, close, question } = useCopyFirst({
+    what: 'token',
+    text: value,
+    label: 'Copy token',
+    onClose,
+  })
   const now = useNow('second')
   const left = hidesAt - (now ?? hidesAt)
 
@@ -114,17 +118,7 @@ function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
             <span className="mr-auto self-center text-muted tabular-nums max-sm:w-full">
               Ends <Time at={endsAt} hint="hover" /> · hides itself in {countdownText(left)}
             </span>
-            <CopyButton
-              first
-              size="md"
-              variant={copied ? 'secondary' : 'primary'}
-              text={value}
-              label="Copy token"
-              onCopied={onCopied}
-            />
-            <Button variant={copied ? 'primary' : 'secondary'} onClick={close}>
-              Done
-            </Button>
+            {buttons}
           </>
         }
       >

@@ -1,4 +1,4 @@
-import { type Actor, may, mayGrant, type Role } from '../actor.ts'
+import { type Actor, may, mayGrant, permissions, type Role } from '../actor.ts'
 import { noteRead } from '../audit/access.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
@@ -145,11 +145,9 @@ async function keepAnOwner(tx: ReadTx, tenantId: string, { userId, stays }: { us
   if (!stays && owners.length === 1 && owners[0] === userId) throw new BrokerError('last_owner')
 }
 
-const roles: Role[] = ['owner', 'admin', 'member', 'auditor']
-
 /** Takes back what a person could give others with a role that is no longer theirs. `role`: what they have from now on. */
 async function endRights(ctx: Context, tx: Tx, { tenantId }: Actor, userId: string, role: Role | undefined) {
-  const lost = roles.filter((one) => !role || !mayGrant({ role }, one))
+  const lost = permissions.read.filter((one) => !role || !mayGrant({ role }, one))
   const invitations = await withdrawInvitations(tx, tenantId, userId, lost)
   const webhooks = role && may({ role }, 'administer') ? [] : await webhooksBy(tx, tenantId, userId)
   if (webhooks.length > 0)

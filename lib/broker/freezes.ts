@@ -82,35 +82,27 @@ const needs = ({ kind, id }: Target) => ({ may: 'administer' as const, change: k
 export async function freeze(
   ctx: Context,
   actor: Actor,
-  { reason, until, ...target }: Target & { reason?: string | undefined; until?: Date | undefined },
+  { kind, id, reason, until = null }: Target & { reason?: string | undefined; until?: Date | null | undefined },
 ): Promise<{ freeze: FreezeView; already: boolean }> {
   const now = ctx.now()
+  const target = { kind, id }
   if (until && until <= now) throw new BrokerError('bad_request', { fields: { until: 'A moment in the future.' } })
-  return act(ctx, actor, needs(target), (tx, actor) =>
-    freezeHere(tx, actor, { ...target, reason: reason || null, until: until ?? null, now }),
-  )
-}
-
-/** The same inside an act that has begun and may: part of something larger. `now`: when. */
-export async function freezeHere(
-  tx: Tx,
-  actor: Pick<Actor, 'tenantId' | 'userId' | 'role'>,
-  { kind, id, reason, until, now }: Target & { reason: string | null; until: Date | null; now: Date },
-): Promise<{ freeze: FreezeView; already: boolean }> {
-  const { tenantId } = actor
-  const owner = await lockedFor(tx, actor, { kind, id })
-  const row = { tenantId, kind, targetId: id, frozenBy: actor.userId, frozenAt: now, reason, until }
-  const written = await putFreeze(tx, row)
-  if (written)
-    await record(tx, tenantId, now, actor, {
-      action: 'freeze.set',
-      outcome: 'ok',
-      target: { kind, id },
-      details: { ...owner, reason, until: until?.toISOString() ?? null },
-    })
-  const stands = await findFreeze(tx, tenantId, kind, id, now)
-  if (!stands) throw new Error('a freeze was written and does not stand')
-  return { freeze: toFreezeView(stands), already: !written }
+  return act(ctx, actor, needs(target), async (tx, actor) => {
+    const { tenantId } = actor
+    const owner = await lockedFor(tx, actor, target)
+    const row = { tenantId, kind, targetId: id, frozenBy: actor.userId, frozenAt: now, reason: reason || null, until }
+    const written = await putFreeze(tx, row)
+    if (written)
+      await record(tx, tenantId, now, actor, {
+        action: 'freeze.set',
+        outcome: 'ok',
+        target,
+        details: { ...owner, reason: row.reason, until: until?.toISOString() ?? null },
+      })
+    const stands = await findFreeze(tx, tenantId, kind, id, now)
+    if (!stands) throw new Error('a freeze was written and does not stand')
+    return { freeze: toFreezeView(stands), already: !written }
+  })
 }
 
 /**

@@ -99,7 +99,7 @@ async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Grou
  * first, so that killed anywhere no unknown token stays behind; the answer is given only after the row is complete.
  * @returns the token's view and its value, which exists nowhere else
  * @throws BrokerError forbidden, not_found, not_linked, needs_relink, frozen, over_policy, too_many_tokens,
- *   upstream_…, issue_unconfirmed, revoked_meanwhile
+ *   upstream_…, excess_rights, issue_unconfirmed, revoked_meanwhile
  */
 export async function issueToken(
   ctx: Context,

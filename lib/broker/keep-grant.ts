@@ -5,7 +5,7 @@ import { BrokerError } from '../errors.ts'
 import type { LinkedGrant, UpstreamProject } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { type AttemptRow, endAttempt, takeKeptGrant } from '../store/attempts.ts'
-import { actAsPerson, type Membership } from '../store/authority.ts'
+import { actAsPerson, type Standing } from '../store/authority.ts'
 import {
   type ConnectionRow,
   findConnection,
@@ -63,7 +63,7 @@ export async function keepGrant(ctx: Context, vault: Vault, input: Input): Promi
 }
 
 /** Whether a member may link at this moment. */
-export const mayLink = (member: Membership | undefined): member is Membership =>
+export const mayLink = (member: Standing | undefined): member is Standing =>
   member?.status === 'active' && may(member, 'work')
 
 async function keep(

@@ -57,8 +57,8 @@ export async function revoke(ctx: Context, actor: Actor, input: RevokeInput): Pr
 }
 
 /**
- * The part of {@link revoke} that commits. Locks connections before tokens and each in id order, as an issue does: two acts cannot wait for
- * each other.
+ * The part of {@link revoke} that commits. It locks connections before tokens, each in id order, as an issue does: two acts
+ * cannot wait for each other.
  */
 export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Actor, input: RevokeInput): Promise<Done> {
   const { tenantId } = actor

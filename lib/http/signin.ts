@@ -65,8 +65,9 @@ async function showError(_call: Call): Promise<Response> {
 }
 
 /**
- * Starts a sign-in, once the issuer is seen to answer. Answers a page that moves on by itself and not a redirect: `form-action 'self'` covers every hop of
- * a redirect after a form, so Chromium would stop at the identity provider. A `Refresh` needs no script either.
+ * Starts a sign-in, once the issuer is seen to answer. It answers a page that moves on by itself, not a redirect:
+ * `form-action 'self'` covers every hop of a redirect after a form, so Chromium would stop at the identity provider.
+ * A `Refresh` needs no script either.
  */
 async function startSignIn(call: Call): Promise<Response> {
   const { ctx, request } = call

@@ -15,7 +15,8 @@ export type Concerned = {
   owners?: boolean
 }
 
-export type Membership = { role: Role; status: 'active' | 'suspended' }
+/** A member's role and status, as the transaction reads them; who was removed is none. */
+export type Standing = { role: Role; status: 'active' | 'suspended' }
 
 /**
  * One change that a member makes. Its transaction begins by locking the members and the session concerned, and by reading
@@ -49,10 +50,10 @@ export const actAsPerson = <T>(
   { userId, sessionId }: Person,
   tenantId: string,
   { share = [], change = [], owners = false }: Concerned,
-  work: (tx: Tx, member: Membership | undefined) => Promise<T>,
+  work: (tx: Tx, member: Standing | undefined) => Promise<T>,
 ): Promise<T> =>
   transaction(ctx, async (tx) => {
-    const [begun] = await tx.$queryRaw<{ role: Role | null; status: Membership['status'] | null; live: boolean }[]>`
+    const [begun] = await tx.$queryRaw<{ role: Role | null; status: Standing['status'] | null; live: boolean }[]>`
       SELECT role, status, live FROM vk.act_begin(${tenantId}, ${userId}, ${sessionId},
         ${ctx.config.session.idleSeconds}::double precision, ${share}::text[], ${change}::text[], ${owners})`
     if (!begun?.live) throw new BrokerError('unauthenticated')

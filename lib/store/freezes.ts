@@ -178,10 +178,12 @@ export async function dropFreeze(tx: Tx, tenantId: string, kind: FreezeKind, tar
   return dropped.some(({ stood }) => stood)
 }
 
+const standing = (tenantId: string, now: Date) => ({ tenantId, OR: [{ until: null }, { until: { gt: now } }] })
+
 /** Freezes that stand, newest first. */
 export const listFreezes = (tx: ReadTx, tenantId: string, now: Date): Promise<FreezeRow[]> =>
   tx.freeze.findMany({
-    where: { tenantId, OR: [{ until: null }, { until: { gt: now } }] },
+    where: standing(tenantId, now),
     orderBy: [{ frozenAt: 'desc' }, { kind: 'asc' }, { targetId: 'asc' }],
   })
 
@@ -192,5 +194,4 @@ export const findFreeze = (
   kind: FreezeKind,
   targetId: string,
   now: Date,
-): Promise<FreezeRow | null> =>
-  tx.freeze.findFirst({ where: { tenantId, kind, targetId, OR: [{ until: null }, { until: { gt: now } }] } })
+): Promise<FreezeRow | null> => tx.freeze.findFirst({ where: { ...standing(tenantId, now), kind, targetId } })

@@ -1,10 +1,10 @@
+import type { Role } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { query } from './database.ts'
 
 /** The look-ups that precede the tenant: SECURITY DEFINER functions that show these columns and nothing else. */
 type Store = Pick<Context, 'pool' | 'config'>
 
-import type { Role } from '../actor.ts'
 export type Membership = {
   tenantId: string
   slug: string

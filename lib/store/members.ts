@@ -47,8 +47,12 @@ export async function countSessions(tx: ReadTx, userId: string, idleSeconds: num
   return row.count
 }
 
+/** Invitations that are open. */
+const open = (tenantId: string, now: Date) => ({ tenantId, usedAt: null, expiresAt: { gt: now } })
+
+/** How many of a person's invitations are open. */
 export const countInvitationsBy = (tx: ReadTx, tenantId: string, createdBy: string, now: Date) =>
-  tx.invitation.count({ where: { tenantId, createdBy, usedAt: null, expiresAt: { gt: now } } })
+  tx.invitation.count({ where: { ...open(tenantId, now), createdBy } })
 
 export const findInvitation = (tx: ReadTx, tenantId: string, id: string) =>
   tx.invitation.findUnique({ where: { tenantId_id: { tenantId, id } } })
@@ -59,8 +63,6 @@ export const withdrawInvitations = async (tx: Tx, tenantId: string, createdBy: s
 
 export const insertInvitation = (tx: Tx, row: Prisma.InvitationUncheckedCreateInput) =>
   tx.invitation.create({ data: row })
-
-const open = (tenantId: string, now: Date) => ({ tenantId, usedAt: null, expiresAt: { gt: now } })
 
 /** A page of invitations that are open, newest first; `before` is the id that the previous page ended with. */
 export const listInvitations = (
@@ -75,7 +77,7 @@ export const listInvitations = (
   })
 
 /** How many are open; whoever counts next waits for this transaction, so that two cannot pass a limit together. */
-export async function countInvitationsLocked(tx: ReadTx, tenantId: string, now: Date): Promise<number> {
+export async function countInvitationsLocked(tx: Tx, tenantId: string, now: Date): Promise<number> {
   await tx.$queryRaw`SELECT id FROM tenant WHERE id = ${tenantId} FOR NO KEY UPDATE`
   return tx.invitation.count({ where: open(tenantId, now) })
 }
@@ -83,7 +85,7 @@ export async function countInvitationsLocked(tx: ReadTx, tenantId: string, now: 
 /** Uses an invitation, once. */
 export async function consumeInvitation(tx: Tx, tenantId: string, id: string, userId: string, now: Date) {
   const [row] = await tx.invitation.updateManyAndReturn({
-    where: { tenantId, id, usedAt: null, expiresAt: { gt: now } },
+    where: { ...open(tenantId, now), id },
     data: { usedAt: now, usedBy: userId },
   })
   return row

@@ -20,15 +20,15 @@ export type SystemAct =
   | 'audit chain'
   | 'demo'
 
-/** One transaction in a tenant on the product's own behalf. `why` says which of the few reasons applies; it is visible inside. */
+/** One transaction in a tenant on the product's own behalf. `why` says which of the few reasons applies. */
 export const asSystem = <T>(
   ctx: Pick<Context, 'db'>,
   tenantId: string,
-  why: SystemAct,
+  _why: SystemAct,
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> =>
   transaction(ctx, async (tx) => {
-    await tx.$executeRaw`SELECT set_config('app.tenant_id', ${tenantId}, true), set_config('app.system_act', ${why}, true)`
+    await tx.$executeRaw`SELECT set_config('app.tenant_id', ${tenantId}, true)`
     return work(tx)
   })
 

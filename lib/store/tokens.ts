@@ -84,8 +84,8 @@ export async function endIssuing(
 }
 
 /**
- * Ends a row whose token came back and is not handed out: revoked or frozen meanwhile, given up by the reconciling job, or beyond
- * what was asked. What revoking it needs is kept with it, and its end is queued. Id of that work.
+ * Ends a row whose token came back and is not handed out: revoked or frozen meanwhile, given up by the reconciling job, or
+ * beyond what was asked. What revoking it needs is kept with it, and its end is queued. Id of that work.
  */
 export async function endUnwanted(
   tx: Tx,

@@ -134,13 +134,17 @@ export type InvitationPreview = {
   expiresAt: Date
 }
 
+/** Whether the maker of an invitation, as they are now, can give its role. Nulls: they are nowhere to be found. */
+const mayStillGive = (maker: { role: string | null; status: string | null }, role: string): boolean =>
+  maker.status === 'active' && mayGrant({ role: maker.role as Role }, role as Role)
+
 /** What a link invites to, for whoever holds its secret, signed in or not. @throws BrokerError invitation_unknown */
 export async function invitationPreview(ctx: Context, secret: string): Promise<InvitationPreview> {
   const facts = await invitationFacts(ctx, hash(secret))
   if (!facts) throw new BrokerError('invitation_unknown')
   const { tenantName, role, expiresAt, used, makerRole, makerStatus } = facts
-  const stands = makerRole !== null && makerStatus === 'active' && mayGrant({ role: makerRole }, role)
-  const state = used ? 'used' : stands && expiresAt > ctx.now() ? 'open' : 'over'
+  const stands = mayStillGive({ role: makerRole, status: makerStatus }, role) && expiresAt > ctx.now()
+  const state = used ? 'used' : stands ? 'open' : 'over'
   return { tenantName, role, state, expiresAt }
 }
 
@@ -162,8 +166,8 @@ export async function acceptInvitation(
   const concerned = { share: [invitation.createdBy], change: [person.userId] }
   const joined = await actAsPerson(ctx, person, tenantId, concerned, async (tx) => {
     const maker = await findMember(tx, tenantId, invitation.createdBy)
-    const stands = maker?.status === 'active' && mayGrant({ role: maker.role as Role }, invitation.role as Role)
     const now = ctx.now()
+    const stands = maker !== null && mayStillGive(maker, invitation.role)
     const used = stands && (await consumeInvitation(tx, tenantId, id, person.userId, now))
     const tenant = await findTenant(tx, tenantId)
     if (!used || !tenant) return undefined

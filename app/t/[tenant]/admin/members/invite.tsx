@@ -5,7 +5,6 @@ import { type FormEvent, useId, useState } from 'react'
 import { client, send } from '@/app/_console/client.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
-import { CopyButton } from '@/app/_ui/copy-button.tsx'
 import { useCopyFirst } from '@/app/_ui/copy-first.tsx'
 import { Dialog } from '@/app/_ui/dialog.tsx'
 import { Input, RadioCards } from '@/app/_ui/field.tsx'
@@ -99,7 +98,7 @@ function InviteDialog({ tenant, mayInviteOwners, onClose }: Props & { onClose: (
 
 /** The link of a new invitation, once. */
 function InvitationLink({ url, expiresAt, onClose }: { url: string; expiresAt: string; onClose: () => void }) {
-  const { copied, onCopied, close, question } = useCopyFirst({ what: 'link', onClose })
+  const { buttons, close, question } = useCopyFirst({ what: 'link', text: url, label: 'Copy link', onClose })
   return (
     <>
       <Dialog
@@ -112,17 +111,7 @@ function InvitationLink({ url, expiresAt, onClose }: { url: string; expiresAt: s
             <span className="mr-auto self-center text-muted max-sm:w-full">
               Ends <Time at={expiresAt} hint="hover" />
             </span>
-            <CopyButton
-              first
-              size="md"
-              variant={copied ? 'secondary' : 'primary'}
-              text={url}
-              label="Copy link"
-              onCopied={onCopied}
-            />
-            <Button variant={copied ? 'primary' : 'secondary'} onClick={close}>
-              Done
-            </Button>
+            {buttons}
           </>
         }
       >

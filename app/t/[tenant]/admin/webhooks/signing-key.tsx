@@ -1,8 +1,6 @@
 'use client'
 import { useEffect } from 'react'
 import { flushSync } from 'react-dom'
-import { Button } from '@/app/_ui/button.tsx'
-import { CopyButton } from '@/app/_ui/copy-button.tsx'
 import { useCopyFirst } from '@/app/_ui/copy-first.tsx'
 import { Dialog } from '@/app/_ui/dialog.tsx'
 
@@ -15,30 +13,10 @@ export function SigningKeyDialog({ secret, lead, onClose }: Props) {
     window.addEventListener('pagehide', drop)
     return () => window.removeEventListener('pagehide', drop)
   }, [onClose])
-  const { copied, onCopied, close, question } = useCopyFirst({ what: 'signing key', onClose })
+  const { buttons, close, question } = useCopyFirst({ what: 'signing key', text: secret, label: 'Copy key', onClose })
   return (
     <>
-      <Dialog
-        open
-        onOpenChange={close}
-        title="The signing key · shown once"
-        lead={lead}
-        footer={
-          <>
-            <CopyButton
-              first
-              size="md"
-              variant={copied ? 'secondary' : 'primary'}
-              text={secret}
-              label="Copy key"
-              onCopied={onCopied}
-            />
-            <Button variant={copied ? 'primary' : 'secondary'} onClick={close}>
-              Done
-            </Button>
-          </>
-        }
-      >
+      <Dialog open onOpenChange={close} title="The signing key · shown once" lead={lead} footer={buttons}>
         <code data-secret className="wrap-anywhere rounded-lg bg-raised px-3 py-2 font-mono text-[13px]">
           {secret}
         </code>
