@@ -1,6 +1,6 @@
 'use client'
 import { type FormEvent, useState } from 'react'
-import { client, send } from '@/app/_console/client.ts'
+import { client, send } from '@/app/_features/client.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { Input } from '@/app/_ui/field.tsx'

@@ -1,12 +1,12 @@
 import { readdir } from 'node:fs/promises'
-import { startSealing } from './audit/seal.ts'
-import { checkInstanceKeys, checkSecret } from './broker/keys.ts'
+import { startSealing } from './audit/chain.ts'
+import { seedDemo } from './broker/demo.ts'
 import type { Context } from './context.ts'
 import { isBrokerError } from './errors.ts'
 import { startJobs } from './jobs/tick.ts'
 import { sqlState, tryNamedStatements } from './store/database.ts'
 import { appliedMigrations } from './store/schema.ts'
-import { seedDemo } from './tenancy/demo.ts'
+import { checkInstanceKeys, checkSecret } from './vault/keys.ts'
 
 /** Why a process cannot start, in one sentence for whoever runs it. */
 export class BootError extends Error {

@@ -26,7 +26,7 @@ export type Context = {
   config: Config
   db: PrismaClient
   pool: pg.Pool
-  /** Instance keys. Only broker/keys.ts and broker/key-rotation.ts wrap and open tenant keys with them. */
+  /** Instance keys. Only vault/keys.ts and vault/rotate.ts wrap and open tenant keys with them. */
   keys: KeySource
   /** Opened tenant keys, kept for at most a minute. */
   tenantKeys: Map<string, OpenedKeys>

@@ -13,6 +13,11 @@ import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { ConfigError, parseConfig } from '../lib/config.ts'
+import { type Context, createContext } from '../lib/context.ts'
+import { isBrokerError } from '../lib/errors.ts'
+import { tenantBySlug, tenantIds } from '../lib/store/lookups.ts'
+import { acceptSecret, isSecretKnown } from '../lib/vault/keys.ts'
 import {
   publishMilliseconds,
   retireInstanceKey,
@@ -21,14 +26,9 @@ import {
   settleMilliseconds,
   settleTenantKeys,
   type Unreadable,
-} from '../lib/broker/key-rotation.ts'
-import { keyStatus } from '../lib/broker/key-status.ts'
-import { acceptSecret, isSecretKnown } from '../lib/broker/keys.ts'
-import { shredPreview, shredTenant } from '../lib/broker/shred.ts'
-import { ConfigError, parseConfig } from '../lib/config.ts'
-import { type Context, createContext } from '../lib/context.ts'
-import { isBrokerError } from '../lib/errors.ts'
-import { tenantBySlug, tenantIds } from '../lib/store/lookups.ts'
+} from '../lib/vault/rotate.ts'
+import { shredPreview, shredTenant } from '../lib/vault/shred.ts'
+import { keyStatus } from '../lib/vault/status.ts'
 import { Failure, report } from './lib/fail.mjs'
 import { ROOT } from './lib/prepare.mjs'
 

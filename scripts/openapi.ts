@@ -4,8 +4,8 @@ import { resolve } from 'node:path'
 import { compile, type JSONSchema } from 'json-schema-to-typescript'
 import { describe, jsonSchema } from '../lib/http/openapi.ts'
 import type { Operation } from '../lib/http/operation.ts'
-import { operations } from '../lib/http/operations.ts'
-import { problem } from '../lib/http/schemas.ts'
+import { problem } from '../lib/http/wire/schemas.ts'
+import { operations } from '../lib/http/wire.ts'
 
 type Schema = Record<string, unknown>
 type Parameter = { name: string; in: string; required: boolean; schema: Schema }

@@ -1,6 +1,6 @@
 import type { MachineRoute } from '@/lib/http/listener.ts'
 import type { Method } from '@/lib/http/operation.ts'
-import { operations } from '@/lib/http/operations.ts'
+import { operations } from '@/lib/http/wire.ts'
 import { GET as metrics } from '../metrics/route.ts'
 import { GET as health } from './health/route.ts'
 import { GET as ready } from './ready/route.ts'

@@ -1,6 +1,6 @@
 'use client'
 import { useCallback, useEffect, useState } from 'react'
-import { client, leaveFor, type Sent, send } from '@/app/_console/client.ts'
+import { client, leaveFor, type Sent, send } from '@/app/_features/client.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button, ButtonLink } from '@/app/_ui/button.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'

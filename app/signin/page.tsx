@@ -2,11 +2,11 @@ import { redirect } from 'next/navigation'
 import { Button, ButtonLink } from '@/app/_ui/button.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
+import { demoAccounts } from '@/lib/broker/demo.ts'
 import { errorCodes } from '@/lib/errors.ts'
 import { currentPerson } from '@/lib/http/page.ts'
 import { safePath } from '@/lib/http/safe-path.ts'
 import { signinFailures } from '@/lib/http/signin/failure.ts'
-import { demoAccounts } from '@/lib/tenancy/demo.ts'
 
 export const metadata = { title: 'Sign in' }
 

@@ -3,10 +3,10 @@ import type { Context } from '../context.ts'
 import { countUnsealed, headsBetween, type SealedEvent, sealedEvents } from '../store/audit-chain.ts'
 import { act } from '../store/authority.ts'
 import { readTenant } from '../store/database.ts'
+import { sealNow } from './chain.ts'
 import { signHead } from './heads.ts'
 import { publicAuditKeys } from './keys.ts'
 import { record } from './record.ts'
-import { sealNow } from './seal.ts'
 import { exportFormat } from './verify.ts'
 
 const pageSize = 1_000

@@ -19,7 +19,7 @@ import {
 import { insertNotifications } from '../store/notifications.ts'
 import { livingTokens } from '../store/tokens.ts'
 import { webhooksBy } from '../store/webhooks.ts'
-import { vaultOf } from './keys.ts'
+import { vaultOf } from '../vault/keys.ts'
 import { revokeHere, settleWithin } from './revoke.ts'
 
 /** What losing rights reaches, in counts. */

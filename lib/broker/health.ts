@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { act } from '../store/authority.ts'
 import { findConnection } from '../store/connections.ts'
-import { renew } from './refresh.ts'
+import { renew } from './refresh/refresh.ts'
 
 /**
  * Tries a connection's renewal now, although it rests after a failure: its owner's act, or an admin's.

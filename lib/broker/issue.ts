@@ -30,13 +30,13 @@ import {
   noteIssuing,
   postponeIssuing,
 } from '../store/tokens.ts'
-import { withAccess } from './access.ts'
+import { vaultOf } from '../vault/keys.ts'
+import { handlePlace } from '../vault/places.ts'
 import { frozenError, refuseFrozen } from './freezes.ts'
-import { vaultOf } from './keys.ts'
-import { handlePlace } from './places.ts'
-import { settleRevocation } from './revocations.ts'
-import { type TokenView, toTokenView } from './token-view.ts'
+import { type TokenView, toTokenView } from './read/token.ts'
+import { withAccess } from './refresh/access.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
+import { settleRevocation } from './upstream-revocation.ts'
 
 export type IssueInput = {
   /** Id or alias, a former one too. */

@@ -18,11 +18,11 @@ import {
   releaseLastGrant,
 } from '../store/revocations.ts'
 import { asSystem } from '../store/system.ts'
-import type { Vault } from './keys.ts'
-import { persistently } from './persistently.ts'
-import { grantPlace, placeOfGrant } from './places.ts'
-import { revokeReceived } from './refresh.ts'
-import { cutOffMilliseconds } from './token-view.ts'
+import type { Vault } from '../vault/keys.ts'
+import { grantPlace, placeOfGrant } from '../vault/places.ts'
+import { cutOffMilliseconds } from './read/token.ts'
+import { persistently } from './refresh/persistently.ts'
+import { revokeReceived } from './refresh/refresh.ts'
 
 /** `later`: nothing is wrong, but it is too early to say that nothing more comes. */
 export type OrphansOutcome =

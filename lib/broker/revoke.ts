@@ -9,11 +9,11 @@ import { type ConnectionRow, lockConnection, updateConnection } from '../store/c
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
 import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/tokens.ts'
-import { type Vault, vaultOf } from './keys.ts'
-import { grantPlace } from './places.ts'
-import { tokenPlace } from './refresh.ts'
-import { settleRevocation } from './revocations.ts'
-import { latestMomentOf, toTokenView } from './token-view.ts'
+import { type Vault, vaultOf } from '../vault/keys.ts'
+import { grantPlace } from '../vault/places.ts'
+import { latestMomentOf, toTokenView } from './read/token.ts'
+import { tokenPlace } from './refresh/refresh.ts'
+import { settleRevocation } from './upstream-revocation.ts'
 
 export type RevokeInput = {
   tokens: string[]

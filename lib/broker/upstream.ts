@@ -12,7 +12,7 @@ import type { Secret } from '../security/secrets.ts'
 import type { ProviderRow } from '../store/providers.ts'
 import type { SealedPlace } from '../store/sealed.ts'
 import { span } from '../trace.ts'
-import type { Vault } from './keys.ts'
+import type { Vault } from '../vault/keys.ts'
 
 /** The provider of a row, its client secret opened for this call, each of its verbs measured. */
 export async function openProvider(

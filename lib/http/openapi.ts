@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { type ErrorCode, errorCodes } from '../errors.ts'
 import { customHeader } from './csrf.ts'
 import { errorsOf, type Operation, paramsSchema } from './operation.ts'
-import { problem } from './schemas.ts'
 import { sessionCookie } from './session.ts'
+import { problem } from './wire/schemas.ts'
 
 type Json = Record<string, unknown>
 

@@ -3,7 +3,7 @@ import type { Permission } from '../actor.ts'
 import { type ErrorCode, errorCodes } from '../errors.ts'
 import { isIdKind } from '../security/ids.ts'
 import type { LimitName } from './limits.ts'
-import { alias, idOf } from './schemas.ts'
+import { alias, idOf } from './wire/schemas.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 

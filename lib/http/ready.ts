@@ -1,6 +1,6 @@
-import { checkInstanceKeys } from '../broker/keys.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
+import { checkInstanceKeys } from '../vault/keys.ts'
 
 /**
  * Whether this process can serve: it has begun to and is not told to stop, the database answers, and its canary opens

@@ -1,7 +1,7 @@
 import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
 import { hash, sameSecret } from '../security/secrets.ts'
 import { consumeState } from '../store/sessions.ts'
-import { endSessions, recordFailedSignin, startSession } from '../tenancy/people.ts'
+import { endSessions, recordFailedSignin, startSession } from '../tenancy/sessions.ts'
 import { type CookieName, clearedCookies, cookieNames, cookieValue } from './cookies.ts'
 import { requireNavigation } from './csrf.ts'
 import { documentResponse, errorDocument } from './document.ts'

@@ -1,4 +1,4 @@
-import { recover, renew } from '../broker/refresh.ts'
+import { recover, renew } from '../broker/refresh/refresh.ts'
 import type { Context } from '../context.ts'
 import { isBrokerError } from '../errors.ts'
 import { takeDue } from '../store/connections.ts'

@@ -1,7 +1,7 @@
-import { settleTenantKeys } from '../broker/key-rotation.ts'
 import type { Context } from '../context.ts'
 import { tenantIds } from '../store/lookups.ts'
 import { type SweepName, sweepBatch, sweepSessions, sweepSingly, sweeps } from '../store/sweep.ts'
+import { settleTenantKeys } from '../vault/rotate.ts'
 import { notifyEndings, sweepNotifications } from './notifications.ts'
 
 const batch = 1_000

@@ -11,7 +11,7 @@ import {
   noteSuccess,
   settleDelivery,
 } from '../store/webhooks.ts'
-import { isGone, type SendOutcome, sendMessage } from '../tenancy/webhook-message.ts'
+import { isGone, type SendOutcome, sendMessage } from '../webhooks/message.ts'
 
 /** Longer than the outbound guard lets a call take. */
 const leaseSeconds = 60

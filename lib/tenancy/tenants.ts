@@ -1,6 +1,5 @@
 import type { Origin, Person } from '../actor.ts'
 import { record } from '../audit/record.ts'
-import { createTenantKey } from '../broker/keys.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
@@ -11,6 +10,7 @@ import { tenantIds } from '../store/lookups.ts'
 import { upsertMember } from '../store/members.ts'
 import { renewSession } from '../store/sessions.ts'
 import { findTenant, insertTenant } from '../store/tenants.ts'
+import { createTenantKey } from '../vault/keys.ts'
 
 /** Addresses that pages and APIs use themselves. */
 const reserved = new Set(['new', 'api', 'admin', 'oauth', 'instance'])

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { operations } from '../../lib/http/operations.ts'
+import { operations } from '../../lib/http/wire.ts'
 import { byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { origin } from '../support/broker.ts'
 

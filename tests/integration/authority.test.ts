@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { operations } from '../../lib/http/operations.ts'
+import { operations } from '../../lib/http/wire.ts'
 import { act } from '../../lib/store/authority.ts'
 import { readTenant, type Tx } from '../../lib/store/database.ts'
 import { type Answer, byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { projectDetail, tokenPage } from '../../lib/broker/inventory.ts'
 import { issueToken, readScopeChoices } from '../../lib/broker/issue.ts'
-import { freshTokens } from '../../lib/broker/refresh.ts'
+import { checkLastUse } from '../../lib/broker/last-use.ts'
+import { projectDetail, tokenPage } from '../../lib/broker/read/inventory.ts'
+import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
-import { checkLastUse } from '../../lib/broker/usage.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 import { connectionList } from '../support/connection.ts'
 

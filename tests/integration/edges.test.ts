@@ -10,8 +10,8 @@ import { api } from '../../lib/http/api.ts'
 import { securityHeaders } from '../../lib/http/headers.ts'
 import { limits } from '../../lib/http/limits.ts'
 import { type Operation, operation, paramNames } from '../../lib/http/operation.ts'
-import { operations } from '../../lib/http/operations.ts'
 import { edgeOf, type RouteHandler } from '../../lib/http/request.ts'
+import { operations } from '../../lib/http/wire.ts'
 import { origin, ownPage, startEdges } from '../support/edges.ts'
 
 let edges: Awaited<ReturnType<typeof startEdges>>

@@ -2,8 +2,8 @@
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
-import { connectionPage } from '../../lib/broker/inventory.ts'
-import { freshTokens } from '../../lib/broker/refresh.ts'
+import { connectionPage } from '../../lib/broker/read/inventory.ts'
+import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { newId } from '../../lib/security/ids.ts'

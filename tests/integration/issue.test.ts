@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../demo/index.ts'
 import { reconcileIssuing } from '../../lib/broker/issue.ts'
-import { freshTokens } from '../../lib/broker/refresh.ts'
+import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { staleIssuing } from '../../lib/store/lookups.ts'
 import { type Issued, issueBody, type Jar, startTestApp, type TestApp, type TokenOnWire } from '../support/app.ts'

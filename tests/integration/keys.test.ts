@@ -5,22 +5,9 @@ import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
-import {
-  publishMilliseconds,
-  publishTenantKey,
-  resealTenant,
-  retireInstanceKey,
-  rewrapTenantKeys,
-  rotateTenantKeys,
-  settleMilliseconds,
-  settleTenantKeys,
-} from '../../lib/broker/key-rotation.ts'
-import { keyStatus } from '../../lib/broker/key-status.ts'
-import { checkInstanceKeys, checkSecret, createTenantKey, vaultOf } from '../../lib/broker/keys.ts'
-import { startLink } from '../../lib/broker/link.ts'
-import { freshTokens } from '../../lib/broker/refresh.ts'
+import { startLink } from '../../lib/broker/link/link.ts'
+import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
-import { shredTenant } from '../../lib/broker/shred.ts'
 import { openProvider } from '../../lib/broker/upstream.ts'
 import type { Context } from '../../lib/context.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
@@ -30,7 +17,20 @@ import { tenantIds } from '../../lib/store/lookups.ts'
 import { sealedColumns } from '../../lib/store/sealed.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
-import { createWebhook, deleteWebhook, rotateWebhookSecret } from '../../lib/tenancy/webhooks.ts'
+import { checkInstanceKeys, checkSecret, createTenantKey, vaultOf } from '../../lib/vault/keys.ts'
+import {
+  publishMilliseconds,
+  publishTenantKey,
+  resealTenant,
+  retireInstanceKey,
+  rewrapTenantKeys,
+  rotateTenantKeys,
+  settleMilliseconds,
+  settleTenantKeys,
+} from '../../lib/vault/rotate.ts'
+import { shredTenant } from '../../lib/vault/shred.ts'
+import { keyStatus } from '../../lib/vault/status.ts'
+import { createWebhook, deleteWebhook, rotateWebhookSecret } from '../../lib/webhooks/webhooks.ts'
 import { type Broker, type Email, startBroker } from '../support/broker.ts'
 import { connectionList, setFrozen } from '../support/connection.ts'
 

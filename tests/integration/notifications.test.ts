@@ -8,7 +8,7 @@ import {
   raiseClientRefused,
   unreadCount,
 } from '../../lib/broker/notifications.ts'
-import { type FreshRequest, freshTokens } from '../../lib/broker/refresh.ts'
+import { type FreshRequest, freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { notifyEndings, sweepNotifications } from '../../lib/jobs/notifications.ts'
 import { type Broker, startBroker } from '../support/broker.ts'

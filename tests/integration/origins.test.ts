@@ -1,6 +1,6 @@
 // Every change that a cookie can make, asked for from everywhere else.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { operations } from '../../lib/http/operations.ts'
+import { operations } from '../../lib/http/wire.ts'
 import { byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { origin } from '../support/broker.ts'
 import { foreignOrigins } from '../support/origins.ts'

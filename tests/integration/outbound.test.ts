@@ -7,7 +7,8 @@ import type { Writable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { EnvHttpProxyAgent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { completeLink, startLink } from '../../lib/broker/link.ts'
+import { completeLink, startLink } from '../../lib/broker/link/link.ts'
+import { createProvider } from '../../lib/broker/providers.ts'
 import { createContext } from '../../lib/context.ts'
 import { errorCodes } from '../../lib/errors.ts'
 import { type Discoveries, discover } from '../../lib/security/discovery.ts'
@@ -19,7 +20,6 @@ import {
   type Resolve,
 } from '../../lib/security/outbound.ts'
 import { asSystem } from '../../lib/store/system.ts'
-import { createProvider } from '../../lib/tenancy/providers.ts'
 import { type Broker, origin, startBroker } from '../support/broker.ts'
 import { selfSigned } from '../support/certificate.ts'
 

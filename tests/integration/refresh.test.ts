@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
-import { type FreshRequest, freshTokens } from '../../lib/broker/refresh.ts'
+import { type FreshRequest, freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
 import { type Broker, startBroker } from '../support/broker.ts'

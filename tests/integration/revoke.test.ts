@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { settleRevocation } from '../../lib/broker/revocations.ts'
 import { revoke as revokeAct } from '../../lib/broker/revoke.ts'
+import { settleRevocation } from '../../lib/broker/upstream-revocation.ts'
 import { standardError } from '../../lib/output.ts'
 import { newId } from '../../lib/security/ids.ts'
 import { dueRevocations } from '../../lib/store/lookups.ts'

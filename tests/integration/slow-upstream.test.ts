@@ -2,7 +2,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
-import { freshTokens } from '../../lib/broker/refresh.ts'
+import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { type Context, createContext } from '../../lib/context.ts'
 import { createOutbound } from '../../lib/security/outbound.ts'
 import { type Broker, startBroker } from '../support/broker.ts'

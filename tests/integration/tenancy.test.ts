@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
 import { activity } from '../../lib/audit/list.ts'
 import { changeMember } from '../../lib/broker/end.ts'
+import { callbackKeyOf, changeProvider, createProvider, providerList } from '../../lib/broker/providers.ts'
 import { tenantsOf } from '../../lib/store/lookups.ts'
 import { withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
@@ -14,7 +15,6 @@ import {
   memberList,
   withdrawInvitation,
 } from '../../lib/tenancy/members.ts'
-import { callbackKeyOf, changeProvider, createProvider, providerList } from '../../lib/tenancy/providers.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 

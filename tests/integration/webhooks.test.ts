@@ -16,7 +16,7 @@ import {
   rotateWebhookSecret,
   testWebhook,
   webhookList,
-} from '../../lib/tenancy/webhooks.ts'
+} from '../../lib/webhooks/webhooks.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 import { type Receiver, startReceiver, verified } from '../support/receiver.ts'
 

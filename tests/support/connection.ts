@@ -1,11 +1,11 @@
 import type { Actor } from '../../lib/actor.ts'
 import { freeze, liftFreeze } from '../../lib/broker/freezes.ts'
-import { connectionPage } from '../../lib/broker/inventory.ts'
-import { vaultOf } from '../../lib/broker/keys.ts'
-import { tokenPlace } from '../../lib/broker/refresh.ts'
+import { connectionPage } from '../../lib/broker/read/inventory.ts'
+import { tokenPlace } from '../../lib/broker/refresh/refresh.ts'
 import type { Context } from '../../lib/context.ts'
 import { beginRefresh, type ClaimMode, claimRefresh, findConnection } from '../../lib/store/connections.ts'
 import { asSystem } from '../../lib/store/system.ts'
+import { vaultOf } from '../../lib/vault/keys.ts'
 import type { Broker } from './broker.ts'
 
 export type Key = { tenantId: string; connectionId: string }

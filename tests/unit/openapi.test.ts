@@ -6,7 +6,7 @@ import { createValetkeyClient, ProblemError, unwrap } from '../../lib/client/ind
 import { errorCodes } from '../../lib/errors.ts'
 import { describe, openApiDocument } from '../../lib/http/openapi.ts'
 import { errorsOf, type Operation, operation, paramNames, paramsSchema } from '../../lib/http/operation.ts'
-import { operations } from '../../lib/http/operations.ts'
+import { operations } from '../../lib/http/wire.ts'
 import { clientTypes } from '../../scripts/openapi.ts'
 
 test('the generated client is up to date (npm run client:generate)', async () => {

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import type { z } from 'zod'
 import { jsonSchema } from '../../lib/http/openapi.ts'
 import { paramNames, paramsSchema } from '../../lib/http/operation.ts'
-import { operations } from '../../lib/http/operations.ts'
-import { address, line, name, secret, text } from '../../lib/http/schemas.ts'
+import { address, line, name, secret, text } from '../../lib/http/wire/schemas.ts'
+import { operations } from '../../lib/http/wire.ts'
 
 const patternOf = (schema: z.ZodType) => String(jsonSchema(schema, 'input').pattern)
 

@@ -1,6 +1,6 @@
 import { api } from '@/lib/http/api.ts'
-import { ready } from '@/lib/http/operations/instance.ts'
 import { checkReady } from '@/lib/http/ready.ts'
+import { ready } from '@/lib/http/wire/instance.ts'
 
 export const GET = api(ready, async ({ ctx }) => {
   await checkReady(ctx)

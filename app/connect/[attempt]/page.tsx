@@ -1,13 +1,13 @@
 import { notFound, redirect } from 'next/navigation'
-import { AttemptNotice } from '@/app/_console/attempt.tsx'
-import { Adopt, Relink } from '@/app/_console/link.tsx'
+import { AttemptNotice } from '@/app/_features/attempt.tsx'
+import { Adopt, Relink } from '@/app/_features/link.tsx'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
 import { may } from '@/lib/actor.ts'
-import { readAttempt } from '@/lib/broker/link.ts'
+import { readAttempt } from '@/lib/broker/link/link.ts'
+import { providerList } from '@/lib/broker/providers.ts'
 import { isBrokerError } from '@/lib/errors.ts'
 import { requireMember, requirePerson, tenantsOfSession } from '@/lib/http/page.ts'
-import { providerList } from '@/lib/tenancy/providers.ts'
 import { LinkOutcome } from '../outcome.tsx'
 
 export const metadata = { title: 'Link a project' }

@@ -1,4 +1,4 @@
-import { oneOf, type Query, single } from '@/app/_console/query.ts'
+import { oneOf, type Query, single } from '@/app/_features/query.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { requirePerson } from '@/lib/http/page.ts'
 import { LinkOutcome } from '../outcome.tsx'

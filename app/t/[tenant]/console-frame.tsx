@@ -1,7 +1,7 @@
 'use client'
 import { useRouter } from 'next/navigation'
 import { type ReactNode, useEffect, useState } from 'react'
-import { client, send } from '@/app/_console/client.ts'
+import { client, send } from '@/app/_features/client.ts'
 import { AppShell, type AppShellProps } from '@/app/_ui/app-shell.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { signOut } from '@/app/signin/sign-out.ts'

@@ -1,5 +1,5 @@
 import { api } from '@/lib/http/api.ts'
-import { reportCsp } from '@/lib/http/operations/instance.ts'
+import { reportCsp } from '@/lib/http/wire/instance.ts'
 
 export const POST = api(reportCsp, async ({ ctx, body, requestId }) => {
   const report = body['csp-report']

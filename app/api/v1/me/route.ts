@@ -1,5 +1,5 @@
 import { api } from '@/lib/http/api.ts'
-import { readMe } from '@/lib/http/operations/instance.ts'
+import { readMe } from '@/lib/http/wire/instance.ts'
 import { tenantsOf } from '@/lib/store/lookups.ts'
 
 export const GET = api(readMe, async ({ ctx, session }) => ({

@@ -1,6 +1,6 @@
 import { api } from '@/lib/http/api.ts'
 import { renewedSession } from '@/lib/http/cookies.ts'
-import { createTenant as createTenantOperation } from '@/lib/http/operations/tenants.ts'
+import { createTenant as createTenantOperation } from '@/lib/http/wire/tenants.ts'
 import { createTenant } from '@/lib/tenancy/tenants.ts'
 
 export const POST = api(createTenantOperation, async ({ ctx, session, body, address, agent, requestId, headers }) => {

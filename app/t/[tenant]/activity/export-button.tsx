@@ -1,7 +1,7 @@
 'use client'
 import { Download } from 'lucide-react'
 import { useRouter } from 'next/navigation'
-import { client, send } from '@/app/_console/client.ts'
+import { client, send } from '@/app/_features/client.ts'
 import { type ActionResult, useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { ProblemNotice } from '@/app/_ui/notice.tsx'

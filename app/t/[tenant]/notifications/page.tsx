@@ -1,6 +1,6 @@
 import Link from 'next/link'
-import { hrefWith, type Query, single } from '@/app/_console/query.ts'
-import { notificationWords } from '@/app/_console/words.ts'
+import { hrefWith, type Query, single } from '@/app/_features/query.ts'
+import { notificationWords } from '@/app/_features/words.ts'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { LinkTabs } from '@/app/_ui/link-tabs.tsx'

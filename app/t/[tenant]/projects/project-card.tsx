@@ -1,10 +1,10 @@
 import Link from 'next/link'
-import { ConnectionHealth, FrozenNotice, NextAct } from '@/app/_console/health.tsx'
-import { plural, shownState } from '@/app/_console/words.ts'
+import { ConnectionHealth, FrozenNotice, NextAct } from '@/app/_features/health.tsx'
+import { plural, shownState } from '@/app/_features/words.ts'
 import { Card } from '@/app/_ui/card.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
-import type { ProjectCard as ProjectCardView } from '@/lib/broker/inventory.ts'
+import type { ProjectCard as ProjectCardView } from '@/lib/broker/read/inventory.ts'
 
 /** What the viewer may do, and how questions name them. */
 export type ProjectActs = { viewer: string; mayWork: boolean; mayAdminister: boolean }

@@ -1,6 +1,6 @@
-import { hrefWith, oneOf, type Query, single } from '@/app/_console/query.ts'
-import { TokenTable } from '@/app/_console/token-table.tsx'
-import { pluralUpTo } from '@/app/_console/words.ts'
+import { hrefWith, oneOf, type Query, single } from '@/app/_features/query.ts'
+import { TokenTable } from '@/app/_features/token-table.tsx'
+import { pluralUpTo } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { FilterBar } from '@/app/_ui/filter-bar.tsx'
@@ -8,7 +8,7 @@ import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
-import { peopleNames, projectCards, tokenPage } from '@/lib/broker/inventory.ts'
+import { peopleNames, projectCards, tokenPage } from '@/lib/broker/read/inventory.ts'
 import { requireMember } from '@/lib/http/page.ts'
 
 export const metadata = { title: 'Tokens' }

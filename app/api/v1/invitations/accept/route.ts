@@ -1,6 +1,6 @@
 import { api } from '@/lib/http/api.ts'
 import { renewedSession } from '@/lib/http/cookies.ts'
-import { acceptInvitation as acceptInvitationOperation } from '@/lib/http/operations/tenants.ts'
+import { acceptInvitation as acceptInvitationOperation } from '@/lib/http/wire/tenants.ts'
 import { acceptInvitation } from '@/lib/tenancy/members.ts'
 
 export const POST = api(

@@ -1,6 +1,6 @@
 import { api } from '@/lib/http/api.ts'
-import { previewInvitation } from '@/lib/http/operations/tenants.ts'
-import { toInvitationPreview } from '@/lib/http/views.ts'
+import { previewInvitation } from '@/lib/http/wire/tenants.ts'
+import { toInvitationPreview } from '@/lib/http/wire/views.ts'
 import { invitationPreview } from '@/lib/tenancy/members.ts'
 
 export const POST = api(previewInvitation, async ({ ctx, body }) =>

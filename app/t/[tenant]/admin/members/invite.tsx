@@ -2,7 +2,7 @@
 import { UserPlus } from 'lucide-react'
 import { useRouter } from 'next/navigation'
 import { type FormEvent, useId, useState } from 'react'
-import { client, send } from '@/app/_console/client.ts'
+import { client, send } from '@/app/_features/client.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { useCopyFirst } from '@/app/_ui/copy-first.tsx'

@@ -1,5 +1,5 @@
-import { NoRight } from '@/app/_console/guard.tsx'
-import { hrefWith, type Query, single } from '@/app/_console/query.ts'
+import { NoRight } from '@/app/_features/guard.tsx'
+import { hrefWith, type Query, single } from '@/app/_features/query.ts'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { Name } from '@/app/_ui/name.tsx'

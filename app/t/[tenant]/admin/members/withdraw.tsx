@@ -1,7 +1,7 @@
 'use client'
 import { useRouter } from 'next/navigation'
 import { useState } from 'react'
-import { client, send } from '@/app/_console/client.ts'
+import { client, send } from '@/app/_features/client.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { say } from '@/app/_ui/toaster.tsx'

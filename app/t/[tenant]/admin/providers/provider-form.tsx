@@ -2,7 +2,7 @@
 import { Plus } from 'lucide-react'
 import { useRouter } from 'next/navigation'
 import { type FormEvent, type ReactNode, useId, useState } from 'react'
-import { client, send } from '@/app/_console/client.ts'
+import { client, send } from '@/app/_features/client.ts'
 import { type ActionResult, useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { Dialog } from '@/app/_ui/dialog.tsx'

@@ -1,11 +1,11 @@
 import Link from 'next/link'
-import { ConnectionMenu } from '@/app/_console/health-acts.tsx'
-import { healthWords, shownState } from '@/app/_console/words.ts'
+import { ConnectionMenu } from '@/app/_features/health-acts.tsx'
+import { healthWords, shownState } from '@/app/_features/words.ts'
 import type { Column, Row } from '@/app/_ui/data-table.tsx'
 import { Name } from '@/app/_ui/name.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
-import type { ConnectionView } from '@/lib/broker/inventory.ts'
+import type { ConnectionView } from '@/lib/broker/read/inventory.ts'
 
 export const connectionColumns: Column[] = [
   { key: 'project', header: 'Project' },

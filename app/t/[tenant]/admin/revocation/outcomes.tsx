@@ -1,5 +1,5 @@
 'use client'
-import type { Outcome } from '@/app/_console/revoke.ts'
+import type { Outcome } from '@/app/_features/revoke.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { Section } from '@/app/_ui/section.tsx'

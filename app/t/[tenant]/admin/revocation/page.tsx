@@ -1,13 +1,14 @@
-import { NoRight } from '@/app/_console/guard.tsx'
-import { hrefWith, oneOf, type Query, single } from '@/app/_console/query.ts'
-import { isLive, tokenColumns, tokenName, tokenRow } from '@/app/_console/token-table.tsx'
-import { pluralUpTo } from '@/app/_console/words.ts'
+import { NoRight } from '@/app/_features/guard.tsx'
+import { hrefWith, oneOf, type Query, single } from '@/app/_features/query.ts'
+import { isLive, tokenColumns, tokenName, tokenRow } from '@/app/_features/token-table.tsx'
+import { pluralUpTo } from '@/app/_features/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { FilterBar } from '@/app/_ui/filter-bar.tsx'
 import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
+import { providerList } from '@/lib/broker/providers.ts'
 import {
   connectionPage,
   peopleNames,
@@ -15,9 +16,8 @@ import {
   tokenPage,
   unconfirmedLimit,
   unconfirmedRevocations,
-} from '@/lib/broker/inventory.ts'
+} from '@/lib/broker/read/inventory.ts'
 import { requireMember } from '@/lib/http/page.ts'
-import { providerList } from '@/lib/tenancy/providers.ts'
 import { connectionColumns, connectionRow } from './connection-row.tsx'
 import { RevocationTable } from './revocation-table.tsx'
 import { Unconfirmed } from './unconfirmed.tsx'

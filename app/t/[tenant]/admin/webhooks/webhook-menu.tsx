@@ -1,7 +1,7 @@
 'use client'
 import { useRouter } from 'next/navigation'
 import { useState } from 'react'
-import { client, type Sent, send } from '@/app/_console/client.ts'
+import { client, type Sent, send } from '@/app/_features/client.ts'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import { say } from '@/app/_ui/toaster.tsx'

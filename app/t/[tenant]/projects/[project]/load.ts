@@ -1,6 +1,6 @@
 import { cache } from 'react'
-import { orNotFound } from '@/app/_console/guard.tsx'
-import { projectDetail } from '@/lib/broker/inventory.ts'
+import { orNotFound } from '@/app/_features/guard.tsx'
+import { projectDetail } from '@/lib/broker/read/inventory.ts'
 import { requireMember } from '@/lib/http/page.ts'
 
 /** A project for its page and its page's title, read once a request. Takes an id or an alias. */

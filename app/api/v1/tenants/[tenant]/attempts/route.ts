@@ -1,8 +1,8 @@
-import { openAttempts, startLink } from '@/lib/broker/link.ts'
+import { openAttempts, startLink } from '@/lib/broker/link/link.ts'
 import { api } from '@/lib/http/api.ts'
 import { ensureLinkBrowser } from '@/lib/http/browser.ts'
-import { listAttempts, startLink as startLinkOperation } from '@/lib/http/operations/links.ts'
-import { toAttempt } from '@/lib/http/views.ts'
+import { listAttempts, startLink as startLinkOperation } from '@/lib/http/wire/links.ts'
+import { toAttempt } from '@/lib/http/wire/views.ts'
 
 export const GET = api(listAttempts, async ({ ctx, actor }) => ({
   items: (await openAttempts(ctx, actor)).map(toAttempt),

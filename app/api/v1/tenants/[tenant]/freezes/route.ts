@@ -1,7 +1,7 @@
 import { freeze, freezeList } from '@/lib/broker/freezes.ts'
 import { api } from '@/lib/http/api.ts'
-import { createFreeze, listFreezes } from '@/lib/http/operations/freezes.ts'
-import { toFreeze } from '@/lib/http/views.ts'
+import { createFreeze, listFreezes } from '@/lib/http/wire/freezes.ts'
+import { toFreeze } from '@/lib/http/wire/views.ts'
 
 export const GET = api(listFreezes, async ({ ctx, actor }) => ({
   items: (await freezeList(ctx, actor)).map(toFreeze),

@@ -1,6 +1,6 @@
 import { api } from '@/lib/http/api.ts'
-import { createInvitation, listInvitations } from '@/lib/http/operations/tenants.ts'
-import { toInvitation } from '@/lib/http/views.ts'
+import { createInvitation, listInvitations } from '@/lib/http/wire/tenants.ts'
+import { toInvitation } from '@/lib/http/wire/views.ts'
 import { invitationPage, invite } from '@/lib/tenancy/members.ts'
 
 export const GET = api(listInvitations, async ({ ctx, actor, query }) => {

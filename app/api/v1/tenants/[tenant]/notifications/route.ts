@@ -1,7 +1,7 @@
 import { notificationPage } from '@/lib/broker/notifications.ts'
 import { api } from '@/lib/http/api.ts'
-import { listNotifications } from '@/lib/http/operations/notifications.ts'
-import { toNotification } from '@/lib/http/views.ts'
+import { listNotifications } from '@/lib/http/wire/notifications.ts'
+import { toNotification } from '@/lib/http/wire/views.ts'
 
 export const GET = api(listNotifications, async ({ ctx, actor, query }) => {
   const { items, next, unread, unreadIsCapped } = await notificationPage(ctx, actor, {

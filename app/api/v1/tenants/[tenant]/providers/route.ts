@@ -1,10 +1,10 @@
+import { createProvider, providerList } from '@/lib/broker/providers.ts'
 import { api } from '@/lib/http/api.ts'
 import {
   createProvider as createProviderOperation,
   listProviders as listProvidersOperation,
-} from '@/lib/http/operations/providers.ts'
-import { toProvider } from '@/lib/http/views.ts'
-import { createProvider, providerList } from '@/lib/tenancy/providers.ts'
+} from '@/lib/http/wire/providers.ts'
+import { toProvider } from '@/lib/http/wire/views.ts'
 
 export const GET = api(listProvidersOperation, async ({ ctx, actor }) => ({
   items: (await providerList(ctx, actor)).map(toProvider),

@@ -1,8 +1,8 @@
-import { unconfirmedRevocations } from '@/lib/broker/inventory.ts'
+import { unconfirmedRevocations } from '@/lib/broker/read/inventory.ts'
 import { revoke } from '@/lib/broker/revoke.ts'
 import { api } from '@/lib/http/api.ts'
-import { listRevocations, revoke as revokeOperation } from '@/lib/http/operations/revocations.ts'
-import { toRevoked, toUnconfirmed } from '@/lib/http/views.ts'
+import { listRevocations, revoke as revokeOperation } from '@/lib/http/wire/revocations.ts'
+import { toRevoked, toUnconfirmed } from '@/lib/http/wire/views.ts'
 
 export const GET = api(listRevocations, async ({ ctx, actor }) => ({
   items: (await unconfirmedRevocations(ctx, actor)).map(toUnconfirmed),

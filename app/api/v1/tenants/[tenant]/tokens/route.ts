@@ -1,7 +1,7 @@
-import { tokenPage } from '@/lib/broker/inventory.ts'
+import { tokenPage } from '@/lib/broker/read/inventory.ts'
 import { api } from '@/lib/http/api.ts'
-import { listTokens } from '@/lib/http/operations/tokens.ts'
-import { toPage, toToken } from '@/lib/http/views.ts'
+import { listTokens } from '@/lib/http/wire/tokens.ts'
+import { toPage, toToken } from '@/lib/http/wire/views.ts'
 
 export const GET = api(listTokens, async ({ ctx, actor, query }) => {
   const { owner, project, provider, state, everybody, before } = query

@@ -1,7 +1,7 @@
 import { api } from '@/lib/http/api.ts'
-import { createWebhook as createWebhookOperation, listWebhooks } from '@/lib/http/operations/webhooks.ts'
-import { toWebhook } from '@/lib/http/views.ts'
-import { createWebhook, webhookList } from '@/lib/tenancy/webhooks.ts'
+import { toWebhook } from '@/lib/http/wire/views.ts'
+import { createWebhook as createWebhookOperation, listWebhooks } from '@/lib/http/wire/webhooks.ts'
+import { createWebhook, webhookList } from '@/lib/webhooks/webhooks.ts'
 
 export const GET = api(listWebhooks, async ({ ctx, actor }) => ({
   items: (await webhookList(ctx, actor)).map(toWebhook),

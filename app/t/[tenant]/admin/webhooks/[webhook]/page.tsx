@@ -1,6 +1,6 @@
-import { NoRight, orNotFound } from '@/app/_console/guard.tsx'
-import { hrefWith, type Query, single } from '@/app/_console/query.ts'
-import { deliveryWords } from '@/app/_console/words.ts'
+import { NoRight, orNotFound } from '@/app/_features/guard.tsx'
+import { hrefWith, type Query, single } from '@/app/_features/query.ts'
+import { deliveryWords } from '@/app/_features/words.ts'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
@@ -8,7 +8,7 @@ import { Pager } from '@/app/_ui/pager.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import { requireMember } from '@/lib/http/page.ts'
-import { type DeliveryView, deliveryPage, webhookList } from '@/lib/tenancy/webhooks.ts'
+import { type DeliveryView, deliveryPage, webhookList } from '@/lib/webhooks/webhooks.ts'
 import { SendAgain } from './send-again.tsx'
 
 export const metadata = { title: 'Webhook messages' }

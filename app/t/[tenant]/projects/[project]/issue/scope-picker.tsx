@@ -2,7 +2,7 @@
 import { useState } from 'react'
 import { Checkbox, CheckboxGroup, Tick } from '@/app/_ui/checkbox.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
-import type { TokenView } from '@/lib/broker/token-view.ts'
+import type { TokenView } from '@/lib/broker/read/token.ts'
 
 export type Scopes = TokenView['asked']
 export type Choices = { components: Named[]; buckets: Named[]; role: string | null }

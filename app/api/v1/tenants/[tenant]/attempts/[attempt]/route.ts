@@ -1,7 +1,7 @@
-import { cancelLink, readAttempt } from '@/lib/broker/link.ts'
+import { cancelLink, readAttempt } from '@/lib/broker/link/link.ts'
 import { api } from '@/lib/http/api.ts'
-import { cancelLink as cancelLinkOperation, readAttempt as readAttemptOperation } from '@/lib/http/operations/links.ts'
-import { toAttempt } from '@/lib/http/views.ts'
+import { cancelLink as cancelLinkOperation, readAttempt as readAttemptOperation } from '@/lib/http/wire/links.ts'
+import { toAttempt } from '@/lib/http/wire/views.ts'
 
 export const GET = api(readAttemptOperation, async ({ ctx, actor, params }) =>
   toAttempt(await readAttempt(ctx, actor, params.attempt)),

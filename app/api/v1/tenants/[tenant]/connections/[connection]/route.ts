@@ -1,7 +1,7 @@
-import { connectionDetail, setBranch } from '@/lib/broker/inventory.ts'
+import { connectionDetail, setBranch } from '@/lib/broker/read/inventory.ts'
 import { api } from '@/lib/http/api.ts'
-import { changeConnection, readConnection } from '@/lib/http/operations/links.ts'
-import { toConnectionDetail } from '@/lib/http/views.ts'
+import { changeConnection, readConnection } from '@/lib/http/wire/links.ts'
+import { toConnectionDetail } from '@/lib/http/wire/views.ts'
 
 export const GET = api(readConnection, async ({ ctx, actor, params }) =>
   toConnectionDetail(await connectionDetail(ctx, actor, params.connection)),

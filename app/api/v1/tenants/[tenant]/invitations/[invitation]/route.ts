@@ -1,5 +1,5 @@
 import { api } from '@/lib/http/api.ts'
-import { deleteInvitation } from '@/lib/http/operations/tenants.ts'
+import { deleteInvitation } from '@/lib/http/wire/tenants.ts'
 import { withdrawInvitation } from '@/lib/tenancy/members.ts'
 
 export const DELETE = api(deleteInvitation, async ({ ctx, actor, params }) => {

@@ -3,7 +3,7 @@ import { api } from '@/lib/http/api.ts'
 import {
   changeMember as changeMemberOperation,
   removeMember as removeMemberOperation,
-} from '@/lib/http/operations/tenants.ts'
+} from '@/lib/http/wire/tenants.ts'
 
 export const PATCH = api(changeMemberOperation, async ({ ctx, actor, params, body }) => {
   await changeMember(ctx, actor, { userId: params.user, ...body })

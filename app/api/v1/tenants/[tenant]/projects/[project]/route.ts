@@ -1,8 +1,8 @@
-import { projectDetail } from '@/lib/broker/inventory.ts'
+import { changeAlias } from '@/lib/broker/projects.ts'
+import { projectDetail } from '@/lib/broker/read/inventory.ts'
 import { api } from '@/lib/http/api.ts'
-import { changeProject, readProject } from '@/lib/http/operations/projects.ts'
-import { toProjectDetail } from '@/lib/http/views.ts'
-import { changeAlias } from '@/lib/tenancy/projects.ts'
+import { changeProject, readProject } from '@/lib/http/wire/projects.ts'
+import { toProjectDetail } from '@/lib/http/wire/views.ts'
 
 export const GET = api(readProject, async ({ ctx, actor, params }) =>
   toProjectDetail(await projectDetail(ctx, actor, params.project)),

@@ -1,7 +1,7 @@
+import { changeProvider } from '@/lib/broker/providers.ts'
 import { api } from '@/lib/http/api.ts'
-import { changeProvider as changeProviderOperation } from '@/lib/http/operations/providers.ts'
-import { toProvider } from '@/lib/http/views.ts'
-import { changeProvider } from '@/lib/tenancy/providers.ts'
+import { changeProvider as changeProviderOperation } from '@/lib/http/wire/providers.ts'
+import { toProvider } from '@/lib/http/wire/views.ts'
 
 export const PATCH = api(changeProviderOperation, async ({ ctx, actor, params, body }) =>
   toProvider(

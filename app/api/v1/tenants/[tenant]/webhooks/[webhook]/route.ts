@@ -1,10 +1,10 @@
 import { api } from '@/lib/http/api.ts'
+import { toWebhook } from '@/lib/http/wire/views.ts'
 import {
   changeWebhook as changeWebhookOperation,
   deleteWebhook as deleteWebhookOperation,
-} from '@/lib/http/operations/webhooks.ts'
-import { toWebhook } from '@/lib/http/views.ts'
-import { changeWebhook, deleteWebhook } from '@/lib/tenancy/webhooks.ts'
+} from '@/lib/http/wire/webhooks.ts'
+import { changeWebhook, deleteWebhook } from '@/lib/webhooks/webhooks.ts'
 
 export const PATCH = api(changeWebhookOperation, async ({ ctx, actor, params, body }) =>
   toWebhook(await changeWebhook(ctx, actor, { webhookId: params.webhook, ...body })),

@@ -1,8 +1,8 @@
 import { freeze, liftFreeze } from '@/lib/broker/freezes.ts'
-import { connectionDetail } from '@/lib/broker/inventory.ts'
+import { connectionDetail } from '@/lib/broker/read/inventory.ts'
 import { api } from '@/lib/http/api.ts'
-import { freezeConnection, unfreezeConnection } from '@/lib/http/operations/links.ts'
-import { toConnectionDetail } from '@/lib/http/views.ts'
+import { freezeConnection, unfreezeConnection } from '@/lib/http/wire/links.ts'
+import { toConnectionDetail } from '@/lib/http/wire/views.ts'
 
 export const POST = api(freezeConnection, async ({ ctx, actor, params, body }) => {
   await freeze(ctx, actor, { kind: 'connection', id: params.connection, reason: body.reason })

@@ -1,8 +1,8 @@
 import { tryNow } from '@/lib/broker/health.ts'
-import { connectionDetail } from '@/lib/broker/inventory.ts'
+import { connectionDetail } from '@/lib/broker/read/inventory.ts'
 import { api } from '@/lib/http/api.ts'
-import { renewConnection } from '@/lib/http/operations/links.ts'
-import { toConnectionDetail } from '@/lib/http/views.ts'
+import { renewConnection } from '@/lib/http/wire/links.ts'
+import { toConnectionDetail } from '@/lib/http/wire/views.ts'
 
 export const POST = api(renewConnection, async ({ ctx, actor, params }) => {
   await tryNow(ctx, actor, params.connection)

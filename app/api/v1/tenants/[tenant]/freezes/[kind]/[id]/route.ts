@@ -1,7 +1,7 @@
 import { liftFreeze } from '@/lib/broker/freezes.ts'
 import { BrokerError } from '@/lib/errors.ts'
 import { api } from '@/lib/http/api.ts'
-import { deleteFreeze } from '@/lib/http/operations/freezes.ts'
+import { deleteFreeze } from '@/lib/http/wire/freezes.ts'
 import { freezeKinds } from '@/lib/store/freezes.ts'
 
 export const DELETE = api(deleteFreeze, ({ ctx, actor, params }) => {

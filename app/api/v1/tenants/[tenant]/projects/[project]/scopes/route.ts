@@ -1,7 +1,7 @@
 import { readScopeChoices } from '@/lib/broker/issue.ts'
 import { api } from '@/lib/http/api.ts'
-import { readScopes } from '@/lib/http/operations/projects.ts'
-import { toCap } from '@/lib/http/views.ts'
+import { readScopes } from '@/lib/http/wire/projects.ts'
+import { toCap } from '@/lib/http/wire/views.ts'
 
 export const POST = api(readScopes, async ({ ctx, actor, params }) => {
   const { components, buckets, role, cap } = await readScopeChoices(ctx, actor, params.project)

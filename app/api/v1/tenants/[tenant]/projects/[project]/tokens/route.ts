@@ -1,7 +1,7 @@
 import { issueToken } from '@/lib/broker/issue.ts'
 import { api } from '@/lib/http/api.ts'
-import { issueToken as issueTokenOperation } from '@/lib/http/operations/tokens.ts'
-import { toToken } from '@/lib/http/views.ts'
+import { issueToken as issueTokenOperation } from '@/lib/http/wire/tokens.ts'
+import { toToken } from '@/lib/http/wire/views.ts'
 
 export const POST = api(issueTokenOperation, async ({ ctx, actor, params, body }) => {
   const { components, buckets, manage_buckets, read_all_files } = body.scopes

@@ -1,6 +1,6 @@
-import { checkLastUse } from '@/lib/broker/usage.ts'
+import { checkLastUse } from '@/lib/broker/last-use.ts'
 import { api } from '@/lib/http/api.ts'
-import { checkLastUse as checkLastUseOperation } from '@/lib/http/operations/tokens.ts'
+import { checkLastUse as checkLastUseOperation } from '@/lib/http/wire/tokens.ts'
 
 export const POST = api(checkLastUseOperation, async ({ ctx, actor, params }) => ({
   last_used_at: (await checkLastUse(ctx, actor, params.token))?.toISOString() ?? null,

@@ -1,0 +1,57 @@
+'use client'
+import { useRouter } from 'next/navigation'
+import { client, leaveFor, send } from '@/app/_features/client.ts'
+import { useAction } from '@/app/_ui/action.ts'
+import { Button } from '@/app/_ui/button.tsx'
+import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
+import { Countdown, Time } from '@/app/_ui/time.tsx'
+
+export type OpenAttempt = { id: string; provider: string; relink: boolean; startedAt: string; expiresAt: string }
+type Props = { tenant: string; attempt: OpenAttempt; now: string; afterGivingUp?: string }
+
+/** A started link that can still be finished (K-39). */
+export function AttemptNotice({ tenant, attempt, now, afterGivingUp }: Props) {
+  const { provider, relink, startedAt, expiresAt } = attempt
+  return (
+    <Notice
+      title={relink ? `You started reconnecting at ${provider}` : `You started linking a project at ${provider}`}
+      meaning={
+        <>
+          Started <Time at={startedAt} now={now} />, open for <Countdown until={expiresAt} now={now} ended="no more" />.
+          Continue where you left, or give it up: an approval that still comes is then refused.
+        </>
+      }
+      action={<AttemptActs tenant={tenant} id={attempt.id} afterGivingUp={afterGivingUp} />}
+    />
+  )
+}
+
+/** Continue, or give up. */
+export function AttemptActs({ tenant, id, afterGivingUp }: { tenant: string; id: string; afterGivingUp?: string }) {
+  const router = useRouter()
+  const params = { path: { tenant, attempt: id } }
+  const resume = useAction(async () => {
+    const sent = await send(client.POST('/api/v1/tenants/{tenant}/attempts/{attempt}/resume', { params, body: {} }))
+    if (sent.ok) leaveFor(sent.data.url)
+    return sent
+  })
+  const cancel = useAction(async () => {
+    const sent = await send(client.DELETE('/api/v1/tenants/{tenant}/attempts/{attempt}', { params }))
+    if (sent.ok && afterGivingUp) router.push(afterGivingUp)
+    else if (sent.ok) router.refresh()
+    return sent
+  })
+  return (
+    <div className="flex flex-col gap-2">
+      <div className="flex flex-wrap gap-2">
+        <Button size="sm" variant="primary" busy={resume.busy} onClick={() => void resume.start()}>
+          Continue
+        </Button>
+        <Button size="sm" busy={cancel.busy} onClick={() => void cancel.start()}>
+          Give up
+        </Button>
+      </div>
+      <ProblemNotice problem={resume.problem ?? cancel.problem} />
+    </div>
+  )
+}

@@ -1,0 +1,61 @@
+'use client'
+import { useRouter } from 'next/navigation'
+import { useState } from 'react'
+import { outcomeLine, revoke } from '@/app/_features/revoke.ts'
+import { plural } from '@/app/_features/words.ts'
+import { Button } from '@/app/_ui/button.tsx'
+import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
+import { say } from '@/app/_ui/toaster.tsx'
+
+type Props = {
+  tenant: string
+  connection: string
+  project: string
+  account: string
+  /** The owner's name, where somebody else looks. */
+  owner?: string
+  tokensOut: number
+  providerKind: string
+}
+
+/** Ends the connection after saying what ends with it. */
+export function Disconnect({ tenant, connection, project, account, owner, tokensOut, providerKind }: Props) {
+  const router = useRouter()
+  const [asking, setAsking] = useState(false)
+  const whose = owner ? '' : ' of yours'
+  return (
+    <>
+      <Button onClick={() => setAsking(true)}>Disconnect…</Button>
+      <ConfirmDialog
+        open={asking}
+        onOpenChange={setAsking}
+        title={`Disconnect ${project}`}
+        lead={`${
+          tokensOut > 0
+            ? `${plural(tokensOut, 'living token')}${whose} ${tokensOut === 1 ? 'ends' : 'end'} with it, here and upstream.`
+            : `No token${whose} is out.`
+        } The tokens stored here are destroyed.${owner ? ' Its owner has to link again.' : ''}`}
+        counts={[
+          ...(owner ? [{ label: 'Owner', value: owner }] : []),
+          { label: 'Account', value: account },
+          { label: 'Tokens that end', value: String(tokensOut) },
+          { label: 'Grant upstream', value: grantWords(providerKind) },
+        ]}
+        confirmLabel="Disconnect"
+        onConfirm={async () => {
+          const sent = await revoke(tenant, { connections: [connection] })
+          const outcome = sent.ok ? sent.data.find((each) => each.kind === 'connection') : undefined
+          if (outcome) say(`${project}: ${outcomeLine(outcome)}`)
+          if (sent.ok) router.refresh()
+          return sent
+        }}
+      />
+    </>
+  )
+}
+
+/** What can be expected of the upstream; what it then did is told afterwards. */
+const grantWords = (kind: string): string =>
+  kind === 'keboola'
+    ? 'cannot be revoked at this kind of upstream; only our copy is destroyed'
+    : 'is revoked there where the upstream can'

@@ -1,0 +1,101 @@
+'use client'
+import { Snowflake, Sun } from 'lucide-react'
+import { useRouter } from 'next/navigation'
+import { useState } from 'react'
+import { client, send } from '@/app/_features/client.ts'
+import { FocusHeir } from '@/app/_features/focus-heir.tsx'
+import type { FreezeTarget } from '@/app/_features/freeze-target.ts'
+import { freezeMeans } from '@/app/_features/words.ts'
+import type { ActionResult } from '@/app/_ui/action.ts'
+import { Button, type ButtonProps } from '@/app/_ui/button.tsx'
+import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
+import { Select } from '@/app/_ui/field.tsx'
+import { say } from '@/app/_ui/toaster.tsx'
+
+type Props = {
+  tenant: string
+  target: FreezeTarget
+  /** It is frozen itself, whatever else applies to it. */
+  frozen: boolean
+}
+
+/** Freezes something or lifts its freeze, after a question. */
+export function FreezeButton({ size, variant, ...freeze }: Props & Pick<ButtonProps, 'size' | 'variant'>) {
+  const [asking, setAsking] = useState(false)
+  return (
+    <FocusHeir>
+      <Button size={size} variant={variant} onClick={() => setAsking(true)}>
+        {freeze.frozen ? 'Lift freeze…' : 'Freeze…'}
+      </Button>
+      <FreezeDialog {...freeze} open={asking} onOpenChange={setAsking} />
+    </FocusHeir>
+  )
+}
+
+/** The entry of a menu that opens the question. */
+export const freezeItem = (frozen: boolean) =>
+  frozen ? { label: 'Lift freeze…', icon: <Sun aria-hidden /> } : { label: 'Freeze…', icon: <Snowflake aria-hidden /> }
+
+const hour = 3_600_000
+const ends = [
+  { value: '', label: 'When somebody lifts it' },
+  { value: String(hour), label: 'In 1 hour' },
+  { value: String(8 * hour), label: 'In 8 hours' },
+  { value: String(24 * hour), label: 'In 1 day' },
+  { value: String(7 * 24 * hour), label: 'In 7 days' },
+]
+
+const reaches = {
+  member: 'For every connection of theirs, here in this tenant: ',
+  project: 'For everybody who linked it: ',
+  provider: 'For every project and connection of it: ',
+  connection: '',
+} as const
+
+type DialogProps = Props & { open: boolean; onOpenChange: (open: boolean) => void }
+
+export function FreezeDialog({ tenant, target, frozen, open, onOpenChange }: DialogProps) {
+  const router = useRouter()
+  const [end, setEnd] = useState('')
+  const { kind, id, name, facts } = target
+  async function freeze(reason: string): Promise<ActionResult> {
+    const until = end && new Date(Date.now() + Number(end)).toISOString()
+    const body = { kind, id, ...(reason && { reason }), ...(until && { until }) }
+    const sent = await send(client.POST('/api/v1/tenants/{tenant}/freezes', { params: { path: { tenant } }, body }))
+    if (sent.ok) say(sent.data.already ? `${name} was frozen already` : `${name} is frozen`)
+    return sent
+  }
+  async function lift(): Promise<ActionResult> {
+    const sent = await send(
+      client.DELETE('/api/v1/tenants/{tenant}/freezes/{kind}/{id}', { params: { path: { tenant, kind, id } } }),
+    )
+    if (sent.ok) say(sent.data.already ? `${name} was not frozen` : `The freeze of ${name} is lifted`)
+    return sent
+  }
+  const means = `${freezeMeans[0]?.toLowerCase()}${freezeMeans.slice(1)}`
+  return (
+    <ConfirmDialog
+      open={open}
+      onOpenChange={onOpenChange}
+      title={frozen ? `Lift the freeze of ${name}` : `Freeze ${name}`}
+      lead={
+        frozen
+          ? 'It can be linked, issued from and renewed again, unless another freeze applies. Nothing of it was lost.'
+          : `${reaches[kind] ? reaches[kind] + means : freezeMeans} No disconnecting or linking again lifts it; those concerned see why and until when.`
+      }
+      counts={facts}
+      tone="primary"
+      reason={frozen ? undefined : 'optional'}
+      confirmLabel={frozen ? 'Lift freeze' : `Freeze ${kind}`}
+      onConfirm={async ({ reason }) => {
+        const result = await (frozen ? lift() : freeze(reason))
+        if (result.ok) router.refresh()
+        return result
+      }}
+    >
+      {!frozen && (
+        <Select label="It ends" options={ends} value={end} onChange={(event) => setEnd(event.target.value)} />
+      )}
+    </ConfirmDialog>
+  )
+}

@@ -1,0 +1,195 @@
+'use client'
+import { ExternalLink, Plus } from 'lucide-react'
+import { useRouter } from 'next/navigation'
+import { useId, useState } from 'react'
+import { client, leaveFor, send } from '@/app/_features/client.ts'
+import { type ActionResult, useAction } from '@/app/_ui/action.ts'
+import { Button, type ButtonProps } from '@/app/_ui/button.tsx'
+import { Dialog } from '@/app/_ui/dialog.tsx'
+import { Input, Select } from '@/app/_ui/field.tsx'
+import { ProblemNotice } from '@/app/_ui/notice.tsx'
+
+export type ProviderChoice = { id: string; name: string; host: string }
+
+/** What an alias may be (the API says the same). */
+export const aliasPattern = /^[a-z0-9][a-z0-9-]{0,62}$/
+export const aliasHint = 'Small letters, digits and hyphens. Scripts call the project by it.'
+export const aliasFault = (alias: string): string | undefined =>
+  aliasPattern.test(alias) ? undefined : 'Use small letters, digits and hyphens, and start with a letter or digit.'
+
+type Start = { provider: string; alias?: string; connection?: string }
+
+async function startLink(tenant: string, body: Start): Promise<ActionResult> {
+  const sent = await send(client.POST('/api/v1/tenants/{tenant}/attempts', { params: { path: { tenant } }, body }))
+  if (sent.ok) leaveFor(sent.data.url)
+  return sent
+}
+
+type LinkProjectProps = {
+  tenant: string
+  providers: ProviderChoice[]
+  variant?: ButtonProps['variant']
+  size?: ButtonProps['size']
+  label?: string
+}
+
+/** Opens the question where to link from, then leaves for the upstream's consent page. */
+export function LinkProject({
+  tenant,
+  providers,
+  variant = 'primary',
+  size,
+  label = 'Link project',
+}: LinkProjectProps) {
+  const [open, setOpen] = useState(false)
+  return (
+    <>
+      <Button variant={variant} size={size} onClick={() => setOpen(true)}>
+        <Plus aria-hidden />
+        {label}
+      </Button>
+      {open && <LinkDialog tenant={tenant} providers={providers} onClose={() => setOpen(false)} />}
+    </>
+  )
+}
+
+type LinkDialogProps = { tenant: string; providers: ProviderChoice[]; onClose: () => void }
+
+function LinkDialog({ tenant, providers, onClose }: LinkDialogProps) {
+  const form = useId()
+  const [providerId, setProviderId] = useState(providers[0]?.id ?? '')
+  const [alias, setAlias] = useState('')
+  const [checked, setChecked] = useState(false)
+  const { busy, problem, start } = useAction(startLink)
+  const provider = providers.find((each) => each.id === providerId)
+  const fault = alias === '' ? undefined : aliasFault(alias)
+  return (
+    <Dialog
+      open
+      onOpenChange={onClose}
+      title="Link project"
+      lead="You go to the upstream, choose a project and approve there, then come back here. You have ten minutes."
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" form={form} variant="primary" busy={busy}>
+            Continue to {provider?.name ?? 'the upstream'}
+            <ExternalLink aria-hidden />
+          </Button>
+        </>
+      }
+    >
+      <form
+        id={form}
+        className="flex flex-col gap-4"
+        onSubmit={(event) => {
+          event.preventDefault()
+          setChecked(true)
+          if (!fault) void start(tenant, { provider: providerId, ...(alias && { alias }) })
+        }}
+      >
+        {providers.length > 1 ? (
+          <Select
+            label="Provider"
+            value={providerId}
+            onChange={(event) => setProviderId(event.target.value)}
+            options={providers.map(({ id, name, host }) => ({ value: id, label: `${name} · ${host}` }))}
+          />
+        ) : (
+          <p>
+            <span className="font-semibold">{provider?.name}</span>{' '}
+            <span className="wrap-anywhere text-muted">{provider?.host}</span>
+          </p>
+        )}
+        <Input
+          label="Alias"
+          optional
+          hint={`${aliasHint} Left empty, it is made from the project’s name.`}
+          error={checked ? fault : undefined}
+          placeholder="sales-reporting"
+          autoComplete="off"
+          autoCapitalize="none"
+          spellCheck={false}
+          value={alias}
+          onChange={(event) => setAlias(event.target.value)}
+        />
+        <ProblemNotice problem={problem} />
+      </form>
+    </Dialog>
+  )
+}
+
+type RelinkProps = {
+  tenant: string
+  providerId: string
+  /** Reconnects this connection in place; left out, the project is linked anew. */
+  connectionId?: string
+  label: string
+  variant?: ButtonProps['variant']
+  size?: ButtonProps['size']
+}
+
+/** Leaves for the consent page at once: everything is known already. */
+export function Relink({ tenant, providerId, connectionId, label, variant = 'primary', size = 'sm' }: RelinkProps) {
+  const { busy, problem, start } = useAction(startLink)
+  return (
+    <div className="flex min-w-0 flex-col items-start gap-2">
+      <Button
+        variant={variant}
+        size={size}
+        busy={busy}
+        onClick={() => void start(tenant, { provider: providerId, ...(connectionId && { connection: connectionId }) })}
+      >
+        {label}
+        <ExternalLink aria-hidden />
+      </Button>
+      <ProblemNotice problem={problem} />
+    </div>
+  )
+}
+
+/** Links what came back after all: as a new project, or under another alias. No second consent is needed. */
+export function Adopt({ tenant, attempt, needsAlias }: { tenant: string; attempt: string; needsAlias: boolean }) {
+  const router = useRouter()
+  const [alias, setAlias] = useState('')
+  const fault = alias === '' ? undefined : aliasFault(alias)
+  const { busy, problem, start } = useAction(async () => {
+    const params = { path: { tenant, attempt } }
+    const sent = await send(
+      client.POST('/api/v1/tenants/{tenant}/attempts/{attempt}/adopt', { params, body: alias ? { alias } : {} }),
+    )
+    if (sent.ok) router.push(`/t/${tenant}/projects/${sent.data.project}?linked=1`)
+    return sent
+  })
+  return (
+    <form
+      className="flex flex-col items-stretch gap-3"
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (!fault && (alias || !needsAlias)) void start()
+      }}
+    >
+      {needsAlias && (
+        <Input
+          label="Another alias"
+          hint={aliasHint}
+          error={fault}
+          autoComplete="off"
+          autoCapitalize="none"
+          spellCheck={false}
+          value={alias}
+          onChange={(event) => setAlias(event.target.value)}
+        />
+      )}
+      <Button
+        type="submit"
+        variant="primary"
+        busy={busy}
+        disabled={needsAlias && (alias === '' || fault !== undefined)}
+      >
+        {needsAlias ? 'Link under this alias' : 'Link it as new'}
+      </Button>
+      <ProblemNotice problem={problem} />
+    </form>
+  )
+}

@@ -1,0 +1,60 @@
+import type { KeyValueItem } from '@/app/_ui/key-value.tsx'
+import { StateBadge } from '@/app/_ui/state-badge.tsx'
+import { Time } from '@/app/_ui/time.tsx'
+import type { RevocationView } from '@/lib/broker/read/token.ts'
+import { plural, upstreamTruth } from './words.ts'
+
+/** The three truths of a revocation (product.md), never blurred into one "revoked". */
+export function truths(revocation: RevocationView, now: string, by: string | null): KeyValueItem[] {
+  const { blockedAt, upstream, lastError, tries, nextTryAt, latestMoment } = revocation
+  return [
+    {
+      label: 'Blocked here',
+      value: (
+        <>
+          <Time at={blockedAt.toISOString()} now={now} />
+          {by && ` by ${by}`}. Valetkey no longer issues, renews or vouches for it. That alone does not stop a copy that
+          somebody holds.
+        </>
+      ),
+    },
+    {
+      label: 'Revoked upstream',
+      value: (
+        <span className="flex flex-col items-start gap-1">
+          <StateBadge kind="upstream" state={upstream} />
+          <span>
+            {upstreamTruth[upstream]}
+            {upstream === 'pending' && tries > 0 && ` Tried ${plural(tries, 'time')}`}
+            {upstream === 'pending' && lastError && ` (last: ${lastError.replaceAll('_', ' ')})`}
+            {upstream === 'pending' && tries > 0 && '.'}
+            {upstream === 'pending' && nextTryAt && (
+              <>
+                {' '}
+                Next try <Time at={nextTryAt.toISOString()} now={now} />.
+              </>
+            )}
+          </span>
+        </span>
+      ),
+    },
+    {
+      label: 'Latest moment it could still work',
+      value:
+        latestMoment === null ? (
+          'Over: the upstream was seen to refuse it.'
+        ) : latestMoment === 'unknown' ? (
+          'Unknown: the upstream gave it no end.'
+        ) : latestMoment <= new Date(now) ? (
+          <>
+            Over: it ended by itself <Time at={latestMoment.toISOString()} now={now} />.
+          </>
+        ) : (
+          <>
+            <Time at={latestMoment.toISOString()} form="exact" />, <Time at={latestMoment.toISOString()} now={now} />,
+            when it ends by itself.
+          </>
+        ),
+    },
+  ]
+}

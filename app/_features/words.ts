@@ -1,0 +1,389 @@
+import type { Tone } from '@/app/_ui/state-badge.tsx'
+import { durationText, utcText } from '@/app/_ui/time-text.ts'
+import type { AuditView } from '@/lib/audit/list.ts'
+import type { FrozenView } from '@/lib/broker/freezes.ts'
+import type { NotificationView } from '@/lib/broker/notifications.ts'
+import type { ConnectionView, ProjectCard, Total } from '@/lib/broker/read/inventory.ts'
+import type { RevocationView, TokenView } from '@/lib/broker/read/token.ts'
+import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
+
+type Scopes = TokenView['asked']
+
+const count = new Intl.NumberFormat('en')
+const irregular: Record<string, string> = { person: 'people', try: 'tries' }
+
+/** "1 token", "12 tokens". */
+export const plural = (number: number, noun: string): string =>
+  `${count.format(number)} ${number === 1 ? noun : (irregular[noun] ?? `${noun}s`)}`
+
+/** The same for what is counted up to a bound only: "more than 1,000 tokens". */
+export const pluralUpTo = ({ total, totalIsCapped }: Total, noun: string): string =>
+  `${totalIsCapped ? 'more than ' : ''}${plural(total, noun)}`
+
+/** Rights in a row of a table: "2 components · read 3 · write 1". Lines break after a dot alone. */
+export function scopesInShort({ components, buckets, manageBuckets, readAllFiles }: Scopes): string {
+  const rights = Object.values(buckets)
+  const read = rights.filter((right) => right === 'read').length
+  const parts = [
+    components.length > 0 && plural(components.length, 'component'),
+    read > 0 && `read ${read}`,
+    read < rights.length && `write ${rights.length - read}`,
+    manageBuckets && 'manage buckets',
+    readAllFiles && 'all files',
+  ]
+  return (
+    parts
+      .filter((part) => typeof part === 'string')
+      .map((part) => part.replaceAll(' ', '\u00a0'))
+      .join('\u00a0· ') || 'none'
+  )
+}
+
+/** Every right, one a line. */
+export function scopesInFull({ components, buckets, manageBuckets, readAllFiles }: Scopes): string[] {
+  return [
+    ...components.map((id) => `component ${id}`),
+    ...Object.entries(buckets).map(([id, right]) => `${right} ${id}`),
+    ...(manageBuckets ? ['manage buckets'] : []),
+    ...(readAllFiles ? ['read all files'] : []),
+  ]
+}
+
+/** How a token was made, after what came back. */
+export const strategyWords: Record<TokenView['strategy'], string> = {
+  mint: 'mint: a Storage token made upstream',
+  exchange: 'exchange: the upstream swapped a token for a narrower one (RFC 8693)',
+  narrow: 'narrow: a refresh with fewer scopes',
+  sign: 'sign: made and vouched for by Valetkey',
+}
+
+export const lastUseWords = 'not reported'
+
+const causes: Record<string, string> = {
+  refused: 'The upstream refused the stored grant: it expired or was withdrawn there.',
+  expired: 'The grant has ended: the upstream had set its end from the start.',
+  lost_in_rotation: 'A renewal was cut off, and the token that the upstream gave out was lost.',
+  another_account: 'The upstream now vouches for another account than the one that was linked.',
+  unreadable: 'The stored token cannot be read with the present keys.',
+  shredded: 'The keys of this tenant were destroyed, and with them every stored token.',
+  upstream_unavailable: 'The upstream does not answer, or fails.',
+  upstream_protocol: 'The upstream gives answers that make no sense.',
+  upstream_failed: 'The upstream fails.',
+  upstream_rejected: 'The upstream turned the renewal down, without ending the grant.',
+  client_not_registered: 'The upstream refuses Valetkey as a client. The link itself is intact; an admin must mend it.',
+}
+
+type State = Pick<ConnectionView, 'status' | 'cause' | 'frozen'>
+
+/** What it is that somebody froze. */
+export const frozenWords: Record<FrozenView['kind'], string> = {
+  member: 'The owner of this connection is frozen in this tenant.',
+  provider: 'Its provider is frozen.',
+  project: 'Its project is frozen.',
+  connection: 'An admin has frozen this connection.',
+  membership: 'The owner of this connection is suspended in this tenant.',
+}
+
+/** What a freeze stops, and what it does not. */
+export const freezeMeans =
+  'Nothing is linked, issued or renewed. Tokens that are out and copied elsewhere are not affected: revoke those that must not work.'
+
+/** How a connection is shown: a freeze over any state. */
+export const shownState = ({ status, frozen }: Pick<State, 'status' | 'frozen'>) => (frozen ? 'frozen' : status)
+
+/** Why a connection is as it is, as far as that is known. */
+export function causeWords({ status, cause, frozen }: State): string | null {
+  if (frozen) return frozenWords[frozen.kind]
+  if (status === 'revoked') return 'It was disconnected.'
+  if (cause) return causes[cause] ?? `Cause: ${cause.replaceAll('_', ' ')}.`
+  return status === 'uncertain' ? 'The last renewal was interrupted.' : null
+}
+
+/** What a connection's state means for its owner, and what is done about it. Nothing for a healthy one. */
+export function healthWords(connection: State): string | null {
+  const why = causeWords(connection)
+  if (connection.frozen) return `${why} ${freezeMeans}`
+  switch (connection.status) {
+    case 'linked':
+      return null
+    case 'degraded':
+      return `${why ?? 'The last renewal failed.'} It is tried again by itself.`
+    case 'uncertain':
+      return `${why} Whether it took effect is found out at the next try.`
+    case 'needs_relink':
+      return why ?? 'The stored grant no longer works.'
+    case 'revoked':
+      return `${why} The stored tokens are destroyed. Link it again to use it.`
+  }
+}
+
+export type NextAct = 'link' | 'issue' | 'try' | 'reconnect' | 'lift'
+
+/** What can be done about a connection: one act. Lifting a freeze is an admin's. No status: it is not linked. */
+export function nextActOf({
+  status,
+  frozen,
+}: { status?: ConnectionView['status'] | undefined } & Pick<State, 'frozen'>): NextAct {
+  if (frozen) return 'lift'
+  switch (status) {
+    case 'linked':
+      return 'issue'
+    case 'degraded':
+    case 'uncertain':
+      return 'try'
+    case 'needs_relink':
+      return 'reconnect'
+    case 'revoked':
+    case undefined:
+      return 'link'
+  }
+}
+
+/** Whether a token can be had now for a project: from a healthy connection, or while the stored access token of an ailing one lives. */
+export function canIssue({ connection, frozen }: Pick<ProjectCard, 'connection' | 'frozen'>, now: Date): boolean {
+  const act = nextActOf({ status: connection?.status, frozen })
+  return act === 'issue' || (act === 'try' && stillServes(connection, now))
+}
+
+/** Whether the stored access token still works at `now`, whatever the upstream does. */
+export const stillServes = (connection: Pick<ConnectionView, 'servesUntil'> | null, now: Date): boolean =>
+  (connection?.servesUntil ?? now) > now
+
+/** The second truth of a revocation, in a sentence. */
+export const upstreamTruth: Record<RevocationView['upstream'], string> = {
+  pending: 'Not yet. The upstream has been or will be asked, and it is tried again until it answers.',
+  done: 'The upstream accepted the revocation.',
+  confirmed: 'Looked up afterwards: the upstream refuses the token.',
+  failed: 'The upstream could not be made to revoke it.',
+  impossible: 'This upstream has no way to revoke it. Only our copy was destroyed.',
+}
+
+/** How the last try of a message to a webhook ended badly. */
+export function deliveryWords(error: string): string {
+  const status = /^http_(\d{3})$/.exec(error)?.[1]
+  if (status) return `The receiver answered ${status}.`
+  return deliveryErrors[error] ?? error.replaceAll('_', ' ')
+}
+const deliveryErrors: Record<string, string> = {
+  not_reached: 'The address could not be reached.',
+  no_answer: 'No usable answer came.',
+  unreadable: 'The signing key cannot be read with the present keys. Rotate it.',
+  webhook_off: 'The webhook was switched off first.',
+  interrupted: 'It was cut off; how it ended is not known.',
+}
+
+const failures: Record<string, string> = {
+  cut_off: 'The issue was cut off. Whatever the upstream had made was deleted there.',
+  ended_by_itself: 'The issue was cut off, and the upstream could not be asked. Whatever it made has ended by now.',
+}
+
+const titleOf = (code: string): string =>
+  code in errorCodes ? errorCodes[code as ErrorCode].title : code.replaceAll('_', ' ')
+
+/** Why a token does not exist. */
+export const failureWords = (failure: string): string => failures[failure] ?? `${titleOf(failure)}.`
+
+type Details = AuditView['details']
+const text = (value: unknown): string => (value === null || value === undefined ? '' : String(value))
+const because = (details: Details) => (details.reason ? ` Reason: ${text(details.reason)}` : '')
+const cause = (details: Details) => causes[text(details.cause)] ?? ''
+/** What came of a call: the status where the upstream gave no reason, else the reason. */
+const answered = (details: Details) =>
+  details.upstream_status && text(details.cause).startsWith('upstream_')
+    ? `The upstream answered ${text(details.upstream_status)}.`
+    : cause(details)
+const coded = (details: Details) => (details.code ? ` ${titleOf(text(details.code))}.` : '')
+/** Of what happens often only the first in a minute has an event of its own. */
+const repeats = ({ count }: Details) => (count ? ` ${plural(Number(count), 'more time')} in that minute.` : '')
+const roleOf = (details: Details) => text(details.role) || 'member'
+/** What ended with somebody's rights: only what there was. */
+const endedWords = (details: Details) => {
+  const ended = ['connection', 'token', 'session', 'invitation'].flatMap((noun) => {
+    const count = Number(details[`${noun}s`] ?? 0)
+    return count > 0 ? [plural(count, noun)] : []
+  })
+  return `${ended.length > 0 ? `Ended with it: ${ended.join(', ')}.` : ''}${because(details)}`
+}
+
+/** How the work on one upstream revocation came to its end. */
+const finished: Record<string, string> = {
+  done: 'Revoked upstream',
+  confirmed: 'Revoked upstream, and confirmed dead',
+  failed: 'Upstream revocation failed',
+  impossible: 'Could not be revoked upstream',
+}
+
+/** Every act of the audit trail as a sentence: what was done, then what is worth knowing about it. */
+const acts = {
+  'signin.succeeded': () => ['Signed in'],
+  'signin.failed': (details) => ['Sign-in failed', coded(details)],
+  'signin.ended': () => ['Signed out'],
+  'tenant.created': () => ['Tenant created'],
+  'tenant.shredded': () => ['Secrets of the tenant destroyed', 'Nothing that was sealed can be opened again.'],
+  'keys.rotated': (details) => ['Encryption key rotated', `Now ${text(details.key)}.`],
+  'keys.retired': (details) => ['Encryption key retired', text(details.key)],
+  'secret.accepted': () => ['Root secret replaced'],
+  'member.added': (details) => ['Joined', `As ${roleOf(details)}.`],
+  'member.changed': (details) => [
+    details.status === 'suspended' ? 'Member suspended' : details.status ? 'Member reinstated' : 'Role changed',
+    `${details.role ? `Now ${roleOf(details)}.` : ''} ${endedWords(details)}`,
+  ],
+  'member.removed': (details) => ['Member removed', endedWords(details)],
+  'member.left': (details) => ['Member left', endedWords(details)],
+  'invitation.created': (details) => ['Invitation made', `For the role ${roleOf(details)}.`],
+  'invitation.withdrawn': () => ['Invitation withdrawn'],
+  'provider.created': (details) => ['Provider added', text(details.issuer)],
+  'provider.changed': (details) => ['Provider changed', `Changed: ${text(details.changed) || 'nothing'}.`],
+  'project.renamed': (details) => ['Alias changed', `From ${text(details.from)} to ${text(details.to)}.`],
+  'link.started': () => ['Started linking'],
+  'link.completed': (details) => [details.relinked ? 'Linked again' : 'Linked'],
+  'link.failed': (details) => [
+    details.code === 'cancelled' ? 'Gave up linking' : 'Linking failed',
+    details.code === 'cancelled' ? '' : coded(details),
+  ],
+  'connection.changed': () => ['Connection changed'],
+  'freeze.set': (details) => [
+    'Frozen',
+    `${details.until ? `Until ${utcText(Date.parse(text(details.until)))}` : 'Until it is lifted'}: nothing is linked, issued or renewed.${because(details)}`,
+  ],
+  'freeze.lifted': () => ['Freeze lifted'],
+  'connection.frozen': (details) => ['Frozen', `Nothing is issued or renewed until it is lifted.${because(details)}`],
+  'connection.unfrozen': (details) => ['Freeze lifted', because(details)],
+  'refresh.succeeded': (details) => [
+    details.flag
+      ? 'Refreshed, and must be linked again'
+      : details.before === 'degraded' || details.before === 'uncertain'
+        ? 'Recovered: refreshed again'
+        : 'Refreshed',
+    causes[text(details.flag)] ?? (details.scheduled ? 'In the background.' : ''),
+  ],
+  'refresh.failed': (details) => [
+    details.status === 'needs_relink' ? 'Lost: must be linked again' : 'Renewal failed',
+    `${answered(details)}${details.served && details.status !== 'needs_relink' ? ' The token before is served while it lives.' : ''}`,
+  ],
+  'token.requested': (details) => ['Asked for a token', `For ${durationText(Number(details.seconds))}.`],
+  'token.issued': (details) => ['Token issued', `Fingerprint ${text(details.fingerprint)}.`],
+  'token.failed': (details) => [
+    details.code === 'excess_rights' ? 'Token refused' : 'Token not made',
+    `${coded(details)}${Array.isArray(details.exceeded) ? ` Beyond what was asked: ${details.exceeded.join(', ')}.` : ''}`,
+  ],
+  'token.revoked': (details) => [
+    'Token revoked',
+    `${details.fingerprint ? `Fingerprint ${text(details.fingerprint)}.` : ''}${because(details)}`,
+  ],
+  'connection.revoked': (details) => [
+    'Disconnected',
+    `${plural(Number(details.tokens ?? 0), 'token')} ended with it.${because(details)}`,
+  ],
+  'revocation.finished': (details) => [
+    finished[text(details.state)] ?? 'Upstream revocation ended',
+    upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
+  ],
+  'audit.exported': () => ['Activity exported'],
+  'webhook.created': () => ['Webhook added'],
+  'webhook.changed': (details) => [
+    details.resent ? 'Webhook message sent again' : 'Webhook changed',
+    details.changed ? `Changed: ${text(details.changed)}.` : '',
+  ],
+  'webhook.deleted': () => ['Webhook deleted'],
+  'webhook.tested': (details) => [
+    'Webhook tested',
+    details.error ? deliveryWords(text(details.error)) : 'The test message was delivered.',
+  ],
+  'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.${repeats(details)}`],
+  'access.read': (details) => ['Read what is other people’s', `As ${roleOf(details)}.${repeats(details)}`],
+} satisfies Record<AuditView['action'], (details: Details) => [string, string?]>
+
+/** An event in plain words. */
+export function eventWords({ action, details }: Pick<AuditView, 'action' | 'details'>): { what: string; more: string } {
+  // An event of a newer version keeps its own name.
+  const say: ((details: Details) => [string, string?]) | undefined = acts[action]
+  const [what, more = ''] = say?.(details) ?? [action.replaceAll('.', ' ')]
+  return { what, more: more.trim() }
+}
+
+/** The tone of an event on a timeline. What ended is neither good nor bad news. */
+export function eventTone({ action, outcome, details }: Pick<AuditView, 'action' | 'outcome' | 'details'>): Tone {
+  if (action === 'freeze.set' || action === 'connection.frozen') return 'frozen'
+  if (details.status === 'needs_relink' || details.flag) return 'broken'
+  if (outcome !== 'ok') return outcome === 'failed' ? 'attention' : 'broken'
+  return neutral.has(action) || action.endsWith('.revoked') ? 'revoked' : 'healthy'
+}
+
+/** A notification: what happened, what it means, and how good or bad that is. */
+export function notificationWords({
+  kind,
+  cause,
+  reason,
+  until,
+}: Pick<NotificationView, 'kind' | 'cause' | 'reason' | 'until'>): {
+  what: string
+  more: string
+  tone: Tone
+} {
+  const health = (status: ConnectionView['status']) => healthWords({ status, cause, frozen: null }) ?? ''
+  switch (kind) {
+    case 'connection.degraded':
+      return { what: 'Renewals fail', more: health('degraded'), tone: 'attention' }
+    case 'connection.uncertain':
+      return { what: 'A renewal was interrupted', more: health('uncertain'), tone: 'attention' }
+    case 'connection.needs_relink':
+      return { what: 'Must be linked again', more: health('needs_relink'), tone: 'broken' }
+    case 'connection.frozen':
+    case 'project.frozen':
+    case 'provider.frozen':
+    case 'member.frozen': {
+      const end = until ? utcText(until.getTime()) : 'it is lifted'
+      const more = `Nothing is linked, issued or renewed until ${end}.${because({ reason })}`
+      return { what: frozenTitles[kind], more, tone: 'frozen' }
+    }
+    case 'connection.unfrozen':
+    case 'project.unfrozen':
+    case 'provider.unfrozen':
+    case 'member.unfrozen':
+      return { what: 'Freeze lifted', more: 'It is used and renewed again as before.', tone: 'healthy' }
+    case 'connection.revoked':
+      return {
+        what: 'Disconnected',
+        more: 'The stored tokens are destroyed. Link it again to use it.',
+        tone: 'revoked',
+      }
+    case 'connection.recovered':
+      return { what: 'Works again', more: 'The connection is linked and renews itself.', tone: 'healthy' }
+    case 'grant.ending':
+      return { what: 'Ends soon', more: 'Renewals do not prolong it. Link it again before then.', tone: 'attention' }
+    case 'provider.client_refused':
+      return {
+        what: 'A provider refuses Valetkey as a client',
+        more: 'Every link is kept, but none renews until its client id and secret are mended.',
+        tone: 'broken',
+      }
+    case 'webhook.disabled':
+      return {
+        what: 'A webhook was switched off',
+        more: cause === 'gone' ? 'Its receiver answered that it is gone.' : 'It had been failing for five days.',
+        tone: 'attention',
+      }
+    case 'webhook.orphaned':
+      return {
+        what: 'A webhook needs a new owner',
+        more: 'Whoever made it is no longer an admin. It keeps working: look at it and take it over.',
+        tone: 'attention',
+      }
+    default:
+      // A kind of a newer version keeps its own name.
+      return { what: String(kind).replaceAll(/[._]/g, ' '), more: '', tone: 'attention' }
+  }
+}
+const frozenTitles = {
+  'connection.frozen': 'Frozen by an admin',
+  'project.frozen': 'The project is frozen by an admin',
+  'provider.frozen': 'The provider is frozen by an admin',
+  'member.frozen': 'You are frozen by an admin',
+} as const
+const neutral = new Set<AuditView['action']>([
+  'link.started',
+  'connection.changed',
+  'revocation.finished',
+  'access.read',
+])

@@ -1,0 +1,257 @@
+import { may, type Person } from '../../actor.ts'
+import { record } from '../../audit/record.ts'
+import type { Context } from '../../context.ts'
+import { BrokerError } from '../../errors.ts'
+import type { LinkedGrant, UpstreamProject } from '../../providers/provider.ts'
+import { newId } from '../../security/ids.ts'
+import { type AttemptRow, endAttempt, takeKeptGrant } from '../../store/attempts.ts'
+import { actAsPerson, type Standing } from '../../store/authority.ts'
+import {
+  type ConnectionRow,
+  findConnection,
+  findConnectionTo,
+  grantTimes,
+  insertConnection,
+  joinProject,
+  lockConnection,
+  updateConnection,
+} from '../../store/connections.ts'
+import { isDuplicate, type Tx } from '../../store/database.ts'
+import { frozenBy, holdGround } from '../../store/freezes.ts'
+import {
+  findProjectUpstream,
+  insertProject,
+  isAliasTaken,
+  type ProjectRow,
+  updateProjectNames,
+  type Viewer,
+} from '../../store/projects.ts'
+import { insertRevocations } from '../../store/revocations.ts'
+import type { Vault } from '../../vault/keys.ts'
+import { grantPlace } from '../../vault/places.ts'
+import { frozenError } from '../freezes.ts'
+import { keepAliveFor, tokenPlace } from '../refresh/refresh.ts'
+
+type Input = {
+  attempt: Pick<AttemptRow, 'tenantId' | 'id' | 'userId' | 'providerId' | 'purpose' | 'connectionId' | 'status'>
+  grant: LinkedGrant
+  person: Person
+  alias: string | null
+}
+
+export type Kept = { kind: 'linked'; projectId: string; connectionId: string } | { kind: 'refused'; error: BrokerError }
+
+/**
+ * Stores what a consent brought, in one transaction with its event: the project, the connection (in place where this
+ * member has one to the project, K-15, K-23) and the sealed tokens. `refused` leaves everything as it was.
+ */
+export async function storeGrant(ctx: Context, vault: Vault, input: Input): Promise<Kept> {
+  const { tenantId } = input.attempt
+  const once = () =>
+    actAsPerson(ctx, input.person, tenantId, {}, (tx, member) => {
+      // Role and membership at this moment, not at the start.
+      if (!mayLink(member)) throw new BrokerError('forbidden')
+      return keep(ctx, vault, tx, input, { userId: input.attempt.userId, seesAll: may(member, 'oversee') })
+    })
+  try {
+    return await once()
+  } catch (error) {
+    // Two links of one project at once: the second finds the first one's rows.
+    if (isDuplicate(error)) return once()
+    throw error
+  }
+}
+
+/** Whether a member may link at this moment. */
+export const mayLink = (member: Standing | undefined): member is Standing =>
+  member?.status === 'active' && may(member, 'work')
+
+async function keep(
+  ctx: Context,
+  vault: Vault,
+  tx: Tx,
+  { attempt, grant, person, alias }: Input,
+  viewer: Viewer,
+): Promise<Kept> {
+  const { tenantId, userId, providerId } = attempt
+  const now = ctx.now()
+  const [reached] = grant.projects
+  if (!reached) return refused('upstream_protocol', 'The upstream named no project.')
+
+  const known = await findProjectUpstream(tx, tenantId, providerId, reached.externalId)
+  if (attempt.connectionId) {
+    const connection = await findConnection(tx, tenantId, attempt.connectionId)
+    const expected = connection?.projects[0]?.project
+    if (expected && expected.externalId !== reached.externalId)
+      return refused(
+        'another_project',
+        `You chose ${reached.name} (${reached.externalId}); this connection is for ${expected.name} (${expected.externalId}).`,
+      )
+  }
+  if (alias && (await isAliasTaken(tx, tenantId, viewer, alias, known?.id)))
+    return refused('alias_taken', `"${alias}" already stands for another project.`)
+
+  // A kept grant is taken with what it becomes.
+  if (attempt.status === 'failed' && !(await takeKeptGrant(tx, tenantId, attempt.id, userId, now)))
+    throw new BrokerError('not_found')
+
+  const existing = known && (await findConnectionTo(tx, tenantId, userId, known.id))
+  const locked = existing ? await lockConnection(tx, tenantId, existing.id) : null
+  // After the connection, in the order in which an issue locks them; and only then: a freeze that commits first is seen.
+  const renames = known !== null && (known.name !== reached.name || known.region !== (reached.region ?? null))
+  await holdGround(tx, tenantId, { projectId: known?.id, renames, providerId })
+  const facts = await frozenBy(tx, tenantId, {
+    userId,
+    providerId,
+    connectionId: locked?.id,
+    projectIds: known ? [known.id] : [],
+  })
+  if (facts.length > 0) return { kind: 'refused', error: frozenError(facts) }
+
+  const project = known ?? (await insertNamed(tx, viewer, { tenantId, providerId, reached, alias, now }))
+  if (known && renames)
+    await updateProjectNames(tx, tenantId, known.id, { name: reached.name, region: reached.region ?? null })
+  const id = locked?.id ?? newId('connection')
+  const tokens = await sealTokens(tx, vault, { id, userId }, (locked?.tokenVersion ?? 0) + 1, grant)
+  const account = { accountId: grant.account.id, accountName: grant.account.name, scopesGranted: grant.scopes ?? [] }
+  if (locked) {
+    await revokeReplaced(vault, tx, locked, now)
+    await updateConnection(tx, tenantId, id, {
+      ...account,
+      ...tokens,
+      status: 'linked',
+      cause: null,
+      statusSince: locked.status === 'linked' ? locked.statusSince : now,
+      linkedAt: now,
+      claimUntil: null,
+      intentAt: null,
+      doubt: false,
+      recoveries: 0,
+      nextTryAt: null,
+      failures: 0,
+    })
+  } else {
+    await insertConnection(tx, {
+      tenantId,
+      id,
+      userId,
+      providerId,
+      ...account,
+      ...tokens,
+      status: 'linked',
+      statusSince: now,
+      linkedAt: now,
+    })
+  }
+  await joinProject(tx, {
+    tenantId,
+    connectionId: id,
+    projectId: project.id,
+    userId,
+    role: reached.role ?? null,
+    createdAt: now,
+  })
+  // A second alias for a known project is a rename, which is an act of its own (K-23).
+  const detail =
+    known && alias && known.alias !== alias
+      ? `This project is already known as "${known.alias}". Rename it there if you like.`
+      : known && !existing && (await isAliasTaken(tx, tenantId, { userId, seesAll: false }, known.alias, known.id))
+        ? `"${known.alias}" goes on to mean the project that you linked before. Give one of the two another alias.`
+        : null
+  await endAttempt(tx, tenantId, attempt.id, { status: 'done', detail, resultProjectId: project.id })
+  await record(tx, tenantId, now, person, {
+    action: 'link.completed',
+    outcome: 'ok',
+    target: { kind: 'connection', id },
+    details: {
+      attempt: attempt.id,
+      project: project.id,
+      provider: providerId,
+      relinked: locked !== null,
+      account: grant.account.id,
+    },
+  })
+  return { kind: 'linked', projectId: project.id, connectionId: id }
+}
+
+const refused = (code: 'another_project' | 'alias_taken' | 'upstream_protocol', detail: string): Kept => ({
+  kind: 'refused',
+  error: new BrokerError(code, { detail }),
+})
+
+async function sealTokens(
+  tx: Tx,
+  vault: Vault,
+  connection: Pick<ConnectionRow, 'id' | 'userId'>,
+  version: number,
+  grant: LinkedGrant,
+) {
+  if (!grant.refreshToken) throw new BrokerError('no_refresh_token')
+  return {
+    tokenVersion: version,
+    refreshToken: await vault.seal(tokenPlace(connection, 'refresh_token', version), grant.refreshToken),
+    accessToken: await vault.seal(tokenPlace(connection, 'access_token', version), grant.accessToken),
+    ...(await grantTimes(tx, {
+      lifeSeconds: grant.expiresInSeconds,
+      grantSeconds: grant.grantExpiresInSeconds ?? null,
+      keepAliveSeconds: keepAliveFor(grant),
+    })),
+  }
+}
+
+/** The grant that a relink replaces is revoked upstream, after the new one is stored (K-37, LK-06). */
+async function revokeReplaced(vault: Vault, tx: Tx, old: ConnectionRow, now: Date): Promise<void> {
+  if (!old.refreshToken) return
+  const id = newId('revocation')
+  const opened = await vault
+    .open(tokenPlace(old, 'refresh_token', old.tokenVersion), old.refreshToken)
+    .catch(() => undefined)
+  if (!opened) return
+  const handle = await vault.seal(grantPlace({ id, userId: old.userId }), opened)
+  await insertRevocations(tx, [
+    {
+      tenantId: old.tenantId,
+      id,
+      kind: 'grant',
+      providerId: old.providerId,
+      connectionId: old.id,
+      handle,
+      nextTryAt: now,
+      createdAt: now,
+    },
+  ])
+}
+
+type NewProject = { tenantId: string; providerId: string; reached: UpstreamProject; alias: string | null; now: Date }
+
+async function insertNamed(
+  tx: Tx,
+  viewer: Viewer,
+  { tenantId, providerId, reached, alias, now }: NewProject,
+): Promise<ProjectRow> {
+  const row = {
+    tenantId,
+    id: newId('project'),
+    providerId,
+    externalId: reached.externalId,
+    name: reached.name,
+    region: reached.region ?? null,
+    createdAt: now,
+  }
+  return insertProject(tx, { ...row, alias: alias ?? (await freeAlias(tx, tenantId, viewer, reached.name)) })
+}
+
+/** A name as an alias: lower case, hyphens, a number where it is taken. */
+async function freeAlias(tx: Tx, tenantId: string, viewer: Viewer, name: string): Promise<string> {
+  const plain =
+    name
+      .normalize('NFKD')
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, '-')
+      .replace(/^-+|-+$/g, '')
+      .slice(0, 40) || 'project'
+  for (let number = 1; ; number += 1) {
+    const alias = number === 1 ? plain : `${plain}-${number}`
+    if (!(await isAliasTaken(tx, tenantId, viewer, alias))) return alias
+  }
+}

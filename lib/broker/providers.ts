@@ -1,0 +1,197 @@
+import { createHash } from 'node:crypto'
+import { type Actor, may, type Origin, requirePermission } from '../actor.ts'
+import { record } from '../audit/record.ts'
+import type { Context } from '../context.ts'
+import { BrokerError } from '../errors.ts'
+import { refreshGraceSeconds } from '../providers/index.ts'
+import { KeboolaSettings } from '../providers/keboola.ts'
+import { newId } from '../security/ids.ts'
+import { assertOutboundUrl } from '../security/outbound.ts'
+import { act } from '../store/authority.ts'
+import { countLinked } from '../store/connections.ts'
+import { isDuplicate, readTenant, type Tx } from '../store/database.ts'
+import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
+import { vaultOf } from '../vault/keys.ts'
+import { callbackPath } from './link/link.ts'
+import { sealClientSecret } from './upstream.ts'
+
+export type ProviderView = {
+  id: string
+  kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+  name: string
+  issuer: string
+  clientId: string
+  /** Whether a secret is stored; its value is never shown again. */
+  hasSecret: boolean
+  /** To be registered at the upstream, exactly so. */
+  redirectUri: string
+  maxLifetimeSeconds: number | null
+  /** How long an unused refresh token lives at this upstream. */
+  refreshTokenDays: number
+  /** How long a refresh token is still answered after its first use, in seconds; 0: not at all, or not known. */
+  refreshGraceSeconds: number
+}
+
+type NewProviderRow = Pick<
+  ProviderRow,
+  | 'tenantId'
+  | 'id'
+  | 'kind'
+  | 'name'
+  | 'issuer'
+  | 'callbackKey'
+  | 'clientId'
+  | 'clientSecret'
+  | 'maxLifetimeSeconds'
+  | 'createdAt'
+> & { settings: { refreshTokenDays?: number; refreshGraceSeconds?: number } }
+
+const toView = (ctx: Pick<Context, 'config'>, row: NewProviderRow | ProviderRow): ProviderView => ({
+  id: row.id,
+  kind: row.kind as ProviderView['kind'],
+  name: row.name,
+  issuer: row.issuer,
+  clientId: row.clientId,
+  hasSecret: row.clientSecret !== null,
+  redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
+  maxLifetimeSeconds: row.maxLifetimeSeconds,
+  refreshTokenDays: KeboolaSettings.parse(row.settings).refreshTokenDays,
+  refreshGraceSeconds: refreshGraceSeconds(row),
+})
+
+/** The tenant's upstreams. Client ids are shown to who oversees the tenant. */
+export async function providerList(ctx: Context, actor: Actor): Promise<ProviderView[]> {
+  const rows = await readTenant(ctx, actor.tenantId, (tx) => listProviders(tx, actor.tenantId))
+  return rows.map((row) => ({ ...toView(ctx, row), ...(may(actor, 'oversee') ? {} : { clientId: '' }) }))
+}
+
+export type NewProvider = {
+  kind: 'keboola'
+  name: string
+  /** Base URL of the stack: an origin. */
+  issuer: string
+  clientId: string
+  clientSecret: string
+  maxLifetimeSeconds?: number | undefined
+  refreshTokenDays?: number | undefined
+  refreshGraceSeconds?: number | undefined
+  /** Only the demo names it itself; otherwise it follows from the issuer. */
+  callbackKey?: string | undefined
+}
+
+/**
+ * One key an upstream issuer, shared by rows and tenants (product.md, URLs): host for people, hash for uniqueness. 128 bits
+ * of it, so that nobody can make up an issuer that shares the key of another (RFC 9700 4.4). A row keeps the key that it
+ * was made with, because it is registered upstream.
+ */
+export function callbackKeyOf(issuer: string): string {
+  const host = new URL(issuer).hostname.replace(/[^a-z0-9]+/g, '-').slice(0, 40)
+  return `${host}-${createHash('sha256').update(issuer).digest('hex').slice(0, 32)}`
+}
+
+/** @throws BrokerError forbidden, bad_request for an issuer that may not be used, provider_exists */
+export async function createProvider(ctx: Context, actor: Actor, input: NewProvider): Promise<ProviderView> {
+  requirePermission(actor, 'administer')
+  const row = await preparedProvider(ctx, actor.tenantId, input)
+  try {
+    await act(ctx, actor, 'administer', (tx, actor) => addProvider(tx, actor, row))
+    return toView(ctx, row)
+  } catch (error) {
+    if (isDuplicate(error)) throw new BrokerError('provider_exists')
+    throw error
+  }
+}
+
+/** The row that an input becomes, its secret sealed. @throws BrokerError bad_request */
+export async function preparedProvider(ctx: Context, tenantId: string, input: NewProvider): Promise<NewProviderRow> {
+  const issuer = checkedIssuer(ctx, input.issuer)
+  const id = newId('provider')
+  return {
+    tenantId,
+    id,
+    kind: input.kind,
+    name: input.name,
+    issuer,
+    callbackKey: input.callbackKey ?? callbackKeyOf(issuer),
+    clientId: input.clientId,
+    clientSecret: await sealClientSecret(await vaultOf(ctx, tenantId), id, input.clientSecret),
+    maxLifetimeSeconds: input.maxLifetimeSeconds ?? null,
+    settings: given({ refreshTokenDays: input.refreshTokenDays, refreshGraceSeconds: input.refreshGraceSeconds }),
+    createdAt: ctx.now(),
+  }
+}
+
+export async function addProvider(tx: Tx, origin: Origin, row: NewProviderRow): Promise<void> {
+  await insertProvider(tx, row)
+  await record(tx, row.tenantId, row.createdAt, origin, {
+    action: 'provider.created',
+    outcome: 'ok',
+    target: { kind: 'provider', id: row.id },
+    details: { kind: row.kind, issuer: row.issuer },
+  })
+}
+
+/** An origin alone that the way out allows (F-07). What its name resolves to is judged at each call, not here (F-10). */
+function checkedIssuer({ config }: Pick<Context, 'config'>, text: string): string {
+  try {
+    const url = assertOutboundUrl(text, config)
+    if (url.href === `${url.origin}/`) return url.origin
+  } catch (cause) {
+    throw new BrokerError('bad_request', {
+      fields: {
+        issuer:
+          'An https address on the internet, like https://connection.example.com. For one inside your network, ask the operator to name its host in VALETKEY_INTERNAL_HOSTS.',
+      },
+      cause,
+    })
+  }
+  throw new BrokerError('bad_request', { fields: { issuer: 'The address alone, without a path' } })
+}
+
+export type ProviderChange = {
+  providerId: string
+  name?: string | undefined
+  clientId?: string | undefined
+  clientSecret?: string | undefined
+  maxLifetimeSeconds?: number | null | undefined
+  /** Counts from the next renewal of each connection. */
+  refreshTokenDays?: number | undefined
+  refreshGraceSeconds?: number | undefined
+}
+
+/** What is there of it. */
+const given = <T extends Record<string, unknown>>(changes: T): Partial<T> =>
+  Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as Partial<T>
+
+/** Changes name, client or policy. The issuer of a row never changes. @throws BrokerError forbidden, not_found */
+export async function changeProvider(
+  ctx: Context,
+  actor: Actor,
+  { providerId, clientSecret, refreshTokenDays, refreshGraceSeconds: grace, ...change }: ProviderChange,
+): Promise<ProviderView> {
+  requirePermission(actor, 'administer')
+  const vault = await vaultOf(ctx, actor.tenantId)
+  const sealed =
+    clientSecret === undefined ? {} : { clientSecret: await sealClientSecret(vault, providerId, clientSecret) }
+  const changed = given(change)
+  const limits = given({ refreshTokenDays, refreshGraceSeconds: grace })
+  const row = await act(ctx, actor, 'administer', async (tx, actor) => {
+    const known = await findProvider(tx, actor.tenantId, providerId)
+    if (!known) return 'not_found' as const
+    // A refresh token belongs to the client it was given to: under another id the upstream would refuse each of them.
+    const renamed = change.clientId !== undefined && change.clientId !== known.clientId
+    if (renamed && (await countLinked(tx, actor.tenantId, providerId)) > 0) return 'provider_in_use' as const
+    const settings =
+      Object.keys(limits).length > 0 ? { settings: { ...KeboolaSettings.parse(known.settings), ...limits } } : {}
+    const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...sealed, ...settings })
+    const target = { kind: 'provider', id: providerId }
+    const details = { changed: [...Object.keys(changed), ...Object.keys(sealed), ...Object.keys(settings)] }
+    await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
+    return row
+  }).catch((error: unknown) => {
+    if (isDuplicate(error)) return 'provider_exists' as const
+    throw error
+  })
+  if (typeof row === 'string') throw new BrokerError(row)
+  return toView(ctx, row)
+}

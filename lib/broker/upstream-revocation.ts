@@ -1,0 +1,157 @@
+import { record } from '../audit/record.ts'
+import type { Context } from '../context.ts'
+import { isUpstreamError, type RevocationTarget } from '../providers/provider.ts'
+import { findConnection } from '../store/connections.ts'
+import { findProvider } from '../store/providers.ts'
+import {
+  awaitOrphans,
+  claimRevocation,
+  finishRevocation,
+  pendingOrphans,
+  postponeRevocation,
+  type RevocationRow,
+  type RevocationState,
+  wakeGrants,
+} from '../store/revocations.ts'
+import { asSystem } from '../store/system.ts'
+import { endIssuing, wipeHandle } from '../store/tokens.ts'
+import { type Vault, vaultOf } from '../vault/keys.ts'
+import { handlePlace, placeOfGrant } from '../vault/places.ts'
+import { endOrphans } from './orphans.ts'
+import { latestMomentOf } from './read/token.ts'
+import { openProvider } from './upstream.ts'
+
+const leaseSeconds = 60
+const maximumTries = 20
+
+/** How long the end of a grant waits for what is looked for with it, before it asks again; mostly it is told. */
+const waitMilliseconds = 60_000
+
+/**
+ * Does one piece of upstream revocation work, if it is due and nobody else has it. Never throws for what the upstream
+ * does: the row says how it stands, and the tick comes back. A grant is ended after what it is needed to look for.
+ */
+export async function settleRevocation(
+  ctx: Context,
+  { tenantId, id }: { tenantId: string; id: string },
+): Promise<void> {
+  const claimed = await asSystem(ctx, tenantId, 'job', async (tx) => {
+    const row = await claimRevocation(tx, tenantId, id, ctx.now(), leaseSeconds)
+    if (!row) return undefined
+    if (row.kind === 'grant' && (await pendingOrphans(tx, tenantId, row.connectionId)).length > 0) {
+      await awaitOrphans(tx, tenantId, id, new Date(ctx.now().getTime() + waitMilliseconds))
+      return undefined
+    }
+    return {
+      row,
+      provider: await findProvider(tx, tenantId, row.providerId),
+      connection: await findConnection(tx, tenantId, row.connectionId),
+    }
+  })
+  if (!claimed) return
+  const { row, provider, connection } = claimed
+  try {
+    const vault = await vaultOf(ctx, tenantId)
+    if (!provider || !connection) return await finish(ctx, row, 'impossible', nothingLeft)
+    if (row.kind === 'orphans') {
+      const opened = await openProvider(ctx, vault, provider)
+      const outcome = await endOrphans(ctx, { row, connection, vault, provider: opened })
+      if (outcome.state === 'later') return await postpone(ctx, row, outcome)
+      return await finish(ctx, row, outcome.state, outcome.state === 'impossible' ? outcome.reason : null)
+    }
+    const target = await openTarget(vault, row, connection.userId)
+    if (!target) return await finish(ctx, row, 'impossible', nothingLeft)
+    const outcome = await (await openProvider(ctx, vault, provider)).revoke(target)
+    return await finish(ctx, row, outcome.state, null)
+  } catch (error) {
+    const reason = isUpstreamError(error) ? error.failure : error instanceof Error ? error.name : 'unknown'
+    if (isOver(row, ctx.now())) return finish(ctx, row, 'failed', reason)
+    const wait = Math.max(
+      Math.random() * Math.min(2 ** row.tries, 600),
+      (isUpstreamError(error) && error.retryAfterSeconds) || 1,
+    )
+    const at = new Date(ctx.now().getTime() + wait * 1000)
+    await postpone(ctx, row, { reason, at, ...(isUpstreamError(error) ? {} : { err: error }) })
+  }
+}
+
+const nothingLeft = 'nothing is left that could be revoked with'
+
+/**
+ * Whether trying has no point any more: the token has ended by itself, or it was tried often. What a cut-off issue left is
+ * looked for until its end, because nobody can name it for a retry by hand.
+ */
+function isOver({ kind, tries, token }: RevocationRow, now: Date): boolean {
+  const end = token && latestMomentOf(token)
+  if (end && end !== 'unknown' && end <= now) return true
+  return kind !== 'orphans' && tries >= maximumTries
+}
+
+async function postpone(
+  ctx: Context,
+  row: RevocationRow,
+  { reason, at, err }: { reason: string; at: Date; err?: unknown },
+): Promise<void> {
+  const { tenantId, id } = row
+  const later = { lastError: reason, nextTryAt: at }
+  await asSystem(ctx, tenantId, 'job', (tx) => postponeRevocation(tx, tenantId, id, later))
+  report(ctx, row, 'postponed', { reason, ...(err === undefined ? {} : { err }) })
+}
+
+async function openTarget(vault: Vault, row: RevocationRow, userId: string): Promise<RevocationTarget | undefined> {
+  if (row.kind === 'grant') {
+    const { handle } = row
+    if (!handle) return undefined
+    return { kind: 'grant', refreshToken: await vault.open(placeOfGrant({ ...row, handle }, userId), handle) }
+  }
+  if (!row.token?.handle || !row.token.upstreamId) return undefined
+  return {
+    kind: 'token',
+    upstreamId: row.token.upstreamId,
+    handle: await vault.open(handlePlace(row.token), row.token.handle),
+  }
+}
+
+async function finish(
+  ctx: Context,
+  row: RevocationRow,
+  state: 'done' | 'confirmed' | 'failed' | 'impossible',
+  lastError: string | null,
+): Promise<void> {
+  const { tenantId, id } = row
+  await asSystem(ctx, tenantId, 'job', async (tx) => {
+    // A failed one keeps what a retry by hand needs, until the token ends by itself.
+    const keep = state === 'failed' && row.kind !== 'orphans'
+    await finishRevocation(tx, tenantId, id, { state, lastError, finishedAt: ctx.now(), keep })
+    if (row.kind === 'token' && row.tokenId && !keep) await wipeHandle(tx, tenantId, row.tokenId)
+    if (row.kind === 'orphans') {
+      await wakeGrants(tx, tenantId, row.connectionId, ctx.now())
+      if (row.tokenId && state === 'confirmed')
+        await endIssuing(tx, tenantId, row.tokenId, { status: 'revoked', failure: 'cut_off' })
+    }
+    const target = row.tokenId ? { kind: 'token', id: row.tokenId } : { kind: 'connection', id: row.connectionId }
+    const outcome = state === 'failed' ? 'failed' : 'ok'
+    await record(
+      tx,
+      tenantId,
+      ctx.now(),
+      { userId: null },
+      { action: 'revocation.finished', outcome, target, details: { state, tries: row.tries } },
+    )
+  })
+  report(ctx, row, state, lastError === null ? {} : { reason: lastError })
+}
+
+/** One line and one count a try. Failed for good is an operator's matter: a token may still live upstream. */
+function report(
+  ctx: Context,
+  { tenantId, id, kind, tries }: RevocationRow,
+  state: Exclude<RevocationState, 'pending'> | 'postponed',
+  more: { reason?: string; err?: unknown },
+): void {
+  ctx.metrics.revocations.inc({ state })
+  const line = { tenant: tenantId, revocation: id, kind, outcome: state, tries, ...more }
+  if (state === 'failed') ctx.log.error({ ...line, alarm: true }, 'upstream revocation')
+  else if (state === 'postponed') ctx.log.warn(line, 'upstream revocation')
+  else ctx.log.info(line, 'upstream revocation')
+}

@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { freezeKinds } from '../../store/freezes.ts'
+import { operation } from '../operation.ts'
+import { instantGiven, items, object, reason } from './schemas.ts'
+import { freeze } from './views.ts'
+
+const frozenId = z
+  .string()
+  .regex(/^(?:usr|prj|prv|con)_[0-9a-f]{32}$/, 'must be the id of a user, project, provider or connection')
+
+export const listFreezes = operation({
+  id: 'listFreezes',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/freezes',
+  summary: 'Every freeze that stands, newest first',
+  permission: 'oversee',
+  answer: { status: 200, schema: items(freeze) },
+  limit: 'read',
+})
+
+export const createFreeze = operation({
+  id: 'createFreeze',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/freezes',
+  summary: 'Freezes a member, project, provider or connection: nothing is linked, issued or renewed until it is lifted',
+  permission: 'administer',
+  body: object({
+    kind: z.enum(freezeKinds),
+    /** Of a member: the id of the user. */
+    id: frozenId,
+    reason: reason.optional(),
+    /** When it ends by itself; left out: when somebody lifts it. */
+    until: instantGiven.optional(),
+  }),
+  /** `already`: it stood before, for as long or longer, and stays as it was. */
+  answer: { status: 200, schema: object({ freeze, already: z.boolean() }) },
+  limit: 'revoke',
+})
+
+export const deleteFreeze = operation({
+  id: 'deleteFreeze',
+  method: 'DELETE',
+  path: '/api/v1/tenants/{tenant}/freezes/{kind}/{id}',
+  summary: 'Lifts the freeze of a thing itself; others that apply to it stay',
+  permission: 'administer',
+  params: { kind: z.enum(freezeKinds), id: frozenId },
+  /** `already`: it was not frozen. */
+  answer: { status: 200, schema: object({ already: z.boolean() }) },
+  limit: 'revoke',
+})

@@ -1,0 +1,79 @@
+import { z } from 'zod'
+import { operation } from '../operation.ts'
+import { id, instant, object, role, text } from './schemas.ts'
+
+export const health = operation({
+  id: 'health',
+  method: 'GET',
+  path: '/api/health',
+  summary: 'Whether the process runs',
+  permission: 'public',
+  answer: { status: 200, schema: object({ status: z.literal('ok') }) },
+})
+
+export const ready = operation({
+  id: 'ready',
+  method: 'GET',
+  path: '/api/ready',
+  summary: 'Whether the process can serve: database and keys',
+  permission: 'public',
+  answer: {
+    status: 200,
+    // Only where there are any: ready all the same, because requests need no log.
+    schema: object({ status: z.literal('ready'), log_lines_dropped: z.int().positive().optional() }),
+  },
+})
+
+export const readOpenApi = operation({
+  id: 'readOpenApi',
+  method: 'GET',
+  path: '/api/v1/openapi.json',
+  summary: 'This description',
+  permission: 'public',
+  answer: { status: 200, schema: z.record(z.string(), z.unknown()) },
+})
+
+export const readMe = operation({
+  id: 'readMe',
+  method: 'GET',
+  path: '/api/v1/me',
+  summary: 'Who is signed in, and where',
+  permission: 'session',
+  answer: {
+    status: 200,
+    schema: object({
+      id,
+      name: z.string(),
+      email: z.string().nullable(),
+      issuer: z.string(),
+      operator: z.boolean(),
+      signed_in_at: instant,
+      expires_at: instant,
+      tenants: z.array(object({ slug: z.string(), name: z.string(), role })),
+    }),
+  },
+  limit: 'read',
+})
+
+const reportedUrl = text(2048).optional()
+
+export const reportCsp = operation({
+  id: 'reportCsp',
+  method: 'POST',
+  path: '/api/v1/csp-reports',
+  summary: 'Takes what a browser blocked',
+  permission: 'public',
+  media: ['application/csp-report'],
+  // Browsers add members as they please, so this one schema is loose; only the named ones are used.
+  body: z.looseObject({
+    'csp-report': z.looseObject({
+      'document-uri': reportedUrl,
+      'blocked-uri': reportedUrl,
+      'effective-directive': text(100).optional(),
+      'violated-directive': text(1024).optional(),
+      'line-number': z.number().optional(),
+    }),
+  }),
+  answer: { status: 204 },
+  limit: 'report',
+})

@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import { operation } from '../operation.ts'
+import { counted, id, idOf, isCapped, object } from './schemas.ts'
+import { notification } from './views.ts'
+
+export const listNotifications = operation({
+  id: 'listNotifications',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/notifications',
+  summary: 'What the caller was told, newest first; for admins also what is addressed to them all',
+  permission: 'read',
+  /** `next` of the page before. */
+  query: object({ before: idOf('notification').optional(), unread: z.literal('1').optional() }),
+  answer: {
+    status: 200,
+    schema: object({
+      items: z.array(notification),
+      next: id.nullable(),
+      unread: counted,
+      unread_is_capped: isCapped,
+    }),
+  },
+  limit: 'read',
+})
+
+export const markNotificationsRead = operation({
+  id: 'markNotificationsRead',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/notifications/read',
+  summary: 'Marks notifications as read: these, or all up to the newest that was seen',
+  // Auditors change nothing (K-18), and link nothing that they could be told of.
+  permission: 'work',
+  body: object({
+    ids: z.array(idOf('notification')).min(1).max(500).optional(),
+    through: idOf('notification').optional(),
+  })
+    .refine((which) => (which.ids === undefined) !== (which.through === undefined), 'Name ids, or one to go through.')
+    .meta({ minProperties: 1, maxProperties: 1 }),
+  /** How many were unread before. */
+  answer: { status: 200, schema: object({ marked: z.int() }) },
+  limit: 'write',
+})

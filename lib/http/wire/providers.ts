@@ -1,0 +1,66 @@
+import { z } from 'zod'
+import { longestGraceSeconds } from '../../providers/provider.ts'
+import { operation, vaultErrors } from '../operation.ts'
+import { address, items, line, name, object, secret } from './schemas.ts'
+import { provider } from './views.ts'
+
+const clientId = line(200)
+const clientSecret = secret(500)
+/** An unused refresh token's life at the upstream, in days. */
+const refreshTokenDays = z.int().min(1).max(3_650)
+/** Seconds for which a refresh token is still answered after its first use; 0: not at all. */
+const refreshGrace = z.int().min(0).max(longestGraceSeconds)
+/** Seconds, a minute to a day. */
+const maxLifetime = z.int().min(60).max(86_400)
+
+export const listProviders = operation({
+  id: 'listProviders',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/providers',
+  summary: 'Upstreams of the tenant',
+  permission: 'read',
+  answer: { status: 200, schema: items(provider) },
+  limit: 'read',
+})
+
+export const createProvider = operation({
+  id: 'createProvider',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/providers',
+  summary: 'Adds an upstream',
+  permission: 'administer',
+  body: object({
+    kind: z.literal('keboola'),
+    name,
+    /** Its address alone, like https://connection.example.com. */
+    issuer: address(300),
+    client_id: clientId,
+    client_secret: clientSecret,
+    max_lifetime_seconds: maxLifetime.optional(),
+    refresh_token_days: refreshTokenDays.optional(),
+    refresh_grace_seconds: refreshGrace.optional(),
+  }),
+  answer: { status: 201, schema: provider },
+  errors: [...vaultErrors, 'provider_exists'],
+  limit: 'write',
+})
+
+export const changeProvider = operation({
+  id: 'changeProvider',
+  method: 'PATCH',
+  path: '/api/v1/tenants/{tenant}/providers/{provider}',
+  summary: 'Changes name, client or policy; the issuer never changes',
+  permission: 'administer',
+  body: object({
+    name: name.optional(),
+    client_id: clientId.optional(),
+    client_secret: clientSecret.optional(),
+    /** Null: no cap of its own. */
+    max_lifetime_seconds: maxLifetime.nullable().optional(),
+    refresh_token_days: refreshTokenDays.optional(),
+    refresh_grace_seconds: refreshGrace.optional(),
+  }),
+  answer: { status: 200, schema: provider },
+  errors: [...vaultErrors, 'provider_exists', 'provider_in_use'],
+  limit: 'write',
+})

@@ -1,0 +1,112 @@
+import { z } from 'zod'
+import { operation, upstreamErrors } from '../operation.ts'
+import { atLeast, idOf, instant, line, object, page } from './schemas.ts'
+import { token } from './views.ts'
+
+const upstreamName = z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'letters, digits, dots, hyphens')
+
+const rights = object({
+  components: z.array(upstreamName).max(200).default([]),
+  /** Bucket id -> right. */
+  buckets: z
+    .record(upstreamName, z.enum(['read', 'write']))
+    .refine((chosen) => Object.keys(chosen).length <= 200, 'at most 200')
+    .meta({ maxProperties: 200 })
+    .default({}),
+  manage_buckets: z.boolean().default(false),
+  read_all_files: z.boolean().default(false),
+})
+  .refine(
+    (chosen) =>
+      chosen.components.length > 0 ||
+      Object.keys(chosen.buckets).length > 0 ||
+      chosen.manage_buckets ||
+      chosen.read_all_files,
+    'Choose at least one right.',
+  )
+  .meta({
+    anyOf: [
+      atLeast('components', { minItems: 1 }),
+      atLeast('buckets', { minProperties: 1 }),
+      atLeast('manage_buckets', { const: true }),
+      atLeast('read_all_files', { const: true }),
+    ],
+  })
+
+export const issueToken = operation({
+  id: 'issueToken',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/projects/{project}/tokens',
+  summary: 'Issues a token; its value is in this answer alone',
+  permission: 'work',
+  body: object({
+    scopes: rights,
+    /** Seconds. */
+    expires_in: z.int().min(60).max(86_400),
+    purpose: line(200),
+  }),
+  answer: {
+    status: 201,
+    schema: object({
+      token,
+      value: z.string(),
+      /** Seconds from now. */
+      expires_in: z.int(),
+      token_type: z.literal('storage'),
+      /** Where the token is for. */
+      base_url: z.url(),
+    }),
+  },
+  errors: [
+    ...upstreamErrors,
+    'over_policy',
+    'too_many_tokens',
+    'issue_unconfirmed',
+    'upstream_rejected',
+    'revoked_meanwhile',
+    'excess_rights',
+  ],
+  limit: 'issue',
+})
+
+export const listTokens = operation({
+  id: 'listTokens',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/tokens',
+  summary: 'Tokens, newest first, ended ones by their end: the caller’s own, or with everybody=1 all of the tenant',
+  permission: 'read',
+  query: object({
+    owner: idOf('user').optional(),
+    project: idOf('project').optional(),
+    provider: idOf('provider').optional(),
+    state: z.enum(['live', 'ended', 'revoked', 'failed']).optional(),
+    everybody: z.literal('1').optional(),
+    /** `next` of the page before. */
+    before: idOf('token').optional(),
+  }),
+  answer: { status: 200, schema: page(token) },
+  limit: 'read',
+})
+
+export const readToken = operation({
+  id: 'readToken',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/tokens/{token}',
+  summary: 'One token; never its value',
+  permission: 'read',
+  answer: { status: 200, schema: token },
+  limit: 'read',
+})
+
+export const checkLastUse = operation({
+  id: 'checkLastUse',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/tokens/{token}/last-use',
+  summary: 'Asks the upstream when a token was last used',
+  permission: 'work',
+  body: object({}),
+  /** Null: not reported. */
+  answer: { status: 200, schema: object({ last_used_at: instant.nullable() }) },
+  errors: upstreamErrors,
+  limit: 'write',
+})

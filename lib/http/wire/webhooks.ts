@@ -1,0 +1,104 @@
+import { z } from 'zod'
+import { operation, vaultErrors } from '../operation.ts'
+import { address, id, idOf, items, object } from './schemas.ts'
+import { delivery, webhook } from './views.ts'
+
+const url = address(2000)
+/** The signing key, `whsec_…` as Standard Webhooks writes it: in this answer alone. */
+const withSecret = object({ webhook, secret: z.string() })
+
+export const listWebhooks = operation({
+  id: 'listWebhooks',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/webhooks',
+  summary: 'Addresses that are told of every notification of the tenant',
+  permission: 'administer',
+  answer: { status: 200, schema: items(webhook) },
+  limit: 'read',
+})
+
+export const createWebhook = operation({
+  id: 'createWebhook',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/webhooks',
+  summary: 'Adds a webhook, five at most; its signing key is in this answer alone',
+  permission: 'administer',
+  body: object({ url }),
+  answer: { status: 201, schema: withSecret },
+  errors: [...vaultErrors, 'too_many_webhooks'],
+  limit: 'write',
+})
+
+export const changeWebhook = operation({
+  id: 'changeWebhook',
+  method: 'PATCH',
+  path: '/api/v1/tenants/{tenant}/webhooks/{webhook}',
+  summary: 'Changes the address, switches on or off, or makes the caller responsible for it',
+  permission: 'administer',
+  body: object({ url: url.optional(), enabled: z.boolean().optional(), owner: z.literal('me').optional() })
+    .refine(
+      (change) => Object.values(change).some((value) => value !== undefined),
+      'Name an address, whether it is on, or its owner.',
+    )
+    .meta({ minProperties: 1 }),
+  answer: { status: 200, schema: webhook },
+  limit: 'write',
+})
+
+export const deleteWebhook = operation({
+  id: 'deleteWebhook',
+  method: 'DELETE',
+  path: '/api/v1/tenants/{tenant}/webhooks/{webhook}',
+  summary: 'Deletes a webhook with everything that waits for it',
+  permission: 'administer',
+  answer: { status: 204 },
+  limit: 'write',
+})
+
+export const rotateWebhookSecret = operation({
+  id: 'rotateWebhookSecret',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/webhooks/{webhook}/secret',
+  summary: 'Gives it another signing key, in this answer alone; for a day messages are signed with both',
+  permission: 'administer',
+  body: object({}),
+  answer: { status: 200, schema: withSecret },
+  errors: vaultErrors,
+  limit: 'write',
+})
+
+export const testWebhook = operation({
+  id: 'testWebhook',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/webhooks/{webhook}/test',
+  summary: 'Sends a message of kind webhook.test now, once, and answers how it ended',
+  permission: 'administer',
+  body: object({}),
+  answer: { status: 200, schema: delivery },
+  errors: vaultErrors,
+  limit: 'write',
+})
+
+export const listDeliveries = operation({
+  id: 'listDeliveries',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/webhooks/{webhook}/deliveries',
+  summary: 'Messages to a webhook, newest first, for 30 days',
+  permission: 'administer',
+  /** `next` of the page before. */
+  query: object({ before: idOf('message').optional() }),
+  answer: { status: 200, schema: object({ items: z.array(delivery), next: id.nullable() }) },
+  limit: 'read',
+})
+
+export const retryDelivery = operation({
+  id: 'retryDelivery',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/webhooks/{webhook}/deliveries/{delivery}/retry',
+  summary: 'Sends a message again, with the same id and a new round of tries',
+  permission: 'administer',
+  body: object({}),
+  answer: { status: 204 },
+  errors: ['webhook_off'],
+  limit: 'write',
+})
