@@ -56,6 +56,7 @@ const heights: [prefix: string, height: number][] = [
   ['lib/security/', 2],
   ['lib/actor.ts', 1.5],
   ['lib/errors.ts', 1],
+  ['lib/within.ts', 1],
   ['lib/config.ts', 1],
 ]
 const heightOf = (file: string) => heights.find(([prefix]) => file.startsWith(prefix))?.[1]
