@@ -176,7 +176,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'demo: lib/broker/demo.ts',
     'end of a refresh: lib/broker/refresh/refresh.ts',
     'end of an attempt: lib/broker/issue.ts',
-    'end of an attempt: lib/broker/link/link.ts',
+    'end of an attempt: lib/broker/link/complete.ts',
     'job: lib/audit/access.ts',
     'job: lib/broker/issue.ts',
     'job: lib/broker/notifications.ts',

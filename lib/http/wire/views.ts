@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { AuditView } from '../../audit/list.ts'
 import type { FreezeView, FrozenView } from '../../broker/freezes.ts'
-import type { AttemptView } from '../../broker/link/link.ts'
+import type { AttemptView } from '../../broker/link/attempt.ts'
 import type { NotificationView } from '../../broker/notifications.ts'
 import type { ProviderView } from '../../broker/providers.ts'
 import type {
