@@ -3,6 +3,7 @@ import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { act } from '../store/authority.ts'
+import { findConnection, updateConnection } from '../store/connections.ts'
 import { findProjectWithLink, isAliasTaken, renameProject, viewerOf } from '../store/projects.ts'
 
 /**
@@ -29,4 +30,20 @@ export async function changeAlias(
     return undefined
   })
   if (problem) throw new BrokerError(problem)
+}
+
+/** Sets the development branch that the linker works in (K-25). @throws BrokerError not_found */
+export async function setBranch(
+  ctx: Context,
+  actor: Actor,
+  { connectionId, branchId }: { connectionId: string; branchId: string | null },
+): Promise<void> {
+  await act(ctx, actor, 'work', async (tx, actor) => {
+    const row = await findConnection(tx, actor.tenantId, connectionId, actor.userId)
+    if (!row) throw new BrokerError('not_found')
+    await updateConnection(tx, actor.tenantId, connectionId, { branchId })
+    const target = { kind: 'connection', id: connectionId }
+    const details = { branch: branchId }
+    await record(tx, actor.tenantId, ctx.now(), actor, { action: 'connection.changed', outcome: 'ok', target, details })
+  })
 }

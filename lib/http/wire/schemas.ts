@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { countLimit } from '../../broker/read/inventory.ts'
+import { countLimit } from '../../broker/read/page.ts'
 import { type IdKind, idPattern } from '../../security/ids.ts'
 
 /**

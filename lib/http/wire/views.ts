@@ -4,14 +4,10 @@ import type { FreezeView, FrozenView } from '../../broker/freezes.ts'
 import type { AttemptView } from '../../broker/link/attempt.ts'
 import type { NotificationView } from '../../broker/notifications.ts'
 import type { ProviderView } from '../../broker/providers.ts'
-import type {
-  ConnectionDetail,
-  ConnectionView,
-  Page,
-  ProjectCard,
-  ProjectDetail,
-  UnconfirmedRevocation,
-} from '../../broker/read/inventory.ts'
+import type { ConnectionDetail, ConnectionView } from '../../broker/read/connection.ts'
+import type { Page } from '../../broker/read/page.ts'
+import type { ProjectCard, ProjectDetail } from '../../broker/read/project.ts'
+import type { UnconfirmedRevocation } from '../../broker/read/revocation.ts'
 import type { TokenView } from '../../broker/read/token.ts'
 import type { RevokeResult } from '../../broker/revoke.ts'
 import type { TokenScopes } from '../../providers/provider.ts'

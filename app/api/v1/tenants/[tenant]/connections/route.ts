@@ -1,4 +1,4 @@
-import { connectionPage } from '@/lib/broker/read/inventory.ts'
+import { connectionPage } from '@/lib/broker/read/connection.ts'
 import { api } from '@/lib/http/api.ts'
 import { listConnections } from '@/lib/http/wire/links.ts'
 import { toConnection, toPage } from '@/lib/http/wire/views.ts'

@@ -1,4 +1,4 @@
-import { unconfirmedRevocations } from '@/lib/broker/read/inventory.ts'
+import { unconfirmedRevocations } from '@/lib/broker/read/revocation.ts'
 import { revoke } from '@/lib/broker/revoke.ts'
 import { api } from '@/lib/http/api.ts'
 import { listRevocations, revoke as revokeOperation } from '@/lib/http/wire/revocations.ts'

@@ -1,4 +1,4 @@
-import { tokenPage } from '@/lib/broker/read/inventory.ts'
+import { tokenPage } from '@/lib/broker/read/token.ts'
 import { api } from '@/lib/http/api.ts'
 import { listTokens } from '@/lib/http/wire/tokens.ts'
 import { toPage, toToken } from '@/lib/http/wire/views.ts'

@@ -1,4 +1,5 @@
-import { connectionDetail, setBranch } from '@/lib/broker/read/inventory.ts'
+import { setBranch } from '@/lib/broker/projects.ts'
+import { connectionDetail } from '@/lib/broker/read/connection.ts'
 import { api } from '@/lib/http/api.ts'
 import { changeConnection, readConnection } from '@/lib/http/wire/links.ts'
 import { toConnectionDetail } from '@/lib/http/wire/views.ts'

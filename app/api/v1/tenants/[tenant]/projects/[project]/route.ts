@@ -1,5 +1,5 @@
 import { changeAlias } from '@/lib/broker/projects.ts'
-import { projectDetail } from '@/lib/broker/read/inventory.ts'
+import { projectDetail } from '@/lib/broker/read/project.ts'
 import { api } from '@/lib/http/api.ts'
 import { changeProject, readProject } from '@/lib/http/wire/projects.ts'
 import { toProjectDetail } from '@/lib/http/wire/views.ts'

@@ -1,4 +1,4 @@
-import { readToken } from '@/lib/broker/read/inventory.ts'
+import { readToken } from '@/lib/broker/read/token.ts'
 import { api } from '@/lib/http/api.ts'
 import { readToken as readTokenOperation } from '@/lib/http/wire/tokens.ts'
 import { toToken } from '@/lib/http/wire/views.ts'

@@ -1,5 +1,5 @@
 import { freeze, liftFreeze } from '@/lib/broker/freezes.ts'
-import { connectionDetail } from '@/lib/broker/read/inventory.ts'
+import { connectionDetail } from '@/lib/broker/read/connection.ts'
 import { api } from '@/lib/http/api.ts'
 import { freezeConnection, unfreezeConnection } from '@/lib/http/wire/links.ts'
 import { toConnectionDetail } from '@/lib/http/wire/views.ts'

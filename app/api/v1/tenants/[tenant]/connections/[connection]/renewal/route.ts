@@ -1,5 +1,5 @@
 import { tryNow } from '@/lib/broker/health.ts'
-import { connectionDetail } from '@/lib/broker/read/inventory.ts'
+import { connectionDetail } from '@/lib/broker/read/connection.ts'
 import { api } from '@/lib/http/api.ts'
 import { renewConnection } from '@/lib/http/wire/links.ts'
 import { toConnectionDetail } from '@/lib/http/wire/views.ts'
