@@ -281,6 +281,7 @@ const acts = {
     finished[text(details.state)] ?? 'Upstream revocation ended',
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
   ],
+  'revocation.retried': () => ['Upstream revocation retried'],
   'audit.exported': () => ['Activity exported'],
   'webhook.created': () => ['Webhook added'],
   'webhook.changed': (details) => [

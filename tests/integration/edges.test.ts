@@ -35,6 +35,8 @@ const note = operation({
   path: '/api/v1/tenants/{tenant}/notes/{note}',
   summary: 'A change that only tests know',
   permission: 'work',
+  scope: 'connections:manage',
+  audit: 'none',
   body: noteBody,
   answer: { status: 201, schema: z.strictObject({ text: z.string(), actor: z.string() }) },
   errors: ['over_policy'],

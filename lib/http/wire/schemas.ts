@@ -12,6 +12,7 @@ export const id = z.string().min(1).max(64)
 export const idOf = (kind: IdKind) => z.string().regex(idPattern(kind), `must be an id of this kind: ${kind}`)
 /** RFC 3339 in UTC. */
 export const instant = z.iso.datetime()
+export const instantOrNull = instant.nullable()
 /** The same in what comes in. */
 export const instantGiven = z
   .string()

@@ -1,7 +1,6 @@
 import { issueToken } from '@/lib/broker/issue.ts'
 import { api } from '@/lib/http/api.ts'
 import { issueToken as issueTokenOperation } from '@/lib/http/wire/tokens.ts'
-import { toToken } from '@/lib/http/wire/views.ts'
 
 export const POST = api(issueTokenOperation, async ({ ctx, actor, params, body }) => {
   const { components, buckets, manage_buckets, read_all_files } = body.scopes
@@ -12,10 +11,10 @@ export const POST = api(issueTokenOperation, async ({ ctx, actor, params, body }
     purpose: body.purpose,
   })
   return {
-    token: toToken(token),
+    token,
     value: value.reveal(),
-    expires_in: Math.max(0, Math.round((token.expiresAt.getTime() - ctx.now().getTime()) / 1000)),
-    token_type: 'storage' as const,
-    base_url: token.provider.baseUrl,
+    expiresIn: Math.max(0, Math.round((token.expiresAt.getTime() - ctx.now().getTime()) / 1000)),
+    tokenType: 'storage' as const,
+    baseUrl: token.provider.baseUrl,
   }
 })
