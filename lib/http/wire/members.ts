@@ -39,7 +39,7 @@ export const changeMember = operation({
   summary: 'Changes a member’s role, suspends them, or lets them in again',
   permission: 'administer',
   scope: 'cookie only',
-  audit: 'member.changed',
+  audit: ['member.changed', 'token.revoked'],
   body: object({
     role: role.optional(),
     status: z.enum(['active', 'suspended']).optional(),
@@ -59,7 +59,7 @@ export const removeMember = operation({
   summary: 'Removes a member with everything they hold here, or lets the caller leave',
   permission: 'read',
   scope: 'tenant:manage',
-  audit: ['member.removed', 'member.left'],
+  audit: ['member.removed', 'member.left', 'connection.revoked', 'token.revoked'],
   body: object({ reason: line(200).optional() }),
   answer: { status: 204 },
   errors: [...vaultErrors, 'last_owner'],
