@@ -35,7 +35,7 @@ beforeAll(async () => {
   admin = await app.signIn('member@acme.test')
   const { id } = (await app.call<{ id: string }>(admin, 'GET', '/me')).body
   await app.rows('acme', `UPDATE member SET role = 'admin' WHERE user_id = $1`, [id])
-  things = await makeThings(app, admin, { account: 'member@acme.test', project: '10231', receiver })
+  things = await makeThings(app, admin, { account: 'owner@acme.test', project: '10231', receiver })
   const now = app.ctx.now()
   person = {
     userId: id,

@@ -17,6 +17,7 @@ import { asSystem, withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
 import { checkInstanceKeys } from '../../lib/vault/keys.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
+import { expectCatalogued } from './trail.ts'
 
 export type Email = 'owner@acme.test' | 'member@acme.test' | 'owner@globex.test'
 const subjects: Record<Email, { subject: string; tenant: string }> = {
@@ -170,7 +171,10 @@ export async function startBroker({ database: given }: { database?: TestDatabase
       await owner.query('DELETE FROM vk.clock')
       await owner.query('INSERT INTO vk.clock VALUES ($1)', [offsetSeconds])
     },
-    async stop() {
+    /** `forged`: the test wrote events that no act of ours leaves. */
+    async stop({ forged = false } = {}) {
+      // A database of the test's own may be away.
+      if (!given && !forged) await expectCatalogued(ctx)
       await ctx.close()
       await owner.end()
       await demo.close()
