@@ -29,7 +29,7 @@ beforeAll(async () => {
   actor = await app.actorOf('owner@acme.test')
   acme = actor.tenantId
 })
-afterAll(() => app.stop())
+afterAll(() => app.stop({ forged: true }))
 afterEach(() => app.forgetLimits())
 
 const write = (tenantId = acme, details: Record<string, string | number> = {}, on: Context = ctx) =>

@@ -91,11 +91,16 @@ describe('a program with a token', () => {
   it.each(byAddress(forPrograms))('%s: is refused without the scope, and told which', async (_, operation) => {
     for (const missing of neededBy(operation)) {
       const held = scopes.filter((scope) => scope !== missing)
-      const { status, body, headers } = await send(operation, program(held))
-      expect([status, body.code]).toEqual([403, 'insufficient_scope'])
-      expect(headers.get('www-authenticate')).toBe(
-        `Bearer realm="valetkey", error="insufficient_scope", scope="${missing}"`,
-      )
+      for (const [kind, scheme] of [
+        ['bearer', 'Bearer'],
+        ['dpop', 'DPoP'],
+      ] as const) {
+        const { status, body, headers } = await send(operation, program(held, kind))
+        expect([status, body.code]).toEqual([403, 'insufficient_scope'])
+        expect(headers.get('www-authenticate')).toBe(
+          `${scheme} realm="valetkey", error="insufficient_scope", scope="${missing}"`,
+        )
+      }
     }
   })
 
