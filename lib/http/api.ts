@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import {
   type Actor,
   type CookieCredential,
@@ -21,7 +21,7 @@ import { type Access, errorsOf, type Operation, type PathParams, paramsSchema, t
 import { dataHeaders, problemResponse } from './problem.ts'
 import { type Call, type Edge, edge, readBody, readQuery } from './request.ts'
 import { alias } from './wire/schemas.ts'
-import { type View, wireOf } from './wire/view.ts'
+import { type Named, namedBy, type View, wireOf } from './wire/view.ts'
 
 /** Where only a browser is let in, the types say so: such an act may use the session. */
 type CredentialFor<S extends Reach> = S extends 'cookie only' ? CookieCredential : Credential
@@ -32,20 +32,19 @@ type Identity<A extends Access, S extends Reach> = A extends 'public'
     : { principal: Principal<CredentialFor<S>>; actor: Actor<CredentialFor<S>> }
 
 /** What a handler gets: everything is parsed, allowed and counted by then. */
-export type ApiInput<
-  P extends string,
-  A extends Access,
-  S extends Reach,
-  Q extends z.ZodType,
-  B extends z.ZodType,
-> = Call &
-  Identity<A, S> & {
-    params: PathParams<P>
-    query: z.output<Q>
-    body: z.output<B>
-    /** Headers that the answer will have beside its own: a cookie that the act sets. */
-    headers: Headers
-  }
+export type ApiInput<O extends Operation> =
+  O extends Operation<infer Path, infer Who, infer Scoped, infer Query, infer Body>
+    ? Call &
+        Identity<Who, Scoped> & {
+          params: PathParams<Path>
+          query: Named<z.output<Query>>
+          body: Named<z.output<Body>>
+          /** Headers that the answer will have beside its own: a cookie that the act sets. */
+          headers: Headers
+        }
+    : never
+type ApiAnswer<O extends Operation> =
+  O extends Operation<string, Access, Reach, z.ZodType, z.ZodType, infer Answer> ? View<Answer> : never
 
 /**
  * A route handler for one operation of the JSON API. In this order: method, content type, size, other sites, who calls,
@@ -53,17 +52,11 @@ export type ApiInput<
  * operation declares, and parsed. The limit comes before the tenant, so that neither slugs can be tried out nor denials
  * pile up events without end.
  */
-export function api<
-  P extends string,
-  A extends Access,
-  S extends Reach,
-  Q extends z.ZodType,
-  B extends z.ZodType,
-  R extends z.ZodType,
->(operation: Operation<P, A, S, Q, B, R>, handler: (input: ApiInput<P, A, S, Q, B>) => Promise<View<R>>): Edge {
+export function api<O extends Operation>(operation: O, handler: (input: ApiInput<O>) => Promise<ApiAnswer<O>>): Edge {
   const label = { kind: 'api', name: operation.id, method: operation.method, path: operation.path }
   const path = paramsSchema(operation)
   const codes = new Set(errorsOf(operation))
+  const named = { query: namedBy(operation.query ?? z.object()), body: namedBy(operation.body ?? z.object()) }
   const toWire = operation.answer.schema && wireOf(operation.answer.schema)
   const work = async (call: Call, route: { params: Promise<unknown> }) => {
     const { ctx, request } = call
@@ -75,19 +68,19 @@ export function api<
 
     const asked = readQuery(request.url)
     // Next gives a path without parameters no object at all.
-    const named = ((await route.params) ?? {}) as Record<string, unknown>
-    const params = path.safeParse(named)
-    const actor = principal && (await actorIn(call, principal, named.tenant))
+    const place = ((await route.params) ?? {}) as Record<string, unknown>
+    const params = path.safeParse(place)
+    const actor = principal && (await actorIn(call, principal, place.tenant))
     const log = { user: principal?.userId, tenant: actor?.tenantId, ...programOf(principal) }
     try {
       if (principal) admit(operation, actor ?? principal)
       // What no path can be names nothing: the same 404 as for what is not there.
       if (!params.success) throw new BrokerError('not_found')
-      const query = parse(operation.query, asked, 'query')
-      const body = operation.body ? parse(operation.body, readJson(text), 'body') : refuseContent(text)
+      const query = named.query(parse(operation.query, asked, 'query'))
+      const body = operation.body ? named.body(parse(operation.body, readJson(text), 'body')) : refuseContent(text)
       const headers = new Headers()
       const input = { ...call, principal, actor, params: params.data, query, body, headers }
-      const answer = await handler(input as unknown as ApiInput<P, A, S, Q, B>)
+      const answer = await handler(input as unknown as ApiInput<O>)
       return { response: respond(call, operation, toWire?.(answer), headers), log }
     } catch (error) {
       if (actor && isBrokerError(error, 'forbidden', 'insufficient_scope', 'browser_only'))

@@ -2,8 +2,8 @@ import { expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import type { AuditEvent } from '../../lib/audit/catalogue.ts'
 import { type Operation, operation } from '../../lib/http/operation.ts'
-import { instant, instantOrNull, object } from '../../lib/http/wire/schemas.ts'
-import { type View, wireOf } from '../../lib/http/wire/view.ts'
+import { instant, instantGiven, instantOrNull, object } from '../../lib/http/wire/schemas.ts'
+import { type Named, namedBy, type View, wireOf } from '../../lib/http/wire/view.ts'
 import { operations } from '../../lib/http/wire.ts'
 
 const thing = object({
@@ -40,6 +40,27 @@ test('a view has the wire’s names and moments, at every depth, and what is key
     rights: { 'in.c_under_scores': 'read' },
   })
   expect(wireOf(thing)({ ...view, latestMoment: 'unknown' })).toMatchObject({ latest_moment: 'unknown' })
+})
+
+test('what comes in has the code’s names and dates, and what is keyed by people’s names keeps them', () => {
+  const body = object({
+    made_before: instantGiven.or(z.literal('unknown')).optional(),
+    max_seconds: z.int().nullable().optional(),
+    rights: object({ all_files: z.boolean().default(false), of_buckets: z.record(z.string(), z.string()) }).default({
+      all_files: false,
+      of_buckets: {},
+    }),
+  })
+  const read = (value: unknown) => namedBy(body)(body.parse(value))
+  expect(read({ made_before: at.toISOString(), rights: { of_buckets: { 'in.c_x': 'read' } } })).toEqual({
+    madeBefore: at,
+    rights: { allFiles: false, ofBuckets: { 'in.c_x': 'read' } },
+  })
+  expect(read({ made_before: 'unknown', max_seconds: null })).toMatchObject({ madeBefore: 'unknown', maxSeconds: null })
+  // What was not given is not there: a change of nothing differs from a change to nothing.
+  expect(Object.keys(read({}) as object)).toEqual(['rights'])
+  expectTypeOf<Named<z.output<typeof body>>['madeBefore']>().toEqualTypeOf<Date | 'unknown' | undefined>()
+  expectTypeOf<Named<z.output<typeof body>>['rights']['allFiles']>().toEqualTypeOf<boolean>()
 })
 
 test('what no schema names is left out, at every depth', () => {

@@ -6,6 +6,4 @@ export const GET = api(listFreezes, async ({ ctx, actor }) => ({
   items: await freezeList(ctx, actor),
 }))
 
-export const POST = api(createFreeze, ({ ctx, actor, body: { until, ...body } }) =>
-  freeze(ctx, actor, { ...body, until: until ? new Date(until) : undefined }),
-)
+export const POST = api(createFreeze, ({ ctx, actor, body }) => freeze(ctx, actor, body))

@@ -9,15 +9,4 @@ export const GET = api(listProvidersOperation, async ({ ctx, actor }) => ({
   items: await providerList(ctx, actor),
 }))
 
-export const POST = api(createProviderOperation, ({ ctx, actor, body }) =>
-  createProvider(ctx, actor, {
-    kind: body.kind,
-    name: body.name,
-    issuer: body.issuer,
-    clientId: body.client_id,
-    clientSecret: body.client_secret,
-    maxLifetimeSeconds: body.max_lifetime_seconds,
-    refreshTokenDays: body.refresh_token_days,
-    refreshGraceSeconds: body.refresh_grace_seconds,
-  }),
-)
+export const POST = api(createProviderOperation, ({ ctx, actor, body }) => createProvider(ctx, actor, body))

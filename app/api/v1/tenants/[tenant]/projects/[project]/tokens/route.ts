@@ -2,13 +2,11 @@ import { issueToken } from '@/lib/broker/issue.ts'
 import { api } from '@/lib/http/api.ts'
 import { issueToken as issueTokenOperation } from '@/lib/http/wire/tokens.ts'
 
-export const POST = api(issueTokenOperation, async ({ ctx, actor, params, body }) => {
-  const { components, buckets, manage_buckets, read_all_files } = body.scopes
+export const POST = api(issueTokenOperation, async ({ ctx, actor, params, body: { expiresIn, ...body } }) => {
   const { token, value } = await issueToken(ctx, actor, {
+    ...body,
     project: params.project,
-    scopes: { components, buckets, manageBuckets: manage_buckets, readAllFiles: read_all_files },
-    lifetimeSeconds: body.expires_in,
-    purpose: body.purpose,
+    lifetimeSeconds: expiresIn,
   })
   return {
     token,
