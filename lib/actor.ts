@@ -24,6 +24,10 @@ export type Credential = CookieCredential | TokenCredential
 export const sessionOf = (credential: Credential | undefined): string | undefined =>
   credential?.kind === 'cookie' ? credential.session : undefined
 
+/** Through which program somebody acts, and by which grant. */
+export const programOf = (credential: Credential | undefined) =>
+  credential && credential.kind !== 'cookie' ? { client: credential.client, grant: credential.grant } : undefined
+
 /** Who calls, as the edge has authenticated them. */
 export type Principal<C extends Credential = Credential> = {
   credential: C

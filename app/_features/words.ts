@@ -295,7 +295,10 @@ const acts = {
     'Webhook tested',
     details.error ? deliveryWords(text(details.error)) : 'The test message was delivered.',
   ],
-  'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.${repeats(details)}`],
+  'access.denied': (details) => [
+    'Access refused',
+    `${coded(details) || `The role ${roleOf(details)} does not allow it.`}${repeats(details)}`,
+  ],
   'access.read': (details) => ['Read what is other people’s', `As ${roleOf(details)}.${repeats(details)}`],
 } satisfies { [Action in AuditAction]: (details: Partial<DetailsOf<Action>>) => [string, string?] }
 

@@ -98,7 +98,7 @@ export const catalogue = {
   }),
   'webhook.deleted': act(['webhook'], {}),
   'webhook.tested': act(['webhook'], { message: text, error: text.optional() }),
-  'access.denied': act(['operation'], access),
+  'access.denied': act(['operation'], { ...access, code: text.optional() }),
   'access.read': act(['operation'], access),
   'keys.rotated': act(['tenant', 'instance_key'], { key: text }),
   'keys.retired': act(['instance_key'], { key: text }),

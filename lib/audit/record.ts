@@ -1,4 +1,4 @@
-import { type Origin, sessionOf } from '../actor.ts'
+import { type Origin, programOf, sessionOf } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { lastResort } from '../log.ts'
 import { insertEvent, insertOutbox } from '../store/audit.ts'
@@ -33,8 +33,7 @@ export const bodyOf = ({ credential, ...origin }: Origin, { action, outcome, tar
     outcome,
     actor: origin.userId,
     session: sessionOf(credential) ?? null,
-    // Through which program, where it was one.
-    ...(credential && credential.kind !== 'cookie' && { client: credential.client, grant: credential.grant }),
+    ...programOf(credential),
     target: target ?? null,
     address: origin.address ?? null,
     agent: origin.agent ?? null,

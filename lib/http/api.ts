@@ -5,13 +5,14 @@ import {
   type Credential,
   type Permission,
   type Principal,
+  programOf,
   requirePermission,
   requireScope,
 } from '../actor.ts'
 import { noteAccess } from '../audit/access.ts'
 import type { AuditEvent } from '../audit/catalogue.ts'
 import { record } from '../audit/record.ts'
-import { BrokerError, isBrokerError } from '../errors.ts'
+import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
 import { isModestJson, unstorablePath } from '../security/json.ts'
 import { membership } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
@@ -71,7 +72,7 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
     const place = ((await route.params) ?? {}) as Record<string, unknown>
     const params = path.safeParse(place)
     const actor = principal && (await actorIn(call, principal, place.tenant))
-    const log = { user: principal?.userId, tenant: actor?.tenantId, ...programOf(principal) }
+    const log = { user: principal?.userId, tenant: actor?.tenantId, ...programOf(principal?.credential) }
     try {
       if (principal) admit(operation, actor ?? principal)
       // What no path can be names nothing: the same 404 as for what is not there.
@@ -84,7 +85,7 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
       return { response: respond(call, operation, toWire?.(answer), headers), log }
     } catch (error) {
       if (actor && isBrokerError(error, 'forbidden', 'insufficient_scope', 'browser_only'))
-        await recordDenial(call, actor, operation)
+        await recordDenial(call, actor, operation, error.code)
       throw error
     }
   }
@@ -132,17 +133,19 @@ function admit({ permission, scope }: Pick<Operation, 'permission' | 'scope'>, c
   if (scope !== 'cookie only' && scope !== 'none') requireScope(caller, scope)
 }
 
-/** Through which program somebody calls, for the access log. */
-const programOf = ({ credential }: Partial<Principal> = {}) =>
-  credential && credential.kind !== 'cookie' && { client: credential.client, grant: credential.grant }
-
 /** A refused change leaves an event of its own, refused reads one a minute: those cost their caller nothing. */
-async function recordDenial({ ctx }: Call, actor: Actor, { id, method }: Pick<Operation, 'id' | 'method'>) {
+async function recordDenial(
+  { ctx }: Call,
+  actor: Actor,
+  { id, method }: Pick<Operation, 'id' | 'method'>,
+  code: ErrorCode,
+) {
   const denial = {
     action: 'access.denied',
     outcome: 'refused',
     target: { kind: 'operation', id },
-    details: { role: actor.role },
+    // Without a code it was the role.
+    details: { role: actor.role, ...(code !== 'forbidden' && { code }) },
   } as const satisfies AuditEvent
   if (method === 'GET') return noteAccess(ctx, actor, denial)
   await asSystem(ctx, actor.tenantId, 'refusal', (tx) => record(tx, actor.tenantId, ctx.now(), actor, denial))

@@ -216,6 +216,16 @@ describe('every operation, done once by whom it is for', () => {
       ' ',
     )
 
+  it('G-01: a refusal says whether it was the role or the scope, and through which program', async () => {
+    const freeze = guarded.find(({ id }) => id === 'createFreeze') as Operation
+    const [event] = await eventsOf(await send(freeze, program(['tenant:read'])))
+    expect(event).toMatchObject({
+      action: 'access.denied',
+      client: 'cli_test',
+      details: { role: 'admin', code: 'insufficient_scope' },
+    })
+  })
+
   it.each(byAddress(forBrowsers))('%s: as a browser, with the event that it declares', async (_, operation) => {
     const jar = new Map(admin)
     let tenant = 'acme'
