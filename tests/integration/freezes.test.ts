@@ -2,7 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
-import { connectionPage } from '../../lib/broker/read/inventory.ts'
+import { connectionPage } from '../../lib/broker/read/connection.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { GET as alive } from '../../app/api/health/route.ts'
 import { GET as ready } from '../../app/api/ready/route.ts'
-import type { Actor } from '../../lib/actor.ts'
 import { boot } from '../../lib/boot.ts'
 import { freshTokens, tokenPlace } from '../../lib/broker/refresh/refresh.ts'
 import { type Context, createContext, putContext } from '../../lib/context.ts'
@@ -12,12 +11,12 @@ import { claimRefresh } from '../../lib/store/connections.ts'
 import { isOutage } from '../../lib/store/database.ts'
 import { tenantIds } from '../../lib/store/lookups.ts'
 import { vaultOf } from '../../lib/vault/keys.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
 import { startProxy } from '../support/proxy.ts'
 
 let broker: Broker
-let actor: Actor & { browser: string }
+let actor: BrowserActor
 let key: Key
 beforeAll(async () => {
   broker = await startBroker()
