@@ -30,8 +30,9 @@ export function refreshGraceSeconds(row: Row): number {
   return found?.kind.refreshGraceSeconds(found.settings) ?? 0
 }
 
-export type RightsView = { asked: RightLine[]; granted: RightLine[] | null; missing: string[]; summary: string[] }
-export type RightsRead = { asked: Rights; granted: Rights | null; lines: RightsView }
+/** Both for people; `summary` is of what was granted, else of what was asked. */
+export type RightsView = { asked: RightLine[]; granted: RightLine[] | null; summary: string[] }
+export type RightsRead = { asked: Rights; granted: Rights | null; rights: RightsView; notGranted: string[] }
 
 const unreadable: RightLine = { text: 'rights that this version cannot read', risk: 'high' }
 
@@ -43,15 +44,14 @@ export function readRights(name: string, stored: { asked: unknown; granted: unkn
   const granted = stored.granted === null ? null : current(stored.granted)
   try {
     if (!kind) throw new Error('an unknown kind')
-    const lines = {
+    const rights = {
       asked: kind.describe(asked),
       granted: granted && kind.describe(granted),
-      missing: granted ? kind.missing(asked, granted) : [],
       summary: kind.summary(granted ?? asked),
     }
-    return { asked, granted, lines }
+    return { asked, granted, rights, notGranted: granted ? kind.missing(asked, granted) : [] }
   } catch {
-    const lines = { asked: [unreadable], granted: granted && [unreadable], missing: [], summary: [unreadable.text] }
-    return { asked, granted, lines }
+    const rights = { asked: [unreadable], granted: granted && [unreadable], summary: [unreadable.text] }
+    return { asked, granted, rights, notGranted: [] }
   }
 }

@@ -1,15 +1,13 @@
 import { z } from 'zod'
-import { longestGraceSeconds } from '../../providers/provider.ts'
+import { kinds } from '../../providers/index.ts'
 import { operation, vaultErrors } from '../operation.ts'
 import { address, items, line, name, object, secret } from './schemas.ts'
 import { provider } from './views.ts'
 
 const clientId = line(200)
 const clientSecret = secret(500)
-/** An unused refresh token's life at the upstream, in days. */
-const refreshTokenDays = z.int().min(1).max(3_650)
-/** Seconds for which a refresh token is still answered after its first use; 0: not at all. */
-const refreshGrace = z.int().min(0).max(longestGraceSeconds)
+/** As the kind names them; it reads them. */
+const settings = z.record(z.string(), z.unknown())
 /** Seconds, a minute to a day. */
 const maxLifetime = z.int().min(60).max(86_400)
 
@@ -30,15 +28,18 @@ export const createProvider = operation({
   summary: 'Adds an upstream',
   permission: 'administer',
   body: object({
-    kind: z.literal('keboola'),
+    /** Which are known is asked when it is read. */
+    kind: z
+      .string()
+      .max(32)
+      .meta({ enum: [...kinds.keys()] }),
     name,
     /** Its address alone, like https://connection.example.com. */
     issuer: address(300),
     client_id: clientId,
     client_secret: clientSecret,
     max_lifetime_seconds: maxLifetime.optional(),
-    refresh_token_days: refreshTokenDays.optional(),
-    refresh_grace_seconds: refreshGrace.optional(),
+    settings: settings.optional(),
   }),
   answer: { status: 201, schema: provider },
   errors: [...vaultErrors, 'provider_exists'],
@@ -57,10 +58,9 @@ export const changeProvider = operation({
     client_secret: clientSecret.optional(),
     /** Null: no cap of its own. */
     max_lifetime_seconds: maxLifetime.nullable().optional(),
-    refresh_token_days: refreshTokenDays.optional(),
-    refresh_grace_seconds: refreshGrace.optional(),
+    settings: settings.optional(),
   }),
   answer: { status: 200, schema: provider },
-  errors: [...vaultErrors, 'provider_exists', 'provider_in_use'],
+  errors: [...vaultErrors, 'provider_exists', 'provider_in_use', 'provider_misconfigured'],
   limit: 'write',
 })

@@ -1,37 +1,14 @@
 import { z } from 'zod'
+import { kinds } from '../../providers/index.ts'
 import { operation, upstreamErrors } from '../operation.ts'
-import { atLeast, idOf, instant, line, object, page } from './schemas.ts'
+import { idOf, instant, line, object, page, schemaOf } from './schemas.ts'
 import { token } from './views.ts'
 
-const upstreamName = z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'letters, digits, dots, hyphens')
-
-const rights = object({
-  components: z.array(upstreamName).max(200).default([]),
-  /** Bucket id -> right. */
-  buckets: z
-    .record(upstreamName, z.enum(['read', 'write']))
-    .refine((chosen) => Object.keys(chosen).length <= 200, 'at most 200')
-    .meta({ maxProperties: 200 })
-    .default({}),
-  manage_buckets: z.boolean().default(false),
-  read_all_files: z.boolean().default(false),
+/** Rights, as the kind of the project's provider has them: it reads them, once it is known which. */
+const rights = z.record(z.string(), z.unknown()).meta({
+  description: 'Rights as the kind of the provider names them; one of the kinds below.',
+  anyOf: [...kinds.values()].map((kind) => schemaOf(kind.rights)),
 })
-  .refine(
-    (chosen) =>
-      chosen.components.length > 0 ||
-      Object.keys(chosen.buckets).length > 0 ||
-      chosen.manage_buckets ||
-      chosen.read_all_files,
-    'Choose at least one right.',
-  )
-  .meta({
-    anyOf: [
-      atLeast('components', { minItems: 1 }),
-      atLeast('buckets', { minProperties: 1 }),
-      atLeast('manage_buckets', { const: true }),
-      atLeast('read_all_files', { const: true }),
-    ],
-  })
 
 export const issueToken = operation({
   id: 'issueToken',
@@ -52,7 +29,8 @@ export const issueToken = operation({
       value: z.string(),
       /** Seconds from now. */
       expires_in: z.int(),
-      token_type: z.literal('storage'),
+      /** What the upstream calls such a token. */
+      token_type: z.string(),
       /** Where the token is for. */
       base_url: z.url(),
     }),

@@ -14,7 +14,7 @@ import type {
 } from '../../broker/read/inventory.ts'
 import type { TokenView } from '../../broker/read/token.ts'
 import type { RevokeResult } from '../../broker/revoke.ts'
-import type { TokenScopes } from '../../providers/provider.ts'
+import { strategies } from '../../providers/kind.ts'
 import { freezeKinds } from '../../store/freezes.ts'
 import type { InvitationPreview, InvitationView } from '../../tenancy/invitations.ts'
 import type { MemberView } from '../../tenancy/members.ts'
@@ -29,11 +29,10 @@ const whenever = (moment: Date | null) => moment?.toISOString() ?? null
 const latest = (moment: Date | 'unknown' | null) => (moment === 'unknown' ? moment : whenever(moment))
 const instantOrNull = instant.nullable()
 const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible'])
-const kind = z.enum(['oidc', 'keycloak', 'keboola', 'mcp'])
 
 export const provider = object({
   id,
-  kind,
+  kind: text,
   name: text,
   issuer: text,
   /** Empty for who does not oversee the tenant. */
@@ -41,10 +40,10 @@ export const provider = object({
   has_secret: z.boolean(),
   redirect_uri: text,
   max_lifetime_seconds: z.int().nullable(),
-  /** How long an unused refresh token lives there. */
-  refresh_token_days: z.number(),
-  /** How long it is still answered after its first use. */
-  refresh_grace_seconds: z.number(),
+  /** Those that may be changed, as the kind names them. */
+  settings: z.record(text, z.unknown()),
+  /** Its settings cannot be read here: nothing is linked, renewed or issued with it. */
+  misconfigured: z.boolean(),
 })
 
 export const toProvider = (view: ProviderView): z.input<typeof provider> => ({
@@ -56,8 +55,8 @@ export const toProvider = (view: ProviderView): z.input<typeof provider> => ({
   has_secret: view.hasSecret,
   redirect_uri: view.redirectUri,
   max_lifetime_seconds: view.maxLifetimeSeconds,
-  refresh_token_days: view.refreshTokenDays,
-  refresh_grace_seconds: view.refreshGraceSeconds,
+  settings: view.settings,
+  misconfigured: view.misconfigured,
 })
 
 /** A page as the wire has it; `toItem` makes its items. */
@@ -208,20 +207,10 @@ export const toProjectDetail = (view: ProjectDetail): z.input<typeof projectDeta
   cap: toCap(view.cap),
 })
 
-export const scopes = object({
-  components: z.array(text),
-  /** Bucket id -> right. */
-  buckets: z.record(text, z.enum(['read', 'write'])),
-  manage_buckets: z.boolean(),
-  read_all_files: z.boolean(),
-})
-
-const toScopes = (view: TokenScopes): z.input<typeof scopes> => ({
-  components: view.components,
-  buckets: view.buckets,
-  manage_buckets: view.manageBuckets,
-  read_all_files: view.readAllFiles,
-})
+/** As the kind of the provider has them. */
+const scopes = z.record(text, z.unknown())
+/** One right as a person reads it, and how far it reaches. */
+const rightLine = object({ text, risk: z.enum(['low', 'medium', 'high']) })
 
 export const token = object({
   id,
@@ -231,11 +220,13 @@ export const token = object({
   provider: providerReference,
   connection_id: id,
   purpose: text,
-  strategy: z.enum(['mint', 'exchange', 'narrow', 'sign']),
+  strategy: z.enum(strategies),
   state: z.enum(['issuing', 'live', 'ended', 'revoked', 'failed']),
   asked: scopes,
   /** From what came back, never from what was sent. */
   granted: scopes.nullable(),
+  /** Both for people. */
+  rights: object({ asked: z.array(rightLine), granted: z.array(rightLine).nullable() }),
   /** Rights that were asked and not granted, in words. */
   not_granted: z.array(text),
   failure: text.nullable(),
@@ -266,8 +257,9 @@ export const toToken = (view: TokenView): z.input<typeof token> => ({
   purpose: view.purpose,
   strategy: view.strategy,
   state: view.state,
-  asked: toScopes(view.asked),
-  granted: view.granted && toScopes(view.granted),
+  asked: view.asked,
+  granted: view.granted,
+  rights: { asked: view.rights.asked, granted: view.rights.granted },
   not_granted: view.notGranted,
   failure: view.failure,
   created_at: when(view.createdAt),

@@ -1,6 +1,6 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
-import { type Kind, type Sample, shellQuoted, type StrategyOffer } from '../kind.ts'
+import { type Kind, type Sample, type StrategyOffer, shellQuoted } from '../kind.ts'
 import { oidc } from '../oidc.ts'
 import type { Provider, ProviderDeps, ProviderSettings, RevocationOutcome } from '../provider.ts'
 import { storageTokens } from './issue.ts'
@@ -143,4 +143,3 @@ function open(row: ProviderSettings<KeboolaSettings>, deps: ProviderDeps): Provi
     },
   }
 }
-

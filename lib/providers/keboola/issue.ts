@@ -200,5 +200,10 @@ function toRights({
 }: z.infer<typeof MintedRights>): KeboolaRights {
   const buckets: KeboolaRights['buckets'] = {}
   for (const [bucket, right] of Object.entries(bucketPermissions)) buckets[bucket] = right === 'read' ? 'read' : 'write'
-  return { components: componentAccess, buckets, manage_buckets: canManageBuckets, read_all_files: canReadAllFileUploads }
+  return {
+    components: componentAccess,
+    buckets,
+    manage_buckets: canManageBuckets,
+    read_all_files: canReadAllFileUploads,
+  }
 }

@@ -19,8 +19,7 @@ export const POST = api(createProviderOperation, async ({ ctx, actor, body }) =>
       clientId: body.client_id,
       clientSecret: body.client_secret,
       maxLifetimeSeconds: body.max_lifetime_seconds,
-      refreshTokenDays: body.refresh_token_days,
-      refreshGraceSeconds: body.refresh_grace_seconds,
+      settings: body.settings,
     }),
   ),
 )

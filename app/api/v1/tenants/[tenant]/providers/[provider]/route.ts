@@ -11,8 +11,7 @@ export const PATCH = api(changeProviderOperation, async ({ ctx, actor, params, b
       clientId: body.client_id,
       clientSecret: body.client_secret,
       maxLifetimeSeconds: body.max_lifetime_seconds,
-      refreshTokenDays: body.refresh_token_days,
-      refreshGraceSeconds: body.refresh_grace_seconds,
+      settings: body.settings,
     }),
   ),
 )

@@ -4,6 +4,6 @@ import { readScopes } from '@/lib/http/wire/projects.ts'
 import { toCap } from '@/lib/http/wire/views.ts'
 
 export const POST = api(readScopes, async ({ ctx, actor, params }) => {
-  const { components, buckets, role, cap } = await readScopeChoices(ctx, actor, params.project)
-  return { components, buckets, role: role ?? null, cap: toCap(cap) }
+  const { choices, cap } = await readScopeChoices(ctx, actor, params.project)
+  return { ...choices, cap: toCap(cap) }
 })

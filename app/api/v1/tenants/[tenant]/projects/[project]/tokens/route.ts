@@ -4,10 +4,9 @@ import { issueToken as issueTokenOperation } from '@/lib/http/wire/tokens.ts'
 import { toToken } from '@/lib/http/wire/views.ts'
 
 export const POST = api(issueTokenOperation, async ({ ctx, actor, params, body }) => {
-  const { components, buckets, manage_buckets, read_all_files } = body.scopes
-  const { token, value } = await issueToken(ctx, actor, {
+  const { token, value, tokenType, baseUrl } = await issueToken(ctx, actor, {
     project: params.project,
-    scopes: { components, buckets, manageBuckets: manage_buckets, readAllFiles: read_all_files },
+    scopes: body.scopes,
     lifetimeSeconds: body.expires_in,
     purpose: body.purpose,
   })
@@ -15,7 +14,7 @@ export const POST = api(issueTokenOperation, async ({ ctx, actor, params, body }
     token: toToken(token),
     value: value.reveal(),
     expires_in: Math.max(0, Math.round((token.expiresAt.getTime() - ctx.now().getTime()) / 1000)),
-    token_type: 'storage' as const,
-    base_url: token.provider.baseUrl,
+    token_type: tokenType,
+    base_url: baseUrl,
   }
 })
