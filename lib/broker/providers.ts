@@ -226,7 +226,7 @@ export async function changeProvider(
     const renamed = change.clientId !== undefined && change.clientId !== known.clientId
     if (renamed && (await countLinked(tx, actor.tenantId, providerId)) > 0) return 'provider_in_use' as const
     const kind = kinds.get(known.kind)
-    if (asked && !kind) return 'provider_misconfigured' as const
+    if (!kind && Object.keys(asked ?? {}).length > 0) return 'provider_misconfigured' as const
     const settings = asked && kind ? { settings: changedSettings(kind, known.settings, asked) } : {}
     const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...sealed, ...settings })
     const target = { kind: 'provider', id: providerId }

@@ -17,6 +17,7 @@ import { Time } from '@/app/_ui/time.tsx'
 import { may } from '@/lib/actor.ts'
 import { connectionDetail, peopleNames, tokenPage } from '@/lib/broker/read/inventory.ts'
 import { requireMember } from '@/lib/http/page.ts'
+import { kinds } from '@/lib/providers/index.ts'
 
 type Props = { params: Promise<{ tenant: string; connection: string }> }
 
@@ -153,7 +154,7 @@ export default async function ConnectionPage({ params }: Props) {
                 account={accountName}
                 owner={own ? undefined : nameOf(ownerId)}
                 tokensOut={tokens.total}
-                providerKind={provider.kind}
+                revocable={kinds.get(provider.kind)?.revokesGrants ?? false}
               />
             )}
           </div>

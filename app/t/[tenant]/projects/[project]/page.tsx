@@ -16,6 +16,7 @@ import { Time } from '@/app/_ui/time.tsx'
 import { durationText } from '@/app/_ui/time-text.ts'
 import { may } from '@/lib/actor.ts'
 import { type ProjectDetail, peopleNames } from '@/lib/broker/read/inventory.ts'
+import { kinds } from '@/lib/providers/index.ts'
 import { ProjectAct } from '../project-card.tsx'
 import { loadProject } from './load.ts'
 import { RenameAlias, SetBranch } from './settings.tsx'
@@ -162,7 +163,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
               project={project.name}
               account={connection.accountName}
               tokensOut={project.tokensOut}
-              providerKind={project.provider.kind}
+              revocable={kinds.get(project.provider.kind)?.revokesGrants ?? false}
             />
           </div>
         </Section>
