@@ -39,7 +39,10 @@ const unreadable: RightLine = { text: 'rights that this version cannot read', ri
 /** A token's stored rights for people. What its kind, or nobody here, can read is said and disturbs no other token. */
 export function readRights(name: string, stored: { asked: unknown; granted: unknown }): RightsRead {
   const kind = kinds.get(name)
-  const current = (rights: unknown) => kind?.upgrade?.(rights as Rights) ?? (rights as Rights)
+  const current = (rights: unknown): Rights => {
+    if (typeof rights !== 'object' || rights === null || Array.isArray(rights)) return {}
+    return kind?.upgrade?.(rights as Rights) ?? (rights as Rights)
+  }
   const asked = current(stored.asked)
   const granted = stored.granted === null ? null : current(stored.granted)
   try {
