@@ -60,13 +60,11 @@ export function summary({ components, buckets, manage_buckets, read_all_files }:
   ].filter((part) => part !== false)
 }
 
-const bucketRight = ({ buckets }: KeboolaRights, id: string) => (Object.hasOwn(buckets, id) ? buckets[id] : undefined)
-
 /** Who manages buckets may do anything with each. */
 export const narrows = (asked: KeboolaRights, limit: KeboolaRights): boolean =>
   asked.components.every((id) => limit.components.includes(id)) &&
   Object.entries(asked.buckets).every(([id, right]) => {
-    const most = limit.manage_buckets ? 'write' : bucketRight(limit, id)
+    const most = limit.manage_buckets ? 'write' : limit.buckets[id]
     return most === 'write' || most === right
   }) &&
   (limit.manage_buckets || !asked.manage_buckets) &&
@@ -75,7 +73,7 @@ export const narrows = (asked: KeboolaRights, limit: KeboolaRights): boolean =>
 export function missing(asked: KeboolaRights, granted: KeboolaRights): string[] {
   const { components, buckets, manage_buckets, read_all_files } = asked
   const lacking = Object.entries(buckets).filter(([id, right]) => {
-    const given = bucketRight(granted, id)
+    const given = granted.buckets[id]
     return given !== right && given !== 'write'
   })
   return describe({
