@@ -229,7 +229,7 @@ export async function changeProvider(
     if (!kind && Object.keys(asked ?? {}).length > 0) return 'provider_misconfigured' as const
     const settings = asked && kind ? { settings: changedSettings(kind, known.settings, asked) } : {}
     const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...sealed, ...settings })
-    const target = { kind: 'provider', id: providerId }
+    const target = { kind: 'provider', id: providerId } as const
     const details = { changed: [...Object.keys(changed), ...Object.keys(sealed), ...Object.keys(settings)] }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
     return row

@@ -4,8 +4,9 @@ import { canIssue, healthWords } from '@/app/_features/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { may } from '@/lib/actor.ts'
-import { projectCards, readToken } from '@/lib/broker/read/inventory.ts'
 import { issueOffer } from '@/lib/broker/read/offer.ts'
+import { projectCards } from '@/lib/broker/read/project.ts'
+import { readToken } from '@/lib/broker/read/token.ts'
 import { errorCodes, isBrokerError } from '@/lib/errors.ts'
 import { ProjectAct } from '../../project-card.tsx'
 import { loadProject } from '../load.ts'
@@ -77,7 +78,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
   const [cards, model, offer] = await Promise.all([
     projectCards(ctx, actor),
     like ? modelToken(ctx, actor, like) : null,
-    issueOffer(ctx, actor, { project: project.id, branch: connection.branchId, token: sampleToken }),
+    issueOffer(ctx, actor, { project: project.id, branch: connection.branch, token: sampleToken }),
   ])
   if (!offer) {
     const { title, next } = errorCodes.provider_misconfigured

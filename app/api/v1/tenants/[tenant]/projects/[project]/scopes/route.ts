@@ -1,9 +1,8 @@
 import { readScopeChoices } from '@/lib/broker/issue.ts'
 import { api } from '@/lib/http/api.ts'
 import { readScopes } from '@/lib/http/wire/projects.ts'
-import { toCap } from '@/lib/http/wire/views.ts'
 
 export const POST = api(readScopes, async ({ ctx, actor, params }) => {
   const { choices, cap } = await readScopeChoices(ctx, actor, params.project)
-  return { ...choices, cap: toCap(cap) }
+  return { ...choices, cap }
 })
