@@ -17,3 +17,4 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
+REVOKE EXECUTE ON FUNCTION vk.rights_in_both_forms() FROM PUBLIC;

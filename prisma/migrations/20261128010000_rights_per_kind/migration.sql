@@ -23,6 +23,7 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
+REVOKE EXECUTE ON FUNCTION vk.rights_in_both_forms() FROM PUBLIC;
 CREATE TRIGGER rights_in_both_forms BEFORE INSERT OR UPDATE OF scopes_asked, scopes_granted ON issued_token
   FOR EACH ROW EXECUTE FUNCTION vk.rights_in_both_forms();
 
