@@ -5,7 +5,8 @@ import { BrokerError, isBrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
 import type { Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
-import { type ConnectionRow, lockConnection, updateConnection } from '../store/connections.ts'
+import { move } from '../store/connection-states.ts'
+import { type ConnectionRow, lockConnection } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
 import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/tokens.ts'
@@ -149,22 +150,7 @@ async function endConnection(
   now: Date,
 ): Promise<string[]> {
   const { tenantId, id, userId, providerId } = connection
-  await updateConnection(tx, tenantId, id, {
-    status: 'revoked',
-    cause: null,
-    statusSince: now,
-    generation: { increment: 1 },
-    tokenVersion: { increment: 1 },
-    refreshToken: null,
-    accessToken: null,
-    accessExpiresAt: null,
-    claimUntil: null,
-    intentAt: null,
-    doubt: false,
-    nextTryAt: null,
-    refreshDueAt: null,
-    grantExpiresAt: null,
-  })
+  await move(tx, { tenantId, id }, 'revoke', now, {})
   if (!refreshToken && !sealed) return []
   const work = newId('revocation')
   const handle = refreshToken ? await vault.seal(grantPlace({ id: work, userId }), refreshToken) : sealed

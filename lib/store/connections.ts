@@ -1,8 +1,9 @@
 import type { Context } from '../context.ts'
+import type { ConnectionStatus } from './connection-states.ts'
 import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
 
 export type ConnectionRow = Prisma.ConnectionGetPayload<object>
-export type ConnectionStatus = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
+export type { ConnectionStatus }
 
 /** `of`: only if it is this member's (actor.ts, ownUnless). */
 export const findConnection = (tx: ReadTx, tenantId: string, id: string, of?: string) =>

@@ -6,6 +6,7 @@ import type { LinkedGrant, UpstreamProject } from '../../providers/provider.ts'
 import { newId } from '../../security/ids.ts'
 import { type AttemptRow, endAttempt, takeKeptGrant } from '../../store/attempts.ts'
 import { actAsPerson, type Standing } from '../../store/authority.ts'
+import { move } from '../../store/connection-states.ts'
 import {
   type ConnectionRow,
   findConnection,
@@ -14,7 +15,6 @@ import {
   insertConnection,
   joinProject,
   lockConnection,
-  updateConnection,
 } from '../../store/connections.ts'
 import { isDuplicate, type Tx } from '../../store/database.ts'
 import { frozenBy, holdGround } from '../../store/freezes.ts'
@@ -116,20 +116,7 @@ async function keep(
   const account = { accountId: grant.account.id, accountName: grant.account.name, scopesGranted: grant.scopes ?? [] }
   if (locked) {
     await revokeReplaced(vault, tx, locked, now)
-    await updateConnection(tx, tenantId, id, {
-      ...account,
-      ...tokens,
-      status: 'linked',
-      cause: null,
-      statusSince: locked.status === 'linked' ? locked.statusSince : now,
-      linkedAt: now,
-      claimUntil: null,
-      intentAt: null,
-      doubt: false,
-      recoveries: 0,
-      nextTryAt: null,
-      failures: 0,
-    })
+    await move(tx, { tenantId, id }, 'relink', now, { ...account, ...tokens, linkedAt: now })
   } else {
     await insertConnection(tx, {
       tenantId,
@@ -188,7 +175,6 @@ async function sealTokens(
 ) {
   if (!grant.refreshToken) throw new BrokerError('no_refresh_token')
   return {
-    tokenVersion: version,
     refreshToken: await vault.seal(tokenPlace(connection, 'refresh_token', version), grant.refreshToken),
     accessToken: await vault.seal(tokenPlace(connection, 'access_token', version), grant.accessToken),
     ...(await grantTimes(tx, {
