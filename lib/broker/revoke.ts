@@ -198,19 +198,16 @@ async function endTokens(
   )
   const rows = tokens
     .filter(({ status }) => status === 'live')
-    .map((token) => ({ ...workFor(token, now), kind: 'token', nextTryAt: now }))
+    .flatMap((token) => workFor(token, now).map((work) => ({ ...work, kind: 'token', nextTryAt: now })))
   await insertRevocations(tx, rows)
   return rows.map((row) => row.id)
 }
 
-const workFor = ({ tenantId, id: tokenId, providerId, connectionId }: TokenRow, now: Date) => ({
-  tenantId,
-  id: newId('revocation'),
-  providerId,
-  connectionId,
-  tokenId,
-  createdAt: now,
-})
+/** Upstream work for a token; none where no upstream made it. */
+const workFor = ({ tenantId, id: tokenId, providerId, connectionId }: TokenRow, now: Date) =>
+  connectionId === null
+    ? []
+    : [{ tenantId, id: newId('revocation'), providerId, connectionId, tokenId, createdAt: now }]
 
 /**
  * What issues that are cut off may leave at the connections that end here is looked for by its nonce, whenever they were
@@ -226,10 +223,11 @@ async function queueOrphans(
 ): Promise<string[]> {
   const rows = []
   for (const token of tokens) {
-    const grant = opened.get(token.connectionId)
+    const [work] = workFor(token, now)
+    const grant = work && opened.get(work.connectionId)
     const end = latestMomentOf(token)
     if (!grant || token.status !== 'issuing' || (end !== 'unknown' && end <= now)) continue
-    const row = { ...workFor(token, now), kind: 'orphans' }
+    const row = { ...work, kind: 'orphans' }
     const { accessToken } = grant
     if (accessToken) {
       const handle = await vault.seal(grantPlace({ id: row.id, userId: token.userId }), accessToken)

@@ -1450,7 +1450,7 @@ export interface Paths {
               aliases: string[]
               cap: {
                 seconds: number
-                set_by: 'project' | 'provider' | 'tenant'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
             }
           }
@@ -1528,7 +1528,7 @@ export interface Paths {
               aliases: string[]
               cap: {
                 seconds: number
-                set_by: 'project' | 'provider' | 'tenant'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
             }
           }
@@ -1572,7 +1572,7 @@ export interface Paths {
               role: string | null
               cap: {
                 seconds: number
-                set_by: 'project' | 'provider' | 'tenant'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
             }
           }
@@ -1633,7 +1633,7 @@ export interface Paths {
                   name: string
                   kind: string
                 }
-                connection_id: string
+                connection_id: string | null
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
@@ -1969,7 +1969,7 @@ export interface Paths {
                   name: string
                   kind: string
                 }
-                connection_id: string
+                connection_id: string | null
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
@@ -2053,7 +2053,7 @@ export interface Paths {
                 name: string
                 kind: string
               }
-              connection_id: string
+              connection_id: string | null
               purpose: string
               strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
               state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'

@@ -6,10 +6,9 @@ import { listEventsAbout } from '../../store/audit.ts'
 import { readTenant } from '../../store/database.ts'
 import { type Frozen, frozenProjects } from '../../store/freezes.ts'
 import { findProject, findProjectWithLink, listProjects, viewerOf } from '../../store/projects.ts'
-import { findTenant } from '../../store/tenants.ts'
 import { countLiveByProject, countTokens, listTokens } from '../../store/tokens.ts'
+import { effectivePolicy, type LifetimeCap } from '../../tenancy/policy.ts'
 import { type FrozenState, toFrozenState } from '../freezes.ts'
-import { type LifetimeCap, lifetimeCap } from '../issue.ts'
 import { type ConnectionView, healthOf } from './connection.ts'
 import { countLimit } from './page.ts'
 import { type TokenView, toTokenView } from './token.ts'
@@ -95,7 +94,8 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
     const own = row?.links[0]
     if (!row || !(own || may(actor, 'oversee'))) throw new BrokerError('not_found')
     const now = ctx.now()
-    const tenant = await findTenant(tx, actor.tenantId)
+    const { tenantId, userId } = actor
+    const { lifetime } = await effectivePolicy(tx, { tenantId, providerId: row.providerId, projectId: row.id, userId })
     const filter = { userId: actor.userId, projectId: row.id }
     const tokens = await listTokens(tx, actor.tenantId, filter, { now, take: 50 })
     const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
@@ -108,11 +108,7 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
         await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now, countLimit),
       ),
       aliases: row.aliases.map((alias) => alias.alias),
-      cap: lifetimeCap({
-        project: row.maxLifetimeSeconds,
-        provider: row.provider.maxLifetimeSeconds,
-        tenant: tenant?.maxLifetimeSeconds ?? 3600,
-      }),
+      cap: lifetime,
       tokens: tokens.map((token) => toTokenView(token, now)),
       timeline: events.map(toAuditView),
     }

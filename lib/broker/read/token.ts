@@ -41,7 +41,8 @@ export type TokenView = {
   project: { id: string; name: string; alias: string }
   /** `baseUrl`: where the token is for. */
   provider: { id: string; name: string; kind: string; baseUrl: string }
-  connectionId: string
+  /** Null: it needs none (strategy `sign`). */
+  connectionId: string | null
   purpose: string
   strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
   state: TokenState
@@ -82,10 +83,10 @@ export function toTokenView(row: TokenWithRelations, now: Date): TokenView {
     ownerId: row.userId,
     project: { id: row.project.id, name: row.project.name, alias: row.project.alias },
     provider: {
-      id: row.connection.provider.id,
-      name: row.connection.provider.name,
-      kind: row.connection.provider.kind,
-      baseUrl: row.connection.provider.issuer,
+      id: row.project.provider.id,
+      name: row.project.provider.name,
+      kind: row.project.provider.kind,
+      baseUrl: row.project.provider.issuer,
     },
     connectionId: row.connectionId,
     purpose: row.purpose,

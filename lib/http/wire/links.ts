@@ -114,7 +114,7 @@ export const startLink = operation({
     connection: idOf('connection').optional(),
   }),
   answer: { status: 201, schema: object({ id, url: z.url(), expires_at: instant }) },
-  errors: [...vaultErrors, 'client_not_registered', 'frozen'],
+  errors: [...vaultErrors, 'client_not_registered', 'frozen', 'over_policy'],
   limit: 'attempt',
 })
 
@@ -138,7 +138,15 @@ export const adoptLink = operation({
   permission: 'work',
   body: object({ alias: alias.optional() }),
   answer: { status: 200, schema: object({ project: id }) },
-  errors: [...vaultErrors, 'attempt_unknown', 'frozen', 'alias_taken', 'no_refresh_token', 'upstream_protocol'],
+  errors: [
+    ...vaultErrors,
+    'attempt_unknown',
+    'frozen',
+    'over_policy',
+    'alias_taken',
+    'no_refresh_token',
+    'upstream_protocol',
+  ],
   limit: 'attempt',
 })
 

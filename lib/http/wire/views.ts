@@ -188,7 +188,7 @@ export const toProject = (view: ProjectCard): z.input<typeof project> => ({
 })
 
 /** The longest life of a token, and whose policy says so. */
-export const cap = object({ seconds: z.int(), set_by: z.enum(['project', 'provider', 'tenant']) })
+export const cap = object({ seconds: z.int(), set_by: z.enum(['project', 'provider', 'tenant', 'person']) })
 export const toCap = ({ seconds, setBy }: ProjectDetail['cap']): z.input<typeof cap> => ({ seconds, set_by: setBy })
 
 export const projectDetail = object({
@@ -225,7 +225,8 @@ export const token = object({
   owner_id: id,
   project: object({ id, name: text, alias: text }),
   provider: providerReference,
-  connection_id: id,
+  /** Null: it needs none. */
+  connection_id: id.nullable(),
   purpose: text,
   strategy: z.enum(['mint', 'exchange', 'narrow', 'sign']),
   state: z.enum(['issuing', 'live', 'ended', 'revoked', 'failed']),

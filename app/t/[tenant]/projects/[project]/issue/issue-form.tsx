@@ -23,7 +23,7 @@ export type IssueFormProps = {
   project: { id: string; name: string; alias: string }
   /** The projects that the person can issue for, this one among them. */
   others: { id: string; name: string }[]
-  cap: { seconds: number; setBy: 'project' | 'provider' | 'tenant' }
+  cap: { seconds: number; setBy: keyof typeof setters }
   branch: string | null
   role: string | null
   /** An earlier token to make another one like. */
@@ -42,7 +42,12 @@ type Made = {
 }
 
 const shortestSeconds = 60
-const setters = { project: 'the project', provider: 'the provider', tenant: 'your tenant' } as const
+const setters = {
+  project: 'the project',
+  provider: 'the provider',
+  tenant: 'your tenant',
+  person: 'your own limit',
+} as const
 
 /** The form that makes a token, its one showing, and what remains. */
 export function IssueForm(props: IssueFormProps) {
