@@ -8,10 +8,12 @@ import { act } from '../store/authority.ts'
 import { type ConnectionRow, lockConnection, updateConnection } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
+import { countSelected, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
 import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/tokens.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { grantPlace } from '../vault/places.ts'
 import { within } from '../within.ts'
+import { ownedOnly } from './read/selection.ts'
 import { latestMomentOf, toTokenView } from './read/token.ts'
 import { tokenPlace } from './refresh/refresh.ts'
 import { settleRevocation } from './upstream-revocation.ts'
@@ -55,6 +57,66 @@ export async function revoke(ctx: Context, actor: Actor, input: RevokeInput): Pr
   const { targets, work } = await act(ctx, actor, 'work', (tx, actor) => revokeHere(ctx, vault, tx, actor, input))
   await settleWithin(ctx, actor.tenantId, work)
   return readTenant(ctx, actor.tenantId, (tx) => tell(tx, actor.tenantId, targets, ctx.now()))
+}
+
+export type SelectedInput = {
+  /** As it was previewed. */
+  selection: Selection<RevocableFilter>
+  /** How many it matched then, or how many the call before left of it. */
+  count: number
+  /** `next` of the call before. */
+  after?: string | undefined
+  reason?: string | undefined
+}
+
+/** `next`: what goes on behind it is not revoked yet: `remaining` of them. Null: everything is. */
+export type SelectedResult = { items: RevokeResult[]; remaining: number; next: string | null }
+
+/** One transaction is this big at most, so that nobody waits long for its locks; a connection ends with all its tokens. */
+const batchSizes = { tokens: 100, connections: 10 }
+const batchesPerCall = 10
+
+/**
+ * Revokes everything that a selection matches, wherever it stands in a list, if that is as many as when it was previewed;
+ * what was made since is not touched. A big one takes several calls: each batch commits by itself and is told, also where
+ * a later one fails.
+ * @throws BrokerError count_changed, with how many match now; otherwise as {@link revoke}; nothing was revoked then
+ */
+export async function revokeSelected(ctx: Context, actor: Actor, input: SelectedInput): Promise<SelectedResult> {
+  const { tenantId } = actor
+  const { filter } = input.selection
+  const asOf = new Date(Math.min(+input.selection.asOf, +ctx.now()))
+  const vault = await vaultOf(ctx, tenantId)
+  const done: Done = { targets: [], work: [] }
+  let last = input.after
+  for (let batch = 0; batch < batchesPerCall; batch += 1) {
+    const ended = await act(ctx, actor, 'work', async (tx, actor) => {
+      const selection = { filter: ownedOnly(filter, ownUnless(actor, 'administer')), asOf }
+      if (batch === 0) {
+        const count = await countSelected(tx, tenantId, selection, last)
+        if (count !== input.count)
+          throw new BrokerError('count_changed', { detail: `${count} match now.`, fields: { count: String(count) } })
+      }
+      const ids = await selectIds(tx, tenantId, selection, { after: last, take: batchSizes[filter.kind] })
+      const named = { tokens: [], connections: [], [filter.kind]: ids, reason: input.reason }
+      return { ids, ...(await revokeHere(ctx, vault, tx, actor, named)) }
+    }).catch((error: unknown) => {
+      if (batch === 0) throw error
+      ctx.log.warn({ err: error, tenant: tenantId }, 'a selection was revoked in part')
+      return undefined
+    })
+    if (!ended || ended.ids.length === 0) break
+    last = ended.ids.at(-1)
+    done.targets.push(...ended.targets)
+    done.work.push(...ended.work)
+  }
+  await settleWithin(ctx, tenantId, done.work)
+  return readTenant(ctx, tenantId, async (tx) => {
+    const selection = { filter: ownedOnly(filter, ownUnless(actor, 'administer')), asOf }
+    const remaining = await countSelected(tx, tenantId, selection, last)
+    const items = await tell(tx, tenantId, done.targets, ctx.now())
+    return { items, remaining, next: remaining > 0 ? (last ?? null) : null }
+  })
 }
 
 /**

@@ -544,6 +544,12 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          owner?: string
+          project?: string
+          provider?: string
+          made_before?: string
+          used_before?: string | 'unknown'
+          status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked' | 'standing' | 'frozen'
           everybody?: '1'
           before?: string
         }
@@ -1876,6 +1882,18 @@ export interface Paths {
              * @maxItems 500
              */
             connections?: string[]
+            selection?: {
+              kind: 'tokens' | 'connections'
+              status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+              owner?: string
+              project?: string
+              provider?: string
+              made_before?: string
+              used_before?: string | 'unknown'
+              as_of: string
+              count: number
+              after?: string
+            }
             reason?: string
           }
         }
@@ -1894,6 +1912,55 @@ export interface Paths {
                 last_error: string | null
                 latest_moment: (string | 'unknown') | null
               }[]
+              remaining: number
+              next: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/revocations/preview': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'tokens' | 'connections'
+            status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+            owner?: string
+            project?: string
+            provider?: string
+            made_before?: string
+            used_before?: string | 'unknown'
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              as_of: string
+              count: number
+              tokens: number
+              used_lately: number
+              owners: {
+                owner_id: string
+                count: number
+              }[]
+              owner_count: number
             }
           }
         }
@@ -1940,6 +2007,8 @@ export interface Paths {
           owner?: string
           project?: string
           provider?: string
+          made_before?: string
+          used_before?: string | 'unknown'
           state?: 'live' | 'ended' | 'revoked' | 'failed'
           everybody?: '1'
           before?: string

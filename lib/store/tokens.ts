@@ -1,6 +1,7 @@
 import { newId } from '../security/ids.ts'
 import type { Prisma, ReadTx, Tx } from './database.ts'
 import { insertRevocations } from './revocations.ts'
+import type { Chosen, Selection } from './selections.ts'
 
 export type TokenRow = Prisma.IssuedTokenGetPayload<object>
 const related = { project: { include: { provider: true } }, connection: true, revocations: true } as const
@@ -105,9 +106,12 @@ const ownedBy = (of: string | undefined) => (of === undefined ? {} : { userId: o
 
 /** Ids of a person's tokens that live, or are being made. */
 export const livingTokens = async (tx: ReadTx, tenantId: string, userId: string, now: Date): Promise<string[]> =>
-  (await tx.issuedToken.findMany({ where: where(tenantId, { userId, state: 'live' }, now), select: { id: true } })).map(
-    ({ id }) => id,
-  )
+  (
+    await tx.issuedToken.findMany({
+      where: tokensWhere(tenantId, { filter: { userId, state: 'live' }, asOf: now }),
+      select: { id: true },
+    })
+  ).map(({ id }) => id)
 
 /** How many living tokens a member holds. One caller at a time for each member, so that a cap holds in a race. */
 export async function countOutstandingLocked(tx: Tx, tenantId: string, userId: string, now: Date): Promise<number> {
@@ -117,25 +121,31 @@ export async function countOutstandingLocked(tx: Tx, tenantId: string, userId: s
   })
 }
 
-export type TokenFilter = {
-  userId?: string | undefined
-  projectId?: string | undefined
-  providerId?: string | undefined
+export type TokenFilter = Chosen & {
   connectionId?: string | undefined
+  /** Its own: 0 leaves out what is being made and revoked already. */
+  generation?: 0
   /** Row status, ended apart: a live row past its end. */
   state?: 'live' | 'ended' | 'revoked' | 'failed' | undefined
 }
 
-function where(tenantId: string, filter: TokenFilter, now: Date): Prisma.IssuedTokenWhereInput {
-  const { state, ...rest } = filter
+/** Which tokens a selection means; whether one has ended is asked for the moment of the selection. */
+export function tokensWhere(
+  tenantId: string,
+  { filter: { state, madeBefore, usedBefore, ...rest }, asOf }: Selection<TokenFilter>,
+): Prisma.IssuedTokenWhereInput {
   const states: Record<NonNullable<TokenFilter['state']>, Prisma.IssuedTokenWhereInput> = {
-    live: { status: { in: ['issuing', 'live'] }, expiresAt: { gt: now } },
-    ended: { status: { in: ['issuing', 'live'] }, expiresAt: { lte: now } },
+    live: { status: { in: ['issuing', 'live'] }, expiresAt: { gt: asOf } },
+    ended: { status: { in: ['issuing', 'live'] }, expiresAt: { lte: asOf } },
     revoked: { status: 'revoked' },
     failed: { status: 'failed' },
   }
   const named = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
-  return { tenantId, ...named, ...(state ? states[state] : {}) }
+  const times = {
+    ...(madeBefore && { createdAt: { lte: madeBefore } }),
+    ...(usedBefore && { lastUsedAt: usedBefore === 'unknown' ? null : { lt: usedBefore } }),
+  }
+  return { tenantId, ...named, ...times, ...(state ? states[state] : {}) }
 }
 
 /**
@@ -145,10 +155,11 @@ function where(tenantId: string, filter: TokenFilter, now: Date): Prisma.IssuedT
 export async function listTokens(
   tx: ReadTx,
   tenantId: string,
-  filter: TokenFilter,
-  { now, before, take }: { now: Date; before?: string | undefined; take: number },
+  selection: Selection<TokenFilter>,
+  { before, take }: { before?: string | undefined; take: number },
 ): Promise<TokenWithRelations[]> {
-  const matching = where(tenantId, filter, now)
+  const { filter, asOf } = selection
+  const matching = tokensWhere(tenantId, selection)
   const page = { take, include: related }
   const older = before ? { lt: before } : {}
   if (filter.state !== 'ended') {
@@ -161,7 +172,7 @@ export async function listTokens(
     ? await tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id: before } } })
     : undefined
   if (last === null) return []
-  const end = last?.expiresAt ?? now
+  const end = last?.expiresAt ?? asOf
   return tx.issuedToken.findMany({
     ...page,
     where: {
@@ -189,10 +200,10 @@ async function fewLiving(tx: ReadTx, matching: Prisma.IssuedTokenWhereInput): Pr
 }
 
 /** How many there are, counted up to `most` and no further. Ordered as the index of its state is, to read no others. */
-export const countTokens = (tx: ReadTx, tenantId: string, filter: TokenFilter, now: Date, most: number) =>
+export const countTokens = (tx: ReadTx, tenantId: string, selection: Selection<TokenFilter>, most: number) =>
   tx.issuedToken.count({
-    where: where(tenantId, filter, now),
-    orderBy: filter.state === 'live' || filter.state === 'ended' ? { expiresAt: 'desc' } : { id: 'desc' },
+    where: tokensWhere(tenantId, selection),
+    orderBy: ['live', 'ended'].includes(selection.filter.state ?? '') ? { expiresAt: 'desc' } : { id: 'desc' },
     take: most,
   })
 
@@ -205,7 +216,7 @@ export async function countLiveByProject(
 ): Promise<Map<string, number>> {
   const groups = await tx.issuedToken.groupBy({
     by: ['projectId'],
-    where: where(tenantId, { userId, state: 'live' }, now),
+    where: tokensWhere(tenantId, { filter: { userId, state: 'live' }, asOf: now }),
     _count: true,
   })
   return new Map(groups.map((group) => [group.projectId, group._count]))

@@ -96,8 +96,8 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
     const now = ctx.now()
     const { tenantId, userId } = actor
     const { lifetime } = await effectivePolicy(tx, { tenantId, providerId: row.providerId, projectId: row.id, userId })
-    const filter = { userId: actor.userId, projectId: row.id }
-    const tokens = await listTokens(tx, actor.tenantId, filter, { now, take: 50 })
+    const filter = { userId, projectId: row.id }
+    const tokens = await listTokens(tx, tenantId, { filter, asOf: now }, { take: 50 })
     const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
     const facts = (await frozenProjects(tx, actor.tenantId, actor.userId, [row.id])).get(row.id)
     return {
@@ -105,7 +105,7 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
         row,
         actor,
         facts,
-        await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now, countLimit),
+        await countTokens(tx, tenantId, { filter: { ...filter, state: 'live' }, asOf: now }, countLimit),
       ),
       aliases: row.aliases.map((alias) => alias.alias),
       cap: lifetime,

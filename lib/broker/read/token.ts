@@ -149,8 +149,9 @@ export async function tokenPage(
   const named = everybody ? filter : { ...filter, userId: actor.userId }
   const page = await readTenant(ctx, actor.tenantId, async (tx) => {
     const now = ctx.now()
-    const rows = await listTokens(tx, actor.tenantId, named, { now, before, take: pageSize + 1 })
-    const counted = await countTokens(tx, actor.tenantId, named, now, countLimit + 1)
+    const selection = { filter: named, asOf: now }
+    const rows = await listTokens(tx, actor.tenantId, selection, { before, take: pageSize + 1 })
+    const counted = await countTokens(tx, actor.tenantId, selection, countLimit + 1)
     return toPage(
       rows.map((row) => toTokenView(row, now)),
       counted,

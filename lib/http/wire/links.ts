@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { operation, upstreamErrors, vaultErrors } from '../operation.ts'
 import { alias, id, idOf, instant, items, object, page, reason } from './schemas.ts'
+import { chosen } from './selections.ts'
 import { attempt, connection, connectionDetail } from './views.ts'
 
 export const listConnections = operation({
@@ -10,6 +11,9 @@ export const listConnections = operation({
   summary: 'Connections, newest first: the caller’s own, or with everybody=1 all of the tenant',
   permission: 'read',
   query: object({
+    ...chosen,
+    /** `standing`: all but the revoked ones. */
+    status: z.enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'revoked', 'standing', 'frozen']).optional(),
     everybody: z.literal('1').optional(),
     /** `next` of the page before. */
     before: id.optional(),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { operation, upstreamErrors } from '../operation.ts'
 import { atLeast, idOf, instant, line, object, page } from './schemas.ts'
+import { chosen } from './selections.ts'
 import { token } from './views.ts'
 
 const upstreamName = z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'letters, digits, dots, hyphens')
@@ -76,9 +77,7 @@ export const listTokens = operation({
   summary: 'Tokens, newest first, ended ones by their end: the caller’s own, or with everybody=1 all of the tenant',
   permission: 'read',
   query: object({
-    owner: idOf('user').optional(),
-    project: idOf('project').optional(),
-    provider: idOf('provider').optional(),
+    ...chosen,
     state: z.enum(['live', 'ended', 'revoked', 'failed']).optional(),
     everybody: z.literal('1').optional(),
     /** `next` of the page before. */
