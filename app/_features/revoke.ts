@@ -1,6 +1,6 @@
 'use client'
 import type { UpstreamState } from '@/app/_ui/state-badge.tsx'
-import type { Paths } from '@/lib/client/schema.d.ts'
+import type { Paths } from '@/lib/client/index.ts'
 import { client, type Sent, send } from './client.ts'
 
 /** What a revocation came to for one thing, as the API tells it: the three truths. */
