@@ -1,5 +1,5 @@
 import { type Actor, ownUnless } from '../actor.ts'
-import { recordAnyway } from '../audit/record.ts'
+import { recordAllAnyway } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
@@ -151,16 +151,16 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
   work.push(...(await queueOrphans(vault, tx, living, opened, now)))
 
   const reason = input.reason ?? null
-  for (const { id, userId } of ending) {
-    const details = { owner: userId, tokens: tokens.filter((token) => token.connectionId === id).length, reason }
-    const event = { action: 'connection.revoked', outcome: 'ok', target: { kind: 'connection', id }, details } as const
-    await recordAnyway(ctx, tx, tenantId, now, actor, event)
-  }
-  for (const { id, userId, fingerprint } of tokens) {
-    const details = { owner: userId, fingerprint, reason }
-    const event = { action: 'token.revoked', outcome: 'ok', target: { kind: 'token', id }, details } as const
-    await recordAnyway(ctx, tx, tenantId, now, actor, event)
-  }
+  await recordAllAnyway(ctx, tx, tenantId, now, actor, [
+    ...ending.map(({ id, userId }) => {
+      const details = { owner: userId, tokens: tokens.filter((token) => token.connectionId === id).length, reason }
+      return { action: 'connection.revoked', outcome: 'ok', target: { kind: 'connection', id }, details } as const
+    }),
+    ...tokens.map(({ id, userId, fingerprint }) => {
+      const details = { owner: userId, fingerprint, reason }
+      return { action: 'token.revoked', outcome: 'ok', target: { kind: 'token', id }, details } as const
+    }),
+  ])
   const endedNow = new Set([...ending, ...tokens].map(({ id }) => id))
   const isRevoked = new Map(named.map((token) => [token.id, token.generation > 0 || token.status === 'revoked']))
   const targetOf = (kind: Target['kind']) => (id: string) => {

@@ -103,9 +103,9 @@ describe('a selection', () => {
 
   it('of thousands takes several calls, each of which says how many are left', async () => {
     const { token } = await issued()
-    await copies(token, 2_100)
+    await copies(token, 1_100)
     const seen = await preview({})
-    expect(seen).toMatchObject({ count: 2_101, owner_count: 1 })
+    expect(seen).toMatchObject({ count: 1_101, owner_count: 1 })
     const left: number[] = []
     let rest: Filter = { count: seen.count }
     for (let next: string | null = ''; next !== null; ) {
@@ -115,14 +115,14 @@ describe('a selection', () => {
       next = body.next
       rest = { count: body.remaining, after: next }
     }
-    expect(left).toEqual([1_101, 101, 0])
+    expect(left).toEqual([101, 0])
     expect((await preview({})).count).toBe(0)
     const [told] = await app.rows(
       'acme',
       `SELECT count(*)::int AS count FROM audit_event WHERE body ->> 'action' = 'token.revoked'
          AND body -> 'target' ->> 'id' IN (SELECT id FROM issued_token WHERE id LIKE 'tok_0000%')`,
     )
-    expect(told).toEqual({ count: 2_100 })
+    expect(told).toEqual({ count: 1_100 })
     await dropCopies()
   }, 120_000)
 
