@@ -20,7 +20,7 @@ export async function changeAlias(
     if (!project || !(project.links.length > 0 || may(actor, 'administer'))) return 'not_found' as const
     if (await isAliasTaken(tx, actor.tenantId, viewerOf(actor), alias, projectId)) return 'alias_taken' as const
     await renameProject(tx, actor.tenantId, projectId, alias, ctx.now())
-    const target = { kind: 'project', id: projectId }
+    const target = { kind: 'project', id: projectId } as const
     await record(tx, actor.tenantId, ctx.now(), actor, {
       action: 'project.renamed',
       outcome: 'ok',
@@ -42,7 +42,7 @@ export async function setBranch(
     const row = await findConnection(tx, actor.tenantId, connectionId, actor.userId)
     if (!row) throw new BrokerError('not_found')
     await updateConnection(tx, actor.tenantId, connectionId, { branchId })
-    const target = { kind: 'connection', id: connectionId }
+    const target = { kind: 'connection', id: connectionId } as const
     const details = { branch: branchId }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'connection.changed', outcome: 'ok', target, details })
   })

@@ -219,7 +219,7 @@ export async function changeProvider(
     const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...sealed, ...settings })
     if (maxLifetimeSeconds !== undefined)
       await putLongestLife(tx, actor.tenantId, { level: 'provider', targetId: providerId }, maxLifetimeSeconds)
-    const target = { kind: 'provider', id: providerId }
+    const target = { kind: 'provider', id: providerId } as const
     const details = { changed: Object.keys({ ...changed, ...policy, ...sealed, ...settings }) }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
     const life = (await longestLives(tx, actor.tenantId, [providerId])).get(providerId) ?? null

@@ -78,7 +78,7 @@ export async function measureSelection(
   tenantId: string,
   selection: Selection<RevocableFilter>,
   usedSince: Date,
-): Promise<{ owners: { userId: string; count: number }[]; tokens: number; used: number }> {
+): Promise<{ owners: { ownerId: string; count: number }[]; tokens: number; used: number }> {
   const { kind, where } = await matching(tx, tenantId, selection)
   const group = { by: ['userId' as const], _count: true as const }
   const groups =
@@ -86,8 +86,8 @@ export async function measureSelection(
       ? await tx.issuedToken.groupBy({ ...group, where })
       : await tx.connection.groupBy({ ...group, where })
   const owners = groups
-    .map(({ userId, _count: count }) => ({ userId, count }))
-    .sort((a, b) => b.count - a.count || (a.userId < b.userId ? -1 : 1))
+    .map(({ userId: ownerId, _count: count }) => ({ ownerId, count }))
+    .sort((a, b) => b.count - a.count || (a.ownerId < b.ownerId ? -1 : 1))
   const sum = owners.reduce((total, { count }) => total + count, 0)
   if (kind === 'tokens') {
     const used = await tx.issuedToken.count({ where: { AND: [where, { lastUsedAt: { gte: usedSince } }] } })

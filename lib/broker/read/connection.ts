@@ -40,7 +40,7 @@ export type ConnectionView = FrozenState & {
   /** Renewals do not prolong it: the upstream set its end from the start. */
   grantFixed: boolean
   linkedAt: Date
-  branchId: string | null
+  branch: string | null
 }
 
 type ConnectionWithRelations = NonNullable<Awaited<ReturnType<typeof findConnection>>>
@@ -71,7 +71,7 @@ function toConnectionView(row: ConnectionWithRelations, state: FrozenState): Con
     ...healthOf(row),
     ...state,
     linkedAt: row.linkedAt,
-    branchId: row.branchId,
+    branch: row.branchId,
   }
 }
 

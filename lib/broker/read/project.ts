@@ -57,7 +57,7 @@ function toCard(
           ...healthOf(own.connection),
           ...toFrozenState(facts, 'connection', viewer),
           linkedAt: own.connection.linkedAt,
-          branchId: own.connection.branchId,
+          branch: own.connection.branchId,
         }
       : null,
     ...toFrozenState(facts, 'project', viewer),

@@ -14,7 +14,7 @@ export type SelectionPreview = {
   /** How many of them are known to have been used within the last day. */
   usedLately: number
   /** The twenty who own most of them, and how many own any. */
-  owners: { userId: string; count: number }[]
+  owners: { ownerId: string; count: number }[]
   ownerCount: number
 }
 

@@ -1,8 +1,43 @@
 import { z } from 'zod'
 import { operation, vaultErrors } from '../operation.ts'
-import { atLeast, idOf, items, line, object } from './schemas.ts'
-import { filter, preview, selected, selection } from './selections.ts'
-import { unconfirmed } from './views.ts'
+import { atLeast, id, idOf, instant, instantGiven, instantOrNull, items, line, object } from './schemas.ts'
+import { revocable } from './selections.ts'
+
+export const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible'])
+
+/** What a revocation came to, in the three truths (product.md, Revocation). */
+export const revoked = object({
+  kind: z.enum(['token', 'connection']),
+  id,
+  /** It was revoked before; nothing was done now. */
+  already: z.boolean(),
+  /** It had ended by itself, or never came to be: nothing was left to revoke. */
+  over: z.boolean(),
+  blocked_here: z.literal(true),
+  /** Null: nothing is left to do there. */
+  upstream: upstreamState.nullable(),
+  last_error: z.string().nullable(),
+  /** The latest moment it could still work; null: it is over, seen to be refused or past its end. */
+  latest_moment: z.union([instant, z.literal('unknown')]).nullable(),
+})
+
+export const unconfirmed = object({
+  id,
+  /** `orphans`: whatever a cut-off issue may have left upstream. */
+  kind: z.enum(['token', 'grant', 'orphans']),
+  token_id: id.nullable(),
+  fingerprint: z.string().nullable(),
+  connection_id: id,
+  owner_id: id.nullable(),
+  /** Its name. */
+  project: z.string().nullable(),
+  state: z.enum(['pending', 'failed']),
+  tries: z.int(),
+  last_error: z.string().nullable(),
+  next_try_at: instantOrNull,
+  created_at: instant,
+  latest_moment: instantOrNull,
+})
 
 export const revoke = operation({
   id: 'revoke',
@@ -11,11 +46,21 @@ export const revoke = operation({
   summary:
     'Revokes tokens and connections: those named in one act, all of them or none; those selected in as many as it takes',
   permission: 'work',
+  scope: 'tokens:revoke',
+  audit: ['token.revoked', 'connection.revoked'],
   body: object({
     tokens: z.array(idOf('token')).max(500).default([]),
     connections: z.array(idOf('connection')).max(500).default([]),
     /** Everything that a filter matched when it was previewed, instead of names. */
-    selection: selection.optional(),
+    selection: object({
+      ...revocable,
+      /** Of the preview: what was made since is not touched. */
+      as_of: instantGiven,
+      /** How many the preview counted, or `remaining` of the call before. */
+      count: z.int().min(0).max(1_000_000),
+      /** `next` of the call before. */
+      after: idOf('token').or(idOf('connection')).optional(),
+    }).optional(),
     reason: line(200).optional(),
   })
     .refine(
@@ -31,7 +76,15 @@ export const revoke = operation({
         { required: ['selection'], properties: { tokens: { maxItems: 0 }, connections: { maxItems: 0 } } },
       ],
     }),
-  answer: { status: 200, schema: selected },
+  answer: {
+    status: 200,
+    schema: object({
+      items: z.array(revoked),
+      /** How many of the selection are not revoked yet; call again, with `next` as `after`. */
+      remaining: z.int(),
+      next: id.nullable(),
+    }),
+  },
   errors: [...vaultErrors, 'count_changed'],
   limit: 'revoke',
 })
@@ -43,8 +96,23 @@ export const previewRevocation = operation({
   path: '/api/v1/tenants/{tenant}/revocations/preview',
   summary: 'What revoking everything that a filter matches would reach: counts and owners',
   permission: 'work',
-  body: object(filter),
-  answer: { status: 200, schema: preview },
+  scope: 'tokens:revoke',
+  audit: 'access.read',
+  body: object(revocable),
+  answer: {
+    status: 200,
+    schema: object({
+      as_of: instant,
+      count: z.int(),
+      /** Living tokens: those that match, or that were made from the connections that do. */
+      tokens: z.int(),
+      /** How many of those that match are known to have been used within the last day. */
+      used_lately: z.int(),
+      /** The twenty who own most, and how many people own any. */
+      owners: z.array(object({ owner_id: id, count: z.int() })),
+      owner_count: z.int(),
+    }),
+  },
   limit: 'read',
 })
 
@@ -54,6 +122,8 @@ export const listRevocations = operation({
   path: '/api/v1/tenants/{tenant}/revocations',
   summary: 'Upstream revocations that are not done, the newest 200',
   permission: 'oversee',
+  scope: 'tenant:read',
+  audit: 'access.read',
   answer: { status: 200, schema: items(unconfirmed) },
   limit: 'read',
 })
@@ -64,6 +134,8 @@ export const retryRevocation = operation({
   path: '/api/v1/tenants/{tenant}/revocations/{revocation}/retry',
   summary: 'Asks the upstream again, now',
   permission: 'administer',
+  scope: 'tenant:manage',
+  audit: 'revocation.retried',
   body: object({}),
   answer: { status: 204 },
   limit: 'revoke',

@@ -85,7 +85,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           <Section title="Settings">
             <div className="flex flex-col gap-4 rounded-lg border bg-surface p-4">
               <RenameAlias tenant={tenant} project={project.id} alias={project.alias} />
-              {own && <SetBranch tenant={tenant} connection={connection.id} branch={connection.branchId} />}
+              {own && <SetBranch tenant={tenant} connection={connection.id} branch={connection.branch} />}
               {may(actor, 'administer') && (
                 <div className="flex flex-col gap-2 border-t pt-4">
                   <p className="text-muted">

@@ -85,7 +85,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
         project={{ id: project.id, name: project.name, alias: project.alias }}
         others={cards.filter((card) => canIssue(card, now)).map((card) => ({ id: card.id, name: card.name }))}
         cap={project.cap}
-        branch={connection.branchId}
+        branch={connection.branch}
         role={connection.upstreamRole}
         like={
           fits && {

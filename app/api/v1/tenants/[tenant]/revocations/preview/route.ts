@@ -1,8 +1,8 @@
 import { previewSelection } from '@/lib/broker/read/selection.ts'
 import { api } from '@/lib/http/api.ts'
 import { previewRevocation } from '@/lib/http/wire/revocations.ts'
-import { toFilter, toPreview } from '@/lib/http/wire/selections.ts'
+import { toChosen } from '@/lib/http/wire/selections.ts'
 
-export const POST = api(previewRevocation, async ({ ctx, actor, body }) =>
-  toPreview(await previewSelection(ctx, actor, toFilter(body))),
+export const POST = api(previewRevocation, ({ ctx, actor, body: { kind, status, ...chosen } }) =>
+  previewSelection(ctx, actor, { kind, status, ...toChosen(chosen) }),
 )
