@@ -175,6 +175,7 @@ test('an invitation names its tenant and role before anybody signs in, and its s
 })
 
 test('everything that a filter matches is previewed and revoked, also what is on other pages', async ({ page }) => {
+  test.slow()
   await signIn(page, 'owner@acme.test')
   await page.goto('/t/acme/projects')
   await link(page, 'Acme Sales Reporting', 'owner@acme.test')
