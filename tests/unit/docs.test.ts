@@ -85,7 +85,7 @@ test('every decision has a number, a context, a choice and a consequence, and no
   expect(lost).toEqual([])
 })
 
-test('links between documents lead somewhere, and the commands that they name exist', () => {
+test('links between documents lead somewhere, and the files and commands that they name exist', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   const broken = documents.flatMap((file) => {
     const text = read(file)
@@ -97,7 +97,13 @@ test('links between documents lead somewhere, and the commands that they name ex
     const commands = [...text.matchAll(/npm run ([a-z][\w:-]*)/g)].filter(
       ([, name = '']) => scripts[name] === undefined,
     )
-    return [...links, ...commands].map(([found]) => `${file}: ${found}`)
+    // Paths as code, but for those that stand for many: `lib/http/wire/<noun>.ts`.
+    const paths = [...text.matchAll(/`((?:app|demo|docs|lib|prisma|scripts|tests)\/[^`\s<{…]*)`/g)].filter(
+      ([, path = '']) => !existsSync(join(root, path)),
+    )
+    return [...links, ...commands, ...(file.startsWith('docs/decisions') ? [] : paths)].map(
+      ([found]) => `${file}: ${found}`,
+    )
   })
   expect(broken).toEqual([])
 })
