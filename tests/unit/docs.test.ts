@@ -31,7 +31,7 @@ test('docs/configuration.md has every setting once, with the default that the co
     const form = Environment.shape[name as keyof typeof Environment.shape]
     const missing = form.safeParse(undefined)
     if (fallback === 'required') expect(missing.success, name).toBe(false)
-    else if (fallback === 'none') expect(missing.data ?? [], name).toEqual([])
+    else if (fallback === 'none') expect(Object.values(missing.data ?? []), name).toEqual([])
     else expect(missing.data, name).toEqual(form.parse(fallback.slice(1, -1)))
   }
 })
