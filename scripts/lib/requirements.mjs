@@ -52,6 +52,9 @@ export async function pages() {
 const note =
   'This page is made by `npm run docs:generate` from [requirements.json](requirements.json) and the titles of the tests.'
 
+/** The first sentence is the heading, what follows is text below it. */
+const heading = (promise) => promise.replace(/\. ?(.*)$/, (_, rest) => (rest ? `\n\n${rest}` : ''))
+
 const guarantees = (promises, carrying) => `# Guarantees
 
 What Valetkey promises, the requirements behind each promise, and the tests that hold it. \`%s\` stands for the cases of a table; in
@@ -61,7 +64,7 @@ ${note}
 ${promises
   .map(
     ({ promise, tests = [], requirements = [] }) => `
-## ${promise.replace(/\.$/, '')}
+## ${heading(promise)}
 ${tests.length > 0 ? `\nTests of the whole: ${tests.map(linkTo).join(', ')}.\n` : ''}${requirements
   .map(
     ({ id, text }) => `
