@@ -12,7 +12,7 @@ import { countLinked } from '../store/connections.ts'
 import { isDuplicate, readTenant, type Tx } from '../store/database.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
 import { vaultOf } from '../vault/keys.ts'
-import { callbackPath } from './link/link.ts'
+import { callbackPath } from './link/start.ts'
 import { sealClientSecret } from './upstream.ts'
 
 export type ProviderView = {

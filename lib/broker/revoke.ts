@@ -11,6 +11,7 @@ import { findGrantRevocations, insertRevocations, type RevocationState, retryRev
 import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/tokens.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { grantPlace } from '../vault/places.ts'
+import { within } from '../within.ts'
 import { latestMomentOf, toTokenView } from './read/token.ts'
 import { tokenPlace } from './refresh/refresh.ts'
 import { settleRevocation } from './upstream-revocation.ts'
@@ -273,12 +274,7 @@ export async function settleWithin(ctx: Context, tenantId: string, ids: string[]
   }
   const all = Promise.allSettled(Array.from({ length: 4 }, worker))
   ctx.background('settle revocations', () => all)
-  let timer: NodeJS.Timeout | undefined
-  const patience = new Promise((resolve) => {
-    timer = setTimeout(resolve, settleMilliseconds)
-  })
-  await Promise.race([all, patience])
-  clearTimeout(timer)
+  await within(all, settleMilliseconds, () => undefined)
 }
 
 /** Puts failed upstream work back into the queue and tries it at once. @throws BrokerError forbidden, not_found */

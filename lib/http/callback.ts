@@ -1,4 +1,4 @@
-import { completeLink, type LinkResult } from '../broker/link/link.ts'
+import { completeLink, type LinkResult } from '../broker/link/complete.ts'
 import { BrokerError, type ErrorCode } from '../errors.ts'
 import { tenantSlug } from '../tenancy/tenants.ts'
 import { linkBrowser } from './browser.ts'

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import type { Actor } from '../../lib/actor.ts'
-import { startLink } from '../../lib/broker/link/link.ts'
+import { startLink } from '../../lib/broker/link/start.ts'
 import { tokenPage } from '../../lib/broker/read/inventory.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { tick } from '../../lib/jobs/tick.ts'

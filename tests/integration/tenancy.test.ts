@@ -12,9 +12,9 @@ import {
   invitationPage,
   invitationPreview,
   invite,
-  memberList,
   withdrawInvitation,
-} from '../../lib/tenancy/members.ts'
+} from '../../lib/tenancy/invitations.ts'
+import { memberList } from '../../lib/tenancy/members.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { AuditView } from '../../audit/list.ts'
 import type { FreezeView, FrozenView } from '../../broker/freezes.ts'
-import type { AttemptView } from '../../broker/link/link.ts'
+import type { AttemptView } from '../../broker/link/attempt.ts'
 import type { NotificationView } from '../../broker/notifications.ts'
 import type { ProviderView } from '../../broker/providers.ts'
 import type {
@@ -16,7 +16,8 @@ import type { TokenView } from '../../broker/read/token.ts'
 import type { RevokeResult } from '../../broker/revoke.ts'
 import type { TokenScopes } from '../../providers/provider.ts'
 import { freezeKinds } from '../../store/freezes.ts'
-import type { InvitationPreview, InvitationView, MemberView } from '../../tenancy/members.ts'
+import type { InvitationPreview, InvitationView } from '../../tenancy/invitations.ts'
+import type { MemberView } from '../../tenancy/members.ts'
 import type { DeliveryView, WebhookView } from '../../webhooks/webhooks.ts'
 import { id, instant, object, role } from './schemas.ts'
 

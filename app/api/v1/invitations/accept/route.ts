@@ -1,7 +1,7 @@
 import { api } from '@/lib/http/api.ts'
 import { renewedSession } from '@/lib/http/cookies.ts'
 import { acceptInvitation as acceptInvitationOperation } from '@/lib/http/wire/tenants.ts'
-import { acceptInvitation } from '@/lib/tenancy/members.ts'
+import { acceptInvitation } from '@/lib/tenancy/invitations.ts'
 
 export const POST = api(
   acceptInvitationOperation,

@@ -1,4 +1,5 @@
-import { openAttempts, startLink } from '@/lib/broker/link/link.ts'
+import { openAttempts } from '@/lib/broker/link/attempt.ts'
+import { startLink } from '@/lib/broker/link/start.ts'
 import { api } from '@/lib/http/api.ts'
 import { ensureLinkBrowser } from '@/lib/http/browser.ts'
 import { listAttempts, startLink as startLinkOperation } from '@/lib/http/wire/links.ts'

@@ -1,7 +1,7 @@
 import { api } from '@/lib/http/api.ts'
 import { createInvitation, listInvitations } from '@/lib/http/wire/tenants.ts'
 import { toInvitation } from '@/lib/http/wire/views.ts'
-import { invitationPage, invite } from '@/lib/tenancy/members.ts'
+import { invitationPage, invite } from '@/lib/tenancy/invitations.ts'
 
 export const GET = api(listInvitations, async ({ ctx, actor, query }) => {
   const { items, next } = await invitationPage(ctx, actor, query)

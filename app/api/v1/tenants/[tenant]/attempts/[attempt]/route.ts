@@ -1,4 +1,5 @@
-import { cancelLink, readAttempt } from '@/lib/broker/link/link.ts'
+import { readAttempt } from '@/lib/broker/link/attempt.ts'
+import { cancelLink } from '@/lib/broker/link/start.ts'
 import { api } from '@/lib/http/api.ts'
 import { cancelLink as cancelLinkOperation, readAttempt as readAttemptOperation } from '@/lib/http/wire/links.ts'
 import { toAttempt } from '@/lib/http/wire/views.ts'

@@ -1,4 +1,4 @@
-import { adoptLink } from '@/lib/broker/link/link.ts'
+import { adoptLink } from '@/lib/broker/link/complete.ts'
 import { api } from '@/lib/http/api.ts'
 import { linkBrowser } from '@/lib/http/browser.ts'
 import { adoptLink as adoptLinkOperation } from '@/lib/http/wire/links.ts'

@@ -1,4 +1,4 @@
-import { resumeLink } from '@/lib/broker/link/link.ts'
+import { resumeLink } from '@/lib/broker/link/start.ts'
 import { api } from '@/lib/http/api.ts'
 import { linkBrowser } from '@/lib/http/browser.ts'
 import { resumeLink as resumeLinkOperation } from '@/lib/http/wire/links.ts'
