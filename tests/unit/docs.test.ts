@@ -39,7 +39,9 @@ test('docs/configuration.md has every setting once, with the default that the co
 test('scripts and server read no setting that docs/configuration.md does not name', () => {
   const named = new Set(read('docs/configuration.md').match(/[A-Z_]{4,}/g))
   const own = sources.filter((file) => /^(lib|app|scripts|server)/.test(file))
-  const asked = own.flatMap((file) => read(file).match(/\b(VALETKEY|DATABASE)_(?!TEST_)[A-Z_]+\b/g) ?? [])
+  const asked = own.flatMap((file) =>
+    [...read(file).matchAll(/\benv\.((?:VALETKEY|DATABASE)_(?!TEST_)[A-Z_]+)/g)].map(([, name = '']) => name),
+  )
   expect([...new Set(asked)].filter((name) => !named.has(name))).toEqual([])
 })
 
