@@ -285,7 +285,7 @@ async function complete(
 }
 
 /**
- * A token beyond what was asked is ended and not handed out (README, decision 14). Its end is queued before the upstream
+ * A token beyond what was asked is ended and not handed out (docs/decisions/0014). Its end is queued before the upstream
  * is asked, so that it comes about also where that fails now. Answers the refusal.
  */
 async function refuseExcess(
