@@ -544,6 +544,12 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          owner?: string
+          project?: string
+          provider?: string
+          made_before?: string
+          used_before?: string | 'unknown'
+          status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked' | 'standing' | 'frozen'
           everybody?: '1'
           before?: string
         }
@@ -1450,7 +1456,7 @@ export interface Paths {
               aliases: string[]
               cap: {
                 seconds: number
-                set_by: 'project' | 'provider' | 'tenant'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
             }
           }
@@ -1528,7 +1534,7 @@ export interface Paths {
               aliases: string[]
               cap: {
                 seconds: number
-                set_by: 'project' | 'provider' | 'tenant'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
             }
           }
@@ -1561,19 +1567,11 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
-              components: {
-                id: string
-                name: string
-              }[]
-              buckets: {
-                id: string
-                name: string
-              }[]
-              role: string | null
               cap: {
                 seconds: number
-                set_by: 'project' | 'provider' | 'tenant'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
+              [k: string]: unknown
             }
           }
         }
@@ -1599,6 +1597,9 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
+            /**
+             * Rights as the kind of the provider names them; one of the kinds below.
+             */
             scopes: {
               /**
                * @maxItems 200
@@ -1633,26 +1634,28 @@ export interface Paths {
                   name: string
                   kind: string
                 }
-                connection_id: string
+                connection_id: string | null
                 purpose: string
-                strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+                strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
                 asked: {
-                  components: string[]
-                  buckets: {
-                    [k: string]: 'read' | 'write'
-                  }
-                  manage_buckets: boolean
-                  read_all_files: boolean
+                  [k: string]: unknown
                 }
                 granted: {
-                  components: string[]
-                  buckets: {
-                    [k: string]: 'read' | 'write'
-                  }
-                  manage_buckets: boolean
-                  read_all_files: boolean
+                  [k: string]: unknown
                 } | null
+                rights: {
+                  asked: {
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }[]
+                  granted:
+                    | {
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }[]
+                    | null
+                }
                 not_granted: string[]
                 failure: string | null
                 created_at: string
@@ -1670,7 +1673,7 @@ export interface Paths {
               }
               value: string
               expires_in: number
-              token_type: 'storage'
+              token_type: string
               base_url: string
             }
           }
@@ -1700,15 +1703,17 @@ export interface Paths {
             'application/json': {
               items: {
                 id: string
-                kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+                kind: string
                 name: string
                 issuer: string
                 client_id: string
                 has_secret: boolean
                 redirect_uri: string
                 max_lifetime_seconds: number | null
-                refresh_token_days: number
-                refresh_grace_seconds: number
+                settings: {
+                  [k: string]: unknown
+                }
+                misconfigured: boolean
               }[]
             }
           }
@@ -1738,8 +1743,9 @@ export interface Paths {
             client_id: string
             client_secret: string
             max_lifetime_seconds?: number
-            refresh_token_days?: number
-            refresh_grace_seconds?: number
+            settings?: {
+              [k: string]: unknown
+            }
           }
         }
       }
@@ -1748,15 +1754,17 @@ export interface Paths {
           content: {
             'application/json': {
               id: string
-              kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+              kind: string
               name: string
               issuer: string
               client_id: string
               has_secret: boolean
               redirect_uri: string
               max_lifetime_seconds: number | null
-              refresh_token_days: number
-              refresh_grace_seconds: number
+              settings: {
+                [k: string]: unknown
+              }
+              misconfigured: boolean
             }
           }
         }
@@ -1786,8 +1794,9 @@ export interface Paths {
             client_id?: string
             client_secret?: string
             max_lifetime_seconds?: number | null
-            refresh_token_days?: number
-            refresh_grace_seconds?: number
+            settings?: {
+              [k: string]: unknown
+            }
           }
         }
       }
@@ -1796,15 +1805,17 @@ export interface Paths {
           content: {
             'application/json': {
               id: string
-              kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+              kind: string
               name: string
               issuer: string
               client_id: string
               has_secret: boolean
               redirect_uri: string
               max_lifetime_seconds: number | null
-              refresh_token_days: number
-              refresh_grace_seconds: number
+              settings: {
+                [k: string]: unknown
+              }
+              misconfigured: boolean
             }
           }
         }
@@ -1876,6 +1887,18 @@ export interface Paths {
              * @maxItems 500
              */
             connections?: string[]
+            selection?: {
+              kind: 'tokens' | 'connections'
+              status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+              owner?: string
+              project?: string
+              provider?: string
+              made_before?: string
+              used_before?: string | 'unknown'
+              as_of: string
+              count: number
+              after?: string
+            }
             reason?: string
           }
         }
@@ -1894,6 +1917,55 @@ export interface Paths {
                 last_error: string | null
                 latest_moment: (string | 'unknown') | null
               }[]
+              remaining: number
+              next: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/revocations/preview': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'tokens' | 'connections'
+            status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+            owner?: string
+            project?: string
+            provider?: string
+            made_before?: string
+            used_before?: string | 'unknown'
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              as_of: string
+              count: number
+              tokens: number
+              used_lately: number
+              owners: {
+                owner_id: string
+                count: number
+              }[]
+              owner_count: number
             }
           }
         }
@@ -1940,6 +2012,8 @@ export interface Paths {
           owner?: string
           project?: string
           provider?: string
+          made_before?: string
+          used_before?: string | 'unknown'
           state?: 'live' | 'ended' | 'revoked' | 'failed'
           everybody?: '1'
           before?: string
@@ -1969,26 +2043,28 @@ export interface Paths {
                   name: string
                   kind: string
                 }
-                connection_id: string
+                connection_id: string | null
                 purpose: string
-                strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+                strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
                 asked: {
-                  components: string[]
-                  buckets: {
-                    [k: string]: 'read' | 'write'
-                  }
-                  manage_buckets: boolean
-                  read_all_files: boolean
+                  [k: string]: unknown
                 }
                 granted: {
-                  components: string[]
-                  buckets: {
-                    [k: string]: 'read' | 'write'
-                  }
-                  manage_buckets: boolean
-                  read_all_files: boolean
+                  [k: string]: unknown
                 } | null
+                rights: {
+                  asked: {
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }[]
+                  granted:
+                    | {
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }[]
+                    | null
+                }
                 not_granted: string[]
                 failure: string | null
                 created_at: string
@@ -2053,26 +2129,28 @@ export interface Paths {
                 name: string
                 kind: string
               }
-              connection_id: string
+              connection_id: string | null
               purpose: string
-              strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+              strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
               state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
               asked: {
-                components: string[]
-                buckets: {
-                  [k: string]: 'read' | 'write'
-                }
-                manage_buckets: boolean
-                read_all_files: boolean
+                [k: string]: unknown
               }
               granted: {
-                components: string[]
-                buckets: {
-                  [k: string]: 'read' | 'write'
-                }
-                manage_buckets: boolean
-                read_all_files: boolean
+                [k: string]: unknown
               } | null
+              rights: {
+                asked: {
+                  text: string
+                  risk: 'low' | 'medium' | 'high'
+                }[]
+                granted:
+                  | {
+                      text: string
+                      risk: 'low' | 'medium' | 'high'
+                    }[]
+                  | null
+              }
               not_granted: string[]
               failure: string | null
               created_at: string

@@ -18,6 +18,7 @@ const rows = 60
 const each = Array.from({ length: rows }, (_, index) => index)
 
 export type Crowd = {
+  tenantId: string
   /** An example of every parameter that a page's path can have. */
   params: Record<string, string>
   /** The part of an invitation's link behind the #. */
@@ -178,8 +179,8 @@ export async function startCrowd(): Promise<Crowd> {
   const scopes = {
     components: ['a'.repeat(80), 'keboola.ex-db-snowflake'],
     buckets: { [`in.c-${'bucket'.repeat(12)}`]: 'read', 'out.c-main': 'write' },
-    manageBuckets: true,
-    readAllFiles: true,
+    manage_buckets: true,
+    read_all_files: true,
   }
   const tokens = each.map(() => newId('token'))
   const tokenStatuses = ['live', 'live', 'live', 'revoked', 'issuing', 'failed', 'live']
@@ -199,7 +200,7 @@ export async function startCrowd(): Promise<Crowd> {
           nonce: id,
           purpose: nameOf(index),
           scopes_asked: scopes,
-          scopes_granted: status === 'issuing' || status === 'failed' ? null : { ...scopes, manageBuckets: false },
+          scopes_granted: status === 'issuing' || status === 'failed' ? null : { ...scopes, manage_buckets: false },
           fingerprint: status === 'issuing' || status === 'failed' ? null : randomBytes(6).toString('hex'),
           generations: [0, 0, 0, 0, 0, 0, 0],
           failure: status === 'failed' ? 'cut_off' : null,
@@ -333,6 +334,7 @@ export async function startCrowd(): Promise<Crowd> {
   const sessions: string[] = []
   const known = { owner, suspended: String(people[4]) }
   return {
+    tenantId: tenant,
     people: known,
     invitation,
     params: {

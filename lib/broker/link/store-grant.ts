@@ -1,4 +1,4 @@
-import { may, type Person } from '../../actor.ts'
+import { may, type Person, type Role } from '../../actor.ts'
 import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
@@ -27,6 +27,7 @@ import {
   type Viewer,
 } from '../../store/projects.ts'
 import { insertRevocations } from '../../store/revocations.ts'
+import { effectivePolicy, refuseLink } from '../../tenancy/policy.ts'
 import type { Vault } from '../../vault/keys.ts'
 import { grantPlace } from '../../vault/places.ts'
 import { frozenError } from '../freezes.ts'
@@ -51,7 +52,7 @@ export async function storeGrant(ctx: Context, vault: Vault, input: Input): Prom
     actAsPerson(ctx, input.person, tenantId, {}, (tx, member) => {
       // Role and membership at this moment, not at the start.
       if (!mayLink(member)) throw new BrokerError('forbidden')
-      return keep(ctx, vault, tx, input, { userId: input.attempt.userId, seesAll: may(member, 'oversee') })
+      return keep(ctx, vault, tx, input, member.role)
     })
   try {
     return await once()
@@ -71,9 +72,10 @@ async function keep(
   vault: Vault,
   tx: Tx,
   { attempt, grant, person, alias }: Input,
-  viewer: Viewer,
+  role: Role,
 ): Promise<Kept> {
   const { tenantId, userId, providerId } = attempt
+  const viewer = { userId, seesAll: may({ role }, 'oversee') }
   const now = ctx.now()
   const [reached] = grant.projects
   if (!reached) return refused('upstream_protocol', 'The upstream named no project.')
@@ -88,6 +90,8 @@ async function keep(
         `You chose ${reached.name} (${reached.externalId}); this connection is for ${expected.name} (${expected.externalId}).`,
       )
   }
+  // Now that the project is known; the rest was asked when it started, and may have changed since.
+  refuseLink(await effectivePolicy(tx, { tenantId, providerId, projectId: known?.id, userId }), role)
   if (alias && (await isAliasTaken(tx, tenantId, viewer, alias, known?.id)))
     return refused('alias_taken', `"${alias}" already stands for another project.`)
 
