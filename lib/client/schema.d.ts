@@ -1738,7 +1738,8 @@ export interface Paths {
             client_secret: string
             max_lifetime_seconds?: number
             settings?: {
-              [k: string]: unknown
+              refresh_token_days?: number
+              refresh_grace_seconds?: number
             }
           }
         }
@@ -1789,7 +1790,8 @@ export interface Paths {
             client_secret?: string
             max_lifetime_seconds?: number | null
             settings?: {
-              [k: string]: unknown
+              refresh_token_days?: number
+              refresh_grace_seconds?: number
             }
           }
         }
