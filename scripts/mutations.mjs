@@ -7,10 +7,12 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
+import { startThrowAway } from './lib/database.mjs'
 import { Failure, report } from './lib/fail.mjs'
 import { applyMutation, readMutations } from './lib/mutations.mjs'
 import { generateClient, nodeTool, ROOT, toolEnv } from './lib/prepare.mjs'
 import { runTool, stopOnSignals, stopTools } from './lib/processes.mjs'
+import { applyMigrations } from './migrate.mjs'
 
 const TABLE = join(ROOT, 'tests/mutations.md')
 const timeLimitMs = 180_000
@@ -30,13 +32,31 @@ async function makeCopy() {
 const escaped = (text) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 const projectOf = (file) => file.split('/')[1]
 
+/** One migrated database for all whose SQL is as it was; the others' tests make their own. */
+let sharing
+const share = () => {
+  sharing ??= startThrowAway().then(async (database) => {
+    await applyMigrations(database.ownerUrl)
+    return database
+  })
+  return sharing
+}
+const stop = async () => {
+  await stopTools()
+  await (await sharing)?.stop()
+}
+
 /** Runs the tests of a file whose titles hold one of these; `problem`: why there is no report. */
-async function runTests(copy, file, titles) {
+async function runTests(copy, file, titles, { changesSql = false } = {}) {
   const output = join(copy, 'mutation-report.json')
   await rm(output, { force: true })
   const pattern = titles.map(escaped).join('|')
   const args = ['run', '--project', projectOf(file), file, '-t', pattern, '--reporter=json', `--outputFile=${output}`]
   const env = { ...toolEnv(), NODE_ENV: 'test', NO_COLOR: '1', FORCE_COLOR: undefined }
+  if (projectOf(file) === 'integration' && !changesSql) {
+    const { ownerUrl, appUrl } = await share()
+    env.VALETKEY_TEST_DATABASE = JSON.stringify({ ownerUrl, appUrl })
+  }
   const problem = await runTool(nodeTool('vitest', ...args), { cwd: copy, env, timeLimitMs }).then(
     () => undefined,
     (error) => error,
@@ -77,7 +97,8 @@ async function judge(copy, mutation) {
   const kept = await Promise.all([...changed.keys()].map(async (path) => [path, await readFile(join(copy, path))]))
   try {
     await put(changed)
-    const { tests, problem } = await runTests(copy, mutation.file, [mutation.title])
+    const changesSql = [...changed.keys()].some((path) => path.startsWith('prisma/'))
+    const { tests, problem } = await runTests(copy, mutation.file, [mutation.title], { changesSql })
     const own = named(tests, mutation.title)
     if (own.length === 0) return `broken: ${firstLine(problem ?? 'no test ran')}`
     const failures = own.filter(({ status }) => status === 'failed').flatMap(({ failureMessages }) => failureMessages)
@@ -169,12 +190,14 @@ async function main() {
   const outcomes = await runAll(chosen, { jobs: Number(values.jobs ?? 1), unchanged: !values.sample })
   if (values.write) await writeTable(all, outcomes)
   const bad = [...outcomes].filter(([, outcome]) => outcome !== 'red')
-  console.log(`${outcomes.size - bad.length} of ${outcomes.size} guards are missed by a test.`)
+  console.log(`${outcomes.size - bad.length} of ${outcomes.size} guards: their test fails without them.`)
   if (bad.length > 0) throw new Failure(bad.map(([name, outcome]) => `${name}: ${outcome}`).join('\n'))
 }
 
-stopOnSignals(stopTools)
-main().catch((error) => {
-  report(error)
-  process.exitCode = 1
-})
+stopOnSignals(stop)
+main()
+  .catch((error) => {
+    report(error)
+    process.exitCode = 1
+  })
+  .finally(stop)
