@@ -17,8 +17,15 @@ import { applyMigrations } from './migrate.mjs'
 const TABLE = join(ROOT, 'tests/mutations.md')
 const timeLimitMs = 180_000
 
-/** Anything else a test throws is its own verdict; these say that the mutated code did not run. */
-const BROKEN = /^(SyntaxError|ReferenceError|TypeError|Error: (Transform failed|Failed to load|Cannot find))/
+/**
+ * Whether a failure says that the mutated code did not run, and nothing about the guard. A TypeError does, unless the test
+ * itself met it: it found no field where a refusal has one.
+ */
+function isBroken(failure) {
+  if (/^(SyntaxError|ReferenceError|Error: (Transform failed|Failed to load|Cannot find))/.test(failure)) return true
+  const place = failure.split('\n').find((line) => /^ +at .*\/.*:\d+:\d+/.test(line) && !line.includes('node:'))
+  return failure.startsWith('TypeError') && !place?.includes('/tests/')
+}
 
 /** A copy of the tree that may be changed; packages and nothing else are shared with the original. */
 async function makeCopy() {
@@ -103,7 +110,7 @@ async function judge(copy, mutation) {
     if (own.length === 0) return `broken: ${firstLine(problem ?? 'no test ran')}`
     const failures = own.filter(({ status }) => status === 'failed').flatMap(({ failureMessages }) => failureMessages)
     if (failures.length === 0) return 'survived'
-    return failures.every((one) => BROKEN.test(one)) ? `broken: ${firstLine(failures[0])}` : 'red'
+    return failures.every(isBroken) ? `broken: ${firstLine(failures[0])}` : 'red'
   } finally {
     await put(kept)
   }

@@ -165,6 +165,8 @@ describe('linking a project', () => {
       { 'sec-purpose': 'prefetch' },
     ]
     for (const headers of others) expect((await app.follow(owner, back, headers)).status).toBe(403)
+    const head = { method: 'HEAD', headers: { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'cross-site' } }
+    expect((await app.send(owner, new Request(back, head))).status).toBe(405)
     expect(await attempt(id)).toMatchObject({ status: 'pending' })
     expect(location(await app.follow(owner, back))).toContain('?linked=1')
   })
