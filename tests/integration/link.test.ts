@@ -217,13 +217,16 @@ describe('who may finish a link', () => {
   })
 
   it('L-11: a repeated parameter ends the attempt before the code is used', async () => {
-    const { url, id } = await app.startLink(owner, 'acme')
-    const back = new URL(await approve(url, { account, project: '10231' }))
-    back.searchParams.append('code', 'another')
-    const before = exchanges().length
-    expect(location(await app.follow(owner, back.href))).toBe(`/connect/${id}`)
-    expect(exchanges().length).toBe(before)
-    expect(await attempt(id)).toMatchObject({ status: 'failed', outcome: 'upstream_protocol' })
+    // Also one that means nothing to us.
+    for (const repeated of ['code', 'session_state']) {
+      const { url, id } = await app.startLink(owner, 'acme')
+      const back = new URL(await approve(url, { account, project: '10231' }))
+      for (const value of ['one', 'another']) back.searchParams.append(repeated, value)
+      const before = exchanges().length
+      expect(location(await app.follow(owner, back.href))).toBe(`/connect/${id}`)
+      expect(exchanges().length).toBe(before)
+      expect(await attempt(id)).toMatchObject({ status: 'failed', outcome: 'upstream_protocol' })
+    }
   })
 
   it('L-01: ten minutes, then the attempt is over', async () => {
@@ -460,6 +463,8 @@ describe('linking again', () => {
     ])
     expect(now?.refresh_token).not.toBe(sealed?.refresh_token)
     expect(Number(now?.token_version)).toBe(Number(sealed?.token_version) + 1)
+    const replaced = 'SELECT kind FROM upstream_revocation WHERE connection_id = $1'
+    expect(await app.rows('acme', replaced, [before?.id])).toEqual([{ kind: 'grant' }])
     // The tokens that count are the second link's: the next refresh sends what it brought.
     const newest = app.demo.ledger.tokens
       .filter(({ kind, account: who }) => kind === 'refresh' && who === account)
