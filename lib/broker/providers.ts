@@ -184,7 +184,7 @@ export async function changeProvider(
     const settings =
       Object.keys(limits).length > 0 ? { settings: { ...KeboolaSettings.parse(known.settings), ...limits } } : {}
     const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...sealed, ...settings })
-    const target = { kind: 'provider', id: providerId }
+    const target = { kind: 'provider', id: providerId } as const
     const details = { changed: [...Object.keys(changed), ...Object.keys(sealed), ...Object.keys(settings)] }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
     return row

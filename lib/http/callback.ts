@@ -37,7 +37,7 @@ async function comeBack(call: Call, key: string): Promise<Response> {
     key,
     parameters: new URL(request.url).searchParams,
     browser: linkBrowser(request.headers),
-    session: session && { id: session.id, userId: session.userId },
+    session: session && { id: session.credential.session, userId: session.userId },
     origin: { address, agent, requestId },
   })
   return seeOther(await targetOf(call, result))

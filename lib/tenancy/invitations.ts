@@ -1,4 +1,4 @@
-import { type Actor, mayGrant, type Person, type Role, requirePermission } from '../actor.ts'
+import { type Actor, type CookieCredential, mayGrant, type Person, type Role, requirePermission } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
@@ -130,7 +130,7 @@ export async function invitationPreview(ctx: Context, secret: string): Promise<I
  */
 export async function acceptInvitation(
   ctx: Context,
-  person: Person,
+  person: Person<CookieCredential>,
   secret: string,
 ): Promise<{ slug: string; session: RenewedSession }> {
   const place = await invitationByHash(ctx, hash(secret))
@@ -147,12 +147,12 @@ export async function acceptInvitation(
     const tenant = await findTenant(tx, tenantId)
     if (!used || !tenant) return undefined
     await upsertMember(tx, { tenantId, userId: person.userId, role: used.role, createdAt: now })
-    const target = { kind: 'member', id: person.userId }
+    const target = { kind: 'member', id: person.userId } as const
     await record(tx, tenantId, now, person, {
       action: 'member.added',
       outcome: 'ok',
       target,
-      details: { invitation: id, role: used.role },
+      details: { invitation: id, role: used.role as Role },
     })
     return { slug: tenant.slug, session: await renewed(tx, person) }
   })

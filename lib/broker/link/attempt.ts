@@ -1,4 +1,4 @@
-import type { Actor, Person } from '../../actor.ts'
+import type { Actor, CookieCredential, Person } from '../../actor.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
 import { hash, type Secret } from '../../security/secrets.ts'
@@ -19,9 +19,9 @@ export const secretsPlace = (attempt: Pick<AttemptRow, 'id' | 'userId'>): Sealed
 export const parseSecrets = (sealed: Secret) => JSON.parse(sealed.reveal()) as AttemptSecrets
 
 /** Whether an attempt was begun by this person in this session and this browser. */
-export const isOwn = (attempt: AttemptRow, { userId, sessionId }: Person, browser: string) =>
+export const isOwn = (attempt: AttemptRow, { userId, credential }: Person<CookieCredential>, browser: string) =>
   attempt.userId === userId &&
-  attempt.sessionId === sessionId &&
+  attempt.sessionId === credential.session &&
   Buffer.from(attempt.browserHash).equals(Buffer.from(hash(browser)))
 
 /** What a link is about as far as freezes go. */
@@ -81,9 +81,9 @@ export async function readAttempt(ctx: Context, actor: Actor, attemptId: string)
 }
 
 /** A person's attempts that can still be resumed. */
-export async function openAttempts(ctx: Context, actor: Actor): Promise<AttemptView[]> {
+export async function openAttempts(ctx: Context, actor: Actor<CookieCredential>): Promise<AttemptView[]> {
   const rows = await readTenant(ctx, actor.tenantId, (tx) =>
-    listOpenAttempts(tx, actor.tenantId, actor.sessionId, ctx.now()),
+    listOpenAttempts(tx, actor.tenantId, actor.credential.session, ctx.now()),
   )
   return rows.map((row) => toAttemptView(row, ctx.now()))
 }

@@ -1,4 +1,4 @@
-import { type Actor, type Person, requirePermission } from '../../actor.ts'
+import { type Actor, type CookieCredential, type Person, requirePermission } from '../../actor.ts'
 import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError, type ErrorCode, errorCodes, isBrokerError } from '../../errors.ts'
@@ -47,7 +47,8 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
   const { tenantId } = place
   const match = { stateHash, browserHash: hash(callback.browser), sessionId: session.id, userId: session.userId }
 
-  const person = { ...callback.origin, userId: session.userId, sessionId: session.id }
+  const credential = { kind: 'cookie' as const, session: session.id }
+  const person = { ...callback.origin, userId: session.userId, credential }
   const taken = await actAsPerson(ctx, person, tenantId, {}, async (tx, member) => {
     const row = await consumeAttempt(tx, tenantId, match, ctx.now())
     if (row) {
@@ -118,7 +119,7 @@ async function failLink(
   const detail = error.detail ?? errorCodes[error.code].title
   await asSystem(ctx, attempt.tenantId, 'end of an attempt', async (tx) => {
     await endAttempt(tx, attempt.tenantId, attempt.id, { status: 'failed', outcome: error.code, detail, secrets: kept })
-    const target = { kind: 'provider', id: attempt.providerId }
+    const target = { kind: 'provider', id: attempt.providerId } as const
     const outcome = errorCodes[error.code].status >= 500 ? 'failed' : 'refused'
     await record(tx, attempt.tenantId, ctx.now(), person, {
       action: 'link.failed',
@@ -137,7 +138,7 @@ async function failLink(
  */
 export async function adoptLink(
   ctx: Context,
-  actor: Actor,
+  actor: Actor<CookieCredential>,
   { attemptId, alias, browser }: { attemptId: string; alias?: string | undefined; browser: string },
 ): Promise<{ projectId: string }> {
   requirePermission(actor, 'work')

@@ -1,4 +1,4 @@
-import { type Actor, requirePermission } from '../../actor.ts'
+import { type Actor, type CookieCredential, requirePermission } from '../../actor.ts'
 import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
@@ -34,7 +34,7 @@ export type StartLink = {
  */
 export async function startLink(
   ctx: Context,
-  actor: Actor,
+  actor: Actor<CookieCredential>,
   input: StartLink,
 ): Promise<{ attemptId: string; url: string; expiresAt: Date }> {
   requirePermission(actor, 'work')
@@ -61,7 +61,7 @@ export async function startLink(
     id: newId('attempt'),
     stateHash: Buffer.from(hash(secrets.state)),
     browserHash: Buffer.from(hash(input.browser)),
-    sessionId: actor.sessionId,
+    sessionId: actor.credential.session,
     userId: actor.userId,
     providerId: provider.id,
     purpose: input.connectionId ? 'relink' : 'link',
@@ -78,7 +78,7 @@ export async function startLink(
   const sealed = await vault.seal(secretsPlace(attempt), JSON.stringify(secrets))
   await act(ctx, actor, 'work', async (tx, actor) => {
     await insertAttempt(tx, { ...attempt, secrets: sealed })
-    const target = { kind: 'provider', id: provider.id }
+    const target = { kind: 'provider', id: provider.id } as const
     await record(tx, actor.tenantId, now, actor, {
       action: 'link.started',
       outcome: 'ok',
@@ -106,7 +106,7 @@ async function authorizationUrl(
  */
 export async function resumeLink(
   ctx: Context,
-  actor: Actor,
+  actor: Actor<CookieCredential>,
   { attemptId, browser }: { attemptId: string; browser: string },
 ): Promise<{ url: string }> {
   const vault = await vaultOf(ctx, actor.tenantId)
@@ -124,11 +124,11 @@ export async function resumeLink(
 }
 
 /** Gives up an open attempt; a callback that still comes is refused. */
-export async function cancelLink(ctx: Context, actor: Actor, attemptId: string): Promise<void> {
+export async function cancelLink(ctx: Context, actor: Actor<CookieCredential>, attemptId: string): Promise<void> {
   await act(ctx, actor, 'work', async (tx, actor) => {
     const { count } = await cancelAttempt(tx, actor.tenantId, attemptId, actor.userId)
     if (count === 0) throw new BrokerError('not_found')
-    const target = { kind: 'attempt', id: attemptId }
+    const target = { kind: 'attempt', id: attemptId } as const
     await record(tx, actor.tenantId, ctx.now(), actor, {
       action: 'link.failed',
       outcome: 'refused',

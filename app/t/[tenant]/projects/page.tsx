@@ -9,7 +9,7 @@ import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { may } from '@/lib/actor.ts'
 import { openAttempts } from '@/lib/broker/link/attempt.ts'
 import { providerList } from '@/lib/broker/providers.ts'
-import { projectCards } from '@/lib/broker/read/inventory.ts'
+import { projectCards } from '@/lib/broker/read/project.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { ProjectCard } from './project-card.tsx'
 
