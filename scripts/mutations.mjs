@@ -1,7 +1,7 @@
 // npm run mutations [-- <name or id>…] [--area <area>] [--jobs <n>] [--sample <n>] [--write] [--check]: takes each recorded
 // guard out of a copy of the tree and demands that its test fails. docs/testing.md says how one is recorded.
 // --sample <n>: a few whose tests are quick, others each day. --write: brings tests/mutations.md up to date.
-// --check: only whether all of them still apply.
+// --check: only whether all of them still apply. --follow: first writes the new path into those whose lines are elsewhere.
 import { createHash } from 'node:crypto'
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -174,11 +174,23 @@ async function writeTable(all, outcomes) {
   await writeFile(TABLE, [head, ...areas, rest].join('\n'))
 }
 
+/** Writes the new path into mutations whose lines are in another file now. Whether there were any. */
+async function followAll(mutations) {
+  const found = await Promise.all(mutations.map(async (one) => ({ ...one, ...(await applyMutation(one, ROOT)) })))
+  const elsewhere = found.filter(({ moved }) => moved)
+  for (const { name, moved } of elsewhere) {
+    const file = join(ROOT, 'tests/mutations', name)
+    await writeFile(file, (await readFile(file, 'utf8')).replace(`--- ${moved[0]}\n`, `--- ${moved[1]}\n`))
+  }
+  return elsewhere.length > 0
+}
+
 async function main() {
   const options = { area: { type: 'string' }, jobs: { type: 'string' }, sample: { type: 'string' } }
-  const flags = { write: { type: 'boolean' }, check: { type: 'boolean' } }
+  const flags = { write: { type: 'boolean' }, check: { type: 'boolean' }, follow: { type: 'boolean' } }
   const { values, positionals } = parseArgs({ options: { ...options, ...flags }, allowPositionals: true })
-  const all = await readMutations(ROOT)
+  let all = await readMutations(ROOT)
+  while (values.follow && (await followAll(all))) all = await readMutations(ROOT)
   if (values.check) {
     const problems = (await Promise.all(all.map((one) => applyMutation(one, ROOT)))).flatMap(
       ({ problem }) => problem ?? [],

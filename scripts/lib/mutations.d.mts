@@ -13,5 +13,5 @@ export function applyHunk(text: string, hunk: Hunk): string | undefined
 export function applyMutation(
   mutation: Mutation,
   root: string,
-): Promise<{ changed: Map<string, string>; problem?: string }>
+): Promise<{ changed: Map<string, string>; problem?: string; moved?: [from: string, to: string] }>
 export function readMutations(root: string): Promise<Mutation[]>

@@ -64,16 +64,24 @@ export function applyHunk(text, { before, after, lead, trail }) {
  * is in force.
  * @param {Mutation} mutation
  * @param {string} root
- * @returns {Promise<{ changed: Map<string, string>, problem?: string }>} path below `root` -> new text
+ * @returns {Promise<{ changed: Map<string, string>, problem?: string, moved?: [from: string, to: string] }>} path below
+ *   `root` -> new text; `moved`: where the lines of a file that do not apply are now
  */
 export async function applyMutation({ name, hunks }, root) {
   const changed = new Map()
   for (const hunk of hunks) {
     const paths = hunk.path.endsWith('migrations') ? (await filesIn(root, hunk.path)).reverse() : [hunk.path]
     const done = await firstThatFits(hunk, paths, root, changed)
-    if (!done)
-      return { changed, problem: `The guard moved: update tests/mutations/${name} (${await whereabouts(hunk, root)}).` }
-    changed.set(...done)
+    if (done) changed.set(...done)
+    else {
+      const to = await whereabouts(hunk, root)
+      const where = to ? `its lines are in ${to} now: --follow` : `its lines are not, or not once, in ${hunk.path}`
+      return {
+        changed,
+        problem: `The guard moved: update tests/mutations/${name} (${where}).`,
+        moved: to && [hunk.path, to],
+      }
+    }
   }
   return { changed }
 }
@@ -86,11 +94,10 @@ async function firstThatFits(hunk, paths, root, changed) {
   }
 }
 
-/** Where the lines of a hunk are now. */
+/** The file in which the lines of a hunk are now, if there is one. */
 async function whereabouts(hunk, root) {
   const files = (await Promise.all(['lib', 'app', 'scripts'].map((folder) => filesIn(root, folder)))).flat()
-  const found = await firstThatFits(hunk, [...files, 'server.ts'], root, new Map())
-  return found ? `its lines are in ${found[0]} now` : `its lines are not, or not once, in ${hunk.path}`
+  return (await firstThatFits(hunk, [...files, 'server.ts'], root, new Map()))?.[0]
 }
 
 /** Paths of all files below a folder, sorted. */
