@@ -80,20 +80,25 @@ async function runTests(copy, file, titles, { changesSql = false } = {}) {
 const named = (tests, title) => tests.filter(({ fullName, title: own }) => `${fullName} ${own}`.includes(title))
 const firstLine = (text) => String(text).split('\n', 1)[0].slice(0, 160)
 
-/** Before anything is taken out: the outcome of those whose tests are not there, or fail by themselves. */
+/**
+ * Before anything is taken out: the outcome of those whose tests are not there, or fail by themselves. A test that builds
+ * on those before it is run with all of its file, `whole`.
+ */
 async function judgeUnchanged(copy, file, mutations) {
-  const { tests, problem } = await runTests(
-    copy,
-    file,
-    mutations.map(({ title }) => title),
-  )
-  return new Map(
-    mutations.flatMap((mutation) => {
-      const own = named(tests, mutation.title)
-      if (own.length === 0) return [[mutation, `no such test${problem ? `: ${firstLine(problem)}` : ''}`]]
-      return own.every(({ status }) => status === 'passed') ? [] : [[mutation, 'red before anything was taken out']]
-    }),
-  )
+  const outcomesOf = ({ tests, problem }) =>
+    new Map(
+      mutations.flatMap((mutation) => {
+        const own = named(tests, mutation.title)
+        if (own.length === 0) return [[mutation, `no such test${problem ? `: ${firstLine(problem)}` : ''}`]]
+        return own.every(({ status }) => status === 'passed') ? [] : [[mutation, 'red before anything was taken out']]
+      }),
+    )
+  const titles = mutations.map(({ title }) => title)
+  const alone = outcomesOf(await runTests(copy, file, titles))
+  if (alone.size === 0) return alone
+  const together = outcomesOf(await runTests(copy, file, ['']))
+  for (const mutation of alone.keys()) mutation.whole = !together.has(mutation)
+  return together
 }
 
 /** Takes one guard out, runs its tests and puts it back. */
@@ -105,7 +110,9 @@ async function judge(copy, mutation) {
   try {
     await put(changed)
     const changesSql = [...changed.keys()].some((path) => path.startsWith('prisma/'))
-    const { tests, problem } = await runTests(copy, mutation.file, [mutation.title], { changesSql })
+    const { tests, problem } = await runTests(copy, mutation.file, [mutation.whole ? '' : mutation.title], {
+      changesSql,
+    })
     const own = named(tests, mutation.title)
     if (own.length === 0) return `broken: ${firstLine(problem ?? 'no test ran')}`
     const failures = own.filter(({ status }) => status === 'failed').flatMap(({ failureMessages }) => failureMessages)
