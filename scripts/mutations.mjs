@@ -18,13 +18,13 @@ const TABLE = join(ROOT, 'tests/mutations.md')
 const timeLimitMs = 180_000
 
 /**
- * Whether a failure says that the mutated code did not run, and nothing about the guard. A TypeError does, unless the test
- * itself met it: it found no field where a refusal has one.
+ * Whether a failure says that the mutated code did not run, and nothing about the guard. A TypeError does where the change
+ * was made; elsewhere it is met by a test that finds no field, or by code that the guard kept from being reached.
  */
-function isBroken(failure) {
+function isBroken(failure, paths) {
   if (/^(SyntaxError|ReferenceError|Error: (Transform failed|Failed to load|Cannot find))/.test(failure)) return true
   const place = failure.split('\n').find((line) => /^ +at .*\/.*:\d+:\d+/.test(line) && !line.includes('node:'))
-  return failure.startsWith('TypeError') && !place?.includes('/tests/')
+  return failure.startsWith('TypeError') && paths.some((path) => place?.includes(`/${path}:`))
 }
 
 /** A copy of the tree that may be changed; packages and nothing else are shared with the original. */
@@ -117,7 +117,7 @@ async function judge(copy, mutation) {
     if (own.length === 0) return `broken: ${firstLine(problem ?? 'no test ran')}`
     const failures = own.filter(({ status }) => status === 'failed').flatMap(({ failureMessages }) => failureMessages)
     if (failures.length === 0) return 'survived'
-    return failures.every(isBroken) ? `broken: ${firstLine(failures[0])}` : 'red'
+    return failures.every((one) => isBroken(one, [...changed.keys()])) ? `broken: ${firstLine(failures[0])}` : 'red'
   } finally {
     await put(kept)
   }
