@@ -1567,19 +1567,11 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
-              components: {
-                id: string
-                name: string
-              }[]
-              buckets: {
-                id: string
-                name: string
-              }[]
-              role: string | null
               cap: {
                 seconds: number
                 set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
+              [k: string]: unknown
             }
           }
         }
@@ -1605,6 +1597,9 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
+            /**
+             * Rights as the kind of the provider names them; one of the kinds below.
+             */
             scopes: {
               /**
                * @maxItems 200
@@ -1641,24 +1636,26 @@ export interface Paths {
                 }
                 connection_id: string | null
                 purpose: string
-                strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+                strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
                 asked: {
-                  components: string[]
-                  buckets: {
-                    [k: string]: 'read' | 'write'
-                  }
-                  manage_buckets: boolean
-                  read_all_files: boolean
+                  [k: string]: unknown
                 }
                 granted: {
-                  components: string[]
-                  buckets: {
-                    [k: string]: 'read' | 'write'
-                  }
-                  manage_buckets: boolean
-                  read_all_files: boolean
+                  [k: string]: unknown
                 } | null
+                rights: {
+                  asked: {
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }[]
+                  granted:
+                    | {
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }[]
+                    | null
+                }
                 not_granted: string[]
                 failure: string | null
                 created_at: string
@@ -1676,7 +1673,7 @@ export interface Paths {
               }
               value: string
               expires_in: number
-              token_type: 'storage'
+              token_type: string
               base_url: string
             }
           }
@@ -1706,15 +1703,17 @@ export interface Paths {
             'application/json': {
               items: {
                 id: string
-                kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+                kind: string
                 name: string
                 issuer: string
                 client_id: string
                 has_secret: boolean
                 redirect_uri: string
                 max_lifetime_seconds: number | null
-                refresh_token_days: number
-                refresh_grace_seconds: number
+                settings: {
+                  [k: string]: unknown
+                }
+                misconfigured: boolean
               }[]
             }
           }
@@ -1744,8 +1743,9 @@ export interface Paths {
             client_id: string
             client_secret: string
             max_lifetime_seconds?: number
-            refresh_token_days?: number
-            refresh_grace_seconds?: number
+            settings?: {
+              [k: string]: unknown
+            }
           }
         }
       }
@@ -1754,15 +1754,17 @@ export interface Paths {
           content: {
             'application/json': {
               id: string
-              kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+              kind: string
               name: string
               issuer: string
               client_id: string
               has_secret: boolean
               redirect_uri: string
               max_lifetime_seconds: number | null
-              refresh_token_days: number
-              refresh_grace_seconds: number
+              settings: {
+                [k: string]: unknown
+              }
+              misconfigured: boolean
             }
           }
         }
@@ -1792,8 +1794,9 @@ export interface Paths {
             client_id?: string
             client_secret?: string
             max_lifetime_seconds?: number | null
-            refresh_token_days?: number
-            refresh_grace_seconds?: number
+            settings?: {
+              [k: string]: unknown
+            }
           }
         }
       }
@@ -1802,15 +1805,17 @@ export interface Paths {
           content: {
             'application/json': {
               id: string
-              kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+              kind: string
               name: string
               issuer: string
               client_id: string
               has_secret: boolean
               redirect_uri: string
               max_lifetime_seconds: number | null
-              refresh_token_days: number
-              refresh_grace_seconds: number
+              settings: {
+                [k: string]: unknown
+              }
+              misconfigured: boolean
             }
           }
         }
@@ -2040,24 +2045,26 @@ export interface Paths {
                 }
                 connection_id: string | null
                 purpose: string
-                strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+                strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
                 asked: {
-                  components: string[]
-                  buckets: {
-                    [k: string]: 'read' | 'write'
-                  }
-                  manage_buckets: boolean
-                  read_all_files: boolean
+                  [k: string]: unknown
                 }
                 granted: {
-                  components: string[]
-                  buckets: {
-                    [k: string]: 'read' | 'write'
-                  }
-                  manage_buckets: boolean
-                  read_all_files: boolean
+                  [k: string]: unknown
                 } | null
+                rights: {
+                  asked: {
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }[]
+                  granted:
+                    | {
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }[]
+                    | null
+                }
                 not_granted: string[]
                 failure: string | null
                 created_at: string
@@ -2124,24 +2131,26 @@ export interface Paths {
               }
               connection_id: string | null
               purpose: string
-              strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+              strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
               state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
               asked: {
-                components: string[]
-                buckets: {
-                  [k: string]: 'read' | 'write'
-                }
-                manage_buckets: boolean
-                read_all_files: boolean
+                [k: string]: unknown
               }
               granted: {
-                components: string[]
-                buckets: {
-                  [k: string]: 'read' | 'write'
-                }
-                manage_buckets: boolean
-                read_all_files: boolean
+                [k: string]: unknown
               } | null
+              rights: {
+                asked: {
+                  text: string
+                  risk: 'low' | 'medium' | 'high'
+                }[]
+                granted:
+                  | {
+                      text: string
+                      risk: 'low' | 'medium' | 'high'
+                    }[]
+                  | null
+              }
               not_granted: string[]
               failure: string | null
               created_at: string

@@ -14,5 +14,5 @@ export const updateProvider = (
   tx: Tx,
   tenantId: string,
   id: string,
-  data: { name?: string; clientId?: string; clientSecret?: string },
+  data: { name?: string; clientId?: string; clientSecret?: string; settings?: Prisma.InputJsonObject },
 ) => tx.provider.update({ where: { tenantId_id: { tenantId, id } }, data })

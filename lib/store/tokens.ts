@@ -32,7 +32,13 @@ export async function completeToken(
   tx: Tx,
   tenantId: string,
   id: string,
-  made: { upstreamId: string; handle: string; fingerprint: string; scopesGranted: object; expiresAt: Date },
+  made: {
+    upstreamId: string
+    handle: string
+    fingerprint: string
+    scopesGranted: Prisma.InputJsonObject
+    expiresAt: Date
+  },
 ): Promise<boolean> {
   const [token] = await tx.$queryRaw<{ stands: boolean }[]>`SELECT vk.token_stands(${tenantId}, ${id}) AS stands`
   if (!token?.stands) return false

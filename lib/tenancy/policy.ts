@@ -1,5 +1,7 @@
 import type { Role } from '../actor.ts'
 import { BrokerError } from '../errors.ts'
+import type { Kind } from '../providers/kind.ts'
+import type { Rights } from '../providers/provider.ts'
 import type { ReadTx } from '../store/database.ts'
 import { findPolicies, type PolicyLevel, type PolicyRow } from '../store/policies.ts'
 
@@ -57,14 +59,11 @@ export async function effectivePolicy(
   }
 }
 
-/** How a kind judges its own rights: what of `asked` is beyond `limit`, in words; nothing where it is within. */
-export type JudgeRights = (asked: unknown, limit: unknown) => string[]
-
-/** @throws BrokerError over_policy, with the value and the level that set it */
+/** `kind` judges the rights, and says what is beyond a limit. @throws BrokerError over_policy, with the value and the level that set it */
 export function refuseIssue(
   policy: Policy,
-  asked: { role: Role; strategy: string; seconds: number; rights: unknown },
-  judge: JudgeRights,
+  asked: { role: Role; strategy: string; seconds: number; rights: Rights },
+  kind: Pick<Kind, 'narrows' | 'missing'>,
 ): void {
   refuseRole(policy.issueRoles, asked.role, 'issue')
   const { seconds, setBy } = policy.lifetime
@@ -72,8 +71,9 @@ export function refuseIssue(
   for (const { value, setBy } of policy.strategies)
     if (!value.includes(asked.strategy)) throw over(`${listed(value, 'No strategy')} may be used`, setBy)
   for (const { value, setBy } of policy.rights) {
-    const beyond = judge(asked.rights, value)
-    if (beyond.length > 0) throw over(`Beyond the limit of rights: ${beyond.join(', ')}`, setBy)
+    const limit = value as Rights
+    if (!kind.narrows(asked.rights, limit))
+      throw over(`Beyond the limit of rights: ${kind.missing(asked.rights, limit).join(', ')}`, setBy)
   }
 }
 
