@@ -56,8 +56,8 @@ export function ConnectionTimeline({ events, state, now, nameOf }: Props) {
     return (
       <EmptyState
         kind="no-data"
-        title="Nothing is recorded"
-        why="Each link, renewal that changed something, freeze and disconnection shows up here."
+        title="No events yet"
+        why="Links, freezes, disconnections and renewals that changed something appear here."
       />
     )
   const [tone, NowIcon, word] = faceOf({ kind: 'connection', state })

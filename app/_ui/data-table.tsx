@@ -146,14 +146,14 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
         <SelectionBar
           summary={
             chosen.kind === 'all'
-              ? `${number.format(chosen.count)} selected (all that match)`
+              ? `${number.format(chosen.count)} selected (all matches)`
               : `${number.format(ids.length)} selected`
           }
           onClear={clear}
           onSelectAll={
             all && chosen.kind === 'rows' && selection.matchCount > ids.length
               ? {
-                  label: `Select all ${number.format(selection.matchCount)} that match`,
+                  label: `Select all ${number.format(selection.matchCount)} matches`,
                   act: () => setEverything(true),
                 }
               : undefined

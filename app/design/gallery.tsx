@@ -204,8 +204,8 @@ export function Gallery({ now }: { now: string }) {
             { key: 'fingerprint', header: 'Fingerprint', mono: true, width: 'w-32' },
             { key: 'owner', header: 'Owner' },
             { key: 'purpose', header: 'Purpose' },
-            { key: 'made', header: 'Made', width: 'w-24', fold: true },
-            { key: 'ends', header: 'Ends', width: 'w-28' },
+            { key: 'made', header: 'Created', width: 'w-24', fold: true },
+            { key: 'ends', header: 'Expires', width: 'w-28' },
             { key: 'state', header: 'State', width: 'w-28' },
             { key: 'actions', header: 'Actions', quiet: true, align: 'end', width: 'w-14' },
           ]}

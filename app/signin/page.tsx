@@ -23,7 +23,7 @@ export default async function SignInPage({ searchParams }: Props) {
   return (
     <SignInCard
       title="Sign in"
-      lead="Short-lived, scoped tokens for your upstream projects. The long-lived ones stay on the server."
+      lead="Short-lived, scoped tokens for your upstream projects. Long-lived tokens stay on the server."
       footer={ctx.config.demo && <DemoNote />}
     >
       {failure && <Notice tone="error" title={failure.title} next={failure.next} />}

@@ -62,7 +62,7 @@ test('a revoked token says since when, and until when it could still work, never
   await expect(facts).toContainText('Revoked')
   await expect(facts).toContainText('End without it')
   await expect(facts.getByText('Ends', { exact: true })).toHaveCount(0)
-  await expect(page.getByText('Latest moment it could still work')).toBeVisible()
+  await expect(page.getByText('Latest time it could still work')).toBeVisible()
 })
 
 test('what an upstream has not confirmed is named by fingerprint, owner and a link; tokens that have ended are not counted', async ({

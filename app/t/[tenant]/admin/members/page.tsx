@@ -95,7 +95,7 @@ export default async function MembersPage({ params, searchParams }: Props) {
                 { key: 'role', header: 'For the role', width: 'w-32' },
                 { key: 'note', header: 'Note' },
                 { key: 'by', header: 'Made by' },
-                { key: 'ends', header: 'Ends', width: 'w-28' },
+                { key: 'ends', header: 'Expires', width: 'w-28' },
                 { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-36' },
               ]}
               rows={invitations.items.map((invitation) => ({

@@ -52,7 +52,7 @@ export function Unconfirmed({ tenant, items, now, mayRetry }: Props) {
         { key: 'project', header: 'Project', fold: true },
         { key: 'state', header: 'State', width: 'w-52' },
         { key: 'latest', header: 'Could work until', width: 'w-34' },
-        { key: 'next', header: 'Next try', width: 'w-32', fold: true },
+        { key: 'next', header: 'Next retry', width: 'w-32', fold: true },
         { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-30' },
       ]}
       rows={items.map((item) => ({

@@ -217,4 +217,4 @@ function Facts({ project, now }: { project: ProjectDetail; now: string }) {
 }
 
 /** The notice above says the rest. */
-const told = new Set(['Last good refresh', 'Next renewal', 'Grant ends'])
+const told = new Set(['Last successful renewal', 'Next renewal', 'Grant expires'])

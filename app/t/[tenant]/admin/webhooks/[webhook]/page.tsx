@@ -39,7 +39,7 @@ export default async function MessagesPage({ params, searchParams }: Props) {
             { key: 'state', header: 'State', width: 'w-32' },
             { key: 'how', header: 'Last try' },
             { key: 'tries', header: 'Tries', align: 'end', width: 'w-16', fold: true },
-            { key: 'made', header: 'Made', width: 'w-28', fold: true },
+            { key: 'made', header: 'Created', width: 'w-28', fold: true },
             { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-32' },
           ]}
           rows={page.items.map((message) => ({

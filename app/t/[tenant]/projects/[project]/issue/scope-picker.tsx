@@ -117,8 +117,8 @@ function BucketRights({ buckets, value, onChange }: BucketRightsProps) {
         <div className="border-t px-3 py-2">
           <input
             type="search"
-            aria-label="Narrow Buckets"
-            placeholder="Narrow the list"
+            aria-label="Filter buckets"
+            placeholder="Filter the list"
             value={needle}
             onChange={(event) => setNeedle(event.target.value)}
             className="h-8 w-full rounded-lg border border-edge bg-surface px-2 placeholder:text-muted"
