@@ -76,7 +76,7 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
     pkce: { required: () => true },
     renderError(ctx, out) {
       ctx.type = 'html'
-      ctx.body = errorPage(400, 'This sign-in cannot go on', out.error_description ?? out.error).body
+      ctx.body = errorPage(400, 'This sign-in cannot continue', out.error_description ?? out.error).body
     },
     routes: { authorization: '/authorize', token: '/token', userinfo: '/userinfo', jwks: '/jwks' },
     scopes: ['openid', 'email', 'profile'],
@@ -207,7 +207,7 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
       return (await resume(provider, engine, incoming, refusal)).answer
     }
     const account = accountByEmail(field(incoming, 'account'))
-    if (!account) return errorPage(400, 'No such account', 'Go back and pick one of the list.')
+    if (!account) return errorPage(400, 'No such account', 'Go back and pick one from the list.')
     note(incoming, { account: account.email })
     const more = { select_account: {} }
     const resumed =

@@ -74,7 +74,7 @@ export const standardOutput = () =>
     const line = { level: pino.levels.values.warn, time: new Date().toISOString(), dropped: count, msg: droppedLines }
     return `${JSON.stringify(line)}\n`
   })
-const droppedLines = 'log lines were dropped: standard output could not take them'
+const droppedLines = 'log lines were dropped: standard output did not accept them'
 
 function describeError(error: unknown) {
   if (!(error instanceof Error)) return { type: typeof error }
@@ -138,7 +138,7 @@ export function captureOutput(log: Log): void {
     log.warn({ from: 'node', err: warning }, scrubText(warning.message))
   })
   process.on('unhandledRejection', (reason) => {
-    log.error({ alarm: true, err: reason }, 'a promise was rejected and nobody listened')
+    log.error({ alarm: true, err: reason }, 'unhandled promise rejection')
   })
 }
 

@@ -36,7 +36,8 @@ export async function applyMigrations(url, migrationsDir) {
 
 /** Writes the migration that leads from those on disk to schema.prisma, for a person to read and complete. */
 async function authorMigration(url, name) {
-  if (!/^[a-z][a-z0-9_]*$/.test(name ?? '')) throw new Failure('Name it: npm run db:new -- short_snake_case_name')
+  if (!/^[a-z][a-z0-9_]*$/.test(name ?? ''))
+    throw new Failure('Give it a name: npm run db:new -- short_snake_case_name')
   const schema = await readSchema()
   const migrationsList = await readMigrations()
   const datamodels = schema.files.map((file) => [file.path, file.content])

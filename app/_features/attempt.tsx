@@ -48,7 +48,7 @@ export function AttemptActs({ tenant, id, afterGivingUp }: { tenant: string; id:
           Continue
         </Button>
         <Button size="sm" busy={cancel.busy} onClick={() => void cancel.start()}>
-          Give up
+          Cancel link
         </Button>
       </div>
       <ProblemNotice problem={resume.problem ?? cancel.problem} />

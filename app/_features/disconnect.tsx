@@ -34,7 +34,7 @@ export function Disconnect({ tenant, connection, project, account, owner, tokens
           tokensOut > 0
             ? `${plural(tokensOut, 'live token')}${whose} ${tokensOut === 1 ? 'is' : 'are'} revoked too, here and upstream.`
             : `No live token${whose} is affected.`
-        } The tokens stored here are destroyed.${owner ? ' The owner must link again.' : ''}`}
+        } The stored tokens are destroyed.${owner ? ' The owner must link again.' : ''}`}
         counts={[
           ...(owner ? [{ label: 'Owner', value: owner }] : []),
           { label: 'Account', value: account },

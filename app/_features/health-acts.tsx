@@ -42,7 +42,7 @@ export function TryNow({ tenant, connection, size = 'sm' }: TryNowProps) {
   return (
     <FocusHeir>
       <Button variant="primary" size={size} busy={busy} onClick={() => void start()}>
-        Try now
+        Renew now
       </Button>
       <ProblemNotice problem={problem} />
     </FocusHeir>

@@ -70,7 +70,8 @@ const causes: Record<string, string> = {
   upstream_protocol: 'The upstream sends invalid answers.',
   upstream_failed: 'The upstream fails.',
   upstream_rejected: 'The upstream rejected the renewal but did not revoke the grant.',
-  client_not_registered: 'The upstream refuses Valetkey as a client. The connection is intact; an admin must fix the client settings.',
+  client_not_registered:
+    'The upstream refuses Valetkey as a client. The connection is intact; an admin must fix the client settings.',
 }
 
 type State = Pick<ConnectionView, 'status' | 'cause' | 'frozen'>
@@ -174,7 +175,8 @@ const deliveryErrors: Record<string, string> = {
 
 const failures: Record<string, string> = {
   cut_off: 'Issuing was interrupted. Anything the upstream had created was deleted there.',
-  ended_by_itself: 'Issuing was interrupted, and the upstream could not be asked. Anything it created has expired by now.',
+  ended_by_itself:
+    'Issuing was interrupted, and the upstream could not be asked. Anything it created has expired by now.',
 }
 
 const titleOf = (code: string): string =>

@@ -29,8 +29,7 @@ const faces = {
   client_not_registered: {
     icon: Puzzle,
     tone: 'broken',
-    meaning:
-      'The upstream does not know this provider’s client id, or refuses its secret. You did nothing wrong.',
+    meaning: 'The upstream does not know this provider’s client id, or refuses its secret. You did nothing wrong.',
   },
   upstream_unavailable: {
     icon: CloudOff,

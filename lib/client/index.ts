@@ -55,7 +55,7 @@ const asValetkey = (token: string | undefined): Middleware => ({
   async onResponse({ response }) {
     if (response.ok || isProblem(response)) return undefined
     await response.body?.cancel()
-    const title = 'Something between here and Valetkey answered'
+    const title = 'The answer did not come from Valetkey'
     return asResponse({ code: 'not_valetkey', title, status: response.status, next: 'Try again in a moment.' })
   },
   onError() {

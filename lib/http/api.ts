@@ -90,7 +90,10 @@ export function api<P extends string, A extends Access, Q extends z.ZodType, B e
   function declared({ ctx, requestId }: Call, error: unknown): unknown {
     if (!isBrokerError(error) || error.code === 'aborted' || codes.has(error.code)) return error
     if (!ctx.config.production) return new Error(`${operation.id} does not declare ${error.code}`, { cause: error })
-    ctx.log.error({ request: requestId, operation: operation.id, problem: error.code }, 'an undeclared refusal')
+    ctx.log.error(
+      { request: requestId, operation: operation.id, problem: error.code },
+      'an operation refused with an undeclared code',
+    )
     return error
   }
 }
@@ -148,12 +151,12 @@ function readJson(text: string): unknown {
   }
   const path = unstorablePath(text, value)
   if (path === undefined) return value
-  throw new BrokerError('bad_request', { fields: { [path.slice(0, 80) || 'body']: 'holds a character that is none' } })
+  throw new BrokerError('bad_request', { fields: { [path.slice(0, 80) || 'body']: 'contains an invalid character' } })
 }
 
 /** An operation without a body takes an empty one, or an empty object. */
 function refuseContent(text: string): undefined {
-  if (!/^\s*(\{\s*\})?\s*$/.test(text)) throw new BrokerError('bad_request', { detail: 'Nothing belongs in the body.' })
+  if (!/^\s*(\{\s*\})?\s*$/.test(text)) throw new BrokerError('bad_request', { detail: 'The body must be empty.' })
 }
 
 function parse(schema: z.ZodType | undefined, value: object | unknown, place: 'query' | 'body'): unknown {
@@ -161,7 +164,7 @@ function parse(schema: z.ZodType | undefined, value: object | unknown, place: 'q
   if (!schema && unnamed === undefined) return {}
   const parsed = schema?.safeParse(value)
   if (parsed?.success) return parsed.data
-  const fields = parsed ? fieldsOf(parsed.error) : { [unnamed ?? place]: 'is not known here' }
+  const fields = parsed ? fieldsOf(parsed.error) : { [unnamed ?? place]: 'is unknown' }
   throw new BrokerError('bad_request', { fields })
 }
 
@@ -170,7 +173,7 @@ function fieldsOf(error: z.ZodError): Record<string, string> {
   const entries = error.issues.flatMap((issue) => {
     const path = issue.path.map(String)
     if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => [[...path, key].join('.').slice(0, 80), 'is not known here'])
+      return issue.keys.map((key) => [[...path, key].join('.').slice(0, 80), 'is unknown'])
     return [[path.join('.') || 'body', issue.message]]
   })
   return Object.fromEntries(entries.slice(0, 20))
@@ -184,7 +187,7 @@ function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown
   if (parsed.success && stream) {
     headers.set('content-type', stream)
     const cut = (error: unknown) =>
-      ctx.log.error({ request: requestId, operation: operation.id, err: error }, 'an answer was cut off')
+      ctx.log.error({ request: requestId, operation: operation.id, err: error }, 'a response was interrupted')
     return new Response(streamOf(parsed.data as AsyncIterable<string>, cut), { status, headers })
   }
   if (parsed.success) return Response.json(parsed.data, { status, headers })
@@ -196,7 +199,7 @@ function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown
     })
   ctx.log.error(
     { request: requestId, operation: operation.id, fields: Object.keys(fieldsOf(parsed.error)) },
-    'undeclared answer fields left out',
+    'undeclared response fields left out',
   )
   return Response.json(schema.parse(withoutUnknown(answer, parsed.error)), { status, headers })
 }

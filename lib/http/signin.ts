@@ -102,7 +102,7 @@ async function completeSignIn(call: Call): Promise<Response> {
   const parameters = new URL(request.url).searchParams
   const names = [...parameters.keys()]
   if (new Set(names).size !== names.length)
-    throw new BrokerError('bad_request', { detail: 'A parameter is given twice.' })
+    throw new BrokerError('bad_request', { detail: 'A parameter appears twice.' })
 
   const cookies = {
     state: cookieValue(request.headers, 'state'),
@@ -135,7 +135,7 @@ async function completeSignIn(call: Call): Promise<Response> {
         }),
     })
     const session = only(acted.cookies, 'session')
-    if (session.length !== 1) throw refused('signin_failed', 'session', 'no session came of it')
+    if (session.length !== 1) throw refused('signin_failed', 'session', 'no session was created')
     return seeOther(returnTo, [...session, ...cleared])
   } catch (error) {
     const code = codeOf(error)
@@ -178,7 +178,7 @@ function returnPath(parameters: URLSearchParams): string {
   const given = parameters.getAll('return_to')
   if (given.length === 0) return '/'
   const path = given.length === 1 ? safePath(given[0]) : undefined
-  if (!path) throw new BrokerError('bad_request', { detail: 'return_to must be one path on this site.' })
+  if (!path) throw new BrokerError('bad_request', { detail: 'return_to must be a path on this site.' })
   return path
 }
 

@@ -133,7 +133,7 @@ export function startJobs(ctx: Context, { everyMilliseconds = tickMilliseconds }
       if (sweeps) await sweep(ctx, stopping.signal)
       reported = false
     } catch (error) {
-      if (!reported) ctx.log.warn({ err: error }, 'background work waits: the database does not answer')
+      if (!reported) ctx.log.warn({ err: error }, 'background work is paused: the database does not answer')
       reported = true
     }
   }

@@ -20,6 +20,6 @@ export function providerFor(settings: ProviderSettings, deps: ProviderDeps): Pro
     case 'keycloak':
     case 'mcp':
       // Refused at configuration too (tenancy/providers.ts): these kinds have no way to issue yet.
-      throw new UpstreamError('misconfigured', `providers of kind ${settings.kind} cannot be used yet`)
+      throw new UpstreamError('misconfigured', `providers of the kind ${settings.kind} are not supported yet`)
   }
 }

@@ -113,6 +113,6 @@ async function fetchKeys(deps: Deps, uri: string): Promise<Keys> {
     })
   if (response.status !== 200) throw new KeysUnavailable(`the keys of the issuer answer ${response.status}`)
   const parsed = Jwks.safeParse(await readJson(response))
-  if (!parsed.success) throw new KeysUnavailable('the keys of the issuer are no key set')
+  if (!parsed.success) throw new KeysUnavailable('the keys of the issuer are not a key set')
   return { keys: parsed.data.keys.filter(isJwk).slice(0, keysMax) }
 }

@@ -191,7 +191,7 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
     const bytes = await within(limit.bodyMs, end, readCapped(answer.body, limit.bodyBytes))
     const response = { status: answer.status, headers: new Headers([...answer.headers]) }
     if (isJson(response.headers) && !isModestJson(bytes)) throw reached('The answer is too deep')
-    if (isJson(response.headers) && !isStorableJson(bytes)) throw reached('The answer holds what is no text')
+    if (isJson(response.headers) && !isStorableJson(bytes)) throw reached('The answer contains invalid text')
     const isBodiless = answer.status === 204 || answer.status === 205 || method === 'HEAD'
     return new Response(isBodiless ? null : bytes, response)
   }

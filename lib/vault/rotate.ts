@@ -239,7 +239,7 @@ export type Retirement = { kind: 'retired' | 'already' } | { kind: 'refused'; wh
  */
 export async function retireInstanceKey(ctx: Context, id: string): Promise<Retirement> {
   const known = (await withInstance(ctx, listInstanceKeys)).find((key) => key.id === id)
-  if (!known) return { kind: 'refused', why: `This database knows no instance key "${id}".` }
+  if (!known) return { kind: 'refused', why: `There is no instance key "${id}" in this database.` }
   if (known.retiredAt) return { kind: 'already' }
   const [current] = await ctx.keys.list()
   if (current?.id === id)

@@ -133,7 +133,7 @@ function checkedUrl({ config }: Pick<Context, 'config'>, text: string): string {
   } catch (cause) {
     throw new BrokerError('bad_request', {
       fields: {
-        url: 'An https address on the internet without a name, password or fragment, like https://hooks.example.com/valetkey',
+        url: 'Enter a public https address without a user name, password or fragment, such as https://hooks.example.com/valetkey',
       },
       cause,
     })

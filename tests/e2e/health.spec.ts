@@ -62,7 +62,7 @@ test('a degraded connection says why, since when and what comes next, and is rep
   const card = page.locator('section').filter({ hasText: 'Acme Data Science' })
   await expect(card.getByText('degraded', { exact: true })).toBeVisible()
   await expect(card).toContainText(/The upstream does not answer, or it fails.*It began just now, next try in 0:\d\d/)
-  await expect(card.getByRole('button', { name: 'Try now' })).toBeVisible()
+  await expect(card.getByRole('button', { name: 'Renew now' })).toBeVisible()
   await expect(card.getByRole('link', { name: 'Issue token' })).toHaveCount(0)
 
   // While the stored access token lives, tokens can still be had.
@@ -76,20 +76,22 @@ test('a degraded connection says why, since when and what comes next, and is rep
   await page.getByRole('button', { name: 'Done' }).click()
 
   await page.goto(`/t/acme/connections/${id}`)
-  await expect(page.getByText('The upstream answered 503. The previous access token is used until it expires.')).toBeVisible()
+  await expect(
+    page.getByText('The upstream answered 503. The previous access token is used until it expires.'),
+  ).toBeVisible()
   await expectAccessible(page)
   await page.setViewportSize({ width: 390, height: 844 })
   await expectAccessible(page)
   expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)).toBeLessThanOrEqual(0)
   await page.setViewportSize({ width: 1280, height: 900 })
   await scriptRefresh(page, 'acme', overloaded)
-  await page.getByRole('button', { name: 'Try now' }).click()
+  await page.getByRole('button', { name: 'Renew now' }).click()
   await expect(page.getByRole('alert').filter({ hasText: 'The renewal failed' })).toContainText('Try again')
   await expectAccessible(page)
-  await page.getByRole('button', { name: 'Try now' }).click()
+  await page.getByRole('button', { name: 'Renew now' }).click()
   await expect(page.getByText('Renewed: the connection works again')).toBeVisible()
   await expect(page.getByText('Now: linked')).toBeVisible()
-  await expect(page.getByRole('button', { name: 'Try now' })).toHaveCount(0)
+  await expect(page.getByRole('button', { name: 'Renew now' })).toHaveCount(0)
   // The button is gone with its state; the page's content has the focus in its place.
   await expect(page.locator('#content')).toBeFocused()
   const story = (await page.getByRole('listitem').allTextContents()).join('\n')
@@ -114,7 +116,7 @@ test('a refused grant asks to reconnect, which keeps id, alias, branch and histo
   await page.reload()
   await expect(page.getByText('This connection must be reconnected')).toBeVisible()
   await expect(page.getByText('The upstream refused the stored grant').first()).toBeVisible()
-  await expect(page.getByRole('button', { name: 'Try now' })).toHaveCount(0)
+  await expect(page.getByRole('button', { name: 'Renew now' })).toHaveCount(0)
   await expectAccessible(page)
   await page.getByRole('button', { name: 'Reconnect' }).click()
   await approve(page, 'Acme Data Science', 'owner@acme.test')

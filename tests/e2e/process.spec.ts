@@ -143,7 +143,7 @@ test('H-01 H-02: a server that starts while Postgres is away waits, alive and no
   await product.until('/api/ready', 200)
   expect((await product.ask('/t/acme/projects', { cookie })).status).toBe(200)
   expect(said(product, 'starting waits')).toHaveLength(1)
-  expect(said(product, 'the database answers: starting goes on')).toHaveLength(1)
+  expect(said(product, 'the database answers: start continues')).toHaveLength(1)
 })
 
 test('H-02: Postgres killed under load: pages and programs get 503 with Retry-After, never 500, and the session lives on', async () => {

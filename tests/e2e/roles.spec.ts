@@ -35,7 +35,7 @@ test('Z-04: a member sees the admin pages as not for their role', async ({ page 
   await signIn(page, 'member@acme.test')
   for (const path of ['revocation', 'members', 'providers', 'webhooks']) {
     await page.goto(`/t/acme/admin/${path}`)
-    await expect(page.getByRole('heading', { level: 2 })).toHaveText('Not for your role')
+    await expect(page.getByRole('heading', { level: 2 })).toHaveText('Your role does not allow this page')
   }
 })
 

@@ -405,6 +405,6 @@ describe('somebody who owns the database', () => {
     // Inside the database everything fits again; the product itself signs it.
     expect((await verifyExport(lines)).fault).toBeNull()
     const { fault } = await verifyExport(lines, { heads: kept })
-    expect(fault).toMatchObject({ seq: first?.seq, reason: 'A head from outside was signed over another hash.' })
+    expect(fault).toMatchObject({ seq: first?.seq, reason: 'A head kept outside was signed over a different hash.' })
   })
 })

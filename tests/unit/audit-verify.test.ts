@@ -224,7 +224,7 @@ describe('npm run audit:verify', () => {
     )
     expect(fine.out).toContain('3 events after it are chained, unsigned.')
     expect(fine.out).toContain('3 more were not sealed yet')
-    expect(fine.out).toContain('Truncation after the last anchored head cannot be detected.')
+    expect(fine.out).toContain('Truncation after the last signed head cannot be detected.')
     const broken = await run(bad)
     expect([broken.code, broken.out]).toEqual([1, expect.stringContaining(`FIRST FAULT at #6 (${events[5]?.id})`)])
     expect((await run(join(folder, 'none'))).code).toBe(2)

@@ -8,7 +8,8 @@ type Props = { error: Error & { digest?: string }; reset: () => void }
 export default function ConsoleError({ error, reset }: Props) {
   // What a guard left (lib/http/page.ts).
   const tooMany = error.digest === 'too_many_pages'
-  const reference = error.digest && !tooMany ? ` If it keeps failing, give the operator the reference ${error.digest}.` : ''
+  const reference =
+    error.digest && !tooMany ? ` If it keeps failing, give the operator the reference ${error.digest}.` : ''
   return (
     <>
       <PageHeader title="This page did not load" />

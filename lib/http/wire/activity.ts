@@ -7,7 +7,7 @@ export const listAuditEvents = operation({
   id: 'listAuditEvents',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/audit-events',
-  summary: 'Events, newest first: everybody’s for who oversees the tenant, one’s own for members',
+  summary: 'Lists events, newest first: all events for admins and auditors, own events for members',
   permission: 'read',
   /** `next` of the page before. */
   query: object({ before: idOf('event').optional() }),
@@ -20,7 +20,7 @@ export const exportEvents = operation({
   id: 'exportEvents',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/audit-events/exports',
-  summary: 'The whole chain of events as lines of JSON, with signed heads, for npm run audit:verify',
+  summary: 'Exports the whole chain of events as lines of JSON with signed heads, for npm run audit:verify',
   permission: 'oversee',
   answer: { status: 200, schema: textStream, stream: 'application/x-ndjson' },
   errors: vaultErrors,

@@ -12,7 +12,7 @@ export const listFreezes = operation({
   id: 'listFreezes',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/freezes',
-  summary: 'Every freeze that stands, newest first',
+  summary: 'Lists active freezes, newest first',
   permission: 'oversee',
   answer: { status: 200, schema: items(freeze) },
   limit: 'read',
@@ -41,7 +41,7 @@ export const deleteFreeze = operation({
   id: 'deleteFreeze',
   method: 'DELETE',
   path: '/api/v1/tenants/{tenant}/freezes/{kind}/{id}',
-  summary: 'Lifts the freeze of a thing itself; others that apply to it stay',
+  summary: 'Lifts the freeze of one item; other freezes that apply to it stay',
   permission: 'administer',
   params: { kind: z.enum(freezeKinds), id: frozenId },
   /** `already`: it was not frozen. */

@@ -61,7 +61,7 @@ export const reportCsp = operation({
   id: 'reportCsp',
   method: 'POST',
   path: '/api/v1/csp-reports',
-  summary: 'Takes what a browser blocked',
+  summary: 'Receives a content security policy report from a browser',
   permission: 'public',
   media: ['application/csp-report'],
   // Browsers add members as they please, so this one schema is loose; only the named ones are used.

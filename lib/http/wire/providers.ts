@@ -17,7 +17,7 @@ export const listProviders = operation({
   id: 'listProviders',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/providers',
-  summary: 'Upstreams of the tenant',
+  summary: 'Lists the providers of the tenant',
   permission: 'read',
   answer: { status: 200, schema: items(provider) },
   limit: 'read',
@@ -27,7 +27,7 @@ export const createProvider = operation({
   id: 'createProvider',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/providers',
-  summary: 'Adds an upstream',
+  summary: 'Adds a provider',
   permission: 'administer',
   body: object({
     kind: z.literal('keboola'),
@@ -49,7 +49,7 @@ export const changeProvider = operation({
   id: 'changeProvider',
   method: 'PATCH',
   path: '/api/v1/tenants/{tenant}/providers/{provider}',
-  summary: 'Changes name, client or policy; the issuer never changes',
+  summary: 'Changes the name, client or policy of a provider; the issuer never changes',
   permission: 'administer',
   body: object({
     name: name.optional(),

@@ -7,14 +7,17 @@ export const revoke = operation({
   id: 'revoke',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/revocations',
-  summary: 'Revokes tokens and connections in one act: all of them, or none',
+  summary: 'Revokes tokens and connections: all of them or none',
   permission: 'work',
   body: object({
     tokens: z.array(idOf('token')).max(500).default([]),
     connections: z.array(idOf('connection')).max(500).default([]),
     reason: line(200).optional(),
   })
-    .refine(({ tokens, connections }) => tokens.length + connections.length > 0, 'Name a token or a connection.')
+    .refine(
+      ({ tokens, connections }) => tokens.length + connections.length > 0,
+      'Set at least one token or connection.',
+    )
     .meta({ anyOf: ['tokens', 'connections'].map((one) => atLeast(one, { minItems: 1 })) }),
   answer: { status: 200, schema: items(revoked) },
   errors: vaultErrors,
@@ -25,7 +28,7 @@ export const listRevocations = operation({
   id: 'listRevocations',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/revocations',
-  summary: 'Upstream revocations that are not done, the newest 200',
+  summary: 'Lists the newest 200 unconfirmed upstream revocations',
   permission: 'oversee',
   answer: { status: 200, schema: items(unconfirmed) },
   limit: 'read',
@@ -35,7 +38,7 @@ export const retryRevocation = operation({
   id: 'retryRevocation',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/revocations/{revocation}/retry',
-  summary: 'Asks the upstream again, now',
+  summary: 'Retries an upstream revocation now',
   permission: 'administer',
   body: object({}),
   answer: { status: 204 },

@@ -7,7 +7,7 @@ export const createTenant = operation({
   id: 'createTenant',
   method: 'POST',
   path: '/api/v1/tenants',
-  summary: 'Makes a tenant with the caller as its owner',
+  summary: 'Creates a tenant with the caller as its owner',
   permission: 'session',
   body: object({ name, slug: alias }),
   answer: { status: 201, schema: object({ slug: alias }) },
@@ -15,14 +15,14 @@ export const createTenant = operation({
   limit: 'write',
 })
 
-const secret = z.string().regex(/^[!-~]{1,200}$/, 'must be what stands behind the # of the link')
+const secret = z.string().regex(/^[!-~]{1,200}$/, 'must be the part after the # in the link')
 
 /** A POST, because the secret belongs into no address. */
 export const previewInvitation = operation({
   id: 'previewInvitation',
   method: 'POST',
   path: '/api/v1/invitations/preview',
-  summary: 'What an invitation is for, for whoever holds its secret',
+  summary: 'Returns the tenant and role of an invitation, given its secret',
   permission: 'public',
   body: object({ secret }),
   answer: { status: 200, schema: invitationPreview },
@@ -34,7 +34,7 @@ export const acceptInvitation = operation({
   id: 'acceptInvitation',
   method: 'POST',
   path: '/api/v1/invitations/accept',
-  summary: 'Makes the caller a member, once an invitation',
+  summary: 'Accepts an invitation and makes the caller a member',
   permission: 'session',
   body: object({ secret }),
   answer: { status: 200, schema: object({ slug: alias }) },
@@ -46,7 +46,7 @@ export const listMembers = operation({
   id: 'listMembers',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/members',
-  summary: 'Everybody in the tenant',
+  summary: 'Lists the members of the tenant',
   permission: 'read',
   answer: { status: 200, schema: items(member) },
   limit: 'read',
@@ -56,14 +56,14 @@ export const changeMember = operation({
   id: 'changeMember',
   method: 'PATCH',
   path: '/api/v1/tenants/{tenant}/members/{user}',
-  summary: 'Changes a member’s role, suspends them, or lets them in again',
+  summary: 'Changes a member’s role, suspends them, or reinstates them',
   permission: 'administer',
   body: object({
     role: role.optional(),
     status: z.enum(['active', 'suspended']).optional(),
     reason: line(200).optional(),
   })
-    .refine((change) => change.role !== undefined || change.status !== undefined, 'Name a role or a status.')
+    .refine((change) => change.role !== undefined || change.status !== undefined, 'Set a role or a status.')
     .meta({ anyOf: [{ required: ['role'] }, { required: ['status'] }] }),
   answer: { status: 204 },
   errors: [...vaultErrors, 'last_owner'],
@@ -74,7 +74,7 @@ export const removeMember = operation({
   id: 'removeMember',
   method: 'DELETE',
   path: '/api/v1/tenants/{tenant}/members/{user}',
-  summary: 'Removes a member with everything they hold here, or lets the caller leave',
+  summary: 'Removes a member and revokes their connections and tokens, or lets the caller leave',
   permission: 'read',
   body: object({ reason: line(200).optional() }),
   answer: { status: 204 },
@@ -86,7 +86,7 @@ export const previewEnding = operation({
   id: 'previewEnding',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/members/{user}/ending',
-  summary: 'What suspending or removing a member would reach',
+  summary: 'Counts what suspending or removing a member would affect',
   permission: 'read',
   answer: { status: 200, schema: ending },
   limit: 'read',
@@ -96,7 +96,7 @@ export const listInvitations = operation({
   id: 'listInvitations',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/invitations',
-  summary: 'Invitations that are still open, newest first',
+  summary: 'Lists open invitations, newest first',
   permission: 'administer',
   /** `next` of the page before. */
   query: object({ before: id.optional() }),
@@ -108,7 +108,7 @@ export const createInvitation = operation({
   id: 'createInvitation',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/invitations',
-  summary: 'Makes an invitation; its link is in this answer alone',
+  summary: 'Creates an invitation; only this response contains its link',
   permission: 'administer',
   body: object({ role, note: line(200).optional() }),
   answer: {

@@ -37,7 +37,7 @@ export const issueToken = operation({
   id: 'issueToken',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/projects/{project}/tokens',
-  summary: 'Issues a token; its value is in this answer alone',
+  summary: 'Issues a token; only this response contains its value',
   permission: 'work',
   body: object({
     scopes: rights,
@@ -73,7 +73,8 @@ export const listTokens = operation({
   id: 'listTokens',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/tokens',
-  summary: 'Tokens, newest first, ended ones by their end: the caller’s own, or with everybody=1 all of the tenant',
+  summary:
+    'Lists tokens, newest first, expired ones by expiry: the caller’s own, or with everybody=1 all of the tenant',
   permission: 'read',
   query: object({
     owner: idOf('user').optional(),
@@ -92,7 +93,7 @@ export const readToken = operation({
   id: 'readToken',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/tokens/{token}',
-  summary: 'One token; never its value',
+  summary: 'Returns one token, never its value',
   permission: 'read',
   answer: { status: 200, schema: token },
   limit: 'read',

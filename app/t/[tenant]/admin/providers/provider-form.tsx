@@ -32,7 +32,7 @@ export function AddProvider({ tenant }: { tenant: string }) {
       {open && (
         <ProviderDialog
           title="Add a Keboola stack"
-          lead="Valetkey must be registered there as a client first. Which redirect URI to register is shown once this is saved."
+          lead="First register Valetkey there as a client. After you save, this page shows the redirect URI to register."
           submitLabel="Add provider"
           values={blank}
           done="Provider added"
@@ -79,7 +79,7 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
       {open && (
         <ProviderDialog
           title={`Edit ${provider.name}`}
-          lead="Its address cannot be changed, because links belong to it: add another provider instead."
+          lead="You cannot change the address, because connections depend on it. Add another provider instead."
           submitLabel="Save"
           existing={provider}
           values={{
@@ -158,11 +158,17 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, existin
       }
     >
       <form id={form} className="flex flex-col gap-4" onSubmit={save}>
-        <Input label="Name" hint="As people here call it." required maxLength={80} {...field('name')} />
+        <Input
+          label="Name"
+          hint="The name that people in this tenant see."
+          required
+          maxLength={80}
+          {...field('name')}
+        />
         {!existing && (
           <Input
             label="Address"
-            hint="Of the stack, without a path."
+            hint="The address of the stack, without a path."
             type="url"
             required
             placeholder="https://connection.example.com"
@@ -177,8 +183,8 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, existin
           optional={existing !== undefined}
           hint={
             existing
-              ? `${existing.hasSecret ? 'One is set' : 'None is set'}. Leave this empty to keep it so; type one to replace it.`
-              : 'Sealed at once and never shown again.'
+              ? `${existing.hasSecret ? 'One is set' : 'None is set'}. Leave this empty to make no change, or enter a new one.`
+              : 'Stored encrypted and never shown again.'
           }
           {...field('clientSecret')}
           autoComplete="new-password"
@@ -191,25 +197,25 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, existin
           min={1}
           max={1440}
           step={1}
-          hint="No token of this provider may live longer. Left empty, the tenant’s cap applies."
+          hint="The limit for tokens of this provider. If empty, the tenant’s limit applies."
           {...field('capMinutes')}
         />
         <Input
-          label="An unused link lives, in days"
+          label="Unused connection expires after, in days"
           type="number"
           inputMode="numeric"
           required
           min={1}
           max={3650}
           step={1}
-          hint="After so many days without a renewal the upstream forgets it. Valetkey renews idle links well before."
+          hint="The upstream drops a connection after this many days without a renewal. Valetkey renews idle connections well before that."
           {...field('idleDays')}
         />
         {clientChanged && (
           <Notice
             tone="attention"
-            title="Another client"
-            meaning="Links made with the present client may stop renewing. Change it only together with the registration at the upstream."
+            title="You changed the client"
+            meaning="Connections made with the current client may stop renewing. Change it only together with the registration at the upstream."
           />
         )}
         <ProblemNotice problem={problem} />

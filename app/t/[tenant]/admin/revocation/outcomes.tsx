@@ -10,7 +10,7 @@ type Props = { items: Outcome[]; names: Record<string, string>; onClose: () => v
 
 const order: [UpstreamState, string][] = [
   ['done', 'revoked upstream'],
-  ['confirmed', 'confirmed dead'],
+  ['confirmed', 'revoked upstream and confirmed'],
   ['pending', 'pending'],
   ['failed', 'failed'],
   ['impossible', 'impossible'],
@@ -26,7 +26,7 @@ function totals(items: Outcome[]): string {
     .map(([word, number]) => `${word} ${number}`)
   const parts = [`blocked here ${items.length} of ${items.length}`, ...counts]
   if (already > 0) parts.push(`already revoked ${already}`)
-  if (over > 0) parts.push(`had ended ${over}`)
+  if (over > 0) parts.push(`already expired ${over}`)
   return parts.join(' · ')
 }
 
@@ -35,7 +35,7 @@ export function Outcomes({ items, names, onClose }: Props) {
   return (
     <div role="status">
       <Section
-        title="What came of it"
+        title="Result"
         lead={<span className="tabular-nums">{totals(items)}</span>}
         aside={
           <Button size="sm" variant="ghost" onClick={onClose}>
@@ -44,7 +44,7 @@ export function Outcomes({ items, names, onClose }: Props) {
         }
       >
         <DataTable
-          caption="Outcome of the revocation"
+          caption="Result of the revocation"
           columns={[
             { key: 'what', header: 'What' },
             { key: 'here', header: 'Blocked here' },
@@ -56,7 +56,7 @@ export function Outcomes({ items, names, onClose }: Props) {
             label: names[item.id] ?? item.id,
             cells: {
               what: names[item.id] ?? (item.kind === 'token' ? 'Token of the connection' : item.id),
-              here: item.already ? 'already, before' : item.over ? 'had ended' : 'now',
+              here: item.already ? 'already' : item.over ? 'already expired' : 'now',
               upstream: item.upstream ? (
                 <StateBadge kind="upstream" state={item.upstream} />
               ) : (

@@ -139,7 +139,7 @@ export function IssueForm(props: IssueFormProps) {
               <div className="flex flex-col gap-2">
                 <p className="font-semibold">Access</p>
                 <ProblemNotice
-                  problem={{ ...choices.problem, title: `What can be chosen did not load: ${choices.problem.title}` }}
+                  problem={{ ...choices.problem, title: `The choices did not load: ${choices.problem.title}` }}
                   action={
                     <Button size="sm" onClick={choices.retry}>
                       Try again
@@ -156,7 +156,7 @@ export function IssueForm(props: IssueFormProps) {
               maxSeconds={cap.seconds}
               cappedBy={setters[cap.setBy]}
             />
-            <KeyValue items={[{ label: 'Made by', value: strategyWords.mint }]} />
+            <KeyValue items={[{ label: 'Strategy', value: strategyWords.mint }]} />
             <ProblemNotice problem={problem} />
           </div>
         )}
@@ -203,7 +203,7 @@ const fromWire = ({ components, buckets, manage_buckets, read_all_files }: WireS
 /** What is still to be done before the token can be made. */
 function missingWords(purpose: string, scopes: Scopes, seconds: number, most: number): string | null {
   const parts = [
-    purpose.trim() === '' && 'give a purpose',
+    purpose.trim() === '' && 'enter a purpose',
     isEmpty(scopes) && 'choose at least one right',
     lifetimeError(seconds, shortestSeconds, most) && 'choose a lifetime',
   ].filter((part) => typeof part === 'string')
@@ -275,7 +275,7 @@ function useChoices(tenant: string, project: string) {
 
 function ChoicesLoading() {
   return (
-    <div role="status" aria-label="Loading what can be chosen" className="flex flex-col gap-3">
+    <div role="status" aria-label="Loading the choices" className="flex flex-col gap-3">
       <p className="font-semibold">Access</p>
       {['Components', 'Buckets'].map((group) => (
         <div key={group} className="flex h-44 flex-col gap-3 rounded-lg border bg-surface p-3">
@@ -298,7 +298,7 @@ function NotGranted({ asked, granted, notGranted }: Pick<Made, 'asked' | 'grante
       title={`Granted ${granted.length} of ${plural(asked.length, 'right')} that you asked for`}
       meaning={
         <>
-          The upstream left out{' '}
+          The upstream did not grant{' '}
           {notGranted.map((right, index) => (
             <span key={right}>
               {index > 0 && ', '}
@@ -308,7 +308,7 @@ function NotGranted({ asked, granted, notGranted }: Pick<Made, 'asked' | 'grante
           .
         </>
       }
-      next="The token works for the rest. For these, ask for another role there, or use another account."
+      next="The token works for the other rights. For these, ask for a different role there, or use another account."
     />
   )
 }
@@ -317,7 +317,7 @@ function Result({ tenant, made }: { tenant: string; made: Made }) {
   return (
     <div className="flex flex-col gap-6">
       {made.notGranted.length > 0 && <NotGranted {...made} />}
-      <Section title="Token issued" lead="Its value is gone from here; what is known about it stays.">
+      <Section title="Token issued" lead="The value is no longer available. The details below are kept.">
         <div className="rounded-lg border bg-surface p-4">
           <KeyValue
             items={[
@@ -332,8 +332,8 @@ function Result({ tenant, made }: { tenant: string; made: Made }) {
               },
               { label: 'Purpose', value: made.purpose },
               { label: 'Granted', value: <ScopeLines lines={made.granted} /> },
-              { label: 'Made by', value: strategyWords.mint },
-              { label: 'Ends', value: <Time at={made.expiresAt} /> },
+              { label: 'Strategy', value: strategyWords.mint },
+              { label: 'Expires', value: <Time at={made.expiresAt} /> },
               { label: 'State', value: <StateBadge kind="token" state="live" /> },
             ]}
           />

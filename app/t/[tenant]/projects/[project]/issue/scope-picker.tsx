@@ -44,16 +44,16 @@ export function ScopePicker({ choices, value, onChange }: ScopePickerProps) {
         onChange={(buckets) => onChange({ ...value, buckets })}
       />
       <fieldset className="min-w-0 rounded-lg border border-attention/40 bg-surface px-3 py-2">
-        <legend className="px-1 font-semibold">Reaches the whole project</legend>
+        <legend className="px-1 font-semibold">Whole project</legend>
         <Checkbox
           label="Manage buckets"
-          hint="Creates, shares and deletes any bucket, also ones that come later. It includes writing to all of them."
+          hint="Create, share and delete any bucket, including future ones. Includes write access to all buckets."
           checked={value.manageBuckets}
           onChange={(event) => onChange({ ...value, manageBuckets: event.target.checked })}
         />
         <Checkbox
           label="Read all files"
-          hint="Every file that anybody uploads to the project, also ones that come later."
+          hint="Read every file in the project, including future ones."
           checked={value.readAllFiles}
           onChange={(event) => onChange({ ...value, readAllFiles: event.target.checked })}
         />
@@ -70,8 +70,8 @@ function RoleNotice({ role }: { role: string }) {
         title={`Your role upstream is ${role}`}
         meaning={
           role === 'guest'
-            ? 'The upstream drops what a guest may not hand on. You can ask for it; what really came back is shown beside what you asked for.'
-            : 'The upstream lets this role read and drops rights to write or run. What really came back is shown beside what you asked for.'
+            ? 'The upstream drops rights that a guest may not pass on. You can request them; we show the granted rights beside the requested ones.'
+            : 'The upstream grants this role read rights only. You can request more; we show the granted rights beside the requested ones.'
         }
       />
     )
@@ -148,7 +148,7 @@ function BucketRights({ buckets, value, onChange }: BucketRightsProps) {
         ))}
         {shown.length === 0 && (
           <p className="py-2 text-muted">
-            {needle ? `Nothing matches “${needle}”.` : 'You see no bucket in this project.'}
+            {needle ? `Nothing matches “${needle}”.` : 'You cannot see any bucket in this project.'}
           </p>
         )}
       </div>
