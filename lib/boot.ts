@@ -66,9 +66,7 @@ const migrations = new URL('../prisma/migrations/', import.meta.url)
 /** Every migration that this code was written for is there; more are no fault, for newer code may run beside (H-06). */
 async function checkSchema(ctx: Context): Promise<void> {
   const folders = await readdir(migrations, { withFileTypes: true }).catch(() => {
-    throw new BootError(
-      'The folder prisma/migrations is missing next to dist: Valetkey needs it to check the database.',
-    )
+    throw new BootError('The folder prisma/migrations is missing next to dist: it is needed to check the database.')
   })
   const needed = folders.filter((entry) => entry.isDirectory()).map(({ name }) => name)
   const applied = await appliedMigrations(ctx)

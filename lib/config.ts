@@ -194,9 +194,7 @@ export function parseConfig(environment: Record<string, string | undefined>) {
   )
     problems.push('VALETKEY_METRICS_TOKEN must not be VALETKEY_SECRET or one of VALETKEY_KEYS: use separate values')
   if (env.VALETKEY_METRICS_PORT === env.PORT)
-    problems.push(
-      'VALETKEY_METRICS_PORT must not be PORT: unset it and set VALETKEY_METRICS_TOKEN, or choose another port',
-    )
+    problems.push('VALETKEY_METRICS_PORT equals PORT: unset it and set VALETKEY_METRICS_TOKEN, or choose another port')
   if (env.VALETKEY_DEMO && !env.VALETKEY_EMBEDDED)
     problems.push('VALETKEY_DEMO needs the embedded database: unset DATABASE_URL or VALETKEY_DEMO')
   if (env.VALETKEY_DEMO && !loopback)

@@ -24,16 +24,8 @@ export const errorCodes = {
     title: 'The request is not JSON',
     next: 'Set Content-Type: application/json.',
   },
-  expectation_failed: {
-    status: 417,
-    title: 'The Expect header is not supported',
-    next: 'Leave out the Expect header.',
-  },
-  wrong_host: {
-    status: 421,
-    title: 'Valetkey does not answer at this host name',
-    next: 'Use the address you were given.',
-  },
+  expectation_failed: { status: 417, title: 'Expect is not supported', next: 'Leave out the Expect header.' },
+  wrong_host: { status: 421, title: 'Valetkey has another host name', next: 'Use the address you were given.' },
   rate_limited: { status: 429, title: 'Too many requests', next: 'Wait a moment and try again.' },
   headers_too_large: { status: 431, title: 'The headers are too large', next: 'Delete the cookies of this site.' },
   /** Nobody is there to read it: the caller went before they were answered. For the log and the count alone. */
@@ -125,17 +117,13 @@ export const errorCodes = {
   alias_taken: { status: 409, title: 'Another project already has this alias', next: 'Choose another alias.' },
   // Issuing
   needs_relink: { status: 409, title: 'The connection must be reconnected', next: 'Open the project and reconnect.' },
-  frozen: {
-    status: 409,
-    title: 'An admin has frozen this',
-    next: 'Ask an admin to lift the freeze. Nothing was lost.',
-  },
+  frozen: { status: 409, title: 'An admin has frozen this', next: 'Nothing was lost. Ask an admin to lift it.' },
   not_linked: { status: 409, title: 'You have not linked this project', next: 'Link it first.' },
   over_policy: { status: 422, title: 'The lifetime is longer than policy allows', next: 'Choose a shorter one.' },
   too_many_tokens: {
     status: 409,
     title: 'You have too many live tokens',
-    next: 'Revoke those that you no longer need.',
+    next: 'Revoke some that you no longer need.',
   },
   issue_unconfirmed: {
     status: 502,
@@ -152,11 +140,7 @@ export const errorCodes = {
     title: 'The upstream does not grant these rights',
     next: 'Choose other rights: some may no longer exist, or your account may not grant them.',
   },
-  revoked_meanwhile: {
-    status: 409,
-    title: 'Access was revoked while the token was being issued',
-    next: 'Ask an admin.',
-  },
+  revoked_meanwhile: { status: 409, title: 'Access was revoked during issuing', next: 'Ask an admin.' },
   // Tenancy
   invitation_unknown: { status: 404, title: 'This invitation is unknown or has expired', next: 'Ask for a new one.' },
   too_many_invitations: {
@@ -178,11 +162,7 @@ export const errorCodes = {
     next: 'Delete one that you no longer need.',
   },
   webhook_off: { status: 409, title: 'This webhook is switched off', next: 'Switch it on first.' },
-  count_changed: {
-    status: 409,
-    title: 'The selection has changed since you loaded the page',
-    next: 'Review it and confirm again.',
-  },
+  count_changed: { status: 409, title: 'The selection has changed', next: 'Check the selection and confirm again.' },
 } as const satisfies Record<string, { status: number; title: string; next: string }>
 
 export type ErrorCode = keyof typeof errorCodes

@@ -186,9 +186,7 @@ async function secret(ctx: Context, accept: boolean): Promise<void> {
         : 'VALETKEY_SECRET is not the one this database was first started with. Nothing was changed. With a new one, sign-ins in progress fail, and issued tokens no longer match their fingerprints. To accept it: npm run keys -- secret --accept',
     )
   await acceptSecret(ctx)
-  console.log(
-    'Accepted. Restart every instance with this VALETKEY_SECRET; instances with the old value no longer start.',
-  )
+  console.log('Accepted. Restart every instance with this VALETKEY_SECRET; with the old one they no longer start.')
 }
 
 async function requireTenant(ctx: Context, slug: string): Promise<string> {

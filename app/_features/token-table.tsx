@@ -91,7 +91,7 @@ function Ends({ token, now }: { token: TokenView; now: string }) {
       {latest === 'unknown' && <span>expiry upstream unknown</span>}
       {latest instanceof Date && latest > new Date(now) && (
         <span>
-          could work until <Time at={latest.toISOString()} now={now} hint="hover" />
+          expires upstream <Time at={latest.toISOString()} now={now} hint="hover" />
         </span>
       )}
     </span>

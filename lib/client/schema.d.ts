@@ -593,11 +593,11 @@ export interface Paths {
                 } | null
               }[]
               /**
-               * Counted up to 1000 and no further
+               * Counted up to 1000 only
                */
               total: number
               /**
-               * There are more than were counted
+               * Whether there are more than were counted
                */
               total_is_capped: boolean
               next: string | null
@@ -1263,11 +1263,11 @@ export interface Paths {
               }[]
               next: string | null
               /**
-               * Counted up to 1000 and no further
+               * Counted up to 1000 only
                */
               unread: number
               /**
-               * There are more than were counted
+               * Whether there are more than were counted
                */
               unread_is_capped: boolean
             }
@@ -2005,11 +2005,11 @@ export interface Paths {
                 } | null
               }[]
               /**
-               * Counted up to 1000 and no further
+               * Counted up to 1000 only
                */
               total: number
               /**
-               * There are more than were counted
+               * Whether there are more than were counted
                */
               total_is_capped: boolean
               next: string | null

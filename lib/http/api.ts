@@ -90,10 +90,7 @@ export function api<P extends string, A extends Access, Q extends z.ZodType, B e
   function declared({ ctx, requestId }: Call, error: unknown): unknown {
     if (!isBrokerError(error) || error.code === 'aborted' || codes.has(error.code)) return error
     if (!ctx.config.production) return new Error(`${operation.id} does not declare ${error.code}`, { cause: error })
-    ctx.log.error(
-      { request: requestId, operation: operation.id, problem: error.code },
-      'an operation refused with an undeclared code',
-    )
+    ctx.log.error({ request: requestId, operation: operation.id, problem: error.code }, 'an undeclared error code')
     return error
   }
 }

@@ -122,7 +122,7 @@ export async function vaultOf(ctx: KeyContext, tenantId: string): Promise<Vault>
   const openAt = async (location: Location, sealed: string) => {
     if (isNewerFormat(sealed))
       throw new BrokerError('keys_unavailable', {
-        detail: 'The value was sealed by a newer version. Upgrade this instance.',
+        detail: 'A newer version sealed it. Upgrade this instance.',
       })
     const id = sealedWith(sealed)
     const find = () => kept.keys.find((key) => key.id === id)

@@ -18,9 +18,7 @@ export async function openDataDir(env) {
     await makeDir(dir, mode)
     await access(dir, constants.W_OK | constants.X_OK)
   } catch (error) {
-    throw new Failure(
-      `The data folder ${dir} cannot be written (${error.code}). Set VALETKEY_DATA_DIR to another folder.`,
-    )
+    throw new Failure(`The data folder ${dir} is not writable (${error.code}). Set VALETKEY_DATA_DIR to another one.`)
   }
   return dir
 }

@@ -61,13 +61,13 @@ test('a degraded connection says why, since when and what comes next, and is rep
   await page.goto('/t/acme/projects')
   const card = page.locator('section').filter({ hasText: 'Acme Data Science' })
   await expect(card.getByText('degraded', { exact: true })).toBeVisible()
-  await expect(card).toContainText(/The upstream does not answer, or it fails.*It began just now, next try in 0:\d\d/)
+  await expect(card).toContainText(/The upstream does not answer, or it fails.*Since just now, next retry in 0:\d\d/)
   await expect(card.getByRole('button', { name: 'Renew now' })).toBeVisible()
   await expect(card.getByRole('link', { name: 'Issue token' })).toHaveCount(0)
 
   // While the stored access token lives, tokens can still be had.
   await page.goto(project)
-  await expect(page.getByText('Tokens can still be issued: the access token stored here ends in')).toBeVisible()
+  await expect(page.getByText('Tokens can still be issued: the stored access token expires in')).toBeVisible()
   await expectAccessible(page)
   await page.keyboard.press('n')
   await page.waitForURL(/\/issue$/)
@@ -95,7 +95,7 @@ test('a degraded connection says why, since when and what comes next, and is rep
   // The button is gone with its state; the page's content has the focus in its place.
   await expect(page.locator('#content')).toBeFocused()
   const story = (await page.getByRole('listitem').allTextContents()).join('\n')
-  expect(story).toMatch(/Linked[\s\S]*Renewal failed[\s\S]*Recovered: refreshed again[\s\S]*Now: linked/)
+  expect(story).toMatch(/Linked[\s\S]*Renewal failed[\s\S]*Recovered: renewed again[\s\S]*Now: linked/)
 })
 
 test('a refused grant asks to reconnect, which keeps id, alias, branch and history', async ({ page }) => {

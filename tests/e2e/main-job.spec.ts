@@ -45,7 +45,7 @@ test('the main job: sign in, link, issue, use, see, revoke, disconnect, sign out
 
   await page.getByRole('link', { name: 'Acme Sales Reporting' }).click()
   await page.getByRole('button', { name: 'Disconnect…' }).click()
-  await expect(page.getByRole('alertdialog')).toContainText('1 living token')
+  await expect(page.getByRole('alertdialog')).toContainText('1 live token')
   await page.getByRole('alertdialog').getByRole('button', { name: 'Disconnect', exact: true }).click()
   await expect(page.getByRole('alertdialog')).toHaveCount(0)
   await expect(page.getByText('revoked', { exact: true }).first()).toBeVisible()

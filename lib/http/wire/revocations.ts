@@ -14,10 +14,7 @@ export const revoke = operation({
     connections: z.array(idOf('connection')).max(500).default([]),
     reason: line(200).optional(),
   })
-    .refine(
-      ({ tokens, connections }) => tokens.length + connections.length > 0,
-      'Set at least one token or connection.',
-    )
+    .refine(({ tokens, connections }) => tokens.length + connections.length > 0, 'Name a token or a connection.')
     .meta({ anyOf: ['tokens', 'connections'].map((one) => atLeast(one, { minItems: 1 })) }),
   answer: { status: 200, schema: items(revoked) },
   errors: vaultErrors,

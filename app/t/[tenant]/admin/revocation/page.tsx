@@ -84,12 +84,10 @@ export default async function RevocationPage({ params, searchParams }: Props) {
       view === 'tokens'
         ? [
             { value: '', label: 'Live' },
-            ...tokenStates
-              .slice(1)
-              .map((state) => ({
-                value: state,
-                label: state === 'all' ? 'Any state' : state === 'ended' ? 'expired' : state,
-              })),
+            ...tokenStates.slice(1).map((state) => ({
+              value: state,
+              label: state === 'all' ? 'Any state' : state === 'ended' ? 'expired' : state,
+            })),
           ]
         : [
             { value: '', label: 'Not revoked' },

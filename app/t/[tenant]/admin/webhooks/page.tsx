@@ -85,7 +85,7 @@ export default async function WebhooksPage({ params }: { params: Promise<{ tenan
                 ? [
                     {
                       label: 'Owner',
-                      value: 'No longer an admin. Check the address, then take the webhook over in its menu.',
+                      value: 'No longer an admin. Check the address, then take it over in the menu.',
                     },
                   ]
                 : []),

@@ -39,11 +39,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
     return (
       <>
         {header}
-        <EmptyState
-          kind="no-right"
-          title="Your role does not allow this page"
-          why="Auditors can read everything but cannot issue tokens."
-        />
+        <EmptyState kind="no-right" title="Your role does not allow this page" why="Auditors cannot issue tokens." />
       </>
     )
   const now = ctx.now()
