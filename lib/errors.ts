@@ -19,11 +19,7 @@ export const errorCodes = {
   timeout: { status: 408, title: 'The request took too long to arrive', next: 'Send it again.' },
   too_large: { status: 413, title: 'The request is too large', next: 'Send a smaller request.' },
   uri_too_long: { status: 414, title: 'The address is too long', next: 'Shorten the address.' },
-  unsupported_media_type: {
-    status: 415,
-    title: 'The request is not JSON',
-    next: 'Set Content-Type: application/json.',
-  },
+  unsupported_media_type: { status: 415, title: 'The body is not JSON', next: 'Set Content-Type: application/json.' },
   expectation_failed: { status: 417, title: 'Expect is not supported', next: 'Leave out the Expect header.' },
   wrong_host: { status: 421, title: 'Valetkey has another host name', next: 'Use the address you were given.' },
   rate_limited: { status: 429, title: 'Too many requests', next: 'Wait a moment and try again.' },
@@ -120,11 +116,7 @@ export const errorCodes = {
   frozen: { status: 409, title: 'An admin has frozen this', next: 'Nothing was lost. Ask an admin to lift it.' },
   not_linked: { status: 409, title: 'You have not linked this project', next: 'Link it first.' },
   over_policy: { status: 422, title: 'The lifetime is longer than policy allows', next: 'Choose a shorter one.' },
-  too_many_tokens: {
-    status: 409,
-    title: 'You have too many live tokens',
-    next: 'Revoke some that you no longer need.',
-  },
+  too_many_tokens: { status: 409, title: 'You have too many live tokens', next: 'Revoke some that you do not need.' },
   issue_unconfirmed: {
     status: 502,
     title: 'The upstream did not confirm the token',

@@ -121,9 +121,7 @@ export async function vaultOf(ctx: KeyContext, tenantId: string): Promise<Vault>
   }
   const openAt = async (location: Location, sealed: string) => {
     if (isNewerFormat(sealed))
-      throw new BrokerError('keys_unavailable', {
-        detail: 'A newer version sealed it. Upgrade this instance.',
-      })
+      throw new BrokerError('keys_unavailable', { detail: 'A newer version sealed it. Upgrade this instance.' })
     const id = sealedWith(sealed)
     const find = () => kept.keys.find((key) => key.id === id)
     // Keys are published before they seal, so a key that we never heard of is rare: a clock that is off.

@@ -158,13 +158,7 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, existin
       }
     >
       <form id={form} className="flex flex-col gap-4" onSubmit={save}>
-        <Input
-          label="Name"
-          hint="The name that people in this tenant see."
-          required
-          maxLength={80}
-          {...field('name')}
-        />
+        <Input label="Name" hint="Shown to people in this tenant." required maxLength={80} {...field('name')} />
         {!existing && (
           <Input
             label="Address"

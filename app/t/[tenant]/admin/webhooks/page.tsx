@@ -82,12 +82,7 @@ export default async function WebhooksPage({ params }: { params: Promise<{ tenan
             items={[
               { label: 'Address', value: webhook.url, mono: true },
               ...(webhook.orphaned
-                ? [
-                    {
-                      label: 'Owner',
-                      value: 'No longer an admin. Check the address, then take it over in the menu.',
-                    },
-                  ]
+                ? [{ label: 'Owner', value: 'No longer an admin. Check the address, then take it over in the menu.' }]
                 : []),
               ...(webhook.disabledCause ? [{ label: 'Reason', value: offWords[webhook.disabledCause] }] : []),
               { label: 'Last delivered', value: <Moment at={webhook.lastSuccessAt} now={now} none="not yet" /> },
