@@ -54,7 +54,7 @@ export const strategyWords: Record<TokenView['strategy'], string> = {
   mint: 'mint: a Storage token made upstream',
   exchange: 'exchange: the upstream swapped a token for a narrower one (RFC 8693)',
   narrow: 'narrow: a refresh with fewer scopes',
-  sign: 'sign: made and vouched for by Valetkey',
+  sign: 'sign: a token that Valetkey signs itself',
 }
 
 export const lastUseWords = 'not reported'
