@@ -4,10 +4,11 @@
 import { randomBytes } from 'node:crypto'
 import { approve } from '../demo/browser.ts'
 import { startDemo } from '../demo/index.ts'
-import type { Actor } from '../lib/actor.ts'
+import type { Actor, CookieCredential } from '../lib/actor.ts'
 import { seedDemo } from '../lib/broker/demo.ts'
 import { issueToken } from '../lib/broker/issue.ts'
-import { completeLink, startLink } from '../lib/broker/link/link.ts'
+import { completeLink } from '../lib/broker/link/complete.ts'
+import { startLink } from '../lib/broker/link/start.ts'
 import { revoke } from '../lib/broker/revoke.ts'
 import { parseConfig } from '../lib/config.ts'
 import { type Context, createContext } from '../lib/context.ts'
@@ -27,7 +28,7 @@ const [rounds = 1_500] = process.argv.slice(2).map(Number)
 const origin = 'http://localhost:3000'
 const secret = () => randomBytes(32).toString('base64url')
 
-async function memberOf(ctx: Context): Promise<Actor> {
+async function memberOf(ctx: Context): Promise<Actor<CookieCredential>> {
   const tenantId = (await tenantBySlug(ctx, 'acme')) ?? ''
   const member = await readTenant(ctx, tenantId, (tx) => tx.member.findFirstOrThrow({ where: { role: 'owner' } }))
   const sessionId = newId('session')
@@ -36,15 +37,21 @@ async function memberOf(ctx: Context): Promise<Actor> {
      VALUES ($1, $2, $3, now(), now(), now(), now() + interval '1 day')`,
     [sessionId, randomBytes(32), member.userId],
   )
-  return { userId: member.userId, sessionId, tenantId, slug: 'acme', role: 'owner' }
+  return {
+    userId: member.userId,
+    credential: { kind: 'cookie', session: sessionId },
+    tenantId,
+    slug: 'acme',
+    role: 'owner',
+  }
 }
 
-async function linked(ctx: Context, actor: Actor): Promise<string> {
+async function linked(ctx: Context, actor: Actor<CookieCredential>): Promise<string> {
   const browser = secret()
   const [provider] = await readTenant(ctx, actor.tenantId, (tx) => listProviders(tx, actor.tenantId))
   const started = await startLink(ctx, actor, { providerId: provider?.id ?? '', browser })
   const back = new URL(await approve(started.url, { account: 'owner@acme.test', project: '10231' }))
-  const session = { id: actor.sessionId, userId: actor.userId }
+  const session = { id: actor.credential.session, userId: actor.userId }
   const key = back.pathname.split('/').at(-1) ?? ''
   const result = await completeLink(ctx, { key, parameters: back.searchParams, browser, session, origin: {} })
   if (result.kind === 'failed') throw result.error

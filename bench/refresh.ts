@@ -211,7 +211,7 @@ async function main() {
 
   const ids = await seed(ctx, slowConnections, false, () => -1)
   const narrow = await processes.start({ ...config, poolSize: 5 }, { realWaits: true })
-  const actor = { userId, sessionId: '-', tenantId, slug: 'acme', role: 'owner' } as const
+  const actor = { userId, credential: { kind: 'cookie', session: '-' }, tenantId, slug: 'acme', role: 'owner' } as const
   const [connectionId = ''] = ids
   upstream.tell({ kind: 'delay', milliseconds: slowMilliseconds })
   await narrow.ask({ kind: 'read', actor, connectionId, times: 5 })

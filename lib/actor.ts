@@ -2,27 +2,77 @@ import { BrokerError } from './errors.ts'
 
 export type Role = 'owner' | 'admin' | 'member' | 'auditor'
 
+/** What a program may be allowed to do for its person at our own API. Each operation names the one it needs. */
+export const scopes = [
+  'projects:read',
+  'connections:manage',
+  'tokens:issue',
+  'tokens:revoke',
+  'tenant:read',
+  'tenant:manage',
+  'audit:read',
+] as const
+export type Scope = (typeof scopes)[number]
+
+/** A browser, by the id of its session. */
+export type CookieCredential = { kind: 'cookie'; session: string }
+/** A program that a person gave a grant. */
+export type TokenCredential = { kind: 'bearer' | 'dpop'; client: string; grant: string; scopes: readonly Scope[] }
+/** What proves who calls. */
+export type Credential = CookieCredential | TokenCredential
+
+export const sessionOf = (credential: Credential | undefined): string | undefined =>
+  credential?.kind === 'cookie' ? credential.session : undefined
+
+/** Through which program somebody acts, and by which grant. */
+export const programOf = (credential: Credential | undefined) =>
+  credential && credential.kind !== 'cookie' ? { client: credential.client, grant: credential.grant } : undefined
+
+/** Who calls, as the edge has authenticated them. */
+export type Principal<C extends Credential = Credential> = {
+  credential: C
+  userId: string
+  issuer: string
+  subject: string
+  name: string
+  email: string | null
+  /** Runs the instance: vouched for by its own issuer and named in configuration. */
+  operator: boolean
+  /** When the person last proved to the issuer who they are. */
+  authTime: Date
+  /** When the credential was made, and when it ends whatever happens. */
+  createdAt: Date
+  expiresAt: Date
+}
+
+/** Tells whose a token is that a request presents; undefined: no token of its own, or no longer one. */
+export type Authenticator = (presented: {
+  kind: TokenCredential['kind']
+  token: string
+  request: Request
+}) => Promise<Principal<TokenCredential> | undefined>
+
 /** Who did something and from where, for the audit trail. People are named by id, so an erasure breaks no hash. */
 export type Origin = {
   userId: string | null
-  sessionId?: string | undefined
+  credential?: Credential | undefined
   address?: string | undefined
   agent?: string | undefined
   requestId?: string | undefined
 }
 
-/** A signed-in person. */
-export type Person = Origin & { userId: string; sessionId: string }
+/** A person who calls. */
+export type Person<C extends Credential = Credential> = Origin & { userId: string; credential: C }
 
-/** A signed-in person who asks for something in a tenant. What they may do is read in the act's own transaction. */
-export type Caller = Person & { tenantId: string }
+/** A person who asks for something in a tenant. What they may do is read in the act's own transaction. */
+export type Caller<C extends Credential = Credential> = Person<C> & { tenantId: string }
 
 /**
  * A person in one tenant with their role: what use cases take as their second argument. The one that an edge makes says
  * how things stood when the request began, which is enough to read; the one that {@link import('./store/authority.ts').act}
  * hands to a change is read under lock.
  */
-export type Actor = Caller & { slug: string; role: Role }
+export type Actor<C extends Credential = Credential> = Caller<C> & { slug: string; role: Role }
 
 /** What a role may do. Auditors read everything and change nothing (product.md, Words). */
 export const permissions = {
@@ -38,21 +88,51 @@ export const permissions = {
 
 export type Permission = keyof typeof permissions
 
-export const may = (actor: Pick<Actor, 'role'>, permission: Permission) =>
-  (permissions[permission] as readonly Role[]).includes(actor.role)
+/** A role, and what it is used through; a role that is looked at by itself has no credential. */
+type Holder = Pick<Actor, 'role'> & { credential?: Credential | undefined }
+
+/** What a program needs, beside the scope of the operation, to use its person's rights over what is other people's. */
+const scopeOver: Partial<Record<Permission, Scope>> = { oversee: 'tenant:read', administer: 'tenant:manage' }
+
+/** The scopes without which a program cannot do what needs `permission` and `scope`. */
+export const scopesFor = (permission: Permission, scope: Scope): Scope[] => {
+  const over = scopeOver[permission]
+  return over && over !== scope ? [scope, over] : [scope]
+}
+
+const holds = (credential: Credential | undefined, scope: Scope | undefined): boolean =>
+  scope === undefined || !credential || credential.kind === 'cookie' || credential.scopes.includes(scope)
+
+const hasRole = ({ role }: Holder, permission: Permission) =>
+  (permissions[permission] as readonly Role[]).includes(role)
+
+/** The permissions of the role, cut by the scopes of the credential. */
+export const may = (actor: Holder, permission: Permission): boolean =>
+  hasRole(actor, permission) && holds(actor.credential, scopeOver[permission])
 
 /** Whether somebody with `role` may give a member this one, or take it away: only owners make and unmake owners. */
-export const mayGrant = (actor: Pick<Actor, 'role'>, role: Role) =>
+export const mayGrant = (actor: Holder, role: Role) =>
   may(actor, 'administer') && (role !== 'owner' || actor.role === 'owner')
 
 /**
  * Whose things alone a look-up may find: the actor's own, or with `permission` everybody's. It belongs into the query
  * itself, so that what is another's takes exactly as long as what is not there (Z-02, E-04).
  */
-export const ownUnless = (actor: Pick<Actor, 'userId' | 'role'>, permission: Permission): string | undefined =>
+export const ownUnless = (actor: Holder & Pick<Actor, 'userId'>, permission: Permission): string | undefined =>
   may(actor, permission) ? undefined : actor.userId
 
-/** @throws BrokerError forbidden */
-export function requirePermission(actor: Pick<Actor, 'role'>, permission: Permission): void {
-  if (!may(actor, permission)) throw new BrokerError('forbidden')
+/** @throws BrokerError forbidden where the role does not allow it, insufficient_scope where the credential does not */
+export function requirePermission(actor: Holder, permission: Permission): void {
+  if (!hasRole(actor, permission)) throw new BrokerError('forbidden')
+  requireScope(actor, scopeOver[permission])
+}
+
+/** A browser has every scope. @throws BrokerError insufficient_scope, with the challenge of RFC 6750 section 3.1 */
+export function requireScope({ credential }: { credential?: Credential | undefined }, scope: Scope | undefined): void {
+  if (holds(credential, scope)) return
+  const scheme = credential?.kind === 'dpop' ? 'DPoP' : 'Bearer'
+  throw new BrokerError('insufficient_scope', {
+    detail: `It needs the scope ${scope}.`,
+    challenge: `${scheme} realm="valetkey", error="insufficient_scope", scope="${scope}"`,
+  })
 }

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import type { Authenticator } from './actor.ts'
 import { type Config, parseConfig } from './config.ts'
 import { createLog, type Log, standardOutput } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -41,6 +42,8 @@ export type Context = {
   fetch: OutboundFetch
   /** The same for addresses that tenants choose freely: never inside, whatever the operator lets upstreams reach. */
   fetchOutside: OutboundFetch
+  /** Who is asked whose a presented token is. Nobody makes any yet; the authorization server will. */
+  authenticators: readonly Authenticator[]
   now: () => Date
   sleep: (milliseconds: number) => Promise<void>
   log: Log
@@ -55,7 +58,7 @@ export type Context = {
   close: () => Promise<void>
 }
 
-export type ContextOptions = Partial<Pick<Context, 'fetch' | 'now' | 'sleep' | 'log' | 'output'>>
+export type ContextOptions = Partial<Pick<Context, 'fetch' | 'authenticators' | 'now' | 'sleep' | 'log' | 'output'>>
 
 /** Makes a context. Tests give their own clock, network and log; nothing is read from the environment here. */
 export async function createContext(config: Config, options: ContextOptions = {}): Promise<Context> {
@@ -93,6 +96,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
     // No trace header of ours reaches another server, and no instrumentation sees what is sent there.
     fetch: (input, init) => untraced(() => (options.fetch ?? outbound.fetch)(input, init)),
     fetchOutside: (input, init) => untraced(() => (options.fetch ?? outside.fetch)(input, init)),
+    authenticators: options.authenticators ?? [],
     now: options.now ?? (() => new Date()),
     sleep: options.sleep ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),
     log,

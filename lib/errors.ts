@@ -12,6 +12,13 @@ export const errorCodes = {
     next: 'Sign in, then continue.',
   },
   forbidden: { status: 403, title: 'Your role does not allow this', next: 'Ask an admin of the tenant.' },
+  /** RFC 6750 section 3.1. */
+  insufficient_scope: {
+    status: 403,
+    title: 'This token does not allow this',
+    next: 'Sign in again with the scope it needs.',
+  },
+  browser_only: { status: 403, title: 'Only a browser may do this', next: 'Open Valetkey and do it there.' },
   cross_site: { status: 403, title: 'The request came from another site', next: 'Open Valetkey and do it there.' },
   not_found: { status: 404, title: 'Not found', next: 'Check the address; it may have been removed.' },
   method_not_allowed: { status: 405, title: 'Method not allowed', next: 'Use a method from the Allow header.' },
@@ -165,6 +172,8 @@ type Options = {
   /** Field path -> what is wrong with it. */
   fields?: Record<string, string>
   retryAfterSeconds?: number
+  /** How to authenticate instead, for WWW-Authenticate (RFC 9110 section 11.6.1). */
+  challenge?: string
   /** For the log alone. */
   cause?: unknown
 }
@@ -179,13 +188,15 @@ export class BrokerError extends Error {
   readonly detail: string | undefined
   readonly fields: Record<string, string> | undefined
   readonly retryAfterSeconds: number | undefined
+  readonly challenge: string | undefined
 
-  constructor(code: ErrorCode, { detail, fields, retryAfterSeconds, cause }: Options = {}) {
+  constructor(code: ErrorCode, { detail, fields, retryAfterSeconds, challenge, cause }: Options = {}) {
     super(detail ?? errorCodes[code].title, { cause })
     this.code = code
     this.detail = detail
     this.fields = fields
     this.retryAfterSeconds = retryAfterSeconds
+    this.challenge = challenge
   }
 }
 

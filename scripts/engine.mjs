@@ -1,4 +1,5 @@
-// Prisma's schema engine as WebAssembly, over an adapter of our own: nothing is downloaded, nothing leaves the machine.
+// Prisma's schema engine as WebAssembly, over an adapter of our own: nothing is downloaded, nothing leaves the machine. It
+// authors and compares migrations (db:new, db:diff); nothing that runs in production loads it.
 import { readdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
@@ -6,6 +7,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum } from '@prisma/driver-adapter-utils'
 import * as engineModule from '@prisma/schema-engine-wasm/schema_engine_bg'
 import pg from 'pg'
+import { Failure } from './lib/fail.mjs'
 
 const root = resolve(import.meta.dirname, '..')
 /** Catalogue columns of type "char", which the adapter has no mapping for. */
@@ -13,8 +15,8 @@ const CHAR_OID = 18
 const TEXT_OID = 25
 
 export const NO_FILTER = { externalTables: [], externalEnums: [] }
-export const SCHEMA_PATH = join(root, 'prisma/schema.prisma')
-export const MIGRATIONS_DIR = join(root, 'prisma/migrations')
+const SCHEMA_PATH = join(root, 'prisma/schema.prisma')
+const MIGRATIONS_DIR = join(root, 'prisma/migrations')
 
 let loaded
 
@@ -148,36 +150,54 @@ export async function withEngine(url, work, datamodels) {
 }
 
 /** The migrations on disk, oldest first, in the shape the engine wants. */
-export async function readMigrations(baseDir = MIGRATIONS_DIR) {
-  const entries = await readdir(baseDir, { withFileTypes: true }).catch((error) => {
-    if (error.code === 'ENOENT') return []
-    throw error
-  })
-  const names = entries
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name)
-    .sort()
+export async function readMigrations() {
+  const entries = await readdir(MIGRATIONS_DIR, { withFileTypes: true })
+  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
   const lockfile = 'migration_lock.toml'
   return {
-    baseDir,
-    lockfile: { path: lockfile, content: await readFile(join(baseDir, lockfile), 'utf8').catch(() => null) },
+    baseDir: MIGRATIONS_DIR,
+    lockfile: { path: lockfile, content: await readFile(join(MIGRATIONS_DIR, lockfile), 'utf8') },
     shadowDbInitScript: '',
     migrationDirectories: await Promise.all(
-      names.map(async (path) => ({
-        path,
-        migrationFile: {
-          path: 'migration.sql',
-          content: await readFile(join(baseDir, path, 'migration.sql'), 'utf8').then(
-            (value) => ({ tag: 'ok', value }),
-            (error) => ({ tag: 'error', value: error.message }),
-          ),
-        },
-      })),
+      names.sort().map(async (path) => {
+        const value = await readFile(join(MIGRATIONS_DIR, path, 'migration.sql'), 'utf8')
+        return { path, migrationFile: { path: 'migration.sql', content: { tag: 'ok', value } } }
+      }),
     ),
   }
 }
 
 /** schema.prisma in the shape the engine wants. */
-export async function readSchema(path = SCHEMA_PATH) {
-  return { files: [{ path, content: await readFile(path, 'utf8') }] }
+const readSchema = async () => ({ files: [{ path: SCHEMA_PATH, content: await readFile(SCHEMA_PATH, 'utf8') }] })
+
+/**
+ * The SQL that leads from the migrations to schema.prisma, and the name of a folder for it.
+ * @param {string} url a database with every migration, of a role with CREATEDB
+ * @returns {Promise<{ folder: string, script: string }>}
+ */
+export async function createMigration(url, migrationName) {
+  const [schema, migrationsList] = [await readSchema(), await readMigrations()]
+  const datamodels = schema.files.map((file) => [file.path, file.content])
+  const author = async (engine) => {
+    // devDiagnostic comes first: it replays the migrations in a shadow database, which createMigration then relies on.
+    const { action } = await engine.devDiagnostic({ migrationsList, filters: NO_FILTER })
+    if (action.tag === 'reset') throw new Failure(`The database and the migrations differ: ${action.reason}`)
+    return engine.createMigration({ migrationsList, schema, migrationName, draft: true, filters: NO_FILTER })
+  }
+  const made = await withEngine(url, author, datamodels)
+  return { folder: made.generatedMigrationName, script: made.migrationScript ?? '' }
+}
+
+/**
+ * Compares what the migrations build with schema.prisma.
+ * @param {string} url of a role with CREATEDB
+ * @returns {Promise<{ same: boolean, summary: string }>}
+ */
+export async function diffSchema(url) {
+  const from = { tag: 'migrations', ...(await readMigrations()) }
+  const to = { tag: 'schemaDatamodel', ...(await readSchema()) }
+  const result = await withEngine(url, (engine) =>
+    engine.diff({ from, to, script: false, exitCode: true, filters: NO_FILTER }),
+  )
+  return { same: result.exitCode === 0, summary: result.exitCode === 0 ? '' : (result.stdout ?? '') }
 }

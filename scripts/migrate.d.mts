@@ -1,2 +1,1 @@
 export function applyMigrations(url: string, migrationsDir?: string): Promise<string[]>
-export function diffMigrations(url: string): Promise<{ same: boolean; summary: string }>

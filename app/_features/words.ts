@@ -1,9 +1,12 @@
 import type { Tone } from '@/app/_ui/state-badge.tsx'
 import { durationText, utcText } from '@/app/_ui/time-text.ts'
+import type { AuditAction, DetailsOf } from '@/lib/audit/catalogue.ts'
 import type { AuditView } from '@/lib/audit/list.ts'
 import type { FrozenView } from '@/lib/broker/freezes.ts'
 import type { NotificationView } from '@/lib/broker/notifications.ts'
-import type { ConnectionView, ProjectCard, Total } from '@/lib/broker/read/inventory.ts'
+import type { ConnectionView } from '@/lib/broker/read/connection.ts'
+import type { Total } from '@/lib/broker/read/page.ts'
+import type { ProjectCard } from '@/lib/broker/read/project.ts'
 import type { RevocationView, TokenView } from '@/lib/broker/read/token.ts'
 import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
 
@@ -185,22 +188,23 @@ const titleOf = (code: string): string =>
 /** Why a token does not exist. */
 export const failureWords = (failure: string): string => failures[failure] ?? `${titleOf(failure)}.`
 
-type Details = AuditView['details']
+/** Of an event of any version: what the catalogue knows of may be missing. */
+type Details<Fact extends string> = { [Name in Fact]?: unknown }
 const text = (value: unknown): string => (value === null || value === undefined ? '' : String(value))
-const because = (details: Details) => (details.reason ? ` Reason: ${text(details.reason)}` : '')
-const cause = (details: Details) => causes[text(details.cause)] ?? ''
+const because = (details: Details<'reason'>) => (details.reason ? ` Reason: ${text(details.reason)}` : '')
+const cause = (details: Details<'cause'>) => causes[text(details.cause)] ?? ''
 /** What came of a call: the status where the upstream gave no reason, else the reason. */
-const answered = (details: Details) =>
+const answered = (details: Details<'upstream_status' | 'cause'>) =>
   details.upstream_status && text(details.cause).startsWith('upstream_')
     ? `The upstream answered ${text(details.upstream_status)}.`
     : cause(details)
-const coded = (details: Details) => (details.code ? ` ${titleOf(text(details.code))}.` : '')
+const coded = (details: Details<'code'>) => (details.code ? ` ${titleOf(text(details.code))}.` : '')
 /** Of what happens often only the first in a minute has an event of its own. */
-const repeats = ({ count }: Details) => (count ? ` ${plural(Number(count), 'more time')} in that minute.` : '')
-const roleOf = (details: Details) => text(details.role) || 'member'
+const repeats = ({ count }: Details<'count'>) => (count ? ` ${plural(Number(count), 'more time')} in that minute.` : '')
+const roleOf = (details: Details<'role'>) => text(details.role) || 'member'
 /** What ended with somebody's rights: only what there was. */
-const endedWords = (details: Details) => {
-  const ended = ['connection', 'token', 'session', 'invitation'].flatMap((noun) => {
+const endedWords = (details: Details<'connections' | 'tokens' | 'sessions' | 'invitations' | 'reason'>) => {
+  const ended = (['connection', 'token', 'session', 'invitation'] as const).flatMap((noun) => {
     const count = Number(details[`${noun}s`] ?? 0)
     return count > 0 ? [plural(count, noun)] : []
   })
@@ -281,6 +285,7 @@ const acts = {
     finished[text(details.state)] ?? 'Upstream revocation ended',
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
   ],
+  'revocation.retried': () => ['Upstream revocation retried'],
   'audit.exported': () => ['Activity exported'],
   'webhook.created': () => ['Webhook added'],
   'webhook.changed': (details) => [
@@ -292,15 +297,18 @@ const acts = {
     'Webhook tested',
     details.error ? deliveryWords(text(details.error)) : 'The test message was delivered.',
   ],
-  'access.denied': (details) => ['Access refused', `The role ${roleOf(details)} does not allow it.${repeats(details)}`],
+  'access.denied': (details) => [
+    'Access refused',
+    `${coded(details) || `The role ${roleOf(details)} does not allow it.`}${repeats(details)}`,
+  ],
   'access.read': (details) => ['Read other people’s data', `As ${roleOf(details)}.${repeats(details)}`],
-} satisfies Record<AuditView['action'], (details: Details) => [string, string?]>
+} satisfies { [Action in AuditAction]: (details: Partial<DetailsOf<Action>>) => [string, string?] }
 
 /** An event in plain words. */
 export function eventWords({ action, details }: Pick<AuditView, 'action' | 'details'>): { what: string; more: string } {
   // An event of a newer version keeps its own name.
-  const say: ((details: Details) => [string, string?]) | undefined = acts[action]
-  const [what, more = ''] = say?.(details) ?? [action.replaceAll('.', ' ')]
+  const say = acts[action] as ((details: never) => [string, string?]) | undefined
+  const [what, more = ''] = say?.(details as never) ?? [action.replaceAll('.', ' ')]
   return { what, more: more.trim() }
 }
 

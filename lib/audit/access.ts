@@ -2,10 +2,11 @@ import type { Actor } from '../actor.ts'
 import type { Context } from '../context.ts'
 import * as store from '../store/audit.ts'
 import { asSystem } from '../store/system.ts'
-import { type AuditEvent, bodyOf } from './record.ts'
+import type { AuditEvent } from './catalogue.ts'
+import { bodyOf } from './record.ts'
 
 /** An event that happens as often as somebody reloads a page; its target is the operation. */
-type Access = AuditEvent & { action: 'access.denied' | 'access.read'; target: { kind: 'operation'; id: string } }
+type Access = AuditEvent<'access.denied' | 'access.read'>
 
 /** Over how long one event tells of all alike. */
 export const tallyMilliseconds = 60_000

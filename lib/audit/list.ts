@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { listEvents } from '../store/audit.ts'
 import { readTenant } from '../store/database.ts'
 import { noteRead } from './access.ts'
-import type { AuditAction } from './record.ts'
+import type { AuditAction } from './catalogue.ts'
 
 export type AuditView = {
   id: string

@@ -1,63 +1,12 @@
-import type { Origin } from '../actor.ts'
+import { type Origin, programOf, sessionOf } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { lastResort } from '../log.ts'
 import { insertEvent, insertOutbox } from '../store/audit.ts'
 import { type Tx, underSavepoint } from '../store/database.ts'
+import type { AuditEvent } from './catalogue.ts'
 
 /** The chain of the instance itself: sign-ins and what else precedes a tenant. */
 export const instanceTenant = 'instance'
-
-export type AuditAction =
-  | 'signin.succeeded'
-  | 'signin.failed'
-  | 'signin.ended'
-  | 'tenant.created'
-  | 'member.added'
-  | 'member.changed'
-  | 'member.removed'
-  | 'member.left'
-  | 'invitation.created'
-  | 'invitation.withdrawn'
-  | 'provider.created'
-  | 'provider.changed'
-  | 'project.renamed'
-  | 'link.started'
-  | 'link.completed'
-  | 'link.failed'
-  | 'connection.changed'
-  | 'freeze.set'
-  | 'freeze.lifted'
-  /** Of the version before, when a freeze was a connection's status. */
-  | 'connection.frozen'
-  | 'connection.unfrozen'
-  | 'refresh.succeeded'
-  | 'refresh.failed'
-  | 'token.requested'
-  | 'token.issued'
-  | 'token.failed'
-  | 'token.revoked'
-  | 'connection.revoked'
-  | 'revocation.finished'
-  | 'audit.exported'
-  | 'webhook.created'
-  | 'webhook.changed'
-  | 'webhook.deleted'
-  | 'webhook.tested'
-  | 'access.denied'
-  | 'access.read'
-  | 'keys.rotated'
-  | 'keys.retired'
-  | 'secret.accepted'
-  | 'tenant.shredded'
-
-export type AuditEvent = {
-  action: AuditAction
-  outcome: 'ok' | 'refused' | 'failed'
-  /** Kind and id of what it was done to. */
-  target?: { kind: string; id: string } | undefined
-  /** Facts that help to understand the act: codes, counts, ids; never a secret, never free text from outside unbounded. */
-  details?: Record<string, string | number | boolean | null | string[]> | undefined
-}
 
 /**
  * One event stays one record, and can be kept: control characters out, length capped (G-05), whole characters only. What
@@ -78,12 +27,13 @@ function storable(value: unknown): unknown {
 }
 
 /** What is stored and sealed of an event. */
-export const bodyOf = (origin: Origin, { action, outcome, target, details }: AuditEvent) =>
+export const bodyOf = ({ credential, ...origin }: Origin, { action, outcome, target, details }: AuditEvent) =>
   storable({
     action,
     outcome,
     actor: origin.userId,
-    session: origin.sessionId ?? null,
+    session: sessionOf(credential) ?? null,
+    ...programOf(credential),
     target: target ?? null,
     address: origin.address ?? null,
     agent: origin.agent ?? null,

@@ -243,7 +243,7 @@ async function complete(
     expiresAt: made.expiresAt,
   }
   const now = ctx.now()
-  const target = { kind: 'token', id }
+  const target = { kind: 'token', id } as const
   // Asked again under lock: who was demoted, suspended or signed out meanwhile gets nothing.
   const issued = await act(ctx, actor, 'work', async (tx, actor) => {
     if (!(await completeToken(tx, tenantId, id, row))) return undefined
@@ -305,7 +305,7 @@ async function refuseExcess(
       failure: code,
       now,
     })
-    const target = { kind: 'token', id }
+    const target = { kind: 'token', id } as const
     const details = { code, exceeded }
     await record(tx, tenantId, now, actor, { action: 'token.failed', outcome: 'refused', target, details })
     return work
@@ -366,7 +366,7 @@ export async function reconcileIssuing(
   await asSystem(ctx, tenantId, 'job', async (tx) => {
     const status = token.generation > 0 ? 'revoked' : 'failed'
     if (!(await endIssuing(tx, tenantId, id, { status, failure }))) return
-    const target = { kind: 'token', id }
+    const target = { kind: 'token', id } as const
     await record(
       tx,
       tenantId,

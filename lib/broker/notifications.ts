@@ -18,7 +18,7 @@ import {
   toldKeys,
 } from '../store/notifications.ts'
 import { asSystem } from '../store/system.ts'
-import { countLimit, toTotal } from './read/inventory.ts'
+import { countLimit, toTotal } from './read/page.ts'
 
 /** What people are told of. Changes of status and freezes are written by the database itself (vk.tell_status, vk.tell_freeze). */
 export type NotificationKind =

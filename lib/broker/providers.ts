@@ -12,7 +12,7 @@ import { countLinked } from '../store/connections.ts'
 import { isDuplicate, readTenant, type Tx } from '../store/database.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
 import { vaultOf } from '../vault/keys.ts'
-import { callbackPath } from './link/link.ts'
+import { callbackPath } from './link/start.ts'
 import { sealClientSecret } from './upstream.ts'
 
 export type ProviderView = {
@@ -184,7 +184,7 @@ export async function changeProvider(
     const settings =
       Object.keys(limits).length > 0 ? { settings: { ...KeboolaSettings.parse(known.settings), ...limits } } : {}
     const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...sealed, ...settings })
-    const target = { kind: 'provider', id: providerId }
+    const target = { kind: 'provider', id: providerId } as const
     const details = { changed: [...Object.keys(changed), ...Object.keys(sealed), ...Object.keys(settings)] }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
     return row

@@ -11,9 +11,10 @@ import { findGrantRevocations, insertRevocations, type RevocationState, retryRev
 import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/tokens.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { grantPlace } from '../vault/places.ts'
+import { within } from '../within.ts'
 import { latestMomentOf, toTokenView } from './read/token.ts'
 import { tokenPlace } from './refresh/refresh.ts'
-import { settleRevocation } from './upstream-revocation.ts'
+import { aboutOf, settleRevocation } from './upstream-revocation.ts'
 
 export type RevokeInput = {
   tokens: string[]
@@ -273,19 +274,17 @@ export async function settleWithin(ctx: Context, tenantId: string, ids: string[]
   }
   const all = Promise.allSettled(Array.from({ length: 4 }, worker))
   ctx.background('settle revocations', () => all)
-  let timer: NodeJS.Timeout | undefined
-  const patience = new Promise((resolve) => {
-    timer = setTimeout(resolve, settleMilliseconds)
-  })
-  await Promise.race([all, patience])
-  clearTimeout(timer)
+  await within(all, settleMilliseconds, () => undefined)
 }
 
 /** Puts failed upstream work back into the queue and tries it at once. @throws BrokerError forbidden, not_found */
 export async function retryUpstream(ctx: Context, actor: Actor, revocationId: string): Promise<void> {
   await act(ctx, actor, 'administer', async (tx, actor) => {
-    const { count } = await retryRevocation(tx, actor.tenantId, revocationId, ctx.now())
-    if (count === 0) throw new BrokerError('not_found')
+    const row = await retryRevocation(tx, actor.tenantId, revocationId, ctx.now())
+    if (!row) throw new BrokerError('not_found')
+    const details = { revocation: revocationId }
+    const event = { action: 'revocation.retried', outcome: 'ok', target: aboutOf(row), details } as const
+    await recordAnyway(ctx, tx, actor.tenantId, ctx.now(), actor, event)
   })
   await settleWithin(ctx, actor.tenantId, [revocationId])
 }

@@ -112,6 +112,10 @@ async function openTarget(vault: Vault, row: RevocationRow, userId: string): Pro
   }
 }
 
+/** What upstream work is about, for its event. */
+export const aboutOf = ({ tokenId, connectionId }: Pick<RevocationRow, 'tokenId' | 'connectionId'>) =>
+  tokenId ? ({ kind: 'token', id: tokenId } as const) : ({ kind: 'connection', id: connectionId } as const)
+
 async function finish(
   ctx: Context,
   row: RevocationRow,
@@ -129,7 +133,7 @@ async function finish(
       if (row.tokenId && state === 'confirmed')
         await endIssuing(tx, tenantId, row.tokenId, { status: 'revoked', failure: 'cut_off' })
     }
-    const target = row.tokenId ? { kind: 'token', id: row.tokenId } : { kind: 'connection', id: row.connectionId }
+    const target = aboutOf(row)
     const outcome = state === 'failed' ? 'failed' : 'ok'
     await record(
       tx,

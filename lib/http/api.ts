@@ -1,78 +1,91 @@
-import type { z } from 'zod'
-import { type Actor, may, type Permission } from '../actor.ts'
+import { z } from 'zod'
+import {
+  type Actor,
+  type CookieCredential,
+  type Credential,
+  type Permission,
+  type Principal,
+  programOf,
+  requirePermission,
+  requireScope,
+} from '../actor.ts'
 import { noteAccess } from '../audit/access.ts'
-import { type AuditEvent, record } from '../audit/record.ts'
-import { BrokerError, isBrokerError } from '../errors.ts'
+import type { AuditEvent } from '../audit/catalogue.ts'
+import { record } from '../audit/record.ts'
+import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
 import { isModestJson, unstorablePath } from '../security/json.ts'
 import { membership } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
-import { refuseCrossSite } from './csrf.ts'
+import { authenticate, toActor } from './authenticate.ts'
 import { takeLimit } from './limits.ts'
-import { errorsOf, type Operation, type PathParams, paramsSchema } from './operation.ts'
+import { type Access, errorsOf, type Operation, type PathParams, paramsSchema, type Reach } from './operation.ts'
 import { dataHeaders, problemResponse } from './problem.ts'
 import { type Call, type Edge, edge, readBody, readQuery } from './request.ts'
-import { readSession, type Session } from './session.ts'
 import { alias } from './wire/schemas.ts'
+import { type Named, namedBy, type View, wireOf } from './wire/view.ts'
 
-type Access = Permission | 'session' | 'public'
-type Identity<A extends Access> = A extends 'public'
+/** Where only a browser is let in, the types say so: such an act may use the session. */
+type CredentialFor<S extends Reach> = S extends 'cookie only' ? CookieCredential : Credential
+type Identity<A extends Access, S extends Reach> = A extends 'public'
   ? unknown
   : A extends 'session'
-    ? { session: Session }
-    : { session: Session; actor: Actor }
+    ? { principal: Principal<CredentialFor<S>> }
+    : { principal: Principal<CredentialFor<S>>; actor: Actor<CredentialFor<S>> }
 
 /** What a handler gets: everything is parsed, allowed and counted by then. */
-export type ApiInput<P extends string, A extends Access, Q extends z.ZodType, B extends z.ZodType> = Call &
-  Identity<A> & {
-    params: PathParams<P>
-    query: z.output<Q>
-    body: z.output<B>
-    /** Headers that the answer will have beside its own: a cookie that the act sets. */
-    headers: Headers
-  }
+export type ApiInput<O extends Operation> =
+  O extends Operation<infer Path, infer Who, infer Scoped, infer Query, infer Body>
+    ? Call &
+        Identity<Who, Scoped> & {
+          params: PathParams<Path>
+          query: Named<z.output<Query>>
+          body: Named<z.output<Body>>
+          /** Headers that the answer will have beside its own: a cookie that the act sets. */
+          headers: Headers
+        }
+    : never
+type ApiAnswer<O extends Operation> =
+  O extends Operation<string, Access, Reach, z.ZodType, z.ZodType, infer Answer> ? View<Answer> : never
 
 /**
- * A route handler for one operation of the JSON API. In this order: method, content type, size, other sites, session,
- * limit, tenant, permission, strict parse; then `handler`, whose answer is parsed as well.
- * The limit comes before the tenant, so that neither slugs can be tried out nor denials pile up events without end.
+ * A route handler for one operation of the JSON API. In this order: method, content type, size, other sites, who calls,
+ * limit, tenant, permission and scope, strict parse; then `handler`, whose answer is brought into the form that the
+ * operation declares, and parsed. The limit comes before the tenant, so that neither slugs can be tried out nor denials
+ * pile up events without end.
  */
-export function api<P extends string, A extends Access, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(
-  operation: Operation<P, A, Q, B, R>,
-  handler: (input: ApiInput<P, A, Q, B>) => Promise<z.input<R>>,
-): Edge {
+export function api<O extends Operation>(operation: O, handler: (input: ApiInput<O>) => Promise<ApiAnswer<O>>): Edge {
   const label = { kind: 'api', name: operation.id, method: operation.method, path: operation.path }
   const path = paramsSchema(operation)
   const codes = new Set(errorsOf(operation))
+  const named = { query: namedBy(operation.query ?? z.object()), body: namedBy(operation.body ?? z.object()) }
+  const toWire = operation.answer.schema && wireOf(operation.answer.schema)
   const work = async (call: Call, route: { params: Promise<unknown> }) => {
     const { ctx, request } = call
-    const mutates = operation.method !== 'GET'
-    const text = mutates ? await readMutation(operation, request) : ''
-    if (mutates && operation.permission !== 'public') refuseCrossSite(request.headers, ctx.config.origin)
-
-    // Reads may be a page's polling; a change is a person's act (S-07).
-    const session =
-      operation.permission === 'public' ? undefined : await readSession(ctx, request.headers, { passive: !mutates })
-    if (!session && operation.permission !== 'public') throw new BrokerError('unauthenticated')
-    if (operation.limit) await takeLimit(ctx, operation.limit, { userId: session?.userId, address: call.address })
+    const changes = operation.method !== 'GET'
+    const text = changes ? await readMutation(operation, request) : ''
+    const principal = operation.permission === 'public' ? undefined : await authenticate(call, { changes })
+    if (!principal && operation.permission !== 'public') throw new BrokerError('unauthenticated')
+    if (operation.limit) await takeLimit(ctx, operation.limit, { userId: principal?.userId, address: call.address })
 
     const asked = readQuery(request.url)
     // Next gives a path without parameters no object at all.
-    const named = ((await route.params) ?? {}) as Record<string, unknown>
-    const params = path.safeParse(named)
-    const actor = session && (await actorIn(call, session, named.tenant))
-    const log = { user: session?.userId, tenant: actor?.tenantId }
+    const place = ((await route.params) ?? {}) as Record<string, unknown>
+    const params = path.safeParse(place)
+    const actor = principal && (await actorIn(call, principal, place.tenant))
+    const log = { user: principal?.userId, tenant: actor?.tenantId, ...programOf(principal?.credential) }
     try {
-      if (actor && !may(actor, operation.permission as Permission)) throw new BrokerError('forbidden')
+      if (principal) admit(operation, actor ?? principal)
       // What no path can be names nothing: the same 404 as for what is not there.
       if (!params.success) throw new BrokerError('not_found')
-      const query = parse(operation.query, asked, 'query')
-      const body = operation.body ? parse(operation.body, readJson(text), 'body') : refuseContent(text)
+      const query = named.query(parse(operation.query, asked, 'query'))
+      const body = operation.body ? named.body(parse(operation.body, readJson(text), 'body')) : refuseContent(text)
       const headers = new Headers()
-      const input = { ...call, session, actor, params: params.data, query, body, headers }
-      const answer = await handler(input as unknown as ApiInput<P, A, Q, B>)
-      return { response: respond(call, operation, answer, headers), log }
+      const input = { ...call, principal, actor, params: params.data, query, body, headers }
+      const answer = await handler(input as unknown as ApiInput<O>)
+      return { response: respond(call, operation, toWire?.(answer), headers), log }
     } catch (error) {
-      if (actor && isBrokerError(error, 'forbidden')) await recordDenial(call, actor, operation)
+      if (actor && isBrokerError(error, 'forbidden', 'insufficient_scope', 'browser_only'))
+        await recordDenial(call, actor, operation, error.code)
       throw error
     }
   }
@@ -103,34 +116,36 @@ async function readMutation(operation: Pick<Operation, 'media'>, request: Reques
 }
 
 /** The caller's place in `{tenant}`. Foreign, unknown and suspended are the same 404 (Z-02, E-04). */
-async function actorIn(call: Call, session: Session, tenant: unknown): Promise<Actor | undefined> {
+async function actorIn(call: Call, principal: Principal, tenant: unknown): Promise<Actor | undefined> {
   if (tenant === undefined) return undefined
   const name = alias.safeParse(tenant)
   if (!name.success) throw new BrokerError('not_found')
-  const member = await membership(call.ctx, session, name.data)
+  const member = await membership(call.ctx, principal, name.data)
   if (member?.status !== 'active') throw new BrokerError('not_found')
   if (member.refused) throw new BrokerError('session_refused')
-  const { tenantId, slug, role } = member
-  const { userId, id: sessionId } = session
-  return {
-    userId,
-    sessionId,
-    tenantId,
-    slug,
-    role,
-    address: call.address,
-    agent: call.agent,
-    requestId: call.requestId,
-  }
+  return toActor(principal, member, call)
+}
+
+/** @throws BrokerError forbidden, insufficient_scope, browser_only */
+function admit({ permission, scope }: Pick<Operation, 'permission' | 'scope'>, caller: Actor | Principal): void {
+  if (scope === 'cookie only' && caller.credential.kind !== 'cookie') throw new BrokerError('browser_only')
+  if ('role' in caller) requirePermission(caller, permission as Permission)
+  if (scope !== 'cookie only' && scope !== 'none') requireScope(caller, scope)
 }
 
 /** A refused change leaves an event of its own, refused reads one a minute: those cost their caller nothing. */
-async function recordDenial({ ctx }: Call, actor: Actor, { id, method }: Pick<Operation, 'id' | 'method'>) {
+async function recordDenial(
+  { ctx }: Call,
+  actor: Actor,
+  { id, method }: Pick<Operation, 'id' | 'method'>,
+  code: ErrorCode,
+) {
   const denial = {
     action: 'access.denied',
     outcome: 'refused',
     target: { kind: 'operation', id },
-    details: { role: actor.role },
+    // Without a code it was the role.
+    details: { role: actor.role, ...(code !== 'forbidden' && { code }) },
   } as const satisfies AuditEvent
   if (method === 'GET') return noteAccess(ctx, actor, denial)
   await asSystem(ctx, actor.tenantId, 'refusal', (tx) => record(tx, actor.tenantId, ctx.now(), actor, denial))
@@ -188,17 +203,9 @@ function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown
     return new Response(streamOf(parsed.data as AsyncIterable<string>, cut), { status, headers })
   }
   if (parsed.success) return Response.json(parsed.data, { status, headers })
-  // A field that was not declared is a mistake of ours: loud outside production; there it is left out and logged.
-  const keys = parsed.error.issues.every((issue) => issue.code === 'unrecognized_keys')
-  if (!ctx.config.production || !keys)
-    throw new BrokerError('internal', {
-      cause: new Error(`${operation.id} answered ${JSON.stringify(fieldsOf(parsed.error))}`),
-    })
-  ctx.log.error(
-    { request: requestId, operation: operation.id, fields: Object.keys(fieldsOf(parsed.error)) },
-    'undeclared response fields left out',
-  )
-  return Response.json(schema.parse(withoutUnknown(answer, parsed.error)), { status, headers })
+  throw new BrokerError('internal', {
+    cause: new Error(`${operation.id} answered ${JSON.stringify(fieldsOf(parsed.error))}`),
+  })
 }
 
 /** Pieces of text as a body, made as fast as they are read. One that fails cuts the connection: it cannot end as if whole. */
@@ -218,14 +225,4 @@ function streamOf(pieces: AsyncIterable<string>, onCut: (error: unknown) => void
       await source.return?.()
     },
   })
-}
-
-function withoutUnknown(answer: unknown, error: z.ZodError): unknown {
-  const copy = structuredClone(answer)
-  for (const issue of error.issues) {
-    if (issue.code !== 'unrecognized_keys') continue
-    const holder = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown>)[key], copy)
-    for (const key of issue.keys) delete (holder as Record<string, unknown>)[key]
-  }
-  return copy
 }

@@ -1,4 +1,4 @@
-import { completeLink, type LinkResult } from '../broker/link/link.ts'
+import { completeLink, type LinkResult } from '../broker/link/complete.ts'
 import { BrokerError, type ErrorCode } from '../errors.ts'
 import { tenantSlug } from '../tenancy/tenants.ts'
 import { linkBrowser } from './browser.ts'
@@ -37,7 +37,7 @@ async function comeBack(call: Call, key: string): Promise<Response> {
     key,
     parameters: new URL(request.url).searchParams,
     browser: linkBrowser(request.headers),
-    session: session && { id: session.id, userId: session.userId },
+    session: session && { id: session.credential.session, userId: session.userId },
     origin: { address, agent, requestId },
   })
   return seeOther(await targetOf(call, result))

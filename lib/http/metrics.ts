@@ -4,6 +4,7 @@ import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { sameSecret } from '../security/secrets.ts'
 import { type GaugeRow, readGauges } from '../store/gauges.ts'
+import { within } from '../within.ts'
 import { securityHeaders } from './headers.ts'
 import { dataHeaders, problemResponse } from './problem.ts'
 import { type Edge, edge } from './request.ts'
@@ -31,20 +32,15 @@ export async function renderMetrics(ctx: Context, patience = patienceMillisecond
 
 async function collect(ctx: Context, patience: number): Promise<void> {
   const now = ctx.now()
-  const rows = await within(readGauges(ctx, now, patience), patience).catch((error: unknown) => {
+  const late = () => {
+    throw new BrokerError('unavailable')
+  }
+  // A pool without a free connection must not hold up a scrape.
+  const rows = await within(readGauges(ctx, now, patience), patience, late).catch((error: unknown) => {
     ctx.log.warn({ err: error }, 'the database gauges cannot be read')
     return undefined
   })
   show(ctx, rows, now)
-}
-
-/** Stops waiting, whatever the work does: a pool without a free connection must not hold up a scrape. */
-async function within<T>(work: Promise<T>, milliseconds: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new BrokerError('unavailable')), milliseconds)
-  })
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 /** Sets every gauge of the database anew, so that what is gone is not shown any more. */

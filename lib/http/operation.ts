@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { Permission } from '../actor.ts'
+import type { Permission, Scope } from '../actor.ts'
+import type { AuditAction } from '../audit/catalogue.ts'
 import { type ErrorCode, errorCodes } from '../errors.ts'
 import { isIdKind } from '../security/ids.ts'
 import type { LimitName } from './limits.ts'
@@ -17,13 +18,22 @@ type Answered<Schema extends z.ZodType> =
   | { status: 200 | 201 | 202; schema: Schema; stream?: 'application/x-ndjson' }
   | { status: 204; schema?: undefined; stream?: undefined }
 
+export type Access = Permission | 'session' | 'public'
+
+/**
+ * What a program must have been allowed: a scope. `cookie only`: no program may, because what comes of it outlives the
+ * credential that did it, or belongs to a browser. `none`: nobody needs anything.
+ */
+export type Reach = Scope | 'cookie only' | 'none'
+
 /**
  * One thing the JSON API can do, declared once: the wrapper enforces it, the OpenAPI document and the client are
  * generated from it.
  */
 export type Operation<
   Path extends string = string,
-  Access extends Permission | 'session' | 'public' = Permission | 'session' | 'public',
+  Who extends Access = Access,
+  Scoped extends Reach = Reach,
   Query extends z.ZodType = z.ZodType,
   Body extends z.ZodType = z.ZodType,
   Answer extends z.ZodType = z.ZodType,
@@ -35,7 +45,10 @@ export type Operation<
   path: Path
   summary: string
   /** What the caller's role must allow in `{tenant}`; `session`: any signed-in person; `public`: anybody. */
-  permission: Access
+  permission: Who
+  scope: Scoped
+  /** What the caller is recorded to have done, or to have tried; every refusal is `access.denied` beside it. */
+  audit: AuditAction | readonly AuditAction[] | 'none'
   /** Forms of parameters whose names do not tell it. */
   params?: Record<string, z.ZodType>
   query?: Query
@@ -57,17 +70,23 @@ export type PathParams<Path extends string> = { [Name in ParamNames<Path>]: stri
  */
 export function operation<
   const Path extends string,
-  const Access extends Permission | 'session' | 'public',
+  const Who extends Access,
+  const Scoped extends Reach,
   Query extends z.ZodType = z.ZodObject<Record<never, never>, z.core.$strict>,
   Body extends z.ZodType = z.ZodUndefined,
   Answer extends z.ZodType = z.ZodUndefined,
->(declared: Operation<Path, Access, Query, Body, Answer>): Operation<Path, Access, Query, Body, Answer> {
+>(declared: Operation<Path, Who, Scoped, Query, Body, Answer>): Operation<Path, Who, Scoped, Query, Body, Answer> {
   const inTenant = declared.permission !== 'session' && declared.permission !== 'public'
   if (inTenant !== declared.path.includes('{tenant}'))
     throw new Error(`${declared.id}: a role's permission and {tenant} in the path go together`)
+  if ((declared.permission === 'public') !== (declared.scope === 'none'))
+    throw new Error(`${declared.id}: public operations have no scope; all others need one`)
   if (declared.method === 'GET' && declared.body) throw new Error(`${declared.id}: a GET has no body`)
   return declared
 }
+
+/** What comes of any act that opens somebody's connection. */
+export const refreshEvents = ['refresh.succeeded', 'refresh.failed'] as const satisfies AuditAction[]
 
 /** Of acts that seal or open something. */
 export const vaultErrors = ['tenant_shredded', 'keys_unavailable'] as const satisfies ErrorCode[]
@@ -98,13 +117,14 @@ const everywhere = [
 ] as const satisfies ErrorCode[]
 
 /** Every code that an operation may answer with, in the order of the table in lib/errors.ts. */
-export function errorsOf({ method, path, permission, limit, errors = [] }: Operation): ErrorCode[] {
+export function errorsOf({ method, path, permission, scope, limit, errors = [] }: Operation): ErrorCode[] {
   const changes = method !== 'GET'
   const codes = new Set<ErrorCode>([
     ...everywhere,
     ...errors,
     ...(limit ? (['rate_limited'] as const) : []),
     ...(permission === 'public' ? [] : (['unauthenticated'] as const)),
+    ...(permission === 'public' ? [] : ([scope === 'cookie only' ? 'browser_only' : 'insufficient_scope'] as const)),
     ...(path.includes('{tenant}') ? (['session_refused', 'not_found', 'forbidden'] as const) : []),
     ...(changes ? (['unsupported_media_type', 'too_large'] as const) : []),
     ...(changes && permission !== 'public' ? (['cross_site'] as const) : []),

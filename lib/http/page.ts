@@ -1,10 +1,11 @@
 import { headers } from 'next/headers'
 import { notFound, redirect } from 'next/navigation'
 import { cache } from 'react'
-import { type Actor, may, type Permission } from '../actor.ts'
+import { type Actor, type CookieCredential, may, type Permission } from '../actor.ts'
 import { type Context, context } from '../context.ts'
 import { type ErrorCode, errorCodes, isBrokerError } from '../errors.ts'
 import { type Membership, tenantsOf } from '../store/lookups.ts'
+import { toActor } from './authenticate.ts'
 import { takeLimit } from './limits.ts'
 import { pageScope } from './page-scope.ts'
 import { addressOf } from './request.ts'
@@ -16,7 +17,7 @@ export type PersonPage = { ctx: Context; session: Session }
 
 /** The same inside one tenant. `allowed` is false where the role lacks the right: the page then shows that state. */
 export type MemberPage = PersonPage & {
-  actor: Actor
+  actor: Actor<CookieCredential>
   /** The person's tenants, suspended memberships included. */
   tenants: Membership[]
   allowed: boolean
@@ -70,15 +71,8 @@ export async function requireMember(slug: string, permission: Permission = 'read
   if (tenant.status !== 'active') redirect(`/suspended/${encodeURIComponent(slug)}`)
   if (tenant.refused) redirect(signinPath(`/t/${slug}/projects`, 'session_refused'))
   const given = await headers()
-  const actor: Actor = {
-    userId: session.userId,
-    sessionId: session.id,
-    tenantId: tenant.tenantId,
-    slug: tenant.slug,
-    role: tenant.role,
-    address: addressOf(given),
-    agent: given.get('user-agent')?.slice(0, 300),
-  }
+  const agent = given.get('user-agent')?.slice(0, 300)
+  const actor = toActor(session, tenant, { address: addressOf(given), agent })
   return { ctx, session, actor, tenants, allowed: may(actor, permission) }
 }
 

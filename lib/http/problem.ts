@@ -37,6 +37,8 @@ export function problemOf(error: BrokerError, requestId: string): Problem {
 /** The answer for an error: no trace, no cause, no cookie touched (E-01, H-02). Outages say when to come back. */
 export function problemResponse(error: BrokerError, requestId: string): Response {
   const problem = problemOf(error, requestId)
+  // RFC 9110 11.6.1: a 401 names a scheme; without a token it is the session cookie.
+  const challenge = error.challenge ?? (problem.status === 401 ? 'Cookie realm="valetkey"' : undefined)
   const retryAfter = error.retryAfterSeconds ?? (problem.status === 503 ? 5 : undefined)
   return Response.json(problem, {
     status: problem.status,
@@ -46,8 +48,7 @@ export function problemResponse(error: BrokerError, requestId: string): Response
       'content-type': 'application/problem+json',
       'x-request-id': requestId,
       ...(retryAfter !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(retryAfter))) }),
-      // RFC 9110 11.6.1: a 401 names a scheme; ours is the session cookie.
-      ...(problem.status === 401 && { 'www-authenticate': 'Cookie realm="valetkey"' }),
+      ...(challenge && { 'www-authenticate': challenge }),
     },
   })
 }
@@ -55,6 +56,6 @@ export function problemResponse(error: BrokerError, requestId: string): Response
 /** Of every answer that holds data: nothing keeps it, nothing runs in it (C-10). */
 export const dataHeaders = {
   'cache-control': 'no-store',
-  vary: 'Cookie',
+  vary: 'Cookie, Authorization',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
 } as const

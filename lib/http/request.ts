@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { SpanStatusCode } from '@opentelemetry/api'
+import ipaddr from 'ipaddr.js'
 import { type Context, context } from '../context.ts'
 import { BrokerError, errorCodes } from '../errors.ts'
 import { newId } from '../security/ids.ts'
@@ -125,30 +126,15 @@ export function clientAddress(peer: string, forwardedFor: string | undefined, tr
 function plainAddress(text: string): string {
   const bare = text.replace(/^\[(.*)\](:\d+)?$/, '$1').replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1')
   const unzoned = bare.replace(/%.*$/, '')
-  if (isIP(unzoned) !== 6) return unzoned
-  const groups = ipv6Groups(unzoned)
-  const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
-  if (!mapped) return new URL(`http://[${unzoned}]`).hostname.slice(1, -1)
-  const [high = 0, low = 0] = groups.slice(6)
-  return [high >> 8, high & 255, low >> 8, low & 255].join('.')
+  return isIP(unzoned) ? ipaddr.process(unzoned).toString() : unzoned
 }
 
 /** What an address is counted under: an IPv4 address, or the /64 of an IPv6 one, whose owner has all of it (B-02). */
 export function addressKey(address: string): string {
   const plain = plainAddress(address)
   if (isIP(plain) !== 6) return plain
-  return `${ipv6Groups(plain)
-    .slice(0, 4)
-    .map((group) => group.toString(16))
-    .join(':')}::/64`
-}
-
-function ipv6Groups(address: string): number[] {
-  // The URL parser writes every IPv6 address in one way, with hexadecimal groups only.
-  const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
-  const parse = (part: string | undefined) => (part ? part.split(':').map((group) => Number.parseInt(group, 16)) : [])
-  const [left, right] = [parse(head), parse(tail)]
-  return [...left, ...Array<number>(8 - left.length - right.length).fill(0), ...right]
+  const network = ipaddr.IPv6.parse(plain).parts.slice(0, 4)
+  return `${network.map((part) => part.toString(16)).join(':')}::/64`
 }
 
 /**

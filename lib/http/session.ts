@@ -1,14 +1,12 @@
+import type { CookieCredential, Principal } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { hash } from '../security/secrets.ts'
-import { findSession, type SessionRow, touchSession } from '../store/sessions.ts'
+import { findSession, touchSession } from '../store/sessions.ts'
 import { cookieNames, cookieValue, cookieValues } from './cookies.ts'
 
 export const sessionCookie = cookieNames.session
 
-export type Session = Omit<SessionRow, 'lastActiveAt'> & {
-  /** Runs the instance: vouched for by its own issuer and named in configuration. */
-  operator: boolean
-}
+export type Session = Principal<CookieCredential>
 
 /** 32 random bytes in base64url; anything else is no session of ours and is not looked up (S-13). */
 const wellFormed = /^[A-Za-z0-9_-]{43}$/
@@ -28,11 +26,12 @@ export async function readSession(
   if (!token || !wellFormed.test(token)) return undefined
   const row = await findSession(ctx, hash(token))
   if (!row) return undefined
-  const { lastActiveAt, ...session } = row
+  const { id, lastActiveAt, ...session } = row
   if (!passive && ctx.now().getTime() - lastActiveAt.getTime() > touchMilliseconds)
-    ctx.background('touch session', () => touchSession(ctx, row.id))
+    ctx.background('touch session', () => touchSession(ctx, id))
   const { signin, operators } = ctx.config
-  return { ...session, operator: session.issuer === signin.issuer && operators.includes(session.subject) }
+  const operator = session.issuer === signin.issuer && operators.includes(session.subject)
+  return { ...session, operator, credential: { kind: 'cookie', session: id } }
 }
 
 /** Hashes of every session id that a request carries, contradictions included: what a sign-in or a sign-out ends. */

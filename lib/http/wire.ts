@@ -1,8 +1,11 @@
 import type { Operation } from './operation.ts'
-import * as activity from './wire/activity.ts'
+import * as attempts from './wire/attempts.ts'
+import * as auditEvents from './wire/audit-events.ts'
+import * as connections from './wire/connections.ts'
 import * as freezes from './wire/freezes.ts'
 import * as instance from './wire/instance.ts'
-import * as links from './wire/links.ts'
+import * as invitations from './wire/invitations.ts'
+import * as members from './wire/members.ts'
 import * as notifications from './wire/notifications.ts'
 import * as projects from './wire/projects.ts'
 import * as providers from './wire/providers.ts'
@@ -11,21 +14,26 @@ import * as tenants from './wire/tenants.ts'
 import * as tokens from './wire/tokens.ts'
 import * as webhooks from './wire/webhooks.ts'
 
-const areas = [
-  instance,
-  tenants,
-  providers,
-  links,
+const nouns = [
+  attempts,
+  auditEvents,
+  connections,
   freezes,
-  projects,
-  tokens,
-  revocations,
-  activity,
+  instance,
+  invitations,
+  members,
   notifications,
+  projects,
+  providers,
+  revocations,
+  tenants,
+  tokens,
   webhooks,
 ]
 
 /** Every operation of the JSON API, by path: bundlers differ in the order in which they list a module's exports. */
-export const operations: readonly Operation[] = areas
-  .flatMap((area) => Object.values<Operation>({ ...area }))
+export const operations: readonly Operation[] = nouns
+  .flatMap((noun) => Object.values<object>({ ...noun }))
+  // Beside the schemas that a noun's file exports.
+  .filter((one): one is Operation => 'permission' in one)
   .sort((a, b) => (`${a.path} ${a.method}` < `${b.path} ${b.method}` ? -1 : 1))

@@ -1,4 +1,4 @@
-import { type Caller, may, type Permission, type Person, type Role } from '../actor.ts'
+import { type Caller, type Permission, type Person, type Role, requirePermission, sessionOf } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { type Tx, transaction } from './database.ts'
@@ -21,9 +21,9 @@ export type Standing = { role: Role; status: 'active' | 'suspended' }
 /**
  * One change that a member makes. Its transaction begins by locking the members and the session concerned, and by reading
  * role, status and session there: a demotion, suspension, removal or sign-out that committed before is seen, one that
- * comes later waits. `work` gets the actor whom it may trust.
+ * comes later waits. `work` gets the actor whom it may trust. A program has no session: its members are locked.
  * @throws BrokerError unauthenticated where the session is over or refused here, not_found for who is no active member,
- *   forbidden where the role lacks `needs`; nothing was done then
+ *   forbidden where the role lacks `needs`, insufficient_scope where the credential does; nothing was done then
  */
 export const act = <T, C extends Caller>(
   ctx: Store,
@@ -35,8 +35,9 @@ export const act = <T, C extends Caller>(
   return actAsPerson(ctx, caller, caller.tenantId, concerned, (tx, member) => {
     // Foreign, unknown and suspended are the same (Z-02, E-04).
     if (member?.status !== 'active') throw new BrokerError('not_found')
-    if (!may(member, permission)) throw new BrokerError('forbidden')
-    return work(tx, { ...caller, role: member.role })
+    const actor = { ...caller, role: member.role }
+    requirePermission(actor, permission)
+    return work(tx, actor)
   })
 }
 
@@ -47,15 +48,16 @@ export const act = <T, C extends Caller>(
  */
 export const actAsPerson = <T>(
   ctx: Store,
-  { userId, sessionId }: Person,
+  { userId, credential }: Person,
   tenantId: string,
   { share = [], change = [], owners = false }: Concerned,
   work: (tx: Tx, member: Standing | undefined) => Promise<T>,
 ): Promise<T> =>
   transaction(ctx, async (tx) => {
     const [begun] = await tx.$queryRaw<{ role: Role | null; status: Standing['status'] | null; live: boolean }[]>`
-      SELECT role, status, live FROM vk.act_begin(${tenantId}, ${userId}, ${sessionId},
+      SELECT role, status, live FROM vk.act_begin(${tenantId}, ${userId}, ${sessionOf(credential) ?? null},
         ${ctx.config.session.idleSeconds}::double precision, ${share}::text[], ${change}::text[], ${owners})`
-    if (!begun?.live) throw new BrokerError('unauthenticated')
+    // The authorization server's grants are locked and read here as well, once there are any.
+    if (!begun || (credential.kind === 'cookie' && !begun.live)) throw new BrokerError('unauthenticated')
     return work(tx, begun.role && begun.status ? { role: begun.role, status: begun.status } : undefined)
   })

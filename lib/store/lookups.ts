@@ -1,4 +1,4 @@
-import type { Role } from '../actor.ts'
+import { type Person, type Role, sessionOf } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { query } from './database.ts'
 
@@ -14,21 +14,26 @@ export type Membership = {
   /** The tenant no longer accepts this session: its person was suspended or removed there. */
   refused: boolean
 }
-type Whose = { userId: string; id: string }
+type Whose = Pick<Person, 'userId' | 'credential'>
 
 const columns = 'tenant_id AS "tenantId", slug, name, role, status, refused'
 
-/** Every tenant of a session's person, suspended memberships included. */
-export const tenantsOf = (ctx: Store, session: Whose) =>
-  query<Membership>(ctx, 'tenants_of', `SELECT ${columns} FROM lookup.memberships($1, $2) WHERE status <> 'removed'`, [
-    session.userId,
-    session.id,
-  ])
+/** Every tenant of a person, suspended memberships included. */
+export const tenantsOf = (ctx: Store, whose: Whose) =>
+  query<Membership>(
+    ctx,
+    'tenants_of',
+    `SELECT ${columns} FROM lookup.memberships($1, $2) WHERE status <> 'removed'`,
+    parametersOf(whose),
+  )
+
+/** The function is STRICT; no session has the empty id, and no tenant refuses it. */
+const parametersOf = ({ userId, credential }: Whose) => [userId, sessionOf(credential) ?? '']
 
 /** A person's membership in the tenant with this slug; undefined for a foreign tenant and for none alike. */
-export async function membership(ctx: Store, session: Whose, slug: string): Promise<Membership | undefined> {
+export async function membership(ctx: Store, whose: Whose, slug: string): Promise<Membership | undefined> {
   const text = `SELECT ${columns} FROM lookup.memberships($1, $2) WHERE slug = $3 AND status <> 'removed'`
-  return (await query<Membership>(ctx, 'membership', text, [session.userId, session.id, slug]))[0]
+  return (await query<Membership>(ctx, 'membership', text, [...parametersOf(whose), slug]))[0]
 }
 
 export async function tenantIds(ctx: Store): Promise<string[]> {

@@ -157,8 +157,11 @@ export const listUnconfirmed = (tx: ReadTx, tenantId: string, { now, take }: { n
   })
 
 /** Puts failed work back into the queue. */
-export const retryRevocation = (tx: Tx, tenantId: string, id: string, now: Date) =>
-  tx.upstreamRevocation.updateMany({
+export async function retryRevocation(tx: Tx, tenantId: string, id: string, now: Date) {
+  const [row] = await tx.upstreamRevocation.updateManyAndReturn({
     where: { tenantId, id, state: { in: ['pending', 'failed'] } },
     data: { state: 'pending', nextTryAt: now, claimUntil: null, finishedAt: null },
+    select: { tokenId: true, connectionId: true },
   })
+  return row
+}

@@ -43,7 +43,7 @@ export async function startSession(
       tx,
       instanceTenant,
       now,
-      { ...origin, userId: user.id, sessionId: id },
+      { ...origin, userId: user.id, credential: { kind: 'cookie', session: id } },
       { action: 'signin.succeeded', outcome: 'ok', target: { kind: 'session', id }, details: { issuer: user.issuer } },
     )
     return expiresAt
@@ -69,7 +69,7 @@ async function endEach(
       tx,
       instanceTenant,
       at,
-      { ...origin, userId, sessionId: id },
+      { ...origin, userId, credential: { kind: 'cookie', session: id } },
       { action: 'signin.ended', outcome: 'ok', target: { kind: 'session', id }, details: { cause } },
     )
   }

@@ -1,4 +1,4 @@
-import type { Origin, Person } from '../actor.ts'
+import type { CookieCredential, Origin, Person } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
@@ -15,7 +15,7 @@ import { createTenantKey } from '../vault/keys.ts'
 /** Addresses that pages and APIs use themselves. */
 const reserved = new Set(['new', 'api', 'admin', 'oauth', 'instance'])
 
-export type Founder = Person & { operator: boolean }
+export type Founder = Person<CookieCredential> & { operator: boolean }
 
 /**
  * Makes a tenant with its data key and its first owner. The operator always may; others only where the instance is open.
@@ -46,9 +46,9 @@ export async function createTenant(
 export type RenewedSession = { token: Secret; expiresAt: Date }
 
 /** A person's session under a new id, for an act that gives them rights. */
-export async function renewed(tx: Tx, { sessionId }: Person): Promise<RenewedSession> {
+export async function renewed(tx: Tx, { credential }: Person<CookieCredential>): Promise<RenewedSession> {
   const token = new Secret(randomToken())
-  return { token, expiresAt: await renewSession(tx, sessionId, hash(token.reveal())) }
+  return { token, expiresAt: await renewSession(tx, credential.session, hash(token.reveal())) }
 }
 
 export async function foundTenant(

@@ -97,7 +97,7 @@ export async function publishTenantKey(ctx: Context, tenantId: string): Promise<
     const now = ctx.now().getTime()
     if (!newest || newest.usedFrom.getTime() > now - settleMilliseconds) return false
     const key = await createTenantKey(ctx, tx, tenantId, new Date(now + publishMilliseconds))
-    const target = { kind: 'tenant', id: tenantId }
+    const target = { kind: 'tenant', id: tenantId } as const
     const event = { action: 'keys.rotated', outcome: 'ok', target, details: { key } } as const
     await record(tx, tenantId, ctx.now(), { userId: null }, event)
     return true

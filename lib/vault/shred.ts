@@ -24,7 +24,7 @@ export async function shredTenant(ctx: Context, tenantId: string): Promise<{ key
     const { count: keys } = await deleteTenantKeys(tx, tenantId)
     let values = 0
     for (const place of sealedColumns) values += await wipeSealed(tx, tenantId, place)
-    const target = { kind: 'tenant', id: tenantId }
+    const target = { kind: 'tenant', id: tenantId } as const
     const event = { action: 'tenant.shredded', outcome: 'ok', target, details: { keys, values } } as const
     await record(tx, tenantId, now, { userId: null }, event)
     return { keys, values }

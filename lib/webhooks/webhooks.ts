@@ -118,7 +118,7 @@ export async function createWebhook(
   const row = await act(ctx, actor, 'administer', async (tx, actor) => {
     if ((await countWebhooksLocked(tx, tenantId)) >= webhooksMax) return undefined
     const row = await insertWebhook(tx, { tenantId, id, url, secret: sealed, createdBy: userId, createdAt: now })
-    const target = { kind: 'webhook', id }
+    const target = { kind: 'webhook', id } as const
     await record(tx, tenantId, now, actor, { action: 'webhook.created', outcome: 'ok', target })
     return row
   })
@@ -185,7 +185,7 @@ export async function deleteWebhook(ctx: Context, actor: Actor, webhookId: strin
   const { tenantId } = actor
   const deleted = await act(ctx, actor, 'administer', async (tx, actor) => {
     if (!(await deleteRow(tx, tenantId, webhookId))) return false
-    const target = { kind: 'webhook', id: webhookId }
+    const target = { kind: 'webhook', id: webhookId } as const
     await record(tx, tenantId, ctx.now(), actor, { action: 'webhook.deleted', outcome: 'ok', target })
     return true
   })
@@ -218,7 +218,7 @@ export async function rotateWebhookSecret(
       previousSecret: previous ?? null,
       previousUntil: previous ? new Date(now.getTime() + day) : null,
     })
-    const target = { kind: 'webhook', id: webhookId }
+    const target = { kind: 'webhook', id: webhookId } as const
     const details = { changed: ['secret'] }
     await record(tx, tenantId, now, actor, { action: 'webhook.changed', outcome: 'ok', target, details })
     return toView(row, await listAdmins(tx, tenantId))

@@ -69,8 +69,18 @@ export const generateClient = () =>
     step('Generating the Prisma client', () => runTool(nodeTool('prisma', 'generate'), { cwd: ROOT, env: toolEnv() })),
   )
 
-const SERVER_SOURCES = ['lib', 'prisma/schema.prisma', 'server.ts', 'package-lock.json', 'tsconfig.json']
-const APP_SOURCES = [...SERVER_SOURCES, 'app', 'public', 'instrumentation.ts', 'next.config.mjs', 'postcss.config.mjs']
+/** `app` too: the server serves route handlers from there on its fast paths. */
+export const SERVER_SOURCES = [
+  'app',
+  'lib',
+  'prisma/schema.prisma',
+  'server.ts',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+]
+export const DEMO_SOURCES = ['demo', 'package-lock.json']
+const APP_SOURCES = [...SERVER_SOURCES, 'public', 'instrumentation.ts', 'next.config.mjs', 'postcss.config.mjs']
 
 /** dist/server.mjs */
 export const bundleServer = () =>
@@ -80,7 +90,7 @@ export const bundleServer = () =>
 
 /** dist/demo.mjs */
 export const bundleDemo = () =>
-  whenChanged('demo', ['demo', 'package-lock.json'], 'dist/demo.mjs', () =>
+  whenChanged('demo', DEMO_SOURCES, 'dist/demo.mjs', () =>
     step('Bundling the demo upstream', () => bundle('demo/main.ts', 'dist/demo.mjs')),
   )
 
@@ -92,10 +102,14 @@ export const buildApp = () =>
     ),
   )
 
-async function bundle(entry, outfile) {
+/**
+ * @returns the inputs, by path
+ * @throws {Failure} what does not compile
+ */
+export async function bundle(entry, outfile, { write = true } = {}) {
   const { build } = await import('esbuild')
   try {
-    await build({
+    const { metafile } = await build({
       absWorkingDir: ROOT,
       entryPoints: [entry],
       outfile,
@@ -106,7 +120,10 @@ async function bundle(entry, outfile) {
       packages: 'external',
       sourcemap: true,
       logLevel: 'silent',
+      metafile: true,
+      write,
     })
+    return Object.keys(metafile.inputs)
   } catch (error) {
     throw new Failure(`${entry} could not be bundled:\n${error.message}`)
   }

@@ -1,4 +1,4 @@
-// By its name the last file: for a minute it leaves its person without reads.
+// By its name the last file: for a minute it leaves its person without reads. The search for traces signs in as another.
 import { expect, signIn, test } from './support.ts'
 
 test('B-01: over the limit a page is 429, says when to come back, and is a page; others go on', async ({
@@ -6,7 +6,7 @@ test('B-01: over the limit a page is 429, says when to come back, and is a page;
   browser,
   complaints,
 }) => {
-  await signIn(page, 'owner@globex.test')
+  await signIn(page, 'member@acme.test')
   const me = () => page.request.get('/api/v1/me')
   let status = 200
   for (let rounds = 0; status === 200 && rounds < 40; rounds += 1)
@@ -17,7 +17,7 @@ test('B-01: over the limit a page is 429, says when to come back, and is a page;
   await page.getByRole('link', { name: 'Tokens', exact: true }).click()
   await expect(page.getByText('Too many pages in a short time')).toBeVisible()
 
-  const refused = await page.goto('/t/globex/projects')
+  const refused = await page.goto('/t/acme/projects')
   expect(refused?.status()).toBe(429)
   expect(Number(refused?.headers()['retry-after'])).toBeGreaterThan(0)
   expect(refused?.headers()['content-security-policy']).toContain("object-src 'none'")
@@ -27,6 +27,6 @@ test('B-01: over the limit a page is 429, says when to come back, and is a page;
   expect(words.filter((text) => !text.includes('#441'))).toEqual([])
 
   const calm = await browser.newPage()
-  await signIn(calm, 'member@acme.test')
+  await signIn(calm, 'owner@globex.test')
   await calm.close()
 })

@@ -41,7 +41,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await other.close()
-  await app.stop()
+  await app.stop({ forged: true })
 })
 
 type Event = {

@@ -244,7 +244,7 @@ describe('a kept grant is bound to the session and browser that began it', () =>
 
 it('Z-06: a session that the tenant refuses begins nothing there, whatever the wrapper saw', async () => {
   const actor = await app.actorOf('member@acme.test')
-  await app.rows('acme', 'INSERT INTO session_refusal VALUES ($1, $2, now())', [acme, actor.sessionId])
+  await app.rows('acme', 'INSERT INTO session_refusal VALUES ($1, $2, now())', [acme, actor.credential.session])
   await expect(act(app.ctx, actor, 'read', async () => 'begun')).rejects.toMatchObject({ code: 'unauthenticated' })
 })
 

@@ -1,17 +1,18 @@
 // An app process killed with SIGKILL at every moment of an issue, and the connection disconnected at once.
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
-import type { Actor } from '../../lib/actor.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
-import { tokenPage, unconfirmedRevocations } from '../../lib/broker/read/inventory.ts'
+import { unconfirmedRevocations } from '../../lib/broker/read/revocation.ts'
+import { tokenPage } from '../../lib/broker/read/token.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
-import { toUnconfirmed, unconfirmed } from '../../lib/http/wire/views.ts'
+import { unconfirmed } from '../../lib/http/wire/revocations.ts'
+import { wireOf } from '../../lib/http/wire/view.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { vaultOf } from '../../lib/vault/keys.ts'
 import { grantPlace } from '../../lib/vault/places.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { connectionList } from '../support/connection.ts'
 import { bundleProcesses, type Processes, type Worker } from '../support/processes.ts'
 import type { Point } from '../support/worker.ts'
@@ -21,7 +22,7 @@ vi.setConfig({ testTimeout: 60_000 })
 
 let processes: Processes
 let broker: Broker
-let actor: Actor & { browser: string }
+let actor: BrowserActor
 let project: string
 beforeAll(async () => {
   processes = await bundleProcesses()
@@ -292,7 +293,7 @@ describe('what looking for orphans needs', () => {
     await disconnect()
     const waiting = await unconfirmedRevocations(broker.ctx, actor)
     expect(waiting.find(({ kind }) => kind === 'orphans')).toMatchObject({ state: 'pending', lastError: 'ambiguous' })
-    expect(z.array(unconfirmed).safeParse(waiting.map(toUnconfirmed)).success).toBe(true)
+    expect(z.array(unconfirmed).safeParse(wireOf(z.array(unconfirmed))(waiting)).success).toBe(true)
     await broker.advance(200)
     await runQueue()
     await runQueue()

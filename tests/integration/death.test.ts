@@ -1,12 +1,11 @@
 // Two app processes under load, one of which dies or is stopped at whatever moment it happens to be.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
-import type { Actor } from '../../lib/actor.ts'
-import { startLink } from '../../lib/broker/link/link.ts'
-import { tokenPage } from '../../lib/broker/read/inventory.ts'
+import { startLink } from '../../lib/broker/link/start.ts'
+import { tokenPage } from '../../lib/broker/read/token.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { tick } from '../../lib/jobs/tick.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { type Seeded, seedConnections } from '../support/grants.ts'
 import { observe, sendsByToken } from '../support/invariants.ts'
 import { bundleProcesses, type Processes } from '../support/processes.ts'
@@ -16,7 +15,7 @@ const rounds = Number(process.env.DEATH_ROUNDS ?? 2)
 
 let processes: Processes
 let broker: Broker
-let actor: Actor & { browser: string }
+let actor: BrowserActor
 beforeAll(async () => {
   processes = await bundleProcesses()
   broker = await startBroker()

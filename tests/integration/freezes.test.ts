@@ -2,7 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
-import { connectionPage } from '../../lib/broker/read/inventory.ts'
+import { connectionPage } from '../../lib/broker/read/connection.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
@@ -348,16 +348,6 @@ describe('a freeze', () => {
     expect(await versions()).toEqual(before)
     expect((await connection(owner)).frozen).toMatchObject({ kind: 'membership', by: null })
     await app.rows('acme', `UPDATE member SET status = 'active' WHERE user_id = $1`, [ids.member])
-    expect((await issue()).status).toBe(201)
-  })
-
-  it('that the version before sets by status becomes the fact (H-06)', async () => {
-    await app.rows('acme', `UPDATE connection SET status = 'frozen', frozen_from = status WHERE id = $1`, [
-      ids.connection,
-    ])
-    expect(await connection()).toMatchObject({ status: 'linked', frozen: { kind: 'connection' } })
-    expect(await issue()).toMatchObject(isFrozen)
-    expect((await lift('connection')).body).toEqual({ already: false })
     expect((await issue()).status).toBe(201)
   })
 

@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { completeLink, startLink } from '../../lib/broker/link/link.ts'
+import { completeLink } from '../../lib/broker/link/complete.ts'
+import { startLink } from '../../lib/broker/link/start.ts'
 import { freshTokens, tokenPlace } from '../../lib/broker/refresh/refresh.ts'
 import { sealClientSecret } from '../../lib/broker/upstream.ts'
 import { oidc } from '../../lib/providers/oidc.ts'

@@ -3,9 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Actor } from '../../lib/actor.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
-import { startLink } from '../../lib/broker/link/link.ts'
+import { startLink } from '../../lib/broker/link/start.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { openProvider } from '../../lib/broker/upstream.ts'
@@ -31,10 +30,10 @@ import {
 import { shredTenant } from '../../lib/vault/shred.ts'
 import { keyStatus } from '../../lib/vault/status.ts'
 import { createWebhook, deleteWebhook, rotateWebhookSecret } from '../../lib/webhooks/webhooks.ts'
-import { type Broker, type Email, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, type Email, startBroker } from '../support/broker.ts'
 import { connectionList, setFrozen } from '../support/connection.ts'
 
-type Person = Actor & { browser: string }
+type Person = BrowserActor
 
 let broker: Broker
 let owner: Person

@@ -11,12 +11,12 @@ import {
 import { type FreshRequest, freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { notifyEndings, sweepNotifications } from '../../lib/jobs/notifications.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { connectionList } from '../support/connection.ts'
 
 let broker: Broker
-let actor: Actor & { browser: string }
-let member: Actor & { browser: string }
+let actor: BrowserActor
+let member: BrowserActor
 let key: FreshRequest
 beforeAll(async () => {
   broker = await startBroker()

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { GET as alive } from '../../app/api/health/route.ts'
 import { GET as ready } from '../../app/api/ready/route.ts'
-import type { Actor } from '../../lib/actor.ts'
 import { boot } from '../../lib/boot.ts'
 import { freshTokens, tokenPlace } from '../../lib/broker/refresh/refresh.ts'
 import { type Context, createContext, putContext } from '../../lib/context.ts'
@@ -12,12 +11,12 @@ import { claimRefresh } from '../../lib/store/connections.ts'
 import { isOutage } from '../../lib/store/database.ts'
 import { tenantIds } from '../../lib/store/lookups.ts'
 import { vaultOf } from '../../lib/vault/keys.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
 import { startProxy } from '../support/proxy.ts'
 
 let broker: Broker
-let actor: Actor & { browser: string }
+let actor: BrowserActor
 let key: Key
 beforeAll(async () => {
   broker = await startBroker()
@@ -285,7 +284,7 @@ describe('versions beside each other', () => {
 
   it('H-06: a process of the version before claims and stores beside ours; neither refreshes twice', async () => {
     await broker.advance(3700)
-    const claim = await former(`SELECT * FROM vk.refresh_claim($1, $2, 0, interval '30 s', interval '15 s')`, [
+    const claim = await former(`SELECT * FROM vk.refresh_claim($1, $2, 0, interval '30 s', interval '15 s', 'need')`, [
       key.tenantId,
       key.connectionId,
     ])
@@ -298,7 +297,7 @@ describe('versions beside each other', () => {
     const seal = (column: 'access_token' | 'refresh_token', text: string) =>
       vault.seal(tokenPlace(row, column, row.tokenVersion + 1), text)
     const stored = await former(
-      `SELECT vk.refresh_store($1, $2, $3, $4, $5, $6, vk_now() + interval '1 hour', NULL) AS outcome`,
+      `SELECT outcome FROM vk.refresh_store($1, $2, $3, $4, $5, $6, interval '1 hour', NULL, NULL, interval '7 days', false, NULL)`,
       [
         key.tenantId,
         key.connectionId,
@@ -311,21 +310,6 @@ describe('versions beside each other', () => {
     expect(stored.outcome).toBe('stored')
     expect((await freshTokens(broker.ctx, key)).accessToken.reveal()).toBe('from-the-former-version')
     expect(refreshes()).toBe(before)
-  })
-
-  it('H-06: a process of the version before that dies right after its claim, which set the intent, has one recovery try', async () => {
-    await broker.advance(3700)
-    const claim = await former(`SELECT * FROM vk.refresh_claim($1, $2, 0, interval '30 s', interval '15 s')`, [
-      key.tenantId,
-      key.connectionId,
-    ])
-    expect(claim.outcome).toBe('claimed')
-    await broker.advance(16)
-    const ours = await claimRefresh(broker.ctx, key, { leaseSeconds: 15 })
-    expect(ours).toMatchObject({ outcome: 'claimed', uncertain: true, doubt: true })
-    await broker.advance(16)
-    expect((await freshTokens(broker.ctx, key)).degraded).toBe(false)
-    expect(await rowOf(broker, key)).toMatchObject({ status: 'linked', doubt: false, recoveries: 0 })
   })
 
   it('H-06: what a newer version sealed is not taken for broken: nothing is marked, nothing is sent, nothing is lost', async () => {

@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../demo/faults.ts'
-import type { Actor } from '../../lib/actor.ts'
 import { tryNow } from '../../lib/broker/health.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
@@ -9,12 +8,12 @@ import type { Context } from '../../lib/context.ts'
 import { isBrokerError } from '../../lib/errors.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { beginAndDie, connectionList, type Key, rowOf, setFrozen, storedRefreshToken } from '../support/connection.ts'
 
 let broker: Broker
 let contexts: [Context, Context]
-let actor: Actor & { browser: string }
+let actor: BrowserActor
 beforeAll(async () => {
   broker = await startBroker()
   contexts = [broker.ctx, await broker.makeContext()]

@@ -1,8 +1,7 @@
 // Two app processes on one Postgres, also behind a transaction-mode pooler, and an upstream that rotates strictly and ends
 // the whole family when a spent token comes back: whoever sends it twice loses the grant, and this file notices.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Actor } from '../../lib/actor.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { rowOf, storedRefreshToken } from '../support/connection.ts'
 import { type Seeded, seedConnections } from '../support/grants.ts'
 import { checkInvariants, observe, sendsByToken } from '../support/invariants.ts'
@@ -11,7 +10,7 @@ import { bundleProcesses, type Processes, type Worker } from '../support/process
 import type { Fresh } from '../support/worker.ts'
 
 let broker: Broker
-let actor: Actor & { browser: string }
+let actor: BrowserActor
 let processes: Processes
 let pooler: Pooler | undefined
 let direct: Worker[]

@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Actor } from '../../lib/actor.ts'
 import { type FreshRequest, freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { beginAndDie, connectionList } from '../support/connection.ts'
 
 let broker: Broker
-let actor: Actor & { browser: string }
+let actor: BrowserActor
 let key: FreshRequest
 beforeAll(async () => {
   broker = await startBroker()

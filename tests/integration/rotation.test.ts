@@ -1,22 +1,21 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Fault } from '../../demo/faults.ts'
-import type { Actor } from '../../lib/actor.ts'
 import { freeze } from '../../lib/broker/freezes.ts'
 import { tryNow } from '../../lib/broker/health.ts'
-import { connectionDetail } from '../../lib/broker/read/inventory.ts'
+import { connectionDetail } from '../../lib/broker/read/connection.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import type { Context } from '../../lib/context.ts'
 import { renewDue } from '../../lib/jobs/renewals.ts'
 import { startJobs, tick } from '../../lib/jobs/tick.ts'
 import { beginRefresh, claimRefresh, releaseRefresh, takeDue } from '../../lib/store/connections.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { beginAndDie, connectionList, type Key, rowOf, setFrozen, storedRefreshToken } from '../support/connection.ts'
 import { sendsByToken } from '../support/invariants.ts'
 
 let broker: Broker
 let other: Context
-let actor: Actor & { browser: string }
+let actor: BrowserActor
 let key: Key
 beforeAll(async () => {
   broker = await startBroker()

@@ -1,11 +1,10 @@
 // An upstream that takes requests and answers none, asked by many for many connections at once.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Actor } from '../../lib/actor.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { type Context, createContext } from '../../lib/context.ts'
 import { createOutbound } from '../../lib/security/outbound.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { connectionList, rowOf } from '../support/connection.ts'
 import { type Seeded, seedConnections } from '../support/grants.ts'
 
@@ -18,7 +17,7 @@ const budgetMs = 20_000
 
 let broker: Broker
 let ctx: Context
-let actor: Actor & { browser: string }
+let actor: BrowserActor
 let seeded: Seeded[]
 let close: () => Promise<void>
 beforeAll(async () => {

@@ -1,7 +1,6 @@
 // App processes killed with SIGKILL at every moment of a rotation. `npm run torture` does it at length and prints the table.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Actor } from '../../lib/actor.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { rowOf } from '../support/connection.ts'
 import { seedConnections } from '../support/grants.ts'
 import { checkInvariants, observe, sendsByToken } from '../support/invariants.ts'
@@ -15,7 +14,7 @@ const perProcess = Number(process.env.TORTURE_PER_PROCESS ?? (long ? 1 : repetit
 const timeout = 60_000 + repetitions * 60_000
 
 let broker: Broker
-let actor: Actor & { browser: string }
+let actor: BrowserActor
 let processes: Processes
 const tallies: Tally[] = []
 

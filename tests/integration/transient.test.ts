@@ -4,16 +4,16 @@ import { createServer } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import type { Fault } from '../../demo/index.ts'
-import type { Actor } from '../../lib/actor.ts'
 import { issueToken, readScopeChoices } from '../../lib/broker/issue.ts'
-import { completeLink, startLink } from '../../lib/broker/link/link.ts'
+import { completeLink } from '../../lib/broker/link/complete.ts'
+import { startLink } from '../../lib/broker/link/start.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { connectionList } from '../support/connection.ts'
 
 let broker: Broker
-let actor: Actor & { browser: string }
+let actor: BrowserActor
 let project: string
 beforeAll(async () => {
   broker = await startBroker()

@@ -1,21 +1,22 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
-import type { Actor } from '../../lib/actor.ts'
 import { changeMember } from '../../lib/broker/end.ts'
 import { issueToken, reconcileIssuing } from '../../lib/broker/issue.ts'
-import { completeLink, startLink } from '../../lib/broker/link/link.ts'
+import { completeLink } from '../../lib/broker/link/complete.ts'
+import { startLink } from '../../lib/broker/link/start.ts'
 import { changeProvider, createProvider, providerList } from '../../lib/broker/providers.ts'
-import { tokenPage, unconfirmedRevocations } from '../../lib/broker/read/inventory.ts'
+import { unconfirmedRevocations } from '../../lib/broker/read/revocation.ts'
+import { tokenPage } from '../../lib/broker/read/token.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { settleRevocation } from '../../lib/broker/upstream-revocation.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { dueRevocations } from '../../lib/store/lookups.ts'
-import { type Broker, startBroker } from '../support/broker.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { connectionList } from '../support/connection.ts'
 
 let broker: Broker
-let actor: Actor & { browser: string }
+let actor: BrowserActor
 let project: string
 beforeAll(async () => {
   broker = await startBroker()

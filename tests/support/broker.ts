@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { approve } from '../../demo/browser.ts'
 import { startDemo } from '../../demo/index.ts'
-import type { Actor, Role } from '../../lib/actor.ts'
+import type { Actor, CookieCredential, Role } from '../../lib/actor.ts'
 import { seedDemo } from '../../lib/broker/demo.ts'
-import { type Callback, completeLink, type LinkResult, startLink } from '../../lib/broker/link/link.ts'
+import { type Callback, completeLink, type LinkResult } from '../../lib/broker/link/complete.ts'
+import { startLink } from '../../lib/broker/link/start.ts'
 import { parseConfig } from '../../lib/config.ts'
 import { type Context, createContext } from '../../lib/context.ts'
 import { createLog } from '../../lib/log.ts'
@@ -16,6 +17,7 @@ import { asSystem, withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
 import { checkInstanceKeys } from '../../lib/vault/keys.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
+import { expectCatalogued } from './trail.ts'
 
 export type Email = 'owner@acme.test' | 'member@acme.test' | 'owner@globex.test'
 const subjects: Record<Email, { subject: string; tenant: string }> = {
@@ -23,6 +25,9 @@ const subjects: Record<Email, { subject: string; tenant: string }> = {
   'member@acme.test': { subject: 'acct-3002', tenant: 'acme' },
   'owner@globex.test': { subject: 'acct-4001', tenant: 'globex' },
 }
+
+/** A person in a tenant, with the secret of the browser that they link with. */
+export type BrowserActor = Actor<CookieCredential> & { browser: string }
 
 const secret = () => randomBytes(32).toString('base64url')
 export const origin = 'http://localhost:3000'
@@ -91,18 +96,18 @@ export async function startBroker({ database: given }: { database?: TestDatabase
   }
 
   /** A person in their tenant, as the edges would make them; `role` becomes theirs first. */
-  async function actorOf(email: Email, { role }: { role?: Role } = {}): Promise<Actor & { browser: string }> {
+  async function actorOf(email: Email, { role }: { role?: Role } = {}): Promise<BrowserActor> {
     const { subject, tenant } = subjects[email]
     const user = await withInstance(ctx, (tx) =>
       ensureUser(tx, { issuer: config.signin.issuer, subject, name: email, email }, ctx.now()),
     )
-    const sessionId = await sessionOf(user.id)
-    const member = await membership(ctx, { userId: user.id, id: sessionId }, tenant)
+    const credential = { kind: 'cookie' as const, session: await sessionOf(user.id) }
+    const member = await membership(ctx, { userId: user.id, credential }, tenant)
     if (!member) throw new Error(`${email} is no member of ${tenant}`)
     if (role) await asSystem(ctx, member.tenantId, 'job', (tx) => updateMember(tx, member.tenantId, user.id, { role }))
     return {
       userId: user.id,
-      sessionId,
+      credential,
       tenantId: member.tenantId,
       slug: tenant,
       role: role ?? member.role,
@@ -117,20 +122,20 @@ export async function startBroker({ database: given }: { database?: TestDatabase
   }
 
   /** What the callback route would hand to completeLink for this address. */
-  const callbackOf = (location: string, actor: Actor & { browser: string }): Callback => {
+  const callbackOf = (location: string, actor: BrowserActor): Callback => {
     const url = new URL(location)
     return {
       key: url.pathname.split('/').at(-1) ?? '',
       parameters: url.searchParams,
       browser: actor.browser,
-      session: { id: actor.sessionId, userId: actor.userId },
+      session: { id: actor.credential.session, userId: actor.userId },
       origin: {},
     }
   }
 
   /** Links a project as a person would: start, consent at the upstream, come back. */
   async function link(
-    actor: Actor & { browser: string },
+    actor: BrowserActor,
     email: Email,
     options: { project?: string; alias?: string; connectionId?: string; deny?: boolean } = {},
   ): Promise<LinkResult> {
@@ -166,7 +171,10 @@ export async function startBroker({ database: given }: { database?: TestDatabase
       await owner.query('DELETE FROM vk.clock')
       await owner.query('INSERT INTO vk.clock VALUES ($1)', [offsetSeconds])
     },
-    async stop() {
+    /** `forged`: the test wrote events that no act of ours leaves. */
+    async stop({ forged = false } = {}) {
+      // A database of the test's own may be away.
+      if (!given && !forged) await expectCatalogued(ctx)
       await ctx.close()
       await owner.end()
       await demo.close()

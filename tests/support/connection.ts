@@ -1,6 +1,6 @@
 import type { Actor } from '../../lib/actor.ts'
 import { freeze, liftFreeze } from '../../lib/broker/freezes.ts'
-import { connectionPage } from '../../lib/broker/read/inventory.ts'
+import { connectionPage } from '../../lib/broker/read/connection.ts'
 import { tokenPlace } from '../../lib/broker/refresh/refresh.ts'
 import type { Context } from '../../lib/context.ts'
 import { beginRefresh, type ClaimMode, claimRefresh, findConnection } from '../../lib/store/connections.ts'

@@ -13,6 +13,7 @@ import { ensureUser } from '../../lib/store/users.ts'
 import { foundTenant } from '../../lib/tenancy/tenants.ts'
 import { checkInstanceKeys } from '../../lib/vault/keys.ts'
 import { createTestDatabase } from './database.ts'
+import { expectCatalogued } from './trail.ts'
 
 export const origin = 'http://localhost:3000'
 const secret = () => randomBytes(32).toString('base64url')
@@ -96,6 +97,7 @@ export async function startEdges(settings: Record<string, string> = {}) {
       asSystem(ctx, tenantId, 'job', (tx) => tx.auditEvent.findMany({ where: { tenantId }, orderBy: { id: 'asc' } })),
     owner,
     async stop() {
+      await expectCatalogued(ctx)
       await ctx.close()
       await owner.end()
       await database.drop()

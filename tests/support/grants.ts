@@ -1,5 +1,4 @@
 import { approve } from '../../demo/browser.ts'
-import type { Actor } from '../../lib/actor.ts'
 import { tokenPlace } from '../../lib/broker/refresh/refresh.ts'
 import { openProvider } from '../../lib/broker/upstream.ts'
 import { newId } from '../../lib/security/ids.ts'
@@ -7,7 +6,7 @@ import { randomToken } from '../../lib/security/secrets.ts'
 import { insertConnection } from '../../lib/store/connections.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { vaultOf } from '../../lib/vault/keys.ts'
-import { type Broker, origin } from './broker.ts'
+import { type Broker, type BrowserActor, origin } from './broker.ts'
 import type { Key } from './connection.ts'
 
 /** A connection whose access token has expired, and the refresh token that is stored with it. */
@@ -19,7 +18,7 @@ export type Seeded = Key & { refreshToken: string }
  */
 export async function seedConnections(
   { ctx, providerOf }: Broker,
-  actor: Actor & { browser: string },
+  actor: BrowserActor,
   count: number,
 ): Promise<Seeded[]> {
   const { tenantId, userId } = actor

@@ -1,5 +1,4 @@
-import type { Actor } from '../../lib/actor.ts'
-import type { Broker } from './broker.ts'
+import type { Broker, BrowserActor } from './broker.ts'
 import { type Seeded, seedConnections } from './grants.ts'
 import { checkInvariants, type Observed, observe, sendsByToken } from './invariants.ts'
 import type { Processes, Worker } from './processes.ts'
@@ -82,7 +81,7 @@ const leaseSeconds = 16
 export async function torture(
   broker: Broker,
   processes: Processes,
-  actor: Actor & { browser: string },
+  actor: BrowserActor,
   { rotation, repetitions, perProcess }: { rotation: Rotation; repetitions: number; perProcess: number },
 ): Promise<Tally[]> {
   const { demo, ctx } = broker

@@ -1,11 +1,12 @@
 // Entry of a process of its own: one Context on the given database, told over IPC what to do. Where a rotation can be cut
 // off is reached from outside: `ctx.fetch` and `pool.query` are wrapped, product code has no hooks.
+
 import { createHash } from 'node:crypto'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Actor } from '../../lib/actor.ts'
 import { type IssueInput, issueToken } from '../../lib/broker/issue.ts'
-import { completeLink } from '../../lib/broker/link/link.ts'
-import { connectionDetail } from '../../lib/broker/read/inventory.ts'
+import { completeLink } from '../../lib/broker/link/complete.ts'
+import { connectionDetail } from '../../lib/broker/read/connection.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import type { Config } from '../../lib/config.ts'
@@ -14,6 +15,7 @@ import { startJobs } from '../../lib/jobs/tick.ts'
 import { createLog } from '../../lib/log.ts'
 import { createOutbound, outboundLimits } from '../../lib/security/outbound.ts'
 import { checkInstanceKeys } from '../../lib/vault/keys.ts'
+import type { BrowserActor } from './broker.ts'
 import type { Key } from './connection.ts'
 
 /**
@@ -53,7 +55,7 @@ export type Fresh =
 
 /** Work that a process does over and over until it ends. */
 export type Load = {
-  actor: Actor & { browser: string }
+  actor: BrowserActor
   /** Each is renewed again and again. */
   keys: Key[]
   /** A token is issued from it and revoked, again and again. */
@@ -294,7 +296,7 @@ function loadOf({ actor, keys, input, locations }: Load): Promise<void>[] {
       key: url.pathname.split('/').at(-1) ?? '',
       parameters: url.searchParams,
       browser: actor.browser,
-      session: { id: actor.sessionId, userId: actor.userId },
+      session: { id: actor.credential.session, userId: actor.userId },
       origin: {},
     }
     await Promise.allSettled([completeLink(ctx, callback), completeLink(ctx, callback)])

@@ -146,7 +146,9 @@ describe('G-03: what was done to the events is found, at the first of them', () 
     const lines = write(events)
     expect((await verifyExport(lines.slice(0, -1))).fault?.reason).toContain('ends early')
     expect((await verifyExport([...lines, ...lines.slice(-1)])).fault?.reason).toContain('after the last line')
-    expect((await verifyExport([...lines.slice(0, 9), ...lines.slice(-1)])).fault?.reason).toContain('The count in the last line')
+    expect((await verifyExport([...lines.slice(0, 9), ...lines.slice(-1)])).fault?.reason).toContain(
+      'The count in the last line',
+    )
   })
 })
 

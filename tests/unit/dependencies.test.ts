@@ -44,6 +44,15 @@ describe('dependencies', () => {
         expect(atLeast(version, '4.15.5')).toBe(true)
   })
 
+  it('Prisma is one version: command, client and adapter', () => {
+    const versions = ['prisma', '@prisma/client', '@prisma/adapter-pg', '@prisma/driver-adapter-utils'].map(
+      (name) => packages[`node_modules/${name}`]?.version,
+    )
+    expect(new Set(versions).size).toBe(1)
+    // Authoring needs a pre-release engine; starting does not.
+    expect(packages['node_modules/@prisma/schema-engine-wasm']?.dev).toBe(true)
+  })
+
   it('P-02: every package is pinned with its integrity', () => {
     expect(
       installed

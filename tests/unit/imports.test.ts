@@ -56,6 +56,7 @@ const heights: [prefix: string, height: number][] = [
   ['lib/security/', 2],
   ['lib/actor.ts', 1.5],
   ['lib/errors.ts', 1],
+  ['lib/within.ts', 1],
   ['lib/config.ts', 1],
 ]
 const heightOf = (file: string) => heights.find(([prefix]) => file.startsWith(prefix))?.[1]
@@ -175,7 +176,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'demo: lib/broker/demo.ts',
     'end of a refresh: lib/broker/refresh/refresh.ts',
     'end of an attempt: lib/broker/issue.ts',
-    'end of an attempt: lib/broker/link/link.ts',
+    'end of an attempt: lib/broker/link/complete.ts',
     'job: lib/audit/access.ts',
     'job: lib/broker/issue.ts',
     'job: lib/broker/notifications.ts',

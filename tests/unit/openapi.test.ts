@@ -48,7 +48,14 @@ test('B-01: every operation but the probes and its own description is limited', 
 })
 
 test('every operation in a tenant is for roles, and a role needs a tenant', () => {
-  const base = { id: 'x', method: 'GET', summary: '', answer: { status: 204 } } as const
+  const base = {
+    id: 'x',
+    method: 'GET',
+    summary: '',
+    scope: 'tenant:read',
+    audit: 'none',
+    answer: { status: 204 },
+  } as const
   expect(() => operation({ ...base, path: '/api/v1/x', permission: 'read' })).toThrow()
   expect(() => operation({ ...base, path: '/api/v1/tenants/{tenant}/x', permission: 'session' })).toThrow()
 })

@@ -5,5 +5,5 @@ import { ready } from '@/lib/http/wire/instance.ts'
 export const GET = api(ready, async ({ ctx }) => {
   await checkReady(ctx)
   const { dropped } = ctx.output
-  return { status: 'ready' as const, ...(dropped > 0 && { log_lines_dropped: dropped }) }
+  return { status: 'ready' as const, logLinesDropped: dropped > 0 ? dropped : undefined }
 })

@@ -1,6 +1,19 @@
+import { type Actor, ownUnless, requirePermission } from '../../actor.ts'
+import { noteRead } from '../../audit/access.ts'
+import type { Context } from '../../context.ts'
+import { BrokerError } from '../../errors.ts'
 import type { TokenScopes } from '../../providers/provider.ts'
+import { readTenant } from '../../store/database.ts'
 import type { RevocationState } from '../../store/revocations.ts'
-import type { TokenRow, TokenWithRelations } from '../../store/tokens.ts'
+import {
+  countTokens,
+  findToken,
+  listTokens,
+  type TokenFilter,
+  type TokenRow,
+  type TokenWithRelations,
+} from '../../store/tokens.ts'
+import { countLimit, type Page, pageSize, toPage } from './page.ts'
 
 /** An issue takes seconds. One that is older was cut off, and nothing more can come of it upstream. */
 export const cutOffMilliseconds = 2 * 60_000
@@ -124,3 +137,33 @@ const endsOfCutOff: Record<string, RevocationState> = { cut_off: 'confirmed', en
 /** The end of what a cut-off issue may have made counts from when the upstream was asked, which nobody recorded. */
 export const latestMomentOf = ({ upstreamId, expiresAt, endless }: TokenRow): Date | 'unknown' =>
   endless ? 'unknown' : upstreamId ? expiresAt : new Date(expiresAt.getTime() + cutOffMilliseconds)
+
+/** Tokens, newest first; a member's own, everybody's for who oversees the tenant (`everybody`). */
+export async function tokenPage(
+  ctx: Context,
+  actor: Actor,
+  { everybody = false, before, ...filter }: TokenFilter & { everybody?: boolean; before?: string | undefined },
+): Promise<Page<TokenView>> {
+  if (everybody) requirePermission(actor, 'oversee')
+  const named = everybody ? filter : { ...filter, userId: actor.userId }
+  const page = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const now = ctx.now()
+    const rows = await listTokens(tx, actor.tenantId, named, { now, before, take: pageSize + 1 })
+    const counted = await countTokens(tx, actor.tenantId, named, now, countLimit + 1)
+    return toPage(
+      rows.map((row) => toTokenView(row, now)),
+      counted,
+    )
+  })
+  if (everybody) await noteRead(ctx, actor, 'listTokens', filter.userId)
+  return page
+}
+
+/** @throws BrokerError not_found, for another member's token as well unless the viewer oversees the tenant */
+export async function readToken(ctx: Context, actor: Actor, id: string): Promise<TokenView> {
+  const of = ownUnless(actor, 'oversee')
+  const row = await readTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id, of))
+  if (!row) throw new BrokerError('not_found')
+  if (row.userId !== actor.userId) await noteRead(ctx, actor, 'readToken', id)
+  return toTokenView(row, ctx.now())
+}

@@ -31,6 +31,7 @@ import { asSystem } from '../../store/system.ts'
 import { span } from '../../trace.ts'
 import { type Vault, vaultOf } from '../../vault/keys.ts'
 import { grantPlace } from '../../vault/places.ts'
+import { within } from '../../within.ts'
 import { frozenError } from '../freezes.ts'
 import { raiseClientRefused } from '../notifications.ts'
 import { asBrokerError, openProvider } from '../upstream.ts'
@@ -161,15 +162,11 @@ function refreshShared(ctx: Context, key: ConnectionKey, claim: RefreshClaim, mo
   return work
 }
 
-/** Waits for shared work no longer than a caller may; the work itself goes on. @throws BrokerError upstream_unavailable */
-async function withinPatience<T>(work: Promise<T>, milliseconds: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const over = new Promise<never>((_, reject) => {
-    const late = () => reject(new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 }))
-    timer = setTimeout(late, Math.max(0, milliseconds))
+/** How long a caller waits for shared work, which goes on without them. @throws BrokerError upstream_unavailable */
+const withinPatience = <T>(work: Promise<T>, milliseconds: number): Promise<T> =>
+  within(work, milliseconds, () => {
+    throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 })
   })
-  return Promise.race([work, over]).finally(() => clearTimeout(timer))
-}
 
 /** Lets the other callers of this process wait for `work`. Keys name connection and version: results never cross (LK-07). */
 function share<T>(ctx: Context, key: string, work: Promise<T>): Promise<T> {

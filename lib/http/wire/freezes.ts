@@ -1,8 +1,31 @@
 import { z } from 'zod'
 import { freezeKinds } from '../../store/freezes.ts'
 import { operation } from '../operation.ts'
-import { instantGiven, items, object, reason } from './schemas.ts'
-import { freeze } from './views.ts'
+import { id, instant, instantGiven, instantOrNull, items, object, reason } from './schemas.ts'
+
+/** A freeze that stands. */
+export const freeze = object({
+  kind: z.enum(freezeKinds),
+  /** Of what is frozen. */
+  id,
+  /** Who froze it; null where nobody knows. */
+  by: id.nullable(),
+  at: instant,
+  reason: z.string().nullable(),
+  /** When it ends by itself; null: when somebody lifts it. */
+  until: instantOrNull,
+})
+
+/** What keeps something from being linked, issued or renewed, whatever its status; null: nothing does. */
+export const frozen = object({
+  /** Of what is frozen; `membership`: the owner is suspended. */
+  kind: z.enum([...freezeKinds, 'membership']),
+  /** Told to who oversees the tenant. */
+  by: id.nullable(),
+  at: instantOrNull,
+  reason: z.string().nullable(),
+  until: instantOrNull,
+}).nullable()
 
 const frozenId = z
   .string()
@@ -14,6 +37,8 @@ export const listFreezes = operation({
   path: '/api/v1/tenants/{tenant}/freezes',
   summary: 'Lists active freezes, newest first',
   permission: 'oversee',
+  scope: 'tenant:read',
+  audit: 'none',
   answer: { status: 200, schema: items(freeze) },
   limit: 'read',
 })
@@ -24,6 +49,8 @@ export const createFreeze = operation({
   path: '/api/v1/tenants/{tenant}/freezes',
   summary: 'Freezes a member, project, provider or connection: nothing is linked, issued or renewed until it is lifted',
   permission: 'administer',
+  scope: 'tenant:manage',
+  audit: 'freeze.set',
   body: object({
     kind: z.enum(freezeKinds),
     /** Of a member: the id of the user. */
@@ -43,6 +70,8 @@ export const deleteFreeze = operation({
   path: '/api/v1/tenants/{tenant}/freezes/{kind}/{id}',
   summary: 'Lifts the freeze of one item; other freezes that apply to it stay',
   permission: 'administer',
+  scope: 'tenant:manage',
+  audit: 'freeze.lifted',
   params: { kind: z.enum(freezeKinds), id: frozenId },
   /** `already`: it was not frozen. */
   answer: { status: 200, schema: object({ already: z.boolean() }) },

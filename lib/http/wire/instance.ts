@@ -8,6 +8,8 @@ export const health = operation({
   path: '/api/health',
   summary: 'Whether the process runs',
   permission: 'public',
+  scope: 'none',
+  audit: 'none',
   answer: { status: 200, schema: object({ status: z.literal('ok') }) },
 })
 
@@ -17,6 +19,8 @@ export const ready = operation({
   path: '/api/ready',
   summary: 'Whether the process can serve: database and keys',
   permission: 'public',
+  scope: 'none',
+  audit: 'none',
   answer: {
     status: 200,
     // Only where there are any: ready all the same, because requests need no log.
@@ -30,6 +34,8 @@ export const readOpenApi = operation({
   path: '/api/v1/openapi.json',
   summary: 'This description',
   permission: 'public',
+  scope: 'none',
+  audit: 'none',
   answer: { status: 200, schema: z.record(z.string(), z.unknown()) },
 })
 
@@ -39,6 +45,8 @@ export const readMe = operation({
   path: '/api/v1/me',
   summary: 'Who is signed in, and where',
   permission: 'session',
+  scope: 'tenant:read',
+  audit: 'none',
   answer: {
     status: 200,
     schema: object({
@@ -63,6 +71,8 @@ export const reportCsp = operation({
   path: '/api/v1/csp-reports',
   summary: 'Receives a content security policy report from a browser',
   permission: 'public',
+  scope: 'none',
+  audit: 'none',
   media: ['application/csp-report'],
   // Browsers add members as they please, so this one schema is loose; only the named ones are used.
   body: z.looseObject({

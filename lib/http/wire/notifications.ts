@@ -1,7 +1,25 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
-import { counted, id, idOf, isCapped, object } from './schemas.ts'
-import { notification } from './views.ts'
+import { counted, id, idOf, instant, instantOrNull, isCapped, object } from './schemas.ts'
+
+export const notification = object({
+  id,
+  /** What happened; new kinds may appear. */
+  kind: z.string(),
+  connection_id: id.nullable(),
+  provider_id: id.nullable(),
+  /** Addressed to everybody who administers: whoever reads it first reads it for all. */
+  for_admins: z.boolean(),
+  cause: z.string().nullable(),
+  /** When the grant ends, for `grant.ending`. */
+  ends_at: instantOrNull,
+  /** Why and until when, for a freeze. */
+  reason: z.string().nullable(),
+  until: instantOrNull,
+  projects: z.array(object({ id, alias: z.string() })),
+  created_at: instant,
+  read_at: instantOrNull,
+})
 
 export const listNotifications = operation({
   id: 'listNotifications',
@@ -9,6 +27,8 @@ export const listNotifications = operation({
   path: '/api/v1/tenants/{tenant}/notifications',
   summary: 'Lists the caller’s notifications, newest first; admins also get those for all admins',
   permission: 'read',
+  scope: 'projects:read',
+  audit: 'none',
   /** `next` of the page before. */
   query: object({ before: idOf('notification').optional(), unread: z.literal('1').optional() }),
   answer: {
@@ -30,6 +50,8 @@ export const markNotificationsRead = operation({
   summary: 'Marks notifications as read: the given ones, or all up to one of them',
   // Auditors change nothing (K-18), and link nothing that they could be told of.
   permission: 'work',
+  scope: 'connections:manage',
+  audit: 'none',
   body: object({
     ids: z.array(idOf('notification')).min(1).max(500).optional(),
     through: idOf('notification').optional(),

@@ -1,7 +1,34 @@
 import { z } from 'zod'
-import { operation, upstreamErrors } from '../operation.ts'
-import { alias, items, object } from './schemas.ts'
-import { cap, project, projectDetail } from './views.ts'
+import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
+import { connectionFacts } from './connections.ts'
+import { frozen } from './freezes.ts'
+import { providerReference } from './providers.ts'
+import { alias, id, items, object } from './schemas.ts'
+
+export const project = object({
+  id,
+  name: z.string(),
+  alias: z.string(),
+  external_id: z.string(),
+  region: z.string().nullable(),
+  provider: object({ ...providerReference.shape, host: z.string() }),
+  /** The caller's own; null where they have not linked it. */
+  connection: connectionFacts.nullable(),
+  /** Of the strongest freeze that keeps the caller from it. */
+  frozen,
+  /** The caller's own living tokens. */
+  tokens_out: z.int(),
+})
+
+/** The longest life of a token, and whose policy says so. */
+export const cap = object({ seconds: z.int(), set_by: z.enum(['project', 'provider', 'tenant']) })
+
+export const projectDetail = object({
+  ...project.shape,
+  /** Present and former; all of them resolve. */
+  aliases: z.array(z.string()),
+  cap,
+})
 
 const choice = object({ id: z.string(), name: z.string() })
 
@@ -11,6 +38,8 @@ export const listProjects = operation({
   path: '/api/v1/tenants/{tenant}/projects',
   summary: 'Lists projects: those the caller linked, or all for admins and auditors',
   permission: 'read',
+  scope: 'projects:read',
+  audit: 'none',
   answer: { status: 200, schema: items(project) },
   limit: 'read',
 })
@@ -21,6 +50,8 @@ export const readProject = operation({
   path: '/api/v1/tenants/{tenant}/projects/{project}',
   summary: 'Returns one project, by id or by any current or former alias',
   permission: 'read',
+  scope: 'projects:read',
+  audit: 'none',
   answer: { status: 200, schema: projectDetail },
   limit: 'read',
 })
@@ -31,6 +62,8 @@ export const changeProject = operation({
   path: '/api/v1/tenants/{tenant}/projects/{project}',
   summary: 'Changes the alias of a project; former aliases keep working',
   permission: 'work',
+  scope: 'connections:manage',
+  audit: 'project.renamed',
   body: object({ alias }),
   answer: { status: 200, schema: projectDetail },
   errors: ['alias_taken'],
@@ -44,6 +77,8 @@ export const readScopes = operation({
   path: '/api/v1/tenants/{tenant}/projects/{project}/scopes',
   summary: 'Lists the rights that a token of this project can have, as the upstream reports them',
   permission: 'work',
+  scope: 'tokens:issue',
+  audit: refreshEvents,
   body: object({}),
   answer: {
     status: 200,

@@ -1,8 +1,26 @@
 import { z } from 'zod'
 import { longestGraceSeconds } from '../../providers/provider.ts'
 import { operation, vaultErrors } from '../operation.ts'
-import { address, items, line, name, object, secret } from './schemas.ts'
-import { provider } from './views.ts'
+import { address, id, items, line, name, object, secret } from './schemas.ts'
+
+export const provider = object({
+  id,
+  kind: z.enum(['oidc', 'keycloak', 'keboola', 'mcp']),
+  name: z.string(),
+  issuer: z.string(),
+  /** Empty for who does not oversee the tenant. */
+  client_id: z.string(),
+  has_secret: z.boolean(),
+  redirect_uri: z.string(),
+  max_lifetime_seconds: z.int().nullable(),
+  /** How long an unused refresh token lives there. */
+  refresh_token_days: z.number(),
+  /** How long it is still answered after its first use. */
+  refresh_grace_seconds: z.number(),
+})
+
+/** A provider as things that belong to it name it. */
+export const providerReference = object({ id, name: z.string(), kind: z.string() })
 
 const clientId = line(200)
 const clientSecret = secret(500)
@@ -19,6 +37,8 @@ export const listProviders = operation({
   path: '/api/v1/tenants/{tenant}/providers',
   summary: 'Lists the providers of the tenant',
   permission: 'read',
+  scope: 'tenant:read',
+  audit: 'none',
   answer: { status: 200, schema: items(provider) },
   limit: 'read',
 })
@@ -29,6 +49,8 @@ export const createProvider = operation({
   path: '/api/v1/tenants/{tenant}/providers',
   summary: 'Adds a provider',
   permission: 'administer',
+  scope: 'cookie only',
+  audit: 'provider.created',
   body: object({
     kind: z.literal('keboola'),
     name,
@@ -51,6 +73,8 @@ export const changeProvider = operation({
   path: '/api/v1/tenants/{tenant}/providers/{provider}',
   summary: 'Changes the name, client or policy of a provider; the issuer never changes',
   permission: 'administer',
+  scope: 'cookie only',
+  audit: 'provider.changed',
   body: object({
     name: name.optional(),
     client_id: clientId.optional(),

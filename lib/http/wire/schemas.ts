@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { countLimit } from '../../broker/read/inventory.ts'
+import { countLimit } from '../../broker/read/page.ts'
 import { type IdKind, idPattern } from '../../security/ids.ts'
 
 /**
@@ -12,13 +12,15 @@ export const id = z.string().min(1).max(64)
 export const idOf = (kind: IdKind) => z.string().regex(idPattern(kind), `must be an id of the kind ${kind}`)
 /** RFC 3339 in UTC. */
 export const instant = z.iso.datetime()
-/** The same in what comes in. */
+export const instantOrNull = instant.nullable()
+/** The same in what comes in, where it becomes a date. */
 export const instantGiven = z
   .string()
   .regex(
     new RegExp(z.regexes.datetime({}).source.replaceAll('\\d', '[0-9]')),
     'must be a time in UTC such as 2030-01-31T12:00:00Z',
   )
+  .transform((text) => new Date(text))
 export const role = z.enum(['owner', 'admin', 'member', 'auditor'])
 
 /** Unicode's Cc and Cf, the line and the paragraph separator, as ranges (IV-05). A test compares them with Node's Unicode. */

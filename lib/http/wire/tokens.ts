@@ -1,7 +1,49 @@
 import { z } from 'zod'
-import { operation, upstreamErrors } from '../operation.ts'
-import { atLeast, idOf, instant, line, object, page } from './schemas.ts'
-import { token } from './views.ts'
+import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
+import { providerReference } from './providers.ts'
+import { upstreamState } from './revocations.ts'
+import { atLeast, id, idOf, instant, instantOrNull, line, object, page } from './schemas.ts'
+
+export const scopes = object({
+  components: z.array(z.string()),
+  /** Bucket id -> right. */
+  buckets: z.record(z.string(), z.enum(['read', 'write'])),
+  manage_buckets: z.boolean(),
+  read_all_files: z.boolean(),
+})
+
+export const token = object({
+  id,
+  fingerprint: z.string().nullable(),
+  owner_id: id,
+  project: object({ id, name: z.string(), alias: z.string() }),
+  provider: providerReference,
+  connection_id: id,
+  purpose: z.string(),
+  strategy: z.enum(['mint', 'exchange', 'narrow', 'sign']),
+  state: z.enum(['issuing', 'live', 'ended', 'revoked', 'failed']),
+  asked: scopes,
+  /** From what came back, never from what was sent. */
+  granted: scopes.nullable(),
+  /** Rights that were asked and not granted, in words. */
+  not_granted: z.array(z.string()),
+  failure: z.string().nullable(),
+  created_at: instant,
+  expires_at: instant,
+  /** Null: not reported. */
+  last_used_at: instantOrNull,
+  revoked_by: id.nullable(),
+  /** The three truths: blocked here, revoked upstream, the latest moment it could still work. */
+  revocation: object({
+    blocked_at: instant,
+    upstream: upstreamState,
+    last_error: z.string().nullable(),
+    tries: z.int(),
+    next_try_at: instantOrNull,
+    /** Null once the upstream was seen to refuse it. */
+    latest_moment: z.union([instant, z.literal('unknown')]).nullable(),
+  }).nullable(),
+})
 
 const upstreamName = z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'letters, digits, dots, hyphens')
 
@@ -39,6 +81,8 @@ export const issueToken = operation({
   path: '/api/v1/tenants/{tenant}/projects/{project}/tokens',
   summary: 'Issues a token; only this response contains its value',
   permission: 'work',
+  scope: 'tokens:issue',
+  audit: ['token.requested', 'token.issued', 'token.failed', ...refreshEvents],
   body: object({
     scopes: rights,
     /** Seconds. */
@@ -76,6 +120,8 @@ export const listTokens = operation({
   summary:
     'Lists tokens, newest first, expired ones by expiry: the caller’s own, or with everybody=1 all of the tenant',
   permission: 'read',
+  scope: 'projects:read',
+  audit: 'access.read',
   query: object({
     owner: idOf('user').optional(),
     project: idOf('project').optional(),
@@ -95,6 +141,8 @@ export const readToken = operation({
   path: '/api/v1/tenants/{tenant}/tokens/{token}',
   summary: 'Returns one token, never its value',
   permission: 'read',
+  scope: 'projects:read',
+  audit: 'access.read',
   answer: { status: 200, schema: token },
   limit: 'read',
 })
@@ -105,6 +153,8 @@ export const checkLastUse = operation({
   path: '/api/v1/tenants/{tenant}/tokens/{token}/last-use',
   summary: 'Asks the upstream when a token was last used',
   permission: 'work',
+  scope: 'projects:read',
+  audit: refreshEvents,
   body: object({}),
   /** Null: not reported. */
   answer: { status: 200, schema: object({ last_used_at: instant.nullable() }) },

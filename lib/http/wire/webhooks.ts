@@ -1,7 +1,39 @@
 import { z } from 'zod'
 import { operation, vaultErrors } from '../operation.ts'
-import { address, id, idOf, items, object } from './schemas.ts'
-import { delivery, webhook } from './views.ts'
+import { address, id, idOf, instant, instantOrNull, items, object } from './schemas.ts'
+
+export const webhook = object({
+  id,
+  url: z.string(),
+  enabled: z.boolean(),
+  /** Why it is off, where nobody switched it off. */
+  disabled_cause: z.enum(['gone', 'failing']).nullable(),
+  created_by: id,
+  /** Whoever made it administers no more: an admin should take it over. */
+  orphaned: z.boolean(),
+  created_at: instant,
+  last_success_at: instantOrNull,
+  last_failure_at: instantOrNull,
+  /** Of the first failure since the last success. */
+  failing_since: instantOrNull,
+  /** Until when messages carry a second signature, by the key before the last rotation. */
+  previous_until: instantOrNull,
+})
+
+export const delivery = object({
+  /** What the receiver tells repeats by: the `webhook-id` header. */
+  id,
+  kind: z.string(),
+  state: z.enum(['pending', 'delivered', 'failed']),
+  tries: z.int(),
+  next_try_at: instantOrNull,
+  /** HTTP status of the last answer. */
+  last_status: z.int().nullable(),
+  /** not_reached, no_answer, unreadable, http_<status>, webhook_off, interrupted. */
+  last_error: z.string().nullable(),
+  created_at: instant,
+  finished_at: instantOrNull,
+})
 
 const url = address(2000)
 /** The signing key, `whsec_…` as Standard Webhooks writes it: in this answer alone. */
@@ -13,6 +45,8 @@ export const listWebhooks = operation({
   path: '/api/v1/tenants/{tenant}/webhooks',
   summary: 'Lists webhooks; each receives every notification of the tenant',
   permission: 'administer',
+  scope: 'tenant:read',
+  audit: 'none',
   answer: { status: 200, schema: items(webhook) },
   limit: 'read',
 })
@@ -23,6 +57,8 @@ export const createWebhook = operation({
   path: '/api/v1/tenants/{tenant}/webhooks',
   summary: 'Adds a webhook (five at most); only this response contains its signing key',
   permission: 'administer',
+  scope: 'cookie only',
+  audit: 'webhook.created',
   body: object({ url }),
   answer: { status: 201, schema: withSecret },
   errors: [...vaultErrors, 'too_many_webhooks'],
@@ -35,6 +71,8 @@ export const changeWebhook = operation({
   path: '/api/v1/tenants/{tenant}/webhooks/{webhook}',
   summary: 'Changes the address of a webhook, switches it on or off, or makes the caller its owner',
   permission: 'administer',
+  scope: 'cookie only',
+  audit: 'webhook.changed',
   body: object({ url: url.optional(), enabled: z.boolean().optional(), owner: z.literal('me').optional() })
     .refine(
       (change) => Object.values(change).some((value) => value !== undefined),
@@ -51,6 +89,8 @@ export const deleteWebhook = operation({
   path: '/api/v1/tenants/{tenant}/webhooks/{webhook}',
   summary: 'Deletes a webhook and its waiting messages',
   permission: 'administer',
+  scope: 'cookie only',
+  audit: 'webhook.deleted',
   answer: { status: 204 },
   limit: 'write',
 })
@@ -62,6 +102,8 @@ export const rotateWebhookSecret = operation({
   summary:
     'Rotates the signing key; only this response contains the new one. For one day messages are signed with both keys',
   permission: 'administer',
+  scope: 'cookie only',
+  audit: 'webhook.changed',
   body: object({}),
   answer: { status: 200, schema: withSecret },
   errors: vaultErrors,
@@ -74,6 +116,8 @@ export const testWebhook = operation({
   path: '/api/v1/tenants/{tenant}/webhooks/{webhook}/test',
   summary: 'Sends one webhook.test message now and returns the result',
   permission: 'administer',
+  scope: 'cookie only',
+  audit: 'webhook.tested',
   body: object({}),
   answer: { status: 200, schema: delivery },
   errors: vaultErrors,
@@ -86,6 +130,8 @@ export const listDeliveries = operation({
   path: '/api/v1/tenants/{tenant}/webhooks/{webhook}/deliveries',
   summary: 'Lists the messages to a webhook of the last 30 days, newest first',
   permission: 'administer',
+  scope: 'tenant:read',
+  audit: 'none',
   /** `next` of the page before. */
   query: object({ before: idOf('message').optional() }),
   answer: { status: 200, schema: object({ items: z.array(delivery), next: id.nullable() }) },
@@ -98,6 +144,8 @@ export const retryDelivery = operation({
   path: '/api/v1/tenants/{tenant}/webhooks/{webhook}/deliveries/{delivery}/retry',
   summary: 'Sends a message again with the same id and new retries',
   permission: 'administer',
+  scope: 'cookie only',
+  audit: 'webhook.changed',
   body: object({}),
   answer: { status: 204 },
   errors: ['webhook_off'],

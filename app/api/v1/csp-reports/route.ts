@@ -14,7 +14,6 @@ export const POST = api(reportCsp, async ({ ctx, body, requestId }) => {
     },
     'blocked by content security policy',
   )
-  return undefined
 })
 
 const withoutQuery = (text: string | undefined) => text?.split(/[?#]/)[0]?.slice(0, 200)

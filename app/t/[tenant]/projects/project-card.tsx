@@ -4,7 +4,7 @@ import { plural, shownState } from '@/app/_features/words.ts'
 import { Card } from '@/app/_ui/card.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
-import type { ProjectCard as ProjectCardView } from '@/lib/broker/read/inventory.ts'
+import type { ProjectCard as ProjectCardView } from '@/lib/broker/read/project.ts'
 
 /** What the viewer may do, and how questions name them. */
 export type ProjectActs = { viewer: string; mayWork: boolean; mayAdminister: boolean }

@@ -8,7 +8,9 @@ import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
-import { peopleNames, projectCards, tokenPage } from '@/lib/broker/read/inventory.ts'
+import { peopleNames } from '@/lib/broker/read/people.ts'
+import { projectCards } from '@/lib/broker/read/project.ts'
+import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
 
 export const metadata = { title: 'Tokens' }

@@ -1,8 +1,8 @@
 import { api } from '@/lib/http/api.ts'
-import { previewInvitation } from '@/lib/http/wire/tenants.ts'
-import { toInvitationPreview } from '@/lib/http/wire/views.ts'
-import { invitationPreview } from '@/lib/tenancy/members.ts'
+import { previewInvitation } from '@/lib/http/wire/invitations.ts'
+import { invitationPreview } from '@/lib/tenancy/invitations.ts'
 
-export const POST = api(previewInvitation, async ({ ctx, body }) =>
-  toInvitationPreview(await invitationPreview(ctx, body.secret)),
-)
+export const POST = api(previewInvitation, async ({ ctx, body }) => {
+  const { tenantName, ...preview } = await invitationPreview(ctx, body.secret)
+  return { ...preview, tenant: tenantName }
+})

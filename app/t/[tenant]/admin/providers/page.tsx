@@ -11,7 +11,7 @@ import { durationText } from '@/app/_ui/time-text.ts'
 import { may } from '@/lib/actor.ts'
 import { type FreezeView, freezeList } from '@/lib/broker/freezes.ts'
 import { providerList } from '@/lib/broker/providers.ts'
-import { peopleNames } from '@/lib/broker/read/inventory.ts'
+import { peopleNames } from '@/lib/broker/read/people.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { AddProvider, EditProvider } from './provider-form.tsx'
 

@@ -5,7 +5,7 @@ import type { Column, Row } from '@/app/_ui/data-table.tsx'
 import { Name } from '@/app/_ui/name.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
-import type { ConnectionView } from '@/lib/broker/read/inventory.ts'
+import type { ConnectionView } from '@/lib/broker/read/connection.ts'
 
 export const connectionColumns: Column[] = [
   { key: 'project', header: 'Project' },

@@ -9,14 +9,11 @@ import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
 import { providerList } from '@/lib/broker/providers.ts'
-import {
-  connectionPage,
-  peopleNames,
-  projectCards,
-  tokenPage,
-  unconfirmedLimit,
-  unconfirmedRevocations,
-} from '@/lib/broker/read/inventory.ts'
+import { connectionPage } from '@/lib/broker/read/connection.ts'
+import { peopleNames } from '@/lib/broker/read/people.ts'
+import { projectCards } from '@/lib/broker/read/project.ts'
+import { unconfirmedLimit, unconfirmedRevocations } from '@/lib/broker/read/revocation.ts'
+import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { connectionColumns, connectionRow } from './connection-row.tsx'
 import { RevocationTable } from './revocation-table.tsx'

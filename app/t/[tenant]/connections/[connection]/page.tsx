@@ -15,7 +15,9 @@ import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import { may } from '@/lib/actor.ts'
-import { connectionDetail, peopleNames, tokenPage } from '@/lib/broker/read/inventory.ts'
+import { connectionDetail } from '@/lib/broker/read/connection.ts'
+import { peopleNames } from '@/lib/broker/read/people.ts'
+import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
 
 type Props = { params: Promise<{ tenant: string; connection: string }> }

@@ -15,7 +15,8 @@ import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import { durationText } from '@/app/_ui/time-text.ts'
 import { may } from '@/lib/actor.ts'
-import { type ProjectDetail, peopleNames } from '@/lib/broker/read/inventory.ts'
+import { peopleNames } from '@/lib/broker/read/people.ts'
+import type { ProjectDetail } from '@/lib/broker/read/project.ts'
 import { ProjectAct } from '../project-card.tsx'
 import { loadProject } from './load.ts'
 import { RenameAlias, SetBranch } from './settings.tsx'
@@ -84,7 +85,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           <Section title="Settings">
             <div className="flex flex-col gap-4 rounded-lg border bg-surface p-4">
               <RenameAlias tenant={tenant} project={project.id} alias={project.alias} />
-              {own && <SetBranch tenant={tenant} connection={connection.id} branch={connection.branchId} />}
+              {own && <SetBranch tenant={tenant} connection={connection.id} branch={connection.branch} />}
               {may(actor, 'administer') && (
                 <div className="flex flex-col gap-2 border-t pt-4">
                   <p className="text-muted">

@@ -14,8 +14,9 @@ import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
 import { may } from '@/lib/actor.ts'
-import { peopleNames, readToken } from '@/lib/broker/read/inventory.ts'
+import { peopleNames } from '@/lib/broker/read/people.ts'
 import type { TokenView } from '@/lib/broker/read/token.ts'
+import { readToken } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
 
 type Props = { params: Promise<{ tenant: string; token: string }> }

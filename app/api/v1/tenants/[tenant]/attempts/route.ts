@@ -1,11 +1,11 @@
-import { openAttempts, startLink } from '@/lib/broker/link/link.ts'
+import { openAttempts } from '@/lib/broker/link/attempt.ts'
+import { startLink } from '@/lib/broker/link/start.ts'
 import { api } from '@/lib/http/api.ts'
 import { ensureLinkBrowser } from '@/lib/http/browser.ts'
-import { listAttempts, startLink as startLinkOperation } from '@/lib/http/wire/links.ts'
-import { toAttempt } from '@/lib/http/wire/views.ts'
+import { listAttempts, startLink as startLinkOperation } from '@/lib/http/wire/attempts.ts'
 
 export const GET = api(listAttempts, async ({ ctx, actor }) => ({
-  items: (await openAttempts(ctx, actor)).map(toAttempt),
+  items: await openAttempts(ctx, actor),
 }))
 
 export const POST = api(startLinkOperation, async ({ ctx, actor, body, request, headers }) => {
@@ -15,5 +15,5 @@ export const POST = api(startLinkOperation, async ({ ctx, actor, body, request, 
     connectionId: body.connection,
     browser: ensureLinkBrowser(request.headers, headers),
   })
-  return { id: attemptId, url, expires_at: expiresAt.toISOString() }
+  return { id: attemptId, url, expiresAt }
 })

@@ -1,9 +1,5 @@
 import { activity } from '@/lib/audit/list.ts'
 import { api } from '@/lib/http/api.ts'
-import { listAuditEvents } from '@/lib/http/wire/activity.ts'
-import { toAuditEvent } from '@/lib/http/wire/views.ts'
+import { listAuditEvents } from '@/lib/http/wire/audit-events.ts'
 
-export const GET = api(listAuditEvents, async ({ ctx, actor, query }) => {
-  const { items, next } = await activity(ctx, actor, query)
-  return { items: items.map(toAuditEvent), next }
-})
+export const GET = api(listAuditEvents, ({ ctx, actor, query }) => activity(ctx, actor, query))

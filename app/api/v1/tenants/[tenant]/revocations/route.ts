@@ -1,13 +1,14 @@
-import { unconfirmedRevocations } from '@/lib/broker/read/inventory.ts'
+import { requireScope } from '@/lib/actor.ts'
+import { unconfirmedRevocations } from '@/lib/broker/read/revocation.ts'
 import { revoke } from '@/lib/broker/revoke.ts'
 import { api } from '@/lib/http/api.ts'
 import { listRevocations, revoke as revokeOperation } from '@/lib/http/wire/revocations.ts'
-import { toRevoked, toUnconfirmed } from '@/lib/http/wire/views.ts'
 
 export const GET = api(listRevocations, async ({ ctx, actor }) => ({
-  items: (await unconfirmedRevocations(ctx, actor)).map(toUnconfirmed),
+  items: await unconfirmedRevocations(ctx, actor),
 }))
 
-export const POST = api(revokeOperation, async ({ ctx, actor, body }) => ({
-  items: (await revoke(ctx, actor, body)).map(toRevoked),
-}))
+export const POST = api(revokeOperation, async ({ ctx, actor, body }) => {
+  if (body.connections.length > 0) requireScope(actor, 'connections:manage')
+  return { items: (await revoke(ctx, actor, body)).map((one) => ({ ...one, blockedHere: true as const })) }
+})

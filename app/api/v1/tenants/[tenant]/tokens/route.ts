@@ -1,11 +1,10 @@
-import { tokenPage } from '@/lib/broker/read/inventory.ts'
+import { tokenPage } from '@/lib/broker/read/token.ts'
 import { api } from '@/lib/http/api.ts'
 import { listTokens } from '@/lib/http/wire/tokens.ts'
-import { toPage, toToken } from '@/lib/http/wire/views.ts'
 
-export const GET = api(listTokens, async ({ ctx, actor, query }) => {
+export const GET = api(listTokens, ({ ctx, actor, query }) => {
   const { owner, project, provider, state, everybody, before } = query
-  const page = await tokenPage(ctx, actor, {
+  return tokenPage(ctx, actor, {
     // Asking for somebody else's is asking to oversee.
     everybody: everybody === '1' || (owner !== undefined && owner !== actor.userId),
     userId: owner,
@@ -14,5 +13,4 @@ export const GET = api(listTokens, async ({ ctx, actor, query }) => {
     state,
     before,
   })
-  return toPage(page, toToken)
 })

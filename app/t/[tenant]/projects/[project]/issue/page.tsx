@@ -4,7 +4,8 @@ import { canIssue, healthWords } from '@/app/_features/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { may } from '@/lib/actor.ts'
-import { projectCards, readToken } from '@/lib/broker/read/inventory.ts'
+import { projectCards } from '@/lib/broker/read/project.ts'
+import { readToken } from '@/lib/broker/read/token.ts'
 import { isBrokerError } from '@/lib/errors.ts'
 import { ProjectAct } from '../../project-card.tsx'
 import { loadProject } from '../load.ts'
@@ -84,7 +85,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
         project={{ id: project.id, name: project.name, alias: project.alias }}
         others={cards.filter((card) => canIssue(card, now)).map((card) => ({ id: card.id, name: card.name }))}
         cap={project.cap}
-        branch={connection.branchId}
+        branch={connection.branch}
         role={connection.upstreamRole}
         like={
           fits && {

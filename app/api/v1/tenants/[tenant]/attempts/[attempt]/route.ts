@@ -1,13 +1,8 @@
-import { cancelLink, readAttempt } from '@/lib/broker/link/link.ts'
+import { readAttempt } from '@/lib/broker/link/attempt.ts'
+import { cancelLink } from '@/lib/broker/link/start.ts'
 import { api } from '@/lib/http/api.ts'
-import { cancelLink as cancelLinkOperation, readAttempt as readAttemptOperation } from '@/lib/http/wire/links.ts'
-import { toAttempt } from '@/lib/http/wire/views.ts'
+import { cancelLink as cancelLinkOperation, readAttempt as readAttemptOperation } from '@/lib/http/wire/attempts.ts'
 
-export const GET = api(readAttemptOperation, async ({ ctx, actor, params }) =>
-  toAttempt(await readAttempt(ctx, actor, params.attempt)),
-)
+export const GET = api(readAttemptOperation, ({ ctx, actor, params }) => readAttempt(ctx, actor, params.attempt))
 
-export const DELETE = api(cancelLinkOperation, async ({ ctx, actor, params }) => {
-  await cancelLink(ctx, actor, params.attempt)
-  return undefined
-})
+export const DELETE = api(cancelLinkOperation, ({ ctx, actor, params }) => cancelLink(ctx, actor, params.attempt))

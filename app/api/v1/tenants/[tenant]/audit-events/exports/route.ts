@@ -1,6 +1,6 @@
 import { exportChain } from '@/lib/audit/export.ts'
 import { api } from '@/lib/http/api.ts'
-import { exportEvents } from '@/lib/http/wire/activity.ts'
+import { exportEvents } from '@/lib/http/wire/audit-events.ts'
 
 export const POST = api(exportEvents, async ({ ctx, actor, headers }) => {
   const lines = await exportChain(ctx, actor)

@@ -1,13 +1,10 @@
-import { connectionDetail, setBranch } from '@/lib/broker/read/inventory.ts'
+import { setBranch } from '@/lib/broker/projects.ts'
+import { connectionDetail } from '@/lib/broker/read/connection.ts'
 import { api } from '@/lib/http/api.ts'
-import { changeConnection, readConnection } from '@/lib/http/wire/links.ts'
-import { toConnectionDetail } from '@/lib/http/wire/views.ts'
+import { changeConnection, readConnection } from '@/lib/http/wire/connections.ts'
 
-export const GET = api(readConnection, async ({ ctx, actor, params }) =>
-  toConnectionDetail(await connectionDetail(ctx, actor, params.connection)),
+export const GET = api(readConnection, ({ ctx, actor, params }) => connectionDetail(ctx, actor, params.connection))
+
+export const PATCH = api(changeConnection, ({ ctx, actor, params, body }) =>
+  setBranch(ctx, actor, { connectionId: params.connection, branchId: body.branch }),
 )
-
-export const PATCH = api(changeConnection, async ({ ctx, actor, params, body }) => {
-  await setBranch(ctx, actor, { connectionId: params.connection, branchId: body.branch })
-  return undefined
-})

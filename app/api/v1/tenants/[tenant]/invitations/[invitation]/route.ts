@@ -1,8 +1,7 @@
 import { api } from '@/lib/http/api.ts'
-import { deleteInvitation } from '@/lib/http/wire/tenants.ts'
-import { withdrawInvitation } from '@/lib/tenancy/members.ts'
+import { deleteInvitation } from '@/lib/http/wire/invitations.ts'
+import { withdrawInvitation } from '@/lib/tenancy/invitations.ts'
 
-export const DELETE = api(deleteInvitation, async ({ ctx, actor, params }) => {
-  await withdrawInvitation(ctx, actor, params.invitation)
-  return undefined
-})
+export const DELETE = api(deleteInvitation, ({ ctx, actor, params }) =>
+  withdrawInvitation(ctx, actor, params.invitation),
+)

@@ -3,14 +3,12 @@ import { api } from '@/lib/http/api.ts'
 import {
   changeMember as changeMemberOperation,
   removeMember as removeMemberOperation,
-} from '@/lib/http/wire/tenants.ts'
+} from '@/lib/http/wire/members.ts'
 
-export const PATCH = api(changeMemberOperation, async ({ ctx, actor, params, body }) => {
-  await changeMember(ctx, actor, { userId: params.user, ...body })
-  return undefined
-})
+export const PATCH = api(changeMemberOperation, ({ ctx, actor, params, body }) =>
+  changeMember(ctx, actor, { userId: params.user, ...body }),
+)
 
-export const DELETE = api(removeMemberOperation, async ({ ctx, actor, params, body }) => {
-  await removeMember(ctx, actor, { userId: params.user, ...body })
-  return undefined
-})
+export const DELETE = api(removeMemberOperation, ({ ctx, actor, params, body }) =>
+  removeMember(ctx, actor, { userId: params.user, ...body }),
+)

@@ -1,7 +1,7 @@
-import { adoptLink } from '@/lib/broker/link/link.ts'
+import { adoptLink } from '@/lib/broker/link/complete.ts'
 import { api } from '@/lib/http/api.ts'
 import { linkBrowser } from '@/lib/http/browser.ts'
-import { adoptLink as adoptLinkOperation } from '@/lib/http/wire/links.ts'
+import { adoptLink as adoptLinkOperation } from '@/lib/http/wire/attempts.ts'
 
 export const POST = api(adoptLinkOperation, async ({ ctx, actor, params, body, request }) => {
   const browser = linkBrowser(request.headers) ?? ''

@@ -1,7 +1,7 @@
-import { resumeLink } from '@/lib/broker/link/link.ts'
+import { resumeLink } from '@/lib/broker/link/start.ts'
 import { api } from '@/lib/http/api.ts'
 import { linkBrowser } from '@/lib/http/browser.ts'
-import { resumeLink as resumeLinkOperation } from '@/lib/http/wire/links.ts'
+import { resumeLink as resumeLinkOperation } from '@/lib/http/wire/attempts.ts'
 
 export const POST = api(resumeLinkOperation, ({ ctx, actor, params, request }) =>
   resumeLink(ctx, actor, { attemptId: params.attempt, browser: linkBrowser(request.headers) ?? '' }),

@@ -1,15 +1,13 @@
 import { freeze, liftFreeze } from '@/lib/broker/freezes.ts'
-import { connectionDetail } from '@/lib/broker/read/inventory.ts'
+import { connectionDetail } from '@/lib/broker/read/connection.ts'
 import { api } from '@/lib/http/api.ts'
-import { freezeConnection, unfreezeConnection } from '@/lib/http/wire/links.ts'
-import { toConnectionDetail } from '@/lib/http/wire/views.ts'
+import { freezeConnection, unfreezeConnection } from '@/lib/http/wire/connections.ts'
 
 export const POST = api(freezeConnection, async ({ ctx, actor, params, body }) => {
   await freeze(ctx, actor, { kind: 'connection', id: params.connection, reason: body.reason })
-  return toConnectionDetail(await connectionDetail(ctx, actor, params.connection))
+  return connectionDetail(ctx, actor, params.connection)
 })
 
 export const DELETE = api(unfreezeConnection, async ({ ctx, actor, params }) => {
   await liftFreeze(ctx, actor, { kind: 'connection', id: params.connection })
-  return undefined
 })

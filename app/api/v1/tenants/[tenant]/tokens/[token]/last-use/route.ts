@@ -3,5 +3,5 @@ import { api } from '@/lib/http/api.ts'
 import { checkLastUse as checkLastUseOperation } from '@/lib/http/wire/tokens.ts'
 
 export const POST = api(checkLastUseOperation, async ({ ctx, actor, params }) => ({
-  last_used_at: (await checkLastUse(ctx, actor, params.token))?.toISOString() ?? null,
+  lastUsedAt: (await checkLastUse(ctx, actor, params.token)) ?? null,
 }))

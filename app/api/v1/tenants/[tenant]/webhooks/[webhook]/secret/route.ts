@@ -1,9 +1,8 @@
 import { api } from '@/lib/http/api.ts'
-import { toWebhook } from '@/lib/http/wire/views.ts'
 import { rotateWebhookSecret as rotateWebhookSecretOperation } from '@/lib/http/wire/webhooks.ts'
 import { rotateWebhookSecret } from '@/lib/webhooks/webhooks.ts'
 
 export const POST = api(rotateWebhookSecretOperation, async ({ ctx, actor, params }) => {
   const { webhook, secret } = await rotateWebhookSecret(ctx, actor, params.webhook)
-  return { webhook: toWebhook(webhook), secret: secret.reveal() }
+  return { webhook, secret: secret.reveal() }
 })

@@ -1,7 +1,20 @@
 import { z } from 'zod'
 import { operation, vaultErrors } from '../operation.ts'
-import { id, idOf, object, textStream } from './schemas.ts'
-import { auditEvent } from './views.ts'
+import { id, idOf, instant, object, textStream } from './schemas.ts'
+
+export const auditEvent = object({
+  id,
+  at: instant,
+  action: z.string(),
+  outcome: z.enum(['ok', 'refused', 'failed']),
+  /** Null: the product itself. */
+  actor_id: id.nullable(),
+  target: object({ kind: z.string(), id: z.string() }).nullable(),
+  address: z.string().nullable(),
+  agent: z.string().nullable(),
+  request_id: z.string().nullable(),
+  details: z.record(z.string(), z.unknown()),
+})
 
 export const listAuditEvents = operation({
   id: 'listAuditEvents',
@@ -9,6 +22,8 @@ export const listAuditEvents = operation({
   path: '/api/v1/tenants/{tenant}/audit-events',
   summary: 'Lists events, newest first: all events for admins and auditors, own events for members',
   permission: 'read',
+  scope: 'audit:read',
+  audit: 'access.read',
   /** `next` of the page before. */
   query: object({ before: idOf('event').optional() }),
   answer: { status: 200, schema: object({ items: z.array(auditEvent), next: id.nullable() }) },
@@ -22,6 +37,8 @@ export const exportEvents = operation({
   path: '/api/v1/tenants/{tenant}/audit-events/exports',
   summary: 'Exports the whole chain of events as lines of JSON with signed heads, for npm run audit:verify',
   permission: 'oversee',
+  scope: 'audit:read',
+  audit: 'audit.exported',
   answer: { status: 200, schema: textStream, stream: 'application/x-ndjson' },
   errors: vaultErrors,
   limit: 'export',

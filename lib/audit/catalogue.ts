@@ -1,0 +1,119 @@
+import { z } from 'zod'
+
+/** What an act is done to, and the facts that help to understand it: codes, counts, ids; never a secret. */
+const act = <const Kind extends string, Shape extends z.ZodRawShape>(kinds: readonly Kind[], details: Shape) => ({
+  kinds,
+  details: z.strictObject(details),
+})
+
+const text = z.string()
+const count = z.int()
+const role = z.enum(['owner', 'admin', 'member', 'auditor'])
+/** In the words of whoever did it. */
+const reason = text.nullable()
+const texts = z.array(text)
+/** What ended with somebody's rights. */
+const ended = {
+  sessions: count.optional(),
+  connections: count.optional(),
+  tokens: count.optional(),
+  invitations: count,
+  webhooks: count,
+  reason,
+}
+/** Of what happens as often as somebody reloads a page: one event stands for all of a minute. */
+const access = { role, things: texts.optional(), count: count.optional(), minute: z.iso.datetime().optional() }
+const frozen = ['member', 'project', 'provider', 'connection'] as const
+
+/** Every act that the trail knows: which kinds of thing it is done to, and what is told of it. */
+export const catalogue = {
+  'signin.succeeded': act(['session'], { issuer: text }),
+  'signin.failed': act([], { code: text }),
+  'signin.ended': act(['session'], { cause: text }),
+  'tenant.created': act(['tenant'], { slug: text }),
+  'tenant.shredded': act(['tenant'], { keys: count, values: count }),
+  'member.added': act(['member'], { invitation: text, role }),
+  'member.changed': act(['member'], { role: role.optional(), status: text.optional(), ...ended }),
+  'member.removed': act(['member'], ended),
+  'member.left': act(['member'], ended),
+  'invitation.created': act(['invitation'], { role }),
+  'invitation.withdrawn': act(['invitation'], {}),
+  'provider.created': act(['provider'], { kind: text, issuer: text }),
+  'provider.changed': act(['provider'], { changed: texts }),
+  'project.renamed': act(['project'], { from: text, to: text }),
+  'link.started': act(['provider'], { attempt: text }),
+  'link.completed': act(['connection'], {
+    attempt: text,
+    project: text,
+    provider: text,
+    relinked: z.boolean(),
+    account: text,
+  }),
+  'link.failed': act(['provider', 'attempt'], { attempt: text.optional(), code: text }),
+  'connection.changed': act(['connection'], { branch: text.nullable() }),
+  'connection.revoked': act(['connection'], { owner: text, tokens: count, reason }),
+  'freeze.set': act(frozen, { owner: text.optional(), reason, until: z.iso.datetime().nullable() }),
+  'freeze.lifted': act(frozen, { owner: text.optional() }),
+  /** Of a version before, when a freeze was a connection's status. */
+  'connection.frozen': act(['connection'], { reason: reason.optional() }),
+  'connection.unfrozen': act(['connection'], { reason: reason.optional() }),
+  /** Both written by database functions as well (vk.refresh_store, vk.refresh_fail, vk.refresh_claim). */
+  'refresh.succeeded': act(['connection'], {
+    version: count,
+    before: text,
+    scheduled: z.boolean(),
+    flag: text.nullable(),
+  }),
+  'refresh.failed': act(['connection'], {
+    status: text.optional(),
+    cause: text,
+    failure: text.optional(),
+    upstream_status: count.nullable().optional(),
+    served: z.boolean().nullable().optional(),
+    ended_at: z.iso.datetime().optional(),
+  }),
+  'token.requested': act(['token'], {
+    project: text,
+    connection: text,
+    seconds: count,
+    components: texts,
+    buckets: texts,
+  }),
+  'token.issued': act(['token'], { strategy: text, fingerprint: text }),
+  'token.failed': act(['token'], {
+    code: text,
+    unsure: z.boolean().optional(),
+    exceeded: texts.optional(),
+    deleted: count.optional(),
+  }),
+  'token.revoked': act(['token'], { owner: text, fingerprint: text.nullable(), reason }),
+  'revocation.finished': act(['token', 'connection'], { state: text, tries: count }),
+  'revocation.retried': act(['token', 'connection'], { revocation: text }),
+  'audit.exported': act([], {}),
+  'webhook.created': act(['webhook'], {}),
+  'webhook.changed': act(['webhook'], {
+    changed: texts.optional(),
+    enabled: z.boolean().optional(),
+    resent: text.optional(),
+  }),
+  'webhook.deleted': act(['webhook'], {}),
+  'webhook.tested': act(['webhook'], { message: text, error: text.optional() }),
+  'access.denied': act(['operation'], { ...access, code: text.optional() }),
+  'access.read': act(['operation'], access),
+  'keys.rotated': act(['tenant', 'instance_key'], { key: text }),
+  'keys.retired': act(['instance_key'], { key: text }),
+  'secret.accepted': act(['instance'], {}),
+} as const satisfies Record<string, ReturnType<typeof act>>
+
+export type AuditAction = keyof typeof catalogue
+type Entry<Action extends AuditAction> = (typeof catalogue)[Action]
+export type DetailsOf<Action extends AuditAction> = z.output<Entry<Action>['details']>
+/** Kind and id of what it was done to; none where the act is about the tenant or the instance as a whole. */
+type Target<Kind> = [Kind] extends [never] ? { target?: undefined } : { target: { kind: Kind; id: string } }
+/** May be left out where there is nothing to tell. */
+type Details<Facts> = Facts extends Record<string, never> ? { details?: undefined } : { details: Facts }
+
+export type AuditEvent<Action extends AuditAction = AuditAction> = Action extends AuditAction
+  ? { action: Action; outcome: 'ok' | 'refused' | 'failed' } & Target<Entry<Action>['kinds'][number]> &
+      Details<DetailsOf<Action>>
+  : never

@@ -1,0 +1,89 @@
+import type { Actor, CookieCredential, Person } from '../../actor.ts'
+import type { Context } from '../../context.ts'
+import { BrokerError } from '../../errors.ts'
+import { hash, type Secret } from '../../security/secrets.ts'
+import { type AttemptRow, findAttempt, listOpenAttempts } from '../../store/attempts.ts'
+import { readTenant } from '../../store/database.ts'
+import type { SealedPlace } from '../../store/sealed.ts'
+
+export type AttemptSecrets = { state: string; nonce: string; codeVerifier: string }
+
+export const secretsPlace = (attempt: Pick<AttemptRow, 'id' | 'userId'>): SealedPlace => ({
+  table: 'attempt',
+  row: attempt.id,
+  column: 'secrets',
+  user: attempt.userId,
+  version: 0,
+})
+
+export const parseSecrets = (sealed: Secret) => JSON.parse(sealed.reveal()) as AttemptSecrets
+
+/** Whether an attempt was begun by this person in this session and this browser. */
+export const isOwn = (attempt: AttemptRow, { userId, credential }: Person<CookieCredential>, browser: string) =>
+  attempt.userId === userId &&
+  attempt.sessionId === credential.session &&
+  Buffer.from(attempt.browserHash).equals(Buffer.from(hash(browser)))
+
+/** What a link is about as far as freezes go. */
+export const subjectOf = ({ userId, providerId, connectionId }: AttemptRow) => ({
+  userId,
+  providerId,
+  connectionId: connectionId ?? undefined,
+})
+
+export type AttemptView = {
+  id: string
+  providerId: string
+  purpose: 'link' | 'relink'
+  status: 'pending' | 'expired' | 'done' | 'failed'
+  /** Why it failed: a code of errors.ts, or `cancelled`. */
+  outcome: string | null
+  detail: string | null
+  /** The grant that came back is kept for the rest of the ten minutes: it can be linked as new, or under another alias. */
+  canAdopt: boolean
+  connectionId: string | null
+  projectId: string | null
+  createdAt: Date
+  expiresAt: Date
+}
+
+function toAttemptView(row: AttemptRow, now: Date): AttemptView {
+  const open = row.expiresAt > now
+  const status =
+    row.status === 'done' || row.status === 'failed'
+      ? row.status
+      : row.status === 'consumed'
+        ? 'failed'
+        : open
+          ? 'pending'
+          : 'expired'
+  return {
+    id: row.id,
+    providerId: row.providerId,
+    purpose: row.purpose as AttemptView['purpose'],
+    status,
+    // Consumed and not ended: the process died in between, and the code is spent.
+    outcome: row.outcome ?? (row.status === 'consumed' ? 'upstream_unavailable' : null),
+    detail: row.detail,
+    canAdopt: row.status === 'failed' && row.secrets !== null && open,
+    connectionId: row.connectionId,
+    projectId: row.resultProjectId,
+    createdAt: row.createdAt,
+    expiresAt: row.expiresAt,
+  }
+}
+
+/** @throws BrokerError not_found, for another person's attempt as well */
+export async function readAttempt(ctx: Context, actor: Actor, attemptId: string): Promise<AttemptView> {
+  const row = await readTenant(ctx, actor.tenantId, (tx) => findAttempt(tx, actor.tenantId, attemptId))
+  if (row?.userId !== actor.userId) throw new BrokerError('not_found')
+  return toAttemptView(row, ctx.now())
+}
+
+/** A person's attempts that can still be resumed. */
+export async function openAttempts(ctx: Context, actor: Actor<CookieCredential>): Promise<AttemptView[]> {
+  const rows = await readTenant(ctx, actor.tenantId, (tx) =>
+    listOpenAttempts(tx, actor.tenantId, actor.credential.session, ctx.now()),
+  )
+  return rows.map((row) => toAttemptView(row, ctx.now()))
+}

@@ -1,0 +1,177 @@
+import { type Actor, type CookieCredential, type Person, requirePermission } from '../../actor.ts'
+import { record } from '../../audit/record.ts'
+import type { Context } from '../../context.ts'
+import { BrokerError, type ErrorCode, errorCodes, isBrokerError } from '../../errors.ts'
+import type { LinkedGrant, Provider } from '../../providers/provider.ts'
+import { hash, Secret } from '../../security/secrets.ts'
+import { type AttemptRow, consumeAttempt, endAttempt, findAttempt, findKeptGrant } from '../../store/attempts.ts'
+import { actAsPerson } from '../../store/authority.ts'
+import { readTenant } from '../../store/database.ts'
+import { frozenBy } from '../../store/freezes.ts'
+import { attemptByState } from '../../store/lookups.ts'
+import { findProvider } from '../../store/providers.ts'
+import { asSystem } from '../../store/system.ts'
+import { vaultOf } from '../../vault/keys.ts'
+import { frozenError } from '../freezes.ts'
+import { asBrokerError, openProvider } from '../upstream.ts'
+import { isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
+import { mayLink, storeGrant } from './store-grant.ts'
+
+export type Callback = {
+  /** Last segment of the redirect URI that was called. */
+  key: string
+  parameters: URLSearchParams
+  browser: string | undefined
+  session: { id: string; userId: string } | undefined
+  origin: Pick<Actor, 'address' | 'agent' | 'requestId'>
+}
+
+export type LinkResult = { tenantId: string; attemptId: string } & (
+  | { kind: 'linked'; projectId: string }
+  | { kind: 'failed'; error: BrokerError }
+)
+
+/**
+ * The callback of every link flow. Consumes the attempt before anything is sent anywhere; whatever happens afterwards
+ * ends as the attempt's recorded outcome.
+ * @throws BrokerError attempt_unknown, attempt_used, attempt_expired, unauthenticated — nothing was consumed
+ */
+export async function completeLink(ctx: Context, callback: Callback): Promise<LinkResult> {
+  const [state, ...others] = callback.parameters.getAll('state')
+  if (!state || others.length > 0 || !callback.browser) throw new BrokerError('attempt_unknown')
+  const stateHash = hash(state)
+  const place = await attemptByState(ctx, stateHash)
+  if (!place) throw new BrokerError('attempt_unknown')
+  const { session } = callback
+  if (!session) throw new BrokerError('unauthenticated')
+  const { tenantId } = place
+  const match = { stateHash, browserHash: hash(callback.browser), sessionId: session.id, userId: session.userId }
+
+  const credential = { kind: 'cookie' as const, session: session.id }
+  const person = { ...callback.origin, userId: session.userId, credential }
+  const taken = await actAsPerson(ctx, person, tenantId, {}, async (tx, member) => {
+    const row = await consumeAttempt(tx, tenantId, match, ctx.now())
+    if (row) {
+      const facts = await frozenBy(tx, tenantId, subjectOf(row))
+      return { row, provider: await findProvider(tx, tenantId, row.providerId), member, facts }
+    }
+    const seen = await findAttempt(tx, tenantId, place.id)
+    const own = seen && isOwn(seen, person, callback.browser ?? '')
+    return {
+      refused: !own ? 'attempt_unknown' : seen.status === 'pending' ? 'attempt_expired' : 'attempt_used',
+    } as const
+  })
+  if ('refused' in taken) throw new BrokerError(taken.refused ?? 'attempt_unknown')
+
+  const { row: attempt, provider, member, facts } = taken
+  const came = (outcome: 'linked' | ErrorCode) =>
+    ctx.metrics.links.inc({ kind: provider?.kind ?? 'unknown', purpose: attempt.purpose, outcome })
+  try {
+    if (!provider || !attempt.secrets) throw new BrokerError('attempt_unknown')
+    // Asked again where the grant is kept: both may change while the person is away.
+    if (!mayLink(member)) throw new BrokerError('forbidden')
+    if (facts.length > 0) throw frozenError(facts)
+    // The code goes only to the server that the attempt was made for (mix-up, L-07, L-08).
+    if (callback.key !== attempt.callbackKey || provider.issuer !== attempt.issuer)
+      throw new BrokerError('issuer_mismatch')
+    if (hasRepeats(callback.parameters))
+      throw new BrokerError('upstream_protocol', { detail: 'The answer contains a parameter twice.' })
+    const vault = await vaultOf(ctx, tenantId)
+    const secrets = parseSecrets(await vault.open(secretsPlace(attempt), attempt.secrets))
+    const upstream = await openProvider(ctx, vault, provider)
+    const { redirectUri } = attempt
+    const grant = await upstream.exchangeCode({ parameters: callback.parameters, ...secrets, redirectUri })
+    const kept = await storeGrant(ctx, vault, { attempt, grant, person, alias: attempt.alias }).catch(
+      (error: unknown) => {
+        endUnkept(ctx, upstream, grant)
+        throw error
+      },
+    )
+    came(kept.kind === 'refused' ? kept.error.code : 'linked')
+    if (kept.kind === 'refused' && kept.error.code === 'frozen') {
+      endUnkept(ctx, upstream, grant)
+      return failLink(ctx, attempt, person, kept.error)
+    }
+    if (kept.kind === 'refused')
+      return failLink(ctx, attempt, person, kept.error, await vault.seal(secretsPlace(attempt), grantToJson(grant)))
+    return { kind: 'linked', tenantId, attemptId: attempt.id, projectId: kept.projectId }
+  } catch (error) {
+    const known = asBrokerError(error)
+    if (!isBrokerError(known)) ctx.log.error({ err: error, attempt: attempt.id, alarm: true }, 'linking failed')
+    came(isBrokerError(known) ? known.code : 'internal')
+    return failLink(ctx, attempt, person, isBrokerError(known) ? known : new BrokerError('internal', { cause: error }))
+  }
+}
+
+/** A grant that came back and may not be kept is ended upstream where that can be done: nobody will ever hold it. */
+function endUnkept(ctx: Context, upstream: Provider, { refreshToken }: LinkedGrant): void {
+  if (refreshToken) ctx.background('end an unkept grant', () => upstream.revoke({ kind: 'grant', refreshToken }))
+}
+
+/** Records why an attempt ended. `kept`: the sealed grant, when the person may still decide what to do with it. */
+async function failLink(
+  ctx: Context,
+  attempt: AttemptRow,
+  person: Person,
+  error: BrokerError,
+  kept: string | null = null,
+): Promise<LinkResult> {
+  const detail = error.detail ?? errorCodes[error.code].title
+  await asSystem(ctx, attempt.tenantId, 'end of an attempt', async (tx) => {
+    await endAttempt(tx, attempt.tenantId, attempt.id, { status: 'failed', outcome: error.code, detail, secrets: kept })
+    const target = { kind: 'provider', id: attempt.providerId } as const
+    const outcome = errorCodes[error.code].status >= 500 ? 'failed' : 'refused'
+    await record(tx, attempt.tenantId, ctx.now(), person, {
+      action: 'link.failed',
+      outcome,
+      target,
+      details: { attempt: attempt.id, code: error.code },
+    })
+  })
+  return { kind: 'failed', tenantId: attempt.tenantId, attemptId: attempt.id, error }
+}
+
+/**
+ * Links what came back from a reconnect that reached another project, or under an alias that was taken, without a
+ * second consent. As with the callback, only the session and the browser that began it can: signing out gives it up.
+ * @throws BrokerError not_found when nothing is kept any more, attempt_unknown from elsewhere, alias_taken, frozen
+ */
+export async function adoptLink(
+  ctx: Context,
+  actor: Actor<CookieCredential>,
+  { attemptId, alias, browser }: { attemptId: string; alias?: string | undefined; browser: string },
+): Promise<{ projectId: string }> {
+  requirePermission(actor, 'work')
+  const vault = await vaultOf(ctx, actor.tenantId)
+  const attempt = await readTenant(ctx, actor.tenantId, (tx) =>
+    findKeptGrant(tx, actor.tenantId, attemptId, actor.userId, ctx.now()),
+  )
+  if (!attempt?.secrets) throw new BrokerError('not_found')
+  if (!isOwn(attempt, actor, browser)) throw new BrokerError('attempt_unknown')
+  const grant = grantFromJson(await vault.open(secretsPlace(attempt), attempt.secrets))
+  const kept = await storeGrant(ctx, vault, {
+    attempt: { ...attempt, purpose: 'link', connectionId: null },
+    grant,
+    person: actor,
+    alias: alias ?? null,
+  })
+  if (kept.kind === 'refused') throw kept.error
+  return { projectId: kept.projectId }
+}
+
+const hasRepeats = (parameters: URLSearchParams) => new Set(parameters.keys()).size !== [...parameters.keys()].length
+
+const grantToJson = ({ accessToken, refreshToken, ...rest }: LinkedGrant) =>
+  JSON.stringify({ ...rest, accessToken: accessToken.reveal(), refreshToken: refreshToken?.reveal() })
+
+function grantFromJson(sealed: Secret): LinkedGrant {
+  const { accessToken, refreshToken, ...rest } = JSON.parse(sealed.reveal()) as Omit<
+    LinkedGrant,
+    'accessToken' | 'refreshToken'
+  > & { accessToken: string; refreshToken?: string }
+  return {
+    ...rest,
+    accessToken: new Secret(accessToken),
+    refreshToken: refreshToken ? new Secret(refreshToken) : undefined,
+  }
+}

@@ -1,0 +1,139 @@
+import { type Actor, type CookieCredential, requirePermission } from '../../actor.ts'
+import { record } from '../../audit/record.ts'
+import type { Context } from '../../context.ts'
+import { BrokerError } from '../../errors.ts'
+import { newId } from '../../security/ids.ts'
+import { hash, randomToken } from '../../security/secrets.ts'
+import { cancelAttempt, findAttempt, insertAttempt } from '../../store/attempts.ts'
+import { act } from '../../store/authority.ts'
+import { findConnection } from '../../store/connections.ts'
+import { readTenant } from '../../store/database.ts'
+import { findProvider, type ProviderRow } from '../../store/providers.ts'
+import { type Vault, vaultOf } from '../../vault/keys.ts'
+import { refuseFrozen } from '../freezes.ts'
+import { openProvider } from '../upstream.ts'
+import { type AttemptSecrets, isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
+
+/** How long a person may take at the upstream (L-01). */
+const attemptMilliseconds = 10 * 60_000
+export const callbackPath = (key: string) => `/oauth/callback/${key}`
+
+export type StartLink = {
+  providerId: string
+  /** What scripts will call the project; made from its name where none is given. */
+  alias?: string | undefined
+  /** Reconnect this connection instead of linking anew. */
+  connectionId?: string | undefined
+  /** The browser's own secret (a cookie): only this browser can finish. */
+  browser: string
+}
+
+/**
+ * Starts an authorization: an attempt bound to browser, session, person, tenant, provider and purpose, and the URL to open.
+ * @throws BrokerError forbidden, not_found, alias_taken, frozen, client_not_registered
+ */
+export async function startLink(
+  ctx: Context,
+  actor: Actor<CookieCredential>,
+  input: StartLink,
+): Promise<{ attemptId: string; url: string; expiresAt: Date }> {
+  requirePermission(actor, 'work')
+  const vault = await vaultOf(ctx, actor.tenantId)
+  const provider = await readTenant(ctx, actor.tenantId, async (tx) => {
+    // Whose it is comes first: what else is named makes no difference then (E-04).
+    if (input.connectionId) {
+      const connection = await findConnection(tx, actor.tenantId, input.connectionId, actor.userId)
+      if (connection?.providerId !== input.providerId) throw new BrokerError('not_found')
+    }
+    const row = await findProvider(tx, actor.tenantId, input.providerId)
+    if (!row) throw new BrokerError('not_found')
+    await refuseFrozen(tx, actor.tenantId, { ...actor, providerId: row.id, connectionId: input.connectionId })
+    return row
+  })
+  const secrets: AttemptSecrets = {
+    state: randomToken(),
+    nonce: randomToken(),
+    codeVerifier: randomToken() + randomToken(),
+  }
+  const now = ctx.now()
+  const attempt = {
+    tenantId: actor.tenantId,
+    id: newId('attempt'),
+    stateHash: Buffer.from(hash(secrets.state)),
+    browserHash: Buffer.from(hash(input.browser)),
+    sessionId: actor.credential.session,
+    userId: actor.userId,
+    providerId: provider.id,
+    purpose: input.connectionId ? 'relink' : 'link',
+    connectionId: input.connectionId ?? null,
+    alias: input.alias ?? null,
+    callbackKey: provider.callbackKey,
+    issuer: provider.issuer,
+    // From configuration alone: what the browser claims to have asked for plays no part (L-14).
+    redirectUri: ctx.config.origin + callbackPath(provider.callbackKey),
+    createdAt: now,
+    expiresAt: new Date(now.getTime() + attemptMilliseconds),
+  }
+  const url = await authorizationUrl(ctx, vault, provider, attempt.redirectUri, secrets)
+  const sealed = await vault.seal(secretsPlace(attempt), JSON.stringify(secrets))
+  await act(ctx, actor, 'work', async (tx, actor) => {
+    await insertAttempt(tx, { ...attempt, secrets: sealed })
+    const target = { kind: 'provider', id: provider.id } as const
+    await record(tx, actor.tenantId, now, actor, {
+      action: 'link.started',
+      outcome: 'ok',
+      target,
+      details: { attempt: attempt.id },
+    })
+  })
+  return { attemptId: attempt.id, url, expiresAt: attempt.expiresAt }
+}
+
+async function authorizationUrl(
+  ctx: Context,
+  vault: Vault,
+  row: ProviderRow,
+  redirectUri: string,
+  secrets: AttemptSecrets,
+): Promise<string> {
+  const provider = await openProvider(ctx, vault, row)
+  return (await provider.authorizationUrl({ ...secrets, redirectUri })).href
+}
+
+/**
+ * The URL of an attempt that is still open, the same as before, so that whichever tab comes back first wins (K-39).
+ * @throws BrokerError not_found, attempt_expired, attempt_used, frozen
+ */
+export async function resumeLink(
+  ctx: Context,
+  actor: Actor<CookieCredential>,
+  { attemptId, browser }: { attemptId: string; browser: string },
+): Promise<{ url: string }> {
+  const vault = await vaultOf(ctx, actor.tenantId)
+  const { attempt, provider } = await act(ctx, actor, 'work', async (tx, actor) => {
+    const attempt = await findAttempt(tx, actor.tenantId, attemptId)
+    if (attempt?.userId !== actor.userId) throw new BrokerError('not_found')
+    await refuseFrozen(tx, actor.tenantId, subjectOf(attempt))
+    return { attempt, provider: await findProvider(tx, actor.tenantId, attempt.providerId) }
+  })
+  if (attempt.status !== 'pending' || !attempt.secrets || !provider) throw new BrokerError('attempt_used')
+  if (attempt.expiresAt <= ctx.now()) throw new BrokerError('attempt_expired')
+  if (!isOwn(attempt, actor, browser)) throw new BrokerError('attempt_unknown')
+  const secrets = parseSecrets(await vault.open(secretsPlace(attempt), attempt.secrets))
+  return { url: await authorizationUrl(ctx, vault, provider, attempt.redirectUri, secrets) }
+}
+
+/** Gives up an open attempt; a callback that still comes is refused. */
+export async function cancelLink(ctx: Context, actor: Actor<CookieCredential>, attemptId: string): Promise<void> {
+  await act(ctx, actor, 'work', async (tx, actor) => {
+    const { count } = await cancelAttempt(tx, actor.tenantId, attemptId, actor.userId)
+    if (count === 0) throw new BrokerError('not_found')
+    const target = { kind: 'attempt', id: attemptId } as const
+    await record(tx, actor.tenantId, ctx.now(), actor, {
+      action: 'link.failed',
+      outcome: 'refused',
+      target,
+      details: { code: 'cancelled' },
+    })
+  })
+}

@@ -1,0 +1,112 @@
+import { type Actor, ownUnless, requirePermission } from '../../actor.ts'
+import { noteRead } from '../../audit/access.ts'
+import { type AuditView, toAuditView } from '../../audit/list.ts'
+import type { Context } from '../../context.ts'
+import { BrokerError } from '../../errors.ts'
+import { listEventsAbout } from '../../store/audit.ts'
+import {
+  type ConnectionFilter,
+  type ConnectionRow,
+  type ConnectionStatus,
+  countConnections,
+  findConnection,
+  listConnections,
+} from '../../store/connections.ts'
+import { readTenant } from '../../store/database.ts'
+import { frozenConnections, frozenWhere } from '../../store/freezes.ts'
+import { type FrozenState, toFrozenState } from '../freezes.ts'
+import { countLimit, type Page, pageSize, toPage } from './page.ts'
+
+export type ConnectionView = FrozenState & {
+  id: string
+  ownerId: string
+  provider: { id: string; name: string; kind: string }
+  project: { id: string; name: string; alias: string; externalId: string } | null
+  accountName: string
+  /** The linker's role upstream, as the upstream calls it. */
+  upstreamRole: string | null
+  status: ConnectionStatus
+  cause: string | null
+  statusSince: Date
+  lastRefreshAt: Date | null
+  /** While it rests after a failure. */
+  nextTryAt: Date | null
+  /** When the background renews it by itself. */
+  nextRenewalAt: Date | null
+  /** Until when the access token that is stored works, whatever the upstream does. */
+  servesUntil: Date | null
+  /** When the grant ends unless it is renewed, where that is known. */
+  grantExpiresAt: Date | null
+  /** Renewals do not prolong it: the upstream set its end from the start. */
+  grantFixed: boolean
+  linkedAt: Date
+  branch: string | null
+}
+
+type ConnectionWithRelations = NonNullable<Awaited<ReturnType<typeof findConnection>>>
+
+export const healthOf = (row: ConnectionRow) => ({
+  status: row.status as ConnectionStatus,
+  cause: row.cause,
+  statusSince: row.statusSince,
+  lastRefreshAt: row.lastRefreshAt,
+  nextTryAt: row.nextTryAt,
+  nextRenewalAt: row.refreshDueAt,
+  servesUntil: row.accessExpiresAt,
+  grantExpiresAt: row.grantExpiresAt,
+  grantFixed: row.grantFixed,
+})
+
+function toConnectionView(row: ConnectionWithRelations, state: FrozenState): ConnectionView {
+  const [link] = row.projects
+  return {
+    id: row.id,
+    ownerId: row.userId,
+    provider: { id: row.provider.id, name: row.provider.name, kind: row.provider.kind },
+    project: link
+      ? { id: link.project.id, name: link.project.name, alias: link.project.alias, externalId: link.project.externalId }
+      : null,
+    accountName: row.accountName,
+    upstreamRole: link?.role ?? null,
+    ...healthOf(row),
+    ...state,
+    linkedAt: row.linkedAt,
+    branch: row.branchId,
+  }
+}
+
+export type ConnectionDetail = ConnectionView & { timeline: AuditView[] }
+
+/** One connection with what happened to it. @throws BrokerError not_found, for another member's as well unless the viewer oversees */
+export async function connectionDetail(ctx: Context, actor: Actor, id: string): Promise<ConnectionDetail> {
+  const detail = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const row = await findConnection(tx, actor.tenantId, id, ownUnless(actor, 'oversee'))
+    if (!row) throw new BrokerError('not_found')
+    const events = await listEventsAbout(tx, actor.tenantId, 'connection', id, 50)
+    const facts = (await frozenConnections(tx, actor.tenantId, [id])).get(id)
+    return { ...toConnectionView(row, toFrozenState(facts, 'connection', actor)), timeline: events.map(toAuditView) }
+  })
+  if (detail.ownerId !== actor.userId) await noteRead(ctx, actor, 'readConnection', id)
+  return detail
+}
+
+/** Connections, newest first: a member's own, everybody's for who oversees the tenant (`everybody`). */
+export async function connectionPage(
+  ctx: Context,
+  actor: Actor,
+  { everybody = false, before, ...filter }: ConnectionFilter & { everybody?: boolean; before?: string | undefined },
+): Promise<Page<ConnectionView>> {
+  if (everybody) requirePermission(actor, 'oversee')
+  const named = everybody ? filter : { ...filter, userId: actor.userId }
+  const page = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const frozen = await frozenWhere(tx, actor.tenantId, ctx.now())
+    const rows = await listConnections(tx, actor.tenantId, named, { frozen, before, take: pageSize + 1 })
+    const counted = await countConnections(tx, actor.tenantId, named, { frozen, most: countLimit + 1 })
+    const ids = rows.map(({ id }) => id)
+    const facts = await frozenConnections(tx, actor.tenantId, ids)
+    const views = rows.map((row) => toConnectionView(row, toFrozenState(facts.get(row.id), 'connection', actor)))
+    return toPage(views, counted)
+  })
+  if (everybody) await noteRead(ctx, actor, 'listConnections', filter.userId)
+  return page
+}

@@ -1,0 +1,9 @@
+import type { Context } from '../../context.ts'
+import { readTenant } from '../../store/database.ts'
+import { listMembers } from '../../store/members.ts'
+
+/** Names of a tenant's people by user id, for showing owners. */
+export async function peopleNames(ctx: Context, tenantId: string): Promise<Map<string, string>> {
+  const members = await readTenant(ctx, tenantId, (tx) => listMembers(tx, tenantId))
+  return new Map(members.map((member) => [member.userId, member.user.email ?? member.user.name]))
+}

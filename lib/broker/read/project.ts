@@ -1,0 +1,120 @@
+import { type Actor, may } from '../../actor.ts'
+import { type AuditView, toAuditView } from '../../audit/list.ts'
+import type { Context } from '../../context.ts'
+import { BrokerError } from '../../errors.ts'
+import { listEventsAbout } from '../../store/audit.ts'
+import { readTenant } from '../../store/database.ts'
+import { type Frozen, frozenProjects } from '../../store/freezes.ts'
+import { findProject, findProjectWithLink, listProjects, viewerOf } from '../../store/projects.ts'
+import { findTenant } from '../../store/tenants.ts'
+import { countLiveByProject, countTokens, listTokens } from '../../store/tokens.ts'
+import { type FrozenState, toFrozenState } from '../freezes.ts'
+import { type LifetimeCap, lifetimeCap } from '../issue.ts'
+import { type ConnectionView, healthOf } from './connection.ts'
+import { countLimit } from './page.ts'
+import { type TokenView, toTokenView } from './token.ts'
+
+/** `frozen`: what keeps the viewer from it; `frozenItself`: of the project. */
+export type ProjectCard = FrozenState & {
+  id: string
+  name: string
+  alias: string
+  externalId: string
+  region: string | null
+  provider: { id: string; name: string; kind: string; host: string }
+  /** The viewer's own connection; null where they have not linked it. */
+  connection: Omit<ConnectionView, 'project' | 'provider'> | null
+  /** The viewer's own living tokens. */
+  tokensOut: number
+}
+
+type ProjectWithLink = NonNullable<Awaited<ReturnType<typeof findProjectWithLink>>>
+
+function toCard(
+  row: Omit<ProjectWithLink, 'aliases'>,
+  viewer: Actor,
+  facts: Frozen[] | undefined,
+  tokensOut: number,
+): ProjectCard {
+  const [own] = row.links
+  return {
+    id: row.id,
+    name: row.name,
+    alias: row.alias,
+    externalId: row.externalId,
+    region: row.region,
+    provider: {
+      id: row.provider.id,
+      name: row.provider.name,
+      kind: row.provider.kind,
+      host: new URL(row.provider.issuer).host,
+    },
+    connection: own
+      ? {
+          id: own.connection.id,
+          ownerId: own.connection.userId,
+          accountName: own.connection.accountName,
+          upstreamRole: own.role,
+          ...healthOf(own.connection),
+          ...toFrozenState(facts, 'connection', viewer),
+          linkedAt: own.connection.linkedAt,
+          branch: own.connection.branchId,
+        }
+      : null,
+    ...toFrozenState(facts, 'project', viewer),
+    tokensOut,
+  }
+}
+
+/**
+ * The projects that a person sees: those they linked; who oversees the tenant sees all. What another member linked is
+ * not shown to members, so nobody learns of another's link (LK-03).
+ */
+export async function projectCards(ctx: Context, actor: Actor): Promise<ProjectCard[]> {
+  return readTenant(ctx, actor.tenantId, async (tx) => {
+    const rows = await listProjects(tx, actor.tenantId, actor.userId, { all: may(actor, 'oversee') })
+    const live = await countLiveByProject(tx, actor.tenantId, actor.userId, ctx.now())
+    const ids = rows.map(({ id }) => id)
+    const facts = await frozenProjects(tx, actor.tenantId, actor.userId, ids)
+    return rows.map((row) => toCard(row, actor, facts.get(row.id), live.get(row.id) ?? 0))
+  })
+}
+
+export type ProjectDetail = ProjectCard & {
+  aliases: string[]
+  cap: LifetimeCap
+  tokens: TokenView[]
+  timeline: AuditView[]
+}
+
+/** One project as its viewer sees it. @throws BrokerError not_found, also for a project that only others linked */
+export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: string): Promise<ProjectDetail> {
+  return readTenant(ctx, actor.tenantId, async (tx) => {
+    const found = await findProject(tx, actor.tenantId, viewerOf(actor), idOrAlias)
+    const row = found && (await findProjectWithLink(tx, actor.tenantId, found.id, actor.userId))
+    const own = row?.links[0]
+    if (!row || !(own || may(actor, 'oversee'))) throw new BrokerError('not_found')
+    const now = ctx.now()
+    const tenant = await findTenant(tx, actor.tenantId)
+    const filter = { userId: actor.userId, projectId: row.id }
+    const tokens = await listTokens(tx, actor.tenantId, filter, { now, take: 50 })
+    const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
+    const facts = (await frozenProjects(tx, actor.tenantId, actor.userId, [row.id])).get(row.id)
+    return {
+      ...toCard(
+        row,
+        actor,
+        facts,
+        await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now, countLimit),
+      ),
+      aliases: row.aliases.map((alias) => alias.alias),
+      cap: lifetimeCap({
+        project: row.maxLifetimeSeconds,
+        provider: row.provider.maxLifetimeSeconds,
+        tenant: tenant?.maxLifetimeSeconds ?? 3600,
+      }),
+      tokens: tokens.map((token) => toTokenView(token, now)),
+      timeline: events.map(toAuditView),
+    }
+  })
+}

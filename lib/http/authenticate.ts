@@ -1,0 +1,40 @@
+import type { Actor, Credential, Principal } from '../actor.ts'
+import { BrokerError } from '../errors.ts'
+import type { Membership } from '../store/lookups.ts'
+import { refuseCrossSite } from './csrf.ts'
+import type { Call } from './request.ts'
+import { readSession } from './session.ts'
+
+/**
+ * Who calls. A request that presents a token never reads a cookie, so no other site can have sent it; the layers against
+ * other sites belong to the cookie alone. undefined: nobody is signed in. Reads may be a page's polling; a change is a
+ * person's act, and keeps their session (S-07).
+ * @throws BrokerError cross_site; unauthenticated for a token that is nobody's, with the challenge of its scheme
+ */
+export async function authenticate(
+  { ctx, request }: Pick<Call, 'ctx' | 'request'>,
+  { changes }: { changes: boolean },
+): Promise<Principal | undefined> {
+  const given = request.headers.get('authorization') ?? ''
+  const scheme = /^(bearer|dpop)(?![^ ])/i.exec(given)?.[1]
+  if (scheme === undefined) {
+    if (changes) refuseCrossSite(request.headers, ctx.config.origin)
+    return readSession(ctx, request.headers, { passive: !changes })
+  }
+  // RFC 6750 section 2.1. Two of them in one header are none.
+  const token = /^\w+ +([\w.~+/-]+=*)$/.exec(given)?.[1]
+  const kind = scheme.toLowerCase() === 'dpop' ? 'dpop' : 'bearer'
+  for (const recognise of ctx.authenticators) {
+    const principal = token && (await recognise({ kind, token, request }))
+    if (principal) return principal
+  }
+  const challenge = `${kind === 'dpop' ? 'DPoP' : 'Bearer'} realm="valetkey", error="invalid_token"`
+  throw new BrokerError('unauthenticated', { challenge })
+}
+
+/** A principal in a tenant: the one place where an actor is made, whatever the edge. */
+export const toActor = <C extends Credential>(
+  { userId, credential }: Principal<C>,
+  { tenantId, slug, role }: Membership,
+  { address, agent, requestId }: Partial<Pick<Call, 'address' | 'agent' | 'requestId'>>,
+): Actor<C> => ({ userId, credential, tenantId, slug, role, address, agent, requestId })

@@ -1,0 +1,103 @@
+import { z } from 'zod'
+import { operation, vaultErrors } from '../operation.ts'
+import { alias, id, idOf, instant, items, object } from './schemas.ts'
+
+export const attempt = object({
+  id,
+  provider_id: id,
+  purpose: z.enum(['link', 'relink']),
+  status: z.enum(['pending', 'expired', 'done', 'failed']),
+  /** Why it failed: an error code, or `cancelled`. */
+  outcome: z.string().nullable(),
+  detail: z.string().nullable(),
+  /** What came back is kept until `expires_at`: it can be linked as new, or under another alias. */
+  can_adopt: z.boolean(),
+  connection_id: id.nullable(),
+  project_id: id.nullable(),
+  created_at: instant,
+  expires_at: instant,
+})
+
+export const listAttempts = operation({
+  id: 'listAttempts',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/attempts',
+  summary: 'Lists the caller’s open link attempts',
+  permission: 'work',
+  scope: 'cookie only',
+  audit: 'none',
+  answer: { status: 200, schema: items(attempt) },
+  limit: 'read',
+})
+
+export const readAttempt = operation({
+  id: 'readAttempt',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/attempts/{attempt}',
+  summary: 'Returns one of the caller’s link attempts',
+  permission: 'work',
+  scope: 'cookie only',
+  audit: 'none',
+  answer: { status: 200, schema: attempt },
+  limit: 'read',
+})
+
+export const startLink = operation({
+  id: 'startLink',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/attempts',
+  summary: 'Starts linking a project; go to `url` in this browser within ten minutes',
+  permission: 'work',
+  scope: 'cookie only',
+  audit: 'link.started',
+  body: object({
+    provider: idOf('provider'),
+    /** What scripts will call the project; made from its name where none is given. */
+    alias: alias.optional(),
+    /** Reconnect this one instead of linking anew. */
+    connection: idOf('connection').optional(),
+  }),
+  answer: { status: 201, schema: object({ id, url: z.url(), expires_at: instant }) },
+  errors: [...vaultErrors, 'client_not_registered', 'frozen'],
+  limit: 'attempt',
+})
+
+export const resumeLink = operation({
+  id: 'resumeLink',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/attempts/{attempt}/resume',
+  summary: 'Returns the address of an open attempt again',
+  permission: 'work',
+  scope: 'cookie only',
+  audit: 'none',
+  body: object({}),
+  answer: { status: 200, schema: object({ url: z.url() }) },
+  errors: [...vaultErrors, 'frozen', 'attempt_unknown', 'attempt_expired', 'attempt_used'],
+  limit: 'attempt',
+})
+
+export const adoptLink = operation({
+  id: 'adoptLink',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/attempts/{attempt}/adopt',
+  summary: 'Completes a failed attempt: as a new project, or with another alias',
+  permission: 'work',
+  scope: 'cookie only',
+  audit: 'link.completed',
+  body: object({ alias: alias.optional() }),
+  answer: { status: 200, schema: object({ project: id }) },
+  errors: [...vaultErrors, 'attempt_unknown', 'frozen', 'alias_taken', 'no_refresh_token', 'upstream_protocol'],
+  limit: 'attempt',
+})
+
+export const cancelLink = operation({
+  id: 'cancelLink',
+  method: 'DELETE',
+  path: '/api/v1/tenants/{tenant}/attempts/{attempt}',
+  summary: 'Cancels an open attempt',
+  permission: 'work',
+  scope: 'cookie only',
+  audit: 'link.failed',
+  answer: { status: 204 },
+  limit: 'write',
+})

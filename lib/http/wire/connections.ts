@@ -1,0 +1,130 @@
+import { z } from 'zod'
+import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
+import { auditEvent } from './audit-events.ts'
+import { frozen } from './freezes.ts'
+import { providerReference } from './providers.ts'
+import { id, instant, instantOrNull, object, page, reason } from './schemas.ts'
+
+export const connectionFacts = object({
+  id,
+  owner_id: id,
+  account_name: z.string(),
+  /** As the upstream calls it. */
+  upstream_role: z.string().nullable(),
+  status: z.enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'revoked']),
+  cause: z.string().nullable(),
+  frozen,
+  status_since: instant,
+  last_refresh_at: instantOrNull,
+  /** While it rests after a failure. */
+  next_try_at: instantOrNull,
+  /** When the background renews it by itself. */
+  next_renewal_at: instantOrNull,
+  /** Until when the stored access token works, whatever the upstream does. */
+  serves_until: instantOrNull,
+  /** When the grant ends unless it is renewed; null where nobody knows. */
+  grant_expires_at: instantOrNull,
+  linked_at: instant,
+  branch: z.string().nullable(),
+})
+
+export const connection = object({
+  ...connectionFacts.shape,
+  provider: providerReference,
+  project: object({ id, name: z.string(), alias: z.string(), external_id: z.string() }).nullable(),
+})
+
+export const connectionDetail = object({
+  ...connection.shape,
+  /** What happened to it, newest first. */
+  timeline: z.array(auditEvent),
+})
+
+export const listConnections = operation({
+  id: 'listConnections',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/connections',
+  summary: 'Lists connections, newest first: the caller’s own, or with everybody=1 all of the tenant',
+  permission: 'read',
+  scope: 'projects:read',
+  audit: 'access.read',
+  query: object({
+    everybody: z.literal('1').optional(),
+    /** `next` of the page before. */
+    before: id.optional(),
+  }),
+  answer: { status: 200, schema: page(connection) },
+  limit: 'read',
+})
+
+export const changeConnection = operation({
+  id: 'changeConnection',
+  method: 'PATCH',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}',
+  summary: 'Sets the development branch of a connection',
+  permission: 'work',
+  scope: 'connections:manage',
+  audit: 'connection.changed',
+  body: object({
+    /** Null: the main branch. */
+    branch: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, hyphens')
+      .nullable(),
+  }),
+  answer: { status: 204 },
+  limit: 'write',
+})
+
+export const readConnection = operation({
+  id: 'readConnection',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}',
+  summary: 'Returns one connection with its timeline: the caller’s own, or any connection for admins and auditors',
+  permission: 'read',
+  scope: 'projects:read',
+  audit: 'access.read',
+  answer: { status: 200, schema: connectionDetail },
+  limit: 'read',
+})
+
+export const renewConnection = operation({
+  id: 'renewConnection',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}/renewal',
+  summary: 'Renews a connection now, without waiting for the next retry',
+  permission: 'work',
+  scope: 'connections:manage',
+  audit: refreshEvents,
+  body: object({}),
+  answer: { status: 200, schema: connectionDetail },
+  errors: upstreamErrors,
+  limit: 'renewal',
+})
+
+export const freezeConnection = operation({
+  id: 'freezeConnection',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}/freeze',
+  summary: 'Freezes a connection: nothing is issued or renewed from it until the freeze is lifted',
+  permission: 'administer',
+  scope: 'tenant:manage',
+  audit: 'freeze.set',
+  body: object({ reason: reason.optional() }),
+  answer: { status: 200, schema: connectionDetail },
+  errors: ['not_linked'],
+  limit: 'write',
+})
+
+export const unfreezeConnection = operation({
+  id: 'unfreezeConnection',
+  method: 'DELETE',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}/freeze',
+  summary: 'Lifts the freeze of a connection',
+  permission: 'administer',
+  scope: 'tenant:manage',
+  audit: 'freeze.lifted',
+  answer: { status: 204 },
+  errors: ['not_linked'],
+  limit: 'write',
+})

@@ -1,0 +1,300 @@
+// Who calls: browsers by their cookie, programs by a token. The token here is one that only this test recognises.
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type Permission,
+  type Principal,
+  type Scope,
+  scopes,
+  scopesFor,
+  type TokenCredential,
+} from '../../lib/actor.ts'
+import { type AuditAction, catalogue } from '../../lib/audit/catalogue.ts'
+import { putContext } from '../../lib/context.ts'
+import type { Operation } from '../../lib/http/operation.ts'
+import { operations } from '../../lib/http/wire.ts'
+import { newId } from '../../lib/security/ids.ts'
+import { act } from '../../lib/store/authority.ts'
+import { type Answer, byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { type Email, origin } from '../support/broker.ts'
+import { type Receiver, startReceiver } from '../support/receiver.ts'
+import { bodiesFor, makeThings, pathOf, type Things } from '../support/things.ts'
+
+let app: TestApp
+let owner: Jar
+let admin: Jar
+let receiver: Receiver
+let things: Things
+let person: Omit<Principal<TokenCredential>, 'credential'>
+const programs = new Map<string, Principal<TokenCredential>>()
+
+beforeAll(async () => {
+  app = await startTestApp()
+  putContext({ ...app.ctx, authenticators: [async ({ kind, token }) => programs.get(`${kind} ${token}`)] })
+  receiver = await startReceiver()
+  owner = await app.signIn('owner@acme.test')
+  admin = await app.signIn('member@acme.test')
+  const { id } = (await app.call<{ id: string }>(admin, 'GET', '/me')).body
+  await app.rows('acme', `UPDATE member SET role = 'admin' WHERE user_id = $1`, [id])
+  things = await makeThings(app, admin, { account: 'owner@acme.test', project: '10231', receiver })
+  const now = app.ctx.now()
+  person = {
+    userId: id,
+    issuer: app.ctx.config.signin.issuer,
+    subject: 'acct-3002',
+    name: 'member@acme.test',
+    email: null,
+    operator: false,
+    authTime: now,
+    createdAt: now,
+    expiresAt: new Date(now.getTime() + 3_600_000),
+  }
+})
+afterAll(async () => {
+  await app.stop()
+  await receiver.stop()
+})
+afterEach(() => app.forgetLimits())
+
+/** What a program of the admin's sends: its token, and none of what a browser's change carries. */
+function program(held: readonly Scope[], kind: TokenCredential['kind'] = 'bearer'): Record<string, string> {
+  const token = newId('request')
+  programs.set(`${kind} ${token}`, {
+    ...person,
+    credential: { kind, client: 'cli_test', grant: 'grt_test', scopes: held },
+  })
+  return { authorization: `${kind === 'dpop' ? 'DPoP' : 'Bearer'} ${token}` }
+}
+
+const guarded = operations.filter(({ permission, path }) => permission !== 'public' && path.startsWith('/api/v1/'))
+const forPrograms = guarded.filter(({ scope }) => scope !== 'cookie only')
+const forBrowsers = guarded.filter(({ scope }) => scope === 'cookie only')
+
+const neededBy = ({ permission, scope }: Operation): Scope[] =>
+  permission === 'session' ? [scope as Scope] : scopesFor(permission as Permission, scope as Scope)
+
+/** A program that revokes connections as well needs another scope, which has a test of its own. */
+const bodyFor = ({ id }: Operation): unknown =>
+  id === 'revoke' ? { tokens: [things.token] } : (bodiesFor(things, receiver)[id] ?? {})
+
+/** Without any header of a browser. */
+async function send(operation: Operation, headers: Record<string, string>, given: Partial<Things> = things) {
+  const request = new Request(`${origin}/api/v1${pathOf(operation.path, 'acme', given)}`, {
+    method: operation.method,
+    headers: { 'content-type': 'application/json', ...headers },
+    ...(operation.method !== 'GET' && { body: JSON.stringify(bodyFor(operation)) }),
+  })
+  return app.send(new Map(), request)
+}
+const cookieOf = (jar: Jar) => [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
+
+describe('a program with a token', () => {
+  it.each(byAddress(forPrograms))('%s: is refused without the scope, and told which', async (_, operation) => {
+    for (const missing of neededBy(operation)) {
+      const held = scopes.filter((scope) => scope !== missing)
+      for (const [kind, scheme] of [
+        ['bearer', 'Bearer'],
+        ['dpop', 'DPoP'],
+      ] as const) {
+        const { status, body, headers } = await send(operation, program(held, kind))
+        expect([status, body.code]).toEqual([403, 'insufficient_scope'])
+        expect(headers.get('www-authenticate')).toBe(
+          `${scheme} realm="valetkey", error="insufficient_scope", scope="${missing}"`,
+        )
+      }
+    }
+  })
+
+  it.each(byAddress(forBrowsers))('%s: is for browsers alone, whatever the token may', async (_, operation) => {
+    const { status, body } = await send(operation, program(scopes))
+    expect([status, body.code]).toEqual([403, 'browser_only'])
+  })
+
+  it.each(byAddress(guarded))('%s: a cookie sent beside a token is not read', async (_, operation) => {
+    const cookie = cookieOf(admin)
+    const own = { cookie, origin, 'x-valetkey': '1', 'sec-fetch-site': 'same-origin' }
+    const weak = await send(operation, { ...own, ...program([]) })
+    expect(weak.status).toBe(403)
+    for (const [authorization, scheme] of [
+      ['Bearer nobody-knows-it', 'Bearer'],
+      ['bearer', 'Bearer'],
+      ['DPoP nobody-knows-it', 'DPoP'],
+      [`${program(scopes).authorization}, ${program(scopes).authorization}`, 'Bearer'],
+    ] as const) {
+      const unknown = await send(operation, { ...own, authorization })
+      expect([unknown.status, unknown.body.code], authorization).toEqual([401, 'unauthenticated'])
+      expect(unknown.headers.get('www-authenticate')).toBe(`${scheme} realm="valetkey", error="invalid_token"`)
+    }
+  })
+
+  it('is a program of its person: their role and membership hold for it', async () => {
+    const listed = guarded.find(({ id }) => id === 'listMembers') as Operation
+    const set = (role: string, status: string) =>
+      app.rows('acme', 'UPDATE member SET role = $1, status = $2 WHERE user_id = $3', [role, status, person.userId])
+    const everything = program(scopes)
+    const freezes = guarded.find(({ id }) => id === 'listFreezes') as Operation
+    await set('member', 'active')
+    expect((await send(freezes, everything)).body).toMatchObject({ code: 'forbidden' })
+    await set('admin', 'suspended')
+    expect((await send(listed, everything)).status).toBe(404)
+    await set('admin', 'active')
+    expect((await send(listed, everything)).status).toBe(200)
+  })
+
+  it('a right over other people’s things takes its scope as well, in reads and in the act’s own transaction', async () => {
+    const call = (path: string, held: Scope[], body?: object) =>
+      app.send(
+        new Map(),
+        new Request(`${origin}/api/v1/tenants/acme/${path}`, {
+          method: body ? 'POST' : 'GET',
+          headers: { 'content-type': 'application/json', ...program(held) },
+          ...(body && { body: JSON.stringify(body) }),
+        }),
+      )
+    expect((await call('tokens', ['projects:read'])).status).toBe(200)
+    expect((await call('tokens?everybody=1', ['projects:read'])).body.code).toBe('insufficient_scope')
+    expect((await call('tokens?everybody=1', ['projects:read', 'tenant:read'])).status).toBe(200)
+    const theirs = await app.linkProject(owner, 'acme', { account: 'owner@acme.test', project: '10231' })
+    const { token } = (await app.issue(owner, 'acme', theirs)).body
+    expect((await call('revocations', ['tokens:revoke'], { tokens: [token.id] })).status).toBe(404)
+    const both: Scope[] = ['tokens:revoke', 'tenant:manage']
+    expect((await call('revocations', both, { connections: [token.connection_id] })).body.code).toBe(
+      'insufficient_scope',
+    )
+    expect((await call('revocations', both, { tokens: [token.id] })).status).toBe(200)
+    const actor = await app.actorOf('member@acme.test')
+    const credential = { kind: 'bearer', client: 'c', grant: 'g', scopes: ['tenant:read'] } as const
+    await expect(act(app.ctx, { ...actor, credential }, 'administer', async () => 'done')).rejects.toMatchObject({
+      code: 'insufficient_scope',
+    })
+  })
+})
+
+describe('a browser with a cookie', () => {
+  it.each(byAddress(guarded.filter(({ method }) => method !== 'GET')))(
+    'C-01 C-03 %s: needs every layer against other sites',
+    async (_, operation) => {
+      const whole: Record<string, string> = { origin, 'x-valetkey': '1', 'sec-fetch-site': 'same-origin' }
+      const cookie = cookieOf(admin)
+      const wrong: Record<string, string>[] = [
+        {},
+        { ...whole, origin: 'https://evil.example' },
+        { ...whole, 'sec-fetch-site': 'cross-site' },
+        { origin, 'sec-fetch-site': 'same-origin' },
+        // Neither another scheme nor an empty one makes a program of it.
+        { authorization: 'Basic eDp5' },
+        { authorization: '' },
+      ]
+      for (const headers of wrong) {
+        const { status, body } = await send(operation, { cookie, ...headers })
+        expect([status, body.code], JSON.stringify(headers)).toEqual([403, 'cross_site'])
+      }
+    },
+  )
+})
+
+describe('every operation, done once by whom it is for', () => {
+  /** What an answer left in the trail, by its request. */
+  const eventsOf = async ({ headers }: Answer, tenant = 'acme') =>
+    (
+      await app.rows(tenant, `SELECT body FROM audit_event WHERE body->>'request' = $1 ORDER BY id`, [
+        headers.get('x-request-id'),
+      ])
+    ).map(({ body }) => body as { action: AuditAction; session: string | null; client?: string; grant?: string })
+  const declaredBy = ({ audit }: Operation): readonly string[] => (typeof audit === 'string' ? [audit] : audit)
+
+  function expectDeclared(operation: Operation, events: { action: AuditAction }[]) {
+    const declared = declaredBy(operation)
+    for (const { action } of events) expect(declared, `${operation.id} recorded ${action}`).toContain(action)
+    // Reading one's own is recorded for nobody; a refresh is the connection's own event, not the caller's.
+    const mustRecord = declared.some((one) => one !== 'none' && one !== 'access.read' && !one.startsWith('refresh.'))
+    if (mustRecord) expect(events.length, `${operation.id} recorded nothing`).toBeGreaterThan(0)
+  }
+
+  /** What changes nothing first, then in an order in which nothing takes away what the next one needs. */
+  const order =
+    'issueToken readScopes checkLastUse renewConnection changeConnection changeProject createFreeze deleteFreeze freezeConnection unfreezeConnection retryRevocation revoke removeMember'.split(
+      ' ',
+    )
+
+  it('G-01: a refusal says whether it was the role or the scope, and through which program', async () => {
+    const freeze = guarded.find(({ id }) => id === 'createFreeze') as Operation
+    const [event] = await eventsOf(await send(freeze, program(['tenant:read'])))
+    expect(event).toMatchObject({
+      action: 'access.denied',
+      client: 'cli_test',
+      details: { role: 'admin', code: 'insufficient_scope' },
+    })
+  })
+
+  it.each(byAddress(forBrowsers))('%s: as a browser, with the event that it declares', async (_, operation) => {
+    const jar = new Map(admin)
+    let tenant = 'acme'
+    let given = things
+    let body = bodyFor(operation)
+    const fresh = async (make: () => Promise<Things>) => {
+      given = { ...things, ...(await make()) }
+    }
+    // Their session goes on under a new id, so it is no other test's.
+    const become = async (email: Email) => {
+      for (const [name, value] of await app.signIn(email)) jar.set(name, value)
+    }
+    const invite = () =>
+      app.call<{ id: string; url: string }>(owner, 'POST', '/tenants/acme/invitations', { role: 'member' })
+    const prepare: Record<string, () => Promise<unknown>> = {
+      createTenant: async () => {
+        await become('member@acme.test')
+        putContext({ ...app.ctx, config: { ...app.ctx.config, openTenants: true } })
+        tenant = 'made-here'
+        body = { name: 'Made here', slug: tenant }
+      },
+      acceptInvitation: async () => {
+        await become('owner@globex.test')
+        body = { secret: new URL((await invite()).body.url).hash.slice(1) }
+      },
+      deleteInvitation: () => fresh(async () => ({ invitation: (await invite()).body.id })),
+      // Their own role, as it is: the admin is needed on.
+      changeMember: async () => {
+        body = { role: 'admin' }
+      },
+      adoptLink: async () => {
+        const taken = (await app.rows('acme', 'SELECT alias FROM project LIMIT 1'))[0]?.alias as string
+        const linked = await app.link(jar, 'acme', { account: 'member@acme.test', project: '10240', alias: taken })
+        body = { alias: 'adopted-here' }
+        given = { ...things, attempt: linked.attempt }
+      },
+      resumeLink: () => fresh(async () => ({ attempt: (await app.startLink(jar, 'acme')).id })),
+      cancelLink: () => fresh(async () => ({ attempt: (await app.startLink(jar, 'acme')).id })),
+      deleteWebhook: () =>
+        fresh(async () => {
+          const made = await app.call<{ webhook: { id: string } }>(owner, 'POST', '/tenants/acme/webhooks', {
+            url: receiver.url,
+          })
+          return { webhook: made.body.webhook.id }
+        }),
+      retryDelivery: () => app.call(owner, 'PATCH', `/tenants/acme/webhooks/${things.webhook}`, { enabled: true }),
+    }
+    await prepare[operation.id]?.()
+    const answer = await app.call(jar, operation.method, pathOf(operation.path, 'acme', given), body)
+    expect([answer.status, answer.text]).toEqual([operation.answer.status, answer.text])
+    putContext({ ...app.ctx, authenticators: [async ({ kind, token }) => programs.get(`${kind} ${token}`)] })
+    const events = await eventsOf(answer, tenant)
+    expectDeclared(operation, events)
+    for (const { session } of events) expect(session).toMatch(/^ses_/)
+  })
+
+  it.each(byAddress([...forPrograms].sort((a, b) => order.indexOf(a.id) - order.indexOf(b.id))))(
+    '%s: as a program with the scopes it needs and no more, with the event that it declares',
+    async (_, operation) => {
+      const answer = await send(operation, program(neededBy(operation)))
+      expect([answer.status, answer.text]).toEqual([operation.answer.status, answer.text])
+      const events = await eventsOf(answer)
+      expectDeclared(operation, events)
+      for (const event of events) expect(event).toMatchObject({ session: null, client: 'cli_test', grant: 'grt_test' })
+    },
+  )
+
+  it('every act of the catalogue that an operation names is there', () => {
+    const named = new Set(operations.flatMap((one) => declaredBy(one)).filter((one) => one !== 'none'))
+    expect([...named].filter((action) => !(action in catalogue))).toEqual([])
+  })
+})
