@@ -153,7 +153,7 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
     })
   }
 
-  /** Signs the ID token's claims anew, on the demo's clock and with whatever the modes say is wrong with it. */
+  /** Signs the ID token's claims again, on the demo's clock and with whatever the modes say is wrong with it. */
   async function faultyIdToken(claims: JWTPayload): Promise<string | undefined> {
     const now = clock.seconds()
     const lifetime = Number(claims.exp) - Number(claims.iat)

@@ -97,7 +97,7 @@ const accountButton = (account: Account, label = account.email) => html`
 <b>${label}</b> <span class="soft">${account.name}</span>
 </button>`
 
-/** One button per account, no password. `current` is who is signed in already; `again` says it must be shown anew. */
+/** One button per account, no password. `current` is who is signed in already; `again` says it must be shown again. */
 export function signInPage(input: {
   system: 'idp' | 'stack'
   client: string

@@ -46,7 +46,7 @@ type Props = {
   /** As it is shown now. */
   state: ConnectionState
   now: string
-  /** Who acted; what the product did by itself has no name. */
+  /** Who acted; undefined for what the product did on its own. */
   nameOf: (userId: string) => string
 }
 

@@ -122,7 +122,7 @@ function LinkDialog({ tenant, providers, onClose }: LinkDialogProps) {
 type RelinkProps = {
   tenant: string
   providerId: string
-  /** Reconnects this connection in place; left out, the project is linked anew. */
+  /** Reconnects this connection in place; without it, a new project is linked. */
   connectionId?: string
   label: string
   variant?: ButtonProps['variant']

@@ -7,7 +7,7 @@ export type Outcome = {
   kind: 'token' | 'connection'
   id: string
   already: boolean
-  /** It had ended by itself: there was nothing to revoke. */
+  /** It had already expired: there was nothing to revoke. */
   over: boolean
   upstream: UpstreamState | null
   lastError: string | null

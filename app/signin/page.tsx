@@ -40,7 +40,7 @@ export default async function SignInPage({ searchParams }: Props) {
   )
 }
 
-/** Words of ours for a code of ours. The address bar is anybody's to write: what is not known is "did not complete". */
+/** Our text for our error codes. Anyone can edit the address bar, so an unknown code reads "did not complete". */
 function failureOf(error: string | string[]) {
   return signinFailures.find((known) => known === error) ?? 'signin_failed'
 }

@@ -18,7 +18,7 @@ const plain = (text: string) =>
     .slice(0, 300)
     .toWellFormed()
 
-/** The same for every text in a value, whatever it was made of: an event never fails for what somebody wrote. */
+/** The same for every text in a value, so that user input never makes an event fail. */
 function storable(value: unknown): unknown {
   if (typeof value === 'string') return plain(value)
   if (Array.isArray(value)) return value.map(storable)

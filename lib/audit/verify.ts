@@ -14,14 +14,14 @@ export type Verdict = {
   tenant: string
   /** How many events were read and hold, from the first one on. */
   events: number
-  /** The signed place that is furthest on; what comes after it is chained, but vouched for by nobody. */
+  /** The last signed event; later events are chained but not signed. */
   anchor: Anchor | null
   /** Events that were committed and not yet chained when the export was written. */
   unsealed: number | null
   fault: Fault | null
 }
 
-/** Something that is no export, no head or no key at all. */
+/** The input is not an export, a head or a key. */
 export class UnreadableError extends Error {
   override readonly name = 'UnreadableError'
 }
@@ -171,7 +171,7 @@ async function* filled(lines: Iterable<string> | AsyncIterable<string>): AsyncGe
   for await (const line of lines) if (line.trim() !== '') yield line
 }
 
-/** The JWSs among lines of a log, whatever else it tells; a line may also be a JWS alone. */
+/** The JWSs in the lines of a log; a line may also be a bare JWS. */
 async function* headsIn(lines: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string> {
   for await (const line of filled(lines)) {
     const jws = /"head":"([\w-]+\.[\w-]+\.[\w-]+)"|^\s*([\w-]+\.[\w-]+\.[\w-]+)\s*$/.exec(line)

@@ -38,7 +38,7 @@ const handle = edge(
   (error, requestId, call) => errorResponse(error, requestId, call, { href: '/signin', text: 'Go to sign-in' }),
 )
 
-/** An error on a page of ours, or as a problem for who asks for JSON. */
+/** An error as a page, or as a problem for clients that ask for JSON. */
 const errorResponse = (
   error: BrokerError,
   requestId: string,
@@ -144,7 +144,7 @@ async function completeSignIn(call: Call): Promise<Response> {
   }
 }
 
-/** Ends the session's row, then takes the cookies away; without the first there is no second (S-09). */
+/** Ends the session's row, then deletes the cookies; if the first fails, the cookies stay (S-09). */
 async function signOut(call: Call): Promise<Response> {
   const { ctx, request } = call
   refuseForeignForm(call)
@@ -173,7 +173,7 @@ function refuseForeignForm({ ctx, request: { headers } }: Call): void {
     throw new BrokerError('cross_site')
 }
 
-/** Where to go afterwards: one path of ours, or none given. Anything else is refused at once (L-12). */
+/** Where to go afterwards: a path on this site, or none. Anything else is refused at once (L-12). */
 function returnPath(parameters: URLSearchParams): string {
   const given = parameters.getAll('return_to')
   if (given.length === 0) return '/'
@@ -184,10 +184,10 @@ function returnPath(parameters: URLSearchParams): string {
 
 const originOf = ({ address, agent, requestId }: Call) => ({ address, agent, requestId })
 
-/** What nobody foresaw is `signin_failed` to the person; the log has the cause. */
+/** An unexpected error is `signin_failed` to the person; the log has the cause. */
 const codeOf = (error: unknown): ErrorCode => (isBrokerError(error) ? error.code : 'signin_failed')
 
-/** Back to the sign-in page with a code of ours, never with words of the upstream's (L-10). An outage stays one. */
+/** Back to the sign-in page with our code, never with text from the upstream (L-10). An outage stays an outage. */
 function failed(call: Call, error: unknown, { returnTo, cookies }: { returnTo: string; cookies: string[] }): Response {
   return seeOther(signinPage({ error: logFailure(call, error), returnTo }), cookies)
 }

@@ -27,7 +27,7 @@ type Place = { tenantId: string; id: string }
 
 /**
  * Works on what is due: tenants (or whatever `laneOf` names) beside each other, the entries of each one after another,
- * so that one tenant's slow upstream holds up nobody else. One entry's failure is logged and never stops the rest.
+ * so that one tenant's slow upstream does not delay others. One entry's failure is logged and never stops the rest.
  */
 async function fairly<T extends { tenantId: string }>(
   ctx: Context,

@@ -175,7 +175,7 @@ async function tenantKeys(ctx: KeyContext, tenantId: string, maximumAge: number)
   return read
 }
 
-/** Tells the database what this process has sealed, and reads a tenant's keys anew. */
+/** Tells the database what this process has sealed, and reads a tenant's keys again. */
 export const refreshTenantKeys = async (ctx: KeyContext, tenantId: string): Promise<void> => {
   await tenantKeys(ctx, tenantId, 0)
 }

@@ -36,7 +36,7 @@ export type WebhookView = {
   id: string
   url: string
   enabled: boolean
-  /** Why it is off, where nobody switched it off. */
+  /** Why it was switched off automatically. */
   disabledCause: 'gone' | 'failing' | null
   createdBy: string
   /** Whoever made it administers no more: an admin should take it over. */

@@ -6,7 +6,7 @@ export const webhook = object({
   id,
   url: z.string(),
   enabled: z.boolean(),
-  /** Why it is off, where nobody switched it off. */
+  /** Why it was switched off automatically. */
   disabled_cause: z.enum(['gone', 'failing']).nullable(),
   created_by: id,
   /** Whoever made it administers no more: an admin should take it over. */
