@@ -75,7 +75,12 @@ async function measure(ctx: Context): Promise<void> {
     plain.push(await timed(() => asSystem(ctx, actor.tenantId, 'job', (tx) => tx.tenant.findFirst())))
     authorized.push(await timed(() => act(ctx, actor, 'work', (tx) => tx.tenant.findFirst())))
   }
-  const scopes = { components: [], buckets: { 'in.c-crm': 'read' as const }, manageBuckets: false, readAllFiles: false }
+  const scopes = {
+    components: [],
+    buckets: { 'in.c-crm': 'read' as const },
+    manage_buckets: false,
+    read_all_files: false,
+  }
   const issues: number[] = []
   for (let round = 0; round < 60; round += 1) {
     const input = { project, scopes, lifetimeSeconds: 900, purpose: 'bench' }

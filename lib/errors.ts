@@ -118,6 +118,11 @@ export const errorCodes = {
     next: 'Reconnect and choose the same project, or link the other one as a new project.',
   },
   alias_taken: { status: 409, title: 'Another project already has this alias', next: 'Choose another alias.' },
+  provider_misconfigured: {
+    status: 409,
+    title: 'The settings of this provider cannot be read',
+    next: 'An admin must correct or replace the provider.',
+  },
   // Issuing
   needs_relink: { status: 409, title: 'The connection must be reconnected', next: 'Open the project and reconnect.' },
   frozen: { status: 409, title: 'An admin has frozen this', next: 'Nothing was lost. Ask an admin to lift it.' },
@@ -198,6 +203,19 @@ export class BrokerError extends Error {
     this.retryAfterSeconds = retryAfterSeconds
     this.challenge = challenge
   }
+}
+
+/** What zod calls a problem, as far as {@link fieldsOf} reads it. */
+type Issue = { code?: string | undefined; path: PropertyKey[]; message: string; keys?: string[] }
+
+/** Field path -> what is wrong; `place` names the whole, and with `within` leads every path. Never the value that was sent. */
+export function fieldsOf(issues: readonly Issue[], place: string, within: string[] = []): Record<string, string> {
+  const entries = issues.flatMap(({ code, path: at, message, keys = [] }) => {
+    const path = [...within, ...at.map(String)]
+    if (code === 'unrecognized_keys') return keys.map((key) => [[...path, key].join('.').slice(0, 80), 'is unknown'])
+    return [[path.join('.') || place, message]]
+  })
+  return Object.fromEntries(entries.slice(0, 20))
 }
 
 /** Whether `error` is a {@link BrokerError}, of one of `codes` if any are named, from whichever bundle. */

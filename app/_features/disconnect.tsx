@@ -15,11 +15,12 @@ type Props = {
   /** The owner's name, where somebody else looks. */
   owner?: string
   tokensOut: number
-  providerKind: string
+  /** Whether the grant may be revocable upstream. */
+  revocable: boolean
 }
 
 /** Ends the connection after saying what ends with it. */
-export function Disconnect({ tenant, connection, project, account, owner, tokensOut, providerKind }: Props) {
+export function Disconnect({ tenant, connection, project, account, owner, tokensOut, revocable }: Props) {
   const router = useRouter()
   const [asking, setAsking] = useState(false)
   const whose = owner ? '' : ' of yours'
@@ -39,7 +40,7 @@ export function Disconnect({ tenant, connection, project, account, owner, tokens
           ...(owner ? [{ label: 'Owner', value: owner }] : []),
           { label: 'Account', value: account },
           { label: 'Tokens revoked', value: String(tokensOut) },
-          { label: 'Grant upstream', value: grantWords(providerKind) },
+          { label: 'Grant upstream', value: grantWords(revocable) },
         ]}
         confirmLabel="Disconnect"
         onConfirm={async () => {
@@ -55,7 +56,7 @@ export function Disconnect({ tenant, connection, project, account, owner, tokens
 }
 
 /** What can be expected of the upstream; what it then did is told afterwards. */
-const grantWords = (kind: string): string =>
-  kind === 'keboola'
-    ? 'this kind of upstream cannot revoke it; only our copy is destroyed'
-    : 'revoked there if the upstream supports it'
+const grantWords = (revocable: boolean): string =>
+  revocable
+    ? 'revoked there if the upstream supports it'
+    : 'this kind of upstream cannot revoke it; only our copy is destroyed'

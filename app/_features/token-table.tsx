@@ -6,7 +6,7 @@ import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
 import type { TokenView } from '@/lib/broker/read/token.ts'
 import { TokenMenu } from './token-menu.tsx'
-import { lastUseWords, scopesInFull, scopesInShort } from './words.ts'
+import { lastUseWords, rightsInShort } from './words.ts'
 
 export type TokenTableView = {
   tenant: string
@@ -44,7 +44,7 @@ export function tokenColumns({ owners, inProject }: Pick<TokenTableView, 'owners
 /** The cells of a token that every list shows. */
 export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>, token: TokenView): Row {
   const { id, purpose, project } = token
-  const scopes = token.granted ?? token.asked
+  const rights = token.rights.granted ?? token.rights.asked
   const owner = owners?.get(token.ownerId) ?? 'former member'
   return {
     id,
@@ -59,8 +59,8 @@ export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>
       project: <Name text={project.name} />,
       purpose: <Name text={purpose} />,
       scopes: (
-        <span title={scopesInFull(scopes).join('\n')}>
-          {scopesInShort(scopes)}
+        <span title={rights.map(({ text }) => text).join('\n')}>
+          {rightsInShort(token.rights)}
           {token.notGranted.length > 0 && (
             <span className="block text-attention">{token.notGranted.length} not granted</span>
           )}

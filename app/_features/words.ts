@@ -10,8 +10,6 @@ import type { ProjectCard } from '@/lib/broker/read/project.ts'
 import type { RevocationView, TokenView } from '@/lib/broker/read/token.ts'
 import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
 
-type Scopes = TokenView['asked']
-
 const count = new Intl.NumberFormat('en')
 const irregular: Record<string, string> = { person: 'people', try: 'tries' }
 
@@ -23,41 +21,17 @@ export const plural = (number: number, noun: string): string =>
 export const pluralUpTo = ({ total, totalIsCapped }: Total, noun: string): string =>
   `${totalIsCapped ? 'more than ' : ''}${plural(total, noun)}`
 
-/** Rights in a row of a table: "2 components · read 3 · write 1". Lines break after a dot alone. */
-export function scopesInShort({ components, buckets, manageBuckets, readAllFiles }: Scopes): string {
-  const rights = Object.values(buckets)
-  const read = rights.filter((right) => right === 'read').length
-  const parts = [
-    components.length > 0 && plural(components.length, 'component'),
-    read > 0 && `read ${read}`,
-    read < rights.length && `write ${rights.length - read}`,
-    manageBuckets && 'manage buckets',
-    readAllFiles && 'all files',
-  ]
-  return (
-    parts
-      .filter((part) => typeof part === 'string')
-      .map((part) => part.replaceAll(' ', '\u00a0'))
-      .join('\u00a0· ') || 'none'
-  )
-}
-
-/** Every right, one a line. */
-export function scopesInFull({ components, buckets, manageBuckets, readAllFiles }: Scopes): string[] {
-  return [
-    ...components.map((id) => `component ${id}`),
-    ...Object.entries(buckets).map(([id, right]) => `${right} ${id}`),
-    ...(manageBuckets ? ['manage buckets'] : []),
-    ...(readAllFiles ? ['read all files'] : []),
-  ]
-}
+/** Rights in a row of a table: "read 3 · write 1". Lines break after a dot alone. */
+export const rightsInShort = ({ summary }: TokenView['rights']): string =>
+  summary.map((part) => part.replaceAll(' ', '\u00a0')).join('\u00a0· ') || 'none'
 
 /** How a token was made, after what came back. */
 export const strategyWords: Record<TokenView['strategy'], string> = {
-  mint: 'mint: a Storage token made upstream',
+  mint: 'mint: a token that the upstream creates',
   exchange: 'exchange: the upstream swapped a token for a narrower one (RFC 8693)',
   narrow: 'narrow: a refresh with fewer scopes',
-  sign: 'sign: a token that Valetkey signs itself',
+  proxy: 'proxy: a Valetkey token for requests that go through Valetkey',
+  sign: 'sign: made and vouched for by Valetkey',
 }
 
 export const lastUseWords = 'not reported'

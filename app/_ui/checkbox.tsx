@@ -37,7 +37,7 @@ export function Checkbox({ label, hint, ...rest }: CheckboxProps) {
 
 export type CheckboxGroupOption = { value: string; label: string; hint?: string; disabled?: boolean }
 export type CheckboxGroupProps = {
-  /** Names the group: "Buckets, read". */
+  /** Names the group: "Folders, read". */
   label: string
   name?: string
   options: CheckboxGroupOption[]

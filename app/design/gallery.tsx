@@ -39,7 +39,7 @@ const refused = async (): Promise<ActionResult> => ({
     requestId: '0199b1f2-6f0e-7c31-a4d2-3e5b8c9d0a11',
   },
 })
-const buckets = ['in.c-sales', 'in.c-marketing', 'out.c-reports', 'out.c-a-very-long-bucket-name-that-goes-on-and-on']
+const folders = ['in.c-sales', 'in.c-marketing', 'out.c-reports', 'out.c-a-very-long-name-that-goes-on-and-on']
 
 export function Gallery({ now }: { now: string }) {
   const at = (minutes: number) => new Date(Date.parse(now) + minutes * 60_000).toISOString()
@@ -62,7 +62,7 @@ export function Gallery({ now }: { now: string }) {
         {
           id: 'curl',
           label: 'curl',
-          code: (value) => `curl -H "X-StorageApi-Token: ${value}" http://localhost:4000/v2/storage/buckets`,
+          code: (value) => `curl -H "X-StorageApi-Token: ${value}" http://localhost:4000/v2/things`,
         },
         { id: 'env', label: 'env', code: (value) => `export STORAGE_TOKEN=${value}` },
       ],
@@ -264,16 +264,16 @@ export function Gallery({ now }: { now: string }) {
           </div>
           <div className="flex flex-col gap-4">
             <CheckboxGroup
-              label="Buckets, read"
-              options={buckets.map((value) => ({ value, label: value }))}
+              label="Folders, read"
+              options={folders.map((value) => ({ value, label: value }))}
               value={scopes}
               onChange={setScopes}
             />
             <CheckboxGroup
-              label="Components"
+              label="Parts"
               options={Array.from({ length: 12 }, (_, index) => ({
                 value: `c${index}`,
-                label: `component-${index}`,
+                label: `part-${index}`,
                 disabled: index === 0,
               }))}
               value={many}
@@ -285,7 +285,7 @@ export function Gallery({ now }: { now: string }) {
               name="access"
               defaultValue="read"
               options={[
-                { value: 'read', label: 'Read', hint: 'Only the buckets that you tick.' },
+                { value: 'read', label: 'Read', hint: 'Only the folders that you tick.' },
                 { value: 'write', label: 'Write', hint: 'May change data.' },
                 { value: 'all', label: 'Everything', hint: 'Not allowed by your tenant.', disabled: true },
               ]}
@@ -370,7 +370,7 @@ export function Gallery({ now }: { now: string }) {
             {
               id: 'curl',
               label: 'curl',
-              code: `curl -H "X-StorageApi-Token: $STORAGE_TOKEN" ${'http://localhost:4000/v2/storage/buckets'}`,
+              code: `curl -H "X-StorageApi-Token: $STORAGE_TOKEN" ${'http://localhost:4000/v2/things'}`,
             },
             { id: 'env', label: 'env', code: 'export STORAGE_TOKEN=…' },
           ]}

@@ -76,8 +76,8 @@ export const catalogue = {
     project: text,
     connection: text,
     seconds: count,
-    components: texts,
-    buckets: texts,
+    /** In the words of the kind of its provider. */
+    rights: texts,
   }),
   'token.issued': act(['token'], { strategy: text, fingerprint: text }),
   'token.failed': act(['token'], {

@@ -1,19 +1,15 @@
 import type { Actor } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
-import { BrokerError, isBrokerError } from '../errors.ts'
-import {
-  type IssuedUpstream,
-  isUpstreamError,
-  type ScopeChoices,
-  type TokenScopes,
-  type UpstreamToken,
-} from '../providers/provider.ts'
+import { BrokerError, fieldsOf, isBrokerError } from '../errors.ts'
+import { configured } from '../providers/index.ts'
+import type { Kind, Strategy } from '../providers/kind.ts'
+import { type IssuedUpstream, isUpstreamError, type Rights, type UpstreamToken } from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { fingerprint, randomToken, type Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
 import { type ConnectionRow, findConnectionTo } from '../store/connections.ts'
-import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
+import { type Prisma, type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { frozenBy } from '../store/freezes.ts'
 import { findProject, type ProjectRow, viewerOf } from '../store/projects.ts'
 import type { ProviderRow } from '../store/providers.ts'
@@ -41,7 +37,8 @@ import { settleRevocation } from './upstream-revocation.ts'
 export type IssueInput = {
   /** Id or alias, a former one too. */
   project: string
-  scopes: TokenScopes
+  /** Rights, as the kind of the project's provider has them. */
+  scopes: Rights
   lifetimeSeconds: number
   purpose: string
 }
@@ -94,18 +91,16 @@ async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Grou
   return { project, connection, cap }
 }
 
+/** The token's view, its value, which exists nowhere else, and how and where it is used. */
+export type IssuedToken = { token: TokenView; value: Secret; tokenType: string; baseUrl: string }
+
 /**
- * Hands out a token made upstream (strategy `mint`). A row `issuing` with the rights asked and a nonce is committed
+ * Hands out a token, made as the kind of the provider makes them. A row `issuing` with the rights asked and a nonce is committed
  * first, so that killed anywhere no unknown token stays behind; the answer is given only after the row is complete.
- * @returns the token's view and its value, which exists nowhere else
- * @throws BrokerError forbidden, not_found, not_linked, needs_relink, frozen, over_policy, too_many_tokens,
+ * @throws BrokerError forbidden, not_found, not_linked, needs_relink, frozen, provider_misconfigured, bad_request, over_policy, too_many_tokens,
  *   upstream_…, excess_rights, issue_unconfirmed, revoked_meanwhile
  */
-export async function issueToken(
-  ctx: Context,
-  actor: Actor,
-  input: IssueInput,
-): Promise<{ token: TokenView; value: Secret }> {
+export async function issueToken(ctx: Context, actor: Actor, input: IssueInput): Promise<IssuedToken> {
   const started = await act(ctx, actor, 'work', (tx, actor) => start(ctx, tx, actor, input))
   let made: IssuedUpstream
   try {
@@ -114,12 +109,16 @@ export async function issueToken(
     throw await notMade(ctx, actor, started, error)
   }
   try {
-    if (made.kind === 'within') return await complete(ctx, actor, started, made.token)
+    if (made.kind === 'within') {
+      const { kind, connection } = started
+      const issued = await complete(ctx, actor, started, made.token)
+      return { ...issued, tokenType: kind.tokenType, baseUrl: connection.provider.issuer }
+    }
     throw await refuseExcess(ctx, actor, started, made)
   } catch (error) {
     // Nobody will ever hold this token: it is ended now if that can be done, and by the reconciling job if not.
     if (!isBrokerError(error, 'revoked_meanwhile', 'excess_rights', 'frozen')) {
-      ctx.metrics.issues.inc({ strategy: 'mint', outcome: 'unrecorded' })
+      ctx.metrics.issues.inc({ strategy: started.strategy, outcome: 'unrecorded' })
       await endUpstream(ctx, started, made.token)
     }
     throw error
@@ -137,7 +136,15 @@ async function endUpstream(ctx: Context, { id, connection }: Started, made: Endi
   }
 }
 
-type Started = { id: string; nonce: string; project: string; connection: Ground['connection'] }
+type Started = {
+  id: string
+  nonce: string
+  project: string
+  connection: Ground['connection']
+  kind: Kind
+  strategy: Strategy
+  rights: Rights
+}
 
 async function start(
   ctx: Context,
@@ -150,6 +157,10 @@ async function start(
     throw new BrokerError('over_policy', { detail: `At most ${cap.seconds} seconds, set by the ${cap.setBy}.` })
   if (lifetimeSeconds < shortestLifetimeSeconds)
     throw new BrokerError('bad_request', { fields: { expires_in: `At least ${shortestLifetimeSeconds} seconds.` } })
+  const made = configured(connection.provider)
+  if (!made) throw new BrokerError('provider_misconfigured')
+  const { kind, strategy } = made
+  const rights = rightsAsked(kind, scopes)
   const now = ctx.now()
   if ((await countOutstandingLocked(tx, actor.tenantId, actor.userId, now)) >= outstandingLimit)
     throw new BrokerError('too_many_tokens', { detail: `You already have ${outstandingLimit} live tokens.` })
@@ -167,11 +178,11 @@ async function start(
   await insertToken(tx, {
     ...owner,
     id,
-    strategy: 'mint',
+    strategy,
     status: 'issuing',
     nonce,
     purpose,
-    scopesAsked: scopes,
+    scopesAsked: rights as Prisma.InputJsonObject,
     generations,
     expiresAt: new Date(now.getTime() + lifetimeSeconds * 1000),
     createdAt: now,
@@ -180,8 +191,7 @@ async function start(
     project: project.id,
     connection: connection.id,
     seconds: lifetimeSeconds,
-    components: scopes.components,
-    buckets: Object.keys(scopes.buckets),
+    rights: kind.describe(rights).map(({ text }) => text),
   }
   await record(tx, actor.tenantId, now, actor, {
     action: 'token.requested',
@@ -189,20 +199,33 @@ async function start(
     target: { kind: 'token', id },
     details,
   })
-  return { id, nonce, project: project.externalId, connection }
+  return { id, nonce, project: project.externalId, connection, kind, strategy, rights }
+}
+
+/** What was asked, as its kind reads it; rights of which nothing is to be said are none. @throws BrokerError bad_request */
+function rightsAsked(kind: Kind, scopes: unknown): Rights {
+  const parsed = kind.rights.safeParse(scopes)
+  if (!parsed.success)
+    throw new BrokerError('bad_request', { fields: fieldsOf(parsed.error.issues, 'scopes', ['scopes']) })
+  if (kind.describe(parsed.data).length > 0) return parsed.data
+  throw new BrokerError('bad_request', { fields: { scopes: 'Choose at least one right.' } })
 }
 
 async function askUpstream(
   ctx: Context,
-  { nonce, project, connection }: Started,
-  { scopes, lifetimeSeconds, purpose }: IssueInput,
+  { nonce, project, connection, kind, rights }: Started,
+  { lifetimeSeconds, purpose }: IssueInput,
 ): Promise<IssuedUpstream> {
-  const request = { project, scopes, lifetimeSeconds, purpose, nonce }
-  return withAccess(ctx, connection, (provider, { accessToken }) => provider.issue({ accessToken, request }))
+  const request = { project, rights, lifetimeSeconds, purpose, nonce }
+  const made = await withAccess(ctx, connection, (provider, { accessToken }) =>
+    provider.issue({ accessToken, request }),
+  )
+  if (made.kind === 'beyond' || kind.narrows(made.token.granted, rights)) return made
+  return { kind: 'beyond', token: made.token, exceeded: kind.missing(made.token.granted, rights) }
 }
 
 /** Ends a row whose token surely does not exist; where that is not sure, leaves it to the reconciling job. */
-async function notMade(ctx: Context, actor: Actor, { id }: Started, error: unknown): Promise<unknown> {
+async function notMade(ctx: Context, actor: Actor, { id, strategy }: Started, error: unknown): Promise<unknown> {
   // Said of the rights that were asked, which are the caller's to change.
   const isRejected = isUpstreamError(error) && error.failure === 'rejected'
   const known = isRejected ? new BrokerError('upstream_rejected', { cause: error }) : asBrokerError(error)
@@ -211,7 +234,7 @@ async function notMade(ctx: Context, actor: Actor, { id }: Started, error: unkno
   const unsure = isUpstreamError(error)
     ? error.failure === 'ambiguous' || error.failure === 'protocol'
     : !isBrokerError(error)
-  ctx.metrics.issues.inc({ strategy: 'mint', outcome: unsure ? 'issue_unconfirmed' : failure })
+  ctx.metrics.issues.inc({ strategy, outcome: unsure ? 'issue_unconfirmed' : failure })
   await asSystem(ctx, actor.tenantId, 'end of an attempt', async (tx) => {
     if (unsure) await noteIssuing(tx, actor.tenantId, id, failure)
     else await endIssuing(tx, actor.tenantId, id, { status: 'failed', failure })
@@ -228,7 +251,7 @@ async function notMade(ctx: Context, actor: Actor, { id }: Started, error: unkno
 async function complete(
   ctx: Context,
   actor: Actor,
-  { id }: Started,
+  { id, strategy }: Started,
   made: UpstreamToken,
 ): Promise<{ token: TokenView; value: Secret }> {
   const { tenantId, userId } = actor
@@ -239,7 +262,7 @@ async function complete(
     upstreamId: made.upstreamId,
     handle,
     fingerprint: mark,
-    scopesGranted: made.granted,
+    scopesGranted: made.granted as Prisma.InputJsonObject,
     expiresAt: made.expiresAt,
   }
   const now = ctx.now()
@@ -247,7 +270,7 @@ async function complete(
   // Asked again under lock: who was demoted, suspended or signed out meanwhile gets nothing.
   const issued = await act(ctx, actor, 'work', async (tx, actor) => {
     if (!(await completeToken(tx, tenantId, id, row))) return undefined
-    const details = { strategy: 'mint', fingerprint: mark }
+    const details = { strategy, fingerprint: mark }
     await record(tx, tenantId, now, actor, { action: 'token.issued', outcome: 'ok', target, details })
     const token = await findToken(tx, tenantId, id)
     if (!token) throw new Error('a completed token cannot be found')
@@ -257,7 +280,7 @@ async function complete(
     throw error
   })
   if (issued) {
-    ctx.metrics.issues.inc({ strategy: 'mint', outcome: 'issued' })
+    ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
     return { token: issued, value: made.value }
   }
   // Revoked or frozen while the upstream worked: what came back is revoked, never answered (A-03).
@@ -274,7 +297,7 @@ async function complete(
     await record(tx, tenantId, now, actor, { action: 'token.failed', outcome: 'refused', target, details })
     return { late, work }
   })
-  ctx.metrics.issues.inc({ strategy: 'mint', outcome: late.code })
+  ctx.metrics.issues.inc({ strategy, outcome: late.code })
   await settleRevocation(ctx, { tenantId, id: work })
   throw late
 }
@@ -286,7 +309,7 @@ async function complete(
 async function refuseExcess(
   ctx: Context,
   actor: Actor,
-  { id, connection }: Started,
+  { id, connection, strategy }: Started,
   { token, exceeded }: Extract<IssuedUpstream, { kind: 'beyond' }>,
 ): Promise<BrokerError> {
   const { tenantId, userId } = actor
@@ -310,7 +333,7 @@ async function refuseExcess(
     await record(tx, tenantId, now, actor, { action: 'token.failed', outcome: 'refused', target, details })
     return work
   })
-  ctx.metrics.issues.inc({ strategy: 'mint', outcome: code })
+  ctx.metrics.issues.inc({ strategy, outcome: code })
   const line = { tenant: tenantId, issued: id, provider: connection.providerId, exceeded, alarm: true }
   ctx.log.error(line, 'an upstream granted more than was requested')
   await settleRevocation(ctx, { tenantId, id: revocation })
@@ -325,13 +348,13 @@ export async function readScopeChoices(
   ctx: Context,
   actor: Actor,
   project: string,
-): Promise<ScopeChoices & { cap: LifetimeCap }> {
+): Promise<{ choices: Record<string, unknown>; cap: LifetimeCap }> {
   const { connection, cap } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
   try {
-    const choices = await withAccess(ctx, connection, (provider, { accessToken }) =>
-      provider.scopeChoices({ accessToken }),
+    const choices = await withAccess(ctx, connection, async (provider, { accessToken }) =>
+      provider.choices?.({ accessToken }),
     )
-    return { ...choices, cap }
+    return { choices: choices ?? {}, cap }
   } catch (error) {
     throw asBrokerError(error)
   }

@@ -15,8 +15,8 @@ export async function checkLastUse(ctx: Context, actor: Actor, tokenId: string):
   if (!token?.upstreamId) throw new BrokerError('not_found')
   const { connection, upstreamId } = token
   try {
-    const used = await withAccess(ctx, connection, (provider, { accessToken }) =>
-      provider.lastUsed({ accessToken, upstreamId }),
+    const used = await withAccess(ctx, connection, async (provider, { accessToken }) =>
+      provider.lastUsed?.({ accessToken, upstreamId }),
     )
     if (used) await act(ctx, actor, 'work', (tx) => noteLastUse(tx, actor.tenantId, tokenId, used))
     return used ?? token.lastUsedAt

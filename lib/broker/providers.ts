@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto'
 import { type Actor, may, type Origin, requirePermission } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
-import { BrokerError } from '../errors.ts'
-import { refreshGraceSeconds } from '../providers/index.ts'
-import { KeboolaSettings } from '../providers/keboola.ts'
+import { BrokerError, fieldsOf } from '../errors.ts'
+import { configured, kinds } from '../providers/index.ts'
+import type { Kind } from '../providers/kind.ts'
 import { newId } from '../security/ids.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { act } from '../store/authority.ts'
 import { countLinked } from '../store/connections.ts'
-import { isDuplicate, readTenant, type Tx } from '../store/database.ts'
+import { isDuplicate, type Prisma, readTenant, type Tx } from '../store/database.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { callbackPath } from './link/start.ts'
@@ -17,7 +17,7 @@ import { sealClientSecret } from './upstream.ts'
 
 export type ProviderView = {
   id: string
-  kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+  kind: string
   name: string
   issuer: string
   clientId: string
@@ -26,10 +26,10 @@ export type ProviderView = {
   /** To be registered at the upstream, exactly so. */
   redirectUri: string
   maxLifetimeSeconds: number | null
-  /** How long an unused refresh token lives at this upstream. */
-  refreshTokenDays: number
-  /** How long a refresh token is still answered after its first use, in seconds; 0: not at all, or not known. */
-  refreshGraceSeconds: number
+  /** Those that may be changed, by their names on the wire; empty where the stored ones cannot be read. */
+  settings: Record<string, unknown>
+  /** Its kind is unknown here, or its settings cannot be read: nothing is linked, renewed or issued with it. */
+  misconfigured: boolean
 }
 
 type NewProviderRow = Pick<
@@ -44,20 +44,60 @@ type NewProviderRow = Pick<
   | 'clientSecret'
   | 'maxLifetimeSeconds'
   | 'createdAt'
-> & { settings: { refreshTokenDays?: number; refreshGraceSeconds?: number } }
+> & { settings: Prisma.InputJsonObject }
 
-const toView = (ctx: Pick<Context, 'config'>, row: NewProviderRow | ProviderRow): ProviderView => ({
-  id: row.id,
-  kind: row.kind as ProviderView['kind'],
-  name: row.name,
-  issuer: row.issuer,
-  clientId: row.clientId,
-  hasSecret: row.clientSecret !== null,
-  redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
-  maxLifetimeSeconds: row.maxLifetimeSeconds,
-  refreshTokenDays: KeboolaSettings.parse(row.settings).refreshTokenDays,
-  refreshGraceSeconds: refreshGraceSeconds(row),
-})
+function toView(ctx: Pick<Context, 'config'>, row: NewProviderRow | ProviderRow): ProviderView {
+  const made = configured(row)
+  return {
+    id: row.id,
+    kind: row.kind,
+    name: row.name,
+    issuer: row.issuer,
+    clientId: row.clientId,
+    hasSecret: row.clientSecret !== null,
+    redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
+    maxLifetimeSeconds: row.maxLifetimeSeconds,
+    settings: made ? settingsShown(made.kind, made.settings) : {},
+    misconfigured: made === undefined,
+  }
+}
+
+/** A setting's name on the wire. */
+const wireName = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+const settingsShown = ({ changeable }: Kind, settings: unknown) =>
+  Object.fromEntries(changeable.map(({ name }) => [wireName(name), (settings as Record<string, unknown>)[name]]))
+
+/** Settings to store: `known` with what is given changed. @throws BrokerError bad_request */
+function changedSettings(kind: Kind, known: unknown, given: Record<string, unknown>): Prisma.InputJsonObject {
+  const names = new Map(kind.changeable.map(({ name }) => [wireName(name), name]))
+  const unknown = Object.keys(given).filter((name) => !names.has(name))
+  const changes = Object.entries(given).map(([name, value]) => [names.get(name) ?? name, value])
+  const stored = { ...(known as Prisma.InputJsonObject), ...Object.fromEntries(changes) }
+  const issues = kind.settings.safeParse(stored).error?.issues ?? []
+  const wrong = issues.map((issue) => ({ ...issue, path: issue.path.map((at) => wireName(String(at))) }))
+  const notKnown = { code: 'unrecognized_keys', path: [], message: '', keys: unknown }
+  const fields = fieldsOf(unknown.length > 0 ? [notKnown] : wrong, 'settings', ['settings'])
+  if (Object.keys(fields).length > 0) throw new BrokerError('bad_request', { fields })
+  return stored
+}
+
+/** Of a kind, what a form for its providers asks, with its defaults. */
+export type KindView = Pick<Kind, 'name' | 'title' | 'issuer'> & {
+  settings: (Kind['changeable'][number] & { value: unknown })[]
+}
+
+/** The kinds that a provider may be of. */
+export const kindList = (): KindView[] =>
+  [...kinds.values()].map((kind) => {
+    const defaults = settingsShown(kind, kind.settings.safeParse({}).data ?? {})
+    const asked = kind.changeable.map((one) => ({
+      ...one,
+      name: wireName(one.name),
+      value: defaults[wireName(one.name)],
+    }))
+    return { name: kind.name, title: kind.title, issuer: kind.issuer, settings: asked }
+  })
 
 /** The tenant's upstreams. Client ids are shown to who oversees the tenant. */
 export async function providerList(ctx: Context, actor: Actor): Promise<ProviderView[]> {
@@ -66,15 +106,15 @@ export async function providerList(ctx: Context, actor: Actor): Promise<Provider
 }
 
 export type NewProvider = {
-  kind: 'keboola'
+  kind: string
   name: string
-  /** Base URL of the stack: an origin. */
+  /** Base URL of the upstream: an origin. */
   issuer: string
   clientId: string
   clientSecret: string
   maxLifetimeSeconds?: number | undefined
-  refreshTokenDays?: number | undefined
-  refreshGraceSeconds?: number | undefined
+  /** By their names on the wire. */
+  settings?: Record<string, unknown> | undefined
   /** Only the demo names it itself; otherwise it follows from the issuer. */
   callbackKey?: string | undefined
 }
@@ -104,6 +144,9 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
 
 /** The row that an input becomes, its secret sealed. @throws BrokerError bad_request */
 export async function preparedProvider(ctx: Context, tenantId: string, input: NewProvider): Promise<NewProviderRow> {
+  const kind = kinds.get(input.kind)
+  if (!kind)
+    throw new BrokerError('bad_request', { fields: { kind: `must be one of: ${[...kinds.keys()].join(', ')}` } })
   const issuer = checkedIssuer(ctx, input.issuer)
   const id = newId('provider')
   return {
@@ -116,7 +159,7 @@ export async function preparedProvider(ctx: Context, tenantId: string, input: Ne
     clientId: input.clientId,
     clientSecret: await sealClientSecret(await vaultOf(ctx, tenantId), id, input.clientSecret),
     maxLifetimeSeconds: input.maxLifetimeSeconds ?? null,
-    settings: given({ refreshTokenDays: input.refreshTokenDays, refreshGraceSeconds: input.refreshGraceSeconds }),
+    settings: changedSettings(kind, {}, input.settings ?? {}),
     createdAt: ctx.now(),
   }
 }
@@ -154,35 +197,37 @@ export type ProviderChange = {
   clientId?: string | undefined
   clientSecret?: string | undefined
   maxLifetimeSeconds?: number | null | undefined
-  /** Counts from the next renewal of each connection. */
-  refreshTokenDays?: number | undefined
-  refreshGraceSeconds?: number | undefined
+  /** By their names on the wire; they count from the next renewal of each connection. */
+  settings?: Record<string, unknown> | undefined
 }
 
 /** What is there of it. */
 const given = <T extends Record<string, unknown>>(changes: T): Partial<T> =>
   Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as Partial<T>
 
-/** Changes name, client or policy. The issuer of a row never changes. @throws BrokerError forbidden, not_found */
+/**
+ * Changes name, client or policy. The issuer of a row never changes.
+ * @throws BrokerError forbidden, not_found, bad_request, provider_misconfigured where the kind is unknown
+ */
 export async function changeProvider(
   ctx: Context,
   actor: Actor,
-  { providerId, clientSecret, refreshTokenDays, refreshGraceSeconds: grace, ...change }: ProviderChange,
+  { providerId, clientSecret, settings: asked, ...change }: ProviderChange,
 ): Promise<ProviderView> {
   requirePermission(actor, 'administer')
   const vault = await vaultOf(ctx, actor.tenantId)
   const sealed =
     clientSecret === undefined ? {} : { clientSecret: await sealClientSecret(vault, providerId, clientSecret) }
   const changed = given(change)
-  const limits = given({ refreshTokenDays, refreshGraceSeconds: grace })
   const row = await act(ctx, actor, 'administer', async (tx, actor) => {
     const known = await findProvider(tx, actor.tenantId, providerId)
     if (!known) return 'not_found' as const
     // A refresh token belongs to the client it was given to: under another id the upstream would refuse each of them.
     const renamed = change.clientId !== undefined && change.clientId !== known.clientId
     if (renamed && (await countLinked(tx, actor.tenantId, providerId)) > 0) return 'provider_in_use' as const
-    const settings =
-      Object.keys(limits).length > 0 ? { settings: { ...KeboolaSettings.parse(known.settings), ...limits } } : {}
+    const kind = kinds.get(known.kind)
+    if (!kind && Object.keys(asked ?? {}).length > 0) return 'provider_misconfigured' as const
+    const settings = asked && kind ? { settings: changedSettings(kind, known.settings, asked) } : {}
     const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...sealed, ...settings })
     const target = { kind: 'provider', id: providerId } as const
     const details = { changed: [...Object.keys(changed), ...Object.keys(sealed), ...Object.keys(settings)] }

@@ -1,34 +1,26 @@
 import type { Context } from '../context.ts'
 import { BrokerError, type ErrorCode } from '../errors.ts'
 import { providerFor } from '../providers/index.ts'
-import {
-  isUpstreamError,
-  type Provider,
-  type ProviderDeps,
-  type ProviderSettings,
-  type UpstreamFailure,
-} from '../providers/provider.ts'
+import { isUpstreamError, type Provider, type ProviderDeps, type UpstreamFailure } from '../providers/provider.ts'
 import type { Secret } from '../security/secrets.ts'
 import type { ProviderRow } from '../store/providers.ts'
 import type { SealedPlace } from '../store/sealed.ts'
 import { span } from '../trace.ts'
 import type { Vault } from '../vault/keys.ts'
 
-/** The provider of a row, its client secret opened for this call, each of its verbs measured. */
+/**
+ * The provider of a row, its client secret opened for this call, each of its verbs measured.
+ * @throws BrokerError provider_misconfigured
+ */
 export async function openProvider(
   ctx: ProviderDeps & Pick<Context, 'metrics'>,
   vault: Vault,
   row: ProviderRow,
 ): Promise<Provider> {
   const clientSecret = row.clientSecret ? await vault.open(clientSecretPlace(row.id), row.clientSecret) : undefined
-  const settings = {
-    kind: row.kind as ProviderSettings['kind'],
-    issuer: row.issuer,
-    clientId: row.clientId,
-    clientSecret,
-    settings: row.settings,
-  }
-  return measured(ctx, row, providerFor(settings, ctx))
+  const provider = providerFor({ ...row, clientSecret }, ctx)
+  if (!provider) throw new BrokerError('provider_misconfigured')
+  return measured(ctx, row, provider)
 }
 
 /** The same verbs, each in a span and a histogram: of what is asked and answered, only kind, verb and outcome show. */
@@ -53,8 +45,8 @@ function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderR
     refresh: verb('refresh', provider.refresh),
     issue: verb('issue', provider.issue),
     revoke: verb('revoke', provider.revoke),
-    scopeChoices: verb('scope_choices', provider.scopeChoices),
-    lastUsed: verb('last_used', provider.lastUsed),
+    ...(provider.choices && { choices: verb('scope_choices', provider.choices) }),
+    ...(provider.lastUsed && { lastUsed: verb('last_used', provider.lastUsed) }),
   }
 }
 

@@ -1561,19 +1561,11 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
-              components: {
-                id: string
-                name: string
-              }[]
-              buckets: {
-                id: string
-                name: string
-              }[]
-              role: string | null
               cap: {
                 seconds: number
                 set_by: 'project' | 'provider' | 'tenant'
               }
+              [k: string]: unknown
             }
           }
         }
@@ -1599,6 +1591,9 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
+            /**
+             * Rights in the form of the provider’s kind: one of those below.
+             */
             scopes: {
               /**
                * @maxItems 200
@@ -1635,24 +1630,26 @@ export interface Paths {
                 }
                 connection_id: string
                 purpose: string
-                strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+                strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
                 asked: {
-                  components: string[]
-                  buckets: {
-                    [k: string]: 'read' | 'write'
-                  }
-                  manage_buckets: boolean
-                  read_all_files: boolean
+                  [k: string]: unknown
                 }
                 granted: {
-                  components: string[]
-                  buckets: {
-                    [k: string]: 'read' | 'write'
-                  }
-                  manage_buckets: boolean
-                  read_all_files: boolean
+                  [k: string]: unknown
                 } | null
+                rights: {
+                  asked: {
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }[]
+                  granted:
+                    | {
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }[]
+                    | null
+                }
                 not_granted: string[]
                 failure: string | null
                 created_at: string
@@ -1670,7 +1667,7 @@ export interface Paths {
               }
               value: string
               expires_in: number
-              token_type: 'storage'
+              token_type: string
               base_url: string
             }
           }
@@ -1700,15 +1697,17 @@ export interface Paths {
             'application/json': {
               items: {
                 id: string
-                kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+                kind: string
                 name: string
                 issuer: string
                 client_id: string
                 has_secret: boolean
                 redirect_uri: string
                 max_lifetime_seconds: number | null
-                refresh_token_days: number
-                refresh_grace_seconds: number
+                settings: {
+                  [k: string]: unknown
+                }
+                misconfigured: boolean
               }[]
             }
           }
@@ -1738,8 +1737,9 @@ export interface Paths {
             client_id: string
             client_secret: string
             max_lifetime_seconds?: number
-            refresh_token_days?: number
-            refresh_grace_seconds?: number
+            settings?: {
+              [k: string]: unknown
+            }
           }
         }
       }
@@ -1748,15 +1748,17 @@ export interface Paths {
           content: {
             'application/json': {
               id: string
-              kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+              kind: string
               name: string
               issuer: string
               client_id: string
               has_secret: boolean
               redirect_uri: string
               max_lifetime_seconds: number | null
-              refresh_token_days: number
-              refresh_grace_seconds: number
+              settings: {
+                [k: string]: unknown
+              }
+              misconfigured: boolean
             }
           }
         }
@@ -1786,8 +1788,9 @@ export interface Paths {
             client_id?: string
             client_secret?: string
             max_lifetime_seconds?: number | null
-            refresh_token_days?: number
-            refresh_grace_seconds?: number
+            settings?: {
+              [k: string]: unknown
+            }
           }
         }
       }
@@ -1796,15 +1799,17 @@ export interface Paths {
           content: {
             'application/json': {
               id: string
-              kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+              kind: string
               name: string
               issuer: string
               client_id: string
               has_secret: boolean
               redirect_uri: string
               max_lifetime_seconds: number | null
-              refresh_token_days: number
-              refresh_grace_seconds: number
+              settings: {
+                [k: string]: unknown
+              }
+              misconfigured: boolean
             }
           }
         }
@@ -1971,24 +1976,26 @@ export interface Paths {
                 }
                 connection_id: string
                 purpose: string
-                strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+                strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
                 asked: {
-                  components: string[]
-                  buckets: {
-                    [k: string]: 'read' | 'write'
-                  }
-                  manage_buckets: boolean
-                  read_all_files: boolean
+                  [k: string]: unknown
                 }
                 granted: {
-                  components: string[]
-                  buckets: {
-                    [k: string]: 'read' | 'write'
-                  }
-                  manage_buckets: boolean
-                  read_all_files: boolean
+                  [k: string]: unknown
                 } | null
+                rights: {
+                  asked: {
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }[]
+                  granted:
+                    | {
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }[]
+                    | null
+                }
                 not_granted: string[]
                 failure: string | null
                 created_at: string
@@ -2055,24 +2062,26 @@ export interface Paths {
               }
               connection_id: string
               purpose: string
-              strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+              strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
               state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
               asked: {
-                components: string[]
-                buckets: {
-                  [k: string]: 'read' | 'write'
-                }
-                manage_buckets: boolean
-                read_all_files: boolean
+                [k: string]: unknown
               }
               granted: {
-                components: string[]
-                buckets: {
-                  [k: string]: 'read' | 'write'
-                }
-                manage_buckets: boolean
-                read_all_files: boolean
+                [k: string]: unknown
               } | null
+              rights: {
+                asked: {
+                  text: string
+                  risk: 'low' | 'medium' | 'high'
+                }[]
+                granted:
+                  | {
+                      text: string
+                      risk: 'low' | 'medium' | 'high'
+                    }[]
+                  | null
+              }
               not_granted: string[]
               failure: string | null
               created_at: string

@@ -12,7 +12,7 @@ import {
 import { noteAccess } from '../audit/access.ts'
 import type { AuditEvent } from '../audit/catalogue.ts'
 import { record } from '../audit/record.ts'
-import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
+import { BrokerError, type ErrorCode, fieldsOf, isBrokerError } from '../errors.ts'
 import { isModestJson, unstorablePath } from '../security/json.ts'
 import { membership } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
@@ -176,19 +176,8 @@ function parse(schema: z.ZodType | undefined, value: object | unknown, place: 'q
   if (!schema && unnamed === undefined) return {}
   const parsed = schema?.safeParse(value)
   if (parsed?.success) return parsed.data
-  const fields = parsed ? fieldsOf(parsed.error) : { [unnamed ?? place]: 'is unknown' }
+  const fields = parsed ? fieldsOf(parsed.error.issues, 'body') : { [unnamed ?? place]: 'is unknown' }
   throw new BrokerError('bad_request', { fields })
-}
-
-/** Field path -> what is wrong. Never the value that was sent. */
-function fieldsOf(error: z.ZodError): Record<string, string> {
-  const entries = error.issues.flatMap((issue) => {
-    const path = issue.path.map(String)
-    if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => [[...path, key].join('.').slice(0, 80), 'is unknown'])
-    return [[path.join('.') || 'body', issue.message]]
-  })
-  return Object.fromEntries(entries.slice(0, 20))
 }
 
 function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown, headers: Headers): Response {
@@ -204,7 +193,7 @@ function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown
   }
   if (parsed.success) return Response.json(parsed.data, { status, headers })
   throw new BrokerError('internal', {
-    cause: new Error(`${operation.id} answered ${JSON.stringify(fieldsOf(parsed.error))}`),
+    cause: new Error(`${operation.id} answered ${JSON.stringify(fieldsOf(parsed.error.issues, 'body'))}`),
   })
 }
 

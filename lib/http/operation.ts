@@ -97,6 +97,7 @@ export const upstreamErrors = [
   'frozen',
   'not_linked',
   'client_not_registered',
+  'provider_misconfigured',
   'upstream_unavailable',
   'upstream_protocol',
   'upstream_refused',

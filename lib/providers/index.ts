@@ -1,25 +1,60 @@
-import { KeboolaSettings, keboola } from './keboola.ts'
-import { openid } from './openid.ts'
-import type { Provider, ProviderDeps, ProviderSettings } from './provider.ts'
-import { UpstreamError } from './provider.ts'
+import { keboola } from './keboola/index.ts'
+import type { Kind, RightLine, Strategy, StrategyOffer } from './kind.ts'
+import type { Provider, ProviderDeps, ProviderSettings, Rights } from './provider.ts'
 
-/** Seconds for which an upstream still answers a refresh token that was used before, where that is known; 0 where not. */
-export function refreshGraceSeconds({ kind, settings }: { kind: string; settings: unknown }): number {
-  if (kind !== 'keboola') return 0
-  const parsed = KeboolaSettings.safeParse(settings)
-  return parsed.success ? parsed.data.refreshGraceSeconds : 0
+/** Every kind by its name, one line each. */
+export const kinds: Map<string, Kind> = new Map([keboola].map((kind): [string, Kind] => [kind.name, kind]))
+
+type Row = { kind: string; settings: unknown }
+export type Configured = { kind: Kind; settings: unknown; offers: StrategyOffer[]; strategy: Strategy }
+
+/** A row's kind with the row's settings read; undefined: the row is misconfigured, and only it. */
+export function configured({ kind: name, settings }: Row): Configured | undefined {
+  const kind = kinds.get(name)
+  const parsed = kind?.settings.safeParse(settings)
+  if (!kind || !parsed?.success) return undefined
+  const offers = kind.strategies(parsed.data)
+  const strategy = offers.find(({ offered }) => offered)?.strategy
+  return strategy && { kind, settings: parsed.data, offers, strategy }
 }
 
-/** The provider that a row describes. */
-export function providerFor(settings: ProviderSettings, deps: ProviderDeps): Provider {
-  switch (settings.kind) {
-    case 'keboola':
-      return keboola(settings, deps)
-    case 'oidc':
-      return openid(settings, deps)
-    case 'keycloak':
-    case 'mcp':
-      // Refused at configuration too (tenancy/providers.ts): these kinds have no way to issue yet.
-      throw new UpstreamError('misconfigured', `providers of the kind ${settings.kind} are not supported yet`)
+/** The provider that a row describes, its secret opened; undefined: the row is misconfigured. */
+export function providerFor(row: Row & ProviderSettings, deps: ProviderDeps): Provider | undefined {
+  const found = configured(row)
+  return found?.kind.open({ ...row, settings: found.settings }, deps)
+}
+
+/** Seconds for which an upstream still answers a refresh token that was used before, where that is known; 0 where not. */
+export function refreshGraceSeconds(row: Row): number {
+  const found = configured(row)
+  return found?.kind.refreshGraceSeconds(found.settings) ?? 0
+}
+
+/** Both for people; `summary` is of what was granted, else of what was asked. */
+export type RightsView = { asked: RightLine[]; granted: RightLine[] | null; summary: string[] }
+export type RightsRead = { asked: Rights; granted: Rights | null; rights: RightsView; notGranted: string[] }
+
+const unreadable: RightLine = { text: 'rights that this version cannot read', risk: 'high' }
+
+/** A token's stored rights for people. What its kind, or nobody here, can read is said and disturbs no other token. */
+export function readRights(name: string, stored: { asked: unknown; granted: unknown }): RightsRead {
+  const kind = kinds.get(name)
+  const current = (rights: unknown): Rights => {
+    if (typeof rights !== 'object' || rights === null || Array.isArray(rights)) return {}
+    return kind?.upgrade?.(rights as Rights) ?? (rights as Rights)
+  }
+  const asked = current(stored.asked)
+  const granted = stored.granted === null ? null : current(stored.granted)
+  try {
+    if (!kind) throw new Error('an unknown kind')
+    const rights = {
+      asked: kind.describe(asked),
+      granted: granted && kind.describe(granted),
+      summary: kind.summary(granted ?? asked),
+    }
+    return { asked, granted, rights, notGranted: granted ? kind.missing(asked, granted) : [] }
+  } catch {
+    const rights = { asked: [unreadable], granted: granted && [unreadable], summary: [unreadable.text] }
+    return { asked, granted, rights, notGranted: [] }
   }
 }

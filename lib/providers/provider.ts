@@ -17,14 +17,12 @@ export type ProviderDeps = {
   config: OutboundPolicy
 }
 
-/** A provider row, its secret opened. */
-export type ProviderSettings = {
-  kind: 'oidc' | 'keycloak' | 'keboola' | 'mcp'
+/** A provider row, its secret opened; `settings` as its kind reads them. */
+export type ProviderSettings<S = unknown> = {
   issuer: string
   clientId: string
   clientSecret: Secret | undefined
-  /** Kind-specific; each kind parses its own. */
-  settings: unknown
+  settings: S
 }
 
 /** What upstream answers with at a code exchange or refresh. A missing refresh token means: keep the old one (N-27). */
@@ -45,30 +43,24 @@ export type UpstreamAccount = { id: string; name: string }
 export type UpstreamProject = { externalId: string; name: string; region: string | undefined; role: string | undefined }
 export type LinkedGrant = Grant & { account: UpstreamAccount; projects: UpstreamProject[] }
 
-/** Rights of a token, in the words of the product; what is absent is not granted. */
-export type TokenScopes = {
-  components: string[]
-  /** Bucket id -> right. */
-  buckets: Record<string, 'read' | 'write'>
-  manageBuckets: boolean
-  readAllFiles: boolean
-}
+/** Rights of a token: JSON that only its kind understands; what is absent is not granted. */
+export type Rights = Record<string, unknown>
 
-export type IssueRequest = {
+export type IssueRequest<R = Rights> = {
   /** The upstream's own id of the project that the token is for. */
   project: string
-  scopes: TokenScopes
+  rights: R
   lifetimeSeconds: number
   purpose: string
   nonce: string
 }
 
-export type UpstreamToken = {
+export type UpstreamToken<R = Rights> = {
   value: Secret
   upstreamId: string
   /** What revoking needs. */
   handle: Secret
-  granted: TokenScopes
+  granted: R
   expiresAt: Date
 }
 
@@ -77,20 +69,13 @@ export type UpstreamToken = {
  * something that we do not know to be harmless; `exceeded` names it. Such a token is ended, never handed out; without an
  * `expiresAt` it lives for ever, as far as we know.
  */
-export type IssuedUpstream =
-  | { kind: 'within'; token: UpstreamToken }
+export type IssuedUpstream<R = Rights> =
+  | { kind: 'within'; token: UpstreamToken<R> }
   | {
       kind: 'beyond'
       token: Pick<UpstreamToken, 'value' | 'upstreamId' | 'handle'> & { expiresAt: Date | undefined }
       exceeded: string[]
     }
-
-/** What can be chosen when a token is issued. */
-export type ScopeChoices = {
-  components: { id: string; name: string }[]
-  buckets: { id: string; name: string }[]
-  role: string | undefined
-}
 
 export type RevocationTarget =
   /** An issued token; `handle` is what {@link UpstreamToken} gave. */
@@ -104,7 +89,7 @@ export type RevocationTarget =
 export type RevocationOutcome = { state: 'done' | 'confirmed' | 'impossible'; found?: number }
 
 /** The verbs of an upstream; the last two serve the form and the inventory and change nothing. */
-export type Provider = {
+export type Provider<R = Rights> = {
   authorizationUrl(input: { state: string; nonce: string; codeVerifier: string; redirectUri: string }): Promise<URL>
   exchangeCode(input: {
     parameters: URLSearchParams
@@ -118,11 +103,12 @@ export type Provider = {
    * back, because it may be spent already.
    */
   refresh(input: { refreshToken: Secret; subject: string; once?: boolean }): Promise<Grant>
-  issue(input: { accessToken: Secret; request: IssueRequest }): Promise<IssuedUpstream>
+  issue(input: { accessToken: Secret; request: IssueRequest<R> }): Promise<IssuedUpstream<R>>
   revoke(input: RevocationTarget): Promise<RevocationOutcome>
-  scopeChoices(input: { accessToken: Secret }): Promise<ScopeChoices>
+  /** What can be chosen when a token is issued, for the kind's picker; left out: nothing is known beforehand. */
+  choices?(input: { accessToken: Secret }): Promise<Record<string, unknown>>
   /** When an issued token was last used; undefined where it has not been, as far as the upstream tells. */
-  lastUsed(input: { accessToken: Secret; upstreamId: string }): Promise<Date | undefined>
+  lastUsed?(input: { accessToken: Secret; upstreamId: string }): Promise<Date | undefined>
 }
 
 export type UpstreamFailure =

@@ -41,7 +41,13 @@ export async function completeToken(
   tx: Tx,
   tenantId: string,
   id: string,
-  made: { upstreamId: string; handle: string; fingerprint: string; scopesGranted: object; expiresAt: Date },
+  made: {
+    upstreamId: string
+    handle: string
+    fingerprint: string
+    scopesGranted: Prisma.InputJsonObject
+    expiresAt: Date
+  },
 ): Promise<boolean> {
   // In the order in which a revocation locks, connection before token, so that the two cannot wait for each other.
   await tx.$queryRaw`

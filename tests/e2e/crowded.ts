@@ -178,8 +178,8 @@ export async function startCrowd(): Promise<Crowd> {
   const scopes = {
     components: ['a'.repeat(80), 'keboola.ex-db-snowflake'],
     buckets: { [`in.c-${'bucket'.repeat(12)}`]: 'read', 'out.c-main': 'write' },
-    manageBuckets: true,
-    readAllFiles: true,
+    manage_buckets: true,
+    read_all_files: true,
   }
   const tokens = each.map(() => newId('token'))
   const tokenStatuses = ['live', 'live', 'live', 'revoked', 'issuing', 'failed', 'live']
@@ -199,7 +199,7 @@ export async function startCrowd(): Promise<Crowd> {
           nonce: id,
           purpose: nameOf(index),
           scopes_asked: scopes,
-          scopes_granted: status === 'issuing' || status === 'failed' ? null : { ...scopes, manageBuckets: false },
+          scopes_granted: status === 'issuing' || status === 'failed' ? null : { ...scopes, manage_buckets: false },
           fingerprint: status === 'issuing' || status === 'failed' ? null : randomBytes(6).toString('hex'),
           generations: [0, 0, 0, 0, 0, 0, 0],
           failure: status === 'failed' ? 'cut_off' : null,

@@ -43,7 +43,12 @@ afterAll(async () => {
 
 const lifetimeSeconds = 7200
 const mintPath = '/v2/storage/tokens'
-const scopes = { components: [], buckets: { 'in.c-crm': 'read' as const }, manageBuckets: false, readAllFiles: false }
+const scopes = {
+  components: [],
+  buckets: { 'in.c-crm': 'read' as const },
+  manage_buckets: false,
+  read_all_files: false,
+}
 const input = () => ({ project, scopes, lifetimeSeconds, purpose: 'cut off' })
 const storageTokens = () => broker.demo.ledger.tokens.filter(({ kind }) => kind === 'storage')
 const living = () => storageTokens().filter(({ live }) => live).length

@@ -26,7 +26,12 @@ afterAll(async () => {
   await processes?.stop()
 })
 
-const scopes = { components: [], buckets: { 'in.c-crm': 'read' as const }, manageBuckets: false, readAllFiles: false }
+const scopes = {
+  components: [],
+  buckets: { 'in.c-crm': 'read' as const },
+  manage_buckets: false,
+  read_all_files: false,
+}
 const rows = async (text: string, values: unknown[] = []) => {
   await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [actor.tenantId])
   return (await broker.owner.query(text, values)).rows

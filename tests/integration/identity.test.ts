@@ -4,6 +4,7 @@ import { completeLink } from '../../lib/broker/link/complete.ts'
 import { startLink } from '../../lib/broker/link/start.ts'
 import { freshTokens, tokenPlace } from '../../lib/broker/refresh/refresh.ts'
 import { sealClientSecret } from '../../lib/broker/upstream.ts'
+import { kinds } from '../../lib/providers/index.ts'
 import { oidc } from '../../lib/providers/oidc.ts'
 import { newId } from '../../lib/security/ids.ts'
 import { createOutbound } from '../../lib/security/outbound.ts'
@@ -15,7 +16,9 @@ import { vaultOf } from '../../lib/vault/keys.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
 import { type Issuer, type IssuerAnswers, startIssuer } from '../support/issuer.ts'
+import { openid } from '../support/kinds/openid.ts'
 
+kinds.set(openid.name, openid)
 const clientId = 'valetkey'
 
 describe('an ID token that comes with a refresh', () => {

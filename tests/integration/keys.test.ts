@@ -77,7 +77,7 @@ async function fill() {
   const other = await link(globex, 'owner@globex.test', '20880')
   await issueToken(broker.ctx, owner, {
     project: acme.projectId,
-    scopes: { components: [], buckets: { 'in.c-crm': 'read' }, manageBuckets: false, readAllFiles: false },
+    scopes: { components: [], buckets: { 'in.c-crm': 'read' }, manage_buckets: false, read_all_files: false },
     lifetimeSeconds: 900,
     purpose: 'nightly export',
   })

@@ -50,7 +50,12 @@ const key = async () => {
   const [connection] = await connectionList(broker.ctx, actor)
   return { tenantId: actor.tenantId, connectionId: connection?.id ?? '' }
 }
-const scopes = { components: [], buckets: { 'in.c-crm': 'read' as const }, manageBuckets: false, readAllFiles: false }
+const scopes = {
+  components: [],
+  buckets: { 'in.c-crm': 'read' as const },
+  manage_buckets: false,
+  read_all_files: false,
+}
 const issue = () => issueToken(broker.ctx, actor, { project, scopes, lifetimeSeconds: 900, purpose: 'transient' })
 /** Long pauses are noted, not made; short ones are waits for others. */
 const pauses = () => broker.waits.filter((milliseconds) => milliseconds >= 1000)

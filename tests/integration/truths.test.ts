@@ -31,7 +31,12 @@ beforeEach(async () => {
   project = linked.projectId
 })
 
-const scopes = { components: [], buckets: { 'in.c-crm': 'read' as const }, manageBuckets: false, readAllFiles: false }
+const scopes = {
+  components: [],
+  buckets: { 'in.c-crm': 'read' as const },
+  manage_buckets: false,
+  read_all_files: false,
+}
 const issue = () => issueToken(broker.ctx, actor, { project, scopes, lifetimeSeconds: 900, purpose: 'truths' })
 type Body = { action: string; outcome: string; target: { id: string } | null; details: Record<string, unknown> }
 /** Events of one kind, newest first. */
@@ -278,10 +283,10 @@ describe('a token is no more than what was asked', () => {
     const narrow = await issue()
     expect(narrow.token.state).toBe('live')
     broker.demo.modes.set({ mintExcess: null })
-    const wide = { ...scopes, manageBuckets: true }
+    const wide = { ...scopes, manage_buckets: true }
     const input = { project, scopes: wide, lifetimeSeconds: 900, purpose: 'truths' }
     const { token } = await issueToken(broker.ctx, actor, input)
-    expect(token.granted).toMatchObject({ manageBuckets: true })
+    expect(token.granted).toMatchObject({ manage_buckets: true })
     await revoke(broker.ctx, actor, { tokens: [narrow.token.id, token.id], connections: [] })
   })
 })

@@ -51,7 +51,7 @@ export async function crowd(app: TestApp, tenant: string) {
     `INSERT INTO issued_token (tenant_id, id, user_id, project_id, connection_id, provider_id, strategy, status, nonce, purpose,
         scopes_asked, fingerprint, generations, expires_at, created_at, revoked_at)
       SELECT ${t}, ${nth('tok', 'n')}, l.user_id, l.project_id, l.connection_id, ${provider}, 'mint', s.status, n::text,
-        'nightly export', '{"components":[],"buckets":{"in.c-crm":"read"},"manageBuckets":false,"readAllFiles":false}',
+        'nightly export', '{"components":[],"buckets":{"in.c-crm":"read"},"manage_buckets":false,"read_all_files":false}',
         lpad(to_hex(n), 12, '0'), '{0,0,0,0,0,0,0}', now() + make_interval(mins => n - ${amounts.pastTokens}),
         now() - interval '2 days', CASE WHEN s.status = 'revoked' THEN now() END
       FROM ${series(amounts.pastTokens + amounts.livingTokens)}

@@ -2,7 +2,9 @@ import { type Actor, ownUnless, requirePermission } from '../../actor.ts'
 import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
-import type { TokenScopes } from '../../providers/provider.ts'
+import { type RightsView, readRights } from '../../providers/index.ts'
+import type { Strategy } from '../../providers/kind.ts'
+import type { Rights } from '../../providers/provider.ts'
 import { readTenant } from '../../store/database.ts'
 import type { RevocationState } from '../../store/revocations.ts'
 import {
@@ -39,15 +41,17 @@ export type TokenView = {
   fingerprint: string | null
   ownerId: string
   project: { id: string; name: string; alias: string }
-  /** `baseUrl`: where the token is for. */
-  provider: { id: string; name: string; kind: string; baseUrl: string }
+  provider: { id: string; name: string; kind: string }
   connectionId: string
   purpose: string
-  strategy: 'mint' | 'exchange' | 'narrow' | 'sign'
+  strategy: Strategy
   state: TokenState
-  asked: TokenScopes
+  /** As the kind of its provider has them. */
+  asked: Rights
   /** From what came back, never from what was sent. */
-  granted: TokenScopes | null
+  granted: Rights | null
+  /** The same for people. */
+  rights: RightsView
   /** Rights that were asked and not granted, in words (K-22). */
   notGranted: string[]
   failure: string | null
@@ -59,41 +63,20 @@ export type TokenView = {
   revocation: RevocationView | null
 }
 
-/** Rights that were asked and are missing in what was granted. */
-export function missingScopes(asked: TokenScopes, granted: TokenScopes): string[] {
-  return [
-    ...asked.components
-      .filter((component) => !granted.components.includes(component))
-      .map((component) => `component ${component}`),
-    ...Object.entries(asked.buckets)
-      .filter(([bucket, right]) => granted.buckets[bucket] !== right && granted.buckets[bucket] !== 'write')
-      .map(([bucket, right]) => `${right} ${bucket}`),
-    ...(asked.manageBuckets && !granted.manageBuckets ? ['manage buckets'] : []),
-    ...(asked.readAllFiles && !granted.readAllFiles ? ['read all files'] : []),
-  ]
-}
-
 export function toTokenView(row: TokenWithRelations, now: Date): TokenView {
-  const asked = row.scopesAsked as TokenScopes
-  const granted = row.scopesGranted as TokenScopes | null
+  const { provider } = row.connection
+  const rights = readRights(provider.kind, { asked: row.scopesAsked, granted: row.scopesGranted })
   return {
     id: row.id,
     fingerprint: row.fingerprint,
     ownerId: row.userId,
     project: { id: row.project.id, name: row.project.name, alias: row.project.alias },
-    provider: {
-      id: row.connection.provider.id,
-      name: row.connection.provider.name,
-      kind: row.connection.provider.kind,
-      baseUrl: row.connection.provider.issuer,
-    },
+    provider: { id: provider.id, name: provider.name, kind: provider.kind },
     connectionId: row.connectionId,
     purpose: row.purpose,
-    strategy: row.strategy as TokenView['strategy'],
+    strategy: row.strategy as Strategy,
     state: stateOf(row, now),
-    asked,
-    granted,
-    notGranted: granted ? missingScopes(asked, granted) : [],
+    ...rights,
     failure: row.failure,
     createdAt: row.createdAt,
     expiresAt: row.expiresAt,

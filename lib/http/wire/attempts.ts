@@ -58,7 +58,7 @@ export const startLink = operation({
     connection: idOf('connection').optional(),
   }),
   answer: { status: 201, schema: object({ id, url: z.url(), expires_at: instant }) },
-  errors: [...vaultErrors, 'client_not_registered', 'frozen'],
+  errors: [...vaultErrors, 'client_not_registered', 'provider_misconfigured', 'frozen'],
   limit: 'attempt',
 })
 
@@ -72,7 +72,7 @@ export const resumeLink = operation({
   audit: 'none',
   body: object({}),
   answer: { status: 200, schema: object({ url: z.url() }) },
-  errors: [...vaultErrors, 'frozen', 'attempt_unknown', 'attempt_expired', 'attempt_used'],
+  errors: [...vaultErrors, 'provider_misconfigured', 'frozen', 'attempt_unknown', 'attempt_expired', 'attempt_used'],
   limit: 'attempt',
 })
 

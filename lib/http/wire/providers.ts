@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { longestGraceSeconds } from '../../providers/provider.ts'
+import { kinds } from '../../providers/index.ts'
 import { operation, vaultErrors } from '../operation.ts'
 import { address, id, items, line, name, object, secret } from './schemas.ts'
 
 export const provider = object({
   id,
-  kind: z.enum(['oidc', 'keycloak', 'keboola', 'mcp']),
+  kind: z.string(),
   name: z.string(),
   issuer: z.string(),
   /** Empty for who does not oversee the tenant. */
@@ -13,10 +13,10 @@ export const provider = object({
   has_secret: z.boolean(),
   redirect_uri: z.string(),
   max_lifetime_seconds: z.int().nullable(),
-  /** How long an unused refresh token lives there. */
-  refresh_token_days: z.number(),
-  /** How long it is still answered after its first use. */
-  refresh_grace_seconds: z.number(),
+  /** Those that may be changed, as the kind names them. */
+  settings: z.record(z.string(), z.unknown()),
+  /** Its settings cannot be read here: nothing is linked, renewed or issued with it. */
+  misconfigured: z.boolean(),
 })
 
 /** A provider as things that belong to it name it. */
@@ -24,10 +24,8 @@ export const providerReference = object({ id, name: z.string(), kind: z.string()
 
 const clientId = line(200)
 const clientSecret = secret(500)
-/** An unused refresh token's life at the upstream, in days. */
-const refreshTokenDays = z.int().min(1).max(3_650)
-/** Seconds for which a refresh token is still answered after its first use; 0: not at all. */
-const refreshGrace = z.int().min(0).max(longestGraceSeconds)
+/** As the kind names them; it reads them. */
+const settings = z.record(z.string(), z.unknown())
 /** Seconds, a minute to a day. */
 const maxLifetime = z.int().min(60).max(86_400)
 
@@ -52,15 +50,18 @@ export const createProvider = operation({
   scope: 'cookie only',
   audit: 'provider.created',
   body: object({
-    kind: z.literal('keboola'),
+    /** Which are known is asked when it is read. */
+    kind: z
+      .string()
+      .max(32)
+      .meta({ enum: [...kinds.keys()] }),
     name,
     /** Its address alone, like https://connection.example.com. */
     issuer: address(300),
     client_id: clientId,
     client_secret: clientSecret,
     max_lifetime_seconds: maxLifetime.optional(),
-    refresh_token_days: refreshTokenDays.optional(),
-    refresh_grace_seconds: refreshGrace.optional(),
+    settings: settings.optional(),
   }),
   answer: { status: 201, schema: provider },
   errors: [...vaultErrors, 'provider_exists'],
@@ -81,10 +82,9 @@ export const changeProvider = operation({
     client_secret: clientSecret.optional(),
     /** Null: no cap of its own. */
     max_lifetime_seconds: maxLifetime.nullable().optional(),
-    refresh_token_days: refreshTokenDays.optional(),
-    refresh_grace_seconds: refreshGrace.optional(),
+    settings: settings.optional(),
   }),
   answer: { status: 200, schema: provider },
-  errors: [...vaultErrors, 'provider_exists', 'provider_in_use'],
+  errors: [...vaultErrors, 'provider_exists', 'provider_in_use', 'provider_misconfigured'],
   limit: 'write',
 })

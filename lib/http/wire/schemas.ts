@@ -95,6 +95,12 @@ export const items = <S extends z.ZodType>(one: S) => object({ items: z.array(on
 /** For `meta({ anyOf })`: JSON Schema for an object whose property `name` is there and is `such`. */
 export const atLeast = (name: string, such: object) => ({ required: [name], properties: { [name]: such } })
 
+/** JSON Schema of what is sent to us, for `meta`: only described where it stands, checked elsewhere. */
+export function schemaOf(schema: z.ZodType): Record<string, unknown> {
+  const { $schema, ...rest } = z.toJSONSchema(schema, { io: 'input', target: 'draft-2020-12', unrepresentable: 'any' })
+  return rest
+}
+
 /** The answer of an operation that streams. */
 export const textStream = z.custom<AsyncIterable<string>>(
   (value) => typeof value === 'object' && value !== null && Symbol.asyncIterator in value,

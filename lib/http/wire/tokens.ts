@@ -1,16 +1,15 @@
 import { z } from 'zod'
+import { kinds } from '../../providers/index.ts'
+import { strategies } from '../../providers/kind.ts'
 import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
 import { providerReference } from './providers.ts'
 import { upstreamState } from './revocations.ts'
-import { atLeast, id, idOf, instant, instantOrNull, line, object, page } from './schemas.ts'
+import { id, idOf, instant, instantOrNull, line, object, page, schemaOf } from './schemas.ts'
 
-export const scopes = object({
-  components: z.array(z.string()),
-  /** Bucket id -> right. */
-  buckets: z.record(z.string(), z.enum(['read', 'write'])),
-  manage_buckets: z.boolean(),
-  read_all_files: z.boolean(),
-})
+/** As the kind of the provider has them. */
+const scopes = z.record(z.string(), z.unknown())
+/** One right as a person reads it, and how far it reaches. */
+const rightLine = object({ text: z.string(), risk: z.enum(['low', 'medium', 'high']) })
 
 export const token = object({
   id,
@@ -20,11 +19,13 @@ export const token = object({
   provider: providerReference,
   connection_id: id,
   purpose: z.string(),
-  strategy: z.enum(['mint', 'exchange', 'narrow', 'sign']),
+  strategy: z.enum(strategies),
   state: z.enum(['issuing', 'live', 'ended', 'revoked', 'failed']),
   asked: scopes,
   /** From what came back, never from what was sent. */
   granted: scopes.nullable(),
+  /** Both for people. */
+  rights: object({ asked: z.array(rightLine), granted: z.array(rightLine).nullable() }),
   /** Rights that were asked and not granted, in words. */
   not_granted: z.array(z.string()),
   failure: z.string().nullable(),
@@ -45,35 +46,11 @@ export const token = object({
   }).nullable(),
 })
 
-const upstreamName = z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'letters, digits, dots, hyphens')
-
-const rights = object({
-  components: z.array(upstreamName).max(200).default([]),
-  /** Bucket id -> right. */
-  buckets: z
-    .record(upstreamName, z.enum(['read', 'write']))
-    .refine((chosen) => Object.keys(chosen).length <= 200, 'at most 200')
-    .meta({ maxProperties: 200 })
-    .default({}),
-  manage_buckets: z.boolean().default(false),
-  read_all_files: z.boolean().default(false),
+/** Rights, as the kind of the project's provider has them: it reads them, once it is known which. */
+const rights = z.record(z.string(), z.unknown()).meta({
+  description: 'Rights in the form of the provider’s kind: one of those below.',
+  anyOf: [...kinds.values()].map((kind) => schemaOf(kind.rights)),
 })
-  .refine(
-    (chosen) =>
-      chosen.components.length > 0 ||
-      Object.keys(chosen.buckets).length > 0 ||
-      chosen.manage_buckets ||
-      chosen.read_all_files,
-    'Choose at least one right.',
-  )
-  .meta({
-    anyOf: [
-      atLeast('components', { minItems: 1 }),
-      atLeast('buckets', { minProperties: 1 }),
-      atLeast('manage_buckets', { const: true }),
-      atLeast('read_all_files', { const: true }),
-    ],
-  })
 
 export const issueToken = operation({
   id: 'issueToken',
@@ -96,7 +73,8 @@ export const issueToken = operation({
       value: z.string(),
       /** Seconds from now. */
       expires_in: z.int(),
-      token_type: z.literal('storage'),
+      /** What the upstream calls such a token. */
+      token_type: z.string(),
       /** Where the token is for. */
       base_url: z.url(),
     }),

@@ -32,7 +32,7 @@ export type Named<Value> = Value extends Date
 const camel = (name: string) => name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
 
 /**
- * Brings views into the form of `schema`: its fields under its names and nothing beside them, moments as RFC 3339 in UTC.
+ * Brings views into the form of `schema`: its fields under its names, nothing beside them unless it is open, moments as RFC 3339 in UTC.
  * Compiled once an operation. Whether the values fit, the schema says afterwards.
  */
 export const wireOf = (schema: z.ZodType): Walk =>
@@ -63,12 +63,12 @@ function walk(schema: z.ZodType, names: (field: string) => [from: string, to: st
   }
   if (schema instanceof z.ZodObject) {
     const fields = Object.entries(schema.shape).map(([name, field]) => ({ names: names(name), walk: inner(field) }))
+    const isOpen = schema.def.catchall instanceof z.ZodUnknown
     return (value) => {
       if (typeof value !== 'object' || value === null) return value
       const given = value as Record<string, unknown>
-      return Object.fromEntries(
-        fields.flatMap(({ names: [from, to], walk }) => (from in given ? [[to, walk(given[from])]] : [])),
-      )
+      const named = fields.flatMap(({ names: [from, to], walk }) => (from in given ? [[to, walk(given[from])]] : []))
+      return { ...(isOpen && given), ...Object.fromEntries(named) }
     }
   }
   return leaf

@@ -6,11 +6,12 @@ import { Card } from '@/app/_ui/card.tsx'
 import { CopyButton } from '@/app/_ui/copy-button.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
+import { Notice } from '@/app/_ui/notice.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { durationText } from '@/app/_ui/time-text.ts'
 import { may } from '@/lib/actor.ts'
 import { type FreezeView, freezeList } from '@/lib/broker/freezes.ts'
-import { providerList } from '@/lib/broker/providers.ts'
+import { kindList, type ProviderView, providerList } from '@/lib/broker/providers.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { AddProvider, EditProvider } from './provider-form.tsx'
@@ -29,19 +30,23 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
   const now = ctx.now().toISOString()
   const freezeOf = (id: string) => freezes.find((each) => each.kind === 'provider' && each.id === id)
   const mayChange = may(actor, 'administer')
+  const kinds = kindList()
+  const kindOf = (name: string) => kinds.find((kind) => kind.name === name)
+  const settingsOf = ({ kind, settings }: ProviderView) =>
+    (kindOf(kind)?.settings ?? []).map((one) => ({ ...one, value: settings[one.name] ?? one.value }))
   return (
     <>
       <PageHeader
         title="Providers"
         lead="The upstreams that members of this tenant can link projects from. Client secrets are encrypted and never shown."
-        actions={mayChange && <AddProvider tenant={tenant} />}
+        actions={mayChange && <AddProvider tenant={tenant} kinds={kinds} />}
       />
       {providers.length === 0 && (
         <EmptyState
           kind="no-data"
           title="No provider yet"
           why="Register Valetkey as a client at an upstream. Then add the upstream here with its client id and secret."
-          action={mayChange && <AddProvider tenant={tenant} />}
+          action={mayChange && <AddProvider tenant={tenant} kinds={kinds} />}
         />
       )}
       {providers.map((provider) => (
@@ -66,17 +71,25 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                     clientId: provider.clientId,
                     hasSecret: provider.hasSecret,
                     maxLifetimeSeconds: provider.maxLifetimeSeconds,
-                    refreshTokenDays: provider.refreshTokenDays,
+                    settings: settingsOf(provider),
                   }}
                 />
               </>
             )
           }
         >
+          {provider.misconfigured && (
+            <Notice
+              tone="error"
+              title="Misconfigured"
+              meaning={`${kindOf(provider.kind) ? 'Its stored settings cannot be read' : 'This version does not know its kind'}. Linking, renewing and issuing do not work for it. Other providers are not affected.`}
+              next={kindOf(provider.kind) && 'Edit and save it, so that its settings are checked again.'}
+            />
+          )}
           <ProviderFreeze freeze={freezeOf(provider.id)} now={now} names={names} />
           <KeyValue
             items={[
-              { label: 'Kind', value: provider.kind },
+              { label: 'Kind', value: kindOf(provider.kind)?.title ?? provider.kind },
               { label: 'Address', value: provider.issuer, mono: true },
               { label: 'Client id', value: provider.clientId, mono: true },
               { label: 'Client secret', value: provider.hasSecret ? 'set' : 'none: a public client' },
@@ -90,10 +103,10 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                   </span>
                 ),
               },
-              {
-                label: 'Unused connection expires',
-                value: plural(provider.refreshTokenDays, 'day'),
-              },
+              ...(provider.misconfigured ? [] : settingsOf(provider)).map(({ label, unit, value }) => ({
+                label,
+                value: plural(Number(value), unit),
+              })),
               {
                 label: 'Longest token',
                 value: provider.maxLifetimeSeconds

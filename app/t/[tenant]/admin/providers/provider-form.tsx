@@ -6,9 +6,10 @@ import { client, send } from '@/app/_features/client.ts'
 import { type ActionResult, useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { Dialog } from '@/app/_ui/dialog.tsx'
-import { Input } from '@/app/_ui/field.tsx'
+import { Input, Select } from '@/app/_ui/field.tsx'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
+import type { KindView } from '@/lib/broker/providers.ts'
 
 type Values = {
   name: string
@@ -16,39 +17,62 @@ type Values = {
   clientId: string
   clientSecret: string
   capMinutes: string
-  idleDays: string
+  /** By their names on the wire. */
+  settings: Record<string, string>
 }
-const blank: Values = { name: '', issuer: '', clientId: '', clientSecret: '', capMinutes: '', idleDays: '30' }
+const blank = { name: '', issuer: '', clientId: '', clientSecret: '', capMinutes: '' }
 
-/** Adds a stack; the redirect URI to register is shown in the list afterwards. */
-export function AddProvider({ tenant }: { tenant: string }) {
+/** What the kind of a provider lets an admin set, each with its present value or its default. */
+type Settings = KindView['settings']
+const textsOf = (settings: Settings) =>
+  Object.fromEntries(settings.map(({ name, value }) => [name, value === undefined ? '' : String(value)]))
+const numbersOf = (texts: Record<string, string>) =>
+  Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, Number(text)]))
+
+/** Adds an upstream; the redirect URI to register is shown in the list afterwards. */
+export function AddProvider({ tenant, kinds }: { tenant: string; kinds: KindView[] }) {
   const [open, setOpen] = useState(false)
+  const [chosen, choose] = useState(kinds[0])
   return (
     <>
       <Button variant="primary" onClick={() => setOpen(true)}>
         <Plus aria-hidden />
         Add provider
       </Button>
-      {open && (
+      {open && chosen && (
         <ProviderDialog
-          title="Add a Keboola stack"
+          key={chosen.name}
+          title={`Add a ${chosen.title}`}
+          kind={chosen}
+          settings={chosen.settings}
+          choice={
+            kinds.length > 1 && (
+              <Select
+                label="Kind"
+                value={chosen.name}
+                onChange={(event) => choose(kinds.find(({ name }) => name === event.target.value))}
+                options={kinds.map(({ name, title }) => ({ value: name, label: title }))}
+              />
+            )
+          }
           lead="First register Valetkey there as a client. After you save, this page shows the redirect URI to register."
           submitLabel="Add provider"
-          values={blank}
+          values={{ ...blank, settings: textsOf(chosen.settings) }}
           done="Provider added"
           onClose={() => setOpen(false)}
-          onSave={({ name, issuer, clientId, clientSecret, capMinutes, idleDays }) =>
+          onSave={({ name, issuer, clientId, clientSecret, capMinutes, settings }) =>
             send(
               client.POST('/api/v1/tenants/{tenant}/providers', {
                 params: { path: { tenant } },
                 body: {
-                  kind: 'keboola',
+                  // The client's type names the kinds that it was generated with.
+                  kind: chosen.name as never,
                   name,
                   issuer,
                   client_id: clientId,
                   client_secret: clientSecret,
                   ...(capMinutes && { max_lifetime_seconds: Number(capMinutes) * 60 }),
-                  refresh_token_days: Number(idleDays),
+                  settings: numbersOf(settings),
                 },
               }),
             )
@@ -65,7 +89,8 @@ export type EditableProvider = {
   clientId: string
   hasSecret: boolean
   maxLifetimeSeconds: number | null
-  refreshTokenDays: number
+  /** None where its kind is not known here. */
+  settings: Settings
 }
 
 /** Changes name, client or cap. The address never changes: links belong to it. */
@@ -82,16 +107,17 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
           lead="You cannot change the address, because connections depend on it. Add another provider instead."
           submitLabel="Save"
           existing={provider}
+          settings={provider.settings}
           values={{
             ...blank,
             name: provider.name,
             clientId: provider.clientId,
-            idleDays: String(provider.refreshTokenDays),
+            settings: textsOf(provider.settings),
             capMinutes: provider.maxLifetimeSeconds ? String(Math.round(provider.maxLifetimeSeconds / 60)) : '',
           }}
           done="Provider saved"
           onClose={() => setOpen(false)}
-          onSave={({ name, clientId, clientSecret, capMinutes, idleDays }) =>
+          onSave={({ name, clientId, clientSecret, capMinutes, settings }) =>
             send(
               client.PATCH('/api/v1/tenants/{tenant}/providers/{provider}', {
                 params: { path: { tenant, provider: provider.id } },
@@ -100,7 +126,7 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
                   client_id: clientId,
                   ...(clientSecret && { client_secret: clientSecret }),
                   max_lifetime_seconds: capMinutes ? Number(capMinutes) * 60 : null,
-                  refresh_token_days: Number(idleDays),
+                  settings: numbersOf(settings),
                 },
               }),
             )
@@ -117,17 +143,22 @@ type DialogProps = {
   submitLabel: string
   done: string
   values: Values
+  settings: Settings
+  /** Of a new one. */
+  kind?: KindView
+  choice?: ReactNode
   existing?: Pick<EditableProvider, 'hasSecret'>
   onClose: () => void
   onSave: (values: Values) => Promise<ActionResult>
 }
 
-function ProviderDialog({ title, lead, submitLabel, done, values: given, existing, onClose, onSave }: DialogProps) {
+function ProviderDialog({ title, lead, submitLabel, done, values: given, ...props }: DialogProps) {
+  const { settings, kind, choice, existing, onClose, onSave } = props
   const router = useRouter()
   const form = useId()
   const [values, setValues] = useState(given)
   const { busy, problem, start } = useAction(onSave)
-  const field = (name: keyof Values) => ({
+  const field = (name: keyof typeof blank) => ({
     value: values[name],
     onChange: (event: { target: { value: string } }) => setValues({ ...values, [name]: event.target.value }),
     autoComplete: 'off',
@@ -158,14 +189,15 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, existin
       }
     >
       <form id={form} className="flex flex-col gap-4" onSubmit={save}>
+        {choice}
         <Input label="Name" hint="Shown to people in this tenant." required maxLength={80} {...field('name')} />
-        {!existing && (
+        {kind && (
           <Input
             label="Address"
-            hint="The address of the stack, without a path."
+            hint={kind.issuer.hint}
             type="url"
             required
-            placeholder="https://connection.example.com"
+            placeholder={kind.issuer.placeholder}
             {...field('issuer')}
           />
         )}
@@ -194,17 +226,22 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, existin
           hint="The limit for tokens of this provider. If empty, the tenant’s limit applies."
           {...field('capMinutes')}
         />
-        <Input
-          label="Unused connection expires after, in days"
-          type="number"
-          inputMode="numeric"
-          required
-          min={1}
-          max={3650}
-          step={1}
-          hint="The upstream drops a connection after this many days without a renewal. Valetkey renews idle connections well before that."
-          {...field('idleDays')}
-        />
+        {settings.map(({ name, label, unit, hint, min, max }) => (
+          <Input
+            key={name}
+            label={`${label}, in ${unit}s`}
+            type="number"
+            inputMode="numeric"
+            required
+            min={min}
+            max={max}
+            step={1}
+            hint={hint}
+            autoComplete="off"
+            value={values.settings[name] ?? ''}
+            onChange={(event) => setValues({ ...values, settings: { ...values.settings, [name]: event.target.value } })}
+          />
+        ))}
         {clientChanged && (
           <Notice
             tone="attention"

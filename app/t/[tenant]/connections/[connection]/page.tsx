@@ -19,6 +19,7 @@ import { connectionDetail } from '@/lib/broker/read/connection.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
+import { kinds } from '@/lib/providers/index.ts'
 
 type Props = { params: Promise<{ tenant: string; connection: string }> }
 
@@ -155,7 +156,7 @@ export default async function ConnectionPage({ params }: Props) {
                 account={accountName}
                 owner={own ? undefined : nameOf(ownerId)}
                 tokensOut={tokens.total}
-                providerKind={provider.kind}
+                revocable={kinds.get(provider.kind)?.revokesGrants ?? false}
               />
             )}
           </div>

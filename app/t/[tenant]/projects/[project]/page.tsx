@@ -17,6 +17,7 @@ import { durationText } from '@/app/_ui/time-text.ts'
 import { may } from '@/lib/actor.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import type { ProjectDetail } from '@/lib/broker/read/project.ts'
+import { kinds } from '@/lib/providers/index.ts'
 import { ProjectAct } from '../project-card.tsx'
 import { loadProject } from './load.ts'
 import { RenameAlias, SetBranch } from './settings.tsx'
@@ -163,7 +164,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
               project={project.name}
               account={connection.accountName}
               tokensOut={project.tokensOut}
-              providerKind={project.provider.kind}
+              revocable={kinds.get(project.provider.kind)?.revokesGrants ?? false}
             />
           </div>
         </Section>

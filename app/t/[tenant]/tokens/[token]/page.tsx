@@ -2,10 +2,11 @@ import type { Metadata } from 'next'
 import Link from 'next/link'
 import { cache } from 'react'
 import { orNotFound } from '@/app/_features/guard.tsx'
+import { Right } from '@/app/_features/rights.tsx'
 import { RevokeButton } from '@/app/_features/token-menu.tsx'
 import { isLive, tokenName } from '@/app/_features/token-table.tsx'
 import { truths } from '@/app/_features/truths.tsx'
-import { failureWords, lastUseWords, scopesInFull, strategyWords } from '@/app/_features/words.ts'
+import { failureWords, lastUseWords, strategyWords } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { KeyValue, type KeyValueItem } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
@@ -18,6 +19,7 @@ import { peopleNames } from '@/lib/broker/read/people.ts'
 import type { TokenView } from '@/lib/broker/read/token.ts'
 import { readToken } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
+import type { RightLine } from '@/lib/providers/kind.ts'
 
 type Props = { params: Promise<{ tenant: string; token: string }> }
 
@@ -144,9 +146,9 @@ function endFacts(token: TokenView, now: string): KeyValueItem[] {
 
 /** What was asked beside what was granted, from what came back. */
 function Rights({ token }: { token: TokenView }) {
-  const asked = scopesInFull(token.asked)
-  const granted = token.granted && new Set(scopesInFull(token.granted))
-  const more = granted ? [...granted].filter((right) => !asked.includes(right)) : []
+  const { asked, granted } = token.rights
+  const isIn = (lines: RightLine[], { text }: RightLine) => lines.some((line) => line.text === text)
+  const more = (granted ?? []).filter((line) => !isIn(asked, line))
   return (
     <div className="flex flex-col gap-3 rounded-lg border bg-surface p-4">
       {token.notGranted.length > 0 && (
@@ -167,14 +169,14 @@ function Rights({ token }: { token: TokenView }) {
           </tr>
         </thead>
         <tbody>
-          {[...asked, ...more].map((right) => (
-            <tr key={right} className="border-t">
-              <th scope="row" className="wrap-anywhere py-1.5 pr-3 font-mono font-normal text-[13px]">
-                {right}
-                {more.includes(right) && <span className="font-sans text-muted"> (not requested)</span>}
+          {[...asked, ...more].map((line) => (
+            <tr key={line.text} className="border-t">
+              <th scope="row" className="py-1.5 pr-3 font-normal">
+                <Right line={line} />
+                {more.includes(line) && <span className="text-muted"> (not requested)</span>}
               </th>
               <td className="whitespace-nowrap py-1.5 text-right">
-                {granted === null ? 'unknown' : granted.has(right) ? 'yes' : <strong>no</strong>}
+                {granted === null ? 'unknown' : isIn(granted, line) ? 'yes' : <strong>no</strong>}
               </td>
             </tr>
           ))}

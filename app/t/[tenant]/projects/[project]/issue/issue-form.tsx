@@ -1,9 +1,10 @@
 'use client'
 import Link from 'next/link'
 import { useRouter } from 'next/navigation'
-import { type FormEvent, useCallback, useEffect, useState } from 'react'
+import { type FormEvent, Fragment, useCallback, useEffect, useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
-import { plural, scopesInFull, strategyWords } from '@/app/_features/words.ts'
+import { Right } from '@/app/_features/rights.tsx'
+import { plural, strategyWords } from '@/app/_features/words.ts'
 import type { Problem } from '@/app/_ui/action.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button, ButtonLink } from '@/app/_ui/button.tsx'
@@ -16,7 +17,11 @@ import { Section } from '@/app/_ui/section.tsx'
 import { SkeletonLine } from '@/app/_ui/skeleton.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
-import { type Choices, isEmpty, noScopes, ScopePicker, type Scopes, stillThere } from './scope-picker.tsx'
+import type { IssueOffer } from '@/lib/broker/read/offer.ts'
+import { type RightLine, shellQuoted } from '@/lib/providers/kind.ts'
+import type { Rights } from '@/lib/providers/provider.ts'
+import { pickerFor } from './pickers/index.ts'
+import type { Choices } from './pickers/picker.ts'
 
 export type IssueFormProps = {
   tenant: string
@@ -24,10 +29,11 @@ export type IssueFormProps = {
   /** The projects that the person can issue for, this one among them. */
   others: { id: string; name: string }[]
   cap: { seconds: number; setBy: 'project' | 'provider' | 'tenant' }
-  branch: string | null
-  role: string | null
+  offer: IssueOffer
+  /** What stands in the samples where the token belongs. */
+  token: string
   /** An earlier token to make another one like. */
-  like: { purpose: string; scopes: Scopes; lifetimeSeconds: number } | null
+  like: { purpose: string; rights: Rights; lifetimeSeconds: number } | null
 }
 
 /** What stays on the page after the value has gone. */
@@ -36,8 +42,8 @@ type Made = {
   fingerprint: string
   expiresAt: string
   purpose: string
-  asked: string[]
-  granted: string[]
+  asked: RightLine[]
+  granted: RightLine[]
   notGranted: string[]
 }
 
@@ -46,42 +52,35 @@ const setters = { project: 'the project', provider: 'the provider', tenant: 'you
 
 /** The form that makes a token, its one showing, and what remains. */
 export function IssueForm(props: IssueFormProps) {
-  const { tenant, project, others, cap, branch, like } = props
+  const { tenant, project, others, cap, offer, like } = props
+  const picker = pickerFor(offer.kind)
   const router = useRouter()
   const choices = useChoices(tenant, project.id)
   const [purpose, setPurpose] = useState(like?.purpose ?? '')
-  const [wanted, setWanted] = useState<Scopes>(like?.scopes ?? noScopes)
+  const [wanted, setWanted] = useState<Rights>(like?.rights ?? picker.none)
   const [seconds, setSeconds] = useState(() => Math.min(like?.lifetimeSeconds ?? 3_600, cap.seconds))
   const [made, setMade] = useState<Made | null>(null)
   const secret = useSecretOnce()
-  const scopes = choices.state === 'ready' ? stillThere(wanted, choices.choices) : wanted
-  const missing = missingWords(purpose, scopes, seconds, cap.seconds)
+  const rights = choices.state === 'ready' ? picker.stillThere(wanted, choices.choices) : wanted
+  const missing = missingWords(purpose, picker.isEmpty(rights), seconds, cap.seconds)
 
   const { busy, problem, start } = useAction(async () => {
     const sent = await send(
       client.POST('/api/v1/tenants/{tenant}/projects/{project}/tokens', {
         params: { path: { tenant, project: project.id } },
-        body: {
-          purpose: purpose.trim(),
-          expires_in: seconds,
-          scopes: {
-            components: scopes.components,
-            buckets: scopes.buckets,
-            manage_buckets: scopes.manageBuckets,
-            read_all_files: scopes.readAllFiles,
-          },
-        },
+        // The client's type names the kinds that it was generated with.
+        body: { purpose: purpose.trim(), expires_in: seconds, scopes: rights as never },
       }),
     )
     if (!sent.ok) return sent
-    const { token, value, base_url } = sent.data
+    const { token, value } = sent.data
     const facts = {
       id: token.id,
       fingerprint: token.fingerprint ?? '',
       expiresAt: token.expires_at,
       purpose: token.purpose,
-      asked: scopesInFull(fromWire(token.asked)),
-      granted: token.granted ? scopesInFull(fromWire(token.granted)) : [],
+      asked: token.rights.asked,
+      granted: token.rights.granted ?? [],
       notGranted: token.not_granted,
     }
     setMade(facts)
@@ -91,7 +90,7 @@ export function IssueForm(props: IssueFormProps) {
       fingerprint: facts.fingerprint,
       endsAt: facts.expiresAt,
       note: facts.notGranted.length > 0 && <NotGranted {...facts} />,
-      samples: samplesFor(base_url, branch),
+      samples: offer.samples.map((sample) => ({ ...sample, code: (value) => filled(sample.code, props.token, value) })),
     })
     return sent
   })
@@ -113,7 +112,7 @@ export function IssueForm(props: IssueFormProps) {
     <>
       <form className="flex max-w-[720px] flex-col gap-6" onSubmit={submit} noValidate>
         {made ? (
-          <Result tenant={tenant} made={made} />
+          <Result tenant={tenant} made={made} offer={offer} />
         ) : (
           <div className="flex flex-col gap-6 text-[16px] leading-6">
             {others.length > 1 && (
@@ -148,7 +147,9 @@ export function IssueForm(props: IssueFormProps) {
                 />
               </div>
             )}
-            {choices.state === 'ready' && <ScopePicker choices={choices.choices} value={scopes} onChange={setWanted} />}
+            {choices.state === 'ready' && (
+              <picker.Pick choices={choices.choices} schema={offer.schema} value={rights} onChange={setWanted} />
+            )}
             <LifetimePicker
               valueSeconds={seconds}
               onChange={setSeconds}
@@ -156,7 +157,7 @@ export function IssueForm(props: IssueFormProps) {
               maxSeconds={cap.seconds}
               cappedBy={setters[cap.setBy]}
             />
-            <KeyValue items={[{ label: 'Strategy', value: strategyWords.mint }]} />
+            <MadeBy offer={offer} />
             <ProblemNotice problem={problem} />
           </div>
         )}
@@ -186,25 +187,31 @@ export function IssueForm(props: IssueFormProps) {
   )
 }
 
-type WireScopes = {
-  components: string[]
-  buckets: Record<string, 'read' | 'write'>
-  manage_buckets: boolean
-  read_all_files: boolean
+/** How the token will be made, and why not in another way. */
+function MadeBy({ offer: { strategy, offers } }: { offer: IssueOffer }) {
+  return (
+    <div className="flex flex-col gap-1">
+      <KeyValue items={[{ label: 'Strategy', value: strategyWords[strategy] }]} />
+      <details>
+        <summary className="cursor-pointer text-muted">Why this way</summary>
+        <dl className="mt-1 grid grid-cols-[auto_1fr] gap-x-3 text-[14px] text-muted leading-5">
+          {offers.map((offer) => (
+            <Fragment key={offer.strategy}>
+              <dt>{offer.strategy}</dt>
+              <dd>{offer.reason}</dd>
+            </Fragment>
+          ))}
+        </dl>
+      </details>
+    </div>
+  )
 }
 
-const fromWire = ({ components, buckets, manage_buckets, read_all_files }: WireScopes): Scopes => ({
-  components,
-  buckets,
-  manageBuckets: manage_buckets,
-  readAllFiles: read_all_files,
-})
-
 /** What is still to be done before the token can be made. */
-function missingWords(purpose: string, scopes: Scopes, seconds: number, most: number): string | null {
+function missingWords(purpose: string, isEmpty: boolean, seconds: number, most: number): string | null {
   const parts = [
     purpose.trim() === '' && 'enter a purpose',
-    isEmpty(scopes) && 'choose at least one right',
+    isEmpty && 'choose at least one right',
     lifetimeError(seconds, shortestSeconds, most) && 'choose a lifetime',
   ].filter((part) => typeof part === 'string')
   if (parts.length === 0) return null
@@ -212,40 +219,9 @@ function missingWords(purpose: string, scopes: Scopes, seconds: number, most: nu
   return `Still to do: ${text}.`
 }
 
-/** One word of a POSIX shell, whatever it holds. */
-const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
-
-/**
- * Each works pasted alone into a fresh POSIX shell. curl reads its header as input, because arguments are in the list of
- * processes; the prompt keeps the value out of the shell's history as well.
- */
-function samplesFor(baseUrl: string, branch: string | null) {
-  const settings = [`KBC_URL=${quoted(baseUrl)}`, ...(branch ? [`KBC_BRANCH_ID=${quoted(branch)}`] : [])]
-  return [
-    {
-      id: 'curl',
-      label: 'curl',
-      code: (value: string) =>
-        [
-          `curl --header @- ${quoted(`${baseUrl}/v2/storage/tokens/verify`)} <<'END'`,
-          `X-StorageApi-Token: ${value}`,
-          'END',
-        ].join('\n'),
-    },
-    {
-      id: 'env',
-      label: 'env',
-      code: (value: string) =>
-        [`KBC_TOKEN=${quoted(value)}`, ...settings].map((setting) => `export ${setting}`).join('\n'),
-    },
-    {
-      id: 'prompt',
-      label: 'prompt',
-      code: () =>
-        `printf 'Token: '; stty -echo; IFS= read -r KBC_TOKEN; stty echo; echo; export KBC_TOKEN ${settings.join(' ')}`,
-    },
-  ]
-}
+/** A sample with its token: as one word of a shell where the sample has it in quotes, else as it is. */
+const filled = (code: string, token: string, value: string) =>
+  code.replaceAll(shellQuoted(token), () => shellQuoted(value)).replaceAll(token, () => value)
 
 type ChoicesState = { state: 'loading' } | { state: 'ready'; choices: Choices } | { state: 'failed'; problem: Problem }
 
@@ -256,8 +232,7 @@ function useChoices(tenant: string, project: string) {
     const params = { path: { tenant, project } }
     const sent = await send(client.POST('/api/v1/tenants/{tenant}/projects/{project}/scopes', { params, body: {} }))
     if (!sent.ok) return { state: 'failed' as const, problem: sent.problem }
-    const { components, buckets, role } = sent.data
-    return { state: 'ready' as const, choices: { components, buckets, role } }
+    return { state: 'ready' as const, choices: sent.data }
   }, [tenant, project])
   useEffect(() => {
     let wanted = true
@@ -277,7 +252,7 @@ function ChoicesLoading() {
   return (
     <div role="status" aria-label="Loading the choices" className="flex flex-col gap-3">
       <p className="font-semibold">Access</p>
-      {['Components', 'Buckets'].map((group) => (
+      {['first', 'second'].map((group) => (
         <div key={group} className="flex h-44 flex-col gap-3 rounded-lg border bg-surface p-3">
           <SkeletonLine className="h-5 w-1/4" />
           <SkeletonLine className="w-2/3" />
@@ -313,7 +288,7 @@ function NotGranted({ asked, granted, notGranted }: Pick<Made, 'asked' | 'grante
   )
 }
 
-function Result({ tenant, made }: { tenant: string; made: Made }) {
+function Result({ tenant, made, offer }: { tenant: string; made: Made; offer: IssueOffer }) {
   return (
     <div className="flex flex-col gap-6">
       {made.notGranted.length > 0 && <NotGranted {...made} />}
@@ -331,8 +306,8 @@ function Result({ tenant, made }: { tenant: string; made: Made }) {
                 ),
               },
               { label: 'Purpose', value: made.purpose },
-              { label: 'Granted', value: <ScopeLines lines={made.granted} /> },
-              { label: 'Strategy', value: strategyWords.mint },
+              { label: 'Granted', value: <RightLines lines={made.granted} /> },
+              { label: 'Strategy', value: strategyWords[offer.strategy] },
               { label: 'Expires', value: <Time at={made.expiresAt} /> },
               { label: 'State', value: <StateBadge kind="token" state="live" /> },
             ]}
@@ -343,13 +318,13 @@ function Result({ tenant, made }: { tenant: string; made: Made }) {
   )
 }
 
-function ScopeLines({ lines }: { lines: string[] }) {
+function RightLines({ lines }: { lines: RightLine[] }) {
   if (lines.length === 0) return <>nothing</>
   return (
     <ul>
       {lines.map((line) => (
-        <li key={line} className="wrap-anywhere font-mono text-[13px]">
-          {line}
+        <li key={line.text}>
+          <Right line={line} />
         </li>
       ))}
     </ul>

@@ -4,9 +4,10 @@ import { canIssue, healthWords } from '@/app/_features/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { may } from '@/lib/actor.ts'
+import { issueOffer } from '@/lib/broker/read/offer.ts'
 import { projectCards } from '@/lib/broker/read/project.ts'
 import { readToken } from '@/lib/broker/read/token.ts'
-import { isBrokerError } from '@/lib/errors.ts'
+import { errorCodes, isBrokerError } from '@/lib/errors.ts'
 import { ProjectAct } from '../../project-card.tsx'
 import { loadProject } from '../load.ts'
 import { IssueForm } from './issue-form.tsx'
@@ -74,7 +75,20 @@ export default async function IssuePage({ params, searchParams }: Props) {
       </>
     )
 
-  const [cards, model] = await Promise.all([projectCards(ctx, actor), like ? modelToken(ctx, actor, like) : null])
+  const [cards, model, offer] = await Promise.all([
+    projectCards(ctx, actor),
+    like ? modelToken(ctx, actor, like) : null,
+    issueOffer(ctx, actor, { project: project.id, branch: connection.branch, token: sampleToken }),
+  ])
+  if (!offer) {
+    const { title, next } = errorCodes.provider_misconfigured
+    return (
+      <>
+        {header}
+        <EmptyState kind="no-data" title={title} why={next} />
+      </>
+    )
+  }
   const fits = model?.project.id === project.id ? model : null
   return (
     <>
@@ -85,12 +99,12 @@ export default async function IssuePage({ params, searchParams }: Props) {
         project={{ id: project.id, name: project.name, alias: project.alias }}
         others={cards.filter((card) => canIssue(card, now)).map((card) => ({ id: card.id, name: card.name }))}
         cap={project.cap}
-        branch={connection.branch}
-        role={connection.upstreamRole}
+        offer={offer}
+        token={sampleToken}
         like={
           fits && {
             purpose: fits.purpose,
-            scopes: fits.asked,
+            rights: fits.asked,
             lifetimeSeconds: Math.round((fits.expiresAt.getTime() - fits.createdAt.getTime()) / 1000),
           }
         }
@@ -98,6 +112,9 @@ export default async function IssuePage({ params, searchParams }: Props) {
     </>
   )
 }
+
+/** Stands in samples where the token belongs: nothing that a sample says otherwise. */
+const sampleToken = 'VALETKEY_SAMPLE_TOKEN'
 
 /** The token that another one shall be like; none when it is not there (any more). */
 async function modelToken(...[ctx, actor, id]: Parameters<typeof readToken>) {

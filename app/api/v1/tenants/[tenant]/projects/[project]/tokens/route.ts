@@ -3,7 +3,7 @@ import { api } from '@/lib/http/api.ts'
 import { issueToken as issueTokenOperation } from '@/lib/http/wire/tokens.ts'
 
 export const POST = api(issueTokenOperation, async ({ ctx, actor, params, body: { expiresIn, ...body } }) => {
-  const { token, value } = await issueToken(ctx, actor, {
+  const { token, value, tokenType, baseUrl } = await issueToken(ctx, actor, {
     ...body,
     project: params.project,
     lifetimeSeconds: expiresIn,
@@ -12,7 +12,7 @@ export const POST = api(issueTokenOperation, async ({ ctx, actor, params, body: 
     token,
     value: value.reveal(),
     expiresIn: Math.max(0, Math.round((token.expiresAt.getTime() - ctx.now().getTime()) / 1000)),
-    tokenType: 'storage' as const,
-    baseUrl: token.provider.baseUrl,
+    tokenType,
+    baseUrl,
   }
 })

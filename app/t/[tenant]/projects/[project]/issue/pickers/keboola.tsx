@@ -2,32 +2,30 @@
 import { useState } from 'react'
 import { Checkbox, CheckboxGroup, Tick } from '@/app/_ui/checkbox.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
-import type { TokenView } from '@/lib/broker/read/token.ts'
+import type { KeboolaRights } from '@/lib/providers/keboola/rights.ts'
+import type { Picker, PickProps } from './picker.ts'
 
-export type Scopes = TokenView['asked']
-export type Choices = { components: Named[]; buckets: Named[]; role: string | null }
 type Named = { id: string; name: string }
+type KeboolaChoices = { components: Named[]; buckets: Named[]; role: string | null }
 
-export const noScopes: Scopes = { components: [], buckets: {}, manageBuckets: false, readAllFiles: false }
-
-export const isEmpty = ({ components, buckets, manageBuckets, readAllFiles }: Scopes): boolean =>
-  components.length === 0 && Object.keys(buckets).length === 0 && !manageBuckets && !readAllFiles
-
-/** Rights of an earlier token that can still be chosen. */
-export const stillThere = (scopes: Scopes, { components, buckets }: Choices): Scopes => ({
-  ...scopes,
-  components: scopes.components.filter((id) => components.some((component) => component.id === id)),
-  buckets: Object.fromEntries(
-    Object.entries(scopes.buckets).filter(([id]) => buckets.some((bucket) => bucket.id === id)),
-  ),
-})
+export const keboolaPicker: Picker<KeboolaRights, KeboolaChoices> = {
+  none: { components: [], buckets: {}, manage_buckets: false, read_all_files: false },
+  isEmpty: ({ components, buckets, manage_buckets, read_all_files }) =>
+    components.length === 0 && Object.keys(buckets).length === 0 && !manage_buckets && !read_all_files,
+  stillThere: (rights, { components, buckets }) => ({
+    ...rights,
+    components: rights.components.filter((id) => components.some((component) => component.id === id)),
+    buckets: Object.fromEntries(
+      Object.entries(rights.buckets).filter(([id]) => buckets.some((bucket) => bucket.id === id)),
+    ),
+  }),
+  Pick: ScopePicker,
+}
 
 const labelOf = ({ id, name }: Named) => (name === id ? id : `${name} · ${id}`)
 
-type ScopePickerProps = { choices: Choices; value: Scopes; onChange: (scopes: Scopes) => void }
-
 /** What the token may do: nothing until it is ticked; what reaches far stands apart. */
-export function ScopePicker({ choices, value, onChange }: ScopePickerProps) {
+function ScopePicker({ choices, value, onChange }: PickProps<KeboolaRights, KeboolaChoices>) {
   return (
     <fieldset className="flex min-w-0 flex-col gap-3">
       <legend className="mb-1 font-semibold">Access</legend>
@@ -48,14 +46,14 @@ export function ScopePicker({ choices, value, onChange }: ScopePickerProps) {
         <Checkbox
           label="Manage buckets"
           hint="Create, share and delete any bucket, including future ones. Includes write access to all buckets."
-          checked={value.manageBuckets}
-          onChange={(event) => onChange({ ...value, manageBuckets: event.target.checked })}
+          checked={value.manage_buckets}
+          onChange={(event) => onChange({ ...value, manage_buckets: event.target.checked })}
         />
         <Checkbox
           label="Read all files"
           hint="Read every file in the project, including future ones."
-          checked={value.readAllFiles}
-          onChange={(event) => onChange({ ...value, readAllFiles: event.target.checked })}
+          checked={value.read_all_files}
+          onChange={(event) => onChange({ ...value, read_all_files: event.target.checked })}
         />
       </fieldset>
     </fieldset>
@@ -80,8 +78,8 @@ function RoleNotice({ role }: { role: string }) {
 
 type BucketRightsProps = {
   buckets: Named[]
-  value: Scopes['buckets']
-  onChange: (buckets: Scopes['buckets']) => void
+  value: KeboolaRights['buckets']
+  onChange: (buckets: KeboolaRights['buckets']) => void
 }
 
 /** Buckets, each with read or write; writing includes reading. */

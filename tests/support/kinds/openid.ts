@@ -1,18 +1,41 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
-import { discover } from '../security/discovery.ts'
-import { clientAuth } from '../security/oauth.ts'
-import { oidc } from './oidc.ts'
-import { type Provider, type ProviderDeps, type ProviderSettings, UpstreamError } from './provider.ts'
+import type { Kind } from '../../../lib/providers/kind.ts'
+import { oidc } from '../../../lib/providers/oidc.ts'
+import {
+  type Provider,
+  type ProviderDeps,
+  type ProviderSettings,
+  UpstreamError,
+} from '../../../lib/providers/provider.ts'
+import { discover } from '../../../lib/security/discovery.ts'
+import { clientAuth } from '../../../lib/security/oauth.ts'
 
 const OpenidSettings = z.object({ scope: z.string().default('openid offline_access') })
 
-/**
- * Any OpenID issuer, known by its discovery: links, renews and ends grants, and holds the person to who linked (RR-10).
- * It has no way to issue tokens yet, so no tenant can configure one (tenancy/providers.ts).
- */
-export function openid({ issuer, clientId, clientSecret, settings }: ProviderSettings, deps: ProviderDeps): Provider {
-  const { scope } = OpenidSettings.parse(settings)
+/** Any OpenID issuer, known by its discovery: links, renews and ends grants, and holds the person to who linked (RR-10). */
+export const openid: Kind<z.infer<typeof OpenidSettings>> = {
+  name: 'oidc',
+  title: 'OpenID issuer',
+  issuer: { hint: '', placeholder: '' },
+  settings: OpenidSettings,
+  changeable: [],
+  rights: z.strictObject({}),
+  describe: () => [],
+  summary: () => [],
+  narrows: () => true,
+  missing: () => [],
+  strategies: () => [{ strategy: 'narrow', offered: true, reason: 'Only links and renewals are tried with it.' }],
+  tokenType: 'Bearer',
+  samples: () => [],
+  refreshGraceSeconds: () => 0,
+  revokesGrants: true,
+  open,
+}
+
+function open(row: ProviderSettings<z.infer<typeof OpenidSettings>>, deps: ProviderDeps): Provider {
+  const { issuer, clientId, clientSecret, settings } = row
+  const { scope } = settings
   const { refresh, authorizationUrl, ...protocol } = oidc(async () => {
     const server = await discover(deps, issuer).catch((cause: unknown) => {
       throw new UpstreamError('unreached', 'the metadata of the issuer is not available', { cause })
@@ -43,7 +66,5 @@ export function openid({ issuer, clientId, clientSecret, settings }: ProviderSet
       return target.kind === 'grant' ? protocol.revokeGrant(target.refreshToken) : cannotIssue()
     },
     issue: cannotIssue,
-    scopeChoices: cannotIssue,
-    lastUsed: cannotIssue,
   }
 }

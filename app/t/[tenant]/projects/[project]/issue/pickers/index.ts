@@ -1,0 +1,11 @@
+import { jsonPicker } from './json.tsx'
+import { keboolaPicker } from './keboola.tsx'
+import type { Picker } from './picker.ts'
+
+/** Pickers by the name of the kind, one line each. */
+const pickers: Partial<Record<string, Picker>> = {
+  keboola: keboolaPicker,
+}
+
+/** A kind without a picker of its own is asked for its rights as JSON. */
+export const pickerFor = (kind: string): Picker => pickers[kind] ?? jsonPicker

@@ -1,0 +1,22 @@
+import type { ReactNode } from 'react'
+import type { Rights } from '@/lib/providers/provider.ts'
+
+/** What the upstream offers to choose from, as the kind of the provider answers it. */
+export type Choices = Record<string, unknown>
+
+export type PickProps<R extends Rights, C extends Choices> = {
+  choices: C
+  /** JSON Schema of the rights. */
+  schema: Record<string, unknown>
+  value: R
+  onChange(rights: R): void
+}
+
+/** How a person chooses the rights of one kind. */
+export type Picker<R extends Rights = Rights, C extends Choices = Choices> = {
+  none: R
+  isEmpty(rights: R): boolean
+  /** Rights of an earlier token that can still be chosen. */
+  stillThere(rights: R, choices: C): R
+  Pick(props: PickProps<R, C>): ReactNode
+}

@@ -1,0 +1,145 @@
+import * as oauth from 'oauth4webapi'
+import { z } from 'zod'
+import { type Kind, type Sample, type StrategyOffer, shellQuoted } from '../kind.ts'
+import { oidc } from '../oidc.ts'
+import type { Provider, ProviderDeps, ProviderSettings, RevocationOutcome } from '../provider.ts'
+import { storageTokens } from './issue.ts'
+import { describe, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
+import { changeable, KeboolaSettings } from './settings.ts'
+import { Named, parseDate, storageApi } from './storage.ts'
+
+/** Keboola: League OAuth for the grant, the Storage API to make and end tokens (upstreams.md 3.2, 3.3). */
+export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
+  name: 'keboola',
+  title: 'Keboola stack',
+  issuer: { hint: 'The address of the stack, without a path.', placeholder: 'https://connection.example.com' },
+  settings: KeboolaSettings,
+  changeable,
+  rights: KeboolaRights,
+  upgrade,
+  describe,
+  summary,
+  narrows,
+  missing,
+  strategies: () => offers,
+  tokenType: 'storage',
+  samples,
+  refreshGraceSeconds: (settings) => settings.refreshGraceSeconds,
+  revokesGrants: false,
+  open,
+}
+
+const offers: StrategyOffer[] = [
+  { strategy: 'mint', offered: true, reason: 'The Storage API creates tokens with their own rights and expiry.' },
+  { strategy: 'exchange', offered: false, reason: 'The stack has no token exchange (RFC 8693).' },
+  { strategy: 'narrow', offered: false, reason: 'Its OAuth scopes do not distinguish rights.' },
+  { strategy: 'proxy', offered: false, reason: 'Valetkey has no proxy yet.' },
+  { strategy: 'sign', offered: false, reason: 'The stack accepts only its own tokens.' },
+]
+
+/**
+ * Each works pasted alone into a fresh POSIX shell. curl reads its header as input, because arguments are in the list of
+ * processes; the prompt keeps the value out of the shell's history as well.
+ */
+function samples({ baseUrl, branch }: { baseUrl: string; branch: string | null }, token: string): Sample[] {
+  const settings = [`KBC_URL=${shellQuoted(baseUrl)}`, ...(branch ? [`KBC_BRANCH_ID=${shellQuoted(branch)}`] : [])]
+  const verify = shellQuoted(`${baseUrl}/v2/storage/tokens/verify`)
+  return [
+    {
+      id: 'curl',
+      label: 'curl',
+      code: [`curl --header @- ${verify} <<'END'`, `X-StorageApi-Token: ${token}`, 'END'].join('\n'),
+    },
+    {
+      id: 'env',
+      label: 'env',
+      code: [`KBC_TOKEN=${shellQuoted(token)}`, ...settings].map((setting) => `export ${setting}`).join('\n'),
+    },
+    {
+      id: 'prompt',
+      label: 'prompt',
+      code: `printf 'Token: '; stty -echo; IFS= read -r KBC_TOKEN; stty echo; echo; export KBC_TOKEN ${settings.join(' ')}`,
+    },
+  ]
+}
+
+/** The consent names exactly one project, which is learned from `verify` and not from the request (K-03, K-08). */
+function open(row: ProviderSettings<KeboolaSettings>, deps: ProviderDeps): Provider<KeboolaRights> {
+  const { issuer, clientId, clientSecret, settings } = row
+  const { authorizePath, tokenPath, scope, refreshTokenDays } = settings
+  const grantExpiresInSeconds = refreshTokenDays * 86_400
+  const storage = storageApi(issuer, deps)
+  const tokens = storageTokens(storage, deps)
+  const protocol = oidc(
+    async () => ({
+      // League publishes no metadata: where its endpoints are is configuration, not discovery.
+      server: { issuer, authorization_endpoint: `${issuer}${authorizePath}`, token_endpoint: `${issuer}${tokenPath}` },
+      client: { client_id: clientId },
+      auth: clientSecret ? oauth.ClientSecretPost(clientSecret.reveal()) : oauth.None(),
+      parameters: (scope ? { scope } : {}) as Record<string, string>,
+      openid: false,
+      repeatsRefresh: true,
+      // League 8 words a dead refresh token as 401 invalid_request (upstreams.md 0.3-5).
+      readsAsRefused: ({ status, error }) => status === 401 && error === 'invalid_request',
+    }),
+    deps,
+  )
+
+  return {
+    authorizationUrl: protocol.authorizationUrl,
+    async refresh(input) {
+      const grant = await protocol.refresh(input)
+      return { ...grant, grantExpiresInSeconds: grant.grantExpiresInSeconds ?? grantExpiresInSeconds }
+    },
+
+    async exchangeCode(input) {
+      const { subject: _, ...grant } = await protocol.exchangeCode(input)
+      const { owner, admin, id: tokenId } = await storage.verify({ bearer: grant.accessToken })
+      return {
+        ...grant,
+        grantExpiresInSeconds,
+        account: { id: admin?.id ?? `token ${tokenId}`, name: admin?.name || `account ${admin?.id ?? tokenId}` },
+        projects: [
+          { externalId: owner.id, name: owner.name, region: owner.region ?? undefined, role: admin?.role ?? undefined },
+        ],
+      }
+    },
+
+    issue: tokens.issue,
+
+    async revoke(target): Promise<RevocationOutcome> {
+      switch (target.kind) {
+        case 'grant':
+          return protocol.revokeGrant(target.refreshToken)
+        case 'orphans': {
+          const found = await tokens.deleteOrphans(target.accessToken, target.nonce)
+          return { state: 'confirmed', found }
+        }
+        case 'token':
+          return tokens.endToken(target)
+      }
+    },
+
+    async lastUsed({ accessToken, upstreamId }) {
+      // Without the filter the list also holds events about the token, such as its own creation (3.3.3).
+      const query = new URLSearchParams({ limit: '1', q: `token.id:${upstreamId}` })
+      const [event] = await storage.ask('read', z.array(z.object({ created: z.string() })), {
+        path: `/tokens/${upstreamId}/events?${query}`,
+        as: { bearer: accessToken },
+      })
+      return event ? parseDate(event.created) : undefined
+    },
+
+    async choices({ accessToken }) {
+      const as = { bearer: accessToken }
+      const [verified, components, buckets] = await Promise.all([
+        storage.verify(as),
+        storage.ask('read', Named, { path: '/components', as }),
+        storage.ask('read', Named, { path: '/buckets', as }),
+      ])
+      const named = (list: z.infer<typeof Named>) =>
+        list.map((item) => ({ id: item.id, name: item.displayName || item.name || item.id }))
+      return { components: named(components), buckets: named(buckets), role: verified.admin?.role ?? null }
+    },
+  }
+}

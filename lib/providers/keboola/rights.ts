@@ -1,0 +1,85 @@
+import { z } from 'zod'
+import type { RightLine } from '../kind.ts'
+import type { Rights } from '../provider.ts'
+
+/** Read alike by every validator: no \\p, \\w or \\s (JSON Schema 6.4). */
+const upstreamName = z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'letters, digits, dots, hyphens')
+
+/** For `meta({ anyOf })`: an object whose property `name` is there and is `such`. */
+const atLeast = (name: string, such: object) => ({ required: [name], properties: { [name]: such } })
+
+/** What a Storage token may do; what is absent is not granted. */
+export const KeboolaRights = z
+  .strictObject({
+    components: z.array(upstreamName).max(200).default([]),
+    /** Bucket id -> right. */
+    buckets: z
+      .record(upstreamName, z.enum(['read', 'write']))
+      .refine((chosen) => Object.keys(chosen).length <= 200, 'at most 200')
+      .meta({ maxProperties: 200 })
+      .default({}),
+    manage_buckets: z.boolean().default(false),
+    read_all_files: z.boolean().default(false),
+  })
+  // The core refuses rights of which nothing is to be said.
+  .meta({
+    anyOf: [
+      atLeast('components', { minItems: 1 }),
+      atLeast('buckets', { minProperties: 1 }),
+      atLeast('manage_buckets', { const: true }),
+      atLeast('read_all_files', { const: true }),
+    ],
+  })
+export type KeboolaRights = z.infer<typeof KeboolaRights>
+
+/** Rows of the version before spell two names in camel case, alone or beside these. */
+export function upgrade({ manageBuckets, readAllFiles, ...rights }: Rights): Rights {
+  return { manage_buckets: manageBuckets, read_all_files: readAllFiles, ...rights }
+}
+
+export const describe = ({ components, buckets, manage_buckets, read_all_files }: KeboolaRights): RightLine[] => [
+  ...components.map((id) => ({ text: `component ${id}`, risk: 'medium' as const })),
+  ...Object.entries(buckets).map(([id, right]) => ({
+    text: `${right} ${id}`,
+    risk: right === 'read' ? ('low' as const) : ('medium' as const),
+  })),
+  ...(manage_buckets ? [{ text: 'manage buckets', risk: 'high' as const }] : []),
+  ...(read_all_files ? [{ text: 'read all files', risk: 'high' as const }] : []),
+]
+
+/** "2 components", "read 3", "write 1". */
+export function summary({ components, buckets, manage_buckets, read_all_files }: KeboolaRights): string[] {
+  const rights = Object.values(buckets)
+  const read = rights.filter((right) => right === 'read').length
+  return [
+    components.length > 0 && `${components.length} component${components.length === 1 ? '' : 's'}`,
+    read > 0 && `read ${read}`,
+    read < rights.length && `write ${rights.length - read}`,
+    manage_buckets && 'manage buckets',
+    read_all_files && 'all files',
+  ].filter((part) => part !== false)
+}
+
+/** Who manages buckets may do anything with each. */
+export const narrows = (asked: KeboolaRights, limit: KeboolaRights): boolean =>
+  asked.components.every((id) => limit.components.includes(id)) &&
+  Object.entries(asked.buckets).every(([id, right]) => {
+    const most = limit.manage_buckets ? 'write' : limit.buckets[id]
+    return most === 'write' || most === right
+  }) &&
+  (limit.manage_buckets || !asked.manage_buckets) &&
+  (limit.read_all_files || !asked.read_all_files)
+
+export function missing(asked: KeboolaRights, granted: KeboolaRights): string[] {
+  const { components, buckets, manage_buckets, read_all_files } = asked
+  const lacking = Object.entries(buckets).filter(([id, right]) => {
+    const given = granted.buckets[id]
+    return given !== right && given !== 'write'
+  })
+  return describe({
+    components: components.filter((id) => !granted.components.includes(id)),
+    buckets: Object.fromEntries(lacking),
+    manage_buckets: manage_buckets && !granted.manage_buckets,
+    read_all_files: read_all_files && !granted.read_all_files,
+  }).map(({ text }) => text)
+}

@@ -1,0 +1,35 @@
+import { z } from 'zod'
+import type { ChangeableSetting } from '../kind.ts'
+import { longestGraceSeconds } from '../provider.ts'
+
+/** Paths and habits of a stack; the defaults are those of the stacks that run League (upstreams.md 0.2, 3.2). */
+export const KeboolaSettings = z.strictObject({
+  authorizePath: z.string().startsWith('/').default('/oauth/authorize'),
+  tokenPath: z.string().startsWith('/').default('/oauth/token'),
+  scope: z.string().optional(),
+  /** How long an unused refresh token lives: a month, which no answer tells (upstreams.md 3.2.2). */
+  refreshTokenDays: z.int().min(1).max(3_650).default(30),
+  /** How long a refresh token is still answered after its first use (upstreams.md 3.2.2); 0: not at all. */
+  refreshGraceSeconds: z.int().min(0).max(longestGraceSeconds).default(30),
+})
+
+export type KeboolaSettings = z.infer<typeof KeboolaSettings>
+
+export const changeable: readonly ChangeableSetting[] = [
+  {
+    name: 'refreshTokenDays',
+    label: 'Unused connection expires',
+    unit: 'day',
+    hint: 'The upstream drops a connection after this many days without a renewal. Valetkey renews idle connections well before that.',
+    min: 1,
+    max: 3_650,
+  },
+  {
+    name: 'refreshGraceSeconds',
+    label: 'Reuse window of a refresh token',
+    unit: 'second',
+    hint: 'How long a used refresh token still works, so that an interrupted renewal can be repeated. 0: not at all.',
+    min: 0,
+    max: longestGraceSeconds,
+  },
+]

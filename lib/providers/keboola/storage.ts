@@ -1,0 +1,70 @@
+import { z } from 'zod'
+import { readJson } from '../../security/json.ts'
+import { isOutboundError } from '../../security/outbound.ts'
+import type { Secret } from '../../security/secrets.ts'
+import { type ProviderDeps, UpstreamError } from '../provider.ts'
+import { type CallKind, retryAfterSeconds, withRetries } from '../retry.ts'
+
+// Upstream objects: ids switch between string and number, an empty PHP map arrives as [], lists may be absent (trap 12).
+export const id = z.union([z.string().min(1), z.number()]).transform(String)
+export const emptyOrMap = z.union([z.array(z.never()).transform(() => ({})), z.record(z.string(), z.string())])
+export const StorageToken = z.object({ id, description: z.string().default('') })
+const Verified = StorageToken.extend({
+  admin: z.object({ id, name: z.string().default(''), role: z.string().nullish() }).nullish(),
+  owner: z.object({ id, name: z.string(), region: z.string().nullish() }),
+})
+export const Named = z.array(z.object({ id, name: z.string().nullish(), displayName: z.string().nullish() }))
+
+type Credential = { bearer: Secret } | { storageToken: Secret }
+type Call = { method?: 'GET' | 'POST' | 'DELETE'; path: string; as: Credential; body?: unknown }
+
+export type Storage = ReturnType<typeof storageApi>
+
+/** The Storage API of a stack, each call judged by what its answer means (upstreams.md 3.3). @throws UpstreamError */
+export function storageApi(issuer: string, deps: ProviderDeps) {
+  const ask = <T>(kind: CallKind, schema: z.ZodType<T>, call: Call) =>
+    withRetries(deps, kind, async () => parse(schema, await send(call)))
+
+  async function send({ method = 'GET', path, as, body }: Call): Promise<{ status: number; body: unknown }> {
+    const headers = new Headers({ accept: 'application/json' })
+    if ('bearer' in as) headers.set('authorization', `Bearer ${as.bearer.reveal()}`)
+    else headers.set('x-storageapi-token', as.storageToken.reveal())
+    if (body !== undefined) headers.set('content-type', 'application/json')
+    const init: RequestInit = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
+    let response: Response
+    try {
+      response = await deps.fetch(`${issuer}/v2/storage${path}`, init)
+    } catch (error) {
+      if (!isOutboundError(error)) throw error
+      throw new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
+    }
+    const { status } = response
+    if (response.ok) return { status, body: await readJson(response) }
+    const more = { status, retryAfterSeconds: retryAfterSeconds(response.headers, deps.now()) }
+    if (status === 429) throw new UpstreamError('unreached', 'the upstream asks to wait', more)
+    if (status >= 500) throw new UpstreamError('ambiguous', 'the upstream failed', more)
+    if (status === 401) throw new UpstreamError('refused', 'the token was refused', more)
+    if (status === 403) throw new UpstreamError('forbidden', 'the role does not allow it', more)
+    // A mint that it turned down for what it asks: an unknown bucket, an attribute that it does not take (3.3.1).
+    if (method === 'POST' && [400, 404, 409, 422].includes(status))
+      throw new UpstreamError('rejected', 'the upstream rejected the request', more)
+    throw new UpstreamError('protocol', 'the upstream refused the request', more)
+  }
+
+  const verify = (as: Credential) => ask('read', Verified, { path: '/tokens/verify', as })
+
+  return { ask, send, verify }
+}
+
+/** Any 2xx with the fields that are needed is success, 200 and 201 alike (K-19); a success without them is not (K-28). */
+function parse<T>(schema: z.ZodType<T>, { status, body }: { status: number; body: unknown }): T {
+  const parsed = schema.safeParse(body)
+  if (parsed.success) return parsed.data
+  throw new UpstreamError('protocol', 'the answer lacks what it must hold', { status })
+}
+
+/** `2026-11-20T10:00:00+0100` has no colon in its offset, which strict parsers refuse (trap 12). */
+export function parseDate(text: string): Date | undefined {
+  const time = Date.parse(text.replace(/([+-]\d\d)(\d\d)$/, '$1:$2'))
+  return Number.isNaN(time) ? undefined : new Date(time)
+}

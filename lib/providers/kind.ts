@@ -1,0 +1,64 @@
+import type { z } from 'zod'
+import type { Provider, ProviderDeps, ProviderSettings, Rights } from './provider.ts'
+
+/** The ways a token can be made (product.md, five strategies). */
+export const strategies = ['mint', 'exchange', 'narrow', 'proxy', 'sign'] as const
+export type Strategy = (typeof strategies)[number]
+/** Whether a strategy is to be had at an upstream, and why (not). */
+export type StrategyOffer = { strategy: Strategy; offered: boolean; reason: string }
+
+/** One right as a person reads it. `high`: it reaches far beyond what one errand needs. */
+export type RightLine = { text: string; risk: 'low' | 'medium' | 'high' }
+
+/** How a token is used, as text to copy. `code` holds {@link Kind.samples}' second argument where the token belongs. */
+export type Sample = { id: string; label: string; code: string }
+
+/** A whole number among the settings that an admin sees and may change. On the wire its name is in snake case. */
+export type ChangeableSetting = {
+  name: string
+  label: string
+  unit: string
+  hint: string
+  min: number
+  max: number
+}
+
+/**
+ * Everything that differs between upstreams. The core stores rights as opaque JSON, exactly as `rights` parsed them at the
+ * edge, and asks the kind what they mean.
+ */
+export type Kind<S = unknown, R extends Rights = Rights> = {
+  name: string
+  /** For people, after "a": "Keboola stack". */
+  title: string
+  /** Of the address that an admin enters. */
+  issuer: { hint: string; placeholder: string }
+  /** Of a provider row, as stored; its defaults are those of most upstreams. */
+  settings: z.ZodType<S>
+  changeable: readonly ChangeableSetting[]
+  /** As asked and as stored; snake_case. */
+  rights: z.ZodType<R>
+  /** Stored rights of an earlier version, in today's form. */
+  upgrade?(stored: Rights): Rights
+  /** Every right, one a line; none: nothing is granted. */
+  describe(rights: R): RightLine[]
+  /** The same in a few words, for a cell of a table. */
+  summary(rights: R): string[]
+  /** Whether `asked` is no more than `limit`. */
+  narrows(asked: R, limit: R): boolean
+  /** What was asked and is not in `granted`, in words (K-22). */
+  missing(asked: R, granted: R): string[]
+  /** Each strategy, offered or not; the first that is offered makes the tokens. */
+  strategies(settings: S, metadata?: unknown): StrategyOffer[]
+  /** `token_type` of an issued token. */
+  tokenType: string
+  samples(target: { baseUrl: string; branch: string | null }, token: string): Sample[]
+  /** Seconds for which the upstream still answers a refresh token that was used before; 0: not, or not known. */
+  refreshGraceSeconds(settings: S): number
+  /** Whether a grant may be revocable there; else only our copy can be destroyed. */
+  revokesGrants: boolean
+  open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>
+}
+
+/** One word of a POSIX shell, whatever it holds. */
+export const shellQuoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
