@@ -22,7 +22,7 @@ async function main(): Promise<void> {
   // As Next has it, which listens as well: what one request threw where nobody could catch it does not end the others.
   process.on('uncaughtException', (err) => {
     if (life.phase === 'starting') fail(err, log)
-    else log.error({ err, alarm: true }, 'an exception was thrown and nobody caught it')
+    else log.error({ err, alarm: true }, 'uncaught exception')
   })
   life.phase = 'starting'
   const origin = new URL(config.origin)
@@ -103,8 +103,8 @@ function fail(error: unknown, given: Log = createLog({ log: 'info' })): void {
   if (error instanceof ConfigError) log.fatal({ problems: error.problems }, 'Valetkey cannot start')
   else if (error instanceof BootError) log.fatal(error.message)
   else if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
-    log.fatal(`Port ${'port' in error ? error.port : ''} is taken: stop what uses it, or set PORT.`)
-  else log.fatal({ err: error, alarm: true }, 'Valetkey ends: something failed that nobody expected')
+    log.fatal(`Port ${'port' in error ? error.port : ''} is in use: stop the other program, or set PORT.`)
+  else log.fatal({ err: error, alarm: true }, 'Valetkey stops because of an unexpected error')
   void end(1)
 }
 

@@ -42,7 +42,7 @@ export function CreateTenant() {
       />
       <Input
         label="Address"
-        hint={`Stays as it is: /t/${address || '…'}`}
+        hint={`Cannot be changed later: /t/${address || '…'}`}
         value={address}
         required
         maxLength={40}

@@ -12,12 +12,12 @@ export default function ErrorPage({ error, reset }: Props) {
       <h1 className="font-semibold text-[24px] leading-8">This page could not be shown</h1>
       <Notice
         tone="error"
-        title={tooMany ? 'Too many pages in a short time' : 'The server could not finish this page'}
-        meaning="Nothing was changed by looking at it. Tokens already issued are not affected."
+        title={tooMany ? 'Too many pages in a short time' : 'The server could not load this page'}
+        meaning="Nothing was changed. Tokens already issued are not affected."
         next={
           tooMany
             ? 'Wait a minute and try again.'
-            : 'Try again. If it stays, give the request below to whoever runs this instance.'
+            : 'Try again. If it keeps failing, give the operator the request id below.'
         }
         requestId={tooMany ? undefined : error.digest}
         action={<Button onClick={reset}>Try again</Button>}

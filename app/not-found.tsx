@@ -5,10 +5,7 @@ export const metadata = { title: 'Not found' }
 
 export default function NotFound() {
   return (
-    <SignInCard
-      title="Nothing here for you"
-      lead="There is no such page, or your account has no access to it. Both look the same on purpose."
-    >
+    <SignInCard title="Page not found" lead="This page does not exist, or your account has no access to it.">
       <ButtonLink variant="primary" href="/">
         Go to your projects
       </ButtonLink>

@@ -72,7 +72,7 @@ export default async function HomePage() {
   return (
     <SignInCard
       title="No tenant yet"
-      lead="You are signed in, and no tenant has let you in. Ask an owner or admin for an invitation link, or give them these two values: they say who you are."
+      lead="You are signed in, but you are not a member of any tenant. Ask an owner or admin for an invitation link, or send them these two values, which identify you."
       footer={footer}
     >
       <Identity {...session} />

@@ -76,7 +76,7 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
     pkce: { required: () => true },
     renderError(ctx, out) {
       ctx.type = 'html'
-      ctx.body = errorPage(400, 'This sign-in cannot go on', out.error_description ?? out.error).body
+      ctx.body = errorPage(400, 'This sign-in cannot continue', out.error_description ?? out.error).body
     },
     routes: { authorization: '/authorize', token: '/token', userinfo: '/userinfo', jwks: '/jwks' },
     scopes: ['openid', 'email', 'profile'],
@@ -153,7 +153,7 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
     })
   }
 
-  /** Signs the ID token's claims anew, on the demo's clock and with whatever the modes say is wrong with it. */
+  /** Signs the ID token's claims again, on the demo's clock and with whatever the modes say is wrong with it. */
   async function faultyIdToken(claims: JWTPayload): Promise<string | undefined> {
     const now = clock.seconds()
     const lifetime = Number(claims.exp) - Number(claims.iat)
@@ -207,7 +207,7 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
       return (await resume(provider, engine, incoming, refusal)).answer
     }
     const account = accountByEmail(field(incoming, 'account'))
-    if (!account) return errorPage(400, 'No such account', 'Go back and pick one of the list.')
+    if (!account) return errorPage(400, 'No such account', 'Go back and pick one from the list.')
     note(incoming, { account: account.email })
     const more = { select_account: {} }
     const resumed =

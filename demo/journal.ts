@@ -28,7 +28,7 @@ export function openJournal(file: string) {
     /** What was written last; `whole` is undefined at the first start. @throws when it is no JSON */
     read(): { whole: unknown; entries: unknown[] } {
       const lines = (textOf(journal) ?? '').split('\n')
-      // Without its end a line was being written when the process was killed, and nobody was told of it.
+      // A line without its end was being written when the process was killed; it was never acknowledged.
       lines.pop()
       const text = textOf(file)
       return {

@@ -42,7 +42,7 @@ async function makeKey(alg: SigningAlg): Promise<SigningKey> {
 }
 
 /**
- * What an oidc-provider instance signs with inside. Nothing of it leaves: tokens are signed anew with a key of the
+ * What an oidc-provider instance signs with inside. Nothing of it leaves: tokens are signed again with a key of the
  * ring. An elliptic key is made at once, where an RSA key would hold up the start.
  */
 export async function engineKey(): Promise<JWK> {

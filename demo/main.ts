@@ -45,6 +45,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: NodeJS.ErrnoException) => {
-  console.error(error.code === 'EADDRINUSE' ? 'demo: the port is taken' : `demo: ${error.message}`)
+  console.error(error.code === 'EADDRINUSE' ? 'demo: the port is in use' : `demo: ${error.message}`)
   process.exit(1)
 })

@@ -29,7 +29,7 @@ export const Modes = z.strictObject({
   replayRevokesFamily: z.boolean(),
   /** false · true: signing in at the stack forgets the authorize request that led there. */
   loggedOutDropsRequest: z.boolean(),
-  /** ask · denied: the consent page answers access_denied by itself. */
+  /** ask · denied: the consent page answers access_denied automatically. */
   consent: z.enum(['ask', 'denied']),
   /** null · the project the consent ends up with, whatever was chosen. */
   consentProject: z.string().nullable(),

@@ -68,7 +68,7 @@ function page(status: number, name: string, title: string, where: string, conten
 <style nonce="${nonce}">${new Html(STYLE)}</style>
 </head>
 <body>
-<header class="note"><b>Demo upstream.</b> Pretend accounts and data, on this machine only.</header>
+<header class="note"><b>Demo upstream.</b> Fake accounts and data, on this machine only.</header>
 <main>
 <p class="where">${where}</p>
 <h1>${title}</h1>
@@ -97,7 +97,7 @@ const accountButton = (account: Account, label = account.email) => html`
 <b>${label}</b> <span class="soft">${account.name}</span>
 </button>`
 
-/** One button per account, no password. `current` is who is signed in already; `again` says it must be shown anew. */
+/** One button per account, no password. `current` is who is signed in already; `again` says it must be shown again. */
 export function signInPage(input: {
   system: 'idp' | 'stack'
   client: string
@@ -153,7 +153,7 @@ ${projects.map(
 </label>`,
 )}
 </fieldset>
-<p class="soft"><small>It may read and write this project's data as you, until you or an admin end it.</small></p>
+<p class="soft"><small>It can read and write this project's data as you, until you or an admin revoke it.</small></p>
 <div class="row">
 <button class="main" name="allow" value="yes">Allow</button>
 <button class="plain" name="deny" value="yes" formnovalidate>Deny</button>
@@ -167,16 +167,16 @@ export function homePage(input: { signedIn?: boolean; appUrl?: string; projects:
   return page(
     200,
     'home',
-    input.signedIn ? 'You are signed in' : 'A stack to try things on',
+    input.signedIn ? 'You are signed in' : 'A demo stack for trying things out',
     WHERE.stack,
     html`
 <p>${
       input.signedIn
-        ? 'No application is waiting for an answer here. Go back to where you came from and start again.'
-        : 'Applications send you here to approve access to a project. There is nothing else to do on this page.'
+        ? 'No application is waiting for an answer. Go back to the application and start again.'
+        : 'Applications send you here to approve access to a project. There is nothing else to do here.'
     }</p>
 ${input.appUrl ? html`<p><a href="${input.appUrl}">Back to ${input.appUrl}</a></p>` : ''}
-<h2>Projects that exist here</h2>
+<h2>Projects on this stack</h2>
 <ul>${input.projects.map((project) => html`<li>${project.name} <span class="soft">(${project.id})</span></li>`)}</ul>`,
   )
 }

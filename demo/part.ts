@@ -38,7 +38,7 @@ export function expiresInField(world: World, seconds: number): { expires_in?: nu
   return { expires_in: shape === 'string' ? String(seconds) : seconds }
 }
 
-/** Notes in the ledger whom a request was about. */
+/** Records in the ledger which person a request was about. */
 export function note(incoming: Incoming, about: { account?: string; client?: string; project?: string }): void {
   Object.assign(incoming.entry, about)
 }

@@ -107,7 +107,7 @@ async function read(request: IncomingMessage, world: World): Promise<Incoming | 
     headers: request.headers,
     body,
     fields,
-    // What steers the demo is no part of what happened to it.
+    // Control requests are not part of the demo's ledger.
     entry: control ? { ...entry, number: 0, at: world.clock.now() } : world.ledger.open(entry),
   }
 }
@@ -185,7 +185,7 @@ async function send(
   response.end(bodiless || head ? undefined : body)
 }
 
-/** Sends byte by byte until done or nobody listens any more. */
+/** Sends byte by byte until done or until the client disconnects. */
 function drip(response: ServerResponse, body: string, everyMilliseconds: number): Promise<void> {
   const bytes = Buffer.from(body)
   let sent = 0

@@ -125,7 +125,7 @@ export function makeStore(clock: Clock, dataFile?: string) {
       events = [...new Map(events.map((event) => [event.id, event])).values()]
     } catch {
       forget()
-      problem = 'demo: the data file is unreadable, starting with nothing linked'
+      problem = 'demo: the data file is unreadable, starting without any links'
     }
     compact(lasting())
     return problem

@@ -41,12 +41,12 @@ async function onceReachable(ctx: Context, work: () => Promise<void>): Promise<v
   for (let pause = firstPause; !isStopping(ctx); pause = Math.min(longestPause, pause * 2)) {
     try {
       await work()
-      if (pause > firstPause) ctx.log.info('the database answers: starting goes on')
+      if (pause > firstPause) ctx.log.info('the database answers: start continues')
       return
     } catch (error) {
       refuseForGood(error)
       if (!isBrokerError(error, 'unavailable')) throw error
-      if (pause === firstPause) ctx.log.warn({ err: error.cause }, 'starting waits: the database does not answer')
+      if (pause === firstPause) ctx.log.warn({ err: error.cause }, 'waiting for the database: it does not answer')
       await ctx.sleep(pause * (0.5 + Math.random() / 2))
     }
   }
@@ -58,7 +58,7 @@ const isStopping = (ctx: Context) => ctx.life.phase === 'stopping'
 function refuseForGood(error: unknown): void {
   const state = sqlState(error) ?? ''
   if (/^(28|3D)/.test(state))
-    throw new BootError(`The database refuses the user, the password or the name in DATABASE_URL (SQLSTATE ${state}).`)
+    throw new BootError(`The database refuses the user, password or database name in DATABASE_URL (SQLSTATE ${state}).`)
 }
 
 const migrations = new URL('../prisma/migrations/', import.meta.url)
@@ -66,7 +66,7 @@ const migrations = new URL('../prisma/migrations/', import.meta.url)
 /** Every migration that this code was written for is there; more are no fault, for newer code may run beside (H-06). */
 async function checkSchema(ctx: Context): Promise<void> {
   const folders = await readdir(migrations, { withFileTypes: true }).catch(() => {
-    throw new BootError('The folder prisma/migrations is missing beside dist: it tells what the database must have.')
+    throw new BootError('The folder prisma/migrations is missing next to dist: it is needed to check the database.')
   })
   const needed = folders.filter((entry) => entry.isDirectory()).map(({ name }) => name)
   const applied = await appliedMigrations(ctx)

@@ -28,7 +28,7 @@ const secretText = z.string().superRefine((text, check) => {
       : bytes.length < 32
         ? 'is too short: it needs 32 random bytes in base64url'
         : new Set(bytes).size < 12 || isPattern(text)
-          ? 'is not random'
+          ? 'is not random enough'
           : undefined
   if (!fault) return
   check.addIssue({
@@ -53,7 +53,7 @@ const instanceKeys = z.string().transform((text, check) => {
     keys.push({ id, bytes: parsed.data })
   }
   if (new Set(keys.map((key) => key.id)).size !== keys.length)
-    check.addIssue({ code: 'custom', message: 'names a key id twice' })
+    check.addIssue({ code: 'custom', message: 'uses a key id twice' })
   if (new Set(keys.map((key) => Buffer.from(key.bytes).toString('hex'))).size !== keys.length)
     check.addIssue({ code: 'custom', message: 'holds the same key twice' })
   return keys
@@ -67,9 +67,9 @@ const origin = z.string().transform((text, check) => {
   const fault = !url
     ? 'is not a URL'
     : url.pathname !== '/' || url.search || url.hash || url.username
-      ? 'must be an origin alone, like https://valetkey.example.com'
+      ? 'must be an origin only, such as https://valetkey.example.com'
       : url.protocol !== 'https:' && !(url.protocol === 'http:' && loopbackHosts.has(url.hostname))
-        ? 'must be https (http only on localhost): __Host- cookies need it'
+        ? 'must use https (http only on localhost), because __Host- cookies need it'
         : undefined
   if (!fault && url) return url.origin
   check.addIssue({ code: 'custom', message: fault ?? 'is not a URL' })
@@ -91,7 +91,7 @@ const internalHosts = z
       else
         check.addIssue({
           code: 'custom',
-          message: `entry ${entries.length + 1} is neither a host name, an address nor a block like 10.1.0.0/16`,
+          message: `entry ${entries.length + 1} is not a host name, an address or a block such as 10.1.0.0/16`,
         })
     }
     return entries
@@ -110,7 +110,7 @@ const subjects = z
     try {
       return z.array(z.string().min(1)).parse(JSON.parse(text))
     } catch {
-      check.addIssue({ code: 'custom', message: 'is not a JSON list of subjects, like ["a,b","c"]' })
+      check.addIssue({ code: 'custom', message: 'is not a JSON list of subjects such as ["a,b","c"]' })
       return z.NEVER
     }
   })
@@ -135,7 +135,7 @@ export const Environment = z.object({
   VALETKEY_SIGNIN_CLIENT_ID: z.string().min(1, 'is empty'),
   VALETKEY_SIGNIN_CLIENT_SECRET: z.string().min(1, 'is empty'),
   VALETKEY_SIGNIN_NAME: z.string().max(60).default('single sign-on'),
-  VALETKEY_SIGNIN_CLIENT_AUTH: z.enum(['basic', 'post'], 'is neither basic nor post').optional(),
+  VALETKEY_SIGNIN_CLIENT_AUTH: z.enum(['basic', 'post'], 'must be basic or post').optional(),
   VALETKEY_OPERATORS: subjects,
   VALETKEY_OPEN_TENANTS: flag,
   VALETKEY_SESSION_IDLE_SECONDS: seconds(8 * 3600),
@@ -186,16 +186,16 @@ export function parseConfig(environment: Record<string, string | undefined>) {
   const problems: string[] = []
   const loopback = loopbackHosts.has(new URL(env.VALETKEY_URL).hostname)
   if (env.VALETKEY_KEYS.some((key) => Buffer.from(key.bytes).equals(Buffer.from(env.VALETKEY_SECRET))))
-    problems.push('VALETKEY_SECRET is one of VALETKEY_KEYS: use separate values')
+    problems.push('VALETKEY_SECRET must not be one of VALETKEY_KEYS: use separate values')
   const metricsToken =
     env.VALETKEY_METRICS_TOKEN && Buffer.from(env.VALETKEY_METRICS_TOKEN, 'base64url').subarray(0, 32)
   if (
     metricsToken &&
     [env.VALETKEY_SECRET, ...env.VALETKEY_KEYS.map((key) => key.bytes)].some((one) => metricsToken.equals(one))
   )
-    problems.push('VALETKEY_METRICS_TOKEN is VALETKEY_SECRET or one of VALETKEY_KEYS: use separate values')
+    problems.push('VALETKEY_METRICS_TOKEN must not be VALETKEY_SECRET or one of VALETKEY_KEYS: use separate values')
   if (env.VALETKEY_METRICS_PORT === env.PORT)
-    problems.push('VALETKEY_METRICS_PORT is PORT: leave it out and set VALETKEY_METRICS_TOKEN, or choose another port')
+    problems.push('VALETKEY_METRICS_PORT equals PORT: unset it and set VALETKEY_METRICS_TOKEN, or choose another port')
   if (env.VALETKEY_DEMO && !env.VALETKEY_EMBEDDED)
     problems.push('VALETKEY_DEMO needs the embedded database: unset DATABASE_URL or VALETKEY_DEMO')
   if (env.VALETKEY_DEMO && !loopback)

@@ -66,16 +66,16 @@ export async function createContext(config: Config, options: ContextOptions = {}
   const log = options.log ?? createLog(config)
   const metrics = createMetrics(output)
   const { db, pool } = openDatabase(config, (error) =>
-    log.warn({ err: error }, 'named statements are switched off: the pooler before the database cannot keep them'),
+    log.warn({ err: error }, 'named statements are off: the pooler in front of the database does not support them'),
   )
   const outbound = createOutbound({
     ...config,
-    onFailure: (failure) => log.warn(failure, 'an outbound call brought no answer'),
+    onFailure: (failure) => log.warn(failure, 'an outbound call got no answer'),
   })
   const outside = createOutbound({
     ...config,
     internalHosts: [],
-    onFailure: (failure) => log.warn(failure, 'a webhook call brought no answer'),
+    onFailure: (failure) => log.warn(failure, 'a webhook call got no answer'),
   })
   const running = new Set<Promise<unknown>>()
   pool.on('error', (error) => log.warn({ err: error }, 'database connection lost'))

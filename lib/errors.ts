@@ -8,35 +8,35 @@ export const errorCodes = {
   unauthenticated: { status: 401, title: 'You are not signed in', next: 'Sign in and try again.' },
   session_refused: {
     status: 401,
-    title: 'This tenant asks you to sign in again',
-    next: 'Sign in, then go on.',
+    title: 'This tenant requires you to sign in again',
+    next: 'Sign in, then continue.',
   },
   forbidden: { status: 403, title: 'Your role does not allow this', next: 'Ask an admin of the tenant.' },
   /** RFC 6750 section 3.1. */
   insufficient_scope: {
     status: 403,
-    title: 'This token does not allow that',
+    title: 'This token does not allow this',
     next: 'Sign in again with the scope it needs.',
   },
   browser_only: { status: 403, title: 'Only a browser may do this', next: 'Open Valetkey and do it there.' },
   cross_site: { status: 403, title: 'The request came from another site', next: 'Open Valetkey and do it there.' },
   not_found: { status: 404, title: 'Not found', next: 'Check the address; it may have been removed.' },
-  method_not_allowed: { status: 405, title: 'Method not allowed', next: 'See the Allow header.' },
+  method_not_allowed: { status: 405, title: 'Method not allowed', next: 'Use a method from the Allow header.' },
   /** RFC 9110 15.5.9: the request did not arrive whole in time. */
   timeout: { status: 408, title: 'The request took too long to arrive', next: 'Send it again.' },
-  too_large: { status: 413, title: 'The request is too large', next: 'Send less at once.' },
-  uri_too_long: { status: 414, title: 'The address is too long', next: 'Send less in the address.' },
-  unsupported_media_type: { status: 415, title: 'Send JSON', next: 'Set Content-Type: application/json.' },
-  expectation_failed: { status: 417, title: 'Nothing can be expected here', next: 'Leave out the Expect header.' },
-  wrong_host: { status: 421, title: 'This is not the name of this instance', next: 'Use the address you were given.' },
+  too_large: { status: 413, title: 'The request is too large', next: 'Send a smaller request.' },
+  uri_too_long: { status: 414, title: 'The address is too long', next: 'Shorten the address.' },
+  unsupported_media_type: { status: 415, title: 'The body is not JSON', next: 'Set Content-Type: application/json.' },
+  expectation_failed: { status: 417, title: 'Expect is not supported', next: 'Leave out the Expect header.' },
+  wrong_host: { status: 421, title: 'Valetkey has another host name', next: 'Use the address you were given.' },
   rate_limited: { status: 429, title: 'Too many requests', next: 'Wait a moment and try again.' },
   headers_too_large: { status: 431, title: 'The headers are too large', next: 'Delete the cookies of this site.' },
   /** Nobody is there to read it: the caller went before they were answered. For the log and the count alone. */
-  aborted: { status: 499, title: 'The caller hung up', next: 'Send it again.' },
+  aborted: { status: 499, title: 'The caller closed the connection', next: 'Send it again.' },
   internal: {
     status: 500,
-    title: 'Something failed here',
-    next: 'Try again; if it stays, tell the operator the request id.',
+    title: 'Something went wrong in Valetkey',
+    next: 'Try again. If it keeps failing, give the operator the request id.',
   },
   unavailable: {
     status: 503,
@@ -45,19 +45,19 @@ export const errorCodes = {
   },
   not_serving: {
     status: 503,
-    title: 'This process does not serve now',
+    title: 'This process is not serving requests',
     next: 'Try again in a moment.',
   },
   // Keys
   keys_unavailable: {
     status: 503,
-    title: 'The keys that open these secrets are not here',
-    next: 'Nothing was lost. The operator must look at: npm run keys -- status',
+    title: 'The keys for these secrets are not available',
+    next: 'Nothing was lost. The operator must run: npm run keys -- status',
   },
   tenant_shredded: {
     status: 410,
     title: 'The secrets of this tenant were destroyed',
-    next: 'Make a new tenant and link there.',
+    next: 'Create a new tenant and link there.',
   },
   // Sign-in
   signin_failed: { status: 400, title: 'Sign-in did not complete', next: 'Start again.' },
@@ -70,42 +70,42 @@ export const errorCodes = {
   clocks_differ: {
     status: 502,
     title: 'The clocks of Valetkey and the identity provider differ',
-    next: 'Tell the operator: one of the two is wrong by more than a minute.',
+    next: 'Tell the operator: one of the clocks is wrong by more than a minute.',
   },
   // Linking
   attempt_unknown: {
     status: 400,
-    title: 'This link attempt is not yours or no longer open',
+    title: 'This link attempt is not yours or is no longer open',
     next: 'Start linking again from the projects page.',
   },
-  attempt_expired: { status: 400, title: 'The ten minutes for this attempt are over', next: 'Start linking again.' },
+  attempt_expired: { status: 400, title: 'This link attempt has expired', next: 'Start linking again.' },
   attempt_used: {
     status: 400,
     title: 'This approval was already used',
-    next: 'Look at your projects: it may be linked.',
+    next: 'Check your projects: it may already be linked.',
   },
   link_denied: { status: 403, title: 'Access was denied at the upstream', next: 'Link again and choose Allow.' },
   issuer_mismatch: {
     status: 400,
-    title: 'The answer came from another server than the one asked',
-    next: 'Do not approve again; tell an admin.',
+    title: 'The answer came from a different server',
+    next: 'Do not approve again. Tell an admin.',
   },
   client_not_registered: {
     status: 502,
     title: 'This upstream has no client registered for Valetkey',
-    next: 'An admin must register it or correct the client id and secret of the provider.',
+    next: 'An admin must register Valetkey there, or correct the provider’s client id and secret.',
   },
   upstream_unavailable: { status: 503, title: 'The upstream does not answer', next: 'Try again in a few minutes.' },
   upstream_protocol: {
     status: 502,
-    title: 'The upstream gave an answer that makes no sense',
-    next: 'Try again; if it stays, tell an admin of the upstream.',
+    title: 'The upstream sent an invalid answer',
+    next: 'Try again. If it keeps failing, tell an admin of the upstream.',
   },
-  upstream_refused: { status: 502, title: 'The upstream refused', next: 'Link the project again.' },
+  upstream_refused: { status: 502, title: 'The upstream refused the request', next: 'Reconnect the project.' },
   upstream_forbidden: {
     status: 403,
     title: 'Your role at the upstream does not allow this',
-    next: 'Ask for another role there, or use another account.',
+    next: 'Ask for a different role there, or use another account.',
   },
   no_refresh_token: {
     status: 502,
@@ -114,8 +114,8 @@ export const errorCodes = {
   },
   another_project: {
     status: 409,
-    title: 'Another project was chosen at the upstream',
-    next: 'Reconnect and choose the same project, or link the other one as new.',
+    title: 'A different project was chosen at the upstream',
+    next: 'Reconnect and choose the same project, or link the other one as a new project.',
   },
   alias_taken: { status: 409, title: 'Another project already has this alias', next: 'Choose another alias.' },
   provider_misconfigured: {
@@ -124,49 +124,49 @@ export const errorCodes = {
     next: 'An admin must correct or replace the provider.',
   },
   // Issuing
-  needs_relink: { status: 409, title: 'The connection must be linked again', next: 'Open the project and reconnect.' },
-  frozen: { status: 409, title: 'An admin has frozen this', next: 'Ask an admin. Nothing of it is lost.' },
+  needs_relink: { status: 409, title: 'The connection must be reconnected', next: 'Open the project and reconnect.' },
+  frozen: { status: 409, title: 'An admin has frozen this', next: 'Nothing was lost. Ask an admin to lift it.' },
   not_linked: { status: 409, title: 'You have not linked this project', next: 'Link it first.' },
   over_policy: { status: 422, title: 'Policy does not allow this', next: 'Ask for less, or ask an admin.' },
-  too_many_tokens: { status: 409, title: 'Too many tokens are out', next: 'Revoke some that you no longer need.' },
+  too_many_tokens: { status: 409, title: 'You have too many live tokens', next: 'Revoke some that you do not need.' },
   issue_unconfirmed: {
     status: 502,
     title: 'The upstream did not confirm the token',
-    next: 'It is being cleaned up. Issue a new one in a moment.',
+    next: 'We are cleaning up. Issue a new one in a moment.',
   },
   excess_rights: {
     status: 502,
-    title: 'The upstream made a token beyond what was asked',
-    next: 'It was not handed out and is being ended. Tell an admin of the upstream.',
+    title: 'The upstream granted more than was requested',
+    next: 'The token was not handed out and is being revoked. Tell an admin of the upstream.',
   },
   upstream_rejected: {
     status: 422,
-    title: 'The upstream does not give these rights',
-    next: 'Choose others: what you named may be gone, or may not be given.',
+    title: 'The upstream does not grant these rights',
+    next: 'Choose other rights: some may no longer exist, or your account may not grant them.',
   },
-  revoked_meanwhile: { status: 409, title: 'Access was revoked while the token was made', next: 'Ask an admin.' },
+  revoked_meanwhile: { status: 409, title: 'Access was revoked during issuing', next: 'Ask an admin.' },
   // Tenancy
-  invitation_unknown: { status: 404, title: 'This invitation is unknown or over', next: 'Ask for a new one.' },
+  invitation_unknown: { status: 404, title: 'This invitation is unknown or has expired', next: 'Ask for a new one.' },
   too_many_invitations: {
     status: 409,
-    title: 'A hundred invitations are open',
-    next: 'Withdraw some that nobody will use any more, or wait until they are used or over.',
+    title: 'The limit of 100 open invitations is reached',
+    next: 'Withdraw those that are no longer needed, or wait until some expire.',
   },
-  last_owner: { status: 409, title: 'A tenant needs an owner', next: 'Make somebody else an owner first.' },
-  slug_taken: { status: 409, title: 'Another tenant has this name in its address', next: 'Choose another one.' },
+  last_owner: { status: 409, title: 'A tenant needs an owner', next: 'Make someone else an owner first.' },
+  slug_taken: { status: 409, title: 'Another tenant already uses this address', next: 'Choose another one.' },
   provider_exists: { status: 409, title: 'This provider is already configured', next: 'Use the one in the list.' },
   provider_in_use: {
     status: 409,
     title: 'Connections were made with this client id',
-    next: 'Configure the other client as a provider of its own, and link again there.',
+    next: 'Add the other client as a separate provider, and link again there.',
   },
   too_many_webhooks: {
     status: 409,
     title: 'A tenant has at most five webhooks',
-    next: 'Delete one that is no longer needed.',
+    next: 'Delete one that you no longer need.',
   },
   webhook_off: { status: 409, title: 'This webhook is switched off', next: 'Switch it on first.' },
-  count_changed: { status: 409, title: 'The selection has changed since you looked', next: 'Look again and confirm.' },
+  count_changed: { status: 409, title: 'The selection has changed', next: 'Check the selection and confirm again.' },
 } as const satisfies Record<string, { status: number; title: string; next: string }>
 
 export type ErrorCode = keyof typeof errorCodes
@@ -212,8 +212,7 @@ type Issue = { code?: string | undefined; path: PropertyKey[]; message: string; 
 export function fieldsOf(issues: readonly Issue[], place: string, within: string[] = []): Record<string, string> {
   const entries = issues.flatMap(({ code, path: at, message, keys = [] }) => {
     const path = [...within, ...at.map(String)]
-    if (code === 'unrecognized_keys')
-      return keys.map((key) => [[...path, key].join('.').slice(0, 80), 'is not known here'])
+    if (code === 'unrecognized_keys') return keys.map((key) => [[...path, key].join('.').slice(0, 80), 'is unknown'])
     return [[path.join('.') || place, message]]
   })
   return Object.fromEntries(entries.slice(0, 20))

@@ -27,7 +27,7 @@ export type Log = pino.Logger
 
 /**
  * Structured log on standard output, one JSON object a line. Errors are cut to type, code and stack: causes can hold
- * upstream bodies. Levels: info for how things ended, warn for what heals by itself, error for what failed; `alarm: true`
+ * upstream bodies. Levels: info for how things ended, warn for what recovers automatically, error for what failed; `alarm: true`
  * marks what needs an operator. Lines to build on, by `msg`:
  * - `request`: request, method, path (the pattern), status, ms, user, tenant, problem
  * - `refresh`: tenant, connection, kind, outcome (as in valetkey_refreshes_total), ageSeconds
@@ -68,13 +68,13 @@ function framesOf({ stack, message }: Error): string | undefined {
 /** For lines that must leave the process whatever level was chosen: signed heads and public keys of the audit chain. */
 export const loud = (log: Log): Log => log.child({}, { level: 'info' })
 
-/** Standard output, which tells by itself of the lines that it had to drop. */
+/** Standard output, which reports the lines that it had to drop. */
 export const standardOutput = () =>
   processOutput((count) => {
     const line = { level: pino.levels.values.warn, time: new Date().toISOString(), dropped: count, msg: droppedLines }
     return `${JSON.stringify(line)}\n`
   })
-const droppedLines = 'log lines were dropped: standard output could not take them'
+const droppedLines = 'log lines were dropped: standard output did not accept them'
 
 function describeError(error: unknown) {
   if (!(error instanceof Error)) return { type: typeof error }
@@ -138,7 +138,7 @@ export function captureOutput(log: Log): void {
     log.warn({ from: 'node', err: warning }, scrubText(warning.message))
   })
   process.on('unhandledRejection', (reason) => {
-    log.error({ alarm: true, err: reason }, 'a promise was rejected and nobody listened')
+    log.error({ alarm: true, err: reason }, 'unhandled promise rejection')
   })
 }
 

@@ -30,7 +30,7 @@ export function createMetrics(output: Pick<Output, 'dropped'> = { dropped: 0 }) 
   )
   new Counter({
     name: 'valetkey_log_lines_dropped_total',
-    help: 'Log lines that standard output could not take: a full disk, a closed pipe, one that nobody reads',
+    help: 'Log lines that standard output did not accept: a full disk, a closed pipe, or a pipe that nobody reads',
     registers,
     collect() {
       this.reset()
@@ -38,29 +38,29 @@ export function createMetrics(output: Pick<Output, 'dropped'> = { dropped: 0 }) 
     },
   })
   let isProcessObserved = false
-  const refreshClaims = counter('refresh_claims_total', 'Answers to asking for an access token', ['outcome'])
+  const refreshClaims = counter('refresh_claims_total', 'Answers to requests for an access token', ['outcome'])
   const refreshWaits = histogram('refresh_wait_seconds', 'How long callers waited for another refresh', waitBuckets)
 
   return {
     registry,
 
     /** How refreshes ended, once each; `lost`: refused after an earlier rotation whose end is unknown. */
-    refreshes: counter('refreshes_total', 'Ended refreshes', ['kind', 'outcome']),
+    refreshes: counter('refreshes_total', 'Finished refreshes', ['kind', 'outcome']),
     refreshClaims,
     /** Age of the token pair that a refresh replaced. */
     refreshAge: histogram('refresh_age_seconds', 'Age of the token pair that a refresh replaced', ageBuckets, ['kind']),
     /** A verb of a provider as a whole, its repeats and pauses included. */
-    upstream: histogram('upstream_request_seconds', 'Upstream calls, repeats included', upstreamBuckets, [
+    upstream: histogram('upstream_request_seconds', 'Upstream calls, including retries', upstreamBuckets, [
       'kind',
       'call',
       'outcome',
     ]),
-    cooldowns: counter('upstream_cooldowns_total', 'Pauses of an upstream begun or prolonged by a failed refresh', [
+    cooldowns: counter('upstream_cooldowns_total', 'Pauses of an upstream that a failed refresh started or extended', [
       'kind',
     ]),
     /** Re-link ratio: `purpose="relink"` by all. */
     links: counter('links_total', 'Link attempts that came back', ['kind', 'purpose', 'outcome']),
-    issues: counter('issues_total', 'Tokens asked for', ['strategy', 'outcome']),
+    issues: counter('issues_total', 'Requested tokens', ['strategy', 'outcome']),
     /** Tries of upstream revocations by how they ended; `postponed`: will be tried again. */
     revocations: counter('revocations_total', 'Tries of upstream revocations', ['state']),
     jobs: histogram('job_seconds', 'Entries of background work', workBuckets, ['work']),
@@ -75,16 +75,16 @@ export function createMetrics(output: Pick<Output, 'dropped'> = { dropped: 0 }) 
       connections: gauge('connections', 'Connections by status', ['kind', 'status']),
       cooldowns: gauge('upstream_cooldowns_open', 'Upstreams that are paused after failures in a row', ['kind']),
       refreshesDue: gauge('refreshes_due', 'Connections whose renewal in the background is due', ['kind']),
-      oldestDue: gauge('refresh_oldest_due_seconds', 'How long the longest of them has been due'),
+      oldestDue: gauge('refresh_oldest_due_seconds', 'How long the oldest due renewal has been waiting'),
       revocations: gauge('revocations_unconfirmed', 'Upstream revocations that are not done', ['state']),
-      oldestRevocation: gauge('revocation_oldest_pending_seconds', 'Age of the oldest pending one'),
-      issuesUnfinished: gauge('issues_unfinished', 'Issues that are under way or were cut off'),
+      oldestRevocation: gauge('revocation_oldest_pending_seconds', 'Age of the oldest pending upstream revocation'),
+      issuesUnfinished: gauge('issues_unfinished', 'Issues in progress or interrupted'),
       auditUnsealed: gauge('audit_unsealed_events', 'Audit events that are not chained yet'),
-      oldestUnsealed: gauge('audit_unsealed_oldest_seconds', 'Age of the oldest of them'),
+      oldestUnsealed: gauge('audit_unsealed_oldest_seconds', 'Age of the oldest audit event that is not chained yet'),
       auditOutbox: gauge('audit_outbox_events', 'Audit events that wait to be recorded'),
     },
-    poolConnections: gauge('database_pool_connections', 'Connections of this process', ['state']),
-    poolWaiting: gauge('database_pool_waiting', 'Callers that wait for one'),
+    poolConnections: gauge('database_pool_connections', 'Database connections of this process', ['state']),
+    poolWaiting: gauge('database_pool_waiting', 'Callers waiting for a database connection'),
     /** The database's rows of the last scrape, kept for seconds so that many scrapers ask once. */
     scraped: undefined as { at: number; done: Promise<void> } | undefined,
 

@@ -116,7 +116,7 @@ export function createOutput(fd: number, options: Options = {}): Output {
 const newline = '\n'.charCodeAt(0)
 const slot = Symbol.for('valetkey.output')
 
-/** Standard error, for a last resort alone: whatever else a process says is a line of its log. */
+/** Standard error, only as a last resort: everything else goes to the log. */
 export const standardError = (): Output => {
   const holder = globalThis as { [errorSlot]?: Output }
   void process.stderr

@@ -12,16 +12,16 @@ async function* read(file) {
 }
 
 function tell({ tenant, events, anchor, unsealed, fault }) {
-  const lines = [`Tenant ${tenant}: ${events} events read, every link up to #${events} holds.`]
+  const lines = [`Tenant ${tenant}: ${events} events read, the chain is intact up to #${events}.`]
   if (fault) lines.push(`FIRST FAULT at #${fault.seq}${fault.id ? ` (${fault.id})` : ''}: ${fault.reason}`)
   if (anchor) {
     const from = anchor.from === 'outside' ? 'kept outside the database' : 'from the export itself'
-    lines.push(`Last anchored head: #${anchor.seq}, signed ${anchor.time} with key ${anchor.keyId}, ${from}.`)
-  } else lines.push('No head anchors any of them.')
+    lines.push(`Last signed head: #${anchor.seq}, signed ${anchor.time} with key ${anchor.keyId}, ${from}.`)
+  } else lines.push('No signed head covers any of them.')
   if (!fault && anchor && anchor.seq < events)
-    lines.push(`${events - anchor.seq} events after it are chained, unsigned.`)
-  if (unsealed) lines.push(`${unsealed} more were not sealed yet when the export was written.`)
-  lines.push('Truncation after the last anchored head cannot be detected.')
+    lines.push(`${events - anchor.seq} events after it are chained but not signed.`)
+  if (unsealed) lines.push(`${unsealed} more were not chained yet when the export was written.`)
+  lines.push('Truncation after the last signed head cannot be detected.')
   return lines.join('\n')
 }
 

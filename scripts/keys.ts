@@ -46,7 +46,7 @@ const instanceFile = () => join(resolve(ROOT, process.env.VALETKEY_DATA_DIR || '
 async function readInstance(): Promise<z.infer<typeof Instance>> {
   const text = await readFile(instanceFile(), 'utf8').catch(() => undefined)
   if (text === undefined)
-    throw new Failure(`There is no database here yet: npm start makes one (${instanceFile()}), or set DATABASE_URL.`)
+    throw new Failure(`There is no database yet: npm start creates one (${instanceFile()}), or set DATABASE_URL.`)
   return Instance.parse(JSON.parse(text))
 }
 
@@ -73,7 +73,7 @@ async function environment(): Promise<Record<string, string | undefined>> {
 async function add(id: string): Promise<void> {
   if (process.env.DATABASE_URL)
     throw new Failure(
-      `Put the new key into VALETKEY_KEYS yourself: ${id}:<openssl rand -base64 32 | tr '+/' '-_' | tr -d '='>. Behind the others first, then restart every instance; then in front of them.`,
+      `Put the new key into VALETKEY_KEYS yourself: ${id}:<openssl rand -base64 32 | tr '+/' '-_' | tr -d '='>. First put it last and restart every instance. Then move it to the front and restart again.`,
     )
   const instance = await readInstance()
   const keys = `${id}:${randomBytes(32).toString('base64url')},${instance.keys}`
@@ -108,30 +108,31 @@ ${table(
   places.map(({ place, current, older, unknown }) => [place, current, older, unknown]),
 )}
 
-Data keys (a key ends at 2^32 seals; at 2^30 it is replaced by itself)
+Data keys (limit 2^32 seals; replaced automatically at 2^30)
 ${table(
   ['tenant', 'id', 'state', 'wrapped with', 'stored values', 'seals'],
   dataKeys.map(({ tenant, id, state, wrappedWith, values, seals }) => [tenant, id, state, wrappedWith, values, seals]),
 )}`)
   if (older > 0)
     console.log(
-      `\nOlder data keys are deleted once nothing names them and ${settleMilliseconds / 60_000} minutes have passed: by the server, or by npm run keys -- rotate`,
+      `\nOlder data keys are deleted once nothing uses them and ${settleMilliseconds / 60_000} minutes have passed: by the server, or by npm run keys -- rotate`,
     )
 }
 
 async function rotate(ctx: Context, { data, tenant }: { data: boolean; tenant?: string | undefined }): Promise<void> {
   const tenants = tenant === undefined ? await tenantIds(ctx) : [await requireTenant(ctx, tenant)]
   const { rewrapped, unreadable } = await rewrapTenantKeys(ctx)
-  console.log(`Wrapped anew: ${rewrapped} data keys.`)
+  console.log(`Rewrapped: ${rewrapped} data keys.`)
   const broken = [...unreadable]
   if (data) {
     const rotation = await rotateTenantKeys(ctx, tenants, (published) => {
       console.log(`New data keys: ${published} of ${tenants.length} tenants.`)
-      if (published < tenants.length) console.log('The others have one that is younger than five minutes, or none.')
-      if (published > 0) console.log(`They seal in ${publishMilliseconds / 1000} s, when every instance knows them …`)
+      if (published < tenants.length) console.log('The others have no key, or one that is less than five minutes old.')
+      if (published > 0)
+        console.log(`They are used in ${publishMilliseconds / 1000} s, when every instance knows them …`)
     })
     broken.push(...rotation.unreadable)
-    console.log(`Sealed anew: ${rotation.resealed} values (${rotation.overtaken} were written meanwhile).`)
+    console.log(`Resealed: ${rotation.resealed} values (${rotation.overtaken} were written in the meantime).`)
   } else {
     let resealed = 0
     for (const tenantId of tenants) {
@@ -139,7 +140,7 @@ async function rotate(ctx: Context, { data, tenant }: { data: boolean; tenant?: 
       resealed += settled.resealed
       broken.push(...settled.unreadable)
     }
-    console.log(`Sealed anew: ${resealed} values.`)
+    console.log(`Resealed: ${resealed} values.`)
   }
   if (broken.length > 0) tellBroken(broken)
 }
@@ -147,7 +148,7 @@ async function rotate(ctx: Context, { data, tenant }: { data: boolean; tenant?: 
 function tellBroken(broken: Unreadable[]): void {
   const shown = broken.slice(0, 20).map(({ tenantId, place, row }) => [tenantId, place, row])
   console.error(
-    `\n${broken.length} values do not open and stay as they are:\n${table(['tenant', 'where', 'row'], shown)}${broken.length > 20 ? '\n  …' : ''}`,
+    `\n${broken.length} values cannot be opened and were not changed:\n${table(['tenant', 'where', 'row'], shown)}${broken.length > 20 ? '\n  …' : ''}`,
   )
   process.exitCode = 1
 }
@@ -156,7 +157,7 @@ async function retire(ctx: Context, id: string): Promise<void> {
   const retirement = await retireInstanceKey(ctx, id)
   if (retirement.kind === 'refused') throw new Failure(`Not retired. ${retirement.why}`)
   console.log(
-    `"${id}" ${retirement.kind === 'already' ? 'was retired before' : 'is retired'}: take it out of VALETKEY_KEYS of every instance. Keep a copy as long as backups are kept: those from before the rotation open only with it.`,
+    `"${id}" ${retirement.kind === 'already' ? 'was already retired' : 'is retired'}: remove it from VALETKEY_KEYS of every instance. Keep a copy as long as you keep backups: those from before the rotation need it.`,
   )
 }
 
@@ -165,27 +166,27 @@ async function shred(ctx: Context, slug: string, yes: boolean): Promise<void> {
   const { grants, tokens } = await shredPreview(ctx, tenantId)
   if (!yes)
     throw new Failure(
-      `Nothing was done. "${slug}" holds ${grants} grants and ${tokens} living tokens: shredding revokes none of them upstream, and nobody can afterwards. Revoke first. Then: npm run keys -- shred ${slug} --yes`,
+      `Nothing was done. "${slug}" holds ${grants} grants and ${tokens} live tokens. Shredding does not revoke them upstream, and afterwards nobody can. Revoke them first. Then run: npm run keys -- shred ${slug} --yes`,
     )
   const { keys, values } = await shredTenant(ctx, tenantId)
-  console.log(`Destroyed ${keys} data keys of "${slug}" and emptied ${values} sealed values. What this does not reach:
-  - Other instances may hold the opened keys for another minute; refreshes are refused everywhere from now on.
+  console.log(`Destroyed ${keys} data keys of "${slug}" and emptied ${values} sealed values. Not affected:
+  - Other instances may keep the opened keys for another minute; refreshes are refused everywhere from now on.
   - Dead rows: run VACUUM tenant_key; as valetkey_owner. WAL and its archive: until recycled.
-  - Backups: whoever has one and an instance key can open it. Retire and destroy that instance key once they matter.
-  - The upstream: ${grants} grants and ${tokens} tokens live there until they end.`)
+  - Backups: anyone with a backup and an instance key can open it. To prevent that, retire and destroy that instance key.
+  - The upstream: ${grants} grants and ${tokens} tokens keep working there until they expire.`)
 }
 
 async function secret(ctx: Context, accept: boolean): Promise<void> {
   const isKnown = await isSecretKnown(ctx)
-  if (isKnown) return console.log('VALETKEY_SECRET is the one this database knows.')
+  if (isKnown) return console.log('VALETKEY_SECRET matches this database.')
   if (!accept)
     throw new Failure(
       isKnown === undefined
-        ? 'This database knows no VALETKEY_SECRET yet. The next start makes it known.'
-        : 'VALETKEY_SECRET is not the one this database was first started with. Nothing was changed. With another one sign-ins under way fail, and tokens issued before no longer match their fingerprints. To take it: npm run keys -- secret --accept',
+        ? 'This database has no VALETKEY_SECRET yet. The next start registers it.'
+        : 'VALETKEY_SECRET is not the one this database was first started with. Nothing was changed. With a new one, sign-ins in progress fail, and issued tokens no longer match their fingerprints. To accept it: npm run keys -- secret --accept',
     )
   await acceptSecret(ctx)
-  console.log('Accepted. Restart every instance with this VALETKEY_SECRET; one with the old value no longer starts.')
+  console.log('Accepted. Restart every instance with this VALETKEY_SECRET; with the old one they no longer start.')
 }
 
 async function requireTenant(ctx: Context, slug: string): Promise<string> {

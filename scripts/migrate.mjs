@@ -47,7 +47,7 @@ export async function applyMigrations(url, migrationsDir = MIGRATIONS_DIR) {
     return pending.map(({ name }) => name)
   } catch (error) {
     if (error instanceof Failure) throw error
-    const why = error.code === '55P03' ? 'somebody else has been at it for ten minutes' : error.message
+    const why = error.code === '55P03' ? 'another migration has held the lock for ten minutes' : error.message
     throw new Failure(`The migrations could not be applied: ${why}`, { cause: error })
   } finally {
     await client.end()
@@ -78,7 +78,7 @@ function pendingOf(migrations, applied) {
     if (!finished_at)
       throw new Failure(
         `Migration ${name} began at ${started_at.toISOString()} and did not finish${logs ? `: ${logs.trim()}` : '.'}\n` +
-          'See whether its changes are in the database. If not, run this SQL as valetkey_owner and start again:\n' +
+          'Check whether its changes are in the database. If not, run this SQL as valetkey_owner and start again:\n' +
           `  DELETE FROM _prisma_migrations WHERE migration_name = '${name}' AND finished_at IS NULL;\n` +
           'If they are:\n' +
           `  UPDATE _prisma_migrations SET finished_at = now(), applied_steps_count = 1 WHERE migration_name = '${name}';`,
@@ -116,7 +116,7 @@ async function applyOne(client, { name, path, sql, checksum }) {
     const line = error.position ? `:${sql.slice(0, Number(error.position)).split('\n').length}` : ''
     throw new Failure(
       `Migration ${name} failed, and nothing of it was applied. ${path}${line}: ${error.message}\n` +
-        'Correct what it found in the database, or the file, and start again.',
+        'Correct the data or the file, then start again.',
       { cause: error },
     )
   }

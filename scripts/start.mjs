@@ -36,9 +36,9 @@ function readSettings(env) {
 async function checkPort(port) {
   const problem = await portProblem(port)
   if (problem === 'EACCES')
-    throw new Failure(`Port ${port} is not allowed to this user. Choose another: PORT=3001 npm start`)
+    throw new Failure(`Port ${port} is not allowed for this user. Choose another: PORT=3001 npm start`)
   if (problem)
-    throw new Failure(`Port ${port} is taken. Stop what uses it, or choose another: PORT=${port + 1} npm start`)
+    throw new Failure(`Port ${port} is in use. Stop the other program, or choose another: PORT=${port + 1} npm start`)
 }
 
 /** Starts the embedded Postgres, bootstrapped and migrated. Answers what the server has to know. */

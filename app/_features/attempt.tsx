@@ -17,8 +17,8 @@ export function AttemptNotice({ tenant, attempt, now, afterGivingUp }: Props) {
       title={relink ? `You started reconnecting at ${provider}` : `You started linking a project at ${provider}`}
       meaning={
         <>
-          Started <Time at={startedAt} now={now} />, open for <Countdown until={expiresAt} now={now} ended="no more" />.
-          Continue where you left, or give it up: an approval that still comes is then refused.
+          Started <Time at={startedAt} now={now} />, time left: <Countdown until={expiresAt} now={now} ended="none" />.
+          Continue where you left off, or cancel it. After that, Valetkey refuses the approval.
         </>
       }
       action={<AttemptActs tenant={tenant} id={attempt.id} afterGivingUp={afterGivingUp} />}
@@ -48,7 +48,7 @@ export function AttemptActs({ tenant, id, afterGivingUp }: { tenant: string; id:
           Continue
         </Button>
         <Button size="sm" busy={cancel.busy} onClick={() => void cancel.start()}>
-          Give up
+          Cancel link
         </Button>
       </div>
       <ProblemNotice problem={resume.problem ?? cancel.problem} />

@@ -46,7 +46,7 @@ type Props = {
   /** As it is shown now. */
   state: ConnectionState
   now: string
-  /** Who acted; what the product did by itself has no name. */
+  /** Who acted; undefined for what the product did on its own. */
   nameOf: (userId: string) => string
 }
 
@@ -56,8 +56,8 @@ export function ConnectionTimeline({ events, state, now, nameOf }: Props) {
     return (
       <EmptyState
         kind="no-data"
-        title="Nothing is recorded"
-        why="Each link, renewal that changed something, freeze and disconnection shows up here."
+        title="No events yet"
+        why="Links, freezes, disconnections and renewals that changed something appear here."
       />
     )
   const [tone, NowIcon, word] = faceOf({ kind: 'connection', state })

@@ -33,13 +33,13 @@ export function Disconnect({ tenant, connection, project, account, owner, tokens
         title={`Disconnect ${project}`}
         lead={`${
           tokensOut > 0
-            ? `${plural(tokensOut, 'living token')}${whose} ${tokensOut === 1 ? 'ends' : 'end'} with it, here and upstream.`
-            : `No token${whose} is out.`
-        } The tokens stored here are destroyed.${owner ? ' Its owner has to link again.' : ''}`}
+            ? `${plural(tokensOut, 'live token')}${whose} ${tokensOut === 1 ? 'is' : 'are'} revoked too, here and upstream.`
+            : `No live token${whose} is affected.`
+        } The stored tokens are destroyed.${owner ? ' The owner must link again.' : ''}`}
         counts={[
           ...(owner ? [{ label: 'Owner', value: owner }] : []),
           { label: 'Account', value: account },
-          { label: 'Tokens that end', value: String(tokensOut) },
+          { label: 'Tokens revoked', value: String(tokensOut) },
           { label: 'Grant upstream', value: grantWords(revocable) },
         ]}
         confirmLabel="Disconnect"
@@ -58,5 +58,5 @@ export function Disconnect({ tenant, connection, project, account, owner, tokens
 /** What can be expected of the upstream; what it then did is told afterwards. */
 const grantWords = (revocable: boolean): string =>
   revocable
-    ? 'is revoked there where the upstream can'
-    : 'cannot be revoked at this kind of upstream; only our copy is destroyed'
+    ? 'revoked there if the upstream supports it'
+    : 'this kind of upstream cannot revoke it; only our copy is destroyed'

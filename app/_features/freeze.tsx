@@ -38,7 +38,7 @@ export const freezeItem = (frozen: boolean) =>
 
 const hour = 3_600_000
 const ends = [
-  { value: '', label: 'When somebody lifts it' },
+  { value: '', label: 'When someone lifts it' },
   { value: String(hour), label: 'In 1 hour' },
   { value: String(8 * hour), label: 'In 8 hours' },
   { value: String(24 * hour), label: 'In 1 day' },
@@ -46,9 +46,9 @@ const ends = [
 ]
 
 const reaches = {
-  member: 'For every connection of theirs, here in this tenant: ',
-  project: 'For everybody who linked it: ',
-  provider: 'For every project and connection of it: ',
+  member: 'For all their connections in this tenant: ',
+  project: 'For everyone who linked it: ',
+  provider: 'For all its projects and connections: ',
   connection: '',
 } as const
 
@@ -62,7 +62,7 @@ export function FreezeDialog({ tenant, target, frozen, open, onOpenChange }: Dia
     const until = end && new Date(Date.now() + Number(end)).toISOString()
     const body = { kind, id, ...(reason && { reason }), ...(until && { until }) }
     const sent = await send(client.POST('/api/v1/tenants/{tenant}/freezes', { params: { path: { tenant } }, body }))
-    if (sent.ok) say(sent.data.already ? `${name} was frozen already` : `${name} is frozen`)
+    if (sent.ok) say(sent.data.already ? `${name} was already frozen` : `${name} is frozen`)
     return sent
   }
   async function lift(): Promise<ActionResult> {
@@ -80,8 +80,8 @@ export function FreezeDialog({ tenant, target, frozen, open, onOpenChange }: Dia
       title={frozen ? `Lift the freeze of ${name}` : `Freeze ${name}`}
       lead={
         frozen
-          ? 'It can be linked, issued from and renewed again, unless another freeze applies. Nothing of it was lost.'
-          : `${reaches[kind] ? reaches[kind] + means : freezeMeans} No disconnecting or linking again lifts it; those concerned see why and until when.`
+          ? 'Linking, issuing and renewing work again, unless another freeze applies. Nothing was lost.'
+          : `${reaches[kind] ? reaches[kind] + means : freezeMeans} Disconnecting or linking again does not lift it. The people affected see the reason and the end date.`
       }
       counts={facts}
       tone="primary"
@@ -94,7 +94,7 @@ export function FreezeDialog({ tenant, target, frozen, open, onOpenChange }: Dia
       }}
     >
       {!frozen && (
-        <Select label="It ends" options={ends} value={end} onChange={(event) => setEnd(event.target.value)} />
+        <Select label="Freeze ends" options={ends} value={end} onChange={(event) => setEnd(event.target.value)} />
       )}
     </ConfirmDialog>
   )

@@ -28,8 +28,8 @@ export function NoRight({
       <PageHeader title={title} />
       <EmptyState
         kind="no-right"
-        title="Not for your role"
-        why={`You are here as ${role}. ${who} of this tenant see this page; ask one of them if you need what it shows.`}
+        title="Your role does not allow this page"
+        why={`Your role is ${role}. ${who} of this tenant can open this page. Ask one of them if you need something from it.`}
       />
     </>
   )

@@ -37,19 +37,19 @@ export function TryNow({ tenant, connection, size = 'sm' }: TryNowProps) {
       return sent
     }
     const meaning = healthWords({ status, cause, frozen: null }) ?? undefined
-    return { ok: false, problem: { title: 'It could not be renewed now', ...(meaning && { meaning }), next: later } }
+    return { ok: false, problem: { title: 'The renewal failed', ...(meaning && { meaning }), next: later } }
   })
   return (
     <FocusHeir>
       <Button variant="primary" size={size} busy={busy} onClick={() => void start()}>
-        Try now
+        Renew now
       </Button>
       <ProblemNotice problem={problem} />
     </FocusHeir>
   )
 }
 
-const later = 'Nothing is lost. Try again in a few minutes; if it stays, tell an admin.'
+const later = 'Nothing was lost. Try again in a few minutes. If it keeps failing, tell an admin.'
 
 type MenuProps = { tenant: string; connection: ConnectionRef; frozen: boolean; freezable: boolean }
 

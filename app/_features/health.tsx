@@ -33,7 +33,7 @@ const titles = {
   linked: 'Linked',
   degraded: 'The last renewal failed',
   uncertain: 'A renewal was interrupted',
-  needs_relink: 'This connection must be linked again',
+  needs_relink: 'This connection must be reconnected',
   frozen: 'Frozen by an admin',
   revoked: 'Disconnected',
 } as const satisfies Record<ConnectionState, string>
@@ -73,7 +73,7 @@ export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'
           <Began health={health} now={now} />
           <NextTry health={health} now={now} />. <Serving health={health} now={now} />
           {nextActOf(health) === 'reconnect' &&
-            'Tokens that are out work until they end. Reconnecting keeps its id, alias, history and settings.'}
+            'Issued tokens keep working until they expire. Reconnecting keeps the id, alias, history and settings.'}
         </>
       }
       action={act}
@@ -105,7 +105,7 @@ export function FrozenNotice({ frozen, now, what, by, form = 'notice', act }: Fr
           It ends <At at={until} now={now} />.
         </>
       ) : (
-        'It stays until somebody lifts it.'
+        'It stays until someone lifts it.'
       )}
     </>
   )
@@ -143,15 +143,15 @@ export function healthFacts({ health, now, frozenBy }: HealthProps): KeyValueIte
     ...item('Reason', frozen?.reason, frozen?.reason),
     ...item('Frozen by', frozenBy, frozen && frozenBy),
     ...item('Frozen since', frozen?.at && <At at={frozen.at} now={now} />, frozen?.at),
-    ...item('Freeze ends', frozen?.until ? <At at={frozen.until} now={now} /> : 'when somebody lifts it', frozen?.at),
-    ...item('Beneath it', <StateBadge kind="connection" state={status} />, frozen),
+    ...item('Freeze ends', frozen?.until ? <At at={frozen.until} now={now} /> : 'when someone lifts it', frozen?.at),
+    ...item('State without the freeze', <StateBadge kind="connection" state={status} />, frozen),
     ...item('Since', <At at={health.statusSince} now={now} />),
     ...item(
-      'Last good refresh',
-      lastRefreshAt ? <At at={lastRefreshAt} now={now} /> : 'none yet, since it was linked',
+      'Last successful renewal',
+      lastRefreshAt ? <At at={lastRefreshAt} now={now} /> : 'none since it was linked',
       status !== 'revoked',
     ),
-    ...item('Next try', nextTryAt && <Coming at={nextTryAt} now={now} />, ailing && nextTryAt),
+    ...item('Next retry', nextTryAt && <Coming at={nextTryAt} now={now} />, ailing && nextTryAt),
     ...item(
       'Next renewal',
       nextRenewalAt && <Coming at={nextRenewalAt} now={now} />,
@@ -159,11 +159,11 @@ export function healthFacts({ health, now, frozenBy }: HealthProps): KeyValueIte
     ),
     ...item('Works until', <WorksUntil health={health} now={now} />, ailing),
     ...item(
-      'Grant ends',
+      'Grant expires',
       grantExpiresAt && (
         <>
           <At at={grantExpiresAt} now={now} />,{' '}
-          {health.grantFixed ? 'and renewals do not prolong it' : 'unless it is renewed before'}
+          {health.grantFixed ? 'and renewals do not extend it' : 'unless it is renewed before then'}
         </>
       ),
       grantExpiresAt && status !== 'revoked' && status !== 'needs_relink',
@@ -180,7 +180,7 @@ const Coming = ({ at, now }: { at: Date; now: string }) => (
 
 const Began = ({ health, now }: { health: Health; now: string }) => (
   <>
-    {nextActOf(health) === 'try' ? 'It began' : 'That was'} <At at={health.statusSince} now={now} />
+    {nextActOf(health) === 'try' ? 'Since' : 'This happened'} <At at={health.statusSince} now={now} />
   </>
 )
 
@@ -188,7 +188,7 @@ function NextTry({ health, now }: { health: Health; now: string }) {
   if (nextActOf(health) !== 'try' || !health.nextTryAt) return null
   return (
     <>
-      , next try <Coming at={health.nextTryAt} now={now} />
+      , next retry <Coming at={health.nextTryAt} now={now} />
     </>
   )
 }
@@ -199,14 +199,14 @@ function Serving({ health, now }: { health: Health; now: string }) {
   if (!health.servesUntil || !stillServes(health, new Date(now))) return 'No token can be issued until it is renewed.'
   return (
     <>
-      Tokens can still be issued: the access token stored here ends <At at={health.servesUntil} now={now} />.
+      Tokens can still be issued: the stored access token expires <At at={health.servesUntil} now={now} />.
     </>
   )
 }
 
 function WorksUntil({ health, now }: { health: Health; now: string }) {
   if (!health.servesUntil || !stillServes(health, new Date(now)))
-    return 'over: no token can be issued until it is renewed'
+    return 'expired: no token can be issued until it is renewed'
   return (
     <>
       <Time at={health.servesUntil.toISOString()} form="exact" /> · <Coming at={health.servesUntil} now={now} />

@@ -13,9 +13,9 @@ export type ProviderChoice = { id: string; name: string; host: string }
 
 /** What an alias may be (the API says the same). */
 export const aliasPattern = /^[a-z0-9][a-z0-9-]{0,62}$/
-export const aliasHint = 'Small letters, digits and hyphens. Scripts call the project by it.'
+export const aliasHint = 'Lowercase letters, digits and hyphens. Scripts use it to name the project.'
 export const aliasFault = (alias: string): string | undefined =>
-  aliasPattern.test(alias) ? undefined : 'Use small letters, digits and hyphens, and start with a letter or digit.'
+  aliasPattern.test(alias) ? undefined : 'Use lowercase letters, digits and hyphens, and start with a letter or digit.'
 
 type Start = { provider: string; alias?: string; connection?: string }
 
@@ -68,7 +68,7 @@ function LinkDialog({ tenant, providers, onClose }: LinkDialogProps) {
       open
       onOpenChange={onClose}
       title="Link project"
-      lead="You go to the upstream, choose a project and approve there, then come back here. You have ten minutes."
+      lead="At the upstream, choose a project and approve access. You then return here. You have ten minutes."
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
@@ -104,7 +104,7 @@ function LinkDialog({ tenant, providers, onClose }: LinkDialogProps) {
         <Input
           label="Alias"
           optional
-          hint={`${aliasHint} Left empty, it is made from the project’s name.`}
+          hint={`${aliasHint} If empty, it is derived from the project’s name.`}
           error={checked ? fault : undefined}
           placeholder="sales-reporting"
           autoComplete="off"
@@ -122,7 +122,7 @@ function LinkDialog({ tenant, providers, onClose }: LinkDialogProps) {
 type RelinkProps = {
   tenant: string
   providerId: string
-  /** Reconnects this connection in place; left out, the project is linked anew. */
+  /** Reconnects this connection in place; without it, a new project is linked. */
   connectionId?: string
   label: string
   variant?: ButtonProps['variant']
@@ -187,7 +187,7 @@ export function Adopt({ tenant, attempt, needsAlias }: { tenant: string; attempt
         busy={busy}
         disabled={needsAlias && (alias === '' || fault !== undefined)}
       >
-        {needsAlias ? 'Link under this alias' : 'Link it as new'}
+        {needsAlias ? 'Link with this alias' : 'Link as a new project'}
       </Button>
       <ProblemNotice problem={problem} />
     </form>

@@ -8,7 +8,7 @@ export type Outcome = {
   kind: 'token' | 'connection'
   id: string
   already: boolean
-  /** It had ended by itself: there was nothing to revoke. */
+  /** It had already expired: there was nothing to revoke. */
   over: boolean
   upstream: UpstreamState | null
   lastError: string | null
@@ -75,16 +75,16 @@ export async function revokeAll(
 }
 
 const words: Record<UpstreamState, string> = {
-  pending: 'not yet revoked upstream, it is being tried',
+  pending: 'not yet revoked upstream, we keep trying',
   done: 'revoked upstream',
-  confirmed: 'revoked upstream and confirmed dead',
-  failed: 'the upstream could not be made to revoke it',
+  confirmed: 'revoked upstream and confirmed',
+  failed: 'the upstream did not revoke it',
   impossible: 'this upstream cannot revoke it',
 }
 
 /** One outcome in a line: "blocked here, revoked upstream". */
 export function outcomeLine({ already, over, upstream }: Pick<Outcome, 'already' | 'over' | 'upstream'>): string {
-  if (already) return 'already revoked before'
-  if (over) return 'it had ended by itself'
+  if (already) return 'already revoked'
+  if (over) return 'it had already expired'
   return ['blocked here', upstream && words[upstream]].filter(Boolean).join(', ')
 }

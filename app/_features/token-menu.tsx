@@ -49,7 +49,7 @@ function RevokeToken({ tenant, token, open, onOpenChange }: RevokeTokenProps) {
       open={open}
       onOpenChange={onOpenChange}
       title={`Revoke ${token.name}`}
-      lead={`“${token.purpose}”. Valetkey stops vouching for it at once and deletes it upstream. Whatever uses it stops working.`}
+      lead={`“${token.purpose}”. Valetkey rejects it at once and deletes it upstream. Anything that uses it stops working.`}
       confirmLabel="Revoke token"
       onConfirm={async () => {
         const sent = await revoke(tenant, { tokens: [token.id] })

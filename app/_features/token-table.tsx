@@ -34,9 +34,9 @@ export function tokenColumns({ owners, inProject }: Pick<TokenTableView, 'owners
     ...(inProject ? [] : [{ key: 'project', header: 'Project', fold: Boolean(owners) }]),
     { key: 'purpose', header: 'Purpose' },
     { key: 'scopes', header: 'Scopes', width: 'w-36', fold: true },
-    { key: 'made', header: 'Made', width: 'w-22', fold: true },
+    { key: 'made', header: 'Created', width: 'w-22', fold: true },
     { key: 'used', header: 'Last used', width: 'w-28', fold: true },
-    { key: 'ends', header: 'Ends', width: 'w-28' },
+    { key: 'ends', header: 'Expires', width: 'w-28' },
     { key: 'state', header: 'State', width: 'w-27' },
   ]
 }
@@ -82,16 +82,16 @@ export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>
 function Ends({ token, now }: { token: TokenView; now: string }) {
   const { state, expiresAt, revocation } = token
   if (isLive(token)) return <Countdown until={expiresAt.toISOString()} now={now} />
-  if (state === 'failed') return <span className="text-muted">never began</span>
+  if (state === 'failed') return <span className="text-muted">never issued</span>
   const ended = state === 'revoked' ? revocation?.blockedAt : expiresAt
   const latest = state === 'revoked' ? revocation?.latestMoment : undefined
   return (
     <span className="flex flex-col text-muted max-md:items-end">
       {ended && <Time at={ended.toISOString()} now={now} hint="hover" />}
-      {latest === 'unknown' && <span>end upstream unknown</span>}
+      {latest === 'unknown' && <span>expiry upstream unknown</span>}
       {latest instanceof Date && latest > new Date(now) && (
         <span>
-          surely over <Time at={latest.toISOString()} now={now} hint="hover" />
+          expires upstream <Time at={latest.toISOString()} now={now} hint="hover" />
         </span>
       )}
     </span>

@@ -13,8 +13,8 @@ export function truths(revocation: RevocationView, now: string, by: string | nul
       value: (
         <>
           <Time at={blockedAt.toISOString()} now={now} />
-          {by && ` by ${by}`}. Valetkey no longer issues, renews or vouches for it. That alone does not stop a copy that
-          somebody holds.
+          {by && ` by ${by}`}. Valetkey no longer issues, renews or accepts it. This alone does not stop a copy that
+          someone holds.
         </>
       ),
     },
@@ -31,7 +31,7 @@ export function truths(revocation: RevocationView, now: string, by: string | nul
             {upstream === 'pending' && nextTryAt && (
               <>
                 {' '}
-                Next try <Time at={nextTryAt.toISOString()} now={now} />.
+                Next retry <Time at={nextTryAt.toISOString()} now={now} />.
               </>
             )}
           </span>
@@ -39,20 +39,20 @@ export function truths(revocation: RevocationView, now: string, by: string | nul
       ),
     },
     {
-      label: 'Latest moment it could still work',
+      label: 'Latest time it could still work',
       value:
         latestMoment === null ? (
-          'Over: the upstream was seen to refuse it.'
+          'Over: we confirmed that the upstream refuses it.'
         ) : latestMoment === 'unknown' ? (
-          'Unknown: the upstream gave it no end.'
+          'Unknown: the upstream set no expiry.'
         ) : latestMoment <= new Date(now) ? (
           <>
-            Over: it ended by itself <Time at={latestMoment.toISOString()} now={now} />.
+            Over: it expired <Time at={latestMoment.toISOString()} now={now} />.
           </>
         ) : (
           <>
             <Time at={latestMoment.toISOString()} form="exact" />, <Time at={latestMoment.toISOString()} now={now} />,
-            when it ends by itself.
+            when it expires.
           </>
         ),
     },

@@ -27,27 +27,28 @@ export const rightsInShort = ({ summary }: TokenView['rights']): string =>
 
 /** How a token was made, after what came back. */
 export const strategyWords: Record<TokenView['strategy'], string> = {
-  mint: 'mint: a token made by the upstream',
+  mint: 'mint: a token that the upstream creates',
   exchange: 'exchange: the upstream swapped a token for a narrower one (RFC 8693)',
   narrow: 'narrow: a refresh with fewer scopes',
-  proxy: 'proxy: a token of Valetkey’s, for requests that pass through it',
+  proxy: 'proxy: a Valetkey token for requests that go through Valetkey',
   sign: 'sign: made and vouched for by Valetkey',
 }
 
 export const lastUseWords = 'not reported'
 
 const causes: Record<string, string> = {
-  refused: 'The upstream refused the stored grant: it expired or was withdrawn there.',
-  expired: 'The grant has ended: the upstream had set its end from the start.',
-  lost_in_rotation: 'A renewal was cut off, and the token that the upstream gave out was lost.',
-  another_account: 'The upstream now vouches for another account than the one that was linked.',
-  unreadable: 'The stored token cannot be read with the present keys.',
-  shredded: 'The keys of this tenant were destroyed, and with them every stored token.',
-  upstream_unavailable: 'The upstream does not answer, or fails.',
-  upstream_protocol: 'The upstream gives answers that make no sense.',
+  refused: 'The upstream refused the stored grant: it expired or was revoked there.',
+  expired: 'The grant expired: the upstream gave it a fixed lifetime.',
+  lost_in_rotation: 'A renewal was interrupted, and the new token from the upstream was lost.',
+  another_account: 'The upstream now reports a different account than the one that was linked.',
+  unreadable: 'The stored token cannot be read with the current keys.',
+  shredded: 'The keys of this tenant were destroyed, so its stored tokens are gone.',
+  upstream_unavailable: 'The upstream does not answer, or it fails.',
+  upstream_protocol: 'The upstream sends invalid answers.',
   upstream_failed: 'The upstream fails.',
-  upstream_rejected: 'The upstream turned the renewal down, without ending the grant.',
-  client_not_registered: 'The upstream refuses Valetkey as a client. The link itself is intact; an admin must mend it.',
+  upstream_rejected: 'The upstream rejected the renewal but did not revoke the grant.',
+  client_not_registered:
+    'The upstream refuses Valetkey as a client. The connection is intact; an admin must fix the client settings.',
 }
 
 type State = Pick<ConnectionView, 'status' | 'cause' | 'frozen'>
@@ -63,7 +64,7 @@ export const frozenWords: Record<FrozenView['kind'], string> = {
 
 /** What a freeze stops, and what it does not. */
 export const freezeMeans =
-  'Nothing is linked, issued or renewed. Tokens that are out and copied elsewhere are not affected: revoke those that must not work.'
+  'Nothing is linked, issued or renewed. Issued tokens keep working until they expire: revoke those that must stop.'
 
 /** How a connection is shown: a freeze over any state. */
 export const shownState = ({ status, frozen }: Pick<State, 'status' | 'frozen'>) => (frozen ? 'frozen' : status)
@@ -84,9 +85,9 @@ export function healthWords(connection: State): string | null {
     case 'linked':
       return null
     case 'degraded':
-      return `${why ?? 'The last renewal failed.'} It is tried again by itself.`
+      return `${why ?? 'The last renewal failed.'} We retry automatically.`
     case 'uncertain':
-      return `${why} Whether it took effect is found out at the next try.`
+      return `${why} The next retry will show whether it took effect.`
     case 'needs_relink':
       return why ?? 'The stored grant no longer works.'
     case 'revoked':
@@ -128,11 +129,11 @@ export const stillServes = (connection: Pick<ConnectionView, 'servesUntil'> | nu
 
 /** The second truth of a revocation, in a sentence. */
 export const upstreamTruth: Record<RevocationView['upstream'], string> = {
-  pending: 'Not yet. The upstream has been or will be asked, and it is tried again until it answers.',
+  pending: 'Not yet. We retry automatically until the upstream answers.',
   done: 'The upstream accepted the revocation.',
-  confirmed: 'Looked up afterwards: the upstream refuses the token.',
-  failed: 'The upstream could not be made to revoke it.',
-  impossible: 'This upstream has no way to revoke it. Only our copy was destroyed.',
+  confirmed: 'We checked afterwards: the upstream refuses the token.',
+  failed: 'The upstream did not revoke it.',
+  impossible: 'This upstream cannot revoke it. Only our copy was destroyed.',
 }
 
 /** How the last try of a message to a webhook ended badly. */
@@ -143,15 +144,16 @@ export function deliveryWords(error: string): string {
 }
 const deliveryErrors: Record<string, string> = {
   not_reached: 'The address could not be reached.',
-  no_answer: 'No usable answer came.',
-  unreadable: 'The signing key cannot be read with the present keys. Rotate it.',
-  webhook_off: 'The webhook was switched off first.',
-  interrupted: 'It was cut off; how it ended is not known.',
+  no_answer: 'The receiver sent no usable answer.',
+  unreadable: 'The signing key cannot be read with the current keys. Rotate it.',
+  webhook_off: 'The webhook was switched off before delivery.',
+  interrupted: 'It was interrupted; the result is unknown.',
 }
 
 const failures: Record<string, string> = {
-  cut_off: 'The issue was cut off. Whatever the upstream had made was deleted there.',
-  ended_by_itself: 'The issue was cut off, and the upstream could not be asked. Whatever it made has ended by now.',
+  cut_off: 'Issuing was interrupted. Anything the upstream had created was deleted there.',
+  ended_by_itself:
+    'Issuing was interrupted, and the upstream could not be asked. Anything it created has expired by now.',
 }
 
 const titleOf = (code: string): string =>
@@ -180,13 +182,13 @@ const endedWords = (details: Details<'connections' | 'tokens' | 'sessions' | 'in
     const count = Number(details[`${noun}s`] ?? 0)
     return count > 0 ? [plural(count, noun)] : []
   })
-  return `${ended.length > 0 ? `Ended with it: ${ended.join(', ')}.` : ''}${because(details)}`
+  return `${ended.length > 0 ? `Revoked or closed with it: ${ended.join(', ')}.` : ''}${because(details)}`
 }
 
 /** How the work on one upstream revocation came to its end. */
 const finished: Record<string, string> = {
   done: 'Revoked upstream',
-  confirmed: 'Revoked upstream, and confirmed dead',
+  confirmed: 'Revoked upstream and confirmed',
   failed: 'Upstream revocation failed',
   impossible: 'Could not be revoked upstream',
 }
@@ -197,7 +199,7 @@ const acts = {
   'signin.failed': (details) => ['Sign-in failed', coded(details)],
   'signin.ended': () => ['Signed out'],
   'tenant.created': () => ['Tenant created'],
-  'tenant.shredded': () => ['Secrets of the tenant destroyed', 'Nothing that was sealed can be opened again.'],
+  'tenant.shredded': () => ['Secrets of the tenant destroyed', 'Its stored secrets can never be read again.'],
   'keys.rotated': (details) => ['Encryption key rotated', `Now ${text(details.key)}.`],
   'keys.retired': (details) => ['Encryption key retired', text(details.key)],
   'secret.accepted': () => ['Root secret replaced'],
@@ -208,7 +210,7 @@ const acts = {
   ],
   'member.removed': (details) => ['Member removed', endedWords(details)],
   'member.left': (details) => ['Member left', endedWords(details)],
-  'invitation.created': (details) => ['Invitation made', `For the role ${roleOf(details)}.`],
+  'invitation.created': (details) => ['Invitation created', `For the role ${roleOf(details)}.`],
   'invitation.withdrawn': () => ['Invitation withdrawn'],
   'provider.created': (details) => ['Provider added', text(details.issuer)],
   'provider.changed': (details) => ['Provider changed', `Changed: ${text(details.changed) || 'nothing'}.`],
@@ -216,7 +218,7 @@ const acts = {
   'link.started': () => ['Started linking'],
   'link.completed': (details) => [details.relinked ? 'Linked again' : 'Linked'],
   'link.failed': (details) => [
-    details.code === 'cancelled' ? 'Gave up linking' : 'Linking failed',
+    details.code === 'cancelled' ? 'Linking cancelled' : 'Linking failed',
     details.code === 'cancelled' ? '' : coded(details),
   ],
   'connection.changed': () => ['Connection changed'],
@@ -229,21 +231,21 @@ const acts = {
   'connection.unfrozen': (details) => ['Freeze lifted', because(details)],
   'refresh.succeeded': (details) => [
     details.flag
-      ? 'Refreshed, and must be linked again'
+      ? 'Renewed, but must be reconnected'
       : details.before === 'degraded' || details.before === 'uncertain'
-        ? 'Recovered: refreshed again'
-        : 'Refreshed',
+        ? 'Recovered: renewed again'
+        : 'Renewed',
     causes[text(details.flag)] ?? (details.scheduled ? 'In the background.' : ''),
   ],
   'refresh.failed': (details) => [
-    details.status === 'needs_relink' ? 'Lost: must be linked again' : 'Renewal failed',
-    `${answered(details)}${details.served && details.status !== 'needs_relink' ? ' The token before is served while it lives.' : ''}`,
+    details.status === 'needs_relink' ? 'Renewal failed: must be reconnected' : 'Renewal failed',
+    `${answered(details)}${details.served && details.status !== 'needs_relink' ? ' The previous access token is used until it expires.' : ''}`,
   ],
-  'token.requested': (details) => ['Asked for a token', `For ${durationText(Number(details.seconds))}.`],
+  'token.requested': (details) => ['Token requested', `For ${durationText(Number(details.seconds))}.`],
   'token.issued': (details) => ['Token issued', `Fingerprint ${text(details.fingerprint)}.`],
   'token.failed': (details) => [
-    details.code === 'excess_rights' ? 'Token refused' : 'Token not made',
-    `${coded(details)}${Array.isArray(details.exceeded) ? ` Beyond what was asked: ${details.exceeded.join(', ')}.` : ''}`,
+    details.code === 'excess_rights' ? 'Token refused' : 'Token not issued',
+    `${coded(details)}${Array.isArray(details.exceeded) ? ` More than requested: ${details.exceeded.join(', ')}.` : ''}`,
   ],
   'token.revoked': (details) => [
     'Token revoked',
@@ -251,7 +253,7 @@ const acts = {
   ],
   'connection.revoked': (details) => [
     'Disconnected',
-    `${plural(Number(details.tokens ?? 0), 'token')} ended with it.${because(details)}`,
+    `${plural(Number(details.tokens ?? 0), 'token')} revoked with it.${because(details)}`,
   ],
   'revocation.finished': (details) => [
     finished[text(details.state)] ?? 'Upstream revocation ended',
@@ -273,7 +275,7 @@ const acts = {
     'Access refused',
     `${coded(details) || `The role ${roleOf(details)} does not allow it.`}${repeats(details)}`,
   ],
-  'access.read': (details) => ['Read what is other people’s', `As ${roleOf(details)}.${repeats(details)}`],
+  'access.read': (details) => ['Read other people’s data', `As ${roleOf(details)}.${repeats(details)}`],
 } satisfies { [Action in AuditAction]: (details: Partial<DetailsOf<Action>>) => [string, string?] }
 
 /** An event in plain words. */
@@ -306,11 +308,11 @@ export function notificationWords({
   const health = (status: ConnectionView['status']) => healthWords({ status, cause, frozen: null }) ?? ''
   switch (kind) {
     case 'connection.degraded':
-      return { what: 'Renewals fail', more: health('degraded'), tone: 'attention' }
+      return { what: 'Renewals are failing', more: health('degraded'), tone: 'attention' }
     case 'connection.uncertain':
       return { what: 'A renewal was interrupted', more: health('uncertain'), tone: 'attention' }
     case 'connection.needs_relink':
-      return { what: 'Must be linked again', more: health('needs_relink'), tone: 'broken' }
+      return { what: 'Must be reconnected', more: health('needs_relink'), tone: 'broken' }
     case 'connection.frozen':
     case 'project.frozen':
     case 'provider.frozen':
@@ -323,7 +325,7 @@ export function notificationWords({
     case 'project.unfrozen':
     case 'provider.unfrozen':
     case 'member.unfrozen':
-      return { what: 'Freeze lifted', more: 'It is used and renewed again as before.', tone: 'healthy' }
+      return { what: 'Freeze lifted', more: 'Issuing and renewing work again.', tone: 'healthy' }
     case 'connection.revoked':
       return {
         what: 'Disconnected',
@@ -331,25 +333,25 @@ export function notificationWords({
         tone: 'revoked',
       }
     case 'connection.recovered':
-      return { what: 'Works again', more: 'The connection is linked and renews itself.', tone: 'healthy' }
+      return { what: 'Works again', more: 'The connection is linked and renews automatically.', tone: 'healthy' }
     case 'grant.ending':
-      return { what: 'Ends soon', more: 'Renewals do not prolong it. Link it again before then.', tone: 'attention' }
+      return { what: 'Expires soon', more: 'Renewals do not extend it. Reconnect before then.', tone: 'attention' }
     case 'provider.client_refused':
       return {
         what: 'A provider refuses Valetkey as a client',
-        more: 'Every link is kept, but none renews until its client id and secret are mended.',
+        more: 'All connections are kept, but none renews until an admin fixes the client id and secret.',
         tone: 'broken',
       }
     case 'webhook.disabled':
       return {
         what: 'A webhook was switched off',
-        more: cause === 'gone' ? 'Its receiver answered that it is gone.' : 'It had been failing for five days.',
+        more: cause === 'gone' ? 'Its receiver answered 410 Gone.' : 'It had been failing for five days.',
         tone: 'attention',
       }
     case 'webhook.orphaned':
       return {
         what: 'A webhook needs a new owner',
-        more: 'Whoever made it is no longer an admin. It keeps working: look at it and take it over.',
+        more: 'Its owner is no longer an admin. It keeps working: check it and take it over.',
         tone: 'attention',
       }
     default:

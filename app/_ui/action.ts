@@ -16,8 +16,8 @@ export type ActionResult = { ok: true } | { ok: false; problem: Problem }
 
 const lost: Problem = {
   title: 'No answer from the server',
-  meaning: 'It is not known whether this took effect.',
-  next: 'Reload the page to see the present state, then try again.',
+  meaning: 'We do not know whether this took effect.',
+  next: 'Reload the page to see the current state, then try again.',
 }
 
 /**

@@ -79,7 +79,7 @@ export function CheckboxGroup({ label, name, options, value, onChange, searchFro
             {ticked}/{options.length}
           </span>
           <span className="sr-only">
-            {ticked} of {options.length} chosen
+            {ticked} of {options.length} selected
           </span>
         </span>
       </div>
@@ -87,8 +87,8 @@ export function CheckboxGroup({ label, name, options, value, onChange, searchFro
         <div className="border-t px-3 py-2">
           <input
             type="search"
-            aria-label={`Narrow ${label}`}
-            placeholder="Narrow the list"
+            aria-label={`Filter ${label}`}
+            placeholder="Filter the list"
             value={needle}
             onChange={(event) => setNeedle(event.target.value)}
             className="h-8 w-full rounded-lg border border-edge bg-surface px-2 placeholder:text-muted"
@@ -109,7 +109,7 @@ export function CheckboxGroup({ label, name, options, value, onChange, searchFro
           />
         ))}
         {shown.length === 0 && (
-          <p className="py-2 text-muted">{needle ? `Nothing matches “${needle}”.` : 'Nothing to choose here.'}</p>
+          <p className="py-2 text-muted">{needle ? `Nothing matches “${needle}”.` : 'No options.'}</p>
         )}
       </div>
     </fieldset>

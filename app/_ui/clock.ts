@@ -3,7 +3,7 @@ import { useSyncExternalStore } from 'react'
 
 type Clock = { subscribe: (listener: () => void) => () => void; read: () => number }
 
-/** One interval for all components that watch the same step; none while nobody watches. */
+/** One shared interval per step, running only while a component uses it. */
 function clock(stepMs: number): Clock {
   const listeners = new Set<() => void>()
   let timer: ReturnType<typeof setInterval> | undefined

@@ -39,7 +39,7 @@ export function CopyButton({
     if (done) onCopied?.()
   }
   const Icon = outcome === 'copied' ? Check : outcome === 'refused' ? TriangleAlert : Copy
-  const word = outcome === 'copied' ? 'Copied' : outcome === 'refused' ? 'Select and copy it' : label
+  const word = outcome === 'copied' ? 'Copied' : outcome === 'refused' ? 'Select it and copy' : label
   return (
     <>
       {compact ? (

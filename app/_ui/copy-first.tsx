@@ -57,7 +57,7 @@ export function useCopyFirst({ what, text, label, onClose }: Input): CopyFirst {
         open={leave !== null}
         onOpenChange={() => setLeave(null)}
         title={`You have not copied the ${what}`}
-        lead="Once this closes, its value is gone for good. It is not stored here."
+        lead="The value is not stored. Once you close this, you cannot see it again."
         cancelLabel={`Back to the ${what}`}
         confirmLabel="Close without copying"
         onConfirm={async () => {

@@ -150,7 +150,7 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
         <SelectionBar
           summary={
             chosen.kind === 'all'
-              ? `${selection.isCapped ? 'more than ' : ''}${number.format(chosen.count)} selected (all that match)`
+              ? `${selection.isCapped ? 'more than ' : ''}${number.format(chosen.count)} selected (all matches)`
               : `${number.format(ids.length)} selected`
           }
           onClear={clear}
@@ -158,8 +158,8 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
             all && chosen.kind === 'rows' && selection.matchCount > ids.length
               ? {
                   label: selection.isCapped
-                    ? 'Select all that match'
-                    : `Select all ${number.format(selection.matchCount)} that match`,
+                    ? 'Select all matches'
+                    : `Select all ${number.format(selection.matchCount)} matches`,
                   act: () => setEverything(true),
                 }
               : undefined

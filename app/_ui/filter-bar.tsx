@@ -25,7 +25,7 @@ export type FilterBarProps = {
   summary?: string
 }
 
-/** Filters that live in the URL: a plain GET form, which submits by itself once scripts run. */
+/** Filters that live in the URL: a plain GET form, which submits automatically once scripts run. */
 export function FilterBar({ action, search, fields = [], keep = {}, summary }: FilterBarProps) {
   const form = useRef<HTMLFormElement>(null)
   const active = Boolean(search?.value) || fields.some((field) => field.value !== '')

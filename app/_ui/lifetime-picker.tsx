@@ -33,7 +33,7 @@ export function LifetimePicker({ valueSeconds, onChange, maxSeconds, cappedBy, m
 
   return (
     <fieldset className="flex min-w-0 flex-col gap-2" aria-describedby={`${id}-end`}>
-      <legend className="mb-1 font-semibold">Ends</legend>
+      <legend className="mb-1 font-semibold">Expires</legend>
       <div className="flex flex-wrap gap-2">
         {offered.map(([seconds, label]) => (
           <Pill
@@ -75,7 +75,7 @@ export function LifetimePicker({ valueSeconds, onChange, maxSeconds, cappedBy, m
         )}
       </div>
       <p id={`${id}-end`} aria-live="polite" className={cn('tabular-nums', error ? 'text-broken' : 'text-muted')}>
-        {error ?? (now === null ? '' : `Ends ${localShortText(now + valueSeconds * 1_000)}, your time`)}
+        {error ?? (now === null ? '' : `Expires ${localShortText(now + valueSeconds * 1_000)}, your time`)}
         {!error && cappedBy && `${now === null ? 'C' : ' · c'}apped at ${durationText(maxSeconds)} by ${cappedBy}`}
       </p>
     </fieldset>

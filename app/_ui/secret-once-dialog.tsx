@@ -63,7 +63,7 @@ export function SecretOnceDialog({ phase, onHide, onClose, onIssueAgain }: Secre
       open
       onOpenChange={onClose}
       title="The token is hidden now"
-      lead="Its value is not stored here and cannot be shown again. A copy that you made works until the token ends."
+      lead="The value is not stored and cannot be shown again. Any copy that you made works until the token expires."
       footer={
         <>
           {onIssueAgain && (
@@ -112,7 +112,7 @@ function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
         wide
         onOpenChange={close}
         title={`${title} · shown once`}
-        lead="Copy it now. It is not stored here and cannot be shown again."
+        lead="Copy it now. It is not stored and cannot be shown again."
         footer={
           <>
             <span className="mr-auto self-center text-muted tabular-nums max-sm:w-full">

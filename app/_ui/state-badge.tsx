@@ -57,14 +57,14 @@ const faces = {
   token: {
     issuing: ['attention', LoaderCircle, 'issuing'],
     live: ['healthy', CircleCheck, 'live'],
-    ended: ['revoked', TimerOff, 'ended'],
+    ended: ['revoked', TimerOff, 'expired'],
     revoked: ['revoked', Ban, 'revoked'],
     failed: ['broken', CircleX, 'failed'],
   } satisfies Record<TokenState, Face>,
   upstream: {
     pending: ['attention', Clock, 'pending upstream'],
     done: ['healthy', CircleCheck, 'revoked upstream'],
-    confirmed: ['healthy', ShieldCheck, 'confirmed dead upstream'],
+    confirmed: ['healthy', ShieldCheck, 'confirmed revoked upstream'],
     failed: ['broken', CircleX, 'failed upstream'],
     impossible: ['revoked', CircleSlash, 'impossible upstream'],
   } satisfies Record<UpstreamState, Face>,

@@ -52,7 +52,7 @@ export function Countdown({ until, now, ended = 'ended', lead = '' }: CountdownP
 }
 
 function leftText(end: number, present: number, ended: string, lead: string): string {
-  // Under a second is no time to count down.
+  // Less than a second is not worth a countdown.
   if (end - present < 1_000) return ended
   return end - present < 3_600_000 ? `${lead}${countdownText(end - present)}` : relativeText(end, present)
 }

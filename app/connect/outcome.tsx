@@ -24,72 +24,71 @@ const faces = {
   link_denied: {
     icon: Ban,
     tone: 'attention',
-    meaning: 'You, or somebody at the upstream, chose not to allow it. Nothing was linked and nothing changed.',
+    meaning: 'You or an admin of the upstream denied access. Nothing was linked and nothing changed.',
   },
   client_not_registered: {
     icon: Puzzle,
     tone: 'broken',
-    meaning:
-      'The upstream does not know Valetkey under the client id of this provider, or refuses its secret. It is nothing that you did.',
+    meaning: 'The upstream does not know this provider’s client id, or refuses its secret. You did nothing wrong.',
   },
   upstream_unavailable: {
     icon: CloudOff,
     tone: 'attention',
-    meaning: 'Valetkey could not reach the upstream to finish. Your approval there is spent; nothing was linked.',
+    meaning: 'Valetkey could not reach the upstream to finish. Your approval cannot be reused, and nothing was linked.',
   },
   upstream_protocol: {
     icon: FileQuestion,
     tone: 'broken',
     meaning:
-      'It answered, but not with what the protocol says: a page in place of data, or a success that lacks the token. Nothing was linked.',
+      'Its answer does not follow the protocol: a page instead of data, or a success without a token. Nothing was linked.',
   },
   upstream_refused: {
     icon: Undo2,
     tone: 'broken',
-    meaning: 'The upstream did not accept the approval that it gave out itself: it was too old, or used before.',
+    meaning: 'The upstream did not accept the approval: it was too old or already used.',
   },
   upstream_forbidden: {
     icon: UserX,
     tone: 'attention',
-    meaning: 'The account that you approved with may not do this in the project that you chose.',
+    meaning: 'The account that you used does not have this right in the project that you chose.',
   },
   issuer_mismatch: {
     icon: ShieldAlert,
     tone: 'broken',
     meaning:
-      'This can be an attack in which one server poses as another. Valetkey sent it nothing, and nothing was linked.',
+      'This can be an attack in which one server poses as another. Valetkey sent nothing to it, and nothing was linked.',
   },
   no_refresh_token: {
     icon: KeyRound,
     tone: 'broken',
-    meaning: 'Without one, the link would end within the hour. So nothing was linked.',
+    meaning: 'Without one, the connection would stop working within an hour. Nothing was linked.',
   },
   another_project: {
     icon: Shuffle,
     tone: 'attention',
-    meaning: 'The connection that you wanted to renew is as it was.',
+    meaning: 'The connection that you wanted to reconnect did not change.',
   },
-  alias_taken: { icon: Tag, tone: 'attention', meaning: 'The upstream approved; only the name is in the way.' },
+  alias_taken: { icon: Tag, tone: 'attention', meaning: 'The upstream approved access. Only the alias is a problem.' },
   attempt_expired: {
     icon: Clock,
     tone: 'revoked',
-    meaning: 'The link was started more than ten minutes ago, so an approval that comes now is not accepted.',
+    meaning: 'The link was started more than ten minutes ago, so Valetkey no longer accepts the approval.',
   },
   attempt_used: { icon: Undo2, tone: 'revoked', meaning: 'Each approval works once. Nothing was done a second time.' },
   attempt_unknown: {
     icon: FileQuestion,
     tone: 'revoked',
     meaning:
-      'It was started in another browser or by another person, given up, or it is long over. Nothing was linked.',
+      'It was started in another browser or by another person, was cancelled, or has expired. Nothing was linked.',
   },
 } as const satisfies Partial<Record<ErrorCode, Face>>
 
 const cancelled = {
   icon: Ban,
   tone: 'revoked',
-  title: 'You gave up this link',
-  meaning: 'An approval that still comes is refused. Nothing was linked.',
-  next: 'Start again from the projects page whenever you like.',
+  title: 'You cancelled this link',
+  meaning: 'Valetkey refuses any later approval. Nothing was linked.',
+  next: 'Start again from the projects page at any time.',
 } as const
 const unnamed = { icon: CloudOff, tone: 'broken', meaning: 'Nothing was linked.' } as const
 

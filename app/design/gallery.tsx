@@ -161,7 +161,7 @@ export function Gallery({ now }: { now: string }) {
                 { label: 'Provider', value: 'keboola · eu-central' },
                 { label: 'Project', value: '4711', mono: true },
                 { label: 'Scopes', value: '4 of 5 granted' },
-                { label: 'Refreshed', value: <Time at={at(-3)} now={now} /> },
+                { label: 'Renewed', value: <Time at={at(-3)} now={now} /> },
               ]}
             />
           </Card>
@@ -204,8 +204,8 @@ export function Gallery({ now }: { now: string }) {
             { key: 'fingerprint', header: 'Fingerprint', mono: true, width: 'w-32' },
             { key: 'owner', header: 'Owner' },
             { key: 'purpose', header: 'Purpose' },
-            { key: 'made', header: 'Made', width: 'w-24', fold: true },
-            { key: 'ends', header: 'Ends', width: 'w-28' },
+            { key: 'made', header: 'Created', width: 'w-24', fold: true },
+            { key: 'ends', header: 'Expires', width: 'w-28' },
             { key: 'state', header: 'State', width: 'w-28' },
             { key: 'actions', header: 'Actions', quiet: true, align: 'end', width: 'w-14' },
           ]}
@@ -251,7 +251,7 @@ export function Gallery({ now }: { now: string }) {
         <div className="grid gap-6 md:grid-cols-2">
           <div className="flex flex-col gap-4">
             <Input label="Purpose" hint="Shown in the list of tokens." placeholder="nightly export" />
-            <Input label="Alias" defaultValue="Sales Warehouse" error="Use small letters, digits and dashes." />
+            <Input label="Alias" defaultValue="Sales Warehouse" error="Use lowercase letters, digits and hyphens." />
             <Textarea label="Reason" optional />
             <Select
               label="Provider"
@@ -304,8 +304,8 @@ export function Gallery({ now }: { now: string }) {
         </Line>
       </Part>
       <Part title="Notices">
-        <Notice title="One connection is being checked" meaning="Its last refresh was interrupted." />
-        <Notice tone="attention" title="A token ends in 10 minutes" next="Issue it again when you still need it." />
+        <Notice title="One connection is being checked" meaning="Its last renewal was interrupted." />
+        <Notice tone="attention" title="A token expires in 10 minutes" next="Issue it again when you still need it." />
         <Notice tone="error" {...problemOf} action={<Button size="sm">Try again</Button>} />
       </Part>
       <Part title="Empty and loading">
@@ -313,16 +313,20 @@ export function Gallery({ now }: { now: string }) {
           <EmptyState
             kind="no-data"
             title="No projects yet"
-            why="A project is what tokens are for. Link one, and its refresh token stays here, sealed."
+            why="Tokens are issued for projects. Link one: its refresh token stays here, encrypted."
             action={<Button variant="primary">Link project</Button>}
           />
           <EmptyState
             kind="no-match"
             title="Nothing matches"
-            why="No token fits these filters."
+            why="No token matches these filters."
             action={<Button>Clear filters</Button>}
           />
-          <EmptyState kind="no-right" title="Not for your role" why="Only owners, admins and auditors see this." />
+          <EmptyState
+            kind="no-right"
+            title="Your role does not allow this page"
+            why="Only owners, admins and auditors see this."
+          />
           <EmptyState
             kind="failed"
             title="The list did not load"
@@ -344,7 +348,7 @@ export function Gallery({ now }: { now: string }) {
                 <Timeline
                   now={now}
                   items={[
-                    { id: '1', at: at(-2), title: 'Refreshed', tone: 'healthy' },
+                    { id: '1', at: at(-2), title: 'Renewed', tone: 'healthy' },
                     {
                       id: '2',
                       at: at(-9),
@@ -384,7 +388,7 @@ export function Gallery({ now }: { now: string }) {
       <ConfirmDialog
         {...dialogFor('simple')}
         title="Revoke vk…a91f"
-        lead="Valetkey stops vouching for it at once and deletes it upstream."
+        lead="Valetkey rejects it at once and deletes it upstream."
         confirmLabel="Revoke token"
         onConfirm={done}
       />
@@ -426,7 +430,7 @@ export function Gallery({ now }: { now: string }) {
 const longText = 'a purpose that somebody wrote at length, with every detail that came to mind'
 const problemOf = {
   title: 'Nothing was issued',
-  meaning: 'The upstream refused the scopes that were asked.',
+  meaning: 'The upstream refused the requested scopes.',
   next: 'Choose fewer scopes, or ask an owner of the project.',
   requestId: '0199b1f2-6f0e-7c31-a4d2-3e5b8c9d0a11',
 }

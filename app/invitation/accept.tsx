@@ -39,9 +39,9 @@ export function AcceptInvitation({ signedIn }: { signedIn: boolean }) {
     return (
       <Notice
         tone="attention"
-        title="The link is not complete"
-        meaning="The part behind the # is missing, or the invitation was already accepted here."
-        next="Open the whole link again, or ask for a new one."
+        title="The link is incomplete"
+        meaning="The part after the # is missing, or the invitation was already accepted here."
+        next="Open the complete link again, or ask for a new one."
       />
     )
   if (!secret || !preview) return <Loading />
@@ -63,7 +63,7 @@ export function AcceptInvitation({ signedIn }: { signedIn: boolean }) {
               </>
             ),
           },
-          ...(state === 'open' ? [{ label: 'Open until', value: <Time at={expires_at} form="exact" /> }] : []),
+          ...(state === 'open' ? [{ label: 'Expires', value: <Time at={expires_at} form="exact" /> }] : []),
         ]}
       />
       {state === 'open' ? (
@@ -78,12 +78,12 @@ export function AcceptInvitation({ signedIn }: { signedIn: boolean }) {
 const closed = {
   used: {
     title: 'This invitation was used',
-    meaning: 'Each works once. If it was you, you are a member already.',
-    next: 'If it was not you, tell an owner or admin of the tenant, and ask for a new one.',
+    meaning: 'Each invitation works once. If you used it, you are already a member.',
+    next: 'If you did not use it, tell an owner or admin of the tenant and ask for a new one.',
   },
   over: {
-    title: 'This invitation is over',
-    meaning: 'It is too old, or whoever made it may no longer give this role.',
+    title: 'This invitation has expired',
+    meaning: 'It is too old, or its creator may no longer give this role.',
     next: 'Ask an owner or admin of the tenant for a new one.',
   },
 }

@@ -10,12 +10,12 @@ export default async function InvitationPage() {
   return (
     <SignInCard
       title="You are invited"
-      lead="To a tenant: an organisation’s own space, where people link projects and hand out short-lived tokens."
+      lead="You are invited to a tenant: an organisation’s own space, where people link projects and issue short-lived tokens."
       footer={session && <span className="wrap-anywhere">Signed in as {session.email ?? session.name}</span>}
     >
       <AcceptInvitation signedIn={session !== undefined} />
       <noscript>
-        <p>This page needs scripts: the invitation is in a part of the address that only your browser sees.</p>
+        <p>This page needs JavaScript: only your browser can read the invitation in the address.</p>
       </noscript>
     </SignInCard>
   )

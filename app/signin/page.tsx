@@ -23,7 +23,7 @@ export default async function SignInPage({ searchParams }: Props) {
   return (
     <SignInCard
       title="Sign in"
-      lead="Short-lived, scoped tokens for your upstream projects. The long-lived ones stay on the server."
+      lead="Short-lived, scoped tokens for your upstream projects. Long-lived tokens stay on the server."
       footer={ctx.config.demo && <DemoNote />}
     >
       {failure && <Notice tone="error" title={failure.title} next={failure.next} />}
@@ -40,7 +40,7 @@ export default async function SignInPage({ searchParams }: Props) {
   )
 }
 
-/** Words of ours for a code of ours. The address bar is anybody's to write: what is not known is "did not complete". */
+/** Our text for our error codes. Anyone can edit the address bar, so an unknown code reads "did not complete". */
 function failureOf(error: string | string[]) {
   return signinFailures.find((known) => known === error) ?? 'signin_failed'
 }

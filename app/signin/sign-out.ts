@@ -18,7 +18,7 @@ export async function signOut(): Promise<ActionResult> {
       ok: false,
       problem: {
         title: 'You are still signed in',
-        meaning: 'The session could not be ended.',
+        meaning: 'Signing out failed.',
         next: 'Try again in a moment, before you leave this computer.',
         requestId,
       },

@@ -46,7 +46,7 @@ function every(ctx: Context, milliseconds: number, work: string, round: () => Pr
       await round()
       reported = false
     } catch (error) {
-      if (!reported) ctx.log.warn({ err: error, work }, 'audit events wait to be sealed and signed')
+      if (!reported) ctx.log.warn({ err: error, work }, 'audit events cannot be chained and signed yet; we retry')
       reported = true
     }
   }

@@ -18,7 +18,7 @@ const plain = (text: string) =>
     .slice(0, 300)
     .toWellFormed()
 
-/** The same for every text in a value, whatever it was made of: an event never fails for what somebody wrote. */
+/** The same for every text in a value, so that user input never makes an event fail. */
 function storable(value: unknown): unknown {
   if (typeof value === 'string') return plain(value)
   if (Array.isArray(value)) return value.map(storable)
@@ -75,9 +75,9 @@ export async function recordAnyway(
   const body = bodyOf(origin, event)
   const refused = await underSavepoint(tx, () => insertEvent(tx, tenantId, at, body))
   if (refused === undefined) return
-  log.error({ err: refused, event: event.action, target: event.target }, 'an audit event went to the outbox')
+  log.error({ err: refused, event: event.action, target: event.target }, 'an audit event was written to the outbox')
   const refusedAgain = await underSavepoint(tx, () => insertOutbox(tx, tenantId, at, body))
   if (refusedAgain === undefined) return
-  log.error({ err: refusedAgain, event: event.action, alarm: true }, 'an audit event went to standard error')
+  log.error({ err: refusedAgain, event: event.action, alarm: true }, 'an audit event was written to standard error')
   lastResort({ tenant: tenantId, at: at.toISOString(), event: body }, 'an audit event that could not be stored')
 }

@@ -14,14 +14,14 @@ export type Verdict = {
   tenant: string
   /** How many events were read and hold, from the first one on. */
   events: number
-  /** The signed place that is furthest on; what comes after it is chained, but vouched for by nobody. */
+  /** The last signed event; later events are chained but not signed. */
   anchor: Anchor | null
   /** Events that were committed and not yet chained when the export was written. */
   unsealed: number | null
   fault: Fault | null
 }
 
-/** Something that is no export, no head or no key at all. */
+/** The input is not an export, a head or a key. */
 export class UnreadableError extends Error {
   override readonly name = 'UnreadableError'
 }
@@ -53,7 +53,7 @@ export async function verifyExport(
   const header = parseLine((await reader.next()).value ?? '')
   const { format, tenant, keys: own } = header
   if (format !== exportFormat || typeof tenant !== 'string' || tenant.includes('\n') || !Array.isArray(own))
-    throw new UnreadableError(`The first line is no header of an export in the form ${exportFormat}.`)
+    throw new UnreadableError(`The first line is not the header of an export in the format ${exportFormat}.`)
   const trusted = await keyRing(keys ?? own)
 
   const verdict: Verdict = { tenant, events: 0, anchor: null, unsealed: null, fault: null }
@@ -68,43 +68,44 @@ export async function verifyExport(
   for await (const jws of headsIn(heads)) {
     const head = await readHead(trusted, jws)
     if (head.fault === undefined && head.tenant !== tenant) continue
-    if (head.fault !== undefined) return fail(`A head from outside: ${head.fault}`, { seq: head.seq ?? 0, id: null })
+    if (head.fault !== undefined) return fail(`A head kept outside: ${head.fault}`, { seq: head.seq ?? 0, id: null })
     outside.set(head.seq, [...(outside.get(head.seq) ?? []), head])
   }
 
   for await (const text of reader) {
-    if (ended) return fail('Something follows the last line.')
+    if (ended) return fail('There is more data after the last line.')
     const line = parseLine(text)
     if ('body' in line) {
       const event = readEvent(line)
-      if (!event) return fail('A line after this event is neither event, head nor end.')
+      if (!event) return fail('A line after this event is not an event, a head or the end.')
       if (event.seq !== tip.seq + 1) return fail(`Event #${tip.seq + 1} is missing: #${event.seq} comes next.`, event)
       if (event.hash !== eventHash(tip.hash, tenant, event))
-        return fail('Its hash is not the one of what it says and of what came before.', event)
+        return fail('Its hash does not match its content and the event before it.', event)
       tip = event
       verdict.events = event.seq
       for (const head of outside.get(event.seq) ?? []) {
-        if (head.hash !== event.hash) return fail('A head from outside was signed over another hash.')
+        if (head.hash !== event.hash) return fail('A head kept outside was signed over a different hash.')
         verdict.anchor = { seq: head.seq, time: head.time, keyId: head.keyId, from: 'outside' }
       }
     } else if (typeof line.head === 'string') {
       const head = await readHead(trusted, line.head)
       if (head.fault !== undefined) return fail(`The head after this event: ${head.fault}`)
       if (head.tenant !== tenant || head.seq !== tip.seq || head.hash !== tip.hash)
-        return fail('The head after this event was signed over another place or hash.')
+        return fail('The head after this event was signed over a different event number or hash.')
       if (verdict.anchor?.seq !== head.seq)
         verdict.anchor = { seq: head.seq, time: head.time, keyId: head.keyId, from: 'export' }
     } else if ('count' in line) {
       ended = true
       const end = typeof line.tip === 'object' && line.tip !== null && 'seq' in line.tip ? line.tip.seq : undefined
-      if (line.count !== tip.seq || end !== tip.seq) return fail('The last line counts more or fewer events.')
+      if (line.count !== tip.seq || end !== tip.seq)
+        return fail('The count in the last line does not match the events.')
       verdict.unsealed = typeof line.unsealed === 'number' ? line.unsealed : null
-    } else return fail('A line after this event is neither event, head nor end.')
+    } else return fail('A line after this event is not an event, a head or the end.')
   }
   if (!ended) return fail('The export ends early: its last line is missing.')
   const beyond = [...outside.keys()].filter((seq) => seq > tip.seq)
   if (beyond.length > 0)
-    return fail(`Cut off: a head from outside vouches for event #${Math.max(...beyond)}, which is not there.`)
+    return fail(`Truncated: a head kept outside covers event #${Math.max(...beyond)}, which is missing.`)
   return verdict
 }
 
@@ -120,7 +121,7 @@ async function keyRing(keys: unknown[]): Promise<Keys> {
       if (kty !== 'OKP' || crv !== 'Ed25519' || !x) throw new Error('no Ed25519 key')
       ring.set(await calculateJwkThumbprint({ kty, crv, x }), await importJWK({ kty, crv, x }, 'EdDSA'))
     } catch (cause) {
-      throw new UnreadableError('A key is no public Ed25519 JWK.', { cause })
+      throw new UnreadableError('A key is not a public Ed25519 JWK.', { cause })
     }
   }
   return ring
@@ -143,10 +144,10 @@ async function readHead(ring: Keys, jws: string): Promise<Head | { fault: string
     const { tenant, seq, hash, time } = parseLine(new TextDecoder().decode(payload))
     if (typeof tenant === 'string' && isSeq(seq) && typeof hash === 'string' && typeof time === 'string')
       return { tenant, seq, hash, time, keyId }
-    return { fault: 'It does not say what it was signed over.' }
+    return { fault: 'It does not state what it signs.' }
   } catch {
-    if (keyId && !ring.has(keyId)) return { fault: `It is signed with the key ${keyId}, which is not known here.` }
-    return { fault: 'Its signature does not hold.' }
+    if (keyId && !ring.has(keyId)) return { fault: `It is signed with the unknown key ${keyId}.` }
+    return { fault: 'Its signature is invalid.' }
   }
 }
 
@@ -163,14 +164,14 @@ function parseLine(text: string): Record<string, unknown> {
     const value: unknown = JSON.parse(text)
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
   } catch {}
-  throw new UnreadableError('A line is no JSON object.')
+  throw new UnreadableError('A line is not a JSON object.')
 }
 
 async function* filled(lines: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string, undefined> {
   for await (const line of lines) if (line.trim() !== '') yield line
 }
 
-/** The JWSs among lines of a log, whatever else it tells; a line may also be a JWS alone. */
+/** The JWSs in the lines of a log; a line may also be a bare JWS. */
 async function* headsIn(lines: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string> {
   for await (const line of filled(lines)) {
     const jws = /"head":"([\w-]+\.[\w-]+\.[\w-]+)"|^\s*([\w-]+\.[\w-]+\.[\w-]+)\s*$/.exec(line)

@@ -86,7 +86,7 @@ export async function freeze(
 ): Promise<{ freeze: FreezeView; already: boolean }> {
   const now = ctx.now()
   const target = { kind, id }
-  if (until && until <= now) throw new BrokerError('bad_request', { fields: { until: 'A moment in the future.' } })
+  if (until && until <= now) throw new BrokerError('bad_request', { fields: { until: 'Must be in the future.' } })
   return act(ctx, actor, needs(target), async (tx, actor) => {
     const { tenantId } = actor
     const owner = await lockedFor(tx, actor, target)
@@ -106,7 +106,7 @@ export async function freeze(
 }
 
 /**
- * Lifts the freeze of a thing itself; others that apply to it stay. What is not frozen says `already`.
+ * Lifts the freeze of one item; other freezes that apply to it stay. What is not frozen says `already`.
  * @throws BrokerError forbidden, also for one's own membership by who is no owner; not_found
  */
 export async function liftFreeze(ctx: Context, actor: Actor, target: Target): Promise<{ already: boolean }> {

@@ -112,7 +112,7 @@ async function endUpstream(ctx: Context, { id, connection }: Started, made: Endi
     const provider = await openProvider(ctx, await vaultOf(ctx, connection.tenantId), connection.provider)
     await provider.revoke({ kind: 'token', upstreamId: made.upstreamId, handle: made.handle })
   } catch (error) {
-    ctx.log.warn({ err: error, issued: id }, 'a token that could not be recorded was not ended upstream')
+    ctx.log.warn({ err: error, issued: id }, 'a token could not be recorded, and revoking it upstream failed')
   }
 }
 
@@ -143,7 +143,7 @@ async function start(
   const now = ctx.now()
   const { value: most, setBy } = policy.tokens
   if ((await countOutstandingLocked(tx, actor.tenantId, actor.userId, now)) >= most)
-    throw new BrokerError('too_many_tokens', { detail: `At most ${most} living tokens, set by the ${setBy}.` })
+    throw new BrokerError('too_many_tokens', { detail: `At most ${most} live tokens, set by the ${setBy}.` })
   const owner = {
     tenantId: actor.tenantId,
     userId: actor.userId,
@@ -317,9 +317,9 @@ async function refuseExcess(
   })
   ctx.metrics.issues.inc({ strategy, outcome: code })
   const line = { tenant: tenantId, issued: id, provider: connection.providerId, exceeded, alarm: true }
-  ctx.log.error(line, 'an upstream granted more than was asked')
+  ctx.log.error(line, 'an upstream granted more than was requested')
   await settleRevocation(ctx, { tenantId, id: revocation })
-  return new BrokerError(code, { detail: `Beyond what was asked: ${exceeded.join(', ')}.` })
+  return new BrokerError(code, { detail: `More than requested: ${exceeded.join(', ')}.` })
 }
 
 /**
@@ -360,7 +360,7 @@ export async function reconcileIssuing(
   ).then(
     (outcome) => outcome.found ?? 0,
     (error: unknown) => {
-      ctx.log.info({ err: error, token: id }, 'an issue that was cut off cannot be reconciled yet')
+      ctx.log.info({ err: error, token: id }, 'an interrupted issue cannot be reconciled yet')
       return undefined
     },
   )

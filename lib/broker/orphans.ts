@@ -97,7 +97,7 @@ async function lastAccess(ctx: Context, work: Work): Promise<Secret | undefined>
       claimLastGrant(tx, tenantId, connectionId, ctx.now(), leaseSeconds),
     )
     if (!grant) return undefined
-    if (grant === 'busy') throw new UpstreamError('unreached', 'somebody else is at the grant')
+    if (grant === 'busy') throw new UpstreamError('unreached', 'the grant is in use by another call')
     let received: Grant
     try {
       const refreshToken = await vault.open(placeOfGrant(grant, userId), grant.handle)

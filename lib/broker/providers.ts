@@ -208,12 +208,12 @@ function checkedIssuer({ config }: Pick<Context, 'config'>, text: string): strin
     throw new BrokerError('bad_request', {
       fields: {
         issuer:
-          'An https address on the internet, like https://connection.example.com. For one inside your network, ask the operator to name its host in VALETKEY_INTERNAL_HOSTS.',
+          'Enter a public https address such as https://connection.example.com. For a host inside your network, ask the operator to add it to VALETKEY_INTERNAL_HOSTS.',
       },
       cause,
     })
   }
-  throw new BrokerError('bad_request', { fields: { issuer: 'The address alone, without a path' } })
+  throw new BrokerError('bad_request', { fields: { issuer: 'Enter the address without a path.' } })
 }
 
 export type ProviderChange = {

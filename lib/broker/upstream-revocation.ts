@@ -75,7 +75,7 @@ export async function settleRevocation(
   }
 }
 
-const nothingLeft = 'nothing is left that could be revoked with'
+const nothingLeft = 'no credential is left to revoke it with'
 
 /**
  * Whether trying has no point any more: the token has ended by itself, or it was tried often. What a cut-off issue left is

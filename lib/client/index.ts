@@ -55,11 +55,11 @@ const asValetkey = (token: string | undefined): Middleware => ({
   async onResponse({ response }) {
     if (response.ok || isProblem(response)) return undefined
     await response.body?.cancel()
-    const title = 'Something between here and Valetkey answered'
+    const title = 'The answer did not come from Valetkey'
     return asResponse({ code: 'not_valetkey', title, status: response.status, next: 'Try again in a moment.' })
   },
   onError() {
-    const next = 'It is not known whether this took effect. Reload to see the present state, then try again.'
+    const next = 'We do not know whether this took effect. Reload to see the current state, then try again.'
     return asResponse({ code: 'no_answer', title: 'No answer from the server', status: 0, next })
   },
 })

@@ -599,11 +599,11 @@ export interface Paths {
                 } | null
               }[]
               /**
-               * Counted up to 1000 and no further
+               * Counted up to 1000 only
                */
               total: number
               /**
-               * There are more than were counted
+               * Whether there are more than were counted
                */
               total_is_capped: boolean
               next: string | null
@@ -1269,11 +1269,11 @@ export interface Paths {
               }[]
               next: string | null
               /**
-               * Counted up to 1000 and no further
+               * Counted up to 1000 only
                */
               unread: number
               /**
-               * There are more than were counted
+               * Whether there are more than were counted
                */
               unread_is_capped: boolean
             }
@@ -1598,7 +1598,7 @@ export interface Paths {
         content: {
           'application/json': {
             /**
-             * Rights as the kind of the provider names them; one of the kinds below.
+             * Rights in the form of the provider’s kind: one of those below.
              */
             scopes: {
               /**
@@ -2083,11 +2083,11 @@ export interface Paths {
                 } | null
               }[]
               /**
-               * Counted up to 1000 and no further
+               * Counted up to 1000 only
                */
               total: number
               /**
-               * There are more than were counted
+               * Whether there are more than were counted
                */
               total_is_capped: boolean
               next: string | null

@@ -103,7 +103,7 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
   function declared({ ctx, requestId }: Call, error: unknown): unknown {
     if (!isBrokerError(error) || error.code === 'aborted' || codes.has(error.code)) return error
     if (!ctx.config.production) return new Error(`${operation.id} does not declare ${error.code}`, { cause: error })
-    ctx.log.error({ request: requestId, operation: operation.id, problem: error.code }, 'an undeclared refusal')
+    ctx.log.error({ request: requestId, operation: operation.id, problem: error.code }, 'an undeclared error code')
     return error
   }
 }
@@ -163,12 +163,12 @@ function readJson(text: string): unknown {
   }
   const path = unstorablePath(text, value)
   if (path === undefined) return value
-  throw new BrokerError('bad_request', { fields: { [path.slice(0, 80) || 'body']: 'holds a character that is none' } })
+  throw new BrokerError('bad_request', { fields: { [path.slice(0, 80) || 'body']: 'contains an invalid character' } })
 }
 
 /** An operation without a body takes an empty one, or an empty object. */
 function refuseContent(text: string): undefined {
-  if (!/^\s*(\{\s*\})?\s*$/.test(text)) throw new BrokerError('bad_request', { detail: 'Nothing belongs in the body.' })
+  if (!/^\s*(\{\s*\})?\s*$/.test(text)) throw new BrokerError('bad_request', { detail: 'The body must be empty.' })
 }
 
 function parse(schema: z.ZodType | undefined, value: object | unknown, place: 'query' | 'body'): unknown {
@@ -176,7 +176,7 @@ function parse(schema: z.ZodType | undefined, value: object | unknown, place: 'q
   if (!schema && unnamed === undefined) return {}
   const parsed = schema?.safeParse(value)
   if (parsed?.success) return parsed.data
-  const fields = parsed ? fieldsOf(parsed.error.issues, 'body') : { [unnamed ?? place]: 'is not known here' }
+  const fields = parsed ? fieldsOf(parsed.error.issues, 'body') : { [unnamed ?? place]: 'is unknown' }
   throw new BrokerError('bad_request', { fields })
 }
 
@@ -188,7 +188,7 @@ function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown
   if (parsed.success && stream) {
     headers.set('content-type', stream)
     const cut = (error: unknown) =>
-      ctx.log.error({ request: requestId, operation: operation.id, err: error }, 'an answer was cut off')
+      ctx.log.error({ request: requestId, operation: operation.id, err: error }, 'a response was interrupted')
     return new Response(streamOf(parsed.data as AsyncIterable<string>, cut), { status, headers })
   }
   if (parsed.success) return Response.json(parsed.data, { status, headers })

@@ -27,7 +27,7 @@ export const linkCallback = (): Edge =>
 
 async function comeBack(call: Call, key: string): Promise<Response> {
   const { ctx, request, address, agent, requestId } = call
-  // HEAD too: it must not use up an attempt, and a link preview is no person coming back.
+  // HEAD too: a link preview must not use up an attempt.
   if (request.method !== 'GET') throw new BrokerError('method_not_allowed')
   requireNavigation(request.headers)
   await takeLimit(ctx, 'callback', { address })

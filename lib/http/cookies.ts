@@ -42,7 +42,7 @@ export function cookieValue(headers: Headers, name: CookieName): string | undefi
   return values.length === 1 ? values[0] : undefined
 }
 
-/** The Set-Cookie line of a session whose id was made anew within an act. */
+/** The Set-Cookie line of a session whose id was replaced within an act. */
 export const renewedSession = ({ token, expiresAt }: { token: Secret; expiresAt: Date }) =>
   `${cookieNames.session}=${token.reveal()}; Expires=${expiresAt.toUTCString()}; Path=/; HttpOnly; Secure; SameSite=Lax`
 

@@ -63,7 +63,7 @@ const unreadable: Record<string, ErrorCode> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 'too_large',
 }
 
-/** Next listens for upgrades by itself and would forward them; nothing of ours needs one outside development (P-05). */
+/** Next handles upgrades itself and would forward them; we need none outside development (P-05). */
 function refuseUpgrades(server: Server): void {
   const onUpgrade = (_request: IncomingMessage, socket: Duplex) => refuseRaw(socket, 'bad_request')
   server.on('upgrade', onUpgrade)
@@ -161,7 +161,7 @@ const splitOnce = (text: string, by: string): [string, string?] => {
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)]
 }
 
-/** The decoded text; undefined for what is no UTF-8 or no percent-encoding at all. */
+/** The decoded text; undefined if it is not valid UTF-8 or percent-encoding. */
 function decoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text)
@@ -194,7 +194,7 @@ function match(
   return params
 }
 
-/** Headers in which clients, or frameworks behind proxies, claim who or where somebody is: nobody may send them. */
+/** Headers that claim who or where the client is; they are removed from every request. */
 const claims =
   /^(x[-_]forwarded[-_].*|forwarded|x[-_]real[-_]ip|x[-_](forwarded[-_])?user.*|remote[-_]user|x[-_]middleware[-_].*|x[-_]original[-_].*|x[-_]rewrite[-_].*|x[-_]http[-_]method.*|content-security-policy(-report-only)?)$/i
 
@@ -204,7 +204,7 @@ function dropClaims(request: IncomingMessage): void {
   for (const name of names) removeHeader(request, name.toLowerCase())
 }
 
-/** Whose trace a request belongs to: a stranger may not choose it, a proxy of ours may (W3C Trace Context 4.2). */
+/** The trace of a request: a trusted proxy may choose it, a stranger may not (W3C Trace Context 4.2). */
 const traceHeaders = ['traceparent', 'tracestate', 'baggage']
 
 function setHeader(request: IncomingMessage, name: string, value: string): void {

@@ -37,7 +37,7 @@ async function collect(ctx: Context, patience: number): Promise<void> {
   }
   // A pool without a free connection must not hold up a scrape.
   const rows = await within(readGauges(ctx, now, patience), patience, late).catch((error: unknown) => {
-    ctx.log.warn({ err: error }, 'the gauges of the database cannot be read')
+    ctx.log.warn({ err: error }, 'the database gauges cannot be read')
     return undefined
   })
   show(ctx, rows, now)
@@ -142,7 +142,7 @@ function metricsServer(ctx: Context, { isLoopback }: { isLoopback: boolean }): S
     try {
       answer(200, await renderMetrics(ctx), { 'content-type': ctx.metrics.registry.contentType })
     } catch (error) {
-      ctx.log.error({ err: error }, 'metrics cannot be shown')
+      ctx.log.error({ err: error }, 'the metrics cannot be served')
       answer(500)
     }
   })

@@ -77,7 +77,7 @@ const ownPage = (server: string): Json[] => [
     name: 'Origin',
     in: 'header',
     required: true,
-    description: 'Browsers send it by themselves. Those that send Sec-Fetch-Site: same-origin may leave it out.',
+    description: 'Browsers send it automatically. Clients that send Sec-Fetch-Site: same-origin may leave it out.',
     schema: { type: 'string', const: server },
   },
 ]
@@ -86,7 +86,7 @@ function requestBody({ body, media = [] }: Operation): Json {
   const schema = body ? jsonSchema(body, 'input') : nothing
   return {
     required: true,
-    ...(!body && { description: 'Nothing but its content type: an empty object, or no bytes at all.' }),
+    ...(!body && { description: 'Only the content type matters: send an empty object or no bytes.' }),
     content: Object.fromEntries(['application/json', ...media].map((type) => [type, { schema }])),
   }
 }
@@ -114,8 +114,8 @@ const refusal = (status: number, codes: ErrorCode[]): Json => ({
 
 const header = (description: string, schema: Json): Json => ({ description, required: true, schema })
 const headers = {
-  RequestId: header('What the log calls this request.', { type: 'string' }),
-  Authenticate: header('How one signs in here.', { type: 'string' }),
+  RequestId: header('The id of this request in the log.', { type: 'string' }),
+  Authenticate: header('How to sign in.', { type: 'string' }),
   RetryAfter: header('Seconds to wait.', { type: 'integer', minimum: 1 }),
 } as const
 const headerRef = (name: keyof typeof headers) => ({ $ref: `#/components/headers/${name}` })

@@ -80,7 +80,7 @@ export function operation<
   if (inTenant !== declared.path.includes('{tenant}'))
     throw new Error(`${declared.id}: a role's permission and {tenant} in the path go together`)
   if ((declared.permission === 'public') !== (declared.scope === 'none'))
-    throw new Error(`${declared.id}: what is public needs no scope, and nothing else does without`)
+    throw new Error(`${declared.id}: public operations have no scope; all others need one`)
   if (declared.method === 'GET' && declared.body) throw new Error(`${declared.id}: a GET has no body`)
   return declared
 }

@@ -8,7 +8,8 @@ import { checkInstanceKeys } from '../vault/keys.ts'
  * @throws BrokerError not_serving, unavailable
  */
 export async function checkReady(ctx: Context): Promise<void> {
-  if (ctx.life.phase !== 'serving') throw new BrokerError('not_serving', { detail: `It is ${ctx.life.phase}.` })
+  if (ctx.life.phase !== 'serving')
+    throw new BrokerError('not_serving', { detail: `The process is ${ctx.life.phase}.` })
   await checkInstanceKeys(ctx).catch((cause: unknown) => {
     throw new BrokerError('unavailable', { cause, retryAfterSeconds: 5 })
   })

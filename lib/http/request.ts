@@ -175,11 +175,11 @@ function cutShort(cause: unknown): never {
 export function readQuery(url: string): Record<string, string> {
   const given = [...new URL(url).searchParams]
   const names = new Set(given.map(([name]) => name))
-  if (names.size !== given.length) throw new BrokerError('bad_request', { detail: 'A parameter is given twice.' })
+  if (names.size !== given.length) throw new BrokerError('bad_request', { detail: 'A parameter appears twice.' })
   const odd = given.find((pair) => !pair.every(isStorable))
-  if (odd) throw new BrokerError('bad_request', { fields: { [odd[0].slice(0, 80)]: 'holds a character that is none' } })
+  if (odd) throw new BrokerError('bad_request', { fields: { [odd[0].slice(0, 80)]: 'contains an invalid character' } })
   for (const name of ['access_token', 'token', 'refresh_token', 'id_token'])
     if (names.has(name))
-      throw new BrokerError('bad_request', { detail: 'Tokens are never accepted in a URL. Treat this one as leaked.' })
+      throw new BrokerError('bad_request', { detail: 'Tokens in a URL are not accepted. Treat this token as leaked.' })
   return Object.fromEntries(given)
 }

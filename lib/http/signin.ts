@@ -38,7 +38,7 @@ const handle = edge(
   (error, requestId, call) => errorResponse(error, requestId, call, { href: '/signin', text: 'Go to sign-in' }),
 )
 
-/** An error on a page of ours, or as a problem for who asks for JSON. */
+/** An error as a page, or as a problem for clients that ask for JSON. */
 const errorResponse = (
   error: BrokerError,
   requestId: string,
@@ -102,7 +102,7 @@ async function completeSignIn(call: Call): Promise<Response> {
   const parameters = new URL(request.url).searchParams
   const names = [...parameters.keys()]
   if (new Set(names).size !== names.length)
-    throw new BrokerError('bad_request', { detail: 'A parameter is given twice.' })
+    throw new BrokerError('bad_request', { detail: 'A parameter appears twice.' })
 
   const cookies = {
     state: cookieValue(request.headers, 'state'),
@@ -135,7 +135,7 @@ async function completeSignIn(call: Call): Promise<Response> {
         }),
     })
     const session = only(acted.cookies, 'session')
-    if (session.length !== 1) throw refused('signin_failed', 'session', 'no session came of it')
+    if (session.length !== 1) throw refused('signin_failed', 'session', 'no session was created')
     return seeOther(returnTo, [...session, ...cleared])
   } catch (error) {
     const code = codeOf(error)
@@ -144,7 +144,7 @@ async function completeSignIn(call: Call): Promise<Response> {
   }
 }
 
-/** Ends the session's row, then takes the cookies away; without the first there is no second (S-09). */
+/** Ends the session's row, then deletes the cookies; if the first fails, the cookies stay (S-09). */
 async function signOut(call: Call): Promise<Response> {
   const { ctx, request } = call
   refuseForeignForm(call)
@@ -173,21 +173,21 @@ function refuseForeignForm({ ctx, request: { headers } }: Call): void {
     throw new BrokerError('cross_site')
 }
 
-/** Where to go afterwards: one path of ours, or none given. Anything else is refused at once (L-12). */
+/** Where to go afterwards: a path on this site, or none. Anything else is refused at once (L-12). */
 function returnPath(parameters: URLSearchParams): string {
   const given = parameters.getAll('return_to')
   if (given.length === 0) return '/'
   const path = given.length === 1 ? safePath(given[0]) : undefined
-  if (!path) throw new BrokerError('bad_request', { detail: 'return_to must be one path on this site.' })
+  if (!path) throw new BrokerError('bad_request', { detail: 'return_to must be a path on this site.' })
   return path
 }
 
 const originOf = ({ address, agent, requestId }: Call) => ({ address, agent, requestId })
 
-/** What nobody foresaw is `signin_failed` to the person; the log has the cause. */
+/** An unexpected error is `signin_failed` to the person; the log has the cause. */
 const codeOf = (error: unknown): ErrorCode => (isBrokerError(error) ? error.code : 'signin_failed')
 
-/** Back to the sign-in page with a code of ours, never with words of the upstream's (L-10). An outage stays one. */
+/** Back to the sign-in page with our code, never with text from the upstream (L-10). An outage stays an outage. */
 function failed(call: Call, error: unknown, { returnTo, cookies }: { returnTo: string; cookies: string[] }): Response {
   return seeOther(signinPage({ error: logFailure(call, error), returnTo }), cookies)
 }

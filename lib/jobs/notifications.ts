@@ -10,7 +10,7 @@ import { sweepDeliveries, wipePreviousSecrets } from '../store/webhooks.ts'
 async function everyTenant(ctx: Context, work: string, handle: (tenantId: string) => Promise<unknown>): Promise<void> {
   for (const tenantId of await tenantIds(ctx))
     await handle(tenantId).catch((error: unknown) =>
-      ctx.log.warn({ err: error, work, tenant: tenantId }, 'one tenant failed; the rest goes on'),
+      ctx.log.warn({ err: error, work, tenant: tenantId }, 'one tenant failed; the others continue'),
     )
 }
 

@@ -49,6 +49,7 @@ async function alone(ctx: Context, connectionId: string, work: Promise<void>): P
   try {
     await work
   } catch (error) {
-    if (!isBrokerError(error)) ctx.log.warn({ err: error, connection: connectionId }, 'a renewal failed here')
+    if (!isBrokerError(error))
+      ctx.log.warn({ err: error, connection: connectionId }, 'a renewal failed inside Valetkey')
   }
 }

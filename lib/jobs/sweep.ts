@@ -19,7 +19,7 @@ export async function sweep(ctx: Context, signal?: AbortSignal): Promise<void> {
   for (const tenantId of await tenantIds(ctx)) {
     for (const name of Object.keys(sweeps) as SweepName[]) await sweepKind(ctx, tenantId, name, signal)
     await settleTenantKeys(ctx, tenantId).catch((error: unknown) =>
-      ctx.log.warn({ err: error, work: 'keys' }, 'a key rotation could not be ended; it is tried again'),
+      ctx.log.warn({ err: error, work: 'keys' }, 'a key rotation could not be completed; we retry'),
     )
   }
 }
@@ -29,9 +29,9 @@ async function sweepKind(ctx: Context, tenantId: string, name: SweepName, signal
     for (let round = 0; round < mostBatches && !signal?.aborted; round += 1)
       if ((await sweepBatch(ctx, tenantId, name, batch)) < batch) return
   } catch (error) {
-    ctx.log.warn({ err: error, work: name }, 'a batch could not be swept; it goes entry by entry')
+    ctx.log.warn({ err: error, work: name }, 'a batch could not be swept; its entries are tried one by one')
     await sweepSingly(ctx, tenantId, name, batch, (id, reason) =>
-      ctx.log.warn({ err: reason, work: name, entry: id }, 'one entry could not be swept; the rest goes on'),
+      ctx.log.warn({ err: reason, work: name, entry: id }, 'one entry could not be swept; the others continue'),
     ).catch((reason: unknown) => ctx.log.warn({ err: reason, work: name }, 'nothing could be swept'))
   }
 }

@@ -27,7 +27,7 @@ type Place = { tenantId: string; id: string }
 
 /**
  * Works on what is due: tenants (or whatever `laneOf` names) beside each other, the entries of each one after another,
- * so that one tenant's slow upstream holds up nobody else. One entry's failure is logged and never stops the rest.
+ * so that one tenant's slow upstream does not delay others. One entry's failure is logged and never stops the rest.
  */
 async function fairly<T extends { tenantId: string }>(
   ctx: Context,
@@ -133,7 +133,7 @@ export function startJobs(ctx: Context, { everyMilliseconds = tickMilliseconds }
       if (sweeps) await sweep(ctx, stopping.signal)
       reported = false
     } catch (error) {
-      if (!reported) ctx.log.warn({ err: error }, 'background work waits: the database does not answer')
+      if (!reported) ctx.log.warn({ err: error }, 'background work is paused: the database does not answer')
       reported = true
     }
   }

@@ -229,7 +229,7 @@ async function asUpstreamError(
     return new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
 
   if (isKeysUnavailable(error))
-    return new UpstreamError('ambiguous', 'the keys of the issuer cannot be had', { cause: error })
+    return new UpstreamError('ambiguous', 'the keys of the issuer are not available', { cause: error })
 
   const answer = await answerOf(error)
   if (!answer) return new UpstreamError('protocol', 'the answer is malformed', { cause: error })

@@ -11,7 +11,7 @@ const networks = [...ipv4Rows, ...ipv6Rows]
 const holds = ([start, bits]: Network, address: ReturnType<typeof ipaddr.parse>) =>
   start.kind() === address.kind() && address.match(start, bits)
 
-/** How far an address may be reached, by the longest block that holds it; what is no address is reached never. */
+/** How far an address may be reached, by the longest matching block; never, if it is not an address. */
 export function reachOf(text: string): Reach {
   if (!isIP(text)) return 'never'
   const address = ipaddr.parse(text)

@@ -15,7 +15,7 @@ type Deps = { fetch: OutboundFetch; now: () => Date; keySets: KeySets }
 
 /** What an issuer withdraws is believed no longer than this. */
 const ageMs = 5 * 60_000
-/** One request for keys in this time, whatever tokens say and whatever comes of it (J-05). */
+/** At most one request for keys in this time, whatever its result (J-05). */
 const pauseMs = 5_000
 
 /** The keys cannot be had. Says nothing about the token. */
@@ -103,7 +103,7 @@ const keysMax = 100
 const Jwks = z.object({ keys: z.array(z.unknown()) })
 const isJwk = (key: unknown): key is oauth.JWK => typeof key === 'object' && key !== null && !Array.isArray(key)
 
-/** One bad key does not spoil the others (J-06): what is no key is left out, and an odd one fails when it is used. */
+/** One bad key does not break the others (J-06): invalid keys are left out, and an unusual one fails when it is used. */
 async function fetchKeys(deps: Deps, uri: string): Promise<Keys> {
   const headers = { accept: 'application/json, application/jwk-set+json' }
   const response = await requestOptions(deps)
@@ -113,6 +113,6 @@ async function fetchKeys(deps: Deps, uri: string): Promise<Keys> {
     })
   if (response.status !== 200) throw new KeysUnavailable(`the keys of the issuer answer ${response.status}`)
   const parsed = Jwks.safeParse(await readJson(response))
-  if (!parsed.success) throw new KeysUnavailable('the keys of the issuer are no key set')
+  if (!parsed.success) throw new KeysUnavailable('the keys of the issuer are not a key set')
   return { keys: parsed.data.keys.filter(isJwk).slice(0, keysMax) }
 }

@@ -44,7 +44,7 @@ const suspicious = /\\u(?:0000|d[89a-f])/i
 export const unstorablePath = (text: string, value: unknown): string | undefined =>
   suspicious.test(text) ? findUnstorable(value, []) : undefined
 
-/** The same of an answer's bytes. What is no JSON at all is its parser's to refuse. */
+/** The same for an answer's bytes. Invalid JSON is left to its parser. */
 export function isStorableJson(bytes: Uint8Array): boolean {
   const text = new TextDecoder().decode(bytes)
   if (!suspicious.test(text)) return true

@@ -51,7 +51,7 @@ const formEncoded = (text: string) =>
     sign === '%20' ? '+' : `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
   )
 
-/** An answer of a token endpoint that is no success: status, headers, and what its `error` fields say, if they do. */
+/** An error answer of a token endpoint: status, headers, and its `error` fields if present. */
 export type ErrorAnswer = {
   status: number
   headers: Headers

@@ -19,7 +19,7 @@ export class OutboundError extends Error {
   constructor(message: string, { reached, cause, status }: { reached: boolean; cause?: unknown; status?: number }) {
     super(message, { cause })
     this.reached = reached
-    // What was not reached has no such field: it reads the same, whatever it was (F-10).
+    // Absent if nothing was reached, so all those cases look the same (F-10).
     if (status !== undefined) this.status = status
   }
 }
@@ -138,13 +138,13 @@ async function within<T>(milliseconds: number, end: AbortController, work: Promi
   return work.finally(() => clearTimeout(timer))
 }
 
-/** The error of ours that undici wrapped, if any. */
+/** Our own error that undici wrapped, if any. */
 function ownError(error: unknown): OutboundError | undefined {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) if (isOutboundError(cause)) return cause
   return undefined
 }
 
-/** What went wrong, for the log: a code of ours, of node's or undici's; never a body or a URL. */
+/** What went wrong, for the log: our, Node's or undici's code; never a body or a URL. */
 export function outboundReason(error: OutboundError): string {
   let reason = error.message
   for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause)
@@ -191,7 +191,7 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
     const bytes = await within(limit.bodyMs, end, readCapped(answer.body, limit.bodyBytes))
     const response = { status: answer.status, headers: new Headers([...answer.headers]) }
     if (isJson(response.headers) && !isModestJson(bytes)) throw reached('The answer is too deep')
-    if (isJson(response.headers) && !isStorableJson(bytes)) throw reached('The answer holds what is no text')
+    if (isJson(response.headers) && !isStorableJson(bytes)) throw reached('The answer contains invalid text')
     const isBodiless = answer.status === 204 || answer.status === 205 || method === 'HEAD'
     return new Response(isBodiless ? null : bytes, response)
   }

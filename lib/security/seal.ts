@@ -8,7 +8,7 @@ export type Location = {
   table: string
   row: string
   column: string
-  /** The person it belongs to; `-` where it is nobody's alone. */
+  /** The person it belongs to; `-` if it is shared. */
   user: string
   /** The row's token version, so that an older value in the same place is refused; 0 where a row has none. */
   version: number
@@ -20,7 +20,7 @@ const format = 'vk1'
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
-/** A sealed value did not open; deliberately the same whatever was wrong with it (V-04). */
+/** A sealed value did not open; deliberately the same error for every cause (V-04). */
 export class UnsealError extends Error {
   override readonly name = 'UnsealError'
   constructor() {
@@ -63,7 +63,7 @@ function headerOf(sealed: string): z.infer<typeof Header> | undefined {
   }
 }
 
-/** The key id that a sealed value names, or undefined where it is no sealed value of ours. */
+/** The key id that a sealed value names, or undefined if it is not a sealed value. */
 export const sealedWith = (sealed: string): string | undefined => headerOf(sealed)?.kid
 
 /** Whether a value was sealed by a newer version of this program: not broken, but nothing that we can read (H-06). */

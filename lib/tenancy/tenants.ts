@@ -28,7 +28,7 @@ export async function createTenant(
   { name, slug }: { name: string; slug: string },
 ): Promise<{ id: string; slug: string; session: RenewedSession }> {
   if (!founder.operator && !ctx.config.openTenants)
-    throw new BrokerError('forbidden', { detail: 'Only the operator of this instance makes tenants.' })
+    throw new BrokerError('forbidden', { detail: 'Only an operator of this instance can create tenants.' })
   if (reserved.has(slug)) throw new BrokerError('slug_taken')
   const id = newId('tenant')
   try {

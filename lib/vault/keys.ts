@@ -121,7 +121,7 @@ export async function vaultOf(ctx: KeyContext, tenantId: string): Promise<Vault>
   }
   const openAt = async (location: Location, sealed: string) => {
     if (isNewerFormat(sealed))
-      throw new BrokerError('keys_unavailable', { detail: 'It was sealed by a newer version. Upgrade this instance.' })
+      throw new BrokerError('keys_unavailable', { detail: 'A newer version sealed it. Upgrade this instance.' })
     const id = sealedWith(sealed)
     const find = () => kept.keys.find((key) => key.id === id)
     // Keys are published before they seal, so a key that we never heard of is rare: a clock that is off.
@@ -175,7 +175,7 @@ async function tenantKeys(ctx: KeyContext, tenantId: string, maximumAge: number)
   return read
 }
 
-/** Tells the database what this process has sealed, and reads a tenant's keys anew. */
+/** Tells the database what this process has sealed, and reads a tenant's keys again. */
 export const refreshTenantKeys = async (ctx: KeyContext, tenantId: string): Promise<void> => {
   await tenantKeys(ctx, tenantId, 0)
 }
@@ -222,10 +222,10 @@ export async function verifyInstanceKeys(ctx: Pick<Context, 'db' | 'keys'>): Pro
     const key = keys.find((candidate) => candidate.id === id)
     if (!key && !retiredAt)
       problems.push(
-        `VALETKEY_KEYS lacks the key "${id}", which this database was sealed with: add it, or retire it first (npm run keys -- retire ${id})`,
+        `VALETKEY_KEYS lacks the key "${id}", which this database needs: add it, or retire it first (npm run keys -- retire ${id})`,
       )
     if (key && (await checkCanary(key, canary)) === 'wrong')
-      problems.push(`VALETKEY_KEYS holds under "${id}" another value than the one this database was sealed with`)
+      problems.push(`VALETKEY_KEYS has a different value for "${id}" than the one this database was sealed with`)
     if (retiredAt && keys[0]?.id === id)
       problems.push(`VALETKEY_KEYS begins with "${id}", which is retired: put another key first`)
   }
@@ -250,7 +250,7 @@ export async function checkSecret(ctx: SecretContext): Promise<void> {
   await withInstance(ctx, (tx) => keepSecretCanary(tx, secretCanary(ctx.config.secret)))
   if (await isSecretKnown(ctx)) return
   throw new ConfigError([
-    'VALETKEY_SECRET is not the one this database was first started with: sign-ins under way would fail and the fingerprints of tokens would no longer match; put the old value back, or take the new one on purpose (npm run keys -- secret --accept)',
+    'VALETKEY_SECRET is not the one this database was first started with: sign-ins in progress would fail, and token fingerprints would no longer match. Restore the old value, or accept the new one (npm run keys -- secret --accept)',
   ])
 }
 

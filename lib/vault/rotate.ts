@@ -109,7 +109,7 @@ export async function publishTenantKey(ctx: Context, tenantId: string): Promise<
 export type Resealed = {
   /** Values that are under the current key now. */
   resealed: number
-  /** Values that somebody wrote anew while we sealed them: theirs stay. */
+  /** Values that were written while we resealed them: the newer ones stay. */
   overtaken: number
   unreadable: Unreadable[]
   /** Older data keys that nothing was sealed with any more. */
@@ -160,7 +160,7 @@ async function exchange(
   return replaced
 }
 
-/** Deletes the older keys that no value names, once nobody can be sealing with them any more. */
+/** Deletes older keys that no value uses, once no process can still seal with them. */
 async function dropTenantKeys(ctx: Context, tenantId: string): Promise<number> {
   return asSystem(ctx, tenantId, 'keys', async (tx) => {
     const keys = await lockTenantKeys(tx, tenantId)
@@ -239,7 +239,7 @@ export type Retirement = { kind: 'retired' | 'already' } | { kind: 'refused'; wh
  */
 export async function retireInstanceKey(ctx: Context, id: string): Promise<Retirement> {
   const known = (await withInstance(ctx, listInstanceKeys)).find((key) => key.id === id)
-  if (!known) return { kind: 'refused', why: `This database knows no instance key "${id}".` }
+  if (!known) return { kind: 'refused', why: `There is no instance key "${id}" in this database.` }
   if (known.retiredAt) return { kind: 'already' }
   const [current] = await ctx.keys.list()
   if (current?.id === id)

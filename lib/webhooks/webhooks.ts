@@ -36,7 +36,7 @@ export type WebhookView = {
   id: string
   url: string
   enabled: boolean
-  /** Why it is off, where nobody switched it off. */
+  /** Why it was switched off automatically. */
   disabledCause: 'gone' | 'failing' | null
   createdBy: string
   /** Whoever made it administers no more: an admin should take it over. */
@@ -133,7 +133,7 @@ function checkedUrl({ config }: Pick<Context, 'config'>, text: string): string {
   } catch (cause) {
     throw new BrokerError('bad_request', {
       fields: {
-        url: 'An https address on the internet without a name, password or fragment, like https://hooks.example.com/valetkey',
+        url: 'Enter a public https address without a user name, password or fragment, such as https://hooks.example.com/valetkey',
       },
       cause,
     })

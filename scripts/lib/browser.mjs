@@ -26,9 +26,7 @@ const DOWNLOAD_LIMIT_MS = 300_000
 export async function findBrowser(env = process.env) {
   if (env.CHROMIUM_PATH) {
     if (await runs(env.CHROMIUM_PATH)) return env.CHROMIUM_PATH
-    throw new Failure(
-      `CHROMIUM_PATH is ${env.CHROMIUM_PATH}, which is not a browser that runs. Correct it or unset it.`,
-    )
+    throw new Failure(`CHROMIUM_PATH is ${env.CHROMIUM_PATH}, which is not a working browser. Correct it or unset it.`)
   }
   const { chromium } = await import('playwright')
   const known = async () => firstRunning([...installed(env), ...PLACES, chromium.executablePath()])
@@ -68,5 +66,5 @@ async function runs(path) {
 }
 
 function missing() {
-  throw new Failure('There is no browser for the end-to-end tests. Install Chromium or name one with CHROMIUM_PATH.')
+  throw new Failure('There is no browser for the end-to-end tests. Install Chromium or set CHROMIUM_PATH.')
 }

@@ -6,7 +6,7 @@ export class Failure extends Error {
 /** What the file system refuses, in words; the code may sit in the error or in the output of a tool. */
 const REFUSALS = [
   [/ENOSPC|No space left on device|Check free disk space/, 'The disk is full. Free some space and start again.'],
-  [/EROFS|Read-only file system/, 'The folder is read-only. Name a writable one with VALETKEY_DATA_DIR.'],
+  [/EROFS|Read-only file system/, 'The folder is read-only. Set VALETKEY_DATA_DIR to a writable one.'],
 ]
 
 /** Prints a thrown value the way people should see it: a `Failure` is its sentence, anything else is our own bug. */

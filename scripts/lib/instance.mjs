@@ -18,7 +18,7 @@ export async function openDataDir(env) {
     await makeDir(dir, mode)
     await access(dir, constants.W_OK | constants.X_OK)
   } catch (error) {
-    throw new Failure(`The data folder ${dir} cannot be written (${error.code}). Name another with VALETKEY_DATA_DIR.`)
+    throw new Failure(`The data folder ${dir} is not writable (${error.code}). Set VALETKEY_DATA_DIR to another one.`)
   }
   return dir
 }
@@ -52,7 +52,7 @@ export async function lockDataDir(dir) {
     const other = parseOr(await readFile(file, 'utf8').catch(() => ''), { children: [] })
     if (other.pid && (await birthOf(other.pid)) === other.birth)
       throw new Failure(
-        `Valetkey is already running on ${dir} (process ${other.pid}). Stop it, or name another folder with VALETKEY_DATA_DIR.`,
+        `Valetkey is already running on ${dir} (process ${other.pid}). Stop it, or set VALETKEY_DATA_DIR to another folder.`,
       )
     for (const child of other.children) if ((await birthOf(child.pid)) === child.birth) await stopGroup(child.pid)
     await rm(file, { force: true })
@@ -78,7 +78,7 @@ export async function openInstance(dir) {
   })
   const instance = text === undefined ? await makeInstance(dir) : parseOr(text)
   if (!instance?.postgres || !instance.demo)
-    throw new Failure(`${file} cannot be read. Restore it from a backup, or remove ${dir} to begin anew.`)
+    throw new Failure(`${file} cannot be read. Restore it from a backup, or remove ${dir} to start over.`)
   const save = () => writeAtomically(file, instance)
   if (text === undefined) await save()
   return { ...instance, save }
@@ -87,7 +87,7 @@ export async function openInstance(dir) {
 async function makeInstance(dir) {
   if (await stat(join(dir, 'postgres')).catch(() => null))
     throw new Failure(
-      `${dir} has a database but no instance.json. Restore that file, or remove the folder to begin anew.`,
+      `${dir} has a database but no instance.json. Restore that file, or remove the folder to start over.`,
     )
   return {
     keys: `k1:${randomKey()}`,

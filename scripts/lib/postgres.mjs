@@ -156,7 +156,7 @@ export async function startCluster({ dir, password, port, logFile, settings = {}
   if (!ready || hasEnded(child)) {
     await stopProcess(child.pid, 'SIGQUIT')
     const output = spawnError ?? (await readFile(logFile, 'utf8'))
-    const message = `The embedded Postgres did not start (log: ${logFile}). Its last words:\n${lastLines(output)}`
+    const message = `The embedded Postgres did not start (log: ${logFile}). Last lines:\n${lastLines(output)}`
     throw Object.assign(new Failure(message), { output })
   }
   return { adminUrl, stop }

@@ -38,7 +38,7 @@ export async function installPackages() {
       })
       .catch((error) => {
         if (!/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET/.test(error.output)) throw error
-        throw new Failure('The packages could not be fetched: no way to the npm registry. Go online and start again.')
+        throw new Failure('The npm registry is not reachable, so packages are missing. Go online and start again.')
       }),
   )
 }

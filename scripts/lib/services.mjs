@@ -19,7 +19,7 @@ export function createServices(remember, onDeath) {
   const death = async (name, { signalCode, exitCode }, logFile) => {
     const words = logFile ? `\n${lastLines(plainLog(await readFile(logFile, 'utf8').catch(() => '')), 15)}` : ''
     return new Failure(
-      `${name} ended by itself (${signalCode ?? `code ${exitCode}`}), so everything was stopped.${words}`,
+      `${name} stopped unexpectedly (${signalCode ?? `code ${exitCode}`}), so everything was stopped.${words}`,
     )
   }
 

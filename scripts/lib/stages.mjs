@@ -84,7 +84,7 @@ export const contract = (schemathesis) =>
     : {
         name: 'contract',
         work: async () =>
-          console.log('  Python with venv, or PyPI, is not here: the API is not tested by Schemathesis'),
+          console.log('  Python with venv or PyPI is not available: Schemathesis does not test the API'),
         count: async () => ({ passed: 0, failed: 0, skipped: 1 }),
       }
 

@@ -22,7 +22,7 @@ test('a suspended member is told so and whom to ask, on every page of the tenant
   expect(await api(page, 'GET', `/api/v1/tenants/${crowd.params.tenant}/projects`)).toMatchObject({ code: 'not_found' })
   // Nobody else learns of the tenant.
   await page.goto('/suspended/nobody')
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Nothing here for you')
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Page not found')
   const change = (status: string) =>
     crowd.sql('UPDATE member SET status = $1 WHERE user_id = $2', [status, crowd.people.suspended])
   await change('active')
@@ -54,15 +54,15 @@ test('a revoked token says since when, and until when it could still work, never
 }) => {
   await crowd.signIn(context, 'owner')
   await page.goto(at('tokens?state=revoked'))
-  const ends = page.getByRole('row').nth(1).locator('td[data-column="Ends"]')
+  const ends = page.getByRole('row').nth(1).locator('td[data-column="Expires"]')
   // Relative times count from the last full minute.
-  await expect(ends).toHaveText(/^(59 min|1 h) agosurely over in \d+ (min|h)$/)
+  await expect(ends).toHaveText(/^(59 min|1 h) agoexpires upstream in \d+ (min|h)$/)
   await page.goto(at(`tokens/${crowd.params.token}`))
-  const facts = page.locator('dl').filter({ hasText: 'Made by' })
+  const facts = page.locator('dl').filter({ hasText: 'Strategy' })
   await expect(facts).toContainText('Revoked')
-  await expect(facts).toContainText('End without it')
-  await expect(facts.getByText('Ends', { exact: true })).toHaveCount(0)
-  await expect(page.getByText('Latest moment it could still work')).toBeVisible()
+  await expect(facts).toContainText('Original expiry')
+  await expect(facts.getByText('Expires', { exact: true })).toHaveCount(0)
+  await expect(page.getByText('Latest time it could still work')).toBeVisible()
 })
 
 test('what an upstream has not confirmed is named by fingerprint, owner and a link; tokens that have ended are not counted', async ({
@@ -139,7 +139,7 @@ test('an invitation names its tenant and role before anybody signs in, and its s
   const invite = page.getByRole('button', { name: 'Invite' })
   await invite.click()
   await page.getByRole('radio', { name: /^auditor/ }).check()
-  await page.getByRole('button', { name: 'Make the link' }).click()
+  await page.getByRole('button', { name: 'Create link' }).click()
   await page
     .getByRole('dialog', { name: /shown once/ })
     .getByRole('button', { name: 'Done' })
@@ -195,7 +195,7 @@ test('everything that a filter matches is previewed and revoked, also what is on
   await expect(page.getByText('70 tokens found')).toBeVisible()
   await page.getByRole('checkbox', { name: 'Select all on this page' }).first().check()
   const bar = page.getByRole('region', { name: 'Selection' })
-  await bar.getByRole('button', { name: 'Select all 70 that match' }).click()
+  await bar.getByRole('button', { name: 'Select all 70 matches' }).click()
   await bar.getByRole('button', { name: 'Revoke…' }).click()
   const question = page.getByRole('alertdialog')
   await expect(question).toContainText('Revoke 70 tokens')

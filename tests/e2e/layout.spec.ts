@@ -47,7 +47,7 @@ const faults = (page: Page): Promise<string[]> =>
       return clips.get(element)
     }
     // States, and the cells that say when something ends.
-    const kept = [...document.querySelectorAll('[data-badge], td[data-column="State"], td[data-column="Ends"]')]
+    const kept = [...document.querySelectorAll('[data-badge], td[data-column="State"], td[data-column="Expires"]')]
     for (const element of kept) {
       const box = element.getBoundingClientRect()
       if (box.width === 0 || box.height === 0) found.push(`not shown: ${name(element)}`)
@@ -128,5 +128,5 @@ test('the walk above sees a state that leaves the screen, one that is cut off, a
   expect(await spoiled('.data-table { width: 1400px }')).toMatch(/scrolls \d+ px sideways[\s\S]*off the screen/)
   expect(await spoiled('[data-badge] { width: 20px; overflow: hidden }')).toMatch(/cut off/)
   expect(await spoiled('.data-table { overflow: hidden; display: block; width: 400px }')).toMatch(/clipped/)
-  expect(await spoiled('td[data-column="Ends"] { display: none }')).toMatch(/not shown/)
+  expect(await spoiled('td[data-column="Expires"] { display: none }')).toMatch(/not shown/)
 })

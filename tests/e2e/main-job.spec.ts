@@ -32,8 +32,8 @@ test('the main job: sign in, link, issue, use, see, revoke, disconnect, sign out
 
   await page.getByRole('link', { name: 'Revoked', exact: true }).click()
   await page.getByRole('row').filter({ hasText: 'nightly export' }).getByRole('link').first().click()
-  await expect(page.getByText('confirmed dead upstream')).toBeVisible()
-  await expect(page.getByText('Over: the upstream was seen to refuse it.')).toBeVisible()
+  await expect(page.getByText('confirmed revoked upstream')).toBeVisible()
+  await expect(page.getByText('Over: we confirmed that the upstream refuses it.')).toBeVisible()
 
   await page.getByRole('link', { name: 'Issue again' }).click()
   await expect(page.getByLabel('Purpose')).toHaveValue('nightly export')
@@ -45,7 +45,7 @@ test('the main job: sign in, link, issue, use, see, revoke, disconnect, sign out
 
   await page.getByRole('link', { name: 'Acme Sales Reporting' }).click()
   await page.getByRole('button', { name: 'Disconnect…' }).click()
-  await expect(page.getByRole('alertdialog')).toContainText('1 living token')
+  await expect(page.getByRole('alertdialog')).toContainText('1 live token')
   await page.getByRole('alertdialog').getByRole('button', { name: 'Disconnect', exact: true }).click()
   await expect(page.getByRole('alertdialog')).toHaveCount(0)
   await expect(page.getByText('revoked', { exact: true }).first()).toBeVisible()
@@ -91,6 +91,6 @@ test('K-39: a link that was left half-way is offered on the projects page and ca
   await page.getByRole('button', { name: 'Continue', exact: true }).click()
   await page.waitForURL((url) => url.hostname === '127.0.0.1')
   await page.goto('/t/globex/projects')
-  await page.getByRole('button', { name: 'Give up' }).click()
+  await page.getByRole('button', { name: 'Cancel link' }).click()
   await expect(page.getByText('You started linking')).toHaveCount(0)
 })

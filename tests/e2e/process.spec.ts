@@ -71,8 +71,8 @@ test('every line of the log is JSON, of Next and Node too: start, failures, a pa
   await asOwner('ALTER TABLE project_away RENAME TO project')
   expect([failed.status, refused.status]).toEqual([500, 500])
   product.child.kill('SIGUSR2')
-  await expect.poll(() => said(product, 'a promise was rejected').length).toBe(1)
-  await expect.poll(() => said(product, 'an exception was thrown').length).toBe(1)
+  await expect.poll(() => said(product, 'unhandled promise rejection').length).toBe(1)
+  await expect.poll(() => said(product, 'uncaught exception').length).toBe(1)
   expect((await product.ask('/api/ready')).status).toBe(200)
   product.child.kill('SIGTERM')
   expect(await product.ended()).toMatchObject({ code: 0 })
@@ -129,7 +129,7 @@ test('H-01 H-02: a server that starts while Postgres is away waits, alive and no
   await cluster.kill()
   const product = await start()
   await product.until('/api/health', 200)
-  await expect.poll(() => said(product, 'starting waits').length).toBe(1)
+  await expect.poll(() => said(product, 'waiting for the database').length).toBe(1)
   // Several tries later.
   await new Promise((resolve) => setTimeout(resolve, 3_000))
   const ready = await product.ask('/api/ready')
@@ -142,8 +142,8 @@ test('H-01 H-02: a server that starts while Postgres is away waits, alive and no
   await cluster.start()
   await product.until('/api/ready', 200)
   expect((await product.ask('/t/acme/projects', { cookie })).status).toBe(200)
-  expect(said(product, 'starting waits')).toHaveLength(1)
-  expect(said(product, 'the database answers: starting goes on')).toHaveLength(1)
+  expect(said(product, 'waiting for the database')).toHaveLength(1)
+  expect(said(product, 'the database answers: start continues')).toHaveLength(1)
 })
 
 test('H-02: Postgres killed under load: pages and programs get 503 with Retry-After, never 500, and the session lives on', async () => {

@@ -26,7 +26,7 @@ test('Z-02: another tenant’s pages and things do not exist, whoever asks', asy
   for (const path of [...paths, swapped, '/t/nobody/projects', '/connect/att_00000000000000000000000000000000']) {
     const answer = await stranger.goto(path)
     expect(answer?.status(), path).toBe(404)
-    await expect(stranger.getByRole('heading', { level: 1 })).toHaveText('Nothing here for you')
+    await expect(stranger.getByRole('heading', { level: 1 })).toHaveText('Page not found')
   }
   await stranger.context().close()
 })
@@ -35,7 +35,7 @@ test('Z-04: a member sees the admin pages as not for their role', async ({ page 
   await signIn(page, 'member@acme.test')
   for (const path of ['revocation', 'members', 'providers', 'webhooks']) {
     await page.goto(`/t/acme/admin/${path}`)
-    await expect(page.getByRole('heading', { level: 2 })).toHaveText('Not for your role')
+    await expect(page.getByRole('heading', { level: 2 })).toHaveText('Your role does not allow this page')
   }
 })
 
@@ -59,6 +59,6 @@ test('an admin revokes a selection of everybody’s tokens and is told the three
   await expect(question).toContainText('owner@acme.test')
   await expect(question.getByRole('button', { name: 'Cancel' })).toBeFocused()
   await question.getByRole('button', { name: 'Revoke 2 tokens' }).click()
-  await expect(page.getByText('blocked here 2 of 2 · confirmed dead 2')).toBeVisible()
+  await expect(page.getByText('blocked here 2 of 2 · revoked upstream and confirmed 2')).toBeVisible()
   await expect(page.getByRole('row', { name: /first of two/ })).toHaveCount(0)
 })

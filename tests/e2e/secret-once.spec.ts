@@ -80,7 +80,7 @@ test('T-02: only copying the value, or a snippet that holds it, counts as copied
     navigator.clipboard.writeText = () => Promise.reject(new Error('refused'))
   })
   await page.getByRole('button', { name: 'Copy token' }).click()
-  await expect(page.getByRole('button', { name: 'Select and copy it' })).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Select it and copy' })).toBeVisible()
   await asksAgain()
   await page.evaluate(() => Reflect.deleteProperty(navigator.clipboard, 'writeText'))
   await page.getByRole('tab', { name: 'curl' }).click()

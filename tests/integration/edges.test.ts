@@ -269,7 +269,9 @@ test('a refusal that the description does not name is a mistake; in production i
   const served = await post(acme.cookie)
   putContext(edges.ctx)
   expect([served.status, (await served.json()).code]).toEqual([409, 'slug_taken'])
-  expect(edges.logged.some((line) => line.includes('undeclared refusal') && line.includes('slug_taken'))).toBe(true)
+  expect(edges.logged.some((line) => line.includes('an undeclared error code') && line.includes('slug_taken'))).toBe(
+    true,
+  )
 })
 
 test('an answer field that nobody declared never leaves', async () => {

@@ -276,7 +276,7 @@ describe('rotation', () => {
 
     const again = await run('scripts/keys.ts', ['rotate'], broker.environment).ended
     expect(again).toMatchObject({ code: 0, err: '' })
-    expect(again.out).toMatch(/Sealed anew: [1-9]/)
+    expect(again.out).toMatch(/Resealed: [1-9]/)
     expect(await older()).toEqual([])
   })
 

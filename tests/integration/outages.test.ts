@@ -79,7 +79,7 @@ describe('the database away for a while', () => {
       broker.demo.faults.barrier('answered').release()
       await until(() =>
         broker.logged.some(
-          (line) => line.includes('the end of a refresh waits in memory') && line.includes('"alarm":true'),
+          (line) => line.includes('the result of a refresh waits in memory') && line.includes('"alarm":true'),
         ),
       )
       proxy.mend()
@@ -99,7 +99,8 @@ describe('the database away for a while', () => {
         headers: { 'retry-after': '30' },
         hold: { barrier: 'refused', at: 'before' },
       })
-      const waits = () => broker.logged.filter((line) => line.includes('the end of a refresh waits in memory')).length
+      const waits = () =>
+        broker.logged.filter((line) => line.includes('the result of a refresh waits in memory')).length
       const [before, said] = [refreshes(), waits()]
       const running = freshTokens(ctx, key).catch((error: unknown) => error)
       await broker.demo.faults.barrier('refused').arrived()
@@ -122,7 +123,7 @@ describe('the database away for a while', () => {
     const ctx = await createContext({ ...broker.ctx.config, databaseUrl }, sharing())
     await broker.advance(3700)
     broker.demo.faults.push(route, { hold: { barrier: 'locked', at: 'after' } })
-    const waits = () => broker.logged.filter((line) => line.includes('the end of a refresh waits in memory')).length
+    const waits = () => broker.logged.filter((line) => line.includes('the result of a refresh waits in memory')).length
     const said = waits()
     const running = freshTokens(ctx, key)
     await broker.demo.faults.barrier('locked').arrived()
@@ -168,7 +169,7 @@ describe('the database away for a while', () => {
 
   it('H-02: background work waits, says so once, and goes on', () =>
     throughProxy(async (ctx, proxy) => {
-      const said = () => broker.logged.filter((line) => line.includes('background work waits')).length
+      const said = () => broker.logged.filter((line) => line.includes('background work is paused')).length
       const before = said()
       proxy.cut()
       await expect(tick(ctx)).rejects.toMatchObject({ code: 'unavailable' })
@@ -206,7 +207,7 @@ describe('a start', () => {
 
   it('H-01 H-02: without the database waits in pauses that grow, differ and have a limit, says so once, and goes on by itself', () =>
     throughProxy(async (ctx, proxy) => {
-      const [waits, goesOn, begun] = [said('starting waits'), said('starting goes on'), broker.waits.length]
+      const [waits, goesOn, begun] = [said('waiting for the database'), said('start continues'), broker.waits.length]
       proxy.cut()
       const booting = boot(ctx)
       await until(() => broker.waits.length >= begun + 12)
@@ -215,11 +216,11 @@ describe('a start', () => {
       expect(Math.max(...pauses)).toBeLessThanOrEqual(5_000)
       for (const pause of pauses.slice(6)) expect(pause).toBeGreaterThanOrEqual(2_500)
       expect(new Set(pauses.slice(6)).size).toBe(pauses.slice(6).length)
-      expect(said('starting goes on')).toBe(goesOn)
+      expect(said('start continues')).toBe(goesOn)
       proxy.mend()
       const stop = await booting
       await stop()
-      expect([said('starting waits'), said('starting goes on')]).toEqual([waits + 1, goesOn + 1])
+      expect([said('waiting for the database'), said('start continues')]).toEqual([waits + 1, goesOn + 1])
     }))
 
   it('H-05: that waits ends when the process is told to stop, and begins no work', () =>

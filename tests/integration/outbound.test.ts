@@ -296,7 +296,7 @@ describe('what an answer may cost', () => {
     ['its other half', '"\\udE00\\ud83d"'],
   ])('F-06: JSON that holds %s, which nothing of ours could keep, is refused', async (_, body) => {
     const { url } = await serve((_, response) => response.setHeader('content-type', 'application/json').end(body))
-    const message = 'The answer holds what is no text'
+    const message = 'The answer contains invalid text'
     expect((await refusedInTime(url)).error).toMatchObject({ message, reached: true })
   })
 })

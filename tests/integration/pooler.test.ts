@@ -32,7 +32,7 @@ async function process<T>(
   }
 }
 
-const warnings = () => broker.logged.filter((line) => line.includes('named statements are switched off')).length
+const warnings = () => broker.logged.filter((line) => line.includes('named statements are off')).length
 /** Named statements that this process' connections have prepared. */
 const kept = (ctx: Context) =>
   query<{ name: string }>(

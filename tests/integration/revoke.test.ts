@@ -270,7 +270,7 @@ describe('the database says no', () => {
         event: { action: 'token.revoked', details: { reason: 'leaked' } },
       },
     ])
-    expect(app.logged.some((line) => line.includes('went to standard error') && line.includes('"alarm":true'))).toBe(
+    expect(app.logged.some((line) => line.includes('written to standard error') && line.includes('"alarm":true'))).toBe(
       true,
     )
     await app.advance(700)

@@ -234,7 +234,7 @@ describe('a token is no more than what was asked', () => {
       lie(excess)
       const before = upstreamTokens().length
       const refused = await issue().catch((error: unknown) => error)
-      expect(refused).toMatchObject({ code: 'excess_rights', detail: `Beyond what was asked: ${named}.` })
+      expect(refused).toMatchObject({ code: 'excess_rights', detail: `More than requested: ${named}.` })
       // It was really made, and is really dead.
       expect(upstreamTokens().length - before).toBe(1)
       expect(upstreamTokens().at(-1)?.live).toBe(false)

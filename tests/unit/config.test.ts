@@ -70,7 +70,7 @@ describe('configuration', () => {
     ],
     ['a short key', { VALETKEY_KEYS: 'k1:abc' }, 'VALETKEY_KEYS entry 1'],
     ['a key without an id', { VALETKEY_KEYS: random() }, 'VALETKEY_KEYS entry 1'],
-    ['a key id twice', { VALETKEY_KEYS: `k1:${random()},k1:${random()}` }, 'names a key id twice'],
+    ['a key id twice', { VALETKEY_KEYS: `k1:${random()},k1:${random()}` }, 'uses a key id twice'],
     ['a key twice', { VALETKEY_KEYS: `k1:${repeated},k2:${repeated}` }, 'holds the same key twice'],
     [
       'one value for two purposes',
@@ -96,8 +96,8 @@ describe('configuration', () => {
     ['one port for two servers', { PORT: '3000', VALETKEY_METRICS_PORT: '3000' }, 'choose another port'],
     ['a metrics port that is none', { VALETKEY_METRICS_PORT: '70000' }, 'VALETKEY_METRICS_PORT'],
     ['cookies that browsers would drop', { VALETKEY_URL: 'http://valetkey.example.com' }, '__Host- cookies'],
-    ['an origin with a path', { VALETKEY_URL: 'https://valetkey.example.com/app' }, 'an origin alone'],
-    ['a client authentication that is none', { VALETKEY_SIGNIN_CLIENT_AUTH: 'jwt' }, 'is neither basic nor post'],
+    ['an origin with a path', { VALETKEY_URL: 'https://valetkey.example.com/app' }, 'an origin only'],
+    ['a client authentication that is none', { VALETKEY_SIGNIN_CLIENT_AUTH: 'jwt' }, 'must be basic or post'],
     ...['["a,b"', '["a", 1]', '[""]', '[{"sub":"a"}]'].map((text): [string, Record<string, string>, string] => [
       `the operators ${text}`,
       { VALETKEY_OPERATORS: text },
@@ -164,6 +164,6 @@ describe('configuration', () => {
     'a..b',
   ])('F-02: %s is no internal host', (entry) => {
     const [problem] = problems({ ...good(), VALETKEY_INTERNAL_HOSTS: `idp,${entry}` })
-    expect(problem).toMatch(/^VALETKEY_INTERNAL_HOSTS entry 2 is neither/)
+    expect(problem).toMatch(/^VALETKEY_INTERNAL_HOSTS entry 2 is not a host name/)
   })
 })

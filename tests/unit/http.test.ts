@@ -160,10 +160,10 @@ test('E-01: an unexpected error tells its request id and nothing else', async ()
   expect(response.status).toBe(500)
   expect(await response.json()).toEqual({
     type: 'urn:valetkey:error:internal',
-    title: 'Something failed here',
+    title: 'Something went wrong in Valetkey',
     status: 500,
     code: 'internal',
-    next: 'Try again; if it stays, tell the operator the request id.',
+    next: 'Try again. If it keeps failing, give the operator the request id.',
     request_id: 'req_1',
   })
 })

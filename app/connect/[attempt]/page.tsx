@@ -25,7 +25,7 @@ export default async function ConnectPage({ params }: { params: Promise<{ attemp
   if (status === 'done') redirect(attempt.projectId ? `${projects}/${attempt.projectId}?linked=1` : projects)
   if (status === 'pending')
     return (
-      <SignInCard title="Your link is waiting">
+      <SignInCard title="Your link attempt is open">
         <AttemptNotice
           tenant={tenant}
           now={now}

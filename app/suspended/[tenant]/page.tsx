@@ -17,7 +17,7 @@ export default async function SuspendedPage({ params }: { params: Promise<{ tena
   return (
     <SignInCard
       title="Your membership is suspended"
-      lead={`The tenant ${name} is closed to you. Tokens that you issued there are revoked; your connections rest until you are back.`}
+      lead={`You cannot use the tenant ${name}. Your issued tokens are revoked, and your connections are paused until you are reinstated.`}
       footer={
         <div className="flex flex-wrap items-center justify-between gap-2">
           <span className="wrap-anywhere">Signed in as {session.email ?? session.name}</span>
@@ -27,7 +27,7 @@ export default async function SuspendedPage({ params }: { params: Promise<{ tena
     >
       <p>
         An owner or admin of <strong className="wrap-anywhere font-semibold">{name}</strong> did this and can undo it.
-        Ask one of them to reinstate you, then open this page again.
+        Ask one of them to reinstate you, then reload this page.
       </p>
       {tenants.length > 0 && <ButtonLink href="/">Go to your other tenants</ButtonLink>}
     </SignInCard>

@@ -20,7 +20,7 @@ export function ConsoleFrame({ userId, children, ...frame }: Props) {
         open={leaving}
         onOpenChange={setLeaving}
         title={`Leave ${name}`}
-        lead="Your connections and tokens in this tenant end, also upstream where they can be revoked. To come back you need an invitation."
+        lead="Your connections and tokens in this tenant are revoked, also upstream where possible. You need an invitation to come back."
         confirmLabel={`Leave ${name}`}
         phrase={slug}
         onConfirm={async () => {

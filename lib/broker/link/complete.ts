@@ -75,7 +75,7 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     if (callback.key !== attempt.callbackKey || provider.issuer !== attempt.issuer)
       throw new BrokerError('issuer_mismatch')
     if (hasRepeats(callback.parameters))
-      throw new BrokerError('upstream_protocol', { detail: 'The answer repeats a parameter.' })
+      throw new BrokerError('upstream_protocol', { detail: 'The answer contains a parameter twice.' })
     const vault = await vaultOf(ctx, tenantId)
     const secrets = parseSecrets(await vault.open(secretsPlace(attempt), attempt.secrets))
     const upstream = await openProvider(ctx, vault, provider)

@@ -93,7 +93,7 @@ async function keep(
   // Now that the project is known; the rest was asked when it started, and may have changed since.
   refuseLink(await effectivePolicy(tx, { tenantId, providerId, projectId: known?.id, userId }), role)
   if (alias && (await isAliasTaken(tx, tenantId, viewer, alias, known?.id)))
-    return refused('alias_taken', `"${alias}" already stands for another project.`)
+    return refused('alias_taken', `"${alias}" is already the alias of another project.`)
 
   // A kept grant is taken with what it becomes.
   if (attempt.status === 'failed' && !(await takeKeptGrant(tx, tenantId, attempt.id, userId, now)))
@@ -145,9 +145,9 @@ async function keep(
   // A second alias for a known project is a rename, which is an act of its own (K-23).
   const detail =
     known && alias && known.alias !== alias
-      ? `This project is already known as "${known.alias}". Rename it there if you like.`
+      ? `This project already has the alias "${known.alias}". You can change it in the project settings.`
       : known && !existing && (await isAliasTaken(tx, tenantId, { userId, seesAll: false }, known.alias, known.id))
-        ? `"${known.alias}" goes on to mean the project that you linked before. Give one of the two another alias.`
+        ? `"${known.alias}" stays the alias of the project that you linked before. Give one of the two another alias.`
         : null
   await endAttempt(tx, tenantId, attempt.id, { status: 'done', detail, resultProjectId: project.id })
   await record(tx, tenantId, now, person, {

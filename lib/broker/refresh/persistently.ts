@@ -16,7 +16,7 @@ export async function persistently<T>(ctx: Context, work: () => Promise<T>): Pro
     } catch (error) {
       if (performance.now() > deadline) throw error
       if (attempt % 15 === 1)
-        ctx.log.error({ err: error, attempt, alarm: true }, 'the end of a refresh waits in memory for the database')
+        ctx.log.error({ err: error, attempt, alarm: true }, 'the result of a refresh waits in memory for the database')
       await ctx.sleep(Math.min(250 * attempt, 2_000))
     }
   }

@@ -242,7 +242,7 @@ async function refresh(
     grant = await provider.refresh({ refreshToken, subject: connection.accountId, once: claim.doubt })
   } catch (error) {
     if (isUpstreamError(error)) return failed(ctx, key, connection, claim, error, mode)
-    ctx.log.error({ err: error, connection: connection.id, alarm: true }, 'a refresh failed here')
+    ctx.log.error({ err: error, connection: connection.id, alarm: true }, 'a refresh failed inside Valetkey')
     const unknownEnd = new UpstreamError('ambiguous', 'failed here', { cause: error })
     return failed(ctx, key, connection, claim, unknownEnd, mode)
   }
@@ -270,7 +270,7 @@ async function refresh(
   if (stored.outcome === 'revoked') await revokeReceived(ctx, vault, connection, received)
   // Superseded: somebody holds newer ones. Not revoked, because that may end the family the newer ones belong to.
   if (stored.outcome !== 'stored') return undefined
-  if (pair.flag) throw new BrokerError('needs_relink', { detail: 'Why: another account.' })
+  if (pair.flag) throw new BrokerError('needs_relink', { detail: 'The upstream reports a different account.' })
   return { accessToken: grant.accessToken, version, expiresAt: stored.expiresAt, degraded: false }
 }
 
@@ -394,7 +394,7 @@ async function unreadable(
     await persistently(ctx, () => failRefresh(ctx, key, recorded))
   } else await noteUnreadable(ctx, key)
   return new BrokerError('needs_relink', {
-    detail: 'The stored token cannot be read. Link the project again.',
+    detail: 'The stored token cannot be read. Reconnect the project.',
     cause: error,
   })
 }

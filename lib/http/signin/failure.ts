@@ -25,7 +25,7 @@ type Facts = {
   error_description?: string
   /** Of the issuer's answer. */
   status?: number
-  /** A code or a sentence of ours or of our libraries, never of the issuer's; absent where nobody foresaw it. */
+  /** A code or text from us or our libraries, never from the issuer; absent for unexpected errors. */
   reason?: string
   /** How far ahead the issuer's clock is; negative: behind. */
   differenceSeconds?: number
@@ -43,7 +43,7 @@ export class SigninFailure extends Error {
   }
 }
 
-/** A refusal of ours, for which the issuer's answers are no reason. */
+/** A refusal by Valetkey that does not depend on the issuer's answers. */
 export const refused = (code: ErrorCode, stage: Stage, reason: string) =>
   new BrokerError(code, { cause: new SigninFailure({ stage, reason }, undefined) })
 

@@ -106,7 +106,7 @@ export async function redeemCode(
       name: line(profile.name, 200) ?? line(profile.email, 200) ?? claims.sub,
       email: line(profile.email, 320) ?? null,
     },
-    // By a clock ahead of ours, a session would seem fresh for longer than it is.
+    // With a clock ahead of ours, a session would seem fresh for too long.
     authTime: new Date(Math.min((claims.auth_time ?? claims.iat) * 1000, ctx.now().getTime())),
   }
 }
@@ -127,7 +127,7 @@ function checkedClaims({ config, now }: Context, claims: oauth.IDToken | undefin
   return claims
 }
 
-/** Name and e-mail where the ID token has none (OIDC Core 5.4). Only decoration, so its failure is no obstacle. */
+/** Name and e-mail where the ID token has none (OIDC Core 5.4). Only for display, so a failure is ignored. */
 async function readProfile(
   ctx: Context,
   server: oauth.AuthorizationServer,

@@ -19,7 +19,7 @@ export const stateSeconds = 600
 export type Act = {
   ctx: Context
   action: 'signin' | 'callback' | 'signout'
-  /** A path of ours (safePath). */
+  /** A path on this site (safePath). */
   returnTo: string
   cookies: Partial<Record<CookieName, string>>
   /** The authorization response, judged; on `callback` alone. */

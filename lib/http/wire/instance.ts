@@ -69,7 +69,7 @@ export const reportCsp = operation({
   id: 'reportCsp',
   method: 'POST',
   path: '/api/v1/csp-reports',
-  summary: 'Takes what a browser blocked',
+  summary: 'Receives a content security policy report from a browser',
   permission: 'public',
   scope: 'none',
   audit: 'none',

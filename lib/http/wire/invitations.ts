@@ -12,14 +12,14 @@ export const invitationPreview = object({
   expires_at: instant,
 })
 
-const secret = z.string().regex(/^[!-~]{1,200}$/, 'must be what stands behind the # of the link')
+const secret = z.string().regex(/^[!-~]{1,200}$/, 'must be the part after the # in the link')
 
 /** A POST, because the secret belongs into no address. */
 export const previewInvitation = operation({
   id: 'previewInvitation',
   method: 'POST',
   path: '/api/v1/invitations/preview',
-  summary: 'What an invitation is for, for whoever holds its secret',
+  summary: 'Returns the tenant and role of an invitation, given its secret',
   permission: 'public',
   scope: 'none',
   audit: 'none',
@@ -33,7 +33,7 @@ export const acceptInvitation = operation({
   id: 'acceptInvitation',
   method: 'POST',
   path: '/api/v1/invitations/accept',
-  summary: 'Makes the caller a member, once an invitation',
+  summary: 'Accepts an invitation and makes the caller a member',
   permission: 'session',
   scope: 'cookie only',
   audit: 'member.added',
@@ -47,7 +47,7 @@ export const listInvitations = operation({
   id: 'listInvitations',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/invitations',
-  summary: 'Invitations that are still open, newest first',
+  summary: 'Lists open invitations, newest first',
   permission: 'administer',
   scope: 'tenant:read',
   audit: 'none',
@@ -61,7 +61,7 @@ export const createInvitation = operation({
   id: 'createInvitation',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/invitations',
-  summary: 'Makes an invitation; its link is in this answer alone',
+  summary: 'Creates an invitation; only this response contains its link',
   permission: 'administer',
   scope: 'cookie only',
   audit: 'invitation.created',

@@ -25,7 +25,7 @@ export const listNotifications = operation({
   id: 'listNotifications',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/notifications',
-  summary: 'What the caller was told, newest first; for admins also what is addressed to them all',
+  summary: 'Lists the caller’s notifications, newest first; admins also get those for all admins',
   permission: 'read',
   scope: 'projects:read',
   audit: 'none',
@@ -47,7 +47,7 @@ export const markNotificationsRead = operation({
   id: 'markNotificationsRead',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/notifications/read',
-  summary: 'Marks notifications as read: these, or all up to the newest that was seen',
+  summary: 'Marks notifications as read: the given ones, or all up to one of them',
   // Auditors change nothing (K-18), and link nothing that they could be told of.
   permission: 'work',
   scope: 'connections:manage',
@@ -56,7 +56,7 @@ export const markNotificationsRead = operation({
     ids: z.array(idOf('notification')).min(1).max(500).optional(),
     through: idOf('notification').optional(),
   })
-    .refine((which) => (which.ids === undefined) !== (which.through === undefined), 'Name ids, or one to go through.')
+    .refine((which) => (which.ids === undefined) !== (which.through === undefined), 'Set either ids or through.')
     .meta({ minProperties: 1, maxProperties: 1 }),
   /** How many were unread before. */
   answer: { status: 200, schema: object({ marked: z.int() }) },

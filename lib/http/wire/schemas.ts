@@ -9,7 +9,7 @@ import { type IdKind, idPattern } from '../../security/ids.ts'
 export const object = z.strictObject
 /** In answers. What comes in is of a kind. */
 export const id = z.string().min(1).max(64)
-export const idOf = (kind: IdKind) => z.string().regex(idPattern(kind), `must be an id of this kind: ${kind}`)
+export const idOf = (kind: IdKind) => z.string().regex(idPattern(kind), `must be an id of the kind ${kind}`)
 /** RFC 3339 in UTC. */
 export const instant = z.iso.datetime()
 export const instantOrNull = instant.nullable()
@@ -18,7 +18,7 @@ export const instantGiven = z
   .string()
   .regex(
     new RegExp(z.regexes.datetime({}).source.replaceAll('\\d', '[0-9]')),
-    'must be a time in UTC, like 2030-01-31T12:00:00Z',
+    'must be a time in UTC such as 2030-01-31T12:00:00Z',
   )
   .transform((text) => new Date(text))
 export const role = z.enum(['owner', 'admin', 'member', 'auditor'])
@@ -67,7 +67,9 @@ export const address = (max: number) =>
   ).meta({ maxLength: max })
 
 /** What scripts call a project, and the name of a tenant in addresses. */
-export const alias = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens, at most 63')
+export const alias = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lowercase letters, digits and hyphens, at most 63 characters')
 /** Names as people write them, in one Unicode form so that two that look alike are alike; 80 characters in either form. */
 export const name = line(80)
   .transform((given) => given.normalize('NFKC'))
@@ -75,8 +77,8 @@ export const name = line(80)
 /** Why somebody did something, in their own words; those whom it concerns read it. */
 export const reason = line(300).or(z.literal(''))
 /** A number of things that is counted up to a bound and no further, and whether there are more. */
-export const counted = z.int().min(0).max(countLimit).describe(`Counted up to ${countLimit} and no further`)
-export const isCapped = z.boolean().describe('There are more than were counted')
+export const counted = z.int().min(0).max(countLimit).describe(`Counted up to ${countLimit} only`)
+export const isCapped = z.boolean().describe('Whether there are more than were counted')
 
 /** A page of a list that says how long it is. */
 export const page = <S extends z.ZodType>(one: S) =>

@@ -5,7 +5,7 @@ export const createTenant = operation({
   id: 'createTenant',
   method: 'POST',
   path: '/api/v1/tenants',
-  summary: 'Makes a tenant with the caller as its owner',
+  summary: 'Creates a tenant with the caller as its owner',
   permission: 'session',
   scope: 'cookie only',
   audit: 'tenant.created',

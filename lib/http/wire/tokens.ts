@@ -50,7 +50,7 @@ export const token = object({
 
 /** Rights, as the kind of the project's provider has them: it reads them, once it is known which. */
 const rights = z.record(z.string(), z.unknown()).meta({
-  description: 'Rights as the kind of the provider names them; one of the kinds below.',
+  description: 'Rights in the form of the provider’s kind: one of those below.',
   anyOf: [...kinds.values()].map((kind) => schemaOf(kind.rights)),
 })
 
@@ -58,7 +58,7 @@ export const issueToken = operation({
   id: 'issueToken',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/projects/{project}/tokens',
-  summary: 'Issues a token; its value is in this answer alone',
+  summary: 'Issues a token; only this response contains its value',
   permission: 'work',
   scope: 'tokens:issue',
   audit: ['token.requested', 'token.issued', 'token.failed', ...refreshEvents],
@@ -97,7 +97,8 @@ export const listTokens = operation({
   id: 'listTokens',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/tokens',
-  summary: 'Tokens, newest first, ended ones by their end: the caller’s own, or with everybody=1 all of the tenant',
+  summary:
+    'Lists tokens, newest first, expired ones by expiry: the caller’s own, or with everybody=1 all of the tenant',
   permission: 'read',
   scope: 'projects:read',
   audit: 'access.read',
@@ -116,7 +117,7 @@ export const readToken = operation({
   id: 'readToken',
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/tokens/{token}',
-  summary: 'One token; never its value',
+  summary: 'Returns one token, never its value',
   permission: 'read',
   scope: 'projects:read',
   audit: 'access.read',

@@ -12,7 +12,7 @@ import { Named, parseDate, storageApi } from './storage.ts'
 export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   name: 'keboola',
   title: 'Keboola stack',
-  issuer: { hint: 'Of the stack, without a path.', placeholder: 'https://connection.example.com' },
+  issuer: { hint: 'The address of the stack, without a path.', placeholder: 'https://connection.example.com' },
   settings: KeboolaSettings,
   changeable,
   rights: KeboolaRights,
@@ -30,11 +30,11 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
 }
 
 const offers: StrategyOffer[] = [
-  { strategy: 'mint', offered: true, reason: 'The Storage API makes tokens with rights and an end of their own.' },
+  { strategy: 'mint', offered: true, reason: 'The Storage API creates tokens with their own rights and expiry.' },
   { strategy: 'exchange', offered: false, reason: 'The stack has no token exchange (RFC 8693).' },
-  { strategy: 'narrow', offered: false, reason: 'Its OAuth scopes do not tell rights apart.' },
+  { strategy: 'narrow', offered: false, reason: 'Its OAuth scopes do not distinguish rights.' },
   { strategy: 'proxy', offered: false, reason: 'Valetkey has no proxy yet.' },
-  { strategy: 'sign', offered: false, reason: 'The stack accepts only tokens that it made.' },
+  { strategy: 'sign', offered: false, reason: 'The stack accepts only its own tokens.' },
 ]
 
 /**

@@ -18,17 +18,17 @@ export type KeboolaSettings = z.infer<typeof KeboolaSettings>
 export const changeable: readonly ChangeableSetting[] = [
   {
     name: 'refreshTokenDays',
-    label: 'An unused link lives',
+    label: 'Unused connection expires',
     unit: 'day',
-    hint: 'After so many days without a renewal the upstream forgets it. Valetkey renews idle links well before.',
+    hint: 'The upstream drops a connection after this many days without a renewal. Valetkey renews idle connections well before that.',
     min: 1,
     max: 3_650,
   },
   {
     name: 'refreshGraceSeconds',
-    label: 'A spent refresh token still answers',
+    label: 'Reuse window of a refresh token',
     unit: 'second',
-    hint: 'How long after its first use, so that a renewal that was cut off can be repeated. 0: not at all.',
+    hint: 'How long a used refresh token still works, so that an interrupted renewal can be repeated. 0: not at all.',
     min: 0,
     max: longestGraceSeconds,
   },

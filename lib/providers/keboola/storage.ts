@@ -47,7 +47,7 @@ export function storageApi(issuer: string, deps: ProviderDeps) {
     if (status === 403) throw new UpstreamError('forbidden', 'the role does not allow it', more)
     // A mint that it turned down for what it asks: an unknown bucket, an attribute that it does not take (3.3.1).
     if (method === 'POST' && [400, 404, 409, 422].includes(status))
-      throw new UpstreamError('rejected', 'the upstream does not take this request', more)
+      throw new UpstreamError('rejected', 'the upstream rejected the request', more)
     throw new UpstreamError('protocol', 'the upstream refused the request', more)
   }
 

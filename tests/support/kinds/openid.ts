@@ -38,7 +38,7 @@ function open(row: ProviderSettings<z.infer<typeof OpenidSettings>>, deps: Provi
   const { scope } = settings
   const { refresh, authorizationUrl, ...protocol } = oidc(async () => {
     const server = await discover(deps, issuer).catch((cause: unknown) => {
-      throw new UpstreamError('unreached', 'the metadata of the issuer cannot be had', { cause })
+      throw new UpstreamError('unreached', 'the metadata of the issuer is not available', { cause })
     })
     return {
       server,
@@ -50,7 +50,7 @@ function open(row: ProviderSettings<z.infer<typeof OpenidSettings>>, deps: Provi
     }
   }, deps)
   const cannotIssue = async (): Promise<never> => {
-    throw new UpstreamError('misconfigured', 'there is no way to issue tokens of this provider yet')
+    throw new UpstreamError('misconfigured', 'issuing tokens for this kind of provider is not supported yet')
   }
   return {
     refresh,

@@ -33,12 +33,12 @@ export function EventDetails({ event }: { event: EventFacts }) {
             items={[
               { label: 'Who', value: who },
               { label: 'When', value: <Time at={at} form="exact" /> },
-              { label: 'Act', value: action, mono: true },
+              { label: 'Action', value: action, mono: true },
               { label: 'Outcome', value: outcome },
-              ...(target ? [{ label: 'To what', value: target, mono: true }] : []),
+              ...(target ? [{ label: 'Target', value: target, mono: true }] : []),
               ...facts.map(([label, value]) => ({ label, value, mono: true })),
-              { label: 'From', value: address ?? 'not recorded', mono: true },
-              { label: 'With', value: agent ?? 'not recorded' },
+              { label: 'IP address', value: address ?? 'not recorded', mono: true },
+              { label: 'User agent', value: agent ?? 'not recorded' },
               ...(requestId
                 ? [
                     {

@@ -39,8 +39,8 @@ export default async function ActivityPage({ params, searchParams }: Props) {
         title="Activity"
         lead={
           oversees
-            ? 'What happened in this tenant, newest first. It is only ever added to.'
-            : 'What you did in this tenant, newest first. It is only ever added to.'
+            ? 'What happened in this tenant, newest first. Entries are never changed or deleted.'
+            : 'What you did in this tenant, newest first. Entries are never changed or deleted.'
         }
         actions={chain && <ExportButton tenant={tenant} />}
       />
@@ -53,7 +53,7 @@ export default async function ActivityPage({ params, searchParams }: Props) {
             { key: 'who', header: 'Who', width: 'w-48', fold: true },
             { key: 'when', header: 'When', width: 'w-28' },
             { key: 'outcome', header: 'Outcome', width: 'w-28' },
-            { key: 'from', header: 'From', mono: true, width: 'w-40', fold: true },
+            { key: 'from', header: 'IP address', mono: true, width: 'w-40', fold: true },
             { key: 'details', header: 'Details', quiet: true, align: 'end', width: 'w-14' },
           ]}
           rows={page.items.map((event) => {
@@ -82,7 +82,7 @@ export default async function ActivityPage({ params, searchParams }: Props) {
         <EmptyState
           kind={before ? 'no-match' : 'no-data'}
           title={before ? 'Nothing older' : 'Nothing has happened yet'}
-          why="Every act here leaves one record: who did what, to what, and how it ended."
+          why="Each action is recorded here: who did what, to what, and with which outcome."
         />
       )}
       <Pager
@@ -99,7 +99,7 @@ function ChainLine({ chain, now }: { chain: ChainState; now: string }) {
   const { sealed, signed } = chain
   return (
     <p className="text-muted">
-      {sealed === 0 ? 'Nothing is sealed yet. ' : `Sealed up to event ${sealed}. `}
+      {sealed === 0 ? 'No event is in the hash chain yet. ' : `Chained up to event ${sealed}. `}
       {signed ? (
         <>
           Signed up to event {signed.seq}, <Time at={signed.at.toISOString()} now={now} />.

@@ -34,8 +34,8 @@ export default async function NotificationsPage({ params, searchParams }: Props)
         title="Notifications"
         lead={
           may(actor, 'administer')
-            ? 'What changed about your connections, what ends soon, and what every admin should know. Each is told once.'
-            : 'What changed about your connections, and what ends soon. Each is told once.'
+            ? 'Changes of your connections, upcoming expiries, and news for admins. Each notification is sent once.'
+            : 'Changes of your connections and upcoming expiries. Each notification is sent once.'
         }
         actions={
           mayMark &&
@@ -90,8 +90,8 @@ export default async function NotificationsPage({ params, searchParams }: Props)
       ) : (
         <EmptyState
           kind={unread || before ? 'no-match' : 'no-data'}
-          title={unread ? 'Nothing unread' : before ? 'Nothing older' : 'Nothing to tell'}
-          why="When a connection of yours changes, or its grant is about to end, it says so here, once."
+          title={unread ? 'Nothing unread' : before ? 'Nothing older' : 'No notifications yet'}
+          why="You get a notification here when one of your connections changes or its grant is about to expire."
         />
       )}
       <Pager

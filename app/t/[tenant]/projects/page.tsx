@@ -35,7 +35,7 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
     <>
       <PageHeader
         title="Projects"
-        lead="What tokens are for. Each is linked with your own upstream account, and its refresh token stays here, sealed."
+        lead="The upstream projects that you can issue tokens for. You link each one with your own account; its refresh token stays here, encrypted."
         actions={
           mayWork &&
           cards.length > 0 &&
@@ -91,8 +91,8 @@ function NoProjects({ tenant, providers, mayWork, mayAdminister }: NoProjectsPro
         title="No provider yet"
         why={
           mayAdminister
-            ? 'A provider is an upstream that people here may link projects from. Add one first: you need a client id and secret that it gave out for this address.'
-            : 'An owner or admin of this tenant adds the upstreams that projects can be linked from. None has been added yet.'
+            ? 'A provider is an upstream that members can link projects from. To add one, you need its client id and secret for this address.'
+            : 'An owner or admin must first add an upstream to link projects from.'
         }
         action={
           mayAdminister && (
@@ -110,8 +110,8 @@ function NoProjects({ tenant, providers, mayWork, mayAdminister }: NoProjectsPro
       title="No projects yet"
       why={
         mayWork
-          ? 'Link your first one: you approve it once at the upstream, and from then on you hand out short-lived tokens from here instead of copying a long-lived one around.'
-          : 'Nobody has linked a project here. As an auditor you see every one as soon as there are some.'
+          ? 'Link your first one: approve it once at the upstream. Then issue short-lived tokens here instead of copying a long-lived one.'
+          : 'Nobody has linked a project yet. As an auditor you will see every linked project here.'
       }
       action={mayWork && <LinkProject tenant={tenant} providers={providers} label="Link your first project" />}
     />

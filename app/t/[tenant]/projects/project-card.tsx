@@ -51,10 +51,10 @@ export function ProjectCard({ tenant, project, now, acts, first }: Props) {
         {live ? (
           <p className="wrap-anywhere">
             as {live.accountName}
-            {live.upstreamRole && ` · ${live.upstreamRole} upstream`} · {plural(project.tokensOut, 'token')} out
+            {live.upstreamRole && ` · ${live.upstreamRole} upstream`} · {plural(project.tokensOut, 'live token')}
           </p>
         ) : (
-          !connection && <p>Somebody else in this tenant linked it. You would link it with your own account.</p>
+          !connection && <p>Another member linked it. Link it with your own account to use it.</p>
         )}
         {connection ? (
           <ConnectionHealth form="short" health={connection} now={now} />

@@ -16,7 +16,7 @@ import { requireMember } from '@/lib/http/page.ts'
 export const metadata = { title: 'Tokens' }
 
 const states = ['live', 'ended', 'revoked', 'failed', 'all'] as const
-const labels = { live: 'Live', ended: 'Ended', revoked: 'Revoked', failed: 'Failed', all: 'All' }
+const labels = { live: 'Live', ended: 'Expired', revoked: 'Revoked', failed: 'Failed', all: 'All' }
 
 type Props = { params: Promise<{ tenant: string }>; searchParams: Promise<Query> }
 
@@ -43,8 +43,8 @@ export default async function TokensPage({ params, searchParams }: Props) {
         title="Tokens"
         lead={
           everybody
-            ? 'What people of this tenant issued. Values are not kept, so none can be shown.'
-            : 'What you issued. Values are not kept, so none can be shown.'
+            ? 'Tokens that members of this tenant issued. Values are not stored and cannot be shown.'
+            : 'Tokens that you issued. Values are not stored and cannot be shown.'
         }
       />
       <LinkTabs
@@ -76,7 +76,7 @@ export default async function TokensPage({ params, searchParams }: Props) {
                   value: everybody ? '1' : '',
                   options: [
                     { value: '', label: 'Mine' },
-                    { value: '1', label: 'Everybody’s' },
+                    { value: '1', label: 'Everyone’s' },
                   ],
                 },
               ]
@@ -122,8 +122,8 @@ function NoTokens({ path, tenant, state, filtered }: NoTokensProps) {
   return (
     <EmptyState
       kind="no-data"
-      title={state === 'live' ? 'No token is live' : 'No token yet'}
-      why="A token is made for one purpose, with rights that you choose, and ends by itself. Issue one from a linked project."
+      title={state === 'live' ? 'No live token' : 'No token yet'}
+      why="A token has one purpose and the rights that you choose, and it expires automatically. Issue one from a linked project."
       action={
         <>
           <ButtonLink variant="primary" href={`/t/${tenant}/projects`}>

@@ -53,13 +53,13 @@ function InviteDialog({ tenant, mayInviteOwners, onClose }: Props & { onClose: (
     <Dialog
       open
       onOpenChange={onClose}
-      title="Invite somebody"
-      lead="You get a link to hand over. It works once, for a week."
+      title="Invite someone"
+      lead="You get a link to pass on. It works once and expires after a week."
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
           <Button type="submit" form={form} variant="primary" busy={busy}>
-            Make the link
+            Create link
           </Button>
         </>
       }
@@ -84,7 +84,7 @@ function InviteDialog({ tenant, mayInviteOwners, onClose }: Props & { onClose: (
         <Input
           label="Note"
           optional
-          hint="For your own list: who it is for."
+          hint="Who the invitation is for. Only shown in the list of invitations."
           maxLength={80}
           autoComplete="off"
           value={note}
@@ -104,8 +104,8 @@ function InvitationLink({ url, expiresAt, onClose }: { url: string; expiresAt: s
       <Dialog
         open
         onOpenChange={close}
-        title="The invitation’s link · shown once"
-        lead="Copy it now. Whoever opens it first, signed in, becomes a member."
+        title="Invitation link · shown once"
+        lead="Copy it now. The first signed-in person who opens it can become a member."
         footer={
           <>
             <span className="mr-auto self-center text-muted max-sm:w-full">

@@ -84,14 +84,14 @@ export function MemberMenu({ tenant, member, frozen, freezable, mayMakeOwners }:
 
 /** What ends, and what goes on but needs somebody. */
 function countsOf(ending: Ending, act: Act) {
-  const rest = act === 'remove' ? 'end' : 'rest until they are back'
+  const rest = act === 'remove' ? 'revoked' : 'paused until they are reinstated'
   return [
     { label: 'Sessions', value: `${plural(ending.sessions, 'session')} refused by this tenant` },
     { label: 'Connections', value: `${plural(ending.connections, 'connection')} ${rest}` },
-    { label: 'Tokens', value: `${plural(ending.tokens, 'living token')} revoked` },
+    { label: 'Tokens', value: `${plural(ending.tokens, 'live token')} revoked` },
     { label: 'Invitations', value: `${plural(ending.invitations, 'open invitation')} withdrawn` },
     ...(ending.webhooks > 0
-      ? [{ label: 'Webhooks', value: `${plural(ending.webhooks, 'webhook')} to be taken over by another admin` }]
+      ? [{ label: 'Webhooks', value: `${plural(ending.webhooks, 'webhook')} that another admin must take over` }]
       : []),
   ]
 }
@@ -100,21 +100,21 @@ function questionOf({ name }: Member, act: Act) {
   if (act === 'suspend')
     return {
       title: `Suspend ${name}`,
-      lead: 'This tenant is closed to them at once and their tokens are revoked. Their links are kept for when they are back.',
+      lead: 'They lose access to this tenant at once, and their tokens are revoked. Their connections are kept until they are reinstated.',
       confirmLabel: 'Suspend',
       reason: 'optional' as const,
     }
   if (act === 'remove')
     return {
       title: `Remove ${name}`,
-      lead: 'They lose this tenant and everything they hold in it, also upstream where it can be revoked. They can be invited again, and must then link anew.',
+      lead: 'They lose access to this tenant, and their tokens and connections are revoked, also upstream where possible. If you invite them again, they must link again.',
       confirmLabel: 'Remove',
       reason: 'optional' as const,
     }
   if (act === 'reinstate')
     return {
       title: `Reinstate ${name}`,
-      lead: 'They can use this tenant again, with the role that they had, after signing in anew.',
+      lead: 'They can use this tenant again with their former role, after they sign in again.',
       confirmLabel: 'Reinstate',
       tone: 'primary' as const,
     }

@@ -39,7 +39,7 @@ export default async function MembersPage({ params, searchParams }: Props) {
     <>
       <PageHeader
         title="Members"
-        lead="Who is in this tenant. Suspending or removing somebody closes the tenant to them at once and revokes their tokens."
+        lead="The people in this tenant. If you suspend or remove someone, they lose access at once and their tokens are revoked."
         actions={mayChange && <Invite tenant={tenant} mayInviteOwners={actor.role === 'owner'} />}
       />
       <DataTable
@@ -87,16 +87,16 @@ export default async function MembersPage({ params, searchParams }: Props) {
       {mayChange && (
         <Section
           title="Invitations"
-          lead="Each link works once, for a week. It was shown when it was made and cannot be shown again."
+          lead="Each link works once and expires after a week. It was shown when it was created and cannot be shown again."
         >
           {invitations.items.length > 0 ? (
             <DataTable
               caption="Open invitations"
               columns={[
-                { key: 'role', header: 'For the role', width: 'w-32' },
+                { key: 'role', header: 'Role', width: 'w-32' },
                 { key: 'note', header: 'Note' },
-                { key: 'by', header: 'Made by' },
-                { key: 'ends', header: 'Ends', width: 'w-28' },
+                { key: 'by', header: 'Created by' },
+                { key: 'ends', header: 'Expires', width: 'w-28' },
                 { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-36' },
               ]}
               rows={invitations.items.map((invitation) => ({
@@ -115,7 +115,7 @@ export default async function MembersPage({ params, searchParams }: Props) {
             <EmptyState
               kind="no-data"
               title="No open invitation"
-              why="People join with a link that you hand them. Whoever opens it first, signed in, becomes a member."
+              why="People join with a link that you send them. The first signed-in person who opens it can become a member."
             />
           )}
           <Pager

@@ -19,7 +19,7 @@ export function Withdraw({ tenant, invitation }: { tenant: string; invitation: {
         open={asking}
         onOpenChange={setAsking}
         title={`Withdraw the invitation for the role ${invitation.role}`}
-        lead="Its link stops working. Nobody is told."
+        lead="Its link stops working. Nobody is notified."
         confirmLabel="Withdraw invitation"
         onConfirm={async () => {
           const params = { path: { tenant, invitation: invitation.id } }

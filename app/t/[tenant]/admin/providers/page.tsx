@@ -38,14 +38,14 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
     <>
       <PageHeader
         title="Providers"
-        lead="The upstreams that people of this tenant may link projects from. Client secrets are sealed and never shown."
+        lead="The upstreams that members of this tenant can link projects from. Client secrets are encrypted and never shown."
         actions={mayChange && <AddProvider tenant={tenant} kinds={kinds} />}
       />
       {providers.length === 0 && (
         <EmptyState
           kind="no-data"
           title="No provider yet"
-          why="Register Valetkey as a client at an upstream, then add the upstream here with the id and secret that it gave out."
+          why="Register Valetkey as a client at an upstream. Then add the upstream here with its client id and secret."
           action={mayChange && <AddProvider tenant={tenant} kinds={kinds} />}
         />
       )}
@@ -82,8 +82,8 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
             <Notice
               tone="error"
               title="Misconfigured"
-              meaning={`${kindOf(provider.kind) ? 'Its stored settings cannot be read' : 'This version does not know its kind'}. Nothing is linked, renewed or issued with it; other providers are not affected.`}
-              next={kindOf(provider.kind) && 'Edit it and save: its settings are checked again.'}
+              meaning={`${kindOf(provider.kind) ? 'Its stored settings cannot be read' : 'This version does not know its kind'}. Linking, renewing and issuing do not work for it. Other providers are not affected.`}
+              next={kindOf(provider.kind) && 'Edit and save it, so that its settings are checked again.'}
             />
           )}
           <ProviderFreeze freeze={freezeOf(provider.id)} now={now} names={names} />
@@ -99,7 +99,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                   <span className="-my-1.5 flex flex-wrap items-center gap-1">
                     <code className="wrap-anywhere min-w-0 font-mono text-[13px]">{provider.redirectUri}</code>
                     <CopyButton compact text={provider.redirectUri} label="Copy redirect URI" />
-                    <span className="text-muted">to be registered at the upstream, exactly so</span>
+                    <span className="text-muted">register exactly this URI at the upstream</span>
                   </span>
                 ),
               },
@@ -111,7 +111,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                 label: 'Longest token',
                 value: provider.maxLifetimeSeconds
                   ? durationText(provider.maxLifetimeSeconds)
-                  : 'no cap of its own: the tenant’s applies',
+                  : 'not set: the tenant’s limit applies',
               },
             ]}
           />

@@ -55,7 +55,7 @@ export function AddProvider({ tenant, kinds }: { tenant: string; kinds: KindView
               />
             )
           }
-          lead="Valetkey must be registered there as a client first. Which redirect URI to register is shown once this is saved."
+          lead="First register Valetkey there as a client. After you save, this page shows the redirect URI to register."
           submitLabel="Add provider"
           values={{ ...blank, settings: textsOf(chosen.settings) }}
           done="Provider added"
@@ -104,7 +104,7 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
       {open && (
         <ProviderDialog
           title={`Edit ${provider.name}`}
-          lead="Its address cannot be changed, because links belong to it: add another provider instead."
+          lead="You cannot change the address, because connections depend on it. Add another provider instead."
           submitLabel="Save"
           existing={provider}
           settings={provider.settings}
@@ -190,7 +190,7 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
     >
       <form id={form} className="flex flex-col gap-4" onSubmit={save}>
         {choice}
-        <Input label="Name" hint="As people here call it." required maxLength={80} {...field('name')} />
+        <Input label="Name" hint="Shown to people in this tenant." required maxLength={80} {...field('name')} />
         {kind && (
           <Input
             label="Address"
@@ -209,8 +209,8 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
           optional={existing !== undefined}
           hint={
             existing
-              ? `${existing.hasSecret ? 'One is set' : 'None is set'}. Leave this empty to keep it so; type one to replace it.`
-              : 'Sealed at once and never shown again.'
+              ? `${existing.hasSecret ? 'One is set' : 'None is set'}. Leave this empty to make no change, or enter a new one.`
+              : 'Stored encrypted and never shown again.'
           }
           {...field('clientSecret')}
           autoComplete="new-password"
@@ -223,7 +223,7 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
           min={1}
           max={1440}
           step={1}
-          hint="No token of this provider may live longer. Left empty, the tenant’s cap applies."
+          hint="The limit for tokens of this provider. If empty, the tenant’s limit applies."
           {...field('capMinutes')}
         />
         {settings.map(({ name, label, unit, hint, min, max }) => (
@@ -245,8 +245,8 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
         {clientChanged && (
           <Notice
             tone="attention"
-            title="Another client"
-            meaning="Links made with the present client may stop renewing. Change it only together with the registration at the upstream."
+            title="You changed the client"
+            meaning="Connections made with the current client may stop renewing. Change it only together with the registration at the upstream."
           />
         )}
         <ProblemNotice problem={problem} />

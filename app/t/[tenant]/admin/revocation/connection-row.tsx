@@ -13,7 +13,7 @@ export const connectionColumns: Column[] = [
   { key: 'account', header: 'Account' },
   { key: 'provider', header: 'Provider', fold: true },
   { key: 'linked', header: 'Linked', width: 'w-24', fold: true },
-  { key: 'refreshed', header: 'Refreshed', width: 'w-26', fold: true },
+  { key: 'refreshed', header: 'Renewed', width: 'w-26', fold: true },
   { key: 'state', header: 'State', width: 'w-32' },
   { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-14' },
 ]

@@ -13,7 +13,7 @@ const most = 100
 
 const order: [UpstreamState, string][] = [
   ['done', 'revoked upstream'],
-  ['confirmed', 'confirmed dead'],
+  ['confirmed', 'revoked upstream and confirmed'],
   ['pending', 'pending'],
   ['failed', 'failed'],
   ['impossible', 'impossible'],
@@ -29,7 +29,7 @@ function totals(items: Outcome[]): string {
     .map(([word, number]) => `${word} ${number}`)
   const parts = [`blocked here ${items.length} of ${items.length}`, ...counts]
   if (already > 0) parts.push(`already revoked ${already}`)
-  if (over > 0) parts.push(`had ended ${over}`)
+  if (over > 0) parts.push(`already expired ${over}`)
   return parts.join(' · ')
 }
 
@@ -38,7 +38,7 @@ export function Outcomes({ items, names, onClose }: Props) {
   return (
     <div role="status">
       <Section
-        title="What came of it"
+        title="Result"
         lead={
           <span className="tabular-nums">
             {totals(items)}
@@ -52,7 +52,7 @@ export function Outcomes({ items, names, onClose }: Props) {
         }
       >
         <DataTable
-          caption="Outcome of the revocation"
+          caption="Result of the revocation"
           columns={[
             { key: 'what', header: 'What' },
             { key: 'here', header: 'Blocked here' },
@@ -64,7 +64,7 @@ export function Outcomes({ items, names, onClose }: Props) {
             label: names[item.id] ?? item.id,
             cells: {
               what: names[item.id] ?? (item.kind === 'token' ? 'Another token' : 'Another connection'),
-              here: item.already ? 'already, before' : item.over ? 'had ended' : 'now',
+              here: item.already ? 'already' : item.over ? 'already expired' : 'now',
               upstream: item.upstream ? (
                 <StateBadge kind="upstream" state={item.upstream} />
               ) : (

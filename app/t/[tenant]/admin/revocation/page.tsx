@@ -94,7 +94,10 @@ export default async function RevocationPage({ params, searchParams }: Props) {
       view === 'tokens'
         ? [
             { value: '', label: 'Live' },
-            ...tokenStates.slice(1).map((state) => ({ value: state, label: state === 'all' ? 'Any state' : state })),
+            ...tokenStates.slice(1).map((state) => ({
+              value: state,
+              label: state === 'all' ? 'Any state' : state === 'ended' ? 'expired' : state,
+            })),
           ]
         : [
             { value: '', label: 'Not revoked' },
@@ -110,8 +113,8 @@ export default async function RevocationPage({ params, searchParams }: Props) {
         title="Revocation"
         lead={
           mayRevoke
-            ? 'Everything that is out there in this tenant, and the way to end it. Values are never shown, not even here.'
-            : 'Everything that is out there in this tenant. As an auditor you see it and end nothing.'
+            ? 'All issued tokens and connections of this tenant. Revoke tokens and disconnect connections here. Values are never shown.'
+            : 'All issued tokens and connections of this tenant. As an auditor you can see them but not revoke them.'
         }
       />
       <LinkTabs
@@ -183,8 +186,8 @@ export default async function RevocationPage({ params, searchParams }: Props) {
               <NothingHere
                 filtered={filtered}
                 path={path}
-                title="No token is live"
-                why="Every token that people of this tenant issue is listed here while it lives."
+                title="No live token"
+                why="Live tokens that members of this tenant issued appear here."
               />
             }
           />
@@ -233,7 +236,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
                 filtered={filtered}
                 path={hrefWith(path, { show: 'connections' })}
                 title="No connection"
-                why="Every project that somebody of this tenant links is listed here with its owner and health."
+                why="Projects that members of this tenant linked appear here with their owner and health."
               />
             }
           />
@@ -284,7 +287,7 @@ function NothingHere({ filtered, title, why }: NothingHereProps) {
       <EmptyState
         kind="no-match"
         title="Nothing matches"
-        why="Nothing fits these filters. Clear them to see the rest."
+        why="Nothing matches these filters. Clear them to see everything."
       />
     )
   return <EmptyState kind="no-data" title={title} why={why} />

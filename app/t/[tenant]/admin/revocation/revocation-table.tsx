@@ -180,8 +180,8 @@ function Question({ kind, tenant, reach: { count, only, counts }, left, onClose,
       title={`${verb} ${only ?? what}`}
       lead={
         kind === 'tokens'
-          ? 'Valetkey stops vouching at once and deletes them upstream. Whatever uses them stops working.'
-          : 'Every living token made from them ends too, here and upstream, and the tokens stored here are destroyed. Their owners have to link again.'
+          ? 'Valetkey rejects them at once and deletes them upstream. Anything that uses them stops working.'
+          : 'All live tokens issued from them are revoked too, here and upstream, and the stored tokens are destroyed. The owners must link again.'
       }
       counts={[
         ...(only ? [] : [{ label: kind === 'tokens' ? 'Tokens' : 'Connections', value: count.toLocaleString('en') }]),

@@ -29,7 +29,7 @@ export type UnconfirmedItem = {
   latestMoment: string | null
 }
 
-const kinds = { token: 'Token', grant: 'Grant', orphans: 'Issue that was cut off' }
+const kinds = { token: 'Token', grant: 'Grant', orphans: 'Interrupted issue' }
 
 type Props = { tenant: string; items: UnconfirmedItem[]; now: string; mayRetry: boolean }
 
@@ -40,7 +40,7 @@ export function Unconfirmed({ tenant, items, now, mayRetry }: Props) {
       <EmptyState
         kind="no-data"
         title="Nothing is unconfirmed"
-        why="Every revocation so far was accepted by its upstream, or could not be asked for there at all, or its token has ended since. What an upstream does not answer shows up here and is tried again."
+        why="No revocation is waiting for its upstream. Revocations that an upstream has not confirmed appear here, and we retry them automatically."
       />
     )
   return (
@@ -52,7 +52,7 @@ export function Unconfirmed({ tenant, items, now, mayRetry }: Props) {
         { key: 'project', header: 'Project', fold: true },
         { key: 'state', header: 'State', width: 'w-52' },
         { key: 'latest', header: 'Could work until', width: 'w-34' },
-        { key: 'next', header: 'Next try', width: 'w-32', fold: true },
+        { key: 'next', header: 'Next retry', width: 'w-32', fold: true },
         { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-30' },
       ]}
       rows={items.map((item) => ({
@@ -76,7 +76,7 @@ export function Unconfirmed({ tenant, items, now, mayRetry }: Props) {
           latest: item.latestMoment ? <Time at={item.latestMoment} now={now} hint="hover" /> : 'unknown',
           next: (
             <span>
-              {item.nextTryAt ? <Time at={item.nextTryAt} now={now} hint="hover" /> : 'given up'}
+              {item.nextTryAt ? <Time at={item.nextTryAt} now={now} hint="hover" /> : 'no more retries'}
               {item.tries > 0 && <span className="text-muted"> after {plural(item.tries, 'try')}</span>}
             </span>
           ),
@@ -99,7 +99,7 @@ function Retry({ tenant, id }: { tenant: string; id: string }) {
       client.POST('/api/v1/tenants/{tenant}/revocations/{revocation}/retry', { params, body: {} }),
     )
     if (sent.ok) {
-      say('The upstream is being asked again')
+      say('Asking the upstream again')
       router.refresh()
     }
     return sent

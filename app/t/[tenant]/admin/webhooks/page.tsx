@@ -19,8 +19,8 @@ const stateOf = ({ enabled, failingSince }: WebhookView): WebhookState =>
   enabled ? (failingSince ? 'failing' : 'on') : 'off'
 
 const offWords = {
-  gone: 'The receiver answered 410: it is gone. Switch it on again once it is back.',
-  failing: 'It failed for five days. Switch it on again once the receiver is mended.',
+  gone: 'The receiver answered 410 Gone. Switch the webhook on again once the receiver is back.',
+  failing: 'Deliveries failed for five days. Switch the webhook on again once the receiver is fixed.',
 }
 
 export default async function WebhooksPage({ params }: { params: Promise<{ tenant: string }> }) {
@@ -34,14 +34,14 @@ export default async function WebhooksPage({ params }: { params: Promise<{ tenan
     <>
       <PageHeader
         title="Webhooks"
-        lead="Addresses that are told of every change of a connection in this tenant, and before one ends. Messages are signed as Standard Webhooks has it, repeated for three days, and hold ids and words only."
-        actions={full ? <p className="text-muted">Five, the most there can be.</p> : <AddWebhook tenant={tenant} />}
+        lead="Each webhook gets a message when a connection in this tenant changes or is about to expire. Messages are signed (Standard Webhooks), retried for three days, and never contain a token."
+        actions={full ? <p className="text-muted">Limit of five reached.</p> : <AddWebhook tenant={tenant} />}
       />
       {webhooks.length === 0 && (
         <EmptyState
           kind="no-data"
           title="No webhook yet"
-          why="Give an address that accepts POST over https. You get the key that its messages are signed with, once."
+          why="Enter an address that accepts POST over https. You then see the signing key once."
           action={<AddWebhook tenant={tenant} />}
         />
       )}
@@ -82,15 +82,15 @@ export default async function WebhooksPage({ params }: { params: Promise<{ tenan
             items={[
               { label: 'Address', value: webhook.url, mono: true },
               ...(webhook.orphaned
-                ? [{ label: 'Owner', value: 'No longer an admin. Check where it goes, then take it over in its menu.' }]
+                ? [{ label: 'Owner', value: 'No longer an admin. Check the address, then take it over in the menu.' }]
                 : []),
-              ...(webhook.disabledCause ? [{ label: 'Why off', value: offWords[webhook.disabledCause] }] : []),
+              ...(webhook.disabledCause ? [{ label: 'Reason', value: offWords[webhook.disabledCause] }] : []),
               { label: 'Last delivered', value: <Moment at={webhook.lastSuccessAt} now={now} none="not yet" /> },
               { label: 'Last failure', value: <Moment at={webhook.lastFailureAt} now={now} none="none" /> },
               ...(webhook.previousUntil && webhook.previousUntil > ctx.now()
                 ? [
                     {
-                      label: 'Former key',
+                      label: 'Previous key',
                       value: (
                         <>
                           signs as well until it ends <Moment at={webhook.previousUntil} now={now} none="" />

@@ -35,7 +35,7 @@ export function TestWebhook({ tenant, webhook }: { tenant: string; webhook: { id
               tone={outcome.error ? 'attention' : 'info'}
               title={outcome.error ? 'The test message was not delivered' : 'The test message was delivered'}
               meaning={outcome.error ? deliveryWords(outcome.error) : `The receiver answered ${outcome.status}.`}
-              {...(outcome.error && { next: 'It is not sent again by itself. Mend the receiver, then test again.' })}
+              {...(outcome.error && { next: 'Test messages are not retried. Fix the receiver, then test again.' })}
             />
           )}
         </div>

@@ -25,7 +25,7 @@ export function AddWebhook({ tenant }: { tenant: string }) {
       {open && (
         <AddressDialog
           title="Add a webhook"
-          lead="It is told of every change of a connection in this tenant."
+          lead="It gets a message when a connection in this tenant changes."
           submitLabel="Add webhook"
           url=""
           onClose={() => setOpen(false)}
@@ -44,7 +44,7 @@ export function AddWebhook({ tenant }: { tenant: string }) {
       {secret && (
         <SigningKeyDialog
           secret={secret}
-          lead="Give it to the receiver now: messages are verified with it. It cannot be shown again, only rotated."
+          lead="Give it to the receiver now: it verifies messages with this key. The key cannot be shown again, only rotated."
           onClose={() => {
             setSecret(null)
             router.refresh()
@@ -63,7 +63,7 @@ export function EditWebhook({ tenant, webhook, onClose }: EditProps) {
   return (
     <AddressDialog
       title={`Change ${webhook.host}`}
-      lead="The signing key stays as it is. What waits goes to the new address."
+      lead="The signing key does not change. Waiting messages go to the new address."
       submitLabel="Save"
       url={webhook.url}
       onClose={onClose}

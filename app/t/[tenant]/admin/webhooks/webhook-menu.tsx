@@ -55,7 +55,7 @@ export function WebhookMenu({ tenant, webhook }: { tenant: string; webhook: Webh
         onOpenChange={close}
         tone="primary"
         title={`Rotate the key of ${host}`}
-        lead="You get a new key, once. For a day messages carry the signatures of both, so the receiver can change without a gap."
+        lead="The new key is shown once. For one day, messages are signed with both keys, so the receiver can switch without a gap."
         confirmLabel="Rotate key"
         onConfirm={async () => {
           const sent = await send(
@@ -69,7 +69,7 @@ export function WebhookMenu({ tenant, webhook }: { tenant: string; webhook: Webh
         open={act === 'off'}
         onOpenChange={close}
         title={`Switch off ${host}`}
-        lead="It is told nothing more, and what waits for it is given up."
+        lead="It gets no more messages, and waiting messages are dropped."
         confirmLabel="Switch off"
         onConfirm={() => told('Webhook switched off', turn(false))}
       />
@@ -78,7 +78,7 @@ export function WebhookMenu({ tenant, webhook }: { tenant: string; webhook: Webh
         onOpenChange={close}
         tone="primary"
         title={`Switch on ${host}`}
-        lead="It is told of what changes from now on. What it missed can be sent again from its messages."
+        lead="It gets messages about changes from now on. You can resend missed messages from its message list."
         confirmLabel="Switch on"
         onConfirm={() => told('Webhook switched on', turn(true))}
       />
@@ -86,7 +86,7 @@ export function WebhookMenu({ tenant, webhook }: { tenant: string; webhook: Webh
         open={act === 'delete'}
         onOpenChange={close}
         title={`Delete ${host}`}
-        lead="It is told nothing more. Its key and its messages are destroyed."
+        lead="It gets no more messages. Its key and its messages are deleted."
         confirmLabel="Delete webhook"
         onConfirm={() =>
           told('Webhook deleted', send(client.DELETE('/api/v1/tenants/{tenant}/webhooks/{webhook}', { params })))
@@ -95,7 +95,7 @@ export function WebhookMenu({ tenant, webhook }: { tenant: string; webhook: Webh
       {secret && (
         <SigningKeyDialog
           secret={secret}
-          lead="Give it to the receiver within a day. It cannot be shown again, only rotated."
+          lead="Give it to the receiver within one day. It cannot be shown again, only rotated."
           onClose={() => {
             setSecret(null)
             router.refresh()

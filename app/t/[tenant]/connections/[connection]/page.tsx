@@ -79,7 +79,7 @@ export default async function ConnectionPage({ params }: Props) {
             : [{ label: 'Revocation', href: `/t/${tenant}/admin/revocation?show=connections` }]
         }
         title={`Connection to ${name}`}
-        lead={`${own ? 'Yours' : `Of ${nameOf(ownerId)}`}, as ${accountName} at ${provider.name}.`}
+        lead={`Owner: ${nameOf(ownerId)}. Account: ${accountName} at ${provider.name}.`}
         badge={<StateBadge kind="connection" state={shownState(connection)} />}
         actions={nextActOf(connection) === 'issue' && act}
       />
@@ -122,7 +122,7 @@ export default async function ConnectionPage({ params }: Props) {
                       })}
                       className="rounded-sm underline underline-offset-4"
                     >
-                      {pluralUpTo(tokens, 'token')} out
+                      {pluralUpTo(tokens, 'live token')}
                     </Link>
                   ),
                 },
@@ -132,7 +132,7 @@ export default async function ConnectionPage({ params }: Props) {
           </div>
         </Section>
       </div>
-      <Section title="Timeline" lead="What happened to it, from the first link down to now.">
+      <Section title="Timeline" lead="What happened to this connection, from the first link until now.">
         <ConnectionTimeline events={timeline} state={shownState(connection)} now={now} nameOf={nameOf} />
       </Section>
       {(status !== 'revoked' || mayFreeze) && ((own && mayWork) || mayAdminister) && (
@@ -140,10 +140,10 @@ export default async function ConnectionPage({ params }: Props) {
           title={status === 'revoked' ? 'Freeze' : mayFreeze ? 'Freeze or disconnect' : 'Disconnect'}
           lead={
             status === 'revoked'
-              ? 'A freeze keeps it from being linked again until it is lifted.'
+              ? 'A freeze prevents linking it again until the freeze is lifted.'
               : mayFreeze
-                ? 'A freeze stops linking, issuing and renewing, and can be lifted; copied tokens are not affected. Disconnecting ends every living token made from it and destroys the tokens stored here, for good.'
-                : 'Ends the connection and every living token made from it, and destroys the tokens stored here.'
+                ? 'A freeze stops linking, issuing and renewing, and can be lifted; issued tokens keep working. Disconnecting revokes all live tokens issued from it and permanently destroys the stored tokens.'
+                : 'Revokes the connection and all live tokens issued from it, and destroys the stored tokens.'
           }
         >
           <div className="flex flex-wrap gap-2">

@@ -67,8 +67,8 @@ export default async function ProjectPage({ params, searchParams }: Props) {
       {linked && connection?.status === 'linked' && (
         <Notice
           title="Linked"
-          meaning={`Connected as ${connection.accountName}. Its refresh token is sealed here and is never shown.`}
-          next="Issue a token when something needs one."
+          meaning={`Connected as ${connection.accountName}. Its refresh token is stored encrypted and never shown.`}
+          next="You can now issue tokens."
         />
       )}
       {connection ? (
@@ -91,8 +91,8 @@ export default async function ProjectPage({ params, searchParams }: Props) {
                 <div className="flex flex-col gap-2 border-t pt-4">
                   <p className="text-muted">
                     {project.frozenItself
-                      ? 'This project is frozen for everybody who linked it.'
-                      : 'A freeze stops linking, issuing and renewing for everybody who linked it.'}
+                      ? 'This project is frozen for everyone who linked it.'
+                      : 'A freeze stops linking, issuing and renewing for everyone who linked it.'}
                   </p>
                   <FreezeButton
                     size="sm"
@@ -110,7 +110,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
         <>
           <Section
             title="Your tokens"
-            lead="Tokens that you issued for this project, newest first. No value is kept here."
+            lead="Tokens that you issued for this project, newest first. Values are not stored."
           >
             {project.tokens.length > 0 ? (
               <TokenTable
@@ -127,13 +127,13 @@ export default async function ProjectPage({ params, searchParams }: Props) {
               <EmptyState
                 kind="no-data"
                 title="No token issued yet"
-                why="A token carries only the rights that you choose for it, and ends by itself."
+                why="A token has only the rights that you choose, and it expires automatically."
               />
             )}
           </Section>
           <Section
             title="What happened to this connection"
-            lead="The latest of it, down to how it stands now."
+            lead="The latest events."
             aside={
               <Link
                 href={`/t/${tenant}/connections/${connection.id}`}
@@ -155,7 +155,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
       {own && mayWork && (
         <Section
           title="Disconnect"
-          lead="Ends the connection and every living token made from it, and destroys the tokens stored here."
+          lead="Revokes the connection and all live tokens issued from it, and destroys the stored tokens."
         >
           <div>
             <Disconnect
@@ -175,8 +175,8 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           title="Not linked by you"
           why={
             mayWork
-              ? 'Others in this tenant linked this project with accounts of their own. To issue tokens for it, link it with yours.'
-              : 'Others in this tenant linked this project with accounts of their own. Auditors see that it exists and issue nothing.'
+              ? 'Other members linked this project with their own accounts. To issue tokens, link it with yours.'
+              : 'Other members linked this project with their own accounts. Auditors can see it but cannot issue tokens.'
           }
           action={!frozen && act}
         />
@@ -219,4 +219,4 @@ function Facts({ project, now }: { project: ProjectDetail; now: string }) {
 }
 
 /** The notice above says the rest. */
-const told = new Set(['Last good refresh', 'Next renewal', 'Grant ends'])
+const told = new Set(['Last successful renewal', 'Next renewal', 'Grant expires'])

@@ -76,7 +76,7 @@ export function SetBranch({ tenant, connection, branch }: BranchProps) {
       <Input
         label="Development branch"
         optional
-        hint="Its id. Put into the env sample as KBC_BRANCH_ID; it gives no rights and takes none."
+        hint="The branch id. The env sample sets it as KBC_BRANCH_ID; it does not change any rights."
         autoComplete="off"
         inputMode="numeric"
         value={value}

@@ -69,7 +69,7 @@ export default async function TokenPage({ params }: Props) {
         <Notice
           tone="attention"
           title="Not confirmed by the upstream"
-          meaning="Whether the upstream made it is being found out; whatever it made is deleted there. Nobody got a value."
+          meaning="We are checking whether the upstream created it. If so, it is deleted there. Nobody received the value."
         />
       )}
       {token.revocation && (
@@ -98,8 +98,8 @@ export default async function TokenPage({ params }: Props) {
                 },
                 { label: 'Provider', value: token.provider.name },
                 { label: 'Purpose', value: token.purpose },
-                { label: 'Made by', value: strategyWords[token.strategy] },
-                { label: 'Made', value: <Time at={token.createdAt.toISOString()} now={now} /> },
+                { label: 'Strategy', value: strategyWords[token.strategy] },
+                { label: 'Created', value: <Time at={token.createdAt.toISOString()} now={now} /> },
                 ...endFacts(token, now),
                 {
                   label: 'Last used',
@@ -128,7 +128,7 @@ function endFacts(token: TokenView, now: string): KeyValueItem[] {
   if (isLive(token))
     return [
       {
-        label: 'Ends',
+        label: 'Expires',
         value: (
           <>
             <Countdown until={expiresAt.toISOString()} now={now} /> · {exact}
@@ -136,11 +136,11 @@ function endFacts(token: TokenView, now: string): KeyValueItem[] {
         ),
       },
     ]
-  if (state === 'failed') return [{ label: 'Ended', value: 'never began: nothing was handed out' }]
-  if (state !== 'revoked' || !revocation) return [{ label: 'Ended', value: exact }]
+  if (state === 'failed') return [{ label: 'Expired', value: 'never issued: no value was handed out' }]
+  if (state !== 'revoked' || !revocation) return [{ label: 'Expired', value: exact }]
   return [
     { label: 'Revoked', value: <Time at={revocation.blockedAt.toISOString()} form="exact" /> },
-    { label: 'End without it', value: exact },
+    { label: 'Original expiry', value: exact },
   ]
 }
 
@@ -153,15 +153,15 @@ function Rights({ token }: { token: TokenView }) {
     <div className="flex flex-col gap-3 rounded-lg border bg-surface p-4">
       {token.notGranted.length > 0 && (
         <p className="text-attention">
-          {token.notGranted.length} of {asked.length} asked were not granted.
+          {token.notGranted.length} of {asked.length} requested rights were not granted.
         </p>
       )}
       <table className="w-full text-left">
-        <caption className="sr-only">Rights asked and granted</caption>
+        <caption className="sr-only">Requested and granted rights</caption>
         <thead className="text-[13px] text-muted">
           <tr>
             <th scope="col" className="pb-1 font-normal">
-              Asked
+              Requested
             </th>
             <th scope="col" className="pb-1 text-right font-normal">
               Granted
@@ -173,7 +173,7 @@ function Rights({ token }: { token: TokenView }) {
             <tr key={line.text} className="border-t">
               <th scope="row" className="py-1.5 pr-3 font-normal">
                 <Right line={line} />
-                {more.includes(line) && <span className="text-muted"> (not asked)</span>}
+                {more.includes(line) && <span className="text-muted"> (not requested)</span>}
               </th>
               <td className="whitespace-nowrap py-1.5 text-right">
                 {granted === null ? 'unknown' : isIn(granted, line) ? 'yes' : <strong>no</strong>}

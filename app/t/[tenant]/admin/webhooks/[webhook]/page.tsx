@@ -29,17 +29,17 @@ export default async function MessagesPage({ params, searchParams }: Props) {
       <PageHeader
         title={webhook ? `Messages to ${new URL(webhook.url).host}` : 'Messages'}
         trail={[{ label: 'Webhooks', href: `/t/${tenant}/admin/webhooks` }]}
-        lead="Newest first, kept for 30 days. A message may arrive more than once, always with the same id."
+        lead="Newest first, kept for 30 days. A message can arrive more than once, always with the same id."
       />
       {page.items.length > 0 ? (
         <DataTable
           caption="Messages"
           columns={[
-            { key: 'kind', header: 'What' },
+            { key: 'kind', header: 'Event' },
             { key: 'state', header: 'State', width: 'w-32' },
             { key: 'how', header: 'Last try' },
             { key: 'tries', header: 'Tries', align: 'end', width: 'w-16', fold: true },
-            { key: 'made', header: 'Made', width: 'w-28', fold: true },
+            { key: 'made', header: 'Created', width: 'w-28', fold: true },
             { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-32' },
           ]}
           rows={page.items.map((message) => ({
@@ -66,7 +66,7 @@ export default async function MessagesPage({ params, searchParams }: Props) {
         <EmptyState
           kind={before ? 'no-match' : 'no-data'}
           title={before ? 'Nothing older' : 'No message yet'}
-          why="Every notification of the tenant makes one message here. Send a test to see that the receiver works."
+          why="Each notification of the tenant sends one message. Send a test to check that the receiver works."
         />
       )}
       <Pager

@@ -143,7 +143,7 @@ export function IssueForm(props: IssueFormProps) {
               <div className="flex flex-col gap-2">
                 <p className="font-semibold">Access</p>
                 <ProblemNotice
-                  problem={{ ...choices.problem, title: `What can be chosen did not load: ${choices.problem.title}` }}
+                  problem={{ ...choices.problem, title: `The choices did not load: ${choices.problem.title}` }}
                   action={
                     <Button size="sm" onClick={choices.retry}>
                       Try again
@@ -196,7 +196,7 @@ export function IssueForm(props: IssueFormProps) {
 function MadeBy({ offer: { strategy, offers } }: { offer: IssueOffer }) {
   return (
     <div className="flex flex-col gap-1">
-      <KeyValue items={[{ label: 'Made by', value: strategyWords[strategy] }]} />
+      <KeyValue items={[{ label: 'Strategy', value: strategyWords[strategy] }]} />
       <details>
         <summary className="cursor-pointer text-muted">Why this way</summary>
         <dl className="mt-1 grid grid-cols-[auto_1fr] gap-x-3 text-[14px] text-muted leading-5">
@@ -215,7 +215,7 @@ function MadeBy({ offer: { strategy, offers } }: { offer: IssueOffer }) {
 /** What is still to be done before the token can be made. */
 function missingWords(purpose: string, isEmpty: boolean, seconds: number, most: number): string | null {
   const parts = [
-    purpose.trim() === '' && 'give a purpose',
+    purpose.trim() === '' && 'enter a purpose',
     isEmpty && 'choose at least one right',
     lifetimeError(seconds, shortestSeconds, most) && 'choose a lifetime',
   ].filter((part) => typeof part === 'string')
@@ -255,7 +255,7 @@ function useChoices(tenant: string, project: string) {
 
 function ChoicesLoading() {
   return (
-    <div role="status" aria-label="Loading what can be chosen" className="flex flex-col gap-3">
+    <div role="status" aria-label="Loading the choices" className="flex flex-col gap-3">
       <p className="font-semibold">Access</p>
       {['first', 'second'].map((group) => (
         <div key={group} className="flex h-44 flex-col gap-3 rounded-lg border bg-surface p-3">
@@ -278,7 +278,7 @@ function NotGranted({ asked, granted, notGranted }: Pick<Made, 'asked' | 'grante
       title={`Granted ${granted.length} of ${plural(asked.length, 'right')} that you asked for`}
       meaning={
         <>
-          The upstream left out{' '}
+          The upstream did not grant{' '}
           {notGranted.map((right, index) => (
             <span key={right}>
               {index > 0 && ', '}
@@ -288,7 +288,7 @@ function NotGranted({ asked, granted, notGranted }: Pick<Made, 'asked' | 'grante
           .
         </>
       }
-      next="The token works for the rest. For these, ask for another role there, or use another account."
+      next="The token works for the other rights. For these, ask for a different role there, or use another account."
     />
   )
 }
@@ -297,7 +297,7 @@ function Result({ tenant, made, offer }: { tenant: string; made: Made; offer: Is
   return (
     <div className="flex flex-col gap-6">
       {made.notGranted.length > 0 && <NotGranted {...made} />}
-      <Section title="Token issued" lead="Its value is gone from here; what is known about it stays.">
+      <Section title="Token issued" lead="The value is no longer available. The details below are kept.">
         <div className="rounded-lg border bg-surface p-4">
           <KeyValue
             items={[
@@ -312,8 +312,8 @@ function Result({ tenant, made, offer }: { tenant: string; made: Made; offer: Is
               },
               { label: 'Purpose', value: made.purpose },
               { label: 'Granted', value: <RightLines lines={made.granted} /> },
-              { label: 'Made by', value: strategyWords[offer.strategy] },
-              { label: 'Ends', value: <Time at={made.expiresAt} /> },
+              { label: 'Strategy', value: strategyWords[offer.strategy] },
+              { label: 'Expires', value: <Time at={made.expiresAt} /> },
               { label: 'State', value: <StateBadge kind="token" state="live" /> },
             ]}
           />

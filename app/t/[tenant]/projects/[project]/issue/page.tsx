@@ -34,14 +34,14 @@ export default async function IssuePage({ params, searchParams }: Props) {
         { label: project.name, href: `/t/${tenant}/projects/${project.id}` },
       ]}
       title="Issue token"
-      lead={`For ${project.name}. It is made now, with only the rights that you choose, and shown once.`}
+      lead={`For ${project.name}. It has only the rights that you choose and is shown once.`}
     />
   )
   if (!may(actor, 'work'))
     return (
       <>
         {header}
-        <EmptyState kind="no-right" title="Not for your role" why="Auditors read everything and issue nothing." />
+        <EmptyState kind="no-right" title="Your role does not allow this page" why="Auditors cannot issue tokens." />
       </>
     )
   const now = ctx.now()
@@ -68,7 +68,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
           title={connection ? 'No token can be issued now' : 'You have not linked this project'}
           why={
             (connection && healthWords(connection)) ??
-            'Tokens are made with your own connection. Link the project first.'
+            'Tokens are issued from your own connection. Link the project first.'
           }
           action={act}
         />

@@ -30,7 +30,7 @@ function JsonPicker({ schema, value, onChange }: PickProps<Rights, Choices>) {
         className="font-mono text-[13px]"
         value={text}
         onChange={(event) => change(event.target.value)}
-        {...(isWrong && { error: 'This is not a JSON object yet.' })}
+        {...(isWrong && { error: 'This is not a JSON object.' })}
       />
       <details>
         <summary className="cursor-pointer text-muted">What it may hold</summary>

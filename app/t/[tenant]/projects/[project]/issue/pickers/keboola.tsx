@@ -42,16 +42,16 @@ function ScopePicker({ choices, value, onChange }: PickProps<KeboolaRights, Kebo
         onChange={(buckets) => onChange({ ...value, buckets })}
       />
       <fieldset className="min-w-0 rounded-lg border border-attention/40 bg-surface px-3 py-2">
-        <legend className="px-1 font-semibold">Reaches the whole project</legend>
+        <legend className="px-1 font-semibold">Whole project</legend>
         <Checkbox
           label="Manage buckets"
-          hint="Creates, shares and deletes any bucket, also ones that come later. It includes writing to all of them."
+          hint="Create, share and delete any bucket, including future ones. Includes write access to all buckets."
           checked={value.manage_buckets}
           onChange={(event) => onChange({ ...value, manage_buckets: event.target.checked })}
         />
         <Checkbox
           label="Read all files"
-          hint="Every file that anybody uploads to the project, also ones that come later."
+          hint="Read every file in the project, including future ones."
           checked={value.read_all_files}
           onChange={(event) => onChange({ ...value, read_all_files: event.target.checked })}
         />
@@ -68,8 +68,8 @@ function RoleNotice({ role }: { role: string }) {
         title={`Your role upstream is ${role}`}
         meaning={
           role === 'guest'
-            ? 'The upstream drops what a guest may not hand on. You can ask for it; what really came back is shown beside what you asked for.'
-            : 'The upstream lets this role read and drops rights to write or run. What really came back is shown beside what you asked for.'
+            ? 'The upstream drops rights that a guest may not pass on. You can request them; we show the granted rights beside the requested ones.'
+            : 'The upstream grants this role read rights only. You can request more; we show the granted rights beside the requested ones.'
         }
       />
     )
@@ -115,8 +115,8 @@ function BucketRights({ buckets, value, onChange }: BucketRightsProps) {
         <div className="border-t px-3 py-2">
           <input
             type="search"
-            aria-label="Narrow Buckets"
-            placeholder="Narrow the list"
+            aria-label="Filter buckets"
+            placeholder="Filter the list"
             value={needle}
             onChange={(event) => setNeedle(event.target.value)}
             className="h-8 w-full rounded-lg border border-edge bg-surface px-2 placeholder:text-muted"
@@ -146,7 +146,7 @@ function BucketRights({ buckets, value, onChange }: BucketRightsProps) {
         ))}
         {shown.length === 0 && (
           <p className="py-2 text-muted">
-            {needle ? `Nothing matches “${needle}”.` : 'You see no bucket in this project.'}
+            {needle ? `Nothing matches “${needle}”.` : 'You cannot see any bucket in this project.'}
           </p>
         )}
       </div>
