@@ -122,7 +122,8 @@ const flag = z
   .transform((value) => value === '1')
 const seconds = (fallback: number) => z.coerce.number().int().positive().default(fallback)
 
-const Environment = z.object({
+/** Every setting by name: its form and its default. docs/configuration.md says what each does; a test compares. */
+export const Environment = z.object({
   NODE_ENV: z.string().default('production'),
   PORT: port.default(3000),
   HOST: z.string().default('127.0.0.1'),

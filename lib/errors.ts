@@ -127,7 +127,7 @@ export const errorCodes = {
   needs_relink: { status: 409, title: 'The connection must be reconnected', next: 'Open the project and reconnect.' },
   frozen: { status: 409, title: 'An admin has frozen this', next: 'Nothing was lost. Ask an admin to lift it.' },
   not_linked: { status: 409, title: 'You have not linked this project', next: 'Link it first.' },
-  over_policy: { status: 422, title: 'The lifetime is longer than policy allows', next: 'Choose a shorter one.' },
+  over_policy: { status: 422, title: 'Policy does not allow this', next: 'Ask for less, or ask an admin.' },
   too_many_tokens: { status: 409, title: 'You have too many live tokens', next: 'Revoke some that you do not need.' },
   issue_unconfirmed: {
     status: 502,

@@ -1,5 +1,6 @@
 'use client'
 import type { UpstreamState } from '@/app/_ui/state-badge.tsx'
+import type { Paths } from '@/lib/client/index.ts'
 import { client, type Sent, send } from './client.ts'
 
 /** What a revocation came to for one thing, as the API tells it: the three truths. */
@@ -20,20 +21,57 @@ export async function revoke(
   tenant: string,
   target: { tokens?: string[]; connections?: string[]; reason?: string },
 ): Promise<Sent<Outcome[]>> {
-  const sent = await send(
-    client.POST('/api/v1/tenants/{tenant}/revocations', { params: { path: { tenant } }, body: target }),
-  )
-  if (!sent.ok) return sent
-  const data = sent.data.items.map((item) => ({
-    kind: item.kind,
-    id: item.id,
-    already: item.already,
-    over: item.over,
-    upstream: item.upstream,
-    lastError: item.last_error,
-    latestMoment: item.latest_moment,
-  }))
-  return { ok: true, data }
+  const sent = await post(tenant, target)
+  return sent.ok ? { ok: true, data: sent.data.items.map(toOutcome) } : sent
+}
+
+const post = (tenant: string, body: WireRevocation) =>
+  send(client.POST('/api/v1/tenants/{tenant}/revocations', { params: { path: { tenant } }, body }))
+
+type WirePath = '/api/v1/tenants/{tenant}/revocations'
+type WireRevocation = Paths[WirePath]['post']['requestBody']['content']['application/json']
+type WirePreview = Paths[`${WirePath}/preview`]['post']
+type WireItem = Paths[WirePath]['post']['responses'][200]['content']['application/json']['items'][number]
+
+const toOutcome = (item: WireItem): Outcome => ({
+  kind: item.kind,
+  id: item.id,
+  already: item.already,
+  over: item.over,
+  upstream: item.upstream,
+  lastError: item.last_error,
+  latestMoment: item.latest_moment,
+})
+
+/** What a list is filtered by, as the API takes it. */
+export type RevocableFilter = WirePreview['requestBody']['content']['application/json']
+/** What revoking everything that a filter matches would reach, and as of when. */
+export type Preview = WirePreview['responses'][200]['content']['application/json']
+
+export const previewAll = (tenant: string, filter: RevocableFilter): Promise<Sent<Preview>> =>
+  send(client.POST('/api/v1/tenants/{tenant}/revocations/preview', { params: { path: { tenant } }, body: filter }))
+
+/**
+ * Revokes everything that a preview counted, in as many calls as it takes; `onPart` is told after each what came of it and
+ * how many are left. What fails leaves the rest as it is.
+ */
+export async function revokeAll(
+  tenant: string,
+  filter: RevocableFilter,
+  { as_of, count }: Pick<Preview, 'as_of' | 'count'>,
+  reason: string,
+  onPart: (items: Outcome[], left: number) => void,
+): Promise<Sent<null>> {
+  let rest: { count: number; after?: string } = { count }
+  for (;;) {
+    const selection = { ...filter, as_of, ...rest }
+    const sent = await post(tenant, { tokens: [], connections: [], selection, ...(reason && { reason }) })
+    if (!sent.ok) return sent
+    const { items, remaining, next } = sent.data
+    onPart(items.map(toOutcome), remaining)
+    if (next === null) return { ok: true, data: null }
+    rest = { count: remaining, after: next }
+  }
 }
 
 const words: Record<UpstreamState, string> = {

@@ -35,9 +35,13 @@ export type DataTableProps = {
   /** The first column heads its row. */
   columns: Column[]
   rows: Row[]
-  /** Present: rows can be ticked. `matchCount` is how many rows the filter matches over all pages. */
+  /**
+   * Present: rows can be ticked. `matchCount` is how many rows the filter matches over all pages; `isCapped`: nobody
+   * counted on, there are more.
+   */
   selection?: {
     matchCount: number
+    isCapped?: boolean
     actions: (selection: Selection, clear: () => void) => ReactNode
   }
 }
@@ -146,14 +150,16 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
         <SelectionBar
           summary={
             chosen.kind === 'all'
-              ? `${number.format(chosen.count)} selected (all matches)`
+              ? `${selection.isCapped ? 'more than ' : ''}${number.format(chosen.count)} selected (all matches)`
               : `${number.format(ids.length)} selected`
           }
           onClear={clear}
           onSelectAll={
             all && chosen.kind === 'rows' && selection.matchCount > ids.length
               ? {
-                  label: `Select all ${number.format(selection.matchCount)} matches`,
+                  label: selection.isCapped
+                    ? 'Select all matches'
+                    : `Select all ${number.format(selection.matchCount)} that match`,
                   act: () => setEverything(true),
                 }
               : undefined

@@ -45,6 +45,20 @@ export const bodyOf = ({ credential, ...origin }: Origin, { action, outcome, tar
 export const record = (tx: Tx, tenantId: string, at: Date, origin: Origin, event: AuditEvent): Promise<void> =>
   insertEvent(tx, tenantId, at, bodyOf(origin, event))
 
+/** {@link recordAnyway} for many: in one statement, or one by one where that fails. */
+export async function recordAllAnyway(
+  ctx: Pick<Context, 'log'>,
+  tx: Tx,
+  tenantId: string,
+  at: Date,
+  origin: Origin,
+  events: AuditEvent[],
+): Promise<void> {
+  const all = () => insertEvent(tx, tenantId, at, ...events.map((event) => bodyOf(origin, event)))
+  if ((await underSavepoint(tx, all)) === undefined) return
+  for (const event of events) await recordAnyway(ctx, tx, tenantId, at, origin, event)
+}
+
 /**
  * Records what must happen with or without its event: a revocation never fails for want of one. If the event alone
  * cannot be written it goes to the outbox, from where the tick moves it; if that fails as well, to standard error

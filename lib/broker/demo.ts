@@ -59,7 +59,7 @@ export async function seedDemo(ctx: Context): Promise<void> {
       maxLifetimeSeconds: 2 * 3600,
       callbackKey: 'keboola-demo',
     } as const
-    const row = await preparedProvider(ctx, id, provider)
-    await asSystem(ctx, id, 'demo', (tx) => addProvider(tx, { userId: owner.user.id }, row))
+    const prepared = await preparedProvider(ctx, id, provider)
+    await asSystem(ctx, id, 'demo', (tx) => addProvider(tx, { userId: owner.user.id }, prepared))
   }
 }

@@ -14,7 +14,6 @@ import { frozenBy } from '../store/freezes.ts'
 import { findProject, type ProjectRow, viewerOf } from '../store/projects.ts'
 import type { ProviderRow } from '../store/providers.ts'
 import { asSystem } from '../store/system.ts'
-import { findTenant } from '../store/tenants.ts'
 import {
   completeToken,
   countOutstandingLocked,
@@ -23,9 +22,11 @@ import {
   endUnwanted,
   findToken,
   insertToken,
+  madeFrom,
   noteIssuing,
   postponeIssuing,
 } from '../store/tokens.ts'
+import { effectivePolicy, type LifetimeCap, type Policy, refuseIssue } from '../tenancy/policy.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { handlePlace } from '../vault/places.ts'
 import { frozenError, refuseFrozen } from './freezes.ts'
@@ -43,23 +44,7 @@ export type IssueInput = {
   purpose: string
 }
 
-/** A member holds at most this many living tokens: a runaway script is stopped before it fills the upstream. */
-const outstandingLimit = 100
 const shortestLifetimeSeconds = 60
-
-export type LifetimeCap = { seconds: number; setBy: 'project' | 'provider' | 'tenant' }
-
-/** The smallest of what project, provider and tenant allow. */
-export function lifetimeCap(policies: {
-  project: number | null
-  provider: number | null
-  tenant: number
-}): LifetimeCap {
-  const named: LifetimeCap[] = [{ seconds: policies.tenant, setBy: 'tenant' }]
-  if (policies.provider !== null) named.push({ seconds: policies.provider, setBy: 'provider' })
-  if (policies.project !== null) named.push({ seconds: policies.project, setBy: 'project' })
-  return named.reduce((least, next) => (next.seconds <= least.seconds ? next : least))
-}
 
 /** What an issue stands on as far as freezes go: of the projects that a connection reaches, the one that is asked for. */
 const frozenQuestion = (connection: Pick<ConnectionRow, 'id' | 'userId' | 'providerId'>, projectId: string) => ({
@@ -69,9 +54,9 @@ const frozenQuestion = (connection: Pick<ConnectionRow, 'id' | 'userId' | 'provi
   projectIds: [projectId],
 })
 
-type Ground = { project: ProjectRow; connection: ConnectionRow & { provider: ProviderRow }; cap: LifetimeCap }
+type Ground = { project: ProjectRow; connection: ConnectionRow & { provider: ProviderRow }; policy: Policy }
 
-/** What an issue stands on: the project, the member's own usable connection to it, and the cap. */
+/** What an issue stands on: the project, the member's own usable connection to it, and what is allowed there. */
 async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Ground> {
   // What only others have linked does not exist for a member (LK-03).
   const project = await findProject(tx, actor.tenantId, viewerOf(actor), idOrAlias)
@@ -81,14 +66,9 @@ async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Grou
   await refuseFrozen(tx, actor.tenantId, frozenQuestion(connection, project.id))
   if (connection.status === 'revoked') throw new BrokerError('not_linked')
   if (connection.status === 'needs_relink') throw new BrokerError('needs_relink')
-  const tenant = await findTenant(tx, actor.tenantId)
-  if (!tenant) throw new BrokerError('not_found')
-  const cap = lifetimeCap({
-    project: project.maxLifetimeSeconds,
-    provider: connection.provider.maxLifetimeSeconds,
-    tenant: tenant.maxLifetimeSeconds,
-  })
-  return { project, connection, cap }
+  const { tenantId, userId, providerId } = connection
+  const policy = await effectivePolicy(tx, { tenantId, providerId, projectId: project.id, userId })
+  return { project, connection, policy }
 }
 
 /** The token's view, its value, which exists nowhere else, and how and where it is used. */
@@ -152,18 +132,18 @@ async function start(
   actor: Actor,
   { project: idOrAlias, scopes, lifetimeSeconds, purpose }: IssueInput,
 ): Promise<Started> {
-  const { project, connection, cap } = await ground(tx, actor, idOrAlias)
-  if (lifetimeSeconds > cap.seconds)
-    throw new BrokerError('over_policy', { detail: `At most ${cap.seconds} seconds, set by the ${cap.setBy}.` })
+  const { project, connection, policy } = await ground(tx, actor, idOrAlias)
   if (lifetimeSeconds < shortestLifetimeSeconds)
     throw new BrokerError('bad_request', { fields: { expires_in: `At least ${shortestLifetimeSeconds} seconds.` } })
   const made = configured(connection.provider)
   if (!made) throw new BrokerError('provider_misconfigured')
   const { kind, strategy } = made
   const rights = rightsAsked(kind, scopes)
+  refuseIssue(policy, { role: actor.role, strategy, seconds: lifetimeSeconds, rights }, kind)
   const now = ctx.now()
-  if ((await countOutstandingLocked(tx, actor.tenantId, actor.userId, now)) >= outstandingLimit)
-    throw new BrokerError('too_many_tokens', { detail: `You already have ${outstandingLimit} live tokens.` })
+  const { value: most, setBy } = policy.tokens
+  if ((await countOutstandingLocked(tx, actor.tenantId, actor.userId, now)) >= most)
+    throw new BrokerError('too_many_tokens', { detail: `At most ${most} live tokens, set by the ${setBy}.` })
   const owner = {
     tenantId: actor.tenantId,
     userId: actor.userId,
@@ -287,7 +267,9 @@ async function complete(
   const { scopesGranted: _, ...unwanted } = row
   const { late, work } = await asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
     const token = await findToken(tx, tenantId, id)
-    const facts = token ? await frozenBy(tx, tenantId, frozenQuestion(token.connection, token.projectId)) : []
+    const facts = token?.connection
+      ? await frozenBy(tx, tenantId, frozenQuestion(token.connection, token.projectId))
+      : []
     const frozen = facts.filter(({ kind }) => kind !== 'membership')
     const isFrozen = token?.generation === 0 && frozen.length > 0
     const late = isFrozen ? frozenError(frozen) : new BrokerError('revoked_meanwhile')
@@ -303,7 +285,7 @@ async function complete(
 }
 
 /**
- * A token beyond what was asked is ended and not handed out (README, decision 14). Its end is queued before the upstream
+ * A token beyond what was asked is ended and not handed out (docs/decisions/0014). Its end is queued before the upstream
  * is asked, so that it comes about also where that fails now. Answers the refusal.
  */
 async function refuseExcess(
@@ -349,12 +331,12 @@ export async function readScopeChoices(
   actor: Actor,
   project: string,
 ): Promise<{ choices: Record<string, unknown>; cap: LifetimeCap }> {
-  const { connection, cap } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
+  const { connection, policy } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
   try {
     const choices = await withAccess(ctx, connection, async (provider, { accessToken }) =>
       provider.choices?.({ accessToken }),
     )
-    return { choices: choices ?? {}, cap }
+    return { choices: choices ?? {}, cap: policy.lifetime }
   } catch (error) {
     throw asBrokerError(error)
   }
@@ -371,7 +353,9 @@ export async function reconcileIssuing(
   const token = await readTenant(ctx, tenantId, (tx) => findToken(tx, tenantId, id))
   if (token?.status !== 'issuing') return
   const over = token.expiresAt <= ctx.now()
-  const found = await withAccess(ctx, token.connection, (provider, { accessToken }) =>
+  const connection = madeFrom(token)
+  if (!connection) throw new Error('a token that no upstream made was cut off')
+  const found = await withAccess(ctx, connection, (provider, { accessToken }) =>
     provider.revoke({ kind: 'orphans', nonce: token.nonce, accessToken }),
   ).then(
     (outcome) => outcome.found ?? 0,

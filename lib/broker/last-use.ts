@@ -2,7 +2,7 @@ import type { Actor } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { act } from '../store/authority.ts'
-import { findToken, noteLastUse } from '../store/tokens.ts'
+import { findToken, madeFrom, noteLastUse } from '../store/tokens.ts'
 import { withAccess } from './refresh/access.ts'
 import { asBrokerError } from './upstream.ts'
 
@@ -12,8 +12,9 @@ import { asBrokerError } from './upstream.ts'
  */
 export async function checkLastUse(ctx: Context, actor: Actor, tokenId: string): Promise<Date | null> {
   const token = await act(ctx, actor, 'work', (tx) => findToken(tx, actor.tenantId, tokenId, actor.userId))
-  if (!token?.upstreamId) throw new BrokerError('not_found')
-  const { connection, upstreamId } = token
+  const connection = token && madeFrom(token)
+  if (!connection || !token.upstreamId) throw new BrokerError('not_found')
+  const { upstreamId } = token
   try {
     const used = await withAccess(ctx, connection, async (provider, { accessToken }) =>
       provider.lastUsed?.({ accessToken, upstreamId }),

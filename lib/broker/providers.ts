@@ -9,7 +9,8 @@ import { newId } from '../security/ids.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { act } from '../store/authority.ts'
 import { countLinked } from '../store/connections.ts'
-import { isDuplicate, type Prisma, readTenant, type Tx } from '../store/database.ts'
+import { isDuplicate, type Prisma, type ReadTx, readTenant, type Tx } from '../store/database.ts'
+import { findPolicies, putLongestLife } from '../store/policies.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { callbackPath } from './link/start.ts'
@@ -34,19 +35,17 @@ export type ProviderView = {
 
 type NewProviderRow = Pick<
   ProviderRow,
-  | 'tenantId'
-  | 'id'
-  | 'kind'
-  | 'name'
-  | 'issuer'
-  | 'callbackKey'
-  | 'clientId'
-  | 'clientSecret'
-  | 'maxLifetimeSeconds'
-  | 'createdAt'
+  'tenantId' | 'id' | 'kind' | 'name' | 'issuer' | 'callbackKey' | 'clientId' | 'clientSecret' | 'createdAt'
 > & { settings: Prisma.InputJsonObject }
 
-function toView(ctx: Pick<Context, 'config'>, row: NewProviderRow | ProviderRow): ProviderView {
+/** A provider that is not there yet, and the longest life of a token that its policy will say. */
+export type PreparedProvider = { row: NewProviderRow; maxLifetimeSeconds: number | null }
+
+function toView(
+  ctx: Pick<Context, 'config'>,
+  row: NewProviderRow | ProviderRow,
+  maxLifetimeSeconds: number | null,
+): ProviderView {
   const made = configured(row)
   return {
     id: row.id,
@@ -56,7 +55,7 @@ function toView(ctx: Pick<Context, 'config'>, row: NewProviderRow | ProviderRow)
     clientId: row.clientId,
     hasSecret: row.clientSecret !== null,
     redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
-    maxLifetimeSeconds: row.maxLifetimeSeconds,
+    maxLifetimeSeconds,
     settings: made ? settingsShown(made.kind, made.settings) : {},
     misconfigured: made === undefined,
   }
@@ -101,8 +100,28 @@ export const kindList = (): KindView[] =>
 
 /** The tenant's upstreams. Client ids are shown to who oversees the tenant. */
 export async function providerList(ctx: Context, actor: Actor): Promise<ProviderView[]> {
-  const rows = await readTenant(ctx, actor.tenantId, (tx) => listProviders(tx, actor.tenantId))
-  return rows.map((row) => ({ ...toView(ctx, row), ...(may(actor, 'oversee') ? {} : { clientId: '' }) }))
+  return readTenant(ctx, actor.tenantId, async (tx) => {
+    const rows = await listProviders(tx, actor.tenantId)
+    const lives = await longestLives(
+      tx,
+      actor.tenantId,
+      rows.map(({ id }) => id),
+    )
+    return rows.map((row) => ({
+      ...toView(ctx, row, lives.get(row.id) ?? null),
+      ...(may(actor, 'oversee') ? {} : { clientId: '' }),
+    }))
+  })
+}
+
+/** What the providers' own policies say. */
+async function longestLives(tx: ReadTx, tenantId: string, ids: string[]): Promise<Map<string, number | null>> {
+  const rows = await findPolicies(
+    tx,
+    tenantId,
+    ids.map((targetId) => ({ level: 'provider', targetId })),
+  )
+  return new Map(rows.map(({ targetId, maxLifetimeSeconds }) => [targetId, maxLifetimeSeconds]))
 }
 
 export type NewProvider = {
@@ -132,10 +151,10 @@ export function callbackKeyOf(issuer: string): string {
 /** @throws BrokerError forbidden, bad_request for an issuer that may not be used, provider_exists */
 export async function createProvider(ctx: Context, actor: Actor, input: NewProvider): Promise<ProviderView> {
   requirePermission(actor, 'administer')
-  const row = await preparedProvider(ctx, actor.tenantId, input)
+  const prepared = await preparedProvider(ctx, actor.tenantId, input)
   try {
-    await act(ctx, actor, 'administer', (tx, actor) => addProvider(tx, actor, row))
-    return toView(ctx, row)
+    await act(ctx, actor, 'administer', (tx, actor) => addProvider(tx, actor, prepared))
+    return toView(ctx, prepared.row, prepared.maxLifetimeSeconds)
   } catch (error) {
     if (isDuplicate(error)) throw new BrokerError('provider_exists')
     throw error
@@ -143,13 +162,13 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
 }
 
 /** The row that an input becomes, its secret sealed. @throws BrokerError bad_request */
-export async function preparedProvider(ctx: Context, tenantId: string, input: NewProvider): Promise<NewProviderRow> {
+export async function preparedProvider(ctx: Context, tenantId: string, input: NewProvider): Promise<PreparedProvider> {
   const kind = kinds.get(input.kind)
   if (!kind)
     throw new BrokerError('bad_request', { fields: { kind: `must be one of: ${[...kinds.keys()].join(', ')}` } })
   const issuer = checkedIssuer(ctx, input.issuer)
   const id = newId('provider')
-  return {
+  const row = {
     tenantId,
     id,
     kind: input.kind,
@@ -158,14 +177,20 @@ export async function preparedProvider(ctx: Context, tenantId: string, input: Ne
     callbackKey: input.callbackKey ?? callbackKeyOf(issuer),
     clientId: input.clientId,
     clientSecret: await sealClientSecret(await vaultOf(ctx, tenantId), id, input.clientSecret),
-    maxLifetimeSeconds: input.maxLifetimeSeconds ?? null,
     settings: changedSettings(kind, {}, input.settings ?? {}),
     createdAt: ctx.now(),
   }
+  return { row, maxLifetimeSeconds: input.maxLifetimeSeconds ?? null }
 }
 
-export async function addProvider(tx: Tx, origin: Origin, row: NewProviderRow): Promise<void> {
+export async function addProvider(
+  tx: Tx,
+  origin: Origin,
+  { row, maxLifetimeSeconds }: PreparedProvider,
+): Promise<void> {
   await insertProvider(tx, row)
+  if (maxLifetimeSeconds !== null)
+    await putLongestLife(tx, row.tenantId, { level: 'provider', targetId: row.id }, maxLifetimeSeconds)
   await record(tx, row.tenantId, row.createdAt, origin, {
     action: 'provider.created',
     outcome: 'ok',
@@ -212,14 +237,15 @@ const given = <T extends Record<string, unknown>>(changes: T): Partial<T> =>
 export async function changeProvider(
   ctx: Context,
   actor: Actor,
-  { providerId, clientSecret, settings: asked, ...change }: ProviderChange,
+  { providerId, clientSecret, maxLifetimeSeconds, settings: asked, ...change }: ProviderChange,
 ): Promise<ProviderView> {
   requirePermission(actor, 'administer')
   const vault = await vaultOf(ctx, actor.tenantId)
   const sealed =
     clientSecret === undefined ? {} : { clientSecret: await sealClientSecret(vault, providerId, clientSecret) }
   const changed = given(change)
-  const row = await act(ctx, actor, 'administer', async (tx, actor) => {
+  const policy = given({ maxLifetimeSeconds })
+  const done = await act(ctx, actor, 'administer', async (tx, actor) => {
     const known = await findProvider(tx, actor.tenantId, providerId)
     if (!known) return 'not_found' as const
     // A refresh token belongs to the client it was given to: under another id the upstream would refuse each of them.
@@ -229,14 +255,17 @@ export async function changeProvider(
     if (!kind && Object.keys(asked ?? {}).length > 0) return 'provider_misconfigured' as const
     const settings = asked && kind ? { settings: changedSettings(kind, known.settings, asked) } : {}
     const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...sealed, ...settings })
+    if (maxLifetimeSeconds !== undefined)
+      await putLongestLife(tx, actor.tenantId, { level: 'provider', targetId: providerId }, maxLifetimeSeconds)
     const target = { kind: 'provider', id: providerId } as const
-    const details = { changed: [...Object.keys(changed), ...Object.keys(sealed), ...Object.keys(settings)] }
+    const details = { changed: Object.keys({ ...changed, ...policy, ...sealed, ...settings }) }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
-    return row
+    const life = (await longestLives(tx, actor.tenantId, [providerId])).get(providerId) ?? null
+    return toView(ctx, row, life)
   }).catch((error: unknown) => {
     if (isDuplicate(error)) return 'provider_exists' as const
     throw error
   })
-  if (typeof row === 'string') throw new BrokerError(row)
-  return toView(ctx, row)
+  if (typeof done === 'string') throw new BrokerError(done)
+  return done
 }

@@ -1,17 +1,20 @@
 import { type Actor, ownUnless } from '../actor.ts'
-import { recordAnyway } from '../audit/record.ts'
+import { recordAllAnyway, recordAnyway } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
 import type { Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
-import { type ConnectionRow, lockConnection, updateConnection } from '../store/connections.ts'
+import { move } from '../store/connection-states.ts'
+import { type ConnectionRow, lockConnection } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
+import { countSelected, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
 import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/tokens.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { grantPlace } from '../vault/places.ts'
 import { within } from '../within.ts'
+import { ownedOnly } from './read/selection.ts'
 import { latestMomentOf, toTokenView } from './read/token.ts'
 import { tokenPlace } from './refresh/refresh.ts'
 import { aboutOf, settleRevocation } from './upstream-revocation.ts'
@@ -57,6 +60,66 @@ export async function revoke(ctx: Context, actor: Actor, input: RevokeInput): Pr
   return readTenant(ctx, actor.tenantId, (tx) => tell(tx, actor.tenantId, targets, ctx.now()))
 }
 
+export type SelectedInput = {
+  /** As it was previewed. */
+  selection: Selection<RevocableFilter>
+  /** How many it matched then, or how many the call before left of it. */
+  count: number
+  /** `next` of the call before. */
+  after?: string | undefined
+  reason?: string | undefined
+}
+
+/** `next`: what goes on behind it is not revoked yet: `remaining` of them. Null: everything is. */
+export type SelectedResult = { items: RevokeResult[]; remaining: number; next: string | null }
+
+/** One transaction is this big at most, so that nobody waits long for its locks; a connection ends with all its tokens. */
+const batchSizes = { tokens: 100, connections: 10 }
+const batchesPerCall = 10
+
+/**
+ * Revokes everything that a selection matches, wherever it stands in a list, if that is as many as when it was previewed;
+ * what was made since is not touched. A big one takes several calls: each batch commits by itself and is told, also where
+ * a later one fails.
+ * @throws BrokerError count_changed, with how many match now; otherwise as {@link revoke}; nothing was revoked then
+ */
+export async function revokeSelected(ctx: Context, actor: Actor, input: SelectedInput): Promise<SelectedResult> {
+  const { tenantId } = actor
+  const { filter } = input.selection
+  const asOf = new Date(Math.min(+input.selection.asOf, +ctx.now()))
+  const vault = await vaultOf(ctx, tenantId)
+  const done: Done = { targets: [], work: [] }
+  let last = input.after
+  for (let batch = 0; batch < batchesPerCall; batch += 1) {
+    const ended = await act(ctx, actor, 'work', async (tx, actor) => {
+      const selection = { filter: ownedOnly(filter, ownUnless(actor, 'administer')), asOf }
+      if (batch === 0) {
+        const count = await countSelected(tx, tenantId, selection, last)
+        if (count !== input.count)
+          throw new BrokerError('count_changed', { detail: `${count} match now.`, fields: { count: String(count) } })
+      }
+      const ids = await selectIds(tx, tenantId, selection, { after: last, take: batchSizes[filter.kind] })
+      const named = { tokens: [], connections: [], [filter.kind]: ids, reason: input.reason }
+      return { ids, ...(await revokeHere(ctx, vault, tx, actor, named)) }
+    }).catch((error: unknown) => {
+      if (batch === 0) throw error
+      ctx.log.warn({ err: error, tenant: tenantId }, 'a selection was revoked only in part')
+      return undefined
+    })
+    if (!ended || ended.ids.length === 0) break
+    last = ended.ids.at(-1)
+    done.targets.push(...ended.targets)
+    done.work.push(...ended.work)
+  }
+  await settleWithin(ctx, tenantId, done.work)
+  return readTenant(ctx, tenantId, async (tx) => {
+    const selection = { filter: ownedOnly(filter, ownUnless(actor, 'administer')), asOf }
+    const remaining = await countSelected(tx, tenantId, selection, last)
+    const items = await tell(tx, tenantId, done.targets, ctx.now())
+    return { items, remaining, next: remaining > 0 ? (last ?? null) : null }
+  })
+}
+
 /**
  * The part of {@link revoke} that commits. It locks connections before tokens, each in id order, as an issue does: two acts
  * cannot wait for each other.
@@ -89,16 +152,16 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
   work.push(...(await queueOrphans(vault, tx, living, opened, now)))
 
   const reason = input.reason ?? null
-  for (const { id, userId } of ending) {
-    const details = { owner: userId, tokens: tokens.filter((token) => token.connectionId === id).length, reason }
-    const event = { action: 'connection.revoked', outcome: 'ok', target: { kind: 'connection', id }, details } as const
-    await recordAnyway(ctx, tx, tenantId, now, actor, event)
-  }
-  for (const { id, userId, fingerprint } of tokens) {
-    const details = { owner: userId, fingerprint, reason }
-    const event = { action: 'token.revoked', outcome: 'ok', target: { kind: 'token', id }, details } as const
-    await recordAnyway(ctx, tx, tenantId, now, actor, event)
-  }
+  await recordAllAnyway(ctx, tx, tenantId, now, actor, [
+    ...ending.map(({ id, userId }) => {
+      const details = { owner: userId, tokens: tokens.filter((token) => token.connectionId === id).length, reason }
+      return { action: 'connection.revoked', outcome: 'ok', target: { kind: 'connection', id }, details } as const
+    }),
+    ...tokens.map(({ id, userId, fingerprint }) => {
+      const details = { owner: userId, fingerprint, reason }
+      return { action: 'token.revoked', outcome: 'ok', target: { kind: 'token', id }, details } as const
+    }),
+  ])
   const endedNow = new Set([...ending, ...tokens].map(({ id }) => id))
   const isRevoked = new Map(named.map((token) => [token.id, token.generation > 0 || token.status === 'revoked']))
   const targetOf = (kind: Target['kind']) => (id: string) => {
@@ -149,22 +212,7 @@ async function endConnection(
   now: Date,
 ): Promise<string[]> {
   const { tenantId, id, userId, providerId } = connection
-  await updateConnection(tx, tenantId, id, {
-    status: 'revoked',
-    cause: null,
-    statusSince: now,
-    generation: { increment: 1 },
-    tokenVersion: { increment: 1 },
-    refreshToken: null,
-    accessToken: null,
-    accessExpiresAt: null,
-    claimUntil: null,
-    intentAt: null,
-    doubt: false,
-    nextTryAt: null,
-    refreshDueAt: null,
-    grantExpiresAt: null,
-  })
+  await move(tx, { tenantId, id }, 'revoke', now, {})
   if (!refreshToken && !sealed) return []
   const work = newId('revocation')
   const handle = refreshToken ? await vault.seal(grantPlace({ id: work, userId }), refreshToken) : sealed
@@ -198,19 +246,16 @@ async function endTokens(
   )
   const rows = tokens
     .filter(({ status }) => status === 'live')
-    .map((token) => ({ ...workFor(token, now), kind: 'token', nextTryAt: now }))
+    .flatMap((token) => workFor(token, now).map((work) => ({ ...work, kind: 'token', nextTryAt: now })))
   await insertRevocations(tx, rows)
   return rows.map((row) => row.id)
 }
 
-const workFor = ({ tenantId, id: tokenId, providerId, connectionId }: TokenRow, now: Date) => ({
-  tenantId,
-  id: newId('revocation'),
-  providerId,
-  connectionId,
-  tokenId,
-  createdAt: now,
-})
+/** Upstream work for a token; none where no upstream made it. */
+const workFor = ({ tenantId, id: tokenId, providerId, connectionId }: TokenRow, now: Date) =>
+  connectionId === null
+    ? []
+    : [{ tenantId, id: newId('revocation'), providerId, connectionId, tokenId, createdAt: now }]
 
 /**
  * What issues that are cut off may leave at the connections that end here is looked for by its nonce, whenever they were
@@ -226,10 +271,11 @@ async function queueOrphans(
 ): Promise<string[]> {
   const rows = []
   for (const token of tokens) {
-    const grant = opened.get(token.connectionId)
+    const [work] = workFor(token, now)
+    const grant = work && opened.get(work.connectionId)
     const end = latestMomentOf(token)
     if (!grant || token.status !== 'issuing' || (end !== 'unknown' && end <= now)) continue
-    const row = { ...workFor(token, now), kind: 'orphans' }
+    const row = { ...work, kind: 'orphans' }
     const { accessToken } = grant
     if (accessToken) {
       const handle = await vault.seal(grantPlace({ id: row.id, userId: token.userId }), accessToken)

@@ -544,6 +544,12 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          owner?: string
+          project?: string
+          provider?: string
+          made_before?: string
+          used_before?: string | 'unknown'
+          status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked' | 'standing' | 'frozen'
           everybody?: '1'
           before?: string
         }
@@ -1450,7 +1456,7 @@ export interface Paths {
               aliases: string[]
               cap: {
                 seconds: number
-                set_by: 'project' | 'provider' | 'tenant'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
             }
           }
@@ -1528,7 +1534,7 @@ export interface Paths {
               aliases: string[]
               cap: {
                 seconds: number
-                set_by: 'project' | 'provider' | 'tenant'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
             }
           }
@@ -1563,7 +1569,7 @@ export interface Paths {
             'application/json': {
               cap: {
                 seconds: number
-                set_by: 'project' | 'provider' | 'tenant'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
               [k: string]: unknown
             }
@@ -1628,7 +1634,7 @@ export interface Paths {
                   name: string
                   kind: string
                 }
-                connection_id: string
+                connection_id: string | null
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
@@ -1881,6 +1887,18 @@ export interface Paths {
              * @maxItems 500
              */
             connections?: string[]
+            selection?: {
+              kind: 'tokens' | 'connections'
+              status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+              owner?: string
+              project?: string
+              provider?: string
+              made_before?: string
+              used_before?: string | 'unknown'
+              as_of: string
+              count: number
+              after?: string
+            }
             reason?: string
           }
         }
@@ -1899,6 +1917,55 @@ export interface Paths {
                 last_error: string | null
                 latest_moment: (string | 'unknown') | null
               }[]
+              remaining: number
+              next: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/revocations/preview': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'tokens' | 'connections'
+            status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+            owner?: string
+            project?: string
+            provider?: string
+            made_before?: string
+            used_before?: string | 'unknown'
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              as_of: string
+              count: number
+              tokens: number
+              used_lately: number
+              owners: {
+                owner_id: string
+                count: number
+              }[]
+              owner_count: number
             }
           }
         }
@@ -1945,6 +2012,8 @@ export interface Paths {
           owner?: string
           project?: string
           provider?: string
+          made_before?: string
+          used_before?: string | 'unknown'
           state?: 'live' | 'ended' | 'revoked' | 'failed'
           everybody?: '1'
           before?: string
@@ -1974,7 +2043,7 @@ export interface Paths {
                   name: string
                   kind: string
                 }
-                connection_id: string
+                connection_id: string | null
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
@@ -2060,7 +2129,7 @@ export interface Paths {
                 name: string
                 kind: string
               }
-              connection_id: string
+              connection_id: string | null
               purpose: string
               strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
               state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'

@@ -2,10 +2,11 @@ import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
 import { query, type ReadTx, type Tx } from './database.ts'
 
-/** Appends an unsealed event. Raw, because the app role may insert these columns only: seq and hash are the sealer's. */
-export async function insertEvent(tx: Tx, tenantId: string, at: Date, body: object): Promise<void> {
+/** Appends unsealed events. Raw, because the app role may insert these columns only: seq and hash are the sealer's. */
+export async function insertEvent(tx: Tx, tenantId: string, at: Date, ...bodies: object[]): Promise<void> {
   await tx.$executeRaw`INSERT INTO audit_event (tenant_id, id, at, body)
-    VALUES (${tenantId}, ${newId('event')}, ${at}, ${JSON.stringify(body)}::jsonb)`
+    SELECT ${tenantId}, e.id, ${at}::timestamptz, e.body::jsonb
+    FROM unnest(${bodies.map(() => newId('event'))}::text[], ${bodies.map((body) => JSON.stringify(body))}::text[]) AS e (id, body)`
 }
 
 /** Keeps an event that could not be appended; the tick moves it. */

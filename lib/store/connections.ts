@@ -1,8 +1,10 @@
 import type { Context } from '../context.ts'
+import type { ConnectionStatus } from './connection-states.ts'
 import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
+import type { Chosen } from './selections.ts'
 
 export type ConnectionRow = Prisma.ConnectionGetPayload<object>
-export type ConnectionStatus = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
+export type { ConnectionStatus }
 
 /** `of`: only if it is this member's (actor.ts, ownUnless). */
 export const findConnection = (tx: ReadTx, tenantId: string, id: string, of?: string) =>
@@ -60,10 +62,7 @@ export const joinProject = (
     update: { role: link.role },
   })
 
-export type ConnectionFilter = {
-  userId?: string | undefined
-  projectId?: string | undefined
-  providerId?: string | undefined
+export type ConnectionFilter = Chosen & {
   ids?: string[] | undefined
   /** `standing`: all but the revoked ones. `frozen`: those of them that are, whatever is beneath, and in no other state. */
   status?: ConnectionStatus | 'standing' | 'frozen' | undefined
@@ -82,9 +81,10 @@ function whereStatus(
   return frozen ? { status, NOT: frozen } : { status }
 }
 
-function where(
+/** Which connections a filter means. One that was linked again is as new as that. */
+export function connectionsWhere(
   tenantId: string,
-  { userId, projectId, providerId, ids, status }: ConnectionFilter,
+  { userId, projectId, providerId, ids, status, madeBefore, usedBefore }: ConnectionFilter,
   frozen: FrozenWhere,
 ): Prisma.ConnectionWhereInput {
   return {
@@ -93,6 +93,8 @@ function where(
     ...(providerId && { providerId }),
     ...(ids && { id: { in: ids } }),
     ...(projectId && { projects: { some: { projectId } } }),
+    ...(madeBefore && { linkedAt: { lte: madeBefore } }),
+    ...(usedBefore && { usedAt: usedBefore === 'unknown' ? null : { lt: usedBefore } }),
     ...(status && whereStatus(status, frozen)),
   }
 }
@@ -105,7 +107,7 @@ export const listConnections = (
   { frozen, before, take }: { frozen: FrozenWhere; before?: string | undefined; take: number },
 ) =>
   tx.connection.findMany({
-    where: { AND: [where(tenantId, filter, frozen), before ? { id: { lt: before } } : {}] },
+    where: { AND: [connectionsWhere(tenantId, filter, frozen), before ? { id: { lt: before } } : {}] },
     orderBy: { id: 'desc' },
     take,
     include: { provider: true, projects: { include: { project: true } } },
@@ -117,7 +119,7 @@ export const countConnections = (
   tenantId: string,
   filter: ConnectionFilter,
   { frozen, most }: { frozen: FrozenWhere; most: number },
-) => tx.connection.count({ where: where(tenantId, filter, frozen), take: most })
+) => tx.connection.count({ where: connectionsWhere(tenantId, filter, frozen), take: most })
 
 /** Ids of a person's connections that are not ended. */
 export const heldConnections = async (tx: ReadTx, tenantId: string, userId: string): Promise<string[]> =>

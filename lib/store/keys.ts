@@ -65,28 +65,6 @@ export async function rewrapTenantKey(
 export const deleteTenantKeys = (tx: Tx, tenantId: string, ids?: string[]) =>
   tx.tenantKey.deleteMany({ where: { tenantId, ...(ids ? { id: { in: ids } } : {}) } })
 
-/**
- * Ends the connections of a tenant whose keys are gone. Version and fence move on, so that a refresh that is under way
- * finds nothing to write to.
- */
-export const endShredded = (tx: Tx, tenantId: string, now: Date) =>
-  tx.connection.updateMany({
-    where: { tenantId, status: { not: 'revoked' } },
-    data: {
-      status: 'needs_relink',
-      cause: 'shredded',
-      statusSince: now,
-      tokenVersion: { increment: 1 },
-      fence: { increment: 1 },
-      claimUntil: null,
-      intentAt: null,
-      doubt: false,
-      recoveries: 0,
-      nextTryAt: null,
-      refreshDueAt: null,
-    },
-  })
-
 /** Ends upstream work that can no longer be done: what it needed is destroyed. */
 export const endShreddedWork = (tx: Tx, tenantId: string, now: Date) =>
   tx.upstreamRevocation.updateMany({

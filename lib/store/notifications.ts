@@ -1,3 +1,4 @@
+import { move, usable } from './connection-states.ts'
 import type { Prisma, ReadTx, Tx } from './database.ts'
 
 export type NotificationRow = Prisma.NotificationGetPayload<object>
@@ -86,7 +87,7 @@ export const endingGrants = (
   tx.connection.findMany({
     where: {
       tenantId,
-      status: { in: ['linked', 'degraded', 'uncertain'] },
+      status: { in: [...usable] },
       grantExpiresAt: { lte: until },
       ...(after ? { id: { gt: after } } : {}),
       OR: [{ grantFixed: true }, { status: { not: 'linked' } }],
@@ -105,34 +106,19 @@ export const endingGrants = (
   }) as Promise<EndingGrant[]>
 
 /**
- * Ends a connection whose grant has ended for certain and destroys its tokens, unless a refresh is under way or the end
+ * Ends a connection whose grant has ended for certain and destroys its refresh token, unless a refresh is under way or the end
  * has moved since. Whether it did.
  */
 export async function expireGrant(tx: Tx, tenantId: string, id: string, now: Date): Promise<boolean> {
-  const { count } = await tx.connection.updateMany({
-    where: {
-      tenantId,
-      id,
-      // Not the end that was read: the column is finer than a Date.
-      grantExpiresAt: { lte: now },
-      grantFixed: true,
-      status: { in: ['linked', 'degraded', 'uncertain'] },
-      OR: [{ claimUntil: null }, { claimUntil: { lt: now } }],
-    },
-    data: {
-      status: 'needs_relink',
-      cause: 'expired',
-      statusSince: now,
-      refreshToken: null,
-      claimUntil: null,
-      intentAt: null,
-      nextTryAt: null,
-      refreshDueAt: null,
-      // Whoever still holds a claim has lost it.
-      fence: { increment: 1 },
-    },
-  })
-  return count > 0
+  const over = {
+    tenantId,
+    id,
+    // Not the end that was read: the column is finer than a Date.
+    grantExpiresAt: { lte: now },
+    grantFixed: true,
+    OR: [{ claimUntil: null }, { claimUntil: { lt: now } }],
+  }
+  return (await move(tx, over, 'expire', now, {})) > 0
 }
 
 const sweepSize = 500

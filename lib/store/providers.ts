@@ -14,11 +14,5 @@ export const updateProvider = (
   tx: Tx,
   tenantId: string,
   id: string,
-  data: {
-    name?: string
-    clientId?: string
-    clientSecret?: string
-    maxLifetimeSeconds?: number | null
-    settings?: Prisma.InputJsonObject
-  },
+  data: { name?: string; clientId?: string; clientSecret?: string; settings?: Prisma.InputJsonObject },
 ) => tx.provider.update({ where: { tenantId_id: { tenantId, id } }, data })

@@ -1,41 +1,32 @@
 import { newId } from '../security/ids.ts'
 import type { Prisma, ReadTx, Tx } from './database.ts'
 import { insertRevocations } from './revocations.ts'
+import type { Chosen, Selection } from './selections.ts'
 
 export type TokenRow = Prisma.IssuedTokenGetPayload<object>
-const related = {
-  project: true,
-  connection: { include: { provider: true } },
-  revocations: true,
-} as const
+const related = { project: { include: { provider: true } }, connection: true, revocations: true } as const
 export type TokenWithRelations = Prisma.IssuedTokenGetPayload<{ include: typeof related }>
 
-/** Generations that a token is made under, in the order of the column: token, connection, project, provider, member, tenant, instance. */
-export async function currentGenerations(
-  tx: ReadTx,
-  {
-    tenantId,
-    userId,
-    connectionId,
-    projectId,
-    providerId,
-  }: Pick<TokenRow, 'tenantId' | 'userId' | 'connectionId' | 'projectId' | 'providerId'>,
-): Promise<number[] | undefined> {
-  const rows = await tx.$queryRaw<{ generations: number[] }[]>`
-    SELECT ARRAY[0, c.generation, p.generation, r.generation, m.generation, n.generation, i.generation] AS generations
-    FROM connection c, project p, provider r, member m, tenant n, instance i
-    WHERE c.tenant_id = ${tenantId} AND c.id = ${connectionId} AND p.tenant_id = ${tenantId} AND p.id = ${projectId}
-      AND r.tenant_id = ${tenantId} AND r.id = ${providerId} AND m.tenant_id = ${tenantId} AND m.user_id = ${userId}
-      AND n.id = ${tenantId} AND i.id = 1`
-  return rows[0]?.generations
+/** The connection that a token was made from, with its provider; null: none (strategy `sign`). */
+export const madeFrom = ({ connection, project: { provider } }: TokenWithRelations) =>
+  connection && { ...connection, provider }
+
+type Ground = Pick<TokenRow, 'tenantId' | 'userId' | 'projectId' | 'providerId' | 'connectionId'> &
+  Partial<Pick<TokenRow, 'clientId' | 'grantId'>>
+
+/** Generations that a token is made under now, as its row keeps them; null where something that it names is not there. */
+export async function currentGenerations(tx: ReadTx, on: Ground): Promise<number[] | null> {
+  const [row] = await tx.$queryRaw<{ generations: number[] | null }[]>`
+    SELECT vk.generations(${on.tenantId}, ${on.userId}, ${on.projectId}, ${on.providerId}, ${on.connectionId},
+      ${on.clientId ?? null}, ${on.grantId ?? null}) AS generations`
+  return row?.generations ?? null
 }
 
 export const insertToken = (tx: Tx, row: Prisma.IssuedTokenUncheckedCreateInput) => tx.issuedToken.create({ data: row })
 
 /**
- * Completes an issuing row, if everything it was made under still stands: generations equal, nothing revoked or frozen,
- * member active. The rows are locked FOR SHARE, so a revocation or freeze either is seen here or comes after the
- * completed token (A-03).
+ * Completes an issuing row, if everything it was made under still stands. What it stands on stays locked, so a revocation
+ * or freeze either is seen here or comes after the completed token (A-03).
  */
 export async function completeToken(
   tx: Tx,
@@ -49,33 +40,14 @@ export async function completeToken(
     expiresAt: Date
   },
 ): Promise<boolean> {
-  // In the order in which a revocation locks, connection before token, so that the two cannot wait for each other.
-  await tx.$queryRaw`
-    SELECT 1 FROM issued_token t
-      JOIN connection c ON c.tenant_id = t.tenant_id AND c.id = t.connection_id
-      JOIN project p ON p.tenant_id = t.tenant_id AND p.id = t.project_id
-      JOIN provider r ON r.tenant_id = t.tenant_id AND r.id = t.provider_id
-      JOIN member m ON m.tenant_id = t.tenant_id AND m.user_id = t.user_id
-      JOIN tenant n ON n.id = t.tenant_id
-      CROSS JOIN instance i
-    WHERE t.tenant_id = ${tenantId} AND t.id = ${id}
-    FOR SHARE OF c, p, r, m, n, i`
-  const current = await tx.$queryRaw<{ id: string }[]>`
-    SELECT t.id FROM issued_token t
-      JOIN connection c ON c.tenant_id = t.tenant_id AND c.id = t.connection_id
-      JOIN project p ON p.tenant_id = t.tenant_id AND p.id = t.project_id
-      JOIN provider r ON r.tenant_id = t.tenant_id AND r.id = t.provider_id
-      JOIN member m ON m.tenant_id = t.tenant_id AND m.user_id = t.user_id
-      JOIN tenant n ON n.id = t.tenant_id
-      CROSS JOIN instance i
-    WHERE t.tenant_id = ${tenantId} AND t.id = ${id} AND t.status = 'issuing'
-      AND t.generations = ARRAY[t.generation, c.generation, p.generation, r.generation, m.generation, n.generation, i.generation]
-      AND m.status = 'active' AND c.status <> 'revoked'
-      AND NOT EXISTS (SELECT FROM vk.frozen_by(t.tenant_id, t.user_id, t.provider_id, t.connection_id, ARRAY[t.project_id]))
-    FOR NO KEY UPDATE OF t`
-  if (current.length === 0) return false
-  await tx.issuedToken.update({ where: { tenantId_id: { tenantId, id } }, data: { ...made, status: 'live' } })
-  return true
+  const [token] = await tx.$queryRaw<{ stands: boolean }[]>`SELECT vk.token_stands(${tenantId}, ${id}) AS stands`
+  if (!token?.stands) return false
+  // Its own generation once more: a revocation of the token alone waits for nothing but its row.
+  const { count } = await tx.issuedToken.updateMany({
+    where: { tenantId, id, status: 'issuing', generation: 0 },
+    data: { ...made, status: 'live' },
+  })
+  return count > 0
 }
 
 /** Ends an issuing row; false when it was not issuing any more. */
@@ -140,9 +112,12 @@ const ownedBy = (of: string | undefined) => (of === undefined ? {} : { userId: o
 
 /** Ids of a person's tokens that live, or are being made. */
 export const livingTokens = async (tx: ReadTx, tenantId: string, userId: string, now: Date): Promise<string[]> =>
-  (await tx.issuedToken.findMany({ where: where(tenantId, { userId, state: 'live' }, now), select: { id: true } })).map(
-    ({ id }) => id,
-  )
+  (
+    await tx.issuedToken.findMany({
+      where: tokensWhere(tenantId, { filter: { userId, state: 'live' }, asOf: now }),
+      select: { id: true },
+    })
+  ).map(({ id }) => id)
 
 /** How many living tokens a member holds. One caller at a time for each member, so that a cap holds in a race. */
 export async function countOutstandingLocked(tx: Tx, tenantId: string, userId: string, now: Date): Promise<number> {
@@ -152,25 +127,31 @@ export async function countOutstandingLocked(tx: Tx, tenantId: string, userId: s
   })
 }
 
-export type TokenFilter = {
-  userId?: string | undefined
-  projectId?: string | undefined
-  providerId?: string | undefined
+export type TokenFilter = Chosen & {
   connectionId?: string | undefined
+  /** Its own: 0 leaves out what is being made and revoked already. */
+  generation?: 0
   /** Row status, ended apart: a live row past its end. */
   state?: 'live' | 'ended' | 'revoked' | 'failed' | undefined
 }
 
-function where(tenantId: string, filter: TokenFilter, now: Date): Prisma.IssuedTokenWhereInput {
-  const { state, ...rest } = filter
+/** Which tokens a selection means; whether one has ended is asked for the moment of the selection. */
+export function tokensWhere(
+  tenantId: string,
+  { filter: { state, madeBefore, usedBefore, ...rest }, asOf }: Selection<TokenFilter>,
+): Prisma.IssuedTokenWhereInput {
   const states: Record<NonNullable<TokenFilter['state']>, Prisma.IssuedTokenWhereInput> = {
-    live: { status: { in: ['issuing', 'live'] }, expiresAt: { gt: now } },
-    ended: { status: { in: ['issuing', 'live'] }, expiresAt: { lte: now } },
+    live: { status: { in: ['issuing', 'live'] }, expiresAt: { gt: asOf } },
+    ended: { status: { in: ['issuing', 'live'] }, expiresAt: { lte: asOf } },
     revoked: { status: 'revoked' },
     failed: { status: 'failed' },
   }
   const named = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
-  return { tenantId, ...named, ...(state ? states[state] : {}) }
+  const times = {
+    ...(madeBefore && { createdAt: { lte: madeBefore } }),
+    ...(usedBefore && { lastUsedAt: usedBefore === 'unknown' ? null : { lt: usedBefore } }),
+  }
+  return { tenantId, ...named, ...times, ...(state ? states[state] : {}) }
 }
 
 /**
@@ -180,10 +161,11 @@ function where(tenantId: string, filter: TokenFilter, now: Date): Prisma.IssuedT
 export async function listTokens(
   tx: ReadTx,
   tenantId: string,
-  filter: TokenFilter,
-  { now, before, take }: { now: Date; before?: string | undefined; take: number },
+  selection: Selection<TokenFilter>,
+  { before, take }: { before?: string | undefined; take: number },
 ): Promise<TokenWithRelations[]> {
-  const matching = where(tenantId, filter, now)
+  const { filter, asOf } = selection
+  const matching = tokensWhere(tenantId, selection)
   const page = { take, include: related }
   const older = before ? { lt: before } : {}
   if (filter.state !== 'ended') {
@@ -196,7 +178,7 @@ export async function listTokens(
     ? await tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id: before } } })
     : undefined
   if (last === null) return []
-  const end = last?.expiresAt ?? now
+  const end = last?.expiresAt ?? asOf
   return tx.issuedToken.findMany({
     ...page,
     where: {
@@ -224,10 +206,10 @@ async function fewLiving(tx: ReadTx, matching: Prisma.IssuedTokenWhereInput): Pr
 }
 
 /** How many there are, counted up to `most` and no further. Ordered as the index of its state is, to read no others. */
-export const countTokens = (tx: ReadTx, tenantId: string, filter: TokenFilter, now: Date, most: number) =>
+export const countTokens = (tx: ReadTx, tenantId: string, selection: Selection<TokenFilter>, most: number) =>
   tx.issuedToken.count({
-    where: where(tenantId, filter, now),
-    orderBy: filter.state === 'live' || filter.state === 'ended' ? { expiresAt: 'desc' } : { id: 'desc' },
+    where: tokensWhere(tenantId, selection),
+    orderBy: ['live', 'ended'].includes(selection.filter.state ?? '') ? { expiresAt: 'desc' } : { id: 'desc' },
     take: most,
   })
 
@@ -240,7 +222,7 @@ export async function countLiveByProject(
 ): Promise<Map<string, number>> {
   const groups = await tx.issuedToken.groupBy({
     by: ['projectId'],
-    where: where(tenantId, { userId, state: 'live' }, now),
+    where: tokensWhere(tenantId, { filter: { userId, state: 'live' }, asOf: now }),
     _count: true,
   })
   return new Map(groups.map((group) => [group.projectId, group._count]))

@@ -1,7 +1,8 @@
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
+import { move } from '../store/connection-states.ts'
 import { readTenant } from '../store/database.ts'
-import { countAtStake, deleteTenantKeys, endShredded, endShreddedWork, lockTenantKeys } from '../store/keys.ts'
+import { countAtStake, deleteTenantKeys, endShreddedWork, lockTenantKeys } from '../store/keys.ts'
 import { sealedColumns, wipeSealed } from '../store/sealed.ts'
 import { asSystem } from '../store/system.ts'
 
@@ -19,11 +20,11 @@ export async function shredTenant(ctx: Context, tenantId: string): Promise<{ key
   const done = await asSystem(ctx, tenantId, 'keys', async (tx) => {
     await lockTenantKeys(tx, tenantId)
     const now = ctx.now()
-    await endShredded(tx, tenantId, now)
-    await endShreddedWork(tx, tenantId, now)
-    const { count: keys } = await deleteTenantKeys(tx, tenantId)
     let values = 0
     for (const place of sealedColumns) values += await wipeSealed(tx, tenantId, place)
+    await move(tx, { tenantId }, 'shred', now, {})
+    await endShreddedWork(tx, tenantId, now)
+    const { count: keys } = await deleteTenantKeys(tx, tenantId)
     const target = { kind: 'tenant', id: tenantId } as const
     const event = { action: 'tenant.shredded', outcome: 'ok', target, details: { keys, values } } as const
     await record(tx, tenantId, now, { userId: null }, event)

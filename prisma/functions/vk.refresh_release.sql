@@ -8,7 +8,8 @@ BEGIN
   UPDATE connection k SET claim_until = CASE WHEN p_uncertain THEN vk_now() END,
       intent_at = CASE WHEN p_uncertain THEN k.intent_at END, next_try_at = vk_now() + random() * interval '2 seconds',
       recoveries = CASE WHEN p_uncertain THEN 0 ELSE k.recoveries END
-    WHERE k.tenant_id = p_tenant AND k.id = p_connection AND k.token_version = p_sent AND k.fence = p_fence;
+    WHERE k.tenant_id = p_tenant AND k.id = p_connection AND k.token_version = p_sent AND k.fence = p_fence
+      AND k.status IN ('linked', 'degraded', 'uncertain');
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.refresh_release(text, text, int, int, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION vk.refresh_release(text, text, int, int, boolean) TO valetkey_app;

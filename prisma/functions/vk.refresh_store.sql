@@ -33,7 +33,7 @@ BEGIN
         ELSE ARRAY(SELECT s FROM unnest(p_scopes) s WHERE s = ANY (k.scopes_granted)) END,
       token_version = k.token_version + 1, claim_until = NULL, intent_at = NULL, doubt = false, recoveries = 0,
       next_try_at = NULL, failures = 0, last_refresh_at = v_now,
-      refresh_due_at = vk.refresh_due(k.used_at, v_now, p_life, p_keep),
+      refresh_due_at = CASE WHEN p_flag IS NULL THEN vk.refresh_due(k.used_at, v_now, p_life, p_keep) END,
       grant_expires_at = CASE WHEN p_grant IS NOT NULL THEN v_now + least(p_grant, interval '3650 days') END,
       status = v_status, cause = p_flag, status_since = CASE WHEN k.status = v_status THEN k.status_since ELSE v_now END
     WHERE k.tenant_id = p_tenant AND k.id = p_connection;

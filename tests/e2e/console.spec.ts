@@ -1,5 +1,5 @@
 import { type Crowd, startCrowd } from './crowded.ts'
-import { api, expect, expectAccessible, link, signIn, test } from './support.ts'
+import { api, expect, expectAccessible, issue, link, signIn, takeToken, test } from './support.ts'
 
 let crowd: Crowd
 test.beforeAll(async () => {
@@ -172,4 +172,39 @@ test('an invitation names its tenant and role before anybody signs in, and its s
   expect(asked.filter((address) => address.includes(secret))).toEqual([])
   expect(asked.length).toBeGreaterThan(5)
   await guest.context().close()
+})
+
+test('everything that a filter matches is previewed and revoked, also what is on other pages', async ({ page }) => {
+  test.slow()
+  await signIn(page, 'owner@acme.test')
+  await page.goto('/t/acme/projects')
+  await link(page, 'Acme Sales Reporting', 'owner@acme.test')
+  await page.getByRole('link', { name: 'Issue token' }).first().click()
+  await page.getByRole('checkbox', { name: 'Components: all' }).check()
+  await issue(page, { purpose: 'to be copied' })
+  await takeToken(page)
+  const own = `SELECT set_config('app.tenant_id', $1, false)`
+  await crowd.sql(`SELECT set_config('app.tenant_id', lookup.tenant_by_slug('acme'), false)`)
+  await crowd.sql(`INSERT INTO issued_token (tenant_id, id, user_id, project_id, connection_id, provider_id, strategy, status, nonce,
+      purpose, scopes_asked, generations, expires_at, created_at)
+    SELECT tenant_id, 'tok_' || lpad(to_hex(n), 32, '0'), user_id, project_id, connection_id, provider_id, strategy, 'live', 'n' || n,
+      'copy', scopes_asked, generations, expires_at, now() - interval '100 days'
+    FROM issued_token, generate_series(1, 70) n WHERE purpose = 'to be copied'`)
+  await crowd.sql(own, [crowd.tenantId])
+  await page.goto('/t/acme/admin/revocation?age=90')
+  await expect(page.getByText('70 tokens found')).toBeVisible()
+  await page.getByRole('checkbox', { name: 'Select all on this page' }).first().check()
+  const bar = page.getByRole('region', { name: 'Selection' })
+  await bar.getByRole('button', { name: 'Select all 70 that match' }).click()
+  await bar.getByRole('button', { name: 'Revoke…' }).click()
+  const question = page.getByRole('alertdialog')
+  await expect(question).toContainText('Revoke 70 tokens')
+  await expect(question).toContainText('owner@acme.test')
+  await expectAccessible(page)
+  await question.getByLabel('Reason').fill('laptop lost')
+  await question.getByLabel('Type acme to confirm').fill('acme')
+  await question.getByRole('button', { name: 'Revoke 70 tokens' }).click()
+  await expect(page.getByText(/^blocked here 70 of 70/)).toBeVisible({ timeout: 30_000 })
+  await expect(page.getByText('Nothing matches')).toBeVisible()
+  await expectAccessible(page)
 })

@@ -18,6 +18,7 @@ const rows = 60
 const each = Array.from({ length: rows }, (_, index) => index)
 
 export type Crowd = {
+  tenantId: string
   /** An example of every parameter that a page's path can have. */
   params: Record<string, string>
   /** The part of an invitation's link behind the #. */
@@ -333,6 +334,7 @@ export async function startCrowd(): Promise<Crowd> {
   const sessions: string[] = []
   const known = { owner, suspended: String(people[4]) }
   return {
+    tenantId: tenant,
     people: known,
     invitation,
     params: {

@@ -90,7 +90,7 @@ const calls: Record<string, Call> = {
       }
     },
     unreached: 3,
-    // The code may be spent: the flow begins anew (README, decision 7).
+    // The code may be spent: the flow begins anew (docs/decisions/0007).
     unknownEnd: 1,
   },
   'a refresh': {

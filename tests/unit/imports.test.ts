@@ -153,8 +153,7 @@ test('RR-04: one module sends refresh tokens, and who writes them is known', () 
   expect(where(/refreshToken: (await vault\.seal|null)/).sort()).toEqual([
     'lib/broker/link/store-grant.ts',
     'lib/broker/refresh/refresh.ts',
-    'lib/broker/revoke.ts',
-    'lib/store/notifications.ts',
+    'lib/store/connection-states.ts',
   ])
 })
 

@@ -14,9 +14,9 @@ async function reportOfRetries(): Promise<unknown> {
   await writeFile(
     join(folder, 'three.spec.mjs'),
     `import { expect, test } from 'playwright/test'
-     test('K-01: holds', () => {})
-     test('K-02: holds at the second try', ({}, { retry }) => expect(retry).toBe(1))
-     test('K-03: does not hold', () => expect(1).toBe(2))`,
+     test('holds', () => {})
+     test('holds at the second try', ({}, { retry }) => expect(retry).toBe(1))
+     test('does not hold', () => expect(1).toBe(2))`,
   )
   await writeFile(join(folder, 'playwright.config.mjs'), 'export default { retries: 1, outputDir: "out" }')
   const file = join(folder, 'report.json')
@@ -29,5 +29,5 @@ async function reportOfRetries(): Promise<unknown> {
 test('a browser test that passed only at a retry counts as failed and covers no requirement', async () => {
   const report = await reportOfRetries()
   expect(countPlaywright(report)).toEqual({ passed: 1, failed: 2, skipped: 0 })
-  expect(passedByPlaywright(report).map((titles) => titles.at(-1))).toEqual(['K-01: holds'])
+  expect(passedByPlaywright(report).map((titles) => titles.at(-1))).toEqual(['holds'])
 }, 30_000)

@@ -9,6 +9,7 @@ import { act } from '../../store/authority.ts'
 import { findConnection } from '../../store/connections.ts'
 import { readTenant } from '../../store/database.ts'
 import { findProvider, type ProviderRow } from '../../store/providers.ts'
+import { effectivePolicy, refuseLink } from '../../tenancy/policy.ts'
 import { type Vault, vaultOf } from '../../vault/keys.ts'
 import { refuseFrozen } from '../freezes.ts'
 import { openProvider } from '../upstream.ts'
@@ -30,7 +31,7 @@ export type StartLink = {
 
 /**
  * Starts an authorization: an attempt bound to browser, session, person, tenant, provider and purpose, and the URL to open.
- * @throws BrokerError forbidden, not_found, alias_taken, frozen, client_not_registered
+ * @throws BrokerError forbidden, not_found, alias_taken, frozen, over_policy, client_not_registered
  */
 export async function startLink(
   ctx: Context,
@@ -48,6 +49,7 @@ export async function startLink(
     const row = await findProvider(tx, actor.tenantId, input.providerId)
     if (!row) throw new BrokerError('not_found')
     await refuseFrozen(tx, actor.tenantId, { ...actor, providerId: row.id, connectionId: input.connectionId })
+    refuseLink(await effectivePolicy(tx, { ...actor, providerId: row.id }), actor.role)
     return row
   })
   const secrets: AttemptSecrets = {

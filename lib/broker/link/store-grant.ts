@@ -1,4 +1,4 @@
-import { may, type Person } from '../../actor.ts'
+import { may, type Person, type Role } from '../../actor.ts'
 import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
@@ -6,6 +6,7 @@ import type { LinkedGrant, UpstreamProject } from '../../providers/provider.ts'
 import { newId } from '../../security/ids.ts'
 import { type AttemptRow, endAttempt, takeKeptGrant } from '../../store/attempts.ts'
 import { actAsPerson, type Standing } from '../../store/authority.ts'
+import { move } from '../../store/connection-states.ts'
 import {
   type ConnectionRow,
   findConnection,
@@ -14,7 +15,6 @@ import {
   insertConnection,
   joinProject,
   lockConnection,
-  updateConnection,
 } from '../../store/connections.ts'
 import { isDuplicate, type Tx } from '../../store/database.ts'
 import { frozenBy, holdGround } from '../../store/freezes.ts'
@@ -27,6 +27,7 @@ import {
   type Viewer,
 } from '../../store/projects.ts'
 import { insertRevocations } from '../../store/revocations.ts'
+import { effectivePolicy, refuseLink } from '../../tenancy/policy.ts'
 import type { Vault } from '../../vault/keys.ts'
 import { grantPlace } from '../../vault/places.ts'
 import { frozenError } from '../freezes.ts'
@@ -51,7 +52,7 @@ export async function storeGrant(ctx: Context, vault: Vault, input: Input): Prom
     actAsPerson(ctx, input.person, tenantId, {}, (tx, member) => {
       // Role and membership at this moment, not at the start.
       if (!mayLink(member)) throw new BrokerError('forbidden')
-      return keep(ctx, vault, tx, input, { userId: input.attempt.userId, seesAll: may(member, 'oversee') })
+      return keep(ctx, vault, tx, input, member.role)
     })
   try {
     return await once()
@@ -71,9 +72,10 @@ async function keep(
   vault: Vault,
   tx: Tx,
   { attempt, grant, person, alias }: Input,
-  viewer: Viewer,
+  role: Role,
 ): Promise<Kept> {
   const { tenantId, userId, providerId } = attempt
+  const viewer = { userId, seesAll: may({ role }, 'oversee') }
   const now = ctx.now()
   const [reached] = grant.projects
   if (!reached) return refused('upstream_protocol', 'The upstream named no project.')
@@ -88,6 +90,8 @@ async function keep(
         `You chose ${reached.name} (${reached.externalId}); this connection is for ${expected.name} (${expected.externalId}).`,
       )
   }
+  // Now that the project is known; the rest was asked when it started, and may have changed since.
+  refuseLink(await effectivePolicy(tx, { tenantId, providerId, projectId: known?.id, userId }), role)
   if (alias && (await isAliasTaken(tx, tenantId, viewer, alias, known?.id)))
     return refused('alias_taken', `"${alias}" is already the alias of another project.`)
 
@@ -116,20 +120,7 @@ async function keep(
   const account = { accountId: grant.account.id, accountName: grant.account.name, scopesGranted: grant.scopes ?? [] }
   if (locked) {
     await revokeReplaced(vault, tx, locked, now)
-    await updateConnection(tx, tenantId, id, {
-      ...account,
-      ...tokens,
-      status: 'linked',
-      cause: null,
-      statusSince: locked.status === 'linked' ? locked.statusSince : now,
-      linkedAt: now,
-      claimUntil: null,
-      intentAt: null,
-      doubt: false,
-      recoveries: 0,
-      nextTryAt: null,
-      failures: 0,
-    })
+    await move(tx, { tenantId, id }, 'relink', now, { ...account, ...tokens, linkedAt: now })
   } else {
     await insertConnection(tx, {
       tenantId,
@@ -188,7 +179,6 @@ async function sealTokens(
 ) {
   if (!grant.refreshToken) throw new BrokerError('no_refresh_token')
   return {
-    tokenVersion: version,
     refreshToken: await vault.seal(tokenPlace(connection, 'refresh_token', version), grant.refreshToken),
     accessToken: await vault.seal(tokenPlace(connection, 'access_token', version), grant.accessToken),
     ...(await grantTimes(tx, {

@@ -6,10 +6,9 @@ import { listEventsAbout } from '../../store/audit.ts'
 import { readTenant } from '../../store/database.ts'
 import { type Frozen, frozenProjects } from '../../store/freezes.ts'
 import { findProject, findProjectWithLink, listProjects, viewerOf } from '../../store/projects.ts'
-import { findTenant } from '../../store/tenants.ts'
 import { countLiveByProject, countTokens, listTokens } from '../../store/tokens.ts'
+import { effectivePolicy, type LifetimeCap } from '../../tenancy/policy.ts'
 import { type FrozenState, toFrozenState } from '../freezes.ts'
-import { type LifetimeCap, lifetimeCap } from '../issue.ts'
 import { type ConnectionView, healthOf } from './connection.ts'
 import { countLimit } from './page.ts'
 import { type TokenView, toTokenView } from './token.ts'
@@ -95,9 +94,10 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
     const own = row?.links[0]
     if (!row || !(own || may(actor, 'oversee'))) throw new BrokerError('not_found')
     const now = ctx.now()
-    const tenant = await findTenant(tx, actor.tenantId)
-    const filter = { userId: actor.userId, projectId: row.id }
-    const tokens = await listTokens(tx, actor.tenantId, filter, { now, take: 50 })
+    const { tenantId, userId } = actor
+    const { lifetime } = await effectivePolicy(tx, { tenantId, providerId: row.providerId, projectId: row.id, userId })
+    const filter = { userId, projectId: row.id }
+    const tokens = await listTokens(tx, tenantId, { filter, asOf: now }, { take: 50 })
     const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
     const facts = (await frozenProjects(tx, actor.tenantId, actor.userId, [row.id])).get(row.id)
     return {
@@ -105,14 +105,10 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
         row,
         actor,
         facts,
-        await countTokens(tx, actor.tenantId, { ...filter, state: 'live' }, now, countLimit),
+        await countTokens(tx, tenantId, { filter: { ...filter, state: 'live' }, asOf: now }, countLimit),
       ),
       aliases: row.aliases.map((alias) => alias.alias),
-      cap: lifetimeCap({
-        project: row.maxLifetimeSeconds,
-        provider: row.provider.maxLifetimeSeconds,
-        tenant: tenant?.maxLifetimeSeconds ?? 3600,
-      }),
+      cap: lifetime,
       tokens: tokens.map((token) => toTokenView(token, now)),
       timeline: events.map(toAuditView),
     }

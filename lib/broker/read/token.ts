@@ -42,7 +42,8 @@ export type TokenView = {
   ownerId: string
   project: { id: string; name: string; alias: string }
   provider: { id: string; name: string; kind: string }
-  connectionId: string
+  /** Null: it needs none (strategy `sign`). */
+  connectionId: string | null
   purpose: string
   strategy: Strategy
   state: TokenState
@@ -64,7 +65,7 @@ export type TokenView = {
 }
 
 export function toTokenView(row: TokenWithRelations, now: Date): TokenView {
-  const { provider } = row.connection
+  const { provider } = row.project
   const rights = readRights(provider.kind, { asked: row.scopesAsked, granted: row.scopesGranted })
   return {
     id: row.id,
@@ -131,8 +132,9 @@ export async function tokenPage(
   const named = everybody ? filter : { ...filter, userId: actor.userId }
   const page = await readTenant(ctx, actor.tenantId, async (tx) => {
     const now = ctx.now()
-    const rows = await listTokens(tx, actor.tenantId, named, { now, before, take: pageSize + 1 })
-    const counted = await countTokens(tx, actor.tenantId, named, now, countLimit + 1)
+    const selection = { filter: named, asOf: now }
+    const rows = await listTokens(tx, actor.tenantId, selection, { before, take: pageSize + 1 })
+    const counted = await countTokens(tx, actor.tenantId, selection, countLimit + 1)
     return toPage(
       rows.map((row) => toTokenView(row, now)),
       counted,

@@ -58,7 +58,7 @@ export const startLink = operation({
     connection: idOf('connection').optional(),
   }),
   answer: { status: 201, schema: object({ id, url: z.url(), expires_at: instant }) },
-  errors: [...vaultErrors, 'client_not_registered', 'provider_misconfigured', 'frozen'],
+  errors: [...vaultErrors, 'client_not_registered', 'provider_misconfigured', 'frozen', 'over_policy'],
   limit: 'attempt',
 })
 
@@ -86,7 +86,15 @@ export const adoptLink = operation({
   audit: 'link.completed',
   body: object({ alias: alias.optional() }),
   answer: { status: 200, schema: object({ project: id }) },
-  errors: [...vaultErrors, 'attempt_unknown', 'frozen', 'alias_taken', 'no_refresh_token', 'upstream_protocol'],
+  errors: [
+    ...vaultErrors,
+    'attempt_unknown',
+    'frozen',
+    'over_policy',
+    'alias_taken',
+    'no_refresh_token',
+    'upstream_protocol',
+  ],
   limit: 'attempt',
 })
 

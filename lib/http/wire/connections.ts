@@ -4,6 +4,7 @@ import { auditEvent } from './audit-events.ts'
 import { frozen } from './freezes.ts'
 import { providerReference } from './providers.ts'
 import { id, instant, instantOrNull, object, page, reason } from './schemas.ts'
+import { chosen } from './selections.ts'
 
 export const connectionFacts = object({
   id,
@@ -49,6 +50,9 @@ export const listConnections = operation({
   scope: 'projects:read',
   audit: 'access.read',
   query: object({
+    ...chosen,
+    /** `standing`: all but the revoked ones. */
+    status: z.enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'revoked', 'standing', 'frozen']).optional(),
     everybody: z.literal('1').optional(),
     /** `next` of the page before. */
     before: id.optional(),

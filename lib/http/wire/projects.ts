@@ -21,7 +21,7 @@ export const project = object({
 })
 
 /** The longest life of a token, and whose policy says so. */
-export const cap = object({ seconds: z.int(), set_by: z.enum(['project', 'provider', 'tenant']) })
+export const cap = object({ seconds: z.int(), set_by: z.enum(['project', 'provider', 'tenant', 'person']) })
 
 export const projectDetail = object({
   ...project.shape,

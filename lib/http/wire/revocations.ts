@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { operation, vaultErrors } from '../operation.ts'
-import { atLeast, id, idOf, instant, instantOrNull, items, line, object } from './schemas.ts'
+import { atLeast, id, idOf, instant, instantGiven, instantOrNull, items, line, object } from './schemas.ts'
+import { revocable } from './selections.ts'
 
 export const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible'])
 
@@ -42,20 +43,76 @@ export const revoke = operation({
   id: 'revoke',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/revocations',
-  summary: 'Revokes tokens and connections: all of them or none',
+  summary: 'Revokes tokens and connections: named ones all or none, selected ones in batches',
   permission: 'work',
   scope: 'tokens:revoke',
   audit: ['token.revoked', 'connection.revoked'],
   body: object({
     tokens: z.array(idOf('token')).max(500).default([]),
     connections: z.array(idOf('connection')).max(500).default([]),
+    /** Everything that a filter matched when it was previewed, instead of names. */
+    selection: object({
+      ...revocable,
+      /** Of the preview: what was made since is not touched. */
+      as_of: instantGiven,
+      /** How many the preview counted, or `remaining` of the call before. */
+      count: z.int().min(0).max(1_000_000),
+      /** `next` of the call before. */
+      after: idOf('token').or(idOf('connection')).optional(),
+    }).optional(),
     reason: line(200).optional(),
   })
-    .refine(({ tokens, connections }) => tokens.length + connections.length > 0, 'Name a token or a connection.')
-    .meta({ anyOf: ['tokens', 'connections'].map((one) => atLeast(one, { minItems: 1 })) }),
-  answer: { status: 200, schema: items(revoked) },
-  errors: vaultErrors,
+    .refine(
+      ({ tokens, connections, selection }) => tokens.length + connections.length > 0 !== (selection !== undefined),
+      'Name tokens or connections, or a selection.',
+    )
+    .meta({
+      anyOf: [
+        ...['tokens', 'connections'].map((one) => ({
+          ...atLeast(one, { minItems: 1 }),
+          not: { required: ['selection'] },
+        })),
+        { required: ['selection'], properties: { tokens: { maxItems: 0 }, connections: { maxItems: 0 } } },
+      ],
+    }),
+  answer: {
+    status: 200,
+    schema: object({
+      items: z.array(revoked),
+      /** How many of the selection are not revoked yet; call again, with `next` as `after`. */
+      remaining: z.int(),
+      next: id.nullable(),
+    }),
+  },
+  errors: [...vaultErrors, 'count_changed'],
   limit: 'revoke',
+})
+
+/** A POST, because it is a question about as much as there is, which a GET should not cost. It changes nothing. */
+export const previewRevocation = operation({
+  id: 'previewRevocation',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/revocations/preview',
+  summary: 'Counts what revoking everything that a filter matches would affect, with owners',
+  permission: 'work',
+  scope: 'tokens:revoke',
+  audit: 'access.read',
+  body: object(revocable),
+  answer: {
+    status: 200,
+    schema: object({
+      as_of: instant,
+      count: z.int(),
+      /** Living tokens: those that match, or that were made from the connections that do. */
+      tokens: z.int(),
+      /** How many of those that match are known to have been used within the last day. */
+      used_lately: z.int(),
+      /** The twenty who own most, and how many people own any. */
+      owners: z.array(object({ owner_id: id, count: z.int() })),
+      owner_count: z.int(),
+    }),
+  },
+  limit: 'read',
 })
 
 export const listRevocations = operation({

@@ -5,6 +5,7 @@ import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
 import { providerReference } from './providers.ts'
 import { upstreamState } from './revocations.ts'
 import { id, idOf, instant, instantOrNull, line, object, page, schemaOf } from './schemas.ts'
+import { chosen } from './selections.ts'
 
 /** As the kind of the provider has them. */
 const scopes = z.record(z.string(), z.unknown())
@@ -17,7 +18,8 @@ export const token = object({
   owner_id: id,
   project: object({ id, name: z.string(), alias: z.string() }),
   provider: providerReference,
-  connection_id: id,
+  /** Null: it needs none. */
+  connection_id: id.nullable(),
   purpose: z.string(),
   strategy: z.enum(strategies),
   state: z.enum(['issuing', 'live', 'ended', 'revoked', 'failed']),
@@ -101,9 +103,7 @@ export const listTokens = operation({
   scope: 'projects:read',
   audit: 'access.read',
   query: object({
-    owner: idOf('user').optional(),
-    project: idOf('project').optional(),
-    provider: idOf('provider').optional(),
+    ...chosen,
     state: z.enum(['live', 'ended', 'revoked', 'failed']).optional(),
     everybody: z.literal('1').optional(),
     /** `next` of the page before. */

@@ -155,7 +155,7 @@ const ranks = new Map([
 const lifeToleranceSeconds = 60
 
 /**
- * What a minted token can, or lasts, beyond what was asked, as names (README, decision 14). A field that we do not know
+ * What a minted token can, or lasts, beyond what was asked, as names (docs/decisions/0014). A field that we do not know
  * counts unless it is empty: a flag of a newer upstream, `isMasterToken`, `admin`. Nothing of a value is in a name.
  */
 function excessOf(

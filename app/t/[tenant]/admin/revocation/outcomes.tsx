@@ -8,6 +8,9 @@ import { Time } from '@/app/_ui/time.tsx'
 
 type Props = { items: Outcome[]; names: Record<string, string>; onClose: () => void }
 
+/** More rows than that help nobody: the totals say how it went, and what is left has a page of its own. */
+const most = 100
+
 const order: [UpstreamState, string][] = [
   ['done', 'revoked upstream'],
   ['confirmed', 'revoked upstream and confirmed'],
@@ -36,7 +39,12 @@ export function Outcomes({ items, names, onClose }: Props) {
     <div role="status">
       <Section
         title="Result"
-        lead={<span className="tabular-nums">{totals(items)}</span>}
+        lead={
+          <span className="tabular-nums">
+            {totals(items)}
+            {items.length > most && ` · the first ${most} are listed`}
+          </span>
+        }
         aside={
           <Button size="sm" variant="ghost" onClick={onClose}>
             Close
@@ -51,11 +59,11 @@ export function Outcomes({ items, names, onClose }: Props) {
             { key: 'upstream', header: 'Revoked upstream' },
             { key: 'latest', header: 'Could still work until' },
           ]}
-          rows={items.map((item) => ({
+          rows={items.slice(0, most).map((item) => ({
             id: `outcome-${item.id}`,
             label: names[item.id] ?? item.id,
             cells: {
-              what: names[item.id] ?? (item.kind === 'token' ? 'Token of the connection' : item.id),
+              what: names[item.id] ?? (item.kind === 'token' ? 'Another token' : 'Another connection'),
               here: item.already ? 'already' : item.over ? 'already expired' : 'now',
               upstream: item.upstream ? (
                 <StateBadge kind="upstream" state={item.upstream} />

@@ -10,6 +10,7 @@ import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
 import { providerList } from '@/lib/broker/providers.ts'
 import { connectionPage } from '@/lib/broker/read/connection.ts'
+import type { Total } from '@/lib/broker/read/page.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { projectCards } from '@/lib/broker/read/project.ts'
 import { unconfirmedLimit, unconfirmedRevocations } from '@/lib/broker/read/revocation.ts'
@@ -24,6 +25,10 @@ export const metadata = { title: 'Revocation' }
 const views = ['tokens', 'connections', 'unconfirmed'] as const
 const tokenStates = ['live', 'ended', 'revoked', 'failed', 'all'] as const
 const connectionStates = ['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen', 'revoked', 'all'] as const
+/** In days. */
+const ages = ['1', '7', '30', '90'] as const
+const uses = ['1', '7', '30', 'unknown'] as const
+const daysText = (days: string) => (days === '1' ? 'a day' : `${days} days`)
 
 type Props = { params: Promise<{ tenant: string }>; searchParams: Promise<Query> }
 
@@ -38,21 +43,30 @@ export default async function RevocationPage({ params, searchParams }: Props) {
     project: single(query.project),
     provider: single(query.provider),
     state: single(query.state),
+    age: oneOf(ages, single(query.age)),
+    used: oneOf(uses, single(query.used)),
+  }
+  const now = ctx.now()
+  const daysAgo = (days: string) => new Date(+now - Number(days) * 24 * 3_600_000)
+  const filter = {
+    userId: chosen.person,
+    projectId: chosen.project,
+    providerId: chosen.provider,
+    madeBefore: chosen.age && daysAgo(chosen.age),
+    usedBefore: chosen.used === 'unknown' ? chosen.used : chosen.used && daysAgo(chosen.used),
   }
   const before = single(query.before)
   const tokenState = oneOf(tokenStates, chosen.state) ?? 'live'
-  const tokenFilter = {
-    userId: chosen.person,
-    projectId: chosen.project,
-    providerId: chosen.provider,
-    state: tokenState === 'all' ? undefined : tokenState,
-  }
+  const tokenFilter = { ...filter, state: tokenState === 'all' ? undefined : tokenState }
   const connectionState = oneOf(connectionStates, chosen.state) ?? ('standing' as const)
-  const connectionFilter = {
-    userId: chosen.person,
-    projectId: chosen.project,
-    providerId: chosen.provider,
-    status: connectionState === 'all' ? undefined : connectionState,
+  const connectionFilter = { ...filter, status: connectionState === 'all' ? undefined : connectionState }
+  /** As the API takes it. */
+  const wireFilter = {
+    owner: chosen.person,
+    project: chosen.project,
+    provider: chosen.provider,
+    made_before: filter.madeBefore?.toISOString(),
+    used_before: chosen.used === 'unknown' ? chosen.used : chosen.used && daysAgo(chosen.used).toISOString(),
   }
   const [names, cards, providers, tokens, connections, unconfirmed] = await Promise.all([
     peopleNames(ctx, actor.tenantId),
@@ -62,7 +76,6 @@ export default async function RevocationPage({ params, searchParams }: Props) {
     view === 'connections' ? connectionPage(ctx, actor, { ...connectionFilter, everybody: true, before }) : null,
     unconfirmedRevocations(ctx, actor),
   ])
-  const now = ctx.now().toISOString()
   const path = `/t/${tenant}/admin/revocation`
   const mayRevoke = may(actor, 'administer')
   const nameOf = (user: string) => names.get(user) ?? 'former member'
@@ -129,6 +142,19 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             ),
             pick('project', 'Any project', cards),
             pick('provider', 'Any provider', providers),
+            pick(
+              'age',
+              'Any age',
+              ages.map((id) => ({ id, name: `Older than ${daysText(id)}` })),
+            ),
+            pick(
+              'used',
+              'Any last use',
+              uses.map((id) => ({
+                id,
+                name: id === 'unknown' ? 'No use reported' : `Last used ${daysText(id)} ago or more`,
+              })),
+            ),
             stateField,
           ]}
           summary={`${tokens ? pluralUpTo(tokens, 'token') : connections ? pluralUpTo(connections, 'connection') : ''} found`}
@@ -143,7 +169,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             caption="Issued tokens of the tenant"
             columns={tokenColumns({ owners: names })}
             rows={tokens.items.map((token) => ({
-              ...tokenRow({ tenant, now, owners: names }, token),
+              ...tokenRow({ tenant, now: now.toISOString(), owners: names }, token),
               fixed: !isLive(token),
             }))}
             facts={tokens.items.map((token) => ({
@@ -151,6 +177,10 @@ export default async function RevocationPage({ params, searchParams }: Props) {
               name: `${tokenName(token)} · ${token.project.name}`,
               owner: nameOf(token.ownerId),
             }))}
+            match={
+              tokenState === 'live' ? { ...totalOf(tokens), filter: { kind: 'tokens', ...wireFilter } } : undefined
+            }
+            people={Object.fromEntries(names)}
             mayRevoke={mayRevoke}
             empty={
               <NothingHere
@@ -177,13 +207,29 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             caption="Connections of the tenant"
             columns={connectionColumns}
             rows={connections.items.map((connection) =>
-              connectionRow({ tenant, now, owner: nameOf(connection.ownerId), mayFreeze: mayRevoke }, connection),
+              connectionRow(
+                { tenant, now: now.toISOString(), owner: nameOf(connection.ownerId), mayFreeze: mayRevoke },
+                connection,
+              ),
             )}
             facts={connections.items.map((connection) => ({
               id: connection.id,
               name: `${connection.project?.name ?? 'no project'} · ${connection.accountName}`,
               owner: nameOf(connection.ownerId),
             }))}
+            match={
+              connectionState === 'all' || connectionState === 'revoked'
+                ? undefined
+                : {
+                    ...totalOf(connections),
+                    filter: {
+                      kind: 'connections',
+                      ...(connectionState !== 'standing' && { status: connectionState }),
+                      ...wireFilter,
+                    },
+                  }
+            }
+            people={Object.fromEntries(names)}
             mayRevoke={mayRevoke}
             empty={
               <NothingHere
@@ -208,7 +254,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
       {view === 'unconfirmed' && (
         <Unconfirmed
           tenant={tenant}
-          now={now}
+          now={now.toISOString()}
           mayRetry={mayRevoke}
           items={unconfirmed.map((item) => ({
             id: item.id,
@@ -230,6 +276,8 @@ export default async function RevocationPage({ params, searchParams }: Props) {
     </>
   )
 }
+
+const totalOf = ({ total, totalIsCapped }: Total) => ({ total, totalIsCapped })
 
 type NothingHereProps = { filtered: boolean; path: string; title: string; why: string }
 

@@ -1,11 +1,20 @@
 'use client'
 import { useRouter } from 'next/navigation'
 import { type ReactNode, useState } from 'react'
-import { type Outcome, revoke } from '@/app/_features/revoke.ts'
+import {
+  type Outcome,
+  type Preview,
+  previewAll,
+  type RevocableFilter,
+  revoke,
+  revokeAll,
+} from '@/app/_features/revoke.ts'
 import { plural } from '@/app/_features/words.ts'
+import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { type Column, DataTable, type Row } from '@/app/_ui/data-table.tsx'
+import { ProblemNotice } from '@/app/_ui/notice.tsx'
 import { Outcomes } from './outcomes.tsx'
 
 type Fact = { id: string; name: string; owner: string }
@@ -19,6 +28,10 @@ type Props = {
   rows: Row[]
   /** What the question and the outcome call each row. */
   facts: Fact[]
+  /** What all pages together show, where all of that can be revoked. */
+  match?: { filter: RevocableFilter; total: number; totalIsCapped: boolean } | undefined
+  /** Names of people by id. */
+  people: Record<string, string>
   mayRevoke: boolean
   empty: ReactNode
 }
@@ -27,39 +40,72 @@ const nouns = { tokens: 'token', connections: 'connection' } as const
 /** From more than this on, the tenant's name has to be typed and a reason given. */
 const many = 20
 
-/** A list that can be revoked from: tick, confirm in proportion, see what came of it. */
-export function RevocationTable({ kind, tenant, caption, columns, rows, facts, mayRevoke, empty }: Props) {
-  const router = useRouter()
-  const [asking, setAsking] = useState<{ ids: string[]; done: () => void } | null>(null)
-  const [outcome, setOutcome] = useState<{ items: Outcome[]; names: Record<string, string> } | null>(null)
-  const free = rows.filter((row) => !row.fixed).length
+/** What is about to be revoked: rows that were ticked, or everything that the filter matches. */
+type Asking = { done: () => void } & ({ ids: string[] } | { preview: Preview })
 
+/** A list that can be revoked from: tick, confirm in proportion, see what came of it. */
+export function RevocationTable({ kind, tenant, columns, rows, facts, match, people, mayRevoke, ...rest }: Props) {
+  const router = useRouter()
+  const [asking, setAsking] = useState<Asking | null>(null)
+  const [outcome, setOutcome] = useState<Outcome[] | null>(null)
+  const [left, setLeft] = useState<number | null>(null)
+  const { busy, problem, start } = useAction(ask)
+  const names = Object.fromEntries(facts.map(({ id, name }) => [id, name]))
+
+  /** Asks what all that match are. */
+  async function ask(done: () => void) {
+    if (!match) throw new Error('nothing is matched')
+    const sent = await previewAll(tenant, match.filter)
+    if (sent.ok) setAsking({ preview: sent.data, done })
+    return sent
+  }
   async function confirm({ reason }: { reason: string }) {
-    const ids = asking?.ids ?? []
-    const sent = await revoke(tenant, { [kind]: ids, ...(reason && { reason }) })
-    if (!sent.ok) return sent
-    setOutcome({ items: sent.data, names: Object.fromEntries(facts.map(({ id, name }) => [id, name])) })
-    asking?.done()
+    if (!asking) throw new Error('nothing was asked')
+    const sent = 'ids' in asking ? await confirmIds(asking.ids, reason) : await confirmAll(asking.preview, reason)
+    if (sent.ok) asking.done()
     router.refresh()
+    return sent
+  }
+  async function confirmIds(ids: string[], reason: string) {
+    const sent = await revoke(tenant, { [kind]: ids, ...(reason && { reason }) })
+    if (sent.ok) setOutcome(sent.data)
+    return sent
+  }
+  async function confirmAll(preview: Preview, reason: string) {
+    if (!match || !asking) throw new Error('nothing is matched')
+    const items: Outcome[] = []
+    const sent = await revokeAll(tenant, match.filter, preview, reason, (part, remaining) => {
+      items.push(...part)
+      setOutcome([...items])
+      setLeft(remaining)
+    })
+    setLeft(null)
+    // The question stays, and asks about what there is now.
+    if (!sent.ok) await ask(asking.done)
     return sent
   }
   return (
     <>
-      {outcome && <Outcomes {...outcome} onClose={() => setOutcome(null)} />}
+      {outcome && <Outcomes items={outcome} names={names} onClose={() => setOutcome(null)} />}
+      <ProblemNotice problem={problem} />
       {rows.length > 0 ? (
         <DataTable
-          caption={caption}
+          caption={rest.caption}
           columns={columns}
           rows={rows}
           selection={
             mayRevoke
               ? {
-                  matchCount: free,
+                  matchCount: match?.total ?? 0,
+                  isCapped: match?.totalIsCapped ?? false,
                   actions: (selection, clear) => (
                     <Button
                       size="sm"
                       variant="danger"
-                      onClick={() => setAsking({ ids: selection.kind === 'rows' ? selection.ids : [], done: clear })}
+                      busy={busy}
+                      onClick={() =>
+                        selection.kind === 'rows' ? setAsking({ ids: selection.ids, done: clear }) : void start(clear)
+                      }
                     >
                       {kind === 'tokens' ? 'Revoke…' : 'Disconnect…'}
                     </Button>
@@ -69,13 +115,18 @@ export function RevocationTable({ kind, tenant, caption, columns, rows, facts, m
           }
         />
       ) : (
-        empty
+        rest.empty
       )}
       {asking && (
         <Question
           kind={kind}
           tenant={tenant}
-          chosen={facts.filter(({ id }) => asking.ids.includes(id))}
+          reach={
+            'ids' in asking
+              ? reachOf(facts.filter(({ id }) => asking.ids.includes(id)))
+              : reachOfAll(kind, asking.preview, people)
+          }
+          left={left}
           onClose={() => setAsking(null)}
           onConfirm={confirm}
         />
@@ -84,40 +135,72 @@ export function RevocationTable({ kind, tenant, caption, columns, rows, facts, m
   )
 }
 
+/** What the question says of what is chosen. `only`: the name of the one thing. */
+type Reach = { count: number; only?: string; counts: { label: string; value: string }[] }
+
+function reachOf(chosen: Fact[]): Reach {
+  const owners = [...new Set(chosen.map(({ owner }) => owner))]
+  const [only] = chosen.length === 1 ? chosen : []
+  return { count: chosen.length, ...(only && { only: only.name }), counts: [ownersInShort(owners, owners.length)] }
+}
+
+const reachOfAll = (
+  kind: Kind,
+  { count, tokens, used_lately, owners, owner_count }: Preview,
+  people: Props['people'],
+) => ({
+  count,
+  counts: [
+    ...(kind === 'connections' ? [{ label: 'Live tokens', value: tokens.toLocaleString('en') }] : []),
+    { label: 'Used within a day', value: `${used_lately.toLocaleString('en')} that are reported` },
+    ownersInShort(
+      owners.map(({ owner_id }) => people[owner_id] ?? 'former member'),
+      owner_count,
+    ),
+  ],
+})
+
 type QuestionProps = {
   kind: Kind
   tenant: string
-  chosen: Fact[]
+  reach: Reach
+  /** While it is under way, and takes several steps. */
+  left: number | null
   onClose: () => void
   onConfirm: Parameters<typeof ConfirmDialog>[0]['onConfirm']
 }
 
-function Question({ kind, tenant, chosen, onClose, onConfirm }: QuestionProps) {
+function Question({ kind, tenant, reach: { count, only, counts }, left, onClose, onConfirm }: QuestionProps) {
   const verb = kind === 'tokens' ? 'Revoke' : 'Disconnect'
-  const what = plural(chosen.length, nouns[kind])
-  const owners = [...new Set(chosen.map(({ owner }) => owner))]
-  const [only] = chosen.length === 1 ? chosen : []
+  const what = plural(count, nouns[kind])
   return (
     <ConfirmDialog
       open
       onOpenChange={onClose}
-      title={only ? `${verb} ${only.name}` : `${verb} ${what}`}
+      title={`${verb} ${only ?? what}`}
       lead={
         kind === 'tokens'
           ? 'Valetkey rejects them at once and deletes them upstream. Anything that uses them stops working.'
           : 'All live tokens issued from them are revoked too, here and upstream, and the stored tokens are destroyed. The owners must link again.'
       }
       counts={[
-        ...(only ? [] : [{ label: kind === 'tokens' ? 'Tokens' : 'Connections', value: String(chosen.length) }]),
-        { label: owners.length === 1 ? 'Owner' : 'Owners', value: ownersInShort(owners) },
+        ...(only ? [] : [{ label: kind === 'tokens' ? 'Tokens' : 'Connections', value: count.toLocaleString('en') }]),
+        ...counts,
       ]}
-      phrase={chosen.length > many ? tenant : undefined}
-      reason={chosen.length > many ? 'required' : chosen.length > 1 ? 'optional' : undefined}
+      phrase={count > many ? tenant : undefined}
+      reason={count > many ? 'required' : count > 1 ? 'optional' : undefined}
       confirmLabel={only ? `${verb} ${nouns[kind]}` : `${verb} ${what}`}
       onConfirm={onConfirm}
-    />
+    >
+      <p role="status" className="text-muted tabular-nums empty:hidden">
+        {left !== null && left > 0 && `${plural(left, nouns[kind])} left`}
+      </p>
+    </ConfirmDialog>
   )
 }
 
-const ownersInShort = (owners: string[]): string =>
-  owners.length > 3 ? `${owners.length}: ${owners.slice(0, 3).join(', ')} and others` : owners.join(', ')
+/** `owners`: some of them, if not all. */
+const ownersInShort = (owners: string[], count: number) => ({
+  label: count === 1 ? 'Owner' : 'Owners',
+  value: count > 3 ? `${count}: ${owners.slice(0, 3).join(', ')} and others` : owners.join(', '),
+})

@@ -28,7 +28,7 @@ export type IssueFormProps = {
   project: { id: string; name: string; alias: string }
   /** The projects that the person can issue for, this one among them. */
   others: { id: string; name: string }[]
-  cap: { seconds: number; setBy: 'project' | 'provider' | 'tenant' }
+  cap: { seconds: number; setBy: keyof typeof setters }
   offer: IssueOffer
   /** What stands in the samples where the token belongs. */
   token: string
@@ -48,7 +48,12 @@ type Made = {
 }
 
 const shortestSeconds = 60
-const setters = { project: 'the project', provider: 'the provider', tenant: 'your tenant' } as const
+const setters = {
+  project: 'the project',
+  provider: 'the provider',
+  tenant: 'your tenant',
+  person: 'your own limit',
+} as const
 
 /** The form that makes a token, its one showing, and what remains. */
 export function IssueForm(props: IssueFormProps) {

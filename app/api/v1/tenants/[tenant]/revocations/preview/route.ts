@@ -1,0 +1,8 @@
+import { previewSelection } from '@/lib/broker/read/selection.ts'
+import { api } from '@/lib/http/api.ts'
+import { previewRevocation } from '@/lib/http/wire/revocations.ts'
+import { toChosen } from '@/lib/http/wire/selections.ts'
+
+export const POST = api(previewRevocation, ({ ctx, actor, body: { kind, status, ...chosen } }) =>
+  previewSelection(ctx, actor, { kind, status, ...toChosen(chosen) }),
+)

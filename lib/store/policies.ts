@@ -1,0 +1,40 @@
+import type { Role } from '../actor.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
+
+/** Who may say what is allowed, the widest first. */
+export type PolicyLevel = 'tenant' | 'provider' | 'project' | 'person'
+export type PolicyPlace = { level: PolicyLevel; targetId: string }
+
+/** What one level says; null: nothing. */
+export type PolicyRow = PolicyPlace & {
+  maxLifetimeSeconds: number | null
+  maxTokens: number | null
+  strategies: string[] | null
+  linkRoles: Role[] | null
+  issueRoles: Role[] | null
+  /** In the words of the provider's kind. */
+  rights: Prisma.JsonValue | null
+}
+
+/** What the named places say, the widest first. Not by Prisma's own read, to which no list and an empty one are the same. */
+export const findPolicies = (tx: ReadTx, tenantId: string, places: PolicyPlace[]): Promise<PolicyRow[]> =>
+  tx.$queryRaw`
+    SELECT p.level, p.target_id AS "targetId", p.max_lifetime_seconds AS "maxLifetimeSeconds", p.max_tokens AS "maxTokens",
+      p.strategies, p.link_roles AS "linkRoles", p.issue_roles AS "issueRoles", p.rights
+    FROM policy p JOIN unnest(${places.map(({ level }) => level)}::text[], ${places.map(({ targetId }) => targetId)}::text[])
+      AS w (level, target_id) ON p.level = w.level AND p.target_id = w.target_id
+    WHERE p.tenant_id = ${tenantId}
+    ORDER BY array_position(ARRAY['tenant', 'provider', 'project', 'person'], p.level)`
+
+/** Sets the longest life that a place allows; null: it says nothing. */
+export const putLongestLife = async (
+  tx: Tx,
+  tenantId: string,
+  { level, targetId }: PolicyPlace,
+  maxLifetimeSeconds: number | null,
+): Promise<void> => {
+  await tx.$executeRaw`
+    INSERT INTO policy (tenant_id, level, target_id, max_lifetime_seconds)
+    VALUES (${tenantId}, ${level}, ${targetId}, ${maxLifetimeSeconds}::int)
+    ON CONFLICT (tenant_id, level, target_id) DO UPDATE SET max_lifetime_seconds = excluded.max_lifetime_seconds`
+}

@@ -1,0 +1,102 @@
+import { connectionsWhere } from './connections.ts'
+import type { ReadTx } from './database.ts'
+import { frozenWhere } from './freezes.ts'
+import { tokensWhere } from './tokens.ts'
+
+/** What tokens and connections alike are chosen by. */
+export type Chosen = {
+  userId?: string | undefined
+  projectId?: string | undefined
+  providerId?: string | undefined
+  /** Made, or linked last, at this moment or before. */
+  madeBefore?: Date | undefined
+  /** Last used before this moment; `unknown`: nobody told of a use. */
+  usedBefore?: Date | 'unknown' | undefined
+}
+
+/** Everything that a filter matches, as things stood at a moment. */
+export type Selection<Filter> = { filter: Filter; asOf: Date }
+
+/** Of connections those in one state; else all that are not revoked. Of tokens those that live. */
+export type RevocableFilter = Chosen & {
+  kind: 'tokens' | 'connections'
+  status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | undefined
+}
+
+/** What was made after the moment is not in a selection, however its filter reads. */
+async function matching(
+  tx: ReadTx,
+  tenantId: string,
+  { filter: { kind, status, ...rest }, asOf }: Selection<RevocableFilter>,
+) {
+  const madeBefore = rest.madeBefore && rest.madeBefore < asOf ? rest.madeBefore : asOf
+  const chosen = { ...rest, madeBefore }
+  return kind === 'tokens'
+    ? { kind, where: tokensWhere(tenantId, { filter: { ...chosen, state: 'live', generation: 0 }, asOf }) }
+    : {
+        kind,
+        where: connectionsWhere(
+          tenantId,
+          { ...chosen, status: status ?? 'standing' },
+          await frozenWhere(tx, tenantId, asOf),
+        ),
+      }
+}
+
+/** Ids of a selection in their order, behind `after`. */
+export async function selectIds(
+  tx: ReadTx,
+  tenantId: string,
+  selection: Selection<RevocableFilter>,
+  { after = '', take }: { after?: string | undefined; take: number },
+): Promise<string[]> {
+  const { kind, where } = await matching(tx, tenantId, selection)
+  const page = { orderBy: { id: 'asc' as const }, take, select: { id: true } }
+  const rows =
+    kind === 'tokens'
+      ? await tx.issuedToken.findMany({ ...page, where: { AND: [where, { id: { gt: after } }] } })
+      : await tx.connection.findMany({ ...page, where: { AND: [where, { id: { gt: after } }] } })
+  return rows.map(({ id }) => id)
+}
+
+/** How many are in a selection, behind `after`. */
+export async function countSelected(
+  tx: ReadTx,
+  tenantId: string,
+  selection: Selection<RevocableFilter>,
+  after = '',
+): Promise<number> {
+  const { kind, where } = await matching(tx, tenantId, selection)
+  return kind === 'tokens'
+    ? tx.issuedToken.count({ where: { AND: [where, { id: { gt: after } }] } })
+    : tx.connection.count({ where: { AND: [where, { id: { gt: after } }] } })
+}
+
+/** What ending a selection reaches. `tokens`: those that live, of connections those made from them. */
+export async function measureSelection(
+  tx: ReadTx,
+  tenantId: string,
+  selection: Selection<RevocableFilter>,
+  usedSince: Date,
+): Promise<{ owners: { ownerId: string; count: number }[]; tokens: number; used: number }> {
+  const { kind, where } = await matching(tx, tenantId, selection)
+  const group = { by: ['userId' as const], _count: true as const }
+  const groups =
+    kind === 'tokens'
+      ? await tx.issuedToken.groupBy({ ...group, where })
+      : await tx.connection.groupBy({ ...group, where })
+  const owners = groups
+    .map(({ userId: ownerId, _count: count }) => ({ ownerId, count }))
+    .sort((a, b) => b.count - a.count || (a.ownerId < b.ownerId ? -1 : 1))
+  const sum = owners.reduce((total, { count }) => total + count, 0)
+  if (kind === 'tokens') {
+    const used = await tx.issuedToken.count({ where: { AND: [where, { lastUsedAt: { gte: usedSince } }] } })
+    return { owners, tokens: sum, used }
+  }
+  const living = tokensWhere(tenantId, { filter: { state: 'live', generation: 0 }, asOf: selection.asOf })
+  return {
+    owners,
+    tokens: await tx.issuedToken.count({ where: { ...living, connection: where } }),
+    used: await tx.connection.count({ where: { AND: [where, { usedAt: { gte: usedSince } }] } }),
+  }
+}

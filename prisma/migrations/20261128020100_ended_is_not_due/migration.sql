@@ -1,0 +1,64 @@
+-- What needs a person is not due in the background, whoever flagged it, and takes no claim back.
+-- Gives back a claim under which nothing was sent, as if it had not been made: its holder could not even read the token.
+-- It rests a little, so that one who can may take it. An interruption stays open, its recovery try still to come (a claim
+-- on it was possible only because none had been begun).
+CREATE OR REPLACE FUNCTION vk.refresh_release(p_tenant text, p_connection text, p_sent int, p_fence int, p_uncertain boolean)
+  RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  PERFORM set_config('app.tenant_id', p_tenant, true);
+  UPDATE connection k SET claim_until = CASE WHEN p_uncertain THEN vk_now() END,
+      intent_at = CASE WHEN p_uncertain THEN k.intent_at END, next_try_at = vk_now() + random() * interval '2 seconds',
+      recoveries = CASE WHEN p_uncertain THEN 0 ELSE k.recoveries END
+    WHERE k.tenant_id = p_tenant AND k.id = p_connection AND k.token_version = p_sent AND k.fence = p_fence
+      AND k.status IN ('linked', 'degraded', 'uncertain');
+END $$;
+REVOKE EXECUTE ON FUNCTION vk.refresh_release(text, text, int, int, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.refresh_release(text, text, int, int, boolean) TO valetkey_app;
+-- Writes a rotated pair back: by version, so that a holder that was paused past its lease, or that waited for the
+-- database, heals the row. p_life: how long the access token lives from now, counted by this clock alone (H-07).
+-- p_grant: how long the refresh token lives, where that is known. p_quiet: a healthy renewal in the background, which is
+-- no event. p_flag: a cause to link again for, although the tokens are good (RR-10). What happens beneath a freeze is
+-- stored as it is.
+-- Answers: stored | revoked (revoke what was received) | superseded (discard silently).
+CREATE OR REPLACE FUNCTION vk.refresh_store(p_tenant text, p_connection text, p_sent int, p_fence int, p_refresh text, p_access text,
+    p_life interval, p_scopes text[], p_grant interval, p_keep interval, p_quiet boolean, p_flag text)
+  RETURNS TABLE (outcome text, access_expires_at timestamptz) LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+  old public.connection%ROWTYPE;
+  v_now timestamptz;
+  v_status text := CASE WHEN p_flag IS NULL THEN 'linked' ELSE 'needs_relink' END;
+BEGIN
+  PERFORM set_config('app.tenant_id', p_tenant, true);
+  v_now := vk_now();
+  UPDATE upstream_pace u SET failures = 0, last_failed = NULL, paused_until = NULL
+    WHERE u.tenant_id = p_tenant AND u.failures > 0
+      AND u.provider_id = (SELECT k.provider_id FROM connection k WHERE k.tenant_id = p_tenant AND k.id = p_connection);
+  SELECT * INTO old FROM connection k WHERE k.tenant_id = p_tenant AND k.id = p_connection FOR UPDATE;
+  IF old.status = 'revoked' OR old.id IS NULL THEN
+    outcome := 'revoked';
+    RETURN NEXT; RETURN;
+  END IF;
+  IF old.token_version <> p_sent OR NOT (old.fence = p_fence OR old.doubt OR coalesce(old.cause, '') = 'lost_in_rotation') THEN
+    outcome := 'superseded';
+    RETURN NEXT; RETURN;
+  END IF;
+  UPDATE connection k SET refresh_token = p_refresh, access_token = p_access, access_expires_at = v_now + p_life,
+      -- A scope that was never granted is not believed to have been won by a refresh (RFC 6749 6).
+      scopes_granted = CASE WHEN p_scopes IS NULL THEN k.scopes_granted WHEN k.scopes_granted = '{}' THEN p_scopes
+        ELSE ARRAY(SELECT s FROM unnest(p_scopes) s WHERE s = ANY (k.scopes_granted)) END,
+      token_version = k.token_version + 1, claim_until = NULL, intent_at = NULL, doubt = false, recoveries = 0,
+      next_try_at = NULL, failures = 0, last_refresh_at = v_now,
+      refresh_due_at = CASE WHEN p_flag IS NULL THEN vk.refresh_due(k.used_at, v_now, p_life, p_keep) END,
+      grant_expires_at = CASE WHEN p_grant IS NOT NULL THEN v_now + least(p_grant, interval '3650 days') END,
+      status = v_status, cause = p_flag, status_since = CASE WHEN k.status = v_status THEN k.status_since ELSE v_now END
+    WHERE k.tenant_id = p_tenant AND k.id = p_connection;
+  IF NOT (p_quiet AND old.status = 'linked' AND p_flag IS NULL) THEN
+    PERFORM vk.refresh_event(p_tenant, p_connection, old.user_id, 'refresh.succeeded', 'ok', jsonb_build_object(
+      'version', p_sent + 1, 'before', old.status, 'scheduled', p_quiet, 'flag', p_flag));
+  END IF;
+  outcome := 'stored'; access_expires_at := v_now + p_life;
+  RETURN NEXT;
+END $$;
+REVOKE EXECUTE ON FUNCTION vk.refresh_store(text, text, int, int, text, text, interval, text[], interval, interval, boolean, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.refresh_store(text, text, int, int, text, text, interval, text[], interval, interval, boolean, text) TO valetkey_app;

@@ -1,0 +1,217 @@
+// Everything that a filter matches, as it was previewed: what is listed, counted and revoked is one selection.
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type Jar, startTestApp, type TestApp, type TokenOnWire } from '../support/app.ts'
+
+let app: TestApp
+let owner: Jar
+let member: Jar
+let project: string
+let theirs: string
+const userIds = { owner: '', member: '' }
+beforeAll(async () => {
+  app = await startTestApp()
+  owner = await app.signIn('owner@acme.test')
+  member = await app.signIn('member@acme.test')
+  project = await app.linkProject(owner, 'acme', { account: 'owner@acme.test', project: '10231' })
+  theirs = await app.linkProject(member, 'acme', { account: 'member@acme.test', project: '10231' })
+  const idOf = async (jar: Jar) => (await app.call<{ id: string }>(jar, 'GET', '/me')).body.id
+  userIds.owner = await idOf(owner)
+  userIds.member = await idOf(member)
+})
+afterAll(() => app.stop())
+beforeEach(() => app.rows('acme', `UPDATE issued_token SET expires_at = now() - interval '1 hour'`))
+afterEach(() => app.forgetLimits())
+
+type Preview = {
+  as_of: string
+  count: number
+  tokens: number
+  used_lately: number
+  owners: { owner_id: string; count: number }[]
+  owner_count: number
+}
+type Selected = {
+  items: { id: string; kind: string; already: boolean; over: boolean }[]
+  remaining: number
+  next: string | null
+  code?: string
+  detail?: string
+  fields?: Record<string, string>
+}
+type Filter = Record<string, unknown>
+const preview = async (filter: Filter, jar = owner) =>
+  (await app.call<Preview>(jar, 'POST', '/tenants/acme/revocations/preview', { kind: 'tokens', ...filter })).body
+const act = (selection: Filter, jar = owner) =>
+  app.call<Selected>(jar, 'POST', '/tenants/acme/revocations', {
+    selection: { kind: 'tokens', ...selection },
+    reason: 'laptop lost',
+  })
+const issued = async (jar = owner, id = project) => (await app.issue(jar, 'acme', id)).body
+/** Copies of a token, that many, as if somebody had issued them; they come before it in the list. */
+const copies = (token: TokenOnWire, count: number) =>
+  app.rows(
+    'acme',
+    `INSERT INTO issued_token (tenant_id, id, user_id, project_id, connection_id, provider_id, strategy, status, nonce, purpose,
+       scopes_asked, generations, expires_at, created_at)
+     SELECT tenant_id, 'tok_' || lpad(to_hex(n), 32, '0'), user_id, project_id, connection_id, provider_id, strategy, 'live',
+       'n' || n, purpose, scopes_asked, generations, expires_at, created_at
+     FROM issued_token, generate_series(1, $2) n WHERE id = $1`,
+    [token.id, count],
+  )
+const dropCopies = async () => {
+  await app.rows('acme', `DELETE FROM upstream_revocation WHERE token_id LIKE 'tok_0000%'`)
+  await app.rows('acme', `DELETE FROM issued_token WHERE id LIKE 'tok_0000%'`)
+}
+
+describe('a selection', () => {
+  it('is previewed with owners and counts, and revoked as it was then: what came later is not touched', async () => {
+    const first = [await issued(), await issued(), await issued(member, theirs)]
+    const seen = await preview({})
+    expect(seen).toMatchObject({ count: 3, tokens: 3, used_lately: 0, owner_count: 2 })
+    expect(seen.owners).toEqual([
+      { owner_id: userIds.owner, count: 2 },
+      { owner_id: userIds.member, count: 1 },
+    ])
+    await app.advance(1)
+    const later = await issued()
+    const { status, body } = await act({ as_of: seen.as_of, count: seen.count })
+    expect([status, body.remaining, body.next]).toEqual([200, 0, null])
+    expect(body.items.map(({ id }) => id).sort()).toEqual(first.map(({ token }) => token.id).sort())
+    const used = await Promise.all([...first, later].map(({ value }) => app.useToken(value)))
+    expect(used).toEqual([401, 401, 401, 200])
+  })
+
+  it('asks again where another number matches by now, says which, and revokes nothing', async () => {
+    const tokens = [await issued(), await issued()]
+    const seen = await preview({})
+    await app.call(owner, 'POST', '/tenants/acme/revocations', { tokens: [tokens[0]?.token.id] })
+    const { status, body } = await act({ as_of: seen.as_of, count: seen.count })
+    expect(status).toBe(409)
+    expect(body).toMatchObject({ code: 'count_changed', detail: '1 match now.', fields: { count: '1' } })
+    expect(await app.useToken(tokens[1]?.value ?? '')).toBe(200)
+    expect((await act({ as_of: seen.as_of, count: 1 })).body.items).toHaveLength(1)
+  })
+
+  it('holds for tokens that ended since it was previewed: they are said to be over', async () => {
+    const { token } = await issued()
+    const seen = await preview({})
+    await app.advance(1000)
+    const { body } = await act({ as_of: seen.as_of, count: 1 })
+    expect(body.items).toMatchObject([{ id: token.id, over: true, already: false }])
+    expect(body.next).toBeNull()
+  })
+
+  it('of thousands takes several calls, each of which says how many are left', async () => {
+    const { token } = await issued()
+    await copies(token, 1_100)
+    const seen = await preview({})
+    expect(seen).toMatchObject({ count: 1_101, owner_count: 1 })
+    const left: number[] = []
+    let rest: Filter = { count: seen.count }
+    for (let next: string | null = ''; next !== null; ) {
+      const { status, body } = await act({ as_of: seen.as_of, ...rest })
+      expect(status).toBe(200)
+      left.push(body.remaining)
+      next = body.next
+      rest = { count: body.remaining, after: next }
+    }
+    expect(left).toEqual([101, 0])
+    expect((await preview({})).count).toBe(0)
+    const [told] = await app.rows(
+      'acme',
+      `SELECT count(*)::int AS count FROM audit_event WHERE body ->> 'action' = 'token.revoked'
+         AND body -> 'target' ->> 'id' IN (SELECT id FROM issued_token WHERE id LIKE 'tok_0000%')`,
+    )
+    expect(told).toEqual({ count: 1_100 })
+    await dropCopies()
+  }, 120_000)
+
+  it('that fails midway tells of what is revoked, and goes on from there', async () => {
+    const { token } = await issued()
+    await copies(token, 150)
+    const seen = await preview({})
+    await app.rows(
+      'acme',
+      `CREATE FUNCTION fail_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'here'; END $$;
+       CREATE TRIGGER fail_here BEFORE UPDATE ON issued_token FOR EACH ROW
+         WHEN (OLD.id = 'tok_' || lpad(to_hex(120), 32, '0')) EXECUTE FUNCTION fail_here();`,
+    )
+    const { status, body } = await act({ as_of: seen.as_of, count: 151 })
+    await app.rows('acme', 'DROP TRIGGER fail_here ON issued_token; DROP FUNCTION fail_here()')
+    expect([status, body.items.length, body.remaining]).toEqual([200, 100, 51])
+    const rest = await act({ as_of: seen.as_of, count: 51, after: body.next })
+    expect([rest.body.items.length, rest.body.remaining]).toEqual([51, 0])
+    await dropCopies()
+  }, 60_000)
+
+  it('is filtered by person, project, provider, age and last use, as the list is', async () => {
+    const [old, used, fresh] = [await issued(), await issued(), await issued(member, theirs)]
+    const hoursAgo = (hours: number) => new Date(app.ctx.now().getTime() - hours * 3_600_000).toISOString()
+    await app.rows('acme', 'UPDATE issued_token SET created_at = $2 WHERE id = $1', [old.token.id, hoursAgo(48)])
+    await app.rows('acme', 'UPDATE issued_token SET last_used_at = $2 WHERE id = $1', [used.token.id, hoursAgo(2)])
+    const provider = await app.demoProvider(owner, 'acme')
+    const nowhere = `prv_${'0'.repeat(32)}`
+    const cases: [Filter, string[]][] = [
+      [{ owner: userIds.member }, [fresh.token.id]],
+      [{ project: theirs }, project === theirs ? [old, used, fresh].map(({ token }) => token.id) : [fresh.token.id]],
+      [{ provider }, [old.token.id, used.token.id, fresh.token.id]],
+      [{ provider: nowhere }, []],
+      [{ made_before: hoursAgo(24) }, [old.token.id]],
+      [{ used_before: hoursAgo(1) }, [used.token.id]],
+      [{ used_before: hoursAgo(3) }, []],
+      [{ used_before: 'unknown' }, [old.token.id, fresh.token.id]],
+    ]
+    for (const [filter, ids] of cases) {
+      expect((await preview(filter)).count, JSON.stringify(filter)).toBe(ids.length)
+      const query = new URLSearchParams({ everybody: '1', state: 'live', ...(filter as Record<string, string>) })
+      const listed = await app.call<{ items: { id: string }[] }>(owner, 'GET', `/tenants/acme/tokens?${query}`)
+      expect(listed.body.items.map(({ id }) => id).sort(), JSON.stringify(filter)).toEqual(ids.sort())
+    }
+    expect(await preview({})).toMatchObject({ used_lately: 1 })
+    const seen = await preview({ made_before: hoursAgo(24) })
+    await act({ made_before: hoursAgo(24), as_of: seen.as_of, count: 1 })
+    expect((await preview({})).count).toBe(2)
+  })
+
+  it('Z-02: of a member holds their own things alone, however it is filtered', async () => {
+    const [mine, others] = [await issued(member, theirs), await issued()]
+    expect(await preview({}, member)).toMatchObject({ count: 1, owners: [{ owner_id: userIds.member, count: 1 }] })
+    expect(await preview({ owner: userIds.owner }, member)).toMatchObject({ count: 0, owners: [] })
+    const { as_of } = await preview({}, member)
+    expect((await act({ as_of, count: 2 }, member)).body).toMatchObject({ code: 'count_changed' })
+    expect((await act({ as_of, count: 1 }, member)).body.items).toHaveLength(1)
+    expect([await app.useToken(mine.value), await app.useToken(others.value)]).toEqual([401, 200])
+  })
+
+  it('names ids or a selection, never both and never neither', async () => {
+    const { token } = await issued()
+    const selection = { kind: 'tokens', as_of: app.ctx.now().toISOString(), count: 1 }
+    for (const body of [{}, { tokens: [token.id], selection }])
+      expect((await app.call(owner, 'POST', '/tenants/acme/revocations', body)).status).toBe(400)
+  })
+
+  it('G-04: a preview of everybody’s things is noted, one’s own is not', async () => {
+    await app.rows('acme', 'DELETE FROM access_tally')
+    await preview({}, member)
+    const noted = () => app.rows('acme', `SELECT actor_id FROM access_tally WHERE operation = 'previewRevocation'`)
+    expect(await noted()).toEqual([])
+    await preview({})
+    expect(await noted()).toEqual([{ actor_id: userIds.owner }])
+  })
+
+  it('of connections tells of the tokens made from them, and ends both', async () => {
+    const tokens = [await issued(), await issued(), await issued(member, theirs)]
+    const seen = await preview({ kind: 'connections', status: 'linked' })
+    expect(seen).toMatchObject({ count: 2, tokens: 3, owner_count: 2 })
+    const { body } = await act({ kind: 'connections', status: 'linked', as_of: seen.as_of, count: 2 })
+    expect(body.items.filter(({ kind }) => kind === 'connection')).toHaveLength(2)
+    expect(body.remaining).toBe(0)
+    expect(await Promise.all(tokens.map(({ value }) => app.useToken(value)))).toEqual([401, 401, 401])
+    const left = await app.call<{ items: unknown[] }>(
+      owner,
+      'GET',
+      '/tenants/acme/connections?everybody=1&status=standing',
+    )
+    expect(left.body.items).toEqual([])
+  })
+})
