@@ -195,7 +195,7 @@ test('everything that a filter matches is previewed and revoked, also what is on
   await expect(page.getByText('70 tokens found')).toBeVisible()
   await page.getByRole('checkbox', { name: 'Select all on this page' }).first().check()
   const bar = page.getByRole('region', { name: 'Selection' })
-  await bar.getByRole('button', { name: 'Select all 70 that match' }).click()
+  await bar.getByRole('button', { name: 'Select all 70 matches' }).click()
   await bar.getByRole('button', { name: 'Revoke…' }).click()
   const question = page.getByRole('alertdialog')
   await expect(question).toContainText('Revoke 70 tokens')

@@ -106,7 +106,7 @@ describe('issuing', () => {
     await app.rows('acme', `UPDATE issued_token SET status = 'failed'`)
     await say('provider', 'max_tokens', 1)
     expect(await refused()).toBe('issued')
-    expect(await refused()).toEqual(['too_many_tokens', 'At most 1 living tokens, set by the provider.'])
+    expect(await refused()).toEqual(['too_many_tokens', 'At most 1 live tokens, set by the provider.'])
   })
 
   it('another strategy than allowed is refused', async () => {
