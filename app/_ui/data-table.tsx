@@ -159,7 +159,7 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
               ? {
                   label: selection.isCapped
                     ? 'Select all matches'
-                    : `Select all ${number.format(selection.matchCount)} that match`,
+                    : `Select all ${number.format(selection.matchCount)} matches`,
                   act: () => setEverything(true),
                 }
               : undefined

@@ -103,7 +103,7 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
       return { ids, ...(await revokeHere(ctx, vault, tx, actor, named)) }
     }).catch((error: unknown) => {
       if (batch === 0) throw error
-      ctx.log.warn({ err: error, tenant: tenantId }, 'a selection was revoked only in part')
+      ctx.log.warn({ err: error, tenant: tenantId }, 'a selection was revoked in part')
       return undefined
     })
     if (!ended || ended.ids.length === 0) break

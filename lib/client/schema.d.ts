@@ -1744,7 +1744,8 @@ export interface Paths {
             client_secret: string
             max_lifetime_seconds?: number
             settings?: {
-              [k: string]: unknown
+              refresh_token_days?: number
+              refresh_grace_seconds?: number
             }
           }
         }
@@ -1795,7 +1796,8 @@ export interface Paths {
             client_secret?: string
             max_lifetime_seconds?: number | null
             settings?: {
-              [k: string]: unknown
+              refresh_token_days?: number
+              refresh_grace_seconds?: number
             }
           }
         }

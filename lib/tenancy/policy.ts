@@ -59,11 +59,11 @@ export async function effectivePolicy(
   }
 }
 
-/** @throws BrokerError over_policy, with the value and the level that set it */
+/** `kind` judges the rights, and says what is beyond a limit. @throws BrokerError over_policy, with the value and the level that set it */
 export function refuseIssue(
   policy: Policy,
   asked: { role: Role; strategy: string; seconds: number; rights: Rights },
-  { narrows, missing }: Pick<Kind, 'narrows' | 'missing'>,
+  kind: Pick<Kind, 'narrows' | 'missing'>,
 ): void {
   refuseRole(policy.issueRoles, asked.role, 'issue')
   const { seconds, setBy } = policy.lifetime
@@ -72,8 +72,8 @@ export function refuseIssue(
     if (!value.includes(asked.strategy)) throw over(`${listed(value, 'No strategy')} may be used`, setBy)
   for (const { value, setBy } of policy.rights) {
     const limit = value as Rights
-    if (!narrows(asked.rights, limit))
-      throw over(`Above the limit of rights: ${missing(asked.rights, limit).join(', ')}`, setBy)
+    if (!kind.narrows(asked.rights, limit))
+      throw over(`Beyond the limit of rights: ${kind.missing(asked.rights, limit).join(', ')}`, setBy)
   }
 }
 

@@ -11,4 +11,3 @@ BEGIN
   RETURN NULL;
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.column_of_policy() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION vk.column_of_policy() TO valetkey_app;

@@ -9,4 +9,3 @@ BEGIN
   RETURN NULL;
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.policy_of_column() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION vk.policy_of_column() TO valetkey_app;

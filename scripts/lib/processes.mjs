@@ -93,15 +93,16 @@ let toolsStopped = false
 /**
  * Runs a tool to its end. Its output is shown only when it fails, unless `onOutput` takes it as it comes.
  * @param {string[]} command
- * @param {import('node:child_process').SpawnOptions & { onOutput?: (chunk: Buffer) => void }} [options]
+ * @param {import('node:child_process').SpawnOptions & { onOutput?: (chunk: Buffer) => void, timeLimitMs?: number }} [options]
  * @returns {Promise<string>} everything it wrote
  * @throws {Failure} carrying `output` when it ends with anything but 0
  */
-export async function runTool([path, ...args], { onOutput, ...options } = {}) {
+export async function runTool([path, ...args], { onOutput, timeLimitMs, ...options } = {}) {
   if (toolsStopped) throw new Failure('Stopped.')
   // A group of its own: a terminal's Ctrl-C reaches us alone, and stopTools ends it with all it started.
   const child = spawn(path, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   tools.add(child)
+  const limit = timeLimitMs && setTimeout(() => stopGroup(child.pid), timeLimitMs)
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk) => {
@@ -112,6 +113,7 @@ export async function runTool([path, ...args], { onOutput, ...options } = {}) {
     child.once('error', (error) => done(error.message))
     child.once('close', (code, signal) => done(code ?? signal))
   })
+  clearTimeout(limit)
   tools.delete(child)
   if (code === 0) return output
   const told = onOutput ? '' : `:\n${lastLines(output, 40)}`

@@ -19,7 +19,7 @@ import { expireGrant } from '../../lib/store/notifications.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { type Vault, vaultOf } from '../../lib/vault/keys.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
-import { connectionList, type Key, rowOf } from '../support/connection.ts'
+import { connectionList, type Key } from '../support/connection.ts'
 
 let broker: Broker
 let actor: BrowserActor
@@ -43,11 +43,17 @@ afterAll(() => broker.stop())
 
 type Name = keyof typeof transitions
 type Row = ConnectionRow & Record<string, unknown>
+const camel = (column: string) => column.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+/** The row, past Prisma: two reads a step add up. */
 const read = async (): Promise<Row> => {
-  const { provider, projects, ...row } = await rowOf(broker, key)
-  return row
+  const { rows } = await broker.owner.query('SELECT * FROM connection WHERE id = $1', [key.connectionId])
+  return Object.fromEntries(Object.entries(rows[0]).map(([column, value]) => [camel(column), value])) as Row
 }
-const raw = (set: string) => broker.owner.query(`UPDATE connection SET ${set} WHERE id = $1`, [key.connectionId])
+const letGrantEnd = () =>
+  broker.owner.query(
+    `UPDATE connection SET grant_expires_at = vk_now() - interval '1 s', grant_fixed = true WHERE id = $1 AND status <> 'revoked'`,
+    [key.connectionId],
+  )
 const inTenant = <T>(work: Parameters<typeof asSystem<T>>[3]) => asSystem(broker.ctx, key.tenantId, 'job', work)
 
 async function relink(): Promise<Name> {
@@ -228,7 +234,7 @@ it('RR-05 RR-08 K-37: every transition is one of the table, sets what it says an
     held = []
     await relink()
     for (const one of steps) {
-      if (one.kind === 'expire') await raw(`grant_expires_at = vk_now() - interval '1 s', grant_fixed = true`)
+      if (one.kind === 'expire') await letGrantEnd()
       const before = await read()
       const name = await take(one, before)
       const after = await read()
@@ -239,7 +245,7 @@ it('RR-05 RR-08 K-37: every transition is one of the table, sets what it says an
   }
   const again = (kind: Step['kind']): Step => ({ kind, claim: 0, reached: true })
   const twiceCutOff = ['claim', 'begin', 'later', 'claim', 'begin', 'later', 'claim'] as const
-  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 30 }), walk), {
+  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 24 }), walk), {
     numRuns: 25,
     endOnFailure: true,
     examples: [

@@ -165,6 +165,8 @@ describe('linking a project', () => {
       { 'sec-purpose': 'prefetch' },
     ]
     for (const headers of others) expect((await app.follow(owner, back, headers)).status).toBe(403)
+    const head = { method: 'HEAD', headers: { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'cross-site' } }
+    expect((await app.send(owner, new Request(back, head))).status).toBe(405)
     expect(await attempt(id)).toMatchObject({ status: 'pending' })
     expect(location(await app.follow(owner, back))).toContain('?linked=1')
   })
@@ -215,13 +217,16 @@ describe('who may finish a link', () => {
   })
 
   it('L-11: a repeated parameter ends the attempt before the code is used', async () => {
-    const { url, id } = await app.startLink(owner, 'acme')
-    const back = new URL(await approve(url, { account, project: '10231' }))
-    back.searchParams.append('code', 'another')
-    const before = exchanges().length
-    expect(location(await app.follow(owner, back.href))).toBe(`/connect/${id}`)
-    expect(exchanges().length).toBe(before)
-    expect(await attempt(id)).toMatchObject({ status: 'failed', outcome: 'upstream_protocol' })
+    // Also one that means nothing to us.
+    for (const repeated of ['code', 'session_state']) {
+      const { url, id } = await app.startLink(owner, 'acme')
+      const back = new URL(await approve(url, { account, project: '10231' }))
+      for (const value of ['one', 'another']) back.searchParams.append(repeated, value)
+      const before = exchanges().length
+      expect(location(await app.follow(owner, back.href))).toBe(`/connect/${id}`)
+      expect(exchanges().length).toBe(before)
+      expect(await attempt(id)).toMatchObject({ status: 'failed', outcome: 'upstream_protocol' })
+    }
   })
 
   it('L-01: ten minutes, then the attempt is over', async () => {
@@ -440,6 +445,9 @@ describe('every failure has its own outcome', () => {
 })
 
 describe('linking again', () => {
+  const replacedGrants = (connection: unknown) =>
+    app.rows('acme', `SELECT id FROM upstream_revocation WHERE connection_id = $1 AND kind = 'grant'`, [connection])
+
   it('K-15 K-25 LK-06: a relink replaces the tokens in place and keeps what it does not own', async () => {
     const id = await app.linkProject(owner, 'acme', { account, project: '10231' })
     const before = (await connections()).find((one) => (one.project as { id: string }).id === id)
@@ -449,6 +457,7 @@ describe('linking again', () => {
     const [sealed] = await app.rows('acme', 'SELECT refresh_token, token_version FROM connection WHERE id = $1', [
       before?.id,
     ])
+    const replaced = await replacedGrants(before?.id)
     expect(await app.linkProject(owner, 'acme', { account, project: '10231', connection: String(before?.id) })).toBe(id)
     const after = (await connections()).filter((one) => (one.project as { id: string }).id === id)
     expect(after).toHaveLength(1)
@@ -458,6 +467,7 @@ describe('linking again', () => {
     ])
     expect(now?.refresh_token).not.toBe(sealed?.refresh_token)
     expect(Number(now?.token_version)).toBe(Number(sealed?.token_version) + 1)
+    expect((await replacedGrants(before?.id)).length).toBe(replaced.length + 1)
     // The tokens that count are the second link's: the next refresh sends what it brought.
     const newest = app.demo.ledger.tokens
       .filter(({ kind, account: who }) => kind === 'refresh' && who === account)

@@ -2,7 +2,7 @@ import type { AsyncLocalStorage } from 'node:async_hooks'
 import { request as httpRequest, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { PassThrough } from 'node:stream'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { declared, machineRoutes } from '../../app/api/machine.ts'
 import { securityHeaders } from '../../lib/http/headers.ts'
 import { createEdge, type PageScope } from '../../lib/http/listener.ts'
@@ -46,11 +46,18 @@ const host = 'localhost:3000'
 
 function send(
   path: string,
-  { method = 'GET', headers = {} as Record<string, string>, body = '' } = {},
+  { method = 'GET', headers = {} as Record<string, string>, body = '', to = port } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const length = body && { 'content-length': String(Buffer.byteLength(body)) }
-    const options = { host: '127.0.0.1', port, path, method, agent: false, headers: { host, ...length, ...headers } }
+    const options = {
+      host: '127.0.0.1',
+      port: to,
+      path,
+      method,
+      agent: false,
+      headers: { host, ...length, ...headers },
+    }
     const asked = httpRequest(options, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (chunk) => {
@@ -360,6 +367,22 @@ test('Z-07 L-14: what clients claim about themselves and about us is gone before
   expect(headers).toMatchObject(known)
   expect(JSON.stringify(headers)).not.toMatch(/evil|root|6\.6\.6\.6|admin|DELETE|gopher|subrequest/)
   expect(JSON.stringify(raw)).not.toMatch(/evil|root|6\.6\.6\.6|admin|DELETE|gopher|subrequest/)
+})
+
+test('L-14: on a public origin any name leads here, and what reads the request sees the configured one', async () => {
+  const told = createEdge({
+    config: { ...edges.config, production: true, origin: 'https://valetkey.test', loopback: false },
+    machineRoutes: [],
+    declared: [],
+    next: async (request, response) =>
+      void response.end(JSON.stringify({ headers: request.headers, raw: request.rawHeaders })),
+  })
+  await new Promise<void>((resolve) => told.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => new Promise((resolve) => told.close(() => resolve(undefined))))
+  const { port: to } = told.address() as AddressInfo
+  const { headers, raw } = JSON.parse((await send('/', { headers: { host: 'evil.test' }, to })).body)
+  expect(headers).toMatchObject({ host: 'valetkey.test', 'x-forwarded-host': 'valetkey.test' })
+  expect(JSON.stringify(raw)).not.toContain('evil')
 })
 
 test('B-02: machine paths count the address of the socket, not the one that is written', async () => {

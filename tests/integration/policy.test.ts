@@ -119,13 +119,13 @@ describe('issuing', () => {
   })
 
   it('rights beyond a limit are refused, in the words of their kind', async () => {
-    const limit = { components: [], buckets: { 'in.c-crm': 'read' }, manageBuckets: false, readAllFiles: false }
+    const limit = { components: [], buckets: { 'in.c-crm': 'read' }, manage_buckets: false, read_all_files: false }
     await say('provider', 'rights', JSON.stringify(limit))
     expect(await refused()).toBe('issued')
     const wide = { buckets: { 'in.c-crm': 'write' }, manage_buckets: true }
     const [code, detail] = await refused({ scopes: wide })
     expect(code).toBe('over_policy')
-    expect(detail).toMatch(/^Above the limit of rights: .*in\.c-crm.*, set by the provider\.$/)
+    expect(detail).toMatch(/^Beyond the limit of rights: .*in\.c-crm.*, set by the provider\.$/)
   })
 
   it('by a role that may not is refused', async () => {

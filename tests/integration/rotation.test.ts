@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Fault } from '../../demo/faults.ts'
 import { freeze } from '../../lib/broker/freezes.ts'
 import { tryNow } from '../../lib/broker/health.ts'
@@ -219,6 +219,26 @@ describe('an interrupted rotation', () => {
     expect(await beginRefresh(other, key, held)).toBe(false)
     expect((await fresh()).version).toBe(claim.version + 1)
     expect(await beginRefresh(other, key, held)).toBe(false)
+  })
+
+  it('RR-02: a process that sleeps past its lease before it sends leaves the token to who came after it', async () => {
+    const sleeper = await broker.makeContext()
+    onTestFinished(() => sleeper.close())
+    const ask = sleeper.pool.query.bind(sleeper.pool) as (statement: { text: string }) => Promise<unknown>
+    let asleep = true
+    const query = async (statement: { text: string }) => {
+      if (asleep && statement.text.includes('vk.refresh_begin')) {
+        asleep = false
+        await broker.advance(16)
+        await fresh()
+      }
+      return ask(statement)
+    }
+    Object.assign(sleeper.pool, { query })
+    const before = refreshes().length
+    const { version } = await freshTokens(sleeper, key)
+    expect([asleep, refreshes().length]).toEqual([false, before + 1])
+    expect((await fresh()).version).toBe(version)
   })
 
   it('RR-05: an answered recovery try is no new version: it is repeated in peace, and the next kill is the last', async () => {

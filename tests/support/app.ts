@@ -105,7 +105,8 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
   async function route(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url)
     const { handlers, params } = await routeOf(pathname)
-    const handler = handlers[request.method]
+    // Next answers HEAD by what GET exports.
+    const handler = handlers[request.method === 'HEAD' ? 'GET' : request.method]
     if (!handler) throw new Error(`no ${request.method} at ${pathname}`)
     return handler(request, { params: Promise.resolve(params) })
   }

@@ -17,6 +17,12 @@ declare module 'vitest' {
 
 /** Vitest globalSetup: a migrated template database that test files clone (database.ts). */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // Of a run among many (scripts/mutations.mjs), which share one.
+  const shared = process.env.VALETKEY_TEST_DATABASE
+  if (shared) {
+    project.provide('database', JSON.parse(shared))
+    return async () => {}
+  }
   const starting = startThrowAway()
   let stopped: Promise<void> | undefined
   const stop = () => {

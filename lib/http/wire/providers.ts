@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { kinds } from '../../providers/index.ts'
+import { kindList } from '../../broker/providers.ts'
 import { operation, vaultErrors } from '../operation.ts'
 import { address, id, items, line, name, object, secret } from './schemas.ts'
 
@@ -25,7 +25,15 @@ export const providerReference = object({ id, name: z.string(), kind: z.string()
 const clientId = line(200)
 const clientSecret = secret(500)
 /** As the kind names them; it reads them. */
-const settings = z.record(z.string(), z.unknown())
+const settings = z.record(z.string(), z.unknown()).meta({
+  anyOf: kindList().map(({ settings }) => ({
+    type: 'object',
+    properties: Object.fromEntries(
+      settings.map(({ name, min, max }) => [name, { type: 'integer', minimum: min, maximum: max }]),
+    ),
+    additionalProperties: false,
+  })),
+})
 /** Seconds, a minute to a day. */
 const maxLifetime = z.int().min(60).max(86_400)
 
@@ -54,7 +62,7 @@ export const createProvider = operation({
     kind: z
       .string()
       .max(32)
-      .meta({ enum: [...kinds.keys()] }),
+      .meta({ enum: kindList().map(({ name }) => name) }),
     name,
     /** Its address alone, like https://connection.example.com. */
     issuer: address(300),

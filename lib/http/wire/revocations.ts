@@ -43,7 +43,8 @@ export const revoke = operation({
   id: 'revoke',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/revocations',
-  summary: 'Revokes tokens and connections: named ones all or none, selected ones in batches',
+  summary:
+    'Revokes tokens and connections: all that are named or none; what a selection matches, in several calls if it is big',
   permission: 'work',
   scope: 'tokens:revoke',
   audit: ['token.revoked', 'connection.revoked'],
@@ -64,7 +65,7 @@ export const revoke = operation({
   })
     .refine(
       ({ tokens, connections, selection }) => tokens.length + connections.length > 0 !== (selection !== undefined),
-      'Name tokens or connections, or a selection.',
+      'Name a token or a connection, or else a selection.',
     )
     .meta({
       anyOf: [
@@ -93,7 +94,7 @@ export const previewRevocation = operation({
   id: 'previewRevocation',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/revocations/preview',
-  summary: 'Counts what revoking everything that a filter matches would affect, with owners',
+  summary: 'What revoking everything that a filter matches would reach: counts and owners',
   permission: 'work',
   scope: 'tokens:revoke',
   audit: 'access.read',

@@ -59,7 +59,6 @@ BEGIN
   RETURN NULL;
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.column_of_policy() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION vk.column_of_policy() TO valetkey_app;
 -- Until the next release: processes of the version before write a provider's longest life of a token into its own row, and
 -- nobody but a provider has one there that they write (H-06).
 CREATE OR REPLACE FUNCTION vk.policy_of_column() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -71,7 +70,6 @@ BEGIN
   RETURN NULL;
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.policy_of_column() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION vk.policy_of_column() TO valetkey_app;
 
 CREATE TRIGGER column_of_policy AFTER INSERT OR UPDATE OF max_lifetime_seconds ON policy FOR EACH ROW
   EXECUTE FUNCTION vk.column_of_policy();
