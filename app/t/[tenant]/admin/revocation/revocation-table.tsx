@@ -151,8 +151,8 @@ const reachOfAll = (
 ) => ({
   count,
   counts: [
-    ...(kind === 'connections' ? [{ label: 'Living tokens', value: tokens.toLocaleString('en') }] : []),
-    { label: 'Used within a day', value: `${used_lately.toLocaleString('en')} that we know of` },
+    ...(kind === 'connections' ? [{ label: 'Live tokens', value: tokens.toLocaleString('en') }] : []),
+    { label: 'Used within a day', value: `${used_lately.toLocaleString('en')} that are reported` },
     ownersInShort(
       owners.map(({ owner_id }) => people[owner_id] ?? 'former member'),
       owner_count,
