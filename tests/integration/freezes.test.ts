@@ -351,6 +351,16 @@ describe('a freeze', () => {
     expect((await issue()).status).toBe(201)
   })
 
+  it('that the version before sets by status becomes the fact (H-06)', async () => {
+    await app.rows('acme', `UPDATE connection SET status = 'frozen', frozen_from = status WHERE id = $1`, [
+      ids.connection,
+    ])
+    expect(await connection()).toMatchObject({ status: 'linked', frozen: { kind: 'connection' } })
+    expect(await issue()).toMatchObject(isFrozen)
+    expect((await lift('connection')).body).toEqual({ already: false })
+    expect((await issue()).status).toBe(201)
+  })
+
   it('of one tenant is not there for another, nor without a tenant', async () => {
     await freeze('connection')
     const seen = async (tenant: string | null) => {
