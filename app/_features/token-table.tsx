@@ -33,7 +33,7 @@ export function tokenColumns({ owners, inProject }: Pick<TokenTableView, 'owners
     ...(owners ? [{ key: 'owner', header: 'Owner' }] : []),
     ...(inProject ? [] : [{ key: 'project', header: 'Project', fold: Boolean(owners) }]),
     { key: 'purpose', header: 'Purpose' },
-    { key: 'scopes', header: 'Scopes', width: 'w-36', fold: true },
+    { key: 'scopes', header: 'Rights', width: 'w-36', fold: true },
     { key: 'made', header: 'Created', width: 'w-22', fold: true },
     { key: 'used', header: 'Last used', width: 'w-28', fold: true },
     { key: 'ends', header: 'Expires', width: 'w-28' },

@@ -116,7 +116,7 @@ function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
         footer={
           <>
             <span className="mr-auto self-center text-muted tabular-nums max-sm:w-full">
-              Ends <Time at={endsAt} hint="hover" /> · hides itself in {countdownText(left)}
+              Expires <Time at={endsAt} hint="hover" /> · hidden in {countdownText(left)}
             </span>
             {buttons}
           </>

@@ -47,14 +47,16 @@ export const describe = ({ components, buckets, manage_buckets, read_all_files }
   ...(read_all_files ? [{ text: 'read all files', risk: 'high' as const }] : []),
 ]
 
-/** "2 components", "read 3", "write 1". */
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`
+
+/** "2 components", "read 3 buckets", "write 1 bucket". */
 export function summary({ components, buckets, manage_buckets, read_all_files }: KeboolaRights): string[] {
   const rights = Object.values(buckets)
   const read = rights.filter((right) => right === 'read').length
   return [
-    components.length > 0 && `${components.length} component${components.length === 1 ? '' : 's'}`,
-    read > 0 && `read ${read}`,
-    read < rights.length && `write ${rights.length - read}`,
+    components.length > 0 && counted(components.length, 'component'),
+    read > 0 && `read ${counted(read, 'bucket')}`,
+    read < rights.length && `write ${counted(rights.length - read, 'bucket')}`,
     manage_buckets && 'manage buckets',
     read_all_files && 'all files',
   ].filter((part) => part !== false)

@@ -109,7 +109,7 @@ function InvitationLink({ url, expiresAt, onClose }: { url: string; expiresAt: s
         footer={
           <>
             <span className="mr-auto self-center text-muted max-sm:w-full">
-              Ends <Time at={expiresAt} hint="hover" />
+              Expires <Time at={expiresAt} hint="hover" />
             </span>
             {buttons}
           </>

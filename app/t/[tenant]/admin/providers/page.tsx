@@ -108,7 +108,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                 value: plural(Number(value), unit),
               })),
               {
-                label: 'Longest token',
+                label: 'Longest lifetime',
                 value: provider.maxLifetimeSeconds
                   ? durationText(provider.maxLifetimeSeconds)
                   : 'not set: the tenant’s limit applies',

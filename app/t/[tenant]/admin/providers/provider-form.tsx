@@ -216,7 +216,7 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
           autoComplete="new-password"
         />
         <Input
-          label="Longest token, in minutes"
+          label="Longest token lifetime, in minutes"
           optional
           type="number"
           inputMode="numeric"

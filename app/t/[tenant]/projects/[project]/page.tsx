@@ -212,7 +212,7 @@ function Facts({ project, now }: { project: ProjectDetail; now: string }) {
               ...healthFacts({ health: connection, now }).filter(({ label }) => told.has(label)),
             ]
           : []),
-        { label: 'Longest token', value: `${durationText(cap.seconds)}, set by the ${cap.setBy}` },
+        { label: 'Longest lifetime', value: `${durationText(cap.seconds)}, set by the ${cap.setBy}` },
       ]}
     />
   )
