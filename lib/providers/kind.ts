@@ -55,6 +55,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   samples(target: { baseUrl: string; branch: string | null }, token: string): Sample[]
   /** Seconds for which the upstream still answers a refresh token that was used before; 0: not, or not known. */
   refreshGraceSeconds(settings: S): number
+  /** Where projects have development branches: what choosing one does. */
+  branchHint?: string
   /** Whether a grant may be revocable there; else only our copy can be destroyed. */
   revokesGrants: boolean
   open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>

@@ -46,6 +46,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
   const frozenBy = frozen?.by ? nameOf(frozen.by) : null
   const act = <ProjectAct tenant={tenant} project={project} acts={acts} />
   const own = connection !== null && connection.status !== 'revoked'
+  const branchHint = kinds.get(project.provider.kind)?.branchHint
   return (
     <>
       <PageHeader
@@ -86,7 +87,9 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           <Section title="Settings">
             <div className="flex flex-col gap-4 rounded-lg border bg-surface p-4">
               <RenameAlias tenant={tenant} project={project.id} alias={project.alias} />
-              {own && <SetBranch tenant={tenant} connection={connection.id} branch={connection.branch} />}
+              {own && branchHint && (
+                <SetBranch tenant={tenant} connection={connection.id} branch={connection.branch} hint={branchHint} />
+              )}
               {may(actor, 'administer') && (
                 <div className="flex flex-col gap-2 border-t pt-4">
                   <p className="text-muted">

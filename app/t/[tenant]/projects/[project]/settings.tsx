@@ -51,10 +51,10 @@ export function RenameAlias({ tenant, project, alias }: RenameProps) {
   )
 }
 
-type BranchProps = { tenant: string; connection: string; branch: string | null }
+type BranchProps = { tenant: string; connection: string; branch: string | null; hint: string }
 
 /** The development branch that the tokens of this connection are used in; only told to tools, not a right. */
-export function SetBranch({ tenant, connection, branch }: BranchProps) {
+export function SetBranch({ tenant, connection, branch, hint }: BranchProps) {
   const router = useRouter()
   const [value, setValue] = useState(branch ?? '')
   const { busy, problem, start } = useAction(() =>
@@ -76,7 +76,7 @@ export function SetBranch({ tenant, connection, branch }: BranchProps) {
       <Input
         label="Development branch"
         optional
-        hint="The branch id. The env sample sets it as KBC_BRANCH_ID; it does not change any rights."
+        hint={hint}
         autoComplete="off"
         inputMode="numeric"
         value={value}
