@@ -6,6 +6,8 @@ const shared = { environment: 'node', setupFiles: ['tests/support/setup.ts'], re
 export default defineConfig({
   resolve: { alias: { '@': resolve(import.meta.dirname) } },
   test: {
+    // All cores: a file that waits for Postgres leaves its core to another.
+    maxWorkers: '100%',
     projects: [
       { extends: true, test: { ...shared, name: 'unit', include: ['tests/unit/**/*.test.{ts,tsx}'] } },
       {
