@@ -30,7 +30,7 @@ const post = (tenant: string, body: WireRevocation) =>
 
 type WirePath = '/api/v1/tenants/{tenant}/revocations'
 type WireRevocation = Paths[WirePath]['post']['requestBody']['content']['application/json']
-type WirePreview = Paths[`${WirePath}/preview`]['post']
+type WirePreview = Paths[`${WirePath}/preview`]['get']
 type WireItem = Paths[WirePath]['post']['responses'][200]['content']['application/json']['items'][number]
 
 const toOutcome = (item: WireItem): Outcome => ({
@@ -44,12 +44,12 @@ const toOutcome = (item: WireItem): Outcome => ({
 })
 
 /** What a list is filtered by, as the API takes it. */
-export type RevocableFilter = WirePreview['requestBody']['content']['application/json']
+export type RevocableFilter = WirePreview['parameters']['query']
 /** What revoking everything that a filter matches would reach, and as of when. */
 export type Preview = WirePreview['responses'][200]['content']['application/json']
 
 export const previewAll = (tenant: string, filter: RevocableFilter): Promise<Sent<Preview>> =>
-  send(client.POST('/api/v1/tenants/{tenant}/revocations/preview', { params: { path: { tenant } }, body: filter }))
+  send(client.GET('/api/v1/tenants/{tenant}/revocations/preview', { params: { path: { tenant }, query: filter } }))
 
 /**
  * Revokes everything that a preview counted, in as many calls as it takes; `onPart` is told after each what came of it and

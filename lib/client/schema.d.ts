@@ -1933,28 +1933,24 @@ export interface Paths {
     }
   }
   '/api/v1/tenants/{tenant}/revocations/preview': {
-    post: {
+    get: {
       parameters: {
-        query?: never
+        query: {
+          kind: 'tokens' | 'connections'
+          status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+          owner?: string
+          project?: string
+          provider?: string
+          made_before?: string
+          used_before?: string | 'unknown'
+        }
         header?: never
         path: {
           tenant: string
         }
         cookie?: never
       }
-      requestBody: {
-        content: {
-          'application/json': {
-            kind: 'tokens' | 'connections'
-            status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
-            owner?: string
-            project?: string
-            provider?: string
-            made_before?: string
-            used_before?: string | 'unknown'
-          }
-        }
-      }
+      requestBody?: never
       responses: {
         200: {
           content: {

@@ -255,7 +255,7 @@ test('a use case that refuses keeps its code, status and advice', async () => {
   expect(await response.json()).toMatchObject({
     code: 'over_policy',
     detail: 'At most one hour.',
-    next: 'Choose a shorter one.',
+    next: 'Ask for less, or ask an admin.',
   })
 })
 

@@ -481,8 +481,8 @@ describe('at boot', () => {
     const operator = await processWith(`${k2},${k1}`)
     const cases: [string, string][] = [
       [k2, 'lacks the key "k1"'],
-      [wrong, 'under "k1" another value'],
-      [`${k2},${wrong}`, 'under "k1" another value'],
+      [wrong, 'a different value for "k1"'],
+      [`${k2},${wrong}`, 'a different value for "k1"'],
     ]
     for (const [keys, message] of cases) {
       const error = await refusal(keys).catch((thrown: unknown) => thrown)
@@ -499,7 +499,7 @@ describe('at boot', () => {
     await expect(refusal(k2)).rejects.toThrow('lacks the key "k1"')
     await retireInstanceKey(operator, 'k1')
     await expect(refusal(`${k1},${k2}`)).rejects.toThrow('begins with "k1", which is retired')
-    await expect(refusal(`${k2},${newKey('k1')}`)).rejects.toThrow('under "k1" another value')
+    await expect(refusal(`${k2},${newKey('k1')}`)).rejects.toThrow('a different value for "k1"')
     await refusal(k2)
   })
 
@@ -523,7 +523,7 @@ describe('at boot', () => {
       VALETKEY_KEYS: wrong,
     }).ended
     expect(code).toBe(1)
-    expect(problemsIn(out)).toContain('VALETKEY_KEYS holds under "k1" another value')
+    expect(problemsIn(out)).toContain('VALETKEY_KEYS has a different value for "k1"')
     expect(out + err).not.toContain(raw(wrong))
     expect(out).not.toContain('ready')
   })
@@ -625,7 +625,7 @@ describe('the root secret', () => {
     expect(await command('--accept')).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/^Accepted\./) })
     await boots(other)
     await expect(boots()).rejects.toThrow('VALETKEY_SECRET')
-    expect(await command()).toMatchObject({ code: 0, out: expect.stringContaining('is the one this database knows') })
+    expect(await command()).toMatchObject({ code: 0, out: expect.stringContaining('matches this database') })
     const events = await rows(
       'instance',
       `SELECT body->>'outcome' AS outcome FROM audit_event WHERE body->>'action' = 'secret.accepted'`,
@@ -636,7 +636,7 @@ describe('the root secret', () => {
   it('the command makes nothing known by looking', { timeout: 60_000 }, async () => {
     const environment = { ...broker.environment, VALETKEY_LOG: 'error', VALETKEY_SECRET: other }
     const looked = await run('scripts/keys.ts', ['secret'], environment).ended
-    expect(looked).toMatchObject({ code: 1, err: expect.stringContaining('knows no VALETKEY_SECRET yet') })
+    expect(looked).toMatchObject({ code: 1, err: expect.stringContaining('has no VALETKEY_SECRET yet') })
     await boots()
   })
 })

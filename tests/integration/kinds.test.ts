@@ -107,7 +107,7 @@ describe('a kind that is registered by one line', () => {
     machine.extra = { slots: [3, 8] }
     const { status, body } = await issue(project, { slots: [3] })
     machine.extra = {}
-    expect([status, body.code, body.detail]).toEqual([502, 'excess_rights', 'Beyond what was asked: open slot 8.'])
+    expect([status, body.code, body.detail]).toEqual([502, 'excess_rights', 'More than requested: open slot 8.'])
     expect(machine.keys.size).toBe(0)
   })
 

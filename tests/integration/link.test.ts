@@ -485,7 +485,7 @@ describe('linking again', () => {
     const again = await app.link(owner, 'acme', { account, project: '10231', alias: 'sales-two' })
     expect(location(again)).toBe(`/t/acme/projects/${id}?linked=1`)
     expect((await connections()).length).toBe(count)
-    expect((await attempt(again.attempt)).detail).toContain('already known as')
+    expect((await attempt(again.attempt)).detail).toContain('already has the alias')
     const renamed = await app.call(owner, 'PATCH', `/tenants/acme/projects/${id}`, { alias: 'sales-two' })
     expect(renamed.body).toMatchObject({ id, alias: 'sales-two' })
     for (const alias of renamed.body.aliases as string[]) expect((await project(alias)).body).toMatchObject({ id })

@@ -40,7 +40,13 @@ type Selected = {
 }
 type Filter = Record<string, unknown>
 const preview = async (filter: Filter, jar = owner) =>
-  (await app.call<Preview>(jar, 'POST', '/tenants/acme/revocations/preview', { kind: 'tokens', ...filter })).body
+  (
+    await app.call<Preview>(
+      jar,
+      'GET',
+      `/tenants/acme/revocations/preview?${new URLSearchParams({ kind: 'tokens', ...filter })}`,
+    )
+  ).body
 const act = (selection: Filter, jar = owner) =>
   app.call<Selected>(jar, 'POST', '/tenants/acme/revocations', {
     selection: { kind: 'tokens', ...selection },

@@ -9,6 +9,7 @@ type Schema = {
   const?: unknown
   enum?: unknown[]
   anyOf?: Schema[]
+  not?: { required?: string[] }
   pattern?: string
   minimum?: number
   maxProperties?: number
@@ -29,7 +30,9 @@ export function sampleOf(schema: Schema, known: string[]): unknown {
   if (schema.anyOf && !schema.properties) return sampleOf(schema.anyOf[0] ?? {}, known)
   switch (schema.type) {
     case 'object': {
+      const excluded = schema.anyOf?.[0]?.not?.required ?? []
       const named = Object.entries(schema.properties ?? {})
+        .filter(([name]) => !excluded.includes(name))
         .slice(0, schema.maxProperties)
         .map(([name, inner]) => [name, sampleOf(inner, known)])
       if (!schema.propertyNames) return Object.fromEntries(named)

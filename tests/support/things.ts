@@ -54,7 +54,6 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   changeConnection: { branch: null },
   startLink: { provider: things.provider },
   revoke: { tokens: [things.token], connections: [things.connection] },
-  previewRevocation: { kind: 'tokens' },
   changeMember: { role: 'member' },
   createInvitation: { role: 'member' },
   createFreeze: { kind: 'connection', id: things.connection },

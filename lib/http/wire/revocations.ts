@@ -89,16 +89,15 @@ export const revoke = operation({
   limit: 'revoke',
 })
 
-/** A POST, because it is a question about as much as there is, which a GET should not cost. It changes nothing. */
 export const previewRevocation = operation({
   id: 'previewRevocation',
-  method: 'POST',
+  method: 'GET',
   path: '/api/v1/tenants/{tenant}/revocations/preview',
-  summary: 'What revoking everything that a filter matches would reach: counts and owners',
+  summary: 'Previews what revoking everything that a filter matches would reach: counts and owners',
   permission: 'work',
   scope: 'tokens:revoke',
   audit: 'access.read',
-  body: object(revocable),
+  query: object(revocable),
   answer: {
     status: 200,
     schema: object({

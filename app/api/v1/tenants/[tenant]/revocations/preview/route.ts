@@ -3,6 +3,6 @@ import { api } from '@/lib/http/api.ts'
 import { previewRevocation } from '@/lib/http/wire/revocations.ts'
 import { toChosen } from '@/lib/http/wire/selections.ts'
 
-export const POST = api(previewRevocation, ({ ctx, actor, body: { kind, status, ...chosen } }) =>
+export const GET = api(previewRevocation, ({ ctx, actor, query: { kind, status, ...chosen } }) =>
   previewSelection(ctx, actor, { kind, status, ...toChosen(chosen) }),
 )
