@@ -64,7 +64,7 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(async () => {
   await database?.end()
-  await app?.stop()
+  await app?.stop({ forged: true })
 })
 
 const visitorOf = (who: string) => {
