@@ -90,6 +90,8 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
   const vault = await vaultOf(ctx, tenantId)
   const done: Done = { targets: [], work: [] }
   let last = input.after
+  // As the last batch found them: who is demoted in between learns no more than they may.
+  let actorNow = actor
   for (let batch = 0; batch < batchesPerCall; batch += 1) {
     const ended = await act(ctx, actor, 'work', async (tx, actor) => {
       const selection = { filter: ownedOnly(filter, ownUnless(actor, 'administer')), asOf }
@@ -98,9 +100,13 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
         if (count !== input.count)
           throw new BrokerError('count_changed', { detail: `${count} match now.`, fields: { count: String(count) } })
       }
-      const ids = await selectIds(tx, tenantId, selection, { after: last, take: batchSizes[filter.kind] })
-      const named = { tokens: [], connections: [], [filter.kind]: ids, reason: input.reason }
-      return { ids, ...(await revokeHere(ctx, vault, tx, actor, named)) }
+      const take = batchSizes[filter.kind]
+      const ids = await selectIds(tx, tenantId, selection, { after: last, take })
+      // A link again may hold one of them: once it is locked it is asked whether it still matches.
+      if (filter.kind === 'connections') for (const id of ids) await lockConnection(tx, tenantId, id)
+      const among = filter.kind === 'connections' ? await selectIds(tx, tenantId, selection, { take, among: ids }) : ids
+      const named = { tokens: [], connections: [], [filter.kind]: among, reason: input.reason }
+      return { ids, actor, ...(await revokeHere(ctx, vault, tx, actor, named)) }
     }).catch((error: unknown) => {
       if (batch === 0) throw error
       ctx.log.warn({ err: error, tenant: tenantId }, 'a selection was revoked in part')
@@ -108,12 +114,13 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
     })
     if (!ended || ended.ids.length === 0) break
     last = ended.ids.at(-1)
+    actorNow = ended.actor
     done.targets.push(...ended.targets)
     done.work.push(...ended.work)
   }
   await settleWithin(ctx, tenantId, done.work)
   return readTenant(ctx, tenantId, async (tx) => {
-    const selection = { filter: ownedOnly(filter, ownUnless(actor, 'administer')), asOf }
+    const selection = { filter: ownedOnly(filter, ownUnless(actorNow, 'administer')), asOf }
     const remaining = await countSelected(tx, tenantId, selection, last)
     const items = await tell(tx, tenantId, done.targets, ctx.now())
     return { items, remaining, next: remaining > 0 ? (last ?? null) : null }

@@ -89,10 +89,10 @@ export function connectionsWhere(
 ): Prisma.ConnectionWhereInput {
   return {
     tenantId,
-    ...(userId && { userId }),
-    ...(providerId && { providerId }),
+    ...(userId !== undefined && { userId }),
+    ...(providerId !== undefined && { providerId }),
     ...(ids && { id: { in: ids } }),
-    ...(projectId && { projects: { some: { projectId } } }),
+    ...(projectId !== undefined && { projects: { some: { projectId } } }),
     ...(madeBefore && { linkedAt: { lte: madeBefore } }),
     ...(usedBefore && { usedAt: usedBefore === 'unknown' ? null : { lt: usedBefore } }),
     ...(status && whereStatus(status, frozen)),

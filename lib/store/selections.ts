@@ -43,19 +43,20 @@ async function matching(
       }
 }
 
-/** Ids of a selection in their order, behind `after`. */
+/** Ids of a selection in their order, behind `after`; `among`: of these alone. */
 export async function selectIds(
   tx: ReadTx,
   tenantId: string,
   selection: Selection<RevocableFilter>,
-  { after = '', take }: { after?: string | undefined; take: number },
+  { after = '', take, among }: { after?: string | undefined; take: number; among?: string[] },
 ): Promise<string[]> {
   const { kind, where } = await matching(tx, tenantId, selection)
+  const place = { id: { gt: after, ...(among && { in: among }) } }
   const page = { orderBy: { id: 'asc' as const }, take, select: { id: true } }
   const rows =
     kind === 'tokens'
-      ? await tx.issuedToken.findMany({ ...page, where: { AND: [where, { id: { gt: after } }] } })
-      : await tx.connection.findMany({ ...page, where: { AND: [where, { id: { gt: after } }] } })
+      ? await tx.issuedToken.findMany({ ...page, where: { AND: [where, place] } })
+      : await tx.connection.findMany({ ...page, where: { AND: [where, place] } })
   return rows.map(({ id }) => id)
 }
 

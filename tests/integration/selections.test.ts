@@ -1,3 +1,4 @@
+import pg from 'pg'
 // Everything that a filter matches, as it was previewed: what is listed, counted and revoked is one selection.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Jar, startTestApp, type TestApp, type TokenOnWire } from '../support/app.ts'
@@ -187,6 +188,32 @@ describe('a selection', () => {
     expect((await act({ as_of, count: 2 }, member)).body).toMatchObject({ code: 'count_changed' })
     expect((await act({ as_of, count: 1 }, member)).body.items).toHaveLength(1)
     expect([await app.useToken(mine.value), await app.useToken(others.value)]).toEqual([401, 200])
+    const ofConnections = { kind: 'connections', status: 'linked' }
+    expect((await preview(ofConnections, member)).owners).toEqual([{ owner_id: userIds.member, count: 1 }])
+    for (const owner of [userIds.owner, 'usr_00000000000000000000000000000000'])
+      expect(await preview({ ...ofConnections, owner }, member)).toMatchObject({ count: 0, tokens: 0, owners: [] })
+  })
+
+  it('leaves what was linked again while it waited: under its lock it is asked once more', async () => {
+    await app.rows('acme', `UPDATE connection SET status = 'needs_relink', cause = 'refused' WHERE user_id = $1`, [
+      userIds.member,
+    ])
+    const broken = { kind: 'connections', status: 'needs_relink' }
+    const { as_of, count } = await preview(broken)
+    expect(count).toBe(1)
+    const client = new pg.Client({ connectionString: app.database.appUrl })
+    await client.connect()
+    await client.query('BEGIN')
+    await client.query(`SELECT set_config('app.tenant_id', $1, true)`, [await app.tenantId('acme')])
+    await client.query(`UPDATE connection SET status = 'linked', cause = NULL WHERE user_id = $1`, [userIds.member])
+    const racing = act({ ...broken, as_of, count })
+    let waits = false
+    while (!waits) waits = (await client.query('SELECT FROM pg_locks WHERE NOT granted')).rows.length > 0
+    await client.query('COMMIT')
+    await client.end()
+    expect((await racing).body).toMatchObject({ items: [], remaining: 0, next: null })
+    const after = await app.rows('acme', 'SELECT status FROM connection WHERE user_id = $1', [userIds.member])
+    expect(after).toEqual([{ status: 'linked' }])
   })
 
   it('names ids or a selection, never both and never neither', async () => {

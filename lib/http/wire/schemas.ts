@@ -20,6 +20,8 @@ export const instantGiven = z
     new RegExp(z.regexes.datetime({}).source.replaceAll('\\d', '[0-9]')),
     'must be a time in UTC such as 2030-01-31T12:00:00Z',
   )
+  // Postgres knows no year 0.
+  .regex(/^(?!0000)/, 'must be a time in UTC such as 2030-01-31T12:00:00Z')
   .transform((text) => new Date(text))
 export const role = z.enum(['owner', 'admin', 'member', 'auditor'])
 

@@ -67,7 +67,9 @@ function walk(schema: z.ZodType, names: (field: string) => [from: string, to: st
     return (value) => {
       if (typeof value !== 'object' || value === null) return value
       const given = value as Record<string, unknown>
-      const named = fields.flatMap(({ names: [from, to], walk }) => (from in given ? [[to, walk(given[from])]] : []))
+      const named = fields.flatMap(({ names: [from, to], walk }) =>
+        Object.hasOwn(given, from) ? [[to, walk(given[from])]] : [],
+      )
       return { ...(isOpen && given), ...Object.fromEntries(named) }
     }
   }

@@ -75,7 +75,7 @@ export const narrows = (asked: KeboolaRights, limit: KeboolaRights): boolean =>
 export function missing(asked: KeboolaRights, granted: KeboolaRights): string[] {
   const { components, buckets, manage_buckets, read_all_files } = asked
   const lacking = Object.entries(buckets).filter(([id, right]) => {
-    const given = granted.buckets[id]
+    const given = granted.manage_buckets ? 'write' : granted.buckets[id]
     return given !== right && given !== 'write'
   })
   return describe({
