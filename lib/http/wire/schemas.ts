@@ -21,7 +21,7 @@ export const instantGiven = z
     'must be a time in UTC such as 2030-01-31T12:00:00Z',
   )
   // Postgres knows no year 0.
-  .regex(/^(?!0000)/, 'must be a time in UTC such as 2030-01-31T12:00:00Z')
+  .regex(/^(?:[1-9]|0[1-9]|00[1-9]|000[1-9])/, 'must be a time in UTC such as 2030-01-31T12:00:00Z')
   .transform((text) => new Date(text))
 export const role = z.enum(['owner', 'admin', 'member', 'auditor'])
 
