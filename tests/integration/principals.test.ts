@@ -77,12 +77,17 @@ const bodyFor = ({ id }: Operation): unknown =>
   id === 'revoke' ? { tokens: [things.token] } : (bodiesFor(things, receiver)[id] ?? {})
 
 /** Without any header of a browser. */
+/** What a GET cannot be asked without. */
+const queries: Record<string, string> = { previewRevocation: '?kind=tokens' }
 async function send(operation: Operation, headers: Record<string, string>, given: Partial<Things> = things) {
-  const request = new Request(`${origin}/api/v1${pathOf(operation.path, 'acme', given)}`, {
-    method: operation.method,
-    headers: { 'content-type': 'application/json', ...headers },
-    ...(operation.method !== 'GET' && { body: JSON.stringify(bodyFor(operation)) }),
-  })
+  const request = new Request(
+    `${origin}/api/v1${pathOf(operation.path, 'acme', given)}${queries[operation.id] ?? ''}`,
+    {
+      method: operation.method,
+      headers: { 'content-type': 'application/json', ...headers },
+      ...(operation.method !== 'GET' && { body: JSON.stringify(bodyFor(operation)) }),
+    },
+  )
   return app.send(new Map(), request)
 }
 const cookieOf = (jar: Jar) => [...jar].map(([name, value]) => `${name}=${value}`).join('; ')

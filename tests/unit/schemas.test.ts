@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { z } from 'zod'
 import { jsonSchema } from '../../lib/http/openapi.ts'
 import { paramNames, paramsSchema } from '../../lib/http/operation.ts'
-import { address, line, name, secret, text } from '../../lib/http/wire/schemas.ts'
+import { address, instantGiven, line, name, secret, text } from '../../lib/http/wire/schemas.ts'
 import { operations } from '../../lib/http/wire.ts'
 
 const patternOf = (schema: z.ZodType) => String(jsonSchema(schema, 'input').pattern)
@@ -87,4 +87,13 @@ test('Z-04: every parameter of a path has a form of its own, and an id is of its
       expect(issues.length, `${id} ${name}`).toBeGreaterThan(0)
     }
   }
+})
+
+test('IV-01: a time is one that Postgres knows: there is no year 0', () => {
+  const takes = (text: string) => instantGiven.safeParse(text).success
+  expect(['0000-01-01T00:00:00Z', '0000-02-29T00:00:00Z', '2026-02-29T00:00:00Z', '2030-01-31'].filter(takes)).toEqual(
+    [],
+  )
+  const known = ['0001-01-01T00:00:00Z', '0400-02-29T00:00:00Z', '2000-02-29T00:00:00Z', '9999-12-31T23:59:59.999Z']
+  expect(known.filter(takes)).toEqual(known)
 })
