@@ -74,7 +74,7 @@ export type Caller<C extends Credential = Credential> = Person<C> & { tenantId: 
  */
 export type Actor<C extends Credential = Credential> = Caller<C> & { slug: string; role: Role }
 
-/** What a role may do. Auditors read everything and change nothing (product.md, Words). */
+/** What a role may do. Auditors read everything and change nothing. */
 export const permissions = {
   /** Link, issue, revoke own. */
   work: ['owner', 'admin', 'member'],

@@ -61,7 +61,7 @@ const instanceKeys = z.string().transform((text, check) => {
 
 const loopbackHosts = new Set(['localhost', '127.0.0.1', '[::1]'])
 
-/** An origin: https, or http on a loopback name, where browsers keep `__Host-` cookies all the same (facts: Chromium, Firefox). */
+/** An origin: https, or http on a loopback name, where browsers keep `__Host-` cookies all the same (Chromium, Firefox). */
 const origin = z.string().transform((text, check) => {
   const url = URL.parse(text)
   const fault = !url

@@ -26,7 +26,7 @@ export const tokenName = ({ fingerprint }: Pick<TokenView, 'fingerprint'>): stri
 
 export const isLive = ({ state }: Pick<TokenView, 'state'>): boolean => state === 'live' || state === 'issuing'
 
-/** Columns of a list of tokens (experience.md 10). */
+/** Columns of a list of tokens. */
 export function tokenColumns({ owners, inProject }: Pick<TokenTableView, 'owners' | 'inProject'>): Column[] {
   return [
     { key: 'fingerprint', header: 'Fingerprint', mono: true, width: 'w-32' },

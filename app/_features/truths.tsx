@@ -4,7 +4,7 @@ import { Time } from '@/app/_ui/time.tsx'
 import type { RevocationView } from '@/lib/broker/read/token.ts'
 import { plural, upstreamTruth } from './words.ts'
 
-/** The three truths of a revocation (product.md), never blurred into one "revoked". */
+/** The three truths of a revocation (docs/decisions/0013), never blurred into one "revoked". */
 export function truths(revocation: RevocationView, now: string, by: string | null): KeyValueItem[] {
   const { blockedAt, upstream, lastError, tries, nextTryAt, latestMoment } = revocation
   return [

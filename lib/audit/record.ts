@@ -61,8 +61,8 @@ export async function recordAllAnyway(
 
 /**
  * Records what must happen with or without its event: a revocation never fails for want of one. If the event alone
- * cannot be written it goes to the outbox, from where the tick moves it; if that fails as well, to standard error
- * (architecture.md, One request). Each try has a savepoint of its own, so the act still commits.
+ * cannot be written it goes to the outbox, from where the tick moves it; if that fails as well, to standard error.
+ * Each try has a savepoint of its own, so the act still commits.
  */
 export async function recordAnyway(
   { log }: Pick<Context, 'log'>,

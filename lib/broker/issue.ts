@@ -75,10 +75,11 @@ async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Grou
 export type IssuedToken = { token: TokenView; value: Secret; tokenType: string; baseUrl: string }
 
 /**
- * Hands out a token, made as the kind of the provider makes them. A row `issuing` with the rights asked and a nonce is committed
- * first, so that killed anywhere no unknown token stays behind; the answer is given only after the row is complete.
- * @throws BrokerError forbidden, not_found, not_linked, needs_relink, frozen, provider_misconfigured, bad_request, over_policy, too_many_tokens,
- *   upstream_…, excess_rights, issue_unconfirmed, revoked_meanwhile
+ * Hands out a token, made as the kind of the provider makes them. A row `issuing` with the rights asked and a nonce is
+ * committed first, so that killed anywhere no unknown token stays behind; the answer is given only after the row is
+ * complete.
+ * @throws BrokerError forbidden, not_found, not_linked, needs_relink, frozen, provider_misconfigured, bad_request,
+ *   over_policy, too_many_tokens, upstream_…, excess_rights, issue_unconfirmed, revoked_meanwhile
  */
 export async function issueToken(ctx: Context, actor: Actor, input: IssueInput): Promise<IssuedToken> {
   const started = await act(ctx, actor, 'work', (tx, actor) => start(ctx, tx, actor, input))

@@ -30,7 +30,7 @@ export type OrphansOutcome =
   | { state: 'impossible'; reason: string }
   | { state: 'later'; reason: string; at: Date }
 
-/** Only who may list tokens can look; for others the short lifetime is the clean-up (3.3.6). */
+/** Only who may list tokens can look; for others the short lifetime is the clean-up. */
 const hopeless = new Set<UpstreamFailure>(['forbidden'])
 
 type Work = {

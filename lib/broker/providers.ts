@@ -139,7 +139,7 @@ export type NewProvider = {
 }
 
 /**
- * One key an upstream issuer, shared by rows and tenants (product.md, URLs): host for people, hash for uniqueness. 128 bits
+ * One key an upstream issuer, shared by rows and tenants: host for people, hash for uniqueness. 128 bits
  * of it, so that nobody can make up an issuer that shares the key of another (RFC 9700 4.4). A row keeps the key that it
  * was made with, because it is registered upstream.
  */

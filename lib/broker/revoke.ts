@@ -6,7 +6,7 @@ import { newId } from '../security/ids.ts'
 import type { Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
 import { move } from '../store/connection-states.ts'
-import { type ConnectionRow, lockConnection } from '../store/connections.ts'
+import { type ConnectionRow, lockConnection, lockConnections } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
 import { countSelected, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
@@ -14,7 +14,6 @@ import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { grantPlace } from '../vault/places.ts'
 import { within } from '../within.ts'
-import { ownedOnly } from './read/selection.ts'
 import { latestMomentOf, toTokenView } from './read/token.ts'
 import { tokenPlace } from './refresh/refresh.ts'
 import { aboutOf, settleRevocation } from './upstream-revocation.ts'
@@ -94,7 +93,7 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
   let actorNow = actor
   for (let batch = 0; batch < batchesPerCall; batch += 1) {
     const ended = await act(ctx, actor, 'work', async (tx, actor) => {
-      const selection = { filter: ownedOnly(filter, ownUnless(actor, 'administer')), asOf }
+      const selection = { filter: { ...filter, of: ownUnless(actor, 'administer') }, asOf }
       if (batch === 0) {
         const count = await countSelected(tx, tenantId, selection, last)
         if (count !== input.count)
@@ -102,9 +101,12 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
       }
       const take = batchSizes[filter.kind]
       const ids = await selectIds(tx, tenantId, selection, { after: last, take })
-      // A link again may hold one of them: once it is locked it is asked whether it still matches.
-      if (filter.kind === 'connections') for (const id of ids) await lockConnection(tx, tenantId, id)
-      const among = filter.kind === 'connections' ? await selectIds(tx, tenantId, selection, { take, among: ids }) : ids
+      let among = ids
+      if (filter.kind === 'connections') {
+        // Somebody may be linking one of them again: once they are locked they are asked whether they still match.
+        await lockConnections(tx, tenantId, ids)
+        among = await selectIds(tx, tenantId, selection, { take, among: ids })
+      }
       const named = { tokens: [], connections: [], [filter.kind]: among, reason: input.reason }
       return { ids, actor, ...(await revokeHere(ctx, vault, tx, actor, named)) }
     }).catch((error: unknown) => {
@@ -120,7 +122,7 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
   }
   await settleWithin(ctx, tenantId, done.work)
   return readTenant(ctx, tenantId, async (tx) => {
-    const selection = { filter: ownedOnly(filter, ownUnless(actorNow, 'administer')), asOf }
+    const selection = { filter: { ...filter, of: ownUnless(actorNow, 'administer') }, asOf }
     const remaining = await countSelected(tx, tenantId, selection, last)
     const items = await tell(tx, tenantId, done.targets, ctx.now())
     return { items, remaining, next: remaining > 0 ? (last ?? null) : null }

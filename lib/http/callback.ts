@@ -11,7 +11,7 @@ import { readSession } from './session.ts'
 const path = '/oauth/callback/{key}'
 
 /**
- * The callback of every link flow (product.md, URLs): a navigation that comes from another site and changes something, which
+ * The callback of every link flow: a navigation that comes from another site and changes something, which
  * a state and this browser's secret allow instead of the CSRF layers. Answers with a redirect to a clean address: neither
  * code nor state stays in the browser, and nothing that the upstream wrote is shown (L-10, L-15).
  */

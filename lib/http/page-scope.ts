@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 
-/** What a page's guard and its errors leave for the response head; facts: pages cannot set a status themselves. */
+/** What a page's guard and its errors leave for the response head: pages cannot set a status themselves. */
 export type PageScope = { status?: number; retryAfterSeconds?: number; path?: string }
 
 const slot = Symbol.for('valetkey.page')

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Provider, ProviderDeps, ProviderSettings, Rights } from './provider.ts'
 
-/** The ways a token can be made (product.md, five strategies). */
+/** The ways a token can be made (docs/decisions/0043). */
 export const strategies = ['mint', 'exchange', 'narrow', 'proxy', 'sign'] as const
 export type Strategy = (typeof strategies)[number]
 /** Whether a strategy is to be had at an upstream, and why (not). */

@@ -18,7 +18,7 @@ export type Resolution = {
   parameters: Record<string, string>
   /** Whether an ID token must come, with our nonce. */
   openid: boolean
-  /** Whether this server answers a replayed refresh token with a mere refusal (3.3.6). */
+  /** Whether this server answers a replayed refresh token with a mere refusal (K-24). */
   repeatsRefresh: boolean
   /** Refusals that this server words in its own way. */
   readsAsRefused?: (error: { status: number; error: string | undefined }) => boolean
@@ -85,7 +85,7 @@ export function oidc(
         redirect_uri: redirectUri,
         state,
         code_challenge: await oauth.calculatePKCECodeChallenge(codeVerifier),
-        // Always named: without it League assumes `plain` (upstreams.md 5, trap 13).
+        // Always named: without it League assumes `plain`.
         code_challenge_method: 'S256',
         ...(openid ? { nonce } : {}),
       }
@@ -177,7 +177,7 @@ const RefreshAnswer = z.object({
   scope: z.string().optional().catch(undefined),
   expires_in: seconds,
   id_token: z.string().optional().catch(undefined),
-  // Keycloak's name and the other one in use; 0 means that it does not end, never that it has (trap 12).
+  // Keycloak's name and the other one in use; 0 means that it does not end, never that it has.
   refresh_expires_in: seconds,
   refresh_token_expires_in: seconds,
 })
@@ -216,7 +216,7 @@ function toGrant(answer: oauth.TokenEndpointResponse): Grant {
 }
 
 /**
- * What a failed token call means, by status and the parsed `error` field, never by prose (upstreams.md 3.1, trap 11).
+ * What a failed token call means, by status and the parsed `error` field, never by prose (K-29).
  * Only `invalid_grant` is a verdict on the grant.
  */
 async function asUpstreamError(

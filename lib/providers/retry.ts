@@ -1,7 +1,7 @@
 import { isUpstreamError, type ProviderDeps, UpstreamError, type UpstreamFailure } from './provider.ts'
 
 /**
- * How often a call of each kind may be repeated after which failure (upstreams.md 3.3.6). What may already have had its
+ * How often a call of each kind may be repeated after which failure (K-24, docs/decisions/0007). What may already have had its
  * effect is repeated only where a second effect does no harm.
  */
 const policies = {

@@ -72,7 +72,7 @@ export async function answerOf(error: unknown): Promise<ErrorAnswer | undefined>
       typeof body === 'object' && body !== null && name in body
         ? String((body as Record<string, unknown>)[name])
         : undefined
-    // Without the field it may be a proxy that speaks, and no verdict on our client (upstreams.md, trap 11).
+    // Without the field it may be a proxy that speaks, and no verdict on our client (K-29).
     return { status, headers: response.headers, error: field('error'), error_description: field('error_description') }
   }
   const response = error instanceof oauth.OperationProcessingError ? error.cause : undefined

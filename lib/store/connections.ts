@@ -33,6 +33,10 @@ export async function lockConnection(tx: Tx, tenantId: string, id: string, of?: 
   return found.length > 0 ? tx.connection.findUnique({ where: { tenantId_id: { tenantId, id } } }) : null
 }
 
+/** Locks connections in id order, as every act does that ends several. */
+export const lockConnections = (tx: Tx, tenantId: string, ids: string[]) =>
+  tx.$queryRaw`SELECT 1 FROM connection WHERE tenant_id = ${tenantId} AND id = ANY(${ids}) ORDER BY id FOR UPDATE`
+
 export const insertConnection = (tx: Tx, row: Prisma.ConnectionUncheckedCreateInput) =>
   tx.connection.create({ data: row })
 
@@ -84,11 +88,12 @@ function whereStatus(
 /** Which connections a filter means. One that was linked again is as new as that. */
 export function connectionsWhere(
   tenantId: string,
-  { userId, projectId, providerId, ids, status, madeBefore, usedBefore }: ConnectionFilter,
+  { of, userId, projectId, providerId, ids, status, madeBefore, usedBefore }: ConnectionFilter,
   frozen: FrozenWhere,
 ): Prisma.ConnectionWhereInput {
   return {
     tenantId,
+    ...(of !== undefined && { AND: { userId: of } }),
     ...(userId !== undefined && { userId }),
     ...(providerId !== undefined && { providerId }),
     ...(ids && { id: { in: ids } }),

@@ -5,6 +5,8 @@ import { tokensWhere } from './tokens.ts'
 
 /** What tokens and connections alike are chosen by. */
 export type Chosen = {
+  /** Only this member's, whatever else is asked (actor.ts, ownUnless). */
+  of?: string | undefined
   userId?: string | undefined
   projectId?: string | undefined
   providerId?: string | undefined

@@ -138,7 +138,7 @@ export type TokenFilter = Chosen & {
 /** Which tokens a selection means; whether one has ended is asked for the moment of the selection. */
 export function tokensWhere(
   tenantId: string,
-  { filter: { state, madeBefore, usedBefore, ...rest }, asOf }: Selection<TokenFilter>,
+  { filter: { of, state, madeBefore, usedBefore, ...rest }, asOf }: Selection<TokenFilter>,
 ): Prisma.IssuedTokenWhereInput {
   const states: Record<NonNullable<TokenFilter['state']>, Prisma.IssuedTokenWhereInput> = {
     live: { status: { in: ['issuing', 'live'] }, expiresAt: { gt: asOf } },
@@ -151,7 +151,8 @@ export function tokensWhere(
     ...(madeBefore && { createdAt: { lte: madeBefore } }),
     ...(usedBefore && { lastUsedAt: usedBefore === 'unknown' ? null : { lt: usedBefore } }),
   }
-  return { tenantId, ...named, ...times, ...(state ? states[state] : {}) }
+  const own = of === undefined ? {} : { AND: { userId: of } }
+  return { tenantId, ...own, ...named, ...times, ...(state ? states[state] : {}) }
 }
 
 /**

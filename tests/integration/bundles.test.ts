@@ -1,4 +1,4 @@
-// One process holds the product's code twice: in the server's bundle and in Next's (facts.md 9). What one of them made,
+// One process holds the product's code twice: in the server's bundle and in Next's. What one of them made,
 // the other uses.
 import type { Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'

@@ -255,7 +255,7 @@ describe('an upstream that does not answer', () => {
     const ctx = await createContext(broker.ctx.config, { ...sharing(), fetch: outbound.fetch })
     await broker.advance(3700)
     const before = refreshes()
-    // Held longer than anybody waits; the first of them may be repeated once (3.3.6).
+    // Held longer than anybody waits; the first of them may be repeated once (K-24).
     broker.demo.faults.push(
       route,
       ...Array.from({ length: 20 }, () => ({

@@ -1,4 +1,4 @@
-// What each kind of upstream call does about a transient failure (upstreams.md 3.3.6), counted at the upstream itself.
+// What each kind of upstream call does about a transient failure (K-24), counted at the upstream itself.
 
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'

@@ -1,4 +1,4 @@
-// The shape of the code base, walked file by file: architecture.md "Layout" and "Edges" as a test.
+// The shape of the code base, walked file by file.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { expect, expectTypeOf, test } from 'vitest'

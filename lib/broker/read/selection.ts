@@ -25,13 +25,9 @@ export async function previewSelection(ctx: Context, actor: Actor, filter: Revoc
   const asOf = ctx.now()
   const of = ownUnless(actor, 'administer')
   const { owners, tokens, used } = await readTenant(ctx, actor.tenantId, (tx) =>
-    measureSelection(tx, actor.tenantId, { filter: ownedOnly(filter, of), asOf }, new Date(+asOf - dayMilliseconds)),
+    measureSelection(tx, actor.tenantId, { filter: { ...filter, of }, asOf }, new Date(+asOf - dayMilliseconds)),
   )
   if (of === undefined) await noteRead(ctx, actor, 'previewRevocation', filter.userId)
   const count = owners.reduce((sum, owner) => sum + owner.count, 0)
   return { asOf, count, tokens, usedLately: used, owners: owners.slice(0, 20), ownerCount: owners.length }
 }
-
-/** A filter that finds nothing of others, but for who may (`of` undefined). */
-export const ownedOnly = (filter: RevocableFilter, of: string | undefined): RevocableFilter =>
-  of === undefined ? filter : { ...filter, userId: filter.userId === undefined || filter.userId === of ? of : '' }

@@ -20,7 +20,7 @@ import { countLimit, type Page, pageSize, toPage } from './page.ts'
 /** An issue takes seconds. One that is older was cut off, and nothing more can come of it upstream. */
 export const cutOffMilliseconds = 2 * 60_000
 
-/** The three truths of a revocation (product.md): what we refuse, what the upstream did, and until when it might work. */
+/** The three truths of a revocation (docs/decisions/0013): what we refuse, what the upstream did, and until when it might work. */
 export type RevocationView = {
   /** Since when we no longer issue, renew or vouch. */
   blockedAt: Date

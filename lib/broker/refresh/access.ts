@@ -6,7 +6,7 @@ import { vaultOf } from '../../vault/keys.ts'
 import { openProvider } from '../upstream.ts'
 import { type FreshTokens, freshTokens } from './refresh.ts'
 
-/** Runs an upstream call with a fresh access token; one that the upstream refuses is replaced once (3.6-8). */
+/** Runs an upstream call with a fresh access token; one that the upstream refuses is replaced once. */
 export async function withAccess<T>(
   ctx: Context,
   connection: ConnectionRow & { provider: ProviderRow },

@@ -82,7 +82,7 @@ export const tokenPlace = (
 
 /**
  * A usable access token of a connection, refreshed if need be: one refresh however many callers and processes ask
- * (architecture.md, Refresh). The only way to provider.refresh and, besides linking, the only writer of tokens.
+ * (docs/decisions/0003). The only way to provider.refresh and, besides linking, the only writer of tokens.
  * @throws BrokerError needs_relink, frozen, not_linked, not_found, upstream_unavailable, client_not_registered
  */
 export const freshTokens = (ctx: Context, request: FreshRequest): Promise<FreshTokens> =>

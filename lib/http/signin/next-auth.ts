@@ -75,7 +75,7 @@ export async function runNextAuth(act: Act): Promise<Acted> {
   return { location: typeof location === 'string' ? location : undefined, cookies }
 }
 
-/** Our own Origin check has passed, so the double-submit pair is made on the spot; forms carry none (facts: CSRF b). */
+/** Our own Origin check has passed, so the double-submit pair is made on the spot; forms carry none. */
 function csrfPair({ secrets }: Context): [token: string, cookie: string] {
   const token = randomBytes(32).toString('hex')
   const digest = createHash('sha256')

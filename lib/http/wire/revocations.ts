@@ -5,7 +5,7 @@ import { revocable } from './selections.ts'
 
 export const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible'])
 
-/** What a revocation came to, in the three truths (product.md, Revocation). */
+/** What a revocation came to, in the three truths (docs/decisions/0013). */
 export const revoked = object({
   kind: z.enum(['token', 'connection']),
   id,

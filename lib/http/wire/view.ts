@@ -32,8 +32,8 @@ export type Named<Value> = Value extends Date
 const camel = (name: string) => name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
 
 /**
- * Brings views into the form of `schema`: its fields under its names, nothing beside them unless it is open, moments as RFC 3339 in UTC.
- * Compiled once an operation. Whether the values fit, the schema says afterwards.
+ * Brings views into the form of `schema`: its fields under its names, nothing beside them unless it is open, moments as
+ * RFC 3339 in UTC. Compiled once an operation. Whether the values fit, the schema says afterwards.
  */
 export const wireOf = (schema: z.ZodType): Walk =>
   walk(

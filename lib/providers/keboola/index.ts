@@ -8,7 +8,7 @@ import { describe, KeboolaRights, missing, narrows, summary, upgrade } from './r
 import { changeable, KeboolaSettings } from './settings.ts'
 import { Named, parseDate, storageApi } from './storage.ts'
 
-/** Keboola: League OAuth for the grant, the Storage API to make and end tokens (upstreams.md 3.2, 3.3). */
+/** Keboola: League OAuth for the grant, the Storage API to make and end tokens. */
 export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   name: 'keboola',
   title: 'Keboola stack',
@@ -80,7 +80,7 @@ function open(row: ProviderSettings<KeboolaSettings>, deps: ProviderDeps): Provi
       parameters: (scope ? { scope } : {}) as Record<string, string>,
       openid: false,
       repeatsRefresh: true,
-      // League 8 words a dead refresh token as 401 invalid_request (upstreams.md 0.3-5).
+      // League 8 words a dead refresh token as 401 invalid_request.
       readsAsRefused: ({ status, error }) => status === 401 && error === 'invalid_request',
     }),
     deps,
@@ -122,7 +122,7 @@ function open(row: ProviderSettings<KeboolaSettings>, deps: ProviderDeps): Provi
     },
 
     async lastUsed({ accessToken, upstreamId }) {
-      // Without the filter the list also holds events about the token, such as its own creation (3.3.3).
+      // Without the filter the list also holds events about the token, such as its own creation.
       const query = new URLSearchParams({ limit: '1', q: `token.id:${upstreamId}` })
       const [event] = await storage.ask('read', z.array(z.object({ created: z.string() })), {
         path: `/tokens/${upstreamId}/events?${query}`,

@@ -26,7 +26,7 @@ const MintedRights = z.object({
   owner: z.object({ id }).nullish(),
 })
 
-/** Making and ending tokens through the Storage API (upstreams.md 3.3). */
+/** Making and ending tokens through the Storage API. */
 export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps) {
   const mint = (accessToken: Secret, { rights, lifetimeSeconds, purpose, nonce }: Request) =>
     ask('mint', MintedToken, {
@@ -45,7 +45,7 @@ export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps
     })
 
   /**
-   * Ends a token and looks whether it is dead. It deletes itself, so this works after the connection is gone (3.3.3).
+   * Ends a token and looks whether it is dead. It deletes itself, so this works after the connection is gone.
    * @throws UpstreamError while it was seen alive, or where a 404 may be a proxy's and nothing else is known
    */
   async function endToken({ upstreamId, handle }: { upstreamId: string; handle: Secret }): Promise<RevocationOutcome> {
@@ -101,7 +101,7 @@ export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps
     try {
       return judge(await mint(accessToken, request), request)
     } catch (error) {
-      // A refusal left nothing behind; a 5xx, a lost answer or a success without a token may have (3.3.6).
+      // A refusal left nothing behind; a 5xx, a lost answer or a success without a token may have (K-24).
       if (!isUpstreamError(error) || !mayHaveActed(error)) throw error
       await deleteOrphans(accessToken, request.nonce).catch(() => {
         throw new UpstreamError('ambiguous', 'the upstream did not say whether it made a token', { cause: error })
@@ -131,7 +131,7 @@ function lifeSeconds({ created, expires }: z.infer<typeof MintedRights>, now: Da
   return end && Math.max(0, (end.getTime() - start) / 1000)
 }
 
-/** Fields of a mint's answer that grant nothing, whatever they hold (upstreams.md 3.3.1). */
+/** Fields of a mint's answer that grant nothing, whatever they hold. */
 const harmless = new Set([
   'id',
   'token',

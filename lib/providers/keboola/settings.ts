@@ -2,14 +2,14 @@ import { z } from 'zod'
 import type { ChangeableSetting } from '../kind.ts'
 import { longestGraceSeconds } from '../provider.ts'
 
-/** Paths and habits of a stack; the defaults are those of the stacks that run League (upstreams.md 0.2, 3.2). */
+/** Paths and habits of a stack; the defaults are those of the stacks that run League. */
 export const KeboolaSettings = z.strictObject({
   authorizePath: z.string().startsWith('/').default('/oauth/authorize'),
   tokenPath: z.string().startsWith('/').default('/oauth/token'),
   scope: z.string().optional(),
-  /** How long an unused refresh token lives: a month, which no answer tells (upstreams.md 3.2.2). */
+  /** How long an unused refresh token lives: a month, which no answer tells. */
   refreshTokenDays: z.int().min(1).max(3_650).default(30),
-  /** How long a refresh token is still answered after its first use (upstreams.md 3.2.2); 0: not at all. */
+  /** How long a refresh token is still answered after its first use; 0: not at all. */
   refreshGraceSeconds: z.int().min(0).max(longestGraceSeconds).default(30),
 })
 

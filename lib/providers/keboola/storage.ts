@@ -5,7 +5,7 @@ import type { Secret } from '../../security/secrets.ts'
 import { type ProviderDeps, UpstreamError } from '../provider.ts'
 import { type CallKind, retryAfterSeconds, withRetries } from '../retry.ts'
 
-// Upstream objects: ids switch between string and number, an empty PHP map arrives as [], lists may be absent (trap 12).
+// Upstream objects: ids switch between string and number, an empty PHP map arrives as [], lists may be absent.
 export const id = z.union([z.string().min(1), z.number()]).transform(String)
 export const emptyOrMap = z.union([z.array(z.never()).transform(() => ({})), z.record(z.string(), z.string())])
 export const StorageToken = z.object({ id, description: z.string().default('') })
@@ -20,7 +20,7 @@ type Call = { method?: 'GET' | 'POST' | 'DELETE'; path: string; as: Credential; 
 
 export type Storage = ReturnType<typeof storageApi>
 
-/** The Storage API of a stack, each call judged by what its answer means (upstreams.md 3.3). @throws UpstreamError */
+/** The Storage API of a stack, each call judged by what its answer means. @throws UpstreamError */
 export function storageApi(issuer: string, deps: ProviderDeps) {
   const ask = <T>(kind: CallKind, schema: z.ZodType<T>, call: Call) =>
     withRetries(deps, kind, async () => parse(schema, await send(call)))
@@ -45,7 +45,7 @@ export function storageApi(issuer: string, deps: ProviderDeps) {
     if (status >= 500) throw new UpstreamError('ambiguous', 'the upstream failed', more)
     if (status === 401) throw new UpstreamError('refused', 'the token was refused', more)
     if (status === 403) throw new UpstreamError('forbidden', 'the role does not allow it', more)
-    // A mint that it turned down for what it asks: an unknown bucket, an attribute that it does not take (3.3.1).
+    // A mint that it turned down for what it asks: an unknown bucket, an attribute that it does not take.
     if (method === 'POST' && [400, 404, 409, 422].includes(status))
       throw new UpstreamError('rejected', 'the upstream rejected the request', more)
     throw new UpstreamError('protocol', 'the upstream refused the request', more)
@@ -63,7 +63,7 @@ function parse<T>(schema: z.ZodType<T>, { status, body }: { status: number; body
   throw new UpstreamError('protocol', 'the answer lacks what it must hold', { status })
 }
 
-/** `2026-11-20T10:00:00+0100` has no colon in its offset, which strict parsers refuse (trap 12). */
+/** `2026-11-20T10:00:00+0100` has no colon in its offset, which strict parsers refuse. */
 export function parseDate(text: string): Date | undefined {
   const time = Date.parse(text.replace(/([+-]\d\d)(\d\d)$/, '$1:$2'))
   return Number.isNaN(time) ? undefined : new Date(time)

@@ -66,7 +66,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
     project: chosen.project,
     provider: chosen.provider,
     made_before: filter.madeBefore?.toISOString(),
-    used_before: chosen.used === 'unknown' ? chosen.used : chosen.used && daysAgo(chosen.used).toISOString(),
+    used_before: filter.usedBefore instanceof Date ? filter.usedBefore.toISOString() : filter.usedBefore,
   }
   const [names, cards, providers, tokens, connections, unconfirmed] = await Promise.all([
     peopleNames(ctx, actor.tenantId),
@@ -185,7 +185,6 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             empty={
               <NothingHere
                 filtered={filtered}
-                path={path}
                 title="No live token"
                 why="Live tokens that members of this tenant issued appear here."
               />
@@ -234,7 +233,6 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             empty={
               <NothingHere
                 filtered={filtered}
-                path={hrefWith(path, { show: 'connections' })}
                 title="No connection"
                 why="Projects that members of this tenant linked appear here with their owner and health."
               />
@@ -279,7 +277,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
 
 const totalOf = ({ total, totalIsCapped }: Total) => ({ total, totalIsCapped })
 
-type NothingHereProps = { filtered: boolean; path: string; title: string; why: string }
+type NothingHereProps = { filtered: boolean; title: string; why: string }
 
 function NothingHere({ filtered, title, why }: NothingHereProps) {
   if (filtered)
