@@ -33,7 +33,9 @@ export function useCopyFirst({ what, text, label, onClose }: Input): CopyFirst {
   const [leave, setLeave] = useState<(() => void) | null>(null)
   useLeaveGuard(!copied, (go) => setLeave(() => go))
   const onCopied = () => setCopied(true)
-  const close = () => (copied ? onClose() : setLeave(() => stay))
+  // Asked again while the question is open, it withdraws the question: an Escape pressed before the question listens
+  // reaches this dialog instead.
+  const close = () => (copied ? onClose() : setLeave((asked) => (asked ? null : stay)))
   return {
     buttons: (
       <>

@@ -60,6 +60,25 @@ test('T-02: closing without having copied asks first; Escape goes back to the to
   await expect(page.getByRole('dialog')).toHaveCount(0)
 })
 
+test('T-02: Escape pressed the moment the question takes the focus goes back to the token too', async ({ page }) => {
+  await open(page, 'pressed twice')
+  await page.evaluate(() =>
+    document.addEventListener(
+      'focusin',
+      (event) => {
+        if (!(event.target instanceof Element) || !event.target.closest('[role=alertdialog]')) return
+        event.target.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))
+        document.body.dataset.pressed = 'yes'
+      },
+      { once: true },
+    ),
+  )
+  await page.keyboard.press('Escape')
+  await expect(page.locator('body[data-pressed=yes]')).toBeVisible()
+  await expect(question(page)).toHaveCount(0)
+  await expect(shown(page)).toBeVisible()
+})
+
 test('T-02: only copying the value, or a snippet that holds it, counts as copied', async ({ page }) => {
   await open(page, 'what counts')
   const asksAgain = async () => {
