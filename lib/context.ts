@@ -1,3 +1,4 @@
+import type { DPoPHandle } from 'oauth4webapi'
 import type pg from 'pg'
 import type { Authenticator } from './actor.ts'
 import { type Config, parseConfig } from './config.ts'
@@ -10,6 +11,7 @@ import { environmentKeys, type KeySource } from './security/key-source.ts'
 import { createOutbound, type OutboundFetch } from './security/outbound.ts'
 import type { SealKey } from './security/seal.ts'
 import { deriveKey } from './security/secrets.ts'
+import { createTrusting, type Trusting } from './security/trusting.ts'
 import { openDatabase, type PrismaClient } from './store/database.ts'
 import { untraced } from './trace.ts'
 
@@ -39,7 +41,11 @@ export type Context = {
   discoveries: Discoveries
   /** Keys that issuers sign with, for five minutes. */
   keySets: KeySets
+  /** Keys that tokens of connections are bound to, with what their servers said of nonces. */
+  proofs: Map<string, DPoPHandle>
   fetch: OutboundFetch
+  /** The same way out for upstreams whose certificates a CA of their own vouches for. */
+  trusting: Trusting['trusting']
   /** The same for addresses that tenants choose freely: never inside, whatever the operator lets upstreams reach. */
   fetchOutside: OutboundFetch
   /** Who is asked whose a presented token is. Nobody makes any yet; the authorization server will. */
@@ -72,6 +78,10 @@ export async function createContext(config: Config, options: ContextOptions = {}
     ...config,
     onFailure: (failure) => log.warn(failure, 'an outbound call got no answer'),
   })
+  const trust = createTrusting({
+    ...config,
+    onFailure: (failure) => log.warn(failure, 'an outbound call got no answer'),
+  })
   const outside = createOutbound({
     ...config,
     internalHosts: [],
@@ -93,6 +103,11 @@ export async function createContext(config: Config, options: ContextOptions = {}
     refreshes: new Map(),
     discoveries: new Map(),
     keySets: new Map(),
+    proofs: new Map(),
+    trusting(certificates) {
+      const { fetch, ...published } = trust.trusting(certificates)
+      return { ...published, fetch: (input, init) => untraced(() => (options.fetch ?? fetch)(input, init)) }
+    },
     // No trace header of ours reaches another server, and no instrumentation sees what is sent there.
     fetch: (input, init) => untraced(() => (options.fetch ?? outbound.fetch)(input, init)),
     fetchOutside: (input, init) => untraced(() => (options.fetch ?? outside.fetch)(input, init)),
@@ -116,6 +131,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
       await Promise.allSettled(running)
       await outbound.close()
       await outside.close()
+      await trust.close()
       await db.$disconnect()
       await pool.end()
     },

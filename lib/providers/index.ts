@@ -1,9 +1,12 @@
 import { keboola } from './keboola/index.ts'
 import type { Kind, RightLine, Strategy, StrategyOffer } from './kind.ts'
+import { oauthServer } from './oauth/index.ts'
 import type { Provider, ProviderDeps, ProviderSettings, Rights } from './provider.ts'
 
 /** Every kind by its name, one line each. */
-export const kinds: Map<string, Kind> = new Map([keboola].map((kind): [string, Kind] => [kind.name, kind]))
+export const kinds: Map<string, Kind> = new Map(
+  [keboola, oauthServer].map((kind): [string, Kind] => [kind.name, kind as Kind]),
+)
 
 type Row = { kind: string; settings: unknown }
 export type Configured = { kind: Kind; settings: unknown; offers: StrategyOffer[]; strategy: Strategy }

@@ -23,6 +23,40 @@ export type ChangeableSetting = {
   max: number
 }
 
+/** What an admin enters for a new provider, and what becomes of it. */
+export type Setup = {
+  /** As it stands on the wire; snake_case. */
+  schema: z.ZodType
+  /**
+   * Reads what the upstream publishes, where it does, and fixes it.
+   * @throws SetupError where something that was entered cannot be used
+   */
+  prepare(input: unknown, deps: ProviderDeps): Promise<Prepared>
+}
+
+export type Prepared = {
+  issuer: string
+  settings: Record<string, unknown>
+  /** Where the client proves itself by something of our making instead of a secret: that, to be sealed. */
+  clientSecret?: string
+  /** Whether the client has no secret at all. */
+  isPublic: boolean
+}
+
+/** Something entered that cannot be used: what to do, by the names of the fields on the wire. */
+export class SetupError extends Error {
+  override readonly name = 'SetupError'
+  readonly fields: Record<string, string>
+  constructor(fields: Record<string, string>, cause?: unknown) {
+    super('the setup of a provider cannot be used', { cause })
+    this.fields = fields
+  }
+}
+
+/** Told apart by name: two bundles load this file. */
+export const isSetupError = (error: unknown): error is SetupError =>
+  error instanceof Error && error.name === 'SetupError'
+
 /**
  * Everything that differs between upstreams. The core stores rights as opaque JSON, exactly as `rights` parsed them at the
  * edge, and asks the kind what they mean.
@@ -36,12 +70,14 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   /** Of a provider row, as stored; its defaults are those of most upstreams. */
   settings: z.ZodType<S>
   changeable: readonly ChangeableSetting[]
+  /** What is asked when a provider is made, beside its name and client; left out: its address alone. */
+  setup?: Setup
   /** As asked and as stored; snake_case. */
   rights: z.ZodType<R>
   /** Stored rights of an earlier version, in today's form. */
   upgrade?(stored: Rights): Rights
   /** Every right, one a line; none: nothing is granted. */
-  describe(rights: R): RightLine[]
+  describe(rights: R, settings?: S): RightLine[]
   /** The same in a few words, for a cell of a table. */
   summary(rights: R): string[]
   /** Whether `asked` is no more than `limit`. */
@@ -53,12 +89,18 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   /** `token_type` of an issued token. */
   tokenType: string
   samples(target: { baseUrl: string; branch: string | null }, token: string): Sample[]
+  /** Where a project's tokens are for; left out: at the provider's address. */
+  baseUrl?(project: { externalId: string }): string
+  /** Of strategy `narrow`: whether the next refresh of a connection ends the token, so that only one can be out. */
+  oneAtATime?(settings: S): boolean
   /** Seconds for which the upstream still answers a refresh token that was used before; 0: not, or not known. */
   refreshGraceSeconds(settings: S): number
   /** Where projects have development branches: what choosing one does. */
   branchHint?: string
   /** Whether a grant may be revocable there; else only our copy can be destroyed. */
   revokesGrants: boolean
+  /** Whether what a cut-off issue left can be found by its nonce. */
+  findsOrphans: boolean
   open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>
 }
 

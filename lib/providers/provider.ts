@@ -1,3 +1,4 @@
+import type { DPoPHandle } from 'oauth4webapi'
 import type { Discoveries } from '../security/discovery.ts'
 import type { KeySets } from '../security/issuer-keys.ts'
 import type { OutboundFetch, OutboundPolicy } from '../security/outbound.ts'
@@ -14,6 +15,10 @@ export type ProviderDeps = {
   /** What issuers publish, shared by the process. */
   discoveries: Discoveries
   keySets: KeySets
+  /** Keys that tokens are bound to (RFC 9449), by their thumbprints, each with the nonces of its server. */
+  proofs: Map<string, DPoPHandle>
+  /** The same way out for an upstream whose certificate a CA of its own vouches for; `certificates` in PEM. */
+  trusting: (certificates: string) => Pick<ProviderDeps, 'fetch' | 'discoveries' | 'keySets'>
   config: OutboundPolicy
 }
 
@@ -22,6 +27,8 @@ export type ProviderSettings<S = unknown> = {
   issuer: string
   clientId: string
   clientSecret: Secret | undefined
+  /** The one before, which counts as well until it is dropped. */
+  clientSecretBefore?: Secret | undefined
   settings: S
 }
 
@@ -30,6 +37,7 @@ export type Grant = {
   accessToken: Secret
   /** Seconds; a short default where the upstream names none. */
   expiresInSeconds: number
+  /** What the next renewal needs, which only the kind can read: mostly a refresh token. */
   refreshToken: Secret | undefined
   /** As granted; undefined where the upstream does not say. */
   scopes: string[] | undefined
@@ -103,6 +111,13 @@ export type Provider<R = Rights> = {
    * back, because it may be spent already.
    */
   refresh(input: { refreshToken: Secret; subject: string; once?: boolean }): Promise<Grant>
+  /** A refresh whose access token is the one to hand out, with no more than was asked (strategy `narrow`). */
+  narrow?(input: {
+    refreshToken: Secret
+    subject: string
+    once?: boolean
+    request: IssueRequest<R>
+  }): Promise<Grant & { issued: IssuedUpstream<R> }>
   issue(input: { accessToken: Secret; request: IssueRequest<R> }): Promise<IssuedUpstream<R>>
   revoke(input: RevocationTarget): Promise<RevocationOutcome>
   /** What can be chosen when a token is issued, for the kind's picker; left out: nothing is known beforehand. */
@@ -138,6 +153,8 @@ export class UpstreamError extends Error {
   override readonly name = 'UpstreamError'
   readonly failure: UpstreamFailure
   readonly status: number | undefined
+  /** The parsed `error` field of the answer. */
+  readonly code: string | undefined
   readonly retryAfterSeconds: number | undefined
   /** An earlier try of the same call had an unknown end, so a refusal may be its echo. */
   readonly afterAmbiguous: boolean
@@ -147,6 +164,7 @@ export class UpstreamError extends Error {
     detail: string,
     more: {
       status?: number | undefined
+      code?: string | undefined
       retryAfterSeconds?: number | undefined
       afterAmbiguous?: boolean
       cause?: unknown
@@ -155,6 +173,7 @@ export class UpstreamError extends Error {
     super(detail, { cause: more.cause })
     this.failure = failure
     this.status = more.status
+    this.code = more.code
     this.retryAfterSeconds = more.retryAfterSeconds
     this.afterAmbiguous = more.afterAmbiguous ?? false
   }

@@ -114,7 +114,10 @@ function checkedLookup(policy: OutboundPolicy, resolve: Resolve): LookupFunction
 const resolveByDns: Resolve = (hostname) => dns.lookup(hostname, { all: true, verbatim: true })
 
 /** Every failure before the first byte of a request has this one place to pass: nothing was acted upon. */
-function checkedConnector(policy: OutboundPolicy, options: { resolve: Resolve; timeout: number; ca?: string }) {
+function checkedConnector(
+  policy: OutboundPolicy,
+  options: { resolve: Resolve; timeout: number; ca?: string | string[] },
+) {
   const { resolve, ...rest } = options
   const connect = buildConnector({ ...rest, lookup: checkedLookup(policy, resolve) })
   return (target: buildConnector.Options, done: buildConnector.Callback) =>
@@ -158,7 +161,7 @@ export type OutboundOptions = OutboundPolicy & {
   /** The next three are the tests': their names, their patience, their certificates. */
   resolve?: Resolve
   limits?: Partial<OutboundLimits>
-  ca?: string
+  ca?: string | string[]
 }
 
 /**

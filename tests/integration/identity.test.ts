@@ -5,7 +5,7 @@ import { startLink } from '../../lib/broker/link/start.ts'
 import { freshTokens, tokenPlace } from '../../lib/broker/refresh/refresh.ts'
 import { sealClientSecret } from '../../lib/broker/upstream.ts'
 import { kinds } from '../../lib/providers/index.ts'
-import { oidc } from '../../lib/providers/oidc.ts'
+import { oauthProtocol } from '../../lib/providers/oauth/protocol.ts'
 import { newId } from '../../lib/security/ids.ts'
 import { createOutbound } from '../../lib/security/outbound.ts'
 import { Secret } from '../../lib/security/secrets.ts'
@@ -30,7 +30,7 @@ describe('an ID token that comes with a refresh', () => {
 
   async function refreshed(answer: Partial<IssuerAnswers>) {
     issuer.answer(answer)
-    const protocol = oidc(
+    const protocol = oauthProtocol(
       async () => ({
         server: {
           issuer: issuer.url,
@@ -39,7 +39,7 @@ describe('an ID token that comes with a refresh', () => {
           id_token_signing_alg_values_supported: ['ES256', 'RS256'],
         },
         client: { client_id: clientId },
-        auth: oauth.None(),
+        auth: [oauth.None()],
         parameters: {},
         openid: true,
         repeatsRefresh: false,

@@ -842,6 +842,10 @@ describe('the background', () => {
     const before = refreshes().length
     await Promise.all([tick(broker.ctx), tick(other), fresh(), freshTokens(other, key)])
     expect(refreshes().length).toBe(before + 1)
+    // Nor is one that somebody just made repeated because the schedule read the row before.
+    await broker.owner.query('UPDATE connection SET refresh_due_at = vk_now() WHERE id = $1', [key.connectionId])
+    await tick(other)
+    expect(refreshes().length).toBe(before + 1)
   })
 
   it('an idle connection is kept alive for a season of nobody asking, by one refresh a week', async () => {
@@ -866,7 +870,9 @@ describe('the background', () => {
       [key.connectionId],
     )
     await broker.owner.query('UPDATE connection SET refresh_due_at = vk_now() WHERE id = $1', [second.connectionId])
+    const lines = broker.logged.length
     await tick(broker.ctx)
+    expect(broker.logged.slice(lines).filter((line) => line.includes('job failed'))).toEqual([])
     expect(await state()).toEqual(['needs_relink', 'unreadable'])
     expect((await rowOf(broker, second)).lastRefreshAt).not.toBeNull()
     expect(await state(second)).toEqual(['linked', null])

@@ -142,7 +142,7 @@ test('K-29: wire codes are read by providers alone, our own only as the typed `c
 test('RR-04: one module sends refresh tokens, and who writes them is known', () => {
   const library = sources.filter((file) => file.startsWith('lib/') && !file.startsWith('lib/client/'))
   const where = (pattern: RegExp) => library.filter((file) => pattern.test(code(file)))
-  expect(where(/\brefreshTokenGrantRequest\(/)).toEqual(['lib/providers/oidc.ts'])
+  expect(where(/\brefreshTokenGrantRequest\(/)).toEqual(['lib/providers/oauth/protocol.ts'])
   // And of a connection that is disconnected, whose grant's only copy is in the queue by then.
   expect(where(/\bprovider\.refresh\(/)).toEqual(['lib/broker/orphans.ts', 'lib/broker/refresh/refresh.ts'])
   expect(where(/\b(storeRefresh|claimRefresh)\(/).sort()).toEqual([

@@ -1,7 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { type Kind, type Sample, type StrategyOffer, shellQuoted } from '../kind.ts'
-import { oidc } from '../oidc.ts'
+import { oauthProtocol } from '../oauth/protocol.ts'
 import type { Provider, ProviderDeps, ProviderSettings, RevocationOutcome } from '../provider.ts'
 import { storageTokens } from './issue.ts'
 import { describe, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
@@ -27,6 +27,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   refreshGraceSeconds: (settings) => settings.refreshGraceSeconds,
   branchHint: 'The branch id. The env sample sets it as KBC_BRANCH_ID; it does not change any rights.',
   revokesGrants: false,
+  findsOrphans: true,
   open,
 }
 
@@ -66,17 +67,20 @@ function samples({ baseUrl, branch }: { baseUrl: string; branch: string | null }
 
 /** The consent names exactly one project, which is learned from `verify` and not from the request (K-03, K-08). */
 function open(row: ProviderSettings<KeboolaSettings>, deps: ProviderDeps): Provider<KeboolaRights> {
-  const { issuer, clientId, clientSecret, settings } = row
+  const { issuer, clientId, settings } = row
   const { authorizePath, tokenPath, scope, refreshTokenDays } = settings
   const grantExpiresInSeconds = refreshTokenDays * 86_400
   const storage = storageApi(issuer, deps)
   const tokens = storageTokens(storage, deps)
-  const protocol = oidc(
+  const secrets = [row.clientSecret, row.clientSecretBefore].flatMap((secret) =>
+    secret ? [oauth.ClientSecretPost(secret.reveal())] : [],
+  )
+  const protocol = oauthProtocol(
     async () => ({
       // League publishes no metadata: where its endpoints are is configuration, not discovery.
       server: { issuer, authorization_endpoint: `${issuer}${authorizePath}`, token_endpoint: `${issuer}${tokenPath}` },
       client: { client_id: clientId },
-      auth: clientSecret ? oauth.ClientSecretPost(clientSecret.reveal()) : oauth.None(),
+      auth: [secrets[0] ?? oauth.None(), ...secrets.slice(1)],
       parameters: (scope ? { scope } : {}) as Record<string, string>,
       openid: false,
       repeatsRefresh: true,
@@ -111,7 +115,7 @@ function open(row: ProviderSettings<KeboolaSettings>, deps: ProviderDeps): Provi
     async revoke(target): Promise<RevocationOutcome> {
       switch (target.kind) {
         case 'grant':
-          return protocol.revokeGrant(target.refreshToken)
+          return protocol.revoke(target.refreshToken, 'refresh_token')
         case 'orphans': {
           const found = await tokens.deleteOrphans(target.accessToken, target.nonce)
           return { state: 'confirmed', found }

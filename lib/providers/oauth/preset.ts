@@ -41,7 +41,9 @@ const Quirks = z.strictObject({
   /** Errors come with 200. */
   errorsWithStatus200: z.boolean().default(false),
   /** Its own words for errors of RFC 6749 5.2, such as `bad_refresh_token` for `invalid_grant`. */
-  errors: z.record(z.string(), z.enum(['invalid_grant', 'invalid_client', 'invalid_request', 'invalid_scope'])).default({}),
+  errors: z
+    .record(z.string(), z.enum(['invalid_grant', 'invalid_client', 'invalid_request', 'invalid_scope']))
+    .default({}),
   /** Answers are form-encoded. */
   formEncodedAnswers: z.boolean().default(false),
   /** Requests to the token endpoint are JSON. */
@@ -59,7 +61,7 @@ const Quirks = z.strictObject({
 })
 
 /** The groups of facts; `sources` has each of those that are there. */
-const groups = {
+export const groups = {
   /** Endpoints. `issuer` as in `iss` and ID tokens; for a server without either, its origin. */
   server: z.strictObject({
     issuer: url,
@@ -81,6 +83,8 @@ const groups = {
   }),
   scopes: z.strictObject({
     separator: z.enum([' ', ',']).default(' '),
+    /** The parameter of the authorization request that names them, where it is another one: Slack's `user_scope`. */
+    parameter: z.string().default('scope'),
     /** Asked for in every link, whatever is chosen, such as `offline_access`. */
     always: z.array(z.string()).default([]),
     /** Curated: what a team is likely to need. */
@@ -209,3 +213,7 @@ export class VariableError extends Error {
     this.variable = variable
   }
 }
+
+/** Told apart by name: two bundles load this file. */
+export const isVariableError = (error: unknown): error is VariableError =>
+  error instanceof Error && error.name === 'VariableError'

@@ -1,7 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import type { Kind } from '../../../lib/providers/kind.ts'
-import { oidc } from '../../../lib/providers/oidc.ts'
+import { oauthProtocol } from '../../../lib/providers/oauth/protocol.ts'
 import {
   type Provider,
   type ProviderDeps,
@@ -30,20 +30,21 @@ export const openid: Kind<z.infer<typeof OpenidSettings>> = {
   samples: () => [],
   refreshGraceSeconds: () => 0,
   revokesGrants: true,
+  findsOrphans: false,
   open,
 }
 
 function open(row: ProviderSettings<z.infer<typeof OpenidSettings>>, deps: ProviderDeps): Provider {
   const { issuer, clientId, clientSecret, settings } = row
   const { scope } = settings
-  const { refresh, authorizationUrl, ...protocol } = oidc(async () => {
+  const { refresh, authorizationUrl, ...protocol } = oauthProtocol(async () => {
     const server = await discover(deps, issuer).catch((cause: unknown) => {
       throw new UpstreamError('unreached', 'the metadata of the issuer is not available', { cause })
     })
     return {
       server,
       client: { client_id: clientId },
-      auth: clientSecret ? clientAuth(server, clientSecret.reveal()) : oauth.None(),
+      auth: [clientSecret ? clientAuth(server, clientSecret.reveal()) : oauth.None()] as const,
       parameters: { scope },
       openid: true,
       repeatsRefresh: false,
@@ -63,7 +64,7 @@ function open(row: ProviderSettings<z.infer<typeof OpenidSettings>>, deps: Provi
       return { ...grant, account: { id: subject, name: subject }, projects: [project] }
     },
     async revoke(target) {
-      return target.kind === 'grant' ? protocol.revokeGrant(target.refreshToken) : cannotIssue()
+      return target.kind === 'grant' ? protocol.revoke(target.refreshToken, 'refresh_token') : cannotIssue()
     },
     issue: cannotIssue,
   }

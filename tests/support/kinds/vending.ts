@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { type Kind, type RightLine, shellQuoted } from '../../../lib/providers/kind.ts'
-import { oidc } from '../../../lib/providers/oidc.ts'
+import { oauthProtocol } from '../../../lib/providers/oauth/protocol.ts'
 import {
   type Provider,
   type ProviderDeps,
@@ -48,6 +48,7 @@ export const vending: Kind<VendingSettings, VendingRights> = {
   ],
   refreshGraceSeconds: () => 0,
   revokesGrants: false,
+  findsOrphans: true,
   open,
 }
 
@@ -64,11 +65,11 @@ const CutKey = z.object({ id: z.string(), key: z.string(), slots: z.array(z.int(
 
 function open(row: ProviderSettings<VendingSettings>, deps: ProviderDeps): Provider<VendingRights> {
   const { issuer, clientId, clientSecret } = row
-  const protocol = oidc(
+  const protocol = oauthProtocol(
     async () => ({
       server: { issuer, authorization_endpoint: `${issuer}/authorize`, token_endpoint: `${issuer}/token` },
       client: { client_id: clientId },
-      auth: oauth.ClientSecretPost(clientSecret?.reveal() ?? ''),
+      auth: [oauth.ClientSecretPost(clientSecret?.reveal() ?? '')],
       parameters: {},
       openid: false,
       repeatsRefresh: false,

@@ -1,0 +1,34 @@
+import { readJson } from '../../security/json.ts'
+import { isOutboundError } from '../../security/outbound.ts'
+import type { Secret } from '../../security/secrets.ts'
+import { type ProviderDeps, UpstreamError } from '../provider.ts'
+import { type CallKind, retryAfterSeconds, withRetries } from '../retry.ts'
+
+/** A call that no protocol describes: of an account, of a revocation of the server's own. */
+export type Call = {
+  url: string
+  method: string
+  headers?: Record<string, string>
+  body?: string
+  bearer?: Secret | undefined
+}
+
+/** Sends a call, judged by its status alone. Answers the JSON that came, if any. @throws UpstreamError */
+export const callUpstream = (deps: ProviderDeps, kind: CallKind, call: Call): Promise<unknown> =>
+  withRetries(deps, kind, async () => {
+    const headers = new Headers({ accept: 'application/json', ...call.headers })
+    if (call.bearer) headers.set('authorization', `Bearer ${call.bearer.reveal()}`)
+    const init = { method: call.method, headers, ...(call.body !== undefined && { body: call.body }) }
+    const response = await deps.fetch(call.url, init).catch((error: unknown) => {
+      if (!isOutboundError(error)) throw error
+      throw new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
+    })
+    const { status } = response
+    if (response.ok) return readJson(response)
+    const more = { status, retryAfterSeconds: retryAfterSeconds(response.headers, deps.now()) }
+    if (status === 429) throw new UpstreamError('unreached', 'the upstream asks to wait', more)
+    if (status >= 500) throw new UpstreamError('ambiguous', 'the upstream failed', more)
+    if (status === 401) throw new UpstreamError('refused', 'the token was refused', more)
+    if (status === 403) throw new UpstreamError('forbidden', 'it is not allowed', more)
+    throw new UpstreamError('protocol', 'the upstream refused the request', more)
+  })

@@ -1,0 +1,344 @@
+import { importJWK, type JWK } from 'jose'
+import * as oauth from 'oauth4webapi'
+import { clientAuth } from '../../security/oauth.ts'
+import { Secret } from '../../security/secrets.ts'
+import { type Kind, type Sample, type StrategyOffer, shellQuoted } from '../kind.ts'
+import {
+  type Grant,
+  type IssuedUpstream,
+  type IssueRequest,
+  type LinkedGrant,
+  type Provider,
+  type ProviderDeps,
+  type ProviderSettings,
+  type RevocationOutcome,
+  type UpstreamAccount,
+  UpstreamError,
+} from '../provider.ts'
+import { at } from './answers.ts'
+import { callUpstream } from './calls.ts'
+import { type Credential, fromSecret, newKey, proofOf, toSecret } from './credential.ts'
+import type { Preset } from './preset.ts'
+import { presets } from './presets/index.ts'
+import { oauthProtocol } from './protocol.ts'
+import { describe, missing, narrows, OauthRights, summary } from './rights.ts'
+import { changeable, type Facts, factsOf, OauthSettings } from './settings.ts'
+import { OauthSetup, prepare } from './setup.ts'
+
+/** Any OAuth 2 or OpenID Connect server. `known`: what is known of famous ones. */
+export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSettings, OauthRights> => ({
+  name: 'oauth',
+  title: 'OAuth server',
+  issuer: { hint: 'The issuer of the server, as its metadata names it.', placeholder: 'https://login.example.com' },
+  settings: OauthSettings,
+  changeable,
+  setup: { schema: OauthSetup, prepare: (input, deps) => prepare(OauthSetup.parse(input), deps) },
+  rights: OauthRights,
+  describe: (rights, settings) => describe(rights, settings && factsOf(settings, known).scopes.known),
+  summary,
+  narrows,
+  missing,
+  strategies: (settings) => offers(settings, factsOf(settings, known)),
+  tokenType: 'Bearer',
+  samples,
+  baseUrl: ({ externalId }) => externalId,
+  oneAtATime: (settings) => factsOf(settings, known).narrowing.old_token_survives !== true,
+  refreshGraceSeconds: ({ refreshGraceSeconds }) => refreshGraceSeconds,
+  revokesGrants: true,
+  findsOrphans: false,
+  open: (row, deps) => open(row, factsOf(row.settings, known), deps),
+})
+
+export const oauthServer = oauthKind(presets)
+
+function offers({ senderConstrained }: OauthSettings, { narrowing, tokens }: Facts): StrategyOffer[] {
+  const [offered, reason] = ((): [boolean, string] => {
+    if (senderConstrained)
+      return [false, 'Its tokens are bound to a key of the connection, so nobody else can use them.']
+    if (tokens.refresh === 'none') return [false, 'It has no refresh tokens, so it cannot make a smaller one.']
+    if (!narrowing.offered) return [false, 'It does not make tokens with fewer scopes than the connection has.']
+    if (narrowing.full_scope_remains === false)
+      return [false, 'A smaller token would take the other scopes from the connection for good.']
+    if (narrowing.full_scope_remains === null)
+      return [false, 'It is not known whether the connection keeps its scopes when a smaller token is made.']
+    return [true, 'A refresh with fewer scopes makes a smaller token (RFC 6749, section 6).']
+  })()
+  return [
+    { strategy: 'mint', offered: false, reason: 'It has no API that creates tokens.' },
+    { strategy: 'exchange', offered: false, reason: 'Token exchange (RFC 8693) is not supported for this kind yet.' },
+    { strategy: 'narrow', offered, reason },
+    { strategy: 'proxy', offered: false, reason: 'Valetkey has no proxy yet.' },
+    { strategy: 'sign', offered: false, reason: 'It accepts only its own tokens.' },
+  ]
+}
+
+/** Each works pasted alone into a fresh POSIX shell; the token is read from the input, not from the list of processes. */
+function samples({ baseUrl }: { baseUrl: string }, token: string): Sample[] {
+  const api = `API_URL=${shellQuoted(baseUrl)}`
+  return [
+    {
+      id: 'curl',
+      label: 'curl',
+      code: [`curl --header @- ${shellQuoted(baseUrl)} <<'END'`, `Authorization: Bearer ${token}`, 'END'].join('\n'),
+    },
+    { id: 'env', label: 'env', code: `export API_TOKEN=${shellQuoted(token)}\nexport ${api}` },
+    {
+      id: 'prompt',
+      label: 'prompt',
+      code: `printf 'Token: '; stty -echo; IFS= read -r API_TOKEN; stty echo; echo; export API_TOKEN ${api}`,
+    },
+  ]
+}
+
+function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: ProviderDeps): Provider<OauthRights> {
+  const { clientId, settings } = row
+  const { server, scopes: asked, separator, account, revocation, certificates } = settings
+  const deps = { ...given, ...(certificates && given.trusting(certificates)) }
+  const openid = asked.includes('openid') && server.jwks_uri !== undefined
+  const hasRefresh = facts.tokens.refresh !== 'none'
+  /** Whether the access token is needed to end the grant, or is the grant. */
+  const keepsAccess = !hasRefresh || revocation?.takes === 'access_token'
+  const protocol = oauthProtocol(async () => {
+    const scope =
+      facts.scopes.fixedAtRegistration || asked.length === 0 ? {} : { [facts.scopes.parameter]: asked.join(separator) }
+    return {
+      server,
+      client: { client_id: clientId },
+      auth: await authentications(row),
+      parameters: { ...settings.authorizationParameters, ...scope },
+      tokenParameters: settings.tokenParameters,
+      openid,
+      alias: settings.alias,
+      repeatsRefresh: false,
+      answers: { ...facts.quirks, separator },
+      refreshless: !hasRefresh,
+    }
+  }, deps)
+
+  const proof = ({ key }: Credential) => (key ? proofOf(deps, key) : undefined)
+  /** The grant as the core keeps it; what did not come again is what there was. */
+  const kept = (
+    grant: Grant,
+    before: Credential,
+    access = grant.accessToken.reveal(),
+  ): Grant & { refreshToken: Secret } => ({
+    ...grant,
+    refreshToken: toSecret({
+      key: before.key,
+      refresh: grant.refreshToken?.reveal() ?? before.refresh,
+      ...(keepsAccess && { access }),
+    }),
+    grantExpiresInSeconds: grant.grantExpiresInSeconds ?? (settings.refreshTokenDays * 86_400 || undefined),
+  })
+
+  async function identify(
+    accessToken: Secret,
+    of: { subject: string | undefined; name: string | undefined; whole: unknown },
+  ): Promise<UpstreamAccount> {
+    if (of.subject) return named(of.subject, of.name)
+    if (account && !account.url) return named(textAt(of.whole, account.id), textAt(of.whole, account.name))
+    if (account?.url) {
+      const answer = await callUpstream(deps, 'read', accountCall(account, accessToken))
+      return named(textAt(answer, account.id), textAt(answer, account.name))
+    }
+    if (!server.userinfo_endpoint) return { id: 'unknown', name: 'account not named by the upstream' }
+    const answer = await callUpstream(deps, 'read', {
+      url: server.userinfo_endpoint,
+      method: 'GET',
+      bearer: accessToken,
+    })
+    return named(
+      textAt(answer, '/sub'),
+      ['/name', '/preferred_username', '/email'].map((place) => textAt(answer, place)).find(Boolean),
+    )
+  }
+
+  /** A grant without refresh tokens is renewed by seeing whether it still stands. */
+  async function looked(before: Credential): Promise<Grant> {
+    const accessToken = new Secret(before.access ?? '')
+    if (account?.url) await callUpstream(deps, 'refresh', accountCall(account, accessToken))
+    return { accessToken, expiresInSeconds: standingSeconds, refreshToken: undefined, scopes: undefined }
+  }
+
+  async function narrowed({
+    refreshToken,
+    subject,
+    once,
+    request,
+  }: Parameters<NonNullable<Provider<OauthRights>['narrow']>>[0]) {
+    const before = fromSecret(refreshToken)
+    const { scopes } = request.rights
+    const kind = { subject, once, scopes: scopes.join(separator) }
+    const grant = await protocol.refresh({
+      ...kind,
+      refreshToken: new Secret(before.refresh ?? ''),
+      proof: await proof(before),
+    })
+    return { ...kept(grant, before, before.access), issued: judged(grant, request, deps.now()) }
+  }
+
+  async function ended({ refresh, access }: Credential, which: 'grant' | 'token'): Promise<RevocationOutcome> {
+    const byRefresh = which === 'grant' && (revocation ? revocation.takes === 'refresh_token' : refresh !== undefined)
+    const taken = byRefresh ? refresh : access
+    if (!taken || revocation?.ends === 'nothing') return { state: 'impossible' }
+    if (!revocation) return protocol.revoke(new Secret(taken), byRefresh ? 'refresh_token' : 'access_token')
+    await callUpstream(deps, 'revoke', revocationCall(revocation as Revocation, row, taken))
+    return { state: 'done' }
+  }
+
+  return {
+    authorizationUrl: protocol.authorizationUrl,
+
+    async exchangeCode(input): Promise<LinkedGrant> {
+      const key = settings.senderConstrained ? await newKey() : undefined
+      const exchanged = await protocol.exchangeCode({ ...input, proof: key && (await proofOf(deps, key)) })
+      const { subject, name, whole, ...grant } = exchanged
+      const credential = kept(grant, { key })
+      const account = await identify(grant.accessToken, { subject, name, whole }).catch(async (error: unknown) => {
+        // Nobody will ever hold this grant.
+        await ended(fromSecret(credential.refreshToken), 'grant').catch(() => undefined)
+        throw error
+      })
+      const projects = settings.bases.map((base) => ({
+        externalId: base.url,
+        name: base.name,
+        region: new URL(base.url).host,
+        role: undefined,
+      }))
+      return {
+        ...credential,
+        ...(!hasRefresh && { expiresInSeconds: standingSeconds }),
+        // Left out, they are those that were asked for (RFC 6749 5.1).
+        scopes: grant.scopes ?? asked,
+        account,
+        projects,
+      }
+    },
+
+    async refresh({ refreshToken, subject, once }) {
+      const before = fromSecret(refreshToken)
+      if (!hasRefresh) return kept(await looked(before), before)
+      return kept(
+        await protocol.refresh({
+          subject,
+          once,
+          refreshToken: new Secret(before.refresh ?? ''),
+          proof: await proof(before),
+        }),
+        before,
+      )
+    },
+
+    narrow: narrowed,
+
+    async revoke(target) {
+      switch (target.kind) {
+        case 'grant':
+          return ended(fromSecret(target.refreshToken), 'grant')
+        case 'token':
+          // Where that would end the grant as well, one token is left to end by itself.
+          if (facts.narrowing.revoke_keeps_grant !== true) return { state: 'impossible' }
+          return ended({ access: target.handle.reveal() }, 'token')
+        case 'orphans':
+          return { state: 'impossible' }
+      }
+    },
+
+    async issue() {
+      throw new UpstreamError('misconfigured', 'tokens of this upstream are made by a refresh')
+    },
+
+    async choices() {
+      const identity = new Set(['openid', 'offline_access', ...facts.scopes.always])
+      const known = new Map(facts.scopes.known.map((scope) => [scope.name, scope]))
+      const scopes = asked
+        .filter((name) => !identity.has(name))
+        .map((name) => {
+          const { text, risk } = known.get(name) ?? {}
+          return { name, text: text ?? null, risk: risk ?? 'medium' }
+        })
+      return {
+        scopes,
+        one_at_a_time: facts.narrowing.old_token_survives !== true,
+        revocable: facts.narrowing.revoke_keeps_grant === true,
+      }
+    },
+  }
+}
+
+/** How long a grant that never ends by itself is taken to stand until it is looked at again. */
+const standingSeconds = 24 * 3600
+
+/** How the client of a row proves itself: by each secret or key that counts, the newest first. */
+async function authentications(
+  row: ProviderSettings<OauthSettings>,
+): Promise<[oauth.ClientAuth, ...oauth.ClientAuth[]]> {
+  const { settings, clientSecret, clientSecretBefore } = row
+  const made: oauth.ClientAuth[] = []
+  for (const secret of [clientSecret, clientSecretBefore]) if (secret) made.push(await authentication(settings, secret))
+  const [first, ...others] = made
+  return settings.authentication === 'none' || !first ? [oauth.None()] : [first, ...others]
+}
+
+async function authentication(
+  { authentication: way, server }: OauthSettings,
+  secret: Secret,
+): Promise<oauth.ClientAuth> {
+  if (way === 'none') return oauth.None()
+  if (way !== 'private_key_jwt') return clientAuth(server, secret.reveal(), way)
+  const jwk = JSON.parse(secret.reveal()) as JWK
+  const key = (await importJWK(jwk)) as CryptoKey
+  return oauth.PrivateKeyJwt(jwk.kid ? { key, kid: jwk.kid } : key)
+}
+
+/** Judges a token by its answer alone: scopes that it does not name may be any (RFC 6749 5.1 is not relied upon). */
+function judged(
+  grant: Grant,
+  { rights: asked, nonce }: IssueRequest<OauthRights>,
+  now: Date,
+): IssuedUpstream<OauthRights> {
+  const token = { value: grant.accessToken, upstreamId: nonce, handle: grant.accessToken }
+  const expiresAt = new Date(now.getTime() + grant.expiresInSeconds * 1000)
+  const excess = grant.scopes ? missing({ scopes: grant.scopes }, asked) : ['scopes that the answer does not name']
+  if (!grant.scopes || excess.length > 0) return { kind: 'beyond', token: { ...token, expiresAt }, exceeded: excess }
+  return { kind: 'within', token: { ...token, granted: { scopes: grant.scopes }, expiresAt } }
+}
+
+const named = (id: string | undefined, name: string | undefined): UpstreamAccount => {
+  if (!id) throw new UpstreamError('protocol', 'the upstream does not say whose account it is')
+  return { id, name: name || id }
+}
+
+function textAt(document: unknown, pointer: string | undefined): string | undefined {
+  const value = pointer === undefined ? undefined : at(document, pointer)
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
+}
+
+type Account = NonNullable<Preset['account']>
+function accountCall({ url = '', method = 'GET', body }: Partial<Account>, bearer: Secret) {
+  return { url, method, bearer, ...(body !== undefined && { body, headers: { 'content-type': 'application/json' } }) }
+}
+
+type Revocation = NonNullable<Preset['revocation']>
+function revocationCall(way: Revocation, { clientId, clientSecret }: ProviderSettings, token: string) {
+  const url = way.url
+    .replaceAll('{token}', encodeURIComponent(token))
+    .replaceAll('{client_id}', encodeURIComponent(clientId))
+  const secret = clientSecret?.reveal() ?? ''
+  const fields = {
+    ...(way.body && { [way.body.name]: token }),
+    ...(way.authenticated === 'rfc7009' && { client_id: clientId, ...(secret && { client_secret: secret }) }),
+  }
+  const isJson = way.body?.as === 'json'
+  const hasBody = Object.keys(fields).length > 0 && way.method !== 'GET'
+  return {
+    url,
+    method: way.method,
+    ...(way.authenticated === 'bearer' && { bearer: new Secret(token) }),
+    headers: {
+      ...(way.authenticated === 'basic' && { authorization: `Basic ${btoa(`${clientId}:${secret}`)}` }),
+      ...(hasBody && { 'content-type': isJson ? 'application/json' : 'application/x-www-form-urlencoded' }),
+    },
+    ...(hasBody && { body: isJson ? JSON.stringify(fields) : new URLSearchParams(fields).toString() }),
+  }
+}

@@ -1,0 +1,331 @@
+import * as oauth from 'oauth4webapi'
+import { requestOptions } from '../../security/discovery.ts'
+import { isKeysUnavailable, isUnknownKey, validateSignature } from '../../security/issuer-keys.ts'
+import { answerOf, clientAt } from '../../security/oauth.ts'
+import { isOutboundError } from '../../security/outbound.ts'
+import { Secret } from '../../security/secrets.ts'
+import { type Grant, type Provider, type ProviderDeps, UpstreamError } from '../provider.ts'
+import { type CallKind, retryAfterSeconds, withRetries } from '../retry.ts'
+import { type AnswerForm, readAnswer, statedError, type Tokens } from './answers.ts'
+
+/** Where and who: everything in which one OAuth server differs from another. */
+export type Resolution = {
+  server: oauth.AuthorizationServer
+  client: oauth.Client
+  /** The first is used; the next ones where the server does not know it (any more). */
+  auth: readonly [oauth.ClientAuth, ...oauth.ClientAuth[]]
+  /** Extra parameters of the authorization request. Never from a person's input (L-13). */
+  parameters: Record<string, string>
+  /** The same of the token request. */
+  tokenParameters?: Record<string, string>
+  /** Whether an ID token must come, with our nonce. */
+  openid: boolean
+  /** Another spelling of the issuer that is as good, where it is reached from inside under another name (N-33). */
+  alias?: string | undefined
+  /** Whether this server answers a replayed refresh token with a mere refusal (K-24). */
+  repeatsRefresh: boolean
+  /** Refusals that this server words in its own way. */
+  readsAsRefused?: (error: { status: number; error: string | undefined }) => boolean
+  answers?: AnswerForm
+  /** There are no refresh tokens: the grant lasts as long as its access token. */
+  refreshless?: boolean
+}
+
+/** A key that tokens are bound to (RFC 9449), with the nonces that its server gave. */
+export type Proof = oauth.DPoPHandle
+
+type Exchanged = Grant & {
+  /** Of the verified ID token. */
+  subject: string | undefined
+  name: string | undefined
+  /** The whole answer, for what else a server tells there. */
+  whole: unknown
+}
+
+export type Protocol = {
+  authorizationUrl: Provider['authorizationUrl']
+  exchangeCode(input: Parameters<Provider['exchangeCode']>[0] & { proof?: Proof | undefined }): Promise<Exchanged>
+  /** `scopes`: no more than these, as they are sent (RFC 6749 6); the answer's are then what it says, never what was asked. */
+  refresh(input: {
+    refreshToken: Secret
+    subject: string
+    once?: boolean | undefined
+    scopes?: string | undefined
+    proof?: Proof | undefined
+  }): Promise<Grant>
+  /** Ends a token by RFC 7009. */
+  revoke(token: Secret, hint: 'access_token' | 'refresh_token'): ReturnType<Provider['revoke']>
+}
+
+type ProtocolDeps = Pick<ProviderDeps, 'fetch' | 'now' | 'sleep' | 'keySets'>
+
+/** Where an upstream names no lifetime, the token is taken to be short-lived rather than everlasting (RFC 6749 5.1). */
+const unnamedLifetimeSeconds = 300
+const longestLifetimeSeconds = 24 * 3600
+
+/** Codes by which a token endpoint says that our client is the problem (RFC 6749 5.2), never the grant. */
+const clientRefusals = new Set(['invalid_client', 'unauthorized_client', 'unsupported_grant_type'])
+
+/**
+ * OAuth 2 / OpenID Connect over oauth4webapi: authorization code with PKCE S256 (never without, L-03), pushed where the
+ * server takes it (RFC 9126), refresh, RFC 7009, proof of possession (RFC 9449).
+ * @throws UpstreamError from every verb, by what the answer means
+ */
+export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: ProtocolDeps): Protocol {
+  const resolve = async () => {
+    const resolution = await resolveRow()
+    return { ...resolution, client: clientAt(deps.now(), resolution.client) }
+  }
+
+  /** One call with its repeats. What a server refuses for the client alone was not acted upon, so another secret is tried. */
+  const clientCall = <T>(
+    kind: CallKind,
+    { auth: [first, ...others], readsAsRefused }: Resolution,
+    call: (auth: oauth.ClientAuth) => Promise<T>,
+  ): Promise<T> =>
+    withRetries(deps, kind, async () => {
+      const judged = (auth: oauth.ClientAuth) =>
+        call(auth).catch(async (error: unknown) => {
+          throw await asUpstreamError(error, deps.now(), readsAsRefused)
+        })
+      let result = judged(first)
+      for (const auth of others)
+        result = result.catch((error: UpstreamError) =>
+          error.code === 'invalid_client' ? judged(auth) : Promise.reject(error),
+        )
+      return result
+    })
+
+  /** A token request; one that lacks a nonce of the server is sent again with it, because nothing was acted upon (RFC 9449 8). */
+  async function tokenRequest(
+    { answers = {}, tokenParameters = {} }: Resolution,
+    proof: Proof | undefined,
+    more: Record<string, string>,
+    send: (options: oauth.TokenEndpointRequestOptions) => Promise<Response>,
+  ): Promise<{ response: Response; tokens?: Tokens }> {
+    const options = {
+      ...requestOptions(deps),
+      [oauth.customFetch]: (url: string, init: RequestInit) => deps.fetch(url, inItsForm(init, answers)),
+      additionalParameters: { ...tokenParameters, ...more },
+      ...(proof && { DPoP: proof }),
+    } as oauth.TokenEndpointRequestOptions
+    const response = await send(options)
+    const again = proof !== undefined && (await statedError(response)) === 'use_dpop_nonce'
+    return readAnswer(again ? await send(options) : response, answers)
+  }
+
+  /** Whether an ID token of a refresh is sound and about the person who linked (OIDC Core 12.2, RR-10). */
+  async function vouched(resolution: Resolution, idToken: string | undefined, subject: string) {
+    if (!resolution.openid || !idToken) return undefined
+    const server = asNamed(resolution, idToken)
+    const response = json({ access_token: '-', token_type: 'bearer', id_token: idToken })
+    try {
+      const answer = await oauth.processRefreshTokenResponse(server, resolution.client, response)
+      await validateSignature(deps, server, response)
+      return oauth.getValidatedIdTokenClaims(answer)?.sub === subject ? 'same' : 'changed'
+    } catch (error) {
+      // Keys that cannot be had, or not yet after a rotation, say nothing about the person.
+      return isKeysUnavailable(error) || (isUnknownKey(error) && !error.settled) ? undefined : 'changed'
+    }
+  }
+
+  return {
+    async authorizationUrl({ state, nonce, codeVerifier, redirectUri }) {
+      const resolution = await resolve()
+      const { server, client, parameters, openid } = resolution
+      if (!server.authorization_endpoint) throw new UpstreamError('protocol', 'no authorization endpoint')
+      const url = new URL(server.authorization_endpoint)
+      const query: Record<string, string> = {
+        ...parameters,
+        client_id: client.client_id,
+        response_type: 'code',
+        redirect_uri: redirectUri,
+        state,
+        code_challenge: await oauth.calculatePKCECodeChallenge(codeVerifier),
+        // Always named: without it League assumes `plain`.
+        code_challenge_method: 'S256',
+        ...(openid ? { nonce } : {}),
+      }
+      const sent = server.pushed_authorization_request_endpoint ? await pushed(resolution, query) : query
+      for (const [name, value] of Object.entries(sent)) url.searchParams.set(name, value)
+      return url
+    },
+
+    async exchangeCode({ parameters, state, nonce, codeVerifier, redirectUri, proof }) {
+      const resolution = await resolve()
+      const { client, openid } = resolution
+      const callback = readCallback(resolution, parameters, state)
+      return clientCall('exchange', resolution, async (auth) => {
+        const { response, tokens } = await tokenRequest(resolution, proof, {}, (options) =>
+          oauth.authorizationCodeGrantRequest(
+            resolution.server,
+            client,
+            auth,
+            callback,
+            redirectUri,
+            codeVerifier,
+            options,
+          ),
+        )
+        const server = asNamed(resolution, tokens?.id_token)
+        const given = tokens ? inWords(tokens, resolution) : response
+        const expected = openid ? { expectedNonce: nonce, requireIdToken: true } : {}
+        const answer = await oauth.processAuthorizationCodeResponse(server, client, given, expected)
+        if (!tokens) throw new UpstreamError('protocol', 'the answer is malformed', { status: response.status })
+        if (openid) await validateSignature(deps, server, given)
+        const claims = openid ? oauth.getValidatedIdTokenClaims(answer) : undefined
+        const names = [claims?.name, claims?.preferred_username, claims?.email]
+        const name = names.find((text): text is string => typeof text === 'string' && text !== '')
+        // Without one the connection would end with its first access token (N-24).
+        if (!tokens.refresh_token && !resolution.refreshless)
+          throw new UpstreamError('no_refresh_token', 'the answer holds no refresh token')
+        return { ...toGrant(tokens), subject: claims?.sub, name, whole: tokens.whole }
+      })
+    },
+
+    async refresh({ refreshToken, subject, once = false, scopes, proof }) {
+      const resolution = await resolve()
+      const { server, client } = resolution
+      return clientCall(
+        resolution.repeatsRefresh && !once ? 'repeatableRefresh' : 'refresh',
+        resolution,
+        async (auth) => {
+          const { response, tokens } = await tokenRequest(
+            resolution,
+            proof,
+            scopes ? { scope: scopes } : {},
+            (options) => oauth.refreshTokenGrantRequest(server, client, auth, refreshToken.reveal(), options),
+          )
+          // What can be done without is left out: once the upstream has answered, the token that was sent may be spent (RR-09).
+          await oauth.processRefreshTokenResponse(server, client, tokens ? json(bare(tokens)) : response)
+          if (!tokens) throw new UpstreamError('protocol', 'the answer is malformed', { status: response.status })
+          return { ...toGrant(tokens), identity: await vouched(resolution, tokens.id_token, subject) }
+        },
+      )
+    },
+
+    async revoke(token, hint) {
+      const resolution = await resolve()
+      const { server, client } = resolution
+      if (!server.revocation_endpoint) return { state: 'impossible' }
+      await clientCall('revoke', resolution, async (auth) => {
+        const additional = { ...requestOptions(deps), additionalParameters: { token_type_hint: hint } }
+        const response = await oauth.revocationRequest(server, client, auth, token.reveal(), additional)
+        await oauth.processRevocationResponse(response)
+      })
+      return { state: 'done' }
+    },
+  }
+
+  /** Parameters that were pushed, as the browser carries them (RFC 9126 4). */
+  async function pushed(resolution: Resolution, query: Record<string, string>): Promise<Record<string, string>> {
+    const { server, client } = resolution
+    return clientCall('read', resolution, async (auth) => {
+      const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, requestOptions(deps))
+      const { request_uri } = await oauth.processPushedAuthorizationResponse(server, client, response)
+      return { client_id: client.client_id, request_uri }
+    })
+  }
+}
+
+/** The server under the issuer that an ID token names, where both of its names are known to us (N-33). Judged afterwards. */
+function asNamed({ server, alias }: Resolution, idToken: string | undefined): oauth.AuthorizationServer {
+  if (!alias || !idToken) return server
+  try {
+    const { iss } = JSON.parse(Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString()) as { iss?: unknown }
+    return iss === alias ? { ...server, issuer: alias } : server
+  } catch {
+    return server
+  }
+}
+
+/** Judges an authorization response: `iss` before anything else (RFC 9207 2.4), then state, then error. */
+function readCallback(
+  { server, client, alias }: Resolution,
+  parameters: URLSearchParams,
+  state: string,
+): URLSearchParams {
+  const issuers = parameters.getAll('iss')
+  const missing = issuers.length === 0 && server.authorization_response_iss_parameter_supported === true
+  if (missing || issuers.some((iss) => iss !== server.issuer && iss !== alias))
+    throw new UpstreamError('wrong_issuer', 'the answer names another issuer')
+  try {
+    return oauth.validateAuthResponse(
+      alias && issuers.includes(alias) ? { ...server, issuer: alias } : server,
+      client,
+      parameters,
+      state,
+    )
+  } catch (error) {
+    if (!(error instanceof oauth.AuthorizationResponseError))
+      throw new UpstreamError('protocol', 'the answer is malformed', { cause: error })
+    const failures: Record<string, ConstructorParameters<typeof UpstreamError>[0]> = {
+      access_denied: 'denied',
+      temporarily_unavailable: 'unreached',
+      server_error: 'unreached',
+      unauthorized_client: 'misconfigured',
+      invalid_scope: 'misconfigured',
+      unsupported_response_type: 'misconfigured',
+    }
+    throw new UpstreamError(failures[error.error] ?? 'refused', 'the authorization request was not granted')
+  }
+}
+
+/** A token request as its server wants it: JSON instead of a form, further header fields. */
+function inItsForm(init: RequestInit, { jsonRequests, headers = {} }: AnswerForm): RequestInit {
+  const fields = new Headers(init.headers)
+  for (const [name, value] of Object.entries(headers)) fields.set(name, value)
+  if (!jsonRequests || !(init.body instanceof URLSearchParams)) return { ...init, headers: fields }
+  fields.set('content-type', 'application/json')
+  return { ...init, headers: fields, body: JSON.stringify(Object.fromEntries(init.body)) }
+}
+
+const json = (body: object) => new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } })
+
+const bare = ({ access_token, refresh_token }: Tokens) => ({ access_token, refresh_token, token_type: 'bearer' })
+
+/** Of a code's answer the ID token is judged, and the type of the token, unless the server is known for odd ones. */
+const inWords = (tokens: Tokens, { openid, answers }: Resolution) =>
+  json({
+    ...bare(tokens),
+    token_type: answers?.oddTokenType ? 'bearer' : tokens.token_type,
+    ...(openid && { id_token: tokens.id_token }),
+  })
+
+const toGrant = ({ access_token, refresh_token, expires_in, scopes, grantSeconds }: Tokens): Grant => ({
+  accessToken: new Secret(access_token),
+  expiresInSeconds: Math.min(expires_in ?? unnamedLifetimeSeconds, longestLifetimeSeconds),
+  refreshToken: refresh_token ? new Secret(refresh_token) : undefined,
+  scopes,
+  grantExpiresInSeconds: grantSeconds,
+})
+
+/**
+ * What a failed token call means, by status and the parsed `error` field, never by prose (K-29).
+ * Only `invalid_grant` is a verdict on the grant.
+ */
+async function asUpstreamError(
+  error: unknown,
+  now: Date,
+  readsAsRefused?: Resolution['readsAsRefused'],
+): Promise<UpstreamError> {
+  if (error instanceof UpstreamError) return error
+  if (isOutboundError(error))
+    return new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
+
+  if (isKeysUnavailable(error))
+    return new UpstreamError('ambiguous', 'the keys of the issuer are not available', { cause: error })
+
+  const answer = await answerOf(error)
+  if (!answer) return new UpstreamError('protocol', 'the answer is malformed', { cause: error })
+  const { status, error: code, headers } = answer
+  const more = { status, code, retryAfterSeconds: retryAfterSeconds(headers, now), cause: error }
+  if (status === 429) return new UpstreamError('unreached', 'the upstream asks to wait', more)
+  if (status >= 500) return new UpstreamError('ambiguous', 'the upstream failed', more)
+  if (readsAsRefused?.({ status, error: code })) return new UpstreamError('refused', 'the grant was refused', more)
+  if (code === 'invalid_grant') return new UpstreamError('refused', 'the grant was refused', more)
+  if (code !== undefined && clientRefusals.has(code))
+    return new UpstreamError('misconfigured', 'the client was refused', more)
+  if (code !== undefined && status >= 400) return new UpstreamError('rejected', 'the request was turned down', more)
+  return new UpstreamError('protocol', 'the answer is not what the protocol says', more)
+}
