@@ -18,7 +18,7 @@ import {
 import { at } from './answers.ts'
 import { callUpstream } from './calls.ts'
 import { type Credential, fromSecret, newKey, proofOf, toSecret } from './credential.ts'
-import type { Preset } from './preset.ts'
+import { isRfc7009, type Preset } from './preset.ts'
 import { presets } from './presets/index.ts'
 import { oauthProtocol } from './protocol.ts'
 import { describe, missing, narrows, OauthRights, summary } from './rights.ts'
@@ -45,6 +45,8 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   oneAtATime: (settings) => factsOf(settings, known).narrowing.old_token_survives !== true,
   refreshGraceSeconds: ({ refreshGraceSeconds }) => refreshGraceSeconds,
   revokesGrants: true,
+  endsTokens: (settings) => factsOf(settings, known).narrowing.revoke_keeps_grant === true,
+  endsAccount: ({ revocation }) => revocation?.ends === 'account',
   findsOrphans: false,
   open: (row, deps) => open(row, factsOf(row.settings, known), deps),
 })
@@ -112,6 +114,7 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
       repeatsRefresh: false,
       answers: { ...facts.quirks, separator },
       refreshless: !hasRefresh,
+      refreshEndpoint: settings.refreshEndpoint,
     }
   }, deps)
 
@@ -181,8 +184,11 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
     const byRefresh = which === 'grant' && (revocation ? revocation.takes === 'refresh_token' : refresh !== undefined)
     const taken = byRefresh ? refresh : access
     if (!taken || revocation?.ends === 'nothing') return { state: 'impossible' }
-    if (!revocation) return protocol.revoke(new Secret(taken), byRefresh ? 'refresh_token' : 'access_token')
-    await callUpstream(deps, 'revoke', revocationCall(revocation as Revocation, row, taken))
+    if (!revocation || isRfc7009(revocation as Revocation))
+      return protocol.revoke(new Secret(taken), byRefresh ? 'refresh_token' : 'access_token')
+    const { errorsWithStatus200: refusesWith200, headers } = facts.quirks ?? {}
+    const call = revocationCall(revocation as Revocation, row, taken)
+    await callUpstream(deps, 'revoke', { ...call, refusesWith200, headers: { ...headers, ...call.headers } })
     return { state: 'done' }
   }
 

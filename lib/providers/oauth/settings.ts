@@ -46,6 +46,8 @@ export const OauthSettings = z.strictObject({
   /** The issuer as it is called from inside, where that is another name (N-33). */
   alias: address.optional(),
   bases: z.array(z.strictObject({ name: z.string(), url: address, audience: z.string().optional() })).min(1),
+  /** Where refreshes go, if not to the token endpoint. */
+  refreshEndpoint: address.optional(),
   account: z.looseObject({ url: address.optional(), id: z.string(), name: z.string().optional() }).optional(),
   /** Where a token is ended, if not by RFC 7009 at the server's `revocation_endpoint`. */
   revocation: z.looseObject({ url: address }).optional(),

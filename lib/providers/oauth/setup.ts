@@ -6,7 +6,7 @@ import { requestOptions } from '../../security/discovery.ts'
 import { assertOutboundUrl } from '../../security/outbound.ts'
 import { type Prepared, SetupError } from '../kind.ts'
 import type { ProviderDeps } from '../provider.ts'
-import { filledIn, isVariableError, type Preset } from './preset.ts'
+import { filledIn, isRfc7009, isVariableError, type Preset } from './preset.ts'
 import { presets } from './presets/index.ts'
 import { scopeName } from './rights.ts'
 import { authentications, type OauthSettings, Server } from './settings.ts'
@@ -120,15 +120,15 @@ async function fromPreset(input: OauthSetup, deps: ProviderDeps): Promise<Found>
   const discovered = discovery ? await discover(deps, typed.issuer, [discovery], input.internal_origin) : undefined
   const { scopes, client, api, authorization, tokens, revocation, account } = preset
   const server = discovered?.server ?? Server.parse(typed)
-  const isRfc7009 = revocation?.authenticated === 'rfc7009' && revocation.method === 'POST' && !revocation.body
   const suggested = scopes.known.filter((scope) => scope.suggested).map(({ name }) => name)
   return {
     preset: preset.name,
-    server: isRfc7009 ? { ...server, revocation_endpoint: server.revocation_endpoint ?? revocation.url } : server,
+    server: isRfc7009(revocation) ? { ...server, revocation_endpoint: revocation?.url } : server,
     ...(discovered?.alias && { alias: discovered.alias }),
     bases: input.api_bases ?? api.bases,
+    ...(tokens.refresh_endpoint && { refreshEndpoint: tokens.refresh_endpoint }),
     ...(account && { account }),
-    ...(revocation && !isRfc7009 && { revocation }),
+    ...(revocation && { revocation }),
     authentication: input.client_authentication ?? client.authentication,
     scopes: [...new Set([...scopes.always, ...(input.scopes ?? suggested)])],
     separator: input.scope_separator ?? scopes.separator,
@@ -258,10 +258,17 @@ function checkedAddress({ config }: ProviderDeps, field: string, text: string): 
   }
 }
 
-function* addressesOf({ server, bases, account, revocation }: OauthSettings): Generator<[string, string]> {
+function* addressesOf({
+  server,
+  bases,
+  refreshEndpoint,
+  account,
+  revocation,
+}: OauthSettings): Generator<[string, string]> {
   for (const [name, value] of Object.entries(server))
     if (/_endpoint$|^jwks_uri$|^issuer$/.test(name) && typeof value === 'string') yield [name, value]
   for (const { url } of bases) yield ['api_bases', url]
+  if (refreshEndpoint) yield ['refresh_endpoint', refreshEndpoint]
   if (account?.url) yield ['account', account.url]
   if (revocation) yield ['revocation', revocation.url.replaceAll(/[{}]/g, '')]
 }
