@@ -75,6 +75,8 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     modes,
     keys: makeKeyRing(),
   }
+  // Begun right away, so that it is there when the first token is made.
+  void world.keys.key('RS256', 0)
 
   const demo: Demo = {
     url,

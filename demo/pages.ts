@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { System } from './store.ts'
 import type { Answer } from './wire.ts'
 import type { Account, Project } from './world.ts'
 
@@ -90,7 +91,10 @@ ${content}
   }
 }
 
-const WHERE = { idp: 'Demo identity provider', stack: 'Demo project stack' }
+const WHERE = {
+  idp: 'Demo identity provider',
+  stack: 'Demo project stack',
+} satisfies Record<System, string>
 
 const accountButton = (account: Account, label = account.email) => html`
 <button class="account" name="account" value="${account.email}">
@@ -99,7 +103,7 @@ const accountButton = (account: Account, label = account.email) => html`
 
 /** One button per account, no password. `current` is who is signed in already; `again` says it must be shown again. */
 export function signInPage(input: {
-  system: 'idp' | 'stack'
+  system: System
   client: string
   accounts: Account[]
   current?: Account
@@ -132,17 +136,11 @@ export function consentPage(input: {
   projects: { project: Project; role: string }[]
 }): Answer {
   const { client, account, projects } = input
-  return page(
-    200,
-    'consent',
+  return decisionPage(
+    'stack',
     `${client} asks for access to a project`,
-    WHERE.stack,
+    account,
     html`
-<form method="post" class="who" data-current="${account.email}">
-<span>Signed in as <b>${account.email}</b></span>
-<button class="link" name="switch" value="yes">Use another account</button>
-</form>
-<form method="post">
 <fieldset>
 <legend>Which project?</legend>
 ${projects.map(
@@ -153,7 +151,24 @@ ${projects.map(
 </label>`,
 )}
 </fieldset>
-<p class="soft"><small>It can read and write this project's data as you, until you or an admin revoke it.</small></p>
+<p class="soft"><small>It can read and write this project's data as you, until you or an admin revoke it.</small></p>`,
+  )
+}
+
+/** As whom, `asked`, allow or deny. */
+function decisionPage(system: System, title: string, account: Account, asked: Html): Answer {
+  return page(
+    200,
+    'consent',
+    title,
+    WHERE[system],
+    html`
+<form method="post" class="who" data-current="${account.email}">
+<span>Signed in as <b>${account.email}</b></span>
+<button class="link" name="switch" value="yes">Use another account</button>
+</form>
+<form method="post">
+${asked}
 <div class="row">
 <button class="main" name="allow" value="yes">Allow</button>
 <button class="plain" name="deny" value="yes" formnovalidate>Deny</button>

@@ -10,15 +10,21 @@ export const sha256 = (value: string) => createHash('sha256').update(value).dige
 const TokenKind = z.enum(['code', 'access', 'refresh', 'id', 'storage'])
 export type TokenKind = z.infer<typeof TokenKind>
 
+/** Which of the demo's authorization servers. */
+const System = z.enum(['idp', 'stack'])
+export type System = z.infer<typeof System>
+
 /** What is known about one issued token; the value itself is only in the ledger. Times in milliseconds. */
 const TokenRecord = z.object({
   hash: z.string(),
   kind: TokenKind,
-  system: z.enum(['idp', 'stack']),
+  system: System,
   sub: z.string(),
   client: z.string().optional(),
   project: z.string().optional(),
   grant: z.string().optional(),
+  /** Access tokens, where the server names their scope. */
+  scope: z.string().optional(),
   /** Refresh tokens: hash of the access token issued with them. */
   partner: z.string().optional(),
   /** Codes: the authorize request named no redirect_uri, so the token request need not either. */
@@ -282,7 +288,7 @@ export function makeStore(clock: Clock, dataFile?: string) {
     eventsOf: (project: string) => events.filter((event) => event.project === project),
 
     /** Storage of one oidc-provider instance. Ids are kept hashed: for opaque tokens the id is the token. */
-    adapter(system: 'idp' | 'stack') {
+    adapter(system: System) {
       return (name: string): Adapter => {
         const model = `${system}:${name}`
         const keyOf = (id: string) => `${model}:${name === 'Grant' ? id : sha256(id)}`
@@ -328,13 +334,15 @@ export function makeStore(clock: Clock, dataFile?: string) {
               if (record.model !== model || record.payload.grantId !== grant) continue
               engine.delete(key)
               touch(model, key)
+              // An opaque token's record has the token's own hash.
+              end(tokens.get(key.slice(model.length + 1)))
             }
           },
         }
       }
     },
     /** Undoes the engine's mark on a rotated refresh token, for servers with a grace period. */
-    unconsume(system: 'idp' | 'stack', name: string, value: string) {
+    unconsume(system: System, name: string, value: string) {
       const key = `${system}:${name}:${sha256(value)}`
       const record = engine.get(key)
       if (!record) return
