@@ -106,6 +106,7 @@ const database = await startThrowAway()
 stopOnSignals(() => database.stop())
 const demo = await startDemo({
   stackClient: { id: 'bench', secret: 'bench-secret', redirectUris: [`${origin}/oauth/callback/keboola-demo`] },
+  ticketsClient: { id: 'bench', secret: 'bench-secret', redirectUris: [`${origin}/oauth/callback/tickets-demo`] },
   signinClient: { id: 'signin', secret: 'signin-secret', redirectUris: [`${origin}/api/auth/callback/signin`] },
   now: Date.now,
 })

@@ -94,6 +94,7 @@ ${content}
 const WHERE = {
   idp: 'Demo identity provider',
   stack: 'Demo project stack',
+  tickets: 'Demo ticket service',
 } satisfies Record<System, string>
 
 const accountButton = (account: Account, label = account.email) => html`
@@ -152,6 +153,23 @@ ${projects.map(
 )}
 </fieldset>
 <p class="soft"><small>It can read and write this project's data as you, until you or an admin revoke it.</small></p>`,
+  )
+}
+
+/** Who is signed in, what is asked in words and as the protocol has it, yes or no. */
+export function scopesPage(input: {
+  client: string
+  account: Account
+  scopes: { name: string; text: string }[]
+}): Answer {
+  const { client, account, scopes } = input
+  return decisionPage(
+    'tickets',
+    `${client} asks for access to your tickets`,
+    account,
+    html`
+<h2>It may</h2>
+<ul>${scopes.map(({ name, text }) => html`<li>${text} <span class="soft">(${name})</span></li>`)}</ul>`,
   )
 }
 

@@ -14,11 +14,13 @@ export type World = {
   appUrl?: string
   signinClient: ClientRegistration
   stackClient: ClientRegistration
+  ticketsClient: ClientRegistration
   clock: Clock
   store: Store
   ledger: LedgerBook
   faults: FaultScript
   modes: { current: Modes }
+  /** Of the identity provider and the stack; the ticket service has a ring of its own. */
   keys: KeyRing
 }
 
