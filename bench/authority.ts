@@ -124,6 +124,11 @@ const ctx = await createContext(
     VALETKEY_EMBEDDED: '1',
     VALETKEY_DEMO: '1',
     VALETKEY_DEMO_STACK: JSON.stringify({ url: demo.url, clientId: 'bench', clientSecret: 'bench-secret' }),
+    VALETKEY_DEMO_TICKETS: JSON.stringify({
+      issuer: demo.ticketsIssuer,
+      clientId: 'bench',
+      clientSecret: 'bench-secret',
+    }),
     VALETKEY_LOG: 'silent',
   }),
 )

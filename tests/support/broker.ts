@@ -69,6 +69,11 @@ export async function startBroker({ database: given }: { database?: TestDatabase
     VALETKEY_EMBEDDED: '1',
     VALETKEY_DEMO: '1',
     VALETKEY_DEMO_STACK: JSON.stringify({ url: demo.url, clientId: stackClient.id, clientSecret: stackClient.secret }),
+    VALETKEY_DEMO_TICKETS: JSON.stringify({
+      issuer: demo.ticketsIssuer,
+      clientId: ticketsClient.id,
+      clientSecret: ticketsClient.secret,
+    }),
     VALETKEY_LOG: 'debug',
   }
   const logged: string[] = []
