@@ -44,6 +44,11 @@ export async function startBroker({ database: given }: { database?: TestDatabase
     secret: 'stack-client-secret',
     redirectUris: [`${origin}/oauth/callback/keboola-demo`],
   }
+  const ticketsClient = {
+    id: 'valetkey-tickets',
+    secret: 'tickets-client-secret',
+    redirectUris: [`${origin}/oauth/callback/tickets-demo`],
+  }
   const signinClient = {
     id: 'valetkey-signin',
     secret: 'signin-client-secret',
@@ -51,7 +56,7 @@ export async function startBroker({ database: given }: { database?: TestDatabase
   }
   let offsetSeconds = 0
   const now = () => Date.now() + offsetSeconds * 1000
-  const demo = await startDemo({ stackClient, signinClient, now })
+  const demo = await startDemo({ stackClient, ticketsClient, signinClient, now })
   const environment = {
     NODE_ENV: 'test',
     VALETKEY_URL: origin,
@@ -64,6 +69,11 @@ export async function startBroker({ database: given }: { database?: TestDatabase
     VALETKEY_EMBEDDED: '1',
     VALETKEY_DEMO: '1',
     VALETKEY_DEMO_STACK: JSON.stringify({ url: demo.url, clientId: stackClient.id, clientSecret: stackClient.secret }),
+    VALETKEY_DEMO_TICKETS: JSON.stringify({
+      issuer: demo.ticketsIssuer,
+      clientId: ticketsClient.id,
+      clientSecret: ticketsClient.secret,
+    }),
     VALETKEY_LOG: 'debug',
   }
   const logged: string[] = []
