@@ -37,16 +37,37 @@ const providersOf = (demo: Demo): NewProvider[] => [
     maxLifetimeSeconds: 2 * 3600,
     callbackKey: 'keboola-demo',
   },
+  {
+    kind: 'oauth',
+    name: 'Demo tickets',
+    clientId: demo.tickets.clientId,
+    clientSecret: demo.tickets.clientSecret,
+    maxLifetimeSeconds: 3600,
+    callbackKey: 'tickets-demo',
+    setup: ticketsSetup(demo.tickets.issuer),
+  },
 ]
 
-/** The demo's ticket service as a provider, but for its kind: any OAuth 2 or OpenID Connect server. */
-export const ticketsProvider = ({ tickets }: Demo): Omit<NewProvider, 'kind'> => ({
-  name: 'Demo tickets',
-  issuer: tickets.issuer,
-  clientId: tickets.clientId,
-  clientSecret: tickets.clientSecret,
-  maxLifetimeSeconds: 3600,
-  callbackKey: 'tickets-demo',
+/** Its endpoints as they are: the demo need not run yet when the product starts. */
+const ticketsSetup = (issuer: string) => ({
+  issuer,
+  authorization_endpoint: `${issuer}/authorize`,
+  token_endpoint: `${issuer}/token`,
+  userinfo_endpoint: `${issuer}/userinfo`,
+  jwks_uri: `${issuer}/jwks`,
+  revocation_endpoint: `${issuer}/revoke`,
+  client_authentication: 'basic',
+  // Without it the server gives no refresh token (OIDC Core 11).
+  authorization_parameters: { prompt: 'consent' },
+  scopes: [
+    'openid',
+    'offline_access',
+    { name: 'tickets:read', text: 'read tickets of your organisation', risk: 'low' },
+    { name: 'tickets:write', text: 'create and change tickets', risk: 'medium' },
+    { name: 'tickets:delete', text: 'delete tickets', risk: 'high' },
+  ],
+  narrowing: { offered: true, old_token_survives: true, revoke_keeps_grant: true, full_scope_remains: true },
+  api_bases: [{ name: 'Tickets', url: `${issuer}/api` }],
 })
 
 /** Makes the demo's tenants, members and providers where they are missing. Runs at every boot; changes nothing twice. */
@@ -76,8 +97,9 @@ export async function seedDemo(ctx: Context): Promise<void> {
       })
     const there = await readTenant(ctx, id, (tx) => listProviders(tx, id))
     for (const provider of providersOf(demo)) {
-      if (there.some(({ issuer, clientId }) => issuer === provider.issuer && clientId === provider.clientId)) continue
       const prepared = await preparedProvider(ctx, id, provider)
+      const { row } = prepared
+      if (there.some(({ issuer, clientId }) => issuer === row.issuer && clientId === row.clientId)) continue
       await asSystem(ctx, id, 'demo', (tx) => addProvider(tx, { userId: owner.user.id }, prepared))
     }
   }

@@ -1668,6 +1668,8 @@ export interface Paths {
                 failure: string | null
                 created_at: string
                 expires_at: string
+                revoke_at: string | null
+                exclusive: boolean
                 last_used_at: string | null
                 revoked_by: string | null
                 revocation: {
@@ -1765,7 +1767,14 @@ export interface Paths {
               /**
                * @maxItems 100
                */
-              scopes?: string[]
+              scopes?: (
+                | string
+                | {
+                    name: string
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }
+              )[]
               scope_separator?: ' ' | ','
               authorization_parameters?: {
                 [k: string]: string
@@ -1785,6 +1794,12 @@ export interface Paths {
               certificates?: string
               internal_origin?: string
               sender_constrained?: boolean
+              narrowing?: {
+                offered: boolean
+                old_token_survives: boolean | null
+                revoke_keeps_grant: boolean | null
+                full_scope_remains: boolean | null
+              }
             }
             max_lifetime_seconds?: number
             settings?: {
@@ -2111,6 +2126,8 @@ export interface Paths {
                 failure: string | null
                 created_at: string
                 expires_at: string
+                revoke_at: string | null
+                exclusive: boolean
                 last_used_at: string | null
                 revoked_by: string | null
                 revocation: {
@@ -2197,6 +2214,8 @@ export interface Paths {
               failure: string | null
               created_at: string
               expires_at: string
+              revoke_at: string | null
+              exclusive: boolean
               last_used_at: string | null
               revoked_by: string | null
               revocation: {

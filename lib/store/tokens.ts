@@ -139,7 +139,7 @@ export async function exclusiveUntil(
     orderBy: { expiresAt: 'desc' },
     select: { expiresAt: true },
   })
-  return token && token.expiresAt
+  return token?.expiresAt ?? null
 }
 
 /** How many living tokens a member holds. One caller at a time for each member, so that a cap holds in a race. */
@@ -265,7 +265,13 @@ export async function lockRevocable(
 }
 
 /** Raises the generation of tokens and marks the finished ones revoked; an issuing one is ended by its own completion. */
-export async function markRevoked(tx: Tx, tenantId: string, ids: string[], by: string, now: Date): Promise<void> {
+export async function markRevoked(
+  tx: Tx,
+  tenantId: string,
+  ids: string[],
+  by: string | null,
+  now: Date,
+): Promise<void> {
   await tx.issuedToken.updateMany({
     where: { tenantId, id: { in: ids } },
     data: { generation: { increment: 1 }, revokedAt: now, revokedBy: by },

@@ -125,8 +125,10 @@ export async function startBroker({ database: given }: { database?: TestDatabase
     }
   }
 
-  const providerOf = async (actor: Actor) => {
-    const [provider] = await asSystem(ctx, actor.tenantId, 'job', (tx) => listProviders(tx, actor.tenantId))
+  /** The demo's own two, by their names, and whatever a test added. */
+  const providerOf = async (actor: Actor, name = 'Demo stack') => {
+    const all = await asSystem(ctx, actor.tenantId, 'job', (tx) => listProviders(tx, actor.tenantId))
+    const provider = all.find((one) => one.name === name)
     if (!provider) throw new Error('no provider')
     return provider
   }
@@ -147,10 +149,10 @@ export async function startBroker({ database: given }: { database?: TestDatabase
   async function link(
     actor: BrowserActor,
     email: Email,
-    options: { project?: string; alias?: string; connectionId?: string; deny?: boolean } = {},
+    options: { provider?: string; project?: string; alias?: string; connectionId?: string; deny?: boolean } = {},
   ): Promise<LinkResult> {
-    const { project, deny, ...rest } = options
-    const provider = await providerOf(actor)
+    const { provider: name, project, deny, ...rest } = options
+    const provider = await providerOf(actor, name)
     const started = await startLink(ctx, actor, { providerId: provider.id, browser: actor.browser, ...rest })
     const location = await approve(started.url, {
       account: email,

@@ -138,7 +138,7 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
     accessToken: Secret,
     of: { subject: string | undefined; name: string | undefined; whole: unknown },
   ): Promise<UpstreamAccount> {
-    if (of.subject) return named(of.subject, of.name)
+    if (of.subject) return named(of.subject, of.name ?? (await nameOf(accessToken, of.subject)))
     if (account && !account.url) return named(textAt(of.whole, account.id), textAt(of.whole, account.name))
     if (account?.url) {
       const answer = await callUpstream(deps, 'read', accountCall(account, accessToken))
@@ -150,10 +150,15 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
       method: 'GET',
       bearer: accessToken,
     })
-    return named(
-      textAt(answer, '/sub'),
-      ['/name', '/preferred_username', '/email'].map((place) => textAt(answer, place)).find(Boolean),
-    )
+    return named(textAt(answer, '/sub'), nameIn(answer))
+  }
+
+  /** What userinfo calls a person whose ID token names none; it is about them only if it says so (OIDC Core 5.3.2). */
+  async function nameOf(bearer: Secret, subject: string): Promise<string | undefined> {
+    if (!server.userinfo_endpoint) return undefined
+    const call = { url: server.userinfo_endpoint, method: 'GET', bearer }
+    const answer = await callUpstream(deps, 'read', call).catch(() => undefined)
+    return textAt(answer, '/sub') === subject ? nameIn(answer) : undefined
   }
 
   /** A grant without refresh tokens is renewed by seeing whether it still stands. */
@@ -319,6 +324,10 @@ function textAt(document: unknown, pointer: string | undefined): string | undefi
   const value = pointer === undefined ? undefined : at(document, pointer)
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
 }
+
+/** What OpenID Connect calls a person (OIDC Core 5.1). */
+const nameIn = (document: unknown) =>
+  ['/name', '/preferred_username', '/email'].map((place) => textAt(document, place)).find(Boolean)
 
 type Account = NonNullable<Preset['account']>
 function accountCall({ url = '', method = 'GET', body }: Partial<Account>, bearer: Secret) {
