@@ -106,6 +106,7 @@ const database = await startThrowAway()
 stopOnSignals(() => database.stop())
 const demo = await startDemo({
   stackClient: { id: 'bench', secret: 'bench-secret', redirectUris: [`${origin}/oauth/callback/keboola-demo`] },
+  ticketsClient: { id: 'bench', secret: 'bench-secret', redirectUris: [`${origin}/oauth/callback/tickets-demo`] },
   signinClient: { id: 'signin', secret: 'signin-secret', redirectUris: [`${origin}/api/auth/callback/signin`] },
   now: Date.now,
 })
@@ -123,6 +124,11 @@ const ctx = await createContext(
     VALETKEY_EMBEDDED: '1',
     VALETKEY_DEMO: '1',
     VALETKEY_DEMO_STACK: JSON.stringify({ url: demo.url, clientId: 'bench', clientSecret: 'bench-secret' }),
+    VALETKEY_DEMO_TICKETS: JSON.stringify({
+      issuer: demo.ticketsIssuer,
+      clientId: 'bench',
+      clientSecret: 'bench-secret',
+    }),
     VALETKEY_LOG: 'silent',
   }),
 )

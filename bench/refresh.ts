@@ -76,6 +76,11 @@ const settings = (databaseUrl: string, upstream: string) =>
     VALETKEY_EMBEDDED: '1',
     VALETKEY_DEMO: '1',
     VALETKEY_DEMO_STACK: JSON.stringify({ url: upstream, clientId: 'bench', clientSecret: 'bench-secret' }),
+    VALETKEY_DEMO_TICKETS: JSON.stringify({
+      issuer: `${upstream}/tickets`,
+      clientId: 'bench',
+      clientSecret: 'bench-secret',
+    }),
     VALETKEY_REFRESH_RATE: String(refreshesPerSecond),
     VALETKEY_LOG: 'silent',
   })

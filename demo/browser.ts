@@ -9,6 +9,8 @@ export type Approval = {
   /** Id of the project to choose at the stack; the first one otherwise. */
   project?: string
   deny?: boolean
+  /** Sees each page on the way. */
+  look?: (page: string) => void
   jar?: Jar
 }
 
@@ -36,6 +38,7 @@ export async function approve(authorizeUrl: string, approval: Approval): Promise
       continue
     }
     const page = await response.text()
+    approval.look?.(page)
     const kind = /<html[^>]* data-page="([^"]*)"/.exec(page)?.[1]
     const current = /data-current="([^"]*)"/.exec(page)?.[1]
     const { url } = request

@@ -1,18 +1,13 @@
-import { randomBytes } from 'node:crypto'
-import { decodeJwt, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose'
-import type { KoaContextWithOIDC } from 'oidc-provider'
-import { base, Check, Prompt, Provider } from './engine.ts'
+import { Check, Prompt, Provider } from './engine.ts'
 import { findInteraction, isAnswer, resume, resumeSignedIn } from './interaction.ts'
-import { engineKey, sign } from './keys.ts'
+import { basePolicy, CODE_SECONDS, cookiesOf, HOUR_SECONDS, makeFinish } from './issuer.ts'
+import { engineKey } from './keys.ts'
 import { errorPage, signInPage } from './pages.ts'
-import { expiresInField, note, type Part, type World, withoutFields } from './part.ts'
+import { note, type Part, type World } from './part.ts'
 import { type Answer, field, type Incoming, makeEngine } from './wire.ts'
 import { ACCOUNTS, accountByEmail, accountBySub } from './world.ts'
 
 const MOUNT = '/idp'
-const CODE_SECONDS = 60
-const HOUR_SECONDS = 3600
-const WRONG_ISSUER = 'https://somebody-else.example'
 
 /** The identity provider people sign in with: OpenID Connect, issuer `{url}/idp`. */
 export async function makeIdentityProvider(world: World): Promise<Part> {
@@ -34,12 +29,7 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
       },
     ],
     jwks: { keys: [await engineKey()] },
-    cookies: {
-      keys: [randomBytes(32).toString('base64url')],
-      names: { session: 'demo_idp_session', interaction: 'demo_idp_interaction', resume: 'demo_idp_resume' },
-      long: { httpOnly: true, sameSite: 'lax', signed: true },
-      short: { httpOnly: true, sameSite: 'lax', signed: true },
-    },
+    cookies: cookiesOf('idp'),
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
     conformIdTokenClaims: false,
     clientBasedCORS: () => false,
@@ -90,107 +80,14 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
     },
   })
 
-  const engine = makeEngine(provider, MOUNT, async (ctx, incoming) => {
-    if (ctx.oidc?.route === 'discovery') changeMetadata(ctx)
-    if (ctx.oidc?.route === 'jwks') ctx.body = { keys: await publishedKeys() }
-    if (ctx.oidc?.route === 'authorization' || ctx.oidc?.route === 'resume') changeRedirect(ctx, incoming)
-    if (ctx.oidc?.route === 'token') await changeTokens(ctx, incoming)
+  const finish = makeFinish(world, {
+    system: 'idp',
+    keys: world.keys,
+    clientSecret: signinClient.secret,
+    iss: () => modes.current.iss,
+    metadataIssuer: () => modes.current.metadataIssuer,
   })
-
-  function changeMetadata(ctx: KoaContextWithOIDC) {
-    const { metadataIssuer, iss } = modes.current
-    ctx.body = {
-      ...(ctx.body as Record<string, unknown>),
-      ...(metadataIssuer !== null && { issuer: metadataIssuer }),
-      authorization_response_iss_parameter_supported: iss !== 'off',
-      id_token_signing_alg_values_supported: ['RS256', 'ES256'],
-    }
-  }
-
-  async function publishedKeys() {
-    const number = modes.current.signingKey
-    const current = await Promise.all([world.keys.key('RS256', number), world.keys.key('ES256', number)])
-    return current.map((key) => key.publicJwk)
-  }
-
-  function changeRedirect(ctx: KoaContextWithOIDC, incoming: Incoming) {
-    const account = accountBySub(ctx.oidc.session?.accountId)
-    note(incoming, { account: account?.email, client: ctx.oidc.client?.clientId })
-    const location = ctx.response.get('location')
-    if (!URL.canParse(location)) return
-    const target = new URL(location)
-    if (!target.searchParams.has('code') && !target.searchParams.has('error')) return
-    const { iss } = modes.current
-    if (iss === 'off') target.searchParams.delete('iss')
-    if (iss === 'wrong') target.searchParams.set('iss', WRONG_ISSUER)
-    ctx.set('location', target.href)
-    const code = target.searchParams.get('code')
-    if (!code || !account) return
-    const expiresAt = clock.now() + CODE_SECONDS * 1000
-    const client = ctx.oidc.client?.clientId
-    world.ledger.issue(code, store.addToken(code, { kind: 'code', system: 'idp', sub: account.sub, client, expiresAt }))
-  }
-
-  async function changeTokens(ctx: KoaContextWithOIDC, incoming: Incoming) {
-    const body = ctx.body as Record<string, unknown>
-    const sub = ctx.oidc.entities.Account?.accountId
-    const client = ctx.oidc.client?.clientId
-    note(incoming, { account: accountBySub(sub)?.email, client })
-    if (ctx.status !== 200 || !sub) return
-    const idToken = typeof body.id_token === 'string' ? await faultyIdToken(decodeJwt(body.id_token)) : undefined
-    const { expires_in: seconds, id_token: _, ...rest } = body
-    const issued = { access: rest.access_token, id: idToken }
-    for (const kind of ['access', 'id'] as const) {
-      const value = issued[kind]
-      if (typeof value !== 'string') continue
-      const expiresAt = clock.now() + Number(seconds) * 1000
-      world.ledger.issue(value, store.addToken(value, { kind, system: 'idp', sub, client, expiresAt }))
-    }
-    ctx.body = withoutFields(world, {
-      ...rest,
-      ...expiresInField(world, Number(seconds)),
-      ...(idToken !== undefined && { id_token: idToken }),
-    })
-  }
-
-  /** Signs the ID token's claims again, on the demo's clock and with whatever the modes say is wrong with it. */
-  async function faultyIdToken(claims: JWTPayload): Promise<string | undefined> {
-    const now = clock.seconds()
-    const lifetime = Number(claims.exp) - Number(claims.iat)
-    const current = { ...claims, iat: now, exp: now + lifetime }
-    const { idToken: fault, idTokenAlg, signingKey } = modes.current
-    const key = await world.keys.key(idTokenAlg, signingKey)
-    switch (fault) {
-      case null:
-        return sign(current, key)
-      case 'missing':
-        return undefined
-      case 'wrong-key':
-        return sign(current, await world.keys.key(idTokenAlg, signingKey + 1_000_000), key.kid)
-      case 'alg-none':
-        return new UnsecuredJWT(current).encode()
-      case 'hs256':
-        return new SignJWT(current)
-          .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-          .sign(new TextEncoder().encode(signinClient.secret.padEnd(32, '\0')))
-      case 'wrong-iss':
-        return sign({ ...current, iss: WRONG_ISSUER }, key)
-      case 'wrong-aud':
-        return sign({ ...current, aud: 'another-client' }, key)
-      case 'wrong-nonce':
-        return sign({ ...current, nonce: 'another-nonce' }, key)
-      case 'missing-nonce':
-        return sign({ ...current, nonce: undefined }, key)
-      case 'expired':
-        return sign({ ...current, iat: now - 7200, exp: now - 3600 }, key)
-      case 'other-sub':
-        return sign({ ...current, sub: 'acct-9999' }, key)
-      case 'stale-auth-time':
-        return sign({ ...current, auth_time: now - 86_400 }, key)
-      default:
-        return fault satisfies never
-    }
-  }
+  const engine = makeEngine(provider, MOUNT, finish)
 
   async function interact(incoming: Incoming): Promise<Answer> {
     const interaction = await findInteraction(provider, engine, incoming)
@@ -225,19 +122,9 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
   }
 }
 
-/** oidc-provider's own checks, with the age of a session told by the demo's clock, and the account always asked for. */
-function signInPolicy({ clock }: World) {
-  const policy = base()
-  policy.get('login')?.checks.remove('max_age')
-  policy.get('login')?.checks.add(
-    new Check('max_age', 'the sign-in is older than max_age', ({ oidc }) => {
-      const maxAge = oidc.params?.max_age
-      if (maxAge === undefined || oidc.result?.login || !oidc.session?.accountId) return Check.NO_NEED_TO_PROMPT
-      return clock.seconds() - Number(oidc.session.loginTs) > Number(maxAge)
-        ? Check.REQUEST_PROMPT
-        : Check.NO_NEED_TO_PROMPT
-    }),
-  )
+/** The account is always asked for, consent never. */
+function signInPolicy(world: World) {
+  const policy = basePolicy(world)
   policy.remove('consent')
   policy.add(
     new Prompt(

@@ -10,18 +10,21 @@ import { listen, makeHandler } from './server.ts'
 import { makeStack } from './stack.ts'
 import { makeStorage } from './storage.ts'
 import { makeStore } from './store.ts'
-import { ACCOUNTS } from './world.ts'
+import { makeTickets } from './tickets.ts'
+import { makeTicketsApi } from './tickets-api.ts'
+import { accountByEmail } from './world.ts'
 
 export type { Barrier, Fault, Faults } from './faults.ts'
 export type { Ledger, RequestEntry, TokenEntry } from './ledger.ts'
 export type { Modes, Role } from './modes.ts'
-export { ACCOUNTS, PROJECTS } from './world.ts'
+export { ACCOUNTS, PROJECTS, TICKETS } from './world.ts'
 
 export type DemoOptions = {
   /** 0 or absent: any free port. */
   port?: number
   signinClient: ClientRegistration
   stackClient: ClientRegistration
+  ticketsClient: ClientRegistration
   /** Without it there is no control API. */
   controlSecret?: string
   /** Where linked projects outlive a restart; token hashes only. */
@@ -37,14 +40,16 @@ export type Demo = {
   url: string
   /** Issuer of the identity provider, `{url}/idp`. */
   issuer: string
+  /** Issuer of the ticket service, `{url}/tickets`; its API is below `/api` there. */
+  ticketsIssuer: string
   /** A line for the person starting it, when the data file could not be read. */
   warning?: string
   ledger: Ledger
   faults: Faults
   modes: { readonly current: Modes; set(patch: ModesPatch): Modes }
   clock: Clock
-  /** What a person does at the stack to end what they allowed: every grant of theirs, and what came of it. */
-  endGrants(email: string): Promise<void>
+  /** What a person does upstream to end what they allowed: every grant of theirs there, and what came of it. */
+  endGrants(email: string, system?: 'stack' | 'tickets'): Promise<void>
   /**
    * Back to the first moment: modes, faults, clock, request ledger, sessions, and no token is live any more. The
    * ledger's tokens stay listed, for a canary search over the whole run.
@@ -53,7 +58,7 @@ export type Demo = {
   close(): Promise<void>
 }
 
-/** Starts the demo upstream on 127.0.0.1: identity provider, project stack and Storage API in one server. */
+/** Starts the demo upstream on 127.0.0.1: identity provider, project stack with its Storage API, and ticket service in one server. */
 export async function startDemo(options: DemoOptions): Promise<Demo> {
   const server = await listen(options.port ?? 0)
   const url = `http://127.0.0.1:${server.port}`
@@ -62,12 +67,13 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   const ledger = makeLedger(clock, store)
   const faults = makeFaults()
   const modes = { current: defaultModes(options.accessTokenSeconds) }
-  const { signinClient, stackClient, appUrl } = options
+  const { signinClient, stackClient, ticketsClient, appUrl } = options
   const world: World = {
     url,
     appUrl,
     signinClient,
     stackClient,
+    ticketsClient,
     clock,
     store,
     ledger,
@@ -75,10 +81,13 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     modes,
     keys: makeKeyRing(),
   }
+  // Begun right away, so that it is there when the first token is made.
+  void world.keys.key('RS256', 0)
 
   const demo: Demo = {
     url,
     issuer: `${url}/idp`,
+    ticketsIssuer: `${url}/tickets`,
     warning: store.warning,
     ledger,
     faults,
@@ -92,11 +101,11 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       },
     },
     clock,
-    async endGrants(email) {
-      const account = ACCOUNTS.find((one) => one.email === email)
-      for (const grant of account ? store.grantsOf(account.sub) : []) {
+    async endGrants(email, system = 'stack') {
+      const account = accountByEmail(email)
+      for (const grant of account ? store.grantsOf(system, account.sub) : []) {
         store.endGrant(grant)
-        await store.adapter('stack')('RefreshToken').revokeByGrantId(grant)
+        for (const model of ['AccessToken', 'RefreshToken']) await store.adapter(system)(model).revokeByGrantId(grant)
       }
     },
     reset() {
@@ -113,8 +122,13 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     },
   }
 
-  const [identityProvider, stack] = await Promise.all([makeIdentityProvider(world), makeStack(world)])
+  const [identityProvider, stack, tickets] = await Promise.all([
+    makeIdentityProvider(world),
+    makeStack(world),
+    makeTickets(world),
+  ])
   const control: Part[] = options.controlSecret ? [makeControl(demo, options.controlSecret)] : []
-  server.onRequest(makeHandler(world, [...control, makeStorage(world), identityProvider, stack], server.port))
+  const parts = [...control, makeStorage(world), identityProvider, stack, makeTicketsApi(world), tickets]
+  server.onRequest(makeHandler(world, parts, server.port))
   return demo
 }

@@ -22,8 +22,7 @@ export type KeyRing = {
 }
 
 export function makeKeyRing(): KeyRing {
-  // The first one is begun right away, so that it is there when the first token is made.
-  const keys = new Map<string, Promise<SigningKey>>([['RS256-0', makeKey('RS256')]])
+  const keys = new Map<string, Promise<SigningKey>>()
   return {
     key(alg, number) {
       const name = `${alg}-${number}`

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import type { Store, TokenKind, TokenRecord } from './store.ts'
+import type { Store, System, TokenKind, TokenRecord } from './store.ts'
 import { accountBySub } from './world.ts'
 
 /** One request as the server saw it. `at` in milliseconds of the demo clock; `outcome` is `ok` or the error's code. */
@@ -24,7 +24,7 @@ export type RequestEntry = {
 export type TokenEntry = {
   value: string
   kind: TokenKind
-  system: 'idp' | 'stack'
+  system: System
   account: string
   client?: string
   project?: string

@@ -15,7 +15,7 @@ export const Modes = z.strictObject({
   league: z.union([z.literal(8), z.literal(9)]),
   /** true · the port of a registered http://127.0.0.1 or http://[::1] redirect is ignored (never of localhost). */
   loopbackPortIgnored: z.boolean(),
-  /** number · shape of `expires_in` in token answers of both roles. */
+  /** number · shape of `expires_in` in token answers, whoever gives them. */
   expiresIn: z.enum(['number', 'string', 'missing']),
   /** 3600 · lifetime of access tokens. */
   accessTokenSeconds: z.int().positive(),
@@ -25,7 +25,7 @@ export const Modes = z.strictObject({
   refreshReturnsToken: z.boolean(),
   /** strict · grace: the old refresh token works 30 s more; none: it is handed back unchanged. */
   rotation: z.enum(['strict', 'grace', 'none']),
-  /** false · true: replaying a rotated refresh token ends its whole family. */
+  /** false · true: replaying a rotated refresh token at the stack ends its whole family, as it always does at the ticket service. */
   replayRevokesFamily: z.boolean(),
   /** false · true: signing in at the stack forgets the authorize request that led there. */
   loggedOutDropsRequest: z.boolean(),
@@ -45,6 +45,8 @@ export const Modes = z.strictObject({
   iss: z.enum(['on', 'off', 'wrong']),
   /** off · the same of the stack; League sends none. */
   stackIss: z.enum(['on', 'off', 'wrong']),
+  /** on · the same of the ticket service. */
+  ticketsIss: z.enum(['on', 'off', 'wrong']),
   /** 0 · number of the signing key; another number is another key, and only the current one is published. */
   signingKey: z.int().nonnegative(),
   /** RS256 · algorithm of ID tokens. */
@@ -105,6 +107,7 @@ export function defaultModes(accessTokenSeconds = 3600): Modes {
     metadataIssuer: null,
     iss: 'on',
     stackIss: 'off',
+    ticketsIss: 'on',
     signingKey: 0,
     idTokenAlg: 'RS256',
     idToken: null,

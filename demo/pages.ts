@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { System } from './store.ts'
 import type { Answer } from './wire.ts'
 import type { Account, Project } from './world.ts'
 
@@ -90,7 +91,11 @@ ${content}
   }
 }
 
-const WHERE = { idp: 'Demo identity provider', stack: 'Demo project stack' }
+const WHERE = {
+  idp: 'Demo identity provider',
+  stack: 'Demo project stack',
+  tickets: 'Demo ticket service',
+} satisfies Record<System, string>
 
 const accountButton = (account: Account, label = account.email) => html`
 <button class="account" name="account" value="${account.email}">
@@ -99,7 +104,7 @@ const accountButton = (account: Account, label = account.email) => html`
 
 /** One button per account, no password. `current` is who is signed in already; `again` says it must be shown again. */
 export function signInPage(input: {
-  system: 'idp' | 'stack'
+  system: System
   client: string
   accounts: Account[]
   current?: Account
@@ -132,17 +137,11 @@ export function consentPage(input: {
   projects: { project: Project; role: string }[]
 }): Answer {
   const { client, account, projects } = input
-  return page(
-    200,
-    'consent',
+  return decisionPage(
+    'stack',
     `${client} asks for access to a project`,
-    WHERE.stack,
+    account,
     html`
-<form method="post" class="who" data-current="${account.email}">
-<span>Signed in as <b>${account.email}</b></span>
-<button class="link" name="switch" value="yes">Use another account</button>
-</form>
-<form method="post">
 <fieldset>
 <legend>Which project?</legend>
 ${projects.map(
@@ -153,7 +152,41 @@ ${projects.map(
 </label>`,
 )}
 </fieldset>
-<p class="soft"><small>It can read and write this project's data as you, until you or an admin revoke it.</small></p>
+<p class="soft"><small>It can read and write this project's data as you, until you or an admin revoke it.</small></p>`,
+  )
+}
+
+/** Who is signed in, what is asked in words and as the protocol has it, yes or no. */
+export function scopesPage(input: {
+  client: string
+  account: Account
+  scopes: { name: string; text: string }[]
+}): Answer {
+  const { client, account, scopes } = input
+  return decisionPage(
+    'tickets',
+    `${client} asks for access to your tickets`,
+    account,
+    html`
+<h2>It may</h2>
+<ul>${scopes.map(({ name, text }) => html`<li>${text} <span class="soft">(${name})</span></li>`)}</ul>`,
+  )
+}
+
+/** As whom, `asked`, allow or deny. */
+function decisionPage(system: System, title: string, account: Account, asked: Html): Answer {
+  return page(
+    200,
+    'consent',
+    title,
+    WHERE[system],
+    html`
+<form method="post" class="who" data-current="${account.email}">
+<span>Signed in as <b>${account.email}</b></span>
+<button class="link" name="switch" value="yes">Use another account</button>
+</form>
+<form method="post">
+${asked}
 <div class="row">
 <button class="main" name="allow" value="yes">Allow</button>
 <button class="plain" name="deny" value="yes" formnovalidate>Deny</button>

@@ -3,7 +3,7 @@ import type { FaultScript } from './faults.ts'
 import type { KeyRing } from './keys.ts'
 import type { LedgerBook } from './ledger.ts'
 import type { Modes } from './modes.ts'
-import type { Store } from './store.ts'
+import type { Store, TokenRecord } from './store.ts'
 import type { Answer, Incoming } from './wire.ts'
 
 export type ClientRegistration = { id: string; secret: string; redirectUris: string[] }
@@ -14,11 +14,13 @@ export type World = {
   appUrl?: string
   signinClient: ClientRegistration
   stackClient: ClientRegistration
+  ticketsClient: ClientRegistration
   clock: Clock
   store: Store
   ledger: LedgerBook
   faults: FaultScript
   modes: { current: Modes }
+  /** Of the identity provider and the stack; the ticket service has a ring of its own. */
   keys: KeyRing
 }
 
@@ -36,6 +38,13 @@ export function expiresInField(world: World, seconds: number): { expires_in?: nu
   const shape = world.modes.current.expiresIn
   if (shape === 'missing') return {}
   return { expires_in: shape === 'string' ? String(seconds) : seconds }
+}
+
+const GRACE_MILLISECONDS = 30_000
+
+/** Whether a rotated refresh token still works, because the mode gives it a grace. */
+export function isInGrace({ modes, clock }: World, { endedAt }: TokenRecord): boolean {
+  return modes.current.rotation === 'grace' && endedAt !== null && clock.now() - endedAt <= GRACE_MILLISECONDS
 }
 
 /** Records in the ledger which person a request was about. */

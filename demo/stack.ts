@@ -1,17 +1,17 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { Check, Prompt, Provider } from './engine.ts'
-import { findInteraction, isAnswer, resume, resumeSignedIn } from './interaction.ts'
+import { isAnswer, resume, whoDecides } from './interaction.ts'
+import { cookiesOf } from './issuer.ts'
 import { engineKey, sign } from './keys.ts'
-import { consentPage, errorPage, homePage, signInPage } from './pages.ts'
-import { expiresInField, note, type Part, type World, withoutFields } from './part.ts'
+import { consentPage, errorPage, homePage } from './pages.ts'
+import { expiresInField, isInGrace, note, type Part, type World, withoutFields } from './part.ts'
 import { sha256, type TokenRecord } from './store.ts'
 import { type Answer, field, type Incoming, json, makeEngine } from './wire.ts'
-import { ACCOUNTS, accountByEmail, accountBySub, PROJECTS, projectsOf } from './world.ts'
+import { accountBySub, PROJECTS, projectsOf } from './world.ts'
 
 const CODE_SECONDS = 600
-const GRACE_MILLISECONDS = 30_000
 const SCOPES = ['email']
 const PKCE_TEXT = /^[A-Za-z0-9\-._~]{43,128}$/
 const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' }
@@ -42,12 +42,7 @@ export async function makeStack(world: World): Promise<Part> {
       },
     ],
     jwks: { keys: [await engineKey()] },
-    cookies: {
-      keys: [randomBytes(32).toString('base64url')],
-      names: { session: 'demo_stack_session', interaction: 'demo_stack_interaction', resume: 'demo_stack_resume' },
-      long: { httpOnly: true, sameSite: 'lax', signed: true },
-      short: { httpOnly: true, sameSite: 'lax', signed: true },
-    },
+    cookies: cookiesOf('stack'),
     clientBasedCORS: () => false,
     extraParams: ['redirect_implied'],
     features: {
@@ -204,25 +199,11 @@ export async function makeStack(world: World): Promise<Part> {
   }
 
   async function approve(incoming: Incoming): Promise<Answer> {
-    const interaction = await findInteraction(provider, engine, incoming)
-    if (isAnswer(interaction)) return interaction
-    const account = accountBySub(interaction.session?.accountId)
-    const client = 'Valetkey'
-    note(incoming, { account: account?.email, client: String(interaction.params.client_id) })
-    const picked = accountByEmail(field(incoming, 'account'))
-    if (picked) {
-      note(incoming, { account: picked.email })
-      const { returnTo, answer } = await resumeSignedIn(provider, engine, incoming, interaction, picked, { clock })
-      if (!account && modes.current.loggedOutDropsRequest) dropped.add(new URL(returnTo).pathname)
-      return answer
-    }
-    if (!account || field(incoming, 'switch')) {
-      return signInPage({ system: 'stack', client, accounts: ACCOUNTS, current: account })
-    }
-    if (field(incoming, 'deny') || modes.current.consent === 'denied') {
-      const denial = { error: 'access_denied', error_description: 'denied' }
-      return (await resume(provider, engine, incoming, denial)).answer
-    }
+    const decided = await whoDecides(world, { system: 'stack', provider, engine }, incoming, ({ returnTo, before }) => {
+      if (!before && modes.current.loggedOutDropsRequest) dropped.add(new URL(returnTo).pathname)
+    })
+    if (isAnswer(decided)) return decided
+    const { interaction, account, client } = decided
     const projects = projectsOf(account)
     if (incoming.method !== 'POST') {
       const role = (id: string) => modes.current.role ?? account.memberships[id] ?? ''
@@ -324,10 +305,8 @@ export async function makeStack(world: World): Promise<Part> {
     if (record.client !== stackClient.id) return refreshRefused('Token is not linked to client')
     if (!store.isLive({ ...record, endedAt: null })) return refreshRefused('Token has expired')
     if (record.endedAt !== null) {
-      const { rotation, replayRevokesFamily } = modes.current
-      const inGrace = rotation === 'grace' && clock.now() - record.endedAt <= GRACE_MILLISECONDS
-      if (!inGrace) {
-        if (replayRevokesFamily && record.grant) {
+      if (!isInGrace(world, record)) {
+        if (modes.current.replayRevokesFamily && record.grant) {
           store.endGrant(record.grant)
           await store.adapter('stack')('RefreshToken').revokeByGrantId(record.grant)
         }

@@ -4,21 +4,30 @@ import { z } from 'zod'
 import type { Clock } from './clock.ts'
 import { openJournal } from './journal.ts'
 import { BucketRight } from './modes.ts'
+import { TICKETS } from './world.ts'
 
 export const sha256 = (value: string) => createHash('sha256').update(value).digest('base64url')
 
 const TokenKind = z.enum(['code', 'access', 'refresh', 'id', 'storage'])
 export type TokenKind = z.infer<typeof TokenKind>
 
+/** Which of the demo's authorization servers. */
+const System = z.enum(['idp', 'stack', 'tickets'])
+export type System = z.infer<typeof System>
+
+export const TicketStatus = z.enum(['open', 'pending', 'closed'])
+
 /** What is known about one issued token; the value itself is only in the ledger. Times in milliseconds. */
 const TokenRecord = z.object({
   hash: z.string(),
   kind: TokenKind,
-  system: z.enum(['idp', 'stack']),
+  system: System,
   sub: z.string(),
   client: z.string().optional(),
   project: z.string().optional(),
   grant: z.string().optional(),
+  /** Access tokens, where the server names their scope. */
+  scope: z.string().optional(),
   /** Refresh tokens: hash of the access token issued with them. */
   partner: z.string().optional(),
   /** Codes: the authorize request named no redirect_uri, so the token request need not either. */
@@ -56,6 +65,20 @@ const StorageEvent = z.object({
 })
 export type StorageEvent = z.infer<typeof StorageEvent>
 
+/** A ticket of an organisation; the people in it are named by their ids. */
+const Ticket = z.object({
+  id: z.string(),
+  organization: z.string(),
+  title: z.string(),
+  text: z.string(),
+  status: TicketStatus,
+  reporter: z.string(),
+  assignee: z.string().nullable(),
+  created: z.string(),
+  updated: z.string(),
+})
+export type Ticket = z.infer<typeof Ticket>
+
 const EngineRecord = z.object({
   key: z.string(),
   model: z.string(),
@@ -72,6 +95,8 @@ const DataFile = z.object({
   storageTokens: z.array(StorageToken),
   events: z.array(StorageEvent),
   grantProjects: z.record(z.string(), z.string()),
+  /** Absent in files from before there were any. */
+  tickets: z.array(Ticket).optional(),
 })
 
 /** One entry of the journal: records as they are from now on, `null` for what is gone, events added. */
@@ -82,12 +107,19 @@ const Entry = z.object({
   tokens: z.record(z.string(), TokenRecord.nullable()).optional(),
   storageTokens: z.record(z.string(), StorageToken.nullable()).optional(),
   grantProjects: z.record(z.string(), z.string().nullable()).optional(),
+  tickets: z.record(z.string(), Ticket.nullable()).optional(),
   events: z.array(StorageEvent).optional(),
 })
 type Entry = z.infer<typeof Entry>
 
 /** Models that outlive a restart; sessions, codes and half-finished sign-ins do not. */
-const KEPT_MODELS = new Set(['stack:Grant', 'stack:RefreshToken'])
+const KEPT_MODELS = new Set([
+  'stack:Grant',
+  'stack:RefreshToken',
+  'tickets:Grant',
+  'tickets:RefreshToken',
+  'tickets:AccessToken',
+])
 const KEPT_KINDS = new Set<TokenKind>(['access', 'refresh', 'storage'])
 const EVENTS_MAX = 2000
 
@@ -103,6 +135,7 @@ export function makeStore(clock: Clock, dataFile?: string) {
   const tokens = new Map<string, TokenRecord>()
   const storageTokens = new Map<string, StorageToken>()
   const grantProjects = new Map<string, string>()
+  const tickets = new Map<string, Ticket>()
   let events: StorageEvent[] = []
   let nextId = 1
 
@@ -118,6 +151,7 @@ export function makeStore(clock: Clock, dataFile?: string) {
         for (const record of data.tokens) tokens.set(record.hash, record)
         for (const token of data.storageTokens) storageTokens.set(token.hash, token)
         for (const [grant, project] of Object.entries(data.grantProjects)) grantProjects.set(grant, project)
+        if (data.tickets) fillTickets(data.tickets)
         events = data.events
         nextId = data.nextId
       }
@@ -139,16 +173,23 @@ export function makeStore(clock: Clock, dataFile?: string) {
     put(tokens, entry.tokens)
     put(storageTokens, entry.storageTokens)
     put(grantProjects, entry.grantProjects)
+    put(tickets, entry.tickets)
     events = [...(entry.events ?? []), ...events].slice(0, EVENTS_MAX)
   }
 
   function forget(): void {
     for (const records of [engine, tokens, storageTokens, grantProjects]) records.clear()
+    fillTickets(TICKETS)
     events = []
   }
 
+  function fillTickets(list: readonly Ticket[]): void {
+    tickets.clear()
+    for (const ticket of list) tickets.set(ticket.id, ticket)
+  }
+
   const alive = (expiresAt: number | null) => expiresAt === null || expiresAt > clock.now()
-  const isKeptToken = (token: TokenRecord) => KEPT_KINDS.has(token.kind) && token.system === 'stack'
+  const isKeptToken = (token: TokenRecord) => KEPT_KINDS.has(token.kind) && token.system !== 'idp'
 
   /** All that outlives a restart. */
   function lasting(): z.infer<typeof DataFile> {
@@ -161,9 +202,11 @@ export function makeStore(clock: Clock, dataFile?: string) {
       storageTokens: [...storageTokens.values()],
       events,
       grantProjects: Object.fromEntries(grantProjects),
+      tickets: [...tickets.values()],
     }
   }
 
+  fillTickets(TICKETS)
   const warning = file && load(file)
 
   // What has changed since the last entry, by key. Whether that lasts is asked when it is written.
@@ -179,6 +222,7 @@ export function makeStore(clock: Clock, dataFile?: string) {
       tokens: pick(tokens, keys.tokens, isKeptToken),
       storageTokens: pick(storageTokens, keys.storageTokens),
       grantProjects: pick(grantProjects, keys.grantProjects),
+      tickets: pick(tickets, keys.tickets),
     }
     const { nextId: _, ...records } = entry
     changed = noChanges()
@@ -240,11 +284,11 @@ export function makeStore(clock: Clock, dataFile?: string) {
       for (const token of tokens.values()) if (token.grant === grant) end(token)
     },
 
-    /** Living grants of a person at the stack. */
-    grantsOf: (sub: string) => [
+    /** Living grants of a person at one server. */
+    grantsOf: (of: System, sub: string) => [
       ...new Set(
-        [...tokens.values()].flatMap(({ system, sub: of, grant, endedAt }) =>
-          system === 'stack' && of === sub && grant !== undefined && endedAt === null ? [grant] : [],
+        [...tokens.values()].flatMap(({ system, sub: person, grant, endedAt }) =>
+          system === of && person === sub && grant !== undefined && endedAt === null ? [grant] : [],
         ),
       ),
     ],
@@ -281,8 +325,18 @@ export function makeStore(clock: Clock, dataFile?: string) {
     },
     eventsOf: (project: string) => events.filter((event) => event.project === project),
 
+    ticketsOf: (organization: string) => [...tickets.values()].filter((ticket) => ticket.organization === organization),
+    putTicket(ticket: Ticket) {
+      tickets.set(ticket.id, ticket)
+      changed.keys.tickets.add(ticket.id)
+    },
+    removeTicket(id: string) {
+      tickets.delete(id)
+      changed.keys.tickets.add(id)
+    },
+
     /** Storage of one oidc-provider instance. Ids are kept hashed: for opaque tokens the id is the token. */
-    adapter(system: 'idp' | 'stack') {
+    adapter(system: System) {
       return (name: string): Adapter => {
         const model = `${system}:${name}`
         const keyOf = (id: string) => `${model}:${name === 'Grant' ? id : sha256(id)}`
@@ -328,13 +382,15 @@ export function makeStore(clock: Clock, dataFile?: string) {
               if (record.model !== model || record.payload.grantId !== grant) continue
               engine.delete(key)
               touch(model, key)
+              // An opaque token's record has the token's own hash.
+              end(tokens.get(key.slice(model.length + 1)))
             }
           },
         }
       }
     },
     /** Undoes the engine's mark on a rotated refresh token, for servers with a grace period. */
-    unconsume(system: 'idp' | 'stack', name: string, value: string) {
+    unconsume(system: System, name: string, value: string) {
       const key = `${system}:${name}:${sha256(value)}`
       const record = engine.get(key)
       if (!record) return
@@ -354,6 +410,7 @@ const noChanges = () => ({
     tokens: new Set<string>(),
     storageTokens: new Set<string>(),
     grantProjects: new Set<string>(),
+    tickets: new Set<string>(),
   },
 })
 

@@ -1,7 +1,16 @@
 import type { Role } from './modes.ts'
+import type { Ticket } from './store.ts'
 
 /** The people and projects that exist upstream. All of it is made up and fixed, so tests can name it. */
-export type Account = { id: string; sub: string; email: string; name: string; memberships: Record<string, Role> }
+export type Account = {
+  id: string
+  sub: string
+  email: string
+  name: string
+  /** Whose tickets they see. */
+  organization: string
+  memberships: Record<string, Role>
+}
 export type Table = { name: string; columns: string[]; rows: string[][] }
 export type Bucket = { id: string; name: string; stage: 'in' | 'out'; description: string; tables: Table[] }
 export type Component = { id: string; name: string; type: string }
@@ -113,6 +122,7 @@ export const ACCOUNTS: Account[] = [
     sub: 'acct-3001',
     email: 'owner@acme.test',
     name: 'Acme Owner',
+    organization: '412',
     memberships: { '10231': 'admin', '10232': 'admin', '20877': 'share' },
   },
   {
@@ -120,6 +130,7 @@ export const ACCOUNTS: Account[] = [
     sub: 'acct-3002',
     email: 'member@acme.test',
     name: 'Acme Member',
+    organization: '412',
     memberships: { '10231': 'guest', '10240': 'readOnly' },
   },
   {
@@ -127,8 +138,51 @@ export const ACCOUNTS: Account[] = [
     sub: 'acct-4001',
     email: 'owner@globex.test',
     name: 'Globex Owner',
+    organization: '530',
     memberships: { '20877': 'admin', '20880': 'admin' },
   },
+]
+
+const ticket = (
+  organization: string,
+  id: string,
+  day: string,
+  title: string,
+  rest: Pick<Ticket, 'status' | 'reporter' | 'assignee' | 'text'>,
+): Ticket => ({ id, organization, title, ...rest, created: `${day}T08:30:00.000Z`, updated: `${day}T08:30:00.000Z` })
+
+/** The tickets of the first moment; an organisation sees its own alone. */
+export const TICKETS: readonly Ticket[] = [
+  ticket('412', '101', '2026-03-02', 'Revenue is missing for February', {
+    status: 'open',
+    reporter: '3002',
+    assignee: '3001',
+    text: 'The dashboard stops at January. The nightly load says that it was fine.',
+  }),
+  ticket('412', '102', '2026-03-05', 'A new colleague needs the CRM tables', {
+    status: 'pending',
+    reporter: '3001',
+    assignee: '3001',
+    text: 'Reading is enough. Waiting for the name of the laptop.',
+  }),
+  ticket('412', '103', '2026-03-09', 'Export of orders takes an hour', {
+    status: 'closed',
+    reporter: '3002',
+    assignee: null,
+    text: 'It took three minutes until last week.',
+  }),
+  ticket('530', '201', '2026-03-03', 'Stock of A-1 is negative', {
+    status: 'open',
+    reporter: '4001',
+    assignee: '4001',
+    text: 'Counted 140 on the shelf, the system shows -3.',
+  }),
+  ticket('530', '202', '2026-03-06', 'Forecast for week 14 looks too low', {
+    status: 'open',
+    reporter: '4001',
+    assignee: null,
+    text: 'It does not know about the campaign.',
+  }),
 ]
 
 export const accountBySub = (sub: string | undefined) => ACCOUNTS.find((account) => account.sub === sub)

@@ -120,6 +120,12 @@ const flag = z
   .enum(['0', '1'])
   .default('0')
   .transform((value) => value === '1')
+/** What only `npm start` writes, as JSON. */
+const fromStart = <T>(shape: z.ZodType<T>) =>
+  z
+    .string()
+    .optional()
+    .transform((text) => (text ? shape.parse(JSON.parse(text)) : undefined))
 const seconds = (fallback: number) => z.coerce.number().int().positive().default(fallback)
 
 /** Every setting by name: its form and its default. docs/configuration.md says what each does; a test compares. */
@@ -155,14 +161,8 @@ export const Environment = z.object({
   VALETKEY_METRICS_TOKEN: bearer.optional(),
   VALETKEY_EMBEDDED: flag,
   VALETKEY_DEMO: flag,
-  VALETKEY_DEMO_STACK: z
-    .string()
-    .optional()
-    .transform((text) =>
-      text
-        ? z.object({ url: z.url(), clientId: z.string(), clientSecret: z.string() }).parse(JSON.parse(text))
-        : undefined,
-    ),
+  VALETKEY_DEMO_STACK: fromStart(z.object({ url: z.url(), clientId: z.string(), clientSecret: z.string() })),
+  VALETKEY_DEMO_TICKETS: fromStart(z.object({ issuer: z.url(), clientId: z.string(), clientSecret: z.string() })),
 })
 
 export type Config = ReturnType<typeof parseConfig>
@@ -201,6 +201,7 @@ export function parseConfig(environment: Record<string, string | undefined>) {
   if (env.VALETKEY_DEMO && !loopback)
     problems.push('VALETKEY_DEMO needs a loopback VALETKEY_URL: the demo has no passwords')
   if (env.VALETKEY_DEMO && !env.VALETKEY_DEMO_STACK) problems.push('VALETKEY_DEMO_STACK is missing')
+  if (env.VALETKEY_DEMO && !env.VALETKEY_DEMO_TICKETS) problems.push('VALETKEY_DEMO_TICKETS is missing')
   const signinIssuer = new URL(env.VALETKEY_SIGNIN_ISSUER)
   if (signinIssuer.protocol !== 'https:' && !loopbackHosts.has(signinIssuer.hostname))
     problems.push('VALETKEY_SIGNIN_ISSUER must be https')
@@ -247,6 +248,10 @@ export function parseConfig(environment: Record<string, string | undefined>) {
       host: env.VALETKEY_METRICS_HOST,
       token: env.VALETKEY_METRICS_TOKEN,
     },
-    demo: env.VALETKEY_DEMO ? env.VALETKEY_DEMO_STACK : undefined,
+    /** The project stack's address and our client there, and the same of the ticket service. */
+    demo:
+      env.VALETKEY_DEMO && env.VALETKEY_DEMO_STACK && env.VALETKEY_DEMO_TICKETS
+        ? { ...env.VALETKEY_DEMO_STACK, tickets: env.VALETKEY_DEMO_TICKETS }
+        : undefined,
   })
 }

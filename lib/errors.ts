@@ -129,6 +129,16 @@ export const errorCodes = {
   not_linked: { status: 409, title: 'You have not linked this project', next: 'Link it first.' },
   over_policy: { status: 422, title: 'Policy does not allow this', next: 'Ask for less, or ask an admin.' },
   too_many_tokens: { status: 409, title: 'You have too many live tokens', next: 'Revoke some that you do not need.' },
+  token_outstanding: {
+    status: 409,
+    title: 'Another token of this connection must end first',
+    next: 'This upstream ends a token when the next one is made. Revoke the other one, or wait until it ends.',
+  },
+  no_strategy: {
+    status: 409,
+    title: 'This upstream cannot make limited tokens',
+    next: 'Valetkey does not hand out tokens with all the rights of a connection. Ask an admin which upstreams can.',
+  },
   issue_unconfirmed: {
     status: 502,
     title: 'The upstream did not confirm the token',

@@ -68,10 +68,10 @@ async function startDatabase(services, dir, instance) {
   }
 }
 
-/** Starts the demo upstream. Answers how the server signs people in and reaches the stack. */
+/** Starts the demo upstream. Answers how the server signs people in, and reaches the stack and the ticket service. */
 async function startDemo(services, dir, instance, { url, port }) {
   await bundleDemo()
-  const { signinClient, stackClient, controlSecret } = instance.demo
+  const { signinClient, stackClient, ticketsClient, controlSecret } = instance.demo
   instance.demo.port = await freePort(instance.demo.port ?? port + 1)
   await instance.save()
   const client = (known, path) => JSON.stringify({ ...known, redirectUris: [`${url}${path}`] })
@@ -85,6 +85,7 @@ async function startDemo(services, dir, instance, { url, port }) {
         DEMO_PORT: String(instance.demo.port),
         DEMO_SIGNIN_CLIENT: client(signinClient, '/api/auth/callback/signin'),
         DEMO_STACK_CLIENT: client(stackClient, '/oauth/callback/keboola-demo'),
+        DEMO_TICKETS_CLIENT: client(ticketsClient, '/oauth/callback/tickets-demo'),
         DEMO_CONTROL_SECRET: process.env.DEMO_CONTROL_SECRET || controlSecret,
         DEMO_DATA_FILE: join(dir, 'demo.json'),
         DEMO_APP_URL: url,
@@ -92,12 +93,17 @@ async function startDemo(services, dir, instance, { url, port }) {
     }),
   )
   return {
-    // The demo is two servers in one: identity provider below /idp, project stack at the root.
+    // The demo is three servers in one: identity provider below /idp, ticket service below /tickets, project stack at the root.
     VALETKEY_SIGNIN_ISSUER: `${demoUrl}/idp`,
     VALETKEY_SIGNIN_CLIENT_ID: signinClient.id,
     VALETKEY_SIGNIN_CLIENT_SECRET: signinClient.secret,
     VALETKEY_DEMO: '1',
     VALETKEY_DEMO_STACK: JSON.stringify({ url: demoUrl, clientId: stackClient.id, clientSecret: stackClient.secret }),
+    VALETKEY_DEMO_TICKETS: JSON.stringify({
+      issuer: `${demoUrl}/tickets`,
+      clientId: ticketsClient.id,
+      clientSecret: ticketsClient.secret,
+    }),
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Config } from '../config.ts'
 import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
 import { readTenant } from '../store/database.ts'
@@ -7,7 +8,7 @@ import { listProviders } from '../store/providers.ts'
 import { asSystem, withInstance } from '../store/system.ts'
 import { ensureUser } from '../store/users.ts'
 import { foundTenant } from '../tenancy/tenants.ts'
-import { addProvider, preparedProvider } from './providers.ts'
+import { addProvider, type NewProvider, preparedProvider } from './providers.ts'
 
 /** The demo's people, as its identity provider names them. */
 const people = [
@@ -22,6 +23,52 @@ const tenants = [
 ] as const
 
 export const demoAccounts = people.map(({ email, tenant, role }) => ({ email, tenant, role }))
+
+type Demo = NonNullable<Config['demo']>
+
+/** The upstreams that each of the demo's tenants starts with. */
+const providersOf = (demo: Demo): NewProvider[] => [
+  {
+    kind: 'keboola',
+    name: 'Demo stack',
+    issuer: demo.url,
+    clientId: demo.clientId,
+    clientSecret: demo.clientSecret,
+    maxLifetimeSeconds: 2 * 3600,
+    callbackKey: 'keboola-demo',
+  },
+  {
+    kind: 'oauth',
+    name: 'Demo tickets',
+    clientId: demo.tickets.clientId,
+    clientSecret: demo.tickets.clientSecret,
+    maxLifetimeSeconds: 3600,
+    callbackKey: 'tickets-demo',
+    setup: ticketsSetup(demo.tickets.issuer),
+  },
+]
+
+/** Its endpoints as they are: the demo need not run yet when the product starts. */
+const ticketsSetup = (issuer: string) => ({
+  issuer,
+  authorization_endpoint: `${issuer}/authorize`,
+  token_endpoint: `${issuer}/token`,
+  userinfo_endpoint: `${issuer}/userinfo`,
+  jwks_uri: `${issuer}/jwks`,
+  revocation_endpoint: `${issuer}/revoke`,
+  client_authentication: 'basic',
+  // Without it the server gives no refresh token (OIDC Core 11).
+  authorization_parameters: { prompt: 'consent' },
+  scopes: [
+    'openid',
+    'offline_access',
+    { name: 'tickets:read', text: 'read tickets of your organisation', risk: 'low' },
+    { name: 'tickets:write', text: 'create and change tickets', risk: 'medium' },
+    { name: 'tickets:delete', text: 'delete tickets', risk: 'high' },
+  ],
+  narrowing: { offered: true, old_token_survives: true, revoke_keeps_grant: true, full_scope_remains: true },
+  api_bases: [{ name: 'Tickets', url: `${issuer}/api` }],
+})
 
 /** Makes the demo's tenants, members and providers where they are missing. Runs at every boot; changes nothing twice. */
 export async function seedDemo(ctx: Context): Promise<void> {
@@ -48,18 +95,12 @@ export async function seedDemo(ctx: Context): Promise<void> {
         for (const { role, user } of users)
           await upsertMember(tx, { tenantId: id, userId: user.id, role, createdAt: ctx.now() })
       })
-    const providers = await readTenant(ctx, id, (tx) => listProviders(tx, id))
-    if (providers.some((provider) => provider.issuer === demo.url && provider.clientId === demo.clientId)) continue
-    const provider = {
-      kind: 'keboola',
-      name: 'Demo stack',
-      issuer: demo.url,
-      clientId: demo.clientId,
-      clientSecret: demo.clientSecret,
-      maxLifetimeSeconds: 2 * 3600,
-      callbackKey: 'keboola-demo',
-    } as const
-    const prepared = await preparedProvider(ctx, id, provider)
-    await asSystem(ctx, id, 'demo', (tx) => addProvider(tx, { userId: owner.user.id }, prepared))
+    const there = await readTenant(ctx, id, (tx) => listProviders(tx, id))
+    for (const provider of providersOf(demo)) {
+      const prepared = await preparedProvider(ctx, id, provider)
+      const { row } = prepared
+      if (there.some(({ issuer, clientId }) => issuer === row.issuer && clientId === row.clientId)) continue
+      await asSystem(ctx, id, 'demo', (tx) => addProvider(tx, { userId: owner.user.id }, prepared))
+    }
   }
 }

@@ -4,7 +4,13 @@ import type { Context } from '../context.ts'
 import { BrokerError, fieldsOf, isBrokerError } from '../errors.ts'
 import { configured } from '../providers/index.ts'
 import type { Kind, Strategy } from '../providers/kind.ts'
-import { type IssuedUpstream, isUpstreamError, type Rights, type UpstreamToken } from '../providers/provider.ts'
+import {
+  type IssuedUpstream,
+  type IssueRequest,
+  isUpstreamError,
+  type Rights,
+  type UpstreamToken,
+} from '../providers/provider.ts'
 import { newId } from '../security/ids.ts'
 import { fingerprint, randomToken, type Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
@@ -20,6 +26,7 @@ import {
   currentGenerations,
   endIssuing,
   endUnwanted,
+  exclusiveUntil,
   findToken,
   insertToken,
   madeFrom,
@@ -32,6 +39,7 @@ import { handlePlace } from '../vault/places.ts'
 import { frozenError, refuseFrozen } from './freezes.ts'
 import { type TokenView, toTokenView } from './read/token.ts'
 import { withAccess } from './refresh/access.ts'
+import { narrowedToken } from './refresh/refresh.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
 import { settleRevocation } from './upstream-revocation.ts'
 
@@ -79,7 +87,7 @@ export type IssuedToken = { token: TokenView; value: Secret; tokenType: string; 
  * committed first, so that killed anywhere no unknown token stays behind; the answer is given only after the row is
  * complete.
  * @throws BrokerError forbidden, not_found, not_linked, needs_relink, frozen, provider_misconfigured, bad_request,
- *   over_policy, too_many_tokens, upstream_…, excess_rights, issue_unconfirmed, revoked_meanwhile
+ *   over_policy, too_many_tokens, no_strategy, token_outstanding, upstream_…, excess_rights, issue_unconfirmed, revoked_meanwhile
  */
 export async function issueToken(ctx: Context, actor: Actor, input: IssueInput): Promise<IssuedToken> {
   const started = await act(ctx, actor, 'work', (tx, actor) => start(ctx, tx, actor, input))
@@ -91,9 +99,10 @@ export async function issueToken(ctx: Context, actor: Actor, input: IssueInput):
   }
   try {
     if (made.kind === 'within') {
-      const { kind, connection } = started
+      const { kind, connection, project } = started
       const issued = await complete(ctx, actor, started, made.token)
-      return { ...issued, tokenType: kind.tokenType, baseUrl: connection.provider.issuer }
+      const baseUrl = kind.baseUrl?.({ externalId: project }) ?? connection.provider.issuer
+      return { ...issued, tokenType: kind.tokenType, baseUrl }
     }
     throw await refuseExcess(ctx, actor, started, made)
   } catch (error) {
@@ -123,8 +132,11 @@ type Started = {
   project: string
   connection: Ground['connection']
   kind: Kind
+  settings: unknown
   strategy: Strategy
   rights: Rights
+  /** When it was asked to end, and how long it may live at most, in seconds. */
+  asked: { end: Date; mostSeconds: number }
 }
 
 async function start(
@@ -138,13 +150,21 @@ async function start(
     throw new BrokerError('bad_request', { fields: { expires_in: `At least ${shortestLifetimeSeconds} seconds.` } })
   const made = configured(connection.provider)
   if (!made) throw new BrokerError('provider_misconfigured')
-  const { kind, strategy } = made
+  const { kind, strategy, settings } = made
+  if (!strategy) throw new BrokerError('no_strategy')
   const rights = rightsAsked(kind, scopes)
   refuseIssue(policy, { role: actor.role, strategy, seconds: lifetimeSeconds, rights }, kind)
   const now = ctx.now()
   const { value: most, setBy } = policy.tokens
   if ((await countOutstandingLocked(tx, actor.tenantId, actor.userId, now)) >= most)
     throw new BrokerError('too_many_tokens', { detail: `At most ${most} live tokens, set by the ${setBy}.` })
+  // The count above lets one issue of a member begin at a time, so this holds in a race as well.
+  const exclusive = strategy === 'narrow' && (kind.oneAtATime?.(settings) ?? false)
+  const until = exclusive ? await exclusiveUntil(tx, actor.tenantId, connection.id, now) : null
+  if (until)
+    throw new BrokerError('token_outstanding', {
+      retryAfterSeconds: Math.ceil((until.getTime() - now.getTime()) / 1000),
+    })
   const owner = {
     tenantId: actor.tenantId,
     userId: actor.userId,
@@ -156,6 +176,7 @@ async function start(
   if (!generations) throw new BrokerError('not_found')
   const id = newId('token')
   const nonce = randomToken().slice(0, 16)
+  const end = new Date(now.getTime() + lifetimeSeconds * 1000)
   await insertToken(tx, {
     ...owner,
     id,
@@ -165,14 +186,15 @@ async function start(
     purpose,
     scopesAsked: rights as Prisma.InputJsonObject,
     generations,
-    expiresAt: new Date(now.getTime() + lifetimeSeconds * 1000),
+    exclusive,
+    expiresAt: end,
     createdAt: now,
   })
   const details = {
     project: project.id,
     connection: connection.id,
     seconds: lifetimeSeconds,
-    rights: kind.describe(rights).map(({ text }) => text),
+    rights: kind.describe(rights, settings).map(({ text }) => text),
   }
   await record(tx, actor.tenantId, now, actor, {
     action: 'token.requested',
@@ -180,7 +202,8 @@ async function start(
     target: { kind: 'token', id },
     details,
   })
-  return { id, nonce, project: project.externalId, connection, kind, strategy, rights }
+  const asked = { end, mostSeconds: policy.lifetime.seconds }
+  return { id, nonce, project: project.externalId, connection, kind, settings, strategy, rights, asked }
 }
 
 /** What was asked, as its kind reads it; rights of which nothing is to be said are none. @throws BrokerError bad_request */
@@ -194,16 +217,31 @@ function rightsAsked(kind: Kind, scopes: unknown): Rights {
 
 async function askUpstream(
   ctx: Context,
-  { nonce, project, connection, kind, rights }: Started,
+  started: Started,
   { lifetimeSeconds, purpose }: IssueInput,
 ): Promise<IssuedUpstream> {
-  const request = { project, rights, lifetimeSeconds, purpose, nonce }
-  const made = await withAccess(ctx, connection, (provider, { accessToken }) =>
-    provider.issue({ accessToken, request }),
-  )
+  const { nonce, project, kind, rights } = started
+  const made = await make(ctx, started, { project, rights, lifetimeSeconds, purpose, nonce })
   if (made.kind === 'beyond' || kind.narrows(made.token.granted, rights)) return made
   return { kind: 'beyond', token: made.token, exceeded: kind.missing(made.token.granted, rights) }
 }
+
+async function make(ctx: Context, started: Started, request: IssueRequest): Promise<IssuedUpstream> {
+  const { connection, kind, settings, strategy, asked } = started
+  if (strategy !== 'narrow')
+    return withAccess(ctx, connection, (provider, { accessToken }) => provider.issue({ accessToken, request }))
+  const oldTokenStays = !kind.oneAtATime?.(settings)
+  const key = { tenantId: connection.tenantId, connectionId: connection.id }
+  const made = await narrowedToken(ctx, { ...key, request, oldTokenStays })
+  // How long it lives is the upstream's to say: what is longer than policy allows is not handed out.
+  const isTooLong =
+    made.kind === 'within' && secondsUntil(made.token.expiresAt, ctx.now()) > asked.mostSeconds + toleranceSeconds
+  return isTooLong ? { kind: 'beyond', token: made.token, exceeded: ['a longer life'] } : made
+}
+
+/** The end is counted in whole seconds and from when the upstream began. */
+const toleranceSeconds = 60
+const secondsUntil = (end: Date, now: Date) => (end.getTime() - now.getTime()) / 1000
 
 /** Ends a row whose token surely does not exist; where that is not sure, leaves it to the reconciling job. */
 async function notMade(ctx: Context, actor: Actor, { id, strategy }: Started, error: unknown): Promise<unknown> {
@@ -232,7 +270,7 @@ async function notMade(ctx: Context, actor: Actor, { id, strategy }: Started, er
 async function complete(
   ctx: Context,
   actor: Actor,
-  { id, strategy }: Started,
+  { id, strategy, kind, settings, asked }: Started,
   made: UpstreamToken,
 ): Promise<{ token: TokenView; value: Secret }> {
   const { tenantId, userId } = actor
@@ -245,6 +283,8 @@ async function complete(
     fingerprint: mark,
     scopesGranted: made.granted as Prisma.InputJsonObject,
     expiresAt: made.expiresAt,
+    // Where the upstream made it live longer than was asked, we end it then, if it lets us.
+    revokeAt: made.expiresAt > asked.end && kind.endsTokens(settings) ? asked.end : null,
   }
   const now = ctx.now()
   const target = { kind: 'token', id } as const
@@ -265,7 +305,7 @@ async function complete(
     return { token: issued, value: made.value }
   }
   // Revoked or frozen while the upstream worked: what came back is revoked, never answered (A-03).
-  const { scopesGranted: _, ...unwanted } = row
+  const { scopesGranted: _, revokeAt: __, ...unwanted } = row
   const { late, work } = await asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
     const token = await findToken(tx, tenantId, id)
     const facts = token?.connection

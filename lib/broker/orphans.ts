@@ -38,6 +38,8 @@ type Work = {
   connection: ConnectionRow
   vault: Vault
   provider: Provider
+  /** Whether a token can be found there by its nonce. */
+  findable: boolean
 }
 
 /**
@@ -50,6 +52,7 @@ export async function endOrphans(ctx: Context, work: Work): Promise<OrphansOutco
   const { row, connection, vault, provider } = work
   const { token } = row
   if (!token) return { state: 'impossible', reason: 'nothing to look for' }
+  if (!work.findable) return { state: 'impossible', reason: 'the upstream lists no tokens' }
   // The job for cut-off issues got there first, through the connection linked again.
   if (token.status !== 'issuing' && token.failure === 'cut_off') return { state: 'confirmed' }
   /** Undefined: that time is over. */

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
+import { z } from 'zod'
 import { type Actor, may, type Origin, requirePermission } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, fieldsOf } from '../errors.ts'
 import { configured, kinds } from '../providers/index.ts'
-import type { Kind } from '../providers/kind.ts'
+import { isSetupError, type Kind, type Prepared } from '../providers/kind.ts'
 import { newId } from '../security/ids.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { act } from '../store/authority.ts'
@@ -83,6 +84,8 @@ function changedSettings(kind: Kind, known: unknown, given: Record<string, unkno
 
 /** Of a kind, what a form for its providers asks, with its defaults. */
 export type KindView = Pick<Kind, 'name' | 'title' | 'issuer'> & {
+  /** What is asked beside name and client is the kind's own form, not an address. */
+  hasSetup: boolean
   settings: (Kind['changeable'][number] & { value: unknown })[]
 }
 
@@ -95,8 +98,18 @@ export const kindList = (): KindView[] =>
       name: wireName(one.name),
       value: defaults[wireName(one.name)],
     }))
-    return { name: kind.name, title: kind.title, issuer: kind.issuer, settings: asked }
+    return {
+      name: kind.name,
+      title: kind.title,
+      issuer: kind.issuer,
+      hasSetup: kind.setup !== undefined,
+      settings: asked,
+    }
   })
+
+/** JSON Schemas of what kinds ask for a new provider. */
+export const setupSchemas = (): Record<string, unknown>[] =>
+  [...kinds.values()].flatMap(({ setup }) => (setup ? [z.toJSONSchema(setup.schema, { io: 'input' })] : []))
 
 /** The tenant's upstreams. Client ids are shown to who oversees the tenant. */
 export async function providerList(ctx: Context, actor: Actor): Promise<ProviderView[]> {
@@ -127,10 +140,13 @@ async function longestLives(tx: ReadTx, tenantId: string, ids: string[]): Promis
 export type NewProvider = {
   kind: string
   name: string
-  /** Base URL of the upstream: an origin. */
-  issuer: string
+  /** Base URL of the upstream: an origin; left out where the kind's setup tells it. */
+  issuer?: string | undefined
   clientId: string
-  clientSecret: string
+  /** Left out for a public client, and where the kind makes a key of its own. */
+  clientSecret?: string | undefined
+  /** What the kind asks beside; it reads it. */
+  setup?: unknown
   maxLifetimeSeconds?: number | undefined
   /** By their names on the wire. */
   settings?: Record<string, unknown> | undefined
@@ -166,8 +182,11 @@ export async function preparedProvider(ctx: Context, tenantId: string, input: Ne
   const kind = kinds.get(input.kind)
   if (!kind)
     throw new BrokerError('bad_request', { fields: { kind: `must be one of: ${[...kinds.keys()].join(', ')}` } })
-  const issuer = checkedIssuer(ctx, input.issuer)
+  const { issuer, settings, ...client } = await preparedBy(kind, ctx, input)
   const id = newId('provider')
+  const secret = client.clientSecret ?? input.clientSecret
+  if (!secret && !client.isPublic)
+    throw new BrokerError('bad_request', { fields: { client_secret: 'Enter the secret of the client.' } })
   const row = {
     tenantId,
     id,
@@ -176,11 +195,27 @@ export async function preparedProvider(ctx: Context, tenantId: string, input: Ne
     issuer,
     callbackKey: input.callbackKey ?? callbackKeyOf(issuer),
     clientId: input.clientId,
-    clientSecret: await sealClientSecret(await vaultOf(ctx, tenantId), id, input.clientSecret),
-    settings: changedSettings(kind, {}, input.settings ?? {}),
+    clientSecret: secret && !client.isPublic ? await sealClientSecret(await vaultOf(ctx, tenantId), id, secret) : null,
+    settings: changedSettings(kind, settings, input.settings ?? {}),
     createdAt: ctx.now(),
   }
   return { row, maxLifetimeSeconds: input.maxLifetimeSeconds ?? null }
+}
+
+/** What the kind's setup makes of an input; without one, its address. @throws BrokerError bad_request */
+async function preparedBy({ setup }: Kind, ctx: Context, { issuer, setup: given }: NewProvider): Promise<Prepared> {
+  if (!setup) {
+    if (issuer === undefined) throw new BrokerError('bad_request', { fields: { issuer: 'Enter the address.' } })
+    return { issuer: checkedIssuer(ctx, issuer), settings: {}, isPublic: false }
+  }
+  const parsed = setup.schema.safeParse(given ?? {})
+  if (!parsed.success)
+    throw new BrokerError('bad_request', { fields: fieldsOf(parsed.error.issues, 'setup', ['setup']) })
+  return setup.prepare(parsed.data, ctx).catch((error: unknown) => {
+    if (!isSetupError(error)) throw error
+    const fields = Object.fromEntries(Object.entries(error.fields).map(([name, text]) => [`setup.${name}`, text]))
+    throw new BrokerError('bad_request', { fields, cause: error })
+  })
 }
 
 export async function addProvider(

@@ -10,6 +10,7 @@ import { type ConnectionRow, lockConnection, lockConnections } from '../store/co
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
 import { countSelected, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
+import { asSystem } from '../store/system.ts'
 import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/tokens.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { grantPlace } from '../vault/places.ts'
@@ -186,6 +187,28 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
   }
 }
 
+/**
+ * Ends a token at the moment that was asked, because the upstream would let it live longer. Nobody's act; once, however
+ * many instances see that it is due.
+ */
+export async function endAsAsked(ctx: Context, { tenantId, id }: { tenantId: string; id: string }): Promise<void> {
+  const now = ctx.now()
+  const work = await asSystem(ctx, tenantId, 'job', async (tx) => {
+    const living = await lockRevocable(tx, tenantId, { ids: [id], connectionIds: [] })
+    const due = living.filter(
+      (token) => token.status === 'live' && token.generation === 0 && (token.revokeAt ?? now) <= now,
+    )
+    const queued = await endTokens(tx, due, { tenantId, by: null, now })
+    const events = due.map(({ userId, fingerprint }) => {
+      const details = { owner: userId, fingerprint, reason: 'its asked end' }
+      return { action: 'token.revoked', outcome: 'ok', target: { kind: 'token', id }, details } as const
+    })
+    await recordAllAnyway(ctx, tx, tenantId, now, { userId: null }, events)
+    return queued
+  })
+  await settleWithin(ctx, tenantId, work)
+}
+
 type OpenedGrant = {
   refreshToken: Secret | undefined
   accessToken: Secret | undefined
@@ -243,7 +266,7 @@ async function endConnection(
 async function endTokens(
   tx: Tx,
   tokens: TokenRow[],
-  { tenantId, by, now }: { tenantId: string; by: string; now: Date },
+  { tenantId, by, now }: { tenantId: string; by: string | null; now: Date },
 ): Promise<string[]> {
   if (tokens.length === 0) return []
   await markRevoked(

@@ -1,5 +1,6 @@
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
+import { configured } from '../providers/index.ts'
 import { isUpstreamError, type RevocationTarget } from '../providers/provider.ts'
 import { findConnection } from '../store/connections.ts'
 import { findProvider } from '../store/providers.ts'
@@ -55,7 +56,8 @@ export async function settleRevocation(
     if (!provider || !connection) return await finish(ctx, row, 'impossible', nothingLeft)
     if (row.kind === 'orphans') {
       const opened = await openProvider(ctx, vault, provider)
-      const outcome = await endOrphans(ctx, { row, connection, vault, provider: opened })
+      const findable = configured(provider)?.kind.findsOrphans ?? false
+      const outcome = await endOrphans(ctx, { row, connection, vault, provider: opened, findable })
       if (outcome.state === 'later') return await postpone(ctx, row, outcome)
       return await finish(ctx, row, outcome.state, outcome.state === 'impossible' ? outcome.reason : null)
     }

@@ -17,8 +17,11 @@ export async function openProvider(
   vault: Vault,
   row: ProviderRow,
 ): Promise<Provider> {
-  const clientSecret = row.clientSecret ? await vault.open(clientSecretPlace(row.id), row.clientSecret) : undefined
-  const provider = providerFor({ ...row, clientSecret }, ctx)
+  const open = (column: SecretColumn, sealed: string | null) =>
+    sealed === null ? undefined : vault.open(clientSecretPlace(row.id, column), sealed)
+  const clientSecret = await open('client_secret', row.clientSecret)
+  const clientSecretBefore = await open('client_secret_before', row.clientSecretBefore)
+  const provider = providerFor({ ...row, clientSecret, clientSecretBefore }, ctx)
   if (!provider) throw new BrokerError('provider_misconfigured')
   return measured(ctx, row, provider)
 }
@@ -43,6 +46,7 @@ function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderR
     authorizationUrl: verb('authorization_url', provider.authorizationUrl),
     exchangeCode: verb('exchange_code', provider.exchangeCode),
     refresh: verb('refresh', provider.refresh),
+    ...(provider.narrow && { narrow: verb('narrow', provider.narrow) }),
     issue: verb('issue', provider.issue),
     revoke: verb('revoke', provider.revoke),
     ...(provider.choices && { choices: verb('scope_choices', provider.choices) }),
@@ -50,10 +54,11 @@ function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderR
   }
 }
 
-export const clientSecretPlace = (providerId: string): SealedPlace => ({
+type SecretColumn = 'client_secret' | 'client_secret_before'
+export const clientSecretPlace = (providerId: string, column: SecretColumn = 'client_secret'): SealedPlace => ({
   table: 'provider',
   row: providerId,
-  column: 'client_secret',
+  column,
   user: '-',
   version: 0,
 })

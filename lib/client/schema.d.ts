@@ -1600,17 +1600,25 @@ export interface Paths {
             /**
              * Rights in the form of the provider’s kind: one of those below.
              */
-            scopes: {
-              /**
-               * @maxItems 200
-               */
-              components?: string[]
-              buckets?: {
-                [k: string]: 'read' | 'write'
-              }
-              manage_buckets?: boolean
-              read_all_files?: boolean
-            }
+            scopes:
+              | {
+                  /**
+                   * @maxItems 200
+                   */
+                  components?: string[]
+                  buckets?: {
+                    [k: string]: 'read' | 'write'
+                  }
+                  manage_buckets?: boolean
+                  read_all_files?: boolean
+                }
+              | {
+                  /**
+                   * @minItems 1
+                   * @maxItems 100
+                   */
+                  scopes: string[]
+                }
             expires_in: number
             purpose: string
           }
@@ -1660,6 +1668,8 @@ export interface Paths {
                 failure: string | null
                 created_at: string
                 expires_at: string
+                revoke_at: string | null
+                exclusive: boolean
                 last_used_at: string | null
                 revoked_by: string | null
                 revocation: {
@@ -1737,11 +1747,60 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'keboola'
+            kind: 'keboola' | 'oauth'
             name: string
-            issuer: string
+            issuer?: string
             client_id: string
-            client_secret: string
+            client_secret?: string
+            setup?: {
+              preset?: string
+              variables?: {
+                [k: string]: string
+              }
+              issuer?: string
+              authorization_endpoint?: string
+              token_endpoint?: string
+              userinfo_endpoint?: string
+              jwks_uri?: string
+              revocation_endpoint?: string
+              client_authentication?: 'none' | 'basic' | 'post' | 'private_key_jwt'
+              /**
+               * @maxItems 100
+               */
+              scopes?: (
+                | string
+                | {
+                    name: string
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }
+              )[]
+              scope_separator?: ' ' | ','
+              authorization_parameters?: {
+                [k: string]: string
+              }
+              token_parameters?: {
+                [k: string]: string
+              }
+              /**
+               * @minItems 1
+               * @maxItems 20
+               */
+              api_bases?: {
+                name: string
+                url: string
+                audience?: string
+              }[]
+              certificates?: string
+              internal_origin?: string
+              sender_constrained?: boolean
+              narrowing?: {
+                offered: boolean
+                old_token_survives: boolean | null
+                revoke_keeps_grant: boolean | null
+                full_scope_remains: boolean | null
+              }
+            }
             max_lifetime_seconds?: number
             settings?: {
               refresh_token_days?: number
@@ -2067,6 +2126,8 @@ export interface Paths {
                 failure: string | null
                 created_at: string
                 expires_at: string
+                revoke_at: string | null
+                exclusive: boolean
                 last_used_at: string | null
                 revoked_by: string | null
                 revocation: {
@@ -2153,6 +2214,8 @@ export interface Paths {
               failure: string | null
               created_at: string
               expires_at: string
+              revoke_at: string | null
+              exclusive: boolean
               last_used_at: string | null
               revoked_by: string | null
               revocation: {
@@ -2501,6 +2564,35 @@ export interface Paths {
               last_error: string | null
               created_at: string
               finished_at: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/oauth/client/{provider}/jwks.json': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              keys: {
+                [k: string]: unknown
+              }[]
             }
           }
         }

@@ -1,12 +1,14 @@
 import { tallyMilliseconds, tellAccess } from '../audit/access.ts'
 import { reconcileIssuing } from '../broker/issue.ts'
 import { cutOffMilliseconds } from '../broker/read/token.ts'
+import { endAsAsked } from '../broker/revoke.ts'
 import { settleRevocation } from '../broker/upstream-revocation.ts'
 import type { Context } from '../context.ts'
 import { longestGraceSeconds } from '../providers/provider.ts'
 import { drainOutbox } from '../store/audit.ts'
 import {
   dueDeliveries,
+  dueEnds,
   dueRevocations,
   dueUpstreams,
   type Interrupted,
@@ -97,6 +99,7 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
     fairly<Place>(ctx, 'issuing', underWay, staleIssuing(ctx, stale, now, batch), (place) =>
       reconcileIssuing(ctx, place),
     ),
+    fairly<Place>(ctx, 'ends', underWay, dueEnds(ctx, now, batch), (place) => endAsAsked(ctx, place)),
     fairly(
       ctx,
       'webhooks',

@@ -9,7 +9,8 @@ export const kinds: Map<string, Kind> = new Map(
 )
 
 type Row = { kind: string; settings: unknown }
-export type Configured = { kind: Kind; settings: unknown; offers: StrategyOffer[]; strategy: Strategy }
+/** `strategy`: the one that makes tokens; undefined: none can, and the upstream is only linked. */
+export type Configured = { kind: Kind; settings: unknown; offers: StrategyOffer[]; strategy: Strategy | undefined }
 
 /** A row's kind with the row's settings read; undefined: the row is misconfigured, and only it. */
 export function configured({ kind: name, settings }: Row): Configured | undefined {
@@ -18,7 +19,7 @@ export function configured({ kind: name, settings }: Row): Configured | undefine
   if (!kind || !parsed?.success) return undefined
   const offers = kind.strategies(parsed.data)
   const strategy = offers.find(({ offered }) => offered)?.strategy
-  return strategy && { kind, settings: parsed.data, offers, strategy }
+  return { kind, settings: parsed.data, offers, strategy }
 }
 
 /** The provider that a row describes, its secret opened; undefined: the row is misconfigured. */
@@ -40,8 +41,9 @@ export type RightsRead = { asked: Rights; granted: Rights | null; rights: Rights
 const unreadable: RightLine = { text: 'rights that this version cannot read', risk: 'high' }
 
 /** A token's stored rights for people. What its kind, or nobody here, can read is said and disturbs no other token. */
-export function readRights(name: string, stored: { asked: unknown; granted: unknown }): RightsRead {
-  const kind = kinds.get(name)
+export function readRights(row: Row, stored: { asked: unknown; granted: unknown }): RightsRead {
+  const kind = kinds.get(row.kind)
+  const settings = kind?.settings.safeParse(row.settings).data
   const current = (rights: unknown): Rights => {
     if (typeof rights !== 'object' || rights === null || Array.isArray(rights)) return {}
     return kind?.upgrade?.(rights as Rights) ?? (rights as Rights)
@@ -51,8 +53,8 @@ export function readRights(name: string, stored: { asked: unknown; granted: unkn
   try {
     if (!kind) throw new Error('an unknown kind')
     const rights = {
-      asked: kind.describe(asked),
-      granted: granted && kind.describe(granted),
+      asked: kind.describe(asked, settings),
+      granted: granted && kind.describe(granted, settings),
       summary: kind.summary(granted ?? asked),
     }
     return { asked, granted, rights, notGranted: granted ? kind.missing(asked, granted) : [] }

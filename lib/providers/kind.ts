@@ -99,6 +99,10 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   branchHint?: string
   /** Whether a grant may be revocable there; else only our copy can be destroyed. */
   revokesGrants: boolean
+  /** Whether one issued token can be ended there before its own end. */
+  endsTokens(settings: S): boolean
+  /** Whether ending a grant there ends every grant of that account to our client, also one that replaced it. */
+  endsAccount?(settings: S): boolean
   /** Whether what a cut-off issue left can be found by its nonce. */
   findsOrphans: boolean
   open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>

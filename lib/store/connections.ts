@@ -140,7 +140,7 @@ type Store = Pick<Context, 'pool' | 'config'>
 export type ConnectionKey = { tenantId: string; connectionId: string }
 
 export type RefreshClaim = {
-  outcome: 'fresh' | 'claimed' | 'busy' | 'resting' | 'dead' | 'missing'
+  outcome: 'fresh' | 'claimed' | 'busy' | 'resting' | 'held' | 'dead' | 'missing'
   version: number
   fence: number
   refreshToken: string | null
@@ -160,8 +160,8 @@ export type RefreshClaim = {
   userId: string | null
 }
 
-/** Why a token is wanted: `need` unless it is fresh, `due` by schedule, `now` although it rests, `recover` because a rotation was cut off. */
-export type ClaimMode = 'need' | 'due' | 'now' | 'recover'
+/** Why a token is wanted: `need` unless it is fresh, `due` by schedule, `now` although it rests, `recover` because a rotation was cut off, `narrow` to hand it out. */
+export type ClaimMode = 'need' | 'due' | 'now' | 'recover' | 'narrow'
 
 /** One call of vk.refresh_claim (see the migration). `staleVersion`: a version whose access token was refused. */
 export async function claimRefresh(
@@ -188,7 +188,8 @@ export type RefreshedPair = {
   sentVersion: number
   fence: number
   refreshToken: string
-  accessToken: string
+  /** Null: none is kept. */
+  accessToken: string | null
   /** Life of the access token from now, in seconds; the end is counted by the database's clock. */
   lifeSeconds: number
   scopes: string[] | null

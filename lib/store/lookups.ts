@@ -109,6 +109,17 @@ export const staleIssuing = (ctx: Store, before: Date, now: Date, limit: number)
     limit,
   ])
 
+/** Public keys that a provider's client signs with; undefined: it signs with none. */
+export async function clientKeys(ctx: Store, providerId: string): Promise<Record<string, unknown>[] | undefined> {
+  const text = 'SELECT lookup.client_keys($1) AS keys'
+  const [row] = await query<{ keys: Record<string, unknown>[] | null }>(ctx, 'client_keys', text, [providerId])
+  return row?.keys ?? undefined
+}
+
+/** Tokens whose asked end has come before their own. */
+export const dueEnds = (ctx: Store, now: Date, limit: number) =>
+  query<Place>(ctx, 'due_ends', 'SELECT tenant_id AS "tenantId", id FROM lookup.due_ends($1, $2)', [now, limit])
+
 /** Messages to webhooks that are due: a few of each webhook, webhooks in turn. */
 export const dueDeliveries = (ctx: Store, now: Date, limit: number) =>
   query<Place & { webhookId: string }>(

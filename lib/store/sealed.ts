@@ -8,6 +8,7 @@ export const sealedColumns = [
   { table: 'connection', column: 'refresh_token' },
   { table: 'connection', column: 'access_token' },
   { table: 'provider', column: 'client_secret' },
+  { table: 'provider', column: 'client_secret_before' },
   { table: 'issued_token', column: 'handle' },
   { table: 'upstream_revocation', column: 'handle' },
   { table: 'attempt', column: 'secrets' },

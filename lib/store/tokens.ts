@@ -38,6 +38,7 @@ export async function completeToken(
     fingerprint: string
     scopesGranted: Prisma.InputJsonObject
     expiresAt: Date
+    revokeAt: Date | null
   },
 ): Promise<boolean> {
   const [token] = await tx.$queryRaw<{ stands: boolean }[]>`SELECT vk.token_stands(${tenantId}, ${id}) AS stands`
@@ -118,6 +119,28 @@ export const livingTokens = async (tx: ReadTx, tenantId: string, userId: string,
       select: { id: true },
     })
   ).map(({ id }) => id)
+
+/** The end of a token that the next refresh of its connection would end, while it lives or is being made; null: there is none. */
+export async function exclusiveUntil(
+  tx: ReadTx,
+  tenantId: string,
+  connectionId: string,
+  now: Date,
+): Promise<Date | null> {
+  const token = await tx.issuedToken.findFirst({
+    where: {
+      tenantId,
+      connectionId,
+      exclusive: true,
+      status: { in: ['issuing', 'live'] },
+      generation: 0,
+      expiresAt: { gt: now },
+    },
+    orderBy: { expiresAt: 'desc' },
+    select: { expiresAt: true },
+  })
+  return token?.expiresAt ?? null
+}
 
 /** How many living tokens a member holds. One caller at a time for each member, so that a cap holds in a race. */
 export async function countOutstandingLocked(tx: Tx, tenantId: string, userId: string, now: Date): Promise<number> {
@@ -242,7 +265,13 @@ export async function lockRevocable(
 }
 
 /** Raises the generation of tokens and marks the finished ones revoked; an issuing one is ended by its own completion. */
-export async function markRevoked(tx: Tx, tenantId: string, ids: string[], by: string, now: Date): Promise<void> {
+export async function markRevoked(
+  tx: Tx,
+  tenantId: string,
+  ids: string[],
+  by: string | null,
+  now: Date,
+): Promise<void> {
   await tx.issuedToken.updateMany({
     where: { tenantId, id: { in: ids } },
     data: { generation: { increment: 1 }, revokedAt: now, revokedBy: by },

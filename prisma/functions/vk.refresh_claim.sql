@@ -1,11 +1,13 @@
 -- Claims a connection's refresh, or says why that need not or may not be.
 -- Answers: fresh (use access_token) | claimed (refresh now, with this fence) | busy (look again after wait_ms; the old
 -- access_token while it lives) | resting (the connection or its upstream failed lately; the old access_token while it
+-- lives) | held (a token is out that a refresh would end: look again when it has ended; the old access_token while it
 -- lives) | dead | missing.
 -- p_stale: a version whose access token the upstream has refused, or 0. p_mode: need (refresh unless it is fresh) | due
 -- (refresh a fresh one as well, as scheduled, unless it was within the minute) | now (although it or its upstream rests,
 -- because somebody asked; not what is well) | recover (an interrupted rotation and nothing else, ahead of every pause,
--- because its upstream forgives a spent token only for so long).
+-- because its upstream forgives a spent token only for so long) | narrow (to hand the new access token out: whether it is
+-- fresh or not).
 -- uncertain: this is the recovery try. doubt: an earlier end is unknown, so that a refusal means lost in rotation.
 -- touch: whether vk.connection_used is worth a call.
 -- The intent is set by vk.refresh_begin, not here: a death before something is sent costs nothing (RR-05).
@@ -24,6 +26,7 @@ DECLARE
   v_held boolean;
   v_crashed boolean;
   v_fence int;
+  v_until timestamptz;
 BEGIN
   PERFORM set_config('app.tenant_id', p_tenant, true);
   v_now := vk_now();
@@ -53,7 +56,7 @@ BEGIN
   IF v_alive THEN access_token := c.access_token; END IF;
   -- Who asks for more life than tokens of this upstream begin with would refresh at every call: half of it is enough.
   v_life := c.access_expires_at - greatest(c.last_refresh_at, c.linked_at);
-  IF v_alive AND p_mode <> 'recover' AND (CASE p_mode WHEN 'need' THEN c.access_expires_at > v_now + least(p_margin, v_life / 2)
+  IF v_alive AND p_mode NOT IN ('recover', 'narrow') AND (CASE p_mode WHEN 'need' THEN c.access_expires_at > v_now + least(p_margin, v_life / 2)
       WHEN 'due' THEN greatest(c.last_refresh_at, c.linked_at) > v_now - interval '1 minute'
       ELSE c.status = 'linked' AND c.access_expires_at > v_now + v_life / 2 END) THEN
     outcome := 'fresh';
@@ -75,6 +78,15 @@ BEGIN
   IF p_mode = 'recover' AND NOT v_crashed THEN
     outcome := 'busy';
     RETURN NEXT; RETURN;
+  END IF;
+  -- A token that the next refresh would end is out: it is waited for, whoever asks. What was cut off has been sent already.
+  IF NOT v_crashed THEN
+    SELECT max(t.expires_at) INTO v_until FROM issued_token t WHERE t.tenant_id = p_tenant AND t.connection_id = p_connection
+      AND t.exclusive AND t.status = 'live' AND t.generation = 0 AND t.expires_at > v_now;
+    IF v_until IS NOT NULL THEN
+      outcome := 'held'; wait_ms := ceil(extract(epoch FROM least(v_until, v_now + interval '1 day') - v_now) * 1000)::int;
+      RETURN NEXT; RETURN;
+    END IF;
   END IF;
   IF v_crashed AND c.recoveries >= 1 THEN
     UPDATE connection k SET status = 'needs_relink', cause = 'lost_in_rotation', status_since = v_now, refresh_token = NULL,

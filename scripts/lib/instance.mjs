@@ -8,6 +8,7 @@ import { ROOT } from './prepare.mjs'
 import { birthOf, stopGroup } from './processes.mjs'
 
 const randomKey = () => randomBytes(32).toString('base64url')
+const ticketsClient = () => ({ id: 'valetkey-tickets', secret: randomKey() })
 
 /** Absolute path of the data folder, made if missing. */
 export async function openDataDir(env) {
@@ -80,7 +81,10 @@ export async function openInstance(dir) {
   if (!instance?.postgres || !instance.demo)
     throw new Failure(`${file} cannot be read. Restore it from a backup, or remove ${dir} to start over.`)
   const save = () => writeAtomically(file, instance)
-  if (text === undefined) await save()
+  // A folder from before the demo had a ticket service.
+  const isOlder = !instance.demo.ticketsClient
+  if (isOlder) instance.demo.ticketsClient = ticketsClient()
+  if (text === undefined || isOlder) await save()
   return { ...instance, save }
 }
 
@@ -96,6 +100,7 @@ async function makeInstance(dir) {
     demo: {
       signinClient: { id: 'valetkey-signin', secret: randomKey() },
       stackClient: { id: 'valetkey-stack', secret: randomKey() },
+      ticketsClient: ticketsClient(),
       controlSecret: randomKey(),
     },
   }

@@ -15,8 +15,9 @@ const CALLBACK = 'https://app.example/oauth/callback/demo'
 const LOOPBACK = 'http://127.0.0.1:4100/callback'
 const stackClient = { id: 'stack-client', secret: randomBytes(24).toString('hex'), redirectUris: [CALLBACK, LOOPBACK] }
 const signinClient = { id: 'signin-client', secret: randomBytes(24).toString('hex'), redirectUris: [CALLBACK] }
+const ticketsClient = { id: 'tickets-client', secret: randomBytes(24).toString('hex'), redirectUris: [CALLBACK] }
 const controlSecret = randomBytes(24).toString('hex')
-const options: DemoOptions = { stackClient, signinClient, controlSecret }
+const options: DemoOptions = { stackClient, signinClient, ticketsClient, controlSecret }
 
 const verifier = randomBytes(48).toString('base64url')
 const challenge = createHash('sha256').update(verifier).digest('base64url')
@@ -723,7 +724,7 @@ describe('ledger, control and persistence', () => {
   })
 
   test('without a secret there is no control API', async () => {
-    const closed = await startDemo({ stackClient, signinClient })
+    const closed = await startDemo({ stackClient, signinClient, ticketsClient })
     expect((await fetch(`${closed.url}/control/ledger`, { headers: { authorization: 'Bearer ' } })).status).toBe(404)
     await closed.close()
   })
@@ -792,6 +793,7 @@ describe('ledger, control and persistence', () => {
       NODE_ENV: 'test' as const,
       DEMO_SIGNIN_CLIENT: JSON.stringify(signinClient),
       DEMO_STACK_CLIENT: JSON.stringify(stackClient),
+      DEMO_TICKETS_CLIENT: JSON.stringify(ticketsClient),
       DEMO_DATA_FILE: dataFile,
     }
     const start = async () => {

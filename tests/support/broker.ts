@@ -44,6 +44,11 @@ export async function startBroker({ database: given }: { database?: TestDatabase
     secret: 'stack-client-secret',
     redirectUris: [`${origin}/oauth/callback/keboola-demo`],
   }
+  const ticketsClient = {
+    id: 'valetkey-tickets',
+    secret: 'tickets-client-secret',
+    redirectUris: [`${origin}/oauth/callback/tickets-demo`],
+  }
   const signinClient = {
     id: 'valetkey-signin',
     secret: 'signin-client-secret',
@@ -51,7 +56,7 @@ export async function startBroker({ database: given }: { database?: TestDatabase
   }
   let offsetSeconds = 0
   const now = () => Date.now() + offsetSeconds * 1000
-  const demo = await startDemo({ stackClient, signinClient, now })
+  const demo = await startDemo({ stackClient, ticketsClient, signinClient, now })
   const environment = {
     NODE_ENV: 'test',
     VALETKEY_URL: origin,
@@ -64,6 +69,11 @@ export async function startBroker({ database: given }: { database?: TestDatabase
     VALETKEY_EMBEDDED: '1',
     VALETKEY_DEMO: '1',
     VALETKEY_DEMO_STACK: JSON.stringify({ url: demo.url, clientId: stackClient.id, clientSecret: stackClient.secret }),
+    VALETKEY_DEMO_TICKETS: JSON.stringify({
+      issuer: demo.ticketsIssuer,
+      clientId: ticketsClient.id,
+      clientSecret: ticketsClient.secret,
+    }),
     VALETKEY_LOG: 'debug',
   }
   const logged: string[] = []
@@ -115,8 +125,10 @@ export async function startBroker({ database: given }: { database?: TestDatabase
     }
   }
 
-  const providerOf = async (actor: Actor) => {
-    const [provider] = await asSystem(ctx, actor.tenantId, 'job', (tx) => listProviders(tx, actor.tenantId))
+  /** The demo's own two, by their names, and whatever a test added. */
+  const providerOf = async (actor: Actor, name = 'Demo stack') => {
+    const all = await asSystem(ctx, actor.tenantId, 'job', (tx) => listProviders(tx, actor.tenantId))
+    const provider = all.find((one) => one.name === name)
     if (!provider) throw new Error('no provider')
     return provider
   }
@@ -137,10 +149,10 @@ export async function startBroker({ database: given }: { database?: TestDatabase
   async function link(
     actor: BrowserActor,
     email: Email,
-    options: { project?: string; alias?: string; connectionId?: string; deny?: boolean } = {},
+    options: { provider?: string; project?: string; alias?: string; connectionId?: string; deny?: boolean } = {},
   ): Promise<LinkResult> {
-    const { project, deny, ...rest } = options
-    const provider = await providerOf(actor)
+    const { provider: name, project, deny, ...rest } = options
+    const provider = await providerOf(actor, name)
     const started = await startLink(ctx, actor, { providerId: provider.id, browser: actor.browser, ...rest })
     const location = await approve(started.url, {
       account: email,

@@ -23,6 +23,7 @@ export async function startSignin(settings: Record<string, string> = {}) {
   const demo = await startDemo({
     signinClient: { id: 'valetkey-signin', secret: 'signin-client-secret', redirectUris: [callback] },
     stackClient: { id: 'valetkey', secret: 'stack-client-secret', redirectUris: [`${origin}/oauth/callback/demo`] },
+    ticketsClient: { id: 'tickets', secret: 'tickets-secret', redirectUris: [`${origin}/oauth/callback/tickets`] },
     now,
   })
   const logged: string[] = []

@@ -106,6 +106,8 @@ describe('configuration', () => {
     ['sign-in without TLS', { VALETKEY_SIGNIN_ISSUER: 'http://login.example.com' }, 'must be https'],
     ['the demo on a foreign database', { VALETKEY_DEMO: '1' }, 'embedded database'],
     ['the demo on a public origin', { VALETKEY_DEMO: '1', VALETKEY_EMBEDDED: '1' }, 'loopback'],
+    ['the demo without its stack', { VALETKEY_DEMO: '1' }, 'VALETKEY_DEMO_STACK is missing'],
+    ['the demo without its ticket service', { VALETKEY_DEMO: '1' }, 'VALETKEY_DEMO_TICKETS is missing'],
   ]
   it.each(unusable)('V-06: refuses %s', (_, change, message) => {
     const found = problems({ ...good(), ...change })

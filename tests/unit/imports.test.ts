@@ -180,6 +180,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'job: lib/broker/issue.ts',
     'job: lib/broker/notifications.ts',
     'job: lib/broker/orphans.ts',
+    'job: lib/broker/revoke.ts',
     'job: lib/broker/upstream-revocation.ts',
     'job: lib/jobs/notifications.ts',
     'job: lib/jobs/tick.ts',

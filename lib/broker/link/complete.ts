@@ -2,6 +2,7 @@ import { type Actor, type CookieCredential, type Person, requirePermission } fro
 import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError, type ErrorCode, errorCodes, isBrokerError } from '../../errors.ts'
+import { configured } from '../../providers/index.ts'
 import type { LinkedGrant, Provider } from '../../providers/provider.ts'
 import { hash, Secret } from '../../security/secrets.ts'
 import { type AttemptRow, consumeAttempt, endAttempt, findAttempt, findKeptGrant } from '../../store/attempts.ts'
@@ -9,7 +10,7 @@ import { actAsPerson } from '../../store/authority.ts'
 import { readTenant } from '../../store/database.ts'
 import { frozenBy } from '../../store/freezes.ts'
 import { attemptByState } from '../../store/lookups.ts'
-import { findProvider } from '../../store/providers.ts'
+import { findProvider, type ProviderRow } from '../../store/providers.ts'
 import { asSystem } from '../../store/system.ts'
 import { vaultOf } from '../../vault/keys.ts'
 import { frozenError } from '../freezes.ts'
@@ -81,15 +82,15 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     const upstream = await openProvider(ctx, vault, provider)
     const { redirectUri } = attempt
     const grant = await upstream.exchangeCode({ parameters: callback.parameters, ...secrets, redirectUri })
-    const kept = await storeGrant(ctx, vault, { attempt, grant, person, alias: attempt.alias }).catch(
-      (error: unknown) => {
-        endUnkept(ctx, upstream, grant)
-        throw error
-      },
-    )
+    const endsAccount = accountEnds(provider)
+    const input = { attempt, grant, person, alias: attempt.alias, endsAccount }
+    const kept = await storeGrant(ctx, vault, input).catch((error: unknown) => {
+      if (!endsAccount) endUnkept(ctx, upstream, grant)
+      throw error
+    })
     came(kept.kind === 'refused' ? kept.error.code : 'linked')
     if (kept.kind === 'refused' && kept.error.code === 'frozen') {
-      endUnkept(ctx, upstream, grant)
+      if (!endsAccount) endUnkept(ctx, upstream, grant)
       return failLink(ctx, attempt, person, kept.error)
     }
     if (kept.kind === 'refused')
@@ -101,6 +102,12 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     came(isBrokerError(known) ? known.code : 'internal')
     return failLink(ctx, attempt, person, isBrokerError(known) ? known : new BrokerError('internal', { cause: error }))
   }
+}
+
+/** Whether ending one grant there would end the same account's others, such as the connection that stands. */
+function accountEnds(provider: ProviderRow): boolean {
+  const made = configured(provider)
+  return made?.kind.endsAccount?.(made.settings) ?? false
 }
 
 /** A grant that came back and may not be kept is ended upstream where that can be done: nobody will ever hold it. */
@@ -143,10 +150,11 @@ export async function adoptLink(
 ): Promise<{ projectId: string }> {
   requirePermission(actor, 'work')
   const vault = await vaultOf(ctx, actor.tenantId)
-  const attempt = await readTenant(ctx, actor.tenantId, (tx) =>
-    findKeptGrant(tx, actor.tenantId, attemptId, actor.userId, ctx.now()),
-  )
-  if (!attempt?.secrets) throw new BrokerError('not_found')
+  const [attempt, provider] = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const attempt = await findKeptGrant(tx, actor.tenantId, attemptId, actor.userId, ctx.now())
+    return [attempt, attempt && (await findProvider(tx, actor.tenantId, attempt.providerId))]
+  })
+  if (!attempt?.secrets || !provider) throw new BrokerError('not_found')
   if (!isOwn(attempt, actor, browser)) throw new BrokerError('attempt_unknown')
   const grant = grantFromJson(await vault.open(secretsPlace(attempt), attempt.secrets))
   const kept = await storeGrant(ctx, vault, {
@@ -154,6 +162,7 @@ export async function adoptLink(
     grant,
     person: actor,
     alias: alias ?? null,
+    endsAccount: accountEnds(provider),
   })
   if (kept.kind === 'refused') throw kept.error
   return { projectId: kept.projectId }

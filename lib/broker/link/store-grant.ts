@@ -38,6 +38,8 @@ type Input = {
   grant: LinkedGrant
   person: Person
   alias: string | null
+  /** Ending a grant there ends those of the same account that replaced it as well. */
+  endsAccount: boolean
 }
 
 export type Kept = { kind: 'linked'; projectId: string; connectionId: string } | { kind: 'refused'; error: BrokerError }
@@ -67,24 +69,21 @@ export async function storeGrant(ctx: Context, vault: Vault, input: Input): Prom
 export const mayLink = (member: Standing | undefined): member is Standing =>
   member?.status === 'active' && may(member, 'work')
 
-async function keep(
-  ctx: Context,
-  vault: Vault,
-  tx: Tx,
-  { attempt, grant, person, alias }: Input,
-  role: Role,
-): Promise<Kept> {
+async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role): Promise<Kept> {
+  const { attempt, grant, person, alias } = input
   const { tenantId, userId, providerId } = attempt
   const viewer = { userId, seesAll: may({ role }, 'oversee') }
   const now = ctx.now()
-  const [reached] = grant.projects
+  const [reached, ...others] = grant.projects
   if (!reached) return refused('upstream_protocol', 'The upstream named no project.')
 
   const known = await findProjectUpstream(tx, tenantId, providerId, reached.externalId)
   if (attempt.connectionId) {
     const connection = await findConnection(tx, tenantId, attempt.connectionId)
-    const expected = connection?.projects[0]?.project
-    if (expected && expected.externalId !== reached.externalId)
+    const expected = connection?.projects
+      .map(({ project }) => project)
+      .find(({ externalId }) => !reaches(grant, externalId))
+    if (expected)
       return refused(
         'another_project',
         `You chose ${reached.name} (${reached.externalId}); this connection is for ${expected.name} (${expected.externalId}).`,
@@ -119,7 +118,7 @@ async function keep(
   const tokens = await sealTokens(tx, vault, { id, userId }, (locked?.tokenVersion ?? 0) + 1, grant)
   const account = { accountId: grant.account.id, accountName: grant.account.name, scopesGranted: grant.scopes ?? [] }
   if (locked) {
-    await revokeReplaced(vault, tx, locked, now)
+    if (!input.endsAccount) await revokeReplaced(vault, tx, locked, now)
     await move(tx, { tenantId, id }, 'relink', now, { ...account, ...tokens, linkedAt: now })
   } else {
     await insertConnection(tx, {
@@ -134,14 +133,18 @@ async function keep(
       linkedAt: now,
     })
   }
-  await joinProject(tx, {
-    tenantId,
-    connectionId: id,
-    projectId: project.id,
-    userId,
-    role: reached.role ?? null,
-    createdAt: now,
-  })
+  for (const { project: each, role } of [
+    { project, role: reached.role },
+    ...(await alsoReached(tx, viewer, { tenantId, providerId, others, now })),
+  ])
+    await joinProject(tx, {
+      tenantId,
+      connectionId: id,
+      projectId: each.id,
+      userId,
+      role: role ?? null,
+      createdAt: now,
+    })
   // A second alias for a known project is a rename, which is an act of its own (K-23).
   const detail =
     known && alias && known.alias !== alias
@@ -210,6 +213,25 @@ async function revokeReplaced(vault: Vault, tx: Tx, old: ConnectionRow, now: Dat
       createdAt: now,
     },
   ])
+}
+
+const reaches = ({ projects }: LinkedGrant, externalId: string) => projects.some((one) => one.externalId === externalId)
+
+/** The projects beside the first that a grant reaches, made where they are new here. */
+async function alsoReached(
+  tx: Tx,
+  viewer: Viewer,
+  { others, ...of }: { tenantId: string; providerId: string; others: UpstreamProject[]; now: Date },
+): Promise<{ project: ProjectRow; role: string | undefined }[]> {
+  const found = []
+  for (const reached of others) {
+    const known = await findProjectUpstream(tx, of.tenantId, of.providerId, reached.externalId)
+    found.push({
+      project: known ?? (await insertNamed(tx, viewer, { ...of, reached, alias: null })),
+      role: reached.role,
+    })
+  }
+  return found
 }
 
 type NewProject = { tenantId: string; providerId: string; reached: UpstreamProject; alias: string | null; now: Date }

@@ -10,7 +10,8 @@ import { findProvider } from '../../store/providers.ts'
 /** What the form for a token needs to know of the provider. */
 export type IssueOffer = {
   kind: string
-  strategy: Strategy
+  /** Undefined: it cannot make limited tokens; `offers` says why. */
+  strategy: Strategy | undefined
   offers: StrategyOffer[]
   samples: Sample[]
   /** JSON Schema of the rights, for a form that knows nothing else of them. */
@@ -23,13 +24,13 @@ export async function issueOffer(
   actor: Actor,
   { project: id, branch, token }: { project: string; branch: string | null; token: string },
 ): Promise<IssueOffer | undefined> {
-  const provider = await readTenant(ctx, actor.tenantId, async (tx) => {
+  const [project, provider] = await readTenant(ctx, actor.tenantId, async (tx) => {
     const project = await findProject(tx, actor.tenantId, viewerOf(actor), id)
-    return project && findProvider(tx, actor.tenantId, project.providerId)
+    return [project, project && (await findProvider(tx, actor.tenantId, project.providerId))]
   })
   const made = provider && configured(provider)
-  if (!made) return undefined
+  if (!project || !made) return undefined
   const { kind, strategy, offers } = made
-  const samples = kind.samples({ baseUrl: provider.issuer, branch }, token)
+  const samples = kind.samples({ baseUrl: kind.baseUrl?.(project) ?? provider.issuer, branch }, token)
   return { kind: kind.name, strategy, offers, samples, schema: z.toJSONSchema(kind.rights, { io: 'input' }) }
 }

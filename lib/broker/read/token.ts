@@ -57,7 +57,12 @@ export type TokenView = {
   notGranted: string[]
   failure: string | null
   createdAt: Date
+  /** When it ends at the upstream. */
   expiresAt: Date
+  /** When we revoke it, where the upstream gave it a longer life than was asked. */
+  revokeAt: Date | null
+  /** The upstream ends it with the next refresh of its connection, so that no other can be made beside it. */
+  exclusive: boolean
   /** Null: not reported. */
   lastUsedAt: Date | null
   revokedBy: string | null
@@ -66,7 +71,7 @@ export type TokenView = {
 
 export function toTokenView(row: TokenWithRelations, now: Date): TokenView {
   const { provider } = row.project
-  const rights = readRights(provider.kind, { asked: row.scopesAsked, granted: row.scopesGranted })
+  const rights = readRights(provider, { asked: row.scopesAsked, granted: row.scopesGranted })
   return {
     id: row.id,
     fingerprint: row.fingerprint,
@@ -81,6 +86,8 @@ export function toTokenView(row: TokenWithRelations, now: Date): TokenView {
     failure: row.failure,
     createdAt: row.createdAt,
     expiresAt: row.expiresAt,
+    revokeAt: row.revokeAt,
+    exclusive: row.exclusive,
     lastUsedAt: row.lastUsedAt,
     revokedBy: row.revokedBy,
     revocation: toRevocationView(row),

@@ -2,7 +2,15 @@ import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
 import { refreshGraceSeconds } from '../../providers/index.ts'
-import { type Grant, isUpstreamError, UpstreamError, type UpstreamFailure } from '../../providers/provider.ts'
+import {
+  type Grant,
+  type IssuedUpstream,
+  type IssueRequest,
+  isUpstreamError,
+  type Provider,
+  UpstreamError,
+  type UpstreamFailure,
+} from '../../providers/provider.ts'
 import { newId } from '../../security/ids.ts'
 import { isUnsealError } from '../../security/seal.ts'
 import type { Secret } from '../../security/secrets.ts'
@@ -107,19 +115,17 @@ async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTok
         return opened(ctx, request, claim, false)
       case 'resting':
         if (claim.accessToken) return opened(ctx, request, claim, true)
-        throw new BrokerError('upstream_unavailable', { retryAfterSeconds: Math.ceil(claim.waitMilliseconds / 1000) })
+        throw resting(claim)
+      case 'held':
+        if (claim.accessToken) return opened(ctx, request, claim, false)
+        throw held(claim)
       case 'busy': {
         if (claim.accessToken) return opened(ctx, request, claim, false)
         if (performance.now() > deadline) {
           watch.gaveUp()
           throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 })
         }
-        // One waiter a process and version; full jitter, so that processes do not knock in step.
-        const others =
-          ctx.refreshes.get(`${request.connectionId}:${claim.version}`) ??
-          share(ctx, `${request.connectionId}:${claim.version}`, ctx.sleep(Math.random() * pause))
-        // How it ended is read again.
-        await withinPatience(others, deadline - performance.now()).catch(() => undefined)
+        await othersAt(ctx, request, claim, pause, deadline)
         break
       }
       case 'claimed': {
@@ -131,16 +137,70 @@ async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTok
   }
 }
 
+/** Waits for whoever is at it; how that ended is read again. One waiter a process and version; full jitter, so that processes do not knock in step. */
+async function othersAt(
+  ctx: Context,
+  { connectionId }: ConnectionKey,
+  { version }: RefreshClaim,
+  pause: number,
+  deadline: number,
+): Promise<void> {
+  const key = `${connectionId}:${version}`
+  const others = ctx.refreshes.get(key) ?? share(ctx, key, ctx.sleep(Math.random() * pause))
+  await withinPatience(others, deadline - performance.now()).catch(() => undefined)
+}
+
+const resting = ({ waitMilliseconds }: RefreshClaim) =>
+  new BrokerError('upstream_unavailable', { retryAfterSeconds: Math.ceil(waitMilliseconds / 1000) })
+
+/** A token is out that a refresh would end. */
+const held = ({ waitMilliseconds }: RefreshClaim) =>
+  new BrokerError('token_outstanding', { retryAfterSeconds: Math.ceil(waitMilliseconds / 1000) })
+
+/** `oldTokenStays`: the access token of before still works afterwards, as far as is known of the upstream. */
+export type NarrowRequest = ConnectionKey & { request: IssueRequest; oldTokenStays: boolean }
+
+/**
+ * A token with fewer scopes, made by a refresh (RFC 6749 6). Shared with nobody, and kept nowhere: the connection goes on
+ * with the rotated grant and its own access token, where that still works. The grant is stored before the token is judged.
+ * @throws BrokerError as {@link freshTokens} does, token_outstanding; UpstreamError `rejected` where the scopes were turned down
+ */
+export async function narrowedToken(ctx: Context, key: NarrowRequest): Promise<IssuedUpstream> {
+  const deadline = performance.now() + patienceMilliseconds
+  for (let pause = 5; ; pause = Math.min(pause * 1.6, longestPauseMilliseconds)) {
+    const claim = await claimRefresh(ctx, key, { leaseSeconds, mode: 'narrow' })
+    if (claim.touch) noteUse(ctx, key)
+    if (claim.outcome === 'missing') throw new BrokerError('not_found')
+    if (claim.outcome === 'dead') throw await deadConnection(ctx, key, claim)
+    if (claim.outcome === 'resting') throw resting(claim)
+    if (claim.outcome === 'held') throw held(claim)
+    if (claim.outcome === 'claimed') {
+      const issued: { token?: IssuedUpstream } = {}
+      const work = share(
+        ctx,
+        `${key.connectionId}:${claim.version}`,
+        refresh(ctx, key, claim, 'narrow', { ...key, issued }),
+      )
+      ctx.background('refresh', () => work.catch(() => undefined))
+      await withinPatience(work, ownPatienceMilliseconds)
+      if (issued.token) return issued.token
+    }
+    if (performance.now() > deadline) throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 })
+    await othersAt(ctx, key, claim, pause, deadline)
+  }
+}
+
 /**
  * Renews a connection whether it is fresh or not: as scheduled (`due`), because somebody asked (`now`), or because a
  * rotation of it was cut off (`recover`). Nothing is done where somebody else is at it or where it rests; how it ended is
  * on the row.
  * @throws BrokerError as {@link freshTokens} does
  */
-export async function renew(ctx: Context, key: ConnectionKey, mode: Exclude<ClaimMode, 'need'>): Promise<void> {
+export async function renew(ctx: Context, key: ConnectionKey, mode: 'due' | 'now' | 'recover'): Promise<void> {
   const claim = await claimRefresh(ctx, key, { leaseSeconds, mode })
   if (claim.outcome === 'missing') throw new BrokerError('not_found')
   if (claim.outcome === 'dead') throw await deadConnection(ctx, key, claim)
+  if (claim.outcome === 'held' && mode === 'now') throw held(claim)
   if (claim.outcome !== 'claimed') return
   await withinPatience(refreshShared(ctx, key, claim, mode), ownPatienceMilliseconds)
 }
@@ -225,6 +285,7 @@ async function refresh(
   key: ConnectionKey,
   claim: RefreshClaim,
   mode: ClaimMode,
+  narrow?: NarrowRequest & { issued: { token?: IssuedUpstream } },
 ): Promise<FreshTokens | undefined> {
   const held = { sentVersion: claim.version, fence: claim.fence }
   // Nothing is sent yet: whatever fails here gives the claim back as if it had not been made.
@@ -237,10 +298,16 @@ async function refresh(
   )
   if (!stands) return undefined
   const asked = performance.now()
-  let grant: Grant
+  let grant: Grant & { issued?: IssuedUpstream }
   try {
-    grant = await provider.refresh({ refreshToken, subject: connection.accountId, once: claim.doubt })
+    const sent = { refreshToken, subject: connection.accountId, once: claim.doubt }
+    grant = narrow ? await narrowBy(provider, { ...sent, request: narrow.request }) : await provider.refresh(sent)
   } catch (error) {
+    // Scopes that were turned down say nothing about the connection.
+    if (narrow && isUpstreamError(error) && error.failure === 'rejected') {
+      await persistently(ctx, () => releaseRefresh(ctx, key, { ...held, uncertain: claim.uncertain }))
+      throw error
+    }
     if (isUpstreamError(error)) return failed(ctx, key, connection, claim, error, mode)
     ctx.log.error({ err: error, connection: connection.id, alarm: true }, 'a refresh failed inside Valetkey')
     const unknownEnd = new UpstreamError('ambiguous', 'failed here', { cause: error })
@@ -251,15 +318,20 @@ async function refresh(
   const pair = {
     ...held,
     refreshToken: await vault.seal(tokenPlace(connection, 'refresh_token', version), received),
-    accessToken: await vault.seal(tokenPlace(connection, 'access_token', version), grant.accessToken),
-    scopes: grant.scopes ?? null,
+    ...(narrow
+      ? { accessToken: await keptAccess(vault, connection, claim, narrow), scopes: null }
+      : {
+          accessToken: await vault.seal(tokenPlace(connection, 'access_token', version), grant.accessToken),
+          scopes: grant.scopes ?? null,
+        }),
     grantSeconds: grant.grantExpiresInSeconds ?? null,
     keepAliveSeconds: keepAliveFor(grant),
     scheduled: mode === 'due',
     flag: grant.identity === 'changed' ? 'another_account' : null,
   }
   // The life that the upstream names began before its answer came, at the latest when it was asked.
-  const lifeSeconds = () => Math.max(0, grant.expiresInSeconds - (performance.now() - asked) / 1000)
+  const lives = narrow ? keptSeconds(claim, pair.accessToken, ctx.now()) : grant.expiresInSeconds
+  const lifeSeconds = () => Math.max(0, lives - (performance.now() - asked) / 1000)
   const stored = await persistently(ctx, () => storeRefresh(ctx, key, { ...pair, lifeSeconds: lifeSeconds() })).catch(
     (error: unknown) => {
       reportRefresh(ctx, connection, 'unstored')
@@ -267,11 +339,38 @@ async function refresh(
     },
   )
   reportRefresh(ctx, connection, pair.flag && stored.outcome === 'stored' ? 'identity_changed' : ends[stored.outcome])
+  if (narrow && grant.issued && (stored.outcome !== 'stored' || pair.flag)) endUnwanted(ctx, provider, grant.issued)
+  else if (narrow && grant.issued) narrow.issued.token = grant.issued
   if (stored.outcome === 'revoked') await revokeReceived(ctx, vault, connection, received)
   // Superseded: somebody holds newer ones. Not revoked, because that may end the family the newer ones belong to.
   if (stored.outcome !== 'stored') return undefined
   if (pair.flag) throw new BrokerError('needs_relink', { detail: 'The upstream reports a different account.' })
   return { accessToken: grant.accessToken, version, expiresAt: stored.expiresAt, degraded: false }
+}
+
+function narrowBy(provider: Provider, input: Parameters<NonNullable<Provider['narrow']>>[0]) {
+  if (!provider.narrow) throw new Error('a provider without narrow was taken for one that has it')
+  return provider.narrow(input)
+}
+
+/** The access token of before, sealed for the next version, where it still works after this refresh. */
+async function keptAccess(
+  vault: Vault,
+  connection: ConnectionRow,
+  { accessToken, version }: RefreshClaim,
+  { oldTokenStays }: NarrowRequest,
+): Promise<string | null> {
+  if (!oldTokenStays || !accessToken) return null
+  const opened = await vault.open(tokenPlace(connection, 'access_token', version), accessToken).catch(() => undefined)
+  return opened ? vault.seal(tokenPlace(connection, 'access_token', version + 1), opened) : null
+}
+
+const keptSeconds = ({ accessExpiresAt }: RefreshClaim, kept: string | null, now: Date) =>
+  kept && accessExpiresAt ? (accessExpiresAt.getTime() - now.getTime()) / 1000 : 0
+
+/** A token that nobody will hold is ended where that can be done; elsewhere it ends by itself. */
+function endUnwanted(ctx: Context, provider: Provider, { token: { upstreamId, handle } }: IssuedUpstream): void {
+  ctx.background('end an unwanted token', () => provider.revoke({ kind: 'token', upstreamId, handle }))
 }
 
 /** The stored refresh token itself does not open, as opposed to a key that is missing here or a provider's secret. */

@@ -28,6 +28,18 @@ export const ready = operation({
   },
 })
 
+export const readClientKeys = operation({
+  id: 'readClientKeys',
+  method: 'GET',
+  path: '/oauth/client/{provider}/jwks.json',
+  summary: 'Public keys that the client of a provider signs with (private_key_jwt)',
+  permission: 'public',
+  scope: 'none',
+  audit: 'none',
+  answer: { status: 200, schema: object({ keys: z.array(z.record(z.string(), z.unknown())) }) },
+  limit: 'read',
+})
+
 export const readOpenApi = operation({
   id: 'readOpenApi',
   method: 'GET',

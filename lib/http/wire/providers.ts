@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { kindList } from '../../broker/providers.ts'
+import { kindList, setupSchemas } from '../../broker/providers.ts'
 import { operation, vaultErrors } from '../operation.ts'
 import { address, id, items, line, name, object, secret } from './schemas.ts'
 
@@ -34,6 +34,8 @@ const settings = z.record(z.string(), z.unknown()).meta({
     additionalProperties: false,
   })),
 })
+/** Of kinds that ask for more than an address; they read it. */
+const setup = z.record(z.string(), z.unknown()).meta({ anyOf: setupSchemas() })
 /** Seconds, a minute to a day. */
 const maxLifetime = z.int().min(60).max(86_400)
 
@@ -64,10 +66,12 @@ export const createProvider = operation({
       .max(32)
       .meta({ enum: kindList().map(({ name }) => name) }),
     name,
-    /** Its address alone, like https://connection.example.com. */
-    issuer: address(300),
+    /** Its address alone, like https://connection.example.com; of kinds without a setup. */
+    issuer: address(300).optional(),
     client_id: clientId,
-    client_secret: clientSecret,
+    /** Left out for a public client, and where the client signs with a key that is made here. */
+    client_secret: clientSecret.optional(),
+    setup: setup.optional(),
     max_lifetime_seconds: maxLifetime.optional(),
     settings: settings.optional(),
   }),

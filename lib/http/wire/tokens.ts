@@ -32,7 +32,12 @@ export const token = object({
   not_granted: z.array(z.string()),
   failure: z.string().nullable(),
   created_at: instant,
+  /** At the upstream. */
   expires_at: instant,
+  /** When it is revoked here, where the upstream gave it a longer life than was asked. */
+  revoke_at: instantOrNull,
+  /** No other token of its connection can be made while it lives. */
+  exclusive: z.boolean(),
   /** Null: not reported. */
   last_used_at: instantOrNull,
   revoked_by: id.nullable(),
@@ -85,6 +90,8 @@ export const issueToken = operation({
     ...upstreamErrors,
     'over_policy',
     'too_many_tokens',
+    'no_strategy',
+    'token_outstanding',
     'issue_unconfirmed',
     'upstream_rejected',
     'revoked_meanwhile',

@@ -27,6 +27,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   refreshGraceSeconds: (settings) => settings.refreshGraceSeconds,
   branchHint: 'The branch id. The env sample sets it as KBC_BRANCH_ID; it does not change any rights.',
   revokesGrants: false,
+  endsTokens: () => true,
   findsOrphans: true,
   open,
 }

@@ -38,11 +38,13 @@ export type Tokens = Omit<z.infer<typeof Tokens>, 'scope' | 'refresh_expires_in'
 
 /**
  * What a token endpoint answered, in the words of RFC 6749 5. `tokens` are there where it gave some; otherwise `response`
- * is the refusal, to be judged by the protocol's own rules.
+ * is the refusal, to be judged by the protocol's own rules. `isOfCode`: to a code, not to a refresh; there a token that
+ * stands elsewhere than the person's own may be somebody else's.
  */
 export async function readAnswer(
   response: Response,
   form: AnswerForm,
+  isOfCode: boolean,
 ): Promise<{ tokens?: Tokens; response: Response }> {
   const body = await bodyOf(response, form)
   const stated = isRecord(body) && typeof body.error === 'string' ? body.error : undefined
@@ -54,7 +56,9 @@ export async function readAnswer(
           ? withoutForeignBody(response)
           : restated(response, error, response.status),
     }
-  const parsed = Tokens.safeParse(form.tokensAt ? at(body, form.tokensAt) : body)
+  const parsed = Tokens.safeParse(
+    (form.tokensAt && at(body, form.tokensAt)) || (isOfCode && form.tokensAt ? undefined : body),
+  )
   if (parsed.success) return { response, tokens: toTokens(parsed.data, body, form) }
   // Without the quirk a 200 that names an error is an answer that makes no sense, and no verdict on the grant.
   return {

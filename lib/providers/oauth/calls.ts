@@ -11,6 +11,8 @@ export type Call = {
   headers?: Record<string, string>
   body?: string
   bearer?: Secret | undefined
+  /** Refusals come with 200: as `ok: false`, or with an `error`. */
+  refusesWith200?: boolean | undefined
 }
 
 /** Sends a call, judged by its status alone. Answers the JSON that came, if any. @throws UpstreamError */
@@ -24,7 +26,12 @@ export const callUpstream = (deps: ProviderDeps, kind: CallKind, call: Call): Pr
       throw new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
     })
     const { status } = response
-    if (response.ok) return readJson(response)
+    if (response.ok) {
+      const body = await readJson(response)
+      if (call.refusesWith200 && isRefusal(body))
+        throw new UpstreamError('protocol', 'the upstream refused the request', { status })
+      return body
+    }
     const more = { status, retryAfterSeconds: retryAfterSeconds(response.headers, deps.now()) }
     if (status === 429) throw new UpstreamError('unreached', 'the upstream asks to wait', more)
     if (status >= 500) throw new UpstreamError('ambiguous', 'the upstream failed', more)
@@ -32,3 +39,6 @@ export const callUpstream = (deps: ProviderDeps, kind: CallKind, call: Call): Pr
     if (status === 403) throw new UpstreamError('forbidden', 'it is not allowed', more)
     throw new UpstreamError('protocol', 'the upstream refused the request', more)
   })
+
+const isRefusal = (body: unknown) =>
+  typeof body === 'object' && body !== null && ('error' in body || ('ok' in body && body.ok === false))

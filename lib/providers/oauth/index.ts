@@ -18,7 +18,7 @@ import {
 import { at } from './answers.ts'
 import { callUpstream } from './calls.ts'
 import { type Credential, fromSecret, newKey, proofOf, toSecret } from './credential.ts'
-import type { Preset } from './preset.ts'
+import { isRfc7009, type Preset } from './preset.ts'
 import { presets } from './presets/index.ts'
 import { oauthProtocol } from './protocol.ts'
 import { describe, missing, narrows, OauthRights, summary } from './rights.ts'
@@ -45,6 +45,8 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   oneAtATime: (settings) => factsOf(settings, known).narrowing.old_token_survives !== true,
   refreshGraceSeconds: ({ refreshGraceSeconds }) => refreshGraceSeconds,
   revokesGrants: true,
+  endsTokens: (settings) => factsOf(settings, known).narrowing.revoke_keeps_grant === true,
+  endsAccount: ({ revocation }) => revocation?.ends === 'account',
   findsOrphans: false,
   open: (row, deps) => open(row, factsOf(row.settings, known), deps),
 })
@@ -112,6 +114,7 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
       repeatsRefresh: false,
       answers: { ...facts.quirks, separator },
       refreshless: !hasRefresh,
+      refreshEndpoint: settings.refreshEndpoint,
     }
   }, deps)
 
@@ -135,7 +138,7 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
     accessToken: Secret,
     of: { subject: string | undefined; name: string | undefined; whole: unknown },
   ): Promise<UpstreamAccount> {
-    if (of.subject) return named(of.subject, of.name)
+    if (of.subject) return named(of.subject, of.name ?? (await nameOf(accessToken, of.subject)))
     if (account && !account.url) return named(textAt(of.whole, account.id), textAt(of.whole, account.name))
     if (account?.url) {
       const answer = await callUpstream(deps, 'read', accountCall(account, accessToken))
@@ -147,10 +150,15 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
       method: 'GET',
       bearer: accessToken,
     })
-    return named(
-      textAt(answer, '/sub'),
-      ['/name', '/preferred_username', '/email'].map((place) => textAt(answer, place)).find(Boolean),
-    )
+    return named(textAt(answer, '/sub'), nameIn(answer))
+  }
+
+  /** What userinfo calls a person whose ID token names none; it is about them only if it says so (OIDC Core 5.3.2). */
+  async function nameOf(bearer: Secret, subject: string): Promise<string | undefined> {
+    if (!server.userinfo_endpoint) return undefined
+    const call = { url: server.userinfo_endpoint, method: 'GET', bearer }
+    const answer = await callUpstream(deps, 'read', call).catch(() => undefined)
+    return textAt(answer, '/sub') === subject ? nameIn(answer) : undefined
   }
 
   /** A grant without refresh tokens is renewed by seeing whether it still stands. */
@@ -181,8 +189,11 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
     const byRefresh = which === 'grant' && (revocation ? revocation.takes === 'refresh_token' : refresh !== undefined)
     const taken = byRefresh ? refresh : access
     if (!taken || revocation?.ends === 'nothing') return { state: 'impossible' }
-    if (!revocation) return protocol.revoke(new Secret(taken), byRefresh ? 'refresh_token' : 'access_token')
-    await callUpstream(deps, 'revoke', revocationCall(revocation as Revocation, row, taken))
+    if (!revocation || isRfc7009(revocation as Revocation))
+      return protocol.revoke(new Secret(taken), byRefresh ? 'refresh_token' : 'access_token')
+    const { errorsWithStatus200: refusesWith200, headers } = facts.quirks ?? {}
+    const call = revocationCall(revocation as Revocation, row, taken)
+    await callUpstream(deps, 'revoke', { ...call, refusesWith200, headers: { ...headers, ...call.headers } })
     return { state: 'done' }
   }
 
@@ -313,6 +324,10 @@ function textAt(document: unknown, pointer: string | undefined): string | undefi
   const value = pointer === undefined ? undefined : at(document, pointer)
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
 }
+
+/** What OpenID Connect calls a person (OIDC Core 5.1). */
+const nameIn = (document: unknown) =>
+  ['/name', '/preferred_username', '/email'].map((place) => textAt(document, place)).find(Boolean)
 
 type Account = NonNullable<Preset['account']>
 function accountCall({ url = '', method = 'GET', body }: Partial<Account>, bearer: Secret) {

@@ -9,8 +9,11 @@ const text = z.string().min(1).max(400)
 const url = z.string().regex(/^https:\/\/[^\s#]+$/, 'an https address')
 /** JSON Pointer (RFC 6901) into an answer. */
 const pointer = z.string().regex(/^(\/[^/]+)+$/, 'a JSON Pointer')
-/** What revoking ends, in the upstream's own words put into ours. */
-const ends = z.enum(['token', 'grant', 'both', 'nothing'])
+/**
+ * What revoking ends: the token that is sent alone; the grant, but no access token that is out; both; every grant of that
+ * account to this client, also one that replaced it; nothing.
+ */
+const ends = z.enum(['token', 'grant', 'both', 'account', 'nothing'])
 
 /** A request that ends a token or grant, where it is not RFC 7009's. `{token}` and `{client_id}` may stand in the address. */
 const Revocation = z.strictObject({
@@ -52,7 +55,7 @@ const Quirks = z.strictObject({
   oddTokenType: z.boolean().default(false),
   /** No `expires_in`: how long an access token lives then, in seconds. */
   unnamedLifetimeSeconds: z.int().positive().optional(),
-  /** Several tokens in one answer: where the person's own stands. */
+  /** Several tokens in the answer to a code: where the person's own stands. */
   tokensAt: pointer.optional(),
   /** Scopes in answers are separated in another way than in requests, or are an array. */
   scopesAnswered: z.enum([' ', ',', 'array']).optional(),
@@ -110,6 +113,8 @@ export const groups = {
     lifetimeSeconds: z.int().positive().nullable(),
     /** `none`: there is no refresh token, and the grant lasts as long as its access token. */
     refresh: z.enum(['rotates', 'stays', 'none']),
+    /** Where refreshes go, if not to the token endpoint. */
+    refresh_endpoint: url.optional(),
     /** How long a used refresh token is still answered; 0: not at all, or not known. */
     graceSeconds: z.int().min(0).default(0),
     /** How long an unused refresh token lives, and any; null: no such end is documented. */
@@ -184,6 +189,12 @@ export const Preset = z.strictObject({
   evidence: z.enum(['tried', 'read']),
 })
 export type Preset = z.infer<typeof Preset>
+
+/** Whether a revocation is the one of RFC 7009, at whatever address. */
+export const isRfc7009 = (way: Preset['revocation'] | undefined): boolean =>
+  way?.authenticated === 'rfc7009' &&
+  way.method === 'POST' &&
+  (!way.body || (way.body.as === 'form' && way.body.name === 'token'))
 
 /** A preset with what an admin entered for its variables put in. @throws Error where one is missing or does not fit */
 export function filledIn(preset: Preset, entered: Record<string, string>): Preset {

@@ -27,6 +27,8 @@ export type Resolution = {
   /** Refusals that this server words in its own way. */
   readsAsRefused?: (error: { status: number; error: string | undefined }) => boolean
   answers?: AnswerForm
+  /** Where refreshes go, if not to the token endpoint. */
+  refreshEndpoint?: string | undefined
   /** There are no refresh tokens: the grant lasts as long as its access token. */
   refreshless?: boolean
 }
@@ -100,18 +102,18 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
   async function tokenRequest(
     { answers = {}, tokenParameters = {} }: Resolution,
     proof: Proof | undefined,
-    more: Record<string, string>,
+    more: Record<string, string> | 'code',
     send: (options: oauth.TokenEndpointRequestOptions) => Promise<Response>,
   ): Promise<{ response: Response; tokens?: Tokens }> {
     const options = {
       ...requestOptions(deps),
       [oauth.customFetch]: (url: string, init: RequestInit) => deps.fetch(url, inItsForm(init, answers)),
-      additionalParameters: { ...tokenParameters, ...more },
+      additionalParameters: { ...tokenParameters, ...(more === 'code' ? {} : more) },
       ...(proof && { DPoP: proof }),
     } as oauth.TokenEndpointRequestOptions
     const response = await send(options)
     const again = proof !== undefined && (await statedError(response)) === 'use_dpop_nonce'
-    return readAnswer(again ? await send(options) : response, answers)
+    return readAnswer(again ? await send(options) : response, answers, more === 'code')
   }
 
   /** Whether an ID token of a refresh is sound and about the person who linked (OIDC Core 12.2, RR-10). */
@@ -156,7 +158,7 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       const { client, openid } = resolution
       const callback = readCallback(resolution, parameters, state)
       return clientCall('exchange', resolution, async (auth) => {
-        const { response, tokens } = await tokenRequest(resolution, proof, {}, (options) =>
+        const { response, tokens } = await tokenRequest(resolution, proof, 'code', (options) =>
           oauth.authorizationCodeGrantRequest(
             resolution.server,
             client,
@@ -194,7 +196,14 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
             resolution,
             proof,
             scopes ? { scope: scopes } : {},
-            (options) => oauth.refreshTokenGrantRequest(server, client, auth, refreshToken.reveal(), options),
+            (options) =>
+              oauth.refreshTokenGrantRequest(
+                { ...server, token_endpoint: resolution.refreshEndpoint ?? server.token_endpoint },
+                client,
+                auth,
+                refreshToken.reveal(),
+                options,
+              ),
           )
           // What can be done without is left out: once the upstream has answered, the token that was sent may be spent (RR-09).
           await oauth.processRefreshTokenResponse(server, client, tokens ? json(bare(tokens)) : response)

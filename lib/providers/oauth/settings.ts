@@ -46,6 +46,8 @@ export const OauthSettings = z.strictObject({
   /** The issuer as it is called from inside, where that is another name (N-33). */
   alias: address.optional(),
   bases: z.array(z.strictObject({ name: z.string(), url: address, audience: z.string().optional() })).min(1),
+  /** Where refreshes go, if not to the token endpoint. */
+  refreshEndpoint: address.optional(),
   account: z.looseObject({ url: address.optional(), id: z.string(), name: z.string().optional() }).optional(),
   /** Where a token is ended, if not by RFC 7009 at the server's `revocation_endpoint`. */
   revocation: z.looseObject({ url: address }).optional(),
@@ -53,6 +55,10 @@ export const OauthSettings = z.strictObject({
   /** Public halves of the keys that a client of `private_key_jwt` signs with, the newest first. */
   keys: z.array(z.record(z.string(), z.unknown())).default([]),
   scopes: z.array(z.string()),
+  /** What some of them let do, as an admin said. */
+  described: z
+    .array(z.strictObject({ name: z.string(), text: z.string(), risk: z.enum(['low', 'medium', 'high']) }))
+    .optional(),
   separator: z.enum([' ', ',']).default(' '),
   authorizationParameters: parameters.default({}),
   tokenParameters: parameters.default({}),
@@ -98,9 +104,11 @@ const undescribed = {
 /** What is known of a row's server beside its addresses. */
 export type Facts = Pick<Preset, 'scopes' | 'tokens' | 'quirks'> & { narrowing: Narrowing }
 
-export function factsOf({ preset: name, narrowing, server }: OauthSettings, known = presets): Facts {
+export function factsOf(settings: OauthSettings, known = presets): Facts {
+  const { preset: name, narrowing, server, described = [] } = settings
   const preset = name === undefined ? undefined : known.get(name)
-  const { scopes, tokens, quirks } = preset ?? undescribed
+  const { scopes: stated, tokens, quirks } = preset ?? undescribed
+  const scopes = { ...stated, known: [...described, ...stated.known] }
   return { scopes, tokens, quirks, narrowing: narrowing ?? narrowingOf(preset, server) }
 }
 

@@ -6,10 +6,10 @@ import { requestOptions } from '../../security/discovery.ts'
 import { assertOutboundUrl } from '../../security/outbound.ts'
 import { type Prepared, SetupError } from '../kind.ts'
 import type { ProviderDeps } from '../provider.ts'
-import { filledIn, isVariableError, type Preset } from './preset.ts'
+import { filledIn, isRfc7009, isVariableError, type Preset } from './preset.ts'
 import { presets } from './presets/index.ts'
 import { scopeName } from './rights.ts'
-import { authentications, type OauthSettings, Server } from './settings.ts'
+import { authentications, Narrowing, type OauthSettings, Server } from './settings.ts'
 
 /** Parameters that may be set beside our own: none of those on which the protocol's safety stands (L-13). */
 const authorizationNames = [
@@ -45,12 +45,19 @@ const webAddress = z
   .max(500)
   .regex(/^https?:\/\/[!-~]+$/, 'an http or https address')
 
+/** What a scope lets do, for people: those of presets are described already. */
+const DescribedScope = z.strictObject({
+  name: scopeName,
+  text: z.string().min(1).max(200),
+  risk: z.enum(['low', 'medium', 'high']),
+})
+
 /** What an admin enters for a provider of kind `oauth`: a preset, an issuer to discover, or the endpoints themselves. */
 export const OauthSetup = z.strictObject({
   preset: z.string().max(40).optional(),
   /** What the preset asks, by name. */
   variables: z.record(z.string().max(20), z.string().max(200)).optional(),
-  /** Whose metadata is read once, now: OIDC Discovery, then RFC 8414. */
+  /** Alone: its metadata is read once, now (OIDC Discovery, then RFC 8414). Beside endpoints: its name, where it has one. */
   issuer: webAddress.optional(),
   authorization_endpoint: webAddress.optional(),
   token_endpoint: webAddress.optional(),
@@ -59,7 +66,10 @@ export const OauthSetup = z.strictObject({
   revocation_endpoint: webAddress.optional(),
   client_authentication: z.enum(authentications).optional(),
   /** Asked for in every link. Left out: what the preset suggests. */
-  scopes: z.array(scopeName).max(100).optional(),
+  scopes: z
+    .array(z.union([scopeName, DescribedScope]))
+    .max(100)
+    .optional(),
   scope_separator: z.enum([' ', ',']).optional(),
   authorization_parameters: parameters(authorizationNames).optional(),
   token_parameters: parameters(tokenNames).optional(),
@@ -76,13 +86,15 @@ export const OauthSetup = z.strictObject({
   /** How the issuer is reached from here, where that is not how browsers do (N-33). */
   internal_origin: webAddress.optional(),
   sender_constrained: z.boolean().optional(),
+  /** What the server does at a refresh with fewer scopes, where an admin knows it. */
+  narrowing: Narrowing.optional(),
 })
 export type OauthSetup = z.infer<typeof OauthSetup>
 
 /** Fixes what a new row stands on. @throws SetupError */
 export async function prepare(input: OauthSetup, deps: ProviderDeps): Promise<Prepared> {
-  const ways = [input.preset, input.issuer, input.authorization_endpoint].filter((way) => way !== undefined)
-  if (ways.length !== 1)
+  const isTyped = input.authorization_endpoint !== undefined
+  if ([input.preset !== undefined, isTyped || input.issuer !== undefined].filter(Boolean).length !== 1)
     throw new SetupError({ setup: 'Name one of: preset, issuer, or authorization_endpoint with token_endpoint.' })
   const certificates = input.certificates === undefined ? undefined : checkedCertificates(input.certificates)
   const reached = { ...deps, ...(certificates && deps.trusting(certificates)) }
@@ -91,6 +103,7 @@ export async function prepare(input: OauthSetup, deps: ProviderDeps): Promise<Pr
     ...found,
     certificates,
     senderConstrained: checkedBinding(input, found.server),
+    ...(input.narrowing && { narrowing: input.narrowing }),
     ...(await clientKeys(found)),
   }
   for (const [field, value] of addressesOf(settings)) checkedAddress(deps, field, value)
@@ -120,17 +133,17 @@ async function fromPreset(input: OauthSetup, deps: ProviderDeps): Promise<Found>
   const discovered = discovery ? await discover(deps, typed.issuer, [discovery], input.internal_origin) : undefined
   const { scopes, client, api, authorization, tokens, revocation, account } = preset
   const server = discovered?.server ?? Server.parse(typed)
-  const isRfc7009 = revocation?.authenticated === 'rfc7009' && revocation.method === 'POST' && !revocation.body
   const suggested = scopes.known.filter((scope) => scope.suggested).map(({ name }) => name)
   return {
     preset: preset.name,
-    server: isRfc7009 ? { ...server, revocation_endpoint: server.revocation_endpoint ?? revocation.url } : server,
+    server: isRfc7009(revocation) ? { ...server, revocation_endpoint: revocation?.url } : server,
     ...(discovered?.alias && { alias: discovered.alias }),
     bases: input.api_bases ?? api.bases,
+    ...(tokens.refresh_endpoint && { refreshEndpoint: tokens.refresh_endpoint }),
     ...(account && { account }),
-    ...(revocation && !isRfc7009 && { revocation }),
+    ...(revocation && { revocation }),
     authentication: input.client_authentication ?? client.authentication,
-    scopes: [...new Set([...scopes.always, ...(input.scopes ?? suggested)])],
+    ...scopesOf(scopes.always, input.scopes ?? suggested),
     separator: input.scope_separator ?? scopes.separator,
     authorizationParameters: { ...authorization.parameters, ...input.authorization_parameters },
     tokenParameters: { ...input.token_parameters },
@@ -142,9 +155,10 @@ async function fromPreset(input: OauthSetup, deps: ProviderDeps): Promise<Found>
 async function asEntered(input: OauthSetup, deps: ProviderDeps): Promise<Found> {
   const { issuer, api_bases: bases, scopes = [] } = input
   if (!bases) throw new SetupError({ api_bases: 'Name at least one API that the tokens are for, with its address.' })
-  const { server, alias } = issuer
-    ? await discover(deps, issuer, ['oidc', 'oauth2'], input.internal_origin)
-    : { server: typedServer(input), alias: undefined }
+  const { server, alias } =
+    issuer && !input.authorization_endpoint
+      ? await discover(deps, issuer, ['oidc', 'oauth2'], input.internal_origin)
+      : { server: typedServer(input), alias: undefined }
   const known = server.token_endpoint_auth_methods_supported
   const isPost = known?.includes('client_secret_post') && !known.includes('client_secret_basic')
   return {
@@ -152,7 +166,7 @@ async function asEntered(input: OauthSetup, deps: ProviderDeps): Promise<Found> 
     ...(alias && { alias }),
     bases,
     authentication: input.client_authentication ?? (isPost ? 'post' : 'basic'),
-    scopes: [...new Set(scopes)],
+    ...scopesOf([], scopes),
     separator: input.scope_separator ?? ' ',
     authorizationParameters: { ...input.authorization_parameters },
     tokenParameters: { ...input.token_parameters },
@@ -165,8 +179,15 @@ async function asEntered(input: OauthSetup, deps: ProviderDeps): Promise<Found> 
 function typedServer(input: OauthSetup): Server {
   const { authorization_endpoint = '', token_endpoint, userinfo_endpoint, jwks_uri, revocation_endpoint } = input
   if (!token_endpoint) throw new SetupError({ token_endpoint: 'Enter the token endpoint as well.' })
-  const { origin } = new URL(authorization_endpoint)
-  return { issuer: origin, authorization_endpoint, token_endpoint, userinfo_endpoint, jwks_uri, revocation_endpoint }
+  const { issuer = new URL(authorization_endpoint).origin } = input
+  return { issuer, authorization_endpoint, token_endpoint, userinfo_endpoint, jwks_uri, revocation_endpoint }
+}
+
+/** Scopes by name, with what is said of each. */
+function scopesOf(always: string[], chosen: NonNullable<OauthSetup['scopes']>) {
+  const names = chosen.map((scope) => (typeof scope === 'string' ? scope : scope.name))
+  const described = chosen.filter((scope) => typeof scope !== 'string')
+  return { scopes: [...new Set([...always, ...names])], ...(described.length > 0 && { described }) }
 }
 
 type Algorithm = 'oidc' | 'oauth2'
@@ -258,10 +279,17 @@ function checkedAddress({ config }: ProviderDeps, field: string, text: string): 
   }
 }
 
-function* addressesOf({ server, bases, account, revocation }: OauthSettings): Generator<[string, string]> {
+function* addressesOf({
+  server,
+  bases,
+  refreshEndpoint,
+  account,
+  revocation,
+}: OauthSettings): Generator<[string, string]> {
   for (const [name, value] of Object.entries(server))
     if (/_endpoint$|^jwks_uri$|^issuer$/.test(name) && typeof value === 'string') yield [name, value]
   for (const { url } of bases) yield ['api_bases', url]
+  if (refreshEndpoint) yield ['refresh_endpoint', refreshEndpoint]
   if (account?.url) yield ['account', account.url]
   if (revocation) yield ['revocation', revocation.url.replaceAll(/[{}]/g, '')]
 }

@@ -30,6 +30,7 @@ export const openid: Kind<z.infer<typeof OpenidSettings>> = {
   samples: () => [],
   refreshGraceSeconds: () => 0,
   revokesGrants: true,
+  endsTokens: () => false,
   findsOrphans: false,
   open,
 }

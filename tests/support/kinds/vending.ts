@@ -48,6 +48,7 @@ export const vending: Kind<VendingSettings, VendingRights> = {
   ],
   refreshGraceSeconds: () => 0,
   revokesGrants: false,
+  endsTokens: () => true,
   findsOrphans: true,
   open,
 }

@@ -196,7 +196,7 @@ export function IssueForm(props: IssueFormProps) {
 function MadeBy({ offer: { strategy, offers } }: { offer: IssueOffer }) {
   return (
     <div className="flex flex-col gap-1">
-      <KeyValue items={[{ label: 'Strategy', value: strategyWords[strategy] }]} />
+      <KeyValue items={[{ label: 'Strategy', value: strategy ? strategyWords[strategy] : 'none' }]} />
       <details>
         <summary className="cursor-pointer text-muted">Why this way</summary>
         <dl className="mt-1 grid grid-cols-[auto_1fr] gap-x-3 text-[14px] text-muted leading-5">
@@ -312,7 +312,7 @@ function Result({ tenant, made, offer }: { tenant: string; made: Made; offer: Is
               },
               { label: 'Purpose', value: made.purpose },
               { label: 'Granted', value: <RightLines lines={made.granted} /> },
-              { label: 'Strategy', value: strategyWords[offer.strategy] },
+              { label: 'Strategy', value: offer.strategy && strategyWords[offer.strategy] },
               { label: 'Expires', value: <Time at={made.expiresAt} /> },
               { label: 'State', value: <StateBadge kind="token" state="live" /> },
             ]}

@@ -1,0 +1,193 @@
+// Strategy `narrow` at the demo's ticket service: a real OpenID issuer on a real socket.
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { issueToken } from '../../lib/broker/issue.ts'
+import { connectionPage } from '../../lib/broker/read/connection.ts'
+import { readToken } from '../../lib/broker/read/token.ts'
+import { freshTokens, renew } from '../../lib/broker/refresh/refresh.ts'
+import { revoke } from '../../lib/broker/revoke.ts'
+import { tick } from '../../lib/jobs/tick.ts'
+import { putLongestLife } from '../../lib/store/policies.ts'
+import { asSystem } from '../../lib/store/system.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
+
+let broker: Broker
+let owner: BrowserActor
+let key: { tenantId: string; connectionId: string }
+let project: string
+beforeAll(async () => {
+  broker = await startBroker()
+  owner = await broker.actorOf('owner@acme.test')
+  const linked = await broker.link(owner, 'owner@acme.test', { provider: 'Demo tickets' })
+  if (linked.kind !== 'linked') throw linked.error
+  project = linked.projectId
+  const { items } = await connectionPage(broker.ctx, owner, {})
+  key = { tenantId: owner.tenantId, connectionId: items[0]?.id ?? '' }
+})
+afterAll(() => broker.stop())
+beforeEach(async () => {
+  broker.demo.faults.clear()
+  await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])
+  await broker.owner.query(`UPDATE issued_token SET status = 'failed' WHERE status IN ('live', 'issuing')`)
+  await broker.advance(120)
+})
+
+const route = 'POST /tickets/token'
+const api = (path: string, token: string, method = 'GET') =>
+  fetch(`${broker.demo.ticketsIssuer}/api/${path}`, { method, headers: { authorization: `Bearer ${token}` } })
+const works = async (token: string) => (await api('me', token)).status === 200
+const issue = (scopes: string[], lifetimeSeconds = 3600) =>
+  issueToken(broker.ctx, owner, { project, scopes: { scopes }, lifetimeSeconds, purpose: 'a test' })
+const row = () =>
+  asSystem(broker.ctx, owner.tenantId, 'job', (tx) =>
+    tx.connection.findUniqueOrThrow({ where: { tenantId_id: { tenantId: owner.tenantId, id: key.connectionId } } }),
+  )
+const refreshes = () => broker.demo.ledger.find(route, { grant_type: 'refresh_token' })
+const connectionToken = async () => (await freshTokens(broker.ctx, key)).accessToken.reveal()
+const declare = (changes: Record<string, boolean | null>) =>
+  broker.owner.query(
+    `UPDATE provider SET settings = jsonb_set(settings, '{narrowing}', settings -> 'narrowing' || $1) WHERE kind = 'oauth'`,
+    [JSON.stringify(changes)],
+  )
+const capAt = (seconds: number) =>
+  asSystem(broker.ctx, owner.tenantId, 'job', async (tx) => {
+    const { id } = await broker.providerOf(owner, 'Demo tickets')
+    await putLongestLife(tx, owner.tenantId, { level: 'provider', targetId: id }, seconds)
+  })
+
+describe('a token with fewer scopes', () => {
+  it('can do what was asked and nothing else, and the connection keeps the rest', async () => {
+    const before = await connectionToken()
+    const { value, token, baseUrl, tokenType } = await issue(['tickets:read'])
+    expect(token).toMatchObject({
+      strategy: 'narrow',
+      granted: { scopes: ['tickets:read'] },
+      notGranted: [],
+      exclusive: false,
+    })
+    expect(token.rights.granted).toEqual([{ text: 'tickets:read: read tickets of your organisation', risk: 'low' }])
+    expect([baseUrl, tokenType]).toEqual([`${broker.demo.ticketsIssuer}/api`, 'Bearer'])
+    expect((await api('tickets', value.reveal())).status).toBe(200)
+    expect((await api('tickets/none', value.reveal(), 'DELETE')).status).toBe(403)
+    // What was handed out is nobody else's, and the connection goes on with its own.
+    expect(await connectionToken()).toBe(before)
+    expect(before).not.toBe(value.reveal())
+    expect((await api('tickets/none', before, 'DELETE')).status).toBe(404)
+    expect(await row()).toMatchObject({ status: 'linked', scopesGranted: expect.arrayContaining(['tickets:delete']) })
+    await broker.advance(3700)
+    expect((await api('tickets/none', await connectionToken(), 'DELETE')).status).toBe(404)
+  })
+
+  it('is one refresh of its own each, however many ask at once, and none is lost', async () => {
+    const before = refreshes().length
+    const issued = await Promise.all(Array.from({ length: 6 }, () => issue(['tickets:read'])))
+    expect(new Set(issued.map(({ value }) => value.reveal())).size).toBe(6)
+    expect(
+      refreshes()
+        .slice(before)
+        .map(({ outcome }) => outcome),
+    ).toEqual(Array(6).fill('ok'))
+    for (const { value } of issued) expect(await works(value.reveal())).toBe(true)
+    expect(await row()).toMatchObject({ status: 'linked', cause: null })
+  })
+
+  it('beside callers who need the connection: all are served', async () => {
+    await broker.advance(3700)
+    const [narrow, ...fresh] = await Promise.all([issue(['tickets:read']), connectionToken(), connectionToken()])
+    expect((await api('tickets/none', narrow.value.reveal(), 'DELETE')).status).toBe(403)
+    for (const token of fresh) expect((await api('tickets/none', token, 'DELETE')).status).toBe(404)
+  })
+
+  it('revoked: dead upstream, and the connection lives', async () => {
+    const { value, token } = await issue(['tickets:read'])
+    const [result] = await revoke(broker.ctx, owner, { tokens: [token.id], connections: [] })
+    expect(result).toMatchObject({ already: false, upstream: 'done' })
+    expect(await works(value.reveal())).toBe(false)
+    await broker.advance(3700)
+    expect(await works(await connectionToken())).toBe(true)
+  })
+
+  it('where revoking it would end the connection, it is left to end by itself, and that is said', async () => {
+    await declare({ revoke_keeps_grant: false })
+    const { value, token } = await issue(['tickets:read'])
+    const [result] = await revoke(broker.ctx, owner, { tokens: [token.id], connections: [] })
+    expect(result).toMatchObject({ upstream: 'impossible', latestMoment: token.expiresAt })
+    expect(await works(value.reveal())).toBe(true)
+    await declare({ revoke_keeps_grant: true })
+  })
+})
+
+describe('its life', () => {
+  it('longer at the upstream than was asked: both moments are told, and it is revoked at the asked one', async () => {
+    const { value, token } = await issue(['tickets:read'], 600)
+    const seconds = (at: Date | null) => Math.round(((at?.getTime() ?? 0) - token.createdAt.getTime()) / 10_000) * 10
+    expect([seconds(token.revokeAt), seconds(token.expiresAt)]).toEqual([600, 3600])
+    await broker.advance(590)
+    await tick(broker.ctx)
+    expect(await works(value.reveal())).toBe(true)
+    await broker.advance(20)
+    await Promise.all([tick(broker.ctx), tick(broker.ctx)])
+    expect(await works(value.reveal())).toBe(false)
+    expect(await readToken(broker.ctx, owner, token.id)).toMatchObject({
+      state: 'revoked',
+      revokedBy: null,
+      revocation: { upstream: 'done' },
+    })
+  })
+
+  it('longer than policy allows: it is not handed out, and dead', async () => {
+    await capAt(1800)
+    await expect(issue(['tickets:read'], 600)).rejects.toMatchObject({
+      code: 'excess_rights',
+      detail: expect.stringContaining('a longer life'),
+    })
+    expect(
+      broker.demo.ledger.tokens.findLast(({ system, kind }) => system === 'tickets' && kind === 'access')?.live,
+    ).toBe(false)
+    await capAt(3600)
+  })
+})
+
+describe('what an answer says counts, not what was sent', () => {
+  it('K-20: an answer that names no scopes may mean any: it is ended and not handed out', async () => {
+    broker.demo.modes.set({ missingFields: ['scope'] })
+    await expect(issue(['tickets:read'])).rejects.toMatchObject({
+      code: 'excess_rights',
+      detail: expect.stringContaining('does not name'),
+    })
+    broker.demo.modes.set({ missingFields: [] })
+    expect(
+      broker.demo.ledger.tokens.findLast(({ system, kind }) => system === 'tickets' && kind === 'access')?.live,
+    ).toBe(false)
+  })
+})
+
+describe('an upstream that ends a token with the next refresh', () => {
+  beforeEach(() => declare({ old_token_survives: false }))
+
+  it('has one token out at a time; refreshes wait for it, and a revocation frees them', async () => {
+    const before = refreshes().length
+    const { value, token } = await issue(['tickets:read'])
+    expect(token.exclusive).toBe(true)
+    await expect(issue(['tickets:write'])).rejects.toMatchObject({ code: 'token_outstanding' })
+    await expect(freshTokens(broker.ctx, key)).rejects.toMatchObject({ code: 'token_outstanding' })
+    await expect(renew(broker.ctx, key, 'now')).rejects.toMatchObject({ code: 'token_outstanding' })
+    await renew(broker.ctx, key, 'due')
+    expect(refreshes().length).toBe(before + 1)
+    expect(await works(value.reveal())).toBe(true)
+    await revoke(broker.ctx, owner, { tokens: [token.id], connections: [] })
+    expect(await works(await connectionToken())).toBe(true)
+    expect((await issue(['tickets:write'])).token.state).toBe('live')
+  })
+
+  it('of two who ask at once one gets it, and the other is told', async () => {
+    const asked = await Promise.allSettled([issue(['tickets:read']), issue(['tickets:read'])])
+    expect(asked.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect(asked.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'token_outstanding' } })
+  })
+})
+
+it('scopes that the upstream turns down say nothing about the connection', async () => {
+  await declare({ old_token_survives: true })
+  await expect(issue(['tickets:everything'])).rejects.toMatchObject({ code: 'upstream_rejected' })
+  expect(await row()).toMatchObject({ status: 'linked', cause: null, claimUntil: null })
+})
