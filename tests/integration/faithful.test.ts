@@ -194,7 +194,7 @@ describe('authorization', () => {
     expect(body.scope).toBe('read')
     expect((await get(`${server.origin}/api.example/me`, body.access_token)).body.data).toEqual({
       id: 2,
-      names: ['Grace Hopper'],
+      names: ['The second'],
     })
   })
 })
@@ -504,7 +504,7 @@ describe('who it is, and the API', () => {
   test('the account is told to a living access token alone', async () => {
     const tokens = await link(await start())
     const me = `${server.origin}/api.example/me`
-    expect((await get(me, tokens.access_token)).body.data).toEqual({ id: 'p-1', names: ['Ada Lovelace'] })
+    expect((await get(me, tokens.access_token)).body.data).toEqual({ id: 'p-1', names: ['The first'] })
     expect((await get(me, tokens.refresh_token)).status).toBe(401)
     expect((await send(`${me}?access_token=${tokens.access_token}`)).status).toBe(401)
   })
@@ -524,7 +524,7 @@ describe('who it is, and the API', () => {
 
   test('the token answer tells the account where nothing else does', async () => {
     const tokens = await link(await start({ account: { id: '/info/id', name: '/info/name' } }))
-    expect(tokens.info).toEqual({ id: 'p-1', name: 'Ada Lovelace' })
+    expect(tokens.info).toEqual({ id: 'p-1', name: 'The first' })
   })
 
   test('openid brings an ID token with a served key, and userinfo', async () => {
@@ -543,7 +543,7 @@ describe('who it is, and the API', () => {
     expect(protectedHeader.alg).toBe('ES256')
     expect(payload).toMatchObject({ sub: 'p-1', nonce: 'a-nonce' })
     const user = await get(preset.server.userinfo_endpoint ?? '', tokens.access_token)
-    expect(user.body).toMatchObject({ sub: 'p-1', name: 'Ada Lovelace' })
+    expect(user.body).toMatchObject({ sub: 'p-1', name: 'The first' })
     const later = (await refresh(preset, tokens.refresh_token)).body
     expect((await jwtVerify(String(later.id_token), keys, expected)).payload).not.toHaveProperty('nonce')
   })

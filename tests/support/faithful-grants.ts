@@ -170,6 +170,7 @@ export function startGrants({ tokens, narrow, revocation, quirks }: Preset, now:
       const ends = isTaken ? revocation.ends : narrow.revokeKeepsGrant ? 'token' : 'both'
       if (ends === 'token') found.ended = true
       if (ends === 'grant' || ends === 'both') found.grant.ended = true
+      if (ends === 'account') for (const grant of grants) if (grant.person === found.grant.person) grant.ended = true
       return 'done'
     },
 

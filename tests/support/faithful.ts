@@ -29,8 +29,8 @@ type Route = { endpoint: string; method?: string | undefined; fits: (came: Came)
 
 const pushedSeconds = 60
 const somebody: [Person, ...Person[]] = [
-  { id: 'p-1', name: 'Ada Lovelace' },
-  { id: 2, name: 'Grace Hopper' },
+  { id: 'p-1', name: 'The first' },
+  { id: 2, name: 'The second' },
 ]
 const authenticationMethods = {
   none: 'none',
@@ -66,7 +66,7 @@ export async function faithful(
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
 
-  const { server, revocation, account, api } = movedTo(origin, preset)
+  const { server, revocation, account, api, tokens: facts } = movedTo(origin, preset)
   const grants = startGrants(preset, now)
   const judge = startJudge(preset, server, options, now)
   const calls: Call[] = []
@@ -158,6 +158,8 @@ export async function faithful(
       if (came.headers[name.toLowerCase()] !== value) throw new Refusal('invalid_request', `${name} has to be ${value}`)
     const sent = parametersOf(came, quirks?.jsonRequests ? 'json' : 'form')
     await judge.authenticate(came, sent)
+    if (facts.refresh_endpoint && isAt(facts.refresh_endpoint, came.url) !== (sent.grant_type === 'refresh_token'))
+      throw new Refusal('unsupported_grant_type', `${sent.grant_type} belongs to another endpoint`)
     if (sent.grant_type === 'authorization_code') {
       const { nonce, ...pair } = grants.exchange(needed(sent, 'code'), (request) => compare(request, sent))
       return tokenAnswer(pair, nonce, quirks?.tokensAt)
@@ -321,6 +323,7 @@ export async function faithful(
     ...at(server.authorization_endpoint, { endpoint: 'authorization', method: 'GET', handle: authorize }),
     ...at(server.pushed_authorization_request_endpoint, { endpoint: 'push', method: 'POST', handle: push }),
     ...at(server.token_endpoint, { endpoint: 'token', method: 'POST', handle: token }),
+    ...at(facts.refresh_endpoint, { endpoint: 'token', method: 'POST', handle: token }),
     ...at(server.jwks_uri, { endpoint: 'keys', method: 'GET', handle: keys }),
     ...at(placeOfMetadata(server), { endpoint: 'metadata', method: 'GET', handle: metadata }),
     {
@@ -391,13 +394,14 @@ function refuseImpossible(preset: Preset): void {
 
 function movedTo(origin: string, preset: Preset): Preset {
   const moved = (url: string) => url.replace(/^https:\//, origin)
-  const { server, revocation, account, api } = preset
+  const { server, revocation, account, api, tokens } = preset
   const addresses = Object.entries(server).map(([name, value]) => [
     name,
     typeof value === 'string' ? moved(value) : value,
   ])
   return {
     ...preset,
+    tokens: { ...tokens, ...(tokens.refresh_endpoint && { refresh_endpoint: moved(tokens.refresh_endpoint) }) },
     server: Object.fromEntries(addresses),
     revocation: revocation && { ...revocation, url: moved(revocation.url) },
     ...(account && { account: { ...account, ...(account.url && { url: moved(account.url) }) } }),

@@ -121,14 +121,17 @@ type Found = Omit<OauthSettings, 'certificates' | 'senderConstrained' | 'keys'>
 async function fromPreset(input: OauthSetup, deps: ProviderDeps): Promise<Found> {
   const known = presets.get(input.preset ?? '')
   if (!known) throw new SetupError({ preset: `There is no preset "${input.preset}".` })
-  let preset: Preset
   try {
-    preset = filledIn(known, input.variables ?? {})
+    return await settingsOf(filledIn(known, input.variables ?? {}), input, deps)
   } catch (error) {
     if (!isVariableError(error)) throw error
     const { label, hint } = known.variables.find(({ name }) => name === error.variable) ?? { label: '', hint: '' }
     throw new SetupError({ [`variables.${error.variable}`]: `${label}: ${hint}` })
   }
+}
+
+/** What a preset, with its variables filled in, becomes for a row. @throws SetupError */
+export async function settingsOf(preset: Preset, input: OauthSetup, deps: ProviderDeps): Promise<Found> {
   const { discovery, ...typed } = preset.server
   const discovered = discovery ? await discover(deps, typed.issuer, [discovery], input.internal_origin) : undefined
   const { scopes, client, api, authorization, tokens, revocation, account } = preset
@@ -136,7 +139,9 @@ async function fromPreset(input: OauthSetup, deps: ProviderDeps): Promise<Found>
   const suggested = scopes.known.filter((scope) => scope.suggested).map(({ name }) => name)
   return {
     preset: preset.name,
-    server: isRfc7009(revocation) ? { ...server, revocation_endpoint: revocation?.url } : server,
+    server: isRfc7009(revocation)
+      ? { ...server, revocation_endpoint: server.revocation_endpoint ?? revocation?.url }
+      : server,
     ...(discovered?.alias && { alias: discovered.alias }),
     bases: input.api_bases ?? api.bases,
     ...(tokens.refresh_endpoint && { refreshEndpoint: tokens.refresh_endpoint }),
@@ -300,7 +305,8 @@ function checkedCertificates(text: string): string {
   try {
     const read = blocks.map((block) => new X509Certificate(block))
     if (read.length === 0 || /PRIVATE KEY/.test(text)) throw new Error('no certificates, or more than that')
-    if (read.some(({ ca }) => !ca)) throw new Error('not of a CA')
+    // A server's own certificate vouches for nobody else, unless it made itself.
+    if (read.some((each) => !each.ca && !each.checkIssued(each))) throw new Error('not of a CA')
     return read.map(String).join('')
   } catch (cause) {
     throw new SetupError({ certificates: 'Enter the certificates of your CA in PEM, and nothing else.' }, cause)

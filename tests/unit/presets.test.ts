@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { filledIn, groups, type Preset, VariableError } from '../../lib/providers/oauth/preset.ts'
+import { presets } from '../../lib/providers/oauth/presets/index.ts'
+import { presetsIndex } from '../../scripts/presets.mjs'
+
+const all = [...presets].map(([name, preset]): [string, Preset] => [name, preset])
+
+it('the list of presets is up to date (npm run presets:generate), and long', () => {
+  const file = new URL('../../lib/providers/oauth/presets/index.ts', import.meta.url)
+  expect(readFileSync(file, 'utf8')).toBe(presetsIndex())
+  expect(all.length).toBeGreaterThanOrEqual(24)
+})
+
+describe.each(all)('%s', (_, preset) => {
+  it('names the documentation of every group of facts that it has', () => {
+    const there = Object.keys(groups).filter((name) => preset[name as keyof typeof groups] !== undefined)
+    expect(Object.keys(preset.sources)).toEqual(expect.arrayContaining(there))
+  })
+
+  it('leaves no gap that an admin is not asked for, and takes no value that leaves its place in an address', () => {
+    const { variables, registration: _, ...facts } = preset
+    const named = new Set([...JSON.stringify(facts).matchAll(/\{([a-z_]+)\}/g)].map(([, name]) => name))
+    const known = new Set([...variables.map(({ name }) => name), 'token', 'client_id'])
+    expect([...named].filter((name) => name && !known.has(name))).toEqual([])
+    const right = Object.fromEntries(
+      variables.map(({ name, placeholder, default: text }) => [name, text || placeholder]),
+    )
+    expect(() => filledIn(preset, right)).not.toThrow()
+    const inAddress = ({ name }: { name: string }) =>
+      new RegExp(`https://[^"]*\\{${name}\\}`).test(JSON.stringify(facts))
+    for (const { name } of variables.filter(inAddress))
+      for (const value of ['a/b', 'a@b', 'a:80', 'a?b', 'a#b', 'a b', '..', 'a\\b', 'a%2fb', 'x\n'])
+        expect(() => filledIn(preset, { ...right, [name]: value }), `${name}: ${value}`).toThrow(VariableError)
+  })
+
+  it('suggests only scopes that it describes, and each once', () => {
+    const names = preset.scopes.known.map(({ name }) => name)
+    expect(new Set(names).size).toBe(names.length)
+    expect([...names, ...preset.scopes.always].filter((name) => /[\s,]/.test(name))).toEqual([])
+  })
+})
