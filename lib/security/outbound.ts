@@ -28,7 +28,9 @@ export class OutboundError extends Error {
 export const isOutboundError = (error: unknown): error is OutboundError =>
   error instanceof Error && error.name === 'OutboundError' && 'reached' in error
 
-export type OutboundFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+/** `anyText`: JSON whose text Postgres would not keep is let through; whoever asks for it keeps none of it as it is. */
+export type OutboundInit = RequestInit & { anyText?: boolean }
+export type OutboundFetch = (input: string | URL | Request, init?: OutboundInit) => Promise<Response>
 
 /** Whether this instance is on loopback itself, and what the operator lets in from the inside of their network. */
 export type OutboundPolicy = Pick<Config, 'loopback' | 'internalHosts'>
@@ -179,7 +181,7 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
   const connect = checkedConnector(options, { resolve, timeout: limit.connectMs, ...(ca ? { ca } : {}) })
   const dispatcher = new Agent({ connect, maxHeaderSize: limit.headerBytes })
 
-  async function send(url: URL, request: Request): Promise<Response> {
+  async function send(url: URL, request: Request, anyText = false): Promise<Response> {
     const body = request.body ? new Uint8Array(await request.arrayBuffer()) : null
     const { method } = request
     const end = new AbortController()
@@ -194,7 +196,8 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
     const bytes = await within(limit.bodyMs, end, readCapped(answer.body, limit.bodyBytes))
     const response = { status: answer.status, headers: new Headers([...answer.headers]) }
     if (isJson(response.headers) && !isModestJson(bytes)) throw reached('The answer is too deep')
-    if (isJson(response.headers) && !isStorableJson(bytes)) throw reached('The answer contains invalid text')
+    if (!anyText && isJson(response.headers) && !isStorableJson(bytes))
+      throw reached('The answer contains invalid text')
     const isBodiless = answer.status === 204 || answer.status === 205 || method === 'HEAD'
     return new Response(isBodiless ? null : bytes, response)
   }
@@ -203,7 +206,8 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
     async fetch(input, init) {
       const address = input instanceof Request ? input.url : String(input)
       try {
-        return await send(assertOutboundUrl(address, options), new Request(input, { ...init, redirect: 'manual' }))
+        const url = assertOutboundUrl(address, options)
+        return await send(url, new Request(input, { ...init, redirect: 'manual' }), init?.anyText)
       } catch (error) {
         const failure = ownError(error) ?? reached('The answer did not arrive', error)
         onFailure?.({ host: URL.parse(address)?.host ?? '', reason: outboundReason(failure), reached: failure.reached })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isJson, withoutForeignBody } from '../../security/json.ts'
+import { isJson, isStorable, withoutForeignBody } from '../../security/json.ts'
 import type { Preset } from './preset.ts'
 
 /** How a server words the answers of its token endpoint, where RFC 6749 5 would have it otherwise. */
@@ -80,7 +80,7 @@ function toTokens(parsed: z.infer<typeof Tokens>, whole: unknown, form: AnswerFo
   return {
     ...rest,
     expires_in,
-    scopes: scopes?.filter(Boolean),
+    scopes: scopes?.filter((name) => name !== '' && isStorable(name)),
     grantSeconds: refresh_expires_in ?? refresh_token_expires_in,
     whole,
   }

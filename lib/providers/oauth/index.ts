@@ -1,5 +1,6 @@
 import { importJWK, type JWK } from 'jose'
 import * as oauth from 'oauth4webapi'
+import { isStorable } from '../../security/json.ts'
 import { clientAuth } from '../../security/oauth.ts'
 import { Secret } from '../../security/secrets.ts'
 import { type Kind, type Sample, type StrategyOffer, shellQuoted } from '../kind.ts'
@@ -138,7 +139,7 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
     accessToken: Secret,
     of: { subject: string | undefined; name: string | undefined; whole: unknown },
   ): Promise<UpstreamAccount> {
-    if (of.subject) return named(of.subject, of.name ?? (await nameOf(accessToken, of.subject)))
+    if (of.subject) return named(plain(of.subject), of.name ?? (await nameOf(accessToken, of.subject)))
     if (account && !account.url) return named(textAt(of.whole, account.id), textAt(of.whole, account.name))
     if (account?.url) {
       const answer = await callUpstream(deps, 'read', accountCall(account, accessToken))
@@ -322,8 +323,11 @@ const named = (id: string | undefined, name: string | undefined): UpstreamAccoun
 
 function textAt(document: unknown, pointer: string | undefined): string | undefined {
   const value = pointer === undefined ? undefined : at(document, pointer)
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
+  return typeof value === 'string' || typeof value === 'number' ? plain(String(value)) : undefined
 }
+
+/** What can be stored and shown as it is. */
+const plain = (text: string | undefined) => (text && text.length <= 500 && isStorable(text) ? text : undefined)
 
 /** What OpenID Connect calls a person (OIDC Core 5.1). */
 const nameIn = (document: unknown) =>

@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import { requestOptions } from '../../security/discovery.ts'
 import { isKeysUnavailable, isUnknownKey, validateSignature } from '../../security/issuer-keys.ts'
+import { isStorable } from '../../security/json.ts'
 import { answerOf, clientAt } from '../../security/oauth.ts'
 import { isOutboundError } from '../../security/outbound.ts'
 import { Secret } from '../../security/secrets.ts'
@@ -107,7 +108,10 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
   ): Promise<{ response: Response; tokens?: Tokens }> {
     const options = {
       ...requestOptions(deps),
-      [oauth.customFetch]: (url: string, init: RequestInit) => deps.fetch(url, inItsForm(init, answers)),
+      [oauth.customFetch]: (
+        url: string,
+        init: RequestInit, // A rotated token is not lost for what else its answer holds.
+      ) => deps.fetch(url, { ...inItsForm(init, answers), anyText: true }),
       additionalParameters: { ...tokenParameters, ...(more === 'code' ? {} : more) },
       ...(proof && { DPoP: proof }),
     } as oauth.TokenEndpointRequestOptions
@@ -177,7 +181,7 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
         if (openid) await validateSignature(deps, server, given)
         const claims = openid ? oauth.getValidatedIdTokenClaims(answer) : undefined
         const names = [claims?.name, claims?.preferred_username, claims?.email]
-        const name = names.find((text): text is string => typeof text === 'string' && text !== '')
+        const name = names.find((text): text is string => typeof text === 'string' && text !== '' && isStorable(text))
         // Without one the connection would end with its first access token (N-24).
         if (!tokens.refresh_token && !resolution.refreshless)
           throw new UpstreamError('no_refresh_token', 'the answer holds no refresh token')
