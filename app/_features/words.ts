@@ -18,6 +18,10 @@ export const plural = (number: number, noun: string): string =>
   `${count.format(number)} ${number === 1 ? noun : (irregular[noun] ?? `${noun}s`)}`
 
 /** The same for what is counted up to a bound only: "more than 1,000 tokens". */
+/** What a connection reaches, in a few words: "Items and 2 more". */
+export const projectsName = ({ projects: [first, ...others] }: { projects: { name: string }[] }): string =>
+  first ? `${first.name}${others.length > 0 ? ` and ${others.length} more` : ''}` : 'no project'
+
 export const pluralUpTo = ({ total, totalIsCapped }: Total, noun: string): string =>
   `${totalIsCapped ? 'more than ' : ''}${plural(total, noun)}`
 

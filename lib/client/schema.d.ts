@@ -572,7 +572,7 @@ export interface Paths {
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
                 frozen: {
-                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -597,6 +597,12 @@ export interface Paths {
                   alias: string
                   external_id: string
                 } | null
+                projects: {
+                  id: string
+                  name: string
+                  alias: string
+                  external_id: string
+                }[]
               }[]
               /**
                * Counted up to 1000 only
@@ -641,7 +647,7 @@ export interface Paths {
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
               frozen: {
-                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -666,6 +672,12 @@ export interface Paths {
                 alias: string
                 external_id: string
               } | null
+              projects: {
+                id: string
+                name: string
+                alias: string
+                external_id: string
+              }[]
               timeline: {
                 id: string
                 at: string
@@ -773,7 +785,7 @@ export interface Paths {
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
               frozen: {
-                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -798,6 +810,12 @@ export interface Paths {
                 alias: string
                 external_id: string
               } | null
+              projects: {
+                id: string
+                name: string
+                alias: string
+                external_id: string
+              }[]
               timeline: {
                 id: string
                 at: string
@@ -853,7 +871,7 @@ export interface Paths {
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
               frozen: {
-                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -878,6 +896,12 @@ export interface Paths {
                 alias: string
                 external_id: string
               } | null
+              projects: {
+                id: string
+                name: string
+                alias: string
+                external_id: string
+              }[]
               timeline: {
                 id: string
                 at: string
@@ -922,7 +946,7 @@ export interface Paths {
           content: {
             'application/json': {
               items: {
-                kind: 'member' | 'project' | 'provider' | 'connection'
+                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection'
                 id: string
                 by: string | null
                 at: string
@@ -951,7 +975,7 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'member' | 'project' | 'provider' | 'connection'
+            kind: 'member' | 'project' | 'projects' | 'provider' | 'connection'
             id: string
             reason?: string | ''
             until?: string
@@ -963,7 +987,7 @@ export interface Paths {
           content: {
             'application/json': {
               freeze: {
-                kind: 'member' | 'project' | 'provider' | 'connection'
+                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection'
                 id: string
                 by: string | null
                 at: string
@@ -989,7 +1013,7 @@ export interface Paths {
         header?: never
         path: {
           tenant: string
-          kind: 'member' | 'project' | 'provider' | 'connection'
+          kind: 'member' | 'project' | 'projects' | 'provider' | 'connection'
           id: string
         }
         cookie?: never
@@ -1360,7 +1384,7 @@ export interface Paths {
                   status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                   cause: string | null
                   frozen: {
-                    kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                    kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
                     by: string | null
                     at: string | null
                     reason: string | null
@@ -1376,7 +1400,7 @@ export interface Paths {
                   branch: string | null
                 } | null
                 frozen: {
-                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -1430,7 +1454,7 @@ export interface Paths {
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
                 frozen: {
-                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -1446,7 +1470,7 @@ export interface Paths {
                 branch: string | null
               } | null
               frozen: {
-                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -1456,7 +1480,7 @@ export interface Paths {
               aliases: string[]
               cap: {
                 seconds: number
-                set_by: 'project' | 'provider' | 'tenant' | 'person'
+                set_by: 'project' | 'projects' | 'provider' | 'tenant' | 'person'
               }
             }
           }
@@ -1508,7 +1532,7 @@ export interface Paths {
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
                 frozen: {
-                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -1524,7 +1548,7 @@ export interface Paths {
                 branch: string | null
               } | null
               frozen: {
-                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -1534,7 +1558,7 @@ export interface Paths {
               aliases: string[]
               cap: {
                 seconds: number
-                set_by: 'project' | 'provider' | 'tenant' | 'person'
+                set_by: 'project' | 'projects' | 'provider' | 'tenant' | 'person'
               }
             }
           }
@@ -1569,7 +1593,7 @@ export interface Paths {
             'application/json': {
               cap: {
                 seconds: number
-                set_by: 'project' | 'provider' | 'tenant' | 'person'
+                set_by: 'project' | 'projects' | 'provider' | 'tenant' | 'person'
               }
               [k: string]: unknown
             }

@@ -297,6 +297,14 @@ describe('codes and refresh tokens', () => {
     expect((await refresh(preset, refresh_token)).status).toBe(200)
   })
 
+  test('a refresh may have an endpoint of its own, which takes nothing else', async () => {
+    const preset = await start({ tokens: { refresh_endpoint: 'https://api.example/refresh' } })
+    const { refresh_token } = await link(preset)
+    expect((await refresh(preset, refresh_token)).body.error).toBe('unsupported_grant_type')
+    const fields = { ...secret, grant_type: 'refresh_token', refresh_token: String(refresh_token) }
+    expect((await post(preset.tokens.refresh_endpoint ?? '', fields)).status).toBe(200)
+  })
+
   test('none: there is none, and an access token without an end works until it is not used for too long', async () => {
     const preset = await start({ tokens: { refresh: 'none', lifetimeSeconds: null, idleDays: 365 } })
     const tokens = await link(preset)
@@ -468,9 +476,24 @@ describe('revocation', () => {
     expect((await refresh(idle, kept.refresh_token)).status).toBe(200)
   })
 
+  test('revoking may leave the access tokens, or end all that the person gave this client', async () => {
+    const preset = await start({ revocation: { ...rfc7009, ends: 'grant' } })
+    const tokens = await link(preset)
+    await revoke({ token: String(tokens.refresh_token) })
+    expect(works(tokens)).toBe(true)
+    expect((await refresh(preset, tokens.refresh_token)).body.error).toBe('invalid_grant')
+    await server.close()
+
+    const whole = await start({ revocation: { ...rfc7009, ends: 'account' } })
+    const [first, second] = [await link(whole), await link(whole)]
+    const others = (await exchange(whole, codeOf(whole, {}, { person: server.people[1] }))).body
+    await revoke({ token: String(first.refresh_token) })
+    expect([first, second, others].map(works)).toEqual([false, false, true])
+  })
+
   test('with HTTP Basic, its own method, body and address', async () => {
     const body = { as: 'json', name: 'access_token' }
-    const way = { authenticated: 'basic', method: 'DELETE', url: own, body, takes: 'access_token', ends: 'grant' }
+    const way = { authenticated: 'basic', method: 'DELETE', url: own, body, takes: 'access_token', ends: 'both' }
     const tokens = await link(await start({ revocation: way }))
     const address = `${server.origin}/api.example/apps/${encodeURIComponent(clientId)}/end`
     const authorization = `Basic ${btoa(`${clientId}:${clientSecret}`)}`

@@ -15,7 +15,10 @@ export class Refusal extends Error {
 
 export type Person = { id: string | number; name: string }
 
-/** What a person allowed. `usedAt`: the last refresh; without refresh tokens, the last use of the access token. */
+/**
+ * What a person allowed. `usedAt`: the last refresh; without refresh tokens, the last use of the access token. Ended: no
+ * refresh any more; access tokens end by themselves.
+ */
 export type Grant = { person: Person; scopes: string[]; startedAt: number; usedAt: number; ended: boolean }
 
 export type AccessToken = { token: string; grant: Grant; scopes: string[]; expiresAt: number | null; ended: boolean }
@@ -58,7 +61,16 @@ export function startGrants({ tokens, narrow, revocation, quirks }: Preset, now:
 
   /** An access token outlives the refresh token that made it, but not a grant that it is all of. */
   const lives = ({ ended, expiresAt, grant }: AccessToken) =>
-    !ended && !(tokens.refresh === 'none' ? isOver(grant) : grant.ended) && (expiresAt === null || now() < expiresAt)
+    !ended && !(tokens.refresh === 'none' && isOver(grant)) && (expiresAt === null || now() < expiresAt)
+
+  function endAccess(grant: Grant): void {
+    for (const access of accessTokens.values()) if (access.grant === grant) access.ended = true
+  }
+
+  function endAll(grant: Grant): void {
+    grant.ended = true
+    endAccess(grant)
+  }
 
   const isSpent = (used: Use) => now() >= used.at + tokens.graceSeconds * 1000
 
@@ -79,7 +91,7 @@ export function startGrants({ tokens, narrow, revocation, quirks }: Preset, now:
   /** A used refresh token: answered with what its use was answered with, or the end of all (RFC 9700 4.14.2). */
   function again(grant: Grant, used: Use): Pair {
     if (isSpent(used)) {
-      grant.ended = true
+      endAll(grant)
       throw new Refusal('invalid_grant', 'the refresh token was used before; its grant has ended', 'refresh')
     }
     // A grace can be longer than an access token lives.
@@ -112,7 +124,7 @@ export function startGrants({ tokens, narrow, revocation, quirks }: Preset, now:
       const kept = codes.get(code)
       if (!kept) throw new Refusal('invalid_grant', 'no such code', 'code')
       if (kept.used) {
-        if (kept.grant) kept.grant.ended = true
+        if (kept.grant) endAll(kept.grant)
         throw new Refusal('invalid_grant', 'the code was used before; its grant has ended', 'code')
       }
       kept.used = true
@@ -135,8 +147,7 @@ export function startGrants({ tokens, narrow, revocation, quirks }: Preset, now:
       if (scopes.some((scope) => !sent.scopes.includes(scope)))
         throw new Refusal('invalid_scope', 'more is asked for than the refresh token has')
 
-      if (narrow.oldTokenSurvives === false)
-        for (const access of accessTokens.values()) if (access.grant === grant) access.ended = true
+      if (narrow.oldTokenSurvives === false) endAccess(grant)
       grant.usedAt = now()
       const kept = narrow.fullScopeRemains === false ? scopes : sent.scopes
       const access = newAccess(grant, scopes)
@@ -168,9 +179,11 @@ export function startGrants({ tokens, narrow, revocation, quirks }: Preset, now:
       // That revoking one access token does this or that to the grant says that one can be revoked.
       if (!isTaken && (kind === 'refresh_token' || narrow.revokeKeepsGrant === null)) return 'unsupported'
       const ends = isTaken ? revocation.ends : narrow.revokeKeepsGrant ? 'token' : 'both'
+      const { grant } = found
       if (ends === 'token') found.ended = true
-      if (ends === 'grant' || ends === 'both') found.grant.ended = true
-      if (ends === 'account') for (const grant of grants) if (grant.person === found.grant.person) grant.ended = true
+      if (ends === 'grant') grant.ended = true
+      if (ends === 'both') endAll(grant)
+      if (ends === 'account') grants.filter(({ person }) => person.id === grant.person.id).forEach(endAll)
       return 'done'
     },
 

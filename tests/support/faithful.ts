@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
-import type { Preset } from '../../lib/providers/oauth/preset.ts'
+import { isRfc7009, type Preset } from '../../lib/providers/oauth/preset.ts'
 import { type AccessToken, type Pair, type Person, Refusal, type Request, startGrants } from './faithful-grants.ts'
 import {
   type Came,
@@ -296,12 +296,10 @@ export async function faithful(
   /** RFC 8414 2, OpenID Connect Discovery 3. */
   function metadata(): Answer {
     const { discovery: _, ...endpoints } = server
-    const { authenticated, method, body: { name } = { name: 'token' } } = revocation ?? {}
-    const isRfc7009 = authenticated === 'rfc7009' && method === 'POST' && name === 'token'
     const openid = { subject_types_supported: ['public'], id_token_signing_alg_values_supported: [algorithm] }
     const body = {
       ...endpoints,
-      ...(isRfc7009 && { revocation_endpoint: revocation?.url }),
+      ...(isRfc7009(revocation) && { revocation_endpoint: revocation?.url }),
       ...(signing && openid),
       ...(preset.client.pkce === 'checked' && { code_challenge_methods_supported: ['S256'] }),
       response_types_supported: ['code'],
@@ -382,8 +380,8 @@ const bearerOf = ({ headers }: Came) => /^Bearer (\S+)$/i.exec(headers.authoriza
 
 /** What no server can do. */
 function refuseImpossible(preset: Preset): void {
-  const { variables, quirks, account } = preset
-  const text = JSON.stringify({ ...preset, variables: [], registration: {} })
+  const { variables, quirks, server, authorization, tokens, revocation, account, api } = preset
+  const text = JSON.stringify({ server, authorization, tokens, revocation, account, api })
   const open = variables.find(({ name }) => text.includes(`{${name}}`))
   if (open) throw new Error(`the variable ${open.name} is not filled in`)
   const isNested = (pointer = '') => namesOf(pointer).length > 1

@@ -12,7 +12,7 @@ import { findProvider, type ProviderRow } from '../../store/providers.ts'
 import { effectivePolicy, refuseLink } from '../../tenancy/policy.ts'
 import { type Vault, vaultOf } from '../../vault/keys.ts'
 import { refuseFrozen } from '../freezes.ts'
-import { openProvider } from '../upstream.ts'
+import { asBrokerError, openProvider } from '../upstream.ts'
 import { type AttemptSecrets, isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
 
 /** How long a person may take at the upstream (L-01). */
@@ -99,7 +99,11 @@ async function authorizationUrl(
   secrets: AttemptSecrets,
 ): Promise<string> {
   const provider = await openProvider(ctx, vault, row)
-  return (await provider.authorizationUrl({ ...secrets, redirectUri })).href
+  // Where the request is pushed, a server that does not know us says so now (RFC 9126).
+  const url = await provider.authorizationUrl({ ...secrets, redirectUri }).catch((error: unknown) => {
+    throw asBrokerError(error)
+  })
+  return url.href
 }
 
 /**

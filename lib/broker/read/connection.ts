@@ -17,11 +17,15 @@ import { frozenConnections, frozenWhere } from '../../store/freezes.ts'
 import { type FrozenState, toFrozenState } from '../freezes.ts'
 import { countLimit, type Page, pageSize, toPage } from './page.ts'
 
+type ProjectReference = { id: string; name: string; alias: string; externalId: string }
+
 export type ConnectionView = FrozenState & {
   id: string
   ownerId: string
   provider: { id: string; name: string; kind: string }
-  project: { id: string; name: string; alias: string; externalId: string } | null
+  /** The first of those that it reaches. */
+  project: ProjectReference | null
+  projects: ProjectReference[]
   accountName: string
   /** The linker's role upstream, as the upstream calls it. */
   upstreamRole: string | null
@@ -59,13 +63,13 @@ export const healthOf = (row: ConnectionRow) => ({
 
 function toConnectionView(row: ConnectionWithRelations, state: FrozenState): ConnectionView {
   const [link] = row.projects
+  const projects = row.projects.map(({ project: { id, name, alias, externalId } }) => ({ id, name, alias, externalId }))
   return {
     id: row.id,
     ownerId: row.userId,
     provider: { id: row.provider.id, name: row.provider.name, kind: row.provider.kind },
-    project: link
-      ? { id: link.project.id, name: link.project.name, alias: link.project.alias, externalId: link.project.externalId }
-      : null,
+    project: projects[0] ?? null,
+    projects,
     accountName: row.accountName,
     upstreamRole: link?.role ?? null,
     ...healthOf(row),

@@ -22,7 +22,7 @@ export type ProjectCard = FrozenState & {
   region: string | null
   provider: { id: string; name: string; kind: string; host: string }
   /** The viewer's own connection; null where they have not linked it. */
-  connection: Omit<ConnectionView, 'project' | 'provider'> | null
+  connection: Omit<ConnectionView, 'project' | 'projects' | 'provider'> | null
   /** The viewer's own living tokens. */
   tokensOut: number
 }

@@ -29,10 +29,14 @@ export const connectionFacts = object({
   branch: z.string().nullable(),
 })
 
+const projectReference = object({ id, name: z.string(), alias: z.string(), external_id: z.string() })
+
 export const connection = object({
   ...connectionFacts.shape,
   provider: providerReference,
-  project: object({ id, name: z.string(), alias: z.string(), external_id: z.string() }).nullable(),
+  /** The first of those that it reaches. */
+  project: projectReference.nullable(),
+  projects: z.array(projectReference),
 })
 
 export const connectionDetail = object({

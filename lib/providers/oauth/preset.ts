@@ -211,8 +211,11 @@ export function filledIn(preset: Preset, entered: Record<string, string>): Prese
     if (typeof value !== 'object' || value === null) return value
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, put(each)]))
   }
-  const { server, account, api, revocation, authorization, registration, ...rest } = preset
-  return { ...rest, ...(put({ server, account, api, revocation, authorization, registration }) as typeof preset) }
+  const { server, tokens, account, api, revocation, authorization, registration, ...rest } = preset
+  return {
+    ...rest,
+    ...(put({ server, tokens, account, api, revocation, authorization, registration }) as typeof preset),
+  }
 }
 
 /** A variable of a preset that is missing or has a form that its address does not allow. */

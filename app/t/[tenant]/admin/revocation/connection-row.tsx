@@ -1,6 +1,6 @@
 import Link from 'next/link'
 import { ConnectionMenu } from '@/app/_features/health-acts.tsx'
-import { healthWords, shownState } from '@/app/_features/words.ts'
+import { healthWords, projectsName, shownState } from '@/app/_features/words.ts'
 import type { Column, Row } from '@/app/_ui/data-table.tsx'
 import { Name } from '@/app/_ui/name.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
@@ -23,8 +23,8 @@ export function connectionRow(
   { tenant, now, owner, mayFreeze }: { tenant: string; now: string; owner: string; mayFreeze: boolean },
   connection: ConnectionView,
 ): Row {
-  const { id, project, accountName, provider, linkedAt, lastRefreshAt, status } = connection
-  const name = project?.name ?? 'no project'
+  const { id, accountName, provider, linkedAt, lastRefreshAt, status } = connection
+  const name = projectsName(connection)
   return {
     id,
     label: `${name} of ${owner}`,

@@ -1,7 +1,7 @@
 import { NoRight } from '@/app/_features/guard.tsx'
 import { hrefWith, oneOf, type Query, single } from '@/app/_features/query.ts'
 import { isLive, tokenColumns, tokenName, tokenRow } from '@/app/_features/token-table.tsx'
-import { pluralUpTo } from '@/app/_features/words.ts'
+import { pluralUpTo, projectsName } from '@/app/_features/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { FilterBar } from '@/app/_ui/filter-bar.tsx'
 import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
@@ -213,7 +213,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             )}
             facts={connections.items.map((connection) => ({
               id: connection.id,
-              name: `${connection.project?.name ?? 'no project'} · ${connection.accountName}`,
+              name: `${projectsName(connection)} · ${connection.accountName}`,
               owner: nameOf(connection.ownerId),
             }))}
             match={

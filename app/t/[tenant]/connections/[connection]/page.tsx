@@ -39,9 +39,9 @@ export async function generateMetadata({ params }: Props): Promise<Metadata> {
 export default async function ConnectionPage({ params }: Props) {
   const { tenant, connection: id } = await params
   const { ctx, actor, connection } = await load(tenant, id)
-  const { ownerId, project, provider, accountName, status, frozen, frozenItself, timeline } = connection
+  const { ownerId, project, projects, provider, accountName, status, frozen, frozenItself, timeline } = connection
   const own = ownerId === actor.userId
-  const live = { userId: ownerId, state: 'live' as const, ...(project && { projectId: project.id }) }
+  const live = { userId: ownerId, state: 'live' as const, connectionId: id }
   const [names, tokens] = await Promise.all([
     peopleNames(ctx, actor.tenantId),
     tokenPage(ctx, actor, { ...live, everybody: !own }),
@@ -98,17 +98,19 @@ export default async function ConnectionPage({ params }: Props) {
                 { label: 'Account', value: accountName },
                 { label: 'Role upstream', value: connection.upstreamRole ?? 'not reported' },
                 {
-                  label: 'Project',
-                  value: project ? (
-                    <Link
-                      href={`/t/${tenant}/projects/${project.id}`}
-                      className="rounded-sm underline underline-offset-4"
-                    >
-                      {project.name}
-                    </Link>
-                  ) : (
-                    'none'
-                  ),
+                  label: projects.length > 1 ? 'Projects' : 'Project',
+                  value:
+                    projects.length === 0
+                      ? 'none'
+                      : projects.map((one) => (
+                          <Link
+                            key={one.id}
+                            href={`/t/${tenant}/projects/${one.id}`}
+                            className="mr-3 rounded-sm underline underline-offset-4"
+                          >
+                            {one.name}
+                          </Link>
+                        )),
                 },
                 { label: 'Provider', value: provider.name },
                 { label: 'Linked', value: <Time at={connection.linkedAt.toISOString()} now={now} /> },
