@@ -572,7 +572,7 @@ export interface Paths {
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
                 frozen: {
-                  kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -647,7 +647,7 @@ export interface Paths {
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
               frozen: {
-                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -785,7 +785,7 @@ export interface Paths {
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
               frozen: {
-                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -871,7 +871,7 @@ export interface Paths {
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
               frozen: {
-                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -946,7 +946,7 @@ export interface Paths {
           content: {
             'application/json': {
               items: {
-                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection'
+                kind: 'member' | 'project' | 'provider' | 'connection'
                 id: string
                 by: string | null
                 at: string
@@ -975,7 +975,7 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'member' | 'project' | 'projects' | 'provider' | 'connection'
+            kind: 'member' | 'project' | 'provider' | 'connection'
             id: string
             reason?: string | ''
             until?: string
@@ -987,7 +987,7 @@ export interface Paths {
           content: {
             'application/json': {
               freeze: {
-                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection'
+                kind: 'member' | 'project' | 'provider' | 'connection'
                 id: string
                 by: string | null
                 at: string
@@ -1013,7 +1013,7 @@ export interface Paths {
         header?: never
         path: {
           tenant: string
-          kind: 'member' | 'project' | 'projects' | 'provider' | 'connection'
+          kind: 'member' | 'project' | 'provider' | 'connection'
           id: string
         }
         cookie?: never
@@ -1384,7 +1384,7 @@ export interface Paths {
                   status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                   cause: string | null
                   frozen: {
-                    kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
+                    kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                     by: string | null
                     at: string | null
                     reason: string | null
@@ -1400,7 +1400,7 @@ export interface Paths {
                   branch: string | null
                 } | null
                 frozen: {
-                  kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -1454,7 +1454,7 @@ export interface Paths {
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
                 frozen: {
-                  kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -1470,7 +1470,7 @@ export interface Paths {
                 branch: string | null
               } | null
               frozen: {
-                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -1480,7 +1480,7 @@ export interface Paths {
               aliases: string[]
               cap: {
                 seconds: number
-                set_by: 'project' | 'projects' | 'provider' | 'tenant' | 'person'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
             }
           }
@@ -1532,7 +1532,7 @@ export interface Paths {
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
                 frozen: {
-                  kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -1548,7 +1548,7 @@ export interface Paths {
                 branch: string | null
               } | null
               frozen: {
-                kind: 'member' | 'project' | 'projects' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -1558,7 +1558,7 @@ export interface Paths {
               aliases: string[]
               cap: {
                 seconds: number
-                set_by: 'project' | 'projects' | 'provider' | 'tenant' | 'person'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
             }
           }
@@ -1593,7 +1593,7 @@ export interface Paths {
             'application/json': {
               cap: {
                 seconds: number
-                set_by: 'project' | 'projects' | 'provider' | 'tenant' | 'person'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
               [k: string]: unknown
             }
