@@ -138,7 +138,7 @@ describe('keys that change', () => {
     expect(issuer.keyCalls()).toBe(2)
   })
 
-  test('J-05: forty people who come right after a rotation cause one request for keys, and all of them get in', async () => {
+  test('J-05 N-37: forty people who come right after a rotation cause one request for keys, and all of them get in', async () => {
     await signIn()
     const browsers = Array.from({ length: 40 }, () => at.browser())
     const urls = await Promise.all(browsers.map(approach))

@@ -91,7 +91,7 @@ describe('linking a project', () => {
     })
   })
 
-  it('K-06 V-01 V-10: no token, code, state or verifier is stored in clear; the refresh token is kept sealed', async () => {
+  it('K-06 N-06 V-01 V-10: no token, code, state or verifier is stored in clear; the refresh token is kept sealed', async () => {
     await app.linkProject(owner, 'acme', { account, project: '10231' })
     const tables = await app.rows(
       'acme',
@@ -119,7 +119,7 @@ describe('linking a project', () => {
     expect(String(row?.access_token).split('.')).toHaveLength(5)
   })
 
-  it('K-13 L-01 L-09: a callback works once; what comes again says so and asks the upstream nothing', async () => {
+  it('K-13 L-01 L-09 N-23: a callback works once; what comes again says so and asks the upstream nothing', async () => {
     const { location: url, attempt: id } = await app.link(owner, 'acme', { account, project: '10231' })
     const before = app.demo.ledger.requests.length
     const again = await app.follow(owner, url)
@@ -196,7 +196,7 @@ describe('who may finish a link', () => {
     expect(location(await app.follow(owner, back))).toContain('?linked=1')
   })
 
-  it('L-02: a missing, unknown, changed or repeated state asks the upstream nothing', async () => {
+  it('L-02 N-22: a missing, unknown, changed or repeated state asks the upstream nothing', async () => {
     const { url } = await app.startLink(owner, 'acme')
     const back = new URL(await approve(url, { account, project: '10231' }))
     const before = app.demo.ledger.requests.length
@@ -380,7 +380,7 @@ describe('every failure has its own outcome', () => {
     })
   })
 
-  it('L-10: nothing that the upstream writes into the callback is shown, and the attempt is used up', async () => {
+  it('L-10 N-26: nothing that the upstream writes into the callback is shown, and the attempt is used up', async () => {
     const { url, id } = await app.startLink(owner, 'acme')
     const state = new URL(url).searchParams.get('state') ?? ''
     const query = new URLSearchParams({

@@ -1,6 +1,6 @@
 // What an OAuth server may answer, 10,000 times over: never a crash, never a lost rotation, no end without a verdict.
 import fc from 'fast-check'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { CompactEncrypt, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { isSetupError } from '../../lib/providers/kind.ts'
 import { oauthServer } from '../../lib/providers/oauth/index.ts'
@@ -245,6 +245,32 @@ describe('RR-10 L-05: whatever an ID token holds', () => {
       { numRuns: 3_000, seed },
     )
   }, 120_000)
+})
+
+it('J-08: an ID token that is encrypted, or packed, is opened by nobody and links nobody', async () => {
+  const { publicKey } = await generateKeyPair('RSA-OAEP-256')
+  const bomb = new TextEncoder().encode('a'.repeat(200_000))
+  for (const header of [
+    { alg: 'RSA-OAEP-256', enc: 'A256GCM' },
+    { alg: 'dir', enc: 'A256GCM' },
+  ]) {
+    const key = header.alg === 'dir' ? new Uint8Array(32) : publicKey
+    const packed = await new CompactEncrypt(bomb).setProtectedHeader(header).encrypt(key)
+    const token = json({ access_token: 'a', refresh_token: 'r', token_type: 'Bearer', id_token: packed })
+    const deps = depsOf(() => ({ status: 200, type: 'application/json', body: token }))
+    const parameters = new URLSearchParams({ code: 'c', state: 's' })
+    const sent = {
+      parameters,
+      state: 's',
+      nonce: 'n',
+      codeVerifier: 'v'.repeat(43),
+      redirectUri: 'https://valetkey.example/cb',
+    }
+    expect(await failureOf(providerOf(deps).exchangeCode(sent))).toMatchObject({ failure: 'protocol' })
+    // A refresh keeps the tokens and flags the person.
+    const grant = await providerOf(deps).refresh({ refreshToken: credential(), subject: 'somebody' })
+    expect([grant.accessToken.reveal(), grant.identity]).toEqual(['a', 'changed'])
+  }
 })
 
 describe('F-06 F-07 F-08: whatever metadata holds', () => {

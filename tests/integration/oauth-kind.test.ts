@@ -80,7 +80,7 @@ async function expire({ tenantId, connectionId }: { tenantId: string; connection
 const pathsOf = (server: Opponent) => server.requests.map(({ path }) => path)
 
 describe('a server that offers everything', () => {
-  it('N-02 N-03 N-18: is discovered, asked by a pushed request, answers with iss; who linked is its ID token’s subject', async () => {
+  it('N-01 N-03 N-05 N-18: is discovered, asked by a pushed request, answers with iss; who linked is its ID token’s subject', async () => {
     const server = await opponent()
     const made = await provider(server)
     server.register(client(made))
@@ -295,6 +295,21 @@ describe('endpoints that an admin types', () => {
       await expect(provider(server, { authorization_parameters: { [name]: 'x' } }), name).rejects.toMatchObject({
         code: 'bad_request',
       })
+  })
+})
+
+it('N-04: scopes go out as they are, offline access and consent among them, and what the row adds', async () => {
+  const server = await opponent({ configuration: { features: { pushedAuthorizationRequests: { enabled: false } } } })
+  const resource = 'https://api.example.com/v1'
+  const made = await provider(server, { authorization_parameters: { prompt: 'consent', resource } })
+  const { url } = await startLink(broker.ctx, owner, { providerId: made.id, browser: owner.browser })
+  expect(Object.fromEntries(new URL(url).searchParams)).toMatchObject({
+    scope: 'openid offline_access items:read items:write',
+    prompt: 'consent',
+    resource,
+    response_type: 'code',
+    code_challenge_method: 'S256',
+    redirect_uri: made.redirectUri,
   })
 })
 

@@ -126,7 +126,7 @@ async function refused(provider: Provider, preset: Preset): Promise<void> {
 const all = [...presets.values()].map((preset): [string, Preset] => [preset.name, preset])
 
 describe.each(all)('%s', (_, preset) => {
-  it('links, renews, is refused and ends against a server that behaves as it says', () => live(preset))
+  it('N-34: links, renews, is refused and ends against a server that behaves as it says', () => live(preset))
 
   it('names an unknown client as such', async () => {
     const provider = await start(preset, preset, 'another-secret')

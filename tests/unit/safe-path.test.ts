@@ -108,7 +108,7 @@ describe('L-12: a way back stays on this origin', () => {
       expect(safePath(value)).toBeUndefined()
   })
 
-  test('L-12: whatever is accepted resolves to this origin, as it is written', () => {
+  test('L-12 N-25: whatever is accepted resolves to this origin, as it is written', () => {
     const piece = fc.oneof(
       fc.string(),
       fc.constantFrom('/', '\\', '//', '%2f', '..', '?', '#', '@', ':', 'http:', '\t', '\n'),
