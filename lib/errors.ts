@@ -117,6 +117,11 @@ export const errorCodes = {
     title: 'A different project was chosen at the upstream',
     next: 'Reconnect and choose the same project, or link the other one as a new project.',
   },
+  different_account: {
+    status: 409,
+    title: 'You approved with a different account',
+    next: 'Link again with the same account, or replace the connection with this one.',
+  },
   alias_taken: { status: 409, title: 'Another project already has this alias', next: 'Choose another alias.' },
   provider_misconfigured: {
     status: 409,

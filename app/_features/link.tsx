@@ -149,7 +149,9 @@ export function Relink({ tenant, providerId, connectionId, label, variant = 'pri
 }
 
 /** Links what came back after all: as a new project, or under another alias. No second consent is needed. */
-export function Adopt({ tenant, attempt, needsAlias }: { tenant: string; attempt: string; needsAlias: boolean }) {
+type AdoptProps = { tenant: string; attempt: string; needsAlias?: boolean; label?: string }
+
+export function Adopt({ tenant, attempt, needsAlias = false, label }: AdoptProps) {
   const router = useRouter()
   const [alias, setAlias] = useState('')
   const fault = alias === '' ? undefined : aliasFault(alias)
@@ -187,7 +189,7 @@ export function Adopt({ tenant, attempt, needsAlias }: { tenant: string; attempt
         busy={busy}
         disabled={needsAlias && (alias === '' || fault !== undefined)}
       >
-        {needsAlias ? 'Link with this alias' : 'Link as a new project'}
+        {label ?? (needsAlias ? 'Link with this alias' : 'Link as a new project')}
       </Button>
       <ProblemNotice problem={problem} />
     </form>

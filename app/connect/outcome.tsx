@@ -68,6 +68,11 @@ const faces = {
     tone: 'attention',
     meaning: 'The connection that you wanted to reconnect did not change.',
   },
+  different_account: {
+    icon: UserX,
+    tone: 'attention',
+    meaning: 'Your connection did not change. It still belongs to the account that you linked before.',
+  },
   alias_taken: { icon: Tag, tone: 'attention', meaning: 'The upstream approved access. Only the alias is a problem.' },
   attempt_expired: {
     icon: Clock,

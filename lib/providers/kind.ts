@@ -103,6 +103,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   endsTokens(settings: S): boolean
   /** Whether ending a grant there ends every grant of that account to our client, also one that replaced it. */
   endsAccount?(settings: S): boolean
+  /** A connection is one account's: who links again as another is asked first. Elsewhere the project alone decides. */
+  ofOneAccount?: boolean
   /** Whether what a cut-off issue left can be found by its nonce. */
   findsOrphans: boolean
   open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>

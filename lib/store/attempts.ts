@@ -50,7 +50,7 @@ const kept = (tenantId: string, id: string, userId: string, now: Date) => ({
   id,
   userId,
   status: 'failed',
-  outcome: { in: ['another_project', 'alias_taken'] },
+  outcome: { in: ['another_project', 'different_account', 'alias_taken'] },
   secrets: { not: null },
   expiresAt: { gt: now },
 })

@@ -65,7 +65,13 @@ async function relink(): Promise<Name> {
     account: { id: 'acct-3001', name: 'Owner' },
     projects: [{ externalId: '10231', name: 'Marketing', region: undefined, role: undefined }],
   }
-  const kept = await storeGrant(broker.ctx, vault, { attempt, grant, person: actor, alias: null, endsAccount: false })
+  const kept = await storeGrant(broker.ctx, vault, {
+    attempt,
+    grant,
+    person: actor,
+    alias: null,
+    habits: { endsAccount: false, ofOneAccount: false },
+  })
   expect(kept).toMatchObject({ kind: 'linked', connectionId: key.connectionId })
   return 'relink'
 }

@@ -1,7 +1,7 @@
 // Kind `oauth` from the setup of a provider to the end of a token, at a certified server on a real socket.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { issueToken } from '../../lib/broker/issue.ts'
-import { completeLink } from '../../lib/broker/link/complete.ts'
+import { adoptLink, completeLink } from '../../lib/broker/link/complete.ts'
 import { startLink } from '../../lib/broker/link/start.ts'
 import { createProvider, type ProviderView } from '../../lib/broker/providers.ts'
 import { connectionPage } from '../../lib/broker/read/connection.ts'
@@ -334,5 +334,59 @@ describe('N-24: a server that gives no refresh token', () => {
     const made = await provider(server)
     server.register(client(made))
     expect(await link(server, made)).toMatchObject({ kind: 'failed', error: { code: 'no_refresh_token' } })
+  })
+})
+
+describe('another account', () => {
+  const tickets = (email: 'owner@acme.test' | 'member@acme.test', more: { connectionId?: string } = {}) =>
+    broker.link(owner, email, { provider: 'Demo tickets', ...more })
+  const held = async () => {
+    const { items } = await connectionPage(broker.ctx, owner, {})
+    return items
+      .filter(({ provider }) => provider.name === 'Demo tickets')
+      .map(({ id, accountName }) => ({ id, accountName }))
+  }
+
+  it('LK-02: who links again as another is asked; nothing changes until they say so, and then the old grant ends', async () => {
+    expect((await tickets('owner@acme.test')).kind).toBe('linked')
+    const before = await held()
+    for (const more of [{}, { connectionId: before[0]?.id ?? '' }]) {
+      const ended = await tickets('member@acme.test', more)
+      expect(ended).toMatchObject({ kind: 'failed', error: { code: 'different_account' } })
+      expect(await held()).toEqual(before)
+    }
+    const ended = await tickets('member@acme.test')
+    await adoptLink(broker.ctx, owner, { attemptId: ended.attemptId, browser: owner.browser })
+    const [after] = await held()
+    expect(after?.id).toBe(before[0]?.id)
+    expect(after?.accountName).not.toBe(before[0]?.accountName)
+    // The same account again changes nothing of that.
+    expect((await tickets('member@acme.test')).kind).toBe('linked')
+  })
+
+  it.each([
+    ['ends', 'token', 1],
+    ['spares', 'account', 0],
+  ])('LK-06: a relink %s the grant that it replaces where revoking ends: %s', async (_, ends, queued) => {
+    const { id } = await broker.providerOf(owner, 'Demo tickets')
+    await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])
+    const revocation = {
+      url: `${broker.demo.ticketsIssuer}/revoke`,
+      authenticated: 'rfc7009',
+      method: 'POST',
+      takes: 'refresh_token',
+      ends,
+    }
+    await broker.owner.query(
+      `UPDATE provider SET settings = settings || jsonb_build_object('revocation', $1::jsonb) WHERE id = $2`,
+      [JSON.stringify(revocation), id],
+    )
+    await tickets('member@acme.test')
+    const count = async () =>
+      (await broker.owner.query(`SELECT count(*)::int AS n FROM upstream_revocation WHERE provider_id = $1`, [id]))
+        .rows[0].n
+    const before = await count()
+    expect((await tickets('member@acme.test')).kind).toBe('linked')
+    expect((await count()) - before).toBe(queued)
   })
 })

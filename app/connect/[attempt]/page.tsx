@@ -50,6 +50,9 @@ export default async function ConnectPage({ params }: { params: Promise<{ attemp
         {attempt.canAdopt && (code === 'another_project' || code === 'alias_taken') && (
           <Adopt tenant={tenant} attempt={id} needsAlias={code === 'alias_taken'} />
         )}
+        {attempt.canAdopt && code === 'different_account' && (
+          <Adopt tenant={tenant} attempt={id} label="Use this account instead" />
+        )}
         <div className="flex flex-wrap gap-2">
           {retriable && code !== 'issuer_mismatch' && (
             <Relink

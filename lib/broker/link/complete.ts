@@ -16,7 +16,7 @@ import { vaultOf } from '../../vault/keys.ts'
 import { frozenError } from '../freezes.ts'
 import { asBrokerError, openProvider } from '../upstream.ts'
 import { isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
-import { mayLink, storeGrant } from './store-grant.ts'
+import { type Habits, mayLink, storeGrant } from './store-grant.ts'
 
 export type Callback = {
   /** Last segment of the redirect URI that was called. */
@@ -82,15 +82,15 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     const upstream = await openProvider(ctx, vault, provider)
     const { redirectUri } = attempt
     const grant = await upstream.exchangeCode({ parameters: callback.parameters, ...secrets, redirectUri })
-    const endsAccount = accountEnds(provider)
-    const input = { attempt, grant, person, alias: attempt.alias, endsAccount }
+    const habits = habitsOf(provider)
+    const input = { attempt, grant, person, alias: attempt.alias, habits }
     const kept = await storeGrant(ctx, vault, input).catch((error: unknown) => {
-      if (!endsAccount) endUnkept(ctx, upstream, grant)
+      if (!habits.endsAccount) endUnkept(ctx, upstream, grant)
       throw error
     })
     came(kept.kind === 'refused' ? kept.error.code : 'linked')
     if (kept.kind === 'refused' && kept.error.code === 'frozen') {
-      if (!endsAccount) endUnkept(ctx, upstream, grant)
+      if (!habits.endsAccount) endUnkept(ctx, upstream, grant)
       return failLink(ctx, attempt, person, kept.error)
     }
     if (kept.kind === 'refused')
@@ -104,10 +104,12 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
   }
 }
 
-/** Whether ending one grant there would end the same account's others, such as the connection that stands. */
-function accountEnds(provider: ProviderRow): boolean {
+function habitsOf(provider: ProviderRow): Habits {
   const made = configured(provider)
-  return made?.kind.endsAccount?.(made.settings) ?? false
+  return {
+    endsAccount: made?.kind.endsAccount?.(made.settings) ?? false,
+    ofOneAccount: made?.kind.ofOneAccount ?? false,
+  }
 }
 
 /** A grant that came back and may not be kept is ended upstream where that can be done: nobody will ever hold it. */
@@ -162,7 +164,7 @@ export async function adoptLink(
     grant,
     person: actor,
     alias: alias ?? null,
-    endsAccount: accountEnds(provider),
+    habits: habitsOf(provider),
   })
   if (kept.kind === 'refused') throw kept.error
   return { projectId: kept.projectId }

@@ -38,8 +38,15 @@ type Input = {
   grant: LinkedGrant
   person: Person
   alias: string | null
+  habits: Habits
+}
+
+/** What a relink has to know of an upstream. */
+export type Habits = {
   /** Ending a grant there ends those of the same account that replaced it as well. */
   endsAccount: boolean
+  /** A connection is one account's. */
+  ofOneAccount: boolean
 }
 
 export type Kept = { kind: 'linked'; projectId: string; connectionId: string } | { kind: 'refused'; error: BrokerError }
@@ -70,7 +77,7 @@ export const mayLink = (member: Standing | undefined): member is Standing =>
   member?.status === 'active' && may(member, 'work')
 
 async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role): Promise<Kept> {
-  const { attempt, grant, person, alias } = input
+  const { attempt, grant, person, alias, habits } = input
   const { tenantId, userId, providerId } = attempt
   const viewer = { userId, seesAll: may({ role }, 'oversee') }
   const now = ctx.now()
@@ -99,6 +106,12 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
     throw new BrokerError('not_found')
 
   const existing = known && (await findConnectionTo(tx, tenantId, userId, known.id))
+  const isOthers = existing && existing.status !== 'revoked' && existing.accountId !== grant.account.id
+  if (isOthers && habits.ofOneAccount && attempt.status !== 'failed')
+    return refused(
+      'different_account',
+      `You approved as ${grant.account.name}; ${known.name} is linked as ${existing.accountName}.`,
+    )
   const locked = existing ? await lockConnection(tx, tenantId, existing.id) : null
   // After the connection, in the order in which an issue locks them; and only then: a freeze that commits first is seen.
   const renames = known !== null && (known.name !== reached.name || known.region !== (reached.region ?? null))
@@ -118,7 +131,7 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
   const tokens = await sealTokens(tx, vault, { id, userId }, (locked?.tokenVersion ?? 0) + 1, grant)
   const account = { accountId: grant.account.id, accountName: grant.account.name, scopesGranted: grant.scopes ?? [] }
   if (locked) {
-    if (!input.endsAccount) await revokeReplaced(vault, tx, locked, now)
+    if (!habits.endsAccount || isOthers) await revokeReplaced(vault, tx, locked, now)
     await move(tx, { tenantId, id }, 'relink', now, { ...account, ...tokens, linkedAt: now })
   } else {
     await insertConnection(tx, {
@@ -168,7 +181,8 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
   return { kind: 'linked', projectId: project.id, connectionId: id }
 }
 
-const refused = (code: 'another_project' | 'alias_taken' | 'upstream_protocol', detail: string): Kept => ({
+type Refusal = 'another_project' | 'different_account' | 'alias_taken' | 'upstream_protocol'
+const refused = (code: Refusal, detail: string): Kept => ({
   kind: 'refused',
   error: new BrokerError(code, { detail }),
 })

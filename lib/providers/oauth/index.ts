@@ -48,6 +48,7 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   revokesGrants: true,
   endsTokens: (settings) => factsOf(settings, known).narrowing.revoke_keeps_grant === true,
   endsAccount: ({ revocation }) => revocation?.ends === 'account',
+  ofOneAccount: true,
   findsOrphans: false,
   open: (row, deps) => open(row, factsOf(row.settings, known), deps),
 })
