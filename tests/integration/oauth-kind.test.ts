@@ -250,6 +250,15 @@ describe('N-33: a server that is reached from inside under another name', () => 
   })
 })
 
+it('F-08: metadata that names another issuer than the one that was asked makes no provider', async () => {
+  const server = await opponent()
+  const issuer = server.origin.replace('localhost', '127.0.0.1')
+  await expect(provider(server, { issuer })).rejects.toMatchObject({
+    code: 'bad_request',
+    fields: { 'setup.issuer': expect.stringContaining('another issuer') },
+  })
+})
+
 describe('endpoints that an admin types', () => {
   it('need no metadata; the issuer is the origin of the sign-in page, and every address is judged', async () => {
     const server = await opponent()
