@@ -7,6 +7,7 @@ import { settingsOf } from '../../lib/providers/oauth/setup.ts'
 import type { Grant, Provider, ProviderDeps } from '../../lib/providers/provider.ts'
 import { createOutbound } from '../../lib/security/outbound.ts'
 import { randomToken, Secret } from '../../lib/security/secrets.ts'
+import { expectSection, type Row } from '../support/capabilities.ts'
 import { type Faithful, faithful } from '../support/faithful.ts'
 
 const client = { clientId: 'client-1', clientSecret: 'a-client-secret', redirectUri: 'http://127.0.0.1:1/callback' }
@@ -38,7 +39,7 @@ const variablesOf = ({ variables }: Preset) =>
   Object.fromEntries(variables.map(({ name, placeholder, default: otherwise }) => [name, otherwise ?? placeholder]))
 
 /** Starts a server of a preset, and the provider that `read` of it makes; `read` is what the client knows. */
-async function start(preset: Preset, read: Preset = preset, secret = client.clientSecret): Promise<Provider> {
+async function start(preset: Preset, read: Preset = preset, secret = client.clientSecret) {
   const filled = filledIn(preset, variablesOf(preset))
   server = await faithful(filled, { ...client, now })
   started = server
@@ -47,7 +48,9 @@ async function start(preset: Preset, read: Preset = preset, secret = client.clie
   const settings = await settingsOf(known, { scopes: known.scopes.known.map(({ name }) => name) }, deps)
   const kind = oauthKind(new Map([[known.name, known]]))
   const row = { issuer: settings.server.issuer, clientId: client.clientId, clientSecret: new Secret(secret) }
-  return kind.open({ ...row, settings: kind.settings.parse(settings) }, deps) as Provider
+  const parsed = kind.settings.parse(settings)
+  const isNarrowing = kind.strategies(parsed).some(({ strategy, offered }) => strategy === 'narrow' && offered)
+  return { provider: kind.open({ ...row, settings: parsed }, deps) as Provider, isNarrowing }
 }
 
 const attempt = () => ({
@@ -76,8 +79,8 @@ const lifeOf = ({ tokens, quirks }: Preset) =>
   )
 
 /** The whole life of a grant. @throws where anything is otherwise than the preset says */
-async function live(preset: Preset, read: Preset = preset): Promise<void> {
-  const provider = await start(preset, read)
+async function live(preset: Preset, read: Preset = preset): Promise<Row['cells']> {
+  const { provider, isNarrowing } = await start(preset, read)
   const grant = await link(provider)
   const person = { id: String(server.people[0].id), name: server.people[0].name }
   expect(grant.account.id).toBe(person.id)
@@ -100,8 +103,28 @@ async function live(preset: Preset, read: Preset = preset): Promise<void> {
   expect(server.accessTokenWorks(second.accessToken.reveal())).toBe(true)
   expect(second.scopes ?? grant.scopes ?? []).toEqual(expect.arrayContaining(grant.scopes ?? []))
   expect(second.expiresInSeconds).toBe(lifeOf(preset))
-  await end(provider, preset, second)
+  const narrowed = isNarrowing ? await narrow(provider, second, grant) : second
+  await end(provider, preset, narrowed)
   await refused(provider, preset)
+  const isKnown =
+    preset.narrow.offered && preset.narrow.fullScopeRemains === null ? 'not documented' : 'not offered by it'
+  return {
+    link: 'faithful server',
+    rotate: preset.tokens.refresh === 'none' ? 'not offered by it' : 'faithful server',
+    narrow: isNarrowing ? 'faithful server' : isKnown,
+    mint: 'not offered by it',
+    revoke: preset.revocation && preset.revocation.ends !== 'nothing' ? 'faithful server' : 'not offered by it',
+  }
+}
+
+/** A token with one scope, beside which the connection keeps all of its own. */
+async function narrow(provider: Provider, before: Grant, linked: Awaited<ReturnType<typeof link>>): Promise<Grant> {
+  const scopes = [linked.scopes?.find((name) => !['openid', 'offline_access'].includes(name)) ?? '']
+  const request = { project: '', rights: { scopes }, lifetimeSeconds: 600, purpose: 'a test', nonce: 'n' }
+  const sent = { refreshToken: before.refreshToken as Secret, subject: subject(linked), request }
+  const { issued, ...grant } = (await provider.narrow?.(sent)) ?? {}
+  expect(issued).toMatchObject({ kind: 'within', token: { granted: { scopes } } })
+  return renewed(provider, grant as Grant, subject(linked))
 }
 
 /** Ends a grant in the way that the preset describes. */
@@ -125,11 +148,16 @@ async function refused(provider: Provider, preset: Preset): Promise<void> {
 
 const all = [...presets.values()].map((preset): [string, Preset] => [preset.name, preset])
 
+/** What each was seen to do in this run. */
+const seen: Row[] = []
+
 describe.each(all)('%s', (_, preset) => {
-  it('N-34: links, renews, is refused and ends against a server that behaves as it says', () => live(preset))
+  it('N-34: links, renews, is refused and ends against a server that behaves as it says', async () => {
+    seen.push({ name: preset.title, cells: await live(preset) })
+  })
 
   it('names an unknown client as such', async () => {
-    const provider = await start(preset, preset, 'another-secret')
+    const { provider } = await start(preset, preset, 'another-secret')
     if (preset.client.authentication === 'none') return
     await expect(link(provider)).rejects.toMatchObject({ failure: 'misconfigured' })
   })
@@ -145,3 +173,5 @@ describe.each(all)('%s', (_, preset) => {
     await expect(live(preset, read)).rejects.toThrow()
   })
 })
+
+it('docs/capabilities.md says of each preset what was seen here', () => expectSection('presets', seen))

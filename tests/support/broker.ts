@@ -149,16 +149,21 @@ export async function startBroker({ database: given }: { database?: TestDatabase
   async function link(
     actor: BrowserActor,
     email: Email,
-    options: { provider?: string; project?: string; alias?: string; connectionId?: string; deny?: boolean } = {},
+    options: {
+      provider?: string
+      project?: string
+      alias?: string
+      connectionId?: string
+      deny?: boolean
+      /** Plays the browser at a server that is not the demo. */
+      approve?: (url: string) => Promise<string>
+    } = {},
   ): Promise<LinkResult> {
-    const { provider: name, project, deny, ...rest } = options
+    const { provider: name, project, deny, approve: play, ...rest } = options
     const provider = await providerOf(actor, name)
     const started = await startLink(ctx, actor, { providerId: provider.id, browser: actor.browser, ...rest })
-    const location = await approve(started.url, {
-      account: email,
-      ...(project ? { project } : {}),
-      ...(deny ? { deny } : {}),
-    })
+    const choice = { account: email, ...(project ? { project } : {}), ...(deny ? { deny } : {}) }
+    const location = await (play ? play(started.url) : approve(started.url, choice))
     return completeLink(ctx, callbackOf(location, actor))
   }
 

@@ -1,0 +1,92 @@
+// What each kind does, seen once from end to end; docs/capabilities.md is written from it.
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { issueToken } from '../../lib/broker/issue.ts'
+import { createProvider } from '../../lib/broker/providers.ts'
+import { connectionPage } from '../../lib/broker/read/connection.ts'
+import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
+import { revoke } from '../../lib/broker/revoke.ts'
+import { configured } from '../../lib/providers/index.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
+import { type Cell, expectSection, type Row } from '../support/capabilities.ts'
+import { startOpponent } from '../support/opponent.ts'
+
+let broker: Broker
+let owner: BrowserActor
+beforeAll(async () => {
+  broker = await startBroker()
+  owner = await broker.actorOf('owner@acme.test')
+})
+afterAll(() => broker.stop())
+
+/** The whole life of a connection and of a token at a provider; what of it came about, at a server of this sort. */
+async function live(
+  name: string,
+  server: Cell,
+  scopes: Record<string, unknown>,
+  link: () => Promise<unknown>,
+): Promise<Row['cells']> {
+  const seen: Row['cells'] = {
+    link: 'not offered by it',
+    rotate: 'not offered by it',
+    narrow: 'not offered by it',
+    mint: 'not offered by it',
+    revoke: 'not offered by it',
+  }
+  const provider = await broker.providerOf(owner, name)
+  expect(await link()).toMatchObject({ kind: 'linked' })
+  seen.link = server
+  const { items } = await connectionPage(broker.ctx, owner, {})
+  const connection = items.find((one) => one.provider.id === provider.id)
+  const key = { tenantId: owner.tenantId, connectionId: connection?.id ?? '' }
+  await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])
+  await broker.owner.query('UPDATE connection SET access_expires_at = vk_now() WHERE id = $1', [key.connectionId])
+  const { version, degraded } = await freshTokens(broker.ctx, key)
+  expect([version, degraded]).toEqual([2, false])
+  seen.rotate = server
+  const strategy = configured(provider)?.strategy
+  const asked = { project: connection?.project?.id ?? '', scopes, lifetimeSeconds: 3600, purpose: 'a test' }
+  expect((await issueToken(broker.ctx, owner, asked)).token).toMatchObject({ strategy, state: 'live' })
+  if (strategy === 'narrow' || strategy === 'mint') seen[strategy] = server
+  const [ended] = await revoke(broker.ctx, owner, { tokens: [], connections: [key.connectionId] })
+  if (ended?.upstream === 'done' || ended?.upstream === 'confirmed') seen.revoke = server
+  return seen
+}
+
+it('docs/capabilities.md says of each kind what is seen here', async () => {
+  const server = await startOpponent()
+  const redirect_uri = async () => {
+    const made = await createProvider(broker.ctx, owner, {
+      kind: 'oauth',
+      name: 'An opponent',
+      clientId: 'a-client',
+      clientSecret: 'a-secret-of-the-client',
+      setup: {
+        issuer: server.origin,
+        scopes: ['openid', 'offline_access', 'items:read', 'items:write'],
+        authorization_parameters: { prompt: 'consent' },
+        narrowing: { offered: true, old_token_survives: true, revoke_keeps_grant: false, full_scope_remains: true },
+        api_bases: [{ name: 'Items', url: `${server.origin}/items` }],
+      },
+    })
+    return made.redirectUri
+  }
+  server.register({
+    client_id: 'a-client',
+    client_secret: 'a-secret-of-the-client',
+    redirect_uris: [await redirect_uri()],
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    id_token_signed_response_alg: 'ES256',
+  })
+  const oauth = await live('An opponent', 'real server', { scopes: ['items:read'] }, () =>
+    broker.link(owner, 'owner@acme.test', { provider: 'An opponent', approve: server.approve }),
+  )
+  const keboola = await live('Demo stack', 'demo server', { components: ['keboola.ex-http'] }, () =>
+    broker.link(owner, 'owner@acme.test', { project: '10231' }),
+  )
+  await server.close()
+  expectSection('kinds', [
+    { name: '`keboola`', cells: keboola },
+    { name: '`oauth`', cells: oauth },
+  ])
+})

@@ -1,0 +1,25 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { expect } from 'vitest'
+
+const file = new URL('../../docs/capabilities.md', import.meta.url)
+export const capabilities = ['link', 'rotate', 'narrow', 'mint', 'revoke'] as const
+export type Capability = (typeof capabilities)[number]
+/** What a test saw work, and against what; or why there is nothing to see. */
+export type Cell = 'real server' | 'faithful server' | 'demo server' | 'not offered by it' | 'not documented'
+export type Row = { name: string; cells: Record<Capability, Cell> }
+
+/**
+ * Compares a section of docs/capabilities.md with what the tests of a file did in this run. With VALETKEY_WRITE_DOCS=1 it is
+ * written instead.
+ */
+export function expectSection(section: string, rows: Row[]): void {
+  const lines = rows.map(({ name, cells }) => `| ${name} | ${capabilities.map((each) => cells[each]).join(' | ')} |`)
+  const table = [`| | ${capabilities.join(' | ')} |`, `|${'---|'.repeat(capabilities.length + 1)}`, ...lines].join('\n')
+  const [begin, end] = [`<!-- ${section} -->`, `<!-- end of ${section} -->`]
+  const text = readFileSync(file, 'utf8')
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)]
+  if (from < 0 || to < 0) throw new Error(`docs/capabilities.md has no section "${section}"`)
+  const made = `${text.slice(0, from + begin.length)}\n${table}\n${text.slice(to)}`
+  if (process.env.VALETKEY_WRITE_DOCS === '1') writeFileSync(file, made)
+  else expect(text, 'write it with VALETKEY_WRITE_DOCS=1').toBe(made)
+}
