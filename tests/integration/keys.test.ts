@@ -7,7 +7,7 @@ import { issueToken } from '../../lib/broker/issue.ts'
 import { startLink } from '../../lib/broker/link/start.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
-import { openProvider } from '../../lib/broker/upstream.ts'
+import { clientSecretPlace, openProvider } from '../../lib/broker/upstream.ts'
 import type { Context } from '../../lib/context.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
@@ -84,6 +84,12 @@ async function fill() {
   await startLink(broker.ctx, owner, { providerId: (await broker.providerOf(owner)).id, browser: owner.browser })
   const { webhook } = await createWebhook(broker.ctx, owner, { url: 'http://localhost:9/hook' })
   await rotateWebhookSecret(broker.ctx, owner, webhook.id)
+  const { id } = await broker.providerOf(owner)
+  const former = await (await vaultOf(broker.ctx, owner.tenantId)).seal(
+    clientSecretPlace(id, 'client_secret_before'),
+    'former',
+  )
+  await rows(owner.tenantId, 'UPDATE provider SET client_secret_before = $1 WHERE id = $2', [former, id])
   filled.push(webhook.id)
   return { acme: acme.key, globex: other.key }
 }
@@ -380,11 +386,13 @@ describe('rotation', () => {
     const { unreadable, resealed } = await resealTenant(broker.ctx, owner.tenantId)
     expect(unreadable.map(({ place }) => place).sort()).toEqual([
       'attempt.secrets',
+      // Of both providers.
+      'provider.client_secret',
       'provider.client_secret',
       'upstream_revocation.handle',
     ])
-    // The connection's two, the webhook's two, and the token's handle.
-    expect(resealed).toBe(5)
+    // The connection's two, the webhook's two, the token's handle, and the former client secret.
+    expect(resealed).toBe(6)
     expect(await broken()).toEqual(before)
     expect(await older()).toEqual(['provider.client_secret', 'upstream_revocation.handle', 'attempt.secrets'])
     const connection = (await keyStatus(broker.ctx)).places.find(({ place }) => place === 'connection.refresh_token')

@@ -41,7 +41,9 @@ export default async function ConnectionPage({ params }: Props) {
   const { ctx, actor, connection } = await load(tenant, id)
   const { ownerId, project, projects, provider, accountName, status, frozen, frozenItself, timeline } = connection
   const own = ownerId === actor.userId
-  const live = { userId: ownerId, state: 'live' as const, connectionId: id }
+  // Of one project, by its index; of several, by the connection.
+  const reached = projects.length === 1 ? { projectId: projects[0]?.id } : { connectionId: id }
+  const live = { userId: ownerId, state: 'live' as const, ...reached }
   const [names, tokens] = await Promise.all([
     peopleNames(ctx, actor.tenantId),
     tokenPage(ctx, actor, { ...live, everybody: !own }),
