@@ -5,7 +5,7 @@ import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, fieldsOf } from '../errors.ts'
 import { configured, kinds } from '../providers/index.ts'
-import { isSetupError, type Kind, type Prepared } from '../providers/kind.ts'
+import { type Fact, type Found, isSetupError, type Kind, type Prepared, type PresetView } from '../providers/kind.ts'
 import { newId } from '../security/ids.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { act } from '../store/authority.ts'
@@ -32,7 +32,12 @@ export type ProviderView = {
   settings: Record<string, unknown>
   /** Its kind is unknown here, or its settings cannot be read: nothing is linked, renewed or issued with it. */
   misconfigured: boolean
+  /** What its kind tells about it, for who oversees the tenant. */
+  facts: Fact[]
 }
+
+/** Where the public keys of a client that signs are served. */
+const clientKeysPath = (id: string) => `/oauth/client/${id}/jwks.json`
 
 type NewProviderRow = Pick<
   ProviderRow,
@@ -43,11 +48,12 @@ type NewProviderRow = Pick<
 export type PreparedProvider = { row: NewProviderRow; maxLifetimeSeconds: number | null }
 
 function toView(
-  ctx: Pick<Context, 'config'>,
+  ctx: Pick<Context, 'config' | 'now'>,
   row: NewProviderRow | ProviderRow,
   maxLifetimeSeconds: number | null,
 ): ProviderView {
   const made = configured(row)
+  const at = { now: ctx.now(), clientKeys: ctx.config.origin + clientKeysPath(row.id) }
   return {
     id: row.id,
     kind: row.kind,
@@ -59,6 +65,7 @@ function toView(
     maxLifetimeSeconds,
     settings: made ? settingsShown(made.kind, made.settings) : {},
     misconfigured: made === undefined,
+    facts: made?.kind.facts?.(made.settings, at) ?? [],
   }
 }
 
@@ -111,6 +118,10 @@ export const kindList = (): KindView[] =>
 export const setupSchemas = (): Record<string, unknown>[] =>
   [...kinds.values()].flatMap(({ setup }) => (setup ? [z.toJSONSchema(setup.schema, { io: 'input' })] : []))
 
+/** Servers that some kind knows, with the name of that kind. */
+export const presetList = (): (PresetView & { kind: string })[] =>
+  [...kinds.values()].flatMap(({ name, setup }) => (setup?.presets ?? []).map((preset) => ({ ...preset, kind: name })))
+
 /** The tenant's upstreams. Client ids are shown to who oversees the tenant. */
 export async function providerList(ctx: Context, actor: Actor): Promise<ProviderView[]> {
   return readTenant(ctx, actor.tenantId, async (tx) => {
@@ -122,7 +133,7 @@ export async function providerList(ctx: Context, actor: Actor): Promise<Provider
     )
     return rows.map((row) => ({
       ...toView(ctx, row, lives.get(row.id) ?? null),
-      ...(may(actor, 'oversee') ? {} : { clientId: '' }),
+      ...(may(actor, 'oversee') ? {} : { clientId: '', facts: [] }),
     }))
   })
 }
@@ -164,6 +175,43 @@ export function callbackKeyOf(issuer: string): string {
   return `${host}-${createHash('sha256').update(issuer).digest('hex').slice(0, 32)}`
 }
 
+/** What a provider would be made of. */
+export type ProviderPreview = Found & {
+  issuer: string
+  /** To be registered at the upstream, exactly so. */
+  redirectUri: string
+  /** `made`: the client signs with a key that is made with the provider. */
+  clientSecret: 'entered' | 'none' | 'made'
+}
+
+/**
+ * Does what {@link createProvider} does before it writes, and writes nothing.
+ * @throws BrokerError forbidden, bad_request as createProvider
+ */
+export async function previewProvider(
+  ctx: Context,
+  actor: Actor,
+  input: Pick<NewProvider, 'kind' | 'issuer' | 'setup'>,
+): Promise<ProviderPreview> {
+  requirePermission(actor, 'administer')
+  const kind = kindNamed(input.kind)
+  const { issuer, settings, isPublic, clientSecret } = await preparedBy(kind, ctx, input)
+  const nothing = { endpoints: [], authentication: null, scopes: [], apiBases: [], certificates: [] }
+  return {
+    ...(kind.setup?.found(settings) ?? nothing),
+    issuer,
+    redirectUri: ctx.config.origin + callbackPath(callbackKeyOf(issuer)),
+    clientSecret: isPublic ? 'none' : clientSecret ? 'made' : 'entered',
+  }
+}
+
+/** @throws BrokerError bad_request */
+function kindNamed(name: string): Kind {
+  const kind = kinds.get(name)
+  if (kind) return kind
+  throw new BrokerError('bad_request', { fields: { kind: `must be one of: ${[...kinds.keys()].join(', ')}` } })
+}
+
 /** @throws BrokerError forbidden, bad_request for an issuer that may not be used, provider_exists */
 export async function createProvider(ctx: Context, actor: Actor, input: NewProvider): Promise<ProviderView> {
   requirePermission(actor, 'administer')
@@ -179,9 +227,7 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
 
 /** The row that an input becomes, its secret sealed. @throws BrokerError bad_request */
 export async function preparedProvider(ctx: Context, tenantId: string, input: NewProvider): Promise<PreparedProvider> {
-  const kind = kinds.get(input.kind)
-  if (!kind)
-    throw new BrokerError('bad_request', { fields: { kind: `must be one of: ${[...kinds.keys()].join(', ')}` } })
+  const kind = kindNamed(input.kind)
   const { issuer, settings, ...client } = await preparedBy(kind, ctx, input)
   const id = newId('provider')
   const secret = client.clientSecret ?? input.clientSecret
@@ -203,7 +249,11 @@ export async function preparedProvider(ctx: Context, tenantId: string, input: Ne
 }
 
 /** What the kind's setup makes of an input; without one, its address. @throws BrokerError bad_request */
-async function preparedBy({ setup }: Kind, ctx: Context, { issuer, setup: given }: NewProvider): Promise<Prepared> {
+async function preparedBy(
+  { setup }: Kind,
+  ctx: Context,
+  { issuer, setup: given }: Pick<NewProvider, 'issuer' | 'setup'>,
+): Promise<Prepared> {
   if (!setup) {
     if (issuer === undefined) throw new BrokerError('bad_request', { fields: { issuer: 'Enter the address.' } })
     return { issuer: checkedIssuer(ctx, issuer), settings: {}, isPublic: false }
