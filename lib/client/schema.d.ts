@@ -1351,6 +1351,7 @@ export interface Paths {
                   name: string
                   kind: string
                   host: string
+                  strategy: ('mint' | 'exchange' | 'narrow' | 'proxy' | 'sign') | null
                 }
                 connection: {
                   id: string
@@ -1421,6 +1422,7 @@ export interface Paths {
                 name: string
                 kind: string
                 host: string
+                strategy: ('mint' | 'exchange' | 'narrow' | 'proxy' | 'sign') | null
               }
               connection: {
                 id: string
@@ -1499,6 +1501,7 @@ export interface Paths {
                 name: string
                 kind: string
                 host: string
+                strategy: ('mint' | 'exchange' | 'narrow' | 'proxy' | 'sign') | null
               }
               connection: {
                 id: string

@@ -286,7 +286,9 @@ export const certificatesIn = (pem = ''): FoundView['certificates'] =>
     .map(({ subject, validTo }) => ({ subject: subject.replaceAll('\n', ', '), expiresAt: new Date(validTo) }))
 
 const blocksOf = (text: string): string[] =>
-  text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? []
+  (text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [])
+    // As some programs write them, with empty lines.
+    .map((block) => block.replaceAll(/\s*\n\s*/g, '\n'))
 
 /** One certificate of a CA or more, as they stand in a PEM file. @throws SetupError */
 function checkedCertificates(text: string): string {

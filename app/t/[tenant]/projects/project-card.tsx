@@ -87,6 +87,7 @@ export function ProjectAct({ tenant, project, acts: { viewer, ...rights }, first
         }
       }
       frozen={project.frozen}
+      limited={project.provider.strategy !== null}
       own
       {...rights}
       first={first}
