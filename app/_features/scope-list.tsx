@@ -9,13 +9,13 @@ export type Scope = {
   text: string | null
   risk: 'low' | 'medium' | 'high'
 }
-type Props = { label: string; scopes: Scope[]; value: string[]; onChange: (names: string[]) => void }
+type Props = { label: string; hint?: string; scopes: Scope[]; value: string[]; onChange: (names: string[]) => void }
 
 /** From this many on, a field narrows the list. */
 const searchFrom = 9
 
 /** Scopes to tick, each with what it lets do and how far that reaches. */
-export function ScopeList({ label, scopes, value, onChange }: Props) {
+export function ScopeList({ label, hint, scopes, value, onChange }: Props) {
   const id = useId()
   const [needle, setNeedle] = useState('')
   const chosen = new Set(value)
@@ -40,6 +40,7 @@ export function ScopeList({ label, scopes, value, onChange }: Props) {
           </span>
         </span>
       </div>
+      {hint && <p className="px-3 pb-2 text-[14px] text-muted leading-5">{hint}</p>}
       {scopes.length >= searchFrom && (
         <div className="border-t px-3 py-2">
           <input
@@ -53,7 +54,7 @@ export function ScopeList({ label, scopes, value, onChange }: Props) {
           />
         </div>
       )}
-      <div className="max-h-80 divide-y overflow-y-auto border-t">
+      <div className="max-h-96 divide-y overflow-y-auto border-t">
         {shown.map(({ name, text, risk }) => (
           <label key={name} htmlFor={`${id} ${name}`} className="flex gap-3 px-3 py-2 hover:bg-raised">
             <Tick
