@@ -35,7 +35,7 @@ export function EndNotes({ expiresAt, revokeAt, exclusive, outlives, endsTokens 
     <ul className="flex flex-col gap-1">
       {revokeAt && (
         <li>
-          It is <BothEnds revokeAt={revokeAt} expiresAt={expiresAt} />.
+          It will be <BothEnds revokeAt={revokeAt} expiresAt={expiresAt} />.
         </li>
       )}
       {!endsTokens && (

@@ -40,6 +40,7 @@ export async function issueOffer(
     offers,
     samples,
     endsTokens: kind.endsTokens(settings),
-    schema: z.toJSONSchema(kind.rights, { io: 'input' }),
+    // Without what zod hides in it: a page hands it to the browser.
+    schema: { ...z.toJSONSchema(kind.rights, { io: 'input' }) },
   }
 }

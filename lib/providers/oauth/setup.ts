@@ -101,8 +101,10 @@ async function fromPreset(input: OauthSetup, deps: ProviderDeps): Promise<Found>
     preset = filledIn(known, input.variables ?? {})
   } catch (error) {
     if (!isVariableError(error)) throw error
-    const { label, hint } = known.variables.find(({ name }) => name === error.variable) ?? { label: '', hint: '' }
-    throw new SetupError({ [`variables.${error.variable}`]: `${label}: ${hint}` })
+    const variable = known.variables.find(({ name }) => name === error.variable)
+    throw new SetupError({
+      [`variables.${error.variable}`]: `This does not fit. Write it like ${variable?.placeholder}.`,
+    })
   }
   const { discovery, ...typed } = preset.server
   const discovered = discovery ? await discover(deps, typed.issuer, [discovery], input.internal_origin) : undefined

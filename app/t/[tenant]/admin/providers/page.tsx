@@ -95,7 +95,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
               { label: 'Kind', value: kindOf(provider.kind)?.title ?? provider.kind },
               { label: 'Address', value: provider.issuer, mono: true },
               { label: 'Client id', value: provider.clientId, mono: true },
-              { label: 'Client secret', value: provider.hasSecret ? 'set' : 'none: a public client' },
+              { label: 'Client secret or key', value: provider.hasSecret ? 'set' : 'none: a public client' },
               {
                 label: 'Redirect URI',
                 value: (

@@ -5,7 +5,7 @@ import { Disconnect } from '@/app/_features/disconnect.tsx'
 import { FreezeButton } from '@/app/_features/freeze.tsx'
 import { ConnectionHealth, FrozenNotice, healthFacts, IssueLink, WhyNoToken } from '@/app/_features/health.tsx'
 import { TokenTable } from '@/app/_features/token-table.tsx'
-import { canIssue, nextActOf, shownState } from '@/app/_features/words.ts'
+import { canIssue, externalName, nextActOf, shownState } from '@/app/_features/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
@@ -215,7 +215,7 @@ function Facts({ project, now }: { project: ProjectDetail; now: string }) {
     <KeyValue
       items={[
         { label: 'Provider', value: `${provider.name} · ${provider.host}` },
-        { label: 'Project', value: `#${project.externalId}${project.region ? ` · ${project.region}` : ''}` },
+        { label: 'Project', value: [externalName(project.externalId), project.region].filter(Boolean).join(' · ') },
         { label: 'Alias', value: project.alias, mono: true },
         ...(former.length > 0 ? [{ label: 'Former aliases', value: former.join(', '), mono: true }] : []),
         ...(connection

@@ -45,7 +45,7 @@ export function Found({ preview }: { preview: Preview }) {
           ? [{ label: 'API', value: <Lines lines={api_bases.map(({ url }) => url)} />, mono: true }]
           : []),
         ...(authentication
-          ? [{ label: 'Client proves itself by', value: authenticationWords[authentication] ?? authentication }]
+          ? [{ label: 'Usual client authentication', value: authenticationWords[authentication] ?? authentication }]
           : []),
         ...certificates.map(({ subject, expires_at }) => ({
           label: 'CA certificate',

@@ -219,7 +219,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
     return sent
   })
 
-  const needsNothing = form?.needsNothing(setup, preset) ?? false
+  const needsNothing = form?.needsNothing(preset) ?? false
   const first = useRef(needsNothing)
   useEffect(() => {
     // What needs no answer is looked at without being asked.
@@ -303,7 +303,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
           </div>
         </form>
         {preview && (
-          <div className="grid gap-4 md:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+          <div className="grid items-start gap-4 md:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
             <div className="flex min-w-0 flex-col gap-3 rounded-lg border bg-surface p-4">
               <h3 className="font-semibold text-[16px]">Register Valetkey there</h3>
               <Register redirectUri={preview.found.redirect_uri} preset={preset} fill={fillOf(preset, setup)} />
@@ -414,7 +414,8 @@ function summaryOf({ problem, faults }: Failure, form: SetupForm | undefined): P
   return {
     ...problem,
     title: `${plural(names.length, 'field')} to correct`,
-    meaning: words.join(' ') || 'What is wrong is said at each.',
+    meaning:
+      words.join(' ') || (names.length === 1 ? 'What is wrong stands at the field.' : 'What is wrong stands at each.'),
     next: 'Nothing that you typed is lost.',
   }
 }

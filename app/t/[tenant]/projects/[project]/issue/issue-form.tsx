@@ -312,7 +312,6 @@ function Result({ tenant, made, offer }: { tenant: string; made: Made; offer: Is
   return (
     <div className="flex flex-col gap-6">
       {made.notGranted.length > 0 && <NotGranted {...made} />}
-      <EndNotes {...made} endsTokens={offer.endsTokens} />
       <Section title="Token issued" lead="The value is no longer available. The details below are kept.">
         <div className="rounded-lg border bg-surface p-4">
           <KeyValue
@@ -334,6 +333,9 @@ function Result({ tenant, made, offer }: { tenant: string; made: Made; offer: Is
               { label: 'State', value: <StateBadge kind="token" state="live" /> },
             ]}
           />
+          <div className="mt-3 border-t pt-3 empty:hidden">
+            <EndNotes {...made} endsTokens={offer.endsTokens} />
+          </div>
         </div>
       </Section>
     </div>

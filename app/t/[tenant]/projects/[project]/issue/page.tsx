@@ -30,12 +30,13 @@ export default async function IssuePage({ params, searchParams }: Props) {
   const { like } = await searchParams
   const { ctx, actor, project } = await loadProject(tenant, id)
   const { connection } = project
+  const trail = [
+    { label: 'Projects', href: `/t/${tenant}/projects` },
+    { label: project.name, href: `/t/${tenant}/projects/${project.id}` },
+  ]
   const header = (
     <PageHeader
-      trail={[
-        { label: 'Projects', href: `/t/${tenant}/projects` },
-        { label: project.name, href: `/t/${tenant}/projects/${project.id}` },
-      ]}
+      trail={trail}
       title="Issue token"
       lead={`For ${project.name}. It has only the rights that you choose and is shown once.`}
     />
@@ -95,7 +96,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
   if (!offer.strategy)
     return (
       <>
-        {header}
+        <PageHeader trail={trail} title="Issue token" lead={`For ${project.name}.`} />
         <EmptyState
           kind="no-data"
           title="No limited token can be made here"

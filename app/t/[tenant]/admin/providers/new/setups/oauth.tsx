@@ -120,8 +120,7 @@ export const oauthSetup: SetupForm<OauthForm> = {
     internalOrigin,
     certificates,
   ],
-  needsNothing: ({ variables }, preset) =>
-    preset?.variables.every(({ name }) => (variables[name] ?? '') !== '') ?? false,
+  needsNothing: (preset) => preset?.variables.length === 0,
   secretOf: ({ authentication }, found) => secrets[authentication as keyof typeof secrets] ?? found,
   fields: [
     'setup.variables',

@@ -42,6 +42,7 @@ export function Rows<R>({ legend, hint, rows, blank, noun, least = 0, error, onC
             <IconButton
               label={`Remove ${noun} ${index + 1}`}
               icon={<Trash2 aria-hidden />}
+              className="mt-7"
               onClick={() => onChange(rows.filter((_, at) => at !== index))}
             />
           )}

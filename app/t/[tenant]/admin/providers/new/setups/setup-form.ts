@@ -23,7 +23,7 @@ export type SetupForm<S extends object = object> = {
   /** The part of it on which the redirect URI stands: another one needs another check. */
   placeOf(value: S): unknown
   /** Whether nothing has to be entered before a look. */
-  needsNothing(value: S, preset: PresetView | null): boolean
+  needsNothing(preset: PresetView | null): boolean
   /** Whether a secret is entered, after what was found and what the form says. */
   secretOf(value: S, found: ProviderPreview['clientSecret']): ProviderPreview['clientSecret']
   /** Fields at which the form shows what is wrong with them. */
