@@ -1,6 +1,8 @@
 // What an admin is told before a provider is made, and what its card says afterwards.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { approve } from '../../demo/browser.ts'
 import { providerList } from '../../lib/broker/providers.ts'
+import { issueOffer } from '../../lib/broker/read/offer.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { selfSigned } from '../support/certificate.ts'
 
@@ -158,6 +160,39 @@ describe('a preview', () => {
     const unknown = await app.call<Fields>(owner, 'POST', '/tenants/acme/providers/preview', { kind: 'nobody' })
     expect(Object.keys(unknown.body.fields ?? {})).toEqual(['kind'])
   })
+})
+
+describe('a project of an upstream without limited tokens', () => {
+  it('says so, its form has the reasons, and nothing is issued', async () => {
+    const actor = await app.actorOf('owner@acme.test')
+    const linked = await linkTickets()
+    const read = () =>
+      app.call<{ provider: { strategy: string | null } }>(owner, 'GET', `/tenants/acme/projects/${linked}`)
+    expect((await read()).body.provider).toMatchObject({ strategy: 'narrow' })
+    const declare = (offered: boolean) =>
+      app.rows(
+        'acme',
+        `UPDATE provider SET settings = jsonb_set(settings, '{narrowing,offered}', $1) WHERE name = 'Demo tickets'`,
+        [JSON.stringify(offered)],
+      )
+    await declare(false)
+    expect((await read()).body.provider).toMatchObject({ strategy: null })
+    const offer = await issueOffer(app.ctx, actor, { project: linked, branch: null, token: 'A_TOKEN' })
+    expect(offer).toMatchObject({ strategy: undefined })
+    expect(offer?.offers.every(({ offered, reason }) => !offered && reason.length > 0)).toBe(true)
+    const requests = app.demo.ledger.requests.length
+    const issued = await app.issue(owner, 'acme', linked, { scopes: { scopes: ['tickets:read'] } })
+    expect(issued.body).toMatchObject({ code: 'no_strategy' })
+    expect(app.demo.ledger.requests.length).toBe(requests)
+    await declare(true)
+  })
+
+  async function linkTickets(): Promise<string> {
+    const { id: provider } = await app.providerOf(await app.actorOf('owner@acme.test'), 'Demo tickets')
+    const { body } = await app.call<{ url: string }>(owner, 'POST', '/tenants/acme/attempts', { provider })
+    const { headers } = await app.follow(owner, await approve(body.url, { account: 'owner@acme.test' }))
+    return /\/projects\/(prj_\w+)\?linked=1$/.exec(headers.get('location') ?? '')?.[1] ?? ''
+  }
 })
 
 describe('the facts of a provider', () => {
