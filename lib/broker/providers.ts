@@ -5,7 +5,15 @@ import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, fieldsOf } from '../errors.ts'
 import { configured, kinds } from '../providers/index.ts'
-import { type Fact, type Found, isSetupError, type Kind, type Prepared, type PresetView } from '../providers/kind.ts'
+import {
+  type ClientSecret,
+  type Fact,
+  type Found,
+  isSetupError,
+  type Kind,
+  type Prepared,
+  type PresetView,
+} from '../providers/kind.ts'
 import { newId } from '../security/ids.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { act } from '../store/authority.ts'
@@ -25,6 +33,7 @@ export type ProviderView = {
   clientId: string
   /** Whether a secret is stored; its value is never shown again. */
   hasSecret: boolean
+  clientSecret: ClientSecret
   /** To be registered at the upstream, exactly so. */
   redirectUri: string
   maxLifetimeSeconds: number | null
@@ -61,6 +70,7 @@ function toView(
     issuer: row.issuer,
     clientId: row.clientId,
     hasSecret: row.clientSecret !== null,
+    clientSecret: made?.kind.clientSecret?.(made.settings) ?? 'entered',
     redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
     maxLifetimeSeconds,
     settings: made ? settingsShown(made.kind, made.settings) : {},
@@ -180,8 +190,7 @@ export type ProviderPreview = Found & {
   issuer: string
   /** To be registered at the upstream, exactly so. */
   redirectUri: string
-  /** `made`: the client signs with a key that is made with the provider. */
-  clientSecret: 'entered' | 'none' | 'made'
+  clientSecret: ClientSecret
 }
 
 /**
@@ -338,6 +347,9 @@ export async function changeProvider(
     if (renamed && (await countLinked(tx, actor.tenantId, providerId)) > 0) return 'provider_in_use' as const
     const kind = kinds.get(known.kind)
     if (!kind && Object.keys(asked ?? {}).length > 0) return 'provider_misconfigured' as const
+    const has = configured(known)
+    if (clientSecret !== undefined && (has?.kind.clientSecret?.(has.settings) ?? 'entered') !== 'entered')
+      return 'no_secret' as const
     const settings = asked && kind ? { settings: changedSettings(kind, known.settings, asked) } : {}
     const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...sealed, ...settings })
     if (maxLifetimeSeconds !== undefined)
@@ -351,6 +363,10 @@ export async function changeProvider(
     if (isDuplicate(error)) return 'provider_exists' as const
     throw error
   })
+  if (done === 'no_secret')
+    throw new BrokerError('bad_request', {
+      fields: { client_secret: 'The client of this provider has no secret to enter.' },
+    })
   if (typeof done === 'string') throw new BrokerError(done)
   return done
 }

@@ -1805,6 +1805,7 @@ export interface Paths {
                 issuer: string
                 client_id: string
                 has_secret: boolean
+                client_secret: 'entered' | 'none' | 'made'
                 redirect_uri: string
                 max_lifetime_seconds: number | null
                 settings: {
@@ -1915,6 +1916,7 @@ export interface Paths {
               issuer: string
               client_id: string
               has_secret: boolean
+              client_secret: 'entered' | 'none' | 'made'
               redirect_uri: string
               max_lifetime_seconds: number | null
               settings: {
@@ -2075,6 +2077,7 @@ export interface Paths {
               issuer: string
               client_id: string
               has_secret: boolean
+              client_secret: 'entered' | 'none' | 'made'
               redirect_uri: string
               max_lifetime_seconds: number | null
               settings: {

@@ -38,6 +38,9 @@ export type Setup = {
   presets?: readonly PresetView[]
 }
 
+/** `made`: the client signs with a key that is made here instead. */
+export type ClientSecret = 'entered' | 'none' | 'made'
+
 /** What an admin checks before a provider is made. */
 export type Found = {
   /** By their names in RFC 8414. */
@@ -159,6 +162,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   strategies(settings: S, metadata?: unknown): StrategyOffer[]
   /** `token_type` of an issued token. */
   tokenType: string
+  /** What the client of a provider has; left out: a secret that is entered. */
+  clientSecret?(settings: S): ClientSecret
   /** What there is to know about a provider beside its address and client. `clientKeys`: where its public keys are served. */
   facts?(settings: S, at: { now: Date; clientKeys: string }): Fact[]
   samples(target: { baseUrl: string; branch: string | null }, token: string): Sample[]

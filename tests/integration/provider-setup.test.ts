@@ -223,6 +223,12 @@ describe('the facts of a provider', () => {
     const keys = await app.follow(new Map(), address)
     expect(keys.body).toMatchObject({ keys: [{ kty: expect.any(String) }] })
     expect(keys.text).not.toContain('"d"')
+    // A secret in the place of the key would end every connection of this provider.
+    const changed = await app.call<Fields>(owner, 'PATCH', `/tenants/acme/providers/${body.id}`, {
+      client_secret: 'mine',
+    })
+    expect(body).toMatchObject({ client_secret: 'made', has_secret: true })
+    expect([changed.status, Object.keys(changed.body.fields ?? {})]).toEqual([400, ['client_secret']])
   })
 
   it('warn of a certificate that ends within a month', async () => {

@@ -11,6 +11,8 @@ export const provider = object({
   /** Empty for who does not oversee the tenant. */
   client_id: z.string(),
   has_secret: z.boolean(),
+  /** What its client has. `made`: it signs with a key that is made here. */
+  client_secret: z.enum(['entered', 'none', 'made']),
   redirect_uri: z.string(),
   max_lifetime_seconds: z.int().nullable(),
   /** Those that may be changed, as the kind names them. */

@@ -48,6 +48,8 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   missing,
   strategies: (settings) => offers(settings, factsOf(settings, known)),
   tokenType: 'Bearer',
+  clientSecret: ({ authentication }) =>
+    authentication === 'none' ? 'none' : authentication === 'private_key_jwt' ? 'made' : 'entered',
   facts: (settings, at) => facts(settings, factsOf(settings, known), at),
   samples,
   baseUrl: ({ externalId }) => externalId,

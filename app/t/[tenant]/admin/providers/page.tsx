@@ -73,6 +73,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                     name: provider.name,
                     clientId: provider.clientId,
                     hasSecret: provider.hasSecret,
+                    clientSecret: provider.clientSecret,
                     maxLifetimeSeconds: provider.maxLifetimeSeconds,
                     settings: settingsOf(provider),
                   }}
@@ -95,7 +96,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
               { label: 'Kind', value: kindOf(provider.kind)?.title ?? provider.kind },
               { label: 'Address', value: provider.issuer, mono: true },
               { label: 'Client id', value: provider.clientId, mono: true },
-              { label: 'Client secret or key', value: provider.hasSecret ? 'set' : 'none: a public client' },
+              { label: 'Client secret', value: secretWords(provider) },
               {
                 label: 'Redirect URI',
                 value: (
@@ -123,6 +124,11 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
       ))}
     </>
   )
+}
+
+function secretWords({ clientSecret, hasSecret }: ProviderView): string {
+  if (clientSecret === 'made') return 'none: it signs with a key that is stored encrypted'
+  return hasSecret ? 'set' : 'none: a public client'
 }
 
 function AddProvider({ tenant }: { tenant: string }) {

@@ -8,7 +8,7 @@ import { Dialog } from '@/app/_ui/dialog.tsx'
 import { Input } from '@/app/_ui/field.tsx'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
-import type { KindView } from '@/lib/broker/providers.ts'
+import type { KindView, ProviderView } from '@/lib/broker/providers.ts'
 
 type Values = {
   name: string
@@ -32,6 +32,7 @@ export type EditableProvider = {
   name: string
   clientId: string
   hasSecret: boolean
+  clientSecret: ProviderView['clientSecret']
   maxLifetimeSeconds: number | null
   /** None where its kind is not known here. */
   settings: Settings
@@ -88,7 +89,7 @@ type DialogProps = {
   done: string
   values: Values
   settings: Settings
-  existing: Pick<EditableProvider, 'hasSecret'>
+  existing: Pick<EditableProvider, 'hasSecret' | 'clientSecret'>
   onClose: () => void
   onSave: (values: Values) => Promise<ActionResult>
 }
@@ -132,14 +133,16 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
       <form id={form} className="flex flex-col gap-4" onSubmit={save}>
         <Input label="Name" hint="Shown to people in this tenant." required maxLength={80} {...field('name')} />
         <Input label="Client id" required {...field('clientId')} />
-        <Input
-          label="Client secret"
-          type="password"
-          optional
-          hint={`${existing.hasSecret ? 'One is set' : 'None is set'}. Leave this empty to make no change, or enter a new one.`}
-          {...field('clientSecret')}
-          autoComplete="new-password"
-        />
+        {existing.clientSecret === 'entered' && (
+          <Input
+            label="Client secret"
+            type="password"
+            optional
+            hint={`${existing.hasSecret ? 'One is set' : 'None is set'}. Leave this empty to make no change, or enter a new one.`}
+            {...field('clientSecret')}
+            autoComplete="new-password"
+          />
+        )}
         <Input
           label="Longest token lifetime, in minutes"
           optional
