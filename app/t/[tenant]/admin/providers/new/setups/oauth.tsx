@@ -3,10 +3,10 @@ import { type ChangeEvent, useId } from 'react'
 import { ScopeList } from '@/app/_features/scope-list.tsx'
 import { Checkbox } from '@/app/_ui/checkbox.tsx'
 import { Input, Select, Textarea } from '@/app/_ui/field.tsx'
+import { Fold } from '@/app/_ui/fold.tsx'
+import { Rows } from '@/app/_ui/rows.tsx'
 import type { PresetView } from '@/lib/providers/kind.ts'
 import { authorizationNames, tokenNames } from '@/lib/providers/oauth/parameters.ts'
-import { Fold } from '../fold.tsx'
-import { Rows } from './rows.tsx'
 import type { SetupForm, SetupProps } from './setup-form.ts'
 
 type Endpoint = (typeof endpoints)[number]['name']

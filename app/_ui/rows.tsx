@@ -1,7 +1,7 @@
 'use client'
 import { Plus, Trash2 } from 'lucide-react'
 import { type ReactNode, useId } from 'react'
-import { Button, IconButton } from '@/app/_ui/button.tsx'
+import { Button, IconButton } from './button.tsx'
 
 type Props<R> = {
   legend: string
