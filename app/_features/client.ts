@@ -5,12 +5,15 @@ import { createValetkeyClient, type Problem as WireProblem } from '@/lib/client/
 /** The JSON API as this browser reaches it: the session cookie speaks. */
 export const client = createValetkeyClient()
 
-export type Sent<T> = { ok: true; data: T } | { ok: false; problem: Problem; code: string }
+export type Sent<T> =
+  | { ok: true; data: T }
+  /** `fields`: what is wrong with which, by their names on the wire. */
+  | { ok: false; problem: Problem; code: string; fields: Record<string, string> }
 
 /** What a call came to, in the words of a page. */
 export async function send<T>(call: Promise<{ data?: T; error?: WireProblem }>): Promise<Sent<T>> {
   const { data, error } = await call
-  if (error) return { ok: false, problem: toProblem(error), code: error.code }
+  if (error) return { ok: false, problem: toProblem(error), code: error.code, fields: error.fields ?? {} }
   return { ok: true, data: data as T }
 }
 

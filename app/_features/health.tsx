@@ -226,6 +226,8 @@ type ActProps = {
   own: boolean
   mayWork: boolean
   mayAdminister: boolean
+  /** Whether limited tokens can be made there. */
+  limited?: boolean
   /** Whether `n` presses it. */
   first?: boolean
   size?: ButtonProps['size']
@@ -233,14 +235,14 @@ type ActProps = {
 
 /** The one button that the state of a connection asks for, if the viewer may press it. */
 export function NextAct(props: ActProps) {
-  const { tenant, projectId, providerId, connection, own, mayWork, mayAdminister, first = false, size = 'sm' } = props
+  const { tenant, projectId, providerId, connection, own, mayWork, mayAdminister } = props
+  const { limited = true, first = false, size = 'sm' } = props
   const mine = own && mayWork
   switch (nextActOf({ status: connection?.status, frozen: props.frozen })) {
     case 'issue':
-      return (
-        mine &&
-        projectId && <IssueLink tenant={tenant} projectId={projectId} variant="primary" size={size} first={first} />
-      )
+      if (!mine || !projectId) return null
+      if (!limited) return <WhyNoToken tenant={tenant} projectId={projectId} size={size} />
+      return <IssueLink tenant={tenant} projectId={projectId} variant="primary" size={size} first={first} />
     case 'try':
       return connection && (mine || mayAdminister) && <TryNow tenant={tenant} connection={connection.id} size={size} />
     case 'reconnect':
@@ -290,6 +292,15 @@ function LiftPlace({ tenant, kind, projectId, size }: LiftPlaceProps) {
   return (
     <ButtonLink size={size} href={href}>
       {label}
+    </ButtonLink>
+  )
+}
+
+/** Where no limited token can be made: to the reasons. */
+export function WhyNoToken({ tenant, projectId, size }: Pick<IssueLinkProps, 'tenant' | 'projectId' | 'size'>) {
+  return (
+    <ButtonLink size={size} href={`/t/${tenant}/projects/${projectId}/issue`}>
+      Why no tokens
     </ButtonLink>
   )
 }

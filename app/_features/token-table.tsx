@@ -80,8 +80,8 @@ export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>
 
 /** When a token ends or ended. A revoked one that the upstream was not seen to refuse may work on: until when at most. */
 function Ends({ token, now }: { token: TokenView; now: string }) {
-  const { state, expiresAt, revocation } = token
-  if (isLive(token)) return <Countdown until={expiresAt.toISOString()} now={now} />
+  const { state, expiresAt, revokeAt, revocation } = token
+  if (isLive(token)) return <Countdown until={(revokeAt ?? expiresAt).toISOString()} now={now} />
   if (state === 'failed') return <span className="text-muted">never issued</span>
   const ended = state === 'revoked' ? revocation?.blockedAt : expiresAt
   const latest = state === 'revoked' ? revocation?.latestMoment : undefined

@@ -25,6 +25,10 @@ export const projectsName = ({ projects: [first, ...others] }: { projects: { nam
 export const pluralUpTo = ({ total, totalIsCapped }: Total, noun: string): string =>
   `${totalIsCapped ? 'more than ' : ''}${plural(total, noun)}`
 
+/** A project as its upstream calls it: a number of its own, or where its API is. */
+export const externalName = (externalId: string): string =>
+  /^https?:/.test(externalId) ? externalId : `#${externalId}`
+
 /** Rights in a row of a table: "read 3 · write 1". Lines break after a dot alone. */
 export const rightsInShort = ({ summary }: TokenView['rights']): string =>
   summary.map((part) => part.replaceAll(' ', '\u00a0')).join('\u00a0· ') || 'none'

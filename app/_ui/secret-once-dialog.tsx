@@ -17,6 +17,8 @@ export type SecretOnce = {
   fingerprint: string
   /** ISO moment at which the token ends. */
   endsAt: string
+  /** What happens then (default "Expires"). */
+  endWord?: string
   /** How to use it, with the value put in by the dialog. */
   samples: { id: string; label: string; code: (value: string) => string }[]
   /** What must be read before the value is used: rights that were not granted. */
@@ -88,7 +90,7 @@ export function SecretOnceDialog({ phase, onHide, onClose, onIssueAgain }: Secre
 type ShownProps = { secret: SecretOnce; hidesAt: number; onHide: () => void; onClose: () => void }
 
 function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
-  const { value, title, fingerprint, endsAt, samples, note } = secret
+  const { value, title, fingerprint, endsAt, endWord = 'Expires', samples, note } = secret
   const [revealed, setRevealed] = useState(false)
   const { buttons, onCopied, close, question } = useCopyFirst({
     what: 'token',
@@ -116,7 +118,7 @@ function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
         footer={
           <>
             <span className="mr-auto self-center text-muted tabular-nums max-sm:w-full">
-              Expires <Time at={endsAt} hint="hover" /> · hidden in {countdownText(left)}
+              {endWord} <Time at={endsAt} hint="hover" /> · hidden in {countdownText(left)}
             </span>
             {buttons}
           </>

@@ -1,6 +1,8 @@
 'use client'
 import { Plus, RefreshCw, Snowflake, Trash2 } from 'lucide-react'
 import { type ReactNode, useState } from 'react'
+import { type Scope, ScopeList } from '../_features/scope-list.tsx'
+import { EndNotes } from '../_features/token-end.tsx'
 import type { ActionResult } from '../_ui/action.ts'
 import { AppShell } from '../_ui/app-shell.tsx'
 import { Button, ButtonLink, IconButton } from '../_ui/button.tsx'
@@ -14,11 +16,13 @@ import { DropdownMenu } from '../_ui/dropdown-menu.tsx'
 import { EmptyState } from '../_ui/empty-state.tsx'
 import { Input, RadioCards, Select, Textarea } from '../_ui/field.tsx'
 import { FilterBar } from '../_ui/filter-bar.tsx'
+import { Fold } from '../_ui/fold.tsx'
 import { KeyValue } from '../_ui/key-value.tsx'
 import { LifetimePicker } from '../_ui/lifetime-picker.tsx'
 import { Notice } from '../_ui/notice.tsx'
 import { PageHeader } from '../_ui/page-header.tsx'
 import { Pager } from '../_ui/pager.tsx'
+import { Rows } from '../_ui/rows.tsx'
 import { SecretOnceDialog, useSecretOnce } from '../_ui/secret-once-dialog.tsx'
 import { SkeletonCards, SkeletonTable } from '../_ui/skeleton.tsx'
 import { StateBadge } from '../_ui/state-badge.tsx'
@@ -27,6 +31,7 @@ import { Countdown, Time } from '../_ui/time.tsx'
 import { Timeline } from '../_ui/timeline.tsx'
 import { say } from '../_ui/toaster.tsx'
 import { Hint } from '../_ui/tooltip.tsx'
+import { Gallery as Tiles } from '../t/[tenant]/admin/providers/new/gallery.tsx'
 import { HealthGallery } from './health-gallery.tsx'
 
 const done = async (): Promise<ActionResult> => ({ ok: true })
@@ -41,10 +46,26 @@ const refused = async (): Promise<ActionResult> => ({
 })
 const folders = ['in.c-sales', 'in.c-marketing', 'out.c-reports', 'out.c-a-very-long-name-that-goes-on-and-on']
 
+const described = [
+  { name: 'issues:read', text: 'read issues of your projects', risk: 'low' },
+  { name: 'issues:write', text: 'create and change issues', risk: 'medium' },
+  { name: 'admin', text: 'change everything that you can', risk: 'high' },
+  { name: 'undescribed', text: null, risk: 'medium' },
+] as const satisfies Scope[]
+const tiles = ['GitLab', 'A server with a long name that needs a second line'].map((title) => ({
+  id: title,
+  title,
+  monogram: title.slice(0, 2),
+  text: 'Limited tokens: not known',
+  note: 'Revocable · documentation only',
+  keywords: ['git'],
+}))
+
 export function Gallery({ now }: { now: string }) {
   const at = (minutes: number) => new Date(Date.parse(now) + minutes * 60_000).toISOString()
   const [scopes, setScopes] = useState<string[]>(['in.c-sales'])
   const [many, setMany] = useState<string[]>([])
+  const [rows, setRows] = useState(['https://api.example.com'])
   const [lifetime, setLifetime] = useState(3_600)
   const [open, setOpen] = useState<'plain' | 'simple' | 'counts' | 'phrase' | 'fails' | null>(null)
   const secret = useSecretOnce()
@@ -292,6 +313,32 @@ export function Gallery({ now }: { now: string }) {
             />
           </div>
         </div>
+      </Part>
+      <Part title="Scopes, rows and folds">
+        <ScopeList
+          label="Scopes"
+          hint="Nothing is chosen beforehand."
+          scopes={described}
+          value={many}
+          onChange={setMany}
+        />
+        <ScopeList label="No scopes" scopes={[]} value={[]} onChange={() => {}} />
+        <EndNotes expiresAt={at(60)} revokeAt={at(15)} exclusive outlives={false} endsTokens />
+        <EndNotes expiresAt={at(60)} revokeAt={null} exclusive={false} outlives endsTokens={false} />
+        <Fold title="Advanced" hint="What few need.">
+          <Rows
+            legend="API addresses"
+            hint="Each one is a project."
+            noun="API"
+            rows={rows}
+            blank=""
+            error={rows.length === 0 ? 'Name at least one.' : undefined}
+            onChange={setRows}
+          >
+            {(row, change) => <Input label="Address" value={row} onChange={(event) => change(event.target.value)} />}
+          </Rows>
+        </Fold>
+        <Tiles groups={[{ label: 'Well-known servers', tiles }]} onChoose={(id) => say(`Chosen: ${id}`)} />
       </Part>
       <Part title="Dialogs">
         <Line>

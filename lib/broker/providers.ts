@@ -5,7 +5,15 @@ import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, fieldsOf } from '../errors.ts'
 import { configured, kinds } from '../providers/index.ts'
-import { isSetupError, type Kind, type Prepared } from '../providers/kind.ts'
+import {
+  type ClientSecret,
+  type Fact,
+  type Found,
+  isSetupError,
+  type Kind,
+  type Prepared,
+  type PresetView,
+} from '../providers/kind.ts'
 import { newId } from '../security/ids.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { act } from '../store/authority.ts'
@@ -25,6 +33,7 @@ export type ProviderView = {
   clientId: string
   /** Whether a secret is stored; its value is never shown again. */
   hasSecret: boolean
+  clientSecret: ClientSecret
   /** To be registered at the upstream, exactly so. */
   redirectUri: string
   maxLifetimeSeconds: number | null
@@ -32,7 +41,12 @@ export type ProviderView = {
   settings: Record<string, unknown>
   /** Its kind is unknown here, or its settings cannot be read: nothing is linked, renewed or issued with it. */
   misconfigured: boolean
+  /** What its kind tells about it, for who oversees the tenant. */
+  facts: Fact[]
 }
+
+/** Where the public keys of a client that signs are served. */
+const clientKeysPath = (id: string) => `/oauth/client/${id}/jwks.json`
 
 type NewProviderRow = Pick<
   ProviderRow,
@@ -43,11 +57,12 @@ type NewProviderRow = Pick<
 export type PreparedProvider = { row: NewProviderRow; maxLifetimeSeconds: number | null }
 
 function toView(
-  ctx: Pick<Context, 'config'>,
+  ctx: Pick<Context, 'config' | 'now'>,
   row: NewProviderRow | ProviderRow,
   maxLifetimeSeconds: number | null,
 ): ProviderView {
   const made = configured(row)
+  const at = { now: ctx.now(), clientKeys: ctx.config.origin + clientKeysPath(row.id) }
   return {
     id: row.id,
     kind: row.kind,
@@ -55,10 +70,12 @@ function toView(
     issuer: row.issuer,
     clientId: row.clientId,
     hasSecret: row.clientSecret !== null,
+    clientSecret: made?.kind.clientSecret?.(made.settings) ?? 'entered',
     redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
     maxLifetimeSeconds,
     settings: made ? settingsShown(made.kind, made.settings) : {},
     misconfigured: made === undefined,
+    facts: made?.kind.facts?.(made.settings, at) ?? [],
   }
 }
 
@@ -111,6 +128,10 @@ export const kindList = (): KindView[] =>
 export const setupSchemas = (): Record<string, unknown>[] =>
   [...kinds.values()].flatMap(({ setup }) => (setup ? [z.toJSONSchema(setup.schema, { io: 'input' })] : []))
 
+/** Servers that some kind knows, with the name of that kind. */
+export const presetList = (): (PresetView & { kind: string })[] =>
+  [...kinds.values()].flatMap(({ name, setup }) => (setup?.presets ?? []).map((preset) => ({ ...preset, kind: name })))
+
 /** The tenant's upstreams. Client ids are shown to who oversees the tenant. */
 export async function providerList(ctx: Context, actor: Actor): Promise<ProviderView[]> {
   return readTenant(ctx, actor.tenantId, async (tx) => {
@@ -122,7 +143,7 @@ export async function providerList(ctx: Context, actor: Actor): Promise<Provider
     )
     return rows.map((row) => ({
       ...toView(ctx, row, lives.get(row.id) ?? null),
-      ...(may(actor, 'oversee') ? {} : { clientId: '' }),
+      ...(may(actor, 'oversee') ? {} : { clientId: '', facts: [] }),
     }))
   })
 }
@@ -164,6 +185,42 @@ export function callbackKeyOf(issuer: string): string {
   return `${host}-${createHash('sha256').update(issuer).digest('hex').slice(0, 32)}`
 }
 
+/** What a provider would be made of. */
+export type ProviderPreview = Found & {
+  issuer: string
+  /** To be registered at the upstream, exactly so. */
+  redirectUri: string
+  clientSecret: ClientSecret
+}
+
+/**
+ * Does what {@link createProvider} does before it writes, and writes nothing.
+ * @throws BrokerError forbidden, bad_request as createProvider
+ */
+export async function previewProvider(
+  ctx: Context,
+  actor: Actor,
+  input: Pick<NewProvider, 'kind' | 'issuer' | 'setup'>,
+): Promise<ProviderPreview> {
+  requirePermission(actor, 'administer')
+  const kind = kindNamed(input.kind)
+  const { issuer, settings, isPublic, clientSecret } = await preparedBy(kind, ctx, input)
+  const nothing = { endpoints: [], authentication: null, scopes: [], apiBases: [], certificates: [] }
+  return {
+    ...(kind.setup?.found(settings) ?? nothing),
+    issuer,
+    redirectUri: ctx.config.origin + callbackPath(callbackKeyOf(issuer)),
+    clientSecret: isPublic ? 'none' : clientSecret ? 'made' : 'entered',
+  }
+}
+
+/** @throws BrokerError bad_request */
+function kindNamed(name: string): Kind {
+  const kind = kinds.get(name)
+  if (kind) return kind
+  throw new BrokerError('bad_request', { fields: { kind: `must be one of: ${[...kinds.keys()].join(', ')}` } })
+}
+
 /** @throws BrokerError forbidden, bad_request for an issuer that may not be used, provider_exists */
 export async function createProvider(ctx: Context, actor: Actor, input: NewProvider): Promise<ProviderView> {
   requirePermission(actor, 'administer')
@@ -179,9 +236,7 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
 
 /** The row that an input becomes, its secret sealed. @throws BrokerError bad_request */
 export async function preparedProvider(ctx: Context, tenantId: string, input: NewProvider): Promise<PreparedProvider> {
-  const kind = kinds.get(input.kind)
-  if (!kind)
-    throw new BrokerError('bad_request', { fields: { kind: `must be one of: ${[...kinds.keys()].join(', ')}` } })
+  const kind = kindNamed(input.kind)
   const { issuer, settings, ...client } = await preparedBy(kind, ctx, input)
   const id = newId('provider')
   const secret = client.clientSecret ?? input.clientSecret
@@ -203,7 +258,11 @@ export async function preparedProvider(ctx: Context, tenantId: string, input: Ne
 }
 
 /** What the kind's setup makes of an input; without one, its address. @throws BrokerError bad_request */
-async function preparedBy({ setup }: Kind, ctx: Context, { issuer, setup: given }: NewProvider): Promise<Prepared> {
+async function preparedBy(
+  { setup }: Kind,
+  ctx: Context,
+  { issuer, setup: given }: Pick<NewProvider, 'issuer' | 'setup'>,
+): Promise<Prepared> {
   if (!setup) {
     if (issuer === undefined) throw new BrokerError('bad_request', { fields: { issuer: 'Enter the address.' } })
     return { issuer: checkedIssuer(ctx, issuer), settings: {}, isPublic: false }
@@ -288,6 +347,9 @@ export async function changeProvider(
     if (renamed && (await countLinked(tx, actor.tenantId, providerId)) > 0) return 'provider_in_use' as const
     const kind = kinds.get(known.kind)
     if (!kind && Object.keys(asked ?? {}).length > 0) return 'provider_misconfigured' as const
+    const has = configured(known)
+    if (clientSecret !== undefined && (has?.kind.clientSecret?.(has.settings) ?? 'entered') !== 'entered')
+      return 'no_secret' as const
     const settings = asked && kind ? { settings: changedSettings(kind, known.settings, asked) } : {}
     const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...sealed, ...settings })
     if (maxLifetimeSeconds !== undefined)
@@ -301,6 +363,10 @@ export async function changeProvider(
     if (isDuplicate(error)) return 'provider_exists' as const
     throw error
   })
+  if (done === 'no_secret')
+    throw new BrokerError('bad_request', {
+      fields: { client_secret: 'The client of this provider has no secret to enter.' },
+    })
   if (typeof done === 'string') throw new BrokerError(done)
   return done
 }

@@ -1375,6 +1375,7 @@ export interface Paths {
                   name: string
                   kind: string
                   host: string
+                  strategy: ('mint' | 'exchange' | 'narrow' | 'proxy' | 'sign') | null
                 }
                 connection: {
                   id: string
@@ -1445,6 +1446,7 @@ export interface Paths {
                 name: string
                 kind: string
                 host: string
+                strategy: ('mint' | 'exchange' | 'narrow' | 'proxy' | 'sign') | null
               }
               connection: {
                 id: string
@@ -1523,6 +1525,7 @@ export interface Paths {
                 name: string
                 kind: string
                 host: string
+                strategy: ('mint' | 'exchange' | 'narrow' | 'proxy' | 'sign') | null
               }
               connection: {
                 id: string
@@ -1720,6 +1723,90 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/provider-presets': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                kind: string
+                name: string
+                title: string
+                monogram: string
+                keywords: string[]
+                variables: {
+                  name: string
+                  label: string
+                  hint: string
+                  placeholder: string
+                  default: string | null
+                }[]
+                client_authentication: string
+                scopes: {
+                  always: string[]
+                  known: {
+                    name: string
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                    suggested: boolean
+                  }[]
+                  fixed_at_registration: boolean
+                }
+                registration: {
+                  page: string
+                  where: string
+                  redirect_field: string
+                  fields: {
+                    there: string
+                    here: 'client_id' | 'client_secret'
+                  }[]
+                  notes: string[]
+                }
+                limited_tokens: {
+                  answer: 'yes' | 'no' | 'unknown'
+                  reason: string
+                }
+                revocation: {
+                  ends: 'token' | 'grant' | 'both' | 'account' | 'nothing' | 'unknown'
+                  text: string
+                }
+                refresh: {
+                  way: 'rotates' | 'stays' | 'none'
+                  text: string
+                }
+                api_bases: {
+                  name: string
+                  url: string
+                }[]
+                evidence: 'tried' | 'read'
+                sources: {
+                  about: string
+                  url: string
+                  read: string
+                  note: string | null
+                }[]
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/providers': {
     get: {
       parameters: {
@@ -1742,12 +1829,22 @@ export interface Paths {
                 issuer: string
                 client_id: string
                 has_secret: boolean
+                client_secret: 'entered' | 'none' | 'made'
                 redirect_uri: string
                 max_lifetime_seconds: number | null
                 settings: {
                   [k: string]: unknown
                 }
                 misconfigured: boolean
+                facts: {
+                  label: string
+                  lines: {
+                    text: string
+                    form: 'words' | 'code' | 'copy'
+                    note: string | null
+                    attention: boolean
+                  }[]
+                }[]
               }[]
             }
           }
@@ -1843,12 +1940,121 @@ export interface Paths {
               issuer: string
               client_id: string
               has_secret: boolean
+              client_secret: 'entered' | 'none' | 'made'
               redirect_uri: string
               max_lifetime_seconds: number | null
               settings: {
                 [k: string]: unknown
               }
               misconfigured: boolean
+              facts: {
+                label: string
+                lines: {
+                  text: string
+                  form: 'words' | 'code' | 'copy'
+                  note: string | null
+                  attention: boolean
+                }[]
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/providers/preview': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'keboola' | 'oauth'
+            issuer?: string
+            setup?: {
+              preset?: string
+              variables?: {
+                [k: string]: string
+              }
+              issuer?: string
+              authorization_endpoint?: string
+              token_endpoint?: string
+              userinfo_endpoint?: string
+              jwks_uri?: string
+              revocation_endpoint?: string
+              client_authentication?: 'none' | 'basic' | 'post' | 'private_key_jwt'
+              /**
+               * @maxItems 100
+               */
+              scopes?: (
+                | string
+                | {
+                    name: string
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }
+              )[]
+              scope_separator?: ' ' | ','
+              authorization_parameters?: {
+                [k: string]: string
+              }
+              token_parameters?: {
+                [k: string]: string
+              }
+              /**
+               * @minItems 1
+               * @maxItems 20
+               */
+              api_bases?: {
+                name: string
+                url: string
+                audience?: string
+              }[]
+              certificates?: string
+              internal_origin?: string
+              sender_constrained?: boolean
+              narrowing?: {
+                offered: boolean
+                old_token_survives: boolean | null
+                revoke_keeps_grant: boolean | null
+                full_scope_remains: boolean | null
+              }
+            }
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              issuer: string
+              redirect_uri: string
+              endpoints: {
+                name: string
+                url: string
+              }[]
+              authentication: string | null
+              client_secret: 'entered' | 'none' | 'made'
+              scopes: string[]
+              api_bases: {
+                name: string
+                url: string
+              }[]
+              certificates: {
+                subject: string
+                expires_at: string
+              }[]
             }
           }
         }
@@ -1895,12 +2101,22 @@ export interface Paths {
               issuer: string
               client_id: string
               has_secret: boolean
+              client_secret: 'entered' | 'none' | 'made'
               redirect_uri: string
               max_lifetime_seconds: number | null
               settings: {
                 [k: string]: unknown
               }
               misconfigured: boolean
+              facts: {
+                label: string
+                lines: {
+                  text: string
+                  form: 'words' | 'code' | 'copy'
+                  note: string | null
+                  attention: boolean
+                }[]
+              }[]
             }
           }
         }

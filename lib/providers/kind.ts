@@ -32,6 +32,80 @@ export type Setup = {
    * @throws SetupError where something that was entered cannot be used
    */
   prepare(input: unknown, deps: ProviderDeps): Promise<Prepared>
+  /** What {@link prepare} found and fixed, by its settings. */
+  found(settings: Record<string, unknown>): Found
+  /** Servers that are known well enough to ask less. */
+  presets?: readonly PresetView[]
+}
+
+/** `made`: the client signs with a key that is made here instead. */
+export type ClientSecret = 'entered' | 'none' | 'made'
+
+/** What an admin checks before a provider is made. */
+export type Found = {
+  /** By their names in RFC 8414. */
+  endpoints: { name: string; url: string }[]
+  /** How the client proves itself, as the kind calls it. */
+  authentication: string | null
+  /** What is asked for in every link. */
+  scopes: string[]
+  apiBases: { name: string; url: string }[]
+  /** Of CAs, beside the public ones. */
+  certificates: { subject: string; expiresAt: Date }[]
+}
+
+/** What is known of a server before anybody here uses it, for people. Text may hold `{name}` of a variable. */
+export type PresetView = {
+  name: string
+  title: string
+  /** One or two letters, for its mark. */
+  monogram: string
+  keywords: string[]
+  /** What nobody else can know. */
+  variables: {
+    name: string
+    label: string
+    hint: string
+    placeholder: string
+    /** Of the whole value, a regular expression. */
+    pattern: string
+    default: string | null
+  }[]
+  clientAuthentication: string
+  scopes: {
+    always: string[]
+    known: { name: string; text: string; risk: RightLine['risk']; suggested: boolean }[]
+    /** They are chosen where the client is registered, and none is sent. */
+    fixedAtRegistration: boolean
+  }
+  registration: {
+    page: string
+    where: string
+    /** What the field for the redirect URI is called there. */
+    redirectField: string
+    fields: { there: string; here: 'client_id' | 'client_secret' }[]
+    notes: string[]
+  }
+  limitedTokens: { answer: 'yes' | 'no' | 'unknown'; reason: string }
+  revocation: { ends: 'token' | 'grant' | 'both' | 'account' | 'nothing' | 'unknown'; text: string }
+  refresh: { way: 'rotates' | 'stays' | 'none'; text: string }
+  apiBases: { name: string; url: string }[]
+  /** `tried`: against the real server; `read`: in its documentation alone. */
+  evidence: 'tried' | 'read'
+  sources: { about: string; url: string; read: string; note: string | null }[]
+}
+
+/** Something that who oversees a tenant reads about a provider, in words. */
+export type Fact = {
+  label: string
+  lines: {
+    text: string
+    /** `copy`: code that is needed elsewhere. */
+    form: 'words' | 'code' | 'copy'
+    note: string | null
+    /** Something has to be done about it. */
+    attention: boolean
+  }[]
 }
 
 export type Prepared = {
@@ -88,6 +162,10 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   strategies(settings: S, metadata?: unknown): StrategyOffer[]
   /** `token_type` of an issued token. */
   tokenType: string
+  /** What the client of a provider has; left out: a secret that is entered. */
+  clientSecret?(settings: S): ClientSecret
+  /** What there is to know about a provider beside its address and client. `clientKeys`: where its public keys are served. */
+  facts?(settings: S, at: { now: Date; clientKeys: string }): Fact[]
   samples(target: { baseUrl: string; branch: string | null }, token: string): Sample[]
   /** Where a project's tokens are for; left out: at the provider's address. */
   baseUrl?(project: { externalId: string }): string

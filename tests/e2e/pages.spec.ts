@@ -12,6 +12,7 @@ const consolePages = [
   'admin/revocation?show=unconfirmed',
   'admin/members',
   'admin/providers',
+  'admin/providers/new',
   'admin/webhooks',
   'notifications',
   'notifications?unread=1',

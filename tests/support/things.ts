@@ -48,6 +48,7 @@ export async function makeThings(
 /** For each operation with a body one that it takes, so that nothing but its guards can refuse. */
 export const bodiesFor = (things: Things, receiver: Receiver): Record<string, unknown> => ({
   createProvider: { kind: 'keboola', name: 'X', issuer: 'https://x.example', client_id: 'a', client_secret: 'b' },
+  previewProvider: { kind: 'keboola', issuer: 'https://x.example' },
   changeProvider: { name: 'X' },
   changeProject: { alias: 'taken-over' },
   issueToken: issueBody,

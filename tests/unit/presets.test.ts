@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
-import { filledIn, groups, type Preset, VariableError } from '../../lib/providers/oauth/preset.ts'
+import { describe, expect, it, test } from 'vitest'
+import { oauthServer } from '../../lib/providers/oauth/index.ts'
+import { filledIn, groups, Preset, VariableError } from '../../lib/providers/oauth/preset.ts'
 import { presets } from '../../lib/providers/oauth/presets/index.ts'
 import { presetsIndex } from '../../scripts/presets.mjs'
 
@@ -10,6 +11,13 @@ it('the list of presets is up to date (npm run presets:generate), and long', () 
   const file = new URL('../../lib/providers/oauth/presets/index.ts', import.meta.url)
   expect(readFileSync(file, 'utf8')).toBe(presetsIndex())
   expect(all.length).toBeGreaterThanOrEqual(24)
+})
+
+test('the example of docs/presets.md is a preset', () => {
+  const text = readFileSync(new URL('../../docs/presets.md', import.meta.url), 'utf8')
+  const [example] = [...text.matchAll(/^```json\n(\{[\s\S]*?\n\})\n```$/gm)]
+  const preset = Preset.parse(JSON.parse(example?.[1] ?? ''))
+  expect(filledIn(preset, { host: 'example.acme.com' }).server.issuer).toBe('https://example.acme.com')
 })
 
 describe.each(all)('%s', (_, preset) => {
@@ -38,5 +46,12 @@ describe.each(all)('%s', (_, preset) => {
     const names = preset.scopes.known.map(({ name }) => name)
     expect(new Set(names).size).toBe(names.length)
     expect([...names, ...preset.scopes.always].filter((name) => /[\s,]/.test(name))).toEqual([])
+  })
+
+  it('is shown with what it can do, in words', () => {
+    const view = oauthServer.setup?.presets?.find(({ name }) => name === preset.name)
+    expect(view?.limitedTokens.reason).toMatch(/\.$/)
+    expect(view?.revocation.text).not.toBe('')
+    expect(view?.scopes.known.map(({ name }) => name)).toEqual(preset.scopes.known.map(({ name }) => name))
   })
 })

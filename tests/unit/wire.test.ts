@@ -122,6 +122,7 @@ test('whatever outlives the credential that makes it, or belongs to a session, i
     'deleteInvitation',
     'deleteWebhook',
     'listAttempts',
+    'previewProvider',
     'readAttempt',
     'resumeLink',
     'retryDelivery',

@@ -14,6 +14,8 @@ export type IssueOffer = {
   strategy: Strategy | undefined
   offers: StrategyOffer[]
   samples: Sample[]
+  /** Whether one token can be ended at the upstream before its own end. */
+  endsTokens: boolean
   /** JSON Schema of the rights, for a form that knows nothing else of them. */
   schema: Record<string, unknown>
 }
@@ -30,7 +32,15 @@ export async function issueOffer(
   })
   const made = provider && configured(provider)
   if (!project || !made) return undefined
-  const { kind, strategy, offers } = made
+  const { kind, strategy, offers, settings } = made
   const samples = kind.samples({ baseUrl: kind.baseUrl?.(project) ?? provider.issuer, branch }, token)
-  return { kind: kind.name, strategy, offers, samples, schema: z.toJSONSchema(kind.rights, { io: 'input' }) }
+  return {
+    kind: kind.name,
+    strategy,
+    offers,
+    samples,
+    endsTokens: kind.endsTokens(settings),
+    // Without what zod hides in it: a page hands it to the browser.
+    schema: { ...z.toJSONSchema(kind.rights, { io: 'input' }) },
+  }
 }

@@ -2,6 +2,8 @@ import { type Actor, may } from '../../actor.ts'
 import { type AuditView, toAuditView } from '../../audit/list.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
+import { configured } from '../../providers/index.ts'
+import type { Strategy } from '../../providers/kind.ts'
 import { listEventsAbout } from '../../store/audit.ts'
 import { readTenant } from '../../store/database.ts'
 import { type Frozen, frozenProjects } from '../../store/freezes.ts'
@@ -20,7 +22,8 @@ export type ProjectCard = FrozenState & {
   alias: string
   externalId: string
   region: string | null
-  provider: { id: string; name: string; kind: string; host: string }
+  /** `strategy`: how its limited tokens are made; null: it makes none. */
+  provider: { id: string; name: string; kind: string; host: string; strategy: Strategy | null }
   /** The viewer's own connection; null where they have not linked it. */
   connection: Omit<ConnectionView, 'project' | 'projects' | 'provider'> | null
   /** The viewer's own living tokens. */
@@ -47,6 +50,7 @@ function toCard(
       name: row.provider.name,
       kind: row.provider.kind,
       host: new URL(row.provider.issuer).host,
+      strategy: configured(row.provider)?.strategy ?? null,
     },
     connection: own
       ? {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { strategies } from '../../providers/kind.ts'
 import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
 import { connectionFacts } from './connections.ts'
 import { frozen } from './freezes.ts'
@@ -11,7 +12,8 @@ export const project = object({
   alias: z.string(),
   external_id: z.string(),
   region: z.string().nullable(),
-  provider: object({ ...providerReference.shape, host: z.string() }),
+  /** `strategy`: how its limited tokens are made; null: it makes none. */
+  provider: object({ ...providerReference.shape, host: z.string(), strategy: z.enum(strategies).nullable() }),
   /** The caller's own; null where they have not linked it. */
   connection: connectionFacts.nullable(),
   /** Of the strongest freeze that keeps the caller from it. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { kindList, setupSchemas } from '../../broker/providers.ts'
 import { operation, vaultErrors } from '../operation.ts'
-import { address, id, items, line, name, object, secret } from './schemas.ts'
+import { address, id, instant, items, line, name, object, secret } from './schemas.ts'
 
 export const provider = object({
   id,
@@ -11,16 +11,90 @@ export const provider = object({
   /** Empty for who does not oversee the tenant. */
   client_id: z.string(),
   has_secret: z.boolean(),
+  /** What its client has. `made`: it signs with a key that is made here. */
+  client_secret: z.enum(['entered', 'none', 'made']),
   redirect_uri: z.string(),
   max_lifetime_seconds: z.int().nullable(),
   /** Those that may be changed, as the kind names them. */
   settings: z.record(z.string(), z.unknown()),
   /** Its settings cannot be read here: nothing is linked, renewed or issued with it. */
   misconfigured: z.boolean(),
+  /** What its kind tells about it in words; empty for who does not oversee the tenant. */
+  facts: z.array(
+    object({
+      label: z.string(),
+      lines: z.array(
+        object({
+          text: z.string(),
+          form: z.enum(['words', 'code', 'copy']),
+          note: z.string().nullable(),
+          /** Something has to be done about it. */
+          attention: z.boolean(),
+        }),
+      ),
+    }),
+  ),
 })
 
 /** A provider as things that belong to it name it. */
 export const providerReference = object({ id, name: z.string(), kind: z.string() })
+
+const named = z.array(object({ name: z.string(), url: z.string() }))
+
+/** A server that is known before anybody here uses it. Text may hold `{name}` of a variable. */
+const preset = object({
+  kind: z.string(),
+  name: z.string(),
+  title: z.string(),
+  monogram: z.string(),
+  keywords: z.array(z.string()),
+  /** What has to be entered, because nobody else can know it. */
+  variables: z.array(
+    object({
+      name: z.string(),
+      label: z.string(),
+      hint: z.string(),
+      placeholder: z.string(),
+      /** Of the whole value, a regular expression. */
+      pattern: z.string(),
+      default: z.string().nullable(),
+    }),
+  ),
+  client_authentication: z.string(),
+  scopes: object({
+    /** Asked for whatever is chosen. */
+    always: z.array(z.string()),
+    known: z.array(
+      object({
+        name: z.string(),
+        text: z.string(),
+        risk: z.enum(['low', 'medium', 'high']),
+        suggested: z.boolean(),
+      }),
+    ),
+    /** They are chosen where the client is registered, and none is sent. */
+    fixed_at_registration: z.boolean(),
+  }),
+  registration: object({
+    page: z.string(),
+    where: z.string(),
+    /** What the field for the redirect URI is called there. */
+    redirect_field: z.string(),
+    fields: z.array(object({ there: z.string(), here: z.enum(['client_id', 'client_secret']) })),
+    notes: z.array(z.string()),
+  }),
+  limited_tokens: object({ answer: z.enum(['yes', 'no', 'unknown']), reason: z.string() }),
+  /** What revoking a connection there ends. */
+  revocation: object({
+    ends: z.enum(['token', 'grant', 'both', 'account', 'nothing', 'unknown']),
+    text: z.string(),
+  }),
+  refresh: object({ way: z.enum(['rotates', 'stays', 'none']), text: z.string() }),
+  api_bases: named,
+  /** `read`: in its documentation, not yet tried against the real server. */
+  evidence: z.enum(['tried', 'read']),
+  sources: z.array(object({ about: z.string(), url: z.string(), read: z.string(), note: z.string().nullable() })),
+})
 
 const clientId = line(200)
 const clientSecret = secret(500)
@@ -51,6 +125,58 @@ export const listProviders = operation({
   limit: 'read',
 })
 
+export const listPresets = operation({
+  id: 'listPresets',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/provider-presets',
+  summary: 'Lists the well-known servers that a provider can be made for with little typing',
+  permission: 'read',
+  scope: 'tenant:read',
+  audit: 'none',
+  answer: { status: 200, schema: items(preset) },
+  limit: 'read',
+})
+
+/** Which are known is asked when it is read. */
+const kind = z
+  .string()
+  .max(32)
+  .meta({ enum: kindList().map(({ name }) => name) })
+
+export const previewProvider = operation({
+  id: 'previewProvider',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/providers/preview',
+  summary: 'Tells what a provider would be made of, and makes none',
+  permission: 'administer',
+  scope: 'cookie only',
+  audit: 'none',
+  body: object({
+    kind,
+    /** Of kinds without a setup. */
+    issuer: address(300).optional(),
+    setup: setup.optional(),
+  }),
+  answer: {
+    status: 200,
+    schema: object({
+      issuer: z.string(),
+      redirect_uri: z.string(),
+      /** By their names in RFC 8414. */
+      endpoints: named,
+      /** How the client proves itself; null where its kind does not say. */
+      authentication: z.string().nullable(),
+      /** `made`: the client signs with a key that is made with the provider. */
+      client_secret: z.enum(['entered', 'none', 'made']),
+      /** Asked for in every link. */
+      scopes: z.array(z.string()),
+      api_bases: named,
+      certificates: z.array(object({ subject: z.string(), expires_at: instant })),
+    }),
+  },
+  limit: 'write',
+})
+
 export const createProvider = operation({
   id: 'createProvider',
   method: 'POST',
@@ -60,11 +186,7 @@ export const createProvider = operation({
   scope: 'cookie only',
   audit: 'provider.created',
   body: object({
-    /** Which are known is asked when it is read. */
-    kind: z
-      .string()
-      .max(32)
-      .meta({ enum: kindList().map(({ name }) => name) }),
+    kind,
     name,
     /** Its address alone, like https://connection.example.com; of kinds without a setup. */
     issuer: address(300).optional(),

@@ -3,7 +3,7 @@ import * as oauth from 'oauth4webapi'
 import { isStorable } from '../../security/json.ts'
 import { clientAuth } from '../../security/oauth.ts'
 import { Secret } from '../../security/secrets.ts'
-import { type Kind, type Sample, type StrategyOffer, shellQuoted } from '../kind.ts'
+import { type Kind, type Sample, shellQuoted } from '../kind.ts'
 import {
   type Grant,
   type IssuedUpstream,
@@ -19,12 +19,15 @@ import {
 import { at } from './answers.ts'
 import { callUpstream } from './calls.ts'
 import { type Credential, fromSecret, newKey, proofOf, toSecret } from './credential.ts'
+import { facts } from './facts.ts'
+import { presetViews } from './gallery.ts'
 import { isRfc7009, type Preset } from './preset.ts'
 import { presets } from './presets/index.ts'
 import { oauthProtocol } from './protocol.ts'
 import { describe, missing, narrows, OauthRights, summary } from './rights.ts'
 import { changeable, type Facts, factsOf, OauthSettings } from './settings.ts'
-import { OauthSetup, prepare } from './setup.ts'
+import { found, OauthSetup, prepare } from './setup.ts'
+import { offers } from './strategies.ts'
 
 /** Any OAuth 2 or OpenID Connect server. `known`: what is known of famous ones. */
 export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSettings, OauthRights> => ({
@@ -33,7 +36,12 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   issuer: { hint: 'The issuer of the server, as its metadata names it.', placeholder: 'https://login.example.com' },
   settings: OauthSettings,
   changeable,
-  setup: { schema: OauthSetup, prepare: (input, deps) => prepare(OauthSetup.parse(input), deps) },
+  setup: {
+    schema: OauthSetup,
+    prepare: (input, deps) => prepare(OauthSetup.parse(input), deps),
+    found,
+    presets: presetViews(known),
+  },
   rights: OauthRights,
   describe: (rights, settings) => describe(rights, settings && factsOf(settings, known).scopes.known),
   summary,
@@ -41,6 +49,9 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   missing,
   strategies: (settings) => offers(settings, factsOf(settings, known)),
   tokenType: 'Bearer',
+  clientSecret: ({ authentication }) =>
+    authentication === 'none' ? 'none' : authentication === 'private_key_jwt' ? 'made' : 'entered',
+  facts: (settings, at) => facts(settings, factsOf(settings, known), at),
   samples,
   baseUrl: ({ externalId }) => externalId,
   oneAtATime: (settings) => factsOf(settings, known).narrowing.old_token_survives !== true,
@@ -54,27 +65,6 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
 })
 
 export const oauthServer = oauthKind(presets)
-
-function offers({ senderConstrained }: OauthSettings, { narrowing, tokens }: Facts): StrategyOffer[] {
-  const [offered, reason] = ((): [boolean, string] => {
-    if (senderConstrained)
-      return [false, 'Its tokens are bound to a key of the connection, so nobody else can use them.']
-    if (tokens.refresh === 'none') return [false, 'It has no refresh tokens, so it cannot make a smaller one.']
-    if (!narrowing.offered) return [false, 'It does not make tokens with fewer scopes than the connection has.']
-    if (narrowing.full_scope_remains === false)
-      return [false, 'A smaller token would take the other scopes from the connection for good.']
-    if (narrowing.full_scope_remains === null)
-      return [false, 'It is not known whether the connection keeps its scopes when a smaller token is made.']
-    return [true, 'A refresh with fewer scopes makes a smaller token (RFC 6749, section 6).']
-  })()
-  return [
-    { strategy: 'mint', offered: false, reason: 'It has no API that creates tokens.' },
-    { strategy: 'exchange', offered: false, reason: 'Token exchange (RFC 8693) is not supported for this kind yet.' },
-    { strategy: 'narrow', offered, reason },
-    { strategy: 'proxy', offered: false, reason: 'Valetkey has no proxy yet.' },
-    { strategy: 'sign', offered: false, reason: 'It accepts only its own tokens.' },
-  ]
-}
 
 /** Each works pasted alone into a fresh POSIX shell; the token is read from the input, not from the list of processes. */
 function samples({ baseUrl }: { baseUrl: string }, token: string): Sample[] {

@@ -104,7 +104,10 @@ const undescribed = {
 /** What is known of a row's server beside its addresses. */
 export type Facts = Pick<Preset, 'scopes' | 'tokens' | 'quirks'> & { narrowing: Narrowing }
 
-export function factsOf(settings: OauthSettings, known = presets): Facts {
+export function factsOf(
+  settings: Pick<OauthSettings, 'preset' | 'narrowing' | 'server' | 'described'>,
+  known = presets,
+): Facts {
   const { preset: name, narrowing, server, described = [] } = settings
   const preset = name === undefined ? undefined : known.get(name)
   const { scopes: stated, tokens, quirks } = preset ?? undescribed

@@ -4,39 +4,14 @@ import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { requestOptions } from '../../security/discovery.ts'
 import { assertOutboundUrl } from '../../security/outbound.ts'
-import { type Prepared, SetupError } from '../kind.ts'
+import { type Found as FoundView, type Prepared, SetupError } from '../kind.ts'
 import type { ProviderDeps } from '../provider.ts'
+import { authorizationNames, tokenNames } from './parameters.ts'
 import { filledIn, isRfc7009, isVariableError, type Preset } from './preset.ts'
 import { presets } from './presets/index.ts'
 import { scopeName } from './rights.ts'
-import { authentications, Narrowing, type OauthSettings, Server } from './settings.ts'
+import { authentications, Narrowing, OauthSettings, Server } from './settings.ts'
 
-/** Parameters that may be set beside our own: none of those on which the protocol's safety stands (L-13). */
-const authorizationNames = [
-  'access_type',
-  'acr_values',
-  'approval_prompt',
-  'audience',
-  'connection',
-  'display',
-  'domain_hint',
-  'force_verify',
-  'hd',
-  'idp',
-  'include_granted_scopes',
-  'kc_idp_hint',
-  'max_age',
-  'optional_scope',
-  'organization',
-  'owner',
-  'prompt',
-  'resource',
-  'show_dialog',
-  'tenant',
-  'token_access_type',
-  'ui_locales',
-] as const
-const tokenNames = ['audience', 'resource'] as const
 const parameters = <N extends string>(names: readonly N[]) =>
   z.partialRecord(z.enum(names), z.string().regex(/^[ -~]{1,500}$/, 'printable ASCII'))
 
@@ -125,8 +100,10 @@ async function fromPreset(input: OauthSetup, deps: ProviderDeps): Promise<Found>
     return await settingsOf(filledIn(known, input.variables ?? {}), input, deps)
   } catch (error) {
     if (!isVariableError(error)) throw error
-    const { label, hint } = known.variables.find(({ name }) => name === error.variable) ?? { label: '', hint: '' }
-    throw new SetupError({ [`variables.${error.variable}`]: `${label}: ${hint}` })
+    const variable = known.variables.find(({ name }) => name === error.variable)
+    throw new SetupError({
+      [`variables.${error.variable}`]: `This does not fit. Write it like ${variable?.placeholder}.`,
+    })
   }
 }
 
@@ -299,11 +276,31 @@ function* addressesOf({
   if (revocation) yield ['revocation', revocation.url.replaceAll(/[{}]/g, '')]
 }
 
+/** What an admin checks before a provider with these settings is made. */
+export function found(settings: Record<string, unknown>): FoundView {
+  const { server, authentication, scopes, bases, certificates } = OauthSettings.parse(settings)
+  const endpoints = Object.entries(server).flatMap(([name, url]) =>
+    /_endpoint$|^jwks_uri$/.test(name) && typeof url === 'string' ? [{ name, url }] : [],
+  )
+  const apiBases = bases.map(({ name, url }) => ({ name, url }))
+  return { endpoints, authentication, scopes, apiBases, certificates: certificatesIn(certificates) }
+}
+
+/** Whom each certificate of a PEM file names, and when it ends. */
+export const certificatesIn = (pem = ''): FoundView['certificates'] =>
+  blocksOf(pem)
+    .map((block) => new X509Certificate(block))
+    .map(({ subject, validTo }) => ({ subject: subject.replaceAll('\n', ', '), expiresAt: new Date(validTo) }))
+
+const blocksOf = (text: string): string[] =>
+  (text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [])
+    // As some programs write them, with empty lines.
+    .map((block) => block.replaceAll(/\s*\n\s*/g, '\n'))
+
 /** One certificate of a CA or more, as they stand in a PEM file. @throws SetupError */
 function checkedCertificates(text: string): string {
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? []
   try {
-    const read = blocks.map((block) => new X509Certificate(block))
+    const read = blocksOf(text).map((block) => new X509Certificate(block))
     if (read.length === 0 || /PRIVATE KEY/.test(text)) throw new Error('no certificates, or more than that')
     // A server's own certificate vouches for nobody else, unless it made itself.
     if (read.some((each) => !each.ca && !each.checkIssued(each))) throw new Error('not of a CA')

@@ -1,6 +1,6 @@
 import Link from 'next/link'
 import { ConnectionHealth, FrozenNotice, NextAct } from '@/app/_features/health.tsx'
-import { plural, shownState } from '@/app/_features/words.ts'
+import { externalName, plural, shownState } from '@/app/_features/words.ts'
 import { Card } from '@/app/_ui/card.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
@@ -46,7 +46,9 @@ export function ProjectCard({ tenant, project, now, acts, first }: Props) {
       <div className="flex flex-col gap-1">
         <p className="wrap-anywhere text-muted">
           {[provider.name, project.region].filter(Boolean).join(' · ')}{' '}
-          <span className="wrap-anywhere inline-block max-w-full font-mono text-[13px]">#{project.externalId}</span>
+          <span className="wrap-anywhere inline-block max-w-full font-mono text-[13px]">
+            {externalName(project.externalId)}
+          </span>
         </p>
         {live ? (
           <p className="wrap-anywhere">
@@ -87,6 +89,7 @@ export function ProjectAct({ tenant, project, acts: { viewer, ...rights }, first
         }
       }
       frozen={project.frozen}
+      limited={project.provider.strategy !== null}
       own
       {...rights}
       first={first}

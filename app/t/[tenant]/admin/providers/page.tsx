@@ -1,7 +1,9 @@
+import { Plus, TriangleAlert } from 'lucide-react'
 import { FreezeButton } from '@/app/_features/freeze.tsx'
 import { NoRight } from '@/app/_features/guard.tsx'
 import { FrozenNotice } from '@/app/_features/health.tsx'
 import { plural } from '@/app/_features/words.ts'
+import { ButtonLink } from '@/app/_ui/button.tsx'
 import { Card } from '@/app/_ui/card.tsx'
 import { CopyButton } from '@/app/_ui/copy-button.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
@@ -14,7 +16,8 @@ import { type FreezeView, freezeList } from '@/lib/broker/freezes.ts'
 import { kindList, type ProviderView, providerList } from '@/lib/broker/providers.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { requireMember } from '@/lib/http/page.ts'
-import { AddProvider, EditProvider } from './provider-form.tsx'
+import type { Fact } from '@/lib/providers/kind.ts'
+import { EditProvider } from './provider-form.tsx'
 
 export const metadata = { title: 'Providers' }
 
@@ -39,14 +42,14 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
       <PageHeader
         title="Providers"
         lead="The upstreams that members of this tenant can link projects from. Client secrets are encrypted and never shown."
-        actions={mayChange && <AddProvider tenant={tenant} kinds={kinds} />}
+        actions={mayChange && <AddProvider tenant={tenant} />}
       />
       {providers.length === 0 && (
         <EmptyState
           kind="no-data"
           title="No provider yet"
-          why="Register Valetkey as a client at an upstream. Then add the upstream here with its client id and secret."
-          action={mayChange && <AddProvider tenant={tenant} kinds={kinds} />}
+          why="Choose a server that members shall link projects from, and register Valetkey there as a client."
+          action={mayChange && <AddProvider tenant={tenant} />}
         />
       )}
       {providers.map((provider) => (
@@ -70,6 +73,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                     name: provider.name,
                     clientId: provider.clientId,
                     hasSecret: provider.hasSecret,
+                    clientSecret: provider.clientSecret,
                     maxLifetimeSeconds: provider.maxLifetimeSeconds,
                     settings: settingsOf(provider),
                   }}
@@ -92,7 +96,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
               { label: 'Kind', value: kindOf(provider.kind)?.title ?? provider.kind },
               { label: 'Address', value: provider.issuer, mono: true },
               { label: 'Client id', value: provider.clientId, mono: true },
-              { label: 'Client secret', value: provider.hasSecret ? 'set' : 'none: a public client' },
+              { label: 'Client secret', value: secretWords(provider) },
               {
                 label: 'Redirect URI',
                 value: (
@@ -103,9 +107,10 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                   </span>
                 ),
               },
+              ...provider.facts.map(({ label, lines }) => ({ label, value: <FactLines lines={lines} /> })),
               ...(provider.misconfigured ? [] : settingsOf(provider)).map(({ label, unit, value }) => ({
                 label,
-                value: plural(Number(value), unit),
+                value: Number(value) === 0 ? 'none known' : plural(Number(value), unit),
               })),
               {
                 label: 'Longest lifetime',
@@ -118,6 +123,65 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
         </Card>
       ))}
     </>
+  )
+}
+
+function secretWords({ clientSecret, hasSecret }: ProviderView): string {
+  if (clientSecret === 'made') return 'none: it signs with a key that is stored encrypted'
+  return hasSecret ? 'set' : 'none: a public client'
+}
+
+function AddProvider({ tenant }: { tenant: string }) {
+  return (
+    <ButtonLink variant="primary" href={`/t/${tenant}/admin/providers/new`}>
+      <Plus aria-hidden />
+      Add provider
+    </ButtonLink>
+  )
+}
+
+/** What the kind tells, one a line; more than a handful is folded. */
+function FactLines({ lines }: Pick<Fact, 'lines'>) {
+  const list = (
+    <ul className="flex flex-col gap-1">
+      {lines.map((line) => (
+        <li key={line.text}>
+          <FactLine {...line} />
+        </li>
+      ))}
+    </ul>
+  )
+  if (lines.length <= 6) return list
+  return (
+    <details>
+      <summary className="w-fit rounded-sm">{lines.length}, shown on demand</summary>
+      <div className="mt-1">{list}</div>
+    </details>
+  )
+}
+
+function FactLine({ text, form, note, attention }: Fact['lines'][number]) {
+  const said = form === 'words' ? text : <code className="wrap-anywhere font-mono text-[13px]">{text}</code>
+  if (form === 'copy')
+    return (
+      <span className="-my-1.5 flex flex-wrap items-center gap-1">
+        {said}
+        <CopyButton compact text={text} label="Copy address" />
+        <span className="text-muted">{note}</span>
+      </span>
+    )
+  return (
+    <span className="wrap-anywhere">
+      {said}
+      {note && (
+        <span className={attention ? 'text-attention' : 'text-muted'}>
+          {' · '}
+          {attention && <TriangleAlert aria-hidden className="mr-1 inline size-3.5 align-text-bottom" />}
+          {attention && 'attention: '}
+          {note}
+        </span>
+      )}
+    </span>
   )
 }
 

@@ -1,26 +1,24 @@
 'use client'
-import { Plus } from 'lucide-react'
 import { useRouter } from 'next/navigation'
 import { type FormEvent, type ReactNode, useId, useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { type ActionResult, useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { Dialog } from '@/app/_ui/dialog.tsx'
-import { Input, Select } from '@/app/_ui/field.tsx'
+import { Input } from '@/app/_ui/field.tsx'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
-import type { KindView } from '@/lib/broker/providers.ts'
+import type { KindView, ProviderView } from '@/lib/broker/providers.ts'
 
 type Values = {
   name: string
-  issuer: string
   clientId: string
   clientSecret: string
   capMinutes: string
   /** By their names on the wire. */
   settings: Record<string, string>
 }
-const blank = { name: '', issuer: '', clientId: '', clientSecret: '', capMinutes: '' }
+const blank = { name: '', clientId: '', clientSecret: '', capMinutes: '' }
 
 /** What the kind of a provider lets an admin set, each with its present value or its default. */
 type Settings = KindView['settings']
@@ -29,65 +27,12 @@ const textsOf = (settings: Settings) =>
 const numbersOf = (texts: Record<string, string>) =>
   Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, Number(text)]))
 
-/** Adds an upstream; the redirect URI to register is shown in the list afterwards. */
-export function AddProvider({ tenant, kinds }: { tenant: string; kinds: KindView[] }) {
-  const [open, setOpen] = useState(false)
-  const [chosen, choose] = useState(kinds[0])
-  return (
-    <>
-      <Button variant="primary" onClick={() => setOpen(true)}>
-        <Plus aria-hidden />
-        Add provider
-      </Button>
-      {open && chosen && (
-        <ProviderDialog
-          key={chosen.name}
-          title={`Add a ${chosen.title}`}
-          kind={chosen}
-          settings={chosen.settings}
-          choice={
-            kinds.length > 1 && (
-              <Select
-                label="Kind"
-                value={chosen.name}
-                onChange={(event) => choose(kinds.find(({ name }) => name === event.target.value))}
-                options={kinds.map(({ name, title }) => ({ value: name, label: title }))}
-              />
-            )
-          }
-          lead="First register Valetkey there as a client. After you save, this page shows the redirect URI to register."
-          submitLabel="Add provider"
-          values={{ ...blank, settings: textsOf(chosen.settings) }}
-          done="Provider added"
-          onClose={() => setOpen(false)}
-          onSave={({ name, issuer, clientId, clientSecret, capMinutes, settings }) =>
-            send(
-              client.POST('/api/v1/tenants/{tenant}/providers', {
-                params: { path: { tenant } },
-                body: {
-                  // The client's type names the kinds that it was generated with.
-                  kind: chosen.name as never,
-                  name,
-                  issuer,
-                  client_id: clientId,
-                  client_secret: clientSecret,
-                  ...(capMinutes && { max_lifetime_seconds: Number(capMinutes) * 60 }),
-                  settings: numbersOf(settings),
-                },
-              }),
-            )
-          }
-        />
-      )}
-    </>
-  )
-}
-
 export type EditableProvider = {
   id: string
   name: string
   clientId: string
   hasSecret: boolean
+  clientSecret: ProviderView['clientSecret']
   maxLifetimeSeconds: number | null
   /** None where its kind is not known here. */
   settings: Settings
@@ -144,16 +89,13 @@ type DialogProps = {
   done: string
   values: Values
   settings: Settings
-  /** Of a new one. */
-  kind?: KindView
-  choice?: ReactNode
-  existing?: Pick<EditableProvider, 'hasSecret'>
+  existing: Pick<EditableProvider, 'hasSecret' | 'clientSecret'>
   onClose: () => void
   onSave: (values: Values) => Promise<ActionResult>
 }
 
 function ProviderDialog({ title, lead, submitLabel, done, values: given, ...props }: DialogProps) {
-  const { settings, kind, choice, existing, onClose, onSave } = props
+  const { settings, existing, onClose, onSave } = props
   const router = useRouter()
   const form = useId()
   const [values, setValues] = useState(given)
@@ -164,7 +106,7 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
     autoComplete: 'off',
     spellCheck: false,
   })
-  const clientChanged = existing && (values.clientId !== given.clientId || values.clientSecret !== '')
+  const clientChanged = values.clientId !== given.clientId || values.clientSecret !== ''
 
   async function save(event: FormEvent) {
     event.preventDefault()
@@ -189,32 +131,18 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
       }
     >
       <form id={form} className="flex flex-col gap-4" onSubmit={save}>
-        {choice}
         <Input label="Name" hint="Shown to people in this tenant." required maxLength={80} {...field('name')} />
-        {kind && (
+        <Input label="Client id" required {...field('clientId')} />
+        {existing.clientSecret === 'entered' && (
           <Input
-            label="Address"
-            hint={kind.issuer.hint}
-            type="url"
-            required
-            placeholder={kind.issuer.placeholder}
-            {...field('issuer')}
+            label="Client secret"
+            type="password"
+            optional
+            hint={`${existing.hasSecret ? 'One is set' : 'None is set'}. Leave this empty to make no change, or enter a new one.`}
+            {...field('clientSecret')}
+            autoComplete="new-password"
           />
         )}
-        <Input label="Client id" required {...field('clientId')} />
-        <Input
-          label="Client secret"
-          type="password"
-          required={!existing}
-          optional={existing !== undefined}
-          hint={
-            existing
-              ? `${existing.hasSecret ? 'One is set' : 'None is set'}. Leave this empty to make no change, or enter a new one.`
-              : 'Stored encrypted and never shown again.'
-          }
-          {...field('clientSecret')}
-          autoComplete="new-password"
-        />
         <Input
           label="Longest token lifetime, in minutes"
           optional

@@ -3,9 +3,9 @@ import Link from 'next/link'
 import { ConnectionTimeline } from '@/app/_features/connection-timeline.tsx'
 import { Disconnect } from '@/app/_features/disconnect.tsx'
 import { FreezeButton } from '@/app/_features/freeze.tsx'
-import { ConnectionHealth, FrozenNotice, healthFacts, IssueLink } from '@/app/_features/health.tsx'
+import { ConnectionHealth, FrozenNotice, healthFacts, IssueLink, WhyNoToken } from '@/app/_features/health.tsx'
 import { TokenTable } from '@/app/_features/token-table.tsx'
-import { canIssue, nextActOf, shownState } from '@/app/_features/words.ts'
+import { canIssue, externalName, nextActOf, shownState } from '@/app/_features/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
@@ -55,21 +55,28 @@ export default async function ProjectPage({ params, searchParams }: Props) {
         badge={connection && <StateBadge kind="connection" state={shownState(connection)} />}
         actions={
           mayWork &&
-          canIssue(project, ctx.now()) && (
+          canIssue(project, ctx.now()) &&
+          (project.provider.strategy === null ? (
+            <WhyNoToken tenant={tenant} projectId={project.id} />
+          ) : (
             <IssueLink
               tenant={tenant}
               projectId={project.id}
               variant={nextActOf({ status: connection?.status, frozen }) === 'issue' ? 'primary' : 'secondary'}
               first
             />
-          )
+          ))
         }
       />
       {linked && connection?.status === 'linked' && (
         <Notice
           title="Linked"
           meaning={`Connected as ${connection.accountName}. Its refresh token is stored encrypted and never shown.`}
-          next="You can now issue tokens."
+          next={
+            project.provider.strategy === null
+              ? 'This upstream makes no limited tokens, so none can be issued from it yet.'
+              : 'You can now issue tokens.'
+          }
         />
       )}
       {connection ? (
@@ -130,7 +137,11 @@ export default async function ProjectPage({ params, searchParams }: Props) {
               <EmptyState
                 kind="no-data"
                 title="No token issued yet"
-                why="A token has only the rights that you choose, and it expires automatically."
+                why={
+                  project.provider.strategy === null
+                    ? 'This upstream makes no limited tokens, and Valetkey never hands out a full one.'
+                    : 'A token has only the rights that you choose, and it expires automatically.'
+                }
               />
             )}
           </Section>
@@ -204,7 +215,7 @@ function Facts({ project, now }: { project: ProjectDetail; now: string }) {
     <KeyValue
       items={[
         { label: 'Provider', value: `${provider.name} · ${provider.host}` },
-        { label: 'Project', value: `#${project.externalId}${project.region ? ` · ${project.region}` : ''}` },
+        { label: 'Project', value: [externalName(project.externalId), project.region].filter(Boolean).join(' · ') },
         { label: 'Alias', value: project.alias, mono: true },
         ...(former.length > 0 ? [{ label: 'Former aliases', value: former.join(', '), mono: true }] : []),
         ...(connection

@@ -3,6 +3,7 @@ import Link from 'next/link'
 import { cache } from 'react'
 import { orNotFound } from '@/app/_features/guard.tsx'
 import { Right } from '@/app/_features/rights.tsx'
+import { BothEnds, exclusiveWords } from '@/app/_features/token-end.tsx'
 import { RevokeButton } from '@/app/_features/token-menu.tsx'
 import { isLive, tokenName } from '@/app/_features/token-table.tsx'
 import { truths } from '@/app/_features/truths.tsx'
@@ -123,18 +124,20 @@ export default async function TokenPage({ params }: Props) {
 
 /** When it ends or ended; of a revoked one, also what its end would have been. */
 function endFacts(token: TokenView, now: string): KeyValueItem[] {
-  const { state, expiresAt, revocation } = token
+  const { state, expiresAt, revokeAt, exclusive, revocation } = token
   const exact = <Time at={expiresAt.toISOString()} form="exact" />
   if (isLive(token))
     return [
       {
-        label: 'Expires',
+        label: revokeAt ? 'Ends' : 'Expires',
         value: (
           <>
-            <Countdown until={expiresAt.toISOString()} now={now} /> · {exact}
+            <Countdown until={(revokeAt ?? expiresAt).toISOString()} now={now} /> ·{' '}
+            {revokeAt ? <BothEnds revokeAt={revokeAt.toISOString()} expiresAt={expiresAt.toISOString()} /> : exact}
           </>
         ),
       },
+      ...(exclusive ? [{ label: exclusiveWords.title, value: exclusiveWords.meaning }] : []),
     ]
   if (state === 'failed') return [{ label: 'Expired', value: 'never issued: no value was handed out' }]
   if (state !== 'revoked' || !revocation) return [{ label: 'Expired', value: exact }]

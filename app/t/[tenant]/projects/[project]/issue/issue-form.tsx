@@ -1,9 +1,10 @@
 'use client'
 import Link from 'next/link'
 import { useRouter } from 'next/navigation'
-import { type FormEvent, Fragment, useCallback, useEffect, useState } from 'react'
+import { type FormEvent, useCallback, useEffect, useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { Right } from '@/app/_features/rights.tsx'
+import { EndNotes } from '@/app/_features/token-end.tsx'
 import { plural, strategyWords } from '@/app/_features/words.ts'
 import type { Problem } from '@/app/_ui/action.ts'
 import { useAction } from '@/app/_ui/action.ts'
@@ -20,6 +21,7 @@ import { Time } from '@/app/_ui/time.tsx'
 import type { IssueOffer } from '@/lib/broker/read/offer.ts'
 import { type RightLine, shellQuoted } from '@/lib/providers/kind.ts'
 import type { Rights } from '@/lib/providers/provider.ts'
+import { OfferReasons } from './offers.tsx'
 import { pickerFor } from './pickers/index.ts'
 import type { Choices } from './pickers/picker.ts'
 
@@ -41,6 +43,10 @@ type Made = {
   id: string
   fingerprint: string
   expiresAt: string
+  revokeAt: string | null
+  exclusive: boolean
+  /** Whether it lives longer than was asked, without an end of ours. */
+  outlives: boolean
   purpose: string
   asked: RightLine[]
   granted: RightLine[]
@@ -83,6 +89,10 @@ export function IssueForm(props: IssueFormProps) {
       id: token.id,
       fingerprint: token.fingerprint ?? '',
       expiresAt: token.expires_at,
+      revokeAt: token.revoke_at,
+      exclusive: token.exclusive,
+      // A minute for the way.
+      outlives: !token.revoke_at && Date.parse(token.expires_at) > Date.parse(token.created_at) + (seconds + 60) * 1000,
       purpose: token.purpose,
       asked: token.rights.asked,
       granted: token.rights.granted ?? [],
@@ -93,8 +103,14 @@ export function IssueForm(props: IssueFormProps) {
       value,
       title: `Token for ${project.name}`,
       fingerprint: facts.fingerprint,
-      endsAt: facts.expiresAt,
-      note: facts.notGranted.length > 0 && <NotGranted {...facts} />,
+      endsAt: facts.revokeAt ?? facts.expiresAt,
+      endWord: facts.revokeAt ? 'Revoked' : 'Expires',
+      note: (
+        <>
+          {facts.notGranted.length > 0 && <NotGranted {...facts} />}
+          <EndNotes {...facts} endsTokens={offer.endsTokens} />
+        </>
+      ),
       samples: offer.samples.map((sample) => ({ ...sample, code: (value) => filled(sample.code, props.token, value) })),
     })
     return sent
@@ -130,7 +146,11 @@ export function IssueForm(props: IssueFormProps) {
             )}
             <Input
               label="Purpose"
-              hint="Shown in the lists here and as the token’s description upstream."
+              hint={
+                offer.strategy === 'mint'
+                  ? 'Shown in the lists here and as the token’s description upstream.'
+                  : 'Shown in the lists here.'
+              }
               placeholder="nightly export"
               maxLength={200}
               required
@@ -199,14 +219,9 @@ function MadeBy({ offer: { strategy, offers } }: { offer: IssueOffer }) {
       <KeyValue items={[{ label: 'Strategy', value: strategy ? strategyWords[strategy] : 'none' }]} />
       <details>
         <summary className="cursor-pointer text-muted">Why this way</summary>
-        <dl className="mt-1 grid grid-cols-[auto_1fr] gap-x-3 text-[14px] text-muted leading-5">
-          {offers.map((offer) => (
-            <Fragment key={offer.strategy}>
-              <dt>{offer.strategy}</dt>
-              <dd>{offer.reason}</dd>
-            </Fragment>
-          ))}
-        </dl>
+        <div className="mt-1">
+          <OfferReasons offers={offers} />
+        </div>
       </details>
     </div>
   )
@@ -313,10 +328,14 @@ function Result({ tenant, made, offer }: { tenant: string; made: Made; offer: Is
               { label: 'Purpose', value: made.purpose },
               { label: 'Granted', value: <RightLines lines={made.granted} /> },
               { label: 'Strategy', value: offer.strategy && strategyWords[offer.strategy] },
-              { label: 'Expires', value: <Time at={made.expiresAt} /> },
+              ...(made.revokeAt ? [{ label: 'Revoked', value: <Time at={made.revokeAt} /> }] : []),
+              { label: made.revokeAt ? 'Expires upstream' : 'Expires', value: <Time at={made.expiresAt} /> },
               { label: 'State', value: <StateBadge kind="token" state="live" /> },
             ]}
           />
+          <div className="mt-3 border-t pt-3 empty:hidden">
+            <EndNotes {...made} endsTokens={offer.endsTokens} />
+          </div>
         </div>
       </Section>
     </div>

@@ -1,8 +1,10 @@
 import type { Metadata } from 'next'
 import { FrozenNotice } from '@/app/_features/health.tsx'
 import { canIssue, healthWords } from '@/app/_features/words.ts'
+import { ButtonLink } from '@/app/_ui/button.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { Section } from '@/app/_ui/section.tsx'
 import { may } from '@/lib/actor.ts'
 import { issueOffer } from '@/lib/broker/read/offer.ts'
 import { projectCards } from '@/lib/broker/read/project.ts'
@@ -11,6 +13,7 @@ import { errorCodes, isBrokerError } from '@/lib/errors.ts'
 import { ProjectAct } from '../../project-card.tsx'
 import { loadProject } from '../load.ts'
 import { IssueForm } from './issue-form.tsx'
+import { OfferReasons } from './offers.tsx'
 
 type Props = {
   params: Promise<{ tenant: string; project: string }>
@@ -27,12 +30,13 @@ export default async function IssuePage({ params, searchParams }: Props) {
   const { like } = await searchParams
   const { ctx, actor, project } = await loadProject(tenant, id)
   const { connection } = project
+  const trail = [
+    { label: 'Projects', href: `/t/${tenant}/projects` },
+    { label: project.name, href: `/t/${tenant}/projects/${project.id}` },
+  ]
   const header = (
     <PageHeader
-      trail={[
-        { label: 'Projects', href: `/t/${tenant}/projects` },
-        { label: project.name, href: `/t/${tenant}/projects/${project.id}` },
-      ]}
+      trail={trail}
       title="Issue token"
       lead={`For ${project.name}. It has only the rights that you choose and is shown once.`}
     />
@@ -89,6 +93,23 @@ export default async function IssuePage({ params, searchParams }: Props) {
       </>
     )
   }
+  if (!offer.strategy)
+    return (
+      <>
+        <PageHeader trail={trail} title="Issue token" lead={`For ${project.name}.`} />
+        <EmptyState
+          kind="no-data"
+          title="No limited token can be made here"
+          why={`${project.provider.name} cannot make a token that can do less than your whole connection, and Valetkey never hands out a full one. Proxy tokens, for requests that go through Valetkey, are planned. Your connection is kept and renewed until then.`}
+          action={<ButtonLink href={`/t/${tenant}/projects/${project.id}`}>Back to the project</ButtonLink>}
+        />
+        <Section title="Why not" lead="Each way to make a limited token, and what stands against it here.">
+          <div className="rounded-lg border bg-surface p-4">
+            <OfferReasons offers={offer.offers} />
+          </div>
+        </Section>
+      </>
+    )
   const fits = model?.project.id === project.id ? model : null
   return (
     <>
@@ -97,7 +118,9 @@ export default async function IssuePage({ params, searchParams }: Props) {
         key={`${project.id} ${fits?.id ?? ''}`}
         tenant={tenant}
         project={{ id: project.id, name: project.name, alias: project.alias }}
-        others={cards.filter((card) => canIssue(card, now)).map((card) => ({ id: card.id, name: card.name }))}
+        others={cards
+          .filter((card) => card.provider.strategy !== null && canIssue(card, now))
+          .map((card) => ({ id: card.id, name: card.name }))}
         cap={project.cap}
         offer={offer}
         token={sampleToken}

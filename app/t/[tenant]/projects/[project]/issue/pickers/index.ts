@@ -1,10 +1,12 @@
 import { jsonPicker } from './json.tsx'
 import { keboolaPicker } from './keboola.tsx'
+import { oauthPicker } from './oauth.tsx'
 import type { Picker } from './picker.ts'
 
 /** Pickers by the name of the kind, one line each. */
 const pickers: Partial<Record<string, Picker>> = {
   keboola: keboolaPicker,
+  oauth: oauthPicker,
 }
 
 /** A kind without a picker of its own is asked for its rights as JSON. */
