@@ -1718,6 +1718,8 @@ export interface Paths {
                 issuer: string
                 client_id: string
                 has_secret: boolean
+                has_previous_secret: boolean
+                client_authentication: ('secret' | 'key' | 'nothing') | null
                 redirect_uri: string
                 max_lifetime_seconds: number | null
                 settings: {
@@ -1819,6 +1821,8 @@ export interface Paths {
               issuer: string
               client_id: string
               has_secret: boolean
+              has_previous_secret: boolean
+              client_authentication: ('secret' | 'key' | 'nothing') | null
               redirect_uri: string
               max_lifetime_seconds: number | null
               settings: {
@@ -1853,6 +1857,8 @@ export interface Paths {
             name?: string
             client_id?: string
             client_secret?: string
+            rotate_client_key?: true
+            drop_previous_secret?: true
             max_lifetime_seconds?: number | null
             settings?: {
               refresh_token_days?: number
@@ -1871,12 +1877,85 @@ export interface Paths {
               issuer: string
               client_id: string
               has_secret: boolean
+              has_previous_secret: boolean
+              client_authentication: ('secret' | 'key' | 'nothing') | null
               redirect_uri: string
               max_lifetime_seconds: number | null
               settings: {
                 [k: string]: unknown
               }
               misconfigured: boolean
+              secret_trial: ('known' | 'untold') | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/providers/{provider}/check': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              checked_at: string | null
+              checked_by: string | null
+              lines: {
+                id: string
+                title: string
+                state: 'ok' | 'attention' | 'failed' | 'unknown'
+                seen: string
+                next: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              checked_at: string | null
+              checked_by: string | null
+              lines: {
+                id: string
+                title: string
+                state: 'ok' | 'attention' | 'failed' | 'unknown'
+                seen: string
+                next: string | null
+              }[]
             }
           }
         }

@@ -88,6 +88,14 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   strategies(settings: S, metadata?: unknown): StrategyOffer[]
   /** `token_type` of an issued token. */
   tokenType: string
+  /** How the client of a row proves itself; left out: by a secret. */
+  authenticatesBy?(settings: S): 'secret' | 'key' | 'nothing'
+  /** Of kinds whose clients may sign with a key of our making. */
+  clientKeys?: {
+    make(settings: S): Promise<ClientKey>
+    /** Settings that publish the new key beside the present one, or the present one alone. */
+    publish(settings: S, made?: ClientKey): Partial<S>
+  }
   samples(target: { baseUrl: string; branch: string | null }, token: string): Sample[]
   /** Where a project's tokens are for; left out: at the provider's address. */
   baseUrl?(project: { externalId: string }): string
@@ -107,6 +115,9 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   findsOrphans: boolean
   open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>
 }
+
+/** A key that a client signs with: the half that is published, and the other one, to be sealed. */
+export type ClientKey = { publicKey: Record<string, unknown>; privateKey: string }
 
 /** One word of a POSIX shell, whatever it holds. */
 export const shellQuoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`

@@ -17,13 +17,14 @@ import {
 } from '../provider.ts'
 import { at } from './answers.ts'
 import { callUpstream } from './calls.ts'
+import { checkServer } from './check.ts'
 import { type Credential, fromSecret, newKey, proofOf, toSecret } from './credential.ts'
 import { isRfc7009, type Preset } from './preset.ts'
 import { presets } from './presets/index.ts'
-import { oauthProtocol } from './protocol.ts'
+import { oauthProtocol, type Protocol } from './protocol.ts'
 import { describe, missing, narrows, OauthRights, summary } from './rights.ts'
 import { changeable, type Facts, factsOf, OauthSettings } from './settings.ts'
-import { OauthSetup, prepare } from './setup.ts'
+import { newClientKey, OauthSetup, prepare } from './setup.ts'
 
 /** Any OAuth 2 or OpenID Connect server. `known`: what is known of famous ones. */
 export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSettings, OauthRights> => ({
@@ -40,6 +41,12 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   missing,
   strategies: (settings) => offers(settings, factsOf(settings, known)),
   tokenType: 'Bearer',
+  authenticatesBy: ({ authentication }) =>
+    authentication === 'none' ? 'nothing' : authentication === 'private_key_jwt' ? 'key' : 'secret',
+  clientKeys: {
+    make: ({ keys: [present] }) => newClientKey(typeof present?.alg === 'string' ? present.alg : 'ES256'),
+    publish: ({ keys }, made) => ({ keys: made ? [made.publicKey, ...keys.slice(0, 1)] : keys.slice(0, 1) }),
+  },
   samples,
   baseUrl: ({ externalId }) => externalId,
   oneAtATime: (settings) => factsOf(settings, known).narrowing.old_token_survives !== true,
@@ -92,31 +99,50 @@ function samples({ baseUrl }: { baseUrl: string }, token: string): Sample[] {
   ]
 }
 
-function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: ProviderDeps): Provider<OauthRights> {
+const hasRefreshTokens = ({ tokens }: Facts) => tokens.refresh !== 'none'
+/** The way out to a row's server, with what vouches for it. */
+const reaching = ({ certificates }: OauthSettings, deps: ProviderDeps): ProviderDeps => ({
+  ...deps,
+  ...(certificates && deps.trusting(certificates)),
+})
+
+/** The protocol as a row's server speaks it. */
+function speak(row: ProviderSettings<OauthSettings>, facts: Facts, given: ProviderDeps): Protocol {
   const { clientId, settings } = row
-  const { server, scopes: asked, separator, account, revocation, certificates } = settings
-  const deps = { ...given, ...(certificates && given.trusting(certificates)) }
+  const { server, scopes: asked, separator } = settings
   const openid = asked.includes('openid') && server.jwks_uri !== undefined
-  const hasRefresh = facts.tokens.refresh !== 'none'
+  return oauthProtocol(
+    async () => {
+      const scope =
+        facts.scopes.fixedAtRegistration || asked.length === 0
+          ? {}
+          : { [facts.scopes.parameter]: asked.join(separator) }
+      return {
+        server,
+        client: { client_id: clientId },
+        auth: await authentications(row),
+        parameters: { ...settings.authorizationParameters, ...scope },
+        tokenParameters: settings.tokenParameters,
+        openid,
+        alias: settings.alias,
+        repeatsRefresh: false,
+        answers: { ...facts.quirks, separator },
+        refreshless: !hasRefreshTokens(facts),
+        refreshEndpoint: settings.refreshEndpoint,
+      }
+    },
+    reaching(settings, given),
+  )
+}
+
+function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: ProviderDeps): Provider<OauthRights> {
+  const { settings } = row
+  const { server, scopes: asked, separator, account, revocation } = settings
+  const deps = reaching(settings, given)
+  const hasRefresh = hasRefreshTokens(facts)
   /** Whether the access token is needed to end the grant, or is the grant. */
   const keepsAccess = !hasRefresh || revocation?.takes === 'access_token'
-  const protocol = oauthProtocol(async () => {
-    const scope =
-      facts.scopes.fixedAtRegistration || asked.length === 0 ? {} : { [facts.scopes.parameter]: asked.join(separator) }
-    return {
-      server,
-      client: { client_id: clientId },
-      auth: await authentications(row),
-      parameters: { ...settings.authorizationParameters, ...scope },
-      tokenParameters: settings.tokenParameters,
-      openid,
-      alias: settings.alias,
-      repeatsRefresh: false,
-      answers: { ...facts.quirks, separator },
-      refreshless: !hasRefresh,
-      refreshEndpoint: settings.refreshEndpoint,
-    }
-  }, deps)
+  const protocol = speak(row, facts, given)
 
   const proof = ({ key }: Credential) => (key ? proofOf(deps, key) : undefined)
   /** The grant as the core keeps it; what did not come again is what there was. */
@@ -258,6 +284,10 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
     async issue() {
       throw new UpstreamError('misconfigured', 'tokens of this upstream are made by a refresh')
     },
+
+    tryClient: protocol.tryClient,
+    check: ({ redirectUri }) =>
+      checkServer({ row, facts, deps: given, open: (row, deps) => speak(row, facts, deps), redirectUri }),
 
     async choices() {
       const identity = new Set(['openid', 'offline_access', ...facts.scopes.always])
