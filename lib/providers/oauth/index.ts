@@ -329,7 +329,13 @@ async function authentication(
   if (way !== 'private_key_jwt') return clientAuth(server, secret.reveal(), way)
   const jwk = JSON.parse(secret.reveal()) as JWK
   const key = (await importJWK(jwk)) as CryptoKey
-  return oauth.PrivateKeyJwt(jwk.kid ? { key, kid: jwk.kid } : key)
+  return oauth.PrivateKeyJwt(jwk.kid ? { key, kid: jwk.kid } : key, { [oauth.modifyAssertion]: inWholeSeconds })
+}
+
+/** Our clock is finer than a second, and a server that counts whole ones takes what is half a second ahead for not begun. */
+function inWholeSeconds(_: unknown, payload: Record<string, oauth.JsonValue | undefined>): void {
+  delete payload.nbf
+  for (const name of ['iat', 'exp']) payload[name] = Math.floor(Number(payload[name]))
 }
 
 /** Judges a token by its answer alone: scopes that it does not name may be any (RFC 6749 5.1 is not relied upon). */
