@@ -1942,7 +1942,11 @@ export interface Paths {
         }
         cookie?: never
       }
-      requestBody?: never
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
       responses: {
         200: {
           content: {

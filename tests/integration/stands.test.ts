@@ -165,7 +165,14 @@ it('A-03: a token that is revoked while it is completed is not completed', async
   await owner.query(`INSERT INTO issued_token (${columns}) VALUES ('tnt_1', 'tok_3', 'usr_1', 'prj_1', 'con_1', 'prv_1', 'mint',
     'issuing', 'n', 'p', '{}', vk.generations('tnt_1', 'usr_1', 'prj_1', 'prv_1', 'con_1', NULL, NULL), now() + interval '1 hour', now())`)
   const { db, pool } = openDatabase({ databaseUrl: database.appUrl, poolSize: 2 })
-  const made = { upstreamId: '1', handle: 'h', fingerprint: 'f', scopesGranted: {}, expiresAt: new Date(), revokeAt: null }
+  const made = {
+    upstreamId: '1',
+    handle: 'h',
+    fingerprint: 'f',
+    scopesGranted: {},
+    expiresAt: new Date(),
+    revokeAt: null,
+  }
   await owner.query('BEGIN')
   await owner.query(`UPDATE issued_token SET generation = generation + 1 WHERE id = 'tok_3'`)
   const completed = asSystem({ db }, 'tnt_1', 'job', (tx) => completeToken(tx, 'tnt_1', 'tok_3', made))

@@ -155,6 +155,7 @@ export const checkProvider = operation({
   permission: 'administer',
   scope: 'cookie only',
   audit: 'provider.checked',
+  body: object({}),
   answer: { status: 200, schema: check },
   errors: vaultErrors,
   limit: 'check',

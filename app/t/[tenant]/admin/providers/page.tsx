@@ -2,6 +2,7 @@ import { FreezeButton } from '@/app/_features/freeze.tsx'
 import { NoRight } from '@/app/_features/guard.tsx'
 import { FrozenNotice } from '@/app/_features/health.tsx'
 import { plural } from '@/app/_features/words.ts'
+import { ButtonLink } from '@/app/_ui/button.tsx'
 import { Card } from '@/app/_ui/card.tsx'
 import { CopyButton } from '@/app/_ui/copy-button.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
@@ -54,6 +55,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
           key={provider.id}
           heading="h2"
           title={provider.name}
+          footer={<CheckLink tenant={tenant} provider={provider} />}
           aside={
             mayChange && (
               <>
@@ -118,6 +120,14 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
         </Card>
       ))}
     </>
+  )
+}
+
+function CheckLink({ tenant, provider: { id, name } }: { tenant: string; provider: ProviderView }) {
+  return (
+    <ButtonLink size="sm" href={`/t/${tenant}/admin/providers/${id}`} aria-label={`Check and client of ${name}`}>
+      Check and client
+    </ButtonLink>
   )
 }
 
