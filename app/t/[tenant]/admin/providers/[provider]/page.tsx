@@ -74,7 +74,7 @@ export default async function ProviderPage({ params }: Props) {
               columns={[
                 { key: 'what', header: 'What', width: 'w-48' },
                 { key: 'state', header: 'State', width: 'w-32' },
-                { key: 'seen', header: 'Seen, and what to do' },
+                { key: 'seen', header: 'Seen' },
               ]}
               rows={check.lines.map((line) => ({
                 id: line.id,

@@ -2,6 +2,7 @@
 import { ListChecks } from 'lucide-react'
 import { useRouter } from 'next/navigation'
 import { client, send } from '@/app/_features/client.ts'
+import { plural } from '@/app/_features/words.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { ProblemNotice } from '@/app/_ui/notice.tsx'
@@ -15,7 +16,7 @@ export function RunCheck({ tenant, provider }: { tenant: string; provider: strin
     const sent = await send(client.POST('/api/v1/tenants/{tenant}/providers/{provider}/check', { params, body: {} }))
     if (sent.ok) {
       const failed = sent.data.lines.filter(({ state }) => state === 'failed').length
-      say(failed > 0 ? `Checked: ${failed} failed` : 'Checked: nothing failed')
+      say(failed > 0 ? `Checked: ${plural(failed, 'line')} failed` : 'Checked: nothing failed')
       router.refresh()
     }
     return sent
