@@ -44,6 +44,8 @@ export type Context = {
   /** Keys that tokens of connections are bound to, with what their servers said of nonces. */
   proofs: Map<string, DPoPHandle>
   fetch: OutboundFetch
+  /** When the certificate ends that a host last showed to this process, by host. */
+  certificateEnds: ReadonlyMap<string, Date>
   /** The same way out for upstreams whose certificates a CA of their own vouches for. */
   trusting: Trusting['trusting']
   /** The same for addresses that tenants choose freely: never inside, whatever the operator lets upstreams reach. */
@@ -108,6 +110,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
       const { fetch, ...published } = trust.trusting(certificates)
       return { ...published, fetch: (input, init) => untraced(() => (options.fetch ?? fetch)(input, init)) }
     },
+    certificateEnds: outbound.certificateEnds,
     // No trace header of ours reaches another server, and no instrumentation sees what is sent there.
     fetch: (input, init) => untraced(() => (options.fetch ?? outbound.fetch)(input, init)),
     fetchOutside: (input, init) => untraced(() => (options.fetch ?? outside.fetch)(input, init)),

@@ -221,7 +221,14 @@ const acts = {
   'invitation.created': (details) => ['Invitation created', `For the role ${roleOf(details)}.`],
   'invitation.withdrawn': () => ['Invitation withdrawn'],
   'provider.created': (details) => ['Provider added', text(details.issuer)],
-  'provider.changed': (details) => ['Provider changed', `Changed: ${text(details.changed) || 'nothing'}.`],
+  'provider.changed': (details) => [
+    'Provider changed',
+    `Changed: ${text(details.changed) || 'nothing'}.${details.trial === 'known' ? ' The upstream knows the new secret.' : ''}`,
+  ],
+  'provider.checked': ({ failed = 0, attention = 0, ok = 0, unknown = 0 }) => [
+    'Provider checked',
+    `${failed} failed, ${attention} need attention, ${ok} fine, ${unknown} not known.`,
+  ],
   'project.renamed': (details) => ['Alias changed', `From ${text(details.from)} to ${text(details.to)}.`],
   'link.started': () => ['Started linking'],
   'link.completed': (details) => [details.relinked ? 'Linked again' : 'Linked'],
@@ -350,6 +357,12 @@ export function notificationWords({
         more: 'All connections are kept, but none renews until an admin fixes the client id and secret.',
         tone: 'broken',
       }
+    case 'provider.check_failed':
+      return {
+        what: 'A check of a provider failed',
+        more: `${checkWords[cause ?? ''] ?? 'Something that was fine before fails.'} The page of the provider says what to do.`,
+        tone: 'broken',
+      }
     case 'webhook.disabled':
       return {
         what: 'A webhook was switched off',
@@ -366,6 +379,17 @@ export function notificationWords({
       // A kind of a newer version keeps its own name.
       return { what: String(kind).replaceAll(/[._]/g, ' '), more: '', tone: 'attention' }
   }
+}
+/** What the first line of a check that failed means. */
+const checkWords: Record<string, string> = {
+  settings: 'Its stored settings cannot be read.',
+  connection: 'Its upstream was not reached.',
+  tls: 'A certificate that vouches for its upstream has ended.',
+  discovery: 'The metadata of its upstream names other addresses than before.',
+  keys: 'Its upstream publishes no key that verifies signatures.',
+  client: 'Its upstream does not know our client.',
+  redirect: 'Its upstream refuses our redirect URI.',
+  verify: 'The Storage API of its stack is not there.',
 }
 const frozenTitles = {
   'connection.frozen': 'Frozen by an admin',

@@ -33,6 +33,7 @@ export type TokenState = 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
 export type UpstreamState = 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'
 export type MemberState = 'active' | 'invited' | 'suspended'
 export type WebhookState = 'on' | 'failing' | 'off'
+export type CheckState = 'ok' | 'attention' | 'failed' | 'unknown'
 export type DeliveryState = 'pending' | 'delivered' | 'failed'
 
 export type StateBadgeProps =
@@ -42,6 +43,7 @@ export type StateBadgeProps =
   | { kind: 'member'; state: MemberState }
   | { kind: 'webhook'; state: WebhookState }
   | { kind: 'delivery'; state: DeliveryState }
+  | { kind: 'check'; state: CheckState }
 
 export type Face = [tone: Tone, icon: LucideIcon, word: string]
 
@@ -83,6 +85,12 @@ const faces = {
     delivered: ['healthy', CircleCheck, 'delivered'],
     failed: ['broken', CircleX, 'failed'],
   } satisfies Record<DeliveryState, Face>,
+  check: {
+    ok: ['healthy', CircleCheck, 'fine'],
+    attention: ['attention', TriangleAlert, 'attention'],
+    failed: ['broken', CircleX, 'failed'],
+    unknown: ['revoked', CircleHelp, 'not known'],
+  } satisfies Record<CheckState, Face>,
 }
 
 /** How a state looks and what it is called. */
@@ -100,6 +108,8 @@ export function faceOf(props: StateBadgeProps): Face {
       return faces.webhook[props.state]
     case 'delivery':
       return faces.delivery[props.state]
+    case 'check':
+      return faces.check[props.state]
   }
 }
 

@@ -39,7 +39,13 @@ export const catalogue = {
   'invitation.created': act(['invitation'], { role }),
   'invitation.withdrawn': act(['invitation'], {}),
   'provider.created': act(['provider'], { kind: text, issuer: text }),
-  'provider.changed': act(['provider'], { changed: texts }),
+  'provider.changed': act(['provider'], {
+    changed: texts,
+    /** How the upstream took a new client secret. */
+    trial: text.optional(),
+  }),
+  /** How many lines ended in which state. The daily checks change nothing and leave no event. */
+  'provider.checked': act(['provider'], { ok: count, attention: count, failed: count, unknown: count }),
   'project.renamed': act(['project'], { from: text, to: text }),
   'link.started': act(['provider'], { attempt: text }),
   'link.completed': act(['connection'], {

@@ -17,6 +17,7 @@ import {
   type Reader,
   toldKeys,
 } from '../store/notifications.ts'
+import { findProvider } from '../store/providers.ts'
 import { asSystem } from '../store/system.ts'
 import { countLimit, toTotal } from './read/page.ts'
 
@@ -26,6 +27,7 @@ export type NotificationKind =
   | `${FreezeKind}.${'frozen' | 'unfrozen'}`
   | 'grant.ending'
   | 'provider.client_refused'
+  | 'provider.check_failed'
   | 'webhook.disabled'
   | 'webhook.orphaned'
 
@@ -107,13 +109,16 @@ export const markNotificationsRead = (
 
 /**
  * Tells the tenant's admins that an upstream refuses our client: once, until it is accepted again (vk.rearm_alarm).
- * No connection is at fault. Whether it was new.
+ * No connection is at fault. Nothing is told of a secret that an admin has replaced meanwhile (`clientSecret`, as it was
+ * stored). Whether it was new.
  */
 export const raiseClientRefused = (
   ctx: Context,
-  { tenantId, providerId }: { tenantId: string; providerId: string },
+  { tenantId, providerId, clientSecret }: { tenantId: string; providerId: string; clientSecret?: string | null },
 ): Promise<boolean> =>
   asSystem(ctx, tenantId, 'job', async (tx) => {
+    const now = await findProvider(tx, tenantId, providerId)
+    if (clientSecret !== undefined && now?.clientSecret !== clientSecret) return false
     const row = {
       tenantId,
       id: newId('notification'),

@@ -4,9 +4,10 @@ import { type Actor, may, type Origin, requirePermission } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, fieldsOf } from '../errors.ts'
-import { configured, kinds } from '../providers/index.ts'
+import { type Configured, configured, kinds, providerFor } from '../providers/index.ts'
 import {
-  type ClientSecret,
+  type ClientKey,
+  type ClientProof,
   type Fact,
   type Found,
   isSetupError,
@@ -16,14 +17,16 @@ import {
 } from '../providers/kind.ts'
 import { newId } from '../security/ids.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
+import { Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
 import { countLinked } from '../store/connections.ts'
 import { isDuplicate, type Prisma, type ReadTx, readTenant, type Tx } from '../store/database.ts'
+import { lockTarget } from '../store/freezes.ts'
 import { findPolicies, putLongestLife } from '../store/policies.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
-import { vaultOf } from '../vault/keys.ts'
+import { type Vault, vaultOf } from '../vault/keys.ts'
 import { callbackPath } from './link/start.ts'
-import { sealClientSecret } from './upstream.ts'
+import { clientSecretPlace, sealClientSecret } from './upstream.ts'
 
 export type ProviderView = {
   id: string
@@ -33,7 +36,10 @@ export type ProviderView = {
   clientId: string
   /** Whether a secret is stored; its value is never shown again. */
   hasSecret: boolean
-  clientSecret: ClientSecret
+  /** Whether the secret or key from before the last change still counts. */
+  hasPreviousSecret: boolean
+  /** What the client proves itself by; null: its settings cannot be read. */
+  clientAuthentication: ClientProof | null
   /** To be registered at the upstream, exactly so. */
   redirectUri: string
   maxLifetimeSeconds: number | null
@@ -51,7 +57,7 @@ const clientKeysPath = (id: string) => `/oauth/client/${id}/jwks.json`
 type NewProviderRow = Pick<
   ProviderRow,
   'tenantId' | 'id' | 'kind' | 'name' | 'issuer' | 'callbackKey' | 'clientId' | 'clientSecret' | 'createdAt'
-> & { settings: Prisma.InputJsonObject }
+> & { clientSecretBefore?: null; settings: Prisma.InputJsonObject }
 
 /** A provider that is not there yet, and the longest life of a token that its policy will say. */
 export type PreparedProvider = { row: NewProviderRow; maxLifetimeSeconds: number | null }
@@ -70,7 +76,8 @@ function toView(
     issuer: row.issuer,
     clientId: row.clientId,
     hasSecret: row.clientSecret !== null,
-    clientSecret: made?.kind.clientSecret?.(made.settings) ?? 'entered',
+    hasPreviousSecret: Boolean(row.clientSecretBefore),
+    clientAuthentication: made ? authenticatesBy(made) : null,
     redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
     maxLifetimeSeconds,
     settings: made ? settingsShown(made.kind, made.settings) : {},
@@ -78,6 +85,9 @@ function toView(
     facts: made?.kind.facts?.(made.settings, at) ?? [],
   }
 }
+
+const authenticatesBy = ({ kind, settings }: Pick<Configured, 'kind' | 'settings'>) =>
+  kind.authenticatesBy?.(settings) ?? 'secret'
 
 /** A setting's name on the wire. */
 const wireName = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
@@ -190,7 +200,7 @@ export type ProviderPreview = Found & {
   issuer: string
   /** To be registered at the upstream, exactly so. */
   redirectUri: string
-  clientSecret: ClientSecret
+  clientAuthentication: ClientProof
 }
 
 /**
@@ -210,7 +220,7 @@ export async function previewProvider(
     ...(kind.setup?.found(settings) ?? nothing),
     issuer,
     redirectUri: ctx.config.origin + callbackPath(callbackKeyOf(issuer)),
-    clientSecret: isPublic ? 'none' : clientSecret ? 'made' : 'entered',
+    clientAuthentication: isPublic ? 'nothing' : clientSecret ? 'key' : 'secret',
   }
 }
 
@@ -314,7 +324,11 @@ export type ProviderChange = {
   providerId: string
   name?: string | undefined
   clientId?: string | undefined
+  /** Tried at the upstream first; the one before still counts until it is dropped. */
   clientSecret?: string | undefined
+  /** Another key for a client that signs; the one before still counts until it is dropped. */
+  rotateClientKey?: true | undefined
+  dropPreviousSecret?: true | undefined
   maxLifetimeSeconds?: number | null | undefined
   /** By their names on the wire; they count from the next renewal of each connection. */
   settings?: Record<string, unknown> | undefined
@@ -324,22 +338,31 @@ export type ProviderChange = {
 const given = <T extends Record<string, unknown>>(changes: T): Partial<T> =>
   Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as Partial<T>
 
+/** How the upstream took a new client secret; null: there was none. */
+export type ChangedProvider = ProviderView & { secretTrial: 'known' | 'untold' | null }
+
 /**
- * Changes name, client or policy. The issuer of a row never changes.
- * @throws BrokerError forbidden, not_found, bad_request, provider_misconfigured where the kind is unknown
+ * Changes name, client or policy. The issuer of a row never changes. A new client secret is tried at the upstream before
+ * anything is changed.
+ * @throws BrokerError forbidden, not_found, bad_request, also for a secret that the upstream does not know;
+ *   provider_misconfigured where the kind is unknown
  */
 export async function changeProvider(
   ctx: Context,
   actor: Actor,
-  { providerId, clientSecret, maxLifetimeSeconds, settings: asked, ...change }: ProviderChange,
-): Promise<ProviderView> {
+  { providerId, maxLifetimeSeconds, settings: asked, ...input }: ProviderChange,
+): Promise<ChangedProvider> {
   requirePermission(actor, 'administer')
+  const { clientSecret, rotateClientKey, dropPreviousSecret, ...change } = input
   const vault = await vaultOf(ctx, actor.tenantId)
-  const sealed =
-    clientSecret === undefined ? {} : { clientSecret: await sealClientSecret(vault, providerId, clientSecret) }
+  const before = await readTenant(ctx, actor.tenantId, (tx) => findProvider(tx, actor.tenantId, providerId))
+  if (!before) throw new BrokerError('not_found')
+  const renewed = await newClientProof(ctx, before, input)
   const changed = given(change)
   const policy = given({ maxLifetimeSeconds })
   const done = await act(ctx, actor, 'administer', async (tx, actor) => {
+    // Two admins who change the secret at once do so one after the other, so that each finds the other's as the one before.
+    if (!(await lockTarget(tx, actor.tenantId, 'provider', providerId))) return 'not_found' as const
     const known = await findProvider(tx, actor.tenantId, providerId)
     if (!known) return 'not_found' as const
     // A refresh token belongs to the client it was given to: under another id the upstream would refuse each of them.
@@ -347,26 +370,100 @@ export async function changeProvider(
     if (renamed && (await countLinked(tx, actor.tenantId, providerId)) > 0) return 'provider_in_use' as const
     const kind = kinds.get(known.kind)
     if (!kind && Object.keys(asked ?? {}).length > 0) return 'provider_misconfigured' as const
-    const has = configured(known)
-    if (clientSecret !== undefined && (has?.kind.clientSecret?.(has.settings) ?? 'entered') !== 'entered')
-      return 'no_secret' as const
-    const settings = asked && kind ? { settings: changedSettings(kind, known.settings, asked) } : {}
-    const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...sealed, ...settings })
+    const proof = await changedProof(vault, known, { renewed, renamed, drops: dropPreviousSecret ?? false })
+    const stored = { ...(known.settings as Prisma.InputJsonObject), ...proof.settings }
+    const settings = (asked || proof.settings) && kind ? { settings: changedSettings(kind, stored, asked ?? {}) } : {}
+    const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...proof.secrets, ...settings })
     if (maxLifetimeSeconds !== undefined)
       await putLongestLife(tx, actor.tenantId, { level: 'provider', targetId: providerId }, maxLifetimeSeconds)
     const target = { kind: 'provider', id: providerId } as const
-    const details = { changed: Object.keys({ ...changed, ...policy, ...sealed, ...settings }) }
+    const details = {
+      changed: [...Object.keys({ ...changed, ...policy, ...(asked && settings) }), ...proof.changed],
+      ...(renewed?.trial && { trial: renewed.trial }),
+    }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
     const life = (await longestLives(tx, actor.tenantId, [providerId])).get(providerId) ?? null
-    return toView(ctx, row, life)
+    return { ...toView(ctx, row, life), secretTrial: renewed?.trial ?? null }
   }).catch((error: unknown) => {
     if (isDuplicate(error)) return 'provider_exists' as const
     throw error
   })
-  if (done === 'no_secret')
-    throw new BrokerError('bad_request', {
-      fields: { client_secret: 'The client of this provider has no secret to enter.' },
-    })
   if (typeof done === 'string') throw new BrokerError(done)
   return done
+}
+
+/** What a client is going to prove itself by: a secret that was tried, or a key that was made. */
+type NewProof = { secret: string; key?: ClientKey; trial: 'known' | 'untold' | null }
+
+/** @throws BrokerError bad_request, also where the upstream does not know the client by it */
+async function newClientProof(
+  ctx: Context,
+  row: ProviderRow,
+  { clientId = row.clientId, clientSecret, rotateClientKey }: Omit<ProviderChange, 'providerId'>,
+): Promise<NewProof | undefined> {
+  const refuse = (field: string, why: string) => new BrokerError('bad_request', { fields: { [field]: why } })
+  const made = configured(row)
+  const by = made && authenticatesBy(made)
+  if (rotateClientKey) {
+    const keys = by === 'key' ? made?.kind.clientKeys : undefined
+    if (!keys) throw refuse('rotate_client_key', 'This client does not sign with a key.')
+    if (clientSecret !== undefined) throw refuse('client_secret', 'Rotate the key, or enter a secret.')
+    const key = await keys.make(made?.settings)
+    return { secret: key.privateKey, key, trial: null }
+  }
+  if (clientSecret === undefined) return undefined
+  if (by === 'key') throw refuse('client_secret', 'This client signs with a key. Rotate the key instead.')
+  if (by === 'nothing') throw refuse('client_secret', 'This client is public: it has no secret.')
+  const tried = { ...row, clientId, clientSecret: new Secret(clientSecret), clientSecretBefore: undefined }
+  const trial = (await providerFor(tried, ctx)?.tryClient?.()) ?? 'untold'
+  if (trial === 'unknown')
+    throw refuse(
+      'client_secret',
+      `The upstream does not know the client ${clientId} by this secret. Nothing was changed. Copy the secret again, or make a new one there.`,
+    )
+  return { secret: clientSecret, trial }
+}
+
+/**
+ * The columns and settings by which the client proves itself afterwards. What was the current one still counts beside the
+ * new one: connections that renew right now have it, and the upstream may take over the new one later.
+ */
+async function changedProof(
+  vault: Vault,
+  row: ProviderRow,
+  { renewed, renamed, drops }: { renewed: NewProof | undefined; renamed: boolean; drops: boolean },
+): Promise<{
+  secrets: { clientSecret?: string; clientSecretBefore?: string | null }
+  settings?: Record<string, Prisma.InputJsonValue>
+  changed: string[]
+}> {
+  const made = configured(row)
+  /** Where the client signs: what is published afterwards, the keys that count alone. */
+  const publish = (...keys: [] | [ClientKey | undefined, 'alone' | 'beside']) => {
+    const { publish } = made && authenticatesBy(made) === 'key' ? (made.kind.clientKeys ?? {}) : {}
+    if (!made || !publish) return {}
+    const [key, place] = keys
+    const both = publish(made.settings, key) as object
+    const settings = place === 'alone' ? publish({ ...(made.settings as object), ...both }) : both
+    return { settings: settings as Record<string, Prisma.InputJsonValue> }
+  }
+  // Of another client id it is no secret at all.
+  const forgets = (drops || renamed) && (row.clientSecretBefore !== null || renewed !== undefined)
+  const forgotten = forgets ? ['previousSecret'] : []
+  if (!renewed)
+    return forgets
+      ? { secrets: { clientSecretBefore: null }, ...publish(), changed: forgotten }
+      : { secrets: {}, changed: [] }
+  // One that cannot be opened would help nobody.
+  const present =
+    row.clientSecret === null
+      ? undefined
+      : await vault.open(clientSecretPlace(row.id), row.clientSecret).catch(() => undefined)
+  const changed = [renewed.key ? 'clientKey' : 'clientSecret', ...forgotten]
+  const clientSecret = await sealClientSecret(vault, row.id, renewed.secret)
+  if (forgets) return { secrets: { clientSecret, clientSecretBefore: null }, ...publish(renewed.key, 'alone'), changed }
+  // Entered again, it has not replaced anything.
+  if (!present || present.reveal() === renewed.secret) return { secrets: { clientSecret }, changed }
+  const clientSecretBefore = await vault.seal(clientSecretPlace(row.id, 'client_secret_before'), present)
+  return { secrets: { clientSecret, clientSecretBefore }, ...publish(renewed.key, 'beside'), changed }
 }

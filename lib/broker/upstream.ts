@@ -42,6 +42,7 @@ function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderR
           throw error
         }
       })
+  const { tryClient } = provider
   return {
     authorizationUrl: verb('authorization_url', provider.authorizationUrl),
     exchangeCode: verb('exchange_code', provider.exchangeCode),
@@ -50,6 +51,8 @@ function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderR
     issue: verb('issue', provider.issue),
     revoke: verb('revoke', provider.revoke),
     ...(provider.choices && { choices: verb('scope_choices', provider.choices) }),
+    ...(tryClient && { tryClient: () => verb('try_client', tryClient)(undefined) }),
+    ...(provider.check && { check: verb('check', provider.check) }),
     ...(provider.lastUsed && { lastUsed: verb('last_used', provider.lastUsed) }),
   }
 }

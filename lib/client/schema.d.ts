@@ -1829,7 +1829,8 @@ export interface Paths {
                 issuer: string
                 client_id: string
                 has_secret: boolean
-                client_secret: 'entered' | 'none' | 'made'
+                has_previous_secret: boolean
+                client_authentication: ('secret' | 'key' | 'nothing') | null
                 redirect_uri: string
                 max_lifetime_seconds: number | null
                 settings: {
@@ -1940,7 +1941,8 @@ export interface Paths {
               issuer: string
               client_id: string
               has_secret: boolean
-              client_secret: 'entered' | 'none' | 'made'
+              has_previous_secret: boolean
+              client_authentication: ('secret' | 'key' | 'nothing') | null
               redirect_uri: string
               max_lifetime_seconds: number | null
               settings: {
@@ -2045,7 +2047,7 @@ export interface Paths {
                 url: string
               }[]
               authentication: string | null
-              client_secret: 'entered' | 'none' | 'made'
+              client_authentication: 'secret' | 'key' | 'nothing'
               scopes: string[]
               api_bases: {
                 name: string
@@ -2083,6 +2085,8 @@ export interface Paths {
             name?: string
             client_id?: string
             client_secret?: string
+            rotate_client_key?: true
+            drop_previous_secret?: true
             max_lifetime_seconds?: number | null
             settings?: {
               refresh_token_days?: number
@@ -2101,7 +2105,8 @@ export interface Paths {
               issuer: string
               client_id: string
               has_secret: boolean
-              client_secret: 'entered' | 'none' | 'made'
+              has_previous_secret: boolean
+              client_authentication: ('secret' | 'key' | 'nothing') | null
               redirect_uri: string
               max_lifetime_seconds: number | null
               settings: {
@@ -2116,6 +2121,81 @@ export interface Paths {
                   note: string | null
                   attention: boolean
                 }[]
+              }[]
+              secret_trial: ('known' | 'untold') | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/providers/{provider}/check': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              checked_at: string | null
+              checked_by: string | null
+              lines: {
+                id: string
+                title: string
+                state: 'ok' | 'attention' | 'failed' | 'unknown'
+                seen: string
+                next: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              checked_at: string | null
+              checked_by: string | null
+              lines: {
+                id: string
+                title: string
+                state: 'ok' | 'attention' | 'failed' | 'unknown'
+                seen: string
+                next: string | null
               }[]
             }
           }

@@ -19,6 +19,8 @@ export const limits = {
   revoke: { points: 120, seconds: 60, by: 'user', store: 'shared' },
   /** Each makes the upstream rotate. */
   renewal: { points: 6, seconds: 60, by: 'user', store: 'shared' },
+  /** Each asks the upstream about ten things. */
+  check: { points: 12, seconds: 60, by: 'user', store: 'shared' },
   write: { points: 120, seconds: 60, by: 'user', store: 'shared' },
   export: { points: 10, seconds: 60, by: 'user', store: 'shared' },
   /** Pages as well. */

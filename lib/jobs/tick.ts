@@ -1,4 +1,5 @@
 import { tallyMilliseconds, tellAccess } from '../audit/access.ts'
+import { checkDaily } from '../broker/check.ts'
 import { reconcileIssuing } from '../broker/issue.ts'
 import { cutOffMilliseconds } from '../broker/read/token.ts'
 import { endAsAsked } from '../broker/revoke.ts'
@@ -7,6 +8,7 @@ import type { Context } from '../context.ts'
 import { longestGraceSeconds } from '../providers/provider.ts'
 import { drainOutbox } from '../store/audit.ts'
 import {
+  dueChecks,
   dueDeliveries,
   dueEnds,
   dueRevocations,
@@ -117,11 +119,16 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
   ])
 }
 
+/** The daily checks of providers that are due. Apart from the tick, because a silent upstream takes its time. */
+export const checkDue = (ctx: Context, underWay = new Set<string>()): Promise<void> =>
+  fairly<Place>(ctx, 'checks', underWay, dueChecks(ctx, ctx.now(), batch), (place) => checkDaily(ctx, place))
+
 const tickMilliseconds = 2_000
 const ticksPerSweep = 150
 
 /**
- * Runs {@link tick} at once and then every two seconds, and {@link sweep} at every 150th of them, until stopped. At once,
+ * Runs {@link tick} at once and then every two seconds, and {@link sweep} and {@link checkDue} at every 150th of them, until
+ * stopped. At once,
  * because a process that was killed may have left a rotation whose upstream forgives it for seconds only.
  */
 export function startJobs(ctx: Context, { everyMilliseconds = tickMilliseconds } = {}): () => Promise<void> {
@@ -133,7 +140,7 @@ export function startJobs(ctx: Context, { everyMilliseconds = tickMilliseconds }
   const run = async (sweeps: boolean) => {
     try {
       await tick(ctx, underWay, stopping.signal)
-      if (sweeps) await sweep(ctx, stopping.signal)
+      if (sweeps) await Promise.all([sweep(ctx, stopping.signal), checkDue(ctx, underWay)])
       reported = false
     } catch (error) {
       if (!reported) ctx.log.warn({ err: error }, 'background work is paused: the database does not answer')

@@ -38,8 +38,8 @@ export type Setup = {
   presets?: readonly PresetView[]
 }
 
-/** `made`: the client signs with a key that is made here instead. */
-export type ClientSecret = 'entered' | 'none' | 'made'
+/** What a client proves itself by: a secret that is entered, a key that is made here, or nothing. */
+export type ClientProof = 'secret' | 'key' | 'nothing'
 
 /** What an admin checks before a provider is made. */
 export type Found = {
@@ -162,10 +162,16 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   strategies(settings: S, metadata?: unknown): StrategyOffer[]
   /** `token_type` of an issued token. */
   tokenType: string
-  /** What the client of a provider has; left out: a secret that is entered. */
-  clientSecret?(settings: S): ClientSecret
   /** What there is to know about a provider beside its address and client. `clientKeys`: where its public keys are served. */
   facts?(settings: S, at: { now: Date; clientKeys: string }): Fact[]
+  /** How the client of a row proves itself; left out: by a secret. */
+  authenticatesBy?(settings: S): ClientProof
+  /** Of kinds whose clients may sign with a key of our making. */
+  clientKeys?: {
+    make(settings: S): Promise<ClientKey>
+    /** Settings that publish the new key beside the present one, or the present one alone. */
+    publish(settings: S, made?: ClientKey): Partial<S>
+  }
   samples(target: { baseUrl: string; branch: string | null }, token: string): Sample[]
   /** Where a project's tokens are for; left out: at the provider's address. */
   baseUrl?(project: { externalId: string }): string
@@ -187,6 +193,9 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   findsOrphans: boolean
   open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>
 }
+
+/** A key that a client signs with: the half that is published, and the other one, to be sealed. */
+export type ClientKey = { publicKey: Record<string, unknown>; privateKey: string }
 
 /** One word of a POSIX shell, whatever it holds. */
 export const shellQuoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`

@@ -17,8 +17,10 @@ export type ProviderDeps = {
   keySets: KeySets
   /** Keys that tokens are bound to (RFC 9449), by their thumbprints, each with the nonces of its server. */
   proofs: Map<string, DPoPHandle>
+  /** When the certificate ends that a host last showed to this process, by host. */
+  certificateEnds: ReadonlyMap<string, Date>
   /** The same way out for an upstream whose certificate a CA of its own vouches for; `certificates` in PEM. */
-  trusting: (certificates: string) => Pick<ProviderDeps, 'fetch' | 'discoveries' | 'keySets'>
+  trusting: (certificates: string) => Pick<ProviderDeps, 'fetch' | 'discoveries' | 'keySets' | 'certificateEnds'>
   config: OutboundPolicy
 }
 
@@ -96,7 +98,17 @@ export type RevocationTarget =
 /** `done`: the upstream's 2xx. `confirmed`: looked up and dead. `impossible`: there is no such endpoint. */
 export type RevocationOutcome = { state: 'done' | 'confirmed' | 'impossible'; found?: number }
 
-/** The verbs of an upstream; the last two serve the form and the inventory and change nothing. */
+/**
+ * Whether a token endpoint knows our client, by the `error` that it names alone. `untold`: it was not reached, or what it
+ * answers says nothing about the client.
+ */
+export type ClientTrial = 'known' | 'unknown' | 'untold'
+
+export type CheckState = 'ok' | 'attention' | 'failed' | 'unknown'
+/** One thing that was looked at, for people: what was seen, and what to do where something is to be done. No upstream's text. */
+export type CheckLine = { id: string; title: string; state: CheckState; seen: string; next: string | null }
+
+/** The verbs of an upstream; the last ones serve the form and the inventory and change nothing. */
 export type Provider<R = Rights> = {
   authorizationUrl(input: { state: string; nonce: string; codeVerifier: string; redirectUri: string }): Promise<URL>
   exchangeCode(input: {
@@ -124,6 +136,10 @@ export type Provider<R = Rights> = {
   choices?(input: { accessToken: Secret }): Promise<Record<string, unknown>>
   /** When an issued token was last used; undefined where it has not been, as far as the upstream tells. */
   lastUsed?(input: { accessToken: Secret; upstreamId: string }): Promise<Date | undefined>
+  /** Whether the upstream knows the client by its current secret: asked with a grant that is made up. */
+  tryClient?(): Promise<ClientTrial>
+  /** Looks at everything that linking and renewing stand on, with nobody's grant. Never throws for what the upstream does. */
+  check?(input: { redirectUri: string }): Promise<CheckLine[]>
 }
 
 export type UpstreamFailure =

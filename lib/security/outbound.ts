@@ -1,5 +1,6 @@
 import { promises as dns } from 'node:dns'
-import { isIP, type LookupFunction } from 'node:net'
+import { isIP, type LookupFunction, type Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { Agent, buildConnector, fetch as undiciFetch } from 'undici'
 import type { Config } from '../config.ts'
 import { isInBlock, isLoopback, reachOf } from './addresses.ts'
@@ -119,11 +120,28 @@ const resolveByDns: Resolve = (hostname) => dns.lookup(hostname, { all: true, ve
 function checkedConnector(
   policy: OutboundPolicy,
   options: { resolve: Resolve; timeout: number; ca?: string | string[] },
+  certificateEnds: Map<string, Date>,
 ) {
   const { resolve, ...rest } = options
   const connect = buildConnector({ ...rest, lookup: checkedLookup(policy, resolve) })
   return (target: buildConnector.Options, done: buildConnector.Callback) =>
-    connect(target, (...[error, socket]) => (error ? done(notReached(error), null) : done(null, socket)))
+    connect(target, (...[error, socket]) => {
+      if (error) return done(notReached(error), null)
+      noteEnd(certificateEnds, target, socket)
+      done(null, socket)
+    })
+}
+
+/** More hosts than are remembered at the same time. */
+const hostsMax = 1_000
+
+/** Notes when the certificate of a connection that was verified ends. */
+function noteEnd(ends: Map<string, Date>, { hostname, port }: buildConnector.Options, socket: Socket): void {
+  if (!(socket instanceof TLSSocket)) return
+  const end = new Date(socket.getPeerCertificate().valid_to)
+  if (Number.isNaN(end.getTime())) return
+  if (ends.size >= hostsMax) ends.clear()
+  ends.set(port && port !== '443' ? `${hostname}:${port}` : hostname, end)
 }
 
 async function readCapped(body: AsyncIterable<Uint8Array> | null, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -175,10 +193,14 @@ export type OutboundOptions = OutboundPolicy & {
  */
 export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...options }: OutboundOptions): {
   fetch: OutboundFetch
+  /** When the certificate ends that a host last showed, by host. */
+  certificateEnds: ReadonlyMap<string, Date>
   close: () => Promise<void>
 } {
   const limit = { ...outboundLimits, ...options.limits }
-  const connect = checkedConnector(options, { resolve, timeout: limit.connectMs, ...(ca ? { ca } : {}) })
+  const certificateEnds = new Map<string, Date>()
+  const tls = { resolve, timeout: limit.connectMs, ...(ca ? { ca } : {}) }
+  const connect = checkedConnector(options, tls, certificateEnds)
   const dispatcher = new Agent({ connect, maxHeaderSize: limit.headerBytes })
 
   async function send(url: URL, request: Request, anyText = false): Promise<Response> {
@@ -214,6 +236,7 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
         throw failure
       }
     },
+    certificateEnds,
     close: () => dispatcher.close(),
   }
 }

@@ -5,7 +5,12 @@ import type { KeySets } from './issuer-keys.ts'
 import { createOutbound, type OutboundFetch, type OutboundOptions } from './outbound.ts'
 
 /** What is read over a connection that a CA of one's own vouches for is kept apart from what everybody believes. */
-type Way = { fetch: OutboundFetch; discoveries: Discoveries; keySets: KeySets }
+type Way = {
+  fetch: OutboundFetch
+  discoveries: Discoveries
+  keySets: KeySets
+  certificateEnds: ReadonlyMap<string, Date>
+}
 
 export type Trusting = {
   /** The way out that believes these certificates (PEM) beside the public ones. Verification is never off. */

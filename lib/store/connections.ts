@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts'
-import type { ConnectionStatus } from './connection-states.ts'
+import { type ConnectionStatus, usable } from './connection-states.ts'
 import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
 import type { Chosen } from './selections.ts'
 
@@ -135,6 +135,20 @@ export const heldConnections = async (tx: ReadTx, tenantId: string, userId: stri
 /** How many connections of a provider hold a grant. */
 export const countLinked = (tx: ReadTx, tenantId: string, providerId: string) =>
   tx.connection.count({ where: { tenantId, providerId, refreshToken: { not: null } } })
+
+/** How the connections of a provider stand, and when one of them was last renewed. */
+export type Renewals = { usable: number; ended: number; lastRefreshAt: Date | null }
+
+export async function renewalsOf(tx: ReadTx, tenantId: string, providerId: string): Promise<Renewals> {
+  const count = (status: object) => tx.connection.count({ where: { tenantId, providerId, status } })
+  const of = { tenantId, providerId, status: { not: 'revoked' } }
+  const { _max } = await tx.connection.aggregate({ where: of, _max: { lastRefreshAt: true } })
+  return {
+    usable: await count({ in: [...usable] }),
+    ended: await count({ equals: 'needs_relink' }),
+    lastRefreshAt: _max.lastRefreshAt,
+  }
+}
 
 type Store = Pick<Context, 'pool' | 'config'>
 export type ConnectionKey = { tenantId: string; connectionId: string }

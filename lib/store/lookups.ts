@@ -120,6 +120,10 @@ export async function clientKeys(ctx: Store, providerId: string): Promise<Record
 export const dueEnds = (ctx: Store, now: Date, limit: number) =>
   query<Place>(ctx, 'due_ends', 'SELECT tenant_id AS "tenantId", id FROM lookup.due_ends($1, $2)', [now, limit])
 
+/** Providers whose daily check is due, or that are not on the schedule yet: a few of each tenant, tenants in turn. */
+export const dueChecks = (ctx: Store, now: Date, limit: number) =>
+  query<Place>(ctx, 'due_checks', 'SELECT tenant_id AS "tenantId", id FROM lookup.due_checks($1, $2)', [now, limit])
+
 /** Messages to webhooks that are due: a few of each webhook, webhooks in turn. */
 export const dueDeliveries = (ctx: Store, now: Date, limit: number) =>
   query<Place & { webhookId: string }>(

@@ -55,6 +55,10 @@ type NewNotification = Omit<Prisma.NotificationCreateManyInput, 'details'> & { d
 export const insertNotifications = async (tx: Tx, rows: NewNotification[]) =>
   (await tx.notification.createMany({ data: rows, skipDuplicates: true })).count
 
+/** What was told under this key may be told again. */
+export const rearm = (tx: Tx, tenantId: string, dedupeKey: string) =>
+  tx.notification.updateMany({ where: { tenantId, dedupeKey }, data: { dedupeKey: null } })
+
 /** Those of these keys that have been told already. */
 export async function toldKeys(tx: ReadTx, tenantId: string, keys: string[]): Promise<Set<string | null>> {
   const rows = await tx.notification.findMany({
@@ -127,6 +131,6 @@ const sweepSize = 500
 export async function sweepNotifications(tx: Tx, tenantId: string, before: Date): Promise<boolean> {
   const deleted = await tx.$executeRaw`DELETE FROM notification WHERE tenant_id = ${tenantId} AND id IN (
     SELECT n.id FROM notification n WHERE n.tenant_id = ${tenantId} AND n.created_at < ${before} AND n.read_at IS NOT NULL
-      AND NOT (n.kind = 'provider.client_refused' AND n.dedupe_key IS NOT NULL) LIMIT ${sweepSize})`
+      AND NOT (n.kind IN ('provider.client_refused', 'provider.check_failed') AND n.dedupe_key IS NOT NULL) LIMIT ${sweepSize})`
   return deleted === sweepSize
 }

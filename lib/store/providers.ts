@@ -14,5 +14,11 @@ export const updateProvider = (
   tx: Tx,
   tenantId: string,
   id: string,
-  data: { name?: string; clientId?: string; clientSecret?: string; settings?: Prisma.InputJsonObject },
+  data: {
+    name?: string
+    clientId?: string
+    clientSecret?: string
+    clientSecretBefore?: string | null
+    settings?: Prisma.InputJsonObject
+  },
 ) => tx.provider.update({ where: { tenantId_id: { tenantId, id } }, data })

@@ -111,6 +111,26 @@ export async function startCrowd(): Promise<Crowd> {
       })),
     ),
   )
+  const seen = ['ok', 'attention', 'failed', 'unknown'].map((state, index) => ({
+    id: `line-${index}`,
+    title: nameOf(index),
+    state,
+    seen: `Not reached: ${'connection'.repeat(12)}.example. ${nameOf(index)}`,
+    next:
+      index === 0 ? null : `Compare it letter by letter: https://${'valetkey'.repeat(9)}.example/oauth/callback/crowd`,
+  }))
+  await insert(
+    'provider_check',
+    ofTenant([
+      {
+        provider_id: providers[0],
+        due_at: hours(20),
+        checked_at: hours(-3),
+        checked_by: owner,
+        lines: JSON.stringify(seen),
+      },
+    ]),
+  )
   const projects = each.map(() => newId('project'))
   await insert(
     'project',
@@ -343,6 +363,7 @@ export async function startCrowd(): Promise<Crowd> {
       connection: String(connections[1]),
       token: String(tokens[3]),
       webhook: String(webhooks[0]),
+      provider: String(providers[0]),
       attempt,
     },
     async signIn(context, who) {

@@ -24,7 +24,12 @@ test('every page of the console passes axe in both schemes, wide and on a phone'
   const project = await page.getByRole('heading', { level: 2 }).getByRole('link').first().getAttribute('href')
   await page.goto('/t/acme/tokens?state=all&everybody=1')
   const token = await page.getByRole('rowheader').getByRole('link').first().getAttribute('href')
-  const details = [String(project), `${project}/issue`, String(token)]
+  await page.goto('/t/acme/admin/providers')
+  const provider = await page
+    .getByRole('link', { name: /^Check and client of/ })
+    .first()
+    .getAttribute('href')
+  const details = [String(project), `${project}/issue`, String(token), String(provider)]
   for (const path of [...consolePages.map((one) => `/t/acme/${one}`), ...details]) {
     await page.goto(path)
     if (path.endsWith('/issue')) await expect(page.getByText('Whole project')).toBeVisible()

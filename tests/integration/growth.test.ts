@@ -49,7 +49,8 @@ beforeAll(async () => {
     const scopes = { components: [], buckets: {}, manage_buckets: true, read_all_files: false }
     const { token } = (await app.issue(jar, tenant, project, { scopes })).body
     const attempt = (await app.startLink(jar, tenant)).id
-    const things = { project, token: token.id, connection: token.connection_id, attempt }
+    const provider = await app.demoProvider(jar, tenant)
+    const things = { project, token: token.id, connection: token.connection_id, attempt, provider }
     people[who] = { jar, tenant, things, most }
   }
   const receiver = await startReceiver()

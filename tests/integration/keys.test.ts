@@ -5,6 +5,7 @@ import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { issueToken } from '../../lib/broker/issue.ts'
 import { startLink } from '../../lib/broker/link/start.ts'
+import { changeProvider } from '../../lib/broker/providers.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { clientSecretPlace, openProvider } from '../../lib/broker/upstream.ts'
@@ -725,6 +726,10 @@ describe('a shredded tenant', () => {
 describe('the list of sealed columns', () => {
   it('V-01: names every column in which a sealed value is found, and each one exists', async () => {
     await fill()
+    // What the upstream does not tell of is kept beside the one before.
+    broker.demo.faults.push('POST /tickets/token', { status: 503, body: { kind: 'empty' } })
+    const { id: providerId } = await broker.providerOf(owner, 'Demo tickets')
+    await changeProvider(broker.ctx, owner, { providerId, clientSecret: 'another-one' })
     const { rows: columns } = await broker.owner.query<{ table: string; column: string; nullable: boolean }>(`
       SELECT table_name AS table, column_name AS column, is_nullable = 'YES' AS nullable FROM information_schema.columns
       WHERE table_schema = 'public' AND data_type IN ('text', 'character varying') ORDER BY 1, 2`)

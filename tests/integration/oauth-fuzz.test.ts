@@ -29,7 +29,7 @@ function depsOf(answers: (url: string) => Answer | 'silence'): ProviderDeps {
     const isBodiless = [204, 205].includes(answer.status)
     return new Response(isBodiless ? null : new Uint8Array(body), { status: answer.status, headers })
   }
-  const way = { fetch, discoveries: new Map(), keySets: new Map() }
+  const way = { fetch, discoveries: new Map(), keySets: new Map(), certificateEnds: new Map() }
   const policy = { loopback: false, internalHosts: [] }
   return { ...way, trusting: () => way, proofs: new Map(), config: policy, now: () => now, sleep: async () => {} }
 }

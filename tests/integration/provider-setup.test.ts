@@ -78,7 +78,7 @@ describe('a preview', () => {
         { name: 'revocation_endpoint', url: `${issuer}/revoke` },
       ]),
       authentication: 'basic',
-      client_secret: 'entered',
+      client_authentication: 'secret',
       scopes: ['openid', 'tickets:read'],
       api_bases: bases(),
       certificates: [],
@@ -107,15 +107,15 @@ describe('a preview', () => {
     expect((await call('https://connection.example.com')).body).toMatchObject({
       endpoints: [],
       authentication: null,
-      client_secret: 'entered',
+      client_authentication: 'secret',
     })
     expect((await call('https://connection.example.com/path')).body.fields).toEqual({ issuer: expect.any(String) })
   })
 
   it('tells whom certificates name and when they end', async () => {
-    const { cert } = selfSigned('ca.example', { isCa: true, end: '20270131120000Z' })
+    const { cert } = selfSigned('ca.example', { isAuthority: true, end: '20270131' })
     const { body } = await preview({ issuer, api_bases: bases(), certificates: cert })
-    expect(body.certificates).toEqual([{ subject: 'CN=ca.example', expires_at: '2027-01-31T12:00:00.000Z' }])
+    expect(body.certificates).toEqual([{ subject: 'CN=ca.example', expires_at: '2027-01-31T23:59:59.000Z' }])
   })
 
   it.each([
@@ -137,8 +137,8 @@ describe('a preview', () => {
     ],
     ['what is no certificate', () => ({ preset: 'linear', certificates: 'nonsense' }), 'setup.certificates'],
     [
-      'a certificate of no CA',
-      () => ({ preset: 'linear', certificates: selfSigned('x.example').cert }),
+      'a certificate with its key',
+      () => ({ preset: 'linear', certificates: Object.values(selfSigned('x.example')).join('') }),
       'setup.certificates',
     ],
     [
@@ -227,12 +227,12 @@ describe('the facts of a provider', () => {
     const changed = await app.call<Fields>(owner, 'PATCH', `/tenants/acme/providers/${body.id}`, {
       client_secret: 'mine',
     })
-    expect(body).toMatchObject({ client_secret: 'made', has_secret: true })
+    expect(body).toMatchObject({ client_authentication: 'key', has_secret: true })
     expect([changed.status, Object.keys(changed.body.fields ?? {})]).toEqual([400, ['client_secret']])
   })
 
   it('warn of a certificate that ends within a month', async () => {
-    const { cert } = selfSigned('soon.example', { isCa: true, end: '20270131120000Z' })
+    const { cert } = selfSigned('soon.example', { isAuthority: true, end: '20270131' })
     const actor = await app.actorOf('owner@acme.test')
     const made = await create({ issuer, api_bases: bases(), certificates: cert })
     expect(made.body).toMatchObject({ facts: expect.anything() })

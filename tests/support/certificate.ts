@@ -13,29 +13,27 @@ const ecdsaWithSha256 = sequence(oid('2a8648ce3d040302'))
 const nameOf = (host: string) => sequence(der(0x31, sequence(oid('550403'), der(0x0c, Buffer.from(host)))))
 const time = (text: string) => der(0x18, Buffer.from(text))
 
-// Basic constraints, critical: a CA (RFC 5280 4.2.1.9).
-const isTrue = der(0x01, Buffer.from([0xff]))
-const ofCa = sequence(oid('551d13'), isTrue, der(0x04, sequence(isTrue)))
-
 /**
- * A self-signed certificate for one host name, made anew: PEM texts for a server and for who is to trust it. `isCa`: it may
- * vouch for others. `end`: its last moment, as X.509 writes it.
+ * A self-signed certificate for one host name, made anew: PEM texts for a server and for who is to trust it. `isAuthority`:
+ * it says of itself that it is a CA's. `end`: as `YYYYMMDD`.
  */
 export function selfSigned(
   host: string,
-  { isCa = false, end = '20991231235959Z' }: { isCa?: boolean; end?: string } = {},
+  { isAuthority = false, end = '20991231' }: { isAuthority?: boolean; end?: string } = {},
 ): { key: string; cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const alternativeName = sequence(oid('551d11'), der(0x04, sequence(der(0x82, Buffer.from(host)))))
+  // RFC 5280 4.2.1.9, with cA true.
+  const constraints = sequence(oid('551d13'), der(0x04, sequence(der(0x01, Buffer.from([0xff])))))
   const toBeSigned = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.from([1])),
     ecdsaWithSha256,
     nameOf(host),
-    sequence(time('20200101000000Z'), time(end)),
+    sequence(time('20200101000000Z'), time(`${end}235959Z`)),
     nameOf(host),
     publicKey.export({ type: 'spki', format: 'der' }),
-    der(0xa3, sequence(alternativeName, ...(isCa ? [ofCa] : []))),
+    der(0xa3, sequence(alternativeName, ...(isAuthority ? [constraints] : []))),
   )
   const signature = der(0x03, Buffer.from([0]), sign('sha256', toBeSigned, privateKey))
   const text = sequence(toBeSigned, ecdsaWithSha256, signature).toString('base64')

@@ -177,6 +177,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'end of an attempt: lib/broker/issue.ts',
     'end of an attempt: lib/broker/link/complete.ts',
     'job: lib/audit/access.ts',
+    'job: lib/broker/check.ts',
     'job: lib/broker/issue.ts',
     'job: lib/broker/notifications.ts',
     'job: lib/broker/orphans.ts',

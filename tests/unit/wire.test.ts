@@ -115,6 +115,7 @@ test('whatever outlives the credential that makes it, or belongs to a session, i
     'changeMember',
     'changeProvider',
     'changeWebhook',
+    'checkProvider',
     'createInvitation',
     'createProvider',
     'createTenant',

@@ -456,7 +456,7 @@ async function failed(
   if (paused) ctx.metrics.cooldowns.inc({ kind: connection.provider.kind })
   if (error.failure === 'misconfigured')
     ctx.background('tell admins', () =>
-      raiseClientRefused(ctx, { tenantId: key.tenantId, providerId: connection.providerId }),
+      raiseClientRefused(ctx, { ...connection.provider, providerId: connection.providerId }),
     )
   if (!changed) return undefined
   if (end.status === 'needs_relink') throw new BrokerError('needs_relink', { cause: error })

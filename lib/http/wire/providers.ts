@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { kindList, setupSchemas } from '../../broker/providers.ts'
 import { operation, vaultErrors } from '../operation.ts'
-import { address, id, instant, items, line, name, object, secret } from './schemas.ts'
+import { address, id, instant, instantOrNull, items, line, name, object, secret } from './schemas.ts'
 
 export const provider = object({
   id,
@@ -11,8 +11,10 @@ export const provider = object({
   /** Empty for who does not oversee the tenant. */
   client_id: z.string(),
   has_secret: z.boolean(),
-  /** What its client has. `made`: it signs with a key that is made here. */
-  client_secret: z.enum(['entered', 'none', 'made']),
+  /** A secret or key from before the last change is still accepted beside the current one. */
+  has_previous_secret: z.boolean(),
+  /** What the client proves itself by; null: its settings cannot be read. */
+  client_authentication: z.enum(['secret', 'key', 'nothing']).nullable(),
   redirect_uri: z.string(),
   max_lifetime_seconds: z.int().nullable(),
   /** Those that may be changed, as the kind names them. */
@@ -166,8 +168,8 @@ export const previewProvider = operation({
       endpoints: named,
       /** How the client proves itself; null where its kind does not say. */
       authentication: z.string().nullable(),
-      /** `made`: the client signs with a key that is made with the provider. */
-      client_secret: z.enum(['entered', 'none', 'made']),
+      /** What the client proves itself by; a key is made with the provider. */
+      client_authentication: z.enum(['secret', 'key', 'nothing']),
       /** Asked for in every link. */
       scopes: z.array(z.string()),
       api_bases: named,
@@ -213,12 +215,68 @@ export const changeProvider = operation({
   body: object({
     name: name.optional(),
     client_id: clientId.optional(),
+    /** Tried at the upstream first. The one before still counts until it is dropped. */
     client_secret: clientSecret.optional(),
+    /** Of a client that signs: makes another key, and publishes both. */
+    rotate_client_key: z.literal(true).optional(),
+    /** Forgets the secret or key of before. */
+    drop_previous_secret: z.literal(true).optional(),
     /** Null: no cap of its own. */
     max_lifetime_seconds: maxLifetime.nullable().optional(),
     settings: settings.optional(),
   }),
-  answer: { status: 200, schema: provider },
+  answer: {
+    status: 200,
+    schema: object({
+      ...provider.shape,
+      /** How the upstream took a new secret; null: none was given. `untold`: it could not be told. */
+      secret_trial: z.enum(['known', 'untold']).nullable(),
+    }),
+  },
   errors: [...vaultErrors, 'provider_exists', 'provider_in_use', 'provider_misconfigured'],
   limit: 'write',
+})
+
+const check = object({
+  /** Null: it was never checked. */
+  checked_at: instantOrNull,
+  /** Who asked for it; null: the daily check. */
+  checked_by: id.nullable(),
+  lines: z.array(
+    object({
+      /** New ones may appear. */
+      id: z.string(),
+      title: z.string(),
+      state: z.enum(['ok', 'attention', 'failed', 'unknown']),
+      seen: z.string(),
+      /** What to do; null: nothing. */
+      next: z.string().nullable(),
+    }),
+  ),
+})
+
+export const readProviderCheck = operation({
+  id: 'readProviderCheck',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/providers/{provider}/check',
+  summary: 'What the last check of a provider saw',
+  permission: 'oversee',
+  scope: 'tenant:read',
+  audit: 'none',
+  answer: { status: 200, schema: check },
+  limit: 'read',
+})
+
+export const checkProvider = operation({
+  id: 'checkProvider',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/providers/{provider}/check',
+  summary: 'Checks what linking and renewing with a provider stand on, with nobody’s grant',
+  permission: 'administer',
+  scope: 'cookie only',
+  audit: 'provider.checked',
+  body: object({}),
+  answer: { status: 200, schema: check },
+  errors: vaultErrors,
+  limit: 'check',
 })

@@ -1,12 +1,15 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { type Kind, type Sample, type StrategyOffer, shellQuoted } from '../kind.ts'
-import { oauthProtocol } from '../oauth/protocol.ts'
+import { oauthProtocol, type Protocol } from '../oauth/protocol.ts'
 import type { Provider, ProviderDeps, ProviderSettings, RevocationOutcome } from '../provider.ts'
+import { checkStack } from './check.ts'
 import { storageTokens } from './issue.ts'
 import { describe, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
 import { changeable, KeboolaSettings } from './settings.ts'
 import { Named, parseDate, storageApi } from './storage.ts'
+
+type Row = ProviderSettings<KeboolaSettings>
 
 /** Keboola: League OAuth for the grant, the Storage API to make and end tokens. */
 export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
@@ -66,17 +69,14 @@ function samples({ baseUrl, branch }: { baseUrl: string; branch: string | null }
   ]
 }
 
-/** The consent names exactly one project, which is learned from `verify` and not from the request (K-03, K-08). */
-function open(row: ProviderSettings<KeboolaSettings>, deps: ProviderDeps): Provider<KeboolaRights> {
+/** The protocol as a stack speaks it. */
+function speak(row: Row, deps: ProviderDeps): Protocol {
   const { issuer, clientId, settings } = row
-  const { authorizePath, tokenPath, scope, refreshTokenDays } = settings
-  const grantExpiresInSeconds = refreshTokenDays * 86_400
-  const storage = storageApi(issuer, deps)
-  const tokens = storageTokens(storage, deps)
+  const { authorizePath, tokenPath, scope } = settings
   const secrets = [row.clientSecret, row.clientSecretBefore].flatMap((secret) =>
     secret ? [oauth.ClientSecretPost(secret.reveal())] : [],
   )
-  const protocol = oauthProtocol(
+  return oauthProtocol(
     async () => ({
       // League publishes no metadata: where its endpoints are is configuration, not discovery.
       server: { issuer, authorization_endpoint: `${issuer}${authorizePath}`, token_endpoint: `${issuer}${tokenPath}` },
@@ -90,9 +90,20 @@ function open(row: ProviderSettings<KeboolaSettings>, deps: ProviderDeps): Provi
     }),
     deps,
   )
+}
+
+/** The consent names exactly one project, which is learned from `verify` and not from the request (K-03, K-08). */
+function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
+  const { issuer, settings } = row
+  const grantExpiresInSeconds = settings.refreshTokenDays * 86_400
+  const storage = storageApi(issuer, deps)
+  const tokens = storageTokens(storage, deps)
+  const protocol = speak(row, deps)
 
   return {
     authorizationUrl: protocol.authorizationUrl,
+    tryClient: protocol.tryClient,
+    check: () => checkStack(row, deps, speak),
     async refresh(input) {
       const grant = await protocol.refresh(input)
       return { ...grant, grantExpiresInSeconds: grant.grantExpiresInSeconds ?? grantExpiresInSeconds }

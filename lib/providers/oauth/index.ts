@@ -18,15 +18,16 @@ import {
 } from '../provider.ts'
 import { at } from './answers.ts'
 import { callUpstream } from './calls.ts'
+import { checkServer } from './check.ts'
 import { type Credential, fromSecret, newKey, proofOf, toSecret } from './credential.ts'
 import { facts } from './facts.ts'
 import { presetViews } from './gallery.ts'
 import { isRfc7009, type Preset } from './preset.ts'
 import { presets } from './presets/index.ts'
-import { oauthProtocol } from './protocol.ts'
+import { oauthProtocol, type Protocol } from './protocol.ts'
 import { describe, missing, narrows, OauthRights, summary } from './rights.ts'
 import { changeable, type Facts, factsOf, OauthSettings } from './settings.ts'
-import { found, OauthSetup, prepare } from './setup.ts'
+import { found, newClientKey, OauthSetup, prepare } from './setup.ts'
 import { offers } from './strategies.ts'
 
 /** Any OAuth 2 or OpenID Connect server. `known`: what is known of famous ones. */
@@ -49,9 +50,13 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   missing,
   strategies: (settings) => offers(settings, factsOf(settings, known)),
   tokenType: 'Bearer',
-  clientSecret: ({ authentication }) =>
-    authentication === 'none' ? 'none' : authentication === 'private_key_jwt' ? 'made' : 'entered',
   facts: (settings, at) => facts(settings, factsOf(settings, known), at),
+  authenticatesBy: ({ authentication }) =>
+    authentication === 'none' ? 'nothing' : authentication === 'private_key_jwt' ? 'key' : 'secret',
+  clientKeys: {
+    make: ({ keys: [present] }) => newClientKey(typeof present?.alg === 'string' ? present.alg : 'ES256'),
+    publish: ({ keys }, made) => ({ keys: made ? [made.publicKey, ...keys.slice(0, 1)] : keys.slice(0, 1) }),
+  },
   samples,
   baseUrl: ({ externalId }) => externalId,
   oneAtATime: (settings) => factsOf(settings, known).narrowing.old_token_survives !== true,
@@ -84,31 +89,50 @@ function samples({ baseUrl }: { baseUrl: string }, token: string): Sample[] {
   ]
 }
 
-function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: ProviderDeps): Provider<OauthRights> {
+const hasRefreshTokens = ({ tokens }: Facts) => tokens.refresh !== 'none'
+/** The way out to a row's server, with what vouches for it. */
+const reaching = ({ certificates }: OauthSettings, deps: ProviderDeps): ProviderDeps => ({
+  ...deps,
+  ...(certificates && deps.trusting(certificates)),
+})
+
+/** The protocol as a row's server speaks it. */
+function speak(row: ProviderSettings<OauthSettings>, facts: Facts, given: ProviderDeps): Protocol {
   const { clientId, settings } = row
-  const { server, scopes: asked, separator, account, revocation, certificates } = settings
-  const deps = { ...given, ...(certificates && given.trusting(certificates)) }
+  const { server, scopes: asked, separator } = settings
   const openid = asked.includes('openid') && server.jwks_uri !== undefined
-  const hasRefresh = facts.tokens.refresh !== 'none'
+  return oauthProtocol(
+    async () => {
+      const scope =
+        facts.scopes.fixedAtRegistration || asked.length === 0
+          ? {}
+          : { [facts.scopes.parameter]: asked.join(separator) }
+      return {
+        server,
+        client: { client_id: clientId },
+        auth: await authentications(row),
+        parameters: { ...settings.authorizationParameters, ...scope },
+        tokenParameters: settings.tokenParameters,
+        openid,
+        alias: settings.alias,
+        repeatsRefresh: false,
+        answers: { ...facts.quirks, separator },
+        refreshless: !hasRefreshTokens(facts),
+        refreshEndpoint: settings.refreshEndpoint,
+      }
+    },
+    reaching(settings, given),
+  )
+}
+
+function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: ProviderDeps): Provider<OauthRights> {
+  const { settings } = row
+  const { server, scopes: asked, separator, account, revocation } = settings
+  const deps = reaching(settings, given)
+  const hasRefresh = hasRefreshTokens(facts)
   /** Whether the access token is needed to end the grant, or is the grant. */
   const keepsAccess = !hasRefresh || revocation?.takes === 'access_token'
-  const protocol = oauthProtocol(async () => {
-    const scope =
-      facts.scopes.fixedAtRegistration || asked.length === 0 ? {} : { [facts.scopes.parameter]: asked.join(separator) }
-    return {
-      server,
-      client: { client_id: clientId },
-      auth: await authentications(row),
-      parameters: { ...settings.authorizationParameters, ...scope },
-      tokenParameters: settings.tokenParameters,
-      openid,
-      alias: settings.alias,
-      repeatsRefresh: false,
-      answers: { ...facts.quirks, separator },
-      refreshless: !hasRefresh,
-      refreshEndpoint: settings.refreshEndpoint,
-    }
-  }, deps)
+  const protocol = speak(row, facts, given)
 
   const proof = ({ key }: Credential) => (key ? proofOf(deps, key) : undefined)
   /** The grant as the core keeps it; what did not come again is what there was. */
@@ -251,6 +275,10 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
       throw new UpstreamError('misconfigured', 'tokens of this upstream are made by a refresh')
     },
 
+    tryClient: protocol.tryClient,
+    check: ({ redirectUri }) =>
+      checkServer({ row, facts, deps: given, open: (row, deps) => speak(row, facts, deps), redirectUri }),
+
     async choices() {
       const identity = new Set(['openid', 'offline_access', ...facts.scopes.always])
       const known = new Map(facts.scopes.known.map((scope) => [scope.name, scope]))
@@ -291,7 +319,13 @@ async function authentication(
   if (way !== 'private_key_jwt') return clientAuth(server, secret.reveal(), way)
   const jwk = JSON.parse(secret.reveal()) as JWK
   const key = (await importJWK(jwk)) as CryptoKey
-  return oauth.PrivateKeyJwt(jwk.kid ? { key, kid: jwk.kid } : key)
+  return oauth.PrivateKeyJwt(jwk.kid ? { key, kid: jwk.kid } : key, { [oauth.modifyAssertion]: inWholeSeconds })
+}
+
+/** Our clock is finer than a second, and a server that counts whole ones takes what is half a second ahead for not begun. */
+function inWholeSeconds(_: unknown, payload: Record<string, oauth.JsonValue | undefined>): void {
+  delete payload.nbf
+  for (const name of ['iat', 'exp']) payload[name] = Math.floor(Number(payload[name]))
 }
 
 /** Judges a token by its answer alone: scopes that it does not name may be any (RFC 6749 5.1 is not relied upon). */

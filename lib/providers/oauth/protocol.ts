@@ -4,8 +4,8 @@ import { isKeysUnavailable, isUnknownKey, validateSignature } from '../../securi
 import { isStorable } from '../../security/json.ts'
 import { answerOf, clientAt } from '../../security/oauth.ts'
 import { isOutboundError } from '../../security/outbound.ts'
-import { Secret } from '../../security/secrets.ts'
-import { type Grant, type Provider, type ProviderDeps, UpstreamError } from '../provider.ts'
+import { randomToken, Secret } from '../../security/secrets.ts'
+import { type ClientTrial, type Grant, type Provider, type ProviderDeps, UpstreamError } from '../provider.ts'
 import { type CallKind, retryAfterSeconds, withRetries } from '../retry.ts'
 import { type AnswerForm, readAnswer, statedError, type Tokens } from './answers.ts'
 
@@ -56,6 +56,8 @@ export type Protocol = {
     scopes?: string | undefined
     proof?: Proof | undefined
   }): Promise<Grant>
+  /** Whether the token endpoint knows the client, by the first way in which it proves itself. Nothing can come of it. */
+  tryClient(): Promise<ClientTrial>
   /** Ends a token by RFC 7009. */
   revoke(token: Secret, hint: 'access_token' | 'refresh_token'): ReturnType<Provider['revoke']>
 }
@@ -215,6 +217,39 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
           return { ...toGrant(tokens), identity: await vouched(resolution, tokens.id_token, subject) }
         },
       )
+    },
+
+    async tryClient() {
+      const resolution = await resolve()
+      const { server, client, tokenParameters, readsAsRefused } = resolution
+      const [auth] = resolution.auth
+      const madeUp = { code: randomToken(), code_verifier: randomToken(), redirect_uri: `${server.issuer}/none` }
+      try {
+        const { response } = await tokenRequest(resolution, undefined, {}, (options) =>
+          resolution.refreshless
+            ? oauth.genericTokenEndpointRequest(
+                server,
+                client,
+                auth,
+                'authorization_code',
+                { ...tokenParameters, ...madeUp },
+                options,
+              )
+            : oauth.refreshTokenGrantRequest(
+                { ...server, token_endpoint: resolution.refreshEndpoint ?? server.token_endpoint },
+                client,
+                auth,
+                randomToken(),
+                options,
+              ),
+        )
+        await oauth.processRefreshTokenResponse(server, client, response)
+        return 'untold'
+      } catch (error) {
+        const { failure, code } = await asUpstreamError(error, deps.now(), readsAsRefused)
+        // A server looks at the grant of a client that it knows (RFC 6749 5.2).
+        return failure === 'refused' ? 'known' : code === 'invalid_client' ? 'unknown' : 'untold'
+      }
     },
 
     async revoke(token, hint) {

@@ -102,7 +102,10 @@ const undescribed = {
 }
 
 /** What is known of a row's server beside its addresses. */
-export type Facts = Pick<Preset, 'scopes' | 'tokens' | 'quirks'> & { narrowing: Narrowing }
+export type Facts = Pick<Preset, 'scopes' | 'tokens' | 'quirks'> & {
+  narrowing: Narrowing
+  pkce: Preset['client']['pkce']
+}
 
 export function factsOf(
   settings: Pick<OauthSettings, 'preset' | 'narrowing' | 'server' | 'described'>,
@@ -112,7 +115,8 @@ export function factsOf(
   const preset = name === undefined ? undefined : known.get(name)
   const { scopes: stated, tokens, quirks } = preset ?? undescribed
   const scopes = { ...stated, known: [...described, ...stated.known] }
-  return { scopes, tokens, quirks, narrowing: narrowing ?? narrowingOf(preset, server) }
+  const pkce = preset?.client.pkce ?? 'unknown'
+  return { scopes, tokens, quirks, narrowing: narrowing ?? narrowingOf(preset, server), pkce }
 }
 
 function narrowingOf(preset: Preset | undefined, { revocation_endpoint }: Server): Narrowing {

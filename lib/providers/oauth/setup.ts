@@ -4,7 +4,7 @@ import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { requestOptions } from '../../security/discovery.ts'
 import { assertOutboundUrl } from '../../security/outbound.ts'
-import { type Found as FoundView, type Prepared, SetupError } from '../kind.ts'
+import { type ClientKey, type Found as FoundView, type Prepared, SetupError } from '../kind.ts'
 import type { ProviderDeps } from '../provider.ts'
 import { authorizationNames, tokenNames } from './parameters.ts'
 import { filledIn, isRfc7009, isVariableError, type Preset } from './preset.ts'
@@ -185,22 +185,39 @@ async function discover(
   algorithms: readonly Algorithm[],
   internalOrigin: string | undefined,
 ): Promise<{ server: Server; alias?: string }> {
-  const field = 'issuer'
-  const url = checkedAddress(deps, field, issuer)
+  const url = checkedAddress(deps, 'issuer', issuer)
   const inside = internalOrigin === undefined ? undefined : checkedAddress(deps, 'internal_origin', internalOrigin)
-  const asked = inside ? new URL(url.pathname, inside) : url
-  let metadata: unknown
+  const { metadata, cause } = await findMetadata(deps, inside ? new URL(url.pathname, inside) : url, algorithms)
+  return discovered(metadata, url, inside, cause)
+}
+
+/** What the first of the well-known addresses of an issuer answers that has something; `cause`: why there is nothing. */
+export async function findMetadata(
+  deps: Pick<ProviderDeps, 'fetch'>,
+  asked: URL,
+  algorithms: readonly Algorithm[],
+): Promise<{ metadata?: unknown; cause?: unknown }> {
   let cause: unknown
   for (const algorithm of algorithms) {
     try {
       const response = await oauth.discoveryRequest(asked, { ...requestOptions(deps), algorithm })
-      if (response.status !== 200) continue
-      metadata = await response.json()
-      break
+      if (response.status === 200) return { metadata: await response.json() }
     } catch (error) {
       cause = error
     }
   }
+  return { cause }
+}
+
+/** Metadata as it is fixed in a row. @throws SetupError */
+export function discovered(
+  metadata: unknown,
+  url: URL,
+  inside: URL | undefined,
+  cause?: unknown,
+): { server: Server; alias?: string } {
+  const field = 'issuer'
+  const asked = inside ? new URL(url.pathname, inside) : url
   const parsed = Server.safeParse(metadata)
   if (!parsed.success)
     throw new SetupError(
@@ -326,16 +343,17 @@ async function clientKeys({
   const offered = server.token_endpoint_auth_signing_alg_values_supported ?? ['ES256']
   const alg = ['ES256', 'EdDSA', 'PS256', 'RS256'].find((name) => offered.includes(name))
   if (!alg) throw new SetupError({ client_authentication: 'The server takes no signature that is sound.' })
-  return newClientKey(alg)
+  const { publicKey, privateKey } = await newClientKey(alg)
+  return { keys: [publicKey], privateKey }
 }
 
 /** A key pair as it is kept: the private half to be sealed, the public one to be published. */
-export async function newClientKey(alg: string): Promise<{ keys: OauthSettings['keys']; privateKey: string }> {
+export async function newClientKey(alg: string): Promise<ClientKey> {
   const pair = await generateKeyPair(alg, { extractable: true })
   const jwk = await exportJWK(pair.publicKey)
   const named = { alg, use: 'sig', kid: await calculateJwkThumbprint(jwk) }
   return {
-    keys: [{ ...jwk, ...named }],
+    publicKey: { ...jwk, ...named },
     privateKey: JSON.stringify({ ...(await exportJWK(pair.privateKey)), ...named }),
   }
 }

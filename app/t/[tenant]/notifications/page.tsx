@@ -105,7 +105,7 @@ export default async function NotificationsPage({ params, searchParams }: Props)
 
 /** The way to what it is about. */
 function About({ tenant, notification }: { tenant: string; notification: NotificationView }) {
-  const { kind, projects } = notification
+  const { kind, projects, providerId } = notification
   const link = 'underline underline-offset-4'
   if (kind === 'webhook.disabled' || kind === 'webhook.orphaned')
     return (
@@ -117,6 +117,12 @@ function About({ tenant, notification }: { tenant: string; notification: Notific
     return (
       <Link className={link} href={`/t/${tenant}/admin/providers`}>
         Providers
+      </Link>
+    )
+  if (kind === 'provider.check_failed' && providerId)
+    return (
+      <Link className={link} href={`/t/${tenant}/admin/providers/${providerId}`}>
+        Provider check
       </Link>
     )
   if (kind.startsWith('member.')) return <span className="text-muted">your membership</span>

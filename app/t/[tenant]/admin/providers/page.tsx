@@ -57,6 +57,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
           key={provider.id}
           heading="h2"
           title={provider.name}
+          footer={<CheckLink tenant={tenant} provider={provider} />}
           aside={
             mayChange && (
               <>
@@ -73,7 +74,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                     name: provider.name,
                     clientId: provider.clientId,
                     hasSecret: provider.hasSecret,
-                    clientSecret: provider.clientSecret,
+                    clientAuthentication: provider.clientAuthentication,
                     maxLifetimeSeconds: provider.maxLifetimeSeconds,
                     settings: settingsOf(provider),
                   }}
@@ -126,9 +127,18 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
   )
 }
 
-function secretWords({ clientSecret, hasSecret }: ProviderView): string {
-  if (clientSecret === 'made') return 'none: it signs with a key that is stored encrypted'
-  return hasSecret ? 'set' : 'none: a public client'
+function secretWords({ clientAuthentication, hasSecret, hasPreviousSecret }: ProviderView): string {
+  if (clientAuthentication === 'key') return 'none: it signs with a key that is stored encrypted'
+  if (!hasSecret) return 'none: a public client'
+  return hasPreviousSecret ? 'set; the previous one is still accepted' : 'set'
+}
+
+function CheckLink({ tenant, provider: { id, name } }: { tenant: string; provider: ProviderView }) {
+  return (
+    <ButtonLink size="sm" href={`/t/${tenant}/admin/providers/${id}`} aria-label={`Check and client of ${name}`}>
+      Check and client
+    </ButtonLink>
+  )
 }
 
 function AddProvider({ tenant }: { tenant: string }) {

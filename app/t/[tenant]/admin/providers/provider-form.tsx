@@ -32,7 +32,7 @@ export type EditableProvider = {
   name: string
   clientId: string
   hasSecret: boolean
-  clientSecret: ProviderView['clientSecret']
+  clientAuthentication: ProviderView['clientAuthentication']
   maxLifetimeSeconds: number | null
   /** None where its kind is not known here. */
   settings: Settings
@@ -89,7 +89,7 @@ type DialogProps = {
   done: string
   values: Values
   settings: Settings
-  existing: Pick<EditableProvider, 'hasSecret' | 'clientSecret'>
+  existing: Pick<EditableProvider, 'hasSecret' | 'clientAuthentication'>
   onClose: () => void
   onSave: (values: Values) => Promise<ActionResult>
 }
@@ -133,7 +133,7 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
       <form id={form} className="flex flex-col gap-4" onSubmit={save}>
         <Input label="Name" hint="Shown to people in this tenant." required maxLength={80} {...field('name')} />
         <Input label="Client id" required {...field('clientId')} />
-        {existing.clientSecret === 'entered' && (
+        {existing.clientAuthentication === 'secret' && (
           <Input
             label="Client secret"
             type="password"

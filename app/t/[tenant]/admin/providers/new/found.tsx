@@ -11,7 +11,7 @@ export type Preview = {
   redirect_uri: string
   endpoints: { name: string; url: string }[]
   authentication: string | null
-  client_secret: 'entered' | 'none' | 'made'
+  client_authentication: 'secret' | 'key' | 'nothing'
   scopes: string[]
   api_bases: { name: string; url: string }[]
   certificates: { subject: string; expires_at: string }[]

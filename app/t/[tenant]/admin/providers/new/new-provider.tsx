@@ -180,7 +180,8 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
   const root = useRef<HTMLDivElement>(null)
   const place = JSON.stringify([address, form?.placeOf(setup)])
   const isStale = preview !== null && preview.place !== place
-  const secret = preview && (form?.secretOf(setup, preview.found.client_secret) ?? preview.found.client_secret)
+  const secret =
+    preview && (form?.secretOf(setup, preview.found.client_authentication) ?? preview.found.client_authentication)
 
   const body = () => ({
     // The client's type names the kinds that it was generated with.
@@ -207,7 +208,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
             ...body(),
             name,
             client_id: clientId,
-            ...(secret === 'entered' && { client_secret: clientSecret }),
+            ...(secret === 'secret' && { client_secret: clientSecret }),
             ...(capMinutes && { max_lifetime_seconds: Number(capMinutes) * 60 }),
             settings: Object.fromEntries(
               Object.entries(settings).flatMap(([name, text]) => (text === '' ? [] : [[name, Number(text)]])),
@@ -335,7 +336,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
               {...set('name')}
             />
             <Input label="Client id" required maxLength={200} error={faultOf('client_id')} {...set('clientId')} />
-            {secret === 'entered' ? (
+            {secret === 'secret' ? (
               <Input
                 label="Client secret"
                 type="password"
@@ -347,7 +348,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
               />
             ) : (
               <p className="text-muted">
-                {secret === 'made'
+                {secret === 'key'
                   ? 'No client secret: Valetkey signs with a key of its own. The provider’s card shows the address of its public half.'
                   : 'No client secret: this is a public client.'}
               </p>

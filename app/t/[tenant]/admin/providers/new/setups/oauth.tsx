@@ -72,7 +72,7 @@ const authentications = {
   none: 'None: a public client, with PKCE alone',
 } as const
 
-const secrets = { basic: 'entered', post: 'entered', private_key_jwt: 'made', none: 'none' } as const
+const secrets = { basic: 'secret', post: 'secret', private_key_jwt: 'key', none: 'nothing' } as const
 
 export const oauthSetup: SetupForm<OauthForm> = {
   ways: [

@@ -25,7 +25,7 @@ export type SetupForm<S extends object = object> = {
   /** Whether nothing has to be entered before a look. */
   needsNothing(preset: PresetView | null): boolean
   /** Whether a secret is entered, after what was found and what the form says. */
-  secretOf(value: S, found: ProviderPreview['clientSecret']): ProviderPreview['clientSecret']
+  secretOf(value: S, found: ProviderPreview['clientAuthentication']): ProviderPreview['clientAuthentication']
   /** Fields at which the form shows what is wrong with them. */
   fields: readonly string[]
   /** Those of them that are folded away. */

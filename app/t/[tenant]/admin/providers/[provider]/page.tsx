@@ -1,0 +1,161 @@
+import { NoRight, orNotFound } from '@/app/_features/guard.tsx'
+import { FrozenNotice } from '@/app/_features/health.tsx'
+import { LinkProject } from '@/app/_features/link.tsx'
+import { CopyButton } from '@/app/_ui/copy-button.tsx'
+import { DataTable } from '@/app/_ui/data-table.tsx'
+import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { KeyValue } from '@/app/_ui/key-value.tsx'
+import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { Section } from '@/app/_ui/section.tsx'
+import { StateBadge } from '@/app/_ui/state-badge.tsx'
+import { Time } from '@/app/_ui/time.tsx'
+import { may } from '@/lib/actor.ts'
+import { readCheck } from '@/lib/broker/check.ts'
+import { freezeList } from '@/lib/broker/freezes.ts'
+import { type ProviderView, providerList } from '@/lib/broker/providers.ts'
+import { peopleNames } from '@/lib/broker/read/people.ts'
+import { requireMember } from '@/lib/http/page.ts'
+import { ClientActs } from './client-acts.tsx'
+import { RunCheck } from './run-check.tsx'
+
+export const metadata = { title: 'Provider' }
+
+type Props = { params: Promise<{ tenant: string; provider: string }> }
+
+export default async function ProviderPage({ params }: Props) {
+  const { tenant, provider: providerId } = await params
+  const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
+  if (!allowed) return <NoRight title="Provider" role={actor.role} />
+  const check = await orNotFound(readCheck(ctx, actor, providerId))
+  const [providers, freezes, names] = await Promise.all([
+    providerList(ctx, actor),
+    freezeList(ctx, actor),
+    peopleNames(ctx, actor.tenantId),
+  ])
+  const provider = providers.find(({ id }) => id === providerId)
+  if (!provider) throw new Error('a provider that can be read is in the list')
+  const frozen = freezes.find((one) => one.kind === 'provider' && one.id === providerId)
+  const now = ctx.now().toISOString()
+  const mayChange = may(actor, 'administer')
+  const choice = { id: provider.id, name: provider.name, host: new URL(provider.issuer).host }
+  const runCheck = mayChange && <RunCheck tenant={tenant} provider={providerId} />
+  return (
+    <>
+      <PageHeader
+        title={provider.name}
+        trail={[{ label: 'Providers', href: `/t/${tenant}/admin/providers` }]}
+        lead={provider.issuer}
+      />
+      {frozen && (
+        <FrozenNotice
+          frozen={frozen}
+          now={now}
+          what="This provider is frozen, and the daily check leaves it alone."
+          by={frozen.by && (names.get(frozen.by) ?? 'a former member')}
+        />
+      )}
+      <Section
+        title="Check"
+        lead="What linking and renewing stand on, asked without anybody’s grant. It runs once a day, and admins are told of what fails that was fine before."
+        aside={
+          check.checkedAt && (
+            <p className="text-muted">
+              Last run <Time at={check.checkedAt.toISOString()} now={now} /> by{' '}
+              {check.checkedBy ? (names.get(check.checkedBy) ?? 'a former member') : 'the daily check'}
+            </p>
+          )
+        }
+      >
+        {check.checkedAt ? (
+          <>
+            {runCheck}
+            <DataTable
+              caption="What the last check saw"
+              columns={[
+                { key: 'what', header: 'What', width: 'w-48' },
+                { key: 'state', header: 'State', width: 'w-32' },
+                { key: 'seen', header: 'Seen' },
+              ]}
+              rows={check.lines.map((line) => ({
+                id: line.id,
+                label: line.title,
+                cells: {
+                  what: <span className="font-semibold">{line.title}</span>,
+                  state: <StateBadge kind="check" state={line.state} />,
+                  seen: (
+                    <span className="flex flex-col items-start gap-1 py-1 text-left">
+                      <span className="wrap-anywhere">{line.seen}</span>
+                      {line.next && <span className="wrap-anywhere text-muted">{line.next}</span>}
+                      {line.id === 'trial_link' && line.state !== 'ok' && may(actor, 'work') && (
+                        <LinkProject tenant={tenant} providers={[choice]} variant="secondary" size="sm" />
+                      )}
+                    </span>
+                  ),
+                },
+              }))}
+            />
+          </>
+        ) : (
+          <EmptyState
+            kind="no-data"
+            title="Never checked"
+            why="A check looks at the connection, the certificates, the clock, the client and whatever else this kind of upstream has. It changes nothing there."
+            action={runCheck}
+          />
+        )}
+      </Section>
+      <Section
+        title="Client"
+        lead="How Valetkey proves itself to the upstream. After a change the previous secret or key still counts, so that nothing stops meanwhile."
+      >
+        <KeyValue
+          items={[
+            { label: 'Client id', value: provider.clientId, mono: true },
+            { label: 'Proves itself by', value: proofWords(provider) },
+            { label: 'Redirect URI', value: <Copied text={provider.redirectUri} label="Copy redirect URI" /> },
+            ...(provider.clientAuthentication === 'key'
+              ? [
+                  {
+                    label: 'Public keys',
+                    value: (
+                      <Copied
+                        text={`${ctx.config.origin}/oauth/client/${provider.id}/jwks.json`}
+                        label="Copy the address of the public keys"
+                      />
+                    ),
+                  },
+                ]
+              : []),
+          ]}
+        />
+        {mayChange && (
+          <ClientActs
+            tenant={tenant}
+            provider={{
+              id: provider.id,
+              name: provider.name,
+              by: provider.clientAuthentication,
+              hasPrevious: provider.hasPreviousSecret,
+            }}
+          />
+        )}
+      </Section>
+    </>
+  )
+}
+
+function proofWords({ clientAuthentication: by, hasSecret, hasPreviousSecret }: ProviderView): string {
+  const also = hasPreviousSecret ? '; the previous one is still accepted' : ''
+  if (by === 'key') return `a key of its own${also}`
+  if (by === 'nothing' || !hasSecret) return 'nothing: a public client'
+  return `a client secret${also}`
+}
+
+function Copied({ text, label }: { text: string; label: string }) {
+  return (
+    <span className="-my-1.5 flex flex-wrap items-center gap-1">
+      <code className="wrap-anywhere min-w-0 font-mono text-[13px]">{text}</code>
+      <CopyButton compact text={text} label={label} />
+    </span>
+  )
+}
