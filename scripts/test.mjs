@@ -1,5 +1,6 @@
 // npm test: everything, from a fresh clone. The last line is "N passed, N failed, N skipped".
 import { report } from './lib/fail.mjs'
+import { ensureGlewlwyd } from './lib/glewlwyd.mjs'
 import { ensurePgbouncer } from './lib/pgbouncer.mjs'
 import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
 import { stopOnSignals, stopTools } from './lib/processes.mjs'
@@ -13,6 +14,7 @@ try {
   await installPackages()
   await generateClient()
   await ensurePgbouncer()
+  await ensureGlewlwyd()
   const total = await runStages([...checks, build, contract(await findSchemathesis()), await browserStage()])
   conclude(total)
 } catch (error) {
