@@ -375,7 +375,7 @@ export async function readScopeChoices(
   const { connection, policy } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
   try {
     const choices = await withAccess(ctx, connection, async (provider, { accessToken }) =>
-      provider.choices?.({ accessToken }),
+      provider.choices?.({ accessToken, granted: connection.scopesGranted }),
     )
     return { choices: choices ?? {}, cap: policy.lifetime }
   } catch (error) {

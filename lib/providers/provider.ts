@@ -133,7 +133,7 @@ export type Provider<R = Rights> = {
   issue(input: { accessToken: Secret; request: IssueRequest<R> }): Promise<IssuedUpstream<R>>
   revoke(input: RevocationTarget): Promise<RevocationOutcome>
   /** What can be chosen when a token is issued, for the kind's picker; left out: nothing is known beforehand. */
-  choices?(input: { accessToken: Secret }): Promise<Record<string, unknown>>
+  choices?(input: { accessToken: Secret; granted: string[] }): Promise<Record<string, unknown>>
   /** When an issued token was last used; undefined where it has not been, as far as the upstream tells. */
   lastUsed?(input: { accessToken: Secret; upstreamId: string }): Promise<Date | undefined>
   /** Whether the upstream knows the client by its current secret: asked with a grant that is made up. */

@@ -1,6 +1,6 @@
 // Strategy `narrow` at the demo's ticket service: a real OpenID issuer on a real socket.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { issueToken } from '../../lib/broker/issue.ts'
+import { issueToken, readScopeChoices } from '../../lib/broker/issue.ts'
 import { connectionPage } from '../../lib/broker/read/connection.ts'
 import { readToken } from '../../lib/broker/read/token.ts'
 import { freshTokens, renew } from '../../lib/broker/refresh/refresh.ts'
@@ -184,6 +184,16 @@ describe('an upstream that ends a token with the next refresh', () => {
     expect(asked.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     expect(asked.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'token_outstanding' } })
   })
+})
+
+it('only what the connection got can be chosen', async () => {
+  const names = async () => {
+    const { choices } = await readScopeChoices(broker.ctx, owner, project)
+    return (choices.scopes as { name: string }[]).map(({ name }) => name)
+  }
+  expect(await names()).toEqual(['tickets:read', 'tickets:write', 'tickets:delete'])
+  await broker.owner.query(`UPDATE connection SET scopes_granted = '{openid,offline_access,tickets:read}'`)
+  expect(await names()).toEqual(['tickets:read'])
 })
 
 it('scopes that the upstream turns down say nothing about the connection', async () => {

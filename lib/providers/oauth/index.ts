@@ -279,10 +279,12 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
     check: ({ redirectUri }) =>
       checkServer({ row, facts, deps: given, open: (row, deps) => speak(row, facts, deps), redirectUri }),
 
-    async choices() {
+    async choices({ granted }) {
       const identity = new Set(['openid', 'offline_access', ...facts.scopes.always])
       const known = new Map(facts.scopes.known.map((scope) => [scope.name, scope]))
-      const scopes = asked
+      // What the connection did not get cannot be passed on.
+      const held = granted.length > 0 ? asked.filter((name) => granted.includes(name)) : asked
+      const scopes = held
         .filter((name) => !identity.has(name))
         .map((name) => {
           const { text, risk } = known.get(name) ?? {}
