@@ -9,6 +9,17 @@ import { vaultOf } from '../../lib/vault/keys.ts'
 import { type Broker, type BrowserActor, origin } from './broker.ts'
 import type { Key } from './connection.ts'
 
+/** The demo's upstreams: each rotates, at a token endpoint of its own. */
+export const upstreams = {
+  stack: { provider: 'Demo stack', tokenRoute: 'POST /oauth/token' },
+  tickets: { provider: 'Demo tickets', tokenRoute: 'POST /tickets/token' },
+} as const
+export type Upstream = keyof typeof upstreams
+
+/** The refresh token in what the core keeps of a grant (docs/decisions/0050). */
+export const refreshTokenIn = (kept: string): string =>
+  kept.startsWith('{') ? String((JSON.parse(kept) as { refresh?: unknown }).refresh) : kept
+
 /** A connection whose access token has expired, and the refresh token that is stored with it. */
 export type Seeded = Key & { refreshToken: string }
 
@@ -20,9 +31,10 @@ export async function seedConnections(
   { ctx, providerOf }: Broker,
   actor: BrowserActor,
   count: number,
+  upstream: Upstream = 'stack',
 ): Promise<Seeded[]> {
   const { tenantId, userId } = actor
-  const row = await providerOf(actor)
+  const row = await providerOf(actor, upstreams[upstream].provider)
   const vault = await vaultOf(ctx, tenantId)
   const provider = await openProvider(ctx, vault, row)
   const redirectUri = `${origin}/oauth/callback/${row.callbackKey}`
@@ -49,7 +61,7 @@ export async function seedConnections(
       accessExpiresAt: new Date(now.getTime() - 1000),
     }
     await asSystem(ctx, tenantId, 'job', (tx) => insertConnection(tx, data))
-    return { tenantId, connectionId: connection.id, refreshToken: grant.refreshToken.reveal() }
+    return { tenantId, connectionId: connection.id, refreshToken: refreshTokenIn(grant.refreshToken.reveal()) }
   }
 
   const seeded: Seeded[] = []

@@ -1,7 +1,7 @@
 import type { Ledger } from '../../demo/index.ts'
 import type { Broker } from './broker.ts'
 import { rowOf, storedRefreshToken } from './connection.ts'
-import type { Seeded } from './grants.ts'
+import { refreshTokenIn, type Seeded, upstreams } from './grants.ts'
 
 /** What is known of one connection after the storm. */
 export type Observed = {
@@ -20,13 +20,16 @@ export async function observe(broker: Pick<Broker, 'ctx'>, seeded: Seeded, kills
   const { status, cause, refreshToken } = await rowOf(broker, seeded)
   const opened = refreshToken === null ? null : await storedRefreshToken(broker, seeded)
   const { connectionId, refreshToken: firstToken } = seeded
-  return { connectionId, status, cause, refreshToken: opened, firstToken, kills }
+  return { connectionId, status, cause, refreshToken: opened && refreshTokenIn(opened), firstToken, kills }
 }
 
 /** How often each refresh token reached the upstream. */
 export function sendsByToken(ledger: Ledger): Map<string, number> {
   const sends = new Map<string, number>()
-  for (const { body } of ledger.find('POST /oauth/token', { grant_type: 'refresh_token' })) {
+  const calls = Object.values(upstreams).flatMap(({ tokenRoute }) =>
+    ledger.find(tokenRoute, { grant_type: 'refresh_token' }),
+  )
+  for (const { body } of calls) {
     const token = String(body.refresh_token)
     sends.set(token, (sends.get(token) ?? 0) + 1)
   }

@@ -1,5 +1,5 @@
 import type { Broker, BrowserActor } from './broker.ts'
-import { type Seeded, seedConnections } from './grants.ts'
+import { type Seeded, seedConnections, type Upstream, upstreams } from './grants.ts'
 import { checkInvariants, type Observed, observe, sendsByToken } from './invariants.ts'
 import type { Processes, Worker } from './processes.ts'
 import type { Fresh, Point } from './worker.ts'
@@ -52,6 +52,7 @@ const names = Object.keys(moments) as Moment[]
 
 /** One line of the table. */
 export type Tally = {
+  upstream: Upstream
   moment: Moment
   rotation: Rotation
   /** Rotations that a kill interrupted. */
@@ -82,7 +83,12 @@ export async function torture(
   broker: Broker,
   processes: Processes,
   actor: BrowserActor,
-  { rotation, repetitions, perProcess }: { rotation: Rotation; repetitions: number; perProcess: number },
+  {
+    upstream,
+    rotation,
+    repetitions,
+    perProcess,
+  }: { upstream: Upstream; rotation: Rotation; repetitions: number; perProcess: number },
 ): Promise<Tally[]> {
   const { demo, ctx } = broker
   demo.modes.set({ rotation, replayRevokesFamily: true })
@@ -110,7 +116,7 @@ export async function torture(
     const barrier = `${cases[0]?.seeded.connectionId}:${cases[0]?.kills}`
     if ('at' in where)
       for (const { seeded } of cases)
-        demo.faults.push('POST /oauth/token', {
+        demo.faults.push(upstreams[upstream].tokenRoute, {
           when: { refresh_token: seeded.refreshToken },
           hold: { barrier, at: where.at },
           ...(where.reset ? { reset: 'before' } : {}),
@@ -144,7 +150,7 @@ export async function torture(
   let rounds = 0
   for (let done = 0; done < repetitions; done += perProcess, rounds += 1) {
     const size = Math.min(perProcess, repetitions - done)
-    const seeded = await seedConnections(broker, actor, names.length * size)
+    const seeded = await seedConnections(broker, actor, names.length * size, upstream)
     const groups = names.map((moment, index) => ({
       moment,
       cases: seeded.slice(index * size, (index + 1) * size).map((one) => ({ moment, seeded: one, kills: 0 })),
@@ -195,6 +201,7 @@ export async function torture(
     const own = all.filter((one) => one.moment === moment)
     const statuses = own.map((one) => rowOf(one)?.status)
     return {
+      upstream,
       moment,
       rotation,
       kills: own.length,
@@ -223,8 +230,8 @@ function wrongs({ moment, seeded }: Case, rotation: Rotation, results: Fresh[], 
 /** The table for people, in Markdown. */
 export function tortureTable(tallies: readonly Tally[]): string {
   const lines = tallies.map(
-    ({ moment, rotation, kills, linked, lost, sentTwice, broken }) =>
-      `| ${moment} | ${rotation} | ${kills} | ${linked} | ${lost} | ${sentTwice} | ${broken.length} |`,
+    ({ upstream, moment, rotation, kills, linked, lost, sentTwice, broken }) =>
+      `| ${moment} | ${upstream}, ${rotation} | ${kills} | ${linked} | ${lost} | ${sentTwice} | ${broken.length} |`,
   )
   const head = ['| Killed | Upstream | Kills | Goes on | Lost in rotation | Token sent twice | Broken |']
   return [...head, '|---|---|---|---|---|---|---|', ...lines].join('\n')
