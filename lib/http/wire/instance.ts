@@ -37,6 +37,7 @@ export const readClientKeys = operation({
   scope: 'none',
   audit: 'none',
   answer: { status: 200, schema: object({ keys: z.array(z.record(z.string(), z.unknown())) }) },
+  errors: ['not_found'],
   limit: 'read',
 })
 
