@@ -2,6 +2,8 @@
 import { Search } from 'lucide-react'
 import { type KeyboardEvent, useRef, useState } from 'react'
 import { plural } from '@/app/_features/words.ts'
+import { Button } from '@/app/_ui/button.tsx'
+import { EmptyState } from '@/app/_ui/empty-state.tsx'
 
 /** Something to choose: a preset, or a way to name another server. */
 export type Tile = {
@@ -90,10 +92,21 @@ export function Gallery({ groups, onChoose }: Props) {
         </section>
       ))}
       {found.length === 0 && (
-        <p className="rounded-lg border border-dashed bg-surface p-6 text-center text-muted">
-          No server is known by “{needle}”. Any OpenID Connect or OAuth server can be added by its issuer or its
-          endpoints: clear the search to see both.
-        </p>
+        <EmptyState
+          kind="no-match"
+          title={`Nothing is known by “${needle}”`}
+          why="Any OpenID Connect or OAuth server can be added all the same, by its issuer or by its endpoints."
+          action={
+            <Button
+              onClick={() => {
+                setNeedle('')
+                root.current?.querySelector('input')?.focus()
+              }}
+            >
+              Clear the search
+            </Button>
+          }
+        />
       )}
     </search>
   )

@@ -259,7 +259,9 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
         lead={
           needsNothing
             ? 'Nothing has to be entered: its addresses are known.'
-            : 'What nobody else can know. A check reads what the server publishes and saves nothing.'
+            : form
+              ? 'What nobody else can know. A check reads what the server publishes and saves nothing.'
+              : 'What nobody else can know. A check saves nothing.'
         }
       >
         <form
@@ -309,22 +311,28 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
               <h3 className="font-semibold text-[16px]">Register Valetkey there</h3>
               <Register redirectUri={preview.found.redirect_uri} preset={preset} fill={fillOf(preset, setup)} />
             </div>
-            <div className="flex min-w-0 flex-col gap-3 rounded-lg border bg-surface p-4">
-              <h3 className="font-semibold text-[16px]">{preset ? 'What is known' : 'What was found'}</h3>
-              <Found preview={preview.found} />
-              {preset && (
-                <div className="border-t pt-3">
-                  <Abilities preset={preset} />
-                </div>
-              )}
-            </div>
+            {form && (
+              <div className="flex min-w-0 flex-col gap-3 rounded-lg border bg-surface p-4">
+                <h3 className="font-semibold text-[16px]">{preset ? 'What is known' : 'What was found'}</h3>
+                <Found preview={preview.found} />
+                {preset && (
+                  <div className="border-t pt-3">
+                    <Abilities preset={preset} />
+                  </div>
+                )}
+              </div>
+            )}
           </div>
         )}
       </Section>
       {preview && (
         <Section
           title={form ? '3. Client and scopes' : '3. The client'}
-          lead="What you got when you registered, and what connections ask for."
+          lead={
+            form
+              ? 'What you got when you registered, and what connections ask for.'
+              : 'What you got when you registered.'
+          }
         >
           <form className="flex max-w-[720px] flex-col gap-4" onSubmit={submit}>
             <Input

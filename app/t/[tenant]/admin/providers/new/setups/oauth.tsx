@@ -367,7 +367,7 @@ function Scopes({ value, onChange, preset, faultOf }: SetupProps<OauthForm>) {
       {preset && choosable.length > 0 && (
         <ScopeList
           label="Scopes"
-          hint={`What every connection asks its person for. The usual ones are chosen.${alwaysWords(preset)}`}
+          hint={`What every connection asks its person for.${choosable.some(({ suggested }) => suggested) ? ' The usual ones are chosen.' : ''}${alwaysWords(preset)}`}
           scopes={choosable}
           value={value.known}
           onChange={(known) => set({ known })}
