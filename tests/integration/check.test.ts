@@ -416,7 +416,14 @@ describe('two live secrets', () => {
   it('of two admins at once neither loses the other’s: one is current, the other the one before', async () => {
     const { id } = await plain()
     server.is({ secrets: ['the-secret', 'mine', 'yours'] })
-    const done = await Promise.all([change(id, { clientSecret: 'mine' }), change(id, { clientSecret: 'yours' }, admin)])
+    // Both are held where they meet, so that neither has begun when the other has ended.
+    await asOwner('BEGIN')
+    await asOwner('SELECT 1 FROM provider WHERE id = $1 FOR NO KEY UPDATE', [id])
+    const both = Promise.all([change(id, { clientSecret: 'mine' }), change(id, { clientSecret: 'yours' }, admin)])
+    const waiting = `SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+    await expect.poll(async () => (await broker.ctx.pool.query(waiting)).rows[0].count).toBe(2)
+    await asOwner('COMMIT')
+    const done = await both
     expect(done.map(({ secretTrial }) => secretTrial)).toEqual(['known', 'known'])
     server.is({ secrets: ['mine', 'yours'] })
     expect(await statesOf(id)).toMatchObject({ client: 'ok', client_before: 'ok' })
@@ -454,12 +461,15 @@ describe('two live secrets', () => {
     })
     server.is({ secrets: ['the-secret', 'second'], hold })
     const before = server.requests.length
-    const refresh = freshTokens(broker.ctx, key).catch((error: unknown) => error)
+    const other = await broker.makeContext()
+    const refresh = freshTokens(other, key).catch((error: unknown) => error)
     await expect.poll(() => server.requests.slice(before).filter(({ path }) => path === '/token').length).toBe(1)
     await change(id, { clientSecret: 'second', dropPreviousSecret: true })
     server.is({ secrets: ['second'] })
     release()
     await refresh
+    // Whatever is told is told by then.
+    await other.close()
     const kinds = async () =>
       (await notificationPage(broker.ctx, owner)).items
         .filter(({ providerId }) => providerId === id)
@@ -626,7 +636,11 @@ describe('the daily check', () => {
   })
 
   it('what began earlier does not replace what was seen later', async () => {
-    await broker.advance(24 * hour)
+    await asOwner(
+      `INSERT INTO provider_check (tenant_id, provider_id, due_at) VALUES ($1, $2, $3)
+       ON CONFLICT (tenant_id, provider_id) DO UPDATE SET due_at = $3`,
+      [owner.tenantId, id, broker.ctx.now()],
+    )
     const began = broker.ctx.now()
     const slow = { ...broker.ctx, now: () => began }
     await broker.advance(60)

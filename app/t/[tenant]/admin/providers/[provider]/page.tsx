@@ -59,7 +59,7 @@ export default async function ProviderPage({ params }: Props) {
         lead="What linking and renewing stand on, asked without anybody’s grant. It runs once a day, and admins are told of what fails that was fine before."
         aside={
           check.checkedAt && (
-            <p className="text-muted">
+            <p className="wrap-anywhere min-w-0 text-muted">
               Last run <Time at={check.checkedAt.toISOString()} now={now} /> by{' '}
               {check.checkedBy ? (names.get(check.checkedBy) ?? 'a former member') : 'the daily check'}
             </p>
@@ -80,10 +80,10 @@ export default async function ProviderPage({ params }: Props) {
                 id: line.id,
                 label: line.title,
                 cells: {
-                  what: <span className="font-semibold">{line.title}</span>,
+                  what: <span className="wrap-anywhere font-semibold">{line.title}</span>,
                   state: <StateBadge kind="check" state={line.state} />,
                   seen: (
-                    <span className="flex flex-col items-start gap-1 py-1 text-left">
+                    <span className="flex min-w-0 flex-col items-start gap-1 py-1 text-left">
                       <span className="wrap-anywhere">{line.seen}</span>
                       {line.next && <span className="wrap-anywhere text-muted">{line.next}</span>}
                       {line.id === 'trial_link' && line.state !== 'ok' && may(actor, 'work') && (
