@@ -6,9 +6,11 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { declared, machineRoutes } from '../../app/api/machine.ts'
+import { BrokerError } from '../../lib/errors.ts'
 import { limits } from '../../lib/http/limits.ts'
 import { createEdge } from '../../lib/http/listener.ts'
 import { type Operation, paramNames } from '../../lib/http/operation.ts'
+import { problemResponse } from '../../lib/http/problem.ts'
 import { operations } from '../../lib/http/wire.ts'
 import { newId } from '../../lib/security/ids.ts'
 import { byAddress, type Jar, routeOf, startTestApp, type TestApp } from '../support/app.ts'
@@ -59,7 +61,14 @@ beforeAll(async () => {
     machineRoutes,
     declared,
     next: async (incoming, outgoing) => {
-      const { handlers, params } = await routeOf(new URL(incoming.url ?? '', origin).pathname)
+      const route = await routeOf(new URL(incoming.url ?? '', origin).pathname).catch(() => undefined)
+      // Two dots lead to another address, which may be none: Next has nothing there.
+      if (!route) {
+        const problem = problemResponse(new BrokerError('not_found'), 'req_of_next')
+        outgoing.writeHead(404, Object.fromEntries(problem.headers)).end(await problem.text())
+        return
+      }
+      const { handlers, params } = route
       const handle = handlers[incoming.method ?? '']
       if (!handle) throw new Error(`no ${incoming.method} at ${incoming.url}`)
       await getRequestListener((one) => handle(one, { params: Promise.resolve(params) }), {
