@@ -47,6 +47,8 @@ export type ProviderView = {
   settings: Record<string, unknown>
   /** Its kind is unknown here, or its settings cannot be read: nothing is linked, renewed or issued with it. */
   misconfigured: boolean
+  /** Whether it can be found out what its upstream does with smaller tokens. */
+  canProbe: boolean
   /** What its kind tells about it, for who oversees the tenant. */
   facts: Fact[]
 }
@@ -81,6 +83,7 @@ function toView(
     redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
     maxLifetimeSeconds,
     settings: made ? settingsShown(made.kind, made.settings) : {},
+    canProbe: made?.kind.probe !== undefined,
     misconfigured: made === undefined,
     facts: made?.kind.facts?.(made.settings, at) ?? [],
   }

@@ -1837,6 +1837,7 @@ export interface Paths {
                   [k: string]: unknown
                 }
                 misconfigured: boolean
+                can_probe: boolean
                 facts: {
                   label: string
                   lines: {
@@ -1949,6 +1950,7 @@ export interface Paths {
                 [k: string]: unknown
               }
               misconfigured: boolean
+              can_probe: boolean
               facts: {
                 label: string
                 lines: {
@@ -2113,6 +2115,7 @@ export interface Paths {
                 [k: string]: unknown
               }
               misconfigured: boolean
+              can_probe: boolean
               facts: {
                 label: string
                 lines: {
@@ -2197,6 +2200,41 @@ export interface Paths {
                 seen: string
                 next: string | null
               }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/providers/{provider}/probe': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              offered: boolean
+              old_token_stays: boolean | null
+              revoke_keeps_grant: boolean | null
+              scopes_stay: boolean | null
             }
           }
         }

@@ -131,6 +131,15 @@ export class SetupError extends Error {
 export const isSetupError = (error: unknown): error is SetupError =>
   error instanceof Error && error.name === 'SetupError'
 
+/** What an upstream does at a refresh with fewer scopes; null: not seen. */
+export type NarrowFacts = {
+  offered: boolean
+  oldTokenStays: boolean | null
+  revokeKeepsGrant: boolean | null
+  /** The grant keeps the other scopes. */
+  scopesStay: boolean | null
+}
+
 /**
  * Everything that differs between upstreams. The core stores rights as opaque JSON, exactly as `rights` parsed them at the
  * edge, and asks the kind what they mean.
@@ -189,6 +198,11 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   endsAccount?(settings: S): boolean
   /** A connection is one account's: who links again as another is asked first. Elsewhere the project alone decides. */
   ofOneAccount?: boolean
+  /** Of strategy `narrow`: how its facts are found out. `rights`: two small ones, none beyond the other. */
+  probe?: {
+    rights(settings: S, granted: string[]): Rights[]
+    keep(settings: S, facts: NarrowFacts): S
+  }
   /** Whether what a cut-off issue left can be found by its nonce. */
   findsOrphans: boolean
   open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>

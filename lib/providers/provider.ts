@@ -132,6 +132,8 @@ export type Provider<R = Rights> = {
   }): Promise<Grant & { issued: IssuedUpstream<R> }>
   issue(input: { accessToken: Secret; request: IssueRequest<R> }): Promise<IssuedUpstream<R>>
   revoke(input: RevocationTarget): Promise<RevocationOutcome>
+  /** Whether an access token works; undefined: nothing there tells. */
+  stands?(input: { accessToken: Secret }): Promise<boolean | undefined>
   /** What can be chosen when a token is issued, for the kind's picker; left out: nothing is known beforehand. */
   choices?(input: { accessToken: Secret; granted: string[] }): Promise<Record<string, unknown>>
   /** When an issued token was last used; undefined where it has not been, as far as the upstream tells. */

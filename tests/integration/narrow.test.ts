@@ -1,6 +1,7 @@
 // Strategy `narrow` at the demo's ticket service: a real OpenID issuer on a real socket.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { issueToken, readScopeChoices } from '../../lib/broker/issue.ts'
+import { probeNarrowing } from '../../lib/broker/probe.ts'
 import { connectionPage } from '../../lib/broker/read/connection.ts'
 import { readToken } from '../../lib/broker/read/token.ts'
 import { freshTokens, renew } from '../../lib/broker/refresh/refresh.ts'
@@ -113,6 +114,41 @@ describe('a token with fewer scopes', () => {
     expect(result).toMatchObject({ upstream: 'impossible', latestMoment: token.expiresAt })
     expect(await works(value.reveal())).toBe(true)
     await declare({ revoke_keeps_grant: true })
+  })
+})
+
+describe('a probe', () => {
+  const facts = async () => {
+    const { settings } = await broker.providerOf(owner, 'Demo tickets')
+    return (settings as { narrowing: Record<string, boolean | null> }).narrowing
+  }
+  const probe = async () => probeNarrowing(broker.ctx, owner, (await broker.providerOf(owner, 'Demo tickets')).id)
+
+  it('finds out what the upstream does with smaller tokens, keeps it, and the connection goes on', async () => {
+    await declare({ offered: false, old_token_survives: null, revoke_keeps_grant: null, full_scope_remains: null })
+    await expect(issue(['tickets:read'])).rejects.toMatchObject({ code: 'no_strategy' })
+    expect(await probe()).toEqual({ offered: true, oldTokenStays: true, revokeKeepsGrant: true, scopesStay: true })
+    expect(await facts()).toMatchObject({ offered: true, old_token_survives: true, full_scope_remains: true })
+    expect((await issue(['tickets:read'])).token.strategy).toBe('narrow')
+    expect(await row()).toMatchObject({ status: 'linked', scopesGranted: expect.arrayContaining(['tickets:delete']) })
+    expect(
+      broker.demo.ledger.tokens.filter(({ system, kind, live }) => system === 'tickets' && kind === 'refresh' && live),
+    ).toHaveLength(1)
+  })
+
+  it('of a server that names no scopes is that none can be made', async () => {
+    broker.demo.modes.set({ missingFields: ['scope'] })
+    expect(await probe()).toMatchObject({ offered: false })
+    broker.demo.modes.set({ missingFields: [] })
+    expect(await probe()).toMatchObject({ offered: true })
+  })
+
+  it('is an admin’s, at a connection of their own', async () => {
+    const member = await broker.actorOf('member@acme.test')
+    const { id } = await broker.providerOf(owner, 'Demo tickets')
+    await expect(probeNarrowing(broker.ctx, member, id)).rejects.toMatchObject({ code: 'forbidden' })
+    const { id: stack } = await broker.providerOf(owner)
+    await expect(probeNarrowing(broker.ctx, owner, stack)).rejects.toMatchObject({ code: 'not_linked' })
   })
 })
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { kindList, setupSchemas } from '../../broker/providers.ts'
-import { operation, vaultErrors } from '../operation.ts'
+import { operation, refreshEvents, upstreamErrors, vaultErrors } from '../operation.ts'
 import { address, id, instant, instantOrNull, items, line, name, object, secret } from './schemas.ts'
 
 export const provider = object({
@@ -21,6 +21,8 @@ export const provider = object({
   settings: z.record(z.string(), z.unknown()),
   /** Its settings cannot be read here: nothing is linked, renewed or issued with it. */
   misconfigured: z.boolean(),
+  /** Whether it can be found out what its upstream does with smaller tokens. */
+  can_probe: z.boolean(),
   /** What its kind tells about it in words; empty for who does not oversee the tenant. */
   facts: z.array(
     object({
@@ -265,6 +267,29 @@ export const readProviderCheck = operation({
   audit: 'none',
   answer: { status: 200, schema: check },
   limit: 'read',
+})
+
+export const probeProvider = operation({
+  id: 'probeProvider',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/providers/{provider}/probe',
+  summary: 'Finds out at the caller’s own connection what the upstream does at a refresh with fewer scopes',
+  permission: 'administer',
+  scope: 'cookie only',
+  audit: ['provider.changed', ...refreshEvents],
+  body: object({}),
+  answer: {
+    status: 200,
+    /** Null: not seen. */
+    schema: object({
+      offered: z.boolean(),
+      old_token_stays: z.boolean().nullable(),
+      revoke_keeps_grant: z.boolean().nullable(),
+      scopes_stay: z.boolean().nullable(),
+    }),
+  },
+  errors: [...upstreamErrors, 'provider_misconfigured', 'token_outstanding'],
+  limit: 'check',
 })
 
 export const checkProvider = operation({

@@ -8,6 +8,7 @@ import {
   type Grant,
   type IssuedUpstream,
   type IssueRequest,
+  isUpstreamError,
   type LinkedGrant,
   type Provider,
   type ProviderDeps,
@@ -65,6 +66,21 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   endsTokens: (settings) => factsOf(settings, known).narrowing.revoke_keeps_grant === true,
   endsAccount: ({ revocation }) => revocation?.ends === 'account',
   ofOneAccount: true,
+  probe: {
+    rights: (settings, granted) =>
+      issuable(settings, factsOf(settings, known), granted)
+        .slice(0, 2)
+        .map((scope) => ({ scopes: [scope] })),
+    keep: (settings, { offered, oldTokenStays, revokeKeepsGrant, scopesStay }) => ({
+      ...settings,
+      narrowing: {
+        offered,
+        old_token_survives: oldTokenStays,
+        revoke_keeps_grant: revokeKeepsGrant,
+        full_scope_remains: scopesStay,
+      },
+    }),
+  },
   findsOrphans: false,
   open: (row, deps) => open(row, factsOf(row.settings, known), deps),
 })
@@ -279,17 +295,23 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
     check: ({ redirectUri }) =>
       checkServer({ row, facts, deps: given, open: (row, deps) => speak(row, facts, deps), redirectUri }),
 
+    async stands({ accessToken }) {
+      const call = account?.url
+        ? accountCall(account, accessToken)
+        : server.userinfo_endpoint && { url: server.userinfo_endpoint, method: 'GET', bearer: accessToken }
+      if (!call) return undefined
+      return callUpstream(deps, 'read', call).then(
+        () => true,
+        (error: unknown) => (isUpstreamError(error) && error.failure === 'refused' ? false : undefined),
+      )
+    },
+
     async choices({ granted }) {
-      const identity = new Set(['openid', 'offline_access', ...facts.scopes.always])
       const known = new Map(facts.scopes.known.map((scope) => [scope.name, scope]))
-      // What the connection did not get cannot be passed on.
-      const held = granted.length > 0 ? asked.filter((name) => granted.includes(name)) : asked
-      const scopes = held
-        .filter((name) => !identity.has(name))
-        .map((name) => {
-          const { text, risk } = known.get(name) ?? {}
-          return { name, text: text ?? null, risk: risk ?? 'medium' }
-        })
+      const scopes = issuable(settings, facts, granted).map((name) => {
+        const { text, risk } = known.get(name) ?? {}
+        return { name, text: text ?? null, risk: risk ?? 'medium' }
+      })
       return {
         scopes,
         one_at_a_time: facts.narrowing.old_token_survives !== true,
@@ -297,6 +319,13 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
       }
     },
   }
+}
+
+/** Scopes that can be passed on: what the connection did not get, or has for itself alone, cannot. */
+function issuable({ scopes: asked }: OauthSettings, { scopes }: Facts, granted: string[]): string[] {
+  const identity = new Set(['openid', 'offline_access', ...scopes.always])
+  const held = granted.length > 0 ? asked.filter((name) => granted.includes(name)) : asked
+  return held.filter((name) => !identity.has(name))
 }
 
 /** How long a grant that never ends by itself is taken to stand until it is looked at again. */

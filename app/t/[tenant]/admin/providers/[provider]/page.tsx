@@ -16,6 +16,7 @@ import { type ProviderView, providerList } from '@/lib/broker/providers.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { ClientActs } from './client-acts.tsx'
+import { Probe } from './probe.tsx'
 import { RunCheck } from './run-check.tsx'
 
 export const metadata = { title: 'Provider' }
@@ -140,6 +141,22 @@ export default async function ProviderPage({ params }: Props) {
           />
         )}
       </Section>
+      {provider.canProbe && (
+        <Section
+          title="Limited tokens"
+          lead="Whether the upstream makes tokens with fewer scopes than a connection has, and what that does to the connection."
+        >
+          <KeyValue
+            items={provider.facts
+              .filter(({ label }) => label === 'Limited tokens' || label === 'Revoking one token')
+              .map(({ label, lines }) => ({
+                label,
+                value: lines.map(({ text, note }) => (note ? `${text}. ${note}` : text)).join(' '),
+              }))}
+          />
+          {mayChange && <Probe tenant={tenant} provider={providerId} />}
+        </Section>
+      )}
     </>
   )
 }
