@@ -124,6 +124,7 @@ test('whatever outlives the credential that makes it, or belongs to a session, i
     'deleteWebhook',
     'listAttempts',
     'previewProvider',
+    'probeProvider',
     'readAttempt',
     'resumeLink',
     'retryDelivery',
