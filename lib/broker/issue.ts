@@ -396,16 +396,20 @@ export async function reconcileIssuing(
   const over = token.expiresAt <= ctx.now()
   const connection = madeFrom(token)
   if (!connection) throw new Error('a token that no upstream made was cut off')
-  const found = await withAccess(ctx, connection, (provider, { accessToken }) =>
-    provider.revoke({ kind: 'orphans', nonce: token.nonce, accessToken }),
-  ).then(
-    (outcome) => outcome.found ?? 0,
-    (error: unknown) => {
-      ctx.log.info({ err: error, token: id }, 'an interrupted issue cannot be reconciled yet')
-      return undefined
-    },
-  )
-  if (found === undefined && !over) {
+  // Where nothing can be looked for, a token that nobody got lives until its own end, which nobody here knows.
+  const findable = configured(connection.provider)?.kind.findsOrphans ?? true
+  const look = () =>
+    withAccess(ctx, connection, (provider, { accessToken }) =>
+      provider.revoke({ kind: 'orphans', nonce: token.nonce, accessToken }),
+    ).then(
+      (outcome) => outcome.found ?? 0,
+      (error: unknown) => {
+        ctx.log.info({ err: error, token: id }, 'an interrupted issue cannot be reconciled yet')
+        return undefined
+      },
+    )
+  const found = findable ? await look() : undefined
+  if (found === undefined && findable && !over) {
     const nextTryAt = new Date(ctx.now().getTime() + (30 + Math.random() * 90) * 1000)
     await asSystem(ctx, tenantId, 'job', (tx) => postponeIssuing(tx, tenantId, id, nextTryAt))
     return
@@ -413,7 +417,7 @@ export async function reconcileIssuing(
   const failure = found === undefined ? 'ended_by_itself' : 'cut_off'
   await asSystem(ctx, tenantId, 'job', async (tx) => {
     const status = token.generation > 0 ? 'revoked' : 'failed'
-    if (!(await endIssuing(tx, tenantId, id, { status, failure }))) return
+    if (!(await endIssuing(tx, tenantId, id, { status, failure, ...(findable ? {} : { endless: true }) }))) return
     const target = { kind: 'token', id } as const
     await record(
       tx,

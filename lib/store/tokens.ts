@@ -56,7 +56,7 @@ export async function endIssuing(
   tx: Tx,
   tenantId: string,
   id: string,
-  end: { status: 'failed' | 'revoked'; failure: string; upstreamId?: string; handle?: string; fingerprint?: string },
+  end: { status: 'failed' | 'revoked'; failure: string; endless?: boolean },
 ): Promise<boolean> {
   const { count } = await tx.issuedToken.updateMany({ where: { tenantId, id, status: 'issuing' }, data: end })
   return count > 0

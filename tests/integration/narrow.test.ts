@@ -1,5 +1,6 @@
 // Strategy `narrow` at the demo's ticket service: a real OpenID issuer on a real socket.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import pg from 'pg'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { issueToken, readScopeChoices } from '../../lib/broker/issue.ts'
 import { probeNarrowing } from '../../lib/broker/probe.ts'
 import { connectionPage } from '../../lib/broker/read/connection.ts'
@@ -215,6 +216,27 @@ describe('an upstream that ends a token with the next refresh', () => {
     expect((await issue(['tickets:write'])).token.state).toBe('live')
   })
 
+  it('holds refreshes up also while it is being recorded, so that it is not handed out dead', async () => {
+    const before = refreshes().length
+    broker.demo.faults.push(route, { hold: { barrier: 'made', at: 'after' } })
+    const asked = issue(['tickets:read'])
+    await broker.demo.faults.barrier('made').arrived()
+    // The row cannot be completed until this lets it go; the grant was stored before.
+    const holder = new pg.Client({ connectionString: broker.database.ownerUrl })
+    await holder.connect()
+    await holder.query('BEGIN')
+    await holder.query(`SELECT set_config('app.tenant_id', $1, true)`, [owner.tenantId])
+    await holder.query(`UPDATE issued_token SET purpose = purpose WHERE status = 'issuing'`)
+    broker.demo.faults.barrier('made').release()
+    await vi.waitFor(async () => expect((await row()).claimUntil).toBeNull(), 5_000)
+    const other = await freshTokens(broker.ctx, key).catch((error: unknown) => error)
+    await holder.query('COMMIT')
+    await holder.end()
+    expect(other).toMatchObject({ code: 'token_outstanding' })
+    expect(await works((await asked).value.reveal())).toBe(true)
+    expect(refreshes().length).toBe(before + 1)
+  })
+
   it('of two who ask at once one gets it, and the other is told', async () => {
     const asked = await Promise.allSettled([issue(['tickets:read']), issue(['tickets:read'])])
     expect(asked.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
@@ -230,6 +252,18 @@ it('only what the connection got can be chosen', async () => {
   expect(await names()).toEqual(['tickets:read', 'tickets:write', 'tickets:delete'])
   await broker.owner.query(`UPDATE connection SET scopes_granted = '{openid,offline_access,tickets:read}'`)
   expect(await names()).toEqual(['tickets:read'])
+})
+
+it('an issue that was cut off is ended and not said to be dead: nobody can look for its token', async () => {
+  broker.demo.faults.push(route, { reset: 'before' })
+  await expect(issue(['tickets:read'])).rejects.toThrow()
+  await broker.owner.query(`UPDATE issued_token SET status = 'issuing' WHERE id = (SELECT max(id) FROM issued_token)`)
+  await broker.advance(400)
+  await tick(broker.ctx)
+  const { rows } = await broker.owner.query(
+    `SELECT status, failure, endless FROM issued_token ORDER BY id DESC LIMIT 1`,
+  )
+  expect(rows).toEqual([{ status: 'failed', failure: 'ended_by_itself', endless: true }])
 })
 
 it('scopes that the upstream turns down say nothing about the connection', async () => {

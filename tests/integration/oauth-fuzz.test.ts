@@ -105,6 +105,13 @@ const answer: fc.Arbitrary<Answer | 'silence'> = fc.oneof(
   fc.constant('silence' as const),
 )
 
+/** Whole but for its signature. */
+const idTokenOf = (sub: string) => {
+  const part = (value: object) => Buffer.from(json(value)).toString('base64url')
+  const at = Math.floor(now.getTime() / 1000)
+  return `${part({ alg: 'RS256', kid: 'k' })}.${part({ iss: issuer, aud: 'client-1', sub, iat: at, exp: at + 300 })}.c2ln`
+}
+
 /** Only this is a verdict on a grant (RFC 6749 5.2). */
 const isVerdict = (given: Answer | 'silence') => {
   if (given === 'silence' || given.status < 400 || given.status >= 500 || given.status === 429) return false
@@ -246,6 +253,17 @@ describe('RR-10 L-05: whatever an ID token holds', () => {
     )
   }, 120_000)
 })
+
+it('RR-02: keys that do not come hold no rotated token up, and say nothing about the person', async () => {
+  const token = json({ access_token: 'a', refresh_token: 'r', token_type: 'Bearer', id_token: idTokenOf('somebody') })
+  const deps = depsOf(() => ({ status: 200, type: 'application/json', body: token }))
+  const silent: ProviderDeps = {
+    ...deps,
+    fetch: (input, init) => (String(input).endsWith('/jwks') ? new Promise(() => {}) : deps.fetch(input, init)),
+  }
+  const grant = await providerOf(silent).refresh({ refreshToken: credential(), subject: 'somebody' })
+  expect([grant.accessToken.reveal(), grant.identity]).toEqual(['a', undefined])
+}, 4_000)
 
 it('J-08: an ID token that is encrypted, or packed, is opened by nobody and links nobody', async () => {
   const { publicKey } = await generateKeyPair('RSA-OAEP-256')

@@ -5,6 +5,7 @@ import { isStorable } from '../../security/json.ts'
 import { answerOf, clientAt } from '../../security/oauth.ts'
 import { isOutboundError } from '../../security/outbound.ts'
 import { randomToken, Secret } from '../../security/secrets.ts'
+import { within } from '../../within.ts'
 import { type ClientTrial, type Grant, type Provider, type ProviderDeps, UpstreamError } from '../provider.ts'
 import { type CallKind, retryAfterSeconds, withRetries } from '../retry.ts'
 import { type AnswerForm, readAnswer, statedError, type Tokens } from './answers.ts'
@@ -67,6 +68,8 @@ type ProtocolDeps = Pick<ProviderDeps, 'fetch' | 'now' | 'sleep' | 'keySets'>
 /** Where an upstream names no lifetime, the token is taken to be short-lived rather than everlasting (RFC 6749 5.1). */
 const unnamedLifetimeSeconds = 300
 const longestLifetimeSeconds = 24 * 3600
+/** The rotated token waits to be stored meanwhile, and its lease runs out (RR-02): keys that are slower say nothing. */
+const patienceWithKeysMs = 1_000
 
 /** Codes by which a token endpoint says that our client is the problem (RFC 6749 5.2), never the grant. */
 const clientRefusals = new Set(['invalid_client', 'unauthorized_client', 'unsupported_grant_type'])
@@ -129,7 +132,12 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
     const response = json({ access_token: '-', token_type: 'bearer', id_token: idToken })
     try {
       const answer = await oauth.processRefreshTokenResponse(server, resolution.client, response)
-      await validateSignature(deps, server, response)
+      const isJudged = await within(
+        validateSignature(deps, server, response).then(() => true),
+        patienceWithKeysMs,
+        () => false,
+      )
+      if (!isJudged) return undefined
       return oauth.getValidatedIdTokenClaims(answer)?.sub === subject ? 'same' : 'changed'
     } catch (error) {
       // Keys that cannot be had, or not yet after a rotation, say nothing about the person.

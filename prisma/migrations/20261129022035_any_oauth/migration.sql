@@ -118,10 +118,12 @@ BEGIN
     outcome := 'busy';
     RETURN NEXT; RETURN;
   END IF;
-  -- A token that the next refresh would end is out: it is waited for, whoever asks. What was cut off has been sent already.
+  -- A token that the next refresh would end is out, or is about to be: it is waited for, whoever asks. What was cut off has
+  -- been sent already. One that is being made is held up by itself alone; after two minutes it was cut off.
   IF NOT v_crashed THEN
     SELECT max(t.expires_at) INTO v_until FROM issued_token t WHERE t.tenant_id = p_tenant AND t.connection_id = p_connection
-      AND t.exclusive AND t.status = 'live' AND t.generation = 0 AND t.expires_at > v_now;
+      AND t.exclusive AND t.generation = 0 AND t.expires_at > v_now
+      AND (t.status = 'live' OR (t.status = 'issuing' AND p_mode <> 'narrow' AND t.created_at > v_now - interval '2 minutes'));
     IF v_until IS NOT NULL THEN
       outcome := 'held'; wait_ms := ceil(extract(epoch FROM least(v_until, v_now + interval '1 day') - v_now) * 1000)::int;
       RETURN NEXT; RETURN;
