@@ -20,13 +20,13 @@ import { openProvider } from './upstream.ts'
  * provider: two small tokens are made one after the other, the connection's own token is tried in between, one of the
  * small ones is revoked, and the connection is renewed. Where revoking one token ends the grant, the connection is lost by
  * this and has to be linked again; that is one of the things to find out.
- * @throws BrokerError forbidden, not_found, not_linked, frozen, provider_misconfigured, bad_request where nothing can be
- *   found out, upstream_…
+ * @throws BrokerError forbidden, not_found, not_linked, frozen, provider_misconfigured, no_strategy, bad_request where the
+ *   connection has too few scopes, upstream_…
  */
 export async function probeNarrowing(ctx: Context, actor: Actor, providerId: string): Promise<NarrowFacts> {
   requirePermission(actor, 'administer')
   const { tenantId, userId } = actor
-  const { row, connection } = await act(ctx, actor, 'work', async (tx) => {
+  const { row, connection } = await act(ctx, actor, 'administer', async (tx) => {
     const row = await findProvider(tx, tenantId, providerId)
     if (!row) throw new BrokerError('not_found')
     const filter = { userId, providerId, status: 'standing' as const }
@@ -37,12 +37,11 @@ export async function probeNarrowing(ctx: Context, actor: Actor, providerId: str
   })
   const made = configured(row)
   if (!made) throw new BrokerError('provider_misconfigured')
-  const probe = made.kind.probe
-  const [first, second] = probe?.rights(made.settings, connection.scopesGranted) ?? []
-  if (!probe || !first || !second)
-    throw new BrokerError('bad_request', {
-      fields: { provider: 'This takes a connection with two scopes at least, of a kind whose tokens can be narrowed.' },
-    })
+  const { probe } = made.kind
+  if (!probe) throw new BrokerError('no_strategy')
+  const [first, second] = probe.rights(made.settings, connection.scopesGranted)
+  if (!first || !second)
+    throw new BrokerError('bad_request', { fields: { provider: 'This takes a connection with two scopes at least.' } })
 
   const key = { tenantId, connectionId: connection.id }
   const vault = await vaultOf(ctx, tenantId)

@@ -252,12 +252,13 @@ it('RR-05 RR-08 K-37: every transition is one of the table, sets what it says an
   const again = (kind: Step['kind']): Step => ({ kind, claim: 0, reached: true })
   const twiceCutOff = ['claim', 'begin', 'later', 'claim', 'begin', 'later', 'claim'] as const
   await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 24 }), walk), {
-    numRuns: 25,
+    numRuns: 26,
     endOnFailure: true,
     examples: [
       [twiceCutOff.map(again)],
       [[...twiceCutOff, 'renew' as const].map(again)],
       [(['claim', 'begin', 'later', 'claim', 'begin', 'fail'] as const).map(again)],
+      [(['expire', 'relink'] as const).map(again)],
       ...(['flag', 'refuse', 'unreadable', 'release', 'fail', 'renew', 'revoke', 'shred', 'expire'] as const).map(
         (kind): [Step[]] => [[again('claim'), again('begin'), again(kind), again('relink')]],
       ),

@@ -21,6 +21,9 @@ import { hostileJson, hostileTexts, placesOf, sampleOf, schemaOf, withJsonAt } f
 const seed = Number(process.env.VALETKEY_FUZZ_SEED ?? 20_261_124)
 const randomRuns = 8
 
+/** Fields of a sample that are refused for what they say: a secret is tried at the upstream, and is none beside a key. */
+const refusedTogether: Record<string, string[]> = { changeProvider: ['client_secret', 'rotate_client_key'] }
+
 let app: TestApp
 let owner: Jar
 let server: Server
@@ -220,7 +223,9 @@ describe('IV-01: whatever stands in a field, the answer is no 5xx, and a refusal
     // Last, because it may change what is there; and a DELETE would.
     if (method === 'DELETE') return
     it('the sample itself is understood', async () => {
-      const answer = await send(method, pathOf(operation), JSON.stringify(sample()))
+      const body = { ...(sample() as Record<string, unknown>) }
+      for (const name of refusedTogether[operation.id] ?? []) delete body[name]
+      const answer = await send(method, pathOf(operation), JSON.stringify(body))
       judge(answer)
       expect(answer.text).not.toContain('"bad_request"')
     })

@@ -288,7 +288,7 @@ export const probeProvider = operation({
       scopes_stay: z.boolean().nullable(),
     }),
   },
-  errors: [...upstreamErrors, 'provider_misconfigured', 'token_outstanding'],
+  errors: [...upstreamErrors, 'provider_misconfigured', 'token_outstanding', 'no_strategy'],
   limit: 'check',
 })
 
