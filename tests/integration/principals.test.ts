@@ -269,6 +269,12 @@ describe('every operation, done once by whom it is for', () => {
       },
       resumeLink: () => fresh(async () => ({ attempt: (await app.startLink(jar, 'acme')).id })),
       cancelLink: () => fresh(async () => ({ attempt: (await app.startLink(jar, 'acme')).id })),
+      // At a connection of their own to what can be asked for less.
+      probeProvider: () =>
+        fresh(async () => {
+          await app.link(jar, 'acme', { account: 'member@acme.test', provider: 'Demo tickets' })
+          return { provider: await app.demoProvider(jar, 'acme', 'Demo tickets') }
+        }),
       deleteWebhook: () =>
         fresh(async () => {
           const made = await app.call<{ webhook: { id: string } }>(owner, 'POST', '/tenants/acme/webhooks', {

@@ -42,6 +42,8 @@ export type Jar = Map<string, string>
 export type Answer<T = Record<string, unknown>> = { status: number; headers: Headers; body: T; text: string }
 
 export type LinkOptions = {
+  /** By name; the demo's stack unless it is said. */
+  provider?: string
   account: Email
   project?: string
   alias?: string
@@ -140,14 +142,18 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
       new Request(location, { headers: { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'cross-site', ...headers } }),
     )
 
-  const providerOf = async (jar: Jar, tenant: string) => {
+  const providerOf = async (jar: Jar, tenant: string, called = 'Demo stack') => {
     const { body } = await call<{ items: { id: string; name: string }[] }>(jar, 'GET', `/tenants/${tenant}/providers`)
-    return body.items.find(({ name }) => name === 'Demo stack')?.id ?? ''
+    return body.items.find(({ name }) => name === called)?.id ?? ''
   }
 
   /** Starts a link and answers where its authorization URL would go, and what the attempt is called. */
-  async function startLink(jar: Jar, tenant: string, options: Pick<LinkOptions, 'alias' | 'connection'> = {}) {
-    const provider = await providerOf(jar, tenant)
+  async function startLink(
+    jar: Jar,
+    tenant: string,
+    { provider: called, ...options }: Pick<LinkOptions, 'provider' | 'alias' | 'connection'> = {},
+  ) {
+    const provider = await providerOf(jar, tenant, called)
     const { body, status } = await call<{ id: string; url: string }>(jar, 'POST', `/tenants/${tenant}/attempts`, {
       provider,
       ...options,
