@@ -1807,6 +1807,105 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/provider-preview': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'keboola' | 'oauth'
+            issuer?: string
+            setup?: {
+              preset?: string
+              variables?: {
+                [k: string]: string
+              }
+              issuer?: string
+              authorization_endpoint?: string
+              token_endpoint?: string
+              userinfo_endpoint?: string
+              jwks_uri?: string
+              revocation_endpoint?: string
+              client_authentication?: 'none' | 'basic' | 'post' | 'private_key_jwt'
+              /**
+               * @maxItems 100
+               */
+              scopes?: (
+                | string
+                | {
+                    name: string
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }
+              )[]
+              scope_separator?: ' ' | ','
+              authorization_parameters?: {
+                [k: string]: string
+              }
+              token_parameters?: {
+                [k: string]: string
+              }
+              /**
+               * @minItems 1
+               * @maxItems 20
+               */
+              api_bases?: {
+                name: string
+                url: string
+                audience?: string
+              }[]
+              certificates?: string
+              internal_origin?: string
+              sender_constrained?: boolean
+              narrowing?: {
+                offered: boolean
+                old_token_survives: boolean | null
+                revoke_keeps_grant: boolean | null
+                full_scope_remains: boolean | null
+              }
+            }
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              issuer: string
+              redirect_uri: string
+              endpoints: {
+                name: string
+                url: string
+              }[]
+              authentication: string | null
+              client_authentication: 'secret' | 'key' | 'nothing'
+              scopes: string[]
+              api_bases: {
+                name: string
+                url: string
+              }[]
+              certificates: {
+                subject: string
+                expires_at: string
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/providers': {
     get: {
       parameters: {
@@ -1959,105 +2058,6 @@ export interface Paths {
                   note: string | null
                   attention: boolean
                 }[]
-              }[]
-            }
-          }
-        }
-        default: {
-          content: {
-            'application/problem+json': Problem
-          }
-        }
-      }
-    }
-  }
-  '/api/v1/tenants/{tenant}/providers/preview': {
-    post: {
-      parameters: {
-        query?: never
-        header?: never
-        path: {
-          tenant: string
-        }
-        cookie?: never
-      }
-      requestBody: {
-        content: {
-          'application/json': {
-            kind: 'keboola' | 'oauth'
-            issuer?: string
-            setup?: {
-              preset?: string
-              variables?: {
-                [k: string]: string
-              }
-              issuer?: string
-              authorization_endpoint?: string
-              token_endpoint?: string
-              userinfo_endpoint?: string
-              jwks_uri?: string
-              revocation_endpoint?: string
-              client_authentication?: 'none' | 'basic' | 'post' | 'private_key_jwt'
-              /**
-               * @maxItems 100
-               */
-              scopes?: (
-                | string
-                | {
-                    name: string
-                    text: string
-                    risk: 'low' | 'medium' | 'high'
-                  }
-              )[]
-              scope_separator?: ' ' | ','
-              authorization_parameters?: {
-                [k: string]: string
-              }
-              token_parameters?: {
-                [k: string]: string
-              }
-              /**
-               * @minItems 1
-               * @maxItems 20
-               */
-              api_bases?: {
-                name: string
-                url: string
-                audience?: string
-              }[]
-              certificates?: string
-              internal_origin?: string
-              sender_constrained?: boolean
-              narrowing?: {
-                offered: boolean
-                old_token_survives: boolean | null
-                revoke_keeps_grant: boolean | null
-                full_scope_remains: boolean | null
-              }
-            }
-          }
-        }
-      }
-      responses: {
-        200: {
-          content: {
-            'application/json': {
-              issuer: string
-              redirect_uri: string
-              endpoints: {
-                name: string
-                url: string
-              }[]
-              authentication: string | null
-              client_authentication: 'secret' | 'key' | 'nothing'
-              scopes: string[]
-              api_bases: {
-                name: string
-                url: string
-              }[]
-              certificates: {
-                subject: string
-                expires_at: string
               }[]
             }
           }

@@ -125,6 +125,8 @@ export const api = (page: Page, method: 'GET' | 'POST', path: string, body?: obj
 
 /** No accessibility violation on the page; what depends on colours also in the dark scheme. */
 export async function expectAccessible(page: Page): Promise<void> {
+  // Next streams the title in after a navigation.
+  await expect(page).toHaveTitle(/./)
   await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
   expect(await violationsOf(new AxeBuilder({ page })), `${page.url()} in the light scheme`).toEqual([])
   await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })

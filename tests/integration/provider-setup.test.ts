@@ -23,7 +23,7 @@ type Fields = { fields?: Record<string, string> }
 type Preview = { redirect_uri: string } & Record<string, unknown> & Fields
 type Made = { id: string; redirect_uri: string; facts: { label: string; lines: Record<string, unknown>[] }[] } & Fields
 const preview = (setup: unknown, jar = owner) =>
-  app.call<Preview>(jar, 'POST', '/tenants/acme/providers/preview', { kind: 'oauth', setup })
+  app.call<Preview>(jar, 'POST', '/tenants/acme/provider-preview', { kind: 'oauth', setup })
 const create = (setup: unknown, more: object = {}) =>
   app.call<Made>(owner, 'POST', '/tenants/acme/providers', {
     kind: 'oauth',
@@ -103,7 +103,7 @@ describe('a preview', () => {
 
   it('of an address says whether it can be used', async () => {
     const call = (issuer: string) =>
-      app.call<Preview>(owner, 'POST', '/tenants/acme/providers/preview', { kind: 'keboola', issuer })
+      app.call<Preview>(owner, 'POST', '/tenants/acme/provider-preview', { kind: 'keboola', issuer })
     expect((await call('https://connection.example.com')).body).toMatchObject({
       endpoints: [],
       authentication: null,
@@ -157,7 +157,7 @@ describe('a preview', () => {
 
   it('is for admins, and names no kind that is not there', async () => {
     expect((await preview({ preset: 'linear' }, member)).body).toMatchObject({ code: 'forbidden' })
-    const unknown = await app.call<Fields>(owner, 'POST', '/tenants/acme/providers/preview', { kind: 'nobody' })
+    const unknown = await app.call<Fields>(owner, 'POST', '/tenants/acme/provider-preview', { kind: 'nobody' })
     expect(Object.keys(unknown.body.fields ?? {})).toEqual(['kind'])
   })
 })

@@ -150,7 +150,7 @@ const kind = z
 export const previewProvider = operation({
   id: 'previewProvider',
   method: 'POST',
-  path: '/api/v1/tenants/{tenant}/providers/preview',
+  path: '/api/v1/tenants/{tenant}/provider-preview',
   summary: 'Tells what a provider would be made of, and makes none',
   permission: 'administer',
   scope: 'cookie only',

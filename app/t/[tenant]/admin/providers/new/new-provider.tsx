@@ -194,7 +194,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
   }
   const check = useAction(async () => {
     const params = { path: { tenant } }
-    const sent = keep(await send(client.POST('/api/v1/tenants/{tenant}/providers/preview', { params, body: body() })))
+    const sent = keep(await send(client.POST('/api/v1/tenants/{tenant}/provider-preview', { params, body: body() })))
     if (sent.ok) setPreview({ found: sent.data, place })
     return sent
   })
