@@ -135,6 +135,8 @@ type Started = {
   settings: unknown
   strategy: Strategy
   rights: Rights
+  /** Nothing else may be made at the connection while this token is out. */
+  exclusive: boolean
   /** When it was asked to end, and how long it may live at most, in seconds. */
   asked: { end: Date; mostSeconds: number }
 }
@@ -203,7 +205,7 @@ async function start(
     details,
   })
   const asked = { end, mostSeconds: policy.lifetime.seconds }
-  return { id, nonce, project: project.externalId, connection, kind, settings, strategy, rights, asked }
+  return { id, nonce, project: project.externalId, connection, kind, settings, strategy, rights, exclusive, asked }
 }
 
 /** What was asked, as its kind reads it; rights of which nothing is to be said are none. @throws BrokerError bad_request */
@@ -227,12 +229,11 @@ async function askUpstream(
 }
 
 async function make(ctx: Context, started: Started, request: IssueRequest): Promise<IssuedUpstream> {
-  const { connection, kind, settings, strategy, asked } = started
+  const { connection, strategy, exclusive, asked } = started
   if (strategy !== 'narrow')
     return withAccess(ctx, connection, (provider, { accessToken }) => provider.issue({ accessToken, request }))
-  const oldTokenStays = !kind.oneAtATime?.(settings)
   const key = { tenantId: connection.tenantId, connectionId: connection.id }
-  const made = await narrowedToken(ctx, { ...key, request, oldTokenStays })
+  const made = await narrowedToken(ctx, { ...key, request, oldTokenStays: !exclusive })
   // How long it lives is the upstream's to say: what is longer than policy allows is not handed out.
   const isTooLong =
     made.kind === 'within' && secondsUntil(made.token.expiresAt, ctx.now()) > asked.mostSeconds + toleranceSeconds

@@ -54,7 +54,7 @@ export type ProviderView = {
 }
 
 /** Where the public keys of a client that signs are served. */
-const clientKeysPath = (id: string) => `/oauth/client/${id}/jwks.json`
+export const clientKeysPath = (id: string) => `/oauth/client/${id}/jwks.json`
 
 type NewProviderRow = Pick<
   ProviderRow,

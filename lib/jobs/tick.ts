@@ -128,8 +128,7 @@ const ticksPerSweep = 150
 
 /**
  * Runs {@link tick} at once and then every two seconds, and {@link sweep} and {@link checkDue} at every 150th of them, until
- * stopped. At once,
- * because a process that was killed may have left a rotation whose upstream forgives it for seconds only.
+ * stopped. At once, because a process that was killed may have left a rotation whose upstream forgives it for seconds only.
  */
 export function startJobs(ctx: Context, { everyMilliseconds = tickMilliseconds } = {}): () => Promise<void> {
   const stopping = new AbortController()

@@ -174,7 +174,10 @@ export type RefreshClaim = {
   userId: string | null
 }
 
-/** Why a token is wanted: `need` unless it is fresh, `due` by schedule, `now` although it rests, `recover` because a rotation was cut off, `narrow` to hand it out. */
+/**
+ * Why a token is wanted: `need` unless it is fresh, `due` by schedule, `now` although it rests, `recover` because a rotation
+ * was cut off, `narrow` to hand it out.
+ */
 export type ClaimMode = 'need' | 'due' | 'now' | 'recover' | 'narrow'
 
 /** One call of vk.refresh_claim (see the migration). `staleVersion`: a version whose access token was refused. */

@@ -137,7 +137,10 @@ async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTok
   }
 }
 
-/** Waits for whoever is at it; how that ended is read again. One waiter a process and version; full jitter, so that processes do not knock in step. */
+/**
+ * Waits for whoever is at it; how that ended is read again. One waiter a process and version; full jitter, so that
+ * processes do not knock in step.
+ */
 async function othersAt(
   ctx: Context,
   { connectionId }: ConnectionKey,
@@ -175,15 +178,8 @@ export async function narrowedToken(ctx: Context, key: NarrowRequest): Promise<I
     if (claim.outcome === 'resting') throw resting(claim)
     if (claim.outcome === 'held') throw held(claim)
     if (claim.outcome === 'claimed') {
-      const issued: { token?: IssuedUpstream } = {}
-      const work = share(
-        ctx,
-        `${key.connectionId}:${claim.version}`,
-        refresh(ctx, key, claim, 'narrow', { ...key, issued }),
-      )
-      ctx.background('refresh', () => work.catch(() => undefined))
-      await withinPatience(work, ownPatienceMilliseconds)
-      if (issued.token) return issued.token
+      const made = await withinPatience(refreshShared(ctx, key, claim, 'narrow', key), ownPatienceMilliseconds)
+      if (made?.issued) return made.issued
     }
     if (performance.now() > deadline) throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 })
     await othersAt(ctx, key, claim, pause, deadline)
@@ -216,8 +212,14 @@ export async function recover(ctx: Context, { tenantId, id, providerId, seconds 
 }
 
 /** A refresh that others of this process join, and that is finished whoever goes on waiting, also at a graceful stop. */
-function refreshShared(ctx: Context, key: ConnectionKey, claim: RefreshClaim, mode: ClaimMode) {
-  const work = share(ctx, `${key.connectionId}:${claim.version}`, refresh(ctx, key, claim, mode))
+function refreshShared(
+  ctx: Context,
+  key: ConnectionKey,
+  claim: RefreshClaim,
+  mode: ClaimMode,
+  narrow?: NarrowRequest,
+): Promise<Refreshed | undefined> {
+  const work = share(ctx, `${key.connectionId}:${claim.version}`, refresh(ctx, key, claim, mode, narrow))
   ctx.background('refresh', () => work.catch(() => undefined))
   return work
 }
@@ -279,14 +281,17 @@ async function opened(
   }
 }
 
+/** `issued`: the token with fewer scopes, where one was to be made. Who waited for somebody else's never looks at it. */
+type Refreshed = FreshTokens & { issued?: IssuedUpstream }
+
 /** The claim's holder: asks the upstream with no transaction and no connection held, and commits before anything else. */
 async function refresh(
   ctx: Context,
   key: ConnectionKey,
   claim: RefreshClaim,
   mode: ClaimMode,
-  narrow?: NarrowRequest & { issued: { token?: IssuedUpstream } },
-): Promise<FreshTokens | undefined> {
+  narrow?: NarrowRequest,
+): Promise<Refreshed | undefined> {
   const held = { sentVersion: claim.version, fence: claim.fence }
   // Nothing is sent yet: whatever fails here gives the claim back as if it had not been made.
   const { vault, connection, refreshToken, provider, stands } = await prepare(ctx, key, claim).catch(
@@ -339,13 +344,14 @@ async function refresh(
     },
   )
   reportRefresh(ctx, connection, pair.flag && stored.outcome === 'stored' ? 'identity_changed' : ends[stored.outcome])
-  if (narrow && grant.issued && (stored.outcome !== 'stored' || pair.flag)) endUnwanted(ctx, provider, grant.issued)
-  else if (narrow && grant.issued) narrow.issued.token = grant.issued
+  const { issued } = grant
+  if (issued && (stored.outcome !== 'stored' || pair.flag)) endUnwanted(ctx, provider, issued)
   if (stored.outcome === 'revoked') await revokeReceived(ctx, vault, connection, received)
   // Superseded: somebody holds newer ones. Not revoked, because that may end the family the newer ones belong to.
   if (stored.outcome !== 'stored') return undefined
   if (pair.flag) throw new BrokerError('needs_relink', { detail: 'The upstream reports a different account.' })
-  return { accessToken: grant.accessToken, version, expiresAt: stored.expiresAt, degraded: false }
+  const fresh = { accessToken: grant.accessToken, version, expiresAt: stored.expiresAt, degraded: false }
+  return { ...fresh, ...(issued && { issued }) }
 }
 
 function narrowBy(provider: Provider, input: Parameters<NonNullable<Provider['narrow']>>[0]) {

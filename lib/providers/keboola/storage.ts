@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { readJson } from '../../security/json.ts'
-import { isOutboundError } from '../../security/outbound.ts'
 import type { Secret } from '../../security/secrets.ts'
-import { type ProviderDeps, UpstreamError } from '../provider.ts'
-import { type CallKind, retryAfterSeconds, withRetries } from '../retry.ts'
+import { isUpstreamError, type ProviderDeps, UpstreamError } from '../provider.ts'
+import { type CallKind, withRetries } from '../retry.ts'
+import { sendUpstream } from '../send.ts'
 
 // Upstream objects: ids switch between string and number, an empty PHP map arrives as [], lists may be absent.
 export const id = z.union([z.string().min(1), z.number()]).transform(String)
@@ -18,6 +18,8 @@ export const Named = z.array(z.object({ id, name: z.string().nullish(), displayN
 type Credential = { bearer: Secret } | { storageToken: Secret }
 type Call = { method?: 'GET' | 'POST' | 'DELETE'; path: string; as: Credential; body?: unknown }
 
+const turnedDown = new Set<number | undefined>([400, 404, 409, 422])
+
 export type Storage = ReturnType<typeof storageApi>
 
 /** The Storage API of a stack, each call judged by what its answer means. @throws UpstreamError */
@@ -31,24 +33,13 @@ export function storageApi(issuer: string, deps: ProviderDeps) {
     else headers.set('x-storageapi-token', as.storageToken.reveal())
     if (body !== undefined) headers.set('content-type', 'application/json')
     const init: RequestInit = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
-    let response: Response
-    try {
-      response = await deps.fetch(`${issuer}/v2/storage${path}`, init)
-    } catch (error) {
-      if (!isOutboundError(error)) throw error
-      throw new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
-    }
-    const { status } = response
-    if (response.ok) return { status, body: await readJson(response) }
-    const more = { status, retryAfterSeconds: retryAfterSeconds(response.headers, deps.now()) }
-    if (status === 429) throw new UpstreamError('unreached', 'the upstream asks to wait', more)
-    if (status >= 500) throw new UpstreamError('ambiguous', 'the upstream failed', more)
-    if (status === 401) throw new UpstreamError('refused', 'the token was refused', more)
-    if (status === 403) throw new UpstreamError('forbidden', 'the role does not allow it', more)
-    // A mint that it turned down for what it asks: an unknown bucket, an attribute that it does not take.
-    if (method === 'POST' && [400, 404, 409, 422].includes(status))
-      throw new UpstreamError('rejected', 'the upstream rejected the request', more)
-    throw new UpstreamError('protocol', 'the upstream refused the request', more)
+    const response = await sendUpstream(deps, `${issuer}/v2/storage${path}`, init).catch((error: unknown) => {
+      // A mint that it turned down for what it asks: an unknown bucket, an attribute that it does not take.
+      if (method === 'POST' && isUpstreamError(error) && turnedDown.has(error.status))
+        throw new UpstreamError('rejected', 'the upstream rejected the request', error)
+      throw error
+    })
+    return { status: response.status, body: await readJson(response) }
   }
 
   const verify = (as: Credential) => ask('read', Verified, { path: '/tokens/verify', as })

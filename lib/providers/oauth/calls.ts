@@ -1,8 +1,8 @@
 import { readJson } from '../../security/json.ts'
-import { isOutboundError } from '../../security/outbound.ts'
 import type { Secret } from '../../security/secrets.ts'
 import { type ProviderDeps, UpstreamError } from '../provider.ts'
-import { type CallKind, retryAfterSeconds, withRetries } from '../retry.ts'
+import { type CallKind, withRetries } from '../retry.ts'
+import { sendUpstream } from '../send.ts'
 
 /** A call that no protocol describes: of an account, of a revocation of the server's own. */
 export type Call = {
@@ -21,23 +21,11 @@ export const callUpstream = (deps: ProviderDeps, kind: CallKind, call: Call): Pr
     const headers = new Headers({ accept: 'application/json', ...call.headers })
     if (call.bearer) headers.set('authorization', `Bearer ${call.bearer.reveal()}`)
     const init = { method: call.method, headers, ...(call.body !== undefined && { body: call.body }) }
-    const response = await deps.fetch(call.url, init).catch((error: unknown) => {
-      if (!isOutboundError(error)) throw error
-      throw new UpstreamError(error.reached ? 'ambiguous' : 'unreached', 'no answer', { cause: error })
-    })
-    const { status } = response
-    if (response.ok) {
-      const body = await readJson(response)
-      if (call.refusesWith200 && isRefusal(body))
-        throw new UpstreamError('protocol', 'the upstream refused the request', { status })
-      return body
-    }
-    const more = { status, retryAfterSeconds: retryAfterSeconds(response.headers, deps.now()) }
-    if (status === 429) throw new UpstreamError('unreached', 'the upstream asks to wait', more)
-    if (status >= 500) throw new UpstreamError('ambiguous', 'the upstream failed', more)
-    if (status === 401) throw new UpstreamError('refused', 'the token was refused', more)
-    if (status === 403) throw new UpstreamError('forbidden', 'it is not allowed', more)
-    throw new UpstreamError('protocol', 'the upstream refused the request', more)
+    const response = await sendUpstream(deps, call.url, init)
+    const body = await readJson(response)
+    if (call.refusesWith200 && isRefusal(body))
+      throw new UpstreamError('protocol', 'the upstream refused the request', { status: response.status })
+    return body
   })
 
 const isRefusal = (body: unknown) =>

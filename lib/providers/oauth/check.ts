@@ -7,7 +7,7 @@ import { isSetupError } from '../kind.ts'
 import { type CheckLine, isUpstreamError, type ProviderDeps, type ProviderSettings } from '../provider.ts'
 import { isRfc7009, type Preset } from './preset.ts'
 import type { Protocol } from './protocol.ts'
-import type { Facts, OauthSettings, Server } from './settings.ts'
+import { clientProof, type Facts, type OauthSettings, type Server } from './settings.ts'
 import { discovered, findMetadata } from './setup.ts'
 
 type Row = ProviderSettings<OauthSettings>
@@ -36,14 +36,14 @@ export async function checkServer({ row, facts, deps: given, open, redirectUri }
     redirectLine(deps, settings, opened, redirectUri),
     revocationLine(settings, opened),
   ])
-  const by = { none: 'nothing', basic: 'secret', post: 'secret', private_key_jwt: 'key' } as const
+  const by = clientProof(settings)
   const clients = clientLines({
     current,
     before,
-    by: by[settings.authentication],
+    by,
     unknown: 'The upstream does not know the client, or not by this secret.',
     next:
-      settings.authentication === 'private_key_jwt'
+      by === 'key'
         ? 'Compare the client id, and register the address of our public keys there. A new key may take a while to be noticed.'
         : 'Compare the client id there, and enter its secret again.',
   })

@@ -27,7 +27,7 @@ import { isRfc7009, type Preset } from './preset.ts'
 import { presets } from './presets/index.ts'
 import { oauthProtocol, type Protocol } from './protocol.ts'
 import { describe, missing, narrows, OauthRights, summary } from './rights.ts'
-import { changeable, type Facts, factsOf, OauthSettings } from './settings.ts'
+import { changeable, clientProof, type Facts, factsOf, OauthSettings } from './settings.ts'
 import { found, newClientKey, OauthSetup, prepare } from './setup.ts'
 import { offers } from './strategies.ts'
 
@@ -52,18 +52,17 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   strategies: (settings) => offers(settings, factsOf(settings, known)),
   tokenType: 'Bearer',
   facts: (settings, at) => facts(settings, factsOf(settings, known), at),
-  authenticatesBy: ({ authentication }) =>
-    authentication === 'none' ? 'nothing' : authentication === 'private_key_jwt' ? 'key' : 'secret',
+  authenticatesBy: clientProof,
   clientKeys: {
     make: ({ keys: [present] }) => newClientKey(typeof present?.alg === 'string' ? present.alg : 'ES256'),
     publish: ({ keys }, made) => ({ keys: made ? [made.publicKey, ...keys.slice(0, 1)] : keys.slice(0, 1) }),
   },
   samples,
   baseUrl: ({ externalId }) => externalId,
-  oneAtATime: (settings) => factsOf(settings, known).narrowing.old_token_survives !== true,
+  oneAtATime: (settings) => isOneAtATime(factsOf(settings, known)),
   refreshGraceSeconds: ({ refreshGraceSeconds }) => refreshGraceSeconds,
   revokesGrants: true,
-  endsTokens: (settings) => factsOf(settings, known).narrowing.revoke_keeps_grant === true,
+  endsTokens: (settings) => endsOneToken(factsOf(settings, known)),
   endsAccount: ({ revocation }) => revocation?.ends === 'account',
   ofOneAccount: true,
   probe: {
@@ -106,6 +105,9 @@ function samples({ baseUrl }: { baseUrl: string }, token: string): Sample[] {
 }
 
 const hasRefreshTokens = ({ tokens }: Facts) => tokens.refresh !== 'none'
+// What is not known counts as the worse.
+const isOneAtATime = ({ narrowing }: Facts) => narrowing.old_token_survives !== true
+const endsOneToken = ({ narrowing }: Facts) => narrowing.revoke_keeps_grant === true
 /** The way out to a row's server, with what vouches for it. */
 const reaching = ({ certificates }: OauthSettings, deps: ProviderDeps): ProviderDeps => ({
   ...deps,
@@ -208,9 +210,10 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
   }: Parameters<NonNullable<Provider<OauthRights>['narrow']>>[0]) {
     const before = fromSecret(refreshToken)
     const { scopes } = request.rights
-    const kind = { subject, once, scopes: scopes.join(separator) }
     const grant = await protocol.refresh({
-      ...kind,
+      subject,
+      once,
+      scopes: scopes.join(separator),
       refreshToken: new Secret(before.refresh ?? ''),
       proof: await proof(before),
     })
@@ -280,7 +283,7 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
           return ended(fromSecret(target.refreshToken), 'grant')
         case 'token':
           // Where that would end the grant as well, one token is left to end by itself.
-          if (facts.narrowing.revoke_keeps_grant !== true) return { state: 'impossible' }
+          if (!endsOneToken(facts)) return { state: 'impossible' }
           return ended({ access: target.handle.reveal() }, 'token')
         case 'orphans':
           return { state: 'impossible' }
@@ -314,8 +317,8 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
       })
       return {
         scopes,
-        one_at_a_time: facts.narrowing.old_token_survives !== true,
-        revocable: facts.narrowing.revoke_keeps_grant === true,
+        one_at_a_time: isOneAtATime(facts),
+        revocable: endsOneToken(facts),
       }
     },
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ChangeableSetting } from '../kind.ts'
+import type { ChangeableSetting, ClientProof } from '../kind.ts'
 import { longestGraceSeconds } from '../provider.ts'
 import { groups, type Preset } from './preset.ts'
 import { presets } from './presets/index.ts'
@@ -74,6 +74,10 @@ export const OauthSettings = z.strictObject({
   refreshGraceSeconds: z.int().min(0).max(longestGraceSeconds).default(0),
 })
 export type OauthSettings = z.infer<typeof OauthSettings>
+
+/** What the client of a row proves itself by. */
+export const clientProof = ({ authentication }: Pick<OauthSettings, 'authentication'>): ClientProof =>
+  authentication === 'none' ? 'nothing' : authentication === 'private_key_jwt' ? 'key' : 'secret'
 
 export const changeable: readonly ChangeableSetting[] = [
   {

@@ -9,6 +9,7 @@ import { Input } from '@/app/_ui/field.tsx'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 import type { KindView, ProviderView } from '@/lib/broker/providers.ts'
+import { SettingInputs } from './setting-inputs.tsx'
 
 type Values = {
   name: string
@@ -154,22 +155,11 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
           hint="The limit for tokens of this provider. If empty, the tenant’s limit applies."
           {...field('capMinutes')}
         />
-        {settings.map(({ name, label, unit, hint, min, max }) => (
-          <Input
-            key={name}
-            label={`${label}, in ${unit}s`}
-            type="number"
-            inputMode="numeric"
-            required
-            min={min}
-            max={max}
-            step={1}
-            hint={hint}
-            autoComplete="off"
-            value={values.settings[name] ?? ''}
-            onChange={(event) => setValues({ ...values, settings: { ...values.settings, [name]: event.target.value } })}
-          />
-        ))}
+        <SettingInputs
+          settings={settings}
+          values={values.settings}
+          onChange={(changed) => setValues({ ...values, settings: changed })}
+        />
         {clientChanged && (
           <Notice
             tone="attention"

@@ -12,7 +12,7 @@ import { Time } from '@/app/_ui/time.tsx'
 import { may } from '@/lib/actor.ts'
 import { readCheck } from '@/lib/broker/check.ts'
 import { freezeList } from '@/lib/broker/freezes.ts'
-import { type ProviderView, providerList } from '@/lib/broker/providers.ts'
+import { clientKeysPath, type ProviderView, providerList } from '@/lib/broker/providers.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { ClientActs } from './client-acts.tsx'
@@ -120,7 +120,7 @@ export default async function ProviderPage({ params }: Props) {
                     label: 'Public keys',
                     value: (
                       <Copied
-                        text={`${ctx.config.origin}/oauth/client/${provider.id}/jwks.json`}
+                        text={ctx.config.origin + clientKeysPath(provider.id)}
                         label="Copy the address of the public keys"
                       />
                     ),

@@ -12,6 +12,7 @@ import { Section } from '@/app/_ui/section.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 import type { KindView } from '@/lib/broker/providers.ts'
 import type { PresetView } from '@/lib/providers/kind.ts'
+import { SettingInputs } from '../setting-inputs.tsx'
 import { Abilities, Found, type Preview, Register } from './found.tsx'
 import { Gallery, Mark, type Tile, type TileGroup } from './gallery.tsx'
 import { setupForms } from './setups/index.ts'
@@ -380,23 +381,13 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
                 open={[...(form?.folded ?? []), 'settings'].some((field) => faultOf(field) !== undefined)}
               >
                 {form && <form.Advanced {...props} />}
-                {kind.settings.map(({ name, label, unit, hint, min, max }) => (
-                  <Input
-                    key={name}
-                    label={`${label}, in ${unit}s`}
-                    type="number"
-                    inputMode="numeric"
-                    optional
-                    min={min}
-                    max={max}
-                    step={1}
-                    hint={hint}
-                    autoComplete="off"
-                    error={faultOf(`settings.${name}`)}
-                    value={settings[name] ?? ''}
-                    onChange={(event) => setSettings({ ...settings, [name]: event.target.value })}
-                  />
-                ))}
+                <SettingInputs
+                  settings={kind.settings}
+                  values={settings}
+                  onChange={setSettings}
+                  faultOf={faultOf}
+                  optional
+                />
               </Fold>
             )}
             {said}
