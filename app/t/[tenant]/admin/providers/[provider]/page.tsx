@@ -154,7 +154,11 @@ export default async function ProviderPage({ params }: Props) {
                 value: lines.map(({ text, note }) => (note ? `${text}. ${note}` : text)).join(' '),
               }))}
           />
-          {mayChange && <Probe tenant={tenant} provider={providerId} />}
+          {mayChange && (
+            <div>
+              <Probe tenant={tenant} provider={providerId} />
+            </div>
+          )}
         </Section>
       )}
     </>
