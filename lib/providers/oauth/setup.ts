@@ -56,8 +56,8 @@ export const OauthSetup = z.strictObject({
     .min(1)
     .max(20)
     .optional(),
-  /** PEM. */
-  certificates: z.string().max(200_000).optional(),
+  /** PEM. Fits into a request (64 KiB) beside everything else. */
+  certificates: z.string().max(50_000).optional(),
   /** How the issuer is reached from here, where that is not how browsers do (N-33). */
   internal_origin: webAddress.optional(),
   sender_constrained: z.boolean().optional(),
