@@ -31,6 +31,7 @@ import {
 import { shredTenant } from '../../lib/vault/shred.ts'
 import { keyStatus } from '../../lib/vault/status.ts'
 import { createWebhook, deleteWebhook, rotateWebhookSecret } from '../../lib/webhooks/webhooks.ts'
+import { freePort } from '../../scripts/lib/processes.mjs'
 import { type Broker, type BrowserActor, type Email, startBroker } from '../support/broker.ts'
 import { connectionList, setFrozen } from '../support/connection.ts'
 
@@ -529,6 +530,7 @@ describe('at boot', () => {
     const { code, out, err } = await run('server.ts', [], {
       ...broker.environment,
       NODE_ENV: 'production',
+      PORT: String(await freePort()),
       VALETKEY_KEYS: wrong,
     }).ended
     expect(code).toBe(1)
@@ -620,7 +622,8 @@ describe('the root secret', () => {
     timeout: 60_000,
   }, async () => {
     await boots()
-    const environment = { ...broker.environment, NODE_ENV: 'production', VALETKEY_LOG: 'error', VALETKEY_SECRET: other }
+    const server = { NODE_ENV: 'production', PORT: String(await freePort()) }
+    const environment = { ...broker.environment, ...server, VALETKEY_LOG: 'error', VALETKEY_SECRET: other }
     const { code, out, err } = await run('server.ts', [], environment).ended
     expect(code).toBe(1)
     expect(problemsIn(out)).toContain('VALETKEY_SECRET is not the one this database was first started with')
