@@ -13,8 +13,8 @@ export function truths(revocation: RevocationView, now: string, by: string | nul
       value: (
         <>
           <Time at={blockedAt.toISOString()} now={now} />
-          {by && ` by ${by}`}. Valetkey no longer issues, renews or accepts it. This alone does not stop a copy that
-          someone holds.
+          {by && ` by ${by}`}. Valetkey no longer issues, renews or accepts it.
+          {upstream !== 'none' && ' This alone does not stop a copy that someone holds.'}
         </>
       ),
     },
@@ -41,7 +41,9 @@ export function truths(revocation: RevocationView, now: string, by: string | nul
     {
       label: 'Latest time it could still work',
       value:
-        latestMoment === null ? (
+        upstream === 'none' ? (
+          'Over: every request with it is refused.'
+        ) : latestMoment === null ? (
           'Over: we confirmed that the upstream refuses it.'
         ) : latestMoment === 'unknown' ? (
           'Unknown: the upstream set no expiry.'

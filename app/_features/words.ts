@@ -142,6 +142,7 @@ export const upstreamTruth: Record<RevocationView['upstream'], string> = {
   confirmed: 'We checked afterwards: the upstream refuses the token.',
   failed: 'The upstream did not revoke it.',
   impossible: 'This upstream cannot revoke it. Only our copy was destroyed.',
+  none: 'Nothing to revoke there: the token worked only through Valetkey.',
 }
 
 /** How the last try of a message to a webhook ended badly. */

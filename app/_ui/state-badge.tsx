@@ -30,7 +30,7 @@ export const toneClass: Record<Tone, string> = {
 
 export type ConnectionState = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
 export type TokenState = 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
-export type UpstreamState = 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'
+export type UpstreamState = 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
 export type MemberState = 'active' | 'invited' | 'suspended'
 export type WebhookState = 'on' | 'failing' | 'off'
 export type CheckState = 'ok' | 'attention' | 'failed' | 'unknown'
@@ -69,6 +69,7 @@ const faces = {
     confirmed: ['healthy', ShieldCheck, 'confirmed revoked upstream'],
     failed: ['broken', CircleX, 'failed upstream'],
     impossible: ['revoked', CircleSlash, 'impossible upstream'],
+    none: ['healthy', ShieldCheck, 'nothing upstream'],
   } satisfies Record<UpstreamState, Face>,
   member: {
     active: ['healthy', CircleCheck, 'active'],

@@ -68,6 +68,7 @@ const ticketsSetup = (issuer: string) => ({
   ],
   narrowing: { offered: true, old_token_survives: true, revoke_keeps_grant: true, full_scope_remains: true },
   api_bases: [{ name: 'Tickets', url: `${issuer}/api` }],
+  methods_carry_meaning: true,
 })
 
 /** Makes the demo's tenants, members and providers where they are missing. Runs at every boot; changes nothing twice. */

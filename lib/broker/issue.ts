@@ -2,7 +2,7 @@ import type { Actor } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, fieldsOf, isBrokerError } from '../errors.ts'
-import { configured } from '../providers/index.ts'
+import { type Configured, configured } from '../providers/index.ts'
 import type { Kind, Strategy } from '../providers/kind.ts'
 import {
   type IssuedUpstream,
@@ -11,8 +11,9 @@ import {
   type Rights,
   type UpstreamToken,
 } from '../providers/provider.ts'
+import { type Language, languageOf } from '../providers/rules.ts'
 import { newId } from '../security/ids.ts'
-import { fingerprint, randomToken, type Secret } from '../security/secrets.ts'
+import { fingerprint, hash, proxyToken, randomToken, type Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
 import { type ConnectionRow, findConnectionTo } from '../store/connections.ts'
 import { type Prisma, type ReadTx, readTenant, type Tx } from '../store/database.ts'
@@ -32,11 +33,13 @@ import {
   madeFrom,
   noteIssuing,
   postponeIssuing,
+  tokenStands,
 } from '../store/tokens.ts'
 import { effectivePolicy, type LifetimeCap, type Policy, refuseIssue } from '../tenancy/policy.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { handlePlace } from '../vault/places.ts'
 import { frozenError, refuseFrozen } from './freezes.ts'
+import { proxyUrl } from './proxy-url.ts'
 import { type TokenView, toTokenView } from './read/token.ts'
 import { withAccess } from './refresh/access.ts'
 import { narrowedToken } from './refresh/refresh.ts'
@@ -46,8 +49,10 @@ import { settleRevocation } from './upstream-revocation.ts'
 export type IssueInput = {
   /** Id or alias, a former one too. */
   project: string
-  /** Rights, as the kind of the project's provider has them. */
+  /** Rights, as the kind of the project's provider has them; of strategy `proxy`, rules. */
   scopes: Rights
+  /** Left out: the first that the provider offers. */
+  strategy?: Strategy | undefined
   lifetimeSeconds: number
   purpose: string
 }
@@ -91,6 +96,7 @@ export type IssuedToken = { token: TokenView; value: Secret; tokenType: string; 
  */
 export async function issueToken(ctx: Context, actor: Actor, input: IssueInput): Promise<IssuedToken> {
   const started = await act(ctx, actor, 'work', (tx, actor) => start(ctx, tx, actor, input))
+  if (started.own) return started.own
   let made: IssuedUpstream
   try {
     made = await askUpstream(ctx, started, input)
@@ -137,6 +143,8 @@ type Started = {
   rights: Rights
   /** Nothing else may be made at the connection while this token is out. */
   exclusive: boolean
+  /** A token of our own, which no upstream takes part in: it is made already. */
+  own?: IssuedToken
   /** When it was asked to end, and how long it may live at most, in seconds. */
   asked: { end: Date; mostSeconds: number }
 }
@@ -145,17 +153,18 @@ async function start(
   ctx: Context,
   tx: Tx,
   actor: Actor,
-  { project: idOrAlias, scopes, lifetimeSeconds, purpose }: IssueInput,
+  { project: idOrAlias, scopes, lifetimeSeconds, purpose, strategy: wanted }: IssueInput,
 ): Promise<Started> {
   const { project, connection, policy } = await ground(tx, actor, idOrAlias)
   if (lifetimeSeconds < shortestLifetimeSeconds)
     throw new BrokerError('bad_request', { fields: { expires_in: `At least ${shortestLifetimeSeconds} seconds.` } })
   const made = configured(connection.provider)
   if (!made) throw new BrokerError('provider_misconfigured')
-  const { kind, strategy, settings } = made
-  if (!strategy) throw new BrokerError('no_strategy')
-  const rights = rightsAsked(kind, scopes)
-  refuseIssue(policy, { role: actor.role, strategy, seconds: lifetimeSeconds, rights }, kind)
+  const { kind, settings } = made
+  const strategy = chosenStrategy(made, wanted)
+  const language = languageOf(kind, strategy, settings)
+  const rights = rightsAsked(language, scopes)
+  refuseIssue(policy, { role: actor.role, strategy, seconds: lifetimeSeconds, rights }, language)
   const now = ctx.now()
   const { value: most, setBy } = policy.tokens
   if ((await countOutstandingLocked(tx, actor.tenantId, actor.userId, now)) >= most)
@@ -179,11 +188,12 @@ async function start(
   const id = newId('token')
   const nonce = randomToken().slice(0, 16)
   const end = new Date(now.getTime() + lifetimeSeconds * 1000)
+  const value = strategy === 'proxy' ? proxyToken() : undefined
+  const mark = value && fingerprint(ctx.secrets.fingerprint, value.reveal())
   await insertToken(tx, {
     ...owner,
     id,
     strategy,
-    status: 'issuing',
     nonce,
     purpose,
     scopesAsked: rights as Prisma.InputJsonObject,
@@ -191,29 +201,62 @@ async function start(
     exclusive,
     expiresAt: end,
     createdAt: now,
+    ...(value
+      ? {
+          status: 'live',
+          secretHash: Buffer.from(hash(value.reveal())),
+          fingerprint: mark ?? null,
+          scopesGranted: rights as Prisma.InputJsonObject,
+        }
+      : { status: 'issuing' }),
   })
   const details = {
     project: project.id,
     connection: connection.id,
     seconds: lifetimeSeconds,
-    rights: kind.describe(rights, settings).map(({ text }) => text),
+    rights: language.describe(rights, settings).map(({ text }) => text),
   }
-  await record(tx, actor.tenantId, now, actor, {
-    action: 'token.requested',
-    outcome: 'ok',
-    target: { kind: 'token', id },
-    details,
-  })
+  const target = { kind: 'token', id } as const
+  await record(tx, actor.tenantId, now, actor, { action: 'token.requested', outcome: 'ok', target, details })
   const asked = { end, mostSeconds: policy.lifetime.seconds }
-  return { id, nonce, project: project.externalId, connection, kind, settings, strategy, rights, exclusive, asked }
+  const begun = {
+    id,
+    nonce,
+    project: project.externalId,
+    connection,
+    kind,
+    settings,
+    strategy,
+    rights,
+    exclusive,
+    asked,
+  }
+  if (!value || !mark) return begun
+  // What it stands on is locked from here on, so that a revocation is seen now or sees the token (A-03).
+  if (!(await tokenStands(tx, actor.tenantId, id))) throw new BrokerError('revoked_meanwhile')
+  const issued = { action: 'token.issued', outcome: 'ok', target, details: { strategy, fingerprint: mark } } as const
+  await record(tx, actor.tenantId, now, actor, issued)
+  const row = await findToken(tx, actor.tenantId, id)
+  if (!row) throw new Error('a token that was just made cannot be found')
+  ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
+  const baseUrl = proxyUrl(ctx.config, { slug: actor.slug, project: project.alias })
+  return { ...begun, own: { token: toTokenView(row, now), value, tokenType: 'Bearer', baseUrl } }
+}
+
+/** @throws BrokerError no_strategy, with why */
+function chosenStrategy({ offers, strategy }: Configured, wanted: Strategy | undefined): Strategy {
+  if (!wanted && strategy) return strategy
+  const offer = offers.find((one) => one.strategy === wanted)
+  if (wanted && offer?.offered) return wanted
+  throw new BrokerError('no_strategy', offer && { detail: `Not by ${wanted}: ${offer.reason}` })
 }
 
 /** What was asked, as its kind reads it; rights of which nothing is to be said are none. @throws BrokerError bad_request */
-function rightsAsked(kind: Kind, scopes: unknown): Rights {
-  const parsed = kind.rights.safeParse(scopes)
+function rightsAsked(language: Language, scopes: unknown): Rights {
+  const parsed = language.rights.safeParse(scopes)
   if (!parsed.success)
     throw new BrokerError('bad_request', { fields: fieldsOf(parsed.error.issues, 'scopes', ['scopes']) })
-  if (kind.describe(parsed.data).length > 0) return parsed.data
+  if (language.describe(parsed.data).length > 0) return parsed.data
   throw new BrokerError('bad_request', { fields: { scopes: 'Choose at least one right.' } })
 }
 

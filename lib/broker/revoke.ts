@@ -284,8 +284,8 @@ async function endTokens(
 }
 
 /** Upstream work for a token; none where no upstream made it. */
-const workFor = ({ tenantId, id: tokenId, providerId, connectionId }: TokenRow, now: Date) =>
-  connectionId === null
+const workFor = ({ tenantId, id: tokenId, providerId, connectionId, secretHash }: TokenRow, now: Date) =>
+  connectionId === null || secretHash
     ? []
     : [{ tenantId, id: newId('revocation'), providerId, connectionId, tokenId, createdAt: now }]
 
@@ -338,7 +338,8 @@ async function tell(tx: ReadTx, tenantId: string, targets: Target[], now: Date):
       }
     }
     const row = tokens.get(target.id)
-    const { upstream = null, lastError = null, latestMoment = null } = (row && toTokenView(row, now).revocation) ?? {}
+    const { lastError = null, latestMoment = null, ...rest } = (row && toTokenView(row, now).revocation) ?? {}
+    const upstream = rest.upstream === undefined || rest.upstream === 'none' ? null : rest.upstream
     const isPast = latestMoment !== 'unknown' && latestMoment !== null && latestMoment <= now
     return { ...target, upstream, lastError, latestMoment: isPast ? null : latestMoment }
   })

@@ -2,6 +2,7 @@ import { keboola } from './keboola/index.ts'
 import type { Kind, RightLine, Strategy, StrategyOffer } from './kind.ts'
 import { oauthServer } from './oauth/index.ts'
 import type { Provider, ProviderDeps, ProviderSettings, Rights } from './provider.ts'
+import { languageOf } from './rules.ts'
 
 /** Every kind by its name, one line each. */
 export const kinds: Map<string, Kind> = new Map(
@@ -9,7 +10,7 @@ export const kinds: Map<string, Kind> = new Map(
 )
 
 type Row = { kind: string; settings: unknown }
-/** `strategy`: the one that makes tokens; undefined: none can, and the upstream is only linked. */
+/** `strategy`: the one that makes tokens unless another is asked for; undefined: none can, and the upstream is only linked. */
 export type Configured = { kind: Kind; settings: unknown; offers: StrategyOffer[]; strategy: Strategy | undefined }
 
 /** A row's kind with the row's settings read; undefined: the row is misconfigured, and only it. */
@@ -41,9 +42,13 @@ export type RightsRead = { asked: Rights; granted: Rights | null; rights: Rights
 const unreadable: RightLine = { text: 'rights that this version cannot read', risk: 'high' }
 
 /** A token's stored rights for people. What its kind, or nobody here, can read is said and disturbs no other token. */
-export function readRights(row: Row, stored: { asked: unknown; granted: unknown }): RightsRead {
-  const kind = kinds.get(row.kind)
-  const settings = kind?.settings.safeParse(row.settings).data
+export function readRights(
+  row: Row,
+  { strategy, ...stored }: { asked: unknown; granted: unknown; strategy: string },
+): RightsRead {
+  const found = kinds.get(row.kind)
+  const settings = found?.settings.safeParse(row.settings).data
+  const kind = found && languageOf(found, strategy, settings)
   const current = (rights: unknown): Rights => {
     if (typeof rights !== 'object' || rights === null || Array.isArray(rights)) return {}
     return kind?.upgrade?.(rights as Rights) ?? (rights as Rights)

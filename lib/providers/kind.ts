@@ -140,6 +140,25 @@ export type NarrowFacts = {
   scopesStay: boolean | null
 }
 
+/** Rules that somebody has put together for an upstream: "issues of one repository". `{name}` stands for what is filled in. */
+export type NamedRules = { name: string; title: string; paths: string[] }
+
+/** What the proxy must know of an upstream (docs/decisions/0052). Header names in lower case. */
+export type ProxyFacts = {
+  /** GET and HEAD change nothing there, and reading needs nothing else: not so for GraphQL, or RPC over POST. */
+  methodsCarryMeaning: boolean
+  /** Headers that pass beside those that always do: to the upstream, and back. */
+  requestHeaders: readonly string[]
+  responseHeaders: readonly string[]
+  /** Parameters of a query that hold credentials there, beside those that always do. */
+  credentialParameters: readonly string[]
+  /** Where redirects may lead beside the API itself. */
+  redirectHosts: readonly string[]
+  /** Patterns that no token passes by: what would make something that outlives it. */
+  never: readonly string[]
+  rules: readonly NamedRules[]
+}
+
 /**
  * Everything that differs between upstreams. The core stores rights as opaque JSON, exactly as `rights` parsed them at the
  * edge, and asks the kind what they mean.
@@ -184,6 +203,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   samples(target: { baseUrl: string; branch: string | null }, token: string): Sample[]
   /** Where a project's tokens are for; left out: at the provider's address. */
   baseUrl?(project: { externalId: string }): string
+  /** Of strategy `proxy`; left out: its API cannot be reached through us. */
+  proxy?(settings: S): ProxyFacts
   /** Of strategy `narrow`: whether the next refresh of a connection ends the token, so that only one can be out. */
   oneAtATime?(settings: S): boolean
   /** Seconds for which the upstream still answers a refresh token that was used before; 0: not, or not known. */

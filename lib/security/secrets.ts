@@ -1,4 +1,5 @@
 import { createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 
 /** A value that must not be printed: JSON, inspect and string forms are redacted; `reveal()` is the only way out. */
 export class Secret {
@@ -22,6 +23,25 @@ export class Secret {
 
 /** 256 random bits in base64url: session ids, states, nonces, PKCE verifiers (RFC 7636 4.1 allows 43 characters). */
 export const randomToken = () => randomBytes(32).toString('base64url')
+
+const proxyPrefix = 'vk_px_'
+
+/** What scanners tell one of our tokens from other text by: a checksum of all that is before it, 32 bits in base64url. */
+function checksum(text: string): string {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(crc32(text))
+  return bytes.toString('base64url')
+}
+
+/** A token for the proxy: `vk_px_`, 256 random bits and a checksum in base64url. */
+export function proxyToken(): Secret {
+  const text = `${proxyPrefix}${randomToken()}`
+  return new Secret(text + checksum(text))
+}
+
+/** Whether a text has the form of such a token; it says nothing of whether there is one. */
+export const isProxyToken = (text: string): boolean =>
+  /^vk_px_[\w-]{49}$/.test(text) && checksum(text.slice(0, -6)) === text.slice(-6)
 
 /** A signing key as Standard Webhooks writes it: `whsec_` and 256 random bits in base64. */
 export const webhookSecret = () => `whsec_${randomBytes(32).toString('base64')}`

@@ -41,14 +41,19 @@ export async function completeToken(
     revokeAt: Date | null
   },
 ): Promise<boolean> {
-  const [token] = await tx.$queryRaw<{ stands: boolean }[]>`SELECT vk.token_stands(${tenantId}, ${id}) AS stands`
-  if (!token?.stands) return false
+  if (!(await tokenStands(tx, tenantId, id))) return false
   // Its own generation once more: a revocation of the token alone waits for nothing but its row.
   const { count } = await tx.issuedToken.updateMany({
     where: { tenantId, id, status: 'issuing', generation: 0 },
     data: { ...made, status: 'live' },
   })
   return count > 0
+}
+
+/** Whether everything that a token was made under still stands; it stays locked until the transaction ends (A-03). */
+export async function tokenStands(tx: Tx, tenantId: string, id: string): Promise<boolean> {
+  const [token] = await tx.$queryRaw<{ stands: boolean }[]>`SELECT vk.token_stands(${tenantId}, ${id}) AS stands`
+  return token?.stands ?? false
 }
 
 /** Ends an issuing row; false when it was not issuing any more. */

@@ -38,7 +38,7 @@ describe('rights at Keboola', () => {
 test('rights of a row of the version before, and of one that holds both forms, are read alike', () => {
   const before = { components: [], buckets: {}, manageBuckets: true, readAllFiles: false }
   for (const stored of [before, { ...before, manage_buckets: true, read_all_files: false }])
-    expect(readRights({ kind: 'keboola', settings: {} }, { asked: stored, granted: null })).toMatchObject({
+    expect(readRights({ kind: 'keboola', settings: {} }, { asked: stored, granted: null, strategy: 'mint' })).toMatchObject({
       asked: of({ manage_buckets: true }),
       rights: { asked: [{ text: 'manage buckets', risk: 'high' }], summary: ['manage buckets'] },
     })
@@ -50,7 +50,7 @@ test.each([
   ['a kind of a later version', { slots: [1] }],
 ])('stored rights of %s that nobody can read are said to be so', (kind, asked) => {
   expect(kinds.get('a kind of a later version')).toBe(undefined)
-  const { rights, notGranted } = readRights({ kind, settings: {} }, { asked, granted: asked })
+  const { rights, notGranted } = readRights({ kind, settings: {} }, { asked, granted: asked, strategy: 'mint' })
   const line = { text: 'rights that this version cannot read', risk: 'high' }
   expect(rights, `${asked}`).toMatchObject({ asked: [line], summary: [line.text] })
   expect(notGranted).toEqual([])

@@ -24,7 +24,7 @@ export const cutOffMilliseconds = 2 * 60_000
 export type RevocationView = {
   /** Since when we no longer issue, renew or vouch. */
   blockedAt: Date
-  upstream: RevocationState
+  upstream: RevocationState | 'none'
   /** Why the upstream work is not done yet, as a word. */
   lastError: string | null
   tries: number
@@ -71,7 +71,7 @@ export type TokenView = {
 
 export function toTokenView(row: TokenWithRelations, now: Date): TokenView {
   const { provider } = row.project
-  const rights = readRights(provider, { asked: row.scopesAsked, granted: row.scopesGranted })
+  const rights = readRights(provider, { asked: row.scopesAsked, granted: row.scopesGranted, strategy: row.strategy })
   return {
     id: row.id,
     fingerprint: row.fingerprint,
@@ -106,6 +106,18 @@ const furthestFirst: RevocationState[] = ['pending', 'failed', 'impossible', 'do
 
 function toRevocationView(row: TokenWithRelations): RevocationView | null {
   const { revokedAt, createdAt, revocations } = row
+  // It worked through us alone, and each use asks: there is nothing upstream, and no moment after this one.
+  if (row.secretHash)
+    return (
+      revokedAt && {
+        blockedAt: revokedAt,
+        upstream: 'none',
+        lastError: null,
+        tries: 0,
+        nextTryAt: null,
+        latestMoment: null,
+      }
+    )
   const [work] = revocations.toSorted(
     (a, b) => furthestFirst.indexOf(a.state as RevocationState) - furthestFirst.indexOf(b.state as RevocationState),
   )

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { kinds } from '../../providers/index.ts'
 import { strategies } from '../../providers/kind.ts'
+import { Rules } from '../../providers/rules.ts'
 import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
 import { providerReference } from './providers.ts'
 import { upstreamState } from './revocations.ts'
@@ -44,7 +45,8 @@ export const token = object({
   /** The three truths: blocked here, revoked upstream, the latest moment it could still work. */
   revocation: object({
     blocked_at: instant,
-    upstream: upstreamState,
+    /** `none`: it worked through Valetkey alone. */
+    upstream: z.enum([...upstreamState.options, 'none']),
     last_error: z.string().nullable(),
     tries: z.int(),
     next_try_at: instantOrNull,
@@ -55,8 +57,8 @@ export const token = object({
 
 /** Rights, as the kind of the project's provider has them: it reads them, once it is known which. */
 const rights = z.record(z.string(), z.unknown()).meta({
-  description: 'Rights in the form of the provider’s kind: one of those below.',
-  anyOf: [...kinds.values()].map((kind) => schemaOf(kind.rights)),
+  description: 'Rights in the form of the provider’s kind, or the rules of a proxy token: one of those below.',
+  anyOf: [...[...kinds.values()].map((kind) => kind.rights), Rules].map(schemaOf),
 })
 
 export const issueToken = operation({
@@ -69,6 +71,8 @@ export const issueToken = operation({
   audit: ['token.requested', 'token.issued', 'token.failed', ...refreshEvents],
   body: object({
     scopes: rights,
+    /** How it is made; left out: the first way that its upstream has. */
+    strategy: z.enum(strategies).optional(),
     /** Seconds. */
     expires_in: z.int().min(60).max(86_400),
     purpose: line(200),
@@ -80,7 +84,7 @@ export const issueToken = operation({
       value: z.string(),
       /** Seconds from now. */
       expires_in: z.int(),
-      /** What the upstream calls such a token. */
+      /** What the upstream, or the proxy, calls such a token. */
       token_type: z.string(),
       /** Where the token is for. */
       base_url: z.url(),

@@ -1,6 +1,6 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
-import { type Kind, type Sample, type StrategyOffer, shellQuoted } from '../kind.ts'
+import { type Kind, type ProxyFacts, type Sample, type StrategyOffer, shellQuoted } from '../kind.ts'
 import { oauthProtocol, type Protocol } from '../oauth/protocol.ts'
 import type { Provider, ProviderDeps, ProviderSettings, RevocationOutcome } from '../provider.ts'
 import { checkStack } from './check.ts'
@@ -27,6 +27,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   strategies: () => offers,
   tokenType: 'storage',
   samples,
+  proxy: () => proxying,
   refreshGraceSeconds: (settings) => settings.refreshGraceSeconds,
   branchHint: 'The branch id. The env sample sets it as KBC_BRANCH_ID; it does not change any rights.',
   revokesGrants: false,
@@ -35,11 +36,26 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   open,
 }
 
+const proxying: ProxyFacts = {
+  methodsCarryMeaning: true,
+  requestHeaders: ['x-kbc-runid', 'x-kbc-branchid'],
+  responseHeaders: [],
+  credentialParameters: [],
+  redirectHosts: [],
+  // A Storage token that is made or refreshed through us would outlive the one that made it; /oauth is our own client's.
+  never: ['POST,PUT,PATCH /v2/storage/tokens/**', 'POST,PUT,PATCH /v2/storage/branch/*/tokens/**', '* /oauth/**'],
+  rules: [
+    { name: 'tables', title: 'Read tables', paths: ['GET /v2/storage/buckets/**', 'GET /v2/storage/tables/**'] },
+    { name: 'jobs', title: 'See jobs', paths: ['GET /v2/storage/jobs/**'] },
+    { name: 'files', title: 'Read files', paths: ['GET /v2/storage/files/**'] },
+  ],
+}
+
 const offers: StrategyOffer[] = [
   { strategy: 'mint', offered: true, reason: 'The Storage API creates tokens with their own rights and expiry.' },
   { strategy: 'exchange', offered: false, reason: 'The stack has no token exchange (RFC 8693).' },
   { strategy: 'narrow', offered: false, reason: 'Its OAuth scopes do not distinguish rights.' },
-  { strategy: 'proxy', offered: false, reason: 'Valetkey has no proxy yet.' },
+  { strategy: 'proxy', offered: true, reason: 'Requests go through Valetkey, which lets pass what the token allows.' },
   { strategy: 'sign', offered: false, reason: 'The stack accepts only its own tokens.' },
 ]
 

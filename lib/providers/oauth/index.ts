@@ -59,6 +59,7 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   },
   samples,
   baseUrl: ({ externalId }) => externalId,
+  proxy: (settings) => factsOf(settings, known).api,
   oneAtATime: (settings) => isOneAtATime(factsOf(settings, known)),
   refreshGraceSeconds: ({ refreshGraceSeconds }) => refreshGraceSeconds,
   revokesGrants: true,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Pattern } from '../rules.ts'
 
 /**
  * What is known of a famous server, as a data file in `presets/` says it (docs/presets.md). Text may hold `{name}` of a
@@ -28,6 +29,8 @@ const Revocation = z.strictObject({
   /** What it ends when it is given the grant's own token, and an access token of it. */
   ends,
 })
+
+const headerName = z.string().regex(/^[a-z0-9-]+$/)
 
 const Account = z.strictObject({
   /** Left out: the token answer itself says who it is. */
@@ -136,6 +139,19 @@ export const groups = {
   api: z.strictObject({
     /** Whether GET changes nothing and everything else may: not so for GraphQL, or RPC over POST. */
     methodsCarryMeaning: z.boolean(),
+    /** Headers that its clients need beside the usual ones, to the API and back; lower case. */
+    requestHeaders: z.array(headerName).default([]),
+    responseHeaders: z.array(headerName).default([]),
+    /** Parameters of a query in which it takes credentials, beside the usual names; lower case. */
+    credentialParameters: z.array(z.string().regex(/^[a-z0-9_.$-]+$/)).default([]),
+    /** Hosts that hold downloads and uploads, to which it redirects. */
+    redirectHosts: z.array(z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/)).default([]),
+    /** What a token through the proxy may never do, because it would outlive the token. */
+    never: z.array(Pattern).default([]),
+    /** Rules to choose from; `{name}` stands for one segment that is filled in. */
+    rules: z
+      .array(z.strictObject({ name: z.string().regex(/^[a-z0-9-]{2,40}$/), title: text, paths: z.array(text).min(1) }))
+      .default([]),
     bases: z.array(z.strictObject({ name: text, url, audience: z.string().optional() })).min(1),
   }),
   quirks: Quirks.optional(),

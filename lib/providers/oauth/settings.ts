@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ChangeableSetting, ClientProof } from '../kind.ts'
+import type { ChangeableSetting, ClientProof, ProxyFacts } from '../kind.ts'
 import { longestGraceSeconds } from '../provider.ts'
 import { groups, type Preset } from './preset.ts'
 import { presets } from './presets/index.ts'
@@ -68,6 +68,8 @@ export const OauthSettings = z.strictObject({
   senderConstrained: z.boolean().default(false),
   /** As declared or found out for this row; otherwise as the preset says. */
   narrowing: Narrowing.optional(),
+  /** As an admin said: GET and HEAD change nothing at its API. Otherwise as the preset says. */
+  methodsCarryMeaning: z.boolean().optional(),
   /** How long an unused refresh token lives; 0: not known. */
   refreshTokenDays: z.int().min(0).max(3_650).default(0),
   /** How long a refresh token is still answered after its first use; 0: not at all. */
@@ -103,24 +105,27 @@ const undescribed = {
   scopes: groups.scopes.parse({ known: [] }),
   tokens: groups.tokens.parse({ lifetimeSeconds: 3600, refresh: 'rotates', idleDays: null, absoluteDays: null }),
   quirks: undefined as Preset['quirks'],
+  api: groups.api.omit({ bases: true }).parse({ methodsCarryMeaning: false }),
 }
 
 /** What is known of a row's server beside its addresses. */
 export type Facts = Pick<Preset, 'scopes' | 'tokens' | 'quirks'> & {
   narrowing: Narrowing
   pkce: Preset['client']['pkce']
+  api: ProxyFacts
 }
 
 export function factsOf(
-  settings: Pick<OauthSettings, 'preset' | 'narrowing' | 'server' | 'described'>,
+  settings: Pick<OauthSettings, 'preset' | 'narrowing' | 'server' | 'described' | 'methodsCarryMeaning'>,
   known = presets,
 ): Facts {
   const { preset: name, narrowing, server, described = [] } = settings
   const preset = name === undefined ? undefined : known.get(name)
-  const { scopes: stated, tokens, quirks } = preset ?? undescribed
+  const { scopes: stated, tokens, quirks, api: documented } = preset ?? undescribed
   const scopes = { ...stated, known: [...described, ...stated.known] }
   const pkce = preset?.client.pkce ?? 'unknown'
-  return { scopes, tokens, quirks, narrowing: narrowing ?? narrowingOf(preset, server), pkce }
+  const api = { ...documented, methodsCarryMeaning: settings.methodsCarryMeaning ?? documented.methodsCarryMeaning }
+  return { scopes, tokens, quirks, narrowing: narrowing ?? narrowingOf(preset, server), pkce, api }
 }
 
 function narrowingOf(preset: Preset | undefined, { revocation_endpoint }: Server): Narrowing {

@@ -56,6 +56,8 @@ export const OauthSetup = z.strictObject({
     .min(1)
     .max(20)
     .optional(),
+  /** GET and HEAD change nothing at the API, and reading needs nothing else. Left out: as the preset says, else no. */
+  methods_carry_meaning: z.boolean().optional(),
   /** PEM. Fits into a request (64 KiB) beside everything else. */
   certificates: z.string().max(50_000).optional(),
   /** How the issuer is reached from here, where that is not how browsers do (N-33). */
@@ -79,6 +81,7 @@ export async function prepare(input: OauthSetup, deps: ProviderDeps): Promise<Pr
     certificates,
     senderConstrained: checkedBinding(input, found.server),
     ...(input.narrowing && { narrowing: input.narrowing }),
+    ...(input.methods_carry_meaning !== undefined && { methodsCarryMeaning: input.methods_carry_meaning }),
     ...(await clientKeys(found)),
   }
   for (const [field, value] of addressesOf(settings)) checkedAddress(deps, field, value)
@@ -91,7 +94,7 @@ export async function prepare(input: OauthSetup, deps: ProviderDeps): Promise<Pr
   }
 }
 
-type Found = Omit<OauthSettings, 'certificates' | 'senderConstrained' | 'keys'>
+type Found = Omit<OauthSettings, 'certificates' | 'senderConstrained' | 'keys' | 'methodsCarryMeaning'>
 
 async function fromPreset(input: OauthSetup, deps: ProviderDeps): Promise<Found> {
   const known = presets.get(input.preset ?? '')

@@ -23,7 +23,11 @@ export function offers(
     { strategy: 'mint', offered: false, reason: 'It has no API that creates tokens.' },
     { strategy: 'exchange', offered: false, reason: 'Token exchange (RFC 8693) is not supported for this kind yet.' },
     { strategy: 'narrow', offered, reason },
-    { strategy: 'proxy', offered: false, reason: 'Valetkey has no proxy yet.' },
+    {
+      strategy: 'proxy',
+      offered: true,
+      reason: 'Requests go through Valetkey, which lets pass what the token allows.',
+    },
     { strategy: 'sign', offered: false, reason: 'It accepts only its own tokens.' },
   ]
 }

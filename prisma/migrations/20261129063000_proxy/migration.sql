@@ -1,0 +1,185 @@
+-- AlterTable
+ALTER TABLE "issued_token" ADD COLUMN     "secret_hash" BYTEA;
+
+-- CreateTable
+CREATE TABLE "use_tally" (
+    "tenant_id" TEXT NOT NULL,
+    "token_id" TEXT NOT NULL,
+    "minute" TIMESTAMPTZ NOT NULL,
+    "requests" BIGINT NOT NULL,
+    "refused" BIGINT NOT NULL,
+    "bytes_sent" BIGINT NOT NULL,
+    "bytes_received" BIGINT NOT NULL,
+
+    CONSTRAINT "use_tally_pkey" PRIMARY KEY ("tenant_id","token_id","minute")
+);
+
+-- CreateTable
+CREATE TABLE "token_use" (
+    "tenant_id" TEXT NOT NULL,
+    "token_id" TEXT NOT NULL,
+    "day" DATE NOT NULL,
+    "project_id" TEXT NOT NULL,
+    "requests" BIGINT NOT NULL,
+    "refused" BIGINT NOT NULL,
+    "bytes_sent" BIGINT NOT NULL,
+    "bytes_received" BIGINT NOT NULL,
+
+    CONSTRAINT "token_use_pkey" PRIMARY KEY ("tenant_id","token_id","day")
+);
+
+-- CreateIndex
+CREATE INDEX "use_tally_minute_idx" ON "use_tally"("minute");
+
+-- CreateIndex
+CREATE INDEX "token_use_tenant_id_project_id_day_idx" ON "token_use"("tenant_id", "project_id", "day");
+
+-- CreateIndex
+CREATE INDEX "token_use_day_idx" ON "token_use"("day");
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Everything below is written by hand; Prisma's diff does not see it.
+
+-- Only a token of our own has one, and no two have the same.
+CREATE UNIQUE INDEX issued_token_secret_hash ON issued_token (secret_hash) WHERE secret_hash IS NOT NULL;
+ALTER TABLE issued_token ADD CONSTRAINT issued_token_own_secret CHECK (secret_hash IS NULL OR strategy = 'proxy');
+GRANT SELECT (secret_hash) ON issued_token TO vk_lookup;
+
+ALTER TABLE use_tally ENABLE ROW LEVEL SECURITY;
+ALTER TABLE use_tally FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON use_tally USING (tenant_id = (SELECT nullif(current_setting('app.tenant_id', true), '')));
+CREATE POLICY lookup ON use_tally FOR SELECT TO vk_lookup USING (true);
+GRANT SELECT, INSERT, UPDATE, DELETE ON use_tally TO valetkey_app;
+GRANT SELECT (tenant_id, minute) ON use_tally TO vk_lookup;
+
+ALTER TABLE token_use ENABLE ROW LEVEL SECURITY;
+ALTER TABLE token_use FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON token_use USING (tenant_id = (SELECT nullif(current_setting('app.tenant_id', true), '')));
+GRANT SELECT, INSERT, UPDATE, DELETE ON token_use TO valetkey_app;
+
+-- Whose token it is that somebody brings: its hash is all that there is.
+GRANT CREATE ON SCHEMA lookup TO vk_lookup;
+SET ROLE vk_lookup;
+CREATE OR REPLACE FUNCTION lookup.token_by_secret(p_hash bytea) RETURNS TABLE (tenant_id text, id text)
+  LANGUAGE sql STABLE STRICT SECURITY DEFINER BEGIN ATOMIC
+  SELECT t.tenant_id, t.id FROM public.issued_token t WHERE t.secret_hash = p_hash;
+END;
+REVOKE EXECUTE ON FUNCTION lookup.token_by_secret(bytea) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lookup.token_by_secret(bytea) TO valetkey_app;
+RESET ROLE;
+REVOKE CREATE ON SCHEMA lookup FROM vk_lookup;
+
+-- Tenants with uses of tokens that no event has told of, in minutes up to p_before.
+GRANT CREATE ON SCHEMA lookup TO vk_lookup;
+SET ROLE vk_lookup;
+CREATE OR REPLACE FUNCTION lookup.use_tenants(p_before timestamptz) RETURNS SETOF text
+  LANGUAGE sql STABLE STRICT SECURITY DEFINER BEGIN ATOMIC
+  SELECT DISTINCT u.tenant_id FROM public.use_tally u WHERE u.minute <= p_before;
+END;
+REVOKE EXECUTE ON FUNCTION lookup.use_tenants(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lookup.use_tenants(timestamptz) TO valetkey_app;
+RESET ROLE;
+REVOKE CREATE ON SCHEMA lookup FROM vk_lookup;
+
+-- Adds what went through the proxy with a token: to the minute, which an event tells of once it is over, and to the day.
+CREATE OR REPLACE FUNCTION vk.note_use(p_tenant text, p_token text, p_project text, p_at timestamptz, p_requests bigint,
+    p_refused bigint, p_sent bigint, p_received bigint)
+  RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  PERFORM set_config('app.tenant_id', p_tenant, true);
+  INSERT INTO use_tally AS u (tenant_id, token_id, minute, requests, refused, bytes_sent, bytes_received)
+    VALUES (p_tenant, p_token, date_trunc('minute', p_at), p_requests, p_refused, p_sent, p_received)
+    ON CONFLICT (tenant_id, token_id, minute) DO UPDATE SET requests = u.requests + p_requests, refused = u.refused + p_refused,
+      bytes_sent = u.bytes_sent + p_sent, bytes_received = u.bytes_received + p_received;
+  INSERT INTO token_use AS u (tenant_id, token_id, day, project_id, requests, refused, bytes_sent, bytes_received)
+    VALUES (p_tenant, p_token, (p_at AT TIME ZONE 'UTC')::date, p_project, p_requests, p_refused, p_sent, p_received)
+    ON CONFLICT (tenant_id, token_id, day) DO UPDATE SET requests = u.requests + p_requests, refused = u.refused + p_refused,
+      bytes_sent = u.bytes_sent + p_sent, bytes_received = u.bytes_received + p_received;
+  IF p_requests > 0 THEN
+    UPDATE issued_token k SET last_used_at = p_at WHERE k.tenant_id = p_tenant AND k.id = p_token
+      AND (k.last_used_at IS NULL OR k.last_used_at < p_at - interval '1 minute');
+  END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION vk.note_use(text, text, text, timestamptz, bigint, bigint, bigint, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.note_use(text, text, text, timestamptz, bigint, bigint, bigint, bigint) TO valetkey_app;
+
+-- Everything that a request through the proxy stands on, in one call: whose token it is, whether it and all that it was
+-- made under stand now, and what the upstream is to be shown.
+-- state: unknown | elsewhere (it is for another project than the address names) | live | ended | revoked | frozen.
+-- p_seen: xmin of the provider row that the caller has read already, or ''. rules, settings: only where it has not.
+-- access_token: sealed, while it lives longer than p_margin and its connection is usable. first: nobody has used the token.
+-- touch: whether vk.connection_used is worth a call.
+-- The hash precedes the tenant, which is set as soon as it is known.
+CREATE OR REPLACE FUNCTION vk.proxy_enter(p_hash bytea, p_slug text, p_project text, p_seen text, p_margin interval)
+  RETURNS TABLE (state text, tenant_id text, token_id text, user_id text, project_id text, connection_id text, provider_id text,
+    expires_at timestamptz, rules jsonb, provider_seen text, kind text, issuer text, settings jsonb, external_id text,
+    access_token text, token_version int, connection_status text, refreshed_at timestamptz, first boolean, touch boolean)
+  LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+  t public.issued_token%ROWTYPE;
+  c public.connection%ROWTYPE;
+  v_now timestamptz;
+BEGIN
+  state := 'unknown';
+  SELECT l.tenant_id, l.id INTO tenant_id, token_id FROM lookup.token_by_secret(p_hash) l;
+  IF tenant_id IS NULL THEN RETURN NEXT; RETURN; END IF;
+  PERFORM set_config('app.tenant_id', tenant_id, true);
+  v_now := vk_now();
+  SELECT * INTO t FROM issued_token k WHERE k.tenant_id = proxy_enter.tenant_id AND k.id = token_id;
+  user_id := t.user_id; project_id := t.project_id; connection_id := t.connection_id; provider_id := t.provider_id;
+  expires_at := t.expires_at; first := t.last_used_at IS NULL;
+  IF NOT EXISTS (SELECT FROM tenant n WHERE n.id = t.tenant_id AND n.slug = p_slug)
+     OR p_project <> t.project_id AND NOT EXISTS (SELECT FROM project_alias a
+       WHERE a.tenant_id = t.tenant_id AND a.alias = p_project AND a.project_id = t.project_id) THEN
+    state := 'elsewhere';
+    RETURN NEXT; RETURN;
+  END IF;
+  state := vk.token_state(t);
+  IF state <> 'live' THEN RETURN NEXT; RETURN; END IF;
+  SELECT r.xmin::text INTO provider_seen FROM provider r WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id;
+  IF provider_seen <> p_seen THEN
+    rules := t.scopes_granted;
+    SELECT r.kind, r.issuer, r.settings INTO kind, issuer, settings FROM provider r
+      WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id;
+    SELECT p.external_id INTO external_id FROM project p WHERE p.tenant_id = t.tenant_id AND p.id = t.project_id;
+  END IF;
+  SELECT * INTO c FROM connection k WHERE k.tenant_id = t.tenant_id AND k.id = t.connection_id;
+  connection_status := c.status; token_version := c.token_version;
+  refreshed_at := greatest(c.last_refresh_at, c.linked_at);
+  touch := c.used_at IS NULL OR c.used_at < v_now - interval '5 minutes';
+  IF c.status IN ('linked', 'degraded', 'uncertain') AND c.access_expires_at > v_now + least(p_margin, (c.access_expires_at - refreshed_at) / 2) THEN
+    access_token := c.access_token;
+  END IF;
+  RETURN NEXT;
+END $$;
+REVOKE EXECUTE ON FUNCTION vk.proxy_enter(bytea, text, text, text, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.proxy_enter(bytea, text, text, text, interval) TO valetkey_app;
+
+-- How a token stands that is used through us: live | ended | revoked | frozen. Everything that it was made under is asked,
+-- each time: nobody keeps the answer. Nothing is locked, because a use changes nothing that a revocation could miss.
+CREATE OR REPLACE FUNCTION vk.token_state(t public.issued_token) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  IF t.status <> 'live' OR t.generation <> 0 OR t.generations IS DISTINCT FROM
+      vk.generations(t.tenant_id, t.user_id, t.project_id, t.provider_id, t.connection_id, t.client_id, t.grant_id) THEN
+    RETURN 'revoked';
+  END IF;
+  IF t.expires_at <= vk_now() THEN RETURN 'ended'; END IF;
+  IF EXISTS (SELECT FROM vk.frozen_by(t.tenant_id, t.user_id, t.provider_id, t.connection_id, ARRAY[t.project_id])) THEN
+    RETURN 'frozen';
+  END IF;
+  RETURN 'live';
+END $$;
+REVOKE EXECUTE ON FUNCTION vk.token_state(public.issued_token) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.token_state(public.issued_token) TO valetkey_app;
+
+-- How each of these tokens of one tenant stands now: asked several times a second for those with a running stream.
+CREATE OR REPLACE FUNCTION vk.tokens_standing(p_tenant text, p_ids text[]) RETURNS TABLE (id text, state text)
+  LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('app.tenant_id', p_tenant, true);
+  RETURN QUERY SELECT k.id, vk.token_state(k) FROM issued_token k WHERE k.tenant_id = p_tenant AND k.id = ANY (p_ids);
+END $$;
+REVOKE EXECUTE ON FUNCTION vk.tokens_standing(text, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.tokens_standing(text, text[]) TO valetkey_app;
