@@ -7,6 +7,7 @@ import { ConfigError } from './lib/config.ts'
 import { type Context, context } from './lib/context.ts'
 import { createEdge } from './lib/http/listener.ts'
 import { listenForMetrics } from './lib/http/metrics.ts'
+import { createProxyEdge } from './lib/http/proxy.ts'
 import { captureOutput, createLog, type Log, loud, standardOutput } from './lib/log.ts'
 
 /** The whole of a stop. A refresh takes up to 14 s and is worth waiting for: cut off, it may cost a grant. */
@@ -28,8 +29,10 @@ async function main(): Promise<void> {
   const origin = new URL(config.origin)
   const publicPort = Number(origin.port) || (origin.protocol === 'https:' ? 443 : 80)
 
+  const proxy = createProxyEdge(ctx)
   const server = createEdge({
     config,
+    proxy,
     machineRoutes,
     declared,
     next: (request, response) => handle(request, response),
@@ -51,6 +54,7 @@ async function main(): Promise<void> {
     // Not ready, but serving: balancers find out before connections are refused.
     if (isKnown) await new Promise((resolve) => setTimeout(resolve, config.drainSeconds * 1000))
     await close(server)
+    await proxy.stop()
     await jobsEnded
     await stopMetrics()
     await app.close()

@@ -1,5 +1,6 @@
 import type { DPoPHandle } from 'oauth4webapi'
 import type pg from 'pg'
+import type { Dispatcher } from 'undici'
 import type { Authenticator } from './actor.ts'
 import { type Config, parseConfig } from './config.ts'
 import { createLog, type Log, standardOutput } from './log.ts'
@@ -8,7 +9,7 @@ import type { Output } from './output.ts'
 import type { Discoveries } from './security/discovery.ts'
 import type { KeySets } from './security/issuer-keys.ts'
 import { environmentKeys, type KeySource } from './security/key-source.ts'
-import { createOutbound, type OutboundFetch } from './security/outbound.ts'
+import { createOutbound, type OutboundFetch, type OutboundLimits } from './security/outbound.ts'
 import type { SealKey } from './security/seal.ts'
 import { deriveKey } from './security/secrets.ts'
 import { createTrusting, type Trusting } from './security/trusting.ts'
@@ -48,6 +49,8 @@ export type Context = {
   certificateEnds: ReadonlyMap<string, Date>
   /** The same way out for upstreams whose certificates a CA of their own vouches for. */
   trusting: Trusting['trusting']
+  /** The way out for what passes through; `certificates` in PEM, of an upstream with a CA of its own. */
+  streams: (certificates?: string | undefined) => Dispatcher
   /** The same for addresses that tenants choose freely: never inside, whatever the operator lets upstreams reach. */
   fetchOutside: OutboundFetch
   /** Who is asked whose a presented token is. Nobody makes any yet; the authorization server will. */
@@ -66,7 +69,9 @@ export type Context = {
   close: () => Promise<void>
 }
 
-export type ContextOptions = Partial<Pick<Context, 'fetch' | 'authenticators' | 'now' | 'sleep' | 'log' | 'output'>>
+export type ContextOptions = Partial<
+  Pick<Context, 'fetch' | 'authenticators' | 'now' | 'sleep' | 'log' | 'output'> & { limits: Partial<OutboundLimits> }
+>
 
 /** Makes a context. Tests give their own clock, network and log; nothing is read from the environment here. */
 export async function createContext(config: Config, options: ContextOptions = {}): Promise<Context> {
@@ -78,10 +83,12 @@ export async function createContext(config: Config, options: ContextOptions = {}
   )
   const outbound = createOutbound({
     ...config,
+    ...(options.limits && { limits: options.limits }),
     onFailure: (failure) => log.warn(failure, 'an outbound call got no answer'),
   })
   const trust = createTrusting({
     ...config,
+    ...(options.limits && { limits: options.limits }),
     onFailure: (failure) => log.warn(failure, 'an outbound call got no answer'),
   })
   const outside = createOutbound({
@@ -110,6 +117,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
       const { fetch, ...published } = trust.trusting(certificates)
       return { ...published, fetch: (input, init) => untraced(() => (options.fetch ?? fetch)(input, init)) }
     },
+    streams: (certificates) => (certificates === undefined ? outbound : trust.trusting(certificates)).streams,
     certificateEnds: outbound.certificateEnds,
     // No trace header of ours reaches another server, and no instrumentation sees what is sent there.
     fetch: (input, init) => untraced(() => (options.fetch ?? outbound.fetch)(input, init)),

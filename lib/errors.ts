@@ -160,6 +160,34 @@ export const errorCodes = {
     next: 'Choose other rights: some may no longer exist, or your account may not grant them.',
   },
   revoked_meanwhile: { status: 409, title: 'Access was revoked during issuing', next: 'Ask an admin.' },
+  // Proxy
+  token_unknown: { status: 401, title: 'This token is not known here', next: 'Issue a new one in Valetkey.' },
+  token_ended: { status: 401, title: 'This token no longer works', next: 'Issue a new one in Valetkey.' },
+  rule_refused: {
+    status: 403,
+    title: 'The rules of this token do not allow this request',
+    next: 'Issue a token whose rules allow it.',
+  },
+  path_refused: {
+    status: 400,
+    title: 'This address cannot be passed on',
+    next: 'Send it without empty or dot segments, and without encoded slashes, dots or backslashes.',
+  },
+  header_refused: {
+    status: 400,
+    title: 'A header or parameter of this request cannot be passed on',
+    next: 'Leave it out: Valetkey adds the credentials, and a token cannot change its person or method.',
+  },
+  upgrade_refused: {
+    status: 501,
+    title: 'WebSocket and other upgrades cannot pass through',
+    next: 'Use plain HTTP requests, or server-sent events.',
+  },
+  redirect_refused: {
+    status: 502,
+    title: 'The upstream redirected to a different server',
+    next: 'Nothing was followed. Tell an admin if this server belongs to the upstream.',
+  },
   // Tenancy
   invitation_unknown: { status: 404, title: 'This invitation is unknown or has expired', next: 'Ask for a new one.' },
   too_many_invitations: {

@@ -67,6 +67,9 @@ export function createMetrics(output: Pick<Output, 'dropped'> = { dropped: 0 }) 
     jobFailures: counter('job_failures_total', 'Entries of background work that failed', ['work']),
     /** AES-GCM nonces are random: one key stays far below 2^32 values (V-02). */
     seals: counter('seals_total', 'Values sealed by this process'),
+    /** Bodies that passed through the proxy; `sent` to upstreams. */
+    proxyBytes: counter('proxy_bytes_total', 'Bytes of bodies that passed through the proxy', ['direction']),
+    proxyOpen: gauge('proxy_open_requests', 'Requests that pass through the proxy now'),
     requests: histogram('http_request_seconds', 'Requests by operation', workBuckets, ['operation', 'status']),
 
     /** From the database, at a scrape; absent while it is away. */

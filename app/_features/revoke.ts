@@ -80,6 +80,7 @@ const words: Record<UpstreamState, string> = {
   confirmed: 'revoked upstream and confirmed',
   failed: 'the upstream did not revoke it',
   impossible: 'this upstream cannot revoke it',
+  none: 'every request with it is refused',
 }
 
 /** One outcome in a line: "blocked here, revoked upstream". */

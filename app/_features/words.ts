@@ -271,6 +271,10 @@ const acts = {
     'Disconnected',
     `${plural(Number(details.tokens ?? 0), 'token')} revoked with it.${because(details)}`,
   ],
+  'token.used': ({ first, requests = 0, refused = 0 }) => [
+    first ? 'Token first used' : 'Token used',
+    first ? '' : `${plural(requests, 'request')}${refused > 0 ? `, ${refused} refused` : ''} in a minute.`,
+  ],
   'revocation.finished': (details) => [
     finished[text(details.state)] ?? 'Upstream revocation ended',
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',

@@ -92,6 +92,16 @@ export const catalogue = {
     exceeded: texts.optional(),
     deleted: count.optional(),
   }),
+  /** Through the proxy. `first`: nobody had used it before; otherwise all of a minute. Bytes of bodies. */
+  'token.used': act(['token'], {
+    project: text.optional(),
+    first: z.boolean().optional(),
+    minute: z.iso.datetime().optional(),
+    requests: count.optional(),
+    refused: count.optional(),
+    bytes_sent: count.optional(),
+    bytes_received: count.optional(),
+  }),
   'token.revoked': act(['token'], { owner: text, fingerprint: text.nullable(), reason }),
   'revocation.finished': act(['token', 'connection'], { state: text, tries: count }),
   'revocation.retried': act(['token', 'connection'], { revocation: text }),

@@ -15,7 +15,7 @@ import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { grantPlace } from '../vault/places.ts'
 import { within } from '../within.ts'
-import { latestMomentOf, toTokenView } from './read/token.ts'
+import { latestMomentOf, toTokenView, type UpstreamTruth } from './read/token.ts'
 import { tokenPlace } from './refresh/refresh.ts'
 import { aboutOf, settleRevocation } from './upstream-revocation.ts'
 
@@ -34,7 +34,7 @@ export type RevokeResult = {
   /** It had ended by itself, or never came to be, and was not revoked before: nothing was left to revoke. */
   over: boolean
   /** Second truth; null where nothing is left to do upstream. */
-  upstream: RevocationState | null
+  upstream: UpstreamTruth | null
   lastError: string | null
   /** Third truth; null: it is over, seen to be refused or past its end. */
   latestMoment: Date | 'unknown' | null
@@ -338,8 +338,7 @@ async function tell(tx: ReadTx, tenantId: string, targets: Target[], now: Date):
       }
     }
     const row = tokens.get(target.id)
-    const { lastError = null, latestMoment = null, ...rest } = (row && toTokenView(row, now).revocation) ?? {}
-    const upstream = rest.upstream === undefined || rest.upstream === 'none' ? null : rest.upstream
+    const { upstream = null, lastError = null, latestMoment = null } = (row && toTokenView(row, now).revocation) ?? {}
     const isPast = latestMoment !== 'unknown' && latestMoment !== null && latestMoment <= now
     return { ...target, upstream, lastError, latestMoment: isPast ? null : latestMoment }
   })

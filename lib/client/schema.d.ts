@@ -1625,7 +1625,7 @@ export interface Paths {
         content: {
           'application/json': {
             /**
-             * Rights in the form of the provider’s kind: one of those below.
+             * Rights in the form of the provider’s kind, or the rules of a proxy token: one of those below.
              */
             scopes:
               | {
@@ -1646,6 +1646,23 @@ export interface Paths {
                    */
                   scopes: string[]
                 }
+              | (
+                  | {
+                      access: 'read_only'
+                    }
+                  | {
+                      access: 'paths'
+                      /**
+                       * @minItems 1
+                       * @maxItems 50
+                       */
+                      paths: string[]
+                    }
+                  | {
+                      access: 'everything'
+                    }
+                )
+            strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
             expires_in: number
             purpose: string
           }
@@ -1701,7 +1718,7 @@ export interface Paths {
                 revoked_by: string | null
                 revocation: {
                   blocked_at: string
-                  upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'
+                  upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
@@ -1861,6 +1878,7 @@ export interface Paths {
                 url: string
                 audience?: string
               }[]
+              methods_carry_meaning?: boolean
               certificates?: string
               internal_origin?: string
               sender_constrained?: boolean
@@ -2013,6 +2031,7 @@ export interface Paths {
                 url: string
                 audience?: string
               }[]
+              methods_carry_meaning?: boolean
               certificates?: string
               internal_origin?: string
               sender_constrained?: boolean
@@ -2332,7 +2351,7 @@ export interface Paths {
                 already: boolean
                 over: boolean
                 blocked_here: true
-                upstream: ('pending' | 'done' | 'confirmed' | 'failed' | 'impossible') | null
+                upstream: ('pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none') | null
                 last_error: string | null
                 latest_moment: (string | 'unknown') | null
               }[]
@@ -2490,7 +2509,7 @@ export interface Paths {
                 revoked_by: string | null
                 revocation: {
                   blocked_at: string
-                  upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'
+                  upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
@@ -2578,7 +2597,7 @@ export interface Paths {
               revoked_by: string | null
               revocation: {
                 blocked_at: string
-                upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'
+                upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
                 last_error: string | null
                 tries: number
                 next_try_at: string | null

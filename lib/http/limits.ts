@@ -1,7 +1,7 @@
-import { RateLimiterMemory, RateLimiterPostgres } from 'rate-limiter-flexible'
+import { RateLimiterMemory, type RateLimiterPostgres } from 'rate-limiter-flexible'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
-import { query } from '../store/database.ts'
+import { secondsUntilNext, sharedLimiter } from '../store/limiter.ts'
 import { addressKey } from './request.ts'
 
 /**
@@ -45,20 +45,11 @@ export async function takeLimit(ctx: Store, name: LimitName, caller: Caller): Pr
   try {
     await limiterOf(ctx, name).consume(who ?? 'unknown')
   } catch (refusal) {
-    if (!isOverLimit(refusal)) throw refusal
-    throw new BrokerError('rate_limited', { retryAfterSeconds: Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)) })
+    const retryAfterSeconds = secondsUntilNext(refusal)
+    if (retryAfterSeconds === undefined) throw refusal
+    throw new BrokerError('rate_limited', { retryAfterSeconds })
   }
 }
-
-/**
- * Told by its form: the limiter may be the other bundle's, whose class is another. What fails is an Error and says nothing
- * of a window.
- */
-const isOverLimit = (refusal: unknown): refusal is { msBeforeNext: number } =>
-  typeof refusal === 'object' &&
-  refusal !== null &&
-  'msBeforeNext' in refusal &&
-  typeof refusal.msBeforeNext === 'number'
 
 type Limiter = RateLimiterMemory | RateLimiterPostgres
 type Limiters = WeakMap<object, Map<LimitName, Limiter>>
@@ -77,20 +68,6 @@ function limiterOf(ctx: Store, name: LimitName): Limiter {
 
 function createLimiter(ctx: Store, name: LimitName): Limiter {
   const { points, seconds, store } = limits[name]
-  const common = { keyPrefix: name, points, duration: seconds }
-  if (store === 'process') return new RateLimiterMemory(common)
-  return new RateLimiterPostgres({
-    ...common,
-    // Its statements go through our own query: one place knows about poolers, time-outs and outages.
-    storeClient: {
-      query: async ({ name: statement, text, values }: { name: string; text: string; values: unknown[] }) => {
-        const rows = await query(ctx, statement, text, values)
-        return { rows, rowCount: rows.length }
-      },
-    },
-    storeType: 'client',
-    tableName: 'rate_limit',
-    // The migration makes the table; the app role may not.
-    tableCreated: true,
-  })
+  if (store === 'process') return new RateLimiterMemory({ keyPrefix: name, points, duration: seconds })
+  return sharedLimiter(ctx, { name, points, seconds })
 }

@@ -9,6 +9,7 @@ import { contentSecurityPolicy, newNonce, securityHeaders } from './headers.ts'
 import type { Method } from './operation.ts'
 import { type PageScope, pageScopes } from './page-scope.ts'
 import { problemOf, problemResponse } from './problem.ts'
+import type { ProxyEdge } from './proxy.ts'
 import { clientAddress, type RouteHandler } from './request.ts'
 
 /** A path that is answered before Next: the very export of its route file. `:name` stands for one plain segment. */
@@ -23,10 +24,14 @@ type Options = {
   declared: readonly { method: Method; path: string }[]
   /** Everything that no exact path takes. In development that is all. */
   next: (request: IncomingMessage, response: ServerResponse) => Promise<void>
+  /** What passes through to upstreams; left out: nothing does. */
+  proxy?: Pick<ProxyEdge, 'targetOf' | 'handle'>
   /** False while the process is starting: only probes and metrics are answered. Left out: it serves. */
   isServing?: () => boolean
 }
 
+/** How long a request may take to arrive whole, in milliseconds; what passes through has limits of its own. */
+const arrivalMilliseconds = 60_000
 const maxHeaderBytes = 16 * 1024
 const maxTargetBytes = 8 * 1024
 
@@ -35,7 +40,8 @@ export function createEdge(options: Options): Server {
   const listener = createListener(options)
   const server = createServer({
     maxHeaderSize: maxHeaderBytes,
-    requestTimeout: 60_000,
+    // Judged below: an upload that passes through takes as long as it takes.
+    requestTimeout: 0,
     headersTimeout: 15_000,
     // Judged below: Node's own refusal has neither a body nor our headers.
     requireHostHeader: false,
@@ -46,13 +52,18 @@ export function createEdge(options: Options): Server {
       else refuse(response, 'internal')
     })
   })
+  // Answered once the body is wanted: refused before it is sent, an upload costs nobody anything (RFC 9110 10.1.1).
+  server.on('checkContinue', (request, response) => {
+    if (!options.proxy?.targetOf(request.url ?? '')) response.writeContinue()
+    server.emit('request', request, response)
+  })
   server.on('checkExpectation', (_request, response) => refuse(response, 'expectation_failed'))
   server.on('connect', (_request, socket) => refuseRaw(socket, 'method_not_allowed', { allow: 'GET, HEAD' }))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy()
     refuseRaw(socket, unreadable[error.code ?? ''] ?? 'bad_request')
   })
-  if (options.config.production) refuseUpgrades(server)
+  if (options.config.production) refuseUpgrades(server, options)
   return server
 }
 
@@ -64,8 +75,9 @@ const unreadable: Record<string, ErrorCode> = {
 }
 
 /** Next handles upgrades itself and would forward them; we need none outside development (P-05). */
-function refuseUpgrades(server: Server): void {
-  const onUpgrade = (_request: IncomingMessage, socket: Duplex) => refuseRaw(socket, 'bad_request')
+function refuseUpgrades(server: Server, { proxy }: Pick<Options, 'proxy'>): void {
+  const onUpgrade = ({ url = '' }: IncomingMessage, socket: Duplex) =>
+    refuseRaw(socket, proxy?.targetOf(url) ? 'upgrade_refused' : 'bad_request')
   server.on('upgrade', onUpgrade)
   server.on('newListener', (event, listener) => {
     if (event !== 'upgrade' || listener === onUpgrade) return
@@ -73,7 +85,7 @@ function refuseUpgrades(server: Server): void {
   })
 }
 
-function createListener({ config, machineRoutes, declared, next, isServing = () => true }: Options) {
+function createListener({ config, machineRoutes, declared, next, proxy, isServing = () => true }: Options) {
   const development = !config.production
   const host = new URL(config.origin).host
   const table = (development ? [] : machineRoutes).map((route) => ({
@@ -88,11 +100,19 @@ function createListener({ config, machineRoutes, declared, next, isServing = () 
 
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     // Where a guard leads back to; a navigation inside the page has an address of its own that is no page.
+    const target = request.url ?? ''
+    // Judged by the edge itself: here an address is what it decodes to, there it is what is sent.
+    const passing = proxy?.targetOf(target)
+    if (proxy && passing) {
+      const code = refusalOf(request, { config, host, isServing })
+      if (code) return refuse(response, code, code === 'not_serving' ? { 'retry-after': '5' } : {})
+      return proxy.handle(request, response, passing)
+    }
     const scope: PageScope = request.headers.rsc ? {} : { path: request.url }
     const csp = contentSecurityPolicy(newNonce(), { development })
     completeHead(response, csp, scope)
+    endLate(request, response)
 
-    const target = request.url ?? ''
     const method = request.method ?? ''
     const [path = '', search] = splitOnce(target, '?')
     if (target.length > maxTargetBytes) return refuse(response, 'uri_too_long')
@@ -100,9 +120,7 @@ function createListener({ config, machineRoutes, declared, next, isServing = () 
     const name = decoded(path)
     if (!path.startsWith('/') || name === undefined || /[\p{Cc}\\]/u.test(name)) return refuse(response, 'bad_request')
     if (decoded(search ?? '')?.includes('\0') !== false) return refuse(response, 'bad_request')
-    const hosts = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
-    if (hosts.length !== 1 || !/^[\w.-]+(:\d{1,5})?$|^\[[\da-fA-F:.]+\](:\d{1,5})?$/.test(request.headers.host ?? ''))
-      return refuse(response, 'bad_request')
+    if (!hasOneHost(request)) return refuse(response, 'bad_request')
     const isProbe = path === '/api/health' || path === '/api/ready'
     // On a loopback origin another name is somebody else's page resolved to this machine (DNS rebinding).
     if (config.loopback && request.headers.host !== host && !isProbe) return refuse(response, 'wrong_host')
@@ -152,6 +170,35 @@ function createListener({ config, machineRoutes, declared, next, isServing = () 
     // Its own spans would hold whole URLs, codes and states of callbacks included (V-08, L-15).
     return pages.run(scope, () => untraced(() => next(request, response)))
   }
+}
+
+/** Exactly one Host header, with a name in it (RFC 9112 3.2). */
+function hasOneHost({ rawHeaders, headers }: IncomingMessage): boolean {
+  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
+  const isName = /^[\w.-]+(:\d{1,5})?$|^\[[\da-fA-F:.]+\](:\d{1,5})?$/.test(headers.host ?? '')
+  return hosts.length === 1 && isName
+}
+
+type Serving = Pick<Options, 'config'> & { host: string; isServing: () => boolean }
+
+/** What the server itself has against a request that would pass through; undefined: nothing. */
+function refusalOf(request: IncomingMessage, { config, host, isServing }: Serving): ErrorCode | undefined {
+  if ((request.url?.length ?? 0) > maxTargetBytes) return 'uri_too_long'
+  if (!hasOneHost(request)) return 'bad_request'
+  if (config.loopback && request.headers.host !== host) return 'wrong_host'
+  return isServing() ? undefined : 'not_serving'
+}
+
+/** Ends a request whose body takes too long to arrive (IV-03). */
+function endLate(request: IncomingMessage, response: ServerResponse): void {
+  const late = setTimeout(() => {
+    if (request.complete) return
+    if (response.headersSent) request.destroy()
+    else refuse(response, 'timeout')
+  }, arrivalMilliseconds)
+  const clear = () => clearTimeout(late)
+  request.once('end', clear)
+  response.once('close', clear)
 }
 
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])

@@ -6,6 +6,7 @@ import { endAsAsked } from '../broker/revoke.ts'
 import { settleRevocation } from '../broker/upstream-revocation.ts'
 import type { Context } from '../context.ts'
 import { longestGraceSeconds } from '../providers/provider.ts'
+import { tellAfterMilliseconds, tellUses } from '../proxy/tally.ts'
 import { drainOutbox } from '../store/audit.ts'
 import {
   dueChecks,
@@ -19,6 +20,7 @@ import {
   staleIssuing,
   tallyTenants,
 } from '../store/lookups.ts'
+import { tenantsOfUses } from '../store/proxy.ts'
 import { asSystem } from '../store/system.ts'
 import { recoverAll, renewDue } from './renewals.ts'
 import { runJob } from './run.ts'
@@ -91,6 +93,7 @@ async function recoveries(ctx: Context, underWay: Set<string>, signal?: AbortSig
 export async function tick(ctx: Context, underWay = new Set<string>(), signal?: AbortSignal): Promise<void> {
   const now = ctx.now()
   const over = new Date(now.getTime() - tallyMilliseconds)
+  const used = new Date(now.getTime() - tellAfterMilliseconds)
   const stale = new Date(now.getTime() - cutOffMilliseconds)
   await Promise.all([
     recoveries(ctx, underWay, signal),
@@ -113,6 +116,7 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
     fairly(ctx, 'outbox', underWay, inTenant(outboxTenants(ctx)), ({ tenantId }) =>
       asSystem(ctx, tenantId, 'job', (tx) => drainOutbox(tx, tenantId)),
     ),
+    fairly(ctx, 'uses', underWay, inTenant(tenantsOfUses(ctx, used)), ({ tenantId }) => tellUses(ctx, tenantId, used)),
     fairly(ctx, 'tallies', underWay, inTenant(tallyTenants(ctx, over)), ({ tenantId }) =>
       tellAccess(ctx, tenantId, over),
     ),

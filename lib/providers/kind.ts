@@ -157,6 +157,10 @@ export type ProxyFacts = {
   /** Patterns that no token passes by: what would make something that outlives it. */
   never: readonly string[]
   rules: readonly NamedRules[]
+  /** Tokens are bound to a key of the connection, so that each request is signed (RFC 9449). */
+  bound?: boolean
+  /** PEM, of the CAs that vouch for it beside the public ones. */
+  certificates?: string | undefined
 }
 
 /**

@@ -134,6 +134,17 @@ export type Provider<R = Rights> = {
   revoke(input: RevocationTarget): Promise<RevocationOutcome>
   /** Whether an access token works; undefined: nothing there tells. */
   stands?(input: { accessToken: Secret }): Promise<boolean | undefined>
+  /**
+   * Of an upstream whose tokens are bound to a key: signs a request, which `send` makes with these headers and whose head
+   * it answers; once more where the server asks for another nonce (RFC 9449 8, 9). `grant`: what {@link Grant} kept.
+   */
+  sign?(input: {
+    grant: Secret
+    accessToken: Secret
+    method: string
+    url: URL
+    send: (headers: { authorization: string; dpop: string }) => Promise<Response>
+  }): Promise<void>
   /** What can be chosen when a token is issued, for the kind's picker; left out: nothing is known beforehand. */
   choices?(input: { accessToken: Secret; granted: string[] }): Promise<Record<string, unknown>>
   /** When an issued token was last used; undefined where it has not been, as far as the upstream tells. */

@@ -1,7 +1,7 @@
 import { promises as dns } from 'node:dns'
 import { isIP, type LookupFunction, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { Agent, buildConnector, fetch as undiciFetch } from 'undici'
+import { Agent, buildConnector, type Dispatcher, fetch as undiciFetch } from 'undici'
 import type { Config } from '../config.ts'
 import { isInBlock, isLoopback, reachOf } from './addresses.ts'
 import { isJson, isModestJson, isStorableJson } from './json.ts'
@@ -46,6 +46,9 @@ export const outboundLimits = {
   headerBytes: 16_384,
   /** After decompression. */
   bodyBytes: 1_048_576,
+  /** Of what passes through: until the head of an answer, and between two pieces of a body. A living stream has no end. */
+  streamHeadMs: 60_000,
+  streamSilenceMs: 300_000,
 }
 export type OutboundLimits = typeof outboundLimits
 
@@ -195,6 +198,8 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
   fetch: OutboundFetch
   /** When the certificate ends that a host last showed, by host. */
   certificateEnds: ReadonlyMap<string, Date>
+  /** The same way for what passes through: its bodies stream, and it reads none. The address is judged by its caller. */
+  streams: Dispatcher
   close: () => Promise<void>
 } {
   const limit = { ...outboundLimits, ...options.limits }
@@ -202,6 +207,12 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
   const tls = { resolve, timeout: limit.connectMs, ...(ca ? { ca } : {}) }
   const connect = checkedConnector(options, tls, certificateEnds)
   const dispatcher = new Agent({ connect, maxHeaderSize: limit.headerBytes })
+  const streams = new Agent({
+    connect,
+    maxHeaderSize: limit.headerBytes,
+    headersTimeout: limit.streamHeadMs,
+    bodyTimeout: limit.streamSilenceMs,
+  })
 
   async function send(url: URL, request: Request, anyText = false): Promise<Response> {
     const body = request.body ? new Uint8Array(await request.arrayBuffer()) : null
@@ -237,6 +248,9 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
       }
     },
     certificateEnds,
-    close: () => dispatcher.close(),
+    streams,
+    close: async () => {
+      await Promise.all([dispatcher.close(), streams.destroy()])
+    },
   }
 }

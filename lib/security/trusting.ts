@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { rootCertificates } from 'node:tls'
+import type { Dispatcher } from 'undici'
 import type { Discoveries } from './discovery.ts'
 import type { KeySets } from './issuer-keys.ts'
 import { createOutbound, type OutboundFetch, type OutboundOptions } from './outbound.ts'
@@ -10,6 +11,7 @@ type Way = {
   discoveries: Discoveries
   keySets: KeySets
   certificateEnds: ReadonlyMap<string, Date>
+  streams: Dispatcher
 }
 
 export type Trusting = {

@@ -40,6 +40,10 @@ export const sweeps = {
     how: `WITH work AS (DELETE FROM upstream_revocation WHERE tenant_id = $1 AND token_id = ANY ($2))
       DELETE FROM issued_token WHERE tenant_id = $1 AND id = ANY ($2)`,
   },
+  'days of use': {
+    which: `SELECT token_id || ' ' || day AS id FROM token_use WHERE tenant_id = $1 AND day < (vk_now() - interval '31 days')::date`,
+    how: `DELETE FROM token_use WHERE tenant_id = $1 AND token_id || ' ' || day = ANY ($2)`,
+  },
   'finished revocations': {
     which: `SELECT id FROM upstream_revocation WHERE tenant_id = $1 AND token_id IS NULL AND finished_at < vk_now() - ${kept}`,
     how: 'DELETE FROM upstream_revocation WHERE tenant_id = $1 AND id = ANY ($2)',

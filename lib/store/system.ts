@@ -18,6 +18,8 @@ export type SystemAct =
   /** The operator's commands at the machine, and what every process keeps: keys, chain heads. */
   | 'keys'
   | 'audit chain'
+  /** That a token of our own is used, by whom nobody can tell: it says for whom. */
+  | 'use of a token'
   | 'demo'
 
 /** One transaction in a tenant on the product's own behalf. `why` says which of the few reasons applies. */

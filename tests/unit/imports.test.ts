@@ -186,12 +186,14 @@ test('a transaction that may write is opened by authority or by a named act of t
     'job: lib/jobs/notifications.ts',
     'job: lib/jobs/tick.ts',
     'job: lib/jobs/webhooks.ts',
+    'job: lib/proxy/tally.ts',
     'job: lib/store/sweep.ts',
     'keys: lib/vault/keys.ts',
     'keys: lib/vault/rotate.ts',
     'keys: lib/vault/shred.ts',
     'refusal: lib/http/api.ts',
     'session: lib/tenancy/sessions.ts',
+    'use of a token: lib/proxy/tally.ts',
   ])
   const calls =
     library

@@ -38,7 +38,9 @@ describe('rights at Keboola', () => {
 test('rights of a row of the version before, and of one that holds both forms, are read alike', () => {
   const before = { components: [], buckets: {}, manageBuckets: true, readAllFiles: false }
   for (const stored of [before, { ...before, manage_buckets: true, read_all_files: false }])
-    expect(readRights({ kind: 'keboola', settings: {} }, { asked: stored, granted: null, strategy: 'mint' })).toMatchObject({
+    expect(
+      readRights({ kind: 'keboola', settings: {} }, { asked: stored, granted: null, strategy: 'mint' }),
+    ).toMatchObject({
       asked: of({ manage_buckets: true }),
       rights: { asked: [{ text: 'manage buckets', risk: 'high' }], summary: ['manage buckets'] },
     })

@@ -20,11 +20,14 @@ import { countLimit, type Page, pageSize, toPage } from './page.ts'
 /** An issue takes seconds. One that is older was cut off, and nothing more can come of it upstream. */
 export const cutOffMilliseconds = 2 * 60_000
 
+/** `none`: it worked through us alone, so there is nothing at the upstream. */
+export type UpstreamTruth = RevocationState | 'none'
+
 /** The three truths of a revocation (docs/decisions/0013): what we refuse, what the upstream did, and until when it might work. */
 export type RevocationView = {
   /** Since when we no longer issue, renew or vouch. */
   blockedAt: Date
-  upstream: RevocationState | 'none'
+  upstream: UpstreamTruth
   /** Why the upstream work is not done yet, as a word. */
   lastError: string | null
   tries: number

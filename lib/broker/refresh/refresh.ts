@@ -240,7 +240,7 @@ function share<T>(ctx: Context, key: string, work: Promise<T>): Promise<T> {
 }
 
 /** Off the request, and once however many ask at the same time. */
-function noteUse(ctx: Context, { tenantId, connectionId }: ConnectionKey): void {
+export function noteUse(ctx: Context, { tenantId, connectionId }: ConnectionKey): void {
   const key = `used:${connectionId}`
   if (!ctx.refreshes.has(key))
     ctx.background('note use', () => share(ctx, key, markUsed(ctx, { tenantId, connectionId })))

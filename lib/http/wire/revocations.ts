@@ -3,7 +3,8 @@ import { operation, vaultErrors } from '../operation.ts'
 import { atLeast, id, idOf, instant, instantGiven, instantOrNull, items, line, object } from './schemas.ts'
 import { revocable } from './selections.ts'
 
-export const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible'])
+/** `none`: it worked through Valetkey alone. */
+export const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible', 'none'])
 
 /** What a revocation came to, in the three truths (docs/decisions/0013). */
 export const revoked = object({

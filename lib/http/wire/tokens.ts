@@ -45,8 +45,7 @@ export const token = object({
   /** The three truths: blocked here, revoked upstream, the latest moment it could still work. */
   revocation: object({
     blocked_at: instant,
-    /** `none`: it worked through Valetkey alone. */
-    upstream: z.enum([...upstreamState.options, 'none']),
+    upstream: upstreamState,
     last_error: z.string().nullable(),
     tries: z.int(),
     next_try_at: instantOrNull,

@@ -59,7 +59,11 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   },
   samples,
   baseUrl: ({ externalId }) => externalId,
-  proxy: (settings) => factsOf(settings, known).api,
+  proxy: (settings) => ({
+    ...factsOf(settings, known).api,
+    bound: settings.senderConstrained,
+    certificates: settings.certificates,
+  }),
   oneAtATime: (settings) => isOneAtATime(factsOf(settings, known)),
   refreshGraceSeconds: ({ refreshGraceSeconds }) => refreshGraceSeconds,
   revokesGrants: true,
@@ -293,6 +297,28 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
 
     async issue() {
       throw new UpstreamError('misconfigured', 'tokens of this upstream are made by a refresh')
+    },
+
+    async sign({ grant, accessToken, method, url, send }) {
+      const DPoP = await proof(fromSecret(grant))
+      if (!DPoP) throw new UpstreamError('protocol', 'what is stored of the grant has no key to sign with')
+      const options = {
+        DPoP,
+        [oauth.allowInsecureRequests]: true,
+        [oauth.customFetch]: (_url: string, { headers }: { headers: Record<string, string> }) =>
+          send({ authorization: headers.authorization ?? '', dpop: headers.dpop ?? '' }),
+      }
+      /** Whether it has to be asked again, with the nonce that came. What else the API says has been handed on. */
+      const ask = async (): Promise<boolean> => {
+        try {
+          await oauth.protectedResourceRequest(accessToken.reveal(), method, url, undefined, null, options)
+        } catch (error) {
+          if (!(error instanceof oauth.WWWAuthenticateChallengeError)) throw error
+          return oauth.isDPoPNonceError(error)
+        }
+        return false
+      }
+      if (await ask()) await ask()
     },
 
     tryClient: protocol.tryClient,

@@ -1,0 +1,360 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Dispatcher } from 'undici'
+import { proxyUrl } from '../broker/proxy-url.ts'
+import { freshTokens, noteUse, tokenPlace } from '../broker/refresh/refresh.ts'
+import { openProvider } from '../broker/upstream.ts'
+import type { Context } from '../context.ts'
+import { BrokerError, isBrokerError } from '../errors.ts'
+import { configured } from '../providers/index.ts'
+import type { ProxyFacts } from '../providers/kind.ts'
+import { type Matcher, matcherOf, methods, Rules, rulesLanguage } from '../providers/rules.ts'
+import { assertOutboundUrl } from '../security/outbound.ts'
+import { isUnsealError } from '../security/seal.ts'
+import { hash, isProxyToken, type Secret } from '../security/secrets.ts'
+import { findConnection } from '../store/connections.ts'
+import { readTenant } from '../store/database.ts'
+import { type Entered, enterProxy } from '../store/proxy.ts'
+import { vaultOf } from '../vault/keys.ts'
+import { Body, type Ended, Exchange, ExchangeError, mayRepeat, type Verdict } from './exchange.ts'
+import { requestHeaders, responseHeaders } from './headers.ts'
+import { overrideGuard } from './overrides.ts'
+import { type Payers, type ProxyLimits, Quotas } from './quotas.ts'
+import { endedError, Running } from './running.ts'
+import { recordFirstUse, Tally, type User } from './tally.ts'
+import { judgePath, judgeSearch, type Target } from './target.ts'
+
+/** What one process keeps of the proxy. Nothing of it says whether a token is valid: that is asked each time. */
+export type Proxy = {
+  ctx: Context
+  known: Map<string, Known>
+  running: Running
+  tally: Tally
+  quotas: Quotas
+}
+
+/** What never changes about a token, or only with its provider's row, read once. */
+type Known = {
+  payers: Payers
+  /** Of the provider's row that it was read from. */
+  seen: string
+  allows: Matcher
+  /** Its rules in words. */
+  words: string
+  facts: ProxyFacts
+  base: URL
+  /** Path of the API, without a slash at the end. */
+  root: string
+  dispatcher: Dispatcher
+}
+
+const knownMax = 20_000
+
+export const createProxy = (ctx: Context, limits?: ProxyLimits): Proxy => ({
+  ctx,
+  known: new Map(),
+  running: new Running(),
+  tally: new Tally(ctx),
+  quotas: new Quotas(ctx, limits),
+})
+
+export type Passing = {
+  request: IncomingMessage
+  response: ServerResponse
+  target: Target
+  /** On every answer, beside what is the upstream's. */
+  headers: Record<string, string>
+}
+
+/** What is told of a request once it is over; without `user` it was nobody's. */
+export type Passed = { status: number; tokenId: string }
+
+/**
+ * Passes a request to the upstream of a project within the rules of the token that it brings, and the answer back. The
+ * token is asked about each time, in one statement. Ends when the answer has been handed over.
+ * @throws BrokerError before the head of an answer is sent; ExchangeError when it fails afterwards, and nothing is to be said
+ */
+export async function pass(proxy: Proxy, passing: Passing): Promise<Passed> {
+  const { ctx, quotas } = proxy
+  const { request, target } = passing
+  const mark = hash(credentialOf(request))
+  const key = Buffer.from(mark).toString('latin1')
+  const before = proxy.known.get(key)
+  if (before) quotas.refuseKnown(before.payers)
+  const asked = { hash: mark, slug: target.slug, project: target.project, seen: before?.seen ?? '', marginSeconds: 30 }
+  const entered = await enterProxy(ctx, asked)
+  if (entered.state === 'unknown') throw unauthenticated('token_unknown')
+  const user: User = entered
+  try {
+    if (entered.state === 'elsewhere')
+      throw new BrokerError('not_found', { detail: 'This token is for another project.' })
+    if (entered.state !== 'live') throw endedError(entered.state)
+    const known = before?.seen === entered.providerSeen ? before : learn(proxy, key, entered)
+    await quotas.take(known.payers)
+    const headers = judge(passing, known)
+    if (entered.first) await recordFirstUse(ctx, entered)
+    if (entered.touch) noteUse(ctx, entered)
+    return await forward(proxy, passing, { entered, known, headers })
+  } catch (error) {
+    if (isRefusal(error)) proxy.tally.add(user, { refused: 1 })
+    throw error
+  }
+}
+
+/** Said by us because of what was asked; what fails at the upstream is a request all the same. */
+const isRefusal = (error: unknown) =>
+  isBrokerError(
+    error,
+    'rule_refused',
+    'path_refused',
+    'header_refused',
+    'rate_limited',
+    'frozen',
+    'token_ended',
+    'not_found',
+  )
+
+/** RFC 9110 11.6.1; Basic is for programs that know nothing else, such as git and docker. */
+const challenge = 'Bearer realm="valetkey", Basic realm="valetkey", charset="UTF-8"'
+const unauthenticated = (code: 'unauthenticated' | 'token_unknown') =>
+  new BrokerError(code, {
+    challenge,
+    ...(code === 'unauthenticated' && {
+      detail: 'Send a token of this project: as Bearer, or as the password of Basic.',
+    }),
+  })
+
+/** The token that a request brings: as Bearer (RFC 6750 2.1), or as the password of Basic (RFC 7617). Never a cookie. */
+function credentialOf({ rawHeaders, headers }: IncomingMessage): string {
+  const sent = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'authorization')
+  const [, scheme = '', value = ''] = /^(Bearer|Basic) +([\w.~+/=-]+)$/i.exec(headers.authorization ?? '') ?? []
+  const token = scheme.toLowerCase() === 'basic' ? passwordIn(value) : value
+  if (sent.length !== 1 || token === '') throw unauthenticated('unauthenticated')
+  if (!isProxyToken(token)) throw unauthenticated('token_unknown')
+  return token
+}
+
+const passwordIn = (basic: string) => {
+  const text = Buffer.from(basic, 'base64').toString('utf8')
+  return text.slice(text.indexOf(':') + 1)
+}
+
+type Live = Extract<Entered, { state: 'live' }>
+
+/** Reads what a token and its provider's row say, once for both. @throws BrokerError provider_misconfigured */
+function learn({ ctx, known }: Proxy, key: string, entered: Live): Known {
+  const { tenantId, tokenId, userId, providerSeen, kind: name, issuer, settings, externalId } = entered
+  const found = name === null ? undefined : configured({ kind: name, settings })
+  const facts = found?.kind.proxy?.(found.settings)
+  const rules = Rules.safeParse(entered.rules)
+  if (!found || !facts || !rules.success || issuer === null || externalId === null)
+    throw new BrokerError('provider_misconfigured')
+  const base = assertOutboundUrl(found.kind.baseUrl?.({ externalId }) ?? issuer, ctx.config)
+  const one: Known = {
+    payers: { token: tokenId, person: `${tenantId} ${userId}`, tenant: tenantId },
+    seen: providerSeen,
+    allows: matcherOf(rules.data, facts.never),
+    words: rulesLanguage(facts)
+      .describe(rules.data)
+      .map(({ text }) => text)
+      .join('; '),
+    facts,
+    base,
+    root: base.pathname.replace(/\/$/, ''),
+    dispatcher: ctx.streams(facts.certificates),
+  }
+  if (known.size >= knownMax) known.clear()
+  known.set(key, one)
+  return one
+}
+
+/** What goes on of a request's head. @throws BrokerError path_refused, header_refused, rule_refused */
+function judge({ request, target }: Passing, { facts, allows, words }: Known): string[] {
+  const { method = '', rawHeaders } = request
+  judgePath(target)
+  judgeSearch(target, facts.credentialParameters)
+  const headers = requestHeaders(rawHeaders, facts)
+  if (!(methods as readonly string[]).includes(method) || !allows(method, target.path))
+    throw new BrokerError('rule_refused', {
+      detail: `${method} ${shown(target.path)} is not among what it allows: ${words}.`,
+    })
+  return headers
+}
+
+const shown = (path: string) => (path.length > 200 ? `${path.slice(0, 200)}…` : path)
+
+type Way = { entered: Live; known: Known; headers: string[] }
+type Access = { accessToken: Secret; version: number }
+
+/** How long after a renewal a 401 is the upstream's word on the request and not on the token. */
+const justRefreshedMilliseconds = 30_000
+
+async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed> {
+  const { ctx, running, quotas, tally } = proxy
+  const { request, response } = passing
+  const { entered, known } = way
+  const hasBody =
+    request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
+  /** RFC 9110 9.2.1: asked for twice, nothing happens twice. */
+  const isRepeatable = !hasBody && (request.method === 'GET' || request.method === 'HEAD')
+  let exchange: Exchange | undefined
+  let stopped: BrokerError | undefined
+  const release = quotas.hold(known.payers)
+  const leave = running.add({
+    ...entered,
+    since: performance.now(),
+    cut(why) {
+      stopped ??= why
+      exchange?.cut(why)
+    },
+  })
+  let body: Body | null = null
+  let bytesReceived = 0
+  try {
+    let access = await accessOf(ctx, entered)
+    const isFresh = ctx.now().getTime() - entered.refreshedAt.getTime() < justRefreshedMilliseconds
+    let mayRefresh = !isFresh && access.version === entered.tokenVersion
+    if (hasBody) {
+      if (request.headers.expect !== undefined) response.writeContinue()
+      const type = request.headers['content-type']
+      body = new Body(request, known.allows('DELETE', passing.target.path) ? undefined : overrideGuard(type))
+    }
+    for (let tries = 1; ; tries += 1) {
+      const begin = () => {
+        if (stopped) throw stopped
+        const judged = (status: number, headers: AnswerHeaders) =>
+          answered(proxy, passing, way, { status, headers, isBodiless: !hasBody, mayAgain: isRepeatable && mayRefresh })
+        exchange = new Exchange(response, judged)
+        return exchange
+      }
+      try {
+        const ended = await sent(proxy, passing, way, { access, body, begin })
+        bytesReceived += ended.bytesReceived
+        if (!ended.again) {
+          // The next request of this kind finds a token that works.
+          if (ended.status === 401 && mayRefresh) renewLater(ctx, entered, access)
+          return { status: ended.status, tokenId: entered.tokenId }
+        }
+      } catch (error) {
+        if (!isRepeatable || tries > 1 || response.headersSent || !mayRepeat(error)) throw error
+        continue
+      }
+      if (!mayRefresh) throw new BrokerError('upstream_protocol')
+      mayRefresh = false
+      access = await freshTokens(ctx, { ...entered, staleVersion: access.version })
+    }
+  } catch (error) {
+    if (!(error instanceof ExchangeError)) throw error
+    bytesReceived += error.bytesReceived
+    throw response.headersSent ? error : error.cause
+  } finally {
+    leave()
+    release()
+    tally.add(entered, { requests: 1, bytesSent: body?.bytes ?? 0, bytesReceived })
+    body?.destroy()
+  }
+}
+
+/** The connection's token as it is sealed beside the answer of the one statement, else a renewed one. */
+async function accessOf(ctx: Context, entered: Live): Promise<Access> {
+  const { tenantId, connectionId: id, userId, accessToken, tokenVersion: version } = entered
+  if (!accessToken) return freshTokens(ctx, entered)
+  const vault = await vaultOf(ctx, tenantId)
+  try {
+    return { accessToken: await vault.open(tokenPlace({ id, userId }, 'access_token', version), accessToken), version }
+  } catch (error) {
+    if (!isUnsealError(error)) throw error
+    return freshTokens(ctx, entered)
+  }
+}
+
+const renewLater = (ctx: Context, { tenantId, connectionId }: Live, { version: staleVersion }: Access) =>
+  ctx.background('renew a refused token', () => freshTokens(ctx, { tenantId, connectionId, staleVersion }))
+
+type Sending = { access: Access; body: Body | null; begin: () => Exchange }
+
+async function sent(proxy: Proxy, passing: Passing, way: Way, { access, body, begin }: Sending): Promise<Ended> {
+  const { request, target } = passing
+  const { known, headers } = way
+  const { method = '' } = request
+  const path = known.root + target.path + target.search
+  const length = request.headers['content-length']
+  const framed = body && length !== undefined ? [...headers, 'content-length', length] : headers
+  const call = { dispatcher: known.dispatcher, origin: known.base.origin, path, method, body }
+  const send = (authority: string[]) => begin().send({ ...call, headers: [...framed, ...authority] })
+  if (!known.facts.bound) return send(['authorization', `Bearer ${access.accessToken.reveal()}`])
+  return signed(proxy, way, access, { method, url: urlOf(known, target) }, (signature) =>
+    send(Object.entries(signature).flat()),
+  )
+}
+
+const urlOf = ({ base, root }: Known, { path, search }: Target) => new URL(root + path + search, base.origin)
+
+/** The same to an upstream whose tokens are bound to a key of the connection. */
+async function signed(
+  { ctx }: Proxy,
+  { entered }: Way,
+  { accessToken, version }: Access,
+  asked: { method: string; url: URL },
+  send: (headers: Record<string, string>) => Promise<Ended>,
+): Promise<Ended> {
+  const { tenantId, connectionId } = entered
+  const connection = await readTenant(ctx, tenantId, (tx) => findConnection(tx, tenantId, connectionId))
+  // Renewed in between: the next request has the new one.
+  if (!connection?.refreshToken || connection.tokenVersion !== version)
+    throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 1 })
+  const vault = await vaultOf(ctx, tenantId)
+  const grant = await vault.open(tokenPlace(connection, 'refresh_token', version), connection.refreshToken)
+  const provider = await openProvider(ctx, vault, connection.provider)
+  if (!provider.sign) throw new BrokerError('provider_misconfigured')
+  let ended: Ended | undefined
+  await provider.sign({
+    ...asked,
+    accessToken,
+    grant,
+    send: async (headers) => {
+      ended = await send(headers)
+      return new Response(null, { status: ended.status, headers: proofHeaders(ended.headers) })
+    },
+  })
+  if (!ended) throw new Error('a request was signed and not sent')
+  return ended
+}
+
+/** What of an answer's head concerns proofs (RFC 9449 8, 9). */
+function proofHeaders(headers: AnswerHeaders): Record<string, string> {
+  const { 'dpop-nonce': nonce, 'www-authenticate': challenge } = headers
+  return {
+    ...(typeof nonce === 'string' && { 'dpop-nonce': nonce }),
+    ...(typeof challenge === 'string' && { 'www-authenticate': challenge }),
+  }
+}
+
+type AnswerHeaders = Record<string, string | string[] | undefined>
+type Answer = { status: number; headers: AnswerHeaders; isBodiless: boolean; mayAgain: boolean }
+
+/** What becomes of an upstream's answer. @throws BrokerError redirect_refused */
+function answered(
+  { ctx }: Proxy,
+  { target, headers: ours }: Passing,
+  { known }: Way,
+  { status, headers, isBodiless, mayAgain }: Answer,
+): Verdict {
+  const { base, facts } = known
+  if (status === 401) {
+    // Asked for a nonce, the server has done nothing else (RFC 9449 9).
+    if (facts.bound && isBodiless && /\buse_dpop_nonce\b/.test(String(headers['www-authenticate']))) return 'again'
+    if (mayAgain) return 'again'
+  }
+  const at = { url: urlOf(known, target), base, proxy: proxyUrl(ctx.config, target) }
+  // Elsewhere (201) it only names what was made.
+  const { location, ...others } = headers
+  const isRedirect = status >= 300 && status < 400 && location !== undefined
+  return {
+    headers: {
+      ...responseHeaders(isRedirect ? headers : others, facts, at),
+      ...ours,
+      // Who answered (RFC 9209): an upstream's refusal is not ours.
+      'proxy-status': `valetkey; received-status=${status}`,
+    },
+  }
+}

@@ -1,0 +1,88 @@
+import { BrokerError } from '../errors.ts'
+
+/** What an address asks for: a project's API, and a path there, all exactly as they were sent. */
+export type Target = { slug: string; project: string; path: string; search: string }
+
+const address = /^\/api\/v1\/tenants\/([a-z0-9-]{1,63})\/projects\/([a-z0-9_-]{1,63})\/proxy(\/[^?]*)?(\?.*)?$/s
+
+/** What a raw request target asks of the proxy; undefined: it is no address of it. */
+export function targetOf(url: string): Target | undefined {
+  const [, slug, project, path = '/', search = ''] = address.exec(url) ?? []
+  return slug && project ? { slug, project, path, search } : undefined
+}
+
+/** RFC 3986 3.3: what may stand in a path as it is. */
+const pathCharacters = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*$/
+/** Dots, slashes and backslashes that a later reader would see, controls, and what is encoded twice. */
+const hidden = /%(?:2[ef]|5c|[01][0-9a-f]|7f|25[0-9a-f]{2})/i
+/** Visible ASCII but `#`, which ends an address, and what no address has unencoded. */
+const searchCharacters = /^[!"$-[\]-~]*$/
+
+/**
+ * Refuses a path that a server could read otherwise than we do. What passes is sent as it is, byte for byte (F-01, IV-08).
+ * @throws BrokerError path_refused
+ */
+export function judgePath({ path, search }: Target): void {
+  const refuse = (detail: string) => new BrokerError('path_refused', { detail })
+  if (!pathCharacters.test(path) || !isText(path)) throw refuse('It holds characters that must be percent-encoded.')
+  if (hidden.test(path)) throw refuse('It holds an encoded slash, dot, backslash or control character.')
+  const segments = path.split('/').slice(1)
+  // One at the end is a spelling that many APIs ask for.
+  if (segments.slice(0, -1).includes('')) throw refuse('It holds an empty segment.')
+  for (const segment of segments) {
+    // Some servers drop what follows a semicolon before they look (matrix parameters).
+    const [name] = segment.split(';', 1)
+    if (segment !== '' && (name === '' || name === '.' || name === '..')) throw refuse('It holds a dot segment.')
+    // Some servers fold characters that look alike: a full-width slash is one to them (NFKC).
+    const folded = decodeURIComponent(segment).normalize('NFKC')
+    if (/[/\\]/.test(folded) || /^\.{1,2}$/.test(folded))
+      throw refuse('It holds a character that some read as a slash or dot.')
+  }
+  if (!searchCharacters.test(search.slice(1)) || !isText(search.slice(1)))
+    throw refuse('Its query holds characters that must be percent-encoded.')
+}
+
+/** Whether its escapes are UTF-8, and only that. */
+function isText(text: string): boolean {
+  try {
+    return !decodeURIComponent(text.replaceAll(/%(?![0-9A-Fa-f]{2})/g, '%25')).includes('\0')
+  } catch {
+    return false
+  }
+}
+
+/** Names that hold credentials in a query of some API, without separators. Ours travel in a header alone (V-09). */
+const credentialNames =
+  /^(?:access|auth|oauth|id|refresh|private|job|session|security|bearer|api|personal)?token$|^(?:api|access|secret|private|subscription)?(?:key|secret)$|^(?:xamz|xgoog|xoss)(?:credential|signature|securitytoken)$|^(?:clientsecret|authorization|password|passwd|passphrase|jwt|assertion|clientassertion|sessionid|phpsessid|jsessionid)$/
+/** Names by which a query asks to be taken for another method. */
+const overrideNames = /^(?:x?httpmethod(?:override)?|methodoverride|xmethodoverride|httpmethod)$/
+
+/**
+ * Refuses credentials and method overrides in a query, under any rule.
+ * @throws BrokerError header_refused
+ */
+export function judgeSearch({ search }: Target, credentialParameters: readonly string[]): void {
+  if (search.length < 2) return
+  // Some servers separate by semicolons (HTML 4, B.2.2).
+  for (const part of search.slice(1).split(/[&;]/)) {
+    const spelled = decoded(part.split('=', 1)[0] ?? '').toLowerCase()
+    // `token[]`, `token[a]` and `token.a` reach some readers as `token`.
+    const name = spelled.replace(/[[.].*$/s, '')
+    const folded = name.replaceAll(/[^a-z0-9]/g, '')
+    const isCredential = credentialNames.test(folded) && folded !== 'key'
+    if (isCredential || credentialParameters.includes(name))
+      throw new BrokerError('header_refused', { detail: `The query parameter ${shown(name)} holds credentials.` })
+    if (name === '_method' || overrideNames.test(folded))
+      throw new BrokerError('header_refused', { detail: `The query parameter ${shown(name)} asks for another method.` })
+  }
+}
+
+const decoded = (text: string) => {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return text
+  }
+}
+/** A name for a person, and nothing that could be more. */
+const shown = (name: string) => name.replaceAll(/[^\w.-]/g, '?').slice(0, 60)

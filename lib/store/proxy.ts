@@ -1,0 +1,124 @@
+import type { Context } from '../context.ts'
+import { query, type ReadTx, type Tx } from './database.ts'
+
+type Store = Pick<Context, 'pool' | 'config'>
+
+/** How a token stands that somebody brings; `elsewhere`: it is for another project than the address names. */
+export type StandingState = 'live' | 'ended' | 'revoked' | 'frozen'
+export type Entered =
+  | { state: 'unknown' }
+  | ({ state: 'elsewhere' | Exclude<StandingState, 'live'> } & Whose)
+  | ({ state: 'live' } & Whose & Standing)
+
+type Whose = { tenantId: string; tokenId: string; userId: string; projectId: string; expiresAt: Date }
+type Standing = {
+  connectionId: string
+  providerId: string
+  /** Changes with the provider's row. What follows up to `externalId` is null where the caller has seen this one. */
+  providerSeen: string
+  rules: unknown
+  kind: string | null
+  issuer: string | null
+  settings: unknown
+  externalId: string | null
+  /** Sealed; null: it has to be renewed first, or cannot be. */
+  accessToken: string | null
+  tokenVersion: number
+  refreshedAt: Date
+  /** Nobody has used the token. */
+  first: boolean
+  /** {@link import('./connections.ts').markUsed} is worth a call. */
+  touch: boolean
+}
+
+/** One call of vk.proxy_enter: everything that a request through the proxy stands on, as it is now. */
+export async function enterProxy(
+  ctx: Store,
+  asked: { hash: Uint8Array; slug: string; project: string; seen: string; marginSeconds: number },
+): Promise<Entered> {
+  const text = `SELECT state, tenant_id AS "tenantId", token_id AS "tokenId", user_id AS "userId", project_id AS "projectId",
+      connection_id AS "connectionId", provider_id AS "providerId", expires_at AS "expiresAt", rules,
+      provider_seen AS "providerSeen", kind, issuer, settings, external_id AS "externalId", access_token AS "accessToken",
+      token_version AS "tokenVersion", refreshed_at AS "refreshedAt", first, touch
+    FROM vk.proxy_enter($1, $2, $3, $4, make_interval(secs => $5))`
+  const values = [asked.hash, asked.slug, asked.project, asked.seen, asked.marginSeconds]
+  const [row] = await query<Entered>(ctx, 'proxy_enter', text, values)
+  if (!row) throw new Error('proxy_enter answered nothing')
+  return row
+}
+
+/** How tokens of one tenant stand now, by id; one that is missing is not there. */
+export async function tokensStanding(ctx: Store, tenantId: string, ids: string[]): Promise<Map<string, StandingState>> {
+  const text = 'SELECT id, state FROM vk.tokens_standing($1, $2)'
+  const rows = await query<{ id: string; state: StandingState }>(ctx, 'tokens_standing', text, [tenantId, ids])
+  return new Map(rows.map(({ id, state }) => [id, state]))
+}
+
+/** Marks a token as used; false: somebody did before. */
+export async function markFirstUse(tx: Tx, tenantId: string, id: string, now: Date): Promise<boolean> {
+  const where = { tenantId, id, lastUsedAt: null }
+  return (await tx.issuedToken.updateMany({ where, data: { lastUsedAt: now } })).count > 0
+}
+
+/** What went through, since it was noted last; bytes of bodies. */
+export type Use = { requests: number; refused: number; bytesSent: number; bytesReceived: number }
+
+/** One call of vk.note_use. */
+export const noteUse = (
+  ctx: Store,
+  { tenantId, tokenId, projectId }: { tenantId: string; tokenId: string; projectId: string },
+  at: Date,
+  { requests, refused, bytesSent, bytesReceived }: Use,
+) =>
+  query(ctx, 'note_use', 'SELECT vk.note_use($1, $2, $3, $4, $5, $6, $7, $8)', [
+    tenantId,
+    tokenId,
+    projectId,
+    at,
+    requests,
+    refused,
+    bytesSent,
+    bytesReceived,
+  ])
+
+/** Takes a batch of minutes up to `before`, unless another process is at them. */
+export const takeUses = (tx: Tx, tenantId: string, before: Date) =>
+  tx.$queryRaw<({ tokenId: string; minute: Date } & Record<keyof Use, bigint>)[]>`
+    DELETE FROM use_tally WHERE tenant_id = ${tenantId} AND (token_id, minute) IN (
+      SELECT token_id, minute FROM use_tally
+      WHERE tenant_id = ${tenantId} AND minute <= ${before} LIMIT 500 FOR UPDATE SKIP LOCKED)
+    RETURNING token_id AS "tokenId", minute, requests, refused, bytes_sent AS "bytesSent", bytes_received AS "bytesReceived"`
+
+/** Tenants with uses in minutes up to `before` that no event has told of. */
+export async function tenantsOfUses(ctx: Store, before: Date): Promise<string[]> {
+  const rows = await query<{ id: string }>(ctx, 'use_tenants', 'SELECT lookup.use_tenants($1) AS id', [before])
+  return rows.map((row) => row.id)
+}
+
+export type DayOfUse = Use & { day: string }
+
+/** What went through by day, the oldest first, of one token, or of a project's; days without use are left out. */
+export async function usesByDay(
+  tx: ReadTx,
+  tenantId: string,
+  of: { tokenId?: string; projectId?: string; userId?: string | undefined },
+  since: Date,
+): Promise<DayOfUse[]> {
+  const { tokenId = null, projectId = null, userId = null } = of
+  const rows = await tx.$queryRaw<({ day: string } & Record<keyof Use, bigint>)[]>`
+    SELECT u.day::text, sum(u.requests)::bigint AS requests, sum(u.refused)::bigint AS refused,
+      sum(u.bytes_sent)::bigint AS "bytesSent", sum(u.bytes_received)::bigint AS "bytesReceived"
+    FROM token_use u WHERE u.tenant_id = ${tenantId} AND u.day >= ${since}::date
+      AND u.token_id = coalesce(${tokenId}::text, u.token_id) AND u.project_id = coalesce(${projectId}::text, u.project_id)
+      AND (${userId}::text IS NULL OR EXISTS (SELECT FROM issued_token k
+        WHERE k.tenant_id = u.tenant_id AND k.id = u.token_id AND k.user_id = ${userId}))
+    GROUP BY u.day ORDER BY u.day`
+  return rows.map((row) => ({ day: row.day, ...numbered(row) }))
+}
+
+export const numbered = ({ requests, refused, bytesSent, bytesReceived }: Record<keyof Use, bigint>): Use => ({
+  requests: Number(requests),
+  refused: Number(refused),
+  bytesSent: Number(bytesSent),
+  bytesReceived: Number(bytesReceived),
+})
