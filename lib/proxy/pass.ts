@@ -27,6 +27,8 @@ import { judgePath, judgeSearch, type Target } from './target.ts'
 export type Proxy = {
   ctx: Context
   known: Map<string, Known>
+  /** Versions of connections whose token an upstream has just refused, while they are renewed. */
+  refused: Map<string, number>
   running: Running
   tally: Tally
   quotas: Quotas
@@ -52,6 +54,7 @@ const knownMax = 20_000
 export const createProxy = (ctx: Context, limits?: ProxyLimits): Proxy => ({
   ctx,
   known: new Map(),
+  refused: new Map(),
   running: new Running(),
   tally: new Tally(ctx),
   quotas: new Quotas(ctx, limits),
@@ -210,7 +213,7 @@ async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed
   let body: Body | null = null
   let bytesReceived = 0
   try {
-    let access = await accessOf(ctx, entered)
+    let access = await accessOf(proxy, entered)
     const isFresh = ctx.now().getTime() - entered.refreshedAt.getTime() < justRefreshedMilliseconds
     let mayRefresh = !isFresh && access.version === entered.tokenVersion
     if (hasBody) {
@@ -230,8 +233,7 @@ async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed
         const ended = await sent(proxy, passing, way, { access, body, begin })
         bytesReceived += ended.bytesReceived
         if (!ended.again) {
-          // The next request of this kind finds a token that works.
-          if (ended.status === 401 && mayRefresh) renewLater(ctx, entered, access)
+          if (ended.status === 401 && mayRefresh) renewLater(proxy, entered, access)
           return { status: ended.status, tokenId: entered.tokenId }
         }
       } catch (error) {
@@ -255,8 +257,9 @@ async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed
 }
 
 /** The connection's token as it is sealed beside the answer of the one statement, else a renewed one. */
-async function accessOf(ctx: Context, entered: Live): Promise<Access> {
+async function accessOf({ ctx, refused }: Proxy, entered: Live): Promise<Access> {
   const { tenantId, connectionId: id, userId, accessToken, tokenVersion: version } = entered
+  if (refused.get(id) === version) return freshTokens(ctx, { tenantId, connectionId: id, staleVersion: version })
   if (!accessToken) return freshTokens(ctx, entered)
   const vault = await vaultOf(ctx, tenantId)
   try {
@@ -267,8 +270,16 @@ async function accessOf(ctx: Context, entered: Live): Promise<Access> {
   }
 }
 
-const renewLater = (ctx: Context, { tenantId, connectionId }: Live, { version: staleVersion }: Access) =>
-  ctx.background('renew a refused token', () => freshTokens(ctx, { tenantId, connectionId, staleVersion }))
+/** The request that comes next waits for this, and has a token that works. */
+function renewLater(
+  { ctx, refused }: Proxy,
+  { tenantId, connectionId }: Live,
+  { version: staleVersion }: Access,
+): void {
+  refused.set(connectionId, staleVersion)
+  const renew = () => freshTokens(ctx, { tenantId, connectionId, staleVersion })
+  ctx.background('renew a refused token', () => renew().finally(() => refused.delete(connectionId)))
+}
 
 type Sending = { access: Access; body: Body | null; begin: () => Exchange }
 
