@@ -7,7 +7,7 @@ import { seedDemo } from '../../lib/broker/demo.ts'
 import { type Callback, completeLink, type LinkResult } from '../../lib/broker/link/complete.ts'
 import { startLink } from '../../lib/broker/link/start.ts'
 import { parseConfig } from '../../lib/config.ts'
-import { type Context, createContext } from '../../lib/context.ts'
+import { type Context, type ContextOptions, createContext } from '../../lib/context.ts'
 import { createLog } from '../../lib/log.ts'
 import { newId } from '../../lib/security/ids.ts'
 import { membership, tenantBySlug } from '../../lib/store/lookups.ts'
@@ -80,7 +80,7 @@ export async function startBroker({ database: given }: { database?: TestDatabase
   const waits: number[] = []
   const config = parseConfig(environment)
   /** Another process on the same database; `changes` to its environment. */
-  const makeContext = (changes: Record<string, string> = {}): Promise<Context> =>
+  const makeContext = (changes: Record<string, string> = {}, options: ContextOptions = {}): Promise<Context> =>
     createContext(parseConfig({ ...environment, ...changes }), {
       now: () => new Date(now()),
       // Short pauses are real (they wait for others); long ones are only noted, so nothing sleeps.
@@ -89,6 +89,7 @@ export async function startBroker({ database: given }: { database?: TestDatabase
         await new Promise((resolve) => setTimeout(resolve, milliseconds <= 60 ? milliseconds : 0))
       },
       log: createLog(config, { write: (line: string) => void logged.push(line) }),
+      ...options,
     })
   const ctx = await makeContext()
   await checkInstanceKeys(ctx)

@@ -17,6 +17,7 @@ import { createOutbound, outboundLimits } from '../../lib/security/outbound.ts'
 import { checkInstanceKeys } from '../../lib/vault/keys.ts'
 import type { BrowserActor } from './broker.ts'
 import type { Key } from './connection.ts'
+import { startPassing } from './passing.ts'
 
 /**
  * Where a process holds: in a statement that has run and is not committed, after one that is, or right before a request
@@ -44,6 +45,8 @@ export type Command =
   | { kind: 'fresh'; keys: Key[]; callers: number; staleVersion?: number }
   | { kind: 'read'; actor: Actor; connectionId: string; times: number }
   | { kind: 'issue'; actor: Actor; input: IssueInput }
+  /** Passes requests through on a port of its own. */
+  | { kind: 'pass' }
   | { kind: 'jobs' }
   | { kind: 'load'; load: Load }
   | { kind: 'delays' }
@@ -75,6 +78,8 @@ export type Replies = {
   read: number[]
   /** Id of the token. */
   issue: string
+  /** Its port. */
+  pass: number
   jobs: null
   /** At once; the work goes on. */
   load: null
@@ -251,6 +256,8 @@ async function obey(command: Command): Promise<unknown> {
       )
     case 'issue':
       return (await issueToken(ctx, command.actor, command.input)).token.id
+    case 'pass':
+      return (await startPassing(ctx, { timers: true })).port
     case 'jobs':
       stopJobs = startJobs(ctx)
       return null
