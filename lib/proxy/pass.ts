@@ -13,8 +13,9 @@ import { isUnsealError } from '../security/seal.ts'
 import { hash, isProxyToken, type Secret } from '../security/secrets.ts'
 import { findConnection } from '../store/connections.ts'
 import { readTenant } from '../store/database.ts'
-import { type Entered, enterProxy } from '../store/proxy.ts'
+import type { Entered } from '../store/proxy.ts'
 import { vaultOf } from '../vault/keys.ts'
+import { Entrance } from './entrance.ts'
 import { Body, type Ended, Exchange, ExchangeError, mayRepeat, type Verdict } from './exchange.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
 import { overrideGuard } from './overrides.ts'
@@ -26,6 +27,7 @@ import { judgePath, judgeSearch, type Target } from './target.ts'
 /** What one process keeps of the proxy. Nothing of it says whether a token is valid: that is asked each time. */
 export type Proxy = {
   ctx: Context
+  entrance: Entrance
   known: Map<string, Known>
   /** Versions of connections whose token an upstream has just refused, while they are renewed. */
   refused: Map<string, number>
@@ -53,6 +55,7 @@ const knownMax = 20_000
 
 export const createProxy = (ctx: Context, limits?: ProxyLimits): Proxy => ({
   ctx,
+  entrance: new Entrance(ctx),
   known: new Map(),
   refused: new Map(),
   running: new Running(),
@@ -79,19 +82,18 @@ export type Passed = { status: number; tokenId: string }
 export async function pass(proxy: Proxy, passing: Passing): Promise<Passed> {
   const { ctx, quotas } = proxy
   const { request, target } = passing
-  const mark = hash(credentialOf(request))
-  const key = Buffer.from(mark).toString('latin1')
-  const before = proxy.known.get(key)
+  const mark = Buffer.from(hash(credentialOf(request))).toString('hex')
+  const before = proxy.known.get(mark)
   if (before) quotas.refuseKnown(before.payers)
-  const asked = { hash: mark, slug: target.slug, project: target.project, seen: before?.seen ?? '', marginSeconds: 30 }
-  const entered = await enterProxy(ctx, asked)
+  const { slug, project } = target
+  const entered = await proxy.entrance.enter({ hash: mark, slug, project, seen: before?.seen ?? '' })
   if (entered.state === 'unknown') throw unauthenticated('token_unknown')
   const user: User = entered
   try {
     if (entered.state === 'elsewhere')
       throw new BrokerError('not_found', { detail: 'This token is for another project.' })
     if (entered.state !== 'live') throw endedError(entered.state)
-    const known = before?.seen === entered.providerSeen ? before : learn(proxy, key, entered)
+    const known = before?.seen === entered.providerSeen ? before : learn(proxy, mark, entered)
     await quotas.take(known.payers)
     const headers = judge(passing, known)
     if (entered.first) await recordFirstUse(ctx, entered)
@@ -203,7 +205,9 @@ async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed
   let stopped: BrokerError | undefined
   const release = quotas.hold(known.payers)
   const leave = running.add({
-    ...entered,
+    tenantId: entered.tenantId,
+    tokenId: entered.tokenId,
+    expiresAt: entered.expiresAt,
     since: performance.now(),
     cut(why) {
       stopped ??= why
@@ -214,7 +218,7 @@ async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed
   let bytesReceived = 0
   try {
     let access = await accessOf(proxy, entered)
-    const isFresh = ctx.now().getTime() - entered.refreshedAt.getTime() < justRefreshedMilliseconds
+    const isFresh = ctx.now().getTime() - entered.refreshedAt < justRefreshedMilliseconds
     let mayRefresh = !isFresh && access.version === entered.tokenVersion
     if (hasBody) {
       if (request.headers.expect !== undefined) response.writeContinue()

@@ -10,7 +10,8 @@ export type Entered =
   | ({ state: 'elsewhere' | Exclude<StandingState, 'live'> } & Whose)
   | ({ state: 'live' } & Whose & Standing)
 
-type Whose = { tenantId: string; tokenId: string; userId: string; projectId: string; expiresAt: Date }
+type Whose = { tenantId: string; tokenId: string; userId: string; projectId: string; expiresAt: number }
+/** Moments in milliseconds since 1970. */
 type Standing = {
   connectionId: string
   providerId: string
@@ -24,27 +25,26 @@ type Standing = {
   /** Sealed; null: it has to be renewed first, or cannot be. */
   accessToken: string | null
   tokenVersion: number
-  refreshedAt: Date
+  refreshedAt: number
   /** Nobody has used the token. */
   first: boolean
   /** {@link import('./connections.ts').markUsed} is worth a call. */
   touch: boolean
 }
 
-/** One call of vk.proxy_enter: everything that a request through the proxy stands on, as it is now. */
-export async function enterProxy(
-  ctx: Store,
-  asked: { hash: Uint8Array; slug: string; project: string; seen: string; marginSeconds: number },
-): Promise<Entered> {
+/** What one request says: the hash of its token in hex, its address, and the provider's row that the process has seen. */
+export type Entering = { hash: string; slug: string; project: string; seen: string }
+
+/** One call of vk.proxy_enter: everything that these requests stand on, as it is now, in their order. */
+export function enterProxy(ctx: Store, asked: Entering[], marginSeconds: number): Promise<Entered[]> {
   const text = `SELECT state, tenant_id AS "tenantId", token_id AS "tokenId", user_id AS "userId", project_id AS "projectId",
       connection_id AS "connectionId", provider_id AS "providerId", expires_at AS "expiresAt", rules,
       provider_seen AS "providerSeen", kind, issuer, settings, external_id AS "externalId", access_token AS "accessToken",
       token_version AS "tokenVersion", refreshed_at AS "refreshedAt", first, touch
     FROM vk.proxy_enter($1, $2, $3, $4, make_interval(secs => $5))`
-  const values = [asked.hash, asked.slug, asked.project, asked.seen, asked.marginSeconds]
-  const [row] = await query<Entered>(ctx, 'proxy_enter', text, values)
-  if (!row) throw new Error('proxy_enter answered nothing')
-  return row
+  const column = (name: keyof Entering) => asked.map((one) => one[name])
+  const values = [column('hash'), column('slug'), column('project'), column('seen'), marginSeconds]
+  return query<Entered>(ctx, 'proxy_enter', text, values)
 }
 
 /** How tokens of one tenant stand now, by id; one that is missing is not there. */

@@ -1,52 +1,58 @@
--- Everything that a request through the proxy stands on, in one call: whose token it is, whether it and all that it was
--- made under stand now, and what the upstream is to be shown.
+-- Everything that requests through the proxy stand on, in one call for all that came since the one before: whose token each
+-- brings, whether it and all that it was made under stand now, and what its upstream is to be shown.
 -- state: unknown | elsewhere (it is for another project than the address names) | live | ended | revoked | frozen.
 -- p_seen: xmin of the provider row that the caller has read already, or ''. rules, settings: only where it has not.
 -- access_token: sealed, while it lives longer than p_margin and its connection is usable. first: nobody has used the token.
--- touch: whether vk.connection_used is worth a call.
--- The hash precedes the tenant, which is set as soon as it is known.
-CREATE OR REPLACE FUNCTION vk.proxy_enter(p_hash bytea, p_slug text, p_project text, p_seen text, p_margin interval)
+-- touch: whether vk.connection_used is worth a call. Moments in milliseconds since 1970.
+-- A hash precedes the tenant, which is set as soon as it is known, anew for each.
+CREATE OR REPLACE FUNCTION vk.proxy_enter(p_hashes text[], p_slugs text[], p_projects text[], p_seen text[], p_margin interval)
   RETURNS TABLE (state text, tenant_id text, token_id text, user_id text, project_id text, connection_id text, provider_id text,
-    expires_at timestamptz, rules jsonb, provider_seen text, kind text, issuer text, settings jsonb, external_id text,
-    access_token text, token_version int, connection_status text, refreshed_at timestamptz, first boolean, touch boolean)
+    expires_at float8, rules jsonb, provider_seen text, kind text, issuer text, settings jsonb, external_id text,
+    access_token text, token_version int, refreshed_at float8, first boolean, touch boolean)
   LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
   t public.issued_token%ROWTYPE;
   c public.connection%ROWTYPE;
   v_now timestamptz;
+  v_refreshed timestamptz;
 BEGIN
-  state := 'unknown';
-  SELECT l.tenant_id, l.id INTO tenant_id, token_id FROM lookup.token_by_secret(p_hash) l;
-  IF tenant_id IS NULL THEN RETURN NEXT; RETURN; END IF;
-  PERFORM set_config('app.tenant_id', tenant_id, true);
-  v_now := vk_now();
-  SELECT * INTO t FROM issued_token k WHERE k.tenant_id = proxy_enter.tenant_id AND k.id = token_id;
-  user_id := t.user_id; project_id := t.project_id; connection_id := t.connection_id; provider_id := t.provider_id;
-  expires_at := t.expires_at; first := t.last_used_at IS NULL;
-  IF NOT EXISTS (SELECT FROM tenant n WHERE n.id = t.tenant_id AND n.slug = p_slug)
-     OR p_project <> t.project_id AND NOT EXISTS (SELECT FROM project_alias a
-       WHERE a.tenant_id = t.tenant_id AND a.alias = p_project AND a.project_id = t.project_id) THEN
-    state := 'elsewhere';
-    RETURN NEXT; RETURN;
-  END IF;
-  state := vk.token_state(t);
-  IF state <> 'live' THEN RETURN NEXT; RETURN; END IF;
-  SELECT r.xmin::text INTO provider_seen FROM provider r WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id;
-  IF provider_seen <> p_seen THEN
-    rules := t.scopes_granted;
-    SELECT r.kind, r.issuer, r.settings INTO kind, issuer, settings FROM provider r
-      WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id;
-    SELECT p.external_id INTO external_id FROM project p WHERE p.tenant_id = t.tenant_id AND p.id = t.project_id;
-  END IF;
-  SELECT * INTO c FROM connection k WHERE k.tenant_id = t.tenant_id AND k.id = t.connection_id;
-  connection_status := c.status; token_version := c.token_version;
-  refreshed_at := greatest(c.last_refresh_at, c.linked_at);
-  touch := c.used_at IS NULL OR c.used_at < v_now - interval '5 minutes';
-  IF c.status IN ('linked', 'degraded', 'uncertain') AND c.access_expires_at > v_now + least(p_margin, (c.access_expires_at - refreshed_at) / 2) THEN
-    access_token := c.access_token;
-  END IF;
-  RETURN NEXT;
+  FOR i IN 1 .. cardinality(p_hashes) LOOP
+    state := 'unknown'; user_id := NULL; project_id := NULL; connection_id := NULL; provider_id := NULL; expires_at := NULL;
+    rules := NULL; provider_seen := NULL; kind := NULL; issuer := NULL; settings := NULL; external_id := NULL;
+    access_token := NULL; token_version := NULL; refreshed_at := NULL; first := NULL; touch := NULL;
+    SELECT l.tenant_id, l.id INTO tenant_id, token_id FROM lookup.token_by_secret(decode(p_hashes[i], 'hex')) l;
+    IF tenant_id IS NULL THEN RETURN NEXT; CONTINUE; END IF;
+    PERFORM set_config('app.tenant_id', tenant_id, true);
+    v_now := vk_now();
+    SELECT * INTO t FROM issued_token k WHERE k.tenant_id = proxy_enter.tenant_id AND k.id = token_id;
+    user_id := t.user_id; project_id := t.project_id; connection_id := t.connection_id; provider_id := t.provider_id;
+    expires_at := extract(epoch FROM t.expires_at) * 1000; first := t.last_used_at IS NULL;
+    IF NOT EXISTS (SELECT FROM tenant n WHERE n.id = t.tenant_id AND n.slug = p_slugs[i])
+       OR p_projects[i] <> t.project_id AND NOT EXISTS (SELECT FROM project_alias a
+         WHERE a.tenant_id = t.tenant_id AND a.alias = p_projects[i] AND a.project_id = t.project_id) THEN
+      state := 'elsewhere';
+      RETURN NEXT; CONTINUE;
+    END IF;
+    state := vk.token_state(t);
+    IF state <> 'live' THEN RETURN NEXT; CONTINUE; END IF;
+    SELECT r.xmin::text INTO provider_seen FROM provider r WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id;
+    IF provider_seen <> p_seen[i] THEN
+      rules := t.scopes_granted;
+      SELECT r.kind, r.issuer, r.settings INTO kind, issuer, settings FROM provider r
+        WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id;
+      SELECT p.external_id INTO external_id FROM project p WHERE p.tenant_id = t.tenant_id AND p.id = t.project_id;
+    END IF;
+    SELECT * INTO c FROM connection k WHERE k.tenant_id = t.tenant_id AND k.id = t.connection_id;
+    v_refreshed := greatest(c.last_refresh_at, c.linked_at);
+    token_version := c.token_version; refreshed_at := extract(epoch FROM v_refreshed) * 1000;
+    touch := c.used_at IS NULL OR c.used_at < v_now - interval '5 minutes';
+    IF c.status IN ('linked', 'degraded', 'uncertain')
+       AND c.access_expires_at > v_now + least(p_margin, (c.access_expires_at - v_refreshed) / 2) THEN
+      access_token := c.access_token;
+    END IF;
+    RETURN NEXT;
+  END LOOP;
 END $$;
-REVOKE EXECUTE ON FUNCTION vk.proxy_enter(bytea, text, text, text, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION vk.proxy_enter(bytea, text, text, text, interval) TO valetkey_app;
+REVOKE EXECUTE ON FUNCTION vk.proxy_enter(text[], text[], text[], text[], interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.proxy_enter(text[], text[], text[], text[], interval) TO valetkey_app;
