@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { issueToken } from '../../lib/broker/issue.ts'
 import { startLink } from '../../lib/broker/link/start.ts'
 import { changeProvider } from '../../lib/broker/providers.ts'
@@ -31,6 +32,7 @@ import {
 import { shredTenant } from '../../lib/vault/shred.ts'
 import { keyStatus } from '../../lib/vault/status.ts'
 import { createWebhook, deleteWebhook, rotateWebhookSecret } from '../../lib/webhooks/webhooks.ts'
+import { bundle } from '../../scripts/lib/prepare.mjs'
 import { freePort } from '../../scripts/lib/processes.mjs'
 import { type Broker, type BrowserActor, type Email, startBroker } from '../support/broker.ts'
 import { connectionList, setFrozen } from '../support/connection.ts'
@@ -140,10 +142,23 @@ async function untilBlocked(count: number): Promise<number[]> {
   throw new Error(`never were ${count} statements blocked`)
 }
 
+const root = resolve(import.meta.dirname, '../..')
+const programs = ['server.ts', 'scripts/keys.ts'] as const
+type Program = (typeof programs)[number]
+/** Bundled once, as the product is: they are started a dozen times, and reading file by file takes longest then. */
+const bundleOf = (program: Program) => resolve(root, `dist/keys-${process.pid}-${program.replace(/\W/g, '-')}.mjs`)
+beforeAll(async () => {
+  for (const program of programs) await bundle(program, bundleOf(program))
+})
+afterAll(async () => {
+  for (const program of programs)
+    for (const end of ['', '.map']) await rm(`${bundleOf(program)}${end}`, { force: true })
+})
+
 /** A process of its own: how to kill it, and how it ended. */
-function run(file: string, args: string[], environment: Record<string, string>) {
-  const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], {
-    cwd: resolve(import.meta.dirname, '../..'),
+function run(program: Program, args: string[], environment: Record<string, string>) {
+  const child = spawn(process.execPath, [bundleOf(program), ...args], {
+    cwd: root,
     env: { NODE_ENV: 'test', PATH: process.env.PATH, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
