@@ -1,4 +1,5 @@
-// Runs in every test file. Noise fails the test that made it; so does a connection that would leave this machine.
+// Runs in every test file, several times in a process where files share one. Noise fails the test that made it; so does a
+// connection that would leave this machine.
 import { isIP, Socket } from 'node:net'
 import { afterEach, beforeEach, expect } from 'vitest'
 
@@ -39,7 +40,11 @@ function destinationOf(args: unknown[]): Destination {
   return typeof first === 'number' && typeof second === 'string' ? { host: second } : {}
 }
 
-const connect = Socket.prototype.connect
+/** Node's own, whichever file of this process came first. */
+const original = Symbol.for('valetkey.test.connect')
+const sockets: typeof Socket.prototype & { [original]?: typeof Socket.prototype.connect } = Socket.prototype
+const connect = sockets[original] ?? Socket.prototype.connect
+sockets[original] = connect
 Socket.prototype.connect = function guarded(this: Socket, ...args: unknown[]) {
   const destination = destinationOf(args)
   const { host = 'localhost', path, lookup } = destination
