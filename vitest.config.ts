@@ -37,6 +37,8 @@ export default defineConfig({
           // One process runs many files: it loads the product once, as the product's own process does, whose state is all in
           // a Context. A file that changes a module puts it back.
           isolate: false,
+          // Prisma's query compiler is WebAssembly: to optimise it takes longer than that saves here.
+          execArgv: ['--liftoff-only'],
         },
       },
     ],
