@@ -18,8 +18,8 @@ import { openProvider } from './upstream.ts'
 /**
  * Finds out at an admin's own connection what the upstream does at a refresh with fewer scopes, and keeps it with the
  * provider: two small tokens are made one after the other, the connection's own token is tried in between, one of the
- * small ones is revoked, and the connection is renewed. Where revoking one token ends the grant, the connection is lost by
- * this and has to be linked again; that is one of the things to find out.
+ * small ones is revoked, and the connection is renewed; then the other one is revoked too. Where revoking one token ends
+ * the grant, the connection is lost by this and has to be linked again; that is one of the things to find out.
  * @throws BrokerError forbidden, not_found, not_linked, frozen, provider_misconfigured, no_strategy, bad_request where the
  *   connection has too few scopes, upstream_…
  */
@@ -53,26 +53,38 @@ export async function probeNarrowing(ctx: Context, actor: Actor, providerId: str
     scopesStay: true,
   })
   const provider = await openProvider(ctx, vault, { ...row, settings: settings as Prisma.JsonObject })
-  const small = (rights: Rights) => smallToken(ctx, key, rights)
+  /** Small tokens that are out; nobody gets them. */
+  const left = new Set<IssuedUpstream>()
+  const small = async (rights: Rights) => {
+    const token = await smallToken(ctx, key, rights)
+    if (token) left.add(token)
+    return token
+  }
+  const end = async (small: IssuedUpstream) => {
+    const { upstreamId, handle } = small.token
+    left.delete(small)
+    return provider.revoke({ kind: 'token', upstreamId, handle })
+  }
   const stands = (accessToken: Parameters<typeof provider.issue>[0]['accessToken']) =>
     provider.stands?.({ accessToken })
 
   const { accessToken: before } = await freshTokens(ctx, key)
   const isSeen = await stands(before)
-  const one = await small(first)
-  const facts: NarrowFacts = {
-    offered: one?.kind === 'within',
-    oldTokenStays: null,
-    revokeKeepsGrant: null,
-    scopesStay: null,
-  }
-  if (one && facts.offered) {
-    facts.oldTokenStays = isSeen ? ((await stands(before)) ?? null) : null
-    const other = await small(second)
-    facts.scopesStay = other?.kind === 'within'
-    const { upstreamId, handle } = (other ?? one).token
-    const { state } = await provider.revoke({ kind: 'token', upstreamId, handle })
-    if (state !== 'impossible') facts.revokeKeepsGrant = await renews(ctx, key)
+  const facts: NarrowFacts = { offered: false, oldTokenStays: null, revokeKeepsGrant: null, scopesStay: null }
+  try {
+    const one = await small(first)
+    facts.offered = one?.kind === 'within'
+    if (one && facts.offered) {
+      facts.oldTokenStays = isSeen ? ((await stands(before)) ?? null) : null
+      const other = await small(second)
+      facts.scopesStay = other?.kind === 'within'
+      const { state } = await end(other ?? one)
+      if (state !== 'impossible') facts.revokeKeepsGrant = await renews(ctx, key)
+    }
+  } finally {
+    // Where the grant would end with them, or may, they are left to end by themselves.
+    if (facts.revokeKeepsGrant ?? made.kind.endsTokens(made.settings))
+      for (const token of left) ctx.background('end the token of a probe', () => end(token))
   }
   await act(ctx, actor, 'administer', async (tx, actor) => {
     const known = await findProvider(tx, tenantId, providerId)

@@ -137,6 +137,27 @@ describe('a probe', () => {
     ).toHaveLength(1)
   })
 
+  it('leaves none of its small tokens alive, where one can be ended alone', async () => {
+    const before = new Set(broker.demo.ledger.tokens.map(({ value }) => value))
+    await probe()
+    const alive = () =>
+      broker.demo.ledger.tokens.filter(
+        ({ value, system, kind, live }) => !before.has(value) && system === 'tickets' && kind === 'access' && live,
+      )
+    const own = await connectionToken()
+    await vi.waitFor(() => expect(alive().map(({ value }) => value)).toEqual([own]), 5_000)
+  })
+
+  it('that is cut short ends what it made, where that is known to be possible', async () => {
+    const before = new Set(broker.demo.ledger.tokens.map(({ value }) => value))
+    broker.demo.faults.push(route, {}, { reset: 'before' })
+    await expect(probe()).rejects.toThrow()
+    const made = () => broker.demo.ledger.tokens.filter(({ value, kind }) => !before.has(value) && kind === 'access')
+    await vi.waitFor(() => expect(made().map(({ live }) => live)).toEqual([false]), 5_000)
+    await broker.advance(900)
+    await renew(broker.ctx, key, 'now')
+  })
+
   it('of a server that names no scopes is that none can be made', async () => {
     broker.demo.modes.set({ missingFields: ['scope'] })
     expect(await probe()).toMatchObject({ offered: false })
