@@ -65,6 +65,13 @@ test('sign-in, invitation and link outcomes pass axe in both schemes', async ({ 
   await expectAccessible(page)
 })
 
+test('with reduced motion another colour scheme is there at once, down to the innermost element', async ({ page }) => {
+  await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })
+  await page.goto('/signin')
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
+  expect(await page.evaluate(() => document.getAnimations().length)).toBe(0)
+})
+
 test('the link dialog, an open attempt and a denied one pass axe in both schemes', async ({ page }) => {
   await signIn(page, 'owner@acme.test')
   await page.getByRole('button', { name: /^Link (project|your first project)$/ }).click()
