@@ -163,6 +163,8 @@ const failures: Record<string, string> = {
   cut_off: 'Issuing was interrupted. Anything the upstream had created was deleted there.',
   ended_by_itself:
     'Issuing was interrupted, and the upstream could not be asked. Anything it created has expired by now.',
+  unseen:
+    'Issuing was interrupted, and this upstream cannot be asked what it created. Nobody received the value; it may work until it expires there.',
 }
 
 const titleOf = (code: string): string =>

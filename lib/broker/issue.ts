@@ -8,6 +8,7 @@ import {
   type IssuedUpstream,
   type IssueRequest,
   isUpstreamError,
+  mayHaveActed,
   type Rights,
   type UpstreamToken,
 } from '../providers/provider.ts'
@@ -99,7 +100,7 @@ export async function issueToken(ctx: Context, actor: Actor, input: IssueInput):
   if (started.own) return started.own
   let made: IssuedUpstream
   try {
-    made = await askUpstream(ctx, started, input)
+    made = await askUpstream(ctx, actor, started, input)
   } catch (error) {
     throw await notMade(ctx, actor, started, error)
   }
@@ -262,21 +263,24 @@ function rightsAsked(language: Language, scopes: unknown): Rights {
 
 async function askUpstream(
   ctx: Context,
+  actor: Actor,
   started: Started,
   { lifetimeSeconds, purpose }: IssueInput,
 ): Promise<IssuedUpstream> {
   const { nonce, project, kind, rights } = started
-  const made = await make(ctx, started, { project, rights, lifetimeSeconds, purpose, nonce })
+  const made = await make(ctx, actor, started, { project, rights, lifetimeSeconds, purpose, nonce })
   if (made.kind === 'beyond' || kind.narrows(made.token.granted, rights)) return made
   return { kind: 'beyond', token: made.token, exceeded: kind.missing(made.token.granted, rights) }
 }
 
-async function make(ctx: Context, started: Started, request: IssueRequest): Promise<IssuedUpstream> {
+async function make(ctx: Context, actor: Actor, started: Started, request: IssueRequest): Promise<IssuedUpstream> {
   const { connection, strategy, exclusive, asked } = started
   if (strategy !== 'narrow')
     return withAccess(ctx, connection, (provider, { accessToken }) => provider.issue({ accessToken, request }))
   const key = { tenantId: connection.tenantId, connectionId: connection.id }
-  const made = await narrowedToken(ctx, { ...key, request, oldTokenStays: !exclusive })
+  // Its row is open or given up by then; the token is ended with it.
+  const unclaimed = ({ token }: IssuedUpstream) => endMade(ctx, actor, started, token, { code: 'issue_unconfirmed' })
+  const made = await narrowedToken(ctx, { ...key, request, oldTokenStays: !exclusive, unclaimed })
   // How long it lives is the upstream's to say: what is longer than policy allows is not handed out.
   const isTooLong =
     made.kind === 'within' && secondsUntil(made.token.expiresAt, ctx.now()) > asked.mostSeconds + toleranceSeconds
@@ -294,9 +298,7 @@ async function notMade(ctx: Context, actor: Actor, { id, strategy }: Started, er
   const known = isRejected ? new BrokerError('upstream_rejected', { cause: error }) : asBrokerError(error)
   const failure = isBrokerError(known) ? known.code : 'internal'
   // A call that failed before the mint, or that the upstream turned down, made nothing.
-  const unsure = isUpstreamError(error)
-    ? error.failure === 'ambiguous' || error.failure === 'protocol'
-    : !isBrokerError(error)
+  const unsure = isUpstreamError(error) ? mayHaveActed(error) : !isBrokerError(error)
   ctx.metrics.issues.inc({ strategy, outcome: unsure ? 'issue_unconfirmed' : failure })
   await asSystem(ctx, actor.tenantId, 'end of an attempt', async (tx) => {
     if (unsure) await noteIssuing(tx, actor.tenantId, id, failure)
@@ -369,21 +371,37 @@ async function complete(
   throw late
 }
 
-/**
- * A token beyond what was asked is ended and not handed out (docs/decisions/0014). Its end is queued before the upstream
- * is asked, so that it comes about also where that fails now. Answers the refusal.
- */
+/** A token beyond what was asked is ended and not handed out (docs/decisions/0014). Answers the refusal. */
 async function refuseExcess(
   ctx: Context,
   actor: Actor,
-  { id, connection, strategy }: Started,
+  started: Started,
   { token, exceeded }: Extract<IssuedUpstream, { kind: 'beyond' }>,
 ): Promise<BrokerError> {
+  const { id, connection, strategy } = started
+  const code = 'excess_rights'
+  ctx.metrics.issues.inc({ strategy, outcome: code })
+  const line = { tenant: actor.tenantId, issued: id, provider: connection.providerId, exceeded, alarm: true }
+  ctx.log.error(line, 'an upstream granted more than was requested')
+  await endMade(ctx, actor, started, token, { code, exceeded })
+  return new BrokerError(code, { detail: `More than requested: ${exceeded.join(', ')}.` })
+}
+
+/**
+ * Ends a token that came back and is not handed out. Its end is queued before the upstream is asked, so that it comes about
+ * also where that fails now.
+ */
+async function endMade(
+  ctx: Context,
+  actor: Actor,
+  { id }: Started,
+  token: IssuedUpstream['token'],
+  details: { code: 'excess_rights' | 'issue_unconfirmed'; exceeded?: string[] },
+): Promise<void> {
   const { tenantId, userId } = actor
   const vault = await vaultOf(ctx, tenantId)
   const handle = await vault.seal(handlePlace({ id, userId }), token.handle)
   const now = ctx.now()
-  const code = 'excess_rights'
   const revocation = await asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
     const work = await endUnwanted(tx, tenantId, {
       id,
@@ -392,19 +410,14 @@ async function refuseExcess(
       fingerprint: fingerprint(ctx.secrets.fingerprint, token.value.reveal()),
       expiresAt: token.expiresAt,
       endless: token.expiresAt === undefined,
-      failure: code,
+      failure: details.code,
       now,
     })
     const target = { kind: 'token', id } as const
-    const details = { code, exceeded }
     await record(tx, tenantId, now, actor, { action: 'token.failed', outcome: 'refused', target, details })
     return work
   })
-  ctx.metrics.issues.inc({ strategy, outcome: code })
-  const line = { tenant: tenantId, issued: id, provider: connection.providerId, exceeded, alarm: true }
-  ctx.log.error(line, 'an upstream granted more than was requested')
   await settleRevocation(ctx, { tenantId, id: revocation })
-  return new BrokerError(code, { detail: `More than requested: ${exceeded.join(', ')}.` })
 }
 
 /**
@@ -458,7 +471,7 @@ export async function reconcileIssuing(
     await asSystem(ctx, tenantId, 'job', (tx) => postponeIssuing(tx, tenantId, id, nextTryAt))
     return
   }
-  const failure = found === undefined ? 'ended_by_itself' : 'cut_off'
+  const failure = found !== undefined ? 'cut_off' : findable ? 'ended_by_itself' : 'unseen'
   await asSystem(ctx, tenantId, 'job', async (tx) => {
     const status = token.generation > 0 ? 'revoked' : 'failed'
     if (!(await endIssuing(tx, tenantId, id, { status, failure, ...(findable ? {} : { endless: true }) }))) return

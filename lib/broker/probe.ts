@@ -12,8 +12,8 @@ import type { Prisma } from '../store/database.ts'
 import { findProvider, updateProvider } from '../store/providers.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { refuseFrozen } from './freezes.ts'
-import { freshTokens, narrowedToken } from './refresh/refresh.ts'
-import { openProvider } from './upstream.ts'
+import { freshTokens, type NarrowRequest, narrowedToken } from './refresh/refresh.ts'
+import { asBrokerError, openProvider } from './upstream.ts'
 
 /**
  * Finds out at an admin's own connection what the upstream does at a refresh with fewer scopes, and keeps it with the
@@ -55,15 +55,16 @@ export async function probeNarrowing(ctx: Context, actor: Actor, providerId: str
   const provider = await openProvider(ctx, vault, { ...row, settings: settings as Prisma.JsonObject })
   /** Small tokens that are out; nobody gets them. */
   const left = new Set<IssuedUpstream>()
-  const small = async (rights: Rights) => {
-    const token = await smallToken(ctx, key, rights)
-    if (token) left.add(token)
-    return token
-  }
   const end = async (small: IssuedUpstream) => {
     const { upstreamId, handle } = small.token
     left.delete(small)
     return provider.revoke({ kind: 'token', upstreamId, handle })
+  }
+  const small = async (rights: Rights) => {
+    const unclaimed = async (late: IssuedUpstream) => made.kind.endsTokens(made.settings) && end(late)
+    const token = await smallToken(ctx, { ...key, unclaimed }, rights)
+    if (token) left.add(token)
+    return token
   }
   const stands = (accessToken: Parameters<typeof provider.issue>[0]['accessToken']) =>
     provider.stands?.({ accessToken })
@@ -103,7 +104,7 @@ export async function probeNarrowing(ctx: Context, actor: Actor, providerId: str
 /** A token that nobody gets; undefined: the upstream turned the scopes down. */
 async function smallToken(
   ctx: Context,
-  key: { tenantId: string; connectionId: string },
+  key: Pick<NarrowRequest, 'tenantId' | 'connectionId' | 'unclaimed'>,
   rights: Rights,
 ): Promise<IssuedUpstream | undefined> {
   const request = { project: '', rights, lifetimeSeconds: 60, purpose: 'a probe', nonce: randomToken().slice(0, 16) }
@@ -111,7 +112,7 @@ async function smallToken(
     return await narrowedToken(ctx, { ...key, request, oldTokenStays: false })
   } catch (error) {
     if (isUpstreamError(error) && error.failure === 'rejected') return undefined
-    throw error
+    throw asBrokerError(error)
   }
 }
 

@@ -211,3 +211,6 @@ export class UpstreamError extends Error {
 /** Told apart by name: two bundles load this file. */
 export const isUpstreamError = (error: unknown): error is UpstreamError =>
   error instanceof Error && error.name === 'UpstreamError'
+
+/** Whether what was asked for may have been done, although no usable answer says so. */
+export const mayHaveActed = ({ failure }: UpstreamError): boolean => failure === 'ambiguous' || failure === 'protocol'

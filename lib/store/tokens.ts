@@ -68,8 +68,8 @@ export async function endIssuing(
 }
 
 /**
- * Ends a row whose token came back and is not handed out: revoked or frozen meanwhile, given up by the reconciling job, or
- * beyond what was asked. What revoking it needs is kept with it, and its end is queued. Id of that work.
+ * Ends a row whose token came back and is not handed out: revoked or frozen meanwhile, given up by the reconciling job or
+ * its caller, or beyond what was asked. What revoking it needs is kept with it, and its end is queued. Id of that work.
  */
 export async function endUnwanted(
   tx: Tx,
@@ -82,7 +82,7 @@ export async function endUnwanted(
     /** Undefined: as it was asked. */
     expiresAt: Date | undefined
     endless: boolean
-    failure: 'revoked_meanwhile' | 'frozen' | 'excess_rights'
+    failure: 'revoked_meanwhile' | 'frozen' | 'excess_rights' | 'issue_unconfirmed'
     now: Date
   },
 ): Promise<string> {

@@ -1,6 +1,6 @@
 // Strategy `narrow` at the demo's ticket service: a real OpenID issuer on a real socket.
 import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { issueToken, readScopeChoices } from '../../lib/broker/issue.ts'
 import { probeNarrowing } from '../../lib/broker/probe.ts'
 import { connectionPage } from '../../lib/broker/read/connection.ts'
@@ -11,6 +11,16 @@ import { tick } from '../../lib/jobs/tick.ts'
 import { putLongestLife } from '../../lib/store/policies.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
+
+/** A caller's patience ends with this, where a test sets it; else as always. */
+const patience: { over?: Promise<void> | undefined } = vi.hoisted(() => ({}))
+vi.mock('../../lib/within.ts', async (original) => {
+  const { within } = await original<typeof import('../../lib/within.ts')>()
+  return {
+    within: <T, L>(work: Promise<T>, milliseconds: number, late: () => L) =>
+      patience.over ? Promise.race([work, patience.over.then(late)]) : within(work, milliseconds, late),
+  }
+})
 
 let broker: Broker
 let owner: BrowserActor
@@ -275,16 +285,61 @@ it('only what the connection got can be chosen', async () => {
   expect(await names()).toEqual(['tickets:read'])
 })
 
-it('an issue that was cut off is ended and not said to be dead: nobody can look for its token', async () => {
+describe('an answer that nobody waits for any more', () => {
+  const newest = async () => {
+    const { rows } = await broker.owner.query(
+      `SELECT id, status, failure, endless, upstream_id IS NULL AS unseen FROM issued_token ORDER BY id DESC LIMIT 1`,
+    )
+    return rows[0]
+  }
+  const lastMade = () =>
+    broker.demo.ledger.tokens.findLast(({ system, kind }) => system === 'tickets' && kind === 'access')
+  /** Its caller has gone, and the upstream has not answered yet. */
+  async function left() {
+    broker.demo.faults.push(route, { hold: { barrier: 'late', at: 'after' } })
+    patience.over = broker.demo.faults.barrier('late').arrived()
+    return issue(['tickets:read']).catch((error: unknown) => error)
+  }
+  afterEach(() => {
+    patience.over = undefined
+  })
+
+  it('is not said to be none: its token is recorded and ended when it comes', async () => {
+    expect(await left()).toMatchObject({ code: 'issue_unconfirmed' })
+    expect(await newest()).toMatchObject({ status: 'issuing', failure: 'upstream_unavailable', unseen: true })
+    expect(lastMade()?.live).toBe(true)
+    broker.demo.faults.barrier('late').release()
+    await vi.waitFor(async () => {
+      const { id, ...made } = await newest()
+      expect(made).toEqual({ status: 'revoked', failure: 'issue_unconfirmed', endless: false, unseen: false })
+      expect((await readToken(broker.ctx, owner, id)).revocation).toMatchObject({ upstream: 'done' })
+    }, 5_000)
+    expect(lastMade()?.live).toBe(false)
+    expect(await row()).toMatchObject({ status: 'linked', claimUntil: null })
+  })
+
+  it('is ended also where its row was given up before', async () => {
+    expect(await left()).toMatchObject({ code: 'issue_unconfirmed' })
+    await broker.owner.query(
+      `UPDATE issued_token SET created_at = created_at - interval '10 minutes' WHERE status = 'issuing'`,
+    )
+    await tick(broker.ctx)
+    expect(await newest()).toMatchObject({ status: 'failed', failure: 'unseen', endless: true })
+    broker.demo.faults.barrier('late').release()
+    await vi.waitFor(() => expect(lastMade()?.live).toBe(false), 5_000)
+    expect(await newest()).toMatchObject({ status: 'revoked', endless: false })
+  })
+})
+
+it('an answer that is lost is not said to be none: nobody can look for its token, and its row says so', async () => {
   broker.demo.faults.push(route, { reset: 'before' })
-  await expect(issue(['tickets:read'])).rejects.toThrow()
-  await broker.owner.query(`UPDATE issued_token SET status = 'issuing' WHERE id = (SELECT max(id) FROM issued_token)`)
+  await expect(issue(['tickets:read'])).rejects.toMatchObject({ code: 'issue_unconfirmed' })
   await broker.advance(400)
   await tick(broker.ctx)
   const { rows } = await broker.owner.query(
     `SELECT status, failure, endless FROM issued_token ORDER BY id DESC LIMIT 1`,
   )
-  expect(rows).toEqual([{ status: 'failed', failure: 'ended_by_itself', endless: true }])
+  expect(rows).toEqual([{ status: 'failed', failure: 'unseen', endless: true }])
 })
 
 it('scopes that the upstream turns down say nothing about the connection', async () => {

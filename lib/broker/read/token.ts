@@ -138,7 +138,11 @@ function toRevocationView(row: TokenWithRelations): RevocationView | null {
   return { blockedAt: revokedAt, upstream, lastError: null, tries: 0, nextTryAt: row.nextTryAt, latestMoment }
 }
 
-const endsOfCutOff: Record<string, RevocationState> = { cut_off: 'confirmed', ended_by_itself: 'impossible' }
+const endsOfCutOff: Record<string, RevocationState> = {
+  cut_off: 'confirmed',
+  ended_by_itself: 'impossible',
+  unseen: 'impossible',
+}
 
 /** The end of what a cut-off issue may have made counts from when the upstream was asked, which nobody recorded. */
 export const latestMomentOf = ({ upstreamId, expiresAt, endless }: TokenRow): Date | 'unknown' =>

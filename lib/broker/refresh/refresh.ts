@@ -7,6 +7,7 @@ import {
   type IssuedUpstream,
   type IssueRequest,
   isUpstreamError,
+  mayHaveActed,
   type Provider,
   UpstreamError,
   type UpstreamFailure,
@@ -160,13 +161,19 @@ const resting = ({ waitMilliseconds }: RefreshClaim) =>
 const held = ({ waitMilliseconds }: RefreshClaim) =>
   new BrokerError('token_outstanding', { retryAfterSeconds: Math.ceil(waitMilliseconds / 1000) })
 
-/** `oldTokenStays`: the access token of before still works afterwards, as far as is known of the upstream. */
-export type NarrowRequest = ConnectionKey & { request: IssueRequest; oldTokenStays: boolean }
+export type NarrowRequest = ConnectionKey & {
+  request: IssueRequest
+  /** The access token of before still works afterwards, as far as is known of the upstream. */
+  oldTokenStays: boolean
+  /** What becomes of a token that is made after its caller has stopped waiting for it. */
+  unclaimed: (late: IssuedUpstream) => Promise<unknown>
+}
 
 /**
  * A token with fewer scopes, made by a refresh (RFC 6749 6). Shared with nobody, and kept nowhere: the connection goes on
  * with the rotated grant and its own access token, where that still works. The grant is stored before the token is judged.
- * @throws BrokerError as {@link freshTokens} does, token_outstanding; UpstreamError `rejected` where the scopes were turned down
+ * @throws BrokerError as {@link freshTokens} does, token_outstanding: surely none was made; UpstreamError `rejected` where the
+ *   scopes were turned down, or one that {@link mayHaveActed}
  */
 export async function narrowedToken(ctx: Context, key: NarrowRequest): Promise<IssuedUpstream> {
   const deadline = performance.now() + patienceMilliseconds
@@ -178,12 +185,22 @@ export async function narrowedToken(ctx: Context, key: NarrowRequest): Promise<I
     if (claim.outcome === 'resting') throw resting(claim)
     if (claim.outcome === 'held') throw held(claim)
     if (claim.outcome === 'claimed') {
-      const made = await withinPatience(refreshShared(ctx, key, claim, 'narrow', key), ownPatienceMilliseconds)
+      const work = refreshShared(ctx, key, claim, 'narrow', key)
+      const made = await within(work, ownPatienceMilliseconds, () => leave(ctx, key, work))
       if (made?.issued) return made.issued
     }
     if (performance.now() > deadline) throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 })
     await othersAt(ctx, key, claim, pause, deadline)
   }
+}
+
+/** Stops waiting for a token, which may be made yet and is nobody's then. @throws UpstreamError ambiguous */
+function leave(ctx: Context, { unclaimed }: NarrowRequest, work: Promise<Refreshed | undefined>): never {
+  ctx.background('end a token that came too late', async () => {
+    const made = await work.catch(() => undefined)
+    if (made?.issued) await unclaimed(made.issued)
+  })
+  throw new UpstreamError('ambiguous', 'the answer takes longer than its caller waits')
 }
 
 /**
@@ -464,6 +481,8 @@ async function failed(
     ctx.background('tell admins', () =>
       raiseClientRefused(ctx, { ...connection.provider, providerId: connection.providerId }),
     )
+  // Whatever else the connection has: the answer that was lost may have made the token that its caller waits for.
+  if (mode === 'narrow' && mayHaveActed(error)) throw error
   if (!changed) return undefined
   if (end.status === 'needs_relink') throw new BrokerError('needs_relink', { cause: error })
   if (claim.accessToken) return opened(ctx, key, claim, true)
