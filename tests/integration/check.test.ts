@@ -451,6 +451,25 @@ describe('two live secrets', () => {
     expect(sent().slice(-2)).toEqual(['second', 'the-secret'])
   })
 
+  it('one that the upstream does not take yet is called “unauthorized” by some: the former one is tried, and neither answer says anything about the grant', async () => {
+    const { id } = await plain()
+    const key = await link(id)
+    server.is({ secrets: ['the-secret', 'second'] })
+    await change(id, { clientSecret: 'second' })
+    server.is({ secrets: ['the-secret'], wrongSecret: 'unauthorized_client' })
+    await broker.advance(700)
+    await freshTokens(broker.ctx, key)
+    expect(sent().slice(-2)).toEqual(['second', 'the-secret'])
+    server.is({ secrets: [], wrongSecret: 'unauthorized_client' })
+    await broker.advance(700)
+    await expect(freshTokens(broker.ctx, key)).rejects.toMatchObject({ code: 'client_not_registered' })
+    expect(sent().slice(-2)).toEqual(['second', 'the-secret'])
+    server.is({ secrets: ['second'] })
+    await broker.advance(3700)
+    await freshTokens(broker.ctx, key)
+    expect(sent().at(-1)).toBe('second')
+  })
+
   it('a refresh that the upstream refuses for a secret that was replaced meanwhile tells nobody', async () => {
     const { id } = await plain()
     const key = await link(id)

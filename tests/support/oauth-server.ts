@@ -10,6 +10,8 @@ export type ServerState = {
   metadataStatus: number
   /** Secrets by which the client is known; empty: it is not known at all. */
   secrets: string[]
+  /** What a client is refused with that proves itself by none of them. */
+  wrongSecret: 'invalid_client' | 'unauthorized_client'
   /** Of a client that signs: its public keys, as the server has read them. */
   clientKeys: (() => Promise<JSONWebKeySet>) | undefined
   /** Instead of the usual ones. */
@@ -28,6 +30,7 @@ const well = (): ServerState => ({
   metadata: {},
   metadataStatus: 200,
   secrets: ['the-secret'],
+  wrongSecret: 'invalid_client',
   clientKeys: undefined,
   keys: undefined,
   aheadSeconds: 0,
@@ -82,7 +85,7 @@ export async function startOauthServer({ now = () => Date.now(), tls }: Options 
     if (path === '/revoke' && state.revocationStatus !== 200) return [state.revocationStatus, {}]
     if (path === '/token' && state.refusal) return [state.refusal.status, state.refusal.body]
     if (body.get('grant_type') === 'refresh_token' && grants.has(body.get('refresh_token') ?? '')) await state.hold
-    if (!(await isClient(incoming.headers.authorization, body))) return [401, { error: 'invalid_client' }]
+    if (!(await isClient(incoming.headers.authorization, body))) return [401, { error: state.wrongSecret }]
     if (path === '/par')
       return state.redirectUris.includes(body.get('redirect_uri') ?? '')
         ? [201, { request_uri: 'urn:one', expires_in: 60 }]

@@ -73,6 +73,8 @@ const patienceWithKeysMs = 1_000
 
 /** Codes by which a token endpoint says that our client is the problem (RFC 6749 5.2), never the grant. */
 const clientRefusals = new Set(['invalid_client', 'unauthorized_client', 'unsupported_grant_type'])
+/** Those that may be about what the client proves itself by; some servers answer a wrong secret with the second. */
+const proofRefusals = new Set(['invalid_client', 'unauthorized_client'])
 
 /**
  * OAuth 2 / OpenID Connect over oauth4webapi: authorization code with PKCE S256 (never without, L-03), pushed where the
@@ -99,7 +101,7 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       let result = judged(first)
       for (const auth of others)
         result = result.catch((error: UpstreamError) =>
-          error.code === 'invalid_client' ? judged(auth) : Promise.reject(error),
+          proofRefusals.has(error.code ?? '') ? judged(auth) : Promise.reject(error),
         )
       return result
     })
