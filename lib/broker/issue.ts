@@ -146,8 +146,9 @@ type Started = {
   exclusive: boolean
   /** A token of our own, which no upstream takes part in: it is made already. */
   own?: IssuedToken
-  /** When it was asked to end, and how long it may live at most, in seconds. */
-  asked: { end: Date; mostSeconds: number }
+  /** When it was asked to end. */
+  end: Date
+  policy: Policy
 }
 
 async function start(
@@ -219,7 +220,6 @@ async function start(
   }
   const target = { kind: 'token', id } as const
   await record(tx, actor.tenantId, now, actor, { action: 'token.requested', outcome: 'ok', target, details })
-  const asked = { end, mostSeconds: policy.lifetime.seconds }
   const begun = {
     id,
     nonce,
@@ -230,7 +230,8 @@ async function start(
     strategy,
     rights,
     exclusive,
-    asked,
+    end,
+    policy,
   }
   if (!value || !mark) return begun
   // What it stands on is locked from here on, so that a revocation is seen now or sees the token (A-03).
@@ -274,17 +275,28 @@ async function askUpstream(
 }
 
 async function make(ctx: Context, actor: Actor, started: Started, request: IssueRequest): Promise<IssuedUpstream> {
-  const { connection, strategy, exclusive, asked } = started
+  const { connection, strategy, exclusive } = started
   if (strategy !== 'narrow')
     return withAccess(ctx, connection, (provider, { accessToken }) => provider.issue({ accessToken, request }))
   const key = { tenantId: connection.tenantId, connectionId: connection.id }
   // Its row is open or given up by then; the token is ended with it.
   const unclaimed = ({ token }: IssuedUpstream) => endMade(ctx, actor, started, token, { code: 'issue_unconfirmed' })
   const made = await narrowedToken(ctx, { ...key, request, oldTokenStays: !exclusive, unclaimed })
-  // How long it lives is the upstream's to say: what is longer than policy allows is not handed out.
-  const isTooLong =
-    made.kind === 'within' && secondsUntil(made.token.expiresAt, ctx.now()) > asked.mostSeconds + toleranceSeconds
-  return isTooLong ? { kind: 'beyond', token: made.token, exceeded: ['a longer life'] } : made
+  const excess = made.kind === 'within' && excessLife(started, secondsUntil(made.token.expiresAt, ctx.now()))
+  return excess ? { ...made, kind: 'beyond', exceeded: [excess] } : made
+}
+
+/**
+ * How long a token lives is the upstream's to say. One that lives longer than policy allows is handed out only where policy
+ * permits to revoke it at the asked end, and where that can be done. Answers what is wrong with its life.
+ */
+function excessLife({ kind, settings, policy }: Started, lives: number): string | undefined {
+  const { seconds, setBy } = policy.lifetime
+  if (lives <= seconds + toleranceSeconds) return undefined
+  const ends = kind.endsTokens(settings)
+  if (ends && policy.overLife.value === 'revoke_at_end') return undefined
+  const why = ends ? 'policy does not permit to revoke it earlier instead' : 'it cannot be revoked alone there'
+  return `a longer life than the ${seconds} seconds ${setBy === 'person' ? 'set for you' : `set by the ${setBy}`}, and ${why}`
 }
 
 /** The end is counted in whole seconds and from when the upstream began. */
@@ -316,7 +328,7 @@ async function notMade(ctx: Context, actor: Actor, { id, strategy }: Started, er
 async function complete(
   ctx: Context,
   actor: Actor,
-  { id, strategy, kind, settings, asked }: Started,
+  { id, strategy, kind, settings, end }: Started,
   made: UpstreamToken,
 ): Promise<{ token: TokenView; value: Secret }> {
   const { tenantId, userId } = actor
@@ -330,7 +342,7 @@ async function complete(
     scopesGranted: made.granted as Prisma.InputJsonObject,
     expiresAt: made.expiresAt,
     // Where the upstream made it live longer than was asked, we end it then, if it lets us.
-    revokeAt: made.expiresAt > asked.end && kind.endsTokens(settings) ? asked.end : null,
+    revokeAt: made.expiresAt > end && kind.endsTokens(settings) ? end : null,
   }
   const now = ctx.now()
   const target = { kind: 'token', id } as const

@@ -22,7 +22,7 @@ import { act } from '../store/authority.ts'
 import { countLinked } from '../store/connections.ts'
 import { isDuplicate, type Prisma, type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { lockTarget } from '../store/freezes.ts'
-import { findPolicies, putLongestLife } from '../store/policies.ts'
+import { findPolicies, type OverLife, type PolicyRow, putLongestLife, putOverLife } from '../store/policies.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { callbackPath } from './link/start.ts'
@@ -43,6 +43,8 @@ export type ProviderView = {
   /** To be registered at the upstream, exactly so. */
   redirectUri: string
   maxLifetimeSeconds: number | null
+  /** What its policy says of tokens that live longer upstream than is allowed; null: nothing. */
+  overLife: OverLife | null
   /** Those that may be changed, by their names on the wire; empty where the stored ones cannot be read. */
   settings: Record<string, unknown>
   /** Its kind is unknown here, or its settings cannot be read: nothing is linked, renewed or issued with it. */
@@ -61,13 +63,16 @@ type NewProviderRow = Pick<
   'tenantId' | 'id' | 'kind' | 'name' | 'issuer' | 'callbackKey' | 'clientId' | 'clientSecret' | 'createdAt'
 > & { clientSecretBefore?: null; settings: Prisma.InputJsonObject }
 
-/** A provider that is not there yet, and the longest life of a token that its policy will say. */
-export type PreparedProvider = { row: NewProviderRow; maxLifetimeSeconds: number | null }
+/** What the own policy of a provider says of how long tokens live. */
+type Lives = Pick<PolicyRow, 'maxLifetimeSeconds' | 'overLife'>
+
+/** A provider that is not there yet, and what its policy will say. */
+export type PreparedProvider = { row: NewProviderRow; lives: Partial<Lives> }
 
 function toView(
   ctx: Pick<Context, 'config' | 'now'>,
   row: NewProviderRow | ProviderRow,
-  maxLifetimeSeconds: number | null,
+  { maxLifetimeSeconds = null, overLife = null }: Partial<Lives> = {},
 ): ProviderView {
   const made = configured(row)
   const at = { now: ctx.now(), clientKeys: ctx.config.origin + clientKeysPath(row.id) }
@@ -82,6 +87,7 @@ function toView(
     clientAuthentication: made ? authenticatesBy(made) : null,
     redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
     maxLifetimeSeconds,
+    overLife,
     settings: made ? settingsShown(made.kind, made.settings) : {},
     canProbe: made?.kind.probe !== undefined,
     misconfigured: made === undefined,
@@ -116,6 +122,8 @@ function changedSettings(kind: Kind, known: unknown, given: Record<string, unkno
 export type KindView = Pick<Kind, 'name' | 'title' | 'issuer'> & {
   /** What is asked beside name and client is the kind's own form, not an address. */
   hasSetup: boolean
+  /** Whether its upstreams alone say how long a token lives (strategy `narrow`). */
+  canProbe: boolean
   settings: (Kind['changeable'][number] & { value: unknown })[]
 }
 
@@ -133,6 +141,7 @@ export const kindList = (): KindView[] =>
       title: kind.title,
       issuer: kind.issuer,
       hasSetup: kind.setup !== undefined,
+      canProbe: kind.probe !== undefined,
       settings: asked,
     }
   })
@@ -149,26 +158,26 @@ export const presetList = (): (PresetView & { kind: string })[] =>
 export async function providerList(ctx: Context, actor: Actor): Promise<ProviderView[]> {
   return readTenant(ctx, actor.tenantId, async (tx) => {
     const rows = await listProviders(tx, actor.tenantId)
-    const lives = await longestLives(
+    const lives = await ownLives(
       tx,
       actor.tenantId,
       rows.map(({ id }) => id),
     )
     return rows.map((row) => ({
-      ...toView(ctx, row, lives.get(row.id) ?? null),
+      ...toView(ctx, row, lives.get(row.id)),
       ...(may(actor, 'oversee') ? {} : { clientId: '', facts: [] }),
     }))
   })
 }
 
 /** What the providers' own policies say. */
-async function longestLives(tx: ReadTx, tenantId: string, ids: string[]): Promise<Map<string, number | null>> {
+async function ownLives(tx: ReadTx, tenantId: string, ids: string[]): Promise<Map<string, Lives>> {
   const rows = await findPolicies(
     tx,
     tenantId,
     ids.map((targetId) => ({ level: 'provider', targetId })),
   )
-  return new Map(rows.map(({ targetId, maxLifetimeSeconds }) => [targetId, maxLifetimeSeconds]))
+  return new Map(rows.map((row) => [row.targetId, row]))
 }
 
 export type NewProvider = {
@@ -182,6 +191,7 @@ export type NewProvider = {
   /** What the kind asks beside; it reads it. */
   setup?: unknown
   maxLifetimeSeconds?: number | undefined
+  overLife?: OverLife | undefined
   /** By their names on the wire. */
   settings?: Record<string, unknown> | undefined
   /** Only the demo names it itself; otherwise it follows from the issuer. */
@@ -242,7 +252,7 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
   const prepared = await preparedProvider(ctx, actor.tenantId, input)
   try {
     await act(ctx, actor, 'administer', (tx, actor) => addProvider(tx, actor, prepared))
-    return toView(ctx, prepared.row, prepared.maxLifetimeSeconds)
+    return toView(ctx, prepared.row, prepared.lives)
   } catch (error) {
     if (isDuplicate(error)) throw new BrokerError('provider_exists')
     throw error
@@ -269,7 +279,7 @@ export async function preparedProvider(ctx: Context, tenantId: string, input: Ne
     settings: changedSettings(kind, settings, input.settings ?? {}),
     createdAt: ctx.now(),
   }
-  return { row, maxLifetimeSeconds: input.maxLifetimeSeconds ?? null }
+  return { row, lives: given({ maxLifetimeSeconds: input.maxLifetimeSeconds, overLife: input.overLife }) }
 }
 
 /** What the kind's setup makes of an input; without one, its address. @throws BrokerError bad_request */
@@ -292,20 +302,22 @@ async function preparedBy(
   })
 }
 
-export async function addProvider(
-  tx: Tx,
-  origin: Origin,
-  { row, maxLifetimeSeconds }: PreparedProvider,
-): Promise<void> {
+export async function addProvider(tx: Tx, origin: Origin, { row, lives }: PreparedProvider): Promise<void> {
   await insertProvider(tx, row)
-  if (maxLifetimeSeconds !== null)
-    await putLongestLife(tx, row.tenantId, { level: 'provider', targetId: row.id }, maxLifetimeSeconds)
+  await putLives(tx, row.tenantId, row.id, lives)
   await record(tx, row.tenantId, row.createdAt, origin, {
     action: 'provider.created',
     outcome: 'ok',
     target: { kind: 'provider', id: row.id },
     details: { kind: row.kind, issuer: row.issuer },
   })
+}
+
+/** Says what is given in a provider's own policy. */
+async function putLives(tx: Tx, tenantId: string, targetId: string, lives: Partial<Lives>): Promise<void> {
+  const place = { level: 'provider', targetId } as const
+  if (lives.maxLifetimeSeconds !== undefined) await putLongestLife(tx, tenantId, place, lives.maxLifetimeSeconds)
+  if (lives.overLife !== undefined) await putOverLife(tx, tenantId, place, lives.overLife)
 }
 
 /** An origin alone that the way out allows (F-07). What its name resolves to is judged at each call, not here (F-10). */
@@ -335,6 +347,7 @@ export type ProviderChange = {
   rotateClientKey?: true | undefined
   dropPreviousSecret?: true | undefined
   maxLifetimeSeconds?: number | null | undefined
+  overLife?: OverLife | null | undefined
   /** By their names on the wire; they count from the next renewal of each connection. */
   settings?: Record<string, unknown> | undefined
 }
@@ -355,7 +368,7 @@ export type ChangedProvider = ProviderView & { secretTrial: 'known' | 'untold' |
 export async function changeProvider(
   ctx: Context,
   actor: Actor,
-  { providerId, maxLifetimeSeconds, settings: asked, ...input }: ProviderChange,
+  { providerId, maxLifetimeSeconds, overLife, settings: asked, ...input }: ProviderChange,
 ): Promise<ChangedProvider> {
   requirePermission(actor, 'administer')
   const { clientSecret, rotateClientKey, dropPreviousSecret, ...change } = input
@@ -364,7 +377,7 @@ export async function changeProvider(
   if (!before) throw new BrokerError('not_found')
   const renewed = await newClientProof(ctx, before, input)
   const changed = given(change)
-  const policy = given({ maxLifetimeSeconds })
+  const policy = given({ maxLifetimeSeconds, overLife })
   const done = await act(ctx, actor, 'administer', async (tx, actor) => {
     // Two admins who change the secret at once do so one after the other, so that each finds the other's as the one before.
     if (!(await lockTarget(tx, actor.tenantId, 'provider', providerId))) return 'not_found' as const
@@ -379,16 +392,15 @@ export async function changeProvider(
     const stored = { ...(known.settings as Prisma.InputJsonObject), ...proof.settings }
     const settings = (asked || proof.settings) && kind ? { settings: changedSettings(kind, stored, asked ?? {}) } : {}
     const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...proof.secrets, ...settings })
-    if (maxLifetimeSeconds !== undefined)
-      await putLongestLife(tx, actor.tenantId, { level: 'provider', targetId: providerId }, maxLifetimeSeconds)
+    await putLives(tx, actor.tenantId, providerId, policy)
     const target = { kind: 'provider', id: providerId } as const
     const details = {
       changed: [...Object.keys({ ...changed, ...policy, ...(asked && settings) }), ...proof.changed],
       ...(renewed?.trial && { trial: renewed.trial }),
     }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
-    const life = (await longestLives(tx, actor.tenantId, [providerId])).get(providerId) ?? null
-    return { ...toView(ctx, row, life), secretTrial: renewed?.trial ?? null }
+    const lives = (await ownLives(tx, actor.tenantId, [providerId])).get(providerId)
+    return { ...toView(ctx, row, lives), secretTrial: renewed?.trial ?? null }
   }).catch((error: unknown) => {
     if (isDuplicate(error)) return 'provider_exists' as const
     throw error

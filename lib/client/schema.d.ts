@@ -1484,6 +1484,10 @@ export interface Paths {
                 seconds: number
                 set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
+              over_life: {
+                value: 'refuse' | 'revoke_at_end'
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
+              }
             }
           }
         }
@@ -1561,6 +1565,10 @@ export interface Paths {
               aliases: string[]
               cap: {
                 seconds: number
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
+              }
+              over_life: {
+                value: 'refuse' | 'revoke_at_end'
                 set_by: 'project' | 'provider' | 'tenant' | 'person'
               }
             }
@@ -1950,6 +1958,7 @@ export interface Paths {
                 client_authentication: ('secret' | 'key' | 'nothing') | null
                 redirect_uri: string
                 max_lifetime_seconds: number | null
+                over_life: ('refuse' | 'revoke_at_end') | null
                 settings: {
                   [k: string]: unknown
                 }
@@ -2043,6 +2052,7 @@ export interface Paths {
               }
             }
             max_lifetime_seconds?: number
+            over_life?: 'refuse' | 'revoke_at_end'
             settings?: {
               refresh_token_days?: number
               refresh_grace_seconds?: number
@@ -2064,6 +2074,7 @@ export interface Paths {
               client_authentication: ('secret' | 'key' | 'nothing') | null
               redirect_uri: string
               max_lifetime_seconds: number | null
+              over_life: ('refuse' | 'revoke_at_end') | null
               settings: {
                 [k: string]: unknown
               }
@@ -2109,6 +2120,7 @@ export interface Paths {
             rotate_client_key?: true
             drop_previous_secret?: true
             max_lifetime_seconds?: number | null
+            over_life?: ('refuse' | 'revoke_at_end') | null
             settings?: {
               refresh_token_days?: number
               refresh_grace_seconds?: number
@@ -2130,6 +2142,7 @@ export interface Paths {
               client_authentication: ('secret' | 'key' | 'nothing') | null
               redirect_uri: string
               max_lifetime_seconds: number | null
+              over_life: ('refuse' | 'revoke_at_end') | null
               settings: {
                 [k: string]: unknown
               }

@@ -5,9 +5,14 @@ import type { Prisma, ReadTx, Tx } from './database.ts'
 export type PolicyLevel = 'tenant' | 'provider' | 'project' | 'person'
 export type PolicyPlace = { level: PolicyLevel; targetId: string }
 
+/** What becomes of a token that its upstream lets live longer than is allowed. */
+export const overLives = ['refuse', 'revoke_at_end'] as const
+export type OverLife = (typeof overLives)[number]
+
 /** What one level says; null: nothing. */
 export type PolicyRow = PolicyPlace & {
   maxLifetimeSeconds: number | null
+  overLife: OverLife | null
   maxTokens: number | null
   strategies: string[] | null
   linkRoles: Role[] | null
@@ -19,8 +24,8 @@ export type PolicyRow = PolicyPlace & {
 /** What the named places say, the widest first. Not by Prisma's own read, to which no list and an empty one are the same. */
 export const findPolicies = (tx: ReadTx, tenantId: string, places: PolicyPlace[]): Promise<PolicyRow[]> =>
   tx.$queryRaw`
-    SELECT p.level, p.target_id AS "targetId", p.max_lifetime_seconds AS "maxLifetimeSeconds", p.max_tokens AS "maxTokens",
-      p.strategies, p.link_roles AS "linkRoles", p.issue_roles AS "issueRoles", p.rights
+    SELECT p.level, p.target_id AS "targetId", p.max_lifetime_seconds AS "maxLifetimeSeconds", p.over_life AS "overLife",
+      p.max_tokens AS "maxTokens", p.strategies, p.link_roles AS "linkRoles", p.issue_roles AS "issueRoles", p.rights
     FROM policy p JOIN unnest(${places.map(({ level }) => level)}::text[], ${places.map(({ targetId }) => targetId)}::text[])
       AS w (level, target_id) ON p.level = w.level AND p.target_id = w.target_id
     WHERE p.tenant_id = ${tenantId}
@@ -37,4 +42,16 @@ export const putLongestLife = async (
     INSERT INTO policy (tenant_id, level, target_id, max_lifetime_seconds)
     VALUES (${tenantId}, ${level}, ${targetId}, ${maxLifetimeSeconds}::int)
     ON CONFLICT (tenant_id, level, target_id) DO UPDATE SET max_lifetime_seconds = excluded.max_lifetime_seconds`
+}
+
+/** Sets what a place says of tokens that live longer upstream than is allowed; null: it says nothing. */
+export const putOverLife = async (
+  tx: Tx,
+  tenantId: string,
+  { level, targetId }: PolicyPlace,
+  overLife: OverLife | null,
+): Promise<void> => {
+  await tx.$executeRaw`
+    INSERT INTO policy (tenant_id, level, target_id, over_life) VALUES (${tenantId}, ${level}, ${targetId}, ${overLife})
+    ON CONFLICT (tenant_id, level, target_id) DO UPDATE SET over_life = excluded.over_life`
 }

@@ -3,7 +3,7 @@ import { BrokerError } from '../errors.ts'
 import type { Kind } from '../providers/kind.ts'
 import type { Rights } from '../providers/provider.ts'
 import type { ReadTx } from '../store/database.ts'
-import { findPolicies, type PolicyLevel, type PolicyRow } from '../store/policies.ts'
+import { findPolicies, type OverLife, type PolicyLevel, type PolicyRow } from '../store/policies.ts'
 
 /** A value, and the level that set it. */
 export type Stated<T> = { value: T; setBy: PolicyLevel }
@@ -13,6 +13,8 @@ export type LifetimeCap = { seconds: number; setBy: PolicyLevel }
 export type Policy = {
   /** Longest life of an issued token. */
   lifetime: LifetimeCap
+  /** What becomes of a token that its upstream lets live longer than that. */
+  overLife: Stated<OverLife>
   /** How many living tokens a member may hold: a runaway script is stopped before it fills the upstream. */
   tokens: Stated<number>
   strategies: Stated<string[]>[]
@@ -49,8 +51,11 @@ export async function effectivePolicy(
     return all.reduce((strictest, next) => (next.value <= strictest.value ? next : strictest))
   }
   const { value: seconds, setBy } = least('maxLifetimeSeconds')
+  const overLife = stated('overLife')
   return {
     lifetime: { seconds, setBy },
+    overLife: overLife.findLast(({ value }) => value === 'refuse') ??
+      overLife.at(-1) ?? { value: 'refuse', setBy: 'tenant' },
     tokens: least('maxTokens'),
     strategies: stated('strategies'),
     linkRoles: stated('linkRoles'),

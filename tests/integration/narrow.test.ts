@@ -8,7 +8,7 @@ import { readToken } from '../../lib/broker/read/token.ts'
 import { freshTokens, renew } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { tick } from '../../lib/jobs/tick.ts'
-import { putLongestLife } from '../../lib/store/policies.ts'
+import { putLongestLife, putOverLife } from '../../lib/store/policies.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 
@@ -202,16 +202,51 @@ describe('its life', () => {
     })
   })
 
-  it('longer than policy allows: it is not handed out, and dead', async () => {
-    await capAt(1800)
-    await expect(issue(['tickets:read'], 600)).rejects.toMatchObject({
-      code: 'excess_rights',
-      detail: expect.stringContaining('a longer life'),
+  describe('longer than policy allows', () => {
+    beforeEach(() => capAt(1800))
+    afterEach(async () => {
+      await capAt(3600)
+      await permit(null)
+      await declare({ revoke_keeps_grant: true })
     })
-    expect(
-      broker.demo.ledger.tokens.findLast(({ system, kind }) => system === 'tickets' && kind === 'access')?.live,
-    ).toBe(false)
-    await capAt(3600)
+    const permit = (overLife: 'revoke_at_end' | null) =>
+      asSystem(broker.ctx, owner.tenantId, 'job', async (tx) => {
+        const { id } = await broker.providerOf(owner, 'Demo tickets')
+        await putOverLife(tx, owner.tenantId, { level: 'provider', targetId: id }, overLife)
+      })
+
+    it('is not handed out, and dead', async () => {
+      await expect(issue(['tickets:read'], 600)).rejects.toMatchObject({
+        code: 'excess_rights',
+        detail: expect.stringContaining(
+          'a longer life than the 1800 seconds set by the provider, and policy does not permit to revoke it earlier instead',
+        ),
+      })
+      expect(
+        broker.demo.ledger.tokens.findLast(({ system, kind }) => system === 'tickets' && kind === 'access')?.live,
+      ).toBe(false)
+    })
+
+    it('is handed out where policy permits it, and revoked at the asked end', async () => {
+      await permit('revoke_at_end')
+      const { value, token } = await issue(['tickets:read'], 600)
+      expect(token.revokeAt?.getTime()).toBe(token.createdAt.getTime() + 600_000)
+      expect(token.expiresAt.getTime()).toBeGreaterThan(token.createdAt.getTime() + 3_500_000)
+      await broker.advance(610)
+      await tick(broker.ctx)
+      expect(await works(value.reveal())).toBe(false)
+      // The cap holds for what is asked as before.
+      await expect(issue(['tickets:read'], 3600)).rejects.toMatchObject({ code: 'over_policy' })
+    })
+
+    it('is not handed out where it cannot be revoked alone, whatever policy permits', async () => {
+      await permit('revoke_at_end')
+      await declare({ revoke_keeps_grant: null })
+      await expect(issue(['tickets:read'], 600)).rejects.toMatchObject({
+        code: 'excess_rights',
+        detail: expect.stringContaining('it cannot be revoked alone there'),
+      })
+    })
   })
 })
 

@@ -39,6 +39,7 @@ describe('the effective policy', () => {
   it('is what every tenant begins with, until somebody says otherwise', async () => {
     expect(await effective()).toEqual({
       lifetime: { seconds: 28_800, setBy: 'tenant' },
+      overLife: { value: 'refuse', setBy: 'tenant' },
       tokens: { value: 100, setBy: 'tenant' },
       strategies: [],
       linkRoles: [],
@@ -68,6 +69,35 @@ describe('the effective policy', () => {
     expect((await effective()).lifetime).toEqual({ seconds: 36_000, setBy: 'tenant' })
   })
 
+  it('permits a longer life upstream only where a level says so and none says no', async () => {
+    await say('tenant', 'over_life', 'revoke_at_end')
+    expect((await effective()).overLife).toEqual({ value: 'revoke_at_end', setBy: 'tenant' })
+    await say('project', 'over_life', 'revoke_at_end')
+    expect((await effective()).overLife).toEqual({ value: 'revoke_at_end', setBy: 'project' })
+    await say('provider', 'over_life', 'refuse')
+    expect((await effective()).overLife).toEqual({ value: 'refuse', setBy: 'provider' })
+  })
+
+  it('is changed with the provider, told with the project, and recorded; what is left out stays', async () => {
+    const change = (body: object) => app.call(owner, 'PATCH', `/tenants/acme/providers/${place.providerId}`, body)
+    expect((await change({ over_life: 'revoke_at_end' })).body).toMatchObject({ over_life: 'revoke_at_end' })
+    expect((await change({ max_lifetime_seconds: 600 })).body).toMatchObject({
+      over_life: 'revoke_at_end',
+      max_lifetime_seconds: 600,
+    })
+    expect((await app.call(owner, 'GET', `/tenants/acme/projects/${project}`)).body).toMatchObject({
+      cap: { seconds: 600, set_by: 'provider' },
+      over_life: { value: 'revoke_at_end', set_by: 'provider' },
+    })
+    const events = await app.rows(
+      'acme',
+      `SELECT body -> 'details' ->> 'changed' AS changed FROM audit_event WHERE body ->> 'action' = 'provider.changed' ORDER BY id DESC LIMIT 2`,
+    )
+    expect(events.map(({ changed }) => changed)).toEqual(['["maxLifetimeSeconds"]', '["overLife"]'])
+    expect((await change({ over_life: null })).body).toMatchObject({ over_life: null, max_lifetime_seconds: 600 })
+    expect((await change({ over_life: 'sometimes' })).status).toBe(400)
+  })
+
   it('Z-03: is of one tenant, and an empty list is not the same as none', async () => {
     await say('provider', 'strategies', [])
     await say('person', 'issue_roles', ['owner'])
@@ -90,6 +120,10 @@ describe('the effective policy', () => {
     const sql = `INSERT INTO policy (tenant_id, level, target_id, link_roles, strategies, rights) VALUES ${values.replace('$t', place.tenantId)}`
     await expect(app.rows('acme', sql)).rejects.toMatchObject({ code: '23514', constraint })
   })
+})
+
+it('refuses an end of tokens that is none', async () => {
+  await expect(say('tenant', 'over_life', 'later')).rejects.toMatchObject({ constraint: 'policy_over_life' })
 })
 
 describe('issuing', () => {

@@ -9,7 +9,7 @@ import { readTenant } from '../../store/database.ts'
 import { type Frozen, frozenProjects } from '../../store/freezes.ts'
 import { findProject, findProjectWithLink, listProjects, viewerOf } from '../../store/projects.ts'
 import { countLiveByProject, countTokens, listTokens } from '../../store/tokens.ts'
-import { effectivePolicy, type LifetimeCap } from '../../tenancy/policy.ts'
+import { effectivePolicy, type Policy } from '../../tenancy/policy.ts'
 import { type FrozenState, toFrozenState } from '../freezes.ts'
 import { type ConnectionView, healthOf } from './connection.ts'
 import { countLimit } from './page.ts'
@@ -85,7 +85,8 @@ export async function projectCards(ctx: Context, actor: Actor): Promise<ProjectC
 
 export type ProjectDetail = ProjectCard & {
   aliases: string[]
-  cap: LifetimeCap
+  cap: Policy['lifetime']
+  overLife: Policy['overLife']
   tokens: TokenView[]
   timeline: AuditView[]
 }
@@ -99,7 +100,8 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
     if (!row || !(own || may(actor, 'oversee'))) throw new BrokerError('not_found')
     const now = ctx.now()
     const { tenantId, userId } = actor
-    const { lifetime } = await effectivePolicy(tx, { tenantId, providerId: row.providerId, projectId: row.id, userId })
+    const question = { tenantId, providerId: row.providerId, projectId: row.id, userId }
+    const { lifetime, overLife } = await effectivePolicy(tx, question)
     const filter = { userId, projectId: row.id }
     const tokens = await listTokens(tx, tenantId, { filter, asOf: now }, { take: 50 })
     const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
@@ -113,6 +115,7 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
       ),
       aliases: row.aliases.map((alias) => alias.alias),
       cap: lifetime,
+      overLife,
       tokens: tokens.map((token) => toTokenView(token, now)),
       timeline: events.map(toAuditView),
     }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { strategies } from '../../providers/kind.ts'
+import { overLives } from '../../store/policies.ts'
 import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
 import { connectionFacts } from './connections.ts'
 import { frozen } from './freezes.ts'
@@ -25,11 +26,15 @@ export const project = object({
 /** The longest life of a token, and whose policy says so. */
 export const cap = object({ seconds: z.int(), set_by: z.enum(['project', 'provider', 'tenant', 'person']) })
 
+/** What becomes of a token that its upstream lets live longer, and whose policy says so. */
+const overLife = object({ value: z.enum(overLives), set_by: cap.shape.set_by })
+
 export const projectDetail = object({
   ...project.shape,
   /** Present and former; all of them resolve. */
   aliases: z.array(z.string()),
   cap,
+  over_life: overLife,
 })
 
 export const listProjects = operation({

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { kindList, setupSchemas } from '../../broker/providers.ts'
+import { overLives } from '../../store/policies.ts'
 import { operation, refreshEvents, upstreamErrors, vaultErrors } from '../operation.ts'
 import { address, id, instant, instantOrNull, items, line, name, object, secret } from './schemas.ts'
 
@@ -17,6 +18,8 @@ export const provider = object({
   client_authentication: z.enum(['secret', 'key', 'nothing']).nullable(),
   redirect_uri: z.string(),
   max_lifetime_seconds: z.int().nullable(),
+  /** What becomes of a token that its upstream lets live longer; null: the tenant's policy says so. */
+  over_life: z.enum(overLives).nullable(),
   /** Those that may be changed, as the kind names them. */
   settings: z.record(z.string(), z.unknown()),
   /** Its settings cannot be read here: nothing is linked, renewed or issued with it. */
@@ -199,6 +202,7 @@ export const createProvider = operation({
     client_secret: clientSecret.optional(),
     setup: setup.optional(),
     max_lifetime_seconds: maxLifetime.optional(),
+    over_life: z.enum(overLives).optional(),
     settings: settings.optional(),
   }),
   answer: { status: 201, schema: provider },
@@ -225,6 +229,8 @@ export const changeProvider = operation({
     drop_previous_secret: z.literal(true).optional(),
     /** Null: no cap of its own. */
     max_lifetime_seconds: maxLifetime.nullable().optional(),
+    /** Whether a token that its upstream lets live longer is refused, or handed out and revoked at the asked end. */
+    over_life: z.enum(overLives).nullable().optional(),
     settings: settings.optional(),
   }),
   answer: {

@@ -76,6 +76,8 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                     hasSecret: provider.hasSecret,
                     clientAuthentication: provider.clientAuthentication,
                     maxLifetimeSeconds: provider.maxLifetimeSeconds,
+                    overLife: provider.overLife,
+                    canProbe: provider.canProbe,
                     settings: settingsOf(provider),
                   }}
                 />
@@ -119,6 +121,9 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                   ? durationText(provider.maxLifetimeSeconds)
                   : 'not set: the tenant’s limit applies',
               },
+              ...(provider.canProbe
+                ? [{ label: 'Tokens that live longer', value: overLifeWords[provider.overLife ?? 'unsaid'] }]
+                : []),
             ]}
           />
         </Card>
@@ -126,6 +131,12 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
     </>
   )
 }
+
+const overLifeWords = {
+  revoke_at_end: 'handed out where they can be revoked alone, and revoked at the chosen end',
+  refuse: 'not handed out',
+  unsaid: 'not handed out, unless the tenant’s policy permits it',
+} satisfies Record<NonNullable<ProviderView['overLife']> | 'unsaid', string>
 
 function secretWords({ clientAuthentication, hasSecret, hasPreviousSecret }: ProviderView): string {
   if (clientAuthentication === 'key') return 'none: it signs with a key that is stored encrypted'

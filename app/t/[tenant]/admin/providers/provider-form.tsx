@@ -4,6 +4,7 @@ import { type FormEvent, type ReactNode, useId, useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { type ActionResult, useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
+import { Checkbox } from '@/app/_ui/checkbox.tsx'
 import { Dialog } from '@/app/_ui/dialog.tsx'
 import { Input } from '@/app/_ui/field.tsx'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
@@ -16,6 +17,7 @@ type Values = {
   clientId: string
   clientSecret: string
   capMinutes: string
+  revokesAtEnd: boolean
   /** By their names on the wire. */
   settings: Record<string, string>
 }
@@ -35,6 +37,8 @@ export type EditableProvider = {
   hasSecret: boolean
   clientAuthentication: ProviderView['clientAuthentication']
   maxLifetimeSeconds: number | null
+  overLife: ProviderView['overLife']
+  canProbe: boolean
   /** None where its kind is not known here. */
   settings: Settings
 }
@@ -60,10 +64,11 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
             clientId: provider.clientId,
             settings: textsOf(provider.settings),
             capMinutes: provider.maxLifetimeSeconds ? String(Math.round(provider.maxLifetimeSeconds / 60)) : '',
+            revokesAtEnd: provider.overLife === 'revoke_at_end',
           }}
           done="Provider saved"
           onClose={() => setOpen(false)}
-          onSave={({ name, clientId, clientSecret, capMinutes, settings }) =>
+          onSave={({ name, clientId, clientSecret, capMinutes, revokesAtEnd, settings }) =>
             send(
               client.PATCH('/api/v1/tenants/{tenant}/providers/{provider}', {
                 params: { path: { tenant, provider: provider.id } },
@@ -72,6 +77,10 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
                   client_id: clientId,
                   ...(clientSecret && { client_secret: clientSecret }),
                   max_lifetime_seconds: capMinutes ? Number(capMinutes) * 60 : null,
+                  // Left alone, it stays what it is: nothing said, or refused.
+                  ...(revokesAtEnd !== (provider.overLife === 'revoke_at_end') && {
+                    over_life: revokesAtEnd ? 'revoke_at_end' : null,
+                  }),
                   settings: numbersOf(settings),
                 },
               }),
@@ -83,6 +92,18 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
   )
 }
 
+/** Whether tokens that their upstream lets live longer than the limit may be handed out. */
+export function OverLifeBox({ checked, onChange }: { checked: boolean; onChange: (checked: boolean) => void }) {
+  return (
+    <Checkbox
+      label="Hand out tokens that live longer upstream, and revoke them at the chosen end"
+      hint="Only where one token can be revoked without ending the connection. Otherwise such a token is not handed out."
+      checked={checked}
+      onChange={(event) => onChange(event.target.checked)}
+    />
+  )
+}
+
 type DialogProps = {
   title: string
   lead: ReactNode
@@ -90,7 +111,7 @@ type DialogProps = {
   done: string
   values: Values
   settings: Settings
-  existing: Pick<EditableProvider, 'hasSecret' | 'clientAuthentication'>
+  existing: Pick<EditableProvider, 'hasSecret' | 'clientAuthentication' | 'canProbe'>
   onClose: () => void
   onSave: (values: Values) => Promise<ActionResult>
 }
@@ -155,6 +176,12 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
           hint="The limit for tokens of this provider. If empty, the tenant’s limit applies."
           {...field('capMinutes')}
         />
+        {existing.canProbe && (
+          <OverLifeBox
+            checked={values.revokesAtEnd}
+            onChange={(revokesAtEnd) => setValues({ ...values, revokesAtEnd })}
+          />
+        )}
         <SettingInputs
           settings={settings}
           values={values.settings}

@@ -12,6 +12,7 @@ import { Section } from '@/app/_ui/section.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 import type { KindView } from '@/lib/broker/providers.ts'
 import type { PresetView } from '@/lib/providers/kind.ts'
+import { OverLifeBox } from '../provider-form.tsx'
 import { SettingInputs } from '../setting-inputs.tsx'
 import { Abilities, Found, type Preview, Register } from './found.tsx'
 import { Gallery, Mark, type Tile, type TileGroup } from './gallery.tsx'
@@ -176,6 +177,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
   const [settings, setSettings] = useState<Record<string, string>>(() =>
     Object.fromEntries(kind.settings.map(({ name, value }) => [name, value === undefined ? '' : String(value)])),
   )
+  const [revokesAtEnd, setRevokesAtEnd] = useState(false)
   const [preview, setPreview] = useState<{ found: Preview; place: string } | null>(null)
   const [failure, setFailure] = useState<Failure | null>(null)
   const root = useRef<HTMLDivElement>(null)
@@ -211,6 +213,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
             client_id: clientId,
             ...(secret === 'secret' && { client_secret: clientSecret }),
             ...(capMinutes && { max_lifetime_seconds: Number(capMinutes) * 60 }),
+            ...(revokesAtEnd && { over_life: 'revoke_at_end' }),
             settings: Object.fromEntries(
               Object.entries(settings).flatMap(([name, text]) => (text === '' ? [] : [[name, Number(text)]])),
             ),
@@ -375,6 +378,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
               error={faultOf('max_lifetime_seconds')}
               {...set('capMinutes')}
             />
+            {kind.canProbe && <OverLifeBox checked={revokesAtEnd} onChange={setRevokesAtEnd} />}
             {(form || kind.settings.length > 0) && (
               <Fold
                 title="Advanced"

@@ -31,6 +31,8 @@ export type IssueFormProps = {
   /** The projects that the person can issue for, this one among them. */
   others: { id: string; name: string }[]
   cap: { seconds: number; setBy: keyof typeof setters }
+  /** Whether a token that its upstream lets live longer than the cap is handed out all the same. */
+  revokesAtEnd: boolean
   offer: IssueOffer
   /** What stands in the samples where the token belongs. */
   token: string
@@ -63,7 +65,7 @@ const setters = {
 
 /** The form that makes a token, its one showing, and what remains. */
 export function IssueForm(props: IssueFormProps) {
-  const { tenant, project, others, cap, offer, like } = props
+  const { tenant, project, others, cap, revokesAtEnd, offer, like } = props
   const picker = pickerFor(offer.kind)
   const router = useRouter()
   const choices = useChoices(tenant, project.id)
@@ -182,6 +184,14 @@ export function IssueForm(props: IssueFormProps) {
               maxSeconds={cap.seconds}
               cappedBy={setters[cap.setBy]}
             />
+            {offer.strategy === 'narrow' && offer.endsTokens && (
+              <p className="-mt-4 text-[14px] text-muted leading-5">
+                The upstream sets its own end.{' '}
+                {revokesAtEnd
+                  ? 'If that is later, Valetkey revokes the token at yours.'
+                  : 'If that is later, Valetkey revokes the token at yours; if it is beyond the cap, the token is not handed out.'}
+              </p>
+            )}
             <MadeBy offer={offer} />
             <ProblemNotice problem={problem} />
           </div>

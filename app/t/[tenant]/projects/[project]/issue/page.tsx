@@ -122,6 +122,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
           .filter((card) => card.provider.strategy !== null && canIssue(card, now))
           .map((card) => ({ id: card.id, name: card.name }))}
         cap={project.cap}
+        revokesAtEnd={project.overLife.value === 'revoke_at_end'}
         offer={offer}
         token={sampleToken}
         like={
