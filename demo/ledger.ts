@@ -29,6 +29,8 @@ export type TokenEntry = {
   client?: string
   project?: string
   tokenId?: string
+  /** Of an access token whose server names it. */
+  scope?: string
   issuedAt: number
   expiresAt: number | null
   live: boolean
@@ -64,6 +66,7 @@ export function makeLedger(clock: Clock, store: Store): LedgerBook {
         client: record.client,
         project: record.project,
         tokenId,
+        scope: record.scope,
         issuedAt: record.issuedAt,
         expiresAt: record.expiresAt,
         live: store.isLive(store.token(value)),

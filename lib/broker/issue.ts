@@ -202,6 +202,8 @@ async function start(
     generations,
     exclusive,
     expiresAt: end,
+    // Until the upstream has named it: what a cut-off issue leaves where nobody can look has an end that nobody knows.
+    endless: !kind.findsOrphans,
     createdAt: now,
     ...(value
       ? {

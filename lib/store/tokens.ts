@@ -45,7 +45,7 @@ export async function completeToken(
   // Its own generation once more: a revocation of the token alone waits for nothing but its row.
   const { count } = await tx.issuedToken.updateMany({
     where: { tenantId, id, status: 'issuing', generation: 0 },
-    data: { ...made, status: 'live' },
+    data: { ...made, status: 'live', endless: false },
   })
   return count > 0
 }

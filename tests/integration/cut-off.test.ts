@@ -43,22 +43,39 @@ afterAll(async () => {
 
 const lifetimeSeconds = 7200
 const mintPath = '/v2/storage/tokens'
-const scopes = {
-  components: [],
-  buckets: { 'in.c-crm': 'read' as const },
-  manage_buckets: false,
-  read_all_files: false,
+type Token = Broker['demo']['ledger']['tokens'][number]
+/** The demo's upstreams: how tokens are issued there, and which of all tokens are issued ones. */
+const upstreams = {
+  stack: {
+    provider: 'Demo stack',
+    path: mintPath,
+    lifetimeSeconds,
+    scopes: { components: [], buckets: { 'in.c-crm': 'read' }, manage_buckets: false, read_all_files: false },
+    isIssued: ({ kind }: Token) => kind === 'storage',
+  },
+  // A token is made by a refresh, and lives there for an hour, whatever is asked.
+  tickets: {
+    provider: 'Demo tickets',
+    path: '/tickets/token',
+    lifetimeSeconds: 900,
+    scopes: { scopes: ['tickets:read'] },
+    isIssued: ({ system, kind, scope }: Token) => system === 'tickets' && kind === 'access' && scope === 'tickets:read',
+  },
 }
-const input = () => ({ project, scopes, lifetimeSeconds, purpose: 'cut off' })
-const storageTokens = () => broker.demo.ledger.tokens.filter(({ kind }) => kind === 'storage')
-const living = () => storageTokens().filter(({ live }) => live).length
+let upstream: (typeof upstreams)[keyof typeof upstreams] = upstreams.stack
+
+const input = () => {
+  const { scopes, lifetimeSeconds } = upstream
+  return { project, scopes, lifetimeSeconds, purpose: 'cut off' }
+}
+const issued = () => broker.demo.ledger.tokens.filter(upstream.isIssued)
+const living = () => issued().filter(({ live }) => live).length
 const newest = async () => (await tokenPage(broker.ctx, actor, {})).items[0]
-const disconnect = async () => {
-  const [connection] = await connectionList(broker.ctx, actor)
-  return revoke(broker.ctx, actor, { tokens: [], connections: [connection?.id ?? ''] })
-}
+const connected = async () =>
+  (await connectionList(broker.ctx, actor)).find(({ provider }) => provider.name === upstream.provider)
+const disconnect = async () => revoke(broker.ctx, actor, { tokens: [], connections: [(await connected())?.id ?? ''] })
 async function link() {
-  const linked = await broker.link(actor, 'owner@acme.test', { project: '10231' })
+  const linked = await broker.link(actor, 'owner@acme.test', { provider: upstream.provider, project: '10231' })
   if (linked.kind === 'failed') throw linked.error
   return linked.projectId
 }
@@ -88,14 +105,14 @@ type Where = { point: Point; path?: string } | { route: string; at: 'before' | '
 /** What is out when the process dies: whether a token exists upstream by then, or comes to exist afterwards. */
 type Moment = { where: Where; makes: 'nothing' | 'a token' | 'a token later' }
 const mint = `POST ${mintPath}`
-const moments: Record<string, Moment> = {
-  'before the upstream is asked': { where: { point: 'asking', path: mintPath }, makes: 'nothing' },
-  'asked, made later': { where: { route: mint, at: 'before' }, makes: 'a token later' },
-  'made, not answered': { where: { route: mint, at: 'after' }, makes: 'a token' },
-  'answered, not recorded': { where: { point: 'answered', path: mintPath }, makes: 'a token' },
+const momentsAt = (path: string): Record<string, Moment> => ({
+  'before the upstream is asked': { where: { point: 'asking', path }, makes: 'nothing' },
+  'asked, made later': { where: { route: `POST ${path}`, at: 'before' }, makes: 'a token later' },
+  'made, not answered': { where: { route: `POST ${path}`, at: 'after' }, makes: 'a token' },
+  'answered, not recorded': { where: { point: 'answered', path }, makes: 'a token' },
   'recorded, not committed': { where: { point: 'completing' }, makes: 'a token' },
   'committed, not handed out': { where: { point: 'completed' }, makes: 'a token' },
-}
+})
 
 let kills = 0
 /** Lets a process of its own issue, and kills it at the moment. Answers what lets a held request go on. */
@@ -128,12 +145,12 @@ async function expectOver() {
 
 describe('an issue that was cut off, and the connection disconnected at once', () => {
   describe.each(['with', 'without'] as const)('%s a living access token', (access) => {
-    it.each(Object.entries(moments))(
+    it.each(Object.entries(momentsAt(mintPath)))(
       'A-03 K-35: %s: nothing it made lives once the queue has run',
       async (_, { where, makes }) => {
-        const before = storageTokens().length
+        const before = issued().length
         const goOn = await killAt(where)
-        const made = () => storageTokens().length - before
+        const made = () => issued().length - before
         expect(made()).toBe(makes === 'a token' ? 1 : 0)
         if (access === 'without') await broker.advance(3700)
         const outcome = await disconnect()
@@ -160,7 +177,7 @@ describe('an issue that was cut off, and the connection disconnected at once', (
       'RR-05: killed %s the renewal that it began with, it made nothing, and says so',
       async (at) => {
         await broker.advance(3700)
-        const before = storageTokens().length
+        const before = issued().length
         const goOn = await killAt({ route: 'POST /oauth/token', at })
         if (access === 'without') await broker.advance(3700)
         await disconnect()
@@ -170,13 +187,49 @@ describe('an issue that was cut off, and the connection disconnected at once', (
         await runQueue()
         await broker.advance(60)
         await runQueue()
-        expect(storageTokens().length).toBe(before)
+        expect(issued().length).toBe(before)
         // With the token that was lost nobody can look, and then that is what is said.
         expect(['confirmed', 'impossible']).toContain((await newest())?.revocation?.upstream)
         await expectOver()
       },
     )
   })
+})
+
+describe('an issue at an upstream that nobody can ask for its tokens, cut off, and the connection disconnected at once', () => {
+  beforeAll(() => {
+    upstream = upstreams.tickets
+  })
+  afterAll(() => {
+    upstream = upstreams.stack
+  })
+
+  it.each(Object.entries(momentsAt(upstreams.tickets.path)))(
+    'A-03 K-35: %s: nothing it made lives once the grant is ended, and of what nobody saw no end is told',
+    async (moment, { where, makes }) => {
+      const before = issued().length
+      const goOn = await killAt(where)
+      const made = () => issued().length - before
+      expect(made()).toBe(makes === 'a token' ? 1 : 0)
+      await disconnect()
+      const told = moment.startsWith('committed')
+        ? { upstream: 'done', latestMoment: expect.any(Date) }
+        : { upstream: 'impossible', latestMoment: 'unknown' }
+      expect(await newest()).toMatchObject({ state: 'revoked', revocation: told })
+      // What the upstream was at goes on without whoever asked; the grant is ended after that, and its tokens with it.
+      goOn()
+      await expect.poll(made).toBe(makes === 'nothing' ? 0 : 1)
+      await runQueue()
+      await broker.advance(130)
+      await runQueue()
+      await broker.advance(60)
+      await runQueue()
+      expect(living()).toBe(0)
+      expect(await work('grant')).toMatchObject({ state: 'done', handle: null })
+      expect(await newest()).toMatchObject({ state: 'revoked', revocation: told })
+      await expectOver()
+    },
+  )
 })
 
 describe('what looking for orphans needs', () => {
@@ -230,7 +283,7 @@ describe('what looking for orphans needs', () => {
     await cutOff()
     await broker.advance(3700)
     broker.demo.faults.push('POST /oauth/token', { hold: { barrier: 'renewal', at: 'after' } })
-    const [connection] = await connectionList(broker.ctx, actor)
+    const connection = await connected()
     const key = { tenantId: actor.tenantId, connectionId: connection?.id ?? '' }
     const renewing = freshTokens(broker.ctx, key).catch((error: unknown) => error)
     await broker.demo.faults.barrier('renewal').arrived()
@@ -352,7 +405,7 @@ describe('where nobody can look', () => {
       status: 400,
       body: { kind: 'json', value: { error: 'invalid_grant' } },
     })
-    const [connection] = await connectionList(broker.ctx, actor)
+    const connection = await connected()
     const key = { tenantId: actor.tenantId, connectionId: connection?.id ?? '' }
     await expect(freshTokens(broker.ctx, key)).rejects.toMatchObject({ code: 'needs_relink' })
     const before = broker.demo.ledger.requests.length
@@ -408,12 +461,12 @@ describe('where nobody can look', () => {
 
 describe('a renewal that was cut off and healed', () => {
   const key = async () => {
-    const [connection] = await connectionList(broker.ctx, actor)
+    const connection = await connected()
     return { tenantId: actor.tenantId, connectionId: connection?.id ?? '' }
   }
   const start = () =>
     processes.start(broker.ctx.config, { offsetMilliseconds: broker.ctx.now().getTime() - Date.now() })
-  const stateOf = async () => (await connectionList(broker.ctx, actor))[0]
+  const stateOf = connected
   /** Each leaves the connection in doubt, and then linked again. */
   const healed: [string, () => Promise<void>][] = [
     [
