@@ -27,7 +27,7 @@ export const demoAccounts = people.map(({ email, tenant, role }) => ({ email, te
 type Demo = NonNullable<Config['demo']>
 
 /** The upstreams that each of the demo's tenants starts with. */
-const providersOf = (demo: Demo): NewProvider[] => [
+const providersOf = (demo: Demo): (NewProvider & { issuer: string })[] => [
   {
     kind: 'keboola',
     name: 'Demo stack',
@@ -40,6 +40,8 @@ const providersOf = (demo: Demo): NewProvider[] => [
   {
     kind: 'oauth',
     name: 'Demo tickets',
+    // As its setup has it: by this it is known to be there.
+    issuer: demo.tickets.issuer,
     clientId: demo.tickets.clientId,
     clientSecret: demo.tickets.clientSecret,
     maxLifetimeSeconds: 3600,
@@ -98,9 +100,8 @@ export async function seedDemo(ctx: Context): Promise<void> {
       })
     const there = await readTenant(ctx, id, (tx) => listProviders(tx, id))
     for (const provider of providersOf(demo)) {
+      if (there.some(({ issuer, clientId }) => issuer === provider.issuer && clientId === provider.clientId)) continue
       const prepared = await preparedProvider(ctx, id, provider)
-      const { row } = prepared
-      if (there.some(({ issuer, clientId }) => issuer === row.issuer && clientId === row.clientId)) continue
       await asSystem(ctx, id, 'demo', (tx) => addProvider(tx, { userId: owner.user.id }, prepared))
     }
   }

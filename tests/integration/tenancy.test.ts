@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
 import { activity } from '../../lib/audit/list.ts'
+import { seedDemo } from '../../lib/broker/demo.ts'
 import { changeMember } from '../../lib/broker/end.ts'
 import { callbackKeyOf, changeProvider, createProvider, providerList } from '../../lib/broker/providers.ts'
 import { tenantsOf } from '../../lib/store/lookups.ts'
@@ -160,6 +161,16 @@ describe('providers', () => {
     await broker.owner.query('UPDATE provider SET callback_key = $1 WHERE id = $2', [short, view.id])
     const changed = await changeProvider(broker.ctx, owner, { providerId: view.id, name: 'Renamed' })
     expect(changed.redirectUri).toBe(`http://localhost:3000/oauth/callback/${short}`)
+  })
+
+  it('the demo’s own are made once: another boot finds both, seals nothing and adds nothing', async () => {
+    const all = async () =>
+      (await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false), * FROM provider`, [owner.tenantId]))
+        .rows
+    const before = await all()
+    const keys = { list: () => Promise.reject(new Error('a key was asked for')) }
+    await seedDemo({ ...broker.ctx, keys, tenantKeys: new Map() })
+    expect(await all()).toEqual(before)
   })
 
   it('a client secret is sealed, never shown, and replaced by writing a new one', async () => {
