@@ -36,6 +36,11 @@ export type Context = {
   tenantKeys: Map<string, OpenedKeys>
   /** Keys derived from the root secret, one a purpose. */
   secrets: { signin: Uint8Array; fingerprint: Uint8Array; lookup: Uint8Array }
+  /**
+   * How long a caller waits, in milliseconds: for somebody else's refresh, and for one of its own, which takes 14 s at most
+   * with its repeats. What it waited for goes on.
+   */
+  patience: { others: number; own: number }
   /** Work that callers of this process share: refreshes by `connection:version`, notes of use by `used:connection`. */
   refreshes: Map<string, Promise<unknown>>
   /** Metadata of issuers, for ten minutes. */
@@ -109,6 +114,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
       fingerprint: deriveKey(config.secret, 'fingerprint'),
       lookup: deriveKey(config.secret, 'lookup'),
     },
+    patience: { others: 12_000, own: 20_000 },
     refreshes: new Map(),
     discoveries: new Map(),
     keySets: new Map(),

@@ -142,7 +142,7 @@ export const errorCodes = {
   no_strategy: {
     status: 409,
     title: 'This upstream cannot make limited tokens',
-    next: 'Valetkey does not hand out tokens with all the rights of a connection. Ask an admin which upstreams can.',
+    next: 'Ask for strategy "proxy": such a token works through Valetkey, within rules. Valetkey never hands out all the rights of a connection.',
   },
   issue_unconfirmed: {
     status: 502,

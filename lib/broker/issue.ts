@@ -247,9 +247,9 @@ async function start(
   return { ...begun, own: { token: toTokenView(row, now), value, tokenType: 'Bearer', baseUrl } }
 }
 
-/** @throws BrokerError no_strategy, with why */
+/** Rules are asked for by name: whoever names rights of the upstream's means a token of it. @throws BrokerError no_strategy, with why */
 function chosenStrategy({ offers, strategy }: Configured, wanted: Strategy | undefined): Strategy {
-  if (!wanted && strategy) return strategy
+  if (!wanted && strategy && strategy !== 'proxy') return strategy
   const offer = offers.find((one) => one.strategy === wanted)
   if (wanted && offer?.offered) return wanted
   throw new BrokerError('no_strategy', offer && { detail: `Not by ${wanted}: ${offer.reason}` })

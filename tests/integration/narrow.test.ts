@@ -12,16 +12,6 @@ import { putLongestLife, putOverLife } from '../../lib/store/policies.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 
-/** A caller's patience ends with this, where a test sets it; else as always. */
-const patience: { over?: Promise<void> | undefined } = vi.hoisted(() => ({}))
-vi.mock('../../lib/within.ts', async (original) => {
-  const { within } = await original<typeof import('../../lib/within.ts')>()
-  return {
-    within: <T, L>(work: Promise<T>, milliseconds: number, late: () => L) =>
-      patience.over ? Promise.race([work, patience.over.then(late)]) : within(work, milliseconds, late),
-  }
-})
-
 let broker: Broker
 let owner: BrowserActor
 let key: { tenantId: string; connectionId: string }
@@ -332,11 +322,13 @@ describe('an answer that nobody waits for any more', () => {
   /** Its caller has gone, and the upstream has not answered yet. */
   async function left() {
     broker.demo.faults.push(route, { hold: { barrier: 'late', at: 'after' } })
-    patience.over = broker.demo.faults.barrier('late').arrived()
-    return issue(['tickets:read']).catch((error: unknown) => error)
+    broker.ctx.patience.own = 200
+    const failed = await issue(['tickets:read']).catch((error: unknown) => error)
+    await broker.demo.faults.barrier('late').arrived()
+    return failed
   }
   afterEach(() => {
-    patience.over = undefined
+    broker.ctx.patience.own = 20_000
   })
 
   it('is not said to be none: its token is recorded and ended when it comes', async () => {

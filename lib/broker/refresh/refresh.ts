@@ -66,10 +66,6 @@ export type FreshRequest = ConnectionKey & {
 
 /** HTTP time-out (10 s) < lease < the upstream's grace (30 s at Keboola), so that a cut-off rotation is tried again within it. */
 const leaseSeconds = 15
-/** How long a caller waits, for somebody else's refresh and for one of its own. What it waited for goes on. */
-const patienceMilliseconds = 12_000
-/** How long one waits for a refresh of its own: an upstream call with its repeats takes 14 s at most. */
-const ownPatienceMilliseconds = 20_000
 const longestPauseMilliseconds = 60
 /** An idle connection is renewed this often, or in half of what is known of its grant's life. */
 const keepAliveSeconds = 7 * 24 * 3600
@@ -102,7 +98,7 @@ export const freshTokens = (ctx: Context, request: FreshRequest): Promise<FreshT
 async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTokens> {
   const watch = ctx.metrics.watchClaims()
   const { minimumSeconds = 30, staleVersion = 0 } = request
-  const deadline = performance.now() + patienceMilliseconds
+  const deadline = performance.now() + ctx.patience.others
   for (let pause = 5; ; pause = Math.min(pause * 1.6, longestPauseMilliseconds)) {
     const claim = await claimRefresh(ctx, request, { staleVersion, minimumSeconds, leaseSeconds })
     if (claim.touch) noteUse(ctx, request)
@@ -130,7 +126,7 @@ async function untilFresh(ctx: Context, request: FreshRequest): Promise<FreshTok
         break
       }
       case 'claimed': {
-        const refreshed = await withinPatience(refreshShared(ctx, request, claim, 'need'), ownPatienceMilliseconds)
+        const refreshed = await withinPatience(refreshShared(ctx, request, claim, 'need'), ctx.patience.own)
         if (refreshed) return refreshed
         break
       }
@@ -176,7 +172,7 @@ export type NarrowRequest = ConnectionKey & {
  *   scopes were turned down, or one that {@link mayHaveActed}
  */
 export async function narrowedToken(ctx: Context, key: NarrowRequest): Promise<IssuedUpstream> {
-  const deadline = performance.now() + patienceMilliseconds
+  const deadline = performance.now() + ctx.patience.others
   for (let pause = 5; ; pause = Math.min(pause * 1.6, longestPauseMilliseconds)) {
     const claim = await claimRefresh(ctx, key, { leaseSeconds, mode: 'narrow' })
     if (claim.touch) noteUse(ctx, key)
@@ -186,7 +182,7 @@ export async function narrowedToken(ctx: Context, key: NarrowRequest): Promise<I
     if (claim.outcome === 'held') throw held(claim)
     if (claim.outcome === 'claimed') {
       const work = refreshShared(ctx, key, claim, 'narrow', key)
-      const made = await within(work, ownPatienceMilliseconds, () => leave(ctx, key, work))
+      const made = await within(work, ctx.patience.own, () => leave(ctx, key, work))
       if (made?.issued) return made.issued
     }
     if (performance.now() > deadline) throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 5 })
@@ -215,7 +211,7 @@ export async function renew(ctx: Context, key: ConnectionKey, mode: 'due' | 'now
   if (claim.outcome === 'dead') throw await deadConnection(ctx, key, claim)
   if (claim.outcome === 'held' && mode === 'now') throw held(claim)
   if (claim.outcome !== 'claimed') return
-  await withinPatience(refreshShared(ctx, key, claim, mode), ownPatienceMilliseconds)
+  await withinPatience(refreshShared(ctx, key, claim, mode), ctx.patience.own)
 }
 
 /**
