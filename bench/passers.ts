@@ -9,7 +9,7 @@ import { createEdge } from '../lib/http/listener.ts'
 import { createProxyEdge } from '../lib/http/proxy.ts'
 
 export type Asked = { kind: 'cpu' } | { kind: 'config'; config: Config } | { kind: 'upstream'; url: string }
-export type Told = { kind: 'port'; port: number } | { kind: 'cpu'; microseconds: number; rss: number }
+export type Told = { kind: 'port'; port: number } | { kind: 'cpu'; user: number; system: number; rss: number }
 
 const tell = (message: Told) => void process.send?.(message)
 
@@ -83,7 +83,7 @@ process.on('message', (asked: Asked) => {
   if (asked.kind === 'config') void product(asked.config)
   if (asked.kind === 'cpu') {
     const { user, system } = process.cpuUsage()
-    tell({ kind: 'cpu', microseconds: user + system, rss: process.memoryUsage().rss })
+    tell({ kind: 'cpu', user, system, rss: process.memoryUsage().rss })
   }
 })
 process.once('disconnect', () => process.exit(0))

@@ -43,7 +43,8 @@ async function cleanUp() {
   for (const work of cleanUps.splice(0).reverse()) await work()
 }
 
-type Part = { port: number; cpu: () => Promise<{ microseconds: number; rss: number }> }
+/** CPU in microseconds. */
+type Part = { port: number; cpu: () => Promise<{ user: number; system: number; rss: number }> }
 
 async function bundleParts(): Promise<string> {
   const entry = join(import.meta.dirname, `../dist/bench-passers-${process.pid}.cjs`)
@@ -142,13 +143,14 @@ async function startNginx(api: Part, auth: Part): Promise<Part | undefined> {
         .toString()
         .trim()
         .split('\n')
-      let used = 0
+      // Its answer to auth_request is part of what it costs.
+      const used = await auth.cpu()
       for (const worker of workers) {
         const stat = (await readFile(`/proc/${worker}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? []
-        used += Number(stat[11]) + Number(stat[12])
+        used.user += (Number(stat[11]) / ticks) * 1e6
+        used.system += (Number(stat[12]) / ticks) * 1e6
       }
-      // Its answer to auth_request is part of what it costs.
-      return { microseconds: (used / ticks) * 1e6 + (await auth.cpu()).microseconds, rss: 0 }
+      return { ...used, rss: 0 }
     },
   }
 }
@@ -236,7 +238,7 @@ async function seed(ctx: Context): Promise<{ token: string; path: string }> {
 }
 
 type Way = { name: string; part: Part; path: string; headers: Record<string, string> }
-type Round = { perSecond: number; p50: number; p99: number; cpu: number }
+type Round = { perSecond: number; p50: number; p99: number; user: number; cpu: number }
 
 const quantile = (values: number[], share: number) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? 0
@@ -246,7 +248,7 @@ async function round({ part, path, headers }: Way, count: number): Promise<Round
   const pool = new Pool(`http://127.0.0.1:${part.port}`, { connections: concurrency })
   const times: number[] = []
   let left = count
-  const before = (await part.cpu()).microseconds
+  const before = await part.cpu()
   const began = performance.now()
   await Promise.all(
     Array.from({ length: concurrency }, async () => {
@@ -260,9 +262,11 @@ async function round({ part, path, headers }: Way, count: number): Promise<Round
     }),
   )
   const seconds = (performance.now() - began) / 1000
-  const cpu = ((await part.cpu()).microseconds - before) / count
+  const after = await part.cpu()
+  const user = (after.user - before.user) / count
+  const cpu = user + (after.system - before.system) / count
   await pool.close()
-  return { perSecond: count / seconds, p50: quantile(times, 0.5), p99: quantile(times, 0.99), cpu }
+  return { perSecond: count / seconds, p50: quantile(times, 0.5), p99: quantile(times, 0.99), user, cpu }
 }
 
 /** A big body each way: seconds, and the most memory that the process took meanwhile. */
@@ -342,9 +346,11 @@ async function main() {
   })
   const of = (name: string, fact: keyof Round) => median((seen.get(name) ?? []).map((one) => one[fact]))
   for (const { name } of ways) {
-    const [perSecond, p50, p99, cpu] = (['perSecond', 'p50', 'p99', 'cpu'] as const).map((fact) => of(name, fact))
+    const [perSecond, p50, p99, user, cpu] = (['perSecond', 'p50', 'p99', 'user', 'cpu'] as const).map((fact) =>
+      of(name, fact),
+    )
     console.log(
-      `  ${name.padEnd(20)} ${perSecond?.toFixed(0).padStart(7)}/s   p50 ${p50?.toFixed(2)} ms   p99 ${p99?.toFixed(2)} ms   CPU ${cpu?.toFixed(0)} us a request`,
+      `  ${name.padEnd(20)} ${perSecond?.toFixed(0).padStart(7)}/s   p50 ${p50?.toFixed(2)} ms   p99 ${p99?.toFixed(2)} ms   CPU ${cpu?.toFixed(0)} us a request, ${user?.toFixed(0)} of them outside the kernel`,
     )
   }
   if (!nginx) console.log('  nginx is not installed here: left out')

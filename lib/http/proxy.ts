@@ -78,7 +78,7 @@ export function createProxyEdge(
   }
 }
 
-const fixedHeaders = { 'strict-transport-security': securityHeaders['strict-transport-security'] }
+const fixedHeaders = { ...answerHeaders, 'strict-transport-security': securityHeaders['strict-transport-security'] }
 
 /** A refusal as a problem, for programs; nothing where the answer has begun. */
 function answerProblem(

@@ -93,18 +93,6 @@ const refusedNames = [
   /^(?:x-)?(?:client-cert|ssl-client-.*|client-verify)$/,
 ]
 
-/** Of one connection alone (RFC 9110 7.6.1); nobody may name others as such. */
-const hopByHop = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'expect',
-])
-
 /** A browser that loads this as code of the page it shows, whatever the answer is. */
 const codeDestinations = new Set([
   'serviceworker',
@@ -118,34 +106,49 @@ const codeDestinations = new Set([
   'embed',
 ])
 
+type Verdict = 'pass' | 'drop' | 'judge' | 'refuse'
+
+/** What becomes of a header by its name alone; remembered, because clients send the same ones again and again. */
+const verdicts = new Map<string, Verdict>()
+const verdictsMax = 2_000
+
+function verdictOn(name: string): Verdict {
+  const known = verdicts.get(name)
+  if (known) return known
+  // Software behind us may read `_` as `-` (CGI).
+  const folded = name.replaceAll('_', '-')
+  const isJudged = folded === 'service-worker' || folded === 'sec-fetch-dest' || folded === 'connection'
+  const isRefused = refusedNames.some((pattern) => pattern.test(folded))
+  const verdict = requestNames.has(name) ? 'pass' : isJudged ? 'judge' : isRefused ? 'refuse' : 'drop'
+  if (verdicts.size < verdictsMax) verdicts.set(name, verdict)
+  return verdict
+}
+
 /**
  * What of a request's headers goes on, as a flat list of names and values. `raw`: as Node received them.
  * @throws BrokerError header_refused
  */
 export function requestHeaders(raw: readonly string[], facts: Pick<ProxyFacts, 'requestHeaders'>): string[] {
   const sent: string[] = []
-  const seen = new Set<string>()
   for (let index = 0; index < raw.length; index += 2) {
     const name = (raw[index] ?? '').toLowerCase()
     const value = raw[index + 1] ?? ''
-    const isOurs = requestNames.has(name) || facts.requestHeaders.includes(name)
-    // Software behind us may read `_` as `-` (CGI).
-    if (!isOurs) refuseHeader(name.replaceAll('_', '-'), value)
-    else if (seen.has(name)) throw refused(name, 'appears twice')
-    else {
-      seen.add(name)
-      sent.push(name, value)
-    }
+    const verdict = facts.requestHeaders.includes(name) ? 'pass' : verdictOn(name)
+    if (verdict === 'drop') continue
+    if (verdict === 'refuse') throw refused(name, 'changes who asks, or for what')
+    if (verdict === 'judge') judgeHeader(name, value)
+    // Names and values alternate, and no name that passes is one of the values' form; a few entries are quicker than a set.
+    else if (sent.some((one, place) => place % 2 === 0 && one === name)) throw refused(name, 'appears twice')
+    else sent.push(name, value)
   }
   return sent
 }
 
-function refuseHeader(name: string, value: string): void {
-  if (refusedNames.some((pattern) => pattern.test(name))) throw refused(name, 'changes who asks, or for what')
+function judgeHeader(name: string, value: string): void {
   if (name === 'service-worker' || (name === 'sec-fetch-dest' && codeDestinations.has(value.toLowerCase())))
     throw refused(name, 'asks for code to run in a browser')
   // It would make the next server drop a header that we rely on.
-  if (name === 'connection' && value.split(',').some((one) => !/^\s*(?:keep-alive|close|te|upgrade|)\s*$/i.test(one)))
+  if (name === 'connection' && !/^[\s,]*(?:(?:keep-alive|close|te|upgrade)[\s,]*)*$/i.test(value))
     throw refused(name, 'names other headers')
 }
 
@@ -159,34 +162,33 @@ export const answerHeaders = {
   'cache-control': 'no-store',
   'referrer-policy': 'no-referrer',
   'cross-origin-resource-policy': 'same-origin',
-  'cross-origin-opener-policy': 'same-origin',
-  'x-frame-options': 'DENY',
   vary: 'Authorization',
 } as const
 
 type Answer = Record<string, string | string[] | undefined>
 
 /**
- * What of an answer's headers goes back. A redirect goes on only inside the API or to a host that its kind names, and one
- * inside leads through us again.
+ * Adds to `back` what of an answer's headers goes back. A redirect goes on only inside the API or to a host that its kind
+ * names, and one inside leads through us again; elsewhere (201) an address only names what was made, and stays here.
  * @throws BrokerError redirect_refused
  */
 export function responseHeaders(
-  headers: Answer,
+  back: Record<string, string | string[]>,
+  { status, headers }: { status: number; headers: Answer },
   facts: Pick<ProxyFacts, 'responseHeaders' | 'redirectHosts'>,
-  at: Place,
-): Record<string, string | string[]> {
-  const back: Record<string, string | string[]> = { ...answerHeaders }
+  place: () => Place,
+): void {
   const { connection } = headers
-  const dropped = typeof connection === 'string' ? connection.toLowerCase().split(/\s*,\s*/) : []
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || hopByHop.has(name) || dropped.includes(name)) continue
-    if (responseNames.has(name) || facts.responseHeaders.includes(name)) back[name] = value
+  const dropped = connection === undefined ? '' : `,${String(connection).toLowerCase().replaceAll(/\s/g, '')},`
+  for (const name in headers) {
+    const value = headers[name]
+    if (value === undefined || !(responseNames.has(name) || facts.responseHeaders.includes(name))) continue
+    if (dropped === '' || !dropped.includes(`,${name},`)) back[name] = value
   }
   const { location, link } = headers
-  if (location !== undefined) back.location = placed(String(location), facts.redirectHosts, at)
-  if (link !== undefined) back.link = links([link].flat().join(', '), at)
-  return back
+  if (location !== undefined && status >= 300 && status < 400)
+    back.location = placed(String(location), facts.redirectHosts, place())
+  if (link !== undefined) back.link = links([link].flat().join(', '), place())
 }
 
 /** Where an answer comes from, and how that API is spelled here. */

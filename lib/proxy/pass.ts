@@ -19,7 +19,7 @@ import { Entrance } from './entrance.ts'
 import { Body, type Ended, Exchange, ExchangeError, mayRepeat, type Verdict } from './exchange.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
 import { overrideGuard } from './overrides.ts'
-import { type Payers, type ProxyLimits, Quotas } from './quotas.ts'
+import { type Payers, type ProxyLimits, payersOf, Quotas } from './quotas.ts'
 import { endedError, Running } from './running.ts'
 import { recordFirstUse, Tally, type User } from './tally.ts'
 import { judgePath, judgeSearch, type Target } from './target.ts'
@@ -147,7 +147,7 @@ type Live = Extract<Entered, { state: 'live' }>
 
 /** Reads what a token and its provider's row say, once for both. @throws BrokerError provider_misconfigured */
 function learn({ ctx, known }: Proxy, key: string, entered: Live): Known {
-  const { tenantId, tokenId, userId, providerSeen, kind: name, issuer, settings, externalId } = entered
+  const { providerSeen, kind: name, issuer, settings, externalId } = entered
   const found = name === null ? undefined : configured({ kind: name, settings })
   const facts = found?.kind.proxy?.(found.settings)
   const rules = Rules.safeParse(entered.rules)
@@ -155,7 +155,7 @@ function learn({ ctx, known }: Proxy, key: string, entered: Live): Known {
     throw new BrokerError('provider_misconfigured')
   const base = assertOutboundUrl(found.kind.baseUrl?.({ externalId }) ?? issuer, ctx.config)
   const one: Known = {
-    payers: { token: tokenId, person: `${tenantId} ${userId}`, tenant: tenantId },
+    payers: payersOf(entered),
     seen: providerSeen,
     allows: matcherOf(rules.data, facts.never),
     words: rulesLanguage(facts)
@@ -360,16 +360,12 @@ function answered(
     if (facts.bound && isBodiless && /\buse_dpop_nonce\b/.test(String(headers['www-authenticate']))) return 'again'
     if (mayAgain) return 'again'
   }
-  const at = { url: urlOf(known, target), base, proxy: proxyUrl(ctx.config, target) }
-  // Elsewhere (201) it only names what was made.
-  const { location, ...others } = headers
-  const isRedirect = status >= 300 && status < 400 && location !== undefined
-  return {
-    headers: {
-      ...responseHeaders(isRedirect ? headers : others, facts, at),
-      ...ours,
-      // Who answered (RFC 9209): an upstream's refusal is not ours.
-      'proxy-status': `valetkey; received-status=${status}`,
-    },
-  }
+  // Who answered (RFC 9209): an upstream's refusal is not ours.
+  const back: Record<string, string | string[]> = { ...ours, 'proxy-status': `valetkey; received-status=${status}` }
+  responseHeaders(back, { status, headers }, facts, () => ({
+    url: urlOf(known, target),
+    base,
+    proxy: proxyUrl(ctx.config, target),
+  }))
+  return { headers: back }
 }

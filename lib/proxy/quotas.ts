@@ -11,8 +11,14 @@ export const proxyLimits = {
 } as const
 export type ProxyLimits = Record<keyof typeof proxyLimits, { perMinute: number; open: number }>
 
-/** What a request counts against. */
+/** What a request counts against: each as a key of its own. */
 export type Payers = Record<keyof typeof proxyLimits, string>
+
+export const payersOf = (of: { tokenId: string; tenantId: string; userId: string }): Payers => ({
+  token: `token ${of.tokenId}`,
+  person: `person ${of.tenantId} ${of.userId}`,
+  tenant: `tenant ${of.tenantId}`,
+})
 
 /** A piece of a limit that this process has taken: used up here, without a word to the database. */
 type Lease = { left: number; until: number; refusedUntil: number; asking: Promise<void> | undefined }
@@ -44,7 +50,7 @@ export class Quotas {
   refuseKnown(payers: Payers): void {
     const now = performance.now()
     for (const name of names) {
-      const { refusedUntil = 0 } = this.#leases.get(keyOf(name, payers)) ?? {}
+      const { refusedUntil = 0 } = this.#leases.get(payers[name]) ?? {}
       if (refusedUntil > now) throw over(name, Math.ceil((refusedUntil - now) / 1000))
     }
   }
@@ -52,19 +58,19 @@ export class Quotas {
   /** Takes one of each; answers a promise only where a new piece has to be asked for. @throws BrokerError rate_limited */
   take(payers: Payers): Promise<void> | undefined {
     for (const name of names) {
-      const key = keyOf(name, payers)
+      const key = payers[name]
       if ((this.#open.get(key) ?? 0) >= this.#limits[name].open) throw over(name, 1, 'open at the same time')
     }
     const now = performance.now()
-    const wanting = names.filter((name) => {
-      const lease = this.#leases.get(keyOf(name, payers))
-      return !lease || lease.left <= 0 || lease.until <= now
-    })
-    if (wanting.length === 0) {
-      for (const name of names) this.#spend(name, payers)
-      return undefined
-    }
-    return this.#ask(wanting, payers)
+    const leases = names.map((name) => this.#leases.get(payers[name]))
+    const isSpent = (lease: Lease | undefined) => !lease || lease.left <= 0 || lease.until <= now
+    if (leases.some(isSpent))
+      return this.#ask(
+        names.filter((_, index) => isSpent(leases[index])),
+        payers,
+      )
+    for (const lease of leases) if (lease) lease.left -= 1
+    return undefined
   }
 
   async #ask(wanting: (keyof Payers)[], payers: Payers): Promise<void> {
@@ -74,13 +80,8 @@ export class Quotas {
     if (again) await again
   }
 
-  #spend(name: keyof Payers, payers: Payers): void {
-    const lease = this.#leases.get(keyOf(name, payers))
-    if (lease) lease.left -= 1
-  }
-
   async #lease(name: keyof Payers, payers: Payers): Promise<void> {
-    const key = keyOf(name, payers)
+    const key = payers[name]
     const lease = this.#leases.get(key) ?? { left: 0, until: 0, refusedUntil: 0, asking: undefined }
     if (this.#leases.size >= leasesMax) this.#leases.clear()
     this.#leases.set(key, lease)
@@ -110,12 +111,12 @@ export class Quotas {
   /** Counts a request as open until the function that is answered is called. */
   hold(payers: Payers): () => void {
     for (const name of names) {
-      const key = keyOf(name, payers)
+      const key = payers[name]
       this.#open.set(key, (this.#open.get(key) ?? 0) + 1)
     }
     return () => {
       for (const name of names) {
-        const key = keyOf(name, payers)
+        const key = payers[name]
         const left = (this.#open.get(key) ?? 1) - 1
         if (left > 0) this.#open.set(key, left)
         else this.#open.delete(key)
@@ -125,7 +126,6 @@ export class Quotas {
 }
 
 const names = ['token', 'person', 'tenant'] as const
-const keyOf = (name: keyof Payers, payers: Payers) => `${name} ${payers[name]}`
 
 const whose: Record<keyof Payers, string> = {
   token: 'this token',

@@ -64,8 +64,15 @@ function headerOf(sealed: string): z.infer<typeof Header> | undefined {
   }
 }
 
-/** The key id that a sealed value names, or undefined if it is not a sealed value. */
-export const sealedWith = (sealed: string): string | undefined => headerOf(sealed)?.kid
+/** The key id that a sealed value names, or undefined if it names none. */
+export function sealedWith(sealed: string): string | undefined {
+  try {
+    const header: unknown = JSON.parse(Buffer.from(sealed.slice(0, sealed.indexOf('.')), 'base64url').toString('utf8'))
+    return typeof header === 'object' && header !== null && 'kid' in header ? String(header.kid) : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /** Whether a value was sealed by a newer version of this program: not broken, but nothing that we can read (H-06). */
 export function isNewerFormat(sealed: string): boolean {

@@ -120,17 +120,20 @@ export async function vaultOf(ctx: KeyContext, tenantId: string): Promise<Vault>
     return seal(key, location, value)
   }
   const openAt = async (location: Location, sealed: string) => {
-    if (isNewerFormat(sealed))
-      throw new BrokerError('keys_unavailable', { detail: 'A newer version sealed it. Upgrade this instance.' })
+    /** What does not open may be of a format that only a newer version knows. */
+    const unsealed = () =>
+      isNewerFormat(sealed)
+        ? new BrokerError('keys_unavailable', { detail: 'A newer version sealed it. Upgrade this instance.' })
+        : new UnsealError()
     const id = sealedWith(sealed)
     const find = () => kept.keys.find((key) => key.id === id)
     // Keys are published before they seal, so a key that we never heard of is rare: a clock that is off.
     if (!find()) kept = await tenantKeys(ctx, tenantId, rereadMilliseconds)
     if (kept.keys.length === 0) throw new BrokerError('tenant_shredded')
     const found = find()
-    if (!found) throw new UnsealError()
+    if (!found) throw unsealed()
     if (!found.key) throw new BrokerError('keys_unavailable')
-    return open(found.key, location, sealed)
+    return open(found.key, location, sealed).catch(() => Promise.reject(unsealed()))
   }
   return {
     seal: async (place, value) => sealAt({ ...place, tenant: tenantId }, value),

@@ -29,21 +29,22 @@ BEGIN
     user_id := t.user_id; project_id := t.project_id; connection_id := t.connection_id; provider_id := t.provider_id;
     expires_at := extract(epoch FROM t.expires_at) * 1000; first := t.last_used_at IS NULL;
     IF NOT EXISTS (SELECT FROM tenant n WHERE n.id = t.tenant_id AND n.slug = p_slugs[i])
-       OR p_projects[i] <> t.project_id AND NOT EXISTS (SELECT FROM project_alias a
+      OR p_projects[i] <> t.project_id AND NOT EXISTS (SELECT FROM project_alias a
          WHERE a.tenant_id = t.tenant_id AND a.alias = p_projects[i] AND a.project_id = t.project_id) THEN
       state := 'elsewhere';
       RETURN NEXT; CONTINUE;
     END IF;
     state := vk.token_state(t);
     IF state <> 'live' THEN RETURN NEXT; CONTINUE; END IF;
-    SELECT r.xmin::text INTO provider_seen FROM provider r WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id;
+    SELECT r.xmin::text, c.token_version, c.access_token, c.access_expires_at, c.status, c.used_at, c.last_refresh_at, c.linked_at
+      INTO provider_seen, c.token_version, c.access_token, c.access_expires_at, c.status, c.used_at, c.last_refresh_at, c.linked_at
+      FROM provider r JOIN connection c ON c.tenant_id = r.tenant_id
+      WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id AND c.id = t.connection_id;
     IF provider_seen <> p_seen[i] THEN
-      rules := t.scopes_granted;
-      SELECT r.kind, r.issuer, r.settings INTO kind, issuer, settings FROM provider r
-        WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id;
-      SELECT p.external_id INTO external_id FROM project p WHERE p.tenant_id = t.tenant_id AND p.id = t.project_id;
+      SELECT t.scopes_granted, r.kind, r.issuer, r.settings, p.external_id INTO rules, kind, issuer, settings, external_id
+        FROM provider r JOIN project p ON p.tenant_id = r.tenant_id
+        WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id AND p.id = t.project_id;
     END IF;
-    SELECT * INTO c FROM connection k WHERE k.tenant_id = t.tenant_id AND k.id = t.connection_id;
     v_refreshed := greatest(c.last_refresh_at, c.linked_at);
     token_version := c.token_version; refreshed_at := extract(epoch FROM v_refreshed) * 1000;
     touch := c.used_at IS NULL OR c.used_at < v_now - interval '5 minutes';

@@ -134,21 +134,22 @@ BEGIN
     user_id := t.user_id; project_id := t.project_id; connection_id := t.connection_id; provider_id := t.provider_id;
     expires_at := extract(epoch FROM t.expires_at) * 1000; first := t.last_used_at IS NULL;
     IF NOT EXISTS (SELECT FROM tenant n WHERE n.id = t.tenant_id AND n.slug = p_slugs[i])
-       OR p_projects[i] <> t.project_id AND NOT EXISTS (SELECT FROM project_alias a
+      OR p_projects[i] <> t.project_id AND NOT EXISTS (SELECT FROM project_alias a
          WHERE a.tenant_id = t.tenant_id AND a.alias = p_projects[i] AND a.project_id = t.project_id) THEN
       state := 'elsewhere';
       RETURN NEXT; CONTINUE;
     END IF;
     state := vk.token_state(t);
     IF state <> 'live' THEN RETURN NEXT; CONTINUE; END IF;
-    SELECT r.xmin::text INTO provider_seen FROM provider r WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id;
+    SELECT r.xmin::text, c.token_version, c.access_token, c.access_expires_at, c.status, c.used_at, c.last_refresh_at, c.linked_at
+      INTO provider_seen, c.token_version, c.access_token, c.access_expires_at, c.status, c.used_at, c.last_refresh_at, c.linked_at
+      FROM provider r JOIN connection c ON c.tenant_id = r.tenant_id
+      WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id AND c.id = t.connection_id;
     IF provider_seen <> p_seen[i] THEN
-      rules := t.scopes_granted;
-      SELECT r.kind, r.issuer, r.settings INTO kind, issuer, settings FROM provider r
-        WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id;
-      SELECT p.external_id INTO external_id FROM project p WHERE p.tenant_id = t.tenant_id AND p.id = t.project_id;
+      SELECT t.scopes_granted, r.kind, r.issuer, r.settings, p.external_id INTO rules, kind, issuer, settings, external_id
+        FROM provider r JOIN project p ON p.tenant_id = r.tenant_id
+        WHERE r.tenant_id = t.tenant_id AND r.id = t.provider_id AND p.id = t.project_id;
     END IF;
-    SELECT * INTO c FROM connection k WHERE k.tenant_id = t.tenant_id AND k.id = t.connection_id;
     v_refreshed := greatest(c.last_refresh_at, c.linked_at);
     token_version := c.token_version; refreshed_at := extract(epoch FROM v_refreshed) * 1000;
     touch := c.used_at IS NULL OR c.used_at < v_now - interval '5 minutes';
@@ -189,3 +190,67 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.tokens_standing(text, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION vk.tokens_standing(text, text[]) TO valetkey_app;
+
+-- The generations of what a token stands on now, in the order of issued_token.generations, which nothing else knows: its
+-- own (none has been raised yet), connection, project, provider, member, tenant, instance, then client and grant. NULL for
+-- p_connection (strategy sign), p_client and p_grant: it stands on none. NULL where something that is named is not there.
+-- A token without client and grant has seven, as every one of the version before: both read each other's.
+-- PL/pgSQL, whose plan is kept: as plain SQL it was planned anew in every use through the proxy, at five times the cost.
+CREATE OR REPLACE FUNCTION vk.generations(p_tenant text, p_user text, p_project text, p_provider text, p_connection text,
+    p_client text, p_grant text)
+  RETURNS int[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  v_now int[] := ARRAY[
+    0,
+    CASE WHEN p_connection IS NULL THEN 0
+      ELSE (SELECT c.generation FROM connection c WHERE c.tenant_id = p_tenant AND c.id = p_connection) END,
+    (SELECT p.generation FROM project p WHERE p.tenant_id = p_tenant AND p.id = p_project),
+    (SELECT r.generation FROM provider r WHERE r.tenant_id = p_tenant AND r.id = p_provider),
+    (SELECT m.generation FROM member m WHERE m.tenant_id = p_tenant AND m.user_id = p_user),
+    (SELECT n.generation FROM tenant n WHERE n.id = p_tenant),
+    (SELECT i.generation FROM instance i WHERE i.id = 1)];
+BEGIN
+  IF p_client IS NOT NULL THEN
+    v_now := v_now || (SELECT a.generation FROM api_client a WHERE a.id = p_client);
+  END IF;
+  IF p_grant IS NOT NULL THEN
+    v_now := v_now || (SELECT o.generation FROM oauth_grant o
+      WHERE o.tenant_id = p_tenant AND o.id = p_grant AND o.user_id = p_user AND o.client_id = p_client);
+  END IF;
+  RETURN CASE WHEN array_position(v_now, NULL) IS NULL THEN v_now END;
+END $$;
+REVOKE EXECUTE ON FUNCTION vk.generations(text, text, text, text, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.generations(text, text, text, text, text, text, text) TO valetkey_app;
+
+-- What stops the use of a connection by its owner, or of a project or provider that somebody would link: the widest first,
+-- then what lasts longest. p_connection: NULL where there is none yet. p_projects: those that matter; NULL: every one that
+-- the connection reaches. Who is suspended or gone stops it like a freeze (kind membership). A freeze whose time is over
+-- is none. Nothing but this function decides it.
+CREATE OR REPLACE FUNCTION vk.frozen_by(p_tenant text, p_user text, p_provider text, p_connection text, p_projects text[])
+  RETURNS TABLE (kind text, target_id text, frozen_by text, frozen_at timestamptz, reason text, until timestamptz)
+  LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+BEGIN
+  IF NOT EXISTS (SELECT FROM member m WHERE m.tenant_id = p_tenant AND m.user_id = p_user AND m.status = 'active') THEN
+    kind := 'membership'; target_id := p_user;
+    RETURN NEXT;
+  END IF;
+  -- Most tenants have none, and every use through the proxy asks.
+  IF NOT EXISTS (SELECT FROM freeze_fact f WHERE f.tenant_id = p_tenant) THEN RETURN; END IF;
+  RETURN QUERY SELECT f.kind, f.target_id, f.frozen_by, f.frozen_at, f.reason, f.until FROM freeze_fact f
+    WHERE f.tenant_id = p_tenant AND (f.until IS NULL OR f.until > vk_now()) AND (
+      f.kind = 'member' AND f.target_id = p_user OR f.kind = 'provider' AND f.target_id = p_provider
+      OR f.kind = 'connection' AND f.target_id = p_connection
+      OR f.kind = 'project' AND f.target_id = ANY (coalesce(p_projects, ARRAY(SELECT l.project_id FROM connection_project l
+        WHERE l.tenant_id = p_tenant AND l.connection_id = p_connection))))
+    ORDER BY array_position(ARRAY['member', 'provider', 'project', 'connection'], f.kind), f.until DESC NULLS FIRST;
+END $$;
+REVOKE EXECUTE ON FUNCTION vk.frozen_by(text, text, text, text, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.frozen_by(text, text, text, text, text[]) TO valetkey_app;
+
+-- The clock. vk.clock is empty in production and the app role cannot write it, so only tests move time. PL/pgSQL, whose plan
+-- is kept: it is asked several times in every use through the proxy.
+CREATE OR REPLACE FUNCTION public.vk_now() RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  RETURN clock_timestamp() + coalesce((SELECT make_interval(secs => c.offset_seconds) FROM vk.clock c LIMIT 1), interval '0');
+END $$;
