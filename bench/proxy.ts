@@ -32,7 +32,7 @@ import { applyMigrations } from '../scripts/migrate.mjs'
 import type { Asked, Told } from './passers.ts'
 
 const [requests = 4_000, rounds = 7, bigMebibytes = 1024] = process.argv.slice(2).map(Number)
-const concurrency = 16
+const concurrency = 32
 const bigBytes = bigMebibytes * 1024 ** 2
 /** Of the CPU of the bare proxy, per request. */
 const goal = 1.6
