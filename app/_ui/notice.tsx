@@ -2,7 +2,7 @@ import { CircleAlert, Info, Snowflake, TriangleAlert } from 'lucide-react'
 import type { ReactNode } from 'react'
 import type { Problem } from './action.ts'
 import { cn } from './cn.ts'
-import { CopyButton } from './copy-button.tsx'
+import { Copied } from './copied.tsx'
 import { SignInAgain } from './sign-in-again.tsx'
 
 const faces = {
@@ -35,9 +35,8 @@ export function Notice({ tone = 'info', title, meaning, next, requestId, action,
         {meaning && <p>{meaning}</p>}
         {next && <p>{next}</p>}
         {requestId && (
-          <p className="flex flex-wrap items-center gap-1">
-            Request <code className="wrap-anywhere font-mono text-[13px]">{requestId}</code>
-            <CopyButton compact text={requestId} label="Copy request id" />
+          <p className="flex flex-wrap gap-x-1">
+            Request <Copied text={requestId} label="Copy request id" />
           </p>
         )}
         {action && <div className="flex flex-wrap gap-2 pt-2 empty:hidden">{action}</div>}

@@ -3,7 +3,9 @@ import type { RightLine } from '../kind.ts'
 import type { Preset } from './preset.ts'
 
 /** A scope as RFC 6749 3.3 spells it; passed on as it is (N-34). Read alike by every validator (JSON Schema 6.4). */
-export const scopeName = z.string().regex(/^[!#-\x5B\x5D-~]{1,256}$/, 'one scope, without spaces')
+export const scopeName = z
+  .string()
+  .regex(/^[!#-\x5B\x5D-~]{1,256}$/, 'A scope has neither spaces nor letters beyond ASCII.')
 
 /** What a token may do: scopes, in the words of its upstream. */
 export const OauthRights = z.strictObject({ scopes: z.array(scopeName).min(1).max(100) })

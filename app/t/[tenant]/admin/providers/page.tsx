@@ -5,7 +5,7 @@ import { FrozenNotice } from '@/app/_features/health.tsx'
 import { plural } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { Card } from '@/app/_ui/card.tsx'
-import { CopyButton } from '@/app/_ui/copy-button.tsx'
+import { Copied } from '@/app/_ui/copied.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
@@ -103,11 +103,11 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
               {
                 label: 'Redirect URI',
                 value: (
-                  <span className="-my-1.5 flex flex-wrap items-center gap-1">
-                    <code className="wrap-anywhere min-w-0 font-mono text-[13px]">{provider.redirectUri}</code>
-                    <CopyButton compact text={provider.redirectUri} label="Copy redirect URI" />
-                    <span className="text-muted">register exactly this URI at the upstream</span>
-                  </span>
+                  <Copied
+                    text={provider.redirectUri}
+                    label="Copy redirect URI"
+                    note="register exactly this URI at the upstream"
+                  />
                 ),
               },
               ...provider.facts.map(({ label, lines }) => ({ label, value: <FactLines lines={lines} /> })),
@@ -183,14 +183,7 @@ function FactLines({ lines }: Pick<Fact, 'lines'>) {
 
 function FactLine({ text, form, note, attention }: Fact['lines'][number]) {
   const said = form === 'words' ? text : <code className="wrap-anywhere font-mono text-[13px]">{text}</code>
-  if (form === 'copy')
-    return (
-      <span className="-my-1.5 flex flex-wrap items-center gap-1">
-        {said}
-        <CopyButton compact text={text} label="Copy address" />
-        <span className="text-muted">{note}</span>
-      </span>
-    )
+  if (form === 'copy') return <Copied text={text} label="Copy address" note={note} />
   return (
     <span className="wrap-anywhere">
       {said}

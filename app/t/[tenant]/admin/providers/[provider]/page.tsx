@@ -1,7 +1,7 @@
 import { NoRight, orNotFound } from '@/app/_features/guard.tsx'
 import { FrozenNotice } from '@/app/_features/health.tsx'
 import { LinkProject } from '@/app/_features/link.tsx'
-import { CopyButton } from '@/app/_ui/copy-button.tsx'
+import { Copied } from '@/app/_ui/copied.tsx'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
@@ -39,7 +39,6 @@ export default async function ProviderPage({ params }: Props) {
   const now = ctx.now().toISOString()
   const mayChange = may(actor, 'administer')
   const choice = { id: provider.id, name: provider.name, host: new URL(provider.issuer).host }
-  const runCheck = mayChange && <RunCheck tenant={tenant} provider={providerId} />
   return (
     <>
       <PageHeader
@@ -69,7 +68,7 @@ export default async function ProviderPage({ params }: Props) {
       >
         {check.checkedAt ? (
           <>
-            {runCheck}
+            {mayChange && <RunCheck tenant={tenant} provider={providerId} />}
             <DataTable
               caption="What the last check saw"
               columns={[
@@ -101,7 +100,7 @@ export default async function ProviderPage({ params }: Props) {
             kind="no-data"
             title="Never checked"
             why="A check looks at the connection, the certificates, the clock, the client and whatever else this kind of upstream has. It changes nothing there."
-            action={runCheck}
+            action={mayChange && <RunCheck tenant={tenant} provider={providerId} centred />}
           />
         )}
       </Section>
@@ -170,13 +169,4 @@ function proofWords({ clientAuthentication: by, hasSecret, hasPreviousSecret }: 
   if (by === 'key') return `a key of its own${also}`
   if (by === 'nothing' || !hasSecret) return 'nothing: a public client'
   return `a client secret${also}`
-}
-
-function Copied({ text, label }: { text: string; label: string }) {
-  return (
-    <span className="-my-1.5 flex flex-wrap items-center gap-1">
-      <code className="wrap-anywhere min-w-0 font-mono text-[13px]">{text}</code>
-      <CopyButton compact text={text} label={label} />
-    </span>
-  )
 }

@@ -16,7 +16,8 @@ export type Tile = {
   note: string | null
   keywords: string[]
 }
-export type TileGroup = { label: string; tiles: Tile[] }
+/** `always`: offered also where nothing else fits. */
+export type TileGroup = { label: string; tiles: Tile[]; always?: boolean }
 
 type Props = { groups: TileGroup[]; onChoose: (id: string) => void }
 
@@ -33,6 +34,7 @@ export function Gallery({ groups, onChoose }: Props) {
     .map((group) => ({ ...group, tiles: group.tiles.filter(fits) }))
     .filter(({ tiles }) => tiles.length > 0)
   const found = shown.flatMap(({ tiles }) => tiles)
+  const offered = found.length > 0 ? shown : groups.filter(({ always }) => always)
 
   function onKeyDown(event: KeyboardEvent) {
     if (event.ctrlKey || event.metaKey || event.altKey) return
@@ -79,23 +81,11 @@ export function Gallery({ groups, onChoose }: Props) {
           {words.length > 0 ? `${plural(found.length, 'server')} found` : ''}
         </p>
       </div>
-      {shown.map(({ label, tiles }) => (
-        <section key={label} aria-label={label} className="flex flex-col gap-2">
-          <h3 className="text-[13px] text-muted">{label}</h3>
-          <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(100%,300px),1fr))] gap-2">
-            {tiles.map((tile) => (
-              <li key={tile.id} className="flex">
-                <TileButton tile={tile} onChoose={() => onChoose(tile.id)} />
-              </li>
-            ))}
-          </ul>
-        </section>
-      ))}
       {found.length === 0 && (
         <EmptyState
           kind="no-match"
           title={`Nothing is known by “${needle}”`}
-          why="Any OpenID Connect or OAuth server can be added all the same, by its issuer or by its endpoints."
+          why="Any OpenID Connect or OAuth server can be added all the same, as one of those below."
           action={
             <Button
               onClick={() => {
@@ -108,6 +98,18 @@ export function Gallery({ groups, onChoose }: Props) {
           }
         />
       )}
+      {offered.map(({ label, tiles }) => (
+        <section key={label} aria-label={label} className="flex flex-col gap-2">
+          <h3 className="text-[13px] text-muted">{label}</h3>
+          <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(100%,300px),1fr))] gap-2">
+            {tiles.map((tile) => (
+              <li key={tile.id} className="flex">
+                <TileButton tile={tile} onChoose={() => onChoose(tile.id)} />
+              </li>
+            ))}
+          </ul>
+        </section>
+      ))}
     </search>
   )
 }

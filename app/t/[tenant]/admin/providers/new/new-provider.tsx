@@ -149,7 +149,7 @@ function groupsOf(choices: Choice[]): TileGroup[] {
     }
   }
   return [
-    { label: 'Your own server', tiles: choices.filter(({ preset }) => !preset).map(tileOf) },
+    { label: 'Your own server', tiles: choices.filter(({ preset }) => !preset).map(tileOf), always: true },
     { label: 'Well-known servers', tiles: choices.filter(({ preset }) => preset).map(tileOf) },
   ]
 }
