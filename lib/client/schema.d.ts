@@ -1748,6 +1748,47 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/projects/{project}/use': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              days: {
+                day: string
+                requests: number
+                refused: number
+                bytes_sent: number
+                bytes_received: number
+              }[]
+              totals: {
+                requests: number
+                refused: number
+                bytes_sent: number
+                bytes_received: number
+              }
+              last_used_at: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/provider-presets': {
     get: {
       parameters: {
@@ -2647,6 +2688,47 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
+              last_used_at: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/tokens/{token}/use': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          token: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              days: {
+                day: string
+                requests: number
+                refused: number
+                bytes_sent: number
+                bytes_received: number
+              }[]
+              totals: {
+                requests: number
+                refused: number
+                bytes_sent: number
+                bytes_received: number
+              }
               last_used_at: string | null
             }
           }

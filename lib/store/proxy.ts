@@ -122,3 +122,14 @@ export const numbered = ({ requests, refused, bytesSent, bytesReceived }: Record
   bytesSent: Number(bytesSent),
   bytesReceived: Number(bytesReceived),
 })
+
+/** When somebody last used a token of a project through us, as far as it was noted; null: nobody did. */
+export async function lastUseThroughUs(
+  tx: ReadTx,
+  tenantId: string,
+  { projectId, userId }: { projectId: string; userId: string | undefined },
+): Promise<Date | null> {
+  const where = { tenantId, projectId, strategy: 'proxy', ...(userId && { userId }) }
+  const { _max } = await tx.issuedToken.aggregate({ where, _max: { lastUsedAt: true } })
+  return _max.lastUsedAt
+}

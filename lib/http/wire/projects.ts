@@ -6,6 +6,7 @@ import { connectionFacts } from './connections.ts'
 import { frozen } from './freezes.ts'
 import { providerReference } from './providers.ts'
 import { alias, id, items, object } from './schemas.ts'
+import { use } from './use.ts'
 
 export const project = object({
   id,
@@ -58,6 +59,19 @@ export const readProject = operation({
   scope: 'projects:read',
   audit: 'none',
   answer: { status: 200, schema: projectDetail },
+  limit: 'read',
+})
+
+export const readProjectUse = operation({
+  id: 'readProjectUse',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/projects/{project}/use',
+  summary:
+    'Returns how tokens of a project were used through Valetkey in the last 14 days: the caller’s own, or everybody’s for admins and auditors',
+  permission: 'read',
+  scope: 'projects:read',
+  audit: 'access.read',
+  answer: { status: 200, schema: use },
   limit: 'read',
 })
 

@@ -7,6 +7,7 @@ import { providerReference } from './providers.ts'
 import { upstreamState } from './revocations.ts'
 import { id, idOf, instant, instantOrNull, line, object, page, schemaOf } from './schemas.ts'
 import { chosen } from './selections.ts'
+import { use } from './use.ts'
 
 /** As the kind of the provider has them. */
 const scopes = z.record(z.string(), z.unknown())
@@ -132,6 +133,19 @@ export const readToken = operation({
   scope: 'projects:read',
   audit: 'access.read',
   answer: { status: 200, schema: token },
+  limit: 'read',
+})
+
+export const readTokenUse = operation({
+  id: 'readTokenUse',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/tokens/{token}/use',
+  summary:
+    'Returns how a token was used through Valetkey in the last 14 days; nothing for one that works at its upstream',
+  permission: 'read',
+  scope: 'projects:read',
+  audit: 'access.read',
+  answer: { status: 200, schema: use },
   limit: 'read',
 })
 
