@@ -33,7 +33,7 @@ export function Disconnect({ tenant, connection, project, account, owner, tokens
         title={`Disconnect ${project}`}
         lead={`${
           tokensOut > 0
-            ? `${plural(tokensOut, 'live token')}${whose} ${tokensOut === 1 ? 'is' : 'are'} revoked too, here and upstream.`
+            ? `${plural(tokensOut, 'live token')}${whose} ${tokensOut === 1 ? 'is' : 'are'} revoked too, here and where ${tokensOut === 1 ? 'it works' : 'they work'} upstream.`
             : `No live token${whose} is affected.`
         } The stored tokens are destroyed.${owner ? ' The owner must link again.' : ''}`}
         counts={[

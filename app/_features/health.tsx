@@ -73,7 +73,7 @@ export function ConnectionHealth(props: HealthProps & { form: 'short' | 'notice'
           <Began health={health} now={now} />
           <NextTry health={health} now={now} />. <Serving health={health} now={now} />
           {nextActOf(health) === 'reconnect' &&
-            'Issued tokens keep working until they expire. Reconnecting keeps the id, alias, history and settings.'}
+            'Tokens that work directly at the upstream keep working until they expire; those through Valetkey wait. Reconnecting keeps the id, alias, history and settings.'}
         </>
       }
       action={act}

@@ -6,9 +6,10 @@ import { Button } from '@/app/_ui/button.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
+import type { TokenView } from '@/lib/broker/read/token.ts'
 import { outcomeLine, revoke } from './revoke.ts'
 
-type TokenRef = { id: string; name: string; purpose: string }
+type TokenRef = Pick<TokenView, 'id' | 'purpose' | 'strategy'> & { name: string }
 type Props = { tenant: string; token: TokenRef; revocable: boolean; again?: string }
 
 /** What can be done with one token: look, issue another one like it, revoke. */
@@ -40,6 +41,12 @@ export function RevokeButton({ tenant, token }: { tenant: string; token: TokenRe
   )
 }
 
+/** What of it works only through us has nothing at the upstream that could live on. */
+const revokeMeans = ({ strategy }: TokenRef) =>
+  strategy === 'proxy'
+    ? 'It works only through Valetkey, which refuses it at once and cuts requests that are running.'
+    : 'Valetkey rejects it at once and revokes it upstream, if the upstream can.'
+
 type RevokeTokenProps = { tenant: string; token: TokenRef; open: boolean; onOpenChange: (open: boolean) => void }
 
 function RevokeToken({ tenant, token, open, onOpenChange }: RevokeTokenProps) {
@@ -49,7 +56,7 @@ function RevokeToken({ tenant, token, open, onOpenChange }: RevokeTokenProps) {
       open={open}
       onOpenChange={onOpenChange}
       title={`Revoke ${token.name}`}
-      lead={`“${token.purpose}”. Valetkey rejects it at once and deletes it upstream. Anything that uses it stops working.`}
+      lead={`“${token.purpose}”. ${revokeMeans(token)} Anything that uses it stops working.`}
       confirmLabel="Revoke token"
       onConfirm={async () => {
         const sent = await revoke(tenant, { tokens: [token.id] })

@@ -70,7 +70,7 @@ export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>
       used: token.lastUsedAt ? (
         <Time at={token.lastUsedAt.toISOString()} now={now} hint="hover" />
       ) : (
-        <span className="whitespace-nowrap text-muted italic">{lastUseWords}</span>
+        <span className="whitespace-nowrap text-muted italic">{lastUseWords(token)}</span>
       ),
       ends: <Ends token={token} now={now} />,
       state: <StateBadge kind="token" state={token.state} />,
@@ -112,7 +112,7 @@ export function TokenTable({ viewerId, mayWork, mayAdminister, ...view }: TokenT
           <TokenMenu
             key={token.id}
             tenant={tenant}
-            token={{ id: token.id, name: tokenName(token), purpose: token.purpose }}
+            token={{ id: token.id, name: tokenName(token), purpose: token.purpose, strategy: token.strategy }}
             again={own && mayWork ? `/t/${tenant}/projects/${token.project.id}/issue?like=${token.id}` : undefined}
             revocable={isLive(token) && ((own && mayWork) || mayAdminister)}
           />

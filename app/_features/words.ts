@@ -17,11 +17,11 @@ const irregular: Record<string, string> = { person: 'people', try: 'tries' }
 export const plural = (number: number, noun: string): string =>
   `${count.format(number)} ${number === 1 ? noun : (irregular[noun] ?? `${noun}s`)}`
 
-/** The same for what is counted up to a bound only: "more than 1,000 tokens". */
 /** What a connection reaches, in a few words: "Items and 2 more". */
 export const projectsName = ({ projects: [first, ...others] }: { projects: { name: string }[] }): string =>
   first ? `${first.name}${others.length > 0 ? ` and ${others.length} more` : ''}` : 'no project'
 
+/** The same for what is counted up to a bound only: "more than 1,000 tokens". */
 export const pluralUpTo = ({ total, totalIsCapped }: Total, noun: string): string =>
   `${totalIsCapped ? 'more than ' : ''}${plural(total, noun)}`
 
@@ -42,7 +42,32 @@ export const strategyWords: Record<TokenView['strategy'], string> = {
   sign: 'sign: made and vouched for by Valetkey',
 }
 
-export const lastUseWords = 'not reported'
+/** A way to make a token as a person chooses it: what it is, and how it differs from the others. */
+export const wayWords: Record<TokenView['strategy'], { label: string; hint: (host: string) => string }> = {
+  mint: {
+    label: 'The upstream creates a token',
+    hint: (host) => `It works directly at ${host}. When you revoke it, the upstream has to delete it there.`,
+  },
+  exchange: {
+    label: 'The upstream swaps a token for a narrower one',
+    hint: (host) => `It works directly at ${host}. When you revoke it, the upstream has to end it there.`,
+  },
+  narrow: {
+    label: 'The upstream makes a smaller token',
+    hint: (host) =>
+      `It works directly at ${host}, with fewer scopes than your connection. When you revoke it, the upstream has to end it there.`,
+  },
+  proxy: {
+    label: 'Through Valetkey',
+    hint: (host) =>
+      `It works only at Valetkey’s own address, which passes requests on to ${host}. Revoked, it is dead at once, and every use is counted.`,
+  },
+  sign: { label: 'Valetkey signs a token', hint: () => 'It works where Valetkey’s signature is trusted.' },
+}
+
+/** In place of a last use. What passes through us is known. */
+export const lastUseWords = ({ strategy }: Pick<TokenView, 'strategy'>): string =>
+  strategy === 'proxy' ? 'never' : 'not reported'
 
 const causes: Record<string, string> = {
   refused: 'The upstream refused the stored grant: it expired or was revoked there.',
@@ -72,7 +97,7 @@ export const frozenWords: Record<FrozenView['kind'], string> = {
 
 /** What a freeze stops, and what it does not. */
 export const freezeMeans =
-  'Nothing is linked, issued or renewed. Issued tokens keep working until they expire: revoke those that must stop.'
+  'Nothing is linked, issued or renewed, and nothing passes through Valetkey. Tokens that work directly at the upstream keep working until they expire: revoke those that must stop.'
 
 /** How a connection is shown: a freeze over any state. */
 export const shownState = ({ status, frozen }: Pick<State, 'status' | 'frozen'>) => (frozen ? 'frozen' : status)

@@ -56,7 +56,7 @@ const tiles = ['GitLab', 'A server with a long name that needs a second line'].m
   id: title,
   title,
   monogram: title.slice(0, 2),
-  text: 'Limited tokens: not known',
+  text: 'Limited tokens through Valetkey',
   note: 'Revocable · documentation only',
   keywords: ['git'],
 }))

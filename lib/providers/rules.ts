@@ -1,17 +1,9 @@
 import { z } from 'zod'
 import type { Kind, ProxyFacts, RightLine, Strategy } from './kind.ts'
+import { hasPlainPath, methods, patternMax, patternShape } from './patterns.ts'
 import type { Rights } from './provider.ts'
 
-/** Methods that pass. The others of HTTP name a second resource in a header, or another server (RFC 9110 9.3, RFC 4918). */
-export const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
-export type Method = (typeof methods)[number]
-
-/** A segment as it is sent (RFC 3986 3.3). Every expression here is read alike by all validators of JSON Schema. */
-const literal = "(?:[A-Za-z0-9_.~!$&'()+,=:@-]|%[0-9A-F]{2})+"
-const shape = new RegExp(
-  `^(?:\\*|(?:${methods.join('|')})(?:,(?:${methods.join('|')}))*) (?:/(?:\\*|${literal}))*(?:/|/\\*\\*)?$`,
-)
-const isDotted = (path: string) => path.split('/').some((segment) => segment === '.' || segment === '..')
+export { methods }
 
 /**
  * `GET /repos/*\/issues`: methods, or `*` for all, and a path below the project's API. `*` is one segment, `/**` at the
@@ -19,12 +11,9 @@ const isDotted = (path: string) => path.split('/').some((segment) => segment ===
  */
 export const Pattern = z
   .string()
-  .max(500)
-  .regex(shape, 'methods and a path, such as "GET /repos/*/issues"')
-  .refine(
-    (text) => text.includes(' /') && !isDotted(text.split(' ', 2)[1] ?? ''),
-    'a path that begins with /, without dots',
-  )
+  .max(patternMax)
+  .regex(patternShape, 'methods and a path, such as "GET /repos/*/issues"')
+  .refine(hasPlainPath, 'a path that begins with /, without dots')
 
 /** What a token may do that works through us: rules for what passes. */
 export const Rules = z.discriminatedUnion('access', [

@@ -131,14 +131,15 @@ describe('a kind that is registered by one line', () => {
     const offer = await issueOffer(app.ctx, actor, { project, branch: null, token: 'A_TOKEN' })
     expect(offer).toMatchObject({
       kind: 'vending',
-      strategy: 'mint',
-      samples: [{ code: `turn 'A_TOKEN' '${machine.url}'` }],
+      ways: [{ strategy: 'mint', samples: [{ code: `turn 'A_TOKEN' '${machine.url}'` }] }],
     })
     expect((await call('POST', `/projects/${project}/scopes`)).body).toEqual({
       cap: { seconds: 28800, set_by: 'tenant' },
     })
     const { Pick, none } = pickerFor('vending')
-    const props = { choices: {}, schema: offer?.schema ?? {}, value: { slots: [9] }, onChange: () => {} }
+    const [way] = offer?.ways ?? []
+    const schema = way && way.strategy !== 'proxy' ? way.schema : {}
+    const props = { choices: {}, schema, value: { slots: [9] }, onChange: () => {} }
     const form = renderToStaticMarkup(createElement(Pick, props))
     expect(form).toContain('Access')
     expect(form).toContain('&quot;coins&quot;')

@@ -162,8 +162,8 @@ describe('a preview', () => {
   })
 })
 
-describe('a project of an upstream without limited tokens', () => {
-  it('says so, its form has the reasons, and nothing is issued', async () => {
+describe('a project of an upstream without limited tokens of its own', () => {
+  it('says so, its form has the reasons, and tokens are made through us alone', async () => {
     const actor = await app.actorOf('owner@acme.test')
     const linked = await linkTickets()
     const read = () =>
@@ -176,13 +176,17 @@ describe('a project of an upstream without limited tokens', () => {
         [JSON.stringify(offered)],
       )
     await declare(false)
-    expect((await read()).body.provider).toMatchObject({ strategy: null })
+    expect((await read()).body.provider).toMatchObject({ strategy: 'proxy' })
     const offer = await issueOffer(app.ctx, actor, { project: linked, branch: null, token: 'A_TOKEN' })
-    expect(offer).toMatchObject({ strategy: undefined })
-    expect(offer?.offers.every(({ offered, reason }) => !offered && reason.length > 0)).toBe(true)
+    expect(offer?.ways.map(({ strategy }) => strategy)).toEqual(['proxy'])
+    expect(offer?.offers.filter(({ offered }) => offered).map(({ strategy }) => strategy)).toEqual(['proxy'])
+    expect(offer?.offers.every(({ reason }) => reason.length > 0)).toBe(true)
     const requests = app.demo.ledger.requests.length
-    const issued = await app.issue(owner, 'acme', linked, { scopes: { scopes: ['tickets:read'] } })
-    expect(issued.body).toMatchObject({ code: 'no_strategy' })
+    const asked = { scopes: { scopes: ['tickets:read'] }, strategy: 'narrow' }
+    expect((await app.issue(owner, 'acme', linked, asked)).body).toMatchObject({ code: 'no_strategy' })
+    // The rights of its own tokens mean nothing through us.
+    const meant = await app.issue(owner, 'acme', linked, { scopes: { scopes: ['tickets:read'] } })
+    expect(meant.body).toMatchObject({ code: 'bad_request' })
     expect(app.demo.ledger.requests.length).toBe(requests)
     await declare(true)
   })

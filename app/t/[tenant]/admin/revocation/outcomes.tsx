@@ -17,6 +17,7 @@ const order: [UpstreamState, string][] = [
   ['pending', 'pending'],
   ['failed', 'failed'],
   ['impossible', 'impossible'],
+  ['none', 'worked only through Valetkey'],
 ]
 
 /** "blocked here 12 of 12 · revoked upstream 10 · pending 2". Only what was counted is said. */

@@ -180,8 +180,8 @@ function Question({ kind, tenant, reach: { count, only, counts }, left, onClose,
       title={`${verb} ${only ?? what}`}
       lead={
         kind === 'tokens'
-          ? 'Valetkey rejects them at once and deletes them upstream. Anything that uses them stops working.'
-          : 'All live tokens issued from them are revoked too, here and upstream, and the stored tokens are destroyed. The owners must link again.'
+          ? 'Valetkey rejects them at once, and revokes those that work directly at their upstream there too, if it can. Anything that uses them stops working.'
+          : 'All live tokens issued from them are revoked too, here and where they work upstream, and the stored tokens are destroyed. The owners must link again.'
       }
       counts={[
         ...(only ? [] : [{ label: kind === 'tokens' ? 'Tokens' : 'Connections', value: count.toLocaleString('en') }]),

@@ -5,6 +5,7 @@ import { Disconnect } from '@/app/_features/disconnect.tsx'
 import { FreezeButton } from '@/app/_features/freeze.tsx'
 import { ConnectionHealth, FrozenNotice, healthFacts, IssueLink, WhyNoToken } from '@/app/_features/health.tsx'
 import { TokenTable } from '@/app/_features/token-table.tsx'
+import { UseSection } from '@/app/_features/use.tsx'
 import { canIssue, externalName, nextActOf, shownState } from '@/app/_features/words.ts'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
@@ -17,6 +18,7 @@ import { durationText } from '@/app/_ui/time-text.ts'
 import { may } from '@/lib/actor.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import type { ProjectDetail } from '@/lib/broker/read/project.ts'
+import { projectUse, type UseView } from '@/lib/broker/read/use.ts'
 import { kinds } from '@/lib/providers/index.ts'
 import { ProjectAct } from '../project-card.tsx'
 import { loadProject } from './load.ts'
@@ -41,7 +43,10 @@ export default async function ProjectPage({ params, searchParams }: Props) {
   const mayWork = may(actor, 'work')
   const acts = { viewer: 'you', mayWork, mayAdminister: may(actor, 'administer') }
   const { frozen } = project
-  const names = connection || frozen ? await peopleNames(ctx, actor.tenantId) : new Map<string, string>()
+  const [names, use] = await Promise.all([
+    connection || frozen ? peopleNames(ctx, actor.tenantId) : new Map<string, string>(),
+    projectUse(ctx, actor, project.id),
+  ])
   const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
   const frozenBy = frozen?.by ? nameOf(frozen.by) : null
   const act = <ProjectAct tenant={tenant} project={project} acts={acts} />
@@ -74,7 +79,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           meaning={`Connected as ${connection.accountName}. Its refresh token is stored encrypted and never shown.`}
           next={
             project.provider.strategy === null
-              ? 'This upstream makes no limited tokens, so none can be issued from it yet.'
+              ? 'This upstream makes no limited tokens, so none can be issued from it.'
               : 'You can now issue tokens.'
           }
         />
@@ -145,6 +150,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
               />
             )}
           </Section>
+          <ProjectUse use={use} now={now} seesAll={may(actor, 'oversee')} />
           <Section
             title="What happened to this connection"
             lead="The latest events."
@@ -183,6 +189,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           </div>
         </Section>
       )}
+      {!connection && <ProjectUse use={use} now={now} seesAll={may(actor, 'oversee')} />}
       {!connection && (
         <EmptyState
           kind="no-data"
@@ -196,6 +203,26 @@ export default async function ProjectPage({ params, searchParams }: Props) {
         />
       )}
     </>
+  )
+}
+
+/** How tokens of the project were used through us, as far as the viewer may know. */
+function ProjectUse({ use, now, seesAll }: { use: UseView; now: string; seesAll: boolean }) {
+  return (
+    <UseSection
+      use={use}
+      now={now}
+      unused={
+        seesAll
+          ? 'No token of this project was used through Valetkey.'
+          : 'None of your tokens was used through Valetkey.'
+      }
+      lead={
+        seesAll
+          ? 'Requests that came through Valetkey with tokens of this project, of all members.'
+          : 'Requests that came through Valetkey with your tokens.'
+      }
+    />
   )
 }
 

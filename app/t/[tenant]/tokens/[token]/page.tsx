@@ -7,6 +7,7 @@ import { BothEnds, exclusiveWords } from '@/app/_features/token-end.tsx'
 import { RevokeButton } from '@/app/_features/token-menu.tsx'
 import { isLive, tokenName } from '@/app/_features/token-table.tsx'
 import { truths } from '@/app/_features/truths.tsx'
+import { UseSection } from '@/app/_features/use.tsx'
 import { failureWords, lastUseWords, strategyWords } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { KeyValue, type KeyValueItem } from '@/app/_ui/key-value.tsx'
@@ -19,6 +20,7 @@ import { may } from '@/lib/actor.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import type { TokenView } from '@/lib/broker/read/token.ts'
 import { readToken } from '@/lib/broker/read/token.ts'
+import { tokenUse } from '@/lib/broker/read/use.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import type { RightLine } from '@/lib/providers/kind.ts'
 
@@ -38,7 +40,11 @@ export async function generateMetadata({ params }: Props): Promise<Metadata> {
 export default async function TokenPage({ params }: Props) {
   const { tenant, token: id } = await params
   const { ctx, actor, token } = await load(tenant, id)
-  const names = await peopleNames(ctx, actor.tenantId)
+  const isOurs = token.strategy === 'proxy'
+  const [names, use] = await Promise.all([
+    peopleNames(ctx, actor.tenantId),
+    isOurs && token.state !== 'failed' ? orNotFound(tokenUse(ctx, actor, id)) : null,
+  ])
   const now = ctx.now().toISOString()
   const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
   const own = token.ownerId === actor.userId
@@ -58,7 +64,10 @@ export default async function TokenPage({ params }: Props) {
               </ButtonLink>
             )}
             {revocable && (
-              <RevokeButton tenant={tenant} token={{ id: token.id, name: tokenName(token), purpose: token.purpose }} />
+              <RevokeButton
+                tenant={tenant}
+                token={{ id: token.id, name: tokenName(token), purpose: token.purpose, strategy: token.strategy }}
+              />
             )}
           </>
         }
@@ -107,17 +116,23 @@ export default async function TokenPage({ params }: Props) {
                   value: token.lastUsedAt ? (
                     <Time at={token.lastUsedAt.toISOString()} now={now} />
                   ) : (
-                    <em>{lastUseWords}</em>
+                    <em>{lastUseWords(token)}</em>
                   ),
                 },
               ]}
             />
           </div>
         </Section>
-        <Section title="Rights">
-          <Rights token={token} />
-        </Section>
+        <Section title="Rights">{isOurs ? <OwnRules token={token} /> : <Rights token={token} />}</Section>
       </div>
+      {use && (
+        <UseSection
+          use={use}
+          now={now}
+          unused="Nobody has sent a request with this token."
+          lead="Requests that came through Valetkey with this token. What was refused here never reached the upstream."
+        />
+      )}
     </>
   )
 }
@@ -145,6 +160,25 @@ function endFacts(token: TokenView, now: string): KeyValueItem[] {
     { label: 'Revoked', value: <Time at={revocation.blockedAt.toISOString()} form="exact" /> },
     { label: 'Original expiry', value: exact },
   ]
+}
+
+/** The rules of a token of our own: nobody else grants them, so they are what was asked. */
+function OwnRules({ token }: { token: TokenView }) {
+  return (
+    <div className="flex flex-col gap-2 rounded-lg border bg-surface p-4">
+      <p className="text-muted">Through Valetkey it may:</p>
+      <ul className="flex flex-col gap-1">
+        {(token.rights.granted ?? token.rights.asked).map((line) => (
+          <li key={line.text}>
+            <Right line={line} />
+          </li>
+        ))}
+      </ul>
+      <p className="border-t pt-2 text-[13px] text-muted">
+        Everything else is refused here and never reaches {token.provider.name}.
+      </p>
+    </div>
+  )
 }
 
 /** What was asked beside what was granted, from what came back. */

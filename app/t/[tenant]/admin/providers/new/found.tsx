@@ -143,7 +143,10 @@ export function Abilities({ preset }: { preset: PresetView }) {
     <div className="flex flex-col gap-3">
       <KeyValue
         items={[
-          { label: 'Limited tokens', value: `${limitedWords[limitedTokens.answer]}. ${limitedTokens.reason}` },
+          {
+            label: 'Limited tokens',
+            value: `Of its own: ${limitedWords[limitedTokens.answer]}. ${limitedTokens.reason} Through Valetkey: yes.`,
+          },
           { label: 'Revoking', value: revocation.text },
           { label: 'Renewing', value: refresh.text },
         ]}

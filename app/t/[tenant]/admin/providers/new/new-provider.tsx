@@ -24,7 +24,11 @@ type Preset = PresetView & { kind: string }
 /** What was chosen in the gallery: a preset, a way of a kind's form, or a kind that asks its address alone. */
 type Choice = { id: string; title: string; monogram: string; kind: KindView; preset: Preset | null; way: string }
 
-const limited = { yes: 'Limited tokens', no: 'No limited tokens', unknown: 'Limited tokens: not known' } as const
+const limited = {
+  yes: 'Limited tokens of its own',
+  no: 'Limited tokens through Valetkey',
+  unknown: 'Limited tokens through Valetkey',
+} as const
 const revocable: Record<PresetView['revocation']['ends'], string> = {
   token: 'Revocable by token',
   grant: 'Revocable',

@@ -1,15 +1,16 @@
 'use client'
 import Link from 'next/link'
 import { useRouter } from 'next/navigation'
-import { type FormEvent, useCallback, useEffect, useState } from 'react'
+import { type FormEvent, useCallback, useEffect, useId, useRef, useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { Right } from '@/app/_features/rights.tsx'
 import { EndNotes } from '@/app/_features/token-end.tsx'
-import { plural, strategyWords } from '@/app/_features/words.ts'
+import { plural, strategyWords, wayWords } from '@/app/_features/words.ts'
 import type { Problem } from '@/app/_ui/action.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button, ButtonLink } from '@/app/_ui/button.tsx'
-import { Input, Select } from '@/app/_ui/field.tsx'
+import { CopyButton } from '@/app/_ui/copy-button.tsx'
+import { Input, RadioCards, Select } from '@/app/_ui/field.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { LifetimePicker, lifetimeError } from '@/app/_ui/lifetime-picker.tsx'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
@@ -18,12 +19,16 @@ import { Section } from '@/app/_ui/section.tsx'
 import { SkeletonLine } from '@/app/_ui/skeleton.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
-import type { IssueOffer } from '@/lib/broker/read/offer.ts'
-import { type RightLine, shellQuoted } from '@/lib/providers/kind.ts'
+import type { IssueOffer, IssueWay } from '@/lib/broker/read/offer.ts'
+import { type RightLine, type Strategy, shellQuoted } from '@/lib/providers/kind.ts'
 import type { Rights } from '@/lib/providers/provider.ts'
+import { proxySamples, samplePath } from '@/lib/providers/proxy-samples.ts'
+import type { Rules } from '@/lib/providers/rules.ts'
 import { OfferReasons } from './offers.tsx'
 import { pickerFor } from './pickers/index.ts'
 import type { Choices } from './pickers/picker.ts'
+import { RulesPicker } from './pickers/rules.tsx'
+import { draftOf, readDraft } from './pickers/rules-draft.ts'
 
 export type IssueFormProps = {
   tenant: string
@@ -33,16 +38,17 @@ export type IssueFormProps = {
   cap: { seconds: number; setBy: keyof typeof setters }
   /** Whether a token that its upstream lets live longer than the cap is handed out all the same. */
   revokesAtEnd: boolean
-  offer: IssueOffer
+  offer: IssueOffer & { ways: [IssueWay, ...IssueWay[]] }
   /** What stands in the samples where the token belongs. */
   token: string
   /** An earlier token to make another one like. */
-  like: { purpose: string; rights: Rights; lifetimeSeconds: number } | null
+  like: { purpose: string; strategy: IssueWay['strategy']; rights: Rights; lifetimeSeconds: number } | null
 }
 
 /** What stays on the page after the value has gone. */
 type Made = {
   id: string
+  way: IssueWay
   fingerprint: string
   expiresAt: string
   revokeAt: string | null
@@ -68,27 +74,41 @@ export function IssueForm(props: IssueFormProps) {
   const { tenant, project, others, cap, revokesAtEnd, offer, like } = props
   const picker = pickerFor(offer.kind)
   const router = useRouter()
-  const choices = useChoices(tenant, project.id)
+  const [strategy, setStrategy] = useState(like?.strategy)
+  const way = offer.ways.find((one) => one.strategy === strategy) ?? offer.ways[0]
+  const isOurs = way.strategy === 'proxy'
+  const choices = useChoices(tenant, project.id, !isOurs)
   const [purpose, setPurpose] = useState(like?.purpose ?? '')
-  const [wanted, setWanted] = useState<Rights>(like?.rights ?? picker.none)
+  const [wanted, setWanted] = useState<Rights>(like && like.strategy !== 'proxy' ? like.rights : picker.none)
+  const [draft, setDraft] = useState(() => draftOf(like?.strategy === 'proxy' ? like.rights : undefined))
   const [seconds, setSeconds] = useState(() => Math.min(like?.lifetimeSeconds ?? 3_600, cap.seconds))
   const [made, setMade] = useState<Made | null>(null)
   const secret = useSecretOnce()
-  const rights = choices.state === 'ready' ? picker.stillThere(wanted, choices.choices) : wanted
-  const missing = missingWords(purpose, picker.isEmpty(rights), seconds, cap.seconds)
+  const asked = ((): { rights: Rights } | { todo: string } => {
+    if (way.strategy === 'proxy') {
+      const read = readDraft(draft, way)
+      return 'rules' in read ? { rights: read.rules } : read
+    }
+    const rights = choices.state === 'ready' ? picker.stillThere(wanted, choices.choices) : wanted
+    return picker.isEmpty(rights) ? { todo: 'choose at least one right' } : { rights }
+  })()
+  const isReady = isOurs || choices.state === 'ready'
+  const missing = missingWords(purpose, 'todo' in asked ? asked.todo : null, seconds, cap.seconds)
 
   const { busy, problem, start } = useAction(async () => {
+    const rights = 'rights' in asked ? asked.rights : {}
     const sent = await send(
       client.POST('/api/v1/tenants/{tenant}/projects/{project}/tokens', {
         params: { path: { tenant, project: project.id } },
         // The client's type names the kinds that it was generated with.
-        body: { purpose: purpose.trim(), expires_in: seconds, scopes: rights as never },
+        body: { purpose: purpose.trim(), expires_in: seconds, strategy: way.strategy, scopes: rights as never },
       }),
     )
     if (!sent.ok) return sent
     const { token, value } = sent.data
-    const facts = {
+    const facts: Made = {
       id: token.id,
+      way,
       fingerprint: token.fingerprint ?? '',
       expiresAt: token.expires_at,
       revokeAt: token.revoke_at,
@@ -110,10 +130,14 @@ export function IssueForm(props: IssueFormProps) {
       note: (
         <>
           {facts.notGranted.length > 0 && <NotGranted {...facts} />}
-          <EndNotes {...facts} endsTokens={offer.endsTokens} />
+          <EndNotes {...facts} endsTokens={endsAlone(way)} />
+          {way.strategy === 'proxy' && <Address url={way.baseUrl} />}
         </>
       ),
-      samples: offer.samples.map((sample) => ({ ...sample, code: (value) => filled(sample.code, props.token, value) })),
+      samples: samplesOf(way, rights, props.token).map((sample) => ({
+        ...sample,
+        code: (value) => filled(sample.code, props.token, value),
+      })),
     })
     return sent
   })
@@ -125,7 +149,7 @@ export function IssueForm(props: IssueFormProps) {
   function submit(event: FormEvent) {
     event.preventDefault()
     if (made) return again()
-    if (missing || choices.state !== 'ready') return
+    if (missing || !isReady) return
     // A field that has the focus goes away with the form; the button stays, and gets it back from the dialog.
     if (event.nativeEvent instanceof SubmitEvent) event.nativeEvent.submitter?.focus()
     void start()
@@ -135,7 +159,7 @@ export function IssueForm(props: IssueFormProps) {
     <>
       <form className="flex max-w-[720px] flex-col gap-6" onSubmit={submit} noValidate>
         {made ? (
-          <Result tenant={tenant} made={made} offer={offer} />
+          <Result tenant={tenant} made={made} />
         ) : (
           <div className="flex flex-col gap-6 text-[16px] leading-6">
             {others.length > 1 && (
@@ -149,7 +173,7 @@ export function IssueForm(props: IssueFormProps) {
             <Input
               label="Purpose"
               hint={
-                offer.strategy === 'mint'
+                way.strategy === 'mint'
                   ? 'Shown in the lists here and as the token’s description upstream.'
                   : 'Shown in the lists here.'
               }
@@ -160,8 +184,12 @@ export function IssueForm(props: IssueFormProps) {
               value={purpose}
               onChange={(event) => setPurpose(event.target.value)}
             />
-            {choices.state === 'loading' && <ChoicesLoading />}
-            {choices.state === 'failed' && (
+            {offer.ways.length > 1 && <WayChoice offer={offer} way={way} onChange={setStrategy} />}
+            {way.strategy === 'proxy' ? (
+              <RulesPicker way={way} api={offer.api} value={draft} onChange={setDraft} />
+            ) : choices.state === 'loading' ? (
+              <ChoicesLoading />
+            ) : choices.state === 'failed' ? (
               <div className="flex flex-col gap-2">
                 <p className="font-semibold">Access</p>
                 <ProblemNotice
@@ -173,9 +201,13 @@ export function IssueForm(props: IssueFormProps) {
                   }
                 />
               </div>
-            )}
-            {choices.state === 'ready' && (
-              <picker.Pick choices={choices.choices} schema={offer.schema} value={rights} onChange={setWanted} />
+            ) : (
+              <picker.Pick
+                choices={choices.choices}
+                schema={way.schema}
+                value={picker.stillThere(wanted, choices.choices)}
+                onChange={setWanted}
+              />
             )}
             <LifetimePicker
               valueSeconds={seconds}
@@ -184,7 +216,7 @@ export function IssueForm(props: IssueFormProps) {
               maxSeconds={cap.seconds}
               cappedBy={setters[cap.setBy]}
             />
-            {offer.strategy === 'narrow' && offer.endsTokens && (
+            {way.strategy === 'narrow' && way.endsTokens && (
               <p className="-mt-4 text-[14px] text-muted leading-5">
                 The upstream sets its own end.{' '}
                 {revokesAtEnd
@@ -192,7 +224,7 @@ export function IssueForm(props: IssueFormProps) {
                   : 'If that is later, Valetkey revokes the token at yours; if it is beyond the cap, the token is not handed out.'}
               </p>
             )}
-            <MadeBy offer={offer} />
+            {offer.ways.length === 1 && <OnlyWay offer={offer} way={way} />}
             <ProblemNotice problem={problem} />
           </div>
         )}
@@ -208,12 +240,12 @@ export function IssueForm(props: IssueFormProps) {
             type="submit"
             variant={made ? 'secondary' : 'primary'}
             busy={busy}
-            disabled={!made && (missing !== null || choices.state !== 'ready')}
+            disabled={!made && (missing !== null || !isReady)}
           >
             {made ? 'Issue another' : 'Issue token'}
           </Button>
           <p aria-live="polite" className="text-muted">
-            {!made && choices.state === 'ready' && missing}
+            {!made && isReady && missing}
           </p>
         </div>
       </form>
@@ -222,26 +254,78 @@ export function IssueForm(props: IssueFormProps) {
   )
 }
 
-/** How the token will be made, and why not in another way. */
-function MadeBy({ offer: { strategy, offers } }: { offer: IssueOffer }) {
+type WayProps = { offer: IssueOffer; way: IssueWay }
+
+const hostOf = (api: string) => new URL(api).host
+
+/** The ways in which the token can be made, for a person to choose. */
+function WayChoice({ offer: { ways, offers, api }, way, onChange }: WayProps & { onChange: (s: Strategy) => void }) {
+  const name = useId()
   return (
-    <div className="flex flex-col gap-1">
-      <KeyValue items={[{ label: 'Strategy', value: strategy ? strategyWords[strategy] : 'none' }]} />
-      <details>
-        <summary className="cursor-pointer text-muted">Why this way</summary>
-        <div className="mt-1">
-          <OfferReasons offers={offers} />
-        </div>
-      </details>
+    <div className="flex flex-col gap-2">
+      <RadioCards
+        legend="How it is made"
+        name={name}
+        value={way.strategy}
+        onChange={(strategy) => onChange(strategy as Strategy)}
+        options={ways.map(({ strategy }) => ({
+          value: strategy,
+          label: wayWords[strategy].label,
+          hint: wayWords[strategy].hint(hostOf(api)),
+        }))}
+      />
+      <Why title="Why these ways" offers={offers} />
     </div>
   )
 }
 
+/** How the token will be made, and why not in another way. */
+function OnlyWay({ offer: { offers, api }, way: { strategy } }: WayProps) {
+  return (
+    <div className="flex flex-col gap-1">
+      <KeyValue items={[{ label: 'Strategy', value: strategyWords[strategy] }]} />
+      <p className="text-[14px] text-muted leading-5">{wayWords[strategy].hint(hostOf(api))}</p>
+      <Why title="Why this way" offers={offers} />
+    </div>
+  )
+}
+
+function Why({ title, offers }: { title: string; offers: IssueOffer['offers'] }) {
+  return (
+    <details className="text-[14px] leading-5">
+      <summary className="cursor-pointer text-muted">{title}</summary>
+      <div className="mt-1">
+        <OfferReasons offers={offers} />
+      </div>
+    </details>
+  )
+}
+
+/** Whether one token can be ended before its own end. What works through us always can. */
+const endsAlone = (way: IssueWay) => way.strategy === 'proxy' || way.endsTokens
+
+/** How the token is used; of one that works through us, at a path that its rules let be read. */
+function samplesOf(way: IssueWay, rights: Rights, token: string) {
+  if (way.strategy !== 'proxy') return way.samples
+  return proxySamples({ baseUrl: way.baseUrl, path: samplePath(rights as Rules, way.named) }, token)
+}
+
+/** Where a token works that works through us. */
+function Address({ url }: { url: string }) {
+  return (
+    <p className="flex flex-wrap items-center gap-1">
+      <span>Send requests to</span>
+      <code className="wrap-anywhere min-w-0 font-mono text-[13px]">{url}</code>
+      <CopyButton compact text={url} label="Copy the address" />
+    </p>
+  )
+}
+
 /** What is still to be done before the token can be made. */
-function missingWords(purpose: string, isEmpty: boolean, seconds: number, most: number): string | null {
+function missingWords(purpose: string, access: string | null, seconds: number, most: number): string | null {
   const parts = [
     purpose.trim() === '' && 'enter a purpose',
-    isEmpty && 'choose at least one right',
+    access,
     lifetimeError(seconds, shortestSeconds, most) && 'choose a lifetime',
   ].filter((part) => typeof part === 'string')
   if (parts.length === 0) return null
@@ -255,9 +339,10 @@ const filled = (code: string, token: string, value: string) =>
 
 type ChoicesState = { state: 'loading' } | { state: 'ready'; choices: Choices } | { state: 'failed'; problem: Problem }
 
-/** What can be chosen, asked at the upstream when the form opens. */
-function useChoices(tenant: string, project: string) {
+/** What can be chosen, asked at the upstream once it is wanted: a way that needs none does not wait for one that is slow. */
+function useChoices(tenant: string, project: string, isWanted: boolean) {
   const [state, setState] = useState<ChoicesState>({ state: 'loading' })
+  const isAsked = useRef(false)
   const load = useCallback(async () => {
     const params = { path: { tenant, project } }
     const sent = await send(client.POST('/api/v1/tenants/{tenant}/projects/{project}/scopes', { params, body: {} }))
@@ -265,12 +350,10 @@ function useChoices(tenant: string, project: string) {
     return { state: 'ready' as const, choices: sent.data }
   }, [tenant, project])
   useEffect(() => {
-    let wanted = true
-    void load().then((next) => wanted && setState(next))
-    return () => {
-      wanted = false
-    }
-  }, [load])
+    if (!isWanted || isAsked.current) return
+    isAsked.current = true
+    void load().then(setState)
+  }, [load, isWanted])
   const retry = () => {
     setState({ state: 'loading' })
     void load().then(setState)
@@ -318,7 +401,8 @@ function NotGranted({ asked, granted, notGranted }: Pick<Made, 'asked' | 'grante
   )
 }
 
-function Result({ tenant, made, offer }: { tenant: string; made: Made; offer: IssueOffer }) {
+function Result({ tenant, made }: { tenant: string; made: Made }) {
+  const { way } = made
   return (
     <div className="flex flex-col gap-6">
       {made.notGranted.length > 0 && <NotGranted {...made} />}
@@ -337,14 +421,15 @@ function Result({ tenant, made, offer }: { tenant: string; made: Made; offer: Is
               },
               { label: 'Purpose', value: made.purpose },
               { label: 'Granted', value: <RightLines lines={made.granted} /> },
-              { label: 'Strategy', value: offer.strategy && strategyWords[offer.strategy] },
+              { label: 'Strategy', value: strategyWords[way.strategy] },
+              ...(way.strategy === 'proxy' ? [{ label: 'Address', value: way.baseUrl, mono: true }] : []),
               ...(made.revokeAt ? [{ label: 'Revoked', value: <Time at={made.revokeAt} /> }] : []),
               { label: made.revokeAt ? 'Expires upstream' : 'Expires', value: <Time at={made.expiresAt} /> },
               { label: 'State', value: <StateBadge kind="token" state="live" /> },
             ]}
           />
           <div className="mt-3 border-t pt-3 empty:hidden">
-            <EndNotes {...made} endsTokens={offer.endsTokens} />
+            <EndNotes {...made} endsTokens={endsAlone(way)} />
           </div>
         </div>
       </Section>

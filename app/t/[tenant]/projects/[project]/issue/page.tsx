@@ -93,14 +93,15 @@ export default async function IssuePage({ params, searchParams }: Props) {
       </>
     )
   }
-  if (!offer.strategy)
+  const [first, ...others] = offer.ways
+  if (!first)
     return (
       <>
         <PageHeader trail={trail} title="Issue token" lead={`For ${project.name}.`} />
         <EmptyState
           kind="no-data"
           title="No limited token can be made here"
-          why={`${project.provider.name} cannot make a token that can do less than your whole connection, and Valetkey never hands out a full one. Proxy tokens, for requests that go through Valetkey, are planned. Your connection is kept and renewed until then.`}
+          why={`${project.provider.name} cannot make a token that can do less than your whole connection, its requests cannot go through Valetkey, and Valetkey never hands out a full token.`}
           action={<ButtonLink href={`/t/${tenant}/projects/${project.id}`}>Back to the project</ButtonLink>}
         />
         <Section title="Why not" lead="Each way to make a limited token, and what stands against it here.">
@@ -123,11 +124,12 @@ export default async function IssuePage({ params, searchParams }: Props) {
           .map((card) => ({ id: card.id, name: card.name }))}
         cap={project.cap}
         revokesAtEnd={project.overLife.value === 'revoke_at_end'}
-        offer={offer}
+        offer={{ ...offer, ways: [first, ...others] }}
         token={sampleToken}
         like={
           fits && {
             purpose: fits.purpose,
+            strategy: fits.strategy,
             rights: fits.asked,
             lifetimeSeconds: Math.round((fits.expiresAt.getTime() - fits.createdAt.getTime()) / 1000),
           }

@@ -1,0 +1,50 @@
+import { type NamedRules, type Sample, shellQuoted } from './kind.ts'
+import type { Rules } from './rules.ts'
+
+/**
+ * How a token is used that works through us. Each works pasted alone into a fresh POSIX shell; the token is read from the
+ * input or from the environment, never from the list of processes. `path` follows the address, from {@link samplePath}.
+ */
+export function proxySamples({ baseUrl, path }: { baseUrl: string; path: string }, token: string): Sample[] {
+  const url = `API_URL=${shellQuoted(baseUrl)}`
+  return [
+    {
+      id: 'curl',
+      label: 'curl',
+      code: [`curl --header @- ${shellQuoted(baseUrl + path)} <<'END'`, `Authorization: Bearer ${token}`, 'END'].join(
+        '\n',
+      ),
+    },
+    { id: 'env', label: 'env', code: `export API_TOKEN=${shellQuoted(token)}\nexport ${url}` },
+    {
+      id: 'node',
+      label: 'Node',
+      code: [
+        `export API_TOKEN=${shellQuoted(token)} ${url}`,
+        "node --input-type=module <<'END'",
+        'const { API_TOKEN, API_URL } = process.env',
+        `const answer = await fetch(API_URL + ${JSON.stringify(path)}, {`,
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the sample's own
+        '  headers: { authorization: `Bearer ${API_TOKEN}` },',
+        '})',
+        'console.log(await answer.text())',
+        'END',
+      ].join('\n'),
+    },
+    {
+      id: 'prompt',
+      label: 'prompt',
+      code: `printf 'Token: '; stty -echo; IFS= read -r API_TOKEN; stty echo; echo; export API_TOKEN ${url}`,
+    },
+  ]
+}
+
+/** A path that the rules let be read, for a sample: as far as one of them names it, else of a named rule, else the API's root. */
+export function samplePath(rules: Rules, named: readonly NamedRules[]): string {
+  const patterns = rules.access === 'paths' ? rules.paths : named.flatMap(({ paths }) => paths)
+  const paths = patterns.flatMap((pattern) => {
+    const [methods = '', path = ''] = pattern.split(' ', 2)
+    return methods === '*' || methods.split(',').includes('GET') ? [path.replace(/\/\*\*$/, '')] : []
+  })
+  return paths.find((path) => path !== '' && !/[*{]/.test(path)) ?? '/'
+}
