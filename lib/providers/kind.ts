@@ -108,6 +108,21 @@ export type Fact = {
   }[]
 }
 
+/** That its tokens can be made to work through us (strategy `proxy`), and with which rules. */
+export const throughUs = (methodsCarryMeaning: boolean): Fact => ({
+  label: 'Through Valetkey',
+  lines: [
+    {
+      text: 'yes, by strategy proxy',
+      form: 'words',
+      note: methodsCarryMeaning
+        ? 'read only, chosen paths, or everything'
+        : 'chosen paths, or everything: its methods do not say what only reads',
+      attention: false,
+    },
+  ],
+})
+
 export type Prepared = {
   issuer: string
   settings: Record<string, unknown>

@@ -1,6 +1,6 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
-import { type Kind, type ProxyFacts, type Sample, type StrategyOffer, shellQuoted } from '../kind.ts'
+import { type Kind, type ProxyFacts, type Sample, type StrategyOffer, shellQuoted, throughUs } from '../kind.ts'
 import { oauthProtocol, type Protocol } from '../oauth/protocol.ts'
 import type { Provider, ProviderDeps, ProviderSettings, RevocationOutcome } from '../provider.ts'
 import { checkStack } from './check.ts'
@@ -26,6 +26,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   missing,
   strategies: () => offers,
   tokenType: 'storage',
+  facts: () => [throughUs(proxying.methodsCarryMeaning)],
   samples,
   proxy: () => proxying,
   refreshGraceSeconds: (settings) => settings.refreshGraceSeconds,

@@ -1,4 +1,4 @@
-import type { Fact } from '../kind.ts'
+import { type Fact, throughUs } from '../kind.ts'
 import type { Facts, Narrowing, OauthSettings } from './settings.ts'
 import { certificatesIn } from './setup.ts'
 import { offers } from './strategies.ts'
@@ -44,6 +44,7 @@ export function facts(settings: OauthSettings, known: Facts, at: { now: Date; cl
       label: 'Limited tokens',
       lines: [line(narrow?.offered ? 'yes, by strategy narrow' : 'no', { note: narrow?.reason ?? null })],
     },
+    throughUs(known.api.methodsCarryMeaning),
     { label: 'Revoking a connection', lines: [line(endsWords[endsOf(settings)])] },
     { label: 'Revoking one token', lines: [line(oneTokenWords(known.narrowing))] },
   ]
