@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 const Body = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('json'), value: z.unknown() }),
-  z.strictObject({ kind: z.literal('html') }),
+  z.strictObject({ kind: z.literal('html'), text: z.string().optional() }),
   z.strictObject({ kind: z.literal('empty') }),
   /** The answer breaks off in the middle while its Content-Length promises all of it. */
   z.strictObject({ kind: z.literal('truncated') }),

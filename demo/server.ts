@@ -140,7 +140,7 @@ function changed(real: Answer, fault: ParsedFault): Answer {
         body: JSON.stringify(fault.body.value),
       }
     case 'html': {
-      const page = '<!doctype html><title>Gateway</title><h1>Something is being maintained</h1>'
+      const page = fault.body.text ?? '<!doctype html><title>Gateway</title><h1>Something is being maintained</h1>'
       return { status, headers: { 'content-type': 'text/html', ...fault.headers }, body: page }
     }
     case 'empty':

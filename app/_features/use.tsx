@@ -77,7 +77,7 @@ export function bytesText(bytes: number): string {
   return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)}\u00a0${units[power]}`
 }
 
-const month = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', timeZone: 'UTC' })
+const month = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' })
 const dayText = (day: string) => month.format(new Date(day))
 
 /** One bar a day. Refusals stand on top, outlined, so that they are told apart without colour. */
@@ -91,14 +91,15 @@ function Bars({ days }: { days: Day[] }) {
       <div
         role="img"
         aria-label={`Bar chart: used on ${used} of ${plural(days.length, 'day')}, most on ${dayText(busiest?.day ?? '')} with ${plural(most, 'request')}. The table below has the numbers.`}
-        className="flex h-24 items-end gap-[3px] border-b sm:gap-1.5"
+        className="flex h-24 items-end gap-[3px] sm:gap-1.5"
       >
         {days.map(({ day, requests, refused }) => (
           <div
             key={day}
             title={`${dayText(day)}: ${plural(requests, 'request')}, ${count.format(refused)} refused`}
-            className="flex h-full min-w-0 flex-1 flex-col justify-end"
+            className="mx-auto flex h-full min-w-0 max-w-10 flex-1 flex-col justify-end"
           >
+            {requests + refused === 0 && <div className="h-0.5 bg-line" />}
             {refused > 0 && (
               <div
                 style={{ height: height(refused) }}

@@ -299,8 +299,10 @@ const acts = {
     `${plural(Number(details.tokens ?? 0), 'token')} revoked with it.${because(details)}`,
   ],
   'token.used': ({ first, requests = 0, refused = 0 }) => [
-    first ? 'Token first used' : 'Token used',
-    first ? '' : `${plural(requests, 'request')}${refused > 0 ? `, ${refused} refused` : ''} in a minute.`,
+    first ? 'Token first used' : requests > 0 ? 'Token used' : 'Use of a token refused',
+    first
+      ? 'Through Valetkey.'
+      : `${[requests > 0 && `${plural(requests, 'request')} passed`, refused > 0 && `${count.format(refused)} refused`].filter(Boolean).join(', ')}, in one minute.`,
   ],
   'revocation.finished': (details) => [
     finished[text(details.state)] ?? 'Upstream revocation ended',

@@ -110,7 +110,7 @@ export type Fact = {
 
 /** That its tokens can be made to work through us (strategy `proxy`), and with which rules. */
 export const throughUs = (methodsCarryMeaning: boolean): Fact => ({
-  label: 'Through Valetkey',
+  label: 'Tokens through Valetkey',
   lines: [
     {
       text: 'yes, by strategy proxy',

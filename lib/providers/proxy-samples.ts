@@ -20,12 +20,13 @@ export function proxySamples({ baseUrl, path }: { baseUrl: string; path: string 
       id: 'node',
       label: 'Node',
       code: [
-        `export API_TOKEN=${shellQuoted(token)} ${url}`,
+        `export API_TOKEN=${shellQuoted(token)}`,
+        `export ${url}`,
         "node --input-type=module <<'END'",
-        'const { API_TOKEN, API_URL } = process.env',
-        `const answer = await fetch(API_URL + ${JSON.stringify(path)}, {`,
+        'import { env } from "node:process"',
+        `const answer = await fetch(env.API_URL + ${JSON.stringify(path)}, {`,
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the sample's own
-        '  headers: { authorization: `Bearer ${API_TOKEN}` },',
+        '  headers: { authorization: `Bearer ${env.API_TOKEN}` },',
         '})',
         'console.log(await answer.text())',
         'END',

@@ -205,6 +205,46 @@ test('each snippet works pasted alone into a fresh shell', async ({ page }) => {
   }
 })
 
+test('each snippet of a token through Valetkey works pasted alone into a fresh shell, and none puts it among the arguments', async ({
+  page,
+}) => {
+  await signIn(page, 'owner@acme.test')
+  await page.getByRole('link', { name: 'Issue token' }).first().click()
+  await page.waitForURL(/\/issue$/)
+  await page.getByRole('radio', { name: /^Through Valetkey/ }).check()
+  await page.getByRole('radio', { name: /^These paths/ }).check()
+  await page.getByRole('checkbox', { name: /^Read tables/ }).check()
+  await issue(page, { purpose: 'snippets through Valetkey' })
+  const snippet = async (name: string) => {
+    await page.getByRole('tab', { name }).click()
+    await page.getByRole('button', { name: `Copy ${name}` }).click()
+    await expect(page.getByRole('button', { name: 'Copied' })).toBeVisible()
+    return clipboard(page)
+  }
+  const [curl, env, node] = [await snippet('curl'), await snippet('env'), await snippet('Node')]
+  const prompt = await snippet('prompt')
+  const [, value = ''] = /^export API_TOKEN='(vk_px_.*)'$/m.exec(env) ?? []
+  const read = `curl -s --header @- "$API_URL/v2/storage/buckets" <<END\nAuthorization: Bearer $API_TOKEN\nEND`
+  for (const shell of [['sh'], ['bash', '--norc']]) {
+    const run = (script: string, input = '') =>
+      execFileSync('env', ['-i', `PATH=${process.env.PATH}`, ...shell, '-c', script], {
+        input,
+        encoding: 'utf8',
+        stdio: ['pipe', 'pipe', 'ignore'],
+      })
+    const answers = [
+      run(curl),
+      run(node),
+      run(`${env}\n${read}`),
+      // No terminal here, so nothing to switch the echo of off.
+      run(`stty() { :; }\n${prompt}\n${read}`, `${value}\n`).replace(/^Token: \n/, ''),
+    ]
+    for (const answer of answers) expect(JSON.parse(answer)).toContainEqual(expect.objectContaining({ id: 'in.c-crm' }))
+  }
+  for (const line of [curl, node].flatMap((text) => text.split('\n')).filter((text) => /^(?:curl|node) /.test(text)))
+    expect(line).not.toContain(value)
+})
+
 test('S-04: no token of the upstream reaches the browser, but the issued one in its one answer', async ({ page }) => {
   const heard: { url: string; text: string }[] = []
   page.on('response', async (response) => {

@@ -146,7 +146,7 @@ export default async function ConnectionPage({ params }: Props) {
             status === 'revoked'
               ? 'A freeze prevents linking it again until the freeze is lifted.'
               : mayFreeze
-                ? 'A freeze stops linking, issuing and renewing, and can be lifted; issued tokens keep working. Disconnecting revokes all live tokens issued from it and permanently destroys the stored tokens.'
+                ? 'A freeze stops linking, issuing, renewing and use through Valetkey, and can be lifted; tokens that work directly at the upstream keep working. Disconnecting revokes all live tokens issued from it and permanently destroys the stored tokens.'
                 : 'Revokes the connection and all live tokens issued from it, and destroys the stored tokens.'
           }
         >

@@ -107,7 +107,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
                   <p className="text-muted">
                     {project.frozenItself
                       ? 'This project is frozen for everyone who linked it.'
-                      : 'A freeze stops linking, issuing and renewing for everyone who linked it.'}
+                      : 'A freeze stops linking, issuing, renewing and use through Valetkey for everyone who linked it.'}
                   </p>
                   <FreezeButton
                     size="sm"

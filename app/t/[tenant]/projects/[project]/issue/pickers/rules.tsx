@@ -207,45 +207,45 @@ function Row({ row, number, onChange, onRemove }: RowProps) {
   return (
     <fieldset className="flex min-w-0 flex-col gap-2 border-t px-3 py-3">
       <legend className="sr-only">Path {number}</legend>
-      <div className="flex items-start gap-2">
-        <div className="flex min-w-0 flex-1 flex-wrap gap-1.5">
-          {methods
-            .filter((method) => usual.includes(method) || row.methods.includes(method))
-            .map((method) => (
-              <Chip
-                key={method}
-                id={`${id} ${method}`}
-                label={method}
-                checked={all || row.methods.includes(method)}
-                disabled={all}
-                onChange={(on) => toggle(method, on)}
-              />
-            ))}
-          <Chip
-            id={`${id} all`}
-            label="any method"
-            checked={all}
-            onChange={(on) => onChange({ ...row, methods: on ? ['*'] : [] })}
-          />
-        </div>
+      <div className="flex min-w-0 flex-wrap gap-1.5">
+        {methods
+          .filter((method) => usual.includes(method) || row.methods.includes(method))
+          .map((method) => (
+            <Chip
+              key={method}
+              id={`${id} ${method}`}
+              label={method}
+              checked={all || row.methods.includes(method)}
+              disabled={all}
+              onChange={(on) => toggle(method, on)}
+            />
+          ))}
+        <Chip
+          id={`${id} all`}
+          label="any"
+          checked={all}
+          onChange={(on) => onChange({ ...row, methods: on ? ['*'] : [] })}
+        />
+      </div>
+      <div className="flex items-center gap-2">
+        <input
+          id={id}
+          aria-label={`Path ${number}`}
+          aria-describedby={error || lacksMethod ? `${id}-fault` : undefined}
+          aria-invalid={error ? true : undefined}
+          placeholder="/items/*"
+          autoComplete="off"
+          autoCapitalize="none"
+          spellCheck={false}
+          maxLength={400}
+          value={row.path}
+          onChange={(event) => onChange({ ...row, path: event.target.value })}
+          className="h-10 min-w-0 flex-1 rounded-lg border border-edge bg-surface px-3 font-mono text-[16px] placeholder:text-muted aria-invalid:border-broken sm:text-[14px]"
+        />
         <IconButton label={`Remove path ${number}`} icon={<Trash2 aria-hidden />} onClick={onRemove} />
       </div>
-      <input
-        id={id}
-        aria-label={`Path ${number}`}
-        aria-describedby={error || lacksMethod ? `${id} fault` : undefined}
-        aria-invalid={error ? true : undefined}
-        placeholder="/items/*"
-        autoComplete="off"
-        autoCapitalize="none"
-        spellCheck={false}
-        maxLength={400}
-        value={row.path}
-        onChange={(event) => onChange({ ...row, path: event.target.value })}
-        className="h-10 w-full min-w-0 rounded-lg border border-edge bg-surface px-3 font-mono text-[16px] placeholder:text-muted aria-invalid:border-broken sm:text-[14px]"
-      />
       {(error || lacksMethod) && (
-        <p id={`${id} fault`} className={cn('text-[14px] leading-5', error ? 'text-broken' : 'text-muted')}>
+        <p id={`${id}-fault`} className={cn('text-[14px] leading-5', error ? 'text-broken' : 'text-muted')}>
           {error ?? 'Choose at least one method.'}
         </p>
       )}
