@@ -17,6 +17,7 @@ import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
 import { may } from '@/lib/actor.ts'
+import { proxyUrl } from '@/lib/broker/proxy-url.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import type { TokenView } from '@/lib/broker/read/token.ts'
 import { readToken } from '@/lib/broker/read/token.ts'
@@ -109,6 +110,15 @@ export default async function TokenPage({ params }: Props) {
                 { label: 'Provider', value: token.provider.name },
                 { label: 'Purpose', value: token.purpose },
                 { label: 'Strategy', value: strategyWords[token.strategy] },
+                ...(isOurs
+                  ? [
+                      {
+                        label: 'Address',
+                        value: proxyUrl(ctx.config, { slug: tenant, project: token.project.alias }),
+                        mono: true,
+                      },
+                    ]
+                  : []),
                 { label: 'Created', value: <Time at={token.createdAt.toISOString()} now={now} /> },
                 ...endFacts(token, now),
                 {

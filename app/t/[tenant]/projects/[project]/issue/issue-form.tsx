@@ -313,11 +313,13 @@ function samplesOf(way: IssueWay, rights: Rights, token: string) {
 /** Where a token works that works through us. */
 function Address({ url }: { url: string }) {
   return (
-    <p className="flex flex-wrap items-center gap-1">
+    <div className="flex min-w-0 flex-col">
       <span>Send requests to</span>
-      <code className="wrap-anywhere min-w-0 font-mono text-[13px]">{url}</code>
-      <CopyButton compact text={url} label="Copy the address" />
-    </p>
+      <span className="flex items-center gap-1">
+        <code className="wrap-anywhere min-w-0 font-mono text-[13px]">{url}</code>
+        <CopyButton compact text={url} label="Copy the address" />
+      </span>
+    </div>
   )
 }
 
