@@ -130,7 +130,7 @@ export function RadioCards({ legend, name, options, value, defaultValue, onChang
           />
           <span className="flex min-w-0 flex-col">
             <span className="wrap-anywhere font-semibold">{option.label}</span>
-            {option.hint && <span className="text-muted">{option.hint}</span>}
+            {option.hint && <span className="wrap-anywhere text-muted">{option.hint}</span>}
           </span>
         </label>
       ))}

@@ -284,7 +284,7 @@ function OnlyWay({ offer: { offers, api }, way: { strategy } }: WayProps) {
   return (
     <div className="flex flex-col gap-1">
       <KeyValue items={[{ label: 'Strategy', value: strategyWords[strategy] }]} />
-      <p className="text-[14px] text-muted leading-5">{wayWords[strategy].hint(hostOf(api))}</p>
+      <p className="wrap-anywhere text-[14px] text-muted leading-5">{wayWords[strategy].hint(hostOf(api))}</p>
       <Why title="Why this way" offers={offers} />
     </div>
   )
