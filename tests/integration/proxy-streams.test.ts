@@ -468,7 +468,7 @@ async function aged(): Promise<void> {
   while (performance.now() - begun < 300) await settled(10)
 }
 
-describe('K-12: SIGKILL in the middle of a renewal through the proxy', () => {
+describe('SIGKILL in the middle of a renewal through the proxy', () => {
   it.each(['claimed', 'begun', 'asking'] as const)(
     '%s: nothing is lost, and the next process goes on',
     async (point) => {

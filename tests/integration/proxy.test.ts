@@ -531,6 +531,21 @@ describe('what is seen of it', () => {
   })
 })
 
+/** Lets statements fail as they do without a database. */
+function failing(which: (text: string) => boolean): () => void {
+  const { pool } = broker.ctx
+  const { query } = pool
+  pool.query = ((...given: unknown[]) => {
+    const [statement] = given as [{ text?: string } | string]
+    const text = typeof statement === 'string' ? statement : (statement.text ?? '')
+    if (which(text)) return Promise.reject(Object.assign(new Error('away'), { code: 'ECONNREFUSED' }))
+    return Reflect.apply(query, pool, given)
+  }) as never
+  return () => {
+    pool.query = query
+  }
+}
+
 describe('limits', () => {
   const limits = (token: number, open = 100) => ({
     token: { perMinute: token, open },
@@ -578,13 +593,21 @@ describe('limits', () => {
     await one.stop()
   })
 
-  it('B-05: without the database nothing passes', async () => {
+  it('H-04: without the database nothing passes', async () => {
     const { token, base } = await issue({ access: 'everything' })
     await passing.ask(base, '/a', { token })
-    const { query } = broker.ctx.pool
-    broker.ctx.pool.query = (() => Promise.reject(Object.assign(new Error('away'), { code: 'ECONNREFUSED' }))) as never
+    const restore = failing(() => true)
     expect(await codeOf(passing.ask(base, '/a', { token }))).toEqual([503, 'unavailable'])
-    broker.ctx.pool.query = query
+    restore()
+    expect((await passing.ask(base, '/a', { token })).status).toBe(200)
+  })
+
+  it('B-05: what cannot be counted is not let through', async () => {
+    const { token, base } = await issue({ access: 'everything' })
+    const restore = failing((text) => text.includes('rate_limit'))
+    expect(await codeOf(passing.ask(base, '/a', { token }))).toEqual([503, 'unavailable'])
+    expect(api.seen).toEqual([])
+    restore()
     expect((await passing.ask(base, '/a', { token })).status).toBe(200)
   })
 
