@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { startPassing } from '../support/passing.ts'
 import { makeSearch } from '../support/traces.ts'
 
 let app: TestApp
@@ -31,6 +32,30 @@ it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstrea
   await app.advance(3700)
   await issue()
   await app.linkProject(owner, 'acme', { account, project: '10231' })
+
+  // Through the proxy: what passes, what is refused, what fails there, with the caller's own token and a foreign one.
+  const passing = await startPassing(app.ctx)
+  const { body: proxied } = await app.call<{ value: string; base_url: string; token: { id: string } }>(
+    owner,
+    'POST',
+    `/tenants/acme/projects/${project}/tokens`,
+    { strategy: 'proxy', scopes: { access: 'paths', paths: ['GET /**'] }, expires_in: 600, purpose: 'canary' },
+  )
+  handedOut.set(proxied.value, proxied.token.id)
+  app.demo.faults.push('GET /v2/storage/tickets', { status: 500, body: { kind: 'html' } })
+  for (const [path, options] of [
+    ['/v2/storage/buckets', {}],
+    ['/v2/storage/tickets', {}],
+    ['/v2/storage/buckets', { method: 'DELETE' }],
+    ['/v2/storage/%2e%2e/buckets', {}],
+    ['/v2/storage/buckets', { headers: { 'x-storageapi-token': 'mine' } }],
+    ['/v2/storage/buckets?access_token=x', {}],
+  ] as const) {
+    const { status, headers, text } = await passing.ask(proxied.base_url, path, { token: proxied.value, ...options })
+    app.answered.push({ path, text: `${status} ${JSON.stringify(headers)} ${text}` })
+  }
+  await passing.proxy.tell()
+  await passing.stop()
 
   // What goes wrong: in answers that echo what was sent, too.
   const echo =
@@ -123,6 +148,8 @@ it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstrea
   const cookies = [owner, member].flatMap((jar) => [...jar.values()].filter((value) => value.length > 20))
   expect(cookies.length).toBeGreaterThan(1)
   const named = new Map(secrets.map((secret) => [secret, handedOut.get(secret) ?? 'an upstream secret']))
+  // Of our own making, and so in no ledger.
+  named.set(proxied.value, proxied.token.id)
   for (const cookie of cookies) named.set(cookie, 'a cookie')
   const search = makeSearch(named)
   // A positive control beside every sink: the same search finds what is put there.

@@ -12,6 +12,7 @@ import { clientKeys } from '../../lib/store/lookups.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { selfSigned } from '../support/certificate.ts'
 import { startOpponent } from '../support/opponent.ts'
+import { startPassing } from '../support/passing.ts'
 
 type Opponent = Awaited<ReturnType<typeof startOpponent>>
 let broker: Broker
@@ -189,6 +190,38 @@ describe('tokens that are bound to a key (RFC 9449)', () => {
     await expire(key)
     expect((await freshTokens(other, key)).degraded).toBe(false)
     await other.close()
+  })
+
+  it('through the proxy each request is signed, and a nonce that is not known yet is asked for once', async () => {
+    const server = await opponent({ configuration })
+    const made = await provider(server, { sender_constrained: true, api_bases: [{ name: 'Who', url: server.origin }] })
+    server.register(client(made, { dpop_bound_access_tokens: true }))
+    const linked = await link(server, made)
+    if (linked.kind !== 'linked') throw linked.error
+    const { value, baseUrl } = await issueToken(broker.ctx, owner, {
+      project: linked.projectId,
+      scopes: { access: 'paths', paths: ['GET,POST /me'] },
+      strategy: 'proxy',
+      lifetimeSeconds: 3600,
+      purpose: 'a test',
+    })
+    const token = value.reveal()
+    const passing = await startPassing(broker.ctx)
+    const me = (method: 'GET' | 'POST' = 'GET') => passing.ask(baseUrl, '/me', { token, method })
+    const asked = () => server.requests.filter(({ path }) => path === '/me').map(({ status }) => status)
+    expect(await me()).toMatchObject({ status: 200, text: expect.stringContaining('"sub"') })
+    expect((await me('POST')).status).toBe(200)
+    // Another process knows no nonce of this server.
+    const other = await broker.makeContext()
+    const beside = await startPassing(other)
+    const before = asked().length
+    expect((await beside.ask(baseUrl, '/me', { token })).status).toBe(200)
+    expect(asked().slice(before)).toEqual([401, 200])
+    expect((await beside.ask(baseUrl, '/me', { token })).status).toBe(200)
+    expect(asked().slice(before)).toEqual([401, 200, 200])
+    await beside.stop()
+    await other.close()
+    await passing.stop()
   })
 
   it('a server that does not offer it is refused when the provider is made', async () => {
