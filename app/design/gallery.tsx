@@ -33,6 +33,7 @@ import { say } from '../_ui/toaster.tsx'
 import { Hint } from '../_ui/tooltip.tsx'
 import { Gallery as Tiles } from '../t/[tenant]/admin/providers/new/gallery.tsx'
 import { HealthGallery } from './health-gallery.tsx'
+import { ProxyGallery } from './proxy-gallery.tsx'
 
 const done = async (): Promise<ActionResult> => ({ ok: true })
 const refused = async (): Promise<ActionResult> => ({
@@ -313,6 +314,9 @@ export function Gallery({ now }: { now: string }) {
             />
           </div>
         </div>
+      </Part>
+      <Part title="Rules of a token through Valetkey, and its use">
+        <ProxyGallery />
       </Part>
       <Part title="Scopes, rows and folds">
         <ScopeList
