@@ -8,7 +8,10 @@ import { createContext } from '../lib/context.ts'
 import { createEdge } from '../lib/http/listener.ts'
 import { createProxyEdge } from '../lib/http/proxy.ts'
 
-export type Asked = { kind: 'cpu' } | { kind: 'config'; config: Config } | { kind: 'upstream'; url: string }
+export type Asked =
+  | { kind: 'cpu' }
+  | { kind: 'config'; config: Config; limits?: 'as shipped' }
+  | { kind: 'upstream'; url: string }
 export type Told = { kind: 'port'; port: number } | { kind: 'cpu'; user: number; system: number; rss: number }
 
 const tell = (message: Told) => void process.send?.(message)
@@ -65,10 +68,10 @@ function bare(upstream: string) {
 const listen = (server: ReturnType<typeof createServer>) =>
   server.listen(0, '127.0.0.1', () => tell({ kind: 'port', port: (server.address() as AddressInfo).port }))
 
-async function product(config: Config): Promise<void> {
+async function product(config: Config, isLimited: boolean): Promise<void> {
   const ctx = await createContext(config)
   const most = { perMinute: 100_000_000, open: 10_000 }
-  const proxy = createProxyEdge(ctx, { limits: { token: most, person: most, tenant: most } })
+  const proxy = createProxyEdge(ctx, isLimited ? {} : { limits: { token: most, person: most, tenant: most } })
   listen(
     createEdge({ config, machineRoutes: [], declared: [], proxy, next: async (_, response) => void response.end() }),
   )
@@ -80,7 +83,7 @@ if (role === 'auth') listen(createServer((_request, response) => void response.w
 
 process.on('message', (asked: Asked) => {
   if (asked.kind === 'upstream') listen(createServer(bare(asked.url)))
-  if (asked.kind === 'config') void product(asked.config)
+  if (asked.kind === 'config') void product(asked.config, asked.limits !== undefined)
   if (asked.kind === 'cpu') {
     const { user, system } = process.cpuUsage()
     tell({ kind: 'cpu', user, system, rss: process.memoryUsage().rss })

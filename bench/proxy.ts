@@ -177,8 +177,8 @@ const settings = (databaseUrl: string, upstream: string) =>
   })
 
 /** A linked project with an access token that lives for a day, and a token of ours for it. */
-async function seed(ctx: Context): Promise<{ token: string; path: string }> {
-  const tenantId = (await tenantBySlug(ctx, 'acme')) ?? ''
+async function seed(ctx: Context, slug: string): Promise<{ token: string; path: string }> {
+  const tenantId = (await tenantBySlug(ctx, slug)) ?? ''
   const now = new Date()
   const later = new Date(now.getTime() + 24 * 3600_000)
   const vault = await vaultOf(ctx, tenantId)
@@ -223,7 +223,7 @@ async function seed(ctx: Context): Promise<{ token: string; path: string }> {
     userId,
     credential: { kind: 'cookie', session },
     tenantId,
-    slug: 'acme',
+    slug,
     role: 'owner',
   }
   const scopes = { access: 'paths', paths: ['GET,PUT /v2/storage/**', 'GET /v2/storage/tables/*/data'] }
@@ -267,6 +267,53 @@ async function round({ part, path, headers }: Way, count: number): Promise<Round
   const cpu = user + (after.system - before.system) / count
   await pool.close()
   return { perSecond: count / seconds, p50: quantile(times, 0.5), p99: quantile(times, 0.99), user, cpu }
+}
+
+/**
+ * What a tenant's flood costs another: times of the calm one alone, and beside one that is over its limit all the time.
+ */
+async function beside(
+  calm: Way,
+  flood: Way,
+  count: number,
+): Promise<{ alone: number[]; flooded: number[]; refused: number }> {
+  const pool = new Pool(`http://127.0.0.1:${calm.part.port}`, { connections: 4 })
+  const measure = async () => {
+    const times: number[] = []
+    let left = count
+    await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        while (left-- > 0) {
+          const sent = performance.now()
+          const { statusCode, body } = await pool.request({ path: calm.path, method: 'GET', headers: calm.headers })
+          await body.dump()
+          if (statusCode !== 200) throw new Error(`the calm tenant was answered ${statusCode}`)
+          times.push(performance.now() - sent)
+        }
+      }),
+    )
+    return times
+  }
+  await measure()
+  const alone = await measure()
+  const flooding = new Pool(`http://127.0.0.1:${flood.part.port}`, { connections: concurrency })
+  let refused = 0
+  let isOver = false
+  const floods = Array.from({ length: concurrency }, async () => {
+    while (!isOver) {
+      const { statusCode, body } = await flooding.request({ path: flood.path, method: 'GET', headers: flood.headers })
+      await body.dump()
+      if (statusCode === 429) refused += 1
+    }
+  })
+  // Until it is over its limit.
+  while (refused < concurrency) await new Promise((resolve) => setTimeout(resolve, 10))
+  const flooded = await measure()
+  isOver = true
+  await Promise.all(floods)
+  await pool.close()
+  await flooding.close()
+  return { alone, flooded, refused }
 }
 
 /** A big body each way: seconds, and the most memory that the process took meanwhile. */
@@ -318,7 +365,7 @@ async function main() {
   cleanUps.push(ctx.close)
   await checkInstanceKeys(ctx)
   await seedDemo(ctx)
-  const { token, path } = await seed(ctx)
+  const { token, path } = await seed(ctx, 'acme')
   const bare = await start(entry, 'bare', { kind: 'upstream', url: upstream })
   const ours = await start(entry, 'product', { kind: 'config', config })
   const nginx = await startNginx(api, await start(entry, 'auth'))
@@ -358,6 +405,20 @@ async function main() {
   const ratio = median(ratios)
   console.log(
     `  CPU a request beside bare undici: ${ratio.toFixed(2)} (rounds ${ratios.map((one) => one.toFixed(2)).join(' ')}; goal ${goal})`,
+  )
+  const other = await seed(ctx, 'globex')
+  const limited = await start(entry, 'product', { kind: 'config', config, limits: 'as shipped' })
+  const through = ({ token, path }: { token: string; path: string }): Way => ({
+    name: 'proxy',
+    part: limited,
+    path: `${path}${tables}`,
+    headers: { host: new URL(origin).host, authorization: `Bearer ${token}` },
+  })
+  const flood = await step('A tenant over its limit beside a calm one', () =>
+    beside(through(other), through({ token, path }), 600),
+  )
+  console.log(
+    `  the calm tenant's p99: ${quantile(flood.alone, 0.99).toFixed(1)} ms alone, ${quantile(flood.flooded, 0.99).toFixed(1)} ms beside ${flood.refused} refused requests of the other`,
   )
   for (const way of bigBytes > 0 ? ways.slice(0, 2) : []) {
     const { up, down, grown } = await step(`${bigMebibytes} MiB each way through ${way.name}`, () => big(way))

@@ -15,6 +15,12 @@ export class Tally {
   }
 
   add(user: User, { requests = 0, refused = 0, bytesSent = 0, bytesReceived = 0 }: Partial<Use>): void {
+    this.#ctx.metrics.proxyBytes.inc({ direction: 'sent' }, bytesSent)
+    this.#ctx.metrics.proxyBytes.inc({ direction: 'received' }, bytesReceived)
+    this.#add(user, { requests, refused, bytesSent, bytesReceived })
+  }
+
+  #add(user: User, { requests, refused, bytesSent, bytesReceived }: Use): void {
     const counted = this.#uses.get(user.tokenId)
     const { use } = counted ?? { use: { requests: 0, refused: 0, bytesSent: 0, bytesReceived: 0 } }
     use.requests += requests
@@ -33,7 +39,7 @@ export class Tally {
       try {
         await noteUse(this.#ctx, user, at, use)
       } catch (error) {
-        for (const rest of told.slice(index)) this.add(rest.user, rest.use)
+        for (const rest of told.slice(index)) this.#add(rest.user, rest.use)
         throw error
       }
     }
