@@ -155,7 +155,7 @@ function judgeHeader(name: string, value: string): void {
 const refused = (name: string, why: string) =>
   new BrokerError('header_refused', { detail: `The header ${name.replaceAll(/[^\w-]/g, '?').slice(0, 60)} ${why}.` })
 
-/** On every answer of an upstream: nothing of it runs, is framed or is kept in the console's origin (F-11, C-10). */
+/** On every answer of an upstream: nothing of it runs, is framed or is kept in the console's origin (C-10). */
 export const answerHeaders = {
   'content-security-policy': "sandbox; default-src 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',

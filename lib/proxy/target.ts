@@ -23,7 +23,7 @@ const plainPath = /^(?:\/(?!\.\.?(?:\/|$))[\w.~-]+)+$/
 const plainSearch = /^\?[\w.~=&,:/-]*$/
 
 /**
- * Refuses a path that a server could read otherwise than we do. What passes is sent as it is, byte for byte (F-01, IV-08).
+ * Refuses a path that a server could read otherwise than we do. What passes is sent as it is, byte for byte (IV-08).
  * @throws BrokerError path_refused
  */
 export function judgePath({ path, search }: Target): void {
@@ -71,13 +71,12 @@ export function judgeSearch({ search }: Target, credentialParameters: readonly s
   // Some servers separate by semicolons (HTML 4, B.2.2).
   for (const part of search.slice(1).split(/[&;]/)) {
     const spelled = decoded(part.split('=', 1)[0] ?? '').toLowerCase()
-    // `token[]`, `token[a]` and `token.a` reach some readers as `token`.
-    const name = spelled.replace(/[[.].*$/s, '')
-    const folded = name.replaceAll(/[^a-z0-9]/g, '')
-    const isCredential = credentialNames.test(folded) && folded !== 'key'
-    if (isCredential || credentialParameters.includes(name))
+    // `token[]` and `token[a]` reach some readers as `token`; `token.a` does so elsewhere, or as `token_a` (PHP).
+    const name = spelled.split('[', 1)[0]?.trim() ?? ''
+    const spellings = [name, name.split('.', 1)[0] ?? ''].map((one) => one.replaceAll(/[^a-z0-9]/g, ''))
+    if (credentialParameters.includes(name) || spellings.some((one) => credentialNames.test(one) && one !== 'key'))
       throw new BrokerError('header_refused', { detail: `The query parameter ${shown(name)} holds credentials.` })
-    if (name === '_method' || overrideNames.test(folded))
+    if (name === '_method' || spellings.some((one) => overrideNames.test(one)))
       throw new BrokerError('header_refused', { detail: `The query parameter ${shown(name)} asks for another method.` })
   }
 }
