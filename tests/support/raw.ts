@@ -1,0 +1,66 @@
+import type { AddressInfo } from 'node:net'
+import net from 'node:net'
+
+/** Bytes as text in which each byte is one character. */
+const latin1 = (piece: Buffer) => piece.toString('latin1')
+
+/**
+ * Sends exactly these bytes, in pieces if there are several, and reads what comes until the other side closes, or nothing
+ * has been said for a while: half-finished requests are part of what is tried.
+ */
+export function rawExchange(port: number, ...pieces: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, '127.0.0.1')
+    let answer = ''
+    socket.setTimeout(1_500, () => socket.destroy())
+    socket.on('data', (piece) => {
+      answer += latin1(piece)
+    })
+    socket.on('close', () => resolve(answer))
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ECONNRESET' || error.code === 'EPIPE' ? undefined : reject(error),
+    )
+    for (const piece of pieces) socket.write(Buffer.from(piece, 'latin1'))
+  })
+}
+
+/** Statuses of the answers in what a connection said. */
+export const statusesIn = (answer: string): number[] =>
+  [...answer.matchAll(/HTTP\/1\.1 (\d{3}) [A-Z]/g)].map(([, status]) => Number(status))
+
+/** An upstream of bytes: what each connection brought, and an answer that a test spells itself. */
+export async function startRaw() {
+  const received: string[] = []
+  const open = new Set<net.Socket>()
+  let answer: string[] | ((socket: net.Socket, request: string) => void) = []
+  const server = net.createServer((socket) => {
+    open.add(socket)
+    const index = received.push('') - 1
+    let isAnswered = false
+    socket.on('error', () => {})
+    socket.on('close', () => open.delete(socket))
+    socket.on('data', (piece) => {
+      received[index] += latin1(piece)
+      if (isAnswered || !received[index]?.includes('\r\n\r\n')) return
+      isAnswered = true
+      if (typeof answer === 'function') return answer(socket, received[index] ?? '')
+      for (const part of answer) socket.write(Buffer.from(part, 'latin1'))
+      socket.end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    received,
+    answerWith(...parts: string[]) {
+      answer = parts
+    },
+    answerBy(work: (socket: net.Socket, request: string) => void) {
+      answer = work
+    },
+    async stop() {
+      for (const socket of open) socket.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
