@@ -129,7 +129,11 @@ export async function lastUseThroughUs(
   tenantId: string,
   { projectId, userId }: { projectId: string; userId: string | undefined },
 ): Promise<Date | null> {
-  const where = { tenantId, projectId, strategy: 'proxy', ...(userId && { userId }) }
-  const { _max } = await tx.issuedToken.aggregate({ where, _max: { lastUsedAt: true } })
-  return _max.lastUsedAt
+  // By the index of those that were used: a project may have many that were not.
+  const [latest] = await tx.$queryRaw<{ lastUsedAt: Date }[]>`
+    SELECT last_used_at AS "lastUsedAt" FROM issued_token
+    WHERE tenant_id = ${tenantId} AND project_id = ${projectId} AND strategy = 'proxy' AND last_used_at IS NOT NULL
+      AND user_id = coalesce(${userId ?? null}::text, user_id)
+    ORDER BY last_used_at DESC LIMIT 1`
+  return latest?.lastUsedAt ?? null
 }

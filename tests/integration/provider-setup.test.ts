@@ -184,8 +184,10 @@ describe('a project of an upstream without limited tokens of its own', () => {
     const requests = app.demo.ledger.requests.length
     const asked = { scopes: { scopes: ['tickets:read'] }, strategy: 'narrow' }
     expect((await app.issue(owner, 'acme', linked, asked)).body).toMatchObject({ code: 'no_strategy' })
-    // The rights of its own tokens mean nothing through us.
-    const meant = await app.issue(owner, 'acme', linked, { scopes: { scopes: ['tickets:read'] } })
+    // Who names rights of the upstream's means a token of it; through us they mean nothing.
+    const unnamed = { scopes: { scopes: ['tickets:read'] } }
+    expect((await app.issue(owner, 'acme', linked, unnamed)).body).toMatchObject({ code: 'no_strategy' })
+    const meant = await app.issue(owner, 'acme', linked, { ...unnamed, strategy: 'proxy' })
     expect(meant.body).toMatchObject({ code: 'bad_request' })
     expect(app.demo.ledger.requests.length).toBe(requests)
     await declare(true)

@@ -376,7 +376,9 @@ describe('A-03: what ends a token ends the next request', () => {
     ])
     const issuing = issue({ access: 'everything' })
     const waits = async (): Promise<void> => {
-      const { rows } = await broker.ctx.pool.query(`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'`)
+      const { rows } = await broker.ctx.pool.query(
+        `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+      )
       if (rows.length === 0) return waits()
     }
     await waits()

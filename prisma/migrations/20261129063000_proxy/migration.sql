@@ -44,6 +44,9 @@ CREATE INDEX "token_use_day_idx" ON "token_use"("day");
 CREATE UNIQUE INDEX issued_token_secret_hash ON issued_token (secret_hash) WHERE secret_hash IS NOT NULL;
 ALTER TABLE issued_token ADD CONSTRAINT issued_token_own_secret CHECK (secret_hash IS NULL OR strategy = 'proxy');
 GRANT SELECT (secret_hash) ON issued_token TO vk_lookup;
+-- When the tokens of a project were last used through us.
+CREATE INDEX issued_token_used ON issued_token (tenant_id, project_id, last_used_at DESC)
+  WHERE strategy = 'proxy' AND last_used_at IS NOT NULL;
 
 ALTER TABLE use_tally ENABLE ROW LEVEL SECURITY;
 ALTER TABLE use_tally FORCE ROW LEVEL SECURITY;
