@@ -173,7 +173,7 @@ describe('linking a project', () => {
 })
 
 describe('who may finish a link', () => {
-  it('LK-01 L-01: another browser of the same person, another person and nobody finish nothing; the starter still can', async () => {
+  it('LK-01 LK-08 L-01: another browser of the same person, another person and nobody finish nothing; the starter still can', async () => {
     const { url, id } = await app.startLink(owner, 'acme')
     const back = await approve(url, { account, project: '10231' })
     const before = exchanges().length

@@ -53,7 +53,7 @@ function expectNoSecret(answer: string) {
   for (const secret of upstreamTokens()) expect(said.includes(secret)).toBe(false)
 }
 
-describe('IV-07: a request that could be two is none', () => {
+describe('P-05: a request that could be two, or names another server, is none', () => {
   const smuggled = `GET ${'/api/admin'} HTTP/1.1\r\nHost: x\r\n\r\n`
   const shapes: [string, string[], string][] = [
     ['a length and chunks', ['Content-Length: 6', 'Transfer-Encoding: chunked'], `0\r\n\r\n${smuggled}`],
