@@ -1,6 +1,7 @@
 // npm test: everything, from a fresh clone. The last line is "N passed, N failed, N skipped".
 import { report } from './lib/fail.mjs'
 import { ensureGlewlwyd } from './lib/glewlwyd.mjs'
+import { ensureNginx } from './lib/nginx.mjs'
 import { ensurePgbouncer } from './lib/pgbouncer.mjs'
 import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
 import { stopOnSignals, stopTools } from './lib/processes.mjs'
@@ -15,6 +16,7 @@ try {
   await generateClient()
   await ensurePgbouncer()
   await ensureGlewlwyd()
+  await ensureNginx()
   const total = await runStages([...checks, build, contract(await findSchemathesis()), await browserStage()])
   conclude(total)
 } catch (error) {

@@ -35,13 +35,12 @@ export function judgePath({ path, search }: Target): void {
   // One at the end is a spelling that many APIs ask for.
   if (segments.slice(0, -1).includes('')) throw refuse('It holds an empty segment.')
   for (const segment of segments) {
-    // Some servers drop what follows a semicolon before they look (matrix parameters).
-    const [name] = segment.split(';', 1)
-    if (segment !== '' && (name === '' || name === '.' || name === '..')) throw refuse('It holds a dot segment.')
-    // Some servers fold characters that look alike: a full-width slash is one to them (NFKC).
+    // Some servers fold characters that look alike (a full-width slash is one to them, NFKC), drop what follows a semicolon
+    // before they look (matrix parameters), encoded or not, or trim.
     const folded = decodeURIComponent(segment).normalize('NFKC')
-    if (/[/\\]/.test(folded) || /^\.{1,2}$/.test(folded))
-      throw refuse('It holds a character that some read as a slash or dot.')
+    const name = folded.split(';', 1)[0]?.trim()
+    if (segment !== '' && (name === '' || name === '.' || name === '..')) throw refuse('It holds a dot segment.')
+    if (/[/\\]/.test(folded)) throw refuse('It holds a character that some read as a slash.')
   }
   if (!searchCharacters.test(search.slice(1)) || !isText(search.slice(1)))
     throw refuse('Its query holds characters that must be percent-encoded.')

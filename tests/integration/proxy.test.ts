@@ -120,7 +120,7 @@ describe('a proxy token', () => {
     expect((await passing.ask(base, '/tickets', { headers: { authorization: `Basic ${basic}` } })).status).toBe(200)
   })
 
-  it('two of them at once are none', async () => {
+  it('V-09: two of them at once are none', async () => {
     const { token, base } = await issue({ access: 'everything' })
     const answer = await passing.ask(base, '/tickets', {
       headers: { authorization: [`Bearer ${token}`, `Bearer ${token}`] as never },

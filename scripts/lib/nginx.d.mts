@@ -1,0 +1,2 @@
+export function findNginx(env?: Record<string, string | undefined>): Promise<string | undefined>
+export function ensureNginx(): Promise<void>
