@@ -4,21 +4,19 @@ import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import pg from 'pg'
 import type { ReactElement, ReactNode } from 'react'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cookieNames } from '../../lib/http/cookies.ts'
 import { operations } from '../../lib/http/wire.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { countOutstandingLocked } from '../../lib/store/tokens.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { crowd, pastOf } from '../support/crowd.ts'
+import { pretendHeaders } from '../support/next-headers.ts'
 import { type Reading, readingOf, statementsOf } from '../support/plans.ts'
 import { startReceiver } from '../support/receiver.ts'
 
-let visitor: Jar
-// All that a page knows of its request; the rest of Next is not needed for what it reads.
-vi.mock('next/headers', () => ({
-  headers: async () => new Headers({ cookie: `${cookieNames.session}=${visitor.get(cookieNames.session)}` }),
-}))
+/** Whose request the pages see. */
+const visit = (jar: Jar) => pretendHeaders({ cookie: `${cookieNames.session}=${jar.get(cookieNames.session)}` })
 
 let app: TestApp
 let database: pg.Client
@@ -192,7 +190,7 @@ describe.each(['owner', 'member', 'owner of a small tenant beside it'])(
       '%s reads no table as a whole, and no more than it shows',
       async (file) => {
         const who = visitorOf(name)
-        visitor = who.jar
+        visit(who.jar)
         const page = (await import(join(root, file))) as Page
         // What is not there for this person is read like what is.
         const params = { webhook: 'whk_none', user: many.busyPerson, ...who.things, tenant: who.tenant }
@@ -239,7 +237,7 @@ describe.each(['owner', 'member', 'owner of a small tenant beside it'])(
 
 describe('timelines and activity', () => {
   const connectionPage = async (connection: string) => {
-    visitor = visitorOf('owner').jar
+    visit(visitorOf('owner').jar)
     const page = (await import(join(root, 'connections/[connection]/page.tsx'))) as Page
     const params = Promise.resolve({ tenant: 'acme', connection })
     return renderData(await page.default({ params, searchParams: Promise.resolve({}), children: null }))
@@ -289,7 +287,7 @@ describe('counts', () => {
   })
 
   test('pages say so in words', async () => {
-    visitor = visitorOf('owner').jar
+    visit(visitorOf('owner').jar)
     const page = (await import(join(root, 'admin/revocation/page.tsx'))) as Page
     const props = { params: Promise.resolve({ tenant: 'acme' }), children: null }
     const summary = async (query: Query) => {

@@ -1,14 +1,12 @@
 // What every page asks first (lib/http/page.ts), on a real database; of Next only the headers are pretended.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { GET as me } from '../../app/api/v1/me/route.ts'
 import { limits, takeLimit } from '../../lib/http/limits.ts'
 import type { PageScope } from '../../lib/http/listener.ts'
 import { currentPerson, requireMember } from '../../lib/http/page.ts'
 import { origin, startEdges } from '../support/edges.ts'
-
-let cookie: string | undefined
-vi.mock('next/headers', () => ({ headers: async () => new Headers(cookie ? { cookie } : {}) }))
+import { pretendHeaders } from '../support/next-headers.ts'
 
 let edges: Awaited<ReturnType<typeof startEdges>>
 type Person = Awaited<ReturnType<typeof edges.person>>
@@ -26,7 +24,7 @@ async function visit(who: Person | undefined, page: () => Promise<unknown> = () 
   const slot = Symbol.for('valetkey.page')
   const holder = globalThis as unknown as Record<symbol, AsyncLocalStorage<PageScope>>
   holder[slot] ??= new AsyncLocalStorage<PageScope>()
-  cookie = who?.cookie
+  pretendHeaders(who ? { cookie: who.cookie } : {})
   const scope: PageScope = {}
   const thrown = await holder[slot].run(scope, () =>
     page().then(

@@ -1,7 +1,13 @@
 // Runs in every test file, several times in a process where files share one. Noise fails the test that made it; so does a
 // connection that would leave this machine.
 import { isIP, Socket } from 'node:net'
-import { afterEach, beforeEach, expect } from 'vitest'
+import { afterEach, beforeEach, expect, vi } from 'vitest'
+
+// All that a page knows of its request; the rest of Next is not needed for what it reads.
+vi.mock('next/headers', async () => {
+  const { pretendedHeaders } = await import('./next-headers.ts')
+  return { headers: async () => pretendedHeaders() }
+})
 
 const incidents: string[] = []
 
