@@ -207,7 +207,6 @@ async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed
   const leave = running.add({
     tenantId: entered.tenantId,
     tokenId: entered.tokenId,
-    expiresAt: entered.expiresAt,
     since: performance.now(),
     cut(why) {
       stopped ??= why

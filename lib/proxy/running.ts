@@ -6,7 +6,6 @@ import { tokensStanding } from '../store/proxy.ts'
 export type Exchange = {
   tenantId: string
   tokenId: string
-  expiresAt: number
   since: number
   cut: (why: BrokerError) => void
 }
@@ -40,8 +39,6 @@ export class Running {
       this.#seenAt = begun
       return
     }
-    const now = ctx.now().getTime()
-    for (const one of old) if (one.expiresAt <= now) one.cut(new BrokerError('token_ended', { detail: 'It expired.' }))
     try {
       for (const [tenantId, ids] of byTenant(old)) await this.#lookAt(ctx, tenantId, ids)
       this.#seenAt = begun

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import http from 'node:http'
 import net from 'node:net'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { changeMember } from '../../lib/broker/end.ts'
 import { freeze, liftFreeze } from '../../lib/broker/freezes.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
@@ -438,7 +438,7 @@ describe('A-03: the end of a token, a connection or a membership cuts what runs,
     await undo()
   })
 
-  it('its end does as well, and who cannot ask whether it stands cuts it', async () => {
+  it('its end does as well, and who cannot ask for three seconds whether it stands cuts it', async () => {
     const short = await issue({ access: 'everything' }, owner, 60)
     const other = await startPassing(broker.ctx)
     const begin = async (made: Made) => {
@@ -458,6 +458,24 @@ describe('A-03: the end of a token, a connection or a membership cuts what runs,
     const ended = closeOf(ending)
     await other.proxy.look()
     await ended
+    const blind = await begin(await issue())
+    const { pool } = broker.ctx
+    const { query } = pool
+    const began = performance.now()
+    const clock = vi.spyOn(performance, 'now')
+    pool.query = (() => Promise.reject(Object.assign(new Error('away'), { code: 'ECONNREFUSED' }))) as never
+    let isCut = false
+    const cut = closeOf(blind).then(() => {
+      isCut = true
+    })
+    clock.mockReturnValue(began + 1_000)
+    await other.proxy.look()
+    expect(isCut).toBe(false)
+    clock.mockReturnValue(began + 4_000)
+    await other.proxy.look()
+    await cut
+    clock.mockRestore()
+    pool.query = query
     await other.stop()
   })
 })
