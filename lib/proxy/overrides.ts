@@ -5,6 +5,20 @@ const names = new Set(['_method', '_httpmethod', 'x-http-method-override', '_htt
 /** Longer than any such name, however it is encoded. */
 const nameBytesMax = 256
 
+/**
+ * How servers read the name of a parameter, in small letters: Rack and qs take brackets off its front, all end it at the
+ * next one, and PHP reads one that is not closed as `_`.
+ */
+export function spellingsOf(name: string): string[] {
+  const bare = name.toLowerCase().replace(/^[\s[\]]+/, '')
+  const unclosed = bare.replace(/\[(?![^\]]*\])/, '_')
+  return [bare, unclosed].map((one) => one.split(/[[\]]/, 1)[0]?.trim() ?? '')
+}
+
+/** PHP reads dots and spaces in a name as `_`. */
+export const isOverrideName = (name: string): boolean =>
+  spellingsOf(name).some((one) => names.has(one) || names.has(one.replaceAll(/[ .]/g, '_')))
+
 const refusal = () => new BrokerError('header_refused', { detail: 'A field of the form asks for another method.' })
 
 /** Reads a form while it passes, for a field that asks for another method; undefined: a body of this type holds none. */
@@ -28,7 +42,7 @@ function inForm(): (piece: Buffer) => BrokerError | undefined {
     } catch {
       // As it stands.
     }
-    return names.has(text.trim().toLowerCase())
+    return isOverrideName(text)
   }
   return (piece) => {
     for (const byte of piece) {

@@ -1,4 +1,5 @@
 import { BrokerError } from '../errors.ts'
+import { isOverrideName, spellingsOf } from './overrides.ts'
 
 /** What an address asks for: a project's API, and a path there, all exactly as they were sent. */
 export type Target = { slug: string; project: string; path: string; search: string }
@@ -18,6 +19,9 @@ const hidden = /%(?:2[ef]|5c|[01][0-9a-f]|7f|25[0-9a-f]{2})/i
 /** Visible ASCII but `#`, which ends an address, and what no address has unencoded. */
 const searchCharacters = /^[!"$-[\]-~]*$/
 
+/** Slashes of mathematics, which Windows takes for its own where it has no better (best fit). */
+const slashLike = /[\u2044\u2215\u2216\u29f5\u29f8\u29f9]/
+
 /** What nobody reads in two ways: most of what is sent, and quick to tell. */
 const plainPath = /^(?:\/(?!\.\.?(?:\/|$))[\w.~-]+)+$/
 const plainSearch = /^\?[\w.~=&,:/-]*$/
@@ -35,12 +39,17 @@ export function judgePath({ path, search }: Target): void {
   // One at the end is a spelling that many APIs ask for.
   if (segments.slice(0, -1).includes('')) throw refuse('It holds an empty segment.')
   for (const segment of segments) {
-    // Some servers fold characters that look alike (a full-width slash is one to them, NFKC), drop what follows a semicolon
-    // before they look (matrix parameters), encoded or not, or trim.
-    const folded = decodeURIComponent(segment).normalize('NFKC')
+    const once = decodeURIComponent(segment)
+    // Some servers fold characters that look alike: a full-width slash is one to them (NFKC).
+    const folded = once.normalize('NFKC').replaceAll('。', '.')
+    // `%25%32e` is `%2e`, however little of it was encoded.
+    if (/%[0-9a-f]{2}/i.test(folded)) throw refuse('It is encoded twice.')
+    // Some drop what follows a semicolon before they look (matrix parameters), encoded or not, or trim. Those that rewrite a
+    // path after decoding it end it at a question mark or a hash.
     const name = folded.split(';', 1)[0]?.trim()
-    if (segment !== '' && (name === '' || name === '.' || name === '..')) throw refuse('It holds a dot segment.')
-    if (/[/\\]/.test(folded)) throw refuse('It holds a character that some read as a slash.')
+    const cut = folded.split(/[;?#]/, 1)[0]?.trim()
+    if (segment !== '' && (name === '' || cut === '.' || cut === '..')) throw refuse('It holds a dot segment.')
+    if (/[/\\]/.test(folded) || slashLike.test(once)) throw refuse('It holds a character that some read as a slash.')
   }
   if (!searchCharacters.test(search.slice(1)) || !isText(search.slice(1)))
     throw refuse('Its query holds characters that must be percent-encoded.')
@@ -69,14 +78,21 @@ export function judgeSearch({ search }: Target, credentialParameters: readonly s
   if (search.length < 2) return
   // Some servers separate by semicolons (HTML 4, B.2.2).
   for (const part of search.slice(1).split(/[&;]/)) {
-    const spelled = decoded(part.split('=', 1)[0] ?? '').toLowerCase()
-    // `token[]` and `token[a]` reach some readers as `token`; `token.a` does so elsewhere, or as `token_a` (PHP).
-    const name = spelled.split('[', 1)[0]?.trim() ?? ''
-    const spellings = [name, name.split('.', 1)[0] ?? ''].map((one) => one.replaceAll(/[^a-z0-9]/g, ''))
-    if (credentialParameters.includes(name) || spellings.some((one) => credentialNames.test(one) && one !== 'key'))
-      throw new BrokerError('header_refused', { detail: `The query parameter ${shown(name)} holds credentials.` })
-    if (name === '_method' || spellings.some((one) => overrideNames.test(one)))
-      throw new BrokerError('header_refused', { detail: `The query parameter ${shown(name)} asks for another method.` })
+    const [spelled = '', value = ''] = part.split('=', 2).map(decoded)
+    // `token[]`, `token[a]` and `[token]` reach some readers as `token`; `token.a` does so elsewhere, or as `token_a` (PHP).
+    const names = spellingsOf(spelled)
+    const spellings = names
+      .flatMap((name) => [name, name.split('.', 1)[0] ?? ''])
+      .map((one) => one.replaceAll(/[^a-z0-9]/g, ''))
+    const isCredential = spellings.some((one) => credentialNames.test(one) && one !== 'key')
+    if (isCredential || names.some((name) => credentialParameters.includes(name)))
+      throw new BrokerError('header_refused', { detail: `The query parameter ${shown(spelled)} holds credentials.` })
+    // Facebook's Graph API deletes for `GET ?method=delete`; elsewhere `method` names a function.
+    const isMethod = names.includes('method') && /^\s*(?:post|put|patch|delete)\s*$/i.test(value)
+    if (isMethod || isOverrideName(spelled) || spellings.some((one) => overrideNames.test(one)))
+      throw new BrokerError('header_refused', {
+        detail: `The query parameter ${shown(spelled)} asks for another method.`,
+      })
   }
 }
 

@@ -59,6 +59,24 @@ const refusedSegments = [
   'a%252Fb',
   '%255c',
   '%25252e',
+  // Encoded twice, with as little of it encoded as will do.
+  '%25%32%65%25%32%65',
+  '%25%32e',
+  '%252%65',
+  'a%25%32%66b',
+  '%EF%BC%852e%EF%BC%852e',
+  // What a server that decodes and then rewrites ends at a question mark or a hash.
+  '..%3Fx',
+  '..%3f',
+  '..%23',
+  '.%23x',
+  // Slashes and dots of other scripts.
+  '..%E2%88%95..',
+  'a%E2%88%95b',
+  'a%E2%81%84b',
+  'a%E2%88%96b',
+  '%E3%80%82%E3%80%82',
+  '%EF%BD%A1%EF%BD%A1',
   '%2500',
   '%c0%ae',
   '%c0%ae%c0%ae',
@@ -155,6 +173,10 @@ describe('IV-08: a path that two servers could read in two ways does not pass', 
     '/%E6%97%A5',
     '/a%3Fb',
     '/a%23b',
+    '/directory/room/%23alias:example.org',
+    '/a/what%3F',
+    '/100%25',
+    '/a/%C2%BD',
     '/a!b$c&d*e',
   ])('what is plain passes: %s', (path) => expect(passes(path)).toBe(true))
 
@@ -229,14 +251,36 @@ describe('V-09: a query holds no credentials and no method', () => {
     'x_http_method_override',
     'httpMethod',
     'methodOverride',
+    // As Rack and qs, and as PHP read names.
+    '[_method]',
+    '%5B_method%5D',
+    '[[_method',
+    '_method]',
+    '.method',
+    '+_method',
+    '[access_token]',
+    'access[token',
+    'access.token',
   ])('%s', (name) => {
     for (const search of [`?${name}=x`, `?a=b&${name}=x`, `?a=b;${name}=x`, `?${name}`])
       expect([search, passes('/a', search)]).toEqual([search, false])
   })
-  it.each(['token_type=x', 'pageToken=x', 'q=access_token=x', 'method=x', 'keys=x', 'tokens=x', 'monkey=x'])(
-    '%s is another thing',
-    (part) => expect(passes('/a', `?${part}`)).toBe(true),
+  it.each(['method=delete', 'METHOD=Put', '%6dethod=PATCH', 'method=%20post'])(
+    '%s is another method to an API that is widely used',
+    (part) => expect(passes('/a', `?${part}`)).toBe(false),
   )
+  it.each([
+    'method=get',
+    'method=flickr.photos.search',
+    'filter[method]=post',
+    'token_type=x',
+    'pageToken=x',
+    'q=access_token=x',
+    'method=x',
+    'keys=x',
+    'tokens=x',
+    'monkey=x',
+  ])('%s is another thing', (part) => expect(passes('/a', `?${part}`)).toBe(true))
 })
 
 describe('headers', () => {
