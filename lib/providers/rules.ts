@@ -39,9 +39,32 @@ function compile(pattern: string): Compiled {
 const fits = (wanted: string, given: string | undefined) => (wanted === '*' ? Boolean(given) : wanted === given)
 
 /** Whether a path, as it is sent and without its query, is one of those that a pattern means. */
-function matches({ segments, open }: Compiled, path: readonly string[]): boolean {
+function matches({ segments, open }: Pick<Compiled, 'segments' | 'open'>, path: readonly string[]): boolean {
   if (open ? path.length < segments.length : path.length !== segments.length) return false
   return segments.every((segment, index) => fits(segment, path[index]))
+}
+
+/**
+ * A path as the most lenient of servers reads it: decoded, in any case, without parameters of segments and a slash at the
+ * end. What is allowed is spelled exactly; what is never allowed is so however it is spelled.
+ */
+const lenient = (segments: readonly string[]): string[] =>
+  segments
+    .map((segment) => (decoded(segment).normalize('NFKC').toLowerCase().split(/[;?#]/, 1)[0] ?? '').trim())
+    .filter((segment, index) => segment !== '' || index < segments.length - 1)
+
+const decoded = (segment: string): string => {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
+}
+
+/** Whether such a path is meant; Rails, Grape and others take `keys.json` for `keys`, and Windows `keys.`. */
+function means({ segments, open }: Compiled, path: readonly string[]): boolean {
+  const bare = path.map((segment) => segment.replace(/\.[a-z0-9]{0,8}$/, ''))
+  return [path, bare].some((read) => matches({ segments, open }, read))
 }
 
 export type Matcher = (method: string, path: string) => boolean
@@ -49,11 +72,14 @@ export type Matcher = (method: string, path: string) => boolean
 /** Rules, read once: whether a request passes. `path` begins with a slash and is exactly what is sent. */
 export function matcherOf(rules: Rules, never: readonly string[] = []): Matcher {
   const allowed = patternsOf(rules).map(compile)
-  const refused = never.map(compile)
+  const refused = never.map(compile).map((one) => ({ ...one, segments: lenient(one.segments) }))
   return (method, path) => {
     const segments = path.split('/').slice(1)
-    const hit = (one: Compiled) => one.methods.has(method) && matches(one, segments)
-    return allowed.some(hit) && !refused.some(hit)
+    if (!allowed.some((one) => one.methods.has(method) && matches(one, segments))) return false
+    const concerned = refused.filter((one) => one.methods.has(method))
+    if (concerned.length === 0) return true
+    const read = lenient(segments)
+    return !concerned.some((one) => means(one, read))
   }
 }
 

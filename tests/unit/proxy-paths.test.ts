@@ -552,6 +552,52 @@ describe('a form that asks for another method', () => {
   it('other bodies are not read', () => expect(overrideGuard('application/json')).toBe(undefined))
 })
 
+describe('IV-08: what no token may ever do', () => {
+  const never = ['POST /storage/tokens/**', 'POST /projects/*/keys/**', 'POST /Batch']
+  const allows = matcherOf({ access: 'everything' }, never)
+  it.each([
+    '/storage/tokens',
+    '/storage/tokens/',
+    '/storage/tokens/1/refresh',
+    '/storage/%74okens',
+    '/%73%74orage/tokens',
+    '/storage/Tokens',
+    '/STORAGE/TOKENS',
+    '/storage/tokens;a=b',
+    '/storage/tokens%3Ba',
+    '/storage;x/tokens',
+    '/storage/tokens.json',
+    '/storage/tokens.',
+    '/storage/tokens%20',
+    '/storage/tokens%3F',
+    '/storage/tokens%23',
+    '/storage/%EF%BD%94okens',
+    '/projects/a/keys.json',
+    '/projects/a.b/keys',
+    '/projects/a.b/%6beys/',
+    '/batch',
+    '/batch/',
+    '/batch.json',
+  ])('it may not do by another spelling: %s', (path) => {
+    expect([path, allows('POST', path)]).toEqual([path, false])
+    // Nobody else is refused: GET is not named.
+    expect(allows('GET', path)).toBe(true)
+  })
+  it.each([
+    '/storage/tokenss',
+    '/storage/token',
+    '/storage',
+    '/projects/keys',
+    '/batches',
+    '/batch/1',
+    '/x/storage/tokens',
+  ])('what is another thing passes: %s', (path) => expect(allows('POST', path)).toBe(true))
+  it('no rule of a token spells it either', () =>
+    expect(matcherOf({ access: 'paths', paths: ['POST /storage/%74okens'] }, never)('POST', '/storage/%74okens')).toBe(
+      false,
+    ))
+})
+
 describe('ten thousand paths', () => {
   /** How servers are known to read a path: each as the segments that they route by. */
   const readers: Record<string, (path: string) => string> = {
