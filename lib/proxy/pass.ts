@@ -221,8 +221,10 @@ async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed
     let mayRefresh = !isFresh && access.version === entered.tokenVersion
     if (hasBody) {
       if (request.headers.expect !== undefined) response.writeContinue()
-      const type = request.headers['content-type']
-      body = new Body(request, known.allows('DELETE', passing.target.path) ? undefined : overrideGuard(type))
+      // Where every method is allowed there is nothing to be gained by another.
+      const isOpen = methods.every((method) => known.allows(method, passing.target.path))
+      const { 'content-type': type, 'content-encoding': encoding } = request.headers
+      body = new Body(request, isOpen ? undefined : overrideGuard(type, encoding))
     }
     for (let tries = 1; ; tries += 1) {
       const begin = () => {

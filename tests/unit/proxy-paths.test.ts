@@ -531,6 +531,40 @@ describe('a form that asks for another method', () => {
     [form, '+_method+=x'],
     [form, 'x-http-method-override=PUT'],
     [`${form}; charset=utf-8`, '_method=x'],
+    // The type as PHP and Rack read it, and what Rack takes for a form without one.
+    [`${form}, text/plain`, '_method=x'],
+    [`${form} text/plain`, '_method=x'],
+    [undefined, '_method=x'],
+    ['', 'a=b&_method=x'],
+    // Names as Rack, qs and PHP read them.
+    [form, '[_method]=x'],
+    [form, '%5B_method%5D=x'],
+    [form, '_method]=x'],
+    [form, '.method=x'],
+    [form, '_method%00a=x'],
+    [form, '%5Fmethod[%ff]=x'],
+    [form, `${'+'.repeat(400)}_method=x`],
+    [form, `${'%20%5b'.repeat(100)}_method=x`],
+    ['multipart/form-data; boundary=b', multipart('name="[_method]"')],
+    ['multipart/form-data; boundary=b', multipart('name=".method"')],
+    ['multipart/form-data; boundary=b', multipart('name=" _method"')],
+    ['multipart/form-data; boundary=b', multipart(`name="${' '.repeat(700)}_method"`)],
+    ['multipart/form-data; boundary=b', multipart(`name="${'\\ ['.repeat(300)}_method"`)],
+    ['multipart/form-data; boundary=b', multipart(`${' '.repeat(700)}name${' '.repeat(700)}="_method"`)],
+    // Values as Rack, PHP, busboy and Tomcat read them.
+    ['multipart/form-data; boundary=b', multipart('name="_\\method"')],
+    ['multipart/form-data; boundary=b', multipart("name='_method'")],
+    ['multipart/form-data; boundary=b', multipart('name="a"; name="_method"')],
+    ['multipart/form-data; boundary=b', multipart('name="a\\"b"; name=_method')],
+    ['multipart/form-data; boundary=b', multipart("name*=utf-8''%5Fmethod")],
+    ['multipart/form-data; boundary=b', multipart('name*0="_met"; name*1="hod"')],
+    ['multipart/form-data; boundary=b', multipart('name="=?utf-8?Q?=5Fmethod?="')],
+    ['multipart/form-data; boundary=b', multipart('name="=?utf-8?B?X21ldGhvZA==?="')],
+    ['multipart/form-data; boundary=b', '--b\r\nContent-Disposition: name=_method\r\n\r\nDELETE\r\n--b--'],
+    // Laravel reads JSON as it does a form.
+    ['application/json', '{"_method":"DELETE"}'],
+    ['application/vnd.api+json; charset=utf-8', ' {"a":[{"b":"\\"}"}],\n"\\u005fmethod" : "DELETE"}'],
+    ['text/plain; a=/json', '{"a":"_","_METHOD":"PUT"}'],
     ['multipart/form-data; boundary=b', multipart('name="_method"')],
     ['multipart/form-data; boundary=b', multipart('name=_method')],
     ['multipart/mixed; boundary=b', multipart('NAME = "_Method"')],
@@ -547,9 +581,25 @@ describe('a form that asks for another method', () => {
   it.each([
     [form, 'a=_method&b=c'],
     [form, 'my_method=x&_methods=y'],
+    [form, 'filter[_method]=x&method=y'],
+    [undefined, '{"a":"_method=b"}'],
+    ['application/json', '{"a":{"_method":"x"},"b":["_method"],"c":"_method"}'],
+    ['application/json', '["_method",{"_method":1}]'],
+    ['multipart/form-data; boundary=b', multipart('name="message"; filename="a.eml"')],
+    ['multipart/form-data; boundary=b', 'Content-Type: application/pdf; name="=?utf-8?Q?r=C3=A9sum=C3=A9.pdf?="'],
+    ['multipart/form-data; boundary=b', "Content-Type: application/pdf; name*=utf-8''r%C3%A9sum%C3%A9.pdf"],
+    ['multipart/form-data; boundary=b', 'Content-Type: application/pdf; name*0="a long name"; name*1=".pdf"'],
     ['multipart/form-data; boundary=b', multipart('name="file"; filename="_method"')],
   ])('%s: %j passes', (type, body) => expect(overrideGuard(type)?.(Buffer.from(body))).toBe(undefined))
-  it('other bodies are not read', () => expect(overrideGuard('application/json')).toBe(undefined))
+  it('other bodies are not read', () => expect(overrideGuard('application/octet-stream')).toBe(undefined))
+  it.each(['gzip', 'GZIP', 'x-gzip', 'deflate', 'br', 'identity, gzip'])(
+    '%s: a form that cannot be read is refused',
+    (coding) => {
+      for (const type of [form, 'multipart/form-data; boundary=b'])
+        expect(overrideGuard(type, coding)?.(Buffer.from('x'))).toMatchObject({ code: 'header_refused' })
+      expect(overrideGuard(form, 'identity')?.(Buffer.from('a=b'))).toBe(undefined)
+    },
+  )
 })
 
 describe('IV-08: what no token may ever do', () => {
