@@ -48,30 +48,36 @@ const unescaped = (text: string) =>
 /** WHATWG URL, application/x-www-form-urlencoded: names end at `=` or `&`, and may be encoded. */
 function inForm(): Guard {
   let name = ''
-  let isName = true
+  /** Within a value, or in a name that is too long to be one that is looked for: nothing counts until the next begins. */
+  let isSkipped = false
   const isOverride = () => isOverrideName(unescaped(name.replaceAll('+', ' ')))
   return (piece) => {
-    for (const byte of piece) {
-      // & and ;
-      if (byte === 0x26 || byte === 0x3b) {
-        if (isName && isOverride()) return refusal()
-        isName = true
+    for (let at = 0; at < piece.length; at += 1) {
+      if (isSkipped) while (at < piece.length && !isSeparator(piece[at])) at += 1
+      const byte = piece[at]
+      if (byte === undefined) break
+      if (isSeparator(byte)) {
+        if (!isSkipped && isOverride()) return refusal()
+        isSkipped = false
         name = ''
-      } else if (!isName) continue
-      // =
-      else if (byte === 0x3d) {
+      } else if (byte === 0x3d) {
+        // = ends a name.
         if (isOverride()) return refusal()
-        isName = false
+        isSkipped = true
       } else {
         // What is taken off its front anyway does not make it long.
         if (name.length >= nameBytesMax) name = name.replace(/^(?:[\s+[\]]|%(?:0[9-d]|20|5b|5d))+/i, '')
         if (name.length < nameBytesMax) name += String.fromCharCode(byte)
+        else isSkipped = true
       }
     }
     // What is not finished may become one: it is judged before it leaves, for the body may end here.
-    return isName && isOverride() ? refusal() : undefined
+    return !isSkipped && isOverride() ? refusal() : undefined
   }
 }
+
+/** & and ; */
+const isSeparator = (byte: number | undefined) => byte === 0x26 || byte === 0x3b
 
 /** RFC 7578: the names of parts stand in their heads. Text in a file that looks like one is refused as well. */
 function inParts(): Guard {
