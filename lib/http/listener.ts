@@ -46,6 +46,8 @@ export function createEdge(options: Options): Server {
     // Judged below: Node's own refusal has neither a body nor our headers.
     requireHostHeader: false,
   })
+  // Node would leave out what comes after the 2000th: lengths, second hosts and second tokens. Its size limits a head.
+  server.maxHeadersCount = 0
   server.on('request', (request, response) => {
     listener(request, response).catch((error: unknown) => {
       if (response.headersSent) response.destroy(error instanceof Error ? error : undefined)

@@ -4,6 +4,7 @@ import { BrokerError } from '../errors.ts'
 const names = new Set(['_method', '_httpmethod', 'x-http-method-override', '_http_method_override', 'x-http-method'])
 /** Longer than any such name, however it is encoded. */
 const nameBytesMax = 256
+const valueBytesMax = 256
 
 /**
  * How servers read the name of a parameter, in small letters: Rack and qs take brackets off its front, all end it at the
@@ -17,7 +18,7 @@ export function spellingsOf(name: string): string[] {
 
 /** PHP reads dots and spaces in a name as `_`. */
 export const isOverrideName = (name: string): boolean =>
-  spellingsOf(name).some((one) => names.has(one) || names.has(one.replaceAll(/[ .]/g, '_')))
+  /method/i.test(name) && spellingsOf(name).some((one) => names.has(one) || names.has(one.replaceAll(/[ .]/g, '_')))
 
 const refusal = (what = 'A field of the form asks for another method.') =>
   new BrokerError('header_refused', { detail: what })
@@ -48,9 +49,9 @@ const unescaped = (text: string) =>
 /** WHATWG URL, application/x-www-form-urlencoded: names end at `=` or `&`, and may be encoded. */
 function inForm(): Guard {
   let name = ''
-  /** Within a value, or in a name that is too long to be one that is looked for: nothing counts until the next begins. */
-  let isSkipped = false
-  const isOverride = () => isOverrideName(unescaped(name.replaceAll('+', ' ')))
+  let isName = true
+  // Nearly every name is told by the first.
+  const isOverride = () => /method|%/i.test(name) && isOverrideName(unescaped(name.replaceAll('+', ' ')))
   return (piece) => {
     for (let at = 0; at < piece.length; at += 1) {
       if (isSkipped) while (at < piece.length && !isSeparator(piece[at])) at += 1
@@ -65,10 +66,12 @@ function inForm(): Guard {
         if (isOverride()) return refusal()
         isSkipped = true
       } else {
+        name += String.fromCharCode(byte)
+        if (name.length < nameBytesMax) continue
         // What is taken off its front anyway does not make it long.
-        if (name.length >= nameBytesMax) name = name.replace(/^(?:[\s+[\]]|%(?:0[9-d]|20|5b|5d))+/i, '')
-        if (name.length < nameBytesMax) name += String.fromCharCode(byte)
-        else isSkipped = true
+        name = name.replace(/^(?:[\s+[\]]|%(?:0[9-d]|20|5b|5d))+/i, '')
+        if (isOverride()) return refusal()
+        if (name.length > nameBytesMax / 2) isName = false
       }
     }
     // What is not finished may become one: it is judged before it leaves, for the body may end here.
@@ -84,25 +87,27 @@ function inParts(): Guard {
   let rest = ''
   return (piece) => {
     // Runs of what is skipped in front of a name are one: none is longer than what is kept of the last piece.
-    const text = (rest + piece.toString('latin1')).replaceAll(/(?:\\?[\s[\]])+/g, (run) =>
+    const text = (rest + piece.toString('latin1')).replaceAll(/(?:\\?[\s[\]]){2,}/g, (run) =>
       /[[\]]/.test(run) ? '[' : ' ',
     )
-    for (const [, extended = '', value = ''] of text.matchAll(/[;:] ?name(\*0?\*?)? ?= ?(?=(.{0,300}))/gis)) {
-      const name = parameterOf(value, extended !== '')
+    for (const { 0: begin, 1: extended = '', index } of text.matchAll(/[;:]\s?name(\*0?\*?)?\s?=\s?/gi)) {
+      const at = index + begin.length
+      const name = parameterOf(text.slice(at, at + valueBytesMax), extended !== '')
       // The rest of it may follow as `name*1` (RFC 2231 3).
       const isBegun = extended.startsWith('*0') && name !== '' && [...names].some((one) => one.startsWith(name))
       if (isBegun || isOverrideName(name)) return refusal()
     }
-    rest = text.slice(-512)
+    rest = text.slice(-2 * valueBytesMax)
     return undefined
   }
 }
 
+const quoted = /^(?:"((?:\\.|[^\\"])*)|'((?:\\.|[^\\'])*)|([^\s;,"]*))/s
+
 /** A parameter's value as any of them reads it: quoted in either way, with quoted pairs, RFC 8187 or RFC 2047. */
 function parameterOf(text: string, isExtended: boolean): string {
-  const quote = /^["']/.exec(text)?.[0]
-  const [, quoted = ''] = (quote && new RegExp(`^${quote}((?:\\\\.|[^\\\\${quote}])*)`, 's').exec(text)) || []
-  const value = quote ? quoted.replaceAll(/\\(.)/gs, '$1') : (text.split(/[\s;,"]/, 1)[0] ?? '')
+  const [, double, single, token = ''] = quoted.exec(text) ?? []
+  const value = (double ?? single)?.replaceAll(/\\(.)/gs, '$1') ?? token
   const plain = unescaped(isExtended ? value.replace(/^[\w-]*'[\w-]*'/, '') : value)
   return plain
     .replaceAll(/=\?[^?]*\?([bq])\?([^?]*)\?=/gi, (_, coding: string, word: string) =>
