@@ -37,6 +37,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #head: { status: number; headers: Headers } = { status: 0, headers: {} }
   #bytesReceived = 0
   #stopped: BrokerError | undefined
+  /** All of the answer has come; it may not have been taken yet. */
+  #isWhole = false
   #isOver = false
 
   constructor(response: ServerResponse, judge: (status: number, headers: Headers) => Verdict) {
@@ -87,14 +89,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
       controller.abort(new BrokerError('aborted'))
       return
     }
-    this.#response.writeHead(status, verdict.headers as Record<string, string | string[]>)
+    const { headers: back } = verdict
+    // A 204 has no length (RFC 9110 8.6).
+    if (status === 204) delete back['content-length']
+    this.#response.writeHead(status, back as Record<string, string | string[]>)
+    // Nothing follows, whatever length is said: a 304 may say the one that a 200 would have, which undici waits for.
+    if (status === 204 || status === 304) this.onResponseEnd()
     // A stream whose first piece takes its time has begun nevertheless; elsewhere head and body leave together.
-    if (!headers['content-length'])
+    else if (!headers['content-length'])
       setImmediate(() => this.#bytesReceived > 0 || this.#isOver || this.#response.flushHeaders())
   }
 
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
-    if (this.#isOver) return
+    if (this.#isOver || this.#isWhole) return
     this.#bytesReceived += piece.length
     if (this.#response.write(piece)) return
     controller.pause()
@@ -102,7 +109,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    if (this.#isOver) return
+    if (this.#isOver || this.#isWhole) return
+    this.#isWhole = true
     this.#response.end(() => {
       this.#over()
       this.#resolve({ ...this.#head, bytesReceived: this.#bytesReceived, again: false })
@@ -110,7 +118,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: Error): void {
-    if (this.#isOver) return
+    if (this.#isOver || this.#isWhole) return
     if (this.#response.headersSent) this.#response.destroy()
     this.#fail(this.#stopped ?? asProblem(error))
   }
@@ -146,6 +154,8 @@ export class ExchangeError extends Error {
 
 /** What went wrong at the upstream: nothing of its text, and no difference between closed, silent and refused (F-10). */
 function asProblem(error: Error & { code?: string }): BrokerError {
+  // Ours: what the body of the request held.
+  if (error instanceof BrokerError) return error
   if (error.code === 'UND_ERR_HEADERS_OVERFLOW' || /^HPE_/.test(error.code ?? ''))
     return new BrokerError('upstream_protocol', { cause: error })
   return new BrokerError('upstream_unavailable', { cause: error, retryAfterSeconds: 5 })

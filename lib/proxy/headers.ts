@@ -186,6 +186,8 @@ export function responseHeaders(
     if (dropped === '' || !dropped.includes(`,${name},`)) back[name] = value
   }
   const { location, link } = headers
+  // Of two, one reader takes the first and another the last.
+  if (Array.isArray(location) && location.length > 1) throw new BrokerError('redirect_refused')
   if (location !== undefined && status >= 300 && status < 400)
     back.location = placed(String(location), facts.redirectHosts, place())
   if (link !== undefined) back.link = links([link].flat().join(', '), place())

@@ -155,6 +155,58 @@ describe('P-05: a request that could be two, or names another server, is none', 
     expect(upstream.received.filter(Boolean)).toEqual([])
   })
 
+  const many = Array.from({ length: 2_100 }, () => 'a:b')
+  it.each([
+    ['a second token', `Authorization: Bearer x`, [401]],
+    ['a second host', 'Host: other', [400]],
+    ['a header that is refused', 'X-HTTP-Method-Override: DELETE', [400, 403]],
+  ])('IV-03: %s is not hidden behind thousands of other headers', async (_name, hidden, statuses) => {
+    const request = head(`GET ${path}/public/a`, ...many, hidden, 'Connection: close')
+    expect(statuses).toContain(statusesIn(await rawExchange(passing.port, `${request}\r\n\r\n`))[0])
+    expect(upstream.received.filter(Boolean)).toEqual([])
+  })
+  it('IV-03: nor is the length of a body', async () => {
+    const request = head(`POST ${path}/public/a`, ...many, 'Content-Length: 4', 'Connection: close')
+    expect(statusesIn(await rawExchange(passing.port, `${request}\r\n\r\nbody`))).toEqual([200])
+    expect(upstream.received.join('')).toMatch(/content-length: 4\r\n\r\nbody$/)
+  })
+
+  it('trailers of a request stay behind', async () => {
+    const request = head(`POST ${path}/public/a`, 'Transfer-Encoding: chunked', 'Connection: close')
+    const chunks = '4;ext=1\r\nbody\r\n0\r\nAuthorization: Bearer evil\r\nX-Evil: a\r\n\r\n'
+    expect(statusesIn(await rawExchange(passing.port, `${request}\r\n\r\n${chunks}`))).toEqual([200])
+    expect(upstream.received.join('')).not.toMatch(/evil|ext=/i)
+  })
+
+  test.each([
+    ['a form that names another method', 'application/x-www-form-urlencoded', '_method=DELETE'],
+    ['a form as Rack reads it', 'application/x-www-form-urlencoded', '[_method]=DELETE'],
+    ['JSON that names another method', 'application/json', '{"_method":"DELETE"}'],
+  ])('%s is cut off before it is whole', async (_name, type, body) => {
+    const request = head(
+      `POST ${path}/public/a`,
+      `Content-Type: ${type}`,
+      `Content-Length: ${body.length}`,
+      'Connection: close',
+    )
+    const [first, last] = [body.slice(0, 5), body.slice(5)]
+    const answer = await rawExchange(passing.port, `${request}\r\n\r\n${first}`, last)
+    expect(statusesIn(answer)).toEqual([400])
+    expect(answer).toContain('"header_refused"')
+    for (const one of upstream.received.filter(Boolean)) expect(one).not.toContain(last)
+  })
+  it('a form that is compressed is refused', async () => {
+    const request = head(
+      `POST ${path}/public/a`,
+      'Content-Type: application/x-www-form-urlencoded',
+      'Content-Encoding: gzip',
+      'Content-Length: 4',
+      'Connection: close',
+    )
+    const answer = await rawExchange(passing.port, `${request}\r\n\r\nbody`)
+    expect(answer).toContain('"header_refused"')
+  })
+
   it('two requests on one connection are two, each judged by itself', async () => {
     const answer = await rawExchange(
       passing.port,
@@ -247,6 +299,15 @@ describe('a hostile upstream', () => {
     ],
     ['a 100 that nobody asked for', ['HTTP/1.1 100 Continue\r\n\r\n', ok]],
     ['a NUL in a header', ['HTTP/1.1 200 OK\r\nContent-Type: a\0b\r\nContent-Length: 0\r\n\r\n']],
+    [
+      'two addresses of one redirect',
+      ['HTTP/1.1 302 Found\r\nLocation: /api/a\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n'],
+    ],
+    ['a status below all', ['HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\nok']],
+    [
+      'a folded line',
+      ['HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n Set-Cookie: a=b\r\nContent-Length: 2\r\n\r\nok'],
+    ],
     ['a bare CR in a header', ['HTTP/1.1 200 OK\r\nContent-Type: a\rSet-Cookie: b=c\r\nContent-Length: 0\r\n\r\n']],
     ['a redirect to elsewhere', ['HTTP/1.1 302 Found\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n']],
     [
@@ -295,6 +356,46 @@ describe('a hostile upstream', () => {
     expect(status).toBe(500)
     expect(text).not.toContain(token)
     expectNoSecret('')
+  })
+
+  test.each<[string, string, RegExp]>([
+    [
+      'a 304 with the length that a 200 would have',
+      '304 Not Modified\r\nETag: "a"\r\nContent-Length: 40',
+      /^content-length: 40\r$/im,
+    ],
+    ['a 304 without', '304 Not Modified\r\nETag: "a"', /^etag: "a"\r$/im],
+    ['a 304 in chunks', '304 Not Modified\r\nETag: "a"\r\nTransfer-Encoding: chunked', /^etag: "a"\r$/im],
+    ['a 204 with a length, which it may not have', '204 No Content\r\nContent-Length: 40', /^(?!.*content-length)/is],
+  ])('V-08: %s is an answer without a body', async (_name, said, expected) => {
+    upstream.answerWith(`HTTP/1.1 ${said}\r\n\r\n`)
+    const request = head(`GET ${path}/public/a`, 'If-None-Match: "a"', 'Connection: close')
+    const answer = await rawExchange(passing.port, `${request}\r\n\r\n`)
+    expect(statusesIn(answer)).toEqual([Number(said.slice(0, 3))])
+    expect(answer).toMatch(expected)
+    expect(answer.split('\r\n\r\n')[1]).toBe('')
+    expect(answer).not.toMatch(/transfer-encoding/i)
+    // The next one on its connection is another.
+    upstream.answerWith(ok)
+    expect((await ask()).text).toBe('ok')
+  })
+
+  it('its trailers stay behind', async () => {
+    upstream.answerWith(
+      'HTTP/1.1 200 OK\r\nTrailer: Set-Cookie\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nSet-Cookie: evil=b\r\n\r\n',
+    )
+    const answer = await rawExchange(passing.port, `${head(`GET ${path}/public/a`, 'Connection: close')}\r\n\r\n`)
+    expect(statusesIn(answer)).toEqual([200])
+    expect(answer).not.toMatch(/evil|trailer/i)
+  })
+
+  it('names in other scripts are passed as the same bytes', async () => {
+    const name = Buffer.from('日本.txt').toString('latin1')
+    upstream.answerWith(
+      `HTTP/1.1 200 OK\r\nContent-Disposition: attachment; filename="${name}"\r\nContent-Length: 2\r\n\r\nok`,
+    )
+    const answer = await rawExchange(passing.port, `${head(`GET ${path}/public/a`, 'Connection: close')}\r\n\r\n`)
+    expect(answer).toContain(`content-disposition: attachment; filename="${name}"`)
   })
 
   it('a flood of 1xx is between the two of us', async () => {
