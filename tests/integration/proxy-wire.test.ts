@@ -367,7 +367,7 @@ describe('a hostile upstream', () => {
     ['a 304 without', '304 Not Modified\r\nETag: "a"', /^etag: "a"\r$/im],
     ['a 304 in chunks', '304 Not Modified\r\nETag: "a"\r\nTransfer-Encoding: chunked', /^etag: "a"\r$/im],
     ['a 204 with a length, which it may not have', '204 No Content\r\nContent-Length: 40', /^(?!.*content-length)/is],
-  ])('V-08: %s is an answer without a body', async (_name, said, expected) => {
+  ])('%s is an answer without a body', async (_name, said, expected) => {
     upstream.answerWith(`HTTP/1.1 ${said}\r\n\r\n`)
     const request = head(`GET ${path}/public/a`, 'If-None-Match: "a"', 'Connection: close')
     const answer = await rawExchange(passing.port, `${request}\r\n\r\n`)
