@@ -54,17 +54,19 @@ function inForm(): Guard {
   const isOverride = () => /method|%/i.test(name) && isOverrideName(unescaped(name.replaceAll('+', ' ')))
   return (piece) => {
     for (let at = 0; at < piece.length; at += 1) {
-      if (isSkipped) while (at < piece.length && !isSeparator(piece[at])) at += 1
+      // A value, or a name that is too long to be one that is looked for, counts for nothing until the next begins.
+      if (!isName) while (at < piece.length && !isSeparator(piece[at])) at += 1
       const byte = piece[at]
       if (byte === undefined) break
       if (isSeparator(byte)) {
-        if (!isSkipped && isOverride()) return refusal()
-        isSkipped = false
+        if (isName && isOverride()) return refusal()
+        isName = true
         name = ''
-      } else if (byte === 0x3d) {
-        // = ends a name.
+      }
+      // =
+      else if (byte === 0x3d) {
         if (isOverride()) return refusal()
-        isSkipped = true
+        isName = false
       } else {
         name += String.fromCharCode(byte)
         if (name.length < nameBytesMax) continue
@@ -75,7 +77,7 @@ function inForm(): Guard {
       }
     }
     // What is not finished may become one: it is judged before it leaves, for the body may end here.
-    return !isSkipped && isOverride() ? refusal() : undefined
+    return isName && isOverride() ? refusal() : undefined
   }
 }
 
