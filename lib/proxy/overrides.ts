@@ -42,9 +42,11 @@ export function overrideGuard(contentType = '', contentEncoding = ''): Guard | u
   return isForm ? inForm() : inParts()
 }
 
-/** Escapes undone, byte by byte: what is no UTF-8 hides nothing. */
-const unescaped = (text: string) =>
-  text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+/** Escapes undone, byte by byte: what is no UTF-8 hides nothing. `%u005f` is one to ASP.NET. */
+export const unescaped = (text: string) =>
+  text.replaceAll(/%(?:u([0-9a-f]{4})|([0-9a-f]{2}))/gi, (_, long?: string, short?: string) =>
+    String.fromCharCode(Number.parseInt(long ?? short ?? '', 16)),
+  )
 
 /** WHATWG URL, application/x-www-form-urlencoded: names end at `=` or `&`, and may be encoded. */
 function inForm(): Guard {

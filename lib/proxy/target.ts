@@ -1,5 +1,5 @@
 import { BrokerError } from '../errors.ts'
-import { isOverrideName, spellingsOf } from './overrides.ts'
+import { isOverrideName, spellingsOf, unescaped } from './overrides.ts'
 
 /** What an address asks for: a project's API, and a path there, all exactly as they were sent. */
 export type Target = { slug: string; project: string; path: string; search: string }
@@ -78,7 +78,7 @@ export function judgeSearch({ search }: Target, credentialParameters: readonly s
   if (search.length < 2) return
   // Some servers separate by semicolons (HTML 4, B.2.2).
   for (const part of search.slice(1).split(/[&;]/)) {
-    const [spelled = '', value = ''] = part.split('=', 2).map(decoded)
+    const [spelled = '', value = ''] = part.split('=', 2).map((text) => unescaped(text.replaceAll('+', ' ')))
     // `token[]`, `token[a]` and `[token]` reach some readers as `token`; `token.a` does so elsewhere, or as `token_a` (PHP).
     const names = spellingsOf(spelled)
     const spellings = names
@@ -96,12 +96,5 @@ export function judgeSearch({ search }: Target, credentialParameters: readonly s
   }
 }
 
-const decoded = (text: string) => {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
-  } catch {
-    return text
-  }
-}
 /** A name for a person, and nothing that could be more. */
 const shown = (name: string) => name.replaceAll(/[^\w.-]/g, '?').slice(0, 60)
