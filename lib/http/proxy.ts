@@ -51,6 +51,9 @@ export function createProxyEdge(
   return {
     targetOf,
     async handle(request, response, target) {
+      // Behind another on its connection it waits its turn (RFC 9112 9.3.2): Node tells nobody that a caller left whose
+      // answer has no socket yet, so what had begun would be held for ever.
+      if (!response.socket) await new Promise<void>((resolve) => response.once('socket', () => resolve()))
       const requestId = newId('request')
       const started = performance.now()
       const headers = { ...fixedHeaders, 'x-request-id': requestId }

@@ -1,0 +1,112 @@
+// What would keep the proxy busy for ever, or break it: callers that ask ahead and leave, upstreams that speak in bytes that
+// nobody expects.
+import { once } from 'node:events'
+import net from 'node:net'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from 'vitest'
+import { issueToken } from '../../lib/broker/issue.ts'
+import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
+import { startPassing } from '../support/passing.ts'
+import { rawExchange, startRaw, statusesIn } from '../support/raw.ts'
+import { pointAt } from '../support/streaming.ts'
+
+let broker: Broker
+let owner: BrowserActor
+let upstream: Awaited<ReturnType<typeof startRaw>>
+let passing: Awaited<ReturnType<typeof startPassing>>
+let token: string
+let path: string
+beforeAll(async () => {
+  broker = await startBroker()
+  upstream = await startRaw()
+  owner = await broker.actorOf('owner@acme.test')
+  await pointAt(broker, owner, '', `${upstream.url}/api`)
+  const linked = await broker.link(owner, 'owner@acme.test', { provider: 'Demo tickets' })
+  if (linked.kind !== 'linked') throw linked.error
+  const asked = { project: linked.projectId, strategy: 'proxy', lifetimeSeconds: 3600, purpose: 'a test' } as const
+  const issued = await issueToken(broker.ctx, owner, { ...asked, scopes: { access: 'everything' } })
+  token = issued.value.reveal()
+  path = new URL(issued.baseUrl).pathname
+  passing = await startPassing(broker.ctx)
+})
+afterAll(async () => {
+  await passing.stop()
+  await upstream.stop()
+  await broker.stop()
+})
+const ok = 'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok'
+beforeEach(() => {
+  upstream.received.length = 0
+  upstream.answerWith(ok)
+})
+
+const get = (where: string, ...more: string[]) =>
+  [`GET ${path}${where} HTTP/1.1`, `Host: ${passing.host}`, `Authorization: Bearer ${token}`, ...more, '', ''].join(
+    '\r\n',
+  )
+
+/** Upstream connections as they come, each for the test to answer and to see closed. */
+function heldUpstream() {
+  const held: { socket: net.Socket; target: string }[] = []
+  const takers: { count: number; resolve: () => void }[] = []
+  upstream.answerBy((socket, request) => {
+    held.push({ socket, target: request.split(' ')[1] ?? '' })
+    for (const taker of takers) if (held.length >= taker.count) taker.resolve()
+  })
+  return {
+    held,
+    arrived: (count: number) =>
+      new Promise<void>((resolve) => (held.length >= count ? resolve() : takers.push({ count, resolve }))),
+  }
+}
+const closed = async (socket: net.Socket | undefined) => socket?.destroyed || (socket && once(socket, 'close'))
+const openNow = async () => (await broker.ctx.metrics.proxyOpen.get()).values[0]?.value ?? 0
+
+describe('whoever goes away leaves nothing running', () => {
+  it('requests that wait behind another on one connection are begun in their turn', async () => {
+    const { held, arrived } = heldUpstream()
+    const socket = net.connect(passing.port, '127.0.0.1').on('error', () => {})
+    socket.write(get('/first') + get('/second') + get('/third'))
+    await arrived(1)
+    held[0]?.socket.end(ok.replace('\r\n', '\r\nconnection: close\r\n'))
+    await arrived(2)
+    expect(await openNow()).toBe(1)
+    socket.destroy()
+    await closed(held[1]?.socket)
+    await expect.poll(openNow).toBe(0)
+    expect(held.map(({ target }) => target)).toEqual(['/api/first', '/api/second'])
+  })
+  it.each(['chunked', 'of a known length'])('an upload %s that waits behind another is not read', async (framing) => {
+    const { held, arrived } = heldUpstream()
+    const socket = net.connect(passing.port, '127.0.0.1').on('error', () => {})
+    const head = framing === 'chunked' ? 'Transfer-Encoding: chunked' : 'Content-Length: 1000000'
+    socket.write(get('/first') + get('/upload', head).replace('GET', 'POST'))
+    await arrived(1)
+    socket.destroy()
+    await closed(held[0]?.socket)
+    await expect.poll(openNow).toBe(0)
+    expect(held).toHaveLength(1)
+  })
+})
+
+describe('an answer in bytes that nobody expects', () => {
+  test.each([
+    ['001', 'HTTP/1.1 001 Odd\r\ncontent-length: 2\r\n\r\nok'],
+    ['099', 'HTTP/1.1 099 Odd\r\ncontent-length: 2\r\n\r\nok'],
+    ['a location in Latin-1', 'HTTP/1.1 302 Found\r\nlocation: /api/caf\xe9\r\ncontent-length: 0\r\n\r\n'],
+    [
+      'a link beyond Latin-1',
+      'HTTP/1.1 200 OK\r\nlink: <https://x.example/>; title="\xe5\xa0\xb1"\r\ncontent-length: 2\r\n\r\nok',
+    ],
+    [
+      'two types',
+      'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nok',
+    ],
+  ])('F-10: %s leaves the process as it was', async (_name, bytes) => {
+    upstream.answerWith(bytes)
+    const [status = 0] = statusesIn(await rawExchange(passing.port, get('/odd', 'Connection: close')))
+    expect([status, status >= 200 && status < 600]).toEqual([status, true])
+    await expect.poll(openNow).toBe(0)
+    upstream.answerWith(ok)
+    expect(statusesIn(await rawExchange(passing.port, get('/plain', 'Connection: close')))).toEqual([200])
+  })
+})
