@@ -88,6 +88,26 @@ describe('whoever goes away leaves nothing running', () => {
   })
 })
 
+it('B-04: an upload in pieces of one byte goes on in few', async () => {
+  const { held, arrived } = heldUpstream()
+  const socket = net.connect(passing.port, '127.0.0.1').on('error', () => {})
+  const head = ['Content-Type: multipart/form-data; boundary=x', 'Transfer-Encoding: chunked']
+  const bytes = ';name='.repeat(2_000)
+  const chunks = [...bytes].map((byte) => `1\r\n${byte}\r\n`).join('')
+  socket.write(get('/upload', ...head).replace('GET', 'POST') + chunks)
+  await arrived(1)
+  const sizes = () => {
+    const [, body = ''] = /\r\n\r\n(.*)$/s.exec(upstream.received.join('')) ?? []
+    return [...body.matchAll(/^([0-9a-f]+)\r$/gm)].map(([, size = '']) => Number.parseInt(size, 16))
+  }
+  await expect.poll(() => sizes().reduce((sum, size) => sum + size, 0)).toBe(bytes.length)
+  expect(sizes().length).toBeLessThan(100)
+  socket.write('0\r\n\r\n')
+  held[0]?.socket.end(ok)
+  await once(socket, 'data')
+  socket.destroy()
+})
+
 describe('an answer in bytes that nobody expects', () => {
   test.each([
     ['001', 'HTTP/1.1 001 Odd\r\ncontent-length: 2\r\n\r\nok'],
