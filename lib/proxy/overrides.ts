@@ -12,7 +12,9 @@ const valueBytesMax = 256
  */
 export function spellingsOf(name: string): string[] {
   const bare = name.toLowerCase().replace(/^[\s[\]]+/, '')
-  const unclosed = bare.replace(/\[(?![^\]]*\])/, '_')
+  // Found without a look ahead from each of thousands.
+  const at = bare.indexOf('[', bare.lastIndexOf(']') + 1)
+  const unclosed = at < 0 ? bare : `${bare.slice(0, at)}_${bare.slice(at + 1)}`
   return [bare, unclosed].map((one) => one.split(/[[\]\0]/, 1)[0]?.trim() ?? '')
 }
 

@@ -78,6 +78,7 @@ export function judgeSearch({ search }: Target, credentialParameters: readonly s
   if (search.length < 2) return
   // Some servers separate by semicolons (HTML 4, B.2.2).
   for (const part of search.slice(1).split(/[&;]/)) {
+    if (part === '') continue
     const [spelled = '', value = ''] = part.split('=', 2).map((text) => unescaped(text.replaceAll('+', ' ')))
     // `token[]`, `token[a]` and `[token]` reach some readers as `token`; `token.a` does so elsewhere, or as `token_a` (PHP).
     const names = spellingsOf(spelled)
