@@ -124,7 +124,7 @@ function verdictOn(name: string): Verdict {
   const isJudged = folded === 'service-worker' || folded === 'sec-fetch-dest' || folded === 'connection'
   const isRefused = refusedNames.some((pattern) => pattern.test(folded))
   const verdict = requestNames.has(name) ? 'pass' : isJudged ? 'judge' : isRefused ? 'refuse' : 'drop'
-  if (verdicts.size < verdictsMax) verdicts.set(name, verdict)
+  if (verdicts.size < verdictsMax && name.length <= 64) verdicts.set(name, verdict)
   return verdict
 }
 
@@ -194,7 +194,9 @@ export function responseHeaders(
   if (Array.isArray(location) && location.length > 1) throw new BrokerError('redirect_refused')
   if (location !== undefined && status >= 300 && status < 400)
     back.location = placed(String(location), facts.redirectHosts, place())
-  if (link !== undefined) back.link = links([link].flat().join(', '), place())
+  const pages = link === undefined ? '' : [link].flat().join(', ')
+  // What is longer is no list of pages.
+  if (pages !== '' && pages.length <= 8_192) back.link = links(pages, place())
 }
 
 /** Where an answer comes from, and how that API is spelled here. */
@@ -221,7 +223,8 @@ function placed(location: string, hosts: readonly string[], at: Place): string {
   const url = URL.canParse(location, at.url) ? new URL(location, at.url) : undefined
   const through = url && throughUs(url, at)
   if (through) return through
-  const isNamed = url?.protocol === 'https:' && !url.port && !url.username && hosts.includes(url.hostname)
+  const isNamed =
+    url?.protocol === 'https:' && !url.port && !url.username && !url.password && hosts.includes(url.hostname)
   if (url && isNamed) return url.href
   throw new BrokerError('redirect_refused', url && { detail: `It leads to ${url.host.slice(0, 200)}.` })
 }

@@ -459,6 +459,7 @@ describe('F-05: of an answer', () => {
     '/%2e%2e/v2',
     'https://api.example.com@evil.example/v1',
     'https://user:pass@api.example.com/v1/a',
+    'https://:x@files.example.com/',
     'https://files.example.com@evil.example/',
     'https://files.example.com:8443/',
     'http://files.example.com/',
