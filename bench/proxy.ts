@@ -16,19 +16,19 @@ import type { Actor, CookieCredential } from '../lib/actor.ts'
 import { seedDemo } from '../lib/broker/demo.ts'
 import { issueToken } from '../lib/broker/issue.ts'
 import { tokenPlace } from '../lib/broker/refresh/refresh.ts'
-import { type Config, parseConfig } from '../lib/config.ts'
 import { type Context, createContext } from '../lib/context.ts'
 import { newId } from '../lib/security/ids.ts'
-import { randomToken } from '../lib/security/secrets.ts'
 import { tenantBySlug } from '../lib/store/lookups.ts'
 import { listProviders } from '../lib/store/providers.ts'
 import { asSystem } from '../lib/store/system.ts'
 import { checkInstanceKeys, vaultOf } from '../lib/vault/keys.ts'
 import { startThrowAway } from '../scripts/lib/database.mjs'
+import { findNginx } from '../scripts/lib/nginx.mjs'
 import { generateClient } from '../scripts/lib/prepare.mjs'
 import { stopOnSignals } from '../scripts/lib/processes.mjs'
 import { step } from '../scripts/lib/progress.mjs'
 import { applyMigrations } from '../scripts/migrate.mjs'
+import { benchConfig } from './config.ts'
 import type { Asked, Told } from './passers.ts'
 
 const [requests = 4_000, rounds = 7, bigMebibytes = 1024] = process.argv.slice(2).map(Number)
@@ -94,14 +94,7 @@ const freePort = async () => {
 
 /** nginx in front of the same API, asking for each request whether it may pass; undefined: there is none here. */
 async function startNginx(api: Part, auth: Part): Promise<Part | undefined> {
-  const [path] = ['nginx', '/usr/sbin/nginx'].filter((name) => {
-    try {
-      execFileSync(name, ['-v'], { stdio: 'ignore' })
-      return true
-    } catch {
-      return false
-    }
-  })
+  const path = await findNginx()
   if (!path) return undefined
   const folder = await mkdtemp(join(tmpdir(), 'bench-nginx-'))
   const port = await freePort()
@@ -154,27 +147,6 @@ async function startNginx(api: Part, auth: Part): Promise<Part | undefined> {
     },
   }
 }
-
-const settings = (databaseUrl: string, upstream: string) =>
-  parseConfig({
-    NODE_ENV: 'production',
-    VALETKEY_URL: origin,
-    DATABASE_URL: databaseUrl,
-    VALETKEY_KEYS: `k1:${randomToken()}`,
-    VALETKEY_SECRET: randomToken(),
-    VALETKEY_SIGNIN_ISSUER: `${upstream}/idp`,
-    VALETKEY_SIGNIN_CLIENT_ID: 'bench',
-    VALETKEY_SIGNIN_CLIENT_SECRET: 'bench',
-    VALETKEY_EMBEDDED: '1',
-    VALETKEY_DEMO: '1',
-    VALETKEY_DEMO_STACK: JSON.stringify({ url: upstream, clientId: 'bench', clientSecret: 'bench-secret' }),
-    VALETKEY_DEMO_TICKETS: JSON.stringify({
-      issuer: `${upstream}/tickets`,
-      clientId: 'bench',
-      clientSecret: 'bench-secret',
-    }),
-    VALETKEY_LOG: 'warn',
-  })
 
 /** A linked project with an access token that lives for a day, and a token of ours for it. */
 async function seed(ctx: Context, slug: string): Promise<{ token: string; path: string }> {
@@ -360,7 +332,7 @@ async function main() {
   const database = await step('Starting a database', startThrowAway)
   cleanUps.push(database.stop)
   await applyMigrations(database.ownerUrl)
-  const config: Config = settings(database.appUrl, upstream)
+  const config = benchConfig(database.appUrl, upstream, { NODE_ENV: 'production', VALETKEY_LOG: 'warn' })
   const ctx = await createContext(config)
   cleanUps.push(ctx.close)
   await checkInstanceKeys(ctx)

@@ -9,10 +9,8 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import { seedDemo } from '../lib/broker/demo.ts'
 import { tokenPlace } from '../lib/broker/refresh/refresh.ts'
-import { parseConfig } from '../lib/config.ts'
 import { type Context, createContext } from '../lib/context.ts'
 import { newId } from '../lib/security/ids.ts'
-import { randomToken } from '../lib/security/secrets.ts'
 import { tenantBySlug } from '../lib/store/lookups.ts'
 import { listProviders } from '../lib/store/providers.ts'
 import { asSystem } from '../lib/store/system.ts'
@@ -23,6 +21,7 @@ import { stopOnSignals } from '../scripts/lib/processes.mjs'
 import { step } from '../scripts/lib/progress.mjs'
 import { applyMigrations } from '../scripts/migrate.mjs'
 import { bundleProcesses } from '../tests/support/processes.ts'
+import { benchConfig } from './config.ts'
 import { tokenOf, type UpstreamCommand, type UpstreamReport } from './upstream.ts'
 
 const [connections = 10_000, refreshesPerSecond = 200] = process.argv.slice(2).map(Number)
@@ -62,28 +61,6 @@ async function startUpstream() {
     },
   }
 }
-
-const settings = (databaseUrl: string, upstream: string) =>
-  parseConfig({
-    NODE_ENV: 'test',
-    VALETKEY_URL: 'http://localhost:3000',
-    DATABASE_URL: databaseUrl,
-    VALETKEY_KEYS: `k1:${randomToken()}`,
-    VALETKEY_SECRET: randomToken(),
-    VALETKEY_SIGNIN_ISSUER: `${upstream}/idp`,
-    VALETKEY_SIGNIN_CLIENT_ID: 'bench',
-    VALETKEY_SIGNIN_CLIENT_SECRET: 'bench',
-    VALETKEY_EMBEDDED: '1',
-    VALETKEY_DEMO: '1',
-    VALETKEY_DEMO_STACK: JSON.stringify({ url: upstream, clientId: 'bench', clientSecret: 'bench-secret' }),
-    VALETKEY_DEMO_TICKETS: JSON.stringify({
-      issuer: `${upstream}/tickets`,
-      clientId: 'bench',
-      clientSecret: 'bench-secret',
-    }),
-    VALETKEY_REFRESH_RATE: String(refreshesPerSecond),
-    VALETKEY_LOG: 'silent',
-  })
 
 /** Sealed connections of one person; `expiresIn` in seconds from now, by index. Ids. */
 async function seed(
@@ -169,7 +146,10 @@ async function main() {
   const database = await step('Starting a database', startThrowAway)
   cleanUps.push(database.stop)
   await applyMigrations(database.ownerUrl)
-  const config = settings(database.appUrl, upstream.url)
+  const config = benchConfig(database.appUrl, upstream.url, {
+    VALETKEY_REFRESH_RATE: String(refreshesPerSecond),
+    VALETKEY_LOG: 'silent',
+  })
   const ctx = await createContext(config)
   cleanUps.push(ctx.close)
   await checkInstanceKeys(ctx)

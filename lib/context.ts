@@ -54,10 +54,10 @@ export type Context = {
   certificateEnds: ReadonlyMap<string, Date>
   /** The same way out for upstreams whose certificates a CA of their own vouches for. */
   trusting: Trusting['trusting']
-  /** The way out for what passes through; `certificates` in PEM, of an upstream with a CA of its own. */
-  streams: (certificates?: string | undefined) => Dispatcher
   /** The same for addresses that tenants choose freely: never inside, whatever the operator lets upstreams reach. */
   fetchOutside: OutboundFetch
+  /** The way out for what passes through; `certificates` in PEM, of an upstream with a CA of its own. */
+  streams: (certificates?: string | undefined) => Dispatcher
   /** Who is asked whose a presented token is. Nobody makes any yet; the authorization server will. */
   authenticators: readonly Authenticator[]
   now: () => Date

@@ -202,8 +202,6 @@ async function start(
     generations,
     exclusive,
     expiresAt: end,
-    // Until the upstream has named it: what a cut-off issue leaves where nobody can look has an end that nobody knows.
-    endless: !kind.findsOrphans,
     createdAt: now,
     ...(value
       ? {
@@ -212,7 +210,8 @@ async function start(
           fingerprint: mark ?? null,
           scopesGranted: rights as Prisma.InputJsonObject,
         }
-      : { status: 'issuing' }),
+      : // Until the upstream has named it: what a cut-off issue leaves where nobody can look has an end that nobody knows.
+        { status: 'issuing', endless: !kind.findsOrphans }),
   })
   const details = {
     project: project.id,

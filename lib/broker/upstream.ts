@@ -54,6 +54,7 @@ function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderR
     ...(provider.choices && { choices: verb('scope_choices', provider.choices) }),
     ...(tryClient && { tryClient: () => verb('try_client', tryClient)(undefined) }),
     ...(provider.check && { check: verb('check', provider.check) }),
+    // As long as what it signs is under way: the proxy measures that.
     ...(provider.sign && { sign: provider.sign }),
     ...(provider.lastUsed && { lastUsed: verb('last_used', provider.lastUsed) }),
   }

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import type { Config } from '../config.ts'
 import { BrokerError, type ErrorCode } from '../errors.ts'
+import { hasBody } from '../proxy/exchange.ts'
 import { newId } from '../security/ids.ts'
 import { untraced } from '../trace.ts'
 import { contentSecurityPolicy, newNonce, securityHeaders } from './headers.ts'
@@ -193,6 +194,7 @@ function refusalOf(request: IncomingMessage, { config, host, isServing }: Servin
 
 /** Ends a request whose body takes too long to arrive (IV-03). */
 function endLate(request: IncomingMessage, response: ServerResponse): void {
+  if (!hasBody(request)) return
   const late = setTimeout(() => {
     if (request.complete) return
     if (response.headersSent) request.destroy()

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from '../context.ts'
-import { BrokerError, isBrokerError } from '../errors.ts'
+import { BrokerError, errorCodes, isBrokerError } from '../errors.ts'
 import { ExchangeError } from '../proxy/exchange.ts'
 import { answerHeaders } from '../proxy/headers.ts'
 import { createProxy, type Passed, pass } from '../proxy/pass.ts'
 import type { ProxyLimits } from '../proxy/quotas.ts'
 import { type Target, targetOf } from '../proxy/target.ts'
 import { newId } from '../security/ids.ts'
+import { outboundLimits } from '../security/outbound.ts'
 import { securityHeaders } from './headers.ts'
 import { asBrokerError, problemOf } from './problem.ts'
 
@@ -25,8 +26,6 @@ export type ProxyEdge = {
 /** Between two looks at the tokens of what is running: an end elsewhere cuts it within a second. */
 const lookMilliseconds = 400
 const tellMilliseconds = 5_000
-/** Neither side says anything for so long: the connection is given up. */
-const silenceMilliseconds = 300_000
 
 /** Makes the edge; `timers`: whether it looks and tells by itself. */
 export function createProxyEdge(
@@ -57,7 +56,8 @@ export function createProxyEdge(
       const requestId = newId('request')
       const started = performance.now()
       const headers = { ...fixedHeaders, 'x-request-id': requestId }
-      request.socket.setTimeout(silenceMilliseconds)
+      // Neither side says anything for so long: the connection is given up.
+      request.socket.setTimeout(outboundLimits.streamSilenceMs)
       ctx.metrics.proxyOpen.inc()
       let passed: Passed | undefined
       let problem: BrokerError | undefined
@@ -69,7 +69,8 @@ export function createProxyEdge(
       }
       closeUnread(request, response)
       ctx.metrics.proxyOpen.dec()
-      report(ctx, { requestId, method: request.method, started, passed, problem, status: response.statusCode })
+      const status = problem && !response.headersSent ? errorCodes[problem.code].status : response.statusCode
+      report(ctx, { requestId, method: request.method, started, passed, problem, status })
     },
     look,
     tell,
@@ -136,7 +137,7 @@ function report(ctx: Context, { requestId, method, started, passed, problem, sta
   ctx.metrics.requests.observe(
     {
       operation: 'proxy',
-      status: isAborted ? 'aborted' : `${Math.floor((problem ? status : (passed?.status ?? 0)) / 100)}xx`,
+      status: isAborted ? 'aborted' : `${Math.floor(status / 100)}xx`,
     },
     milliseconds / 1000,
   )

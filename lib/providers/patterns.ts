@@ -1,6 +1,5 @@
 /** Methods that pass. The others of HTTP name a second resource in a header, or another server (RFC 9110 9.3, RFC 4918). */
 export const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
-export type Method = (typeof methods)[number]
 
 /** A segment as it is sent (RFC 3986 3.3). Every expression here is read alike by all validators of JSON Schema. */
 const literal = "(?:[A-Za-z0-9_.~!$&'()+,=:@-]|%[0-9A-F]{2})+"

@@ -1,9 +1,7 @@
 import { z } from 'zod'
-import type { Kind, ProxyFacts, RightLine, Strategy } from './kind.ts'
+import type { Kind, ProxyFacts, RightLine } from './kind.ts'
 import { hasPlainPath, methods, patternMax, patternShape } from './patterns.ts'
 import type { Rights } from './provider.ts'
-
-export { methods }
 
 /**
  * `GET /repos/*\/issues`: methods, or `*` for all, and a path below the project's API. `*` is one segment, `/**` at the
@@ -146,7 +144,7 @@ function missing(asked: Rights, limit: Rights): string[] {
 }
 
 /** In which words the rights of a token are, by how it was made. */
-export function languageOf(kind: Kind, strategy: string | Strategy, settings: unknown): Language {
+export function languageOf(kind: Kind, strategy: string, settings: unknown): Language {
   if (strategy !== 'proxy') return kind
   return rulesLanguage(kind.proxy?.(settings) ?? { methodsCarryMeaning: true })
 }

@@ -16,12 +16,13 @@ export type Sent = {
   body: Readable | null
 }
 
-type Headers = Record<string, string | string[] | undefined>
+/** Of an upstream's answer, names in small letters. */
+export type AnswerHeaders = Record<string, string | string[] | undefined>
 
 /** What becomes of an answer, once its head is here: these headers go back with it, or it is dropped and asked for again. */
-export type Verdict = { headers: Headers } | 'again'
+export type Verdict = { headers: AnswerHeaders } | 'again'
 
-export type Ended = { status: number; headers: Headers; bytesReceived: number; again: boolean }
+export type Ended = { status: number; headers: AnswerHeaders; bytesReceived: number; again: boolean }
 
 /**
  * One request to an upstream whose answer goes back as it comes: pieces as they arrive, no faster than they are taken.
@@ -30,18 +31,18 @@ export type Ended = { status: number; headers: Headers; bytesReceived: number; a
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly ended: Promise<Ended>
   readonly #response: ServerResponse
-  readonly #judge: (status: number, headers: Headers) => Verdict
+  readonly #judge: (status: number, headers: AnswerHeaders) => Verdict
   #resolve: (ended: Ended) => void = () => {}
   #reject: (why: unknown) => void = () => {}
   #controller: Dispatcher.DispatchController | undefined
-  #head: { status: number; headers: Headers } = { status: 0, headers: {} }
+  #head: { status: number; headers: AnswerHeaders } = { status: 0, headers: {} }
   #bytesReceived = 0
   #stopped: BrokerError | undefined
   /** All of the answer has come; it may not have been taken yet. */
   #isWhole = false
   #isOver = false
 
-  constructor(response: ServerResponse, judge: (status: number, headers: Headers) => Verdict) {
+  constructor(response: ServerResponse, judge: (status: number, headers: AnswerHeaders) => Verdict) {
     this.#response = response
     this.#judge = judge
     this.ended = new Promise((resolve, reject) => {
@@ -71,7 +72,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#isOver) controller.abort(this.#stopped ?? new BrokerError('aborted'))
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
     // 1xx is between the two of us (RFC 9110 15.2).
     if (status < 200 || this.#isOver) return
     this.#head = { status, headers }
@@ -168,6 +169,10 @@ export const mayRepeat = (error: unknown): boolean => {
   const { code } = cause as Error & { code?: string }
   return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
 }
+
+/** Whether a request brings a body (RFC 9112 6.3). */
+export const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
 /** The body of a request on its way: counted, and read for what must not pass. Aborted with its sender. */
 export class Body extends Transform {

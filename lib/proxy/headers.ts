@@ -1,5 +1,6 @@
 import { BrokerError } from '../errors.ts'
 import type { ProxyFacts } from '../providers/kind.ts'
+import type { AnswerHeaders } from './exchange.ts'
 
 /** What a request may say to the upstream. Everything else is left out: who asks is ours to say. */
 const requestNames = new Set([
@@ -169,8 +170,6 @@ export const answerHeaders = {
   vary: 'Authorization',
 } as const
 
-type Answer = Record<string, string | string[] | undefined>
-
 /**
  * Adds to `back` what of an answer's headers goes back. A redirect goes on only inside the API or to a host that its kind
  * names, and one inside leads through us again; elsewhere (201) an address only names what was made, and stays here.
@@ -178,7 +177,7 @@ type Answer = Record<string, string | string[] | undefined>
  */
 export function responseHeaders(
   back: Record<string, string | string[]>,
-  { status, headers }: { status: number; headers: Answer },
+  { status, headers }: { status: number; headers: AnswerHeaders },
   facts: Pick<ProxyFacts, 'responseHeaders' | 'redirectHosts'>,
   place: () => Place,
 ): void {

@@ -2,25 +2,34 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { proxyUrl } from '../broker/proxy-url.ts'
 import { freshTokens, noteUse, tokenPlace } from '../broker/refresh/refresh.ts'
-import { openProvider } from '../broker/upstream.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { configured } from '../providers/index.ts'
 import type { ProxyFacts } from '../providers/kind.ts'
-import { type Matcher, matcherOf, methods, Rules, rulesLanguage } from '../providers/rules.ts'
+import { methods } from '../providers/patterns.ts'
+import { type Matcher, matcherOf, Rules, rulesLanguage } from '../providers/rules.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { isUnsealError } from '../security/seal.ts'
-import { hash, isProxyToken, type Secret } from '../security/secrets.ts'
-import { findConnection } from '../store/connections.ts'
-import { readTenant } from '../store/database.ts'
+import { hash } from '../security/secrets.ts'
 import type { Entered } from '../store/proxy.ts'
 import { vaultOf } from '../vault/keys.ts'
+import { credentialOf, unauthenticated } from './credential.ts'
 import { Entrance } from './entrance.ts'
-import { Body, type Ended, Exchange, ExchangeError, mayRepeat, type Verdict } from './exchange.ts'
+import {
+  type AnswerHeaders,
+  Body,
+  type Ended,
+  Exchange,
+  ExchangeError,
+  hasBody,
+  mayRepeat,
+  type Verdict,
+} from './exchange.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
 import { overrideGuard } from './overrides.ts'
 import { type Payers, type ProxyLimits, payersOf, Quotas } from './quotas.ts'
 import { endedError, Running } from './running.ts'
+import { type Access, signed } from './sign.ts'
 import { recordFirstUse, Tally, type User } from './tally.ts'
 import { judgePath, judgeSearch, type Target } from './target.ts'
 
@@ -71,8 +80,8 @@ export type Passing = {
   headers: Record<string, string>
 }
 
-/** What is told of a request once it is over; without `user` it was nobody's. */
-export type Passed = { status: number; tokenId: string }
+/** What is told of a request that was answered by its upstream. */
+export type Passed = { tokenId: string }
 
 /**
  * Passes a request to the upstream of a project within the rules of the token that it brings, and the answer back. The
@@ -117,31 +126,6 @@ const isRefusal = (error: unknown) =>
     'token_ended',
     'not_found',
   )
-
-/** RFC 9110 11.6.1; Basic is for programs that know nothing else, such as git and docker. */
-const challenge = 'Bearer realm="valetkey", Basic realm="valetkey", charset="UTF-8"'
-const unauthenticated = (code: 'unauthenticated' | 'token_unknown') =>
-  new BrokerError(code, {
-    challenge,
-    ...(code === 'unauthenticated' && {
-      detail: 'Send a token of this project: as Bearer, or as the password of Basic.',
-    }),
-  })
-
-/** The token that a request brings: as Bearer (RFC 6750 2.1), or as the password of Basic (RFC 7617). Never a cookie. */
-function credentialOf({ rawHeaders, headers }: IncomingMessage): string {
-  const sent = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'authorization')
-  const [, scheme = '', value = ''] = /^(Bearer|Basic) +([\w.~+/=-]+)$/i.exec(headers.authorization ?? '') ?? []
-  const token = scheme.toLowerCase() === 'basic' ? passwordIn(value) : value
-  if (sent.length !== 1 || token === '') throw unauthenticated('unauthenticated')
-  if (!isProxyToken(token)) throw unauthenticated('token_unknown')
-  return token
-}
-
-const passwordIn = (basic: string) => {
-  const text = Buffer.from(basic, 'base64').toString('utf8')
-  return text.slice(text.indexOf(':') + 1)
-}
 
 type Live = Extract<Entered, { state: 'live' }>
 
@@ -188,7 +172,6 @@ function judge({ request, target }: Passing, { facts, allows, words }: Known): s
 const shown = (path: string) => (path.length > 200 ? `${path.slice(0, 200)}…` : path)
 
 type Way = { entered: Live; known: Known; headers: string[] }
-type Access = { accessToken: Secret; version: number }
 
 /** How long after a renewal a 401 is the upstream's word on the request and not on the token. */
 const justRefreshedMilliseconds = 30_000
@@ -197,10 +180,9 @@ async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed
   const { ctx, running, quotas, tally } = proxy
   const { request, response } = passing
   const { entered, known } = way
-  const hasBody =
-    request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
+  const isBodiless = !hasBody(request)
   /** RFC 9110 9.2.1: asked for twice, nothing happens twice. */
-  const isRepeatable = !hasBody && (request.method === 'GET' || request.method === 'HEAD')
+  const isRepeatable = isBodiless && (request.method === 'GET' || request.method === 'HEAD')
   let exchange: Exchange | undefined
   let stopped: BrokerError | undefined
   const release = quotas.hold(known.payers)
@@ -219,7 +201,7 @@ async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed
     let access = await accessOf(proxy, entered)
     const isFresh = ctx.now().getTime() - entered.refreshedAt < justRefreshedMilliseconds
     let mayRefresh = !isFresh && access.version === entered.tokenVersion
-    if (hasBody) {
+    if (!isBodiless) {
       if (request.headers.expect !== undefined) response.writeContinue()
       // Where every method is allowed there is nothing to be gained by another.
       const isOpen = methods.every((method) => known.allows(method, passing.target.path))
@@ -230,7 +212,7 @@ async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed
       const begin = () => {
         if (stopped) throw stopped
         const judged = (status: number, headers: AnswerHeaders) =>
-          answered(proxy, passing, way, { status, headers, isBodiless: !hasBody, mayAgain: isRepeatable && mayRefresh })
+          answered(proxy, passing, way, { status, headers, isBodiless, mayAgain: isRepeatable && mayRefresh })
         exchange = new Exchange(response, judged)
         return exchange
       }
@@ -239,7 +221,7 @@ async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed
         bytesReceived += ended.bytesReceived
         if (!ended.again) {
           if (ended.status === 401 && mayRefresh) renewLater(proxy, entered, access)
-          return { status: ended.status, tokenId: entered.tokenId }
+          return { tokenId: entered.tokenId }
         }
       } catch (error) {
         if (!isRepeatable || tries > 1 || response.headersSent || !mayRepeat(error)) throw error
@@ -298,54 +280,13 @@ async function sent(proxy: Proxy, passing: Passing, way: Way, { access, body, be
   const call = { dispatcher: known.dispatcher, origin: known.base.origin, path, method, body }
   const send = (authority: string[]) => begin().send({ ...call, headers: [...framed, ...authority] })
   if (!known.facts.bound) return send(['authorization', `Bearer ${access.accessToken.reveal()}`])
-  return signed(proxy, way, access, { method, url: urlOf(known, target) }, (signature) =>
+  return signed(proxy.ctx, way.entered, access, { method, url: urlOf(known, target) }, (signature) =>
     send(Object.entries(signature).flat()),
   )
 }
 
 const urlOf = ({ base, root }: Known, { path, search }: Target) => new URL(root + path + search, base.origin)
 
-/** The same to an upstream whose tokens are bound to a key of the connection. */
-async function signed(
-  { ctx }: Proxy,
-  { entered }: Way,
-  { accessToken, version }: Access,
-  asked: { method: string; url: URL },
-  send: (headers: Record<string, string>) => Promise<Ended>,
-): Promise<Ended> {
-  const { tenantId, connectionId } = entered
-  const connection = await readTenant(ctx, tenantId, (tx) => findConnection(tx, tenantId, connectionId))
-  // Renewed in between: the next request has the new one.
-  if (!connection?.refreshToken || connection.tokenVersion !== version)
-    throw new BrokerError('upstream_unavailable', { retryAfterSeconds: 1 })
-  const vault = await vaultOf(ctx, tenantId)
-  const grant = await vault.open(tokenPlace(connection, 'refresh_token', version), connection.refreshToken)
-  const provider = await openProvider(ctx, vault, connection.provider)
-  if (!provider.sign) throw new BrokerError('provider_misconfigured')
-  let ended: Ended | undefined
-  await provider.sign({
-    ...asked,
-    accessToken,
-    grant,
-    send: async (headers) => {
-      ended = await send(headers)
-      return new Response(null, { status: ended.status, headers: proofHeaders(ended.headers) })
-    },
-  })
-  if (!ended) throw new Error('a request was signed and not sent')
-  return ended
-}
-
-/** What of an answer's head concerns proofs (RFC 9449 8, 9). */
-function proofHeaders(headers: AnswerHeaders): Record<string, string> {
-  const { 'dpop-nonce': nonce, 'www-authenticate': challenge } = headers
-  return {
-    ...(typeof nonce === 'string' && { 'dpop-nonce': nonce }),
-    ...(typeof challenge === 'string' && { 'www-authenticate': challenge }),
-  }
-}
-
-type AnswerHeaders = Record<string, string | string[] | undefined>
 type Answer = { status: number; headers: AnswerHeaders; isBodiless: boolean; mayAgain: boolean }
 
 /** What becomes of an upstream's answer. @throws BrokerError redirect_refused */

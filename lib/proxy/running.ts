@@ -27,10 +27,6 @@ export class Running {
     return () => this.#exchanges.delete(exchange)
   }
 
-  get size(): number {
-    return this.#exchanges.size
-  }
-
   /** Cuts what may not go on; asked several times a second. Never throws: who cannot ask for long cuts everything. */
   async look(ctx: Context): Promise<void> {
     const begun = performance.now()

@@ -56,9 +56,11 @@ const Header = z.object({
   version: z.number(),
 })
 
-function headerOf(sealed: string): z.infer<typeof Header> | undefined {
+/** The protected header of a sealed value as it stands; undefined: there is none. Nothing of it is vouched for. */
+function rawHeader(sealed: string): Record<string, unknown> | undefined {
   try {
-    return Header.parse(JSON.parse(Buffer.from(sealed.split('.', 1)[0] ?? '', 'base64url').toString('utf8')))
+    const head: unknown = JSON.parse(decoder.decode(Buffer.from(sealed.split('.', 1)[0] ?? '', 'base64url')))
+    return typeof head === 'object' && head !== null ? (head as Record<string, unknown>) : undefined
   } catch {
     return undefined
   }
@@ -66,30 +68,21 @@ function headerOf(sealed: string): z.infer<typeof Header> | undefined {
 
 /** The key id that a sealed value names, or undefined if it names none. */
 export function sealedWith(sealed: string): string | undefined {
-  try {
-    const header: unknown = JSON.parse(Buffer.from(sealed.slice(0, sealed.indexOf('.')), 'base64url').toString('utf8'))
-    return typeof header === 'object' && header !== null && 'kid' in header ? String(header.kid) : undefined
-  } catch {
-    return undefined
-  }
+  const kid = rawHeader(sealed)?.kid
+  return typeof kid === 'string' ? kid : undefined
 }
 
 /** Whether a value was sealed by a newer version of this program: not broken, but nothing that we can read (H-06). */
 export function isNewerFormat(sealed: string): boolean {
-  try {
-    const header: unknown = JSON.parse(Buffer.from(sealed.split('.', 1)[0] ?? '', 'base64url').toString('utf8'))
-    const typ = typeof header === 'object' && header !== null && 'typ' in header ? String(header.typ) : ''
-    return /^vk\d+$/.test(typ) && Number(typ.slice(2)) > Number(format.slice(2))
-  } catch {
-    return false
-  }
+  const typ = String(rawHeader(sealed)?.typ)
+  return /^vk\d+$/.test(typ) && Number(typ.slice(2)) > Number(format.slice(2))
 }
 
 /** The place that a sealed value claims. It is true only once the value has opened there. */
 export function sealedFor(sealed: string): Location | undefined {
-  const header = headerOf(sealed)
-  if (!header) return undefined
-  const { kid: _, ...location } = header
+  const { success, data } = Header.safeParse(rawHeader(sealed))
+  if (!success) return undefined
+  const { kid: _, ...location } = data
   return location
 }
 
@@ -101,7 +94,7 @@ export function sealedFor(sealed: string): Location | undefined {
 export async function open({ id, key }: SealKey, location: Location, sealed: string): Promise<Secret> {
   try {
     const [head = '', wrapped, nonce = '', text = '', tag = '', ...more] = sealed.split('.')
-    const header: Record<string, unknown> = JSON.parse(decoder.decode(Buffer.from(head, 'base64url')))
+    const header = rawHeader(sealed) ?? {}
     const expected: Record<string, unknown> = { alg: 'dir', enc: 'A256GCM', kid: id, typ: format, ...location }
     const names = Object.keys(header)
     const same = names.length === Object.keys(expected).length && names.every((name) => header[name] === expected[name])

@@ -10,11 +10,9 @@ export type Entered =
   | ({ state: 'elsewhere' | Exclude<StandingState, 'live'> } & Whose)
   | ({ state: 'live' } & Whose & Standing)
 
-type Whose = { tenantId: string; tokenId: string; userId: string; projectId: string; expiresAt: number }
-/** Moments in milliseconds since 1970. */
+type Whose = { tenantId: string; tokenId: string; userId: string; projectId: string }
 type Standing = {
   connectionId: string
-  providerId: string
   /** Changes with the provider's row. What follows up to `externalId` is null where the caller has seen this one. */
   providerSeen: string
   rules: unknown
@@ -25,6 +23,7 @@ type Standing = {
   /** Sealed; null: it has to be renewed first, or cannot be. */
   accessToken: string | null
   tokenVersion: number
+  /** In milliseconds since 1970. */
   refreshedAt: number
   /** Nobody has used the token. */
   first: boolean
@@ -38,7 +37,7 @@ export type Entering = { hash: string; slug: string; project: string; seen: stri
 /** One call of vk.proxy_enter: everything that these requests stand on, as it is now, in their order. */
 export function enterProxy(ctx: Store, asked: Entering[], marginSeconds: number): Promise<Entered[]> {
   const text = `SELECT state, tenant_id AS "tenantId", token_id AS "tokenId", user_id AS "userId", project_id AS "projectId",
-      connection_id AS "connectionId", provider_id AS "providerId", expires_at AS "expiresAt", rules,
+      connection_id AS "connectionId", rules,
       provider_seen AS "providerSeen", kind, issuer, settings, external_id AS "externalId", access_token AS "accessToken",
       token_version AS "tokenVersion", refreshed_at AS "refreshedAt", first, touch
     FROM vk.proxy_enter($1, $2, $3, $4, make_interval(secs => $5))`

@@ -6,8 +6,8 @@
 -- touch: whether vk.connection_used is worth a call. Moments in milliseconds since 1970.
 -- A hash precedes the tenant, which is set as soon as it is known, anew for each.
 CREATE OR REPLACE FUNCTION vk.proxy_enter(p_hashes text[], p_slugs text[], p_projects text[], p_seen text[], p_margin interval)
-  RETURNS TABLE (state text, tenant_id text, token_id text, user_id text, project_id text, connection_id text, provider_id text,
-    expires_at float8, rules jsonb, provider_seen text, kind text, issuer text, settings jsonb, external_id text,
+  RETURNS TABLE (state text, tenant_id text, token_id text, user_id text, project_id text, connection_id text,
+    rules jsonb, provider_seen text, kind text, issuer text, settings jsonb, external_id text,
     access_token text, token_version int, refreshed_at float8, first boolean, touch boolean)
   LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
@@ -18,7 +18,7 @@ DECLARE
   v_refreshed timestamptz;
 BEGIN
   FOR i IN 1 .. cardinality(p_hashes) LOOP
-    state := 'unknown'; user_id := NULL; project_id := NULL; connection_id := NULL; provider_id := NULL; expires_at := NULL;
+    state := 'unknown'; user_id := NULL; project_id := NULL; connection_id := NULL;
     rules := NULL; provider_seen := NULL; kind := NULL; issuer := NULL; settings := NULL; external_id := NULL;
     access_token := NULL; token_version := NULL; refreshed_at := NULL; first := NULL; touch := NULL;
     SELECT l.tenant_id, l.id INTO tenant_id, token_id FROM lookup.token_by_secret(decode(p_hashes[i], 'hex')) l;
@@ -26,8 +26,8 @@ BEGIN
     PERFORM set_config('app.tenant_id', tenant_id, true);
     v_now := vk_now();
     SELECT * INTO t FROM issued_token k WHERE k.tenant_id = proxy_enter.tenant_id AND k.id = token_id;
-    user_id := t.user_id; project_id := t.project_id; connection_id := t.connection_id; provider_id := t.provider_id;
-    expires_at := extract(epoch FROM t.expires_at) * 1000; first := t.last_used_at IS NULL;
+    user_id := t.user_id; project_id := t.project_id; connection_id := t.connection_id;
+    first := t.last_used_at IS NULL;
     IF NOT EXISTS (SELECT FROM tenant n WHERE n.id = t.tenant_id AND n.slug = p_slugs[i])
       OR p_projects[i] <> t.project_id AND NOT EXISTS (SELECT FROM project_alias a
          WHERE a.tenant_id = t.tenant_id AND a.alias = p_projects[i] AND a.project_id = t.project_id) THEN

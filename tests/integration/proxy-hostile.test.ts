@@ -3,40 +3,23 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from 'vitest'
-import { issueToken } from '../../lib/broker/issue.ts'
-import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
-import { startPassing } from '../support/passing.ts'
-import { rawExchange, startRaw, statusesIn } from '../support/raw.ts'
-import { pointAt } from '../support/streaming.ts'
+import type { Broker } from '../support/broker.ts'
+import { okAnswer, rawExchange, startRawProxy, statusesIn } from '../support/raw.ts'
 
+let raw: Awaited<ReturnType<typeof startRawProxy>>
 let broker: Broker
-let owner: BrowserActor
-let upstream: Awaited<ReturnType<typeof startRaw>>
-let passing: Awaited<ReturnType<typeof startPassing>>
+let upstream: typeof raw.upstream
+let passing: typeof raw.passing
 let token: string
 let path: string
 beforeAll(async () => {
-  broker = await startBroker()
-  upstream = await startRaw()
-  owner = await broker.actorOf('owner@acme.test')
-  await pointAt(broker, owner, '', `${upstream.url}/api`)
-  const linked = await broker.link(owner, 'owner@acme.test', { provider: 'Demo tickets' })
-  if (linked.kind !== 'linked') throw linked.error
-  const asked = { project: linked.projectId, strategy: 'proxy', lifetimeSeconds: 3600, purpose: 'a test' } as const
-  const issued = await issueToken(broker.ctx, owner, { ...asked, scopes: { access: 'everything' } })
-  token = issued.value.reveal()
-  path = new URL(issued.baseUrl).pathname
-  passing = await startPassing(broker.ctx)
+  raw = await startRawProxy({ access: 'everything' })
+  ;({ broker, upstream, passing, token, path } = raw)
 })
-afterAll(async () => {
-  await passing.stop()
-  await upstream.stop()
-  await broker.stop()
-})
-const ok = 'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok'
+afterAll(() => raw.stop())
 beforeEach(() => {
   upstream.received.length = 0
-  upstream.answerWith(ok)
+  upstream.answerWith(okAnswer)
 })
 
 const get = (where: string, ...more: string[]) =>
@@ -67,7 +50,7 @@ describe('whoever goes away leaves nothing running', () => {
     const socket = net.connect(passing.port, '127.0.0.1').on('error', () => {})
     socket.write(get('/first') + get('/second') + get('/third'))
     await arrived(1)
-    held[0]?.socket.end(ok.replace('\r\n', '\r\nconnection: close\r\n'))
+    held[0]?.socket.end(okAnswer.replace('\r\n', '\r\nconnection: close\r\n'))
     await arrived(2)
     expect(await openNow()).toBe(1)
     socket.destroy()
@@ -103,7 +86,7 @@ it('B-04: an upload in pieces of one byte goes on in few', async () => {
   await expect.poll(() => sizes().reduce((sum, size) => sum + size, 0)).toBe(bytes.length)
   expect(sizes().length).toBeLessThan(100)
   socket.write('0\r\n\r\n')
-  held[0]?.socket.end(ok)
+  held[0]?.socket.end(okAnswer)
   await once(socket, 'data')
   socket.destroy()
 })
@@ -126,7 +109,7 @@ describe('an answer in bytes that nobody expects', () => {
     const [status = 0] = statusesIn(await rawExchange(passing.port, get('/odd', 'Connection: close')))
     expect([status, status >= 200 && status < 600]).toEqual([status, true])
     await expect.poll(openNow).toBe(0)
-    upstream.answerWith(ok)
+    upstream.answerWith(okAnswer)
     expect(statusesIn(await rawExchange(passing.port, get('/plain', 'Connection: close')))).toEqual([200])
   })
 })

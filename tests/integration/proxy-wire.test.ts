@@ -1,46 +1,23 @@
 // The proxy on the wire: bytes that no client library would send, to it and back from a hostile upstream.
 import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from 'vitest'
-import { issueToken } from '../../lib/broker/issue.ts'
-import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
-import { startPassing } from '../support/passing.ts'
-import { rawExchange, startRaw, statusesIn } from '../support/raw.ts'
-import { pointAt } from '../support/streaming.ts'
+import type { Broker } from '../support/broker.ts'
+import { okAnswer, rawExchange, startRawProxy, statusesIn } from '../support/raw.ts'
 
+let raw: Awaited<ReturnType<typeof startRawProxy>>
 let broker: Broker
-let owner: BrowserActor
-let upstream: Awaited<ReturnType<typeof startRaw>>
-let passing: Awaited<ReturnType<typeof startPassing>>
+let upstream: typeof raw.upstream
+let passing: typeof raw.passing
 let token: string
 let path: string
 let base: string
 beforeAll(async () => {
-  broker = await startBroker()
-  upstream = await startRaw()
-  owner = await broker.actorOf('owner@acme.test')
-  await pointAt(broker, owner, '', `${upstream.url}/api`)
-  const linked = await broker.link(owner, 'owner@acme.test', { provider: 'Demo tickets' })
-  if (linked.kind !== 'linked') throw linked.error
-  const issued = await issueToken(broker.ctx, owner, {
-    project: linked.projectId,
-    scopes: { access: 'paths', paths: ['GET,POST /public/**', 'GET /repos/*/issues'] },
-    strategy: 'proxy',
-    lifetimeSeconds: 3600,
-    purpose: 'a test',
-  })
-  token = issued.value.reveal()
-  base = issued.baseUrl
-  path = new URL(base).pathname
-  passing = await startPassing(broker.ctx)
+  raw = await startRawProxy({ access: 'paths', paths: ['GET,POST /public/**', 'GET /repos/*/issues'] })
+  ;({ broker, upstream, passing, token, path, base } = raw)
 })
-afterAll(async () => {
-  await passing.stop()
-  await upstream.stop()
-  await broker.stop()
-})
-const ok = 'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok'
+afterAll(() => raw.stop())
 beforeEach(() => {
   upstream.received.length = 0
-  upstream.answerWith(ok)
+  upstream.answerWith(okAnswer)
 })
 
 const head = (target: string, ...more: string[]) =>
@@ -300,7 +277,7 @@ describe('a hostile upstream', () => {
       'an upgrade that nobody asked for',
       ['HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nframes'],
     ],
-    ['a 100 that nobody asked for', ['HTTP/1.1 100 Continue\r\n\r\n', ok]],
+    ['a 100 that nobody asked for', ['HTTP/1.1 100 Continue\r\n\r\n', okAnswer]],
     ['a NUL in a header', ['HTTP/1.1 200 OK\r\nContent-Type: a\0b\r\nContent-Length: 0\r\n\r\n']],
     [
       'two addresses of one redirect',
@@ -341,9 +318,9 @@ describe('a hostile upstream', () => {
   })
 
   it('more bytes than it said are nobody’s answer', async () => {
-    upstream.answerWith(`${ok}HTTP/1.1 200 OK\r\nContent-Length: 4\r\nSet-Cookie: a=b\r\n\r\nevil`)
+    upstream.answerWith(`${okAnswer}HTTP/1.1 200 OK\r\nContent-Length: 4\r\nSet-Cookie: a=b\r\n\r\nevil`)
     expect((await ask()).text).toBe('ok')
-    upstream.answerWith(ok)
+    upstream.answerWith(okAnswer)
     expect((await ask()).text).toBe('ok')
   })
 
@@ -379,7 +356,7 @@ describe('a hostile upstream', () => {
     expect(answer.split('\r\n\r\n')[1]).toBe('')
     expect(answer).not.toMatch(/transfer-encoding/i)
     // The next one on its connection is another.
-    upstream.answerWith(ok)
+    upstream.answerWith(okAnswer)
     expect((await ask()).text).toBe('ok')
   })
 
@@ -402,7 +379,7 @@ describe('a hostile upstream', () => {
   })
 
   it('a flood of 1xx is between the two of us', async () => {
-    upstream.answerWith('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n'.repeat(50), ok)
+    upstream.answerWith('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n'.repeat(50), okAnswer)
     const answer = await rawExchange(passing.port, `${head(`GET ${path}/public/a`, 'Connection: close')}\r\n\r\n`)
     expect(statusesIn(answer)).toEqual([200])
   })

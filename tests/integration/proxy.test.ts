@@ -94,7 +94,7 @@ describe('a proxy token', () => {
     expect(view).toMatchObject({ strategy: 'proxy', state: 'live', granted: { access: 'read_only' }, exclusive: false })
     const { rows } = await broker.owner.query('SELECT * FROM issued_token WHERE id = $1', [view.id])
     expect(JSON.stringify(rows)).not.toContain(token)
-    expect(rows[0]).toMatchObject({ handle: null, upstream_id: null })
+    expect(rows[0]).toMatchObject({ handle: null, upstream_id: null, endless: false })
     expect(rows[0].secret_hash).toHaveLength(32)
     expect((await eventsOf(view.id)).map(({ action }) => action)).toEqual(['token.requested', 'token.issued'])
     expect(broker.logged.join('')).not.toContain(token)

@@ -1,5 +1,10 @@
 import type { AddressInfo } from 'node:net'
 import net from 'node:net'
+import { issueToken } from '../../lib/broker/issue.ts'
+import type { Rules } from '../../lib/providers/rules.ts'
+import { startBroker } from './broker.ts'
+import { startPassing } from './passing.ts'
+import { pointAt } from './streaming.ts'
 
 /** Bytes as text in which each byte is one character. */
 const latin1 = (piece: Buffer) => piece.toString('latin1')
@@ -64,3 +69,32 @@ export async function startRaw() {
     },
   }
 }
+
+/** A demo of the product whose tickets' API is {@link startRaw}, a way through it, and a token with these rules. */
+export async function startRawProxy(scopes: Rules) {
+  const broker = await startBroker()
+  const upstream = await startRaw()
+  const owner = await broker.actorOf('owner@acme.test')
+  await pointAt(broker, owner, '', `${upstream.url}/api`)
+  const linked = await broker.link(owner, 'owner@acme.test', { provider: 'Demo tickets' })
+  if (linked.kind !== 'linked') throw linked.error
+  const asked = { project: linked.projectId, strategy: 'proxy', lifetimeSeconds: 3600, purpose: 'a test' } as const
+  const { value, baseUrl } = await issueToken(broker.ctx, owner, { ...asked, scopes })
+  const passing = await startPassing(broker.ctx)
+  return {
+    broker,
+    upstream,
+    passing,
+    token: value.reveal(),
+    base: baseUrl,
+    path: new URL(baseUrl).pathname,
+    async stop() {
+      await passing.stop()
+      await upstream.stop()
+      await broker.stop()
+    },
+  }
+}
+
+/** The shortest whole answer that is not empty. */
+export const okAnswer = 'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok'
