@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout as pauseFor } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import { BrokerError, errorCodes, isBrokerError } from '../errors.ts'
 import { ExchangeError } from '../proxy/exchange.ts'
@@ -26,15 +27,38 @@ export type ProxyEdge = {
 /** Between two looks at the tokens of what is running: an end elsewhere cuts it within a second. */
 const lookMilliseconds = 400
 const tellMilliseconds = 5_000
+/** How long the answer to a request over a limit is held back: a caller that asks again at once costs others little. */
+const brakeMilliseconds = 1_000
+/** Answers that are held back at a time; more are given at once, because they take memory. */
+const brakedMax = 2_000
+
+type Pause = (milliseconds: number, signal: AbortSignal) => Promise<unknown>
+const realPause: Pause = (milliseconds, signal) => pauseFor(milliseconds, undefined, { signal })
 
 /** Makes the edge; `timers`: whether it looks and tells by itself. */
 export function createProxyEdge(
   ctx: Context,
-  { limits, timers = true }: { limits?: ProxyLimits; timers?: boolean } = {},
+  {
+    limits,
+    timers = true,
+    pause = timers ? realPause : async () => {},
+  }: { limits?: ProxyLimits; timers?: boolean; pause?: Pause } = {},
 ): ProxyEdge {
   const proxy = createProxy(ctx, limits)
   const { running, tally } = proxy
   let isLooking = false
+  let braked = 0
+  /** Waits a little, unless the caller leaves (B-04). */
+  async function brake(response: ServerResponse): Promise<void> {
+    if (braked >= brakedMax || response.destroyed) return
+    braked += 1
+    const gone = new AbortController()
+    const leave = () => gone.abort()
+    response.once('close', leave)
+    await pause(brakeMilliseconds, gone.signal).catch(() => {})
+    response.off('close', leave)
+    braked -= 1
+  }
   const look = async () => {
     if (isLooking) return
     isLooking = true
@@ -65,6 +89,7 @@ export function createProxyEdge(
         passed = await pass(proxy, { request, response, target, headers })
       } catch (error) {
         problem = asBrokerError(error instanceof ExchangeError ? error.cause : error)
+        if (problem.code === 'rate_limited') await brake(response)
         answerProblem(request, response, problem, requestId)
       }
       closeUnread(request, response)

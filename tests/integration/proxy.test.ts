@@ -1,5 +1,5 @@
 // Strategy `proxy`: real sockets on both sides, the server's own edge in between, tokens of the demo's upstreams.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { changeMember } from '../../lib/broker/end.ts'
 import { freeze, liftFreeze } from '../../lib/broker/freezes.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
@@ -592,6 +592,33 @@ describe('limits', () => {
     expect((await one.ask(base, '/a', { token })).status).toBe(429)
     broker.ctx.pool.query = query
     expect(asked).toBe(0)
+    await one.stop()
+  })
+
+  it('B-04: who is over a limit waits a second for the answer, so that a flood of retries is slow', async () => {
+    const pauses: { milliseconds: number; signal: AbortSignal; end: () => void }[] = []
+    const one = await startPassing(broker.ctx, {
+      limits: limits(1),
+      pause: (milliseconds, signal) => new Promise<void>((end) => pauses.push({ milliseconds, signal, end })),
+    })
+    const { token, base } = await issue({ access: 'everything' })
+    expect((await one.ask(base, '/a', { token })).status).toBe(200)
+    let answered = false
+    const refused = one.ask(base, '/a', { token }).finally(() => {
+      answered = true
+    })
+    await vi.waitFor(() => expect(pauses).toMatchObject([{ milliseconds: 1000 }]))
+    expect(answered).toBe(false)
+    pauses[0]?.end()
+    expect((await refused).status).toBe(429)
+
+    const leaving = new AbortController()
+    const left = one.ask(base, '/a', { token, signal: leaving.signal }).catch(() => 'left')
+    await vi.waitFor(() => expect(pauses).toHaveLength(2))
+    leaving.abort()
+    expect(await left).toBe('left')
+    await vi.waitFor(() => expect(pauses[1]?.signal.aborted).toBe(true))
+    pauses[1]?.end()
     await one.stop()
   })
 

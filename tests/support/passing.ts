@@ -3,10 +3,9 @@ import { request as send } from 'undici'
 import type { Context } from '../../lib/context.ts'
 import { createEdge } from '../../lib/http/listener.ts'
 import { createProxyEdge, type ProxyEdge } from '../../lib/http/proxy.ts'
-import type { ProxyLimits } from '../../lib/proxy/quotas.ts'
 
 /** A process that passes requests through, on a socket of its own: the server's edge as it is in production. */
-export async function startPassing(ctx: Context, options: { limits?: ProxyLimits; timers?: boolean } = {}) {
+export async function startPassing(ctx: Context, options: Parameters<typeof createProxyEdge>[1] = {}) {
   const proxy: ProxyEdge = createProxyEdge(ctx, { timers: false, ...options })
   const server = createEdge({
     config: { ...ctx.config, production: true },
