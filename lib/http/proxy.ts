@@ -79,7 +79,7 @@ export function createProxyEdge(
       if (!response.socket) await new Promise<void>((resolve) => response.once('socket', () => resolve()))
       const requestId = newId('request')
       const started = performance.now()
-      const headers = { ...fixedHeaders, 'x-request-id': requestId }
+      const headers = [...fixedHeaders, 'x-request-id', requestId]
       // Neither side says anything for so long: the connection is given up.
       request.socket.setTimeout(outboundLimits.streamSilenceMs)
       ctx.metrics.proxyOpen.inc()
@@ -107,7 +107,10 @@ export function createProxyEdge(
   }
 }
 
-const fixedHeaders = { ...answerHeaders, 'strict-transport-security': securityHeaders['strict-transport-security'] }
+const fixedHeaders = Object.entries({
+  ...answerHeaders,
+  'strict-transport-security': securityHeaders['strict-transport-security'],
+}).flat()
 
 /** A refusal as a problem, for programs; nothing where the answer has begun. */
 function answerProblem(

@@ -19,8 +19,8 @@ export type Sent = {
 /** Of an upstream's answer, names in small letters. */
 export type AnswerHeaders = Record<string, string | string[] | undefined>
 
-/** What becomes of an answer, once its head is here: these headers go back with it, or it is dropped and asked for again. */
-export type Verdict = { headers: AnswerHeaders } | 'again'
+/** What becomes of an answer, once its head is here: these names and values go back with it, or it is dropped and asked for again. */
+export type Verdict = string[] | 'again'
 
 export type Ended = { status: number; headers: AnswerHeaders; bytesReceived: number; again: boolean }
 
@@ -90,10 +90,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       controller.abort(new BrokerError('aborted'))
       return
     }
-    const { headers: back } = verdict
-    // A 204 has no length (RFC 9110 8.6).
-    if (status === 204) delete back['content-length']
-    this.#response.writeHead(status, back as Record<string, string | string[]>)
+    this.#response.writeHead(status, verdict)
     // Nothing follows, whatever length is said: a 304 may say the one that a 200 would have, which undici waits for.
     if (status === 204 || status === 304) this.onResponseEnd()
     // A stream whose first piece takes its time has begun nevertheless; elsewhere head and body leave together.

@@ -170,32 +170,40 @@ export const answerHeaders = {
   vary: 'Authorization',
 } as const
 
+/** What no list lets pass: we say it ourselves. */
+const ours = new Set<string>([...Object.keys(answerHeaders), 'location', 'link'])
+
 /**
- * Adds to `back` what of an answer's headers goes back. A redirect goes on only inside the API or to a host that its kind
- * names, and one inside leads through us again; elsewhere (201) an address only names what was made, and stays here.
+ * What of an answer's headers goes back, as a flat list of names and values. A redirect goes on only inside the API or to a
+ * host that its kind names, and one inside leads through us again; elsewhere (201) an address only names what was made, and
+ * stays here.
  * @throws BrokerError redirect_refused
  */
 export function responseHeaders(
-  back: Record<string, string | string[]>,
   { status, headers }: { status: number; headers: AnswerHeaders },
   facts: Pick<ProxyFacts, 'responseHeaders' | 'redirectHosts'>,
   place: () => Place,
-): void {
+): string[] {
+  const back: string[] = []
   const { connection } = headers
   const dropped = connection === undefined ? '' : `,${String(connection).toLowerCase().replaceAll(/\s/g, '')},`
   for (const name in headers) {
     const value = headers[name]
     if (value === undefined || !(responseNames.has(name) || facts.responseHeaders.includes(name))) continue
-    if (dropped === '' || !dropped.includes(`,${name},`)) back[name] = value
+    // A 204 has no length (RFC 9110 8.6).
+    if (ours.has(name) || dropped.includes(`,${name},`) || (status === 204 && name === 'content-length')) continue
+    if (typeof value === 'string') back.push(name, value)
+    else for (const one of value) back.push(name, one)
   }
   const { location, link } = headers
   // Of two, one reader takes the first and another the last.
   if (Array.isArray(location) && location.length > 1) throw new BrokerError('redirect_refused')
   if (location !== undefined && status >= 300 && status < 400)
-    back.location = placed(String(location), facts.redirectHosts, place())
+    back.push('location', placed(String(location), facts.redirectHosts, place()))
   const pages = link === undefined ? '' : [link].flat().join(', ')
   // What is longer is no list of pages.
-  if (pages !== '' && pages.length <= 8_192) back.link = links(pages, place())
+  if (pages !== '' && pages.length <= 8_192) back.push('link', links(pages, place()))
+  return back
 }
 
 /** Where an answer comes from, and how that API is spelled here. */

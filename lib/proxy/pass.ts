@@ -76,8 +76,8 @@ export type Passing = {
   request: IncomingMessage
   response: ServerResponse
   target: Target
-  /** On every answer, beside what is the upstream's. */
-  headers: Record<string, string>
+  /** On every answer, beside what is the upstream's: names and values. */
+  headers: readonly string[]
 }
 
 /** What is told of a request that was answered by its upstream. */
@@ -303,11 +303,7 @@ function answered(
     if (mayAgain) return 'again'
   }
   // Who answered (RFC 9209): an upstream's refusal is not ours.
-  const back: Record<string, string | string[]> = { ...ours, 'proxy-status': `valetkey; received-status=${status}` }
-  responseHeaders(back, { status, headers }, facts, () => ({
-    url: urlOf(known, target),
-    base,
-    proxy: proxyUrl(ctx.config, target),
-  }))
-  return { headers: back }
+  const whoAnswered = ['proxy-status', `valetkey; received-status=${status}`]
+  const place = () => ({ url: urlOf(known, target), base, proxy: proxyUrl(ctx.config, target) })
+  return [...ours, ...whoAnswered, ...responseHeaders({ status, headers }, facts, place)]
 }

@@ -1,4 +1,4 @@
-import { createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash as hashAtOnce, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 /** A value that must not be printed: JSON, inspect and string forms are redacted; `reveal()` is the only way out. */
@@ -47,7 +47,7 @@ export const isProxyToken = (text: string): boolean =>
 export const webhookSecret = () => `whsec_${randomBytes(32).toString('base64')}`
 
 /** SHA-256 of a 256-bit random value: what is stored of everything that is only compared (V-10). */
-export const hash = (value: string) => new Uint8Array(createHash('sha256').update(value).digest())
+export const hash = (value: string) => new Uint8Array(hashAtOnce('sha256', value, 'buffer'))
 
 /** What tells two tokens apart in a list: 12 hex digits of a keyed hash, useless for guessing the value (G-02). */
 export const fingerprint = (key: Uint8Array, value: string) =>

@@ -432,9 +432,8 @@ describe('F-05: of an answer', () => {
   })
   const facts = { responseHeaders: ['x-extra'], redirectHosts: ['files.example.com'] }
   const back = (headers: Record<string, string | string[]>, status = 302) => {
-    const kept: Record<string, string | string[]> = {}
-    responseHeaders(kept, { status, headers }, facts, place)
-    return kept
+    const kept = responseHeaders({ status, headers }, facts, place)
+    return Object.fromEntries(kept.flatMap((name, index) => (index % 2 === 0 ? [[name, kept[index + 1]]] : [])))
   }
 
   it.each([
@@ -531,6 +530,12 @@ describe('F-05: of an answer', () => {
       etag: '"a"',
       'x-extra': '1',
     })
+  })
+  it('C-10: not even a preset lets pass what we say ourselves', () => {
+    const names = ['cache-control', 'content-security-policy', 'location', 'link', 'vary']
+    const headers = Object.fromEntries([...names, 'x-extra'].map((name) => [name, 'x']))
+    const kept = responseHeaders({ status: 201, headers }, { ...facts, responseHeaders: [...names, 'x-extra'] }, place)
+    expect(kept).toEqual(['x-extra', 'x', 'link', 'x'])
   })
   it('what it names as its connection’s own is dropped', () =>
     expect(back({ connection: 'close, ETag', etag: '"a"', 'content-type': 'a' }, 200)).toEqual({ 'content-type': 'a' }))
