@@ -67,19 +67,32 @@ function isText(text: string): boolean {
 /** Names that hold credentials in a query of some API, without separators. Ours travel in a header alone (V-09). */
 const credentialNames =
   /^(?:access|auth|oauth|id|refresh|private|job|session|security|bearer|api|personal)?token$|^(?:api|access|secret|private|subscription)?(?:key|secret)$|^(?:xamz|xgoog|xoss)(?:credential|signature|securitytoken)$|^(?:clientsecret|authorization|password|passwd|passphrase|jwt|assertion|clientassertion|sessionid|phpsessid|jsessionid)$/
+/** A piece that each of them has, and of what asks for another method: most names have none, and are told by that. */
+const telling = /token|key|secret|credential|signature|authorization|pass|jwt|assertion|sess|method/
+/** Frameworks drop what comes after so many (PHP, Django, qs): who reads on reads something else. */
+const parametersMax = 1_000
+
 /** Names by which a query asks to be taken for another method. */
 const overrideNames = /^(?:x?httpmethod(?:override)?|methodoverride|xmethodoverride|httpmethod)$/
 
 /**
  * Refuses credentials and method overrides in a query, under any rule.
- * @throws BrokerError header_refused
+ * @throws BrokerError header_refused, path_refused
  */
 export function judgeSearch({ search }: Target, credentialParameters: readonly string[]): void {
   if (search.length < 2) return
   // Some servers separate by semicolons (HTML 4, B.2.2).
-  for (const part of search.slice(1).split(/[&;]/)) {
-    if (part === '') continue
+  const parts = search.slice(1).split(/[&;]/, parametersMax + 1)
+  if (parts.length > parametersMax)
+    throw new BrokerError('path_refused', { detail: `Its query has more than ${parametersMax} parameters.` })
+  for (const part of parts) {
     const [spelled = '', value = ''] = part.split('=', 2).map((text) => unescaped(text.replaceAll('+', ' ')))
+    const letters = spelled.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
+    if (
+      !telling.test(letters) &&
+      !credentialParameters.some((name) => letters.includes(name.replaceAll(/[^a-z0-9]/g, '')))
+    )
+      continue
     // `token[]`, `token[a]` and `[token]` reach some readers as `token`; `token.a` does so elsewhere, or as `token_a` (PHP).
     const names = spellingsOf(spelled)
     const spellings = names

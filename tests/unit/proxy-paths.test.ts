@@ -424,6 +424,13 @@ describe('headers', () => {
   )
 })
 
+it('B-04: a query has no more parameters than its reader would take', () => {
+  const query = (count: number) => `?${Array.from({ length: count }, (_, index) => `a${index % 7}=1`).join('&')}`
+  expect(passes('/a', query(1000))).toBe(true)
+  expect(passes('/a', query(1001))).toBe(false)
+  expect(passes('/a', `?${';'.repeat(1000)}`)).toBe(false)
+})
+
 describe('F-05: of an answer', () => {
   const place = () => ({
     url: new URL('https://api.example.com/v1/items?page=1'),
