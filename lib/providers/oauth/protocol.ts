@@ -1,5 +1,6 @@
 import * as oauth from 'oauth4webapi'
 import { requestOptions } from '../../security/discovery.ts'
+import { noteClock } from '../../security/issuer-clocks.ts'
 import { isKeysUnavailable, isUnknownKey, validateSignature } from '../../security/issuer-keys.ts'
 import { isStorable } from '../../security/json.ts'
 import { answerOf, clientAt } from '../../security/oauth.ts'
@@ -63,7 +64,7 @@ export type Protocol = {
   revoke(token: Secret, hint: 'access_token' | 'refresh_token'): ReturnType<Provider['revoke']>
 }
 
-type ProtocolDeps = Pick<ProviderDeps, 'fetch' | 'now' | 'sleep' | 'keySets'>
+type ProtocolDeps = Pick<ProviderDeps, 'fetch' | 'now' | 'sleep' | 'keySets' | 'issuerClocks'>
 
 /** Where an upstream names no lifetime, the token is taken to be short-lived rather than everlasting (RFC 6749 5.1). */
 const unnamedLifetimeSeconds = 300
@@ -108,7 +109,7 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
 
   /** A token request; one that lacks a nonce of the server is sent again with it, because nothing was acted upon (RFC 9449 8). */
   async function tokenRequest(
-    { answers = {}, tokenParameters = {} }: Resolution,
+    { server, answers = {}, tokenParameters = {} }: Resolution,
     proof: Proof | undefined,
     more: Record<string, string> | 'code',
     send: (options: oauth.TokenEndpointRequestOptions) => Promise<Response>,
@@ -124,7 +125,9 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
     } as oauth.TokenEndpointRequestOptions
     const response = await send(options)
     const again = proof !== undefined && (await statedError(response)) === 'use_dpop_nonce'
-    return readAnswer(again ? await send(options) : response, answers, more === 'code')
+    const read = await readAnswer(again ? await send(options) : response, answers, more === 'code')
+    if (read.tokens?.id_token) noteClock(deps, new URL(server.token_endpoint ?? '').host, read.tokens.id_token)
+    return read
   }
 
   /** Whether an ID token of a refresh is sound and about the person who linked (OIDC Core 12.2, RR-10). */
