@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
@@ -24,6 +25,8 @@ export type IssuerAnswers = {
    * (RFC 6749 2.3.1), or compares it as it came, as Glewlwyd does.
    */
   client: { id: string; secret: string; method: 'basic' | 'post'; decodes: boolean } | undefined
+  /** What happens while a code is redeemed, before its answer. */
+  meanwhile: (() => Promise<unknown>) | undefined
   /** What the token endpoint refuses with. */
   refusal: { status: number; body: Record<string, unknown>; headers?: Record<string, string> } | undefined
 }
@@ -40,8 +43,17 @@ const right = (): IssuerAnswers => ({
   forged: false,
   jwksStatus: 200,
   client: undefined,
+  meanwhile: undefined,
   refusal: undefined,
 })
+
+/** What is different in a logout token. */
+export type LogoutChange = {
+  header?: Record<string, string | undefined>
+  forged?: boolean
+  alg?: string
+  [claim: string]: unknown
+}
 
 type Request = { method: string; path: string; body: URLSearchParams; authorization: string | undefined }
 
@@ -66,9 +78,13 @@ export async function startIssuer(clientId: string, now: () => number) {
     if (path === '/jwks') return [{ keys: await keys() }, answers.jwksStatus]
     if (path === '/userinfo') return [answers.userinfo ?? {}, answers.userinfo ? 200 : 403]
     if (path !== '/token') return [{}, 404]
+    const { meanwhile } = answers
+    // What is sent was true before.
+    const made = await idToken(body)
+    await meanwhile?.()
     if (answers.tokenStatus !== 200) return [{ error: 'invalid_grant' }, answers.tokenStatus]
     const tokens = { access_token: 'an-access-token', refresh_token: 'a-refresh-token', token_type: 'Bearer' }
-    return [{ ...tokens, expires_in: 60, id_token: await idToken(body) }]
+    return [{ ...tokens, expires_in: 60, id_token: made }]
   }
 
   const server = createServer(async (request, response) => {
@@ -118,10 +134,22 @@ export async function startIssuer(clientId: string, now: () => number) {
     return new SignJWT(all).setProtectedHeader({ alg, kid: kid?.() ?? nameOf(alg) }).sign(privateKey)
   }
 
+  /** A logout token (OIDC Back-Channel Logout 2.4) that is right but for what is given. Undefined takes a claim out. */
+  async function logoutToken({ header, forged = false, alg = 'ES256', ...claims }: LogoutChange = {}): Promise<string> {
+    const seconds = Math.floor(now() / 1000)
+    const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+    const times = { iat: seconds, exp: seconds + 120 }
+    const all = { iss: url, aud: clientId, jti: randomUUID(), events, ...times, ...claims }
+    const { privateKey } = await pairOf(forged ? `forged-${alg}` : nameOf(alg), alg)
+    const protectedHeader = { alg, kid: nameOf(alg), typ: 'logout+jwt', ...header }
+    return new SignJWT(JSON.parse(JSON.stringify(all))).setProtectedHeader(protectedHeader).sign(privateKey)
+  }
+
   const calls = (path: string) => requests.filter((request) => request.path === path).length
   return {
     url,
     requests,
+    logoutToken,
     /** Scripts what comes next, from here on; what is not named is right. */
     answer: (next: Partial<IssuerAnswers>) => {
       answers = { ...right(), ...next }
