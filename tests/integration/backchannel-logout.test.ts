@@ -1,5 +1,6 @@
 // The sign-in issuer says that a session of its own is over: an issuer of scripted answers over a real socket, two processes
 // on one database. Time is the injected clock's.
+import type { AddressInfo } from 'node:net'
 import { SignJWT, UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { declared, machineRoutes } from '../../app/api/machine.ts'
@@ -12,6 +13,7 @@ import { hash } from '../../lib/security/secrets.ts'
 import { type Issuer, type IssuerAnswers, type LogoutChange, startIssuer } from '../support/issuer.ts'
 import { deliver, deliverToken } from '../support/logout.ts'
 import { startProxy } from '../support/proxy.ts'
+import { rawExchange, statusesIn } from '../support/raw.ts'
 import { type Browser, type Signin, startSignin } from '../support/signin.ts'
 
 const clientId = 'valetkey-signin'
@@ -286,36 +288,20 @@ describe('a logout token that is wrong in one thing changes nothing', () => {
     const browser = await signIn({ sid: 's-1' })
     const next = async () => Promise.reject(new Error('it reached Next'))
     const server = createEdge({ config: { ...one.config, production: true }, machineRoutes, declared, next })
-    const { port } = await new Promise<{ port: number }>((resolve) => {
-      server.listen(0, '127.0.0.1', () => resolve(server.address() as { port: number }))
+    const { port } = await new Promise<AddressInfo>((resolve) => {
+      server.listen(0, '127.0.0.1', () => resolve(server.address() as AddressInfo))
     })
+    const ask = (line: string, body = '', more = '') => {
+      const head = `${line} HTTP/1.1\r\nHost: localhost:3999\r\nConnection: close\r\n${more}`
+      return rawExchange(port, `${head}Content-Length: ${body.length}\r\n\r\n${body}`)
+    }
     try {
       const token = await issuer.logoutToken({ sid: 's-1' })
-      const path = `http://127.0.0.1:${port}/oauth/backchannel-logout`
-      const headers = { host: new URL(one.config.origin).host }
-      const call = (url: string, init: RequestInit) => fetch(url, init)
-      // fetch takes no Host; the loopback origin wants its own.
-      expect(headers.host).toBe('localhost:3999')
-      const { request } = await import('node:http')
-      const asked = (method: string, target: string, body?: string) =>
-        new Promise<{ status: number | undefined; allow: string | undefined }>((resolve, reject) => {
-          const sent = request(
-            { port, host: '127.0.0.1', method, path: target, headers: { ...headers, ...(body && form) } },
-            (answer) => {
-              answer.resume()
-              resolve({ status: answer.statusCode, allow: answer.headers.allow })
-            },
-          )
-          sent.on('error', reject)
-          sent.end(body)
-        })
-      expect((await call(path, {})).status).toBe(421)
-      expect(await asked('GET', `/oauth/backchannel-logout?logout_token=${token}`)).toEqual({
-        status: 405,
-        allow: 'POST',
-      })
+      const got = await ask(`GET /oauth/backchannel-logout?logout_token=${token}`)
+      expect([statusesIn(got), got]).toEqual([[405], expect.stringMatching(/^allow: POST\r$/im)])
       expect(await isIn(browser)).toBe(true)
-      expect((await asked('POST', '/oauth/backchannel-logout', `logout_token=${token}`)).status).toBe(200)
+      const type = `Content-Type: ${form['content-type']}\r\n`
+      expect(statusesIn(await ask('POST /oauth/backchannel-logout', `logout_token=${token}`, type))).toEqual([200])
       expect(await isIn(browser)).toBe(false)
     } finally {
       await new Promise((resolve) => server.close(resolve))

@@ -25,6 +25,8 @@ export type IssuerAnswers = {
    * (RFC 6749 2.3.1), or compares it as it came, as Glewlwyd does.
    */
   client: { id: string; secret: string; method: 'basic' | 'post'; decodes: boolean } | undefined
+  /** What tokens are granted; undefined: it does not say. */
+  scope: string | undefined
   /** What happens while a code is redeemed, before its answer. */
   meanwhile: (() => Promise<unknown>) | undefined
   /** What the token endpoint refuses with. */
@@ -43,6 +45,7 @@ const right = (): IssuerAnswers => ({
   forged: false,
   jwksStatus: 200,
   client: undefined,
+  scope: undefined,
   meanwhile: undefined,
   refusal: undefined,
 })
@@ -78,13 +81,13 @@ export async function startIssuer(clientId: string, now: () => number) {
     if (path === '/jwks') return [{ keys: await keys() }, answers.jwksStatus]
     if (path === '/userinfo') return [answers.userinfo ?? {}, answers.userinfo ? 200 : 403]
     if (path !== '/token') return [{}, 404]
-    const { meanwhile } = answers
+    const { meanwhile, scope } = answers
     // What is sent was true before.
     const made = await idToken(body)
     await meanwhile?.()
     if (answers.tokenStatus !== 200) return [{ error: 'invalid_grant' }, answers.tokenStatus]
     const tokens = { access_token: 'an-access-token', refresh_token: 'a-refresh-token', token_type: 'Bearer' }
-    return [{ ...tokens, expires_in: 60, id_token: made }]
+    return [{ ...tokens, ...(scope && { scope }), expires_in: 60, id_token: made }]
   }
 
   const server = createServer(async (request, response) => {
