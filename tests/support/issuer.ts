@@ -25,6 +25,8 @@ export type IssuerAnswers = {
    * (RFC 6749 2.3.1), or compares it as it came, as Glewlwyd does.
    */
   client: { id: string; secret: string; method: 'basic' | 'post'; decodes: boolean } | undefined
+  /** Takes connections and answers nothing. */
+  silent: boolean
   /** What tokens are granted; undefined: it does not say. */
   scope: string | undefined
   /** What happens while a code is redeemed, before its answer. */
@@ -45,6 +47,7 @@ const right = (): IssuerAnswers => ({
   forged: false,
   jwksStatus: 200,
   client: undefined,
+  silent: false,
   scope: undefined,
   meanwhile: undefined,
   refusal: undefined,
@@ -93,6 +96,7 @@ export async function startIssuer(clientId: string, now: () => number) {
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
+    if (answers.silent) return
     const send = (body: unknown, status = 200, headers: Record<string, string> = {}) =>
       response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
     const [body, status] = await answer(request, chunks)
