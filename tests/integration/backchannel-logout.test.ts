@@ -8,7 +8,9 @@ import * as route from '../../app/oauth/backchannel-logout/route.ts'
 import { type Context, putContext } from '../../lib/context.ts'
 import { createEdge } from '../../lib/http/listener.ts'
 import { readSession } from '../../lib/http/session.ts'
+import { signinServer } from '../../lib/http/signin/identity.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
+import { readLogoutToken } from '../../lib/security/logout-token.ts'
 import { hash } from '../../lib/security/secrets.ts'
 import { type Issuer, type IssuerAnswers, type LogoutChange, startIssuer } from '../support/issuer.ts'
 import { deliver, deliverToken } from '../support/logout.ts'
@@ -356,6 +358,19 @@ describe('a logout token that is wrong in one thing changes nothing', () => {
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
     expect(await isIn(browser)).toBe(true)
   })
+})
+
+test('A-06: whoever reads a token for one client at one issuer takes none of another, whatever it was found by', async () => {
+  const server = await signinServer(one)
+  const token = await issuer.logoutToken({ sid: 's-1' })
+  expect(await readLogoutToken(one, { server, clientId }, token)).toMatchObject({ session: 's-1' })
+  await expect(readLogoutToken(one, { server, clientId: 'other' }, token)).rejects.toThrow(
+    'CLAIM_VALIDATION_FAILED aud',
+  )
+  const renamed = { ...server, issuer: 'https://other.example' }
+  await expect(readLogoutToken(one, { server: renamed, clientId }, token)).rejects.toThrow(
+    'CLAIM_VALIDATION_FAILED iss',
+  )
 })
 
 describe('keys', () => {

@@ -1,6 +1,7 @@
 // An upstream says that a session is over in which something was linked: connections of two tenants at issuers of scripted
 // answers, real sockets, two processes on one database.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { issueToken } from '../../lib/broker/issue.ts'
 import { completeLink } from '../../lib/broker/link/complete.ts'
 import { startLink } from '../../lib/broker/link/start.ts'
 import { createProvider, type ProviderView, providerList } from '../../lib/broker/providers.ts'
@@ -8,10 +9,13 @@ import { connectionDetail, connectionPage } from '../../lib/broker/read/connecti
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { type Context, putContext } from '../../lib/context.ts'
+import { hash } from '../../lib/security/secrets.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
+import { selfSigned } from '../support/certificate.ts'
 import { type Key, rowOf } from '../support/connection.ts'
 import { type Issuer, type IssuerAnswers, type LogoutChange, startIssuer } from '../support/issuer.ts'
 import { deliverToken } from '../support/logout.ts'
+import { startPassing } from '../support/passing.ts'
 
 const clientId = 'valetkey-upstream'
 let broker: Broker
@@ -43,7 +47,8 @@ beforeEach(async () => {
   await broker.owner.query('DELETE FROM rate_limit')
   // Each account is linked anew.
   for (const { tenantId } of [acme, globex]) {
-    await inTenant(tenantId, 'DELETE FROM connection_project')
+    for (const table of ['token_use', 'use_tally', 'issued_token', 'connection_project'])
+      await inTenant(tenantId, `DELETE FROM ${table}`)
     await inTenant(tenantId, 'DELETE FROM connection')
   }
   await broker.advance(60)
@@ -82,13 +87,14 @@ async function link(
   at: ProviderView,
   claims: IssuerAnswers['claims'],
   { scope = 'openid read', ...answers }: Partial<IssuerAnswers> = {},
+  server = issuer,
 ) {
   const { url } = await startLink(broker.ctx, actor, { providerId: at.id, browser: actor.browser })
   const asked = new URL(url).searchParams
   const back = new URL(asked.get('redirect_uri') ?? '')
   back.searchParams.set('state', asked.get('state') ?? '')
   back.searchParams.set('code', 'any')
-  issuer.answer({ ...answers, scope, claims: { nonce: asked.get('nonce'), sub: actor.userId, ...claims } })
+  server.answer({ ...answers, scope, claims: { nonce: asked.get('nonce'), sub: actor.userId, ...claims } })
   return completeLink(broker.ctx, broker.callbackOf(back.href, actor))
 }
 async function linked(...given: Parameters<typeof link>): Promise<Key> {
@@ -189,6 +195,45 @@ describe('a session at an upstream that is over', () => {
     expect(await state(key)).toBe(ended)
   })
 
+  test('A-05: one that is linked again while its end waits for it is of another session, and stays', async () => {
+    const key = await linked(acme, ours, { sid: 's-1' })
+    await inTenant(acme.tenantId, 'BEGIN')
+    // Held as linking does.
+    await broker.owner.query(`SELECT set_config('app.tenant_id', $1, true)`, [acme.tenantId])
+    await broker.owner.query('UPDATE connection SET upstream_session = $2 WHERE id = $1', [
+      key.connectionId,
+      hash('s-2'),
+    ])
+    const ending = send({ sid: 's-1' })
+    const waiting = `SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'`
+    await expect.poll(async () => (await broker.owner.query<{ n: number }>(waiting)).rows[0]?.n).toBe(1)
+    await broker.owner.query('COMMIT')
+    expect(await ending).toMatchObject(taken)
+    expect(await state(key)).toBe('linked')
+  })
+
+  test('A-05: what works through Valetkey stops with the connection', async () => {
+    const passing = await startPassing(broker.ctx)
+    try {
+      const key = await linked(acme, ours, { sid: 's-1' })
+      const [{ id: project } = { id: '' }] = (await connectionDetail(broker.ctx, acme, key.connectionId)).projects
+      const { value, baseUrl } = await issueToken(broker.ctx, acme, {
+        project,
+        scopes: { access: 'everything' },
+        strategy: 'proxy',
+        lifetimeSeconds: 600,
+        purpose: 'a test',
+      })
+      const ask = async () => (await passing.ask(baseUrl, '/', { token: value.reveal() })).status
+      // The issuer has no such page.
+      expect(await ask()).toBe(404)
+      expect(await send({ sid: 's-1' })).toMatchObject(taken)
+      expect(await ask()).toBe(409)
+    } finally {
+      await passing.stop()
+    }
+  })
+
   test('A-05: one that was revoked stays revoked', async () => {
     const key = await linked(acme, ours, { sid: 's-1' })
     await revoke(broker.ctx, acme, { tokens: [], connections: [key.connectionId] })
@@ -208,6 +253,12 @@ describe('a link that is under way', () => {
     expect(issuer.requests.slice(before).map(({ path }) => path)).toContain('/token')
     await broker.advance(1)
     expect((await link(member, ours, { sid: 's-1', sub: 'an account' })).kind).toBe('linked')
+  })
+
+  test('A-05: is not disturbed by what was sent to another client', async () => {
+    await provider(acme, {}, 'a-third-client')
+    const meanwhile = () => send({ sid: 's-1', sub: 'an account', aud: 'a-third-client' })
+    expect((await link(acme, ours, { sid: 's-1', sub: 'an account' }, { meanwhile })).kind).toBe('linked')
   })
 
   test('A-05: with offline access it does, unless that was taken back', async () => {
@@ -307,6 +358,48 @@ describe('rows of one issuer', () => {
       expect(await state(key)).toBe(ended)
     } finally {
       await inTenant(acme.tenantId, `UPDATE provider SET settings = settings - 'alias' WHERE id = $1`, [ours.id])
+    }
+  })
+
+  test('A-06: an algorithm that is not sound is refused, whatever the issuer announced', async () => {
+    const key = await linked(acme, ours, { sid: 's-1' })
+    expect(await send({ sid: 's-1', alg: 'RS512' })).toMatchObject(refused)
+    expect(await state(key)).toBe('linked')
+  })
+
+  test('A-05 H-02: where one cannot be served for want of the database it is 503; the same token then serves the rest', async () => {
+    const mine = await linked(acme, ours, { sid: 's-1' })
+    const there = await linked(globex, theirs, { sid: 's-1' })
+    await broker.owner.query(`CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN RAISE EXCEPTION 'away' USING ERRCODE = '57P03'; END $$`)
+    await broker.owner.query(`CREATE TRIGGER away BEFORE INSERT ON issuer_logout FOR EACH ROW
+      WHEN (NEW.tenant_id = '${globex.tenantId}') EXECUTE FUNCTION away()`)
+    const token = await issuer.logoutToken({ sid: 's-1' })
+    try {
+      expect(await deliverToken(token)).toMatchObject({ status: 503, error: 'temporarily_unavailable' })
+      expect([await state(mine), await state(there)]).toEqual([ended, 'linked'])
+    } finally {
+      await broker.owner.query('DROP TRIGGER away ON issuer_logout')
+      await broker.owner.query('DROP FUNCTION away()')
+    }
+    expect(await deliverToken(token)).toMatchObject(taken)
+    expect(await state(there)).toBe(ended)
+  })
+
+  test('A-05: an upstream behind a CA of its own is verified by that', async () => {
+    const tls = selfSigned('localhost', { isAuthority: true })
+    const secure = await startIssuer(clientId, () => broker.ctx.now().getTime(), { tls })
+    try {
+      const made = await provider(acme, {
+        issuer: secure.url,
+        certificates: tls.cert,
+        api_bases: [{ name: 'A', url: `${secure.url}/a` }],
+      })
+      const key = await linked(acme, made, { sid: 's-1' }, {}, secure)
+      expect(await send({ sid: 's-1' }, secure)).toMatchObject(taken)
+      expect(await state(key)).toBe(ended)
+    } finally {
+      await secure.stop()
     }
   })
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 
@@ -64,7 +65,11 @@ export type LogoutChange = {
 type Request = { method: string; path: string; body: URLSearchParams; authorization: string | undefined }
 
 /** An OpenID issuer of scripted answers over a real socket: discovery, keys, token, userinfo; any code will do. */
-export async function startIssuer(clientId: string, now: () => number) {
+export async function startIssuer(
+  clientId: string,
+  now: () => number,
+  { tls }: { tls?: { key: string; cert: string } } = {},
+) {
   const pairs = new Map<string, ReturnType<typeof generateKeyPair>>()
   const pairOf = (name: string, alg: string) => {
     const pair = pairs.get(name) ?? generateKeyPair(alg, { extractable: true })
@@ -93,7 +98,7 @@ export async function startIssuer(clientId: string, now: () => number) {
     return [{ ...tokens, ...(scope && { scope }), expires_in: 60, id_token: made }]
   }
 
-  const server = createServer(async (request, response) => {
+  const listener: RequestListener = async (request, response) => {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
     if (answers.silent) return
@@ -107,11 +112,12 @@ export async function startIssuer(clientId: string, now: () => number) {
     if (client && !isClient(client, requests.at(-1)))
       return send({ error: 'invalid_client' }, 401, { 'www-authenticate': 'Basic realm="issuer"' })
     send(body, status)
-  })
+  }
+  const server = tls ? createSecureServer(tls, listener) : createServer(listener)
   const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   await listen(0)
   const { port } = server.address() as AddressInfo
-  const url = `http://127.0.0.1:${port}`
+  const url = tls ? `https://localhost:${port}` : `http://127.0.0.1:${port}`
 
   const metadata = () => ({
     issuer: url,
