@@ -68,12 +68,14 @@ async function serve(call: Call, token: string): Promise<number> {
   if (counts.length > 0) return counts.reduce((sum, count) => sum + count, 0)
   const undecided = failures.find(({ code }) => errorCodes[code].status >= 500)
   if (undecided) throw undecided
-  for (const { cause } of failures)
-    ctx.log.warn({ request: requestId, reason: reasonOf(cause) }, 'a logout token was refused')
+  const reasons = results.map((one) => (one.status === 'rejected' ? reasonOf(one.reason) : 'it was used before'))
+  ctx.log.warn({ request: requestId, issuer: issuer.slice(0, 200), reasons }, 'a logout token was refused')
   throw new BrokerError('bad_request', { detail: 'This logout token is not valid here.' })
 }
 
-const reasonOf = (cause: unknown) => (cause instanceof Error ? cause.message : undefined)
+/** In words of ours; none where nobody here is a client of that issuer. */
+const reasonOf = (error: unknown) =>
+  error instanceof Error && error.cause instanceof Error ? error.cause.message : undefined
 
 /** What is wrong with the token is a bad request; keys that cannot be had say nothing of it. */
 const refusing = <T>(work: () => Promise<T>): Promise<T> =>
