@@ -117,7 +117,7 @@ describe('a session at an upstream that is over', () => {
     const gone = await linked(acme, ours, { sid: 's-1' })
     const other = await linked(member, ours, { sid: 's-2' })
     const { tokenVersion } = await rowOf(broker, gone)
-    expect(await send({ sid: 's-1', sub: acme.userId })).toMatchObject(taken)
+    expect(await send({ sid: 's-1' })).toMatchObject(taken)
     expect([await state(gone), await state(other)]).toEqual([ended, 'linked'])
     for (const ctx of [broker.ctx, second])
       await expect(freshTokens(ctx, gone)).rejects.toMatchObject({ code: 'needs_relink' })
