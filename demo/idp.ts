@@ -2,7 +2,7 @@ import { Check, Prompt, Provider } from './engine.ts'
 import { findInteraction, isAnswer, resume, resumeSignedIn } from './interaction.ts'
 import { basePolicy, CODE_SECONDS, cookiesOf, HOUR_SECONDS, makeFinish } from './issuer.ts'
 import { engineKey } from './keys.ts'
-import { errorPage, signInPage } from './pages.ts'
+import { errorPage, signInPage, signOutPage } from './pages.ts'
 import { note, type Part, type World } from './part.ts'
 import { type Answer, field, type Incoming, makeEngine } from './wire.ts'
 import { ACCOUNTS, accountByEmail, accountBySub } from './world.ts'
@@ -21,6 +21,7 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
         client_id: signinClient.id,
         client_secret: signinClient.secret,
         redirect_uris: signinClient.redirectUris,
+        post_logout_redirect_uris: signinClient.redirectUris.map((uri) => new URL('/signin', uri).href),
         grant_types: ['authorization_code'],
         response_types: ['code'],
         token_endpoint_auth_method: 'client_secret_basic',
@@ -35,7 +36,13 @@ export async function makeIdentityProvider(world: World): Promise<Part> {
     clientBasedCORS: () => false,
     features: {
       devInteractions: { enabled: false },
-      rpInitiatedLogout: { enabled: false },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource(ctx, form) {
+          ctx.type = 'html'
+          ctx.body = signOutPage({ client: 'Valetkey', form }).body
+        },
+      },
       dPoP: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
     },

@@ -30,6 +30,8 @@ export type DemoOptions = {
   /** Where linked projects outlive a restart; token hashes only. */
   dataFile?: string
   accessTokenSeconds?: number
+  /** Whether whoever signs out of the product is asked to sign out of the identity provider as well. */
+  endSession?: boolean
   /** Milliseconds since the epoch. */
   now?: () => number
   /** Where the demo's pages send somebody who has nothing to do there. */
@@ -66,7 +68,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   const store = makeStore(clock, options.dataFile)
   const ledger = makeLedger(clock, store)
   const faults = makeFaults()
-  const modes = { current: defaultModes(options.accessTokenSeconds) }
+  const modes = { current: defaultModes(options) }
   const { signinClient, stackClient, ticketsClient, appUrl } = options
   const world: World = {
     url,
@@ -109,7 +111,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       }
     },
     reset() {
-      modes.current = defaultModes(options.accessTokenSeconds)
+      modes.current = defaultModes(options)
       faults.clear()
       clock.setOffset(0)
       store.clear()

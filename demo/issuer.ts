@@ -65,8 +65,10 @@ export function makeFinish(world: World, { system, keys, clientSecret, iss, meta
 
   function changeMetadata(ctx: KoaContextWithOIDC) {
     const issuer = metadataIssuer()
+    const { end_session_endpoint, ...metadata } = ctx.body as Record<string, unknown>
     ctx.body = {
-      ...(ctx.body as Record<string, unknown>),
+      ...metadata,
+      ...(modes.current.endSession && { end_session_endpoint }),
       ...(issuer !== null && { issuer }),
       authorization_response_iss_parameter_supported: iss() !== 'off',
       id_token_signing_alg_values_supported: ['RS256', 'ES256'],

@@ -39,6 +39,7 @@ async function main(): Promise<void> {
     controlSecret: env.data.DEMO_CONTROL_SECRET,
     dataFile: env.data.DEMO_DATA_FILE,
     appUrl: env.data.DEMO_APP_URL,
+    endSession: true,
   })
   if (demo.warning) console.error(demo.warning)
   const stop = () => void demo.close().then(() => process.exit(0))

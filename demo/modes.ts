@@ -47,6 +47,8 @@ export const Modes = z.strictObject({
   stackIss: z.enum(['on', 'off', 'wrong']),
   /** on · the same of the ticket service. */
   ticketsIss: z.enum(['on', 'off', 'wrong']),
+  /** false · true: the identity provider has a place to sign out (OpenID Connect RP-Initiated Logout), which asks first. */
+  endSession: z.boolean(),
   /** 0 · number of the signing key; another number is another key, and only the current one is published. */
   signingKey: z.int().nonnegative(),
   /** RS256 · algorithm of ID tokens. */
@@ -87,7 +89,7 @@ export type Modes = z.infer<typeof Modes>
 export const ModesPatch = Modes.partial()
 export type ModesPatch = z.infer<typeof ModesPatch>
 
-export function defaultModes(accessTokenSeconds = 3600): Modes {
+export function defaultModes({ accessTokenSeconds = 3600, endSession = false } = {}): Modes {
   return {
     mintStatus: 201,
     league: 9,
@@ -108,6 +110,7 @@ export function defaultModes(accessTokenSeconds = 3600): Modes {
     iss: 'on',
     stackIss: 'off',
     ticketsIss: 'on',
+    endSession,
     signingKey: 0,
     idTokenAlg: 'RS256',
     idToken: null,

@@ -130,6 +130,23 @@ ${input.refusal ? html`<button class="link" name="deny" value="yes">${input.refu
   )
 }
 
+/** Whether to sign out here as well. `form` is the engine's own, with what protects it; its buttons are ours. */
+export function signOutPage({ client, form }: { client: string; form: string }): Answer {
+  return page(
+    200,
+    'sign-out',
+    'Sign out here as well?',
+    WHERE.idp,
+    html`
+<p class="soft">You have signed out of ${client}.</p>
+${new Html(form)}
+<div class="row">
+<button class="main" form="op.logoutForm" name="logout" value="yes">Sign out</button>
+<button class="plain" form="op.logoutForm">Stay signed in here</button>
+</div>`,
+  )
+}
+
 /** Who is signed in, which project it is about, yes or no. */
 export function consentPage(input: {
   client: string

@@ -107,6 +107,11 @@ export const errorCodes = {
     title: 'Your role at the upstream does not allow this',
     next: 'Ask for a different role there, or use another account.',
   },
+  upstream_signed_out: {
+    status: 409,
+    title: 'You were signed out at the upstream in the meantime',
+    next: 'Link again: it will ask you to sign in.',
+  },
   no_refresh_token: {
     status: 502,
     title: 'The upstream gave no refresh token',

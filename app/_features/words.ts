@@ -75,6 +75,8 @@ const causes: Record<string, string> = {
   lost_in_rotation: 'A renewal was interrupted, and the new token from the upstream was lost.',
   another_account: 'The upstream now reports a different account than the one that was linked.',
   unreadable: 'The stored token cannot be read with the current keys.',
+  signed_out:
+    'The upstream ended the session in which this was linked. Tokens that were already issued there work until they expire.',
   shredded: 'The keys of this tenant were destroyed, so its stored tokens are gone.',
   upstream_unavailable: 'The upstream does not answer, or it fails.',
   upstream_protocol: 'The upstream sends invalid answers.',
@@ -233,7 +235,8 @@ const finished: Record<string, string> = {
 const acts = {
   'signin.succeeded': () => ['Signed in'],
   'signin.failed': (details) => ['Sign-in failed', coded(details)],
-  'signin.ended': () => ['Signed out'],
+  'signin.ended': (details) =>
+    details.owner ? ['Signed out by the identity provider', 'Its own session was over.'] : ['Signed out'],
   'tenant.created': () => ['Tenant created'],
   'tenant.shredded': () => ['Secrets of the tenant destroyed', 'Its stored secrets can never be read again.'],
   'keys.rotated': (details) => ['Encryption key rotated', `Now ${text(details.key)}.`],
@@ -265,6 +268,10 @@ const acts = {
     details.code === 'cancelled' ? '' : coded(details),
   ],
   'connection.changed': () => ['Connection changed'],
+  'connection.signed_out': (details) => [
+    'Signed out at the upstream',
+    `${causes.signed_out}${details.offline ? ' It took back offline access as well.' : ''}`,
+  ],
   'freeze.set': (details) => [
     'Frozen',
     `${details.until ? `Until ${utcText(Date.parse(text(details.until)))}` : 'Until it is lifted'}: nothing is linked, issued or renewed.${because(details)}`,
@@ -338,7 +345,7 @@ export function eventWords({ action, details }: Pick<AuditView, 'action' | 'deta
 /** The tone of an event on a timeline. What ended is neither good nor bad news. */
 export function eventTone({ action, outcome, details }: Pick<AuditView, 'action' | 'outcome' | 'details'>): Tone {
   if (action === 'freeze.set' || action === 'connection.frozen') return 'frozen'
-  if (details.status === 'needs_relink' || details.flag) return 'broken'
+  if (details.status === 'needs_relink' || details.flag || action === 'connection.signed_out') return 'broken'
   if (outcome !== 'ok') return outcome === 'failed' ? 'attention' : 'broken'
   return neutral.has(action) || action.endsWith('.revoked') ? 'revoked' : 'healthy'
 }

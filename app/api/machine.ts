@@ -2,6 +2,7 @@ import type { MachineRoute } from '@/lib/http/listener.ts'
 import type { Method } from '@/lib/http/operation.ts'
 import { operations } from '@/lib/http/wire.ts'
 import { GET as metrics } from '../metrics/route.ts'
+import { POST as logout } from '../oauth/backchannel-logout/route.ts'
 import { GET as health } from './health/route.ts'
 import { GET as ready } from './ready/route.ts'
 import { GET as me } from './v1/me/route.ts'
@@ -14,12 +15,14 @@ export const machineRoutes: readonly MachineRoute[] = [
   { method: 'GET', path: '/metrics', handle: metrics },
   { method: 'GET', path: '/api/v1/me', handle: me },
   { method: 'POST', path: '/api/v1/tenants/:tenant/projects/:project/tokens', handle: issue },
+  { method: 'POST', path: '/oauth/backchannel-logout', handle: logout },
 ]
 
 const others = {
   '/api/auth/{action}': ['GET', 'POST'],
   '/api/auth/{action}/{provider}': ['GET', 'POST'],
   '/metrics': ['GET'],
+  '/oauth/backchannel-logout': ['POST'],
   '/oauth/callback/{key}': ['GET'],
 } as const satisfies Record<string, readonly Method[]>
 

@@ -4,6 +4,7 @@ import {
   CloudOff,
   FileQuestion,
   KeyRound,
+  LogOut,
   type LucideIcon,
   Puzzle,
   ShieldAlert,
@@ -57,6 +58,11 @@ const faces = {
     tone: 'broken',
     meaning:
       'This can be an attack in which one server poses as another. Valetkey sent nothing to it, and nothing was linked.',
+  },
+  upstream_signed_out: {
+    icon: LogOut,
+    tone: 'attention',
+    meaning: 'It ended the session in which you approved, so the approval counts no more. Nothing was linked.',
   },
   no_refresh_token: {
     icon: KeyRound,

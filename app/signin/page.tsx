@@ -7,6 +7,7 @@ import { errorCodes } from '@/lib/errors.ts'
 import { currentPerson } from '@/lib/http/page.ts'
 import { safePath } from '@/lib/http/safe-path.ts'
 import { signinFailures } from '@/lib/http/signin/failure.ts'
+import { signedOutStates } from '@/lib/http/signin/identity.ts'
 
 export const metadata = { title: 'Sign in' }
 
@@ -14,7 +15,7 @@ type Props = { searchParams: Promise<Record<string, string | string[] | undefine
 
 /** One button. A form and not a script: it works before and without scripts, and the way back travels with it. */
 export default async function SignInPage({ searchParams }: Props) {
-  const { error, return_to } = await searchParams
+  const { error, return_to, state } = await searchParams
   const { ctx, session } = await currentPerson()
   const returnTo = safePath(return_to)
   if (session && !error) redirect(returnTo ?? '/')
@@ -27,6 +28,7 @@ export default async function SignInPage({ searchParams }: Props) {
       footer={ctx.config.demo && <DemoNote />}
     >
       {failure && <Notice tone="error" title={failure.title} next={failure.next} />}
+      {!session && !failure && <SignedOut state={state} provider={ctx.config.signin.name} />}
       {session && code !== 'session_refused' && (
         <ButtonLink href={returnTo ?? '/'}>Stay signed in as {session.email ?? session.name}</ButtonLink>
       )}
@@ -43,6 +45,20 @@ export default async function SignInPage({ searchParams }: Props) {
 /** Our text for our error codes. Anyone can edit the address bar, so an unknown code reads "did not complete". */
 function failureOf(error: string | string[]) {
   return signinFailures.find((known) => known === error) ?? 'signin_failed'
+}
+
+/** After a sign-out. Anyone can edit the address bar, so it shows to nobody who is signed in. */
+function SignedOut({ state, provider }: { state: string | string[] | undefined; provider: string }) {
+  if (state === signedOutStates.there) return <Notice tone="info" title="You are signed out" />
+  if (state !== signedOutStates.here) return null
+  return (
+    <Notice
+      tone="info"
+      title="You are signed out of Valetkey"
+      meaning={`You may still be signed in at ${provider}.`}
+      next="On a computer that others use, sign out there as well."
+    />
+  )
 }
 
 function DemoNote() {

@@ -2,17 +2,13 @@
 import type { ActionResult } from '@/app/_ui/action.ts'
 
 /**
- * Ends the session and leaves for the sign-in page. A whole navigation, so that nothing of the person stays in the
- * router's memory. When the session could not be ended, it says so and the person is still signed in.
+ * Ends the session and leaves: to the identity provider, where it has a place to sign out, or for the sign-in page. A whole
+ * navigation, so that nothing of the person stays in the router's memory. When the session could not be ended, it says so
+ * and the person is still signed in.
  */
 export async function signOut(): Promise<ActionResult> {
-  const answer = await fetch('/api/auth/signout', {
-    method: 'POST',
-    headers: { accept: 'application/json' },
-    // The answer is a redirect for browsers without scripts; its cookies count all the same.
-    redirect: 'manual',
-  })
-  if (answer.type !== 'opaqueredirect') {
+  const answer = await fetch('/api/auth/signout', { method: 'POST', headers: { accept: 'application/json' } })
+  if (!answer.ok) {
     const requestId = answer.headers.get('x-request-id') ?? undefined
     return {
       ok: false,
@@ -24,6 +20,7 @@ export async function signOut(): Promise<ActionResult> {
       },
     }
   }
-  window.location.replace('/signin')
+  const { next } = (await answer.json()) as { next: string }
+  window.location.replace(next)
   return { ok: true }
 }

@@ -29,7 +29,8 @@ const frozen = ['member', 'project', 'provider', 'connection'] as const
 export const catalogue = {
   'signin.succeeded': act(['session'], { issuer: text }),
   'signin.failed': act([], { code: text }),
-  'signin.ended': act(['session'], { cause: text }),
+  /** `owner`: whose it was, where somebody else ended it. */
+  'signin.ended': act(['session'], { cause: text, owner: text.optional() }),
   'tenant.created': act(['tenant'], { slug: text }),
   'tenant.shredded': act(['tenant'], { keys: count, values: count }),
   'member.added': act(['member'], { invitation: text, role }),
@@ -58,6 +59,8 @@ export const catalogue = {
   'link.failed': act(['provider', 'attempt'], { attempt: text.optional(), code: text }),
   'connection.changed': act(['connection'], { branch: text.nullable() }),
   'connection.revoked': act(['connection'], { owner: text, tokens: count, reason }),
+  /** The upstream says that the session is over in which it was linked. `offline`: it took offline access along. */
+  'connection.signed_out': act(['connection'], { owner: text, offline: z.boolean() }),
   'freeze.set': act(frozen, { owner: text.optional(), reason, until: z.iso.datetime().nullable() }),
   'freeze.lifted': act(frozen, { owner: text.optional() }),
   /** Of a version before, when a freeze was a connection's status. */

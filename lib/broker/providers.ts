@@ -27,6 +27,7 @@ import { findProvider, insertProvider, listProviders, type ProviderRow, updatePr
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { callbackPath } from './link/start.ts'
 import { clientSecretPlace, sealClientSecret } from './upstream.ts'
+import { logoutPath } from './upstream-logout.ts'
 
 export type ProviderView = {
   id: string
@@ -75,7 +76,8 @@ function toView(
   { maxLifetimeSeconds = null, overLife = null }: Partial<Lives> = {},
 ): ProviderView {
   const made = configured(row)
-  const at = { now: ctx.now(), clientKeys: ctx.config.origin + clientKeysPath(row.id) }
+  const { origin } = ctx.config
+  const at = { now: ctx.now(), clientKeys: origin + clientKeysPath(row.id), logout: origin + logoutPath }
   return {
     id: row.id,
     kind: row.kind,

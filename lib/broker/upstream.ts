@@ -51,6 +51,7 @@ function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderR
     issue: verb('issue', provider.issue),
     revoke: verb('revoke', provider.revoke),
     ...(provider.stands && { stands: verb('stands', provider.stands) }),
+    ...(provider.readLogout && { readLogout: verb('read_logout', provider.readLogout) }),
     ...(provider.choices && { choices: verb('scope_choices', provider.choices) }),
     ...(tryClient && { tryClient: () => verb('try_client', tryClient)(undefined) }),
     ...(provider.check && { check: verb('check', provider.check) }),

@@ -13,6 +13,8 @@ export const limits = {
   invitation: { points: 60, seconds: 60, by: 'address', store: 'shared' },
   signin: { points: 300, seconds: 300, by: 'address', store: 'shared' },
   callback: { points: 300, seconds: 300, by: 'address', store: 'shared' },
+  /** By issuers, each at one address, which may sign out everybody at once. */
+  logout: { points: 3000, seconds: 60, by: 'address', store: 'shared' },
   attempt: { points: 60, seconds: 600, by: 'user', store: 'shared' },
   linkReturn: { points: 60, seconds: 600, by: 'user', store: 'shared' },
   issue: { points: 60, seconds: 60, by: 'user', store: 'shared' },

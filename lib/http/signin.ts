@@ -11,7 +11,7 @@ import { type Call, type Edge, edge, edgeOf, markEdge, readBody } from './reques
 import { safePath } from './safe-path.ts'
 import { presentedSessions } from './session.ts'
 import { refused, SigninFailure } from './signin/failure.ts'
-import { assertIssuerAnswers, judgeCallback, providerId } from './signin/identity.ts'
+import { assertIssuerAnswers, issuerSignOut, judgeCallback, providerId, signedOutStates } from './signin/identity.ts'
 import { openState, runNextAuth, stateSeconds } from './signin/next-auth.ts'
 
 /** Cookies of a sign-in under way. */
@@ -38,16 +38,15 @@ const handle = edge(
   (error, requestId, call) => errorResponse(error, requestId, call, { href: '/signin', text: 'Go to sign-in' }),
 )
 
+const wantsJson = ({ headers }: Request) => headers.get('accept')?.includes('application/json') === true
+
 /** An error as a page, or as a problem for clients that ask for JSON. */
 const errorResponse = (
   error: BrokerError,
   requestId: string,
   call: Pick<Call, 'request'> | undefined,
   link: { href: string; text: string },
-) =>
-  call?.request.headers.get('accept')?.includes('application/json')
-    ? problemResponse(error, requestId)
-    : errorDocument(error, requestId, link)
+) => (call && wantsJson(call.request) ? problemResponse(error, requestId) : errorDocument(error, requestId, link))
 
 /** Sign-in and sign-out, as a pure function from request to response. */
 export const handleAuth: Edge<(request: Request) => Promise<Response>> = markEdge(
@@ -126,13 +125,12 @@ async function completeSignIn(call: Call): Promise<Response> {
       returnTo,
       cookies,
       callback,
-      startSession: ({ identity, authTime }, token) =>
-        startSession(ctx, originOf(call), {
-          identity,
-          authTime,
-          tokenHash: hash(token),
-          presented: presentedSessions(request.headers),
-        }),
+      startSession: async (signedIn, token) => {
+        const presented = presentedSessions(request.headers)
+        const endsAt = await startSession(ctx, originOf(call), { ...signedIn, tokenHash: hash(token), presented })
+        if (!endsAt) throw refused('signin_failed', 'session', 'the issuer ended its own session meanwhile')
+        return endsAt
+      },
     })
     const session = only(acted.cookies, 'session')
     if (session.length !== 1) throw refused('signin_failed', 'session', 'no session was created')
@@ -144,7 +142,10 @@ async function completeSignIn(call: Call): Promise<Response> {
   }
 }
 
-/** Ends the session's row, then deletes the cookies; if the first fails, the cookies stay (S-09). */
+/**
+ * Ends the session's row, then deletes the cookies; if the first fails, the cookies stay (S-09). Only then the person goes on
+ * to the identity provider, if it has a place to sign out: whatever they answer there, nothing here comes back.
+ */
 async function signOut(call: Call): Promise<Response> {
   const { ctx, request } = call
   refuseForeignForm(call)
@@ -160,7 +161,24 @@ async function signOut(call: Call): Promise<Response> {
       endSession: () => endSessions(ctx, originOf(call), presented),
     })
   }
-  return seeOther(signinPage({}), clearedCookies('session', 'csrf', 'link', ...transient))
+  const cleared = clearedCookies('session', 'csrf', 'link', ...transient)
+  const there = presented.length > 0 ? await issuerSignOut(ctx) : undefined
+  const here = `/signin?state=${signedOutStates.here}`
+  // A script goes on by itself: what its fetch is redirected to, it never sees.
+  if (wantsJson(request)) {
+    const headers: [string, string][] = [['cache-control', 'no-store'], ['vary', 'Cookie'], ...setCookies(cleared)]
+    return Response.json({ next: there?.href ?? here }, { headers })
+  }
+  if (!there) return seeOther(here, cleared)
+  const { name } = ctx.config.signin
+  return documentResponse(
+    {
+      title: 'Signed out of Valetkey',
+      lines: [`You may still be signed in at ${name}, which can sign you out as well.`],
+      link: { href: there.href, text: `Continue to ${name}` },
+    },
+    { headers: [['refresh', `0;url=${there.href}`], ...setCookies(cleared)] },
+  )
 }
 
 /**

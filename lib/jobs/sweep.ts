@@ -1,3 +1,4 @@
+import { instanceTenant } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { tenantIds } from '../store/lookups.ts'
 import { type SweepName, sweepBatch, sweepSessions, sweepSingly, sweeps } from '../store/sweep.ts'
@@ -14,6 +15,7 @@ const mostBatches = 200
  */
 export async function sweep(ctx: Context, signal?: AbortSignal): Promise<void> {
   for (let done = batch; done === batch && !signal?.aborted; ) done = await sweepSessions(ctx, batch)
+  await sweepKind(ctx, instanceTenant, 'logout tokens', signal)
   await notifyEndings(ctx)
   await sweepNotifications(ctx)
   for (const tenantId of await tenantIds(ctx)) {

@@ -209,8 +209,11 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   strategies(settings: S, metadata?: unknown): StrategyOffer[]
   /** `token_type` of an issued token. */
   tokenType: string
-  /** What there is to know about a provider beside its address and client. `clientKeys`: where its public keys are served. */
-  facts?(settings: S, at: { now: Date; clientKeys: string }): Fact[]
+  /**
+   * What there is to know about a provider beside its address and client. `clientKeys`: where its public keys are served;
+   * `logout`: where it says that a session is over.
+   */
+  facts?(settings: S, at: { now: Date; clientKeys: string; logout: string }): Fact[]
   /** How the client of a row proves itself; left out: by a secret. */
   authenticatesBy?(settings: S): ClientProof
   /** Of kinds whose clients may sign with a key of our making. */

@@ -2,6 +2,7 @@ import type { DPoPHandle } from 'oauth4webapi'
 import type { Discoveries } from '../security/discovery.ts'
 import type { IssuerClocks } from '../security/issuer-clocks.ts'
 import type { KeySets } from '../security/issuer-keys.ts'
+import type { Logout, Vouched } from '../security/logout-token.ts'
 import type { OutboundFetch, OutboundPolicy } from '../security/outbound.ts'
 import type { Secret } from '../security/secrets.ts'
 
@@ -53,7 +54,12 @@ export type Grant = {
 
 export type UpstreamAccount = { id: string; name: string }
 export type UpstreamProject = { externalId: string; name: string; region: string | undefined; role: string | undefined }
-export type LinkedGrant = Grant & { account: UpstreamAccount; projects: UpstreamProject[] }
+/** `vouched`: by an ID token, where one came. */
+export type LinkedGrant = Grant & {
+  account: UpstreamAccount
+  projects: UpstreamProject[]
+  vouched?: Vouched | undefined
+}
 
 /** Rights of a token: JSON that only its kind understands; what is absent is not granted. */
 export type Rights = Record<string, unknown>
@@ -147,6 +153,8 @@ export type Provider<R = Rights> = {
     url: URL
     send: (headers: { authorization: string; dpop: string }) => Promise<Response>
   }): Promise<void>
+  /** Verifies a logout token that came in its name (OIDC Back-Channel Logout 2.6); left out: it signs none that we could check. */
+  readLogout?(input: { token: string }): Promise<Logout>
   /** What can be chosen when a token is issued, for the kind's picker; left out: nothing is known beforehand. */
   choices?(input: { accessToken: Secret; granted: string[] }): Promise<Record<string, unknown>>
   /** When an issued token was last used; undefined where it has not been, as far as the upstream tells. */

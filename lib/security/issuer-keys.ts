@@ -1,3 +1,11 @@
+import {
+  createLocalJWKSet,
+  errors,
+  type JSONWebKeySet,
+  type JWTVerifyOptions,
+  type JWTVerifyResult,
+  jwtVerify,
+} from 'jose'
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { requestOptions } from './discovery.ts'
@@ -37,40 +45,65 @@ export class UnknownKey extends Error {
 export const isUnknownKey = (error: unknown): error is UnknownKey =>
   error instanceof Error && error.name === 'UnknownKey'
 
+/** What may sign what an issuer says of people. No `none`, and no HMAC: there a client's secret would be the key (L-05). */
+export const signatureAlgorithms: ReadonlySet<string> = new Set(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'])
+
 /**
- * Checks the signature of the ID token in a processed token answer. A key that we do not know is a reason to read the
- * keys again, once in five seconds for all who ask: an issuer rotates without a word, and anybody can invent a `kid`.
+ * Checks the signature of the ID token in a processed token answer.
  * @throws KeysUnavailable, UnknownKey, or oauth4webapi's error where the signature is wrong
  */
-export async function validateSignature(
-  deps: Deps,
-  server: oauth.AuthorizationServer,
-  answer: Response,
-): Promise<void> {
-  const validate = async (keys: Keys) => {
+export const validateSignature = (deps: Deps, server: oauth.AuthorizationServer, answer: Response): Promise<void> =>
+  withKeys(deps, server, async (keys) => {
     const options = { ...requestOptions(deps), [oauth.jwksCache]: { jwks: keys, uat: Math.floor(Date.now() / 1000) } }
     // A copy of the metadata, because the library keeps keys by its object; with keys this new it asks for none itself.
     await oauth.validateApplicationLevelSignature({ ...server }, answer, options)
-  }
+  })
+
+/**
+ * Verifies a JWT that an issuer sent by itself: signature, and claims as the options say.
+ * @throws KeysUnavailable, UnknownKey, or jose's error where it is not as it must be
+ */
+export const verifyJwt = (
+  deps: Deps,
+  server: oauth.AuthorizationServer,
+  token: string,
+  options: JWTVerifyOptions,
+): Promise<JWTVerifyResult> =>
+  withKeys(deps, server, (keys) => jwtVerify(token, createLocalJWKSet(keys as JSONWebKeySet), options))
+
+/**
+ * A key that we do not know is a reason to read the keys again, once in five seconds for all who ask: an issuer rotates
+ * without a word, and anybody can invent a `kid`.
+ */
+async function withKeys<T>(
+  deps: Deps,
+  server: oauth.AuthorizationServer,
+  validate: (keys: Keys) => Promise<T>,
+): Promise<T> {
   const before = deps.keySets.get(server.jwks_uri ?? '')?.asked
   const first = keptKeys(deps, server) ?? (await askedKeys(deps, server))
   try {
-    await validate(first)
+    return await validate(first)
   } catch (error) {
     if (!isKeySelection(error)) throw error
     const asked = askedKeys(deps, server)
     const isSettled = asked !== before
     const second = await asked
     if (second === first) throw new UnknownKey(isSettled, error)
-    await validate(second).catch((cause: unknown) => {
+    return validate(second).catch((cause: unknown) => {
       throw isKeySelection(cause) ? new UnknownKey(isSettled, cause) : cause
     })
   }
 }
 
-/** By its code: two bundles load the library. */
+const keySelections: readonly unknown[] = [
+  oauth.KEY_SELECTION,
+  errors.JWKSNoMatchingKey.code,
+  errors.JWKSMultipleMatchingKeys.code,
+]
+/** By its code: two bundles load the libraries. */
 const isKeySelection = (error: unknown) =>
-  error instanceof Error && 'code' in error && error.code === oauth.KEY_SELECTION
+  error instanceof Error && 'code' in error && keySelections.includes(error.code)
 
 /** A clock that was set back makes everything old. */
 const isWithin = (ageMs: number, maxMs: number) => ageMs >= 0 && ageMs < maxMs

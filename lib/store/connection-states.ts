@@ -45,7 +45,7 @@ const pair = {
 } as const
 
 /**
- * Everything that writes the state of a connection, by name: from where to where, and which columns it sets. The first four
+ * Everything that writes the state of a connection, by name: from where to where, and which columns it sets. The first five
  * are made here ({@link move}); the rest are the vk.refresh_* functions, and tests/integration/connection-states.test.ts
  * walks all of them against this table. What only plans (use, a lifted freeze, a turn in the background) is no transition.
  */
@@ -62,6 +62,7 @@ export const transitions = {
       linkedAt: 'given',
       accountId: 'given',
       accountName: 'given',
+      upstreamSession: 'given',
     },
   },
   revoke: {
@@ -76,6 +77,13 @@ export const transitions = {
     to: 'needs_relink',
     cause: 'shredded',
     sets: { ...settled, ...wiped, tokenVersion: 'next', fence: 'next' },
+  },
+  // The upstream's own word; what is under way finds nothing to write to here either.
+  signOut: {
+    from: usable,
+    to: 'needs_relink',
+    cause: 'signed_out',
+    sets: { ...wiped, ...settled, tokenVersion: 'next', fence: 'next' },
   },
   // Whoever still holds a claim has lost it.
   expire: { from: usable, to: 'needs_relink', cause: 'expired', sets: { ...ended, refreshToken: null, fence: 'next' } },
@@ -136,7 +144,7 @@ export const transitions = {
   },
 } as const satisfies Record<string, Transition>
 
-type Moves = 'relink' | 'revoke' | 'shred' | 'expire'
+type Moves = 'relink' | 'revoke' | 'shred' | 'signOut' | 'expire'
 type Sets<Name extends Moves> = (typeof transitions)[Name]['sets']
 type Given<Name extends Moves> = {
   [Key in keyof Sets<Name> & Column as Sets<Name>[Key] extends 'given' ? Key : never]: ConnectionRow[Key]

@@ -109,6 +109,13 @@ export const staleIssuing = (ctx: Store, before: Date, now: Date, limit: number)
     limit,
   ])
 
+/** Providers, of any tenant, whose upstream goes by this issuer and knows one of these clients. */
+export const providersAt = (ctx: Store, issuer: string, clients: string[]) =>
+  query<Place>(ctx, 'providers_at', 'SELECT tenant_id AS "tenantId", id FROM lookup.providers_at($1, $2)', [
+    issuer,
+    clients,
+  ])
+
 /** Public keys that a provider's client signs with; undefined: it signs with none. */
 export async function clientKeys(ctx: Store, providerId: string): Promise<Record<string, unknown>[] | undefined> {
   const text = 'SELECT lookup.client_keys($1) AS keys'

@@ -1,5 +1,7 @@
 import type { Context } from '../context.ts'
+import type { Logout } from '../security/logout-token.ts'
 import { query, type Tx } from './database.ts'
+import { sessionHash } from './logouts.ts'
 
 type Store = Pick<Context, 'pool' | 'config'>
 
@@ -46,16 +48,19 @@ type NewSession = {
   address: string | null
   agent: string | null
   authTime: Date
+  issuerSession: Uint8Array | null
   absoluteSeconds: number
 }
 
 /** Writes a session that ends `absoluteSeconds` from now, whatever happens. Answers that moment. */
 export async function insertSession(tx: Tx, session: NewSession): Promise<Date> {
-  const { id, tokenHash, userId, address, agent, authTime, absoluteSeconds } = session
+  const { id, tokenHash, userId, address, agent, authTime, issuerSession, absoluteSeconds } = session
   const [row] = await tx.$queryRaw<[{ expiresAt: Date }]>`
-    INSERT INTO session (id, token_hash, user_id, address, agent, auth_time, created_at, last_active_at, expires_at)
-    SELECT ${id}, ${Buffer.from(tokenHash)}, ${userId}, ${address}, ${agent}, ${authTime}::timestamptz, clock.now,
-      clock.now, clock.now + make_interval(secs => ${absoluteSeconds}::double precision)
+    INSERT INTO session (id, token_hash, user_id, address, agent, auth_time, issuer_session, created_at, last_active_at,
+      expires_at)
+    SELECT ${id}, ${Buffer.from(tokenHash)}, ${userId}, ${address}, ${agent}, ${authTime}::timestamptz,
+      ${issuerSession && Buffer.from(issuerSession)}::bytea, clock.now, clock.now,
+      clock.now + make_interval(secs => ${absoluteSeconds}::double precision)
     FROM (SELECT vk_now() AS now) clock
     RETURNING expires_at AS "expiresAt"`
   return row.expiresAt
@@ -82,6 +87,29 @@ export async function deleteSession(
     DELETE FROM session WHERE token_hash = ${Buffer.from(tokenHash)} RETURNING id, user_id AS "userId"`
   if (rows[0]) await tx.$queryRaw`SELECT vk.forget_attempts(${rows[0].id})::text`
   return rows[0]
+}
+
+/**
+ * Ends what an issuer says is over: the session that it names; without one, all of the person's. One of which it never told
+ * its own session's name goes with any of that person's: it may be the one. Tells whose they were.
+ */
+export async function deleteIssuerSessions(
+  tx: Tx,
+  issuer: string,
+  { session, subject }: Pick<Logout, 'session' | 'subject'>,
+): Promise<{ id: string; userId: string }[]> {
+  const named = sessionHash(session)
+  const whose = subject ?? null
+  const rows = await tx.$queryRaw<{ id: string; userId: string }[]>`
+    DELETE FROM session WHERE id IN (SELECT id FROM session WHERE id IN (
+      SELECT s.id FROM session s JOIN "user" u ON u.id = s.user_id
+        WHERE s.issuer_session = ${named} AND u.issuer = ${issuer} AND u.subject = coalesce(${whose}, u.subject)
+      UNION SELECT s.id FROM session s JOIN "user" u ON u.id = s.user_id
+        WHERE u.issuer = ${issuer} AND u.subject = ${whose} AND (s.issuer_session IS NULL OR ${named}::bytea IS NULL)
+      ) ORDER BY id FOR UPDATE)
+    RETURNING id, user_id AS "userId"`
+  for (const { id } of rows) await tx.$queryRaw`SELECT vk.forget_attempts(${id})::text`
+  return rows
 }
 
 /**

@@ -1,16 +1,19 @@
 import type { Origin } from '../actor.ts'
-import { instanceTenant, record } from '../audit/record.ts'
+import { instanceTenant, record, recordAllAnyway } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import type { ErrorCode } from '../errors.ts'
 import { newId } from '../security/ids.ts'
+import type { Logout, Vouched } from '../security/logout-token.ts'
 import type { Tx } from '../store/database.ts'
-import { deleteSession, insertSession } from '../store/sessions.ts'
+import { isSignedOut, noteLogout, sessionHash } from '../store/logouts.ts'
+import { deleteIssuerSessions, deleteSession, insertSession } from '../store/sessions.ts'
 import { asSystem } from '../store/system.ts'
 import { ensureUser, type Identity } from '../store/users.ts'
 
 type NewSession = {
   identity: Identity
   authTime: Date
+  vouched: Vouched
   tokenHash: Uint8Array
   /** Hashes of the session cookies that the browser came with, whoever they belong to. */
   presented: Uint8Array[]
@@ -18,15 +21,17 @@ type NewSession = {
 
 /**
  * Signs a person in: finds or makes the user by (issuer, subject), ends what this browser was signed in with (S-05, S-06)
- * and starts a session, in one transaction with its events. Answers the moment at which the session ends in any case.
+ * and starts a session, in one transaction with its events. Answers the moment at which the session ends in any case; nothing
+ * where the issuer has ended its own meanwhile, and then nothing was done.
  */
 export async function startSession(
   ctx: Context,
   origin: Omit<Origin, 'userId'>,
-  { identity, authTime, tokenHash, presented }: NewSession,
-): Promise<Date> {
+  { identity, authTime, vouched, tokenHash, presented }: NewSession,
+): Promise<Date | undefined> {
   const now = ctx.now()
   return asSystem(ctx, instanceTenant, 'session', async (tx) => {
+    if (await isSignedOut(tx, signinRegistration, vouched)) return undefined
     const user = await ensureUser(tx, identity, now)
     await endEach(tx, now, origin, presented, 'signed in again')
     const id = newId('session')
@@ -37,6 +42,7 @@ export async function startSession(
       address: origin.address ?? null,
       agent: origin.agent ?? null,
       authTime,
+      issuerSession: sessionHash(vouched.session),
       absoluteSeconds: ctx.config.session.absoluteSeconds,
     })
     await record(
@@ -49,6 +55,30 @@ export async function startSession(
     return expiresAt
   })
 }
+
+const signinRegistration = { tenantId: instanceTenant, registration: 'signin' }
+
+/**
+ * Ends what the sign-in issuer says is over, in one transaction with its events. How many sessions that were; undefined where
+ * the token was used before, and then nothing was done.
+ */
+export const endIssuerSessions = (
+  ctx: Context,
+  origin: Omit<Origin, 'userId'>,
+  issuer: string,
+  logout: Logout,
+): Promise<number | undefined> =>
+  asSystem(ctx, instanceTenant, 'session', async (tx) => {
+    if (!(await noteLogout(tx, signinRegistration, logout))) return undefined
+    const ended = await deleteIssuerSessions(tx, issuer, logout)
+    const events = ended.map(({ id, userId: owner }) => {
+      const details = { cause: 'ended by the identity provider', owner }
+      return { action: 'signin.ended', outcome: 'ok', target: { kind: 'session', id }, details } as const
+    })
+    // Ended with or without its event, as everything that is revoked.
+    await recordAllAnyway(ctx, tx, instanceTenant, ctx.now(), { ...origin, userId: null }, events)
+    return ended.length
+  })
 
 /** Signs a browser out: its rows are gone when this returns; rows already gone are no error (S-09, S-11). */
 export const endSessions = (ctx: Context, origin: Omit<Origin, 'userId'>, tokenHashes: Uint8Array[]) =>

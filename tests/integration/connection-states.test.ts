@@ -90,6 +90,7 @@ const kinds = [
   'later',
   'revoke',
   'shred',
+  'signOut',
   'expire',
   'relink',
 ] as const
@@ -154,9 +155,8 @@ async function take({ kind, claim: index, reached }: Step, before: Row): Promise
       return targets[0]?.already ? undefined : 'revoke'
     }
     case 'shred':
-      return (await inTenant((tx) => move(tx, { tenantId: key.tenantId }, 'shred', ctx.now(), {}))) > 0
-        ? 'shred'
-        : undefined
+    case 'signOut':
+      return (await inTenant((tx) => move(tx, { tenantId: key.tenantId }, kind, ctx.now(), {}))) > 0 ? kind : undefined
     case 'expire':
       return (await inTenant((tx) => expireGrant(tx, key.tenantId, key.connectionId, ctx.now()))) ? 'expire' : undefined
     case 'relink':
@@ -259,9 +259,9 @@ it('RR-05 RR-08 K-37: every transition is one of the table, sets what it says an
       [[...twiceCutOff, 'renew' as const].map(again)],
       [(['claim', 'begin', 'later', 'claim', 'begin', 'fail'] as const).map(again)],
       [(['expire', 'relink'] as const).map(again)],
-      ...(['flag', 'refuse', 'unreadable', 'release', 'fail', 'renew', 'revoke', 'shred', 'expire'] as const).map(
-        (kind): [Step[]] => [[again('claim'), again('begin'), again(kind), again('relink')]],
-      ),
+      ...(
+        ['flag', 'refuse', 'unreadable', 'release', 'fail', 'renew', 'revoke', 'shred', 'signOut', 'expire'] as const
+      ).map((kind): [Step[]] => [[again('claim'), again('begin'), again(kind), again('relink')]]),
     ],
   })
   expect([...seen].sort(), 'all of the table was walked').toEqual(Object.keys(transitions).sort())

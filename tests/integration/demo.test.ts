@@ -436,6 +436,35 @@ describe('the identity provider', () => {
     expect((await jwtVerify(String((await signIn()).token.body.id_token), keys())).protectedHeader.alg).toBe('ES256')
   })
 
+  test('where it has a place to sign out it asks first, and leads back with the state', async () => {
+    const metadata = async () => (await (await fetch(`${demo.issuer}/.well-known/openid-configuration`)).json()) as Body
+    expect(await metadata()).not.toHaveProperty('end_session_endpoint')
+    demo.modes.set({ endSession: true })
+    const url = new URL(String((await metadata()).end_session_endpoint))
+    const back = new URL('/signin', CALLBACK).href
+    for (const [name, value] of Object.entries({
+      client_id: signinClient.id,
+      post_logout_redirect_uri: back,
+      state: 's',
+    }))
+      url.searchParams.set(name, value)
+    const jar: Jar = []
+    await signIn('owner@acme.test', {}, jar)
+    const cookies = () => jar.map(({ name, value }) => `${name}=${value}`).join('; ')
+    const asked = await fetch(url, { headers: { cookie: cookies() } })
+    const page = await asked.text()
+    expect(page).toContain('Sign out here as well?')
+    const [, action = '', xsrf = ''] = /action="([^"]+)"><input[^>]*value="([^"]+)"/.exec(page) ?? []
+    const form = { xsrf, logout: 'yes' }
+    const done = await fetch(action, {
+      method: 'POST',
+      body: new URLSearchParams(form),
+      headers: { cookie: cookies() },
+      redirect: 'manual',
+    })
+    expect([done.status, done.headers.get('location')]).toEqual([303, `${back}?state=s`])
+  })
+
   test('PKCE is required, a foreign redirect gets a page, and a refusal is access_denied', async () => {
     const bare = await approve(signInUrl({ code_challenge: undefined, code_challenge_method: undefined }), {
       account: 'owner@acme.test',

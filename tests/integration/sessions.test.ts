@@ -271,7 +271,7 @@ describe('a session’s life', () => {
     await browser.start()
     const copy = browser.copy()
     const answer = await browser.signOut()
-    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/signin'])
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/signin?state=signed-out-here'])
     expect(await at.sessions()).toEqual([])
     expect(await whoIs(copy.headers())).toBeUndefined()
     expect(browser.cookies.size).toBe(0)
@@ -337,7 +337,7 @@ describe('a session’s life', () => {
     expect(await whoIs(browser.headers())).toBeUndefined()
     for (const one of [browser, copy, copy]) {
       const answer = await one.signOut()
-      expect([answer.status, answer.headers.get('location')]).toEqual([303, '/signin'])
+      expect([answer.status, answer.headers.get('location')]).toEqual([303, '/signin?state=signed-out-here'])
     }
     expect((await copy.signIn(owner)).headers.get('location')).toBe('/')
   })

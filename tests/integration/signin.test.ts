@@ -544,7 +544,7 @@ describe('what a visitor can influence', () => {
     const otherBase = await handleAuth(
       new Request('https://evil.example/api/auth/signout', { method: 'POST', headers: { origin } }),
     )
-    expect(otherBase.headers.get('location')).toBe('/signin')
+    expect(otherBase.headers.get('location')).toBe('/signin?state=signed-out-here')
   })
 
   test('L-15: the code leaves the browser with the callback, and no log line holds it', async () => {

@@ -1,4 +1,6 @@
-import { createServer, type IncomingMessage } from 'node:http'
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 
@@ -24,6 +26,12 @@ export type IssuerAnswers = {
    * (RFC 6749 2.3.1), or compares it as it came, as Glewlwyd does.
    */
   client: { id: string; secret: string; method: 'basic' | 'post'; decodes: boolean } | undefined
+  /** Takes connections and answers nothing. */
+  silent: boolean
+  /** What tokens are granted; undefined: it does not say. */
+  scope: string | undefined
+  /** What happens while a code is redeemed, before its answer. */
+  meanwhile: (() => Promise<unknown>) | undefined
   /** What the token endpoint refuses with. */
   refusal: { status: number; body: Record<string, unknown>; headers?: Record<string, string> } | undefined
 }
@@ -40,13 +48,28 @@ const right = (): IssuerAnswers => ({
   forged: false,
   jwksStatus: 200,
   client: undefined,
+  silent: false,
+  scope: undefined,
+  meanwhile: undefined,
   refusal: undefined,
 })
+
+/** What is different in a logout token. */
+export type LogoutChange = {
+  header?: Record<string, string | undefined>
+  forged?: boolean
+  alg?: string
+  [claim: string]: unknown
+}
 
 type Request = { method: string; path: string; body: URLSearchParams; authorization: string | undefined }
 
 /** An OpenID issuer of scripted answers over a real socket: discovery, keys, token, userinfo; any code will do. */
-export async function startIssuer(clientId: string, now: () => number) {
+export async function startIssuer(
+  clientId: string,
+  now: () => number,
+  { tls }: { tls?: { key: string; cert: string } } = {},
+) {
   const pairs = new Map<string, ReturnType<typeof generateKeyPair>>()
   const pairOf = (name: string, alg: string) => {
     const pair = pairs.get(name) ?? generateKeyPair(alg, { extractable: true })
@@ -66,14 +89,19 @@ export async function startIssuer(clientId: string, now: () => number) {
     if (path === '/jwks') return [{ keys: await keys() }, answers.jwksStatus]
     if (path === '/userinfo') return [answers.userinfo ?? {}, answers.userinfo ? 200 : 403]
     if (path !== '/token') return [{}, 404]
+    const { meanwhile, scope } = answers
+    // What is sent was true before.
+    const made = await idToken(body)
+    await meanwhile?.()
     if (answers.tokenStatus !== 200) return [{ error: 'invalid_grant' }, answers.tokenStatus]
     const tokens = { access_token: 'an-access-token', refresh_token: 'a-refresh-token', token_type: 'Bearer' }
-    return [{ ...tokens, expires_in: 60, id_token: await idToken(body) }]
+    return [{ ...tokens, ...(scope && { scope }), expires_in: 60, id_token: made }]
   }
 
-  const server = createServer(async (request, response) => {
+  const listener: RequestListener = async (request, response) => {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
+    if (answers.silent) return
     const send = (body: unknown, status = 200, headers: Record<string, string> = {}) =>
       response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
     const [body, status] = await answer(request, chunks)
@@ -84,11 +112,12 @@ export async function startIssuer(clientId: string, now: () => number) {
     if (client && !isClient(client, requests.at(-1)))
       return send({ error: 'invalid_client' }, 401, { 'www-authenticate': 'Basic realm="issuer"' })
     send(body, status)
-  })
+  }
+  const server = tls ? createSecureServer(tls, listener) : createServer(listener)
   const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   await listen(0)
   const { port } = server.address() as AddressInfo
-  const url = `http://127.0.0.1:${port}`
+  const url = tls ? `https://localhost:${port}` : `http://127.0.0.1:${port}`
 
   const metadata = () => ({
     issuer: url,
@@ -118,10 +147,22 @@ export async function startIssuer(clientId: string, now: () => number) {
     return new SignJWT(all).setProtectedHeader({ alg, kid: kid?.() ?? nameOf(alg) }).sign(privateKey)
   }
 
+  /** A logout token (OIDC Back-Channel Logout 2.4) that is right but for what is given. Undefined takes a claim out. */
+  async function logoutToken({ header, forged = false, alg = 'ES256', ...claims }: LogoutChange = {}): Promise<string> {
+    const seconds = Math.floor(now() / 1000)
+    const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+    const times = { iat: seconds, exp: seconds + 120 }
+    const all = { iss: url, aud: clientId, jti: randomUUID(), events, ...times, ...claims }
+    const { privateKey } = await pairOf(forged ? `forged-${alg}` : nameOf(alg), alg)
+    const protectedHeader = { alg, kid: nameOf(alg), typ: 'logout+jwt', ...header }
+    return new SignJWT(JSON.parse(JSON.stringify(all))).setProtectedHeader(protectedHeader).sign(privateKey)
+  }
+
   const calls = (path: string) => requests.filter((request) => request.path === path).length
   return {
     url,
     requests,
+    logoutToken,
     /** Scripts what comes next, from here on; what is not named is right. */
     answer: (next: Partial<IssuerAnswers>) => {
       answers = { ...right(), ...next }

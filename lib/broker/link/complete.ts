@@ -89,7 +89,7 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
       throw error
     })
     came(kept.kind === 'refused' ? kept.error.code : 'linked')
-    if (kept.kind === 'refused' && kept.error.code === 'frozen') {
+    if (kept.kind === 'refused' && isBrokerError(kept.error, 'frozen', 'upstream_signed_out')) {
       if (!habits.endsAccount) endUnkept(ctx, upstream, grant)
       return failLink(ctx, attempt, person, kept.error)
     }

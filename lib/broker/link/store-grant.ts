@@ -18,6 +18,7 @@ import {
 } from '../../store/connections.ts'
 import { isDuplicate, type Tx } from '../../store/database.ts'
 import { frozenBy, holdGround } from '../../store/freezes.ts'
+import { isOffline, isSignedOut, sessionHash } from '../../store/logouts.ts'
 import {
   findProjectUpstream,
   insertProject,
@@ -84,6 +85,10 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
   const [reached, ...others] = grant.projects
   if (!reached) return refused('upstream_protocol', 'The upstream named no project.')
 
+  // Before the connection is locked, as whoever ends connections does.
+  const offline = isOffline(grant.scopes ?? [])
+  if (grant.vouched && (await isSignedOut(tx, { tenantId, registration: providerId }, grant.vouched, { offline })))
+    return { kind: 'refused', error: new BrokerError('upstream_signed_out') }
   const known = await findProjectUpstream(tx, tenantId, providerId, reached.externalId)
   if (attempt.connectionId) {
     const connection = await findConnection(tx, tenantId, attempt.connectionId)
@@ -129,7 +134,12 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
     await updateProjectNames(tx, tenantId, known.id, { name: reached.name, region: reached.region ?? null })
   const id = locked?.id ?? newId('connection')
   const tokens = await sealTokens(tx, vault, { id, userId }, (locked?.tokenVersion ?? 0) + 1, grant)
-  const account = { accountId: grant.account.id, accountName: grant.account.name, scopesGranted: grant.scopes ?? [] }
+  const account = {
+    accountId: grant.account.id,
+    accountName: grant.account.name,
+    scopesGranted: grant.scopes ?? [],
+    upstreamSession: sessionHash(grant.vouched?.session),
+  }
   if (locked) {
     if (!habits.endsAccount || isOthers) await revokeReplaced(vault, tx, locked, now)
     await move(tx, { tenantId, id }, 'relink', now, { ...account, ...tokens, linkedAt: now })

@@ -1,10 +1,12 @@
 import * as oauth from 'oauth4webapi'
 import type { Context } from '../../context.ts'
 import { assertAnswers, discover, requestOptions } from '../../security/discovery.ts'
-import { validateSignature } from '../../security/issuer-keys.ts'
+import { signatureAlgorithms as algorithms, validateSignature } from '../../security/issuer-keys.ts'
 import { isStorable } from '../../security/json.ts'
+import { type Logout, readLogoutToken, type Vouched, vouchedBy } from '../../security/logout-token.ts'
 import { clientAt, clientAuth, clockToleranceSeconds, ProtocolError } from '../../security/oauth.ts'
 import type { Identity } from '../../store/users.ts'
+import { within } from '../../within.ts'
 import { asClockError, ClockError, refused, type Stage, signinError } from './failure.ts'
 
 /** The one provider of sign-in, as next-auth and the callback address name it. */
@@ -13,13 +15,16 @@ export const providerId = 'signin'
 /** The redirect URI, from configuration alone (L-14). */
 export const redirectUri = ({ config }: Pick<Context, 'config'>) => `${config.origin}/api/auth/callback/${providerId}`
 
-/** What may sign an ID token. No `none`, and no HMAC: there the client secret would be the key (L-05). */
-const algorithms = new Set(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'])
+/** How long a sign-out waits for the issuer to show that it is there. */
+const issuerPatienceMs = 1_500
+
+/** `state` on the sign-in page after a sign-out: here alone, or back from the issuer, which was asked for its own. */
+export const signedOutStates = { here: 'signed-out-here', there: 'signed-out' } as const
 
 /** An ID token is made for the exchange that fetches it; an old one is somebody's copy. */
 const issuedAgoSecondsMax = 600
 
-export type SignedIn = { identity: Identity; authTime: Date }
+export type SignedIn = { identity: Identity; authTime: Date; vouched: Vouched }
 
 /** Runs a part of a sign-in. @throws BrokerError with what the log needs to know as its cause */
 async function at<T>(stage: Stage, secrets: string[], work: () => T | Promise<T>): Promise<T> {
@@ -108,7 +113,35 @@ export async function redeemCode(
     },
     // With a clock ahead of ours, a session would seem fresh for too long.
     authTime: new Date(Math.min((claims.auth_time ?? claims.iat) * 1000, ctx.now().getTime())),
+    vouched: vouchedBy(claims),
   }
+}
+
+/**
+ * Reads a logout token of the sign-in issuer.
+ * @throws BrokerError signin_unavailable; otherwise as {@link readLogoutToken}
+ */
+export const readSigninLogout = async (ctx: Context, token: string): Promise<Logout> =>
+  readLogoutToken(ctx, { server: await signinServer(ctx), clientId: ctx.config.signin.clientId }, token)
+
+/**
+ * Where a person ends their session at the identity provider (OpenID Connect RP-Initiated Logout 1.0), if there is such a
+ * place and something answers there. Signing out here is done by then, so nobody waits long for it. Without
+ * `id_token_hint`: no ID token is kept, and none may pass through a browser (S-04), so the provider may ask the person.
+ */
+export async function issuerSignOut(ctx: Context): Promise<URL | undefined> {
+  const asked = assertIssuerAnswers(ctx).then(() => signinServer(ctx))
+  const server = await within(
+    asked.catch(() => undefined),
+    issuerPatienceMs,
+    () => undefined,
+  )
+  if (!server?.end_session_endpoint) return undefined
+  const url = new URL(server.end_session_endpoint)
+  url.searchParams.set('client_id', ctx.config.signin.clientId)
+  url.searchParams.set('post_logout_redirect_uri', `${ctx.config.origin}/signin`)
+  url.searchParams.set('state', signedOutStates.there)
+  return url
 }
 
 /** What OIDC Core 3.1.3.7 asks for beyond what oauth4webapi checks: azp also beside a single aud (5), a recent iat (10). */

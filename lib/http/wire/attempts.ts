@@ -94,6 +94,7 @@ export const adoptLink = operation({
     'alias_taken',
     'no_refresh_token',
     'upstream_protocol',
+    'upstream_signed_out',
   ],
   limit: 'attempt',
 })

@@ -17,7 +17,11 @@ const line = (text: string, more: Partial<Line> = {}): Line => ({
 const soonMilliseconds = 30 * 24 * 3600_000
 
 /** What there is to know about a row of kind `oauth`, in words. */
-export function facts(settings: OauthSettings, known: Facts, at: { now: Date; clientKeys: string }): Fact[] {
+export function facts(
+  settings: OauthSettings,
+  known: Facts,
+  at: { now: Date; clientKeys: string; logout: string },
+): Fact[] {
   const { bases, authentication, scopes, certificates, senderConstrained } = settings
   const texts = new Map(known.scopes.known.map(({ name, text }) => [name, text]))
   const narrow = offers(settings, known).find(({ strategy }) => strategy === 'narrow')
@@ -48,6 +52,16 @@ export function facts(settings: OauthSettings, known: Facts, at: { now: Date; cl
     { label: 'Revoking a connection', lines: [line(endsWords[endsOf(settings)])] },
     { label: 'Revoking one token', lines: [line(oneTokenWords(known.narrowing))] },
   ]
+  if (settings.server.jwks_uri)
+    list.push({
+      label: 'Signing out at the upstream',
+      lines: [
+        line(at.logout, {
+          form: 'copy',
+          note: 'register it there as the back-channel logout URL: connections without offline access then end at once with the session they were linked in',
+        }),
+      ],
+    })
   if (senderConstrained)
     list.push({ label: 'Tokens bound to a key', lines: [line('yes (DPoP): only Valetkey can use or renew them')] })
   if (certificates)

@@ -243,7 +243,7 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
     async exchangeCode(input): Promise<LinkedGrant> {
       const key = settings.senderConstrained ? await newKey() : undefined
       const exchanged = await protocol.exchangeCode({ ...input, proof: key && (await proofOf(deps, key)) })
-      const { subject, name, whole, ...grant } = exchanged
+      const { subject, name, whole, vouched, ...grant } = exchanged
       const credential = kept(grant, { key })
       const account = await identify(grant.accessToken, { subject, name, whole }).catch(async (error: unknown) => {
         // Nobody will ever hold this grant.
@@ -263,6 +263,7 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
         scopes: grant.scopes ?? asked,
         account,
         projects,
+        vouched,
       }
     },
 
@@ -321,6 +322,7 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
       if (await ask()) await ask()
     },
 
+    ...(server.jwks_uri && { readLogout: protocol.readLogout }),
     tryClient: protocol.tryClient,
     check: ({ redirectUri }) =>
       checkServer({ row, facts, deps: given, open: (row, deps) => speak(row, facts, deps), redirectUri }),

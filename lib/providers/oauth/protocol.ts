@@ -3,7 +3,8 @@ import { requestOptions } from '../../security/discovery.ts'
 import { noteClock } from '../../security/issuer-clocks.ts'
 import { isKeysUnavailable, isUnknownKey, validateSignature } from '../../security/issuer-keys.ts'
 import { isStorable } from '../../security/json.ts'
-import { answerOf, clientAt } from '../../security/oauth.ts'
+import { readLogoutToken, type Vouched, vouchedBy } from '../../security/logout-token.ts'
+import { answerOf, clientAt, isProtocolError } from '../../security/oauth.ts'
 import { isOutboundError } from '../../security/outbound.ts'
 import { randomToken, Secret } from '../../security/secrets.ts'
 import { within } from '../../within.ts'
@@ -43,6 +44,7 @@ type Exchanged = Grant & {
   /** Of the verified ID token. */
   subject: string | undefined
   name: string | undefined
+  vouched: Vouched | undefined
   /** The whole answer, for what else a server tells there. */
   whole: unknown
 }
@@ -60,6 +62,7 @@ export type Protocol = {
   }): Promise<Grant>
   /** Whether the token endpoint knows the client, by the first way in which it proves itself. Nothing can come of it. */
   tryClient(): Promise<ClientTrial>
+  readLogout: NonNullable<Provider['readLogout']>
   /** Ends a token by RFC 7009. */
   revoke(token: Secret, hint: 'access_token' | 'refresh_token'): ReturnType<Provider['revoke']>
 }
@@ -202,7 +205,8 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
         // Without one the connection would end with its first access token (N-24).
         if (!tokens.refresh_token && !resolution.refreshless)
           throw new UpstreamError('no_refresh_token', 'the answer holds no refresh token')
-        return { ...toGrant(tokens), subject: claims?.sub, name, whole: tokens.whole }
+        const vouched = claims && vouchedBy(claims)
+        return { ...toGrant(tokens), subject: claims?.sub, name, vouched, whole: tokens.whole }
       })
     },
 
@@ -268,6 +272,16 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
         const isUnknown = code === 'invalid_client' || (code === 'unauthorized_client' && status === 401)
         return isUnknown ? 'unknown' : 'untold'
       }
+    },
+
+    async readLogout({ token }) {
+      const { server, client, alias } = await resolve()
+      const registration = { server, clientId: client.client_id, alias }
+      return readLogoutToken(deps, registration, token).catch(async (error: unknown) => {
+        throw isProtocolError(error)
+          ? new UpstreamError('refused', error.message, { cause: error })
+          : await asUpstreamError(error, deps.now())
+      })
     },
 
     async revoke(token, hint) {

@@ -1,0 +1,3 @@
+import { backchannelLogout } from '@/lib/http/logout.ts'
+
+export const POST = backchannelLogout()
