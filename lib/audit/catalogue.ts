@@ -89,6 +89,8 @@ export const catalogue = {
   'token.failed': act(['token'], {
     code: text,
     unsure: z.boolean().optional(),
+    /** Why an upstream turned it down, where that is known; a code of the kind. */
+    reason: text.optional(),
     exceeded: texts.optional(),
     deleted: count.optional(),
   }),

@@ -51,6 +51,8 @@ export type ProviderView = {
   misconfigured: boolean
   /** Whether it can be found out what its upstream does with smaller tokens. */
   canProbe: boolean
+  /** Whether its upstream alone says how long a token lives. */
+  decidesLife: boolean
   /** What its kind tells about it, for who oversees the tenant. */
   facts: Fact[]
 }
@@ -90,6 +92,7 @@ function toView(
     overLife,
     settings: made ? settingsShown(made.kind, made.settings) : {},
     canProbe: made?.kind.probe !== undefined,
+    decidesLife: made?.kind.decidesLife ?? false,
     misconfigured: made === undefined,
     facts: made?.kind.facts?.(made.settings, at) ?? [],
   }
@@ -122,8 +125,8 @@ function changedSettings(kind: Kind, known: unknown, given: Record<string, unkno
 export type KindView = Pick<Kind, 'name' | 'title' | 'issuer'> & {
   /** What is asked beside name and client is the kind's own form, not an address. */
   hasSetup: boolean
-  /** Whether its upstreams alone say how long a token lives (strategy `narrow`). */
-  canProbe: boolean
+  /** Whether its upstreams alone say how long a token lives. */
+  decidesLife: boolean
   settings: (Kind['changeable'][number] & { value: unknown })[]
 }
 
@@ -134,14 +137,14 @@ export const kindList = (): KindView[] =>
     const asked = kind.changeable.map((one) => ({
       ...one,
       name: wireName(one.name),
-      value: defaults[wireName(one.name)],
+      value: defaults[wireName(one.name)] ?? (one.is === 'switch' ? one.byDefault : undefined),
     }))
     return {
       name: kind.name,
       title: kind.title,
       issuer: kind.issuer,
       hasSetup: kind.setup !== undefined,
-      canProbe: kind.probe !== undefined,
+      decidesLife: kind.decidesLife ?? false,
       settings: asked,
     }
   })

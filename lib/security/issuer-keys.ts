@@ -1,3 +1,4 @@
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { requestOptions } from './discovery.ts'
@@ -10,6 +11,9 @@ type KeySet = { askedAt: number; asked: Promise<Keys>; readAt: number; keys: Key
 
 /** Keys of issuers by the address they are published at; shared by all who check signatures. */
 export type KeySets = Map<string, KeySet>
+
+/** Where an issuer publishes its keys. */
+type Published = Pick<oauth.AuthorizationServer, 'jwks_uri'>
 
 type Deps = { fetch: OutboundFetch; now: () => Date; keySets: KeySets }
 
@@ -47,22 +51,45 @@ export async function validateSignature(
   server: oauth.AuthorizationServer,
   answer: Response,
 ): Promise<void> {
-  const validate = async (keys: Keys) => {
+  await overKeys(deps, server, async (keys) => {
     const options = { ...requestOptions(deps), [oauth.jwksCache]: { jwks: keys, uat: Math.floor(Date.now() / 1000) } }
     // A copy of the metadata, because the library keeps keys by its object; with keys this new it asks for none itself.
     await oauth.validateApplicationLevelSignature({ ...server }, answer, options)
-  }
+  })
+}
+
+/** What is never a signature that only its issuer can make: `none`, and keys that both sides hold (RFC 8725 3.1). */
+const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
+
+/**
+ * The claims of a JWT that an issuer signed; by the same keys, and as often read again, as {@link validateSignature}.
+ * @throws KeysUnavailable, UnknownKey, or jose's error where signature or claims are wrong
+ */
+export const verifiedClaims = (
+  deps: Deps,
+  server: Published,
+  jwt: string,
+  expected: Pick<JWTVerifyOptions, 'issuer' | 'clockTolerance'>,
+): Promise<JWTPayload> =>
+  overKeys(deps, server, async (keys) => {
+    const options = { ...expected, algorithms, currentDate: deps.now() }
+    const { payload } = await jwtVerify(jwt, createLocalJWKSet(keys as JSONWebKeySet), options)
+    return payload
+  })
+
+/** Validates by the keys that are known, and once more by new ones where the token names another. */
+async function overKeys<T>(deps: Deps, server: Published, validate: (keys: Keys) => Promise<T>): Promise<T> {
   const before = deps.keySets.get(server.jwks_uri ?? '')?.asked
   const first = keptKeys(deps, server) ?? (await askedKeys(deps, server))
   try {
-    await validate(first)
+    return await validate(first)
   } catch (error) {
     if (!isKeySelection(error)) throw error
     const asked = askedKeys(deps, server)
     const isSettled = asked !== before
     const second = await asked
     if (second === first) throw new UnknownKey(isSettled, error)
-    await validate(second).catch((cause: unknown) => {
+    return validate(second).catch((cause: unknown) => {
       throw isKeySelection(cause) ? new UnknownKey(isSettled, cause) : cause
     })
   }
@@ -70,18 +97,20 @@ export async function validateSignature(
 
 /** By its code: two bundles load the library. */
 const isKeySelection = (error: unknown) =>
-  error instanceof Error && 'code' in error && error.code === oauth.KEY_SELECTION
+  error instanceof Error &&
+  'code' in error &&
+  (error.code === oauth.KEY_SELECTION || error.code === errors.JWKSNoMatchingKey.code)
 
 /** A clock that was set back makes everything old. */
 const isWithin = (ageMs: number, maxMs: number) => ageMs >= 0 && ageMs < maxMs
 
-function keptKeys({ now, keySets }: Deps, { jwks_uri = '' }: oauth.AuthorizationServer): Keys | undefined {
+function keptKeys({ now, keySets }: Deps, { jwks_uri = '' }: Published): Keys | undefined {
   const known = keySets.get(jwks_uri)
   return known && isWithin(now().getTime() - known.readAt, ageMs) ? known.keys : undefined
 }
 
 /** What came of the last request, or of a new one where that is long enough ago. */
-function askedKeys(deps: Deps, { jwks_uri }: oauth.AuthorizationServer): Promise<Keys> {
+function askedKeys(deps: Deps, { jwks_uri }: Published): Promise<Keys> {
   if (!jwks_uri) return Promise.reject(new KeysUnavailable('the metadata names no keys'))
   const { keySets } = deps
   const now = deps.now().getTime()

@@ -110,7 +110,10 @@ const settings = z.record(z.string(), z.unknown()).meta({
   anyOf: kindList().map(({ settings }) => ({
     type: 'object',
     properties: Object.fromEntries(
-      settings.map(({ name, min, max }) => [name, { type: 'integer', minimum: min, maximum: max }]),
+      settings.map((one) => [
+        one.name,
+        one.is === 'switch' ? { type: 'boolean' } : { type: 'integer', minimum: one.min, maximum: one.max },
+      ]),
     ),
     additionalProperties: false,
   })),
@@ -259,6 +262,8 @@ const check = object({
       seen: z.string(),
       /** What to do; null: nothing. */
       next: z.string().nullable(),
+      /** Lines for a shell that do it, to be copied. */
+      commands: z.array(z.string()),
     }),
   ),
 })

@@ -1,7 +1,8 @@
+import { decodeJwt } from 'jose'
 import * as oauth from 'oauth4webapi'
 import { requestOptions } from '../../security/discovery.ts'
 import { isKeysUnavailable, isUnknownKey, validateSignature } from '../../security/issuer-keys.ts'
-import { isStorable } from '../../security/json.ts'
+import { isStorable, readJson } from '../../security/json.ts'
 import { answerOf, clientAt } from '../../security/oauth.ts'
 import { isOutboundError } from '../../security/outbound.ts'
 import { randomToken, Secret } from '../../security/secrets.ts'
@@ -59,6 +60,18 @@ export type Protocol = {
   }): Promise<Grant>
   /** Whether the token endpoint knows the client, by the first way in which it proves itself. Nothing can come of it. */
   tryClient(): Promise<ClientTrial>
+  /**
+   * Exchanges a token (RFC 8693): its answer as it came, for the caller to judge. `own`: the token that the client gets for
+   * itself (RFC 6749 4.4). It is made for this request alone, told to nobody, and ended after it, so that no API is ever
+   * called with it (N-11). `actor`: whom that one is about.
+   */
+  exchangeToken(input: {
+    subject: Secret | 'own'
+    actor?: 'own' | undefined
+    parameters: [string, string][]
+  }): Promise<{ answer: unknown; actor: string | undefined }>
+  /** What the server says of a token (RFC 7662). */
+  introspect(token: Secret): Promise<Record<string, unknown>>
   /** Ends a token by RFC 7009. */
   revoke(token: Secret, hint: 'access_token' | 'refresh_token'): ReturnType<Provider['revoke']>
 }
@@ -75,6 +88,14 @@ const patienceWithKeysMs = 1_000
 const clientRefusals = new Set(['invalid_client', 'unauthorized_client', 'unsupported_grant_type'])
 /** Those that may be about what the client proves itself by; some servers answer a wrong secret with the second. */
 const proofRefusals = new Set(['invalid_client', 'unauthorized_client'])
+/** A server says 401 to what a client proves itself by, and 400 where it is another client that it does not know. */
+const isAboutProof = ({ code = '', status }: UpstreamError, kind: CallKind) =>
+  proofRefusals.has(code) && !(kind === 'mint' && status === 400)
+
+const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
+export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
+/** The code of an {@link UpstreamError}: the client gets no token for itself. */
+export const noOwnToken = 'no_own_token'
 
 /**
  * OAuth 2 / OpenID Connect over oauth4webapi: authorization code with PKCE S256 (never without, L-03), pushed where the
@@ -101,7 +122,7 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       let result = judged(first)
       for (const auth of others)
         result = result.catch((error: UpstreamError) =>
-          proofRefusals.has(error.code ?? '') ? judged(auth) : Promise.reject(error),
+          isAboutProof(error, kind) ? judged(auth) : Promise.reject(error),
         )
       return result
     })
@@ -145,6 +166,30 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       // Keys that cannot be had, or not yet after a rotation, say nothing about the person.
       return isKeysUnavailable(error) || (isUnknownKey(error) && !error.settled) ? undefined : 'changed'
     }
+  }
+
+  /** A token that the client gets for itself; see {@link Protocol.exchangeToken}. */
+  const ownToken = (resolution: Resolution): Promise<Secret> =>
+    clientCall('read', resolution, async (auth) => {
+      const { server, client } = resolution
+      const response = await oauth.clientCredentialsGrantRequest(server, client, auth, {}, requestOptions(deps))
+      const { access_token } = await oauth.processClientCredentialsResponse(server, client, response)
+      return new Secret(access_token)
+    }).catch((error: UpstreamError) => {
+      if (error.failure !== 'misconfigured') throw error
+      throw new UpstreamError('rejected', 'the client gets no token of its own', { ...error, code: noOwnToken })
+    })
+
+  async function revoke(token: Secret, hint: 'access_token' | 'refresh_token') {
+    const resolution = await resolve()
+    const { server, client } = resolution
+    if (!server.revocation_endpoint) return { state: 'impossible' as const }
+    await clientCall('revoke', resolution, async (auth) => {
+      const additional = { ...requestOptions(deps), additionalParameters: { token_type_hint: hint } }
+      const response = await oauth.revocationRequest(server, client, auth, token.reveal(), additional)
+      await oauth.processRevocationResponse(response)
+    })
+    return { state: 'done' as const }
   }
 
   return {
@@ -262,17 +307,44 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       }
     },
 
-    async revoke(token, hint) {
+    async exchangeToken({ subject, actor, parameters }) {
       const resolution = await resolve()
       const { server, client } = resolution
-      if (!server.revocation_endpoint) return { state: 'impossible' }
-      await clientCall('revoke', resolution, async (auth) => {
-        const additional = { ...requestOptions(deps), additionalParameters: { token_type_hint: hint } }
-        const response = await oauth.revocationRequest(server, client, auth, token.reveal(), additional)
-        await oauth.processRevocationResponse(response)
-      })
-      return { state: 'done' }
+      const own = subject === 'own' || actor ? await ownToken(resolution) : undefined
+      const token = subject === 'own' ? own : subject
+      const form = new URLSearchParams([
+        ['subject_token', token?.reveal() ?? ''],
+        ['subject_token_type', accessTokenType],
+        ...parameters,
+      ])
+      if (actor && own) {
+        form.set('actor_token', own.reveal())
+        form.set('actor_token_type', accessTokenType)
+      }
+      try {
+        const answer = await clientCall('mint', resolution, async (auth) => {
+          const options = requestOptions(deps)
+          const response = await oauth.genericTokenEndpointRequest(server, client, auth, exchangeGrant, form, options)
+          if (response.status === 200) return readJson(response)
+          return oauth.processGenericTokenEndpointResponse(server, client, response)
+        })
+        return { answer, actor: own && subjectIn(own) }
+      } finally {
+        if (own) await revoke(own, 'access_token').catch(() => undefined)
+      }
     },
+
+    async introspect(token) {
+      const resolution = await resolve()
+      const { server, client } = resolution
+      return clientCall('read', resolution, async (auth) => {
+        const options = { ...requestOptions(deps), additionalParameters: { token_type_hint: 'access_token' } }
+        const response = await oauth.introspectionRequest(server, client, auth, token.reveal(), options)
+        return oauth.processIntrospectionResponse(server, client, response)
+      })
+    },
+
+    revoke,
   }
 
   /** Parameters that were pushed, as the browser carries them (RFC 9126 4). */
@@ -283,6 +355,15 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       const { request_uri } = await oauth.processPushedAuthorizationResponse(server, client, response)
       return { client_id: client.client_id, request_uri }
     })
+  }
+}
+
+/** Whom a token that was just made for us is about, where it says so; judged by nobody. */
+function subjectIn(token: Secret): string | undefined {
+  try {
+    return decodeJwt(token.reveal()).sub
+  } catch {
+    return undefined
   }
 }
 
