@@ -218,6 +218,7 @@ async function start(
     connection: connection.id,
     seconds: lifetimeSeconds,
     rights: language.describe(rights, settings).map(({ text }) => text),
+    impersonates: language.impersonates?.(rights),
   }
   const target = { kind: 'token', id } as const
   await record(tx, actor.tenantId, now, actor, { action: 'token.requested', outcome: 'ok', target, details })
@@ -363,7 +364,9 @@ async function complete(
   // Asked again under lock: who was demoted, suspended or signed out meanwhile gets nothing.
   const issued = await act(ctx, actor, 'work', async (tx, actor) => {
     if (!(await completeToken(tx, tenantId, id, row))) return undefined
-    const details = { strategy, fingerprint: mark }
+    const { subject: upstream_subject, username: upstream_username, actor: acts } = made.parties ?? {}
+    const parties = made.parties && { member: userId, upstream_subject, upstream_username, actor: acts }
+    const details = { strategy, fingerprint: mark, ...parties }
     await record(tx, tenantId, now, actor, { action: 'token.issued', outcome: 'ok', target, details })
     const token = await findToken(tx, tenantId, id)
     if (!token) throw new Error('a completed token cannot be found')
@@ -465,7 +468,7 @@ export async function readScopeChoices(
     connection,
     policy,
   } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
-  const of = { granted: connection.scopesGranted, project: chosen.externalId, impersonates: [] }
+  const of = { granted: connection.scopesGranted, project: chosen.externalId, impersonates: policy.impersonates }
   try {
     const choices = await withAccess(ctx, connection, async (provider, { accessToken }) =>
       provider.choices?.({ accessToken, ...of }),

@@ -2052,6 +2052,10 @@ export interface Paths {
                 redirect_uri: string
                 max_lifetime_seconds: number | null
                 over_life: ('refuse' | 'revoke_at_end') | null
+                impersonation: {
+                  member: string
+                  usernames: string[]
+                }[]
                 settings: {
                   [k: string]: unknown
                 }
@@ -2213,6 +2217,10 @@ export interface Paths {
               redirect_uri: string
               max_lifetime_seconds: number | null
               over_life: ('refuse' | 'revoke_at_end') | null
+              impersonation: {
+                member: string
+                usernames: string[]
+              }[]
               settings: {
                 [k: string]: unknown
               }
@@ -2259,6 +2267,16 @@ export interface Paths {
             drop_previous_secret?: true
             max_lifetime_seconds?: number | null
             over_life?: ('refuse' | 'revoke_at_end') | null
+            impersonation?:
+              | {
+                  member: string
+                  /**
+                   * @minItems 1
+                   * @maxItems 50
+                   */
+                  usernames: string[]
+                }[]
+              | null
             settings?:
               | {
                   refresh_token_days?: number
@@ -2288,6 +2306,10 @@ export interface Paths {
               redirect_uri: string
               max_lifetime_seconds: number | null
               over_life: ('refuse' | 'revoke_at_end') | null
+              impersonation: {
+                member: string
+                usernames: string[]
+              }[]
               settings: {
                 [k: string]: unknown
               }

@@ -59,8 +59,13 @@ function strategies(settings: KeycloakSettings): StrategyOffer[] {
   })
 }
 
-function open(row: ProviderSettings<KeycloakSettings>, deps: ProviderDeps): Provider<KeycloakRights> {
-  const { settings } = row
+/** What a person allows at the link so that tokens about them may name our client as the one who acts (Keycloak 26.8). */
+const delegationScope = (clientId: string) => `delegation:client:${clientId}`
+
+function open(given: ProviderSettings<KeycloakSettings>, deps: ProviderDeps): Provider<KeycloakRights> {
+  const { settings } = given
+  const actor = settings.delegation ? [delegationScope(given.clientId)] : []
+  const row = { ...given, settings: { ...settings, scopes: [...settings.scopes, ...actor] } }
   const known = factsOf(settings)
   const { narrow: _, ...verbs } = server.open(row, deps)
   const protocol = speak(row, known, deps)
@@ -73,7 +78,8 @@ function open(row: ProviderSettings<KeycloakSettings>, deps: ProviderDeps): Prov
       checkRealm({ row, deps, redirectUri, seen: await verbs.check?.({ redirectUri }) }),
     async choices({ granted, project, impersonates }) {
       const asked = new Set(settings.scopes)
-      const held = issuable({ ...settings, scopes: [...new Set([...settings.scopes, ...granted])] }, known, granted)
+      const all = [...new Set([...settings.scopes, ...granted])].filter((name) => !name.startsWith('delegation:'))
+      const held = issuable({ ...settings, scopes: all }, known, granted)
       const texts = new Map(known.scopes.known.map((scope) => [scope.name, scope]))
       const scopes = held.map((name) => {
         const { text, risk } = texts.get(name) ?? {}

@@ -49,12 +49,8 @@ const words = {
     next: 'Leave that out. Only the legacy token exchange of Keycloak, a preview feature, can do it.',
   }),
   impersonation_refused: ({ impersonate = '' }) => ({
-    means: `The realm does not let you become “${impersonate}”. It does not say whether that person exists.`,
-    next: 'You need the role “impersonation” of the client “realm-management” there. Ask an admin of the realm.',
-  }),
-  impersonation_one_audience: () => ({
-    means: 'A token about somebody else can be for one audience only.',
-    next: 'Choose one audience.',
+    means: `The realm does not let its client make tokens about “${impersonate}”. It does not say whether that person exists.`,
+    next: 'The service account of the client needs the role “impersonation” of “realm-management”, and the client that role in its scope. Ask an admin of the realm.',
   }),
   delegation_off: () => ({
     means: 'Tokens that name Valetkey as the one who acts are not switched on for this provider.',
@@ -62,7 +58,7 @@ const words = {
   }),
   delegation_refused: () => ({
     means: 'The realm makes no token that names Valetkey as the one who acts.',
-    next: 'It needs Keycloak 26.8 or newer, and a mapper that writes “may_act” into the tokens of this client.',
+    next: 'It needs Keycloak 26.8 or newer with its feature “token-exchange-delegation”. Reconnect, so that you allow it there.',
   }),
   no_service_account: () => ({
     means: 'The client of this provider has no service account, so it cannot be named as the one who acts.',

@@ -169,10 +169,11 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
   }
 
   /** A token that the client gets for itself; see {@link Protocol.exchangeToken}. */
-  const ownToken = (resolution: Resolution): Promise<Secret> =>
+  const ownToken = (resolution: Resolution, scope: string | null): Promise<Secret> =>
     clientCall('read', resolution, async (auth) => {
       const { server, client } = resolution
-      const response = await oauth.clientCredentialsGrantRequest(server, client, auth, {}, requestOptions(deps))
+      const wanted = new URLSearchParams(scope === null ? [] : [['scope', scope]])
+      const response = await oauth.clientCredentialsGrantRequest(server, client, auth, wanted, requestOptions(deps))
       const { access_token } = await oauth.processClientCredentialsResponse(server, client, response)
       return new Secret(access_token)
     }).catch((error: UpstreamError) => {
@@ -310,13 +311,13 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
     async exchangeToken({ subject, actor, parameters }) {
       const resolution = await resolve()
       const { server, client } = resolution
-      const own = subject === 'own' || actor ? await ownToken(resolution) : undefined
+      const form = new URLSearchParams(parameters)
+      // What is exchanged can do no less than what it is exchanged for; who merely acts does nothing of that.
+      const wanted = subject === 'own' ? form.get('scope') : null
+      const own = subject === 'own' || actor ? await ownToken(resolution, wanted) : undefined
       const token = subject === 'own' ? own : subject
-      const form = new URLSearchParams([
-        ['subject_token', token?.reveal() ?? ''],
-        ['subject_token_type', accessTokenType],
-        ...parameters,
-      ])
+      form.set('subject_token', token?.reveal() ?? '')
+      form.set('subject_token_type', accessTokenType)
       if (actor && own) {
         form.set('actor_token', own.reveal())
         form.set('actor_token_type', accessTokenType)
