@@ -64,7 +64,9 @@ export async function effectivePolicy(
     issueRoles: stated('issueRoles'),
     rights: stated('rights'),
     // One level alone says it, and nothing said is nobody.
-    impersonates: stated('impersonation').flatMap(({ value }) => (Object.hasOwn(value, userId) ? (value[userId] ?? []) : [])),
+    impersonates: stated('impersonation').flatMap(({ value }) =>
+      Object.hasOwn(value, userId) ? (value[userId] ?? []) : [],
+    ),
   }
 }
 
@@ -81,7 +83,9 @@ export function refuseIssue(
     if (!value.includes(asked.strategy)) throw over(`${listed(value, 'No strategy')} may be used`, setBy)
   const other = kind.impersonates?.(asked.rights)
   if (other !== undefined && !policy.impersonates.includes(other))
-    throw new BrokerError('over_policy', { detail: `You may not get tokens about ${other}: an admin has to name you both.` })
+    throw new BrokerError('over_policy', {
+      detail: `You may not get tokens about ${other}: an admin has to name you both.`,
+    })
   for (const { value, setBy } of policy.rights) {
     const limit = value as Rights
     if (!kind.narrows(asked.rights, limit))

@@ -6,6 +6,7 @@ import { decodeJwt, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 
 const grants = {
   exchange: 'urn:ietf:params:oauth:grant-type:token-exchange',
   accessToken: 'urn:ietf:params:oauth:token-type:access_token',
+  refreshToken: 'urn:ietf:params:oauth:token-type:refresh_token',
 }
 export const realmClient = { id: 'valetkey', secret: 'the-secret-of-the-client' }
 /** People of the realm: username and subject. */
@@ -18,9 +19,9 @@ type Answer = Record<string, unknown>
 export type RealmState = {
   /** The client's switch "standard token exchange". */
   standard: boolean
-  /** The legacy exchange, for which `impersonators` may become others. */
+  /** The legacy exchange; and whether the client's own account may become others by it. */
   legacy: boolean
-  impersonators: string[]
+  impersonates: boolean
   /** It writes `may_act`, and takes an actor token. */
   delegates: boolean
   serviceAccount: boolean
@@ -37,7 +38,9 @@ export type RealmState = {
   forges: boolean
   /** Exchanged tokens are no JWTs. */
   opaque: boolean
-  /** Tokens that are revoked are still told to be active, and others that work are not. */
+  /** It tells of a token also a client that it is not for, as Keycloak did once. */
+  tells: boolean
+  /** Changes to what it tells. */
   introspection: (told: Answer) => Answer
   lifetimeSeconds: number
   /** An exchange waits for it before it is answered; the token is made by then. */
@@ -48,7 +51,7 @@ export type RealmState = {
 const well = (): RealmState => ({
   standard: true,
   legacy: false,
-  impersonators: [],
+  impersonates: false,
   delegates: false,
   serviceAccount: true,
   announced: true,
@@ -59,6 +62,7 @@ const well = (): RealmState => ({
   answer: (answer) => answer,
   forges: false,
   opaque: false,
+  tells: false,
   introspection: (told) => told,
   lifetimeSeconds: 300,
   hold: undefined,
@@ -76,6 +80,7 @@ export async function startRealm({ now = () => Date.now() } = {}) {
   const keys = [{ ...(await exportJWK(publicKey)), alg: 'ES256', kid: 'k', use: 'sig' }]
   /** What each token says, by its value; `gone`: it was revoked. */
   const tokens = new Map<string, { claims: JWTPayload; gone: boolean }>()
+  const ownTokens: string[] = []
   const refreshTokens = new Map<string, { username: keyof typeof people; scope: string }>()
   const codes = new Map<string, { nonce: string; scope: string }>()
   let state = well()
@@ -134,8 +139,9 @@ export async function startRealm({ now = () => Date.now() } = {}) {
     }
     const subject = alive(body.get('subject_token'))
     if (body.get('subject_token_type') !== grants.accessToken || !subject) return no('invalid_request')
-    const requested = body.get('requested_token_type') ?? (isLegacy ? 'refresh_token' : grants.accessToken)
-    if (![grants.accessToken, 'refresh_token'].includes(requested)) return no('invalid_request')
+    const requested = body.get('requested_token_type') ?? (isLegacy ? grants.refreshToken : grants.accessToken)
+    const mayBe = isLegacy ? [grants.accessToken, grants.refreshToken] : [grants.accessToken]
+    if (!mayBe.includes(requested)) return no('invalid_request')
     const audience = body.getAll('audience')
     if (audience.some((name) => !(name in audiences))) return no('invalid_client')
     if (subject.azp !== realmClient.id && ![subject.aud].flat().includes(realmClient.id))
@@ -151,7 +157,7 @@ export async function startRealm({ now = () => Date.now() } = {}) {
       return no(isLegacy ? 'access_denied' : 'invalid_request', isLegacy ? 403 : 400)
     let about = { sub: subject.sub, preferred_username: subject.preferred_username }
     if (wanted !== null) {
-      const mayBecome = state.impersonators.includes(String(subject.preferred_username))
+      const mayBecome = state.impersonates && subject.sub === accountSubject
       if (!mayBecome || !(wanted in people)) return no('access_denied', 403)
       about = { sub: people[wanted as keyof typeof people], preferred_username: wanted }
     }
@@ -167,7 +173,7 @@ export async function startRealm({ now = () => Date.now() } = {}) {
     })
     const value = await issued(claims, { forged: state.forges, opaque: state.opaque })
     await state.hold
-    const wantsRefresh = requested === 'refresh_token'
+    const wantsRefresh = requested === grants.refreshToken
     return [
       200,
       state.answer({
@@ -176,7 +182,7 @@ export async function startRealm({ now = () => Date.now() } = {}) {
         refresh_expires_in: 0,
         token_type: 'Bearer',
         scope: claims.scope,
-        issued_token_type: wantsRefresh ? 'urn:ietf:params:oauth:token-type:refresh_token' : grants.accessToken,
+        issued_token_type: requested,
         ...(wantsRefresh && { refresh_token: `refresh-${randomUUID()}` }),
       }),
     ]
@@ -197,8 +203,10 @@ export async function startRealm({ now = () => Date.now() } = {}) {
       }
       case 'client_credentials': {
         if (!state.serviceAccount) return no('unauthorized_client', 401)
-        const value = await issued({ sub: accountSubject, azp: realmClient.id, aud: 'account', scope: 'email' })
-        return [200, { access_token: value, token_type: 'Bearer', expires_in: 300, scope: 'email' }]
+        const scope = [body.get('scope'), 'email'].filter(Boolean).join(' ')
+        const value = await issued({ sub: accountSubject, azp: realmClient.id, aud: 'account', scope })
+        ownTokens.push(value)
+        return [200, { access_token: value, token_type: 'Bearer', expires_in: 300, scope }]
       }
       case grants.exchange:
         return state.announced ? exchange(body) : no('unsupported_grant_type')
@@ -219,7 +227,10 @@ export async function startRealm({ now = () => Date.now() } = {}) {
     if (path === '/.well-known/openid-configuration') return [200, metadata()]
     if (path === '/certs') return state.keysAway ? [500, {}] : [200, { keys }]
     if (path === '/api') return [200, {}]
-    if (path === '/userinfo') return [200, { ...alive(authorization?.slice(7) ?? null) }]
+    if (path === '/userinfo') {
+      const claims = alive(authorization?.slice(7) ?? null)
+      return claims ? [200, { sub: claims.sub, preferred_username: claims.preferred_username }] : [401, {}]
+    }
     if (path === '/auth') {
       const query = url.searchParams
       const back = new URL(query.get('redirect_uri') ?? '')
@@ -241,7 +252,8 @@ export async function startRealm({ now = () => Date.now() } = {}) {
     if (!isClient(authorization)) return no('unauthorized_client', 401)
     if (path === '/token') return token(body)
     if (path === '/token/introspect') {
-      const claims = alive(body.get('token'))
+      const found = alive(body.get('token'))
+      const claims = state.tells || [found?.aud].flat().includes(realmClient.id) ? found : undefined
       return [200, state.introspection(claims ? { ...claims, active: true, client_id: claims.azp } : { active: false })]
     }
     if (path === '/revoke') {
@@ -293,6 +305,8 @@ export async function startRealm({ now = () => Date.now() } = {}) {
     issuer,
     api: `${origin}/api`,
     requests,
+    /** Tokens that the client got for itself. */
+    ownTokens,
     /** Exchanges that came, and what each asked. */
     exchanges: () => requests.filter(({ body }) => body.get('grant_type') === grants.exchange).map(({ body }) => body),
     revoked: () => requests.filter(({ path }) => path.endsWith('/revoke')).map(({ body }) => body.get('token') ?? ''),

@@ -71,17 +71,27 @@ function adminLines({ issuer, clientId }: Row) {
   }
 }
 
-type Trial = 'on' | 'off' | 'no_account' | 'untold'
+type Trial = 'on' | 'lax' | 'off' | 'no_account' | 'untold'
 
-/** An exchange of the client's own token for an audience that is made up: nothing can come of it, and nobody's grant is asked. */
+const refreshTokenType = 'urn:ietf:params:oauth:token-type:refresh_token'
+
+/**
+ * An exchange of the client's own token for an audience that is made up: nothing can come of it, and nobody's grant is asked.
+ * Once more for a refresh token: the standard exchange gives none unless told to, the legacy one always does.
+ */
 async function exchangeTrial(row: Row, deps: ProviderDeps): Promise<Trial> {
+  const protocol = speak(row, factsOf(row.settings), deps)
   try {
-    return (await exchangeIsOn(speak(row, factsOf(row.settings), deps), 'own')) ? 'on' : 'off'
+    if (!(await exchangeIsOn(protocol, 'own'))) return 'off'
+    return (await exchangeIsOn(protocol, 'own', refreshTokenType)) ? 'lax' : 'on'
   } catch (error) {
     if (!isUpstreamError(error)) throw error
     return error.code === noOwnToken ? 'no_account' : 'untold'
   }
 }
+
+/** The client got a token for itself. */
+const hasOwnToken = (trial: Trial) => trial === 'on' || trial === 'lax' || trial === 'off'
 
 /** Whether the realm's metadata names the grant now; undefined: it does not come, or does not say. */
 async function announces(deps: ProviderDeps, { server, alias }: KeycloakSettings): Promise<boolean | undefined> {
@@ -137,6 +147,19 @@ function exchangeLine(
       next: 'Keycloak 26.2 and newer do it. If it was switched off, start it with “--features=token-exchange-standard”.',
     })
   if (trial === 'off') return say('failed', 'It is not switched on for the client.', switchOn)
+  if (trial === 'lax')
+    return say(
+      'attention',
+      'The realm would give the client a refresh token by an exchange, or the legacy exchange serves it.',
+      {
+        ...admin.how(
+          admin.client(
+            'attributes."standard.token.exchange.enabled"=true',
+            'attributes."standard.token.exchange.enableRefreshRequestedTokenType"=NO',
+          ),
+        ),
+      },
+    )
   if (trial === 'on' && !exchange)
     return say('attention', 'The realm exchanges tokens for the client, and this provider does not use it.', {
       next: 'Switch it on in the settings of this provider.',
@@ -153,7 +176,7 @@ function exchangeLine(
 
 function confidentialLine(trial: Trial, admin: Admin): CheckLine {
   const title = 'Confidential client'
-  if (trial === 'on' || trial === 'off')
+  if (hasOwnToken(trial))
     return line(
       'confidential',
       title,
@@ -173,7 +196,7 @@ function confidentialLine(trial: Trial, admin: Admin): CheckLine {
 
 function serviceAccountLine(trial: Trial, { delegation }: KeycloakSettings, admin: Admin): CheckLine {
   const title = 'Service account'
-  if (trial === 'on' || trial === 'off')
+  if (hasOwnToken(trial))
     return line('service_account', title, 'ok', 'The client has one. Its token is exchanged, and no API ever sees it.')
   if (trial === 'untold')
     return line('service_account', title, 'unknown', 'It cannot be told whether the client has one.')

@@ -9,6 +9,7 @@ import {
   type IssuedUpstream,
   type IssueRequest,
   isUpstreamError,
+  type Provider,
   type ProviderDeps,
   type ProviderSettings,
   type RevocationOutcome,
@@ -19,7 +20,13 @@ import { type KeycloakRights, missing } from './rights.ts'
 import { audiencesOf, type KeycloakSettings } from './settings.ts'
 
 type Row = ProviderSettings<KeycloakSettings>
-type Realm = { row: Row; protocol: Protocol; deps: Pick<ProviderDeps, 'fetch' | 'now' | 'keySets'> }
+type Realm = {
+  row: Row
+  protocol: Protocol
+  /** Whether an access token works, asked at the userinfo endpoint. */
+  stands: NonNullable<Provider['stands']>
+  deps: Pick<ProviderDeps, 'fetch' | 'now' | 'keySets'>
+}
 type Issued = IssuedUpstream<KeycloakRights>
 
 /**
@@ -76,7 +83,7 @@ function parametersOf({ scopes, audience, impersonate }: KeycloakRights): [strin
 
 /** What a refusal means. No verdict on the grant is among them but that its access token does not work. */
 async function explained(
-  { row, protocol }: Realm,
+  { protocol, stands }: Realm,
   error: UpstreamError,
   asked: KeycloakRights,
   accessToken: Secret,
@@ -84,21 +91,25 @@ async function explained(
   const reason = reasonOf(error, asked)
   if (reason === undefined) return error
   if (reason !== 'unclear') return refused(reason, asked, error)
-  const { active } = row.settings.server.introspection_endpoint
-    ? await protocol.introspect(accessToken).catch(() => ({ active: true }))
-    : { active: true }
-  if (!active) return new UpstreamError('refused', 'the subject token does not work', { ...error, cause: error })
   const isOn = await exchangeIsOn(protocol, accessToken).catch(() => undefined)
-  return isOn === undefined ? error : refused(isOn ? 'audience_unavailable' : 'exchange_off', asked, error)
+  if (isOn === undefined) return error
+  if (isOn) return refused('audience_unavailable', asked, error)
+  // Not by introspection: Keycloak calls a token inactive to a client that it is not for.
+  if ((await stands({ accessToken })) !== false) return refused('exchange_off', asked, error)
+  return new UpstreamError('refused', 'the subject token does not work', { ...error, cause: error })
 }
 
 /**
  * Whether the realm takes part in an exchange at all: one for an audience that is made up is turned down for that audience,
  * and not before. A realm says `invalid_request` to whatever stands in the way earlier.
  */
-export async function exchangeIsOn(protocol: Protocol, subject: Secret | 'own'): Promise<boolean> {
+export async function exchangeIsOn(
+  protocol: Protocol,
+  subject: Secret | 'own',
+  wanted: string = accessTokenType,
+): Promise<boolean> {
   const parameters: [string, string][] = [
-    ['requested_token_type', accessTokenType],
+    ['requested_token_type', wanted],
     ['audience', `none-${randomToken()}`],
   ]
   try {
@@ -170,7 +181,8 @@ async function judged(realm: Realm, body: unknown, expected: Expected): Promise<
   const granted: KeycloakRights = {
     scopes,
     audience: audienceOf(claims),
-    ...(actorsOf(claims).length > 0 && { delegate: true }),
+    // A realm that names who impersonates grants no more by it.
+    ...(asked.impersonate === undefined && actorsOf(claims).length > 0 && { delegate: true }),
     ...(asked.impersonate !== undefined && { impersonate: asked.impersonate }),
   }
   const exceeded = missing(granted, asked)
@@ -243,7 +255,9 @@ async function claimsOf(
     throw error
   })
   if (!told) return 'the realm does not tell what it is'
-  if (told.active !== true) return 'it does not work'
+  // So it answers as well where the token is for others alone.
+  if (told.active !== true)
+    return 'the realm does not confirm it: it may be a lightweight token, which tells only others what it is'
   const whole = Claims.safeParse({ ...told, ...read.data })
   return whole.success ? whole.data : 'what the realm says of it makes no sense'
 }
@@ -287,10 +301,12 @@ function faultIn(claims: Claims, { row, deps }: Realm, { asked, subject, actor }
   const lacks = asked.audience.filter((one) => !audience.includes(one))
   if (lacks.length > 0) return `it is not for ${lacks.join(', ')}`
   const actors = actorsOf(claims)
-  if (!asked.delegate) return undefined
+  if (asked.impersonate !== undefined ? actors.length === 0 : !asked.delegate) return undefined
   const [{ sub: acts, client_id, azp } = {}] = actors
-  const isOurs = (actor !== undefined && acts === actor) || [acts, client_id, azp].includes(row.clientId)
-  if (actors.length !== 1 || !isOurs)
-    return 'it does not name Valetkey as the one who acts, as Keycloak before 26.8 never does'
-  return undefined
+  const isOurs =
+    (actor !== undefined && acts === actor) ||
+    [acts, client_id, azp].includes(row.clientId) ||
+    acts === `service-account-${row.clientId.toLowerCase()}`
+  if (actors.length === 1 && isOurs) return undefined
+  return 'it does not name Valetkey as the one who acts, as Keycloak before 26.8 never does'
 }

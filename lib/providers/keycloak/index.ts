@@ -69,7 +69,8 @@ function open(given: ProviderSettings<KeycloakSettings>, deps: ProviderDeps): Pr
   const known = factsOf(settings)
   const { narrow: _, ...verbs } = server.open(row, deps)
   const protocol = speak(row, known, deps)
-  const realm = { row, protocol, deps: reaching(settings, deps) }
+  const stands = verbs.stands ?? (async () => undefined)
+  const realm = { row, protocol, stands, deps: reaching(settings, deps) }
   return {
     ...verbs,
     issue: (input) => exchange(realm, input),
