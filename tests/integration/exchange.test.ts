@@ -646,7 +646,7 @@ describe('the check of a realm', () => {
       service_account: 'ok',
       offline_access: 'ok',
       pkce: 'ok',
-      redirect: 'unknown',
+      redirect: 'ok',
     })
     expect(Object.values(states)).not.toContain('failed')
   })

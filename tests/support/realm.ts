@@ -238,7 +238,8 @@ export async function startRealm({ now = () => Date.now() } = {}) {
       back.searchParams.set('state', query.get('state') ?? '')
       const isTaken =
         (query.has('code_challenge') || !state.demandsPkce) &&
-        (state.offlineAllowed || !scopes.includes('offline_access'))
+        (state.offlineAllowed || !scopes.includes('offline_access')) &&
+        (state.delegates || !scopes.includes('delegation:'))
       if (!isTaken) {
         back.searchParams.set('error', 'invalid_request')
         return back.href

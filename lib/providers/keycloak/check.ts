@@ -8,7 +8,7 @@ import { factsOf } from '../oauth/settings.ts'
 import { findMetadata } from '../oauth/setup.ts'
 import { type CheckLine, isUpstreamError, type ProviderDeps, type ProviderSettings } from '../provider.ts'
 import { exchangeIsOn } from './exchange.ts'
-import { type KeycloakSettings, realmAt } from './settings.ts'
+import { delegationScope, type KeycloakSettings, realmAt } from './settings.ts'
 import { exchangeGrant } from './setup.ts'
 
 type Row = ProviderSettings<KeycloakSettings>
@@ -35,6 +35,7 @@ export async function checkRealm({ row, deps: given, redirectUri, seen = [] }: C
     exchangeLine(trial, announced, settings, admin),
     confidentialLine(trial, admin),
     serviceAccountLine(trial, settings, admin),
+    ...(settings.delegation ? [delegationLine(asked)] : []),
     offlineLine(asked, settings, admin),
     pkceLine(asked, admin),
     rotationLine(settings, admin),
@@ -43,7 +44,13 @@ export async function checkRealm({ row, deps: given, redirectUri, seen = [] }: C
   const redirect = admin.client(`redirectUris=${JSON.stringify([redirectUri])}`)
   const there = seen
     .filter(({ id }) => id !== 'pkce')
-    .map((one) => (one.id === 'redirect' && one.state !== 'ok' ? { ...one, ...admin.how(redirect, one.next) } : one))
+    .map((one) => {
+      if (one.id !== 'redirect' || one.state === 'ok') return one
+      // Of a request with all scopes it may be one of those that the realm does not take.
+      if (asked.usual)
+        return line(one.id, one.title, 'ok', 'The realm takes an authorization request with our redirect URI.')
+      return { ...one, ...admin.how(redirect, one.next) }
+    })
   return [...there, ...own]
 }
 
@@ -101,10 +108,11 @@ async function announces(deps: ProviderDeps, { server, alias }: KeycloakSettings
   return Array.isArray(grants) ? grants.includes(exchangeGrant) : undefined
 }
 
-type Taken = { usual: boolean | undefined; offline: boolean | undefined; withoutPkce: boolean | undefined }
+type Taken = Record<'usual' | 'offline' | 'withoutPkce' | 'delegated', boolean | undefined>
 
 /**
- * Authorization requests that nobody follows up: one that is in order, one with `offline_access`, one without PKCE. A realm
+ * Authorization requests that nobody follows up: one that is in order, one with `offline_access`, one without PKCE,
+ * one that lets us be named as the one who acts. A realm
  * shows its sign-in page, or sends back what it does not take; where it sends everybody away, nothing is told.
  */
 async function requestsTaken(deps: ProviderDeps, { clientId, settings }: Row, redirectUri: string): Promise<Taken> {
@@ -123,12 +131,14 @@ async function requestsTaken(deps: ProviderDeps, { clientId, settings }: Row, re
   }
   // RFC 7636 4.2: any 43 characters of the alphabet can be a challenge.
   const pkce = { code_challenge: randomToken().slice(0, 43), code_challenge_method: 'S256' }
-  const [usual, offline, withoutPkce] = await Promise.all([
+  const [usual, offline, withoutPkce, delegated] = await Promise.all([
     takes('openid', pkce),
     takes('openid offline_access', pkce),
     takes('openid', {}),
+    takes(`openid ${delegationScope(clientId)}`, pkce),
   ])
-  return usual ? { usual, offline, withoutPkce } : { usual, offline: undefined, withoutPkce: undefined }
+  if (usual) return { usual, offline, withoutPkce, delegated }
+  return { usual, offline: undefined, withoutPkce: undefined, delegated: undefined }
 }
 
 function exchangeLine(
@@ -219,6 +229,18 @@ function serviceAccountLine(trial: Trial, { delegation }: KeycloakSettings, admi
           'The client has none. Only a token that names Valetkey as the one who acts needs it.',
         ),
       }
+}
+
+/** Where an admin says that the realm can do it. */
+function delegationLine({ usual, delegated }: Taken): CheckLine {
+  const say = (...rest: [CheckLine['state'], string, string?]) => line('delegation', 'Naming who acts', ...rest)
+  if (delegated) return say('ok', 'The realm lets people allow that Valetkey is named as the one who acts.')
+  if (!usual) return say('unknown', 'Only a browser sees whether the realm lets people allow it.')
+  return say(
+    'failed',
+    'The realm does not know the scope by which people allow it, so nobody can link.',
+    'It needs Keycloak 26.8 or newer, started with “--features=token-exchange-delegation,parameterized-scopes”. Until then switch it off in the settings of this provider.',
+  )
 }
 
 function offlineLine({ usual, offline }: Taken, { scopes }: KeycloakSettings, admin: Admin): CheckLine {

@@ -7,7 +7,7 @@ import { checkRealm } from './check.ts'
 import { end, exchange } from './exchange.ts'
 import { facts } from './facts.ts'
 import { describe, KeycloakRights, missing, narrows, summary } from './rights.ts'
-import { audiencesOf, changeable, KeycloakSettings } from './settings.ts'
+import { audiencesOf, changeable, delegationScope, KeycloakSettings } from './settings.ts'
 import { KeycloakSetup, prepare } from './setup.ts'
 
 /** What a realm has no use for: a smaller token by a refresh says nothing of the audience. */
@@ -58,9 +58,6 @@ function strategies(settings: KeycloakSettings): StrategyOffer[] {
     return offer
   })
 }
-
-/** What a person allows at the link so that tokens about them may name our client as the one who acts (Keycloak 26.8). */
-const delegationScope = (clientId: string) => `delegation:client:${clientId}`
 
 function open(given: ProviderSettings<KeycloakSettings>, deps: ProviderDeps): Provider<KeycloakRights> {
   const { settings } = given

@@ -48,3 +48,6 @@ export function realmAt(issuer: string): { server: string; realm: string } {
   const [, server = '', realm = ''] = /^(.*)\/realms\/([^/]+)\/?$/.exec(issuer) ?? []
   return { server, realm: decodeURIComponent(realm) }
 }
+
+/** What a person allows at the link so that tokens about them may name our client as the one who acts (Keycloak 26.8). */
+export const delegationScope = (clientId: string) => `delegation:client:${clientId}`
