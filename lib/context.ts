@@ -7,6 +7,7 @@ import { createLog, type Log, standardOutput } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import type { Output } from './output.ts'
 import type { Discoveries } from './security/discovery.ts'
+import type { IssuerClocks } from './security/issuer-clocks.ts'
 import type { KeySets } from './security/issuer-keys.ts'
 import { environmentKeys, type KeySource } from './security/key-source.ts'
 import { createOutbound, type OutboundFetch, type OutboundLimits } from './security/outbound.ts'
@@ -47,6 +48,8 @@ export type Context = {
   discoveries: Discoveries
   /** Keys that issuers sign with, for five minutes. */
   keySets: KeySets
+  /** What check of an upstream says of its clock where its answers name no time. */
+  issuerClocks: IssuerClocks
   /** Keys that tokens of connections are bound to, with what their servers said of nonces. */
   proofs: Map<string, DPoPHandle>
   fetch: OutboundFetch
@@ -118,6 +121,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
     refreshes: new Map(),
     discoveries: new Map(),
     keySets: new Map(),
+    issuerClocks: new Map(),
     proofs: new Map(),
     trusting(certificates) {
       const { fetch, ...published } = trust.trusting(certificates)

@@ -104,11 +104,13 @@ export function tlsLine(
   return say('ok', seen)
 }
 
-export function clockLine(hosts: Watched['hosts']): CheckLine {
-  const told = [...hosts.values()].flatMap(({ aheadSeconds }) => aheadSeconds ?? [])
+/** By the time that answers name, or else by the ID tokens that came before. */
+export function clockLine(hosts: Watched['hosts'], clocks: ProviderDeps['issuerClocks']): CheckLine {
+  const told = [...hosts].flatMap(([host, { aheadSeconds }]) => aheadSeconds ?? clocks.get(host) ?? [])
   const furthest = told.sort((a, b) => Math.abs(b) - Math.abs(a))[0]
   const say = (state: CheckState, seen: string, next: string | null = null) => line('clock', 'Clock', state, seen, next)
-  if (furthest === undefined) return say('unknown', 'No answer names its time.')
+  if (furthest === undefined)
+    return say('unknown', 'No answer names its time, and nobody has linked or renewed here lately.')
   const seconds = Math.abs(furthest)
   if (seconds <= clockToleranceSeconds) return say('ok', `Within ${clockToleranceSeconds} seconds of ours.`)
   const apart = seconds < 120 ? `${seconds} seconds` : `${Math.round(seconds / 60)} minutes`

@@ -1,5 +1,6 @@
 import type { DPoPHandle } from 'oauth4webapi'
 import type { Discoveries } from '../security/discovery.ts'
+import type { IssuerClocks } from '../security/issuer-clocks.ts'
 import type { KeySets } from '../security/issuer-keys.ts'
 import type { OutboundFetch, OutboundPolicy } from '../security/outbound.ts'
 import type { Secret } from '../security/secrets.ts'
@@ -15,6 +16,7 @@ export type ProviderDeps = {
   /** What issuers publish, shared by the process. */
   discoveries: Discoveries
   keySets: KeySets
+  issuerClocks: IssuerClocks
   /** Keys that tokens are bound to (RFC 9449), by their thumbprints, each with the nonces of its server. */
   proofs: Map<string, DPoPHandle>
   /** When the certificate ends that a host last showed to this process, by host. */

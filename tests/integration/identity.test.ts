@@ -4,9 +4,11 @@ import { completeLink } from '../../lib/broker/link/complete.ts'
 import { startLink } from '../../lib/broker/link/start.ts'
 import { freshTokens, tokenPlace } from '../../lib/broker/refresh/refresh.ts'
 import { sealClientSecret } from '../../lib/broker/upstream.ts'
+import { clockLine } from '../../lib/providers/check.ts'
 import { kinds } from '../../lib/providers/index.ts'
 import { oauthProtocol } from '../../lib/providers/oauth/protocol.ts'
 import { newId } from '../../lib/security/ids.ts'
+import type { IssuerClocks } from '../../lib/security/issuer-clocks.ts'
 import { createOutbound } from '../../lib/security/outbound.ts'
 import { Secret } from '../../lib/security/secrets.ts'
 import { claimRefresh, insertConnection, storeRefresh } from '../../lib/store/connections.ts'
@@ -28,6 +30,7 @@ describe('an ID token that comes with a refresh', () => {
   })
   afterAll(() => issuer.stop())
 
+  const issuerClocks: IssuerClocks = new Map()
   async function refreshed(answer: Partial<IssuerAnswers>) {
     issuer.answer(answer)
     const protocol = oauthProtocol(
@@ -49,6 +52,7 @@ describe('an ID token that comes with a refresh', () => {
         now: () => new Date(),
         sleep: async () => undefined,
         keySets: new Map(),
+        issuerClocks,
       },
     )
     return protocol.refresh({ refreshToken: new Secret('a-refresh-token'), subject: 'somebody' })
@@ -62,7 +66,7 @@ describe('an ID token that comes with a refresh', () => {
     ['another person', { claims: { sub: 'somebody else' } }],
     ['another issuer', { claims: { iss: 'https://elsewhere.test' } }],
     ['another client', { claims: { aud: 'somebody' } }],
-    ['a time that is over', { claims: { iat: 1, exp: 2 } }],
+    ['a time that is over, about another person', { claims: { sub: 'somebody else', iat: 1, exp: 2 } }],
     ['an algorithm that was not announced', { alg: 'PS256' }],
     ['a signature that the issuer did not make', { forged: true }],
   ] as [string, Partial<IssuerAnswers>][])(
@@ -73,6 +77,23 @@ describe('an ID token that comes with a refresh', () => {
       expect(grant.accessToken.reveal()).toBe('an-access-token')
     },
   )
+
+  it.each([-120, 120])('J-07: what it is dated tells how the issuer’s clock is: %i s ahead', async (seconds) => {
+    await refreshed({ claims: { iat: Math.floor(Date.now() / 1000) + seconds } })
+    expect(Math.abs((issuerClocks.get(new URL(issuer.url).host) ?? 0) - seconds)).toBeLessThan(10)
+    // An answer without a time is told apart by it, and one that names its time is believed first.
+    const line = (host: { aheadSeconds?: number }) =>
+      clockLine(new Map([[new URL(issuer.url).host, { answered: true, ...host }]]), issuerClocks)
+    expect(line({})).toMatchObject({ state: 'attention', seen: expect.stringContaining('2 minutes') })
+    expect(line({ aheadSeconds: 3 }).state).toBe('ok')
+  })
+
+  it.each([
+    ['over', { iat: 1, exp: 2 }],
+    ['to come', { nbf: 4e9, exp: 5e9 }],
+  ])('RR-10 J-07: one of a time that is %s says nothing about the person: a clock may be off', async (_, claims) => {
+    expect((await refreshed({ claims })).identity).toBeUndefined()
+  })
 })
 
 describe('a connection whose refreshed identity is another', () => {

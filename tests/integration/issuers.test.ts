@@ -203,6 +203,14 @@ describe('clocks that differ', () => {
     expect(failures()).toEqual([])
   })
 
+  test('J-07: one that is two minutes behind, with ID tokens that last, signs people in, and the log has the alarm', async () => {
+    aheadSeconds = -120
+    expect((await signIn({ claims: dated(300) })).location).toBe('/')
+    const alarms = at.logged.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ alarm }) => alarm)
+    expect(alarms).toMatchObject([{ msg: 'the clock of the identity provider is behind ours' }])
+    expect(Math.abs(Number(alarms[0]?.differenceSeconds) + 120)).toBeLessThanOrEqual(10)
+  })
+
   test.each([
     [75, 300],
     [4000, 300],

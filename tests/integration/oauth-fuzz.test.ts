@@ -31,7 +31,15 @@ function depsOf(answers: (url: string) => Answer | 'silence'): ProviderDeps {
   }
   const way = { fetch, discoveries: new Map(), keySets: new Map(), certificateEnds: new Map() }
   const policy = { loopback: false, internalHosts: [] }
-  return { ...way, trusting: () => way, proofs: new Map(), config: policy, now: () => now, sleep: async () => {} }
+  return {
+    ...way,
+    trusting: () => way,
+    proofs: new Map(),
+    issuerClocks: new Map(),
+    config: policy,
+    now: () => now,
+    sleep: async () => {},
+  }
 }
 
 const settings = OauthSettings.parse({

@@ -21,6 +21,7 @@ beforeAll(() => {
     ...way,
     trusting: () => way,
     proofs: new Map(),
+    issuerClocks: new Map(),
     config: policy,
     now: () => new Date(now()),
     sleep: async () => {},

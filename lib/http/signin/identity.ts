@@ -112,7 +112,7 @@ export async function redeemCode(
 }
 
 /** What OIDC Core 3.1.3.7 asks for beyond what oauth4webapi checks: azp also beside a single aud (5), a recent iat (10). */
-function checkedClaims({ config, now }: Context, claims: oauth.IDToken | undefined): oauth.IDToken {
+function checkedClaims({ config, now, log }: Context, claims: oauth.IDToken | undefined): oauth.IDToken {
   if (!claims) throw new ProtocolError('there is no ID token')
   const { azp, iat, sub, auth_time } = claims
   if (azp !== undefined && azp !== config.signin.clientId) throw new ProtocolError('the ID token is for another client')
@@ -120,6 +120,11 @@ function checkedClaims({ config, now }: Context, claims: oauth.IDToken | undefin
   const ageSeconds = seconds - iat
   if (ageSeconds > issuedAgoSecondsMax || ageSeconds < -clockToleranceSeconds)
     throw new ClockError(Math.round(-ageSeconds))
+  if (ageSeconds > clockToleranceSeconds)
+    log.warn(
+      { alarm: true, differenceSeconds: -Math.round(ageSeconds) },
+      'the clock of the identity provider is behind ours',
+    )
   if (auth_time !== undefined && auth_time > seconds + clockToleranceSeconds)
     throw new ProtocolError('the sign-in is dated in the future')
   if (sub.length === 0 || sub.length > 255 || !isStorable(sub))

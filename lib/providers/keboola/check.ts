@@ -27,7 +27,13 @@ export async function checkStack(
     unknown: 'This stack has no client registered for Valetkey, or not with this secret.',
     next: 'Ask whoever runs the stack to register one with the redirect URI of this provider. Then enter its client id and secret here.',
   })
-  return [connectionLine(hosts), tlsLine(deps, { hosts, urls: [row.issuer] }), clockLine(hosts), ...clients, verify]
+  return [
+    connectionLine(hosts),
+    tlsLine(deps, { hosts, urls: [row.issuer] }),
+    clockLine(hosts, deps.issuerClocks),
+    ...clients,
+    verify,
+  ]
 }
 
 /** A token that is made up is refused there, and nothing else happens. */

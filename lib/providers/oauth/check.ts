@@ -52,7 +52,7 @@ export async function checkServer({ row, facts, deps: given, open, redirectUri }
   return [
     connectionLine(hosts),
     tls,
-    clockLine(hosts),
+    clockLine(hosts, deps.issuerClocks),
     discovery,
     keys,
     ...clients,

@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose'
 import * as oauth from 'oauth4webapi'
 import { requestOptions } from '../../security/discovery.ts'
+import { noteClock } from '../../security/issuer-clocks.ts'
 import { isKeysUnavailable, isUnknownKey, validateSignature } from '../../security/issuer-keys.ts'
 import { isStorable, readJson } from '../../security/json.ts'
 import { answerOf, clientAt } from '../../security/oauth.ts'
@@ -76,7 +77,7 @@ export type Protocol = {
   revoke(token: Secret, hint: 'access_token' | 'refresh_token'): ReturnType<Provider['revoke']>
 }
 
-type ProtocolDeps = Pick<ProviderDeps, 'fetch' | 'now' | 'sleep' | 'keySets'>
+type ProtocolDeps = Pick<ProviderDeps, 'fetch' | 'now' | 'sleep' | 'keySets' | 'issuerClocks'>
 
 /** Where an upstream names no lifetime, the token is taken to be short-lived rather than everlasting (RFC 6749 5.1). */
 const unnamedLifetimeSeconds = 300
@@ -129,7 +130,7 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
 
   /** A token request; one that lacks a nonce of the server is sent again with it, because nothing was acted upon (RFC 9449 8). */
   async function tokenRequest(
-    { answers = {}, tokenParameters = {} }: Resolution,
+    { server, answers = {}, tokenParameters = {} }: Resolution,
     proof: Proof | undefined,
     more: Record<string, string> | 'code',
     send: (options: oauth.TokenEndpointRequestOptions) => Promise<Response>,
@@ -145,7 +146,9 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
     } as oauth.TokenEndpointRequestOptions
     const response = await send(options)
     const again = proof !== undefined && (await statedError(response)) === 'use_dpop_nonce'
-    return readAnswer(again ? await send(options) : response, answers, more === 'code')
+    const read = await readAnswer(again ? await send(options) : response, answers, more === 'code')
+    if (read.tokens?.id_token) noteClock(deps, new URL(server.token_endpoint ?? '').host, read.tokens.id_token)
+    return read
   }
 
   /** Whether an ID token of a refresh is sound and about the person who linked (OIDC Core 12.2, RR-10). */
@@ -163,8 +166,10 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       if (!isJudged) return undefined
       return oauth.getValidatedIdTokenClaims(answer)?.sub === subject ? 'same' : 'changed'
     } catch (error) {
-      // Keys that cannot be had, or not yet after a rotation, say nothing about the person.
-      return isKeysUnavailable(error) || (isUnknownKey(error) && !error.settled) ? undefined : 'changed'
+      // Keys that cannot be had, or not yet after a rotation, say nothing about the person; nor does a clock that is off.
+      const saysNothing =
+        isKeysUnavailable(error) || (isUnknownKey(error) && !error.settled) || isOfAnotherTime(error, subject)
+      return saysNothing ? undefined : 'changed'
     }
   }
 
@@ -302,9 +307,12 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
         await oauth.processRefreshTokenResponse(server, client, response)
         return 'untold'
       } catch (error) {
-        const { failure, code } = await asUpstreamError(error, deps.now(), readsAsRefused)
+        const { failure, code, status } = await asUpstreamError(error, deps.now(), readsAsRefused)
         // A server looks at the grant of a client that it knows (RFC 6749 5.2).
-        return failure === 'refused' ? 'known' : code === 'invalid_client' ? 'unknown' : 'untold'
+        if (failure === 'refused') return 'known'
+        // Keycloak says `unauthorized_client` of a wrong secret, with the status that is for no other cause.
+        const isUnknown = code === 'invalid_client' || (code === 'unauthorized_client' && status === 401)
+        return isUnknown ? 'unknown' : 'untold'
       }
     },
 
@@ -366,6 +374,13 @@ function subjectIn(token: Secret): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Whether an ID token about this person is refused for its times alone. */
+function isOfAnotherTime(error: unknown, subject: string): boolean {
+  const { code, cause } = (error instanceof Error ? error : {}) as { code?: unknown; cause?: unknown }
+  if (code !== oauth.JWT_TIMESTAMP_CHECK || typeof cause !== 'object' || cause === null) return false
+  return (cause as { claims?: oauth.IDToken }).claims?.sub === subject
 }
 
 /** The server under the issuer that an ID token names, where both of its names are known to us (N-33). Judged afterwards. */
