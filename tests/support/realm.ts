@@ -244,7 +244,8 @@ export async function startRealm({ now = () => Date.now() } = {}) {
         back.searchParams.set('error', 'invalid_request')
         return back.href
       }
-      if (!query.has('approve')) return [200, {}]
+      // Whoever comes with a browser allows it.
+      if (!query.has('approve') && incoming.headers['sec-fetch-mode'] !== 'navigate') return [200, {}]
       const code = randomUUID()
       codes.set(code, { nonce: query.get('nonce') ?? '', scope: scopes })
       back.searchParams.set('code', code)
