@@ -159,6 +159,11 @@ export const errorCodes = {
     title: 'The upstream granted more than was requested',
     next: 'The token was not handed out and is being revoked. Tell an admin of the upstream.',
   },
+  unsound_token: {
+    status: 502,
+    title: 'The upstream sent a different token than was requested',
+    next: 'It was not handed out and is being revoked. Tell an admin of the upstream.',
+  },
   upstream_rejected: {
     status: 422,
     title: 'The upstream does not grant these rights',

@@ -8,6 +8,8 @@ export type Scope = {
   /** What it lets do; null: nobody has said. */
   text: string | null
   risk: 'low' | 'medium' | 'high'
+  /** Whatever is chosen, it comes with it. */
+  always?: boolean
 }
 type Props = { label: string; hint?: string; scopes: Scope[]; value: string[]; onChange: (names: string[]) => void }
 
@@ -21,7 +23,7 @@ export function ScopeList({ label, hint, scopes, value, onChange }: Props) {
   const chosen = new Set(value)
   const wanted = needle.trim().toLowerCase()
   const shown = scopes.filter(({ name, text }) => `${name} ${text ?? ''}`.toLowerCase().includes(wanted))
-  const ticked = scopes.filter(({ name }) => chosen.has(name)).length
+  const ticked = scopes.filter(({ name, always }) => chosen.has(name) || always).length
   const toggle = (name: string, on: boolean) =>
     onChange(scopes.map((scope) => scope.name).filter((each) => (each === name ? on : chosen.has(each))))
   return (
@@ -55,17 +57,19 @@ export function ScopeList({ label, hint, scopes, value, onChange }: Props) {
         </div>
       )}
       <div className="max-h-96 divide-y overflow-y-auto border-t">
-        {shown.map(({ name, text, risk }) => (
+        {shown.map(({ name, text, risk, always = false }) => (
           <label key={name} htmlFor={`${id} ${name}`} className="flex gap-3 px-3 py-2 hover:bg-raised">
             <Tick
               id={`${id} ${name}`}
-              checked={chosen.has(name)}
+              checked={chosen.has(name) || always}
+              disabled={always}
               onChange={(event) => toggle(name, event.target.checked)}
               className="mt-0.5"
             />
             <span className="flex min-w-0 flex-col text-[14px] leading-5">
               <code className="wrap-anywhere font-mono text-[13px]">{name}</code>
               <span className="wrap-anywhere text-muted">{text ?? 'not described: it may do anything'}</span>
+              {always && <span className="text-muted">Every token of this upstream has it</span>}
               {risk === 'high' && (
                 <span className="flex items-center gap-1 text-attention">
                   <TriangleAlert aria-hidden className="size-3.5 shrink-0" />

@@ -210,6 +210,7 @@ const answered = (details: Details<'upstream_status' | 'cause'>) =>
   details.upstream_status && text(details.cause).startsWith('upstream_')
     ? `The upstream answered ${text(details.upstream_status)}.`
     : cause(details)
+const isRefused = ({ code }: { code?: unknown }) => code === 'excess_rights' || code === 'unsound_token'
 const coded = (details: Details<'code'>) => (details.code ? ` ${titleOf(text(details.code))}.` : '')
 /** Of what happens often only the first in a minute has an event of its own. */
 const repeats = ({ count }: Details<'count'>) => (count ? ` ${plural(Number(count), 'more time')} in that minute.` : '')
@@ -294,8 +295,8 @@ const acts = {
   'token.requested': (details) => ['Token requested', `For ${durationText(Number(details.seconds))}.`],
   'token.issued': (details) => ['Token issued', `Fingerprint ${text(details.fingerprint)}.`],
   'token.failed': (details) => [
-    details.code === 'excess_rights' ? 'Token refused' : 'Token not issued',
-    `${coded(details)}${Array.isArray(details.exceeded) ? ` More than requested: ${details.exceeded.join(', ')}.` : ''}`,
+    isRefused(details) ? 'Token refused' : 'Token not issued',
+    `${coded(details)}${Array.isArray(details.exceeded) ? ` ${details.code === 'unsound_token' ? 'What was wrong' : 'More than requested'}: ${details.exceeded.join(', ')}.` : ''}`,
   ],
   'token.revoked': (details) => [
     'Token revoked',

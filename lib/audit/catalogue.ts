@@ -44,6 +44,8 @@ export const catalogue = {
     changed: texts,
     /** How the upstream took a new client secret. */
     trial: text.optional(),
+    /** Whom members may become upstream from now on. */
+    impersonation: z.array(z.strictObject({ member: text, usernames: texts })).optional(),
   }),
   /** How many lines ended in which state. The daily checks change nothing and leave no event. */
   'provider.checked': act(['provider'], { ok: count, attention: count, failed: count, unknown: count }),
@@ -87,11 +89,23 @@ export const catalogue = {
     seconds: count,
     /** In the words of the kind of its provider. */
     rights: texts,
+    /** Whom the member becomes upstream, by the name that was asked for. */
+    impersonates: text.optional(),
   }),
-  'token.issued': act(['token'], { strategy: text, fingerprint: text }),
+  'token.issued': act(['token'], {
+    strategy: text,
+    fingerprint: text,
+    /** Of a token that names more than its member: them, whom it is about upstream, and which client acts with it. */
+    member: text.optional(),
+    upstream_subject: text.optional(),
+    upstream_username: text.optional(),
+    actor: text.optional(),
+  }),
   'token.failed': act(['token'], {
     code: text,
     unsure: z.boolean().optional(),
+    /** Why an upstream turned it down, where that is known; a code of the kind. */
+    reason: text.optional(),
     exceeded: texts.optional(),
     deleted: count.optional(),
   }),

@@ -28,8 +28,8 @@ export type CheckView = {
 const toView = (row: Pick<CheckRow, 'checkedAt' | 'checkedBy' | 'lines'> | null): CheckView => ({
   checkedAt: row?.checkedAt ?? null,
   checkedBy: row?.checkedBy ?? null,
-  // Written by this file alone.
-  lines: (row?.lines ?? []) as CheckLine[],
+  // Written by this file alone; a version before had no commands.
+  lines: ((row?.lines ?? []) as CheckLine[]).map((one) => ({ ...one, commands: one.commands ?? [] })),
 })
 
 /** What the last check of a provider saw. @throws BrokerError forbidden, not_found */

@@ -17,6 +17,7 @@ import {
   withdrawInvitations,
 } from '../store/members.ts'
 import { insertNotifications } from '../store/notifications.ts'
+import { forgetImpersonation } from '../store/policies.ts'
 import { livingTokens } from '../store/tokens.ts'
 import { webhooksBy } from '../store/webhooks.ts'
 import { vaultOf } from '../vault/keys.ts'
@@ -117,6 +118,7 @@ export async function removeMember(
     if (!leaves) await memberToChange(tx, actor, userId)
     await keepAnOwner(tx, tenantId, { userId, stays: false })
     await updateMember(tx, tenantId, userId, { status: 'removed' })
+    await forgetImpersonation(tx, tenantId, userId)
     const lost = await endRights(ctx, tx, actor, userId, undefined)
     const ended = await endAccess(ctx, vault, tx, actor, input, 'connections')
     await record(tx, tenantId, ctx.now(), actor, {

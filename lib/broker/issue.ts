@@ -93,7 +93,7 @@ export type IssuedToken = { token: TokenView; value: Secret; tokenType: string; 
  * committed first, so that killed anywhere no unknown token stays behind; the answer is given only after the row is
  * complete.
  * @throws BrokerError forbidden, not_found, not_linked, needs_relink, frozen, provider_misconfigured, bad_request,
- *   over_policy, too_many_tokens, no_strategy, token_outstanding, upstream_…, excess_rights, issue_unconfirmed, revoked_meanwhile
+ *   over_policy, too_many_tokens, no_strategy, token_outstanding, upstream_…, excess_rights, unsound_token, issue_unconfirmed, revoked_meanwhile
  */
 export async function issueToken(ctx: Context, actor: Actor, input: IssueInput): Promise<IssuedToken> {
   const started = await act(ctx, actor, 'work', (tx, actor) => start(ctx, tx, actor, input))
@@ -111,10 +111,10 @@ export async function issueToken(ctx: Context, actor: Actor, input: IssueInput):
       const baseUrl = kind.baseUrl?.({ externalId: project }) ?? connection.provider.issuer
       return { ...issued, tokenType: kind.tokenType, baseUrl }
     }
-    throw await refuseExcess(ctx, actor, started, made)
+    throw await refuseMade(ctx, actor, started, made)
   } catch (error) {
     // Nobody will ever hold this token: it is ended now if that can be done, and by the reconciling job if not.
-    if (!isBrokerError(error, 'revoked_meanwhile', 'excess_rights', 'frozen')) {
+    if (!isBrokerError(error, 'revoked_meanwhile', 'excess_rights', 'unsound_token', 'frozen')) {
       ctx.metrics.issues.inc({ strategy: started.strategy, outcome: 'unrecorded' })
       await endUpstream(ctx, started, made.token)
     }
@@ -218,6 +218,7 @@ async function start(
     connection: connection.id,
     seconds: lifetimeSeconds,
     rights: language.describe(rights, settings).map(({ text }) => text),
+    impersonates: language.impersonates?.(rights),
   }
   const target = { kind: 'token', id } as const
   await record(tx, actor.tenantId, now, actor, { action: 'token.requested', outcome: 'ok', target, details })
@@ -271,20 +272,31 @@ async function askUpstream(
 ): Promise<IssuedUpstream> {
   const { nonce, project, kind, rights } = started
   const made = await make(ctx, actor, started, { project, rights, lifetimeSeconds, purpose, nonce })
-  if (made.kind === 'beyond' || kind.narrows(made.token.granted, rights)) return made
+  if (made.kind !== 'within' || kind.narrows(made.token.granted, rights)) return made
   return { kind: 'beyond', token: made.token, exceeded: kind.missing(made.token.granted, rights) }
 }
 
 async function make(ctx: Context, actor: Actor, started: Started, request: IssueRequest): Promise<IssuedUpstream> {
+  const made = await makeAnyLife(ctx, actor, started, request)
+  const isTheirs = made.kind === 'within' && started.strategy !== 'mint'
+  const excess = isTheirs && excessLife(started, secondsUntil(made.token.expiresAt, ctx.now()))
+  return excess ? { ...made, kind: 'beyond', exceeded: [excess] } : made
+}
+
+async function makeAnyLife(
+  ctx: Context,
+  actor: Actor,
+  started: Started,
+  request: IssueRequest,
+): Promise<IssuedUpstream> {
   const { connection, strategy, exclusive } = started
+  const { accountId: subject } = connection
   if (strategy !== 'narrow')
-    return withAccess(ctx, connection, (provider, { accessToken }) => provider.issue({ accessToken, request }))
+    return withAccess(ctx, connection, (provider, { accessToken }) => provider.issue({ accessToken, subject, request }))
   const key = { tenantId: connection.tenantId, connectionId: connection.id }
   // Its row is open or given up by then; the token is ended with it.
   const unclaimed = ({ token }: IssuedUpstream) => endMade(ctx, actor, started, token, { code: 'issue_unconfirmed' })
-  const made = await narrowedToken(ctx, { ...key, request, oldTokenStays: !exclusive, unclaimed })
-  const excess = made.kind === 'within' && excessLife(started, secondsUntil(made.token.expiresAt, ctx.now()))
-  return excess ? { ...made, kind: 'beyond', exceeded: [excess] } : made
+  return narrowedToken(ctx, { ...key, request, oldTokenStays: !exclusive, unclaimed })
 }
 
 /**
@@ -307,8 +319,10 @@ const secondsUntil = (end: Date, now: Date) => (end.getTime() - now.getTime()) /
 /** Ends a row whose token surely does not exist; where that is not sure, leaves it to the reconciling job. */
 async function notMade(ctx: Context, actor: Actor, { id, strategy }: Started, error: unknown): Promise<unknown> {
   // Said of the rights that were asked, which are the caller's to change.
-  const isRejected = isUpstreamError(error) && error.failure === 'rejected'
-  const known = isRejected ? new BrokerError('upstream_rejected', { cause: error }) : asBrokerError(error)
+  const rejected = isUpstreamError(error) && error.failure === 'rejected' ? error : undefined
+  const { reason, means, next } = rejected?.refusal ?? {}
+  const detail = means && next && { detail: `${means} ${next}` }
+  const known = rejected ? new BrokerError('upstream_rejected', { ...detail, cause: error }) : asBrokerError(error)
   const failure = isBrokerError(known) ? known.code : 'internal'
   // A call that failed before the mint, or that the upstream turned down, made nothing.
   const unsure = isUpstreamError(error) ? mayHaveActed(error) : !isBrokerError(error)
@@ -320,7 +334,7 @@ async function notMade(ctx: Context, actor: Actor, { id, strategy }: Started, er
       action: 'token.failed',
       outcome: 'failed',
       target: { kind: 'token', id },
-      details: { code: failure, unsure },
+      details: { code: failure, unsure, ...(reason && { reason }) },
     })
   })
   return unsure && isBrokerError(known) ? new BrokerError('issue_unconfirmed', { cause: error }) : known
@@ -350,7 +364,9 @@ async function complete(
   // Asked again under lock: who was demoted, suspended or signed out meanwhile gets nothing.
   const issued = await act(ctx, actor, 'work', async (tx, actor) => {
     if (!(await completeToken(tx, tenantId, id, row))) return undefined
-    const details = { strategy, fingerprint: mark }
+    const { subject: upstream_subject, username: upstream_username, actor: acts } = made.parties ?? {}
+    const parties = made.parties && { member: userId, upstream_subject, upstream_username, actor: acts }
+    const details = { strategy, fingerprint: mark, ...parties }
     await record(tx, tenantId, now, actor, { action: 'token.issued', outcome: 'ok', target, details })
     const token = await findToken(tx, tenantId, id)
     if (!token) throw new Error('a completed token cannot be found')
@@ -384,20 +400,25 @@ async function complete(
   throw late
 }
 
-/** A token beyond what was asked is ended and not handed out (docs/decisions/0014). Answers the refusal. */
-async function refuseExcess(
+/** A token that is beyond what was asked, or something else, is ended and not handed out (docs/decisions/0014). Answers the refusal. */
+async function refuseMade(
   ctx: Context,
   actor: Actor,
   started: Started,
-  { token, exceeded }: Extract<IssuedUpstream, { kind: 'beyond' }>,
+  { kind, token, exceeded }: Exclude<IssuedUpstream, { kind: 'within' }>,
 ): Promise<BrokerError> {
   const { id, connection, strategy } = started
-  const code = 'excess_rights'
+  const code = kind === 'beyond' ? 'excess_rights' : 'unsound_token'
   ctx.metrics.issues.inc({ strategy, outcome: code })
   const line = { tenant: actor.tenantId, issued: id, provider: connection.providerId, exceeded, alarm: true }
-  ctx.log.error(line, 'an upstream granted more than was requested')
+  ctx.log.error(
+    line,
+    kind === 'beyond' ? 'an upstream granted more than was requested' : 'an upstream made an unsound token',
+  )
   await endMade(ctx, actor, started, token, { code, exceeded })
-  return new BrokerError(code, { detail: `More than requested: ${exceeded.join(', ')}.` })
+  return new BrokerError(code, {
+    detail: `${kind === 'beyond' ? 'More than requested' : 'What is wrong'}: ${exceeded.join(', ')}.`,
+  })
 }
 
 /**
@@ -409,7 +430,7 @@ async function endMade(
   actor: Actor,
   { id }: Started,
   token: IssuedUpstream['token'],
-  details: { code: 'excess_rights' | 'issue_unconfirmed'; exceeded?: string[] },
+  details: { code: 'excess_rights' | 'unsound_token' | 'issue_unconfirmed'; exceeded?: string[] },
 ): Promise<void> {
   const { tenantId, userId } = actor
   const vault = await vaultOf(ctx, tenantId)
@@ -442,10 +463,15 @@ export async function readScopeChoices(
   actor: Actor,
   project: string,
 ): Promise<{ choices: Record<string, unknown>; cap: LifetimeCap }> {
-  const { connection, policy } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
+  const {
+    project: chosen,
+    connection,
+    policy,
+  } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
+  const of = { granted: connection.scopesGranted, project: chosen.externalId, impersonates: policy.impersonates }
   try {
     const choices = await withAccess(ctx, connection, async (provider, { accessToken }) =>
-      provider.choices?.({ accessToken, granted: connection.scopesGranted }),
+      provider.choices?.({ accessToken, ...of }),
     )
     return { choices: choices ?? {}, cap: policy.lifetime }
   } catch (error) {

@@ -22,7 +22,15 @@ import { act } from '../store/authority.ts'
 import { countLinked } from '../store/connections.ts'
 import { isDuplicate, type Prisma, type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { lockTarget } from '../store/freezes.ts'
-import { findPolicies, type OverLife, type PolicyRow, putLongestLife, putOverLife } from '../store/policies.ts'
+import { findMember } from '../store/members.ts'
+import {
+  findPolicies,
+  type OverLife,
+  type PolicyRow,
+  putImpersonation,
+  putLongestLife,
+  putOverLife,
+} from '../store/policies.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { callbackPath } from './link/start.ts'
@@ -46,12 +54,16 @@ export type ProviderView = {
   maxLifetimeSeconds: number | null
   /** What its policy says of tokens that live longer upstream than is allowed; null: nothing. */
   overLife: OverLife | null
+  /** Whom members may become upstream. */
+  impersonation: { member: string; usernames: string[] }[]
   /** Those that may be changed, by their names on the wire; empty where the stored ones cannot be read. */
   settings: Record<string, unknown>
   /** Its kind is unknown here, or its settings cannot be read: nothing is linked, renewed or issued with it. */
   misconfigured: boolean
   /** Whether it can be found out what its upstream does with smaller tokens. */
   canProbe: boolean
+  /** Whether its upstream alone says how long a token lives. */
+  decidesLife: boolean
   /** What its kind tells about it, for who oversees the tenant. */
   facts: Fact[]
 }
@@ -65,7 +77,7 @@ type NewProviderRow = Pick<
 > & { clientSecretBefore?: null; settings: Prisma.InputJsonObject }
 
 /** What the own policy of a provider says of how long tokens live. */
-type Lives = Pick<PolicyRow, 'maxLifetimeSeconds' | 'overLife'>
+type Lives = Pick<PolicyRow, 'maxLifetimeSeconds' | 'overLife'> & Partial<Pick<PolicyRow, 'impersonation'>>
 
 /** A provider that is not there yet, and what its policy will say. */
 export type PreparedProvider = { row: NewProviderRow; lives: Partial<Lives> }
@@ -73,7 +85,7 @@ export type PreparedProvider = { row: NewProviderRow; lives: Partial<Lives> }
 function toView(
   ctx: Pick<Context, 'config' | 'now'>,
   row: NewProviderRow | ProviderRow,
-  { maxLifetimeSeconds = null, overLife = null }: Partial<Lives> = {},
+  { maxLifetimeSeconds = null, overLife = null, impersonation = null }: Partial<Lives> = {},
 ): ProviderView {
   const made = configured(row)
   const { origin } = ctx.config
@@ -90,8 +102,10 @@ function toView(
     redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
     maxLifetimeSeconds,
     overLife,
+    impersonation: Object.entries(impersonation ?? {}).map(([member, usernames]) => ({ member, usernames })),
     settings: made ? settingsShown(made.kind, made.settings) : {},
     canProbe: made?.kind.probe !== undefined,
+    decidesLife: made?.kind.decidesLife ?? false,
     misconfigured: made === undefined,
     facts: made?.kind.facts?.(made.settings, at) ?? [],
   }
@@ -124,8 +138,8 @@ function changedSettings(kind: Kind, known: unknown, given: Record<string, unkno
 export type KindView = Pick<Kind, 'name' | 'title' | 'issuer'> & {
   /** What is asked beside name and client is the kind's own form, not an address. */
   hasSetup: boolean
-  /** Whether its upstreams alone say how long a token lives (strategy `narrow`). */
-  canProbe: boolean
+  /** Whether its upstreams alone say how long a token lives. */
+  decidesLife: boolean
   settings: (Kind['changeable'][number] & { value: unknown })[]
 }
 
@@ -136,14 +150,14 @@ export const kindList = (): KindView[] =>
     const asked = kind.changeable.map((one) => ({
       ...one,
       name: wireName(one.name),
-      value: defaults[wireName(one.name)],
+      value: defaults[wireName(one.name)] ?? (one.is === 'switch' ? one.byDefault : undefined),
     }))
     return {
       name: kind.name,
       title: kind.title,
       issuer: kind.issuer,
       hasSetup: kind.setup !== undefined,
-      canProbe: kind.probe !== undefined,
+      decidesLife: kind.decidesLife ?? false,
       settings: asked,
     }
   })
@@ -167,7 +181,7 @@ export async function providerList(ctx: Context, actor: Actor): Promise<Provider
     )
     return rows.map((row) => ({
       ...toView(ctx, row, lives.get(row.id)),
-      ...(may(actor, 'oversee') ? {} : { clientId: '', facts: [] }),
+      ...(may(actor, 'oversee') ? {} : { clientId: '', facts: [], impersonation: [] }),
     }))
   })
 }
@@ -350,6 +364,8 @@ export type ProviderChange = {
   dropPreviousSecret?: true | undefined
   maxLifetimeSeconds?: number | null | undefined
   overLife?: OverLife | null | undefined
+  /** Whom members may become upstream; null: nobody anybody. */
+  impersonation?: { member: string; usernames: string[] }[] | null | undefined
   /** By their names on the wire; they count from the next renewal of each connection. */
   settings?: Record<string, unknown> | undefined
 }
@@ -370,7 +386,7 @@ export type ChangedProvider = ProviderView & { secretTrial: 'known' | 'untold' |
 export async function changeProvider(
   ctx: Context,
   actor: Actor,
-  { providerId, maxLifetimeSeconds, overLife, settings: asked, ...input }: ProviderChange,
+  { providerId, maxLifetimeSeconds, overLife, impersonation, settings: asked, ...input }: ProviderChange,
 ): Promise<ChangedProvider> {
   requirePermission(actor, 'administer')
   const { clientSecret, rotateClientKey, dropPreviousSecret, ...change } = input
@@ -390,14 +406,21 @@ export async function changeProvider(
     if (renamed && (await countLinked(tx, actor.tenantId, providerId)) > 0) return 'provider_in_use' as const
     const kind = kinds.get(known.kind)
     if (!kind && Object.keys(asked ?? {}).length > 0) return 'provider_misconfigured' as const
+    if (impersonation) await refuseImpersonation(tx, actor.tenantId, kind, impersonation)
     const proof = await changedProof(vault, known, { renewed, renamed, drops: dropPreviousSecret ?? false })
     const stored = { ...(known.settings as Prisma.InputJsonObject), ...proof.settings }
     const settings = (asked || proof.settings) && kind ? { settings: changedSettings(kind, stored, asked ?? {}) } : {}
     const row = await updateProvider(tx, actor.tenantId, providerId, { ...changed, ...proof.secrets, ...settings })
     await putLives(tx, actor.tenantId, providerId, policy)
+    if (impersonation !== undefined)
+      await putImpersonation(tx, actor.tenantId, providerId, impersonation && namesByMember(impersonation))
     const target = { kind: 'provider', id: providerId } as const
     const details = {
-      changed: [...Object.keys({ ...changed, ...policy, ...(asked && settings) }), ...proof.changed],
+      changed: [
+        ...Object.keys({ ...changed, ...policy, ...given({ impersonation }), ...(asked && settings) }),
+        ...proof.changed,
+      ],
+      ...(impersonation !== undefined && { impersonation: impersonation ?? [] }),
       ...(renewed?.trial && { trial: renewed.trial }),
     }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'provider.changed', outcome: 'ok', target, details })
@@ -409,6 +432,25 @@ export async function changeProvider(
   })
   if (typeof done === 'string') throw new BrokerError(done)
   return done
+}
+
+const namesByMember = (entries: NonNullable<ProviderChange['impersonation']>) =>
+  Object.fromEntries(entries.map(({ member, usernames }) => [member, [...new Set(usernames)]]))
+
+/** Only people of the tenant are named, each once, and only where the kind can do it. @throws BrokerError bad_request */
+async function refuseImpersonation(
+  tx: Tx,
+  tenantId: string,
+  kind: Kind | undefined,
+  entries: NonNullable<ProviderChange['impersonation']>,
+): Promise<void> {
+  const refuse = (why: string) => new BrokerError('bad_request', { fields: { impersonation: why } })
+  if (!kind?.impersonates) throw refuse('Nobody can become somebody else at this kind of upstream.')
+  if (new Set(entries.map(({ member }) => member)).size < entries.length) throw refuse('Name each member once.')
+  for (const { member } of entries) {
+    const found = await findMember(tx, tenantId, member)
+    if (!found || found.status === 'removed') throw refuse('Name members of this tenant alone.')
+  }
 }
 
 /** What a client is going to prove itself by: a secret that was tried, or a key that was made. */

@@ -1654,6 +1654,20 @@ export interface Paths {
                    */
                   scopes: string[]
                 }
+              | {
+                  /**
+                   * @minItems 1
+                   * @maxItems 100
+                   */
+                  scopes: string[]
+                  /**
+                   * @minItems 1
+                   * @maxItems 10
+                   */
+                  audience: string[]
+                  delegate?: true
+                  impersonate?: string
+                }
               | (
                   | {
                       access: 'read_only'
@@ -1886,58 +1900,96 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'keboola' | 'oauth'
+            kind: 'keboola' | 'oauth' | 'keycloak'
             issuer?: string
-            setup?: {
-              preset?: string
-              variables?: {
-                [k: string]: string
-              }
-              issuer?: string
-              authorization_endpoint?: string
-              token_endpoint?: string
-              userinfo_endpoint?: string
-              jwks_uri?: string
-              revocation_endpoint?: string
-              client_authentication?: 'none' | 'basic' | 'post' | 'private_key_jwt'
-              /**
-               * @maxItems 100
-               */
-              scopes?: (
-                | string
-                | {
+            setup?:
+              | {
+                  preset?: string
+                  variables?: {
+                    [k: string]: string
+                  }
+                  issuer?: string
+                  authorization_endpoint?: string
+                  token_endpoint?: string
+                  userinfo_endpoint?: string
+                  jwks_uri?: string
+                  revocation_endpoint?: string
+                  client_authentication?: 'none' | 'basic' | 'post' | 'private_key_jwt'
+                  /**
+                   * @maxItems 100
+                   */
+                  scopes?: (
+                    | string
+                    | {
+                        name: string
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }
+                  )[]
+                  scope_separator?: ' ' | ','
+                  authorization_parameters?: {
+                    [k: string]: string
+                  }
+                  token_parameters?: {
+                    [k: string]: string
+                  }
+                  /**
+                   * @minItems 1
+                   * @maxItems 20
+                   */
+                  api_bases?: {
+                    name: string
+                    url: string
+                    audience?: string
+                  }[]
+                  methods_carry_meaning?: boolean
+                  certificates?: string
+                  internal_origin?: string
+                  sender_constrained?: boolean
+                  narrowing?: {
+                    offered: boolean
+                    old_token_survives: boolean | null
+                    revoke_keeps_grant: boolean | null
+                    full_scope_remains: boolean | null
+                  }
+                }
+              | {
+                  issuer: string
+                  client_authentication?: 'basic' | 'post' | 'private_key_jwt'
+                  /**
+                   * @maxItems 100
+                   */
+                  scopes?: (
+                    | string
+                    | {
+                        name: string
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }
+                  )[]
+                  offline?: boolean
+                  /**
+                   * @minItems 1
+                   * @maxItems 20
+                   */
+                  api_bases: {
+                    name: string
+                    url: string
+                    audience?: string
+                  }[]
+                  /**
+                   * @maxItems 50
+                   */
+                  audiences?: {
                     name: string
                     text: string
-                    risk: 'low' | 'medium' | 'high'
-                  }
-              )[]
-              scope_separator?: ' ' | ','
-              authorization_parameters?: {
-                [k: string]: string
-              }
-              token_parameters?: {
-                [k: string]: string
-              }
-              /**
-               * @minItems 1
-               * @maxItems 20
-               */
-              api_bases?: {
-                name: string
-                url: string
-                audience?: string
-              }[]
-              methods_carry_meaning?: boolean
-              certificates?: string
-              internal_origin?: string
-              sender_constrained?: boolean
-              narrowing?: {
-                offered: boolean
-                old_token_survives: boolean | null
-                revoke_keeps_grant: boolean | null
-                full_scope_remains: boolean | null
-              }
-            }
+                  }[]
+                  methods_carry_meaning?: boolean
+                  certificates?: string
+                  internal_origin?: string
+                  sender_constrained?: boolean
+                  delegation?: boolean
+                }
           }
         }
       }
@@ -2000,6 +2052,10 @@ export interface Paths {
                 redirect_uri: string
                 max_lifetime_seconds: number | null
                 over_life: ('refuse' | 'revoke_at_end') | null
+                impersonation: {
+                  member: string
+                  usernames: string[]
+                }[]
                 settings: {
                   [k: string]: unknown
                 }
@@ -2037,67 +2093,112 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'keboola' | 'oauth'
+            kind: 'keboola' | 'oauth' | 'keycloak'
             name: string
             issuer?: string
             client_id: string
             client_secret?: string
-            setup?: {
-              preset?: string
-              variables?: {
-                [k: string]: string
-              }
-              issuer?: string
-              authorization_endpoint?: string
-              token_endpoint?: string
-              userinfo_endpoint?: string
-              jwks_uri?: string
-              revocation_endpoint?: string
-              client_authentication?: 'none' | 'basic' | 'post' | 'private_key_jwt'
-              /**
-               * @maxItems 100
-               */
-              scopes?: (
-                | string
-                | {
+            setup?:
+              | {
+                  preset?: string
+                  variables?: {
+                    [k: string]: string
+                  }
+                  issuer?: string
+                  authorization_endpoint?: string
+                  token_endpoint?: string
+                  userinfo_endpoint?: string
+                  jwks_uri?: string
+                  revocation_endpoint?: string
+                  client_authentication?: 'none' | 'basic' | 'post' | 'private_key_jwt'
+                  /**
+                   * @maxItems 100
+                   */
+                  scopes?: (
+                    | string
+                    | {
+                        name: string
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }
+                  )[]
+                  scope_separator?: ' ' | ','
+                  authorization_parameters?: {
+                    [k: string]: string
+                  }
+                  token_parameters?: {
+                    [k: string]: string
+                  }
+                  /**
+                   * @minItems 1
+                   * @maxItems 20
+                   */
+                  api_bases?: {
+                    name: string
+                    url: string
+                    audience?: string
+                  }[]
+                  methods_carry_meaning?: boolean
+                  certificates?: string
+                  internal_origin?: string
+                  sender_constrained?: boolean
+                  narrowing?: {
+                    offered: boolean
+                    old_token_survives: boolean | null
+                    revoke_keeps_grant: boolean | null
+                    full_scope_remains: boolean | null
+                  }
+                }
+              | {
+                  issuer: string
+                  client_authentication?: 'basic' | 'post' | 'private_key_jwt'
+                  /**
+                   * @maxItems 100
+                   */
+                  scopes?: (
+                    | string
+                    | {
+                        name: string
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }
+                  )[]
+                  offline?: boolean
+                  /**
+                   * @minItems 1
+                   * @maxItems 20
+                   */
+                  api_bases: {
+                    name: string
+                    url: string
+                    audience?: string
+                  }[]
+                  /**
+                   * @maxItems 50
+                   */
+                  audiences?: {
                     name: string
                     text: string
-                    risk: 'low' | 'medium' | 'high'
-                  }
-              )[]
-              scope_separator?: ' ' | ','
-              authorization_parameters?: {
-                [k: string]: string
-              }
-              token_parameters?: {
-                [k: string]: string
-              }
-              /**
-               * @minItems 1
-               * @maxItems 20
-               */
-              api_bases?: {
-                name: string
-                url: string
-                audience?: string
-              }[]
-              methods_carry_meaning?: boolean
-              certificates?: string
-              internal_origin?: string
-              sender_constrained?: boolean
-              narrowing?: {
-                offered: boolean
-                old_token_survives: boolean | null
-                revoke_keeps_grant: boolean | null
-                full_scope_remains: boolean | null
-              }
-            }
+                  }[]
+                  methods_carry_meaning?: boolean
+                  certificates?: string
+                  internal_origin?: string
+                  sender_constrained?: boolean
+                  delegation?: boolean
+                }
             max_lifetime_seconds?: number
             over_life?: 'refuse' | 'revoke_at_end'
-            settings?: {
-              refresh_token_days?: number
-              refresh_grace_seconds?: number
-            }
+            settings?:
+              | {
+                  refresh_token_days?: number
+                  refresh_grace_seconds?: number
+                }
+              | {
+                  refresh_token_days?: number
+                  refresh_grace_seconds?: number
+                  exchange?: boolean
+                  delegation?: boolean
+                }
           }
         }
       }
@@ -2116,6 +2217,10 @@ export interface Paths {
               redirect_uri: string
               max_lifetime_seconds: number | null
               over_life: ('refuse' | 'revoke_at_end') | null
+              impersonation: {
+                member: string
+                usernames: string[]
+              }[]
               settings: {
                 [k: string]: unknown
               }
@@ -2162,10 +2267,27 @@ export interface Paths {
             drop_previous_secret?: true
             max_lifetime_seconds?: number | null
             over_life?: ('refuse' | 'revoke_at_end') | null
-            settings?: {
-              refresh_token_days?: number
-              refresh_grace_seconds?: number
-            }
+            impersonation?:
+              | {
+                  member: string
+                  /**
+                   * @minItems 1
+                   * @maxItems 50
+                   */
+                  usernames: string[]
+                }[]
+              | null
+            settings?:
+              | {
+                  refresh_token_days?: number
+                  refresh_grace_seconds?: number
+                }
+              | {
+                  refresh_token_days?: number
+                  refresh_grace_seconds?: number
+                  exchange?: boolean
+                  delegation?: boolean
+                }
           }
         }
       }
@@ -2184,6 +2306,10 @@ export interface Paths {
               redirect_uri: string
               max_lifetime_seconds: number | null
               over_life: ('refuse' | 'revoke_at_end') | null
+              impersonation: {
+                member: string
+                usernames: string[]
+              }[]
               settings: {
                 [k: string]: unknown
               }
@@ -2234,6 +2360,7 @@ export interface Paths {
                 state: 'ok' | 'attention' | 'failed' | 'unknown'
                 seen: string
                 next: string | null
+                commands: string[]
               }[]
             }
           }
@@ -2272,6 +2399,7 @@ export interface Paths {
                 state: 'ok' | 'attention' | 'failed' | 'unknown'
                 seen: string
                 next: string | null
+                commands: string[]
               }[]
             }
           }

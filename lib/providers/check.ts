@@ -10,7 +10,7 @@ export const line = (
   state: CheckState,
   seen: string,
   next: string | null = null,
-): CheckLine => ({ id, title, state, seen, next })
+): CheckLine => ({ id, title, state, seen, next, commands: [] })
 
 /** Somebody waits for a check, and a graceful stop for the daily one. */
 const checkMs = 20_000

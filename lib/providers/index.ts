@@ -1,4 +1,5 @@
 import { keboola } from './keboola/index.ts'
+import { keycloak } from './keycloak/index.ts'
 import type { Kind, RightLine, Strategy, StrategyOffer } from './kind.ts'
 import { oauthServer } from './oauth/index.ts'
 import type { Provider, ProviderDeps, ProviderSettings, Rights } from './provider.ts'
@@ -6,7 +7,7 @@ import { languageOf } from './rules.ts'
 
 /** Every kind by its name, one line each. */
 export const kinds: Map<string, Kind> = new Map(
-  [keboola, oauthServer].map((kind): [string, Kind] => [kind.name, kind as Kind]),
+  [keboola, oauthServer, keycloak].map((kind): [string, Kind] => [kind.name, kind as Kind]),
 )
 
 type Row = { kind: string; settings: unknown }

@@ -13,15 +13,11 @@ export type RightLine = { text: string; risk: 'low' | 'medium' | 'high' }
 /** How a token is used, as text to copy. `code` holds {@link Kind.samples}' second argument where the token belongs. */
 export type Sample = { id: string; label: string; code: string }
 
-/** A whole number among the settings that an admin sees and may change. On the wire its name is in snake case. */
-export type ChangeableSetting = {
-  name: string
-  label: string
-  unit: string
-  hint: string
-  min: number
-  max: number
-}
+/** What an admin sees among the settings and may change. On the wire its name is in snake case. */
+export type ChangeableSetting = { name: string; label: string; hint: string } & (
+  | { is?: undefined; unit: string; min: number; max: number }
+  | { is: 'switch'; byDefault: boolean }
+)
 
 /** What an admin enters for a new provider, and what becomes of it. */
 export type Setup = {
@@ -201,6 +197,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   describe(rights: R, settings?: S): RightLine[]
   /** The same in a few words, for a cell of a table. */
   summary(rights: R): string[]
+  /** Whom of the upstream's people the token is to be about instead of who linked, where the rights ask for that. */
+  impersonates?(rights: R): string | undefined
   /** Whether `asked` is no more than `limit`. */
   narrows(asked: R, limit: R): boolean
   /** What was asked and is not in `granted`, in words (K-22). */
@@ -241,6 +239,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   endsAccount?(settings: S): boolean
   /** A connection is one account's: who links again as another is asked first. Elsewhere the project alone decides. */
   ofOneAccount?: boolean
+  /** How long a token lives is the upstream's to say, so that policy may permit to end it earlier instead. */
+  decidesLife?: boolean
   /** Of strategy `narrow`: how its facts are found out. `rights`: two small ones, none beyond the other. */
   probe?: {
     rights(settings: S, granted: string[]): Rights[]

@@ -80,7 +80,12 @@ export type UpstreamToken<R = Rights> = {
   handle: Secret
   granted: R
   expiresAt: Date
+  /** Of a token that names more than the account of its connection: whom it is about, and who acts with it. */
+  parties?: Parties
 }
+
+/** People and programs by the upstream's own ids and names. */
+export type Parties = { subject: string; username?: string | undefined; actor?: string | undefined }
 
 /**
  * What an issue made. `within`: no more than was asked. `beyond`: it can, or lasts, more than that, or its answer says
@@ -90,7 +95,7 @@ export type UpstreamToken<R = Rights> = {
 export type IssuedUpstream<R = Rights> =
   | { kind: 'within'; token: UpstreamToken<R> }
   | {
-      kind: 'beyond'
+      kind: 'beyond' | 'unsound'
       token: Pick<UpstreamToken, 'value' | 'upstreamId' | 'handle'> & { expiresAt: Date | undefined }
       exceeded: string[]
     }
@@ -114,7 +119,15 @@ export type ClientTrial = 'known' | 'unknown' | 'untold'
 
 export type CheckState = 'ok' | 'attention' | 'failed' | 'unknown'
 /** One thing that was looked at, for people: what was seen, and what to do where something is to be done. No upstream's text. */
-export type CheckLine = { id: string; title: string; state: CheckState; seen: string; next: string | null }
+export type CheckLine = {
+  id: string
+  title: string
+  state: CheckState
+  seen: string
+  next: string | null
+  /** Lines for a shell that set there what is missing, to be copied. */
+  commands: string[]
+}
 
 /** The verbs of an upstream; the last ones serve the form and the inventory and change nothing. */
 export type Provider<R = Rights> = {
@@ -138,7 +151,8 @@ export type Provider<R = Rights> = {
     once?: boolean
     request: IssueRequest<R>
   }): Promise<Grant & { issued: IssuedUpstream<R> }>
-  issue(input: { accessToken: Secret; request: IssueRequest<R> }): Promise<IssuedUpstream<R>>
+  /** `subject`: whom the connection is about. */
+  issue(input: { accessToken: Secret; subject: string; request: IssueRequest<R> }): Promise<IssuedUpstream<R>>
   revoke(input: RevocationTarget): Promise<RevocationOutcome>
   /** Whether an access token works; undefined: nothing there tells. */
   stands?(input: { accessToken: Secret }): Promise<boolean | undefined>
@@ -155,8 +169,16 @@ export type Provider<R = Rights> = {
   }): Promise<void>
   /** Verifies a logout token that came in its name (OIDC Back-Channel Logout 2.6); left out: it signs none that we could check. */
   readLogout?(input: { token: string }): Promise<Logout>
-  /** What can be chosen when a token is issued, for the kind's picker; left out: nothing is known beforehand. */
-  choices?(input: { accessToken: Secret; granted: string[] }): Promise<Record<string, unknown>>
+  /**
+   * What can be chosen when a token is issued, for the kind's picker; left out: nothing is known beforehand.
+   * `impersonates`: whom policy lets the member become there.
+   */
+  choices?(input: {
+    accessToken: Secret
+    granted: string[]
+    project: string
+    impersonates: string[]
+  }): Promise<Record<string, unknown>>
   /** When an issued token was last used; undefined where it has not been, as far as the upstream tells. */
   lastUsed?(input: { accessToken: Secret; upstreamId: string }): Promise<Date | undefined>
   /** Whether the upstream knows the client by its current secret: asked with a grant that is made up. */
@@ -187,6 +209,9 @@ export type UpstreamFailure =
   /** No refresh token came where one is needed. */
   | 'no_refresh_token'
 
+/** Why a request was turned down, for people: a code of ours, what it means, and what to do. Never the upstream's text. */
+export type Refusal = { reason: string; means: string; next: string }
+
 /** An upstream call that did not succeed. `detail` is ours, never the upstream's text or body. */
 export class UpstreamError extends Error {
   override readonly name = 'UpstreamError'
@@ -197,6 +222,8 @@ export class UpstreamError extends Error {
   readonly retryAfterSeconds: number | undefined
   /** An earlier try of the same call had an unknown end, so a refusal may be its echo. */
   readonly afterAmbiguous: boolean
+  /** Of what was `rejected`, where it is known. */
+  readonly refusal: Refusal | undefined
 
   constructor(
     failure: UpstreamFailure,
@@ -206,6 +233,7 @@ export class UpstreamError extends Error {
       code?: string | undefined
       retryAfterSeconds?: number | undefined
       afterAmbiguous?: boolean
+      refusal?: Refusal | undefined
       cause?: unknown
     } = {},
   ) {
@@ -215,6 +243,7 @@ export class UpstreamError extends Error {
     this.code = more.code
     this.retryAfterSeconds = more.retryAfterSeconds
     this.afterAmbiguous = more.afterAmbiguous ?? false
+    this.refusal = more.refusal
   }
 }
 

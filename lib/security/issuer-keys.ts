@@ -19,6 +19,9 @@ type KeySet = { askedAt: number; asked: Promise<Keys>; readAt: number; keys: Key
 /** Keys of issuers by the address they are published at; shared by all who check signatures. */
 export type KeySets = Map<string, KeySet>
 
+/** Where an issuer publishes its keys. */
+type Published = Pick<oauth.AuthorizationServer, 'jwks_uri'>
+
 type Deps = { fetch: OutboundFetch; now: () => Date; keySets: KeySets }
 
 /** What an issuer withdraws is believed no longer than this. */
@@ -65,7 +68,7 @@ export const validateSignature = (deps: Deps, server: oauth.AuthorizationServer,
  */
 export const verifyJwt = (
   deps: Deps,
-  server: oauth.AuthorizationServer,
+  server: Published,
   token: string,
   options: JWTVerifyOptions,
 ): Promise<JWTVerifyResult> =>
@@ -75,11 +78,7 @@ export const verifyJwt = (
  * A key that we do not know is a reason to read the keys again, once in five seconds for all who ask: an issuer rotates
  * without a word, and anybody can invent a `kid`.
  */
-async function withKeys<T>(
-  deps: Deps,
-  server: oauth.AuthorizationServer,
-  validate: (keys: Keys) => Promise<T>,
-): Promise<T> {
+async function withKeys<T>(deps: Deps, server: Published, validate: (keys: Keys) => Promise<T>): Promise<T> {
   const before = deps.keySets.get(server.jwks_uri ?? '')?.asked
   const first = keptKeys(deps, server) ?? (await askedKeys(deps, server))
   try {
@@ -108,13 +107,13 @@ const isKeySelection = (error: unknown) =>
 /** A clock that was set back makes everything old. */
 const isWithin = (ageMs: number, maxMs: number) => ageMs >= 0 && ageMs < maxMs
 
-function keptKeys({ now, keySets }: Deps, { jwks_uri = '' }: oauth.AuthorizationServer): Keys | undefined {
+function keptKeys({ now, keySets }: Deps, { jwks_uri = '' }: Published): Keys | undefined {
   const known = keySets.get(jwks_uri)
   return known && isWithin(now().getTime() - known.readAt, ageMs) ? known.keys : undefined
 }
 
 /** What came of the last request, or of a new one where that is long enough ago. */
-function askedKeys(deps: Deps, { jwks_uri }: oauth.AuthorizationServer): Promise<Keys> {
+function askedKeys(deps: Deps, { jwks_uri }: Published): Promise<Keys> {
   if (!jwks_uri) return Promise.reject(new KeysUnavailable('the metadata names no keys'))
   const { keySets } = deps
   const now = deps.now().getTime()

@@ -19,13 +19,17 @@ export type PolicyRow = PolicyPlace & {
   issueRoles: Role[] | null
   /** In the words of the provider's kind. */
   rights: Prisma.JsonValue | null
+  impersonation: Impersonation | null
 }
+
+/** Whom members may become upstream: usernames there by the id of the member. */
+export type Impersonation = Record<string, string[]>
 
 /** What the named places say, the widest first. Not by Prisma's own read, to which no list and an empty one are the same. */
 export const findPolicies = (tx: ReadTx, tenantId: string, places: PolicyPlace[]): Promise<PolicyRow[]> =>
   tx.$queryRaw`
     SELECT p.level, p.target_id AS "targetId", p.max_lifetime_seconds AS "maxLifetimeSeconds", p.over_life AS "overLife",
-      p.max_tokens AS "maxTokens", p.strategies, p.link_roles AS "linkRoles", p.issue_roles AS "issueRoles", p.rights
+      p.max_tokens AS "maxTokens", p.strategies, p.link_roles AS "linkRoles", p.issue_roles AS "issueRoles", p.rights, p.impersonation
     FROM policy p JOIN unnest(${places.map(({ level }) => level)}::text[], ${places.map(({ targetId }) => targetId)}::text[])
       AS w (level, target_id) ON p.level = w.level AND p.target_id = w.target_id
     WHERE p.tenant_id = ${tenantId}
@@ -54,4 +58,25 @@ export const putOverLife = async (
   await tx.$executeRaw`
     INSERT INTO policy (tenant_id, level, target_id, over_life) VALUES (${tenantId}, ${level}, ${targetId}, ${overLife})
     ON CONFLICT (tenant_id, level, target_id) DO UPDATE SET over_life = excluded.over_life`
+}
+
+/** Sets whom members may become at a provider's upstream; null: nobody anybody. */
+export const putImpersonation = async (
+  tx: Tx,
+  tenantId: string,
+  providerId: string,
+  impersonation: Impersonation | null,
+): Promise<void> => {
+  const stated = impersonation && JSON.stringify(impersonation)
+  await tx.$executeRaw`
+    INSERT INTO policy (tenant_id, level, target_id, impersonation)
+    VALUES (${tenantId}, 'provider', ${providerId}, ${stated}::jsonb)
+    ON CONFLICT (tenant_id, level, target_id) DO UPDATE SET impersonation = excluded.impersonation`
+}
+
+/** Forgets whom somebody might become: who comes back has to be named again. */
+export const forgetImpersonation = async (tx: Tx, tenantId: string, userId: string): Promise<void> => {
+  await tx.$executeRaw`
+    UPDATE policy SET impersonation = impersonation - ${userId}
+    WHERE tenant_id = ${tenantId} AND level = 'provider' AND impersonation ? ${userId}`
 }

@@ -82,7 +82,7 @@ export async function endUnwanted(
     /** Undefined: as it was asked. */
     expiresAt: Date | undefined
     endless: boolean
-    failure: 'revoked_meanwhile' | 'frozen' | 'excess_rights' | 'issue_unconfirmed'
+    failure: 'revoked_meanwhile' | 'frozen' | 'excess_rights' | 'unsound_token' | 'issue_unconfirmed'
     now: Date
   },
 ): Promise<string> {

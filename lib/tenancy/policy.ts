@@ -21,6 +21,8 @@ export type Policy = {
   linkRoles: Stated<Role[]>[]
   issueRoles: Stated<Role[]>[]
   rights: Stated<unknown>[]
+  /** Whom the member may become at the upstream. */
+  impersonates: string[]
 }
 
 /** What every tenant begins with, until it says otherwise. */
@@ -61,6 +63,10 @@ export async function effectivePolicy(
     linkRoles: stated('linkRoles'),
     issueRoles: stated('issueRoles'),
     rights: stated('rights'),
+    // One level alone says it, and nothing said is nobody.
+    impersonates: stated('impersonation').flatMap(({ value }) =>
+      Object.hasOwn(value, userId) ? (value[userId] ?? []) : [],
+    ),
   }
 }
 
@@ -68,13 +74,18 @@ export async function effectivePolicy(
 export function refuseIssue(
   policy: Policy,
   asked: { role: Role; strategy: string; seconds: number; rights: Rights },
-  kind: Pick<Kind, 'narrows' | 'missing'>,
+  kind: Pick<Kind, 'narrows' | 'missing' | 'impersonates'>,
 ): void {
   refuseRole(policy.issueRoles, asked.role, 'issue')
   const { seconds, setBy } = policy.lifetime
   if (asked.seconds > seconds) throw over(`At most ${seconds} seconds`, setBy)
   for (const { value, setBy } of policy.strategies)
     if (!value.includes(asked.strategy)) throw over(`${listed(value, 'No strategy')} may be used`, setBy)
+  const other = kind.impersonates?.(asked.rights)
+  if (other !== undefined && !policy.impersonates.includes(other))
+    throw new BrokerError('over_policy', {
+      detail: `You may not get tokens about ${other}: an admin has to name you both.`,
+    })
   for (const { value, setBy } of policy.rights) {
     const limit = value as Rights
     if (!kind.narrows(asked.rights, limit))

@@ -7,8 +7,12 @@ import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { configured } from '../../lib/providers/index.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
-import { type Cell, expectSection, type Row } from '../support/capabilities.ts'
+import { type Capability, type Cell, capabilities, expectSection, type Row } from '../support/capabilities.ts'
 import { startOpponent } from '../support/opponent.ts'
+import { realmClient, startRealm } from '../support/realm.ts'
+
+const columns = [...capabilities, 'exchange'] as const
+type Cells = Row<Capability | 'exchange'>['cells']
 
 let broker: Broker
 let owner: BrowserActor
@@ -24,13 +28,14 @@ async function live(
   server: Cell,
   scopes: Record<string, unknown>,
   link: () => Promise<unknown>,
-): Promise<Row['cells']> {
-  const seen: Row['cells'] = {
+): Promise<Cells> {
+  const seen: Cells = {
     link: 'not offered by it',
     rotate: 'not offered by it',
     narrow: 'not offered by it',
     mint: 'not offered by it',
     revoke: 'not offered by it',
+    exchange: 'not offered by it',
   }
   const provider = await broker.providerOf(owner, name)
   expect(await link()).toMatchObject({ kind: 'linked' })
@@ -46,7 +51,7 @@ async function live(
   const strategy = configured(provider)?.strategy
   const asked = { project: connection?.project?.id ?? '', scopes, lifetimeSeconds: 3600, purpose: 'a test' }
   expect((await issueToken(broker.ctx, owner, asked)).token).toMatchObject({ strategy, state: 'live' })
-  if (strategy === 'narrow' || strategy === 'mint') seen[strategy] = server
+  if (strategy === 'narrow' || strategy === 'mint' || strategy === 'exchange') seen[strategy] = server
   const [ended] = await revoke(broker.ctx, owner, { tokens: [], connections: [key.connectionId] })
   if (ended?.upstream === 'done' || ended?.upstream === 'confirmed') seen.revoke = server
   return seen
@@ -85,8 +90,23 @@ it('docs/capabilities.md says of each kind what is seen here', async () => {
     broker.link(owner, 'owner@acme.test', { project: '10231' }),
   )
   await server.close()
-  expectSection('kinds', [
-    { name: '`keboola`', cells: keboola },
-    { name: '`oauth`', cells: oauth },
-  ])
+  const realm = await startRealm({ now: () => broker.ctx.now().getTime() })
+  await createProvider(broker.ctx, owner, {
+    kind: 'keycloak',
+    name: 'A realm',
+    clientId: realmClient.id,
+    clientSecret: realmClient.secret,
+    setup: {
+      issuer: realm.issuer,
+      scopes: ['files:read'],
+      api_bases: [{ name: 'Files', url: realm.api, audience: 'files-api' }],
+    },
+  })
+  const rights = { scopes: ['files:read', 'email'], audience: ['files-api'] }
+  const keycloak = await live('A realm', 'faithful server', rights, () =>
+    broker.link(owner, 'owner@acme.test', { provider: 'A realm', approve: realm.approve }),
+  )
+  await realm.stop()
+  const rows = Object.entries({ keboola, keycloak, oauth }).map(([kind, cells]) => ({ name: `\`${kind}\``, cells }))
+  expectSection('kinds', rows, columns)
 })

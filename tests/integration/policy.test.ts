@@ -45,6 +45,7 @@ describe('the effective policy', () => {
       linkRoles: [],
       issueRoles: [],
       rights: [],
+      impersonates: [],
     })
   })
 

@@ -22,7 +22,7 @@ export async function startAtKeycloak({ realm: given }: { realm?: Realm } = {}) 
       setup: {
         issuer: realm.issuer,
         scopes: ['openid', 'offline_access', 'orders', 'orders:read', 'orders:write'],
-        api_bases: [{ name: 'Orders', url: `${realm.origin}/orders` }],
+        api_bases: [{ name: 'Orders', url: `${realm.origin}/orders`, audience: 'orders-api' }],
         ...setup,
       },
     })

@@ -4,7 +4,7 @@ import { newId } from '../../lib/security/ids.ts'
 import type { Address } from './keycloak-server.ts'
 
 /** Which kind of upstream the tests make a provider of. */
-export const KIND = 'oauth'
+export const KIND = 'keycloak'
 
 /** A client of tests/keycloak/realm.json. */
 export type Client = { client_id: string; client_secret?: string }

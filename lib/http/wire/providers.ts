@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { kindList, setupSchemas } from '../../broker/providers.ts'
 import { overLives } from '../../store/policies.ts'
 import { operation, refreshEvents, upstreamErrors, vaultErrors } from '../operation.ts'
-import { address, id, instant, instantOrNull, items, line, name, object, secret } from './schemas.ts'
+import { address, id, idOf, instant, instantOrNull, items, line, name, object, secret } from './schemas.ts'
 
 export const provider = object({
   id,
@@ -20,6 +20,8 @@ export const provider = object({
   max_lifetime_seconds: z.int().nullable(),
   /** What becomes of a token that its upstream lets live longer; null: the tenant's policy says so. */
   over_life: z.enum(overLives).nullable(),
+  /** Whom members may become upstream; empty for who does not oversee the tenant. */
+  impersonation: z.array(object({ member: id, usernames: z.array(z.string()) })),
   /** Those that may be changed, as the kind names them. */
   settings: z.record(z.string(), z.unknown()),
   /** Its settings cannot be read here: nothing is linked, renewed or issued with it. */
@@ -103,6 +105,8 @@ const preset = object({
   sources: z.array(object({ about: z.string(), url: z.string(), read: z.string(), note: z.string().nullable() })),
 })
 
+/** As its upstream spells it. */
+const username = z.string().regex(/^[!-~]{1,255}$/, 'must be a username without spaces')
 const clientId = line(200)
 const clientSecret = secret(500)
 /** As the kind names them; it reads them. */
@@ -110,7 +114,10 @@ const settings = z.record(z.string(), z.unknown()).meta({
   anyOf: kindList().map(({ settings }) => ({
     type: 'object',
     properties: Object.fromEntries(
-      settings.map(({ name, min, max }) => [name, { type: 'integer', minimum: min, maximum: max }]),
+      settings.map((one) => [
+        one.name,
+        one.is === 'switch' ? { type: 'boolean' } : { type: 'integer', minimum: one.min, maximum: one.max },
+      ]),
     ),
     additionalProperties: false,
   })),
@@ -231,6 +238,12 @@ export const changeProvider = operation({
     max_lifetime_seconds: maxLifetime.nullable().optional(),
     /** Whether a token that its upstream lets live longer is refused, or handed out and revoked at the asked end. */
     over_life: z.enum(overLives).nullable().optional(),
+    /** Whom each of these members may become upstream, and nobody else anybody; null: nobody. */
+    impersonation: z
+      .array(object({ member: idOf('user'), usernames: z.array(username).min(1).max(50) }))
+      .max(100)
+      .nullable()
+      .optional(),
     settings: settings.optional(),
   }),
   answer: {
@@ -259,6 +272,8 @@ const check = object({
       seen: z.string(),
       /** What to do; null: nothing. */
       next: z.string().nullable(),
+      /** Lines for a shell that do it, to be copied. */
+      commands: z.array(z.string()),
     }),
   ),
 })

@@ -100,6 +100,7 @@ export const issueToken = operation({
     'upstream_rejected',
     'revoked_meanwhile',
     'excess_rights',
+    'unsound_token',
   ],
   limit: 'issue',
 })

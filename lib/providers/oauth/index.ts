@@ -70,6 +70,7 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   endsTokens: (settings) => endsOneToken(factsOf(settings, known)),
   endsAccount: ({ revocation }) => revocation?.ends === 'account',
   ofOneAccount: true,
+  decidesLife: true,
   probe: {
     rights: (settings, granted) =>
       issuable(settings, factsOf(settings, known), granted)
@@ -114,13 +115,13 @@ const hasRefreshTokens = ({ tokens }: Facts) => tokens.refresh !== 'none'
 const isOneAtATime = ({ narrowing }: Facts) => narrowing.old_token_survives !== true
 const endsOneToken = ({ narrowing }: Facts) => narrowing.revoke_keeps_grant === true
 /** The way out to a row's server, with what vouches for it. */
-const reaching = ({ certificates }: OauthSettings, deps: ProviderDeps): ProviderDeps => ({
+export const reaching = ({ certificates }: OauthSettings, deps: ProviderDeps): ProviderDeps => ({
   ...deps,
   ...(certificates && deps.trusting(certificates)),
 })
 
 /** The protocol as a row's server speaks it. */
-function speak(row: ProviderSettings<OauthSettings>, facts: Facts, given: ProviderDeps): Protocol {
+export function speak(row: ProviderSettings<OauthSettings>, facts: Facts, given: ProviderDeps): Protocol {
   const { clientId, settings } = row
   const { server, scopes: asked, separator } = settings
   const openid = asked.includes('openid') && server.jwks_uri !== undefined
@@ -354,7 +355,7 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
 }
 
 /** Scopes that can be passed on: what the connection did not get, or has for itself alone, cannot. */
-function issuable({ scopes: asked }: OauthSettings, { scopes }: Facts, granted: string[]): string[] {
+export function issuable({ scopes: asked }: OauthSettings, { scopes }: Facts, granted: string[]): string[] {
   const identity = new Set(['openid', 'offline_access', ...scopes.always])
   const held = granted.length > 0 ? asked.filter((name) => granted.includes(name)) : asked
   return held.filter((name) => !identity.has(name))

@@ -1,8 +1,9 @@
+import { decodeJwt } from 'jose'
 import * as oauth from 'oauth4webapi'
 import { requestOptions } from '../../security/discovery.ts'
 import { noteClock } from '../../security/issuer-clocks.ts'
 import { isKeysUnavailable, isUnknownKey, validateSignature } from '../../security/issuer-keys.ts'
-import { isStorable } from '../../security/json.ts'
+import { isStorable, readJson } from '../../security/json.ts'
 import { readLogoutToken, type Vouched, vouchedBy } from '../../security/logout-token.ts'
 import { answerOf, clientAt, isProtocolError } from '../../security/oauth.ts'
 import { isOutboundError } from '../../security/outbound.ts'
@@ -63,6 +64,18 @@ export type Protocol = {
   /** Whether the token endpoint knows the client, by the first way in which it proves itself. Nothing can come of it. */
   tryClient(): Promise<ClientTrial>
   readLogout: NonNullable<Provider['readLogout']>
+  /**
+   * Exchanges a token (RFC 8693): its answer as it came, for the caller to judge. `own`: the token that the client gets for
+   * itself (RFC 6749 4.4). It is made for this request alone, told to nobody, and ended after it, so that no API is ever
+   * called with it (N-11). `actor`: whom that one is about.
+   */
+  exchangeToken(input: {
+    subject: Secret | 'own'
+    actor?: 'own' | undefined
+    parameters: [string, string][]
+  }): Promise<{ answer: unknown; actor: string | undefined }>
+  /** What the server says of a token (RFC 7662). */
+  introspect(token: Secret): Promise<Record<string, unknown>>
   /** Ends a token by RFC 7009. */
   revoke(token: Secret, hint: 'access_token' | 'refresh_token'): ReturnType<Provider['revoke']>
 }
@@ -79,6 +92,14 @@ const patienceWithKeysMs = 1_000
 const clientRefusals = new Set(['invalid_client', 'unauthorized_client', 'unsupported_grant_type'])
 /** Those that may be about what the client proves itself by; some servers answer a wrong secret with the second. */
 const proofRefusals = new Set(['invalid_client', 'unauthorized_client'])
+/** A server says 401 to what a client proves itself by, and 400 where it is another client that it does not know. */
+const isAboutProof = ({ code = '', status }: UpstreamError, kind: CallKind) =>
+  proofRefusals.has(code) && !(kind === 'mint' && status === 400)
+
+const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
+export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
+/** The code of an {@link UpstreamError}: the client gets no token for itself. */
+export const noOwnToken = 'no_own_token'
 
 /**
  * OAuth 2 / OpenID Connect over oauth4webapi: authorization code with PKCE S256 (never without, L-03), pushed where the
@@ -105,7 +126,7 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       let result = judged(first)
       for (const auth of others)
         result = result.catch((error: UpstreamError) =>
-          proofRefusals.has(error.code ?? '') ? judged(auth) : Promise.reject(error),
+          isAboutProof(error, kind) ? judged(auth) : Promise.reject(error),
         )
       return result
     })
@@ -153,6 +174,31 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
         isKeysUnavailable(error) || (isUnknownKey(error) && !error.settled) || isOfAnotherTime(error, subject)
       return saysNothing ? undefined : 'changed'
     }
+  }
+
+  /** A token that the client gets for itself; see {@link Protocol.exchangeToken}. */
+  const ownToken = (resolution: Resolution, scope: string | null): Promise<Secret> =>
+    clientCall('read', resolution, async (auth) => {
+      const { server, client } = resolution
+      const wanted = new URLSearchParams(scope === null ? [] : [['scope', scope]])
+      const response = await oauth.clientCredentialsGrantRequest(server, client, auth, wanted, requestOptions(deps))
+      const { access_token } = await oauth.processClientCredentialsResponse(server, client, response)
+      return new Secret(access_token)
+    }).catch((error: UpstreamError) => {
+      if (error.failure !== 'misconfigured') throw error
+      throw new UpstreamError('rejected', 'the client gets no token of its own', { ...error, code: noOwnToken })
+    })
+
+  async function revoke(token: Secret, hint: 'access_token' | 'refresh_token') {
+    const resolution = await resolve()
+    const { server, client } = resolution
+    if (!server.revocation_endpoint) return { state: 'impossible' as const }
+    await clientCall('revoke', resolution, async (auth) => {
+      const additional = { ...requestOptions(deps), additionalParameters: { token_type_hint: hint } }
+      const response = await oauth.revocationRequest(server, client, auth, token.reveal(), additional)
+      await oauth.processRevocationResponse(response)
+    })
+    return { state: 'done' as const }
   }
 
   return {
@@ -284,17 +330,44 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       })
     },
 
-    async revoke(token, hint) {
+    async exchangeToken({ subject, actor, parameters }) {
       const resolution = await resolve()
       const { server, client } = resolution
-      if (!server.revocation_endpoint) return { state: 'impossible' }
-      await clientCall('revoke', resolution, async (auth) => {
-        const additional = { ...requestOptions(deps), additionalParameters: { token_type_hint: hint } }
-        const response = await oauth.revocationRequest(server, client, auth, token.reveal(), additional)
-        await oauth.processRevocationResponse(response)
-      })
-      return { state: 'done' }
+      const form = new URLSearchParams(parameters)
+      // What is exchanged can do no less than what it is exchanged for; who merely acts does nothing of that.
+      const wanted = subject === 'own' ? form.get('scope') : null
+      const own = subject === 'own' || actor ? await ownToken(resolution, wanted) : undefined
+      const token = subject === 'own' ? own : subject
+      form.set('subject_token', token?.reveal() ?? '')
+      form.set('subject_token_type', accessTokenType)
+      if (actor && own) {
+        form.set('actor_token', own.reveal())
+        form.set('actor_token_type', accessTokenType)
+      }
+      try {
+        const answer = await clientCall('mint', resolution, async (auth) => {
+          const options = requestOptions(deps)
+          const response = await oauth.genericTokenEndpointRequest(server, client, auth, exchangeGrant, form, options)
+          if (response.status === 200) return readJson(response)
+          return oauth.processGenericTokenEndpointResponse(server, client, response)
+        })
+        return { answer, actor: own && subjectIn(own) }
+      } finally {
+        if (own) await revoke(own, 'access_token').catch(() => undefined)
+      }
     },
+
+    async introspect(token) {
+      const resolution = await resolve()
+      const { server, client } = resolution
+      return clientCall('read', resolution, async (auth) => {
+        const options = { ...requestOptions(deps), additionalParameters: { token_type_hint: 'access_token' } }
+        const response = await oauth.introspectionRequest(server, client, auth, token.reveal(), options)
+        return oauth.processIntrospectionResponse(server, client, response)
+      })
+    },
+
+    revoke,
   }
 
   /** Parameters that were pushed, as the browser carries them (RFC 9126 4). */
@@ -305,6 +378,15 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       const { request_uri } = await oauth.processPushedAuthorizationResponse(server, client, response)
       return { client_id: client.client_id, request_uri }
     })
+  }
+}
+
+/** Whom a token that was just made for us is about, where it says so; judged by nobody. */
+function subjectIn(token: Secret): string | undefined {
+  try {
+    return decodeJwt(token.reveal()).sub
+  } catch {
+    return undefined
   }
 }
 

@@ -16,6 +16,7 @@ export const Server = z.object({
   userinfo_endpoint: address.optional(),
   jwks_uri: address.optional(),
   revocation_endpoint: address.optional(),
+  introspection_endpoint: address.optional(),
   pushed_authorization_request_endpoint: address.optional(),
   authorization_response_iss_parameter_supported: z.boolean().optional(),
   id_token_signing_alg_values_supported: z.array(z.string()).optional(),
@@ -24,6 +25,7 @@ export const Server = z.object({
   code_challenge_methods_supported: z.array(z.string()).optional(),
   dpop_signing_alg_values_supported: z.array(z.string()).optional(),
   scopes_supported: z.array(z.string()).optional(),
+  grant_types_supported: z.array(z.string()).optional(),
 })
 export type Server = z.infer<typeof Server>
 

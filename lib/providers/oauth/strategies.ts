@@ -21,7 +21,7 @@ export function offers(
   })()
   return [
     { strategy: 'mint', offered: false, reason: 'It has no API that creates tokens.' },
-    { strategy: 'exchange', offered: false, reason: 'Token exchange (RFC 8693) is not supported for this kind yet.' },
+    { strategy: 'exchange', offered: false, reason: 'Token exchange (RFC 8693) is offered for Keycloak alone.' },
     { strategy: 'narrow', offered, reason },
     {
       strategy: 'proxy',

@@ -77,7 +77,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                     clientAuthentication: provider.clientAuthentication,
                     maxLifetimeSeconds: provider.maxLifetimeSeconds,
                     overLife: provider.overLife,
-                    canProbe: provider.canProbe,
+                    decidesLife: provider.decidesLife,
                     settings: settingsOf(provider),
                   }}
                 />
@@ -111,17 +111,24 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                 ),
               },
               ...provider.facts.map(({ label, lines }) => ({ label, value: <FactLines lines={lines} /> })),
-              ...(provider.misconfigured ? [] : settingsOf(provider)).map(({ label, unit, value }) => ({
-                label,
-                value: Number(value) === 0 ? 'none known' : plural(Number(value), unit),
-              })),
+              ...(provider.misconfigured ? [] : settingsOf(provider)).flatMap((setting) =>
+                // What a switch does stands among the facts.
+                setting.is === 'switch'
+                  ? []
+                  : [
+                      {
+                        label: setting.label,
+                        value: Number(setting.value) === 0 ? 'none known' : plural(Number(setting.value), setting.unit),
+                      },
+                    ],
+              ),
               {
                 label: 'Longest lifetime',
                 value: provider.maxLifetimeSeconds
                   ? durationText(provider.maxLifetimeSeconds)
                   : 'not set: the tenant’s limit applies',
               },
-              ...(provider.canProbe
+              ...(provider.decidesLife
                 ? [{ label: 'Tokens that live longer', value: overLifeWords[provider.overLife ?? 'unsaid'] }]
                 : []),
             ]}

@@ -10,7 +10,7 @@ import { Input } from '@/app/_ui/field.tsx'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 import type { KindView, ProviderView } from '@/lib/broker/providers.ts'
-import { SettingInputs } from './setting-inputs.tsx'
+import { changedSettings, SettingInputs, typedSettings } from './setting-inputs.tsx'
 
 type Values = {
   name: string
@@ -25,10 +25,6 @@ const blank = { name: '', clientId: '', clientSecret: '', capMinutes: '' }
 
 /** What the kind of a provider lets an admin set, each with its present value or its default. */
 type Settings = KindView['settings']
-const textsOf = (settings: Settings) =>
-  Object.fromEntries(settings.map(({ name, value }) => [name, value === undefined ? '' : String(value)]))
-const numbersOf = (texts: Record<string, string>) =>
-  Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, Number(text)]))
 
 export type EditableProvider = {
   id: string
@@ -38,7 +34,7 @@ export type EditableProvider = {
   clientAuthentication: ProviderView['clientAuthentication']
   maxLifetimeSeconds: number | null
   overLife: ProviderView['overLife']
-  canProbe: boolean
+  decidesLife: boolean
   /** None where its kind is not known here. */
   settings: Settings
 }
@@ -62,7 +58,7 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
             ...blank,
             name: provider.name,
             clientId: provider.clientId,
-            settings: textsOf(provider.settings),
+            settings: typedSettings(provider.settings),
             capMinutes: provider.maxLifetimeSeconds ? String(Math.round(provider.maxLifetimeSeconds / 60)) : '',
             revokesAtEnd: provider.overLife === 'revoke_at_end',
           }}
@@ -81,7 +77,7 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
                   ...(revokesAtEnd !== (provider.overLife === 'revoke_at_end') && {
                     over_life: revokesAtEnd ? 'revoke_at_end' : null,
                   }),
-                  settings: numbersOf(settings),
+                  settings: changedSettings(provider.settings, settings),
                 },
               }),
             )
@@ -111,7 +107,7 @@ type DialogProps = {
   done: string
   values: Values
   settings: Settings
-  existing: Pick<EditableProvider, 'hasSecret' | 'clientAuthentication' | 'canProbe'>
+  existing: Pick<EditableProvider, 'hasSecret' | 'clientAuthentication' | 'decidesLife'>
   onClose: () => void
   onSave: (values: Values) => Promise<ActionResult>
 }
@@ -176,7 +172,7 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
           hint="The limit for tokens of this provider. If empty, the tenant’s limit applies."
           {...field('capMinutes')}
         />
-        {existing.canProbe && (
+        {existing.decidesLife && (
           <OverLifeBox
             checked={values.revokesAtEnd}
             onChange={(revokesAtEnd) => setValues({ ...values, revokesAtEnd })}

@@ -2,6 +2,7 @@ import { NoRight, orNotFound } from '@/app/_features/guard.tsx'
 import { FrozenNotice } from '@/app/_features/health.tsx'
 import { LinkProject } from '@/app/_features/link.tsx'
 import { Copied } from '@/app/_ui/copied.tsx'
+import { CopyButton } from '@/app/_ui/copy-button.tsx'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
@@ -86,6 +87,7 @@ export default async function ProviderPage({ params }: Props) {
                     <span className="flex min-w-0 flex-col items-start gap-1 py-1 text-left">
                       <span className="wrap-anywhere">{line.seen}</span>
                       {line.next && <span className="wrap-anywhere text-muted">{line.next}</span>}
+                      {line.commands.length > 0 && <Commands of={line.title} lines={line.commands} />}
                       {line.id === 'trial_link' && line.state !== 'ok' && may(actor, 'work') && (
                         <LinkProject tenant={tenant} providers={[choice]} variant="secondary" size="sm" />
                       )}
@@ -161,6 +163,18 @@ export default async function ProviderPage({ params }: Props) {
         </Section>
       )}
     </>
+  )
+}
+
+/** Lines for a shell, and the button that copies them. */
+function Commands({ of, lines }: { of: string; lines: string[] }) {
+  return (
+    <span className="flex w-full min-w-0 items-start gap-1">
+      <code className="wrap-anywhere min-w-0 flex-1 whitespace-pre-wrap rounded-lg border bg-raised px-3 py-2 font-mono text-[13px] leading-5">
+        {lines.join('\n')}
+      </code>
+      <CopyButton compact text={lines.join('\n')} label={`Copy the commands: ${of}`} />
+    </span>
   )
 }
 

@@ -13,7 +13,7 @@ import { say } from '@/app/_ui/toaster.tsx'
 import type { KindView } from '@/lib/broker/providers.ts'
 import type { PresetView } from '@/lib/providers/kind.ts'
 import { OverLifeBox } from '../provider-form.tsx'
-import { SettingInputs } from '../setting-inputs.tsx'
+import { changedSettings, SettingInputs, typedSettings } from '../setting-inputs.tsx'
 import { Abilities, Found, type Preview, Register } from './found.tsx'
 import { Gallery, Mark, type Tile, type TileGroup } from './gallery.tsx'
 import { setupForms } from './setups/index.ts'
@@ -178,9 +178,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
     clientSecret: '',
     capMinutes: '',
   })
-  const [settings, setSettings] = useState<Record<string, string>>(() =>
-    Object.fromEntries(kind.settings.map(({ name, value }) => [name, value === undefined ? '' : String(value)])),
-  )
+  const [settings, setSettings] = useState(() => typedSettings(kind.settings))
   const [revokesAtEnd, setRevokesAtEnd] = useState(false)
   const [preview, setPreview] = useState<{ found: Preview; place: string } | null>(null)
   const [failure, setFailure] = useState<Failure | null>(null)
@@ -218,9 +216,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
             ...(secret === 'secret' && { client_secret: clientSecret }),
             ...(capMinutes && { max_lifetime_seconds: Number(capMinutes) * 60 }),
             ...(revokesAtEnd && { over_life: 'revoke_at_end' }),
-            settings: Object.fromEntries(
-              Object.entries(settings).flatMap(([name, text]) => (text === '' ? [] : [[name, Number(text)]])),
-            ),
+            settings: changedSettings(kind.settings, settings),
           },
         }),
       ),
@@ -382,7 +378,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
               error={faultOf('max_lifetime_seconds')}
               {...set('capMinutes')}
             />
-            {kind.canProbe && <OverLifeBox checked={revokesAtEnd} onChange={setRevokesAtEnd} />}
+            {kind.decidesLife && <OverLifeBox checked={revokesAtEnd} onChange={setRevokesAtEnd} />}
             {(form || kind.settings.length > 0) && (
               <Fold
                 title="Advanced"

@@ -216,7 +216,7 @@ export function IssueForm(props: IssueFormProps) {
               maxSeconds={cap.seconds}
               cappedBy={setters[cap.setBy]}
             />
-            {way.strategy === 'narrow' && way.endsTokens && (
+            {(way.strategy === 'narrow' || way.strategy === 'exchange') && way.endsTokens && (
               <p className="-mt-4 text-[14px] text-muted leading-5">
                 The upstream sets its own end.{' '}
                 {revokesAtEnd

@@ -1,7 +1,9 @@
+import { keycloakSetup } from './keycloak.tsx'
 import { oauthSetup } from './oauth.tsx'
 import type { SetupForm } from './setup-form.ts'
 
 /** Forms by the name of the kind, one line each; kinds without one are asked for their address. */
 export const setupForms: Partial<Record<string, SetupForm>> = {
   oauth: oauthSetup,
+  keycloak: keycloakSetup,
 }

@@ -81,7 +81,7 @@ export const oauthSetup: SetupForm<OauthForm> = {
       title: 'Any OpenID Connect or OAuth server',
       text: 'By its issuer: the endpoints are read from its metadata.',
       monogram: 'ID',
-      keywords: ['oidc', 'openid', 'oauth', 'issuer', 'discovery', 'keycloak', 'custom', 'other'],
+      keywords: ['oidc', 'openid', 'oauth', 'issuer', 'discovery', 'custom', 'other'],
     },
     {
       id: 'endpoints',
@@ -178,7 +178,7 @@ const parametersOf = (field: string, rows: Parameter[]) => {
 }
 
 /** A line of text that no browser fills in. */
-const plain = { autoComplete: 'off', autoCapitalize: 'none', spellCheck: false } as const
+export const plain = { autoComplete: 'off', autoCapitalize: 'none', spellCheck: false } as const
 
 function Where({ value, onChange, preset, faultOf }: SetupProps<OauthForm>) {
   const set = (changes: Partial<OauthForm>) => onChange({ ...value, ...changes })
@@ -311,7 +311,7 @@ function Bases({ value, set, faultOf, replaced }: PartProps & { replaced?: Base[
 
 type CertificatesProps = { value: string; error: string | undefined; onChange: (pem: string) => void }
 
-function Certificates({ value, error, onChange }: CertificatesProps) {
+export function Certificates({ value, error, onChange }: CertificatesProps) {
   const id = useId()
   async function read({ target }: ChangeEvent<HTMLInputElement>) {
     const files = [...(target.files ?? [])]

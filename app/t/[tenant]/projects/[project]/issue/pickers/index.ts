@@ -1,11 +1,13 @@
 import { jsonPicker } from './json.tsx'
 import { keboolaPicker } from './keboola.tsx'
+import { keycloakPicker } from './keycloak.tsx'
 import { oauthPicker } from './oauth.tsx'
 import type { Picker } from './picker.ts'
 
 /** Pickers by the name of the kind, one line each. */
 const pickers: Partial<Record<string, Picker>> = {
   keboola: keboolaPicker,
+  keycloak: keycloakPicker,
   oauth: oauthPicker,
 }
 
