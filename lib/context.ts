@@ -7,6 +7,7 @@ import { createLog, type Log, standardOutput } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import type { Output } from './output.ts'
 import type { Discoveries } from './security/discovery.ts'
+import { createIntrospections, type Introspections } from './security/introspection.ts'
 import type { KeySets } from './security/issuer-keys.ts'
 import { environmentKeys, type KeySource } from './security/key-source.ts'
 import { createOutbound, type OutboundFetch, type OutboundLimits } from './security/outbound.ts'
@@ -47,6 +48,10 @@ export type Context = {
   discoveries: Discoveries
   /** Keys that issuers sign with, for five minutes. */
   keySets: KeySets
+  /** What issuers said of tokens that were brought here, for a minute. */
+  introspections: Introspections
+  /** When a refusal of such a token was last noted, in ms, by issuer and reason. */
+  incomingRefusals: Map<string, number>
   /** Keys that tokens of connections are bound to, with what their servers said of nonces. */
   proofs: Map<string, DPoPHandle>
   fetch: OutboundFetch
@@ -118,6 +123,8 @@ export async function createContext(config: Config, options: ContextOptions = {}
     refreshes: new Map(),
     discoveries: new Map(),
     keySets: new Map(),
+    introspections: createIntrospections(),
+    incomingRefusals: new Map(),
     proofs: new Map(),
     trusting(certificates) {
       const { fetch, ...published } = trust.trusting(certificates)

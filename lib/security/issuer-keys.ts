@@ -47,30 +47,40 @@ export async function validateSignature(
   server: oauth.AuthorizationServer,
   answer: Response,
 ): Promise<void> {
-  const validate = async (keys: Keys) => {
+  await withKeys(deps, server, oauth.KEY_SELECTION, async (keys) => {
     const options = { ...requestOptions(deps), [oauth.jwksCache]: { jwks: keys, uat: Math.floor(Date.now() / 1000) } }
     // A copy of the metadata, because the library keeps keys by its object; with keys this new it asks for none itself.
     await oauth.validateApplicationLevelSignature({ ...server }, answer, options)
-  }
+  })
+}
+
+/**
+ * Validates with the issuer's keys, read again where `validate` fails with the code that says it found none among them.
+ * @throws KeysUnavailable, UnknownKey, or what `validate` throws otherwise
+ */
+export async function withKeys<T>(
+  deps: Deps,
+  server: oauth.AuthorizationServer,
+  noKeyCode: string,
+  validate: (keys: Keys) => Promise<T>,
+): Promise<T> {
+  /** By its code: two bundles load the libraries. */
+  const isKeySelection = (error: unknown) => error instanceof Error && 'code' in error && error.code === noKeyCode
   const before = deps.keySets.get(server.jwks_uri ?? '')?.asked
   const first = keptKeys(deps, server) ?? (await askedKeys(deps, server))
   try {
-    await validate(first)
+    return await validate(first)
   } catch (error) {
     if (!isKeySelection(error)) throw error
     const asked = askedKeys(deps, server)
     const isSettled = asked !== before
     const second = await asked
     if (second === first) throw new UnknownKey(isSettled, error)
-    await validate(second).catch((cause: unknown) => {
+    return validate(second).catch((cause: unknown) => {
       throw isKeySelection(cause) ? new UnknownKey(isSettled, cause) : cause
     })
   }
 }
-
-/** By its code: two bundles load the library. */
-const isKeySelection = (error: unknown) =>
-  error instanceof Error && 'code' in error && error.code === oauth.KEY_SELECTION
 
 /** A clock that was set back makes everything old. */
 const isWithin = (ageMs: number, maxMs: number) => ageMs >= 0 && ageMs < maxMs

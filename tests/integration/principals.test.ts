@@ -1,6 +1,7 @@
 // Who calls: browsers by their cookie, programs by a token. The token here is one that only this test recognises.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
+  type GrantCredential,
   type Permission,
   type Principal,
   type Scope,
@@ -56,7 +57,7 @@ afterAll(async () => {
 afterEach(() => app.forgetLimits())
 
 /** What a program of the admin's sends: its token, and none of what a browser's change carries. */
-function program(held: readonly Scope[], kind: TokenCredential['kind'] = 'bearer'): Record<string, string> {
+function program(held: readonly Scope[], kind: GrantCredential['kind'] = 'bearer'): Record<string, string> {
   const token = newId('request')
   programs.set(`${kind} ${token}`, {
     ...person,
