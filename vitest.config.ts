@@ -41,6 +41,19 @@ export default defineConfig({
           execArgv: ['--liftoff-only'],
         },
       },
+      {
+        extends: true,
+        test: {
+          ...shared,
+          name: 'keycloak',
+          include: ['tests/keycloak/**/*.test.ts'],
+          globalSetup: ['tests/support/cluster.ts', 'tests/support/keycloak-setup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          isolate: false,
+          execArgv: ['--liftoff-only'],
+        },
+      },
     ],
   },
 })

@@ -7,7 +7,12 @@ import { idsOf, readPromises, requirementsOf } from './lib/requirements.mjs'
 import { RESULTS_DIR } from './lib/stages.mjs'
 
 async function passedTests() {
-  const sources = { unit: passedByVitest, integration: passedByVitest, e2e: passedByPlaywright }
+  const sources = {
+    unit: passedByVitest,
+    integration: passedByVitest,
+    keycloak: passedByVitest,
+    e2e: passedByPlaywright,
+  }
   const found = await Promise.all(
     Object.entries(sources).map(async ([name, read]) => {
       const text = await readFile(join(RESULTS_DIR, `${name}.json`), 'utf8').catch(() => undefined)

@@ -1,13 +1,14 @@
 // npm test: everything, from a fresh clone. The last line is "N passed, N failed, N skipped".
 import { report } from './lib/fail.mjs'
 import { ensureGlewlwyd } from './lib/glewlwyd.mjs'
+import { ensureKeycloak } from './lib/keycloak.mjs'
 import { ensureNginx } from './lib/nginx.mjs'
 import { ensurePgbouncer } from './lib/pgbouncer.mjs'
 import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
 import { stopOnSignals, stopTools } from './lib/processes.mjs'
 import { step } from './lib/progress.mjs'
 import { findSchemathesis } from './lib/schemathesis.mjs'
-import { build, checks, conclude, contract, endToEnd, runStages } from './lib/stages.mjs'
+import { build, checks, conclude, contract, endToEnd, keycloak, runStages } from './lib/stages.mjs'
 
 stopOnSignals(stopTools)
 try {
@@ -17,7 +18,8 @@ try {
   await ensurePgbouncer()
   await ensureGlewlwyd()
   await ensureNginx()
-  const total = await runStages([...checks, build, contract(await findSchemathesis()), await browserStage()])
+  const real = keycloak(await ensureKeycloak())
+  const total = await runStages([...checks, real, build, contract(await findSchemathesis()), await browserStage()])
   conclude(total)
 } catch (error) {
   report(error)

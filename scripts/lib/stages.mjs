@@ -21,6 +21,13 @@ const single = (name, work) => ({
   count: async (problem) => ({ passed: problem ? 0 : 1, failed: problem ? 1 : 0, skipped: 0 }),
 })
 
+/** A part that this machine cannot run says why, and counts as one. */
+const skipped = (name, why) => ({
+  name,
+  work: async () => console.log(`  ${why}`),
+  count: async () => ({ passed: 0, failed: 0, skipped: 1 }),
+})
+
 /** The output of both runners is their summary for people; the numbers come from their json file. */
 function suite(name, run, count) {
   const file = join(RESULTS_DIR, `${name}.json`)
@@ -70,6 +77,10 @@ export const build = single('build', async () => {
   await buildApp()
 })
 
+/** @param {string | undefined} problem why there is no Keycloak to test at; the part is skipped then */
+export const keycloak = (problem) =>
+  problem ? skipped('keycloak', `Sign-in and links are not tested at a real Keycloak: ${problem}`) : vitest('keycloak')
+
 /**
  * The API of the running product against its description.
  * @param {string | undefined} schemathesis path of the program; without it the part is skipped
@@ -81,12 +92,7 @@ export const contract = (schemathesis) =>
         (file) => tool(nodeTool('tsx', 'tests/contract/run.ts', schemathesis, file), { NODE_ENV: undefined }),
         (counts) => counts,
       )
-    : {
-        name: 'contract',
-        work: async () =>
-          console.log('  Python with venv or PyPI is not available: Schemathesis does not test the API'),
-        count: async () => ({ passed: 0, failed: 0, skipped: 1 }),
-      }
+    : skipped('contract', 'Python with venv or PyPI is not available: Schemathesis does not test the API')
 
 /** @param {string} browser path of the browser to drive */
 export const endToEnd = (browser) =>
