@@ -4,14 +4,29 @@ import { exportSPKI, importJWK } from 'jose'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type IncomingCredential, type Role, type Scope, scopes } from '../../lib/actor.ts'
 import { putContext } from '../../lib/context.ts'
+import type { Operation } from '../../lib/http/operation.ts'
+import { operations } from '../../lib/http/wire.ts'
 import { askingMax } from '../../lib/security/introspection.ts'
 import { act } from '../../lib/store/authority.ts'
 import { upsertMember } from '../../lib/store/members.ts'
 import { asSystem, withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
-import { type Answer, type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { type Answer, byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { origin } from '../support/broker.ts'
 import { type Issuer, startIssuer } from '../support/issuer.ts'
+import {
+  bodyFor,
+  eventsOf,
+  expectDeclared,
+  forBrowsers,
+  forPrograms,
+  guarded,
+  inOrder,
+  neededBy,
+  queries,
+} from '../support/operations.ts'
+import { type Receiver, startReceiver } from '../support/receiver.ts'
+import { makeThings, pathOf, type Things } from '../support/things.ts'
 
 type Trusted = {
   id: string
@@ -997,4 +1012,74 @@ describe('an admin', () => {
     expect(event?.body).toMatchObject({ action: 'access.denied', client, trusted_issuer: trusted, session: null })
   })
 })
+
+describe('every operation, by a program with a token of a trusted issuer', () => {
+  let receiver: Receiver
+  let things: Things
+  beforeAll(async () => {
+    receiver = await startReceiver()
+    const jar = await app.signIn('member@acme.test')
+    const { id } = (await app.call<{ id: string }>(jar, 'GET', '/me')).body
+    await app.rows('acme', `UPDATE member SET role = 'admin' WHERE user_id = $1`, [id])
+    things = await makeThings(app, jar, { account: 'owner@acme.test', project: '10231', receiver })
+    // From here on it is the test's own issuer that vouches for them.
+    await app.ctx.pool.query(`UPDATE "user" SET issuer = $1, subject = 'program-owner' WHERE id = $2`, [issuer.url, id])
+  })
+  afterAll(() => receiver.stop())
+
+  const through = async (operation: Operation, held: readonly Scope[], tenant = 'acme') => {
+    await app.rows('acme', 'UPDATE trusted_client SET scopes = $1 WHERE id = $2', [held, client])
+    const path = `${pathOf(operation.path, tenant, things)}${queries[operation.id] ?? ''}`
+    const body = bodyFor(operation, things, receiver)
+    return send(await good({ sub: 'program-owner' }), { method: operation.method, path, body })
+  }
+  const inTenants = (list: readonly Operation[]) => list.filter(({ path }) => path.includes('{tenant}'))
+
+  it.each(byAddress(inTenants(forPrograms)))('N-36 %s: is refused without the scope', async (_, operation) => {
+    for (const missing of neededBy(operation)) {
+      const answer = await through(
+        operation,
+        scopes.filter((scope) => scope !== missing),
+      )
+      expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
+        403,
+        `Bearer realm="valetkey", error="insufficient_scope", scope="${missing}"`,
+      ])
+    }
+  })
+
+  it.each(byAddress(inTenants(forBrowsers)))('%s: is for browsers alone', async (_, operation) => {
+    const answer = await through(operation, scopes)
+    expect([answer.status, answer.body.code]).toEqual([403, 'browser_only'])
+  })
+
+  it.each(byAddress(guarded.filter(({ path }) => !path.includes('{tenant}'))))(
+    '%s: is no business of a token that counts in one tenant',
+    async (_, operation) => {
+      const answer = await through(operation, scopes)
+      expect([answer.status, answer.body.code]).toEqual([401, 'unauthenticated'])
+      expect(answer.body.detail).toContain('only below /api/v1/tenants/{tenant}')
+    },
+  )
+
+  it.each(byAddress(inTenants(guarded)))('Z-02 %s: is nobody in another tenant', async (_, operation) => {
+    await expectRefused(await through(operation, scopes, 'globex'))
+  })
+
+  it.each(byAddress(inTenants(inOrder(forPrograms))))(
+    '%s: is done with the scopes that it needs, and its event says through what',
+    async (_, operation) => {
+      const issue = operations.find(({ id }) => id === 'issueToken') as Operation
+      // The one made before has ended by now.
+      if (operation.id === 'revoke')
+        things.token = ((await through(issue, neededBy(issue))).body.token as { id: string }).id
+      const answer = await through(operation, neededBy(operation))
+      expect([answer.status, answer.text]).toEqual([operation.answer.status, answer.text])
+      const events = await eventsOf(app, answer)
+      expectDeclared(operation, events)
+      for (const event of events) expect(event).toMatchObject({ session: null, client, trusted_issuer: trusted })
+    },
+  )
+})
+
 const seconds = () => Math.floor(app.ctx.now().getTime() / 1000)
