@@ -24,8 +24,8 @@ const SHARED = [
 ]
 /** A server has token exchange in one of two ways, which is settled when it is built. */
 const BUILDS = {
-  /** As everybody has it, and delegation, which later versions have by themselves. */
-  standard: [...SHARED, '--features=token-exchange-delegation,parameterized-scopes'],
+  /** As everybody has it, with delegation, which later versions have by themselves, and two secrets of a client at a time. */
+  standard: [...SHARED, '--features=token-exchange-delegation,parameterized-scopes,client-secret-rotation'],
   /** Token exchange of before version 26.2 too, which can impersonate. */
   legacy: [...SHARED, '--features=token-exchange,admin-fine-grained-authz:v1'],
 }

@@ -62,7 +62,7 @@ describe('an ID token that comes with a refresh', () => {
     ['another person', { claims: { sub: 'somebody else' } }],
     ['another issuer', { claims: { iss: 'https://elsewhere.test' } }],
     ['another client', { claims: { aud: 'somebody' } }],
-    ['a time that is over', { claims: { iat: 1, exp: 2 } }],
+    ['a time that is over, about another person', { claims: { sub: 'somebody else', iat: 1, exp: 2 } }],
     ['an algorithm that was not announced', { alg: 'PS256' }],
     ['a signature that the issuer did not make', { forged: true }],
   ] as [string, Partial<IssuerAnswers>][])(
@@ -73,6 +73,13 @@ describe('an ID token that comes with a refresh', () => {
       expect(grant.accessToken.reveal()).toBe('an-access-token')
     },
   )
+
+  it.each([
+    ['over', { iat: 1, exp: 2 }],
+    ['to come', { nbf: 4e9, exp: 5e9 }],
+  ])('RR-10 J-07: one of a time that is %s says nothing about the person: a clock may be off', async (_, claims) => {
+    expect((await refreshed({ claims })).identity).toBeUndefined()
+  })
 })
 
 describe('a connection whose refreshed identity is another', () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { rowOf, storedRefreshToken } from '../support/connection.ts'
 import { type Seeded, seedConnections } from '../support/grants.ts'
-import { checkInvariants, observe, sendsByToken } from '../support/invariants.ts'
+import { checkInvariants, observe, seenIn, sendsByToken } from '../support/invariants.ts'
 import { type Pooler, pgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
 import { bundleProcesses, type Processes, type Worker } from '../support/processes.ts'
 import type { Fresh } from '../support/worker.ts'
@@ -68,7 +68,7 @@ const hold = (barrier: string, at: 'before' | 'after', { refreshToken }: Seeded)
   broker.demo.faults.push('POST /oauth/token', { when: { refresh_token: refreshToken }, hold: { barrier, at } })
   return broker.demo.faults.barrier(barrier)
 }
-const invariants = async () => checkInvariants([await observe(broker, connection)], broker.demo.ledger)
+const invariants = async () => checkInvariants([await observe(broker, connection)], seenIn(broker.demo.ledger))
 const waitFor = (condition: () => Promise<boolean>) =>
   expect.poll(condition, { timeout: 8_000, interval: 20 }).toBe(true)
 
@@ -172,7 +172,7 @@ describe('a pool of five', () => {
     const results = (await refreshing).flat()
     expect(results.filter((result) => !result.ok || result.degraded)).toEqual([])
     const rows = await Promise.all(connections.map((each) => observe(broker, each)))
-    expect(checkInvariants(rows, broker.demo.ledger)).toEqual([])
+    expect(checkInvariants(rows, seenIn(broker.demo.ledger))).toEqual([])
     expect((await rowOf(broker, connection)).status).toBe('linked')
     broker.demo.faults.clear()
   }

@@ -16,6 +16,14 @@ export const upstreams = {
 } as const
 export type Upstream = keyof typeof upstreams
 
+/** Where grants come from: a provider by its name, and whoever consents there. */
+export type Source = { provider: string; approve(url: string): Promise<string> }
+
+const demoSource = (upstream: Upstream): Source => ({
+  provider: upstreams[upstream].provider,
+  approve: (url) => approve(url, { account: 'owner@acme.test', project: '10231' }),
+})
+
 /** The refresh token in what the core keeps of a grant (docs/decisions/0050). */
 export const refreshTokenIn = (kept: string): string =>
   kept.startsWith('{') ? String((JSON.parse(kept) as { refresh?: unknown }).refresh) : kept
@@ -24,17 +32,18 @@ export const refreshTokenIn = (kept: string): string =>
 export type Seeded = Key & { refreshToken: string }
 
 /**
- * Connections, each with a grant of its own at the demo upstream and an access token that has expired. Linking gives one
+ * Connections, each with a grant of its own at an upstream of the demo or another, and an access token that has expired. Linking gives one
  * connection a member and project; here the consents are real and the rows are written beside each other.
  */
 export async function seedConnections(
   { ctx, providerOf }: Broker,
   actor: BrowserActor,
   count: number,
-  upstream: Upstream = 'stack',
+  from: Upstream | Source = 'stack',
 ): Promise<Seeded[]> {
   const { tenantId, userId } = actor
-  const row = await providerOf(actor, upstreams[upstream].provider)
+  const source = typeof from === 'string' ? demoSource(from) : from
+  const row = await providerOf(actor, source.provider)
   const vault = await vaultOf(ctx, tenantId)
   const provider = await openProvider(ctx, vault, row)
   const redirectUri = `${origin}/oauth/callback/${row.callbackKey}`
@@ -42,7 +51,7 @@ export async function seedConnections(
   async function seedOne(): Promise<Seeded> {
     const sent = { state: randomToken(), nonce: randomToken(), codeVerifier: randomToken(), redirectUri }
     const url = await provider.authorizationUrl(sent)
-    const location = await approve(url.href, { account: 'owner@acme.test', project: '10231' })
+    const location = await source.approve(url.href)
     const grant = await provider.exchangeCode({ ...sent, parameters: new URL(location).searchParams })
     if (!grant.refreshToken) throw new Error('no refresh token came')
     const connection = { id: newId('connection'), userId }

@@ -36,16 +36,20 @@ export function sendsByToken(ledger: Ledger): Map<string, number> {
   return sends
 }
 
+/** What an upstream saw of refresh tokens: those that it takes, and how often each came. */
+export type Seen = { live: ReadonlySet<string>; sends: ReadonlyMap<string, number> }
+
+export const seenIn = (ledger: Ledger): Seen => ({
+  live: new Set(ledger.tokens.filter((token) => token.kind === 'refresh' && token.live).map(({ value }) => value)),
+  sends: sendsByToken(ledger),
+})
+
 /**
  * What must hold whatever was cut off and when (RR-05, H-05): each connection holds a refresh token that the upstream
  * takes, or says that it has to be linked again because its token was lost; and the upstream saw a token once, or twice
  * where a kill allows one recovery try. Answers what is broken, in words.
  */
-export function checkInvariants(rows: readonly Observed[], ledger: Ledger): string[] {
-  const live = new Set(
-    ledger.tokens.filter((token) => token.kind === 'refresh' && token.live).map(({ value }) => value),
-  )
-  const sends = sendsByToken(ledger)
+export function checkInvariants(rows: readonly Observed[], { live, sends }: Seen): string[] {
   const killed = new Set(rows.filter(({ kills }) => kills > 0).map(({ firstToken }) => firstToken))
   const broken: string[] = []
   for (const { connectionId, status, cause, refreshToken } of rows) {

@@ -65,13 +65,13 @@ function adminOf({ origin, adminPassword }: Address) {
 /**
  * A realm of a test file's own: tests/keycloak/realm.json under a name that no other has, at the server of this run unless
  * there is one of the test's own. Its people and clients are those of the file; whatever a test changes is its own affair.
+ * `origin`: where it says that it is, if something stands in front of the server.
  */
-export async function makeRealm(server: Address = inject('keycloak')) {
-  const { origin } = server
+export async function makeRealm({ server = inject('keycloak'), origin = server.origin }: RealmOptions = {}) {
   const admin = adminOf(server)
   const name = `realm-${newId('provider').toLowerCase().replace(/\W/g, '-')}`
   const text = await readFile(new URL('../keycloak/realm.json', import.meta.url), 'utf8')
-  await admin('', { json: { ...JSON.parse(text), realm: name } })
+  await admin('', { json: { ...JSON.parse(text), realm: name, attributes: { frontendUrl: origin } } })
   const issuer = `${origin}/realms/${name}`
 
   async function one<T extends Json>(kind: 'clients' | 'users', by: string): Promise<T & { id: string }> {
@@ -137,6 +137,7 @@ export async function makeRealm(server: Address = inject('keycloak')) {
   }
 }
 
+type RealmOptions = { server?: Address; origin?: string }
 export type Realm = Awaited<ReturnType<typeof makeRealm>>
 
 /** Somebody and their browser, which stays signed in. */

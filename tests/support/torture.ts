@@ -1,6 +1,7 @@
+import type { Faults } from '../../demo/faults.ts'
 import type { Broker, BrowserActor } from './broker.ts'
 import { type Seeded, seedConnections, type Upstream, upstreams } from './grants.ts'
-import { checkInvariants, type Observed, observe, sendsByToken } from './invariants.ts'
+import { checkInvariants, type Observed, observe, type Seen, seenIn } from './invariants.ts'
 import type { Processes, Worker } from './processes.ts'
 import type { Fresh, Point } from './worker.ts'
 
@@ -50,9 +51,43 @@ type Moments = typeof moments
 export type Moment = keyof Moments
 const names = Object.keys(moments) as Moment[]
 
+/** Who rotates while processes are killed, and how. */
+export type Opponent = {
+  /** For the table. */
+  name: string
+  rotation: Rotation
+  /** What becomes of requests to its token endpoint. */
+  faults: Faults
+  tokenRoute: string
+  seed(count: number): Promise<Seeded[]>
+  /** What it saw, and takes of the refresh tokens that are kept. */
+  seen(kept: readonly string[]): Promise<Seen>
+  /** Lets access tokens end, and the notes of who was at them. */
+  outlast(seeded: readonly Seeded[]): Promise<void>
+}
+
+/** The demo's upstreams, which end the family of a token that comes back too late. */
+export function demoOpponent(
+  broker: Broker,
+  actor: BrowserActor,
+  { upstream, rotation }: { upstream: Upstream; rotation: Rotation },
+): Opponent {
+  const { demo } = broker
+  demo.modes.set({ rotation, replayRevokesFamily: true })
+  return {
+    name: upstream,
+    rotation,
+    faults: demo.faults,
+    tokenRoute: upstreams[upstream].tokenRoute,
+    seed: (count) => seedConnections(broker, actor, count, upstream),
+    seen: async () => seenIn(demo.ledger),
+    outlast: () => broker.advance(3700),
+  }
+}
+
 /** One line of the table. */
 export type Tally = {
-  upstream: Upstream
+  upstream: string
   moment: Moment
   rotation: Rotation
   /** Rotations that a kill interrupted. */
@@ -77,21 +112,16 @@ const leaseSeconds = 16
 /**
  * Kills app processes with SIGKILL at every moment of a rotation, so that each interrupts `repetitions` of them,
  * `perProcess` at a time, then lets two others go on as if nothing had happened: several callers at once, and again after
- * the access token's life. The upstream ends the family of a token that comes back too late.
+ * the access token's life.
  */
 export async function torture(
   broker: Broker,
   processes: Processes,
-  actor: BrowserActor,
-  {
-    upstream,
-    rotation,
-    repetitions,
-    perProcess,
-  }: { upstream: Upstream; rotation: Rotation; repetitions: number; perProcess: number },
+  opponent: Opponent,
+  { repetitions, perProcess }: { repetitions: number; perProcess: number },
 ): Promise<Tally[]> {
-  const { demo, ctx } = broker
-  demo.modes.set({ rotation, replayRevokesFamily: true })
+  const { ctx } = broker
+  const { faults, rotation } = opponent
   const clock = () => ({ offsetMilliseconds: ctx.now().getTime() - Date.now() })
   const start = () => processes.start({ ...ctx.config, poolSize: perProcess + 4 }, clock())
   const survivors = await Promise.all([start(), start()])
@@ -116,14 +146,14 @@ export async function torture(
     const barrier = `${cases[0]?.seeded.connectionId}:${cases[0]?.kills}`
     if ('at' in where)
       for (const { seeded } of cases)
-        demo.faults.push(upstreams[upstream].tokenRoute, {
+        faults.push(opponent.tokenRoute, {
           when: { refresh_token: seeded.refreshToken },
           hold: { barrier, at: where.at },
           ...(where.reset ? { reset: 'before' } : {}),
         })
     else await worker.ask({ kind: 'hold', point: where.point })
     const asked = fresh(worker, cases, 1)
-    const arrived = 'at' in where ? demo.faults.barrier(barrier).arrived(cases.length) : worker.reached(cases.length)
+    const arrived = 'at' in where ? faults.barrier(barrier).arrived(cases.length) : worker.reached(cases.length)
     const missed = asked.then((results) => {
       throw new Error(`nothing was held at ${JSON.stringify(where)}: ${JSON.stringify(results)}`)
     })
@@ -131,7 +161,7 @@ export async function torture(
     await worker.kill()
     await missed.catch(() => undefined)
     // What the upstream was at goes on without whoever asked.
-    demo.faults.barrier(barrier).release()
+    faults.barrier(barrier).release()
     for (const one of cases) one.kills += 1
   }
 
@@ -150,7 +180,7 @@ export async function torture(
   let rounds = 0
   for (let done = 0; done < repetitions; done += perProcess, rounds += 1) {
     const size = Math.min(perProcess, repetitions - done)
-    const seeded = await seedConnections(broker, actor, names.length * size, upstream)
+    const seeded = await opponent.seed(names.length * size)
     const groups = names.map((moment, index) => ({
       moment,
       cases: seeded.slice(index * size, (index + 1) * size).map((one) => ({ moment, seeded: one, kills: 0 })),
@@ -172,36 +202,39 @@ export async function torture(
   const rows = new Map((await look()).map((row) => [row.connectionId, row]))
   const rowOf = (one: Case) => rows.get(one.seeded.connectionId)
   const broken = new Map(all.map((one) => [one, wrongs(one, rotation, first.get(one) ?? [], rowOf(one))]))
-  const sends = sendsByToken(demo.ledger)
+  const seen = (of: Iterable<Observed>) => opponent.seen([...of].flatMap(({ refreshToken }) => refreshToken ?? []))
+  const before = await seen(rows.values())
+  const { sends } = before
   for (const one of all) {
     const spec: Moments[Moment] = moments[one.moment]
     const times = sends.get(one.seeded.refreshToken)
     if ('sends' in spec && times !== spec.sends)
       broken.get(one)?.push(`${one.seeded.connectionId}: sent ${times} times, ${spec.sends} expected`)
   }
-  const invariants = checkInvariants([...rows.values()], demo.ledger)
+  const invariants = checkInvariants([...rows.values()], before)
 
   // A grant that only looks alive is found out at its next use, and a lost one is not asked about again.
-  await broker.advance(3700)
+  await opponent.outlast(all.map(({ seeded }) => seeded))
   await Promise.all(survivors.map((worker) => worker.ask({ kind: 'clock', ...clock() })))
   const second = await goOn(all)
-  const later = sendsByToken(demo.ledger)
+  const rowsLater = await look()
+  const later = await seen(rowsLater)
   all.forEach((one, index) => {
     const { connectionId, refreshToken } = one.seeded
     const isLost = rowOf(one)?.status === 'needs_relink'
     const wrong = (second[index] ?? []).filter((result) => (isLost ? result.ok : !result.ok || result.degraded))
     if (wrong.length > 0) broken.get(one)?.push(`${connectionId}: at its next use ${JSON.stringify(wrong[0])}`)
-    if (later.get(refreshToken) !== sends.get(refreshToken))
+    if (later.sends.get(refreshToken) !== sends.get(refreshToken))
       broken.get(one)?.push(`${connectionId}: the spent token was sent again later`)
   })
-  invariants.push(...checkInvariants(await look(), demo.ledger))
+  invariants.push(...checkInvariants(rowsLater, later))
   await Promise.all(survivors.map((worker) => worker.kill()))
 
   return names.map((moment, index) => {
     const own = all.filter((one) => one.moment === moment)
     const statuses = own.map((one) => rowOf(one)?.status)
     return {
-      upstream,
+      upstream: opponent.name,
       moment,
       rotation,
       kills: own.length,

@@ -142,8 +142,10 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       if (!isJudged) return undefined
       return oauth.getValidatedIdTokenClaims(answer)?.sub === subject ? 'same' : 'changed'
     } catch (error) {
-      // Keys that cannot be had, or not yet after a rotation, say nothing about the person.
-      return isKeysUnavailable(error) || (isUnknownKey(error) && !error.settled) ? undefined : 'changed'
+      // Keys that cannot be had, or not yet after a rotation, say nothing about the person; nor does a clock that is off.
+      const saysNothing =
+        isKeysUnavailable(error) || (isUnknownKey(error) && !error.settled) || isOfAnotherTime(error, subject)
+      return saysNothing ? undefined : 'changed'
     }
   }
 
@@ -284,6 +286,13 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       return { client_id: client.client_id, request_uri }
     })
   }
+}
+
+/** Whether an ID token about this person is refused for its times alone. */
+function isOfAnotherTime(error: unknown, subject: string): boolean {
+  const { code, cause } = (error instanceof Error ? error : {}) as { code?: unknown; cause?: unknown }
+  if (code !== oauth.JWT_TIMESTAMP_CHECK || typeof cause !== 'object' || cause === null) return false
+  return (cause as { claims?: oauth.IDToken }).claims?.sub === subject
 }
 
 /** The server under the issuer that an ID token names, where both of its names are known to us (N-33). Judged afterwards. */
