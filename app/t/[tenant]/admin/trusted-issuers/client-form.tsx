@@ -12,7 +12,7 @@ import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import { Input } from '@/app/_ui/field.tsx'
 import { ProblemNotice } from '@/app/_ui/notice.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
-import { scopes as allScopes, type Scope } from '@/lib/actor.ts'
+import type { Scope } from '@/lib/actor.ts'
 import { scopeWords } from './words.ts'
 
 type Values = { clientId: string; name: string; scopes: Scope[] }
