@@ -18,13 +18,17 @@ let stranger: Required<Client>
 /** Listed, and gets tokens for others alone. */
 let elsewhere: Required<Client>
 
-/** As docs/trusted-issuers.md says. */
+/**
+ * As docs/trusted-issuers.md says. Keycloak answers only a client that is among the audiences of the token, so ours there is
+ * called as the audience is, and one mapper serves both.
+ */
+const asker = { client_id: origin, client_secret: 'a-test-secret-of-our-api' }
 const audience = {
   name: 'valetkey as the audience',
   protocol: 'openid-connect',
   protocolMapper: 'oidc-audience-mapper',
   config: {
-    'included.custom.audience': origin,
+    'included.client.audience': origin,
     'access.token.claim': 'true',
     'introspection.token.claim': 'true',
   },
@@ -33,6 +37,9 @@ const audience = {
 beforeAll(async () => {
   app = await startTestApp()
   realm = await makeRealm()
+  await realm.admin('/clients', {
+    json: { clientId: asker.client_id, secret: asker.client_secret, standardFlowEnabled: false },
+  })
   const asPerson = { directAccessGrantsEnabled: true }
   program = await realm.addClient({ ...asPerson, protocolMappers: [audience] })
   stranger = await realm.addClient({ ...asPerson, protocolMappers: [audience] })
@@ -71,9 +78,13 @@ async function post(path: string, body: object): Promise<{ id: string }> {
 }
 
 /** What Keycloak gives a client for a person, or for itself. */
-async function tokensOf(client: Required<Client>, username?: Username): Promise<Record<string, string>> {
+async function tokensOf(
+  client: Required<Client>,
+  username?: Username,
+  scope = 'openid',
+): Promise<Record<string, string>> {
   const form: Record<string, string> = username
-    ? { grant_type: 'password', username, password: `a password of ${username}`, scope: 'openid offline_access' }
+    ? { grant_type: 'password', username, password: `a password of ${username}`, scope }
     : { grant_type: 'client_credentials' }
   const { status, body } = await realm.token(client, form)
   expect(status, JSON.stringify(body)).toBe(200)
@@ -97,7 +108,7 @@ async function expectRefused(token: string, reason: string): Promise<void> {
 
 async function withAsking(work: () => Promise<void>): Promise<void> {
   const path = `/tenants/acme/trusted-issuers/${trusted}`
-  expect((await app.call(owner, 'PATCH', path, program)).status).toBe(204)
+  expect((await app.call(owner, 'PATCH', path, asker)).status).toBe(204)
   try {
     await work()
   } finally {
@@ -119,7 +130,7 @@ it('N-12 N-35: without the audience, or by a client that is not listed, it is re
 })
 
 it('N-12: its ID, refresh and offline tokens are none of access', async () => {
-  const { id_token = '', refresh_token = '' } = await tokensOf(program, 'alice')
+  const { id_token = '', refresh_token = '' } = await tokensOf(program, 'alice', 'openid offline_access')
   await expectRefused(id_token, 'not_an_access_token')
   await expectRefused(refresh_token, 'algorithm')
 })
@@ -172,10 +183,17 @@ it('N-13: a disabled person is refused within a minute where Keycloak is asked',
   })
 })
 
+it('N-12: a client of ours that is none of the audiences is told nothing, so nothing is taken', async () => {
+  const path = `/tenants/acme/trusted-issuers/${trusted}`
+  expect((await app.call(owner, 'PATCH', path, stranger)).status).toBe(204)
+  await expectRefused(await accessToken(program, 'alice'), 'inactive')
+  expect((await app.call(owner, 'PATCH', path, { client_id: null })).status).toBe(204)
+})
+
 it('N-12: a client that Keycloak does not know, or no longer by this secret, is said, and no token is taken', async () => {
   const path = `/tenants/acme/trusted-issuers/${trusted}`
   const token = await accessToken(program, 'alice')
-  expect((await app.call(owner, 'PATCH', path, { ...program, client_secret: 'another' })).status).toBe(204)
+  expect((await app.call(owner, 'PATCH', path, { ...asker, client_secret: 'another' })).status).toBe(204)
   const answer = await send(token)
   expect([answer.status, answer.body.code]).toEqual([503, 'issuer_unavailable'])
   expect((await app.call(owner, 'PATCH', path, { client_id: null })).status).toBe(204)

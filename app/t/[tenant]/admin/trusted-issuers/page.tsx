@@ -179,8 +179,9 @@ function AtTheIssuer({ issuer: { audience, clientId } }: { issuer: TrustedIssuer
         </li>
         {clientId !== null && (
           <li>
-            The client <code className="wrap-anywhere font-mono text-[13px]">{clientId}</code> must be confidential and
-            may introspect tokens.
+            The client <code className="wrap-anywhere font-mono text-[13px]">{clientId}</code> must be confidential.
+            Keycloak answers it only where it is among the audiences of the token as well: call the client by the
+            audience above, or add a second mapper.
           </li>
         )}
         <li>

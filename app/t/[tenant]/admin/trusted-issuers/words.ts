@@ -64,7 +64,7 @@ export const refusalWords: Record<RefusalReason, { what: string; next: string }>
   },
   inactive: {
     what: 'The issuer says that the token is over',
-    next: 'The person signed out there, was disabled, or the token expired.',
+    next: 'The person signed out there, was disabled, or the token expired. Keycloak also says so where our client is none of the token’s audiences.',
   },
   not_a_member: {
     what: 'Nobody active here has this identity',
