@@ -334,17 +334,21 @@ describe('two live secrets', () => {
     return add({ scopes: ['read'] })
   }
 
-  it('one that the upstream does not know changes nothing, and the field says so', async () => {
-    const { id } = await plain()
-    const before = await rowOf(id)
-    const events = (await eventsOf('provider.changed')).length
-    await expect(change(id, { clientSecret: 'mistyped', name: 'Renamed' })).rejects.toMatchObject({
-      code: 'bad_request',
-      fields: { client_secret: expect.stringMatching(/does not know the client .* Nothing was changed/) },
-    })
-    expect(await rowOf(id)).toEqual(before)
-    expect((await eventsOf('provider.changed')).length).toBe(events)
-  })
+  it.each(['invalid_client', 'unauthorized_client'] as const)(
+    'one that the upstream does not know changes nothing, and the field says so: %s',
+    async (wrongSecret) => {
+      const { id } = await plain()
+      server.is({ wrongSecret })
+      const before = await rowOf(id)
+      const events = (await eventsOf('provider.changed')).length
+      await expect(change(id, { clientSecret: 'mistyped', name: 'Renamed' })).rejects.toMatchObject({
+        code: 'bad_request',
+        fields: { client_secret: expect.stringMatching(/does not know the client .* Nothing was changed/) },
+      })
+      expect(await rowOf(id)).toEqual(before)
+      expect((await eventsOf('provider.changed')).length).toBe(events)
+    },
+  )
 
   it('one that it knows becomes the current one, and the one before counts until it is dropped', async () => {
     const { id } = await plain()

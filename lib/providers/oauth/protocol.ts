@@ -258,9 +258,12 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
         await oauth.processRefreshTokenResponse(server, client, response)
         return 'untold'
       } catch (error) {
-        const { failure, code } = await asUpstreamError(error, deps.now(), readsAsRefused)
+        const { failure, code, status } = await asUpstreamError(error, deps.now(), readsAsRefused)
         // A server looks at the grant of a client that it knows (RFC 6749 5.2).
-        return failure === 'refused' ? 'known' : code === 'invalid_client' ? 'unknown' : 'untold'
+        if (failure === 'refused') return 'known'
+        // Keycloak says `unauthorized_client` of a wrong secret, with the status that is for no other cause.
+        const isUnknown = code === 'invalid_client' || (code === 'unauthorized_client' && status === 401)
+        return isUnknown ? 'unknown' : 'untold'
       }
     },
 
