@@ -50,8 +50,8 @@ const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']
 /** RFC 9068 2.1, the older spelling, and none: many issuers do not tell their kinds of JWT apart by it. */
 const accessTokenTypes = new Set(['at+jwt', 'application/at+jwt'])
 const headerTypes = new Set([...accessTokenTypes, 'jwt', undefined])
-/** Keys that a token brings itself, and what a verifier would have to understand (RFC 7515 4.1.2, 4.1.3, 4.1.5, 4.1.11). */
-const refusedHeaders = ['jku', 'jwk', 'x5u', 'crit']
+/** Keys that a token brings itself (RFC 7515 4.1.2, 4.1.3, 4.1.5). What a verifier must understand (`crit`), jose refuses. */
+const refusedHeaders = ['jku', 'jwk', 'x5u']
 
 const Header = z.looseObject({ alg: z.string(), kid: z.string().optional(), typ: z.string().toLowerCase().optional() })
 
@@ -172,10 +172,10 @@ export function judged(
   if (endsAt <= seconds) throw refuse('expired')
   const latest = seconds + clockToleranceSeconds
   if ((nbf ?? 0) > latest || (iat ?? 0) > latest) throw refuse('not_yet_valid')
-  if (!clientId || (azp !== undefined && azp !== clientId)) throw refuse('client_missing')
+  if (!clientId || !isStorable(clientId) || (azp !== undefined && azp !== clientId)) throw refuse('client_missing')
   // A token whose audience is its own client is what an ID token looks like; that client never stands in for us.
   if (!aud || ![aud].flat().includes(audience) || audience === clientId) throw refuse('audience')
-  if (!sub || sub.length > 255 || !isStorable(sub) || !isStorable(clientId)) throw refuse('subject')
+  if (!sub || sub.length > 255 || !isStorable(sub)) throw refuse('subject')
   return {
     subject: sub,
     clientId,
