@@ -37,7 +37,7 @@ export class TokenRefusal extends Error {
   constructor(reason: RefusalReason, { clientId, cause }: { clientId?: string | undefined; cause?: unknown } = {}) {
     super(reason, { cause })
     this.reason = reason
-    this.clientId = clientId
+    this.clientId = plainClient(clientId)
   }
 }
 
@@ -159,7 +159,7 @@ export function judged(
   const { iss, sub, aud, azp, client_id, exp, nbf, iat } = parsed.data
   const seconds = now.getTime() / 1000
   const clientId = client_id ?? azp
-  const refuse = (reason: RefusalReason) => new TokenRefusal(reason, { clientId: plainClient(clientId) })
+  const refuse = (reason: RefusalReason) => new TokenRefusal(reason, { clientId })
   // An answer need not repeat it (RFC 7662 2.2); a JWT was looked up by it.
   if (iss !== undefined && iss !== issuer) throw refuse('issuer')
   if (!isAccessToken(claims)) throw refuse('not_an_access_token')

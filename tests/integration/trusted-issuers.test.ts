@@ -1016,7 +1016,7 @@ describe('an admin', () => {
     const seen = await refusals()
     const of = (reason: string) => seen.find((one) => one.reason === reason)
     expect(of('audience')?.client_id).toBe('some-app')
-    expect(of('client_not_listed')?.client_id).toBe('<b>other</b>\u202e')
+    expect(of('client_not_listed')?.client_id).toBe('<b>other</b> ')
     expect(of('signature')?.client_id).toBeNull()
     expect(Math.abs(Date.parse(of('audience')?.at ?? '') - at)).toBeLessThan(60_000)
     expect(JSON.stringify(seen)).not.toContain('never-shown')
