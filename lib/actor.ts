@@ -17,16 +17,33 @@ export type Scope = (typeof scopes)[number]
 /** A browser, by the id of its session. */
 export type CookieCredential = { kind: 'cookie'; session: string }
 /** A program that a person gave a grant. */
-export type TokenCredential = { kind: 'bearer' | 'dpop'; client: string; grant: string; scopes: readonly Scope[] }
+export type GrantCredential = { kind: 'bearer' | 'dpop'; client: string; grant: string; scopes: readonly Scope[] }
+/**
+ * A program that brings its person's access token from an issuer that one tenant trusts, and counts there alone. By the ids of
+ * the tenant's entries, and how the issuer's stood. The scopes are those of the tenant's entry; the token has none here.
+ */
+export type IncomingCredential = {
+  kind: 'incoming'
+  client: string
+  trustedIssuer: string
+  generation: number
+  scopes: readonly Scope[]
+}
+export type TokenCredential = GrantCredential | IncomingCredential
 /** What proves who calls. */
 export type Credential = CookieCredential | TokenCredential
 
 export const sessionOf = (credential: Credential | undefined): string | undefined =>
   credential?.kind === 'cookie' ? credential.session : undefined
 
-/** Through which program somebody acts, and by which grant. */
-export const programOf = (credential: Credential | undefined) =>
-  credential && credential.kind !== 'cookie' ? { client: credential.client, grant: credential.grant } : undefined
+/** Through which program somebody acts, and by which grant or which issuer's token. */
+export function programOf(credential: Credential | undefined) {
+  if (!credential || credential.kind === 'cookie') return undefined
+  const { client } = credential
+  return credential.kind === 'incoming'
+    ? { client, trusted_issuer: credential.trustedIssuer }
+    : { client, grant: credential.grant }
+}
 
 /** Who calls, as the edge has authenticated them. */
 export type Principal<C extends Credential = Credential> = {
@@ -47,7 +64,7 @@ export type Principal<C extends Credential = Credential> = {
 
 /** Tells whose a token is that a request presents; undefined: no token of its own, or no longer one. */
 export type Authenticator = (presented: {
-  kind: TokenCredential['kind']
+  kind: GrantCredential['kind']
   token: string
   request: Request
 }) => Promise<Principal<TokenCredential> | undefined>
@@ -126,6 +143,10 @@ export function requirePermission(actor: Holder, permission: Permission): void {
   if (!hasRole(actor, permission)) throw new BrokerError('forbidden')
   requireScope(actor, scopeOver[permission])
 }
+
+/** The challenge of RFC 6750 section 3.1 for a token that does not count. */
+export const tokenChallenge = (kind: GrantCredential['kind'] = 'bearer') =>
+  `${kind === 'dpop' ? 'DPoP' : 'Bearer'} realm="valetkey", error="invalid_token"`
 
 /** A browser has every scope. @throws BrokerError insufficient_scope, with the challenge of RFC 6750 section 3.1 */
 export function requireScope({ credential }: { credential?: Credential | undefined }, scope: Scope | undefined): void {

@@ -7,6 +7,7 @@ import { createLog, type Log, standardOutput } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import type { Output } from './output.ts'
 import type { Discoveries } from './security/discovery.ts'
+import { createIntrospections, type Introspections } from './security/introspection.ts'
 import type { IssuerClocks } from './security/issuer-clocks.ts'
 import type { KeySets } from './security/issuer-keys.ts'
 import { environmentKeys, type KeySource } from './security/key-source.ts'
@@ -50,6 +51,10 @@ export type Context = {
   keySets: KeySets
   /** What check of an upstream says of its clock where its answers name no time. */
   issuerClocks: IssuerClocks
+  /** What issuers said of tokens that were brought here, for a minute. */
+  introspections: Introspections
+  /** When a refusal of such a token was last noted, in ms, by issuer and reason. */
+  incomingRefusals: Map<string, number>
   /** Keys that tokens of connections are bound to, with what their servers said of nonces. */
   proofs: Map<string, DPoPHandle>
   fetch: OutboundFetch
@@ -122,6 +127,8 @@ export async function createContext(config: Config, options: ContextOptions = {}
     discoveries: new Map(),
     keySets: new Map(),
     issuerClocks: new Map(),
+    introspections: createIntrospections(),
+    incomingRefusals: new Map(),
     proofs: new Map(),
     trusting(certificates) {
       const { fetch, ...published } = trust.trusting(certificates)

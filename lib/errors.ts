@@ -48,6 +48,12 @@ export const errorCodes = {
     title: 'This process is not serving requests',
     next: 'Try again in a moment.',
   },
+  /** Of a token that another issuer made. Says nothing about the token. */
+  issuer_unavailable: {
+    status: 503,
+    title: 'The issuer of this token cannot be asked about it',
+    next: 'Try again in a moment. If it keeps failing, tell an admin of the tenant.',
+  },
   // Keys
   keys_unavailable: {
     status: 503,
@@ -217,6 +223,18 @@ export const errorCodes = {
     status: 409,
     title: 'A tenant has at most five webhooks',
     next: 'Delete one that you no longer need.',
+  },
+  trusted_issuer_exists: { status: 409, title: 'This issuer is already trusted', next: 'Use the one in the list.' },
+  trusted_client_exists: { status: 409, title: 'This client is already listed', next: 'Change its entry in the list.' },
+  too_many_trusted: {
+    status: 409,
+    title: 'A tenant trusts at most ten issuers, with 50 clients each',
+    next: 'Remove one that you no longer need.',
+  },
+  opaque_taken: {
+    status: 409,
+    title: 'Another issuer is asked about tokens that name no issuer',
+    next: 'Switch it off there first: each would be shown the tokens of the other.',
   },
   webhook_off: { status: 409, title: 'This webhook is switched off', next: 'Switch it on first.' },
   count_changed: { status: 409, title: 'The selection has changed', next: 'Check the selection and confirm again.' },

@@ -34,6 +34,7 @@ export type Log = pino.Logger
  * - `upstream revocation`: tenant, revocation, kind, outcome (as in valetkey_revocations_total), tries, reason
  * - `sign-in failed`: request, problem, stage, error and error_description (the issuer's, cut), status, reason,
  *   differenceSeconds (of the clocks); alarms: the client was refused, the clocks differ
+ * - `an incoming token was refused`: request, tenant, trusted_issuer, reason
  * - `job failed`: work, err
  */
 export function createLog(config: Pick<Config, 'log'>, destination?: pino.DestinationStream): Log {

@@ -70,6 +70,8 @@ export function createMetrics(output: Pick<Output, 'dropped'> = { dropped: 0 }) 
     /** Bodies that passed through the proxy; `sent` to upstreams. */
     proxyBytes: counter('proxy_bytes_total', 'Bytes of bodies that passed through the proxy', ['direction']),
     proxyOpen: gauge('proxy_open_requests', 'Requests that pass through the proxy now'),
+    /** Access tokens of trusted issuers; `accepted`, or the reason of the refusal. */
+    incomingTokens: counter('incoming_tokens_total', 'Access tokens of trusted issuers', ['outcome']),
     requests: histogram('http_request_seconds', 'Requests by operation', workBuckets, ['operation', 'status']),
 
     /** From the database, at a scrape; absent while it is away. */

@@ -214,6 +214,8 @@ const isRefused = ({ code }: { code?: unknown }) => code === 'excess_rights' || 
 const coded = (details: Details<'code'>) => (details.code ? ` ${titleOf(text(details.code))}.` : '')
 /** Of what happens often only the first in a minute has an event of its own. */
 const repeats = ({ count }: Details<'count'>) => (count ? ` ${plural(Number(count), 'more time')} in that minute.` : '')
+const trustedClientWords = ({ client, scopes }: Details<'client' | 'scopes'>) =>
+  `${text(client)} may: ${Array.isArray(scopes) && scopes.length > 0 ? scopes.join(', ') : 'nothing'}.`
 const roleOf = (details: Details<'role'>) => text(details.role) || 'member'
 /** What ended with somebody's rights: only what there was. */
 const endedWords = (details: Details<'connections' | 'tokens' | 'sessions' | 'invitations' | 'reason'>) => {
@@ -328,6 +330,15 @@ const acts = {
     'Webhook tested',
     details.error ? deliveryWords(text(details.error)) : 'The test message was delivered.',
   ],
+  'trusted_issuer.added': (details) => ['Trusted issuer added', `Its tokens count here: ${text(details.issuer)}`],
+  'trusted_issuer.changed': (details) => ['Trusted issuer changed', `Changed: ${text(details.changed)}.`],
+  'trusted_issuer.removed': (details) => [
+    'Trusted issuer removed',
+    `Its tokens count no more: ${text(details.issuer)}`,
+  ],
+  'trusted_client.added': (details) => ['Trusted client added', trustedClientWords(details)],
+  'trusted_client.changed': (details) => ['Trusted client changed', trustedClientWords(details)],
+  'trusted_client.removed': (details) => ['Trusted client removed', text(details.client)],
   'access.denied': (details) => [
     'Access refused',
     `${coded(details) || `The role ${roleOf(details)} does not allow it.`}${repeats(details)}`,

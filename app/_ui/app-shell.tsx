@@ -113,7 +113,7 @@ export function AppShell({
             trigger={
               <Button variant="ghost" size="sm" className="min-w-0 shrink px-2" aria-label={`Account ${account}`}>
                 <UserRound aria-hidden className="text-muted" />
-                <span className="max-w-40 truncate font-normal max-xl:hidden">{account}</span>
+                <span className="max-w-40 truncate font-normal max-2xl:hidden">{account}</span>
               </Button>
             }
           />

@@ -131,6 +131,18 @@ export const catalogue = {
   }),
   'webhook.deleted': act(['webhook'], {}),
   'webhook.tested': act(['webhook'], { message: text, error: text.optional() }),
+  /** `client`: ours there, by which it is asked about tokens. */
+  'trusted_issuer.added': act(['trusted_issuer'], {
+    issuer: text,
+    audience: text,
+    client: text.nullable(),
+    opaque: z.boolean(),
+  }),
+  'trusted_issuer.changed': act(['trusted_issuer'], { changed: texts }),
+  'trusted_issuer.removed': act(['trusted_issuer'], { issuer: text, clients: count }),
+  'trusted_client.added': act(['trusted_client'], { issuer: text, client: text, scopes: texts }),
+  'trusted_client.changed': act(['trusted_client'], { client: text, scopes: texts }),
+  'trusted_client.removed': act(['trusted_client'], { client: text }),
   'access.denied': act(['operation'], { ...access, code: text.optional() }),
   'access.read': act(['operation'], access),
   'keys.rotated': act(['tenant', 'instance_key'], { key: text }),

@@ -2869,6 +2869,317 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/trusted-issuers': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                issuer: string
+                name: string
+                audience: string
+                client_id: string | null
+                opaque: boolean
+                created_by: string
+                created_at: string
+                members: number
+                clients: {
+                  id: string
+                  client_id: string
+                  name: string
+                  scopes: (
+                    | 'projects:read'
+                    | 'connections:manage'
+                    | 'tokens:issue'
+                    | 'tokens:revoke'
+                    | 'tenant:read'
+                    | 'tenant:manage'
+                    | 'audit:read'
+                  )[]
+                  created_by: string
+                  created_at: string
+                }[]
+                refusals: {
+                  reason:
+                    | 'malformed'
+                    | 'algorithm'
+                    | 'unknown_key'
+                    | 'signature'
+                    | 'issuer'
+                    | 'times'
+                    | 'expired'
+                    | 'not_yet_valid'
+                    | 'not_an_access_token'
+                    | 'audience'
+                    | 'client_missing'
+                    | 'client_not_listed'
+                    | 'subject'
+                    | 'bound_to_a_key'
+                    | 'on_behalf'
+                    | 'inactive'
+                    | 'not_a_member'
+                  client_id: string | null
+                  at: string
+                }[]
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            issuer: string
+            name: string
+            audience?: string
+            client_id?: string
+            client_secret?: string
+            opaque?: boolean
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              id: string
+              issuer: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/trusted-issuers/{trusted_issuer}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          trusted_issuer: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          trusted_issuer: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            name?: string
+            audience?: string
+            client_id?: string | null
+            client_secret?: string
+            opaque?: boolean
+          }
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/trusted-issuers/{trusted_issuer}/clients': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          trusted_issuer: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            client_id: string
+            name: string
+            /**
+             * @maxItems 7
+             */
+            scopes: (
+              | 'projects:read'
+              | 'connections:manage'
+              | 'tokens:issue'
+              | 'tokens:revoke'
+              | 'tenant:read'
+              | 'tenant:manage'
+              | 'audit:read'
+            )[]
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              id: string
+              client_id: string
+              name: string
+              scopes: (
+                | 'projects:read'
+                | 'connections:manage'
+                | 'tokens:issue'
+                | 'tokens:revoke'
+                | 'tenant:read'
+                | 'tenant:manage'
+                | 'audit:read'
+              )[]
+              created_by: string
+              created_at: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/trusted-issuers/{trusted_issuer}/clients/{trusted_client}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          trusted_issuer: string
+          trusted_client: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          trusted_issuer: string
+          trusted_client: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            name?: string
+            /**
+             * @maxItems 7
+             */
+            scopes?: (
+              | 'projects:read'
+              | 'connections:manage'
+              | 'tokens:issue'
+              | 'tokens:revoke'
+              | 'tenant:read'
+              | 'tenant:manage'
+              | 'audit:read'
+            )[]
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              client_id: string
+              name: string
+              scopes: (
+                | 'projects:read'
+                | 'connections:manage'
+                | 'tokens:issue'
+                | 'tokens:revoke'
+                | 'tenant:read'
+                | 'tenant:manage'
+                | 'audit:read'
+              )[]
+              created_by: string
+              created_at: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/webhooks': {
     get: {
       parameters: {

@@ -63,13 +63,14 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
     const { ctx, request } = call
     const changes = operation.method !== 'GET'
     const text = changes ? await readMutation(operation, request) : ''
-    const principal = operation.permission === 'public' ? undefined : await authenticate(call, { changes })
+    // Next gives a path without parameters no object at all.
+    const place = ((await route.params) ?? {}) as Record<string, unknown>
+    const tenant = typeof place.tenant === 'string' ? place.tenant : undefined
+    const principal = operation.permission === 'public' ? undefined : await authenticate(call, { changes, tenant })
     if (!principal && operation.permission !== 'public') throw new BrokerError('unauthenticated')
     if (operation.limit) await takeLimit(ctx, operation.limit, { userId: principal?.userId, address: call.address })
 
     const asked = readQuery(request.url)
-    // Next gives a path without parameters no object at all.
-    const place = ((await route.params) ?? {}) as Record<string, unknown>
     const params = path.safeParse(place)
     const actor = principal && (await actorIn(call, principal, place.tenant))
     const log = { user: principal?.userId, tenant: actor?.tenantId, ...programOf(principal?.credential) }

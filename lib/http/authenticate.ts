@@ -1,20 +1,23 @@
-import type { Actor, Credential, Principal } from '../actor.ts'
+import { type Actor, type Credential, type Principal, tokenChallenge } from '../actor.ts'
 import { BrokerError } from '../errors.ts'
 import type { Membership } from '../store/lookups.ts'
 import { refuseCrossSite } from './csrf.ts'
+import { recogniseIncoming } from './incoming.ts'
 import type { Call } from './request.ts'
 import { readSession } from './session.ts'
 
 /**
  * Who calls. A request that presents a token never reads a cookie, so no other site can have sent it; the layers against
  * other sites belong to the cookie alone. undefined: nobody is signed in. Reads may be a page's polling; a change is a
- * person's act, and keeps their session (S-07).
- * @throws BrokerError cross_site; unauthenticated for a token that is nobody's, with the challenge of its scheme
+ * person's act, and keeps their session (S-07). `tenant`: the slug in the path, whose trusted issuers count there.
+ * @throws BrokerError cross_site; unauthenticated for a token that is nobody's, with the challenge of its scheme; issuer_unavailable
+ *   and rate_limited for a token that cannot be judged now
  */
 export async function authenticate(
-  { ctx, request }: Pick<Call, 'ctx' | 'request'>,
-  { changes }: { changes: boolean },
+  call: Pick<Call, 'ctx' | 'request' | 'requestId' | 'address'>,
+  { changes, tenant }: { changes: boolean; tenant: string | undefined },
 ): Promise<Principal | undefined> {
+  const { ctx, request } = call
   const given = request.headers.get('authorization') ?? ''
   const scheme = /^(bearer|dpop)(?![^ ])/i.exec(given)?.[1]
   if (scheme === undefined) {
@@ -28,8 +31,12 @@ export async function authenticate(
     const principal = token && (await recognise({ kind, token, request }))
     if (principal) return principal
   }
-  const challenge = `${kind === 'dpop' ? 'DPoP' : 'Bearer'} realm="valetkey", error="invalid_token"`
-  throw new BrokerError('unauthenticated', { challenge })
+  const incoming = token && kind === 'bearer' && tenant && (await recogniseIncoming(call, tenant, token))
+  if (incoming) return incoming
+  throw new BrokerError('unauthenticated', {
+    challenge: tokenChallenge(kind),
+    ...(!tenant && { detail: 'The token of a trusted issuer counts only below /api/v1/tenants/{tenant}.' }),
+  })
 }
 
 /** A principal in a tenant: the one place where an actor is made, whatever the edge. */

@@ -27,6 +27,8 @@ export const limits = {
   export: { points: 10, seconds: 60, by: 'user', store: 'shared' },
   /** Pages as well. */
   read: { points: 1200, seconds: 60, by: 'user', store: 'process' },
+  /** Questions to trusted issuers about tokens, as far as they were for nothing. */
+  incoming: { points: 60, seconds: 60, by: 'address', store: 'process' },
   report: { points: 30, seconds: 60, by: 'address', store: 'process' },
 } as const satisfies Record<
   string,
@@ -43,15 +45,24 @@ type Caller = { userId?: string | undefined; address?: string | undefined }
  *   cannot be counted is not let through (B-05)
  */
 export async function takeLimit(ctx: Store, name: LimitName, caller: Caller): Promise<void> {
-  const who = limits[name].by === 'user' ? caller.userId : caller.address && addressKey(caller.address)
   try {
-    await limiterOf(ctx, name).consume(who ?? 'unknown')
+    await limiterOf(ctx, name).consume(whoOf(name, caller))
   } catch (refusal) {
     const retryAfterSeconds = secondsUntilNext(refusal)
     if (retryAfterSeconds === undefined) throw refusal
     throw new BrokerError('rate_limited', { retryAfterSeconds })
   }
 }
+
+/** Takes nothing, and refuses as {@link takeLimit} does once all is taken. */
+export async function assertLimitLeft(ctx: Store, name: LimitName, caller: Caller): Promise<void> {
+  const taken = await limiterOf(ctx, name).get(whoOf(name, caller))
+  if (taken && taken.remainingPoints <= 0)
+    throw new BrokerError('rate_limited', { retryAfterSeconds: taken.msBeforeNext / 1000 })
+}
+
+const whoOf = (name: LimitName, caller: Caller) =>
+  (limits[name].by === 'user' ? caller.userId : caller.address && addressKey(caller.address)) ?? 'unknown'
 
 type Limiter = RateLimiterMemory | RateLimiterPostgres
 type Limiters = WeakMap<object, Map<LimitName, Limiter>>

@@ -126,7 +126,9 @@ export function errorsOf({ method, path, permission, scope, limit, errors = [] }
     ...(limit ? (['rate_limited'] as const) : []),
     ...(permission === 'public' ? [] : (['unauthenticated'] as const)),
     ...(permission === 'public' ? [] : ([scope === 'cookie only' ? 'browser_only' : 'insufficient_scope'] as const)),
-    ...(path.includes('{tenant}') ? (['session_refused', 'not_found', 'forbidden'] as const) : []),
+    ...(path.includes('{tenant}')
+      ? (['session_refused', 'not_found', 'forbidden', 'issuer_unavailable'] as const)
+      : []),
     ...(changes ? (['unsupported_media_type', 'too_large'] as const) : []),
     ...(changes && permission !== 'public' ? (['cross_site'] as const) : []),
   ])

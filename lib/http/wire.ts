@@ -12,6 +12,7 @@ import * as providers from './wire/providers.ts'
 import * as revocations from './wire/revocations.ts'
 import * as tenants from './wire/tenants.ts'
 import * as tokens from './wire/tokens.ts'
+import * as trustedIssuers from './wire/trusted-issuers.ts'
 import * as webhooks from './wire/webhooks.ts'
 
 const nouns = [
@@ -28,6 +29,7 @@ const nouns = [
   revocations,
   tenants,
   tokens,
+  trustedIssuers,
   webhooks,
 ]
 

@@ -16,6 +16,8 @@ const prefixes = {
   notification: 'ntf',
   webhook: 'whk',
   message: 'msg',
+  trusted_issuer: 'tri',
+  trusted_client: 'trc',
 } as const
 
 export type IdKind = keyof typeof prefixes

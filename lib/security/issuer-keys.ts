@@ -48,7 +48,7 @@ export class UnknownKey extends Error {
 export const isUnknownKey = (error: unknown): error is UnknownKey =>
   error instanceof Error && error.name === 'UnknownKey'
 
-/** What may sign what an issuer says of people. No `none`, and no HMAC: there a client's secret would be the key (L-05). */
+/** What may sign what an issuer says of people. No `none`, and no HMAC: a secret of a client, or a public key, would be the key (L-05, J-02). */
 export const signatureAlgorithms: ReadonlySet<string> = new Set(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'])
 
 /**
@@ -77,8 +77,9 @@ export const verifyJwt = (
 /**
  * A key that we do not know is a reason to read the keys again, once in five seconds for all who ask: an issuer rotates
  * without a word, and anybody can invent a `kid`.
+ * @throws KeysUnavailable, UnknownKey, or what `validate` throws otherwise
  */
-async function withKeys<T>(deps: Deps, server: Published, validate: (keys: Keys) => Promise<T>): Promise<T> {
+export async function withKeys<T>(deps: Deps, server: Published, validate: (keys: Keys) => Promise<T>): Promise<T> {
   const before = deps.keySets.get(server.jwks_uri ?? '')?.asked
   const first = keptKeys(deps, server) ?? (await askedKeys(deps, server))
   try {

@@ -1,7 +1,16 @@
-import { type Caller, type Permission, type Person, type Role, requirePermission, sessionOf } from '../actor.ts'
+import {
+  type Caller,
+  type Permission,
+  type Person,
+  type Role,
+  requirePermission,
+  sessionOf,
+  tokenChallenge,
+} from '../actor.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { type Tx, transaction } from './database.ts'
+import { isStillTrusted } from './trust.ts'
 
 type Store = Pick<Context, 'db' | 'config'>
 
@@ -21,8 +30,10 @@ export type Standing = { role: Role; status: 'active' | 'suspended' }
 /**
  * One change that a member makes. Its transaction begins by locking the members and the session concerned, and by reading
  * role, status and session there: a demotion, suspension, removal or sign-out that committed before is seen, one that
- * comes later waits. `work` gets the actor whom it may trust. A program has no session: its members are locked.
- * @throws BrokerError unauthenticated where the session is over or refused here, not_found for who is no active member,
+ * comes later waits. `work` gets the actor whom it may trust. A program has no session: its members are locked, and the
+ * entries by which a tenant lets it in.
+ * @throws BrokerError unauthenticated where the session is over or refused here, or the token's issuer or client is let in
+ *   no more or for less; not_found for who is no active member,
  *   forbidden where the role lacks `needs`, insufficient_scope where the credential does; nothing was done then
  */
 export const act = <T, C extends Caller>(
@@ -59,5 +70,7 @@ export const actAsPerson = <T>(
         ${ctx.config.session.idleSeconds}::double precision, ${share}::text[], ${change}::text[], ${owners})`
     // The authorization server's grants are locked and read here as well, once there are any.
     if (!begun || (credential.kind === 'cookie' && !begun.live)) throw new BrokerError('unauthenticated')
+    if (credential.kind === 'incoming' && !(await isStillTrusted(tx, tenantId, credential)))
+      throw new BrokerError('unauthenticated', { challenge: tokenChallenge() })
     return work(tx, begun.role && begun.status ? { role: begun.role, status: begun.status } : undefined)
   })

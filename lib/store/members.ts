@@ -34,10 +34,15 @@ export const updateMember = (tx: Tx, tenantId: string, userId: string, data: { r
     data: { ...data, generation: { increment: 1 } },
   })
 
-/** Makes the tenant refuse every session that a person has now; a new sign-in is a new session. How many. */
-export const refuseSessions = (tx: Tx, tenantId: string, userId: string): Promise<number> =>
-  tx.$executeRaw`INSERT INTO session_refusal (tenant_id, session_id, created_at)
+/**
+ * Makes the tenant refuse every session that a person has now, and the tokens that trusted issuers have made for them; a new
+ * sign-in is a new session. How many sessions.
+ */
+export async function refuseSessions(tx: Tx, tenantId: string, userId: string): Promise<number> {
+  await tx.$executeRaw`UPDATE member SET tokens_after = vk_now() WHERE tenant_id = ${tenantId} AND user_id = ${userId}`
+  return tx.$executeRaw`INSERT INTO session_refusal (tenant_id, session_id, created_at)
     SELECT ${tenantId}, s.id, vk_now() FROM session s WHERE s.user_id = ${userId} ON CONFLICT DO NOTHING`
+}
 
 /** How many sessions a person has. */
 export async function countSessions(tx: ReadTx, userId: string, idleSeconds: number): Promise<number> {

@@ -14,6 +14,7 @@ export const sealedColumns = [
   { table: 'attempt', column: 'secrets' },
   { table: 'webhook', column: 'secret', required: true },
   { table: 'webhook', column: 'previous_secret' },
+  { table: 'trusted_issuer', column: 'client_secret' },
 ] as const satisfies readonly { table: string; column: string; required?: true }[]
 
 export type SealedColumn = (typeof sealedColumns)[number]

@@ -5,6 +5,7 @@ import pg from 'pg'
 import type { BrowserContext } from 'playwright/test'
 import { cookieNames } from '../../lib/http/cookies.ts'
 import { newId } from '../../lib/security/ids.ts'
+import { refusalReasons } from '../../lib/security/incoming-token.ts'
 
 /** Names that break layouts: 80 characters without a gap, 80 with gaps, written from right to left, and a short one. */
 const names = [
@@ -267,6 +268,47 @@ export async function startCrowd(): Promise<Crowd> {
         details: { cause: 'upstream_unavailable' },
         created_at: hours(-index),
         read_at: index % 2 === 0 ? null : hours(-1),
+      })),
+    ),
+  )
+  const issuers = each.slice(0, 3).map(() => newId('trusted_issuer'))
+  await insert(
+    'trusted_issuer',
+    ofTenant(
+      issuers.map((id, index) => ({
+        id,
+        issuer: `https://${'identity'.repeat(6)}.example/realms/${'realm'.repeat(20)}${index}`,
+        name: 'Issuer'.repeat(13),
+        audience: `http://localhost/${'audience'.repeat(12)}`,
+        client_id: index === 1 ? null : 'client'.repeat(30),
+        opaque: index === 0,
+        created_by: owner,
+        created_at: hours(-40),
+      })),
+    ),
+  )
+  await insert(
+    'trusted_client',
+    ofTenant(
+      each.map((index) => ({
+        id: newId('trusted_client'),
+        issuer_id: issuers[0],
+        client_id: `${'program'.repeat(25)}${index}`,
+        name: 'Program'.repeat(11),
+        scopes: index % 3 === 0 ? [] : ['projects:read', 'connections:manage', 'tokens:issue', 'tokens:revoke'],
+        created_by: owner,
+        created_at: hours(-index),
+      })),
+    ),
+  )
+  await insert(
+    'trusted_issuer_refusal',
+    ofTenant(
+      refusalReasons.map((reason, index) => ({
+        issuer_id: issuers[0],
+        reason,
+        client_id: index % 2 === 0 ? null : 'stranger'.repeat(25),
+        at: hours(-index),
       })),
     ),
   )

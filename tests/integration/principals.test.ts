@@ -1,23 +1,28 @@
 // Who calls: browsers by their cookie, programs by a token. The token here is one that only this test recognises.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import {
-  type Permission,
-  type Principal,
-  type Scope,
-  scopes,
-  scopesFor,
-  type TokenCredential,
-} from '../../lib/actor.ts'
-import { type AuditAction, catalogue } from '../../lib/audit/catalogue.ts'
+import { type GrantCredential, type Principal, type Scope, scopes, type TokenCredential } from '../../lib/actor.ts'
+import { catalogue } from '../../lib/audit/catalogue.ts'
 import { putContext } from '../../lib/context.ts'
 import type { Operation } from '../../lib/http/operation.ts'
 import { operations } from '../../lib/http/wire.ts'
 import { newId } from '../../lib/security/ids.ts'
 import { act } from '../../lib/store/authority.ts'
-import { type Answer, byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { type Email, origin } from '../support/broker.ts'
+import {
+  bodyFor,
+  declaredBy,
+  eventsOf,
+  expectDeclared,
+  forBrowsers,
+  forPrograms,
+  guarded,
+  inOrder,
+  neededBy,
+  queries,
+} from '../support/operations.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
-import { bodiesFor, makeThings, pathOf, type Things } from '../support/things.ts'
+import { makeThings, pathOf, type Things } from '../support/things.ts'
 
 let app: TestApp
 let owner: Jar
@@ -56,7 +61,7 @@ afterAll(async () => {
 afterEach(() => app.forgetLimits())
 
 /** What a program of the admin's sends: its token, and none of what a browser's change carries. */
-function program(held: readonly Scope[], kind: TokenCredential['kind'] = 'bearer'): Record<string, string> {
+function program(held: readonly Scope[], kind: GrantCredential['kind'] = 'bearer'): Record<string, string> {
   const token = newId('request')
   programs.set(`${kind} ${token}`, {
     ...person,
@@ -65,27 +70,14 @@ function program(held: readonly Scope[], kind: TokenCredential['kind'] = 'bearer
   return { authorization: `${kind === 'dpop' ? 'DPoP' : 'Bearer'} ${token}` }
 }
 
-const guarded = operations.filter(({ permission, path }) => permission !== 'public' && path.startsWith('/api/v1/'))
-const forPrograms = guarded.filter(({ scope }) => scope !== 'cookie only')
-const forBrowsers = guarded.filter(({ scope }) => scope === 'cookie only')
-
-const neededBy = ({ permission, scope }: Operation): Scope[] =>
-  permission === 'session' ? [scope as Scope] : scopesFor(permission as Permission, scope as Scope)
-
-/** A program that revokes connections as well needs another scope, which has a test of its own. */
-const bodyFor = ({ id }: Operation): unknown =>
-  id === 'revoke' ? { tokens: [things.token] } : (bodiesFor(things, receiver)[id] ?? {})
-
 /** Without any header of a browser. */
-/** What a GET cannot be asked without. */
-const queries: Record<string, string> = { previewRevocation: '?kind=tokens' }
 async function send(operation: Operation, headers: Record<string, string>, given: Partial<Things> = things) {
   const request = new Request(
     `${origin}/api/v1${pathOf(operation.path, 'acme', given)}${queries[operation.id] ?? ''}`,
     {
       method: operation.method,
       headers: { 'content-type': 'application/json', ...headers },
-      ...(operation.method !== 'GET' && { body: JSON.stringify(bodyFor(operation)) }),
+      ...(operation.method !== 'GET' && { body: JSON.stringify(bodyFor(operation, things, receiver)) }),
     },
   )
   return app.send(new Map(), request)
@@ -198,32 +190,9 @@ describe('a browser with a cookie', () => {
 })
 
 describe('every operation, done once by whom it is for', () => {
-  /** What an answer left in the trail, by its request. */
-  const eventsOf = async ({ headers }: Answer, tenant = 'acme') =>
-    (
-      await app.rows(tenant, `SELECT body FROM audit_event WHERE body->>'request' = $1 ORDER BY id`, [
-        headers.get('x-request-id'),
-      ])
-    ).map(({ body }) => body as { action: AuditAction; session: string | null; client?: string; grant?: string })
-  const declaredBy = ({ audit }: Operation): readonly string[] => (typeof audit === 'string' ? [audit] : audit)
-
-  function expectDeclared(operation: Operation, events: { action: AuditAction }[]) {
-    const declared = declaredBy(operation)
-    for (const { action } of events) expect(declared, `${operation.id} recorded ${action}`).toContain(action)
-    // Reading one's own is recorded for nobody; a refresh is the connection's own event, not the caller's.
-    const mustRecord = declared.some((one) => one !== 'none' && one !== 'access.read' && !one.startsWith('refresh.'))
-    if (mustRecord) expect(events.length, `${operation.id} recorded nothing`).toBeGreaterThan(0)
-  }
-
-  /** What changes nothing first, then in an order in which nothing takes away what the next one needs. */
-  const order =
-    'issueToken readScopes checkLastUse renewConnection changeConnection changeProject createFreeze deleteFreeze freezeConnection unfreezeConnection retryRevocation revoke removeMember'.split(
-      ' ',
-    )
-
   it('G-01: a refusal says whether it was the role or the scope, and through which program', async () => {
     const freeze = guarded.find(({ id }) => id === 'createFreeze') as Operation
-    const [event] = await eventsOf(await send(freeze, program(['tenant:read'])))
+    const [event] = await eventsOf(app, await send(freeze, program(['tenant:read'])))
     expect(event).toMatchObject({
       action: 'access.denied',
       client: 'cli_test',
@@ -235,7 +204,7 @@ describe('every operation, done once by whom it is for', () => {
     const jar = new Map(admin)
     let tenant = 'acme'
     let given = things
-    let body = bodyFor(operation)
+    let body = bodyFor(operation, things, receiver)
     const fresh = async (make: () => Promise<Things>) => {
       given = { ...things, ...(await make()) }
     }
@@ -282,23 +251,37 @@ describe('every operation, done once by whom it is for', () => {
           })
           return { webhook: made.body.webhook.id }
         }),
+      // Each of its own, so that the one of `things` is still there for the next.
+      // The one that was trusted just before.
+      removeTrustedIssuer: () =>
+        fresh(async () => {
+          const path = '/tenants/acme/trusted-issuers'
+          const known = await app.call<{ items: { id: string; issuer: string }[] }>(owner, 'GET', path)
+          return { trusted_issuer: known.body.items.find(({ issuer }) => issuer === things.issuer)?.id ?? '' }
+        }),
+      removeTrustedClient: () =>
+        fresh(async () => {
+          const path = `/tenants/acme/trusted-issuers/${things.trusted_issuer}/clients`
+          const entry = { client_id: 'gone-soon', name: 'Gone soon', scopes: [] }
+          return { trusted_client: (await app.call<{ id: string }>(owner, 'POST', path, entry)).body.id }
+        }),
       retryDelivery: () => app.call(owner, 'PATCH', `/tenants/acme/webhooks/${things.webhook}`, { enabled: true }),
     }
     await prepare[operation.id]?.()
     const answer = await app.call(jar, operation.method, pathOf(operation.path, 'acme', given), body)
     expect([answer.status, answer.text]).toEqual([operation.answer.status, answer.text])
     putContext({ ...app.ctx, authenticators: [async ({ kind, token }) => programs.get(`${kind} ${token}`)] })
-    const events = await eventsOf(answer, tenant)
+    const events = await eventsOf(app, answer, tenant)
     expectDeclared(operation, events)
     for (const { session } of events) expect(session).toMatch(/^ses_/)
   })
 
-  it.each(byAddress([...forPrograms].sort((a, b) => order.indexOf(a.id) - order.indexOf(b.id))))(
+  it.each(byAddress(inOrder(forPrograms)))(
     '%s: as a program with the scopes it needs and no more, with the event that it declares',
     async (_, operation) => {
       const answer = await send(operation, program(neededBy(operation)))
       expect([answer.status, answer.text]).toEqual([operation.answer.status, answer.text])
-      const events = await eventsOf(answer)
+      const events = await eventsOf(app, answer)
       expectDeclared(operation, events)
       for (const event of events) expect(event).toMatchObject({ session: null, client: 'cli_test', grant: 'grt_test' })
     },

@@ -32,6 +32,8 @@ export type IssuerAnswers = {
   scope: string | undefined
   /** What happens while a code is redeemed, before its answer. */
   meanwhile: (() => Promise<unknown>) | undefined
+  /** What it says of an access token that somebody asks about (RFC 7662). */
+  introspection: (token: string) => Promise<[body: unknown, status?: number]>
   /** What the token endpoint refuses with. */
   refusal: { status: number; body: Record<string, unknown>; headers?: Record<string, string> } | undefined
 }
@@ -51,6 +53,7 @@ const right = (): IssuerAnswers => ({
   silent: false,
   scope: undefined,
   meanwhile: undefined,
+  introspection: async () => [{ active: false }],
   refusal: undefined,
 })
 
@@ -87,6 +90,7 @@ export async function startIssuer(
     requests.push({ method, path, body, authorization: headers.authorization })
     if (path === '/.well-known/openid-configuration') return [metadata()]
     if (path === '/jwks') return [{ keys: await keys() }, answers.jwksStatus]
+    if (path === '/introspect') return answers.introspection(body.get('token') ?? '')
     if (path === '/userinfo') return [answers.userinfo ?? {}, answers.userinfo ? 200 : 403]
     if (path !== '/token') return [{}, 404]
     const { meanwhile, scope } = answers
@@ -124,6 +128,7 @@ export async function startIssuer(
     authorization_endpoint: `${url}/authorize`,
     token_endpoint: `${url}/token`,
     userinfo_endpoint: `${url}/userinfo`,
+    introspection_endpoint: `${url}/introspect`,
     jwks_uri: `${url}/jwks`,
     id_token_signing_alg_values_supported: algorithms,
     ...answers.metadata,
@@ -158,6 +163,17 @@ export async function startIssuer(
     return new SignJWT(JSON.parse(JSON.stringify(all))).setProtectedHeader(protectedHeader).sign(privateKey)
   }
 
+  /** An access token as it would make one; header and claims are merged over right ones, undefined leaves one out. */
+  async function accessToken(
+    claims: Record<string, unknown> = {},
+    { alg = 'ES256', key = 0, forged = false, header = {} }: AccessTokenOptions = {},
+  ): Promise<string> {
+    const seconds = Math.floor(now() / 1000)
+    const all = { iss: url, sub: 'somebody', iat: seconds, exp: seconds + 300, typ: 'Bearer', ...claims }
+    const { privateKey } = await pairOf(forged ? `forged-${alg}` : nameOf(alg, key), alg)
+    return new SignJWT(all).setProtectedHeader({ alg, kid: nameOf(alg, key), typ: 'JWT', ...header }).sign(privateKey)
+  }
+
   const calls = (path: string) => requests.filter((request) => request.path === path).length
   return {
     url,
@@ -167,6 +183,8 @@ export async function startIssuer(
     answer: (next: Partial<IssuerAnswers>) => {
       answers = { ...right(), ...next }
     },
+    accessToken,
+    askedCalls: () => calls('/introspect'),
     tokenCalls: () => calls('/token'),
     keyCalls: () => calls('/jwks'),
     discoveryCalls: () => calls('/.well-known/openid-configuration'),
@@ -179,6 +197,8 @@ export async function startIssuer(
     restart: () => listen(port),
   }
 }
+
+type AccessTokenOptions = { alg?: string; key?: number; forged?: boolean; header?: Record<string, unknown> }
 
 export type Issuer = Awaited<ReturnType<typeof startIssuer>>
 

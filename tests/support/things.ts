@@ -28,7 +28,20 @@ export async function makeThings(
   const hook = await app.call<{ webhook: { id: string } }>(jar, 'POST', '/tenants/acme/webhooks', { url: receiver.url })
   const webhook = hook.body.webhook.id
   const tested = await app.call<{ id: string }>(jar, 'POST', `/tenants/acme/webhooks/${webhook}/test`)
+  const trust = await app.call<{ id: string }>(jar, 'POST', '/tenants/acme/trusted-issuers', {
+    issuer: app.demo.issuer,
+    name: 'Sign-in',
+  })
+  const listed = await app.call<{ id: string }>(jar, 'POST', `/tenants/acme/trusted-issuers/${trust.body.id}/clients`, {
+    client_id: 'some-program',
+    name: 'Some program',
+    scopes: ['tenant:read'],
+  })
   return {
+    trusted_issuer: trust.body.id,
+    trusted_client: listed.body.id,
+    // Another one that can be trusted.
+    issuer: app.demo.ticketsIssuer,
     webhook,
     delivery: tested.body.id,
     project,
@@ -59,6 +72,10 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   createInvitation: { role: 'member' },
   createFreeze: { kind: 'connection', id: things.connection },
   createWebhook: { url: receiver.url },
+  trustIssuer: { issuer: things.issuer, name: 'Tickets' },
+  changeTrustedIssuer: { name: 'Sign-in' },
+  trustClient: { client_id: 'another-program', name: 'Another program', scopes: [] },
+  changeTrustedClient: { name: 'Some program' },
   changeWebhook: { enabled: false },
   markNotificationsRead: { through: newId('notification') },
 })

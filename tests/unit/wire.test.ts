@@ -114,6 +114,8 @@ test('whatever outlives the credential that makes it, or belongs to a session, i
     'cancelLink',
     'changeMember',
     'changeProvider',
+    'changeTrustedClient',
+    'changeTrustedIssuer',
     'changeWebhook',
     'checkProvider',
     'createInvitation',
@@ -126,10 +128,14 @@ test('whatever outlives the credential that makes it, or belongs to a session, i
     'previewProvider',
     'probeProvider',
     'readAttempt',
+    'removeTrustedClient',
+    'removeTrustedIssuer',
     'resumeLink',
     'retryDelivery',
     'rotateWebhookSecret',
     'startLink',
     'testWebhook',
+    'trustClient',
+    'trustIssuer',
   ])
 })
