@@ -54,6 +54,8 @@ export type ProviderView = {
   maxLifetimeSeconds: number | null
   /** What its policy says of tokens that live longer upstream than is allowed; null: nothing. */
   overLife: OverLife | null
+  /** Whether tokens about other people can be had there at all. */
+  canImpersonate: boolean
   /** Whom members may become upstream. */
   impersonation: { member: string; usernames: string[] }[]
   /** Those that may be changed, by their names on the wire; empty where the stored ones cannot be read. */
@@ -102,6 +104,7 @@ function toView(
     redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
     maxLifetimeSeconds,
     overLife,
+    canImpersonate: made?.kind.impersonates !== undefined,
     impersonation: Object.entries(impersonation ?? {}).map(([member, usernames]) => ({ member, usernames })),
     settings: made ? settingsShown(made.kind, made.settings) : {},
     canProbe: made?.kind.probe !== undefined,

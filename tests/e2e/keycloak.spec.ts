@@ -67,6 +67,12 @@ test('a realm: added, linked, checked, what is missing is told with its commands
   await page.getByRole('button', { name: 'Run check' }).first().click()
   await expect(row('Token exchange')).toContainText('fine')
 
+  await page.getByRole('button', { name: 'Add member' }).click()
+  await page.getByLabel('Usernames at the realm').fill('bob, carol')
+  await page.getByRole('button', { name: 'Save', exact: true }).click()
+  await expect(page.getByText('Saved who may become whom').last()).toBeVisible()
+  await shoot(page, 'keycloak-impersonation')
+
   await page.getByRole('button', { name: 'Link project' }).click()
   await page.getByRole('button', { name: /^Continue to/ }).click()
   await page.waitForURL(/\/projects\/prj_[^/]+\?linked=1$/)
@@ -76,6 +82,7 @@ test('a realm: added, linked, checked, what is missing is told with its commands
   await expect(page.getByRole('checkbox', { name: 'files-api' })).toBeChecked()
   await expect(page.getByRole('checkbox', { name: /^email/ })).toBeDisabled()
   await page.getByRole('checkbox', { name: /files:read/ }).check()
+  await expect(page.getByLabel('About whom').locator('option')).toHaveText(['Myself', 'bob', 'carol'])
   await shoot(page, 'keycloak-issue')
   realm.is({ standard: false })
   await page.getByRole('button', { name: 'Issue token' }).click()

@@ -197,6 +197,11 @@ describe('an exchanged token that is something else', () => {
       'excess_rights',
       'admin',
     ],
+    'X-03: with scopes that nobody should read': [
+      answer({ scope: `files:read email ${'<b>\u202e '.repeat(50)}` }),
+      'excess_rights',
+      'something that cannot be shown',
+    ],
     'X-04: that brings a refresh token': [
       answer({ refresh_token: 'refresh-of-it' }),
       'unsound_token',

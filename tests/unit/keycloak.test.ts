@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
+import { adminLines } from '../../lib/providers/keycloak/check.ts'
 import { keycloak } from '../../lib/providers/keycloak/index.ts'
 import { type Reason, reasonOf, refusalOf } from '../../lib/providers/keycloak/refusals.ts'
 import { KeycloakRights } from '../../lib/providers/keycloak/rights.ts'
@@ -130,6 +132,25 @@ describe('a refusal', () => {
         next: expect.stringMatching(/\.$/),
       })
   })
+})
+
+it('lines for a shell hold whatever stands in them as one word', () => {
+  const odd = `it's $(exit 7) "and" \`exit 8\` \\`
+  const admin = adminLines({ issuer: `https://a.example/realms/${encodeURIComponent(odd)}`, clientId: odd })
+  const setting = `attributes."x"=${odd}`
+  const shown = (lines: string[]) => {
+    const program = [
+      'kcadm() { for word in "$@"; do printf "<%s>" "$word"; done; }',
+      ...lines.map((text) => text.replaceAll('kcadm.sh', 'kcadm')),
+      'printf "\n%s" "$CLIENT"',
+    ]
+    return execFileSync('sh', ['-euc', program.join('\n')], { encoding: 'utf8' }).split('\n')
+  }
+  const [updated, found] = shown(admin.client(setting))
+  expect(found).toBe(`<get><clients><-r><${odd}><-q><clientId=${odd}><--fields><id><--format><csv><--noquotes>`)
+  expect(updated).toBe(`<update><clients/${found}><-r><${odd}><-s><${setting}>`)
+  const [changed] = shown(['CLIENT=', ...admin.realm(setting)])
+  expect(changed).toBe(`<update><realms/${encodeURIComponent(odd)}><-s><${setting}>`)
 })
 
 it('N-05: a realm is known by its address, also one of before version 17, and one with a space in its name', () => {

@@ -57,7 +57,7 @@ export async function checkRealm({ row, deps: given, redirectUri, seen = [] }: C
 type Admin = ReturnType<typeof adminLines>
 
 /** Lines for Keycloak's admin CLI, each part of them quoted for a shell. */
-function adminLines({ issuer, clientId }: Row) {
+export function adminLines({ issuer, clientId }: Pick<Row, 'issuer' | 'clientId'>) {
   const { server, realm } = realmAt(issuer)
   const inRealm = `-r ${shellQuoted(realm)}`
   const find = `CLIENT=$(kcadm.sh get clients ${inRealm} -q ${shellQuoted(`clientId=${clientId}`)} --fields id --format csv --noquotes)`

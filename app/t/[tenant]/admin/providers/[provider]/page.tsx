@@ -16,7 +16,9 @@ import { freezeList } from '@/lib/broker/freezes.ts'
 import { clientKeysPath, type ProviderView, providerList } from '@/lib/broker/providers.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { requireMember } from '@/lib/http/page.ts'
+import { memberList } from '@/lib/tenancy/members.ts'
 import { ClientActs } from './client-acts.tsx'
+import { Impersonation } from './impersonation.tsx'
 import { Probe } from './probe.tsx'
 import { RunCheck } from './run-check.tsx'
 
@@ -29,10 +31,11 @@ export default async function ProviderPage({ params }: Props) {
   const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
   if (!allowed) return <NoRight title="Provider" role={actor.role} />
   const check = await orNotFound(readCheck(ctx, actor, providerId))
-  const [providers, freezes, names] = await Promise.all([
+  const [providers, freezes, names, members] = await Promise.all([
     providerList(ctx, actor),
     freezeList(ctx, actor),
     peopleNames(ctx, actor.tenantId),
+    memberList(ctx, actor),
   ])
   const provider = providers.find(({ id }) => id === providerId)
   if (!provider) throw new Error('a provider that can be read is in the list')
@@ -142,6 +145,28 @@ export default async function ProviderPage({ params }: Props) {
           />
         )}
       </Section>
+      {provider.canImpersonate && (
+        <Section
+          title="Tokens about other people"
+          lead="Nobody gets one unless it is said here: this member may get tokens about these people. Each is recorded with both names. The realm must let its client do it as well, by its legacy token exchange."
+        >
+          {mayChange ? (
+            <Impersonation
+              tenant={tenant}
+              provider={providerId}
+              members={members.map(({ userId, name, email }) => ({ id: userId, name: email ?? name }))}
+              entries={provider.impersonation}
+            />
+          ) : (
+            <KeyValue
+              items={provider.impersonation.map(({ member, usernames }) => ({
+                label: names.get(member) ?? 'a former member',
+                value: usernames.join(', '),
+              }))}
+            />
+          )}
+        </Section>
+      )}
       {provider.canProbe && (
         <Section
           title="Limited tokens"
