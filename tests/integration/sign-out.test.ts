@@ -81,7 +81,7 @@ test('N-21: a script is told where to go on', async () => {
   expect([...browser.cookies.keys()]).toEqual([])
 })
 
-test('N-21 N-19: a cookie that was copied before is nobody’s afterwards, whatever becomes of the issuer’s page', async () => {
+test('N-17 N-19 N-21: a cookie that was copied before is nobody’s afterwards, whatever becomes of the issuer’s page', async () => {
   const browser = await signedIn(withEnd())
   const copy = browser.copy()
   expect(wayOn(await browser.signOut())).toBeDefined()

@@ -710,6 +710,19 @@ describe('identities', () => {
       expect(session).toBeUndefined()
     })
 
+    test('N-20: who signed in is what the verified token says: no parameter names anybody, and without a subject there is nobody', async () => {
+      const browser = at.browser()
+      const claims = { sub: 'acct-3002', user_id: 'acct-3002', email: 'member@acme.test' }
+      const named = withParameters(await browser.approach(owner), (all) => {
+        for (const [name, value] of Object.entries(claims)) all.set(name, value)
+      })
+      await browser.fetch(named)
+      expect(await readSession(at.ctx, browser.headers())).toMatchObject({ subject: 'acct-3001', email: owner })
+      const { answer, session } = await attempt((nonce) => ({ claims: { nonce, sub: undefined } }))
+      expect(answer.headers.get('location')).toMatch(failedWith('signin_failed'))
+      expect(session).toBeUndefined()
+    })
+
     test('L-05: an algorithm that is not on our list is refused, whatever the issuer announces', async () => {
       const { answer, session } = await attempt((nonce) => ({ alg: 'RS512', claims: { nonce } }))
       expect(answer.headers.get('location')).toMatch(failedWith('signin_failed'))
