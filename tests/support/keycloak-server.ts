@@ -76,7 +76,15 @@ export async function startKeycloak({ name, tls, build = 'standard', onSpawn }: 
         `-Djava.util.concurrent.ForkJoinPool.common.threadFactory=${FACTORY}`,
         `-Dkc.home.dir=${home}`,
         ...['-cp', join(home, 'lib/quarkus-run.jar'), 'io.quarkus.bootstrap.runner.QuarkusEntryPoint'],
-        ...['start', '--optimized', '--http-host=127.0.0.1', `--https-port=${port}`, `--hostname=${origin}`],
+        // Alone: otherwise it looks for others of its kind, on all interfaces.
+        ...[
+          'start',
+          '--optimized',
+          '--cache=local',
+          '--http-host=127.0.0.1',
+          `--https-port=${port}`,
+          `--hostname=${origin}`,
+        ],
         ...[`--https-certificate-file=${tls.cert}`, `--https-certificate-key-file=${tls.key}`],
       ],
       {
