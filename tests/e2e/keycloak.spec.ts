@@ -35,7 +35,7 @@ test('a realm: added, linked, checked, what is missing is told with its commands
   await form.getByRole('button', { name: 'Check', exact: true }).click()
   await expect(form.getByLabel('Address of the realm')).toHaveAccessibleDescription(/such as https/)
   await form.getByLabel('Address of the realm').fill(`${realm.issuer}/account`)
-  await form.getByLabel('Name', { exact: true }).first().fill('Files')
+  await form.getByLabel(/^Name/).first().fill('Files')
   await form.getByLabel('Audience').fill('files-api')
   await form.getByRole('button', { name: 'Check', exact: true }).click()
   await expect(form.getByText('What was found')).toBeVisible()

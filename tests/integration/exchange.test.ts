@@ -357,12 +357,16 @@ describe('an exchange that is turned down', () => {
   })
 
   it('because it was looked for why leaves no token behind, whatever the realm makes of that', async () => {
-    realm.is({ standard: false })
-    const before = realm.working()
-    await refusal()
-    expect(realm.working()).toEqual(before)
-    const probe = realm.exchanges().at(-1)
-    expect(probe?.get('audience')).toMatch(/^none-/)
+    const made: string[] = []
+    const answer: RealmState['answer'] = (was) => {
+      made.push(String(was.access_token))
+      return was
+    }
+    realm.is({ heedless: true, answer })
+    expect(await refusal({ ...rights, scopes: ['mail:read', 'email'] })).toMatchObject({ code: 'upstream_rejected' })
+    expect(realm.exchanges().at(-1)?.get('audience')).toMatch(/^none-/)
+    expect(made).toHaveLength(1)
+    expect(made.map(realm.works)).toEqual([false])
   })
 })
 
