@@ -18,6 +18,7 @@ import { tenantIds } from '../../lib/store/lookups.ts'
 import { sealedColumns } from '../../lib/store/sealed.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
+import { trustIssuer } from '../../lib/tenancy/trusted-issuers.ts'
 import { checkInstanceKeys, checkSecret, createTenantKey, vaultOf } from '../../lib/vault/keys.ts'
 import {
   publishMilliseconds,
@@ -36,6 +37,7 @@ import { bundle } from '../../scripts/lib/prepare.mjs'
 import { freePort } from '../../scripts/lib/processes.mjs'
 import { type Broker, type BrowserActor, type Email, startBroker } from '../support/broker.ts'
 import { connectionList, setFrozen } from '../support/connection.ts'
+import { startIssuer } from '../support/issuer.ts'
 
 type Person = BrowserActor
 
@@ -748,6 +750,10 @@ describe('the list of sealed columns', () => {
     broker.demo.faults.push('POST /tickets/token', { status: 503, body: { kind: 'empty' } })
     const { id: providerId } = await broker.providerOf(owner, 'Demo tickets')
     await changeProvider(broker.ctx, owner, { providerId, clientSecret: 'another-one' })
+    const asker = { clientId: 'valetkey-api', clientSecret: 'introspection-secret' }
+    const issuer = await startIssuer('unused', () => Date.now())
+    await trustIssuer(broker.ctx, owner, { issuer: issuer.url, name: 'Asked', ...asker })
+    await issuer.stop()
     const { rows: columns } = await broker.owner.query<{ table: string; column: string; nullable: boolean }>(`
       SELECT table_name AS table, column_name AS column, is_nullable = 'YES' AS nullable FROM information_schema.columns
       WHERE table_schema = 'public' AND data_type IN ('text', 'character varying') ORDER BY 1, 2`)
