@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { exportJWK, type JWTPayload, SignJWT } from 'jose'
+import { keyPairOf } from './key-pairs.ts'
 
 /** What a bare OpenID issuer answers next. Everything may be wrong: it is there to be refused. */
 export type IssuerAnswers = {
@@ -47,14 +48,7 @@ type Request = { method: string; path: string; body: URLSearchParams; authorizat
 
 /** An OpenID issuer of scripted answers over a real socket: discovery, keys, token, userinfo; any code will do. */
 export async function startIssuer(clientId: string, now: () => number) {
-  const pairs = new Map<string, ReturnType<typeof generateKeyPair>>()
-  const pairOf = (name: string, alg: string) => {
-    const pair = pairs.get(name) ?? generateKeyPair(alg, { extractable: true })
-    pairs.set(name, pair)
-    return pair
-  }
   const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA', 'RS512']
-  for (const alg of algorithms) await pairOf(alg, alg)
   const requests: Request[] = []
   let answers = right()
 
@@ -104,7 +98,7 @@ export async function startIssuer(clientId: string, now: () => number) {
     Promise.all(
       algorithms.map(async (alg) => {
         const kid = nameOf(alg, answers.published)
-        return { ...(await exportJWK((await pairOf(kid, alg)).publicKey)), alg, kid, use: 'sig' }
+        return { ...(await exportJWK((await keyPairOf(kid, alg)).publicKey)), alg, kid, use: 'sig' }
       }),
     )
 
@@ -114,7 +108,7 @@ export async function startIssuer(clientId: string, now: () => number) {
     // A test that gives no nonce gives it as the code.
     const nonce = request.get('code') ?? undefined
     const all = { nonce, iss: url, aud: clientId, sub: 'somebody', iat: seconds, exp: seconds + 300, ...claims }
-    const { privateKey } = await pairOf(forged ? `forged-${alg}` : nameOf(alg), alg)
+    const { privateKey } = await keyPairOf(forged ? `forged-${alg}` : nameOf(alg), alg)
     return new SignJWT(all).setProtectedHeader({ alg, kid: kid?.() ?? nameOf(alg) }).sign(privateKey)
   }
 
