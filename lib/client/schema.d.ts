@@ -1698,6 +1698,13 @@ export interface Paths {
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -2535,6 +2542,13 @@ export interface Paths {
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -2623,6 +2637,13 @@ export interface Paths {
               purpose: string
               strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
               state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               asked: {
                 [k: string]: unknown
               }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { changeMember } from '../../lib/broker/end.ts'
 import { freeze, liftFreeze } from '../../lib/broker/freezes.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
-import { readToken } from '../../lib/broker/read/token.ts'
+import { readToken, tokenPage } from '../../lib/broker/read/token.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import type { Rules } from '../../lib/providers/rules.ts'
@@ -346,8 +346,19 @@ describe('A-03: what ends a token ends the next request', () => {
       const target = { kind, id: ids[kind] }
       await freeze(broker.ctx, owner, { ...target, reason: 'a test', until: undefined } as never)
       expect(await works(made)).toEqual([409, 'frozen'])
+      const seen = async () => {
+        const { items } = await tokenPage(broker.ctx, member, {})
+        return [await readToken(broker.ctx, member, made.id), items.find(({ id }) => id === made.id)]
+      }
+      // Shown over its state, as long as it lives; by whom only to those who oversee the tenant.
+      const frozen = { kind, reason: 'a test', by: null }
+      expect(await seen()).toMatchObject([
+        { state: 'live', frozen },
+        { state: 'live', frozen },
+      ])
       await liftFreeze(broker.ctx, owner, target)
       expect(await works(made)).toBe(200)
+      expect(await seen()).toMatchObject([{ frozen: null }, { frozen: null }])
     },
   )
 
