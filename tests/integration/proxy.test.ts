@@ -120,6 +120,17 @@ describe('a proxy token', () => {
     expect((await passing.ask(base, '/tickets', { headers: { authorization: `Basic ${basic}` } })).status).toBe(200)
   })
 
+  it('is taken by the scheme `token`, in any case, as Bearer is: so do programs of GitHub send it', async () => {
+    const { token, base } = await issue({ access: 'everything' })
+    for (const scheme of ['token', 'Token', 'BEARER'])
+      expect((await passing.ask(base, '/tickets', { headers: { authorization: `${scheme} ${token}` } })).status).toBe(
+        200,
+      )
+    expect(api.seen.every(({ headers }) => /^Bearer (?!vk_)/.test(headers.authorization ?? ''))).toBe(true)
+    for (const authorization of [`token${token}`, `token token=${token}`, `tokens ${token}`, `x token ${token}`])
+      expect((await passing.ask(base, '/tickets', { headers: { authorization } })).status).toBe(401)
+  })
+
   it('V-09: two of them at once are none', async () => {
     const { token, base } = await issue({ access: 'everything' })
     const answer = await passing.ask(base, '/tickets', {
