@@ -127,7 +127,13 @@ describe('a proxy token', () => {
         200,
       )
     expect(api.seen.every(({ headers }) => /^Bearer (?!vk_)/.test(headers.authorization ?? ''))).toBe(true)
-    for (const authorization of [`token${token}`, `token token=${token}`, `tokens ${token}`, `x token ${token}`])
+    for (const authorization of [
+      `DPoP ${token}`,
+      `token${token}`,
+      `token token=${token}`,
+      `tokens ${token}`,
+      `x token ${token}`,
+    ])
       expect((await passing.ask(base, '/tickets', { headers: { authorization } })).status).toBe(401)
   })
 
