@@ -38,7 +38,8 @@ export default defineConfig({
     },
   },
   webServer: {
-    command: 'node tests/e2e/serve.mjs',
+    // Instead of the shell, so that its parent is the runner.
+    command: 'exec node tests/e2e/serve.mjs',
     url: `${origin}/api/ready`,
     timeout: 240_000,
     // With VALETKEY_E2E_PORT and VALETKEY_E2E_CONTROL of one that runs already, that one is used.

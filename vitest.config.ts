@@ -15,7 +15,14 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-const shared = { environment: 'node', setupFiles: ['tests/support/setup.ts'], restoreMocks: true }
+const shared = {
+  environment: 'node',
+  setupFiles: ['tests/support/setup.ts'],
+  restoreMocks: true,
+  // One process runs many files: it loads the product once, as the product's own process does, whose state is all in a
+  // Context. A file that changes a module puts it back.
+  isolate: false,
+}
 
 export default defineConfig({
   resolve: { alias: { '@': resolve(import.meta.dirname) } },
@@ -34,9 +41,6 @@ export default defineConfig({
           globalSetup: ['tests/support/cluster.ts'],
           testTimeout: 20_000,
           hookTimeout: 30_000,
-          // One process runs many files: it loads the product once, as the product's own process does, whose state is all in
-          // a Context. A file that changes a module puts it back.
-          isolate: false,
           // Prisma's query compiler is WebAssembly: to optimise it takes longer than that saves here.
           execArgv: ['--liftoff-only'],
         },

@@ -102,7 +102,7 @@ async function measure(ctx: Context): Promise<void> {
 }
 
 await generateClient()
-const database = await startThrowAway()
+const database = await startThrowAway({ autovacuum: 'on' })
 stopOnSignals(() => database.stop())
 const demo = await startDemo({
   stackClient: { id: 'bench', secret: 'bench-secret', redirectUris: [`${origin}/oauth/callback/keboola-demo`] },

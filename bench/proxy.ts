@@ -377,7 +377,7 @@ async function main() {
   const entry = await bundleParts()
   const api = await start(entry, 'api')
   const upstream = `http://127.0.0.1:${api.port}`
-  const database = await step('Starting a database', startThrowAway)
+  const database = await step('Starting a database', () => startThrowAway({ autovacuum: 'on' }))
   cleanUps.push(database.stop)
   await applyMigrations(database.ownerUrl)
   const config = benchConfig(database.appUrl, upstream, { NODE_ENV: 'production', VALETKEY_LOG: 'warn' })

@@ -143,7 +143,7 @@ async function main() {
   await generateClient()
   const upstream = await startUpstream()
   cleanUps.push(upstream.stop)
-  const database = await step('Starting a database', startThrowAway)
+  const database = await step('Starting a database', () => startThrowAway({ autovacuum: 'on' }))
   cleanUps.push(database.stop)
   await applyMigrations(database.ownerUrl)
   const config = benchConfig(database.appUrl, upstream.url, {

@@ -2,7 +2,7 @@ import { type Clock, makeClock } from './clock.ts'
 import { makeControl } from './control.ts'
 import { type Faults, makeFaults } from './faults.ts'
 import { makeIdentityProvider } from './idp.ts'
-import { makeKeyRing } from './keys.ts'
+import { type KeyRing, makeKeyRing } from './keys.ts'
 import { type Ledger, makeLedger } from './ledger.ts'
 import { defaultModes, type Modes, ModesPatch } from './modes.ts'
 import type { ClientRegistration, Part, World } from './part.ts'
@@ -36,6 +36,8 @@ export type DemoOptions = {
   now?: () => number
   /** Where the demo's pages send somebody who has nothing to do there. */
   appUrl?: string
+  /** What it signs with; keys of its own unless given. */
+  keys?: KeyRing
 }
 
 export type Demo = {
@@ -81,7 +83,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     ledger,
     faults,
     modes,
-    keys: makeKeyRing(),
+    keys: options.keys ?? makeKeyRing(),
   }
   // Begun right away, so that it is there when the first token is made.
   void world.keys.key('RS256', 0)

@@ -26,6 +26,11 @@ export const tokenName = ({ fingerprint }: Pick<TokenView, 'fingerprint'>): stri
 
 export const isLive = ({ state }: Pick<TokenView, 'state'>): boolean => state === 'live' || state === 'issuing'
 
+/** How a token stands: a freeze is shown over its state. */
+export const TokenBadge = ({ token: { state, frozen } }: { token: Pick<TokenView, 'state' | 'frozen'> }) => (
+  <StateBadge kind="token" state={frozen ? 'frozen' : state} />
+)
+
 /** Columns of a list of tokens. */
 export function tokenColumns({ owners, inProject }: Pick<TokenTableView, 'owners' | 'inProject'>): Column[] {
   return [
@@ -73,7 +78,7 @@ export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>
         <span className="whitespace-nowrap text-muted italic">{lastUseWords(token)}</span>
       ),
       ends: <Ends token={token} now={now} />,
-      state: <StateBadge kind="token" state={token.state} />,
+      state: <TokenBadge token={token} />,
     },
   }
 }

@@ -97,6 +97,14 @@ export const frozenWords: Record<FrozenView['kind'], string> = {
   membership: 'The owner of this connection is suspended in this tenant.',
 }
 
+/** The same where a token is told of that works through us. */
+export const tokenFrozenWords: Record<FrozenView['kind'], string> = {
+  ...frozenWords,
+  member: 'The owner of this token is frozen in this tenant.',
+  connection: 'Its connection is frozen.',
+  membership: 'The owner of this token is suspended in this tenant.',
+}
+
 /** What a freeze stops, and what it does not. */
 export const freezeMeans =
   'Nothing is linked, issued or renewed, and nothing passes through Valetkey. Tokens that work directly at the upstream keep working until they expire: revoke those that must stop.'

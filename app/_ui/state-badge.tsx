@@ -29,7 +29,7 @@ export const toneClass: Record<Tone, string> = {
 }
 
 export type ConnectionState = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
-export type TokenState = 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+export type TokenState = 'issuing' | 'live' | 'frozen' | 'ended' | 'revoked' | 'failed'
 export type UpstreamState = 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
 export type MemberState = 'active' | 'invited' | 'suspended'
 export type WebhookState = 'on' | 'failing' | 'off'
@@ -59,6 +59,7 @@ const faces = {
   token: {
     issuing: ['attention', LoaderCircle, 'issuing'],
     live: ['healthy', CircleCheck, 'live'],
+    frozen: ['frozen', Snowflake, 'frozen'],
     ended: ['revoked', TimerOff, 'expired'],
     revoked: ['revoked', Ban, 'revoked'],
     failed: ['broken', CircleX, 'failed'],

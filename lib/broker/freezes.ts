@@ -50,12 +50,17 @@ export function toFrozenState(
   itself: FreezeKind,
   viewer: Pick<Actor, 'role' | 'userId'>,
 ): FrozenState {
+  const frozenItself = facts?.some((one) => one.kind === itself) ?? false
+  return { frozen: toFrozenView(facts, viewer), frozenItself }
+}
+
+/** The strongest that applies. `facts`: strongest first. */
+export function toFrozenView(facts: Frozen[] | undefined, viewer: Pick<Actor, 'role' | 'userId'>): FrozenView | null {
   const [fact] = facts ?? []
-  if (!fact) return { frozen: null, frozenItself: false }
+  if (!fact) return null
   const { kind, by, at, reason, until } = fact
   const known = may(viewer, 'oversee') || by === viewer.userId
-  const frozenItself = facts?.some((one) => one.kind === itself) ?? false
-  return { frozen: { kind, by: known ? by : null, at, reason, until }, frozenItself }
+  return { kind, by: known ? by : null, at, reason, until }
 }
 
 const toFreezeView = ({ kind, targetId, frozenBy: by, frozenAt: at, reason, until }: FreezeRow): FreezeView => ({

@@ -1712,6 +1712,13 @@ export interface Paths {
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -2663,6 +2670,13 @@ export interface Paths {
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -2751,6 +2765,13 @@ export interface Paths {
               purpose: string
               strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
               state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
               asked: {
                 [k: string]: unknown
               }

@@ -13,12 +13,13 @@ export const unauthenticated = (code: 'unauthenticated' | 'token_unknown') =>
   })
 
 /**
- * The token that a request brings: as Bearer (RFC 6750 2.1), or as the password of Basic (RFC 7617). Never a cookie.
+ * The token that a request brings: as Bearer (RFC 6750 2.1), as the password of Basic (RFC 7617), or by the scheme `token`,
+ * which nobody registered and GitHub's own programs send (docs.github.com, "Authenticating to the REST API"). Never a cookie.
  * @throws BrokerError unauthenticated, token_unknown
  */
 export function credentialOf({ rawHeaders, headers }: IncomingMessage): string {
   const sent = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'authorization')
-  const [, scheme = '', value = ''] = /^(Bearer|Basic) +([\w.~+/=-]+)$/i.exec(headers.authorization ?? '') ?? []
+  const [, scheme = '', value = ''] = /^(Bearer|Basic|token) +([\w.~+/=-]+)$/i.exec(headers.authorization ?? '') ?? []
   const token = scheme.toLowerCase() === 'basic' ? passwordIn(value) : value
   if (sent.length !== 1 || token === '') throw unauthenticated('unauthenticated')
   if (!isProxyToken(token)) throw unauthenticated('token_unknown')

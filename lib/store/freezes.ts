@@ -56,6 +56,18 @@ export async function frozenConnections(tx: ReadTx, tenantId: string, ids: strin
   )
 }
 
+/** What freezes stop the use of each of these tokens, as vk.token_state asks, strongest first. By id; free ones are not there. */
+export async function frozenTokens(tx: ReadTx, tenantId: string, ids: string[]): Promise<Map<string, Frozen[]>> {
+  if (ids.length === 0) return new Map()
+  return byId(
+    await tx.$queryRaw<FrozenOf[]>`
+      SELECT t.id, f.kind, f.target_id AS "targetId", f.frozen_by AS by, f.frozen_at AS at, f.reason, f.until
+      FROM issued_token t CROSS JOIN LATERAL
+        vk.frozen_by(t.tenant_id, t.user_id, t.provider_id, t.connection_id, ARRAY[t.project_id]) f
+      WHERE t.tenant_id = ${tenantId} AND t.id = ANY(${ids})`,
+  )
+}
+
 /** What freezes keep a person from each of these projects, those of their own connection included. By project. */
 export async function frozenProjects(
   tx: ReadTx,

@@ -5,7 +5,7 @@ export interface ThrowAway {
   appUrl: string
   stop(): Promise<void>
 }
-export function startThrowAway(): Promise<ThrowAway>
+export function startThrowAway(settings?: Record<string, string>): Promise<ThrowAway>
 export function newPassword(): string
 export function bootstrapDatabase(
   cluster: Cluster,

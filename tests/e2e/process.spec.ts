@@ -1,7 +1,7 @@
 // The server as the process that it is: how it starts, what it writes, what it does without a database or a place for its
 // log, and how it ends.
 import { spawn } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -265,6 +265,8 @@ test.describe('npm start', () => {
     const { pid, birth, children } = JSON.parse(readFileSync(join(folder, 'lock'), 'utf8'))
     return [{ name: 'the starter', pid, birth }, ...children]
   }
+  const areGone = async (all: ReturnType<typeof processes>) =>
+    (await Promise.all(all.map(async ({ pid, birth }) => (await birthOf(pid)) !== birth))).every(Boolean)
 
   for (const [title, signal] of [
     ['SIGTERM', 'SIGTERM'],
@@ -288,9 +290,7 @@ test.describe('npm start', () => {
       // Whoever runs npm in a container takes its end for everybody's.
       if (signal === 'SIGTERM' || signal === 'SIGINT') await product.ended()
       const ended = performance.now()
-      const isGone = async () =>
-        (await Promise.all(all.map(async ({ pid, birth }) => (await birthOf(pid)) !== birth))).every(Boolean)
-      expect(await waitFor(isGone, 15_000)).toBe(true)
+      expect(await waitFor(() => areGone(all), 15_000)).toBe(true)
       if (signal === 'SIGTERM' || signal === 'SIGINT') expect(performance.now() - ended).toBeLessThan(200)
       const seconds = (performance.now() - began) / 1000
       test.info().annotations.push({ type: 'seconds', description: seconds.toFixed(2) })
@@ -298,4 +298,21 @@ test.describe('npm start', () => {
       await expect(product.ask('/api/health')).rejects.toThrow(/ECONNREFUSED/)
       rmSync(folder, { recursive: true, force: true })
     })
+
+  test('SIGKILL to the test runner ends what it served, and leaves nothing behind', async () => {
+    test.slow()
+    const folder = mkdtempSync(join(tmpdir(), 'valetkey-start-'))
+    const port = await freePort(undefined)
+    const { PATH, HOME } = process.env
+    const env = { PATH, HOME, NODE_ENV: 'production' as const, PORT: String(port), VALETKEY_E2E_DATA: folder }
+    // In the runner's place: it starts the server and does nothing else.
+    const runner = `require('node:child_process').spawn('node', ['tests/e2e/serve.mjs'], { stdio: 'inherit' })`
+    const product = watch(spawn('node', ['-e', runner], { env, stdio: ['ignore', 'pipe', 'pipe'] }), port)
+    running.push(product)
+    await product.until('/api/ready', 200, 90)
+    const all = processes(folder)
+    product.child.kill('SIGKILL')
+    expect(await waitFor(() => areGone(all), 15_000)).toBe(true)
+    expect(await waitFor(async () => !existsSync(folder), 5_000)).toBe(true)
+  })
 })

@@ -104,6 +104,26 @@ test('a read-only token through Valetkey reads and does no more, its use is show
   await expectAccessible(page)
   await noSidewaysScroll(page)
 
+  // A freeze is shown over its state, with the reason and the way to lift it.
+  const project = /prj_\w+/.exec((await page.getByRole('link', { name: 'Tickets' }).getAttribute('href')) ?? '')?.[0]
+  await api(page, 'POST', '/api/v1/tenants/globex/freezes', { kind: 'project', id: project, reason: 'incident 7' })
+  await page.reload()
+  await expect(page.getByRole('main').locator('[data-badge]').first()).toHaveText('frozen')
+  await expect(page.getByText('Its project is frozen.')).toContainText('Reason: incident 7')
+  await expectAccessible(page)
+  await noSidewaysScroll(page)
+  expect((await ask('/tickets')).status).toBe(409)
+  await page.getByRole('link', { name: 'Tokens' }).first().click()
+  await expect(page.getByRole('row', { name: /read tickets through Valetkey/ })).toContainText('frozen')
+  await page.goBack()
+  await page.getByRole('link', { name: 'Open the project' }).click()
+  await page.getByRole('button', { name: 'Lift freeze…' }).click()
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Lift freeze' }).click()
+  await expect(page.getByText('is lifted')).toBeVisible()
+  await page.goBack()
+  await page.reload()
+  await expect(page.getByRole('main').locator('[data-badge]').first()).toHaveText('live')
+
   await page.getByRole('button', { name: 'Revoke…' }).click()
   const question = page.getByRole('alertdialog')
   await expect(question).toContainText('It works only through Valetkey')

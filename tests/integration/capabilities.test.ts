@@ -5,37 +5,63 @@ import { createProvider } from '../../lib/broker/providers.ts'
 import { connectionPage } from '../../lib/broker/read/connection.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
+import { isBrokerError } from '../../lib/errors.ts'
 import { configured } from '../../lib/providers/index.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
-import { type Capability, type Cell, capabilities, expectSection, type Row } from '../support/capabilities.ts'
+import { type Cell, expectSection, type Row } from '../support/capabilities.ts'
 import { startOpponent } from '../support/opponent.ts'
+import { startPassing } from '../support/passing.ts'
 import { realmClient, startRealm } from '../support/realm.ts'
-
-const columns = [...capabilities, 'exchange'] as const
-type Cells = Row<Capability | 'exchange'>['cells']
 
 let broker: Broker
 let owner: BrowserActor
+let passing: Awaited<ReturnType<typeof startPassing>>
 beforeAll(async () => {
   broker = await startBroker()
   owner = await broker.actorOf('owner@acme.test')
+  passing = await startPassing(broker.ctx)
 })
-afterAll(() => broker.stop())
+afterAll(async () => {
+  await passing.stop()
+  await broker.stop()
+})
 
-/** The whole life of a connection and of a token at a provider; what of it came about, at a server of this sort. */
+/** An address below an API's base that answers the upstream's own tokens alone. */
+type Closed = { base: string; path: string }
+
+/** Whether a request with a token of ours comes through to such an address. */
+async function passes(project: string, { base, path }: Closed): Promise<boolean> {
+  const scopes = { access: 'paths', paths: [`GET ${path}`] }
+  const asked = { project, scopes, lifetimeSeconds: 3600, purpose: 'a test' }
+  const issued = await issueToken(broker.ctx, owner, { ...asked, strategy: 'proxy' }).catch((error: unknown) => {
+    if (isBrokerError(error, 'no_strategy')) return undefined
+    throw error
+  })
+  if (!issued) return false
+  expect((await fetch(base + path)).ok).toBe(false)
+  const token = issued.value.reveal()
+  expect((await passing.ask(issued.baseUrl, path, { token })).status).toBe(200)
+  return true
+}
+
+/**
+ * The whole life of a connection and of its tokens at a provider; what of it came about, at a server of this sort.
+ */
 async function live(
   name: string,
   server: Cell,
+  closed: Closed,
   scopes: Record<string, unknown>,
   link: () => Promise<unknown>,
-): Promise<Cells> {
-  const seen: Cells = {
+): Promise<Row['cells']> {
+  const seen: Required<Row['cells']> = {
     link: 'not offered by it',
     rotate: 'not offered by it',
     narrow: 'not offered by it',
     mint: 'not offered by it',
-    revoke: 'not offered by it',
     exchange: 'not offered by it',
+    proxy: 'not offered by it',
+    revoke: 'not offered by it',
   }
   const provider = await broker.providerOf(owner, name)
   expect(await link()).toMatchObject({ kind: 'linked' })
@@ -52,6 +78,7 @@ async function live(
   const asked = { project: connection?.project?.id ?? '', scopes, lifetimeSeconds: 3600, purpose: 'a test' }
   expect((await issueToken(broker.ctx, owner, asked)).token).toMatchObject({ strategy, state: 'live' })
   if (strategy === 'narrow' || strategy === 'mint' || strategy === 'exchange') seen[strategy] = server
+  if (await passes(asked.project, closed)) seen.proxy = server
   const [ended] = await revoke(broker.ctx, owner, { tokens: [], connections: [key.connectionId] })
   if (ended?.upstream === 'done' || ended?.upstream === 'confirmed') seen.revoke = server
   return seen
@@ -70,7 +97,7 @@ it('docs/capabilities.md says of each kind what is seen here', async () => {
         scopes: ['openid', 'offline_access', 'items:read', 'items:write'],
         authorization_parameters: { prompt: 'consent' },
         narrowing: { offered: true, old_token_survives: true, revoke_keeps_grant: false, full_scope_remains: true },
-        api_bases: [{ name: 'Items', url: `${server.origin}/items` }],
+        api_bases: [{ name: 'Items', url: server.origin }],
       },
     })
     return made.redirectUri
@@ -83,11 +110,19 @@ it('docs/capabilities.md says of each kind what is seen here', async () => {
     response_types: ['code'],
     id_token_signed_response_alg: 'ES256',
   })
-  const oauth = await live('An opponent', 'real server', { scopes: ['items:read'] }, () =>
-    broker.link(owner, 'owner@acme.test', { provider: 'An opponent', approve: server.approve }),
+  const oauth = await live(
+    'An opponent',
+    'real server',
+    { base: server.origin, path: '/me' },
+    { scopes: ['items:read'] },
+    () => broker.link(owner, 'owner@acme.test', { provider: 'An opponent', approve: server.approve }),
   )
-  const keboola = await live('Demo stack', 'demo server', { components: ['keboola.ex-http'] }, () =>
-    broker.link(owner, 'owner@acme.test', { project: '10231' }),
+  const keboola = await live(
+    'Demo stack',
+    'demo server',
+    { base: broker.demo.url, path: '/v2/storage/tokens/verify' },
+    { components: ['keboola.ex-http'] },
+    () => broker.link(owner, 'owner@acme.test', { project: '10231' }),
   )
   await server.close()
   const realm = await startRealm({ now: () => broker.ctx.now().getTime() })
@@ -103,10 +138,10 @@ it('docs/capabilities.md says of each kind what is seen here', async () => {
     },
   })
   const rights = { scopes: ['files:read', 'email'], audience: ['files-api'] }
-  const keycloak = await live('A realm', 'faithful server', rights, () =>
+  const keycloak = await live('A realm', 'faithful server', { base: realm.api, path: '/files' }, rights, () =>
     broker.link(owner, 'owner@acme.test', { provider: 'A realm', approve: realm.approve }),
   )
   await realm.stop()
   const rows = Object.entries({ keboola, keycloak, oauth }).map(([kind, cells]) => ({ name: `\`${kind}\``, cells }))
-  expectSection('kinds', rows, columns)
+  expectSection('kinds', rows)
 })

@@ -266,6 +266,14 @@ describe.each(kinds)('a frozen %s', (kind) => {
 })
 
 describe('a freeze', () => {
+  it('is not shown over a token that works at the upstream, where it reaches nothing', async () => {
+    const made = await app.issue(member, 'acme', ids.project)
+    const { id } = made.body.token
+    await freeze('project')
+    expect((await call(member, 'GET', `/tokens/${id}`)).body).toMatchObject({ id, state: 'live', frozen: null })
+    expect(await app.useToken(made.body.value)).toBe(200)
+  })
+
   it('of one thing stays when that of another is lifted', async () => {
     await freeze('provider')
     await freeze('connection')

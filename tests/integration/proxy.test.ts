@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { changeMember } from '../../lib/broker/end.ts'
 import { freeze, liftFreeze } from '../../lib/broker/freezes.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
-import { readToken } from '../../lib/broker/read/token.ts'
+import { readToken, tokenPage } from '../../lib/broker/read/token.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import type { Rules } from '../../lib/providers/rules.ts'
@@ -118,6 +118,23 @@ describe('a proxy token', () => {
     const { token, base } = await issue({ access: 'everything' })
     const basic = Buffer.from(`x-access-token:${token}`).toString('base64')
     expect((await passing.ask(base, '/tickets', { headers: { authorization: `Basic ${basic}` } })).status).toBe(200)
+  })
+
+  it('is taken by the scheme `token`, in any case, as Bearer is: so do programs of GitHub send it', async () => {
+    const { token, base } = await issue({ access: 'everything' })
+    for (const scheme of ['token', 'Token', 'BEARER'])
+      expect((await passing.ask(base, '/tickets', { headers: { authorization: `${scheme} ${token}` } })).status).toBe(
+        200,
+      )
+    expect(api.seen.every(({ headers }) => /^Bearer (?!vk_)/.test(headers.authorization ?? ''))).toBe(true)
+    for (const authorization of [
+      `DPoP ${token}`,
+      `token${token}`,
+      `token token=${token}`,
+      `tokens ${token}`,
+      `x token ${token}`,
+    ])
+      expect((await passing.ask(base, '/tickets', { headers: { authorization } })).status).toBe(401)
   })
 
   it('V-09: two of them at once are none', async () => {
@@ -346,8 +363,19 @@ describe('A-03: what ends a token ends the next request', () => {
       const target = { kind, id: ids[kind] }
       await freeze(broker.ctx, owner, { ...target, reason: 'a test', until: undefined } as never)
       expect(await works(made)).toEqual([409, 'frozen'])
+      const seen = async () => {
+        const { items } = await tokenPage(broker.ctx, member, {})
+        return [await readToken(broker.ctx, member, made.id), items.find(({ id }) => id === made.id)]
+      }
+      // Shown over its state, as long as it lives; by whom only to those who oversee the tenant.
+      const frozen = { kind, reason: 'a test', by: null }
+      expect(await seen()).toMatchObject([
+        { state: 'live', frozen },
+        { state: 'live', frozen },
+      ])
       await liftFreeze(broker.ctx, owner, target)
       expect(await works(made)).toBe(200)
+      expect(await seen()).toMatchObject([{ frozen: null }, { frozen: null }])
     },
   )
 

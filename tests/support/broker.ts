@@ -17,6 +17,7 @@ import { asSystem, withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
 import { checkInstanceKeys } from '../../lib/vault/keys.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
+import { demoKeys } from './key-pairs.ts'
 import { expectCatalogued } from './trail.ts'
 
 export type Email = 'owner@acme.test' | 'member@acme.test' | 'owner@globex.test'
@@ -56,7 +57,7 @@ export async function startBroker({ database: given }: { database?: TestDatabase
   }
   let offsetSeconds = 0
   const now = () => Date.now() + offsetSeconds * 1000
-  const demo = await startDemo({ stackClient, ticketsClient, signinClient, now })
+  const demo = await startDemo({ stackClient, ticketsClient, signinClient, now, keys: demoKeys })
   const environment = {
     NODE_ENV: 'test',
     VALETKEY_URL: origin,

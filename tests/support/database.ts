@@ -24,17 +24,13 @@ export const createEmptyDatabase = (): Promise<TestDatabase> => cloneOf('templat
 async function cloneOf(source: 'valetkey' | 'template0'): Promise<TestDatabase> {
   const template = inject('database')
   const name = `test_${randomBytes(8).toString('hex')}`
-  await asOwner(template.ownerUrl, `CREATE DATABASE ${name} TEMPLATE ${source}`)
+  // As files, with a third of the work: without fsync a checkpoint costs nothing.
+  await asOwner(template.ownerUrl, `CREATE DATABASE ${name} TEMPLATE ${source} STRATEGY file_copy`)
   return {
     appUrl: withDatabase(template.appUrl, name),
     ownerUrl: withDatabase(template.ownerUrl, name),
-    // Autovacuum may be at work in it, which its owner cannot end; the cluster goes away at the end of the run anyway.
-    drop: () => asOwner(template.ownerUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`).catch(ignoreForbidden),
+    drop: () => asOwner(template.ownerUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
   }
-}
-
-const ignoreForbidden = (error: unknown) => {
-  if (!(error instanceof pg.DatabaseError && error.code === '42501')) throw error
 }
 
 /** Runs one statement from outside the template, which must have no connections while it is cloned. */

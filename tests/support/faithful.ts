@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { exportJWK, SignJWT } from 'jose'
 import { isRfc7009, type Preset } from '../../lib/providers/oauth/preset.ts'
 import { type AccessToken, type Pair, type Person, Refusal, type Request, startGrants } from './faithful-grants.ts'
 import {
@@ -16,6 +16,7 @@ import {
   secretNames,
   startJudge,
 } from './faithful-requests.ts'
+import { keyPairOf } from './key-pairs.ts'
 
 /** What came. Values of secrets are left out; `refused` says why, for who reads a failed test. */
 export type Call = { endpoint: string; method: string; parameters: Parameters; status?: number; refused?: string }
@@ -72,7 +73,7 @@ export async function faithful(
   const calls: Call[] = []
   const pushed = new Map<string, { request: Request; at: number }>()
   const algorithm = server.id_token_signing_alg_values_supported?.[0] ?? 'RS256'
-  const signing = server.jwks_uri ? await generateKeyPair(algorithm, { extractable: true }) : undefined
+  const signing = server.jwks_uri ? await keyPairOf(`faithful-${algorithm}`, algorithm) : undefined
   let tokenAnswers = 0
 
   async function answer(came: Came): Promise<Answer> {

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { rm } from 'node:fs/promises'
+import { existsSync, rmSync } from 'node:fs'
+import { mkdir, mkdtemp } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { build } from 'esbuild'
 import type { Config } from '../../lib/config.ts'
@@ -17,16 +18,27 @@ export type Worker = {
   /** SIGTERM; resolves with the status when it has ended. */
   stop(): Promise<number | null>
 }
+type Started = Worker & {
+  /** Lets the processes that follow begin with what this one has compiled by now. */
+  keepCompiled(): void
+}
 
 export type Processes = {
   start(config: Config, options?: { offsetMilliseconds?: number; realWaits?: boolean }): Promise<Worker>
-  /** Ends every process that is left and removes the bundle. What they wrote to standard error is thrown. */
+  /** Ends every process that is left. What they wrote to standard error is thrown. */
   stop(): Promise<void>
 }
 
-/** App processes of one test file or bench, their entry bundled once. */
-export async function bundleProcesses(): Promise<Processes> {
-  const entry = join(root, `dist/worker-${process.pid}-${Date.now().toString(36)}.cjs`)
+let bundling: Promise<string> | undefined
+
+/** The entry of app processes, bundled once a process of ours and removed with it. */
+async function bundleEntry(): Promise<string> {
+  await mkdir(join(root, 'dist'), { recursive: true })
+  const folder = await mkdtemp(join(root, 'dist/worker-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  // How Vitest ends the processes that run its files.
+  process.once('SIGTERM', () => process.exit())
+  const entry = join(folder, 'worker.cjs')
   await build({
     absWorkingDir: root,
     entryPoints: ['tests/support/worker.ts'],
@@ -38,8 +50,17 @@ export async function bundleProcesses(): Promise<Processes> {
     format: 'cjs',
     banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href" },
     define: { 'import.meta.url': 'bundleUrl' },
+    // A script that is kept compiled has no import().
+    supported: { 'dynamic-import': false },
     logLevel: 'silent',
   })
+  return entry
+}
+
+/** App processes of one test file or bench. */
+export async function bundleProcesses(): Promise<Processes> {
+  bundling ??= bundleEntry()
+  const entry = await bundling
   const alive = new Set<Worker>()
   const noise: string[] = []
   return {
@@ -48,11 +69,11 @@ export async function bundleProcesses(): Promise<Processes> {
       alive.add(worker)
       await worker.ask({ kind: 'clock', offsetMilliseconds })
       await worker.ask({ kind: 'start', config, realWaits })
+      if (!existsSync(`${entry}.compiled`)) worker.keepCompiled()
       return worker
     },
     async stop() {
       await Promise.all([...alive].map((worker) => worker.kill()))
-      await rm(entry, { force: true })
       if (noise.length > 0) throw new Error(`an app process wrote to standard error:\n${noise.join('')}`)
     },
   }
@@ -62,8 +83,8 @@ function startWorker(
   entry: string,
   { realWaits, noise }: { realWaits: boolean; noise: string[] },
   onEnd: (worker: Worker) => void,
-): Worker {
-  const child: ChildProcess = fork(entry, {
+): Started {
+  const child: ChildProcess = fork(join(import.meta.dirname, 'launch.cjs'), [entry], {
     // Prisma reads relations at once in one transaction, which pg 8 calls deprecated; that is no noise of ours. Its query
     // compiler is WebAssembly: to optimise it takes a core for half a second, longer than most of these processes live.
     // Only where time is measured is it worth that.
@@ -99,7 +120,8 @@ function startWorker(
     // The other end of the same program, compiled against the same types.
     else asked?.resolve(message.value as never)
   })
-  const worker: Worker = {
+  const worker: Started = {
+    keepCompiled: () => void child.kill('SIGUSR2'),
     ask(command) {
       ids += 1
       if (command.kind === 'hold') holding = 0

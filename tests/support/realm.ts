@@ -230,6 +230,7 @@ export async function startRealm({ now = () => Date.now() } = {}) {
     if (path === '/.well-known/openid-configuration') return [200, metadata()]
     if (path === '/certs') return state.keysAway ? [500, {}] : [200, { keys }]
     if (path === '/api') return [200, {}]
+    if (path === '/api/files') return alive(authorization?.slice(7) ?? null) ? [200, {}] : [401, {}]
     if (path === '/userinfo') {
       const claims = alive(authorization?.slice(7) ?? null)
       return claims ? [200, { sub: claims.sub, preferred_username: claims.preferred_username }] : [401, {}]

@@ -7,6 +7,7 @@ import { type Context, createContext, putContext } from '../../lib/context.ts'
 import { handleAuth } from '../../lib/http/signin.ts'
 import { createLog } from '../../lib/log.ts'
 import { createTestDatabase } from './database.ts'
+import { demoKeys } from './key-pairs.ts'
 
 export const origin = 'http://localhost:3999'
 export const sessionCookie = '__Host-valetkey-session'
@@ -25,6 +26,7 @@ export async function startSignin(settings: Record<string, string> = {}) {
     stackClient: { id: 'valetkey', secret: 'stack-client-secret', redirectUris: [`${origin}/oauth/callback/demo`] },
     ticketsClient: { id: 'tickets', secret: 'tickets-secret', redirectUris: [`${origin}/oauth/callback/tickets`] },
     now,
+    keys: demoKeys,
   })
   const logged: string[] = []
   const environment = {

@@ -13,7 +13,7 @@ import { effectivePolicy, type Policy } from '../../tenancy/policy.ts'
 import { type FrozenState, toFrozenState } from '../freezes.ts'
 import { type ConnectionView, healthOf } from './connection.ts'
 import { countLimit } from './page.ts'
-import { type TokenView, toTokenView } from './token.ts'
+import { type TokenView, toTokenViews } from './token.ts'
 
 /** `frozen`: what keeps the viewer from it; `frozenItself`: of the project. */
 export type ProjectCard = FrozenState & {
@@ -116,7 +116,7 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
       aliases: row.aliases.map((alias) => alias.alias),
       cap: lifetime,
       overLife,
-      tokens: tokens.map((token) => toTokenView(token, now)),
+      tokens: await toTokenViews(tx, actor, tokens, now),
       timeline: events.map(toAuditView),
     }
   })

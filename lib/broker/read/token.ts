@@ -5,7 +5,8 @@ import { BrokerError } from '../../errors.ts'
 import { type RightsView, readRights } from '../../providers/index.ts'
 import type { Strategy } from '../../providers/kind.ts'
 import type { Rights } from '../../providers/provider.ts'
-import { readTenant } from '../../store/database.ts'
+import { type ReadTx, readTenant } from '../../store/database.ts'
+import { frozenTokens } from '../../store/freezes.ts'
 import type { RevocationState } from '../../store/revocations.ts'
 import {
   countTokens,
@@ -15,6 +16,7 @@ import {
   type TokenRow,
   type TokenWithRelations,
 } from '../../store/tokens.ts'
+import { type FrozenView, toFrozenView } from '../freezes.ts'
 import { countLimit, type Page, pageSize, toPage } from './page.ts'
 
 /** An issue takes seconds. One that is older was cut off, and nothing more can come of it upstream. */
@@ -50,6 +52,11 @@ export type TokenView = {
   purpose: string
   strategy: Strategy
   state: TokenState
+  /**
+   * What stops its use for now, of one that lives and works through us. Null: nothing, or its value is used at the upstream,
+   * where no freeze reaches.
+   */
+  frozen: FrozenView | null
   /** As the kind of its provider has them. */
   asked: Rights
   /** From what came back, never from what was sent. */
@@ -72,7 +79,7 @@ export type TokenView = {
   revocation: RevocationView | null
 }
 
-export function toTokenView(row: TokenWithRelations, now: Date): TokenView {
+export function toTokenView(row: TokenWithRelations, now: Date, frozen: FrozenView | null = null): TokenView {
   const { provider } = row.project
   const rights = readRights(provider, { asked: row.scopesAsked, granted: row.scopesGranted, strategy: row.strategy })
   return {
@@ -85,6 +92,7 @@ export function toTokenView(row: TokenWithRelations, now: Date): TokenView {
     purpose: row.purpose,
     strategy: row.strategy as Strategy,
     state: stateOf(row, now),
+    frozen,
     ...rights,
     failure: row.failure,
     createdAt: row.createdAt,
@@ -95,6 +103,22 @@ export function toTokenView(row: TokenWithRelations, now: Date): TokenView {
     revokedBy: row.revokedBy,
     revocation: toRevocationView(row),
   }
+}
+
+/** Tokens as their viewer may see them, freezes included. */
+export async function toTokenViews(
+  tx: ReadTx,
+  actor: Actor,
+  rows: TokenWithRelations[],
+  now: Date,
+): Promise<TokenView[]> {
+  const ours = rows.filter((row) => row.secretHash && stateOf(row, now) === 'live')
+  const facts = await frozenTokens(
+    tx,
+    actor.tenantId,
+    ours.map(({ id }) => id),
+  )
+  return rows.map((row) => toTokenView(row, now, toFrozenView(facts.get(row.id), actor)))
 }
 
 function stateOf({ status, expiresAt, generation }: TokenWithRelations, now: Date): TokenState {
@@ -161,10 +185,7 @@ export async function tokenPage(
     const selection = { filter: named, asOf: now }
     const rows = await listTokens(tx, actor.tenantId, selection, { before, take: pageSize + 1 })
     const counted = await countTokens(tx, actor.tenantId, selection, countLimit + 1)
-    return toPage(
-      rows.map((row) => toTokenView(row, now)),
-      counted,
-    )
+    return toPage(await toTokenViews(tx, actor, rows, now), counted)
   })
   if (everybody) await noteRead(ctx, actor, 'listTokens', filter.userId)
   return page
@@ -173,8 +194,12 @@ export async function tokenPage(
 /** @throws BrokerError not_found, for another member's token as well unless the viewer oversees the tenant */
 export async function readToken(ctx: Context, actor: Actor, id: string): Promise<TokenView> {
   const of = ownUnless(actor, 'oversee')
-  const row = await readTenant(ctx, actor.tenantId, (tx) => findToken(tx, actor.tenantId, id, of))
-  if (!row) throw new BrokerError('not_found')
-  if (row.userId !== actor.userId) await noteRead(ctx, actor, 'readToken', id)
-  return toTokenView(row, ctx.now())
+  const token = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const row = await findToken(tx, actor.tenantId, id, of)
+    const [view] = await toTokenViews(tx, actor, row ? [row] : [], ctx.now())
+    return view
+  })
+  if (!token) throw new BrokerError('not_found')
+  if (token.ownerId !== actor.userId) await noteRead(ctx, actor, 'readToken', id)
+  return token
 }

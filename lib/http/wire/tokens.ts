@@ -3,6 +3,7 @@ import { kinds } from '../../providers/index.ts'
 import { strategies } from '../../providers/kind.ts'
 import { Rules } from '../../providers/rules.ts'
 import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
+import { frozen } from './freezes.ts'
 import { providerReference } from './providers.ts'
 import { upstreamState } from './revocations.ts'
 import { id, idOf, instant, instantOrNull, line, object, page, schemaOf } from './schemas.ts'
@@ -25,6 +26,8 @@ export const token = object({
   purpose: z.string(),
   strategy: z.enum(strategies),
   state: z.enum(['issuing', 'live', 'ended', 'revoked', 'failed']),
+  /** Of one that works through the proxy: what stops its use for now. */
+  frozen,
   asked: scopes,
   /** From what came back, never from what was sent. */
   granted: scopes.nullable(),

@@ -2,19 +2,19 @@ import type { Metadata } from 'next'
 import Link from 'next/link'
 import { cache } from 'react'
 import { orNotFound } from '@/app/_features/guard.tsx'
+import { FrozenNotice, NextAct } from '@/app/_features/health.tsx'
 import { Right } from '@/app/_features/rights.tsx'
 import { BothEnds, exclusiveWords } from '@/app/_features/token-end.tsx'
 import { RevokeButton } from '@/app/_features/token-menu.tsx'
-import { isLive, tokenName } from '@/app/_features/token-table.tsx'
+import { isLive, TokenBadge, tokenName } from '@/app/_features/token-table.tsx'
 import { truths } from '@/app/_features/truths.tsx'
 import { UseSection } from '@/app/_features/use.tsx'
-import { failureWords, lastUseWords, strategyWords } from '@/app/_features/words.ts'
+import { failureWords, lastUseWords, strategyWords, tokenFrozenWords } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { KeyValue, type KeyValueItem } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Section } from '@/app/_ui/section.tsx'
-import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
 import { may } from '@/lib/actor.ts'
 import { proxyUrl } from '@/lib/broker/proxy-url.ts'
@@ -56,7 +56,7 @@ export default async function TokenPage({ params }: Props) {
         trail={[{ label: 'Tokens', href: `/t/${tenant}/tokens` }]}
         title={`Token ${tokenName(token)}`}
         lead={token.purpose}
-        badge={<StateBadge kind="token" state={token.state} />}
+        badge={<TokenBadge token={token} />}
         actions={
           <>
             {own && may(actor, 'work') && (
@@ -73,6 +73,26 @@ export default async function TokenPage({ params }: Props) {
           </>
         }
       />
+      {token.frozen && (
+        <FrozenNotice
+          frozen={token.frozen}
+          now={now}
+          what={tokenFrozenWords[token.frozen.kind]}
+          by={token.frozen.by && nameOf(token.frozen.by)}
+          act={
+            <NextAct
+              tenant={tenant}
+              projectId={token.project.id}
+              providerId={token.provider.id}
+              connection={null}
+              frozen={token.frozen}
+              own={own}
+              mayWork={may(actor, 'work')}
+              mayAdminister={may(actor, 'administer')}
+            />
+          }
+        />
+      )}
       {token.failure && token.state === 'failed' && (
         <Notice tone="error" title="No token was handed out" meaning={failureWords(token.failure)} />
       )}
