@@ -22,7 +22,11 @@ const seed = Number(process.env.VALETKEY_FUZZ_SEED ?? 20_261_124)
 const randomRuns = 8
 
 /** Fields of a sample that are refused for what they say: a secret is tried at the upstream, and is none beside a key. */
-const refusedTogether: Record<string, string[]> = { changeProvider: ['client_secret', 'rotate_client_key'] }
+const refusedTogether: Record<string, string[]> = {
+  changeProvider: ['client_secret', 'rotate_client_key'],
+  // The audience must be ours; a client is for issuers that can be asked.
+  trustIssuer: ['audience', 'opaque', 'client_id', 'client_secret'],
+}
 
 /** As the product counts, for the files that run after this one in its process. */
 const points = new Map(Object.values(limits).map((limit) => [limit, limit.points]))
@@ -229,6 +233,8 @@ describe('IV-01: whatever stands in a field, the answer is no 5xx, and a refusal
     it('the sample itself is understood', async () => {
       const body = { ...(sample() as Record<string, unknown>) }
       for (const name of refusedTogether[operation.id] ?? []) delete body[name]
+      // One that answers.
+      if (operation.id === 'trustIssuer') body.issuer = app.ctx.config.signin.issuer
       const answer = await send(method, pathOf(operation), JSON.stringify(body))
       judge(answer)
       expect(answer.text).not.toContain('"bad_request"')
