@@ -245,6 +245,8 @@ export type ErrorCode = keyof typeof errorCodes
 type Options = {
   /** For people; never holds a secret, an upstream body or another tenant's data. */
   detail?: string
+  /** What to do, where that is known better than what the code says; as `detail`. */
+  next?: string
   /** Field path -> what is wrong with it. */
   fields?: Record<string, string>
   retryAfterSeconds?: number
@@ -262,14 +264,16 @@ export class BrokerError extends Error {
   override readonly name = 'BrokerError'
   readonly code: ErrorCode
   readonly detail: string | undefined
+  readonly next: string
   readonly fields: Record<string, string> | undefined
   readonly retryAfterSeconds: number | undefined
   readonly challenge: string | undefined
 
-  constructor(code: ErrorCode, { detail, fields, retryAfterSeconds, challenge, cause }: Options = {}) {
+  constructor(code: ErrorCode, { detail, next, fields, retryAfterSeconds, challenge, cause }: Options = {}) {
     super(detail ?? errorCodes[code].title, { cause })
     this.code = code
     this.detail = detail
+    this.next = next ?? errorCodes[code].next
     this.fields = fields
     this.retryAfterSeconds = retryAfterSeconds
     this.challenge = challenge

@@ -321,8 +321,8 @@ async function notMade(ctx: Context, actor: Actor, { id, strategy }: Started, er
   // Said of the rights that were asked, which are the caller's to change.
   const rejected = isUpstreamError(error) && error.failure === 'rejected' ? error : undefined
   const { reason, means, next } = rejected?.refusal ?? {}
-  const detail = means && next && { detail: `${means} ${next}` }
-  const known = rejected ? new BrokerError('upstream_rejected', { ...detail, cause: error }) : asBrokerError(error)
+  const words = means && next && { detail: means, next }
+  const known = rejected ? new BrokerError('upstream_rejected', { ...words, cause: error }) : asBrokerError(error)
   const failure = isBrokerError(known) ? known.code : 'internal'
   // A call that failed before the mint, or that the upstream turned down, made nothing.
   const unsure = isUpstreamError(error) ? mayHaveActed(error) : !isBrokerError(error)

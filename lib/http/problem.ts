@@ -21,14 +21,14 @@ export function asBrokerError(error: unknown): BrokerError {
 }
 
 export function problemOf(error: BrokerError, requestId: string): Problem {
-  const { status, title, next } = errorCodes[error.code]
+  const { status, title } = errorCodes[error.code]
   return {
     type: `urn:valetkey:error:${error.code}`,
     title,
     status,
     ...(error.detail && { detail: error.detail }),
     code: error.code,
-    next,
+    next: error.next,
     request_id: requestId,
     ...(error.fields && { fields: error.fields }),
   }

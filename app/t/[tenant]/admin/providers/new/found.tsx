@@ -22,6 +22,7 @@ const endpointWords: Record<string, string> = {
   token_endpoint: 'Token',
   userinfo_endpoint: 'Userinfo',
   revocation_endpoint: 'Revocation',
+  introspection_endpoint: 'Introspection',
   jwks_uri: 'Its keys',
   pushed_authorization_request_endpoint: 'Pushed requests',
 }
