@@ -19,6 +19,8 @@ const shared = {
   environment: 'node',
   setupFiles: ['tests/support/setup.ts'],
   restoreMocks: true,
+  // A condition that comes late on a busy machine has come; one that never comes fails all the same.
+  expect: { poll: { timeout: 10_000 } },
   // One process runs many files: it loads the product once, as the product's own process does, whose state is all in a
   // Context. A file that changes a module puts it back.
   isolate: false,
