@@ -171,13 +171,9 @@ function checkedAudience({ config }: Pick<Context, 'config'>, issuer: string, au
 /** The issuer's own metadata, read now. */
 async function assertDiscovers(ctx: Context, issuer: string, asks: boolean): Promise<void> {
   try {
-    const url = assertOutboundUrl(issuer, ctx.config)
-    if (url.search) throw new Error('an issuer has no query (OIDC Discovery 3)')
+    assertOutboundUrl(issuer, ctx.config)
   } catch (cause) {
-    throw refuse(
-      { issuer: 'Enter a public https address without a query, as the issuer’s tokens name it in iss.' },
-      cause,
-    )
+    throw refuse({ issuer: 'Enter a public https address, exactly as the issuer’s tokens name it in iss.' }, cause)
   }
   const server = await discover({ ...ctx, discoveries: new Map() }, issuer).catch((cause: unknown) => {
     const words =

@@ -956,8 +956,6 @@ describe('an admin', () => {
     }
     evil.answer({ metadata: { introspection_endpoint: undefined } })
     expect((await post(asker)).body.fields).toHaveProperty('client_id')
-    evil.answer({ metadata: { issuer: `${evil.url}?a=b` } })
-    expect((await post({ issuer: `${evil.url}?a=b` })).body.fields).toHaveProperty('issuer')
     evil.answer({})
     for (const wrong of ['http://127.0.0.1:9/', `${evil.url}?a=b`, 'http://192.168.0.1', 'https://user:pw@example.com'])
       expect((await post({ issuer: wrong })).body.fields, wrong).toHaveProperty('issuer')
