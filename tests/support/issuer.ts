@@ -49,6 +49,8 @@ type Request = { method: string; path: string; body: URLSearchParams; authorizat
 /** An OpenID issuer of scripted answers over a real socket: discovery, keys, token, userinfo; any code will do. */
 export async function startIssuer(clientId: string, now: () => number) {
   const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA', 'RS512']
+  // Before the first answer: nobody waits for keys as long as they take to make.
+  for (const alg of algorithms) await keyPairOf(alg, alg)
   const requests: Request[] = []
   let answers = right()
 
