@@ -78,6 +78,8 @@ export async function startIssuer(
   const own = randomUUID()
   const pairOf = (name: string, alg: string) => keyPairOf(/^[RP]S/.test(alg) ? name : `${own} ${name}`, alg)
   const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA', 'RS512']
+  // Before the first answer: nobody waits for keys as long as they take to make.
+  for (const alg of algorithms) await keyPairOf(alg, alg)
   const requests: Request[] = []
   let answers = right()
 
