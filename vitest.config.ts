@@ -49,7 +49,7 @@ export default defineConfig({
           include: ['tests/keycloak/**/*.test.ts'],
           globalSetup: ['tests/support/cluster.ts', 'tests/support/keycloak-setup.ts'],
           testTimeout: 60_000,
-          hookTimeout: 120_000,
+          hookTimeout: 300_000,
           isolate: false,
           execArgv: ['--liftoff-only'],
         },

@@ -16,12 +16,8 @@ const UNPACK = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:unpack'
 const JAVA_MIN = 21
 const LIMIT_MS = 600_000
 
-/** What is settled when it is built. Less starts faster: no consoles, no cluster, no port for management. */
-const SHARED = [
-  '--db=dev-file',
-  '--cache=local',
-  '--features-disabled=account,admin,ciba,device-flow,kerberos,organization',
-]
+/** What is settled when it is built. Less starts faster: no consoles, no port for management. */
+const SHARED = ['--db=dev-file', '--features-disabled=account,admin,ciba,device-flow,kerberos,organization']
 /** A server has token exchange in one of two ways, which is settled when it is built. */
 const BUILDS = {
   /** As everybody has it, with delegation, which later versions have by themselves, and two secrets of a client at a time. */

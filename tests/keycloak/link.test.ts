@@ -1,7 +1,6 @@
 // Linking, renewing and revoking at the real server.
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
-import { revoke } from '../../lib/broker/revoke.ts'
 import { rowOf } from '../support/connection.ts'
 import { clients } from '../support/keycloak.ts'
 import { type AtKeycloak, startAtKeycloak } from '../support/keycloak-broker.ts'
@@ -36,14 +35,4 @@ it('RR-01 RR-03: twenty callers at once are one renewal, and no refresh token is
     expect(await at.refreshToken(key)).not.toBe(spent)
   }
   expect(await at.realm.events('REFRESH_TOKEN_ERROR')).toEqual([])
-})
-
-it('N-21: a connection that is ended here is ended there, by RFC 7009', async () => {
-  const { key, of } = await at.linked('alice')
-  const token = await at.refreshToken(key)
-  const [ended] = await revoke(at.broker.ctx, at.owner, { tokens: [], connections: [key.connectionId] })
-  expect(ended).toMatchObject({ upstream: 'done' })
-  expect(await at.realm.events('REVOKE_GRANT')).toMatchObject([{ clientId: of.client_id }])
-  const form = { grant_type: 'refresh_token', refresh_token: token }
-  expect(await at.realm.token(of, form)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
 })

@@ -22,6 +22,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await processes?.stop()
   await at?.stop()
+  await at?.realm.remove()
   await between?.stop()
 })
 

@@ -34,11 +34,14 @@ export async function startAtKeycloak({ realm: given }: { realm?: Realm } = {}) 
     return completeLink(ctx, broker.callbackOf(await who.approve(url), owner))
   }
 
+  const connectionsOf = async ({ id }: ProviderView) =>
+    (await connectionList(ctx, owner)).filter((one) => one.provider.id === id)
+
   async function linked(username: Username, setup?: Record<string, unknown>) {
     const made = await provider(setup)
     const result = await link(made, username)
     if (result.kind === 'failed') throw result.error
-    const connection = (await connectionList(ctx, owner)).find((one) => one.provider.id === made.id)
+    const [connection] = await connectionsOf(made)
     const key: Key = { tenantId: owner.tenantId, connectionId: connection?.id ?? '' }
     const of = { ...clients.valetkey, client_id: made.clientId }
     return { made, connection, key, of, project: result.projectId }
@@ -51,17 +54,24 @@ export async function startAtKeycloak({ realm: given }: { realm?: Realm } = {}) 
     provider,
     link,
     linked,
+    connectionsOf,
     /** Its access token has ended; the clocks of both servers stay alike. */
     async expire({ tenantId, connectionId }: Key) {
       await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [tenantId])
       await broker.owner.query('UPDATE connection SET access_expires_at = vk_now() WHERE id = $1', [connectionId])
       await broker.owner.query('DELETE FROM upstream_pace')
     },
+    /** Nothing waits any more before it is tried again. */
+    async recover({ tenantId, connectionId }: Key) {
+      await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [tenantId])
+      await broker.owner.query('UPDATE connection SET next_try_at = NULL WHERE id = $1', [connectionId])
+      await broker.owner.query('DELETE FROM upstream_pace')
+    },
     refreshToken: async (key: Key) =>
       (JSON.parse(await storedRefreshToken(broker, key)) as { refresh: string }).refresh,
     async stop() {
       await broker.stop()
-      await realm.remove()
+      if (!given) await realm.remove()
     },
   }
 }

@@ -18,16 +18,15 @@ export type Tls = { key: string; cert: string }
 export type Address = { origin: string; adminPassword: string }
 
 export type KeycloakServer = Address & {
-  pid(): number
-  /** SIGKILL: what was not written is lost. */
-  kill(): Promise<void>
+  /** Asks it to end, as for a restart. */
+  end(): Promise<void>
   /** Starts it again, at the same address and with what it had. */
   start(): Promise<void>
   /** Ends it and removes what it had. */
   stop(): Promise<void>
 }
 
-const READY_LIMIT_MS = 120_000
+const READY_LIMIT_MS = 300_000
 
 /** A minute of work in a process that lives for minutes: nothing is worth to be optimised for long. */
 const VIRTUAL_MACHINE = ['-Xms64m', '-Xmx700m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
@@ -50,7 +49,7 @@ export async function makeTls(folder: string): Promise<Tls> {
  * The real Keycloak on a loopback port, by https, with a database of its own and nothing in it but its admin. It ends with
  * the process that started it, however that ends. What it wrote stays in .data/test-results, named after `name`.
  */
-export async function startKeycloak({ name, tls, build = 'standard' }: Options): Promise<KeycloakServer> {
+export async function startKeycloak({ name, tls, build = 'standard', onSpawn }: Options): Promise<KeycloakServer> {
   const installed = await findKeycloak()
   if (!installed) throw new Error('Keycloak is not installed: npm run test:keycloak installs it')
   const home = await mkdtemp(join(tmpdir(), 'valetkey-keycloak-'))
@@ -77,7 +76,15 @@ export async function startKeycloak({ name, tls, build = 'standard' }: Options):
         `-Djava.util.concurrent.ForkJoinPool.common.threadFactory=${FACTORY}`,
         `-Dkc.home.dir=${home}`,
         ...['-cp', join(home, 'lib/quarkus-run.jar'), 'io.quarkus.bootstrap.runner.QuarkusEntryPoint'],
-        ...['start', '--optimized', '--http-host=127.0.0.1', `--https-port=${port}`, `--hostname=${origin}`],
+        // Alone: otherwise it looks for others of its kind, on all interfaces.
+        ...[
+          'start',
+          '--optimized',
+          '--cache=local',
+          '--http-host=127.0.0.1',
+          `--https-port=${port}`,
+          `--hostname=${origin}`,
+        ],
         ...[`--https-certificate-file=${tls.cert}`, `--https-certificate-key-file=${tls.key}`],
       ],
       {
@@ -93,10 +100,11 @@ export async function startKeycloak({ name, tls, build = 'standard' }: Options):
     child.on('error', () => {})
     await log.close()
     // Its pipe closes when we are gone. In a group of its own, so that it is not gone first.
-    watch = spawn('sh', ['-c', 'read _; kill -9 "$0"', String(child.pid)], {
+    watch = spawn('sh', ['-c', 'read _; kill -9 "$0"; rm -rf "$1"', String(child.pid), home], {
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
     })
+    if (child.pid) onSpawn?.(child.pid)
     const dispatcher = new Agent({ connect: { ca: await readFile(tls.cert, 'utf8') } })
     const isUp = () =>
       fetch(`${origin}/realms/master/.well-known/openid-configuration`, { dispatcher }).then(
@@ -109,20 +117,21 @@ export async function startKeycloak({ name, tls, build = 'standard' }: Options):
     const up = await waitFor(async () => hasEnded(child) || isUp(), READY_LIMIT_MS, 100)
     await dispatcher.close()
     if (up && !hasEnded(child)) return
-    await kill()
+    await end('SIGKILL')
     throw new Error(`Keycloak did not start:\n${lastLines(await readFile(logFile, 'utf8'), 30)}`)
   }
 
-  async function kill() {
+  async function end(signal: NodeJS.Signals) {
+    if (child && !hasEnded(child)) {
+      const ended = once(child, 'exit')
+      child.kill(signal)
+      await ended
+    }
     watch?.kill('SIGKILL')
-    if (!child || hasEnded(child)) return
-    const ended = once(child, 'exit')
-    child.kill('SIGKILL')
-    await ended
   }
 
   async function stop() {
-    await kill()
+    await end('SIGKILL')
     await rm(home, { recursive: true, force: true })
   }
 
@@ -130,7 +139,7 @@ export async function startKeycloak({ name, tls, build = 'standard' }: Options):
     await stop()
     throw error
   })
-  return { origin, adminPassword, pid: () => child?.pid ?? 0, kill, start, stop }
+  return { origin, adminPassword, start, end: () => end('SIGTERM'), stop }
 }
 
-type Options = { name: string; tls: Tls; build?: Build }
+type Options = { name: string; tls: Tls; build?: Build; onSpawn?: (pid: number) => void }

@@ -74,6 +74,9 @@ export async function makeRealm({ server = inject('keycloak'), origin = server.o
   await admin('', { json: { ...JSON.parse(text), realm: name, attributes: { frontendUrl: origin } } })
   const issuer = `${origin}/realms/${name}`
 
+  const providerType = 'org.keycloak.keys.KeyProvider'
+  let newest = 0
+
   async function one<T extends Json>(kind: 'clients' | 'users', by: string): Promise<T & { id: string }> {
     const query = kind === 'clients' ? `clientId=${by}` : `username=${by}&exact=true`
     const [found] = await admin<(T & { id: string })[]>(`/${name}/${kind}?${query}`)
@@ -116,6 +119,15 @@ export async function makeRealm({ server = inject('keycloak'), origin = server.o
       const known = await one<{ attributes?: Json }>('clients', clientId)
       const json = { ...known, ...settings, attributes: { ...known.attributes, ...attributes } }
       await admin(`/${name}/clients/${known.id}`, { method: 'PUT', json })
+    },
+    /** From now on the realm signs with another key of this algorithm; those before are still published. */
+    async newKeys(algorithm: string) {
+      newest += 1
+      const { id: parentId } = await admin<{ id: string }>(`/${name}`)
+      const config = { priority: [String(100 + newest)], algorithm: [algorithm] }
+      await admin(`/${name}/components`, {
+        json: { name: `key-${newest}`, parentId, providerId: 'rsa-generated', providerType, config },
+      })
     },
     user: (username: string) => one('users', username),
     async changeUser(username: Username, settings: Json) {
@@ -185,6 +197,6 @@ function person(origin: string, username: Username) {
 /** What a page says, for the message of a test that fails. */
 const wordsOf = (page: string) =>
   page
-    .replace(/<(script|style)[\s\S]*?<\/\1>|<[^>]+>/g, ' ')
+    .replace(/<(script|style)[\s\S]*?<\/\1>|<[^>]+>/gi, ' ')
     .replace(/\s+/g, ' ')
     .slice(0, 500)
