@@ -89,6 +89,8 @@ test('a realm: added, linked, checked, what is missing is told with its commands
   await shoot(page, 'keycloak-refused')
   realm.is()
   await page.getByRole('button', { name: 'Issue token' }).click()
+  await page.getByRole('tab', { name: 'env' }).click()
+  await page.getByRole('button', { name: 'Copy env' }).click()
   await page.getByRole('button', { name: 'Done' }).click()
   const [value = ''] = realm.working()
   expect(realm.claimsOf(value)).toMatchObject({ aud: ['files-api'], scope: 'files:read email' })

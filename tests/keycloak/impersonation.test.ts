@@ -18,7 +18,7 @@ let api: ResourceServer
 let linked: Awaited<ReturnType<AtKeycloak['linked']>>
 beforeAll(async () => {
   server = await startKeycloak({ name: 'legacy', tls: inject('keycloak').tls, build: 'legacy' })
-  at = await startAtKeycloak({ realm: await makeRealm(server) })
+  at = await startAtKeycloak({ realm: await makeRealm({ server }) })
   api = await startResourceServer({ audience: 'orders-api' })
   api.trust(at.realm.issuer)
 }, 300_000)
