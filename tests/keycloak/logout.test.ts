@@ -160,6 +160,7 @@ describe('the server as an upstream', () => {
       const setup = {
         issuer: at.realm.issuer,
         scopes,
+        offline: scopes.includes('offline_access'),
         api_bases: [{ name: 'Orders', url: `${at.realm.origin}/orders` }],
       }
       const named = {
