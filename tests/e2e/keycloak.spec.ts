@@ -39,7 +39,7 @@ test('a realm: added, linked, checked, what is missing is told with its commands
   await form.getByLabel('Audience').fill('files-api')
   await form.getByRole('button', { name: 'Check', exact: true }).click()
   await expect(form.getByText('What was found')).toBeVisible()
-  await form.getByLabel('Name', { exact: true }).last().fill('Acme realm')
+  await form.getByLabel('Name', { exact: true }).last().fill('Realm of files')
   await form.getByLabel('Client id').first().fill(realmClient.id)
   await form.getByLabel('Client secret').fill(realmClient.secret)
   await form.getByRole('textbox', { name: 'Scopes' }).fill('files:read\nfiles:write')
@@ -51,7 +51,7 @@ test('a realm: added, linked, checked, what is missing is told with its commands
   await page.waitForURL(/\/admin\/providers$/)
   await shoot(page, 'keycloak-card')
 
-  await page.getByRole('link', { name: 'Check and client of Acme realm' }).click()
+  await page.getByRole('link', { name: 'Check and client of Realm of files' }).click()
   const row = (title: string) => page.getByRole('row', { name: new RegExp(`^${title}`) })
   realm.is({ standard: false, demandsPkce: false })
   await page.getByRole('button', { name: 'Run check' }).click()
