@@ -1,12 +1,12 @@
 'use client'
 import { ExternalLink, Plus } from 'lucide-react'
 import { useRouter } from 'next/navigation'
-import { useId, useState } from 'react'
+import { useState } from 'react'
 import { client, leaveFor, send } from '@/app/_features/client.ts'
 import { type ActionResult, useAction } from '@/app/_ui/action.ts'
 import { Button, type ButtonProps } from '@/app/_ui/button.tsx'
-import { Dialog } from '@/app/_ui/dialog.tsx'
 import { Input, Select } from '@/app/_ui/field.tsx'
+import { FormDialog } from '@/app/_ui/form-dialog.tsx'
 import { ProblemNotice } from '@/app/_ui/notice.tsx'
 
 export type ProviderChoice = { id: string; name: string; host: string }
@@ -56,7 +56,6 @@ export function LinkProject({
 type LinkDialogProps = { tenant: string; providers: ProviderChoice[]; onClose: () => void }
 
 function LinkDialog({ tenant, providers, onClose }: LinkDialogProps) {
-  const form = useId()
   const [providerId, setProviderId] = useState(providers[0]?.id ?? '')
   const [alias, setAlias] = useState('')
   const [checked, setChecked] = useState(false)
@@ -64,58 +63,49 @@ function LinkDialog({ tenant, providers, onClose }: LinkDialogProps) {
   const provider = providers.find((each) => each.id === providerId)
   const fault = alias === '' ? undefined : aliasFault(alias)
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title="Link project"
       lead="At the upstream, choose a project and approve access. You then return here. You have ten minutes."
-      footer={
+      submitLabel={
         <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} variant="primary" busy={busy}>
-            Continue to {provider?.name ?? 'the upstream'}
-            <ExternalLink aria-hidden />
-          </Button>
+          Continue to {provider?.name ?? 'the upstream'}
+          <ExternalLink aria-hidden />
         </>
       }
+      busy={busy}
+      problem={problem}
+      onClose={onClose}
+      onSubmit={() => {
+        setChecked(true)
+        if (!fault) void start(tenant, { provider: providerId, ...(alias && { alias }) })
+      }}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4"
-        onSubmit={(event) => {
-          event.preventDefault()
-          setChecked(true)
-          if (!fault) void start(tenant, { provider: providerId, ...(alias && { alias }) })
-        }}
-      >
-        {providers.length > 1 ? (
-          <Select
-            label="Provider"
-            value={providerId}
-            onChange={(event) => setProviderId(event.target.value)}
-            options={providers.map(({ id, name, host }) => ({ value: id, label: `${name} · ${host}` }))}
-          />
-        ) : (
-          <p>
-            <span className="font-semibold">{provider?.name}</span>{' '}
-            <span className="wrap-anywhere text-muted">{provider?.host}</span>
-          </p>
-        )}
-        <Input
-          label="Alias"
-          optional
-          hint={`${aliasHint} If empty, it is derived from the project’s name.`}
-          error={checked ? fault : undefined}
-          placeholder="sales-reporting"
-          autoComplete="off"
-          autoCapitalize="none"
-          spellCheck={false}
-          value={alias}
-          onChange={(event) => setAlias(event.target.value)}
+      {providers.length > 1 ? (
+        <Select
+          label="Provider"
+          value={providerId}
+          onChange={(event) => setProviderId(event.target.value)}
+          options={providers.map(({ id, name, host }) => ({ value: id, label: `${name} · ${host}` }))}
         />
-        <ProblemNotice problem={problem} />
-      </form>
-    </Dialog>
+      ) : (
+        <p>
+          <span className="font-semibold">{provider?.name}</span>{' '}
+          <span className="wrap-anywhere text-muted">{provider?.host}</span>
+        </p>
+      )}
+      <Input
+        label="Alias"
+        optional
+        hint={`${aliasHint} If empty, it is derived from the project’s name.`}
+        error={checked ? fault : undefined}
+        placeholder="sales-reporting"
+        autoComplete="off"
+        autoCapitalize="none"
+        spellCheck={false}
+        value={alias}
+        onChange={(event) => setAlias(event.target.value)}
+      />
+    </FormDialog>
   )
 }
 

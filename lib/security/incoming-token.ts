@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { type Discoveries, discover } from './discovery.ts'
 import { isUnknownKey, type KeySets, signatureAlgorithms, withKeys } from './issuer-keys.ts'
 import { isStorable } from './json.ts'
+import { partOf } from './jwt.ts'
 import { clockToleranceSeconds } from './oauth.ts'
 import type { OutboundFetch, OutboundPolicy } from './outbound.ts'
 
@@ -92,20 +93,8 @@ export const isJwt = (token: string): boolean => /^[\w-]*\.[\w-]*\.[\w-]*$/.test
 
 /** What a JWT says who made it: not verified, good for nothing but to look the issuer up. */
 export const issuerNamedBy = (jwt: string): string | undefined => {
-  const payload = decoded(jwt.split('.')[1] ?? '')
-  const { iss } = (payload ?? {}) as { iss?: unknown }
+  const { iss } = partOf(jwt, 'payload') ?? {}
   return typeof iss === 'string' && isStorable(iss) ? iss : undefined
-}
-
-/** An object out of a part of a JWT; undefined for anything else. */
-function decoded(part: string): object | undefined {
-  try {
-    const bytes = Buffer.from(part, 'base64url')
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
-  } catch {
-    return undefined
-  }
 }
 
 /**
@@ -114,13 +103,13 @@ function decoded(part: string): object | undefined {
  *   issuer cannot be asked
  */
 export async function verifiedClaims(deps: Deps, issuer: string, jwt: string): Promise<object> {
-  const parsed = Header.safeParse(decoded(jwt.split('.')[0] ?? ''))
+  const parsed = Header.safeParse(partOf(jwt, 'header'))
   if (!parsed.success) throw new TokenRefusal('malformed')
   const header = parsed.data
   if (!signatureAlgorithms.has(header.alg)) throw new TokenRefusal('algorithm')
   if (refusedHeaders.some((name) => name in header)) throw new TokenRefusal('malformed')
   if (!headerTypes.has(header.typ)) throw new TokenRefusal('not_an_access_token')
-  const claims = decoded(jwt.split('.')[1] ?? '')
+  const claims = partOf(jwt, 'payload')
   if (!claims) throw new TokenRefusal('malformed')
   await validateSignature(deps, await discover(deps, issuer), jwt)
   const isMarked = header.typ !== undefined && accessTokenTypes.has(header.typ)

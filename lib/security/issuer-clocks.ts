@@ -1,3 +1,5 @@
+import { partOf } from './jwt.ts'
+
 /** How far an issuer's clock was ahead of ours when it last made an ID token for this process: seconds, by host. */
 export type IssuerClocks = Map<string, number>
 
@@ -22,11 +24,7 @@ export function noteClock(
 }
 
 function issuedAtOf(idToken: string): number | undefined {
-  try {
-    const { iat } = JSON.parse(Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString()) as { iat?: unknown }
-    // What no clock says is no clock's.
-    return typeof iat === 'number' && iat > 0 && iat < 1e11 ? iat : undefined
-  } catch {
-    return undefined
-  }
+  const iat = partOf(idToken, 'payload')?.iat
+  // What no clock says is no clock's.
+  return typeof iat === 'number' && iat > 0 && iat < 1e11 ? iat : undefined
 }

@@ -1,6 +1,7 @@
 import type * as oauth from 'oauth4webapi'
 import { isKeysUnavailable, type KeySets, signatureAlgorithms, verifyJwt } from './issuer-keys.ts'
 import { isStorable } from './json.ts'
+import { partOf } from './jwt.ts'
 import { clockToleranceSeconds, ProtocolError } from './oauth.ts'
 import type { OutboundFetch } from './outbound.ts'
 
@@ -39,8 +40,7 @@ export const vouchedBy = ({ sid, sub, iat }: oauth.IDToken): Vouched => ({
  * @throws ProtocolError
  */
 export function addresseeOf(token: string): { issuer: string; clients: string[] } {
-  const [, payload = ''] = token.split('.')
-  const { iss, aud } = jsonOf(payload)
+  const { iss, aud } = partOf(token, 'payload') ?? {}
   const clients = (Array.isArray(aud) ? aud : [aud]).map(textOf)
   const issuer = textOf(iss)
   if (!issuer || clients.length > clientsMax || !clients.every((one) => one !== undefined))
@@ -104,12 +104,3 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 /** A claim that can be kept and compared; anything else is none. */
 const textOf = (claim: unknown): string | undefined =>
   typeof claim === 'string' && claim.length > 0 && claim.length <= 2_000 && isStorable(claim) ? claim : undefined
-
-function jsonOf(part: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString())
-    return isObject(value) ? value : {}
-  } catch {
-    return {}
-  }
-}

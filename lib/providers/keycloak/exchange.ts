@@ -156,7 +156,7 @@ export async function end({ revoke }: Pick<Protocol, 'revoke'>, handle: Secret):
   return revoke(new Secret(access), 'access_token')
 }
 
-type Expected = { asked: KeycloakRights; subject: string; actor: string | undefined; nonce: string }
+type Expected = { asked: KeycloakRights; subject: string; actor: unknown; nonce: string }
 
 /** Judges a token by what it says of itself, under the realm's signature; an opaque one by what the realm says of it. */
 async function judged(realm: Realm, body: unknown, expected: Expected): Promise<Issued> {

@@ -1,9 +1,9 @@
-import { decodeJwt } from 'jose'
 import * as oauth from 'oauth4webapi'
 import { requestOptions } from '../../security/discovery.ts'
 import { noteClock } from '../../security/issuer-clocks.ts'
 import { isKeysUnavailable, isUnknownKey, validateSignature } from '../../security/issuer-keys.ts'
 import { isStorable, readJson } from '../../security/json.ts'
+import { partOf } from '../../security/jwt.ts'
 import { readLogoutToken, type Vouched, vouchedBy } from '../../security/logout-token.ts'
 import { answerOf, clientAt, isProtocolError } from '../../security/oauth.ts'
 import { isOutboundError } from '../../security/outbound.ts'
@@ -67,13 +67,13 @@ export type Protocol = {
   /**
    * Exchanges a token (RFC 8693): its answer as it came, for the caller to judge. `own`: the token that the client gets for
    * itself (RFC 6749 4.4). It is made for this request alone, told to nobody, and ended after it, so that no API is ever
-   * called with it (N-11). `actor`: whom that one is about.
+   * called with it (N-11). `actor`: whom that one is about, as it says.
    */
   exchangeToken(input: {
     subject: Secret | 'own'
     actor?: 'own' | undefined
     parameters: [string, string][]
-  }): Promise<{ answer: unknown; actor: string | undefined }>
+  }): Promise<{ answer: unknown; actor: unknown }>
   /** What the server says of a token (RFC 7662). */
   introspect(token: Secret): Promise<Record<string, unknown>>
   /** Ends a token by RFC 7009. */
@@ -351,7 +351,7 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
           if (response.status === 200) return readJson(response)
           return oauth.processGenericTokenEndpointResponse(server, client, response)
         })
-        return { answer, actor: own && subjectIn(own) }
+        return { answer, actor: own && partOf(own.reveal(), 'payload')?.sub }
       } finally {
         if (own) await revoke(own, 'access_token').catch(() => undefined)
       }
@@ -381,15 +381,6 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
   }
 }
 
-/** Whom a token that was just made for us is about, where it says so; judged by nobody. */
-function subjectIn(token: Secret): string | undefined {
-  try {
-    return decodeJwt(token.reveal()).sub
-  } catch {
-    return undefined
-  }
-}
-
 /** Whether an ID token about this person is refused for its times alone. */
 function isOfAnotherTime(error: unknown, subject: string): boolean {
   const { code, cause } = (error instanceof Error ? error : {}) as { code?: unknown; cause?: unknown }
@@ -400,12 +391,7 @@ function isOfAnotherTime(error: unknown, subject: string): boolean {
 /** The server under the issuer that an ID token names, where both of its names are known to us (N-33). Judged afterwards. */
 function asNamed({ server, alias }: Resolution, idToken: string | undefined): oauth.AuthorizationServer {
   if (!alias || !idToken) return server
-  try {
-    const { iss } = JSON.parse(Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString()) as { iss?: unknown }
-    return iss === alias ? { ...server, issuer: alias } : server
-  } catch {
-    return server
-  }
+  return partOf(idToken, 'payload')?.iss === alias ? { ...server, issuer: alias } : server
 }
 
 /** Judges an authorization response: `iss` before anything else (RFC 9207 2.4), then state, then error. */

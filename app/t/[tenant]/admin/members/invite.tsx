@@ -1,15 +1,15 @@
 'use client'
 import { UserPlus } from 'lucide-react'
 import { useRouter } from 'next/navigation'
-import { type FormEvent, useId, useState } from 'react'
+import { useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { useCopyFirst } from '@/app/_ui/copy-first.tsx'
 import { Dialog } from '@/app/_ui/dialog.tsx'
 import { Input, RadioCards } from '@/app/_ui/field.tsx'
+import { FormDialog } from '@/app/_ui/form-dialog.tsx'
 import type { Role } from '@/app/_ui/nav.ts'
-import { ProblemNotice } from '@/app/_ui/notice.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import { roleWords } from './role-words.ts'
 
@@ -31,7 +31,6 @@ export function Invite({ tenant, mayInviteOwners }: Props) {
 
 function InviteDialog({ tenant, mayInviteOwners, onClose }: Props & { onClose: () => void }) {
   const router = useRouter()
-  const form = useId()
   const [role, setRole] = useState<Role>('member')
   const [note, setNote] = useState('')
   const [made, setMade] = useState<{ url: string; expiresAt: string } | null>(null)
@@ -50,49 +49,34 @@ function InviteDialog({ tenant, mayInviteOwners, onClose }: Props & { onClose: (
   })
   if (made) return <InvitationLink {...made} onClose={onClose} />
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title="Invite someone"
       lead="You get a link to pass on. It works once and expires after a week."
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} variant="primary" busy={busy}>
-            Create link
-          </Button>
-        </>
-      }
+      submitLabel="Create link"
+      busy={busy}
+      problem={problem}
+      onClose={onClose}
+      onSubmit={() => void start()}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4"
-        onSubmit={(event: FormEvent) => {
-          event.preventDefault()
-          void start()
-        }}
-      >
-        <RadioCards
-          legend="Role"
-          name="role"
-          value={role}
-          onChange={(next) => setRole(next as Role)}
-          options={(['member', 'admin', 'auditor', ...(mayInviteOwners ? ['owner' as const] : [])] as const).map(
-            (each) => ({ value: each, label: each, hint: roleWords[each] }),
-          )}
-        />
-        <Input
-          label="Note"
-          optional
-          hint="Who the invitation is for. Only shown in the list of invitations."
-          maxLength={80}
-          autoComplete="off"
-          value={note}
-          onChange={(event) => setNote(event.target.value)}
-        />
-        <ProblemNotice problem={problem} />
-      </form>
-    </Dialog>
+      <RadioCards
+        legend="Role"
+        name="role"
+        value={role}
+        onChange={(next) => setRole(next as Role)}
+        options={(['member', 'admin', 'auditor', ...(mayInviteOwners ? ['owner' as const] : [])] as const).map(
+          (each) => ({ value: each, label: each, hint: roleWords[each] }),
+        )}
+      />
+      <Input
+        label="Note"
+        optional
+        hint="Who the invitation is for. Only shown in the list of invitations."
+        maxLength={80}
+        autoComplete="off"
+        value={note}
+        onChange={(event) => setNote(event.target.value)}
+      />
+    </FormDialog>
   )
 }
 

@@ -1,13 +1,13 @@
 'use client'
 import { useRouter } from 'next/navigation'
-import { type FormEvent, type ReactNode, useId, useState } from 'react'
+import { type ReactNode, useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { type ActionResult, useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { Checkbox } from '@/app/_ui/checkbox.tsx'
-import { Dialog } from '@/app/_ui/dialog.tsx'
 import { Input } from '@/app/_ui/field.tsx'
-import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
+import { FormDialog } from '@/app/_ui/form-dialog.tsx'
+import { Notice } from '@/app/_ui/notice.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 import type { KindView, ProviderView } from '@/lib/broker/providers.ts'
 import { changedSettings, SettingInputs, typedSettings } from './setting-inputs.tsx'
@@ -115,7 +115,6 @@ type DialogProps = {
 function ProviderDialog({ title, lead, submitLabel, done, values: given, ...props }: DialogProps) {
   const { settings, existing, onClose, onSave } = props
   const router = useRouter()
-  const form = useId()
   const [values, setValues] = useState(given)
   const { busy, problem, start } = useAction(onSave)
   const field = (name: keyof typeof blank) => ({
@@ -126,72 +125,63 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
   })
   const clientChanged = values.clientId !== given.clientId || values.clientSecret !== ''
 
-  async function save(event: FormEvent) {
-    event.preventDefault()
+  async function save() {
     if (!(await start(values))) return
     say(done)
     router.refresh()
     onClose()
   }
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title={title}
       lead={lead}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} variant="primary" busy={busy}>
-            {submitLabel}
-          </Button>
-        </>
-      }
+      submitLabel={submitLabel}
+      busy={busy}
+      problem={problem}
+      onClose={onClose}
+      onSubmit={() => void save()}
     >
-      <form id={form} className="flex flex-col gap-4" onSubmit={save}>
-        <Input label="Name" hint="Shown to people in this tenant." required maxLength={80} {...field('name')} />
-        <Input label="Client id" required {...field('clientId')} />
-        {existing.clientAuthentication === 'secret' && (
-          <Input
-            label="Client secret"
-            type="password"
-            optional
-            hint={`${existing.hasSecret ? 'One is set' : 'None is set'}. Leave this empty to make no change, or enter a new one.`}
-            {...field('clientSecret')}
-            autoComplete="new-password"
-          />
-        )}
+      <Input label="Name" hint="Shown to people in this tenant." required maxLength={80} {...field('name')} />
+      <Input label="Client id" required {...field('clientId')} />
+      {existing.clientAuthentication === 'secret' && (
         <Input
-          label="Longest token lifetime, in minutes"
+          label="Client secret"
+          type="password"
           optional
-          type="number"
-          inputMode="numeric"
-          min={1}
-          max={1440}
-          step={1}
-          hint="The limit for tokens of this provider. If empty, the tenant’s limit applies."
-          {...field('capMinutes')}
+          hint={`${existing.hasSecret ? 'One is set' : 'None is set'}. Leave this empty to make no change, or enter a new one.`}
+          {...field('clientSecret')}
+          autoComplete="new-password"
         />
-        {existing.decidesLife && (
-          <OverLifeBox
-            checked={values.revokesAtEnd}
-            onChange={(revokesAtEnd) => setValues({ ...values, revokesAtEnd })}
-          />
-        )}
-        <SettingInputs
-          settings={settings}
-          values={values.settings}
-          onChange={(changed) => setValues({ ...values, settings: changed })}
+      )}
+      <Input
+        label="Longest token lifetime, in minutes"
+        optional
+        type="number"
+        inputMode="numeric"
+        min={1}
+        max={1440}
+        step={1}
+        hint="The limit for tokens of this provider. If empty, the tenant’s limit applies."
+        {...field('capMinutes')}
+      />
+      {existing.decidesLife && (
+        <OverLifeBox
+          checked={values.revokesAtEnd}
+          onChange={(revokesAtEnd) => setValues({ ...values, revokesAtEnd })}
         />
-        {clientChanged && (
-          <Notice
-            tone="attention"
-            title="You changed the client"
-            meaning="Connections made with the current client may stop renewing. Change it only together with the registration at the upstream."
-          />
-        )}
-        <ProblemNotice problem={problem} />
-      </form>
-    </Dialog>
+      )}
+      <SettingInputs
+        settings={settings}
+        values={values.settings}
+        onChange={(changed) => setValues({ ...values, settings: changed })}
+      />
+      {clientChanged && (
+        <Notice
+          tone="attention"
+          title="You changed the client"
+          meaning="Connections made with the current client may stop renewing. Change it only together with the registration at the upstream."
+        />
+      )}
+    </FormDialog>
   )
 }

@@ -1,16 +1,15 @@
 'use client'
 import { Plus } from 'lucide-react'
 import { useRouter } from 'next/navigation'
-import { type FormEvent, useId, useState } from 'react'
+import { useState } from 'react'
 import { client, type Sent, send } from '@/app/_features/client.ts'
 import { ScopeList } from '@/app/_features/scope-list.tsx'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
-import { Dialog } from '@/app/_ui/dialog.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import { Input } from '@/app/_ui/field.tsx'
-import { ProblemNotice } from '@/app/_ui/notice.tsx'
+import { FormDialog } from '@/app/_ui/form-dialog.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 import type { Scope } from '@/lib/actor.ts'
 import { scopeWords } from './words.ts'
@@ -129,7 +128,6 @@ function ClientDialog({
   onSave,
 }: DialogProps) {
   const router = useRouter()
-  const form = useId()
   const [values, setValues] = useState<Values>(given)
   const { busy, problem, start } = useAction(onSave)
   const field = (name: 'clientId' | 'name') => ({
@@ -139,48 +137,39 @@ function ClientDialog({
     spellCheck: false,
   })
 
-  async function save(event: FormEvent) {
-    event.preventDefault()
+  async function save() {
     if (!(await start(values))) return
     say(done)
     router.refresh()
     onClose()
   }
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title={title}
       lead={lead}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} variant="primary" busy={busy}>
-            {submitLabel}
-          </Button>
-        </>
-      }
+      submitLabel={submitLabel}
+      busy={busy}
+      problem={problem}
+      onClose={onClose}
+      onSubmit={() => void save()}
     >
-      <form id={form} className="flex flex-col gap-4" onSubmit={save}>
-        {!isListed && (
-          <Input
-            label="Client id"
-            hint="As the issuer’s tokens name it in azp or client_id."
-            required
-            maxLength={200}
-            {...field('clientId')}
-          />
-        )}
-        <Input label="Name" hint="What people here know it by." required maxLength={80} {...field('name')} />
-        <ScopeList
-          label="May do here"
-          hint="The scopes in its tokens play no part. Without any of these it may do nothing."
-          scopes={Object.entries(scopeWords).map(([name, { text, risk }]) => ({ name, text, risk }))}
-          value={values.scopes}
-          onChange={(names) => setValues({ ...values, scopes: names as Scope[] })}
+      {!isListed && (
+        <Input
+          label="Client id"
+          hint="As the issuer’s tokens name it in azp or client_id."
+          required
+          maxLength={200}
+          {...field('clientId')}
         />
-        <ProblemNotice problem={problem} />
-      </form>
-    </Dialog>
+      )}
+      <Input label="Name" hint="What people here know it by." required maxLength={80} {...field('name')} />
+      <ScopeList
+        label="May do here"
+        hint="The scopes in its tokens play no part. Without any of these it may do nothing."
+        scopes={Object.entries(scopeWords).map(([name, { text, risk }]) => ({ name, text, risk }))}
+        value={values.scopes}
+        onChange={(names) => setValues({ ...values, scopes: names as Scope[] })}
+      />
+    </FormDialog>
   )
 }

@@ -1,16 +1,15 @@
 'use client'
 import { Plus } from 'lucide-react'
 import { useRouter } from 'next/navigation'
-import { type FormEvent, useId, useState } from 'react'
+import { useState } from 'react'
 import { client, type Sent, send } from '@/app/_features/client.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { Checkbox } from '@/app/_ui/checkbox.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
-import { Dialog } from '@/app/_ui/dialog.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import { Input } from '@/app/_ui/field.tsx'
-import { ProblemNotice } from '@/app/_ui/notice.tsx'
+import { FormDialog } from '@/app/_ui/form-dialog.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 
 type Values = {
@@ -163,7 +162,6 @@ function IssuerDialog({
   onSave,
 }: DialogProps) {
   const router = useRouter()
-  const form = useId()
   const [values, setValues] = useState(given)
   const { busy, problem, start } = useAction(onSave)
   const field = (name: 'issuer' | 'name' | 'audience' | 'clientId' | 'clientSecret') => ({
@@ -175,75 +173,66 @@ function IssuerDialog({
   const isSecretKept =
     existing?.clientId !== undefined && existing.clientId === values.clientId && values.clientId !== ''
 
-  async function save(event: FormEvent) {
-    event.preventDefault()
+  async function save() {
     if (!(await start(values))) return
     say(done)
     router.refresh()
     onClose()
   }
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title={title}
       lead={lead}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} variant="primary" busy={busy}>
-            {submitLabel}
-          </Button>
-        </>
-      }
+      submitLabel={submitLabel}
+      busy={busy}
+      problem={problem}
+      onClose={onClose}
+      onSubmit={() => void save()}
     >
-      <form id={form} className="flex flex-col gap-4" onSubmit={save}>
-        {!existing && (
-          <Input
-            label="Issuer"
-            hint="Exactly as its tokens name it in iss. Members must sign in here with the same issuer."
-            type="url"
-            required
-            maxLength={300}
-            placeholder="https://id.example.com/realms/acme"
-            {...field('issuer')}
-          />
-        )}
-        <Input label="Name" required maxLength={80} placeholder="Company Keycloak" {...field('name')} />
+      {!existing && (
         <Input
-          label="Audience"
-          hint={`What a token must be for: ${origin}, or an address below it.`}
+          label="Issuer"
+          hint="Exactly as its tokens name it in iss. Members must sign in here with the same issuer."
+          type="url"
           required
           maxLength={300}
-          {...field('audience')}
+          placeholder="https://id.example.com/realms/acme"
+          {...field('issuer')}
         />
-        <Checkbox
-          label="Also ask the issuer about each token"
-          hint="Then a sign-out or a disabled account there counts here within a minute. Needs a client of ours there."
-          checked={values.asks}
-          onChange={(event) => setValues({ ...values, asks: event.target.checked })}
-        />
-        {values.asks && (
-          <>
-            <Input label="Client id" required maxLength={200} {...field('clientId')} />
-            <Input
-              label="Client secret"
-              type="password"
-              required={!isSecretKept}
-              maxLength={500}
-              {...(isSecretKept && { hint: 'Leave it empty to keep the present one.' })}
-              {...field('clientSecret')}
-            />
-            <Checkbox
-              label="Accept tokens that name no issuer"
-              hint="For issuers whose access tokens are no JWTs. Only one issuer of a tenant is asked about those."
-              checked={values.opaque}
-              onChange={(event) => setValues({ ...values, opaque: event.target.checked })}
-            />
-          </>
-        )}
-        <ProblemNotice problem={problem} />
-      </form>
-    </Dialog>
+      )}
+      <Input label="Name" required maxLength={80} placeholder="Company Keycloak" {...field('name')} />
+      <Input
+        label="Audience"
+        hint={`What a token must be for: ${origin}, or an address below it.`}
+        required
+        maxLength={300}
+        {...field('audience')}
+      />
+      <Checkbox
+        label="Also ask the issuer about each token"
+        hint="Then a sign-out or a disabled account there counts here within a minute. Needs a client of ours there."
+        checked={values.asks}
+        onChange={(event) => setValues({ ...values, asks: event.target.checked })}
+      />
+      {values.asks && (
+        <>
+          <Input label="Client id" required maxLength={200} {...field('clientId')} />
+          <Input
+            label="Client secret"
+            type="password"
+            required={!isSecretKept}
+            maxLength={500}
+            {...(isSecretKept && { hint: 'Leave it empty to keep the present one.' })}
+            {...field('clientSecret')}
+          />
+          <Checkbox
+            label="Accept tokens that name no issuer"
+            hint="For issuers whose access tokens are no JWTs. Only one issuer of a tenant is asked about those."
+            checked={values.opaque}
+            onChange={(event) => setValues({ ...values, opaque: event.target.checked })}
+          />
+        </>
+      )}
+    </FormDialog>
   )
 }

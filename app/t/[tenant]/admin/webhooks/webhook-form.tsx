@@ -1,13 +1,12 @@
 'use client'
 import { Plus } from 'lucide-react'
 import { useRouter } from 'next/navigation'
-import { type FormEvent, useId, useState } from 'react'
+import { useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { type ActionResult, useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
-import { Dialog } from '@/app/_ui/dialog.tsx'
 import { Input } from '@/app/_ui/field.tsx'
-import { ProblemNotice } from '@/app/_ui/notice.tsx'
+import { FormDialog } from '@/app/_ui/form-dialog.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 import { SigningKeyDialog } from './signing-key.tsx'
 
@@ -91,46 +90,30 @@ type DialogProps = {
 }
 
 function AddressDialog({ title, lead, submitLabel, url: given, onClose, onSave }: DialogProps) {
-  const form = useId()
   const [url, setUrl] = useState(given)
   const { busy, problem, start } = useAction(onSave)
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title={title}
       lead={lead}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} variant="primary" busy={busy}>
-            {submitLabel}
-          </Button>
-        </>
-      }
+      submitLabel={submitLabel}
+      busy={busy}
+      problem={problem}
+      onClose={onClose}
+      onSubmit={() => void start(url.trim())}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4"
-        onSubmit={(event: FormEvent) => {
-          event.preventDefault()
-          void start(url.trim())
-        }}
-      >
-        <Input
-          label="Address"
-          hint="Accepts POST over https. Redirects are not followed."
-          type="url"
-          required
-          maxLength={2000}
-          placeholder="https://hooks.example.com/valetkey"
-          autoComplete="off"
-          spellCheck={false}
-          value={url}
-          onChange={(event) => setUrl(event.target.value)}
-        />
-        <ProblemNotice problem={problem} />
-      </form>
-    </Dialog>
+      <Input
+        label="Address"
+        hint="Accepts POST over https. Redirects are not followed."
+        type="url"
+        required
+        maxLength={2000}
+        placeholder="https://hooks.example.com/valetkey"
+        autoComplete="off"
+        spellCheck={false}
+        value={url}
+        onChange={(event) => setUrl(event.target.value)}
+      />
+    </FormDialog>
   )
 }

@@ -1,13 +1,13 @@
 'use client'
 import { useRouter } from 'next/navigation'
-import { type FormEvent, useId, useState } from 'react'
+import { useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
-import { Dialog } from '@/app/_ui/dialog.tsx'
 import { Input } from '@/app/_ui/field.tsx'
-import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
+import { FormDialog } from '@/app/_ui/form-dialog.tsx'
+import { Notice } from '@/app/_ui/notice.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 
 type Provider = { id: string; name: string; by: 'secret' | 'key' | 'nothing' | null; hasPrevious: boolean }
@@ -96,42 +96,32 @@ type ReplaceProps = {
 }
 
 function ReplaceSecret({ name, onClose, onSave }: ReplaceProps) {
-  const form = useId()
   const [secret, setSecret] = useState('')
   const { busy, problem, start } = useAction(onSave)
 
-  async function save(event: FormEvent) {
-    event.preventDefault()
+  async function save() {
     if (await start(secret)) onClose()
   }
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title={`Replace the client secret of ${name}`}
       lead="First make a second secret at the upstream. It is tried there before anything is changed here, and the present one still counts until you drop it."
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} variant="primary" busy={busy}>
-            Try and replace
-          </Button>
-        </>
-      }
+      submitLabel="Try and replace"
+      busy={busy}
+      problem={problem}
+      onClose={onClose}
+      onSubmit={() => void save()}
     >
-      <form id={form} className="flex flex-col gap-4" onSubmit={save}>
-        <Input
-          label="New client secret"
-          type="password"
-          required
-          hint="Stored encrypted and never shown again."
-          autoComplete="new-password"
-          spellCheck={false}
-          value={secret}
-          onChange={(event) => setSecret(event.target.value)}
-        />
-        <ProblemNotice problem={problem} />
-      </form>
-    </Dialog>
+      <Input
+        label="New client secret"
+        type="password"
+        required
+        hint="Stored encrypted and never shown again."
+        autoComplete="new-password"
+        spellCheck={false}
+        value={secret}
+        onChange={(event) => setSecret(event.target.value)}
+      />
+    </FormDialog>
   )
 }

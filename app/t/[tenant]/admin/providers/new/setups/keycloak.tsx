@@ -1,9 +1,8 @@
 'use client'
 import { Checkbox } from '@/app/_ui/checkbox.tsx'
 import { Input, Select, Textarea } from '@/app/_ui/field.tsx'
-import { Fold } from '@/app/_ui/fold.tsx'
 import { Rows } from '@/app/_ui/rows.tsx'
-import { Certificates, plain } from './oauth.tsx'
+import { Inside, plain } from './oauth.tsx'
 import type { SetupForm, SetupProps } from './setup-form.ts'
 
 /** All that can be typed, as it is typed. */
@@ -153,28 +152,7 @@ function Where({ value, onChange, faultOf }: SetupProps<RealmForm>) {
           </>
         )}
       </Rows>
-      <Fold
-        title="Reached from inside your network"
-        hint="An internal address, or certificates of your own CA."
-        open={faultOf('setup.internal_origin') !== undefined || faultOf('setup.certificates') !== undefined}
-      >
-        <Input
-          label="Internal origin"
-          optional
-          hint="Where Valetkey calls the realm, if that is not where browsers find it. People are still sent to its public address, and both names count as the issuer."
-          type="url"
-          placeholder="https://login.internal:8443"
-          {...plain}
-          error={faultOf('setup.internal_origin')}
-          value={value.internalOrigin}
-          onChange={(event) => set({ internalOrigin: event.target.value })}
-        />
-        <Certificates
-          value={value.certificates}
-          error={faultOf('setup.certificates')}
-          onChange={(certificates) => set({ certificates })}
-        />
-      </Fold>
+      <Inside called="the realm" hasOrigin value={value} set={set} faultOf={faultOf} />
     </>
   )
 }

@@ -233,31 +233,53 @@ function Where({ value, onChange, preset, faultOf }: SetupProps<OauthForm>) {
         />
       )}
       {!preset && <Bases value={value} set={set} faultOf={faultOf} />}
-      <Fold
-        title="Reached from inside your network"
-        hint="An internal address, or certificates of your own CA."
-        open={faultOf('setup.internal_origin') !== undefined || faultOf('setup.certificates') !== undefined}
-      >
-        {(!preset || preset.variables.length > 0) && (
-          <Input
-            label="Internal origin"
-            optional
-            hint="Where Valetkey calls the server, if that is not where browsers find it. People are still sent to its public address, and both names count as the issuer."
-            type="url"
-            placeholder="https://login.internal:8443"
-            {...plain}
-            error={faultOf('setup.internal_origin')}
-            value={value.internalOrigin}
-            onChange={(event) => set({ internalOrigin: event.target.value })}
-          />
-        )}
-        <Certificates
-          value={value.certificates}
-          error={faultOf('setup.certificates')}
-          onChange={(certificates) => set({ certificates })}
-        />
-      </Fold>
+      <Inside
+        called="the server"
+        hasOrigin={!preset || preset.variables.length > 0}
+        value={value}
+        set={set}
+        faultOf={faultOf}
+      />
     </>
+  )
+}
+
+type InsideProps = {
+  /** How its people call the upstream. */
+  called: string
+  hasOrigin: boolean
+  value: Pick<OauthForm, 'internalOrigin' | 'certificates'>
+  set: (changes: Partial<InsideProps['value']>) => void
+  faultOf: SetupProps<OauthForm>['faultOf']
+}
+
+/** Of an upstream that is reached from inside by another name, or vouched for by a CA of one's own. */
+export function Inside({ called, hasOrigin, value, set, faultOf }: InsideProps) {
+  return (
+    <Fold
+      title="Reached from inside your network"
+      hint="An internal address, or certificates of your own CA."
+      open={faultOf('setup.internal_origin') !== undefined || faultOf('setup.certificates') !== undefined}
+    >
+      {hasOrigin && (
+        <Input
+          label="Internal origin"
+          optional
+          hint={`Where Valetkey calls ${called}, if that is not where browsers find it. People are still sent to its public address, and both names count as the issuer.`}
+          type="url"
+          placeholder="https://login.internal:8443"
+          {...plain}
+          error={faultOf('setup.internal_origin')}
+          value={value.internalOrigin}
+          onChange={(event) => set({ internalOrigin: event.target.value })}
+        />
+      )}
+      <Certificates
+        value={value.certificates}
+        error={faultOf('setup.certificates')}
+        onChange={(certificates) => set({ certificates })}
+      />
+    </Fold>
   )
 }
 
@@ -311,7 +333,7 @@ function Bases({ value, set, faultOf, replaced }: PartProps & { replaced?: Base[
 
 type CertificatesProps = { value: string; error: string | undefined; onChange: (pem: string) => void }
 
-export function Certificates({ value, error, onChange }: CertificatesProps) {
+function Certificates({ value, error, onChange }: CertificatesProps) {
   const id = useId()
   async function read({ target }: ChangeEvent<HTMLInputElement>) {
     const files = [...(target.files ?? [])]
