@@ -11,9 +11,6 @@ export type Registration = { tenantId: string; registration: string }
 export const sessionHash = (session: string | undefined): Uint8Array<ArrayBuffer> | null =>
   session === undefined ? null : hash(session)
 
-/** Longer than a token counts (its age, and both clocks' tolerance), and than a sign-in or a link under way can take. */
-const kept = "interval '15 minutes'"
-
 /**
  * Uses a logout token up: true once, whatever comes in parallel. What it ends and what begins meanwhile take turns, so that
  * whichever commits later sees the other.
@@ -23,10 +20,12 @@ export async function noteLogout(tx: Tx, of: Registration, logout: Logout): Prom
   const { tenantId, registration } = of
   const { jti, session, subject, issuedAt, endsOffline } = logout
   const id = Buffer.from(hash(`${registration} ${jti}`)).toString('base64url')
-  const text = `INSERT INTO issuer_logout (tenant_id, id, registration, issuer_session, subject, issued_at, ends_offline, kept_until)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, vk_now() + ${kept}) ON CONFLICT DO NOTHING`
-  const values = [tenantId, id, registration, sessionHash(session), subject ?? null, issuedAt, endsOffline]
-  return (await tx.$executeRawUnsafe(text, ...values)) === 1
+  // Kept for longer than a token counts (its age, and both clocks' tolerance), and than a sign-in or a link under way can take.
+  const used = await tx.$executeRaw`INSERT INTO issuer_logout
+      (tenant_id, id, registration, issuer_session, subject, issued_at, ends_offline, kept_until)
+    VALUES (${tenantId}, ${id}, ${registration}, ${sessionHash(session)}, ${subject ?? null}, ${issuedAt}::timestamptz,
+      ${endsOffline}, vk_now() + interval '15 minutes') ON CONFLICT DO NOTHING`
+  return used === 1
 }
 
 /**

@@ -130,7 +130,7 @@ async function requestsTaken(deps: ProviderDeps, { clientId, settings }: Row, re
     }
   }
   // RFC 7636 4.2: any 43 characters of the alphabet can be a challenge.
-  const pkce = { code_challenge: randomToken().slice(0, 43), code_challenge_method: 'S256' }
+  const pkce = { code_challenge: randomToken(), code_challenge_method: 'S256' }
   const [usual, offline, withoutPkce, delegated] = await Promise.all([
     takes('openid', pkce),
     takes('openid offline_access', pkce),
