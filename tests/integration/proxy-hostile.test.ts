@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 afterAll(() => raw.stop())
 beforeEach(() => {
-  upstream.received.length = 0
+  upstream.forget()
   upstream.answerWith(okAnswer)
 })
 

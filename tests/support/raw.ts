@@ -35,20 +35,21 @@ export const statusesIn = (answer: string): number[] =>
 
 /** An upstream of bytes: what each connection brought, and an answer that a test spells itself. */
 export async function startRaw() {
-  const received: string[] = []
+  let heard: { text: string }[] = []
   const open = new Set<net.Socket>()
   let answer: string[] | ((socket: net.Socket, request: string) => void) = []
   const server = net.createServer((socket) => {
     open.add(socket)
-    const index = received.push('') - 1
+    const one = { text: '' }
+    heard.push(one)
     let isAnswered = false
     socket.on('error', () => {})
     socket.on('close', () => open.delete(socket))
     socket.on('data', (piece) => {
-      received[index] += latin1(piece)
-      if (isAnswered || !received[index]?.includes('\r\n\r\n')) return
+      one.text += latin1(piece)
+      if (isAnswered || !one.text.includes('\r\n\r\n')) return
       isAnswered = true
-      if (typeof answer === 'function') return answer(socket, received[index] ?? '')
+      if (typeof answer === 'function') return answer(socket, one.text)
       for (const part of answer) socket.write(Buffer.from(part, 'latin1'))
       socket.end()
     })
@@ -56,7 +57,13 @@ export async function startRaw() {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    received,
+    get received() {
+      return heard.map(({ text }) => text)
+    },
+    /** What connections of before still say goes nowhere: a test that follows sees its own alone. */
+    forget() {
+      heard = []
+    },
     answerWith(...parts: string[]) {
       answer = parts
     },
