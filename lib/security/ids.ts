@@ -18,6 +18,10 @@ const prefixes = {
   message: 'msg',
   trusted_issuer: 'tri',
   trusted_client: 'trc',
+  client: 'cli',
+  client_secret: 'cls',
+  authorization: 'aut',
+  grant: 'grt',
 } as const
 
 export type IdKind = keyof typeof prefixes

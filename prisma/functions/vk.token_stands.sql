@@ -17,7 +17,8 @@ BEGIN
   RETURN EXISTS (SELECT FROM issued_token k WHERE k.tenant_id = p_tenant AND k.id = p_id
       AND k.status IN ('issuing', 'live') AND k.generation = 0
       AND k.generations = vk.generations(k.tenant_id, k.user_id, k.project_id, k.provider_id, k.connection_id, k.client_id, k.grant_id))
-    AND NOT EXISTS (SELECT FROM vk.frozen_by(p_tenant, t.user_id, t.provider_id, t.connection_id, ARRAY[t.project_id]));
+    AND NOT EXISTS (SELECT FROM vk.frozen_by(p_tenant, t.user_id, t.provider_id, t.connection_id, ARRAY[t.project_id]))
+    AND NOT vk.program_frozen(p_tenant, t.client_id, t.grant_id);
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.token_stands(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION vk.token_stands(text, text) TO valetkey_app;

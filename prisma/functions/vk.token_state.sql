@@ -7,7 +7,8 @@ BEGIN
     RETURN 'revoked';
   END IF;
   IF t.expires_at <= vk_now() THEN RETURN 'ended'; END IF;
-  IF EXISTS (SELECT FROM vk.frozen_by(t.tenant_id, t.user_id, t.provider_id, t.connection_id, ARRAY[t.project_id])) THEN
+  IF EXISTS (SELECT FROM vk.frozen_by(t.tenant_id, t.user_id, t.provider_id, t.connection_id, ARRAY[t.project_id]))
+    OR t.client_id IS NOT NULL AND vk.program_frozen(t.tenant_id, t.client_id, t.grant_id) THEN
     RETURN 'frozen';
   END IF;
   RETURN 'live';
