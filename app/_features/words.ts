@@ -347,6 +347,10 @@ const acts = {
   'trusted_client.added': (details) => ['Trusted client added', trustedClientWords(details)],
   'trusted_client.changed': (details) => ['Trusted client changed', trustedClientWords(details)],
   'trusted_client.removed': (details) => ['Trusted client removed', text(details.client)],
+  'grant.created': ({ via, scopes }) => [
+    via === 'code' ? 'App connected' : 'Device connected',
+    `It may: ${Array.isArray(scopes) && scopes.length > 0 ? scopes.join(', ') : 'nothing'}.`,
+  ],
   'access.denied': (details) => [
     'Access refused',
     `${coded(details) || `The role ${roleOf(details)} does not allow it.`}${repeats(details)}`,

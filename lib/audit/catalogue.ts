@@ -143,6 +143,8 @@ export const catalogue = {
   'trusted_client.added': act(['trusted_client'], { issuer: text, client: text, scopes: texts }),
   'trusted_client.changed': act(['trusted_client'], { client: text, scopes: texts }),
   'trusted_client.removed': act(['trusted_client'], { client: text }),
+  /** Written by vk.grant_make: the poll or the code that a person's answer stood behind. */
+  'grant.created': act(['grant'], { via: text, scopes: texts, projects: texts }),
   'access.denied': act(['operation'], { ...access, code: text.optional() }),
   'access.read': act(['operation'], access),
   'keys.rotated': act(['tenant', 'instance_key'], { key: text }),
