@@ -119,6 +119,8 @@ export const catalogue = {
     bytes_sent: count.optional(),
     bytes_received: count.optional(),
   }),
+  /** `tokens`: of those that it issued, how many ended with it. */
+  'grant.ended': act(['grant'], { owner: text, client: text, cause: text, tokens: count, reason }),
   'token.revoked': act(['token'], { owner: text, fingerprint: text.nullable(), reason }),
   'revocation.finished': act(['token', 'connection'], { state: text, tries: count }),
   'revocation.retried': act(['token', 'connection'], { revocation: text }),

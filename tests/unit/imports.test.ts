@@ -173,6 +173,7 @@ test('a transaction that may write is opened by authority or by a named act of t
   expect([...new Set(acts)].sort()).toEqual([
     'audit chain: lib/audit/heads.ts',
     'demo: lib/broker/demo.ts',
+    'end of a grant: lib/broker/end-grants.ts',
     'end of a refresh: lib/broker/refresh/refresh.ts',
     'end of an attempt: lib/broker/issue.ts',
     'end of an attempt: lib/broker/link/complete.ts',
