@@ -94,6 +94,8 @@ export const frozenWords: Record<FrozenView['kind'], string> = {
   provider: 'Its provider is frozen.',
   project: 'Its project is frozen.',
   connection: 'An admin has frozen this connection.',
+  client: 'The app is frozen in this tenant.',
+  grant: 'The device or app is frozen.',
   membership: 'The owner of this connection is suspended in this tenant.',
 }
 
@@ -102,7 +104,18 @@ export const tokenFrozenWords: Record<FrozenView['kind'], string> = {
   ...frozenWords,
   member: 'The owner of this token is frozen in this tenant.',
   connection: 'Its connection is frozen.',
+  client: 'The app that issued it is frozen in this tenant.',
+  grant: 'The device or app that issued it is frozen.',
   membership: 'The owner of this token is suspended in this tenant.',
+}
+
+/** The same of a device or app. */
+export const grantFrozenWords: Record<FrozenView['kind'], string> = {
+  ...frozenWords,
+  member: 'Its owner is frozen in this tenant.',
+  client: 'This app is frozen in this tenant, for everyone.',
+  grant: 'An admin has frozen this device or app.',
+  membership: 'Its owner is suspended in this tenant.',
 }
 
 /** What a freeze stops, and what it does not. */
@@ -401,6 +414,8 @@ export function notificationWords({
     case 'connection.frozen':
     case 'project.frozen':
     case 'provider.frozen':
+    case 'client.frozen':
+    case 'grant.frozen':
     case 'member.frozen': {
       const end = until ? utcText(until.getTime()) : 'it is lifted'
       const more = `Nothing is linked, issued or renewed until ${end}.${because({ reason })}`
@@ -409,6 +424,8 @@ export function notificationWords({
     case 'connection.unfrozen':
     case 'project.unfrozen':
     case 'provider.unfrozen':
+    case 'client.unfrozen':
+    case 'grant.unfrozen':
     case 'member.unfrozen':
       return { what: 'Freeze lifted', more: 'Issuing and renewing work again.', tone: 'healthy' }
     case 'connection.revoked':
@@ -466,6 +483,8 @@ const frozenTitles = {
   'project.frozen': 'The project is frozen by an admin',
   'provider.frozen': 'The provider is frozen by an admin',
   'member.frozen': 'You are frozen by an admin',
+  'client.frozen': 'An app of yours is frozen by an admin',
+  'grant.frozen': 'A device or app of yours is frozen by an admin',
 } as const
 const neutral = new Set<AuditView['action']>([
   'link.started',

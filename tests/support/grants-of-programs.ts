@@ -20,6 +20,45 @@ export type GrantGiven = {
   agent?: string
 }
 
+/** A grant that stands, with an access token, as the token endpoint leaves them. Its id. */
+export async function giveGrant(
+  app: TestApp,
+  userId: string,
+  { tenant = 'acme', client: clientId = 'valetkey', ...given }: Omit<GrantGiven, 'userId'> = {},
+): Promise<string> {
+  const id = newId('grant')
+  const tenantId = await app.tenantId(tenant)
+  const now = app.ctx.now()
+  const later = new Date(now.getTime() + 30 * 86_400_000)
+  await app.rows(
+    tenant,
+    `INSERT INTO oauth_grant (tenant_id, id, user_id, client_id, via, scopes, ceilings, generations, address, agent, last_used_at,
+       created_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, vk.grant_generations($1, $3, $4, NULL), $8, $9, $10, $11, $12)`,
+    [
+      tenantId,
+      id,
+      userId,
+      clientId,
+      given.via ?? 'device',
+      given.scopes ?? scopes,
+      given.ceilings ?? {},
+      given.address ?? '203.0.113.7',
+      given.agent ?? 'valetkey-cli/1.0 (linux)',
+      given.lastUsedAt ?? null,
+      given.createdAt ?? now,
+      given.expiresAt ?? later,
+    ],
+  )
+  await app.rows(
+    tenant,
+    `INSERT INTO access_token (hash, tenant_id, grant_id, scopes, generations, created_at, expires_at)
+     SELECT $1, tenant_id, id, scopes, generations, $3, $4 FROM oauth_grant WHERE id = $2`,
+    [randomBytes(32), id, now, later],
+  )
+  return id
+}
+
 /**
  * Programs with grants that are written as the token endpoint leaves them, each with an access token, and recognised by a
  * token that only the test knows.
@@ -40,45 +79,7 @@ export function startPrograms(app: TestApp) {
     return id
   }
 
-  /** A grant that stands, with an access token. Its id. */
-  async function grant({
-    tenant = 'acme',
-    userId,
-    client: clientId = 'valetkey',
-    ...given
-  }: GrantGiven): Promise<string> {
-    const id = newId('grant')
-    const tenantId = await app.tenantId(tenant)
-    const now = app.ctx.now()
-    const later = new Date(now.getTime() + 30 * 86_400_000)
-    await app.rows(
-      tenant,
-      `INSERT INTO oauth_grant (tenant_id, id, user_id, client_id, via, scopes, ceilings, generations, address, agent, last_used_at,
-         created_at, expires_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, vk.grant_generations($1, $3, $4, NULL), $8, $9, $10, $11, $12)`,
-      [
-        tenantId,
-        id,
-        userId,
-        clientId,
-        given.via ?? 'device',
-        given.scopes ?? scopes,
-        given.ceilings ?? {},
-        given.address ?? '203.0.113.7',
-        given.agent ?? 'valetkey-cli/1.0 (linux)',
-        given.lastUsedAt ?? null,
-        given.createdAt ?? now,
-        given.expiresAt ?? later,
-      ],
-    )
-    await app.rows(
-      tenant,
-      `INSERT INTO access_token (hash, tenant_id, grant_id, scopes, generations, created_at, expires_at)
-       SELECT $1, tenant_id, id, scopes, generations, $3, $4 FROM oauth_grant WHERE id = $2`,
-      [randomBytes(32), id, now, later],
-    )
-    return id
-  }
+  const grant = ({ userId, ...given }: GrantGiven) => giveGrant(app, userId, given)
 
   /** What a program sends that came with a token of this grant, of the person who gave it. */
   async function headersOf(grantId: string, kind: GrantCredential['kind'] = 'bearer'): Promise<Record<string, string>> {
