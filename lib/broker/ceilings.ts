@@ -1,7 +1,7 @@
 import { type Actor, tokenChallenge } from '../actor.ts'
 import { BrokerError } from '../errors.ts'
 import type { Rights } from '../providers/provider.ts'
-import type { Language } from '../providers/rules.ts'
+import { type Language, readLimit } from '../providers/rules.ts'
 import type { Tx } from '../store/database.ts'
 import { type Ceilings, holdCeilings } from '../store/grants.ts'
 
@@ -11,16 +11,12 @@ import { type Ceilings, holdCeilings } from '../store/grants.ts'
  * issuer that the tenant trusts.
  * @throws BrokerError unauthenticated where the grant stands no more
  */
-export async function ceilingsOf(tx: Tx, { tenantId, credential }: Actor): Promise<Ceilings | undefined> {
+export async function ceilingsOf(tx: Tx, { tenantId, userId, credential }: Actor): Promise<Ceilings | undefined> {
   if (credential.kind !== 'bearer' && credential.kind !== 'dpop') return undefined
-  const ceilings = await holdCeilings(tx, tenantId, credential)
+  const ceilings = await holdCeilings(tx, tenantId, { ...credential, userId })
   if (!ceilings) throw new BrokerError('unauthenticated', { challenge: tokenChallenge(credential.kind) })
   return ceilings
 }
-
-/** A limit that its kind cannot read allows nothing. */
-const readLimit = ({ rights, upgrade }: Language, limit: unknown): Rights | undefined =>
-  rights.safeParse(upgrade?.(limit as Rights) ?? limit).data
 
 /** `language`: in which words the rights are. @throws BrokerError beyond_grant, with what exceeds */
 export function refuseBeyondGrant(

@@ -148,15 +148,12 @@ export async function standingOf(
 export async function holdCeilings(
   tx: Tx,
   tenantId: string,
-  { grant, client }: { grant: string; client: string },
+  { grant, client, userId }: { grant: string; client: string; userId: string },
 ): Promise<Ceilings | undefined> {
   const [held] = await tx.$queryRaw<{ scopes: string[] | null }[]>`
     SELECT vk.grant_hold(${tenantId}, ${grant}, ${client}) AS scopes`
   if (!held?.scopes) return undefined
-  const row = await tx.oauthGrant.findUnique({
-    where: { tenantId_id: { tenantId, id: grant } },
-    select: { ceilings: true },
-  })
+  const row = await tx.oauthGrant.findFirst({ where: { tenantId, id: grant, userId }, select: { ceilings: true } })
   return row?.ceilings as Ceilings | undefined
 }
 

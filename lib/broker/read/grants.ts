@@ -2,7 +2,7 @@ import { type Actor, ownUnless, requirePermission } from '../../actor.ts'
 import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
-import { readRights } from '../../providers/index.ts'
+import { describeLimit } from '../../providers/index.ts'
 import type { RightLine } from '../../providers/kind.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
 import { frozenGrants } from '../../store/freezes.ts'
@@ -110,13 +110,13 @@ async function toGrantViews(tx: ReadTx, actor: Actor, rows: GrantWithClient[], n
         if (!Object.hasOwn(ceilings, project.id)) return []
         const { rights, proxy } = ceilings[project.id] ?? {}
         const { id, name, alias, provider } = project
-        const lines = (stated: unknown, strategy: string) =>
-          stated === null
-            ? null
-            : stated === undefined
-              ? []
-              : readRights(provider, { asked: stated, granted: null, strategy }).rights.asked
-        return [{ project: { id, name, alias }, rights: lines(rights, 'mint'), proxy: lines(proxy, 'proxy') }]
+        return [
+          {
+            project: { id, name, alias },
+            rights: describeLimit(provider, rights, 'mint'),
+            proxy: describeLimit(provider, proxy, 'proxy'),
+          },
+        ]
       }),
       address: row.address,
       agent: row.agent,
