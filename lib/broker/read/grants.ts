@@ -1,4 +1,4 @@
-import { type Actor, ownUnless, requirePermission } from '../../actor.ts'
+import { type Actor, ownUnless, requirePermission, type Scope } from '../../actor.ts'
 import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
@@ -39,7 +39,7 @@ export type GrantView = FrozenState & {
   kind: 'device' | 'app'
   via: 'device' | 'code'
   /** What it may do at our API. */
-  scopes: string[]
+  scopes: Scope[]
   ceilings: CeilingView[]
   /** Of the program, when it began; as it told them. */
   address: string | null
@@ -104,7 +104,7 @@ async function toGrantViews(tx: ReadTx, actor: Actor, rows: GrantWithClient[], n
       client: { id: row.client.id, name: row.client.name },
       kind: row.client.tenantId === null ? 'device' : 'app',
       via: row.via as GrantView['via'],
-      scopes: row.scopes,
+      scopes: row.scopes as Scope[],
       ceilings: projects.flatMap((project) => {
         const ceilings = row.ceilings as Ceilings
         if (!Object.hasOwn(ceilings, project.id)) return []
