@@ -90,7 +90,7 @@ describe('the list', () => {
     expect(total).toBe(2)
     expect(items[1]).toMatchObject({
       owner_id: memberId,
-      client: { id: 'valetkey', name: 'Valetkey command line' },
+      client: { id: 'valetkey', name: 'Valetkey command line', frozen: false },
       kind: 'device',
       via: 'device',
       scopes: ['projects:read', 'tokens:issue'],
@@ -334,7 +334,7 @@ describe('a freeze', () => {
     const id = await programs.grant({ userId: memberId })
     const elsewhere = await programs.grant({ tenant: 'globex', userId: strangerId })
     expect((await freeze('client', 'valetkey')).status).toBe(200)
-    expect(await read(id)).toMatchObject({ state: 'frozen', frozen: { kind: 'client' }, frozen_itself: false })
+    expect(await read(id)).toMatchObject({ state: 'frozen', client: { frozen: true }, frozen: { kind: 'client' }, frozen_itself: false })
     expect(await programs.stateOf(elsewhere, 'globex')).toMatchObject({ state: 'live' })
     const foreign = await programs.client('globex')
     expect((await freeze('client', foreign)).status).toBe(404)

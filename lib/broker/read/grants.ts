@@ -34,7 +34,8 @@ export type CeilingView = {
 export type GrantView = FrozenState & {
   id: string
   ownerId: string
-  client: { id: string; name: string }
+  /** `frozen`: for everybody in this tenant. */
+  client: { id: string; name: string; frozen: boolean }
   /** A device runs the instance's own program; everything else is an app. */
   kind: 'device' | 'app'
   via: 'device' | 'code'
@@ -101,7 +102,11 @@ async function toGrantViews(tx: ReadTx, actor: Actor, rows: GrantWithClient[], n
     return {
       id: row.id,
       ownerId: row.userId,
-      client: { id: row.client.id, name: row.client.name },
+      client: {
+        id: row.client.id,
+        name: row.client.name,
+        frozen: facts.get(row.id)?.some(({ kind }) => kind === 'client') ?? false,
+      },
       kind: row.client.tenantId === null ? 'device' : 'app',
       via: row.via as GrantView['via'],
       scopes: row.scopes as Scope[],

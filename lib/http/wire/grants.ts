@@ -12,7 +12,8 @@ const limit = z.array(rightLine).nullable()
 export const grant = object({
   id,
   owner_id: id,
-  client: object({ id, name: z.string() }),
+  /** `frozen`: for everybody in this tenant. */
+  client: object({ id, name: z.string(), frozen: z.boolean() }),
   /** `device`: the instance's own program, which runs there; everything else is an app. */
   kind: z.enum(['device', 'app']),
   /** How its person let it in: by a code on another device, or in the browser beside it. */

@@ -117,6 +117,20 @@ export default async function DevicePage({ params }: Props) {
           <p className="rounded-lg border bg-surface p-4 text-muted">It can issue no tokens: no project was allowed.</p>
         )}
       </Section>
+      {may(actor, 'administer') && isHere && (
+        <Section
+          title={`All of ${grant.client.name}`}
+          lead="Freezing the program stops every device and app of it in this tenant, and every new one."
+        >
+          <div>
+            <FreezeButton
+              tenant={tenant}
+              target={{ kind: 'client', id: grant.client.id, name: grant.client.name }}
+              frozen={grant.client.frozen}
+            />
+          </div>
+        </Section>
+      )}
       {tokens.items.length > 0 && (
         <Section title="Live tokens that it issued">
           <TokenTable
