@@ -144,6 +144,12 @@ export const errorCodes = {
   frozen: { status: 409, title: 'An admin has frozen this', next: 'Nothing was lost. Ask an admin to lift it.' },
   not_linked: { status: 409, title: 'You have not linked this project', next: 'Link it first.' },
   over_policy: { status: 422, title: 'Policy does not allow this', next: 'Ask for less, or ask an admin.' },
+  /** What a person gave a program does not reach this far. */
+  beyond_grant: {
+    status: 403,
+    title: 'This device or app was not allowed to issue this',
+    next: 'Sign in again with it and allow more, or ask for less.',
+  },
   too_many_tokens: { status: 409, title: 'You have too many live tokens', next: 'Revoke some that you do not need.' },
   token_outstanding: {
     status: 409,

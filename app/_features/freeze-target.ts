@@ -1,6 +1,6 @@
 /** What is frozen, and how questions name it. */
 export type FreezeTarget = {
-  kind: 'member' | 'project' | 'provider' | 'connection'
+  kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant'
   id: string
   name: string
   facts?: { label: string; value: string }[]

@@ -5,7 +5,7 @@ import { useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { FocusHeir } from '@/app/_features/focus-heir.tsx'
 import type { FreezeTarget } from '@/app/_features/freeze-target.ts'
-import { freezeMeans } from '@/app/_features/words.ts'
+import { programFreezeMeans, freezeMeans as thingFreezeMeans } from '@/app/_features/words.ts'
 import type { ActionResult } from '@/app/_ui/action.ts'
 import { Button, type ButtonProps } from '@/app/_ui/button.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
@@ -50,6 +50,17 @@ const reaches = {
   project: 'For everyone who linked it: ',
   provider: 'For all its projects and connections: ',
   connection: '',
+  client: 'For everyone in this tenant who uses it: ',
+  grant: '',
+} as const
+
+const nouns = {
+  member: 'member',
+  project: 'project',
+  provider: 'provider',
+  connection: 'connection',
+  client: 'app',
+  grant: 'device or app',
 } as const
 
 type DialogProps = Props & { open: boolean; onOpenChange: (open: boolean) => void }
@@ -72,6 +83,8 @@ export function FreezeDialog({ tenant, target, frozen, open, onOpenChange }: Dia
     if (sent.ok) say(sent.data.already ? `${name} was not frozen` : `The freeze of ${name} is lifted`)
     return sent
   }
+  const isProgram = kind === 'client' || kind === 'grant'
+  const freezeMeans = isProgram ? programFreezeMeans : thingFreezeMeans
   const means = `${freezeMeans[0]?.toLowerCase()}${freezeMeans.slice(1)}`
   return (
     <ConfirmDialog
@@ -80,13 +93,15 @@ export function FreezeDialog({ tenant, target, frozen, open, onOpenChange }: Dia
       title={frozen ? `Lift the freeze of ${name}` : `Freeze ${name}`}
       lead={
         frozen
-          ? 'Linking, issuing and renewing work again, unless another freeze applies. Nothing was lost.'
-          : `${reaches[kind] ? reaches[kind] + means : freezeMeans} Disconnecting or linking again does not lift it. The people affected see the reason and the end date.`
+          ? isProgram
+            ? 'It can be used again, unless another freeze applies. Nothing was lost.'
+            : 'Linking, issuing and renewing work again, unless another freeze applies. Nothing was lost.'
+          : `${reaches[kind] ? reaches[kind] + means : freezeMeans} ${isProgram ? 'Signing in' : 'Disconnecting or linking'} again does not lift it. The people affected see the reason and the end date.`
       }
       counts={facts}
       tone="primary"
       reason={frozen ? undefined : 'optional'}
-      confirmLabel={frozen ? 'Lift freeze' : `Freeze ${kind}`}
+      confirmLabel={frozen ? 'Lift freeze' : `Freeze ${nouns[kind]}`}
       onConfirm={async ({ reason }) => {
         const result = await (frozen ? lift() : freeze(reason))
         if (result.ok) router.refresh()

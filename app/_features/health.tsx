@@ -286,6 +286,8 @@ function LiftPlace({ tenant, kind, projectId, size }: LiftPlaceProps) {
     member: ['Open members', `/t/${tenant}/admin/members`],
     membership: ['Open members', `/t/${tenant}/admin/members`],
     project: ['Open the project', `/t/${tenant}/projects/${projectId}`],
+    client: ['Open devices and apps', `/t/${tenant}/devices?everybody=1`],
+    grant: ['Open devices and apps', `/t/${tenant}/devices?everybody=1`],
     connection: ['Open connections', `/t/${tenant}/admin/revocation?show=connections`],
   } as const
   const [label, href] = places[kind ?? 'connection']

@@ -5,7 +5,7 @@ import { client, type Sent, send } from './client.ts'
 
 /** What a revocation came to for one thing, as the API tells it: the three truths. */
 export type Outcome = {
-  kind: 'token' | 'connection'
+  kind: 'token' | 'connection' | 'grant'
   id: string
   already: boolean
   /** It had already expired: there was nothing to revoke. */
@@ -16,10 +16,10 @@ export type Outcome = {
   latestMoment: string | null
 }
 
-/** Revokes tokens and disconnects connections in one act. */
+/** Revokes tokens, disconnects connections and ends devices and apps in one act. */
 export async function revoke(
   tenant: string,
-  target: { tokens?: string[]; connections?: string[]; reason?: string },
+  target: { tokens?: string[]; connections?: string[]; grants?: string[]; reason?: string },
 ): Promise<Sent<Outcome[]>> {
   const sent = await post(tenant, target)
   return sent.ok ? { ok: true, data: sent.data.items.map(toOutcome) } : sent
@@ -65,7 +65,7 @@ export async function revokeAll(
   let rest: { count: number; after?: string } = { count }
   for (;;) {
     const selection = { ...filter, as_of, ...rest }
-    const sent = await post(tenant, { tokens: [], connections: [], selection, ...(reason && { reason }) })
+    const sent = await post(tenant, { tokens: [], connections: [], grants: [], selection, ...(reason && { reason }) })
     if (!sent.ok) return sent
     const { items, remaining, next } = sent.data
     onPart(items.map(toOutcome), remaining)

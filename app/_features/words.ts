@@ -5,13 +5,14 @@ import type { AuditView } from '@/lib/audit/list.ts'
 import type { FrozenView } from '@/lib/broker/freezes.ts'
 import type { NotificationView } from '@/lib/broker/notifications.ts'
 import type { ConnectionView } from '@/lib/broker/read/connection.ts'
+import type { GrantView } from '@/lib/broker/read/grants.ts'
 import type { Total } from '@/lib/broker/read/page.ts'
 import type { ProjectCard } from '@/lib/broker/read/project.ts'
 import type { RevocationView, TokenView } from '@/lib/broker/read/token.ts'
 import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
 
 const count = new Intl.NumberFormat('en')
-const irregular: Record<string, string> = { person: 'people', try: 'tries' }
+const irregular: Record<string, string> = { person: 'people', try: 'tries', 'device or app': 'devices and apps' }
 
 /** "1 token", "12 tokens". */
 export const plural = (number: number, noun: string): string =>
@@ -94,6 +95,8 @@ export const frozenWords: Record<FrozenView['kind'], string> = {
   provider: 'Its provider is frozen.',
   project: 'Its project is frozen.',
   connection: 'An admin has frozen this connection.',
+  client: 'The app is frozen in this tenant.',
+  grant: 'The device or app is frozen.',
   membership: 'The owner of this connection is suspended in this tenant.',
 }
 
@@ -102,12 +105,49 @@ export const tokenFrozenWords: Record<FrozenView['kind'], string> = {
   ...frozenWords,
   member: 'The owner of this token is frozen in this tenant.',
   connection: 'Its connection is frozen.',
+  client: 'The app that issued it is frozen in this tenant.',
+  grant: 'The device or app that issued it is frozen.',
   membership: 'The owner of this token is suspended in this tenant.',
+}
+
+/** The same of a device or app. */
+export const grantFrozenWords: Record<FrozenView['kind'], string> = {
+  ...frozenWords,
+  member: 'Its owner is frozen in this tenant.',
+  client: 'This app is frozen in this tenant, for everyone.',
+  grant: 'An admin has frozen this device or app.',
+  membership: 'Its owner is suspended in this tenant.',
+}
+
+/** How a person let a device or app in. */
+export const viaWords: Record<GrantView['via'], string> = {
+  device: 'by a code that was typed at a browser',
+  code: 'in the browser beside it',
+}
+
+/** Why a device or app is over. */
+export const grantEndWords: Record<NonNullable<GrantView['cause']>, { what: string; meaning: string }> = {
+  revoked: { what: 'Revoked', meaning: 'It was signed out, and the tokens that it had issued were revoked.' },
+  reuse: {
+    what: 'Ended: a refresh token was used twice',
+    meaning:
+      'Either somebody copied it, or the program sent an old one. Whoever holds it has lost access, and the tokens that it had issued were revoked. If you did not expect this, find out who could read it before you sign in again.',
+  },
+  signed_out: { what: 'Signed out', meaning: 'The program signed itself out.' },
+  expired: { what: 'Expired', meaning: 'Its time is over. Sign in with it again to go on.' },
+  withdrawn: {
+    what: 'No longer valid',
+    meaning: 'The program was removed or changed, or the membership changed. It must be let in again.',
+  },
 }
 
 /** What a freeze stops, and what it does not. */
 export const freezeMeans =
   'Nothing is linked, issued or renewed, and nothing passes through Valetkey. Tokens that work directly at the upstream keep working until they expire: revoke those that must stop.'
+
+/** The same of a device or app. */
+export const programFreezeMeans =
+  'It can do nothing here, and nothing passes through Valetkey with tokens that it issued. Tokens that work directly at the upstream keep working until they expire: revoke those that must stop.'
 
 /** How a connection is shown: a freeze over any state. */
 export const shownState = ({ status, frozen }: Pick<State, 'status' | 'frozen'>) => (frozen ? 'frozen' : status)
@@ -405,6 +445,8 @@ export function notificationWords({
     case 'connection.frozen':
     case 'project.frozen':
     case 'provider.frozen':
+    case 'client.frozen':
+    case 'grant.frozen':
     case 'member.frozen': {
       const end = until ? utcText(until.getTime()) : 'it is lifted'
       const more = `Nothing is linked, issued or renewed until ${end}.${because({ reason })}`
@@ -413,6 +455,8 @@ export function notificationWords({
     case 'connection.unfrozen':
     case 'project.unfrozen':
     case 'provider.unfrozen':
+    case 'client.unfrozen':
+    case 'grant.unfrozen':
     case 'member.unfrozen':
       return { what: 'Freeze lifted', more: 'Issuing and renewing work again.', tone: 'healthy' }
     case 'connection.revoked':
@@ -470,6 +514,8 @@ const frozenTitles = {
   'project.frozen': 'The project is frozen by an admin',
   'provider.frozen': 'The provider is frozen by an admin',
   'member.frozen': 'You are frozen by an admin',
+  'client.frozen': 'An app of yours is frozen by an admin',
+  'grant.frozen': 'A device or app of yours is frozen by an admin',
 } as const
 const neutral = new Set<AuditView['action']>([
   'link.started',

@@ -8,6 +8,7 @@ export function consoleNav(tenant: string, role: Role): NavItem[] {
   const own: NavItem[] = [
     { label: 'Projects', href: at('projects') },
     { label: 'Tokens', href: at('tokens') },
+    { label: 'Devices', href: at('devices') },
     { label: 'Activity', href: at('activity') },
   ]
   if (role === 'member') return own

@@ -30,6 +30,7 @@ export const toneClass: Record<Tone, string> = {
 
 export type ConnectionState = 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | 'revoked'
 export type TokenState = 'issuing' | 'live' | 'frozen' | 'ended' | 'revoked' | 'failed'
+export type GrantState = 'live' | 'frozen' | 'ended' | 'revoked'
 export type UpstreamState = 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
 export type MemberState = 'active' | 'invited' | 'suspended'
 export type WebhookState = 'on' | 'failing' | 'off'
@@ -39,6 +40,7 @@ export type DeliveryState = 'pending' | 'delivered' | 'failed'
 export type StateBadgeProps =
   | { kind: 'connection'; state: ConnectionState }
   | { kind: 'token'; state: TokenState }
+  | { kind: 'grant'; state: GrantState }
   | { kind: 'upstream'; state: UpstreamState }
   | { kind: 'member'; state: MemberState }
   | { kind: 'webhook'; state: WebhookState }
@@ -64,6 +66,12 @@ const faces = {
     revoked: ['revoked', Ban, 'revoked'],
     failed: ['broken', CircleX, 'failed'],
   } satisfies Record<TokenState, Face>,
+  grant: {
+    live: ['healthy', CircleCheck, 'signed in'],
+    frozen: ['frozen', Snowflake, 'frozen'],
+    ended: ['revoked', TimerOff, 'expired'],
+    revoked: ['revoked', Ban, 'ended'],
+  } satisfies Record<GrantState, Face>,
   upstream: {
     pending: ['attention', Clock, 'pending upstream'],
     done: ['healthy', CircleCheck, 'revoked upstream'],
@@ -102,6 +110,8 @@ export function faceOf(props: StateBadgeProps): Face {
       return faces.connection[props.state]
     case 'token':
       return faces.token[props.state]
+    case 'grant':
+      return faces.grant[props.state]
     case 'upstream':
       return faces.upstream[props.state]
     case 'member':

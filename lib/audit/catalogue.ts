@@ -17,13 +17,14 @@ const ended = {
   sessions: count.optional(),
   connections: count.optional(),
   tokens: count.optional(),
+  grants: count.optional(),
   invitations: count,
   webhooks: count,
   reason,
 }
 /** Of what happens as often as somebody reloads a page: one event stands for all of a minute. */
 const access = { role, things: texts.optional(), count: count.optional(), minute: z.iso.datetime().optional() }
-const frozen = ['member', 'project', 'provider', 'connection'] as const
+const frozen = ['member', 'project', 'provider', 'connection', 'client', 'grant'] as const
 
 /** Every act that the trail knows: which kinds of thing it is done to, and what is told of it. */
 export const catalogue = {

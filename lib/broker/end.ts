@@ -7,6 +7,7 @@ import { newId } from '../security/ids.ts'
 import { act } from '../store/authority.ts'
 import { heldConnections } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
+import { heldGrants } from '../store/grants.ts'
 import {
   countInvitationsBy,
   countSessions,
@@ -30,6 +31,8 @@ export type Ending = {
   sessions: number
   connections: number
   tokens: number
+  /** Devices and apps that they let in. */
+  grants: number
   invitations: number
   /** Webhooks that they made: they go on, and admins are asked to take them over. */
   webhooks: number
@@ -53,6 +56,7 @@ export async function endingPreview(ctx: Context, actor: Actor, userId: string):
       sessions: await countSessions(tx, userId, ctx.config.session.idleSeconds),
       connections: held.connections.length,
       tokens: held.tokens.length,
+      grants: held.grants.length,
       invitations: await countInvitationsBy(tx, actor.tenantId, userId, ctx.now()),
       webhooks: (await webhooksBy(tx, actor.tenantId, userId)).length,
     }
@@ -65,13 +69,14 @@ async function heldBy(tx: ReadTx, tenantId: string, userId: string, now: Date) {
   return {
     connections: await heldConnections(tx, tenantId, userId),
     tokens: await livingTokens(tx, tenantId, userId, now),
+    grants: await heldGrants(tx, tenantId, userId, now),
   }
 }
 
 /**
  * Changes a member's role, suspends them or lets them in again. Only an owner makes or unmakes owners; a tenant keeps one.
  * Demoted: their open invitations into roles they can no longer give are withdrawn. Suspended: this tenant refuses the
- * sessions they have, their living tokens are revoked, and their connections rest, frozen, until they are back.
+ * sessions they have, their devices, apps and living tokens are revoked, and their connections rest, frozen, until they are back.
  * @throws BrokerError forbidden, not_found, last_owner
  */
 export async function changeMember(ctx: Context, actor: Actor, input: MemberChange): Promise<void> {
@@ -101,8 +106,8 @@ export async function changeMember(ctx: Context, actor: Actor, input: MemberChan
 }
 
 /**
- * Removes a member, or lets the caller leave: this tenant refuses their sessions, their connections and living tokens end,
- * also upstream, and what they invited is withdrawn. Their name stays where the past names them.
+ * Removes a member, or lets the caller leave: this tenant refuses their sessions, their devices, apps, connections and living
+ * tokens end, also upstream, and what they invited is withdrawn. Their name stays where the past names them.
  * @throws BrokerError forbidden, not_found, last_owner
  */
 export async function removeMember(
@@ -168,7 +173,10 @@ async function endRights(ctx: Context, tx: Tx, { tenantId }: Actor, userId: stri
 
 const noneEnded = { counts: {}, work: [] as string[] }
 
-/** Ends what a person can do here: their sessions in this tenant, and their tokens, or the connections that they are from. */
+/**
+ * Ends what a person can do here: their sessions in this tenant, what they gave programs, and their tokens, or the connections
+ * that they are from.
+ */
 async function endAccess(
   ctx: Context,
   vault: Awaited<ReturnType<typeof vaultOf>>,
@@ -181,6 +189,8 @@ async function endAccess(
   const sessions = await refuseSessions(tx, tenantId, userId)
   const held = await heldBy(tx, tenantId, userId, ctx.now())
   const connections = what === 'connections' ? held.connections : []
-  const { work } = await revokeHere(ctx, vault, tx, actor, { tokens: held.tokens, connections, reason })
-  return { counts: { sessions, connections: connections.length, tokens: held.tokens.length }, work }
+  const { tokens, grants } = held
+  const { work } = await revokeHere(ctx, vault, tx, actor, { tokens, connections, grants, reason })
+  const counts = { sessions, connections: connections.length, tokens: tokens.length, grants: grants.length }
+  return { counts, work }
 }

@@ -17,6 +17,7 @@ import {
   lockTarget,
   putFreeze,
 } from '../store/freezes.ts'
+import { grantOwner } from '../store/grants.ts'
 import { findMember } from '../store/members.ts'
 
 /** A freeze that stands, as it is listed. */
@@ -78,8 +79,8 @@ type Target = { kind: FreezeKind; id: string }
 const needs = ({ kind, id }: Target) => ({ may: 'administer' as const, change: kind === 'member' ? [id] : [] })
 
 /**
- * Freezes a member, project, provider or connection: nothing is linked, issued or renewed through it until somebody lifts
- * it or its time is over. Nothing of it is lost, no state of it changes, and no revoking, disconnecting or linking again
+ * Freezes a member, project, provider, connection, program or what a person gave one: nothing is linked, issued or renewed
+ * through it until somebody lifts it or its time is over. Nothing of it is lost, no state of it changes, and no revoking, disconnecting or linking again
  * lifts it. Tokens that are out are not touched. Again for as long or less changes nothing (`already`); for longer
  * prolongs it.
  * @throws BrokerError forbidden, also an owner by who is none; not_found; bad_request for an end that is past
@@ -144,7 +145,8 @@ async function lockedFor(
     return { owner: id }
   }
   if (!(await lockTarget(tx, tenantId, kind, id))) throw new BrokerError('not_found')
-  const owner = kind === 'connection' ? await connectionOwner(tx, tenantId, id) : undefined
+  const ownerOf = { connection: connectionOwner, grant: grantOwner, project: null, provider: null, client: null }[kind]
+  const owner = await ownerOf?.(tx, tenantId, id)
   return owner ? { owner } : {}
 }
 
@@ -161,6 +163,8 @@ const named = {
   provider: 'The provider is frozen',
   project: 'The project is frozen',
   connection: 'The connection is frozen',
+  client: 'The app is frozen in this tenant',
+  grant: 'This device or app is frozen',
 } as const satisfies Record<Frozen['kind'], string>
 
 /** A freeze as its owner is told of it: what, why, until when; not by whom. */

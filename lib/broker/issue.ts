@@ -34,11 +34,13 @@ import {
   madeFrom,
   noteIssuing,
   postponeIssuing,
+  type TokenRow,
   tokenStands,
 } from '../store/tokens.ts'
 import { effectivePolicy, type LifetimeCap, type Policy, refuseIssue } from '../tenancy/policy.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { handlePlace } from '../vault/places.ts'
+import { ceilingsOf, refuseBeyondGrant } from './ceilings.ts'
 import { frozenError, refuseFrozen } from './freezes.ts'
 import { proxyUrl } from './proxy-url.ts'
 import { type TokenView, toTokenView } from './read/token.ts'
@@ -61,12 +63,25 @@ export type IssueInput = {
 const shortestLifetimeSeconds = 60
 
 /** What an issue stands on as far as freezes go: of the projects that a connection reaches, the one that is asked for. */
-const frozenQuestion = (connection: Pick<ConnectionRow, 'id' | 'userId' | 'providerId'>, projectId: string) => ({
+const frozenQuestion = (
+  connection: Pick<ConnectionRow, 'id' | 'userId' | 'providerId'>,
+  projectId: string,
+  program: Pick<TokenRow, 'clientId' | 'grantId'> = byThemselves,
+) => ({
   userId: connection.userId,
   providerId: connection.providerId,
   connectionId: connection.id,
   projectIds: [projectId],
+  clientId: program.clientId,
+  grantId: program.grantId,
 })
+const byThemselves = { clientId: null, grantId: null }
+
+/** Through which of our own clients, and by which grant, an issue is asked for; a token keeps both. */
+const programHeld = ({ credential }: Actor): Pick<TokenRow, 'clientId' | 'grantId'> =>
+  credential.kind === 'bearer' || credential.kind === 'dpop'
+    ? { clientId: credential.client, grantId: credential.grant }
+    : byThemselves
 
 type Ground = { project: ProjectRow; connection: ConnectionRow & { provider: ProviderRow }; policy: Policy }
 
@@ -93,7 +108,7 @@ export type IssuedToken = { token: TokenView; value: Secret; tokenType: string; 
  * committed first, so that killed anywhere no unknown token stays behind; the answer is given only after the row is
  * complete.
  * @throws BrokerError forbidden, not_found, not_linked, needs_relink, frozen, provider_misconfigured, bad_request,
- *   over_policy, too_many_tokens, no_strategy, token_outstanding, upstream_…, excess_rights, unsound_token, issue_unconfirmed, revoked_meanwhile
+ *   beyond_grant, over_policy, too_many_tokens, no_strategy, token_outstanding, upstream_…, excess_rights, unsound_token, issue_unconfirmed, revoked_meanwhile
  */
 export async function issueToken(ctx: Context, actor: Actor, input: IssueInput): Promise<IssuedToken> {
   const started = await act(ctx, actor, 'work', (tx, actor) => start(ctx, tx, actor, input))
@@ -157,6 +172,7 @@ async function start(
   actor: Actor,
   { project: idOrAlias, scopes, lifetimeSeconds, purpose, strategy: wanted }: IssueInput,
 ): Promise<Started> {
+  const ceilings = await ceilingsOf(tx, actor)
   const { project, connection, policy } = await ground(tx, actor, idOrAlias)
   if (lifetimeSeconds < shortestLifetimeSeconds)
     throw new BrokerError('bad_request', { fields: { expires_in: `At least ${shortestLifetimeSeconds} seconds.` } })
@@ -166,6 +182,7 @@ async function start(
   const strategy = chosenStrategy(made, wanted)
   const language = languageOf(kind, strategy, settings)
   const rights = rightsAsked(language, scopes)
+  refuseBeyondGrant(ceilings, { project, strategy, rights }, language)
   refuseIssue(policy, { role: actor.role, strategy, seconds: lifetimeSeconds, rights }, language)
   const now = ctx.now()
   const { value: most, setBy } = policy.tokens
@@ -184,6 +201,7 @@ async function start(
     projectId: project.id,
     connectionId: connection.id,
     providerId: connection.providerId,
+    ...programHeld(actor),
   }
   const generations = await currentGenerations(tx, owner)
   if (!generations) throw new BrokerError('not_found')
@@ -384,7 +402,7 @@ async function complete(
   const { late, work } = await asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
     const token = await findToken(tx, tenantId, id)
     const facts = token?.connection
-      ? await frozenBy(tx, tenantId, frozenQuestion(token.connection, token.projectId))
+      ? await frozenBy(tx, tenantId, frozenQuestion(token.connection, token.projectId, token))
       : []
     const frozen = facts.filter(({ kind }) => kind !== 'membership')
     const isFrozen = token?.generation === 0 && frozen.length > 0

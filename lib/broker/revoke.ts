@@ -8,12 +8,14 @@ import { act } from '../store/authority.ts'
 import { move } from '../store/connection-states.ts'
 import { type ConnectionRow, lockConnection, lockConnections } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
+import { lockGrants } from '../store/grants.ts'
 import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
 import { countSelected, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
 import { asSystem } from '../store/system.ts'
 import { findTokens, lockRevocable, type TokenRow } from '../store/tokens.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { grantPlace } from '../vault/places.ts'
+import { closeGrants, grantEvents, tokenEvents } from './end-grants.ts'
 import { endTokens, workFor } from './end-tokens.ts'
 import { latestMomentOf, toTokenView, type UpstreamTruth } from './read/token.ts'
 import { tokenPlace } from './refresh/refresh.ts'
@@ -23,11 +25,13 @@ export type RevokeInput = {
   tokens: string[]
   /** Disconnects: ends the connection, every living token made from it, and the grant itself. */
   connections: string[]
+  /** What a person gave a program: ends it, and every living token that was issued through it. */
+  grants?: string[]
   reason?: string | undefined
 }
 
 export type RevokeResult = {
-  kind: 'token' | 'connection'
+  kind: 'token' | 'connection' | 'grant'
   id: string
   /** It was revoked before; nothing was done now. */
   already: boolean
@@ -44,7 +48,7 @@ type Target = Pick<RevokeResult, 'kind' | 'id' | 'already' | 'over'>
 type Done = { targets: Target[]; work: string[] }
 
 /**
- * Revokes tokens and connections in one transaction: generations raised, upstream work written, event recorded. Then the
+ * Revokes tokens, connections and grants in one transaction: generations raised, upstream work written, event recorded. Then the
  * upstream is asked at once, and what came back is told; the queue goes on with the rest.
  * Members revoke their own; owners and admins everybody's. Twice says "already", and how the first one stands.
  * @throws BrokerError forbidden; not_found for anything unknown or not theirs, and then nothing is revoked;
@@ -70,8 +74,8 @@ export type SelectedInput = {
 /** `next`: what goes on behind it is not revoked yet: `remaining` of them. Null: everything is. */
 export type SelectedResult = { items: RevokeResult[]; remaining: number; next: string | null }
 
-/** One transaction is this big at most, so that nobody waits long for its locks; a connection ends with all its tokens. */
-const batchSizes = { tokens: 100, connections: 10 }
+/** One transaction is this big at most, so that nobody waits long for its locks; a connection or grant ends with all its tokens. */
+const batchSizes = { tokens: 100, connections: 10, grants: 10 }
 const batchesPerCall = 10
 
 /**
@@ -100,12 +104,12 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
       const take = batchSizes[filter.kind]
       const ids = await selectIds(tx, tenantId, selection, { after: last, take })
       let among = ids
-      if (filter.kind === 'connections') {
-        // Somebody may be linking one of them again: once they are locked they are asked whether they still match.
-        await lockConnections(tx, tenantId, ids)
+      if (filter.kind !== 'tokens') {
+        // Somebody may be linking or using one of them: once they are locked they are asked whether they still match.
+        await (filter.kind === 'grants' ? lockGrants : lockConnections)(tx, tenantId, ids)
         among = await selectIds(tx, tenantId, selection, { take, among: ids })
       }
-      const named = { tokens: [], connections: [], [filter.kind]: among, reason: input.reason }
+      const named = { tokens: [], connections: [], grants: [], [filter.kind]: among, reason: input.reason }
       return { ids, actor, ...(await revokeHere(ctx, vault, tx, actor, named)) }
     }).catch((error: unknown) => {
       if (batch === 0) throw error
@@ -128,20 +132,26 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
 }
 
 /**
- * The part of {@link revoke} that commits. It locks connections before tokens, each in id order, as an issue does: two acts
- * cannot wait for each other.
+ * The part of {@link revoke} that commits. It locks grants, then connections, then tokens, each in id order, as an issue does:
+ * two acts cannot wait for each other.
  */
 export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Actor, input: RevokeInput): Promise<Done> {
   const { tenantId } = actor
   const now = ctx.now()
+  const by = actor.userId
+  const reason = input.reason ?? null
+  const of = ownUnless(actor, 'administer')
+  const grantIds = [...new Set(input.grants)]
+  const closed = await closeGrants(tx, { tenantId, ids: grantIds, cause: 'revoked', by }, now, of)
+  if (closed.grants.length !== grantIds.length) throw new BrokerError('not_found')
   const connections: ConnectionRow[] = []
   for (const id of [...new Set(input.connections)].sort()) {
-    const connection = await lockConnection(tx, tenantId, id, ownUnless(actor, 'administer'))
+    const connection = await lockConnection(tx, tenantId, id, of)
     if (!connection) throw new BrokerError('not_found')
     connections.push(connection)
   }
   const wanted = [...new Set(input.tokens)]
-  const named = await findTokens(tx, tenantId, wanted, ownUnless(actor, 'administer'))
+  const named = await findTokens(tx, tenantId, wanted, of)
   if (named.length !== wanted.length) throw new BrokerError('not_found')
 
   const ending = connections.filter((connection) => connection.status !== 'revoked')
@@ -153,21 +163,22 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
     work.push(...(await endConnection(vault, tx, connection, grant, now)))
   }
   // After the generations are raised: a completing issue either shows its token here or sees the new generation.
-  const living = await lockRevocable(tx, tenantId, { ids: wanted, connectionIds: ending.map(({ id }) => id) })
+  const living = await lockRevocable(tx, tenantId, {
+    ids: wanted,
+    connectionIds: ending.map(({ id }) => id),
+    grantIds: closed.ending.map(({ id }) => id),
+  })
   const tokens = living.filter((token) => token.generation === 0 && token.expiresAt > now)
-  work.push(...(await endTokens(tx, tokens, { tenantId, by: actor.userId, now })))
+  work.push(...(await endTokens(tx, tokens, { tenantId, by, now })))
   work.push(...(await queueOrphans(vault, tx, living, opened, now)))
 
-  const reason = input.reason ?? null
   await recordAllAnyway(ctx, tx, tenantId, now, actor, [
     ...ending.map(({ id, userId }) => {
       const details = { owner: userId, tokens: tokens.filter((token) => token.connectionId === id).length, reason }
       return { action: 'connection.revoked', outcome: 'ok', target: { kind: 'connection', id }, details } as const
     }),
-    ...tokens.map(({ id, userId, fingerprint }) => {
-      const details = { owner: userId, fingerprint, reason }
-      return { action: 'token.revoked', outcome: 'ok', target: { kind: 'token', id }, details } as const
-    }),
+    ...grantEvents(closed.ending, tokens, { cause: 'revoked', reason }),
+    ...tokenEvents(tokens, reason),
   ])
   const endedNow = new Set([...ending, ...tokens].map(({ id }) => id))
   const isRevoked = new Map(named.map((token) => [token.id, token.generation > 0 || token.status === 'revoked']))
@@ -178,6 +189,7 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
   return {
     work,
     targets: [
+      ...closed.grants.map(({ id, already }) => ({ kind: 'grant' as const, id, already, over: false })),
       ...connections.map(({ id }) => id).map(targetOf('connection')),
       ...[...new Set([...wanted, ...tokens.map(({ id }) => id)])].map(targetOf('token')),
     ],
@@ -196,11 +208,7 @@ export async function endAsAsked(ctx: Context, { tenantId, id }: { tenantId: str
       (token) => token.status === 'live' && token.generation === 0 && (token.revokeAt ?? now) <= now,
     )
     const queued = await endTokens(tx, due, { tenantId, by: null, now })
-    const events = due.map(({ userId, fingerprint }) => {
-      const details = { owner: userId, fingerprint, reason: 'its asked end' }
-      return { action: 'token.revoked', outcome: 'ok', target: { kind: 'token', id }, details } as const
-    })
-    await recordAllAnyway(ctx, tx, tenantId, now, { userId: null }, events)
+    await recordAllAnyway(ctx, tx, tenantId, now, { userId: null }, tokenEvents(due, 'its asked end'))
     return queued
   })
   await settleWithin(ctx, tenantId, work)
@@ -295,6 +303,8 @@ async function tell(tx: ReadTx, tenantId: string, targets: Target[], now: Date):
   const tokens = new Map((await findTokens(tx, tenantId, ids('token'))).map((row) => [row.id, row]))
   const grants = await findGrantRevocations(tx, tenantId, ids('connection'))
   return targets.map((target) => {
+    // It worked with us alone, and each use asks.
+    if (target.kind === 'grant') return { ...target, upstream: 'none', lastError: null, latestMoment: null }
     if (target.kind === 'connection') {
       const work = grants.find(({ connectionId }) => connectionId === target.id)
       // Without work there was nothing left to revoke with: only our copy is gone, and how long another would work

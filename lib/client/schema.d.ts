@@ -572,7 +572,7 @@ export interface Paths {
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
                 frozen: {
-                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -647,7 +647,7 @@ export interface Paths {
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
               frozen: {
-                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -785,7 +785,7 @@ export interface Paths {
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
               frozen: {
-                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -871,7 +871,7 @@ export interface Paths {
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
               frozen: {
-                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -946,7 +946,7 @@ export interface Paths {
           content: {
             'application/json': {
               items: {
-                kind: 'member' | 'project' | 'provider' | 'connection'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant'
                 id: string
                 by: string | null
                 at: string
@@ -975,7 +975,7 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'member' | 'project' | 'provider' | 'connection'
+            kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant'
             id: string
             reason?: string | ''
             until?: string
@@ -987,7 +987,7 @@ export interface Paths {
           content: {
             'application/json': {
               freeze: {
-                kind: 'member' | 'project' | 'provider' | 'connection'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant'
                 id: string
                 by: string | null
                 at: string
@@ -1013,7 +1013,7 @@ export interface Paths {
         header?: never
         path: {
           tenant: string
-          kind: 'member' | 'project' | 'provider' | 'connection'
+          kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant'
           id: string
         }
         cookie?: never
@@ -1024,6 +1024,176 @@ export interface Paths {
           content: {
             'application/json': {
               already: boolean
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/grants': {
+    get: {
+      parameters: {
+        query?: {
+          owner?: string
+          project?: string
+          provider?: string
+          made_before?: string
+          used_before?: string | 'unknown'
+          client?: string
+          state?: 'live' | 'frozen' | 'ended'
+          everybody?: '1'
+          before?: string
+        }
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                owner_id: string
+                client: {
+                  id: string
+                  name: string
+                }
+                kind: 'device' | 'app'
+                via: 'device' | 'code'
+                scopes: string[]
+                ceilings: {
+                  project: {
+                    id: string
+                    name: string
+                    alias: string
+                  }
+                  rights:
+                    | {
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }[]
+                    | null
+                  proxy:
+                    | {
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }[]
+                    | null
+                }[]
+                address: string | null
+                agent: string | null
+                created_at: string
+                last_used_at: string | null
+                last_address: string | null
+                expires_at: string | null
+                unused_until: string | null
+                state: 'live' | 'frozen' | 'ended'
+                frozen: {
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
+                frozen_itself: boolean
+                cause: ('revoked' | 'reuse' | 'signed_out' | 'expired' | 'withdrawn') | null
+                ended_at: string | null
+                ended_by: string | null
+                tokens: number
+              }[]
+              /**
+               * Counted up to 1000 only
+               */
+              total: number
+              /**
+               * Whether there are more than were counted
+               */
+              total_is_capped: boolean
+              next: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/grants/{grant}': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          grant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              owner_id: string
+              client: {
+                id: string
+                name: string
+              }
+              kind: 'device' | 'app'
+              via: 'device' | 'code'
+              scopes: string[]
+              ceilings: {
+                project: {
+                  id: string
+                  name: string
+                  alias: string
+                }
+                rights:
+                  | {
+                      text: string
+                      risk: 'low' | 'medium' | 'high'
+                    }[]
+                  | null
+                proxy:
+                  | {
+                      text: string
+                      risk: 'low' | 'medium' | 'high'
+                    }[]
+                  | null
+              }[]
+              address: string | null
+              agent: string | null
+              created_at: string
+              last_used_at: string | null
+              last_address: string | null
+              expires_at: string | null
+              unused_until: string | null
+              state: 'live' | 'frozen' | 'ended'
+              frozen: {
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
+              frozen_itself: boolean
+              cause: ('revoked' | 'reuse' | 'signed_out' | 'expired' | 'withdrawn') | null
+              ended_at: string | null
+              ended_by: string | null
+              tokens: number
             }
           }
         }
@@ -1243,6 +1413,7 @@ export interface Paths {
               sessions: number
               connections: number
               tokens: number
+              grants: number
               invitations: number
               webhooks: number
             }
@@ -1385,7 +1556,7 @@ export interface Paths {
                   status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                   cause: string | null
                   frozen: {
-                    kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                    kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                     by: string | null
                     at: string | null
                     reason: string | null
@@ -1401,7 +1572,7 @@ export interface Paths {
                   branch: string | null
                 } | null
                 frozen: {
-                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -1456,7 +1627,7 @@ export interface Paths {
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
                 frozen: {
-                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -1472,7 +1643,7 @@ export interface Paths {
                 branch: string | null
               } | null
               frozen: {
-                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -1539,7 +1710,7 @@ export interface Paths {
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
                 frozen: {
-                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -1555,7 +1726,7 @@ export interface Paths {
                 branch: string | null
               } | null
               frozen: {
-                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -1709,11 +1880,16 @@ export interface Paths {
                   kind: string
                 }
                 connection_id: string | null
+                program: {
+                  client_id: string
+                  name: string
+                  grant_id: string | null
+                } | null
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
                 frozen: {
-                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -2514,9 +2690,14 @@ export interface Paths {
              * @maxItems 500
              */
             connections?: string[]
+            /**
+             * @maxItems 500
+             */
+            grants?: string[]
             selection?: {
-              kind: 'tokens' | 'connections'
+              kind: 'tokens' | 'connections' | 'grants'
               status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+              client?: string
               owner?: string
               project?: string
               provider?: string
@@ -2535,7 +2716,7 @@ export interface Paths {
           content: {
             'application/json': {
               items: {
-                kind: 'token' | 'connection'
+                kind: 'token' | 'connection' | 'grant'
                 id: string
                 already: boolean
                 over: boolean
@@ -2561,8 +2742,9 @@ export interface Paths {
     get: {
       parameters: {
         query: {
-          kind: 'tokens' | 'connections'
+          kind: 'tokens' | 'connections' | 'grants'
           status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+          client?: string
           owner?: string
           project?: string
           provider?: string
@@ -2638,6 +2820,8 @@ export interface Paths {
           made_before?: string
           used_before?: string | 'unknown'
           state?: 'live' | 'ended' | 'revoked' | 'failed'
+          client?: string
+          grant?: string
           everybody?: '1'
           before?: string
         }
@@ -2667,11 +2851,16 @@ export interface Paths {
                   kind: string
                 }
                 connection_id: string | null
+                program: {
+                  client_id: string
+                  name: string
+                  grant_id: string | null
+                } | null
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
                 frozen: {
-                  kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -2762,11 +2951,16 @@ export interface Paths {
                 kind: string
               }
               connection_id: string | null
+              program: {
+                client_id: string
+                name: string
+                grant_id: string | null
+              } | null
               purpose: string
               strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
               state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
               frozen: {
-                kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                 by: string | null
                 at: string | null
                 reason: string | null

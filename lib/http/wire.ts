@@ -3,6 +3,7 @@ import * as attempts from './wire/attempts.ts'
 import * as auditEvents from './wire/audit-events.ts'
 import * as connections from './wire/connections.ts'
 import * as freezes from './wire/freezes.ts'
+import * as grants from './wire/grants.ts'
 import * as instance from './wire/instance.ts'
 import * as invitations from './wire/invitations.ts'
 import * as members from './wire/members.ts'
@@ -20,6 +21,7 @@ const nouns = [
   auditEvents,
   connections,
   freezes,
+  grants,
   instance,
   invitations,
   members,

@@ -3,7 +3,7 @@ import { keycloak } from './keycloak/index.ts'
 import type { Kind, RightLine, Strategy, StrategyOffer } from './kind.ts'
 import { oauthServer } from './oauth/index.ts'
 import type { Provider, ProviderDeps, ProviderSettings, Rights } from './provider.ts'
-import { languageOf } from './rules.ts'
+import { languageOf, readLimit } from './rules.ts'
 
 /** Every kind by its name, one line each. */
 export const kinds: Map<string, Kind> = new Map(
@@ -68,4 +68,15 @@ export function readRights(
     const rights = { asked: [unreadable], granted: granted && [unreadable], summary: [unreadable.text] }
     return { asked, granted, rights, notGranted: [] }
   }
+}
+
+/** A limit for people; null: there is none. What allows nothing has no lines. */
+export function describeLimit(row: Row, limit: unknown, strategy: string): RightLine[] | null {
+  if (limit === null) return null
+  const found = kinds.get(row.kind)
+  if (!found) return [unreadable]
+  const settings = found.settings.safeParse(row.settings).data
+  const language = languageOf(found, strategy, settings)
+  const read = readLimit(language, limit)
+  return read ? language.describe(read, settings) : []
 }

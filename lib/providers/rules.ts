@@ -139,6 +139,13 @@ export const rulesLanguage = ({ methodsCarryMeaning }: Pick<ProxyFacts, 'methods
   missing,
 })
 
+/**
+ * A limit that somebody stated, in today's form and with its defaults. Undefined: it cannot be read, so that it allows
+ * nothing.
+ */
+export const readLimit = ({ rights, upgrade }: Language, limit: unknown): Rights | undefined =>
+  rights.safeParse(upgrade?.(limit as Rights) ?? limit).data
+
 /** A limit of a policy is in the kind's words; what it says of the proxy stands in it as `proxy`. Nothing said: nothing allowed. */
 function missing(asked: Rights, limit: Rights): string[] {
   const stated = Rules.safeParse('access' in limit ? limit : limit.proxy)

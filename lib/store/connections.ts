@@ -68,6 +68,8 @@ export const joinProject = (
 
 export type ConnectionFilter = Chosen & {
   ids?: string[] | undefined
+  /** No program has one. */
+  clientId?: string | undefined
   /** `standing`: all but the revoked ones. `frozen`: those of them that are, whatever is beneath, and in no other state. */
   status?: ConnectionStatus | 'standing' | 'frozen' | undefined
 }
@@ -88,13 +90,14 @@ function whereStatus(
 /** Which connections a filter means. One that was linked again is as new as that. */
 export function connectionsWhere(
   tenantId: string,
-  { of, userId, projectId, providerId, ids, status, madeBefore, usedBefore }: ConnectionFilter,
+  { of, userId, clientId, projectId, providerId, ids, status, madeBefore, usedBefore }: ConnectionFilter,
   frozen: FrozenWhere,
 ): Prisma.ConnectionWhereInput {
   return {
     tenantId,
     ...(of !== undefined && { AND: { userId: of } }),
     ...(userId !== undefined && { userId }),
+    ...(clientId !== undefined && { NOT: { tenantId } }),
     ...(providerId !== undefined && { providerId }),
     ...(ids && { id: { in: ids } }),
     ...(projectId !== undefined && { projects: { some: { projectId } } }),

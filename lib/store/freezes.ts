@@ -1,6 +1,6 @@
-import type { Prisma, ReadTx, Tx } from './database.ts'
+import { Prisma, type ReadTx, type Tx } from './database.ts'
 
-export const freezeKinds = ['member', 'project', 'provider', 'connection'] as const
+export const freezeKinds = ['member', 'project', 'provider', 'connection', 'client', 'grant'] as const
 export type FreezeKind = (typeof freezeKinds)[number]
 export type FreezeRow = Prisma.FreezeGetPayload<object>
 
@@ -22,20 +22,35 @@ export type FrozenQuestion = {
   providerId: string
   connectionId?: string | undefined
   projectIds?: string[] | undefined
+  /** Through which program, and by which grant; null: by the person themselves. */
+  clientId?: string | null | undefined
+  grantId?: string | null | undefined
 }
 
+/** What vk.program_frozen asks, as vk.frozen_by answers: the widest first, then what lasts longest. */
+const programFrozenBy = (tenant: Prisma.Sql, client: Prisma.Sql, grant: Prisma.Sql) => Prisma.sql`
+  SELECT * FROM (SELECT p.kind, p.target_id, p.frozen_by, p.frozen_at, p.reason, p.until FROM freeze_fact p
+    WHERE p.tenant_id = ${tenant} AND (p.until IS NULL OR p.until > vk_now())
+      AND (p.kind = 'client' AND p.target_id = ${client} OR p.kind = 'grant' AND p.target_id = ${grant})
+    ORDER BY p.kind, p.until DESC NULLS FIRST) program`
+
 /**
- * What freezes apply, strongest first (vk.frozen_by): none is free. Whoever acts on the answer in the same transaction
+ * What freezes apply, strongest first (vk.frozen_by, vk.program_frozen): none is free. Whoever acts on the answer in the same transaction
  * holds the rows first ({@link holdGround}), or a freeze may commit in between.
  */
 export const frozenBy = (
   tx: ReadTx,
   tenantId: string,
-  { userId, providerId, connectionId, projectIds }: FrozenQuestion,
+  { userId, providerId, connectionId, projectIds, clientId, grantId }: FrozenQuestion,
 ): Promise<Frozen[]> =>
   tx.$queryRaw<Frozen[]>`
-    SELECT kind, target_id AS "targetId", frozen_by AS by, frozen_at AS at, reason, until
-    FROM vk.frozen_by(${tenantId}, ${userId}, ${providerId}, ${connectionId ?? null}, ${projectIds ?? null}::text[])`
+    SELECT kind, target_id AS "targetId", frozen_by AS by, frozen_at AS at, reason, until FROM (
+      SELECT * FROM vk.frozen_by(${tenantId}, ${userId}, ${providerId}, ${connectionId ?? null}, ${projectIds ?? null}::text[])
+      UNION ALL ${programFrozenBy(
+        Prisma.sql`${tenantId}`,
+        Prisma.sql`${clientId ?? null}::text`,
+        Prisma.sql`${grantId ?? null}::text`,
+      )}) f`
 
 type FrozenOf = Frozen & { id: string }
 
@@ -62,9 +77,22 @@ export async function frozenTokens(tx: ReadTx, tenantId: string, ids: string[]):
   return byId(
     await tx.$queryRaw<FrozenOf[]>`
       SELECT t.id, f.kind, f.target_id AS "targetId", f.frozen_by AS by, f.frozen_at AS at, f.reason, f.until
-      FROM issued_token t CROSS JOIN LATERAL
-        vk.frozen_by(t.tenant_id, t.user_id, t.provider_id, t.connection_id, ARRAY[t.project_id]) f
+      FROM issued_token t CROSS JOIN LATERAL (
+        SELECT * FROM vk.frozen_by(t.tenant_id, t.user_id, t.provider_id, t.connection_id, ARRAY[t.project_id])
+        UNION ALL ${programFrozenBy(Prisma.sql`t.tenant_id`, Prisma.sql`t.client_id`, Prisma.sql`t.grant_id`)}) f
       WHERE t.tenant_id = ${tenantId} AND t.id = ANY(${ids})`,
+  )
+}
+
+/** What freezes stop the use of each of these grants, as vk.grant_state asks, strongest first. By id; free ones are not there. */
+export async function frozenGrants(tx: ReadTx, tenantId: string, ids: string[]): Promise<Map<string, Frozen[]>> {
+  if (ids.length === 0) return new Map()
+  return byId(
+    await tx.$queryRaw<FrozenOf[]>`
+      SELECT g.id, f.kind, f.target_id AS "targetId", f.frozen_by AS by, f.frozen_at AS at, f.reason, f.until
+      FROM oauth_grant g CROSS JOIN LATERAL (SELECT * FROM vk.frozen_by(g.tenant_id, g.user_id, '', '', '{}')
+        UNION ALL ${programFrozenBy(Prisma.sql`g.tenant_id`, Prisma.sql`g.client_id`, Prisma.sql`g.id`)}) f
+      WHERE g.tenant_id = ${tenantId} AND g.id = ANY(${ids})`,
   )
 }
 
@@ -139,6 +167,10 @@ export async function lockTarget(
     provider: () => tx.$queryRaw`SELECT 1 FROM provider WHERE tenant_id = ${tenantId} AND id = ${id} FOR NO KEY UPDATE`,
     connection: () =>
       tx.$queryRaw`SELECT 1 FROM connection WHERE tenant_id = ${tenantId} AND id = ${id} FOR NO KEY UPDATE`,
+    // The instance's own, too: the freeze is this tenant's and reaches nobody else's grants.
+    client: () =>
+      tx.$queryRaw`SELECT 1 FROM api_client WHERE (tenant_id = ${tenantId} OR tenant_id IS NULL) AND id = ${id} FOR NO KEY UPDATE`,
+    grant: () => tx.$queryRaw`SELECT 1 FROM oauth_grant WHERE tenant_id = ${tenantId} AND id = ${id} FOR NO KEY UPDATE`,
   } satisfies Record<typeof kind, () => Promise<unknown>>
   return ((await locks[kind]()) as unknown[]).length > 0
 }

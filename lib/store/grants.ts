@@ -1,9 +1,161 @@
-import type { Prisma, ReadTx, Tx } from './database.ts'
+import { Prisma, type ReadTx, type Tx } from './database.ts'
+import type { Chosen } from './selections.ts'
 
 export type GrantRow = Prisma.OauthGrantGetPayload<object>
+const related = { client: true } as const
+export type GrantWithClient = Prisma.OauthGrantGetPayload<{ include: typeof related }>
 
 /** Why a grant ended, where somebody or something ended it. `reuse`: a token of it was brought twice (T-06). */
 export type EndCause = 'revoked' | 'reuse' | 'signed_out'
+
+/** How it stands now, as every use of it asks (vk.grant_state). `revoked`: ended, or something that it was given under was. */
+export type GrantState = 'live' | 'frozen' | 'ended' | 'revoked'
+
+/** By project: what may be issued at most, as its kind understands it; null: whatever policy allows; left out: nothing. */
+export type Ceilings = Record<string, { rights?: unknown; proxy?: unknown }>
+
+export type GrantFilter = Chosen & {
+  clientId?: string | undefined
+  /** `standing`: live or frozen. `over`: neither. */
+  state?: 'live' | 'frozen' | 'standing' | 'over' | undefined
+  ids?: string[] | undefined
+}
+
+const statesOf = {
+  live: ['live'],
+  frozen: ['frozen'],
+  standing: ['live', 'frozen'],
+  over: ['ended', 'revoked'],
+} satisfies Record<NonNullable<GrantFilter['state']>, GrantState[]>
+
+/** A condition on `oauth_grant o`. What stands is nobody's to say but vk.grant_state; who is ended needs no asking. */
+function grantsWhere(tenantId: string, filter: GrantFilter): Prisma.Sql {
+  const { of, userId, clientId, projectId, providerId, madeBefore, usedBefore, ids, state } = filter
+  const also: Prisma.Sql[] = []
+  if (of !== undefined) also.push(Prisma.sql`o.user_id = ${of}`)
+  if (userId !== undefined) also.push(Prisma.sql`o.user_id = ${userId}`)
+  if (clientId !== undefined) also.push(Prisma.sql`o.client_id = ${clientId}`)
+  if (projectId !== undefined) also.push(Prisma.sql`o.ceilings ? ${projectId}`)
+  if (providerId !== undefined)
+    also.push(Prisma.sql`EXISTS (SELECT FROM project p WHERE p.tenant_id = ${tenantId} AND p.provider_id = ${providerId}
+      AND o.ceilings ? p.id)`)
+  if (madeBefore) also.push(Prisma.sql`o.created_at <= ${madeBefore}`)
+  if (usedBefore === 'unknown') also.push(Prisma.sql`o.last_used_at IS NULL`)
+  else if (usedBefore) also.push(Prisma.sql`o.last_used_at < ${usedBefore}`)
+  if (ids) also.push(Prisma.sql`o.id = ANY(${ids})`)
+  if (state && state !== 'over') also.push(Prisma.sql`o.ended_at IS NULL`)
+  if (state) also.push(Prisma.sql`vk.grant_state(o) = ANY(${statesOf[state]})`)
+  return Prisma.join([Prisma.sql`o.tenant_id = ${tenantId}`, ...also], ' AND ')
+}
+
+/** A page of grants, newest first; `before` is the id that the previous page ended with (ids sort by time). */
+export async function listGrants(
+  tx: ReadTx,
+  tenantId: string,
+  filter: GrantFilter,
+  { before, take }: { before?: string | undefined; take: number },
+): Promise<GrantWithClient[]> {
+  const older = before === undefined ? Prisma.empty : Prisma.sql`AND o.id < ${before}`
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    SELECT o.id FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)} ${older} ORDER BY o.id DESC LIMIT ${take}`
+  return findGrants(
+    tx,
+    tenantId,
+    rows.map(({ id }) => id),
+  )
+}
+
+/** How many there are, counted up to `most` and no further. */
+export async function countGrants(tx: ReadTx, tenantId: string, filter: GrantFilter, most: number): Promise<number> {
+  const [row] = await tx.$queryRaw<{ count: number }[]>`
+    SELECT count(*)::int AS count FROM (
+      SELECT 1 FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)} LIMIT ${most}) counted`
+  return row?.count ?? 0
+}
+
+/** Ids in their order, behind `after`. */
+export async function selectGrantIds(
+  tx: ReadTx,
+  tenantId: string,
+  filter: GrantFilter,
+  { after, take }: { after: string; take: number },
+): Promise<string[]> {
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    SELECT o.id FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)} AND o.id > ${after} ORDER BY o.id LIMIT ${take}`
+  return rows.map(({ id }) => id)
+}
+
+/** How many are in a selection, behind `after`. */
+export async function countSelectedGrants(
+  tx: ReadTx,
+  tenantId: string,
+  filter: GrantFilter,
+  after: string,
+): Promise<number> {
+  const [row] = await tx.$queryRaw<{ count: number }[]>`
+    SELECT count(*)::int AS count FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)} AND o.id > ${after}`
+  return row?.count ?? 0
+}
+
+/** What ending all that a filter matches reaches: whose they are, the living tokens issued through them, those used since. */
+export async function measureGrants(
+  tx: ReadTx,
+  tenantId: string,
+  filter: GrantFilter,
+  { asOf, usedSince }: { asOf: Date; usedSince: Date },
+): Promise<{ owners: { ownerId: string; count: number }[]; tokens: number; used: number }> {
+  const groups = await tx.$queryRaw<{ ownerId: string; count: number; used: number; tokens: number }[]>`
+    SELECT o.user_id AS "ownerId", count(*)::int AS count, (count(*) FILTER (WHERE o.last_used_at >= ${usedSince}))::int AS used,
+      sum((SELECT count(*) FROM issued_token t WHERE t.tenant_id = o.tenant_id AND t.grant_id = o.id
+        AND t.status IN ('issuing', 'live') AND t.generation = 0 AND t.expires_at > ${asOf}))::int AS tokens
+    FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)} GROUP BY o.user_id ORDER BY 2 DESC, 1`
+  const sum = (field: 'used' | 'tokens') => groups.reduce((total, group) => total + group[field], 0)
+  return {
+    owners: groups.map(({ ownerId, count }) => ({ ownerId, count })),
+    tokens: sum('tokens'),
+    used: sum('used'),
+  }
+}
+
+/** `of`: only if it is this member's (actor.ts, ownUnless). */
+export const findGrant = (tx: ReadTx, tenantId: string, id: string, of?: string) =>
+  tx.oauthGrant.findFirst({ where: { tenantId, id, ...(of === undefined ? {} : { userId: of }) }, include: related })
+
+/** Several, newest first. */
+export const findGrants = (tx: ReadTx, tenantId: string, ids: string[]): Promise<GrantWithClient[]> =>
+  tx.oauthGrant.findMany({ where: { tenantId, id: { in: ids } }, orderBy: { id: 'desc' }, include: related })
+
+/** How each of these stands now, and how many living tokens were issued through it. */
+export async function standingOf(
+  tx: ReadTx,
+  tenantId: string,
+  ids: string[],
+  now: Date,
+): Promise<Map<string, { state: GrantState; tokens: number }>> {
+  if (ids.length === 0) return new Map()
+  const rows = await tx.$queryRaw<{ id: string; state: GrantState; tokens: number }[]>`
+    SELECT o.id, vk.grant_state(o) AS state, (SELECT count(*)::int FROM issued_token t
+      WHERE t.tenant_id = o.tenant_id AND t.grant_id = o.id AND t.status IN ('issuing', 'live') AND t.generation = 0
+        AND t.expires_at > ${now}) AS tokens
+    FROM oauth_grant o WHERE o.tenant_id = ${tenantId} AND o.id = ANY(${ids})`
+  return new Map(rows.map(({ id, ...standing }) => [id, standing]))
+}
+
+/**
+ * What the bearer of a grant may issue at most, while it stands. It stays locked until the transaction ends: whoever ends or
+ * freezes it has committed before, and is seen, or waits (A-03). Undefined: it stands no more.
+ */
+export async function holdCeilings(
+  tx: Tx,
+  tenantId: string,
+  { grant, client, userId }: { grant: string; client: string; userId: string },
+): Promise<Ceilings | undefined> {
+  const [held] = await tx.$queryRaw<{ scopes: string[] | null }[]>`
+    SELECT vk.grant_hold(${tenantId}, ${grant}, ${client}) AS scopes`
+  if (!held?.scopes) return undefined
+  const row = await tx.oauthGrant.findFirst({ where: { tenantId, id: grant, userId }, select: { ceilings: true } })
+  return row?.ceilings as Ceilings | undefined
+}
 
 /**
  * Locks grants in id order: after the member and the client, and before connections and tokens, as a program's act does
@@ -33,8 +185,14 @@ export async function markGrantsEnded(
   await tx.accessToken.deleteMany({ where: { tenantId, grantId: { in: ids } } })
 }
 
-/** A person's grants that nobody has ended. Ids. */
-export const heldGrants = async (tx: ReadTx, tenantId: string, userId: string): Promise<string[]> =>
-  (await tx.oauthGrant.findMany({ where: { tenantId, userId, endedAt: null }, select: { id: true } })).map(
-    ({ id }) => id,
-  )
+/** A person's grants that nobody has ended and whose time is not over. Ids. */
+export const heldGrants = async (tx: ReadTx, tenantId: string, userId: string, now: Date): Promise<string[]> =>
+  (
+    await tx.oauthGrant.findMany({
+      where: { tenantId, userId, endedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
+      select: { id: true },
+    })
+  ).map(({ id }) => id)
+
+export const grantOwner = async (tx: ReadTx, tenantId: string, id: string) =>
+  (await tx.oauthGrant.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { userId: true } }))?.userId

@@ -98,3 +98,13 @@ export const findProjectWithLink = (tx: ReadTx, tenantId: string, id: string, us
     where: { tenantId_id: { tenantId, id } },
     include: { provider: true, aliases: true, links: linkOf(userId) },
   })
+
+/** Several at once with their providers, by name. */
+export const projectsWithProviders = (tx: ReadTx, tenantId: string, ids: string[]) =>
+  ids.length === 0
+    ? []
+    : tx.project.findMany({
+        where: { tenantId, id: { in: ids } },
+        orderBy: [{ name: 'asc' }, { id: 'asc' }],
+        include: { provider: true },
+      })

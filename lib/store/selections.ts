@@ -1,9 +1,10 @@
 import { connectionsWhere } from './connections.ts'
 import type { ReadTx } from './database.ts'
 import { frozenWhere } from './freezes.ts'
+import { countSelectedGrants, type GrantFilter, measureGrants, selectGrantIds } from './grants.ts'
 import { tokensWhere } from './tokens.ts'
 
-/** What tokens and connections alike are chosen by. */
+/** What tokens, connections and grants alike are chosen by. A grant is of the projects that its ceilings name. */
 export type Chosen = {
   /** Only this member's, whatever else is asked (actor.ts, ownUnless). */
   of?: string | undefined
@@ -19,20 +20,30 @@ export type Chosen = {
 /** Everything that a filter matches, as things stood at a moment. */
 export type Selection<Filter> = { filter: Filter; asOf: Date }
 
-/** Of connections those in one state; else all that are not revoked. Of tokens those that live. */
+/**
+ * Of connections those in one state; else all that are not revoked. Of tokens those that live, of grants those that stand.
+ * `clientId`: of a grant, or what a token was issued through; no connection has one.
+ */
 export type RevocableFilter = Chosen & {
-  kind: 'tokens' | 'connections'
+  kind: 'tokens' | 'connections' | 'grants'
   status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | undefined
+  clientId?: string | undefined
+}
+
+/** As the list of grants has it; of these, a status is whether they are frozen. */
+function grantFilter({ filter: { kind: _, status, ...chosen }, asOf }: Selection<RevocableFilter>): GrantFilter {
+  return { ...chosen, madeBefore: earlier(chosen.madeBefore, asOf), state: status === 'frozen' ? 'frozen' : 'standing' }
 }
 
 /** What was made after the moment is not in a selection, however its filter reads. */
+const earlier = (madeBefore: Date | undefined, asOf: Date) => (madeBefore && madeBefore < asOf ? madeBefore : asOf)
+
 async function matching(
   tx: ReadTx,
   tenantId: string,
   { filter: { kind, status, ...rest }, asOf }: Selection<RevocableFilter>,
 ) {
-  const madeBefore = rest.madeBefore && rest.madeBefore < asOf ? rest.madeBefore : asOf
-  const chosen = { ...rest, madeBefore }
+  const chosen = { ...rest, madeBefore: earlier(rest.madeBefore, asOf) }
   return kind === 'tokens'
     ? { kind, where: tokensWhere(tenantId, { filter: { ...chosen, state: 'live', generation: 0 }, asOf }) }
     : {
@@ -52,6 +63,8 @@ export async function selectIds(
   selection: Selection<RevocableFilter>,
   { after = '', take, among }: { after?: string | undefined; take: number; among?: string[] },
 ): Promise<string[]> {
+  if (selection.filter.kind === 'grants')
+    return selectGrantIds(tx, tenantId, { ...grantFilter(selection), ids: among }, { after, take })
   const { kind, where } = await matching(tx, tenantId, selection)
   const place = { id: { gt: after, ...(among && { in: among }) } }
   const page = { orderBy: { id: 'asc' as const }, take, select: { id: true } }
@@ -69,19 +82,22 @@ export async function countSelected(
   selection: Selection<RevocableFilter>,
   after = '',
 ): Promise<number> {
+  if (selection.filter.kind === 'grants') return countSelectedGrants(tx, tenantId, grantFilter(selection), after)
   const { kind, where } = await matching(tx, tenantId, selection)
   return kind === 'tokens'
     ? tx.issuedToken.count({ where: { AND: [where, { id: { gt: after } }] } })
     : tx.connection.count({ where: { AND: [where, { id: { gt: after } }] } })
 }
 
-/** What ending a selection reaches. `tokens`: those that live, of connections those made from them. */
+/** What ending a selection reaches. `tokens`: those that live, of connections and grants those made from them. */
 export async function measureSelection(
   tx: ReadTx,
   tenantId: string,
   selection: Selection<RevocableFilter>,
   usedSince: Date,
 ): Promise<{ owners: { ownerId: string; count: number }[]; tokens: number; used: number }> {
+  if (selection.filter.kind === 'grants')
+    return measureGrants(tx, tenantId, grantFilter(selection), { asOf: selection.asOf, usedSince })
   const { kind, where } = await matching(tx, tenantId, selection)
   const group = { by: ['userId' as const], _count: true as const }
   const groups =

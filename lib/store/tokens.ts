@@ -4,7 +4,12 @@ import { insertRevocations } from './revocations.ts'
 import type { Chosen, Selection } from './selections.ts'
 
 export type TokenRow = Prisma.IssuedTokenGetPayload<object>
-const related = { project: { include: { provider: true } }, connection: true, revocations: true } as const
+const related = {
+  project: { include: { provider: true } },
+  connection: true,
+  revocations: true,
+  client: true,
+} as const
 export type TokenWithRelations = Prisma.IssuedTokenGetPayload<{ include: typeof related }>
 
 /** The connection that a token was made from, with its provider; null: none (strategy `sign`). */
@@ -157,6 +162,9 @@ export async function countOutstandingLocked(tx: Tx, tenantId: string, userId: s
 
 export type TokenFilter = Chosen & {
   connectionId?: string | undefined
+  /** What it was issued through. */
+  clientId?: string | undefined
+  grantId?: string | undefined
   /** Its own: 0 leaves out what is being made and revoked already. */
   generation?: 0
   /** Row status, ended apart: a live row past its end. */

@@ -22,7 +22,11 @@ BEGIN
       WHERE f.kind = 'project' AND p.tenant_id = f.tenant_id AND p.id = f.target_id
     UNION ALL
     SELECT DISTINCT c.user_id, NULL, c.provider_id, '[]'::jsonb FROM connection c
-      WHERE f.kind = 'provider' AND c.tenant_id = f.tenant_id AND c.provider_id = f.target_id AND c.status <> 'revoked') w;
+      WHERE f.kind = 'provider' AND c.tenant_id = f.tenant_id AND c.provider_id = f.target_id AND c.status <> 'revoked'
+    UNION ALL
+    SELECT DISTINCT g.user_id, NULL, NULL, '[]'::jsonb FROM oauth_grant g
+      WHERE g.tenant_id = f.tenant_id AND (f.kind = 'grant' AND g.id = f.target_id
+        OR f.kind = 'client' AND g.client_id = f.target_id AND g.ended_at IS NULL)) w;
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
   RAISE WARNING 'a notification was not written: % %', SQLSTATE, SQLERRM;

@@ -14,6 +14,14 @@ const names = [
   'مستودع بيانات المبيعات والتقارير المالية الموحدة لجميع المناطق والشركات التابعة',
   'Sales',
 ] as const
+const grantScopes = [
+  'projects:read',
+  'tokens:issue',
+  'tokens:revoke',
+  'connections:manage',
+  'tenant:read',
+  'tenant:manage',
+]
 const nameOf = (index: number) => String(names[index % names.length])
 const rows = 60
 const each = Array.from({ length: rows }, (_, index) => index)
@@ -180,9 +188,11 @@ export async function startCrowd(): Promise<Crowd> {
       })),
     ),
   )
+  const clients = each.slice(0, 4).map(() => newId('client'))
   const frozen = connections.filter((_, index) => index % 6 === 4).map((id) => ({ kind: 'connection', target_id: id }))
   const alsoFrozen = [
     { kind: 'member', target_id: people[33] },
+    { kind: 'client', target_id: clients[1] },
     { kind: 'project', target_id: projects[1] },
   ]
   await insert(
@@ -203,6 +213,42 @@ export async function startCrowd(): Promise<Crowd> {
     manage_buckets: true,
     read_all_files: true,
   }
+  await insert(
+    'api_client',
+    ofTenant(clients.map((id, index) => ({ id, name: nameOf(index), created_by: owner, created_at: hours(-999) }))),
+  )
+  const grants = each.map(() => newId('grant'))
+  await insert(
+    'oauth_grant',
+    ofTenant(
+      grants.map((id, index) => ({
+        id,
+        user_id: index < 40 ? owner : people[index],
+        client_id: index % 3 === 0 ? 'valetkey' : clients[index % 4],
+        via: index % 2 === 0 ? 'device' : 'code',
+        scopes: index % 5 === 4 ? [] : grantScopes.slice(0, 1 + (index % grantScopes.length)),
+        ceilings: {
+          [String(projects[index])]: {
+            rights: scopes,
+            proxy: { access: 'paths', paths: [`GET /${'path/'.repeat(20)}**`] },
+          },
+          [String(projects[index + 1] ?? projects[0])]: { rights: null },
+        },
+        generations: [0, 0, 0, 0, 0],
+        generation: index % 6 === 5 ? 1 : 0,
+        address: index % 4 === 3 ? null : 'fd00:1111:2222:3333:4444:5555:6666:7777',
+        agent: index % 4 === 2 ? null : 'agent'.repeat(40),
+        last_used_at: index % 3 === 2 ? null : hours(-index),
+        last_address: 'fd00:1111:2222:3333:4444:5555:6666:7777',
+        refresh_expires_at: hours(200),
+        created_at: hours(-index - 100),
+        expires_at: index % 7 === 6 ? hours(-1) : hours(500),
+        ended_at: index % 6 === 5 ? hours(-2) : null,
+        ended_by: index % 6 === 5 ? owner : null,
+        end_cause: index % 6 === 5 ? ['revoked', 'reuse', 'signed_out'][index % 3] : null,
+      })),
+    ),
+  )
   const tokens = each.map(() => newId('token'))
   const tokenStatuses = ['live', 'live', 'live', 'revoked', 'issuing', 'failed', 'live']
   await insert(
@@ -216,6 +262,8 @@ export async function startCrowd(): Promise<Crowd> {
           project_id: projects[index],
           connection_id: connections[index],
           provider_id: providers[index % 4],
+          client_id: index === 3 ? 'valetkey' : null,
+          grant_id: index === 3 ? grants[0] : null,
           strategy: 'mint',
           status,
           nonce: id,
@@ -223,7 +271,7 @@ export async function startCrowd(): Promise<Crowd> {
           scopes_asked: scopes,
           scopes_granted: status === 'issuing' || status === 'failed' ? null : { ...scopes, manage_buckets: false },
           fingerprint: status === 'issuing' || status === 'failed' ? null : randomBytes(6).toString('hex'),
-          generations: [0, 0, 0, 0, 0, 0, 0],
+          generations: index === 3 ? [0, 0, 0, 0, 0, 0, 0, 0, 0] : [0, 0, 0, 0, 0, 0, 0],
           failure: status === 'failed' ? 'cut_off' : null,
           expires_at: index % 7 === 6 ? hours(-1) : hours(index % 3 === 0 ? 0.9 : 5),
           created_at: hours(-2 - index / 60),
@@ -404,6 +452,7 @@ export async function startCrowd(): Promise<Crowd> {
       project: String(projects[0]),
       connection: String(connections[1]),
       token: String(tokens[3]),
+      grant: String(grants[0]),
       webhook: String(webhooks[0]),
       provider: String(providers[0]),
       attempt,

@@ -7,7 +7,13 @@ const widths = [320, 390, 768, 1024, 1280]
 /** What a page shows in more than one way, beside its bare address. */
 const queries: Record<string, string[]> = {
   '/t/[tenant]/tokens': ['?state=all', '?state=revoked', '?state=all&everybody=1'],
-  '/t/[tenant]/admin/revocation': ['?state=all', '?show=connections&state=all', '?show=unconfirmed'],
+  '/t/[tenant]/admin/revocation': [
+    '?state=all',
+    '?show=connections&state=all',
+    '?show=devices&state=all',
+    '?show=unconfirmed',
+  ],
+  '/t/[tenant]/devices': ['?state=all', '?state=all&everybody=1'],
   '/t/[tenant]/notifications': ['?unread=1'],
   '/connect/failed': ['?code=attempt_used'],
 }

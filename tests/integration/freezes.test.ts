@@ -7,7 +7,6 @@ import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { newId } from '../../lib/security/ids.ts'
-import type { FreezeKind } from '../../lib/store/freezes.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 
 let app: TestApp
@@ -18,6 +17,7 @@ let ids: Record<FreezeKind, string>
 const email = 'member@acme.test'
 const project = '10231'
 const kinds = ['connection', 'project', 'provider', 'member'] as const
+type FreezeKind = (typeof kinds)[number]
 
 beforeAll(async () => {
   app = await startTestApp()

@@ -12,12 +12,51 @@ export type GrantGiven = {
   client?: string
   via?: 'device' | 'code'
   scopes?: readonly Scope[]
-  ceilings?: Record<string, { rights: object | null; proxy: object | null }>
+  ceilings?: Record<string, { rights?: object | null; proxy?: object | null }>
   createdAt?: Date
   lastUsedAt?: Date
   expiresAt?: Date
   address?: string
   agent?: string
+}
+
+/** A grant that stands, with an access token, as the token endpoint leaves them. Its id. */
+export async function giveGrant(
+  app: TestApp,
+  userId: string,
+  { tenant = 'acme', client: clientId = 'valetkey', ...given }: Omit<GrantGiven, 'userId'> = {},
+): Promise<string> {
+  const id = newId('grant')
+  const tenantId = await app.tenantId(tenant)
+  const now = app.ctx.now()
+  const later = new Date(now.getTime() + 30 * 86_400_000)
+  await app.rows(
+    tenant,
+    `INSERT INTO oauth_grant (tenant_id, id, user_id, client_id, via, scopes, ceilings, generations, address, agent, last_used_at,
+       created_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, vk.grant_generations($1, $3, $4, NULL), $8, $9, $10, $11, $12)`,
+    [
+      tenantId,
+      id,
+      userId,
+      clientId,
+      given.via ?? 'device',
+      given.scopes ?? scopes,
+      given.ceilings ?? {},
+      given.address ?? '203.0.113.7',
+      given.agent ?? 'valetkey-cli/1.0 (linux)',
+      given.lastUsedAt ?? null,
+      given.createdAt ?? now,
+      given.expiresAt ?? later,
+    ],
+  )
+  await app.rows(
+    tenant,
+    `INSERT INTO access_token (hash, tenant_id, grant_id, scopes, generations, created_at, expires_at)
+     SELECT $1, tenant_id, id, scopes, generations, $3, $4 FROM oauth_grant WHERE id = $2`,
+    [randomBytes(32), id, now, later],
+  )
+  return id
 }
 
 /**
@@ -40,53 +79,15 @@ export function startPrograms(app: TestApp) {
     return id
   }
 
-  /** A grant that stands, with an access token. Its id. */
-  async function grant({
-    tenant = 'acme',
-    userId,
-    client: clientId = 'valetkey',
-    ...given
-  }: GrantGiven): Promise<string> {
-    const id = newId('grant')
-    const tenantId = await app.tenantId(tenant)
-    const now = app.ctx.now()
-    const later = new Date(now.getTime() + 30 * 86_400_000)
-    await app.rows(
-      tenant,
-      `INSERT INTO oauth_grant (tenant_id, id, user_id, client_id, via, scopes, ceilings, generations, address, agent, last_used_at,
-         created_at, expires_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, vk.grant_generations($1, $3, $4, NULL), $8, $9, $10, $11, $12)`,
-      [
-        tenantId,
-        id,
-        userId,
-        clientId,
-        given.via ?? 'device',
-        given.scopes ?? scopes,
-        given.ceilings ?? {},
-        given.address ?? '203.0.113.7',
-        given.agent ?? 'valetkey-cli/1.0 (linux)',
-        given.lastUsedAt ?? null,
-        given.createdAt ?? now,
-        given.expiresAt ?? later,
-      ],
-    )
-    await app.rows(
-      tenant,
-      `INSERT INTO access_token (hash, tenant_id, grant_id, scopes, generations, created_at, expires_at)
-       SELECT $1, tenant_id, id, scopes, generations, $3, $4 FROM oauth_grant WHERE id = $2`,
-      [randomBytes(32), id, now, later],
-    )
-    return id
-  }
+  const grant = ({ userId, ...given }: GrantGiven) => giveGrant(app, userId, given)
 
   /** What a program sends that came with a token of this grant, of the person who gave it. */
-  async function headersOf(grantId: string, kind: GrantCredential['kind'] = 'bearer'): Promise<Record<string, string>> {
-    const { rows } = await app.owner.query<{ user_id: string; client_id: string; scopes: Scope[] }>(
-      'SELECT user_id, client_id, scopes FROM oauth_grant WHERE id = $1',
-      [grantId],
-    )
-    const [row] = rows
+  async function headersOf(
+    grantId: string,
+    { tenant = 'acme', kind = 'bearer' }: { tenant?: string; kind?: GrantCredential['kind'] } = {},
+  ): Promise<Record<string, string>> {
+    const text = 'SELECT user_id, client_id, scopes FROM oauth_grant WHERE id = $1'
+    const [row] = (await app.rows(tenant, text, [grantId])) as { user_id: string; client_id: string; scopes: Scope[] }[]
     if (!row) throw new Error(`there is no ${grantId}`)
     const person = await app.ctx.db.user.findUniqueOrThrow({ where: { id: row.user_id } })
     const now = app.ctx.now()
@@ -106,16 +107,23 @@ export function startPrograms(app: TestApp) {
     return { authorization: `${kind === 'dpop' ? 'DPoP' : 'Bearer'} ${token}` }
   }
 
-  /** A call of such a program: no cookie, and nothing of a browser. */
-  async function call<T = Record<string, unknown>>(grantId: string, method: string, path: string, body?: object) {
+  /** A call of a program: no cookie, and nothing of a browser. */
+  async function send<T = Record<string, unknown>>(
+    headers: Record<string, string>,
+    method: string,
+    path: string,
+    body?: object,
+  ) {
     const request = new Request(`${origin}/api/v1${path}`, {
       method,
-      headers: { 'content-type': 'application/json', ...(await headersOf(grantId)) },
+      headers: { 'content-type': 'application/json', ...headers },
       ...(method !== 'GET' && { body: JSON.stringify(body ?? {}) }),
     })
     const answer = await app.send(new Map(), request)
     return { ...answer, body: answer.body as T }
   }
+  const call = async <T = Record<string, unknown>>(grantId: string, method: string, path: string, body?: object) =>
+    send<T>(await headersOf(grantId), method, path, body)
 
   /** How the database says that it stands, and how many access tokens it has. */
   async function stateOf(grantId: string, tenant = 'acme') {
@@ -128,7 +136,7 @@ export function startPrograms(app: TestApp) {
     return row as { state: string; generation: number; by: string | null; cause: string | null; tokens: number }
   }
 
-  return { client, grant, call, stateOf }
+  return { client, grant, headersOf, send, call, stateOf }
 }
 
 export type Programs = ReturnType<typeof startPrograms>

@@ -1,6 +1,7 @@
 import { newId } from '../../lib/security/ids.ts'
 import { issueBody, type Jar, type TestApp } from './app.ts'
 import type { Email } from './broker.ts'
+import { giveGrant } from './grants-of-programs.ts'
 import type { Receiver } from './receiver.ts'
 
 /** Ids of things in acme that belong to one person who administers it, by the path parameter that names them. */
@@ -55,6 +56,7 @@ export async function makeThings(
     // What a freeze names.
     kind: 'connection',
     id: token.connection_id,
+    grant: await giveGrant(app, me.body.id),
   }
 }
 
@@ -67,7 +69,7 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   issueToken: issueBody,
   changeConnection: { branch: null },
   startLink: { provider: things.provider },
-  revoke: { tokens: [things.token], connections: [things.connection] },
+  revoke: { tokens: [things.token], connections: [things.connection], grants: [things.grant] },
   changeMember: { role: 'member' },
   createInvitation: { role: 'member' },
   createFreeze: { kind: 'connection', id: things.connection },

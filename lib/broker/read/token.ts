@@ -49,6 +49,8 @@ export type TokenView = {
   provider: { id: string; name: string; kind: string }
   /** Null: it needs none (strategy `sign`). */
   connectionId: string | null
+  /** The program that asked for it with what its owner gave it; null: they asked themselves. */
+  program: { clientId: string; name: string; grantId: string | null } | null
   purpose: string
   strategy: Strategy
   state: TokenState
@@ -89,6 +91,7 @@ export function toTokenView(row: TokenWithRelations, now: Date, frozen: FrozenVi
     project: { id: row.project.id, name: row.project.name, alias: row.project.alias },
     provider: { id: provider.id, name: provider.name, kind: provider.kind },
     connectionId: row.connectionId,
+    program: row.client && { clientId: row.client.id, name: row.client.name, grantId: row.grantId },
     purpose: row.purpose,
     strategy: row.strategy as Strategy,
     state: stateOf(row, now),

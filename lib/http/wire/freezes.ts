@@ -29,7 +29,10 @@ export const frozen = object({
 
 const frozenId = z
   .string()
-  .regex(/^(?:usr|prj|prv|con)_[0-9a-f]{32}$/, 'must be the id of a user, project, provider or connection')
+  .regex(
+    /^(?:(?:usr|prj|prv|con|cli|grt)_[0-9a-f]{32}|valetkey)$/,
+    'must be the id of a user, project, provider, connection, client or grant',
+  )
 
 export const listFreezes = operation({
   id: 'listFreezes',
@@ -47,7 +50,8 @@ export const createFreeze = operation({
   id: 'createFreeze',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/freezes',
-  summary: 'Freezes a member, project, provider or connection: nothing is linked, issued or renewed until it is lifted',
+  summary:
+    'Freezes a member, project, provider, connection, client or grant: nothing is linked, issued or renewed until it is lifted',
   permission: 'administer',
   scope: 'tenant:manage',
   audit: 'freeze.set',

@@ -16,6 +16,8 @@ export const ending = object({
   sessions: z.int(),
   connections: z.int(),
   tokens: z.int(),
+  /** Devices and apps. */
+  grants: z.int(),
   invitations: z.int(),
   webhooks: z.int(),
 })

@@ -8,7 +8,7 @@ export const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', '
 
 /** What a revocation came to, in the three truths (docs/decisions/0013). */
 export const revoked = object({
-  kind: z.enum(['token', 'connection']),
+  kind: z.enum(['token', 'connection', 'grant']),
   id,
   /** It was revoked before; nothing was done now. */
   already: z.boolean(),
@@ -40,18 +40,22 @@ export const unconfirmed = object({
   latest_moment: instantOrNull,
 })
 
+const revocableNames = ['tokens', 'connections', 'grants'] as const
+
 export const revoke = operation({
   id: 'revoke',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/revocations',
   summary:
-    'Revokes tokens and connections: all that are named or none; what a selection matches, in several calls if it is big',
+    'Revokes tokens, connections and grants: all that are named or none; what a selection matches, in several calls if it is big',
   permission: 'work',
   scope: 'tokens:revoke',
-  audit: ['token.revoked', 'connection.revoked'],
+  audit: ['token.revoked', 'connection.revoked', 'grant.ended'],
   body: object({
     tokens: z.array(idOf('token')).max(500).default([]),
     connections: z.array(idOf('connection')).max(500).default([]),
+    /** What a person gave a program; with the tokens that were issued through it. */
+    grants: z.array(idOf('grant')).max(500).default([]),
     /** Everything that a filter matched when it was previewed, instead of names. */
     selection: object({
       ...revocable,
@@ -60,21 +64,25 @@ export const revoke = operation({
       /** How many the preview counted, or `remaining` of the call before. */
       count: z.int().min(0).max(1_000_000),
       /** `next` of the call before. */
-      after: idOf('token').or(idOf('connection')).optional(),
+      after: idOf('token').or(idOf('connection')).or(idOf('grant')).optional(),
     }).optional(),
     reason: line(200).optional(),
   })
     .refine(
-      ({ tokens, connections, selection }) => tokens.length + connections.length > 0 !== (selection !== undefined),
-      'Name a token or a connection, or else a selection.',
+      ({ tokens, connections, grants, selection }) =>
+        tokens.length + connections.length + grants.length > 0 !== (selection !== undefined),
+      'Name a token, a connection or a grant, or else a selection.',
     )
     .meta({
       anyOf: [
-        ...['tokens', 'connections'].map((one) => ({
+        ...revocableNames.map((one) => ({
           ...atLeast(one, { minItems: 1 }),
           not: { required: ['selection'] },
         })),
-        { required: ['selection'], properties: { tokens: { maxItems: 0 }, connections: { maxItems: 0 } } },
+        {
+          required: ['selection'],
+          properties: Object.fromEntries(revocableNames.map((one) => [one, { maxItems: 0 }])),
+        },
       ],
     }),
   answer: {
@@ -104,7 +112,7 @@ export const previewRevocation = operation({
     schema: object({
       as_of: instant,
       count: z.int(),
-      /** Living tokens: those that match, or that were made from the connections that do. */
+      /** Living tokens: those that match, or that were made from the connections or through the grants that do. */
       tokens: z.int(),
       /** How many of those that match are known to have been used within the last day. */
       used_lately: z.int(),

@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import type { Chosen } from '../../store/selections.ts'
+import { BrokerError } from '../../errors.ts'
+import type { Chosen, RevocableFilter } from '../../store/selections.ts'
 import { idOf, instantGiven, object } from './schemas.ts'
 import type { Named } from './view.ts'
 
-/** What tokens and connections alike can be chosen by, in a list and in an act. */
+/** What tokens, connections and grants alike can be chosen by, in a list and in an act. */
 export const chosen = {
   owner: idOf('user').optional(),
   project: idOf('project').optional(),
@@ -22,10 +23,25 @@ export const toChosen = ({ owner, project, provider, ...times }: Named<z.output<
   ...times,
 })
 
-/** Tokens that live, or connections that are not revoked. */
+/** A program: one of the tenant, or the instance's own. */
+export const clientId = z.string().regex(/^(?:cli_[0-9a-f]{32}|valetkey)$/, 'must be the id of a client')
+
+/** Tokens that live, connections that are not revoked, or grants that stand. */
 export const revocable = {
-  kind: z.enum(['tokens', 'connections']),
-  /** Of connections: those in this state alone. */
+  kind: z.enum(['tokens', 'connections', 'grants']),
+  /** Of connections: those in this state alone; of grants: only `frozen`. */
   status: z.enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen']).optional(),
+  /** Of grants, and of tokens that were issued through one. */
+  client: clientId.optional(),
   ...chosen,
+}
+const selected = object(revocable)
+
+/** @throws BrokerError bad_request for what a list of this kind is not chosen by: ignored, it would mean more than was said */
+export function toRevocable({ kind, status, client, ...rest }: Named<z.output<typeof selected>>): RevocableFilter {
+  if (kind === 'connections' && client !== undefined)
+    throw new BrokerError('bad_request', { fields: { client: 'No connection has one.' } })
+  if (kind === 'grants' && status !== undefined && status !== 'frozen')
+    throw new BrokerError('bad_request', { fields: { status: 'Only frozen, for grants.' } })
+  return { kind, status, clientId: client, ...toChosen(rest) }
 }

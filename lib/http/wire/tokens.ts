@@ -7,13 +7,13 @@ import { frozen } from './freezes.ts'
 import { providerReference } from './providers.ts'
 import { upstreamState } from './revocations.ts'
 import { id, idOf, instant, instantOrNull, line, object, page, schemaOf } from './schemas.ts'
-import { chosen } from './selections.ts'
+import { chosen, clientId } from './selections.ts'
 import { use } from './use.ts'
 
 /** As the kind of the provider has them. */
 const scopes = z.record(z.string(), z.unknown())
 /** One right as a person reads it, and how far it reaches. */
-const rightLine = object({ text: z.string(), risk: z.enum(['low', 'medium', 'high']) })
+export const rightLine = object({ text: z.string(), risk: z.enum(['low', 'medium', 'high']) })
 
 export const token = object({
   id,
@@ -23,6 +23,8 @@ export const token = object({
   provider: providerReference,
   /** Null: it needs none. */
   connection_id: id.nullable(),
+  /** The program that asked for it with what its owner gave it; null: they asked themselves. */
+  program: object({ client_id: id, name: z.string(), grant_id: id.nullable() }).nullable(),
   purpose: z.string(),
   strategy: z.enum(strategies),
   state: z.enum(['issuing', 'live', 'ended', 'revoked', 'failed']),
@@ -96,6 +98,7 @@ export const issueToken = operation({
   errors: [
     ...upstreamErrors,
     'over_policy',
+    'beyond_grant',
     'too_many_tokens',
     'no_strategy',
     'token_outstanding',
@@ -120,6 +123,9 @@ export const listTokens = operation({
   query: object({
     ...chosen,
     state: z.enum(['live', 'ended', 'revoked', 'failed']).optional(),
+    /** Issued through this program, or by this grant. */
+    client: clientId.optional(),
+    grant: idOf('grant').optional(),
     everybody: z.literal('1').optional(),
     /** `next` of the page before. */
     before: idOf('token').optional(),

@@ -12,7 +12,14 @@ import { roleWords } from './role-words.ts'
 
 type Member = { id: string; name: string; role: Role; status: 'active' | 'suspended' }
 type Act = { role: Role } | 'suspend' | 'reinstate' | 'remove'
-type Ending = { sessions: number; connections: number; tokens: number; invitations: number; webhooks: number }
+type Ending = {
+  sessions: number
+  connections: number
+  tokens: number
+  grants: number
+  invitations: number
+  webhooks: number
+}
 type Props = { tenant: string; member: Member; frozen: boolean; freezable: boolean; mayMakeOwners: boolean }
 
 const roles: Role[] = ['owner', 'admin', 'member', 'auditor']
@@ -89,6 +96,7 @@ function countsOf(ending: Ending, act: Act) {
     { label: 'Sessions', value: `${plural(ending.sessions, 'session')} refused by this tenant` },
     { label: 'Connections', value: `${plural(ending.connections, 'connection')} ${rest}` },
     { label: 'Tokens', value: `${plural(ending.tokens, 'live token')} revoked` },
+    { label: 'Devices and apps', value: `${plural(ending.grants, 'device or app')} signed out` },
     { label: 'Invitations', value: `${plural(ending.invitations, 'open invitation')} withdrawn` },
     ...(ending.webhooks > 0
       ? [{ label: 'Webhooks', value: `${plural(ending.webhooks, 'webhook')} that another admin must take over` }]
@@ -100,14 +108,14 @@ function questionOf({ name }: Member, act: Act) {
   if (act === 'suspend')
     return {
       title: `Suspend ${name}`,
-      lead: 'They lose access to this tenant at once, and their tokens are revoked. Their connections are kept until they are reinstated.',
+      lead: 'They lose access to this tenant at once, and their devices, apps and tokens are revoked. Their connections are kept until they are reinstated.',
       confirmLabel: 'Suspend',
       reason: 'optional' as const,
     }
   if (act === 'remove')
     return {
       title: `Remove ${name}`,
-      lead: 'They lose access to this tenant, and their tokens and connections are revoked, also upstream where possible. If you invite them again, they must link again.',
+      lead: 'They lose access to this tenant, and their devices, apps, tokens and connections are revoked, also upstream where possible. If you invite them again, they must link again.',
       confirmLabel: 'Remove',
       reason: 'optional' as const,
     }

@@ -34,6 +34,8 @@ function totals(items: Outcome[]): string {
   return parts.join(' · ')
 }
 
+const others = { token: 'Another token', connection: 'Another connection', grant: 'Another device or app' }
+
 /** What a revocation came to: the totals, then the three truths of each. */
 export function Outcomes({ items, names, onClose }: Props) {
   return (
@@ -64,7 +66,7 @@ export function Outcomes({ items, names, onClose }: Props) {
             id: `outcome-${item.id}`,
             label: names[item.id] ?? item.id,
             cells: {
-              what: names[item.id] ?? (item.kind === 'token' ? 'Another token' : 'Another connection'),
+              what: names[item.id] ?? others[item.kind],
               here: item.already ? 'already' : item.over ? 'already expired' : 'now',
               upstream: item.upstream ? (
                 <StateBadge kind="upstream" state={item.upstream} />

@@ -1,3 +1,4 @@
+import { grantColumns, grantName, grantRow } from '@/app/_features/grant-table.tsx'
 import { NoRight } from '@/app/_features/guard.tsx'
 import { hrefWith, oneOf, type Query, single } from '@/app/_features/query.ts'
 import { isLive, tokenColumns, tokenName, tokenRow } from '@/app/_features/token-table.tsx'
@@ -10,6 +11,7 @@ import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
 import { providerList } from '@/lib/broker/providers.ts'
 import { connectionPage } from '@/lib/broker/read/connection.ts'
+import { grantPage } from '@/lib/broker/read/grants.ts'
 import type { Total } from '@/lib/broker/read/page.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { projectCards } from '@/lib/broker/read/project.ts'
@@ -22,9 +24,10 @@ import { Unconfirmed } from './unconfirmed.tsx'
 
 export const metadata = { title: 'Revocation' }
 
-const views = ['tokens', 'connections', 'unconfirmed'] as const
+const views = ['tokens', 'connections', 'devices', 'unconfirmed'] as const
 const tokenStates = ['live', 'ended', 'revoked', 'failed', 'all'] as const
 const connectionStates = ['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen', 'revoked', 'all'] as const
+const grantStates = ['live', 'frozen', 'over', 'all'] as const
 /** In days. */
 const ages = ['1', '7', '30', '90'] as const
 const uses = ['1', '7', '30', 'unknown'] as const
@@ -60,6 +63,8 @@ export default async function RevocationPage({ params, searchParams }: Props) {
   const tokenFilter = { ...filter, state: tokenState === 'all' ? undefined : tokenState }
   const connectionState = oneOf(connectionStates, chosen.state) ?? ('standing' as const)
   const connectionFilter = { ...filter, status: connectionState === 'all' ? undefined : connectionState }
+  const grantState = oneOf(grantStates, chosen.state) ?? ('standing' as const)
+  const grantFilter = { ...filter, state: grantState === 'all' ? undefined : grantState }
   /** As the API takes it. */
   const wireFilter = {
     owner: chosen.person,
@@ -68,12 +73,13 @@ export default async function RevocationPage({ params, searchParams }: Props) {
     made_before: filter.madeBefore?.toISOString(),
     used_before: filter.usedBefore instanceof Date ? filter.usedBefore.toISOString() : filter.usedBefore,
   }
-  const [names, cards, providers, tokens, connections, unconfirmed] = await Promise.all([
+  const [names, cards, providers, tokens, connections, grants, unconfirmed] = await Promise.all([
     peopleNames(ctx, actor.tenantId),
     projectCards(ctx, actor),
     providerList(ctx, actor),
     view === 'tokens' ? tokenPage(ctx, actor, { ...tokenFilter, everybody: true, before }) : null,
     view === 'connections' ? connectionPage(ctx, actor, { ...connectionFilter, everybody: true, before }) : null,
+    view === 'devices' ? grantPage(ctx, actor, { ...grantFilter, everybody: true, before }) : null,
     unconfirmedRevocations(ctx, actor),
   ])
   const path = `/t/${tenant}/admin/revocation`
@@ -99,13 +105,21 @@ export default async function RevocationPage({ params, searchParams }: Props) {
               label: state === 'all' ? 'Any state' : state === 'ended' ? 'expired' : state,
             })),
           ]
-        : [
-            { value: '', label: 'Not revoked' },
-            ...connectionStates.map((state) => ({
-              value: state,
-              label: state === 'all' ? 'Any state' : state === 'needs_relink' ? 'reconnect' : state,
-            })),
-          ],
+        : view === 'devices'
+          ? [
+              { value: '', label: 'Not ended' },
+              ...grantStates.map((state) => ({
+                value: state,
+                label: { live: 'signed in', frozen: 'frozen', over: 'ended', all: 'Any state' }[state],
+              })),
+            ]
+          : [
+              { value: '', label: 'Not revoked' },
+              ...connectionStates.map((state) => ({
+                value: state,
+                label: state === 'all' ? 'Any state' : state === 'needs_relink' ? 'reconnect' : state,
+              })),
+            ],
   }
   return (
     <>
@@ -113,8 +127,8 @@ export default async function RevocationPage({ params, searchParams }: Props) {
         title="Revocation"
         lead={
           mayRevoke
-            ? 'All issued tokens and connections of this tenant. Revoke tokens and disconnect connections here. Values are never shown.'
-            : 'All issued tokens and connections of this tenant. As an auditor you can see them but not revoke them.'
+            ? 'All issued tokens, connections, devices and apps of this tenant. Revoke and disconnect them here. Values are never shown.'
+            : 'All issued tokens, connections, devices and apps of this tenant. As an auditor you can see them but not revoke them.'
         }
       />
       <LinkTabs
@@ -122,6 +136,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
         tabs={[
           { label: 'Issued tokens', href: path, current: view === 'tokens' },
           { label: 'Connections', href: hrefWith(path, { show: 'connections' }), current: view === 'connections' },
+          { label: 'Devices and apps', href: hrefWith(path, { show: 'devices' }), current: view === 'devices' },
           {
             label: 'Unconfirmed',
             href: hrefWith(path, { show: 'unconfirmed' }),
@@ -157,7 +172,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             ),
             stateField,
           ]}
-          summary={`${tokens ? pluralUpTo(tokens, 'token') : connections ? pluralUpTo(connections, 'connection') : ''} found`}
+          summary={`${tokens ? pluralUpTo(tokens, 'token') : connections ? pluralUpTo(connections, 'connection') : grants ? pluralUpTo(grants, 'device or app') : ''} found`}
         />
       )}
       {tokens && (
@@ -246,6 +261,45 @@ export default async function RevocationPage({ params, searchParams }: Props) {
                 ? hrefWith(path, { show: 'connections', ...chosen, before: connections.next })
                 : undefined
             }
+          />
+        </>
+      )}
+      {grants && (
+        <>
+          <RevocationTable
+            key="grants"
+            kind="grants"
+            tenant={tenant}
+            caption="Devices and apps of the tenant"
+            columns={grantColumns({ owners: names })}
+            rows={grants.items.map((grant) => grantRow({ tenant, now: now.toISOString(), owners: names }, grant))}
+            facts={grants.items.map((grant) => ({
+              id: grant.id,
+              name: grantName(grant),
+              owner: nameOf(grant.ownerId),
+            }))}
+            match={
+              grantState === 'standing' || grantState === 'frozen'
+                ? {
+                    ...totalOf(grants),
+                    filter: { kind: 'grants', ...(grantState === 'frozen' && { status: grantState }), ...wireFilter },
+                  }
+                : undefined
+            }
+            people={Object.fromEntries(names)}
+            mayRevoke={mayRevoke}
+            empty={
+              <NothingHere
+                filtered={filtered}
+                title="No device or app"
+                why="Programs that members of this tenant let in appear here with what they may do."
+              />
+            }
+          />
+          <Pager
+            newerHref={before && hrefWith(path, { show: 'devices', ...chosen })}
+            newerLabel="Newest"
+            olderHref={grants.next ? hrefWith(path, { show: 'devices', ...chosen, before: grants.next }) : undefined}
           />
         </>
       )}

@@ -18,7 +18,7 @@ import { ProblemNotice } from '@/app/_ui/notice.tsx'
 import { Outcomes } from './outcomes.tsx'
 
 type Fact = { id: string; name: string; owner: string }
-type Kind = 'tokens' | 'connections'
+type Kind = 'tokens' | 'connections' | 'grants'
 
 type Props = {
   kind: Kind
@@ -36,7 +36,17 @@ type Props = {
   empty: ReactNode
 }
 
-const nouns = { tokens: 'token', connections: 'connection' } as const
+const nouns = { tokens: 'token', connections: 'connection', grants: 'device or app' } as const
+const verbs = { tokens: 'Revoke', connections: 'Disconnect', grants: 'Revoke' } as const
+const means = {
+  tokens:
+    'Valetkey rejects them at once, and revokes those that work directly at their upstream there too, if it can. Anything that uses them stops working.',
+  connections:
+    'All live tokens issued from them are revoked too, here and where they work upstream, and the stored tokens are destroyed. The owners must link again.',
+  grants:
+    'They are signed out at once. All live tokens that they issued are revoked too, here and where they work upstream. Their owners must let them in again.',
+} as const
+const labels = { tokens: 'Tokens', connections: 'Connections', grants: 'Devices and apps' } as const
 /** From more than this on, the tenant's name has to be typed and a reason given. */
 const many = 20
 
@@ -107,7 +117,7 @@ export function RevocationTable({ kind, tenant, columns, rows, facts, match, peo
                         selection.kind === 'rows' ? setAsking({ ids: selection.ids, done: clear }) : void start(clear)
                       }
                     >
-                      {kind === 'tokens' ? 'Revoke…' : 'Disconnect…'}
+                      {verbs[kind]}…
                     </Button>
                   ),
                 }
@@ -151,8 +161,12 @@ const reachOfAll = (
 ) => ({
   count,
   counts: [
-    ...(kind === 'connections' ? [{ label: 'Live tokens', value: tokens.toLocaleString('en') }] : []),
-    { label: 'Used within a day', value: `${used_lately.toLocaleString('en')} that are reported` },
+    ...(kind !== 'tokens' ? [{ label: 'Live tokens', value: tokens.toLocaleString('en') }] : []),
+    {
+      label: 'Used within a day',
+      value:
+        kind === 'grants' ? used_lately.toLocaleString('en') : `${used_lately.toLocaleString('en')} that are reported`,
+    },
     ownersInShort(
       owners.map(({ owner_id }) => people[owner_id] ?? 'former member'),
       owner_count,
@@ -171,22 +185,15 @@ type QuestionProps = {
 }
 
 function Question({ kind, tenant, reach: { count, only, counts }, left, onClose, onConfirm }: QuestionProps) {
-  const verb = kind === 'tokens' ? 'Revoke' : 'Disconnect'
+  const verb = verbs[kind]
   const what = plural(count, nouns[kind])
   return (
     <ConfirmDialog
       open
       onOpenChange={onClose}
       title={`${verb} ${only ?? what}`}
-      lead={
-        kind === 'tokens'
-          ? 'Valetkey rejects them at once, and revokes those that work directly at their upstream there too, if it can. Anything that uses them stops working.'
-          : 'All live tokens issued from them are revoked too, here and where they work upstream, and the stored tokens are destroyed. The owners must link again.'
-      }
-      counts={[
-        ...(only ? [] : [{ label: kind === 'tokens' ? 'Tokens' : 'Connections', value: count.toLocaleString('en') }]),
-        ...counts,
-      ]}
+      lead={means[kind]}
+      counts={[...(only ? [] : [{ label: labels[kind], value: count.toLocaleString('en') }]), ...counts]}
       phrase={count > many ? tenant : undefined}
       reason={count > many ? 'required' : count > 1 ? 'optional' : undefined}
       confirmLabel={only ? `${verb} ${nouns[kind]}` : `${verb} ${what}`}

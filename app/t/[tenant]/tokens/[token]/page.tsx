@@ -128,6 +128,23 @@ export default async function TokenPage({ params }: Props) {
                   ),
                 },
                 { label: 'Provider', value: token.provider.name },
+                ...(token.program
+                  ? [
+                      {
+                        label: 'Issued through',
+                        value: token.program.grantId ? (
+                          <Link
+                            href={`/t/${tenant}/devices/${token.program.grantId}`}
+                            className="rounded-sm underline underline-offset-4"
+                          >
+                            {token.program.name}
+                          </Link>
+                        ) : (
+                          token.program.name
+                        ),
+                      },
+                    ]
+                  : []),
                 { label: 'Purpose', value: token.purpose },
                 { label: 'Strategy', value: strategyWords[token.strategy] },
                 ...(isOurs

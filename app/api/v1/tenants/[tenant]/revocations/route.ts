@@ -3,7 +3,7 @@ import { unconfirmedRevocations } from '@/lib/broker/read/revocation.ts'
 import { revoke, revokeSelected, type SelectedResult } from '@/lib/broker/revoke.ts'
 import { api } from '@/lib/http/api.ts'
 import { listRevocations, revoke as revokeOperation } from '@/lib/http/wire/revocations.ts'
-import { toChosen } from '@/lib/http/wire/selections.ts'
+import { toRevocable } from '@/lib/http/wire/selections.ts'
 
 export const GET = api(listRevocations, async ({ ctx, actor }) => ({
   items: await unconfirmedRevocations(ctx, actor),
@@ -12,8 +12,8 @@ export const GET = api(listRevocations, async ({ ctx, actor }) => ({
 export const POST = api(revokeOperation, async ({ ctx, actor, body: { selection, reason, ...names } }) => {
   if (names.connections.length > 0 || selection?.kind === 'connections') requireScope(actor, 'connections:manage')
   if (!selection) return told({ items: await revoke(ctx, actor, { ...names, reason }), remaining: 0, next: null })
-  const { asOf, count, after, kind, status, ...chosen } = selection
-  const filter = { kind, status, ...toChosen(chosen) }
+  const { asOf, count, after, ...chosen } = selection
+  const filter = toRevocable(chosen)
   return told(await revokeSelected(ctx, actor, { selection: { filter, asOf }, count, after, reason }))
 })
 

@@ -1,8 +1,6 @@
 import { previewSelection } from '@/lib/broker/read/selection.ts'
 import { api } from '@/lib/http/api.ts'
 import { previewRevocation } from '@/lib/http/wire/revocations.ts'
-import { toChosen } from '@/lib/http/wire/selections.ts'
+import { toRevocable } from '@/lib/http/wire/selections.ts'
 
-export const GET = api(previewRevocation, ({ ctx, actor, query: { kind, status, ...chosen } }) =>
-  previewSelection(ctx, actor, { kind, status, ...toChosen(chosen) }),
-)
+export const GET = api(previewRevocation, ({ ctx, actor, query }) => previewSelection(ctx, actor, toRevocable(query)))

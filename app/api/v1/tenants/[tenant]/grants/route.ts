@@ -1,0 +1,15 @@
+import { grantPage } from '@/lib/broker/read/grants.ts'
+import { api } from '@/lib/http/api.ts'
+import { listGrants } from '@/lib/http/wire/grants.ts'
+import { toChosen } from '@/lib/http/wire/selections.ts'
+
+export const GET = api(listGrants, ({ ctx, actor, query: { everybody, state, before, client, ...chosen } }) =>
+  grantPage(ctx, actor, {
+    ...toChosen(chosen),
+    // Asking for somebody else's is asking to oversee.
+    everybody: everybody === '1' || (chosen.owner !== undefined && chosen.owner !== actor.userId),
+    clientId: client,
+    state: state === 'ended' ? 'over' : state,
+    before,
+  }),
+)

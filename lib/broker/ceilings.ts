@@ -1,0 +1,41 @@
+import { type Actor, tokenChallenge } from '../actor.ts'
+import { BrokerError } from '../errors.ts'
+import type { Rights } from '../providers/provider.ts'
+import { type Language, readLimit } from '../providers/rules.ts'
+import type { Tx } from '../store/database.ts'
+import { type Ceilings, holdCeilings } from '../store/grants.ts'
+
+/**
+ * What the program that calls may issue at most: as far as its person let it go when they gave it the grant, which stays
+ * locked from here on. Undefined: nothing beside policy limits the caller, who is the person themselves or comes from an
+ * issuer that the tenant trusts.
+ * @throws BrokerError unauthenticated where the grant stands no more
+ */
+export async function ceilingsOf(tx: Tx, { tenantId, userId, credential }: Actor): Promise<Ceilings | undefined> {
+  if (credential.kind !== 'bearer' && credential.kind !== 'dpop') return undefined
+  const ceilings = await holdCeilings(tx, tenantId, { ...credential, userId })
+  if (!ceilings) throw new BrokerError('unauthenticated', { challenge: tokenChallenge(credential.kind) })
+  return ceilings
+}
+
+/** `language`: in which words the rights are. @throws BrokerError beyond_grant, with what exceeds */
+export function refuseBeyondGrant(
+  ceilings: Ceilings | undefined,
+  asked: { project: { id: string; alias: string }; strategy: string; rights: Rights },
+  language: Language,
+): void {
+  if (!ceilings) return
+  const { project, strategy, rights } = asked
+  const ceiling = Object.hasOwn(ceilings, project.id) ? ceilings[project.id] : undefined
+  const stated = strategy === 'proxy' ? ceiling?.proxy : ceiling?.rights
+  if (stated === null) return
+  const limit = stated === undefined ? undefined : readLimit(language, stated)
+  if (!limit) {
+    const what = !ceiling ? 'nothing' : strategy === 'proxy' ? 'no token through Valetkey' : 'no token of the upstream'
+    throw new BrokerError('beyond_grant', { detail: `It may issue ${what} for ${project.alias}.` })
+  }
+  if (!language.narrows(rights, limit))
+    throw new BrokerError('beyond_grant', {
+      detail: `Beyond what it may issue for ${project.alias}: ${language.missing(rights, limit).join(', ')}.`,
+    })
+}

@@ -1,0 +1,144 @@
+import { type Actor, ownUnless, requirePermission, type Scope } from '../../actor.ts'
+import { noteRead } from '../../audit/access.ts'
+import type { Context } from '../../context.ts'
+import { BrokerError } from '../../errors.ts'
+import { describeLimit } from '../../providers/index.ts'
+import type { RightLine } from '../../providers/kind.ts'
+import { type ReadTx, readTenant } from '../../store/database.ts'
+import { frozenGrants } from '../../store/freezes.ts'
+import {
+  type Ceilings,
+  countGrants,
+  type EndCause,
+  findGrant,
+  type GrantFilter,
+  type GrantState,
+  type GrantWithClient,
+  listGrants,
+  standingOf,
+} from '../../store/grants.ts'
+import { projectsWithProviders } from '../../store/projects.ts'
+import { type FrozenState, toFrozenState } from '../freezes.ts'
+import { countLimit, type Page, pageSize, toPage } from './page.ts'
+
+/** What may be issued for a project at most. Null: whatever policy allows; empty: nothing. */
+export type CeilingView = {
+  project: { id: string; name: string; alias: string }
+  /** Tokens of its upstream. */
+  rights: RightLine[] | null
+  /** Tokens that work through us. */
+  proxy: RightLine[] | null
+}
+
+/** What a person gave a program, as people see it. */
+export type GrantView = FrozenState & {
+  id: string
+  ownerId: string
+  /** `frozen`: for everybody in this tenant. */
+  client: { id: string; name: string; frozen: boolean }
+  /** A device runs the instance's own program; everything else is an app. */
+  kind: 'device' | 'app'
+  via: 'device' | 'code'
+  /** What it may do at our API. */
+  scopes: Scope[]
+  ceilings: CeilingView[]
+  /** Of the program, when it began; as it told them. */
+  address: string | null
+  agent: string | null
+  createdAt: Date
+  /** In steps of a minute; null: never. */
+  lastUsedAt: Date | null
+  lastAddress: string | null
+  expiresAt: Date | null
+  /** When it ends by itself if it is not used before; null: it cannot renew. */
+  unusedUntil: Date | null
+  state: 'live' | 'frozen' | 'ended'
+  /** `expired`: its time was over. `withdrawn`: the program was removed or changed, or the membership ended. */
+  cause: EndCause | 'expired' | 'withdrawn' | null
+  endedAt: Date | null
+  endedBy: string | null
+  /** Living tokens that were issued through it. */
+  tokens: number
+}
+
+/** Grants, newest first; a member's own, everybody's for who oversees the tenant (`everybody`). */
+export async function grantPage(
+  ctx: Context,
+  actor: Actor,
+  { everybody = false, before, ...filter }: GrantFilter & { everybody?: boolean; before?: string | undefined },
+): Promise<Page<GrantView>> {
+  if (everybody) requirePermission(actor, 'oversee')
+  const named = everybody ? filter : { ...filter, userId: actor.userId }
+  const page = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const rows = await listGrants(tx, actor.tenantId, named, { before, take: pageSize + 1 })
+    const counted = await countGrants(tx, actor.tenantId, named, countLimit + 1)
+    return toPage(await toGrantViews(tx, actor, rows, ctx.now()), counted)
+  })
+  if (everybody) await noteRead(ctx, actor, 'listGrants', filter.userId)
+  return page
+}
+
+/** @throws BrokerError not_found, for another member's grant as well unless the viewer oversees the tenant */
+export async function readGrant(ctx: Context, actor: Actor, id: string): Promise<GrantView> {
+  const of = ownUnless(actor, 'oversee')
+  const grant = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const row = await findGrant(tx, actor.tenantId, id, of)
+    return (await toGrantViews(tx, actor, row ? [row] : [], ctx.now()))[0]
+  })
+  if (!grant) throw new BrokerError('not_found')
+  if (grant.ownerId !== actor.userId) await noteRead(ctx, actor, 'readGrant', id)
+  return grant
+}
+
+async function toGrantViews(tx: ReadTx, actor: Actor, rows: GrantWithClient[], now: Date): Promise<GrantView[]> {
+  const ids = rows.map(({ id }) => id)
+  const named = [...new Set(rows.flatMap(({ ceilings }) => Object.keys(ceilings as Ceilings)))]
+  const projects = await projectsWithProviders(tx, actor.tenantId, named)
+  const standing = await standingOf(tx, actor.tenantId, ids, now)
+  const facts = await frozenGrants(tx, actor.tenantId, ids)
+  return rows.map((row) => {
+    const { state = 'revoked', tokens = 0 } = standing.get(row.id) ?? {}
+    const stands = state === 'live' || state === 'frozen'
+    return {
+      id: row.id,
+      ownerId: row.userId,
+      client: {
+        id: row.client.id,
+        name: row.client.name,
+        frozen: facts.get(row.id)?.some(({ kind }) => kind === 'client') ?? false,
+      },
+      kind: row.client.tenantId === null ? 'device' : 'app',
+      via: row.via as GrantView['via'],
+      scopes: row.scopes as Scope[],
+      ceilings: projects.flatMap((project) => {
+        const ceilings = row.ceilings as Ceilings
+        if (!Object.hasOwn(ceilings, project.id)) return []
+        const { rights, proxy } = ceilings[project.id] ?? {}
+        const { id, name, alias, provider } = project
+        return [
+          {
+            project: { id, name, alias },
+            rights: describeLimit(provider, rights, 'mint'),
+            proxy: describeLimit(provider, proxy, 'proxy'),
+          },
+        ]
+      }),
+      address: row.address,
+      agent: row.agent,
+      createdAt: row.createdAt,
+      lastUsedAt: row.lastUsedAt,
+      lastAddress: row.lastAddress,
+      expiresAt: row.expiresAt,
+      unusedUntil: row.refreshExpiresAt,
+      ...toFrozenState(stands ? facts.get(row.id) : undefined, 'grant', actor),
+      state: stands ? state : 'ended',
+      cause: stands ? null : causeOf(row, state),
+      endedAt: row.endedAt ?? (state === 'ended' ? row.expiresAt : null),
+      endedBy: row.endedBy,
+      tokens,
+    }
+  })
+}
+
+const causeOf = ({ endCause }: GrantWithClient, state: GrantState): GrantView['cause'] =>
+  (endCause as EndCause | null) ?? (state === 'ended' ? 'expired' : 'withdrawn')

@@ -1,0 +1,83 @@
+import { z } from 'zod'
+import { operation } from '../operation.ts'
+import { frozen } from './freezes.ts'
+import { id, idOf, instant, instantOrNull, object, page } from './schemas.ts'
+import { chosen, clientId } from './selections.ts'
+import { rightLine } from './tokens.ts'
+
+/** What may be issued at most. Null: whatever policy allows; empty: nothing. */
+const limit = z.array(rightLine).nullable()
+
+/** What a person gave a program. */
+export const grant = object({
+  id,
+  owner_id: id,
+  /** `frozen`: for everybody in this tenant. */
+  client: object({ id, name: z.string(), frozen: z.boolean() }),
+  /** `device`: the instance's own program, which runs there; everything else is an app. */
+  kind: z.enum(['device', 'app']),
+  /** How its person let it in: by a code on another device, or in the browser beside it. */
+  via: z.enum(['device', 'code']),
+  scopes: z.array(z.string()),
+  /** By project; what is not here it may not issue for. */
+  ceilings: z.array(
+    object({
+      project: object({ id, name: z.string(), alias: z.string() }),
+      /** Of tokens of the upstream, and of those that work through the proxy. */
+      rights: limit,
+      proxy: limit,
+    }),
+  ),
+  /** Of the program, when it began; as it told them. */
+  address: z.string().nullable(),
+  agent: z.string().nullable(),
+  created_at: instant,
+  /** In steps of a minute; null: never. */
+  last_used_at: instantOrNull,
+  last_address: z.string().nullable(),
+  expires_at: instantOrNull,
+  /** When it ends by itself unless it is used before; null: it cannot renew. */
+  unused_until: instantOrNull,
+  state: z.enum(['live', 'frozen', 'ended']),
+  frozen,
+  /** Itself, whatever else applies to it. */
+  frozen_itself: z.boolean(),
+  /** Why it ended. `reuse`: a refresh token came twice; `withdrawn`: its program was removed or changed, or the membership ended. */
+  cause: z.enum(['revoked', 'reuse', 'signed_out', 'expired', 'withdrawn']).nullable(),
+  ended_at: instantOrNull,
+  ended_by: id.nullable(),
+  /** How many living tokens were issued through it. */
+  tokens: z.int(),
+})
+
+export const listGrants = operation({
+  id: 'listGrants',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/grants',
+  summary: 'Lists devices and apps, newest first: the caller’s own, or with everybody=1 all of the tenant',
+  permission: 'read',
+  scope: 'projects:read',
+  audit: 'access.read',
+  query: object({
+    ...chosen,
+    client: clientId.optional(),
+    state: z.enum(['live', 'frozen', 'ended']).optional(),
+    everybody: z.literal('1').optional(),
+    /** `next` of the page before. */
+    before: idOf('grant').optional(),
+  }),
+  answer: { status: 200, schema: page(grant) },
+  limit: 'read',
+})
+
+export const readGrant = operation({
+  id: 'readGrant',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/grants/{grant}',
+  summary: 'Returns one device or app',
+  permission: 'read',
+  scope: 'projects:read',
+  audit: 'access.read',
+  answer: { status: 200, schema: grant },
+  limit: 'read',
+})
