@@ -12,6 +12,7 @@ export const signinFailures = [
   'signin_failed',
   'signin_denied',
   'signin_unavailable',
+  'signin_not_confirmed',
   'clocks_differ',
   'issuer_mismatch',
   'session_refused',
