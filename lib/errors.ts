@@ -216,6 +216,18 @@ export const errorCodes = {
     title: 'The upstream redirected to a different server',
     next: 'Nothing was followed. Tell an admin if this server belongs to the upstream.',
   },
+  // What a person answers a program
+  /** Unknown, used, expired and somebody else's alike (D-11). */
+  user_code_unknown: {
+    status: 404,
+    title: 'This code does not work',
+    next: 'Compare it with the one that your program shows. If they are the same, start again there: a code works once, for one person, and for 15 minutes.',
+  },
+  request_over: {
+    status: 409,
+    title: 'This request was answered already, or its time is over',
+    next: 'Start again in the program.',
+  },
   // Programs: in the words of RFC 6749 5.2, 8628 3.5, 8707 2 and 9449 5, which programs read
   invalid_client: {
     status: 401,

@@ -1,12 +1,14 @@
 import type { Operation } from './operation.ts'
 import * as attempts from './wire/attempts.ts'
 import * as auditEvents from './wire/audit-events.ts'
+import * as authorizations from './wire/authorizations.ts'
 import * as connections from './wire/connections.ts'
 import * as freezes from './wire/freezes.ts'
 import * as instance from './wire/instance.ts'
 import * as invitations from './wire/invitations.ts'
 import * as members from './wire/members.ts'
 import * as notifications from './wire/notifications.ts'
+import * as policy from './wire/policy.ts'
 import * as projects from './wire/projects.ts'
 import * as providers from './wire/providers.ts'
 import * as revocations from './wire/revocations.ts'
@@ -18,12 +20,14 @@ import * as webhooks from './wire/webhooks.ts'
 const nouns = [
   attempts,
   auditEvents,
+  authorizations,
   connections,
   freezes,
   instance,
   invitations,
   members,
   notifications,
+  policy,
   projects,
   providers,
   revocations,

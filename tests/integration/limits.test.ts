@@ -17,7 +17,7 @@ const somebody = () => {
   last += 1
   return { userId: `usr_${last}`, address: `10.0.${last >> 8}.${last & 255}` }
 }
-const outcomes = async (calls: Promise<void>[]) => {
+const outcomes = async (calls: Promise<unknown>[]) => {
   const settled = await Promise.allSettled(calls)
   const codes = settled.map((one) =>
     one.status === 'fulfilled' ? 'passed' : isBrokerError(one.reason) ? one.reason.code : String(one.reason),
