@@ -1,5 +1,5 @@
 import { isBrokerError } from '../errors.ts'
-import { returnLimit, takeLimit } from './limits.ts'
+import { type LimitName, returnLimit, takeLimit } from './limits.ts'
 import type { Call } from './request.ts'
 
 /** So often somebody may mistype before it counts on their address as well, which others may share with them. */
@@ -15,9 +15,9 @@ export async function asGuess<T>(
   { userId }: { userId: string },
   attempt: () => Promise<T>,
 ): Promise<T> {
-  const count = async (outcome: string) => ctx.metrics.userCodes.inc({ outcome })
-  const limited = async (error: unknown) => {
-    if (isBrokerError(error, 'rate_limited')) await count('limited')
+  const count = (outcome: string) => ctx.metrics.userCodes.inc({ outcome })
+  const limited = (error: unknown) => {
+    if (isBrokerError(error, 'rate_limited')) count('limited')
     throw error
   }
   const own = await takeLimit(ctx, 'userCode', { userId }).catch(limited)
@@ -27,11 +27,11 @@ export async function asGuess<T>(
     const right = await attempt()
     await returnLimit(ctx, 'userCode', { userId })
     if (isSuspect) await returnLimit(ctx, 'userCodeAddress', { address })
-    await count('claimed')
+    count('claimed')
     return right
   } catch (error) {
     if (isBrokerError(error, 'user_code_unknown')) {
-      await count('unknown')
+      count('unknown')
       await alarmOnce(ctx)
     }
     throw error
@@ -40,11 +40,14 @@ export async function asGuess<T>(
 
 /** Tells operators once in a window that more codes were wrong than people mistype. It refuses nobody. */
 async function alarmOnce(ctx: Call['ctx']): Promise<void> {
-  const isOver = await takeLimit(ctx, 'userCodeAlarm', {}).then(
-    () => false,
-    (error: unknown) => (isBrokerError(error, 'rate_limited') ? true : Promise.reject(error)),
-  )
-  if (!isOver) return
+  if (await isLeft(ctx, 'userCodeAlarm')) return
   ctx.metrics.userCodes.inc({ outcome: 'alarm' })
-  ctx.log.warn({ alarm: true }, 'many device codes were wrong: somebody may be guessing them')
+  if (await isLeft(ctx, 'userCodeAlarmTold'))
+    ctx.log.warn({ alarm: true }, 'many device codes were wrong: somebody may be guessing them')
 }
+
+const isLeft = (ctx: Call['ctx'], name: LimitName): Promise<boolean> =>
+  takeLimit(ctx, name, {}).then(
+    () => true,
+    (error: unknown) => (isBrokerError(error, 'rate_limited') ? false : Promise.reject(error)),
+  )

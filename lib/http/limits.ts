@@ -27,6 +27,7 @@ export const limits = {
   userCodeAddress: { points: 60, seconds: 900, by: 'address', store: 'shared' },
   /** Over all of the instance, where it refuses nobody: more is an attack, and an alarm. */
   userCodeAlarm: { points: 100, seconds: 900, by: 'instance', store: 'shared' },
+  userCodeAlarmTold: { points: 1, seconds: 900, by: 'instance', store: 'shared' },
   authorize: { points: 300, seconds: 300, by: 'address', store: 'shared' },
   attempt: { points: 60, seconds: 600, by: 'user', store: 'shared' },
   linkReturn: { points: 60, seconds: 600, by: 'user', store: 'shared' },

@@ -98,7 +98,7 @@ function signinPath(near: string, error?: ErrorCode): string {
   const asked = pageScope()
     ?.path?.replace(/([?&])_rsc=[^&]*&?/, '$1')
     .replace(/[?&]$/, '')
-  const path = safePath(asked ?? near)
+  const path = safePath(asked) ?? safePath(near)
   const query = new URLSearchParams({ ...(error && { error }), ...(path && path !== '/' && { return_to: path }) })
   return query.size > 0 ? `/signin?${query}` : '/signin'
 }

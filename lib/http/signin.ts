@@ -1,3 +1,4 @@
+import { denyAtSignIn } from '../authserver/answers.ts'
 import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
 import { hash, sameSecret } from '../security/secrets.ts'
 import { consumeState } from '../store/sessions.ts'
@@ -148,6 +149,7 @@ async function completeSignIn(call: Call): Promise<Response> {
   } catch (error) {
     const code = codeOf(error)
     if (code !== 'unavailable') await recordFailedSignin(ctx, originOf(call), code)
+    if (code === 'signin_denied' && !confirms) await denyAtSignIn(ctx, originOf(call), codeIn(returnTo))
     const { page } = confirms ? confirmation : signin
     return failed(call, error, { page, returnTo, cookies: cleared })
   }
@@ -239,7 +241,20 @@ function logFailure({ ctx, requestId }: Call, error: unknown): ErrorCode {
 
 type Way = { page?: string | undefined; error?: ErrorCode; returnTo?: string }
 
+/** Pages that answer a program. It waits meanwhile, so what fails on the way to one is told there (O-21). */
+const answers = /^\/(device|authorize\/aut_[0-9a-f]{32})(\?|$)/
+
+/** The device code that a page was to be opened with. */
+const codeIn = (path: string) =>
+  path.startsWith('/device?') ? (new URLSearchParams(path.slice('/device?'.length)).get('user_code') ?? '') : ''
+
 function pathTo({ page = signin.page, error, returnTo = '/' }: Way): string {
+  if (error && page === signin.page && answers.test(returnTo)) {
+    const [path = '', query] = returnTo.split(/\?(.*)/s)
+    const asked = new URLSearchParams(query)
+    asked.set('error', error)
+    return `${path}?${asked}`
+  }
   const query = new URLSearchParams({ ...(error && { error }), ...(returnTo !== '/' && { return_to: returnTo }) })
   return query.size > 0 ? `${page}?${query}` : page
 }

@@ -8,7 +8,11 @@ beforeAll(async () => {
   edges = await startEdges()
 })
 afterAll(() => edges.stop())
-afterEach(() => vi.useRealTimers())
+afterEach(async () => {
+  vi.useRealTimers()
+  // What is counted altogether is counted for every test.
+  await edges.ctx.pool.query('DELETE FROM rate_limit')
+})
 
 const shared = (Object.keys(limits) as LimitName[]).filter((name) => limits[name].store === 'shared')
 let last = 0
