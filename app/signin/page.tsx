@@ -6,7 +6,7 @@ import { demoAccounts } from '@/lib/broker/demo.ts'
 import { errorCodes } from '@/lib/errors.ts'
 import { currentPerson } from '@/lib/http/page.ts'
 import { safePath } from '@/lib/http/safe-path.ts'
-import { signinFailures } from '@/lib/http/signin/failure.ts'
+import { failureOf } from '@/lib/http/signin/failure.ts'
 import { signedOutStates } from '@/lib/http/signin/identity.ts'
 
 export const metadata = { title: 'Sign in' }
@@ -40,11 +40,6 @@ export default async function SignInPage({ searchParams }: Props) {
       </form>
     </SignInCard>
   )
-}
-
-/** Our text for our error codes. Anyone can edit the address bar, so an unknown code reads "did not complete". */
-function failureOf(error: string | string[]) {
-  return signinFailures.find((known) => known === error) ?? 'signin_failed'
 }
 
 /** After a sign-out. Anyone can edit the address bar, so it shows to nobody who is signed in. */
