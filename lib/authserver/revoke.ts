@@ -14,5 +14,10 @@ export async function revokeOwn(ctx: Context, who: Presented, token: string, ori
   const done = await revokeToken(ctx, who, askedOf(token) ?? {})
   if (done.outcome === 'invalid_client') throw new BrokerError('invalid_client')
   if (done.outcome !== 'grant') return
-  await endGrant(ctx, { tenantId: done.tenantId, grantId: done.grantId, cause: 'signed_out', origin })
+  await endGrant(ctx, {
+    tenantId: done.tenantId,
+    grantId: done.grantId,
+    cause: 'signed_out',
+    origin: { userId: null, ...origin },
+  })
 }

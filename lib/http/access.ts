@@ -25,10 +25,18 @@ export async function recogniseAccess(
   const { tenantId, slug, tenantName, role, grantId, clientId, scopes, touch } = found
   if (touch) ctx.background('note use of a grant', () => noteGrantUse(ctx, tenantId, grantId, address))
   const { signin, operators } = ctx.config
+  const { userId, issuer, subject, name, email, authTime, createdAt, expiresAt } = found
   return {
-    ...found,
     credential: { kind, client: clientId, grant: grantId, scopes },
-    operator: found.issuer === signin.issuer && operators.includes(found.subject),
+    userId,
+    issuer,
+    subject,
+    name,
+    email,
+    authTime,
+    createdAt,
+    expiresAt,
+    operator: issuer === signin.issuer && operators.includes(subject),
     place: { tenantId, slug, name: tenantName, role, status: 'active', refused: false },
   }
 }

@@ -1,4 +1,5 @@
 import { BrokerError, type ErrorCode, errorCodes } from '../errors.ts'
+import { isStorable } from '../security/json.ts'
 import { hash } from '../security/secrets.ts'
 import type { From, Presented } from '../store/programs.ts'
 import { assertLimitLeft, takeLimit } from './limits.ts'
@@ -51,6 +52,9 @@ async function readForm(request: Request): Promise<Form> {
   if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(request.headers.get('content-type') ?? ''))
     throw new BrokerError('bad_request', { detail: 'The body must be a form.' })
   const fields = [...new URLSearchParams(await readBody(request, bodyMax))]
+  // What cannot be kept names nothing of ours.
+  if (!fields.every((pair) => pair.every(isStorable)))
+    throw new BrokerError('bad_request', { detail: 'A parameter contains an invalid character.' })
   if (new Set(fields.map(([name]) => name)).size !== fields.length)
     throw new BrokerError('bad_request', { detail: 'A parameter appears twice.' })
   return Object.fromEntries(fields.filter(([, value]) => value !== ''))
@@ -76,7 +80,8 @@ function presentedBy(headers: Headers, form: Form): Presented {
   if (form.client_secret !== undefined)
     throw new BrokerError('bad_request', { detail: 'Authenticate in one way, not in two.' })
   const [id, secret] = basicOf(authorization) ?? []
-  if (id === undefined || secret === undefined) throw new BrokerError('invalid_client', { challenge })
+  if (id === undefined || secret === undefined || !isStorable(id))
+    throw new BrokerError('invalid_client', { challenge })
   if (form.client_id !== undefined && form.client_id !== id)
     throw new BrokerError('bad_request', { detail: 'Two different clients are named.' })
   return { id, secret: hashed(secret), asserted: null }

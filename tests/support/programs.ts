@@ -82,10 +82,34 @@ export async function insertClient(
   return { id, secret }
 }
 
+/** A grant as a poll would have made it, with a client of its own; its id. */
+export async function insertGrant(
+  app: TestApp,
+  tenant: string,
+  given: { id?: string; client: string; user: string; scopes: readonly Scope[]; ceilings?: object },
+): Promise<string> {
+  const id = given.id ?? `grt_${randomBytes(16).toString('hex')}`
+  await insertClient(app, tenant, { id: given.client, scopes: given.scopes })
+  await app.rows(
+    tenant,
+    `INSERT INTO oauth_grant (tenant_id, id, user_id, client_id, scopes, ceilings, generations, created_at, expires_at)
+     VALUES (current_setting('app.tenant_id'), $1, $2, $3, $4, $5,
+       vk.grant_generations(current_setting('app.tenant_id'), $2, $3, NULL), vk_now(), vk_now() + interval '30 days')`,
+    [id, given.user, given.client, given.scopes, JSON.stringify(given.ceilings ?? {})],
+  )
+  return id
+}
+
 type Answer = { user: string; scopes: readonly Scope[]; ceilings?: object }
 
 /** A person's answer, as the page would write it. `where` names one request. */
-async function approve(app: TestApp, tenant: string, where: string, value: unknown, { user, scopes, ceilings = {} }: Answer) {
+async function approve(
+  app: TestApp,
+  tenant: string,
+  where: string,
+  value: unknown,
+  { user, scopes, ceilings = {} }: Answer,
+) {
   const rows = await app.rows(
     tenant,
     `UPDATE authorization_request a SET status = 'approved', claimed_by = $2, tenant_chosen = current_setting('app.tenant_id'),

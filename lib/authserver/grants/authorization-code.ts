@@ -34,7 +34,12 @@ export async function authorizationCode(
   const answer = await redeemCode(ctx, who, bound, made, origin)
   if (answer.outcome === 'reuse') {
     if (answer.tenantId && answer.grantId)
-      await endGrant(ctx, { tenantId: answer.tenantId, grantId: answer.grantId, cause: 'reuse', origin })
+      await endGrant(ctx, {
+        tenantId: answer.tenantId,
+        grantId: answer.grantId,
+        cause: 'reuse',
+        origin: { userId: null, ...origin },
+      })
     throw new BrokerError('invalid_grant', { detail: 'This code was used before. What it gave was revoked.' })
   }
   refuseOutcome(answer)

@@ -37,7 +37,12 @@ export async function refreshToken(
   }
   const answer = await refreshGrant(ctx, who, rotation, origin)
   if (answer.outcome === 'reuse' && answer.tenantId && answer.grantId) {
-    await endGrant(ctx, { tenantId: answer.tenantId, grantId: answer.grantId, cause: 'reuse', origin })
+    await endGrant(ctx, {
+      tenantId: answer.tenantId,
+      grantId: answer.grantId,
+      cause: 'reuse',
+      origin: { userId: null, ...origin },
+    })
     throw new BrokerError('invalid_grant', { detail: 'This refresh token was used before. Its grant was revoked.' })
   }
   refuseOutcome(answer)
