@@ -1,5 +1,5 @@
 import { redirect } from 'next/navigation'
-import { Button, ButtonLink } from '@/app/_ui/button.tsx'
+import { ButtonLink } from '@/app/_ui/button.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
 import { demoAccounts } from '@/lib/broker/demo.ts'
@@ -8,12 +8,13 @@ import { currentPerson } from '@/lib/http/page.ts'
 import { safePath } from '@/lib/http/safe-path.ts'
 import { failureOf } from '@/lib/http/signin/failure.ts'
 import { signedOutStates } from '@/lib/http/signin/identity.ts'
+import { SignInForm } from './sign-in-form.tsx'
 
 export const metadata = { title: 'Sign in' }
 
 type Props = { searchParams: Promise<Record<string, string | string[] | undefined>> }
 
-/** One button. A form and not a script: it works before and without scripts, and the way back travels with it. */
+/** One button, and what came of the last try. */
 export default async function SignInPage({ searchParams }: Props) {
   const { error, return_to, state } = await searchParams
   const { ctx, session } = await currentPerson()
@@ -32,12 +33,7 @@ export default async function SignInPage({ searchParams }: Props) {
       {session && code !== 'session_refused' && (
         <ButtonLink href={returnTo ?? '/'}>Stay signed in as {session.email ?? session.name}</ButtonLink>
       )}
-      <form action="/api/auth/signin/signin" method="post">
-        {returnTo && <input type="hidden" name="return_to" value={returnTo} />}
-        <Button type="submit" variant="primary" className="w-full">
-          Continue with {ctx.config.signin.name}
-        </Button>
-      </form>
+      <SignInForm issuer={ctx.config.signin.name} returnTo={returnTo} />
     </SignInCard>
   )
 }
