@@ -22,12 +22,7 @@ export default async function DevicePage({ searchParams }: { searchParams: Promi
   if (!session && !error) await requirePerson('/device')
   if (!session)
     return (
-      <SignInFailed
-        error={error ?? ''}
-        returnTo={here}
-        issuer={ctx.config.signin.name}
-        isTold={error === 'signin_denied' && code !== undefined}
-      />
+      <SignInFailed error={error ?? ''} returnTo={here} issuer={ctx.config.signin.name} brought={code !== undefined} />
     )
   const isFilled = code !== undefined && (await mayFollowLink(ctx, await answererOf(session)))
   return (

@@ -9,13 +9,15 @@ type Props = {
   error: string | string[]
   returnTo: string
   issuer: string
-  /** The program was told of it and waits no longer. */
-  isTold: boolean
+  /** They came with the code of a device, which hears it when the identity provider refuses them (O-22). */
+  brought: boolean
 }
 
 /** That somebody who came to answer a program could not sign in, and what became of the program (O-21). */
-export function SignInFailed({ error, returnTo, issuer, isTold }: Props) {
-  const { title, next } = errorCodes[failureOf(error)]
+export function SignInFailed({ error, returnTo, issuer, brought }: Props) {
+  const code = failureOf(error)
+  const { title, next } = errorCodes[code]
+  const isTold = brought && code === 'signin_denied'
   return (
     <SignInCard title="Connect a program" lead="Sign in to see what the program asks for. Nothing was allowed yet.">
       <Notice

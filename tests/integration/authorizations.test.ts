@@ -170,7 +170,9 @@ describe('claiming', () => {
     await deny(owner, denied.id)
     const client = await insertClient(app, 'globex')
     const foreign = await startDevice(app, { client_id: client.id, client_secret: client.secret })
-    await app.ctx.pool.query(`UPDATE authorization_request SET expires_at = vk_now() WHERE claimed_by IS NULL AND client_id = 'valetkey'`)
+    await app.ctx.pool.query(
+      `UPDATE authorization_request SET expires_at = vk_now() WHERE claimed_by IS NULL AND client_id = 'valetkey'`,
+    )
     const seen = new Set<string>()
     for (const code of [
       shownUserCode(newUserCode()),
@@ -304,7 +306,8 @@ describe('what a program asks', () => {
       for (const role of permissions.read as readonly Role[]) {
         const uses = needed.some(
           ({ permission }) =>
-            permission === 'session' || (permission !== 'public' && (permissions[permission] as readonly Role[]).includes(role)),
+            permission === 'session' ||
+            (permission !== 'public' && (permissions[permission] as readonly Role[]).includes(role)),
         )
         // No operation asks for this one alone: it is needed beside another (actor.ts).
         if (scope === 'tenant:manage') continue
@@ -340,8 +343,12 @@ describe('what a program asks', () => {
     const device = await claimed(app, owner, { client_id: client.id, client_secret: client.secret })
     const { body } = await view(owner, device.id)
     expect(body.client).toMatchObject({ tenant: 'Acme' })
-    await app.rows('globex', `INSERT INTO member (tenant_id, user_id, role, created_at)
-      VALUES (current_setting('app.tenant_id'), $1, 'member', vk_now())`, [await idOf(owner)])
+    await app.rows(
+      'globex',
+      `INSERT INTO member (tenant_id, user_id, role, created_at)
+      VALUES (current_setting('app.tenant_id'), $1, 'member', vk_now())`,
+      [await idOf(owner)],
+    )
     expect((await view(owner, device.id)).body.tenants.map(({ slug }) => slug)).toEqual(['acme'])
     expect((await approve(owner, device.id, { tenant: 'globex' })).body.code).toBe('not_found')
     const both = await claimed(app, owner)
@@ -373,7 +380,10 @@ describe('approving a device', () => {
     const stored = grant?.ceilings as Record<string, { rights: object; proxy: null }>
     expect(stored[project]).toMatchObject({ rights: { buckets: { 'in.c-crm': 'read' } }, proxy: null })
     expect(await events('authorization.approved', device.id)).toMatchObject([
-      { actor: await idOf(owner), details: { client: 'valetkey', via: 'device', scopes: given.scopes, projects: [project] } },
+      {
+        actor: await idOf(owner),
+        details: { client: 'valetkey', via: 'device', scopes: given.scopes, projects: [project] },
+      },
     ])
     expect((await view(owner, device.id)).body.state).toBe('approved')
     expect((await approve(owner, device.id, given)).body.code).toBe('request_over')
@@ -427,7 +437,10 @@ describe('approving a device', () => {
 
   it('D-08: it takes a post with every layer, and a sign-in of the last minutes', async () => {
     const device = await claimed(app, owner)
-    const bare = await app.send(owner, new Request(`${origin}/api/v1${path(device.id, 'approval')}`, { method: 'POST' }))
+    const bare = await app.send(
+      owner,
+      new Request(`${origin}/api/v1${path(device.id, 'approval')}`, { method: 'POST' }),
+    )
     expect(bare.status).toBeGreaterThanOrEqual(400)
     const stale = await app.signIn('owner@acme.test')
     await app.ctx.pool.query(`UPDATE session SET auth_time = now() - interval '11 minutes' WHERE id = (
@@ -471,8 +484,12 @@ describe('approving a device', () => {
       ['member', user],
       ['client', 'valetkey'],
     ]) {
-      await app.rows('acme', `INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_at)
-        VALUES (current_setting('app.tenant_id'), $1, $2, vk_now())`, [kind, id])
+      await app.rows(
+        'acme',
+        `INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_at)
+        VALUES (current_setting('app.tenant_id'), $1, $2, vk_now())`,
+        [kind, id],
+      )
       expect((await view(member, device.id)).body.chosen?.frozen).toBe(true)
       expect((await approve(member, device.id)).body.code).toBe('frozen')
       await app.rows('acme', 'DELETE FROM freeze_fact')
@@ -519,7 +536,10 @@ describe('a tenant’s policy', () => {
     expect((await setFlow('one_click')).body).toEqual({ device_flow: 'one_click' })
     expect((await app.call(globex, 'GET', '/tenants/globex/policy')).body).toEqual({ device_flow: 'typed' })
     expect((await app.call(globex, 'GET', '/tenants/acme/policy')).status).toBe(404)
-    const [event] = await app.rows('acme', `SELECT body FROM audit_event WHERE body->>'action' = 'policy.changed' ORDER BY id DESC LIMIT 1`)
+    const [event] = await app.rows(
+      'acme',
+      `SELECT body FROM audit_event WHERE body->>'action' = 'policy.changed' ORDER BY id DESC LIMIT 1`,
+    )
     expect(event?.body).toMatchObject({ details: { device_flow: 'one_click' } })
   })
 
@@ -537,7 +557,8 @@ describe('a tenant’s policy', () => {
 
 describe('a browser that a program sent here', () => {
   const redirect_uri = 'http://127.0.0.1:7777/callback'
-  const start = (given: Record<string, string> = {}) => startCode(app, { client_id: 'valetkey', redirect_uri, ...given })
+  const start = (given: Record<string, string> = {}) =>
+    startCode(app, { client_id: 'valetkey', redirect_uri, ...given })
   const redeem = (code: string, verifier: string) =>
     post(app, '/oauth/token', {
       grant_type: 'authorization_code',
@@ -558,7 +579,10 @@ describe('a browser that a program sent here', () => {
     expect(url.searchParams.get('iss')).toBe(origin)
     const code = url.searchParams.get('code') ?? ''
     expect(Buffer.from(code.slice('vk_ac_'.length), 'base64url').length).toBeGreaterThanOrEqual(32)
-    const { rows } = await app.ctx.pool.query('SELECT row_to_json(a)::text AS all, extract(epoch FROM expires_at - decided_at)::int AS lives FROM authorization_request a WHERE id = $1', [id])
+    const { rows } = await app.ctx.pool.query(
+      'SELECT row_to_json(a)::text AS all, extract(epoch FROM expires_at - decided_at)::int AS lives FROM authorization_request a WHERE id = $1',
+      [id],
+    )
     expect(rows[0]?.all).not.toContain(code)
     expect(rows[0]?.lives).toBe(60)
     expect((await redeem(code, verifier)).status).toBe(200)
@@ -568,7 +592,11 @@ describe('a browser that a program sent here', () => {
   it('denied, goes back with access_denied, its state and our issuer', async () => {
     const { id } = await start()
     const url = new URL((await deny(owner, id)).body.redirect_to ?? '')
-    expect(Object.fromEntries(url.searchParams)).toEqual({ error: 'access_denied', state: 'its-own-state', iss: origin })
+    expect(Object.fromEntries(url.searchParams)).toEqual({
+      error: 'access_denied',
+      state: 'its-own-state',
+      iss: origin,
+    })
   })
 
   it('whoever looks claims nothing; whoever answers first is the one, and nobody else sees it from then on', async () => {

@@ -17,7 +17,11 @@ export async function startDevice(
 }
 
 /** What a device hears that asks once more. */
-export const pollDevice = (app: TestApp, { device_code }: Device, client: Record<string, string> = { client_id: 'valetkey' }) =>
+export const pollDevice = (
+  app: TestApp,
+  { device_code }: Device,
+  client: Record<string, string> = { client_id: 'valetkey' },
+) =>
   post(app, '/oauth/token', {
     ...client,
     grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
@@ -26,10 +30,20 @@ export const pollDevice = (app: TestApp, { device_code }: Device, client: Record
 
 /** Types a code. */
 export const claim = (app: TestApp, jar: Jar, user_code: string, from = '198.51.100.20') =>
-  app.call<{ id: string; code: string }>(jar, 'POST', '/authorizations/claim', { user_code }, { 'x-forwarded-for': from })
+  app.call<{ id: string; code: string }>(
+    jar,
+    'POST',
+    '/authorizations/claim',
+    { user_code },
+    { 'x-forwarded-for': from },
+  )
 
 /** A device that somebody has claimed. */
-export async function claimed(app: TestApp, jar: Jar, client?: Record<string, string>): Promise<Device & { id: string }> {
+export async function claimed(
+  app: TestApp,
+  jar: Jar,
+  client?: Record<string, string>,
+): Promise<Device & { id: string }> {
   const device = await startDevice(app, client)
   const { body, status } = await claim(app, jar, device.user_code)
   if (status !== 200) throw new Error(`the claim was answered ${status}: ${JSON.stringify(body)}`)

@@ -24,7 +24,7 @@ export default async function AuthorizePage({ params, searchParams }: Props) {
   const { ctx, session } = await currentPerson()
   if (!session && !error) await requirePerson(here)
   if (!session)
-    return <SignInFailed error={error ?? ''} returnTo={here} issuer={ctx.config.signin.name} isTold={false} />
+    return <SignInFailed error={error ?? ''} returnTo={here} issuer={ctx.config.signin.name} brought={false} />
   const person = await answererOf(session)
   const { createdAt, expiresAt, ...asked } = await orNotFound(
     authorizationForm(ctx, person, { id, tenant: single(tenant) }),
