@@ -1,8 +1,8 @@
 'use client'
 import { useState } from 'react'
 import { useHydrated } from './clock.ts'
-import { useConfirmed } from './confirm-identity.tsx'
-import { ConfirmNotice } from './notice.tsx'
+import { ConfirmAgain, useConfirmed } from './confirm-identity.tsx'
+import { Notice } from './notice.tsx'
 
 /** On top of a form whose act needs a recent sign-in, so that nobody learns of it when everything is typed. */
 export function ConfirmFirst() {
@@ -11,6 +11,11 @@ export function ConfirmFirst() {
   // Two clocks may not agree: the server says nothing.
   if (!useHydrated() || !confirmed || wasRecent) return null
   return (
-    <ConfirmNotice title="Saving this needs a recent sign-in" next="You can do it now. What you type here stays." />
+    <Notice
+      tone={confirmed.isRecent ? 'info' : 'attention'}
+      title="Saving this needs a recent sign-in"
+      next={!confirmed.isRecent && 'You can do it now or later. What you type here stays.'}
+      action={<ConfirmAgain />}
+    />
   )
 }

@@ -41,17 +41,28 @@ export function useConfirmed() {
   return confirmed && { ...confirmed, isRecent: new Date(confirmed.until) > new Date() }
 }
 
+/** The way to a recent sign-in: `isEager` asks at once, and whoever closed the question can ask again. */
+export function ConfirmAgain({ isEager = false }: { isEager?: boolean }) {
+  const confirmed = useConfirmed()
+  const [asking, setAsking] = useState(isEager)
+  // What was refused does not count, whatever the clock here says.
+  const [before] = useState(confirmed?.until)
+  if (confirmed?.isRecent && confirmed.until !== before) return <p role="status">Confirmed: it is you.</p>
+  return (
+    <>
+      <Button size="sm" onClick={() => setAsking(true)}>
+        Confirm that it is you…
+      </Button>
+      {asking && <ConfirmIdentity issuer={confirmed?.issuer} onClose={() => setAsking(false)} />}
+    </>
+  )
+}
+
 /**
  * Leads to the sign-in in a tab of its own, so that this page keeps everything, secrets included. A form, as sign-in
  * itself: no other site can send it.
  */
-export function ConfirmIdentity({
-  issuer = 'your identity provider',
-  onClose,
-}: {
-  issuer?: string
-  onClose: () => void
-}) {
+function ConfirmIdentity({ issuer = 'your identity provider', onClose }: { issuer?: string; onClose: () => void }) {
   return (
     <Dialog
       open

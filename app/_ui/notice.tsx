@@ -1,9 +1,8 @@
 import { CircleAlert, Info, Snowflake, TriangleAlert } from 'lucide-react'
-import { type ReactNode, useState } from 'react'
+import type { ReactNode } from 'react'
 import type { Problem } from './action.ts'
-import { Button } from './button.tsx'
 import { cn } from './cn.ts'
-import { ConfirmIdentity, useConfirmed } from './confirm-identity.tsx'
+import { ConfirmAgain } from './confirm-identity.tsx'
 import { Copied } from './copied.tsx'
 import { SignInAgain } from './sign-in-again.tsx'
 
@@ -47,44 +46,16 @@ export function Notice({ tone = 'info', title, meaning, next, requestId, action,
   )
 }
 
-/** A failed act, read out at once, with the way on: signing in again where the session is over, and `action`. */
+/** A failed act, read out at once, with the way on: signing in again where the session is over or too old, and `action`. */
 export function ProblemNotice({ problem, action }: { problem: Problem | null; action?: ReactNode }) {
   if (!problem) return null
   const { signIn, confirm, ...said } = problem
-  if (confirm) return <ConfirmNotice title={said.title} next="What you typed stays here." isEager />
-  const ways = (signIn || action) && (
+  const ways = (signIn || confirm || action) && (
     <>
       {signIn && <SignInAgain />}
+      {confirm && <ConfirmAgain isEager />}
       {action}
     </>
   )
-  return <Notice tone="error" live {...said} action={ways} />
-}
-
-type ConfirmProps = { title: string; next: string; isEager?: boolean }
-
-/** That something needs a recent sign-in, with the way to it; `isEager` asks at once, and whoever closes it can ask again. */
-export function ConfirmNotice({ title, next, isEager = false }: ConfirmProps) {
-  const confirmed = useConfirmed()
-  const [asking, setAsking] = useState(isEager)
-  // What was refused does not count, whatever the clock here says.
-  const [before] = useState(confirmed?.until)
-  if (confirmed?.isRecent && confirmed.until !== before)
-    return <Notice live title="Confirmed: it is you" next={isEager ? 'Try again.' : 'Go on with the form.'} />
-  return (
-    <>
-      <Notice
-        tone="attention"
-        live={isEager}
-        title={title}
-        next={next}
-        action={
-          <Button size="sm" onClick={() => setAsking(true)}>
-            Confirm that it is you…
-          </Button>
-        }
-      />
-      {asking && <ConfirmIdentity issuer={confirmed?.issuer} onClose={() => setAsking(false)} />}
-    </>
-  )
+  return <Notice tone={confirm ? 'attention' : 'error'} live {...said} action={ways} />
 }
