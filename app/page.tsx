@@ -9,7 +9,7 @@ import { KeyValue } from './_ui/key-value.tsx'
 import { SignInCard } from './_ui/sign-in-card.tsx'
 import { StateBadge } from './_ui/state-badge.tsx'
 import { CreateTenant } from './create-tenant.tsx'
-import { SignOutButton } from './signin/sign-out-button.tsx'
+import { WhoIsHere } from './signin/who-is-here.tsx'
 
 export const metadata = { title: 'Your tenants' }
 
@@ -19,12 +19,7 @@ export default async function HomePage() {
   const [tenants, suspensions] = [await tenantsOfSession(session), await suspensionsOfSession(session)]
   const [first] = tenants
   if (first && tenants.length === 1) redirect(`/t/${first.slug}/projects`)
-  const footer = (
-    <div className="flex flex-wrap items-center justify-between gap-2">
-      <span className="wrap-anywhere">Signed in as {session.email ?? session.name}</span>
-      <SignOutButton />
-    </div>
-  )
+  const footer = <WhoIsHere session={session} />
   if (first)
     return (
       <SignInCard title="Your tenants" lead="Choose where to work. You can switch at any time." footer={footer}>

@@ -66,7 +66,7 @@ export type Principal<C extends Credential = Credential> = {
   email: string | null
   /** Runs the instance: vouched for by its own issuer and named in configuration. */
   operator: boolean
-  /** When the person last proved to the issuer who they are. */
+  /** When the person last proved to the issuer who they are; long ago where that is not known. */
   authTime: Date
   /** When the credential was made, and when it ends whatever happens. */
   createdAt: Date
@@ -74,6 +74,13 @@ export type Principal<C extends Credential = Credential> = {
   /** Of a program with a grant: the one tenant where it counts. Left out: every tenant that lets the person in. */
   place?: Membership | undefined
 }
+
+/** How long a sign-in counts as recent. */
+const recentSeconds = 600
+
+/** Until when somebody may do what needs a recent sign-in. */
+export const confirmedUntil = ({ authTime }: Pick<Principal, 'authTime'>): Date =>
+  new Date(authTime.getTime() + recentSeconds * 1000)
 
 /** Tells whose a token is that a request presents; undefined: no token of its own, or no longer one. */
 export type Authenticator = (presented: {

@@ -18,6 +18,12 @@ export const errorCodes = {
     title: 'This token does not allow this',
     next: 'Sign in again with the scope it needs.',
   },
+  /** Of what outlasts the session that does it. */
+  fresh_signin_required: {
+    status: 403,
+    title: 'This needs a recent sign-in',
+    next: 'Sign in again to confirm that it is you, then try again.',
+  },
   browser_only: { status: 403, title: 'Only a browser may do this', next: 'Open Valetkey and do it there.' },
   cross_site: { status: 403, title: 'The request came from another site', next: 'Open Valetkey and do it there.' },
   not_found: { status: 404, title: 'Not found', next: 'Check the address; it may have been removed.' },
@@ -68,6 +74,12 @@ export const errorCodes = {
   // Sign-in
   signin_failed: { status: 400, title: 'Sign-in did not complete', next: 'Start again.' },
   signin_denied: { status: 403, title: 'The identity provider refused the sign-in', next: 'Try another account.' },
+  /** Who was to confirm who they are is still signed in. */
+  signin_not_confirmed: {
+    status: 403,
+    title: 'The identity provider did not ask you to sign in again',
+    next: 'Sign out at the identity provider, then try again. If this keeps happening, tell the operator.',
+  },
   signin_unavailable: {
     status: 503,
     title: 'The identity provider does not answer',
@@ -209,6 +221,18 @@ export const errorCodes = {
     status: 502,
     title: 'The upstream redirected to a different server',
     next: 'Nothing was followed. Tell an admin if this server belongs to the upstream.',
+  },
+  // What a person answers a program
+  /** Unknown, used, expired and somebody else's alike (D-11). */
+  user_code_unknown: {
+    status: 404,
+    title: 'This code does not work',
+    next: 'Compare it with the one that your program shows. If they are the same, start again there: a code works once, for one person, and for 15 minutes.',
+  },
+  request_over: {
+    status: 409,
+    title: 'This request was answered already, or its time is over',
+    next: 'Start again in the program.',
   },
   // Programs: in the words of RFC 6749 5.2, 8628 3.5, 8707 2 and 9449 5, which programs read
   invalid_client: {

@@ -72,6 +72,8 @@ export function createMetrics(output: Pick<Output, 'dropped'> = { dropped: 0 }) 
     proxyOpen: gauge('proxy_open_requests', 'Requests that pass through the proxy now'),
     /** Access tokens of trusted issuers; `accepted`, or the reason of the refusal. */
     incomingTokens: counter('incoming_tokens_total', 'Access tokens of trusted issuers', ['outcome']),
+    /** Typed device codes; `alarm`: that more of them were wrong over the whole instance than people mistype. */
+    userCodes: counter('user_codes_total', 'Typed device codes', ['outcome']),
     requests: histogram('http_request_seconds', 'Requests by operation', workBuckets, ['operation', 'status']),
 
     /** From the database, at a scrape; absent while it is away. */

@@ -29,6 +29,7 @@ function toProblem({ code, title, detail, fields, next, request_id }: WireProble
     ...(meaning && { meaning }),
     ...(request_id && { requestId: request_id }),
     ...(signedOut.has(code) && { signIn: true }),
+    ...(code === 'fresh_signin_required' && { confirm: true }),
   }
 }
 

@@ -396,6 +396,21 @@ const acts = {
   'trusted_client.added': (details) => ['Trusted client added', trustedClientWords(details)],
   'trusted_client.changed': (details) => ['Trusted client changed', trustedClientWords(details)],
   'trusted_client.removed': (details) => ['Trusted client removed', text(details.client)],
+  'authorization.claimed': (details) => ['Device code entered', `Of the client ${text(details.client)}.`],
+  'authorization.released': (details) => ['Device code given back', `Of the client ${text(details.client)}.`],
+  'authorization.approved': ({ client, scopes }) => [
+    'Access allowed',
+    `The client ${text(client)} may: ${Array.isArray(scopes) && scopes.length > 0 ? scopes.join(', ') : 'nothing'}.`,
+  ],
+  'authorization.denied': ({ client, by }) => [
+    'Access denied',
+    `To the client ${text(client)}${by === 'identity provider' ? ', because the identity provider refused the sign-in' : ''}.`,
+  ],
+  'authorization.reported': ({ client, from }) => [
+    'Reported: “This was not me”',
+    `Somebody else began a sign-in with the client ${text(client)}${from ? ` from ${text(from)}` : ''}. It was denied.`,
+  ],
+  'policy.changed': (details) => ['Settings changed', `Devices: ${text(details.device_flow).replaceAll('_', ' ')}.`],
   'grant.created': ({ via, scopes }) => [
     via === 'code' ? 'App connected' : 'Device connected',
     `It may: ${Array.isArray(scopes) && scopes.length > 0 ? scopes.join(', ') : 'nothing'}.`,

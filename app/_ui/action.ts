@@ -9,6 +9,8 @@ export type Problem = {
   requestId?: string
   /** The session is over here; signing in again is the way on. */
   signIn?: boolean
+  /** The session is too old for it; signing in again, and then the same act, is the way on. */
+  confirm?: boolean
 }
 
 /** How an act ended. Components get acts as functions and know no API. */

@@ -20,5 +20,6 @@ export function consoleNav(tenant: string, role: Role): NavItem[] {
     { label: 'Issuers', href: at('admin/trusted-issuers'), admin: true },
     // Their addresses may be secrets: for who administers alone.
     ...(role === 'auditor' ? [] : [{ label: 'Webhooks', href: at('admin/webhooks'), admin: true }]),
+    { label: 'Settings', href: at('admin/settings'), admin: true },
   ]
 }

@@ -2,6 +2,7 @@ import { CircleAlert, Info, Snowflake, TriangleAlert } from 'lucide-react'
 import type { ReactNode } from 'react'
 import type { Problem } from './action.ts'
 import { cn } from './cn.ts'
+import { ConfirmAgain } from './confirm-identity.tsx'
 import { Copied } from './copied.tsx'
 import { SignInAgain } from './sign-in-again.tsx'
 
@@ -12,7 +13,7 @@ const faces = {
   error: ['border-broken/40 bg-broken-tint', 'text-broken', CircleAlert],
 } as const
 
-export type NoticeProps = Omit<Problem, 'meaning' | 'next' | 'signIn'> & {
+export type NoticeProps = Omit<Problem, 'meaning' | 'next' | 'signIn' | 'confirm'> & {
   tone?: keyof typeof faces
   meaning?: ReactNode
   next?: ReactNode
@@ -45,15 +46,16 @@ export function Notice({ tone = 'info', title, meaning, next, requestId, action,
   )
 }
 
-/** A failed act, read out at once, with the way on: signing in again where the session is over, and `action`. */
+/** A failed act, read out at once, with the way on: signing in again where the session is over or too old, and `action`. */
 export function ProblemNotice({ problem, action }: { problem: Problem | null; action?: ReactNode }) {
   if (!problem) return null
-  const { signIn, ...said } = problem
-  const ways = (signIn || action) && (
+  const { signIn, confirm, ...said } = problem
+  const ways = (signIn || confirm || action) && (
     <>
       {signIn && <SignInAgain />}
+      {confirm && <ConfirmAgain isEager />}
       {action}
     </>
   )
-  return <Notice tone="error" live {...said} action={ways} />
+  return <Notice tone={confirm ? 'attention' : 'error'} live {...said} action={ways} />
 }

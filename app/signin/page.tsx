@@ -1,19 +1,20 @@
 import { redirect } from 'next/navigation'
-import { Button, ButtonLink } from '@/app/_ui/button.tsx'
+import { ButtonLink } from '@/app/_ui/button.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
 import { demoAccounts } from '@/lib/broker/demo.ts'
 import { errorCodes } from '@/lib/errors.ts'
 import { currentPerson } from '@/lib/http/page.ts'
 import { safePath } from '@/lib/http/safe-path.ts'
-import { signinFailures } from '@/lib/http/signin/failure.ts'
+import { failureOf } from '@/lib/http/signin/failure.ts'
 import { signedOutStates } from '@/lib/http/signin/identity.ts'
+import { SignInForm } from './sign-in-form.tsx'
 
 export const metadata = { title: 'Sign in' }
 
 type Props = { searchParams: Promise<Record<string, string | string[] | undefined>> }
 
-/** One button. A form and not a script: it works before and without scripts, and the way back travels with it. */
+/** One button, and what came of the last try. */
 export default async function SignInPage({ searchParams }: Props) {
   const { error, return_to, state } = await searchParams
   const { ctx, session } = await currentPerson()
@@ -32,19 +33,9 @@ export default async function SignInPage({ searchParams }: Props) {
       {session && code !== 'session_refused' && (
         <ButtonLink href={returnTo ?? '/'}>Stay signed in as {session.email ?? session.name}</ButtonLink>
       )}
-      <form action="/api/auth/signin/signin" method="post">
-        {returnTo && <input type="hidden" name="return_to" value={returnTo} />}
-        <Button type="submit" variant="primary" className="w-full">
-          Continue with {ctx.config.signin.name}
-        </Button>
-      </form>
+      <SignInForm issuer={ctx.config.signin.name} returnTo={returnTo} />
     </SignInCard>
   )
-}
-
-/** Our text for our error codes. Anyone can edit the address bar, so an unknown code reads "did not complete". */
-function failureOf(error: string | string[]) {
-  return signinFailures.find((known) => known === error) ?? 'signin_failed'
 }
 
 /** After a sign-out. Anyone can edit the address bar, so it shows to nobody who is signed in. */

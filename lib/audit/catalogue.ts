@@ -146,6 +146,15 @@ export const catalogue = {
   'trusted_client.added': act(['trusted_client'], { issuer: text, client: text, scopes: texts }),
   'trusted_client.changed': act(['trusted_client'], { client: text, scopes: texts }),
   'trusted_client.removed': act(['trusted_client'], { client: text }),
+  /** By the first who typed its code; of the instance, as no tenant is chosen yet. */
+  'authorization.claimed': act(['authorization'], { client: text }),
+  'authorization.released': act(['authorization'], { client: text }),
+  'authorization.approved': act(['authorization'], { client: text, via: text, scopes: texts, projects: texts }),
+  /** `by`: how: the person here, or the identity provider that they were sent to. */
+  'authorization.denied': act(['authorization'], { client: text, via: text, by: text }),
+  /** "This was not me": somebody else began it. `from`: where. */
+  'authorization.reported': act(['authorization'], { client: text, via: text, from: text.nullable() }),
+  'policy.changed': act(['tenant'], { device_flow: text }),
   /** Written by vk.grant_make: the poll or the code that a person's answer stood behind. */
   'grant.created': act(['grant'], { via: text, scopes: texts, projects: texts }),
   'access.denied': act(['operation'], { ...access, code: text.optional() }),

@@ -65,6 +65,229 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/authorizations/claim': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            user_code: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/authorizations/{authorization}': {
+    get: {
+      parameters: {
+        query?: {
+          tenant?: string
+        }
+        header?: never
+        path: {
+          authorization: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              kind: 'device' | 'code'
+              state: 'open' | 'approved' | 'denied' | 'expired'
+              client: {
+                id: string
+                name: string
+                tenant: string | null
+              }
+              tenants: {
+                slug: string
+                name: string
+                role: 'owner' | 'admin' | 'member' | 'auditor'
+                device_flow: 'typed' | 'one_click' | 'off'
+              }[]
+              chosen: {
+                slug: string
+                frozen: boolean
+                scopes: (
+                  | 'projects:read'
+                  | 'connections:manage'
+                  | 'tokens:issue'
+                  | 'tokens:revoke'
+                  | 'tenant:read'
+                  | 'tenant:manage'
+                  | 'audit:read'
+                )[]
+                withheld: {
+                  scope:
+                    | 'projects:read'
+                    | 'connections:manage'
+                    | 'tokens:issue'
+                    | 'tokens:revoke'
+                    | 'tenant:read'
+                    | 'tenant:manage'
+                    | 'audit:read'
+                  because: 'device' | 'client' | 'role'
+                }[]
+                projects: {
+                  id: string
+                  name: string
+                  alias: string
+                  provider: string
+                  upstream: boolean
+                  proxy: boolean
+                }[]
+              } | null
+              redirect_host: string | null
+              address: string | null
+              agent: string | null
+              same_network: boolean | null
+              sign_in_again: boolean
+              created_at: string
+              expires_at: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/authorizations/{authorization}/approval': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          authorization: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            tenant: string
+            /**
+             * @maxItems 7
+             */
+            scopes: (
+              | 'projects:read'
+              | 'connections:manage'
+              | 'tokens:issue'
+              | 'tokens:revoke'
+              | 'tenant:read'
+              | 'tenant:manage'
+              | 'audit:read'
+            )[]
+            ceilings: {
+              [k: string]: {
+                rights?: {
+                  [k: string]: unknown
+                } | null
+                proxy?: {
+                  [k: string]: unknown
+                } | null
+              }
+            }
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              redirect_to: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/authorizations/{authorization}/denial': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          authorization: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            not_me: boolean
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              redirect_to: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/authorizations/{authorization}/release': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          authorization: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/csp-reports': {
     post: {
       parameters: {
@@ -1509,6 +1732,64 @@ export interface Paths {
           content: {
             'application/json': {
               marked: number
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/policy': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              device_flow: 'typed' | 'one_click' | 'off'
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            device_flow: 'typed' | 'one_click' | 'off'
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              device_flow: 'typed' | 'one_click' | 'off'
             }
           }
         }

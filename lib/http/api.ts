@@ -3,6 +3,7 @@ import {
   type Actor,
   type CookieCredential,
   type Credential,
+  confirmedUntil,
   type Permission,
   type Principal,
   programOf,
@@ -76,6 +77,8 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
     const log = { user: principal?.userId, tenant: actor?.tenantId, ...programOf(principal?.credential) }
     try {
       if (principal) admit(operation, actor ?? principal)
+      if (principal && operation.fresh && confirmedUntil(principal) <= ctx.now())
+        throw new BrokerError('fresh_signin_required')
       // What no path can be names nothing: the same 404 as for what is not there.
       if (!params.success) throw new BrokerError('not_found')
       const query = named.query(parse(operation.query, asked, 'query'))
@@ -85,8 +88,7 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
       const answer = await handler(input as unknown as ApiInput<O>)
       return { response: respond(call, operation, toWire?.(answer), headers), log }
     } catch (error) {
-      if (actor && isBrokerError(error, 'forbidden', 'insufficient_scope', 'browser_only'))
-        await recordDenial(call, actor, operation, error.code)
+      if (actor && isBrokerError(error, ...refusals)) await recordDenial(call, actor, operation, error.code)
       throw error
     }
   }
@@ -138,6 +140,14 @@ function admit({ permission, scope }: Pick<Operation, 'permission' | 'scope'>, c
   if ('role' in caller) requirePermission(caller, permission as Permission)
   if (scope !== 'cookie only' && scope !== 'none') requireScope(caller, scope)
 }
+
+/** What leaves an event of its own: who calls may not do it, or not as they call. */
+const refusals = [
+  'forbidden',
+  'insufficient_scope',
+  'browser_only',
+  'fresh_signin_required',
+] as const satisfies ErrorCode[]
 
 /** A refused change leaves an event of its own, refused reads one a minute: those cost their caller nothing. */
 async function recordDenial(

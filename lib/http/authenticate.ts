@@ -1,4 +1,11 @@
-import { type Actor, type Credential, type Membership, type Principal, tokenChallenge } from '../actor.ts'
+import {
+  type Actor,
+  type CookieCredential,
+  type Credential,
+  type Membership,
+  type Principal,
+  tokenChallenge,
+} from '../actor.ts'
 import { BrokerError } from '../errors.ts'
 import { recogniseAccess } from './access.ts'
 import { refuseCrossSite } from './csrf.ts'
@@ -47,3 +54,9 @@ export const toActor = <C extends Credential>(
   { tenantId, slug, role }: Membership,
   { address, agent, requestId }: Partial<Pick<Call, 'address' | 'agent' | 'requestId'>>,
 ): Actor<C> => ({ userId, credential, tenantId, slug, role, address, agent, requestId })
+
+/** The same outside of any tenant: a person who answers a program, and how recently they signed in. */
+export const toAnswerer = (
+  { userId, credential, authTime }: Principal<CookieCredential>,
+  { address, agent, requestId }: Partial<Pick<Call, 'address' | 'agent' | 'requestId'>>,
+) => ({ userId, credential, authTime, address, agent, requestId })

@@ -10,6 +10,8 @@ export const cookieNames = {
   nonce: '__Host-valetkey-nonce',
   verifier: '__Host-valetkey-verifier',
   returnTo: '__Host-valetkey-return',
+  /** That a sign-in under way confirms who somebody is, and when it began. */
+  confirm: '__Host-valetkey-confirm',
   csrf: '__Host-valetkey-csrf',
   /** The browser's own secret that link attempts are bound to. */
   link: '__Host-valetkey-link',

@@ -5,9 +5,9 @@ import { secondsUntilNext, sharedLimiter } from '../store/limiter.ts'
 import { addressKey } from './request.ts'
 
 /**
- * Every limit there is (B-01): `points` calls in `seconds` for each user or address. `shared` ones are counted in
- * Postgres, exactly and for all processes (B-03); the others per process, because a write for every read would cost
- * more than it protects.
+ * Every limit there is (B-01): `points` calls in `seconds` for each user or address, or altogether. `shared` ones are
+ * counted in Postgres, exactly and for all processes (B-03); the others per process, because a write for every read would
+ * cost more than it protects.
  */
 export const limits = {
   invitation: { points: 60, seconds: 60, by: 'address', store: 'shared' },
@@ -21,6 +21,13 @@ export const limits = {
   misses: { points: 120, seconds: 60, by: 'address', store: 'process' },
   /** Each leaves a row until a person has answered. */
   device: { points: 60, seconds: 600, by: 'address', store: 'shared' },
+  /** Device codes that a person typed and that were wrong: while one lives at most 40 chances, of two windows, in 27^8 (D-11). */
+  userCode: { points: 20, seconds: 900, by: 'user', store: 'shared' },
+  /** The same of people who were wrong more than twice, so that nobody locks out who shares an address with them. */
+  userCodeAddress: { points: 60, seconds: 900, by: 'address', store: 'shared' },
+  /** Over all of the instance, where it refuses nobody: more is an attack, and an alarm. */
+  userCodeAlarm: { points: 100, seconds: 900, by: 'instance', store: 'shared' },
+  userCodeAlarmTold: { points: 1, seconds: 900, by: 'instance', store: 'shared' },
   authorize: { points: 300, seconds: 300, by: 'address', store: 'shared' },
   attempt: { points: 60, seconds: 600, by: 'user', store: 'shared' },
   linkReturn: { points: 60, seconds: 600, by: 'user', store: 'shared' },
@@ -39,7 +46,7 @@ export const limits = {
   report: { points: 30, seconds: 60, by: 'address', store: 'process' },
 } as const satisfies Record<
   string,
-  { points: number; seconds: number; by: 'user' | 'address'; store: 'shared' | 'process' }
+  { points: number; seconds: number; by: 'user' | 'address' | 'instance'; store: 'shared' | 'process' }
 >
 
 export type LimitName = keyof typeof limits
@@ -47,18 +54,24 @@ type Store = Pick<Context, 'pool' | 'config'>
 type Caller = { userId?: string | undefined; address?: string | undefined }
 
 /**
- * Takes one point. The clock is the process's (the library reads Date.now); processes may differ by their clocks' skew.
+ * Takes one point and answers how many are taken. The clock is the process's (the library reads Date.now); processes may
+ * differ by their clocks' skew.
  * @throws BrokerError rate_limited with the seconds until the window ends; unavailable when the store is away: what
  *   cannot be counted is not let through (B-05)
  */
-export async function takeLimit(ctx: Store, name: LimitName, caller: Caller): Promise<void> {
+export async function takeLimit(ctx: Store, name: LimitName, caller: Caller): Promise<number> {
   try {
-    await limiterOf(ctx, name).consume(whoOf(name, caller))
+    return (await limiterOf(ctx, name).consume(whoOf(name, caller))).consumedPoints
   } catch (refusal) {
     const retryAfterSeconds = secondsUntilNext(refusal)
     if (retryAfterSeconds === undefined) throw refusal
     throw new BrokerError('rate_limited', { retryAfterSeconds })
   }
+}
+
+/** Gives a point back: what it was taken for turned out not to count. */
+export async function returnLimit(ctx: Store, name: LimitName, caller: Caller): Promise<void> {
+  await limiterOf(ctx, name).reward(whoOf(name, caller))
 }
 
 /** Takes nothing, and refuses as {@link takeLimit} does once all is taken. */
@@ -68,8 +81,11 @@ export async function assertLimitLeft(ctx: Store, name: LimitName, caller: Calle
     throw new BrokerError('rate_limited', { retryAfterSeconds: taken.msBeforeNext / 1000 })
 }
 
-const whoOf = (name: LimitName, caller: Caller) =>
-  (limits[name].by === 'user' ? caller.userId : caller.address && addressKey(caller.address)) ?? 'unknown'
+function whoOf(name: LimitName, { userId, address }: Caller): string {
+  const { by } = limits[name]
+  if (by === 'instance') return by
+  return (by === 'user' ? userId : address && addressKey(address)) ?? 'unknown'
+}
 
 type Limiter = RateLimiterMemory | RateLimiterPostgres
 type Limiters = WeakMap<object, Map<LimitName, Limiter>>

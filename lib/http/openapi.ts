@@ -38,7 +38,7 @@ export function openApiDocument(operations: readonly Operation[], server: string
 
 /** What an operation is in OpenAPI words, at the origin `server`. */
 export function describe(operation: Operation, server: string): Json {
-  const { id, summary, permission, scope, answer } = operation
+  const { id, summary, permission, scope, fresh, answer } = operation
   const content = answer.stream
     ? { [answer.stream]: { schema: { type: 'string' } } }
     : answer.schema && { 'application/json': { schema: jsonSchema(answer.schema, 'output') } }
@@ -47,6 +47,7 @@ export function describe(operation: Operation, server: string): Json {
     operationId: id,
     summary,
     ...(permission !== 'public' && { security: [{ session: [] }], 'x-permission': permission, 'x-scope': scope }),
+    ...(fresh && { 'x-recent-sign-in': true }),
     parameters: [
       ...parametersIn('path', jsonSchema(paramsSchema(operation), 'input')),
       ...(operation.query ? parametersIn('query', jsonSchema(operation.query, 'input')) : []),

@@ -47,6 +47,8 @@ export type Operation<
   /** What the caller's role must allow in `{tenant}`; `session`: any signed-in person; `public`: anybody. */
   permission: Who
   scope: Scoped
+  /** Of `cookie only`: the person signed in lately. For what outlasts the session, which may be stolen. */
+  fresh?: true
   /** What the caller is recorded to have done, or to have tried; every refusal is `access.denied` beside it. */
   audit: AuditAction | readonly AuditAction[] | 'none'
   /** Forms of parameters whose names do not tell it. */
@@ -81,6 +83,8 @@ export function operation<
     throw new Error(`${declared.id}: a role's permission and {tenant} in the path go together`)
   if ((declared.permission === 'public') !== (declared.scope === 'none'))
     throw new Error(`${declared.id}: public operations have no scope; all others need one`)
+  if (declared.fresh && declared.scope !== 'cookie only')
+    throw new Error(`${declared.id}: only who has a session can sign in again`)
   if (declared.method === 'GET' && declared.body) throw new Error(`${declared.id}: a GET has no body`)
   return declared
 }
@@ -118,7 +122,7 @@ const everywhere = [
 ] as const satisfies ErrorCode[]
 
 /** Every code that an operation may answer with, in the order of the table in lib/errors.ts. */
-export function errorsOf({ method, path, permission, scope, limit, errors = [] }: Operation): ErrorCode[] {
+export function errorsOf({ method, path, permission, scope, fresh, limit, errors = [] }: Operation): ErrorCode[] {
   const changes = method !== 'GET'
   const codes = new Set<ErrorCode>([
     ...everywhere,
@@ -126,6 +130,7 @@ export function errorsOf({ method, path, permission, scope, limit, errors = [] }
     ...(limit ? (['rate_limited'] as const) : []),
     ...(permission === 'public' ? [] : (['unauthenticated'] as const)),
     ...(permission === 'public' ? [] : ([scope === 'cookie only' ? 'browser_only' : 'insufficient_scope'] as const)),
+    ...(fresh ? (['fresh_signin_required'] as const) : []),
     ...(path.includes('{tenant}')
       ? (['session_refused', 'not_found', 'forbidden', 'issuer_unavailable'] as const)
       : []),

@@ -5,7 +5,7 @@ import { type Actor, type CookieCredential, type Membership, may, type Permissio
 import { type Context, context } from '../context.ts'
 import { type ErrorCode, errorCodes, isBrokerError } from '../errors.ts'
 import { tenantsOf } from '../store/lookups.ts'
-import { toActor } from './authenticate.ts'
+import { toActor, toAnswerer } from './authenticate.ts'
 import { takeLimit } from './limits.ts'
 import { pageScope } from './page-scope.ts'
 import { addressOf } from './request.ts'
@@ -47,6 +47,12 @@ export async function requirePerson(near = '/'): Promise<PersonPage> {
   const { ctx, session } = await currentPerson()
   if (!session) redirect(signinPath(near))
   return { ctx, session }
+}
+
+/** Who looks at a page as the one who answers a program, and from where. */
+export async function answererOf(session: Session) {
+  const given = await headers()
+  return toAnswerer(session, { address: addressOf(given), agent: given.get('user-agent')?.slice(0, 300) })
 }
 
 /** The person's tenants that let them in. */
@@ -98,7 +104,7 @@ function signinPath(near: string, error?: ErrorCode): string {
   const asked = pageScope()
     ?.path?.replace(/([?&])_rsc=[^&]*&?/, '$1')
     .replace(/[?&]$/, '')
-  const path = safePath(asked ?? near)
+  const path = safePath(asked) ?? safePath(near)
   const query = new URLSearchParams({ ...(error && { error }), ...(path && path !== '/' && { return_to: path }) })
   return query.size > 0 ? `/signin?${query}` : '/signin'
 }

@@ -1,3 +1,4 @@
+import { denyAtSignIn } from '../authserver/answers.ts'
 import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
 import { hash, sameSecret } from '../security/secrets.ts'
 import { consumeState } from '../store/sessions.ts'
@@ -9,22 +10,29 @@ import { takeLimit } from './limits.ts'
 import { problemResponse } from './problem.ts'
 import { type Call, type Edge, edge, edgeOf, markEdge, readBody } from './request.ts'
 import { safePath } from './safe-path.ts'
-import { presentedSessions } from './session.ts'
+import { presentedSessions, readSession } from './session.ts'
+import { beginConfirmation, confirmationOf, requireConfirmation } from './signin/confirmation.ts'
 import { refused, SigninFailure } from './signin/failure.ts'
 import { assertIssuerAnswers, issuerSignOut, judgeCallback, providerId, signedOutStates } from './signin/identity.ts'
 import { openState, runNextAuth, stateSeconds } from './signin/next-auth.ts'
 
 /** Cookies of a sign-in under way. */
-const transient = ['state', 'nonce', 'verifier', 'returnTo'] as const satisfies CookieName[]
+const transient = ['state', 'nonce', 'verifier', 'returnTo', 'confirm'] as const satisfies CookieName[]
 
 /** Everything under /api/auth. What is not here does not exist: next-auth's other actions are closed. */
 const acts: Record<string, (call: Call) => Promise<Response>> = {
   'GET signin': showSignIn,
-  [`POST signin/${providerId}`]: startSignIn,
+  [`POST signin/${providerId}`]: (call) => startSignIn(call, signin),
+  'POST confirm': (call) => startSignIn(call, confirmation),
   [`GET callback/${providerId}`]: completeSignIn,
   'POST signout': signOut,
   'GET error': showError,
 }
+
+/** The two reasons to be sent to the issuer, and the page of each, where its failures show. */
+const signin = { page: '/signin', back: 'Back to sign-in', again: false }
+/** Whoever is signed in signs in once more: a session may be stolen, and what outlasts it needs its person. */
+const confirmation = { page: '/confirm', back: 'Back', again: true }
 
 const label = { kind: 'signin', name: 'signin', path: '/api/auth/*' }
 const handle = edge(
@@ -56,11 +64,11 @@ export const handleAuth: Edge<(request: Request) => Promise<Response>> = markEdg
 
 /** The address that next-auth uses for the page. */
 async function showSignIn({ request }: Call): Promise<Response> {
-  return seeOther(signinPage({ returnTo: returnPath(new URL(request.url).searchParams) }))
+  return seeOther(pathTo({ returnTo: returnPath(new URL(request.url).searchParams) }))
 }
 
 async function showError(_call: Call): Promise<Response> {
-  return seeOther(signinPage({ error: 'signin_failed' }))
+  return seeOther(pathTo({ error: 'signin_failed' }))
 }
 
 /**
@@ -68,25 +76,26 @@ async function showError(_call: Call): Promise<Response> {
  * `form-action 'self'` covers every hop of a redirect after a form, so Chromium would stop at the identity provider.
  * A `Refresh` needs no script either.
  */
-async function startSignIn(call: Call): Promise<Response> {
+async function startSignIn(call: Call, { page, back, again }: typeof signin): Promise<Response> {
   const { ctx, request } = call
   refuseForeignForm(call)
   await takeLimit(ctx, 'signin', { address: call.address })
   const returnTo = returnPath(new URLSearchParams(await readBody(request, 8192)))
   try {
     await assertIssuerAnswers(ctx)
-    const { location, cookies } = await runNextAuth({ ctx, action: 'signin', returnTo, cookies: {} })
+    const { location, cookies } = await runNextAuth({ ctx, action: 'signin', returnTo, again, cookies: {} })
     if (!location || !URL.canParse(location)) throw new BrokerError('signin_failed')
-    const { href } = new URL(location)
+    const { href, searchParams } = new URL(location)
+    if (again) cookies.push(await beginConfirmation(ctx, searchParams.get('state') ?? ''))
     return documentResponse(
       { title: 'Signing in', lines: [], link: { href, text: `Continue with ${ctx.config.signin.name}` } },
       { headers: [['refresh', `0;url=${href}`], ...setCookies(only(cookies, ...transient))] },
     )
   } catch (error) {
-    if (!isBrokerError(error, 'signin_unavailable')) return failed(call, error, { returnTo, cookies: [] })
+    if (!isBrokerError(error, 'signin_unavailable')) return failed(call, error, { page, returnTo, cookies: [] })
     // Nobody has left yet: that the issuer is away is answered as what it is, here.
     logFailure(call, error)
-    return errorResponse(error, call.requestId, call, { href: signinPage({ returnTo }), text: 'Back to sign-in' })
+    return errorResponse(error, call.requestId, call, { href: pathTo({ page, returnTo }), text: back })
   }
 }
 
@@ -116,6 +125,7 @@ async function completeSignIn(call: Call): Promise<Response> {
   if (!(await consumeState(ctx, hash(state), expiresAt)))
     return failed(call, refused('signin_failed', 'state', 'the state was used before'), { returnTo, cookies: [] })
 
+  const confirms = await confirmationOf(ctx, cookieValue(request.headers, 'confirm'), state)
   const cleared = clearedCookies(...transient)
   try {
     const callback = await judgeCallback(ctx, parameters, state)
@@ -126,6 +136,7 @@ async function completeSignIn(call: Call): Promise<Response> {
       cookies,
       callback,
       startSession: async (signedIn, token) => {
+        if (confirms) requireConfirmation(ctx, confirms, await readSession(ctx, request.headers), signedIn)
         const presented = presentedSessions(request.headers)
         const endsAt = await startSession(ctx, originOf(call), { ...signedIn, tokenHash: hash(token), presented })
         if (!endsAt) throw refused('signin_failed', 'session', 'the issuer ended its own session meanwhile')
@@ -138,7 +149,9 @@ async function completeSignIn(call: Call): Promise<Response> {
   } catch (error) {
     const code = codeOf(error)
     if (code !== 'unavailable') await recordFailedSignin(ctx, originOf(call), code)
-    return failed(call, error, { returnTo, cookies: cleared })
+    if (code === 'signin_denied' && !confirms) await denyAtSignIn(ctx, originOf(call), codeIn(returnTo))
+    const { page } = confirms ? confirmation : signin
+    return failed(call, error, { page, returnTo, cookies: cleared })
   }
 }
 
@@ -205,9 +218,11 @@ const originOf = ({ address, agent, requestId }: Call) => ({ address, agent, req
 /** An unexpected error is `signin_failed` to the person; the log has the cause. */
 const codeOf = (error: unknown): ErrorCode => (isBrokerError(error) ? error.code : 'signin_failed')
 
-/** Back to the sign-in page with our code, never with text from the upstream (L-10). An outage stays an outage. */
-function failed(call: Call, error: unknown, { returnTo, cookies }: { returnTo: string; cookies: string[] }): Response {
-  return seeOther(signinPage({ error: logFailure(call, error), returnTo }), cookies)
+type Failed = { page?: string; returnTo: string; cookies: string[] }
+
+/** Back to the page that led here, with our code, never with text from the upstream (L-10). An outage stays an outage. */
+function failed(call: Call, error: unknown, { page, returnTo, cookies }: Failed): Response {
+  return seeOther(pathTo({ page, error: logFailure(call, error), returnTo }), cookies)
 }
 
 /** Answers the code of a failure; what the log says of it is for operators. @throws what is an outage of ours */
@@ -224,9 +239,24 @@ function logFailure({ ctx, requestId }: Call, error: unknown): ErrorCode {
   return code
 }
 
-function signinPage({ error, returnTo = '/' }: { error?: ErrorCode; returnTo?: string }): string {
+type Way = { page?: string | undefined; error?: ErrorCode; returnTo?: string }
+
+/** Pages that answer a program. It waits meanwhile, so what fails on the way to one is told there (O-21). */
+const answers = /^\/(device|authorize\/aut_[0-9a-f]{32})(\?|$)/
+
+/** The device code that a page was to be opened with. */
+const codeIn = (path: string) =>
+  path.startsWith('/device?') ? (new URLSearchParams(path.slice('/device?'.length)).get('user_code') ?? '') : ''
+
+function pathTo({ page = signin.page, error, returnTo = '/' }: Way): string {
+  if (error && page === signin.page && answers.test(returnTo)) {
+    const [path = '', query] = returnTo.split(/\?(.*)/s)
+    const asked = new URLSearchParams(query)
+    asked.set('error', error)
+    return `${path}?${asked}`
+  }
   const query = new URLSearchParams({ ...(error && { error }), ...(returnTo !== '/' && { return_to: returnTo }) })
-  return query.size > 0 ? `/signin?${query}` : '/signin'
+  return query.size > 0 ? `${page}?${query}` : page
 }
 
 const setCookies = (cookies: string[]) => cookies.map((line): [string, string] => ['set-cookie', line])

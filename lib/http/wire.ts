@@ -1,6 +1,7 @@
 import type { Operation } from './operation.ts'
 import * as attempts from './wire/attempts.ts'
 import * as auditEvents from './wire/audit-events.ts'
+import * as authorizations from './wire/authorizations.ts'
 import * as connections from './wire/connections.ts'
 import * as freezes from './wire/freezes.ts'
 import * as grants from './wire/grants.ts'
@@ -8,6 +9,7 @@ import * as instance from './wire/instance.ts'
 import * as invitations from './wire/invitations.ts'
 import * as members from './wire/members.ts'
 import * as notifications from './wire/notifications.ts'
+import * as policy from './wire/policy.ts'
 import * as projects from './wire/projects.ts'
 import * as providers from './wire/providers.ts'
 import * as revocations from './wire/revocations.ts'
@@ -19,6 +21,7 @@ import * as webhooks from './wire/webhooks.ts'
 const nouns = [
   attempts,
   auditEvents,
+  authorizations,
   connections,
   freezes,
   grants,
@@ -26,6 +29,7 @@ const nouns = [
   invitations,
   members,
   notifications,
+  policy,
   projects,
   providers,
   revocations,

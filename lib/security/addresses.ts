@@ -24,3 +24,16 @@ export const isInBlock = (address: string, block: string): boolean =>
 
 export const isLoopback = (address: string): boolean =>
   isIP(address) !== 0 && (isInBlock(address, '127.0.0.0/8') || isInBlock(address, '::1/128'))
+
+/** What one customer of a network has around them: carriers put people behind neighbouring IPv4 addresses, and give a site a /48. */
+const neighbourhood = { ipv4: 24, ipv6: 48 }
+
+/**
+ * Whether two addresses are of one network, as far as addresses tell; undefined where one is not known. An IPv4 and an IPv6
+ * address are of two: that they are one site's cannot be seen.
+ */
+export function isSameNetwork(one: string | null | undefined, other: string | null | undefined): boolean | undefined {
+  if (!one || !other || !isIP(one) || !isIP(other)) return undefined
+  const [a, b] = [ipaddr.process(one), ipaddr.process(other)]
+  return a.kind() === b.kind() && a.match(b, neighbourhood[a.kind()])
+}

@@ -10,3 +10,11 @@ export const newUserCode = (): string =>
 
 /** As people read it: XXXX-XXXX. */
 export const shownUserCode = (code: string) => `${code.slice(0, 4)}-${code.slice(4)}`
+
+const form = new RegExp(`^[${userCodeAlphabet}]{${length}}$`)
+
+/** A code as somebody typed it: in any case, with blanks and hyphens anywhere; undefined: it cannot be one. */
+export function readUserCode(text: string): string | undefined {
+  const bare = text.replace(/[\s\p{Pd}]/gu, '').toUpperCase()
+  return form.test(bare) ? bare : undefined
+}

@@ -22,6 +22,10 @@ export type PolicyRow = PolicyPlace & {
   impersonation: Impersonation | null
 }
 
+/** How members let devices in (RFC 8628): by typing the code, also by a link that brings it, or not at all. */
+export const deviceFlows = ['typed', 'one_click', 'off'] as const
+export type DeviceFlow = (typeof deviceFlows)[number]
+
 /** Whom members may become upstream: usernames there by the id of the member. */
 export type Impersonation = Record<string, string[]>
 
@@ -58,6 +62,21 @@ export const putOverLife = async (
   await tx.$executeRaw`
     INSERT INTO policy (tenant_id, level, target_id, over_life) VALUES (${tenantId}, ${level}, ${targetId}, ${overLife})
     ON CONFLICT (tenant_id, level, target_id) DO UPDATE SET over_life = excluded.over_life`
+}
+
+/** What the tenant says of devices; null: nothing. */
+export async function findDeviceFlow(tx: ReadTx, tenantId: string): Promise<DeviceFlow | null> {
+  const row = await tx.policy.findUnique({
+    where: { tenantId_level_targetId: { tenantId, level: 'tenant', targetId: tenantId } },
+    select: { deviceFlow: true },
+  })
+  return (row?.deviceFlow ?? null) as DeviceFlow | null
+}
+
+export const putDeviceFlow = async (tx: Tx, tenantId: string, deviceFlow: DeviceFlow): Promise<void> => {
+  await tx.$executeRaw`
+    INSERT INTO policy (tenant_id, level, target_id, device_flow) VALUES (${tenantId}, 'tenant', ${tenantId}, ${deviceFlow})
+    ON CONFLICT (tenant_id, level, target_id) DO UPDATE SET device_flow = excluded.device_flow`
 }
 
 /** Sets whom members may become at a provider's upstream; null: nobody anybody. */

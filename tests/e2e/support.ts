@@ -101,15 +101,23 @@ export const scriptRefresh = (page: Page, tenant: string, ...answers: object[]):
 /** Scripts the next answers of one route of the upstream. */
 export async function scriptUpstream(page: Page, tenant: string, route: string, ...answers: object[]): Promise<void> {
   const { items } = Providers.parse(await api(page, 'GET', `/api/v1/tenants/${tenant}/providers`))
-  const answer = await fetch(new URL('/control/faults', items[0]?.issuer), {
+  await control(String(items[0]?.issuer), 'faults', { route, answers })
+}
+
+/** Says how the demo's identity provider makes ID tokens from here on; null: as it should. */
+export const makeIdTokens = (demoUrl: string, idToken: 'stale-auth-time' | null): Promise<void> =>
+  control(demoUrl, 'modes', { idToken })
+
+async function control(demoUrl: string, part: 'faults' | 'modes', body: object): Promise<void> {
+  const answer = await fetch(new URL(`/control/${part}`, demoUrl), {
     method: 'POST',
     headers: {
       authorization: `Bearer ${process.env.VALETKEY_E2E_CONTROL}`,
       'content-type': 'application/json',
     },
-    body: JSON.stringify({ route, answers }),
+    body: JSON.stringify(body),
   })
-  if (!answer.ok) throw new Error(`the demo's faults answered ${answer.status}: ${await answer.text()}`)
+  if (!answer.ok) throw new Error(`the demo's ${part} answered ${answer.status}: ${await answer.text()}`)
 }
 
 /** Calls the JSON API as the page's person; answers the body, a problem as well. */

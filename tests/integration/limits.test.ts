@@ -8,7 +8,11 @@ beforeAll(async () => {
   edges = await startEdges()
 })
 afterAll(() => edges.stop())
-afterEach(() => vi.useRealTimers())
+afterEach(async () => {
+  vi.useRealTimers()
+  // What is counted altogether is counted for every test.
+  await edges.ctx.pool.query('DELETE FROM rate_limit')
+})
 
 const shared = (Object.keys(limits) as LimitName[]).filter((name) => limits[name].store === 'shared')
 let last = 0
@@ -17,7 +21,7 @@ const somebody = () => {
   last += 1
   return { userId: `usr_${last}`, address: `10.0.${last >> 8}.${last & 255}` }
 }
-const outcomes = async (calls: Promise<void>[]) => {
+const outcomes = async (calls: Promise<unknown>[]) => {
   const settled = await Promise.allSettled(calls)
   const codes = settled.map((one) =>
     one.status === 'fulfilled' ? 'passed' : isBrokerError(one.reason) ? one.reason.code : String(one.reason),

@@ -60,10 +60,10 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
   const answered: { path: string; text: string }[] = []
 
   /** A browser in which this person has just signed in: the form, the identity provider's pages, the way back. */
-  async function signIn(email: Email, browser: Jar = new Map()): Promise<Jar> {
+  async function signIn(email: Email, browser: Jar = new Map(), act = `signin/${providerId}`): Promise<Jar> {
     const jar: Jar = new Map(browser)
     const form = { origin, 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'same-origin' }
-    const path = `${origin}/api/auth/signin/${providerId}`
+    const path = `${origin}/api/auth/${act}`
     const started = await keep(
       jar,
       path,
@@ -76,6 +76,9 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
     if (!jar.has(cookieNames.session)) throw new Error(`${email} could not sign in`)
     return jar
   }
+
+  /** A browser whose person has just confirmed who they are, by signing in again. */
+  const confirm = (email: Email, browser: Jar) => signIn(email, browser, 'confirm')
 
   /** Signs a browser out as its form does. */
   const signOut = (jar: Jar) => {
@@ -186,6 +189,7 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
     answered,
     signIn,
     signOut,
+    confirm,
     route,
     send,
     call,

@@ -127,8 +127,8 @@ export function makeBrowser(cookies = new Map<string, string>()) {
     fetch(path, { method: 'POST', body: new URLSearchParams(form), headers: { origin, ...headers } })
 
   /** Presses the button; answers the address that the identity provider is asked at. */
-  const start = async (form: Record<string, string> = {}) => {
-    const answer = await post('/api/auth/signin/signin', form)
+  const start = async (form: Record<string, string> = {}, path = '/api/auth/signin/signin') => {
+    const answer = await post(path, form)
     const url = /^0;url=(.*)$/.exec(answer.headers.get('refresh') ?? '')?.[1]
     if (!url) throw new Error(`no way on: ${answer.status} ${answer.headers.get('location')}`)
     return url
@@ -136,8 +136,8 @@ export function makeBrowser(cookies = new Map<string, string>()) {
   /** Presses the button and picks an account there; answers the address that leads back, not yet followed. */
   const approach = async (
     account: string,
-    { deny = false, form = {} }: { deny?: boolean; form?: Record<string, string> } = {},
-  ) => approve(await start(form), { account, deny })
+    { deny = false, form = {}, path }: { deny?: boolean; form?: Record<string, string>; path?: string } = {},
+  ) => approve(await start(form, path), { account, deny })
 
   return {
     cookies,
@@ -149,6 +149,9 @@ export function makeBrowser(cookies = new Map<string, string>()) {
     /** A copy with the same cookies, as a thief or a second tab has it. */
     copy: () => makeBrowser(new Map(cookies)),
     signIn: async (account: string, form: Record<string, string> = {}) => fetch(await approach(account, { form })),
+    /** Confirms who they are by signing in again. */
+    confirm: async (account: string, form: Record<string, string> = {}) =>
+      fetch(await approach(account, { form, path: '/api/auth/confirm' })),
     signOut: () => post('/api/auth/signout'),
     headers: () => new Headers({ cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') }),
   }

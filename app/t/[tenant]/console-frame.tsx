@@ -4,18 +4,27 @@ import { type ReactNode, useEffect, useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { AppShell, type AppShellProps } from '@/app/_ui/app-shell.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
+import { ConfirmedProvider } from '@/app/_ui/confirm-identity.tsx'
 import { signOut } from '@/app/signin/sign-out.ts'
 
-type Props = Omit<AppShellProps, 'onSignOut' | 'onLeave'> & { userId: string; children: ReactNode }
+type Props = Omit<AppShellProps, 'onSignOut' | 'onLeave'> & {
+  userId: string
+  /** Where they sign in, and until when the last time counts as recent. */
+  issuer: string
+  confirmedUntil: string
+  children: ReactNode
+}
 
 /** The console's frame with its two acts: signing out, and leaving the tenant for good. */
-export function ConsoleFrame({ userId, children, ...frame }: Props) {
+export function ConsoleFrame({ userId, issuer, confirmedUntil, children, ...frame }: Props) {
   const [leaving, setLeaving] = useState(false)
   const { name, slug } = frame.tenant
   useFreshOnReturn()
   return (
     <AppShell {...frame} onSignOut={signOut} onLeave={() => setLeaving(true)}>
-      {children}
+      <ConfirmedProvider userId={userId} issuer={issuer} until={confirmedUntil}>
+        {children}
+      </ConfirmedProvider>
       <ConfirmDialog
         open={leaving}
         onOpenChange={setLeaving}

@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react'
+import { confirmedUntil } from '@/lib/actor.ts'
 import { unreadCount } from '@/lib/broker/notifications.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { ConsoleFrame } from './console-frame.tsx'
@@ -15,6 +16,8 @@ export default async function ConsoleLayout({ children, params }: Props) {
       tenant={active.find((tenant) => tenant.slug === actor.slug) ?? { slug: actor.slug, name: actor.slug }}
       tenants={active}
       userId={actor.userId}
+      issuer={ctx.config.signin.name}
+      confirmedUntil={confirmedUntil(session).toISOString()}
       memberRole={actor.role}
       account={session.email ?? session.name}
       unread={unread}

@@ -4,8 +4,8 @@ import type { Context } from '../../context.ts'
 import { configured } from '../../providers/index.ts'
 import type { Kind, NamedRules, Sample, Strategy, StrategyOffer } from '../../providers/kind.ts'
 import { readTenant } from '../../store/database.ts'
-import { findProject, viewerOf } from '../../store/projects.ts'
-import { findProvider } from '../../store/providers.ts'
+import { findProject, type ProjectRow, viewerOf } from '../../store/projects.ts'
+import { findProvider, type ProviderRow } from '../../store/providers.ts'
 import { proxyUrl } from '../proxy-url.ts'
 
 /** A way to make a token, and what a form needs to ask for one that is made so. */
@@ -53,8 +53,24 @@ export async function issueOffer(
     const project = await findProject(tx, actor.tenantId, viewerOf(actor), id)
     return [project, project && (await findProvider(tx, actor.tenantId, project.providerId))]
   })
-  const made = provider && configured(provider)
-  if (!project || !made) return undefined
+  return project && provider ? offerOf(ctx, actor, { project, provider, branch, token }) : undefined
+}
+
+type Offered = {
+  project: Pick<ProjectRow, 'alias' | 'externalId'>
+  provider: Pick<ProviderRow, 'kind' | 'settings' | 'issuer'>
+  branch: string | null
+  token: string
+}
+
+/** The same of rows that were read already; undefined: the provider is misconfigured. */
+export function offerOf(
+  ctx: Pick<Context, 'config'>,
+  actor: Pick<Actor, 'slug'>,
+  { project, provider, branch, token }: Offered,
+): IssueOffer | undefined {
+  const made = configured(provider)
+  if (!made) return undefined
   const { kind, offers, settings } = made
   const baseUrl = kind.baseUrl?.(project) ?? provider.issuer
   const through = proxyUrl(ctx.config, { slug: actor.slug, project: project.alias })

@@ -12,11 +12,16 @@ export const signinFailures = [
   'signin_failed',
   'signin_denied',
   'signin_unavailable',
+  'signin_not_confirmed',
   'clocks_differ',
   'issuer_mismatch',
   'session_refused',
   'rate_limited',
 ] as const satisfies ErrorCode[]
+
+/** Our text for our codes. Anyone can edit the address bar, so an unknown code reads "did not complete". */
+export const failureOf = (error: string | string[]): (typeof signinFailures)[number] =>
+  signinFailures.find((known) => known === error) ?? 'signin_failed'
 
 /** What the log says of a failure. `error` and `error_description` are the issuer's words, cut and without secrets. */
 type Facts = {

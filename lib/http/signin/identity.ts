@@ -24,7 +24,13 @@ export const signedOutStates = { here: 'signed-out-here', there: 'signed-out' } 
 /** An ID token is made for the exchange that fetches it; an old one is somebody's copy. */
 const issuedAgoSecondsMax = 600
 
-export type SignedIn = { identity: Identity; authTime: Date; vouched: Vouched }
+export type SignedIn = {
+  identity: Identity
+  authTime: Date
+  /** How long before the ID token was made the person signed in at the issuer, by its clock; undefined: it does not say. */
+  agoSeconds: number | undefined
+  vouched: Vouched
+}
 
 /** Runs a part of a sign-in. @throws BrokerError with what the log needs to know as its cause */
 async function at<T>(stage: Stage, secrets: string[], work: () => T | Promise<T>): Promise<T> {
@@ -103,6 +109,8 @@ export async function redeemCode(
   )
   await at('signature', secrets, () => validateSignature(ctx, server, response))
   const claims = await at('id_token', secrets, () => checkedClaims(ctx, oauth.getValidatedIdTokenClaims(tokens)))
+  const { auth_time } = claims
+  const agoSeconds = auth_time === undefined ? undefined : Math.max(0, claims.iat - auth_time)
   const profile = claims.email || claims.name ? claims : await readProfile(ctx, server, tokens.access_token, claims)
   return {
     identity: {
@@ -111,8 +119,10 @@ export async function redeemCode(
       name: line(profile.name, 200) ?? line(profile.email, 200) ?? claims.sub,
       email: line(profile.email, 320) ?? null,
     },
-    // With a clock ahead of ours, a session would seem fresh for too long.
-    authTime: new Date(Math.min((claims.auth_time ?? claims.iat) * 1000, ctx.now().getTime())),
+    // By our clock: with one ahead of it, a session would seem fresh for too long. An issuer that does not say when counts as
+    // long ago: its ID token is as new after a sign-in of last week.
+    authTime: new Date(agoSeconds === undefined ? 0 : ctx.now().getTime() - agoSeconds * 1000),
+    agoSeconds,
     vouched: vouchedBy(claims),
   }
 }

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { NextApiRequest, NextApiResponse } from 'next'
 import imported, { type AuthOptions } from 'next-auth'
-import { decode } from 'next-auth/jwt'
+import { decode, encode, type JWT } from 'next-auth/jwt'
 import type { Provider } from 'next-auth/providers/index'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
@@ -21,6 +21,8 @@ export type Act = {
   action: 'signin' | 'callback' | 'signout'
   /** A path on this site (safePath). */
   returnTo: string
+  /** Whoever is signed in at the issuer signs in there again, too (OIDC Core 3.1.2.1). */
+  again?: boolean
   cookies: Partial<Record<CookieName, string>>
   /** The authorization response, judged; on `callback` alone. */
   callback?: URLSearchParams
@@ -167,7 +169,7 @@ const unused = async (): Promise<never> => {
  */
 async function provider(
   ctx: Context,
-  { action }: Act,
+  { action, again }: Act,
   redeem: (codeVerifier: string, nonce: string) => Promise<string>,
 ): Promise<Provider> {
   const { issuer, authorization_endpoint } =
@@ -183,7 +185,12 @@ async function provider(
     checks: ['pkce', 'state', 'nonce'],
     authorization: {
       url: authorization_endpoint,
-      params: { scope: 'openid email profile', redirect_uri: redirectUri(ctx) },
+      params: {
+        scope: 'openid email profile',
+        redirect_uri: redirectUri(ctx),
+        // An issuer that ignores the first has to name the time of the sign-in by the second.
+        ...(again && { prompt: 'login', max_age: 0 }),
+      },
     },
     token: {
       request: async ({ checks }) => {
@@ -204,11 +211,24 @@ async function provider(
  * seals state, nonce and verifier in cookies, each under a key of its cookie's name.
  */
 export async function openState(ctx: Context, cookie: string | undefined): Promise<string | undefined> {
+  const { provider, value } = (await openCookie(ctx, 'state', cookie)) ?? {}
+  return provider === providerId && typeof value === 'string' ? value : undefined
+}
+
+/** A value for a cookie of a sign-in under way, sealed as next-auth seals its own. */
+export const sealCookie = ({ secrets }: Context, name: CookieName, token: JWT): Promise<string> =>
+  encode({ token, secret: rootOf(secrets.signin), salt: cookieNames[name], maxAge: stateSeconds })
+
+/** What is sealed in a cookie of a sign-in under way; undefined for none, an expired one, or another purpose's. */
+export async function openCookie(
+  { secrets }: Context,
+  name: CookieName,
+  cookie: string | undefined,
+): Promise<JWT | undefined> {
   if (!cookie) return undefined
-  const given = { token: cookie, secret: rootOf(ctx.secrets.signin), salt: cookieNames.state }
+  const given = { token: cookie, secret: rootOf(secrets.signin), salt: cookieNames[name] }
   const opened = await decode(given).catch(() => undefined)
-  const { provider, value, exp } = opened ?? {}
   // Both its clock: the process's, without the seconds that it tolerates.
-  const isLive = typeof exp === 'number' && exp * 1000 > Date.now()
-  return isLive && provider === providerId && typeof value === 'string' ? value : undefined
+  const isLive = typeof opened?.exp === 'number' && opened.exp * 1000 > Date.now()
+  return isLive ? opened : undefined
 }

@@ -198,6 +198,7 @@ export const createProvider = operation({
   summary: 'Adds a provider',
   permission: 'administer',
   scope: 'cookie only',
+  fresh: true,
   audit: 'provider.created',
   body: object({
     kind,
@@ -224,6 +225,7 @@ export const changeProvider = operation({
   summary: 'Changes the name, client or policy of a provider; the issuer never changes',
   permission: 'administer',
   scope: 'cookie only',
+  fresh: true,
   audit: 'provider.changed',
   body: object({
     name: name.optional(),

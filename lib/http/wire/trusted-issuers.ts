@@ -70,6 +70,7 @@ export const trustIssuer = operation({
   summary: 'Trusts an issuer: listed clients may call this API with the access tokens of members who sign in there',
   permission: 'administer',
   scope: 'cookie only',
+  fresh: true,
   audit: 'trusted_issuer.added',
   body: object({
     /** Exactly as its metadata and its tokens name it. Keys and endpoints are read from its metadata. */
@@ -95,6 +96,7 @@ export const changeTrustedIssuer = operation({
   summary: 'Changes how the tokens of a trusted issuer are judged; the issuer never changes',
   permission: 'administer',
   scope: 'cookie only',
+  fresh: true,
   audit: 'trusted_issuer.changed',
   body: object({
     name: name.optional(),
@@ -130,6 +132,7 @@ export const trustClient = operation({
   summary: 'Lists a client of a trusted issuer, with what it may do here for the member whose token it brings',
   permission: 'administer',
   scope: 'cookie only',
+  fresh: true,
   audit: 'trusted_client.added',
   body: object({ client_id: clientId, name, scopes }),
   answer: { status: 201, schema: trustedClient },
@@ -144,6 +147,7 @@ export const changeTrustedClient = operation({
   summary: 'Changes the name of a listed client, or what it may do here',
   permission: 'administer',
   scope: 'cookie only',
+  fresh: true,
   audit: 'trusted_client.changed',
   body: object({ name: name.optional(), scopes: scopes.optional() })
     .refine((change) => Object.values(change).some((value) => value !== undefined), 'Set a name or scopes.')

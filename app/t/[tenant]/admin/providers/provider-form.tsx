@@ -5,6 +5,7 @@ import { client, send } from '@/app/_features/client.ts'
 import { type ActionResult, useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { Checkbox } from '@/app/_ui/checkbox.tsx'
+import { ConfirmFirst } from '@/app/_ui/confirm-first.tsx'
 import { Input } from '@/app/_ui/field.tsx'
 import { FormDialog } from '@/app/_ui/form-dialog.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
@@ -141,6 +142,7 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
       onClose={onClose}
       onSubmit={() => void save()}
     >
+      <ConfirmFirst />
       <Input label="Name" hint="Shown to people in this tenant." required maxLength={80} {...field('name')} />
       <Input label="Client id" required {...field('clientId')} />
       {existing.clientAuthentication === 'secret' && (

@@ -8,6 +8,7 @@ import { scopeChoices } from '@/app/_features/scope-words.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
+import { ConfirmFirst } from '@/app/_ui/confirm-first.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import { Input } from '@/app/_ui/field.tsx'
 import { FormDialog } from '@/app/_ui/form-dialog.tsx'
@@ -153,6 +154,7 @@ function ClientDialog({
       onClose={onClose}
       onSubmit={() => void save()}
     >
+      <ConfirmFirst />
       {!isListed && (
         <Input
           label="Client id"

@@ -7,6 +7,7 @@ import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { Checkbox } from '@/app/_ui/checkbox.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
+import { ConfirmFirst } from '@/app/_ui/confirm-first.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import { Input } from '@/app/_ui/field.tsx'
 import { FormDialog } from '@/app/_ui/form-dialog.tsx'
@@ -189,6 +190,7 @@ function IssuerDialog({
       onClose={onClose}
       onSubmit={() => void save()}
     >
+      <ConfirmFirst />
       {!existing && (
         <Input
           label="Issuer"

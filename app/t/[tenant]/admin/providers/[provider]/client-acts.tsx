@@ -5,6 +5,7 @@ import { client, send } from '@/app/_features/client.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
+import { ConfirmFirst } from '@/app/_ui/confirm-first.tsx'
 import { Input } from '@/app/_ui/field.tsx'
 import { FormDialog } from '@/app/_ui/form-dialog.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
@@ -112,6 +113,7 @@ function ReplaceSecret({ name, onClose, onSave }: ReplaceProps) {
       onClose={onClose}
       onSubmit={() => void save()}
     >
+      <ConfirmFirst />
       <Input
         label="New client secret"
         type="password"

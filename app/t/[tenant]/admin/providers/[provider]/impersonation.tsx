@@ -4,6 +4,7 @@ import { type FormEvent, useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
+import { ConfirmFirst } from '@/app/_ui/confirm-first.tsx'
 import { Input, Select } from '@/app/_ui/field.tsx'
 import { ProblemNotice } from '@/app/_ui/notice.tsx'
 import { Rows } from '@/app/_ui/rows.tsx'
@@ -41,6 +42,7 @@ export function Impersonation({ tenant, provider, members, entries }: Props) {
   }
   return (
     <form className="flex max-w-[720px] flex-col gap-3" onSubmit={submit}>
+      <ConfirmFirst />
       <Rows
         legend="Who may become whom"
         noun="member"

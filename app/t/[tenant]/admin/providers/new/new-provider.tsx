@@ -5,6 +5,7 @@ import { client, type Sent, send } from '@/app/_features/client.ts'
 import { plural } from '@/app/_features/words.ts'
 import { type Problem, useAction } from '@/app/_ui/action.ts'
 import { Button, ButtonLink } from '@/app/_ui/button.tsx'
+import { ConfirmFirst } from '@/app/_ui/confirm-first.tsx'
 import { Input } from '@/app/_ui/field.tsx'
 import { Fold } from '@/app/_ui/fold.tsx'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
@@ -53,6 +54,7 @@ export function NewProvider({ tenant, kinds, presets }: { tenant: string; kinds:
 
   return (
     <div className="flex flex-col gap-8">
+      <ConfirmFirst />
       {isChoosing || !choice ? (
         <Section
           title="1. The server"

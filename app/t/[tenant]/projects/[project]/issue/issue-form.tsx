@@ -1,12 +1,11 @@
 'use client'
 import Link from 'next/link'
 import { useRouter } from 'next/navigation'
-import { type FormEvent, useCallback, useEffect, useId, useRef, useState } from 'react'
+import { type FormEvent, useId, useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { Right } from '@/app/_features/rights.tsx'
 import { EndNotes } from '@/app/_features/token-end.tsx'
 import { plural, strategyWords, wayWords } from '@/app/_features/words.ts'
-import type { Problem } from '@/app/_ui/action.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button, ButtonLink } from '@/app/_ui/button.tsx'
 import { CopyButton } from '@/app/_ui/copy-button.tsx'
@@ -16,7 +15,6 @@ import { LifetimePicker, lifetimeError } from '@/app/_ui/lifetime-picker.tsx'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
 import { SecretOnceDialog, useSecretOnce } from '@/app/_ui/secret-once-dialog.tsx'
 import { Section } from '@/app/_ui/section.tsx'
-import { SkeletonLine } from '@/app/_ui/skeleton.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import type { IssueOffer, IssueWay } from '@/lib/broker/read/offer.ts'
@@ -25,8 +23,8 @@ import type { Rights } from '@/lib/providers/provider.ts'
 import { proxySamples, samplePath } from '@/lib/providers/proxy-samples.ts'
 import type { Rules } from '@/lib/providers/rules.ts'
 import { OfferReasons } from './offers.tsx'
+import { ChoicesFailed, ChoicesLoading, useChoices } from './pickers/choices.tsx'
 import { pickerFor } from './pickers/index.ts'
-import type { Choices } from './pickers/picker.ts'
 import { RulesPicker } from './pickers/rules.tsx'
 import { draftOf, readDraft } from './pickers/rules-draft.ts'
 
@@ -190,17 +188,7 @@ export function IssueForm(props: IssueFormProps) {
             ) : choices.state === 'loading' ? (
               <ChoicesLoading />
             ) : choices.state === 'failed' ? (
-              <div className="flex flex-col gap-2">
-                <p className="font-semibold">Access</p>
-                <ProblemNotice
-                  problem={{ ...choices.problem, title: `The choices did not load: ${choices.problem.title}` }}
-                  action={
-                    <Button size="sm" onClick={choices.retry}>
-                      Try again
-                    </Button>
-                  }
-                />
-              </div>
+              <ChoicesFailed problem={choices.problem} onRetry={choices.retry} />
             ) : (
               <picker.Pick
                 choices={choices.choices}
@@ -338,46 +326,6 @@ function missingWords(purpose: string, access: string | null, seconds: number, m
 /** A sample with its token: as one word of a shell where the sample has it in quotes, else as it is. */
 const filled = (code: string, token: string, value: string) =>
   code.replaceAll(shellQuoted(token), () => shellQuoted(value)).replaceAll(token, () => value)
-
-type ChoicesState = { state: 'loading' } | { state: 'ready'; choices: Choices } | { state: 'failed'; problem: Problem }
-
-/** What can be chosen, asked at the upstream once it is wanted: a way that needs none does not wait for one that is slow. */
-function useChoices(tenant: string, project: string, isWanted: boolean) {
-  const [state, setState] = useState<ChoicesState>({ state: 'loading' })
-  const isAsked = useRef(false)
-  const load = useCallback(async () => {
-    const params = { path: { tenant, project } }
-    const sent = await send(client.POST('/api/v1/tenants/{tenant}/projects/{project}/scopes', { params, body: {} }))
-    if (!sent.ok) return { state: 'failed' as const, problem: sent.problem }
-    return { state: 'ready' as const, choices: sent.data }
-  }, [tenant, project])
-  useEffect(() => {
-    if (!isWanted || isAsked.current) return
-    isAsked.current = true
-    void load().then(setState)
-  }, [load, isWanted])
-  const retry = () => {
-    setState({ state: 'loading' })
-    void load().then(setState)
-  }
-  return { ...state, retry }
-}
-
-function ChoicesLoading() {
-  return (
-    <div role="status" aria-label="Loading the choices" className="flex flex-col gap-3">
-      <p className="font-semibold">Access</p>
-      {['first', 'second'].map((group) => (
-        <div key={group} className="flex h-44 flex-col gap-3 rounded-lg border bg-surface p-3">
-          <SkeletonLine className="h-5 w-1/4" />
-          <SkeletonLine className="w-2/3" />
-          <SkeletonLine className="w-1/2" />
-          <SkeletonLine className="w-3/5" />
-        </div>
-      ))}
-    </div>
-  )
-}
 
 /** Said where it cannot be missed: the token can do less than was asked (K-22). */
 function NotGranted({ asked, granted, notGranted }: Pick<Made, 'asked' | 'granted' | 'notGranted'>) {

@@ -1,0 +1,22 @@
+import { scopeWords } from '@/app/t/[tenant]/admin/trusted-issuers/words.ts'
+import type { Scope } from '@/lib/actor.ts'
+import type { Withheld } from '@/lib/authserver/answers.ts'
+
+/** What each scope lets a program do, to the person who would allow it. How far each reaches is the same everywhere. */
+const texts: Record<Scope, string> = {
+  'projects:read': 'See your projects, connections and tokens',
+  'connections:manage': 'Renew and change your connections',
+  'tokens:issue': 'Issue tokens from your connections, as far as you choose below',
+  'tokens:revoke': 'Revoke your tokens and connections',
+  'tenant:read': 'See what you see of the tenant and of others',
+  'tenant:manage': 'Act on what is other people’s, where your role allows it',
+  'audit:read': 'Read the activity that you may read',
+}
+
+export const askedScope = (name: Scope) => ({ name, text: texts[name], risk: scopeWords[name].risk })
+
+export const withheldWords: Record<Withheld['because'], string> = {
+  device: 'never goes to a device',
+  client: 'is no longer allowed for this program',
+  role: 'is beyond your role in this tenant',
+}

@@ -1,0 +1,36 @@
+import { z } from 'zod'
+import { deviceFlows } from '../../store/policies.ts'
+import { operation } from '../operation.ts'
+import { object } from './schemas.ts'
+
+/** What a tenant says for itself as a whole. */
+const policy = object({
+  /** How members let devices in: by typing the code, also by a link that brings it, or not at all. */
+  device_flow: z.enum(deviceFlows),
+})
+
+export const readPolicy = operation({
+  id: 'readPolicy',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/policy',
+  summary: 'Returns what the tenant allows as a whole',
+  permission: 'read',
+  scope: 'tenant:read',
+  audit: 'none',
+  answer: { status: 200, schema: policy },
+  limit: 'read',
+})
+
+export const changePolicy = operation({
+  id: 'changePolicy',
+  method: 'PATCH',
+  path: '/api/v1/tenants/{tenant}/policy',
+  summary: 'Changes what the tenant allows as a whole',
+  permission: 'administer',
+  scope: 'cookie only',
+  fresh: true,
+  audit: 'policy.changed',
+  body: policy,
+  answer: { status: 200, schema: policy },
+  limit: 'write',
+})
