@@ -14,7 +14,7 @@ import {
 } from '../providers/provider.ts'
 import { type Language, languageOf } from '../providers/rules.ts'
 import { newId } from '../security/ids.ts'
-import { fingerprint, hash, proxyToken, randomToken, type Secret } from '../security/secrets.ts'
+import { fingerprint, hash, newToken, randomToken, type Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
 import { type ConnectionRow, findConnectionTo } from '../store/connections.ts'
 import { type Prisma, type ReadTx, readTenant, type Tx } from '../store/database.ts'
@@ -190,7 +190,7 @@ async function start(
   const id = newId('token')
   const nonce = randomToken().slice(0, 16)
   const end = new Date(now.getTime() + lifetimeSeconds * 1000)
-  const value = strategy === 'proxy' ? proxyToken() : undefined
+  const value = strategy === 'proxy' ? newToken('px') : undefined
   const mark = value && fingerprint(ctx.secrets.fingerprint, value.reveal())
   await insertToken(tx, {
     ...owner,

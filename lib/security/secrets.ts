@@ -24,7 +24,11 @@ export class Secret {
 /** 256 random bits in base64url: session ids, states, nonces, PKCE verifiers (RFC 7636 4.1 allows 43 characters). */
 export const randomToken = () => randomBytes(32).toString('base64url')
 
-const proxyPrefix = 'vk_px_'
+/**
+ * Of our own tokens: px for the proxy, sg for an audience of a tenant, at and rt for our API, dc of a device, ac of a browser,
+ * cs of a client.
+ */
+export type TokenKind = 'px' | 'sg' | 'at' | 'rt' | 'dc' | 'cs' | 'ac'
 
 /** What scanners tell one of our tokens from other text by: a checksum of all that is before it, 32 bits in base64url. */
 function checksum(text: string): string {
@@ -33,15 +37,15 @@ function checksum(text: string): string {
   return bytes.toString('base64url')
 }
 
-/** A token for the proxy: `vk_px_`, 256 random bits and a checksum in base64url. */
-export function proxyToken(): Secret {
-  const text = `${proxyPrefix}${randomToken()}`
+/** A token of ours: `vk_`, its kind, 256 random bits and a checksum in base64url. */
+export function newToken(kind: TokenKind): Secret {
+  const text = `vk_${kind}_${randomToken()}`
   return new Secret(text + checksum(text))
 }
 
 /** Whether a text has the form of such a token; it says nothing of whether there is one. */
-export const isProxyToken = (text: string): boolean =>
-  /^vk_px_[\w-]{49}$/.test(text) && checksum(text.slice(0, -6)) === text.slice(-6)
+export const isToken = (kind: TokenKind, text: string): boolean =>
+  text.startsWith(`vk_${kind}_`) && /^[\w-]{49}$/.test(text.slice(6)) && checksum(text.slice(0, -6)) === text.slice(-6)
 
 /** A signing key as Standard Webhooks writes it: `whsec_` and 256 random bits in base64. */
 export const webhookSecret = () => `whsec_${randomBytes(32).toString('base64')}`
