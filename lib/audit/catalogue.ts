@@ -143,6 +143,13 @@ export const catalogue = {
   'trusted_client.added': act(['trusted_client'], { issuer: text, client: text, scopes: texts }),
   'trusted_client.changed': act(['trusted_client'], { client: text, scopes: texts }),
   'trusted_client.removed': act(['trusted_client'], { client: text }),
+  'client.created': act(['client'], { authentication: text, grant_types: texts, scopes: texts }),
+  /** `grants`, `tokens`: how many ended with it, where it took something away. */
+  'client.changed': act(['client'], { changed: texts, grants: count.optional(), tokens: count.optional() }),
+  'client.removed': act(['client'], { name: text, grants: count, tokens: count, reason }),
+  /** Until when those before it count as well; null: none of them does. */
+  'client.secret_made': act(['client'], { secret: text, before_until: z.iso.datetime().nullable() }),
+  'client.secret_ended': act(['client'], { secret: text }),
   'access.denied': act(['operation'], { ...access, code: text.optional() }),
   'access.read': act(['operation'], access),
   'keys.rotated': act(['tenant', 'instance_key'], { key: text }),

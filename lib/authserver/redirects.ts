@@ -1,5 +1,5 @@
 /** An http address at a loopback IP literal: before its port, and from its path on. Ports as browsers write them. */
-const loopback = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::(?:[1-9]\d{0,4}))?(\/.*)$/s
+const loopback = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::[1-9]\d{0,4})?(\/.*)$/s
 
 const withoutPort = (uri: string) => loopback.exec(uri)?.slice(1).join('')
 

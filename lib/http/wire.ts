@@ -1,6 +1,7 @@
 import type { Operation } from './operation.ts'
 import * as attempts from './wire/attempts.ts'
 import * as auditEvents from './wire/audit-events.ts'
+import * as clients from './wire/clients.ts'
 import * as connections from './wire/connections.ts'
 import * as freezes from './wire/freezes.ts'
 import * as instance from './wire/instance.ts'
@@ -18,6 +19,7 @@ import * as webhooks from './wire/webhooks.ts'
 const nouns = [
   attempts,
   auditEvents,
+  clients,
   connections,
   freezes,
   instance,

@@ -157,6 +157,7 @@ export async function countOutstandingLocked(tx: Tx, tenantId: string, userId: s
 
 export type TokenFilter = Chosen & {
   connectionId?: string | undefined
+  clientId?: string | undefined
   /** Its own: 0 leaves out what is being made and revoked already. */
   generation?: 0
   /** Row status, ended apart: a live row past its end. */
