@@ -67,7 +67,9 @@ export async function changeClient(
     const row = await updateClient(tx, tenantId, clientId, data, { ends })
     if (ends || isTaken(client.redirectUris, data.redirectUris)) await denyWaitingRequests(tx, clientId, ctx.now())
     const { work, counts } = ends ? await endHeld(ctx, vault, tx, actor, { clientId }) : nothingEnded
-    const changed = Object.entries({ ...given, endGrants }).flatMap(([name, value]) => (value === undefined ? [] : [name]))
+    const changed = Object.entries({ ...given, endGrants }).flatMap(([name, value]) =>
+      value === undefined ? [] : [name],
+    )
     await record(tx, tenantId, ctx.now(), actor, {
       action: 'client.changed',
       outcome: 'ok',
@@ -86,7 +88,9 @@ const isTaken = (before: readonly string[], after: readonly string[] | undefined
 
 /** Whether what it was given goes beyond what it may have from now on. */
 const narrows = (client: ClientRow, { scopes, grantTypes, needsProof }: ClientData): boolean =>
-  isTaken(client.scopes, scopes) || isTaken(client.grantTypes, grantTypes) || (needsProof === true && !client.needsProof)
+  isTaken(client.scopes, scopes) ||
+  isTaken(client.grantTypes, grantTypes) ||
+  (needsProof === true && !client.needsProof)
 
 /**
  * Removes it, with all that it holds. Its row stays, ended, for what names it.

@@ -1,5 +1,5 @@
 import type { Scope } from '../actor.ts'
-import { Prisma, type ReadTx, type Tx } from './database.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
 import { tokensWhere } from './tokens.ts'
 
 const withSecrets = { secrets: { orderBy: { id: 'desc' } } } as const

@@ -19,7 +19,8 @@ export function redirectFault(uri: string, { origin, isPublic }: { origin: strin
   if (uri.includes('#')) return 'must not have a fragment'
   if (uri.includes('*')) return 'must be one exact address: wildcards do not work'
   // As the scheme of a package that its maker has the domain of: RFC 8252 7.1 and 8.4.
-  if (privateUse.test(uri)) return isPublic ? undefined : 'must be https: only public clients may use a scheme of their own'
+  if (privateUse.test(uri))
+    return isPublic ? undefined : 'must be https: only public clients may use a scheme of their own'
   const url = URL.canParse(uri) ? new URL(uri) : undefined
   if (url?.protocol === 'http:' && url.hostname === 'localhost')
     return 'must name 127.0.0.1 or [::1] in place of localhost (RFC 8252 8.3)'
@@ -27,7 +28,8 @@ export function redirectFault(uri: string, { origin, isPublic }: { origin: strin
   if (!url || !isKnown)
     return 'must be https, http://127.0.0.1, http://[::1], or for public clients a scheme such as com.example.app:/callback'
   if (url.username !== '' || url.password !== '') return 'must not have a user name or password'
-  if (url.href !== uri) return 'must be written as browsers write it: with a path, and without dot segments or its default port'
+  if (url.href !== uri)
+    return 'must be written as browsers write it: with a path, and without dot segments or its default port'
   if (url.origin === origin) return 'must not lead to Valetkey itself'
   if (answerParameters.some((name) => url.searchParams.has(name)))
     return 'must not have a parameter of an answer, such as code or state'
@@ -64,7 +66,8 @@ export function keyFault(key: ClientKey): string | undefined {
       createPublicKey({ key, format: 'jwk' }).asymmetricKeyDetails ?? {}
     if (modulusLength < 2048) return 'is too short: RSA keys have 2048 bits or more'
     // What makes a check slow for who made the key and nobody else.
-    if (modulusLength > 4096 || publicExponent !== 65_537n) return 'must have at most 4096 bits, and 65537 as its exponent'
+    if (modulusLength > 4096 || publicExponent !== 65_537n)
+      return 'must have at most 4096 bits, and 65537 as its exponent'
     return undefined
   } catch {
     return 'is no public key'

@@ -81,7 +81,8 @@ export type ClientView = {
 const nameOf = <T extends string, V>(names: Record<T, V>, value: unknown): T[] =>
   (Object.keys(names) as T[]).filter((name) => names[name] === value)
 
-const isLiving = (now: Date) => (secret: { expiresAt: Date | null }) => secret.expiresAt === null || secret.expiresAt > now
+const isLiving = (now: Date) => (secret: { expiresAt: Date | null }) =>
+  secret.expiresAt === null || secret.expiresAt > now
 
 export const toClientView = (row: ClientRow, now: Date): ClientView => ({
   id: row.id,
