@@ -354,10 +354,7 @@ const acts = {
   'trusted_client.removed': (details) => ['Trusted client removed', text(details.client)],
   'client.created': (details) => ['Client added', mayBeGranted(details)],
   'client.changed': (details) => ['Client changed', `Changed: ${text(details.changed)}. ${heldWords(details)}`],
-  'client.removed': (details) => [
-    'Client removed',
-    `${text(details.name)}. ${heldWords(details)}${because(details)}`,
-  ],
+  'client.removed': (details) => ['Client removed', `${text(details.name)}. ${heldWords(details)}${because(details)}`],
   'client.secret_made': (details) => [
     'Client secret created',
     details.before_until ? `Those before it work until ${utcText(Date.parse(text(details.before_until)))}.` : '',

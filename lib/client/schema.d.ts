@@ -563,12 +563,7 @@ export interface Paths {
                 of_server: boolean
                 token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
                 redirect_uris: string[]
-                grant_types: (
-                  | 'urn:ietf:params:oauth:grant-type:device_code'
-                  | 'authorization_code'
-                  | 'refresh_token'
-                  | 'urn:ietf:params:oauth:grant-type:token-exchange'
-                )[]
+                grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
                 scopes: (
                   | 'projects:read'
                   | 'connections:manage'
@@ -639,14 +634,9 @@ export interface Paths {
              */
             redirect_uris?: string[]
             /**
-             * @maxItems 4
+             * @maxItems 3
              */
-            grant_types?: (
-              | 'urn:ietf:params:oauth:grant-type:device_code'
-              | 'authorization_code'
-              | 'refresh_token'
-              | 'urn:ietf:params:oauth:grant-type:token-exchange'
-            )[]
+            grant_types?: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
             /**
              * @maxItems 7
              */
@@ -695,12 +685,7 @@ export interface Paths {
                 of_server: boolean
                 token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
                 redirect_uris: string[]
-                grant_types: (
-                  | 'urn:ietf:params:oauth:grant-type:device_code'
-                  | 'authorization_code'
-                  | 'refresh_token'
-                  | 'urn:ietf:params:oauth:grant-type:token-exchange'
-                )[]
+                grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
                 scopes: (
                   | 'projects:read'
                   | 'connections:manage'
@@ -802,12 +787,7 @@ export interface Paths {
               of_server: boolean
               token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
               redirect_uris: string[]
-              grant_types: (
-                | 'urn:ietf:params:oauth:grant-type:device_code'
-                | 'authorization_code'
-                | 'refresh_token'
-                | 'urn:ietf:params:oauth:grant-type:token-exchange'
-              )[]
+              grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
               scopes: (
                 | 'projects:read'
                 | 'connections:manage'
@@ -876,14 +856,9 @@ export interface Paths {
              */
             redirect_uris?: string[]
             /**
-             * @maxItems 4
+             * @maxItems 3
              */
-            grant_types?: (
-              | 'urn:ietf:params:oauth:grant-type:device_code'
-              | 'authorization_code'
-              | 'refresh_token'
-              | 'urn:ietf:params:oauth:grant-type:token-exchange'
-            )[]
+            grant_types?: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
             /**
              * @maxItems 7
              */
@@ -932,12 +907,7 @@ export interface Paths {
               of_server: boolean
               token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
               redirect_uris: string[]
-              grant_types: (
-                | 'urn:ietf:params:oauth:grant-type:device_code'
-                | 'authorization_code'
-                | 'refresh_token'
-                | 'urn:ietf:params:oauth:grant-type:token-exchange'
-              )[]
+              grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
               scopes: (
                 | 'projects:read'
                 | 'connections:manage'
@@ -1046,12 +1016,7 @@ export interface Paths {
                 of_server: boolean
                 token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
                 redirect_uris: string[]
-                grant_types: (
-                  | 'urn:ietf:params:oauth:grant-type:device_code'
-                  | 'authorization_code'
-                  | 'refresh_token'
-                  | 'urn:ietf:params:oauth:grant-type:token-exchange'
-                )[]
+                grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
                 scopes: (
                   | 'projects:read'
                   | 'connections:manage'

@@ -32,12 +32,11 @@ const pageSize = 50
 const authMethods = { none: 'none', client_secret_basic: 'secret', private_key_jwt: 'private_key_jwt' } as const
 export type AuthMethod = keyof typeof authMethods
 
-/** How it gets in, in the words of RFC 7591 2, and in those of its row. */
+/** How it gets in, in the words of RFC 7591 2, and in those of its row: what the token endpoint serves, and no more. */
 const grantTypes = {
   'urn:ietf:params:oauth:grant-type:device_code': 'device_code',
   authorization_code: 'authorization_code',
   refresh_token: 'refresh_token',
-  'urn:ietf:params:oauth:grant-type:token-exchange': 'token_exchange',
 } as const
 export type GrantType = keyof typeof grantTypes
 export const grantTypeNames = Object.keys(grantTypes) as [GrantType, ...GrantType[]]
@@ -238,8 +237,7 @@ export async function assertSound(
     'grant_types',
     has('refresh_token') && grantTypes.length === 1 && 'name refresh_token, which needs another one to begin with',
   )
-  // only who has authenticated exchanges; I-01: only who has authenticated asks about tokens.
-  fault('grant_types', isPublic && has('token_exchange') && 'name token exchange, which is not for public clients')
+  // I-01: only who has authenticated asks about tokens.
   fault('audiences', isPublic && audiences.length > 0 && 'are not for public clients')
   fault('jwks', (authentication === 'private_key_jwt') !== Boolean(keys) && 'goes together with private_key_jwt')
   if (given.audiences?.length) {

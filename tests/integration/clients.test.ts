@@ -8,7 +8,6 @@ import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { origin } from '../support/broker.ts'
 
 const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code'
-const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
 
 type Secret = { id: string; expires_at: string | null; last_used_at: string | null }
 type Client = {
@@ -313,7 +312,7 @@ describe('what a client may be registered with', () => {
     [{ grant_types: ['client_credentials'] }, 'grant_types.0'],
     [{ grant_types: ['implicit'] }, 'grant_types.0'],
     [{ grant_types: [deviceCode, deviceCode] }, 'grant_types'],
-    [{ grant_types: [exchange] }, 'grant_types'],
+    [{ grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange'] }, 'grant_types.0'],
     [{ scopes: ['tenant:own'] }, 'scopes.0'],
     [{ scopes: ['tenant:read', 'tenant:read'] }, 'scopes'],
     [{ audiences: [newId('project')] }, 'audiences'],

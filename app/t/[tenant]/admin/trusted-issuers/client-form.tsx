@@ -4,6 +4,7 @@ import { useRouter } from 'next/navigation'
 import { useState } from 'react'
 import { client, type Sent, send } from '@/app/_features/client.ts'
 import { ScopeList } from '@/app/_features/scope-list.tsx'
+import { scopeChoices } from '@/app/_features/scope-words.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
@@ -12,7 +13,6 @@ import { Input } from '@/app/_ui/field.tsx'
 import { FormDialog } from '@/app/_ui/form-dialog.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 import type { Scope } from '@/lib/actor.ts'
-import { scopeWords } from './words.ts'
 
 type Values = { clientId: string; name: string; scopes: Scope[] }
 
@@ -166,7 +166,7 @@ function ClientDialog({
       <ScopeList
         label="May do here"
         hint="The scopes in its tokens play no part. Without any of these it may do nothing."
-        scopes={Object.entries(scopeWords).map(([name, { text, risk }]) => ({ name, text, risk }))}
+        scopes={scopeChoices}
         value={values.scopes}
         onChange={(names) => setValues({ ...values, scopes: names as Scope[] })}
       />

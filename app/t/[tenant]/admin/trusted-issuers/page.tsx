@@ -1,4 +1,5 @@
 import { NoRight } from '@/app/_features/guard.tsx'
+import { scopesInShort } from '@/app/_features/scope-words.ts'
 import { plural } from '@/app/_features/words.ts'
 import { Card } from '@/app/_ui/card.tsx'
 import { Copied } from '@/app/_ui/copied.tsx'
@@ -18,7 +19,7 @@ import {
 } from '@/lib/tenancy/trusted-issuers.ts'
 import { AddClient, ClientMenu } from './client-form.tsx'
 import { IssuerMenu, TrustIssuer } from './issuer-form.tsx'
-import { refusalWords, scopeWords } from './words.ts'
+import { refusalWords } from './words.ts'
 
 export const metadata = { title: 'Trusted issuers' }
 
@@ -103,7 +104,7 @@ function checkedWords({ clientId, opaque }: TrustedIssuerView): string {
 }
 
 const mayDo = ({ scopes }: TrustedClientView) =>
-  scopes.length === 0 ? 'May do nothing yet' : `May ${scopes.map((scope) => scopeWords[scope].short).join(', ')}`
+  scopes.length === 0 ? 'May do nothing yet' : `May ${scopesInShort(scopes)}`
 
 function Clients({ tenant, issuer, mayChange }: { tenant: string; issuer: TrustedIssuerView; mayChange: boolean }) {
   if (issuer.clients.length === 0)

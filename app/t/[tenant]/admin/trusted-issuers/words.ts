@@ -1,28 +1,4 @@
-import type { Scope } from '@/lib/actor.ts'
 import type { RefusalReason } from '@/lib/security/incoming-token.ts'
-
-/** What a program may do with each scope of our API, for the member whose token it brings. */
-export const scopeWords: Record<Scope, { text: string; short: string; risk: 'low' | 'medium' | 'high' }> = {
-  'projects:read': { text: 'See their projects, connections and tokens', short: 'see projects', risk: 'low' },
-  'connections:manage': {
-    text: 'Renew and change their connections',
-    short: 'change connections',
-    risk: 'medium',
-  },
-  'tokens:issue': {
-    text: 'Issue tokens from their connections, which outlive the token that it brings',
-    short: 'issue tokens',
-    risk: 'high',
-  },
-  'tokens:revoke': { text: 'Revoke their tokens and connections', short: 'revoke', risk: 'medium' },
-  'tenant:read': { text: 'See what the member sees of the tenant and of others', short: 'see the tenant', risk: 'low' },
-  'tenant:manage': {
-    text: 'Act on what is other people’s, where the member is an admin',
-    short: 'act as an admin',
-    risk: 'high',
-  },
-  'audit:read': { text: 'Read the activity that the member may read', short: 'read activity', risk: 'medium' },
-}
 
 /** Why tokens were refused, and what would cure it. */
 export const refusalWords: Record<RefusalReason, { what: string; next: string }> = {

@@ -1,0 +1,31 @@
+import type { Scope } from '@/lib/actor.ts'
+
+/** What a program may do with each scope of our API, for the member whose token it brings. */
+export const scopeWords: Record<Scope, { text: string; short: string; risk: 'low' | 'medium' | 'high' }> = {
+  'projects:read': { text: 'See their projects, connections and tokens', short: 'see projects', risk: 'low' },
+  'connections:manage': {
+    text: 'Renew and change their connections',
+    short: 'change connections',
+    risk: 'medium',
+  },
+  'tokens:issue': {
+    text: 'Issue tokens from their connections, which outlive the token that it brings',
+    short: 'issue tokens',
+    risk: 'high',
+  },
+  'tokens:revoke': { text: 'Revoke their tokens and connections', short: 'revoke', risk: 'medium' },
+  'tenant:read': { text: 'See what the member sees of the tenant and of others', short: 'see the tenant', risk: 'low' },
+  'tenant:manage': {
+    text: 'Act on what is other people’s, where the member is an admin',
+    short: 'act as an admin',
+    risk: 'high',
+  },
+  'audit:read': { text: 'Read the activity that the member may read', short: 'read activity', risk: 'medium' },
+}
+
+/** The same as what is ticked in a list. */
+export const scopeChoices = Object.entries(scopeWords).map(([name, { text, risk }]) => ({ name, text, risk }))
+
+/** What they come to, in a few words. */
+export const scopesInShort = (scopes: readonly Scope[]): string =>
+  scopes.map((scope) => scopeWords[scope].short).join(', ')
