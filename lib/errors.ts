@@ -318,6 +318,16 @@ export const errorCodes = {
     title: 'Another issuer is asked about tokens that name no issuer',
     next: 'Switch it off there first: each would be shown the tokens of the other.',
   },
+  too_many_clients: {
+    status: 409,
+    title: 'A tenant has at most 100 clients',
+    next: 'Remove one that you no longer need.',
+  },
+  too_many_secrets: {
+    status: 409,
+    title: 'Two secrets of this client work already',
+    next: 'End one of them first, or let those before end at once.',
+  },
   webhook_off: { status: 409, title: 'This webhook is switched off', next: 'Switch it on first.' },
   count_changed: { status: 409, title: 'The selection has changed', next: 'Check the selection and confirm again.' },
 } as const satisfies Record<string, { status: number; title: string; next: string }>

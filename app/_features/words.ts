@@ -269,6 +269,11 @@ const coded = (details: Details<'code'>) => (details.code ? ` ${titleOf(text(det
 const repeats = ({ count }: Details<'count'>) => (count ? ` ${plural(Number(count), 'more time')} in that minute.` : '')
 const trustedClientWords = ({ client, scopes }: Details<'client' | 'scopes'>) =>
   `${text(client)} may: ${Array.isArray(scopes) && scopes.length > 0 ? scopes.join(', ') : 'nothing'}.`
+const mayBeGranted = ({ scopes }: Details<'scopes'>) =>
+  `It may be granted: ${Array.isArray(scopes) && scopes.length > 0 ? scopes.join(', ') : 'nothing of this API'}.`
+/** What ended with what a client was given. */
+const heldWords = ({ grants, tokens }: Details<'grants' | 'tokens'>) =>
+  grants === undefined ? '' : `Ended with it: ${plural(Number(grants), 'grant')}, ${plural(Number(tokens), 'token')}.`
 const roleOf = (details: Details<'role'>) => text(details.role) || 'member'
 /** What ended with somebody's rights: only what there was. */
 const endedWords = (details: Details<'connections' | 'tokens' | 'sessions' | 'invitations' | 'reason'>) => {
@@ -415,6 +420,14 @@ const acts = {
     via === 'code' ? 'App connected' : 'Device connected',
     `It may: ${Array.isArray(scopes) && scopes.length > 0 ? scopes.join(', ') : 'nothing'}.`,
   ],
+  'client.created': (details) => ['Client added', mayBeGranted(details)],
+  'client.changed': (details) => ['Client changed', `Changed: ${text(details.changed)}. ${heldWords(details)}`],
+  'client.removed': (details) => ['Client removed', `${text(details.name)}. ${heldWords(details)}${because(details)}`],
+  'client.secret_made': (details) => [
+    'Client secret created',
+    details.before_until ? `Those before it work until ${utcText(Date.parse(text(details.before_until)))}.` : '',
+  ],
+  'client.secret_ended': () => ['Client secret ended', 'It is refused from the next request on.'],
   'access.denied': (details) => [
     'Access refused',
     `${coded(details) || `The role ${roleOf(details)} does not allow it.`}${repeats(details)}`,

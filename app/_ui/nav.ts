@@ -18,6 +18,7 @@ export function consoleNav(tenant: string, role: Role): NavItem[] {
     { label: 'Members', href: at('admin/members'), admin: true },
     { label: 'Providers', href: at('admin/providers'), admin: true },
     { label: 'Issuers', href: at('admin/trusted-issuers'), admin: true },
+    { label: 'Clients', href: at('admin/clients'), admin: true },
     // Their addresses may be secrets: for who administers alone.
     ...(role === 'auditor' ? [] : [{ label: 'Webhooks', href: at('admin/webhooks'), admin: true }]),
     { label: 'Settings', href: at('admin/settings'), admin: true },

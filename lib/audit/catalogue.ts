@@ -157,6 +157,13 @@ export const catalogue = {
   'policy.changed': act(['tenant'], { device_flow: text }),
   /** Written by vk.grant_make: the poll or the code that a person's answer stood behind. */
   'grant.created': act(['grant'], { via: text, scopes: texts, projects: texts }),
+  'client.created': act(['client'], { authentication: text, grant_types: texts, scopes: texts }),
+  /** `grants`, `tokens`: how many ended with it, where it took something away. */
+  'client.changed': act(['client'], { changed: texts, grants: count.optional(), tokens: count.optional() }),
+  'client.removed': act(['client'], { name: text, grants: count, tokens: count, reason }),
+  /** Until when those before it count as well; null: none of them does. */
+  'client.secret_made': act(['client'], { secret: text, before_until: z.iso.datetime().nullable() }),
+  'client.secret_ended': act(['client'], { secret: text }),
   'access.denied': act(['operation'], { ...access, code: text.optional() }),
   'access.read': act(['operation'], access),
   'keys.rotated': act(['tenant', 'instance_key'], { key: text }),

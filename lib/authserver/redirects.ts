@@ -1,8 +1,16 @@
-/** Whether an address is one of those that are registered: to the letter, but for the port of a loopback address (RFC 8252 7.3). */
+/** An http address at a loopback IP literal: before its port, and from its path on. Ports as browsers write them. */
+const loopback = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::[1-9]\d{0,4})?(\/.*)$/s
+
+const withoutPort = (uri: string) => loopback.exec(uri)?.slice(1).join('')
+
+/**
+ * Whether a redirect URI is one of those that are registered: to the letter (RFC 9700 2.1), but for the port of a loopback IP
+ * literal, which native apps learn from their system when they start (RFC 8252 7.3). `localhost` is a name like any other (8.3).
+ */
 export function matchRedirect(registered: readonly string[], given: string): boolean {
   if (registered.includes(given)) return true
-  const loopback = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::\d{1,5})?(\/[^#]*)?$/
-  const without = (text: string) => loopback.exec(text)?.slice(1).join('')
-  const asked = URL.canParse(given) ? without(given) : undefined
-  return asked !== undefined && registered.some((one) => without(one) === asked)
+  // A port that is none, such as 99999.
+  if (!URL.canParse(given)) return false
+  const asked = withoutPort(given)
+  return asked !== undefined && registered.some((one) => withoutPort(one) === asked)
 }

@@ -763,6 +763,560 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/clients': {
+    get: {
+      parameters: {
+        query?: {
+          before?: string
+        }
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                name: string
+                of_server: boolean
+                token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
+                redirect_uris: string[]
+                grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+                scopes: (
+                  | 'projects:read'
+                  | 'connections:manage'
+                  | 'tokens:issue'
+                  | 'tokens:revoke'
+                  | 'tenant:read'
+                  | 'tenant:manage'
+                  | 'audit:read'
+                )[]
+                jwks: {
+                  /**
+                   * @minItems 1
+                   * @maxItems 8
+                   */
+                  keys: {
+                    kid: string
+                    alg: 'ES256' | 'ES384' | 'EdDSA' | 'RS256' | 'PS256'
+                    kty: 'EC' | 'OKP' | 'RSA'
+                    use?: 'sig'
+                    crv?: 'P-256' | 'P-384' | 'Ed25519'
+                    x?: string
+                    y?: string
+                    n?: string
+                    e?: string
+                  }[]
+                } | null
+                audiences: string[]
+                dpop_bound_access_tokens: boolean
+                require_pushed_authorization_requests: boolean
+                created_by: string | null
+                created_at: string
+                last_used_at: string | null
+                secrets: {
+                  id: string
+                  created_by: string
+                  created_at: string
+                  expires_at: string | null
+                  last_used_at: string | null
+                }[]
+              }[]
+              next: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            name: string
+            token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
+            /**
+             * @maxItems 20
+             */
+            redirect_uris?: string[]
+            /**
+             * @maxItems 3
+             */
+            grant_types?: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+            /**
+             * @maxItems 7
+             */
+            scopes?: (
+              | 'projects:read'
+              | 'connections:manage'
+              | 'tokens:issue'
+              | 'tokens:revoke'
+              | 'tenant:read'
+              | 'tenant:manage'
+              | 'audit:read'
+            )[]
+            jwks?: {
+              /**
+               * @minItems 1
+               * @maxItems 8
+               */
+              keys: {
+                kid: string
+                alg: 'ES256' | 'ES384' | 'EdDSA' | 'RS256' | 'PS256'
+                kty: 'EC' | 'OKP' | 'RSA'
+                use?: 'sig'
+                crv?: 'P-256' | 'P-384' | 'Ed25519'
+                x?: string
+                y?: string
+                n?: string
+                e?: string
+              }[]
+            }
+            /**
+             * @maxItems 50
+             */
+            audiences?: string[]
+            dpop_bound_access_tokens?: boolean
+            require_pushed_authorization_requests?: boolean
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              client: {
+                id: string
+                name: string
+                of_server: boolean
+                token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
+                redirect_uris: string[]
+                grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+                scopes: (
+                  | 'projects:read'
+                  | 'connections:manage'
+                  | 'tokens:issue'
+                  | 'tokens:revoke'
+                  | 'tenant:read'
+                  | 'tenant:manage'
+                  | 'audit:read'
+                )[]
+                jwks: {
+                  /**
+                   * @minItems 1
+                   * @maxItems 8
+                   */
+                  keys: {
+                    kid: string
+                    alg: 'ES256' | 'ES384' | 'EdDSA' | 'RS256' | 'PS256'
+                    kty: 'EC' | 'OKP' | 'RSA'
+                    use?: 'sig'
+                    crv?: 'P-256' | 'P-384' | 'Ed25519'
+                    x?: string
+                    y?: string
+                    n?: string
+                    e?: string
+                  }[]
+                } | null
+                audiences: string[]
+                dpop_bound_access_tokens: boolean
+                require_pushed_authorization_requests: boolean
+                created_by: string | null
+                created_at: string
+                last_used_at: string | null
+                secrets: {
+                  id: string
+                  created_by: string
+                  created_at: string
+                  expires_at: string | null
+                  last_used_at: string | null
+                }[]
+              }
+              client_secret: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/clients/{client}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          client: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            reason?: string | ''
+          }
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          client: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              name: string
+              of_server: boolean
+              token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
+              redirect_uris: string[]
+              grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+              scopes: (
+                | 'projects:read'
+                | 'connections:manage'
+                | 'tokens:issue'
+                | 'tokens:revoke'
+                | 'tenant:read'
+                | 'tenant:manage'
+                | 'audit:read'
+              )[]
+              jwks: {
+                /**
+                 * @minItems 1
+                 * @maxItems 8
+                 */
+                keys: {
+                  kid: string
+                  alg: 'ES256' | 'ES384' | 'EdDSA' | 'RS256' | 'PS256'
+                  kty: 'EC' | 'OKP' | 'RSA'
+                  use?: 'sig'
+                  crv?: 'P-256' | 'P-384' | 'Ed25519'
+                  x?: string
+                  y?: string
+                  n?: string
+                  e?: string
+                }[]
+              } | null
+              audiences: string[]
+              dpop_bound_access_tokens: boolean
+              require_pushed_authorization_requests: boolean
+              created_by: string | null
+              created_at: string
+              last_used_at: string | null
+              secrets: {
+                id: string
+                created_by: string
+                created_at: string
+                expires_at: string | null
+                last_used_at: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          client: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            name?: string
+            /**
+             * @maxItems 20
+             */
+            redirect_uris?: string[]
+            /**
+             * @maxItems 3
+             */
+            grant_types?: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+            /**
+             * @maxItems 7
+             */
+            scopes?: (
+              | 'projects:read'
+              | 'connections:manage'
+              | 'tokens:issue'
+              | 'tokens:revoke'
+              | 'tenant:read'
+              | 'tenant:manage'
+              | 'audit:read'
+            )[]
+            jwks?: {
+              /**
+               * @minItems 1
+               * @maxItems 8
+               */
+              keys: {
+                kid: string
+                alg: 'ES256' | 'ES384' | 'EdDSA' | 'RS256' | 'PS256'
+                kty: 'EC' | 'OKP' | 'RSA'
+                use?: 'sig'
+                crv?: 'P-256' | 'P-384' | 'Ed25519'
+                x?: string
+                y?: string
+                n?: string
+                e?: string
+              }[]
+            }
+            /**
+             * @maxItems 50
+             */
+            audiences?: string[]
+            dpop_bound_access_tokens?: boolean
+            require_pushed_authorization_requests?: boolean
+            end_grants?: true
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              name: string
+              of_server: boolean
+              token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
+              redirect_uris: string[]
+              grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+              scopes: (
+                | 'projects:read'
+                | 'connections:manage'
+                | 'tokens:issue'
+                | 'tokens:revoke'
+                | 'tenant:read'
+                | 'tenant:manage'
+                | 'audit:read'
+              )[]
+              jwks: {
+                /**
+                 * @minItems 1
+                 * @maxItems 8
+                 */
+                keys: {
+                  kid: string
+                  alg: 'ES256' | 'ES384' | 'EdDSA' | 'RS256' | 'PS256'
+                  kty: 'EC' | 'OKP' | 'RSA'
+                  use?: 'sig'
+                  crv?: 'P-256' | 'P-384' | 'Ed25519'
+                  x?: string
+                  y?: string
+                  n?: string
+                  e?: string
+                }[]
+              } | null
+              audiences: string[]
+              dpop_bound_access_tokens: boolean
+              require_pushed_authorization_requests: boolean
+              created_by: string | null
+              created_at: string
+              last_used_at: string | null
+              secrets: {
+                id: string
+                created_by: string
+                created_at: string
+                expires_at: string | null
+                last_used_at: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/clients/{client}/ending': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          client: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              grants: number
+              people: number
+              tokens: number
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/clients/{client}/secrets': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          client: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            grace_seconds: 0 | 3600 | 86400 | 604800
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              client: {
+                id: string
+                name: string
+                of_server: boolean
+                token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
+                redirect_uris: string[]
+                grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+                scopes: (
+                  | 'projects:read'
+                  | 'connections:manage'
+                  | 'tokens:issue'
+                  | 'tokens:revoke'
+                  | 'tenant:read'
+                  | 'tenant:manage'
+                  | 'audit:read'
+                )[]
+                jwks: {
+                  /**
+                   * @minItems 1
+                   * @maxItems 8
+                   */
+                  keys: {
+                    kid: string
+                    alg: 'ES256' | 'ES384' | 'EdDSA' | 'RS256' | 'PS256'
+                    kty: 'EC' | 'OKP' | 'RSA'
+                    use?: 'sig'
+                    crv?: 'P-256' | 'P-384' | 'Ed25519'
+                    x?: string
+                    y?: string
+                    n?: string
+                    e?: string
+                  }[]
+                } | null
+                audiences: string[]
+                dpop_bound_access_tokens: boolean
+                require_pushed_authorization_requests: boolean
+                created_by: string | null
+                created_at: string
+                last_used_at: string | null
+                secrets: {
+                  id: string
+                  created_by: string
+                  created_at: string
+                  expires_at: string | null
+                  last_used_at: string | null
+                }[]
+              }
+              client_secret: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/clients/{client}/secrets/{client_secret}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          client: string
+          client_secret: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/connections': {
     get: {
       parameters: {

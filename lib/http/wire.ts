@@ -2,6 +2,7 @@ import type { Operation } from './operation.ts'
 import * as attempts from './wire/attempts.ts'
 import * as auditEvents from './wire/audit-events.ts'
 import * as authorizations from './wire/authorizations.ts'
+import * as clients from './wire/clients.ts'
 import * as connections from './wire/connections.ts'
 import * as freezes from './wire/freezes.ts'
 import * as grants from './wire/grants.ts'
@@ -22,6 +23,7 @@ const nouns = [
   attempts,
   auditEvents,
   authorizations,
+  clients,
   connections,
   freezes,
   grants,

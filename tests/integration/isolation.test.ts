@@ -52,6 +52,8 @@ const acmeRows = async () => {
     'notification',
     'webhook',
     'webhook_delivery',
+    'api_client',
+    'client_secret',
   ]
   const found: Record<string, unknown>[][] = []
   for (const name of tables) found.push(await app.rows('acme', `SELECT t::text AS row FROM ${name} t ORDER BY 1`))

@@ -23,7 +23,7 @@ import {
 } from '../support/operations.ts'
 import { insertGrant } from '../support/programs.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
-import { makeThings, pathOf, type Things } from '../support/things.ts'
+import { bodiesFor, makeThings, pathOf, type Things } from '../support/things.ts'
 
 let app: TestApp
 let owner: Jar
@@ -224,6 +224,15 @@ describe('every operation, done once by whom it is for', () => {
     }
     const invite = () =>
       app.call<{ id: string; url: string }>(owner, 'POST', '/tenants/acme/invitations', { role: 'member' })
+    const madeClient = async () => {
+      const body = {
+        ...(bodiesFor(things, receiver).createClient as object),
+        token_endpoint_auth_method: 'client_secret_basic',
+      }
+      type Made = { client: { id: string; secrets: { id: string }[] } }
+      const { client } = (await app.call<Made>(owner, 'POST', '/tenants/acme/clients', body)).body
+      return { client: client.id, client_secret: client.secrets[0]?.id ?? '' }
+    }
     const prepare: Record<string, () => Promise<unknown>> = {
       createTenant: async () => {
         await become('member@acme.test')
@@ -275,6 +284,8 @@ describe('every operation, done once by whom it is for', () => {
           const entry = { client_id: 'gone-soon', name: 'Gone soon', scopes: [] }
           return { trusted_client: (await app.call<{ id: string }>(owner, 'POST', path, entry)).body.id }
         }),
+      removeClient: () => fresh(madeClient),
+      endClientSecret: () => fresh(madeClient),
       retryDelivery: () => app.call(owner, 'PATCH', `/tenants/acme/webhooks/${things.webhook}`, { enabled: true }),
     }
     await prepare[operation.id]?.()

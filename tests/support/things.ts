@@ -4,6 +4,8 @@ import type { Email } from './broker.ts'
 import { giveGrant } from './grants-of-programs.ts'
 import type { Receiver } from './receiver.ts'
 
+const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code'
+
 /** Ids of things in acme that belong to one person who administers it, by the path parameter that names them. */
 export type Things = Record<string, string>
 
@@ -38,7 +40,15 @@ export async function makeThings(
     name: 'Some program',
     scopes: ['tenant:read'],
   })
+  const client = await app.call<{ client: { id: string; secrets: { id: string }[] } }>(
+    jar,
+    'POST',
+    '/tenants/acme/clients',
+    { name: 'Nightly', token_endpoint_auth_method: 'client_secret_basic', grant_types: [deviceCode] },
+  )
   return {
+    client: client.body.client.id,
+    client_secret: client.body.client.secrets[0]?.id ?? '',
     trusted_issuer: trust.body.id,
     trusted_client: listed.body.id,
     // Another one that can be trusted.
@@ -78,6 +88,9 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   changeTrustedIssuer: { name: 'Sign-in' },
   trustClient: { client_id: 'another-program', name: 'Another program', scopes: [] },
   changeTrustedClient: { name: 'Some program' },
+  createClient: { name: 'Agent', token_endpoint_auth_method: 'none', grant_types: [deviceCode] },
+  changeClient: { name: 'Nightly export' },
+  makeClientSecret: { grace_seconds: 3600 },
   changeWebhook: { enabled: false },
   markNotificationsRead: { through: newId('notification') },
 })

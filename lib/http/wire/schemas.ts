@@ -93,6 +93,9 @@ export const page = <S extends z.ZodType>(one: S) =>
     /** What to ask the next page `before`; null: this is the last. */
     next: id.nullable(),
   })
+/** A list that names nothing twice. */
+export const distinct = <S extends z.ZodType>(list: z.ZodArray<S>) =>
+  list.refine((given) => new Set(given).size === given.length, 'names one twice').meta({ uniqueItems: true })
 export const items = <S extends z.ZodType>(one: S) => object({ items: z.array(one) })
 
 /** For `meta({ anyOf })`: JSON Schema for an object whose property `name` is there and is `such`. */

@@ -2,13 +2,9 @@ import { z } from 'zod'
 import { scopes as allScopes } from '../../actor.ts'
 import { refusalReasons } from '../../security/incoming-token.ts'
 import { operation, vaultErrors } from '../operation.ts'
-import { address, id, instant, items, line, name, object, secret } from './schemas.ts'
+import { address, distinct, id, instant, items, line, name, object, secret } from './schemas.ts'
 
-const scopes = z
-  .array(z.enum(allScopes))
-  .max(allScopes.length)
-  .refine((given) => new Set(given).size === given.length, 'names one twice')
-  .meta({ uniqueItems: true })
+const scopes = distinct(z.array(z.enum(allScopes)).max(allScopes.length))
 
 const trustedClient = object({
   id,

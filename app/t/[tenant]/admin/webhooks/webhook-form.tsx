@@ -7,8 +7,8 @@ import { type ActionResult, useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { Input } from '@/app/_ui/field.tsx'
 import { FormDialog } from '@/app/_ui/form-dialog.tsx'
+import { ShownOnceDialog } from '@/app/_ui/shown-once-dialog.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
-import { SigningKeyDialog } from './signing-key.tsx'
 
 /** Adds a webhook and shows its signing key, once. */
 export function AddWebhook({ tenant }: { tenant: string }) {
@@ -41,8 +41,11 @@ export function AddWebhook({ tenant }: { tenant: string }) {
         />
       )}
       {secret && (
-        <SigningKeyDialog
-          secret={secret}
+        <ShownOnceDialog
+          what="signing key"
+          label="Copy key"
+          title="The signing key"
+          value={secret}
           lead="Give it to the receiver now: it verifies messages with this key. The key cannot be shown again, only rotated."
           onClose={() => {
             setSecret(null)

@@ -4,8 +4,8 @@ import { useState } from 'react'
 import { client, type Sent, send } from '@/app/_features/client.ts'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
+import { ShownOnceDialog } from '@/app/_ui/shown-once-dialog.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
-import { SigningKeyDialog } from './signing-key.tsx'
 import { EditWebhook } from './webhook-form.tsx'
 
 type Webhook = { id: string; url: string; host: string; enabled: boolean; orphaned: boolean }
@@ -93,8 +93,11 @@ export function WebhookMenu({ tenant, webhook }: { tenant: string; webhook: Webh
         }
       />
       {secret && (
-        <SigningKeyDialog
-          secret={secret}
+        <ShownOnceDialog
+          what="signing key"
+          label="Copy key"
+          title="The signing key"
+          value={secret}
           lead="Give it to the receiver within one day. It cannot be shown again, only rotated."
           onClose={() => {
             setSecret(null)

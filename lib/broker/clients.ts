@@ -1,0 +1,142 @@
+import { type Actor, requirePermission } from '../actor.ts'
+import { record } from '../audit/record.ts'
+import type { Context } from '../context.ts'
+import { BrokerError } from '../errors.ts'
+import { act } from '../store/authority.ts'
+import {
+  type ClientData,
+  type ClientRow,
+  countHeldBy,
+  denyWaitingRequests,
+  endGrantsOf,
+  findClient,
+  livingTokensOf,
+  lockClient,
+  updateClient,
+} from '../store/clients.ts'
+import { readTenant, type Tx } from '../store/database.ts'
+import { assertSound, type ClientMetadata, type ClientView, toClientData, toClientView } from '../tenancy/clients.ts'
+import { type Vault, vaultOf } from '../vault/keys.ts'
+import { revokeHere, settleWithin } from './revoke.ts'
+
+/** What ending a client's grants reaches. */
+export type ClientEnding = {
+  grants: number
+  /** Who gave them. */
+  people: number
+  /** Issued through them, from the connections of those people. */
+  tokens: number
+}
+
+/** What removing it, or taking something away from it, would reach now. @throws BrokerError forbidden, not_found */
+export async function clientEnding(ctx: Context, actor: Actor, clientId: string): Promise<ClientEnding> {
+  requirePermission(actor, 'oversee')
+  const { tenantId } = actor
+  const held = await readTenant(ctx, tenantId, async (tx) =>
+    (await findClient(tx, tenantId, clientId)) ? countHeldBy(tx, tenantId, clientId, ctx.now()) : undefined,
+  )
+  if (!held) throw new BrokerError('not_found')
+  return held
+}
+
+export type ClientChange = ClientMetadata & {
+  clientId: string
+  /** End what people gave it, whatever else changes. */
+  endGrants?: true | undefined
+}
+
+/**
+ * Changes what is registered of it. What adds ends nothing. What takes away scopes or a way in, or begins to ask for proofs of
+ * possession, ends its grants: people gave them, and it got them, under other rules (docs/decisions/0062).
+ * @throws BrokerError forbidden, not_found, bad_request
+ */
+export async function changeClient(
+  ctx: Context,
+  actor: Actor,
+  { clientId, endGrants, ...given }: ClientChange,
+): Promise<ClientView> {
+  requirePermission(actor, 'administer')
+  const { tenantId } = actor
+  const vault = await vaultOf(ctx, tenantId)
+  const data = toClientData(given)
+  const done = await act(ctx, actor, 'administer', async (tx, actor) => {
+    const client = await lockClient(tx, tenantId, clientId)
+    if (!client) return undefined
+    await assertSound(ctx, tx, tenantId, given, { ...client, ...data })
+    const ends = endGrants === true || narrows(client, data)
+    const row = await updateClient(tx, tenantId, clientId, data, { ends })
+    if (ends || isTaken(client.redirectUris, data.redirectUris)) await denyWaitingRequests(tx, clientId, ctx.now())
+    const { work, counts } = ends ? await endHeld(ctx, vault, tx, actor, { clientId }) : nothingEnded
+    const changed = Object.entries({ ...given, endGrants }).flatMap(([name, value]) =>
+      value === undefined ? [] : [name],
+    )
+    await record(tx, tenantId, ctx.now(), actor, {
+      action: 'client.changed',
+      outcome: 'ok',
+      target: { kind: 'client', id: clientId },
+      details: { changed, ...counts },
+    })
+    return { row, work }
+  })
+  if (!done) throw new BrokerError('not_found')
+  await settleWithin(ctx, tenantId, done.work)
+  return toClientView(done.row, ctx.now())
+}
+
+const isTaken = (before: readonly string[], after: readonly string[] | undefined) =>
+  after !== undefined && before.some((one) => !after.includes(one))
+
+/** Whether what it was given goes beyond what it may have from now on. */
+const narrows = (client: ClientRow, { scopes, grantTypes, needsProof }: ClientData): boolean =>
+  isTaken(client.scopes, scopes) ||
+  isTaken(client.grantTypes, grantTypes) ||
+  (needsProof === true && !client.needsProof)
+
+/**
+ * Removes it, with all that it holds. Its row stays, ended, for what names it.
+ * @throws BrokerError forbidden, not_found
+ */
+export async function removeClient(
+  ctx: Context,
+  actor: Actor,
+  { clientId, reason }: { clientId: string; reason?: string | undefined },
+): Promise<void> {
+  requirePermission(actor, 'administer')
+  const { tenantId } = actor
+  const vault = await vaultOf(ctx, tenantId)
+  const work = await act(ctx, actor, 'administer', async (tx, actor) => {
+    const client = await lockClient(tx, tenantId, clientId)
+    if (!client) return undefined
+    const now = ctx.now()
+    await updateClient(tx, tenantId, clientId, { endedAt: now }, { ends: true })
+    await denyWaitingRequests(tx, clientId, now)
+    const { work, counts } = await endHeld(ctx, vault, tx, actor, { clientId, reason })
+    await record(tx, tenantId, now, actor, {
+      action: 'client.removed',
+      outcome: 'ok',
+      target: { kind: 'client', id: clientId },
+      details: { name: client.name, ...counts, reason: reason ?? null },
+    })
+    return work
+  })
+  if (!work) throw new BrokerError('not_found')
+  await settleWithin(ctx, tenantId, work)
+}
+
+const nothingEnded = { work: [] as string[], counts: {} }
+
+/** Ends its grants and what was issued through them. Its generation has been raised, so nothing new comes of them. */
+async function endHeld(
+  ctx: Context,
+  vault: Vault,
+  tx: Tx,
+  actor: Actor,
+  { clientId, reason }: { clientId: string; reason?: string | undefined },
+) {
+  const { tenantId, userId } = actor
+  const now = ctx.now()
+  const grants = await endGrantsOf(tx, tenantId, clientId, { by: userId, now })
+  const tokens = await livingTokensOf(tx, tenantId, clientId, now)
+  const { work } = await revokeHere(ctx, vault, tx, actor, { tokens, connections: [], reason })
+  return { work, counts: { grants, tokens: tokens.length } }
+}
