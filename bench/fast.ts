@@ -127,7 +127,11 @@ async function startProduct(databaseUrl: string): Promise<Part> {
 async function seed(ownerUrl: string): Promise<string[]> {
   const owner = new pg.Client({ connectionString: ownerUrl })
   await owner.connect()
-  const rows = Array.from({ length: people }, () => ({ user: newId('user'), session: newId('session'), token: randomToken() }))
+  const rows = Array.from({ length: people }, () => ({
+    user: newId('user'),
+    session: newId('session'),
+    token: randomToken(),
+  }))
   const users = rows.map(({ user }) => user)
   await owner.query(`SELECT set_config('app.tenant_id', 'ten_bench', false)`)
   await owner.query(
@@ -188,7 +192,8 @@ async function main() {
   parts.set('ours', ours)
   const atStart = await residentOf(ours.pid)
   const chosen = scenarios.filter(({ act }) => act.includes(wanted))
-  for (const name of new Set(chosen.map(({ part }) => part))) if (!parts.has(name)) parts.set(name, await startPart(name))
+  for (const name of new Set(chosen.map(({ part }) => part)))
+    if (!parts.has(name)) parts.set(name, await startPart(name))
   const callers = startFork('load.ts')
   const partOf = (name: PartName) => {
     const part = parts.get(name)
@@ -201,7 +206,9 @@ async function main() {
     cookies,
     told: (name) => partOf(name).told,
     ask: async (name, requests) =>
-      (await load({ port: partOf(name).port, connections, requests, status: 200, keep: true })).bodies.map((body) => JSON.parse(body)),
+      (await load({ port: partOf(name).port, connections, requests, status: 200, keep: true })).bodies.map((body) =>
+        JSON.parse(body),
+      ),
   }
 
   /** What the product asks for a cookie, as it is asked by somebody who does nothing else. */
@@ -252,14 +259,18 @@ async function main() {
       tails.set(scenario, await measure(scenario, manyConnections, seconds * 1000))
   })
   print(seen, tails)
-  console.log(`\n  memory of the product: ${atStart.toFixed(0)} MiB at start, ${(await residentOf(ours.pid)).toFixed(0)} MiB after load (goals 200 and 350)`)
+  console.log(
+    `\n  memory of the product: ${atStart.toFixed(0)} MiB at start, ${(await residentOf(ours.pid)).toFixed(0)} MiB after load (goals 200 and 350)`,
+  )
 }
 
 const fact = (all: Measure[], name: keyof Measure) => median(all.map((one) => one[name]))
 
 /** A line for each; `beside` is the CPU beside the first of the same act. */
 function print(seen: Map<Scenario, Measure[]>, tails: Map<Scenario, Measure>): void {
-  console.log(`\n  ${'act'.padEnd(24)}${'by'.padEnd(28)}${'req/s'.padStart(7)}${'p50 ms'.padStart(8)}${'p99 ms'.padStart(8)}   CPU ms: server  database     sum   beside  goal`)
+  console.log(
+    `\n  ${'act'.padEnd(24)}${'by'.padEnd(28)}${'req/s'.padStart(7)}${'p50 ms'.padStart(8)}${'p99 ms'.padStart(8)}   CPU ms: server  database     sum   beside  goal`,
+  )
   const first = new Map<string, number>()
   for (const [{ act, way, goal }, all] of seen) {
     const [server, base] = [fact(all, 'server'), fact(all, 'database')]
@@ -273,7 +284,9 @@ function print(seen: Map<Scenario, Measure[]>, tails: Map<Scenario, Measure>): v
     )
   }
   for (const [{ way }, { p50, p99, perSecond }] of tails)
-    console.log(`  ${manyConnections} connections, ${way}: ${perSecond.toFixed(0)} req/s, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ${(p99 / p50).toFixed(1)} times (goal 5)`)
+    console.log(
+      `  ${manyConnections} connections, ${way}: ${perSecond.toFixed(0)} req/s, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ${(p99 / p50).toFixed(1)} times (goal 5)`,
+    )
 }
 
 async function postmasterOf(url: string): Promise<number> {

@@ -52,14 +52,19 @@ function drive({ port, connections, requests, milliseconds, status, keep }: Load
         if (request === undefined) socket.end()
         else socket.write(request, 'latin1')
       }
-      socket.setEncoding('latin1').on('connect', ask).on('error', reject).on('close', () => resolve())
+      socket
+        .setEncoding('latin1')
+        .on('connect', ask)
+        .on('error', reject)
+        .on('close', () => resolve())
       socket.on('data', (piece) => {
         seen += piece
         const answer = answerIn(seen)
         if (!answer) return
         seen = answer.rest
         times.push(performance.now() - at)
-        if (answer.status !== status) socket.destroy(new Error(`answered ${answer.status}: ${answer.body.slice(0, 300)}`))
+        if (answer.status !== status)
+          socket.destroy(new Error(`answered ${answer.status}: ${answer.body.slice(0, 300)}`))
         else {
           if (keep) bodies.push(answer.body)
           ask()

@@ -9,7 +9,13 @@ import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
 import pg from 'pg'
 import type { Loaded } from './load.ts'
 
-export type Statement = { databaseUrl: string; connections: number; milliseconds: number; text: string; values: string[][] }
+export type Statement = {
+  databaseUrl: string
+  connections: number
+  milliseconds: number
+  text: string
+  values: string[][]
+}
 
 const client = { id: 'bench', secret: 'bench-secret' }
 
@@ -58,7 +64,10 @@ async function oidc(): Promise<{ handle: RequestListener; token: string }> {
       },
     ],
     cookies: { keys: ['bench'] },
-    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: 'A person', email: 'person@bench.test' }) }),
+    findAccount: (_, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, name: 'A person', email: 'person@bench.test' }),
+    }),
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },

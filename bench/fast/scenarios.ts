@@ -33,7 +33,12 @@ const times = <T>(count: number, make: (index: number) => T) => Array.from({ len
 
 const get = (path: string, headers: Record<string, string> = {}, host = 'localhost') =>
   `GET ${path} HTTP/1.1\r\nhost: ${host}\r\nuser-agent: bench\r\naccept: application/json\r\n${lines(headers)}\r\n`
-const form = (path: string, fields: Record<string, string>, headers: Record<string, string> = {}, host = 'localhost') => {
+const form = (
+  path: string,
+  fields: Record<string, string>,
+  headers: Record<string, string> = {},
+  host = 'localhost',
+) => {
   const body = new URLSearchParams(fields).toString()
   const type = `content-type: application/x-www-form-urlencoded\r\ncontent-length: ${body.length}\r\n`
   return `POST ${path} HTTP/1.1\r\nhost: ${host}\r\nuser-agent: bench\r\naccept: application/json\r\n${type}${lines(headers)}\r\n${body}`
@@ -52,13 +57,24 @@ const oidc = {
       asClient,
     ),
   tokens: async ({ ask }: Seeded, count: number) =>
-    (await ask('oidc', times(count, () => oidc.token(false)))).map((one) => one.access_token ?? ''),
+    (
+      await ask(
+        'oidc',
+        times(count, () => oidc.token(false)),
+      )
+    ).map((one) => one.access_token ?? ''),
 }
 
 export const scenarios: readonly Scenario[] = [
   { act: 'nothing', way: 'a bare Node server', part: 'bare', requests: () => [get('/')] },
   { act: 'nothing', way: 'a Next route', part: 'next', requests: () => [get('/nothing')] },
-  { act: 'nothing', way: 'ours, /api/health', part: 'ours', requests: ({ host }) => [get('/api/health', {}, host)], goal: 0.08 },
+  {
+    act: 'nothing',
+    way: 'ours, /api/health',
+    part: 'ours',
+    requests: ({ host }) => [get('/api/health', {}, host)],
+    goal: 0.08,
+  },
 
   { act: 'who calls', way: 'one statement, no HTTP', part: 'statement', requests: () => [] },
   {
@@ -97,7 +113,12 @@ export const scenarios: readonly Scenario[] = [
     way: 'oidc-provider',
     part: 'oidc',
     requests: async ({ ask }) =>
-      (await ask('oidc', times(16, () => form('/device/auth', { scope: 'openid' }, asClient)))).map(({ device_code = '' }) =>
+      (
+        await ask(
+          'oidc',
+          times(16, () => form('/device/auth', { scope: 'openid' }, asClient)),
+        )
+      ).map(({ device_code = '' }) =>
         form('/token', { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code }, asClient),
       ),
     status: 400,
