@@ -25,6 +25,8 @@ const connections = 16
 const manyConnections = 64
 /** So many that no rate limit of a person is ever reached. */
 const people = 1_000
+/** For a profile: BENCH_NODE_OPTIONS='--cpu-prof --cpu-prof-dir=/tmp/profile'. */
+const nodeOptions = process.env.BENCH_NODE_OPTIONS?.split(' ') ?? []
 /** As Postgres is by itself: what was answered has been written. */
 const durable = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', autovacuum: 'on' }
 
@@ -99,7 +101,7 @@ async function startPart(name: PartName): Promise<Part> {
 /** As `npm start` starts it, its log going nowhere. */
 async function startProduct(databaseUrl: string): Promise<Part> {
   const port = await freePort(undefined)
-  const child = spawn(process.execPath, ['dist/server.mjs'], {
+  const child = spawn(process.execPath, [...nodeOptions, 'dist/server.mjs'], {
     env: {
       ...toolEnv(),
       NODE_ENV: 'production',
@@ -116,7 +118,7 @@ async function startProduct(databaseUrl: string): Promise<Part> {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   cleanUps.push(async () => {
-    child.kill('SIGKILL')
+    child.kill('SIGTERM')
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   })
   await answerOf(child)

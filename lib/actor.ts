@@ -45,6 +45,20 @@ export function programOf(credential: Credential | undefined) {
     : { client, grant: credential.grant }
 }
 
+/** A person's place in one tenant. */
+export type Membership = {
+  tenantId: string
+  slug: string
+  name: string
+  role: Role
+  status: 'active' | 'suspended' | 'removed'
+  /** The tenant no longer accepts this session: its person was suspended or removed there. */
+  refused: boolean
+}
+
+/** What the statement that found a credential has also told, as of that moment: all places of its person, or the one in a tenant. */
+export type KnownPlaces = { of: 'all' | { slug: string }; memberships: readonly Membership[] }
+
 /** Who calls, as the edge has authenticated them. */
 export type Principal<C extends Credential = Credential> = {
   credential: C
@@ -60,6 +74,8 @@ export type Principal<C extends Credential = Credential> = {
   /** When the credential was made, and when it ends whatever happens. */
   createdAt: Date
   expiresAt: Date
+  /** Of this one request; left out: whoever needs them asks. */
+  places?: KnownPlaces | undefined
 }
 
 /** Tells whose a token is that a request presents; undefined: no token of its own, or no longer one. */
