@@ -45,7 +45,7 @@ export function programOf(credential: Credential | undefined) {
     : { client, grant: credential.grant }
 }
 
-/** A person's place in a tenant. */
+/** A person's place in one tenant. */
 export type Membership = {
   tenantId: string
   slug: string
@@ -55,6 +55,9 @@ export type Membership = {
   /** The tenant no longer accepts this session: its person was suspended or removed there. */
   refused: boolean
 }
+
+/** What the statement that found a credential has also told, as of that moment: all places of its person, or the one in a tenant. */
+export type KnownPlaces = { of: 'all' | { slug: string }; memberships: readonly Membership[] }
 
 /** Who calls, as the edge has authenticated them. */
 export type Principal<C extends Credential = Credential> = {
@@ -71,8 +74,8 @@ export type Principal<C extends Credential = Credential> = {
   /** When the credential was made, and when it ends whatever happens. */
   createdAt: Date
   expiresAt: Date
-  /** Of a program with a grant: the one tenant where it counts. Left out: every tenant that lets the person in. */
-  place?: Membership | undefined
+  /** Of this one request; left out: whoever needs them asks. */
+  places?: KnownPlaces | undefined
 }
 
 /** How long a sign-in counts as recent. */

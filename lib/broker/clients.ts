@@ -17,7 +17,8 @@ import {
 import { readTenant, type Tx } from '../store/database.ts'
 import { assertSound, type ClientMetadata, type ClientView, toClientData, toClientView } from '../tenancy/clients.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
-import { revokeHere, settleWithin } from './revoke.ts'
+import { revokeHere } from './revoke.ts'
+import { settleWithin } from './upstream-revocation.ts'
 
 /** What ending a client's grants reaches. */
 export type ClientEnding = {

@@ -37,6 +37,10 @@ export async function recogniseAccess(
     createdAt,
     expiresAt,
     operator: issuer === signin.issuer && operators.includes(subject),
-    place: { tenantId, slug, name: tenantName, role, status: 'active', refused: false },
+    // The one tenant where it counts: there are no others for it.
+    places: {
+      of: 'all',
+      memberships: [{ tenantId, slug, name: tenantName, role, status: 'active', refused: false }],
+    },
   }
 }

@@ -17,10 +17,11 @@ import { BrokerError, type ErrorCode, fieldsOf, isBrokerError } from '../errors.
 import { isModestJson, unstorablePath } from '../security/json.ts'
 import { membership } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
+import { Answer, jsonAnswer, responseOf } from './answer.ts'
 import { authenticate, toActor } from './authenticate.ts'
 import { takeLimit } from './limits.ts'
 import { type Access, errorsOf, type Operation, type PathParams, paramsSchema, type Reach } from './operation.ts'
-import { dataHeaders, problemResponse } from './problem.ts'
+import { dataHeaders, problemAnswer } from './problem.ts'
 import { type Call, type Edge, edge, readBody, readQuery } from './request.ts'
 import { alias } from './wire/schemas.ts'
 import { type Named, namedBy, type View, wireOf } from './wire/view.ts'
@@ -96,9 +97,8 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
     const { method } = call.request
     const isMethod = method === operation.method || (method === 'HEAD' && operation.method === 'GET')
     if (isMethod) return work(call, route).catch((error: unknown) => Promise.reject(declared(call, error)))
-    const response = problemResponse(new BrokerError('method_not_allowed'), call.requestId)
-    response.headers.set('allow', operation.method === 'GET' ? 'GET, HEAD' : operation.method)
-    return { response }
+    const allow = operation.method === 'GET' ? 'GET, HEAD' : operation.method
+    return { response: problemAnswer(new BrokerError('method_not_allowed'), call.requestId, { allow }) }
   })
   return wrapped
 
@@ -123,12 +123,7 @@ async function actorIn(call: Call, principal: Principal, tenant: unknown): Promi
   if (tenant === undefined) return undefined
   const name = alias.safeParse(tenant)
   if (!name.success) throw new BrokerError('not_found')
-  const { place } = principal
-  const member = place
-    ? place.slug === name.data
-      ? place
-      : undefined
-    : await membership(call.ctx, principal, name.data)
+  const member = await membership(call.ctx, principal, name.data)
   if (member?.status !== 'active') throw new BrokerError('not_found')
   if (member.refused) throw new BrokerError('session_refused')
   return toActor(principal, member, call)
@@ -196,18 +191,24 @@ function parse(schema: z.ZodType | undefined, value: object | unknown, place: 'q
   throw new BrokerError('bad_request', { fields })
 }
 
-function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown, headers: Headers): Response {
+function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown, given: Headers): Response | Answer {
   const { status, schema, stream } = operation.answer
-  for (const [name, value] of Object.entries({ ...dataHeaders, 'x-request-id': requestId })) headers.set(name, value)
-  if (!schema) return new Response(null, { status, headers })
+  const cookies = given.getSetCookie()
+  const headers = {
+    ...Object.fromEntries(given),
+    ...dataHeaders,
+    'x-request-id': requestId,
+    ...(cookies.length > 0 && { 'set-cookie': cookies }),
+  }
+  if (!schema) return new Answer(status, headers)
   const parsed = schema.safeParse(answer)
   if (parsed.success && stream) {
-    headers.set('content-type', stream)
     const cut = (error: unknown) =>
       ctx.log.error({ request: requestId, operation: operation.id, err: error }, 'a response was interrupted')
-    return new Response(streamOf(parsed.data as AsyncIterable<string>, cut), { status, headers })
+    const response = responseOf(new Answer(status, { ...headers, 'content-type': stream }))
+    return new Response(streamOf(parsed.data as AsyncIterable<string>, cut), response)
   }
-  if (parsed.success) return Response.json(parsed.data, { status, headers })
+  if (parsed.success) return jsonAnswer(parsed.data, status, headers)
   throw new BrokerError('internal', {
     cause: new Error(`${operation.id} answered ${JSON.stringify(fieldsOf(parsed.error.issues, 'body'))}`),
   })

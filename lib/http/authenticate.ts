@@ -12,6 +12,7 @@ import { refuseCrossSite } from './csrf.ts'
 import { recogniseIncoming } from './incoming.ts'
 import type { Call } from './request.ts'
 import { readSession } from './session.ts'
+import { alias } from './wire/schemas.ts'
 
 /**
  * Who calls. A request that presents a token never reads a cookie, so no other site can have sent it; the layers against
@@ -29,7 +30,7 @@ export async function authenticate(
   const scheme = /^(bearer|dpop)(?![^ ])/i.exec(given)?.[1]
   if (scheme === undefined) {
     if (changes) refuseCrossSite(request.headers, ctx.config.origin)
-    return readSession(ctx, request.headers, { passive: !changes })
+    return readSession(ctx, request.headers, { passive: !changes, places: placesFor(changes, tenant) })
   }
   // RFC 6750 section 2.1. Two of them in one header are none.
   const token = /^\w+ +([\w.~+/-]+=*)$/.exec(given)?.[1]
@@ -46,6 +47,12 @@ export async function authenticate(
     challenge: tokenChallenge(kind),
     ...(!tenant && { detail: 'The token of a trusted issuer counts only below /api/v1/tenants/{tenant}.' }),
   })
+}
+
+/** What will be asked about a person next: their place in the tenant, or, of a read outside of any, where they are. */
+function placesFor(changes: boolean, tenant: string | undefined) {
+  if (tenant === undefined) return changes ? undefined : 'all'
+  return alias.safeParse(tenant).success ? { slug: tenant } : undefined
 }
 
 /** A principal in a tenant: the one place where an actor is made, whatever the edge. */

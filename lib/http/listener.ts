@@ -1,22 +1,20 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { getRequestListener } from '@hono/node-server'
 import type { Config } from '../config.ts'
 import { BrokerError, type ErrorCode } from '../errors.ts'
 import { hasBody } from '../proxy/exchange.ts'
 import { newId } from '../security/ids.ts'
 import { untraced } from '../trace.ts'
+import { hostPattern, isClaim, isDroppedTrace } from './claims.ts'
 import { contentSecurityPolicy, newNonce, securityHeaders } from './headers.ts'
+import { createMachineEdge, type MachineRoute, match } from './machine.ts'
 import type { Method } from './operation.ts'
 import { type PageScope, pageScopes } from './page-scope.ts'
-import { problemOf, problemResponse } from './problem.ts'
+import { dataHeaders, problemOf } from './problem.ts'
 import type { ProxyEdge } from './proxy.ts'
-import { clientAddress, type RouteHandler } from './request.ts'
+import { clientAddress } from './request.ts'
 
-/** A path that is answered before Next: the very export of its route file. `:name` stands for one plain segment. */
-export type MachineRoute = { method: Method; path: string; handle: RouteHandler }
-
-export type { PageScope }
+export type { MachineRoute, PageScope }
 
 type Options = {
   config: Pick<Config, 'origin' | 'loopback' | 'production' | 'trustedProxies'>
@@ -90,20 +88,18 @@ function refuseUpgrades(server: Server, { proxy }: Pick<Options, 'proxy'>): void
 
 function createListener({ config, machineRoutes, declared, next, proxy, isServing = () => true }: Options) {
   const development = !config.production
-  const host = new URL(config.origin).host
-  const table = (development ? [] : machineRoutes).map((route) => ({
-    ...route,
-    segments: route.path.split('/'),
-  }))
-  const known = declared.map(({ method, path }) => ({
-    method,
-    segments: path.replaceAll(/\{(\w+)\}/g, ':$1').split('/'),
-  }))
+  const { host, protocol } = new URL(config.origin)
+  const machine = createMachineEdge({ config, routes: development ? [] : machineRoutes, isServing })
+  const known = byLength(declared)
   const pages = pageScopes()
 
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    // Where a guard leads back to; a navigation inside the page has an address of its own that is no page.
     const target = request.url ?? ''
+    const answered = machine(request, response, target)
+    if (answered) {
+      endLate(request, response)
+      return answered
+    }
     // Judged by the edge itself: here an address is what it decodes to, there it is what is sent.
     const passing = proxy?.targetOf(target)
     if (proxy && passing) {
@@ -111,6 +107,7 @@ function createListener({ config, machineRoutes, declared, next, proxy, isServin
       if (code) return refuse(response, code, code === 'not_serving' ? { 'retry-after': '5' } : {})
       return proxy.handle(request, response, passing)
     }
+    // Where a guard leads back to; a navigation inside the page has an address of its own that is no page.
     const scope: PageScope = request.headers.rsc ? {} : { path: request.url }
     const csp = contentSecurityPolicy(newNonce(), { development })
     completeHead(response, csp, scope)
@@ -132,15 +129,14 @@ function createListener({ config, machineRoutes, declared, next, proxy, isServin
 
     const { remoteAddress = '' } = request.socket
     const forwardedFor = request.headers['x-forwarded-for']
-    dropClaims(request)
-    for (const header of config.trustedProxies > 0 ? ['baggage'] : traceHeaders) removeHeader(request, header)
+    dropClaims(request, config.trustedProxies)
     setHeader(request, 'host', host)
     setHeader(request, 'x-forwarded-host', host)
-    setHeader(request, 'x-forwarded-proto', new URL(config.origin).protocol.slice(0, -1))
+    setHeader(request, 'x-forwarded-proto', protocol.slice(0, -1))
     setHeader(request, 'x-forwarded-for', clientAddress(remoteAddress, forwardedFor?.toString(), config.trustedProxies))
 
     const segments = path.split('/')
-    const here = known.filter((operation) => match(operation.segments, segments, isOneSegment))
+    const here = (known.get(segments.length) ?? []).filter((one) => match(one.segments, segments, oneSegment))
     const isDevTool = development && path.startsWith('/__next')
     if (here.length > 0) {
       const allowed = here.flatMap(({ method: one }) => (one === 'GET' ? ['GET', 'HEAD'] : [one]))
@@ -160,14 +156,6 @@ function createListener({ config, machineRoutes, declared, next, proxy, isServin
     if (here.length === 0 && /^multipart\//i.test(request.headers['content-type'] ?? ''))
       return refuse(response, 'unsupported_media_type')
 
-    for (const route of table) {
-      const params = route.method === method ? match(route.segments, segments) : undefined
-      if (!params) continue
-      const handle = (one: Request) => route.handle(one, { params: Promise.resolve(params) })
-      // A wrapper answers all of its own failures; what fails before it is a request that no Request can be made of.
-      const errorHandler = () => problemResponse(new BrokerError('bad_request'), newId('request'))
-      return getRequestListener(handle, { overrideGlobalObjects: false, errorHandler })(request, response)
-    }
     // Next puts the nonce of this header on its own scripts.
     setHeader(request, 'content-security-policy', csp)
     // Its own spans would hold whole URLs, codes and states of callbacks included (V-08, L-15).
@@ -175,11 +163,20 @@ function createListener({ config, machineRoutes, declared, next, proxy, isServin
   }
 }
 
+/** What is declared, by its number of segments. */
+function byLength(declared: Options['declared']) {
+  const known = new Map<number, { method: Method; segments: string[] }[]>()
+  for (const { method, path } of declared) {
+    const segments = path.replaceAll(/\{(\w+)\}/g, ':$1').split('/')
+    known.set(segments.length, [...(known.get(segments.length) ?? []), { method, segments }])
+  }
+  return known
+}
+
 /** Exactly one Host header, with a name in it (RFC 9112 3.2). */
 function hasOneHost({ rawHeaders, headers }: IncomingMessage): boolean {
   const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
-  const isName = /^[\w.-]+(:\d{1,5})?$|^\[[\da-fA-F:.]+\](:\d{1,5})?$/.test(headers.host ?? '')
-  return hosts.length === 1 && isName
+  return hosts.length === 1 && hostPattern.test(headers.host ?? '')
 }
 
 type Serving = Pick<Options, 'config'> & { host: string; isServing: () => boolean }
@@ -221,42 +218,16 @@ function decoded(text: string): string | undefined {
   }
 }
 
-/** As it is written, without escapes that somebody would have to undo. */
-const plainSegment = /^(?!\.\.?$)[\w.~-]+$/
-
 /** One segment also after decoding: a dot segment or a slash in it would name another path, which nobody declared. */
-const isOneSegment = (segment: string) => /^(?!\.\.?$)[^/]+$/.test(decoded(segment) ?? '')
+const oneSegment = { test: (segment: string) => /^(?!\.\.?$)[^/]+$/.test(decoded(segment) ?? '') }
 
-/** Exactly as many segments, each equal or a parameter; what is spelled in any other way is Next's to judge. */
-function match(
-  pattern: string[],
-  segments: string[],
-  isParameter = (segment: string) => plainSegment.test(segment),
-): Record<string, string> | undefined {
-  if (pattern.length !== segments.length) return undefined
-  const params: Record<string, string> = {}
-  for (const [index, part] of pattern.entries()) {
-    const segment = segments[index] ?? ''
-    if (part.startsWith(':')) {
-      if (!isParameter(segment)) return undefined
-      params[part.slice(1)] = segment
-    } else if (part !== segment) return undefined
-  }
-  return params
+/** Takes out what nobody may claim. Both forms of the headers: Next reads one, what is beneath it the other. */
+function dropClaims(request: IncomingMessage, trustedProxies: number): void {
+  const isKept = (name: string) => !isClaim(name) && !isDroppedTrace(name, trustedProxies)
+  const names = request.rawHeaders.map((name) => name.toLowerCase())
+  for (const [index, name] of names.entries()) if (index % 2 === 0 && !isKept(name)) delete request.headers[name]
+  request.rawHeaders = request.rawHeaders.filter((_, index) => isKept(names[index - (index % 2)] ?? ''))
 }
-
-/** Headers that claim who or where the client is; they are removed from every request. */
-const claims =
-  /^(x[-_]forwarded[-_].*|forwarded|x[-_]real[-_]ip|x[-_](forwarded[-_])?user.*|remote[-_]user|x[-_]middleware[-_].*|x[-_]original[-_].*|x[-_]rewrite[-_].*|x[-_]http[-_]method.*|content-security-policy(-report-only)?)$/i
-
-/** Takes every claim out (Z-07). Both forms of the headers: Next reads one, node-server the other. */
-function dropClaims(request: IncomingMessage): void {
-  const names = request.rawHeaders.filter((name, index) => index % 2 === 0 && claims.test(name))
-  for (const name of names) removeHeader(request, name.toLowerCase())
-}
-
-/** The trace of a request: a trusted proxy may choose it, a stranger may not (W3C Trace Context 4.2). */
-const traceHeaders = ['traceparent', 'tracestate', 'baggage']
 
 function setHeader(request: IncomingMessage, name: string, value: string): void {
   removeHeader(request, name)
@@ -297,6 +268,8 @@ function refusal(code: ErrorCode) {
   const problem = problemOf(new BrokerError(code), newId('request'))
   const body = JSON.stringify(problem)
   const headers = {
+    ...securityHeaders,
+    ...dataHeaders,
     'content-type': 'application/problem+json',
     'content-length': String(Buffer.byteLength(body)),
     'x-request-id': problem.request_id,
@@ -314,8 +287,6 @@ function refuse(response: ServerResponse, code: ErrorCode, more: Record<string, 
 /** The same where there is no response object: the request could not be read, or asked to leave HTTP. */
 function refuseRaw(socket: Duplex, code: ErrorCode, more: Record<string, string> = {}): void {
   const { status, body, headers } = refusal(code)
-  const lines = Object.entries({ ...securityHeaders, 'cache-control': 'no-store', ...headers, ...more }).map(
-    ([name, value]) => `${name}: ${value}\r\n`,
-  )
+  const lines = Object.entries({ ...headers, ...more }).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`)
 }

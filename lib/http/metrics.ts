@@ -5,8 +5,9 @@ import { BrokerError } from '../errors.ts'
 import { sameSecret } from '../security/secrets.ts'
 import { type GaugeRow, readGauges } from '../store/gauges.ts'
 import { within } from '../within.ts'
+import { Answer } from './answer.ts'
 import { securityHeaders } from './headers.ts'
-import { dataHeaders, problemResponse } from './problem.ts'
+import { dataHeaders, problemAnswer } from './problem.ts'
 import { type Edge, edge } from './request.ts'
 
 /** However many scrape: the database is asked once in this time, and for no longer than that. */
@@ -101,14 +102,13 @@ export const metricsRoute = (): Edge =>
       const [, given = ''] = /^Bearer ([\w~+/.-]+=*)$/i.exec(request.headers.get('authorization') ?? '') ?? []
       if (!sameSecret(given, token)) throw new BrokerError('unauthenticated')
       const headers = { ...dataHeaders, 'content-type': ctx.metrics.registry.contentType }
-      return { response: new Response(await renderMetrics(ctx), { headers }) }
+      return { response: new Answer(200, headers, await renderMetrics(ctx)) }
     },
-    (error, requestId) => {
-      const response = problemResponse(error, requestId)
-      if (error.code === 'unauthenticated') response.headers.set('www-authenticate', 'Bearer realm="valetkey metrics"')
-      if (error.code === 'method_not_allowed') response.headers.set('allow', 'GET, HEAD')
-      return response
-    },
+    (error, requestId) =>
+      problemAnswer(error, requestId, {
+        ...(error.code === 'unauthenticated' && { 'www-authenticate': 'Bearer realm="valetkey metrics"' }),
+        ...(error.code === 'method_not_allowed' && { allow: 'GET, HEAD' }),
+      }),
   )
 
 const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/

@@ -19,7 +19,7 @@ export type PersonPage = { ctx: Context; session: Session }
 export type MemberPage = PersonPage & {
   actor: Actor<CookieCredential>
   /** The person's tenants, suspended memberships included. */
-  tenants: Membership[]
+  tenants: readonly Membership[]
   allowed: boolean
 }
 
@@ -37,7 +37,7 @@ export const currentPerson = cache(async (): Promise<{ ctx: Context; session: Se
   })
 })
 
-const tenantsOfPerson = cache(async (session: Session): Promise<Membership[]> => {
+const tenantsOfPerson = cache(async (session: Session): Promise<readonly Membership[]> => {
   const ctx = await context()
   return orStatus(() => tenantsOf(ctx, session))
 })
@@ -56,12 +56,12 @@ export async function answererOf(session: Session) {
 }
 
 /** The person's tenants that let them in. */
-export async function tenantsOfSession(session: Session): Promise<Membership[]> {
+export async function tenantsOfSession(session: Session): Promise<readonly Membership[]> {
   return (await tenantsOfPerson(session)).filter(({ status }) => status === 'active')
 }
 
 /** The person's tenants where their membership is suspended. */
-export async function suspensionsOfSession(session: Session): Promise<Membership[]> {
+export async function suspensionsOfSession(session: Session): Promise<readonly Membership[]> {
   return (await tenantsOfPerson(session)).filter(({ status }) => status === 'suspended')
 }
 

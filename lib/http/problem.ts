@@ -1,5 +1,6 @@
 import { BrokerError, errorCodes, isBrokerError } from '../errors.ts'
 import { isOutage } from '../store/database.ts'
+import { type Answer, jsonAnswer, responseOf } from './answer.ts'
 import { securityHeaders } from './headers.ts'
 
 /** RFC 9457 body of every error of the JSON API. */
@@ -35,23 +36,25 @@ export function problemOf(error: BrokerError, requestId: string): Problem {
 }
 
 /** The answer for an error: no trace, no cause, no cookie touched (E-01, H-02). Outages say when to come back. */
-export function problemResponse(error: BrokerError, requestId: string): Response {
+export function problemAnswer(error: BrokerError, requestId: string, more: Record<string, string> = {}): Answer {
   const problem = problemOf(error, requestId)
   // RFC 9110 11.6.1: a 401 names a scheme; without a token it is the session cookie.
   const challenge = error.challenge ?? (problem.status === 401 ? 'Cookie realm="valetkey"' : undefined)
   const retryAfter = error.retryAfterSeconds ?? (problem.status === 503 ? 5 : undefined)
-  return Response.json(problem, {
-    status: problem.status,
-    headers: {
-      ...securityHeaders,
-      ...dataHeaders,
-      'content-type': 'application/problem+json',
-      'x-request-id': requestId,
-      ...(retryAfter !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(retryAfter))) }),
-      ...(challenge && { 'www-authenticate': challenge }),
-    },
+  return jsonAnswer(problem, problem.status, {
+    ...securityHeaders,
+    ...dataHeaders,
+    'content-type': 'application/problem+json',
+    'x-request-id': requestId,
+    ...(retryAfter !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(retryAfter))) }),
+    ...(challenge && { 'www-authenticate': challenge }),
+    ...more,
   })
 }
+
+/** The same where a response is wanted. */
+export const problemResponse = (error: BrokerError, requestId: string): Response =>
+  responseOf(problemAnswer(error, requestId))
 
 /** Of every answer that holds data: nothing keeps it, nothing runs in it (C-10). */
 export const dataHeaders = {

@@ -2,12 +2,15 @@ import { isIP } from 'node:net'
 import { SpanStatusCode } from '@opentelemetry/api'
 import ipaddr from 'ipaddr.js'
 import { type Context, context } from '../context.ts'
-import { BrokerError, errorCodes } from '../errors.ts'
+import { BrokerError, type ErrorCode, errorCodes } from '../errors.ts'
+import { logRequest } from '../log.ts'
 import { newId } from '../security/ids.ts'
 import { isStorable } from '../security/json.ts'
 import { serverSpan } from '../trace.ts'
+import { Answer, responseOf } from './answer.ts'
 import { securityHeaders } from './headers.ts'
-import { asBrokerError, problemResponse } from './problem.ts'
+import { bytesOf } from './incoming-request.ts'
+import { asBrokerError, problemAnswer } from './problem.ts'
 
 /** Largest body of the JSON API, in bytes. */
 export const bodyCap = 64 * 1024
@@ -35,8 +38,13 @@ export const markEdge = <H extends (...args: never[]) => unknown>(handler: H, la
 export const edgeOf = (handler: unknown): Edge[typeof mark] | undefined =>
   typeof handler === 'function' ? (handler as Partial<Edge>)[mark] : undefined
 
-/** What an edge's own code answers with: a response, or facts for the access log beside it. */
-type Handled = { response: Response; log?: Record<string, unknown> }
+/** What an edge's own code answers with, or facts for the access log beside it. An {@link Answer} costs less than a response. */
+type Handled = { response: Response | Answer; log?: Record<string, unknown> }
+type Answering = (request: Request, route: RouteContext) => Promise<Response | Answer>
+
+const inner = Symbol.for('valetkey.answering')
+/** What is behind a route handler that {@link edge} made: the same, before its answer becomes a response. */
+export const answeringOf = (handler: RouteHandler): Answering => (handler as { [inner]?: Answering })[inner] ?? handler
 
 /**
  * The part that all wrappers share: request id, access log without query values, security headers, and errors as
@@ -45,20 +53,19 @@ type Handled = { response: Response; log?: Record<string, unknown> }
 export function edge(
   label: Edge[typeof mark],
   handle: (call: Call, route: RouteContext) => Promise<Handled>,
-  shape: (error: BrokerError, requestId: string, call: Call | undefined) => Response = problemResponse,
+  shape: (error: BrokerError, requestId: string, call: Call | undefined) => Response | Answer = (error, requestId) =>
+    problemAnswer(error, requestId),
 ): Edge {
-  const handler: RouteHandler = (request, route) => {
+  const path = label.path ?? label.name
+  const answering: Answering = (request, route) => {
     const requestId = newId('request')
-    const attributes = {
-      'http.request.method': request.method,
-      'http.route': label.path ?? label.name,
-      'valetkey.request': requestId,
-    }
+    const { method } = request
+    const attributes = { 'http.request.method': method, 'http.route': path, 'valetkey.request': requestId }
     return serverSpan(label.name, attributes, request.headers, async (active) => {
       const started = performance.now()
       let call: Call | undefined
       let handled: Handled
-      let hungUp = false
+      let problem: ErrorCode | undefined
       try {
         const ctx = await context()
         const agent = request.headers.get('user-agent')?.slice(0, 300)
@@ -66,43 +73,41 @@ export function edge(
         handled = await handle(call, route)
       } catch (cause) {
         const error = asBrokerError(cause)
-        hungUp = error.code === 'aborted'
+        problem = error.code
         // That a process is starting or stopping is no failure of the probe that asks.
-        if (errorCodes[error.code].status >= 500 && error.code !== 'not_serving')
-          call?.ctx.log.error({ request: requestId, err: error.cause ?? error, problem: error.code }, 'request failed')
-        active.setAttribute('error.type', error.code)
-        handled = { response: shape(error, requestId, call), log: { problem: error.code } }
+        if (errorCodes[problem].status >= 500 && problem !== 'not_serving')
+          call?.ctx.log.error({ request: requestId, err: error.cause ?? error, problem }, 'request failed')
+        active.setAttribute('error.type', problem)
+        handled = { response: shape(error, requestId, call) }
       }
-      const { response, log } = handled
-      const answer = withHeaders(response, { ...securityHeaders, 'x-request-id': requestId })
+      const answer = withHeaders(handled.response, requestId)
+      const { status } = answer
       const milliseconds = performance.now() - started
-      active.setAttribute('http.response.status_code', answer.status)
-      if (answer.status >= 500) active.setStatus({ code: SpanStatusCode.ERROR })
+      active.setAttribute('http.response.status_code', status)
+      if (status >= 500) active.setStatus({ code: SpanStatusCode.ERROR })
       // Counted apart: whoever hung up was refused nothing, and nothing failed here.
-      const status = hungUp ? 'aborted' : `${Math.floor(answer.status / 100)}xx`
-      const measured = { operation: label.name, status }
-      call?.ctx.metrics.requests.observe(measured, milliseconds / 1000)
+      const outcome = problem === 'aborted' ? problem : `${Math.floor(status / 100)}xx`
+      call?.ctx.metrics.requests.observe({ operation: label.name, status: outcome }, milliseconds / 1000)
       // The route's pattern, not its address: neither query values nor path secrets belong in a log (L-15, V-08).
-      call?.ctx.log.info(
-        {
-          request: requestId,
-          method: request.method,
-          path: label.path ?? label.name,
-          status: answer.status,
-          ms: Math.round(milliseconds),
-          ...log,
-        },
-        'request',
-      )
-      return request.method === 'HEAD' ? new Response(null, answer) : answer
+      const line = { request: requestId, method, path, status, ms: Math.round(milliseconds), problem }
+      if (call) logRequest(call.ctx.log, line, handled.log)
+      return answer
     })
   }
-  return markEdge(handler, label)
+  const handler: RouteHandler = async (request, route) => {
+    const answer = await answering(request, route)
+    const response = answer instanceof Answer ? responseOf(answer) : answer
+    return request.method === 'HEAD' ? new Response(null, response) : response
+  }
+  return Object.assign(markEdge(handler, label), { [inner]: answering })
 }
 
-function withHeaders(response: Response, headers: Record<string, string>): Response {
+/** Adds what every answer has, where the edge did not say otherwise. */
+function withHeaders(response: Response | Answer, requestId: string): Response | Answer {
+  const missing = { ...securityHeaders, 'x-request-id': requestId }
+  if (response instanceof Answer) return new Answer(response.status, { ...missing, ...response.headers }, response.body)
   const all = new Headers(response.headers)
-  for (const [name, value] of Object.entries(headers)) if (!all.has(name)) all.set(name, value)
+  for (const [name, value] of Object.entries(missing)) if (!all.has(name)) all.set(name, value)
   return new Response(response.body, { status: response.status, statusText: response.statusText, headers: all })
 }
 
@@ -143,6 +148,16 @@ export function addressKey(address: string): string {
  */
 export async function readBody(request: Request, cap = bodyCap): Promise<string> {
   if (Number(request.headers.get('content-length') ?? 0) > cap) throw new BrokerError('too_large')
+  const bytes = (await bytesOf(request, cap)) ?? (await streamed(request, cap))
+  try {
+    return utf8.decode(bytes)
+  } catch (cause) {
+    throw new BrokerError('bad_request', { detail: 'The body is not UTF-8.', cause })
+  }
+}
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+async function streamed(request: Request, cap: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
   const reader = request.body?.getReader()
@@ -156,11 +171,7 @@ export async function readBody(request: Request, cap = bodyCap): Promise<string>
     }
     chunks.push(value)
   }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
-  } catch (cause) {
-    throw new BrokerError('bad_request', { detail: 'The body is not UTF-8.', cause })
-  }
+  return Buffer.concat(chunks)
 }
 
 /** The one way in which a body fails to arrive: its sender went, or was too slow and was cut off. No outage of ours. */
@@ -173,6 +184,7 @@ function cutShort(cause: unknown): never {
  * @throws BrokerError bad_request on a repeated parameter, on text that cannot be kept, and on a token, which never travels in a URL (V-09)
  */
 export function readQuery(url: string): Record<string, string> {
+  if (!url.includes('?')) return {}
   const given = [...new URL(url).searchParams]
   const names = new Set(given.map(([name]) => name))
   if (names.size !== given.length) throw new BrokerError('bad_request', { detail: 'A parameter appears twice.' })

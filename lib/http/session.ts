@@ -1,7 +1,7 @@
-import type { CookieCredential, Principal } from '../actor.ts'
+import type { CookieCredential, KnownPlaces, Principal } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { hash } from '../security/secrets.ts'
-import { findSession, touchSession } from '../store/sessions.ts'
+import { findPlacedSession, findSession, touchSession } from '../store/sessions.ts'
 import { cookieNames, cookieValue, cookieValues } from './cookies.ts'
 
 export const sessionCookie = cookieNames.session
@@ -14,17 +14,18 @@ const touchMilliseconds = 60_000
 const presentedMax = 8
 
 /**
- * Who a request comes from; undefined: nobody who is signed in. `passive` reads do not count as activity (S-07).
+ * Who a request comes from; undefined: nobody who is signed in. `passive` reads do not count as activity (S-07); `places`: what
+ * is asked along with it.
  * @throws BrokerError unavailable when the database is away, which is not the same as signed out (H-02, Z-05)
  */
 export async function readSession(
   ctx: Context,
   headers: Headers,
-  { passive = false } = {},
+  { passive = false, places }: { passive?: boolean; places?: KnownPlaces['of'] | undefined } = {},
 ): Promise<Session | undefined> {
   const token = cookieValue(headers, 'session')
   if (!token || !wellFormed.test(token)) return undefined
-  const row = await findSession(ctx, hash(token))
+  const row = await (places ? findPlacedSession(ctx, hash(token), places) : findSession(ctx, hash(token)))
   if (!row) return undefined
   const { id, lastActiveAt, ...session } = row
   if (!passive && ctx.now().getTime() - lastActiveAt.getTime() > touchMilliseconds)

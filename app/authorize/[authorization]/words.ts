@@ -1,4 +1,4 @@
-import { scopeWords } from '@/app/t/[tenant]/admin/trusted-issuers/words.ts'
+import { scopeWords } from '@/app/_features/scope-words.ts'
 import type { Scope } from '@/lib/actor.ts'
 import type { Withheld } from '@/lib/authserver/answers.ts'
 

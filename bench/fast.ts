@@ -1,0 +1,310 @@
+// npm run bench [-- seconds of a measure [rounds [part of an act's name]]]
+// What the acts that programs do often cost: the product as it is built and started, on a Postgres that waits for its disk,
+// beside others that do the same work. Each in turn in one run, callers in a process of their own, everything on this machine:
+// ratios hold on any. CPU is counted of the server and of the database apart (from /proc: Linux).
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import pg from 'pg'
+import { newId } from '../lib/security/ids.ts'
+import { hash, randomToken } from '../lib/security/secrets.ts'
+import { startThrowAway } from '../scripts/lib/database.mjs'
+import { buildApp, bundleServer, generateClient, nodeTool, ROOT, toolEnv } from '../scripts/lib/prepare.mjs'
+import { freePort, runTool, stopOnSignals } from '../scripts/lib/processes.mjs'
+import { step } from '../scripts/lib/progress.mjs'
+import { applyMigrations } from '../scripts/migrate.mjs'
+import type { Load, Loaded } from './fast/load.ts'
+import type { Statement } from './fast/parts.ts'
+import { type PartName, type Scenario, type Seeded, scenarios } from './fast/scenarios.ts'
+
+const [seconds = 1.5, rounds = 3] = process.argv.slice(2, 4).map(Number)
+const wanted = process.argv[4] ?? ''
+const connections = 16
+/** For the tail: p99 beside p50. */
+const manyConnections = 64
+/** So many that no rate limit of a person is ever reached. */
+const people = 1_000
+/** For a profile: BENCH_NODE_OPTIONS='--cpu-prof --cpu-prof-dir=/tmp/profile'. */
+const nodeOptions = process.env.BENCH_NODE_OPTIONS?.split(' ') ?? []
+/** As Postgres is by itself: what was answered has been written. */
+const durable = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', autovacuum: 'on' }
+
+const cleanUps: (() => Promise<unknown>)[] = []
+async function cleanUp() {
+  for (const work of cleanUps.splice(0).reverse()) await work()
+}
+
+type Process = { pid: number; parent: number; ticks: number }
+const ticksPerSecond = 100
+
+async function processes(): Promise<Process[]> {
+  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const stats = await Promise.all(ids.map((id) => readFile(`/proc/${id}/stat`, 'utf8').catch(() => '')))
+  return stats.filter(Boolean).map((text) => {
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return { pid: Number.parseInt(text, 10), parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) }
+  })
+}
+
+/** CPU so far, by process: of the one, or of those that it has started. */
+async function cpuOf(pid: number, which: 'own' | 'children'): Promise<Map<number, number>> {
+  const all = (await processes()).filter((one) => (which === 'own' ? one.pid : one.parent) === pid)
+  return new Map(all.map(({ pid, ticks }) => [pid, (ticks * 1000) / ticksPerSecond]))
+}
+
+/** Milliseconds between two looks. What one that has ended did after the first is lost. */
+const between = (before: Map<number, number>, after: Map<number, number>) =>
+  [...after].reduce((sum, [pid, used]) => sum + used - (before.get(pid) ?? 0), 0)
+
+async function residentOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024
+}
+
+type Part = { pid: number; port: number; told: Record<string, string>; child: ChildProcess }
+
+function startFork(file: string, ...words: string[]): ChildProcess {
+  const child = fork(join(import.meta.dirname, 'fast', file), words, {
+    execArgv: ['--import', 'tsx'],
+    env: { ...toolEnv(), NODE_ENV: 'production', NODE_OPTIONS: '' },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  cleanUps.push(async () => {
+    if (child.connected) child.disconnect()
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  })
+  return child
+}
+
+/** The next message of a process. @throws what it says that failed, and its end */
+async function answerOf<T>(child: ChildProcess, message?: object): Promise<T> {
+  if (message) child.send(message)
+  const ended = new AbortController()
+  const answer = await Promise.race([
+    once(child, 'message', { signal: ended.signal }),
+    once(child, 'exit', { signal: ended.signal }).then(() => {
+      throw new Error(`a part of the bench ended: ${child.spawnargs.at(-1)}`)
+    }),
+  ]).finally(() => ended.abort())
+  const [told] = answer as [T & { failed?: string }]
+  if (told.failed) throw new Error(told.failed)
+  return told
+}
+
+async function startPart(name: PartName): Promise<Part> {
+  const child = startFork('parts.ts', name)
+  const { port, ...told } = await answerOf<{ port: number }>(child)
+  return { pid: child.pid ?? 0, port, told, child }
+}
+
+/** As `npm start` starts it, its log going nowhere. */
+async function startProduct(databaseUrl: string): Promise<Part> {
+  const port = await freePort(undefined)
+  const child = spawn(process.execPath, [...nodeOptions, 'dist/server.mjs'], {
+    env: {
+      ...toolEnv(),
+      NODE_ENV: 'production',
+      PORT: String(port),
+      VALETKEY_URL: `http://localhost:${port}`,
+      DATABASE_URL: databaseUrl,
+      VALETKEY_KEYS: `k1:${randomToken()}`,
+      VALETKEY_SECRET: randomToken(),
+      VALETKEY_SIGNIN_ISSUER: 'http://localhost:9',
+      VALETKEY_SIGNIN_CLIENT_ID: 'bench',
+      VALETKEY_SIGNIN_CLIENT_SECRET: 'bench',
+      VALETKEY_DRAIN_SECONDS: '0',
+    },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  cleanUps.push(async () => {
+    child.kill('SIGTERM')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  })
+  await answerOf(child)
+  return { pid: child.pid ?? 0, port, told: {}, child }
+}
+
+/** People with a session each, in a tenant. Their cookies. */
+async function seed(ownerUrl: string): Promise<string[]> {
+  const owner = new pg.Client({ connectionString: ownerUrl })
+  await owner.connect()
+  const rows = Array.from({ length: people }, () => ({
+    user: newId('user'),
+    session: newId('session'),
+    token: randomToken(),
+  }))
+  const users = rows.map(({ user }) => user)
+  await owner.query(`SELECT set_config('app.tenant_id', 'ten_bench', false)`)
+  await owner.query(
+    `INSERT INTO "user" (id, issuer, subject, name, email, created_at)
+     SELECT id, 'http://localhost:9', id, 'A person', id || '@bench.test', now() FROM unnest($1::text[]) id`,
+    [users],
+  )
+  await owner.query(`INSERT INTO tenant (id, slug, name, created_at) VALUES ('ten_bench', 'bench', 'Bench', now())`)
+  await owner.query(
+    `INSERT INTO member (tenant_id, user_id, role, status, created_at)
+     SELECT 'ten_bench', id, 'member', 'active', now() FROM unnest($1::text[]) id`,
+    [users],
+  )
+  await owner.query(
+    `INSERT INTO session (id, token_hash, user_id, auth_time, created_at, last_active_at, expires_at)
+     SELECT id, hash, user_id, now(), now(), now(), now() + interval '1 day'
+     FROM unnest($1::text[], $2::bytea[], $3::text[]) s(id, hash, user_id)`,
+    [rows.map(({ session }) => session), rows.map(({ token }) => Buffer.from(hash(token))), users],
+  )
+  await owner.query('ANALYZE')
+  await owner.end()
+  return rows.map(({ token }) => `__Host-valetkey-session=${token}`)
+}
+
+/** A Next application of one route that does nothing, built once: not below here, where Next would take proxy.ts for its own. */
+async function buildNothing(): Promise<void> {
+  const dir = join(ROOT, 'dist/nothing')
+  if (await stat(join(dir, '.next/BUILD_ID')).catch(() => undefined)) return
+  await mkdir(join(dir, 'app/nothing'), { recursive: true })
+  const route = `export const dynamic = 'force-dynamic'\nexport const GET = async () => Response.json({ status: 'ok' })\n`
+  await writeFile(join(dir, 'app/nothing/route.js'), route)
+  await writeFile(
+    join(dir, 'next.config.mjs'),
+    `export default { poweredByHeader: false, turbopack: { root: ${JSON.stringify(ROOT)} } }\n`,
+  )
+  await step('Building a Next route that does nothing', () =>
+    runTool(nodeTool('next', 'build', dir), { cwd: dir, env: { ...toolEnv(), NODE_ENV: 'production' } }),
+  )
+}
+
+/** Milliseconds, CPU per request. */
+type Measure = { perSecond: number; p50: number; p99: number; server: number; database: number }
+
+const median = (values: number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+
+async function main() {
+  await generateClient()
+  await bundleServer()
+  await buildApp()
+  await buildNothing()
+  const database = await step('Starting a database', () => startThrowAway(durable))
+  cleanUps.push(database.stop)
+  await applyMigrations(database.ownerUrl)
+  const postmaster = await postmasterOf(database.ownerUrl)
+  const cookies = await seed(database.ownerUrl)
+  const parts = new Map<PartName, Part>()
+  const ours = await step('Starting the product', () => startProduct(database.appUrl))
+  parts.set('ours', ours)
+  const atStart = await residentOf(ours.pid)
+  const chosen = scenarios.filter(({ act }) => act.includes(wanted))
+  for (const name of new Set(chosen.map(({ part }) => part)))
+    if (!parts.has(name)) parts.set(name, await startPart(name))
+  const callers = startFork('load.ts')
+  const partOf = (name: PartName) => {
+    const part = parts.get(name)
+    if (!part) throw new Error(`${name} does not run`)
+    return part
+  }
+  const load = (asked: Load) => answerOf<Loaded>(callers, asked)
+  const seeded: Seeded = {
+    host: `localhost:${ours.port}`,
+    cookies,
+    told: (name) => partOf(name).told,
+    ask: async (name, requests) =>
+      (await load({ port: partOf(name).port, connections, requests, status: 200, keep: true })).bodies.map((body) =>
+        JSON.parse(body),
+      ),
+  }
+
+  /** What the product asks for a cookie, as it is asked by somebody who does nothing else. */
+  const statement: Omit<Statement, 'connections' | 'milliseconds'> = {
+    databaseUrl: database.appUrl,
+    text: `SELECT s.id, s.user_id, u.issuer, u.subject, u.name, u.email, s.auth_time, s.created_at, s.last_active_at, s.expires_at
+      FROM session s JOIN "user" u ON u.id = s.user_id WHERE s.token_hash = sha256(convert_to($1, 'UTF8')) AND s.expires_at > vk_now()`,
+    values: cookies.map((cookie) => [cookie.slice(cookie.indexOf('=') + 1)]),
+  }
+
+  const prepared = new Map<Scenario, string[]>()
+  async function measure(scenario: Scenario, open: number, milliseconds: number): Promise<Measure> {
+    const part = partOf(scenario.part)
+    const requests = (!scenario.once && prepared.get(scenario)) || (await scenario.requests(seeded))
+    prepared.set(scenario, requests)
+    const before = [await cpuOf(part.pid, 'own'), await cpuOf(postmaster, 'children')] as const
+    const { count, seconds, p50, p99 } =
+      scenario.part === 'statement'
+        ? await answerOf<Loaded>(part.child, { ...statement, connections: open, milliseconds } satisfies Statement)
+        : await load({
+            port: part.port,
+            connections: open,
+            requests,
+            status: scenario.status ?? 200,
+            ...(!scenario.once && { milliseconds }),
+          })
+    const after = [await cpuOf(part.pid, 'own'), await cpuOf(postmaster, 'children')] as const
+    return {
+      perSecond: count / seconds,
+      p50,
+      p99,
+      server: between(before[0], after[0]) / count,
+      database: between(before[1], after[1]) / count,
+    }
+  }
+
+  await step('Warming up', async () => {
+    for (const scenario of chosen) await measure(scenario, connections, 700)
+  })
+  const seen = new Map<Scenario, Measure[]>(chosen.map((scenario) => [scenario, []]))
+  await step(`${rounds} rounds of ${seconds} s each, ${connections} connections`, async () => {
+    for (let round = 0; round < rounds; round += 1)
+      for (const scenario of chosen) seen.get(scenario)?.push(await measure(scenario, connections, seconds * 1000))
+  })
+  const tails = new Map<Scenario, Measure>()
+  await step(`${manyConnections} connections`, async () => {
+    for (const scenario of chosen.filter(({ part }) => part === 'ours'))
+      tails.set(scenario, await measure(scenario, manyConnections, seconds * 1000))
+  })
+  print(seen, tails)
+  console.log(
+    `\n  memory of the product: ${atStart.toFixed(0)} MiB at start, ${(await residentOf(ours.pid)).toFixed(0)} MiB after load (goals 200 and 350)`,
+  )
+}
+
+const fact = (all: Measure[], name: keyof Measure) => median(all.map((one) => one[name]))
+
+/** A line for each; `beside` is the CPU beside the first of the same act. */
+function print(seen: Map<Scenario, Measure[]>, tails: Map<Scenario, Measure>): void {
+  console.log(
+    `\n  ${'act'.padEnd(24)}${'by'.padEnd(28)}${'req/s'.padStart(7)}${'p50 ms'.padStart(8)}${'p99 ms'.padStart(8)}   CPU ms: server  database     sum   beside  goal`,
+  )
+  const first = new Map<string, number>()
+  for (const [{ act, way, goal }, all] of seen) {
+    const [server, base] = [fact(all, 'server'), fact(all, 'database')]
+    // What Postgres does by itself is in every measure; of those that ask nothing it is no part.
+    const sum = server + base
+    if (!first.has(act)) first.set(act, sum)
+    const beside = sum / (first.get(act) ?? sum)
+    console.log(
+      `  ${act.padEnd(24)}${way.padEnd(28)}${fact(all, 'perSecond').toFixed(0).padStart(7)}${fact(all, 'p50').toFixed(2).padStart(8)}${fact(all, 'p99').toFixed(2).padStart(8)}` +
+        `${server.toFixed(3).padStart(17)}${base.toFixed(3).padStart(10)}${sum.toFixed(3).padStart(8)}${beside.toFixed(2).padStart(9)}  ${goal === undefined ? '' : `${goal} ${sum <= goal ? '✓' : '✗'}`}`,
+    )
+  }
+  for (const [{ way }, { p50, p99, perSecond }] of tails)
+    console.log(
+      `  ${manyConnections} connections, ${way}: ${perSecond.toFixed(0)} req/s, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ${(p99 / p50).toFixed(1)} times (goal 5)`,
+    )
+}
+
+async function postmasterOf(url: string): Promise<number> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+  const parent = (await processes()).find(({ pid }) => pid === rows[0]?.pid)?.parent
+  await client.end()
+  if (!parent) throw new Error('the database runs somewhere else: its CPU cannot be counted')
+  return parent
+}
+
+stopOnSignals(cleanUp)
+main()
+  .catch((error: unknown) => {
+    console.error(error)
+    process.exitCode = 1
+  })
+  .finally(cleanUp)

@@ -1,0 +1,126 @@
+// What is measured, a line each. One more act: a line here, and where it needs something to act on, requests made in `prepare`.
+
+/** `ours`: the product; the rest are the parts of parts.ts. */
+export type PartName = 'ours' | 'bare' | 'next' | 'oidc' | 'statement'
+
+/** What requests are made of: people with sessions, and what a part said when it started. */
+export type Seeded = {
+  host: string
+  cookies: readonly string[]
+  told: (part: PartName) => Record<string, string>
+  /** Sends these to a part once, and answers the bodies as JSON. */
+  ask: (part: PartName, requests: string[]) => Promise<Record<string, string>[]>
+}
+
+export type Scenario = {
+  /** Rows of one act are compared with each other. */
+  act: string
+  way: string
+  part: PartName
+  /** What is sent, in turn. */
+  requests: (seeded: Seeded) => string[] | Promise<string[]>
+  /** Each request can be sent once only: a token that is spent. They are made anew for each round. */
+  once?: boolean
+  /** The status of every answer; left out: 200. */
+  status?: number
+  /** CPU in milliseconds, of application and database. */
+  goal?: number
+}
+
+/** How many tokens a round spends. */
+const spent = 2_000
+const times = <T>(count: number, make: (index: number) => T) => Array.from({ length: count }, (_, index) => make(index))
+
+const get = (path: string, headers: Record<string, string> = {}, host = 'localhost') =>
+  `GET ${path} HTTP/1.1\r\nhost: ${host}\r\nuser-agent: bench\r\naccept: application/json\r\n${lines(headers)}\r\n`
+const form = (
+  path: string,
+  fields: Record<string, string>,
+  headers: Record<string, string> = {},
+  host = 'localhost',
+) => {
+  const body = new URLSearchParams(fields).toString()
+  const type = `content-type: application/x-www-form-urlencoded\r\ncontent-length: ${body.length}\r\n`
+  return `POST ${path} HTTP/1.1\r\nhost: ${host}\r\nuser-agent: bench\r\naccept: application/json\r\n${type}${lines(headers)}\r\n${body}`
+}
+const lines = (headers: Record<string, string>) =>
+  Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')
+
+const asClient = { authorization: `Basic ${Buffer.from('bench:bench-secret').toString('base64')}` }
+const oidc = {
+  token: (signed: boolean) =>
+    form(
+      '/token',
+      { grant_type: 'client_credentials', scope: 'read', resource: signed ? 'urn:bench:signed' : 'urn:bench:opaque' },
+      asClient,
+    ),
+  tokens: async ({ ask }: Seeded, count: number) =>
+    (
+      await ask(
+        'oidc',
+        times(count, () => oidc.token(false)),
+      )
+    ).map((one) => one.access_token ?? ''),
+}
+
+export const scenarios: readonly Scenario[] = [
+  { act: 'nothing', way: 'a bare Node server', part: 'bare', requests: () => [get('/')] },
+  { act: 'nothing', way: 'a Next route', part: 'next', requests: () => [get('/nothing')] },
+  {
+    act: 'nothing',
+    way: 'ours, /api/health',
+    part: 'ours',
+    requests: ({ host }) => [get('/api/health', {}, host)],
+    goal: 0.08,
+  },
+
+  { act: 'who calls', way: 'one statement, no HTTP', part: 'statement', requests: () => [] },
+  {
+    act: 'who calls',
+    way: 'ours, /api/v1/me by cookie',
+    part: 'ours',
+    requests: ({ cookies, host }) => cookies.map((cookie) => get('/api/v1/me', { cookie }, host)),
+    goal: 0.35,
+  },
+  {
+    act: 'who calls',
+    way: 'oidc-provider, userinfo',
+    part: 'oidc',
+    requests: ({ told }) => [get('/me', { authorization: `Bearer ${told('oidc').token}` })],
+  },
+
+  { act: 'opaque token', way: 'oidc-provider', part: 'oidc', requests: () => [oidc.token(false)] },
+  { act: 'signed token', way: 'oidc-provider', part: 'oidc', requests: () => [oidc.token(true)] },
+  {
+    act: 'introspection',
+    way: 'oidc-provider',
+    part: 'oidc',
+    requests: async (seeded) =>
+      (await oidc.tokens(seeded, 100)).map((token) => form('/token/introspection', { token }, asClient)),
+  },
+  {
+    act: 'revocation',
+    way: 'oidc-provider',
+    part: 'oidc',
+    requests: async (seeded) =>
+      (await oidc.tokens(seeded, spent)).map((token) => form('/token/revocation', { token }, asClient)),
+    once: true,
+  },
+  {
+    act: 'device poll, too early',
+    way: 'oidc-provider',
+    part: 'oidc',
+    requests: async ({ ask }) =>
+      (
+        await ask(
+          'oidc',
+          times(16, () => form('/device/auth', { scope: 'openid' }, asClient)),
+        )
+      ).map(({ device_code = '' }) =>
+        form('/token', { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code }, asClient),
+      ),
+    status: 400,
+  },
+]
