@@ -124,25 +124,11 @@ export async function countHeldBy(tx: ReadTx, tenantId: string, clientId: string
 const issuedThrough = (tenantId: string, clientId: string, now: Date) =>
   tokensWhere(tenantId, { filter: { clientId, state: 'live' }, asOf: now })
 
-/** Ids of tokens issued through it that live, or are being made. */
-export const livingTokensOf = async (tx: ReadTx, tenantId: string, clientId: string, now: Date): Promise<string[]> =>
-  (await tx.issuedToken.findMany({ where: issuedThrough(tenantId, clientId, now), select: { id: true } })).map(
+/** Ids of its grants that have not ended. */
+export const grantsOf = async (tx: ReadTx, tenantId: string, clientId: string, now: Date): Promise<string[]> =>
+  (await tx.oauthGrant.findMany({ where: grantsWhere(tenantId, clientId, now), select: { id: true } })).map(
     ({ id }) => id,
   )
-
-/** Ends its grants; how many. */
-export const endGrantsOf = async (
-  tx: Tx,
-  tenantId: string,
-  clientId: string,
-  { by, now }: { by: string; now: Date },
-): Promise<number> =>
-  (
-    await tx.oauthGrant.updateMany({
-      where: grantsWhere(tenantId, clientId, now),
-      data: { generation: { increment: 1 }, endedAt: now, endedBy: by, endCause: 'revoked' },
-    })
-  ).count
 
 /** Those of `ids` that are the tenant's own audiences: projects of a provider of kind `own`. */
 export const ownAudiences = async (tx: ReadTx, tenantId: string, ids: string[]): Promise<string[]> =>
