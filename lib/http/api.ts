@@ -17,6 +17,7 @@ import { isModestJson, unstorablePath } from '../security/json.ts'
 import { membership } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
 import { authenticate, toActor } from './authenticate.ts'
+import { keyIn, type Notes, type OnceOf, once, onceOf } from './idempotency.ts'
 import { takeLimit } from './limits.ts'
 import { type Access, errorsOf, type Operation, type PathParams, paramsSchema, type Reach } from './operation.ts'
 import { dataHeaders, problemResponse } from './problem.ts'
@@ -40,6 +41,8 @@ export type ApiInput<O extends Operation> =
           params: PathParams<Path>
           query: Named<z.output<Query>>
           body: Named<z.output<Body>>
+          /** Given how it is answered, notes what is made where the caller named a key; undefined: they named none. */
+          once: OnceOf<ApiAnswer<O>>
           /** Headers that the answer will have beside its own: a cookie that the act sets. */
           headers: Headers
         }
@@ -82,8 +85,15 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
       const body = operation.body ? named.body(parse(operation.body, readJson(text), 'body')) : refuseContent(text)
       const headers = new Headers()
       const input = { ...call, principal, actor, params: params.data, query, body, headers }
-      const answer = await handler(input as unknown as ApiInput<O>)
-      return { response: respond(call, operation, toWire?.(answer), headers), log }
+      const bodyOf = (answer: ApiAnswer<O>) => render(operation, toWire?.(answer))
+      const done = async (notes?: Notes) =>
+        bodyOf(await handler({ ...input, once: onceOf(notes, bodyOf) } as unknown as ApiInput<O>))
+      const key = operation.idempotent && keyIn(request.headers)
+      if (!key || !actor) return { response: respond(call, operation, await done(), headers), log }
+      const answered = await once(call, actor, { operation, key, asked: [params.data, query, body] }, done)
+      if (answered.ageSeconds !== undefined) headers.set('age', String(answered.ageSeconds))
+      const repeated = answered.ageSeconds !== undefined
+      return { response: respond(call, operation, answered.body, headers), log: { ...log, repeated } }
     } catch (error) {
       if (actor && isBrokerError(error, 'forbidden', 'insufficient_scope', 'browser_only'))
         await recordDenial(call, actor, operation, error.code)
@@ -181,21 +191,29 @@ function parse(schema: z.ZodType | undefined, value: object | unknown, place: 'q
   throw new BrokerError('bad_request', { fields })
 }
 
-function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown, headers: Headers): Response {
-  const { status, schema, stream } = operation.answer
-  for (const [name, value] of Object.entries({ ...dataHeaders, 'x-request-id': requestId })) headers.set(name, value)
-  if (!schema) return new Response(null, { status, headers })
+type Body = string | AsyncIterable<string> | null
+
+/** The body of an answer, in the form that the operation declares; null: none. */
+function render({ id, answer: { schema } }: Operation, answer: unknown): Body {
+  if (!schema) return null
   const parsed = schema.safeParse(answer)
-  if (parsed.success && stream) {
-    headers.set('content-type', stream)
-    const cut = (error: unknown) =>
-      ctx.log.error({ request: requestId, operation: operation.id, err: error }, 'a response was interrupted')
-    return new Response(streamOf(parsed.data as AsyncIterable<string>, cut), { status, headers })
-  }
-  if (parsed.success) return Response.json(parsed.data, { status, headers })
-  throw new BrokerError('internal', {
-    cause: new Error(`${operation.id} answered ${JSON.stringify(fieldsOf(parsed.error.issues, 'body'))}`),
-  })
+  if (!parsed.success)
+    throw new BrokerError('internal', {
+      cause: new Error(`${id} answered ${JSON.stringify(fieldsOf(parsed.error.issues, 'body'))}`),
+    })
+  return isStream(parsed.data) ? parsed.data : JSON.stringify(parsed.data)
+}
+
+const isStream = (data: unknown): data is AsyncIterable<string> =>
+  typeof data === 'object' && data !== null && Symbol.asyncIterator in data
+
+function respond({ ctx, requestId }: Call, operation: Operation, body: Body, headers: Headers): Response {
+  const { status, stream } = operation.answer
+  for (const [name, value] of Object.entries({ ...dataHeaders, 'x-request-id': requestId })) headers.set(name, value)
+  if (body !== null) headers.set('content-type', stream ?? 'application/json')
+  const cut = (error: unknown) =>
+    ctx.log.error({ request: requestId, operation: operation.id, err: error }, 'a response was interrupted')
+  return new Response(isStream(body) ? streamOf(body, cut) : body, { status, headers })
 }
 
 /** Pieces of text as a body, made as fast as they are read. One that fails cuts the connection: it cannot end as if whole. */

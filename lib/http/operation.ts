@@ -56,6 +56,11 @@ export type Operation<
   /** Content types of the body beside application/json. */
   media?: readonly string[]
   answer: Answered<Answer>
+  /**
+   * A caller may name a key under which it is done once. For `answerSeconds` the same key gets the same answer; for `keySeconds`
+   * nothing is done again.
+   */
+  idempotent?: { answerSeconds: number; keySeconds: number }
   /** What it refuses for reasons of its own; what every operation of its kind may refuse is in {@link errorsOf}. */
   errors?: readonly ErrorCode[]
   /** Whose counter the call adds to (limits.ts); left out for probes alone. */
@@ -81,6 +86,8 @@ export function operation<
     throw new Error(`${declared.id}: a role's permission and {tenant} in the path go together`)
   if ((declared.permission === 'public') !== (declared.scope === 'none'))
     throw new Error(`${declared.id}: public operations have no scope; all others need one`)
+  if (declared.idempotent && (declared.method === 'GET' || !inTenant))
+    throw new Error(`${declared.id}: a key is for changes in a tenant`)
   if (declared.method === 'GET' && declared.body) throw new Error(`${declared.id}: a GET has no body`)
   return declared
 }
@@ -104,6 +111,12 @@ export const upstreamErrors = [
   'upstream_forbidden',
 ] as const satisfies ErrorCode[]
 
+const idempotencyErrors = [
+  'idempotency_running',
+  'idempotency_spent',
+  'idempotency_mismatch',
+] as const satisfies ErrorCode[]
+
 /** What the listener itself says to anything it cannot take, and what may fail anywhere. */
 const everywhere = [
   'bad_request',
@@ -118,12 +131,13 @@ const everywhere = [
 ] as const satisfies ErrorCode[]
 
 /** Every code that an operation may answer with, in the order of the table in lib/errors.ts. */
-export function errorsOf({ method, path, permission, scope, limit, errors = [] }: Operation): ErrorCode[] {
+export function errorsOf({ method, path, permission, scope, limit, idempotent, errors = [] }: Operation): ErrorCode[] {
   const changes = method !== 'GET'
   const codes = new Set<ErrorCode>([
     ...everywhere,
     ...errors,
     ...(limit ? (['rate_limited'] as const) : []),
+    ...(idempotent ? idempotencyErrors : []),
     ...(permission === 'public' ? [] : (['unauthenticated'] as const)),
     ...(permission === 'public' ? [] : ([scope === 'cookie only' ? 'browser_only' : 'insufficient_scope'] as const)),
     ...(path.includes('{tenant}')

@@ -105,6 +105,8 @@ export const issueToken = operation({
     'excess_rights',
     'unsound_token',
   ],
+  // A program that lost the answer asks again within seconds; the value is kept no longer than that (docs/decisions/0059).
+  idempotent: { answerSeconds: 60, keySeconds: 86_400 },
   limit: 'issue',
 })
 
