@@ -65,7 +65,9 @@ export async function once(
   const place = { tenant: tenantId, table: 'idempotency_key', row, column: 'answer', user: userId, version: 0 }
   if (found.outcome === 'answered')
     return { body: toBody((await open(sealing, place, found.answer)).reveal()), ageSeconds: found.seconds }
-  if (found.outcome === 'running') throw new BrokerError('idempotency_running', { retryAfterSeconds: 2 })
+  // The longer it takes, the longer is it worth to wait: a try that was cut off is cleared away after two minutes.
+  if (found.outcome === 'running')
+    throw new BrokerError('idempotency_running', { retryAfterSeconds: Math.min(30, Math.max(1, found.seconds)) })
   if (found.outcome === 'other') throw new BrokerError('idempotency_mismatch')
   if (found.outcome === 'spent')
     throw new BrokerError(

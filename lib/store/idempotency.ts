@@ -8,7 +8,9 @@ export type Claim = { tenantId: string; id: string; claim: string }
 
 /** What a key stands for, as {@link claimKey} found it: vk.idempotency_claim says what each means. */
 export type Claimed =
-  | { outcome: 'claimed' | 'running' | 'other' }
+  | { outcome: 'claimed' | 'other' }
+  /** For so long already. */
+  | { outcome: 'running'; seconds: number }
   | { outcome: 'spent'; token: string | null }
   | { outcome: 'answered'; answer: string; seconds: number }
 

@@ -39,8 +39,8 @@ BEGIN
       WHEN t.status = 'live' AND t.generation = 0 AND t.expires_at > v_now THEN 'live' ELSE 'over' END
     INTO v_token FROM issued_token t WHERE t.tenant_id = p_tenant AND t.id = k.token_id;
   token := k.token_id;
-  -- The age of an answer.
-  seconds := ceil(extract(epoch FROM v_now - k.answered_at));
+  -- How old the answer is, or the try.
+  seconds := ceil(extract(epoch FROM v_now - coalesce(k.answered_at, k.claimed_until - p_lease)));
   outcome := CASE
     WHEN k.id IS NULL THEN 'running'
     WHEN k.expires_at <= v_now THEN 'claimed'
