@@ -13,6 +13,86 @@ export interface Problem {
   }
 }
 
+export type ErrorCode =
+  | 'bad_request'
+  | 'unauthenticated'
+  | 'session_refused'
+  | 'forbidden'
+  | 'insufficient_scope'
+  | 'browser_only'
+  | 'cross_site'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'timeout'
+  | 'too_large'
+  | 'uri_too_long'
+  | 'unsupported_media_type'
+  | 'expectation_failed'
+  | 'wrong_host'
+  | 'idempotency_running'
+  | 'idempotency_spent'
+  | 'idempotency_mismatch'
+  | 'rate_limited'
+  | 'headers_too_large'
+  | 'internal'
+  | 'unavailable'
+  | 'not_serving'
+  | 'issuer_unavailable'
+  | 'keys_unavailable'
+  | 'tenant_shredded'
+  | 'signin_failed'
+  | 'signin_denied'
+  | 'signin_unavailable'
+  | 'clocks_differ'
+  | 'attempt_unknown'
+  | 'attempt_expired'
+  | 'attempt_used'
+  | 'link_denied'
+  | 'issuer_mismatch'
+  | 'client_not_registered'
+  | 'upstream_unavailable'
+  | 'upstream_protocol'
+  | 'upstream_refused'
+  | 'upstream_forbidden'
+  | 'upstream_signed_out'
+  | 'no_refresh_token'
+  | 'another_project'
+  | 'different_account'
+  | 'alias_taken'
+  | 'provider_misconfigured'
+  | 'needs_relink'
+  | 'frozen'
+  | 'not_linked'
+  | 'over_policy'
+  | 'too_many_tokens'
+  | 'token_outstanding'
+  | 'no_strategy'
+  | 'issue_unconfirmed'
+  | 'excess_rights'
+  | 'unsound_token'
+  | 'upstream_rejected'
+  | 'revoked_meanwhile'
+  | 'token_unknown'
+  | 'token_ended'
+  | 'rule_refused'
+  | 'path_refused'
+  | 'header_refused'
+  | 'upgrade_refused'
+  | 'redirect_refused'
+  | 'invitation_unknown'
+  | 'too_many_invitations'
+  | 'last_owner'
+  | 'slug_taken'
+  | 'provider_exists'
+  | 'provider_in_use'
+  | 'too_many_webhooks'
+  | 'trusted_issuer_exists'
+  | 'trusted_client_exists'
+  | 'too_many_trusted'
+  | 'opaque_taken'
+  | 'webhook_off'
+  | 'count_changed'
+
 export interface Paths {
   '/api/health': {
     get: {
@@ -1622,7 +1702,9 @@ export interface Paths {
     post: {
       parameters: {
         query?: never
-        header?: never
+        header?: {
+          'Idempotency-Key'?: string
+        }
         path: {
           tenant: string
           project: string
@@ -2497,7 +2579,9 @@ export interface Paths {
     post: {
       parameters: {
         query?: never
-        header?: never
+        header?: {
+          'Idempotency-Key'?: string
+        }
         path: {
           tenant: string
         }
@@ -2604,7 +2688,9 @@ export interface Paths {
     post: {
       parameters: {
         query?: never
-        header?: never
+        header?: {
+          'Idempotency-Key'?: string
+        }
         path: {
           tenant: string
           revocation: string

@@ -8,12 +8,12 @@ import { errorCodes } from '../../lib/errors.ts'
 import { describe, openApiDocument } from '../../lib/http/openapi.ts'
 import { errorsOf, type Operation, operation, paramNames, paramsSchema } from '../../lib/http/operation.ts'
 import { operations } from '../../lib/http/wire.ts'
-import { clientTypes } from '../../scripts/openapi.ts'
+import { clientFiles } from '../../scripts/openapi.ts'
 import { neededBy } from '../support/operations.ts'
 
 test('the generated client is up to date (npm run client:generate)', async () => {
-  const file = resolve(import.meta.dirname, '../../lib/client/schema.d.ts')
-  expect(readFileSync(file, 'utf8')).toBe(await clientTypes())
+  for (const [name, text] of Object.entries(await clientFiles()))
+    expect(readFileSync(resolve(import.meta.dirname, '../../lib/client', name), 'utf8'), name).toBe(text)
 }, 30_000)
 
 test('operations have ids and addresses of their own', () => {
