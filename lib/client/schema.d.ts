@@ -5,9 +5,18 @@ export interface Problem {
   title: string
   status: number
   detail?: string
+  /**
+   * New ones may appear
+   */
   code: string
+  /**
+   * What to do next, for a person
+   */
   next: string
   request_id: string
+  /**
+   * Field path -> what is wrong with it
+   */
   fields?: {
     [k: string]: string
   }
@@ -243,6 +252,9 @@ export interface Paths {
             'application/json': {
               tenant: string
               role: 'owner' | 'admin' | 'member' | 'auditor'
+              /**
+               * `over`: too old, or whoever made it can no longer give this role
+               */
               state: 'open' | 'used' | 'over'
               expires_at: string
             }
@@ -369,8 +381,14 @@ export interface Paths {
                 provider_id: string
                 purpose: 'link' | 'relink'
                 status: 'pending' | 'expired' | 'done' | 'failed'
+                /**
+                 * Why it failed: an error code, or `cancelled`
+                 */
                 outcome: string | null
                 detail: string | null
+                /**
+                 * What came back is kept until `expires_at`: it can be linked as new, or under another alias
+                 */
                 can_adopt: boolean
                 connection_id: string | null
                 project_id: string | null
@@ -400,7 +418,13 @@ export interface Paths {
         content: {
           'application/json': {
             provider: string
+            /**
+             * What scripts will call the project; made from its name where none is given
+             */
             alias?: string
+            /**
+             * Reconnect this one instead of linking anew
+             */
             connection?: string
           }
         }
@@ -465,8 +489,14 @@ export interface Paths {
               provider_id: string
               purpose: 'link' | 'relink'
               status: 'pending' | 'expired' | 'done' | 'failed'
+              /**
+               * Why it failed: an error code, or `cancelled`
+               */
               outcome: string | null
               detail: string | null
+              /**
+               * What came back is kept until `expires_at`: it can be linked as new, or under another alias
+               */
               can_adopt: boolean
               connection_id: string | null
               project_id: string | null
@@ -553,6 +583,9 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * `next` of the page before
+           */
           before?: string
         }
         header?: never
@@ -571,6 +604,9 @@ export interface Paths {
                 at: string
                 action: string
                 outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
                 actor_id: string | null
                 target: {
                   kind: string
@@ -629,8 +665,14 @@ export interface Paths {
           provider?: string
           made_before?: string
           used_before?: string | 'unknown'
+          /**
+           * `standing`: all but the revoked ones
+           */
           status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked' | 'standing' | 'frozen'
           everybody?: '1'
+          /**
+           * `next` of the page before
+           */
           before?: string
         }
         header?: never
@@ -648,6 +690,9 @@ export interface Paths {
                 id: string
                 owner_id: string
                 account_name: string
+                /**
+                 * As the upstream calls it
+                 */
                 upstream_role: string | null
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
@@ -660,9 +705,21 @@ export interface Paths {
                 } | null
                 status_since: string
                 last_refresh_at: string | null
+                /**
+                 * While it rests after a failure
+                 */
                 next_try_at: string | null
+                /**
+                 * When the background renews it by itself
+                 */
                 next_renewal_at: string | null
+                /**
+                 * Until when the stored access token works, whatever the upstream does
+                 */
                 serves_until: string | null
+                /**
+                 * When the grant ends unless it is renewed; null where nobody knows
+                 */
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
@@ -671,6 +728,9 @@ export interface Paths {
                   name: string
                   kind: string
                 }
+                /**
+                 * The first of those that it reaches
+                 */
                 project: {
                   id: string
                   name: string
@@ -685,13 +745,16 @@ export interface Paths {
                 }[]
               }[]
               /**
-               * Counted up to 1000 only
+               * How many match, on all pages, counted up to 1000 only
                */
               total: number
               /**
                * Whether there are more than were counted
                */
               total_is_capped: boolean
+              /**
+               * What to ask the next page `before`; null: this is the last
+               */
               next: string | null
             }
           }
@@ -723,6 +786,9 @@ export interface Paths {
               id: string
               owner_id: string
               account_name: string
+              /**
+               * As the upstream calls it
+               */
               upstream_role: string | null
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
@@ -735,9 +801,21 @@ export interface Paths {
               } | null
               status_since: string
               last_refresh_at: string | null
+              /**
+               * While it rests after a failure
+               */
               next_try_at: string | null
+              /**
+               * When the background renews it by itself
+               */
               next_renewal_at: string | null
+              /**
+               * Until when the stored access token works, whatever the upstream does
+               */
               serves_until: string | null
+              /**
+               * When the grant ends unless it is renewed; null where nobody knows
+               */
               grant_expires_at: string | null
               linked_at: string
               branch: string | null
@@ -746,6 +824,9 @@ export interface Paths {
                 name: string
                 kind: string
               }
+              /**
+               * The first of those that it reaches
+               */
               project: {
                 id: string
                 name: string
@@ -758,11 +839,17 @@ export interface Paths {
                 alias: string
                 external_id: string
               }[]
+              /**
+               * What happened to it, newest first
+               */
               timeline: {
                 id: string
                 at: string
                 action: string
                 outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
                 actor_id: string | null
                 target: {
                   kind: string
@@ -861,6 +948,9 @@ export interface Paths {
               id: string
               owner_id: string
               account_name: string
+              /**
+               * As the upstream calls it
+               */
               upstream_role: string | null
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
@@ -873,9 +963,21 @@ export interface Paths {
               } | null
               status_since: string
               last_refresh_at: string | null
+              /**
+               * While it rests after a failure
+               */
               next_try_at: string | null
+              /**
+               * When the background renews it by itself
+               */
               next_renewal_at: string | null
+              /**
+               * Until when the stored access token works, whatever the upstream does
+               */
               serves_until: string | null
+              /**
+               * When the grant ends unless it is renewed; null where nobody knows
+               */
               grant_expires_at: string | null
               linked_at: string
               branch: string | null
@@ -884,6 +986,9 @@ export interface Paths {
                 name: string
                 kind: string
               }
+              /**
+               * The first of those that it reaches
+               */
               project: {
                 id: string
                 name: string
@@ -896,11 +1001,17 @@ export interface Paths {
                 alias: string
                 external_id: string
               }[]
+              /**
+               * What happened to it, newest first
+               */
               timeline: {
                 id: string
                 at: string
                 action: string
                 outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
                 actor_id: string | null
                 target: {
                   kind: string
@@ -947,6 +1058,9 @@ export interface Paths {
               id: string
               owner_id: string
               account_name: string
+              /**
+               * As the upstream calls it
+               */
               upstream_role: string | null
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
@@ -959,9 +1073,21 @@ export interface Paths {
               } | null
               status_since: string
               last_refresh_at: string | null
+              /**
+               * While it rests after a failure
+               */
               next_try_at: string | null
+              /**
+               * When the background renews it by itself
+               */
               next_renewal_at: string | null
+              /**
+               * Until when the stored access token works, whatever the upstream does
+               */
               serves_until: string | null
+              /**
+               * When the grant ends unless it is renewed; null where nobody knows
+               */
               grant_expires_at: string | null
               linked_at: string
               branch: string | null
@@ -970,6 +1096,9 @@ export interface Paths {
                 name: string
                 kind: string
               }
+              /**
+               * The first of those that it reaches
+               */
               project: {
                 id: string
                 name: string
@@ -982,11 +1111,17 @@ export interface Paths {
                 alias: string
                 external_id: string
               }[]
+              /**
+               * What happened to it, newest first
+               */
               timeline: {
                 id: string
                 at: string
                 action: string
                 outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
                 actor_id: string | null
                 target: {
                   kind: string
@@ -1119,6 +1254,9 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * `next` of the page before
+           */
           before?: string
         }
         header?: never
@@ -1340,6 +1478,9 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * `next` of the page before
+           */
           before?: string
           unread?: '1'
         }
@@ -1356,12 +1497,24 @@ export interface Paths {
             'application/json': {
               items: {
                 id: string
+                /**
+                 * What happened; new kinds may appear
+                 */
                 kind: string
                 connection_id: string | null
                 provider_id: string | null
+                /**
+                 * Addressed to everybody who administers: whoever reads it first reads it for all
+                 */
                 for_admins: boolean
                 cause: string | null
+                /**
+                 * When the grant ends, for `grant.ending`
+                 */
                 ends_at: string | null
+                /**
+                 * Why and until when, for a freeze
+                 */
                 reason: string | null
                 until: string | null
                 projects: {
@@ -1461,6 +1614,9 @@ export interface Paths {
                   id: string
                   owner_id: string
                   account_name: string
+                  /**
+                   * As the upstream calls it
+                   */
                   upstream_role: string | null
                   status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                   cause: string | null
@@ -1473,9 +1629,21 @@ export interface Paths {
                   } | null
                   status_since: string
                   last_refresh_at: string | null
+                  /**
+                   * While it rests after a failure
+                   */
                   next_try_at: string | null
+                  /**
+                   * When the background renews it by itself
+                   */
                   next_renewal_at: string | null
+                  /**
+                   * Until when the stored access token works, whatever the upstream does
+                   */
                   serves_until: string | null
+                  /**
+                   * When the grant ends unless it is renewed; null where nobody knows
+                   */
                   grant_expires_at: string | null
                   linked_at: string
                   branch: string | null
@@ -1532,6 +1700,9 @@ export interface Paths {
                 id: string
                 owner_id: string
                 account_name: string
+                /**
+                 * As the upstream calls it
+                 */
                 upstream_role: string | null
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
@@ -1544,9 +1715,21 @@ export interface Paths {
                 } | null
                 status_since: string
                 last_refresh_at: string | null
+                /**
+                 * While it rests after a failure
+                 */
                 next_try_at: string | null
+                /**
+                 * When the background renews it by itself
+                 */
                 next_renewal_at: string | null
+                /**
+                 * Until when the stored access token works, whatever the upstream does
+                 */
                 serves_until: string | null
+                /**
+                 * When the grant ends unless it is renewed; null where nobody knows
+                 */
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
@@ -1615,6 +1798,9 @@ export interface Paths {
                 id: string
                 owner_id: string
                 account_name: string
+                /**
+                 * As the upstream calls it
+                 */
                 upstream_role: string | null
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
@@ -1627,9 +1813,21 @@ export interface Paths {
                 } | null
                 status_since: string
                 last_refresh_at: string | null
+                /**
+                 * While it rests after a failure
+                 */
                 next_try_at: string | null
+                /**
+                 * When the background renews it by itself
+                 */
                 next_renewal_at: string | null
+                /**
+                 * Until when the stored access token works, whatever the upstream does
+                 */
                 serves_until: string | null
+                /**
+                 * When the grant ends unless it is renewed; null where nobody knows
+                 */
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
@@ -1715,7 +1913,7 @@ export interface Paths {
         content: {
           'application/json': {
             /**
-             * Rights in the form of the provider’s kind, or the rules of a proxy token: one of those below.
+             * Rights in the form of the provider’s kind, or the rules of a proxy token: one of these
              */
             scopes:
               | {
@@ -1867,19 +2065,43 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
+              /**
+               * The latest 14 days in UTC, the oldest first
+               */
               days: {
                 day: string
+                /**
+                 * Passed on to the upstream
+                 */
                 requests: number
+                /**
+                 * Refused here, by a rule or a limit; none of the requests
+                 */
                 refused: number
+                /**
+                 * Of bodies: to the upstream, and back
+                 */
                 bytes_sent: number
                 bytes_received: number
               }[]
               totals: {
+                /**
+                 * Passed on to the upstream
+                 */
                 requests: number
+                /**
+                 * Refused here, by a rule or a limit; none of the requests
+                 */
                 refused: number
+                /**
+                 * Of bodies: to the upstream, and back
+                 */
                 bytes_sent: number
                 bytes_received: number
               }
+              /**
+               * Null: nobody used it
+               */
               last_used_at: string | null
             }
           }
@@ -2799,13 +3021,16 @@ export interface Paths {
                 } | null
               }[]
               /**
-               * Counted up to 1000 only
+               * How many match, on all pages, counted up to 1000 only
                */
               total: number
               /**
                * Whether there are more than were counted
                */
               total_is_capped: boolean
+              /**
+               * What to ask the next page `before`; null: this is the last
+               */
               next: string | null
             }
           }
@@ -2951,19 +3176,43 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
+              /**
+               * The latest 14 days in UTC, the oldest first
+               */
               days: {
                 day: string
+                /**
+                 * Passed on to the upstream
+                 */
                 requests: number
+                /**
+                 * Refused here, by a rule or a limit; none of the requests
+                 */
                 refused: number
+                /**
+                 * Of bodies: to the upstream, and back
+                 */
                 bytes_sent: number
                 bytes_received: number
               }[]
               totals: {
+                /**
+                 * Passed on to the upstream
+                 */
                 requests: number
+                /**
+                 * Refused here, by a rule or a limit; none of the requests
+                 */
                 refused: number
+                /**
+                 * Of bodies: to the upstream, and back
+                 */
                 bytes_sent: number
                 bytes_received: number
               }
+              /**
+               * Null: nobody used it
+               */
               last_used_at: string | null
             }
           }
@@ -3306,13 +3555,25 @@ export interface Paths {
                 id: string
                 url: string
                 enabled: boolean
+                /**
+                 * Why it was switched off automatically
+                 */
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                /**
+                 * Whoever made it administers no more: an admin should take it over
+                 */
                 orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null
+                /**
+                 * Of the first failure since the last success
+                 */
                 failing_since: string | null
+                /**
+                 * Until when messages carry a second signature, by the key before the last rotation
+                 */
                 previous_until: string | null
               }[]
             }
@@ -3349,13 +3610,25 @@ export interface Paths {
                 id: string
                 url: string
                 enabled: boolean
+                /**
+                 * Why it was switched off automatically
+                 */
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                /**
+                 * Whoever made it administers no more: an admin should take it over
+                 */
                 orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null
+                /**
+                 * Of the first failure since the last success
+                 */
                 failing_since: string | null
+                /**
+                 * Until when messages carry a second signature, by the key before the last rotation
+                 */
                 previous_until: string | null
               }
               secret: string
@@ -3419,13 +3692,25 @@ export interface Paths {
               id: string
               url: string
               enabled: boolean
+              /**
+               * Why it was switched off automatically
+               */
               disabled_cause: ('gone' | 'failing') | null
               created_by: string
+              /**
+               * Whoever made it administers no more: an admin should take it over
+               */
               orphaned: boolean
               created_at: string
               last_success_at: string | null
               last_failure_at: string | null
+              /**
+               * Of the first failure since the last success
+               */
               failing_since: string | null
+              /**
+               * Until when messages carry a second signature, by the key before the last rotation
+               */
               previous_until: string | null
             }
           }
@@ -3442,6 +3727,9 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * `next` of the page before
+           */
           before?: string
         }
         header?: never
@@ -3462,7 +3750,13 @@ export interface Paths {
                 state: 'pending' | 'delivered' | 'failed'
                 tries: number
                 next_try_at: string | null
+                /**
+                 * HTTP status of the last answer
+                 */
                 last_status: number | null
+                /**
+                 * not_reached, no_answer, unreadable, http_<status>, webhook_off, interrupted
+                 */
                 last_error: string | null
                 created_at: string
                 finished_at: string | null
@@ -3532,13 +3826,25 @@ export interface Paths {
                 id: string
                 url: string
                 enabled: boolean
+                /**
+                 * Why it was switched off automatically
+                 */
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                /**
+                 * Whoever made it administers no more: an admin should take it over
+                 */
                 orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null
+                /**
+                 * Of the first failure since the last success
+                 */
                 failing_since: string | null
+                /**
+                 * Until when messages carry a second signature, by the key before the last rotation
+                 */
                 previous_until: string | null
               }
               secret: string
@@ -3578,7 +3884,13 @@ export interface Paths {
               state: 'pending' | 'delivered' | 'failed'
               tries: number
               next_try_at: string | null
+              /**
+               * HTTP status of the last answer
+               */
               last_status: number | null
+              /**
+               * not_reached, no_answer, unreadable, http_<status>, webhook_off, interrupted
+               */
               last_error: string | null
               created_at: string
               finished_at: string | null

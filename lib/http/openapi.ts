@@ -159,7 +159,6 @@ const refusal = (status: number, codes: ErrorCode[]): Json => ({
   headers: {
     'X-Request-Id': requestId,
     ...problemHeaders[status],
-    ...(codes.includes('idempotency_running') && { 'Retry-After': mayRetry }),
   },
   content: {
     'application/problem+json': {
@@ -183,6 +182,7 @@ const headerRef = (name: keyof typeof headers) => ({ $ref: `#/components/headers
 const requestId = headerRef('RequestId')
 const problemHeaders: Record<number, Json> = {
   401: { 'WWW-Authenticate': headerRef('Authenticate') },
+  409: { 'Retry-After': mayRetry },
   429: { 'Retry-After': headerRef('RetryAfter') },
   503: { 'Retry-After': headerRef('RetryAfter') },
 }

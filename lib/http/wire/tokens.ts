@@ -60,7 +60,7 @@ export const token = object({
 
 /** Rights, as the kind of the project's provider has them: it reads them, once it is known which. */
 const rights = z.record(z.string(), z.unknown()).meta({
-  description: 'Rights in the form of the provider’s kind, or the rules of a proxy token: one of those below.',
+  description: 'Rights in the form of the provider’s kind, or the rules of a proxy token: one of these',
   anyOf: [...[...kinds.values()].map((kind) => kind.rights), Rules].map(schemaOf),
 })
 
