@@ -6,6 +6,8 @@ import { type Principal, type Scope, scopes, type TokenCredential } from '../../
 import { putContext } from '../../lib/context.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
+import { type Location, open, sealedFor, sealKey } from '../../lib/security/seal.ts'
+import { callersKey } from '../../lib/security/secrets.ts'
 import { type Answer, type Issued, issueBody, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { dyingInstance } from '../support/dying.ts'
 
@@ -177,8 +179,17 @@ describe('a request that is sent again under its key', () => {
     const answers = () =>
       app.rows('acme', 'SELECT 1 FROM idempotency_key WHERE answer IS NOT NULL AND token_id IS NOT NULL')
     expect((await answers()).length).toBeGreaterThan(0)
-    // Whoever could write into the table would still need the key to open what is there.
     const [row] = await app.rows('acme', 'SELECT id, answer FROM idempotency_key WHERE token_id = $1', [body.token.id])
+    const sealed = String(row?.answer)
+    const openWith = async (held: string) =>
+      open(
+        await sealKey('caller', callersKey(held, app.ctx.secrets.lookup, 'answer')),
+        sealedFor(sealed) as Location,
+        sealed,
+      )
+    // Whoever has the database and the instance's own secret still needs the caller's key.
+    expect((await openWith(key)).reveal()).toContain(body.value)
+    for (const held of ['', randomUUID()]) await expect(openWith(held)).rejects.toThrow()
     const others = randomUUID()
     const other = await issue(others)
     await app.rows('acme', 'UPDATE idempotency_key SET answer = $2 WHERE token_id = $1', [
