@@ -35,6 +35,22 @@ export const errorCodes = {
   unsupported_media_type: { status: 415, title: 'The body is not JSON', next: 'Set Content-Type: application/json.' },
   expectation_failed: { status: 417, title: 'Expect is not supported', next: 'Leave out the Expect header.' },
   wrong_host: { status: 421, title: 'Valetkey has another host name', next: 'Use the address you were given.' },
+  /** draft-ietf-httpapi-idempotency-key-header 2.6, as the next two. */
+  idempotency_running: {
+    status: 409,
+    title: 'A request with this key is still under way',
+    next: 'Send the same request again after the time in Retry-After. Another key would make another token.',
+  },
+  idempotency_spent: {
+    status: 409,
+    title: 'This key was used, and its answer is no longer kept',
+    next: 'Look at what it made. If nobody has it, revoke it and ask again with a new key.',
+  },
+  idempotency_mismatch: {
+    status: 422,
+    title: 'This key was used for a different request',
+    next: 'Repeat a request unchanged, or use a new key.',
+  },
   rate_limited: { status: 429, title: 'Too many requests', next: 'Wait a moment and try again.' },
   headers_too_large: { status: 431, title: 'The headers are too large', next: 'Delete the cookies of this site.' },
   /** Nobody is there to read it: the caller went before they were answered. For the log and the count alone. */

@@ -1,7 +1,9 @@
-// npm run client:generate: writes lib/client/schema.d.ts from the operations. A test fails when it is stale.
+// npm run client:generate: writes what is generated of lib/client from the operations. A test fails when it is stale.
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { compile, type JSONSchema } from 'json-schema-to-typescript'
+import { errorCodes } from '../lib/errors.ts'
+import { idempotencyHeader } from '../lib/http/idempotency.ts'
 import { describe, jsonSchema } from '../lib/http/openapi.ts'
 import type { Operation } from '../lib/http/operation.ts'
 import { problem } from '../lib/http/wire/schemas.ts'
@@ -21,7 +23,7 @@ const record = (properties: Schema, optional: string[] = []): Schema => ({
 const never: Schema = { tsType: 'never' }
 
 /** Types for openapi-fetch: path -> method -> parameters, body and answers. */
-export async function clientTypes(declared: readonly Operation[] = operations): Promise<string> {
+async function clientTypes(declared: readonly Operation[] = operations): Promise<string> {
   const paths: Record<string, Record<string, Schema>> = {}
   for (const operation of declared) {
     paths[operation.path] ??= {}
@@ -38,7 +40,9 @@ export async function clientTypes(declared: readonly Operation[] = operations): 
   const shared = await compile(plain(jsonSchema(problem, 'output')) as JSONSchema, 'Problem', options)
   const text = await compile(schema as JSONSchema, 'paths', { ...options, bannerComment: '' })
   // openapi-fetch looks statuses up as numbers, which JSON Schema cannot name.
-  return `${shared}\n${text.replace(/^(\s*)['"]?(\d{3})['"]?(\??):/gm, '$1$2$3:')}`
+  const codes = Object.keys(errorCodes).filter((code) => code !== 'aborted')
+  const union = `export type ErrorCode =\n${codes.map((code) => `  | '${code}'\n`).join('')}`
+  return `${shared}\n${union}\n${text.replace(/^(\s*)['"]?(\d{3})['"]?(\??):/gm, '$1$2$3:')}`
 }
 
 function operationType(operation: Operation): Schema {
@@ -54,7 +58,13 @@ function operationType(operation: Operation): Schema {
     return here.length ? { type: record(properties, optional), optional: optional.length === here.length } : undefined
   }
   const [path, query] = [place('path'), place('query')]
-  const given = { query: query?.type ?? never, header: never, path: path?.type ?? never, cookie: never }
+  const header = place('header')
+  const given = {
+    query: query?.type ?? never,
+    header: header?.type ?? never,
+    path: path?.type ?? never,
+    cookie: never,
+  }
   const optional = ['header', 'cookie', ...(query?.optional === false ? [] : ['query']), ...(path ? [] : ['path'])]
   const contents = (content: Content) =>
     record(Object.fromEntries(Object.entries(content).map(([type, { schema }]) => [type, plain(schema)])))
@@ -76,15 +86,19 @@ function operationType(operation: Operation): Schema {
 }
 
 /**
- * What a caller of the client writes and reads: the headers are the client's own business, nothing is sent where nothing
- * belongs, and every refusal is the same Problem.
+ * What a caller of the client writes and reads: the headers are the client's own business, but for a key; nothing is sent where
+ * nothing belongs, and every refusal is the same Problem.
  */
 function clientView(operation: Operation): Schema {
-  const { requestBody, responses, ...rest } = describe(operation, '') as { responses: Record<string, Schema> } & Schema
+  const { requestBody, responses, parameters, ...rest } = describe(operation, '') as {
+    responses: Record<string, Schema>
+    parameters: Parameter[]
+  } & Schema
   const { status } = operation.answer
   const refused = { content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } }
   return {
     ...rest,
+    parameters: parameters.filter((one) => one.in !== 'header' || one.name === idempotencyHeader),
     ...(operation.body && { requestBody }),
     responses: { [status]: responses[status], default: refused },
   }
@@ -102,6 +116,21 @@ function plain(schema: unknown): unknown {
   return Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, plain(value)]))
 }
 
-const target = resolve(import.meta.dirname, '../lib/client/schema.d.ts')
+/** For the client to know what is done once for a key. */
+const keyedOperations = (declared: readonly Operation[] = operations) =>
+  `// Written by \`npm run client:generate\`. Do not edit.
+
+/** Operations that are done once for a key. */
+export const keyed: readonly string[] = [
+${declared
+  .filter((one) => one.idempotent)
+  .map(({ method, path }) => `  '${method} ${path}',\n`)
+  .join('')}]
+`
+
+/** Generated files of the client, by their names in its folder. */
+export const clientFiles = async () => ({ 'schema.d.ts': await clientTypes(), 'keyed.ts': keyedOperations() })
+
+const folder = resolve(import.meta.dirname, '../lib/client')
 if (process.argv[1] && resolve(process.argv[1]) === resolve(import.meta.filename))
-  await writeFile(target, await clientTypes())
+  for (const [name, text] of Object.entries(await clientFiles())) await writeFile(resolve(folder, name), text)

@@ -19,6 +19,7 @@ import { act } from '../store/authority.ts'
 import { type ConnectionRow, findConnectionTo } from '../store/connections.ts'
 import { type Prisma, type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { frozenBy } from '../store/freezes.ts'
+import type { Once } from '../store/idempotency.ts'
 import { findProject, type ProjectRow, viewerOf } from '../store/projects.ts'
 import type { ProviderRow } from '../store/providers.ts'
 import { asSystem } from '../store/system.ts'
@@ -58,6 +59,8 @@ export type IssueInput = {
   strategy?: Strategy | undefined
   lifetimeSeconds: number
   purpose: string
+  /** Where the caller named a key: it is made once. */
+  once?: Once<IssuedToken> | undefined
 }
 
 const shortestLifetimeSeconds = 60
@@ -121,10 +124,7 @@ export async function issueToken(ctx: Context, actor: Actor, input: IssueInput):
   }
   try {
     if (made.kind === 'within') {
-      const { kind, connection, project } = started
-      const issued = await complete(ctx, actor, started, made.token)
-      const baseUrl = kind.baseUrl?.({ externalId: project }) ?? connection.provider.issuer
-      return { ...issued, tokenType: kind.tokenType, baseUrl }
+      return await complete(ctx, actor, started, made.token, input.once)
     }
     throw await refuseMade(ctx, actor, started, made)
   } catch (error) {
@@ -170,7 +170,7 @@ async function start(
   ctx: Context,
   tx: Tx,
   actor: Actor,
-  { project: idOrAlias, scopes, lifetimeSeconds, purpose, strategy: wanted }: IssueInput,
+  { project: idOrAlias, scopes, lifetimeSeconds, purpose, strategy: wanted, once }: IssueInput,
 ): Promise<Started> {
   const ceilings = await ceilingsOf(tx, actor)
   const { project, connection, policy } = await ground(tx, actor, idOrAlias)
@@ -231,6 +231,7 @@ async function start(
       : // Until the upstream has named it: what a cut-off issue leaves where nobody can look has an end that nobody knows.
         { status: 'issuing', endless: !kind.findsOrphans }),
   })
+  await once?.making(tx, id)
   const details = {
     project: project.id,
     connection: connection.id,
@@ -262,7 +263,9 @@ async function start(
   if (!row) throw new Error('a token that was just made cannot be found')
   ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
   const baseUrl = proxyUrl(ctx.config, { slug: actor.slug, project: project.alias })
-  return { ...begun, own: { token: toTokenView(row, now), value, tokenType: 'Bearer', baseUrl } }
+  const own = { token: toTokenView(row, now), value, tokenType: 'Bearer', baseUrl }
+  await once?.made(tx, own)
+  return { ...begun, own }
 }
 
 /** Rules are asked for by name: whoever names rights of the upstream's means a token of it. @throws BrokerError no_strategy, with why */
@@ -361,9 +364,10 @@ async function notMade(ctx: Context, actor: Actor, { id, strategy }: Started, er
 async function complete(
   ctx: Context,
   actor: Actor,
-  { id, strategy, kind, settings, end }: Started,
+  { id, strategy, kind, settings, end, connection, project }: Started,
   made: UpstreamToken,
-): Promise<{ token: TokenView; value: Secret }> {
+  once: Once<IssuedToken> | undefined,
+): Promise<IssuedToken> {
   const { tenantId, userId } = actor
   const vault = await vaultOf(ctx, tenantId)
   const handle = await vault.seal(handlePlace({ id, userId }), made.handle)
@@ -388,14 +392,18 @@ async function complete(
     await record(tx, tenantId, now, actor, { action: 'token.issued', outcome: 'ok', target, details })
     const token = await findToken(tx, tenantId, id)
     if (!token) throw new Error('a completed token cannot be found')
-    return toTokenView(token, now)
+    const baseUrl = kind.baseUrl?.({ externalId: project }) ?? connection.provider.issuer
+    const issued = { token: toTokenView(token, now), value: made.value, tokenType: kind.tokenType, baseUrl }
+    // Kept in the transaction in which it begins to live: a kill leaves no token whose answer is lost.
+    await once?.made(tx, issued)
+    return issued
   }).catch((error: unknown) => {
     if (isBrokerError(error, 'unauthenticated', 'not_found', 'forbidden')) return undefined
     throw error
   })
   if (issued) {
     ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
-    return { token: issued, value: made.value }
+    return issued
   }
   // Revoked or frozen while the upstream worked: what came back is revoked, never answered.
   const { scopesGranted: _, revokeAt: __, ...unwanted } = row

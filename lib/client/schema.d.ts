@@ -5,13 +5,102 @@ export interface Problem {
   title: string
   status: number
   detail?: string
+  /**
+   * New ones may appear
+   */
   code: string
+  /**
+   * What to do next, for a person
+   */
   next: string
   request_id: string
+  /**
+   * Field path -> what is wrong with it
+   */
   fields?: {
     [k: string]: string
   }
 }
+
+export type ErrorCode =
+  | 'bad_request'
+  | 'unauthenticated'
+  | 'session_refused'
+  | 'forbidden'
+  | 'insufficient_scope'
+  | 'browser_only'
+  | 'cross_site'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'timeout'
+  | 'too_large'
+  | 'uri_too_long'
+  | 'unsupported_media_type'
+  | 'expectation_failed'
+  | 'wrong_host'
+  | 'idempotency_running'
+  | 'idempotency_spent'
+  | 'idempotency_mismatch'
+  | 'rate_limited'
+  | 'headers_too_large'
+  | 'internal'
+  | 'unavailable'
+  | 'not_serving'
+  | 'issuer_unavailable'
+  | 'keys_unavailable'
+  | 'tenant_shredded'
+  | 'signin_failed'
+  | 'signin_denied'
+  | 'signin_unavailable'
+  | 'clocks_differ'
+  | 'attempt_unknown'
+  | 'attempt_expired'
+  | 'attempt_used'
+  | 'link_denied'
+  | 'issuer_mismatch'
+  | 'client_not_registered'
+  | 'upstream_unavailable'
+  | 'upstream_protocol'
+  | 'upstream_refused'
+  | 'upstream_forbidden'
+  | 'upstream_signed_out'
+  | 'no_refresh_token'
+  | 'another_project'
+  | 'different_account'
+  | 'alias_taken'
+  | 'provider_misconfigured'
+  | 'needs_relink'
+  | 'frozen'
+  | 'not_linked'
+  | 'over_policy'
+  | 'too_many_tokens'
+  | 'token_outstanding'
+  | 'no_strategy'
+  | 'issue_unconfirmed'
+  | 'excess_rights'
+  | 'unsound_token'
+  | 'upstream_rejected'
+  | 'revoked_meanwhile'
+  | 'token_unknown'
+  | 'token_ended'
+  | 'rule_refused'
+  | 'path_refused'
+  | 'header_refused'
+  | 'upgrade_refused'
+  | 'redirect_refused'
+  | 'invitation_unknown'
+  | 'too_many_invitations'
+  | 'last_owner'
+  | 'slug_taken'
+  | 'provider_exists'
+  | 'provider_in_use'
+  | 'too_many_webhooks'
+  | 'trusted_issuer_exists'
+  | 'trusted_client_exists'
+  | 'too_many_trusted'
+  | 'opaque_taken'
+  | 'webhook_off'
+  | 'count_changed'
 
 export interface Paths {
   '/api/health': {
@@ -386,6 +475,9 @@ export interface Paths {
             'application/json': {
               tenant: string
               role: 'owner' | 'admin' | 'member' | 'auditor'
+              /**
+               * `over`: too old, or whoever made it can no longer give this role
+               */
               state: 'open' | 'used' | 'over'
               expires_at: string
             }
@@ -512,8 +604,14 @@ export interface Paths {
                 provider_id: string
                 purpose: 'link' | 'relink'
                 status: 'pending' | 'expired' | 'done' | 'failed'
+                /**
+                 * Why it failed: an error code, or `cancelled`
+                 */
                 outcome: string | null
                 detail: string | null
+                /**
+                 * What came back is kept until `expires_at`: it can be linked as new, or under another alias
+                 */
                 can_adopt: boolean
                 connection_id: string | null
                 project_id: string | null
@@ -543,7 +641,13 @@ export interface Paths {
         content: {
           'application/json': {
             provider: string
+            /**
+             * What scripts will call the project; made from its name where none is given
+             */
             alias?: string
+            /**
+             * Reconnect this one instead of linking anew
+             */
             connection?: string
           }
         }
@@ -608,8 +712,14 @@ export interface Paths {
               provider_id: string
               purpose: 'link' | 'relink'
               status: 'pending' | 'expired' | 'done' | 'failed'
+              /**
+               * Why it failed: an error code, or `cancelled`
+               */
               outcome: string | null
               detail: string | null
+              /**
+               * What came back is kept until `expires_at`: it can be linked as new, or under another alias
+               */
               can_adopt: boolean
               connection_id: string | null
               project_id: string | null
@@ -696,6 +806,9 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * `next` of the page before
+           */
           before?: string
         }
         header?: never
@@ -714,6 +827,9 @@ export interface Paths {
                 at: string
                 action: string
                 outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
                 actor_id: string | null
                 target: {
                   kind: string
@@ -1326,8 +1442,14 @@ export interface Paths {
           provider?: string
           made_before?: string
           used_before?: string | 'unknown'
+          /**
+           * `standing`: all but the revoked ones
+           */
           status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked' | 'standing' | 'frozen'
           everybody?: '1'
+          /**
+           * `next` of the page before
+           */
           before?: string
         }
         header?: never
@@ -1345,6 +1467,9 @@ export interface Paths {
                 id: string
                 owner_id: string
                 account_name: string
+                /**
+                 * As the upstream calls it
+                 */
                 upstream_role: string | null
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
@@ -1357,9 +1482,21 @@ export interface Paths {
                 } | null
                 status_since: string
                 last_refresh_at: string | null
+                /**
+                 * While it rests after a failure
+                 */
                 next_try_at: string | null
+                /**
+                 * When the background renews it by itself
+                 */
                 next_renewal_at: string | null
+                /**
+                 * Until when the stored access token works, whatever the upstream does
+                 */
                 serves_until: string | null
+                /**
+                 * When the grant ends unless it is renewed; null where nobody knows
+                 */
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
@@ -1368,6 +1505,9 @@ export interface Paths {
                   name: string
                   kind: string
                 }
+                /**
+                 * The first of those that it reaches
+                 */
                 project: {
                   id: string
                   name: string
@@ -1382,13 +1522,16 @@ export interface Paths {
                 }[]
               }[]
               /**
-               * Counted up to 1000 only
+               * How many match, on all pages, counted up to 1000 only
                */
               total: number
               /**
                * Whether there are more than were counted
                */
               total_is_capped: boolean
+              /**
+               * What to ask the next page `before`; null: this is the last
+               */
               next: string | null
             }
           }
@@ -1420,6 +1563,9 @@ export interface Paths {
               id: string
               owner_id: string
               account_name: string
+              /**
+               * As the upstream calls it
+               */
               upstream_role: string | null
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
@@ -1432,9 +1578,21 @@ export interface Paths {
               } | null
               status_since: string
               last_refresh_at: string | null
+              /**
+               * While it rests after a failure
+               */
               next_try_at: string | null
+              /**
+               * When the background renews it by itself
+               */
               next_renewal_at: string | null
+              /**
+               * Until when the stored access token works, whatever the upstream does
+               */
               serves_until: string | null
+              /**
+               * When the grant ends unless it is renewed; null where nobody knows
+               */
               grant_expires_at: string | null
               linked_at: string
               branch: string | null
@@ -1443,6 +1601,9 @@ export interface Paths {
                 name: string
                 kind: string
               }
+              /**
+               * The first of those that it reaches
+               */
               project: {
                 id: string
                 name: string
@@ -1455,11 +1616,17 @@ export interface Paths {
                 alias: string
                 external_id: string
               }[]
+              /**
+               * What happened to it, newest first
+               */
               timeline: {
                 id: string
                 at: string
                 action: string
                 outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
                 actor_id: string | null
                 target: {
                   kind: string
@@ -1558,6 +1725,9 @@ export interface Paths {
               id: string
               owner_id: string
               account_name: string
+              /**
+               * As the upstream calls it
+               */
               upstream_role: string | null
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
@@ -1570,9 +1740,21 @@ export interface Paths {
               } | null
               status_since: string
               last_refresh_at: string | null
+              /**
+               * While it rests after a failure
+               */
               next_try_at: string | null
+              /**
+               * When the background renews it by itself
+               */
               next_renewal_at: string | null
+              /**
+               * Until when the stored access token works, whatever the upstream does
+               */
               serves_until: string | null
+              /**
+               * When the grant ends unless it is renewed; null where nobody knows
+               */
               grant_expires_at: string | null
               linked_at: string
               branch: string | null
@@ -1581,6 +1763,9 @@ export interface Paths {
                 name: string
                 kind: string
               }
+              /**
+               * The first of those that it reaches
+               */
               project: {
                 id: string
                 name: string
@@ -1593,11 +1778,17 @@ export interface Paths {
                 alias: string
                 external_id: string
               }[]
+              /**
+               * What happened to it, newest first
+               */
               timeline: {
                 id: string
                 at: string
                 action: string
                 outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
                 actor_id: string | null
                 target: {
                   kind: string
@@ -1644,6 +1835,9 @@ export interface Paths {
               id: string
               owner_id: string
               account_name: string
+              /**
+               * As the upstream calls it
+               */
               upstream_role: string | null
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
@@ -1656,9 +1850,21 @@ export interface Paths {
               } | null
               status_since: string
               last_refresh_at: string | null
+              /**
+               * While it rests after a failure
+               */
               next_try_at: string | null
+              /**
+               * When the background renews it by itself
+               */
               next_renewal_at: string | null
+              /**
+               * Until when the stored access token works, whatever the upstream does
+               */
               serves_until: string | null
+              /**
+               * When the grant ends unless it is renewed; null where nobody knows
+               */
               grant_expires_at: string | null
               linked_at: string
               branch: string | null
@@ -1667,6 +1873,9 @@ export interface Paths {
                 name: string
                 kind: string
               }
+              /**
+               * The first of those that it reaches
+               */
               project: {
                 id: string
                 name: string
@@ -1679,11 +1888,17 @@ export interface Paths {
                 alias: string
                 external_id: string
               }[]
+              /**
+               * What happened to it, newest first
+               */
               timeline: {
                 id: string
                 at: string
                 action: string
                 outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
                 actor_id: string | null
                 target: {
                   kind: string
@@ -1986,6 +2201,9 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * `next` of the page before
+           */
           before?: string
         }
         header?: never
@@ -2208,6 +2426,9 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * `next` of the page before
+           */
           before?: string
           unread?: '1'
         }
@@ -2224,12 +2445,24 @@ export interface Paths {
             'application/json': {
               items: {
                 id: string
+                /**
+                 * What happened; new kinds may appear
+                 */
                 kind: string
                 connection_id: string | null
                 provider_id: string | null
+                /**
+                 * Addressed to everybody who administers: whoever reads it first reads it for all
+                 */
                 for_admins: boolean
                 cause: string | null
+                /**
+                 * When the grant ends, for `grant.ending`
+                 */
                 ends_at: string | null
+                /**
+                 * Why and until when, for a freeze
+                 */
                 reason: string | null
                 until: string | null
                 projects: {
@@ -2387,6 +2620,9 @@ export interface Paths {
                   id: string
                   owner_id: string
                   account_name: string
+                  /**
+                   * As the upstream calls it
+                   */
                   upstream_role: string | null
                   status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                   cause: string | null
@@ -2399,9 +2635,21 @@ export interface Paths {
                   } | null
                   status_since: string
                   last_refresh_at: string | null
+                  /**
+                   * While it rests after a failure
+                   */
                   next_try_at: string | null
+                  /**
+                   * When the background renews it by itself
+                   */
                   next_renewal_at: string | null
+                  /**
+                   * Until when the stored access token works, whatever the upstream does
+                   */
                   serves_until: string | null
+                  /**
+                   * When the grant ends unless it is renewed; null where nobody knows
+                   */
                   grant_expires_at: string | null
                   linked_at: string
                   branch: string | null
@@ -2458,6 +2706,9 @@ export interface Paths {
                 id: string
                 owner_id: string
                 account_name: string
+                /**
+                 * As the upstream calls it
+                 */
                 upstream_role: string | null
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
@@ -2470,9 +2721,21 @@ export interface Paths {
                 } | null
                 status_since: string
                 last_refresh_at: string | null
+                /**
+                 * While it rests after a failure
+                 */
                 next_try_at: string | null
+                /**
+                 * When the background renews it by itself
+                 */
                 next_renewal_at: string | null
+                /**
+                 * Until when the stored access token works, whatever the upstream does
+                 */
                 serves_until: string | null
+                /**
+                 * When the grant ends unless it is renewed; null where nobody knows
+                 */
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
@@ -2541,6 +2804,9 @@ export interface Paths {
                 id: string
                 owner_id: string
                 account_name: string
+                /**
+                 * As the upstream calls it
+                 */
                 upstream_role: string | null
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
@@ -2553,9 +2819,21 @@ export interface Paths {
                 } | null
                 status_since: string
                 last_refresh_at: string | null
+                /**
+                 * While it rests after a failure
+                 */
                 next_try_at: string | null
+                /**
+                 * When the background renews it by itself
+                 */
                 next_renewal_at: string | null
+                /**
+                 * Until when the stored access token works, whatever the upstream does
+                 */
                 serves_until: string | null
+                /**
+                 * When the grant ends unless it is renewed; null where nobody knows
+                 */
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
@@ -2628,7 +2906,9 @@ export interface Paths {
     post: {
       parameters: {
         query?: never
-        header?: never
+        header?: {
+          'Idempotency-Key'?: string
+        }
         path: {
           tenant: string
           project: string
@@ -2639,7 +2919,7 @@ export interface Paths {
         content: {
           'application/json': {
             /**
-             * Rights in the form of the provider’s kind, or the rules of a proxy token: one of those below.
+             * Rights in the form of the provider’s kind, or the rules of a proxy token: one of these
              */
             scopes:
               | {
@@ -2796,19 +3076,43 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
+              /**
+               * The latest 14 days in UTC, the oldest first
+               */
               days: {
                 day: string
+                /**
+                 * Passed on to the upstream
+                 */
                 requests: number
+                /**
+                 * Refused here, by a rule or a limit; none of the requests
+                 */
                 refused: number
+                /**
+                 * Of bodies: to the upstream, and back
+                 */
                 bytes_sent: number
                 bytes_received: number
               }[]
               totals: {
+                /**
+                 * Passed on to the upstream
+                 */
                 requests: number
+                /**
+                 * Refused here, by a rule or a limit; none of the requests
+                 */
                 refused: number
+                /**
+                 * Of bodies: to the upstream, and back
+                 */
                 bytes_sent: number
                 bytes_received: number
               }
+              /**
+               * Null: nobody used it
+               */
               last_used_at: string | null
             }
           }
@@ -3508,7 +3812,9 @@ export interface Paths {
     post: {
       parameters: {
         query?: never
-        header?: never
+        header?: {
+          'Idempotency-Key'?: string
+        }
         path: {
           tenant: string
         }
@@ -3621,7 +3927,9 @@ export interface Paths {
     post: {
       parameters: {
         query?: never
-        header?: never
+        header?: {
+          'Idempotency-Key'?: string
+        }
         path: {
           tenant: string
           revocation: string
@@ -3737,13 +4045,16 @@ export interface Paths {
                 } | null
               }[]
               /**
-               * Counted up to 1000 only
+               * How many match, on all pages, counted up to 1000 only
                */
               total: number
               /**
                * Whether there are more than were counted
                */
               total_is_capped: boolean
+              /**
+               * What to ask the next page `before`; null: this is the last
+               */
               next: string | null
             }
           }
@@ -3894,19 +4205,43 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
+              /**
+               * The latest 14 days in UTC, the oldest first
+               */
               days: {
                 day: string
+                /**
+                 * Passed on to the upstream
+                 */
                 requests: number
+                /**
+                 * Refused here, by a rule or a limit; none of the requests
+                 */
                 refused: number
+                /**
+                 * Of bodies: to the upstream, and back
+                 */
                 bytes_sent: number
                 bytes_received: number
               }[]
               totals: {
+                /**
+                 * Passed on to the upstream
+                 */
                 requests: number
+                /**
+                 * Refused here, by a rule or a limit; none of the requests
+                 */
                 refused: number
+                /**
+                 * Of bodies: to the upstream, and back
+                 */
                 bytes_sent: number
                 bytes_received: number
               }
+              /**
+               * Null: nobody used it
+               */
               last_used_at: string | null
             }
           }
@@ -4249,13 +4584,25 @@ export interface Paths {
                 id: string
                 url: string
                 enabled: boolean
+                /**
+                 * Why it was switched off automatically
+                 */
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                /**
+                 * Whoever made it administers no more: an admin should take it over
+                 */
                 orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null
+                /**
+                 * Of the first failure since the last success
+                 */
                 failing_since: string | null
+                /**
+                 * Until when messages carry a second signature, by the key before the last rotation
+                 */
                 previous_until: string | null
               }[]
             }
@@ -4292,13 +4639,25 @@ export interface Paths {
                 id: string
                 url: string
                 enabled: boolean
+                /**
+                 * Why it was switched off automatically
+                 */
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                /**
+                 * Whoever made it administers no more: an admin should take it over
+                 */
                 orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null
+                /**
+                 * Of the first failure since the last success
+                 */
                 failing_since: string | null
+                /**
+                 * Until when messages carry a second signature, by the key before the last rotation
+                 */
                 previous_until: string | null
               }
               secret: string
@@ -4362,13 +4721,25 @@ export interface Paths {
               id: string
               url: string
               enabled: boolean
+              /**
+               * Why it was switched off automatically
+               */
               disabled_cause: ('gone' | 'failing') | null
               created_by: string
+              /**
+               * Whoever made it administers no more: an admin should take it over
+               */
               orphaned: boolean
               created_at: string
               last_success_at: string | null
               last_failure_at: string | null
+              /**
+               * Of the first failure since the last success
+               */
               failing_since: string | null
+              /**
+               * Until when messages carry a second signature, by the key before the last rotation
+               */
               previous_until: string | null
             }
           }
@@ -4385,6 +4756,9 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * `next` of the page before
+           */
           before?: string
         }
         header?: never
@@ -4405,7 +4779,13 @@ export interface Paths {
                 state: 'pending' | 'delivered' | 'failed'
                 tries: number
                 next_try_at: string | null
+                /**
+                 * HTTP status of the last answer
+                 */
                 last_status: number | null
+                /**
+                 * not_reached, no_answer, unreadable, http_<status>, webhook_off, interrupted
+                 */
                 last_error: string | null
                 created_at: string
                 finished_at: string | null
@@ -4475,13 +4855,25 @@ export interface Paths {
                 id: string
                 url: string
                 enabled: boolean
+                /**
+                 * Why it was switched off automatically
+                 */
                 disabled_cause: ('gone' | 'failing') | null
                 created_by: string
+                /**
+                 * Whoever made it administers no more: an admin should take it over
+                 */
                 orphaned: boolean
                 created_at: string
                 last_success_at: string | null
                 last_failure_at: string | null
+                /**
+                 * Of the first failure since the last success
+                 */
                 failing_since: string | null
+                /**
+                 * Until when messages carry a second signature, by the key before the last rotation
+                 */
                 previous_until: string | null
               }
               secret: string
@@ -4521,7 +4913,13 @@ export interface Paths {
               state: 'pending' | 'delivered' | 'failed'
               tries: number
               next_try_at: string | null
+              /**
+               * HTTP status of the last answer
+               */
               last_status: number | null
+              /**
+               * not_reached, no_answer, unreadable, http_<status>, webhook_off, interrupted
+               */
               last_error: string | null
               created_at: string
               finished_at: string | null

@@ -17,8 +17,9 @@ import { BrokerError, type ErrorCode, fieldsOf, isBrokerError } from '../errors.
 import { isModestJson, unstorablePath } from '../security/json.ts'
 import { membership } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
-import { Answer, jsonAnswer, responseOf } from './answer.ts'
+import { Answer, responseOf } from './answer.ts'
 import { authenticate, toActor } from './authenticate.ts'
+import { keyIn, type Notes, type OnceOf, once, onceOf } from './idempotency.ts'
 import { takeLimit } from './limits.ts'
 import { type Access, errorsOf, type Operation, type PathParams, paramsSchema, type Reach } from './operation.ts'
 import { dataHeaders, problemAnswer } from './problem.ts'
@@ -42,6 +43,8 @@ export type ApiInput<O extends Operation> =
           params: PathParams<Path>
           query: Named<z.output<Query>>
           body: Named<z.output<Body>>
+          /** Given how it is answered, notes what is made where the caller named a key; undefined: they named none. */
+          once: OnceOf<ApiAnswer<O>>
           /** Headers that the answer will have beside its own: a cookie that the act sets. */
           headers: Headers
         }
@@ -86,8 +89,15 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
       const body = operation.body ? named.body(parse(operation.body, readJson(text), 'body')) : refuseContent(text)
       const headers = new Headers()
       const input = { ...call, principal, actor, params: params.data, query, body, headers }
-      const answer = await handler(input as unknown as ApiInput<O>)
-      return { response: respond(call, operation, toWire?.(answer), headers), log }
+      const bodyOf = (answer: ApiAnswer<O>) => render(operation, toWire?.(answer))
+      const done = async (notes?: Notes) =>
+        bodyOf(await handler({ ...input, once: onceOf(notes, bodyOf) } as unknown as ApiInput<O>))
+      const key = operation.idempotent && keyIn(request.headers)
+      if (!key || !actor) return { response: respond(call, operation, await done(), headers), log }
+      const answered = await once(call, actor, { operation, key, asked: [params.data, query, body] }, done)
+      if (answered.ageSeconds !== undefined) headers.set('age', String(answered.ageSeconds))
+      const repeated = answered.ageSeconds !== undefined
+      return { response: respond(call, operation, answered.body, headers), log: { ...log, repeated } }
     } catch (error) {
       if (actor && isBrokerError(error, ...refusals)) await recordDenial(call, actor, operation, error.code)
       throw error
@@ -191,27 +201,36 @@ function parse(schema: z.ZodType | undefined, value: object | unknown, place: 'q
   throw new BrokerError('bad_request', { fields })
 }
 
-function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown, given: Headers): Response | Answer {
-  const { status, schema, stream } = operation.answer
+type Body = string | AsyncIterable<string> | null
+
+/** The body of an answer, in the form that the operation declares; null: none. */
+function render({ id, answer: { schema } }: Operation, answer: unknown): Body {
+  if (!schema) return null
+  const parsed = schema.safeParse(answer)
+  if (!parsed.success)
+    throw new BrokerError('internal', {
+      cause: new Error(`${id} answered ${JSON.stringify(fieldsOf(parsed.error.issues, 'body'))}`),
+    })
+  return isStream(parsed.data) ? parsed.data : JSON.stringify(parsed.data)
+}
+
+const isStream = (data: unknown): data is AsyncIterable<string> =>
+  typeof data === 'object' && data !== null && Symbol.asyncIterator in data
+
+function respond({ ctx, requestId }: Call, operation: Operation, body: Body, given: Headers): Response | Answer {
+  const { status, stream } = operation.answer
   const cookies = given.getSetCookie()
   const headers = {
     ...Object.fromEntries(given),
     ...dataHeaders,
     'x-request-id': requestId,
     ...(cookies.length > 0 && { 'set-cookie': cookies }),
+    ...(body !== null && { 'content-type': stream ?? 'application/json' }),
   }
-  if (!schema) return new Answer(status, headers)
-  const parsed = schema.safeParse(answer)
-  if (parsed.success && stream) {
-    const cut = (error: unknown) =>
-      ctx.log.error({ request: requestId, operation: operation.id, err: error }, 'a response was interrupted')
-    const response = responseOf(new Answer(status, { ...headers, 'content-type': stream }))
-    return new Response(streamOf(parsed.data as AsyncIterable<string>, cut), response)
-  }
-  if (parsed.success) return jsonAnswer(parsed.data, status, headers)
-  throw new BrokerError('internal', {
-    cause: new Error(`${operation.id} answered ${JSON.stringify(fieldsOf(parsed.error.issues, 'body'))}`),
-  })
+  if (!isStream(body)) return new Answer(status, headers, body)
+  const cut = (error: unknown) =>
+    ctx.log.error({ request: requestId, operation: operation.id, err: error }, 'a response was interrupted')
+  return new Response(streamOf(body, cut), responseOf(new Answer(status, headers)))
 }
 
 /** Pieces of text as a body, made as fast as they are read. One that fails cuts the connection: it cannot end as if whole. */

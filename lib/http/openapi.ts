@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { type Permission, type Scope, scopesFor } from '../actor.ts'
 import { type ErrorCode, errorCodes } from '../errors.ts'
 import { customHeader } from './csrf.ts'
+import { idempotencyHeader, keyLength } from './idempotency.ts'
 import { errorsOf, type Operation, paramsSchema } from './operation.ts'
 import { sessionCookie } from './session.ts'
 import { problem } from './wire/schemas.ts'
@@ -21,7 +23,8 @@ export function openApiDocument(operations: readonly Operation[], server: string
       version: '1',
       description:
         'Errors are RFC 9457 problems; their `code` is stable, and each operation lists the ones it may answer with. Every ' +
-        'change needs a JSON content type, the header X-Valetkey: 1, and an Origin that is this server’s own.',
+        'change needs a JSON content type. One that is made by the session cookie also needs the header X-Valetkey: 1 and an ' +
+        'Origin that is this server’s own; a request with a token needs neither, and its cookies are not read.',
     },
     servers: [{ url: server }],
     paths,
@@ -31,7 +34,7 @@ export function openApiDocument(operations: readonly Operation[], server: string
       responses: Object.fromEntries(
         operations.flatMap(refusalsOf).map(([status, codes]) => [refusalName(codes), refusal(status, codes)]),
       ),
-      securitySchemes: { session: { type: 'apiKey', in: 'cookie', name: sessionCookie } },
+      securitySchemes,
     },
   }
 }
@@ -46,16 +49,23 @@ export function describe(operation: Operation, server: string): Json {
   return {
     operationId: id,
     summary,
-    ...(permission !== 'public' && { security: [{ session: [] }], 'x-permission': permission, 'x-scope': scope }),
+    ...(permission !== 'public' && { security: securityOf(operation), 'x-permission': permission, 'x-scope': scope }),
+    ...(operation.limit && { 'x-limit': operation.limit }),
+    ...(operation.idempotent && { 'x-idempotent': operation.idempotent }),
     ...(fresh && { 'x-recent-sign-in': true }),
     parameters: [
       ...parametersIn('path', jsonSchema(paramsSchema(operation), 'input')),
       ...(operation.query ? parametersIn('query', jsonSchema(operation.query, 'input')) : []),
-      ...(isChange && permission !== 'public' ? ownPage(server) : []),
+      ...(isChange && permission !== 'public' ? ownPage(server, scope === 'cookie only') : []),
+      ...(operation.idempotent ? [idempotencyKey(operation.idempotent)] : []),
     ],
     ...(isChange && { requestBody: requestBody(operation) }),
     responses: {
-      [answer.status]: { description: summary, headers: { 'X-Request-Id': requestId }, ...(content && { content }) },
+      [answer.status]: {
+        description: summary,
+        headers: { 'X-Request-Id': requestId, ...(operation.idempotent && { Age: age }) },
+        ...(content && { content }),
+      },
       ...Object.fromEntries(
         refusalsOf(operation).map(([status, codes]) => [
           status,
@@ -66,19 +76,61 @@ export function describe(operation: Operation, server: string): Json {
   }
 }
 
-/** What a change carries so that no other site can send it (lib/http/csrf.ts). */
-const ownPage = (server: string): Json[] => [
+/** How a caller tells who they are; the scopes that a program needs are listed with each operation (OpenAPI 3.1, 4.8.30). */
+const securitySchemes = {
+  session: { type: 'apiKey', in: 'cookie', name: sessionCookie, description: 'A browser that is signed in.' },
+  bearer: {
+    type: 'http',
+    scheme: 'Bearer',
+    description:
+      'A program: an access token of Valetkey (RFC 6750), or one of an issuer that the tenant in the path trusts, which counts there alone.',
+  },
+  dpop: {
+    type: 'http',
+    scheme: 'DPoP',
+    description:
+      'A program whose access token is bound to its key (RFC 9449): each request also has the header DPoP with a proof.',
+  },
+} as const
+
+function securityOf({ permission, scope }: Operation): Json[] {
+  if (scope === 'cookie only') return [{ session: [] }]
+  const needed = permission === 'session' ? [scope] : scopesFor(permission as Permission, scope as Scope)
+  return [{ session: [] }, { bearer: needed }, { dpop: needed }]
+}
+
+const idempotencyKey = ({ answerSeconds, keySeconds }: { answerSeconds: number; keySeconds: number }): Json => ({
+  name: idempotencyHeader,
+  in: 'header',
+  required: false,
+  description:
+    `Of your own choice and random, a UUID for example: the same request under the same key is done once. For ${answerSeconds} seconds ` +
+    'it gets the same answer again, with the header Age; ' +
+    (keySeconds > answerSeconds
+      ? `for ${keySeconds} seconds it is not done a second time.`
+      : 'after that it is done again, which changes nothing that is done already.') +
+    ' A key counts for one person and one session or grant. Quotes around it (a structured string) are not part of it.',
+  schema: {
+    type: 'string',
+    pattern: `^("[!#-[\\]-~]{${keyLength.min},${keyLength.max}}"|[!#-[\\]-~]{${keyLength.min},${keyLength.max}})$`,
+  },
+})
+
+/** What a change carries so that no other site can send it (lib/http/csrf.ts). Where programs may come, only browsers need it. */
+const ownPage = (server: string, required: boolean): Json[] => [
   {
     name: customHeader,
     in: 'header',
-    required: true,
+    required,
+    description: 'Needed with the session cookie.',
     schema: { type: 'string', const: '1' },
   },
   {
     name: 'Origin',
     in: 'header',
-    required: true,
-    description: 'Browsers send it automatically. Clients that send Sec-Fetch-Site: same-origin may leave it out.',
+    required,
+    description:
+      'Needed with the session cookie. Browsers send it automatically. Clients that send Sec-Fetch-Site: same-origin may leave it out.',
     schema: { type: 'string', const: server },
   },
 ]
@@ -105,7 +157,10 @@ const refusalName = (codes: ErrorCode[]) => codes.join('.')
 
 const refusal = (status: number, codes: ErrorCode[]): Json => ({
   description: codes.map((code) => `${code}: ${errorCodes[code].title}.`).join(' '),
-  headers: { 'X-Request-Id': requestId, ...problemHeaders[status] },
+  headers: {
+    'X-Request-Id': requestId,
+    ...problemHeaders[status],
+  },
   content: {
     'application/problem+json': {
       schema: { allOf: [{ $ref: '#/components/schemas/Problem' }, { properties: { code: { enum: codes } } }] },
@@ -119,10 +174,16 @@ const headers = {
   Authenticate: header('How to sign in.', { type: 'string' }),
   RetryAfter: header('Seconds to wait.', { type: 'integer', minimum: 1 }),
 } as const
+const mayRetry = { description: 'Seconds to wait, where waiting helps.', schema: { type: 'integer', minimum: 1 } }
+const age = {
+  description: 'Only of the same answer again: how many seconds old it is.',
+  schema: { type: 'integer', minimum: 0 },
+}
 const headerRef = (name: keyof typeof headers) => ({ $ref: `#/components/headers/${name}` })
 const requestId = headerRef('RequestId')
 const problemHeaders: Record<number, Json> = {
   401: { 'WWW-Authenticate': headerRef('Authenticate') },
+  409: { 'Retry-After': mayRetry },
   429: { 'Retry-After': headerRef('RetryAfter') },
   503: { 'Retry-After': headerRef('RetryAfter') },
 }

@@ -58,6 +58,11 @@ export type Operation<
   /** Content types of the body beside application/json. */
   media?: readonly string[]
   answer: Answered<Answer>
+  /**
+   * A caller may name a key under which it is done once. For `answerSeconds` the same key gets the same answer; for `keySeconds`
+   * nothing is done again.
+   */
+  idempotent?: { answerSeconds: number; keySeconds: number }
   /** What it refuses for reasons of its own; what every operation of its kind may refuse is in {@link errorsOf}. */
   errors?: readonly ErrorCode[]
   /** Whose counter the call adds to (limits.ts); left out for probes alone. */
@@ -85,6 +90,8 @@ export function operation<
     throw new Error(`${declared.id}: public operations have no scope; all others need one`)
   if (declared.fresh && declared.scope !== 'cookie only')
     throw new Error(`${declared.id}: only who has a session can sign in again`)
+  if (declared.idempotent && (declared.method === 'GET' || !inTenant))
+    throw new Error(`${declared.id}: a key is for changes in a tenant`)
   if (declared.method === 'GET' && declared.body) throw new Error(`${declared.id}: a GET has no body`)
   return declared
 }
@@ -108,6 +115,12 @@ export const upstreamErrors = [
   'upstream_forbidden',
 ] as const satisfies ErrorCode[]
 
+const idempotencyErrors = [
+  'idempotency_running',
+  'idempotency_spent',
+  'idempotency_mismatch',
+] as const satisfies ErrorCode[]
+
 /** What the listener itself says to anything it cannot take, and what may fail anywhere. */
 const everywhere = [
   'bad_request',
@@ -122,12 +135,22 @@ const everywhere = [
 ] as const satisfies ErrorCode[]
 
 /** Every code that an operation may answer with, in the order of the table in lib/errors.ts. */
-export function errorsOf({ method, path, permission, scope, fresh, limit, errors = [] }: Operation): ErrorCode[] {
+export function errorsOf({
+  method,
+  path,
+  permission,
+  scope,
+  fresh,
+  limit,
+  idempotent,
+  errors = [],
+}: Operation): ErrorCode[] {
   const changes = method !== 'GET'
   const codes = new Set<ErrorCode>([
     ...everywhere,
     ...errors,
     ...(limit ? (['rate_limited'] as const) : []),
+    ...(idempotent ? idempotencyErrors : []),
     ...(permission === 'public' ? [] : (['unauthenticated'] as const)),
     ...(permission === 'public' ? [] : ([scope === 'cookie only' ? 'browser_only' : 'insufficient_scope'] as const)),
     ...(fresh ? (['fresh_signin_required'] as const) : []),

@@ -71,6 +71,10 @@ export const hash = (value: string) => new Uint8Array(hashAtOnce('sha256', value
 export const fingerprint = (key: Uint8Array, value: string) =>
   createHmac('sha256', key).update(value).digest('hex').slice(0, 12)
 
+/** What is stored of text that may be guessable, where it is only compared: a keyed hash. */
+export const keyedHash = (key: Uint8Array, text: string) =>
+  new Uint8Array(createHmac('sha256', key).update(text).digest())
+
 /** Compares in constant time, whatever the lengths. */
 export const sameSecret = (a: string, b: string) => timingSafeEqual(hash(a), hash(b))
 
@@ -81,3 +85,10 @@ export const secretCanary = (root: Uint8Array) =>
 /** A key for one purpose out of the root secret; distinct labels give unrelated keys (V-07). 32 bytes. */
 export const deriveKey = (root: Uint8Array, purpose: 'signin' | 'fingerprint' | 'lookup' | 'grants' | 'canary') =>
   new Uint8Array(hkdfSync('sha256', root, new Uint8Array(0), `valetkey ${purpose}`, 32))
+
+/**
+ * A key that is made of what only a caller holds, for sealing what they alone may open: a stolen database opens nothing. `salt`
+ * is not in the database either, so that a caller's text that can be guessed is no way in.
+ */
+export const callersKey = (held: string, salt: Uint8Array, purpose: 'answer') =>
+  new Uint8Array(hkdfSync('sha256', held, salt, `valetkey ${purpose}`, 32))

@@ -38,6 +38,14 @@ export const sweeps = {
       AND NOT EXISTS (SELECT FROM upstream_revocation r WHERE r.tenant_id = $1 AND r.token_id = t.id AND r.state = 'pending')`,
     how: 'UPDATE issued_token SET handle = NULL WHERE tenant_id = $1 AND id = ANY ($2)',
   },
+  'answers to repeat': {
+    which: 'SELECT id FROM idempotency_key WHERE tenant_id = $1 AND answer IS NOT NULL AND answer_until < vk_now()',
+    how: 'UPDATE idempotency_key SET answer = NULL WHERE tenant_id = $1 AND id = ANY ($2)',
+  },
+  'idempotency keys': {
+    which: 'SELECT id FROM idempotency_key WHERE tenant_id = $1 AND expires_at < vk_now()',
+    how: 'DELETE FROM idempotency_key WHERE tenant_id = $1 AND id = ANY ($2)',
+  },
   'ended tokens': {
     which: `SELECT id FROM issued_token t WHERE tenant_id = $1 AND expires_at < vk_now() - ${kept} AND status <> 'issuing' AND handle IS NULL
       AND NOT EXISTS (SELECT FROM upstream_revocation r WHERE r.tenant_id = $1 AND r.token_id = t.id AND r.state = 'pending')`,

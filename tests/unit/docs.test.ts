@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { Environment } from '../../lib/config.ts'
+import { apiPage } from '../../scripts/api-page.ts'
 import { carriers, idsOf, pages, readPromises, requirementsOf } from '../../scripts/lib/requirements.mjs'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -45,8 +46,9 @@ test('scripts and server read no setting that docs/configuration.md does not nam
   expect([...new Set(asked)].filter((name) => !named.has(name))).toEqual([])
 })
 
-test('docs/guarantees.md and docs/requirements.md are what `npm run docs:generate` writes', async () => {
-  for (const [path, text] of Object.entries(await pages())) expect(read(path) === text, `${path} is stale`).toBe(true)
+test('docs/guarantees.md, docs/requirements.md and docs/api.md are what `npm run docs:generate` writes', async () => {
+  for (const [path, text] of Object.entries({ ...(await pages()), 'docs/api.md': apiPage() }))
+    expect(read(path) === text, `${path} is stale`).toBe(true)
 })
 
 test('every id that a test carries is a requirement, and every requirement is carried by a test', async () => {

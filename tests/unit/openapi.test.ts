@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { expect, test } from 'vitest'
@@ -7,11 +8,12 @@ import { errorCodes } from '../../lib/errors.ts'
 import { describe, openApiDocument } from '../../lib/http/openapi.ts'
 import { errorsOf, type Operation, operation, paramNames, paramsSchema } from '../../lib/http/operation.ts'
 import { operations } from '../../lib/http/wire.ts'
-import { clientTypes } from '../../scripts/openapi.ts'
+import { clientFiles } from '../../scripts/openapi.ts'
+import { neededBy } from '../support/operations.ts'
 
 test('the generated client is up to date (npm run client:generate)', async () => {
-  const file = resolve(import.meta.dirname, '../../lib/client/schema.d.ts')
-  expect(readFileSync(file, 'utf8')).toBe(await clientTypes())
+  for (const [name, text] of Object.entries(await clientFiles()))
+    expect(readFileSync(resolve(import.meta.dirname, '../../lib/client', name), 'utf8'), name).toBe(text)
 }, 30_000)
 
 test('operations have ids and addresses of their own', () => {
@@ -98,13 +100,43 @@ test('C-03: what a change must carry is described: its content type, the header 
     expect(requestBody, one.id).toMatchObject({ required: true, content: { 'application/json': {} } })
     expect(Object.keys(responses), one.id).toEqual(expect.arrayContaining(['413', '415']))
     const headers = parameters.filter((parameter) => parameter.in === 'header')
-    const required = [
-      { name: 'x-valetkey', required: true, schema: { const: '1' } },
-      { name: 'Origin', required: true, schema: { const: server } },
+    // A program's token is sent by no browser on its own.
+    const required = one.scope === 'cookie only'
+    const carried = [
+      { name: 'x-valetkey', required, schema: { const: '1' } },
+      { name: 'Origin', required, schema: { const: server } },
     ]
     if (one.permission === 'public') expect(headers, one.id).toEqual([])
-    else expect(headers, one.id).toMatchObject(required)
+    else expect(headers.slice(0, 2), one.id).toMatchObject(carried)
   }
+})
+
+test('each operation says how one signs in for it, and with which scopes', () => {
+  const { components } = openApiDocument(operations, server) as { components: { securitySchemes: object } }
+  for (const one of operations) {
+    const { security } = describe(one, server) as { security?: Record<string, string[]>[] }
+    const ways = (security ?? []).flatMap((way) => Object.entries(way))
+    for (const [name] of ways) expect(components.securitySchemes, one.id).toHaveProperty(name)
+    const programs = ways.filter(([name]) => name !== 'session').map(([, scopes]) => scopes)
+    if (one.permission === 'public') expect(ways, one.id).toEqual([])
+    else if (one.scope === 'cookie only') expect(programs, one.id).toEqual([])
+    else expect(programs, one.id).toEqual([neededBy(one), neededBy(one)])
+  }
+})
+
+test('IK-01: a key can be named where issuing or revoking is asked for, and nowhere that it would be ignored', () => {
+  const keyed = operations.filter((one) =>
+    described(one).parameters.some(({ name, schema }) => {
+      if (name !== 'Idempotency-Key') return false
+      const { pattern } = schema as { pattern: string }
+      for (const key of [randomUUID(), `"${randomUUID()}"`, 'x'.repeat(255)])
+        expect(key).toMatch(new RegExp(pattern, 'u'))
+      for (const key of ['short', 'with a space in it', '"unbalanced-quotes-here', 'x'.repeat(256)])
+        expect(key).not.toMatch(new RegExp(pattern, 'u'))
+      return true
+    }),
+  )
+  expect(keyed.map(({ id }) => id).sort()).toEqual(['issueToken', 'retryRevocation', 'revoke'])
 })
 
 test('nobody is described as answering to who hung up', () => {

@@ -7,11 +7,11 @@ export const attempt = object({
   provider_id: id,
   purpose: z.enum(['link', 'relink']),
   status: z.enum(['pending', 'expired', 'done', 'failed']),
-  /** Why it failed: an error code, or `cancelled`. */
-  outcome: z.string().nullable(),
+  outcome: z.string().nullable().describe('Why it failed: an error code, or `cancelled`'),
   detail: z.string().nullable(),
-  /** What came back is kept until `expires_at`: it can be linked as new, or under another alias. */
-  can_adopt: z.boolean(),
+  can_adopt: z
+    .boolean()
+    .describe('What came back is kept until `expires_at`: it can be linked as new, or under another alias'),
   connection_id: id.nullable(),
   project_id: id.nullable(),
   created_at: instant,
@@ -52,10 +52,8 @@ export const startLink = operation({
   audit: 'link.started',
   body: object({
     provider: idOf('provider'),
-    /** What scripts will call the project; made from its name where none is given. */
-    alias: alias.optional(),
-    /** Reconnect this one instead of linking anew. */
-    connection: idOf('connection').optional(),
+    alias: alias.optional().describe('What scripts will call the project; made from its name where none is given'),
+    connection: idOf('connection').optional().describe('Reconnect this one instead of linking anew'),
   }),
   answer: { status: 201, schema: object({ id, url: z.url(), expires_at: instant }) },
   errors: [...vaultErrors, 'client_not_registered', 'provider_misconfigured', 'frozen', 'over_policy'],

@@ -7,8 +7,7 @@ export const auditEvent = object({
   at: instant,
   action: z.string(),
   outcome: z.enum(['ok', 'refused', 'failed']),
-  /** Null: the product itself. */
-  actor_id: id.nullable(),
+  actor_id: id.nullable().describe('Null: the product itself'),
   target: object({ kind: z.string(), id: z.string() }).nullable(),
   address: z.string().nullable(),
   agent: z.string().nullable(),
@@ -24,8 +23,7 @@ export const listAuditEvents = operation({
   permission: 'read',
   scope: 'audit:read',
   audit: 'access.read',
-  /** `next` of the page before. */
-  query: object({ before: idOf('event').optional() }),
+  query: object({ before: idOf('event').optional().describe('`next` of the page before') }),
   answer: { status: 200, schema: object({ items: z.array(auditEvent), next: id.nullable() }) },
   limit: 'read',
 })

@@ -10,21 +10,16 @@ export const connectionFacts = object({
   id,
   owner_id: id,
   account_name: z.string(),
-  /** As the upstream calls it. */
-  upstream_role: z.string().nullable(),
+  upstream_role: z.string().nullable().describe('As the upstream calls it'),
   status: z.enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'revoked']),
   cause: z.string().nullable(),
   frozen,
   status_since: instant,
   last_refresh_at: instantOrNull,
-  /** While it rests after a failure. */
-  next_try_at: instantOrNull,
-  /** When the background renews it by itself. */
-  next_renewal_at: instantOrNull,
-  /** Until when the stored access token works, whatever the upstream does. */
-  serves_until: instantOrNull,
-  /** When the grant ends unless it is renewed; null where nobody knows. */
-  grant_expires_at: instantOrNull,
+  next_try_at: instantOrNull.describe('While it rests after a failure'),
+  next_renewal_at: instantOrNull.describe('When the background renews it by itself'),
+  serves_until: instantOrNull.describe('Until when the stored access token works, whatever the upstream does'),
+  grant_expires_at: instantOrNull.describe('When the grant ends unless it is renewed; null where nobody knows'),
   linked_at: instant,
   branch: z.string().nullable(),
 })
@@ -34,15 +29,13 @@ const projectReference = object({ id, name: z.string(), alias: z.string(), exter
 export const connection = object({
   ...connectionFacts.shape,
   provider: providerReference,
-  /** The first of those that it reaches. */
-  project: projectReference.nullable(),
+  project: projectReference.nullable().describe('The first of those that it reaches'),
   projects: z.array(projectReference),
 })
 
 export const connectionDetail = object({
   ...connection.shape,
-  /** What happened to it, newest first. */
-  timeline: z.array(auditEvent),
+  timeline: z.array(auditEvent).describe('What happened to it, newest first'),
 })
 
 export const listConnections = operation({
@@ -55,11 +48,12 @@ export const listConnections = operation({
   audit: 'access.read',
   query: object({
     ...chosen,
-    /** `standing`: all but the revoked ones. */
-    status: z.enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'revoked', 'standing', 'frozen']).optional(),
+    status: z
+      .enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'revoked', 'standing', 'frozen'])
+      .optional()
+      .describe('`standing`: all but the revoked ones'),
     everybody: z.literal('1').optional(),
-    /** `next` of the page before. */
-    before: id.optional(),
+    before: id.optional().describe('`next` of the page before'),
   }),
   answer: { status: 200, schema: page(connection) },
   limit: 'read',

@@ -7,8 +7,7 @@ export const invitation = object({ id, role, note: z.string().nullable(), create
 export const invitationPreview = object({
   tenant: z.string(),
   role,
-  /** `over`: too old, or whoever made it can no longer give this role. */
-  state: z.enum(['open', 'used', 'over']),
+  state: z.enum(['open', 'used', 'over']).describe('`over`: too old, or whoever made it can no longer give this role'),
   expires_at: instant,
 })
 
@@ -51,8 +50,7 @@ export const listInvitations = operation({
   permission: 'administer',
   scope: 'tenant:read',
   audit: 'none',
-  /** `next` of the page before. */
-  query: object({ before: id.optional() }),
+  query: object({ before: id.optional().describe('`next` of the page before') }),
   answer: { status: 200, schema: object({ items: z.array(invitation), next: id.nullable() }) },
   limit: 'read',
 })

@@ -4,17 +4,13 @@ import { counted, id, idOf, instant, instantOrNull, isCapped, object } from './s
 
 export const notification = object({
   id,
-  /** What happened; new kinds may appear. */
-  kind: z.string(),
+  kind: z.string().describe('What happened; new kinds may appear'),
   connection_id: id.nullable(),
   provider_id: id.nullable(),
-  /** Addressed to everybody who administers: whoever reads it first reads it for all. */
-  for_admins: z.boolean(),
+  for_admins: z.boolean().describe('Addressed to everybody who administers: whoever reads it first reads it for all'),
   cause: z.string().nullable(),
-  /** When the grant ends, for `grant.ending`. */
-  ends_at: instantOrNull,
-  /** Why and until when, for a freeze. */
-  reason: z.string().nullable(),
+  ends_at: instantOrNull.describe('When the grant ends, for `grant.ending`'),
+  reason: z.string().nullable().describe('Why and until when, for a freeze'),
   until: instantOrNull,
   projects: z.array(object({ id, alias: z.string() })),
   created_at: instant,
@@ -29,8 +25,10 @@ export const listNotifications = operation({
   permission: 'read',
   scope: 'projects:read',
   audit: 'none',
-  /** `next` of the page before. */
-  query: object({ before: idOf('notification').optional(), unread: z.literal('1').optional() }),
+  query: object({
+    before: idOf('notification').optional().describe('`next` of the page before'),
+    unread: z.literal('1').optional(),
+  }),
   answer: {
     status: 200,
     schema: object({

@@ -95,6 +95,7 @@ export const revoke = operation({
     }),
   },
   errors: [...vaultErrors, 'count_changed'],
+  idempotent: { answerSeconds: 600, keySeconds: 600 },
   limit: 'revoke',
 })
 
@@ -146,5 +147,6 @@ export const retryRevocation = operation({
   audit: 'revocation.retried',
   body: object({}),
   answer: { status: 204 },
+  idempotent: { answerSeconds: 600, keySeconds: 600 },
   limit: 'revoke',
 })

@@ -87,11 +87,9 @@ export const isCapped = z.boolean().describe('Whether there are more than were c
 export const page = <S extends z.ZodType>(one: S) =>
   object({
     items: z.array(one),
-    /** How many match, on all pages. */
-    total: counted,
+    total: counted.describe(`How many match, on all pages, counted up to ${countLimit} only`),
     total_is_capped: isCapped,
-    /** What to ask the next page `before`; null: this is the last. */
-    next: id.nullable(),
+    next: id.nullable().describe('What to ask the next page `before`; null: this is the last'),
   })
 /** A list that names nothing twice. */
 export const distinct = <S extends z.ZodType>(list: z.ZodArray<S>) =>
@@ -118,11 +116,8 @@ export const problem = z.strictObject({
   title: z.string(),
   status: z.int(),
   detail: z.string().optional(),
-  /** One of lib/errors.ts; new ones may appear. */
-  code: z.string(),
-  /** What to do next, for a person. */
-  next: z.string(),
+  code: z.string().describe('New ones may appear'),
+  next: z.string().describe('What to do next, for a person'),
   request_id: z.string(),
-  /** Field path -> what is wrong with it. */
-  fields: z.record(z.string(), z.string()).optional(),
+  fields: z.record(z.string(), z.string()).optional().describe('Field path -> what is wrong with it'),
 })

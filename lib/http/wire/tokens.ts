@@ -62,7 +62,7 @@ export const token = object({
 
 /** Rights, as the kind of the project's provider has them: it reads them, once it is known which. */
 const rights = z.record(z.string(), z.unknown()).meta({
-  description: 'Rights in the form of the provider’s kind, or the rules of a proxy token: one of those below.',
+  description: 'Rights in the form of the provider’s kind, or the rules of a proxy token: one of these',
   anyOf: [...[...kinds.values()].map((kind) => kind.rights), Rules].map(schemaOf),
 })
 
@@ -108,6 +108,8 @@ export const issueToken = operation({
     'excess_rights',
     'unsound_token',
   ],
+  // A program that lost the answer asks again within seconds; the value is kept no longer than that (docs/decisions/0059).
+  idempotent: { answerSeconds: 60, keySeconds: 86_400 },
   limit: 'issue',
 })
 

@@ -6,18 +6,16 @@ export const webhook = object({
   id,
   url: z.string(),
   enabled: z.boolean(),
-  /** Why it was switched off automatically. */
-  disabled_cause: z.enum(['gone', 'failing']).nullable(),
+  disabled_cause: z.enum(['gone', 'failing']).nullable().describe('Why it was switched off automatically'),
   created_by: id,
-  /** Whoever made it administers no more: an admin should take it over. */
-  orphaned: z.boolean(),
+  orphaned: z.boolean().describe('Whoever made it administers no more: an admin should take it over'),
   created_at: instant,
   last_success_at: instantOrNull,
   last_failure_at: instantOrNull,
-  /** Of the first failure since the last success. */
-  failing_since: instantOrNull,
-  /** Until when messages carry a second signature, by the key before the last rotation. */
-  previous_until: instantOrNull,
+  failing_since: instantOrNull.describe('Of the first failure since the last success'),
+  previous_until: instantOrNull.describe(
+    'Until when messages carry a second signature, by the key before the last rotation',
+  ),
 })
 
 export const delivery = object({
@@ -27,10 +25,11 @@ export const delivery = object({
   state: z.enum(['pending', 'delivered', 'failed']),
   tries: z.int(),
   next_try_at: instantOrNull,
-  /** HTTP status of the last answer. */
-  last_status: z.int().nullable(),
-  /** not_reached, no_answer, unreadable, http_<status>, webhook_off, interrupted. */
-  last_error: z.string().nullable(),
+  last_status: z.int().nullable().describe('HTTP status of the last answer'),
+  last_error: z
+    .string()
+    .nullable()
+    .describe('not_reached, no_answer, unreadable, http_<status>, webhook_off, interrupted'),
   created_at: instant,
   finished_at: instantOrNull,
 })
@@ -132,8 +131,7 @@ export const listDeliveries = operation({
   permission: 'administer',
   scope: 'tenant:read',
   audit: 'none',
-  /** `next` of the page before. */
-  query: object({ before: idOf('message').optional() }),
+  query: object({ before: idOf('message').optional().describe('`next` of the page before') }),
   answer: { status: 200, schema: object({ items: z.array(delivery), next: id.nullable() }) },
   limit: 'read',
 })
