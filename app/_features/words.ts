@@ -25,9 +25,9 @@ export const projectsName = ({ projects: [first, ...others] }: { projects: { nam
 export const pluralUpTo = ({ total, totalIsCapped }: Total, noun: string): string =>
   `${totalIsCapped ? 'more than ' : ''}${plural(total, noun)}`
 
-/** A project as its upstream calls it: a number of its own, or where its API is. */
+/** A project as its upstream calls it: a number of its own, or where its API is; an audience as it is. */
 export const externalName = (externalId: string): string =>
-  /^https?:/.test(externalId) ? externalId : `#${externalId}`
+  /^[a-z]+:/.test(externalId) ? externalId : `#${externalId}`
 
 /** Rights in a row of a table: "read 3 · write 1". Lines break after a dot alone. */
 export const rightsInShort = ({ summary }: TokenView['rights']): string =>
@@ -251,6 +251,11 @@ const acts = {
   'tenant.created': () => ['Tenant created'],
   'tenant.shredded': () => ['Secrets of the tenant destroyed', 'Its stored secrets can never be read again.'],
   'keys.rotated': (details) => ['Encryption key rotated', `Now ${text(details.key)}.`],
+  'signing.rotated': (details) => [
+    'Next signing key published',
+    `It signs from ${utcText(Date.parse(text(details.signs_from)))}.`,
+  ],
+  'signing.rolled_back': () => ['Signing key withdrawn', 'The one before signs.'],
   'keys.retired': (details) => ['Encryption key retired', text(details.key)],
   'secret.accepted': () => ['Root secret replaced'],
   'member.added': (details) => ['Joined', `As ${roleOf(details)}.`],
@@ -272,6 +277,12 @@ const acts = {
     `${failed} failed, ${attention} need attention, ${ok} fine, ${unknown} not known.`,
   ],
   'project.renamed': (details) => ['Alias changed', `From ${text(details.from)} to ${text(details.to)}.`],
+  'audience.added': (details) => ['Audience added', text(details.audience)],
+  'audience.changed': (details) => ['Audience changed', `Changed: ${text(details.changed) || 'nothing'}.`],
+  'audience.removed': (details) => [
+    'Audience removed',
+    `${plural(Number(details.tokens ?? 0), 'token')} revoked with it.${because(details)}`,
+  ],
   'link.started': () => ['Started linking'],
   'link.completed': (details) => [details.relinked ? 'Linked again' : 'Linked'],
   'link.failed': (details) => [

@@ -14,6 +14,36 @@ export interface Problem {
 }
 
 export interface Paths {
+  '/.well-known/oauth-authorization-server/t/{tenant}': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              issuer: string
+              jwks_uri: string
+              response_types_supported: string[]
+              grant_types_supported: string[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/health': {
     get: {
       parameters: {
@@ -1400,6 +1430,9 @@ export interface Paths {
                   linked_at: string
                   branch: string | null
                 } | null
+                audience: {
+                  offline: boolean
+                } | null
                 frozen: {
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                   by: string | null
@@ -1470,6 +1503,9 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+              } | null
+              audience: {
+                offline: boolean
               } | null
               frozen: {
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
@@ -1553,6 +1589,9 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+              } | null
+              audience: {
+                offline: boolean
               } | null
               frozen: {
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
@@ -1712,6 +1751,7 @@ export interface Paths {
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                offline: boolean
                 frozen: {
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                   by: string | null
@@ -1907,7 +1947,7 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'keboola' | 'oauth' | 'keycloak'
+            kind: 'keboola' | 'oauth' | 'keycloak' | 'own'
             issuer?: string
             setup?:
               | {
@@ -2100,10 +2140,10 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'keboola' | 'oauth' | 'keycloak'
+            kind: 'keboola' | 'oauth' | 'keycloak' | 'own'
             name: string
             issuer?: string
-            client_id: string
+            client_id?: string
             client_secret?: string
             setup?:
               | {
@@ -2206,6 +2246,7 @@ export interface Paths {
                   exchange?: boolean
                   delegation?: boolean
                 }
+              | {}
           }
         }
       }
@@ -2295,6 +2336,7 @@ export interface Paths {
                   exchange?: boolean
                   delegation?: boolean
                 }
+              | {}
           }
         }
       }
@@ -2332,6 +2374,198 @@ export interface Paths {
                 }[]
               }[]
               secret_trial: ('known' | 'untold') | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/providers/{provider}/audiences': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                audience: string
+                name: string
+                alias: string
+                settings: {
+                  [k: string]: unknown
+                }
+                max_lifetime_seconds: number | null
+                tokens_out: number
+                created_at: string
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            audience: string
+            name: string
+            alias: string
+            /**
+             * What the tokens of an audience may be given, and how they are made: in the form of the provider’s kind.
+             */
+            settings: {
+              /**
+               * @minItems 1
+               * @maxItems 50
+               */
+              scopes: {
+                name: string
+                text: string
+                risk: 'low' | 'medium' | 'high'
+              }[]
+              offline: boolean
+            }
+            max_lifetime_seconds?: number
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              id: string
+              audience: string
+              name: string
+              alias: string
+              settings: {
+                [k: string]: unknown
+              }
+              max_lifetime_seconds: number | null
+              tokens_out: number
+              created_at: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/providers/{provider}/audiences/{project}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            reason?: string | ''
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              revoked: number
+              latest_moment: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            name?: string
+            /**
+             * What the tokens of an audience may be given, and how they are made: in the form of the provider’s kind.
+             */
+            settings?: {
+              /**
+               * @minItems 1
+               * @maxItems 50
+               */
+              scopes: {
+                name: string
+                text: string
+                risk: 'low' | 'medium' | 'high'
+              }[]
+              offline: boolean
+            }
+            max_lifetime_seconds?: number | null
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              audience: string
+              name: string
+              alias: string
+              settings: {
+                [k: string]: unknown
+              }
+              max_lifetime_seconds: number | null
+              tokens_out: number
+              created_at: string
             }
           }
         }
@@ -2670,6 +2904,7 @@ export interface Paths {
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                offline: boolean
                 frozen: {
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                   by: string | null
@@ -2765,6 +3000,7 @@ export interface Paths {
               purpose: string
               strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
               state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+              offline: boolean
               frozen: {
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'membership'
                 by: string | null
@@ -3524,6 +3760,41 @@ export interface Paths {
             'application/json': {
               keys: {
                 [k: string]: unknown
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/t/{tenant}/jwks.json': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              keys: {
+                kty: 'EC'
+                crv: 'P-256'
+                x: string
+                y: string
+                kid: string
+                alg: 'ES256'
+                use: 'sig'
               }[]
             }
           }

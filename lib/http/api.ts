@@ -182,8 +182,12 @@ function parse(schema: z.ZodType | undefined, value: object | unknown, place: 'q
 }
 
 function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown, headers: Headers): Response {
-  const { status, schema, stream } = operation.answer
+  const { status, schema, stream, cacheSeconds } = operation.answer
   for (const [name, value] of Object.entries({ ...dataHeaders, 'x-request-id': requestId })) headers.set(name, value)
+  if (cacheSeconds !== undefined) {
+    headers.set('cache-control', `public, max-age=${cacheSeconds}`)
+    headers.delete('vary')
+  }
   if (!schema) return new Response(null, { status, headers })
   const parsed = schema.safeParse(answer)
   if (parsed.success && stream) {

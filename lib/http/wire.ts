@@ -1,5 +1,6 @@
 import type { Operation } from './operation.ts'
 import * as attempts from './wire/attempts.ts'
+import * as audiences from './wire/audiences.ts'
 import * as auditEvents from './wire/audit-events.ts'
 import * as connections from './wire/connections.ts'
 import * as freezes from './wire/freezes.ts'
@@ -17,6 +18,7 @@ import * as webhooks from './wire/webhooks.ts'
 
 const nouns = [
   attempts,
+  audiences,
   auditEvents,
   connections,
   freezes,

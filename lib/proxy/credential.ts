@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { BrokerError } from '../errors.ts'
-import { isProxyToken } from '../security/secrets.ts'
+import { isToken } from '../security/secrets.ts'
 
 /** RFC 9110 11.6.1; Basic is for programs that know nothing else, such as git and docker. */
 const challenge = 'Bearer realm="valetkey", Basic realm="valetkey", charset="UTF-8"'
@@ -22,7 +22,7 @@ export function credentialOf({ rawHeaders, headers }: IncomingMessage): string {
   const [, scheme = '', value = ''] = /^(Bearer|Basic|token) +([\w.~+/=-]+)$/i.exec(headers.authorization ?? '') ?? []
   const token = scheme.toLowerCase() === 'basic' ? passwordIn(value) : value
   if (sent.length !== 1 || token === '') throw unauthenticated('unauthenticated')
-  if (!isProxyToken(token)) throw unauthenticated('token_unknown')
+  if (!isToken('px', token)) throw unauthenticated('token_unknown')
   return token
 }
 

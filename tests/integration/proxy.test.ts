@@ -7,7 +7,7 @@ import { readToken, tokenPage } from '../../lib/broker/read/token.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import type { Rules } from '../../lib/providers/rules.ts'
-import { isProxyToken, proxyToken } from '../../lib/security/secrets.ts'
+import { isToken, newToken } from '../../lib/security/secrets.ts'
 import { readTenant } from '../../lib/store/database.ts'
 import { usesByDay } from '../../lib/store/proxy.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
@@ -88,8 +88,8 @@ describe('a proxy token', () => {
   it('is 256 random bits with a checksum, is stored as a hash, and says how it is used', async () => {
     const { token, base, view } = await issue({ access: 'read_only' })
     expect(token).toMatch(/^vk_px_[\w-]{49}$/)
-    expect(isProxyToken(token)).toBe(true)
-    expect(isProxyToken(`${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`)).toBe(false)
+    expect(isToken('px', token)).toBe(true)
+    expect(isToken('px', `${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`)).toBe(false)
     expect(base).toMatch(/^http:\/\/localhost:3000\/api\/v1\/tenants\/acme\/projects\/[a-z0-9-]+\/proxy$/)
     expect(view).toMatchObject({ strategy: 'proxy', state: 'live', granted: { access: 'read_only' }, exclusive: false })
     const { rows } = await broker.owner.query('SELECT * FROM issued_token WHERE id = $1', [view.id])
@@ -103,8 +103,8 @@ describe('a proxy token', () => {
   it.each([
     ['no credential', {}],
     ['a token of another kind', { authorization: 'Bearer vk_at_something' }],
-    ['a token that nobody has', { authorization: `Bearer ${proxyToken().reveal()}` }],
-    ['a scheme that is not spoken', { authorization: `DPoP ${proxyToken().reveal()}` }],
+    ['a token that nobody has', { authorization: `Bearer ${newToken('px').reveal()}` }],
+    ['a scheme that is not spoken', { authorization: `DPoP ${newToken('px').reveal()}` }],
     ['a cookie alone', { cookie: '__Host-valetkey.session=abc' }],
   ])('V-09: %s is 401, says how to authenticate, and reaches nobody', async (_name, headers) => {
     const { base } = await issue({ access: 'everything' })

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Actor } from '../../actor.ts'
 import type { Context } from '../../context.ts'
-import { configured } from '../../providers/index.ts'
+import { configured, rowFor } from '../../providers/index.ts'
 import type { Kind, NamedRules, Sample, Strategy, StrategyOffer } from '../../providers/kind.ts'
 import { readTenant } from '../../store/database.ts'
 import { findProject, viewerOf } from '../../store/projects.ts'
@@ -53,7 +53,7 @@ export async function issueOffer(
     const project = await findProject(tx, actor.tenantId, viewerOf(actor), id)
     return [project, project && (await findProvider(tx, actor.tenantId, project.providerId))]
   })
-  const made = provider && configured(provider)
+  const made = project && provider && configured(rowFor(provider, project))
   if (!project || !made) return undefined
   const { kind, offers, settings } = made
   const baseUrl = kind.baseUrl?.(project) ?? provider.issuer

@@ -1,0 +1,11 @@
+import { addAudience, audienceList } from '@/lib/broker/audiences.ts'
+import { api } from '@/lib/http/api.ts'
+import * as wire from '@/lib/http/wire/audiences.ts'
+
+export const GET = api(wire.listAudiences, async ({ ctx, actor, params }) => ({
+  items: await audienceList(ctx, actor, params.provider),
+}))
+
+export const POST = api(wire.addAudience, ({ ctx, actor, params, body }) =>
+  addAudience(ctx, actor, { providerId: params.provider, ...body }),
+)
