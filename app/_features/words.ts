@@ -39,7 +39,7 @@ export const strategyWords: Record<TokenView['strategy'], string> = {
   exchange: 'exchange: the upstream swapped a token for a narrower one (RFC 8693)',
   narrow: 'narrow: a refresh with fewer scopes',
   proxy: 'proxy: a Valetkey token for requests that go through Valetkey',
-  sign: 'sign: made and vouched for by Valetkey',
+  sign: 'sign: made by Valetkey for one of your own APIs',
 }
 
 /** A way to make a token as a person chooses it: what it is, and how it differs from the others. */
@@ -62,7 +62,10 @@ export const wayWords: Record<TokenView['strategy'], { label: string; hint: (hos
     hint: (host) =>
       `It works only at Valetkey’s own address, which passes requests on to ${host}. Revoked, it is dead at once, and every use is counted.`,
   },
-  sign: { label: 'Valetkey signs a token', hint: () => 'It works where Valetkey’s signature is trusted.' },
+  sign: {
+    label: 'Valetkey makes the token',
+    hint: (host) => `It is for ${host} alone, which accepts what this tenant’s issuer vouches for.`,
+  },
 }
 
 /** In place of a last use. What passes through us is known. */
@@ -161,7 +164,12 @@ export function nextActOf({
 }
 
 /** Whether a token can be had now for a project: from a healthy connection, or while the stored access token of an ailing one lives. */
-export function canIssue({ connection, frozen }: Pick<ProjectCard, 'connection' | 'frozen'>, now: Date): boolean {
+export function canIssue(
+  { connection, audience, frozen }: Pick<ProjectCard, 'connection' | 'audience' | 'frozen'>,
+  now: Date,
+): boolean {
+  // The tenant's own audience needs no connection.
+  if (audience) return !frozen
   const act = nextActOf({ status: connection?.status, frozen })
   return act === 'issue' || (act === 'try' && stillServes(connection, now))
 }
@@ -179,6 +187,16 @@ export const upstreamTruth: Record<RevocationView['upstream'], string> = {
   impossible: 'This upstream cannot revoke it. Only our copy was destroyed.',
   none: 'Nothing to revoke there: the token worked only through Valetkey.',
 }
+
+/** The same of a token for one of the tenant's own APIs: there is no upstream, but whoever verifies it. */
+export const signedTruth = {
+  none: 'Nothing to revoke elsewhere: the API asks Valetkey about it.',
+  impossible: 'Impossible: the API verifies it by its signature and does not ask Valetkey.',
+} as const
+
+/** What is to be known of a token before it is made that nobody can take back. */
+export const offlineMeans =
+  'The API verifies it by itself. If you revoke it, Valetkey refuses it at once, but the API accepts it until it expires.'
 
 /** How the last try of a message to a webhook ended badly. */
 export function deliveryWords(error: string): string {

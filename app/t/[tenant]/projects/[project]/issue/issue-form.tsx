@@ -256,7 +256,7 @@ export function IssueForm(props: IssueFormProps) {
 
 type WayProps = { offer: IssueOffer; way: IssueWay }
 
-const hostOf = (api: string) => new URL(api).host
+const hostOf = (api: string) => new URL(api).host || api
 
 /** The ways in which the token can be made, for a person to choose. */
 function WayChoice({ offer: { ways, offers, api }, way, onChange }: WayProps & { onChange: (s: Strategy) => void }) {
