@@ -21,7 +21,7 @@ import {
   updateAudience,
   viewerOf,
 } from '../store/projects.ts'
-import { findProvider } from '../store/providers.ts'
+import { listProviders } from '../store/providers.ts'
 import { countLiveOf, livingTokensOf } from '../store/tokens.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { revokeHere } from './revoke.ts'
@@ -42,12 +42,13 @@ export type AudienceView = {
 /** More than anybody looks through. */
 const mostAudiences = 100
 
-/** The provider's part in it. @throws BrokerError not_found, also for a provider that has an upstream */
-async function ownOf(tx: ReadTx, tenantId: string, providerId: string): Promise<Own> {
-  const provider = await findProvider(tx, tenantId, providerId)
-  const own = provider && kinds.get(provider.kind)?.own
-  if (!own) throw new BrokerError('not_found')
-  return own
+/** The tenant's provider without an upstream, of which there is one at most, and its kind's part in this. */
+async function ownOf(tx: ReadTx, tenantId: string): Promise<{ providerId: string; own: Own } | undefined> {
+  for (const { id, kind } of await listProviders(tx, tenantId)) {
+    const own = kinds.get(kind)?.own
+    if (own) return { providerId: id, own }
+  }
+  return undefined
 }
 
 async function toViews(ctx: Context, tx: ReadTx, tenantId: string, rows: ProjectRow[]): Promise<AudienceView[]> {
@@ -73,18 +74,17 @@ async function toView(ctx: Context, tx: ReadTx, row: ProjectRow): Promise<Audien
   return view
 }
 
-/** The tenant's own audiences. @throws BrokerError forbidden, not_found */
-export async function audienceList(ctx: Context, actor: Actor, providerId: string): Promise<AudienceView[]> {
+/** The tenant's own audiences. @throws BrokerError forbidden */
+export async function audienceList(ctx: Context, actor: Actor): Promise<AudienceView[]> {
   requirePermission(actor, 'oversee')
   const { tenantId } = actor
   return readTenant(ctx, tenantId, async (tx) => {
-    await ownOf(tx, tenantId, providerId)
-    return toViews(ctx, tx, tenantId, await listAudiences(tx, tenantId, providerId))
+    const found = await ownOf(tx, tenantId)
+    return found ? toViews(ctx, tx, tenantId, await listAudiences(tx, tenantId, found.providerId)) : []
   })
 }
 
 export type NewAudience = {
-  providerId: string
   /** What its tokens name as `aud`. */
   audience: string
   name: string
@@ -95,16 +95,17 @@ export type NewAudience = {
 
 /**
  * Adds an audience: from now on members issue tokens for it. One that was removed comes back; tokens from before stay dead.
- * @throws BrokerError forbidden, not_found, bad_request, audience_exists, too_many_audiences, alias_taken
+ * @throws BrokerError forbidden, no_own_apis, bad_request, audience_exists, too_many_audiences, alias_taken
  */
 export async function addAudience(ctx: Context, actor: Actor, input: NewAudience): Promise<AudienceView> {
-  const { providerId, name, alias } = input
+  const { name, alias } = input
   const externalId = checkedAudience(ctx, input.audience)
   const done = await act(ctx, actor, 'administer', async (tx, actor) => {
     const { tenantId } = actor
+    const found = await ownOf(tx, tenantId)
     // Two who add one at once do so one after the other.
-    if (!(await lockTarget(tx, tenantId, 'provider', providerId))) throw new BrokerError('not_found')
-    const own = await ownOf(tx, tenantId, providerId)
+    if (!found || !(await lockTarget(tx, tenantId, 'provider', found.providerId))) return 'no_own_apis' as const
+    const { own, providerId } = found
     const settings = settingsFrom(own, input.settings)
     const known = await findProjectUpstream(tx, tenantId, providerId, externalId)
     if (known && !known.removedAt) return 'audience_exists' as const
@@ -134,9 +135,8 @@ export async function addAudience(ctx: Context, actor: Actor, input: NewAudience
 }
 
 export type AudienceChange = {
-  providerId: string
-  /** Id or alias. */
-  project: string
+  /** Of the project that it is. */
+  id: string
   name?: string | undefined
   settings?: Record<string, unknown> | undefined
   maxLifetimeSeconds?: number | null | undefined
@@ -149,7 +149,7 @@ export type AudienceChange = {
 export async function changeAudience(ctx: Context, actor: Actor, input: AudienceChange): Promise<AudienceView> {
   return act(ctx, actor, 'administer', async (tx, actor) => {
     const { tenantId } = actor
-    const { own, row } = await lockedAudience(tx, actor, input)
+    const { own, row } = await lockedAudience(tx, actor, input.id)
     const settings = input.settings && settingsFrom(own, input.settings)
     const change = { ...(input.name !== undefined && { name: input.name }), ...(settings && { settings }) }
     const changed = await updateAudience(tx, tenantId, row.id, change)
@@ -178,12 +178,12 @@ export type RemovedAudience = {
 export async function removeAudience(
   ctx: Context,
   actor: Actor,
-  input: { providerId: string; project: string; reason?: string | undefined },
+  input: { id: string; reason?: string | undefined },
 ): Promise<RemovedAudience> {
   const vault = await vaultOf(ctx, actor.tenantId)
   return act(ctx, actor, 'administer', async (tx, actor) => {
     const { tenantId } = actor
-    const { row } = await lockedAudience(tx, actor, input)
+    const { row } = await lockedAudience(tx, actor, input.id)
     const now = ctx.now()
     await takeAway(tx, tenantId, row.id, now)
     // After the lock of the project, which every issue for it shares: whatever was being made is either here or sees it gone.
@@ -199,21 +199,15 @@ export async function removeAudience(
   })
 }
 
-/** An audience of this provider, its row held. @throws BrokerError not_found */
-async function lockedAudience(
-  tx: Tx,
-  actor: Actor,
-  { providerId, project }: { providerId: string; project: string },
-): Promise<{ own: Own; row: ProjectRow }> {
+/** An audience, its row held. @throws BrokerError not_found, also for a project that is linked */
+async function lockedAudience(tx: Tx, actor: Actor, id: string): Promise<{ own: Own; row: ProjectRow }> {
   const { tenantId } = actor
-  const own = await ownOf(tx, tenantId, providerId)
-  const found = await findProject(tx, tenantId, viewerOf(actor), project)
-  if (found?.providerId !== providerId || !(await lockTarget(tx, tenantId, 'project', found.id)))
-    throw new BrokerError('not_found')
-  // Somebody may have removed it until the lock was there.
-  const row = await findProject(tx, tenantId, viewerOf(actor), found.id)
-  if (!row) throw new BrokerError('not_found')
-  return { own, row }
+  const found = await ownOf(tx, tenantId)
+  const isThere = await lockTarget(tx, tenantId, 'project', id)
+  // Read under the lock: somebody may just have removed it.
+  const row = isThere ? await findProject(tx, tenantId, viewerOf(actor), id) : null
+  if (!found || row?.providerId !== found.providerId) throw new BrokerError('not_found')
+  return { own: found.own, row }
 }
 
 /** An address that nobody mixes up with ours: no token of a tenant's may look as if it were for Valetkey. @throws BrokerError bad_request */

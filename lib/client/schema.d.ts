@@ -499,6 +499,194 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/audiences': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                audience: string
+                name: string
+                alias: string
+                settings: {
+                  [k: string]: unknown
+                }
+                max_lifetime_seconds: number | null
+                tokens_out: number
+                created_at: string
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            audience: string
+            name: string
+            alias: string
+            /**
+             * What the tokens of an audience may be given, and how they are made: in the form of the provider’s kind.
+             */
+            settings: {
+              /**
+               * @minItems 1
+               * @maxItems 50
+               */
+              scopes: {
+                name: string
+                text: string
+                risk: 'low' | 'medium' | 'high'
+              }[]
+              offline: boolean
+            }
+            max_lifetime_seconds?: number
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              id: string
+              audience: string
+              name: string
+              alias: string
+              settings: {
+                [k: string]: unknown
+              }
+              max_lifetime_seconds: number | null
+              tokens_out: number
+              created_at: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/audiences/{audience}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          audience: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            reason?: string | ''
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              revoked: number
+              latest_moment: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          audience: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            name?: string
+            /**
+             * What the tokens of an audience may be given, and how they are made: in the form of the provider’s kind.
+             */
+            settings?: {
+              /**
+               * @minItems 1
+               * @maxItems 50
+               */
+              scopes: {
+                name: string
+                text: string
+                risk: 'low' | 'medium' | 'high'
+              }[]
+              offline: boolean
+            }
+            max_lifetime_seconds?: number | null
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              audience: string
+              name: string
+              alias: string
+              settings: {
+                [k: string]: unknown
+              }
+              max_lifetime_seconds: number | null
+              tokens_out: number
+              created_at: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/audit-events': {
     get: {
       parameters: {
@@ -2374,198 +2562,6 @@ export interface Paths {
                 }[]
               }[]
               secret_trial: ('known' | 'untold') | null
-            }
-          }
-        }
-        default: {
-          content: {
-            'application/problem+json': Problem
-          }
-        }
-      }
-    }
-  }
-  '/api/v1/tenants/{tenant}/providers/{provider}/audiences': {
-    get: {
-      parameters: {
-        query?: never
-        header?: never
-        path: {
-          tenant: string
-          provider: string
-        }
-        cookie?: never
-      }
-      requestBody?: never
-      responses: {
-        200: {
-          content: {
-            'application/json': {
-              items: {
-                id: string
-                audience: string
-                name: string
-                alias: string
-                settings: {
-                  [k: string]: unknown
-                }
-                max_lifetime_seconds: number | null
-                tokens_out: number
-                created_at: string
-              }[]
-            }
-          }
-        }
-        default: {
-          content: {
-            'application/problem+json': Problem
-          }
-        }
-      }
-    }
-    post: {
-      parameters: {
-        query?: never
-        header?: never
-        path: {
-          tenant: string
-          provider: string
-        }
-        cookie?: never
-      }
-      requestBody: {
-        content: {
-          'application/json': {
-            audience: string
-            name: string
-            alias: string
-            /**
-             * What the tokens of an audience may be given, and how they are made: in the form of the provider’s kind.
-             */
-            settings: {
-              /**
-               * @minItems 1
-               * @maxItems 50
-               */
-              scopes: {
-                name: string
-                text: string
-                risk: 'low' | 'medium' | 'high'
-              }[]
-              offline: boolean
-            }
-            max_lifetime_seconds?: number
-          }
-        }
-      }
-      responses: {
-        201: {
-          content: {
-            'application/json': {
-              id: string
-              audience: string
-              name: string
-              alias: string
-              settings: {
-                [k: string]: unknown
-              }
-              max_lifetime_seconds: number | null
-              tokens_out: number
-              created_at: string
-            }
-          }
-        }
-        default: {
-          content: {
-            'application/problem+json': Problem
-          }
-        }
-      }
-    }
-  }
-  '/api/v1/tenants/{tenant}/providers/{provider}/audiences/{project}': {
-    delete: {
-      parameters: {
-        query?: never
-        header?: never
-        path: {
-          tenant: string
-          provider: string
-          project: string
-        }
-        cookie?: never
-      }
-      requestBody: {
-        content: {
-          'application/json': {
-            reason?: string | ''
-          }
-        }
-      }
-      responses: {
-        200: {
-          content: {
-            'application/json': {
-              revoked: number
-              latest_moment: string | null
-            }
-          }
-        }
-        default: {
-          content: {
-            'application/problem+json': Problem
-          }
-        }
-      }
-    }
-    patch: {
-      parameters: {
-        query?: never
-        header?: never
-        path: {
-          tenant: string
-          provider: string
-          project: string
-        }
-        cookie?: never
-      }
-      requestBody: {
-        content: {
-          'application/json': {
-            name?: string
-            /**
-             * What the tokens of an audience may be given, and how they are made: in the form of the provider’s kind.
-             */
-            settings?: {
-              /**
-               * @minItems 1
-               * @maxItems 50
-               */
-              scopes: {
-                name: string
-                text: string
-                risk: 'low' | 'medium' | 'high'
-              }[]
-              offline: boolean
-            }
-            max_lifetime_seconds?: number | null
-          }
-        }
-      }
-      responses: {
-        200: {
-          content: {
-            'application/json': {
-              id: string
-              audience: string
-              name: string
-              alias: string
-              settings: {
-                [k: string]: unknown
-              }
-              max_lifetime_seconds: number | null
-              tokens_out: number
-              created_at: string
             }
           }
         }

@@ -240,8 +240,8 @@ describe('audiences', () => {
   it('are for owners and admins to make, change and take away', async () => {
     const { ctx } = app
     const settings = { scopes: [{ name: 'a', text: 'a', risk: 'low' }], offline: false }
-    const input = { providerId: own.providerId, audience: 'urn:acme:x', name: 'X', alias: 'x', settings }
-    const place = { providerId: own.providerId, project: own.online.id }
+    const input = { audience: 'urn:acme:x', name: 'X', alias: 'x', settings }
+    const place = { id: own.online.id }
     for (const role of ['member', 'auditor'] as const) {
       const actor = await app.actorOf('member@acme.test', { role })
       expect(await code(addAudience(ctx, actor, input))).toBe('forbidden')
@@ -250,20 +250,21 @@ describe('audiences', () => {
       if (role === 'auditor') expect(await code(issueOwn(app, actor, 'reports'))).toBe('forbidden')
     }
     member = await app.actorOf('member@acme.test', { role: 'member' })
-    expect(await code(audienceList(ctx, member, own.providerId))).toBe('forbidden')
+    expect(await code(audienceList(ctx, member))).toBe('forbidden')
   })
 
   it('Z-02: of another tenant are not there, whoever asks and whatever they name', async () => {
     const { ctx } = app
-    const place = { providerId: own.providerId, project: own.online.id }
-    expect(await code(audienceList(ctx, stranger, own.providerId))).toBe('not_found')
+    const place = { id: own.online.id }
+    expect(await audienceList(ctx, stranger)).toEqual([])
     expect(await code(changeAudience(ctx, stranger, { ...place, name: 'Y' }))).toBe('not_found')
     expect(await code(removeAudience(ctx, stranger, place))).toBe('not_found')
     expect(await code(issueOwn(app, stranger, own.online.id))).toBe('not_found')
     expect(await code(issueOwn(app, stranger, 'reports'))).toBe('not_found')
     // Nor is a project that somebody linked an audience.
-    const keboola = await app.providerOf(owner)
-    expect(await code(audienceList(ctx, owner, keboola.id))).toBe('not_found')
+    const jar = await app.signIn('member@acme.test')
+    const project = await app.linkProject(jar, 'acme', { account: 'member@acme.test' })
+    expect(await code(removeAudience(ctx, owner, { id: project }))).toBe('not_found')
     expect(await code(startLink(ctx, owner, { providerId: own.providerId, browser: 'x' }))).toBe('bad_request')
   })
 
@@ -271,7 +272,7 @@ describe('audiences', () => {
     const { ctx } = app
     const settings = { scopes: [{ name: 'a', text: 'a', risk: 'low' }], offline: false }
     const add = (audience: string, alias = 'x') =>
-      code(addAudience(ctx, owner, { providerId: own.providerId, audience, name: 'X', alias, settings }))
+      code(addAudience(ctx, owner, { audience, name: 'X', alias, settings }))
     expect(await add(reports)).toBe('audience_exists')
     expect(await add(`${origin}/api/v1`)).toBe('bad_request')
     expect(await add('https://user:secret@api.acme.test')).toBe('bad_request')
@@ -288,9 +289,8 @@ describe('audiences', () => {
       await own.add('https://gone-too.acme.test', 'gone-too', true),
     ]
     const [opaque, signed] = [await issueOwn(app, member, 'gone'), await issueOwn(app, member, 'gone-too')]
-    const place = { providerId: own.providerId }
-    expect(await removeAudience(ctx, owner, { ...place, project: one.id })).toEqual({ revoked: 1, latestMoment: null })
-    expect(await removeAudience(ctx, owner, { ...place, project: two.id })).toEqual({
+    expect(await removeAudience(ctx, owner, { id: one.id })).toEqual({ revoked: 1, latestMoment: null })
+    expect(await removeAudience(ctx, owner, { id: two.id })).toEqual({
       revoked: 1,
       latestMoment: signed.token.expiresAt,
     })
@@ -305,12 +305,12 @@ describe('audiences', () => {
     expect(back.id).toBe(one.id)
     expect(await told(app, opaque.value.reveal())).toMatchObject({ state: 'revoked' })
     expect(await told(app, (await issueOwn(app, member, 'gone-again')).value.reveal())).toMatchObject({ state: 'live' })
-    await removeAudience(ctx, owner, { ...place, project: one.id })
+    await removeAudience(ctx, owner, { id: one.id })
   })
 
   it('keep their own longest life, and tokens that are out keep what they were given', async () => {
     const { ctx } = app
-    const place = { providerId: own.providerId, project: own.online.id }
+    const place = { id: own.online.id }
     const { value } = await issueOwn(app, member, 'reports', { names: ['reports:write'], seconds: 600 })
     const scopes = [{ name: 'reports:read', text: 'read reports', risk: 'low' }]
     await changeAudience(ctx, owner, { ...place, settings: { scopes, offline: false }, maxLifetimeSeconds: 300 })
@@ -372,7 +372,7 @@ describe('races', () => {
     for (let round = 0; round < 5; round += 1) {
       const { id } = await own.add(`https://race-${round}.acme.test`, `race-${round}`, round % 2 === 0)
       const issues = Array.from({ length: 6 }, () => issueOwn(app, member, id).catch(() => undefined))
-      const removed = removeAudience(ctx, owner, { providerId: own.providerId, project: id })
+      const removed = removeAudience(ctx, owner, { id })
       const made = (await Promise.all(issues)).filter((one) => one !== undefined)
       await removed
       for (const { value, token } of made) {
@@ -402,7 +402,7 @@ describe('keys', () => {
     let verified = 0
     expect((await rotateSigningKey(ctx, owner.tenantId)).kind).toBe('published')
     expect((await rotateSigningKey(ctx, owner.tenantId)).kind).toBe('waiting')
-    const step = 1_800
+    const step = 3_600
     const steps = (publishedBeforeSeconds + longestTokenSeconds + 7_200) / step
     for (let index = 0; index < steps; index += 1) {
       await app.forgetLimits()
@@ -420,11 +420,11 @@ describe('keys', () => {
       await advanceTo(step)
     }
     expect(kids.size).toBe(2)
-    expect(verified).toBeGreaterThan(1_000)
+    expect(verified).toBeGreaterThan(900)
     // What nobody needs any more is gone.
     expect((await keysOf()).map(({ kid }) => kid)).not.toContain(before)
     expect(await signingKeyList(ctx, owner.tenantId)).toMatchObject([{ state: 'signing' }])
-  })
+  }, 60_000)
 
   /** Reads the keys at most once in so many seconds of the test's clock. */
   function pacedVerifier(cacheSeconds: number) {

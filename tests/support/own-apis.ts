@@ -26,7 +26,7 @@ export async function ownApisOf(app: TestApp, owner: BrowserActor) {
   const { ctx } = app
   const { id: providerId } = await createProvider(ctx, owner, { kind: 'own', name: 'Own APIs' })
   const add = (audience: string, alias: string, offline: boolean): Promise<AudienceView> =>
-    addAudience(ctx, owner, { providerId, audience, name: alias, alias, settings: { scopes, offline } })
+    addAudience(ctx, owner, { audience, name: alias, alias, settings: { scopes, offline } })
   return {
     providerId,
     issuer: `${origin}/t/${owner.slug}`,

@@ -37,7 +37,10 @@ export async function makeThings(
     name: 'Some program',
     scopes: ['tenant:read'],
   })
+  await app.call(jar, 'POST', '/tenants/acme/providers', { kind: 'own', name: 'Own APIs' })
+  const audience = await app.call<{ id: string }>(jar, 'POST', '/tenants/acme/audiences', audienceBody)
   return {
+    audience: audience.body.id,
     trusted_issuer: trust.body.id,
     trusted_client: listed.body.id,
     // Another one that can be trusted.
@@ -58,9 +61,18 @@ export async function makeThings(
   }
 }
 
+const audienceBody = {
+  audience: 'https://api.acme.test',
+  name: 'An API',
+  alias: 'an-api',
+  settings: { scopes: [{ name: 'api:read', text: 'read', risk: 'low' }], offline: true },
+}
+
 /** For each operation with a body one that it takes, so that nothing but its guards can refuse. */
 export const bodiesFor = (things: Things, receiver: Receiver): Record<string, unknown> => ({
   createProvider: { kind: 'keboola', name: 'X', issuer: 'https://x.example', client_id: 'a', client_secret: 'b' },
+  addAudience: { ...audienceBody, audience: 'https://another.acme.test', alias: 'another' },
+  changeAudience: { name: 'Another name' },
   previewProvider: { kind: 'keboola', issuer: 'https://x.example' },
   changeProvider: { name: 'X' },
   changeProject: { alias: 'taken-over' },

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { kinds } from '../../providers/index.ts'
 import { operation, vaultErrors } from '../operation.ts'
-import { alias, id, instant, items, name, object, reason, schemaOf } from './schemas.ts'
+import { alias, id, idOf, instant, items, name, object, reason, schemaOf } from './schemas.ts'
 
 /** As its tokens name it, to the letter (RFC 8707 2): no validator reads more into it. */
 const audienceUri = z
@@ -33,10 +33,13 @@ const audience = object({
   created_at: instant,
 })
 
+/** Ids of the projects that they are. */
+const params = { audience: idOf('project') }
+
 export const listAudiences = operation({
   id: 'listAudiences',
   method: 'GET',
-  path: '/api/v1/tenants/{tenant}/providers/{provider}/audiences',
+  path: '/api/v1/tenants/{tenant}/audiences',
   summary: 'Lists the audiences of the tenant’s own APIs, with what their tokens may be given',
   permission: 'oversee',
   scope: 'tenant:read',
@@ -48,21 +51,22 @@ export const listAudiences = operation({
 export const addAudience = operation({
   id: 'addAudience',
   method: 'POST',
-  path: '/api/v1/tenants/{tenant}/providers/{provider}/audiences',
+  path: '/api/v1/tenants/{tenant}/audiences',
   summary: 'Adds an audience: an API of the tenant’s own that members issue tokens for',
   permission: 'administer',
   scope: 'cookie only',
   audit: 'audience.added',
   body: object({ audience: audienceUri, name, alias, settings, max_lifetime_seconds: maxLifetime.optional() }),
   answer: { status: 201, schema: audience },
-  errors: ['audience_exists', 'too_many_audiences', 'alias_taken', 'provider_misconfigured'],
+  errors: ['no_own_apis', 'audience_exists', 'too_many_audiences', 'alias_taken'],
   limit: 'write',
 })
 
 export const changeAudience = operation({
   id: 'changeAudience',
   method: 'PATCH',
-  path: '/api/v1/tenants/{tenant}/providers/{provider}/audiences/{project}',
+  path: '/api/v1/tenants/{tenant}/audiences/{audience}',
+  params,
   summary:
     'Changes an audience for tokens to come; those that are out keep what they were given. Its address never changes',
   permission: 'administer',
@@ -77,14 +81,14 @@ export const changeAudience = operation({
     .refine((change) => Object.values(change).some((value) => value !== undefined), 'Set something.')
     .meta({ minProperties: 1 }),
   answer: { status: 200, schema: audience },
-  errors: ['provider_misconfigured'],
   limit: 'write',
 })
 
 export const removeAudience = operation({
   id: 'removeAudience',
   method: 'DELETE',
-  path: '/api/v1/tenants/{tenant}/providers/{provider}/audiences/{project}',
+  path: '/api/v1/tenants/{tenant}/audiences/{audience}',
+  params,
   summary: 'Removes an audience and revokes every living token of it',
   permission: 'administer',
   scope: 'cookie only',

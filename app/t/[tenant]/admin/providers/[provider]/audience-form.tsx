@@ -43,10 +43,8 @@ const settingsOf = ({ scopes, offline }: Values) => ({
   offline,
 })
 
-type Place = { tenant: string; provider: string }
-
 /** Adds an API that members issue tokens for. */
-export function AddAudience({ tenant, provider }: Place) {
+export function AddAudience({ tenant }: { tenant: string }) {
   const [open, setOpen] = useState(false)
   return (
     <>
@@ -64,8 +62,8 @@ export function AddAudience({ tenant, provider }: Place) {
           onClose={() => setOpen(false)}
           onSave={(values) =>
             send(
-              client.POST('/api/v1/tenants/{tenant}/providers/{provider}/audiences', {
-                params: { path: { tenant, provider } },
+              client.POST('/api/v1/tenants/{tenant}/audiences', {
+                params: { path: { tenant } },
                 body: {
                   audience: values.audience.trim(),
                   name: values.name,
@@ -83,10 +81,10 @@ export function AddAudience({ tenant, provider }: Place) {
 }
 
 /** What its tokens may be given, and its end. */
-export function AudienceMenu({ tenant, provider, audience }: Place & { audience: Audience }) {
+export function AudienceMenu({ tenant, audience }: { tenant: string; audience: Audience }) {
   const router = useRouter()
   const [act, setAct] = useState<'change' | 'remove' | null>(null)
-  const params = { path: { tenant, provider, project: audience.id } }
+  const params = { path: { tenant, audience: audience.id } }
   const close = () => setAct(null)
   return (
     <>
@@ -115,7 +113,7 @@ export function AudienceMenu({ tenant, provider, audience }: Place & { audience:
           onClose={close}
           onSave={(values) =>
             send(
-              client.PATCH('/api/v1/tenants/{tenant}/providers/{provider}/audiences/{project}', {
+              client.PATCH('/api/v1/tenants/{tenant}/audiences/{audience}', {
                 params,
                 body: {
                   name: values.name,
@@ -136,7 +134,7 @@ export function AudienceMenu({ tenant, provider, audience }: Place & { audience:
         reason="optional"
         onConfirm={async ({ reason }) => {
           const sent = await send(
-            client.DELETE('/api/v1/tenants/{tenant}/providers/{provider}/audiences/{project}', {
+            client.DELETE('/api/v1/tenants/{tenant}/audiences/{audience}', {
               params,
               body: reason ? { reason } : {},
             }),

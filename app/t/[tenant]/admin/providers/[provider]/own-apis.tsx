@@ -19,12 +19,9 @@ type Props = { ctx: Context; actor: Actor; tenant: string; provider: ProviderVie
 
 /** The tenant's own APIs: what tokens are for, and what they are verified by. */
 export async function OwnApis({ ctx, actor, tenant, provider, now }: Props) {
-  const [audiences, keys] = await Promise.all([
-    audienceList(ctx, actor, provider.id),
-    signingKeyList(ctx, actor.tenantId),
-  ])
+  const [audiences, keys] = await Promise.all([audienceList(ctx, actor), signingKeyList(ctx, actor.tenantId)])
   const mayChange = may(actor, 'administer')
-  const add = mayChange && <AddAudience tenant={tenant} provider={provider.id} />
+  const add = mayChange && <AddAudience tenant={tenant} />
   return (
     <>
       <Section
@@ -70,7 +67,6 @@ export async function OwnApis({ ctx, actor, tenant, provider, now }: Props) {
                 acts: mayChange && (
                   <AudienceMenu
                     tenant={tenant}
-                    provider={provider.id}
                     audience={{
                       id: audience.id,
                       name: audience.name,

@@ -131,7 +131,7 @@ function choicesOf(kinds: KindView[], presets: Preset[]): Choice[] {
         way: id,
       }))
     const { name, title } = kind
-    if (kind.own) return [{ id: name, title: 'Own APIs', monogram: 'Own', kind, preset: null, way: 'own' }]
+    if (kind.own) return [{ id: name, title: 'Own APIs', monogram: 'Ow', kind, preset: null, way: 'own' }]
     return [{ id: name, title, monogram: title.slice(0, 1), kind, preset: null, way: 'address' }]
   })
   // A kind with an address alone comes after those that fit any server.

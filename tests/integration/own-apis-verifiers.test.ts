@@ -1,7 +1,9 @@
-// A signed token at a verifier in another language: PyJWT with its own key set client, over a real socket.
+// A signed token at verifiers over a real socket: the program in docs/own-apis.md, and PyJWT with its own key set client.
 import { execFile } from 'node:child_process'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findPyJwt } from '../../scripts/lib/python-jwt.mjs'
@@ -58,3 +60,24 @@ it.skipIf(!python)(
     expect(await verified(`${value.reveal().slice(0, -4)}AAAA`)).toContain('InvalidSignatureError')
   },
 )
+
+it('J-01: the program in docs/own-apis.md verifies it as it stands there', async () => {
+  const root = resolve(import.meta.dirname, '../..')
+  const page = await readFile(join(root, 'docs/own-apis.md'), 'utf8')
+  const [, code = ''] = /<!-- verify -->\n```js\n([\s\S]*?)```/.exec(page) ?? []
+  // Where packages are found.
+  const folder = join(root, 'node_modules/.cache/own-apis')
+  const file = join(folder, `${process.pid}.mjs`)
+  await mkdir(folder, { recursive: true })
+  const made = code
+    .replace('https://valetkey.example.com/t/acme', issuer)
+    .replace('https://reports.example.com', metrics)
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: as it stands on the page
+    .replace('`${issuer}/jwks.json`', `'${keys}'`)
+  await writeFile(file, made)
+  const { verify } = (await import(/* @vite-ignore */ file)) as { verify: (token: string) => Promise<unknown> }
+  await rm(file)
+  const { value } = await issueOwn(app, owner, 'metrics')
+  expect(await verify(value.reveal())).toEqual({ user: owner.userId, scopes: ['reports:read'] })
+  await expect(verify(`${value.reveal().slice(0, -4)}AAAA`)).rejects.toThrow('signature')
+})

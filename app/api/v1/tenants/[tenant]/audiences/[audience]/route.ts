@@ -3,9 +3,9 @@ import { api } from '@/lib/http/api.ts'
 import * as wire from '@/lib/http/wire/audiences.ts'
 
 export const PATCH = api(wire.changeAudience, ({ ctx, actor, params, body }) =>
-  changeAudience(ctx, actor, { providerId: params.provider, project: params.project, ...body }),
+  changeAudience(ctx, actor, { id: params.audience, ...body }),
 )
 
 export const DELETE = api(wire.removeAudience, ({ ctx, actor, params, body }) =>
-  removeAudience(ctx, actor, { providerId: params.provider, project: params.project, reason: body.reason }),
+  removeAudience(ctx, actor, { id: params.audience, reason: body.reason }),
 )
