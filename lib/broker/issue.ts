@@ -270,10 +270,10 @@ async function start(
     }
   }
   // What it stands on is locked from here on, so that a revocation is seen now or sees the token.
-  const stands = await tokenStands(tx, actor.tenantId, id)
+  if (!(await tokenStands(tx, actor.tenantId, id))) throw new BrokerError('revoked_meanwhile')
   // An audience may have been taken away before its generation was read: under the lock that is asked once more.
-  if (!stands || !(await findProject(tx, actor.tenantId, viewerOf(actor), project.id)))
-    throw new BrokerError('revoked_meanwhile')
+  const stillThere = await findProject(tx, actor.tenantId, viewerOf(actor), project.id)
+  if (!stillThere) throw new BrokerError('revoked_meanwhile')
   const issued = { action: 'token.issued', outcome: 'ok', target, details: { strategy, fingerprint: mark } } as const
   await record(tx, actor.tenantId, now, actor, issued)
   const row = await findToken(tx, actor.tenantId, id)

@@ -191,6 +191,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'keys: lib/vault/keys.ts',
     'keys: lib/vault/rotate.ts',
     'keys: lib/vault/shred.ts',
+    'keys: lib/vault/signing.ts',
     'refusal: lib/http/api.ts',
     'refusal: lib/http/incoming.ts',
     'session: lib/tenancy/sessions.ts',
