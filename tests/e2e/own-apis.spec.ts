@@ -93,11 +93,7 @@ async function issue(page: Page, scope: string): Promise<string> {
   await page.getByRole('button', { name: 'Copy env' }).click()
   const text = await page.evaluate(() => navigator.clipboard.readText())
   await page.keyboard.press('Escape')
-  await page
-    .getByRole('button', { name: /Close|Done/ })
-    .first()
-    .click()
-    .catch(() => undefined)
+  await expect(dialog).toBeHidden()
   return /^export API_TOKEN='(.*)'$/m.exec(text)?.[1] ?? ''
 }
 

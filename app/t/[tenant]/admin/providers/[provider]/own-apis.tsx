@@ -157,15 +157,15 @@ const stateWords: Record<SigningKeyView['state'], string> = {
 function Since({ signingKey: { state, signsFrom, withdrawnAt }, now }: { signingKey: SigningKeyView; now: string }) {
   if (withdrawnAt)
     return (
-      <>
+      <span>
         withdrawn <Time at={withdrawnAt.toISOString()} now={now} />
-      </>
+      </span>
     )
   return (
-    <>
+    <span>
       {state === 'published' ? 'from ' : 'since '}
       <Time at={signsFrom.toISOString()} now={now} />
-    </>
+    </span>
   )
 }
 

@@ -49,7 +49,9 @@ export default async function ProviderPage({ params }: Props) {
       <PageHeader
         title={provider.name}
         trail={[{ label: 'Providers', href: `/t/${tenant}/admin/providers` }]}
-        lead={provider.issuer}
+        lead={
+          provider.own ? 'Tokens that Valetkey issues itself, for APIs that your organisation runs.' : provider.issuer
+        }
       />
       {frozen && (
         <FrozenNotice
