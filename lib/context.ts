@@ -36,6 +36,8 @@ export type Context = {
   keys: KeySource
   /** Opened tenant keys, kept for at most a minute. */
   tenantKeys: Map<string, OpenedKeys>
+  /** Private halves of the keys that our issuers sign with, opened, by key id. Whether one signs is asked each time. */
+  signingKeys: Map<string, CryptoKey>
   /** Keys derived from the root secret, one a purpose. */
   secrets: { signin: Uint8Array; fingerprint: Uint8Array; lookup: Uint8Array; grants: Uint8Array }
   /**
@@ -117,6 +119,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
     pool,
     keys: environmentKeys(config.keys),
     tenantKeys: new Map(),
+    signingKeys: new Map(),
     secrets: {
       signin: deriveKey(config.secret, 'signin'),
       fingerprint: deriveKey(config.secret, 'fingerprint'),

@@ -317,6 +317,17 @@ export const errorCodes = {
     title: 'Connections were made with this client id',
     next: 'Add the other client as a separate provider, and link again there.',
   },
+  no_own_apis: {
+    status: 409,
+    title: 'This tenant has no APIs of its own yet',
+    next: 'Add the provider "Own APIs" first.',
+  },
+  audience_exists: { status: 409, title: 'This audience is already there', next: 'Change its entry in the list.' },
+  too_many_audiences: {
+    status: 409,
+    title: 'A tenant has at most 100 audiences',
+    next: 'Remove one that you no longer need.',
+  },
   too_many_webhooks: {
     status: 409,
     title: 'A tenant has at most five webhooks',

@@ -4,6 +4,8 @@
 // npm run keys -- rotate --data [--tenant SLUG]   new data keys as well, and everything re-sealed under them
 // npm run keys -- retire KID                      an instance key that wraps nothing is asked for no more
 // npm run keys -- shred SLUG --yes                destroys a tenant's keys, and with them its secrets
+// npm run keys -- signing SLUG [--rotate | --back]  the keys that sign a tenant's tokens for its own APIs; publishes the next,
+//                                                 or takes the newest back
 // npm run keys -- secret [--accept]               whether VALETKEY_SECRET is the known one; takes another on purpose
 //
 // Runs beside running instances, as valetkey_app, with the environment of the server; without DATABASE_URL on what
@@ -28,11 +30,12 @@ import {
   type Unreadable,
 } from '../lib/vault/rotate.ts'
 import { shredPreview, shredTenant } from '../lib/vault/shred.ts'
+import { rollBackSigningKey, rotateSigningKey, signingKeyList } from '../lib/vault/signing.ts'
 import { keyStatus } from '../lib/vault/status.ts'
 import { Failure, report } from './lib/fail.mjs'
 import { ROOT } from './lib/prepare.mjs'
 
-const usage = `npm run keys -- status | add KID | rotate [--data [--tenant SLUG]] | retire KID | shred SLUG --yes | secret [--accept]`
+const usage = `npm run keys -- status | add KID | rotate [--data [--tenant SLUG]] | retire KID | shred SLUG --yes | signing SLUG [--rotate | --back] | secret [--accept]`
 
 /** What scripts/lib/instance.mjs stores, as far as it is needed here. */
 const Instance = z.looseObject({
@@ -176,6 +179,31 @@ async function shred(ctx: Context, slug: string, yes: boolean): Promise<void> {
   - The upstream: ${grants} grants and ${tokens} tokens keep working there until they expire.`)
 }
 
+async function signing(
+  ctx: Context,
+  slug: string,
+  { rotate, back }: { rotate: boolean; back: boolean },
+): Promise<void> {
+  const tenantId = await requireTenant(ctx, slug)
+  if (rotate) {
+    const rotation = await rotateSigningKey(ctx, tenantId)
+    if (rotation.kind === 'none') throw new Failure(`"${slug}" has no key that signs: add its own APIs first.`)
+    const already = rotation.kind === 'waiting' ? 'was already published' : 'is published'
+    console.log(`The next key ${already}, and signs from ${rotation.signsFrom.toISOString()}: ${rotation.key}\n`)
+  }
+  if (back) {
+    const done = await rollBackSigningKey(ctx, tenantId)
+    if (!done) throw new Failure('Nothing was done: there is no earlier key that verifiers still know.')
+    console.log(`Withdrawn: ${done.withdrawn}. What it signed is verified until it expires.\n`)
+  }
+  const keys = await signingKeyList(ctx, tenantId)
+  console.log(`Signing keys of "${slug}"
+${table(
+  ['id', 'state', 'signs from'],
+  keys.map(({ id, state, signsFrom }) => [id, state, signsFrom.toISOString()]),
+)}`)
+}
+
 async function secret(ctx: Context, accept: boolean): Promise<void> {
   const isKnown = await isSecretKnown(ctx)
   if (isKnown) return console.log('VALETKEY_SECRET matches this database.')
@@ -203,16 +231,22 @@ async function main(): Promise<void> {
       tenant: { type: 'string' },
       yes: { type: 'boolean', default: false },
       accept: { type: 'boolean', default: false },
+      rotate: { type: 'boolean', default: false },
+      back: { type: 'boolean', default: false },
     },
   })
   const [command = '', name, ...rest] = positionals
-  const wants = { status: false, rotate: false, add: true, retire: true, shred: true, secret: false }[command]
+  const wants = { status: false, rotate: false, add: true, retire: true, shred: true, signing: true, secret: false }[
+    command
+  ]
   if (
     wants === undefined ||
     wants !== (name !== undefined) ||
     rest.length > 0 ||
     (values.tenant && !values.data) ||
-    (values.accept && command !== 'secret')
+    (values.accept && command !== 'secret') ||
+    ((values.rotate || values.back) && command !== 'signing') ||
+    (values.rotate && values.back)
   )
     throw new Failure(`Use: ${usage}`)
   if (command === 'add') return add(name ?? '')
@@ -222,6 +256,7 @@ async function main(): Promise<void> {
     else if (command === 'rotate') await rotate(ctx, values)
     else if (command === 'retire') await retire(ctx, name ?? '')
     else if (command === 'secret') await secret(ctx, values.accept)
+    else if (command === 'signing') await signing(ctx, name ?? '', values)
     else await shred(ctx, name ?? '', values.yes)
   } finally {
     await ctx.close()

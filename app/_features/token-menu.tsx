@@ -9,7 +9,7 @@ import { say } from '@/app/_ui/toaster.tsx'
 import type { TokenView } from '@/lib/broker/read/token.ts'
 import { outcomeLine, revoke } from './revoke.ts'
 
-type TokenRef = Pick<TokenView, 'id' | 'purpose' | 'strategy'> & { name: string }
+type TokenRef = Pick<TokenView, 'id' | 'purpose' | 'strategy' | 'offline'> & { name: string }
 type Props = { tenant: string; token: TokenRef; revocable: boolean; again?: string }
 
 /** What can be done with one token: look, issue another one like it, revoke. */
@@ -42,10 +42,15 @@ export function RevokeButton({ tenant, token }: { tenant: string; token: TokenRe
 }
 
 /** What of it works only through us has nothing at the upstream that could live on. */
-const revokeMeans = ({ strategy }: TokenRef) =>
-  strategy === 'proxy'
-    ? 'It works only through Valetkey, which refuses it at once and cuts requests that are running.'
-    : 'Valetkey rejects it at once and revokes it upstream, if the upstream can.'
+function revokeMeans({ strategy, offline }: TokenRef): string {
+  if (strategy === 'proxy')
+    return 'It works only through Valetkey, which refuses it at once and cuts requests that are running. Anything that uses it stops working.'
+  if (offline)
+    return 'Valetkey no longer vouches for it. The API verifies it without asking, so it keeps working there until it expires.'
+  if (strategy === 'sign')
+    return 'Valetkey tells the API that it no longer counts, as soon as the API asks. Anything that uses it stops working.'
+  return 'Valetkey rejects it at once and revokes it upstream, if the upstream can. Anything that uses it stops working.'
+}
 
 type RevokeTokenProps = { tenant: string; token: TokenRef; open: boolean; onOpenChange: (open: boolean) => void }
 
@@ -56,7 +61,7 @@ function RevokeToken({ tenant, token, open, onOpenChange }: RevokeTokenProps) {
       open={open}
       onOpenChange={onOpenChange}
       title={`Revoke ${token.name}`}
-      lead={`“${token.purpose}”. ${revokeMeans(token)} Anything that uses it stops working.`}
+      lead={`“${token.purpose}”. ${revokeMeans(token)}`}
       confirmLabel="Revoke token"
       onConfirm={async () => {
         const sent = await revoke(tenant, { tokens: [token.id] })

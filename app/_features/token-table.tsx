@@ -117,7 +117,13 @@ export function TokenTable({ viewerId, mayWork, mayAdminister, ...view }: TokenT
           <TokenMenu
             key={token.id}
             tenant={tenant}
-            token={{ id: token.id, name: tokenName(token), purpose: token.purpose, strategy: token.strategy }}
+            token={{
+              id: token.id,
+              name: tokenName(token),
+              purpose: token.purpose,
+              strategy: token.strategy,
+              offline: token.offline,
+            }}
             again={own && mayWork ? `/t/${tenant}/projects/${token.project.id}/issue?like=${token.id}` : undefined}
             revocable={isLive(token) && ((own && mayWork) || mayAdminister)}
           />

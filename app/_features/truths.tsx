@@ -1,11 +1,16 @@
 import type { KeyValueItem } from '@/app/_ui/key-value.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
-import type { RevocationView } from '@/lib/broker/read/token.ts'
-import { plural, upstreamTruth } from './words.ts'
+import type { RevocationView, TokenView } from '@/lib/broker/read/token.ts'
+import { plural, signedTruth, upstreamTruth } from './words.ts'
 
 /** The three truths of a revocation (docs/decisions/0013), never blurred into one "revoked". */
-export function truths(revocation: RevocationView, now: string, by: string | null): KeyValueItem[] {
+export function truths(
+  revocation: RevocationView,
+  now: string,
+  by: string | null,
+  strategy: TokenView['strategy'],
+): KeyValueItem[] {
   const { blockedAt, upstream, lastError, tries, nextTryAt, latestMoment } = revocation
   return [
     {
@@ -24,7 +29,9 @@ export function truths(revocation: RevocationView, now: string, by: string | nul
         <span className="flex flex-col items-start gap-1">
           <StateBadge kind="upstream" state={upstream} />
           <span>
-            {upstreamTruth[upstream]}
+            {strategy === 'sign' && (upstream === 'none' || upstream === 'impossible')
+              ? signedTruth[upstream]
+              : upstreamTruth[upstream]}
             {upstream === 'pending' && tries > 0 && ` Tried ${plural(tries, 'time')}`}
             {upstream === 'pending' && lastError && ` (last: ${lastError.replaceAll('_', ' ')})`}
             {upstream === 'pending' && tries > 0 && '.'}
@@ -42,7 +49,11 @@ export function truths(revocation: RevocationView, now: string, by: string | nul
       label: 'Latest time it could still work',
       value:
         upstream === 'none' ? (
-          'Over: every request with it is refused.'
+          strategy === 'sign' ? (
+            'Over: Valetkey tells every API that asks.'
+          ) : (
+            'Over: every request with it is refused.'
+          )
         ) : latestMoment === null ? (
           'Over: we confirmed that the upstream refuses it.'
         ) : latestMoment === 'unknown' ? (

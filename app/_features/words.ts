@@ -26,9 +26,9 @@ export const projectsName = ({ projects: [first, ...others] }: { projects: { nam
 export const pluralUpTo = ({ total, totalIsCapped }: Total, noun: string): string =>
   `${totalIsCapped ? 'more than ' : ''}${plural(total, noun)}`
 
-/** A project as its upstream calls it: a number of its own, or where its API is. */
+/** A project as its upstream calls it: a number of its own, or where its API is; an audience as it is. */
 export const externalName = (externalId: string): string =>
-  /^https?:/.test(externalId) ? externalId : `#${externalId}`
+  /^[a-z]+:/.test(externalId) ? externalId : `#${externalId}`
 
 /** Rights in a row of a table: "read 3 · write 1". Lines break after a dot alone. */
 export const rightsInShort = ({ summary }: TokenView['rights']): string =>
@@ -40,7 +40,7 @@ export const strategyWords: Record<TokenView['strategy'], string> = {
   exchange: 'exchange: the upstream swapped a token for a narrower one (RFC 8693)',
   narrow: 'narrow: a refresh with fewer scopes',
   proxy: 'proxy: a Valetkey token for requests that go through Valetkey',
-  sign: 'sign: made and vouched for by Valetkey',
+  sign: 'sign: made by Valetkey for one of your own APIs',
 }
 
 /** A way to make a token as a person chooses it: what it is, and how it differs from the others. */
@@ -63,7 +63,10 @@ export const wayWords: Record<TokenView['strategy'], { label: string; hint: (hos
     hint: (host) =>
       `It works only at Valetkey’s own address, which passes requests on to ${host}. Revoked, it is dead at once, and every use is counted.`,
   },
-  sign: { label: 'Valetkey signs a token', hint: () => 'It works where Valetkey’s signature is trusted.' },
+  sign: {
+    label: 'Valetkey makes the token',
+    hint: (host) => `It is for ${host} alone, which accepts what this tenant’s issuer vouches for.`,
+  },
 }
 
 /** In place of a last use. What passes through us is known. */
@@ -201,7 +204,12 @@ export function nextActOf({
 }
 
 /** Whether a token can be had now for a project: from a healthy connection, or while the stored access token of an ailing one lives. */
-export function canIssue({ connection, frozen }: Pick<ProjectCard, 'connection' | 'frozen'>, now: Date): boolean {
+export function canIssue(
+  { connection, audience, frozen }: Pick<ProjectCard, 'connection' | 'audience' | 'frozen'>,
+  now: Date,
+): boolean {
+  // The tenant's own audience needs no connection.
+  if (audience) return !frozen
   const act = nextActOf({ status: connection?.status, frozen })
   return act === 'issue' || (act === 'try' && stillServes(connection, now))
 }
@@ -219,6 +227,16 @@ export const upstreamTruth: Record<RevocationView['upstream'], string> = {
   impossible: 'This upstream cannot revoke it. Only our copy was destroyed.',
   none: 'Nothing to revoke there: the token worked only through Valetkey.',
 }
+
+/** The same of a token for one of the tenant's own APIs: there is no upstream, but whoever verifies it. */
+export const signedTruth = {
+  none: 'Nothing to revoke elsewhere: the API asks Valetkey about it.',
+  impossible: 'Impossible: the API verifies it by its signature and does not ask Valetkey.',
+} as const
+
+/** What is to be known of a token before it is made that nobody can take back. */
+export const offlineMeans =
+  'The API verifies it by itself. If you revoke it, Valetkey refuses it at once, but the API accepts it until it expires.'
 
 /** How the last try of a message to a webhook ended badly. */
 export function deliveryWords(error: string): string {
@@ -301,6 +319,11 @@ const acts = {
   'tenant.created': () => ['Tenant created'],
   'tenant.shredded': () => ['Secrets of the tenant destroyed', 'Its stored secrets can never be read again.'],
   'keys.rotated': (details) => ['Encryption key rotated', `Now ${text(details.key)}.`],
+  'signing.rotated': (details) => [
+    'Next signing key published',
+    `It signs from ${utcText(Date.parse(text(details.signs_from)))}.`,
+  ],
+  'signing.rolled_back': () => ['Signing key withdrawn', 'The one before signs.'],
   'keys.retired': (details) => ['Encryption key retired', text(details.key)],
   'secret.accepted': () => ['Root secret replaced'],
   'member.added': (details) => ['Joined', `As ${roleOf(details)}.`],
@@ -322,6 +345,12 @@ const acts = {
     `${failed} failed, ${attention} need attention, ${ok} fine, ${unknown} not known.`,
   ],
   'project.renamed': (details) => ['Alias changed', `From ${text(details.from)} to ${text(details.to)}.`],
+  'audience.added': (details) => ['Audience added', text(details.audience)],
+  'audience.changed': (details) => ['Audience changed', `Changed: ${text(details.changed) || 'nothing'}.`],
+  'audience.removed': (details) => [
+    'Audience removed',
+    `${plural(Number(details.tokens ?? 0), 'token')} revoked with it.${because(details)}`,
+  ],
   'link.started': () => ['Started linking'],
   'link.completed': (details) => [details.relinked ? 'Linked again' : 'Linked'],
   'link.failed': (details) => [

@@ -51,6 +51,10 @@ export const catalogue = {
   /** How many lines ended in which state. The daily checks change nothing and leave no event. */
   'provider.checked': act(['provider'], { ok: count, attention: count, failed: count, unknown: count }),
   'project.renamed': act(['project'], { from: text, to: text }),
+  /** An audience of the tenant's own: what its tokens may be given, and whether they are verified without us. */
+  'audience.added': act(['project'], { audience: text, scopes: texts, offline: z.boolean() }),
+  'audience.changed': act(['project'], { changed: texts, scopes: texts, offline: z.boolean() }),
+  'audience.removed': act(['project'], { audience: text, tokens: count, reason }),
   'link.started': act(['provider'], { attempt: text }),
   'link.completed': act(['connection'], {
     attempt: text,
@@ -86,7 +90,8 @@ export const catalogue = {
   }),
   'token.requested': act(['token'], {
     project: text,
-    connection: text,
+    /** None of an audience of the tenant's own. */
+    connection: text.optional(),
     seconds: count,
     /** In the words of the kind of its provider. */
     rights: texts,
@@ -167,6 +172,9 @@ export const catalogue = {
   'access.denied': act(['operation'], { ...access, code: text.optional() }),
   'access.read': act(['operation'], access),
   'keys.rotated': act(['tenant', 'instance_key'], { key: text }),
+  /** Of the tenant's issuer. */
+  'signing.rotated': act(['tenant'], { key: text, signs_from: z.iso.datetime() }),
+  'signing.rolled_back': act(['tenant'], { key: text }),
   'keys.retired': act(['instance_key'], { key: text }),
   'secret.accepted': act(['instance'], {}),
 } as const satisfies Record<string, ReturnType<typeof act>>

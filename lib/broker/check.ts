@@ -131,7 +131,10 @@ async function tell(
 }
 
 async function linesOf(ctx: Context, row: ProviderRow): Promise<CheckLine[]> {
-  if (!configured(row))
+  const made = configured(row)
+  // Nothing that could fail: there is no upstream.
+  if (made?.kind.own) return []
+  if (!made)
     return [
       line(
         'settings',

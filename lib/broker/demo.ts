@@ -101,7 +101,7 @@ export async function seedDemo(ctx: Context): Promise<void> {
     const there = await readTenant(ctx, id, (tx) => listProviders(tx, id))
     for (const provider of providersOf(demo)) {
       if (there.some(({ issuer, clientId }) => issuer === provider.issuer && clientId === provider.clientId)) continue
-      const prepared = await preparedProvider(ctx, id, provider)
+      const prepared = await preparedProvider(ctx, { tenantId: id, slug }, provider)
       await asSystem(ctx, id, 'demo', (tx) => addProvider(tx, { userId: owner.user.id }, prepared))
     }
   }

@@ -2,7 +2,7 @@ import type { Actor } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, fieldsOf, isBrokerError } from '../errors.ts'
-import { type Configured, configured } from '../providers/index.ts'
+import { type Configured, configured, rowFor } from '../providers/index.ts'
 import type { Kind, Strategy } from '../providers/kind.ts'
 import {
   type IssuedUpstream,
@@ -21,7 +21,7 @@ import { type Prisma, type ReadTx, readTenant, type Tx } from '../store/database
 import { frozenBy } from '../store/freezes.ts'
 import type { Once } from '../store/idempotency.ts'
 import { findProject, type ProjectRow, viewerOf } from '../store/projects.ts'
-import type { ProviderRow } from '../store/providers.ts'
+import { findProvider, type ProviderRow } from '../store/providers.ts'
 import { asSystem } from '../store/system.ts'
 import {
   completeToken,
@@ -39,14 +39,16 @@ import {
   tokenStands,
 } from '../store/tokens.ts'
 import { effectivePolicy, type LifetimeCap, type Policy, refuseIssue } from '../tenancy/policy.ts'
-import { vaultOf } from '../vault/keys.ts'
+import { type Vault, vaultOf } from '../vault/keys.ts'
 import { handlePlace } from '../vault/places.ts'
+import { signerIn } from '../vault/signing.ts'
 import { ceilingsOf, refuseBeyondGrant } from './ceilings.ts'
 import { frozenError, refuseFrozen } from './freezes.ts'
 import { proxyUrl } from './proxy-url.ts'
 import { type TokenView, toTokenView } from './read/token.ts'
 import { withAccess } from './refresh/access.ts'
 import { narrowedToken } from './refresh/refresh.ts'
+import { consoleClient, tenantIssuer } from './tenant-issuer.ts'
 import { asBrokerError, openProvider } from './upstream.ts'
 import { settleRevocation } from './upstream-revocation.ts'
 
@@ -86,21 +88,45 @@ const programHeld = ({ credential }: Actor): Pick<TokenRow, 'clientId' | 'grantI
     ? { clientId: credential.client, grantId: credential.grant }
     : byThemselves
 
-type Ground = { project: ProjectRow; connection: ConnectionRow & { provider: ProviderRow }; policy: Policy }
+type Ground = {
+  project: ProjectRow
+  provider: ProviderRow
+  /** Null: an audience of the tenant's own, which nobody links. */
+  connection: ConnectionRow | null
+  policy: Policy
+}
 
-/** What an issue stands on: the project, the member's own usable connection to it, and what is allowed there. */
+/** What an issue stands on: the project, the member's own usable connection to it if it needs one, and what is allowed there. */
 async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Ground> {
+  const { tenantId, userId } = actor
   // What only others have linked does not exist for a member (LK-03).
-  const project = await findProject(tx, actor.tenantId, viewerOf(actor), idOrAlias)
+  const project = await findProject(tx, tenantId, viewerOf(actor), idOrAlias)
   if (!project) throw new BrokerError('not_found')
-  const connection = await findConnectionTo(tx, actor.tenantId, actor.userId, project.id)
-  if (!connection) throw new BrokerError('not_linked')
-  await refuseFrozen(tx, actor.tenantId, frozenQuestion(connection, project.id))
-  if (connection.status === 'revoked') throw new BrokerError('not_linked')
-  if (connection.status === 'needs_relink') throw new BrokerError('needs_relink')
-  const { tenantId, userId, providerId } = connection
+  const { provider, connection } = await behind(tx, actor, project)
+  const { providerId } = project
   const policy = await effectivePolicy(tx, { tenantId, providerId, projectId: project.id, userId })
-  return { project, connection, policy }
+  return { project, provider, connection, policy }
+}
+
+/** @throws BrokerError not_found, not_linked, needs_relink, frozen */
+async function behind(
+  tx: ReadTx,
+  { tenantId, userId }: Actor,
+  { id, providerId, settings }: ProjectRow,
+): Promise<Pick<Ground, 'provider' | 'connection'>> {
+  if (settings !== null) {
+    const provider = await findProvider(tx, tenantId, providerId)
+    if (!provider) throw new BrokerError('not_found')
+    await refuseFrozen(tx, tenantId, { userId, providerId, projectIds: [id] })
+    return { provider, connection: null }
+  }
+  const found = await findConnectionTo(tx, tenantId, userId, id)
+  if (!found) throw new BrokerError('not_linked')
+  await refuseFrozen(tx, tenantId, frozenQuestion(found, id))
+  if (found.status === 'revoked') throw new BrokerError('not_linked')
+  if (found.status === 'needs_relink') throw new BrokerError('needs_relink')
+  const { provider, ...connection } = found
+  return { provider, connection }
 }
 
 /** The token's view, its value, which exists nowhere else, and how and where it is used. */
@@ -114,8 +140,10 @@ export type IssuedToken = { token: TokenView; value: Secret; tokenType: string; 
  *   beyond_grant, over_policy, too_many_tokens, no_strategy, token_outstanding, upstream_…, excess_rights, unsound_token, issue_unconfirmed, revoked_meanwhile
  */
 export async function issueToken(ctx: Context, actor: Actor, input: IssueInput): Promise<IssuedToken> {
-  const started = await act(ctx, actor, 'work', (tx, actor) => start(ctx, tx, actor, input))
-  if (started.own) return started.own
+  // Kept for a minute, and there before the transaction begins: it needs no second connection to the database then.
+  const vault = await vaultOf(ctx, actor.tenantId)
+  const started = await act(ctx, actor, 'work', (tx, actor) => start(ctx, tx, actor, input, vault))
+  if ('own' in started) return started.own
   let made: IssuedUpstream
   try {
     made = await askUpstream(ctx, actor, started, input)
@@ -152,37 +180,38 @@ type Started = {
   id: string
   nonce: string
   project: string
-  connection: Ground['connection']
+  connection: ConnectionRow & { provider: ProviderRow }
   kind: Kind
   settings: unknown
   strategy: Strategy
   rights: Rights
   /** Nothing else may be made at the connection while this token is out. */
   exclusive: boolean
-  /** A token of our own, which no upstream takes part in: it is made already. */
-  own?: IssuedToken
   /** When it was asked to end. */
   end: Date
   policy: Policy
 }
 
+/** Begins an issue. `own`: a token of ours, which no upstream takes part in, is made with it. */
 async function start(
   ctx: Context,
   tx: Tx,
   actor: Actor,
   { project: idOrAlias, scopes, lifetimeSeconds, purpose, strategy: wanted, once }: IssueInput,
-): Promise<Started> {
+  vault: Vault,
+): Promise<Started | { own: IssuedToken }> {
   const ceilings = await ceilingsOf(tx, actor)
-  const { project, connection, policy } = await ground(tx, actor, idOrAlias)
+  const { project, provider, connection, policy } = await ground(tx, actor, idOrAlias)
   if (lifetimeSeconds < shortestLifetimeSeconds)
     throw new BrokerError('bad_request', { fields: { expires_in: `At least ${shortestLifetimeSeconds} seconds.` } })
-  const made = configured(connection.provider)
+  const made = configured(rowFor(provider, project))
   if (!made) throw new BrokerError('provider_misconfigured')
   const { kind, settings } = made
   const strategy = chosenStrategy(made, wanted)
   const language = languageOf(kind, strategy, settings)
   const rights = rightsAsked(language, scopes)
   refuseBeyondGrant(ceilings, { project, strategy, rights }, language)
+  if (kind.own) refuseUnknown(kind, rights, kind.own.most(settings))
   refuseIssue(policy, { role: actor.role, strategy, seconds: lifetimeSeconds, rights }, language)
   const now = ctx.now()
   const { value: most, setBy } = policy.tokens
@@ -190,7 +219,7 @@ async function start(
     throw new BrokerError('too_many_tokens', { detail: `At most ${most} live tokens, set by the ${setBy}.` })
   // The count above lets one issue of a member begin at a time, so this holds in a race as well.
   const exclusive = strategy === 'narrow' && (kind.oneAtATime?.(settings) ?? false)
-  const until = exclusive ? await exclusiveUntil(tx, actor.tenantId, connection.id, now) : null
+  const until = exclusive && connection ? await exclusiveUntil(tx, actor.tenantId, connection.id, now) : null
   if (until)
     throw new BrokerError('token_outstanding', {
       retryAfterSeconds: Math.ceil((until.getTime() - now.getTime()) / 1000),
@@ -199,8 +228,8 @@ async function start(
     tenantId: actor.tenantId,
     userId: actor.userId,
     projectId: project.id,
-    connectionId: connection.id,
-    providerId: connection.providerId,
+    connectionId: connection?.id ?? null,
+    providerId: provider.id,
     ...programHeld(actor),
   }
   const generations = await currentGenerations(tx, owner)
@@ -208,8 +237,8 @@ async function start(
   const id = newId('token')
   const nonce = randomToken().slice(0, 16)
   const end = new Date(now.getTime() + lifetimeSeconds * 1000)
-  const value = strategy === 'proxy' ? newToken('px') : undefined
-  const mark = value && fingerprint(ctx.secrets.fingerprint, value.reveal())
+  const own = await ownToken(ctx, tx, actor, { id, made, strategy, project, rights, now, end, vault })
+  const mark = own && fingerprint(ctx.secrets.fingerprint, own.value.reveal())
   await insertToken(tx, {
     ...owner,
     id,
@@ -221,10 +250,11 @@ async function start(
     exclusive,
     expiresAt: end,
     createdAt: now,
-    ...(value
+    ...(own
       ? {
           status: 'live',
-          secretHash: Buffer.from(hash(value.reveal())),
+          secretHash: Buffer.from(hash(own.value.reveal())),
+          offline: own.offline,
           fingerprint: mark ?? null,
           scopesGranted: rights as Prisma.InputJsonObject,
         }
@@ -234,38 +264,91 @@ async function start(
   await once?.making(tx, id)
   const details = {
     project: project.id,
-    connection: connection.id,
+    ...(connection && { connection: connection.id }),
     seconds: lifetimeSeconds,
     rights: language.describe(rights, settings).map(({ text }) => text),
     impersonates: language.impersonates?.(rights),
   }
   const target = { kind: 'token', id } as const
   await record(tx, actor.tenantId, now, actor, { action: 'token.requested', outcome: 'ok', target, details })
-  const begun = {
-    id,
-    nonce,
-    project: project.externalId,
-    connection,
-    kind,
-    settings,
-    strategy,
-    rights,
-    exclusive,
-    end,
-    policy,
+  if (!own || !mark) {
+    if (!connection) throw new Error('a token that needs no connection is not ours')
+    const from = { ...connection, provider }
+    return {
+      id,
+      nonce,
+      project: project.externalId,
+      connection: from,
+      kind,
+      settings,
+      strategy,
+      rights,
+      exclusive,
+      end,
+      policy,
+    }
   }
-  if (!value || !mark) return begun
   // What it stands on is locked from here on, so that a revocation is seen now or sees the token (A-03).
   if (!(await tokenStands(tx, actor.tenantId, id))) throw new BrokerError('revoked_meanwhile')
+  // An audience may have been taken away before its generation was read: under the lock that is asked once more.
+  const stillThere = await findProject(tx, actor.tenantId, viewerOf(actor), project.id)
+  if (!stillThere) throw new BrokerError('revoked_meanwhile')
   const issued = { action: 'token.issued', outcome: 'ok', target, details: { strategy, fingerprint: mark } } as const
   await record(tx, actor.tenantId, now, actor, issued)
   const row = await findToken(tx, actor.tenantId, id)
   if (!row) throw new Error('a token that was just made cannot be found')
   ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
-  const baseUrl = proxyUrl(ctx.config, { slug: actor.slug, project: project.alias })
-  const own = { token: toTokenView(row, now), value, tokenType: 'Bearer', baseUrl }
-  await once?.made(tx, own)
-  return { ...begun, own }
+  const { value, baseUrl } = own
+  const given = { token: toTokenView(row, now), value, tokenType: 'Bearer', baseUrl }
+  await once?.made(tx, given)
+  return { own: given }
+}
+
+type OwnToken = { value: Secret; baseUrl: string; offline: boolean }
+
+/** The value of a token of ours; undefined: the upstream makes it. */
+async function ownToken(
+  ctx: Context,
+  tx: Tx,
+  actor: Actor,
+  asked: {
+    id: string
+    made: Configured
+    strategy: Strategy
+    project: ProjectRow
+    rights: Rights
+    now: Date
+    end: Date
+    vault: Vault
+  },
+): Promise<OwnToken | undefined> {
+  const { id, made, strategy, project, rights, now, end, vault } = asked
+  const { tenantId, userId, slug } = actor
+  if (strategy === 'proxy')
+    return { value: newToken('px'), baseUrl: proxyUrl(ctx.config, { slug, project: project.alias }), offline: false }
+  const { own } = made.kind
+  if (strategy !== 'sign' || !own) return undefined
+  const baseUrl = project.externalId
+  if (!own.offline(made.settings)) return { value: newToken('sg'), baseUrl, offline: false }
+  const signer = await signerIn(ctx, tx, vault, tenantId)
+  const value = await signer.sign({
+    issuer: tenantIssuer(ctx.config, slug),
+    subject: userId,
+    audience: project.externalId,
+    clientId: programHeld(actor).clientId ?? consoleClient,
+    scope: own.scope(rights),
+    id,
+    issuedAt: now,
+    expiresAt: end,
+  })
+  return { value, baseUrl, offline: true }
+}
+
+/** An audience knows no other rights than its admin gave it. @throws BrokerError bad_request */
+function refuseUnknown({ narrows, missing }: Kind, rights: Rights, most: Rights): void {
+  if (narrows(rights, most)) return
+  const unknown = missing(rights, most).join(', ')
+  throw new BrokerError('bad_request', { fields: { scopes: `This audience does not know: ${unknown}` } })
 }
 
 /** Rules are asked for by name: whoever names rights of the upstream's means a token of it. @throws BrokerError no_strategy, with why */
@@ -491,9 +574,16 @@ export async function readScopeChoices(
 ): Promise<{ choices: Record<string, unknown>; cap: LifetimeCap }> {
   const {
     project: chosen,
-    connection,
+    provider,
+    connection: own,
     policy,
   } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
+  if (!own) {
+    const made = configured(rowFor(provider, chosen))
+    if (!made) throw new BrokerError('provider_misconfigured')
+    return { choices: made.kind.own?.choices(made.settings) ?? {}, cap: policy.lifetime }
+  }
+  const connection = { ...own, provider }
   const of = { granted: connection.scopesGranted, project: chosen.externalId, impersonates: policy.impersonates }
   try {
     const choices = await withAccess(ctx, connection, async (provider, { accessToken }) =>

@@ -33,7 +33,9 @@ import {
 } from '../store/policies.ts'
 import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
+import { beginSigning } from '../vault/signing.ts'
 import { callbackPath } from './link/start.ts'
+import { tenantIssuer } from './tenant-issuer.ts'
 import { clientSecretPlace, sealClientSecret } from './upstream.ts'
 import { logoutPath } from './upstream-logout.ts'
 
@@ -66,6 +68,8 @@ export type ProviderView = {
   canProbe: boolean
   /** Whether its upstream alone says how long a token lives. */
   decidesLife: boolean
+  /** Without an upstream: its projects are audiences of the tenant's own, which nobody links. */
+  own: boolean
   /** What its kind tells about it, for who oversees the tenant. */
   facts: Fact[]
 }
@@ -110,6 +114,7 @@ function toView(
     canProbe: made?.kind.probe !== undefined,
     decidesLife: made?.kind.decidesLife ?? false,
     misconfigured: made === undefined,
+    own: made?.kind.own !== undefined,
     facts: made?.kind.facts?.(made.settings, at) ?? [],
   }
 }
@@ -141,6 +146,8 @@ function changedSettings(kind: Kind, known: unknown, given: Record<string, unkno
 export type KindView = Pick<Kind, 'name' | 'title' | 'issuer'> & {
   /** What is asked beside name and client is the kind's own form, not an address. */
   hasSetup: boolean
+  /** Nothing is asked but its name: there is no upstream. */
+  own: boolean
   /** Whether its upstreams alone say how long a token lives. */
   decidesLife: boolean
   settings: (Kind['changeable'][number] & { value: unknown })[]
@@ -160,6 +167,7 @@ export const kindList = (): KindView[] =>
       title: kind.title,
       issuer: kind.issuer,
       hasSetup: kind.setup !== undefined,
+      own: kind.own !== undefined,
       decidesLife: kind.decidesLife ?? false,
       settings: asked,
     }
@@ -204,7 +212,8 @@ export type NewProvider = {
   name: string
   /** Base URL of the upstream: an origin; left out where the kind's setup tells it. */
   issuer?: string | undefined
-  clientId: string
+  /** Left out where there is no upstream that could know us. */
+  clientId?: string | undefined
   /** Left out for a public client, and where the kind makes a key of its own. */
   clientSecret?: string | undefined
   /** What the kind asks beside; it reads it. */
@@ -248,7 +257,7 @@ export async function previewProvider(
   // It asks servers that others name, so it is for who administers at this moment.
   await act(ctx, actor, 'administer', async () => undefined)
   const kind = kindNamed(input.kind)
-  const { issuer, settings, isPublic, clientSecret } = await preparedBy(kind, ctx, input)
+  const { issuer, settings, isPublic, clientSecret } = await preparedBy(kind, ctx, actor.slug, input)
   const nothing = { endpoints: [], authentication: null, scopes: [], apiBases: [], certificates: [] }
   return {
     ...(kind.setup?.found(settings) ?? nothing),
@@ -268,9 +277,13 @@ function kindNamed(name: string): Kind {
 /** @throws BrokerError forbidden, bad_request for an issuer that may not be used, provider_exists */
 export async function createProvider(ctx: Context, actor: Actor, input: NewProvider): Promise<ProviderView> {
   requirePermission(actor, 'administer')
-  const prepared = await preparedProvider(ctx, actor.tenantId, input)
+  const prepared = await preparedProvider(ctx, actor, input)
+  const vault = await vaultOf(ctx, actor.tenantId)
   try {
-    await act(ctx, actor, 'administer', (tx, actor) => addProvider(tx, actor, prepared))
+    await act(ctx, actor, 'administer', async (tx, actor) => {
+      await addProvider(tx, actor, prepared)
+      if (kindNamed(input.kind).own) await beginSigning(ctx, tx, vault, actor.tenantId)
+    })
     return toView(ctx, prepared.row, prepared.lives)
   } catch (error) {
     if (isDuplicate(error)) throw new BrokerError('provider_exists')
@@ -279,9 +292,15 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
 }
 
 /** The row that an input becomes, its secret sealed. @throws BrokerError bad_request */
-export async function preparedProvider(ctx: Context, tenantId: string, input: NewProvider): Promise<PreparedProvider> {
+export async function preparedProvider(
+  ctx: Context,
+  { tenantId, slug }: { tenantId: string; slug: string },
+  input: NewProvider,
+): Promise<PreparedProvider> {
   const kind = kindNamed(input.kind)
-  const { issuer, settings, ...client } = await preparedBy(kind, ctx, input)
+  if (!kind.own && !input.clientId)
+    throw new BrokerError('bad_request', { fields: { client_id: 'Enter the id of the client.' } })
+  const { issuer, settings, ...client } = await preparedBy(kind, ctx, slug, input)
   const id = newId('provider')
   const secret = client.clientSecret ?? input.clientSecret
   if (!secret && !client.isPublic)
@@ -293,7 +312,7 @@ export async function preparedProvider(ctx: Context, tenantId: string, input: Ne
     name: input.name,
     issuer,
     callbackKey: input.callbackKey ?? callbackKeyOf(issuer),
-    clientId: input.clientId,
+    clientId: kind.own ? '' : (input.clientId ?? ''),
     clientSecret: secret && !client.isPublic ? await sealClientSecret(await vaultOf(ctx, tenantId), id, secret) : null,
     settings: changedSettings(kind, settings, input.settings ?? {}),
     createdAt: ctx.now(),
@@ -303,10 +322,13 @@ export async function preparedProvider(ctx: Context, tenantId: string, input: Ne
 
 /** What the kind's setup makes of an input; without one, its address. @throws BrokerError bad_request */
 async function preparedBy(
-  { setup }: Kind,
+  { setup, own }: Kind,
   ctx: Context,
+  slug: string,
   { issuer, setup: given }: Pick<NewProvider, 'issuer' | 'setup'>,
 ): Promise<Prepared> {
+  // We are its issuer ourselves, so there is one of it in a tenant.
+  if (own) return { issuer: tenantIssuer(ctx.config, slug), settings: {}, isPublic: true }
   if (!setup) {
     if (issuer === undefined) throw new BrokerError('bad_request', { fields: { issuer: 'Enter the address.' } })
     return { issuer: checkedIssuer(ctx, issuer), settings: {}, isPublic: false }

@@ -103,6 +103,36 @@ export type ErrorCode =
   | 'count_changed'
 
 export interface Paths {
+  '/.well-known/oauth-authorization-server/t/{tenant}': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              issuer: string
+              jwks_uri: string
+              response_types_supported: string[]
+              grant_types_supported: string[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/health': {
     get: {
       parameters: {
@@ -791,6 +821,194 @@ export interface Paths {
           content: {
             'application/json': {
               url: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/audiences': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                audience: string
+                name: string
+                alias: string
+                settings: {
+                  [k: string]: unknown
+                }
+                max_lifetime_seconds: number | null
+                tokens_out: number
+                created_at: string
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            audience: string
+            name: string
+            alias: string
+            /**
+             * What the tokens of an audience may be given, and how they are made: in the form of the provider’s kind.
+             */
+            settings: {
+              /**
+               * @minItems 1
+               * @maxItems 50
+               */
+              scopes: {
+                name: string
+                text: string
+                risk: 'low' | 'medium' | 'high'
+              }[]
+              offline: boolean
+            }
+            max_lifetime_seconds?: number
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              id: string
+              audience: string
+              name: string
+              alias: string
+              settings: {
+                [k: string]: unknown
+              }
+              max_lifetime_seconds: number | null
+              tokens_out: number
+              created_at: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/audiences/{audience}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          audience: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            reason?: string | ''
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              revoked: number
+              latest_moment: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          audience: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            name?: string
+            /**
+             * What the tokens of an audience may be given, and how they are made: in the form of the provider’s kind.
+             */
+            settings?: {
+              /**
+               * @minItems 1
+               * @maxItems 50
+               */
+              scopes: {
+                name: string
+                text: string
+                risk: 'low' | 'medium' | 'high'
+              }[]
+              offline: boolean
+            }
+            max_lifetime_seconds?: number | null
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              audience: string
+              name: string
+              alias: string
+              settings: {
+                [k: string]: unknown
+              }
+              max_lifetime_seconds: number | null
+              tokens_out: number
+              created_at: string
             }
           }
         }
@@ -2654,6 +2872,9 @@ export interface Paths {
                   linked_at: string
                   branch: string | null
                 } | null
+                audience: {
+                  offline: boolean
+                } | null
                 frozen: {
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                   by: string | null
@@ -2739,6 +2960,9 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+              } | null
+              audience: {
+                offline: boolean
               } | null
               frozen: {
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
@@ -2837,6 +3061,9 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+              } | null
+              audience: {
+                offline: boolean
               } | null
               frozen: {
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
@@ -3003,6 +3230,7 @@ export interface Paths {
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                offline: boolean
                 frozen: {
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                   by: string | null
@@ -3222,7 +3450,7 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'keboola' | 'oauth' | 'keycloak'
+            kind: 'keboola' | 'oauth' | 'keycloak' | 'own'
             issuer?: string
             setup?:
               | {
@@ -3415,10 +3643,10 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'keboola' | 'oauth' | 'keycloak'
+            kind: 'keboola' | 'oauth' | 'keycloak' | 'own'
             name: string
             issuer?: string
-            client_id: string
+            client_id?: string
             client_secret?: string
             setup?:
               | {
@@ -3521,6 +3749,7 @@ export interface Paths {
                   exchange?: boolean
                   delegation?: boolean
                 }
+              | {}
           }
         }
       }
@@ -3610,6 +3839,7 @@ export interface Paths {
                   exchange?: boolean
                   delegation?: boolean
                 }
+              | {}
           }
         }
       }
@@ -4002,6 +4232,7 @@ export interface Paths {
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                offline: boolean
                 frozen: {
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                   by: string | null
@@ -4105,6 +4336,7 @@ export interface Paths {
               purpose: string
               strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
               state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+              offline: boolean
               frozen: {
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
                 by: string | null
@@ -4951,6 +5183,41 @@ export interface Paths {
             'application/json': {
               keys: {
                 [k: string]: unknown
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/t/{tenant}/jwks.json': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              keys: {
+                kty: 'EC'
+                crv: 'P-256'
+                x: string
+                y: string
+                kid: string
+                alg: 'ES256'
+                use: 'sig'
               }[]
             }
           }

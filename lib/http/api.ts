@@ -218,11 +218,13 @@ const isStream = (data: unknown): data is AsyncIterable<string> =>
   typeof data === 'object' && data !== null && Symbol.asyncIterator in data
 
 function respond({ ctx, requestId }: Call, operation: Operation, body: Body, given: Headers): Response | Answer {
-  const { status, stream } = operation.answer
+  const { status, stream, cacheSeconds } = operation.answer
   const cookies = given.getSetCookie()
+  const { vary, ...kept } = dataHeaders
   const headers = {
     ...Object.fromEntries(given),
-    ...dataHeaders,
+    ...kept,
+    ...(cacheSeconds === undefined ? { vary } : { 'cache-control': `public, max-age=${cacheSeconds}` }),
     'x-request-id': requestId,
     ...(cookies.length > 0 && { 'set-cookie': cookies }),
     ...(body !== null && { 'content-type': stream ?? 'application/json' }),

@@ -13,10 +13,13 @@ type ParamNames<Path extends string> = Path extends `${string}{${infer Name}}${i
   ? Name | ParamNames<Rest>
   : never
 
-/** What an operation answers: JSON, nothing, or pieces of text of the type `stream` as they are made. */
+/**
+ * What an operation answers: JSON, nothing, or pieces of text of the type `stream` as they are made. `cacheSeconds`: anybody
+ * may keep it for so long; only of what is the same for everybody.
+ */
 type Answered<Schema extends z.ZodType> =
-  | { status: 200 | 201 | 202; schema: Schema; stream?: 'application/x-ndjson' }
-  | { status: 204; schema?: undefined; stream?: undefined }
+  | { status: 200 | 201 | 202; schema: Schema; stream?: 'application/x-ndjson'; cacheSeconds?: number }
+  | { status: 204; schema?: undefined; stream?: undefined; cacheSeconds?: undefined }
 
 export type Access = Permission | 'session' | 'public'
 
@@ -84,7 +87,8 @@ export function operation<
   Answer extends z.ZodType = z.ZodUndefined,
 >(declared: Operation<Path, Who, Scoped, Query, Body, Answer>): Operation<Path, Who, Scoped, Query, Body, Answer> {
   const inTenant = declared.permission !== 'session' && declared.permission !== 'public'
-  if (inTenant !== declared.path.includes('{tenant}'))
+  // What is public may name a tenant as well: nobody's place in it is asked then.
+  if (declared.permission !== 'public' && inTenant !== declared.path.includes('{tenant}'))
     throw new Error(`${declared.id}: a role's permission and {tenant} in the path go together`)
   if ((declared.permission === 'public') !== (declared.scope === 'none'))
     throw new Error(`${declared.id}: public operations have no scope; all others need one`)
@@ -154,7 +158,7 @@ export function errorsOf({
     ...(permission === 'public' ? [] : (['unauthenticated'] as const)),
     ...(permission === 'public' ? [] : ([scope === 'cookie only' ? 'browser_only' : 'insufficient_scope'] as const)),
     ...(fresh ? (['fresh_signin_required'] as const) : []),
-    ...(path.includes('{tenant}')
+    ...(permission !== 'public' && path.includes('{tenant}')
       ? (['session_refused', 'not_found', 'forbidden', 'issuer_unavailable'] as const)
       : []),
     ...(changes ? (['unsupported_media_type', 'too_large'] as const) : []),

@@ -1,5 +1,6 @@
 import type { Operation } from './operation.ts'
 import * as attempts from './wire/attempts.ts'
+import * as audiences from './wire/audiences.ts'
 import * as auditEvents from './wire/audit-events.ts'
 import * as authorizations from './wire/authorizations.ts'
 import * as clients from './wire/clients.ts'
@@ -21,6 +22,7 @@ import * as webhooks from './wire/webhooks.ts'
 
 const nouns = [
   attempts,
+  audiences,
   auditEvents,
   authorizations,
   clients,

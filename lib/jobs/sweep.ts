@@ -4,6 +4,7 @@ import { tenantIds } from '../store/lookups.ts'
 import { sweepPrograms } from '../store/programs.ts'
 import { type SweepName, sweepBatch, sweepSessions, sweepSingly, sweeps } from '../store/sweep.ts'
 import { settleTenantKeys } from '../vault/rotate.ts'
+import { settleSigningKeys } from '../vault/signing.ts'
 import { notifyEndings, sweepNotifications } from './notifications.ts'
 
 const batch = 1_000
@@ -24,6 +25,9 @@ export async function sweep(ctx: Context, signal?: AbortSignal): Promise<void> {
     for (const name of Object.keys(sweeps) as SweepName[]) await sweepKind(ctx, tenantId, name, signal)
     await settleTenantKeys(ctx, tenantId).catch((error: unknown) =>
       ctx.log.warn({ err: error, work: 'keys' }, 'a key rotation could not be completed; we retry'),
+    )
+    await settleSigningKeys(ctx, tenantId).catch((error: unknown) =>
+      ctx.log.warn({ err: error, work: 'signing keys' }, 'signing keys could not be seen to; we retry'),
     )
   }
 }

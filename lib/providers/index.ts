@@ -2,15 +2,21 @@ import { keboola } from './keboola/index.ts'
 import { keycloak } from './keycloak/index.ts'
 import type { Kind, RightLine, Strategy, StrategyOffer } from './kind.ts'
 import { oauthServer } from './oauth/index.ts'
+import { ownApis } from './own/index.ts'
 import type { Provider, ProviderDeps, ProviderSettings, Rights } from './provider.ts'
 import { languageOf, readLimit } from './rules.ts'
 
 /** Every kind by its name, one line each. */
 export const kinds: Map<string, Kind> = new Map(
-  [keboola, oauthServer, keycloak].map((kind): [string, Kind] => [kind.name, kind as Kind]),
+  [keboola, oauthServer, keycloak, ownApis].map((kind): [string, Kind] => [kind.name, kind as Kind]),
 )
 
 type Row = { kind: string; settings: unknown }
+
+/** A provider's row as it counts for one of its projects: what an audience says lies over what its provider says. */
+export const rowFor = <R extends Row>(row: R, { settings }: { settings: unknown }): R =>
+  settings === null ? row : { ...row, settings: { ...(row.settings as object), ...(settings as object) } }
+
 /** `strategy`: the one that makes tokens unless another is asked for; undefined: none can, and the upstream is only linked. */
 export type Configured = { kind: Kind; settings: unknown; offers: StrategyOffer[]; strategy: Strategy | undefined }
 

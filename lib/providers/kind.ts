@@ -223,6 +223,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   samples(target: { baseUrl: string; branch: string | null }, token: string): Sample[]
   /** Where a project's tokens are for; left out: at the provider's address. */
   baseUrl?(project: { externalId: string }): string
+  /** Of a kind without an upstream; its verbs are never asked. */
+  own?: Own<S, R>
   /** Of strategy `proxy`; left out: its API cannot be reached through us. */
   proxy?(settings: S): ProxyFacts
   /** Of strategy `narrow`: whether the next refresh of a connection ends the token, so that only one can be out. */
@@ -249,6 +251,23 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   /** Whether what a cut-off issue left can be found by its nonce. */
   findsOrphans: boolean
   open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>
+}
+
+/**
+ * Of a kind whose projects are audiences of the tenant's own: admins make them, nobody links them, every member sees them, and
+ * their tokens are ours (strategy `sign`). Settings are those of the provider with those of the audience over them.
+ */
+export type Own<S = unknown, R extends Rights = Rights> = {
+  /** What an admin says of an audience beside its address and names. As it is kept and as it stands on the wire; snake_case. */
+  audience: z.ZodType
+  /** The most that its tokens may be given. */
+  most(settings: S): Rights
+  /** Whether its tokens are signed, so that who verifies them need not ask us. */
+  offline(settings: S): boolean
+  /** `scope` of a token (RFC 9068 2.2.3). */
+  scope(rights: R): string
+  /** For the picker of rights. */
+  choices(settings: S): Record<string, unknown>
 }
 
 /** A key that a client signs with: the half that is published, and the other one, to be sealed. */

@@ -1,9 +1,9 @@
 import { type Actor, may } from '../actor.ts'
-import type { Prisma, ReadTx, Tx } from './database.ts'
+import { Prisma, type ReadTx, type Tx } from './database.ts'
 
 export type ProjectRow = Prisma.ProjectGetPayload<object>
 
-/** Who asks. A member sees the projects that they have linked; who oversees the tenant sees all (LK-03). */
+/** Who asks. A member sees the projects that they have linked and the tenant's own audiences; who oversees it sees all (LK-03). */
 export type Viewer = { userId: string; seesAll: boolean }
 
 export const viewerOf = (actor: Pick<Actor, 'userId' | 'role'>): Viewer => ({
@@ -29,7 +29,7 @@ export async function findProject(
           WHERE a.tenant_id = ${tenantId} AND a.alias = ${idOrAlias}) named
       JOIN project p ON p.tenant_id = ${tenantId} AND p.id = named.id
       LEFT JOIN connection_project own ON own.tenant_id = ${tenantId} AND own.project_id = p.id AND own.user_id = ${userId}
-    WHERE own.user_id IS NOT NULL OR ${seesAll}
+    WHERE (own.user_id IS NOT NULL OR p.settings IS NOT NULL OR ${seesAll}) AND p.removed_at IS NULL
     ORDER BY own.user_id IS NULL, greatest(named.since, own.created_at), p.id LIMIT 1`
   return found ? tx.project.findUnique({ where: { tenantId_id: { tenantId, id: found.id } } }) : null
 }
@@ -51,9 +51,10 @@ export async function isAliasTaken(
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`alias ${tenantId} ${alias}`}, 0))`
   const rows = await tx.$queryRaw<unknown[]>`
     SELECT 1 FROM project_alias a
+      JOIN project p ON p.tenant_id = a.tenant_id AND p.id = a.project_id
       LEFT JOIN connection_project own ON own.tenant_id = a.tenant_id AND own.project_id = a.project_id AND own.user_id = ${userId}
     WHERE a.tenant_id = ${tenantId} AND a.alias = ${alias} AND a.project_id <> ${except ?? ''}
-      AND (own.user_id IS NOT NULL OR ${seesAll}) LIMIT 1`
+      AND (own.user_id IS NOT NULL OR p.settings IS NOT NULL OR ${seesAll}) LIMIT 1`
   return rows.length > 0
 }
 
@@ -85,13 +86,53 @@ export const updateProjectNames = (
 /** Of the connections that reach a project only one person's, which is one at most (K-23). */
 const linkOf = (userId: string) => ({ where: { userId }, include: { connection: true } })
 
-/** The projects that a person linked, or every one of the tenant, with provider and that person's own link. */
+/** The projects that a person linked and the tenant's audiences, or every one, with provider and that person's own link. */
 export const listProjects = (tx: ReadTx, tenantId: string, userId: string, { all }: { all: boolean }) =>
   tx.project.findMany({
-    where: { tenantId, ...(all ? {} : { links: { some: { userId } } }) },
+    where: {
+      tenantId,
+      removedAt: null,
+      ...(all ? {} : { OR: [{ links: { some: { userId } } }, { settings: { not: Prisma.DbNull } }] }),
+    },
     orderBy: [{ name: 'asc' }, { id: 'asc' }],
     include: { provider: true, links: linkOf(userId) },
   })
+
+/** The audiences of a provider that has no upstream. */
+export const listAudiences = (tx: ReadTx, tenantId: string, providerId: string) =>
+  tx.project.findMany({ where: { tenantId, providerId, removedAt: null }, orderBy: [{ name: 'asc' }, { id: 'asc' }] })
+
+export const updateAudience = (
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  data: { name?: string; settings?: Prisma.InputJsonObject },
+) => tx.project.update({ where: { tenantId_id: { tenantId, id } }, data })
+
+/** Takes an audience away: its generation is raised, so that nothing made before counts, and its aliases are free again. */
+export async function removeAudience(tx: Tx, tenantId: string, id: string, removedAt: Date): Promise<void> {
+  await tx.project.update({
+    where: { tenantId_id: { tenantId, id } },
+    data: { removedAt, generation: { increment: 1 } },
+  })
+  await tx.projectAlias.deleteMany({ where: { tenantId, projectId: id } })
+}
+
+/** Brings an audience that was taken away back. What was made before stays dead. */
+export async function reviveAudience(
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  data: { name: string; alias: string; settings: Prisma.InputJsonObject },
+  now: Date,
+): Promise<ProjectRow> {
+  const project = await tx.project.update({
+    where: { tenantId_id: { tenantId, id } },
+    data: { ...data, removedAt: null },
+  })
+  await tx.projectAlias.create({ data: { tenantId, alias: data.alias, projectId: id, createdAt: now } })
+  return project
+}
 
 export const findProjectWithLink = (tx: ReadTx, tenantId: string, id: string, userId: string) =>
   tx.project.findUnique({

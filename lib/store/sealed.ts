@@ -15,6 +15,7 @@ export const sealedColumns = [
   { table: 'webhook', column: 'secret', required: true },
   { table: 'webhook', column: 'previous_secret' },
   { table: 'trusted_issuer', column: 'client_secret' },
+  { table: 'signing_key', column: 'sealed_private', required: true },
 ] as const satisfies readonly { table: string; column: string; required?: true }[]
 
 export type SealedColumn = (typeof sealedColumns)[number]

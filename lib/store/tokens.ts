@@ -1,5 +1,6 @@
+import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
-import type { Prisma, ReadTx, Tx } from './database.ts'
+import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
 import { insertRevocations } from './revocations.ts'
 import type { Chosen, Selection } from './selections.ts'
 
@@ -53,6 +54,34 @@ export async function completeToken(
     data: { ...made, status: 'live', endless: false },
   })
   return count > 0
+}
+
+/** What is known of a token for one of the tenant's own audiences. `client`, `grant`: null for a person at a browser. */
+export type SignedTokenFacts = {
+  state: 'live' | 'ended' | 'revoked' | 'frozen'
+  tenantId: string
+  slug: string
+  tokenId: string
+  userId: string
+  clientId: string | null
+  grantId: string | null
+  projectId: string
+  audience: string
+  /** As its kind has them. */
+  rights: Record<string, unknown>
+  /** Verified without us: `state` is what we vouch for. */
+  offline: boolean
+  issuedAt: Date
+  expiresAt: Date
+}
+
+/** A token of strategy `sign` by the hash of its value, as it stands at this moment; undefined: there is none. */
+export async function signedToken(ctx: Pick<Context, 'pool' | 'config'>, valueHash: Uint8Array) {
+  const text = `SELECT state, tenant_id AS "tenantId", slug, token_id AS "tokenId", user_id AS "userId", client_id AS "clientId",
+    grant_id AS "grantId", project_id AS "projectId", audience, rights, offline, issued_at AS "issuedAt",
+    expires_at AS "expiresAt" FROM vk.signed_token($1)`
+  const [found] = await query<SignedTokenFacts>(ctx, 'signed_token', text, [Buffer.from(valueHash)])
+  return found
 }
 
 /** Whether everything that a token was made under still stands; it stays locked until the transaction ends (A-03). */
@@ -129,6 +158,28 @@ export const livingTokens = async (tx: ReadTx, tenantId: string, userId: string,
       select: { id: true },
     })
   ).map(({ id }) => id)
+
+/** The living tokens of a project, whoever holds them. */
+export const livingTokensOf = (tx: ReadTx, tenantId: string, projectId: string, now: Date) =>
+  tx.issuedToken.findMany({
+    where: tokensWhere(tenantId, { filter: { projectId, state: 'live' }, asOf: now }),
+    select: { id: true, offline: true, expiresAt: true },
+  })
+
+/** How many tokens of these projects live, whoever holds them. By project. */
+export async function countLiveOf(
+  tx: ReadTx,
+  tenantId: string,
+  projectIds: string[],
+  now: Date,
+): Promise<Map<string, number>> {
+  const groups = await tx.issuedToken.groupBy({
+    by: ['projectId'],
+    where: { ...tokensWhere(tenantId, { filter: { state: 'live' }, asOf: now }), projectId: { in: projectIds } },
+    _count: true,
+  })
+  return new Map(groups.map((group) => [group.projectId, group._count]))
+}
 
 /** The end of a token that the next refresh of its connection would end, while it lives or is being made; null: there is none. */
 export async function exclusiveUntil(

@@ -29,3 +29,12 @@ export function placeOfGrant(work: { id: string; connectionId: string; handle: s
     ? { table: 'connection', row: work.connectionId, column: 'refresh_token', user: userId, version: claimed.version }
     : grantPlace({ id: work.id, userId })
 }
+
+/** The private half of a key that an issuer signs with. */
+export const signingKeyPlace = (id: string): SealedPlace => ({
+  table: 'signing_key',
+  row: id,
+  column: 'sealed_private',
+  user: '-',
+  version: 0,
+})

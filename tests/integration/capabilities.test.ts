@@ -1,8 +1,11 @@
 // What each kind does, seen once from end to end; docs/capabilities.md is written from it.
+import { createLocalJWKSet, jwtVerify } from 'jose'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { addAudience } from '../../lib/broker/audiences.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
 import { createProvider } from '../../lib/broker/providers.ts'
 import { connectionPage } from '../../lib/broker/read/connection.ts'
+import { tenantIssuerMetadata, tenantKeySet } from '../../lib/broker/read/issuer.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { isBrokerError } from '../../lib/errors.ts'
@@ -61,6 +64,7 @@ async function live(
     mint: 'not offered by it',
     exchange: 'not offered by it',
     proxy: 'not offered by it',
+    sign: 'not offered by it',
     revoke: 'not offered by it',
   }
   const provider = await broker.providerOf(owner, name)
@@ -82,6 +86,23 @@ async function live(
   const [ended] = await revoke(broker.ctx, owner, { tokens: [], connections: [key.connectionId] })
   if (ended?.upstream === 'done' || ended?.upstream === 'confirmed') seen.revoke = server
   return seen
+}
+
+/** A kind without an upstream: what is signed is verified by jose, by the published keys alone. */
+async function signs(): Promise<Row['cells']> {
+  const { ctx } = broker
+  await createProvider(ctx, owner, { kind: 'own', name: 'Own APIs' })
+  const audience = 'https://files.acme.test'
+  const settings = { scopes: [{ name: 'files:read', text: 'read files', risk: 'low' }], offline: true }
+  const { id } = await addAudience(ctx, owner, { audience, name: 'Files', alias: 'own-files', settings })
+  const asked = { project: id, scopes: { scopes: ['files:read'] }, lifetimeSeconds: 3600, purpose: 'a test' }
+  const { value } = await issueToken(ctx, owner, asked)
+  const keys = createLocalJWKSet(await tenantKeySet(ctx, owner.slug))
+  const { issuer } = await tenantIssuerMetadata(ctx, owner.slug)
+  await jwtVerify(value.reveal(), keys, { issuer, audience, typ: 'at+jwt', currentDate: ctx.now() })
+  const none = 'not offered by it'
+  const others = { link: none, rotate: none, narrow: none, mint: none, exchange: none, proxy: none } as const
+  return { ...others, sign: 'real verifier', revoke: none }
 }
 
 it('docs/capabilities.md says of each kind what is seen here', async () => {
@@ -142,6 +163,9 @@ it('docs/capabilities.md says of each kind what is seen here', async () => {
     broker.link(owner, 'owner@acme.test', { provider: 'A realm', approve: realm.approve }),
   )
   await realm.stop()
-  const rows = Object.entries({ keboola, keycloak, oauth }).map(([kind, cells]) => ({ name: `\`${kind}\``, cells }))
+  const rows = Object.entries({ keboola, keycloak, oauth, own: await signs() }).map(([kind, cells]) => ({
+    name: `\`${kind}\``,
+    cells,
+  }))
   expectSection('kinds', rows)
 })

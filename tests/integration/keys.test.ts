@@ -6,11 +6,12 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { issueToken } from '../../lib/broker/issue.ts'
 import { startLink } from '../../lib/broker/link/start.ts'
-import { changeProvider } from '../../lib/broker/providers.ts'
+import { changeProvider, createProvider } from '../../lib/broker/providers.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { clientSecretPlace, openProvider } from '../../lib/broker/upstream.ts'
 import type { Context } from '../../lib/context.ts'
+import { isBrokerError } from '../../lib/errors.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { deriveKey } from '../../lib/security/secrets.ts'
@@ -76,7 +77,7 @@ async function link(actor: Person, email: Email, project: string) {
   return { projectId: linked.projectId, key: { tenantId: actor.tenantId, connectionId: connection.id } }
 }
 
-/** Two tenants with something sealed in every column: grants, handles, a replaced grant, an open attempt. */
+/** Two tenants with something sealed in every column: grants, handles, a replaced grant, an open attempt, a signing key. */
 async function fill() {
   await link(owner, 'owner@acme.test', '10231')
   const acme = await link(owner, 'owner@acme.test', '10231')
@@ -96,6 +97,9 @@ async function fill() {
     'former',
   )
   await rows(owner.tenantId, 'UPDATE provider SET client_secret_before = $1 WHERE id = $2', [former, id])
+  await createProvider(broker.ctx, owner, { kind: 'own', name: 'Own APIs' }).catch((error: unknown) => {
+    if (!isBrokerError(error, 'provider_exists')) throw error
+  })
   filled.push(webhook.id)
   return { acme: acme.key, globex: other.key }
 }

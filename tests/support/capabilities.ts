@@ -2,9 +2,15 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { expect } from 'vitest'
 
 const file = new URL('../../docs/capabilities.md', import.meta.url)
-export type Capability = 'link' | 'rotate' | 'narrow' | 'mint' | 'exchange' | 'proxy' | 'revoke'
+export type Capability = 'link' | 'rotate' | 'narrow' | 'mint' | 'exchange' | 'proxy' | 'sign' | 'revoke'
 /** What a test saw work, and against what; or why there is nothing to see. */
-export type Cell = 'real server' | 'faithful server' | 'demo server' | 'not offered by it' | 'not documented'
+export type Cell =
+  | 'real verifier'
+  | 'real server'
+  | 'faithful server'
+  | 'demo server'
+  | 'not offered by it'
+  | 'not documented'
 /** One table has the same columns in all its rows. */
 export type Row = { name: string; cells: Partial<Record<Capability, Cell>> }
 

@@ -46,9 +46,12 @@ export async function makeThings(
     '/tenants/acme/clients',
     { name: 'Nightly', token_endpoint_auth_method: 'client_secret_basic', grant_types: [deviceCode] },
   )
+  await app.call(jar, 'POST', '/tenants/acme/providers', { kind: 'own', name: 'Own APIs' })
+  const audience = await app.call<{ id: string }>(jar, 'POST', '/tenants/acme/audiences', audienceBody)
   return {
     client: client.body.client.id,
     client_secret: client.body.client.secrets[0]?.id ?? '',
+    audience: audience.body.id,
     trusted_issuer: trust.body.id,
     trusted_client: listed.body.id,
     // Another one that can be trusted.
@@ -70,9 +73,18 @@ export async function makeThings(
   }
 }
 
+const audienceBody = {
+  audience: 'https://api.acme.test',
+  name: 'An API',
+  alias: 'an-api',
+  settings: { scopes: [{ name: 'api:read', text: 'read', risk: 'low' }], offline: true },
+}
+
 /** For each operation with a body one that it takes, so that nothing but its guards can refuse. */
 export const bodiesFor = (things: Things, receiver: Receiver): Record<string, unknown> => ({
   createProvider: { kind: 'keboola', name: 'X', issuer: 'https://x.example', client_id: 'a', client_secret: 'b' },
+  addAudience: { ...audienceBody, audience: 'https://another.acme.test', alias: 'another' },
+  changeAudience: { name: 'Another name' },
   previewProvider: { kind: 'keboola', issuer: 'https://x.example' },
   changeProvider: { name: 'X' },
   changeProject: { alias: 'taken-over' },

@@ -197,6 +197,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'keys: lib/vault/rotate.ts',
     'keys: lib/vault/shred.ts',
     'refusal: lib/authserver/answers.ts',
+    'keys: lib/vault/signing.ts',
     'refusal: lib/http/api.ts',
     'refusal: lib/http/incoming.ts',
     'session: lib/tenancy/sessions.ts',

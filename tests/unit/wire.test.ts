@@ -110,8 +110,10 @@ test('whatever outlives the credential that makes it, or belongs to a session, i
   const forBrowsers = operations.filter(({ scope }) => scope === 'cookie only').map(({ id }) => id)
   expect(forBrowsers.sort()).toEqual([
     'acceptInvitation',
+    'addAudience',
     'adoptLink',
     'cancelLink',
+    'changeAudience',
     'changeMember',
     'changeProvider',
     'changeTrustedClient',
@@ -128,6 +130,7 @@ test('whatever outlives the credential that makes it, or belongs to a session, i
     'previewProvider',
     'probeProvider',
     'readAttempt',
+    'removeAudience',
     'removeTrustedClient',
     'removeTrustedIssuer',
     'resumeLink',

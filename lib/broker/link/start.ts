@@ -2,6 +2,7 @@ import { type Actor, type CookieCredential, requirePermission } from '../../acto
 import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
+import { kinds } from '../../providers/index.ts'
 import { newId } from '../../security/ids.ts'
 import { hash, randomToken } from '../../security/secrets.ts'
 import { cancelAttempt, findAttempt, insertAttempt } from '../../store/attempts.ts'
@@ -48,6 +49,8 @@ export async function startLink(
     }
     const row = await findProvider(tx, actor.tenantId, input.providerId)
     if (!row) throw new BrokerError('not_found')
+    if (kinds.get(row.kind)?.own)
+      throw new BrokerError('bad_request', { fields: { provider: 'There is no upstream to link.' } })
     await refuseFrozen(tx, actor.tenantId, { ...actor, providerId: row.id, connectionId: input.connectionId })
     refuseLink(await effectivePolicy(tx, { ...actor, providerId: row.id }), actor.role)
     return row

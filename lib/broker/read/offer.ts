@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Actor } from '../../actor.ts'
 import type { Context } from '../../context.ts'
-import { configured } from '../../providers/index.ts'
+import { configured, rowFor } from '../../providers/index.ts'
 import type { Kind, NamedRules, Sample, Strategy, StrategyOffer } from '../../providers/kind.ts'
 import { readTenant } from '../../store/database.ts'
 import { findProject, type ProjectRow, viewerOf } from '../../store/projects.ts'
@@ -57,7 +57,7 @@ export async function issueOffer(
 }
 
 type Offered = {
-  project: Pick<ProjectRow, 'alias' | 'externalId'>
+  project: Pick<ProjectRow, 'alias' | 'externalId' | 'settings'>
   provider: Pick<ProviderRow, 'kind' | 'settings' | 'issuer'>
   branch: string | null
   token: string
@@ -69,7 +69,7 @@ export function offerOf(
   actor: Pick<Actor, 'slug'>,
   { project, provider, branch, token }: Offered,
 ): IssueOffer | undefined {
-  const made = configured(provider)
+  const made = configured(rowFor(provider, project))
   if (!made) return undefined
   const { kind, offers, settings } = made
   const baseUrl = kind.baseUrl?.(project) ?? provider.issuer

@@ -2,7 +2,7 @@ import { type Actor, may } from '../../actor.ts'
 import { type AuditView, toAuditView } from '../../audit/list.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
-import { configured } from '../../providers/index.ts'
+import { configured, rowFor } from '../../providers/index.ts'
 import type { Strategy } from '../../providers/kind.ts'
 import { listEventsAbout } from '../../store/audit.ts'
 import { readTenant } from '../../store/database.ts'
@@ -26,6 +26,8 @@ export type ProjectCard = FrozenState & {
   provider: { id: string; name: string; kind: string; host: string; strategy: Strategy | null }
   /** The viewer's own connection; null where they have not linked it. */
   connection: Omit<ConnectionView, 'project' | 'projects' | 'provider'> | null
+  /** The tenant's own, which needs no connection; null: it is linked. */
+  audience: { offline: boolean } | null
   /** The viewer's own living tokens. */
   tokensOut: number
 }
@@ -39,6 +41,7 @@ function toCard(
   tokensOut: number,
 ): ProjectCard {
   const [own] = row.links
+  const made = configured(rowFor(row.provider, row))
   return {
     id: row.id,
     name: row.name,
@@ -50,7 +53,7 @@ function toCard(
       name: row.provider.name,
       kind: row.provider.kind,
       host: new URL(row.provider.issuer).host,
-      strategy: configured(row.provider)?.strategy ?? null,
+      strategy: made?.strategy ?? null,
     },
     connection: own
       ? {
@@ -65,6 +68,7 @@ function toCard(
         }
       : null,
     ...toFrozenState(facts, 'project', viewer),
+    audience: row.settings === null ? null : { offline: made?.kind.own?.offline(made.settings) ?? false },
     tokensOut,
   }
 }
@@ -97,7 +101,7 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
     const found = await findProject(tx, actor.tenantId, viewerOf(actor), idOrAlias)
     const row = found && (await findProjectWithLink(tx, actor.tenantId, found.id, actor.userId))
     const own = row?.links[0]
-    if (!row || !(own || may(actor, 'oversee'))) throw new BrokerError('not_found')
+    if (!row || !(own || row.settings !== null || may(actor, 'oversee'))) throw new BrokerError('not_found')
     const now = ctx.now()
     const { tenantId, userId } = actor
     const question = { tenantId, providerId: row.providerId, projectId: row.id, userId }

@@ -2,7 +2,7 @@ import { type Actor, ownUnless, requirePermission } from '../../actor.ts'
 import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
-import { type RightsView, readRights } from '../../providers/index.ts'
+import { type RightsView, readRights, rowFor } from '../../providers/index.ts'
 import type { Strategy } from '../../providers/kind.ts'
 import type { Rights } from '../../providers/provider.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
@@ -54,6 +54,8 @@ export type TokenView = {
   purpose: string
   strategy: Strategy
   state: TokenState
+  /** It is verified without us, so nothing that is done here ends it before its end. */
+  offline: boolean
   /**
    * What stops its use for now, of one that lives and works through us. Null: nothing, or its value is used at the upstream,
    * where no freeze reaches.
@@ -83,7 +85,11 @@ export type TokenView = {
 
 export function toTokenView(row: TokenWithRelations, now: Date, frozen: FrozenView | null = null): TokenView {
   const { provider } = row.project
-  const rights = readRights(provider, { asked: row.scopesAsked, granted: row.scopesGranted, strategy: row.strategy })
+  const rights = readRights(rowFor(provider, row.project), {
+    asked: row.scopesAsked,
+    granted: row.scopesGranted,
+    strategy: row.strategy,
+  })
   return {
     id: row.id,
     fingerprint: row.fingerprint,
@@ -95,6 +101,7 @@ export function toTokenView(row: TokenWithRelations, now: Date, frozen: FrozenVi
     purpose: row.purpose,
     strategy: row.strategy as Strategy,
     state: stateOf(row, now),
+    offline: row.offline,
     frozen,
     ...rights,
     failure: row.failure,
@@ -115,7 +122,7 @@ export async function toTokenViews(
   rows: TokenWithRelations[],
   now: Date,
 ): Promise<TokenView[]> {
-  const ours = rows.filter((row) => row.secretHash && stateOf(row, now) === 'live')
+  const ours = rows.filter((row) => worksThroughUs(row) && stateOf(row, now) === 'live')
   const facts = await frozenTokens(
     tx,
     actor.tenantId,
@@ -123,6 +130,9 @@ export async function toTokenViews(
   )
   return rows.map((row) => toTokenView(row, now, toFrozenView(facts.get(row.id), actor)))
 }
+
+/** Whoever takes it asks us first, each time. */
+const worksThroughUs = ({ secretHash, offline }: TokenRow) => secretHash !== null && !offline
 
 function stateOf({ status, expiresAt, generation }: TokenWithRelations, now: Date): TokenState {
   if (status === 'revoked' || status === 'failed') return status
@@ -136,18 +146,14 @@ const furthestFirst: RevocationState[] = ['pending', 'failed', 'impossible', 'do
 
 function toRevocationView(row: TokenWithRelations): RevocationView | null {
   const { revokedAt, createdAt, revocations } = row
-  // It worked through us alone, and each use asks: there is nothing upstream, and no moment after this one.
-  if (row.secretHash)
-    return (
-      revokedAt && {
-        blockedAt: revokedAt,
-        upstream: 'none',
-        lastError: null,
-        tries: 0,
-        nextTryAt: null,
-        latestMoment: null,
-      }
-    )
+  // Of ours. Where each use asks us there is nothing upstream, and no moment after this one; where verifiers do not ask, nobody
+  // can tell them, and it works until its end.
+  if (row.secretHash) {
+    const stops = worksThroughUs(row)
+      ? { upstream: 'none' as const, latestMoment: null }
+      : { upstream: 'impossible' as const, latestMoment: row.expiresAt }
+    return revokedAt && { blockedAt: revokedAt, lastError: null, tries: 0, nextTryAt: null, ...stops }
+  }
   const [work] = revocations.toSorted(
     (a, b) => furthestFirst.indexOf(a.state as RevocationState) - furthestFirst.indexOf(b.state as RevocationState),
   )

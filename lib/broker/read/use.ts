@@ -47,7 +47,7 @@ export async function projectUse(ctx: Context, actor: Actor, idOrAlias: string):
   const read = await readTenant(ctx, tenantId, async (tx) => {
     const found = await findProject(tx, tenantId, viewerOf(actor), idOrAlias)
     const row = found && (await findProjectWithLink(tx, tenantId, found.id, userId))
-    if (!row || !(row.links[0] || may(actor, 'oversee'))) throw new BrokerError('not_found')
+    if (!row || !(row.links[0] || row.settings !== null || may(actor, 'oversee'))) throw new BrokerError('not_found')
     const projectId = row.id
     const own = await daysOf(tx, tenantId, { projectId, userId }, now)
     const of = ownUnless(actor, 'oversee')

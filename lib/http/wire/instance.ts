@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { keysCacheSeconds } from '../../security/signing.ts'
 import { operation } from '../operation.ts'
 import { id, instant, object, role, text } from './schemas.ts'
 
@@ -37,6 +38,59 @@ export const readClientKeys = operation({
   scope: 'none',
   audit: 'none',
   answer: { status: 200, schema: object({ keys: z.array(z.record(z.string(), z.unknown())) }) },
+  errors: ['not_found'],
+  limit: 'read',
+})
+
+/** RFC 8414 section 3, of an issuer with a path: what is after the well-known part is the issuer's own. */
+export const readTenantIssuer = operation({
+  id: 'readTenantIssuer',
+  method: 'GET',
+  path: '/.well-known/oauth-authorization-server/t/{tenant}',
+  summary: 'Metadata of the issuer of a tenant’s tokens for its own APIs (RFC 8414)',
+  permission: 'public',
+  scope: 'none',
+  audit: 'none',
+  answer: {
+    status: 200,
+    schema: object({
+      issuer: z.url(),
+      jwks_uri: z.url(),
+      /** None: its tokens are issued to members by this API. Left out, they would mean the code and implicit flows. */
+      response_types_supported: z.array(z.string()),
+      grant_types_supported: z.array(z.string()),
+    }),
+    cacheSeconds: keysCacheSeconds,
+  },
+  errors: ['not_found'],
+  limit: 'read',
+})
+
+export const readTenantKeys = operation({
+  id: 'readTenantKeys',
+  method: 'GET',
+  path: '/t/{tenant}/jwks.json',
+  summary: 'Public keys that a tenant’s tokens for its own APIs are verified with (RFC 7517)',
+  permission: 'public',
+  scope: 'none',
+  audit: 'none',
+  answer: {
+    status: 200,
+    schema: object({
+      keys: z.array(
+        object({
+          kty: z.literal('EC'),
+          crv: z.literal('P-256'),
+          x: z.string(),
+          y: z.string(),
+          kid: z.string(),
+          alg: z.literal('ES256'),
+          use: z.literal('sig'),
+        }),
+      ),
+    }),
+    cacheSeconds: keysCacheSeconds,
+  },
   errors: ['not_found'],
   limit: 'read',
 })

@@ -18,6 +18,8 @@ export const project = object({
   provider: object({ ...providerReference.shape, host: z.string(), strategy: z.enum(strategies).nullable() }),
   /** The caller's own; null where they have not linked it. */
   connection: connectionFacts.nullable(),
+  /** The tenant's own, which needs no connection; null: it is linked. `offline`: its tokens are verified without Valetkey. */
+  audience: object({ offline: z.boolean() }).nullable(),
   /** Of the strongest freeze that keeps the caller from it. */
   frozen,
   /** The caller's own living tokens. */

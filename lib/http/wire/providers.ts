@@ -205,7 +205,8 @@ export const createProvider = operation({
     name,
     /** Its address alone, like https://connection.example.com; of kinds without a setup. */
     issuer: address(300).optional(),
-    client_id: clientId,
+    /** Left out where there is no upstream. */
+    client_id: clientId.optional(),
     /** Left out for a public client, and where the client signs with a key that is made here. */
     client_secret: clientSecret.optional(),
     setup: setup.optional(),

@@ -28,7 +28,9 @@ export const token = object({
   purpose: z.string(),
   strategy: z.enum(strategies),
   state: z.enum(['issuing', 'live', 'ended', 'revoked', 'failed']),
-  /** Of one that works through the proxy: what stops its use for now. */
+  /** Verified without Valetkey, by its signature: whatever is done here, it works until it expires. */
+  offline: z.boolean(),
+  /** Of one that each use asks Valetkey about: what stops its use for now. */
   frozen,
   asked: scopes,
   /** From what came back, never from what was sent. */

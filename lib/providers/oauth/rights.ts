@@ -7,6 +7,13 @@ export const scopeName = z
   .string()
   .regex(/^[!#-\x5B\x5D-~]{1,256}$/, 'A scope has neither spaces nor letters beyond ASCII.')
 
+/** What a scope lets do, for people: those of presets are described already. */
+export const DescribedScope = z.strictObject({
+  name: scopeName,
+  text: z.string().min(1).max(200),
+  risk: z.enum(['low', 'medium', 'high']),
+})
+
 /** What a token may do: scopes, in the words of its upstream. */
 export const OauthRights = z.strictObject({ scopes: z.array(scopeName).min(1).max(100) })
 export type OauthRights = z.infer<typeof OauthRights>

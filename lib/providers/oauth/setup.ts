@@ -9,7 +9,7 @@ import type { ProviderDeps } from '../provider.ts'
 import { authorizationNames, tokenNames } from './parameters.ts'
 import { filledIn, isRfc7009, isVariableError, type Preset } from './preset.ts'
 import { presets } from './presets/index.ts'
-import { scopeName } from './rights.ts'
+import { DescribedScope, scopeName } from './rights.ts'
 import { authentications, Narrowing, OauthSettings, Server } from './settings.ts'
 
 const parameters = <N extends string>(names: readonly N[]) =>
@@ -19,13 +19,6 @@ const webAddress = z
   .string()
   .max(500)
   .regex(/^https?:\/\/[!-~]+$/, 'an http or https address')
-
-/** What a scope lets do, for people: those of presets are described already. */
-const DescribedScope = z.strictObject({
-  name: scopeName,
-  text: z.string().min(1).max(200),
-  risk: z.enum(['low', 'medium', 'high']),
-})
 
 /** What an admin enters for a provider of kind `oauth`: a preset, an issuer to discover, or the endpoints themselves. */
 export const OauthSetup = z.strictObject({

@@ -25,9 +25,12 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
     providerList(ctx, actor),
   ])
   const now = ctx.now().toISOString()
-  const choices = providers.map(({ id, name, issuer }) => ({ id, name, host: new URL(issuer).host }))
+  const choices = providers
+    .filter(({ own }) => !own)
+    .map(({ id, name, issuer }) => ({ id, name, host: new URL(issuer).host }))
   const firstIssuable = cards.find(
-    ({ connection, frozen }) => nextActOf({ status: connection?.status, frozen }) === 'issue',
+    ({ connection, audience, frozen }) =>
+      (audience && !frozen) || nextActOf({ status: connection?.status, frozen }) === 'issue',
   )
   const acts = { viewer: 'you', mayWork, mayAdminister: may(actor, 'administer') }
   const nameOf = (id: string) => providers.find((provider) => provider.id === id)?.name ?? 'the upstream'
@@ -35,7 +38,7 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
     <>
       <PageHeader
         title="Projects"
-        lead="The upstream projects that you can issue tokens for. You link each one with your own account; its refresh token stays here, encrypted."
+        lead="What you can issue tokens for: upstream projects that you link with your own account, whose refresh tokens stay here, encrypted; and your organisation’s own APIs."
         actions={
           mayWork &&
           cards.length > 0 &&

@@ -1,5 +1,5 @@
 import Link from 'next/link'
-import { ConnectionHealth, FrozenNotice, NextAct } from '@/app/_features/health.tsx'
+import { ConnectionHealth, FrozenNotice, IssueLink, NextAct } from '@/app/_features/health.tsx'
 import { externalName, plural, shownState } from '@/app/_features/words.ts'
 import { Card } from '@/app/_ui/card.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
@@ -28,8 +28,12 @@ export function ProjectCard({ tenant, project, now, acts, first }: Props) {
       aside={
         connection ? (
           <StateBadge kind="connection" state={shownState({ ...connection, frozen: project.frozen })} />
+        ) : project.frozen ? (
+          <StateBadge kind="connection" state="frozen" />
         ) : (
-          <span className="flex h-6 items-center text-[13px] text-muted">not linked by you</span>
+          <span className="flex h-6 items-center text-[13px] text-muted">
+            {project.audience ? 'own API' : 'not linked by you'}
+          </span>
         )
       }
       footer={
@@ -55,6 +59,11 @@ export function ProjectCard({ tenant, project, now, acts, first }: Props) {
             as {live.accountName}
             {live.upstreamRole && ` · ${live.upstreamRole} upstream`} · {plural(project.tokensOut, 'live token')}
           </p>
+        ) : project.audience ? (
+          <p className="wrap-anywhere">
+            {project.audience.offline ? 'Verified by signature' : 'Verified by asking Valetkey'} ·{' '}
+            {plural(project.tokensOut, 'live token')}
+          </p>
         ) : (
           !connection && <p>Another member linked it. Link it with your own account to use it.</p>
         )}
@@ -73,6 +82,18 @@ type ActProps = { tenant: string; project: ProjectCardView; acts: ProjectActs; f
 /** The one button that makes sense now for the viewer's own connection. */
 export function ProjectAct({ tenant, project, acts: { viewer, ...rights }, first, size }: ActProps) {
   const { connection, name } = project
+  if (project.audience && !project.frozen)
+    return (
+      rights.mayWork && (
+        <IssueLink
+          tenant={tenant}
+          projectId={project.id}
+          variant="primary"
+          size={size ?? 'sm'}
+          first={first ?? false}
+        />
+      )
+    )
   return (
     <NextAct
       tenant={tenant}

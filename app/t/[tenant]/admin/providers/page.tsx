@@ -78,6 +78,7 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
                     maxLifetimeSeconds: provider.maxLifetimeSeconds,
                     overLife: provider.overLife,
                     decidesLife: provider.decidesLife,
+                    own: provider.own,
                     settings: settingsOf(provider),
                   }}
                 />
@@ -97,19 +98,23 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
           <KeyValue
             items={[
               { label: 'Kind', value: kindOf(provider.kind)?.title ?? provider.kind },
-              { label: 'Address', value: provider.issuer, mono: true },
-              { label: 'Client id', value: provider.clientId, mono: true },
-              { label: 'Client secret', value: secretWords(provider) },
-              {
-                label: 'Redirect URI',
-                value: (
-                  <Copied
-                    text={provider.redirectUri}
-                    label="Copy redirect URI"
-                    note="register exactly this URI at the upstream"
-                  />
-                ),
-              },
+              ...(provider.own
+                ? [{ label: 'Issuer', value: <Copied text={provider.issuer} label="Copy the issuer" /> }]
+                : [
+                    { label: 'Address', value: provider.issuer, mono: true },
+                    { label: 'Client id', value: provider.clientId, mono: true },
+                    { label: 'Client secret', value: secretWords(provider) },
+                    {
+                      label: 'Redirect URI',
+                      value: (
+                        <Copied
+                          text={provider.redirectUri}
+                          label="Copy redirect URI"
+                          note="register exactly this URI at the upstream"
+                        />
+                      ),
+                    },
+                  ]),
               ...provider.facts.map(({ label, lines }) => ({ label, value: <FactLines lines={lines} /> })),
               ...(provider.misconfigured ? [] : settingsOf(provider)).flatMap((setting) =>
                 // What a switch does stands among the facts.
@@ -151,10 +156,11 @@ function secretWords({ clientAuthentication, hasSecret, hasPreviousSecret }: Pro
   return hasPreviousSecret ? 'set; the previous one is still accepted' : 'set'
 }
 
-function CheckLink({ tenant, provider: { id, name } }: { tenant: string; provider: ProviderView }) {
+function CheckLink({ tenant, provider: { id, name, own } }: { tenant: string; provider: ProviderView }) {
+  const label = own ? 'Audiences and keys' : 'Check and client'
   return (
-    <ButtonLink size="sm" href={`/t/${tenant}/admin/providers/${id}`} aria-label={`Check and client of ${name}`}>
-      Check and client
+    <ButtonLink size="sm" href={`/t/${tenant}/admin/providers/${id}`} aria-label={`${label} of ${name}`}>
+      {label}
     </ButtonLink>
   )
 }

@@ -36,6 +36,8 @@ export type EditableProvider = {
   maxLifetimeSeconds: number | null
   overLife: ProviderView['overLife']
   decidesLife: boolean
+  /** Without an upstream, so there is no client. */
+  own: boolean
   /** None where its kind is not known here. */
   settings: Settings
 }
@@ -51,7 +53,11 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
       {open && (
         <ProviderDialog
           title={`Edit ${provider.name}`}
-          lead="You cannot change the address, because connections depend on it. Add another provider instead."
+          lead={
+            provider.own
+              ? 'The issuer is your tenant’s own and never changes.'
+              : 'You cannot change the address, because connections depend on it. Add another provider instead.'
+          }
           submitLabel="Save"
           existing={provider}
           settings={provider.settings}
@@ -71,7 +77,7 @@ export function EditProvider({ tenant, provider }: { tenant: string; provider: E
                 params: { path: { tenant, provider: provider.id } },
                 body: {
                   name,
-                  client_id: clientId,
+                  ...(!provider.own && { client_id: clientId }),
                   ...(clientSecret && { client_secret: clientSecret }),
                   max_lifetime_seconds: capMinutes ? Number(capMinutes) * 60 : null,
                   // Left alone, it stays what it is: nothing said, or refused.
@@ -108,7 +114,7 @@ type DialogProps = {
   done: string
   values: Values
   settings: Settings
-  existing: Pick<EditableProvider, 'hasSecret' | 'clientAuthentication' | 'decidesLife'>
+  existing: Pick<EditableProvider, 'hasSecret' | 'clientAuthentication' | 'decidesLife' | 'own'>
   onClose: () => void
   onSave: (values: Values) => Promise<ActionResult>
 }
@@ -144,7 +150,7 @@ function ProviderDialog({ title, lead, submitLabel, done, values: given, ...prop
     >
       <ConfirmFirst />
       <Input label="Name" hint="Shown to people in this tenant." required maxLength={80} {...field('name')} />
-      <Input label="Client id" required {...field('clientId')} />
+      {!existing.own && <Input label="Client id" required {...field('clientId')} />}
       {existing.clientAuthentication === 'secret' && (
         <Input
           label="Client secret"

@@ -67,7 +67,11 @@ export default async function ProjectPage({ params, searchParams }: Props) {
             <IssueLink
               tenant={tenant}
               projectId={project.id}
-              variant={nextActOf({ status: connection?.status, frozen }) === 'issue' ? 'primary' : 'secondary'}
+              variant={
+                project.audience || nextActOf({ status: connection?.status, frozen }) === 'issue'
+                  ? 'primary'
+                  : 'secondary'
+              }
               first
             />
           ))
@@ -106,8 +110,12 @@ export default async function ProjectPage({ params, searchParams }: Props) {
                 <div className="flex flex-col gap-2 border-t pt-4">
                   <p className="text-muted">
                     {project.frozenItself
-                      ? 'This project is frozen for everyone who linked it.'
-                      : 'A freeze stops linking, issuing, renewing and use through Valetkey for everyone who linked it.'}
+                      ? project.audience
+                        ? 'This API is frozen: nobody issues tokens for it, and those that are asked about do not count.'
+                        : 'This project is frozen for everyone who linked it.'
+                      : project.audience
+                        ? 'A freeze stops issuing, and every token that the API asks Valetkey about. Tokens that are verified by signature keep working until they expire.'
+                        : 'A freeze stops linking, issuing, renewing and use through Valetkey for everyone who linked it.'}
                   </p>
                   <FreezeButton
                     size="sm"
@@ -121,7 +129,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           </Section>
         )}
       </div>
-      {connection && (
+      {(connection || project.audience) && (
         <>
           <Section
             title="Your tokens"
@@ -150,26 +158,28 @@ export default async function ProjectPage({ params, searchParams }: Props) {
               />
             )}
           </Section>
-          <ProjectUse use={use} now={now} seesAll={may(actor, 'oversee')} />
-          <Section
-            title="What happened to this connection"
-            lead="The latest events."
-            aside={
-              <Link
-                href={`/t/${tenant}/connections/${connection.id}`}
-                className="rounded-sm underline underline-offset-4"
-              >
-                Open the connection
-              </Link>
-            }
-          >
-            <ConnectionTimeline
-              events={project.timeline.slice(0, latest)}
-              state={shownState(connection)}
-              now={now}
-              nameOf={nameOf}
-            />
-          </Section>
+          {connection && <ProjectUse use={use} now={now} seesAll={may(actor, 'oversee')} />}
+          {connection && (
+            <Section
+              title="What happened to this connection"
+              lead="The latest events."
+              aside={
+                <Link
+                  href={`/t/${tenant}/connections/${connection.id}`}
+                  className="rounded-sm underline underline-offset-4"
+                >
+                  Open the connection
+                </Link>
+              }
+            >
+              <ConnectionTimeline
+                events={project.timeline.slice(0, latest)}
+                state={shownState(connection)}
+                now={now}
+                nameOf={nameOf}
+              />
+            </Section>
+          )}
         </>
       )}
       {own && mayWork && (
@@ -189,8 +199,8 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           </div>
         </Section>
       )}
-      {!connection && <ProjectUse use={use} now={now} seesAll={may(actor, 'oversee')} />}
-      {!connection && (
+      {!connection && !project.audience && <ProjectUse use={use} now={now} seesAll={may(actor, 'oversee')} />}
+      {!connection && !project.audience && (
         <EmptyState
           kind="no-data"
           title="Not linked by you"
@@ -241,8 +251,11 @@ function Facts({ project, now }: { project: ProjectDetail; now: string }) {
   return (
     <KeyValue
       items={[
-        { label: 'Provider', value: `${provider.name} · ${provider.host}` },
-        { label: 'Project', value: [externalName(project.externalId), project.region].filter(Boolean).join(' · ') },
+        { label: 'Provider', value: project.audience ? provider.name : `${provider.name} · ${provider.host}` },
+        {
+          label: project.audience ? 'Audience' : 'Project',
+          value: [externalName(project.externalId), project.region].filter(Boolean).join(' · '),
+        },
         { label: 'Alias', value: project.alias, mono: true },
         ...(former.length > 0 ? [{ label: 'Former aliases', value: former.join(', '), mono: true }] : []),
         ...(connection
@@ -251,6 +264,16 @@ function Facts({ project, now }: { project: ProjectDetail; now: string }) {
               { label: 'Role upstream', value: connection.upstreamRole ?? 'not reported' },
               { label: 'Linked', value: <Time at={connection.linkedAt.toISOString()} now={now} /> },
               ...healthFacts({ health: connection, now }).filter(({ label }) => told.has(label)),
+            ]
+          : []),
+        ...(project.audience
+          ? [
+              {
+                label: 'Tokens',
+                value: project.audience.offline
+                  ? 'signed; the API verifies them without asking Valetkey'
+                  : 'opaque; the API asks Valetkey about each',
+              },
             ]
           : []),
         { label: 'Longest lifetime', value: `${durationText(cap.seconds)}, set by the ${cap.setBy}` },

@@ -67,7 +67,13 @@ export default async function TokenPage({ params }: Props) {
             {revocable && (
               <RevokeButton
                 tenant={tenant}
-                token={{ id: token.id, name: tokenName(token), purpose: token.purpose, strategy: token.strategy }}
+                token={{
+                  id: token.id,
+                  name: tokenName(token),
+                  purpose: token.purpose,
+                  strategy: token.strategy,
+                  offline: token.offline,
+                }}
               />
             )}
           </>
@@ -106,7 +112,9 @@ export default async function TokenPage({ params }: Props) {
       {token.revocation && (
         <Section title="Revocation">
           <div className="rounded-lg border bg-surface p-4">
-            <KeyValue items={truths(token.revocation, now, token.revokedBy && nameOf(token.revokedBy))} />
+            <KeyValue
+              items={truths(token.revocation, now, token.revokedBy && nameOf(token.revokedBy), token.strategy)}
+            />
           </div>
         </Section>
       )}
@@ -153,6 +161,14 @@ export default async function TokenPage({ params }: Props) {
                         label: 'Address',
                         value: proxyUrl(ctx.config, { slug: tenant, project: token.project.alias }),
                         mono: true,
+                      },
+                    ]
+                  : []),
+                ...(token.strategy === 'sign'
+                  ? [
+                      {
+                        label: 'Verified',
+                        value: token.offline ? 'by its signature, without Valetkey' : 'by asking Valetkey',
                       },
                     ]
                   : []),

@@ -19,6 +19,7 @@ import { requireMember } from '@/lib/http/page.ts'
 import { memberList } from '@/lib/tenancy/members.ts'
 import { ClientActs } from './client-acts.tsx'
 import { Impersonation } from './impersonation.tsx'
+import { OwnApis } from './own-apis.tsx'
 import { Probe } from './probe.tsx'
 import { RunCheck } from './run-check.tsx'
 
@@ -48,144 +49,154 @@ export default async function ProviderPage({ params }: Props) {
       <PageHeader
         title={provider.name}
         trail={[{ label: 'Providers', href: `/t/${tenant}/admin/providers` }]}
-        lead={provider.issuer}
+        lead={
+          provider.own ? 'Tokens that Valetkey issues itself, for APIs that your organisation runs.' : provider.issuer
+        }
       />
       {frozen && (
         <FrozenNotice
           frozen={frozen}
           now={now}
-          what="This provider is frozen, and the daily check leaves it alone."
+          what={
+            provider.own ? 'Your own APIs are frozen.' : 'This provider is frozen, and the daily check leaves it alone.'
+          }
           by={frozen.by && (names.get(frozen.by) ?? 'a former member')}
         />
       )}
-      <Section
-        title="Check"
-        lead="What linking and renewing stand on, asked without anybody’s grant. It runs once a day, and admins are told of what fails that was fine before."
-        aside={
-          check.checkedAt && (
-            <p className="wrap-anywhere min-w-0 text-muted">
-              Last run <Time at={check.checkedAt.toISOString()} now={now} /> by{' '}
-              {check.checkedBy ? (names.get(check.checkedBy) ?? 'a former member') : 'the daily check'}
-            </p>
-          )
-        }
-      >
-        {check.checkedAt ? (
-          <>
-            {mayChange && <RunCheck tenant={tenant} provider={providerId} />}
-            <DataTable
-              caption="What the last check saw"
-              columns={[
-                { key: 'what', header: 'What', width: 'w-48' },
-                { key: 'state', header: 'State', width: 'w-32' },
-                { key: 'seen', header: 'Seen' },
-              ]}
-              rows={check.lines.map((line) => ({
-                id: line.id,
-                label: line.title,
-                cells: {
-                  what: <span className="wrap-anywhere font-semibold">{line.title}</span>,
-                  state: <StateBadge kind="check" state={line.state} />,
-                  seen: (
-                    <span className="flex min-w-0 flex-col items-start gap-1 py-1 text-left">
-                      <span className="wrap-anywhere">{line.seen}</span>
-                      {line.next && <span className="wrap-anywhere text-muted">{line.next}</span>}
-                      {line.commands.length > 0 && <Commands of={line.title} lines={line.commands} />}
-                      {line.id === 'trial_link' && line.state !== 'ok' && may(actor, 'work') && (
-                        <LinkProject tenant={tenant} providers={[choice]} variant="secondary" size="sm" />
-                      )}
-                    </span>
-                  ),
-                },
-              }))}
-            />
-          </>
-        ) : (
-          <EmptyState
-            kind="no-data"
-            title="Never checked"
-            why="A check looks at the connection, the certificates, the clock, the client and whatever else this kind of upstream has. It changes nothing there."
-            action={mayChange && <RunCheck tenant={tenant} provider={providerId} centred />}
-          />
-        )}
-      </Section>
-      <Section
-        title="Client"
-        lead="How Valetkey proves itself to the upstream. After a change the previous secret or key still counts, so that nothing stops meanwhile."
-      >
-        <KeyValue
-          items={[
-            { label: 'Client id', value: provider.clientId, mono: true },
-            { label: 'Proves itself by', value: proofWords(provider) },
-            { label: 'Redirect URI', value: <Copied text={provider.redirectUri} label="Copy redirect URI" /> },
-            ...(provider.clientAuthentication === 'key'
-              ? [
-                  {
-                    label: 'Public keys',
-                    value: (
-                      <Copied
-                        text={ctx.config.origin + clientKeysPath(provider.id)}
-                        label="Copy the address of the public keys"
-                      />
-                    ),
-                  },
-                ]
-              : []),
-          ]}
-        />
-        {mayChange && (
-          <ClientActs
-            tenant={tenant}
-            provider={{
-              id: provider.id,
-              name: provider.name,
-              by: provider.clientAuthentication,
-              hasPrevious: provider.hasPreviousSecret,
-            }}
-          />
-        )}
-      </Section>
-      {provider.canImpersonate && (
-        <Section
-          title="Tokens about other people"
-          lead="Nobody gets one unless it is said here: this member may get tokens about these people. Each is recorded with both names. The realm must let its client do it as well, by its legacy token exchange."
-        >
-          {mayChange ? (
-            <Impersonation
-              tenant={tenant}
-              provider={providerId}
-              members={members.map(({ userId, name, email }) => ({ id: userId, name: email ?? name }))}
-              entries={provider.impersonation}
-            />
-          ) : (
+      {provider.own ? (
+        <OwnApis ctx={ctx} actor={actor} tenant={tenant} provider={provider} now={now} />
+      ) : (
+        <>
+          <Section
+            title="Check"
+            lead="What linking and renewing stand on, asked without anybody’s grant. It runs once a day, and admins are told of what fails that was fine before."
+            aside={
+              check.checkedAt && (
+                <p className="wrap-anywhere min-w-0 text-muted">
+                  Last run <Time at={check.checkedAt.toISOString()} now={now} /> by{' '}
+                  {check.checkedBy ? (names.get(check.checkedBy) ?? 'a former member') : 'the daily check'}
+                </p>
+              )
+            }
+          >
+            {check.checkedAt ? (
+              <>
+                {mayChange && <RunCheck tenant={tenant} provider={providerId} />}
+                <DataTable
+                  caption="What the last check saw"
+                  columns={[
+                    { key: 'what', header: 'What', width: 'w-48' },
+                    { key: 'state', header: 'State', width: 'w-32' },
+                    { key: 'seen', header: 'Seen' },
+                  ]}
+                  rows={check.lines.map((line) => ({
+                    id: line.id,
+                    label: line.title,
+                    cells: {
+                      what: <span className="wrap-anywhere font-semibold">{line.title}</span>,
+                      state: <StateBadge kind="check" state={line.state} />,
+                      seen: (
+                        <span className="flex min-w-0 flex-col items-start gap-1 py-1 text-left">
+                          <span className="wrap-anywhere">{line.seen}</span>
+                          {line.next && <span className="wrap-anywhere text-muted">{line.next}</span>}
+                          {line.commands.length > 0 && <Commands of={line.title} lines={line.commands} />}
+                          {line.id === 'trial_link' && line.state !== 'ok' && may(actor, 'work') && (
+                            <LinkProject tenant={tenant} providers={[choice]} variant="secondary" size="sm" />
+                          )}
+                        </span>
+                      ),
+                    },
+                  }))}
+                />
+              </>
+            ) : (
+              <EmptyState
+                kind="no-data"
+                title="Never checked"
+                why="A check looks at the connection, the certificates, the clock, the client and whatever else this kind of upstream has. It changes nothing there."
+                action={mayChange && <RunCheck tenant={tenant} provider={providerId} centred />}
+              />
+            )}
+          </Section>
+          <Section
+            title="Client"
+            lead="How Valetkey proves itself to the upstream. After a change the previous secret or key still counts, so that nothing stops meanwhile."
+          >
             <KeyValue
-              items={provider.impersonation.map(({ member, usernames }) => ({
-                label: names.get(member) ?? 'a former member',
-                value: usernames.join(', '),
-              }))}
+              items={[
+                { label: 'Client id', value: provider.clientId, mono: true },
+                { label: 'Proves itself by', value: proofWords(provider) },
+                { label: 'Redirect URI', value: <Copied text={provider.redirectUri} label="Copy redirect URI" /> },
+                ...(provider.clientAuthentication === 'key'
+                  ? [
+                      {
+                        label: 'Public keys',
+                        value: (
+                          <Copied
+                            text={ctx.config.origin + clientKeysPath(provider.id)}
+                            label="Copy the address of the public keys"
+                          />
+                        ),
+                      },
+                    ]
+                  : []),
+              ]}
             />
+            {mayChange && (
+              <ClientActs
+                tenant={tenant}
+                provider={{
+                  id: provider.id,
+                  name: provider.name,
+                  by: provider.clientAuthentication,
+                  hasPrevious: provider.hasPreviousSecret,
+                }}
+              />
+            )}
+          </Section>
+          {provider.canImpersonate && (
+            <Section
+              title="Tokens about other people"
+              lead="Nobody gets one unless it is said here: this member may get tokens about these people. Each is recorded with both names. The realm must let its client do it as well, by its legacy token exchange."
+            >
+              {mayChange ? (
+                <Impersonation
+                  tenant={tenant}
+                  provider={providerId}
+                  members={members.map(({ userId, name, email }) => ({ id: userId, name: email ?? name }))}
+                  entries={provider.impersonation}
+                />
+              ) : (
+                <KeyValue
+                  items={provider.impersonation.map(({ member, usernames }) => ({
+                    label: names.get(member) ?? 'a former member',
+                    value: usernames.join(', '),
+                  }))}
+                />
+              )}
+            </Section>
           )}
-        </Section>
-      )}
-      {provider.canProbe && (
-        <Section
-          title="Limited tokens"
-          lead="Whether the upstream makes tokens with fewer scopes than a connection has, and what that does to the connection."
-        >
-          <KeyValue
-            items={provider.facts
-              .filter(({ label }) => label === 'Limited tokens' || label === 'Revoking one token')
-              .map(({ label, lines }) => ({
-                label,
-                value: lines.map(({ text, note }) => (note ? `${text}. ${note}` : text)).join(' '),
-              }))}
-          />
-          {mayChange && (
-            <div>
-              <Probe tenant={tenant} provider={providerId} />
-            </div>
+          {provider.canProbe && (
+            <Section
+              title="Limited tokens"
+              lead="Whether the upstream makes tokens with fewer scopes than a connection has, and what that does to the connection."
+            >
+              <KeyValue
+                items={provider.facts
+                  .filter(({ label }) => label === 'Limited tokens' || label === 'Revoking one token')
+                  .map(({ label, lines }) => ({
+                    label,
+                    value: lines.map(({ text, note }) => (note ? `${text}. ${note}` : text)).join(' '),
+                  }))}
+              />
+              {mayChange && (
+                <div>
+                  <Probe tenant={tenant} provider={providerId} />
+                </div>
+              )}
+            </Section>
           )}
-        </Section>
+        </>
       )}
     </>
   )

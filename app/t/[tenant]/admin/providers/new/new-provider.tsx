@@ -17,6 +17,7 @@ import { OverLifeBox } from '../provider-form.tsx'
 import { changedSettings, SettingInputs, typedSettings } from '../setting-inputs.tsx'
 import { Abilities, Found, type Preview, Register } from './found.tsx'
 import { Gallery, Mark, type Tile, type TileGroup } from './gallery.tsx'
+import { OwnForm } from './own-form.tsx'
 import { setupForms } from './setups/index.ts'
 import type { SetupForm } from './setups/setup-form.ts'
 
@@ -96,7 +97,7 @@ export function NewProvider({ tenant, kinds, presets }: { tenant: string; kinds:
             aria-label={`Add ${one.title}`}
             className="outline-none"
           >
-            <ChosenForm tenant={tenant} choice={one} />
+            {one.kind.own ? <OwnForm tenant={tenant} kind={one.kind} /> : <ChosenForm tenant={tenant} choice={one} />}
           </section>
         </Kept>
       ))}
@@ -132,6 +133,7 @@ function choicesOf(kinds: KindView[], presets: Preset[]): Choice[] {
         way: id,
       }))
     const { name, title } = kind
+    if (kind.own) return [{ id: name, title: 'Own APIs', monogram: 'Ow', kind, preset: null, way: 'own' }]
     return [{ id: name, title, monogram: title.slice(0, 1), kind, preset: null, way: 'address' }]
   })
   // A kind with an address alone comes after those that fit any server.
@@ -144,6 +146,8 @@ function groupsOf(choices: Choice[]): TileGroup[] {
       const note = [revocable[preset.revocation.ends], documented[preset.evidence]].filter(Boolean).join(' · ')
       return { id, title, monogram, text: limited[preset.limitedTokens.answer], note, keywords: preset.keywords }
     }
+    if (kind.own)
+      return { id, title, monogram, text: ownWords, note: null, keywords: ['own', 'sign', 'jwt', 'audience', 'api'] }
     const own = setupForms[kind.name]?.ways.find((one) => one.id === way)
     return {
       id,
@@ -155,10 +159,17 @@ function groupsOf(choices: Choice[]): TileGroup[] {
     }
   }
   return [
-    { label: 'Your own server', tiles: choices.filter(({ preset }) => !preset).map(tileOf), always: true },
+    {
+      label: 'Your own server',
+      tiles: choices.filter(({ preset, kind }) => !preset && !kind.own).map(tileOf),
+      always: true,
+    },
+    { label: 'Without an upstream', tiles: choices.filter(({ kind }) => kind.own).map(tileOf) },
     { label: 'Well-known servers', tiles: choices.filter(({ preset }) => preset).map(tileOf) },
   ]
 }
+
+const ownWords = 'Valetkey issues the tokens itself, for APIs that your organisation runs.'
 
 type Client = { name: string; clientId: string; clientSecret: string; capMinutes: string }
 type Faults = Record<string, string>

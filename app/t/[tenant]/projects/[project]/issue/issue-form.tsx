@@ -5,7 +5,7 @@ import { type FormEvent, useId, useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { Right } from '@/app/_features/rights.tsx'
 import { EndNotes } from '@/app/_features/token-end.tsx'
-import { plural, strategyWords, wayWords } from '@/app/_features/words.ts'
+import { offlineMeans, plural, strategyWords, wayWords } from '@/app/_features/words.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button, ButtonLink } from '@/app/_ui/button.tsx'
 import { CopyButton } from '@/app/_ui/copy-button.tsx'
@@ -128,7 +128,7 @@ export function IssueForm(props: IssueFormProps) {
       note: (
         <>
           {facts.notGranted.length > 0 && <NotGranted {...facts} />}
-          <EndNotes {...facts} endsTokens={endsAlone(way)} />
+          <Ends way={way} made={facts} />
           {way.strategy === 'proxy' && <Address url={way.baseUrl} />}
         </>
       ),
@@ -244,7 +244,7 @@ export function IssueForm(props: IssueFormProps) {
 
 type WayProps = { offer: IssueOffer; way: IssueWay }
 
-const hostOf = (api: string) => new URL(api).host
+const hostOf = (api: string) => new URL(api).host || api
 
 /** The ways in which the token can be made, for a person to choose. */
 function WayChoice({ offer: { ways, offers, api }, way, onChange }: WayProps & { onChange: (s: Strategy) => void }) {
@@ -291,6 +291,12 @@ function Why({ title, offers }: { title: string; offers: IssueOffer['offers'] })
 
 /** Whether one token can be ended before its own end. What works through us always can. */
 const endsAlone = (way: IssueWay) => way.strategy === 'proxy' || way.endsTokens
+
+/** What is to be known of the token's end. */
+function Ends({ way, made }: { way: IssueWay; made: Made }) {
+  if (way.strategy === 'sign') return way.endsTokens ? null : <p>{offlineMeans}</p>
+  return <EndNotes {...made} endsTokens={endsAlone(way)} />
+}
 
 /** How the token is used; of one that works through us, at a path that its rules let be read. */
 function samplesOf(way: IssueWay, rights: Rights, token: string) {
@@ -379,7 +385,7 @@ function Result({ tenant, made }: { tenant: string; made: Made }) {
             ]}
           />
           <div className="mt-3 border-t pt-3 empty:hidden">
-            <EndNotes {...made} endsTokens={endsAlone(way)} />
+            <Ends way={way} made={made} />
           </div>
         </div>
       </Section>

@@ -63,7 +63,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
         <FrozenNotice frozen={project.frozen} now={now.toISOString()} act={act} />
       </>
     )
-  if (!connection || !canIssue(project, now))
+  if (!canIssue(project, now))
     return (
       <>
         {header}
@@ -82,7 +82,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
   const [cards, model, offer] = await Promise.all([
     projectCards(ctx, actor),
     like ? modelToken(ctx, actor, like) : null,
-    issueOffer(ctx, actor, { project: project.id, branch: connection.branch, token: sampleToken }),
+    issueOffer(ctx, actor, { project: project.id, branch: connection?.branch ?? null, token: sampleToken }),
   ])
   if (!offer) {
     const { title, next } = errorCodes.provider_misconfigured

@@ -2,6 +2,7 @@ import { jsonPicker } from './json.tsx'
 import { keboolaPicker } from './keboola.tsx'
 import { keycloakPicker } from './keycloak.tsx'
 import { oauthPicker } from './oauth.tsx'
+import { ownPicker } from './own.tsx'
 import type { Picker } from './picker.ts'
 
 /** Pickers by the name of the kind, one line each. */
@@ -9,6 +10,7 @@ const pickers: Partial<Record<string, Picker>> = {
   keboola: keboolaPicker,
   keycloak: keycloakPicker,
   oauth: oauthPicker,
+  own: ownPicker,
 }
 
 /** A kind without a picker of its own is asked for its rights as JSON. */
