@@ -34,11 +34,19 @@ export function problemOf(error: BrokerError, requestId: string): Problem {
   }
 }
 
-/** The answer for an error: no trace, no cause, no cookie touched (E-01, H-02). Outages say when to come back. */
-export function problemResponse(error: BrokerError, requestId: string): Response {
+/**
+ * The answer for an error: no trace, no cause, no cookie touched (E-01, H-02). Outages say when to come back. `complete` adds
+ * to a challenge what only its edge knows.
+ */
+export function problemResponse(
+  error: BrokerError,
+  requestId: string,
+  complete = (challenge: string): string => challenge,
+): Response {
   const problem = problemOf(error, requestId)
   // RFC 9110 11.6.1: a 401 names a scheme; without a token it is the session cookie.
-  const challenge = error.challenge ?? (problem.status === 401 ? 'Cookie realm="valetkey"' : undefined)
+  const named = error.challenge ?? (problem.status === 401 ? 'Cookie realm="valetkey"' : undefined)
+  const challenge = named && complete(named)
   const retryAfter = error.retryAfterSeconds ?? (problem.status === 503 ? 5 : undefined)
   return Response.json(problem, {
     status: problem.status,
@@ -49,6 +57,7 @@ export function problemResponse(error: BrokerError, requestId: string): Response
       'x-request-id': requestId,
       ...(retryAfter !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(retryAfter))) }),
       ...(challenge && { 'www-authenticate': challenge }),
+      ...(error.nonce && { 'dpop-nonce': error.nonce }),
     },
   })
 }

@@ -45,7 +45,8 @@ type Handled = { response: Response; log?: Record<string, unknown> }
 export function edge(
   label: Edge[typeof mark],
   handle: (call: Call, route: RouteContext) => Promise<Handled>,
-  shape: (error: BrokerError, requestId: string, call: Call | undefined) => Response = problemResponse,
+  shape: (error: BrokerError, requestId: string, call: Call | undefined) => Response = (error, requestId) =>
+    problemResponse(error, requestId),
 ): Edge {
   const handler: RouteHandler = (request, route) => {
     const requestId = newId('request')
