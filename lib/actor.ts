@@ -167,9 +167,9 @@ export function requirePermission(actor: Holder, permission: Permission): void {
   requireScope(actor, scopeOver[permission])
 }
 
-/** The challenge of RFC 6750 section 3.1 for a token that does not count. */
-export const tokenChallenge = (kind: GrantCredential['kind'] = 'bearer') =>
-  `${kind === 'dpop' ? 'DPoP' : 'Bearer'} realm="valetkey", error="invalid_token"`
+/** The challenge of RFC 6750 section 3.1, and RFC 9449 section 7.1, for a token that does not count. */
+export const tokenChallenge = (kind: GrantCredential['kind'] = 'bearer', error = 'invalid_token') =>
+  `${kind === 'dpop' ? 'DPoP' : 'Bearer'} realm="valetkey", error="${error}"`
 
 /** A browser has every scope. @throws BrokerError insufficient_scope, with the challenge of RFC 6750 section 3.1 */
 export function requireScope({ credential }: { credential?: Credential | undefined }, scope: Scope | undefined): void {

@@ -302,6 +302,16 @@ export const errorCodes = {
     title: 'The proof of possession is missing or wrong',
     next: 'Send a DPoP header signed with the key that the tokens are bound to.',
   },
+  use_dpop_nonce: {
+    status: 400,
+    title: 'The proof of possession needs a nonce of this server',
+    next: 'Take the nonce from the header DPoP-Nonce, put it into a new proof and send the request again.',
+  },
+  request_uri_unknown: {
+    status: 400,
+    title: 'This request is unknown, was used before, or has expired',
+    next: 'Start again in the app.',
+  },
   // Tenancy
   invitation_unknown: { status: 404, title: 'This invitation is unknown or has expired', next: 'Ask for a new one.' },
   too_many_invitations: {
@@ -371,6 +381,8 @@ type Options = {
   retryAfterSeconds?: number
   /** How to authenticate instead, for WWW-Authenticate (RFC 9110 section 11.6.1). */
   challenge?: string
+  /** For the next proof, in DPoP-Nonce (RFC 9449 section 8). */
+  nonce?: string
   /** For the log alone. */
   cause?: unknown
 }
@@ -387,8 +399,9 @@ export class BrokerError extends Error {
   readonly fields: Record<string, string> | undefined
   readonly retryAfterSeconds: number | undefined
   readonly challenge: string | undefined
+  readonly nonce: string | undefined
 
-  constructor(code: ErrorCode, { detail, next, fields, retryAfterSeconds, challenge, cause }: Options = {}) {
+  constructor(code: ErrorCode, { detail, next, fields, retryAfterSeconds, challenge, nonce, cause }: Options = {}) {
     super(detail ?? errorCodes[code].title, { cause })
     this.code = code
     this.detail = detail
@@ -396,6 +409,7 @@ export class BrokerError extends Error {
     this.fields = fields
     this.retryAfterSeconds = retryAfterSeconds
     this.challenge = challenge
+    this.nonce = nonce
   }
 }
 

@@ -2,10 +2,12 @@ import type { MachineRoute } from '@/lib/http/listener.ts'
 import type { Method } from '@/lib/http/operation.ts'
 import { operations } from '@/lib/http/wire.ts'
 import { GET as metadata } from '../.well-known/oauth-authorization-server/route.ts'
+import { GET as resourceMetadata } from '../.well-known/oauth-protected-resource/route.ts'
 import { GET as metrics } from '../metrics/route.ts'
 import { POST as logout } from '../oauth/backchannel-logout/route.ts'
 import { POST as device } from '../oauth/device_authorization/route.ts'
 import { POST as introspect } from '../oauth/introspect/route.ts'
+import { POST as par } from '../oauth/par/route.ts'
 import { POST as revoke } from '../oauth/revoke/route.ts'
 import { POST as token } from '../oauth/token/route.ts'
 import { GET as health } from './health/route.ts'
@@ -22,14 +24,17 @@ export const machineRoutes: readonly MachineRoute[] = [
   { method: 'POST', path: '/api/v1/tenants/:tenant/projects/:project/tokens', handle: issue },
   { method: 'POST', path: '/oauth/backchannel-logout', handle: logout },
   { method: 'GET', path: '/.well-known/oauth-authorization-server', handle: metadata },
+  { method: 'GET', path: '/.well-known/oauth-protected-resource', handle: resourceMetadata },
   { method: 'POST', path: '/oauth/device_authorization', handle: device },
   { method: 'POST', path: '/oauth/introspect', handle: introspect },
+  { method: 'POST', path: '/oauth/par', handle: par },
   { method: 'POST', path: '/oauth/revoke', handle: revoke },
   { method: 'POST', path: '/oauth/token', handle: token },
 ]
 
 const others = {
   '/.well-known/oauth-authorization-server': ['GET'],
+  '/.well-known/oauth-protected-resource': ['GET'],
   '/api/auth/{action}': ['GET', 'POST'],
   '/api/auth/{action}/{provider}': ['GET', 'POST'],
   '/metrics': ['GET'],
@@ -38,6 +43,7 @@ const others = {
   '/oauth/callback/{key}': ['GET'],
   '/oauth/device_authorization': ['POST'],
   '/oauth/introspect': ['POST'],
+  '/oauth/par': ['POST'],
   '/oauth/revoke': ['POST'],
   '/oauth/token': ['POST'],
 } as const satisfies Record<string, readonly Method[]>

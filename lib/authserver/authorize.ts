@@ -1,7 +1,8 @@
 import type { Context } from '../context.ts'
 import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
-import { type ClientRow, type From, findClient, insertRequest } from '../store/programs.ts'
+import { hash } from '../security/secrets.ts'
+import { type ClientRow, type From, findClient, insertRequest, takePushed } from '../store/programs.ts'
 import { resourceAsked } from './clients.ts'
 import { requestSeconds } from './lifetimes.ts'
 import { matchRedirect } from './redirects.ts'
@@ -13,11 +14,15 @@ export type Parameters = Partial<Record<string, string>>
 /** Where the browser goes next. */
 export type Next = { kind: 'page'; request: string } | { kind: 'answer'; url: string }
 
+/** What all that is pushed is named by (RFC 9126 2.2). */
+export const pushedPrefix = 'urn:ietf:params:oauth:request_uri:'
+
 /**
- * An authorization request that a browser brings (RFC 6749 4.1.1 with RFC 7636). It is stored before anybody is asked, so that
- * nothing of it can change on the way through a sign-in. What is wrong with client or redirect URI is told to the person; the
- * rest goes back to the program (4.1.2.1). `isSignedIn` is asked for `prompt=none` alone.
- * @throws BrokerError invalid_client, redirect_unknown, bad_request
+ * An authorization request that a browser brings (RFC 6749 4.1.1 with RFC 7636), or that its program pushed before (RFC 9126 4).
+ * It is stored before anybody is asked, so that nothing of it can change on the way through a sign-in. What is wrong with
+ * client, redirect URI or pushed request is told to the person; the rest goes back to the program (4.1.2.1). `isSignedIn` is
+ * asked for `prompt=none` alone.
+ * @throws BrokerError invalid_client, redirect_unknown, request_uri_unknown, bad_request
  */
 export async function authorize(
   ctx: Context,
@@ -27,16 +32,16 @@ export async function authorize(
 ): Promise<Next> {
   const client = given.client_id === undefined ? undefined : await findClient(ctx, given.client_id)
   if (!client) throw new BrokerError('invalid_client')
+  if (given.request_uri !== undefined) return pushedBefore(ctx, client, given.request_uri, isSignedIn)
   const redirectUri = redirectFor(client, given.redirect_uri)
   try {
+    if (client.needsPush) throw new BrokerError('bad_request')
     const request = readRequest(ctx, client, given)
-    if (request.prompts.includes('none'))
-      throw new BrokerError((await isSignedIn()) ? 'consent_required' : 'login_required')
+    if (request.prompt === 'none') throw new BrokerError((await isSignedIn()) ? 'consent_required' : 'login_required')
     const id = newId('authorization')
-    const { prompts, ...asked } = request
     const { address, agent } = origin
     const row = { id, kind: 'code', status: 'pending', clientId: client.id, redirectUri, address, agent } as const
-    await insertRequest(ctx, { ...row, ...asked, prompt: prompts.join(' ') || undefined }, requestSeconds)
+    await insertRequest(ctx, { ...row, ...request }, requestSeconds)
     return { kind: 'page', request: id }
   } catch (error) {
     if (!isBrokerError(error)) throw error
@@ -44,8 +49,27 @@ export async function authorize(
   }
 }
 
+/**
+ * A pushed request, which its client's browser brings once (RFC 9126 4). Whatever else is in the address is not read.
+ * @throws BrokerError request_uri_unknown, also for another client's
+ */
+async function pushedBefore(
+  ctx: Context,
+  client: ClientRow,
+  uri: string,
+  isSignedIn: () => Promise<boolean>,
+): Promise<Next> {
+  const request = uri.startsWith(pushedPrefix)
+    ? await takePushed(ctx, client.id, hash(uri.slice(pushedPrefix.length)), requestSeconds)
+    : undefined
+  if (!request) throw new BrokerError('request_uri_unknown')
+  if (request.prompt !== 'none') return { kind: 'page', request: request.id }
+  const error = (await isSignedIn()) ? 'consent_required' : 'login_required'
+  return { kind: 'answer', url: answerUrl(ctx, request, { error }) }
+}
+
 /** The address of the answer: registered, and to the letter but for the port of a loopback (RFC 8252 7.3). */
-function redirectFor({ redirectUris }: ClientRow, given: string | undefined): string {
+export function redirectFor({ redirectUris }: ClientRow, given: string | undefined): string {
   // RFC 9700 2.1: it is always named. A client with one alone could leave it out (RFC 6749 3.1.2.3), and forget that it did.
   if (given === undefined || !matchRedirect(redirectUris, given)) throw new BrokerError('redirect_unknown')
   return given
@@ -56,9 +80,11 @@ export function readRequest(ctx: Context, client: ClientRow, given: Parameters) 
   if (!client.grantTypes.includes('authorization_code')) throw new BrokerError('unauthorized_client')
   if (given.response_type !== 'code') throw new BrokerError('unsupported_response_type')
   if ((given.response_mode ?? 'query') !== 'query') throw new BrokerError('bad_request')
-  const { code_challenge: codeChallenge, state } = given
+  const { code_challenge: codeChallenge, state, dpop_jkt: proofKey } = given
   if (given.code_challenge_method !== 'S256' || !/^[\w-]{43}$/.test(codeChallenge ?? ''))
     throw new BrokerError('bad_request', { detail: 'PKCE with S256 is required.' })
+  if (proofKey !== undefined && !/^[\w-]{43}$/.test(proofKey))
+    throw new BrokerError('bad_request', { detail: 'dpop_jkt is no thumbprint.' })
   const prompts = (given.prompt ?? '').split(' ').filter(Boolean)
   const isOdd = prompts.some((one) => !['none', 'login', 'consent', 'select_account'].includes(one))
   if (isOdd || (prompts.includes('none') && prompts.length > 1)) throw new BrokerError('bad_request')
@@ -70,8 +96,9 @@ export function readRequest(ctx: Context, client: ClientRow, given: Parameters) 
     resource: resourceAsked(ctx, given.resource),
     codeChallenge: codeChallenge ?? '',
     state,
+    proofKey,
     maxAge,
-    prompts,
+    prompt: prompts.join(' ') || undefined,
   }
 }
 

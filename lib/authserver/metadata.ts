@@ -1,5 +1,7 @@
 import { scopes } from '../actor.ts'
 import type { Context } from '../context.ts'
+import { assertionAlgorithms } from '../security/client-assertion.ts'
+import { proofAlgorithms } from '../security/proof.ts'
 
 export const grantTypes = {
   authorization_code: 'authorization_code',
@@ -7,7 +9,8 @@ export const grantTypes = {
   device_code: 'urn:ietf:params:oauth:grant-type:device_code',
 } as const
 
-const authentication = ['none', 'client_secret_basic', 'client_secret_post']
+const confidential = ['client_secret_basic', 'client_secret_post', 'private_key_jwt']
+const authentication = ['none', ...confidential]
 
 /** RFC 8414 2: what works, and nothing else (J-09). */
 export const metadata = ({ config: { origin } }: Pick<Context, 'config'>) => ({
@@ -15,6 +18,7 @@ export const metadata = ({ config: { origin } }: Pick<Context, 'config'>) => ({
   authorization_endpoint: `${origin}/oauth/authorize`,
   token_endpoint: `${origin}/oauth/token`,
   device_authorization_endpoint: `${origin}/oauth/device_authorization`,
+  pushed_authorization_request_endpoint: `${origin}/oauth/par`,
   introspection_endpoint: `${origin}/oauth/introspect`,
   revocation_endpoint: `${origin}/oauth/revoke`,
   scopes_supported: scopes,
@@ -22,8 +26,23 @@ export const metadata = ({ config: { origin } }: Pick<Context, 'config'>) => ({
   response_modes_supported: ['query'],
   grant_types_supported: Object.values(grantTypes),
   token_endpoint_auth_methods_supported: authentication,
-  introspection_endpoint_auth_methods_supported: authentication.filter((one) => one !== 'none'),
+  token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+  introspection_endpoint_auth_methods_supported: confidential,
+  introspection_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
   revocation_endpoint_auth_methods_supported: authentication,
+  revocation_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
   code_challenge_methods_supported: ['S256'],
+  dpop_signing_alg_values_supported: proofAlgorithms,
   authorization_response_iss_parameter_supported: true,
+  protected_resources: [origin],
+})
+
+/** RFC 9728 2: our API, as its programs learn where to get a token. */
+export const resourceMetadata = ({ config: { origin } }: Pick<Context, 'config'>) => ({
+  resource: origin,
+  resource_name: 'Valetkey',
+  authorization_servers: [origin],
+  scopes_supported: scopes,
+  bearer_methods_supported: ['header'],
+  dpop_signing_alg_values_supported: proofAlgorithms,
 })

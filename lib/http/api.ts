@@ -15,10 +15,12 @@ import type { AuditEvent } from '../audit/catalogue.ts'
 import { record } from '../audit/record.ts'
 import { BrokerError, type ErrorCode, fieldsOf, isBrokerError } from '../errors.ts'
 import { isModestJson, unstorablePath } from '../security/json.ts'
+import { currentNonce } from '../security/proof.ts'
 import { membership } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
 import { Answer, responseOf } from './answer.ts'
 import { authenticate, toActor } from './authenticate.ts'
+import { completeChallenge } from './challenge.ts'
 import { keyIn, type Notes, type OnceOf, once, onceOf } from './idempotency.ts'
 import { takeLimit } from './limits.ts'
 import { type Access, errorsOf, type Operation, type PathParams, paramsSchema, type Reach } from './operation.ts'
@@ -88,6 +90,8 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
       const query = named.query(parse(operation.query, asked, 'query'))
       const body = operation.body ? named.body(parse(operation.body, readJson(text), 'body')) : refuseContent(text)
       const headers = new Headers()
+      // For the next proof: it saves whoever goes on a refusal with each new window (RFC 9449 8.2).
+      if (principal?.credential.kind === 'dpop') headers.set('dpop-nonce', currentNonce(ctx))
       const input = { ...call, principal, actor, params: params.data, query, body, headers }
       const bodyOf = (answer: ApiAnswer<O>) => render(operation, toWire?.(answer))
       const done = async (notes?: Notes) =>
@@ -103,14 +107,16 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
       throw error
     }
   }
-  const wrapped = edge(label, async (call, route) => {
+  const answer = async (call: Call, route: { params: Promise<unknown> }) => {
     const { method } = call.request
     const isMethod = method === operation.method || (method === 'HEAD' && operation.method === 'GET')
     if (isMethod) return work(call, route).catch((error: unknown) => Promise.reject(declared(call, error)))
     const allow = operation.method === 'GET' ? 'GET, HEAD' : operation.method
-    return { response: problemAnswer(new BrokerError('method_not_allowed'), call.requestId, { allow }) }
-  })
-  return wrapped
+    return { response: problemAnswer(new BrokerError('method_not_allowed'), call.requestId, { more: { allow } }) }
+  }
+  return edge(label, answer, (error, requestId, call) =>
+    problemAnswer(error, requestId, call && { complete: (challenge) => completeChallenge(call.ctx, challenge) }),
+  )
 
   /** A code that the description does not name is a mistake of ours: loud outside production, there it is logged. */
   function declared({ ctx, requestId }: Call, error: unknown): unknown {

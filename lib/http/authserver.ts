@@ -4,13 +4,18 @@ import { authorizationCode } from '../authserver/grants/authorization-code.ts'
 import { deviceCode } from '../authserver/grants/device-code.ts'
 import { refreshToken } from '../authserver/grants/refresh-token.ts'
 import { introspect } from '../authserver/introspect.ts'
-import { grantTypes, metadata } from '../authserver/metadata.ts'
+import { grantTypes, metadata, resourceMetadata } from '../authserver/metadata.ts'
+import { pushRequest } from '../authserver/par.ts'
 import { revokeOwn } from '../authserver/revoke.ts'
 import type { TokenAnswer } from '../authserver/tokens.ts'
-import { BrokerError, isBrokerError } from '../errors.ts'
+import type { Context } from '../context.ts'
+import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
+import { currentNonce } from '../security/proof.ts'
+import { resourceMetadataPath } from './challenge.ts'
 import { takeLimit } from './limits.ts'
 import { type OAuthCall, oauthEndpoint, required } from './oauth.ts'
 import { dataHeaders } from './problem.ts'
+import { proofOf } from './proofs.ts'
 import { type Edge, edge, readQuery } from './request.ts'
 import { readSession } from './session.ts'
 
@@ -30,11 +35,27 @@ const grants: Record<string, (call: OAuthCall, proof: string | undefined) => Pro
 }
 
 export const tokenEndpoint = (): Edge =>
-  oauthEndpoint('token', '/oauth/token', (call) => {
+  oauthEndpoint('token', '/oauth/token', async (call) => {
     const grant = Object.hasOwn(grants, required(call.form, 'grant_type')) && grants[call.form.grant_type ?? '']
     if (!grant) throw new BrokerError('unsupported_grant_type')
-    return grant(call, undefined)
+    const proof = await proofOf(call)
+    // For the next proof, at our API as well (RFC 9449 8.2).
+    if (proof !== undefined) call.headers.set('dpop-nonce', currentNonce(call.ctx))
+    return grant(call, proof)
   })
+
+/** RFC 9126 2: a request that the browser only names. */
+export const pushedRequestEndpoint = (): Edge =>
+  oauthEndpoint(
+    'pushedRequest',
+    '/oauth/par',
+    async (call) => {
+      const { ctx, who, form, origin, address } = call
+      await takeLimit(ctx, 'authorize', { address })
+      return pushRequest(ctx, who, form, await proofOf(call), origin)
+    },
+    201,
+  )
 
 export const deviceAuthorizationEndpoint = (): Edge =>
   oauthEndpoint('deviceAuthorization', '/oauth/device_authorization', async ({ ctx, who, form, origin, address }) => {
@@ -56,6 +77,14 @@ export const revocationEndpoint = (): Edge =>
 const notCached = { headers: { ...dataHeaders, 'referrer-policy': 'no-referrer' } }
 const seeOther = (location: string) => new Response(null, { status: 303, headers: { ...notCached.headers, location } })
 
+const pageErrors = [
+  'invalid_client',
+  'redirect_unknown',
+  'request_uri_unknown',
+  'bad_request',
+  'rate_limited',
+] as const satisfies ErrorCode[]
+
 /**
  * Where a program sends a browser (RFC 6749 3.1). Everything is answered by another address: a page of ours, or the program's
  * own. What is wrong with the program itself is told on a page, because its address is not to be trusted then.
@@ -71,7 +100,7 @@ export const authorizationEndpoint = (): Edge =>
       const location = next.kind === 'page' ? `${ctx.config.origin}/authorize/${next.request}` : next.url
       return { response: seeOther(location), log: { client: given.client_id?.slice(0, 64) } }
     } catch (error) {
-      if (!isBrokerError(error, 'invalid_client', 'redirect_unknown', 'bad_request', 'rate_limited')) throw error
+      if (!isBrokerError(error, ...pageErrors)) throw error
       return {
         response: seeOther(`${ctx.config.origin}/authorize/failed?code=${error.code}`),
         log: { problem: error.code },
@@ -82,11 +111,13 @@ export const authorizationEndpoint = (): Edge =>
 /** How long others may keep what hardly ever changes, in seconds. */
 const keptSeconds = 3600
 
-export const metadataEndpoint = (): Edge =>
-  edge(
-    { kind: 'oauth', name: 'metadata', method: 'GET', path: '/.well-known/oauth-authorization-server' },
-    async ({ ctx }) => {
-      const headers = { ...dataHeaders, 'cache-control': `public, max-age=${keptSeconds}` }
-      return { response: Response.json(metadata(ctx), { headers }) }
-    },
-  )
+const documentEndpoint = (name: string, path: string, document: (ctx: Context) => object): Edge =>
+  edge({ kind: 'oauth', name, method: 'GET', path }, async ({ ctx }) => {
+    const headers = { ...dataHeaders, 'cache-control': `public, max-age=${keptSeconds}` }
+    return { response: Response.json(document(ctx), { headers }) }
+  })
+
+export const metadataEndpoint = () => documentEndpoint('metadata', '/.well-known/oauth-authorization-server', metadata)
+
+export const resourceMetadataEndpoint = () =>
+  documentEndpoint('resourceMetadata', resourceMetadataPath, resourceMetadata)

@@ -106,8 +106,10 @@ export const metricsRoute = (): Edge =>
     },
     (error, requestId) =>
       problemAnswer(error, requestId, {
-        ...(error.code === 'unauthenticated' && { 'www-authenticate': 'Bearer realm="valetkey metrics"' }),
-        ...(error.code === 'method_not_allowed' && { allow: 'GET, HEAD' }),
+        more: {
+          ...(error.code === 'unauthenticated' && { 'www-authenticate': 'Bearer realm="valetkey metrics"' }),
+          ...(error.code === 'method_not_allowed' && { allow: 'GET, HEAD' }),
+        },
       }),
   )
 

@@ -1,7 +1,9 @@
+import type { Context } from '../context.ts'
 import { BrokerError, type ErrorCode, errorCodes } from '../errors.ts'
+import { assertionType, readAssertion, subjectOf } from '../security/client-assertion.ts'
 import { isStorable } from '../security/json.ts'
 import { hash } from '../security/secrets.ts'
-import type { From, Presented } from '../store/programs.ts'
+import { type From, findClient, type Presented, takeOnce } from '../store/programs.ts'
 import { assertLimitLeft, takeLimit } from './limits.ts'
 import { dataHeaders } from './problem.ts'
 import { type Call, type Edge, edge, readBody } from './request.ts'
@@ -11,7 +13,13 @@ const bodyMax = 16 * 1024
 /** The form of a request: each field once, empty ones left out (RFC 6749 3.2). */
 export type Form = Partial<Record<string, string>>
 /** What an endpoint knows of a request. */
-export type OAuthCall = Call & { form: Form; who: Presented; origin: From }
+export type OAuthCall = Call & {
+  form: Form
+  who: Presented
+  origin: From
+  /** Headers that the answer will have beside its own. */
+  headers: Headers
+}
 
 /**
  * An endpoint that programs post forms to (RFC 6749 3.2): reads form and client, answers JSON or nothing, and what goes wrong
@@ -22,6 +30,7 @@ export const oauthEndpoint = (
   name: string,
   path: string,
   handle: (call: OAuthCall) => Promise<object | undefined>,
+  status = 200,
 ): Edge =>
   edge(
     { kind: 'oauth', name, method: 'POST', path },
@@ -31,10 +40,10 @@ export const oauthEndpoint = (
       await assertLimitLeft(ctx, 'misses', { address })
       try {
         const form = await readForm(request)
-        const who = presentedBy(request.headers, form)
-        const answer = await handle({ ...call, form, who, origin: { address, agent, requestId } })
-        const headers = { ...dataHeaders, pragma: 'no-cache' }
-        const response = answer ? Response.json(answer, { headers }) : new Response(null, { headers })
+        const who = await presentedBy(ctx, request.headers, form)
+        const headers = new Headers({ ...dataHeaders, pragma: 'no-cache' })
+        const answer = await handle({ ...call, form, who, origin: { address, agent, requestId }, headers })
+        const response = answer ? Response.json(answer, { status, headers }) : new Response(null, { headers })
         return { response, log: { client: who.id } }
       } catch (error) {
         if (error instanceof Error && 'code' in error && misses.has(String(error.code)))
@@ -68,11 +77,16 @@ export function required(form: Form, name: string): string {
 }
 
 /**
- * Who a program says it is, and what it shows for it (RFC 6749 2.3): by Basic or in the form, never both.
+ * Who a program says it is, and what it shows for it (RFC 6749 2.3): by Basic, in the form or by an assertion, one of them.
  * @throws BrokerError bad_request, invalid_client
  */
-function presentedBy(headers: Headers, form: Form): Presented {
+async function presentedBy(ctx: Context, headers: Headers, form: Form): Promise<Presented> {
   const authorization = headers.get('authorization')
+  if (form.client_assertion !== undefined || form.client_assertion_type !== undefined) {
+    if (authorization !== null || form.client_secret !== undefined)
+      throw new BrokerError('bad_request', { detail: 'Authenticate in one way, not in two.' })
+    return assertedBy(ctx, form)
+  }
   if (authorization === null) {
     if (form.client_id === undefined) throw new BrokerError('invalid_client', { detail: 'client_id is missing.' })
     return { id: form.client_id, secret: hashed(form.client_secret), asserted: null }
@@ -86,6 +100,28 @@ function presentedBy(headers: Headers, form: Form): Presented {
     throw new BrokerError('bad_request', { detail: 'Two different clients are named.' })
   return { id, secret: hashed(secret), asserted: null }
 }
+
+/**
+ * A client by what it signed (RFC 7523 2.2), once over all processes. It is admitted later, with what it asks for and only if its
+ * keys are still those.
+ * @throws BrokerError bad_request, invalid_client
+ */
+async function assertedBy(ctx: Context, form: Form): Promise<Presented> {
+  const assertion = required(form, 'client_assertion')
+  if (required(form, 'client_assertion_type') !== assertionType)
+    throw new BrokerError('bad_request', { detail: 'This type of client assertion is not supported.' })
+  const id = subjectOf(assertion)
+  if (id === undefined || !isStorable(id)) throw new BrokerError('invalid_client', { detail: notAsserted })
+  if (form.client_id !== undefined && form.client_id !== id)
+    throw new BrokerError('bad_request', { detail: 'Two different clients are named.' })
+  const client = await findClient(ctx, id)
+  const read = client && (await readAssertion(ctx, { assertion, clientId: id, keys: client.keys }))
+  if (!read || !(await takeOnce(ctx, read.once, read.onceSeconds)))
+    throw new BrokerError('invalid_client', { detail: notAsserted })
+  return { id, secret: null, asserted: client.generation }
+}
+
+const notAsserted = 'The assertion does not count. Check its key, its audience, its times, and that it is new.'
 
 const challenge = 'Basic realm="valetkey", charset="UTF-8"'
 const hashed = (secret: string | undefined) => (secret === undefined ? null : hash(secret))
@@ -120,6 +156,8 @@ const words: Partial<Record<ErrorCode, string>> = {
   access_denied: 'access_denied',
   expired_token: 'expired_token',
   invalid_dpop_proof: 'invalid_dpop_proof',
+  use_dpop_nonce: 'use_dpop_nonce',
+  unsupported_response_type: 'unsupported_response_type',
 }
 
 /** RFC 6749 5.2. What fails on our side is no verdict on what was sent. */
@@ -132,6 +170,7 @@ function refusal(error: BrokerError): Response {
     pragma: 'no-cache',
     ...(retry !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(retry))) }),
     ...(status === 401 && { 'www-authenticate': error.challenge ?? challenge }),
+    ...(error.nonce && { 'dpop-nonce': error.nonce }),
   }
   const body = { error: word, error_description: error.detail ?? `${title}. ${error.next}` }
   const isPassing = status >= 500 || status === 429 || status === 401 || status === 413

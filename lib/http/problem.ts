@@ -35,11 +35,19 @@ export function problemOf(error: BrokerError, requestId: string): Problem {
   }
 }
 
+type Shape = {
+  /** Headers beside its own. */
+  more?: Record<string, string>
+  /** Adds to a challenge what only its edge knows. */
+  complete?: (challenge: string) => string
+}
+
 /** The answer for an error: no trace, no cause, no cookie touched (E-01, H-02). Outages say when to come back. */
-export function problemAnswer(error: BrokerError, requestId: string, more: Record<string, string> = {}): Answer {
+export function problemAnswer(error: BrokerError, requestId: string, { more = {}, complete }: Shape = {}): Answer {
   const problem = problemOf(error, requestId)
   // RFC 9110 11.6.1: a 401 names a scheme; without a token it is the session cookie.
-  const challenge = error.challenge ?? (problem.status === 401 ? 'Cookie realm="valetkey"' : undefined)
+  const named = error.challenge ?? (problem.status === 401 ? 'Cookie realm="valetkey"' : undefined)
+  const challenge = named && complete ? complete(named) : named
   const retryAfter = error.retryAfterSeconds ?? (problem.status === 503 ? 5 : undefined)
   return jsonAnswer(problem, problem.status, {
     ...securityHeaders,
@@ -48,6 +56,7 @@ export function problemAnswer(error: BrokerError, requestId: string, more: Recor
     'x-request-id': requestId,
     ...(retryAfter !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(retryAfter))) }),
     ...(challenge && { 'www-authenticate': challenge }),
+    ...(error.nonce && { 'dpop-nonce': error.nonce }),
     ...more,
   })
 }

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { type Discoveries, discover } from './discovery.ts'
 import { isUnknownKey, type KeySets, signatureAlgorithms, withKeys } from './issuer-keys.ts'
 import { isStorable } from './json.ts'
-import { partOf } from './jwt.ts'
+import { numericDate, partOf } from './jwt.ts'
 import { clockToleranceSeconds } from './oauth.ts'
 import type { OutboundFetch, OutboundPolicy } from './outbound.ts'
 
@@ -53,8 +53,6 @@ const refusedHeaders = ['jku', 'jwk', 'x5u']
 
 const Header = z.looseObject({ alg: z.string(), kid: z.string().optional(), typ: z.string().toLowerCase().optional() })
 
-/** RFC 7519 2: a number; up to the year 9999, so that it is a moment (J-07). */
-const numericDate = z.number().min(0).max(253_402_300_799)
 const text = z.string()
 
 /** The claims that count. No name, e-mail, role, group or scope is among them, so none can play a part (N-20, N-36). */

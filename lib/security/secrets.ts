@@ -83,8 +83,10 @@ export const secretCanary = (root: Uint8Array) =>
   createHmac('sha256', deriveKey(root, 'canary')).update('valetkey').digest('base64url')
 
 /** A key for one purpose out of the root secret; distinct labels give unrelated keys (V-07). 32 bytes. */
-export const deriveKey = (root: Uint8Array, purpose: 'signin' | 'fingerprint' | 'lookup' | 'grants' | 'canary') =>
-  new Uint8Array(hkdfSync('sha256', root, new Uint8Array(0), `valetkey ${purpose}`, 32))
+export const deriveKey = (
+  root: Uint8Array,
+  purpose: 'signin' | 'fingerprint' | 'lookup' | 'grants' | 'nonces' | 'canary',
+) => new Uint8Array(hkdfSync('sha256', root, new Uint8Array(0), `valetkey ${purpose}`, 32))
 
 /**
  * A key that is made of what only a caller holds, for sealing what they alone may open: a stolen database opens nothing. `salt`

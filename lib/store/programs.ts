@@ -91,6 +91,26 @@ export async function insertRequest(ctx: Store, request: NewRequest, lifeSeconds
   return rows.length > 0
 }
 
+/** What a browser goes on with, of a request that was pushed. */
+export type PushedRequest = { id: string; redirectUri: string; state: string | null; prompt: string | null }
+
+/**
+ * A pushed request of this client, by the hash of its address, once: from now on it waits for a person, or for nobody where
+ * nobody is to be asked. undefined: there is none, or no longer.
+ */
+export async function takePushed(
+  ctx: Store,
+  clientId: string,
+  reference: Uint8Array,
+  lifeSeconds: number,
+): Promise<PushedRequest | undefined> {
+  const text = `UPDATE authorization_request SET secret_hash = NULL, expires_at = vk_now() + make_interval(secs => $3),
+      status = CASE WHEN prompt = 'none' THEN 'denied' ELSE 'pending' END
+    WHERE secret_hash = $1 AND client_id = $2 AND kind = 'code' AND status = 'pushed' AND expires_at > vk_now()
+    RETURNING id, redirect_uri AS "redirectUri", state, prompt`
+  return (await query<PushedRequest>(ctx, 'take_pushed', text, [bytes(reference), clientId, lifeSeconds]))[0]
+}
+
 /** What the three ways to tokens answer. */
 export type TokenOutcome = {
   /** `ok` and `repeated` give tokens; the rest are codes of RFC 6749, 8628, 8707 and 9449, or `reuse`. */

@@ -7,7 +7,7 @@ BEGIN
     WHEN 'none' THEN p_secret IS NULL AND p_asserted IS NULL
     WHEN 'secret' THEN p_asserted IS NULL AND EXISTS (SELECT FROM client_secret s WHERE s.client_id = c.id
       AND s.secret_hash = p_secret AND (s.expires_at IS NULL OR s.expires_at > vk_now()))
-    WHEN 'private_key_jwt' THEN p_secret IS NULL AND p_asserted = c.generation
+    WHEN 'private_key_jwt' THEN p_secret IS NULL AND p_asserted IS NOT DISTINCT FROM c.generation
     ELSE false END;
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.client_admits(public.api_client, bytea, int) FROM PUBLIC;

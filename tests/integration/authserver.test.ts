@@ -677,4 +677,29 @@ describe('the metadata', () => {
       expect([name, answer.status, answer.body.error]).toEqual([name, 401, 'invalid_client'])
     }
   })
+
+  it('J-09 E-02: of our API names its own address and this server, and every challenge of it leads there', async () => {
+    const challenges: string[] = []
+    for (const [authorization, path] of [
+      ['', '/me'],
+      ['Bearer nonsense', '/me'],
+      ['Bearer nonsense', '/tenants/acme/members'],
+      ['DPoP nonsense', '/me'],
+    ] as const) {
+      const headers = { ...(authorization && { authorization }) }
+      const answer = await app.send(new Map(), new Request(`${origin}/api/v1${path}`, { headers }))
+      expect(answer.status).toBe(401)
+      challenges.push(answer.headers.get('www-authenticate') ?? '')
+    }
+    expect(challenges[0]).toMatch(/^Cookie realm="valetkey", Bearer realm="valetkey", resource_metadata=/)
+    for (const challenge of challenges) {
+      const url = /resource_metadata="([^"]+)"/.exec(challenge)?.[1] ?? ''
+      const { status, body, headers } = await app.send(new Map(), new Request(url))
+      // RFC 9728 3.3: what the address is made of.
+      expect(url).toBe(`${body.resource}/.well-known/oauth-protected-resource`)
+      expect([status, body.resource, body.authorization_servers]).toEqual([200, origin, [origin]])
+      expect(body).toMatchObject({ scopes_supported: scopes, bearer_methods_supported: ['header'] })
+      expect(headers.get('cache-control')).toContain('max-age')
+    }
+  })
 })

@@ -9,6 +9,7 @@ import { newId } from '../../lib/security/ids.ts'
 import { act } from '../../lib/store/authority.ts'
 import { byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { type Email, origin } from '../support/broker.ts'
+import { challengeOf } from '../support/challenge.ts'
 import {
   bodyFor,
   declaredBy,
@@ -105,7 +106,7 @@ describe('a program with a token', () => {
         const { status, body, headers } = await send(operation, program(held, kind))
         expect([status, body.code]).toEqual([403, 'insufficient_scope'])
         expect(headers.get('www-authenticate')).toBe(
-          `${scheme} realm="valetkey", error="insufficient_scope", scope="${missing}"`,
+          challengeOf(scheme, `error="insufficient_scope", scope="${missing}"`),
         )
       }
     }
@@ -129,7 +130,7 @@ describe('a program with a token', () => {
     ] as const) {
       const unknown = await send(operation, { ...own, authorization })
       expect([unknown.status, unknown.body.code], authorization).toEqual([401, 'unauthenticated'])
-      expect(unknown.headers.get('www-authenticate')).toBe(`${scheme} realm="valetkey", error="invalid_token"`)
+      expect(unknown.headers.get('www-authenticate')).toBe(challengeOf(scheme, 'error="invalid_token"'))
     }
   })
 

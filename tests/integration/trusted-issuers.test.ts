@@ -13,6 +13,7 @@ import { asSystem, withInstance } from '../../lib/store/system.ts'
 import { ensureUser } from '../../lib/store/users.ts'
 import { type Answer, byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { origin } from '../support/broker.ts'
+import { challengeOf } from '../support/challenge.ts'
 import { type Issuer, startIssuer } from '../support/issuer.ts'
 import {
   bodyFor,
@@ -135,7 +136,7 @@ const send = (
 async function expectRefused(answer: Answer, reason?: string): Promise<void> {
   expect([answer.status, answer.headers.get('www-authenticate')], answer.text).toEqual([
     401,
-    'Bearer realm="valetkey", error="invalid_token"',
+    challengeOf('Bearer', 'error="invalid_token"'),
   ])
   const plain = await send('nobody-knows-it', { path: '/tenants/no-such-tenant/members' })
   const withoutId = ({ request_id: _, ...body }: Record<string, unknown>) => body
@@ -646,7 +647,7 @@ describe('hostile tokens', () => {
     const dpop = await send(await good(), { scheme: 'DPoP' })
     expect([dpop.status, dpop.headers.get('www-authenticate')]).toEqual([
       401,
-      'DPoP realm="valetkey", error="invalid_token"',
+      challengeOf('DPoP', 'error="invalid_token"'),
     ])
     const me = await send(await good(), { path: '/me' })
     expect([me.status, me.body.detail]).toEqual([
@@ -858,7 +859,7 @@ describe('what is taken away', () => {
     })
     await expect(late).rejects.toMatchObject({
       code: 'unauthenticated',
-      challenge: 'Bearer realm="valetkey", error="invalid_token"',
+      challenge: challengeOf('Bearer', 'error="invalid_token"'),
     })
     expect(worked).toBe(false)
     await remove(owner, 'acme', trusted)
@@ -1099,7 +1100,7 @@ describe('every operation, by a program with a token of a trusted issuer', () =>
       )
       expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
         403,
-        `Bearer realm="valetkey", error="insufficient_scope", scope="${missing}"`,
+        challengeOf('Bearer', `error="insufficient_scope", scope="${missing}"`),
       ])
     }
   })

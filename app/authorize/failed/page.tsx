@@ -5,7 +5,7 @@ import { errorCodes } from '@/lib/errors.ts'
 
 export const metadata = { title: 'An app could not ask' }
 
-const codes = ['invalid_client', 'redirect_unknown', 'bad_request', 'rate_limited'] as const
+const codes = ['invalid_client', 'redirect_unknown', 'request_uri_unknown', 'bad_request', 'rate_limited'] as const
 
 /** A program sent somebody here in a way that cannot be answered to the program itself (RFC 6749 4.1.2.1). */
 export default async function AuthorizeFailedPage({ searchParams }: { searchParams: Promise<Query> }) {

@@ -1,0 +1,3 @@
+import { resourceMetadataEndpoint } from '@/lib/http/authserver.ts'
+
+export const GET = resourceMetadataEndpoint()

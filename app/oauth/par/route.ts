@@ -1,0 +1,3 @@
+import { pushedRequestEndpoint } from '@/lib/http/authserver.ts'
+
+export const POST = pushedRequestEndpoint()

@@ -1,0 +1,38 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import { declared, machineRoutes } from '../../app/api/machine.ts'
+import { type Context, putContext } from '../../lib/context.ts'
+import { createEdge } from '../../lib/http/listener.ts'
+import type { TestApp } from './app.ts'
+
+/** The product on a socket, at an address of its own which it knows: as a program meets it, without its pages. */
+export async function serve(app: TestApp): Promise<{ origin: string; ctx: Context; stop: () => Promise<void> }> {
+  const port = await freePort()
+  const origin = `http://localhost:${port}`
+  const ctx = await app.makeContext({ VALETKEY_URL: origin })
+  putContext(ctx)
+  // What Next would answer, by the same route files.
+  const answer = getRequestListener((request) => app.route(request), { overrideGlobalObjects: false })
+  const next = async (...given: Parameters<typeof answer>) => void (await answer(...given))
+  const server = createEdge({ config: { ...ctx.config, production: true }, machineRoutes, declared, next })
+  await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve))
+  return {
+    origin,
+    ctx,
+    async stop() {
+      putContext(app.ctx)
+      server.closeAllConnections()
+      server.close()
+      await ctx.close()
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
