@@ -1,3 +1,4 @@
+import { tenantIssuer } from '../broker/tenant-issuer.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { introspectToken, type Presented } from '../store/programs.ts'
@@ -42,7 +43,7 @@ export async function introspect(ctx: Context, who: Presented, token: string): P
     iat: seconds(found.issuedAt),
     sub: found.userId,
     aud: found.audience,
-    iss: ctx.config.origin,
+    iss: found.slug === null ? ctx.config.origin : tenantIssuer(ctx.config, found.slug),
     ...(tokenId !== null && { jti: tokenId }),
     ...(proofKey !== null && { cnf: { jkt: proofKey } }),
   }

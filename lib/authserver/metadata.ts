@@ -7,6 +7,7 @@ export const grantTypes = {
   authorization_code: 'authorization_code',
   refresh_token: 'refresh_token',
   device_code: 'urn:ietf:params:oauth:grant-type:device_code',
+  token_exchange: 'urn:ietf:params:oauth:grant-type:token-exchange',
 } as const
 
 const confidential = ['client_secret_basic', 'client_secret_post', 'private_key_jwt']

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Scope } from '../actor.ts'
 import type { Context } from '../context.ts'
+import { isJwt } from '../security/incoming-token.ts'
 import { hash, isToken, newToken, type Secret, tokenOf } from '../security/secrets.ts'
 import type { NewTokens } from '../store/programs.ts'
 
@@ -66,6 +67,7 @@ export function tokenAnswer(
 export function askedOf(token: string) {
   if (isToken('at', token)) return { access: hash(token) }
   if (isToken('rt', token)) return { family: familyOf(token), refresh: hash(token) }
-  if (isToken('sg', token)) return { issued: hash(token) }
+  // Of the tenant's own audiences: opaque ones, and those that are verified without us as well.
+  if (isToken('sg', token) || isJwt(token)) return { issued: hash(token) }
   return undefined
 }

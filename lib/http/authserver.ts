@@ -3,6 +3,7 @@ import { startDevice } from '../authserver/device.ts'
 import { authorizationCode } from '../authserver/grants/authorization-code.ts'
 import { deviceCode } from '../authserver/grants/device-code.ts'
 import { refreshToken } from '../authserver/grants/refresh-token.ts'
+import { accessTokenType, type ExchangeAnswer, tokenExchange } from '../authserver/grants/token-exchange.ts'
 import { introspect } from '../authserver/introspect.ts'
 import { grantTypes, metadata, resourceMetadata } from '../authserver/metadata.ts'
 import { pushRequest } from '../authserver/par.ts'
@@ -19,8 +20,8 @@ import { proofOf } from './proofs.ts'
 import { type Edge, edge, readQuery } from './request.ts'
 import { readSession } from './session.ts'
 
-/** What each grant type reads of the form (RFC 6749 4.1.3 and 6, RFC 8628 3.4). */
-const grants: Record<string, (call: OAuthCall, proof: string | undefined) => Promise<TokenAnswer>> = {
+/** What each grant type reads of the form (RFC 6749 4.1.3 and 6, RFC 8628 3.4, RFC 8693 2.1). */
+const grants: Record<string, (call: OAuthCall, proof: string | undefined) => Promise<TokenAnswer | ExchangeAnswer>> = {
   [grantTypes.device_code]: ({ ctx, who, form, origin }, proof) =>
     deviceCode(ctx, who, { code: required(form, 'device_code'), proof }, origin),
   [grantTypes.authorization_code]: ({ ctx, who, form, origin }, proof) => {
@@ -31,6 +32,18 @@ const grants: Record<string, (call: OAuthCall, proof: string | undefined) => Pro
   [grantTypes.refresh_token]: ({ ctx, who, form, origin }, proof) => {
     const { scope, resource } = form
     return refreshToken(ctx, who, { token: required(form, 'refresh_token'), scope, resource, proof }, origin)
+  },
+  [grantTypes.token_exchange]: ({ ctx, who, form, origin }, proof) => {
+    const types = [required(form, 'subject_token_type'), form.requested_token_type ?? accessTokenType]
+    if (types.some((one) => one !== accessTokenType) || form.actor_token !== undefined)
+      throw new BrokerError('bad_request', {
+        detail: 'Access tokens alone are exchanged, for access tokens, by nobody else.',
+      })
+    if ((form.audience === undefined) === (form.resource === undefined))
+      throw new BrokerError('bad_request', { detail: 'Name one audience, or one resource.' })
+    const audience = form.audience ?? required(form, 'resource')
+    const asked = { subject: required(form, 'subject_token'), audience, scope: required(form, 'scope'), proof }
+    return tokenExchange(ctx, who, asked, origin)
   },
 }
 

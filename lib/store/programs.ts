@@ -236,6 +236,8 @@ export type Introspected = {
   audience: string
   proofKey: string | null
   tokenId: string | null
+  /** Of a token for one of the tenant's own audiences, whose issuer the tenant is. */
+  slug: string | null
   issuedAt: Date
   expiresAt: Date
 }
@@ -243,7 +245,7 @@ export type Introspected = {
 /** What a client may know of a token: vk.introspect. */
 export async function introspectToken(ctx: Store, who: Presented, asked: Asked): Promise<Introspected> {
   const text = `SELECT outcome, kind, client_id AS "clientId", user_id AS "userId", scopes, audience, proof_key AS "proofKey",
-    token_id AS "tokenId", issued_at AS "issuedAt", expires_at AS "expiresAt" FROM vk.introspect($1, $2, $3, $4, $5, $6, $7)`
+    token_id AS "tokenId", tenant_slug AS slug, issued_at AS "issuedAt", expires_at AS "expiresAt" FROM vk.introspect($1, $2, $3, $4, $5, $6, $7)`
   const values = [...shown(who), bytes(asked.access), bytes(asked.family), bytes(asked.refresh), bytes(asked.issued)]
   const [row] = await query<Introspected>(ctx, 'introspect', text, values)
   if (!row) throw new Error('vk.introspect answered nothing')

@@ -37,6 +37,7 @@ const grantTypes = {
   'urn:ietf:params:oauth:grant-type:device_code': 'device_code',
   authorization_code: 'authorization_code',
   refresh_token: 'refresh_token',
+  'urn:ietf:params:oauth:grant-type:token-exchange': 'token_exchange',
 } as const
 export type GrantType = keyof typeof grantTypes
 export const grantTypeNames = Object.keys(grantTypes) as [GrantType, ...GrantType[]]
@@ -235,8 +236,13 @@ export async function assertSound(
   fault('grant_types', grantTypes.length + audiences.length === 0 && 'name none, and no audience either')
   fault(
     'grant_types',
-    has('refresh_token') && grantTypes.length === 1 && 'name refresh_token, which needs another one to begin with',
+    grantTypes.length > 0 &&
+      !has('authorization_code') &&
+      !has('device_code') &&
+      'name none by which somebody lets it in: authorization_code, or the device code',
   )
+  //
+  fault('grant_types', isPublic && has('token_exchange') && 'name token exchange, which is not for public clients')
   // I-01: only who has authenticated asks about tokens.
   fault('audiences', isPublic && audiences.length > 0 && 'are not for public clients')
   fault('jwks', (authentication === 'private_key_jwt') !== Boolean(keys) && 'goes together with private_key_jwt')

@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION vk.introspect(p_client text, p_secret bytea, p_asserted int, p_access bytea, p_family bytea,
     p_refresh bytea, p_issued bytea)
   RETURNS TABLE (outcome text, kind text, client_id text, user_id text, scopes text[], audience text, proof_key text,
-    grant_id text, token_id text, issued_at timestamptz, expires_at timestamptz)
+    grant_id text, token_id text, tenant_slug text, issued_at timestamptz, expires_at timestamptz)
   LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
@@ -43,7 +43,8 @@ BEGIN
     IF t.id IS NOT NULL AND vk.token_state(t) = 'live' THEN
       outcome := 'active'; kind := 'sign'; client_id := t.client_id; user_id := t.user_id; token_id := t.id;
       issued_at := t.created_at; expires_at := t.expires_at;
-      SELECT p.external_id INTO audience FROM project p WHERE p.tenant_id = t.tenant_id AND p.id = t.project_id;
+      SELECT p.external_id, n.slug INTO audience, tenant_slug FROM project p JOIN tenant n ON n.id = p.tenant_id
+        WHERE p.tenant_id = t.tenant_id AND p.id = t.project_id;
       scopes := ARRAY(SELECT jsonb_array_elements_text(t.scopes_granted -> 'scopes'));
     END IF;
   END IF;

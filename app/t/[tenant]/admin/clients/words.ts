@@ -33,6 +33,10 @@ export const grantWords: Record<GrantType, { label: string; hint: string }> = {
     label: 'Refresh token',
     hint: 'It stays signed in after its first access token expires.',
   },
+  'urn:ietf:params:oauth:grant-type:token-exchange': {
+    name: 'Token exchange',
+    text: 'It trades its access token for one that is for an API of your own, within what its person allowed.',
+  },
 }
 
 export const graceWords: Record<Grace, string> = {
