@@ -34,8 +34,8 @@ export const grantWords: Record<GrantType, { label: string; hint: string }> = {
     hint: 'It stays signed in after its first access token expires.',
   },
   'urn:ietf:params:oauth:grant-type:token-exchange': {
-    name: 'Token exchange',
-    text: 'It trades its access token for one that is for an API of your own, within what its person allowed.',
+    label: 'Token exchange',
+    hint: 'It trades its access token for one that is for an API of your own, within what its person allowed.',
   },
 }
 
