@@ -260,6 +260,7 @@ describe('who may finish a link', () => {
 
 describe('more than one authorization server', () => {
   it('L-07: a code is sent only to the server that the attempt was made for, whatever callback it arrives at', async () => {
+    owner = await app.confirm(account, owner)
     const second = await app.call<{ id: string; redirect_uri: string }>(owner, 'POST', '/tenants/acme/providers', {
       kind: 'keboola',
       name: 'Another stack',

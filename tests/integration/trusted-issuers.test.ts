@@ -56,7 +56,8 @@ beforeAll(async () => {
   globex = await app.signIn('owner@globex.test')
   // Each test moves the clock.
   await app.ctx.pool.query(
-    `UPDATE session SET last_active_at = now() + interval '50 years', expires_at = now() + interval '100 years'`,
+    `UPDATE session SET auth_time = now() + interval '50 years', last_active_at = now() + interval '50 years',
+       expires_at = now() + interval '100 years'`,
   )
   await addMember('acme', 'somebody', 'admin')
   trusted = await trust(owner, 'acme')
