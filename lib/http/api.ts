@@ -16,7 +16,7 @@ import { BrokerError, type ErrorCode, fieldsOf, isBrokerError } from '../errors.
 import { isModestJson, unstorablePath } from '../security/json.ts'
 import { membership } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
-import { Answer, jsonAnswer, responseOf } from './answer.ts'
+import { Answer, headersOf, jsonAnswer, responseOf } from './answer.ts'
 import { authenticate, toActor } from './authenticate.ts'
 import { takeLimit } from './limits.ts'
 import { type Access, errorsOf, type Operation, type PathParams, paramsSchema, type Reach } from './operation.ts'
@@ -81,10 +81,22 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
       if (!params.success) throw new BrokerError('not_found')
       const query = named.query(parse(operation.query, asked, 'query'))
       const body = operation.body ? named.body(parse(operation.body, readJson(text), 'body')) : refuseContent(text)
-      const headers = new Headers()
-      const input = { ...call, principal, actor, params: params.data, query, body, headers }
+      let own: Headers | undefined
+      const input = {
+        ...call,
+        principal,
+        actor,
+        params: params.data,
+        query,
+        body,
+        // Hardly anybody sets one.
+        get headers() {
+          own ??= new Headers()
+          return own
+        },
+      }
       const answer = await handler(input as unknown as ApiInput<O>)
-      return { response: respond(call, operation, toWire?.(answer), headers), log }
+      return { response: respond(call, operation, toWire?.(answer), own), log }
     } catch (error) {
       if (actor && isBrokerError(error, 'forbidden', 'insufficient_scope', 'browser_only'))
         await recordDenial(call, actor, operation, error.code)
@@ -181,15 +193,9 @@ function parse(schema: z.ZodType | undefined, value: object | unknown, place: 'q
   throw new BrokerError('bad_request', { fields })
 }
 
-function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown, given: Headers): Response | Answer {
+function respond({ ctx, requestId }: Call, operation: Operation, answer: unknown, own?: Headers): Response | Answer {
   const { status, schema, stream } = operation.answer
-  const cookies = given.getSetCookie()
-  const headers = {
-    ...Object.fromEntries(given),
-    ...dataHeaders,
-    'x-request-id': requestId,
-    ...(cookies.length > 0 && { 'set-cookie': cookies }),
-  }
+  const headers = { ...(own && headersOf(own)), ...dataHeaders, 'x-request-id': requestId }
   if (!schema) return new Answer(status, headers)
   const parsed = schema.safeParse(answer)
   if (parsed.success && stream) {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Config } from '../config.ts'
-import { Answer } from './answer.ts'
+import { Answer, headersOf } from './answer.ts'
 import { hostPattern, isClaim, isDroppedTrace } from './claims.ts'
 import { requestOf } from './incoming-request.ts'
 import { clientAddress } from './request.ts'
@@ -28,7 +28,7 @@ export function createMachineEdge({ config, routes, isServing }: Options) {
     if (!found || (at >= 0 && !isPlainQuery.test(target))) return undefined
     const isProbe = probes.has(path)
     if (!isProbe && path !== '/metrics' && !isServing()) return undefined
-    const headers = headersOf(request.rawHeaders, config.trustedProxies)
+    const headers = readHead(request.rawHeaders, config.trustedProxies)
     const given = headers?.get('host') ?? ''
     if (!headers || headers.has('next-action') || !hostPattern.test(given)) return undefined
     if (config.loopback && given !== host && !isProbe) return undefined
@@ -48,7 +48,7 @@ const isPlainQuery = /^[\w\-./~?=&:@,+]{1,2048}$/
  * What arrived by its names in small letters, claims about the client and traces that nobody may choose left out. undefined: more
  * than one host.
  */
-function headersOf(raw: string[], trustedProxies: number): Map<string, string> | undefined {
+function readHead(raw: string[], trustedProxies: number): Map<string, string> | undefined {
   const headers = new Map<string, string>()
   for (let index = 0; index < raw.length; index += 2) {
     const name = (raw[index] ?? '').toLowerCase()
@@ -78,13 +78,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, found:
 }
 
 async function writeResponse(response: ServerResponse, given: Response, last: object, isBare: boolean): Promise<void> {
-  const cookies = given.headers.getSetCookie()
-  const headers = {
-    ...Object.fromEntries(given.headers),
-    ...(cookies.length > 0 && { 'set-cookie': cookies }),
-    ...last,
-  }
-  response.writeHead(given.status, headers)
+  response.writeHead(given.status, { ...headersOf(given.headers), ...last })
   if (!isBare && given.body)
     for await (const piece of given.body) {
       if (response.destroyed) return
