@@ -21,5 +21,9 @@ export default {
     '@prisma/client',
     '@prisma/adapter-pg',
   ],
-  experimental: { optimizePackageImports: ['radix-ui'] },
+  experimental: {
+    optimizePackageImports: ['radix-ui'],
+    // Pages are loaded when somebody asks for one: a process that only serves programs never holds them.
+    preloadEntriesOnStart: false,
+  },
 }

@@ -24,3 +24,9 @@ export function responseOf({ status, headers, body }: Answer): Response {
   )
   return new Response(body, { status, headers: pairs })
 }
+
+/** Headers as an answer has them, each cookie a line. */
+export function headersOf(headers: Headers): Answer['headers'] {
+  const cookies = headers.getSetCookie()
+  return { ...Object.fromEntries(headers), ...(cookies.length > 0 && { 'set-cookie': cookies }) }
+}

@@ -18,7 +18,7 @@ import { isModestJson, unstorablePath } from '../security/json.ts'
 import { currentNonce } from '../security/proof.ts'
 import { membership } from '../store/lookups.ts'
 import { asSystem } from '../store/system.ts'
-import { Answer, responseOf } from './answer.ts'
+import { Answer, headersOf, responseOf } from './answer.ts'
 import { authenticate, toActor } from './authenticate.ts'
 import { completeChallenge } from './challenge.ts'
 import { keyIn, type Notes, type OnceOf, once, onceOf } from './idempotency.ts'
@@ -89,19 +89,33 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
       if (!params.success) throw new BrokerError('not_found')
       const query = named.query(parse(operation.query, asked, 'query'))
       const body = operation.body ? named.body(parse(operation.body, readJson(text), 'body')) : refuseContent(text)
-      const headers = new Headers()
+      let own: Headers | undefined
+      const ownHeaders = () => (own ??= new Headers())
       // For the next proof: it saves whoever goes on a refusal with each new window (RFC 9449 8.2).
-      if (principal?.credential.kind === 'dpop') headers.set('dpop-nonce', currentNonce(ctx))
-      const input = { ...call, principal, actor, params: params.data, query, body, headers }
+      if (principal?.credential.kind === 'dpop') ownHeaders().set('dpop-nonce', currentNonce(ctx))
       const bodyOf = (answer: ApiAnswer<O>) => render(operation, toWire?.(answer))
-      const done = async (notes?: Notes) =>
-        bodyOf(await handler({ ...input, once: onceOf(notes, bodyOf) } as unknown as ApiInput<O>))
+      const done = async (notes?: Notes) => {
+        const input = {
+          ...call,
+          principal,
+          actor,
+          params: params.data,
+          query,
+          body,
+          once: onceOf(notes, bodyOf),
+          // Hardly anybody sets one.
+          get headers() {
+            return ownHeaders()
+          },
+        }
+        return bodyOf(await handler(input as unknown as ApiInput<O>))
+      }
       const key = operation.idempotent && keyIn(request.headers)
-      if (!key || !actor) return { response: respond(call, operation, await done(), headers), log }
+      if (!key || !actor) return { response: respond(call, operation, await done(), own), log }
       const answered = await once(call, actor, { operation, key, asked: [params.data, query, body] }, done)
-      if (answered.ageSeconds !== undefined) headers.set('age', String(answered.ageSeconds))
       const repeated = answered.ageSeconds !== undefined
-      return { response: respond(call, operation, answered.body, headers), log: { ...log, repeated } }
+      if (repeated) ownHeaders().set('age', String(answered.ageSeconds))
+      return { response: respond(call, operation, answered.body, own), log: { ...log, repeated } }
     } catch (error) {
       if (actor && isBrokerError(error, ...refusals)) await recordDenial(call, actor, operation, error.code)
       throw error
@@ -223,16 +237,14 @@ function render({ id, answer: { schema } }: Operation, answer: unknown): Body {
 const isStream = (data: unknown): data is AsyncIterable<string> =>
   typeof data === 'object' && data !== null && Symbol.asyncIterator in data
 
-function respond({ ctx, requestId }: Call, operation: Operation, body: Body, given: Headers): Response | Answer {
+function respond({ ctx, requestId }: Call, operation: Operation, body: Body, own?: Headers): Response | Answer {
   const { status, stream, cacheSeconds } = operation.answer
-  const cookies = given.getSetCookie()
   const { vary, ...kept } = dataHeaders
   const headers = {
-    ...Object.fromEntries(given),
+    ...(own && headersOf(own)),
     ...kept,
     ...(cacheSeconds === undefined ? { vary } : { 'cache-control': `public, max-age=${cacheSeconds}` }),
     'x-request-id': requestId,
-    ...(cookies.length > 0 && { 'set-cookie': cookies }),
     ...(body !== null && { 'content-type': stream ?? 'application/json' }),
   }
   if (!isStream(body)) return new Answer(status, headers, body)

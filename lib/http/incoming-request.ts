@@ -14,16 +14,31 @@ class ReadHeaders {
   has(name: string): boolean {
     return this.get(name) !== null
   }
-  #all = () => new Headers([...this.#values])
-  entries = () => this.#all().entries()
-  keys = () => this.#all().keys()
-  values = () => this.#all().values()
-  getSetCookie = () => this.#all().getSetCookie()
-  forEach = (...given: Parameters<Headers['forEach']>) => this.#all().forEach(...given)
+  /** For everything else that headers can do. */
+  #all(): Headers {
+    return new Headers([...this.#values])
+  }
+  entries() {
+    return this.#all().entries()
+  }
+  keys() {
+    return this.#all().keys()
+  }
+  values() {
+    return this.#all().values()
+  }
+  getSetCookie() {
+    return this.#all().getSetCookie()
+  }
+  forEach(...given: Parameters<Headers['forEach']>) {
+    this.#all().forEach(...given)
+  }
+  [Symbol.iterator]() {
+    return this.entries()
+  }
   append = refuseChange
   delete = refuseChange
-  set = refuseChange;
-  [Symbol.iterator] = () => this.entries()
+  set = refuseChange
 }
 Object.setPrototypeOf(ReadHeaders.prototype, Headers.prototype)
 
@@ -65,12 +80,24 @@ class ReadRequest {
   get signal() {
     return this.#real.signal
   }
-  text = () => this.#real.text()
-  json = () => this.#real.json()
-  arrayBuffer = () => this.#real.arrayBuffer()
-  formData = () => this.#real.formData()
-  blob = () => this.#real.blob()
-  clone = () => this.#real.clone()
+  text() {
+    return this.#real.text()
+  }
+  json() {
+    return this.#real.json()
+  }
+  arrayBuffer() {
+    return this.#real.arrayBuffer()
+  }
+  formData() {
+    return this.#real.formData()
+  }
+  blob() {
+    return this.#real.blob()
+  }
+  clone() {
+    return this.#real.clone()
+  }
 
   /** @throws BrokerError too_large; aborted when it stops before its end */
   read(cap: number): Promise<Buffer> {

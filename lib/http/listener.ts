@@ -7,12 +7,13 @@ import { newId } from '../security/ids.ts'
 import { untraced } from '../trace.ts'
 import { hostPattern, isClaim, isDroppedTrace } from './claims.ts'
 import { contentSecurityPolicy, newNonce, securityHeaders } from './headers.ts'
-import { createMachineEdge, type MachineRoute, match } from './machine.ts'
+import { createMachineEdge } from './machine.ts'
 import type { Method } from './operation.ts'
 import { type PageScope, pageScopes } from './page-scope.ts'
 import { dataHeaders, problemOf } from './problem.ts'
 import type { ProxyEdge } from './proxy.ts'
 import { clientAddress } from './request.ts'
+import { type MachineRoute, match } from './table.ts'
 
 export type { MachineRoute, PageScope }
 

@@ -1,65 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Config } from '../config.ts'
-import { Answer } from './answer.ts'
+import { Answer, headersOf } from './answer.ts'
 import { hostPattern, isClaim, isDroppedTrace } from './claims.ts'
 import { requestOf } from './incoming-request.ts'
-import type { Method } from './operation.ts'
-import { answeringOf, clientAddress, type RouteHandler } from './request.ts'
-
-/** A path that is answered before Next: the very export of its route file. `:name` stands for one plain segment. */
-export type MachineRoute = { method: Method; path: string; handle: RouteHandler }
-
-type Answering = ReturnType<typeof answeringOf>
-type Found = { answering: Answering; params: Record<string, string> }
-
-/** As it is written, without escapes that somebody would have to undo. */
-const plainSegment = /^(?!\.\.?$)[\w.~-]+$/
-
-/**
- * Finds the route of a method and a path: what has no parameters by the path itself, the rest by their number of segments. What
- * is spelled in any other way is Next's to judge.
- */
-function createTable(routes: readonly MachineRoute[]): (method: string, path: string) => Found | undefined {
-  const exact = new Map<string, Found>()
-  const patterns = new Map<number, { method: string; segments: string[]; answering: Answering }[]>()
-  for (const { method, path, handle } of routes) {
-    const answering = answeringOf(handle)
-    for (const one of method === 'GET' ? ['GET', 'HEAD'] : [method]) {
-      const segments = path.split('/')
-      if (!path.includes(':')) exact.set(`${one} ${path}`, { answering, params: {} })
-      else
-        patterns.set(segments.length, [...(patterns.get(segments.length) ?? []), { method: one, segments, answering }])
-    }
-  }
-  return (method, path) => {
-    const found = exact.get(`${method} ${path}`)
-    if (found) return found
-    const segments = path.split('/')
-    for (const pattern of patterns.get(segments.length) ?? []) {
-      const params = pattern.method === method ? match(pattern.segments, segments, plainSegment) : undefined
-      if (params) return { answering: pattern.answering, params }
-    }
-    return undefined
-  }
-}
-
-/** Exactly as many segments, each equal or a parameter. */
-export function match(
-  pattern: string[],
-  segments: string[],
-  parameter: { test: (segment: string) => boolean },
-): Record<string, string> | undefined {
-  if (pattern.length !== segments.length) return undefined
-  const params: Record<string, string> = {}
-  for (let index = 0; index < pattern.length; index += 1) {
-    const [part = '', segment = ''] = [pattern[index], segments[index]]
-    if (part.startsWith(':')) {
-      if (!parameter.test(segment)) return undefined
-      params[part.slice(1)] = segment
-    } else if (part !== segment) return undefined
-  }
-  return params
-}
+import { clientAddress } from './request.ts'
+import { createTable, type Found, type MachineRoute } from './table.ts'
 
 type Options = {
   config: Pick<Config, 'origin' | 'loopback' | 'trustedProxies'>
@@ -83,7 +28,7 @@ export function createMachineEdge({ config, routes, isServing }: Options) {
     if (!found || (at >= 0 && !isPlainQuery.test(target))) return undefined
     const isProbe = probes.has(path)
     if (!isProbe && path !== '/metrics' && !isServing()) return undefined
-    const headers = headersOf(request.rawHeaders, config.trustedProxies)
+    const headers = readHead(request.rawHeaders, config.trustedProxies)
     const given = headers?.get('host') ?? ''
     if (!headers || headers.has('next-action') || !hostPattern.test(given)) return undefined
     if (config.loopback && given !== host && !isProbe) return undefined
@@ -103,7 +48,7 @@ const isPlainQuery = /^[\w\-./~?=&:@,+]{1,2048}$/
  * What arrived by its names in small letters, claims about the client and traces that nobody may choose left out. undefined: more
  * than one host.
  */
-function headersOf(raw: string[], trustedProxies: number): Map<string, string> | undefined {
+function readHead(raw: string[], trustedProxies: number): Map<string, string> | undefined {
   const headers = new Map<string, string>()
   for (let index = 0; index < raw.length; index += 2) {
     const name = (raw[index] ?? '').toLowerCase()
@@ -133,13 +78,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, found:
 }
 
 async function writeResponse(response: ServerResponse, given: Response, last: object, isBare: boolean): Promise<void> {
-  const cookies = given.headers.getSetCookie()
-  const headers = {
-    ...Object.fromEntries(given.headers),
-    ...(cookies.length > 0 && { 'set-cookie': cookies }),
-    ...last,
-  }
-  response.writeHead(given.status, headers)
+  response.writeHead(given.status, { ...headersOf(given.headers), ...last })
   if (!isBare && given.body)
     for await (const piece of given.body) {
       if (response.destroyed) return

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { SpanStatusCode } from '@opentelemetry/api'
 import ipaddr from 'ipaddr.js'
 import { type Context, context } from '../context.ts'
-import { BrokerError, type ErrorCode, errorCodes } from '../errors.ts'
+import { BrokerError, errorCodes } from '../errors.ts'
 import { logRequest } from '../log.ts'
 import { newId } from '../security/ids.ts'
 import { isStorable } from '../security/json.ts'
@@ -65,20 +65,22 @@ export function edge(
       const started = performance.now()
       let call: Call | undefined
       let handled: Handled
-      let problem: ErrorCode | undefined
+      let failure: BrokerError | undefined
       try {
         const ctx = await context()
         const agent = request.headers.get('user-agent')?.slice(0, 300)
         call = { ctx, request, requestId, address: addressOf(request.headers), agent }
         handled = await handle(call, route)
       } catch (cause) {
-        const error = asBrokerError(cause)
-        problem = error.code
+        failure = asBrokerError(cause)
         // That a process is starting or stopping is no failure of the probe that asks.
-        if (errorCodes[problem].status >= 500 && problem !== 'not_serving')
-          call?.ctx.log.error({ request: requestId, err: error.cause ?? error, problem }, 'request failed')
-        active.setAttribute('error.type', problem)
-        handled = { response: shape(error, requestId, call) }
+        if (errorCodes[failure.code].status >= 500 && failure.code !== 'not_serving')
+          call?.ctx.log.error(
+            { request: requestId, err: failure.cause ?? failure, problem: failure.code },
+            'request failed',
+          )
+        active.setAttribute('error.type', failure.code)
+        handled = { response: shape(failure, requestId, call) }
       }
       const answer = withHeaders(handled.response, requestId)
       const { status } = answer
@@ -86,10 +88,10 @@ export function edge(
       active.setAttribute('http.response.status_code', status)
       if (status >= 500) active.setStatus({ code: SpanStatusCode.ERROR })
       // Counted apart: whoever hung up was refused nothing, and nothing failed here.
-      const outcome = problem === 'aborted' ? problem : `${Math.floor(status / 100)}xx`
+      const outcome = failure?.code === 'aborted' ? 'aborted' : `${Math.floor(status / 100)}xx`
       call?.ctx.metrics.requests.observe({ operation: label.name, status: outcome }, milliseconds / 1000)
       // The route's pattern, not its address: neither query values nor path secrets belong in a log (L-15, V-08).
-      const line = { request: requestId, method, path, status, ms: Math.round(milliseconds), problem }
+      const line = { request: requestId, method, path, status, ms: Math.round(milliseconds), problem: failure?.code }
       if (call) logRequest(call.ctx.log, line, handled.log)
       return answer
     })

@@ -22,7 +22,12 @@ export type Product = {
   stop(): Promise<void>
 }
 
-type Options = { databaseUrl: string; env?: Record<string, string>; stdio?: SpawnOptions['stdio'] }
+type Options = {
+  databaseUrl: string
+  env?: Record<string, string>
+  stdio?: SpawnOptions['stdio']
+  server?: string
+}
 
 /** Settings of a server on a database of somebody's own, sign-in at an issuer that is not there. */
 export async function settings(databaseUrl: string): Promise<Record<string, string> & { PORT: string }> {
@@ -47,9 +52,10 @@ export async function startProduct({
   databaseUrl,
   env = {},
   stdio = ['ignore', 'pipe', 'pipe'],
+  server = 'dist/server.mjs',
 }: Options): Promise<Product> {
   const given = { ...(await settings(databaseUrl)), ...env }
-  const child = spawn(process.execPath, ['dist/server.mjs'], {
+  const child = spawn(process.execPath, [server], {
     env: { PATH: process.env.PATH, NODE_ENV: 'production', ...given },
     stdio,
   })

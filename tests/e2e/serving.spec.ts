@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { type APIResponse, expect, type Page, test } from 'playwright/test'
+import { expect, test } from 'playwright/test'
 import { signIn } from './support.ts'
 
 const clientFiles = readdirSync('.next/static', { recursive: true, withFileTypes: true })
@@ -150,58 +150,4 @@ test('H-02: who hangs up is no outage: neither in the server nor in Next is it l
   await hangUp(`GET /t/acme/projects HTTP/1.1\r\n${headers}\r\n\r\n`)
   await expect.poll(() => logged().filter(({ problem }) => problem === 'aborted').length).toBe(2)
   expect(logged().filter(({ level }) => Number(level) >= 40)).toEqual([])
-})
-
-/** All that two ways of answering must have in common: what differs by the moment or the connection is left out. */
-async function comparable(response: APIResponse) {
-  const changing = ['date', 'x-request-id', 'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'vary']
-  const headers = Object.entries(response.headers()).filter(([name]) => !changing.includes(name))
-  const body = (await response.text()).replace(/req_\w+/, '')
-  return { status: response.status(), headers: Object.fromEntries(headers), body }
-}
-
-test('a path that the server answers itself is answered in the same way by Next', async ({
-  page,
-  playwright,
-  baseURL,
-}) => {
-  await signIn(page, 'owner@acme.test')
-  const stranger = await playwright.request.newContext(baseURL ? { baseURL } : {})
-  const own = { origin: new URL(page.url()).origin, 'x-valetkey': '1', 'content-type': 'application/json' }
-  const valid = { scopes: { components: ['keboola.x'] }, expires_in: 60, purpose: 'none' }
-  type Sent = { by?: Page['request']; headers?: Record<string, string>; data?: unknown; query?: string }
-  const changes: [status: number, Sent][] = [
-    [401, { by: stranger, data: valid }],
-    [403, { headers: { ...own, origin: 'https://evil.test' }, data: valid }],
-    [403, { headers: { ...own, 'x-valetkey': '' }, data: valid }],
-    [415, { headers: { ...own, 'content-type': 'text/plain' }, data: 'x' }],
-    [413, { data: 'x'.repeat(70_000) }],
-    [400, { data: '{' }],
-    [400, { data: { ...valid, purpose: '' } }],
-    [400, { data: { ...valid, purpose: '\ud800' } }],
-    [400, { data: valid, query: '?token=x' }],
-    [404, { data: valid }],
-  ]
-  for (const [status, { by = page.request, headers = own, data, query = '' }] of changes) {
-    // An escape that nobody needs is Next's to undo.
-    const [here, next] = await Promise.all(
-      ['none', '%6eone'].map((project) =>
-        by.post(`/api/v1/tenants/acme/projects/${project}/tokens${query}`, { headers, data }).then(comparable),
-      ),
-    )
-    expect(next).toEqual(here)
-    expect(here?.status).toBe(status)
-  }
-  // A HEAD is Next's, with the headers of the GET.
-  for (const [path, by] of [
-    ['/api/health', stranger],
-    ['/api/ready', stranger],
-    ['/metrics', stranger],
-    ['/api/v1/me', stranger],
-    ['/api/v1/me', page.request],
-  ] as const) {
-    const [here, next] = [await comparable(await by.get(path)), await comparable(await by.head(path))]
-    expect(next, path).toEqual({ ...here, body: '' })
-  }
-  await stranger.dispose()
 })

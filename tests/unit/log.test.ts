@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createLog } from '../../lib/log.ts'
+import { createLog, logRequest } from '../../lib/log.ts'
 
 /** What the log makes of an error. */
 function logged(error: unknown): { type: string; stack?: string } {
@@ -38,4 +38,23 @@ test('what has no stack has none in the log, and what is no error only a type', 
   delete error.stack
   expect(logged(error)).toEqual({ type: 'Error' })
   expect(logged(secret)).toEqual({ type: 'string' })
+})
+
+test('V-08: the line about a request is searched for secrets unless all of its facts have a form that none has', () => {
+  const lines: string[] = []
+  const log = createLog({ log: 'info' }, { write: (line: string) => void lines.push(line) })
+  const line = { request: 'req_1', method: 'GET', path: '/x', status: 200, ms: 1, problem: undefined }
+  const facts = { user: `usr_${'0'.repeat(32)}`, ended: 2, client: undefined }
+  logRequest(log, line, facts)
+  logRequest(log, { ...line, method: 'canary' }, { ...facts, token: 'vk_at_canary', seen: { code: 'canary' } })
+  logRequest(log, line, { token: 'a'.repeat(43) })
+  expect(lines.map((one) => JSON.parse(one))).toMatchObject([
+    { level: 30, msg: 'request', request: 'req_1', method: 'GET', path: '/x', status: 200, ms: 1, user: facts.user },
+    { method: 'other', token: '[redacted]', seen: { code: '[redacted]' } },
+    { token: '[redacted]' },
+  ])
+  expect(lines.join('')).not.toMatch(/canary|aaaa/)
+  log.level = 'silent'
+  logRequest(log, line)
+  expect(lines.length).toBe(3)
 })
