@@ -289,8 +289,11 @@ describe('a process that is killed', () => {
           again = await issue(key, { ...body, purpose })
         }
         expect([again.status, purpose]).toEqual([201, purpose])
-        await app.advance(200)
-        await tick(app.ctx)
+        // What the killed one left is cleared away by the job, if it left anything.
+        if ((await rowsOf(purpose)).some(({ status }) => status === 'issuing')) {
+          await app.advance(200)
+          await tick(app.ctx)
+        }
         const rows = await rowsOf(purpose)
         expect(
           rows.filter(({ status }) => status === 'live').map(({ id }) => id),
@@ -307,7 +310,7 @@ describe('a process that is killed', () => {
       }
       expect(lives).toBeGreaterThan(20)
     },
-    180_000,
+    300_000,
   )
 
   it('IK-06: and one that is only slow makes nothing once another try holds the key', async () => {
