@@ -1,4 +1,4 @@
-import type { Actor } from '../actor.ts'
+import { type Actor, programOf } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, fieldsOf, isBrokerError } from '../errors.ts'
@@ -289,7 +289,7 @@ type OwnToken = { value: Secret; baseUrl: string; offline: boolean }
 async function ownToken(
   ctx: Context,
   tx: Tx,
-  { tenantId, userId, slug }: Actor,
+  { tenantId, userId, slug, credential }: Actor,
   asked: {
     id: string
     made: Configured
@@ -313,7 +313,7 @@ async function ownToken(
     issuer: tenantIssuer(ctx.config, slug),
     subject: userId,
     audience: project.externalId,
-    clientId: consoleClient,
+    clientId: programOf(credential)?.client ?? consoleClient,
     scope: own.scope(rights),
     id,
     issuedAt: now,
