@@ -1,4 +1,4 @@
-import type { Actor } from '../actor.ts'
+import { type Actor, programOf } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, fieldsOf, isBrokerError } from '../errors.ts'
@@ -310,7 +310,7 @@ type OwnToken = { value: Secret; baseUrl: string; offline: boolean }
 async function ownToken(
   ctx: Context,
   tx: Tx,
-  actor: Actor,
+  { tenantId, userId, slug, credential }: Actor,
   asked: {
     id: string
     made: Configured
@@ -323,7 +323,6 @@ async function ownToken(
   },
 ): Promise<OwnToken | undefined> {
   const { id, made, strategy, project, rights, now, end, vault } = asked
-  const { tenantId, userId, slug } = actor
   if (strategy === 'proxy')
     return { value: newToken('px'), baseUrl: proxyUrl(ctx.config, { slug, project: project.alias }), offline: false }
   const { own } = made.kind
@@ -335,7 +334,7 @@ async function ownToken(
     issuer: tenantIssuer(ctx.config, slug),
     subject: userId,
     audience: project.externalId,
-    clientId: programHeld(actor).clientId ?? consoleClient,
+    clientId: programOf(credential)?.client ?? consoleClient,
     scope: own.scope(rights),
     id,
     issuedAt: now,

@@ -560,7 +560,7 @@ describe('at boot', () => {
     expect(out).not.toContain('ready')
   })
 
-  it('the command tells where keys stand, refuses plainly, and prints no value', { timeout: 60_000 }, async () => {
+  it('the command tells where keys stand, refuses plainly, and prints no value', { timeout: 120_000 }, async () => {
     await fill()
     const environment = { ...broker.environment, VALETKEY_LOG: 'error' }
     const status = await run('scripts/keys.ts', ['status'], environment).ended
@@ -577,12 +577,20 @@ describe('at boot', () => {
       1,
       expect.stringMatching(/^Nothing was done. "acme" holds 1 grants/),
     ])
+    const rotated = await run('scripts/keys.ts', ['signing', 'acme', '--rotate'], environment).ended
+    expect(rotated).toMatchObject({ code: 0, err: '' })
+    expect(rotated.out).toMatch(/The next key is published, and signs from \S+Z: [\w-]{43}\n[\s\S]*published[\s\S]*signing/)
+    const back = await run('scripts/keys.ts', ['signing', 'acme', '--back'], environment).ended
+    expect(back).toMatchObject({ code: 0, out: expect.stringContaining('Withdrawn: ') })
+    const none = await run('scripts/keys.ts', ['signing', 'globex', '--rotate'], environment).ended
+    expect([none.code, none.err.trim()]).toEqual([1, expect.stringMatching(/^"globex" has no key that signs/)])
     const away = await run('scripts/keys.ts', ['status'], {
       ...environment,
       DATABASE_URL: 'postgres://x@127.0.0.1:9/x',
     }).ended
     expect([away.code, away.err.trim()]).toEqual([1, expect.stringMatching(/^The database does not answer/)])
-    for (const { out, err } of [status, retire, shred, away]) expect(out + err).not.toContain(raw(k1))
+    for (const { out, err } of [status, retire, shred, rotated, back, none, away])
+      expect(out + err).not.toContain(raw(k1))
   })
 })
 
