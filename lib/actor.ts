@@ -16,7 +16,7 @@ export type Scope = (typeof scopes)[number]
 
 /** A browser, by the id of its session. */
 export type CookieCredential = { kind: 'cookie'; session: string }
-/** A program that a person gave a grant. */
+/** A program that a person gave a grant in one tenant, where alone it counts. */
 export type GrantCredential = { kind: 'bearer' | 'dpop'; client: string; grant: string; scopes: readonly Scope[] }
 /**
  * A program that brings its person's access token from an issuer that one tenant trusts, and counts there alone. By the ids of
@@ -45,6 +45,17 @@ export function programOf(credential: Credential | undefined) {
     : { client, grant: credential.grant }
 }
 
+/** A person's place in a tenant. */
+export type Membership = {
+  tenantId: string
+  slug: string
+  name: string
+  role: Role
+  status: 'active' | 'suspended' | 'removed'
+  /** The tenant no longer accepts this session: its person was suspended or removed there. */
+  refused: boolean
+}
+
 /** Who calls, as the edge has authenticated them. */
 export type Principal<C extends Credential = Credential> = {
   credential: C
@@ -60,6 +71,8 @@ export type Principal<C extends Credential = Credential> = {
   /** When the credential was made, and when it ends whatever happens. */
   createdAt: Date
   expiresAt: Date
+  /** Of a program with a grant: the one tenant where it counts. Left out: every tenant that lets the person in. */
+  place?: Membership | undefined
 }
 
 /** Tells whose a token is that a request presents; undefined: no token of its own, or no longer one. */

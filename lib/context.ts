@@ -37,7 +37,7 @@ export type Context = {
   /** Opened tenant keys, kept for at most a minute. */
   tenantKeys: Map<string, OpenedKeys>
   /** Keys derived from the root secret, one a purpose. */
-  secrets: { signin: Uint8Array; fingerprint: Uint8Array; lookup: Uint8Array }
+  secrets: { signin: Uint8Array; fingerprint: Uint8Array; lookup: Uint8Array; grants: Uint8Array }
   /**
    * How long a caller waits, in milliseconds: for somebody else's refresh, and for one of its own, which takes 14 s at most
    * with its repeats. What it waited for goes on.
@@ -121,6 +121,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
       signin: deriveKey(config.secret, 'signin'),
       fingerprint: deriveKey(config.secret, 'fingerprint'),
       lookup: deriveKey(config.secret, 'lookup'),
+      grants: deriveKey(config.secret, 'grants'),
     },
     patience: { others: 12_000, own: 20_000 },
     refreshes: new Map(),

@@ -204,6 +204,58 @@ export const errorCodes = {
     title: 'The upstream redirected to a different server',
     next: 'Nothing was followed. Tell an admin if this server belongs to the upstream.',
   },
+  // Programs: in the words of RFC 6749 5.2, 8628 3.5, 8707 2 and 9449 5, which programs read
+  invalid_client: {
+    status: 401,
+    title: 'This client is not known, or did not prove itself',
+    next: 'Check client id and secret. The secret may have been replaced.',
+  },
+  unauthorized_client: {
+    status: 400,
+    title: 'This client may not do this',
+    next: 'An admin must allow it for this client.',
+  },
+  invalid_grant: {
+    status: 400,
+    title: 'This code or refresh token does not work, or no longer',
+    next: 'Start the sign-in again.',
+  },
+  unsupported_grant_type: {
+    status: 400,
+    title: 'This grant type is not supported',
+    next: 'Use one that the metadata lists.',
+  },
+  unsupported_response_type: {
+    status: 400,
+    title: 'This response type is not supported',
+    next: 'Use response_type=code.',
+  },
+  invalid_scope: { status: 400, title: 'These scopes cannot be asked for', next: 'Ask for fewer scopes.' },
+  invalid_target: {
+    status: 400,
+    title: 'There is no such resource here',
+    next: 'Leave out the resource, or use one that the metadata lists.',
+  },
+  redirect_unknown: {
+    status: 400,
+    title: 'This client is not registered for this address',
+    next: 'An admin must add the redirect URI to the client, to the letter.',
+  },
+  authorization_pending: {
+    status: 400,
+    title: 'Nobody has answered yet',
+    next: 'Ask again after the interval.',
+  },
+  slow_down: { status: 400, title: 'You ask too often', next: 'Wait five seconds longer between two questions.' },
+  access_denied: { status: 400, title: 'Access was denied', next: 'Start again if this was a mistake.' },
+  expired_token: { status: 400, title: 'The code has expired', next: 'Start the sign-in again.' },
+  login_required: { status: 400, title: 'Nobody is signed in', next: 'Start again without prompt=none.' },
+  consent_required: { status: 400, title: 'A person must allow this', next: 'Start again without prompt=none.' },
+  invalid_dpop_proof: {
+    status: 400,
+    title: 'The proof of possession is missing or wrong',
+    next: 'Send a DPoP header signed with the key that the tokens are bound to.',
+  },
   // Tenancy
   invitation_unknown: { status: 404, title: 'This invitation is unknown or has expired', next: 'Ask for a new one.' },
   too_many_invitations: {

@@ -17,7 +17,12 @@ try {
     TORTURE_REPETITIONS: repetitions,
     TORTURE_PER_PROCESS: perProcess,
   }
-  const test = ['tests/integration/torture.test.ts', '--project=integration', '--disableConsoleIntercept=true']
+  const test = [
+    'tests/integration/torture.test.ts',
+    'tests/integration/programs-kill.test.ts',
+    '--project=integration',
+    '--disableConsoleIntercept=true',
+  ]
   await runTool(nodeTool('vitest', 'run', ...test), {
     cwd: ROOT,
     env,

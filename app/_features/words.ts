@@ -213,6 +213,11 @@ type Details<Fact extends string> = { [Name in Fact]?: unknown }
 const text = (value: unknown): string => (value === null || value === undefined ? '' : String(value))
 const because = (details: Details<'reason'>) => (details.reason ? ` Reason: ${text(details.reason)}` : '')
 const cause = (details: Details<'cause'>) => causes[text(details.cause)] ?? ''
+/** A device or app that ended, by what ended it. */
+const grantEnds: Record<string, string> = {
+  reuse: 'Device or app ended: a refresh token was used twice',
+  signed_out: 'Device or app signed out',
+}
 /** What came of a call: the status where the upstream gave no reason, else the reason. */
 const answered = (details: Details<'upstream_status' | 'cause'>) =>
   details.upstream_status && text(details.cause).startsWith('upstream_')
@@ -313,6 +318,10 @@ const acts = {
     isRefused(details) ? 'Token refused' : 'Token not issued',
     `${coded(details)}${Array.isArray(details.exceeded) ? ` ${details.code === 'unsound_token' ? 'What was wrong' : 'More than requested'}: ${details.exceeded.join(', ')}.` : ''}`,
   ],
+  'grant.ended': (details) => [
+    grantEnds[text(details.cause)] ?? 'Device or app revoked',
+    `${plural(Number(details.tokens ?? 0), 'token')} revoked with it.${because(details)}`,
+  ],
   'token.revoked': (details) => [
     'Token revoked',
     `${details.fingerprint ? `Fingerprint ${text(details.fingerprint)}.` : ''}${because(details)}`,
@@ -360,6 +369,10 @@ const acts = {
     details.before_until ? `Those before it work until ${utcText(Date.parse(text(details.before_until)))}.` : '',
   ],
   'client.secret_ended': () => ['Client secret ended', 'It is refused from the next request on.'],
+  'grant.created': ({ via, scopes }) => [
+    via === 'code' ? 'App connected' : 'Device connected',
+    `It may: ${Array.isArray(scopes) && scopes.length > 0 ? scopes.join(', ') : 'nothing'}.`,
+  ],
   'access.denied': (details) => [
     'Access refused',
     `${coded(details) || `The role ${roleOf(details)} does not allow it.`}${repeats(details)}`,

@@ -119,6 +119,8 @@ export const catalogue = {
     bytes_sent: count.optional(),
     bytes_received: count.optional(),
   }),
+  /** `tokens`: of those that it issued, how many ended with it. */
+  'grant.ended': act(['grant'], { owner: text, client: text, cause: text, tokens: count, reason }),
   'token.revoked': act(['token'], { owner: text, fingerprint: text.nullable(), reason }),
   'revocation.finished': act(['token', 'connection'], { state: text, tries: count }),
   'revocation.retried': act(['token', 'connection'], { revocation: text }),
@@ -150,6 +152,8 @@ export const catalogue = {
   /** Until when those before it count as well; null: none of them does. */
   'client.secret_made': act(['client'], { secret: text, before_until: z.iso.datetime().nullable() }),
   'client.secret_ended': act(['client'], { secret: text }),
+  /** Written by vk.grant_make: the poll or the code that a person's answer stood behind. */
+  'grant.created': act(['grant'], { via: text, scopes: texts, projects: texts }),
   'access.denied': act(['operation'], { ...access, code: text.optional() }),
   'access.read': act(['operation'], access),
   'keys.rotated': act(['tenant', 'instance_key'], { key: text }),

@@ -8,16 +8,15 @@ import {
   type ClientRow,
   countHeldBy,
   denyWaitingRequests,
-  endGrantsOf,
   findClient,
-  livingTokensOf,
   lockClient,
+  unendedGrantsOf,
   updateClient,
 } from '../store/clients.ts'
 import { readTenant, type Tx } from '../store/database.ts'
 import { assertSound, type ClientMetadata, type ClientView, toClientData, toClientView } from '../tenancy/clients.ts'
-import { type Vault, vaultOf } from '../vault/keys.ts'
-import { revokeHere, settleWithin } from './revoke.ts'
+import { endGrants } from './end-grants.ts'
+import { settleWithin } from './upstream-revocation.ts'
 
 /** What ending a client's grants reaches. */
 export type ClientEnding = {
@@ -57,7 +56,6 @@ export async function changeClient(
 ): Promise<ClientView> {
   requirePermission(actor, 'administer')
   const { tenantId } = actor
-  const vault = await vaultOf(ctx, tenantId)
   const data = toClientData(given)
   const done = await act(ctx, actor, 'administer', async (tx, actor) => {
     const client = await lockClient(tx, tenantId, clientId)
@@ -66,7 +64,7 @@ export async function changeClient(
     const ends = endGrants === true || narrows(client, data)
     const row = await updateClient(tx, tenantId, clientId, data, { ends })
     if (ends || isTaken(client.redirectUris, data.redirectUris)) await denyWaitingRequests(tx, clientId, ctx.now())
-    const { work, counts } = ends ? await endHeld(ctx, vault, tx, actor, { clientId }) : nothingEnded
+    const { work, counts } = ends ? await endHeld(ctx, tx, actor, { clientId }) : nothingEnded
     const changed = Object.entries({ ...given, endGrants }).flatMap(([name, value]) =>
       value === undefined ? [] : [name],
     )
@@ -103,14 +101,13 @@ export async function removeClient(
 ): Promise<void> {
   requirePermission(actor, 'administer')
   const { tenantId } = actor
-  const vault = await vaultOf(ctx, tenantId)
   const work = await act(ctx, actor, 'administer', async (tx, actor) => {
     const client = await lockClient(tx, tenantId, clientId)
     if (!client) return undefined
     const now = ctx.now()
     await updateClient(tx, tenantId, clientId, { endedAt: now }, { ends: true })
     await denyWaitingRequests(tx, clientId, now)
-    const { work, counts } = await endHeld(ctx, vault, tx, actor, { clientId, reason })
+    const { work, counts } = await endHeld(ctx, tx, actor, { clientId, reason })
     await record(tx, tenantId, now, actor, {
       action: 'client.removed',
       outcome: 'ok',
@@ -125,18 +122,26 @@ export async function removeClient(
 
 const nothingEnded = { work: [] as string[], counts: {} }
 
-/** Ends its grants and what was issued through them. Its generation has been raised, so nothing new comes of them. */
+/**
+ * Ends its grants and what was issued through them. Its generation has been raised, so nothing new comes of them, and of two
+ * acts the later one waits at the client's row.
+ */
 async function endHeld(
   ctx: Context,
-  vault: Vault,
   tx: Tx,
   actor: Actor,
   { clientId, reason }: { clientId: string; reason?: string | undefined },
 ) {
   const { tenantId, userId } = actor
-  const now = ctx.now()
-  const grants = await endGrantsOf(tx, tenantId, clientId, { by: userId, now })
-  const tokens = await livingTokensOf(tx, tenantId, clientId, now)
-  const { work } = await revokeHere(ctx, vault, tx, actor, { tokens, connections: [], reason })
+  const { grants } = await countHeldBy(tx, tenantId, clientId, ctx.now())
+  const ids = await unendedGrantsOf(tx, tenantId, clientId)
+  const { tokens, work } = await endGrants(ctx, tx, {
+    tenantId,
+    ids,
+    cause: 'revoked',
+    by: userId,
+    origin: actor,
+    reason,
+  })
   return { work, counts: { grants, tokens: tokens.length } }
 }

@@ -21,7 +21,8 @@ import { forgetImpersonation } from '../store/policies.ts'
 import { livingTokens } from '../store/tokens.ts'
 import { webhooksBy } from '../store/webhooks.ts'
 import { vaultOf } from '../vault/keys.ts'
-import { revokeHere, settleWithin } from './revoke.ts'
+import { revokeHere } from './revoke.ts'
+import { settleWithin } from './upstream-revocation.ts'
 
 /** What losing rights reaches, in counts. */
 export type Ending = {

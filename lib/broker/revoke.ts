@@ -11,13 +11,13 @@ import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
 import { countSelected, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
 import { asSystem } from '../store/system.ts'
-import { findTokens, lockRevocable, markRevoked, type TokenRow } from '../store/tokens.ts'
+import { findTokens, lockRevocable, type TokenRow } from '../store/tokens.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { grantPlace } from '../vault/places.ts'
-import { within } from '../within.ts'
+import { endTokens, workFor } from './end-tokens.ts'
 import { latestMomentOf, toTokenView, type UpstreamTruth } from './read/token.ts'
 import { tokenPlace } from './refresh/refresh.ts'
-import { aboutOf, settleRevocation } from './upstream-revocation.ts'
+import { aboutOf, settleWithin } from './upstream-revocation.ts'
 
 export type RevokeInput = {
   tokens: string[]
@@ -39,9 +39,6 @@ export type RevokeResult = {
   /** Third truth; null: it is over, seen to be refused or past its end. */
   latestMoment: Date | 'unknown' | null
 }
-
-/** How long an answer waits for the upstream; what is not settled by then is shown as pending and goes on. */
-const settleMilliseconds = 5_000
 
 type Target = Pick<RevokeResult, 'kind' | 'id' | 'already' | 'over'>
 type Done = { targets: Target[]; work: string[] }
@@ -194,7 +191,7 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
 export async function endAsAsked(ctx: Context, { tenantId, id }: { tenantId: string; id: string }): Promise<void> {
   const now = ctx.now()
   const work = await asSystem(ctx, tenantId, 'job', async (tx) => {
-    const living = await lockRevocable(tx, tenantId, { ids: [id], connectionIds: [] })
+    const living = await lockRevocable(tx, tenantId, { ids: [id] })
     const due = living.filter(
       (token) => token.status === 'live' && token.generation === 0 && (token.revokeAt ?? now) <= now,
     )
@@ -262,33 +259,6 @@ async function endConnection(
   return [work]
 }
 
-/** Raises the tokens' generation and queues their end upstream. One still being made is ended by its own completion. */
-async function endTokens(
-  tx: Tx,
-  tokens: TokenRow[],
-  { tenantId, by, now }: { tenantId: string; by: string | null; now: Date },
-): Promise<string[]> {
-  if (tokens.length === 0) return []
-  await markRevoked(
-    tx,
-    tenantId,
-    tokens.map((token) => token.id),
-    by,
-    now,
-  )
-  const rows = tokens
-    .filter(({ status }) => status === 'live')
-    .flatMap((token) => workFor(token, now).map((work) => ({ ...work, kind: 'token', nextTryAt: now })))
-  await insertRevocations(tx, rows)
-  return rows.map((row) => row.id)
-}
-
-/** Upstream work for a token; none where no upstream made it. */
-const workFor = ({ tenantId, id: tokenId, providerId, connectionId, secretHash }: TokenRow, now: Date) =>
-  connectionId === null || secretHash
-    ? []
-    : [{ tenantId, id: newId('revocation'), providerId, connectionId, tokenId, createdAt: now }]
-
 /**
  * What issues that are cut off may leave at the connections that end here is looked for by its nonce, whenever they were
  * revoked themselves: nobody else can ask that upstream any more. With the access token while it lives, else with the
@@ -342,17 +312,6 @@ async function tell(tx: ReadTx, tenantId: string, targets: Target[], now: Date):
     const isPast = latestMoment !== 'unknown' && latestMoment !== null && latestMoment <= now
     return { ...target, upstream, lastError, latestMoment: isPast ? null : latestMoment }
   })
-}
-
-/** Asks the upstream at once, a few at a time, and waits for a while. */
-export async function settleWithin(ctx: Context, tenantId: string, ids: string[]): Promise<void> {
-  const queue = [...ids]
-  const worker = async () => {
-    for (let id = queue.shift(); id; id = queue.shift()) await settleRevocation(ctx, { tenantId, id })
-  }
-  const all = Promise.allSettled(Array.from({ length: 4 }, worker))
-  ctx.background('settle revocations', () => all)
-  await within(all, settleMilliseconds, () => undefined)
 }
 
 /** Puts failed upstream work back into the queue and tries it at once. @throws BrokerError forbidden, not_found */

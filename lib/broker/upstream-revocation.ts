@@ -18,6 +18,7 @@ import { asSystem } from '../store/system.ts'
 import { endIssuing, wipeHandle } from '../store/tokens.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { handlePlace, placeOfGrant } from '../vault/places.ts'
+import { within } from '../within.ts'
 import { endOrphans } from './orphans.ts'
 import { latestMomentOf } from './read/token.ts'
 import { openProvider } from './upstream.ts'
@@ -75,6 +76,20 @@ export async function settleRevocation(
     const at = new Date(ctx.now().getTime() + wait * 1000)
     await postpone(ctx, row, { reason, at, ...(isUpstreamError(error) ? {} : { err: error }) })
   }
+}
+
+/** How long an answer waits for the upstream; what is not settled by then is shown as pending and goes on. */
+const settleMilliseconds = 5_000
+
+/** Asks the upstream at once, a few at a time, and waits for a while. */
+export async function settleWithin(ctx: Context, tenantId: string, ids: string[]): Promise<void> {
+  const queue = [...ids]
+  const worker = async () => {
+    for (let id = queue.shift(); id; id = queue.shift()) await settleRevocation(ctx, { tenantId, id })
+  }
+  const all = Promise.allSettled(Array.from({ length: 4 }, worker))
+  ctx.background('settle revocations', () => all)
+  await within(all, settleMilliseconds, () => undefined)
 }
 
 const nothingLeft = 'no credential is left to revoke it with'

@@ -121,7 +121,12 @@ async function actorIn(call: Call, principal: Principal, tenant: unknown): Promi
   if (tenant === undefined) return undefined
   const name = alias.safeParse(tenant)
   if (!name.success) throw new BrokerError('not_found')
-  const member = await membership(call.ctx, principal, name.data)
+  const { place } = principal
+  const member = place
+    ? place.slug === name.data
+      ? place
+      : undefined
+    : await membership(call.ctx, principal, name.data)
   if (member?.status !== 'active') throw new BrokerError('not_found')
   if (member.refused) throw new BrokerError('session_refused')
   return toActor(principal, member, call)

@@ -1,6 +1,6 @@
-import { type Actor, type Credential, type Principal, tokenChallenge } from '../actor.ts'
+import { type Actor, type Credential, type Membership, type Principal, tokenChallenge } from '../actor.ts'
 import { BrokerError } from '../errors.ts'
-import type { Membership } from '../store/lookups.ts'
+import { recogniseAccess } from './access.ts'
 import { refuseCrossSite } from './csrf.ts'
 import { recogniseIncoming } from './incoming.ts'
 import type { Call } from './request.ts'
@@ -27,6 +27,8 @@ export async function authenticate(
   // RFC 6750 section 2.1. Two of them in one header are none.
   const token = /^\w+ +([\w.~+/-]+=*)$/.exec(given)?.[1]
   const kind = scheme.toLowerCase() === 'dpop' ? 'dpop' : 'bearer'
+  const granted = token && (await recogniseAccess(call, kind, token))
+  if (granted) return granted
   for (const recognise of ctx.authenticators) {
     const principal = token && (await recognise({ kind, token, request }))
     if (principal) return principal

@@ -15,6 +15,13 @@ export const limits = {
   callback: { points: 300, seconds: 300, by: 'address', store: 'shared' },
   /** By issuers, each at one address, which may sign out everybody at once. */
   logout: { points: 3000, seconds: 60, by: 'address', store: 'shared' },
+  /** Of programs, which may be many behind one address. */
+  program: { points: 6000, seconds: 60, by: 'address', store: 'process' },
+  /** Clients and codes that were wrong. */
+  misses: { points: 120, seconds: 60, by: 'address', store: 'process' },
+  /** Each leaves a row until a person has answered. */
+  device: { points: 60, seconds: 600, by: 'address', store: 'shared' },
+  authorize: { points: 300, seconds: 300, by: 'address', store: 'shared' },
   attempt: { points: 60, seconds: 600, by: 'user', store: 'shared' },
   linkReturn: { points: 60, seconds: 600, by: 'user', store: 'shared' },
   issue: { points: 60, seconds: 60, by: 'user', store: 'shared' },

@@ -1,6 +1,7 @@
 import { instanceTenant } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { tenantIds } from '../store/lookups.ts'
+import { sweepPrograms } from '../store/programs.ts'
 import { type SweepName, sweepBatch, sweepSessions, sweepSingly, sweeps } from '../store/sweep.ts'
 import { settleTenantKeys } from '../vault/rotate.ts'
 import { notifyEndings, sweepNotifications } from './notifications.ts'
@@ -15,6 +16,7 @@ const mostBatches = 200
  */
 export async function sweep(ctx: Context, signal?: AbortSignal): Promise<void> {
   for (let done = batch; done === batch && !signal?.aborted; ) done = await sweepSessions(ctx, batch)
+  for (let done = batch; done === batch && !signal?.aborted; ) done = await sweepPrograms(ctx, batch)
   await sweepKind(ctx, instanceTenant, 'logout tokens', signal)
   await notifyEndings(ctx)
   await sweepNotifications(ctx)

@@ -25,10 +25,13 @@ export class Secret {
 export const randomToken = () => randomBytes(32).toString('base64url')
 
 /**
- * Of our own tokens: px for the proxy, sg for an audience of a tenant, at and rt for our API, dc of a device, ac of a browser,
- * cs of a client.
+ * What our tokens are for, as their prefix names it: the proxy, the tenant's own APIs, our API, refreshes, device codes, clients,
+ * authorization codes.
  */
 export type TokenKind = 'px' | 'sg' | 'at' | 'rt' | 'dc' | 'cs' | 'ac'
+
+/** A refresh token has 128 bits more: they name its family, and every token of it has the same. */
+const bytesOf = (kind: TokenKind) => (kind === 'rt' ? 48 : 32)
 
 /** What scanners tell one of our tokens from other text by: a checksum of all that is before it, 32 bits in base64url. */
 function checksum(text: string): string {
@@ -37,15 +40,26 @@ function checksum(text: string): string {
   return bytes.toString('base64url')
 }
 
-/** A token of ours: `vk_`, its kind, 256 random bits and a checksum in base64url. */
-export function newToken(kind: TokenKind): Secret {
-  const text = `vk_${kind}_${randomToken()}`
+/** A token made of these bytes: `vk_`, its kind, the bytes and a checksum in base64url. */
+export function tokenOf(kind: TokenKind, bytes: Uint8Array): Secret {
+  const text = `vk_${kind}_${Buffer.from(bytes).toString('base64url')}`
   return new Secret(text + checksum(text))
 }
 
+/** 256 random bits or more. */
+export const newToken = (kind: TokenKind): Secret => tokenOf(kind, randomBytes(bytesOf(kind)))
+
+const lengthOf = (kind: TokenKind) => 'vk_px_'.length + Math.ceil((bytesOf(kind) * 4) / 3) + 6
+
 /** Whether a text has the form of such a token; it says nothing of whether there is one. */
-export const isToken = (kind: TokenKind, text: string): boolean =>
-  text.startsWith(`vk_${kind}_`) && /^[\w-]{49}$/.test(text.slice(6)) && checksum(text.slice(0, -6)) === text.slice(-6)
+export function isToken(kind: TokenKind, text: string): boolean {
+  return (
+    text.length === lengthOf(kind) &&
+    text.startsWith(`vk_${kind}_`) &&
+    /^[\w-]+$/.test(text) &&
+    checksum(text.slice(0, -6)) === text.slice(-6)
+  )
+}
 
 /** A signing key as Standard Webhooks writes it: `whsec_` and 256 random bits in base64. */
 export const webhookSecret = () => `whsec_${randomBytes(32).toString('base64')}`
@@ -65,5 +79,5 @@ export const secretCanary = (root: Uint8Array) =>
   createHmac('sha256', deriveKey(root, 'canary')).update('valetkey').digest('base64url')
 
 /** A key for one purpose out of the root secret; distinct labels give unrelated keys (V-07). 32 bytes. */
-export const deriveKey = (root: Uint8Array, purpose: 'signin' | 'fingerprint' | 'lookup' | 'canary') =>
+export const deriveKey = (root: Uint8Array, purpose: 'signin' | 'fingerprint' | 'lookup' | 'grants' | 'canary') =>
   new Uint8Array(hkdfSync('sha256', root, new Uint8Array(0), `valetkey ${purpose}`, 32))

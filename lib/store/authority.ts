@@ -1,5 +1,6 @@
 import {
   type Caller,
+  type GrantCredential,
   type Permission,
   type Person,
   type Role,
@@ -30,10 +31,10 @@ export type Standing = { role: Role; status: 'active' | 'suspended' }
 /**
  * One change that a member makes. Its transaction begins by locking the members and the session concerned, and by reading
  * role, status and session there: a demotion, suspension, removal or sign-out that committed before is seen, one that
- * comes later waits. `work` gets the actor whom it may trust. A program has no session: its members are locked, and the
- * entries by which a tenant lets it in.
- * @throws BrokerError unauthenticated where the session is over or refused here, or the token's issuer or client is let in
- *   no more or for less; not_found for who is no active member,
+ * comes later waits. `work` gets the actor whom it may trust. A program has no session: its grant is locked, or
+ * the entries by which a tenant lets it in.
+ * @throws BrokerError unauthenticated where the session is over or refused here, or the token's grant, issuer or client
+ *   counts no more or for less; not_found for who is no active member,
  *   forbidden where the role lacks `needs`, insufficient_scope where the credential does; nothing was done then
  */
 export const act = <T, C extends Caller>(
@@ -68,9 +69,18 @@ export const actAsPerson = <T>(
     const [begun] = await tx.$queryRaw<{ role: Role | null; status: Standing['status'] | null; live: boolean }[]>`
       SELECT role, status, live FROM vk.act_begin(${tenantId}, ${userId}, ${sessionOf(credential) ?? null},
         ${ctx.config.session.idleSeconds}::double precision, ${share}::text[], ${change}::text[], ${owners})`
-    // The authorization server's grants are locked and read here as well, once there are any.
     if (!begun || (credential.kind === 'cookie' && !begun.live)) throw new BrokerError('unauthenticated')
     if (credential.kind === 'incoming' && !(await isStillTrusted(tx, tenantId, credential)))
       throw new BrokerError('unauthenticated', { challenge: tokenChallenge() })
+    if ((credential.kind === 'bearer' || credential.kind === 'dpop') && !(await grantStands(tx, tenantId, credential)))
+      throw new BrokerError('unauthenticated', { challenge: tokenChallenge(credential.kind) })
     return work(tx, begun.role && begun.status ? { role: begun.role, status: begun.status } : undefined)
   })
+
+/** Whether a program's grant still stands, and all of the scopes with it. It stays so until the transaction ends. */
+async function grantStands(tx: Tx, tenantId: string, { grant, client, scopes }: GrantCredential): Promise<boolean> {
+  const [held] = await tx.$queryRaw<{ scopes: string[] | null }[]>`
+    SELECT vk.grant_hold(${tenantId}, ${grant}, ${client}) AS scopes`
+  // No scope at all is a grant that stands, too.
+  return held?.scopes != null && scopes.every((scope) => held.scopes?.includes(scope))
+}

@@ -1,19 +1,10 @@
-import { type Person, type Role, sessionOf } from '../actor.ts'
+import { type Membership, type Person, type Role, sessionOf } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { query } from './database.ts'
 
 /** The look-ups that precede the tenant: SECURITY DEFINER functions that show these columns and nothing else. */
 type Store = Pick<Context, 'pool' | 'config'>
 
-export type Membership = {
-  tenantId: string
-  slug: string
-  name: string
-  role: Role
-  status: 'active' | 'suspended' | 'removed'
-  /** The tenant no longer accepts this session: its person was suspended or removed there. */
-  refused: boolean
-}
 type Whose = Pick<Person, 'userId' | 'credential'>
 
 const columns = 'tenant_id AS "tenantId", slug, name, role, status, refused'

@@ -48,6 +48,14 @@ export const sweeps = {
     which: `SELECT token_id || ' ' || day AS id FROM token_use WHERE tenant_id = $1 AND day < (vk_now() - interval '31 days')::date`,
     how: `DELETE FROM token_use WHERE tenant_id = $1 AND token_id || ' ' || day = ANY ($2)`,
   },
+  'access tokens': {
+    which: "SELECT encode(hash, 'hex') AS id FROM access_token WHERE tenant_id = $1 AND expires_at < vk_now()",
+    how: `DELETE FROM access_token WHERE tenant_id = $1 AND hash = ANY (SELECT decode(id, 'hex') FROM unnest($2::text[]) AS id)`,
+  },
+  'former secrets of clients': {
+    which: 'SELECT id FROM client_secret WHERE tenant_id = $1 AND expires_at < vk_now()',
+    how: 'DELETE FROM client_secret WHERE tenant_id = $1 AND id = ANY ($2)',
+  },
   'finished revocations': {
     which: `SELECT id FROM upstream_revocation WHERE tenant_id = $1 AND token_id IS NULL AND finished_at < vk_now() - ${kept}`,
     how: 'DELETE FROM upstream_revocation WHERE tenant_id = $1 AND id = ANY ($2)',

@@ -15,6 +15,8 @@ export type SystemAct =
   /** Sign-in and sign-out, which make and end sessions; refusals, which have no authority by their nature. */
   | 'session'
   | 'refusal'
+  /** A program signed out, or brought what only a thief could: it proved itself by what it holds. */
+  | 'end of a grant'
   /** An upstream ended the session in which something was linked. */
   | 'upstream logout'
   /** The operator's commands at the machine, and what every process keeps: keys, chain heads. */

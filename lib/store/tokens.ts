@@ -258,15 +258,15 @@ export async function countLiveByProject(
   return new Map(groups.map((group) => [group.projectId, group._count]))
 }
 
-/** Locks tokens that can still be revoked, named or made from the connections, in id order. */
+/** Locks tokens that can still be revoked, named, made from the connections or made through the grants, in id order. */
 export async function lockRevocable(
   tx: Tx,
   tenantId: string,
-  { ids, connectionIds }: { ids: string[]; connectionIds: string[] },
+  { ids = [], connectionIds = [], grantIds = [] }: { ids?: string[]; connectionIds?: string[]; grantIds?: string[] },
 ): Promise<TokenRow[]> {
   const rows = await tx.$queryRaw<{ id: string }[]>`
     SELECT id FROM issued_token WHERE tenant_id = ${tenantId} AND status IN ('issuing', 'live')
-      AND (id = ANY(${ids}) OR connection_id = ANY(${connectionIds})) ORDER BY id FOR UPDATE`
+      AND (id = ANY(${ids}) OR connection_id = ANY(${connectionIds}) OR grant_id = ANY(${grantIds})) ORDER BY id FOR UPDATE`
   return tx.issuedToken.findMany({ where: { tenantId, id: { in: rows.map((row) => row.id) } }, orderBy: { id: 'asc' } })
 }
 

@@ -195,7 +195,7 @@ test.each([
   '/api/v1/tenants/acme/webhooks/%2e%2e/secret',
   '/api/v1/tenants/%2E%2E/%2e%2e/projects/./tokens',
   '/oauth',
-  '/oauth/token',
+  '/oauth/nowhere',
   '/oauth/callback',
   '/oauth/callback/a/b',
   '/mcp',

@@ -1,5 +1,5 @@
 // Who calls: browsers by their cookie, programs by a token. The token here is one that only this test recognises.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type GrantCredential, type Principal, type Scope, scopes, type TokenCredential } from '../../lib/actor.ts'
 import { catalogue } from '../../lib/audit/catalogue.ts'
 import { putContext } from '../../lib/context.ts'
@@ -21,6 +21,7 @@ import {
   neededBy,
   queries,
 } from '../support/operations.ts'
+import { insertGrant } from '../support/programs.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
 import { bodiesFor, makeThings, pathOf, type Things } from '../support/things.ts'
 
@@ -41,6 +42,8 @@ beforeAll(async () => {
   const { id } = (await app.call<{ id: string }>(admin, 'GET', '/me')).body
   await app.rows('acme', `UPDATE member SET role = 'admin' WHERE user_id = $1`, [id])
   things = await makeThings(app, admin, { account: 'owner@acme.test', project: '10231', receiver })
+  const grant = await insertGrant(app, 'acme', { id: 'grt_test', client: 'cli_test', user: id, scopes })
+  expect(grant).toBe('grt_test')
   const now = app.ctx.now()
   person = {
     userId: id,
@@ -59,6 +62,13 @@ afterAll(async () => {
   await receiver.stop()
 })
 afterEach(() => app.forgetLimits())
+// What one test ends is not what the next is about.
+beforeEach(() =>
+  app.rows(
+    'acme',
+    `UPDATE oauth_grant g SET generations = vk.grant_generations(g.tenant_id, g.user_id, g.client_id, g.id) WHERE ended_at IS NULL`,
+  ),
+)
 
 /** What a program of the admin's sends: its token, and none of what a browser's change carries. */
 function program(held: readonly Scope[], kind: GrantCredential['kind'] = 'bearer'): Record<string, string> {
@@ -159,7 +169,7 @@ describe('a program with a token', () => {
     )
     expect((await call('revocations', both, { tokens: [token.id] })).status).toBe(200)
     const actor = await app.actorOf('member@acme.test')
-    const credential = { kind: 'bearer', client: 'c', grant: 'g', scopes: ['tenant:read'] } as const
+    const credential = { kind: 'bearer', client: 'cli_test', grant: 'grt_test', scopes: ['tenant:read'] } as const
     await expect(act(app.ctx, { ...actor, credential }, 'administer', async () => 'done')).rejects.toMatchObject({
       code: 'insufficient_scope',
     })

@@ -13,7 +13,7 @@ const root = resolve(import.meta.dirname, '../../app')
 
 /** Route files by the segments of their paths. */
 const routes = (await readdir(root, { recursive: true }))
-  .filter((file) => /^(api\/v1|oauth)\/(.*\/)?route\.ts$/.test(file))
+  .filter((file) => /^(api\/v1|oauth|\.well-known)\/(.*\/)?route\.ts$/.test(file))
   .map((file) => ({ file: resolve(root, file), segments: file.split('/').slice(0, -1) }))
   // Exact segments before parameters, as Next has it.
   .sort((a, b) => a.file.split('[').length - b.file.split('[').length)

@@ -4,6 +4,10 @@
 import { createHash } from 'node:crypto'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Actor } from '../../lib/actor.ts'
+import { authorizationCode } from '../../lib/authserver/grants/authorization-code.ts'
+import { deviceCode } from '../../lib/authserver/grants/device-code.ts'
+import { refreshToken } from '../../lib/authserver/grants/refresh-token.ts'
+import type { TokenAnswer } from '../../lib/authserver/tokens.ts'
 import { type IssueInput, issueToken } from '../../lib/broker/issue.ts'
 import { completeLink } from '../../lib/broker/link/complete.ts'
 import { connectionDetail } from '../../lib/broker/read/connection.ts'
@@ -22,7 +26,8 @@ import { startPassing } from './passing.ts'
 /**
  * Where a process holds: in a statement that has run and is not committed, after one that is, or right before a request
  * to the upstream, or between its answer and whatever follows. What lies between request and answer is held at the
- * upstream's own barriers. `completing` and `completed`: an issue's row, before and after its commit.
+ * upstream's own barriers. `completing` and `completed`: an issue's row, before and after its commit. `consuming` and
+ * `consumed`: what a program brings to the token endpoint.
  */
 export type Point =
   | 'claiming'
@@ -35,6 +40,14 @@ export type Point =
   | 'stored'
   | 'completing'
   | 'completed'
+  | 'consuming'
+  | 'consumed'
+
+/** What a program sends to the token endpoint. */
+export type Exchange =
+  | { with: 'device_code'; code: string }
+  | { with: 'authorization_code'; code: string; redirectUri: string; verifier: string }
+  | { with: 'refresh_token'; token: string }
 
 export type Command =
   | { kind: 'start'; config: Config; realWaits: boolean }
@@ -45,6 +58,8 @@ export type Command =
   | { kind: 'fresh'; keys: Key[]; callers: number; staleVersion?: number }
   | { kind: 'read'; actor: Actor; connectionId: string; times: number }
   | { kind: 'issue'; actor: Actor; input: IssueInput }
+  /** As the public client of the instance. */
+  | { kind: 'exchange'; exchange: Exchange }
   /** Passes requests through on a port of its own. */
   | { kind: 'pass' }
   | { kind: 'jobs' }
@@ -78,6 +93,8 @@ export type Replies = {
   read: number[]
   /** Id of the token. */
   issue: string
+  /** What the program reads: tokens, or the code of the error. */
+  exchange: TokenAnswer | { error: string }
   /** Its port. */
   pass: number
   jobs: null
@@ -144,6 +161,7 @@ function interceptQueries({ pool }: Context): void {
   const pointsOf = (text: string): { inside: Point; after: Point } | undefined => {
     if (text.includes('vk.refresh_claim(')) return { inside: 'claiming', after: 'claimed' }
     if (text.includes('vk.refresh_begin(')) return { inside: 'beginning', after: 'begun' }
+    if (/vk\.(device_poll|code_redeem|grant_refresh)\(/.test(text)) return { inside: 'consuming', after: 'consumed' }
     if (text.includes('vk.refresh_store(')) return { inside: 'storing', after: 'stored' }
     return undefined
   }
@@ -220,6 +238,19 @@ async function freshOf(key: Key, staleVersion: number | undefined): Promise<Fres
   }
 }
 
+async function exchanged(exchange: Exchange): Promise<Replies['exchange']> {
+  const who = { id: 'valetkey', secret: null, asserted: null }
+  const origin = { requestId: 'req_kill' }
+  const common = { proof: undefined, scope: undefined, resource: undefined }
+  try {
+    if (exchange.with === 'device_code') return await deviceCode(ctx, who, { ...common, ...exchange }, origin)
+    if (exchange.with === 'refresh_token') return await refreshToken(ctx, who, { ...common, ...exchange }, origin)
+    return await authorizationCode(ctx, who, { ...common, ...exchange }, origin)
+  } catch (error) {
+    return { error: error instanceof Error && 'code' in error ? String(error.code) : String(error) }
+  }
+}
+
 const milliseconds = (nanoseconds: number) => Math.round(nanoseconds / 1e4) / 100
 
 async function obey(command: Command): Promise<unknown> {
@@ -256,6 +287,8 @@ async function obey(command: Command): Promise<unknown> {
       )
     case 'issue':
       return (await issueToken(ctx, command.actor, command.input)).token.id
+    case 'exchange':
+      return exchanged(command.exchange)
     case 'pass':
       return (await startPassing(ctx, { timers: true })).port
     case 'jobs':

@@ -1,0 +1,3 @@
+import { metadataEndpoint } from '@/lib/http/authserver.ts'
+
+export const GET = metadataEndpoint()

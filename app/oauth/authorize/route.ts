@@ -1,0 +1,3 @@
+import { authorizationEndpoint } from '@/lib/http/authserver.ts'
+
+export const GET = authorizationEndpoint()

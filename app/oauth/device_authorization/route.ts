@@ -1,0 +1,3 @@
+import { deviceAuthorizationEndpoint } from '@/lib/http/authserver.ts'
+
+export const POST = deviceAuthorizationEndpoint()

@@ -1,0 +1,3 @@
+import { introspectionEndpoint } from '@/lib/http/authserver.ts'
+
+export const POST = introspectionEndpoint()

@@ -1,0 +1,3 @@
+import { revocationEndpoint } from '@/lib/http/authserver.ts'
+
+export const POST = revocationEndpoint()

@@ -1,0 +1,3 @@
+import { tokenEndpoint } from '@/lib/http/authserver.ts'
+
+export const POST = tokenEndpoint()

@@ -1,0 +1,28 @@
+import type { Context } from '../../context.ts'
+import { BrokerError } from '../../errors.ts'
+import { newId } from '../../security/ids.ts'
+import { hash, isToken } from '../../security/secrets.ts'
+import { type From, type Presented, pollDevice } from '../../store/programs.ts'
+import { lives } from '../lifetimes.ts'
+import { newTokens, type TokenAnswer, tokenAnswer } from '../tokens.ts'
+import { refuseOutcome } from './outcome.ts'
+
+/**
+ * A device asks whether a person has answered (RFC 8628 3.4). The poll that finds it answered makes grant and tokens in one
+ * statement: an approval alone leaves nothing that lives.
+ * @throws BrokerError invalid_client, unauthorized_client, authorization_pending and slow_down with the pause, access_denied,
+ *   expired_token, invalid_grant, invalid_dpop_proof
+ */
+export async function deviceCode(
+  ctx: Context,
+  who: Presented,
+  { code, proof }: { code: string; proof: string | undefined },
+  origin: From,
+): Promise<TokenAnswer> {
+  if (!isToken('dc', code)) throw new BrokerError('invalid_grant')
+  const tokens = newTokens()
+  const made = { grantId: newId('grant'), tokens: tokens.hashes, lives, proof }
+  const answer = await pollDevice(ctx, who, hash(code), made, origin)
+  refuseOutcome(answer)
+  return tokenAnswer(tokens, { ...answer, proof })
+}

@@ -1,0 +1,92 @@
+import { authorize } from '../authserver/authorize.ts'
+import { startDevice } from '../authserver/device.ts'
+import { authorizationCode } from '../authserver/grants/authorization-code.ts'
+import { deviceCode } from '../authserver/grants/device-code.ts'
+import { refreshToken } from '../authserver/grants/refresh-token.ts'
+import { introspect } from '../authserver/introspect.ts'
+import { grantTypes, metadata } from '../authserver/metadata.ts'
+import { revokeOwn } from '../authserver/revoke.ts'
+import type { TokenAnswer } from '../authserver/tokens.ts'
+import { BrokerError, isBrokerError } from '../errors.ts'
+import { takeLimit } from './limits.ts'
+import { type OAuthCall, oauthEndpoint, required } from './oauth.ts'
+import { dataHeaders } from './problem.ts'
+import { type Edge, edge, readQuery } from './request.ts'
+import { readSession } from './session.ts'
+
+/** What each grant type reads of the form (RFC 6749 4.1.3 and 6, RFC 8628 3.4). */
+const grants: Record<string, (call: OAuthCall, proof: string | undefined) => Promise<TokenAnswer>> = {
+  [grantTypes.device_code]: ({ ctx, who, form, origin }, proof) =>
+    deviceCode(ctx, who, { code: required(form, 'device_code'), proof }, origin),
+  [grantTypes.authorization_code]: ({ ctx, who, form, origin }, proof) => {
+    const code = required(form, 'code')
+    const bound = { redirectUri: required(form, 'redirect_uri'), verifier: required(form, 'code_verifier') }
+    return authorizationCode(ctx, who, { code, ...bound, proof }, origin)
+  },
+  [grantTypes.refresh_token]: ({ ctx, who, form, origin }, proof) => {
+    const { scope, resource } = form
+    return refreshToken(ctx, who, { token: required(form, 'refresh_token'), scope, resource, proof }, origin)
+  },
+}
+
+export const tokenEndpoint = (): Edge =>
+  oauthEndpoint('token', '/oauth/token', (call) => {
+    const grant = Object.hasOwn(grants, required(call.form, 'grant_type')) && grants[call.form.grant_type ?? '']
+    if (!grant) throw new BrokerError('unsupported_grant_type')
+    return grant(call, undefined)
+  })
+
+export const deviceAuthorizationEndpoint = (): Edge =>
+  oauthEndpoint('deviceAuthorization', '/oauth/device_authorization', async ({ ctx, who, form, origin, address }) => {
+    await takeLimit(ctx, 'device', { address })
+    return startDevice(ctx, who, { scope: form.scope, resource: form.resource }, origin)
+  })
+
+export const introspectionEndpoint = (): Edge =>
+  oauthEndpoint('introspect', '/oauth/introspect', ({ ctx, who, form }) =>
+    introspect(ctx, who, required(form, 'token')),
+  )
+
+export const revocationEndpoint = (): Edge =>
+  oauthEndpoint('revoke', '/oauth/revoke', async ({ ctx, who, form, origin }) => {
+    await revokeOwn(ctx, who, required(form, 'token'), origin)
+    return undefined
+  })
+
+const notCached = { headers: { ...dataHeaders, 'referrer-policy': 'no-referrer' } }
+const seeOther = (location: string) => new Response(null, { status: 303, headers: { ...notCached.headers, location } })
+
+/**
+ * Where a program sends a browser (RFC 6749 3.1). Everything is answered by another address: a page of ours, or the program's
+ * own. What is wrong with the program itself is told on a page, because its address is not to be trusted then.
+ */
+export const authorizationEndpoint = (): Edge =>
+  edge({ kind: 'oauth', name: 'authorize', method: 'GET', path: '/oauth/authorize' }, async (call) => {
+    const { ctx, request, address, agent, requestId } = call
+    try {
+      await takeLimit(ctx, 'authorize', { address })
+      const given = readQuery(request.url)
+      const isSignedIn = async () => (await readSession(ctx, request.headers, { passive: true })) !== undefined
+      const next = await authorize(ctx, given, { address, agent, requestId }, isSignedIn)
+      const location = next.kind === 'page' ? `${ctx.config.origin}/authorize/${next.request}` : next.url
+      return { response: seeOther(location), log: { client: given.client_id?.slice(0, 64) } }
+    } catch (error) {
+      if (!isBrokerError(error, 'invalid_client', 'redirect_unknown', 'bad_request', 'rate_limited')) throw error
+      return {
+        response: seeOther(`${ctx.config.origin}/authorize/failed?code=${error.code}`),
+        log: { problem: error.code },
+      }
+    }
+  })
+
+/** How long others may keep what hardly ever changes, in seconds. */
+const keptSeconds = 3600
+
+export const metadataEndpoint = (): Edge =>
+  edge(
+    { kind: 'oauth', name: 'metadata', method: 'GET', path: '/.well-known/oauth-authorization-server' },
+    async ({ ctx }) => {
+      const headers = { ...dataHeaders, 'cache-control': `public, max-age=${keptSeconds}` }
+      return { response: Response.json(metadata(ctx), { headers }) }
+    },
+  )

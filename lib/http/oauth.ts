@@ -1,0 +1,139 @@
+import { BrokerError, type ErrorCode, errorCodes } from '../errors.ts'
+import { isStorable } from '../security/json.ts'
+import { hash } from '../security/secrets.ts'
+import type { From, Presented } from '../store/programs.ts'
+import { assertLimitLeft, takeLimit } from './limits.ts'
+import { dataHeaders } from './problem.ts'
+import { type Call, type Edge, edge, readBody } from './request.ts'
+
+const bodyMax = 16 * 1024
+
+/** The form of a request: each field once, empty ones left out (RFC 6749 3.2). */
+export type Form = Partial<Record<string, string>>
+/** What an endpoint knows of a request. */
+export type OAuthCall = Call & { form: Form; who: Presented; origin: From }
+
+/**
+ * An endpoint that programs post forms to (RFC 6749 3.2): reads form and client, answers JSON or nothing, and what goes wrong
+ * in the words of RFC 6749 5.2. No cookie is read, and no other site's page can read an answer. Wrong clients and codes are
+ * counted by address, so that nobody tries them out at leisure.
+ */
+export const oauthEndpoint = (
+  name: string,
+  path: string,
+  handle: (call: OAuthCall) => Promise<object | undefined>,
+): Edge =>
+  edge(
+    { kind: 'oauth', name, method: 'POST', path },
+    async (call) => {
+      const { ctx, request, address, agent, requestId } = call
+      await takeLimit(ctx, 'program', { address })
+      await assertLimitLeft(ctx, 'misses', { address })
+      try {
+        const form = await readForm(request)
+        const who = presentedBy(request.headers, form)
+        const answer = await handle({ ...call, form, who, origin: { address, agent, requestId } })
+        const headers = { ...dataHeaders, pragma: 'no-cache' }
+        const response = answer ? Response.json(answer, { headers }) : new Response(null, { headers })
+        return { response, log: { client: who.id } }
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && misses.has(String(error.code)))
+          await takeLimit(ctx, 'misses', { address })
+        throw error
+      }
+    },
+    refusal,
+  )
+
+const misses: ReadonlySet<string> = new Set(['invalid_client', 'invalid_grant'] satisfies ErrorCode[])
+
+/** @throws BrokerError unsupported_media_type, bad_request for a field that comes twice (RFC 6749 3.2) */
+async function readForm(request: Request): Promise<Form> {
+  if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(request.headers.get('content-type') ?? ''))
+    throw new BrokerError('bad_request', { detail: 'The body must be a form.' })
+  const fields = [...new URLSearchParams(await readBody(request, bodyMax))]
+  // What cannot be kept names nothing of ours.
+  if (!fields.every((pair) => pair.every(isStorable)))
+    throw new BrokerError('bad_request', { detail: 'A parameter contains an invalid character.' })
+  if (new Set(fields.map(([name]) => name)).size !== fields.length)
+    throw new BrokerError('bad_request', { detail: 'A parameter appears twice.' })
+  return Object.fromEntries(fields.filter(([, value]) => value !== ''))
+}
+
+/** A field that has to be there. @throws BrokerError bad_request */
+export function required(form: Form, name: string): string {
+  const value = form[name]
+  if (value === undefined) throw new BrokerError('bad_request', { detail: `${name} is missing.` })
+  return value
+}
+
+/**
+ * Who a program says it is, and what it shows for it (RFC 6749 2.3): by Basic or in the form, never both.
+ * @throws BrokerError bad_request, invalid_client
+ */
+function presentedBy(headers: Headers, form: Form): Presented {
+  const authorization = headers.get('authorization')
+  if (authorization === null) {
+    if (form.client_id === undefined) throw new BrokerError('invalid_client', { detail: 'client_id is missing.' })
+    return { id: form.client_id, secret: hashed(form.client_secret), asserted: null }
+  }
+  if (form.client_secret !== undefined)
+    throw new BrokerError('bad_request', { detail: 'Authenticate in one way, not in two.' })
+  const [id, secret] = basicOf(authorization) ?? []
+  if (id === undefined || secret === undefined || !isStorable(id))
+    throw new BrokerError('invalid_client', { challenge })
+  if (form.client_id !== undefined && form.client_id !== id)
+    throw new BrokerError('bad_request', { detail: 'Two different clients are named.' })
+  return { id, secret: hashed(secret), asserted: null }
+}
+
+const challenge = 'Basic realm="valetkey", charset="UTF-8"'
+const hashed = (secret: string | undefined) => (secret === undefined ? null : hash(secret))
+
+/** Id and secret are form-encoded before they are put together (RFC 6749 2.3.1). */
+function basicOf(authorization: string): [string, string] | undefined {
+  const encoded = /^Basic +([A-Za-z0-9+/]+=*)$/i.exec(authorization)?.[1]
+  const text = encoded === undefined ? '' : Buffer.from(encoded, 'base64').toString('utf8')
+  const at = text.indexOf(':')
+  if (at < 1) return undefined
+  try {
+    const decode = (part: string) => decodeURIComponent(part.replaceAll('+', ' '))
+    return [decode(text.slice(0, at)), decode(text.slice(at + 1))]
+  } catch {
+    return undefined
+  }
+}
+
+/** What has no word of its own in an RFC: by what it means to a program. Codes of the RFCs are our codes. */
+const words: Partial<Record<ErrorCode, string>> = {
+  internal: 'server_error',
+  unavailable: 'temporarily_unavailable',
+  rate_limited: 'temporarily_unavailable',
+  invalid_client: 'invalid_client',
+  unauthorized_client: 'unauthorized_client',
+  invalid_grant: 'invalid_grant',
+  unsupported_grant_type: 'unsupported_grant_type',
+  invalid_scope: 'invalid_scope',
+  invalid_target: 'invalid_target',
+  authorization_pending: 'authorization_pending',
+  slow_down: 'slow_down',
+  access_denied: 'access_denied',
+  expired_token: 'expired_token',
+  invalid_dpop_proof: 'invalid_dpop_proof',
+}
+
+/** RFC 6749 5.2. What fails on our side is no verdict on what was sent. */
+function refusal(error: BrokerError): Response {
+  const { status, title } = errorCodes[error.code]
+  const word = words[error.code] ?? (status >= 500 ? 'temporarily_unavailable' : 'invalid_request')
+  const retry = error.retryAfterSeconds ?? (status === 503 ? 5 : undefined)
+  const headers = {
+    ...dataHeaders,
+    pragma: 'no-cache',
+    ...(retry !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(retry))) }),
+    ...(status === 401 && { 'www-authenticate': error.challenge ?? challenge }),
+  }
+  const body = { error: word, error_description: error.detail ?? `${title}. ${error.next}` }
+  const isPassing = status >= 500 || status === 429 || status === 401 || status === 413
+  return Response.json(body, { status: isPassing ? status : 400, headers })
+}
