@@ -9,8 +9,8 @@ import {
   countHeldBy,
   denyWaitingRequests,
   findClient,
-  grantsOf,
   lockClient,
+  unendedGrantsOf,
   updateClient,
 } from '../store/clients.ts'
 import { readTenant, type Tx } from '../store/database.ts'
@@ -122,15 +122,26 @@ export async function removeClient(
 
 const nothingEnded = { work: [] as string[], counts: {} }
 
-/** Ends its grants and what was issued through them. Its generation has been raised, so nothing new comes of them. */
+/**
+ * Ends its grants and what was issued through them. Its generation has been raised, so nothing new comes of them, and of two
+ * acts the later one waits at the client's row.
+ */
 async function endHeld(
   ctx: Context,
   tx: Tx,
   actor: Actor,
   { clientId, reason }: { clientId: string; reason?: string | undefined },
 ) {
-  const { tenantId, userId: by } = actor
-  const ids = await grantsOf(tx, tenantId, clientId, ctx.now())
-  const { work, tokens } = await endGrants(ctx, tx, { tenantId, ids, cause: 'revoked', by, origin: actor, reason })
-  return { work, counts: { grants: ids.length, tokens: tokens.length } }
+  const { tenantId, userId } = actor
+  const { grants } = await countHeldBy(tx, tenantId, clientId, ctx.now())
+  const ids = await unendedGrantsOf(tx, tenantId, clientId)
+  const { tokens, work } = await endGrants(ctx, tx, {
+    tenantId,
+    ids,
+    cause: 'revoked',
+    by: userId,
+    origin: actor,
+    reason,
+  })
+  return { work, counts: { grants, tokens: tokens.length } }
 }

@@ -102,31 +102,22 @@ export const denyWaitingRequests = (tx: Tx, clientId: string, now: Date) =>
     data: { status: 'denied', decidedAt: now },
   })
 
-/** A client's grants that have not ended. */
-const grantsWhere = (tenantId: string, clientId: string, now: Date): Prisma.OauthGrantWhereInput => ({
-  tenantId,
-  clientId,
-  endedAt: null,
-  OR: [{ expiresAt: null }, { expiresAt: { gt: now } }],
-})
-
 /** How many grants of it there are, how many people gave them, and how many tokens that live were issued through them. */
 export async function countHeldBy(tx: ReadTx, tenantId: string, clientId: string, now: Date) {
-  const where = grantsWhere(tenantId, clientId, now)
+  const where = { tenantId, clientId, endedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] }
   const people = await tx.oauthGrant.groupBy({ by: ['userId'], where, _count: true })
   return {
     grants: people.reduce((sum, { _count }) => sum + _count, 0),
     people: people.length,
-    tokens: await tx.issuedToken.count({ where: issuedThrough(tenantId, clientId, now) }),
+    tokens: await tx.issuedToken.count({
+      where: tokensWhere(tenantId, { filter: { clientId, state: 'live' }, asOf: now }),
+    }),
   }
 }
 
-const issuedThrough = (tenantId: string, clientId: string, now: Date) =>
-  tokensWhere(tenantId, { filter: { clientId, state: 'live' }, asOf: now })
-
-/** Ids of its grants that have not ended. */
-export const grantsOf = async (tx: ReadTx, tenantId: string, clientId: string, now: Date): Promise<string[]> =>
-  (await tx.oauthGrant.findMany({ where: grantsWhere(tenantId, clientId, now), select: { id: true } })).map(
+/** Ids of its grants that nobody has ended, also of those whose time is over: what was issued through them may live. */
+export const unendedGrantsOf = async (tx: ReadTx, tenantId: string, clientId: string): Promise<string[]> =>
+  (await tx.oauthGrant.findMany({ where: { tenantId, clientId, endedAt: null }, select: { id: true } })).map(
     ({ id }) => id,
   )
 

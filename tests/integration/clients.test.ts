@@ -604,20 +604,30 @@ describe('what ends with a client', () => {
     const { client } = await made(full)
     const its = await held(client.id)
     const project = await app.linkProject(member, 'acme', { account: 'member@acme.test', project: '10231' })
-    const { token, value } = (await app.issue(member, 'acme', project)).body
-    const kept = (await app.issue(member, 'acme', project)).body
-    await app.rows('acme', 'UPDATE issued_token SET client_id = $1, grant_id = $2 WHERE id = $3', [
-      client.id,
-      its.grant,
-      token.id,
+    const issued = async () => (await app.issue(member, 'acme', project)).body
+    const [through, throughPast, kept] = [await issued(), await issued(), await issued()]
+    // A grant whose time is over: what was issued through it may still live.
+    const past = await held(client.id)
+    await app.rows('acme', `UPDATE oauth_grant SET expires_at = vk_now() - interval '1 hour' WHERE id = $1`, [
+      past.grant,
     ])
+    for (const [{ token }, { grant }] of [
+      [through, its],
+      [throughPast, past],
+    ] as const)
+      await app.rows('acme', 'UPDATE issued_token SET client_id = $1, grant_id = $2 WHERE id = $3', [
+        client.id,
+        grant,
+        token.id,
+      ])
     const preview = await app.call(owner, 'GET', `${path}/${client.id}/ending`)
-    expect(preview.body).toEqual({ grants: 1, people: 1, tokens: 1 })
+    expect(preview.body).toEqual({ grants: 1, people: 1, tokens: 2 })
     expect((await app.call(owner, 'DELETE', `${path}/${client.id}`, {})).status).toBe(204)
     expect(await stateOf(its)).toEqual(ended)
-    expect([await app.useToken(value), await app.useToken(kept.value)]).toEqual([401, 200])
+    const used = [through, throughPast, kept].map(({ value }) => app.useToken(value))
+    expect(await Promise.all(used)).toEqual([401, 401, 200])
     const [event] = (await events(client.id)).slice(-1)
-    expect(event?.details).toMatchObject({ grants: 1, tokens: 1 })
+    expect(event?.details).toMatchObject({ grants: 1, tokens: 2 })
     expect(await isAdmitted(client.id, null)).toBe(false)
   })
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { scopes as allScopes } from '../../actor.ts'
 import { keyAlgorithms } from '../../tenancy/client-metadata.ts'
 import { type AuthMethod, graces, grantTypeNames } from '../../tenancy/clients.ts'
-import { operation, vaultErrors } from '../operation.ts'
+import { operation } from '../operation.ts'
 import { distinct, id, idOf, instant, instantOrNull, name, object, reason } from './schemas.ts'
 
 const base64url = (max: number) =>
@@ -139,7 +139,7 @@ export const changeClient = operation({
   method: 'PATCH',
   path: '/api/v1/tenants/{tenant}/clients/{client}',
   summary: 'Changes a program; taking away scopes or a grant type ends its grants, adding does not',
-  audit: ['client.changed', 'token.revoked'],
+  audit: ['client.changed', 'grant.ended', 'token.revoked'],
   body: object({
     name: name.optional(),
     ...metadata,
@@ -149,7 +149,6 @@ export const changeClient = operation({
     .refine((change) => Object.values(change).some((value) => value !== undefined), 'Set something.')
     .meta({ minProperties: 1 }),
   answer: { status: 200, schema: client },
-  errors: vaultErrors,
 })
 
 export const previewClientEnding = operation({
@@ -170,10 +169,9 @@ export const removeClient = operation({
   method: 'DELETE',
   path: '/api/v1/tenants/{tenant}/clients/{client}',
   summary: 'Removes a program and ends its grants, with the tokens issued through them',
-  audit: ['client.removed', 'token.revoked'],
+  audit: ['client.removed', 'grant.ended', 'token.revoked'],
   body: object({ reason: reason.optional() }),
   answer: { status: 204 },
-  errors: vaultErrors,
 })
 
 export const makeClientSecret = operation({

@@ -165,14 +165,14 @@ type DialogProps = {
   onSave: (values: Values) => Promise<Sent<unknown>>
 }
 
-/** Faults of one field, in lines where it has several. */
-function faultOf(faults: Record<string, string>, field: string): string | undefined {
+/** Faults of one field, as sentences: "Line 2 must be https." `noun` names one of its parts. */
+function faultOf(faults: Record<string, string>, field: string, noun = 'Line'): string | undefined {
   const found = Object.entries(faults).flatMap(([name, fault]) => {
     if (name === field) return [fault]
-    const line = new RegExp(`^${field}\\.(?:keys\\.)?(\\d+)`).exec(name)?.[1]
-    return line || name.startsWith(`${field}.`) ? [`${line ? `${Number(line) + 1}: ` : ''}${fault}`] : []
+    const [, at, part] = new RegExp(`^${field}(?:\\.keys)?\\.(\\d+)(?:\\.(\\w+))?$`).exec(name) ?? []
+    return at === undefined ? [] : [`${noun} ${Number(at) + 1}${part ? `, ${part}:` : ''} ${fault}`]
   })
-  return found.join(' · ') || undefined
+  return found.length > 0 ? `${found.join('. ')}.` : undefined
 }
 
 function ClientDialog({
@@ -254,7 +254,7 @@ function ClientDialog({
           spellCheck={false}
           autoComplete="off"
           className="font-mono text-[13px]"
-          error={faultOf(faults, 'jwks')}
+          error={faultOf(faults, 'jwks', 'Key')}
           value={values.keys}
           onChange={(event) => set({ keys: event.target.value })}
         />
@@ -315,12 +315,7 @@ function ClientDialog({
         </div>
       </Fold>
       {narrows && (
-        <Notice
-          live
-          tone="attention"
-          title="Saving ends what people gave it"
-          meaning={`You take something away${ending ? `, so ${endingWords(ending)}` : ''}. People must let it in again.`}
-        />
+        <Notice live tone="attention" title="Saving ends what people gave it" meaning={ending && endingWords(ending)} />
       )}
     </FormDialog>
   )
@@ -328,9 +323,10 @@ function ClientDialog({
 
 const marked = { title: 'Not saved', meaning: 'Correct the marked fields.' }
 
-/** "2 grants by 1 person and 3 tokens end" */
-export const endingWords = ({ grants, people, tokens }: Ending): string =>
-  `${plural(grants, 'grant')} by ${plural(people, 'person')} and ${plural(tokens, 'token')} end`
+const endingWords = ({ grants, people, tokens }: Ending): string =>
+  grants === 0
+    ? 'You take something away. Nobody has let it in so far.'
+    : `You take something away, so ${plural(grants, 'grant')} by ${plural(people, 'person')} and ${plural(tokens, 'token')} end. People must let it in again.`
 
 type GrantTypesProps = { value: GrantType[]; error: string | undefined; onChange: (value: GrantType[]) => void }
 

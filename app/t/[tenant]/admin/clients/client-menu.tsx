@@ -84,6 +84,9 @@ export function ClientMenu({ tenant, client: registered, audiences }: Props) {
 }
 
 const countsOf = ({ grants, people, tokens }: Ending) => [
-  { label: 'Grants', value: `${plural(grants, 'grant')} by ${plural(people, 'person')}` },
-  { label: 'Tokens', value: `${plural(tokens, 'live token')} issued through them, revoked` },
+  { label: 'Grants', value: grants === 0 ? 'None' : `${plural(grants, 'grant')} by ${plural(people, 'person')}` },
+  {
+    label: 'Tokens',
+    value: tokens === 0 ? 'None issued through them' : `${plural(tokens, 'live token')} issued through them, revoked`,
+  },
 ]

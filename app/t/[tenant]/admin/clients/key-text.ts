@@ -14,16 +14,16 @@ export function readKeys(text: string): Read {
   try {
     given = JSON.parse(text)
   } catch {
-    return { fault: 'Enter JSON: a JWK set, or one public key.' }
+    return { fault: 'Enter JSON: a JWK set, or one public key' }
   }
   const listed = typeof given === 'object' && given !== null && 'keys' in given ? given.keys : given
   const keys = Array.isArray(listed) ? listed : [listed]
   if (keys.length === 0 || !keys.every(isKey))
-    return { fault: 'Enter a JWK set such as {"keys": […]}, or one public key.' }
+    return { fault: 'Enter a JWK set such as {"keys": […]}, or one public key' }
   if (keys.some((key) => privateParts.some((part) => part in key)))
     return {
       fault:
-        'This holds a private key. Enter its public half, and treat the private one as leaked if it was shown to others.',
+        'This holds a private key. Enter its public half, and treat the private one as leaked if it was shown to others',
     }
   return {
     keys: keys.map((key) =>

@@ -40,7 +40,7 @@ export default async function ClientsPage({ params, searchParams }: Props) {
     <>
       <PageHeader
         title="Clients"
-        lead="Programs that members may let in: agents, command lines, web apps. A client acts only for a member who allowed it, with what they allowed, and you see and end that here."
+        lead="Programs that members may let in: agents, command lines, web apps. A client acts only for a member who allowed it, and for no more than they allowed."
         actions={add}
       />
       {own.map((client) => (
@@ -79,9 +79,11 @@ function ClientCard({ client, tenant, names, audiences, mayChange, now }: Shown 
       heading="h2"
       title={name}
       aside={
-        isOwn
-          ? mayChange && <ClientMenu tenant={tenant} client={{ id, values: valuesOf(client) }} audiences={audiences} />
-          : 'of this server'
+        isOwn ? (
+          mayChange && <ClientMenu tenant={tenant} client={{ id, values: valuesOf(client) }} audiences={audiences} />
+        ) : (
+          <span className="text-muted">of this server</span>
+        )
       }
       footer={
         isOwn &&
@@ -100,13 +102,13 @@ function factsOf(
   { names, audiences, now }: Pick<Shown, 'names' | 'audiences' | 'now'>,
 ): KeyValueItem[] {
   const strict = [
-    client.dpopBoundAccessTokens && 'tokens bound to a key of its own (DPoP)',
-    client.requirePushedAuthorizationRequests && 'pushed requests (PAR)',
+    client.dpopBoundAccessTokens && 'Tokens bound to a key of its own (DPoP)',
+    client.requirePushedAuthorizationRequests && 'Pushed requests (PAR)',
   ].filter((one) => one !== false)
   const known = audiences.filter(({ id }) => client.audiences.includes(id))
   return [
     { label: 'Client id', value: <Copied text={client.id} label={`Copy the client id of ${client.name}`} /> },
-    { label: 'Kind', value: kindWords[client.tokenEndpointAuthMethod].short },
+    { label: 'Kind', value: kindWords[client.tokenEndpointAuthMethod].label },
     {
       label: 'Gets in by',
       value:
@@ -117,16 +119,18 @@ function factsOf(
       ? [{ label: 'Redirect URIs', value: <Lines texts={client.redirectUris} /> }]
       : []),
     {
-      label: 'May ask for',
-      value:
-        client.scopes.length > 0 ? `For their member: ${scopesInShort(client.scopes)}` : 'Nothing of Valetkey’s API',
+      label: 'May ask to',
+      value: scopesInShort(client.scopes) || 'do nothing at Valetkey’s API',
     },
     ...(known.length > 0 ? [{ label: 'Audiences', value: known.map(({ name }) => name).join(' · ') }] : []),
     ...(client.jwks
       ? [{ label: 'Keys', value: <Lines texts={client.jwks.keys.map(({ kid, alg }) => `${kid} (${alg})`)} /> }]
       : []),
     ...(strict.length > 0 ? [{ label: 'Stricter', value: strict.join(' · ') }] : []),
-    { label: 'Last used', value: <Moment at={client.lastUsedAt} now={now} none="not yet" /> },
+    {
+      label: 'Last used',
+      value: client.lastUsedAt ? <Time at={client.lastUsedAt.toISOString()} now={now} /> : 'Not yet',
+    },
     ...(client.ofServer ? [] : [{ label: 'Added by', value: names.get(client.createdBy ?? '') ?? 'a former member' }]),
   ]
 }
@@ -145,11 +149,17 @@ function Secrets({ client, tenant, names, mayChange, now }: Omit<Shown, 'audienc
                 {names.get(secret.createdBy) ?? 'a former member'}
               </span>
               <span className="text-muted">
-                Last used <Moment at={secret.lastUsedAt} now={now} none="not yet" />
+                {secret.lastUsedAt ? (
+                  <>
+                    Last used <Time at={secret.lastUsedAt.toISOString()} now={now} />
+                  </>
+                ) : (
+                  'Not used yet'
+                )}
               </span>
               {secret.expiresAt && (
                 <span className="text-attention">
-                  Works until <Time at={secret.expiresAt.toISOString()} now={now} />
+                  Ends <Time at={secret.expiresAt.toISOString()} now={now} />
                 </span>
               )}
             </span>
@@ -172,9 +182,6 @@ const Lines = ({ texts }: { texts: string[] }) => (
     ))}
   </span>
 )
-
-const Moment = ({ at, now, none }: { at: Date | null; now: string; none: string }) =>
-  at ? <Time at={at.toISOString()} now={now} /> : <span className="text-muted">{none}</span>
 
 /** As its form begins. */
 const valuesOf = (client: ClientView): Values => ({

@@ -1,21 +1,18 @@
 import type { AuthMethod, Grace, GrantType } from '@/lib/tenancy/clients.ts'
 
 /** What a client is, by how it authenticates. */
-export const kindWords: Record<AuthMethod, { label: string; hint: string; short: string }> = {
+export const kindWords: Record<AuthMethod, { label: string; hint: string }> = {
   none: {
     label: 'Public',
     hint: 'It runs where others can read it: command lines, desktop and mobile apps, pages in a browser. It has no secret; PKCE protects each sign-in.',
-    short: 'Public: no secret, PKCE at each sign-in',
   },
   client_secret_basic: {
     label: 'Confidential, with a secret',
     hint: 'It runs on a server that keeps a secret. You see the secret once.',
-    short: 'Confidential: it shows a secret',
   },
   private_key_jwt: {
     label: 'Confidential, with keys',
     hint: 'It runs on a server and signs with a private key that never leaves it. You enter the public half.',
-    short: 'Confidential: it signs with a key of its own',
   },
 }
 
