@@ -1,5 +1,6 @@
 import { newId } from '../../lib/security/ids.ts'
 import { issueBody, type Jar, type TestApp } from './app.ts'
+import { claimed } from './authorization.ts'
 import type { Email } from './broker.ts'
 import type { Receiver } from './receiver.ts'
 
@@ -37,7 +38,10 @@ export async function makeThings(
     name: 'Some program',
     scopes: ['tenant:read'],
   })
+  const device = await claimed(app, jar)
   return {
+    authorization: device.id,
+    user_code: device.user_code,
     trusted_issuer: trust.body.id,
     trusted_client: listed.body.id,
     // Another one that can be trusted.
@@ -77,6 +81,10 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   trustClient: { client_id: 'another-program', name: 'Another program', scopes: [] },
   changeTrustedClient: { name: 'Some program' },
   changeWebhook: { enabled: false },
+  claimAuthorization: { user_code: things.user_code },
+  approveAuthorization: { tenant: 'acme', scopes: ['projects:read'], ceilings: {} },
+  denyAuthorization: { not_me: false },
+  changePolicy: { device_flow: 'typed' },
   markNotificationsRead: { through: newId('notification') },
 })
 
