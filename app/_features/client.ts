@@ -27,9 +27,9 @@ function toProblem({ code, title, detail, fields, next, request_id }: WireProble
     title,
     next,
     ...(meaning && { meaning }),
-    ...(request_id && { requestId: request_id }),
+    // Nobody has to be asked about what is meant to happen.
+    ...(code === 'fresh_signin_required' ? { confirm: true } : request_id && { requestId: request_id }),
     ...(signedOut.has(code) && { signIn: true }),
-    ...(code === 'fresh_signin_required' && { confirm: true }),
   }
 }
 

@@ -68,7 +68,7 @@ function ConfirmIdentity({ issuer = 'your identity provider', onClose }: { issue
       open
       onOpenChange={onClose}
       title="Confirm that it is you"
-      lead={`This change outlasts your session, so it needs a sign-in of the last ten minutes. Sign in again at ${issuer}, then come back to this tab.`}
+      lead={`This change outlasts your session, so it needs a sign-in of the last ten minutes. Sign in again with ${issuer}, then come back to this tab.`}
     >
       <form
         action="/api/auth/confirm"

@@ -18,6 +18,7 @@ export default async function ConfirmPage({ searchParams }: Props) {
   const { ctx, session } = await requirePerson('/confirm')
   const returnTo = safePath(return_to)
   const until = confirmedUntil(session)
+  const onward = returnTo && new URL(returnTo, ctx.config.origin).pathname !== '/confirm' ? returnTo : '/'
   const failure = error === undefined ? undefined : errorCodes[failureOf(error)]
   const footer = <p className="wrap-anywhere">Signed in as {session.email ?? session.name}</p>
   if (!failure && until > ctx.now())
@@ -28,7 +29,7 @@ export default async function ConfirmPage({ searchParams }: Props) {
         footer={footer}
       >
         <TellConfirmed userId={session.userId} until={until.toISOString()} />
-        <ButtonLink href={returnTo ?? '/'}>Go on here instead</ButtonLink>
+        <ButtonLink href={onward}>Go on here instead</ButtonLink>
       </SignInCard>
     )
   return (
@@ -41,9 +42,10 @@ export default async function ConfirmPage({ searchParams }: Props) {
       <form action="/api/auth/confirm" method="post">
         <input type="hidden" name="return_to" value={returnTo ?? '/confirm'} />
         <Button type="submit" variant="primary" className="w-full">
-          Sign in again at {ctx.config.signin.name}
+          Sign in again with {ctx.config.signin.name}
         </Button>
       </form>
+      <ButtonLink href={onward}>Go on without it</ButtonLink>
     </SignInCard>
   )
 }
