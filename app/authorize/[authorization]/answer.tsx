@@ -6,9 +6,10 @@ import { ScopeList } from '@/app/_features/scope-list.tsx'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button, ButtonLink } from '@/app/_ui/button.tsx'
 import { ConfirmFirst } from '@/app/_ui/confirm-first.tsx'
+import { ConfirmAgain } from '@/app/_ui/confirm-identity.tsx'
 import { Select } from '@/app/_ui/field.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
-import { ConfirmNotice, Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
+import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
 import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
 import type { Scope } from '@/lib/actor.ts'
@@ -93,9 +94,11 @@ export function Answer({ asked, here, now, footer }: Props) {
         {!refusal && (
           <>
             {asked.signInAgain ? (
-              <ConfirmNotice
+              <Notice
+                tone="attention"
                 title="The program wants you to sign in again"
                 next="You can do it now. What you choose here stays."
+                action={<ConfirmAgain />}
               />
             ) : (
               <ConfirmFirst />
