@@ -1,6 +1,6 @@
 // A program on another machine gets in through a browser (RFC 8628): the program here asks over the network as any would.
 import type { BrowserContext } from 'playwright/test'
-import { type Account, api, expect, expectAccessible, type Page, signIn, test } from './support.ts'
+import { type Account, api, expect, expectAccessible, link, type Page, signIn, test } from './support.ts'
 
 type Device = { device_code: string; user_code: string; verification_uri: string; verification_uri_complete: string }
 const origin = `http://localhost:${process.env.VALETKEY_E2E_PORT}`
@@ -38,6 +38,9 @@ async function another(page: Page, account: Account): Promise<{ context: Browser
 test('ASK-07: a person signs in, types the code, gives less than was asked, and the program gets just that', async ({
   page,
 }) => {
+  await signIn(page, 'owner@acme.test')
+  await link(page, 'Acme Data Science', 'owner@acme.test')
+  await page.context().clearCookies()
   const device = await startDevice({ scope: 'projects:read tokens:issue audit:read' })
   await page.goto(device.verification_uri)
   await page.getByRole('button', { name: /^Continue with/ }).click()
@@ -106,12 +109,9 @@ test('D-09 O-04: a link with a code only focuses the field, its code leaves the 
 }) => {
   const leaked: string[] = []
   const device = await startDevice()
-  const bare = device.user_code.replace('-', '')
   page.on('request', (request) => {
-    const referer = request.headers().referer ?? ''
-    const isOurs = request.url().startsWith(origin)
-    if ((!isOurs && request.url().includes(bare)) || referer.includes(bare)) leaked.push(request.url())
-    if (!isOurs && referer) leaked.push(`${request.url()} from ${referer}`)
+    const told = `${request.url()} ${request.headers().referer ?? ''} ${request.postData() ?? ''}`
+    if (!request.url().startsWith(origin) && told.includes(device.user_code)) leaked.push(told)
   })
   await page.goto(device.verification_uri_complete)
   await page.getByRole('button', { name: /^Continue with/ }).click()
@@ -159,7 +159,6 @@ test('one click: where every tenant of the person allows it the code is filled i
 
 test('a tenant that lets no devices in says so, and gives nothing', async ({ page }) => {
   await signIn(page, 'owner@globex.test')
-  await api(page, 'POST', '/api/v1/tenants/globex/policy', {})
   await page.goto('/t/globex/admin/settings')
   await page.getByRole('radio', { name: /Not at all/ }).check()
   await page.getByRole('button', { name: 'Save' }).click()

@@ -8,6 +8,7 @@ import { operations } from '../../lib/http/wire.ts'
 import { newId } from '../../lib/security/ids.ts'
 import { act } from '../../lib/store/authority.ts'
 import { byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { claimed, startDevice } from '../support/authorization.ts'
 import { type Email, origin } from '../support/broker.ts'
 import { challengeOf } from '../support/challenge.ts'
 import {
@@ -287,6 +288,20 @@ describe('every operation, done once by whom it is for', () => {
         }),
       removeClient: () => fresh(madeClient),
       endClientSecret: () => fresh(madeClient),
+      // What is answered without a tenant is told in the instance's own trail.
+      claimAuthorization: async () => {
+        tenant = 'instance'
+        body = { user_code: (await startDevice(app)).user_code }
+      },
+      approveAuthorization: () => fresh(async () => ({ authorization: (await claimed(app, jar)).id })),
+      denyAuthorization: () => {
+        tenant = 'instance'
+        return fresh(async () => ({ authorization: (await claimed(app, jar)).id }))
+      },
+      releaseAuthorization: () => {
+        tenant = 'instance'
+        return fresh(async () => ({ authorization: (await claimed(app, jar)).id }))
+      },
       retryDelivery: () => app.call(owner, 'PATCH', `/tenants/acme/webhooks/${things.webhook}`, { enabled: true }),
     }
     await prepare[operation.id]?.()

@@ -1,5 +1,6 @@
 import { newId } from '../../lib/security/ids.ts'
 import { issueBody, type Jar, type TestApp } from './app.ts'
+import { claimed } from './authorization.ts'
 import type { Email } from './broker.ts'
 import { giveGrant } from './grants-of-programs.ts'
 import type { Receiver } from './receiver.ts'
@@ -48,10 +49,13 @@ export async function makeThings(
   )
   await app.call(jar, 'POST', '/tenants/acme/providers', { kind: 'own', name: 'Own APIs' })
   const audience = await app.call<{ id: string }>(jar, 'POST', '/tenants/acme/audiences', audienceBody)
+  const device = await claimed(app, jar)
   return {
     client: client.body.client.id,
     client_secret: client.body.client.secrets[0]?.id ?? '',
     audience: audience.body.id,
+    authorization: device.id,
+    user_code: device.user_code,
     trusted_issuer: trust.body.id,
     trusted_client: listed.body.id,
     // Another one that can be trusted.
@@ -104,6 +108,10 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   changeClient: { name: 'Nightly export' },
   makeClientSecret: { grace_seconds: 3600 },
   changeWebhook: { enabled: false },
+  claimAuthorization: { user_code: things.user_code },
+  approveAuthorization: { tenant: 'acme', scopes: ['projects:read'], ceilings: {} },
+  denyAuthorization: { not_me: false },
+  changePolicy: { device_flow: 'typed' },
   markNotificationsRead: { through: newId('notification') },
 })
 

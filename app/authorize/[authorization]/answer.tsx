@@ -5,6 +5,7 @@ import { client, leaveFor, send } from '@/app/_features/client.ts'
 import { ScopeList } from '@/app/_features/scope-list.tsx'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button, ButtonLink } from '@/app/_ui/button.tsx'
+import { useHydrated } from '@/app/_ui/clock.ts'
 import { ConfirmFirst } from '@/app/_ui/confirm-first.tsx'
 import { ConfirmAgain } from '@/app/_ui/confirm-identity.tsx'
 import { Select } from '@/app/_ui/field.tsx'
@@ -25,6 +26,8 @@ type Answered = 'approved' | 'denied' | 'reported'
 export function Answer({ asked, here, now, footer }: Props) {
   const { id, kind, client: program, chosen, redirectHost } = asked
   const router = useRouter()
+  // A press before scripts run would do nothing, and look like an answer.
+  const isReady = useHydrated()
   const [answered, setAnswered] = useState<Answered>()
   const [scopes, setScopes] = useState<Scope[]>([...(chosen?.scopes ?? [])])
   const [drafts, setDrafts] = useState<CeilingDrafts>({})
@@ -118,14 +121,20 @@ export function Answer({ asked, here, now, footer }: Props) {
         <div className="flex flex-col gap-3 border-t pt-4">
           <div className="flex flex-wrap items-center gap-2">
             {!refusal && (
-              <Button type="submit" variant="primary" busy={busy} disabled={todo !== null}>
+              <Button type="submit" variant="primary" busy={busy} disabled={!isReady || todo !== null}>
                 Allow
               </Button>
             )}
-            <Button busy={busy} onClick={() => void start('denied')}>
+            <Button busy={busy} disabled={!isReady} onClick={() => void start('denied')}>
               Deny
             </Button>
-            <Button variant="ghost" className="sm:ml-auto" busy={busy} onClick={() => void start('reported')}>
+            <Button
+              variant="ghost"
+              className="sm:ml-auto"
+              busy={busy}
+              disabled={!isReady}
+              onClick={() => void start('reported')}
+            >
               This was not me
             </Button>
           </div>
