@@ -1066,6 +1066,7 @@ export interface Paths {
                 client: {
                   id: string
                   name: string
+                  frozen: boolean
                 }
                 kind: 'device' | 'app'
                 via: 'device' | 'code'
@@ -1151,6 +1152,7 @@ export interface Paths {
               client: {
                 id: string
                 name: string
+                frozen: boolean
               }
               kind: 'device' | 'app'
               via: 'device' | 'code'

@@ -6,6 +6,7 @@ const screenshots = process.env.VALETKEY_E2E_SHOTS
 /** For a look at it, where somebody asks. */
 async function shoot(page: Page, name: string): Promise<void> {
   if (!screenshots) return
+  await page.waitForLoadState('networkidle')
   for (const width of [1280, 390])
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.setViewportSize({ width, height: 900 })
