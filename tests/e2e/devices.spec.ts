@@ -39,6 +39,7 @@ test('D-12: a person sees their devices and apps, freezes one, lifts it, and rev
   await shoot(page, 'freeze')
   await page.getByLabel('Reason').fill('incident 7')
   await page.getByRole('button', { name: 'Freeze device or app' }).click()
+  await expect(page.getByRole('alertdialog')).toHaveCount(0)
   await expect(page.getByText('incident 7')).toBeVisible()
   await shoot(page, 'device-frozen')
   await page.getByRole('button', { name: 'Lift freeze…' }).click()
