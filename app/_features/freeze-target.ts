@@ -19,3 +19,23 @@ export const freezeTargetOf = ({ id, name, owner, account }: ConnectionRef): Fre
     { label: 'Account', value: account },
   ],
 })
+
+/** A device or app as questions about it name it. */
+export type GrantRef = {
+  id: string
+  name: string
+  kind: 'device' | 'app'
+  tokens: number
+  /** Itself, whatever else applies to it. */
+  frozen: boolean
+  /** Its owner's name, where somebody else may be looking. */
+  owner?: string | undefined
+}
+
+/** The same as it is frozen. */
+export const grantFreezeTarget = ({ id, name, owner }: GrantRef): FreezeTarget => ({
+  kind: 'grant',
+  id,
+  name,
+  ...(owner && { facts: [{ label: 'Owner', value: owner }] }),
+})

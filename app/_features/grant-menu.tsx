@@ -7,29 +7,11 @@ import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 import { FreezeDialog, freezeItem } from './freeze.tsx'
-import type { FreezeTarget } from './freeze-target.ts'
+import { type GrantRef, grantFreezeTarget } from './freeze-target.ts'
 import { outcomeLine, revoke } from './revoke.ts'
 import { plural } from './words.ts'
 
-/** A device or app as questions about it name it. */
-export type GrantRef = {
-  id: string
-  name: string
-  kind: 'device' | 'app'
-  tokens: number
-  /** Itself, whatever else applies to it. */
-  frozen: boolean
-  /** Its owner's name, where somebody else may be looking. */
-  owner?: string | undefined
-}
 type Props = { tenant: string; grant: GrantRef; revocable: boolean; freezable: boolean }
-
-export const freezeTargetOf = ({ id, name, owner }: GrantRef): FreezeTarget => ({
-  kind: 'grant',
-  id,
-  name,
-  ...(owner && { facts: [{ label: 'Owner', value: owner }] }),
-})
 
 /** What can be done with one device or app: look, freeze, revoke. */
 export function GrantMenu({ tenant, grant, revocable, freezable }: Props) {
@@ -50,7 +32,7 @@ export function GrantMenu({ tenant, grant, revocable, freezable }: Props) {
             : []),
         ]}
       />
-      <FreezeDialog tenant={tenant} target={freezeTargetOf(grant)} frozen={grant.frozen} {...of('freeze')} />
+      <FreezeDialog tenant={tenant} target={grantFreezeTarget(grant)} frozen={grant.frozen} {...of('freeze')} />
       <RevokeGrant tenant={tenant} grant={grant} {...of('revoke')} />
     </>
   )
@@ -84,7 +66,7 @@ function RevokeGrant({ tenant, grant, open, onOpenChange }: RevokeProps) {
       }`}
       counts={[
         ...(owner ? [{ label: 'Owner', value: owner }] : []),
-        { label: 'Tokens revoked', value: plural(tokens, 'live token') },
+        ...(tokens > 0 ? [{ label: 'Tokens revoked', value: plural(tokens, 'live token') }] : []),
       ]}
       confirmLabel={`Revoke ${kind}`}
       onConfirm={async () => {

@@ -56,7 +56,7 @@ export function grantRow({ tenant, now, owners }: Omit<GrantTableView, 'grants'>
           <Link href={`/t/${tenant}/devices/${id}`} className="rounded-sm underline underline-offset-4">
             <Name text={client.name} />
           </Link>
-          <span className="text-[13px] text-muted">{kind}</span>
+          <span className="font-normal text-[13px] text-muted">{kind}</span>
         </span>
       ),
       owner: <Name text={owner} />,
@@ -66,7 +66,7 @@ export function grantRow({ tenant, now, owners }: Omit<GrantTableView, 'grants'>
           {grant.agent && <span className="truncate text-[13px] text-muted">{grant.agent}</span>}
         </span>
       ),
-      may: scopesInShort(scopes) || <span className="text-muted">nothing</span>,
+      may: <MayDo scopes={scopes} />,
       issues: (
         <span title={ceilings.map(({ project }) => project.name).join('\n') || undefined}>
           {ceilings.length > 0 ? plural(ceilings.length, 'project') : <span className="text-muted">no project</span>}
@@ -79,6 +79,18 @@ export function grantRow({ tenant, now, owners }: Omit<GrantTableView, 'grants'>
       state: <GrantBadge grant={grant} />,
     },
   }
+}
+
+/** The first two; all of them are on its own page. */
+function MayDo({ scopes }: Pick<GrantView, 'scopes'>) {
+  if (scopes.length === 0) return <span className="text-muted">nothing</span>
+  const more = scopes.length - 2
+  return (
+    <span title={scopesInShort(scopes)}>
+      {scopesInShort(scopes.slice(0, 2))}
+      {more > 0 && ` and ${more} more`}
+    </span>
+  )
 }
 
 export const LastUsed = ({ grant: { lastUsedAt }, now }: { grant: Pick<GrantView, 'lastUsedAt'>; now: string }) =>

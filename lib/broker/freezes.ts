@@ -80,9 +80,9 @@ const needs = ({ kind, id }: Target) => ({ may: 'administer' as const, change: k
 
 /**
  * Freezes a member, project, provider, connection, program or what a person gave one: nothing is linked, issued or renewed
- * through it until somebody lifts it or its time is over. Nothing of it is lost, no state of it changes, and no revoking, disconnecting or linking again
- * lifts it. Tokens that are out are not touched. Again for as long or less changes nothing (`already`); for longer
- * prolongs it.
+ * through it until somebody lifts it or its time is over. Nothing of it is lost, no state of it changes, and no revoking,
+ * disconnecting, linking or letting in again lifts it. Tokens that are out are not touched. Again for as long or less
+ * changes nothing (`already`); for longer prolongs it.
  * @throws BrokerError forbidden, also an owner by who is none; not_found; bad_request for an end that is past
  */
 export async function freeze(

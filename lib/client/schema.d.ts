@@ -2276,6 +2276,7 @@ export interface Paths {
                 client: {
                   id: string
                   name: string
+                  frozen: boolean
                 }
                 kind: 'device' | 'app'
                 via: 'device' | 'code'
@@ -2361,6 +2362,7 @@ export interface Paths {
               client: {
                 id: string
                 name: string
+                frozen: boolean
               }
               kind: 'device' | 'app'
               via: 'device' | 'code'

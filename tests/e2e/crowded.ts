@@ -250,6 +250,8 @@ export async function startCrowd(): Promise<Crowd> {
     ),
   )
   const tokens = each.map(() => newId('token'))
+  /** A live one and a revoked one. */
+  const throughGrant = (index: number) => index === 2 || index === 3
   const tokenStatuses = ['live', 'live', 'live', 'revoked', 'issuing', 'failed', 'live']
   await insert(
     'issued_token',
@@ -262,8 +264,8 @@ export async function startCrowd(): Promise<Crowd> {
           project_id: projects[index],
           connection_id: connections[index],
           provider_id: providers[index % 4],
-          client_id: index === 3 ? 'valetkey' : null,
-          grant_id: index === 3 ? grants[0] : null,
+          client_id: throughGrant(index) ? 'valetkey' : null,
+          grant_id: throughGrant(index) ? grants[0] : null,
           strategy: 'mint',
           status,
           nonce: id,
@@ -271,7 +273,7 @@ export async function startCrowd(): Promise<Crowd> {
           scopes_asked: scopes,
           scopes_granted: status === 'issuing' || status === 'failed' ? null : { ...scopes, manage_buckets: false },
           fingerprint: status === 'issuing' || status === 'failed' ? null : randomBytes(6).toString('hex'),
-          generations: index === 3 ? [0, 0, 0, 0, 0, 0, 0, 0, 0] : [0, 0, 0, 0, 0, 0, 0],
+          generations: Array.from({ length: throughGrant(index) ? 9 : 7 }, () => 0),
           failure: status === 'failed' ? 'cut_off' : null,
           expires_at: index % 7 === 6 ? hours(-1) : hours(index % 3 === 0 ? 0.9 : 5),
           created_at: hours(-2 - index / 60),

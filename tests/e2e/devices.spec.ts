@@ -6,6 +6,7 @@ const screenshots = process.env.VALETKEY_E2E_SHOTS
 /** For a look at it, where somebody asks. */
 async function shoot(page: Page, name: string): Promise<void> {
   if (!screenshots) return
+  await page.waitForLoadState('networkidle')
   for (const width of [1280, 390])
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.setViewportSize({ width, height: 900 })
@@ -38,6 +39,7 @@ test('D-12: a person sees their devices and apps, freezes one, lifts it, and rev
   await shoot(page, 'freeze')
   await page.getByLabel('Reason').fill('incident 7')
   await page.getByRole('button', { name: 'Freeze device or app' }).click()
+  await expect(page.getByRole('alertdialog')).toHaveCount(0)
   await expect(page.getByText('incident 7')).toBeVisible()
   await shoot(page, 'device-frozen')
   await page.getByRole('button', { name: 'Lift freeze…' }).click()

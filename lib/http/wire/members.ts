@@ -41,7 +41,7 @@ export const changeMember = operation({
   summary: 'Changes a member’s role, suspends them, or reinstates them',
   permission: 'administer',
   scope: 'cookie only',
-  audit: ['member.changed', 'token.revoked'],
+  audit: ['member.changed', 'token.revoked', 'grant.ended'],
   body: object({
     role: role.optional(),
     status: z.enum(['active', 'suspended']).optional(),
@@ -61,7 +61,7 @@ export const removeMember = operation({
   summary: 'Removes a member and revokes their connections and tokens, or lets the caller leave',
   permission: 'read',
   scope: 'tenant:manage',
-  audit: ['member.removed', 'member.left', 'connection.revoked', 'token.revoked'],
+  audit: ['member.removed', 'member.left', 'connection.revoked', 'token.revoked', 'grant.ended'],
   body: object({ reason: line(200).optional() }),
   answer: { status: 204 },
   errors: [...vaultErrors, 'last_owner'],

@@ -2,7 +2,8 @@ import type { Metadata } from 'next'
 import Link from 'next/link'
 import { cache } from 'react'
 import { FreezeButton } from '@/app/_features/freeze.tsx'
-import { freezeTargetOf, RevokeGrantButton } from '@/app/_features/grant-menu.tsx'
+import { grantFreezeTarget } from '@/app/_features/freeze-target.ts'
+import { RevokeGrantButton } from '@/app/_features/grant-menu.tsx'
 import { GrantBadge, grantName, grantRef, LastUsed, stands } from '@/app/_features/grant-table.tsx'
 import { orNotFound } from '@/app/_features/guard.tsx'
 import { FrozenNotice } from '@/app/_features/health.tsx'
@@ -57,7 +58,7 @@ export default async function DevicePage({ params }: Props) {
           isHere && (
             <>
               {may(actor, 'administer') && (
-                <FreezeButton tenant={tenant} target={freezeTargetOf(ref)} frozen={grant.frozenItself} />
+                <FreezeButton tenant={tenant} target={grantFreezeTarget(ref)} frozen={grant.frozenItself} />
               )}
               {((own && may(actor, 'work')) || may(actor, 'administer')) && (
                 <RevokeGrantButton tenant={tenant} grant={ref} />
@@ -87,7 +88,10 @@ export default async function DevicePage({ params }: Props) {
             <KeyValue items={facts(grant, now, nameOf)} />
           </div>
         </Section>
-        <Section title="May do" lead="What Valetkey’s API lets it do for its owner.">
+        <Section
+          title={isHere ? 'May do' : 'Could do'}
+          lead={`What Valetkey’s API ${isHere ? 'lets it' : 'let it'} do for its owner.`}
+        >
           <ul className="flex flex-col gap-1 rounded-lg border bg-surface p-4">
             {grant.scopes.length === 0 && <li className="text-muted">Nothing.</li>}
             {grant.scopes.map((scope) => (
@@ -102,8 +106,8 @@ export default async function DevicePage({ params }: Props) {
         </Section>
       </div>
       <Section
-        title="Tokens that it may issue"
-        lead="At most what is listed here, and never more than policy allows. For all other projects it can issue none."
+        title={isHere ? 'Tokens that it may issue' : 'Tokens that it could issue'}
+        lead="At most what is listed here, and never more than policy allows. For all other projects: none."
       >
         {grant.ceilings.length > 0 ? (
           <ul className="divide-y rounded-lg border bg-surface">
@@ -114,7 +118,7 @@ export default async function DevicePage({ params }: Props) {
             ))}
           </ul>
         ) : (
-          <p className="rounded-lg border bg-surface p-4 text-muted">It can issue no tokens: no project was allowed.</p>
+          <p className="rounded-lg border bg-surface p-4 text-muted">No tokens: no project was allowed.</p>
         )}
       </Section>
       {may(actor, 'administer') && isHere && (
@@ -151,7 +155,10 @@ export default async function DevicePage({ params }: Props) {
 function Ceiling({ tenant, ceiling: { project, rights, proxy } }: { tenant: string; ceiling: CeilingView }) {
   return (
     <>
-      <Link href={`/t/${tenant}/projects/${project.id}`} className="self-start rounded-sm underline underline-offset-4">
+      <Link
+        href={`/t/${tenant}/projects/${project.id}`}
+        className="wrap-anywhere max-w-full self-start rounded-sm underline underline-offset-4"
+      >
         {project.name}
       </Link>
       <KeyValue
