@@ -5,14 +5,15 @@ import * as oauth from 'oauth4webapi'
 import { Issuer } from 'openid-client'
 import { afterAll, afterEach, beforeAll, describe, expect, it, test } from 'vitest'
 import type { Scope } from '../../lib/actor.ts'
-import { answerUrl } from '../../lib/authserver/authorize.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
-import { approveCode, approveDevice, insertClient, pkce } from '../support/programs.ts'
+import { insertClient, pkce } from '../support/programs.ts'
 import { serve } from '../support/served.ts'
+import { personOf } from '../support/strangers.ts'
 
 let app: TestApp
 let at: Awaited<ReturnType<typeof serve>>
 let user: string
+let person: ReturnType<typeof personOf>
 const scopes: Scope[] = ['projects:read', 'tenant:read']
 const scope = scopes.join(' ')
 const callback = 'https://app.example/callback'
@@ -22,23 +23,13 @@ beforeAll(async () => {
   const browser = await app.signIn('owner@acme.test')
   user = (await app.call<{ id: string }>(browser, 'GET', '/me')).body.id
   at = await serve(app)
+  person = personOf({ app, ctx: at.ctx, user, scopes })
 })
 afterAll(async () => {
   await at.stop()
   await app.stop()
 })
 afterEach(() => app.forgetLimits())
-
-/** What a browser comes back with from here, once its person has allowed what is asked. */
-async function allowed(url: URL): Promise<URL> {
-  const { headers } = await fetch(url, { redirect: 'manual' })
-  const request = new URL(headers.get('location') ?? '').pathname.split('/').at(-1) ?? ''
-  const [row] = await app.rows('acme', 'SELECT redirect_uri, state FROM authorization_request WHERE id = $1', [request])
-  const code = await approveCode(app, 'acme', request, { user, scopes })
-  const sent = { redirectUri: String(row?.redirect_uri), state: row?.state as string | null }
-  return new URL(answerUrl(at.ctx, sent, { code }))
-}
-const allowDevice = (code: string) => approveDevice(app, 'acme', code, { user, scopes })
 
 describe('oauth4webapi', () => {
   const insecure = { [oauth.allowInsecureRequests]: true }
@@ -124,7 +115,7 @@ describe('oauth4webapi', () => {
       )
     await expect(poll()).rejects.toMatchObject({ error: 'authorization_pending' })
     await expect(poll()).rejects.toMatchObject({ error: 'slow_down' })
-    await allowDevice(device.device_code)
+    await person.allowDevice(device.device_code)
     const first = await poll()
     await expectWorks(first, client, options)
     const second = await refreshed(known, first, options)
@@ -182,7 +173,7 @@ describe('oauth4webapi', () => {
           )
           url.search = String(new URLSearchParams({ client_id: client.client_id, request_uri }))
         }
-        const parameters = oauth.validateAuthResponse(as, client, await allowed(url), state)
+        const parameters = oauth.validateAuthResponse(as, client, await person.allow(url), state)
         const first = await retried(
           () =>
             oauth.authorizationCodeGrantRequest(as, client, auth, parameters, redirect, verifier, {
@@ -238,7 +229,7 @@ describe('openid-client', () => {
     }
 
     const device = await client.deviceAuthorization({ scope })
-    await allowDevice(device.device_code)
+    await person.allowDevice(device.device_code)
     const grant_type = 'urn:ietf:params:oauth:grant-type:device_code'
     const byDevice = await client.grant({ grant_type, device_code: device.device_code }, options)
     expect(byDevice.token_type).toBe(bound ? 'DPoP' : 'Bearer')
@@ -251,7 +242,7 @@ describe('openid-client', () => {
       code_challenge: challenge,
       code_challenge_method: 'S256',
     })
-    const back = await allowed(new URL(client.authorizationUrl({ request_uri })))
+    const back = await person.allow(new URL(client.authorizationUrl({ request_uri })))
     const parameters = client.callbackParams(back.href)
     const checks = { state: 'a state', code_verifier: verifier, response_type: 'code' }
     const first = await client.oauthCallback(callback, parameters, checks, options)

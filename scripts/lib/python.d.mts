@@ -1,0 +1,1 @@
+export function findPython(name: string, packages: string[]): Promise<string | undefined>
