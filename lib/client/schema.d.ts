@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'session_refused'
   | 'forbidden'
   | 'insufficient_scope'
+  | 'fresh_signin_required'
   | 'browser_only'
   | 'cross_site'
   | 'not_found'
@@ -51,6 +52,7 @@ export type ErrorCode =
   | 'tenant_shredded'
   | 'signin_failed'
   | 'signin_denied'
+  | 'signin_not_confirmed'
   | 'signin_unavailable'
   | 'clocks_differ'
   | 'attempt_unknown'
@@ -73,6 +75,7 @@ export type ErrorCode =
   | 'frozen'
   | 'not_linked'
   | 'over_policy'
+  | 'beyond_grant'
   | 'too_many_tokens'
   | 'token_outstanding'
   | 'no_strategy'
@@ -88,17 +91,41 @@ export type ErrorCode =
   | 'header_refused'
   | 'upgrade_refused'
   | 'redirect_refused'
+  | 'user_code_unknown'
+  | 'request_over'
+  | 'invalid_client'
+  | 'unauthorized_client'
+  | 'invalid_grant'
+  | 'unsupported_grant_type'
+  | 'unsupported_response_type'
+  | 'invalid_scope'
+  | 'invalid_target'
+  | 'redirect_unknown'
+  | 'authorization_pending'
+  | 'slow_down'
+  | 'access_denied'
+  | 'expired_token'
+  | 'login_required'
+  | 'consent_required'
+  | 'invalid_dpop_proof'
+  | 'use_dpop_nonce'
+  | 'request_uri_unknown'
   | 'invitation_unknown'
   | 'too_many_invitations'
   | 'last_owner'
   | 'slug_taken'
   | 'provider_exists'
   | 'provider_in_use'
+  | 'no_own_apis'
+  | 'audience_exists'
+  | 'too_many_audiences'
   | 'too_many_webhooks'
   | 'trusted_issuer_exists'
   | 'trusted_client_exists'
   | 'too_many_trusted'
   | 'opaque_taken'
+  | 'too_many_clients'
+  | 'too_many_secrets'
   | 'webhook_off'
   | 'count_changed'
 
@@ -1120,7 +1147,12 @@ export interface Paths {
                 of_server: boolean
                 token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
                 redirect_uris: string[]
-                grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+                grant_types: (
+                  | 'urn:ietf:params:oauth:grant-type:device_code'
+                  | 'authorization_code'
+                  | 'refresh_token'
+                  | 'urn:ietf:params:oauth:grant-type:token-exchange'
+                )[]
                 scopes: (
                   | 'projects:read'
                   | 'connections:manage'
@@ -1191,9 +1223,14 @@ export interface Paths {
              */
             redirect_uris?: string[]
             /**
-             * @maxItems 3
+             * @maxItems 4
              */
-            grant_types?: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+            grant_types?: (
+              | 'urn:ietf:params:oauth:grant-type:device_code'
+              | 'authorization_code'
+              | 'refresh_token'
+              | 'urn:ietf:params:oauth:grant-type:token-exchange'
+            )[]
             /**
              * @maxItems 7
              */
@@ -1242,7 +1279,12 @@ export interface Paths {
                 of_server: boolean
                 token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
                 redirect_uris: string[]
-                grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+                grant_types: (
+                  | 'urn:ietf:params:oauth:grant-type:device_code'
+                  | 'authorization_code'
+                  | 'refresh_token'
+                  | 'urn:ietf:params:oauth:grant-type:token-exchange'
+                )[]
                 scopes: (
                   | 'projects:read'
                   | 'connections:manage'
@@ -1344,7 +1386,12 @@ export interface Paths {
               of_server: boolean
               token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
               redirect_uris: string[]
-              grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+              grant_types: (
+                | 'urn:ietf:params:oauth:grant-type:device_code'
+                | 'authorization_code'
+                | 'refresh_token'
+                | 'urn:ietf:params:oauth:grant-type:token-exchange'
+              )[]
               scopes: (
                 | 'projects:read'
                 | 'connections:manage'
@@ -1413,9 +1460,14 @@ export interface Paths {
              */
             redirect_uris?: string[]
             /**
-             * @maxItems 3
+             * @maxItems 4
              */
-            grant_types?: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+            grant_types?: (
+              | 'urn:ietf:params:oauth:grant-type:device_code'
+              | 'authorization_code'
+              | 'refresh_token'
+              | 'urn:ietf:params:oauth:grant-type:token-exchange'
+            )[]
             /**
              * @maxItems 7
              */
@@ -1464,7 +1516,12 @@ export interface Paths {
               of_server: boolean
               token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
               redirect_uris: string[]
-              grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+              grant_types: (
+                | 'urn:ietf:params:oauth:grant-type:device_code'
+                | 'authorization_code'
+                | 'refresh_token'
+                | 'urn:ietf:params:oauth:grant-type:token-exchange'
+              )[]
               scopes: (
                 | 'projects:read'
                 | 'connections:manage'
@@ -1573,7 +1630,12 @@ export interface Paths {
                 of_server: boolean
                 token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
                 redirect_uris: string[]
-                grant_types: ('urn:ietf:params:oauth:grant-type:device_code' | 'authorization_code' | 'refresh_token')[]
+                grant_types: (
+                  | 'urn:ietf:params:oauth:grant-type:device_code'
+                  | 'authorization_code'
+                  | 'refresh_token'
+                  | 'urn:ietf:params:oauth:grant-type:token-exchange'
+                )[]
                 scopes: (
                   | 'projects:read'
                   | 'connections:manage'
@@ -2322,13 +2384,16 @@ export interface Paths {
                 tokens: number
               }[]
               /**
-               * Counted up to 1000 only
+               * How many match, on all pages, counted up to 1000 only
                */
               total: number
               /**
                * Whether there are more than were counted
                */
               total_is_capped: boolean
+              /**
+               * What to ask the next page `before`; null: this is the last
+               */
               next: string | null
             }
           }
