@@ -11,7 +11,15 @@ import pg from 'pg'
 import { newId } from '../lib/security/ids.ts'
 import { hash, randomToken } from '../lib/security/secrets.ts'
 import { startThrowAway } from '../scripts/lib/database.mjs'
-import { buildApp, bundleServer, generateClient, nodeTool, ROOT, toolEnv } from '../scripts/lib/prepare.mjs'
+import {
+  buildApp,
+  bundleServer,
+  generateClient,
+  nodeTool,
+  ROOT,
+  SERVER_FLAGS,
+  toolEnv,
+} from '../scripts/lib/prepare.mjs'
 import { freePort, runTool, stopOnSignals } from '../scripts/lib/processes.mjs'
 import { step } from '../scripts/lib/progress.mjs'
 import { applyMigrations } from '../scripts/migrate.mjs'
@@ -103,7 +111,7 @@ async function startPart(name: PartName): Promise<Part> {
 /** As `npm start` starts it, its log going nowhere. */
 async function startProduct(databaseUrl: string): Promise<Part> {
   const port = await freePort(undefined)
-  const child = spawn(process.execPath, [...nodeOptions, 'dist/server.mjs'], {
+  const child = spawn(process.execPath, [...SERVER_FLAGS, ...nodeOptions, 'dist/server.mjs'], {
     env: {
       ...toolEnv(),
       NODE_ENV: 'production',

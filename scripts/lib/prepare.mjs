@@ -11,6 +11,9 @@ export const ROOT = resolve(import.meta.dirname, '../..')
 const at = (...parts) => join(ROOT, ...parts)
 const QUIET = { NEXT_TELEMETRY_DISABLED: '1', CHECKPOINT_DISABLE: '1', PRISMA_HIDE_UPDATE_MESSAGE: '1' }
 
+/** Young objects in 4 MiB instead of 16: about 40 MiB less at start, 2 µs more a request (docs/performance.md). */
+export const SERVER_FLAGS = ['--max-semi-space-size=4']
+
 /** Every setting our tools need to stay silent and on this machine. */
 export const toolEnv = () => ({ ...process.env, ...QUIET })
 

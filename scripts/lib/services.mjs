@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure, lastLines, plainLog } from './fail.mjs'
-import { ROOT, toolEnv } from './prepare.mjs'
+import { ROOT, SERVER_FLAGS, toolEnv } from './prepare.mjs'
 import { hasEnded, stopGroup, waitFor } from './processes.mjs'
 
 const READY_LIMIT_MS = 120_000
@@ -43,9 +43,9 @@ export function createServices(remember, onDeath) {
    */
   async function start({ name, script, env, logFile, ready }) {
     const log = logFile ? await open(logFile, 'w', 0o600) : undefined
-    const traces = env.NODE_ENV === 'production' ? [] : ['--enable-source-maps']
+    const flags = env.NODE_ENV === 'production' ? SERVER_FLAGS : ['--enable-source-maps']
     // The channel tells the child when we are gone, however that came about.
-    const child = spawn(process.execPath, [...traces, join(ROOT, script)], {
+    const child = spawn(process.execPath, [...flags, join(ROOT, script)], {
       cwd: ROOT,
       env: { ...toolEnv(), ...env },
       stdio: ['ignore', log?.fd ?? 'inherit', log?.fd ?? 'inherit', 'ipc'],
