@@ -8,8 +8,9 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
+import { newTokens, type Tokens } from '../lib/authserver/tokens.ts'
 import { newId } from '../lib/security/ids.ts'
-import { hash, randomToken } from '../lib/security/secrets.ts'
+import { hash, newToken, randomToken } from '../lib/security/secrets.ts'
 import { startThrowAway } from '../scripts/lib/database.mjs'
 import {
   buildApp,
@@ -124,6 +125,8 @@ async function startProduct(databaseUrl: string): Promise<Part> {
       VALETKEY_SIGNIN_CLIENT_ID: 'bench',
       VALETKEY_SIGNIN_CLIENT_SECRET: 'bench',
       VALETKEY_DRAIN_SECONDS: '0',
+      // Callers come from many addresses, as they would.
+      VALETKEY_TRUSTED_PROXIES: '1',
     },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
@@ -135,7 +138,9 @@ async function startProduct(databaseUrl: string): Promise<Part> {
   return { pid: child.pid ?? 0, port, told: {}, child }
 }
 
-/** People with a session each, in a tenant. Their cookies. */
+const secret = newToken('cs').reveal()
+
+/** People with a session each, in a tenant, and a client that they may give grants. Their cookies. */
 async function seed(ownerUrl: string): Promise<string[]> {
   const owner = new pg.Client({ connectionString: ownerUrl })
   await owner.connect()
@@ -163,9 +168,48 @@ async function seed(ownerUrl: string): Promise<string[]> {
      FROM unnest($1::text[], $2::bytea[], $3::text[]) s(id, hash, user_id)`,
     [rows.map(({ session }) => session), rows.map(({ token }) => Buffer.from(hash(token))), users],
   )
+  await owner.query(
+    `INSERT INTO api_client (id, tenant_id, name, authentication, grant_types, scopes, created_at)
+     VALUES ('cli_bench', 'ten_bench', 'Bench', 'secret', '{device_code,refresh_token}', '{tenant:read}', now())`,
+  )
+  await owner.query(
+    `INSERT INTO client_secret (tenant_id, id, client_id, secret_hash, created_by, created_at)
+     VALUES ('ten_bench', 'cls_bench', 'cli_bench', $1, $2, now())`,
+    [Buffer.from(hash(secret)), users[0]],
+  )
   await owner.query('ANALYZE')
   await owner.end()
   return rows.map(({ token }) => `__Host-valetkey-session=${token}`)
+}
+
+/** New grants of the client, of one person after the other: their tokens. */
+async function grant(ownerUrl: string, origin: string, count: number): Promise<{ access: string; refresh: string }[]> {
+  const owner = new pg.Client({ connectionString: ownerUrl })
+  await owner.connect()
+  const made = Array.from({ length: count }, () => newTokens())
+  const bytes = (pick: (one: Tokens['hashes']) => Uint8Array) => made.map(({ hashes }) => Buffer.from(pick(hashes)))
+  await owner.query(`SELECT set_config('app.tenant_id', 'ten_bench', false)`)
+  await owner.query(
+    `WITH given AS (SELECT *, row_number() OVER () AS nth FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[])
+       AS g(id, family, refresh, access)),
+     people AS (SELECT user_id, row_number() OVER () AS nth FROM member),
+     kept AS (INSERT INTO oauth_grant (tenant_id, id, user_id, client_id, scopes, resource, generations, family_hash, refresh_hash,
+         refresh_expires_at, created_at, expires_at)
+       SELECT 'ten_bench', g.id, p.user_id, 'cli_bench', '{tenant:read}', $5, '{0,0,0,0,0}', g.family, g.refresh,
+         now() + interval '1 day', now(), now() + interval '1 day'
+       FROM given g JOIN people p ON p.nth = 1 + g.nth % (SELECT count(*) FROM people))
+     INSERT INTO access_token (hash, tenant_id, grant_id, scopes, resource, generations, created_at, expires_at)
+       SELECT access, 'ten_bench', id, '{tenant:read}', $5, '{0,0,0,0,0}', now(), now() + interval '1 hour' FROM given`,
+    [
+      made.map(() => newId('grant')),
+      bytes(({ family }) => family),
+      bytes(({ refresh }) => refresh),
+      bytes(({ access }) => access),
+      origin,
+    ],
+  )
+  await owner.end()
+  return made.map(({ access, refresh }) => ({ access: access.reveal(), refresh: refresh.reveal() }))
 }
 
 /** A Next application of one route that does nothing, built once: not below here, where Next would take proxy.ts for its own. */
@@ -218,6 +262,8 @@ async function main() {
   const seeded: Seeded = {
     host: `localhost:${ours.port}`,
     cookies,
+    client: { id: 'cli_bench', secret },
+    grants: (count) => grant(database.ownerUrl, `http://localhost:${ours.port}`, count),
     told: (name) => partOf(name).told,
     ask: async (name, requests) =>
       (await load({ port: partOf(name).port, connections, requests, status: 200, keep: true })).bodies.map((body) =>

@@ -7,6 +7,9 @@ export type PartName = 'ours' | 'bare' | 'next' | 'oidc' | 'statement'
 export type Seeded = {
   host: string
   cookies: readonly string[]
+  /** A confidential client, and grants that people gave it just now. */
+  client: { id: string; secret: string }
+  grants: (count: number) => Promise<{ access: string; refresh: string }[]>
   told: (part: PartName) => Record<string, string>
   /** Sends these to a part once, and answers the bodies as JSON. */
   ask: (part: PartName, requests: string[]) => Promise<Record<string, string>[]>
@@ -65,6 +68,16 @@ const oidc = {
     ).map((one) => one.access_token ?? ''),
 }
 
+/** Of one of many callers. */
+const from = (index: number) => ({ 'x-forwarded-for': `10.0.${(index >> 8) & 255}.${index & 255}` })
+const ours = {
+  /** What the client posts, each from an address of its own. */
+  post: (path: string, { host, client }: Seeded, fields: Record<string, string>, index: number) => {
+    const authorization = `Basic ${Buffer.from(`${client.id}:${client.secret}`).toString('base64')}`
+    return form(path, fields, { authorization, ...from(index) }, host)
+  },
+}
+
 export const scenarios: readonly Scenario[] = [
   { act: 'nothing', way: 'a bare Node server', part: 'bare', requests: () => [get('/')] },
   { act: 'nothing', way: 'a Next route', part: 'next', requests: () => [get('/nothing')] },
@@ -86,13 +99,42 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     act: 'who calls',
+    way: 'ours, /api/v1/me by Bearer',
+    part: 'ours',
+    requests: async ({ grants, host }) =>
+      (await grants(1_000)).map(({ access }) => get('/api/v1/me', { authorization: `Bearer ${access}` }, host)),
+    goal: 0.35,
+  },
+  {
+    act: 'who calls',
     way: 'oidc-provider, userinfo',
     part: 'oidc',
     requests: ({ told }) => [get('/me', { authorization: `Bearer ${told('oidc').token}` })],
   },
 
+  {
+    act: 'opaque token',
+    way: 'ours, a refresh token rotates',
+    part: 'ours',
+    requests: async (seeded) =>
+      (await seeded.grants(spent)).map(({ refresh: refresh_token }, index) =>
+        ours.post('/oauth/token', seeded, { grant_type: 'refresh_token', refresh_token }, index),
+      ),
+    once: true,
+    goal: 0.45,
+  },
   { act: 'opaque token', way: 'oidc-provider', part: 'oidc', requests: () => [oidc.token(false)] },
   { act: 'signed token', way: 'oidc-provider', part: 'oidc', requests: () => [oidc.token(true)] },
+  {
+    act: 'introspection',
+    way: 'ours',
+    part: 'ours',
+    requests: async (seeded) =>
+      (await seeded.grants(100)).map(({ access: token }, index) =>
+        ours.post('/oauth/introspect', seeded, { token }, index),
+      ),
+    goal: 0.25,
+  },
   {
     act: 'introspection',
     way: 'oidc-provider',
@@ -102,11 +144,36 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     act: 'revocation',
+    way: 'ours, an access token',
+    part: 'ours',
+    requests: async (seeded) =>
+      (await seeded.grants(spent)).map(({ access: token }, index) =>
+        ours.post('/oauth/revoke', seeded, { token }, index),
+      ),
+    once: true,
+    goal: 0.4,
+  },
+  {
+    act: 'revocation',
     way: 'oidc-provider',
     part: 'oidc',
     requests: async (seeded) =>
       (await oidc.tokens(seeded, spent)).map((token) => form('/token/revocation', { token }, asClient)),
     once: true,
+  },
+  {
+    act: 'device poll, too early',
+    way: 'ours',
+    part: 'ours',
+    requests: async (seeded) => {
+      const begun = times(16, (index) => ours.post('/oauth/device_authorization', seeded, {}, index))
+      return (await seeded.ask('ours', begun)).map(({ device_code = '' }, index) => {
+        const fields = { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code }
+        return ours.post('/oauth/token', seeded, fields, index)
+      })
+    },
+    status: 400,
+    goal: 0.15,
   },
   {
     act: 'device poll, too early',

@@ -12,6 +12,7 @@ import type { TokenAnswer } from '../authserver/tokens.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
 import { currentNonce } from '../security/proof.ts'
+import { jsonAnswer } from './answer.ts'
 import { resourceMetadataPath } from './challenge.ts'
 import { takeLimit } from './limits.ts'
 import { type OAuthCall, oauthEndpoint, required } from './oauth.ts'
@@ -53,7 +54,7 @@ export const tokenEndpoint = (): Edge =>
     if (!grant) throw new BrokerError('unsupported_grant_type')
     const proof = await proofOf(call)
     // For the next proof, at our API as well (RFC 9449 8.2).
-    if (proof !== undefined) call.headers.set('dpop-nonce', currentNonce(call.ctx))
+    if (proof !== undefined) call.headers['dpop-nonce'] = currentNonce(call.ctx)
     return grant(call, proof)
   })
 
@@ -127,7 +128,7 @@ const keptSeconds = 3600
 const documentEndpoint = (name: string, path: string, document: (ctx: Context) => object): Edge =>
   edge({ kind: 'oauth', name, method: 'GET', path }, async ({ ctx }) => {
     const headers = { ...dataHeaders, 'cache-control': `public, max-age=${keptSeconds}` }
-    return { response: Response.json(document(ctx), { headers }) }
+    return { response: jsonAnswer(document(ctx), 200, headers) }
   })
 
 export const metadataEndpoint = () => documentEndpoint('metadata', '/.well-known/oauth-authorization-server', metadata)

@@ -16,7 +16,7 @@ export const limits = {
   /** By issuers, each at one address, which may sign out everybody at once. */
   logout: { points: 3000, seconds: 60, by: 'address', store: 'shared' },
   /** Of programs, which may be many behind one address. */
-  program: { points: 6000, seconds: 60, by: 'address', store: 'process' },
+  program: { points: 60_000, seconds: 60, by: 'address', store: 'process' },
   /** Clients and codes that were wrong. */
   misses: { points: 120, seconds: 60, by: 'address', store: 'process' },
   /** Each leaves a row until a person has answered. */

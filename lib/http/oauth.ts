@@ -4,6 +4,7 @@ import { assertionType, readAssertion, subjectOf } from '../security/client-asse
 import { isStorable } from '../security/json.ts'
 import { hash } from '../security/secrets.ts'
 import { type From, findClient, type Presented, takeOnce } from '../store/programs.ts'
+import { Answer, jsonAnswer } from './answer.ts'
 import { assertLimitLeft, takeLimit } from './limits.ts'
 import { dataHeaders } from './problem.ts'
 import { type Call, type Edge, edge, readBody } from './request.ts'
@@ -17,8 +18,8 @@ export type OAuthCall = Call & {
   form: Form
   who: Presented
   origin: From
-  /** Headers that the answer will have beside its own. */
-  headers: Headers
+  /** Headers that the answer will have beside its own, in small letters. */
+  headers: Record<string, string>
 }
 
 /**
@@ -41,9 +42,9 @@ export const oauthEndpoint = (
       try {
         const form = await readForm(request)
         const who = await presentedBy(ctx, request.headers, form)
-        const headers = new Headers({ ...dataHeaders, pragma: 'no-cache' })
+        const headers = { ...dataHeaders, pragma: 'no-cache' }
         const answer = await handle({ ...call, form, who, origin: { address, agent, requestId }, headers })
-        const response = answer ? Response.json(answer, { status, headers }) : new Response(null, { headers })
+        const response = answer ? jsonAnswer(answer, status, headers) : new Answer(200, headers)
         return { response, log: { client: who.id } }
       } catch (error) {
         if (error instanceof Error && 'code' in error && misses.has(String(error.code)))
@@ -167,7 +168,7 @@ const words: Partial<Record<ErrorCode, string>> = {
 }
 
 /** RFC 6749 5.2. What fails on our side is no verdict on what was sent. */
-function refusal(error: BrokerError): Response {
+function refusal(error: BrokerError): Answer {
   const { status, title } = errorCodes[error.code]
   const word = words[error.code] ?? (status >= 500 ? 'temporarily_unavailable' : 'invalid_request')
   const retry = error.retryAfterSeconds ?? (status === 503 ? 5 : undefined)
@@ -180,5 +181,5 @@ function refusal(error: BrokerError): Response {
   }
   const body = { error: word, error_description: error.detail ?? `${title}. ${error.next}` }
   const isPassing = status >= 500 || status === 429 || status === 401 || status === 413
-  return Response.json(body, { status: isPassing ? status : 400, headers })
+  return jsonAnswer(body, isPassing ? status : 400, headers)
 }
