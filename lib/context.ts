@@ -57,6 +57,8 @@ export type Context = {
   introspections: Introspections
   /** When a refusal of such a token was last noted, in ms, by issuer and reason. */
   incomingRefusals: Map<string, number>
+  /** When the use of a client was last noted, in ms, by client and secret. */
+  clientUses: Map<string, number>
   /** Keys that tokens of connections are bound to, with what their servers said of nonces. */
   proofs: Map<string, DPoPHandle>
   fetch: OutboundFetch
@@ -134,6 +136,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
     issuerClocks: new Map(),
     introspections: createIntrospections(),
     incomingRefusals: new Map(),
+    clientUses: new Map(),
     proofs: new Map(),
     trusting(certificates) {
       const { fetch, ...published } = trust.trusting(certificates)

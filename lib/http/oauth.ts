@@ -3,7 +3,7 @@ import { BrokerError, type ErrorCode, errorCodes } from '../errors.ts'
 import { assertionType, readAssertion, subjectOf } from '../security/client-assertion.ts'
 import { isStorable } from '../security/json.ts'
 import { hash } from '../security/secrets.ts'
-import { type From, findClient, type Presented, takeOnce } from '../store/programs.ts'
+import { type From, findClient, noteClientUse, type Presented, takeOnce } from '../store/programs.ts'
 import { Answer, jsonAnswer } from './answer.ts'
 import { assertLimitLeft, takeLimit } from './limits.ts'
 import { dataHeaders } from './problem.ts'
@@ -44,6 +44,7 @@ export const oauthEndpoint = (
         const who = await presentedBy(ctx, request.headers, form)
         const headers = { ...dataHeaders, pragma: 'no-cache' }
         const answer = await handle({ ...call, form, who, origin: { address, agent, requestId }, headers })
+        noteUse(ctx, who)
         const response = answer ? jsonAnswer(answer, status, headers) : new Answer(200, headers)
         return { response, log: { client: who.id } }
       } catch (error) {
@@ -54,6 +55,19 @@ export const oauthEndpoint = (
     },
     refusal,
   )
+
+const noteMs = 60_000
+
+/** Off the request, and at most once a minute of one client and secret. */
+function noteUse(ctx: Context, who: Presented): void {
+  const key = `${who.id} ${who.secret ? Buffer.from(who.secret).toString('base64') : ''}`
+  const at = ctx.now().getTime()
+  const last = ctx.clientUses.get(key)
+  if (last !== undefined && at >= last && at < last + noteMs) return
+  ctx.clientUses.set(key, at)
+  for (const [one, moment] of ctx.clientUses) if (at >= moment + noteMs) ctx.clientUses.delete(one)
+  ctx.background('note use of a client', () => noteClientUse(ctx, who))
+}
 
 const misses: ReadonlySet<string> = new Set(['invalid_client', 'invalid_grant'] satisfies ErrorCode[])
 

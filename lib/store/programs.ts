@@ -42,6 +42,10 @@ export async function admittedClient(ctx: Store, presented: Presented): Promise<
   return (await query<ClientRow>(ctx, 'client_admitted', text, shown(presented)))[0]
 }
 
+/** vk.client_used. */
+export const noteClientUse = (ctx: Store, { id, secret }: Presented) =>
+  query(ctx, 'client_used', 'SELECT vk.client_used($1, $2)', [id, bytes(secret)])
+
 /** A request as a program makes it; what a person answers is added later. */
 export type NewRequest = {
   id: string

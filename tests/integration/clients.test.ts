@@ -395,7 +395,7 @@ describe('what a client may be registered with', () => {
     expect(await faultsOf({ ...signer(good), token_endpoint_auth_method: 'none' })).toHaveProperty(['jwks'])
   })
 
-  it('I-02: a resource server is named for projects that are the tenant’s own audiences, and is never public', async () => {
+  it('I-01 I-03: a resource server is named for projects that are the tenant’s own audiences, and is never public', async () => {
     const own = newId('provider')
     const [audience, upstream, foreign] = [newId('project'), newId('project'), newId('project')]
     const provider = (id: string, kind: string) =>
@@ -444,7 +444,7 @@ describe('what a client may be registered with', () => {
   })
 })
 
-describe('a secret of a client', () => {
+describe('ASK-12: a secret of a client', () => {
   it('is ours by its form, shown once, kept as a hash, and lets the client in', async () => {
     const { client, client_secret } = await made()
     expect(isToken('cs', client_secret ?? '')).toBe(true)
