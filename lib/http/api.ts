@@ -56,9 +56,9 @@ type ApiAnswer<O extends Operation> =
 
 /**
  * A route handler for one operation of the JSON API. In this order: method, content type, size, other sites, who calls,
- * limit, tenant, permission and scope, strict parse; then `handler`, whose answer is brought into the form that the
- * operation declares, and parsed. The limit comes before the tenant, so that neither slugs can be tried out nor denials
- * pile up events without end.
+ * limit, tenant, permission and scope, a recent sign-in, strict parse; then `handler`, whose answer is brought into the
+ * form that the operation declares, and parsed. The limit comes before the tenant, so that neither slugs can be tried out
+ * nor denials pile up events without end.
  */
 export function api<O extends Operation>(operation: O, handler: (input: ApiInput<O>) => Promise<ApiAnswer<O>>): Edge {
   const label = { kind: 'api', name: operation.id, method: operation.method, path: operation.path }
