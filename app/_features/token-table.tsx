@@ -124,7 +124,11 @@ export function TokenTable({ viewerId, mayWork, mayAdminister, ...view }: TokenT
               strategy: token.strategy,
               offline: token.offline,
             }}
-            again={own && mayWork ? `/t/${tenant}/projects/${token.project.id}/issue?like=${token.id}` : undefined}
+            again={
+              own && mayWork && !token.project.isRemoved
+                ? `/t/${tenant}/projects/${token.project.id}/issue?like=${token.id}`
+                : undefined
+            }
             revocable={isLive(token) && ((own && mayWork) || mayAdminister)}
           />
         )

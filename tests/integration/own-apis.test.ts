@@ -296,7 +296,8 @@ describe('audiences', () => {
     })
     for (const { value, token } of [opaque, signed]) {
       expect(await told(app, value.reveal())).toMatchObject({ state: 'revoked' })
-      expect((await readToken(ctx, member, token.id)).state).toBe('revoked')
+      const { state, project } = await readToken(ctx, member, token.id)
+      expect([state, project.isRemoved]).toEqual(['revoked', true])
     }
     expect(await code(issueOwn(app, member, 'gone'))).toBe('not_found')
     expect((await projectCards(ctx, owner)).map(({ alias }) => alias)).not.toContain('gone')

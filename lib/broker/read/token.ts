@@ -45,7 +45,8 @@ export type TokenView = {
   id: string
   fingerprint: string | null
   ownerId: string
-  project: { id: string; name: string; alias: string }
+  /** `isRemoved`: an audience that was taken away, which nobody finds any more. */
+  project: { id: string; name: string; alias: string; isRemoved: boolean }
   provider: { id: string; name: string; kind: string }
   /** Null: it needs none (strategy `sign`). */
   connectionId: string | null
@@ -94,7 +95,12 @@ export function toTokenView(row: TokenWithRelations, now: Date, frozen: FrozenVi
     id: row.id,
     fingerprint: row.fingerprint,
     ownerId: row.userId,
-    project: { id: row.project.id, name: row.project.name, alias: row.project.alias },
+    project: {
+      id: row.project.id,
+      name: row.project.name,
+      alias: row.project.alias,
+      isRemoved: row.project.removedAt !== null,
+    },
     provider: { id: provider.id, name: provider.name, kind: provider.kind },
     connectionId: row.connectionId,
     program: row.client && { clientId: row.client.id, name: row.client.name, grantId: row.grantId },

@@ -59,7 +59,7 @@ export default async function TokenPage({ params }: Props) {
         badge={<TokenBadge token={token} />}
         actions={
           <>
-            {own && may(actor, 'work') && (
+            {own && may(actor, 'work') && !token.project.isRemoved && (
               <ButtonLink href={`/t/${tenant}/projects/${token.project.id}/issue?like=${token.id}`}>
                 Issue again
               </ButtonLink>
@@ -126,7 +126,9 @@ export default async function TokenPage({ params }: Props) {
                 { label: 'Owner', value: nameOf(token.ownerId) },
                 {
                   label: 'Project',
-                  value: (
+                  value: token.project.isRemoved ? (
+                    `${token.project.name}, removed`
+                  ) : (
                     <Link
                       href={`/t/${tenant}/projects/${token.project.id}`}
                       className="rounded-sm underline underline-offset-4"
