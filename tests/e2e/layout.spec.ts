@@ -10,6 +10,7 @@ const queries: Record<string, string[]> = {
   '/t/[tenant]/admin/revocation': ['?state=all', '?show=connections&state=all', '?show=unconfirmed'],
   '/t/[tenant]/notifications': ['?unread=1'],
   '/connect/failed': ['?code=attempt_used'],
+  '/device': ['?user_code=WXYZ-BCDF'],
 }
 /** Development only. */
 const left = ['/design']

@@ -15,6 +15,7 @@ const consolePages = [
   'admin/providers/new',
   'admin/trusted-issuers',
   'admin/webhooks',
+  'admin/settings',
   'notifications',
   'notifications?unread=1',
 ]
@@ -43,6 +44,8 @@ test('every page of the console passes axe in both schemes, wide and on a phone'
     '/t/acme/admin/revocation',
     '/t/acme/admin/trusted-issuers',
     '/t/acme/admin/webhooks',
+    '/t/acme/admin/settings',
+    '/device',
     '/t/acme/notifications',
     String(project),
   ]) {
@@ -63,6 +66,10 @@ test('sign-in, invitation and link outcomes pass axe in both schemes', async ({ 
     await page.goto(`/connect/failed?code=${code}`)
     await expectAccessible(page)
   }
+  await page.goto('/device')
+  await expectAccessible(page)
+  await page.goto(`/authorize/aut_${'0'.repeat(32)}`)
+  await expectAccessible(page)
   await page.goto('/t/acme/nothing')
   await expectAccessible(page)
 })
