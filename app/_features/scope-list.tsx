@@ -2,6 +2,7 @@
 import { TriangleAlert } from 'lucide-react'
 import { useId, useState } from 'react'
 import { Tick } from '@/app/_ui/checkbox.tsx'
+import { cn } from '@/app/_ui/cn.ts'
 
 export type Scope = {
   name: string
@@ -13,7 +14,7 @@ export type Scope = {
 }
 type Props = { label: string; hint?: string; scopes: Scope[]; value: string[]; onChange: (names: string[]) => void }
 
-/** From this many on, a field narrows the list. */
+/** From this many on, a field narrows the list, and it scrolls. What is short is seen whole: people consent to it. */
 const searchFrom = 9
 
 /** Scopes to tick, each with what it lets do and how far that reaches. */
@@ -56,7 +57,7 @@ export function ScopeList({ label, hint, scopes, value, onChange }: Props) {
           />
         </div>
       )}
-      <div className="max-h-96 divide-y overflow-y-auto border-t">
+      <div className={cn('divide-y border-t', scopes.length >= searchFrom && 'max-h-96 overflow-y-auto')}>
         {shown.map(({ name, text, risk, always = false }) => (
           <label key={name} htmlFor={`${id} ${name}`} className="flex gap-3 px-3 py-2 hover:bg-raised">
             <Tick

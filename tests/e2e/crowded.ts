@@ -443,6 +443,25 @@ export async function startCrowd(): Promise<Crowd> {
     ]),
   )
 
+  const apiClient = newId('client')
+  const asked = ['projects:read', 'connections:manage', 'tokens:issue', 'tenant:manage', 'audit:read']
+  await insert('api_client', ofTenant([{ id: apiClient, name: nameOf(0), scopes: asked, created_at: hours(-9) }]))
+  // From another network than the browser's, and claimed by the owner.
+  const authorization = newId('authorization')
+  await insert('authorization_request', [
+    {
+      id: authorization,
+      kind: 'device',
+      client_id: apiClient,
+      scopes: asked,
+      address: '2001:db8:1111:2222:3333:4444:5555:6666',
+      agent: `${'program'.repeat(30)}/1.0`,
+      claimed_by: owner,
+      created_at: hours(-0.1),
+      expires_at: hours(1),
+    },
+  ])
+
   const sessions: string[] = []
   const known = { owner, suspended: String(people[4]) }
   return {
@@ -458,6 +477,7 @@ export async function startCrowd(): Promise<Crowd> {
       webhook: String(webhooks[0]),
       provider: String(providers[0]),
       attempt,
+      authorization,
     },
     async signIn(context, who) {
       const value = randomBytes(32).toString('base64url')
@@ -475,6 +495,7 @@ export async function startCrowd(): Promise<Crowd> {
     sql: async (text, values = []) => (await client.query(text, values)).rows,
     async stop() {
       await client.query('DELETE FROM session WHERE id = ANY ($1)', [sessions])
+      await client.query('DELETE FROM authorization_request WHERE id = $1', [authorization])
       await client.end()
     },
   }

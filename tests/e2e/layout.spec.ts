@@ -16,6 +16,7 @@ const queries: Record<string, string[]> = {
   '/t/[tenant]/devices': ['?state=all', '?state=all&everybody=1'],
   '/t/[tenant]/notifications': ['?unread=1'],
   '/connect/failed': ['?code=attempt_used'],
+  '/device': ['?user_code=WXYZ-BCDF'],
 }
 /** Development only. */
 const left = ['/design']

@@ -18,6 +18,7 @@ const consolePages = [
   'admin/trusted-issuers',
   'admin/clients',
   'admin/webhooks',
+  'admin/settings',
   'notifications',
   'notifications?unread=1',
 ]
@@ -47,6 +48,8 @@ test('every page of the console passes axe in both schemes, wide and on a phone'
     '/t/acme/admin/trusted-issuers',
     '/t/acme/admin/clients',
     '/t/acme/admin/webhooks',
+    '/t/acme/admin/settings',
+    '/device',
     '/t/acme/notifications',
     String(project),
   ]) {
@@ -67,6 +70,10 @@ test('sign-in, invitation and link outcomes pass axe in both schemes', async ({ 
     await page.goto(`/connect/failed?code=${code}`)
     await expectAccessible(page)
   }
+  await page.goto('/device')
+  await expectAccessible(page)
+  await page.goto(`/authorize/aut_${'0'.repeat(32)}`)
+  await expectAccessible(page)
   await page.goto('/t/acme/nothing')
   await expectAccessible(page)
 })
