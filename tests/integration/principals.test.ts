@@ -1,5 +1,5 @@
 // Who calls: browsers by their cookie, programs by a token. The token here is one that only this test recognises.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type GrantCredential, type Principal, type Scope, scopes, type TokenCredential } from '../../lib/actor.ts'
 import { catalogue } from '../../lib/audit/catalogue.ts'
 import { putContext } from '../../lib/context.ts'
@@ -53,12 +53,33 @@ beforeAll(async () => {
     createdAt: now,
     expiresAt: new Date(now.getTime() + 3_600_000),
   }
+  // The program's grant, which lets it issue whatever its person may.
+  const tenant = await app.tenantId('acme')
+  await app.rows(
+    'acme',
+    `INSERT INTO api_client (id, tenant_id, created_at) VALUES ('cli_test', $1, vk_now()) ON CONFLICT DO NOTHING`,
+    [tenant],
+  )
+  await app.rows(
+    'acme',
+    `INSERT INTO oauth_grant (tenant_id, id, user_id, client_id, scopes, ceilings, generations, created_at)
+     VALUES ($1, 'grt_test', $2, 'cli_test', $3, $4, vk.grant_generations($1, $2, 'cli_test', NULL), vk_now())
+     ON CONFLICT (tenant_id, id) DO UPDATE SET ceilings = excluded.ceilings`,
+    [tenant, id, scopes, { [String(things.project)]: { rights: null, proxy: null } }],
+  )
 })
 afterAll(async () => {
   await app.stop()
   await receiver.stop()
 })
 afterEach(() => app.forgetLimits())
+// What one test ends is not what the next is about.
+beforeEach(() =>
+  app.rows(
+    'acme',
+    `UPDATE oauth_grant g SET generations = vk.grant_generations(g.tenant_id, g.user_id, g.client_id, g.id) WHERE ended_at IS NULL`,
+  ),
+)
 
 /** What a program of the admin's sends: its token, and none of what a browser's change carries. */
 function program(held: readonly Scope[], kind: GrantCredential['kind'] = 'bearer'): Record<string, string> {
