@@ -23,7 +23,10 @@ test.beforeAll(async () => {
 })
 test.afterAll(() => crowd.stop())
 
-test('ASK-21: a person sees their devices and apps, freezes one, lifts it, and revokes it', async ({ page, context }) => {
+test('ASK-21: a person sees their devices and apps, freezes one, lifts it, and revokes it', async ({
+  page,
+  context,
+}) => {
   await crowd.signIn(context, 'owner')
   await page.goto(`/t/${crowd.params.tenant}/projects`)
   await page.getByRole('link', { name: 'Devices' }).click()

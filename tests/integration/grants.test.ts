@@ -334,7 +334,12 @@ describe('a freeze', () => {
     const id = await programs.grant({ userId: memberId })
     const elsewhere = await programs.grant({ tenant: 'globex', userId: strangerId })
     expect((await freeze('client', 'valetkey')).status).toBe(200)
-    expect(await read(id)).toMatchObject({ state: 'frozen', client: { frozen: true }, frozen: { kind: 'client' }, frozen_itself: false })
+    expect(await read(id)).toMatchObject({
+      state: 'frozen',
+      client: { frozen: true },
+      frozen: { kind: 'client' },
+      frozen_itself: false,
+    })
     expect(await programs.stateOf(elsewhere, 'globex')).toMatchObject({ state: 'live' })
     const foreign = await programs.client('globex')
     expect((await freeze('client', foreign)).status).toBe(404)
