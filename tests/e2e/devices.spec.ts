@@ -23,7 +23,10 @@ test.beforeAll(async () => {
 })
 test.afterAll(() => crowd.stop())
 
-test('D-12: a person sees their devices and apps, freezes one, lifts it, and revokes it', async ({ page, context }) => {
+test('ASK-21: a person sees their devices and apps, freezes one, lifts it, and revokes it', async ({
+  page,
+  context,
+}) => {
   await crowd.signIn(context, 'owner')
   await page.goto(`/t/${crowd.params.tenant}/projects`)
   await page.getByRole('link', { name: 'Devices' }).click()
@@ -57,7 +60,7 @@ test('D-12: a person sees their devices and apps, freezes one, lifts it, and rev
   await shoot(page, 'device-ended')
 })
 
-test('D-12: an admin revokes everybody’s devices and apps from the revocation page, and is told of each', async ({
+test('ASK-21: an admin revokes everybody’s devices and apps from the revocation page, and is told of each', async ({
   page,
   context,
 }) => {

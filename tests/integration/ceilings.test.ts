@@ -37,7 +37,7 @@ const rows = (grant: string) =>
   app.rows('acme', 'SELECT id, status, generation, client_id, grant_id FROM issued_token WHERE grant_id = $1', [grant])
 
 describe('a ceiling', () => {
-  it('D-12: lets issue what is within it, and names what is beyond; nothing is begun then', async () => {
+  it('ASK-21: lets issue what is within it, and names what is beyond; nothing is begun then', async () => {
     const grant = await programs.grant({
       userId: ownerId,
       ceilings: {
@@ -70,7 +70,7 @@ describe('a ceiling', () => {
     ['only the other way', (way: string) => ({ [project]: way === 'rights' ? { proxy: null } : { rights: null } })],
     ['no right', { rights: buckets({}), proxy: { access: 'paths', paths: ['GET /elsewhere'] } }],
     ['what no kind can read', { rights: { everything: true }, proxy: { everything: true } }],
-  ])('D-12: that says %s allows nothing', async (_, said) => {
+  ])('ASK-21: that says %s allows nothing', async (_, said) => {
     for (const [way, asked] of [
       ['rights', read],
       ['proxy', proxied({ access: 'paths', paths: ['GET /v2/storage/buckets'] })],

@@ -68,7 +68,7 @@ const issue = (grant: string, id = project, body: object = {}) =>
   })
 
 describe('the list', () => {
-  it('D-12: a person sees their own devices and apps: what, through whom, from where, for what, how far, until when', async () => {
+  it('ASK-21: a person sees their own devices and apps: what, through whom, from where, for what, how far, until when', async () => {
     const app1 = await programs.client('acme')
     const device = await programs.grant({
       userId: memberId,
@@ -292,7 +292,7 @@ describe('a selection of grants', () => {
 })
 
 describe('a freeze', () => {
-  it('D-12: of a grant stops what it issues and what it issued, until it is lifted; revoking does not lift it', async () => {
+  it('ASK-21: of a grant stops what it issues and what it issued, until it is lifted; revoking does not lift it', async () => {
     const id = await programs.grant({ userId: ownerId, ceilings: all() })
     const scopes = { access: 'read_only' }
     const { token } = (await issue(id, project, { strategy: 'proxy', scopes })).body

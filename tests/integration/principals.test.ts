@@ -58,6 +58,20 @@ beforeAll(async () => {
     createdAt: now,
     expiresAt: new Date(now.getTime() + 3_600_000),
   }
+  // The program's grant, which lets it issue whatever its person may.
+  const tenant = await app.tenantId('acme')
+  await app.rows(
+    'acme',
+    `INSERT INTO api_client (id, tenant_id, created_at) VALUES ('cli_test', $1, vk_now()) ON CONFLICT DO NOTHING`,
+    [tenant],
+  )
+  await app.rows(
+    'acme',
+    `INSERT INTO oauth_grant (tenant_id, id, user_id, client_id, scopes, ceilings, generations, created_at)
+     VALUES ($1, 'grt_test', $2, 'cli_test', $3, $4, vk.grant_generations($1, $2, 'cli_test', NULL), vk_now())
+     ON CONFLICT (tenant_id, id) DO UPDATE SET ceilings = excluded.ceilings`,
+    [tenant, id, scopes, { [String(things.project)]: { rights: null, proxy: null } }],
+  )
 })
 afterAll(async () => {
   await app.stop()
