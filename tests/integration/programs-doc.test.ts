@@ -40,7 +40,7 @@ it.skipIf(!hasAll)('the walk-through for curl gets in, refreshes and takes every
   const env = { ...process.env, NO_PROXY: 'localhost', no_proxy: 'localhost' }
   const child = spawn('bash', ['-eu', '-c', script], { env, stdio: ['ignore', 'pipe', 'inherit', 'pipe'] })
   const answers = child.stdio[3] as NodeJS.WritableStream
-  const person = personOf({ app, ctx: at.ctx, user, scopes: ['projects:read'] })
+  const person = personOf({ app, ctx: at.ctx, user, scopes: ['projects:read', 'tenant:read'] })
   const ended = once(child, 'exit')
   const pauses: number[] = []
   const said: string[] = []
@@ -58,12 +58,11 @@ it.skipIf(!hasAll)('the walk-through for curl gets in, refreshes and takes every
   expect(await ended).toEqual([0, null])
   expect(pauses).toEqual([5, 5, 10])
   expect(said[0]).toMatch(new RegExp(`^Open ${at.origin}/device and type [A-Z2-9]{4}-[A-Z2-9]{4}$`))
-  const people =
-    said
-      .slice(1)
-      .join('')
-      .match(/usr_\w+/g) ?? []
-  expect(people.filter((one) => one === user).length).toBe(2)
+  const people = said
+    .slice(1)
+    .join('')
+    .match(/"id":"usr_\w+"/g)
+  expect(people, said.join('\n')).toEqual([`"id":"${user}"`, `"id":"${user}"`])
   const [grant] = await app.rows('acme', 'SELECT end_cause, scopes FROM oauth_grant WHERE user_id = $1', [user])
-  expect(grant).toEqual({ end_cause: 'signed_out', scopes: ['projects:read'] })
+  expect(grant).toEqual({ end_cause: 'signed_out', scopes: ['projects:read', 'tenant:read'] })
 })
