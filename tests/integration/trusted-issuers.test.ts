@@ -860,7 +860,7 @@ describe('what is taken away', () => {
     })
     await expect(late).rejects.toMatchObject({
       code: 'unauthenticated',
-      challenge: challengeOf('Bearer', 'error="invalid_token"'),
+      challenge: 'Bearer realm="valetkey", error="invalid_token"',
     })
     expect(worked).toBe(false)
     await remove(owner, 'acme', trusted)
