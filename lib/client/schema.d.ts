@@ -147,6 +147,9 @@ export interface Paths {
             'application/json': {
               issuer: string
               jwks_uri: string
+              /**
+               * None: its tokens are issued to members by this API. Left out, they would mean the code and implicit flows
+               */
               response_types_supported: string[]
               grant_types_supported: string[]
             }
@@ -246,6 +249,9 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * For which the caller would answer
+           */
           tenant?: string
         }
         header?: never
@@ -262,6 +268,9 @@ export interface Paths {
               id: string
               kind: 'device' | 'code'
               state: 'open' | 'approved' | 'denied' | 'expired'
+              /**
+               * `tenant`: whose it is, by name; null: it belongs to the instance
+               */
               client: {
                 id: string
                 name: string
@@ -285,6 +294,9 @@ export interface Paths {
                   | 'tenant:manage'
                   | 'audit:read'
                 )[]
+                /**
+                 * Asked for, and not to be given: never to a device, no longer to this client, or beyond the role
+                 */
                 withheld: {
                   scope:
                     | 'projects:read'
@@ -306,9 +318,18 @@ export interface Paths {
                 }[]
               } | null
               redirect_host: string | null
+              /**
+               * Of the program that began it
+               */
               address: string | null
               agent: string | null
+              /**
+               * Whether it came from the network that the caller is in; null: not known
+               */
               same_network: boolean | null
+              /**
+               * The program wants them to have signed in more lately
+               */
               sign_in_again: boolean
               created_at: string
               expires_at: string
@@ -366,6 +387,9 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
+              /**
+               * Where the browser goes with the answer; null: a device asks for it
+               */
               redirect_to: string | null
             }
           }
@@ -391,6 +415,9 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
+            /**
+             * The caller did not begin it: somebody else did
+             */
             not_me: boolean
           }
         }
@@ -399,6 +426,9 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
+              /**
+               * Where the browser goes with the answer; null: a device asks for it
+               */
               redirect_to: string | null
             }
           }
@@ -882,7 +912,13 @@ export interface Paths {
                 settings: {
                   [k: string]: unknown
                 }
+                /**
+                 * Null: the provider's and the tenant's policies say it
+                 */
                 max_lifetime_seconds: number | null
+                /**
+                 * Living tokens of all members
+                 */
                 tokens_out: number
                 created_at: string
               }[]
@@ -941,7 +977,13 @@ export interface Paths {
               settings: {
                 [k: string]: unknown
               }
+              /**
+               * Null: the provider's and the tenant's policies say it
+               */
               max_lifetime_seconds: number | null
+              /**
+               * Living tokens of all members
+               */
               tokens_out: number
               created_at: string
             }
@@ -977,7 +1019,13 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
+              /**
+               * How many tokens were revoked with it
+               */
               revoked: number
+              /**
+               * The latest moment at which one of them could still work, because it is verified without Valetkey; null: none does
+               */
               latest_moment: string | null
             }
           }
@@ -1018,6 +1066,9 @@ export interface Paths {
               }[]
               offline: boolean
             }
+            /**
+             * Null: it says nothing
+             */
             max_lifetime_seconds?: number | null
           }
         }
@@ -1033,7 +1084,13 @@ export interface Paths {
               settings: {
                 [k: string]: unknown
               }
+              /**
+               * Null: the provider's and the tenant's policies say it
+               */
               max_lifetime_seconds: number | null
+              /**
+               * Living tokens of all members
+               */
               tokens_out: number
               created_at: string
             }
@@ -1144,7 +1201,13 @@ export interface Paths {
               items: {
                 id: string
                 name: string
+                /**
+                 * Of the instance: every tenant sees it, and none changes it
+                 */
                 of_server: boolean
+                /**
+                 * `none`: a public client. `client_secret_basic`: a secret, which may also stand in the body. It never changes
+                 */
                 token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
                 redirect_uris: string[]
                 grant_types: (
@@ -1153,6 +1216,9 @@ export interface Paths {
                   | 'refresh_token'
                   | 'urn:ietf:params:oauth:grant-type:token-exchange'
                 )[]
+                /**
+                 * What it may be granted at most at this API
+                 */
                 scopes: (
                   | 'projects:read'
                   | 'connections:manage'
@@ -1162,6 +1228,9 @@ export interface Paths {
                   | 'tenant:manage'
                   | 'audit:read'
                 )[]
+                /**
+                 * The public keys that its assertions are verified with; null: it has none
+                 */
                 jwks: {
                   /**
                    * @minItems 1
@@ -1179,17 +1248,32 @@ export interface Paths {
                     e?: string
                   }[]
                 } | null
+                /**
+                 * Ids of projects that are the tenant’s own audiences: it may ask about their tokens (RFC 7662)
+                 */
                 audiences: string[]
                 dpop_bound_access_tokens: boolean
                 require_pushed_authorization_requests: boolean
                 created_by: string | null
                 created_at: string
+                /**
+                 * To the minute
+                 */
                 last_used_at: string | null
+                /**
+                 * Those that count, newest first; two at most. Their values are shown once, when they are made
+                 */
                 secrets: {
                   id: string
                   created_by: string
                   created_at: string
+                  /**
+                   * When it stops counting; null: once somebody ends it
+                   */
                   expires_at: string | null
+                  /**
+                   * To the minute
+                   */
                   last_used_at: string | null
                 }[]
               }[]
@@ -1264,7 +1348,13 @@ export interface Paths {
              * @maxItems 50
              */
             audiences?: string[]
+            /**
+             * Its tokens are bound to a key of its own (RFC 9449)
+             */
             dpop_bound_access_tokens?: boolean
+            /**
+             * It pushes its authorization requests (RFC 9126)
+             */
             require_pushed_authorization_requests?: boolean
           }
         }
@@ -1276,7 +1366,13 @@ export interface Paths {
               client: {
                 id: string
                 name: string
+                /**
+                 * Of the instance: every tenant sees it, and none changes it
+                 */
                 of_server: boolean
+                /**
+                 * `none`: a public client. `client_secret_basic`: a secret, which may also stand in the body. It never changes
+                 */
                 token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
                 redirect_uris: string[]
                 grant_types: (
@@ -1285,6 +1381,9 @@ export interface Paths {
                   | 'refresh_token'
                   | 'urn:ietf:params:oauth:grant-type:token-exchange'
                 )[]
+                /**
+                 * What it may be granted at most at this API
+                 */
                 scopes: (
                   | 'projects:read'
                   | 'connections:manage'
@@ -1294,6 +1393,9 @@ export interface Paths {
                   | 'tenant:manage'
                   | 'audit:read'
                 )[]
+                /**
+                 * The public keys that its assertions are verified with; null: it has none
+                 */
                 jwks: {
                   /**
                    * @minItems 1
@@ -1311,17 +1413,32 @@ export interface Paths {
                     e?: string
                   }[]
                 } | null
+                /**
+                 * Ids of projects that are the tenant’s own audiences: it may ask about their tokens (RFC 7662)
+                 */
                 audiences: string[]
                 dpop_bound_access_tokens: boolean
                 require_pushed_authorization_requests: boolean
                 created_by: string | null
                 created_at: string
+                /**
+                 * To the minute
+                 */
                 last_used_at: string | null
+                /**
+                 * Those that count, newest first; two at most. Their values are shown once, when they are made
+                 */
                 secrets: {
                   id: string
                   created_by: string
                   created_at: string
+                  /**
+                   * When it stops counting; null: once somebody ends it
+                   */
                   expires_at: string | null
+                  /**
+                   * To the minute
+                   */
                   last_used_at: string | null
                 }[]
               }
@@ -1383,7 +1500,13 @@ export interface Paths {
             'application/json': {
               id: string
               name: string
+              /**
+               * Of the instance: every tenant sees it, and none changes it
+               */
               of_server: boolean
+              /**
+               * `none`: a public client. `client_secret_basic`: a secret, which may also stand in the body. It never changes
+               */
               token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
               redirect_uris: string[]
               grant_types: (
@@ -1392,6 +1515,9 @@ export interface Paths {
                 | 'refresh_token'
                 | 'urn:ietf:params:oauth:grant-type:token-exchange'
               )[]
+              /**
+               * What it may be granted at most at this API
+               */
               scopes: (
                 | 'projects:read'
                 | 'connections:manage'
@@ -1401,6 +1527,9 @@ export interface Paths {
                 | 'tenant:manage'
                 | 'audit:read'
               )[]
+              /**
+               * The public keys that its assertions are verified with; null: it has none
+               */
               jwks: {
                 /**
                  * @minItems 1
@@ -1418,17 +1547,32 @@ export interface Paths {
                   e?: string
                 }[]
               } | null
+              /**
+               * Ids of projects that are the tenant’s own audiences: it may ask about their tokens (RFC 7662)
+               */
               audiences: string[]
               dpop_bound_access_tokens: boolean
               require_pushed_authorization_requests: boolean
               created_by: string | null
               created_at: string
+              /**
+               * To the minute
+               */
               last_used_at: string | null
+              /**
+               * Those that count, newest first; two at most. Their values are shown once, when they are made
+               */
               secrets: {
                 id: string
                 created_by: string
                 created_at: string
+                /**
+                 * When it stops counting; null: once somebody ends it
+                 */
                 expires_at: string | null
+                /**
+                 * To the minute
+                 */
                 last_used_at: string | null
               }[]
             }
@@ -1501,8 +1645,17 @@ export interface Paths {
              * @maxItems 50
              */
             audiences?: string[]
+            /**
+             * Its tokens are bound to a key of its own (RFC 9449)
+             */
             dpop_bound_access_tokens?: boolean
+            /**
+             * It pushes its authorization requests (RFC 9126)
+             */
             require_pushed_authorization_requests?: boolean
+            /**
+             * End all that people gave it, whatever else changes
+             */
             end_grants?: true
           }
         }
@@ -1513,7 +1666,13 @@ export interface Paths {
             'application/json': {
               id: string
               name: string
+              /**
+               * Of the instance: every tenant sees it, and none changes it
+               */
               of_server: boolean
+              /**
+               * `none`: a public client. `client_secret_basic`: a secret, which may also stand in the body. It never changes
+               */
               token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
               redirect_uris: string[]
               grant_types: (
@@ -1522,6 +1681,9 @@ export interface Paths {
                 | 'refresh_token'
                 | 'urn:ietf:params:oauth:grant-type:token-exchange'
               )[]
+              /**
+               * What it may be granted at most at this API
+               */
               scopes: (
                 | 'projects:read'
                 | 'connections:manage'
@@ -1531,6 +1693,9 @@ export interface Paths {
                 | 'tenant:manage'
                 | 'audit:read'
               )[]
+              /**
+               * The public keys that its assertions are verified with; null: it has none
+               */
               jwks: {
                 /**
                  * @minItems 1
@@ -1548,17 +1713,32 @@ export interface Paths {
                   e?: string
                 }[]
               } | null
+              /**
+               * Ids of projects that are the tenant’s own audiences: it may ask about their tokens (RFC 7662)
+               */
               audiences: string[]
               dpop_bound_access_tokens: boolean
               require_pushed_authorization_requests: boolean
               created_by: string | null
               created_at: string
+              /**
+               * To the minute
+               */
               last_used_at: string | null
+              /**
+               * Those that count, newest first; two at most. Their values are shown once, when they are made
+               */
               secrets: {
                 id: string
                 created_by: string
                 created_at: string
+                /**
+                 * When it stops counting; null: once somebody ends it
+                 */
                 expires_at: string | null
+                /**
+                 * To the minute
+                 */
                 last_used_at: string | null
               }[]
             }
@@ -1627,7 +1807,13 @@ export interface Paths {
               client: {
                 id: string
                 name: string
+                /**
+                 * Of the instance: every tenant sees it, and none changes it
+                 */
                 of_server: boolean
+                /**
+                 * `none`: a public client. `client_secret_basic`: a secret, which may also stand in the body. It never changes
+                 */
                 token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'private_key_jwt'
                 redirect_uris: string[]
                 grant_types: (
@@ -1636,6 +1822,9 @@ export interface Paths {
                   | 'refresh_token'
                   | 'urn:ietf:params:oauth:grant-type:token-exchange'
                 )[]
+                /**
+                 * What it may be granted at most at this API
+                 */
                 scopes: (
                   | 'projects:read'
                   | 'connections:manage'
@@ -1645,6 +1834,9 @@ export interface Paths {
                   | 'tenant:manage'
                   | 'audit:read'
                 )[]
+                /**
+                 * The public keys that its assertions are verified with; null: it has none
+                 */
                 jwks: {
                   /**
                    * @minItems 1
@@ -1662,17 +1854,32 @@ export interface Paths {
                     e?: string
                   }[]
                 } | null
+                /**
+                 * Ids of projects that are the tenant’s own audiences: it may ask about their tokens (RFC 7662)
+                 */
                 audiences: string[]
                 dpop_bound_access_tokens: boolean
                 require_pushed_authorization_requests: boolean
                 created_by: string | null
                 created_at: string
+                /**
+                 * To the minute
+                 */
                 last_used_at: string | null
+                /**
+                 * Those that count, newest first; two at most. Their values are shown once, when they are made
+                 */
                 secrets: {
                   id: string
                   created_by: string
                   created_at: string
+                  /**
+                   * When it stops counting; null: once somebody ends it
+                   */
                   expires_at: string | null
+                  /**
+                   * To the minute
+                   */
                   last_used_at: string | null
                 }[]
               }
@@ -1720,7 +1927,13 @@ export interface Paths {
           owner?: string
           project?: string
           provider?: string
+          /**
+           * Made, or linked last, at this moment or before
+           */
           made_before?: string
+          /**
+           * Last used before this moment; `unknown`: nobody told of a use
+           */
           used_before?: string | 'unknown'
           /**
            * `standing`: all but the revoked ones
@@ -1754,7 +1967,13 @@ export interface Paths {
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
                 frozen: {
+                  /**
+                   * Of what is frozen; `membership`: the owner is suspended
+                   */
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                  /**
+                   * Told to who oversees the tenant
+                   */
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -1850,7 +2069,13 @@ export interface Paths {
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
               frozen: {
+                /**
+                 * Of what is frozen; `membership`: the owner is suspended
+                 */
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                /**
+                 * Told to who oversees the tenant
+                 */
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -2012,7 +2237,13 @@ export interface Paths {
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
               frozen: {
+                /**
+                 * Of what is frozen; `membership`: the owner is suspended
+                 */
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                /**
+                 * Told to who oversees the tenant
+                 */
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -2122,7 +2353,13 @@ export interface Paths {
               status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
               cause: string | null
               frozen: {
+                /**
+                 * Of what is frozen; `membership`: the owner is suspended
+                 */
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                /**
+                 * Told to who oversees the tenant
+                 */
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -2220,9 +2457,15 @@ export interface Paths {
               items: {
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant'
                 id: string
+                /**
+                 * Who froze it; null where nobody knows
+                 */
                 by: string | null
                 at: string
                 reason: string | null
+                /**
+                 * When it ends by itself; null: when somebody lifts it
+                 */
                 until: string | null
               }[]
             }
@@ -2250,6 +2493,9 @@ export interface Paths {
             kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant'
             id: string
             reason?: string | ''
+            /**
+             * When it ends by itself; left out: when somebody lifts it
+             */
             until?: string
           }
         }
@@ -2261,9 +2507,15 @@ export interface Paths {
               freeze: {
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant'
                 id: string
+                /**
+                 * Who froze it; null where nobody knows
+                 */
                 by: string | null
                 at: string
                 reason: string | null
+                /**
+                 * When it ends by itself; null: when somebody lifts it
+                 */
                 until: string | null
               }
               already: boolean
@@ -2314,11 +2566,20 @@ export interface Paths {
           owner?: string
           project?: string
           provider?: string
+          /**
+           * Made, or linked last, at this moment or before
+           */
           made_before?: string
+          /**
+           * Last used before this moment; `unknown`: nobody told of a use
+           */
           used_before?: string | 'unknown'
           client?: string
           state?: 'live' | 'frozen' | 'ended'
           everybody?: '1'
+          /**
+           * `next` of the page before
+           */
           before?: string
         }
         header?: never
@@ -2335,12 +2596,21 @@ export interface Paths {
               items: {
                 id: string
                 owner_id: string
+                /**
+                 * `frozen`: for everybody in this tenant
+                 */
                 client: {
                   id: string
                   name: string
                   frozen: boolean
                 }
+                /**
+                 * `device`: the instance's own program, which runs there; everything else is an app
+                 */
                 kind: 'device' | 'app'
+                /**
+                 * How its person let it in: by a code on another device, or in the browser beside it
+                 */
                 via: 'device' | 'code'
                 scopes: string[]
                 ceilings: {
@@ -2349,6 +2619,9 @@ export interface Paths {
                     name: string
                     alias: string
                   }
+                  /**
+                   * Of tokens of the upstream, and of those that work through the proxy
+                   */
                   rights:
                     | {
                         text: string
@@ -2362,25 +2635,49 @@ export interface Paths {
                       }[]
                     | null
                 }[]
+                /**
+                 * Of the program, when it began; as it told them
+                 */
                 address: string | null
                 agent: string | null
                 created_at: string
+                /**
+                 * In steps of a minute; null: never
+                 */
                 last_used_at: string | null
                 last_address: string | null
                 expires_at: string | null
+                /**
+                 * When it ends by itself unless it is used before; null: it cannot renew
+                 */
                 unused_until: string | null
                 state: 'live' | 'frozen' | 'ended'
                 frozen: {
+                  /**
+                   * Of what is frozen; `membership`: the owner is suspended
+                   */
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                  /**
+                   * Told to who oversees the tenant
+                   */
                   by: string | null
                   at: string | null
                   reason: string | null
                   until: string | null
                 } | null
+                /**
+                 * Itself, whatever else applies to it
+                 */
                 frozen_itself: boolean
+                /**
+                 * Why it ended. `reuse`: a refresh token came twice; `withdrawn`: its program was removed or changed, or the membership ended
+                 */
                 cause: ('revoked' | 'reuse' | 'signed_out' | 'expired' | 'withdrawn') | null
                 ended_at: string | null
                 ended_by: string | null
+                /**
+                 * How many living tokens were issued through it
+                 */
                 tokens: number
               }[]
               /**
@@ -2424,12 +2721,21 @@ export interface Paths {
             'application/json': {
               id: string
               owner_id: string
+              /**
+               * `frozen`: for everybody in this tenant
+               */
               client: {
                 id: string
                 name: string
                 frozen: boolean
               }
+              /**
+               * `device`: the instance's own program, which runs there; everything else is an app
+               */
               kind: 'device' | 'app'
+              /**
+               * How its person let it in: by a code on another device, or in the browser beside it
+               */
               via: 'device' | 'code'
               scopes: string[]
               ceilings: {
@@ -2438,6 +2744,9 @@ export interface Paths {
                   name: string
                   alias: string
                 }
+                /**
+                 * Of tokens of the upstream, and of those that work through the proxy
+                 */
                 rights:
                   | {
                       text: string
@@ -2451,25 +2760,49 @@ export interface Paths {
                     }[]
                   | null
               }[]
+              /**
+               * Of the program, when it began; as it told them
+               */
               address: string | null
               agent: string | null
               created_at: string
+              /**
+               * In steps of a minute; null: never
+               */
               last_used_at: string | null
               last_address: string | null
               expires_at: string | null
+              /**
+               * When it ends by itself unless it is used before; null: it cannot renew
+               */
               unused_until: string | null
               state: 'live' | 'frozen' | 'ended'
               frozen: {
+                /**
+                 * Of what is frozen; `membership`: the owner is suspended
+                 */
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                /**
+                 * Told to who oversees the tenant
+                 */
                 by: string | null
                 at: string | null
                 reason: string | null
                 until: string | null
               } | null
+              /**
+               * Itself, whatever else applies to it
+               */
               frozen_itself: boolean
+              /**
+               * Why it ended. `reuse`: a refresh token came twice; `withdrawn`: its program was removed or changed, or the membership ended
+               */
               cause: ('revoked' | 'reuse' | 'signed_out' | 'expired' | 'withdrawn') | null
               ended_at: string | null
               ended_by: string | null
+              /**
+               * How many living tokens were issued through it
+               */
               tokens: number
             }
           }
@@ -2693,6 +3026,9 @@ export interface Paths {
               sessions: number
               connections: number
               tokens: number
+              /**
+               * Devices and apps
+               */
               grants: number
               invitations: number
               webhooks: number
@@ -2830,6 +3166,9 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
+              /**
+               * How members let devices in: by typing the code, also by a link that brings it, or not at all
+               */
               device_flow: 'typed' | 'one_click' | 'off'
             }
           }
@@ -2853,6 +3192,9 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
+            /**
+             * How members let devices in: by typing the code, also by a link that brings it, or not at all
+             */
             device_flow: 'typed' | 'one_click' | 'off'
           }
         }
@@ -2861,6 +3203,9 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
+              /**
+               * How members let devices in: by typing the code, also by a link that brings it, or not at all
+               */
               device_flow: 'typed' | 'one_click' | 'off'
             }
           }
@@ -2894,6 +3239,9 @@ export interface Paths {
                 alias: string
                 external_id: string
                 region: string | null
+                /**
+                 * `strategy`: how its limited tokens are made; null: it makes none
+                 */
                 provider: {
                   id: string
                   name: string
@@ -2901,6 +3249,9 @@ export interface Paths {
                   host: string
                   strategy: ('mint' | 'exchange' | 'narrow' | 'proxy' | 'sign') | null
                 }
+                /**
+                 * The caller's own; null where they have not linked it
+                 */
                 connection: {
                   id: string
                   owner_id: string
@@ -2912,7 +3263,13 @@ export interface Paths {
                   status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                   cause: string | null
                   frozen: {
+                    /**
+                     * Of what is frozen; `membership`: the owner is suspended
+                     */
                     kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                    /**
+                     * Told to who oversees the tenant
+                     */
                     by: string | null
                     at: string | null
                     reason: string | null
@@ -2939,16 +3296,28 @@ export interface Paths {
                   linked_at: string
                   branch: string | null
                 } | null
+                /**
+                 * The tenant's own, which needs no connection; null: it is linked. `offline`: its tokens are verified without Valetkey
+                 */
                 audience: {
                   offline: boolean
                 } | null
                 frozen: {
+                  /**
+                   * Of what is frozen; `membership`: the owner is suspended
+                   */
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                  /**
+                   * Told to who oversees the tenant
+                   */
                   by: string | null
                   at: string | null
                   reason: string | null
                   until: string | null
                 } | null
+                /**
+                 * The caller's own living tokens
+                 */
                 tokens_out: number
               }[]
             }
@@ -2983,6 +3352,9 @@ export interface Paths {
               alias: string
               external_id: string
               region: string | null
+              /**
+               * `strategy`: how its limited tokens are made; null: it makes none
+               */
               provider: {
                 id: string
                 name: string
@@ -2990,6 +3362,9 @@ export interface Paths {
                 host: string
                 strategy: ('mint' | 'exchange' | 'narrow' | 'proxy' | 'sign') | null
               }
+              /**
+               * The caller's own; null where they have not linked it
+               */
               connection: {
                 id: string
                 owner_id: string
@@ -3001,7 +3376,13 @@ export interface Paths {
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
                 frozen: {
+                  /**
+                   * Of what is frozen; `membership`: the owner is suspended
+                   */
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                  /**
+                   * Told to who oversees the tenant
+                   */
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -3028,17 +3409,32 @@ export interface Paths {
                 linked_at: string
                 branch: string | null
               } | null
+              /**
+               * The tenant's own, which needs no connection; null: it is linked. `offline`: its tokens are verified without Valetkey
+               */
               audience: {
                 offline: boolean
               } | null
               frozen: {
+                /**
+                 * Of what is frozen; `membership`: the owner is suspended
+                 */
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                /**
+                 * Told to who oversees the tenant
+                 */
                 by: string | null
                 at: string | null
                 reason: string | null
                 until: string | null
               } | null
+              /**
+               * The caller's own living tokens
+               */
               tokens_out: number
+              /**
+               * Present and former; all of them resolve
+               */
               aliases: string[]
               cap: {
                 seconds: number
@@ -3084,6 +3480,9 @@ export interface Paths {
               alias: string
               external_id: string
               region: string | null
+              /**
+               * `strategy`: how its limited tokens are made; null: it makes none
+               */
               provider: {
                 id: string
                 name: string
@@ -3091,6 +3490,9 @@ export interface Paths {
                 host: string
                 strategy: ('mint' | 'exchange' | 'narrow' | 'proxy' | 'sign') | null
               }
+              /**
+               * The caller's own; null where they have not linked it
+               */
               connection: {
                 id: string
                 owner_id: string
@@ -3102,7 +3504,13 @@ export interface Paths {
                 status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
                 cause: string | null
                 frozen: {
+                  /**
+                   * Of what is frozen; `membership`: the owner is suspended
+                   */
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                  /**
+                   * Told to who oversees the tenant
+                   */
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -3129,17 +3537,32 @@ export interface Paths {
                 linked_at: string
                 branch: string | null
               } | null
+              /**
+               * The tenant's own, which needs no connection; null: it is linked. `offline`: its tokens are verified without Valetkey
+               */
               audience: {
                 offline: boolean
               } | null
               frozen: {
+                /**
+                 * Of what is frozen; `membership`: the owner is suspended
+                 */
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                /**
+                 * Told to who oversees the tenant
+                 */
                 by: string | null
                 at: string | null
                 reason: string | null
                 until: string | null
               } | null
+              /**
+               * The caller's own living tokens
+               */
               tokens_out: number
+              /**
+               * Present and former; all of them resolve
+               */
               aliases: string[]
               cap: {
                 seconds: number
@@ -3179,6 +3602,9 @@ export interface Paths {
       responses: {
         200: {
           content: {
+            /**
+             * Beside the cap, whatever the kind of the provider offers
+             */
             'application/json': {
               cap: {
                 seconds: number
@@ -3264,7 +3690,13 @@ export interface Paths {
                       access: 'everything'
                     }
                 )
+            /**
+             * How it is made; left out: the first way that its upstream has
+             */
             strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
+            /**
+             * Seconds
+             */
             expires_in: number
             purpose: string
           }
@@ -3288,7 +3720,13 @@ export interface Paths {
                   name: string
                   kind: string
                 }
+                /**
+                 * Null: it needs none
+                 */
                 connection_id: string | null
+                /**
+                 * The program that asked for it with what its owner gave it; null: they asked themselves
+                 */
                 program: {
                   client_id: string
                   name: string
@@ -3297,9 +3735,18 @@ export interface Paths {
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                /**
+                 * Verified without Valetkey, by its signature: whatever is done here, it works until it expires
+                 */
                 offline: boolean
                 frozen: {
+                  /**
+                   * Of what is frozen; `membership`: the owner is suspended
+                   */
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                  /**
+                   * Told to who oversees the tenant
+                   */
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -3308,9 +3755,15 @@ export interface Paths {
                 asked: {
                   [k: string]: unknown
                 }
+                /**
+                 * From what came back, never from what was sent
+                 */
                 granted: {
                   [k: string]: unknown
                 } | null
+                /**
+                 * Both for people
+                 */
                 rights: {
                   asked: {
                     text: string
@@ -3323,12 +3776,27 @@ export interface Paths {
                       }[]
                     | null
                 }
+                /**
+                 * Rights that were asked and not granted, in words
+                 */
                 not_granted: string[]
                 failure: string | null
                 created_at: string
+                /**
+                 * At the upstream
+                 */
                 expires_at: string
+                /**
+                 * When it is revoked here, where the upstream gave it a longer life than was asked
+                 */
                 revoke_at: string | null
+                /**
+                 * No other token of its connection can be made while it lives
+                 */
                 exclusive: boolean
+                /**
+                 * Null: not reported
+                 */
                 last_used_at: string | null
                 revoked_by: string | null
                 revocation: {
@@ -3337,12 +3805,24 @@ export interface Paths {
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
+                  /**
+                   * Null once the upstream was seen to refuse it
+                   */
                   latest_moment: (string | 'unknown') | null
                 } | null
               }
               value: string
+              /**
+               * Seconds from now
+               */
               expires_in: number
+              /**
+               * What the upstream, or the proxy, calls such a token
+               */
               token_type: string
+              /**
+               * Where the token is for
+               */
               base_url: string
             }
           }
@@ -3450,6 +3930,9 @@ export interface Paths {
                 }[]
                 client_authentication: string
                 scopes: {
+                  /**
+                   * Asked for whatever is chosen
+                   */
                   always: string[]
                   known: {
                     name: string
@@ -3457,11 +3940,17 @@ export interface Paths {
                     risk: 'low' | 'medium' | 'high'
                     suggested: boolean
                   }[]
+                  /**
+                   * They are chosen where the client is registered, and none is sent
+                   */
                   fixed_at_registration: boolean
                 }
                 registration: {
                   page: string
                   where: string
+                  /**
+                   * What the field for the redirect URI is called there
+                   */
                   redirect_field: string
                   fields: {
                     there: string
@@ -3485,6 +3974,9 @@ export interface Paths {
                   name: string
                   url: string
                 }[]
+                /**
+                 * `read`: in its documentation, not yet tried against the real server
+                 */
                 evidence: 'tried' | 'read'
                 sources: {
                   about: string
@@ -3518,6 +4010,9 @@ export interface Paths {
         content: {
           'application/json': {
             kind: 'keboola' | 'oauth' | 'keycloak' | 'own'
+            /**
+             * Of kinds without a setup
+             */
             issuer?: string
             setup?:
               | {
@@ -3616,12 +4111,24 @@ export interface Paths {
             'application/json': {
               issuer: string
               redirect_uri: string
+              /**
+               * By their names in RFC 8414
+               */
               endpoints: {
                 name: string
                 url: string
               }[]
+              /**
+               * How the client proves itself; null where its kind does not say
+               */
               authentication: string | null
+              /**
+               * What the client proves itself by; a key is made with the provider
+               */
               client_authentication: 'secret' | 'key' | 'nothing'
+              /**
+               * Asked for in every link
+               */
               scopes: string[]
               api_bases: {
                 name: string
@@ -3662,21 +4169,45 @@ export interface Paths {
                 kind: string
                 name: string
                 issuer: string
+                /**
+                 * Empty for who does not oversee the tenant
+                 */
                 client_id: string
                 has_secret: boolean
+                /**
+                 * A secret or key from before the last change is still accepted beside the current one
+                 */
                 has_previous_secret: boolean
+                /**
+                 * What the client proves itself by; null: its settings cannot be read
+                 */
                 client_authentication: ('secret' | 'key' | 'nothing') | null
                 redirect_uri: string
                 max_lifetime_seconds: number | null
+                /**
+                 * What becomes of a token that its upstream lets live longer; null: the tenant's policy says so
+                 */
                 over_life: ('refuse' | 'revoke_at_end') | null
+                /**
+                 * Whom members may become upstream; empty for who does not oversee the tenant
+                 */
                 impersonation: {
                   member: string
                   usernames: string[]
                 }[]
+                /**
+                 * Those that may be changed, as the kind names them
+                 */
                 settings: {
                   [k: string]: unknown
                 }
+                /**
+                 * Its settings cannot be read here: nothing is linked, renewed or issued with it
+                 */
                 misconfigured: boolean
+                /**
+                 * Whether it can be found out what its upstream does with smaller tokens
+                 */
                 can_probe: boolean
                 facts: {
                   label: string
@@ -3684,6 +4215,9 @@ export interface Paths {
                     text: string
                     form: 'words' | 'code' | 'copy'
                     note: string | null
+                    /**
+                     * Something has to be done about it
+                     */
                     attention: boolean
                   }[]
                 }[]
@@ -3712,8 +4246,17 @@ export interface Paths {
           'application/json': {
             kind: 'keboola' | 'oauth' | 'keycloak' | 'own'
             name: string
+            /**
+             * Its address alone, like https://connection.example.com; of kinds without a setup
+             */
             issuer?: string
+            /**
+             * Left out where there is no upstream
+             */
             client_id?: string
+            /**
+             * Left out for a public client, and where the client signs with a key that is made here
+             */
             client_secret?: string
             setup?:
               | {
@@ -3828,21 +4371,45 @@ export interface Paths {
               kind: string
               name: string
               issuer: string
+              /**
+               * Empty for who does not oversee the tenant
+               */
               client_id: string
               has_secret: boolean
+              /**
+               * A secret or key from before the last change is still accepted beside the current one
+               */
               has_previous_secret: boolean
+              /**
+               * What the client proves itself by; null: its settings cannot be read
+               */
               client_authentication: ('secret' | 'key' | 'nothing') | null
               redirect_uri: string
               max_lifetime_seconds: number | null
+              /**
+               * What becomes of a token that its upstream lets live longer; null: the tenant's policy says so
+               */
               over_life: ('refuse' | 'revoke_at_end') | null
+              /**
+               * Whom members may become upstream; empty for who does not oversee the tenant
+               */
               impersonation: {
                 member: string
                 usernames: string[]
               }[]
+              /**
+               * Those that may be changed, as the kind names them
+               */
               settings: {
                 [k: string]: unknown
               }
+              /**
+               * Its settings cannot be read here: nothing is linked, renewed or issued with it
+               */
               misconfigured: boolean
+              /**
+               * Whether it can be found out what its upstream does with smaller tokens
+               */
               can_probe: boolean
               facts: {
                 label: string
@@ -3850,6 +4417,9 @@ export interface Paths {
                   text: string
                   form: 'words' | 'code' | 'copy'
                   note: string | null
+                  /**
+                   * Something has to be done about it
+                   */
                   attention: boolean
                 }[]
               }[]
@@ -3880,10 +4450,25 @@ export interface Paths {
           'application/json': {
             name?: string
             client_id?: string
+            /**
+             * Tried at the upstream first. The one before still counts until it is dropped
+             */
             client_secret?: string
+            /**
+             * Of a client that signs: makes another key, and publishes both
+             */
             rotate_client_key?: true
+            /**
+             * Forgets the secret or key of before
+             */
             drop_previous_secret?: true
+            /**
+             * Null: no cap of its own
+             */
             max_lifetime_seconds?: number | null
+            /**
+             * Whether a token that its upstream lets live longer is refused, or handed out and revoked at the asked end
+             */
             over_life?: ('refuse' | 'revoke_at_end') | null
             impersonation?:
               | {
@@ -3918,21 +4503,45 @@ export interface Paths {
               kind: string
               name: string
               issuer: string
+              /**
+               * Empty for who does not oversee the tenant
+               */
               client_id: string
               has_secret: boolean
+              /**
+               * A secret or key from before the last change is still accepted beside the current one
+               */
               has_previous_secret: boolean
+              /**
+               * What the client proves itself by; null: its settings cannot be read
+               */
               client_authentication: ('secret' | 'key' | 'nothing') | null
               redirect_uri: string
               max_lifetime_seconds: number | null
+              /**
+               * What becomes of a token that its upstream lets live longer; null: the tenant's policy says so
+               */
               over_life: ('refuse' | 'revoke_at_end') | null
+              /**
+               * Whom members may become upstream; empty for who does not oversee the tenant
+               */
               impersonation: {
                 member: string
                 usernames: string[]
               }[]
+              /**
+               * Those that may be changed, as the kind names them
+               */
               settings: {
                 [k: string]: unknown
               }
+              /**
+               * Its settings cannot be read here: nothing is linked, renewed or issued with it
+               */
               misconfigured: boolean
+              /**
+               * Whether it can be found out what its upstream does with smaller tokens
+               */
               can_probe: boolean
               facts: {
                 label: string
@@ -3940,9 +4549,15 @@ export interface Paths {
                   text: string
                   form: 'words' | 'code' | 'copy'
                   note: string | null
+                  /**
+                   * Something has to be done about it
+                   */
                   attention: boolean
                 }[]
               }[]
+              /**
+               * How the upstream took a new secret; null: none was given. `untold`: it could not be told
+               */
               secret_trial: ('known' | 'untold') | null
             }
           }
@@ -3971,14 +4586,26 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
+              /**
+               * Null: it was never checked
+               */
               checked_at: string | null
+              /**
+               * Who asked for it; null: the daily check
+               */
               checked_by: string | null
               lines: {
                 id: string
                 title: string
                 state: 'ok' | 'attention' | 'failed' | 'unknown'
                 seen: string
+                /**
+                 * What to do; null: nothing
+                 */
                 next: string | null
+                /**
+                 * Lines for a shell that do it, to be copied
+                 */
                 commands: string[]
               }[]
             }
@@ -4010,14 +4637,26 @@ export interface Paths {
         200: {
           content: {
             'application/json': {
+              /**
+               * Null: it was never checked
+               */
               checked_at: string | null
+              /**
+               * Who asked for it; null: the daily check
+               */
               checked_by: string | null
               lines: {
                 id: string
                 title: string
                 state: 'ok' | 'attention' | 'failed' | 'unknown'
                 seen: string
+                /**
+                 * What to do; null: nothing
+                 */
                 next: string | null
+                /**
+                 * Lines for a shell that do it, to be copied
+                 */
                 commands: string[]
               }[]
             }
@@ -4083,11 +4722,17 @@ export interface Paths {
             'application/json': {
               items: {
                 id: string
+                /**
+                 * `orphans`: whatever a cut-off issue may have left upstream
+                 */
                 kind: 'token' | 'grant' | 'orphans'
                 token_id: string | null
                 fingerprint: string | null
                 connection_id: string
                 owner_id: string | null
+                /**
+                 * Its name
+                 */
                 project: string | null
                 state: 'pending' | 'failed'
                 tries: number
@@ -4129,20 +4774,43 @@ export interface Paths {
              */
             connections?: string[]
             /**
+             * What a person gave a program; with the tokens that were issued through it
+             *
              * @maxItems 500
              */
             grants?: string[]
             selection?: {
               kind: 'tokens' | 'connections' | 'grants'
+              /**
+               * Of connections: those in this state alone; of grants: only `frozen`
+               */
               status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+              /**
+               * Of grants, and of tokens that were issued through one
+               */
               client?: string
               owner?: string
               project?: string
               provider?: string
+              /**
+               * Made, or linked last, at this moment or before
+               */
               made_before?: string
+              /**
+               * Last used before this moment; `unknown`: nobody told of a use
+               */
               used_before?: string | 'unknown'
+              /**
+               * Of the preview: what was made since is not touched
+               */
               as_of: string
+              /**
+               * How many the preview counted, or `remaining` of the call before
+               */
               count: number
+              /**
+               * `next` of the call before
+               */
               after?: string
             }
             reason?: string
@@ -4156,13 +4824,28 @@ export interface Paths {
               items: {
                 kind: 'token' | 'connection' | 'grant'
                 id: string
+                /**
+                 * It was revoked before; nothing was done now
+                 */
                 already: boolean
+                /**
+                 * It had ended by itself, or never came to be: nothing was left to revoke
+                 */
                 over: boolean
                 blocked_here: true
+                /**
+                 * Null: nothing is left to do there
+                 */
                 upstream: ('pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none') | null
                 last_error: string | null
+                /**
+                 * The latest moment it could still work; null: it is over, seen to be refused or past its end
+                 */
                 latest_moment: (string | 'unknown') | null
               }[]
+              /**
+               * How many of the selection are not revoked yet; call again, with `next` as `after`
+               */
               remaining: number
               next: string | null
             }
@@ -4181,12 +4864,24 @@ export interface Paths {
       parameters: {
         query: {
           kind: 'tokens' | 'connections' | 'grants'
+          /**
+           * Of connections: those in this state alone; of grants: only `frozen`
+           */
           status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+          /**
+           * Of grants, and of tokens that were issued through one
+           */
           client?: string
           owner?: string
           project?: string
           provider?: string
+          /**
+           * Made, or linked last, at this moment or before
+           */
           made_before?: string
+          /**
+           * Last used before this moment; `unknown`: nobody told of a use
+           */
           used_before?: string | 'unknown'
         }
         header?: never
@@ -4202,8 +4897,17 @@ export interface Paths {
             'application/json': {
               as_of: string
               count: number
+              /**
+               * Living tokens: those that match, or that were made from the connections or through the grants that do
+               */
               tokens: number
+              /**
+               * How many of those that match are known to have been used within the last day
+               */
               used_lately: number
+              /**
+               * The twenty who own most, and how many people own any
+               */
               owners: {
                 owner_id: string
                 count: number
@@ -4257,12 +4961,24 @@ export interface Paths {
           owner?: string
           project?: string
           provider?: string
+          /**
+           * Made, or linked last, at this moment or before
+           */
           made_before?: string
+          /**
+           * Last used before this moment; `unknown`: nobody told of a use
+           */
           used_before?: string | 'unknown'
           state?: 'live' | 'ended' | 'revoked' | 'failed'
+          /**
+           * Issued through this program, or by this grant
+           */
           client?: string
           grant?: string
           everybody?: '1'
+          /**
+           * `next` of the page before
+           */
           before?: string
         }
         header?: never
@@ -4290,7 +5006,13 @@ export interface Paths {
                   name: string
                   kind: string
                 }
+                /**
+                 * Null: it needs none
+                 */
                 connection_id: string | null
+                /**
+                 * The program that asked for it with what its owner gave it; null: they asked themselves
+                 */
                 program: {
                   client_id: string
                   name: string
@@ -4299,9 +5021,18 @@ export interface Paths {
                 purpose: string
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
                 state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                /**
+                 * Verified without Valetkey, by its signature: whatever is done here, it works until it expires
+                 */
                 offline: boolean
                 frozen: {
+                  /**
+                   * Of what is frozen; `membership`: the owner is suspended
+                   */
                   kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                  /**
+                   * Told to who oversees the tenant
+                   */
                   by: string | null
                   at: string | null
                   reason: string | null
@@ -4310,9 +5041,15 @@ export interface Paths {
                 asked: {
                   [k: string]: unknown
                 }
+                /**
+                 * From what came back, never from what was sent
+                 */
                 granted: {
                   [k: string]: unknown
                 } | null
+                /**
+                 * Both for people
+                 */
                 rights: {
                   asked: {
                     text: string
@@ -4325,12 +5062,27 @@ export interface Paths {
                       }[]
                     | null
                 }
+                /**
+                 * Rights that were asked and not granted, in words
+                 */
                 not_granted: string[]
                 failure: string | null
                 created_at: string
+                /**
+                 * At the upstream
+                 */
                 expires_at: string
+                /**
+                 * When it is revoked here, where the upstream gave it a longer life than was asked
+                 */
                 revoke_at: string | null
+                /**
+                 * No other token of its connection can be made while it lives
+                 */
                 exclusive: boolean
+                /**
+                 * Null: not reported
+                 */
                 last_used_at: string | null
                 revoked_by: string | null
                 revocation: {
@@ -4339,6 +5091,9 @@ export interface Paths {
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
+                  /**
+                   * Null once the upstream was seen to refuse it
+                   */
                   latest_moment: (string | 'unknown') | null
                 } | null
               }[]
@@ -4394,7 +5149,13 @@ export interface Paths {
                 name: string
                 kind: string
               }
+              /**
+               * Null: it needs none
+               */
               connection_id: string | null
+              /**
+               * The program that asked for it with what its owner gave it; null: they asked themselves
+               */
               program: {
                 client_id: string
                 name: string
@@ -4403,9 +5164,18 @@ export interface Paths {
               purpose: string
               strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
               state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+              /**
+               * Verified without Valetkey, by its signature: whatever is done here, it works until it expires
+               */
               offline: boolean
               frozen: {
+                /**
+                 * Of what is frozen; `membership`: the owner is suspended
+                 */
                 kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                /**
+                 * Told to who oversees the tenant
+                 */
                 by: string | null
                 at: string | null
                 reason: string | null
@@ -4414,9 +5184,15 @@ export interface Paths {
               asked: {
                 [k: string]: unknown
               }
+              /**
+               * From what came back, never from what was sent
+               */
               granted: {
                 [k: string]: unknown
               } | null
+              /**
+               * Both for people
+               */
               rights: {
                 asked: {
                   text: string
@@ -4429,12 +5205,27 @@ export interface Paths {
                     }[]
                   | null
               }
+              /**
+               * Rights that were asked and not granted, in words
+               */
               not_granted: string[]
               failure: string | null
               created_at: string
+              /**
+               * At the upstream
+               */
               expires_at: string
+              /**
+               * When it is revoked here, where the upstream gave it a longer life than was asked
+               */
               revoke_at: string | null
+              /**
+               * No other token of its connection can be made while it lives
+               */
               exclusive: boolean
+              /**
+               * Null: not reported
+               */
               last_used_at: string | null
               revoked_by: string | null
               revocation: {
@@ -4443,6 +5234,9 @@ export interface Paths {
                 last_error: string | null
                 tries: number
                 next_try_at: string | null
+                /**
+                 * Null once the upstream was seen to refuse it
+                 */
                 latest_moment: (string | 'unknown') | null
               } | null
             }
@@ -4572,16 +5366,34 @@ export interface Paths {
                 id: string
                 issuer: string
                 name: string
+                /**
+                 * What a token must be for
+                 */
                 audience: string
+                /**
+                 * Our client there, by which the issuer is asked about each token, once a minute at most; null: signatures alone count
+                 */
                 client_id: string | null
+                /**
+                 * Tokens that name no issuer are asked about here
+                 */
                 opaque: boolean
                 created_by: string
                 created_at: string
+                /**
+                 * Active members whose identity has this issuer. Nobody else gets in by it
+                 */
                 members: number
                 clients: {
                   id: string
+                  /**
+                   * What the issuer calls it: `client_id` or `azp` in its tokens
+                   */
                   client_id: string
                   name: string
+                  /**
+                   * What it may do here for the member whose token it brings; none: nothing. The scopes in the token play no part
+                   */
                   scopes: (
                     | 'projects:read'
                     | 'connections:manage'
@@ -4613,6 +5425,9 @@ export interface Paths {
                     | 'on_behalf'
                     | 'inactive'
                     | 'not_a_member'
+                  /**
+                   * Of a token that the issuer vouched for: the client that it named
+                   */
                   client_id: string | null
                   at: string
                 }[]
@@ -4639,11 +5454,23 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
+            /**
+             * Exactly as its metadata and its tokens name it. Keys and endpoints are read from its metadata
+             */
             issuer: string
             name: string
+            /**
+             * The origin of this instance unless it is said: that, an address below it, or the client that people sign in with
+             */
             audience?: string
+            /**
+             * A client there by which it is asked about tokens
+             */
             client_id?: string
             client_secret?: string
+            /**
+             * Ask it about tokens that name no issuer; of one issuer in a tenant
+             */
             opaque?: boolean
           }
         }
@@ -4703,6 +5530,9 @@ export interface Paths {
           'application/json': {
             name?: string
             audience?: string
+            /**
+             * Null: it is asked no more
+             */
             client_id?: string | null
             client_secret?: string
             opaque?: boolean
@@ -4757,8 +5587,14 @@ export interface Paths {
           content: {
             'application/json': {
               id: string
+              /**
+               * What the issuer calls it: `client_id` or `azp` in its tokens
+               */
               client_id: string
               name: string
+              /**
+               * What it may do here for the member whose token it brings; none: nothing. The scopes in the token play no part
+               */
               scopes: (
                 | 'projects:read'
                 | 'connections:manage'
@@ -4840,8 +5676,14 @@ export interface Paths {
           content: {
             'application/json': {
               id: string
+              /**
+               * What the issuer calls it: `client_id` or `azp` in its tokens
+               */
               client_id: string
               name: string
+              /**
+               * What it may do here for the member whose token it brings; none: nothing. The scopes in the token play no part
+               */
               scopes: (
                 | 'projects:read'
                 | 'connections:manage'

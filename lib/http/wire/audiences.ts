@@ -26,10 +26,8 @@ const audience = object({
   name: z.string(),
   alias: z.string(),
   settings: z.record(z.string(), z.unknown()),
-  /** Null: the provider's and the tenant's policies say it. */
-  max_lifetime_seconds: z.int().nullable(),
-  /** Living tokens of all members. */
-  tokens_out: z.int(),
+  max_lifetime_seconds: z.int().nullable().describe("Null: the provider's and the tenant's policies say it"),
+  tokens_out: z.int().describe('Living tokens of all members'),
   created_at: instant,
 })
 
@@ -75,8 +73,7 @@ export const changeAudience = operation({
   body: object({
     name: name.optional(),
     settings: settings.optional(),
-    /** Null: it says nothing. */
-    max_lifetime_seconds: maxLifetime.nullable().optional(),
+    max_lifetime_seconds: maxLifetime.nullable().optional().describe('Null: it says nothing'),
   })
     .refine((change) => Object.values(change).some((value) => value !== undefined), 'Set something.')
     .meta({ minProperties: 1 }),
@@ -97,10 +94,12 @@ export const removeAudience = operation({
   answer: {
     status: 200,
     schema: object({
-      /** How many tokens were revoked with it. */
-      revoked: z.int(),
-      /** The latest moment at which one of them could still work, because it is verified without Valetkey; null: none does. */
-      latest_moment: instant.nullable(),
+      revoked: z.int().describe('How many tokens were revoked with it'),
+      latest_moment: instant
+        .nullable()
+        .describe(
+          'The latest moment at which one of them could still work, because it is verified without Valetkey; null: none does',
+        ),
     }),
   },
   errors: vaultErrors,

@@ -31,8 +31,7 @@ export const readAuthorization = operation({
   scope: 'cookie only',
   audit: 'none',
   query: object({
-    /** For which the caller would answer. */
-    tenant: alias.optional(),
+    tenant: alias.optional().describe('For which the caller would answer'),
   }),
   answer: {
     status: 200,
@@ -40,16 +39,18 @@ export const readAuthorization = operation({
       id,
       kind: z.enum(['device', 'code']),
       state: z.enum(['open', 'approved', 'denied', 'expired']),
-      /** `tenant`: whose it is, by name; null: it belongs to the instance. */
-      client: object({ id, name: z.string(), tenant: z.string().nullable() }),
+      client: object({ id, name: z.string(), tenant: z.string().nullable() }).describe(
+        '`tenant`: whose it is, by name; null: it belongs to the instance',
+      ),
       tenants: z.array(object({ slug: alias, name: z.string(), role, device_flow: z.enum(deviceFlows) })),
       /** What can be given for one of them; null: there is none. */
       chosen: object({
         slug: alias,
         frozen: z.boolean(),
         scopes: z.array(scope),
-        /** Asked for, and not to be given: never to a device, no longer to this client, or beyond the role. */
-        withheld: z.array(object({ scope, because: z.enum(['device', 'client', 'role']) })),
+        withheld: z
+          .array(object({ scope, because: z.enum(['device', 'client', 'role']) }))
+          .describe('Asked for, and not to be given: never to a device, no longer to this client, or beyond the role'),
         projects: z.array(
           object({
             id,
@@ -62,13 +63,13 @@ export const readAuthorization = operation({
         ),
       }).nullable(),
       redirect_host: z.string().nullable(),
-      /** Of the program that began it. */
-      address: z.string().nullable(),
+      address: z.string().nullable().describe('Of the program that began it'),
       agent: z.string().nullable(),
-      /** Whether it came from the network that the caller is in; null: not known. */
-      same_network: z.boolean().nullable(),
-      /** The program wants them to have signed in more lately. */
-      sign_in_again: z.boolean(),
+      same_network: z
+        .boolean()
+        .nullable()
+        .describe('Whether it came from the network that the caller is in; null: not known'),
+      sign_in_again: z.boolean().describe('The program wants them to have signed in more lately'),
       created_at: instant,
       expires_at: instant,
     }),
@@ -81,8 +82,7 @@ export const readAuthorization = operation({
 const limit = z.record(z.string(), z.unknown()).nullable().optional()
 const projectsMax = 200
 const answered = object({
-  /** Where the browser goes with the answer; null: a device asks for it. */
-  redirect_to: z.string().nullable(),
+  redirect_to: z.string().nullable().describe('Where the browser goes with the answer; null: a device asks for it'),
 })
 
 export const approveAuthorization = operation({
@@ -117,8 +117,7 @@ export const denyAuthorization = operation({
   scope: 'cookie only',
   audit: ['authorization.denied', 'authorization.reported'],
   body: object({
-    /** The caller did not begin it: somebody else did. */
-    not_me: z.boolean(),
+    not_me: z.boolean().describe('The caller did not begin it: somebody else did'),
   }),
   answer: { status: 200, schema: answered },
   errors: ['not_found', 'request_over'],

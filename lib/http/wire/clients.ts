@@ -37,10 +37,8 @@ const clientSecret = object({
   id,
   created_by: id,
   created_at: instant,
-  /** When it stops counting; null: once somebody ends it. */
-  expires_at: instantOrNull,
-  /** To the minute. */
-  last_used_at: instantOrNull,
+  expires_at: instantOrNull.describe('When it stops counting; null: once somebody ends it'),
+  last_used_at: instantOrNull.describe('To the minute'),
 })
 
 /** In the words of RFC 7591 2 and RFC 9449 5.2, where those have one. */
@@ -48,26 +46,25 @@ const client = object({
   /** The `client_id`. */
   id,
   name: z.string(),
-  /** Of the instance: every tenant sees it, and none changes it. */
-  of_server: z.boolean(),
-  /** `none`: a public client. `client_secret_basic`: a secret, which may also stand in the body. It never changes. */
-  token_endpoint_auth_method: authMethod,
+  of_server: z.boolean().describe('Of the instance: every tenant sees it, and none changes it'),
+  token_endpoint_auth_method: authMethod.describe(
+    '`none`: a public client. `client_secret_basic`: a secret, which may also stand in the body. It never changes',
+  ),
   redirect_uris: z.array(z.string()),
   grant_types: z.array(z.enum(grantTypeNames)),
-  /** What it may be granted at most at this API. */
-  scopes: z.array(z.enum(allScopes)),
-  /** The public keys that its assertions are verified with; null: it has none. */
-  jwks: jwks.nullable(),
-  /** Ids of projects that are the tenant’s own audiences: it may ask about their tokens (RFC 7662). */
-  audiences: z.array(id),
+  scopes: z.array(z.enum(allScopes)).describe('What it may be granted at most at this API'),
+  jwks: jwks.nullable().describe('The public keys that its assertions are verified with; null: it has none'),
+  audiences: z
+    .array(id)
+    .describe('Ids of projects that are the tenant’s own audiences: it may ask about their tokens (RFC 7662)'),
   dpop_bound_access_tokens: z.boolean(),
   require_pushed_authorization_requests: z.boolean(),
   created_by: id.nullable(),
   created_at: instant,
-  /** To the minute. */
-  last_used_at: instantOrNull,
-  /** Those that count, newest first; two at most. Their values are shown once, when they are made. */
-  secrets: z.array(clientSecret),
+  last_used_at: instantOrNull.describe('To the minute'),
+  secrets: z
+    .array(clientSecret)
+    .describe('Those that count, newest first; two at most. Their values are shown once, when they are made'),
 })
 
 /** Whether it may be one is judged where it is known for which client: https, loopback, or a private-use scheme. */
@@ -83,14 +80,17 @@ const metadata = {
   scopes: distinct(z.array(z.enum(allScopes)).max(allScopes.length)).optional(),
   jwks: jwks.optional(),
   audiences: distinct(z.array(idOf('project')).max(50)).optional(),
-  /** Its tokens are bound to a key of its own (RFC 9449). */
-  dpop_bound_access_tokens: z.boolean().optional(),
-  /** It pushes its authorization requests (RFC 9126). */
-  require_pushed_authorization_requests: z.boolean().optional(),
+  dpop_bound_access_tokens: z.boolean().optional().describe('Its tokens are bound to a key of its own (RFC 9449)'),
+  require_pushed_authorization_requests: z
+    .boolean()
+    .optional()
+    .describe('It pushes its authorization requests (RFC 9126)'),
 }
 
 /** What lasts longer than the credential that makes it: a browser's alone, by who administers. */
 const byAdmins = { permission: 'administer', scope: 'cookie only', limit: 'write' } as const
+/** And what gives rather than takes, with a recent sign-in: taking away is for bad days. */
+const byAdminsNow = { ...byAdmins, fresh: true } as const
 
 export const listClients = operation({
   id: 'listClients',
@@ -121,7 +121,7 @@ export const showClient = operation({
 })
 
 export const createClient = operation({
-  ...byAdmins,
+  ...byAdminsNow,
   id: 'createClient',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/clients',
@@ -134,7 +134,7 @@ export const createClient = operation({
 })
 
 export const changeClient = operation({
-  ...byAdmins,
+  ...byAdminsNow,
   id: 'changeClient',
   method: 'PATCH',
   path: '/api/v1/tenants/{tenant}/clients/{client}',
@@ -143,8 +143,7 @@ export const changeClient = operation({
   body: object({
     name: name.optional(),
     ...metadata,
-    /** End all that people gave it, whatever else changes. */
-    end_grants: z.literal(true).optional(),
+    end_grants: z.literal(true).optional().describe('End all that people gave it, whatever else changes'),
   })
     .refine((change) => Object.values(change).some((value) => value !== undefined), 'Set something.')
     .meta({ minProperties: 1 }),
@@ -175,7 +174,7 @@ export const removeClient = operation({
 })
 
 export const makeClientSecret = operation({
-  ...byAdmins,
+  ...byAdminsNow,
   id: 'makeClientSecret',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/clients/{client}/secrets',

@@ -8,20 +8,16 @@ export const freeze = object({
   kind: z.enum(freezeKinds),
   /** Of what is frozen. */
   id,
-  /** Who froze it; null where nobody knows. */
-  by: id.nullable(),
+  by: id.nullable().describe('Who froze it; null where nobody knows'),
   at: instant,
   reason: z.string().nullable(),
-  /** When it ends by itself; null: when somebody lifts it. */
-  until: instantOrNull,
+  until: instantOrNull.describe('When it ends by itself; null: when somebody lifts it'),
 })
 
 /** What keeps something from being linked, issued or renewed, whatever its status; null: nothing does. */
 export const frozen = object({
-  /** Of what is frozen; `membership`: the owner is suspended. */
-  kind: z.enum([...freezeKinds, 'membership']),
-  /** Told to who oversees the tenant. */
-  by: id.nullable(),
+  kind: z.enum([...freezeKinds, 'membership']).describe('Of what is frozen; `membership`: the owner is suspended'),
+  by: id.nullable().describe('Told to who oversees the tenant'),
   at: instantOrNull,
   reason: z.string().nullable(),
   until: instantOrNull,
@@ -60,8 +56,7 @@ export const createFreeze = operation({
     /** Of a member: the id of the user. */
     id: frozenId,
     reason: reason.optional(),
-    /** When it ends by itself; left out: when somebody lifts it. */
-    until: instantGiven.optional(),
+    until: instantGiven.optional().describe('When it ends by itself; left out: when somebody lifts it'),
   }),
   /** `already`: it stood before, for as long or longer, and stays as it was. */
   answer: { status: 200, schema: object({ freeze, already: z.boolean() }) },

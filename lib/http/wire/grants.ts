@@ -12,42 +12,41 @@ const limit = z.array(rightLine).nullable()
 export const grant = object({
   id,
   owner_id: id,
-  /** `frozen`: for everybody in this tenant. */
-  client: object({ id, name: z.string(), frozen: z.boolean() }),
-  /** `device`: the instance's own program, which runs there; everything else is an app. */
-  kind: z.enum(['device', 'app']),
-  /** How its person let it in: by a code on another device, or in the browser beside it. */
-  via: z.enum(['device', 'code']),
+  client: object({ id, name: z.string(), frozen: z.boolean() }).describe('`frozen`: for everybody in this tenant'),
+  kind: z
+    .enum(['device', 'app'])
+    .describe("`device`: the instance's own program, which runs there; everything else is an app"),
+  via: z
+    .enum(['device', 'code'])
+    .describe('How its person let it in: by a code on another device, or in the browser beside it'),
   scopes: z.array(z.string()),
   /** By project; what is not here it may not issue for. */
   ceilings: z.array(
     object({
       project: object({ id, name: z.string(), alias: z.string() }),
-      /** Of tokens of the upstream, and of those that work through the proxy. */
-      rights: limit,
+      rights: limit.describe('Of tokens of the upstream, and of those that work through the proxy'),
       proxy: limit,
     }),
   ),
-  /** Of the program, when it began; as it told them. */
-  address: z.string().nullable(),
+  address: z.string().nullable().describe('Of the program, when it began; as it told them'),
   agent: z.string().nullable(),
   created_at: instant,
-  /** In steps of a minute; null: never. */
-  last_used_at: instantOrNull,
+  last_used_at: instantOrNull.describe('In steps of a minute; null: never'),
   last_address: z.string().nullable(),
   expires_at: instantOrNull,
-  /** When it ends by itself unless it is used before; null: it cannot renew. */
-  unused_until: instantOrNull,
+  unused_until: instantOrNull.describe('When it ends by itself unless it is used before; null: it cannot renew'),
   state: z.enum(['live', 'frozen', 'ended']),
   frozen,
-  /** Itself, whatever else applies to it. */
-  frozen_itself: z.boolean(),
-  /** Why it ended. `reuse`: a refresh token came twice; `withdrawn`: its program was removed or changed, or the membership ended. */
-  cause: z.enum(['revoked', 'reuse', 'signed_out', 'expired', 'withdrawn']).nullable(),
+  frozen_itself: z.boolean().describe('Itself, whatever else applies to it'),
+  cause: z
+    .enum(['revoked', 'reuse', 'signed_out', 'expired', 'withdrawn'])
+    .nullable()
+    .describe(
+      'Why it ended. `reuse`: a refresh token came twice; `withdrawn`: its program was removed or changed, or the membership ended',
+    ),
   ended_at: instantOrNull,
   ended_by: id.nullable(),
-  /** How many living tokens were issued through it. */
-  tokens: z.int(),
+  tokens: z.int().describe('How many living tokens were issued through it'),
 })
 
 export const listGrants = operation({
@@ -63,8 +62,7 @@ export const listGrants = operation({
     client: clientId.optional(),
     state: z.enum(['live', 'frozen', 'ended']).optional(),
     everybody: z.literal('1').optional(),
-    /** `next` of the page before. */
-    before: idOf('grant').optional(),
+    before: idOf('grant').optional().describe('`next` of the page before'),
   }),
   answer: { status: 200, schema: page(grant) },
   limit: 'read',

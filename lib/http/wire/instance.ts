@@ -56,8 +56,11 @@ export const readTenantIssuer = operation({
     schema: object({
       issuer: z.url(),
       jwks_uri: z.url(),
-      /** None: its tokens are issued to members by this API. Left out, they would mean the code and implicit flows. */
-      response_types_supported: z.array(z.string()),
+      response_types_supported: z
+        .array(z.string())
+        .describe(
+          'None: its tokens are issued to members by this API. Left out, they would mean the code and implicit flows',
+        ),
       grant_types_supported: z.array(z.string()),
     }),
     cacheSeconds: keysCacheSeconds,

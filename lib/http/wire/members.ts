@@ -16,8 +16,7 @@ export const ending = object({
   sessions: z.int(),
   connections: z.int(),
   tokens: z.int(),
-  /** Devices and apps. */
-  grants: z.int(),
+  grants: z.int().describe('Devices and apps'),
   invitations: z.int(),
   webhooks: z.int(),
 })

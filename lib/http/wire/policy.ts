@@ -5,8 +5,9 @@ import { object } from './schemas.ts'
 
 /** What a tenant says for itself as a whole. */
 const policy = object({
-  /** How members let devices in: by typing the code, also by a link that brings it, or not at all. */
-  device_flow: z.enum(deviceFlows),
+  device_flow: z
+    .enum(deviceFlows)
+    .describe('How members let devices in: by typing the code, also by a link that brings it, or not at all'),
 })
 
 export const readPolicy = operation({

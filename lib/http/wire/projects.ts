@@ -14,16 +14,18 @@ export const project = object({
   alias: z.string(),
   external_id: z.string(),
   region: z.string().nullable(),
-  /** `strategy`: how its limited tokens are made; null: it makes none. */
-  provider: object({ ...providerReference.shape, host: z.string(), strategy: z.enum(strategies).nullable() }),
-  /** The caller's own; null where they have not linked it. */
-  connection: connectionFacts.nullable(),
-  /** The tenant's own, which needs no connection; null: it is linked. `offline`: its tokens are verified without Valetkey. */
-  audience: object({ offline: z.boolean() }).nullable(),
+  provider: object({ ...providerReference.shape, host: z.string(), strategy: z.enum(strategies).nullable() }).describe(
+    '`strategy`: how its limited tokens are made; null: it makes none',
+  ),
+  connection: connectionFacts.nullable().describe("The caller's own; null where they have not linked it"),
+  audience: object({ offline: z.boolean() })
+    .nullable()
+    .describe(
+      "The tenant's own, which needs no connection; null: it is linked. `offline`: its tokens are verified without Valetkey",
+    ),
   /** Of the strongest freeze that keeps the caller from it. */
   frozen,
-  /** The caller's own living tokens. */
-  tokens_out: z.int(),
+  tokens_out: z.int().describe("The caller's own living tokens"),
 })
 
 /** The longest life of a token, and whose policy says so. */
@@ -34,8 +36,7 @@ const overLife = object({ value: z.enum(overLives), set_by: cap.shape.set_by })
 
 export const projectDetail = object({
   ...project.shape,
-  /** Present and former; all of them resolve. */
-  aliases: z.array(z.string()),
+  aliases: z.array(z.string()).describe('Present and former; all of them resolve'),
   cap,
   over_life: overLife,
 })
@@ -103,8 +104,7 @@ export const readScopes = operation({
   body: object({}),
   answer: {
     status: 200,
-    /** Beside the cap, whatever the kind of the provider offers. */
-    schema: z.looseObject({ cap }),
+    schema: z.looseObject({ cap }).describe('Beside the cap, whatever the kind of the provider offers'),
   },
   errors: upstreamErrors,
   limit: 'write',

@@ -9,25 +9,27 @@ export const provider = object({
   kind: z.string(),
   name: z.string(),
   issuer: z.string(),
-  /** Empty for who does not oversee the tenant. */
-  client_id: z.string(),
+  client_id: z.string().describe('Empty for who does not oversee the tenant'),
   has_secret: z.boolean(),
-  /** A secret or key from before the last change is still accepted beside the current one. */
-  has_previous_secret: z.boolean(),
-  /** What the client proves itself by; null: its settings cannot be read. */
-  client_authentication: z.enum(['secret', 'key', 'nothing']).nullable(),
+  has_previous_secret: z
+    .boolean()
+    .describe('A secret or key from before the last change is still accepted beside the current one'),
+  client_authentication: z
+    .enum(['secret', 'key', 'nothing'])
+    .nullable()
+    .describe('What the client proves itself by; null: its settings cannot be read'),
   redirect_uri: z.string(),
   max_lifetime_seconds: z.int().nullable(),
-  /** What becomes of a token that its upstream lets live longer; null: the tenant's policy says so. */
-  over_life: z.enum(overLives).nullable(),
-  /** Whom members may become upstream; empty for who does not oversee the tenant. */
-  impersonation: z.array(object({ member: id, usernames: z.array(z.string()) })),
-  /** Those that may be changed, as the kind names them. */
-  settings: z.record(z.string(), z.unknown()),
-  /** Its settings cannot be read here: nothing is linked, renewed or issued with it. */
-  misconfigured: z.boolean(),
-  /** Whether it can be found out what its upstream does with smaller tokens. */
-  can_probe: z.boolean(),
+  over_life: z
+    .enum(overLives)
+    .nullable()
+    .describe("What becomes of a token that its upstream lets live longer; null: the tenant's policy says so"),
+  impersonation: z
+    .array(object({ member: id, usernames: z.array(z.string()) }))
+    .describe('Whom members may become upstream; empty for who does not oversee the tenant'),
+  settings: z.record(z.string(), z.unknown()).describe('Those that may be changed, as the kind names them'),
+  misconfigured: z.boolean().describe('Its settings cannot be read here: nothing is linked, renewed or issued with it'),
+  can_probe: z.boolean().describe('Whether it can be found out what its upstream does with smaller tokens'),
   /** What its kind tells about it in words; empty for who does not oversee the tenant. */
   facts: z.array(
     object({
@@ -37,8 +39,7 @@ export const provider = object({
           text: z.string(),
           form: z.enum(['words', 'code', 'copy']),
           note: z.string().nullable(),
-          /** Something has to be done about it. */
-          attention: z.boolean(),
+          attention: z.boolean().describe('Something has to be done about it'),
         }),
       ),
     }),
@@ -64,15 +65,13 @@ const preset = object({
       label: z.string(),
       hint: z.string(),
       placeholder: z.string(),
-      /** Of the whole value, a regular expression. */
-      pattern: z.string(),
+      pattern: z.string().describe('Of the whole value, a regular expression'),
       default: z.string().nullable(),
     }),
   ),
   client_authentication: z.string(),
   scopes: object({
-    /** Asked for whatever is chosen. */
-    always: z.array(z.string()),
+    always: z.array(z.string()).describe('Asked for whatever is chosen'),
     known: z.array(
       object({
         name: z.string(),
@@ -81,14 +80,12 @@ const preset = object({
         suggested: z.boolean(),
       }),
     ),
-    /** They are chosen where the client is registered, and none is sent. */
-    fixed_at_registration: z.boolean(),
+    fixed_at_registration: z.boolean().describe('They are chosen where the client is registered, and none is sent'),
   }),
   registration: object({
     page: z.string(),
     where: z.string(),
-    /** What the field for the redirect URI is called there. */
-    redirect_field: z.string(),
+    redirect_field: z.string().describe('What the field for the redirect URI is called there'),
     fields: z.array(object({ there: z.string(), here: z.enum(['client_id', 'client_secret']) })),
     notes: z.array(z.string()),
   }),
@@ -100,8 +97,7 @@ const preset = object({
   }),
   refresh: object({ way: z.enum(['rotates', 'stays', 'none']), text: z.string() }),
   api_bases: named,
-  /** `read`: in its documentation, not yet tried against the real server. */
-  evidence: z.enum(['tried', 'read']),
+  evidence: z.enum(['tried', 'read']).describe('`read`: in its documentation, not yet tried against the real server'),
   sources: z.array(object({ about: z.string(), url: z.string(), read: z.string(), note: z.string().nullable() })),
 })
 
@@ -167,8 +163,7 @@ export const previewProvider = operation({
   audit: 'none',
   body: object({
     kind,
-    /** Of kinds without a setup. */
-    issuer: address(300).optional(),
+    issuer: address(300).optional().describe('Of kinds without a setup'),
     setup: setup.optional(),
   }),
   answer: {
@@ -176,14 +171,12 @@ export const previewProvider = operation({
     schema: object({
       issuer: z.string(),
       redirect_uri: z.string(),
-      /** By their names in RFC 8414. */
-      endpoints: named,
-      /** How the client proves itself; null where its kind does not say. */
-      authentication: z.string().nullable(),
-      /** What the client proves itself by; a key is made with the provider. */
-      client_authentication: z.enum(['secret', 'key', 'nothing']),
-      /** Asked for in every link. */
-      scopes: z.array(z.string()),
+      endpoints: named.describe('By their names in RFC 8414'),
+      authentication: z.string().nullable().describe('How the client proves itself; null where its kind does not say'),
+      client_authentication: z
+        .enum(['secret', 'key', 'nothing'])
+        .describe('What the client proves itself by; a key is made with the provider'),
+      scopes: z.array(z.string()).describe('Asked for in every link'),
       api_bases: named,
       certificates: z.array(object({ subject: z.string(), expires_at: instant })),
     }),
@@ -203,12 +196,13 @@ export const createProvider = operation({
   body: object({
     kind,
     name,
-    /** Its address alone, like https://connection.example.com; of kinds without a setup. */
-    issuer: address(300).optional(),
-    /** Left out where there is no upstream. */
-    client_id: clientId.optional(),
-    /** Left out for a public client, and where the client signs with a key that is made here. */
-    client_secret: clientSecret.optional(),
+    issuer: address(300)
+      .optional()
+      .describe('Its address alone, like https://connection.example.com; of kinds without a setup'),
+    client_id: clientId.optional().describe('Left out where there is no upstream'),
+    client_secret: clientSecret
+      .optional()
+      .describe('Left out for a public client, and where the client signs with a key that is made here'),
     setup: setup.optional(),
     max_lifetime_seconds: maxLifetime.optional(),
     over_life: z.enum(overLives).optional(),
@@ -231,16 +225,22 @@ export const changeProvider = operation({
   body: object({
     name: name.optional(),
     client_id: clientId.optional(),
-    /** Tried at the upstream first. The one before still counts until it is dropped. */
-    client_secret: clientSecret.optional(),
-    /** Of a client that signs: makes another key, and publishes both. */
-    rotate_client_key: z.literal(true).optional(),
-    /** Forgets the secret or key of before. */
-    drop_previous_secret: z.literal(true).optional(),
-    /** Null: no cap of its own. */
-    max_lifetime_seconds: maxLifetime.nullable().optional(),
-    /** Whether a token that its upstream lets live longer is refused, or handed out and revoked at the asked end. */
-    over_life: z.enum(overLives).nullable().optional(),
+    client_secret: clientSecret
+      .optional()
+      .describe('Tried at the upstream first. The one before still counts until it is dropped'),
+    rotate_client_key: z
+      .literal(true)
+      .optional()
+      .describe('Of a client that signs: makes another key, and publishes both'),
+    drop_previous_secret: z.literal(true).optional().describe('Forgets the secret or key of before'),
+    max_lifetime_seconds: maxLifetime.nullable().optional().describe('Null: no cap of its own'),
+    over_life: z
+      .enum(overLives)
+      .nullable()
+      .optional()
+      .describe(
+        'Whether a token that its upstream lets live longer is refused, or handed out and revoked at the asked end',
+      ),
     /** Whom each of these members may become upstream, and nobody else anybody; null: nobody. */
     impersonation: z
       .array(object({ member: idOf('user'), usernames: z.array(username).min(1).max(50) }))
@@ -253,8 +253,10 @@ export const changeProvider = operation({
     status: 200,
     schema: object({
       ...provider.shape,
-      /** How the upstream took a new secret; null: none was given. `untold`: it could not be told. */
-      secret_trial: z.enum(['known', 'untold']).nullable(),
+      secret_trial: z
+        .enum(['known', 'untold'])
+        .nullable()
+        .describe('How the upstream took a new secret; null: none was given. `untold`: it could not be told'),
     }),
   },
   errors: [...vaultErrors, 'provider_exists', 'provider_in_use', 'provider_misconfigured'],
@@ -262,10 +264,8 @@ export const changeProvider = operation({
 })
 
 const check = object({
-  /** Null: it was never checked. */
-  checked_at: instantOrNull,
-  /** Who asked for it; null: the daily check. */
-  checked_by: id.nullable(),
+  checked_at: instantOrNull.describe('Null: it was never checked'),
+  checked_by: id.nullable().describe('Who asked for it; null: the daily check'),
   lines: z.array(
     object({
       /** New ones may appear. */
@@ -273,10 +273,8 @@ const check = object({
       title: z.string(),
       state: z.enum(['ok', 'attention', 'failed', 'unknown']),
       seen: z.string(),
-      /** What to do; null: nothing. */
-      next: z.string().nullable(),
-      /** Lines for a shell that do it, to be copied. */
-      commands: z.array(z.string()),
+      next: z.string().nullable().describe('What to do; null: nothing'),
+      commands: z.array(z.string()).describe('Lines for a shell that do it, to be copied'),
     }),
   ),
 })

@@ -10,28 +10,25 @@ export const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', '
 export const revoked = object({
   kind: z.enum(['token', 'connection', 'grant']),
   id,
-  /** It was revoked before; nothing was done now. */
-  already: z.boolean(),
-  /** It had ended by itself, or never came to be: nothing was left to revoke. */
-  over: z.boolean(),
+  already: z.boolean().describe('It was revoked before; nothing was done now'),
+  over: z.boolean().describe('It had ended by itself, or never came to be: nothing was left to revoke'),
   blocked_here: z.literal(true),
-  /** Null: nothing is left to do there. */
-  upstream: upstreamState.nullable(),
+  upstream: upstreamState.nullable().describe('Null: nothing is left to do there'),
   last_error: z.string().nullable(),
-  /** The latest moment it could still work; null: it is over, seen to be refused or past its end. */
-  latest_moment: z.union([instant, z.literal('unknown')]).nullable(),
+  latest_moment: z
+    .union([instant, z.literal('unknown')])
+    .nullable()
+    .describe('The latest moment it could still work; null: it is over, seen to be refused or past its end'),
 })
 
 export const unconfirmed = object({
   id,
-  /** `orphans`: whatever a cut-off issue may have left upstream. */
-  kind: z.enum(['token', 'grant', 'orphans']),
+  kind: z.enum(['token', 'grant', 'orphans']).describe('`orphans`: whatever a cut-off issue may have left upstream'),
   token_id: id.nullable(),
   fingerprint: z.string().nullable(),
   connection_id: id,
   owner_id: id.nullable(),
-  /** Its name. */
-  project: z.string().nullable(),
+  project: z.string().nullable().describe('Its name'),
   state: z.enum(['pending', 'failed']),
   tries: z.int(),
   last_error: z.string().nullable(),
@@ -54,17 +51,17 @@ export const revoke = operation({
   body: object({
     tokens: z.array(idOf('token')).max(500).default([]),
     connections: z.array(idOf('connection')).max(500).default([]),
-    /** What a person gave a program; with the tokens that were issued through it. */
-    grants: z.array(idOf('grant')).max(500).default([]),
+    grants: z
+      .array(idOf('grant'))
+      .max(500)
+      .default([])
+      .describe('What a person gave a program; with the tokens that were issued through it'),
     /** Everything that a filter matched when it was previewed, instead of names. */
     selection: object({
       ...revocable,
-      /** Of the preview: what was made since is not touched. */
-      as_of: instantGiven,
-      /** How many the preview counted, or `remaining` of the call before. */
-      count: z.int().min(0).max(1_000_000),
-      /** `next` of the call before. */
-      after: idOf('token').or(idOf('connection')).or(idOf('grant')).optional(),
+      as_of: instantGiven.describe('Of the preview: what was made since is not touched'),
+      count: z.int().min(0).max(1_000_000).describe('How many the preview counted, or `remaining` of the call before'),
+      after: idOf('token').or(idOf('connection')).or(idOf('grant')).optional().describe('`next` of the call before'),
     }).optional(),
     reason: line(200).optional(),
   })
@@ -89,8 +86,7 @@ export const revoke = operation({
     status: 200,
     schema: object({
       items: z.array(revoked),
-      /** How many of the selection are not revoked yet; call again, with `next` as `after`. */
-      remaining: z.int(),
+      remaining: z.int().describe('How many of the selection are not revoked yet; call again, with `next` as `after`'),
       next: id.nullable(),
     }),
   },
@@ -113,12 +109,15 @@ export const previewRevocation = operation({
     schema: object({
       as_of: instant,
       count: z.int(),
-      /** Living tokens: those that match, or that were made from the connections or through the grants that do. */
-      tokens: z.int(),
-      /** How many of those that match are known to have been used within the last day. */
-      used_lately: z.int(),
-      /** The twenty who own most, and how many people own any. */
-      owners: z.array(object({ owner_id: id, count: z.int() })),
+      tokens: z
+        .int()
+        .describe(
+          'Living tokens: those that match, or that were made from the connections or through the grants that do',
+        ),
+      used_lately: z.int().describe('How many of those that match are known to have been used within the last day'),
+      owners: z
+        .array(object({ owner_id: id, count: z.int() }))
+        .describe('The twenty who own most, and how many people own any'),
       owner_count: z.int(),
     }),
   },

@@ -9,10 +9,11 @@ export const chosen = {
   owner: idOf('user').optional(),
   project: idOf('project').optional(),
   provider: idOf('provider').optional(),
-  /** Made, or linked last, at this moment or before. */
-  made_before: instantGiven.optional(),
-  /** Last used before this moment; `unknown`: nobody told of a use. */
-  used_before: instantGiven.or(z.literal('unknown')).optional(),
+  made_before: instantGiven.optional().describe('Made, or linked last, at this moment or before'),
+  used_before: instantGiven
+    .or(z.literal('unknown'))
+    .optional()
+    .describe('Last used before this moment; `unknown`: nobody told of a use'),
 }
 const whole = object(chosen)
 
@@ -29,10 +30,11 @@ export const clientId = z.string().regex(/^(?:cli_[0-9a-f]{32}|valetkey)$/, 'mus
 /** Tokens that live, connections that are not revoked, or grants that stand. */
 export const revocable = {
   kind: z.enum(['tokens', 'connections', 'grants']),
-  /** Of connections: those in this state alone; of grants: only `frozen`. */
-  status: z.enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen']).optional(),
-  /** Of grants, and of tokens that were issued through one. */
-  client: clientId.optional(),
+  status: z
+    .enum(['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen'])
+    .optional()
+    .describe('Of connections: those in this state alone; of grants: only `frozen`'),
+  client: clientId.optional().describe('Of grants, and of tokens that were issued through one'),
   ...chosen,
 }
 const selected = object(revocable)

@@ -21,34 +21,28 @@ export const token = object({
   owner_id: id,
   project: object({ id, name: z.string(), alias: z.string() }),
   provider: providerReference,
-  /** Null: it needs none. */
-  connection_id: id.nullable(),
-  /** The program that asked for it with what its owner gave it; null: they asked themselves. */
-  program: object({ client_id: id, name: z.string(), grant_id: id.nullable() }).nullable(),
+  connection_id: id.nullable().describe('Null: it needs none'),
+  program: object({ client_id: id, name: z.string(), grant_id: id.nullable() })
+    .nullable()
+    .describe('The program that asked for it with what its owner gave it; null: they asked themselves'),
   purpose: z.string(),
   strategy: z.enum(strategies),
   state: z.enum(['issuing', 'live', 'ended', 'revoked', 'failed']),
-  /** Verified without Valetkey, by its signature: whatever is done here, it works until it expires. */
-  offline: z.boolean(),
+  offline: z
+    .boolean()
+    .describe('Verified without Valetkey, by its signature: whatever is done here, it works until it expires'),
   /** Of one that each use asks Valetkey about: what stops its use for now. */
   frozen,
   asked: scopes,
-  /** From what came back, never from what was sent. */
-  granted: scopes.nullable(),
-  /** Both for people. */
-  rights: object({ asked: z.array(rightLine), granted: z.array(rightLine).nullable() }),
-  /** Rights that were asked and not granted, in words. */
-  not_granted: z.array(z.string()),
+  granted: scopes.nullable().describe('From what came back, never from what was sent'),
+  rights: object({ asked: z.array(rightLine), granted: z.array(rightLine).nullable() }).describe('Both for people'),
+  not_granted: z.array(z.string()).describe('Rights that were asked and not granted, in words'),
   failure: z.string().nullable(),
   created_at: instant,
-  /** At the upstream. */
-  expires_at: instant,
-  /** When it is revoked here, where the upstream gave it a longer life than was asked. */
-  revoke_at: instantOrNull,
-  /** No other token of its connection can be made while it lives. */
-  exclusive: z.boolean(),
-  /** Null: not reported. */
-  last_used_at: instantOrNull,
+  expires_at: instant.describe('At the upstream'),
+  revoke_at: instantOrNull.describe('When it is revoked here, where the upstream gave it a longer life than was asked'),
+  exclusive: z.boolean().describe('No other token of its connection can be made while it lives'),
+  last_used_at: instantOrNull.describe('Null: not reported'),
   revoked_by: id.nullable(),
   /** The three truths: blocked here, revoked upstream, the latest moment it could still work. */
   revocation: object({
@@ -57,8 +51,10 @@ export const token = object({
     last_error: z.string().nullable(),
     tries: z.int(),
     next_try_at: instantOrNull,
-    /** Null once the upstream was seen to refuse it. */
-    latest_moment: z.union([instant, z.literal('unknown')]).nullable(),
+    latest_moment: z
+      .union([instant, z.literal('unknown')])
+      .nullable()
+      .describe('Null once the upstream was seen to refuse it'),
   }).nullable(),
 })
 
@@ -78,10 +74,8 @@ export const issueToken = operation({
   audit: ['token.requested', 'token.issued', 'token.failed', ...refreshEvents],
   body: object({
     scopes: rights,
-    /** How it is made; left out: the first way that its upstream has. */
-    strategy: z.enum(strategies).optional(),
-    /** Seconds. */
-    expires_in: z.int().min(60).max(86_400),
+    strategy: z.enum(strategies).optional().describe('How it is made; left out: the first way that its upstream has'),
+    expires_in: z.int().min(60).max(86_400).describe('Seconds'),
     purpose: line(200),
   }),
   answer: {
@@ -89,12 +83,9 @@ export const issueToken = operation({
     schema: object({
       token,
       value: z.string(),
-      /** Seconds from now. */
-      expires_in: z.int(),
-      /** What the upstream, or the proxy, calls such a token. */
-      token_type: z.string(),
-      /** Where the token is for. */
-      base_url: z.url(),
+      expires_in: z.int().describe('Seconds from now'),
+      token_type: z.string().describe('What the upstream, or the proxy, calls such a token'),
+      base_url: z.url().describe('Where the token is for'),
     }),
   },
   errors: [
@@ -127,12 +118,10 @@ export const listTokens = operation({
   query: object({
     ...chosen,
     state: z.enum(['live', 'ended', 'revoked', 'failed']).optional(),
-    /** Issued through this program, or by this grant. */
-    client: clientId.optional(),
+    client: clientId.optional().describe('Issued through this program, or by this grant'),
     grant: idOf('grant').optional(),
     everybody: z.literal('1').optional(),
-    /** `next` of the page before. */
-    before: idOf('token').optional(),
+    before: idOf('token').optional().describe('`next` of the page before'),
   }),
   answer: { status: 200, schema: page(token) },
   limit: 'read',

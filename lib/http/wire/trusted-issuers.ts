@@ -8,11 +8,13 @@ const scopes = distinct(z.array(z.enum(allScopes)).max(allScopes.length))
 
 const trustedClient = object({
   id,
-  /** What the issuer calls it: `client_id` or `azp` in its tokens. */
-  client_id: z.string(),
+  client_id: z.string().describe('What the issuer calls it: `client_id` or `azp` in its tokens'),
   name: z.string(),
-  /** What it may do here for the member whose token it brings; none: nothing. The scopes in the token play no part. */
-  scopes: z.array(z.enum(allScopes)),
+  scopes: z
+    .array(z.enum(allScopes))
+    .describe(
+      'What it may do here for the member whose token it brings; none: nothing. The scopes in the token play no part',
+    ),
   created_by: id,
   created_at: instant,
 })
@@ -21,23 +23,23 @@ const trustedIssuer = object({
   id,
   issuer: z.string(),
   name: z.string(),
-  /** What a token must be for. */
-  audience: z.string(),
-  /** Our client there, by which the issuer is asked about each token, once a minute at most; null: signatures alone count. */
-  client_id: z.string().nullable(),
-  /** Tokens that name no issuer are asked about here. */
-  opaque: z.boolean(),
+  audience: z.string().describe('What a token must be for'),
+  client_id: z
+    .string()
+    .nullable()
+    .describe(
+      'Our client there, by which the issuer is asked about each token, once a minute at most; null: signatures alone count',
+    ),
+  opaque: z.boolean().describe('Tokens that name no issuer are asked about here'),
   created_by: id,
   created_at: instant,
-  /** Active members whose identity has this issuer. Nobody else gets in by it. */
-  members: z.int(),
+  members: z.int().describe('Active members whose identity has this issuer. Nobody else gets in by it'),
   clients: z.array(trustedClient),
   /** Why tokens were refused last, one a reason, to the minute. */
   refusals: z.array(
     object({
       reason: z.enum(refusalReasons),
-      /** Of a token that the issuer vouched for: the client that it named. */
-      client_id: z.string().nullable(),
+      client_id: z.string().nullable().describe('Of a token that the issuer vouched for: the client that it named'),
       at: instant,
     }),
   ),
@@ -69,16 +71,18 @@ export const trustIssuer = operation({
   fresh: true,
   audit: 'trusted_issuer.added',
   body: object({
-    /** Exactly as its metadata and its tokens name it. Keys and endpoints are read from its metadata. */
-    issuer: address(300),
+    issuer: address(300).describe(
+      'Exactly as its metadata and its tokens name it. Keys and endpoints are read from its metadata',
+    ),
     name,
-    /** The origin of this instance unless it is said: that, an address below it, or the client that people sign in with. */
-    audience: audience.optional(),
-    /** A client there by which it is asked about tokens. */
-    client_id: clientId.optional(),
+    audience: audience
+      .optional()
+      .describe(
+        'The origin of this instance unless it is said: that, an address below it, or the client that people sign in with',
+      ),
+    client_id: clientId.optional().describe('A client there by which it is asked about tokens'),
     client_secret: clientSecret.optional(),
-    /** Ask it about tokens that name no issuer; of one issuer in a tenant. */
-    opaque: z.boolean().optional(),
+    opaque: z.boolean().optional().describe('Ask it about tokens that name no issuer; of one issuer in a tenant'),
   }),
   answer: { status: 201, schema: object({ id, issuer: z.string() }) },
   errors: [...vaultErrors, 'trusted_issuer_exists', 'opaque_taken', 'too_many_trusted'],
@@ -97,8 +101,7 @@ export const changeTrustedIssuer = operation({
   body: object({
     name: name.optional(),
     audience: audience.optional(),
-    /** Null: it is asked no more. */
-    client_id: clientId.nullable().optional(),
+    client_id: clientId.nullable().optional().describe('Null: it is asked no more'),
     client_secret: clientSecret.optional(),
     opaque: z.boolean().optional(),
   })

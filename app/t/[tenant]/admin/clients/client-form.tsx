@@ -9,6 +9,7 @@ import { plural } from '@/app/_features/words.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { Checkbox, CheckboxGroup } from '@/app/_ui/checkbox.tsx'
+import { ConfirmFirst } from '@/app/_ui/confirm-first.tsx'
 import { Input, RadioCards, Textarea } from '@/app/_ui/field.tsx'
 import { Fold } from '@/app/_ui/fold.tsx'
 import { FormDialog } from '@/app/_ui/form-dialog.tsx'
@@ -226,6 +227,7 @@ function ClientDialog({
       onClose={onClose}
       onSubmit={() => void save()}
     >
+      <ConfirmFirst />
       <Input
         label="Name"
         hint="People see it when the program asks them to let it in."
