@@ -579,7 +579,9 @@ describe('at boot', () => {
     ])
     const rotated = await run('scripts/keys.ts', ['signing', 'acme', '--rotate'], environment).ended
     expect(rotated).toMatchObject({ code: 0, err: '' })
-    expect(rotated.out).toMatch(/The next key is published, and signs from \S+Z: [\w-]{43}\n[\s\S]*published[\s\S]*signing/)
+    expect(rotated.out).toMatch(
+      /The next key is published, and signs from \S+Z: [\w-]{43}\n[\s\S]*published[\s\S]*signing/,
+    )
     const back = await run('scripts/keys.ts', ['signing', 'acme', '--back'], environment).ended
     expect(back).toMatchObject({ code: 0, out: expect.stringContaining('Withdrawn: ') })
     const none = await run('scripts/keys.ts', ['signing', 'globex', '--rotate'], environment).ended
