@@ -81,6 +81,7 @@ test('an admin adds own APIs; a member issues an opaque and a signed token, revo
 
 /** From the project's page to the token's value; ends on what remains of the form. */
 async function issue(page: Page, scope: string): Promise<string> {
+  await page.waitForURL(/\/projects\/prj_[^/]+$/)
   await page.getByRole('link', { name: 'Issue token' }).click()
   await page.getByLabel('Purpose').fill('a test')
   await expect(page.getByRole('checkbox', { checked: true })).toHaveCount(0)
