@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -32,8 +33,9 @@ func read(response *http.Response, err error) answer {
 		must(0, fmt.Errorf("%s answered %d", response.Request.URL.Path, response.StatusCode))
 	}
 	var body answer
-	if response.ContentLength != 0 {
-		must(0, json.NewDecoder(response.Body).Decode(&body))
+	// A revocation has no body (RFC 7009 2.2).
+	if err := json.NewDecoder(response.Body).Decode(&body); err != io.EOF {
+		must(0, err)
 	}
 	return body
 }
