@@ -660,6 +660,17 @@ describe('an access token at the API', () => {
   })
 })
 
+it('access tokens that have ended are swept, and nothing else of their grant', async () => {
+  const tokens = await login()
+  const count = async () =>
+    Number((await app.rows('acme', 'SELECT count(*) FROM access_token WHERE expires_at < vk_now()'))[0]?.count)
+  await app.advance(3601)
+  expect(await count()).toBeGreaterThan(0)
+  await sweep(app.ctx)
+  expect(await count()).toBe(0)
+  expect((await refresh(tokens.refresh_token)).status).toBe(200)
+})
+
 describe('the metadata', () => {
   it('J-09: names an issuer that is its own address, and endpoints that answer', async () => {
     const { body, headers } = await app.send(new Map(), new Request(`${origin}/.well-known/oauth-authorization-server`))

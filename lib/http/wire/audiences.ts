@@ -53,6 +53,7 @@ export const addAudience = operation({
   summary: 'Adds an audience: an API of the tenant’s own that members issue tokens for',
   permission: 'administer',
   scope: 'cookie only',
+  fresh: true,
   audit: 'audience.added',
   body: object({ audience: audienceUri, name, alias, settings, max_lifetime_seconds: maxLifetime.optional() }),
   answer: { status: 201, schema: audience },
@@ -69,6 +70,7 @@ export const changeAudience = operation({
     'Changes an audience for tokens to come; those that are out keep what they were given. Its address never changes',
   permission: 'administer',
   scope: 'cookie only',
+  fresh: true,
   audit: 'audience.changed',
   body: object({
     name: name.optional(),

@@ -172,7 +172,8 @@ GRANT SELECT, INSERT, DELETE, UPDATE (expires_at, last_used_at) ON client_secret
 ALTER TABLE access_token ENABLE ROW LEVEL SECURITY;
 ALTER TABLE access_token FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON access_token USING (tenant_id = (SELECT nullif(current_setting('app.tenant_id', true), '')));
-GRANT SELECT, INSERT, DELETE ON access_token TO valetkey_app;
+-- What is swept is locked first, which takes the right to change something.
+GRANT SELECT, INSERT, DELETE, UPDATE (expires_at) ON access_token TO valetkey_app;
 
 -- What precedes the tenant: these columns, and the functions below.
 CREATE POLICY lookup ON api_client FOR SELECT TO vk_lookup USING (true);
