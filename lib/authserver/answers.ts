@@ -15,6 +15,7 @@ import {
   denyUnclaimed,
   findLivingClient,
   findRequest,
+  lockLivingClient,
   type RequestRow,
   releaseRequest,
   standing,
@@ -28,6 +29,7 @@ import { answerUrl } from './authorize.ts'
 import { type Ceiling, readCeilings } from './ceilings.ts'
 import { userCodeHash } from './device.ts'
 import { codeSeconds } from './lifetimes.ts'
+import { matchRedirect } from './redirects.ts'
 
 /** Somebody at a browser, and when they last proved to the issuer who they are. */
 export type Answerer = Person<CookieCredential> & { authTime: Date }
@@ -254,8 +256,11 @@ export async function approveAuthorization(ctx: Context, person: Answerer, input
   const code = request.kind === 'code' ? newToken('ac').reveal() : undefined
   const { tenantId, slug } = place
   const done = await act(ctx, { ...person, tenantId, slug }, 'read', async (tx, actor) => {
-    const client = await findLivingClient(tx, request.clientId)
+    const client = await lockLivingClient(tx, request.clientId)
     if (!client) throw new BrokerError('not_found')
+    // An address that was taken away meanwhile is answered no more.
+    const { redirectUri } = request
+    if (redirectUri !== null && !matchRedirect(client.redirectUris, redirectUri)) return false
     if (request.kind === 'device' && (await deviceFlowOf(tx, tenantId)) === 'off')
       throw new BrokerError('over_policy', { detail: 'This tenant lets no devices in, set by an admin.' })
     const { allowed } = judgeScopes(request, client, actor.role)

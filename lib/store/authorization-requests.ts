@@ -69,6 +69,12 @@ export async function findRequest(
 /** A client as its tenant, or any tenant where it is the instance's, knows it; null: it was removed. */
 export const findLivingClient = (tx: ReadTx, id: string) => tx.apiClient.findFirst({ where: { id, endedAt: null } })
 
+/** The same, as it stays until the transaction ends: whoever takes an address or a scope away comes before, or waits. */
+export async function lockLivingClient(tx: Tx, id: string) {
+  await tx.$queryRaw`SELECT id FROM api_client WHERE id = ${id} FOR SHARE`
+  return findLivingClient(tx, id)
+}
+
 /** How somebody and a client stand in a tenant: whether a freeze stops either, and the generations of what is given now. */
 export async function standing(
   tx: ReadTx,
