@@ -32,7 +32,7 @@ beforeAll(async () => {
   member = await app.signIn('member@acme.test')
   globex = await app.signIn('owner@globex.test')
   await app.ctx.pool.query(
-    `UPDATE session SET last_active_at = now() + interval '50 years', expires_at = now() + interval '100 years'`,
+    `UPDATE session SET auth_time = now() + interval '50 years', last_active_at = now() + interval '50 years', expires_at = now() + interval '100 years'`,
   )
 })
 afterAll(() => app.stop())
@@ -312,7 +312,9 @@ describe('what a client may be registered with', () => {
     [{ grant_types: ['client_credentials'] }, 'grant_types.0'],
     [{ grant_types: ['implicit'] }, 'grant_types.0'],
     [{ grant_types: [deviceCode, deviceCode] }, 'grant_types'],
-    [{ grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange'] }, 'grant_types.0'],
+    [{ grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange'] }, 'grant_types'],
+    [{ grant_types: [deviceCode, 'urn:ietf:params:oauth:grant-type:token-exchange'] }, 'grant_types'],
+    [{ grant_types: ['implicit'] }, 'grant_types.0'],
     [{ scopes: ['tenant:own'] }, 'scopes.0'],
     [{ scopes: ['tenant:read', 'tenant:read'] }, 'scopes'],
     [{ audiences: [newId('project')] }, 'audiences'],

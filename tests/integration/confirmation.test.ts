@@ -307,8 +307,15 @@ describe('what needs a recent sign-in', () => {
     expect(answer.body.code).toBe('forbidden')
   })
 
-  test('S-15: what programs of other issuers may do, and what a provider may, needs one; taking it away never does', () => {
+  test('S-15: what lasts longer than a session, and what programs may do, needs one; taking it away never does', () => {
     expect(operations.filter(({ fresh }) => fresh).map(({ id }) => id)).toEqual([
+      'approveAuthorization',
+      'addAudience',
+      'changeAudience',
+      'createClient',
+      'changeClient',
+      'makeClientSecret',
+      'changePolicy',
       'createProvider',
       'changeProvider',
       'trustIssuer',

@@ -64,6 +64,10 @@ beforeAll(async () => {
     attempt: (await app.startLink(owner, 'acme')).id,
     invitation: invitation.body.id,
     revocation: newId('revocation'),
+    grant: newId('grant'),
+    client: newId('client'),
+    client_secret: newId('client_secret'),
+    authorization: newId('authorization'),
     // A real one would be written to, somewhere else.
     webhook: newId('webhook'),
     delivery: newId('message'),

@@ -2,7 +2,7 @@
 // token.
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type Principal, type Scope, scopes, type TokenCredential } from '../../lib/actor.ts'
+import { type Scope, scopes } from '../../lib/actor.ts'
 import { putContext } from '../../lib/context.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { tick } from '../../lib/jobs/tick.ts'
@@ -10,6 +10,8 @@ import { type Location, open, sealedFor, sealKey } from '../../lib/security/seal
 import { callersKey } from '../../lib/security/secrets.ts'
 import { type Answer, type Issued, issueBody, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { dyingInstance } from '../support/dying.ts'
+import { giveGrant } from '../support/grants-of-programs.ts'
+import { insertAccessToken } from '../support/programs.ts'
 
 let app: TestApp
 let owner: Jar
@@ -352,25 +354,13 @@ describe('a process that is killed', () => {
   })
 })
 
-const programs = new Map<string, Principal<TokenCredential>>()
+const grants = new Map<string, string>()
 
-/** What a program of the owner's sends, with a token of the grant. */
-async function program(grant: string, held: readonly Scope[] = scopes): Promise<Record<string, string>> {
-  const { id } = (await app.call<{ id: string }>(owner, 'GET', '/me')).body
-  const token = randomUUID()
-  const now = app.ctx.now()
-  programs.set(token, {
-    credential: { kind: 'bearer', client: 'cli_test', grant, scopes: held },
-    userId: id,
-    issuer: app.ctx.config.signin.issuer,
-    subject: 'acct-3001',
-    name: 'owner@acme.test',
-    email: null,
-    operator: false,
-    authTime: now,
-    createdAt: now,
-    expiresAt: new Date(now.getTime() + 3_600_000),
-  })
-  putContext({ ...app.ctx, authenticators: [async ({ token }) => programs.get(token)] })
-  return { authorization: `Bearer ${token}` }
+/** What a program of the owner's sends, with a new access token of the grant that goes by this name here. */
+async function program(name: string, held: readonly Scope[] = scopes): Promise<Record<string, string>> {
+  const { id: userId } = (await app.call<{ id: string }>(owner, 'GET', '/me')).body
+  const ceilings = { [project]: { rights: null, proxy: null } }
+  const grant = grants.get(name) ?? (await giveGrant(app, userId, { ceilings }))
+  grants.set(name, grant)
+  return { authorization: `Bearer ${await insertAccessToken(app, 'acme', grant, held)}` }
 }

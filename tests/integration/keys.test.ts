@@ -395,8 +395,13 @@ describe('rotation', () => {
     await broker.advance(settleMilliseconds / 1000 + 1)
     // A client secret where a grant's handle belongs; another tenant's value; text.
     const [{ client_secret } = {}] = await rows(globex.tenantId, 'SELECT client_secret FROM provider')
-    await rows(owner.tenantId, 'UPDATE upstream_revocation SET handle = (SELECT client_secret FROM provider LIMIT 1)')
-    await rows(owner.tenantId, 'UPDATE provider SET client_secret = $1', [client_secret])
+    await rows(
+      owner.tenantId,
+      'UPDATE upstream_revocation SET handle = (SELECT client_secret FROM provider WHERE client_secret IS NOT NULL LIMIT 1)',
+    )
+    await rows(owner.tenantId, 'UPDATE provider SET client_secret = $1 WHERE client_secret IS NOT NULL', [
+      client_secret,
+    ])
     await rows(owner.tenantId, `UPDATE attempt SET secrets = 'no value' WHERE secrets IS NOT NULL`)
     const broken = () =>
       rows(
@@ -409,13 +414,13 @@ describe('rotation', () => {
     const { unreadable, resealed } = await resealTenant(broker.ctx, owner.tenantId)
     expect(unreadable.map(({ place }) => place).sort()).toEqual([
       'attempt.secrets',
-      // Of both providers.
+      // Of both providers that have one.
       'provider.client_secret',
       'provider.client_secret',
       'upstream_revocation.handle',
     ])
-    // The connection's two, the webhook's two, the token's handle, and the former client secret.
-    expect(resealed).toBe(6)
+    // The connection's two, the webhook's two, the token's handle, the former client secret and the signing key.
+    expect(resealed).toBe(7)
     expect(await broken()).toEqual(before)
     expect(await older()).toEqual(['provider.client_secret', 'upstream_revocation.handle', 'attempt.secrets'])
     const connection = (await keyStatus(broker.ctx)).places.find(({ place }) => place === 'connection.refresh_token')

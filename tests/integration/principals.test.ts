@@ -300,6 +300,12 @@ describe('every operation, done once by whom it is for', () => {
           const entry = { client_id: 'gone-soon', name: 'Gone soon', scopes: [] }
           return { trusted_client: (await app.call<{ id: string }>(owner, 'POST', path, entry)).body.id }
         }),
+      removeAudience: () =>
+        fresh(async () => {
+          const another = { ...audienceBody, audience: 'https://gone.acme.test', alias: 'gone-soon' }
+          const made = await app.call<{ id: string }>(jar, 'POST', '/tenants/acme/audiences', another)
+          return { audience: made.body.id }
+        }),
       removeClient: () => fresh(madeClient),
       endClientSecret: () => fresh(madeClient),
       // What is answered without a tenant is told in the instance's own trail.

@@ -10,6 +10,7 @@ import { handleAuth } from '../../lib/http/signin.ts'
 import { type Email, origin, startBroker } from './broker.ts'
 
 const root = resolve(import.meta.dirname, '../../app')
+const limiters = Symbol.for('valetkey.limits')
 
 /** Route files by the segments of their paths. */
 const routes = (await readdir(root, { recursive: true }))
@@ -219,7 +220,11 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
       }
     },
     /** Gives everybody their counters back: a file makes more calls than a person would. */
-    forgetLimits: () => ctx.pool.query('DELETE FROM rate_limit'),
+    async forgetLimits() {
+      // Those of the process as well (lib/http/limits.ts).
+      ;(globalThis as { [limiters]?: WeakMap<object, unknown> })[limiters]?.delete(ctx.pool)
+      await ctx.pool.query('DELETE FROM rate_limit')
+    },
     /** Rows as the tables' owner sees them, inside one tenant. */
     async rows(tenant: string, sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
       await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [await broker.tenantId(tenant)])

@@ -100,6 +100,23 @@ export async function insertGrant(
   return id
 }
 
+/** Another access token of a grant, as the token endpoint makes them. */
+export async function insertAccessToken(
+  app: TestApp,
+  tenant: string,
+  grant: string,
+  scopes: readonly Scope[],
+): Promise<string> {
+  const token = newToken('at').reveal()
+  await app.rows(
+    tenant,
+    `INSERT INTO access_token (hash, tenant_id, grant_id, scopes, resource, generations, created_at, expires_at)
+     SELECT $1, g.tenant_id, g.id, $2, $3, g.generations, vk_now(), vk_now() + interval '1 hour' FROM oauth_grant g WHERE g.id = $4`,
+    [Buffer.from(hash(token)), scopes, origin, grant],
+  )
+  return token
+}
+
 type Answer = { user: string; scopes: readonly Scope[]; ceilings?: object }
 
 /** A person's answer, as the page would write it. `where` names one request. */

@@ -77,7 +77,7 @@ export async function makeThings(
   }
 }
 
-const audienceBody = {
+export const audienceBody = {
   audience: 'https://api.acme.test',
   name: 'An API',
   alias: 'an-api',
