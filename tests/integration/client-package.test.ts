@@ -12,6 +12,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { scopes } from '../../lib/actor.ts'
 import { putContext } from '../../lib/context.ts'
 import { issueBody, startTestApp, type TestApp } from '../support/app.ts'
+import { giveGrant } from '../support/grants-of-programs.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const run = promisify(execFile)
@@ -31,8 +32,9 @@ beforeAll(async () => {
   project = await app.linkProject(owner, 'acme', { account: 'owner@acme.test', project: '10231' })
   const { id } = (await app.call<{ id: string }>(owner, 'GET', '/me')).body
   const now = app.ctx.now()
+  const grant = await giveGrant(app, id, { ceilings: { [project]: { rights: null, proxy: null } } })
   const principal = {
-    credential: { kind: 'bearer', client: 'cli_test', grant: 'grt_test', scopes },
+    credential: { kind: 'bearer', client: 'valetkey', grant, scopes },
     userId: id,
     issuer: app.ctx.config.signin.issuer,
     subject: 'acct-3001',

@@ -151,9 +151,11 @@ const encoded = (text: string) =>
 
 const samples = () => [
   'https://hooks.example.com',
+  // A part of a key.
+  'AQAB',
   'sample-alias',
   '2099-12-31T23:59:59Z',
-  ...['user', 'connection', 'token', 'project', 'notification', 'event', 'message'].map((kind) =>
+  ...['user', 'connection', 'token', 'project', 'notification', 'event', 'message', 'grant'].map((kind) =>
     newId(kind as 'user'),
   ),
   ids.provider ?? '',

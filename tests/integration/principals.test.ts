@@ -25,7 +25,7 @@ import {
 } from '../support/operations.ts'
 import { insertGrant } from '../support/programs.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
-import { bodiesFor, makeThings, pathOf, type Things } from '../support/things.ts'
+import { audienceBody, bodiesFor, makeThings, pathOf, type Things } from '../support/things.ts'
 
 let app: TestApp
 let owner: Jar

@@ -25,6 +25,10 @@ const columns =
 const values = (id: string, status: string, generations: string) =>
   `('tnt_1', '${id}', 'usr_1', 'prj_1', 'con_1', 'prv_1', 'mint', '${status}', 'n', 'p', '{}', '${generations}', now() + interval '1 hour', now())`
 
+/** A grant whose generation is raised has ended. */
+const raised = (table: string) =>
+  `UPDATE ${table} SET generation = generation + 1${table === 'oauth_grant' ? `, ended_at = now(), end_cause = 'revoked'` : ''}`
+
 let database: TestDatabase
 let owner: pg.Client
 let app: pg.Client
@@ -79,7 +83,7 @@ describe('a token stands on', () => {
     expect(await stands('tok_1')).toBe(true)
     await owner.query('ALTER TABLE api_client NO FORCE ROW LEVEL SECURITY')
     const where = table === 'api_client' ? ` WHERE id = 'cli_instance'` : ''
-    await owner.query(`UPDATE ${table} SET generation = generation + 1${where}`)
+    await owner.query(`${raised(table)}${where}`)
     await owner.query('ALTER TABLE api_client FORCE ROW LEVEL SECURITY')
     expect(await stands('tok_1')).toBe(false)
   })
@@ -129,13 +133,14 @@ describe('a token stands on', () => {
       return code
     }
     for (const table of ['connection', 'project', 'provider', 'member', 'tenant', 'instance', 'oauth_grant'])
-      expect(await waiting(`UPDATE ${table} SET generation = generation + 1`), table).toBe('55P03')
+      expect(await waiting(raised(table)), table).toBe('55P03')
     await app.query('ROLLBACK')
   })
 })
 
 it('a client of the instance is seen in every tenant, and changed in none', async () => {
-  expect((await app.query('SELECT id FROM api_client ORDER BY id')).rows).toEqual([{ id: 'cli_instance' }])
+  const known = [{ id: 'cli_instance' }, { id: 'valetkey' }]
+  expect((await app.query('SELECT id FROM api_client ORDER BY id')).rows).toEqual(known)
   expect((await app.query(`SELECT 1 FROM api_client WHERE id = 'cli_instance' FOR SHARE`)).rowCount).toBe(1)
   const change = app.query(`UPDATE api_client SET generation = 9 WHERE id = 'cli_instance'`)
   await expect(change).rejects.toMatchObject({ code: '42501' })
