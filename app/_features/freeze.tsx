@@ -20,12 +20,17 @@ type Props = {
 }
 
 /** Freezes something or lifts its freeze, after a question. */
-export function FreezeButton({ size, variant, ...freeze }: Props & Pick<ButtonProps, 'size' | 'variant'>) {
+export function FreezeButton({
+  size,
+  variant,
+  of,
+  ...freeze
+}: Props & Pick<ButtonProps, 'size' | 'variant'> & { /** What it is, where a page has several. */ of?: string }) {
   const [asking, setAsking] = useState(false)
   return (
     <FocusHeir>
       <Button size={size} variant={variant} onClick={() => setAsking(true)}>
-        {freeze.frozen ? 'Lift freeze…' : 'Freeze…'}
+        {freeze.frozen ? `Lift freeze${of ? ` of ${of}` : ''}…` : `Freeze${of ? ` ${of}` : ''}…`}
       </Button>
       <FreezeDialog {...freeze} open={asking} onOpenChange={setAsking} />
     </FocusHeir>

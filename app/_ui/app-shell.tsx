@@ -68,11 +68,11 @@ export function AppShell({
             Demo: a pretend upstream on this machine. Nothing here is real, and nothing leaves it.
           </p>
         )}
-        <div className="mx-auto flex h-14 max-w-[1120px] items-center gap-2 px-4">
+        <div className="mx-auto flex h-14 max-w-[1120px] items-center gap-2 px-4 xl:max-w-none xl:px-6">
           <IconButton
             label="Menu"
             icon={<Menu aria-hidden />}
-            className="lg:hidden"
+            className="xl:hidden"
             aria-expanded={menuOpen}
             onClick={() => setMenuOpen(true)}
           />
@@ -95,7 +95,7 @@ export function AppShell({
               </Button>
             }
           />
-          <nav aria-label="Console" className="ml-2 max-lg:hidden">
+          <nav aria-label="Console" className="ml-2 max-xl:hidden">
             <NavList items={items} row />
           </nav>
           <span className="ml-auto" />
@@ -163,7 +163,7 @@ type NavListProps = { items: NavItem[]; row?: boolean; onPick?: () => void }
 function NavList({ items, row = false, onPick }: NavListProps) {
   const path = usePathname()
   return (
-    <ul className={cn('flex', row ? 'items-center gap-1' : 'flex-col gap-1')}>
+    <ul className={cn('flex', row ? 'items-center gap-0.5' : 'flex-col gap-1')}>
       {items.map(({ label, href, admin }, index) => {
         const current = path === href || path.startsWith(`${href}/`)
         const first = admin && !items[index - 1]?.admin
@@ -175,7 +175,7 @@ function NavList({ items, row = false, onPick }: NavListProps) {
               aria-current={current ? 'page' : undefined}
               className={cn(
                 'flex items-center rounded-lg px-3 text-muted hover:bg-raised hover:text-ink aria-[current=page]:bg-raised aria-[current=page]:font-semibold aria-[current=page]:text-ink',
-                row ? 'h-8 px-2.5' : 'h-10',
+                row ? 'h-8 px-2' : 'h-10',
               )}
             >
               <NavLabel text={label} />

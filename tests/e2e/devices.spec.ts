@@ -38,7 +38,7 @@ test('ASK-21: a person sees their devices and apps, freezes one, lifts it, and r
   await expect(page.getByText('whatever policy allows')).toBeVisible()
   await expectAccessible(page)
   await shoot(page, 'device')
-  await page.getByRole('button', { name: 'Freeze…' }).click()
+  await page.getByRole('button', { name: 'Freeze…', exact: true }).click()
   await shoot(page, 'freeze')
   await page.getByLabel('Reason').fill('incident 7')
   await page.getByRole('button', { name: 'Freeze device or app' }).click()

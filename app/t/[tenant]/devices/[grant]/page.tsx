@@ -128,6 +128,7 @@ export default async function DevicePage({ params }: Props) {
         >
           <div>
             <FreezeButton
+              of="program"
               tenant={tenant}
               target={{ kind: 'client', id: grant.client.id, name: grant.client.name }}
               frozen={grant.client.frozen}
