@@ -137,7 +137,10 @@ function createListener({ config, machineRoutes, declared, next, proxy, isServin
     setHeader(request, 'x-forwarded-for', clientAddress(remoteAddress, forwardedFor?.toString(), config.trustedProxies))
 
     const segments = path.split('/')
-    const here = (known.get(segments.length) ?? []).filter((one) => match(one.segments, segments, oneSegment))
+    const fitting = (known.get(segments.length) ?? []).filter((one) => match(one.segments, segments, oneSegment))
+    // As Next has it: a path without parameters comes before those with some, and has its own methods alone.
+    const exact = fitting.filter((one) => !one.segments.some((part) => part.startsWith(':')))
+    const here = exact.length > 0 ? exact : fitting
     const isDevTool = development && path.startsWith('/__next')
     if (here.length > 0) {
       const allowed = here.flatMap(({ method: one }) => (one === 'GET' ? ['GET', 'HEAD'] : [one]))

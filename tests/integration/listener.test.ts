@@ -294,6 +294,12 @@ test('C-12: a change is never redirected to a nicer spelling of its path', async
   expect(reached).toEqual([])
 })
 
+test('a path without parameters has its own methods alone, whatever one with parameters would take', async () => {
+  const { status, headers } = await send('/api/v1/authorizations/claim', { method: 'GET' })
+  expect([status, headers.allow]).toEqual([405, 'POST'])
+  expect(reached).toEqual([])
+})
+
 test('methods that nobody declared are 405 with Allow', async () => {
   for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
     const refused = await send('/api/v1/me', { method })
