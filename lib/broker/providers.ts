@@ -327,7 +327,7 @@ async function preparedBy(
   slug: string,
   { issuer, setup: given }: Pick<NewProvider, 'issuer' | 'setup'>,
 ): Promise<Prepared> {
-  if (!setup && given !== undefined) throw new BrokerError('bad_request', { fields: { setup: 'is not for this kind' } })
+  if (own && given !== undefined) throw new BrokerError('bad_request', { fields: { setup: 'is not for this kind' } })
   // We are its issuer ourselves, so there is one of it in a tenant.
   if (own) return { issuer: tenantIssuer(ctx.config, slug), settings: {}, isPublic: true }
   if (!setup) {
