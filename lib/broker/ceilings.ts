@@ -3,7 +3,7 @@ import { BrokerError } from '../errors.ts'
 import type { Rights } from '../providers/provider.ts'
 import { type Language, readLimit } from '../providers/rules.ts'
 import type { Tx } from '../store/database.ts'
-import { type Ceilings, holdCeilings } from '../store/grants.ts'
+import { type Ceilings, findCeilings } from '../store/grants.ts'
 
 /**
  * What the program that calls may issue at most: as far as its person let it go when they gave it the grant, which stays
@@ -13,7 +13,7 @@ import { type Ceilings, holdCeilings } from '../store/grants.ts'
  */
 export async function ceilingsOf(tx: Tx, { tenantId, userId, credential }: Actor): Promise<Ceilings | undefined> {
   if (credential.kind !== 'bearer' && credential.kind !== 'dpop') return undefined
-  const ceilings = await holdCeilings(tx, tenantId, { ...credential, userId })
+  const ceilings = await findCeilings(tx, tenantId, { ...credential, userId })
   if (!ceilings) throw new BrokerError('unauthenticated', { challenge: tokenChallenge(credential.kind) })
   return ceilings
 }

@@ -141,18 +141,12 @@ export async function standingOf(
   return new Map(rows.map(({ id, ...standing }) => [id, standing]))
 }
 
-/**
- * What the bearer of a grant may issue at most, while it stands. It stays locked until the transaction ends: whoever ends or
- * freezes it has committed before, and is seen, or waits (A-03). Undefined: it stands no more.
- */
-export async function holdCeilings(
+/** What the bearer of a grant may issue at most. The act of a program holds the grant, and has asked how it stands (A-03). */
+export async function findCeilings(
   tx: Tx,
   tenantId: string,
-  { grant, client, userId }: { grant: string; client: string; userId: string },
+  { grant, userId }: { grant: string; userId: string },
 ): Promise<Ceilings | undefined> {
-  const [held] = await tx.$queryRaw<{ scopes: string[] | null }[]>`
-    SELECT vk.grant_hold(${tenantId}, ${grant}, ${client}) AS scopes`
-  if (!held?.scopes) return undefined
   const row = await tx.oauthGrant.findFirst({ where: { tenantId, id: grant, userId }, select: { ceilings: true } })
   return row?.ceilings as Ceilings | undefined
 }
