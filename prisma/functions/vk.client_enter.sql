@@ -1,5 +1,4 @@
 -- A client as its tenant, or the instance, knows it; nothing where there is none, or no longer. Sets the tenant.
--- `touch`: its last use is worth noting.
 CREATE OR REPLACE FUNCTION vk.client_enter(p_client text)
   RETURNS SETOF public.api_client LANGUAGE plpgsql VOLATILE AS $$
 BEGIN

@@ -11,7 +11,7 @@ DECLARE
   c public.api_client%ROWTYPE;
   a public.access_token%ROWTYPE;
   g public.oauth_grant%ROWTYPE;
-  t public.issued_token%ROWTYPE;
+  s record;
   v_tenant text;
 BEGIN
   SELECT * INTO c FROM vk.client_enter(p_client);
@@ -38,14 +38,11 @@ BEGIN
       outcome := 'active'; client_id := g.client_id; user_id := g.user_id; audience := g.resource; proof_key := g.proof_key;
     END IF;
   ELSIF p_issued IS NOT NULL THEN
-    SELECT * INTO t FROM issued_token k WHERE k.secret_hash = p_issued AND k.strategy = 'sign' AND k.tenant_id = c.tenant_id
-      AND (k.project_id = ANY (c.audiences) OR k.client_id = c.id);
-    IF t.id IS NOT NULL AND vk.token_state(t) = 'live' THEN
-      outcome := 'active'; kind := 'sign'; client_id := t.client_id; user_id := t.user_id; token_id := t.id;
-      issued_at := t.created_at; expires_at := t.expires_at;
-      SELECT p.external_id, n.slug INTO audience, tenant_slug FROM project p JOIN tenant n ON n.id = p.tenant_id
-        WHERE p.tenant_id = t.tenant_id AND p.id = t.project_id;
-      scopes := ARRAY(SELECT jsonb_array_elements_text(t.scopes_granted -> 'scopes'));
+    SELECT * INTO s FROM vk.signed_token(p_issued);
+    IF s.state = 'live' AND s.tenant_id = c.tenant_id AND (s.project_id = ANY (c.audiences) OR s.client_id = c.id) THEN
+      outcome := 'active'; kind := 'sign'; client_id := s.client_id; user_id := s.user_id; token_id := s.token_id;
+      audience := s.audience; tenant_slug := s.slug; issued_at := s.issued_at; expires_at := s.expires_at;
+      scopes := ARRAY(SELECT jsonb_array_elements_text(s.rights -> 'scopes'));
     END IF;
   END IF;
   RETURN NEXT;
