@@ -36,7 +36,7 @@ export type Command = {
   open?: true
   examples: readonly { line: string; what: string }[]
   /** In its own words; `arguments` in their order, `several` takes all that are left. */
-  run(cli: Cli, given: Given<OptionSpecs>): Promise<undefined | number>
+  run(cli: Cli, given: Given<OptionSpecs>): Promise<number | undefined> | Promise<void>
 }
 
 /** `open`: options it does not list, as they were typed. `rest`: what follows `--`. */
@@ -46,7 +46,7 @@ type Typed<O extends OptionSpecs> = Omit<Command, 'options' | 'run' | 'arguments
   arguments?: readonly Argument[]
   options?: O
   /** Answers the exit code where it is another than 0. */
-  run(cli: Cli, given: Given<O>): Promise<undefined | number>
+  run(cli: Cli, given: Given<O>): Promise<number | undefined> | Promise<void>
 }
 
 /** A command whose work sees its options as they are declared. */
