@@ -11,8 +11,8 @@ import type { Vault } from './index.ts'
 const Contents = z.record(z.string(), z.string())
 
 /** One file for all, its owner's alone, where there is no keychain (O-12). */
-export function fileVault(cli: Pick<Cli, 'home' | 'signal' | 'platform'>): Vault {
-  const file = join(cli.home, 'credentials.json')
+export function fileVault(cli: Pick<Cli, 'home' | 'signal' | 'platform'>, name = 'credentials.json'): Vault {
+  const file = join(cli.home, name)
   const read = async () => {
     const text = await readText(file)
     if (text === undefined) return {}

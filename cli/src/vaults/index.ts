@@ -2,6 +2,9 @@ import * as z from 'zod/mini'
 import type { Cli } from '../cli.ts'
 import { Failure } from '../failure.ts'
 import { fileVault } from './file.ts'
+import { macosKeychain } from './macos.ts'
+import { secretService } from './secret-service.ts'
+import { windowsVault } from './windows.ts'
 
 /** What is secret of an account. */
 export const Credentials = z.object({ access_token: z.string(), refresh_token: z.string() })
@@ -29,7 +32,11 @@ export type Vault = {
 }
 
 /** The best comes first. */
-const vaultsOf = (cli: Cli): Vault[] => [fileVault(cli)]
+export function vaultsOf(cli: Cli): Vault[] {
+  if (cli.platform === 'darwin') return [macosKeychain(), fileVault(cli)]
+  if (cli.platform === 'win32') return [windowsVault(cli), fileVault(cli)]
+  return [secretService(cli), fileVault(cli)]
+}
 
 /** Where new credentials go: the first that can be used, or the file where VALETKEY_VAULT=file says so. */
 export async function bestVault(cli: Cli): Promise<Vault> {
@@ -49,3 +56,10 @@ function named(vaults: Vault[], name: string): Vault {
     next: `Use one of: ${vaults.map((one) => one.name).join(', ')}`,
   })
 }
+
+/** A keychain that is there and does not work. */
+export const closedKeychain = (said = '') =>
+  new Failure('failed', `The keychain cannot be used${said.trim() ? `: ${said.trim()}` : '.'}`, {
+    code: 'keychain',
+    next: 'Unlock it, or keep credentials in a file: VALETKEY_VAULT=file',
+  })
