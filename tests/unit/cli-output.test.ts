@@ -17,17 +17,17 @@ function output(given: { json?: boolean; color?: boolean; env?: Record<string, s
   )
   return { out, written }
 }
-const escape = '\u001b'
+const escapeCharacter = '\u001b'
 
 it('what a server says moves no cursor, writes no title and turns no text around', () => {
   const { out, written } = output({ isTTY: true })
-  const hostile = `a${escape}[2Jb${escape}]0;title\u0007c\u202ed\u0085e\r\nf`
+  const hostile = `a${escapeCharacter}[2Jb${escapeCharacter}]0;title\u0007c\u202ed\u0085e\r\nf`
   out.line(hostile)
   out.table(['name'], [[hostile], [{ text: hostile, style: 'red' }]])
   out.failure(new Failure('failed', hostile, { next: hostile }))
   const all = written.stdout + written.stderr
   // Only colours are left, and they are ours.
-  const text = all.replaceAll(new RegExp(`${escape}\\[\\d+m|\\n`, 'g'), '')
+  const text = all.replaceAll(new RegExp(`${escapeCharacter}\\[\\d+m|\\n`, 'g'), '')
   expect(text).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u)
 })
 
@@ -35,7 +35,7 @@ it('colours are for a terminal, and for nobody who says no', () => {
   const styled = (given: Parameters<typeof output>[0]) => {
     const { out, written } = output(given)
     out.line({ text: 'live', style: 'green' })
-    return written.stdout.includes(escape)
+    return written.stdout.includes(escapeCharacter)
   }
   expect(styled({ isTTY: true })).toBe(true)
   expect(styled({ isTTY: false })).toBe(false)
