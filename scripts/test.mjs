@@ -19,7 +19,8 @@ try {
   await ensureGlewlwyd()
   await ensureNginx()
   const real = keycloak(await ensureKeycloak())
-  const total = await runStages([...checks, real, build, contract(await findSchemathesis()), await browserStage()])
+  const api = contract(await findSchemathesis())
+  const total = await runStages([...checks, build, [real, api], await browserStage()])
   conclude(total)
 } catch (error) {
   report(error)
