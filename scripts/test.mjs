@@ -23,7 +23,8 @@ try {
   await ensureKeyring()
   await ensureTmux()
   const real = keycloak(await ensureKeycloak())
-  const total = await runStages([...checks, real, build, contract(await findSchemathesis()), await browserStage()])
+  const api = contract(await findSchemathesis())
+  const total = await runStages([...checks, build, [real, api], await browserStage()])
   conclude(total)
 } catch (error) {
   report(error)

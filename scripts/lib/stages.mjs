@@ -10,6 +10,7 @@ import { countPlaywright, countVitest } from './reports.mjs'
 export const RESULTS_DIR = join(ROOT, '.data/test-results')
 
 /** @typedef {import('./reports.mjs').Counts} Counts */
+/** @typedef {ReturnType<typeof single> | ReturnType<typeof suite>} Stage */
 
 const tool = (command, env = {}) =>
   runTool(command, { cwd: ROOT, env: { ...toolEnv(), NO_COLOR: '1', FORCE_COLOR: undefined, ...env } })
@@ -61,10 +62,12 @@ const vitest = (project) =>
   )
 
 export const checks = [
-  single('types', () => tool(nodeTool('tsc', '--noEmit', '-p', '.'))),
-  single('lint', () => tool(nodeTool('biome', 'lint', '--error-on-warnings', '.'))),
-  single('format', () => tool(nodeTool('biome', 'format', '.'))),
-  single('migrations', () => tool([process.execPath, 'scripts/migrate.mjs', 'diff'])),
+  [
+    single('types', () => tool(nodeTool('tsc', '--noEmit', '-p', '.'))),
+    single('lint', () => tool(nodeTool('biome', 'lint', '--error-on-warnings', '.'))),
+    single('format', () => tool(nodeTool('biome', 'format', '.'))),
+    single('migrations', () => tool([process.execPath, 'scripts/migrate.mjs', 'diff'])),
+  ],
   vitest('unit'),
   vitest('integration'),
   // After the suite, so that what fails here passes with its guard.
@@ -120,13 +123,16 @@ export async function runStage({ name, work, count }) {
   return problem && counts.failed === 0 ? { ...counts, failed: 1 } : counts
 }
 
-/** Runs parts one after the other and adds up; a failing one does not keep the next from running. */
+/**
+ * Runs parts one after the other and adds up; a failing one does not keep the next from running. Those in an inner list run
+ * at once: each leaves a core idle at times.
+ * @param {(Stage | Stage[])[]} stages
+ */
 export async function runStages(stages) {
   const total = { passed: 0, failed: 0, skipped: 0 }
-  for (const stage of stages) {
-    const counts = await runStage(stage)
-    for (const kind of Object.keys(total)) total[kind] += counts[kind]
-  }
+  for (const group of stages)
+    for (const counts of await Promise.all([group].flat().map(runStage)))
+      for (const kind of Object.keys(total)) total[kind] += counts[kind]
   return total
 }
 
