@@ -41,6 +41,17 @@ export function tokensAfter({ secrets }: Pick<Context, 'secrets'>, refresh: stri
   return { access, refresh: next, hashes: hashesOf(access, next) }
 }
 
+/**
+ * The first tokens of a device, made of its code and of a key of the instance: each poll makes the same, so that the answer that
+ * got lost can be given again, and nothing of it has to be kept (docs/decisions/0067).
+ */
+export function tokensOfDevice({ secrets }: Pick<Context, 'secrets'>, code: string): Tokens {
+  const made = (what: string) => createHmac('sha256', secrets.grants).update(`device ${what}`).update(code).digest()
+  const access = tokenOf('at', made('access'))
+  const refresh = tokenOf('rt', Buffer.concat([made('family').subarray(0, familyBytes), made('refresh')]))
+  return { access, refresh, hashes: hashesOf(access, refresh) }
+}
+
 /** RFC 6749 5.1. `scope` is always told. */
 export type TokenAnswer = {
   access_token: string

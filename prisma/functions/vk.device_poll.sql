@@ -1,6 +1,7 @@
 -- One poll of a device (RFC 8628 3.4 and 3.5), and the making of its tokens where it is the one that wins. Codes match with
 -- the client that asked for them, and with nothing else (D-06). outcome: invalid_client | unauthorized_client | invalid_grant |
--- authorization_pending | slow_down | access_denied | expired_token | invalid_dpop_proof | ok.
+-- authorization_pending | slow_down | access_denied | expired_token | invalid_dpop_proof | repeated (the answer that won,
+-- again) | ok.
 -- `pause`: seconds until the next poll. A poll that is too early makes the pause longer, once for each timely one; others
 -- after it write nothing. p_lives: of the access token, of the refresh token between two uses, of the grant.
 CREATE OR REPLACE FUNCTION vk.device_poll(p_client text, p_secret bytea, p_asserted int, p_code bytea, p_proof text, p_grant text,
@@ -20,6 +21,19 @@ BEGIN
   SELECT * INTO r FROM authorization_request a WHERE a.secret_hash = p_code AND a.kind = 'device' AND a.client_id = p_client;
   v_now := vk_now();
   pause := r.interval;
+  -- The answer that won may have been lost, and its client asks again, later than it asks otherwise (RFC 8628 3.5). It brings
+  -- hashes of the same tokens, because they are made of the code. Whoever asks at the same time is too early for them.
+  IF r.status = 'consumed' THEN
+    PERFORM set_config('app.tenant_id', r.tenant_chosen, true);
+    SELECT 'repeated', g.tenant_id, g.user_id, g.id, t.scopes, t.resource, g.refresh_hash IS NOT NULL,
+        extract(epoch FROM t.expires_at - v_now)
+      INTO outcome, tenant_id, user_id, grant_id, scopes, resource, renews, expires_in
+      FROM oauth_grant g JOIN access_token t ON t.tenant_id = g.tenant_id AND t.grant_id = g.id AND t.hash = p_access
+      WHERE g.tenant_id = r.tenant_chosen AND g.id = r.grant_id AND g.refreshed_at IS NULL
+        AND g.proof_key IS NOT DISTINCT FROM p_proof AND vk.grant_state(g) = 'live'
+        AND v_now BETWEEN g.created_at + make_interval(secs => r.interval - 0.5) AND g.created_at + interval '2 minutes';
+    IF FOUND THEN RETURN NEXT; RETURN; END IF;
+  END IF;
   outcome := CASE
     WHEN r.id IS NULL OR r.status = 'consumed' THEN 'invalid_grant'
     WHEN r.status = 'denied' THEN 'access_denied'

@@ -1,20 +1,7 @@
 import { startIssuer } from '../support/issuer.ts'
-import { expect, expectAccessible, makeIdTokens, type Page, signIn, test } from './support.ts'
+import { expect, expectAccessible, makeIdTokens, type Page, signIn, signInOfYesterday, test } from './support.ts'
 
 const account = 'owner@acme.test'
-
-/** Signs in as somebody who was at the identity provider yesterday; answers the demo's address. */
-async function signInOfYesterday(page: Page): Promise<string> {
-  await page.goto('/signin')
-  await page.getByRole('button', { name: /^Continue with/ }).click()
-  await page.waitForURL((url) => url.hostname === '127.0.0.1')
-  const demo = new URL(page.url()).origin
-  await makeIdTokens(demo, 'stale-auth-time')
-  await page.getByRole('button', { name: account }).click()
-  await page.waitForURL(/\/t\/[a-z]+\/projects$/)
-  await makeIdTokens(demo, null)
-  return demo
-}
 
 /** Presses what leads to the sign-in, and answers the tab that it opens. */
 async function tabOf(page: Page, press: () => Promise<void>): Promise<Page> {
@@ -27,7 +14,7 @@ test('S-15: who signed in long ago confirms who they are in another tab, and not
   page,
 }) => {
   const issuer = await startIssuer('unused', () => Date.now())
-  const demo = await signInOfYesterday(page)
+  const demo = await signInOfYesterday(page, account)
   await page.goto('/t/acme/admin/trusted-issuers')
   await page.getByRole('button', { name: 'Trust issuer' }).first().click()
   const form = page.getByRole('dialog', { name: 'Trust an issuer' })

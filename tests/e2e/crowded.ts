@@ -501,7 +501,8 @@ export async function startCrowd(): Promise<Crowd> {
   }
 }
 
-async function connect(): Promise<pg.Client> {
+/** The run's database, as the role that the product uses. */
+export async function connect(): Promise<pg.Client> {
   const file = join(String(process.env.VALETKEY_E2E_DATA), 'instance.json')
   const { postgres } = JSON.parse(readFileSync(file, 'utf8')) as { postgres: { port: number; appPassword: string } }
   const client = new pg.Client({

@@ -1,5 +1,7 @@
 // A program on another machine gets in through a browser (RFC 8628): the program here asks over the network as any would.
+import { createHash } from 'node:crypto'
 import type { BrowserContext } from 'playwright/test'
+import { connect } from './crowded.ts'
 import { type Account, api, expect, expectAccessible, link, type Page, signIn, test } from './support.ts'
 
 type Device = { device_code: string; user_code: string; verification_uri: string; verification_uri_complete: string }
@@ -173,6 +175,30 @@ test('a tenant that lets no devices in says so, and gives nothing', async ({ pag
   await page.getByRole('radio', { name: /Members type the code/ }).check()
   await page.getByRole('button', { name: 'Save' }).click()
   await expect(page.getByText('Settings saved')).toBeVisible()
+})
+
+test('D-03: when its time is over, page and program say so, and its code is unknown', async ({ page }) => {
+  await signIn(page, 'owner@acme.test')
+  const device = await startDevice()
+  await type(page, device.user_code)
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Allow Valetkey command line?')
+  const database = await connect()
+  await database.query(
+    `UPDATE authorization_request SET expires_at = vk_now() - interval '1 second' WHERE secret_hash = $1`,
+    [createHash('sha256').update(device.device_code).digest()],
+  )
+  await database.end()
+  // Somebody who has looked at it all the while.
+  await page.getByRole('button', { name: 'Allow', exact: true }).click()
+  await expect(page.getByRole('alert').filter({ hasText: /over|expired/ })).toBeVisible()
+  await page.reload()
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('The time is over')
+  await expectAccessible(page)
+  expect(await poll(device)).toBe('expired_token')
+  await page.getByRole('link', { name: 'Enter a code' }).click()
+  await page.getByLabel('Code').fill(device.user_code)
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await expect(page.getByText('This code does not work')).toBeVisible()
 })
 
 test('D-07: in another person’s browser the code is unknown and the request is not there', async ({ page }) => {

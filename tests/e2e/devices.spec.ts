@@ -1,21 +1,5 @@
 import { type Crowd, startCrowd } from './crowded.ts'
-import { expect, expectAccessible, type Page, signIn, test } from './support.ts'
-
-const screenshots = process.env.VALETKEY_E2E_SHOTS
-
-/** For a look at it, where somebody asks. */
-async function shoot(page: Page, name: string): Promise<void> {
-  if (!screenshots) return
-  await page.waitForLoadState('networkidle')
-  for (const width of [1280, 390])
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.setViewportSize({ width, height: 900 })
-      await page.emulateMedia({ colorScheme })
-      await page.screenshot({ path: `${screenshots}/${name}-${width}-${colorScheme}.png`, fullPage: width === 1280 })
-    }
-  await page.setViewportSize({ width: 1280, height: 900 })
-  await page.emulateMedia({ colorScheme: 'light' })
-}
+import { expect, expectAccessible, shoot, signIn, test } from './support.ts'
 
 let crowd: Crowd
 test.beforeAll(async () => {

@@ -35,6 +35,19 @@ export async function signIn(page: Page, account: Account): Promise<void> {
   await page.waitForURL(/\/t\/[a-z]+\/projects$/)
 }
 
+/** Signs in as somebody who was at the identity provider yesterday; answers the demo's address. */
+export async function signInOfYesterday(page: Page, account: Account): Promise<string> {
+  await page.goto('/signin')
+  await page.getByRole('button', { name: /^Continue with/ }).click()
+  await page.waitForURL((url) => url.hostname === '127.0.0.1')
+  const demo = new URL(page.url()).origin
+  await makeIdTokens(demo, 'stale-auth-time')
+  await page.getByRole('button', { name: account }).click()
+  await page.waitForURL(/\/t\/[a-z]+\/projects$/)
+  await makeIdTokens(demo, null)
+  return demo
+}
+
 /** Links a project as its owner does: dialog, the upstream's consent page, back. Ends on the project's page. */
 export async function link(page: Page, project: string, account: Account): Promise<void> {
   await page.getByRole('button', { name: /^Link (project|your first project)$/ }).click()
@@ -120,16 +133,33 @@ async function control(demoUrl: string, part: 'faults' | 'modes', body: object):
   if (!answer.ok) throw new Error(`the demo's ${part} answered ${answer.status}: ${await answer.text()}`)
 }
 
-/** Calls the JSON API as the page's person; answers the body, a problem as well. */
-export const api = (page: Page, method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> =>
+/** Calls the JSON API as the page's person; answers the body, a problem as well; null: there is none. */
+export const api = (page: Page, method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<unknown> =>
   page.evaluate(
     async ([method, path, body]) => {
       const headers = { 'X-Valetkey': '1', 'Content-Type': 'application/json' }
       const answer = await fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) })
-      return answer.json()
+      const text = await answer.text()
+      return text ? JSON.parse(text) : null
     },
     [method, path, body] as const,
   )
+
+const screenshots = process.env.VALETKEY_E2E_SHOTS
+
+/** For a look at it, where somebody asks. */
+export async function shoot(page: Page, name: string): Promise<void> {
+  if (!screenshots) return
+  await page.waitForLoadState('networkidle')
+  for (const width of [1280, 390])
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.setViewportSize({ width, height: 900 })
+      await page.emulateMedia({ colorScheme })
+      await page.screenshot({ path: `${screenshots}/${name}-${width}-${colorScheme}.png`, fullPage: width === 1280 })
+    }
+  await page.setViewportSize({ width: 1280, height: 900 })
+  await page.emulateMedia({ colorScheme: 'light' })
+}
 
 /** No accessibility violation on the page; what depends on colours also in the dark scheme. */
 export async function expectAccessible(page: Page): Promise<void> {

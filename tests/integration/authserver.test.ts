@@ -254,6 +254,54 @@ describe('a device', () => {
     expect(await app.rows('acme', about, [made?.grant_id])).toHaveLength(1)
   })
 
+  it('D-05: who asks again, a pause after an answer that was lost, gets the same one, and no second grant', async () => {
+    const { device_code: code } = (await start()).body
+    await approveDevice(app, 'acme', code, { user, scopes: reading })
+    const lost = (await poll(code)).body
+    await app.advance(4)
+    expect((await poll(code)).body.error).toBe('invalid_grant')
+    await app.advance(1)
+    const again = await poll(code)
+    expect(again.status).toBe(200)
+    expect(again.body).toEqual({ ...lost, expires_in: expect.any(Number) })
+    expect(Math.abs(again.body.expires_in - 3595)).toBeLessThan(4)
+    expect((await use(again.body.access_token)).status).toBe(200)
+    // Another client's, another key's, and after two minutes nobody's.
+    const theirs = await insertClient(app, 'acme')
+    const wrong = await poll(code, { client_id: theirs.id, client_secret: theirs.secret })
+    expect(wrong.body.error).toBe('invalid_grant')
+    const who = { id: 'valetkey', secret: null, asserted: null }
+    const withKey = deviceCode(app.ctx, who, { code, proof: 'k'.repeat(43) }, { requestId: 'req_1' })
+    await expect(withKey).rejects.toMatchObject({ code: 'invalid_grant' })
+    await app.advance(116)
+    expect((await poll(code)).body.error).toBe('invalid_grant')
+    const family = Buffer.from(familyOf(lost.refresh_token))
+    expect(await app.rows('acme', 'SELECT id FROM oauth_grant WHERE family_hash = $1', [family])).toHaveLength(1)
+  })
+
+  test.each([
+    ['it was refreshed', (tokens: Tokens) => refresh(tokens.refresh_token)],
+    [
+      'its access token was revoked',
+      (tokens: Tokens) => post(app, '/oauth/revoke', { ...cli, token: tokens.access_token }),
+    ],
+    ['it was signed out', (tokens: Tokens) => post(app, '/oauth/revoke', { ...cli, token: tokens.refresh_token })],
+    [
+      'it was frozen',
+      async (tokens: Tokens) => {
+        const [grant] = await grantsOf(tokens.refresh_token)
+        return app.call(owner, 'POST', '/tenants/acme/freezes', { kind: 'grant', id: grant?.id, reason: 'a test' })
+      },
+    ],
+  ])('D-05: a lost answer is given no more once %s', async (_, act) => {
+    const { device_code: code } = (await start()).body
+    await approveDevice(app, 'acme', code, { user, scopes: reading })
+    const first = (await poll(code)).body
+    expect((await act(first)).status).toBeLessThan(300)
+    await app.advance(6)
+    expect((await poll(code)).body.error).toBe('invalid_grant')
+  })
+
   it('D-05: a failure before the tokens are made leaves the code as it was', async () => {
     const { device_code: code } = (await start()).body
     await approveDevice(app, 'acme', code, { user, scopes: reading })

@@ -1,20 +1,12 @@
 // Every field of every operation is sent what nobody should send, over real sockets. Never a 5xx; every refusal a problem.
-import { Agent, request as httpRequest, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { getRequestListener } from '@hono/node-server'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { declared, machineRoutes } from '../../app/api/machine.ts'
-import { BrokerError } from '../../lib/errors.ts'
-import { limits } from '../../lib/http/limits.ts'
-import { createEdge } from '../../lib/http/listener.ts'
 import { type Operation, paramNames } from '../../lib/http/operation.ts'
-import { problemResponse } from '../../lib/http/problem.ts'
 import { operations } from '../../lib/http/wire.ts'
 import { newId } from '../../lib/security/ids.ts'
-import { byAddress, type Jar, routeOf, startTestApp, type TestApp } from '../support/app.ts'
-import { origin } from '../support/broker.ts'
+import { byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { encoded, formedTexts, judge, randomText, serveForFuzzing, withoutLimits } from '../support/fuzzing.ts'
 import { hostileJson, hostileTexts, placesOf, sampleOf, schemaOf, withJsonAt } from '../support/hostile.ts'
 
 /** Another seed is another run: VALETKEY_FUZZ_SEED=… */
@@ -30,19 +22,16 @@ const refusedTogether: Record<string, string[]> = {
   trustIssuer: ['audience', 'opaque', 'client_id', 'client_secret'],
 }
 
-/** As the product counts, for the files that run after this one in its process. */
-const points = new Map(Object.values(limits).map((limit) => [limit, limit.points]))
-
 let app: TestApp
 let owner: Jar
-let server: Server
+let served: Awaited<ReturnType<typeof serveForFuzzing>>
+let limit: () => void
 /** What really is there, by the name of the parameter. */
 let ids: Record<string, string>
 
 beforeAll(async () => {
   console.info(`fuzz seed ${seed}`)
-  // Counting calls is another test's; here there are thousands by one person.
-  for (const limit of Object.values(limits)) (limit as { points: number }).points = 1_000_000
+  limit = withoutLimits()
   app = await startTestApp()
   owner = await app.signIn('owner@acme.test')
   const member = await app.signIn('member@acme.test')
@@ -72,100 +61,22 @@ beforeAll(async () => {
     webhook: newId('webhook'),
     delivery: newId('message'),
   }
-  server = createEdge({
-    config: { ...app.ctx.config, production: true },
-    machineRoutes,
-    declared,
-    next: async (incoming, outgoing) => {
-      const route = await routeOf(new URL(incoming.url ?? '', origin).pathname).catch(() => undefined)
-      // Two dots lead to another address, which may be none: Next has nothing there.
-      if (!route) {
-        const problem = problemResponse(new BrokerError('not_found'), 'req_of_next')
-        outgoing.writeHead(404, Object.fromEntries(problem.headers)).end(await problem.text())
-        return
-      }
-      const { handlers, params } = route
-      const handle = handlers[incoming.method ?? '']
-      if (!handle) throw new Error(`no ${incoming.method} at ${incoming.url}`)
-      await getRequestListener((one) => handle(one, { params: Promise.resolve(params) }), {
-        overrideGlobalObjects: false,
-      })(incoming, outgoing)
-    },
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  served = await serveForFuzzing(app)
 }, 60_000)
 afterAll(async () => {
-  for (const [limit, own] of points) (limit as { points: number }).points = own
-  agent.destroy()
-  await new Promise((resolve) => server.close(resolve))
+  limit()
+  await served.stop()
   await app.stop()
 })
 
-const agent = new Agent({ keepAlive: true })
-type Answer = { status: number; type: string; text: string }
-
-function send(method: string, path: string, body?: string, type = 'application/json'): Promise<Answer> {
-  const cookie = [...owner].map(([name, value]) => `${name}=${value}`).join('; ')
-  const own = { host: new URL(origin).host, origin, 'x-valetkey': '1', 'content-type': type }
-  const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
-  const { port } = server.address() as AddressInfo
-  return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, method, path, agent, headers: { ...own, ...length, cookie } }
-    const asked = httpRequest(options, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          type: String(response.headers['content-type']),
-          text: Buffer.concat(chunks).toString(),
-        }),
-      )
-    })
-    // Refused before all of it was sent: what counts is the answer.
-    let isAnswered = false
-    asked.once('response', () => {
-      isAnswered = true
-    })
-    asked.on('error', (error) => (isAnswered ? undefined : reject(error)))
-    asked.end(body)
-  })
-}
-
-function judge({ status, type, text }: Answer): void {
-  expect(status, text).toBeLessThan(500)
-  if (status < 400) return
-  expect(type).toBe('application/problem+json')
-  expect(JSON.parse(text)).toMatchObject({ status, code: expect.any(String), next: expect.any(String) })
-}
+const send = (method: string, path: string, body?: string, type?: string) =>
+  served.send(owner, method, path, body, type)
 
 /** The address of an operation; `odd` takes the place of one parameter. */
 const pathOf = ({ path }: Operation, odd: Record<string, string> = {}) =>
   path.replaceAll(/\{(\w+)\}/g, (_, name) => (name in odd ? String(odd[name]) : String(ids[name])))
 
-/** As percent-encoding has it; half a surrogate pair in the three bytes that UTF-8 forbids. */
-const encoded = (text: string) =>
-  text.replaceAll(/./gsu, (one) =>
-    one.isWellFormed() ? encodeURIComponent(one) : `%ed%${(0x80 | ((one.charCodeAt(0) >> 6) & 0x3f)).toString(16)}%80`,
-  )
-
-const samples = () => [
-  'https://hooks.example.com',
-  // A part of a key.
-  'AQAB',
-  'sample-alias',
-  '2099-12-31T23:59:59Z',
-  ...['user', 'connection', 'token', 'project', 'notification', 'event', 'message', 'grant'].map((kind) =>
-    newId(kind as 'user'),
-  ),
-  ids.provider ?? '',
-]
-
-const randomText = fc
-  .array(fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.constantFrom(0, 0xd800, 0xdfff, 0x202e, 0x2028)), {
-    maxLength: 40,
-  })
-  .map((units) => String.fromCharCode(...units))
+const samples = () => [...formedTexts(), ids.provider ?? '']
 
 /** Sends each of `fixed`, then random ones. What fails is shrunk, and shown with its seed. */
 const assertFor = <T>(fixed: readonly T[], random: fc.Arbitrary<T>, check: (value: T) => Promise<void>) =>

@@ -91,13 +91,21 @@ describe('a process that is killed at the token endpoint', () => {
     expect(await grantsOfCode(waiting.code)).toMatchObject([{ ended_at: null }])
   })
 
-  it.each(times)('D-05: after it is consumed: no second family, and the program signs in again (%i)', async () => {
-    const waiting = await waitingDevice()
-    await dieAt('consumed', waiting)
-    expect(await exchange(survivor, waiting)).toEqual({ error: 'invalid_grant' })
-    expect(await grantsOfCode(waiting.code)).toHaveLength(1)
-    expect(await works((await exchange(survivor, await waitingDevice())) as Tokens)).toBe(true)
-  })
+  it.each(times)(
+    'D-05: after it is consumed: the next poll gets the tokens that were lost, of one grant (%i)',
+    async () => {
+      const waiting = await waitingDevice()
+      await dieAt('consumed', waiting)
+      expect(await exchange(survivor, waiting)).toEqual({ error: 'invalid_grant' })
+      await app.advance(5)
+      const tokens = (await exchange(survivor, waiting)) as Tokens
+      expect(await works(tokens)).toBe(true)
+      expect(await grantsOfCode(waiting.code)).toMatchObject([{ ended_at: null }])
+      const next = (await exchange(survivor, { with: 'refresh_token', token: tokens.refresh_token })) as Tokens
+      expect(await works(next)).toBe(true)
+      expect(await exchange(survivor, waiting)).toEqual({ error: 'invalid_grant' })
+    },
+  )
 
   it.each(times)('T-07: before a code is consumed: it is still good, once (%i)', async () => {
     const waiting = await waitingCode()

@@ -4,14 +4,20 @@ import { jsonSchema } from '../../lib/http/openapi.ts'
 /** Where a value stands in a document: names of properties, 0 for the first item, `*` for the key of a record. */
 export type Place = (string | 0)[]
 
-type Schema = {
+export type Schema = {
   type?: string
   const?: unknown
   enum?: unknown[]
   anyOf?: Schema[]
+  oneOf?: Schema[]
   not?: { required?: string[] }
   pattern?: string
   minimum?: number
+  maximum?: number
+  minLength?: number
+  maxLength?: number
+  minItems?: number
+  maxItems?: number
   maxProperties?: number
   properties?: Record<string, Schema>
   required?: string[]

@@ -200,7 +200,7 @@ function Facts({ asked, now }: { asked: Asked; now: string }) {
         },
         ...(tenants.length === 1 && only ? [{ label: 'Tenant', value: <bdi>{only.name}</bdi> }] : []),
         ...(redirectHost
-          ? [{ label: 'Answer goes to', value: redirectHost, mono: true }]
+          ? [{ label: 'Answer goes to', value: <RedirectHost host={redirectHost} /> }]
           : [{ label: 'Answer goes to', value: 'the program that shows the code' }]),
         {
           label: 'Began',
@@ -220,6 +220,17 @@ function Facts({ asked, now }: { asked: Asked; now: string }) {
         { label: 'Ends', value: <Countdown until={expiresAt} now={now} lead="in " ended="over: start again" /> },
       ]}
     />
+  )
+}
+
+/** Numbers of this very computer say nothing to most people (RFC 8252 7.3). */
+function RedirectHost({ host }: { host: string }) {
+  const isHere = /^(127\.0\.0\.1|\[::1\])(:|$)/.test(host)
+  return (
+    <>
+      <span className="font-mono text-[13px]">{host}</span>
+      {isHere && <span className="text-muted"> on this computer</span>}
+    </>
   )
 }
 

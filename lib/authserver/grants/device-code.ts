@@ -4,12 +4,13 @@ import { newId } from '../../security/ids.ts'
 import { hash, isToken } from '../../security/secrets.ts'
 import { type From, type Presented, pollDevice } from '../../store/programs.ts'
 import { lives } from '../lifetimes.ts'
-import { newTokens, type TokenAnswer, tokenAnswer } from '../tokens.ts'
+import { type TokenAnswer, tokenAnswer, tokensOfDevice } from '../tokens.ts'
 import { refuseOutcome } from './outcome.ts'
 
 /**
  * A device asks whether a person has answered (RFC 8628 3.4). The poll that finds it answered makes grant and tokens in one
- * statement: an approval alone leaves nothing that lives.
+ * statement: an approval alone leaves nothing that lives. Whoever asks once more, a pause later, gets the same tokens, because
+ * answers get lost (docs/decisions/0067).
  * @throws BrokerError invalid_client, unauthorized_client, authorization_pending and slow_down with the pause, access_denied,
  *   expired_token, invalid_grant, invalid_dpop_proof
  */
@@ -20,7 +21,7 @@ export async function deviceCode(
   origin: From,
 ): Promise<TokenAnswer> {
   if (!isToken('dc', code)) throw new BrokerError('invalid_grant')
-  const tokens = newTokens()
+  const tokens = tokensOfDevice(ctx, code)
   const made = { grantId: newId('grant'), tokens: tokens.hashes, lives, proof }
   const answer = await pollDevice(ctx, who, hash(code), made, origin)
   refuseOutcome(answer)
