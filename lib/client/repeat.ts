@@ -1,5 +1,8 @@
-/** `tries`: how often a request is sent at most; a longer wait than `longestWaitSeconds` is not waited for. */
-export type Repeats = { tries: number; longestWaitSeconds: number }
+/**
+ * `tries`: how often a request is sent at most; a longer wait than `longestWaitSeconds` is not waited for. `told` hears of each
+ * wait that the server asks for.
+ */
+export type Repeats = { tries: number; longestWaitSeconds: number; told?: (seconds: number) => void }
 
 /** What a proxy in front answers for a server that it does not reach, and ours when it cannot work for a moment. */
 const passing = new Set([502, 503, 504])
@@ -9,7 +12,7 @@ const passing = new Set([502, 503, 504])
  * anything is done, so any request may wait for it. Retry-After is respected; without one it waits longer each time.
  */
 export const repeating =
-  (send: (request: Request) => Promise<Response>, { tries, longestWaitSeconds }: Repeats) =>
+  (send: (request: Request) => Promise<Response>, { tries, longestWaitSeconds, told }: Repeats) =>
   async (request: Request): Promise<Response> => {
     const mayRepeat = /^(GET|HEAD)$/.test(request.method) || request.headers.has('Idempotency-Key')
     for (let left = tries - 1; left > 0; left -= 1) {
@@ -20,9 +23,11 @@ export const repeating =
       })
       if (answer && !(await isPassing(answer, mayRepeat))) return answer
       const patience = Math.min(longestWaitSeconds, 0.25 * 2 ** (tries - left) * (0.5 + Math.random()))
-      const seconds = (answer && retryAfterOf(answer)) ?? patience
+      const asked = answer && retryAfterOf(answer)
+      const seconds = asked ?? patience
       if (answer && seconds > longestWaitSeconds) return answer
       await answer?.body?.cancel()
+      if (asked !== undefined) told?.(asked)
       await wait(seconds * 1000, request.signal)
     }
     return send(request)

@@ -105,6 +105,18 @@ export const buildApp = () =>
     ),
   )
 
+/** cli/dist; nothing is printed, because the command's own output follows. */
+export const bundleCommand = () =>
+  whenChanged(
+    'command',
+    ['cli/src', 'cli/build.mjs', 'cli/package.json', 'lib/client', 'lib/audit', 'package-lock.json'],
+    'cli/dist/valetkey.js',
+    async () => {
+      const { buildCommand } = await import('../../cli/build.mjs')
+      await buildCommand()
+    },
+  )
+
 /**
  * @returns the inputs, by path
  * @throws {Failure} what does not compile

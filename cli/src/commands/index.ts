@@ -1,0 +1,9 @@
+import type { Command } from '../command.ts'
+import { link } from './link.ts'
+import { login } from './login.ts'
+import { logout } from './logout.ts'
+import { status } from './status.ts'
+import { whoami } from './whoami.ts'
+
+/** Every command, in the order in which people meet them. */
+export const commands: readonly Command[] = [login, logout, status, whoami, link]

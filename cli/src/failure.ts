@@ -1,0 +1,75 @@
+import type { ProblemError } from '../../lib/client/index.ts'
+import { type Exit, exitCodes } from './exit-codes.ts'
+
+/** What ends a command: what happened, what to do next, and how the process exits. Everything else is a mistake of ours. */
+export class Failure extends Error {
+  override readonly name = 'Failure'
+  readonly exit: Exit
+  /** For programs; the server's own code where it answered with one. */
+  readonly code: string
+  readonly next: string | undefined
+  readonly requestId: string | undefined
+  constructor(exit: Exit, message: string, { next, code = exit, requestId, cause }: Details = {}) {
+    super(message, { cause })
+    this.exit = exit
+    this.code = code
+    this.next = next
+    this.requestId = requestId
+  }
+  get exitCode(): number {
+    return exitCodes[this.exit].code
+  }
+}
+
+type Details = { next?: string | undefined; code?: string; requestId?: string | undefined; cause?: unknown }
+
+const exits: Record<string, Exit> = {
+  unauthenticated: 'signed_out',
+  session_refused: 'signed_out',
+  not_linked: 'attention',
+  needs_relink: 'attention',
+  frozen: 'attention',
+  token_outstanding: 'attention',
+  too_many_tokens: 'attention',
+  no_answer: 'unreachable',
+  not_valetkey: 'strange',
+  bad_request: 'usage',
+}
+
+/** By its code, and where that says nothing special by its status. */
+const exitOf = ({ code, status }: Pick<ProblemError, 'code' | 'status'>): Exit => {
+  const special = exits[code]
+  if (special) return special
+  if (status === 404 || status === 410) return 'not_found'
+  if (status === 429) return 'busy'
+  if (status === 403 || status === 422) return 'refused'
+  return status >= 500 ? 'unreachable' : 'failed'
+}
+
+/** An answer of the API that was a problem, as the end of a command. */
+export function failureOf(error: ProblemError, server: string): Failure {
+  const { code, problem, retryAfterSeconds } = error
+  const exit = exitOf(error)
+  const details = { code, requestId: problem.request_id || undefined, cause: error }
+  if (code === 'no_answer')
+    return new Failure(exit, `${server} does not answer.`, {
+      ...details,
+      next: 'Check the address and your network, then try again: valetkey doctor',
+    })
+  if (code === 'not_valetkey')
+    return new Failure(exit, `What answers at ${server} (HTTP ${error.status}) is not Valetkey.`, {
+      ...details,
+      next: 'A proxy or a sign-in page may stand in between. Check the address: valetkey doctor',
+    })
+  if (exit === 'busy' && retryAfterSeconds !== undefined)
+    return new Failure(exit, problem.title, {
+      ...details,
+      next: `Try again in ${Math.ceil(retryAfterSeconds)} seconds.`,
+    })
+  const fields = Object.entries(problem.fields ?? {}).map(([field, what]) => `${field}: ${what}`)
+  const said = [problem.detail ?? problem.title, ...fields].join('\n  ')
+  return new Failure(exit, said, {
+    ...details,
+    next: exit === 'signed_out' ? 'Sign in again: valetkey login' : problem.next,
+  })
+}

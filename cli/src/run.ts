@@ -1,0 +1,81 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Cli } from './cli.ts'
+import { commands } from './commands/index.ts'
+import { exitCodes } from './exit-codes.ts'
+import { Failure } from './failure.ts'
+import { createHttp } from './http.ts'
+import { createOutput } from './output.ts'
+import { type Call, parse } from './parse.ts'
+
+/** The process, as far as a command may know it. */
+export type Surroundings = {
+  env: Readonly<Record<string, string | undefined>>
+  platform: NodeJS.Platform
+  cwd: string
+  userHome: string
+  streams: { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; stderr: NodeJS.WriteStream }
+  signal: AbortSignal
+}
+
+/** Runs a command line. Answers the exit code; nothing it meets is thrown. */
+export async function run(argv: readonly string[], around: Surroundings): Promise<number> {
+  const { env, streams, signal } = around
+  const isJson = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json')
+  let call: Call | string
+  try {
+    call = parse(argv, commands)
+  } catch (error) {
+    createOutput(streams, { json: isJson, color: true, env }).failure(asFailure(error))
+    return asFailure(error).exitCode
+  }
+  if (typeof call === 'string') {
+    streams.stdout.write(call)
+    return 0
+  }
+  const { command, given, globals } = call
+  const out = createOutput(streams, { json: globals.json, color: globals.color, env })
+  const cli: Cli = {
+    env,
+    platform: around.platform,
+    cwd: around.cwd,
+    home: homeOf(around),
+    given: { server: globals.server, tenant: globals.tenant, caFile: globals.caFile },
+    out,
+    now: () => new Date(),
+    monotonicSeconds: () => performance.now() / 1000,
+    wait: (seconds) => sleep(seconds * 1000, undefined, { signal }),
+    http: createHttp({ env, caFile: globals.caFile, verbose: globals.verbose, signal }, out),
+    signal,
+  }
+  try {
+    return (await command.run(cli, given)) ?? 0
+  } catch (error) {
+    if (signal.aborted) {
+      out.done()
+      return exitCodes.interrupted.code
+    }
+    const failure = asFailure(error)
+    out.failure(failure)
+    if (globals.verbose && error instanceof Error && !(error instanceof Failure)) out.note(error.stack ?? '')
+    return failure.exitCode
+  } finally {
+    out.done()
+  }
+}
+
+const asFailure = (error: unknown): Failure =>
+  error instanceof Failure
+    ? error
+    : new Failure('failed', error instanceof Error ? error.message : String(error), {
+        code: 'unexpected',
+        cause: error,
+        next: 'This is a mistake in valetkey, or of this machine. --verbose shows where.',
+      })
+
+/** Where settings are: VALETKEY_HOME, or where the system has them. */
+function homeOf({ env, platform, userHome }: Surroundings): string {
+  if (env.VALETKEY_HOME) return env.VALETKEY_HOME
+  if (platform === 'win32') return join(env.APPDATA ?? join(userHome, 'AppData/Roaming'), 'valetkey')
+  return join(env.XDG_CONFIG_HOME || join(userHome, '.config'), 'valetkey')
+}
