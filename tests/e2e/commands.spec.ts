@@ -36,14 +36,14 @@ test('empty lists and the token that was made show the command for a terminal', 
   await page.goto('/t/acme/projects')
   await link(page, 'Acme Sales Reporting', 'member@acme.test')
   await page.goto('/t/acme/tokens')
-  expect(await commandOf()).toBe('valetkey token sales-warehouse')
+  expect(await commandOf()).toBe('valetkey token acme-sales-reporting')
   await shoot(page, 'no-tokens')
 
   await page.goto('/t/acme/projects')
   await page.getByRole('link', { name: 'Issue token' }).first().click()
   await page.waitForURL(/\/issue$/)
   await issue(page, { purpose: "the boss's export", read: ['in.c-crm'] })
-  const same = `sales-warehouse --bucket in.c-crm=read --expires 1h --purpose 'the boss'\\''s export'`
+  const same = `acme-sales-reporting --bucket in.c-crm=read --expires 1h --purpose 'the boss'\\''s export'`
   for (const [name, command] of [
     ['valetkey token', `valetkey token ${same}`],
     ['valetkey exec', `valetkey exec ${same} -- CMD`],
