@@ -36,7 +36,7 @@ export async function connect(
   for (;;) {
     await cli.wait(pauseSeconds)
     const project = (await projectsOf(session)).find(isDone)
-    if (project) return told(cli, project)
+    if (project) return told(cli, project, !before.has(project.id) && session.account !== undefined)
     if (cli.monotonicSeconds() > until)
       throw new Failure('denied', `Nothing was linked within ${timeout}.`, {
         code: 'timeout',
@@ -57,10 +57,16 @@ async function knownProject(session: Session, named: string) {
   }
 }
 
-function told({ out }: Cli, { alias, id, name, connection }: Project): void {
+/** `isNew`: it was not there when the person said what this terminal may issue for. */
+function told({ out }: Cli, { alias, id, name, connection }: Project, isNew: boolean): void {
   const account = connection?.account_name ?? null
   out.answer({ project: { alias, id, name, account } }, () => {
     out.line({ text: name, style: 'bold' }, ` is connected${account === null ? '' : `, as ${account}`}.`)
+    if (isNew)
+      out.line(
+        'This terminal may issue for the projects that were there when you signed in. Sign in again to add this one: ',
+        { text: 'valetkey login', style: 'bold' },
+      )
     out.line('Issue a token: ', { text: `valetkey token ${alias}`, style: 'bold' })
   })
 }
