@@ -19,6 +19,9 @@ export type Made = Awaited<ReturnType<typeof issue>>
 export const openSteadySession = (cli: Cli): Promise<Session> =>
   openSession({ ...cli, http: (request) => cli.http(request, { steady: true }) })
 
+/** After these nobody here knows whether it was made. */
+const unsure: ReadonlySet<string> = new Set(['no_answer', 'not_valetkey', 'internal'])
+
 /**
  * Makes a token and gives it to `use`. Where that fails, or Ctrl-C came meanwhile, nobody will ever have it: it is revoked. The
  * same key makes no second one, whatever answer is lost. @throws Failure
@@ -34,8 +37,7 @@ export async function withToken<T>(
   const patience = () => cli.out.note('Finishing first, so that no token is left behind …')
   cli.signal.addEventListener('abort', patience, { once: true })
   const made = await issue(session, asked, key).catch((error: unknown) => {
-    const isUnsure = error instanceof Failure && (error.exit === 'unreachable' || error.exit === 'strange')
-    if (!isUnsure) throw error
+    if (!(error instanceof Failure && unsure.has(error.code))) throw error
     throw new Failure(error.exit, error.message, {
       code: error.code,
       requestId: error.requestId,
