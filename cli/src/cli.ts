@@ -1,3 +1,4 @@
+import type { Readable, Writable } from 'node:stream'
 import type { Http } from './http.ts'
 import type { Output } from './output.ts'
 
@@ -18,4 +19,6 @@ export type Cli = {
   /** Aborts at Ctrl-C. */
   signal: AbortSignal
   platform: NodeJS.Platform
+  /** The terminal of a person who can be asked; undefined: nobody is there. */
+  person?: { input: Readable; output: Writable }
 }

@@ -47,6 +47,7 @@ export async function run(argv: readonly string[], around: Surroundings): Promis
     wait: (seconds) => sleep(seconds * 1000, undefined, { signal }),
     http: createHttp({ env, caFile: globals.caFile, verbose: globals.verbose, signal }, out),
     signal,
+    ...(out.isInteractive && { person: { input: streams.stdin, output: streams.stderr } }),
   }
   try {
     return (await command.run(cli, given)) ?? 0
