@@ -148,7 +148,8 @@ test('C-11: no page can be framed, by another origin or by our own', async ({ pa
   const { port } = host.address() as AddressInfo
   try {
     for (const framer of [`http://127.0.0.1:${port}`, `http://localhost:${port}`]) {
-      for (const path of ['/signin', '/t/acme/projects', '/t/acme/admin/revocation', '/connect/failed']) {
+      const consents = ['/device', `/authorize/aut_${'0'.repeat(32)}`, '/authorize/failed']
+      for (const path of ['/signin', '/t/acme/projects', '/t/acme/admin/revocation', '/connect/failed', ...consents]) {
         await page.goto(`${framer}${path}`)
         const [, frame] = page.frames()
         await expect.poll(async () => frame?.url()).toMatch(/^chrome-error:/)

@@ -1,6 +1,6 @@
 // App processes killed with SIGKILL while they answer a program at the token endpoint: before what it brings is consumed, and
 // between that and the answer. `npm run torture` does it at length.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Scope } from '../../lib/actor.ts'
 import { familyOf } from '../../lib/authserver/tokens.ts'
 import { hash } from '../../lib/security/secrets.ts'
@@ -24,6 +24,8 @@ beforeAll(async () => {
   user = (await app.call<{ id: string }>(jar, 'GET', '/me')).body.id
   survivor = await processes.start(app.ctx.config)
 })
+// At length it begins more logins than an address may.
+beforeEach(() => app.forgetLimits())
 afterAll(async () => {
   await processes?.stop()
   await app?.stop()
@@ -56,14 +58,12 @@ const works = async ({ access_token }: Tokens) => {
 }
 
 async function waitingDevice(): Promise<Exchange & { code: string }> {
-  await app.forgetLimits()
   const { body } = await post<{ device_code: string }>(app, '/oauth/device_authorization', { client_id: 'valetkey' })
   await approveDevice(app, 'acme', body.device_code, { user, scopes })
   return { with: 'device_code', code: body.device_code }
 }
 
 async function waitingCode(): Promise<Exchange & { code: string }> {
-  await app.forgetLimits()
   const { verifier, challenge } = pkce()
   const redirectUri = 'http://127.0.0.1:49152/callback'
   const query = new URLSearchParams({

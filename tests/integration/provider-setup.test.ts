@@ -121,6 +121,16 @@ describe('a preview', () => {
   it.each([
     ['an issuer without metadata', () => ({ issuer: `${issuer}/nothing`, api_bases: bases() }), 'setup.issuer'],
     ['an issuer that is not public', () => ({ issuer: 'https://10.0.0.1', api_bases: bases() }), 'setup.issuer'],
+    ['an issuer that is no URL', () => ({ issuer: 'https://a]b/', api_bases: bases() }), 'setup.issuer'],
+    [
+      'a sign-in page that is no URL',
+      () => ({
+        authorization_endpoint: 'https://%zz/authorize',
+        token_endpoint: `${issuer}/token`,
+        api_bases: bases(),
+      }),
+      'setup.authorization_endpoint',
+    ],
     ['no API', () => ({ issuer }), 'setup.api_bases'],
     [
       'a variable that leaves its place',

@@ -19,6 +19,8 @@ const webAddress = z
   .string()
   .max(500)
   .regex(/^https?:\/\/[!-~]+$/, 'an http or https address')
+  // What no pattern says, such as a host with a bracket in it.
+  .refine((text) => URL.canParse(text), 'an http or https address')
 
 /** What an admin enters for a provider of kind `oauth`: a preset, an issuer to discover, or the endpoints themselves. */
 export const OauthSetup = z.strictObject({
