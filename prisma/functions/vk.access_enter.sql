@@ -7,26 +7,27 @@ CREATE OR REPLACE FUNCTION vk.access_enter(p_hash bytea)
   LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
-  a public.access_token%ROWTYPE;
-  g public.oauth_grant%ROWTYPE;
+  v_tenant text;
+  v_grant text;
+  v_now timestamptz;
 BEGIN
-  SELECT l.tenant_id, l.grant_id INTO tenant_id, grant_id FROM lookup.grant_of_access(p_hash) l;
-  IF tenant_id IS NULL THEN state := 'unknown'; RETURN NEXT; RETURN; END IF;
-  PERFORM set_config('app.tenant_id', tenant_id, true);
-  SELECT * INTO a FROM access_token k WHERE k.hash = p_hash;
-  SELECT * INTO g FROM oauth_grant o WHERE o.tenant_id = access_enter.tenant_id AND o.id = access_enter.grant_id;
-  state := CASE
-    WHEN a.hash IS NULL OR a.generations IS DISTINCT FROM g.generations THEN 'revoked'
-    WHEN a.expires_at <= vk_now() THEN 'ended'
-    ELSE vk.grant_state(g) END;
-  IF state <> 'live' THEN RETURN NEXT; RETURN; END IF;
-  SELECT n.slug, n.name, m.role, u.issuer, u.subject, u.name, u.email
-    INTO slug, tenant_name, role, issuer, subject, name, email
-    FROM tenant n JOIN member m ON m.tenant_id = n.id AND m.user_id = g.user_id JOIN "user" u ON u.id = g.user_id
-    WHERE n.id = g.tenant_id;
-  client_id := g.client_id; user_id := g.user_id; scopes := a.scopes; resource := a.resource; proof_key := g.proof_key;
-  auth_time := g.auth_time; created_at := a.created_at; expires_at := a.expires_at;
-  touch := g.last_used_at IS NULL OR g.last_used_at < vk_now() - interval '1 minute';
+  SELECT l.tenant_id, l.grant_id INTO v_tenant, v_grant FROM lookup.grant_of_access(p_hash) l;
+  IF v_tenant IS NULL THEN state := 'unknown'; RETURN NEXT; RETURN; END IF;
+  tenant_id := set_config('app.tenant_id', v_tenant, true);
+  grant_id := v_grant;
+  v_now := vk_now();
+  SELECT CASE
+      WHEN a.generations IS DISTINCT FROM s.generations THEN 'revoked'
+      WHEN a.expires_at <= v_now THEN 'ended'
+      ELSE s.state END,
+    s.slug, s.tenant_name, s.role, s.client_id, s.user_id, u.issuer, u.subject, u.name, u.email, a.scopes, a.resource,
+    s.proof_key, s.auth_time, a.created_at, a.expires_at, s.last_used_at IS NULL OR s.last_used_at < v_now - interval '1 minute'
+  INTO state, slug, tenant_name, role, client_id, user_id, issuer, subject, name, email, scopes, resource, proof_key, auth_time,
+    created_at, expires_at, touch
+  FROM access_token a JOIN vk.grant_standing(v_tenant, v_grant, v_now) s ON true JOIN "user" u ON u.id = s.user_id
+  WHERE a.hash = p_hash;
+  -- Deleted since it was looked up.
+  IF NOT FOUND THEN state := 'revoked'; END IF;
   RETURN NEXT;
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.access_enter(bytea) FROM PUBLIC;

@@ -11,9 +11,11 @@ CREATE OR REPLACE FUNCTION vk.code_redeem(p_client text, p_secret bytea, p_asser
 DECLARE
   c public.api_client%ROWTYPE;
   r public.authorization_request%ROWTYPE;
+  v_tenant text;
 BEGIN
-  SELECT * INTO c FROM vk.client_enter(p_client);
-  IF NOT vk.client_admits(c, p_secret, p_asserted) THEN outcome := 'invalid_client'; RETURN NEXT; RETURN; END IF;
+  v_tenant := set_config('app.tenant_id', coalesce(lookup.client_tenant(p_client), ''), true);
+  SELECT k.* INTO c FROM vk.client_admitted(p_client, p_secret, p_asserted) k;
+  IF NOT FOUND THEN outcome := 'invalid_client'; RETURN NEXT; RETURN; END IF;
   IF 'authorization_code' <> ALL (c.grant_types) THEN outcome := 'unauthorized_client'; RETURN NEXT; RETURN; END IF;
   SELECT * INTO r FROM authorization_request a WHERE a.secret_hash = p_code AND a.kind = 'code' AND a.client_id = p_client
     FOR UPDATE;

@@ -12,21 +12,26 @@ CREATE OR REPLACE FUNCTION vk.grant_refresh(p_client text, p_secret bytea, p_ass
   LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
-  c public.api_client%ROWTYPE;
-  g public.oauth_grant%ROWTYPE;
+  c record;
+  g record;
+  v_tenant text;
+  v_state text;
   v_now timestamptz;
 BEGIN
-  SELECT * INTO c FROM vk.client_enter(p_client);
-  IF NOT vk.client_admits(c, p_secret, p_asserted) THEN outcome := 'invalid_client'; RETURN NEXT; RETURN; END IF;
+  v_tenant := set_config('app.tenant_id', coalesce(lookup.client_tenant(p_client), ''), true);
+  SELECT k.grant_types INTO c FROM vk.client_admitted(p_client, p_secret, p_asserted) k;
+  IF NOT FOUND THEN outcome := 'invalid_client'; RETURN NEXT; RETURN; END IF;
   IF 'refresh_token' <> ALL (c.grant_types) THEN outcome := 'unauthorized_client'; RETURN NEXT; RETURN; END IF;
   SELECT f.tenant_id, f.grant_id INTO tenant_id, grant_id FROM lookup.grant_of_family(p_family) f;
-  PERFORM set_config('app.tenant_id', coalesce(tenant_id, ''), true);
-  SELECT * INTO g FROM oauth_grant o WHERE o.tenant_id = grant_refresh.tenant_id AND o.id = grant_refresh.grant_id
-    AND o.client_id = p_client FOR UPDATE;
+  v_tenant := set_config('app.tenant_id', coalesce(tenant_id, ''), true);
+  SELECT o.id, o.tenant_id, o.user_id, o.scopes, o.resource, o.proof_key, o.generations, o.refresh_hash, o.refresh_before,
+      o.refresh_salt, o.refresh_scopes, o.refreshed_at, o.refresh_expires_at
+    INTO g FROM oauth_grant o WHERE o.tenant_id = v_tenant AND o.id = grant_refresh.grant_id AND o.client_id = p_client FOR UPDATE;
   v_now := vk_now();
+  SELECT s.state INTO v_state FROM vk.grant_standing(v_tenant, g.id, v_now) s;
   user_id := g.user_id; resource := g.resource; renews := true;
   outcome := CASE
-    WHEN g.id IS NULL OR vk.grant_state(g) <> 'live' OR g.refresh_expires_at <= v_now THEN 'invalid_grant'
+    WHEN g.id IS NULL OR v_state IS DISTINCT FROM 'live' OR g.refresh_expires_at <= v_now THEN 'invalid_grant'
     WHEN g.proof_key IS DISTINCT FROM p_proof THEN 'invalid_dpop_proof'
     WHEN p_presented = g.refresh_before AND g.refreshed_at + p_window > v_now THEN 'repeated'
     WHEN p_presented IS DISTINCT FROM g.refresh_hash THEN 'reuse'

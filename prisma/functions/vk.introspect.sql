@@ -8,35 +8,39 @@ CREATE OR REPLACE FUNCTION vk.introspect(p_client text, p_secret bytea, p_assert
   LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
-  c public.api_client%ROWTYPE;
-  a public.access_token%ROWTYPE;
-  g public.oauth_grant%ROWTYPE;
+  c record;
   s record;
   v_tenant text;
+  v_grant text;
+  v_now timestamptz;
 BEGIN
-  SELECT * INTO c FROM vk.client_enter(p_client);
-  IF NOT vk.client_admits(c, p_secret, p_asserted) THEN outcome := 'invalid_client'; RETURN NEXT; RETURN; END IF;
+  v_tenant := set_config('app.tenant_id', coalesce(lookup.client_tenant(p_client), ''), true);
+  SELECT k.id, k.tenant_id, k.authentication, k.audiences INTO c FROM vk.client_admitted(p_client, p_secret, p_asserted) k;
+  IF NOT FOUND THEN outcome := 'invalid_client'; RETURN NEXT; RETURN; END IF;
   -- RFC 7662 2.1: not for whoever merely knows an identifier (I-01).
   IF c.authentication = 'none' THEN outcome := 'unauthorized_client'; RETURN NEXT; RETURN; END IF;
   outcome := 'inactive';
   IF p_access IS NOT NULL OR p_family IS NOT NULL THEN
-    SELECT l.tenant_id, l.grant_id INTO v_tenant, grant_id FROM lookup.grant_of_access(p_access) l;
-    IF v_tenant IS NULL THEN
-      SELECT l.tenant_id, l.grant_id INTO v_tenant, grant_id FROM lookup.grant_of_family(p_family) l;
-    END IF;
-    PERFORM set_config('app.tenant_id', coalesce(v_tenant, ''), true);
-    SELECT * INTO g FROM oauth_grant o WHERE o.tenant_id = v_tenant AND o.id = introspect.grant_id AND o.client_id = p_client;
     IF p_access IS NOT NULL THEN
-      SELECT * INTO a FROM access_token k WHERE k.hash = p_access AND k.grant_id = g.id;
-      kind := 'access'; issued_at := a.created_at; expires_at := a.expires_at; scopes := a.scopes;
-      IF a.generations IS DISTINCT FROM g.generations THEN g.id := NULL; END IF;
+      SELECT l.tenant_id, l.grant_id INTO v_tenant, v_grant FROM lookup.grant_of_access(p_access) l;
     ELSE
-      kind := 'refresh'; issued_at := g.created_at; expires_at := least(g.refresh_expires_at, g.expires_at); scopes := g.scopes;
-      IF p_refresh IS DISTINCT FROM g.refresh_hash THEN g.id := NULL; END IF;
+      SELECT l.tenant_id, l.grant_id INTO v_tenant, v_grant FROM lookup.grant_of_family(p_family) l;
     END IF;
-    IF g.id IS NOT NULL AND expires_at > vk_now() AND vk.grant_state(g) = 'live' THEN
-      outcome := 'active'; client_id := g.client_id; user_id := g.user_id; audience := g.resource; proof_key := g.proof_key;
+    v_tenant := set_config('app.tenant_id', coalesce(v_tenant, ''), true);
+    v_now := vk_now();
+    IF p_access IS NOT NULL THEN
+      SELECT 'active', 'access', s.client_id, s.user_id, a.scopes, s.resource, s.proof_key, v_grant, a.created_at, a.expires_at
+        INTO outcome, kind, client_id, user_id, scopes, audience, proof_key, grant_id, issued_at, expires_at
+        FROM access_token a JOIN vk.grant_standing(v_tenant, v_grant, v_now) s ON a.generations = s.generations
+        WHERE a.hash = p_access AND a.expires_at > v_now AND s.client_id = p_client AND s.state = 'live';
+    ELSE
+      SELECT 'active', 'refresh', s.client_id, s.user_id, s.scopes, s.resource, s.proof_key, v_grant, s.created_at,
+          least(s.refresh_expires_at, s.expires_at)
+        INTO outcome, kind, client_id, user_id, scopes, audience, proof_key, grant_id, issued_at, expires_at
+        FROM vk.grant_standing(v_tenant, v_grant, v_now) s
+        WHERE s.refresh_hash = p_refresh AND s.refresh_expires_at > v_now AND s.client_id = p_client AND s.state = 'live';
     END IF;
+    IF NOT FOUND THEN outcome := 'inactive'; END IF;
   ELSIF p_issued IS NOT NULL THEN
     SELECT * INTO s FROM vk.signed_token(p_issued);
     IF s.state = 'live' AND s.tenant_id = c.tenant_id AND (s.project_id = ANY (c.audiences) OR s.client_id = c.id) THEN
