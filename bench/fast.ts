@@ -212,6 +212,26 @@ async function grant(ownerUrl: string, origin: string, count: number): Promise<{
   return made.map(({ access, refresh }) => ({ access: access.reveal(), refresh: refresh.reveal() }))
 }
 
+/** Devices whose person has just said yes: their codes. */
+async function approve(ownerUrl: string, origin: string, count: number): Promise<string[]> {
+  const owner = new pg.Client({ connectionString: ownerUrl })
+  await owner.connect()
+  const codes = Array.from({ length: count }, () => newToken('dc').reveal())
+  await owner.query(`SELECT set_config('app.tenant_id', 'ten_bench', false)`)
+  await owner.query(
+    `WITH asked AS (SELECT *, row_number() OVER () AS nth FROM unnest($1::text[], $2::bytea[]) AS a(id, hash)),
+     people AS (SELECT user_id, row_number() OVER () AS nth FROM member)
+     INSERT INTO authorization_request (id, kind, status, client_id, secret_hash, scopes, resource, claimed_by, tenant_chosen,
+         scopes_granted, generations, auth_time, created_at, expires_at)
+       SELECT a.id, 'device', 'approved', 'cli_bench', a.hash, '{tenant:read}', $3, p.user_id, 'ten_bench',
+         '{tenant:read}', '{0,0,0,0,0}', now(), now(), now() + interval '15 minutes'
+       FROM asked a JOIN people p ON p.nth = 1 + a.nth % (SELECT count(*) FROM people)`,
+    [codes.map(() => newId('authorization')), codes.map((code) => Buffer.from(hash(code))), origin],
+  )
+  await owner.end()
+  return codes
+}
+
 /** A Next application of one route that does nothing, built once: not below here, where Next would take proxy.ts for its own. */
 async function buildNothing(): Promise<void> {
   const dir = join(ROOT, 'dist/nothing')
@@ -264,6 +284,7 @@ async function main() {
     cookies,
     client: { id: 'cli_bench', secret },
     grants: (count) => grant(database.ownerUrl, `http://localhost:${ours.port}`, count),
+    approvals: (count) => approve(database.ownerUrl, `http://localhost:${ours.port}`, count),
     told: (name) => partOf(name).told,
     ask: async (name, requests) =>
       (await load({ port: partOf(name).port, connections, requests, status: 200, keep: true })).bodies.map((body) =>

@@ -10,6 +10,8 @@ export type Seeded = {
   /** A confidential client, and grants that people gave it just now. */
   client: { id: string; secret: string }
   grants: (count: number) => Promise<{ access: string; refresh: string }[]>
+  /** Codes of devices whose person has just said yes. */
+  approvals: (count: number) => Promise<string[]>
   told: (part: PartName) => Record<string, string>
   /** Sends these to a part once, and answers the bodies as JSON. */
   ask: (part: PartName, requests: string[]) => Promise<Record<string, string>[]>
@@ -120,6 +122,18 @@ export const scenarios: readonly Scenario[] = [
       (await seeded.grants(spent)).map(({ refresh: refresh_token }, index) =>
         ours.post('/oauth/token', seeded, { grant_type: 'refresh_token', refresh_token }, index),
       ),
+    once: true,
+    goal: 0.45,
+  },
+  {
+    act: 'opaque token',
+    way: 'ours, by device code',
+    part: 'ours',
+    requests: async (seeded) =>
+      (await seeded.approvals(spent)).map((device_code, index) => {
+        const fields = { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code }
+        return ours.post('/oauth/token', seeded, fields, index)
+      }),
     once: true,
     goal: 0.45,
   },
