@@ -64,7 +64,7 @@ function told({ out }: Cli, { alias, id, name, connection }: Project, isNew: boo
     out.line({ text: name, style: 'bold' }, ` is connected${account === null ? '' : `, as ${account}`}.`)
     if (isNew)
       out.line(
-        'This terminal may issue for the projects that were there when you signed in. Sign in again to add this one: ',
+        'This terminal may issue for the projects that you ticked when you signed in. To add this one, sign in again: ',
         { text: 'valetkey login', style: 'bold' },
       )
     out.line('Issue a token: ', { text: `valetkey token ${alias}`, style: 'bold' })

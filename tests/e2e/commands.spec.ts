@@ -78,6 +78,12 @@ test('a project is connected and a token’s rights are chosen without leaving t
     const login = async () => {
       await terminal.type(`valetkey login ${baseURL}`)
       await page.goto(await terminal.sentTo())
+      await page.getByRole('checkbox', { name: /^Acme Sales Reporting/ }).check()
+      for (const legend of ['Tokens of Demo stack', 'Tokens for requests through Valetkey'])
+        await page
+          .getByRole('group', { name: legend })
+          .getByRole('radio', { name: /policy/ })
+          .check()
       await page.getByRole('button', { name: 'Allow' }).click()
       await terminal.shows(/Signed in to/)
     }
@@ -90,7 +96,9 @@ test('a project is connected and a token’s rights are chosen without leaving t
     await terminal.shows(/is connected, as .*[\s\S]*exit 0/)
     await terminal.shows(/valetkey token acme-finance-archive/)
     // What this terminal may issue for was chosen before the project was there.
-    await terminal.shows(/Sign in again/)
+    await terminal.shows(/sign in again/)
+    await terminal.type('valetkey token acme-finance-archive --read-only --purpose x; echo "exit $?"')
+    await terminal.shows(/It may issue nothing[\s\S]*allow more in the browser: valetkey login[\s\S]*exit 4/)
     await login()
 
     await terminal.type(`valetkey token acme-sales-reporting; echo "exit $?"`)
