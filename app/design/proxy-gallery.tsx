@@ -1,6 +1,7 @@
 'use client'
 import { useState } from 'react'
 import type { ProxyWay } from '@/lib/broker/read/offer.ts'
+import { plainEnvironment } from '@/lib/providers/environment.ts'
 import { UseSection } from '../_features/use.tsx'
 import { RulesPicker } from '../t/[tenant]/projects/[project]/issue/pickers/rules.tsx'
 import { draftOf, type RulesDraft } from '../t/[tenant]/projects/[project]/issue/pickers/rules-draft.ts'
@@ -22,9 +23,12 @@ const totals = {
   bytesSent: total('bytesSent'),
   bytesReceived: total('bytesReceived'),
 }
+const baseUrl = 'https://valetkey.example.com/api/v1/tenants/acme/projects/items/proxy'
 const way: ProxyWay = {
   strategy: 'proxy',
-  baseUrl: 'https://valetkey.example.com/api/v1/tenants/acme/projects/items/proxy',
+  tokenType: 'Bearer',
+  baseUrl,
+  environment: plainEnvironment(baseUrl),
   readOnly: false,
   named: [
     { name: 'issues', title: 'Read issues of one repository', paths: ['GET /repos/{owner}/{repo}/issues/**'] },

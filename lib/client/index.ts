@@ -3,7 +3,23 @@ import { keyed } from './keyed.ts'
 import { type Repeats, repeating, retryAfterOf } from './repeat.ts'
 import type { ErrorCode, Paths, Problem } from './schema.d.ts'
 
+export { type Environment, mayBeSet } from './environment.ts'
 export type { Repeats } from './repeat.ts'
+export {
+  FlagError,
+  flagsOf,
+  optionsOf,
+  type Parsed,
+  type RightsFlag,
+  type RightsSchema,
+  type Rules,
+  type RulesOffer,
+  rightsOf,
+  rulesOf,
+  rulesOptions,
+  spell,
+  spellRules,
+} from './rights-flags.ts'
 export type { ErrorCode, Paths, Problem } from './schema.d.ts'
 
 export type ValetkeyClient = Client<Paths, `${string}/${string}`>

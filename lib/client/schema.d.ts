@@ -3583,6 +3583,97 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/projects/{project}/offer': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              kind: string
+              /**
+               * The address of its API
+               */
+              api: string
+              /**
+               * Each, with why it is offered or not
+               */
+              strategies: {
+                strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
+                offered: boolean
+                reason: string
+              }[]
+              /**
+               * Those that are offered; the first is the one unless another is asked for
+               */
+              ways: {
+                strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
+                /**
+                 * What the upstream, or the proxy, calls such a token
+                 */
+                token_type: string
+                /**
+                 * Where the token works; paths of the API follow
+                 */
+                base_url: string
+                /**
+                 * JSON Schema of the rights that can be asked for; null: rules, of strategy proxy
+                 */
+                rights_schema: {
+                  [k: string]: unknown
+                } | null
+                /**
+                 * Of strategy proxy: whether its rules may be `read_only`; null: another strategy
+                 */
+                read_only: boolean | null
+                /**
+                 * Of strategy proxy: rules for common errands; `{name}` stands for one segment to fill in
+                 */
+                named_rules: {
+                  name: string
+                  title: string
+                  paths: string[]
+                }[]
+                /**
+                 * How the tools of its upstream expect the token in the environment of a program
+                 */
+                environment: {
+                  /**
+                   * Variables that get the value of the token
+                   */
+                  token: string[]
+                  /**
+                   * Variables beside it
+                   */
+                  values: {
+                    [k: string]: string
+                  }
+                }
+              }[]
+              cap: {
+                seconds: number
+                set_by: 'project' | 'provider' | 'tenant' | 'person'
+              }
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/projects/{project}/scopes': {
     post: {
       parameters: {
@@ -3644,17 +3735,30 @@ export interface Paths {
             scopes:
               | {
                   /**
+                   * Components whose configurations it may use, by their ids
+                   *
                    * @maxItems 200
                    */
                   components?: string[]
+                  /**
+                   * Buckets that it may read or write, by their ids
+                   */
                   buckets?: {
                     [k: string]: 'read' | 'write'
                   }
+                  /**
+                   * Make and delete buckets, and read and write all of them
+                   */
                   manage_buckets?: boolean
+                  /**
+                   * Read all files of the project
+                   */
                   read_all_files?: boolean
                 }
               | {
                   /**
+                   * What it may do, as its upstream calls that
+                   *
                    * @minItems 1
                    * @maxItems 100
                    */
@@ -3662,16 +3766,26 @@ export interface Paths {
                 }
               | {
                   /**
+                   * What it may do, as its upstream calls that
+                   *
                    * @minItems 1
                    * @maxItems 100
                    */
                   scopes: string[]
                   /**
+                   * Clients of the realm that accept it; no other one does
+                   *
                    * @minItems 1
                    * @maxItems 10
                    */
                   audience: string[]
+                  /**
+                   * It stays about who linked, and names Valetkey as the one who acts
+                   */
                   delegate?: true
+                  /**
+                   * The username of somebody else whom it is about, where policy allows that
+                   */
                   impersonate?: string
                 }
               | (
@@ -3681,6 +3795,8 @@ export interface Paths {
                   | {
                       access: 'paths'
                       /**
+                       * Methods and a path each
+                       *
                        * @minItems 1
                        * @maxItems 50
                        */

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { Environment } from '../client/environment.ts'
 import type { Provider, ProviderDeps, ProviderSettings, Rights } from './provider.ts'
 
 /** The ways a token can be made (docs/decisions/0043). */
@@ -12,6 +13,9 @@ export type RightLine = { text: string; risk: 'low' | 'medium' | 'high' }
 
 /** How a token is used, as text to copy. `code` holds {@link Kind.samples}' second argument where the token belongs. */
 export type Sample = { id: string; label: string; code: string }
+
+/** What a token is used at. */
+export type Target = { baseUrl: string; branch: string | null }
 
 /** What an admin sees among the settings and may change. On the wire its name is in snake case. */
 export type ChangeableSetting = { name: string; label: string; hint: string } & (
@@ -220,7 +224,9 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
     /** Settings that publish the new key beside the present one, or the present one alone. */
     publish(settings: S, made?: ClientKey): Partial<S>
   }
-  samples(target: { baseUrl: string; branch: string | null }, token: string): Sample[]
+  samples(target: Target, token: string): Sample[]
+  /** How its own tools are told of a token that works there, in the environment of a program. */
+  environment(target: Target, settings: S): Environment
   /** Where a project's tokens are for; left out: at the provider's address. */
   baseUrl?(project: { externalId: string }): string
   /** Of a kind without an upstream; its verbs are never asked. */

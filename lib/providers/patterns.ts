@@ -1,3 +1,5 @@
+export { filledPaths, placeholdersIn } from '../client/patterns.ts'
+
 /** Methods that pass. The others of HTTP name a second resource in a header, or another server (RFC 9110 9.3, RFC 4918). */
 export const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
@@ -15,14 +17,3 @@ export const hasPlainPath = (pattern: string): boolean =>
 /** Whether text is a pattern such as `GET /repos/*\/issues`; without zod, so that a form can ask as well. */
 export const isPattern = (text: string): boolean =>
   text.length <= patternMax && patternShape.test(text) && hasPlainPath(text)
-
-/** What is to be filled in in paths of named rules, in their order: `{owner}` is "owner". */
-export const placeholdersIn = (paths: readonly string[]): string[] => [
-  ...new Set(paths.flatMap((path) => [...path.matchAll(/\{([a-z_]+)\}/g)].map(([, name = '']) => name))),
-]
-
-/** Paths of named rules with their placeholders filled in, each as one segment: encoded, or `*` for any. */
-export const filledPaths = (paths: readonly string[], values: Readonly<Record<string, string>>): string[] =>
-  paths.map((path) =>
-    path.replaceAll(/\{([a-z_]+)\}/g, (_, name: string) => encodeURIComponent(values[name]?.trim() ?? '')),
-  )

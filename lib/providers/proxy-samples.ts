@@ -1,3 +1,4 @@
+import { envSample, plainEnvironment, promptSample } from './environment.ts'
 import { type NamedRules, type Sample, shellQuoted } from './kind.ts'
 import type { Rules } from './rules.ts'
 
@@ -6,7 +7,8 @@ import type { Rules } from './rules.ts'
  * input or from the environment, never from the list of processes. `path` follows the address, from {@link samplePath}.
  */
 export function proxySamples({ baseUrl, path }: { baseUrl: string; path: string }, token: string): Sample[] {
-  const url = `API_URL=${shellQuoted(baseUrl)}`
+  const environment = plainEnvironment(baseUrl)
+  const env = envSample(environment, token)
   return [
     {
       id: 'curl',
@@ -15,13 +17,12 @@ export function proxySamples({ baseUrl, path }: { baseUrl: string; path: string 
         '\n',
       ),
     },
-    { id: 'env', label: 'env', code: `export API_TOKEN=${shellQuoted(token)}\nexport ${url}` },
+    env,
     {
       id: 'node',
       label: 'Node',
       code: [
-        `export API_TOKEN=${shellQuoted(token)}`,
-        `export ${url}`,
+        env.code,
         "node --input-type=module <<'END'",
         'import { env } from "node:process"',
         `const answer = await fetch(env.API_URL + ${JSON.stringify(path)}, {`,
@@ -32,11 +33,7 @@ export function proxySamples({ baseUrl, path }: { baseUrl: string; path: string 
         'END',
       ].join('\n'),
     },
-    {
-      id: 'prompt',
-      label: 'prompt',
-      code: `printf 'Token: '; stty -echo; IFS= read -r API_TOKEN; stty echo; echo; export API_TOKEN ${url}`,
-    },
+    promptSample(environment),
   ]
 }
 

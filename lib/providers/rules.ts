@@ -16,7 +16,10 @@ export const Pattern = z
 /** What a token may do that works through us: rules for what passes. */
 export const Rules = z.discriminatedUnion('access', [
   z.strictObject({ access: z.literal('read_only') }),
-  z.strictObject({ access: z.literal('paths'), paths: z.array(Pattern).min(1).max(50) }),
+  z.strictObject({
+    access: z.literal('paths'),
+    paths: z.array(Pattern).min(1).max(50).describe('Methods and a path each'),
+  }),
   z.strictObject({ access: z.literal('everything') }),
 ])
 export type Rules = z.infer<typeof Rules>

@@ -33,7 +33,7 @@ describe.each(all)('%s', (_, preset) => {
     const { rules: __, ...api } = others.api
     const facts = { ...others, api }
     const named = new Set([...JSON.stringify(facts).matchAll(/\{([a-z_]+)\}/g)].map(([, name]) => name))
-    const known = new Set([...variables.map(({ name }) => name), 'token', 'client_id'])
+    const known = new Set([...variables.map(({ name }) => name), 'token', 'client_id', 'api_host'])
     expect([...named].filter((name) => name && !known.has(name))).toEqual([])
     const right = Object.fromEntries(
       variables.map(({ name, placeholder, default: text }) => [name, text || placeholder]),

@@ -1,18 +1,31 @@
 import { z } from 'zod'
 import type { Actor } from '../../actor.ts'
 import type { Context } from '../../context.ts'
+import { BrokerError } from '../../errors.ts'
+import { type Environment, plainEnvironment } from '../../providers/environment.ts'
 import { configured, rowFor } from '../../providers/index.ts'
 import type { Kind, NamedRules, Sample, Strategy, StrategyOffer } from '../../providers/kind.ts'
+import { findConnectionTo } from '../../store/connections.ts'
 import { readTenant } from '../../store/database.ts'
 import { findProject, type ProjectRow, viewerOf } from '../../store/projects.ts'
 import { findProvider, type ProviderRow } from '../../store/providers.ts'
+import { effectivePolicy, type LifetimeCap } from '../../tenancy/policy.ts'
 import { proxyUrl } from '../proxy-url.ts'
 
 /** A way to make a token, and what a form needs to ask for one that is made so. */
 export type IssueWay = UpstreamWay | ProxyWay
 
+type AnyWay = {
+  /** What its upstream, or the proxy, calls such a token. */
+  tokenType: string
+  /** Where the token works; paths of the API follow. */
+  baseUrl: string
+  /** How a program is told of it that somebody starts. */
+  environment: Environment
+}
+
 /** The token works at the upstream itself. */
-export type UpstreamWay = {
+export type UpstreamWay = AnyWay & {
   strategy: Exclude<Strategy, 'proxy'>
   samples: Sample[]
   /** Whether one token can be ended at the upstream before its own end. */
@@ -22,10 +35,8 @@ export type UpstreamWay = {
 }
 
 /** The token is ours, and works through us alone. What it may do are rules (lib/providers/rules.ts). */
-export type ProxyWay = {
+export type ProxyWay = AnyWay & {
   strategy: 'proxy'
-  /** Where the API is reached; paths of its own follow. */
-  baseUrl: string
   /** Whether methods carry meaning there; else "read only" would promise what nobody keeps. */
   readOnly: boolean
   named: readonly NamedRules[]
@@ -56,6 +67,46 @@ export async function issueOffer(
   return project && provider ? offerOf(ctx, actor, { project, provider, branch, token }) : undefined
 }
 
+/** The same as a program reads it, with the longest life of a token. */
+export type OfferView = {
+  kind: string
+  api: string
+  strategies: StrategyOffer[]
+  ways: (AnyWay & {
+    strategy: Strategy
+    rightsSchema: Record<string, unknown> | null
+    readOnly: boolean | null
+    namedRules: readonly NamedRules[]
+  })[]
+  cap: LifetimeCap
+}
+
+/** How tokens of a project are made, without asking its upstream. @throws BrokerError not_found, provider_misconfigured */
+export async function readOffer(ctx: Context, actor: Actor, idOrAlias: string): Promise<OfferView> {
+  const { tenantId, userId } = actor
+  const { project, provider, connection, cap } = await readTenant(ctx, tenantId, async (tx) => {
+    const project = await findProject(tx, tenantId, viewerOf(actor), idOrAlias)
+    const provider = project && (await findProvider(tx, tenantId, project.providerId))
+    if (!project || !provider) throw new BrokerError('not_found')
+    const connection = await findConnectionTo(tx, tenantId, userId, project.id)
+    const question = { tenantId, userId, providerId: provider.id, projectId: project.id }
+    return { project, provider, connection, cap: (await effectivePolicy(tx, question)).lifetime }
+  })
+  const offer = offerOf(ctx, actor, { project, provider, branch: connection?.branchId ?? null, token: '' })
+  if (!offer) throw new BrokerError('provider_misconfigured')
+  const { kind, api, offers: strategies } = offer
+  const ways = offer.ways.map((way) => ({
+    strategy: way.strategy,
+    tokenType: way.tokenType,
+    baseUrl: way.baseUrl,
+    environment: way.environment,
+    rightsSchema: way.strategy === 'proxy' ? null : way.schema,
+    readOnly: way.strategy === 'proxy' ? way.readOnly : null,
+    namedRules: way.strategy === 'proxy' ? way.named : [],
+  }))
+  return { kind, api, strategies, ways, cap }
+}
+
 type Offered = {
   project: Pick<ProjectRow, 'alias' | 'externalId' | 'settings'>
   provider: Pick<ProviderRow, 'kind' | 'settings' | 'issuer'>
@@ -76,6 +127,9 @@ export function offerOf(
   const through = proxyUrl(ctx.config, { slug: actor.slug, project: project.alias })
   const upstream = (strategy: UpstreamWay['strategy']): UpstreamWay => ({
     strategy,
+    tokenType: kind.tokenType,
+    baseUrl,
+    environment: kind.environment({ baseUrl, branch }, settings),
     samples: kind.samples({ baseUrl, branch }, token),
     endsTokens: kind.endsTokens(settings),
     // Without what zod hides in it: a page hands it to the browser.
@@ -96,5 +150,6 @@ function proxyWay(kind: Kind, settings: unknown, baseUrl: string): ProxyWay[] {
   const facts = kind.proxy?.(settings)
   if (!facts) return []
   const { methodsCarryMeaning: readOnly, rules: named, never } = facts
-  return [{ strategy: 'proxy', baseUrl, readOnly, named, never }]
+  const environment = plainEnvironment(baseUrl)
+  return [{ strategy: 'proxy', tokenType: 'Bearer', baseUrl, environment, readOnly, named, never }]
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { mayBeSet } from '../../client/environment.ts'
 import { strategies } from '../../providers/kind.ts'
 import { overLives } from '../../store/policies.ts'
 import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
@@ -90,6 +91,56 @@ export const changeProject = operation({
   answer: { status: 200, schema: projectDetail },
   errors: ['alias_taken'],
   limit: 'write',
+})
+
+/** A variable that a program may be given (lib/client/environment.ts). */
+const variable = z.string().refine(mayBeSet, 'a variable that may be set for a program')
+
+export const readIssueOffer = operation({
+  id: 'readIssueOffer',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/projects/{project}/offer',
+  summary: 'Tells how tokens of this project are made, asked for and used; asks no upstream',
+  permission: 'work',
+  scope: 'tokens:issue',
+  audit: 'none',
+  answer: {
+    status: 200,
+    schema: object({
+      kind: z.string(),
+      api: z.url().describe('The address of its API'),
+      strategies: z
+        .array(object({ strategy: z.enum(strategies), offered: z.boolean(), reason: z.string() }))
+        .describe('Each, with why it is offered or not'),
+      ways: z
+        .array(
+          object({
+            strategy: z.enum(strategies),
+            token_type: z.string().describe('What the upstream, or the proxy, calls such a token'),
+            base_url: z.url().describe('Where the token works; paths of the API follow'),
+            rights_schema: z
+              .record(z.string(), z.unknown())
+              .nullable()
+              .describe('JSON Schema of the rights that can be asked for; null: rules, of strategy proxy'),
+            read_only: z
+              .boolean()
+              .nullable()
+              .describe('Of strategy proxy: whether its rules may be `read_only`; null: another strategy'),
+            named_rules: z
+              .array(object({ name: z.string(), title: z.string(), paths: z.array(z.string()) }))
+              .describe('Of strategy proxy: rules for common errands; `{name}` stands for one segment to fill in'),
+            environment: object({
+              token: z.array(variable).describe('Variables that get the value of the token'),
+              values: z.record(variable, z.string()).describe('Variables beside it'),
+            }).describe('How the tools of its upstream expect the token in the environment of a program'),
+          }),
+        )
+        .describe('Those that are offered; the first is the one unless another is asked for. `proxy` has to be asked for by its name'),
+      cap,
+    }),
+  },
+  errors: ['provider_misconfigured'],
+  limit: 'read',
 })
 
 /** A POST, because asking the upstream may rotate a token, and a GET changes nothing (C-12). */

@@ -1,6 +1,15 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
-import { type Kind, type ProxyFacts, type Sample, type StrategyOffer, shellQuoted, throughUs } from '../kind.ts'
+import { type Environment, envSample, promptSample } from '../environment.ts'
+import {
+  type Kind,
+  type ProxyFacts,
+  type Sample,
+  type StrategyOffer,
+  shellQuoted,
+  type Target,
+  throughUs,
+} from '../kind.ts'
 import { oauthProtocol, type Protocol } from '../oauth/protocol.ts'
 import type { Provider, ProviderDeps, ProviderSettings, RevocationOutcome } from '../provider.ts'
 import { checkStack } from './check.ts'
@@ -28,6 +37,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   tokenType: 'storage',
   facts: () => [throughUs(proxying.methodsCarryMeaning)],
   samples,
+  environment,
   proxy: () => proxying,
   refreshGraceSeconds: (settings) => settings.refreshGraceSeconds,
   branchHint: 'The branch id. The env sample sets it as KBC_BRANCH_ID; it does not change any rights.',
@@ -60,29 +70,38 @@ const offers: StrategyOffer[] = [
   { strategy: 'sign', offered: false, reason: 'The stack accepts only its own tokens.' },
 ]
 
+/** What people are shown; kbagent reads the token under this name. */
+const shown = ({ baseUrl, branch }: Target): Environment => ({
+  token: ['KBC_TOKEN'],
+  values: { KBC_URL: baseUrl, ...(branch && { KBC_BRANCH_ID: branch }) },
+})
+
+/**
+ * Beside that: what the MCP server reads (KBC_STORAGE_TOKEN, KBC_STORAGE_API_URL, its README), what kbc of keboola-as-code
+ * reads (KBC_STORAGE_API_TOKEN, KBC_STORAGE_API_HOST), and where kbagent finds the stack (KBC_STORAGE_API_URL).
+ */
+function environment(target: Target): Environment {
+  const { token, values } = shown(target)
+  return {
+    token: [...token, 'KBC_STORAGE_TOKEN', 'KBC_STORAGE_API_TOKEN'],
+    values: { ...values, KBC_STORAGE_API_URL: target.baseUrl, KBC_STORAGE_API_HOST: new URL(target.baseUrl).host },
+  }
+}
+
 /**
  * Each works pasted alone into a fresh POSIX shell. curl reads its header as input, because arguments are in the list of
  * processes; the prompt keeps the value out of the shell's history as well.
  */
-function samples({ baseUrl, branch }: { baseUrl: string; branch: string | null }, token: string): Sample[] {
-  const settings = [`KBC_URL=${shellQuoted(baseUrl)}`, ...(branch ? [`KBC_BRANCH_ID=${shellQuoted(branch)}`] : [])]
-  const verify = shellQuoted(`${baseUrl}/v2/storage/tokens/verify`)
+function samples(target: Target, token: string): Sample[] {
+  const verify = shellQuoted(`${target.baseUrl}/v2/storage/tokens/verify`)
   return [
     {
       id: 'curl',
       label: 'curl',
       code: [`curl --header @- ${verify} <<'END'`, `X-StorageApi-Token: ${token}`, 'END'].join('\n'),
     },
-    {
-      id: 'env',
-      label: 'env',
-      code: [`KBC_TOKEN=${shellQuoted(token)}`, ...settings].map((setting) => `export ${setting}`).join('\n'),
-    },
-    {
-      id: 'prompt',
-      label: 'prompt',
-      code: `printf 'Token: '; stty -echo; IFS= read -r KBC_TOKEN; stty echo; echo; export KBC_TOKEN ${settings.join(' ')}`,
-    },
+    envSample(shown(target), token),
+    promptSample(shown(target)),
   ]
 }
 

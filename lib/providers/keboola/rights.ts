@@ -11,15 +11,19 @@ const atLeast = (name: string, such: object) => ({ required: [name], properties:
 /** What a Storage token may do; what is absent is not granted. */
 export const KeboolaRights = z
   .strictObject({
-    components: z.array(upstreamName).max(200).default([]),
-    /** Bucket id -> right. */
+    components: z
+      .array(upstreamName)
+      .max(200)
+      .default([])
+      .describe('Components whose configurations it may use, by their ids'),
     buckets: z
       .record(upstreamName, z.enum(['read', 'write']))
       .refine((chosen) => Object.keys(chosen).length <= 200, 'at most 200')
       .meta({ maxProperties: 200 })
-      .default({}),
-    manage_buckets: z.boolean().default(false),
-    read_all_files: z.boolean().default(false),
+      .default({})
+      .describe('Buckets that it may read or write, by their ids'),
+    manage_buckets: z.boolean().default(false).describe('Make and delete buckets, and read and write all of them'),
+    read_all_files: z.boolean().default(false).describe('Read all files of the project'),
   })
   // The core refuses rights of which nothing is to be said.
   .meta({

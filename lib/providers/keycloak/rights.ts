@@ -15,12 +15,12 @@ export const username = z.string().regex(/^[!-~]{1,255}$/, 'A username has neith
 export const KeycloakRights = z
   .strictObject({
     ...scopes.OauthRights.shape,
-    /** Clients of the realm that accept it; no other one does. */
-    audience: z.array(audienceName).min(1).max(10),
-    /** It stays about who linked, and names Valetkey as the one who acts (RFC 8693 4.1). */
-    delegate: z.literal(true).optional(),
-    /** The username of somebody else whom it is about, where policy allows that. */
-    impersonate: username.optional(),
+    audience: z.array(audienceName).min(1).max(10).describe('Clients of the realm that accept it; no other one does'),
+    /** RFC 8693 4.1. */
+    delegate: z.literal(true).optional().describe('It stays about who linked, and names Valetkey as the one who acts'),
+    impersonate: username
+      .optional()
+      .describe('The username of somebody else whom it is about, where policy allows that'),
   })
   .refine(({ delegate, impersonate }) => !delegate || impersonate === undefined, {
     path: ['impersonate'],

@@ -3,7 +3,8 @@ import * as oauth from 'oauth4webapi'
 import { isStorable } from '../../security/json.ts'
 import { clientAuth } from '../../security/oauth.ts'
 import { Secret } from '../../security/secrets.ts'
-import { type Kind, type Sample, shellQuoted } from '../kind.ts'
+import { type Environment, envSample, plainEnvironment, promptSample } from '../environment.ts'
+import { type Kind, type Sample, shellQuoted, type Target } from '../kind.ts'
 import {
   type Grant,
   type IssuedUpstream,
@@ -58,6 +59,7 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
     publish: ({ keys }, made) => ({ keys: made ? [made.publicKey, ...keys.slice(0, 1)] : keys.slice(0, 1) }),
   },
   samples,
+  environment: (target, settings) => environment(target, factsOf(settings, known)),
   baseUrl: ({ externalId }) => externalId,
   proxy: (settings) => ({
     ...factsOf(settings, known).api,
@@ -93,21 +95,25 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
 export const oauthServer = oauthKind(presets)
 
 /** Each works pasted alone into a fresh POSIX shell; the token is read from the input, not from the list of processes. */
-function samples({ baseUrl }: { baseUrl: string }, token: string): Sample[] {
-  const api = `API_URL=${shellQuoted(baseUrl)}`
+function samples({ baseUrl }: Target, token: string): Sample[] {
+  const environment = plainEnvironment(baseUrl)
   return [
     {
       id: 'curl',
       label: 'curl',
       code: [`curl --header @- ${shellQuoted(baseUrl)} <<'END'`, `Authorization: Bearer ${token}`, 'END'].join('\n'),
     },
-    { id: 'env', label: 'env', code: `export API_TOKEN=${shellQuoted(token)}\nexport ${api}` },
-    {
-      id: 'prompt',
-      label: 'prompt',
-      code: `printf 'Token: '; stty -echo; IFS= read -r API_TOKEN; stty echo; echo; export API_TOKEN ${api}`,
-    },
+    envSample(environment, token),
+    promptSample(environment),
   ]
+}
+
+/** The plain names, and those of the server's own tools where its preset says them. */
+function environment({ baseUrl }: Target, { tools }: Facts): Environment {
+  const { token, values } = plainEnvironment(baseUrl)
+  const put = (value: string) => value.replaceAll('{api_host}', () => new URL(baseUrl).host)
+  const known = Object.entries(tools?.values ?? {}).map(([name, value]) => [name, put(value)])
+  return { token: [...token, ...(tools?.token ?? [])], values: { ...values, ...Object.fromEntries(known) } }
 }
 
 const hasRefreshTokens = ({ tokens }: Facts) => tokens.refresh !== 'none'

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { mayBeSet } from '../../client/environment.ts'
 import { Pattern } from '../rules.ts'
 
 /**
@@ -29,6 +30,9 @@ const Revocation = z.strictObject({
   /** What it ends when it is given the grant's own token, and an access token of it. */
   ends,
 })
+
+/** A variable that a program may be given: never one that decides which code runs. */
+const variableName = z.string().refine(mayBeSet, 'a variable of the environment that may be set for a program')
 
 const headerName = z.string().regex(/^[a-z0-9-]+$/)
 
@@ -155,6 +159,15 @@ export const groups = {
     bases: z.array(z.strictObject({ name: text, url, audience: z.string().optional() })).min(1),
   }),
   quirks: Quirks.optional(),
+  /** How the server's own tools are told of a token, in the environment of a program. */
+  tools: z
+    .strictObject({
+      /** Names under which they read it. Only of tools that send it as it has to be sent. */
+      token: z.array(variableName).default([]),
+      /** What they read beside it. `{api_host}` is the host of the project's API. */
+      values: z.record(variableName, text).default({}),
+    })
+    .optional(),
   registration: z.strictObject({
     /** Where the client is registered, and what to press there. */
     page: url,

@@ -15,7 +15,9 @@ export const DescribedScope = z.strictObject({
 })
 
 /** What a token may do: scopes, in the words of its upstream. */
-export const OauthRights = z.strictObject({ scopes: z.array(scopeName).min(1).max(100) })
+export const OauthRights = z.strictObject({
+  scopes: z.array(scopeName).min(1).max(100).describe('What it may do, by the names that its API gives'),
+})
 export type OauthRights = z.infer<typeof OauthRights>
 
 type Known = Preset['scopes']['known']

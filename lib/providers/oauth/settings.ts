@@ -107,11 +107,12 @@ const undescribed = {
   scopes: groups.scopes.parse({ known: [] }),
   tokens: groups.tokens.parse({ lifetimeSeconds: 3600, refresh: 'rotates', idleDays: null, absoluteDays: null }),
   quirks: undefined as Preset['quirks'],
+  tools: undefined as Preset['tools'],
   api: groups.api.omit({ bases: true }).parse({ methodsCarryMeaning: false }),
 }
 
 /** What is known of a row's server beside its addresses. */
-export type Facts = Pick<Preset, 'scopes' | 'tokens' | 'quirks'> & {
+export type Facts = Pick<Preset, 'scopes' | 'tokens' | 'quirks' | 'tools'> & {
   narrowing: Narrowing
   pkce: Preset['client']['pkce']
   api: ProxyFacts
@@ -123,11 +124,11 @@ export function factsOf(
 ): Facts {
   const { preset: name, narrowing, server, described = [] } = settings
   const preset = name === undefined ? undefined : known.get(name)
-  const { scopes: stated, tokens, quirks, api: documented } = preset ?? undescribed
+  const { scopes: stated, tokens, quirks, tools, api: documented } = preset ?? undescribed
   const scopes = { ...stated, known: [...described, ...stated.known] }
   const pkce = preset?.client.pkce ?? 'unknown'
   const api = { ...documented, methodsCarryMeaning: settings.methodsCarryMeaning ?? documented.methodsCarryMeaning }
-  return { scopes, tokens, quirks, narrowing: narrowing ?? narrowingOf(preset, server), pkce, api }
+  return { scopes, tokens, quirks, tools, narrowing: narrowing ?? narrowingOf(preset, server), pkce, api }
 }
 
 function narrowingOf(preset: Preset | undefined, { revocation_endpoint }: Server): Narrowing {

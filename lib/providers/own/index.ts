@@ -1,3 +1,4 @@
+import { type Environment, envSample } from '../environment.ts'
 import { type Kind, shellQuoted } from '../kind.ts'
 import { describe, missing, narrows, OauthRights, summary } from '../oauth/rights.ts'
 import { UpstreamError } from '../provider.ts'
@@ -10,6 +11,9 @@ const noUpstream = async (): Promise<never> => {
 
 /** An audience need not be an address: then who uses the token knows one. */
 const addressOf = (audience: string) => (/^https?:/.test(audience) ? shellQuoted(audience) : '"$API_URL"')
+
+/** An audience is no address that a program could be sent to. */
+const environment: Environment = { token: ['API_TOKEN'], values: {} }
 
 /** The tenant's own resource servers. Their tokens are made and vouched for by us alone (docs/own-apis.md). */
 export const ownApis: Kind<OwnSettings, OauthRights> = {
@@ -47,8 +51,9 @@ export const ownApis: Kind<OwnSettings, OauthRights> = {
       label: 'curl',
       code: [`curl --header @- ${addressOf(baseUrl)} <<'END'`, `Authorization: Bearer ${token}`, 'END'].join('\n'),
     },
-    { id: 'env', label: 'env', code: `export API_TOKEN=${shellQuoted(token)}` },
+    envSample(environment, token),
   ],
+  environment: () => environment,
   baseUrl: ({ externalId }) => externalId,
   refreshGraceSeconds: () => 0,
   revokesGrants: false,

@@ -28,6 +28,7 @@ export const openid: Kind<z.infer<typeof OpenidSettings>> = {
   strategies: () => [{ strategy: 'narrow', offered: true, reason: 'Only links and renewals are tried with it.' }],
   tokenType: 'Bearer',
   samples: () => [],
+  environment: () => ({ token: ['API_TOKEN'], values: {} }),
   refreshGraceSeconds: () => 0,
   revokesGrants: true,
   endsTokens: () => false,

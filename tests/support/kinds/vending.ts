@@ -46,6 +46,7 @@ export const vending: Kind<VendingSettings, VendingRights> = {
   samples: ({ baseUrl }, token) => [
     { id: 'turn', label: 'turn', code: `turn ${shellQuoted(token)} ${shellQuoted(baseUrl)}` },
   ],
+  environment: ({ baseUrl }) => ({ token: ['VENDING_KEY'], values: { VENDING_URL: baseUrl } }),
   refreshGraceSeconds: () => 0,
   revokesGrants: false,
   endsTokens: () => true,
