@@ -1,13 +1,21 @@
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { declared, machineRoutes } from '../../app/api/machine.ts'
 import { type Context, putContext } from '../../lib/context.ts'
 import { createEdge } from '../../lib/http/listener.ts'
+import { createProxyEdge } from '../../lib/http/proxy.ts'
 import type { TestApp } from './app.ts'
 
-/** The product on a socket, at an address of its own which it knows: as a program meets it, without its pages. */
-export async function serve(app: TestApp): Promise<{ origin: string; ctx: Context; stop: () => Promise<void> }> {
+/**
+ * The product on a socket, at an address of its own which it knows: as a program meets it, without its pages. Requests of proxy
+ * tokens pass through it; what was used is told when it stops. `before`: what an answer waits for; where
+ * it fails, there is none.
+ */
+export async function serve(
+  app: TestApp,
+  { before = async () => {} }: { before?: (request: IncomingMessage) => Promise<void> } = {},
+): Promise<{ origin: string; ctx: Context; stop: () => Promise<void> }> {
   const port = await freePort()
   const origin = `http://localhost:${port}`
   const ctx = await app.makeContext({ VALETKEY_URL: origin })
@@ -15,7 +23,16 @@ export async function serve(app: TestApp): Promise<{ origin: string; ctx: Contex
   // What Next would answer, by the same route files.
   const answer = getRequestListener((request) => app.route(request), { overrideGlobalObjects: false })
   const next = async (...given: Parameters<typeof answer>) => void (await answer(...given))
-  const server = createEdge({ config: { ...ctx.config, production: true }, machineRoutes, declared, next })
+  const proxy = createProxyEdge(ctx, { timers: false })
+  const server = createEdge({ config: { ...ctx.config, production: true }, machineRoutes, declared, next, proxy })
+  const [edge] = server.listeners('request')
+  server.removeAllListeners('request')
+  server.on('request', (request: IncomingMessage, response) =>
+    before(request).then(
+      () => edge?.call(server, request, response),
+      () => request.socket.destroy(),
+    ),
+  )
   await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve))
   return {
     origin,
@@ -24,6 +41,7 @@ export async function serve(app: TestApp): Promise<{ origin: string; ctx: Contex
       putContext(app.ctx)
       server.closeAllConnections()
       server.close()
+      await proxy.stop()
       await ctx.close()
     },
   }
