@@ -2,6 +2,7 @@
 import { report } from './lib/fail.mjs'
 import { ensureGlewlwyd } from './lib/glewlwyd.mjs'
 import { ensureKeycloak } from './lib/keycloak.mjs'
+import { ensureKeyring } from './lib/keyring.mjs'
 import { ensureNginx } from './lib/nginx.mjs'
 import { ensurePgbouncer } from './lib/pgbouncer.mjs'
 import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
@@ -18,6 +19,7 @@ try {
   await ensurePgbouncer()
   await ensureGlewlwyd()
   await ensureNginx()
+  await ensureKeyring()
   const real = keycloak(await ensureKeycloak())
   const total = await runStages([...checks, real, build, contract(await findSchemathesis()), await browserStage()])
   conclude(total)

@@ -1,19 +1,17 @@
 // `valetkey exec` as people run it: the bundled command against the product on its own socket.
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
-import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { scopes } from '../../lib/actor.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { calledWith, isThere, type Machine, startMachine } from '../support/command.ts'
-import { serve } from '../support/served.ts'
+import { type Between, serve } from '../support/served.ts'
 
 let app: TestApp
 let at: Awaited<ReturnType<typeof serve>>
 let machine: Machine
 let mine: { access_token: string; refresh_token: string }
-/** What answers of the server wait for. */
-let before: (request: IncomingMessage) => Promise<void> = async () => {}
+let between: Between = () => false
 beforeAll(async () => {
   app = await startTestApp()
   const browser = await app.signIn('owner@acme.test')
@@ -21,7 +19,7 @@ beforeAll(async () => {
     app.linkProject(browser, 'acme', { account: 'owner@acme.test', project, alias })
   const projects = [await link('10231', 'warehouse'), await link('10232', 'archive')]
   const { id } = (await app.call<{ id: string }>(browser, 'GET', '/me')).body
-  at = await serve(app, { before: (request) => before(request) })
+  at = await serve(app, { between: (request, response) => between(request, response) })
   machine = await startMachine()
   mine = await machine.signIn(app, at.origin, { user: id, scopes, ceilings: allOf(projects) })
 }, 120_000)
@@ -31,7 +29,7 @@ afterAll(async () => {
   await app?.stop()
 })
 afterEach(async () => {
-  before = async () => {}
+  between = () => false
   await app.forgetLimits()
 })
 
@@ -212,10 +210,11 @@ describe('signals', () => {
       const released = new Promise<void>((resolve) => {
         go = resolve
       })
-      before = async ({ method, url }) => {
-        if (method !== 'POST' || !url?.endsWith('/tokens')) return
+      between = async ({ method, url }) => {
+        if (method !== 'POST' || !url?.endsWith('/tokens')) return false
         reached()
         await released
+        return false
       }
       const { child, ended } = machine.start(['valetkey', 'exec', 'warehouse', ...reading, '--', 'echo', 'runs'])
       await asked
@@ -237,10 +236,11 @@ describe('signals', () => {
       const released = new Promise<void>((resolve) => {
         go = resolve
       })
-      before = async ({ url }) => {
-        if (!url?.endsWith('/revocations')) return
+      between = async ({ url }) => {
+        if (!url?.endsWith('/revocations')) return false
         reached()
         await released
+        return false
       }
       const { child, ended } = machine.start(['valetkey', 'exec', 'warehouse', ...reading, '--', 'true'])
       await asked
@@ -352,8 +352,10 @@ describe('several projects', () => {
 
 describe('the end', () => {
   it('a server that is away then is told of, and the exit code stays the program’s', async () => {
-    before = async ({ url }) => {
-      if (url?.endsWith('/revocations')) throw new Error('away')
+    between = ({ url, socket }) => {
+      const isIt = url?.endsWith('/revocations') === true
+      if (isIt) socket.destroy()
+      return isIt
     }
     const ran = await machine.valetkey(['exec', 'warehouse', ...reading, '--', 'sh', '-c', 'exit 5'])
     expect(ran).toMatchObject({ code: 5, stdout: '' })

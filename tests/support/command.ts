@@ -1,12 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { buildCommand } from '../../cli/build.mjs'
 import type { TestApp } from './app.ts'
 import { deviceLogin } from './programs.ts'
 
-const bundle = resolve(import.meta.dirname, '../../cli/dist/valetkey.js')
+/** As the package has them in its `bin`. */
+const installed = { valetkey: 'valetkey.js', 'docker-credential-valetkey': 'docker-credential-valetkey.js' }
+type Folders = [home: string, work: string, bin: string, lib: string]
 
 export type Ran = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }
 
@@ -28,13 +30,15 @@ export function isThere(program: string, ...args: string[]): boolean {
  * nothing of the environment of these tests.
  */
 export async function startMachine() {
-  await buildCommand()
   const root = await mkdtemp(join(tmpdir(), 'valetkey-machine-'))
-  const [home, work, bin] = ['home', 'work', 'bin'].map((name) => join(root, name)) as [string, string, string]
+  const [home, work, bin, lib] = ['home', 'work', 'bin', 'lib'].map((name) => join(root, name)) as Folders
   for (const folder of [home, work, bin]) await mkdir(folder)
-  const installed = { valetkey: bundle, 'docker-credential-valetkey': join(dirname(bundle), 'docker-credential.js') }
+  await buildCommand(lib)
+  await writeFile(join(lib, 'package.json'), '{"type":"module"}')
   for (const [name, file] of Object.entries(installed))
-    await writeFile(join(bin, name), `#!/bin/sh\nexec '${process.execPath}' '${file}' "$@"\n`, { mode: 0o755 })
+    await writeFile(join(bin, name), `#!/bin/sh\nexec '${process.execPath}' '${join(lib, file)}' "$@"\n`, {
+      mode: 0o755,
+    })
   const env = {
     HOME: home,
     PATH: `${bin}:${process.env.PATH}`,

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { declared, machineRoutes } from '../../app/api/machine.ts'
@@ -7,14 +7,16 @@ import { createEdge } from '../../lib/http/listener.ts'
 import { createProxyEdge } from '../../lib/http/proxy.ts'
 import type { TestApp } from './app.ts'
 
+/** Stands in front of the product: true where it has answered, or has hung up, itself. What it waits for, the answer waits for. */
+export type Between = (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>
+
 /**
- * The product on a socket, at an address of its own which it knows: as a program meets it, without its pages. Requests of proxy
- * tokens pass through it; what was used is told when it stops. `before`: what an answer waits for; where
- * it fails, there is none.
+ * The product on a socket, at an address of its own which it knows: as a program meets it, without its pages. Requests with
+ * proxy tokens pass through it.
  */
 export async function serve(
   app: TestApp,
-  { before = async () => {} }: { before?: (request: IncomingMessage) => Promise<void> } = {},
+  { between }: { between?: Between } = {},
 ): Promise<{ origin: string; ctx: Context; stop: () => Promise<void> }> {
   const port = await freePort()
   const origin = `http://localhost:${port}`
@@ -24,15 +26,12 @@ export async function serve(
   const answer = getRequestListener((request) => app.route(request), { overrideGlobalObjects: false })
   const next = async (...given: Parameters<typeof answer>) => void (await answer(...given))
   const proxy = createProxyEdge(ctx, { timers: false })
-  const server = createEdge({ config: { ...ctx.config, production: true }, machineRoutes, declared, next, proxy })
-  const [edge] = server.listeners('request')
-  server.removeAllListeners('request')
-  server.on('request', (request: IncomingMessage, response) =>
-    before(request).then(
-      () => edge?.call(server, request, response),
-      () => request.socket.destroy(),
-    ),
-  )
+  const edge = createEdge({ config: { ...ctx.config, production: true }, machineRoutes, declared, next, proxy })
+  const server = between
+    ? createServer(
+        async (request, response) => (await between(request, response)) || edge.emit('request', request, response),
+      )
+    : edge
   await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve))
   return {
     origin,
