@@ -1,5 +1,6 @@
 import { CloudOff, Inbox, Lock, SearchX } from 'lucide-react'
 import type { ReactNode } from 'react'
+import { CommandLine } from './command-line.tsx'
 
 const icons = { 'no-data': Inbox, 'no-match': SearchX, 'no-right': Lock, failed: CloudOff }
 
@@ -10,10 +11,12 @@ export type EmptyStateProps = {
   why: ReactNode
   /** The next step, usually one button. */
   action?: ReactNode
+  /** The same step from a terminal. */
+  command?: string
 }
 
 /** An empty list: no data yet, nothing matches, no right to see it, or it failed to load. */
-export function EmptyState({ kind, title, why, action }: EmptyStateProps) {
+export function EmptyState({ kind, title, why, action, command }: EmptyStateProps) {
   const Icon = icons[kind]
   return (
     <div className="flex flex-col items-center gap-3 rounded-lg border border-dashed bg-surface px-6 py-12 text-center">
@@ -21,6 +24,12 @@ export function EmptyState({ kind, title, why, action }: EmptyStateProps) {
       <h2 className="wrap-anywhere font-semibold text-[16px] leading-6">{title}</h2>
       <p className="wrap-anywhere max-w-[60ch] text-muted">{why}</p>
       {action && <div className="flex flex-wrap justify-center gap-2 pt-1">{action}</div>}
+      {command && (
+        <div className="flex max-w-full flex-col items-center gap-1 pt-1 text-[14px] text-muted leading-5">
+          Or from a terminal
+          <CommandLine command={command} />
+        </div>
+      )}
     </div>
   )
 }

@@ -3,6 +3,7 @@ import { keyed } from './keyed.ts'
 import { NoTokenError, type Repeats, repeating, retryAfterOf } from './repeat.ts'
 import type { ErrorCode, Paths, Problem } from './schema.d.ts'
 
+export { readSeconds, spellSeconds } from './durations.ts'
 export { type Environment, mayBeSet } from './environment.ts'
 export type { Repeats } from './repeat.ts'
 export {

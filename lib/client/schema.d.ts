@@ -3613,7 +3613,7 @@ export interface Paths {
                 reason: string
               }[]
               /**
-               * Those that are offered; the first is the one unless another is asked for
+               * Those that are offered; the first is the one unless another is asked for. `proxy` has to be asked for by its name
                */
               ways: {
                 strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
@@ -3757,7 +3757,7 @@ export interface Paths {
                 }
               | {
                   /**
-                   * What it may do, as its upstream calls that
+                   * What it may do, by the names that its API gives
                    *
                    * @minItems 1
                    * @maxItems 100
@@ -3766,7 +3766,7 @@ export interface Paths {
                 }
               | {
                   /**
-                   * What it may do, as its upstream calls that
+                   * What it may do, by the names that its API gives
                    *
                    * @minItems 1
                    * @maxItems 100

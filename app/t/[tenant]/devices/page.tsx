@@ -1,3 +1,4 @@
+import { loginCommand } from '@/app/_features/commands.ts'
 import { GrantTable } from '@/app/_features/grant-table.tsx'
 import { hrefWith, oneOf, type Query, single } from '@/app/_features/query.ts'
 import { pluralUpTo } from '@/app/_features/words.ts'
@@ -81,7 +82,7 @@ export default async function DevicesPage({ params, searchParams }: Props) {
           mayAdminister={may(actor, 'administer')}
         />
       ) : (
-        <NoGrants path={path} state={state} />
+        <NoGrants path={path} state={state} server={ctx.config.origin} />
       )}
       <Pager
         newerHref={before && hrefWith(path, { ...kept, state })}
@@ -92,7 +93,9 @@ export default async function DevicesPage({ params, searchParams }: Props) {
   )
 }
 
-function NoGrants({ path, state }: { path: string; state: (typeof states)[number] }) {
+type NoGrantsProps = { path: string; state: (typeof states)[number]; server: string }
+
+function NoGrants({ path, state, server }: NoGrantsProps) {
   if (state === 'frozen' || state === 'over')
     return (
       <EmptyState
@@ -110,6 +113,7 @@ function NoGrants({ path, state }: { path: string; state: (typeof states)[number
       action={
         state === 'standing' && <ButtonLink href={hrefWith(path, { state: 'all' })}>Show earlier ones</ButtonLink>
       }
+      command={loginCommand(server)}
     />
   )
 }

@@ -1,5 +1,6 @@
 import { SquareArrowOutUpRight } from 'lucide-react'
 import { AttemptNotice } from '@/app/_features/attempt.tsx'
+import { connectCommand } from '@/app/_features/commands.ts'
 import { LinkProject } from '@/app/_features/link.tsx'
 import { nextActOf } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
@@ -117,6 +118,7 @@ function NoProjects({ tenant, providers, mayWork, mayAdminister }: NoProjectsPro
           : 'Nobody has linked a project yet. As an auditor you will see every linked project here.'
       }
       action={mayWork && <LinkProject tenant={tenant} providers={providers} label="Link your first project" />}
+      {...(mayWork && { command: connectCommand })}
     />
   )
 }

@@ -1,6 +1,7 @@
+import { connectCommand, pickCommand } from '@/app/_features/commands.ts'
 import { hrefWith, oneOf, type Query, single } from '@/app/_features/query.ts'
 import { TokenTable } from '@/app/_features/token-table.tsx'
-import { pluralUpTo } from '@/app/_features/words.ts'
+import { canIssue, pluralUpTo } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { FilterBar } from '@/app/_ui/filter-bar.tsx'
@@ -9,7 +10,7 @@ import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
-import { projectCards } from '@/lib/broker/read/project.ts'
+import { type ProjectCard, projectCards } from '@/lib/broker/read/project.ts'
 import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
 
@@ -96,7 +97,13 @@ export default async function TokensPage({ params, searchParams }: Props) {
           mayAdminister={may(actor, 'administer')}
         />
       ) : (
-        <NoTokens path={path} tenant={tenant} state={state} filtered={Boolean(project || before)} />
+        <NoTokens
+          path={path}
+          tenant={tenant}
+          state={state}
+          filtered={Boolean(project || before)}
+          command={may(actor, 'work') ? commandFor(cards, ctx.now()) : undefined}
+        />
       )}
       <Pager
         newerHref={before && hrefWith(path, { ...kept, state })}
@@ -107,9 +114,21 @@ export default async function TokensPage({ params, searchParams }: Props) {
   )
 }
 
-type NoTokensProps = { path: string; tenant: string; state: (typeof states)[number]; filtered: boolean }
+/** For the first project that a token can be had for. */
+function commandFor(cards: ProjectCard[], now: Date): string {
+  const card = cards.find((one) => one.provider.strategy !== null && canIssue(one, now))
+  return card ? pickCommand(card.alias) : connectCommand
+}
 
-function NoTokens({ path, tenant, state, filtered }: NoTokensProps) {
+type NoTokensProps = {
+  path: string
+  tenant: string
+  state: (typeof states)[number]
+  filtered: boolean
+  command: string | undefined
+}
+
+function NoTokens({ path, tenant, state, filtered, command }: NoTokensProps) {
   if (filtered || state === 'ended' || state === 'revoked' || state === 'failed')
     return (
       <EmptyState
@@ -132,6 +151,7 @@ function NoTokens({ path, tenant, state, filtered }: NoTokensProps) {
           {state === 'live' && <ButtonLink href={hrefWith(path, { state: 'all' })}>Show earlier ones</ButtonLink>}
         </>
       }
+      {...(command && { command })}
     />
   )
 }

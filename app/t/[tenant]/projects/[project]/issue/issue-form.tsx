@@ -3,6 +3,7 @@ import Link from 'next/link'
 import { useRouter } from 'next/navigation'
 import { type FormEvent, useId, useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
+import { tokenCommands } from '@/app/_features/commands.ts'
 import { Right } from '@/app/_features/rights.tsx'
 import { EndNotes } from '@/app/_features/token-end.tsx'
 import { offlineMeans, plural, strategyWords, wayWords } from '@/app/_features/words.ts'
@@ -119,6 +120,8 @@ export function IssueForm(props: IssueFormProps) {
       notGranted: token.not_granted,
     }
     setMade(facts)
+    const isUsual = way === offer.ways[0]
+    const commands = tokenCommands({ alias: project.alias, way, isUsual, rights, seconds, purpose: token.purpose })
     secret.show({
       value,
       title: `Token for ${project.name}`,
@@ -132,10 +135,15 @@ export function IssueForm(props: IssueFormProps) {
           {way.strategy === 'proxy' && <Address url={way.baseUrl} />}
         </>
       ),
-      samples: samplesOf(way, rights, props.token).map((sample) => ({
-        ...sample,
-        code: (value) => filled(sample.code, props.token, value),
-      })),
+      samples: [
+        ...samplesOf(way, rights, props.token).map((sample) => ({
+          ...sample,
+          code: (value: string) => filled(sample.code, props.token, value),
+        })),
+        // They make another one like it: what is shown here stays here.
+        { id: 'valetkey-token', label: 'valetkey token', code: () => commands.token },
+        { id: 'valetkey-exec', label: 'valetkey exec', code: () => commands.exec },
+      ],
     })
     return sent
   })
