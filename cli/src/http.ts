@@ -66,7 +66,7 @@ export function reasonOf(error: unknown): string {
 async function createSender(env: Settings['env'], caFile: string | undefined): Promise<Http> {
   const dispatcher = await dispatcherOf(env, caFile)
   if (dispatcher === undefined) return (request) => fetch(request)
-  const { fetch: send, Request: Asked } = await import('undici')
+  const { fetch: send, Request: Asked } = await import('./undici.ts')
   // Node's own Request and the package's are two classes; what one carries is copied into the other.
   return async (request) => {
     const body = request.body === null ? null : new Uint8Array(await request.arrayBuffer())
@@ -80,7 +80,7 @@ async function createSender(env: Settings['env'], caFile: string | undefined): P
 export async function dispatcherOf(env: Settings['env'], caFile: string | undefined): Promise<Dispatcher | undefined> {
   const isProxied = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].some((name) => env[name])
   if (!isProxied && caFile === undefined) return undefined
-  const [{ EnvHttpProxyAgent }, { rootCertificates }] = await Promise.all([import('undici'), import('node:tls')])
+  const [{ EnvHttpProxyAgent }, { rootCertificates }] = await Promise.all([import('./undici.ts'), import('node:tls')])
   const ca = caFile === undefined ? undefined : [...rootCertificates, await readCa(caFile)]
   return new EnvHttpProxyAgent({
     ...(env.HTTP_PROXY || env.http_proxy ? { httpProxy: env.http_proxy ?? env.HTTP_PROXY ?? '' } : {}),

@@ -3,8 +3,9 @@ import { exec } from './exec.ts'
 import { link } from './link.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
+import { proxy } from './proxy.ts'
 import { status } from './status.ts'
 import { whoami } from './whoami.ts'
 
 /** Every command, in the order in which people meet them. */
-export const commands: readonly Command[] = [login, logout, status, whoami, link, exec]
+export const commands: readonly Command[] = [login, logout, status, whoami, link, exec, proxy]
