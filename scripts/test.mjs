@@ -10,6 +10,7 @@ import { stopOnSignals, stopTools } from './lib/processes.mjs'
 import { step } from './lib/progress.mjs'
 import { findSchemathesis } from './lib/schemathesis.mjs'
 import { build, checks, conclude, contract, endToEnd, keycloak, runStages } from './lib/stages.mjs'
+import { ensureTmux } from './lib/tmux.mjs'
 
 stopOnSignals(stopTools)
 try {
@@ -20,6 +21,7 @@ try {
   await ensureGlewlwyd()
   await ensureNginx()
   await ensureKeyring()
+  await ensureTmux()
   const real = keycloak(await ensureKeycloak())
   const total = await runStages([...checks, real, build, contract(await findSchemathesis()), await browserStage()])
   conclude(total)
