@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts'
+import { credentialHelpers } from './credential-helper.ts'
 import { exec } from './exec.ts'
 import { link } from './link.ts'
 import { login } from './login.ts'
@@ -8,4 +9,4 @@ import { status } from './status.ts'
 import { whoami } from './whoami.ts'
 
 /** Every command, in the order in which people meet them. */
-export const commands: readonly Command[] = [login, logout, status, whoami, link, exec, proxy]
+export const commands: readonly Command[] = [login, logout, status, whoami, link, exec, proxy, ...credentialHelpers]
