@@ -9,7 +9,7 @@ const here = import.meta.dirname
 export async function buildCommand(outdir = join(here, 'dist'), more = {}) {
   const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'))
   const { outputFiles, metafile } = await build({
-    entryPoints: { valetkey: 'src/main.ts', ...more },
+    entryPoints: { valetkey: 'src/main.ts', 'docker-credential-valetkey': 'src/docker-credential.ts', ...more },
     absWorkingDir: here,
     outdir,
     bundle: true,
@@ -31,13 +31,12 @@ export async function buildCommand(outdir = join(here, 'dist'), more = {}) {
     logLevel: 'warning',
   })
   await mkdir(outdir, { recursive: true })
-  // Each in one step, and the first one last: the command may be started meanwhile.
-  const entry = join(outdir, 'valetkey.js')
-  for (const { path, contents } of outputFiles.toSorted(
-    (a, b) => Number(a.path === entry) - Number(b.path === entry),
-  )) {
+  // Each in one step, and what is started last: that may happen meanwhile.
+  const isStarted = ({ path }) => ['valetkey.js', 'docker-credential-valetkey.js'].includes(basename(path))
+  for (const file of outputFiles.toSorted((a, b) => Number(isStarted(a)) - Number(isStarted(b)))) {
+    const { path, contents } = file
     const beside = `${path}.${process.pid}`
-    await writeFile(beside, contents, { mode: path === entry ? 0o755 : 0o644 })
+    await writeFile(beside, contents, { mode: isStarted(file) ? 0o755 : 0o644 })
     await rename(beside, path)
   }
   const licences = 'third-party-licences.txt'

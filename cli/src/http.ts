@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { arch, platform } from 'node:os'
+import type { Dispatcher } from 'undici'
 import { Failure } from './failure.ts'
 import type { Output } from './output.ts'
 
@@ -66,19 +67,9 @@ export function reasonOf(error: unknown): string {
 }
 
 async function createSender(env: Settings['env'], caFile: string | undefined): Promise<Http> {
-  const isProxied = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].some((name) => env[name])
-  if (!isProxied && caFile === undefined) return (request) => fetch(request)
-  const [{ EnvHttpProxyAgent, fetch: send, Request: Asked }, { rootCertificates }] = await Promise.all([
-    import('undici'),
-    import('node:tls'),
-  ])
-  const ca = caFile === undefined ? undefined : [...rootCertificates, await readCa(caFile)]
-  const dispatcher = new EnvHttpProxyAgent({
-    ...(env.HTTP_PROXY || env.http_proxy ? { httpProxy: env.http_proxy ?? env.HTTP_PROXY ?? '' } : {}),
-    ...(env.HTTPS_PROXY || env.https_proxy ? { httpsProxy: env.https_proxy ?? env.HTTPS_PROXY ?? '' } : {}),
-    noProxy: env.no_proxy ?? env.NO_PROXY ?? '',
-    ...(ca && { connect: { ca }, requestTls: { ca }, proxyTls: { ca } }),
-  })
+  const dispatcher = await dispatcherOf(env, caFile)
+  if (dispatcher === undefined) return (request) => fetch(request)
+  const { fetch: send, Request: Asked } = await import('./undici.ts')
   // Node's own Request and the package's are two classes; what one carries is copied into the other.
   return async (request) => {
     const body = request.body === null ? null : new Uint8Array(await request.arrayBuffer())
@@ -86,6 +77,20 @@ async function createSender(env: Settings['env'], caFile: string | undefined): P
     const asked = new Asked(url, { method, headers: [...request.headers], body, redirect, signal })
     return (await send(asked, { dispatcher })) as unknown as Response
   }
+}
+
+/** The way to a server, where it is another than Node's own: through a proxy, or with other CAs. */
+export async function dispatcherOf(env: Settings['env'], caFile: string | undefined): Promise<Dispatcher | undefined> {
+  const isProxied = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].some((name) => env[name])
+  if (!isProxied && caFile === undefined) return undefined
+  const [{ EnvHttpProxyAgent }, { rootCertificates }] = await Promise.all([import('./undici.ts'), import('node:tls')])
+  const ca = caFile === undefined ? undefined : [...rootCertificates, await readCa(caFile)]
+  return new EnvHttpProxyAgent({
+    ...(env.HTTP_PROXY || env.http_proxy ? { httpProxy: env.http_proxy ?? env.HTTP_PROXY ?? '' } : {}),
+    ...(env.HTTPS_PROXY || env.https_proxy ? { httpsProxy: env.https_proxy ?? env.HTTPS_PROXY ?? '' } : {}),
+    noProxy: env.no_proxy ?? env.NO_PROXY ?? '',
+    ...(ca && { connect: { ca }, requestTls: { ca }, proxyTls: { ca } }),
+  })
 }
 
 async function readCa(file: string): Promise<string> {

@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import { type Account, changeAccounts, keyOf } from './accounts.ts'
 import type { Cli } from './cli.ts'
+import { forgetTokensOf } from './helpers/kept.ts'
 import { client, failureOf, persistently, requests, serverOf } from './oauth.ts'
 import { held } from './session.ts'
 import { type Credentials, parseCredentials, vaultOf } from './vaults/index.ts'
@@ -44,6 +45,7 @@ export const signOut = (
         outcome = 'unconfirmed'
       })
     await vault.remove(key)
+    await forgetTokensOf(cli, account)
     await changeAccounts(cli, (all) => {
       delete all.accounts[key]
       if (all.default === key) all.default = Object.keys(all.accounts)[0] ?? null

@@ -1,11 +1,9 @@
 #!/usr/bin/env node
 import { homedir } from 'node:os'
 import { run } from './run.ts'
+import { listenToSignals } from './signals.ts'
 
 const { argv, env, platform, stdin, stdout, stderr } = process
-const interruption = new AbortController()
-process.once('SIGINT', () => interruption.abort())
-process.once('SIGTERM', () => interruption.abort())
 // Whoever reads us may have enough: `valetkey tokens | head -1`.
 stdout.on('error', (error: NodeJS.ErrnoException) => {
   // Who hands something over hears of it too, and takes it back.
@@ -20,5 +18,5 @@ process.exitCode = await run(argv.slice(2), {
   cwd: process.cwd(),
   userHome: homedir(),
   streams: { stdin, stdout, stderr },
-  signal: interruption.signal,
+  signals: listenToSignals(),
 })

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path'
 import * as z from 'zod/mini'
 import { type Account, type Accounts, keyOf, parsed, readAccounts } from './accounts.ts'
+import { Choice } from './choice.ts'
 import type { Cli } from './cli.ts'
 import { Failure } from './failure.ts'
 import { readText } from './files.ts'
@@ -9,7 +10,12 @@ import { readText } from './files.ts'
 export type Place = { server: string; tenant: string | undefined; from: string }
 
 export const linkFile = '.valetkey/config.json'
-export const Link = z.strictObject({ server: z.string(), tenant: z.optional(z.string()) })
+export const Link = z.strictObject({
+  server: z.string(),
+  tenant: z.optional(z.string()),
+  /** What tokens of `valetkey exec` are asked with, by project. */
+  exec: z.optional(z.record(z.string(), Choice)),
+})
 
 /** An address as a person types it: an origin, and `/t/{tenant}` where they copied it from the console. @throws Failure */
 export function readAddress(given: string, from: string): Place {

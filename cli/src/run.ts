@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cli } from './cli.ts'
 import { commands } from './commands/index.ts'
@@ -7,6 +8,7 @@ import { Failure } from './failure.ts'
 import { createHttp } from './http.ts'
 import { createOutput } from './output.ts'
 import { type Call, parse } from './parse.ts'
+import type { Signals } from './signals.ts'
 
 /** The process, as far as a command may know it. */
 export type Surroundings = {
@@ -15,12 +17,13 @@ export type Surroundings = {
   cwd: string
   userHome: string
   streams: { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; stderr: NodeJS.WriteStream }
-  signal: AbortSignal
+  signals: Signals
 }
 
 /** Runs a command line. Answers the exit code; nothing it meets is thrown. */
 export async function run(argv: readonly string[], around: Surroundings): Promise<number> {
-  const { env, streams, signal } = around
+  const { env, streams, signals } = around
+  const signal = signals.interrupted
   const isJson = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json')
   let call: Call | string
   try {
@@ -44,10 +47,13 @@ export async function run(argv: readonly string[], around: Surroundings): Promis
     out,
     now: () => new Date(),
     monotonicSeconds: () => performance.now() / 1000,
-    wait: (seconds) => sleep(seconds * 1000, undefined, { signal }),
+    wait: (seconds, until) =>
+      sleep(seconds * 1000, undefined, { signal: until ? AbortSignal.any([signal, until]) : signal }),
+    input: () => text(streams.stdin),
     http: createHttp({ env, caFile: globals.caFile, verbose: globals.verbose, signal }, out),
     signal,
     ...(out.isInteractive && { person: { input: streams.stdin, output: streams.stderr } }),
+    signals,
   }
   try {
     return (await command.run(cli, given)) ?? 0

@@ -21,7 +21,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     cwd: process.cwd(),
     userHome: process.env.HOME,
     streams: { stdin: {}, stdout: stream, stderr: stream },
-    signal: new AbortController().signal,
+    signals: { interrupted: new AbortController().signal },
   })
   process.stdout.write(`${JSON.stringify({ code, output })}\n`)
 }

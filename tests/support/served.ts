@@ -4,12 +4,16 @@ import { getRequestListener } from '@hono/node-server'
 import { declared, machineRoutes } from '../../app/api/machine.ts'
 import { type Context, putContext } from '../../lib/context.ts'
 import { createEdge } from '../../lib/http/listener.ts'
+import { createProxyEdge } from '../../lib/http/proxy.ts'
 import type { TestApp } from './app.ts'
 
-/** Stands in front of the product: true where it has answered, or has hung up, itself. */
-export type Between = (request: IncomingMessage, response: ServerResponse) => boolean
+/** Stands in front of the product: true where it has answered, or has hung up, itself. What it waits for, the answer waits for. */
+export type Between = (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>
 
-/** The product on a socket, at an address of its own which it knows: as a program meets it, without its pages. */
+/**
+ * The product on a socket, at an address of its own which it knows: as a program meets it, without its pages. Requests with
+ * proxy tokens pass through it.
+ */
 export async function serve(
   app: TestApp,
   { between }: { between?: Between } = {},
@@ -21,9 +25,12 @@ export async function serve(
   // What Next would answer, by the same route files.
   const answer = getRequestListener((request) => app.route(request), { overrideGlobalObjects: false })
   const next = async (...given: Parameters<typeof answer>) => void (await answer(...given))
-  const edge = createEdge({ config: { ...ctx.config, production: true }, machineRoutes, declared, next })
+  const proxy = createProxyEdge(ctx, { timers: false })
+  const edge = createEdge({ config: { ...ctx.config, production: true }, machineRoutes, declared, next, proxy })
   const server = between
-    ? createServer((request, response) => between(request, response) || edge.emit('request', request, response))
+    ? createServer(
+        async (request, response) => (await between(request, response)) || edge.emit('request', request, response),
+      )
     : edge
   await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve))
   return {
@@ -33,6 +40,7 @@ export async function serve(
       putContext(app.ctx)
       server.closeAllConnections()
       server.close()
+      await proxy.stop()
       await ctx.close()
     },
   }

@@ -48,7 +48,12 @@ export async function startApi() {
 }
 
 /** Lets a linked project of the tickets service be reached at another address, as if it had been made so. */
-export async function pointAt(broker: Broker, actor: BrowserActor, project: string, url: string): Promise<void> {
+export async function pointAt(
+  broker: Pick<Broker, 'owner'>,
+  actor: Pick<BrowserActor, 'tenantId'>,
+  project: string,
+  url: string,
+): Promise<void> {
   await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [actor.tenantId])
   await broker.owner.query('UPDATE project SET external_id = $1 WHERE id = $2', [url, project])
   await broker.owner.query(

@@ -35,6 +35,8 @@ function terminal(...polls: Answer[]) {
     platform: 'linux',
     out: createOutput({ stdout: sink, stderr: sink, stdin: {} }, { json: false, color: false, env: {} }),
     signal: new AbortController().signal,
+    signals: { interrupted: new AbortController().signal, fromTerminal: false, take: () => () => {}, pause: () => {} },
+    input: async () => '',
     now: () => new Date(time * 1000),
     monotonicSeconds: () => time,
     wait: async (seconds) => {

@@ -1,9 +1,12 @@
 import type { Command } from '../command.ts'
 import { connect } from './connect.ts'
+import { credentialHelpers } from './credential-helper.ts'
+import { exec } from './exec.ts'
 import { link } from './link.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
 import { projects } from './projects.ts'
+import { proxy } from './proxy.ts'
 import { revoke } from './revoke.ts'
 import { status } from './status.ts'
 import { token } from './token.ts'
@@ -22,4 +25,7 @@ export const commands: readonly Command[] = [
   token,
   tokens,
   revoke,
+  exec,
+  proxy,
+  ...credentialHelpers,
 ]

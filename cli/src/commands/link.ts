@@ -1,8 +1,9 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parsed } from '../accounts.ts'
 import { command } from '../command.ts'
-import { replaceFile } from '../files.ts'
-import { findLink, findPlace, linkFile, readAddress } from '../place.ts'
+import { readText, replaceFile } from '../files.ts'
+import { findLink, findPlace, Link, linkFile, readAddress } from '../place.ts'
 
 export const link = command({
   name: 'link',
@@ -31,7 +32,10 @@ export const link = command({
       const { server, tenant: named } = readAddress(cli.given.server, '--server')
       const tenant = cli.given.tenant ?? named
       // Nothing in it is secret, and colleagues may read it.
-      await replaceFile(file, `${JSON.stringify({ server, ...(tenant && { tenant }) }, null, 2)}\n`, { mode: 0o644 })
+      const before = await readText(file)
+      const exec = before === undefined ? undefined : parsed(Link, before, file).exec
+      const linked = { server, ...(tenant && { tenant }), ...(exec && { exec }) }
+      await replaceFile(file, `${JSON.stringify(linked, null, 2)}\n`, { mode: 0o644 })
     }
     const { server, tenant = null, from } = await findPlace(cli)
     cli.out.answer({ server, tenant, from }, () =>
