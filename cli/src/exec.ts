@@ -4,7 +4,8 @@ import { childEnvironment, runChild } from './child.ts'
 import { type Choice, readRights } from './choice.ts'
 import type { Cli } from './cli.ts'
 import { Failure } from './failure.ts'
-import { type Held, issueToken, readOffer, revokeTokens, type Wanted, wanted } from './issue.ts'
+import { type Held, issueToken, letGo, type Wanted, wanted } from './issue/held.ts'
+import { readOffer } from './issue/offer.ts'
 import { findLink, readAddress } from './place.ts'
 import { openSession, type Session } from './session.ts'
 import { exitCodeOf } from './signals.ts'
@@ -66,8 +67,9 @@ async function issueAll(cli: Cli, session: Session, given: Given, tokens: Held[]
   const purpose = `exec: ${basename(command[0] ?? '').replace(/[^\p{L}\p{N} ._+-]/gu, '?')}`.slice(0, 200)
   const choices = await choicesOf(cli, session, given)
   const asked: Wanted[] = await Promise.all(
-    aims.map(async ({ project }) =>
-      wanted(await readOffer(session, project), { ...given, project, choice: choices.get(project) }),
+    aims.map(
+      async ({ project }) =>
+        await wanted(await readOffer(session, project), { ...given, project, choice: choices.get(project) }),
     ),
   )
   // What is not clear is told before anything is issued.
@@ -155,7 +157,7 @@ async function whileTold<T>(cli: Cli, tokens: readonly Held[], work: () => Promi
 
 async function revoke(cli: Cli, session: Session, tokens: readonly Held[]): Promise<void> {
   try {
-    await revokeTokens(
+    await letGo(
       session,
       tokens.map(({ id }) => id),
       'exec: the program has ended',

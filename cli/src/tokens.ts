@@ -85,12 +85,18 @@ export function whenWords(at: Date, now: Date): string {
 }
 
 /** Ends tokens by their ids; answers what that came to. */
-export const endTokens = async ({ client, ask, tenant }: Session, tokens: string[], reason?: string) =>
+export const endTokens = async (
+  { client, ask, tenant }: Session,
+  tokens: string[],
+  reason?: string,
+  signal?: AbortSignal,
+) =>
   (
     await ask(
       client.POST('/api/v1/tenants/{tenant}/revocations', {
         params: { path: { tenant } },
         body: { tokens, ...(reason !== undefined && { reason }) },
+        ...(signal && { signal }),
       }),
     )
   ).items

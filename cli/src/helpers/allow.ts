@@ -1,7 +1,8 @@
 import { readRights } from '../choice.ts'
 import type { Cli } from '../cli.ts'
 import { Failure } from '../failure.ts'
-import { readOffer, wanted } from '../issue.ts'
+import { wanted } from '../issue/held.ts'
+import { readOffer } from '../issue/offer.ts'
 import { openSession } from '../session.ts'
 import { type Allowed, changeHosts, readHost, readHosts } from './hosts.ts'
 
@@ -34,7 +35,7 @@ export async function allow(cli: Cli, { host: named, project, remove, username, 
     })
   const session = await openSession(cli)
   const rights = given.rights === undefined ? undefined : { rights: await readRights(given.rights) }
-  const wish = wanted(await readOffer(session, project), { ...given, project, choice: rights })
+  const wish = await wanted(await readOffer(session, project), { ...given, project, choice: rights })
   const { strategy, base_url } = wish.way
   // What is ours works at our address alone, and is nobody else's to see.
   const own = new URL(base_url).host

@@ -1,5 +1,5 @@
 import { Failure } from '../failure.ts'
-import type { Way } from '../issue.ts'
+import type { Way } from '../issue/offer.ts'
 
 /** @throws Failure where its tokens are not sent as Bearer (RFC 6750) */
 export function requireBearer({ token_type }: Way): void {

@@ -6,7 +6,8 @@ import type { Choice } from '../choice.ts'
 import type { Cli } from '../cli.ts'
 import { Failure } from '../failure.ts'
 import { readText, replaceFile } from '../files.ts'
-import { issueToken, readOffer, revokeTokens, wanted } from '../issue.ts'
+import { issueToken, letGo, wanted } from '../issue/held.ts'
+import { readOffer, type Way } from '../issue/offer.ts'
 import { withLock } from '../lock.ts'
 import type { Session } from '../session.ts'
 import { bestVault, type Vault, vaultOf } from '../vaults/index.ts'
@@ -37,7 +38,7 @@ export type Asked = {
   flags?: readonly string[]
   purpose: string
   /** What must be true of how it is made. @throws Failure */
-  check?: (way: ReturnType<typeof wanted>['way']) => void
+  check?: (way: Way) => void
 }
 
 /** What a token must still have to live, in seconds, to be given to anybody. */
@@ -102,7 +103,7 @@ async function make(
   key: string,
 ): Promise<Kept> {
   const vault = await vaultFor(cli, session.account)
-  const wish = wanted(await readOffer(session, asked.project), { ...asked, flags })
+  const wish = await wanted(await readOffer(session, asked.project), { ...asked, flags })
   check?.(wish.way)
   const { id, value, expiresAt } = await issueToken(cli, session, { ...wish, purpose })
   const { server, tenant } = session
@@ -122,7 +123,7 @@ async function make(
     })
     await vault.write(key, value)
   } catch (error) {
-    await revokeTokens(session, [id], 'it could not be kept')
+    await letGo(session, [id], 'it could not be kept')
     throw error
   }
   return { ...note, value }
@@ -137,7 +138,7 @@ export async function dropToken(cli: Cli, session: Session, asked: Asked, value?
   const note = (await readNotes(cli))[key]
   if (!note || (value !== undefined && (await vaultOf(cli, note.vault).read(key)) !== value)) return
   await forget(cli, (_, name) => name === key)
-  await revokeTokens(session, [note.token], 'the program gave it back').catch((error: unknown) => {
+  await letGo(session, [note.token], 'the program gave it back').catch((error: unknown) => {
     if (!(error instanceof Failure) || error.exit !== 'not_found') throw error
   })
 }

@@ -45,9 +45,7 @@ export async function asked(cli: Cli, session: Session, said: Said, command: str
     throw new Failure('usage', 'Name the project before its flags.', { next: `valetkey ${command} PROJECT --…` })
   const offer = await readOffer(session, project)
   const given = await givenRights(offer, project, said, flags)
-  const expires = said.expires === undefined ? undefined : readSeconds(said.expires)
-  if (said.expires !== undefined && expires === undefined)
-    throw new Failure('usage', `--expires is a time such as 15m or 1h, not ${JSON.stringify(said.expires)}.`)
+  const expires = said.expires === undefined ? undefined : secondsOf(said.expires)
   const usual = Math.min(usualSeconds, offer.cap.seconds)
   if (given.rights && said.purpose !== undefined)
     return {
@@ -80,11 +78,18 @@ const missing = (offer: Offer, project: string, hasRights: boolean, command: str
         next: `Flags of ${project}:\n${flagLines(offer)}`,
       })
 
+/** `15m`, `1h`, or seconds. @throws Failure usage */
+export function secondsOf(text: string): number {
+  const seconds = readSeconds(text)
+  if (seconds !== undefined) return seconds
+  throw new Failure('usage', `--expires is a time such as 15m or 1h, not ${JSON.stringify(text)}.`)
+}
+
 /** Rights of flags or of a file, and the way that makes such a token; no rights: none was given. */
-async function givenRights(
+export async function givenRights(
   offer: Offer,
   project: string,
-  { strategy, rights: file }: Said,
+  { strategy, rights: file }: Pick<Said, 'strategy' | 'rights'>,
   flags: string[],
 ): Promise<{ way: Way; rights: Record<string, unknown> | undefined }> {
   const schema = (way: Way) => way.rights_schema ?? {}

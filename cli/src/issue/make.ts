@@ -5,7 +5,12 @@ import { openSession, type Session } from '../session.ts'
 import { endTokens } from '../tokens.ts'
 import type { Asked } from './ask.ts'
 
-const issue = ({ client, ask, tenant }: Session, { project, way, rights, seconds, purpose }: Asked, key: string) =>
+/** Issues it. The same key makes no second one. @throws Failure */
+export const issue = (
+  { client, ask, tenant }: Session,
+  { project, way, rights, seconds, purpose }: Asked,
+  key: string,
+) =>
   ask(
     client.POST('/api/v1/tenants/{tenant}/projects/{project}/tokens', {
       params: { path: { tenant, project }, header: { 'Idempotency-Key': key } },

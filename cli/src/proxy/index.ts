@@ -3,7 +3,8 @@ import { readRights } from '../choice.ts'
 import type { Cli } from '../cli.ts'
 import { Failure } from '../failure.ts'
 import { dispatcherOf } from '../http.ts'
-import { readOffer, wanted } from '../issue.ts'
+import { wanted } from '../issue/held.ts'
+import { readOffer } from '../issue/offer.ts'
 import { openSession } from '../session.ts'
 import { exitCodeOf } from '../signals.ts'
 import { type Listener, listen } from './listener.ts'
@@ -39,7 +40,7 @@ export async function openProxy(cli: Cli, given: Given): Promise<number> {
   try {
     const session = await openSession(cli)
     const choice = given.rights === undefined ? undefined : { rights: await readRights(given.rights) }
-    const asked = wanted(await readOffer(session, project), { ...given, choice, strategy: 'proxy' })
+    const asked = await wanted(await readOffer(session, project), { ...given, choice, strategy: 'proxy' })
     tokens = await renewing(cli, session, asked, 'proxy')
     // What is ours goes to the server that we are signed in to, whatever name it has for itself.
     const target = session.server + new URL(asked.way.base_url).pathname

@@ -1,6 +1,6 @@
 import type { Cli } from '../cli.ts'
 import { Failure } from '../failure.ts'
-import { type Held, issueToken, revokeTokens, type Wanted } from '../issue.ts'
+import { type Held, issueToken, letGo, type Wanted } from '../issue/held.ts'
 import type { Session } from '../session.ts'
 
 /** One use of a token; it ends once. */
@@ -38,7 +38,7 @@ export async function renewing(cli: Cli, session: Session, wanted: Wanted, purpo
   /** The one before: once nobody uses it any more, because what runs with it is cut when it is revoked. */
   const retire = async (past: Living) => {
     living.delete(past)
-    if (isLeft(past, 0)) await revokeTokens(session, [past.id], 'proxy: another took its place').catch(failed)
+    if (isLeft(past, 0)) await letGo(session, [past.id], 'proxy: another took its place').catch(failed)
   }
   const failed = (error: unknown) => {
     if (!(error instanceof Failure)) throw error
@@ -67,7 +67,7 @@ export async function renewing(cli: Cli, session: Session, wanted: Wanted, purpo
     },
     async end() {
       await next?.catch(() => {})
-      await revokeTokens(
+      await letGo(
         session,
         [...living].filter((one) => isLeft(one, 0)).map(({ id }) => id),
         'proxy: it has ended',
