@@ -266,7 +266,7 @@ describe('what cannot be run', () => {
   it.each([
     ['nobody is signed in', ['warehouse', '--tenant', 'globex', ...reading], 'signed_out'],
     ['there is no such project', ['nowhere', ...reading], 'not_found'],
-    ['nothing says what it may do', ['warehouse'], 'which_rights'],
+    ['nothing says what it may do', ['warehouse'], 'no_rights'],
     ['a right that the kind does not know', ['warehouse', '--repo', 'x'], 'usage'],
     ['more than the server allows', ['warehouse', '--bucket', 'in.c-crm=read', '--expires', '1w'], 'usage'],
     ['a name that is none', ['warehouse=A-B', ...reading], 'usage'],

@@ -293,7 +293,7 @@ fetch(process.env.API_URL + '/items').then(async (answer) => {
   it('without rules nothing is opened', async () => {
     const ran = await machine.valetkey(['proxy', 'tickets'])
     expect([ran.code, ran.stdout]).toEqual([2, ''])
-    expect(ran.stderr).toMatch(/Say so by --read-only, --everything, --allow/)
+    expect(ran.stderr).toMatch(/Say so by --rights FILE.*\n {4}--read-only .*\n {4}--allow /)
   })
 
   it('neither the token nor the secret is in a file or a list of arguments', () =>

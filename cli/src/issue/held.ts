@@ -34,7 +34,7 @@ export async function wanted(offer: Offer, { project, choice, ...given }: Given)
   if (rights === undefined)
     throw new Failure('usage', `What may the token for ${project} do?`, {
       code: 'no_rights',
-      next: `Say so by --rights FILE, or by flags of ${project}:\n${flagLines(offer)}`,
+      next: `Say so by --rights FILE, or by flags of ${project}:\n${flagLines(offer, strategy)}`,
     })
   const asked = given.expires ?? choice?.expires
   const seconds = asked === undefined ? Math.min(usualSeconds, offer.cap.seconds) : secondsOf(asked)

@@ -32,8 +32,9 @@ export const ruleFlags = Object.keys(rulesOptions)
 
 const valueWords = { switch: '', list: ' <id>', map: ' <id>', value: ' <value>' }
 
-/** The flags of a project, for whoever has given none, or a wrong one. */
-export function flagLines({ ways }: Offer): string {
+/** The flags of a project, or of one way there, for whoever has given none, or a wrong one. */
+export function flagLines({ ways: all }: Offer, strategy?: string): string {
+  const ways = all.filter((way) => strategy === undefined || way.strategy === strategy)
   const upstream = ways.find((way) => way.rights_schema !== null)
   const flags = flagsOf(upstream?.rights_schema ?? {}).map(({ flag, kind, description, values }) => [
     `--${flag}${kind === 'map' ? `${valueWords.map}[=${values?.join('|')}]` : kind === 'value' && values ? ` <${values.join('|')}>` : valueWords[kind]}`,
@@ -48,9 +49,9 @@ export function flagLines({ ways }: Offer): string {
         ['--everything', 'through Valetkey: all that your connection can do'],
       ]
     : []
-  const all = [...flags, ...rules]
-  const width = Math.max(0, ...all.map(([flag = '']) => flag.length))
-  return all.map(([flag = '', what]) => `  ${flag.padEnd(width)}  ${what}`).join('\n')
+  const lines = [...flags, ...rules]
+  const width = Math.max(0, ...lines.map(([flag = '']) => flag.length))
+  return lines.map(([flag = '', what]) => `  ${flag.padEnd(width)}  ${what}`).join('\n')
 }
 
 /** What a command line says wrongly, with the flags that there are. */
