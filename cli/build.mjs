@@ -5,10 +5,9 @@ import { build } from 'esbuild'
 
 const here = import.meta.dirname
 
-/** The files below dist; nothing has to be installed beside them. */
-export async function buildCommand() {
+/** Writes the command's files to a folder; nothing has to be installed beside them. */
+export async function buildCommand(outdir = join(here, 'dist')) {
   const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'))
-  const outdir = join(here, 'dist')
   const { outputFiles, metafile } = await build({
     entryPoints: { valetkey: join(here, 'src/main.ts') },
     outdir,

@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts'
+import { completion } from './completion.ts'
 import { link } from './link.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
@@ -6,4 +7,4 @@ import { status } from './status.ts'
 import { whoami } from './whoami.ts'
 
 /** Every command, in the order in which people meet them. */
-export const commands: readonly Command[] = [login, logout, status, whoami, link]
+export const commands: readonly Command[] = [login, logout, status, whoami, link, completion]
