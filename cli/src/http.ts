@@ -66,7 +66,7 @@ async function createSender(env: Settings['env'], caFile: string | undefined): P
   const isProxied = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].some((name) => env[name])
   if (!isProxied && caFile === undefined) return (request) => fetch(request)
   const [{ EnvHttpProxyAgent, fetch: send, Request: Asked }, { rootCertificates }] = await Promise.all([
-    import('undici'),
+    import('./undici.ts'),
     import('node:tls'),
   ])
   const ca = caFile === undefined ? undefined : [...rootCertificates, await readCa(caFile)]
@@ -85,7 +85,8 @@ async function createSender(env: Settings['env'], caFile: string | undefined): P
   }
 }
 
-async function readCa(file: string): Promise<string> {
+/** @throws Failure usage */
+export async function readCa(file: string): Promise<string> {
   const pem = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new Failure('usage', `The file of certificates cannot be read: ${file}`, { cause, next: 'Check --ca-file.' })
   })

@@ -24,7 +24,7 @@ export function parse(argv: readonly string[], commands: readonly Command[]): Ca
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return text
-    const [said = '', ...more] = error.message.replace(/^error: /, '').split('\n')
+    const [said = '', ...more] = error.message.replace(/^error: |\.$/g, '').split('\n')
     const hint = more.join(' ').trim()
     throw new Failure('usage', `${said.charAt(0).toUpperCase()}${said.slice(1)}.${hint ? ` ${hint}` : ''}`, {
       next: 'See: valetkey --help',

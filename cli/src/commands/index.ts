@@ -1,5 +1,8 @@
 import type { Command } from '../command.ts'
+import { auditVerify } from './audit.ts'
 import { completion } from './completion.ts'
+import { config } from './config.ts'
+import { doctor } from './doctor.ts'
 import { link } from './link.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
@@ -7,4 +10,14 @@ import { status } from './status.ts'
 import { whoami } from './whoami.ts'
 
 /** Every command, in the order in which people meet them. */
-export const commands: readonly Command[] = [login, logout, status, whoami, link, completion]
+export const commands: readonly Command[] = [
+  login,
+  logout,
+  status,
+  whoami,
+  link,
+  ...config,
+  doctor,
+  auditVerify,
+  completion,
+]
