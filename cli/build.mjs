@@ -6,10 +6,11 @@ import { build } from 'esbuild'
 const here = import.meta.dirname
 
 /** Writes the command's files to a folder; nothing has to be installed beside them. */
-export async function buildCommand(outdir = join(here, 'dist')) {
+export async function buildCommand(outdir = join(here, 'dist'), more = {}) {
   const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'))
   const { outputFiles, metafile } = await build({
-    entryPoints: { valetkey: join(here, 'src/main.ts') },
+    entryPoints: { valetkey: 'src/main.ts', ...more },
+    absWorkingDir: here,
     outdir,
     bundle: true,
     splitting: true,

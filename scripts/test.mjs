@@ -2,6 +2,7 @@
 import { report } from './lib/fail.mjs'
 import { ensureGlewlwyd } from './lib/glewlwyd.mjs'
 import { ensureKeycloak } from './lib/keycloak.mjs'
+import { ensureKeyring } from './lib/keyring.mjs'
 import { ensureNginx } from './lib/nginx.mjs'
 import { ensurePgbouncer } from './lib/pgbouncer.mjs'
 import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
@@ -9,6 +10,7 @@ import { stopOnSignals, stopTools } from './lib/processes.mjs'
 import { step } from './lib/progress.mjs'
 import { findSchemathesis } from './lib/schemathesis.mjs'
 import { build, checks, conclude, contract, endToEnd, keycloak, runStages } from './lib/stages.mjs'
+import { ensureTmux } from './lib/tmux.mjs'
 
 stopOnSignals(stopTools)
 try {
@@ -18,6 +20,8 @@ try {
   await ensurePgbouncer()
   await ensureGlewlwyd()
   await ensureNginx()
+  await ensureKeyring()
+  await ensureTmux()
   const real = keycloak(await ensureKeycloak())
   const total = await runStages([...checks, real, build, contract(await findSchemathesis()), await browserStage()])
   conclude(total)

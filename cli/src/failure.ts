@@ -46,13 +46,13 @@ const exitOf = ({ code, status }: Pick<ProblemError, 'code' | 'status'>): Exit =
   return status >= 500 ? 'unreachable' : 'failed'
 }
 
-/** An answer of the API that was a problem, as the end of a command. */
-export function failureOf(error: ProblemError, server: string): Failure {
+/** An answer of the API that was a problem, as the end of a command. `reason`: why none came. */
+export function failureOf(error: ProblemError, server: string, reason?: string): Failure {
   const { code, problem, retryAfterSeconds } = error
   const exit = exitOf(error)
   const details = { code, requestId: problem.request_id || undefined, cause: error }
   if (code === 'no_answer')
-    return new Failure(exit, `${server} does not answer.`, {
+    return new Failure(exit, `${server} does not answer${reason ? ` (${reason})` : ''}.`, {
       ...details,
       next: 'Check the address and your network, then try again: valetkey doctor',
     })

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 
 export const isMissing = (error: unknown) =>
   error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
@@ -35,6 +35,13 @@ export async function replaceFile(file: string, text: string, { mode = 0o600 } =
     await rm(beside, { force: true })
     throw error
   }
+}
+
+/** Removes what {@link replaceFile} left beside a file where it was killed. For whoever alone may replace it. */
+export async function removeLeftovers(file: string): Promise<void> {
+  const folder = dirname(file)
+  const names = await readdir(folder).catch(() => [])
+  for (const name of names) if (name.startsWith(`${basename(file)}.`)) await rm(join(folder, name), { force: true })
 }
 
 export const privateFolder = (folder: string) => mkdir(folder, { recursive: true, mode: 0o700 })

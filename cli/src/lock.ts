@@ -49,13 +49,19 @@ export async function withLock<T>(
       try {
         return await work()
       } finally {
-        await truncate(taken)
+        await release(taken)
       }
     }
     if (taken && taken.id !== watched) [watched, since] = [taken.id, performance.now()]
     await sleep(pause * (0.5 + Math.random()), undefined, { signal })
   }
 }
+
+/** One who counted as gone, and was not, has no file any more. */
+const release = (file: string) =>
+  truncate(file).catch((error: unknown) => {
+    if (!isMissing(error)) throw error
+  })
 
 /** The path of the holder's file; else who holds it, or undefined where somebody else was faster just now. */
 async function take(folder: string, self: Holder, isImpatient: boolean): Promise<string | Holder | undefined> {

@@ -12,14 +12,14 @@ const patience = 20_000
 export const runProgram = (
   program: string,
   args: readonly string[],
-  { input = '', env }: { input?: string; env?: NodeJS.ProcessEnv } = {},
+  { input = '', env }: { input?: string; env?: Readonly<Record<string, string | undefined>> } = {},
 ): Promise<Ended | undefined> =>
   new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: patience,
       windowsHide: true,
-      ...(env && { env }),
+      ...(env && { env: { ...env } as NodeJS.ProcessEnv }),
     })
     const read = { stdout: '', stderr: '' }
     for (const name of ['stdout', 'stderr'] as const)

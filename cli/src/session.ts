@@ -11,6 +11,7 @@ import {
 import { type Account, changeAccounts, keyOf, readAccounts } from './accounts.ts'
 import type { Cli } from './cli.ts'
 import { Failure, failureOf as failureOfApi } from './failure.ts'
+import { reasonOf } from './http.ts'
 import { LockedError, withLock } from './lock.ts'
 import { client, failureOf, persistently, refusalOf, requests, serverOf } from './oauth.ts'
 import { accountAt, findPlace } from './place.ts'
@@ -41,6 +42,15 @@ export async function openSession(cli: Cli): Promise<Session> {
 
 export function sessionOf(cli: Cli, server: string, tenant: string, token: TokenProvider): Session {
   const told = (seconds: number) => cli.out.progress(`The server asks to wait ${Math.ceil(seconds)} s …`)
+  let reason: string | undefined
+  const fetch = async (request: Request) => {
+    try {
+      return await cli.http(request)
+    } catch (error) {
+      reason = reasonOf(error)
+      throw error
+    }
+  }
   return {
     server,
     tenant,
@@ -48,14 +58,14 @@ export function sessionOf(cli: Cli, server: string, tenant: string, token: Token
     client: createValetkeyClient({
       baseUrl: server,
       token,
-      fetch: cli.http,
+      fetch,
       repeats: { tries: 4, longestWaitSeconds: 60, told },
     }),
     ask: async (answer) => {
       try {
         return await unwrap(answer)
       } catch (error) {
-        throw error instanceof ProblemError ? failureOfApi(error, server) : error
+        throw error instanceof ProblemError ? failureOfApi(error, server, reason) : error
       }
     },
   }

@@ -1,6 +1,6 @@
 import createClient, { type Client, type Middleware } from 'openapi-fetch'
 import { keyed } from './keyed.ts'
-import { type Repeats, repeating, retryAfterOf } from './repeat.ts'
+import { NoTokenError, type Repeats, repeating, retryAfterOf } from './repeat.ts'
 import type { ErrorCode, Paths, Problem } from './schema.d.ts'
 
 export type { Repeats } from './repeat.ts'
@@ -47,7 +47,8 @@ export class ProblemError extends Error {
 
 /**
  * The typed client of the JSON API: `const { data, error } = await client.GET('/api/v1/me')`. `error` is always a
- * Problem, also when no answer came (`code: 'no_answer'`, status 0) or something in between answered (`not_valetkey`).
+ * Problem, also when no answer came (`code: 'no_answer'`, status 0) or something in between answered (`not_valetkey`). What is thrown is
+ * what `token` threw, and the reason for which a request was aborted.
  * With a token, what may be sent again is: reads, and what is done once for a key, which it chooses where the caller named none.
  */
 export function createValetkeyClient({ baseUrl = '', fetch, token, repeats }: ClientOptions = {}): ValetkeyClient {
@@ -79,10 +80,17 @@ const withToken =
       of.headers.set('Authorization', `Bearer ${token}`)
       return of
     }
-    const token = await provider()
+    const asked = async (refused?: string) => {
+      try {
+        return await provider(refused)
+      } catch (cause) {
+        throw new NoTokenError('there is no token', { cause })
+      }
+    }
+    const token = await asked()
     const response = await send(carrying(token, request.clone()))
     if (response.status !== 401) return response
-    const next = await provider(token)
+    const next = await asked(token)
     if (next === token) return response
     await response.body?.cancel()
     return send(carrying(next, request))
@@ -104,7 +112,10 @@ const asValetkey = ({ isProgram, isRepeating }: { isProgram: boolean; isRepeatin
     const title = 'The answer did not come from Valetkey'
     return asResponse({ code: 'not_valetkey', title, status: response.status, next: 'Try again in a moment.' })
   },
-  onError() {
+  onError({ error }) {
+    // What the caller threw is theirs, and so is giving up.
+    if (error instanceof NoTokenError && error.cause instanceof Error) return error.cause
+    if (error instanceof Error && error.name === 'AbortError') return error
     const next = 'We do not know whether this took effect. Reload to see the current state, then try again.'
     return asResponse({ code: 'no_answer', title: 'No answer from the server', status: 0, next })
   },

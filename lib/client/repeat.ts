@@ -4,6 +4,15 @@
  */
 export type Repeats = { tries: number; longestWaitSeconds: number; told?: (seconds: number) => void }
 
+/** Nothing was sent, because the caller's own function gave no token. `cause`: what it threw. */
+export class NoTokenError extends Error {
+  override readonly name = 'NoTokenError'
+}
+
+/** Another try would end alike: there is no token, or the caller has given up. */
+const isFinal = (error: unknown) =>
+  error instanceof NoTokenError || (error instanceof Error && error.name === 'AbortError')
+
 /** What a proxy in front answers for a server that it does not reach, and ours when it cannot work for a moment. */
 const passing = new Set([502, 503, 504])
 
@@ -18,7 +27,7 @@ export const repeating =
     for (let left = tries - 1; left > 0; left -= 1) {
       // One body is read by one request.
       const answer = await send(request.clone()).catch((error: unknown) => {
-        if (!mayRepeat || request.signal.aborted) throw error
+        if (!mayRepeat || isFinal(error)) throw error
         return undefined
       })
       if (answer && !(await isPassing(answer, mayRepeat))) return answer

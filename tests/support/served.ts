@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { declared, machineRoutes } from '../../app/api/machine.ts'
@@ -6,8 +6,14 @@ import { type Context, putContext } from '../../lib/context.ts'
 import { createEdge } from '../../lib/http/listener.ts'
 import type { TestApp } from './app.ts'
 
+/** Stands in front of the product: true where it has answered, or has hung up, itself. */
+export type Between = (request: IncomingMessage, response: ServerResponse) => boolean
+
 /** The product on a socket, at an address of its own which it knows: as a program meets it, without its pages. */
-export async function serve(app: TestApp): Promise<{ origin: string; ctx: Context; stop: () => Promise<void> }> {
+export async function serve(
+  app: TestApp,
+  { between }: { between?: Between } = {},
+): Promise<{ origin: string; ctx: Context; stop: () => Promise<void> }> {
   const port = await freePort()
   const origin = `http://localhost:${port}`
   const ctx = await app.makeContext({ VALETKEY_URL: origin })
@@ -15,7 +21,10 @@ export async function serve(app: TestApp): Promise<{ origin: string; ctx: Contex
   // What Next would answer, by the same route files.
   const answer = getRequestListener((request) => app.route(request), { overrideGlobalObjects: false })
   const next = async (...given: Parameters<typeof answer>) => void (await answer(...given))
-  const server = createEdge({ config: { ...ctx.config, production: true }, machineRoutes, declared, next })
+  const edge = createEdge({ config: { ...ctx.config, production: true }, machineRoutes, declared, next })
+  const server = between
+    ? createServer((request, response) => between(request, response) || edge.emit('request', request, response))
+    : edge
   await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve))
   return {
     origin,

@@ -18,15 +18,17 @@ const sources = [...filesIn('app'), ...filesIn('lib'), 'server.ts', 'instrumenta
 const code = (file: string) => read(file).replace(/\/\*[\s\S]*?\*\/|(^|\s)\/\/.*$/gm, '$1')
 
 type Import = { from: string; to: string; typeOnly: boolean }
-const imports: Import[] = sources.flatMap((file) =>
-  [...code(file).matchAll(/(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|import\('([^']+)'\)/g)].map(
-    ([, typeOnly, fixed, lazy]) => {
-      const name = fixed ?? lazy ?? ''
-      const local = name.startsWith('@/') ? name.slice(2) : relative(root, resolve(root, dirname(file), name))
-      return { from: file, to: /^(\.|@\/)/.test(name) ? local : name, typeOnly: typeOnly !== undefined }
-    },
-  ),
-)
+const importsOf = (files: string[]): Import[] =>
+  files.flatMap((file) =>
+    [...code(file).matchAll(/(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|import\('([^']+)'\)/g)].map(
+      ([, typeOnly, fixed, lazy]) => {
+        const name = fixed ?? lazy ?? ''
+        const local = name.startsWith('@/') ? name.slice(2) : relative(root, resolve(root, dirname(file), name))
+        return { from: file, to: /^(\.|@\/)/.test(name) ? local : name, typeOnly: typeOnly !== undefined }
+      },
+    ),
+  )
+const imports = importsOf(sources)
 
 /** Height of each part; imports go down or stay. Two at one height may not know each other where `apart` says so. */
 const heights: [prefix: string, height: number][] = [
@@ -81,6 +83,14 @@ test('imports point one way: app -> http -> ways through -> broker -> tenancy, w
     const [high, low] = [heightOf(from), heightOf(to)]
     return low === undefined || high === undefined || low > high || isApart(from, to)
   })
+  expect(wrong.map(({ from, to }) => `${from} -> ${to}`)).toEqual([])
+})
+
+test('the command knows nothing of the product but its client and what verifies an export', () => {
+  const allowed = /^(lib\/client\/|lib\/audit\/verify\.ts$)/
+  const wrong = importsOf(filesIn('cli')).filter(
+    ({ to }) => /^(lib|app|prisma|demo|server)\b/.test(to) && !allowed.test(to),
+  )
   expect(wrong.map(({ from, to }) => `${from} -> ${to}`)).toEqual([])
 })
 

@@ -4,7 +4,7 @@ import * as z from 'zod/mini'
 import { parsed } from '../accounts.ts'
 import type { Cli } from '../cli.ts'
 import { Failure } from '../failure.ts'
-import { readText, replaceFile } from '../files.ts'
+import { readText, removeLeftovers, replaceFile } from '../files.ts'
 import { withLock } from '../lock.ts'
 import type { Vault } from './index.ts'
 
@@ -23,6 +23,7 @@ export function fileVault(cli: Pick<Cli, 'home' | 'signal' | 'platform'>, name =
   }
   const change = (changed: (contents: Record<string, string>) => Record<string, string>) =>
     withLock(join(cli.home, 'locks/credentials'), cli, async () => {
+      await removeLeftovers(file)
       await replaceFile(file, `${JSON.stringify(changed(await read()), null, 2)}\n`)
     })
   return {

@@ -7,7 +7,7 @@ const attributes = (key: string) => ['service', 'valetkey', 'account', key]
 /** The keychain of Linux desktops (freedesktop.org Secret Service), by libsecret's own program. */
 export function secretService({ env }: Pick<Cli, 'env'>): Vault {
   const ask = (args: string[], input?: string) =>
-    runProgram('secret-tool', args, { env: { ...env }, ...(input !== undefined && { input }) })
+    runProgram('secret-tool', args, { env, ...(input !== undefined && { input }) })
   const lookUp = (key: string) => ask(['lookup', ...attributes(key)])
   return {
     name: 'secret-service',

@@ -1,0 +1,96 @@
+import { dirname, join } from 'node:path'
+import * as z from 'zod/mini'
+import { Failure } from '../failure.ts'
+import { maskedJson, parseFile } from './json.ts'
+import { direct, folderOf, type Found, type Kind } from './kind.ts'
+
+// keboola/cli, src/keboola_agent_cli/models.py (AppConfig, ProjectConfig, DeveloperPortalIdentity) and config_store.py.
+const Config = z.looseObject({
+  projects: z.record(
+    z.string(),
+    z.looseObject({
+      stack_url: z.string(),
+      token: z.string(),
+      project_id: z.optional(z.nullable(z.number())),
+      project_name: z.optional(z.string()),
+    }),
+  ),
+  dev_portal_identities: z.optional(
+    z.record(z.string(), z.looseObject({ username: z.string(), password: z.string(), portal_url: z.optional(z.string()) })),
+  ),
+})
+type Config = z.infer<typeof Config>
+
+const title = 'kbagent'
+const configOf = (text: string): Config => parseFile(text, (value) => Config.safeParse(value).data, title)
+
+/** Stands for a sign-in that is kept elsewhere and rotates (auth/sentinel.py). */
+const isSession = (token: string) => token.startsWith('kbc-session://')
+
+const Verified = z.looseObject({
+  id: z.optional(z.union([z.string(), z.number()])),
+  description: z.optional(z.string()),
+  isMasterToken: z.optional(z.boolean()),
+  expires: z.optional(z.nullable(z.string())),
+  canManageBuckets: z.optional(z.boolean()),
+  canManageTokens: z.optional(z.boolean()),
+})
+
+export const kbagent: Kind = {
+  name: 'kbagent',
+  title,
+  // config_store.py, resolve_config_dir: KBAGENT_CONFIG_DIR, .kbagent upwards, then the folder of the system. Beside each
+  // is a copy from before the last change, which holds the tokens too.
+  places({ env, cwd, platform }) {
+    const home = folderOf({ env })
+    const upwards: string[] = []
+    for (let folder = cwd; ; folder = dirname(folder)) {
+      upwards.push(join(folder, '.kbagent'))
+      if (folder === home || folder === dirname(folder)) break
+    }
+    const usual =
+      platform === 'darwin' ? join(home, 'Library/Application Support') : (env.XDG_CONFIG_HOME || join(home, '.config'))
+    const folders = env.KBAGENT_CONFIG_DIR
+      ? [env.KBAGENT_CONFIG_DIR]
+      : [...upwards, join(platform === 'win32' ? join(env.LOCALAPPDATA ?? '', 'keboola-agent-cli') : usual, 'keboola-agent-cli')]
+    return folders.flatMap((folder) => ['config.json', 'config.json.bak'].map((name) => join(folder, name)))
+  },
+  isNamed: (file) => /(^|[/\\])config\.json(\.bak)?$/.test(file),
+  read(text) {
+    const { projects, dev_portal_identities: identities = {} } = configOf(text)
+    return [
+      ...Object.entries(projects).flatMap(([alias, project]) => {
+        const { stack_url: stack, token } = project
+        if (token === '' || isSession(token) || !URL.canParse(stack)) return []
+        return [storageToken(alias, new URL(stack), project)]
+      }),
+      ...Object.entries(identities).map(
+        ([name, { username, password, portal_url: url = 'https://apps-api.keboola.com' }]): Found => ({
+          at: `identity ${name}`,
+          host: URL.canParse(url) ? new URL(url).host : url,
+          what: 'the password of a Developer Portal account, with all that the account may do',
+          upstream: `change the password of ${username} there`,
+          secret: password,
+        }),
+      ),
+    ]
+  },
+  without(text, adopted) {
+    const wanted = configOf(text)
+    const gone = new Set(adopted.map(({ at }) => at))
+    for (const [alias, project] of Object.entries(wanted.projects)) if (gone.has(`project ${alias}`)) project.token = ''
+    // As little as possible is touched: the texts of the tokens, in place. Where they are written in another way than usual,
+    // the file is written anew.
+    let changed = text
+    for (const { secret } of adopted)
+      changed = changed.replace(new RegExp(`("token"\\s*:\\s*)"${RegExp.escape?.(secret) ?? escaped(secret)}"`, 'g'), '$1""')
+    return JSON.stringify(JSON.parse(changed)) === JSON.stringify(wanted)
+      ? changed
+      : `${JSON.stringify(wanted, null, 2)}\n`
+  },
+  masked: (text) =>
+    maskedJson(
+      text,
+      new Set(['_warning', 'default_project', 'stack_url', 'project_name', 'active_branch_name', 'mode', 'role_hint', 'vendor', 'portal_url', 'default_dev_portal_identity', 'username']),
+    ),
+}

@@ -1,0 +1,77 @@
+// The command in a real terminal, against the product as it runs, and people at a browser.
+import { spawnSync } from 'node:child_process'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { buildCommand } from '../../cli/build.mjs'
+import { expect, signIn, test } from './support.ts'
+import { openTerminal } from './terminal.ts'
+
+const origin = `http://localhost:${process.env.VALETKEY_E2E_PORT}`
+
+test.skip(() => spawnSync('tmux', ['-V']).error !== undefined, 'there is no tmux')
+test.beforeAll(() => buildCommand())
+
+test('two commands lead from nothing to being signed in, and nothing secret is on the screen or in the history', async ({
+  page,
+}) => {
+  const terminal = await openTerminal()
+  try {
+    await signIn(page, 'owner@acme.test')
+    await terminal.type(`valetkey login ${origin}`)
+    await page.goto(await terminal.sentTo())
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Allow Valetkey command line?')
+    await page.getByRole('button', { name: 'Allow' }).click()
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('You are signed in')
+    await terminal.shows(/Signed in to \S+ as owner@acme\.test, tenant acme\./)
+    await terminal.type('valetkey status; echo "exit $?"')
+    await terminal.shows(/live[\s\S]*exit 0/)
+    await terminal.type('valetkey logout; echo "exit $?"')
+    await terminal.shows(/signed out; what this terminal was given is revoked[\s\S]*exit 0/)
+    const files = (await readdir(terminal.home, { recursive: true, withFileTypes: true })).filter((entry) =>
+      entry.isFile(),
+    )
+    for (const { parentPath, name } of files)
+      expect(await readFile(join(parentPath, name), 'utf8'), name).not.toMatch(/vk_(at|rt)_/)
+  } finally {
+    await terminal.close()
+  }
+})
+
+test('without a browser it says why, shows a code that is typed anywhere, and goes on by itself', async ({ page }) => {
+  const terminal = await openTerminal({ browser: false })
+  try {
+    await signIn(page, 'owner@acme.test')
+    await terminal.type(`valetkey login ${origin}; echo "exit $?"`)
+    await terminal.shows(/because there is no display/)
+    const [, code = ''] = await terminal.shows(/\n\s+([A-Z0-9]{4}-[A-Z0-9]{4})\n/)
+    await terminal.shows(/Waiting for you in the browser … 1[45]:\d\d/)
+    await page.goto('/device')
+    await page.getByLabel('Code').fill(code)
+    await page.getByRole('button', { name: 'Continue' }).click()
+    await page.getByRole('button', { name: 'Allow' }).click()
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Allowed')
+    await terminal.shows(/Signed in to .*[\s\S]*exit 0/)
+  } finally {
+    await terminal.close()
+  }
+})
+
+test('O-22: a denial ends it at once; Ctrl-C ends it with 130 and leaves nothing behind', async ({ page }) => {
+  const terminal = await openTerminal({ browser: false })
+  try {
+    await signIn(page, 'owner@acme.test')
+    await terminal.type(`valetkey login ${origin}; echo "exit $?"`)
+    const [, code = ''] = await terminal.shows(/\n\s+([A-Z0-9]{4}-[A-Z0-9]{4})\n/)
+    await page.goto('/device')
+    await page.getByLabel('Code').fill(code)
+    await page.getByRole('button', { name: 'Continue' }).click()
+    await page.getByRole('button', { name: 'Deny', exact: true }).click()
+    await terminal.shows(/The request was denied\.[\s\S]*exit 8/)
+    await terminal.type(`valetkey login ${origin}; echo "exit $?"`)
+    await terminal.shows(/Waiting for you/)
+    await terminal.press('C-c')
+    await terminal.shows(/exit 130/)
+  } finally {
+    await terminal.close()
+  }
+})
