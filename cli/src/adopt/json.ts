@@ -9,7 +9,10 @@ export function parseFile<T>(text: string, parse: (value: unknown) => T | undefi
   } catch {}
   const parsed = value === undefined ? undefined : parse(value)
   if (parsed !== undefined) return parsed
-  throw new Failure('failed', `This is not as ${title} writes it.`, { code: 'unknown_format', next: 'Nothing was changed.' })
+  throw new Failure('failed', `This is not as ${title} writes it.`, {
+    code: 'unknown_format',
+    next: 'Nothing was changed.',
+  })
 }
 
 /** Every string is masked, but those of the keys that are known to hold nothing secret, and no line is added or lost. */

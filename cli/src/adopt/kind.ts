@@ -9,7 +9,11 @@ export type Project = {
 }
 
 /** What may be asked of whom a credential is for; it is sent to that host and to nobody else. */
-export type Question = { url: string; headers: Record<string, string>; tell(status: number, body: unknown, headers: Headers): string }
+export type Question = {
+  url: string
+  headers: Record<string, string>
+  tell(status: number, body: unknown, headers: Headers): string
+}
 
 /** A long-lived credential in a file. No text in here but `secret` holds any of it. */
 export type Found = {

@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts'
+import { adopt } from './adopt.ts'
 import { auditVerify } from './audit.ts'
 import { completion } from './completion.ts'
 import { config } from './config.ts'
@@ -16,6 +17,7 @@ export const commands: readonly Command[] = [
   status,
   whoami,
   link,
+  adopt,
   ...config,
   doctor,
   auditVerify,
