@@ -31,6 +31,9 @@ test('the manual of the command names every variable that it reads, and no other
   )
   const ofSystem = [
     'APPDATA',
+    'HOME',
+    'LOCALAPPDATA',
+    'USERPROFILE',
     'CI',
     'DBUS_SESSION_BUS_ADDRESS',
     'DISPLAY',

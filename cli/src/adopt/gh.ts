@@ -88,7 +88,9 @@ export const gh: Kind = {
       .map((line, at) => {
         const { key, value } = lines[at] ?? {}
         if (lines[at] === undefined) return line.replace(/#.*/, `# ${mask}`)
-        return value === undefined || open.has(key ?? '') ? line : line.replace(/:.*/, `: ${mask}`)
+        return value === undefined || (open.has(key ?? '') && !value.includes('#'))
+          ? line
+          : line.replace(/:.*/, `: ${mask}`)
       })
       .join('\n')
   },

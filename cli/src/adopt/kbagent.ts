@@ -122,7 +122,9 @@ export const kbagent: Kind = {
     ]
   },
   without(text, adopted) {
-    const wanted = configOf(text)
+    configOf(text)
+    // As it was written: the parsed one has its keys in another order.
+    const wanted = JSON.parse(text) as Config
     const gone = new Set(adopted.map(({ at }) => at))
     for (const [alias, project] of Object.entries(wanted.projects)) if (gone.has(`project ${alias}`)) project.token = ''
     // As little as possible is touched: the texts of the tokens, in place. Where they are written in another way than usual,
