@@ -1,9 +1,10 @@
-// npm run docs:generate: writes the pages of docs/ that are made from data, operations and tests. A test fails when one is stale.
+// npm run docs:generate: writes the pages that are made from data, operations, tests and the table of commands. A test fails when one is stale.
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { apiPage } from './api-page.ts'
+import { cliPages } from './cli-pages.ts'
 import { ROOT } from './lib/prepare.mjs'
 import { pages } from './lib/requirements.mjs'
 
-for (const [path, text] of Object.entries({ ...(await pages()), 'docs/api.md': apiPage() }))
+for (const [path, text] of Object.entries({ ...(await pages()), 'docs/api.md': apiPage(), ...cliPages() }))
   await writeFile(join(ROOT, path), text)

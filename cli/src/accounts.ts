@@ -25,6 +25,8 @@ const Accounts = z.object({
   version: z.literal(1),
   /** The key of the account that is used where nothing says otherwise. */
   default: z.nullable(z.string()),
+  /** Where new sign-ins are kept, if somebody has chosen (`config set vault`). */
+  vault: z.optional(z.string()),
   accounts: z.record(z.string(), Account),
 })
 export type Accounts = z.infer<typeof Accounts>

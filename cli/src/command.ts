@@ -1,7 +1,7 @@
 import type { Cli } from './cli.ts'
 
 /** How an option is written: a switch, a value, or a value that may be given several times. */
-type OptionSpec = { description: string; short?: string } & (
+export type OptionSpec = { description: string; short?: string } & (
   | { is: 'switch' }
   | { is: 'value' | 'list'; value: string; choices?: readonly string[] }
 )
@@ -16,7 +16,13 @@ export type Options<O extends OptionSpecs> = {
       : string | undefined
 }
 
-export type Argument = { name: string; description: string; optional?: true; several?: true }
+export type Argument = {
+  name: string
+  description: string
+  optional?: true
+  several?: true
+  choices?: readonly string[]
+}
 
 /**
  * One command: the help, the man page, docs/cli.md and the shells' completions are all made of this. Its work is loaded when
@@ -56,6 +62,12 @@ export const command = <const O extends OptionSpecs = Record<never, never>>(type
   options: typed.options ?? {},
   run: (cli, given) => typed.run(cli, given as Given<O>),
 })
+
+/** As a usage line has it. */
+export const spelled = ({ name, optional, several }: Argument): string => {
+  const text = several ? `${name}...` : name
+  return optional ? `[${text}]` : `<${text}>`
+}
 
 export const flagOf = (name: string) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 

@@ -93,7 +93,8 @@ export async function dispatcherOf(env: Settings['env'], caFile: string | undefi
   })
 }
 
-async function readCa(file: string): Promise<string> {
+/** @throws Failure usage */
+export async function readCa(file: string): Promise<string> {
   const pem = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new Failure('usage', `The file of certificates cannot be read: ${file}`, { cause, next: 'Check --ca-file.' })
   })

@@ -84,6 +84,15 @@ async function take(folder: string, self: Holder, isImpatient: boolean): Promise
   return file
 }
 
+/** Who holds a lock now. `here`: on this machine, where its pid means something. */
+export async function holderOf(folder: string): Promise<{ pid: number; here: boolean } | undefined> {
+  const highest = (await numbersIn(folder)).at(-1)
+  const holder = highest === undefined ? undefined : await readHolder(join(folder, String(highest)))
+  const self = await ownHolder()
+  if (!holder || !(await isHeld(holder, self))) return undefined
+  return { pid: holder.pid, here: holder.place === self.place }
+}
+
 const numbersIn = async (folder: string) =>
   (await readdir(folder))
     .filter((name) => /^\d+$/.test(name))

@@ -1,13 +1,5 @@
-import { CommanderError, Option, Command as Parser } from 'commander'
-import {
-  type Argument,
-  type Command,
-  flagOf,
-  type Given,
-  globalOptions,
-  type OptionSpecs,
-  type Options,
-} from './command.ts'
+import { Argument, CommanderError, Option, Command as Parser } from 'commander'
+import { type Command, flagOf, type Given, globalOptions, type OptionSpecs, type Options, spelled } from './command.ts'
 import { Failure } from './failure.ts'
 
 export type Call = { command: Command; given: Given<OptionSpecs>; globals: Options<typeof globalOptions> }
@@ -32,7 +24,7 @@ export function parse(argv: readonly string[], commands: readonly Command[]): Ca
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return text
-    const [said = '', ...more] = error.message.replace(/^error: /, '').split('\n')
+    const [said = '', ...more] = error.message.replace(/^error: |\.$/g, '').split('\n')
     const hint = more.join(' ').trim()
     throw new Failure('usage', `${said.charAt(0).toUpperCase()}${said.slice(1)}.${hint ? ` ${hint}` : ''}`, {
       next: 'See: valetkey --help',
@@ -63,7 +55,10 @@ export function parserOf(
     const path = command.name.split(' ')
     const parser = shaped(folderOf(program, path.slice(0, -1), shaped).command(path.at(-1) ?? ''))
     parser.summary(command.summary).description([command.summary, ...(command.details ?? [])].join('\n\n'))
-    for (const argument of command.arguments) parser.argument(spelled(argument), argument.description)
+    for (const argument of command.arguments) {
+      const taken = new Argument(spelled(argument), argument.description)
+      parser.addArgument(argument.choices ? taken.choices(argument.choices) : taken)
+    }
     for (const [name, spec] of Object.entries(command.options)) parser.addOption(optionOf(name, spec))
     if (command.open) parser.allowUnknownOption().allowExcessArguments()
     if (command.rest !== undefined)
@@ -90,11 +85,6 @@ export function parserOf(
     })
   }
   return program
-}
-
-const spelled = ({ name, optional, several }: Argument) => {
-  const text = several ? `${name}...` : name
-  return optional ? `[${text}]` : `<${text}>`
 }
 
 function folderOf(program: Parser, path: string[], shaped: (parser: Parser) => Parser): Parser {

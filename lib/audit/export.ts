@@ -15,7 +15,7 @@ const line = (value: object) => `${JSON.stringify(value)}\n`
 /**
  * Records, seals and signs, then answers the tenant's whole chain as NDJSON, in pages so that memory stays bounded:
  * a header with the public keys, each event, each head right after the event that it signs, a footer. Without its
- * footer an export is not whole. `npm run audit:verify` reads it.
+ * footer an export is not whole. `valetkey audit verify` reads it.
  */
 export async function exportChain(ctx: Context, actor: Actor): Promise<AsyncGenerator<string, void>> {
   const { tenantId } = actor

@@ -5,9 +5,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { buildCommand } from '../../cli/build.mjs'
 import { type Scope, scopes } from '../../lib/actor.ts'
 import { startTestApp } from './app.ts'
+import { commandBundle } from './command-bundle.ts'
 import { approveDevice } from './programs.ts'
 import { serve } from './served.ts'
 import { personOf } from './strangers.ts'
@@ -26,16 +26,6 @@ export type Running = {
 /** What becomes of a request on its way: `true` where it was answered, or cut off. */
 export type Fate = (request: IncomingMessage, response: ServerResponse) => boolean
 
-/** Where the bundle of this process is; made once. */
-let bundle: Promise<string> | undefined
-async function bundled(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'valetkey-command-'))
-  await buildCommand(folder, { run: 'src/run.ts' })
-  await writeFile(join(folder, 'package.json'), '{"type":"module"}')
-  process.once('exit', () => void rm(folder, { recursive: true, force: true }))
-  return folder
-}
-
 /** A product, a machine of somebody's, and their browser, which tests play. */
 export async function startCliWorld() {
   const app = await startTestApp()
@@ -49,8 +39,8 @@ export async function startCliWorld() {
       return fates[0]?.(request, response) ?? false
     },
   })
-  bundle ??= bundled()
-  const script = join(await bundle, 'valetkey.js')
+  const bundle = await commandBundle()
+  const script = join(bundle, 'valetkey.js')
   const machine = await mkdtemp(join(tmpdir(), 'valetkey-machine-'))
   const asked = join(machine, 'asked')
   const browser = join(machine, 'browser')
@@ -122,7 +112,7 @@ export async function startCliWorld() {
     requests,
     environment,
     start,
-    bundle: await bundle,
+    bundle,
     run: (args: string[], options?: StartOptions) => start(args, options).ended,
     sentTo,
     login,

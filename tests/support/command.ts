@@ -2,13 +2,13 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { buildCommand } from '../../cli/build.mjs'
 import type { TestApp } from './app.ts'
+import { commandBundle } from './command-bundle.ts'
 import { deviceLogin } from './programs.ts'
 
 /** As the package has them in its `bin`. */
 const installed = { valetkey: 'valetkey.js', 'docker-credential-valetkey': 'docker-credential-valetkey.js' }
-type Folders = [home: string, work: string, bin: string, lib: string]
+type Folders = [home: string, work: string, bin: string]
 
 export type Ran = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }
 
@@ -31,10 +31,9 @@ export function isThere(program: string, ...args: string[]): boolean {
  */
 export async function startMachine() {
   const root = await mkdtemp(join(tmpdir(), 'valetkey-machine-'))
-  const [home, work, bin, lib] = ['home', 'work', 'bin', 'lib'].map((name) => join(root, name)) as Folders
+  const [home, work, bin] = ['home', 'work', 'bin'].map((name) => join(root, name)) as Folders
+  const lib = await commandBundle()
   for (const folder of [home, work, bin]) await mkdir(folder)
-  await buildCommand(lib)
-  await writeFile(join(lib, 'package.json'), '{"type":"module"}')
   for (const [name, file] of Object.entries(installed))
     await writeFile(join(bin, name), `#!/bin/sh\nexec '${process.execPath}' '${join(lib, file)}' "$@"\n`, {
       mode: 0o755,

@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventHash, exportFormat, UnreadableError, verifyExport } from '../../lib/audit/verify.ts'
+import { type Machine, startMachine } from '../support/bare-machine.ts'
 
 type Signer = { jwk: JWK; keyId: string; head: (seq: number, hash: string, tenant?: string) => Promise<string> }
 type Event = { seq: number; id: string; at: string; body: string; hash: string }
@@ -195,29 +194,23 @@ it('what is no export is not judged', async () => {
   await expect(verifyExport(write(events), { keys: [{ kty: 'RSA' }] })).rejects.toBeInstanceOf(UnreadableError)
 })
 
-describe('npm run audit:verify', () => {
-  let folder: string
+describe('valetkey audit verify', () => {
+  let machine: Machine
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'audit-'))
+    machine = await startMachine()
   })
-  afterAll(() => rm(folder, { recursive: true }))
+  afterAll(() => machine.stop())
 
-  const root = resolve(import.meta.dirname, '../..')
-  const run = (...args: string[]) =>
-    new Promise<{ code: number; out: string }>((done) => {
-      execFile(
-        process.execPath,
-        ['--import', 'tsx', join(root, 'scripts/audit-verify.mjs'), ...args],
-        { cwd: root },
-        (error, out, err) => done({ code: Number(error?.code ?? 0), out: out + err }),
-      )
-    })
+  const run = async (...args: string[]) => {
+    const { code, stdout, stderr } = await machine.run(['audit', 'verify', ...args])
+    return { code, out: stdout + stderr }
+  }
   const file = async (name: string, lines: string[]) => {
-    await writeFile(join(folder, name), `${lines.join('\n')}\n`)
-    return join(folder, name)
+    await writeFile(join(machine.home, name), `${lines.join('\n')}\n`)
+    return join(machine.home, name)
   }
 
-  it('G-03: says what holds, what does not and what it cannot know; exits 0, 1 and 2', async () => {
+  it('G-03: says what holds, what does not and what it cannot know, and exits by it', async () => {
     const good = await file('good.ndjson', write(events))
     const key = await file('key.json', [JSON.stringify(signer.jwk)])
     const log = await file('log.ndjson', [JSON.stringify({ head: heads[9], msg: 'audit head' })])
@@ -232,7 +225,11 @@ describe('npm run audit:verify', () => {
     expect(fine.out).toContain('Truncation after the last signed head cannot be detected.')
     const broken = await run(bad)
     expect([broken.code, broken.out]).toEqual([1, expect.stringContaining(`FIRST FAULT at #6 (${events[5]?.id})`)])
-    expect((await run(join(folder, 'none'))).code).toBe(2)
+    expect((await run(join(machine.home, 'none'))).code).toBe(5)
+    expect((await run(log)).code).toBe(2)
+    expect((await run(good, '--key', log)).code).toBe(2)
     expect((await run()).code).toBe(2)
+    const { stdout } = await machine.run(['audit', 'verify', bad, '--json'])
+    expect(JSON.parse(stdout)).toMatchObject({ tenant, events: 5, fault: { seq: 6 } })
   }, 30_000)
 })

@@ -2,8 +2,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { environment } from '../../cli/src/environment.ts'
 import { Environment } from '../../lib/config.ts'
 import { apiPage } from '../../scripts/api-page.ts'
+import { cliPages } from '../../scripts/cli-pages.ts'
 import { carriers, idsOf, pages, readPromises, requirementsOf } from '../../scripts/lib/requirements.mjs'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -14,11 +16,38 @@ const filesIn = (folder: string, pattern: RegExp) =>
     .map((entry) => join(folder, entry.parentPath.slice(join(root, folder).length), entry.name))
 const sources = [
   'server.ts',
-  ...['app', 'lib', 'scripts', 'tests', 'prisma', 'demo', 'bench'].flatMap((folder) =>
+  ...['app', 'cli/src', 'lib', 'scripts', 'tests', 'prisma', 'demo', 'bench'].flatMap((folder) =>
     filesIn(folder, /\.(tsx?|mjs|sql|prisma)$/),
   ),
 ]
 const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...filesIn('docs', /\.md$/)]
+
+test('the manual of the command names every variable that it reads, and no other', () => {
+  const files = filesIn('cli/src', /\.ts$/).filter((file) => !file.endsWith('environment.ts'))
+  const asked = files.flatMap((file) =>
+    [...read(file).matchAll(/\benv\.([A-Za-z_]+)|'((?:HTTPS?|NO)_PROXY)'/g)].map(
+      ([, one, other]) => one ?? other ?? '',
+    ),
+  )
+  const ofSystem = [
+    'APPDATA',
+    'HOME',
+    'LOCALAPPDATA',
+    'USERPROFILE',
+    'CI',
+    'DBUS_SESSION_BUS_ADDRESS',
+    'DISPLAY',
+    'SSH_CONNECTION',
+    'SSH_TTY',
+    'TERM',
+    'WAYLAND_DISPLAY',
+    'WSL_DISTRO_NAME',
+  ]
+  const named = environment.flatMap(([names]) => names.split(', '))
+  expect([...new Set([...asked.map((name) => name.toUpperCase()), ...ofSystem])].sort()).toEqual(
+    [...named, ...ofSystem].sort(),
+  )
+})
 
 /** Read by scripts alone, so the schema of the server does not know them. */
 const ofScripts = ['DATABASE_MIGRATE_URL', 'VALETKEY_DATA_DIR']
@@ -46,8 +75,8 @@ test('scripts and server read no setting that docs/configuration.md does not nam
   expect([...new Set(asked)].filter((name) => !named.has(name))).toEqual([])
 })
 
-test('docs/guarantees.md, docs/requirements.md and docs/api.md are what `npm run docs:generate` writes', async () => {
-  for (const [path, text] of Object.entries({ ...(await pages()), 'docs/api.md': apiPage() }))
+test('the pages that are made are what `npm run docs:generate` writes', async () => {
+  for (const [path, text] of Object.entries({ ...(await pages()), 'docs/api.md': apiPage(), ...cliPages() }))
     expect(read(path) === text, `${path} is stale`).toBe(true)
 })
 
@@ -102,7 +131,7 @@ test('links between documents lead somewhere, and the files and commands that th
       ([, name = '']) => scripts[name] === undefined,
     )
     // Paths as code, but for those that stand for many: `lib/http/wire/<noun>.ts`.
-    const paths = [...text.matchAll(/`((?:app|demo|docs|lib|prisma|scripts|tests)\/[^`\s<{…]*)`/g)].filter(
+    const paths = [...text.matchAll(/`((?:app|cli|demo|docs|lib|prisma|scripts|tests)\/[^`\s<{…]*)`/g)].filter(
       ([, path = '']) => !existsSync(join(root, path)),
     )
     return [...links, ...commands, ...(file.startsWith('docs/decisions') ? [] : paths)].map(

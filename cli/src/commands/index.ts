@@ -1,6 +1,11 @@
 import type { Command } from '../command.ts'
+import { adopt } from './adopt.ts'
+import { auditVerify } from './audit.ts'
+import { completion } from './completion.ts'
+import { config } from './config.ts'
 import { connect } from './connect.ts'
 import { credentialHelpers } from './credential-helper.ts'
+import { doctor } from './doctor.ts'
 import { exec } from './exec.ts'
 import { link } from './link.ts'
 import { login } from './login.ts'
@@ -28,4 +33,9 @@ export const commands: readonly Command[] = [
   exec,
   proxy,
   ...credentialHelpers,
+  adopt,
+  ...config,
+  doctor,
+  auditVerify,
+  completion,
 ]

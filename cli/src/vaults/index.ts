@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { readAccounts } from '../accounts.ts'
 import type { Cli } from '../cli.ts'
 import { Failure } from '../failure.ts'
 import { fileVault } from './file.ts'
@@ -38,9 +39,9 @@ export function vaultsOf(cli: Cli): Vault[] {
   return [secretService(cli), fileVault(cli)]
 }
 
-/** Where new credentials go: the first that can be used, or the file where VALETKEY_VAULT=file says so. */
+/** Where new credentials go: what VALETKEY_VAULT or `config set vault` names, or the first that can be used. */
 export async function bestVault(cli: Cli): Promise<Vault> {
-  const wanted = cli.env.VALETKEY_VAULT
+  const wanted = cli.env.VALETKEY_VAULT || (await readAccounts(cli)).vault
   const vaults = vaultsOf(cli)
   if (wanted) return named(vaults, wanted)
   for (const vault of vaults) if ((await vault.problem()) === undefined) return vault

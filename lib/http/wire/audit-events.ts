@@ -33,7 +33,7 @@ export const exportEvents = operation({
   id: 'exportEvents',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/audit-events/exports',
-  summary: 'Exports the whole chain of events as lines of JSON with signed heads, for npm run audit:verify',
+  summary: 'Exports the whole chain of events as lines of JSON with signed heads, for `valetkey audit verify`',
   permission: 'oversee',
   scope: 'audit:read',
   audit: 'audit.exported',
