@@ -8,6 +8,7 @@ export const environment: readonly (readonly [name: string, what: string])[] = [
   ['XDG_CONFIG_HOME', 'where folders of settings are'],
   ['HTTPS_PROXY, HTTP_PROXY, NO_PROXY', 'the proxy on the way to the server, and where none is used'],
   ['KBAGENT_CONFIG_DIR, GH_CONFIG_DIR, NETRC', 'where those programs have their files, for adopt'],
+  ['KUBERNETES_EXEC_INFO', 'what kubectl says of its cluster, for its credential helper'],
   ['BROWSER', 'the program that opens an address'],
   ['NO_COLOR, FORCE_COLOR', 'colours off, or on where no terminal is found'],
 ]

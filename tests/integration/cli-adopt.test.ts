@@ -68,7 +68,7 @@ it('names the project that stands in and the line that uses it, and writes only 
   const refused = await write()
   expect([refused.code, refused.stderr]).toEqual([
     8,
-    expect.stringMatching(/no undo for .*\n.*Nothing was written[^]*--without-undo/),
+    expect.stringMatching(/no undo for .*\n.*Nothing was written[\s\S]*--without-undo/),
   ])
   expect(await readFile(file, 'utf8')).toBe(text)
   const done = await write('--without-undo')
