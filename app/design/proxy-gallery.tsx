@@ -27,6 +27,7 @@ const baseUrl = 'https://valetkey.example.com/api/v1/tenants/acme/projects/items
 const way: ProxyWay = {
   strategy: 'proxy',
   tokenType: 'Bearer',
+  header: 'Authorization: Bearer {token}',
   baseUrl,
   environment: plainEnvironment(baseUrl),
   readOnly: false,

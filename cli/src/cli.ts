@@ -1,3 +1,4 @@
+import type { Readable, Writable } from 'node:stream'
 import type { Http } from './http.ts'
 import type { Output } from './output.ts'
 import type { Signals } from './signals.ts'
@@ -23,4 +24,6 @@ export type Cli = {
   /** For what must be cleaned up after Ctrl-C, or runs another program. */
   signals: Signals
   platform: NodeJS.Platform
+  /** The terminal of a person who can be asked; undefined: nobody is there. */
+  person?: { input: Readable; output: Writable }
 }

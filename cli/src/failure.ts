@@ -36,6 +36,11 @@ const exits: Record<string, Exit> = {
   bad_request: 'usage',
 }
 
+/** What a terminal does next, where that is more than the server can say. */
+const nextSteps: Record<string, string> = {
+  beyond_grant: 'Sign in again, and allow more in the browser: valetkey login',
+}
+
 /** By its code, and where that says nothing special by its status. */
 const exitOf = ({ code, status }: Pick<ProblemError, 'code' | 'status'>): Exit => {
   const special = exits[code]
@@ -70,6 +75,6 @@ export function failureOf(error: ProblemError, server: string, reason?: string):
   const said = [problem.detail ?? problem.title, ...fields].join('\n  ')
   return new Failure(exit, said, {
     ...details,
-    next: exit === 'signed_out' ? 'Sign in again: valetkey login' : problem.next,
+    next: exit === 'signed_out' ? 'Sign in again: valetkey login' : (nextSteps[code] ?? problem.next),
   })
 }

@@ -4,8 +4,11 @@ import type { Dispatcher } from 'undici'
 import { Failure } from './failure.ts'
 import type { Output } from './output.ts'
 
-/** Sends one request. A refused connection, a time-out and an answer without end are errors, as fetch has them. */
-export type Http = (request: Request) => Promise<Response>
+/**
+ * Sends one request. A refused connection, a time-out and an answer without end are errors, as fetch has them. `steady`: to
+ * its end, whatever Ctrl-C says, because what it does has to be known.
+ */
+export type Http = (request: Request, how?: { steady?: boolean }) => Promise<Response>
 
 /** Seconds without an answer's head. */
 const patienceSeconds = 30
@@ -25,10 +28,10 @@ type Settings = {
  */
 export function createHttp({ env, caFile, verbose, signal }: Settings, out: Pick<Output, 'note'>): Http {
   let sender: Promise<Http> | undefined
-  return async (given) => {
+  return async (given, { steady = false } = {}) => {
     sender ??= createSender(env, caFile)
     const request = new Request(given, {
-      signal: AbortSignal.any([given.signal, signal, AbortSignal.timeout(patienceSeconds * 1000)]),
+      signal: AbortSignal.any([given.signal, ...(steady ? [] : [signal]), AbortSignal.timeout(patienceSeconds * 1000)]),
     })
     request.headers.set('User-Agent', `valetkey/${VALETKEY_VERSION} (${platform()} ${arch()})`)
     const { origin, pathname } = new URL(request.url)

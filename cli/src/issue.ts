@@ -4,7 +4,7 @@ import {
   flagsOf,
   optionsOf,
   type Parsed,
-  type Paths,
+  readSeconds,
   rightsOf,
   rulesOf,
   rulesOptions,
@@ -12,14 +12,12 @@ import {
 import type { Choice } from './choice.ts'
 import type { Cli } from './cli.ts'
 import { Failure } from './failure.ts'
+import { type Offer, ruleFlags, type Way, wayOf } from './issue/offer.ts'
 import type { Session } from './session.ts'
 
-const offerPath = '/api/v1/tenants/{tenant}/projects/{project}/offer'
-const tokensPath = '/api/v1/tenants/{tenant}/projects/{project}/tokens'
+export { readOffer, type Way } from './issue/offer.ts'
 
-/** How tokens of a project are made, as the server tells it. */
-export type Offer = Paths[typeof offerPath]['get']['responses'][200]['content']['application/json']
-export type Way = Offer['ways'][number]
+const tokensPath = '/api/v1/tenants/{tenant}/projects/{project}/tokens'
 
 /** What is asked for, in the end. */
 export type Wanted = { project: string; way: Way; rights: Choice['rights']; seconds: number }
@@ -30,16 +28,13 @@ export type Held = { id: string; value: string; project: string; way: Way; endsA
 /** Seconds that a token is asked for where nobody says how long, or less where policy says so. */
 const usualSeconds = 3600
 
-export async function readOffer({ client, ask, tenant }: Session, project: string): Promise<Offer> {
-  return ask(client.GET(offerPath, { params: { path: { tenant, project } } }))
-}
-
 /**
  * What is asked for: `flags` as they were typed, or what was chosen before.
  * @throws Failure usage, refused
  */
 export function wanted(offer: Offer, { project, choice, strategy, expires, flags }: Given): Wanted {
-  const way = wayOf(offer, project, strategy ?? choice?.strategy)
+  const hasRules = flags.some((word) => ruleFlags.includes(word.replace(/^--/, '').split('=')[0] ?? ''))
+  const way = wayOf(offer, { strategy: strategy ?? choice?.strategy, hasRules })
   const rights = flags.length > 0 ? rightsIn(way, project, flags) : choice?.rights
   if (rights === undefined)
     throw new Failure('usage', `What may the token for ${project} do?`, {
@@ -63,20 +58,6 @@ export type Given = {
   flags: readonly string[]
 }
 
-function wayOf({ ways, strategies }: Offer, project: string, strategy: string | undefined): Way {
-  const way = strategy === undefined ? ways[0] : ways.find((one) => one.strategy === strategy)
-  if (way) return way
-  const why = strategies.filter((one) => !one.offered && (strategy === undefined || one.strategy === strategy))
-  throw new Failure(
-    'refused',
-    [
-      strategy === undefined ? `${project} makes no tokens:` : `${project} makes no tokens by ${strategy}:`,
-      ...why.map((one) => `${one.strategy}: ${one.reason}`),
-    ].join('\n  '),
-    { code: 'no_strategy' },
-  )
-}
-
 const flagsFor = ({ rights_schema: schema }: Way): string[] =>
   schema === null
     ? Object.keys(rulesOptions).map((name) => `--${name}`)
@@ -98,12 +79,11 @@ function rightsIn(way: Way, project: string, words: readonly string[]): Choice['
   }
 }
 
-/** `15m`, `1h`, `1d`, or seconds. @throws Failure usage */
-export function secondsOf(text: string): number {
-  const [, number = '', unit = 's'] = /^(\d{1,7})(s|m|h|d)?$/.exec(text) ?? []
-  const seconds = Number(number) * ({ s: 1, m: 60, h: 3600, d: 86_400 }[unit] ?? 1)
-  if (number !== '' && seconds >= 60 && seconds <= 86_400) return seconds
-  throw new Failure('usage', `How long is ${text}?`, { next: 'From a minute to a day: 15m, 1h, 1d, or seconds.' })
+/** @throws Failure usage */
+function secondsOf(text: string): number {
+  const seconds = readSeconds(text)
+  if (seconds !== undefined) return seconds
+  throw new Failure('usage', `How long is ${text}?`, { next: 'Such as 15m, 1h, or 90s.' })
 }
 
 /** Issues it. Whoever is interrupted meanwhile waits for the answer: a token that nobody knows of could not be revoked. */

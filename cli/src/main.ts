@@ -6,6 +6,8 @@ import { listenToSignals } from './signals.ts'
 const { argv, env, platform, stdin, stdout, stderr } = process
 // Whoever reads us may have enough: `valetkey tokens | head -1`.
 stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Who hands something over hears of it too, and takes it back.
+  if (stdout.listenerCount('error') > 1) return
   if (error.code === 'EPIPE') process.exit(0)
   throw error
 })

@@ -1,7 +1,11 @@
 import { styleText } from 'node:util'
 import type { Failure } from './failure.ts'
 
-type Stream = { write(text: string): unknown; isTTY?: boolean }
+type Stream = {
+  write(text: string, done?: (error?: Error | null) => void): unknown
+  isTTY?: boolean
+  on?(event: 'error', listener: () => void): unknown
+}
 type Sinks = { stdout: Stream; stderr: Stream; stdin: { isTTY?: boolean } }
 
 export type Output = ReturnType<typeof createOutput>
@@ -60,6 +64,14 @@ export function createOutput(
     },
     /** What was asked for and is secret: as it is, with nothing around it. */
     secret: (text: string) => stdout.write(text),
+    /** The same of what has to arrive. @throws where nobody reads any more */
+    deliver: (text: string): Promise<void> =>
+      new Promise((resolve, reject) => {
+        clear()
+        // Whoever hears it decides: the process does not end over it (main.ts).
+        stdout.on?.('error', () => {})
+        stdout.write(text, (error) => (error ? reject(error) : resolve()))
+      }),
     /** Told beside the answer. */
     note(...cells: Cell[]): void {
       clear()

@@ -53,6 +53,7 @@ export async function run(argv: readonly string[], around: Surroundings): Promis
     http: createHttp({ env, caFile: globals.caFile, verbose: globals.verbose, signal }, out),
     signal,
     signals,
+    ...(out.isInteractive && { person: { input: streams.stdin, output: streams.stderr } }),
   }
   try {
     return (await command.run(cli, given)) ?? 0

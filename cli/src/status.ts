@@ -7,7 +7,7 @@ import { sessionOf, tokensOf } from './session.ts'
 export type State = 'live' | 'refreshed' | 'degraded' | 'expired' | 'missing'
 
 type Standing = { state: State; detail: string | null }
-type ProjectStanding = Standing & { alias: string; name: string }
+export type ProjectStanding = Standing & { alias: string; name: string }
 type AccountStanding = Standing & {
   server: string
   tenant: string
@@ -59,7 +59,7 @@ const styles: Record<State, Style> = {
   expired: 'red',
   missing: 'dim',
 }
-const shown = (state: State) => ({ text: state, style: styles[state] })
+export const shown = (state: State) => ({ text: state, style: styles[state] })
 
 async function standingOf(cli: Cli, account: Account): Promise<Standing & { projects: ProjectStanding[] }> {
   let state: State = 'live'
@@ -88,7 +88,7 @@ type Project = {
   frozen: unknown
 }
 
-function projectStanding({ alias, name, connection, audience, frozen }: Project): ProjectStanding {
+export function projectStanding({ alias, name, connection, audience, frozen }: Project): ProjectStanding {
   const named = { alias, name }
   if (frozen) return { ...named, state: 'degraded', detail: 'frozen by an admin' }
   if (audience !== null) return { ...named, state: 'live', detail: null }

@@ -5,6 +5,7 @@ import type { ErrorCode, Paths, Problem } from './schema.d.ts'
 
 export { readSeconds, spellSeconds } from './durations.ts'
 export { type Environment, mayBeSet } from './environment.ts'
+export { placeholdersIn } from './patterns.ts'
 export type { Repeats } from './repeat.ts'
 export {
   FlagError,

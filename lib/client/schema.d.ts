@@ -3622,6 +3622,10 @@ export interface Paths {
                  */
                 token_type: string
                 /**
+                 * The header line that carries it; `{token}` stands for it
+                 */
+                header: string
+                /**
                  * Where the token works; paths of the API follow
                  */
                 base_url: string

@@ -211,6 +211,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   strategies(settings: S, metadata?: unknown): StrategyOffer[]
   /** `token_type` of an issued token. */
   tokenType: string
+  /** How it is sent in a header, where that is not Bearer; `{token}` stands for it. */
+  header?: string
   /**
    * What there is to know about a provider beside its address and client. `clientKeys`: where its public keys are served;
    * `logout`: where it says that a session is over.

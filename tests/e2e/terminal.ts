@@ -69,7 +69,8 @@ export async function openTerminal({ browser = true }: { browser?: boolean } = {
     },
     async close() {
       await tmux('kill-server').catch(() => '')
-      await rm(home, { recursive: true, force: true })
+      // The shell writes its history while it ends.
+      await rm(home, { recursive: true, force: true, maxRetries: 5 })
     },
   }
 }

@@ -9,6 +9,7 @@ import { ownApisOf, reports } from '../support/own-apis.ts'
 type Way = {
   strategy: string
   token_type: string
+  header: string
   base_url: string
   rights_schema: Record<string, unknown> | null
   read_only: boolean | null
@@ -57,7 +58,13 @@ it('of a Keboola project names its ways, its rights as flags, and what its tools
   expect(body.strategies.every(({ reason }) => reason.length > 0)).toBe(true)
   expect(body.ways.map(({ strategy }) => strategy)).toEqual(['mint', 'proxy'])
   const mint = wayOf(body, 'mint')
-  expect(mint).toMatchObject({ token_type: 'storage', base_url: stack(), read_only: null, named_rules: [] })
+  expect(mint).toMatchObject({
+    token_type: 'storage',
+    header: 'X-StorageApi-Token: {token}',
+    base_url: stack(),
+    read_only: null,
+    named_rules: [],
+  })
   expect(mint?.environment).toMatchObject({ token: ['KBC_TOKEN', 'KBC_STORAGE_TOKEN', 'KBC_STORAGE_API_TOKEN'] })
   expect(mint?.environment.values.KBC_URL).toBe(stack())
   const schema = mint?.rights_schema ?? {}
@@ -71,7 +78,12 @@ it('F-09: of what works through us names our address, and no variable that would
   const { body } = await offer(owner, project)
   const proxy = wayOf(body, 'proxy')
   const base = `${app.ctx.config.origin}/api/v1/tenants/acme/projects/`
-  expect(proxy).toMatchObject({ token_type: 'Bearer', rights_schema: null, read_only: true })
+  expect(proxy).toMatchObject({
+    token_type: 'Bearer',
+    header: 'Authorization: Bearer {token}',
+    rights_schema: null,
+    read_only: true,
+  })
   expect(proxy?.base_url).toMatch(/\/proxy$/)
   expect(proxy?.base_url.startsWith(base)).toBe(true)
   expect(proxy?.environment).toEqual({ token: ['API_TOKEN'], values: { API_URL: proxy?.base_url } })

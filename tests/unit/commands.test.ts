@@ -39,7 +39,7 @@ test('those of the empty lists', () => {
   expect(pickCommand('warehouse')).toBe('valetkey token warehouse')
 })
 
-const common = { tokenType: '', baseUrl: 'https://x.example', environment: { token: [], values: {} } }
+const common = { tokenType: '', header: '', baseUrl: 'https://x.example', environment: { token: [], values: {} } }
 const upstream = (kind: string, strategy: 'mint' | 'narrow' | 'exchange'): IssueWay => ({
   ...common,
   strategy,

@@ -1,12 +1,31 @@
 import type { Command } from '../command.ts'
+import { connect } from './connect.ts'
 import { credentialHelpers } from './credential-helper.ts'
 import { exec } from './exec.ts'
 import { link } from './link.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
+import { projects } from './projects.ts'
 import { proxy } from './proxy.ts'
+import { revoke } from './revoke.ts'
 import { status } from './status.ts'
+import { token } from './token.ts'
+import { tokens } from './tokens.ts'
 import { whoami } from './whoami.ts'
 
 /** Every command, in the order in which people meet them. */
-export const commands: readonly Command[] = [login, logout, status, whoami, link, exec, proxy, ...credentialHelpers]
+export const commands: readonly Command[] = [
+  login,
+  logout,
+  status,
+  whoami,
+  link,
+  projects,
+  connect,
+  token,
+  tokens,
+  revoke,
+  exec,
+  proxy,
+  ...credentialHelpers,
+]

@@ -18,6 +18,8 @@ export type IssueWay = UpstreamWay | ProxyWay
 type AnyWay = {
   /** What its upstream, or the proxy, calls such a token. */
   tokenType: string
+  /** The line of a request that carries it; `{token}` stands for it. */
+  header: string
   /** Where the token works; paths of the API follow. */
   baseUrl: string
   /** How a program is told of it that somebody starts. */
@@ -98,6 +100,7 @@ export async function readOffer(ctx: Context, actor: Actor, idOrAlias: string): 
   const ways = offer.ways.map((way) => ({
     strategy: way.strategy,
     tokenType: way.tokenType,
+    header: way.header,
     baseUrl: way.baseUrl,
     environment: way.environment,
     rightsSchema: way.strategy === 'proxy' ? null : way.schema,
@@ -128,6 +131,7 @@ export function offerOf(
   const upstream = (strategy: UpstreamWay['strategy']): UpstreamWay => ({
     strategy,
     tokenType: kind.tokenType,
+    header: kind.header ?? bearer,
     baseUrl,
     environment: kind.environment({ baseUrl, branch }, settings),
     samples: kind.samples({ baseUrl, branch }, token),
@@ -146,10 +150,12 @@ export function offerOf(
   }
 }
 
+const bearer = 'Authorization: Bearer {token}'
+
 function proxyWay(kind: Kind, settings: unknown, baseUrl: string): ProxyWay[] {
   const facts = kind.proxy?.(settings)
   if (!facts) return []
   const { methodsCarryMeaning: readOnly, rules: named, never } = facts
   const environment = plainEnvironment(baseUrl)
-  return [{ strategy: 'proxy', tokenType: 'Bearer', baseUrl, environment, readOnly, named, never }]
+  return [{ strategy: 'proxy', tokenType: 'Bearer', header: bearer, baseUrl, environment, readOnly, named, never }]
 }

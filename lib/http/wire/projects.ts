@@ -117,6 +117,7 @@ export const readIssueOffer = operation({
           object({
             strategy: z.enum(strategies),
             token_type: z.string().describe('What the upstream, or the proxy, calls such a token'),
+            header: z.string().describe('The header line that carries it; `{token}` stands for it'),
             base_url: z.url().describe('Where the token works; paths of the API follow'),
             rights_schema: z
               .record(z.string(), z.unknown())
@@ -135,7 +136,9 @@ export const readIssueOffer = operation({
             }).describe('How the tools of its upstream expect the token in the environment of a program'),
           }),
         )
-        .describe('Those that are offered; the first is the one unless another is asked for. `proxy` has to be asked for by its name'),
+        .describe(
+          'Those that are offered; the first is the one unless another is asked for. `proxy` has to be asked for by its name',
+        ),
       cap,
     }),
   },

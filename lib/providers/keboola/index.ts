@@ -35,6 +35,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   missing,
   strategies: () => offers,
   tokenType: 'storage',
+  header: 'X-StorageApi-Token: {token}',
   facts: () => [throughUs(proxying.methodsCarryMeaning)],
   samples,
   environment,

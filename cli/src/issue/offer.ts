@@ -1,0 +1,66 @@
+import { FlagError, flagsOf, rulesOptions } from '../../../lib/client/index.ts'
+import { Failure } from '../failure.ts'
+import type { Session } from '../session.ts'
+
+/** How tokens of a project are made, as the server says. @throws Failure */
+export const readOffer = ({ client, ask, tenant }: Session, project: string) =>
+  ask(client.GET('/api/v1/tenants/{tenant}/projects/{project}/offer', { params: { path: { tenant, project } } }))
+export type Offer = Awaited<ReturnType<typeof readOffer>>
+export type Way = Offer['ways'][number]
+
+/** The way that is asked for: by its name, by flags that are rules, or the first that makes a token of the upstream's. */
+export function wayOf(offer: Offer, { strategy, hasRules }: { strategy: string | undefined; hasRules: boolean }): Way {
+  const wanted = strategy ?? (hasRules ? 'proxy' : undefined)
+  const way = wanted
+    ? offer.ways.find((one) => one.strategy === wanted)
+    : (offer.ways.find((one) => one.strategy !== 'proxy') ?? offer.ways[0])
+  if (way) return way
+  const why = offer.strategies.find((one) => one.strategy === wanted)?.reason
+  const others = offer.ways.map((one) => one.strategy).join(', ')
+  throw new Failure(
+    'usage',
+    wanted ? `Not by ${wanted}: ${why ?? 'it is not known there.'}` : 'No limited token can be made there.',
+    {
+      code: 'no_strategy',
+      next: others === '' ? 'Its reasons: the project’s page in the console' : `There is: --strategy ${others}`,
+    },
+  )
+}
+
+/** Names of flags that are rules: they tell that a token is to work through Valetkey. */
+export const ruleFlags = Object.keys(rulesOptions)
+
+const valueWords = { switch: '', list: ' <id>', map: ' <id>', value: ' <value>' }
+
+/** The flags of a project, for whoever has given none, or a wrong one. */
+export function flagLines({ ways }: Offer): string {
+  const upstream = ways.find((way) => way.rights_schema !== null)
+  const flags = flagsOf(upstream?.rights_schema ?? {}).map(({ flag, kind, description, values }) => [
+    `--${flag}${kind === 'map' ? `${valueWords.map}[=${values?.join('|')}]` : kind === 'value' && values ? ` <${values.join('|')}>` : valueWords[kind]}`,
+    `${description}${kind === 'list' || kind === 'map' ? '; may be repeated' : ''}`,
+  ])
+  const proxy = ways.find((way) => way.strategy === 'proxy')
+  const rules = proxy
+    ? [
+        ...(proxy.read_only ? [['--read-only', 'through Valetkey: GET and HEAD, on every path']] : []),
+        ['--allow <"GET /path/*">', 'through Valetkey: these methods, on these paths; may be repeated'],
+        ...proxy.named_rules.map(({ name, title }) => [`--rules ${name}`, `through Valetkey: ${title}`]),
+        ['--everything', 'through Valetkey: all that your connection can do'],
+      ]
+    : []
+  const all = [...flags, ...rules]
+  const width = Math.max(0, ...all.map(([flag = '']) => flag.length))
+  return all.map(([flag = '', what]) => `  ${flag.padEnd(width)}  ${what}`).join('\n')
+}
+
+/** What a command line says wrongly, with the flags that there are. */
+export const flagFailure = (offer: Offer, project: string, error: unknown): Failure =>
+  new Failure('usage', error instanceof FlagError || isParseError(error) ? sentence(error.message) : String(error), {
+    cause: error,
+    next: `Flags of ${project}:\n${flagLines(offer)}`,
+  })
+
+export const isParseError = (error: unknown): error is Error =>
+  error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+
+const sentence = (text: string) => (text.endsWith('.') ? text : `${text}.`)

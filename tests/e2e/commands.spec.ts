@@ -1,0 +1,136 @@
+import { spawnSync } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { buildCommand } from '../../cli/build.mjs'
+import { expect, issue, link, type Page, signIn, test } from './support.ts'
+import { openTerminal } from './terminal.ts'
+
+/** Set for somebody to look at what people see. */
+const screenshots = process.env.VALETKEY_E2E_SHOTS
+
+async function shoot(page: Page, name: string) {
+  if (!screenshots) return
+  for (const [width, height] of [
+    [360, 780],
+    [1280, 900],
+  ] as const)
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.setViewportSize({ width, height })
+      await page.emulateMedia({ colorScheme })
+      await page.screenshot({ path: `${screenshots}/${name}-${width}-${colorScheme}.png` })
+    }
+  await page.setViewportSize({ width: 1280, height: 900 })
+}
+
+const copied = async (page: Page) => page.evaluate(() => navigator.clipboard.readText())
+
+test('empty lists and the token that was made show the command for a terminal', async ({ page, context, baseURL }) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+  await signIn(page, 'member@acme.test')
+  const commandOf = async () => {
+    await page.getByRole('button', { name: 'Copy the command' }).click()
+    await expect(page.getByRole('button', { name: 'Copied' })).toBeVisible()
+    return copied(page)
+  }
+  expect(await commandOf()).toBe('valetkey connect')
+  await shoot(page, 'no-projects')
+  await page.goto('/t/acme/devices')
+  expect(await commandOf()).toBe(`valetkey login --server ${baseURL}`)
+  await shoot(page, 'no-devices')
+
+  await page.goto('/t/acme/projects')
+  await link(page, 'Acme Sales Reporting', 'member@acme.test')
+  await page.goto('/t/acme/tokens')
+  expect(await commandOf()).toBe('valetkey token acme-sales-reporting')
+  await shoot(page, 'no-tokens')
+
+  await page.goto('/t/acme/projects')
+  await page.getByRole('link', { name: 'Issue token' }).first().click()
+  await page.waitForURL(/\/issue$/)
+  await issue(page, { purpose: "the boss's export", read: ['in.c-crm'] })
+  const same = `acme-sales-reporting --bucket in.c-crm=read --expires 1h --purpose 'the boss'\\''s export'`
+  for (const [name, command] of [
+    ['valetkey token', `valetkey token ${same}`],
+    ['valetkey exec', `valetkey exec ${same} -- CMD`],
+  ] as const) {
+    await page.getByRole('tab', { name }).click()
+    await page.getByRole('button', { name: `Copy ${name}` }).click()
+    await expect(page.getByRole('button', { name: 'Copied' })).toBeVisible()
+    expect(await copied(page)).toBe(command)
+    await shoot(page, name.replace(' ', '-'))
+  }
+  // None of them holds the value, so closing still asks whether it was copied.
+  await page.keyboard.press('Escape')
+  await expect(page.getByRole('alertdialog', { name: 'You have not copied the token' })).toBeVisible()
+})
+
+test('a project is connected and a token’s rights are chosen without leaving the terminal for more than a consent', async ({
+  page,
+  baseURL,
+}) => {
+  test.skip(spawnSync('tmux', ['-V']).error !== undefined, 'there is no tmux')
+  await buildCommand()
+  const terminal = await openTerminal()
+  const keep = async (name: string) => {
+    if (screenshots) await writeFile(`${screenshots}/${name}.txt`, await terminal.screen())
+  }
+  try {
+    await signIn(page, 'member@acme.test')
+    const login = async () => {
+      await terminal.type(`valetkey login ${baseURL}`)
+      await page.goto(await terminal.sentTo())
+      await page.getByRole('checkbox', { name: /^Acme Sales Reporting/ }).check()
+      for (const legend of ['Tokens of Demo stack', 'Tokens for requests through Valetkey'])
+        await page
+          .getByRole('group', { name: legend })
+          .getByRole('radio', { name: /policy/ })
+          .check()
+      await page.getByRole('button', { name: 'Allow' }).click()
+      await terminal.shows(/Signed in to/)
+    }
+    await link(page, 'Acme Sales Reporting', 'member@acme.test')
+    await login()
+
+    await terminal.type('valetkey connect; echo "exit $?"')
+    await page.goto(await terminal.sentTo())
+    await link(page, 'Acme Finance Archive', 'member@acme.test')
+    await terminal.shows(/is connected, as .*[\s\S]*exit 0/)
+    await terminal.shows(/valetkey token acme-finance-archive/)
+    // What this terminal may issue for was chosen before the project was there.
+    await terminal.shows(/sign in again/)
+    await terminal.type('valetkey token acme-finance-archive --read-only --purpose x; echo "exit $?"')
+    await terminal.shows(/It may issue nothing[\s\S]*allow more in the browser: valetkey login[\s\S]*exit 4/)
+    await login()
+
+    await terminal.type(`valetkey token acme-sales-reporting; echo "exit $?"`)
+    await terminal.shows(/How is it made\?/)
+    await keep('pick-way')
+    await terminal.press('Enter')
+    await terminal.shows(/components: Components whose configurations/)
+    await terminal.press('Enter')
+    await terminal.shows(/buckets, write/)
+    await terminal.press('Enter')
+    await terminal.shows(/buckets, read/)
+    await terminal.press('Space')
+    await keep('pick-buckets')
+    await terminal.press('Enter')
+    await terminal.shows(/Beside that/)
+    await terminal.press('Enter')
+    await terminal.shows(/What is it for\?/)
+    await terminal.press('d', 'e', 'm', 'o', 'Enter')
+    await terminal.shows(/How long does it live\?/)
+    await keep('pick-life')
+    await terminal.press('Enter')
+    await terminal.shows(/fingerprint \w+[\s\S]*exit 0/)
+    await terminal.type('valetkey tokens')
+    await terminal.shows(/demo +live +in 1[45] min/)
+
+    await terminal.type(`valetkey token acme-sales-reporting; echo "exit $?"`)
+    await terminal.shows(/How is it made\?/)
+    await terminal.press('C-c')
+    await terminal.shows(/exit 8/)
+    await terminal.type('valetkey logout')
+    await terminal.shows(/signed out/)
+  } finally {
+    await terminal.close()
+  }
+})
