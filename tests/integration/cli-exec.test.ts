@@ -2,6 +2,9 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { Cli } from '../../cli/src/cli.ts'
+import { execute } from '../../cli/src/exec.ts'
+import { createOutput } from '../../cli/src/output.ts'
 import { scopes } from '../../lib/actor.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { calledWith, isThere, type Machine, startMachine } from '../support/command.ts'
@@ -351,6 +354,51 @@ describe('several projects', () => {
 })
 
 describe('the end', () => {
+  it('a token that ends before the program is told of, while that runs on', async () => {
+    let pass = () => {}
+    const passed = new Promise<void>((resolve) => {
+      pass = resolve
+    })
+    const noted: string[] = []
+    const waited: number[] = []
+    const stop = join(machine.work, 'stop')
+    const sink = {
+      write(text: string) {
+        noted.push(text)
+        if (/has ended/.test(text)) void writeFile(stop, '')
+      },
+    }
+    const cli: Cli = {
+      env: { PATH: process.env.PATH, VALETKEY_TOKEN: mine.access_token },
+      cwd: machine.work,
+      home: machine.home,
+      given: { server: at.origin, tenant: 'acme', caFile: undefined },
+      platform: 'linux',
+      out: createOutput({ stdout: sink, stderr: sink, stdin: {} }, { json: false, color: false, env: {} }),
+      signal: new AbortController().signal,
+      signals: {
+        interrupted: new AbortController().signal,
+        fromTerminal: false,
+        take: () => () => {},
+        pause: () => {},
+      },
+      input: async () => '',
+      now: () => new Date(),
+      monotonicSeconds: () => 0,
+      http: (request) => fetch(request),
+      wait(seconds) {
+        waited.push(seconds)
+        pass()
+        return passed
+      },
+    }
+    const command = ['sh', '-c', `while [ ! -e '${stop}' ]; do sleep 0.05; done; exit 6`]
+    const given = { rights: [], strategy: undefined, expires: '60s', flags: reading, command }
+    const ended = await execute(cli, { ...given, aims: [{ project: 'warehouse', as: undefined }] })
+    expect([ended, waited[0]]).toEqual([6, expect.closeTo(60, -1)])
+    expect(noted).toEqual(['valetkey: the token for warehouse has ended, and the program still runs.\n'])
+  })
+
   it('a server that is away then is told of, and the exit code stays the program’s', async () => {
     between = ({ url, socket }) => {
       const isIt = url?.endsWith('/revocations') === true
