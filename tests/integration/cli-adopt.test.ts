@@ -2,6 +2,9 @@
 import { chmod, link, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { approve } from '../../demo/browser.ts'
+import { completeLink } from '../../lib/broker/link/complete.ts'
+import { startLink } from '../../lib/broker/link/start.ts'
 import { type CliWorld, startCliWorld } from '../support/cli.ts'
 
 const canary = 'CANARY'
@@ -10,9 +13,7 @@ let file: string
 let text: string
 beforeAll(async () => {
   world = await startCliWorld()
-  const jar = await world.app.signIn('owner@acme.test')
-  await world.app.linkProject(jar, 'acme', { account: 'owner@acme.test', alias: 'prod' })
-  expect((await world.login()).code).toBe(0)
+  await linkProject('10231')
   const { items } = (await world.console('GET', '/tenants/acme/projects')).body as {
     items: { external_id: string; provider: { host: string } }[]
   }
@@ -32,6 +33,16 @@ beforeEach(async () => {
   await writeFile(file, text)
   await chmod(file, 0o640)
 })
+
+async function linkProject(external: string): Promise<void> {
+  const { ctx, actorOf, providerOf, callbackOf } = world.app
+  const actor = await actorOf('owner@acme.test')
+  const { id } = await providerOf(actor)
+  const { url } = await startLink(ctx, actor, { providerId: id, alias: 'prod', browser: actor.browser })
+  const location = await approve(url, { account: 'owner@acme.test', project: external })
+  const done = await completeLink(ctx, callbackOf(location, actor))
+  if (!('projectId' in done)) throw new Error(`not linked: ${JSON.stringify(done)}`)
+}
 
 /** A keychain with the interface of secret-tool, which keeps everything in a folder. */
 async function keychain(): Promise<Record<string, string>> {
@@ -53,6 +64,7 @@ const write = (...more: string[]) => world.run(['adopt', '--write', ...more, fil
 const seen = ({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr
 
 it('names the project that stands in and the line that uses it, and writes only what is agreed to', async () => {
+  expect((await world.login()).code).toBe(0)
   const dry = await world.run(['adopt', file, '--json'])
   const [{ tokens, diff }] = JSON.parse(dry.stdout).files
   expect([dry.code, tokens.map(({ project }: { project: string | null }) => project)]).toEqual([
@@ -68,7 +80,7 @@ it('names the project that stands in and the line that uses it, and writes only 
   const refused = await write()
   expect([refused.code, refused.stderr]).toEqual([
     8,
-    expect.stringMatching(/no undo for .*\n.*Nothing was written[^]*--without-undo/),
+    expect.stringMatching(/no undo for .*\n.*Nothing was written[\s\S]*--without-undo/),
   ])
   expect(await readFile(file, 'utf8')).toBe(text)
   const done = await write('--without-undo')
