@@ -40,10 +40,25 @@ export async function buildCommand(outdir = join(here, 'dist'), more = {}) {
     await writeFile(beside, contents, { mode: path === entry ? 0o755 : 0o644 })
     await rename(beside, path)
   }
-  const present = new Set(outputFiles.map(({ path }) => basename(path)))
+  const licences = 'third-party-licences.txt'
+  await writeFile(join(outdir, licences), await licencesOf(Object.keys(metafile.inputs)))
+  const present = new Set([licences, ...outputFiles.map(({ path }) => basename(path))])
   for (const name of await readdir(outdir))
     if (!present.has(name)) await rm(join(outdir, name), { recursive: true, force: true })
   return metafile
+}
+
+/** What the packages in it ask to be shown with every copy. */
+async function licencesOf(inputs) {
+  const folders = new Set(inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []))
+  const texts = await Promise.all(
+    [...folders].sort().map(async (folder) => {
+      const { name, version, license } = JSON.parse(await readFile(join(here, folder, 'package.json'), 'utf8'))
+      const file = (await readdir(join(here, folder))).find((one) => /^licen[cs]e/i.test(one))
+      return `${name} ${version}: ${license}\n\n${file ? await readFile(join(here, folder, file), 'utf8') : ''}`
+    }),
+  )
+  return texts.join(`\n${'-'.repeat(80)}\n\n`)
 }
 
 if (process.argv[1] === import.meta.filename) await buildCommand()

@@ -21,7 +21,7 @@ test('two commands lead from nothing to being signed in, and nothing secret is o
     await page.goto(await terminal.sentTo())
     await expect(page.getByRole('heading', { level: 1 })).toHaveText('Allow Valetkey command line?')
     await page.getByRole('button', { name: 'Allow' }).click()
-    await expect(page.getByRole('heading', { level: 1 })).toHaveText('You are signed in')
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Go back to your terminal')
     await terminal.shows(/Signed in to \S+ as owner@acme\.test, tenant acme\./)
     await terminal.type('valetkey status; echo "exit $?"')
     await terminal.shows(/live[\s\S]*exit 0/)

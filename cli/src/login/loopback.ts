@@ -109,13 +109,9 @@ async function callback(cli: Cli, server: Server, state: string): Promise<URLSea
           'This is not the answer that was waited for',
           'Close this tab, and use the one that valetkey opened.',
         )
-      const isDenied = searchParams.has('error')
-      page(
-        response,
-        200,
-        isDenied ? 'Nothing was allowed' : 'You are signed in',
-        'Close this tab and go back to your terminal.',
-      )
+      // Whether it works is not known yet.
+      if (searchParams.has('error')) page(response, 200, 'Nothing was allowed', 'You can close this tab.')
+      else page(response, 200, 'Go back to your terminal', 'valetkey goes on there. You can close this tab.')
       // Its last octet, so that closing the listener cuts nothing off.
       response.once('close', () => resolve(searchParams))
     })
