@@ -139,6 +139,22 @@ it('a keychain keeps the old content: undo puts it back once, and not over a cha
   for (const one of [done, late, undone]) expect(seen(one)).not.toContain(canary)
 })
 
+it('.netrc: git asks valetkey from then on, until it is undone', async () => {
+  const env = await keychain()
+  const { host } = new URL(JSON.parse(text).projects.here.stack_url)
+  const entry = `machine ${host} login ada password ${canary}\n`
+  const own = join(world.machine, '.netrc')
+  await writeFile(own, `${entry}machine b.example password ${canary}\n`)
+  const helpers = () => readFile(join(world.machine, '.gitconfig'), 'utf8').catch(() => '')
+  const done = await world.run(['adopt', '--write', own], { env })
+  expect([done.code, seen(done).includes(canary)]).toEqual([0, false])
+  expect(await readFile(own, 'utf8')).toBe(`machine b.example password ${canary}\n`)
+  expect(await helpers()).toMatch(new RegExp(`https://${host}"][\\s\\S]*helper = !valetkey credential-helper git`))
+  expect((await world.run(['adopt', '--undo', own], { env })).code).toBe(0)
+  expect(await readFile(own, 'utf8')).toBe(`${entry}machine b.example password ${canary}\n`)
+  expect(await helpers()).not.toContain('valetkey')
+})
+
 it('killed at any step it leaves the old or the new file, with its mode, and the next one does it', async () => {
   const next = text.replace(`"1-2-${canary}"`, '""')
   const node = ['--import', resolve(import.meta.dirname, '../support/dies-at.mjs')]
