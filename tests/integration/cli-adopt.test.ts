@@ -2,6 +2,9 @@
 import { chmod, link, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { approve } from '../../demo/browser.ts'
+import { completeLink } from '../../lib/broker/link/complete.ts'
+import { startLink } from '../../lib/broker/link/start.ts'
 import { type CliWorld, startCliWorld } from '../support/cli.ts'
 
 const canary = 'CANARY'
@@ -10,9 +13,7 @@ let file: string
 let text: string
 beforeAll(async () => {
   world = await startCliWorld()
-  const jar = await world.app.signIn('owner@acme.test')
-  await world.app.linkProject(jar, 'acme', { account: 'owner@acme.test', alias: 'prod' })
-  expect((await world.login()).code).toBe(0)
+  await linkProject('10231')
   const { items } = (await world.console('GET', '/tenants/acme/projects')).body as {
     items: { external_id: string; provider: { host: string } }[]
   }
@@ -32,6 +33,16 @@ beforeEach(async () => {
   await writeFile(file, text)
   await chmod(file, 0o640)
 })
+
+async function linkProject(external: string): Promise<void> {
+  const { ctx, actorOf, providerOf, callbackOf } = world.app
+  const actor = await actorOf('owner@acme.test')
+  const { id } = await providerOf(actor)
+  const { url } = await startLink(ctx, actor, { providerId: id, alias: 'prod', browser: actor.browser })
+  const location = await approve(url, { account: 'owner@acme.test', project: external })
+  const done = await completeLink(ctx, callbackOf(location, actor))
+  if (!('projectId' in done)) throw new Error(`not linked: ${JSON.stringify(done)}`)
+}
 
 /** A keychain with the interface of secret-tool, which keeps everything in a folder. */
 async function keychain(): Promise<Record<string, string>> {
@@ -53,6 +64,7 @@ const write = (...more: string[]) => world.run(['adopt', '--write', ...more, fil
 const seen = ({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr
 
 it('names the project that stands in and the line that uses it, and writes only what is agreed to', async () => {
+  expect((await world.login()).code).toBe(0)
   const dry = await world.run(['adopt', file, '--json'])
   const [{ tokens, diff }] = JSON.parse(dry.stdout).files
   expect([dry.code, tokens.map(({ project }: { project: string | null }) => project)]).toEqual([
@@ -125,6 +137,22 @@ it('a keychain keeps the old content: undo puts it back once, and not over a cha
   await run('--write')
   expect([(await run('--forget')).code, (await run('--undo')).code]).toEqual([0, 5])
   for (const one of [done, late, undone]) expect(seen(one)).not.toContain(canary)
+})
+
+it('.netrc: git asks valetkey from then on, until it is undone', async () => {
+  const env = await keychain()
+  const { host } = new URL(JSON.parse(text).projects.here.stack_url)
+  const entry = `machine ${host} login ada password ${canary}\n`
+  const own = join(world.machine, '.netrc')
+  await writeFile(own, `${entry}machine b.example password ${canary}\n`)
+  const helpers = () => readFile(join(world.machine, '.gitconfig'), 'utf8').catch(() => '')
+  const done = await world.run(['adopt', '--write', own], { env })
+  expect([done.code, seen(done).includes(canary)]).toEqual([0, false])
+  expect(await readFile(own, 'utf8')).toBe(`machine b.example password ${canary}\n`)
+  expect(await helpers()).toMatch(new RegExp(`https://${host}"][\\s\\S]*helper = !valetkey credential-helper git`))
+  expect((await world.run(['adopt', '--undo', own], { env })).code).toBe(0)
+  expect(await readFile(own, 'utf8')).toBe(`${entry}machine b.example password ${canary}\n`)
+  expect(await helpers()).not.toContain('valetkey')
 })
 
 it('killed at any step it leaves the old or the new file, with its mode, and the next one does it', async () => {
