@@ -9,6 +9,7 @@ import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
 import { stopOnSignals, stopTools } from './lib/processes.mjs'
 import { step } from './lib/progress.mjs'
 import { findSchemathesis } from './lib/schemathesis.mjs'
+import { ensureShells } from './lib/shells.mjs'
 import { build, checks, conclude, contract, endToEnd, keycloak, runStages } from './lib/stages.mjs'
 import { ensureTmux } from './lib/tmux.mjs'
 
@@ -21,6 +22,7 @@ try {
   await ensureGlewlwyd()
   await ensureNginx()
   await ensureKeyring()
+  await ensureShells()
   await ensureTmux()
   const real = keycloak(await ensureKeycloak())
   const api = contract(await findSchemathesis())

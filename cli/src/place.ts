@@ -6,8 +6,11 @@ import type { Cli } from './cli.ts'
 import { Failure } from './failure.ts'
 import { readText } from './files.ts'
 
-/** A server, and a tenant of it where that is said. `from`: who says so, for people. */
-export type Place = { server: string; tenant: string | undefined; from: string }
+/**
+ * A server, and a tenant of it where that is said. `from`: who says so, for people. `isSaid`: whoever calls the command does, by a flag or the
+ * environment, and no folder that they happen to be in.
+ */
+export type Place = { server: string; tenant: string | undefined; from: string; isSaid: boolean }
 
 export const linkFile = '.valetkey/config.json'
 export const Link = z.strictObject({
@@ -28,7 +31,7 @@ export function readAddress(given: string, from: string): Place {
     throw new Failure('usage', `${given} has no TLS (${from}).`, {
       next: 'Tokens would travel in the clear. Use https; http is for this machine alone.',
     })
-  return { server: origin, tenant: /^\/t\/([a-z0-9][a-z0-9-]{0,62})(\/|$)/.exec(pathname)?.[1], from }
+  return { server: origin, tenant: /^\/t\/([a-z0-9][a-z0-9-]{0,62})(\/|$)/.exec(pathname)?.[1], from, isSaid: false }
 }
 
 /** The nearest folder upwards that is linked to a server. */
@@ -45,13 +48,14 @@ export async function findLink(cwd: string): Promise<{ file: string; link: z.inf
 export async function findPlace(cli: Pick<Cli, 'given' | 'env' | 'cwd' | 'home'>): Promise<Place> {
   const { given, env } = cli
   const found = (place: Place, tenant?: string): Place => ({ ...place, tenant: given.tenant ?? place.tenant ?? tenant })
-  if (given.server) return found(readAddress(given.server, '--server'))
-  if (env.VALETKEY_SERVER) return found(readAddress(env.VALETKEY_SERVER, 'VALETKEY_SERVER'), env.VALETKEY_TENANT)
+  if (given.server) return { ...found(readAddress(given.server, '--server')), isSaid: true }
+  if (env.VALETKEY_SERVER)
+    return { ...found(readAddress(env.VALETKEY_SERVER, 'VALETKEY_SERVER'), env.VALETKEY_TENANT), isSaid: true }
   const linked = await findLink(cli.cwd)
   if (linked) return found(readAddress(linked.link.server, linked.file), linked.link.tenant)
   const accounts = await readAccounts(cli)
   const account = accounts.default === null ? undefined : accounts.accounts[accounts.default]
-  if (account) return { server: account.server, tenant: given.tenant ?? account.tenant, from: 'the default' }
+  if (account) return { server: account.server, tenant: given.tenant ?? account.tenant, from: 'the default', isSaid: false }
   throw new Failure(
     'usage',
     [

@@ -33,6 +33,12 @@ export async function openSession(cli: Cli): Promise<Session> {
   const place = await findPlace(cli)
   const given = cli.env.VALETKEY_TOKEN
   if (given) {
+    // A folder that somebody else wrote may be linked to a server of theirs, and a default is of another sign-in.
+    if (!place.isSaid)
+      throw new Failure('usage', `VALETKEY_TOKEN is there, and ${place.from} alone says for which server.`, {
+        code: 'no_server',
+        next: 'Say it beside the token: VALETKEY_SERVER, or --server',
+      })
     const session = sessionOf(cli, place.server, '', () => given)
     return { ...session, tenant: place.tenant ?? cli.env.VALETKEY_TENANT ?? (await onlyTenant(session)) }
   }

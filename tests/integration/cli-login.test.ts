@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
@@ -249,6 +249,16 @@ it('O-13 a token of the environment counts before what is stored', async () => {
     env: { VALETKEY_TOKEN: 'vk_at_of_nobody' },
   })
   expect([code, stderr]).toEqual([3, expect.stringContaining('Sign in again')])
+})
+
+it('O-13 a token of the environment goes to no server that a folder or a default alone names', async () => {
+  const folder = join(world.machine, 'cloned')
+  await mkdir(folder)
+  await world.run(['link', '--server', `${world.at.origin}/t/acme`], { cwd: folder })
+  world.requests.length = 0
+  const { code, stderr } = await world.run(['whoami'], { cwd: folder, env: { VALETKEY_TOKEN: 'vk_at_of_a_build' } })
+  expect([code, stderr]).toEqual([2, expect.stringContaining('VALETKEY_SERVER')])
+  expect(world.requests).toEqual([])
 })
 
 it('a file of credentials that others can read, or that is broken, is not used and not overwritten', async () => {
