@@ -83,8 +83,8 @@ async function createSender(env: Settings['env'], caFile: string | undefined): P
 export async function dispatcherOf(env: Settings['env'], caFile: string | undefined): Promise<Dispatcher | undefined> {
   const isProxied = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].some((name) => env[name])
   if (!isProxied && caFile === undefined) return undefined
-  const [{ EnvHttpProxyAgent }, { rootCertificates }] = await Promise.all([import('./undici.ts'), import('node:tls')])
-  const ca = caFile === undefined ? undefined : [...rootCertificates, await readCa(caFile)]
+  const { EnvHttpProxyAgent } = await import('./undici.ts')
+  const ca = caFile === undefined ? undefined : await authorities(env, caFile)
   return new EnvHttpProxyAgent({
     ...(env.HTTP_PROXY || env.http_proxy ? { httpProxy: env.http_proxy ?? env.HTTP_PROXY ?? '' } : {}),
     ...(env.HTTPS_PROXY || env.https_proxy ? { httpsProxy: env.https_proxy ?? env.HTTPS_PROXY ?? '' } : {}),
@@ -93,8 +93,15 @@ export async function dispatcherOf(env: Settings['env'], caFile: string | undefi
   })
 }
 
-/** @throws Failure usage */
-export async function readCa(file: string): Promise<string> {
+/** Whom to believe with a file of certificates: the public CAs, those that Node was told of, and those of the file. @throws Failure usage */
+export async function authorities({ NODE_EXTRA_CA_CERTS: extra }: Settings['env'], caFile: string): Promise<string[]> {
+  const { rootCertificates } = await import('node:tls')
+  // Node itself goes on without a file that it cannot read.
+  const more = extra ? await readFile(extra, 'utf8').catch(() => '') : ''
+  return [...rootCertificates, ...(more ? [more] : []), await readCa(caFile)]
+}
+
+async function readCa(file: string): Promise<string> {
   const pem = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new Failure('usage', `The file of certificates cannot be read: ${file}`, { cause, next: 'Check --ca-file.' })
   })

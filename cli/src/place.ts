@@ -55,7 +55,8 @@ export async function findPlace(cli: Pick<Cli, 'given' | 'env' | 'cwd' | 'home'>
   if (linked) return found(readAddress(linked.link.server, linked.file), linked.link.tenant)
   const accounts = await readAccounts(cli)
   const account = accounts.default === null ? undefined : accounts.accounts[accounts.default]
-  if (account) return { server: account.server, tenant: given.tenant ?? account.tenant, from: 'the default', isSaid: false }
+  if (account)
+    return { server: account.server, tenant: given.tenant ?? account.tenant, from: 'the default', isSaid: false }
   throw new Failure(
     'usage',
     [

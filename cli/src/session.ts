@@ -54,7 +54,7 @@ export function sessionOf(cli: Cli, server: string, tenant: string, token: Token
       return await cli.http(request)
     } catch (error) {
       reason = reasonOf(error)
-      throw error
+      throw error instanceof Failure ? new NotSent(error) : error
     }
   }
   return {
@@ -71,9 +71,20 @@ export function sessionOf(cli: Cli, server: string, tenant: string, token: Token
       try {
         return await unwrap(answer)
       } catch (error) {
+        if (error instanceof NotSent) throw error.cause
         throw error instanceof ProblemError ? failureOfApi(error, server, reason) : error
       }
     },
+  }
+}
+
+/** We cannot send at all, so that another try would end alike: for the client that is giving up. */
+class NotSent extends Error {
+  override readonly name = 'AbortError'
+  override readonly cause: Failure
+  constructor(cause: Failure) {
+    super(cause.message)
+    this.cause = cause
   }
 }
 

@@ -1,7 +1,7 @@
-import { type ConnectionOptions, connect, type PeerCertificate, rootCertificates, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, type PeerCertificate, type TLSSocket } from 'node:tls'
 import * as z from 'zod/mini'
 import type { Cli } from '../cli.ts'
-import { readCa, reasonOf } from '../http.ts'
+import { authorities, reasonOf } from '../http.ts'
 import type { Place } from '../place.ts'
 import { type Finding, fail, ok, warn } from './index.ts'
 import { isProxy, proxyFor, throughProxy } from './proxy.ts'
@@ -48,7 +48,7 @@ async function tls(cli: Cli, url: URL, proxy: URL | undefined): Promise<Finding>
   const { caFile } = cli.given
   let socket: TLSSocket
   try {
-    const ca = caFile === undefined ? undefined : [...rootCertificates, await readCa(caFile)]
+    const ca = caFile === undefined ? undefined : await authorities(cli.env, caFile)
     const under = proxy && (await throughProxy(proxy, url, cli.signal))
     socket = await handshake({
       host: url.hostname.replace(/^\[|\]$/g, ''),
