@@ -14,7 +14,7 @@ export const exitCodes = {
   not_started: { code: 125, means: 'exec: the program was not started' },
   not_executable: { code: 126, means: 'exec: the program cannot be run' },
   no_program: { code: 127, means: 'exec: there is no such program' },
-  interrupted: { code: 130, means: 'Ctrl-C' },
+  interrupted: { code: 130, means: 'Ctrl-C, or a question that was left' },
 } as const
 
 export type Exit = keyof typeof exitCodes

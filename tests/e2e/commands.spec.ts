@@ -127,7 +127,36 @@ test('a project is connected and a token’s rights are chosen without leaving t
     await terminal.type(`valetkey token acme-sales-reporting; echo "exit $?"`)
     await terminal.shows(/How is it made\?/)
     await terminal.press('C-c')
-    await terminal.shows(/exit 8/)
+    await terminal.shows(/exit 130/)
+
+    const rights = '--bucket in.c-crm=read'
+    await terminal.type(
+      `valetkey exec acme-sales-reporting ${rights} -- sh -c 'echo "has \${#KBC_TOKEN}"; exit 7'; echo "exit $?"`,
+    )
+    await terminal.shows(/has [1-9]\d+[\s\S]*exit 7/)
+    await terminal.type(`valetkey exec acme-sales-reporting ${rights} -- cat; echo "exit $?"`)
+    await expect.poll(() => terminal.children()).toContain('cat')
+    await terminal.press('C-c')
+    await terminal.shows(/exit 130/)
+    await terminal.type('valetkey tokens')
+    await terminal.shows(/demo +live/)
+    // Those of the programs have ended with them.
+    expect(await terminal.screen()).not.toMatch(/exec: /)
+
+    await terminal.type(
+      'valetkey proxy acme-sales-reporting --read-only -- sh -c \'curl -s -o /dev/null -w "%{http_code}" "$API_URL/v2/storage/buckets"; echo " of GET"\'',
+    )
+    await terminal.shows(/200 of GET/)
+
+    await terminal.type('valetkey revoke --all; echo "exit $?"')
+    await terminal.shows(/blocked here[\s\S]*upstream[\s\S]*exit \d+/i)
+    await keep('revoked')
+    await terminal.type('valetkey status; echo "exit $?"')
+    await terminal.shows(/acme-sales-reporting +\S.* live[\s\S]*exit 0/)
+    await keep('status')
+    await terminal.type('valetkey doctor; echo "exit $?"')
+    await terminal.shows(/exit 0/)
+    await keep('doctor')
     await terminal.type('valetkey logout')
     await terminal.shows(/signed out/)
   } finally {

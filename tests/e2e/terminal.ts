@@ -55,6 +55,11 @@ export async function openTerminal({ browser = true }: { browser?: boolean } = {
       await tmux('send-keys', '-l', line)
       await tmux('send-keys', 'Enter')
     },
+    /** What runs in the foreground of it, by name. */
+    async children() {
+      const tty = (await tmux('list-panes', '-F', '#{pane_tty}')).trim().replace('/dev/', '')
+      return (await run('ps', ['-t', tty, '-o', 'comm='])).stdout.split('\n').map((name) => name.trim())
+    },
     press: (...keys: string[]) => tmux('send-keys', ...keys),
     async shows(text: RegExp): Promise<RegExpExecArray> {
       await expect.poll(screen).toMatch(text)

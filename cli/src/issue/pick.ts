@@ -23,7 +23,7 @@ type Picked = { way: Way; rights: Record<string, unknown>; seconds: number; purp
 /** What a person chose; a prompt that they left ends the command. */
 async function answered<T>(asking: Promise<T>): Promise<Exclude<T, symbol>> {
   const answer = await asking
-  if (isCancel(answer)) throw new Failure('denied', 'Nothing was issued.', { code: 'cancelled' })
+  if (isCancel(answer)) throw new Failure('interrupted', 'Nothing was issued.', { code: 'cancelled' })
   return answer as Exclude<T, symbol>
 }
 
