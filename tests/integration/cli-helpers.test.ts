@@ -8,7 +8,11 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { NodeStreamableHTTPServerTransport } from '@modelcontextprotocol/node'
+import { McpServer } from '@modelcontextprotocol/server'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { scopes } from '../../lib/actor.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { selfSigned } from '../support/certificate.ts'
@@ -518,6 +522,33 @@ describe('kubectl’s protocol', () => {
 })
 
 describe('headers for an MCP client', () => {
+  it('ASK-07 a client of the official SDK lists and calls tools with them', async () => {
+    const words = ['credential-helper', 'mcp', '--project', 'code', '--strategy', 'proxy', '--everything']
+    const ran = await machine.valetkey(words)
+    expect([ran.code, ran.stderr]).toEqual([0, ''])
+    api.answerWith(async (request, response) => {
+      const server = new McpServer({ name: 'tickets', version: '1.0.0' })
+      server.registerTool(
+        'echo',
+        { description: 'Says it again', inputSchema: z.object({ text: z.string() }) },
+        ({ text }) => ({
+          content: [{ type: 'text', text }],
+        }),
+      )
+      const transport = new NodeStreamableHTTPServerTransport({})
+      await server.connect(transport)
+      await transport.handleRequest(request, response)
+    })
+    const address = new URL(`${at.origin}/api/v1/tenants/acme/projects/code/proxy/mcp`)
+    const headers = JSON.parse(ran.stdout) as Record<string, string>
+    const client = new Client({ name: 'a-client', version: '1.0.0' })
+    await client.connect(new StreamableHTTPClientTransport(address, { requestInit: { headers } }))
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['echo'])
+    const called = await client.callTool({ name: 'echo', arguments: { text: 'through Valetkey' } })
+    expect(called.content).toEqual([{ type: 'text', text: 'through Valetkey' }])
+    await client.close()
+  })
+
   it('are a JSON object of names and values, and work', async () => {
     const words = ['credential-helper', 'mcp', '--project', 'code', '--strategy', 'proxy', '--everything']
     const ran = await machine.valetkey(words)
