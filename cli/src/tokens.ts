@@ -115,9 +115,10 @@ export async function revokeTokens(
       next: 'valetkey revoke FINGERPRINT, or valetkey revoke --all; valetkey tokens shows them',
     })
   const session = await openSession(cli)
-  const wanted = all
-    ? (await liveTokens(session, await projectId(session, project))).map(({ id }) => id)
-    : await idsOf(session, named)
+  const chosen = all
+    ? new Map((await liveTokens(session, await projectId(session, project))).map((token) => [token.id, token]))
+    : await tokensNamed(session, named)
+  const wanted = [...chosen.keys()]
   const ended: Ended[] = []
   for (let at = 0; at < wanted.length; at += most) {
     cli.out.progress(`Revoking ${wanted.length} …`)
@@ -137,7 +138,7 @@ export async function revokeTokens(
     if (revoked.length === 0) cli.out.line('No token of yours lives: nothing was left to revoke.')
     for (const [at, one] of ended.entries()) {
       if (at > 0) cli.out.line()
-      showTruths(cli, one, now)
+      showTruths(cli, one, chosen.get(one.id), now)
     }
   })
   // An end that has passed by itself is over as well.
@@ -145,12 +146,14 @@ export async function revokeTokens(
   return lives ? exitCodes.unconfirmed.code : 0
 }
 
-/** Ids as they are, fingerprints by the tokens that live. @throws Failure not_found, usage */
-async function idsOf(session: Session, named: string[]): Promise<string[]> {
-  if (named.every((name) => name.startsWith('tok_'))) return [...new Set(named)]
+type Living = Awaited<ReturnType<typeof liveTokens>>[number]
+
+/** By their ids: as they were named, or by fingerprints of those that live. @throws Failure not_found, usage */
+async function tokensNamed(session: Session, named: string[]): Promise<Map<string, Living | undefined>> {
+  if (named.every((name) => name.startsWith('tok_'))) return new Map(named.map((id) => [id, undefined]))
   const live = await liveTokens(session)
-  const ids = named.map((name) => {
-    if (name.startsWith('tok_')) return name
+  const found = named.map((name): [string, Living | undefined] => {
+    if (name.startsWith('tok_')) return [name, live.find(({ id }) => id === name)]
     const [found, ...others] = live.filter(({ fingerprint }) => fingerprint === name)
     if (!found)
       throw new Failure('not_found', `No living token of yours has the fingerprint ${name}.`, {
@@ -160,9 +163,9 @@ async function idsOf(session: Session, named: string[]): Promise<string[]> {
       throw new Failure('usage', `Several tokens have the fingerprint ${name}.`, {
         next: 'Name it by its id: valetkey tokens --json',
       })
-    return found.id
+    return [found.id, found]
   })
-  return [...new Set(ids)]
+  return new Map(found)
 }
 
 const upstreamWords: Record<NonNullable<Ended['upstream']>, string> = {
@@ -175,8 +178,14 @@ const upstreamWords: Record<NonNullable<Ended['upstream']>, string> = {
 }
 
 /** The three truths of a revocation, never blurred into one. */
-function showTruths({ out }: Cli, { id, already, over, upstream, last_error, latest_moment }: Ended, now: Date): void {
-  out.line({ text: id, style: 'bold' }, over ? '  had ended already' : already ? '  was revoked before' : '')
+function showTruths(
+  { out }: Cli,
+  { id, already, over, upstream, last_error, latest_moment }: Ended,
+  token: Living | undefined,
+  now: Date,
+): void {
+  const what = token ? `  ${token.purpose}, ${token.project.name}` : ''
+  out.line({ text: id, style: 'bold' }, what, over ? '  had ended already' : already ? '  was revoked before' : '')
   const latest =
     latest_moment === null
       ? 'over'

@@ -371,7 +371,7 @@ describe('tokens of oneself', () => {
     const { code, stdout } = await run('revoke', made.fingerprint, '--reason', 'done')
     expect([code, stdout]).toEqual([
       0,
-      `${made.id}\n  blocked here           yes\n  upstream               seen to refuse it\n  could still work until over\n`,
+      `${made.id}  nightly export, Acme Sales Reporting\n  blocked here           yes\n  upstream               seen to refuse it\n  could still work until over\n`,
     ])
     expect(await world.app.useToken(made.value)).toBe(401)
     expect((await json('revoke', made.id)).body.revoked).toMatchObject([
