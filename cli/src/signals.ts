@@ -51,6 +51,14 @@ export function listenToSignals(): Signals {
         for (const signal of taken) process.off(signal, heard)
       }
     },
-    pause: () => void process.kill(process.pid, 'SIGSTOP'),
+    // By the signal itself and not by SIGSTOP: where the system stops nobody (an orphaned process group), our child runs on as well.
+    pause() {
+      const heard = process.listeners('SIGTSTP')
+      process.removeAllListeners('SIGTSTP')
+      process.once('SIGCONT', () => {
+        for (const one of heard) process.on('SIGTSTP', one)
+      })
+      process.kill(process.pid, 'SIGTSTP')
+    },
   }
 }
