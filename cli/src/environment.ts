@@ -16,6 +16,10 @@ export const environment: readonly (readonly [name: string, what: string])[] = [
 /** What it keeps; all of it below ~/.config/valetkey, or %APPDATA%\valetkey on Windows. */
 export const kept: readonly (readonly [name: string, what: string])[] = [
   ['accounts.json', 'who is signed in where, and which is the default; nothing secret'],
+  [
+    'the keychain',
+    'the tokens of sign-ins, outside this folder: the Secret Service on Linux; that of macOS, or what Windows protects for its user, both not tried by us',
+  ],
   ['credentials.json', 'the tokens of sign-ins, where there is no keychain; its owner’s alone'],
   ['locks/', 'which process changes what right now'],
 ]
