@@ -59,7 +59,8 @@ export function createOutput(
           const isLast = at === cells.length - 1
           return [cell, isLast ? '' : ' '.repeat((widths[at] ?? 0) - widthOf(textOf(cell)) + 2)]
         })
-      line(stdout, padded(head.map((text) => ({ text, style: 'dim' as const }))))
+      if (head.some((title) => title !== ''))
+        line(stdout, padded(head.map((text) => ({ text, style: 'dim' as const }))))
       for (const row of rows) line(stdout, padded(row))
     },
     /** What was asked for and is secret: as it is, with nothing around it. */

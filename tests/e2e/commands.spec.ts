@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { buildCommand } from '../../cli/build.mjs'
-import { expect, issue, link, type Page, signIn, test } from './support.ts'
+import { api, expect, issue, link, type Page, signIn, test } from './support.ts'
 import { openTerminal } from './terminal.ts'
 
 /** Set for somebody to look at what people see. */
@@ -62,6 +63,16 @@ test('empty lists and the token that was made show the command for a terminal', 
   await page.keyboard.press('Escape')
   await expect(page.getByRole('alertdialog', { name: 'You have not copied the token' })).toBeVisible()
 })
+
+/** Where the member's project is, as another program would know it. */
+async function adoptable(page: Page): Promise<{ stack: { url: string; project: string } }> {
+  await page.goto('/t/acme/projects')
+  type Projects = { items: { alias: string; external_id: string; provider: { host: string } }[] }
+  const { items } = (await api(page, 'GET', '/api/v1/tenants/acme/projects')) as Projects
+  const found = items.find(({ alias }) => alias === 'acme-sales-reporting')
+  if (!found) throw new Error('the project is not linked')
+  return { stack: { url: `http://${found.provider.host}`, project: found.external_id } }
+}
 
 test('a project is connected and a token’s rights are chosen without leaving the terminal for more than a consent', async ({
   page,
@@ -157,6 +168,39 @@ test('a project is connected and a token’s rights are chosen without leaving t
     await terminal.type('valetkey doctor; echo "exit $?"')
     await terminal.shows(/exit 0/)
     await keep('doctor')
+
+    await terminal.type('valetkey whoami')
+    await terminal.shows(/name +Acme Member \(member@acme\.test\)[\s\S]*role +member/)
+    await terminal.type('valetkey projects')
+    await terminal.shows(/acme-sales-reporting/)
+    await terminal.type(`valetkey link --server ${baseURL}/t/acme && valetkey config list && valetkey link --remove`)
+    await terminal.shows(/from --server[\s\S]*default[\s\S]*vault[\s\S]*Unlinked\./)
+
+    await terminal.type('source <(valetkey completion bash)')
+    await terminal.press('valetkey logo', 'Tab')
+    await terminal.shows(/valetkey logout/)
+    await terminal.press('C-u')
+
+    await terminal.type(
+      'mkdir k; printf "[project %s]" x > k/config.json; valetkey adopt k/config.json; echo "exit $?"',
+    )
+    await terminal.shows(/k\/config\.json: [\s\S]*exit [1-9]/)
+    const { stack } = await adoptable(page)
+    const projects = { sales: { stack_url: stack.url, token: '1-2-not-a-token', project_id: Number(stack.project) } }
+    const file = join(terminal.home, 'k/config.json')
+    await writeFile(file, JSON.stringify({ version: 1, projects }))
+    await terminal.type('valetkey adopt --write k/config.json; echo "exit $?"')
+    await terminal.shows(/Take the tokens out of the files\?/)
+    await keep('adopt')
+    await terminal.press('C-c')
+    await terminal.shows(/Nothing was written\.[\s\S]*exit \d+/)
+    expect(await readFile(file, 'utf8')).toContain('not-a-token')
+    await terminal.type('valetkey adopt --write k/config.json; echo "exit $?"')
+    await terminal.shows(/Take the tokens out of the files\?/)
+    await terminal.press('y')
+    await terminal.shows(/Taken out; still good until you delete them upstream[\s\S]*exit 0/)
+    expect(await readFile(file, 'utf8')).not.toContain('not-a-token')
+
     await terminal.type('valetkey logout')
     await terminal.shows(/signed out/)
   } finally {
