@@ -47,7 +47,9 @@ export async function openSession(cli: Cli): Promise<Session> {
 }
 
 export function sessionOf(cli: Cli, server: string, tenant: string, token: TokenProvider): Session {
-  const told = (seconds: number) => cli.out.progress(`The server asks to wait ${Math.ceil(seconds)} s …`)
+  const told = (seconds: number) => {
+    if (!cli.out.json) cli.out.note(`The server asks to wait: going on in ${Math.ceil(seconds)} s.`)
+  }
   let reason: string | undefined
   const fetch = async (request: Request) => {
     try {

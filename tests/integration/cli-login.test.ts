@@ -251,6 +251,35 @@ it('O-13 a token of the environment counts before what is stored', async () => {
   expect([code, stderr]).toEqual([3, expect.stringContaining('Sign in again')])
 })
 
+it('a server that asks to wait is waited for, which is said; for too long a wait the command ends with 7', async () => {
+  await world.login()
+  let times = 0
+  const busy = (seconds: number) => {
+    world.fates[0] = (_request, response) => {
+      times += 1
+      if (seconds < 10) world.fates.length = 0
+      response.writeHead(429, { 'retry-after': String(seconds), 'content-type': 'application/problem+json' })
+      response.end(
+        JSON.stringify({
+          code: 'rate_limited',
+          title: 'Too many requests',
+          status: 429,
+          next: 'Wait.',
+          request_id: '',
+        }),
+      )
+      return true
+    }
+  }
+  busy(1)
+  const waited = await world.run(['whoami'])
+  expect([waited.code, times, waited.stderr]).toEqual([0, 1, 'The server asks to wait: going on in 1 s.\n'])
+  busy(600)
+  const { code, stderr } = await world.run(['whoami'])
+  expect([code, times, stderr]).toEqual([7, 2, 'valetkey: Too many requests\n  Try again in 600 seconds.\n'])
+  expect((await world.run(['logout', '--force'])).code).toBe(11)
+})
+
 it('O-13 a token of the environment goes to no server that a folder or a default alone names', async () => {
   const folder = join(world.machine, 'cloned')
   await mkdir(folder)

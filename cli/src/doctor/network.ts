@@ -12,6 +12,7 @@ const farApart = 300
 /** Days that a certificate should have left. */
 const soon = 14
 
+const Description = z.object({ info: z.object({ version: z.string() }) })
 const Metadata = z.object({ issuer: z.string(), token_endpoint: z.string(), device_authorization_endpoint: z.string() })
 
 /** The way to a server, and what answers there. */
@@ -169,8 +170,15 @@ async function identity(cli: Cli, server: string, health: Response): Promise<Fin
       return fail('answer', `it calls itself ${issuer}`, `Use that address: valetkey login ${issuer}`)
     if (!health.ok)
       return fail('answer', `Valetkey, which is not well (HTTP ${health.status})`, 'Tell whoever runs the server.')
-    return ok('answer', 'Valetkey, API v1')
+    return ok('answer', `Valetkey, ${await versionOf(cli, server)}`)
   } catch {
     return stranger('what answers is not Valetkey')
   }
+}
+
+/** What its API's own description says. */
+async function versionOf(cli: Cli, server: string): Promise<string> {
+  const response = await cli.http(new Request(`${server}/api/v1/openapi.json`, { redirect: 'manual' }))
+  const described = Description.safeParse(await response.json().catch(() => undefined))
+  return described.success ? `API v${described.data.info.version}` : 'which does not tell its version'
 }
