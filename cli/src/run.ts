@@ -71,14 +71,21 @@ export async function run(argv: readonly string[], around: Surroundings): Promis
   }
 }
 
-const asFailure = (error: unknown): Failure =>
-  error instanceof Failure
-    ? error
-    : new Failure('failed', error instanceof Error ? error.message : String(error), {
-        code: 'unexpected',
-        cause: error,
-        next: 'This is a mistake in valetkey, or of this machine. --verbose shows where.',
-      })
+const asFailure = (error: unknown): Failure => {
+  if (error instanceof Failure) return error
+  // Reading what is not there: an answer that lacks what every answer of this kind has (O-24).
+  if (error instanceof TypeError)
+    return new Failure('strange', 'Something is missing in what the server answered.', {
+      code: 'incomplete_answer',
+      cause: error,
+      next: 'Is it Valetkey, and of this version? valetkey doctor tells. --verbose shows where.',
+    })
+  return new Failure('failed', error instanceof Error ? error.message : String(error), {
+    code: 'unexpected',
+    cause: error,
+    next: 'This is a mistake in valetkey, or of this machine. --verbose shows where.',
+  })
+}
 
 /** Where settings are: VALETKEY_HOME, or where the system has them. */
 function homeOf({ env, platform, userHome }: Surroundings): string {

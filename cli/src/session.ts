@@ -53,7 +53,7 @@ export function sessionOf(cli: Cli, server: string, tenant: string, token: Token
   let reason: string | undefined
   const fetch = async (request: Request) => {
     try {
-      return await cli.http(request)
+      return await whole(await cli.http(request), server)
     } catch (error) {
       reason = reasonOf(error)
       throw error instanceof Failure ? new NotSent(error) : error
@@ -80,7 +80,26 @@ export function sessionOf(cli: Cli, server: string, tenant: string, token: Token
   }
 }
 
-/** We cannot send at all, so that another try would end alike: for the client that is giving up. */
+/** An answer as the API gives them: JSON to its end. @throws Failure where something else answers (O-24) */
+async function whole(response: Response, server: string): Promise<Response> {
+  if (!response.ok || response.status === 204) return response
+  const text = await response.text()
+  try {
+    if (typeof JSON.parse(text) === 'object') return new Response(text, response)
+  } catch (cause) {
+    throw strange(response, server, cause)
+  }
+  throw strange(response, server)
+}
+
+const strange = ({ status }: Response, server: string, cause?: unknown) =>
+  new Failure('strange', `What answers at ${server} (HTTP ${status}) is not Valetkey, or its answer is not whole.`, {
+    code: 'not_valetkey',
+    cause,
+    next: 'A proxy or a sign-in page may stand in between. Check the address: valetkey doctor',
+  })
+
+/** Another try would end alike, so for the client this is giving up. */
 class NotSent extends Error {
   override readonly name = 'AbortError'
   override readonly cause: Failure

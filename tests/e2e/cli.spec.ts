@@ -1,6 +1,8 @@
 // The command in a real terminal, against the product as it runs, and people at a browser.
 import { spawnSync } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { buildCommand } from '../../cli/build.mjs'
 import { expect, signIn, test } from './support.ts'
@@ -73,5 +75,46 @@ test('O-22: a denial ends it at once; Ctrl-C ends it with 130 and leaves nothing
     await terminal.shows(/exit 130/)
   } finally {
     await terminal.close()
+  }
+})
+
+test('O-24: whatever answers instead of Valetkey is one line with the next step, and an exit code of the table', async () => {
+  const me = { id: 'usr_1', name: 'A build', email: null, tenants: [{ slug: 'acme', name: 'Acme', role: 'member' }] }
+  let answer: (response: ServerResponse) => void = () => {}
+  const server = createServer((_request, response) => answer(response))
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
+  const url = `http://localhost:${(server.address() as AddressInfo).port}`
+  const html = (status: number) => (response: ServerResponse) =>
+    response.writeHead(status, { 'content-type': 'text/html' }).end('<h1>Sign in to the Wi-Fi</h1>')
+  const json = (text: string) => (response: ServerResponse) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end(text)
+  const problem =
+    (status: number, code: string, headers = {}) =>
+    (response: ServerResponse) =>
+      response
+        .writeHead(status, { 'content-type': 'application/problem+json', ...headers })
+        .end(JSON.stringify({ type: 'about:blank', code, title: 'Told', status, next: 'Next.', request_id: 'req_1' }))
+  const terminal = await openTerminal()
+  try {
+    await terminal.type('export VALETKEY_TOKEN=vk_at_of_nobody')
+    for (const [what, told, exit] of [
+      [html(200), /is not Valetkey/, 9],
+      [html(404), /is not Valetkey/, 9],
+      [json(''), /is not Valetkey/, 9],
+      [json('{"id":"usr_1","ten'), /is not Valetkey/, 9],
+      [json('{}'), /Something is missing/, 9],
+      [problem(500, 'internal'), /Told/, 6],
+      [problem(429, 'rate_limited', { 'retry-after': '900' }), /Told\s+Try again in 900 seconds/, 7],
+      [json(JSON.stringify(me)), /acme/, 0],
+    ] as const) {
+      answer = what
+      await terminal.type(`valetkey whoami --server ${url}; echo "exit $?"`)
+      await terminal.shows(new RegExp(`${told.source}[\\s\\S]*exit ${exit}`))
+      expect(await terminal.screen()).not.toMatch(/\bat .*\.js:\d+/)
+    }
+  } finally {
+    await terminal.close()
+    server.closeAllConnections()
+    server.close()
   }
 })
