@@ -2,16 +2,14 @@
 import { report } from './lib/fail.mjs'
 import { ensureGlewlwyd } from './lib/glewlwyd.mjs'
 import { ensureKeycloak } from './lib/keycloak.mjs'
-import { ensureKeyring } from './lib/keyring.mjs'
 import { ensureNginx } from './lib/nginx.mjs'
 import { ensurePgbouncer } from './lib/pgbouncer.mjs'
 import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
 import { stopOnSignals, stopTools } from './lib/processes.mjs'
 import { step } from './lib/progress.mjs'
 import { findSchemathesis } from './lib/schemathesis.mjs'
-import { ensureShells } from './lib/shells.mjs'
 import { build, checks, conclude, contract, endToEnd, keycloak, runStages } from './lib/stages.mjs'
-import { ensureTmux } from './lib/tmux.mjs'
+import { ensureTestPrograms } from './lib/test-programs.mjs'
 
 stopOnSignals(stopTools)
 try {
@@ -21,9 +19,7 @@ try {
   await ensurePgbouncer()
   await ensureGlewlwyd()
   await ensureNginx()
-  await ensureKeyring()
-  await ensureShells()
-  await ensureTmux()
+  await ensureTestPrograms()
   const real = keycloak(await ensureKeycloak())
   const api = contract(await findSchemathesis())
   const total = await runStages([...checks, build, [real, api], await browserStage()])

@@ -31,8 +31,6 @@ const exits: Record<string, Exit> = {
   frozen: 'attention',
   token_outstanding: 'attention',
   too_many_tokens: 'attention',
-  no_answer: 'unreachable',
-  not_valetkey: 'strange',
   bad_request: 'usage',
 }
 
@@ -51,21 +49,33 @@ const exitOf = ({ code, status }: Pick<ProblemError, 'code' | 'status'>): Exit =
   return status >= 500 ? 'unreachable' : 'failed'
 }
 
+/** Something answers in the server's place, or not to the end (O-24). */
+export const notValetkey = (server: string, { status, cause }: { status?: number | undefined; cause?: unknown }) =>
+  new Failure(
+    'strange',
+    `What answers at ${server}${status ? ` (HTTP ${status})` : ''} is not Valetkey, or its answer is not whole.`,
+    {
+      code: 'not_valetkey',
+      cause,
+      next: 'A proxy or a sign-in page may stand in between. Check the address: valetkey doctor',
+    },
+  )
+
+/** Nothing answers. `reason`: in the words of the network. */
+export const noAnswer = (server: string, { reason, cause }: { reason: string | undefined; cause: unknown }) =>
+  new Failure('unreachable', `${server} does not answer${reason ? ` (${reason})` : ''}.`, {
+    code: 'no_answer',
+    cause,
+    next: 'Check the address and your network, then try again: valetkey doctor',
+  })
+
 /** An answer of the API that was a problem, as the end of a command. `reason`: why none came. */
 export function failureOf(error: ProblemError, server: string, reason?: string): Failure {
   const { code, problem, retryAfterSeconds } = error
   const exit = exitOf(error)
   const details = { code, requestId: problem.request_id || undefined, cause: error }
-  if (code === 'no_answer')
-    return new Failure(exit, `${server} does not answer${reason ? ` (${reason})` : ''}.`, {
-      ...details,
-      next: 'Check the address and your network, then try again: valetkey doctor',
-    })
-  if (code === 'not_valetkey')
-    return new Failure(exit, `What answers at ${server} (HTTP ${error.status}) is not Valetkey.`, {
-      ...details,
-      next: 'A proxy or a sign-in page may stand in between. Check the address: valetkey doctor',
-    })
+  if (code === 'no_answer') return noAnswer(server, { reason, cause: error })
+  if (code === 'not_valetkey') return notValetkey(server, { status: error.status, cause: error })
   if (exit === 'busy' && retryAfterSeconds !== undefined)
     return new Failure(exit, problem.title, {
       ...details,

@@ -1,9 +1,9 @@
 import * as oauth from 'oauth4webapi'
 import { type Account, changeAccounts, keyOf } from './accounts.ts'
 import type { Cli } from './cli.ts'
+import { held } from './credentials.ts'
 import { forgetTokensOf } from './helpers/kept.ts'
 import { client, failureOf, persistently, requests, serverOf } from './oauth.ts'
-import { held } from './session.ts'
 import { type Credentials, parseCredentials, vaultOf } from './vaults/index.ts'
 
 /** Ends a grant with all that was made by it (O-17): one that is unknown or over is ended already. @throws Failure */

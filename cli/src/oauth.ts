@@ -1,6 +1,6 @@
 import * as oauth from 'oauth4webapi'
 import type { Cli } from './cli.ts'
-import { Failure } from './failure.ts'
+import { Failure, noAnswer, notValetkey } from './failure.ts'
 import { reasonOf } from './http.ts'
 
 /** The instance knows us by this name; a public client, because nothing that is on everybody's machine is a secret. */
@@ -60,21 +60,12 @@ export function failureOf(error: unknown, server: string): Failure {
       cause: error,
       next: isPassing(error) ? 'Try again in a moment.' : undefined,
     })
-  if (error instanceof oauth.OperationProcessingError || error instanceof SyntaxError) {
-    const status = error instanceof oauth.OperationProcessingError ? statusOf(error) : undefined
-    return new Failure(
-      'strange',
-      `What answers at ${server}${status ? ` (HTTP ${status})` : ''} is not Valetkey, or its answer is not whole.`,
-      {
-        cause: error,
-        next: 'A proxy or a sign-in page may stand in between. Check the address: valetkey doctor',
-      },
-    )
-  }
-  return new Failure('unreachable', `${server} does not answer (${reasonOf(error)}).`, {
-    cause: error,
-    next: 'Check the address and your network, then try again: valetkey doctor',
-  })
+  if (error instanceof oauth.OperationProcessingError || error instanceof SyntaxError)
+    return notValetkey(server, {
+      status: error instanceof oauth.OperationProcessingError ? statusOf(error) : undefined,
+      cause: error,
+    })
+  return noAnswer(server, { reason: reasonOf(error), cause: error })
 }
 
 /** Sends until it is answered, as long as what came may pass: twice as long a pause each time, 30 s at most (O-11). */

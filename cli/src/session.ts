@@ -1,6 +1,3 @@
-import { createHash } from 'node:crypto'
-import { join } from 'node:path'
-import * as oauth from 'oauth4webapi'
 import {
   createValetkeyClient,
   ProblemError,
@@ -8,14 +5,12 @@ import {
   unwrap,
   type ValetkeyClient,
 } from '../../lib/client/index.ts'
-import { type Account, changeAccounts, keyOf, readAccounts } from './accounts.ts'
+import { type Account, readAccounts } from './accounts.ts'
 import type { Cli } from './cli.ts'
-import { Failure, failureOf as failureOfApi } from './failure.ts'
+import { tokensOf } from './credentials.ts'
+import { Failure, failureOf, notValetkey } from './failure.ts'
 import { reasonOf } from './http.ts'
-import { LockedError, withLock } from './lock.ts'
-import { client, failureOf, persistently, refusalOf, requests, serverOf } from './oauth.ts'
 import { accountAt, findPlace } from './place.ts'
-import { type Credentials, parseCredentials, type Vault, vaultOf } from './vaults/index.ts'
 
 /** A server and a tenant, and a client that speaks there for whoever is signed in. */
 export type Session = {
@@ -74,7 +69,7 @@ export function sessionOf(cli: Cli, server: string, tenant: string, token: Token
         return await unwrap(answer)
       } catch (error) {
         if (error instanceof NotSent) throw error.cause
-        throw error instanceof ProblemError ? failureOfApi(error, server, reason) : error
+        throw error instanceof ProblemError ? failureOf(error, server, reason) : error
       }
     },
   }
@@ -87,17 +82,10 @@ async function whole(response: Response, server: string): Promise<Response> {
   try {
     if (typeof JSON.parse(text) === 'object') return new Response(text, response)
   } catch (cause) {
-    throw strange(response, server, cause)
+    throw notValetkey(server, { status: response.status, cause })
   }
-  throw strange(response, server)
+  throw notValetkey(server, { status: response.status })
 }
-
-const strange = ({ status }: Response, server: string, cause?: unknown) =>
-  new Failure('strange', `What answers at ${server} (HTTP ${status}) is not Valetkey, or its answer is not whole.`, {
-    code: 'not_valetkey',
-    cause,
-    next: 'A proxy or a sign-in page may stand in between. Check the address: valetkey doctor',
-  })
 
 /** Another try would end alike, so for the client this is giving up. */
 class NotSent extends Error {
@@ -115,89 +103,4 @@ async function onlyTenant({ client, ask }: Session): Promise<string> {
   throw new Failure('usage', 'VALETKEY_TOKEN is good for several tenants.', {
     next: 'Say which: --tenant NAME, or VALETKEY_TENANT',
   })
-}
-
-/** Where a process of this machine holds an account while it changes what is kept of it. */
-export const lockOf = ({ home }: Pick<Cli, 'home'>, key: string) =>
-  join(home, 'locks', createHash('sha256').update(key).digest('hex').slice(0, 32))
-
-/** What is kept of an account. @throws Failure signed_out */
-export async function readCredentials(vault: Vault, account: Account): Promise<Credentials> {
-  const key = keyOf(account)
-  const text = await vault.read(key)
-  const credentials = text === undefined ? undefined : parseCredentials(text)
-  if (credentials) return credentials
-  throw new Failure('signed_out', account.over ?? `Nothing is kept for ${key} any more in ${vault.title}.`, {
-    code: account.over === null ? 'missing' : 'expired',
-    next: `Sign in again: valetkey login --server ${account.server}`,
-  })
-}
-
-/**
- * Access tokens of an account. One is used until the server refuses it: no clock takes part, so that one that is wrong does no harm.
- * Who is refused refreshes under a lock, and takes what another process brought meanwhile. The new refresh token is kept
- * before anything else is done (K-10, K-11).
- */
-export function tokensOf(cli: Cli, account: Account, { refreshed }: { refreshed?: () => void } = {}): TokenProvider {
-  const vault = vaultOf(cli, account.vault)
-  const renewed = (refused: string) =>
-    held(cli, account, async () => {
-      const { access_token, refresh_token } = await readCredentials(vault, account)
-      if (access_token !== refused) return access_token
-      const next = await refresh(cli, account, refresh_token)
-      await vault.write(keyOf(account), JSON.stringify(next))
-      refreshed?.()
-      return next.access_token
-    })
-  let known: string | undefined
-  return async (refused) => {
-    known = known === undefined || known === refused ? (await readCredentials(vault, account)).access_token : known
-    if (known === refused) known = await renewed(refused)
-    return known
-  }
-}
-
-/** Runs `work` while no other process changes what is kept of the account. @throws Failure where one does so for too long */
-export async function held<T>(
-  cli: Cli,
-  account: Pick<Account, 'server' | 'tenant'>,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await withLock(lockOf(cli, keyOf(account)), cli, work)
-  } catch (error) {
-    if (!(error instanceof LockedError)) throw error
-    throw new Failure('failed', `Another valetkey (process ${error.pid}) does not finish.`, {
-      cause: error,
-      next: `End it, then try again: kill ${error.pid}`,
-    })
-  }
-}
-
-/** @throws Failure; signed_out once the server says that it is over, which is then noted */
-async function refresh(cli: Cli, account: Account, refreshToken: string): Promise<Credentials> {
-  const server = serverOf(account.server)
-  try {
-    // The same request again is answered by the same tokens for half a minute, so a lost answer is no loss.
-    return await persistently(cli, 5, async () => {
-      const response = await oauth.refreshTokenGrantRequest(server, client, oauth.None(), refreshToken, requests(cli))
-      const answer = await oauth.processRefreshTokenResponse(server, client, response)
-      if (answer.refresh_token === undefined)
-        throw new Failure('strange', `${account.server} sent no new refresh token.`)
-      return { access_token: answer.access_token, refresh_token: answer.refresh_token }
-    })
-  } catch (error) {
-    if (refusalOf(error) !== 'invalid_grant') throw failureOf(error, account.server)
-    const over = `The sign-in to ${keyOf(account)} is over: it expired, or was revoked.`
-    await vaultOf(cli, account.vault).remove(keyOf(account))
-    await changeAccounts(cli, ({ accounts }) => {
-      const present = accounts[keyOf(account)]
-      if (present) present.over = over
-    })
-    throw new Failure('signed_out', over, {
-      code: 'expired',
-      cause: error,
-      next: `Sign in again: valetkey login --server ${account.server}`,
-    })
-  }
 }

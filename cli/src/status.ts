@@ -1,8 +1,9 @@
 import { type Account, keyOf, readAccounts } from './accounts.ts'
 import type { Cli } from './cli.ts'
+import { tokensOf } from './credentials.ts'
 import { Failure } from './failure.ts'
 import type { Style } from './output.ts'
-import { sessionOf, tokensOf } from './session.ts'
+import { sessionOf } from './session.ts'
 
 export type State = 'live' | 'refreshed' | 'degraded' | 'expired' | 'missing'
 

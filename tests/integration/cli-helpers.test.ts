@@ -522,7 +522,7 @@ describe('kubectl’s protocol', () => {
 })
 
 describe('headers for an MCP client', () => {
-  it('ASK-07 a client of the official SDK lists and calls tools with them', async () => {
+  it('a client of the official SDK lists and calls tools with them', async () => {
     const words = ['credential-helper', 'mcp', '--project', 'code', '--strategy', 'proxy', '--everything']
     const ran = await machine.valetkey(words)
     expect([ran.code, ran.stderr]).toEqual([0, ''])

@@ -5,7 +5,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hasKeyring } from '../../scripts/lib/keyring.mjs'
+import { hasKeyring } from '../../scripts/lib/test-programs.mjs'
 import { type CliWorld, startCliWorld } from '../support/cli.ts'
 
 describe.skipIf(!(await hasKeyring()))('where there is a keychain', () => {
@@ -36,7 +36,7 @@ describe.skipIf(!(await hasKeyring()))('where there is a keychain', () => {
     await world.stop()
   })
 
-  it('ASK-07 credentials are kept there, renewed there and removed there, and no file of ours has them', async () => {
+  it('credentials are kept there, renewed there and removed there, and no file of ours has them', async () => {
     const env = { DBUS_SESSION_BUS_ADDRESS: address }
     const login = await world.login({ env })
     expect([login.code, login.stdout]).toEqual([0, expect.stringContaining('the keychain (Secret Service)')])

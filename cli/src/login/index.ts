@@ -2,10 +2,11 @@ import type { TokenEndpointResponse } from 'oauth4webapi'
 import { type Account, changeAccounts, keyOf, readAccounts } from '../accounts.ts'
 import { noBrowser } from '../browser.ts'
 import type { Cli } from '../cli.ts'
+import { held } from '../credentials.ts'
 import { Failure } from '../failure.ts'
 import { revokeGrant } from '../logout.ts'
 import { findPlace, readAddress } from '../place.ts'
-import { held, sessionOf } from '../session.ts'
+import { sessionOf } from '../session.ts'
 import { bestVault, type Credentials, parseCredentials, vaultOf } from '../vaults/index.ts'
 import { byDevice } from './device.ts'
 import { byLoopback, NoLoopback } from './loopback.ts'
@@ -26,6 +27,7 @@ export async function signIn(cli: Cli, { server: named, device, scope, fresh }: 
   const { access_token, refresh_token } = answer
   if (refresh_token === undefined) throw new Failure('strange', `${server} sent no refresh token.`)
   const made: Credentials = { access_token, refresh_token }
+  let isKept = false
   try {
     const { client, ask } = sessionOf(cli, server, '', () => access_token)
     const me = await ask(client.GET('/api/v1/me'))
@@ -48,6 +50,7 @@ export async function signIn(cli: Cli, { server: named, device, scope, fresh }: 
       over: null,
     }
     const before = await held(cli, account, () => replace(cli, account, made))
+    isKept = true
     // The new one is kept; only then the old one ends (K-37).
     if (before) await revokeGrant(cli, server, before).catch((error: Failure) => unconfirmed(cli, error))
     const shown = {
@@ -71,7 +74,7 @@ export async function signIn(cli: Cli, { server: named, device, scope, fresh }: 
     })
   } catch (error) {
     // Nobody would hold it, and it would live on for months.
-    if (!(await keeps(cli, made))) await revokeGrant(cli, server, made).catch(() => {})
+    if (!isKept) await revokeGrant(cli, server, made).catch(() => {})
     if (error instanceof Failure && error.code === 'insufficient_scope')
       throw new Failure('refused', 'A terminal has to know its tenant, and you took that scope away.', {
         code: error.code,
@@ -110,15 +113,6 @@ async function replace(cli: Cli, account: Account, made: Credentials): Promise<C
     all.default ??= key
   })
   return before === undefined ? undefined : parseCredentials(before)
-}
-
-const keeps = async (cli: Cli, { refresh_token }: Credentials): Promise<boolean> => {
-  const { accounts } = await readAccounts(cli)
-  for (const account of Object.values(accounts)) {
-    const kept = await vaultOf(cli, account.vault).read(keyOf(account))
-    if (kept !== undefined && parseCredentials(kept)?.refresh_token === refresh_token) return true
-  }
-  return false
 }
 
 const unconfirmed = (cli: Cli, { message }: Failure) =>

@@ -1,2 +1,2 @@
 export function hasKeyring(env?: Record<string, string | undefined>): Promise<boolean>
-export function ensureKeyring(): Promise<void>
+export function ensureTestPrograms(): Promise<void>
