@@ -351,8 +351,8 @@ function refuseUnknown({ narrows, missing }: Kind, rights: Rights, most: Rights)
 }
 
 /** Rules are asked for by name: whoever names rights of the upstream's means a token of it. @throws BrokerError no_strategy, with why */
-function chosenStrategy({ offers, strategy }: Configured, wanted: Strategy | undefined): Strategy {
-  if (!wanted && strategy && strategy !== 'proxy') return strategy
+function chosenStrategy({ kind, offers, strategy }: Configured, wanted: Strategy | undefined): Strategy {
+  if (!wanted && strategy && (strategy !== 'proxy' || kind.gateway)) return strategy
   const offer = offers.find((one) => one.strategy === wanted)
   if (wanted && offer?.offered) return wanted
   throw new BrokerError('no_strategy', offer && { detail: `Not by ${wanted}: ${offer.reason}` })

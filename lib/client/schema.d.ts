@@ -3792,6 +3792,42 @@ export interface Paths {
                    */
                   impersonate?: string
                 }
+              | {
+                  /**
+                   * Tools that it may call, by name
+                   *
+                   * @maxItems 500
+                   */
+                  tools?: string[]
+                  /**
+                   * Call every tool that the server marks as read-only
+                   */
+                  read_only_tools?: boolean
+                  /**
+                   * Call every tool, also those that come later
+                   */
+                  all_tools?: boolean
+                  /**
+                   * Resources that it may read, by URI
+                   *
+                   * @maxItems 500
+                   */
+                  resources?: string[]
+                  /**
+                   * Read every resource
+                   */
+                  all_resources?: boolean
+                  /**
+                   * Prompts that it may get, by name
+                   *
+                   * @maxItems 500
+                   */
+                  prompts?: string[]
+                  /**
+                   * Get every prompt
+                   */
+                  all_prompts?: boolean
+                }
               | (
                   | {
                       access: 'read_only'
@@ -4129,7 +4165,7 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'keboola' | 'oauth' | 'keycloak' | 'own'
+            kind: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
             /**
              * Of kinds without a setup
              */
@@ -4364,7 +4400,7 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'keboola' | 'oauth' | 'keycloak' | 'own'
+            kind: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
             name: string
             /**
              * Its address alone, like https://connection.example.com; of kinds without a setup
@@ -4478,6 +4514,9 @@ export interface Paths {
                   refresh_grace_seconds?: number
                   exchange?: boolean
                   delegation?: boolean
+                }
+              | {
+                  hold_changed_tools?: boolean
                 }
               | {}
           }
@@ -4610,6 +4649,9 @@ export interface Paths {
                   refresh_grace_seconds?: number
                   exchange?: boolean
                   delegation?: boolean
+                }
+              | {
+                  hold_changed_tools?: boolean
                 }
               | {}
           }

@@ -1,6 +1,7 @@
 import { keboola } from './keboola/index.ts'
 import { keycloak } from './keycloak/index.ts'
 import type { Kind, RightLine, Strategy, StrategyOffer } from './kind.ts'
+import { mcpServer } from './mcp/index.ts'
 import { oauthServer } from './oauth/index.ts'
 import { ownApis } from './own/index.ts'
 import type { Provider, ProviderDeps, ProviderSettings, Rights } from './provider.ts'
@@ -8,7 +9,7 @@ import { languageOf, readLimit } from './rules.ts'
 
 /** Every kind by its name, one line each. */
 export const kinds: Map<string, Kind> = new Map(
-  [keboola, oauthServer, keycloak, ownApis].map((kind): [string, Kind] => [kind.name, kind as Kind]),
+  [keboola, oauthServer, keycloak, mcpServer, ownApis].map((kind): [string, Kind] => [kind.name, kind as Kind]),
 )
 
 type Row = { kind: string; settings: unknown }

@@ -178,6 +178,16 @@ export type ProxyFacts = {
   certificates?: string | undefined
 }
 
+/** What the gateway must know of an MCP server (docs/decisions/0071). Its address is the project's. */
+export type GatewayFacts = {
+  /** Which header tells it who calls: `authorization` (as Bearer), one of its own, or none. Small letters. */
+  header: string | undefined
+  /** PEM, of the CAs that vouch for it beside the public ones. */
+  certificates?: string | undefined
+  /** A tool that is new, or has changed, is held back until somebody has looked at it. */
+  holdChangedTools: boolean
+}
+
 /**
  * Everything that differs between upstreams. The core stores rights as opaque JSON, exactly as `rights` parsed them at the
  * edge, and asks the kind what they mean.
@@ -235,6 +245,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   own?: Own<S, R>
   /** Of strategy `proxy`; left out: its API cannot be reached through us. */
   proxy?(settings: S): ProxyFacts
+  /** Of an MCP server: its tokens work at the gateway alone, and strategy `proxy` has the kind's own rights instead of rules. */
+  gateway?(settings: S): GatewayFacts
   /** Of strategy `narrow`: whether the next refresh of a connection ends the token, so that only one can be out. */
   oneAtATime?(settings: S): boolean
   /** Seconds for which the upstream still answers a refresh token that was used before; 0: not, or not known. */

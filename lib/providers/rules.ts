@@ -158,6 +158,6 @@ function missing(asked: Rights, limit: Rights): string[] {
 
 /** In which words the rights of a token are, by how it was made. */
 export function languageOf(kind: Kind, strategy: string, settings: unknown): Language {
-  if (strategy !== 'proxy') return kind
+  if (strategy !== 'proxy' || kind.gateway) return kind
   return rulesLanguage(kind.proxy?.(settings) ?? { methodsCarryMeaning: true })
 }

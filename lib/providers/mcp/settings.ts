@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import type { ChangeableSetting } from '../kind.ts'
+import { OauthSettings } from '../oauth/settings.ts'
+
+/** How a server is told who calls: by tokens of an authorization server, not at all, or by a header whose value is sealed. */
+export const Authorization = z.discriminatedUnion('by', [
+  z.strictObject({
+    by: z.literal('oauth'),
+    /** Of the authorization server; its one base is the MCP server itself. */
+    oauth: OauthSettings,
+    /** How the client came to be known there. */
+    registration: z.enum(['given', 'metadata_document', 'dynamic']),
+  }),
+  z.strictObject({ by: z.literal('header'), name: z.string() }),
+  z.strictObject({ by: z.literal('nothing') }),
+])
+
+/** Of a row of kind `mcp`, as stored. The address of the server is its only project's external id. */
+export const McpSettings = z.strictObject({
+  /** The MCP endpoint: the `resource` of its tokens (RFC 8707), spelled as its metadata has it. */
+  url: z.string().regex(/^https?:\/\//),
+  authorization: Authorization,
+  /** PEM, of the CAs that vouch for this upstream beside the public ones. */
+  certificates: z.string().optional(),
+  /** A tool that is new, or has changed, is held back until somebody has looked at it. */
+  holdChangedTools: z.boolean().default(false),
+})
+export type McpSettings = z.infer<typeof McpSettings>
+
+export const changeable: readonly ChangeableSetting[] = [
+  {
+    name: 'holdChangedTools',
+    label: 'Hold back tools that changed',
+    hint: 'A tool that is new, or whose description or schema changed, cannot be called until an admin has looked at it.',
+    is: 'switch',
+    byDefault: false,
+  },
+]
