@@ -1,8 +1,9 @@
-import { type Kind, shellQuoted } from '../kind.ts'
+import type { Kind } from '../kind.ts'
 import { oauthServer } from '../oauth/index.ts'
 import type { OauthSettings } from '../oauth/settings.ts'
 import { type Provider, type ProviderDeps, type ProviderSettings, UpstreamError } from '../provider.ts'
 import { describe, McpRights, missing, narrows, summary } from './rights.ts'
+import { mcpEnvironment, mcpSamples } from './samples.ts'
 import { changeable, McpSettings } from './settings.ts'
 
 /** An MCP server. Its tokens never leave: who uses it goes through the gateway, with the tools that were allowed. */
@@ -30,14 +31,8 @@ export const mcpServer: Kind<McpSettings, McpRights> = {
   ],
   tokenType: 'Bearer',
   authenticatesBy: () => 'nothing',
-  samples: ({ baseUrl }, token) => [
-    {
-      id: 'curl',
-      label: 'curl',
-      code: `curl ${shellQuoted(baseUrl)} --header ${shellQuoted(`Authorization: Bearer ${token}`)}`,
-    },
-  ],
-  environment: ({ baseUrl }) => ({ token: ['MCP_TOKEN'], values: { MCP_URL: baseUrl } }),
+  samples: ({ baseUrl }, token) => mcpSamples(baseUrl, token),
+  environment: ({ baseUrl }) => mcpEnvironment(baseUrl),
   baseUrl: ({ externalId }) => externalId,
   gateway: ({ authorization, certificates, holdChangedTools }) => ({
     header:
