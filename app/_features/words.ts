@@ -344,6 +344,10 @@ const acts = {
     'Provider checked',
     `${failed} failed, ${attention} need attention, ${ok} fine, ${unknown} not known.`,
   ],
+  'tools.reviewed': ({ tools }) => [
+    'Tools looked at',
+    Array.isArray(tools) ? tools.map(({ name }: { name?: unknown }) => text(name)).join(', ') : '',
+  ],
   'project.renamed': (details) => ['Alias changed', `From ${text(details.from)} to ${text(details.to)}.`],
   'audience.added': (details) => ['Audience added', text(details.audience)],
   'audience.changed': (details) => ['Audience changed', `Changed: ${text(details.changed) || 'nothing'}.`],

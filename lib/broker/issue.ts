@@ -46,6 +46,7 @@ import { ceilingsOf, refuseBeyondGrant } from './ceilings.ts'
 import { frozenError, refuseFrozen } from './freezes.ts'
 import { proxyUrl } from './proxy-url.ts'
 import { type TokenView, toTokenView } from './read/token.ts'
+import { toolChoices } from './read/tools.ts'
 import { withAccess } from './refresh/access.ts'
 import { narrowedToken } from './refresh/refresh.ts'
 import { consoleClient, tenantIssuer } from './tenant-issuer.ts'
@@ -577,10 +578,17 @@ export async function readScopeChoices(
     connection: own,
     policy,
   } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
+  const made = configured(rowFor(provider, chosen))
   if (!own) {
-    const made = configured(rowFor(provider, chosen))
     if (!made) throw new BrokerError('provider_misconfigured')
     return { choices: made.kind.own?.choices(made.settings) ?? {}, cap: policy.lifetime }
+  }
+  // What a server offers was asked when it was linked, and is kept.
+  if (made?.kind.gateway) {
+    const choices = await readTenant(ctx, actor.tenantId, (tx) =>
+      toolChoices(tx, actor.tenantId, { ...chosen, provider }),
+    )
+    return { choices, cap: policy.lifetime }
   }
   const connection = { ...own, provider }
   const of = { granted: connection.scopesGranted, project: chosen.externalId, impersonates: policy.impersonates }
@@ -592,6 +600,13 @@ export async function readScopeChoices(
   } catch (error) {
     throw asBrokerError(error)
   }
+}
+
+/** A connection of the caller's own through which a project's upstream can be asked. @throws BrokerError as {@link ground} */
+export async function usableConnection(ctx: Context, actor: Actor, project: string): Promise<string> {
+  const { connection } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
+  if (!connection) throw new BrokerError('not_linked')
+  return connection.id
 }
 
 /**
