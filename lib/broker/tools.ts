@@ -3,7 +3,7 @@ import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { act } from '../store/authority.ts'
-import { findTools, reviewTools, type Reviewed } from '../store/mcp.ts'
+import { findTools, type Reviewed, reviewTools } from '../store/mcp.ts'
 import { findProject, viewerOf } from '../store/projects.ts'
 
 export type ReviewResult = {
