@@ -3819,6 +3819,10 @@ export interface Paths {
              */
             expires_in: number
             purpose: string
+            /**
+             * Of strategy proxy: thumbprint of the key that it is bound to. Left out: the key of the access token that asks, if it has one; null: none
+             */
+            dpop_jkt?: string | null
           }
         }
       }
@@ -3872,6 +3876,10 @@ export interface Paths {
                   reason: string | null
                   until: string | null
                 } | null
+                /**
+                 * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+                 */
+                dpop_jkt: string | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -5158,6 +5166,10 @@ export interface Paths {
                   reason: string | null
                   until: string | null
                 } | null
+                /**
+                 * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+                 */
+                dpop_jkt: string | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -5301,6 +5313,10 @@ export interface Paths {
                 reason: string | null
                 until: string | null
               } | null
+              /**
+               * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+               */
+              dpop_jkt: string | null
               asked: {
                 [k: string]: unknown
               }
