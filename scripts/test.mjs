@@ -8,7 +8,7 @@ import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
 import { stopOnSignals, stopTools } from './lib/processes.mjs'
 import { step } from './lib/progress.mjs'
 import { findSchemathesis } from './lib/schemathesis.mjs'
-import { build, checks, conclude, contract, endToEnd, keycloak, runStages } from './lib/stages.mjs'
+import { build, checks, conclude, contract, endToEnd, keycloak, long, runStages } from './lib/stages.mjs'
 import { ensureTestPrograms } from './lib/test-programs.mjs'
 
 stopOnSignals(stopTools)
@@ -22,7 +22,7 @@ try {
   await ensureTestPrograms()
   const real = keycloak(await ensureKeycloak())
   const api = contract(await findSchemathesis())
-  const total = await runStages([...checks, build, [real, api], await browserStage()])
+  const total = await runStages([...checks, long, build, [real, api], await browserStage()])
   conclude(total)
 } catch (error) {
   report(error)
