@@ -61,6 +61,8 @@ export type IssueInput = {
   strategy?: Strategy | undefined
   lifetimeSeconds: number
   purpose: string
+  /** Thumbprint of the key that it is bound to; null: to none; left out: to the key of the program that asks, where it has one. */
+  dpopJkt?: string | null | undefined
   /** Where the caller named a key: it is made once. */
   once?: Once<IssuedToken> | undefined
 }
@@ -197,7 +199,7 @@ async function start(
   ctx: Context,
   tx: Tx,
   actor: Actor,
-  { project: idOrAlias, scopes, lifetimeSeconds, purpose, strategy: wanted, once }: IssueInput,
+  { project: idOrAlias, scopes, lifetimeSeconds, purpose, strategy: wanted, dpopJkt, once }: IssueInput,
   vault: Vault,
 ): Promise<Started | { own: IssuedToken }> {
   const ceilings = await ceilingsOf(tx, actor)
@@ -208,6 +210,7 @@ async function start(
   if (!made) throw new BrokerError('provider_misconfigured')
   const { kind, settings } = made
   const strategy = chosenStrategy(made, wanted)
+  const proofKey = keyFor(actor, strategy, dpopJkt)
   const language = languageOf(kind, strategy, settings)
   const rights = rightsAsked(language, scopes)
   refuseBeyondGrant(ceilings, { project, strategy, rights }, language)
@@ -255,6 +258,7 @@ async function start(
           status: 'live',
           secretHash: Buffer.from(hash(own.value.reveal())),
           offline: own.offline,
+          proofKey,
           fingerprint: mark ?? null,
           scopesGranted: rights as Prisma.InputJsonObject,
         }
@@ -299,7 +303,7 @@ async function start(
   if (!row) throw new Error('a token that was just made cannot be found')
   ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
   const { value, baseUrl } = own
-  const given = { token: toTokenView(row, now), value, tokenType: 'Bearer', baseUrl }
+  const given = { token: toTokenView(row, now), value, tokenType: proofKey === null ? 'Bearer' : 'DPoP', baseUrl }
   await once?.made(tx, given)
   return { own: given }
 }
@@ -356,6 +360,13 @@ function chosenStrategy({ kind, offers, strategy }: Configured, wanted: Strategy
   const offer = offers.find((one) => one.strategy === wanted)
   if (wanted && offer?.offered) return wanted
   throw new BrokerError('no_strategy', offer && { detail: `Not by ${wanted}: ${offer.reason}` })
+}
+
+/** What a token is bound to (docs/decisions/0070): each use of it has to come to us, who ask for the proof. @throws BrokerError bad_request */
+function keyFor({ credential }: Actor, strategy: Strategy, asked: string | null | undefined): string | null {
+  if (strategy === 'proxy') return asked === undefined && credential.kind === 'dpop' ? credential.key : (asked ?? null)
+  if (asked) throw new BrokerError('bad_request', { fields: { dpop_jkt: 'Only a token of strategy proxy is bound.' } })
+  return null
 }
 
 /** What was asked, as its kind reads it; rights of which nothing is to be said are none. @throws BrokerError bad_request */

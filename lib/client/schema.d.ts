@@ -3855,6 +3855,10 @@ export interface Paths {
              */
             expires_in: number
             purpose: string
+            /**
+             * Of strategy proxy: thumbprint of the key that it is bound to. Left out: the key of the access token that asks, if it has one; null: none
+             */
+            dpop_jkt?: string | null
           }
         }
       }
@@ -3908,6 +3912,10 @@ export interface Paths {
                   reason: string | null
                   until: string | null
                 } | null
+                /**
+                 * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+                 */
+                dpop_jkt: string | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -5200,6 +5208,10 @@ export interface Paths {
                   reason: string | null
                   until: string | null
                 } | null
+                /**
+                 * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+                 */
+                dpop_jkt: string | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -5343,6 +5355,10 @@ export interface Paths {
                 reason: string | null
                 until: string | null
               } | null
+              /**
+               * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+               */
+              dpop_jkt: string | null
               asked: {
                 [k: string]: unknown
               }

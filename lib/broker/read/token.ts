@@ -62,6 +62,8 @@ export type TokenView = {
    * where no freeze reaches.
    */
   frozen: FrozenView | null
+  /** Thumbprint of the key that it is bound to; null: to none. */
+  dpopJkt: string | null
   /** As the kind of its provider has them. */
   asked: Rights
   /** From what came back, never from what was sent. */
@@ -108,6 +110,7 @@ export function toTokenView(row: TokenWithRelations, now: Date, frozen: FrozenVi
     strategy: row.strategy as Strategy,
     state: stateOf(row, now),
     offline: row.offline,
+    dpopJkt: row.proofKey,
     frozen,
     ...rights,
     failure: row.failure,
