@@ -28,11 +28,11 @@ export function tokenCommands({ alias, way, isUsual, rights, seconds, purpose }:
   token: string
   exec: string
 } {
-  const spelled = way.strategy === 'proxy' ? spellRules(rights as Rules) : spell(way.schema, rights)
+  const spelled = way.asks === 'rules' ? spellRules(rights as Rules) : spell(way.schema, rights)
   const words = [
     alias,
     // Rules are asked for by flags of their own, so that they tell the way.
-    ...(isUsual || way.strategy === 'proxy' ? [] : ['--strategy', way.strategy]),
+    ...(isUsual || way.asks === 'rules' ? [] : ['--strategy', way.strategy]),
     ...(spelled ?? ['--rights', 'rights.json']),
     '--expires',
     spellSeconds(seconds),

@@ -1,6 +1,6 @@
 'use client'
 import { useState } from 'react'
-import type { ProxyWay } from '@/lib/broker/read/offer.ts'
+import type { RulesWay } from '@/lib/broker/read/offer.ts'
 import { plainEnvironment } from '@/lib/providers/environment.ts'
 import { UseSection } from '../_features/use.tsx'
 import { RulesPicker } from '../t/[tenant]/projects/[project]/issue/pickers/rules.tsx'
@@ -24,7 +24,8 @@ const totals = {
   bytesReceived: total('bytesReceived'),
 }
 const baseUrl = 'https://valetkey.example.com/api/v1/tenants/acme/projects/items/proxy'
-const way: ProxyWay = {
+const way: RulesWay = {
+  asks: 'rules',
   strategy: 'proxy',
   tokenType: 'Bearer',
   header: 'Authorization: Bearer {token}',

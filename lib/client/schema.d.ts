@@ -3692,13 +3692,13 @@ export interface Paths {
                  */
                 base_url: string
                 /**
-                 * JSON Schema of the rights that can be asked for; null: rules, of strategy proxy
+                 * JSON Schema of the rights that can be asked for; null: rules of the proxy
                  */
                 rights_schema: {
                   [k: string]: unknown
                 } | null
                 /**
-                 * Of strategy proxy: whether its rules may be `read_only`; null: another strategy
+                 * Of rules: whether they may be `read_only`; null: there are no rules
                  */
                 read_only: boolean | null
                 /**

@@ -60,6 +60,15 @@ export const sweeps = {
     which: `SELECT token_id || ' ' || day AS id FROM token_use WHERE tenant_id = $1 AND day < (vk_now() - interval '31 days')::date`,
     how: `DELETE FROM token_use WHERE tenant_id = $1 AND token_id || ' ' || day = ANY ($2)`,
   },
+  'days of calls': {
+    which: `SELECT holder_id || ' ' || project_id || ' ' || day || ' ' || tool AS id FROM mcp_use
+      WHERE tenant_id = $1 AND day < (vk_now() - interval '31 days')::date`,
+    how: `DELETE FROM mcp_use WHERE tenant_id = $1 AND holder_id || ' ' || project_id || ' ' || day || ' ' || tool = ANY ($2)`,
+  },
+  'tools that are gone': {
+    which: `SELECT project_id || ' ' || name AS id FROM mcp_tool WHERE tenant_id = $1 AND gone_at < vk_now() - interval '100 days'`,
+    how: `DELETE FROM mcp_tool WHERE tenant_id = $1 AND project_id || ' ' || name = ANY ($2)`,
+  },
   'access tokens': {
     which: "SELECT encode(hash, 'hex') AS id FROM access_token WHERE tenant_id = $1 AND expires_at < vk_now()",
     how: `DELETE FROM access_token WHERE tenant_id = $1 AND hash = ANY (SELECT decode(id, 'hex') FROM unnest($2::text[]) AS id)`,

@@ -26,6 +26,8 @@ export type SystemAct =
   | 'audit chain'
   /** That a token of our own is used, by whom nobody can tell: it says for whom. */
   | 'use of a token'
+  /** What an MCP server says of itself and its tools, and how often they were called. */
+  | 'what a server says'
   | 'demo'
 
 /** One transaction in a tenant on the product's own behalf. `why` says which of the few reasons applies. */

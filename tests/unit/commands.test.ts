@@ -42,12 +42,13 @@ test('those of the empty lists', () => {
 const common = { tokenType: '', header: '', baseUrl: 'https://x.example', environment: { token: [], values: {} } }
 const upstream = (kind: string, strategy: 'mint' | 'narrow' | 'exchange'): IssueWay => ({
   ...common,
+  asks: 'rights',
   strategy,
   samples: [],
   endsTokens: true,
   schema: { ...z.toJSONSchema(kinds.get(kind)?.rights ?? z.never(), { io: 'input' }) },
 })
-const proxy: IssueWay = { ...common, strategy: 'proxy', readOnly: true, named: [], never: [] }
+const proxy: IssueWay = { ...common, asks: 'rules', strategy: 'proxy', readOnly: true, named: [], never: [] }
 const asked = { alias: 'warehouse', isUsual: true, seconds: 900, purpose: "the boss's export" }
 
 describe('those of a token', () => {

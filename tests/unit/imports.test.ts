@@ -215,6 +215,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'session: lib/tenancy/sessions.ts',
     'upstream logout: lib/broker/upstream-logout.ts',
     'use of a token: lib/proxy/tally.ts',
+    'what a server says: lib/store/mcp.ts',
   ])
   const calls =
     library

@@ -11,7 +11,7 @@ import { pickerFor } from '@/app/t/[tenant]/projects/[project]/issue/pickers/ind
 import { RulesPicker } from '@/app/t/[tenant]/projects/[project]/issue/pickers/rules.tsx'
 import { draftOf, type RulesDraft, readDraft } from '@/app/t/[tenant]/projects/[project]/issue/pickers/rules-draft.ts'
 import type { AuthorizationForm } from '@/lib/authserver/answers.ts'
-import type { IssueOffer, ProxyWay, UpstreamWay } from '@/lib/broker/read/offer.ts'
+import type { IssueOffer, RightsWay, RulesWay } from '@/lib/broker/read/offer.ts'
 import type { Rights } from '@/lib/providers/provider.ts'
 
 /** How far: no such token, whatever policy allows, or at most what is chosen. */
@@ -25,8 +25,8 @@ type Chosen = Pick<AuthorizationForm, 'chosen' | 'offers'>
 type Ceilings = Record<string, { rights?: Rights | null; proxy?: Rights | null }>
 
 const waysOf = ({ ways }: IssueOffer) => ({
-  upstream: ways.find((way): way is UpstreamWay => way.strategy !== 'proxy'),
-  proxy: ways.find((way): way is ProxyWay => way.strategy === 'proxy'),
+  upstream: ways.find((way): way is RightsWay => way.asks === 'rights'),
+  proxy: ways.find((way): way is RulesWay => way.asks === 'rules'),
 })
 
 /** The ceilings that the drafts come to, or what is still to be done. */
@@ -44,7 +44,9 @@ export function readDrafts(
     const rules = proxy && limitOf(draft.proxy, () => readRules(draft.rules, proxy))
     if (rights === 'todo' || rules === 'todo' || (rights === undefined && rules === undefined))
       return { todo: `choose what it may issue for ${name}` }
-    ceilings[id] = { ...(rights !== undefined && { rights }), ...(rules !== undefined && { proxy: rules }) }
+    // What works through us is a ceiling of its own, in whichever words.
+    const named = upstream?.strategy === 'proxy' ? { proxy: rights } : { rights }
+    ceilings[id] = { ...(rights !== undefined && named), ...(rules !== undefined && { proxy: rules }) }
   }
   return { ceilings }
 }
@@ -57,7 +59,7 @@ function limitOf(reach: Reach | null, read: () => Rights | undefined): Rights | 
 
 const readRights = (kind: string, rights: Rights | undefined) =>
   rights === undefined || pickerFor(kind).isEmpty(rights) ? undefined : rights
-function readRules(draft: RulesDraft, way: ProxyWay): Rights | undefined {
+function readRules(draft: RulesDraft, way: RulesWay): Rights | undefined {
   const read = readDraft(draft, way)
   return 'rules' in read ? read.rules : undefined
 }

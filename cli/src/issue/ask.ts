@@ -108,12 +108,13 @@ export async function givenRights(
       if (Object.keys(values).length > 0) throw new FlagError('Rights are given by flags or by --rights, not both')
       return { way, rights: await rightsIn(file) }
     }
-    if (way.strategy === 'proxy') {
+    if (way.rights_schema === null) {
       if (Object.keys(values).some((name) => !ruleFlags.includes(name)))
         throw new FlagError('A token through Valetkey has rules alone: no flags of rights')
       return { way, rights: rulesOf(way, values) }
     }
-    if (hasRules) throw new FlagError(`Rules are for --strategy proxy, not for ${way.strategy}`)
+    if (hasRules)
+      throw new FlagError('Rules are for requests through the proxy, and this project has rights of its own')
     const rights = rightsOf(schema(way), values)
     return { way, rights: Object.keys(rights).length > 0 ? rights : undefined }
   } catch (error) {

@@ -13,7 +13,7 @@ export function wayOf(offer: Offer, { strategy, hasRules }: { strategy: string |
   const wanted = strategy ?? (hasRules ? 'proxy' : undefined)
   const way = wanted
     ? offer.ways.find((one) => one.strategy === wanted)
-    : (offer.ways.find((one) => one.strategy !== 'proxy') ?? offer.ways[0])
+    : (offer.ways.find((one) => one.rights_schema !== null) ?? offer.ways[0])
   if (way) return way
   const why = offer.strategies.find((one) => one.strategy === wanted)?.reason
   const others = offer.ways.map((one) => one.strategy).join(', ')
@@ -40,7 +40,7 @@ export function flagLines({ ways: all }: Offer, strategy?: string): string {
     `--${flag}${kind === 'map' ? `${valueWords.map}[=${values?.join('|')}]` : kind === 'value' && values ? ` <${values.join('|')}>` : valueWords[kind]}`,
     `${description}${kind === 'list' || kind === 'map' ? '; may be repeated' : ''}`,
   ])
-  const proxy = ways.find((way) => way.strategy === 'proxy')
+  const proxy = ways.find((way) => way.rights_schema === null)
   const rules = proxy
     ? [
         ...(proxy.read_only ? [['--read-only', 'through Valetkey: GET and HEAD, on every path']] : []),

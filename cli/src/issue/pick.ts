@@ -34,7 +34,7 @@ export async function pick(cli: Cli, session: Session, wanted: Wanted): Promise<
   const way = wanted.way ?? (await wayPicked(offer, common))
   const rights =
     wanted.rights ??
-    (way.strategy === 'proxy' ? await rulesPicked(way, common) : await rightsPicked(session, project, way, common))
+    (way.rights_schema === null ? await rulesPicked(way, common) : await rightsPicked(session, project, way, common))
   const purpose =
     wanted.purpose ??
     (

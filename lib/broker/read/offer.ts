@@ -10,10 +10,10 @@ import { readTenant } from '../../store/database.ts'
 import { findProject, type ProjectRow, viewerOf } from '../../store/projects.ts'
 import { findProvider, type ProviderRow } from '../../store/providers.ts'
 import { effectivePolicy, type LifetimeCap } from '../../tenancy/policy.ts'
-import { proxyUrl } from '../proxy-url.ts'
+import { gatewayUrl, proxyUrl } from '../proxy-url.ts'
 
 /** A way to make a token, and what a form needs to ask for one that is made so. */
-export type IssueWay = UpstreamWay | ProxyWay
+export type IssueWay = RightsWay | RulesWay
 
 type AnyWay = {
   /** What its upstream, or the proxy, calls such a token. */
@@ -26,18 +26,20 @@ type AnyWay = {
   environment: Environment
 }
 
-/** The token works at the upstream itself. */
-export type UpstreamWay = AnyWay & {
-  strategy: Exclude<Strategy, 'proxy'>
+/** What the token may do is said in the kind's own rights. It works at the upstream itself, or of kind `mcp` at the gateway. */
+export type RightsWay = AnyWay & {
+  asks: 'rights'
+  strategy: Strategy
   samples: Sample[]
-  /** Whether one token can be ended at the upstream before its own end. */
+  /** Whether one token can be ended before its own end. */
   endsTokens: boolean
   /** JSON Schema of the rights, for a form that knows nothing else of them. */
   schema: Record<string, unknown>
 }
 
 /** The token is ours, and works through us alone. What it may do are rules (lib/providers/rules.ts). */
-export type ProxyWay = AnyWay & {
+export type RulesWay = AnyWay & {
+  asks: 'rules'
   strategy: 'proxy'
   /** Whether methods carry meaning there; else "read only" would promise what nobody keeps. */
   readOnly: boolean
@@ -103,9 +105,9 @@ export async function readOffer(ctx: Context, actor: Actor, idOrAlias: string): 
     header: way.header,
     baseUrl: way.baseUrl,
     environment: way.environment,
-    rightsSchema: way.strategy === 'proxy' ? null : way.schema,
-    readOnly: way.strategy === 'proxy' ? way.readOnly : null,
-    namedRules: way.strategy === 'proxy' ? way.named : [],
+    rightsSchema: way.asks === 'rights' ? way.schema : null,
+    readOnly: way.asks === 'rules' ? way.readOnly : null,
+    namedRules: way.asks === 'rules' ? way.named : [],
   }))
   return { kind, api, strategies, ways, cap }
 }
@@ -126,25 +128,29 @@ export function offerOf(
   const made = configured(rowFor(provider, project))
   if (!made) return undefined
   const { kind, offers, settings } = made
-  const baseUrl = kind.baseUrl?.(project) ?? provider.issuer
-  const through = proxyUrl(ctx.config, { slug: actor.slug, project: project.alias })
-  const upstream = (strategy: UpstreamWay['strategy']): UpstreamWay => ({
+  const api = kind.baseUrl?.(project) ?? provider.issuer
+  const place = { slug: actor.slug, project: project.alias }
+  const own = (strategy: Strategy, baseUrl: string, endsTokens: boolean): RightsWay => ({
+    asks: 'rights',
     strategy,
     tokenType: kind.tokenType,
     header: kind.header ?? bearer,
     baseUrl,
     environment: kind.environment({ baseUrl, branch }, settings),
     samples: kind.samples({ baseUrl, branch }, token),
-    endsTokens: kind.endsTokens(settings),
+    endsTokens,
     // Without what zod hides in it: a page hands it to the browser.
     schema: { ...z.toJSONSchema(kind.rights, { io: 'input' }) },
   })
   return {
     kind: kind.name,
-    api: baseUrl,
+    api,
     ways: offers.flatMap(({ strategy, offered }): IssueWay[] => {
       if (!offered) return []
-      return strategy === 'proxy' ? proxyWay(kind, settings, through) : [upstream(strategy)]
+      if (strategy !== 'proxy') return [own(strategy, api, kind.endsTokens(settings))]
+      // A token of our own ends when we say so.
+      if (kind.gateway) return [own(strategy, gatewayUrl(ctx.config, place), true)]
+      return proxyWay(kind, settings, proxyUrl(ctx.config, place))
     }),
     offers,
   }
@@ -152,10 +158,11 @@ export function offerOf(
 
 const bearer = 'Authorization: Bearer {token}'
 
-function proxyWay(kind: Kind, settings: unknown, baseUrl: string): ProxyWay[] {
+function proxyWay(kind: Kind, settings: unknown, baseUrl: string): RulesWay[] {
   const facts = kind.proxy?.(settings)
   if (!facts) return []
   const { methodsCarryMeaning: readOnly, rules: named, never } = facts
   const environment = plainEnvironment(baseUrl)
-  return [{ strategy: 'proxy', tokenType: 'Bearer', header: bearer, baseUrl, environment, readOnly, named, never }]
+  const way = { asks: 'rules', strategy: 'proxy', tokenType: 'Bearer', header: bearer, baseUrl, environment } as const
+  return [{ ...way, readOnly, named, never }]
 }

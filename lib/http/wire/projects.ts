@@ -122,11 +122,11 @@ export const readIssueOffer = operation({
             rights_schema: z
               .record(z.string(), z.unknown())
               .nullable()
-              .describe('JSON Schema of the rights that can be asked for; null: rules, of strategy proxy'),
+              .describe('JSON Schema of the rights that can be asked for; null: rules of the proxy'),
             read_only: z
               .boolean()
               .nullable()
-              .describe('Of strategy proxy: whether its rules may be `read_only`; null: another strategy'),
+              .describe('Of rules: whether they may be `read_only`; null: there are no rules'),
             named_rules: z
               .array(object({ name: z.string(), title: z.string(), paths: z.array(z.string()) }))
               .describe('Of strategy proxy: rules for common errands; `{name}` stands for one segment to fill in'),

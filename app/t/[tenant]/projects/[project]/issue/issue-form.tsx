@@ -75,23 +75,23 @@ export function IssueForm(props: IssueFormProps) {
   const router = useRouter()
   const [strategy, setStrategy] = useState(like?.strategy)
   const way = offer.ways.find((one) => one.strategy === strategy) ?? offer.ways[0]
-  const isOurs = way.strategy === 'proxy'
-  const choices = useChoices(tenant, project.id, !isOurs)
+  const hasRules = way.asks === 'rules'
+  const choices = useChoices(tenant, project.id, !hasRules)
   const [purpose, setPurpose] = useState(like?.purpose ?? '')
-  const [wanted, setWanted] = useState<Rights>(like && like.strategy !== 'proxy' ? like.rights : picker.none)
-  const [draft, setDraft] = useState(() => draftOf(like?.strategy === 'proxy' ? like.rights : undefined))
+  const [wanted, setWanted] = useState<Rights>(like && asksRights(offer, like) ? like.rights : picker.none)
+  const [draft, setDraft] = useState(() => draftOf(like && !asksRights(offer, like) ? like.rights : undefined))
   const [seconds, setSeconds] = useState(() => Math.min(like?.lifetimeSeconds ?? 3_600, cap.seconds))
   const [made, setMade] = useState<Made | null>(null)
   const secret = useSecretOnce()
   const asked = ((): { rights: Rights } | { todo: string } => {
-    if (way.strategy === 'proxy') {
+    if (way.asks === 'rules') {
       const read = readDraft(draft, way)
       return 'rules' in read ? { rights: read.rules } : read
     }
     const rights = choices.state === 'ready' ? picker.stillThere(wanted, choices.choices) : wanted
     return picker.isEmpty(rights) ? { todo: 'choose at least one right' } : { rights }
   })()
-  const isReady = isOurs || choices.state === 'ready'
+  const isReady = hasRules || choices.state === 'ready'
   const missing = missingWords(purpose, 'todo' in asked ? asked.todo : null, seconds, cap.seconds)
 
   const { busy, problem, start } = useAction(async () => {
@@ -191,7 +191,7 @@ export function IssueForm(props: IssueFormProps) {
               onChange={(event) => setPurpose(event.target.value)}
             />
             {offer.ways.length > 1 && <WayChoice offer={offer} way={way} onChange={setStrategy} />}
-            {way.strategy === 'proxy' ? (
+            {way.asks === 'rules' ? (
               <RulesPicker way={way} api={offer.api} value={draft} onChange={setDraft} />
             ) : choices.state === 'loading' ? (
               <ChoicesLoading />
@@ -250,6 +250,10 @@ export function IssueForm(props: IssueFormProps) {
   )
 }
 
+/** Whether the rights of an earlier token are in the kind's own words. */
+const asksRights = ({ ways }: IssueOffer, { strategy }: { strategy: Strategy }) =>
+  ways.find((way) => way.strategy === strategy)?.asks === 'rights'
+
 type WayProps = { offer: IssueOffer; way: IssueWay }
 
 const hostOf = (api: string) => new URL(api).host || api
@@ -298,7 +302,7 @@ function Why({ title, offers }: { title: string; offers: IssueOffer['offers'] })
 }
 
 /** Whether one token can be ended before its own end. What works through us always can. */
-const endsAlone = (way: IssueWay) => way.strategy === 'proxy' || way.endsTokens
+const endsAlone = (way: IssueWay) => way.asks === 'rules' || way.endsTokens
 
 /** What is to be known of the token's end. */
 function Ends({ way, made }: { way: IssueWay; made: Made }) {
@@ -308,7 +312,7 @@ function Ends({ way, made }: { way: IssueWay; made: Made }) {
 
 /** How the token is used; of one that works through us, at a path that its rules let be read. */
 function samplesOf(way: IssueWay, rights: Rights, token: string) {
-  if (way.strategy !== 'proxy') return way.samples
+  if (way.asks === 'rights') return way.samples
   return proxySamples({ baseUrl: way.baseUrl, path: samplePath(rights as Rules, way.named) }, token)
 }
 

@@ -5,14 +5,14 @@ import { Button, IconButton } from '@/app/_ui/button.tsx'
 import { Tick } from '@/app/_ui/checkbox.tsx'
 import { cn } from '@/app/_ui/cn.ts'
 import { Input, RadioCards } from '@/app/_ui/field.tsx'
-import type { ProxyWay } from '@/lib/broker/read/offer.ts'
+import type { RulesWay } from '@/lib/broker/read/offer.ts'
 import type { NamedRules } from '@/lib/providers/kind.ts'
 import { methods, placeholdersIn } from '@/lib/providers/patterns.ts'
 import type { Rules } from '@/lib/providers/rules.ts'
 import { emptyRow, type PathRow, type RulesDraft, rowFault, valueFault } from './rules-draft.ts'
 
 type Props = {
-  way: ProxyWay
+  way: RulesWay
   /** The address of the upstream's API. */
   api: string
   value: RulesDraft

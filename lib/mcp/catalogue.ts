@@ -1,0 +1,127 @@
+import { freshTokens } from '../broker/refresh/refresh.ts'
+import type { Context } from '../context.ts'
+import { configured } from '../providers/index.ts'
+import { findConnection } from '../store/connections.ts'
+import { readTenant } from '../store/database.ts'
+import { keepServer, keepTools, toolsMax } from '../store/mcp.ts'
+import { findProvider } from '../store/providers.ts'
+import { type Id, objectIn, type Params, textIn } from './messages.ts'
+import { isRevision, legacy, metaNames, modern, type Revision } from './revisions.ts'
+import { type ServerInfo, serverInfoOf, type Tool, toolOf } from './tools.ts'
+import { type Asked, ask, type Sending, type Server, send, serverAt } from './upstream.ts'
+
+/** What a catalogue may take: a server that has more is read so far, and nothing of it is said to be gone. */
+export const catalogueLimits = { pages: 50, bytes: 8 * 1024 * 1024, milliseconds: 30_000 }
+
+/** Who we are to a server that we ask ourselves. */
+const ourselves = { name: 'valetkey', version: '0.1.0' }
+
+/**
+ * Asks a server for its name and its tools, with the token of a connection, and keeps what it says. Any project of the
+ * connection that is an MCP server; nothing for any other.
+ * @throws BrokerError as freshTokens does; upstream_unavailable, upstream_protocol
+ */
+export async function refreshCatalogue(
+  ctx: Context,
+  { tenantId, connectionId }: { tenantId: string; connectionId: string },
+): Promise<void> {
+  const found = await readTenant(ctx, tenantId, async (tx) => {
+    const connection = await findConnection(tx, tenantId, connectionId)
+    const provider = connection && (await findProvider(tx, tenantId, connection.providerId))
+    return connection && provider ? { projects: connection.projects.map(({ project }) => project), provider } : undefined
+  })
+  const row = found && configured(found.provider)
+  const facts = row?.kind.gateway?.(row.settings)
+  if (!found || !row || !facts) return
+  const fresh = facts.header === undefined ? undefined : await freshTokens(ctx, { tenantId, connectionId })
+  for (const { id: projectId, externalId } of found.projects) {
+    const address = row.kind.baseUrl?.({ externalId }) ?? externalId
+    const server = serverAt(ctx, address, facts, fresh?.accessToken.reveal())
+    const seen = await readCatalogue(server)
+    if (!seen) continue
+    const place = { tenantId, projectId }
+    await keepServer(ctx, place, { ...seen.info, revision: seen.revision }, ctx.now())
+    if (seen.tools) await keepTools(ctx, place, seen.tools, { now: ctx.now(), isWhole: seen.isWhole })
+  }
+}
+
+type Seen = { info: ServerInfo; revision: Revision; tools: Tool[] | undefined; isWhole: boolean }
+
+/** undefined: it speaks no revision of ours. */
+async function readCatalogue(server: Server): Promise<Seen | undefined> {
+  const signal = AbortSignal.timeout(catalogueLimits.milliseconds)
+  const hello = (await discover(server, signal)) ?? (await initialize(server, signal))
+  if (!hello) return undefined
+  const { info, revision, session, capabilities } = hello
+  const way = { revision, session, signal }
+  try {
+    // Who has none says so by leaving the capability out.
+    const tools = objectIn(capabilities, 'tools') ? await readTools(server, way) : { tools: [], isWhole: true }
+    return { info, revision, tools: tools?.tools, isWhole: tools?.isWhole ?? false }
+  } finally {
+    if (session !== undefined) await farewell(server, way)
+  }
+}
+
+type Hello = { info: ServerInfo; revision: Revision; session: string | undefined; capabilities: Params | undefined }
+
+const modernMeta = {
+  [metaNames.version]: modern,
+  [metaNames.client]: ourselves,
+  [metaNames.capabilities]: {},
+}
+const resultOf = ({ answer }: Asked) => (answer?.kind === 'result' ? answer.result : undefined)
+const request = (id: Id, method: string, params: Params) => ({ kind: 'request', id, method, params }) as const
+
+async function discover(server: Server, signal: AbortSignal): Promise<Hello | undefined> {
+  const asking = request(1, 'server/discover', { _meta: modernMeta })
+  const result = resultOf(await ask(server, asking, { revision: modern, signal }))
+  const versions = result?.supportedVersions
+  if (!result || !Array.isArray(versions) || !versions.includes(modern)) return undefined
+  const info = serverInfoOf(objectIn(result, '_meta')?.[metaNames.server])
+  return { info, revision: modern, session: undefined, capabilities: objectIn(result, 'capabilities') }
+}
+
+async function initialize(server: Server, signal: AbortSignal): Promise<Hello | undefined> {
+  const params = { protocolVersion: legacy, capabilities: {}, clientInfo: ourselves }
+  const asked = await ask(server, request(1, 'initialize', params), { revision: legacy, signal })
+  const result = resultOf(asked)
+  const revision = textIn(result, 'protocolVersion')
+  if (!result || !isRevision(revision) || revision === modern) return undefined
+  const session = [asked.headers['mcp-session-id']].flat()[0]
+  const message = { kind: 'notification', method: 'notifications/initialized', params: undefined } as const
+  const read = { message, hasNumerals: false }
+  const told = await send(server, { method: 'POST', read, revision, session, signal })
+  told.drop()
+  return { info: serverInfoOf(result.serverInfo), revision, session, capabilities: objectIn(result, 'capabilities') }
+}
+
+type Way = Pick<Sending, 'revision' | 'session' | 'signal'>
+
+/** undefined: it does not answer with a list. */
+async function readTools(server: Server, way: Way): Promise<{ tools: Tool[]; isWhole: boolean } | undefined> {
+  const tools: Tool[] = []
+  const cursors = new Set<string>()
+  let cursor: string | undefined
+  let bytes = 0
+  for (let page = 1; page <= catalogueLimits.pages; page += 1) {
+    const params = { ...(cursor !== undefined && { cursor }), ...(way.revision === modern && { _meta: modernMeta }) }
+    const asked = await ask(server, request(page + 1, 'tools/list', params), way)
+    const result = resultOf(asked)
+    if (!result || !Array.isArray(result.tools)) return page === 1 ? undefined : { tools, isWhole: false }
+    bytes += asked.bytes
+    tools.push(...result.tools.flatMap((entry) => toolOf(entry) ?? []))
+    cursor = textIn(result, 'nextCursor')
+    if (cursor === undefined) return { tools, isWhole: tools.length <= toolsMax }
+    // A list that leads back to itself has no end.
+    if (bytes > catalogueLimits.bytes || tools.length > toolsMax || cursors.has(cursor)) break
+    cursors.add(cursor)
+  }
+  return { tools, isWhole: false }
+}
+
+/** Ends the session that only this reading had; a server that does not know how is left as it is. */
+async function farewell(server: Server, way: Way): Promise<void> {
+  const told = await send(server, { ...way, method: 'DELETE' }).catch(() => undefined)
+  told?.drop()
+}

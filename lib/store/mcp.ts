@@ -1,0 +1,127 @@
+import type { Context } from '../context.ts'
+import { Prisma, type ReadTx, type Tx } from './database.ts'
+import { asSystem } from './system.ts'
+
+export type McpServerRow = Prisma.McpServerGetPayload<object>
+export type McpToolRow = Prisma.McpToolGetPayload<object>
+
+export type KeptServer = { name: string; title: string | null; version: string; revision: string }
+export type KeptTool = { name: string; hash: string; definition: object; readOnly: boolean; destructive: boolean }
+
+type Store = Pick<Context, 'db'>
+type Place = { tenantId: string; projectId: string }
+
+/** Of one server; a list that has more is cut, and those seen longest ago go. */
+export const toolsMax = 2_000
+
+const ofServer = <T>(ctx: Store, { tenantId }: Place, work: (tx: Tx) => Promise<T>) =>
+  asSystem(ctx, tenantId, 'what a server says', work)
+
+/** Writes what a server said of itself. */
+export const keepServer = (ctx: Store, place: Place, { name, title, version, revision }: KeptServer, now: Date) =>
+  ofServer(ctx, place, (tx) => {
+    const said = { name, title, version, revision, seenAt: now }
+    return tx.mcpServer.upsert({ where: { tenantId_projectId: place }, create: { ...place, ...said }, update: said })
+  })
+
+/**
+ * Writes a list of tools. `isWhole`: it is all that there are, so what is not among them is gone. A review stays with the hash
+ * that was looked at. Rows are locked in the order of their names, so that any number of lists may be kept at once.
+ */
+export const keepTools = (
+  ctx: Store,
+  place: Place,
+  tools: readonly KeptTool[],
+  { now, isWhole }: { now: Date; isWhole: boolean },
+): Promise<void> =>
+  ofServer(ctx, place, async (tx) => {
+    const { tenantId, projectId } = place
+    const kept = [...new Map(tools.map((tool) => [tool.name, tool])).values()].slice(0, toolsMax)
+    const sorted = kept.sort((a, b) => (a.name < b.name ? -1 : 1))
+    await tx.$executeRaw`
+      INSERT INTO mcp_tool AS t (tenant_id, project_id, name, hash, definition, read_only, destructive, first_seen_at, changed_at, seen_at)
+      SELECT ${tenantId}, ${projectId}, k.name, k.hash, k.definition, k."readOnly", k.destructive, ${now}, ${now}, ${now}
+      FROM jsonb_to_recordset(${JSON.stringify(sorted)}::jsonb)
+        AS k (name text, hash text, definition jsonb, "readOnly" boolean, destructive boolean)
+      ON CONFLICT (tenant_id, project_id, name) DO UPDATE SET hash = excluded.hash, definition = excluded.definition,
+        read_only = excluded.read_only, destructive = excluded.destructive, seen_at = excluded.seen_at, gone_at = NULL,
+        changed_at = CASE WHEN t.hash = excluded.hash THEN t.changed_at ELSE excluded.changed_at END
+      WHERE t.hash <> excluded.hash OR t.gone_at IS NOT NULL OR t.seen_at < excluded.seen_at - interval '1 minute'`
+    if (isWhole)
+      await tx.mcpTool.updateMany({
+        where: { tenantId, projectId, goneAt: null, name: { notIn: sorted.map(({ name }) => name) } },
+        data: { goneAt: now },
+      })
+    await tx.$executeRaw`
+      DELETE FROM mcp_tool WHERE tenant_id = ${tenantId} AND project_id = ${projectId} AND name IN (
+        SELECT name FROM mcp_tool WHERE tenant_id = ${tenantId} AND project_id = ${projectId}
+        ORDER BY gone_at IS NOT NULL, seen_at DESC, name OFFSET ${toolsMax})`
+  })
+
+export const findServer = (tx: ReadTx, tenantId: string, projectId: string): Promise<McpServerRow | null> =>
+  tx.mcpServer.findUnique({ where: { tenantId_projectId: { tenantId, projectId } } })
+
+/** The tools of a project, by name; those that are gone last. */
+export const toolsOf = (tx: ReadTx, tenantId: string, projectId: string): Promise<McpToolRow[]> =>
+  tx.mcpTool.findMany({
+    where: { tenantId, projectId },
+    orderBy: [{ goneAt: { sort: 'asc', nulls: 'first' } }, { name: 'asc' }],
+  })
+
+/** Of these names. */
+export const findTools = (tx: ReadTx, tenantId: string, projectId: string, names: string[]): Promise<McpToolRow[]> =>
+  tx.mcpTool.findMany({ where: { tenantId, projectId, name: { in: names } } })
+
+/** What somebody looked at: a tool, in the form that it had then. */
+export type Reviewed = { name: string; hash: string }
+
+/** Notes that somebody has looked at tools. One that has changed since stays as it was. Answers the names that were noted. */
+export async function reviewTools(
+  tx: Tx,
+  { tenantId, projectId }: Place,
+  looked: readonly Reviewed[],
+  by: string,
+  now: Date,
+): Promise<string[]> {
+  const rows = await tx.$queryRaw<{ name: string }[]>`
+    UPDATE mcp_tool t SET reviewed_hash = t.hash, reviewed_by = ${by}, reviewed_at = ${now}
+    FROM jsonb_to_recordset(${JSON.stringify(looked)}::jsonb) AS l (name text, hash text)
+    WHERE t.tenant_id = ${tenantId} AND t.project_id = ${projectId} AND t.name = l.name AND t.hash = l.hash
+    RETURNING t.name`
+  return rows.map(({ name }) => name).sort()
+}
+
+/** Calls of one tool by one holder, since they were noted last. */
+export type ToolUse = { holderId: string; projectId: string; tool: string; calls: number; refused: number }
+
+/** Adds calls to the day of `at`. Names that no list of the server has are noted as one, without a name. */
+export const noteToolUses = (ctx: Store, tenantId: string, uses: readonly ToolUse[], at: Date): Promise<number> =>
+  asSystem(ctx, tenantId, 'what a server says', (tx) => {
+    const text = JSON.stringify(uses)
+    return tx.$executeRaw`
+      INSERT INTO mcp_use AS u (tenant_id, holder_id, project_id, tool, day, calls, refused)
+      SELECT ${tenantId}, k."holderId", k."projectId", coalesce(t.name, ''), (${at}::timestamptz AT TIME ZONE 'UTC')::date,
+        sum(k.calls), sum(k.refused)
+      FROM jsonb_to_recordset(${text}::jsonb) AS k ("holderId" text, "projectId" text, tool text, calls bigint, refused bigint)
+        LEFT JOIN mcp_tool t ON t.tenant_id = ${tenantId} AND t.project_id = k."projectId" AND t.name = k.tool
+      GROUP BY 2, 3, 4 ORDER BY 2, 3, 4
+      ON CONFLICT (tenant_id, holder_id, project_id, tool, day)
+        DO UPDATE SET calls = u.calls + excluded.calls, refused = u.refused + excluded.refused`
+  })
+
+export type UseOfTool = { tool: string; calls: number; refused: number }
+
+/** Calls by tool since a day (UTC), the most used first; of a project's, or of one holder. */
+export async function usesByTool(
+  tx: ReadTx,
+  tenantId: string,
+  { projectId, holderId }: { projectId: string; holderId?: string | undefined },
+  since: Date,
+): Promise<UseOfTool[]> {
+  const rows = await tx.$queryRaw<{ tool: string; calls: bigint; refused: bigint }[]>`
+    SELECT u.tool, sum(u.calls)::bigint AS calls, sum(u.refused)::bigint AS refused FROM mcp_use u
+    WHERE u.tenant_id = ${tenantId} AND u.project_id = ${projectId} AND u.day >= ${since}::date
+      ${holderId === undefined ? Prisma.empty : Prisma.sql`AND u.holder_id = ${holderId}`}
+    GROUP BY u.tool ORDER BY 2 DESC, 1`
+  return rows.map(({ tool, calls, refused }) => ({ tool, calls: Number(calls), refused: Number(refused) }))
+}
