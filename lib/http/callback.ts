@@ -1,3 +1,4 @@
+import { requestOfAttempt } from '../broker/link/ask.ts'
 import { completeLink, type LinkResult } from '../broker/link/complete.ts'
 import { BrokerError, type ErrorCode } from '../errors.ts'
 import { tenantSlug } from '../tenancy/tenants.ts'
@@ -45,6 +46,9 @@ async function comeBack(call: Call, key: string): Promise<Response> {
 
 async function targetOf({ ctx }: Call, result: LinkResult): Promise<string> {
   if (result.kind === 'failed') return `/connect/${result.attemptId}`
+  // Who was sent here by a program is told to go back to it.
+  const request = await requestOfAttempt(ctx, result.tenantId, result.attemptId)
+  if (request) return `/connect/${request}`
   return `/t/${await tenantSlug(ctx, result.tenantId)}/projects/${result.projectId}?linked=1`
 }
 

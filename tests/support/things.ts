@@ -1,5 +1,6 @@
 import { newId } from '../../lib/security/ids.ts'
 import { issueBody, type Jar, type TestApp } from './app.ts'
+import { askedOf } from './asked.ts'
 import { claimed } from './authorization.ts'
 import type { Email } from './broker.ts'
 import { giveGrant } from './grants-of-programs.ts'
@@ -66,6 +67,7 @@ export async function makeThings(
     token: token.id,
     connection: token.connection_id,
     attempt: attempt.id,
+    link_request: await askedOf(app, { userId: me.body.id, projectId: project }),
     invitation: invitation.body.id,
     user: me.body.id,
     revocation: waiting.body.items[0]?.id ?? '',
