@@ -156,6 +156,10 @@ const hasRole = ({ role }: Holder, permission: Permission) =>
 export const may = (actor: Holder, permission: Permission): boolean =>
   hasRole(actor, permission) && holds(actor.credential, scopeOver[permission])
 
+/** In which roles somebody may who acts through this credential. */
+export const rolesThatMay = (credential: Credential, permission: Permission): Role[] =>
+  permissions[permission].filter((role) => may({ role, credential }, permission))
+
 /** Whether somebody with `role` may give a member this one, or take it away: only owners make and unmake owners. */
 export const mayGrant = (actor: Holder, role: Role) =>
   may(actor, 'administer') && (role !== 'owner' || actor.role === 'owner')

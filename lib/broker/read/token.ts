@@ -12,6 +12,7 @@ import {
   countTokens,
   findToken,
   listTokens,
+  type TokenFacts,
   type TokenFilter,
   type TokenRow,
   type TokenWithRelations,
@@ -86,7 +87,7 @@ export type TokenView = {
   revocation: RevocationView | null
 }
 
-export function toTokenView(row: TokenWithRelations, now: Date, frozen: FrozenView | null = null): TokenView {
+export function toTokenView(row: TokenFacts, now: Date, frozen: FrozenView | null = null): TokenView {
   const { provider } = row.project
   const rights = readRights(rowFor(provider, row.project), {
     asked: row.scopesAsked,
@@ -143,7 +144,7 @@ export async function toTokenViews(
 /** Whoever takes it asks us first, each time. */
 const worksThroughUs = ({ secretHash, offline }: TokenRow) => secretHash !== null && !offline
 
-function stateOf({ status, expiresAt, generation }: TokenWithRelations, now: Date): TokenState {
+function stateOf({ status, expiresAt, generation }: TokenRow, now: Date): TokenState {
   if (status === 'revoked' || status === 'failed') return status
   if (generation > 0) return 'revoked'
   if (expiresAt <= now) return 'ended'
@@ -153,7 +154,7 @@ function stateOf({ status, expiresAt, generation }: TokenWithRelations, now: Dat
 /** Of several pieces of upstream work the one that is furthest from dead tells how the token stands. */
 const furthestFirst: RevocationState[] = ['pending', 'failed', 'impossible', 'done', 'confirmed']
 
-function toRevocationView(row: TokenWithRelations): RevocationView | null {
+function toRevocationView(row: TokenFacts): RevocationView | null {
   const { revokedAt, createdAt, revocations } = row
   // Of ours. Where each use asks us there is nothing upstream, and no moment after this one; where verifiers do not ask, nobody
   // can tell them, and it works until its end.
