@@ -60,6 +60,8 @@ export function createMetrics(output: Pick<Output, 'dropped'> = { dropped: 0 }) 
     ]),
     /** Re-link ratio: `purpose="relink"` by all. */
     links: counter('links_total', 'Link attempts that came back', ['kind', 'purpose', 'outcome']),
+    /** Requests to link that programs made (N-15): `asked`, then how each was answered and ended. */
+    linkRequests: counter('link_requests_total', 'Requests of programs for a link', ['cause', 'outcome']),
     issues: counter('issues_total', 'Requested tokens', ['strategy', 'outcome']),
     /** Tries of upstream revocations by how they ended; `postponed`: will be tried again. */
     revocations: counter('revocations_total', 'Tries of upstream revocations', ['state']),

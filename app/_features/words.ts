@@ -355,6 +355,12 @@ const acts = {
     'Audience removed',
     `${plural(Number(details.tokens ?? 0), 'token')} revoked with it.${because(details)}`,
   ],
+  'link.asked': (details) => [
+    { link: 'A program asked to link', reconnect: 'A program asked to reconnect' }[text(details.cause)] ??
+      'A program asked for more scopes',
+    Array.isArray(details.scopes) ? `Scopes: ${details.scopes.join(', ')}.` : '',
+  ],
+  'link.declined': () => ['Request of a program declined'],
   'link.started': () => ['Started linking'],
   'link.completed': (details) => [details.relinked ? 'Linked again' : 'Linked'],
   'link.failed': (details) => [
@@ -579,6 +585,8 @@ const frozenTitles = {
   'grant.frozen': 'A device or app of yours is frozen by an admin',
 } as const
 const neutral = new Set<AuditView['action']>([
+  'link.asked',
+  'link.declined',
   'link.started',
   'connection.changed',
   'revocation.finished',

@@ -57,6 +57,16 @@ export const catalogue = {
   'audience.added': act(['project'], { audience: text, scopes: texts, offline: z.boolean() }),
   'audience.changed': act(['project'], { changed: texts, scopes: texts, offline: z.boolean() }),
   'audience.removed': act(['project'], { audience: text, tokens: count, reason }),
+  /** A program asked its person; by which of its grants or tokens. Details as the upstream named them: scopes. */
+  'link.asked': act(['provider'], {
+    request: text,
+    project: text,
+    cause: text,
+    scopes: texts.optional(),
+    grant: text.optional(),
+    token: text.optional(),
+  }),
+  'link.declined': act(['provider'], { request: text }),
   'link.started': act(['provider'], { attempt: text }),
   'link.completed': act(['connection'], {
     attempt: text,

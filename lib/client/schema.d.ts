@@ -2913,6 +2913,68 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/link-requests/{link_request}/decline': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          link_request: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/link-requests/{link_request}/start': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          link_request: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              id: string
+              url: string
+              expires_at: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/members': {
     get: {
       parameters: {
@@ -3855,6 +3917,10 @@ export interface Paths {
              */
             expires_in: number
             purpose: string
+            /**
+             * Of strategy proxy: thumbprint of the key that it is bound to. Left out: the key of the access token that asks, if it has one; null: none
+             */
+            dpop_jkt?: string | null
           }
         }
       }
@@ -3908,6 +3974,10 @@ export interface Paths {
                   reason: string | null
                   until: string | null
                 } | null
+                /**
+                 * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+                 */
+                dpop_jkt: string | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -5553,6 +5623,10 @@ export interface Paths {
                   reason: string | null
                   until: string | null
                 } | null
+                /**
+                 * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+                 */
+                dpop_jkt: string | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -5696,6 +5770,10 @@ export interface Paths {
                 reason: string | null
                 until: string | null
               } | null
+              /**
+               * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+               */
+              dpop_jkt: string | null
               asked: {
                 [k: string]: unknown
               }

@@ -9,6 +9,7 @@ import * as freezes from './wire/freezes.ts'
 import * as grants from './wire/grants.ts'
 import * as instance from './wire/instance.ts'
 import * as invitations from './wire/invitations.ts'
+import * as linkRequests from './wire/link-requests.ts'
 import * as members from './wire/members.ts'
 import * as notifications from './wire/notifications.ts'
 import * as policy from './wire/policy.ts'
@@ -32,6 +33,7 @@ const nouns = [
   grants,
   instance,
   invitations,
+  linkRequests,
   members,
   notifications,
   policy,

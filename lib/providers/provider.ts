@@ -131,7 +131,14 @@ export type CheckLine = {
 
 /** The verbs of an upstream; the last ones serve the form and the inventory and change nothing. */
 export type Provider<R = Rights> = {
-  authorizationUrl(input: { state: string; nonce: string; codeVerifier: string; redirectUri: string }): Promise<URL>
+  /** `scopes`: asked for instead of those of the settings. */
+  authorizationUrl(input: {
+    state: string
+    nonce: string
+    codeVerifier: string
+    redirectUri: string
+    scopes?: string[]
+  }): Promise<URL>
   exchangeCode(input: {
     parameters: URLSearchParams
     state: string

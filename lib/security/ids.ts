@@ -9,6 +9,7 @@ const prefixes = {
   project: 'prj',
   connection: 'con',
   attempt: 'att',
+  link_request: 'lrq',
   token: 'tok',
   revocation: 'rev',
   event: 'evt',

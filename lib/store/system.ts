@@ -12,6 +12,8 @@ export type SystemAct =
   | 'end of a refresh'
   /** An issue or a link that ended without its result: the authority that began it may be what is missing. */
   | 'end of an attempt'
+  /** A program asks its person for a link: nothing is done with anybody's rights until that person answers. */
+  | 'request of a program'
   /** Sign-in and sign-out, which make and end sessions; refusals, which have no authority by their nature. */
   | 'session'
   | 'refusal'

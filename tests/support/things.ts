@@ -1,6 +1,7 @@
 import { newId } from '../../lib/security/ids.ts'
 import { keepTools } from '../../lib/store/mcp.ts'
 import { issueBody, type Jar, type TestApp } from './app.ts'
+import { askedOf } from './asked.ts'
 import { claimed } from './authorization.ts'
 import type { Email } from './broker.ts'
 import { giveGrant } from './grants-of-programs.ts'
@@ -71,6 +72,7 @@ export async function makeThings(
     token: token.id,
     connection: token.connection_id,
     attempt: attempt.id,
+    link_request: await askedOf(app, { userId: me.body.id, projectId: project }),
     invitation: invitation.body.id,
     user: me.body.id,
     revocation: waiting.body.items[0]?.id ?? '',

@@ -9,6 +9,7 @@ import { type AttemptRow, consumeAttempt, endAttempt, findAttempt, findKeptGrant
 import { actAsPerson } from '../../store/authority.ts'
 import { readTenant } from '../../store/database.ts'
 import { frozenBy } from '../../store/freezes.ts'
+import { endRequestOfAttempt } from '../../store/link-requests.ts'
 import { attemptByState } from '../../store/lookups.ts'
 import { findProvider, type ProviderRow } from '../../store/providers.ts'
 import { asSystem } from '../../store/system.ts'
@@ -127,7 +128,7 @@ async function failLink(
   kept: string | null = null,
 ): Promise<LinkResult> {
   const detail = error.detail ?? errorCodes[error.code].title
-  await asSystem(ctx, attempt.tenantId, 'end of an attempt', async (tx) => {
+  const asked = await asSystem(ctx, attempt.tenantId, 'end of an attempt', async (tx) => {
     await endAttempt(tx, attempt.tenantId, attempt.id, { status: 'failed', outcome: error.code, detail, secrets: kept })
     const target = { kind: 'provider', id: attempt.providerId } as const
     const outcome = errorCodes[error.code].status >= 500 ? 'failed' : 'refused'
@@ -137,7 +138,10 @@ async function failLink(
       target,
       details: { attempt: attempt.id, code: error.code },
     })
+    // The answer to the program is no, wherever it was given. After another failure its person can try again.
+    return error.code === 'link_denied' ? endRequestOfAttempt(tx, attempt.tenantId, attempt.id, 'declined') : []
   })
+  for (const cause of asked) ctx.metrics.linkRequests.inc({ cause, outcome: 'declined' })
   return { kind: 'failed', tenantId: attempt.tenantId, attemptId: attempt.id, error }
 }
 

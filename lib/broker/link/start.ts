@@ -9,6 +9,7 @@ import { cancelAttempt, findAttempt, insertAttempt } from '../../store/attempts.
 import { act } from '../../store/authority.ts'
 import { findConnection } from '../../store/connections.ts'
 import { readTenant } from '../../store/database.ts'
+import { endRequestOfAttempt } from '../../store/link-requests.ts'
 import { findProvider, type ProviderRow } from '../../store/providers.ts'
 import { effectivePolicy, refuseLink } from '../../tenancy/policy.ts'
 import { type Vault, vaultOf } from '../../vault/keys.ts'
@@ -17,7 +18,7 @@ import { asBrokerError, openProvider } from '../upstream.ts'
 import { type AttemptSecrets, isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
 
 /** How long a person may take at the upstream (L-01). */
-const attemptMilliseconds = 10 * 60_000
+export const attemptMilliseconds = 10 * 60_000
 export const callbackPath = (key: string) => `/oauth/callback/${key}`
 
 export type StartLink = {
@@ -26,6 +27,8 @@ export type StartLink = {
   alias?: string | undefined
   /** Reconnect this connection instead of linking anew. */
   connectionId?: string | undefined
+  /** To ask for instead of those that the provider asks for; only its kind knows what it must add. */
+  scopes?: string[] | undefined
   /** The browser's own secret (a cookie): only this browser can finish. */
   browser: string
 }
@@ -79,7 +82,7 @@ export async function startLink(
     createdAt: now,
     expiresAt: new Date(now.getTime() + attemptMilliseconds),
   }
-  const url = await authorizationUrl(ctx, vault, provider, attempt.redirectUri, secrets)
+  const url = await authorizationUrl(ctx, vault, provider, attempt.redirectUri, secrets, input.scopes)
   const sealed = await vault.seal(secretsPlace(attempt), JSON.stringify(secrets))
   await act(ctx, actor, 'work', async (tx, actor) => {
     await insertAttempt(tx, { ...attempt, secrets: sealed })
@@ -100,12 +103,15 @@ async function authorizationUrl(
   row: ProviderRow,
   redirectUri: string,
   secrets: AttemptSecrets,
+  scopes?: string[],
 ): Promise<string> {
   const provider = await openProvider(ctx, vault, row)
   // Where the request is pushed, a server that does not know us says so now (RFC 9126).
-  const url = await provider.authorizationUrl({ ...secrets, redirectUri }).catch((error: unknown) => {
-    throw asBrokerError(error)
-  })
+  const url = await provider
+    .authorizationUrl({ ...secrets, redirectUri, ...(scopes && { scopes }) })
+    .catch((error: unknown) => {
+      throw asBrokerError(error)
+    })
   return url.href
 }
 
@@ -134,9 +140,10 @@ export async function resumeLink(
 
 /** Gives up an open attempt; a callback that still comes is refused. */
 export async function cancelLink(ctx: Context, actor: Actor<CookieCredential>, attemptId: string): Promise<void> {
-  await act(ctx, actor, 'work', async (tx, actor) => {
+  const asked = await act(ctx, actor, 'work', async (tx, actor) => {
     const { count } = await cancelAttempt(tx, actor.tenantId, attemptId, actor.userId)
     if (count === 0) throw new BrokerError('not_found')
+    const asked = await endRequestOfAttempt(tx, actor.tenantId, attemptId, 'cancelled')
     const target = { kind: 'attempt', id: attemptId } as const
     await record(tx, actor.tenantId, ctx.now(), actor, {
       action: 'link.failed',
@@ -144,5 +151,7 @@ export async function cancelLink(ctx: Context, actor: Actor<CookieCredential>, a
       target,
       details: { code: 'cancelled' },
     })
+    return asked
   })
+  for (const cause of asked) ctx.metrics.linkRequests.inc({ cause, outcome: 'cancelled' })
 }

@@ -18,6 +18,7 @@ import {
 } from '../../store/connections.ts'
 import { isDuplicate, type Tx } from '../../store/database.ts'
 import { frozenBy, holdGround } from '../../store/freezes.ts'
+import { completeLinkRequests } from '../../store/link-requests.ts'
 import { isOffline, isSignedOut, sessionHash } from '../../store/logouts.ts'
 import {
   findProjectUpstream,
@@ -50,7 +51,9 @@ export type Habits = {
   ofOneAccount: boolean
 }
 
-export type Kept = { kind: 'linked'; projectId: string; connectionId: string } | { kind: 'refused'; error: BrokerError }
+export type Kept =
+  | { kind: 'linked'; projectId: string; connectionId: string; asked: Awaited<ReturnType<typeof completeLinkRequests>> }
+  | { kind: 'refused'; error: BrokerError }
 
 /**
  * Stores what a consent brought, in one transaction with its event: the project, the connection (in place where this
@@ -64,13 +67,13 @@ export async function storeGrant(ctx: Context, vault: Vault, input: Input): Prom
       if (!mayLink(member)) throw new BrokerError('forbidden')
       return keep(ctx, vault, tx, input, member.role)
     })
-  try {
-    return await once()
-  } catch (error) {
+  const kept = await once().catch((error: unknown) => {
     // Two links of one project at once: the second finds the first one's rows.
     if (isDuplicate(error)) return once()
     throw error
-  }
+  })
+  for (const end of kept.kind === 'linked' ? kept.asked : []) ctx.metrics.linkRequests.inc(end)
+  return kept
 }
 
 /** Whether a member may link at this moment. */
@@ -156,10 +159,11 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
       linkedAt: now,
     })
   }
-  for (const { project: each, role } of [
+  const all = [
     { project, role: reached.role },
     ...(await alsoReached(tx, viewer, { tenantId, providerId, others, now })),
-  ])
+  ]
+  for (const { project: each, role } of all)
     await joinProject(tx, {
       tenantId,
       connectionId: id,
@@ -176,6 +180,11 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
         ? `"${known.alias}" stays the alias of the project that you linked before. Give one of the two another alias.`
         : null
   await endAttempt(tx, tenantId, attempt.id, { status: 'done', detail, resultProjectId: project.id })
+  const asked = await completeLinkRequests(
+    tx,
+    { tenantId, userId, attemptId: attempt.id },
+    { projectIds: all.map((one) => one.project.id), granted: grant.scopes ?? [] },
+  )
   await record(tx, tenantId, now, person, {
     action: 'link.completed',
     outcome: 'ok',
@@ -188,7 +197,7 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
       account: grant.account.id,
     },
   })
-  return { kind: 'linked', projectId: project.id, connectionId: id }
+  return { kind: 'linked', projectId: project.id, connectionId: id, asked }
 }
 
 type Refusal = 'another_project' | 'different_account' | 'alias_taken' | 'upstream_protocol'

@@ -202,13 +202,14 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
   }
 
   return {
-    async authorizationUrl({ state, nonce, codeVerifier, redirectUri }) {
+    async authorizationUrl({ state, nonce, codeVerifier, redirectUri, scopes }) {
       const resolution = await resolve()
       const { server, client, parameters, openid } = resolution
       if (!server.authorization_endpoint) throw new UpstreamError('protocol', 'no authorization endpoint')
       const url = new URL(server.authorization_endpoint)
       const query: Record<string, string> = {
         ...parameters,
+        ...(scopes && { scope: scopes.join(' ') }),
         client_id: client.client_id,
         response_type: 'code',
         redirect_uri: redirectUri,
