@@ -22,6 +22,7 @@ const prefixes = {
   client_secret: 'cls',
   authorization: 'aut',
   grant: 'grt',
+  registration: 'reg',
 } as const
 
 export type IdKind = keyof typeof prefixes
