@@ -210,6 +210,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'refusal: lib/authserver/answers.ts',
     'refusal: lib/http/api.ts',
     'refusal: lib/http/incoming.ts',
+    'refused by a server: lib/broker/turn-away.ts',
     'session: lib/tenancy/sessions.ts',
     'upstream logout: lib/broker/upstream-logout.ts',
     'use of a token: lib/proxy/tally.ts',
