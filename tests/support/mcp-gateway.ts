@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
 import { request as send } from 'undici'
 import { issueToken } from '../../lib/broker/issue.ts'
 import type { Context } from '../../lib/context.ts'
@@ -223,9 +224,24 @@ export async function startGateway(ctx: Context, options: Parameters<typeof crea
     raw,
     modern,
     session,
-    /** For clients of others: the address of the gateway, with the host that it has. */
-    fetch: (input: string | URL | Request, init?: RequestInit) =>
-      fetch(input, { ...init, headers: { ...Object.fromEntries(new Headers(init?.headers)), host } } as RequestInit),
+    /** For clients of others, which cannot say which host they mean: fetch with the host that the gateway has. */
+    async fetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
+      const { statusCode, headers, body } = await send(String(input), {
+        method: (init.method ?? 'GET') as 'GET',
+        headers: { ...Object.fromEntries(new Headers(init.headers)), host },
+        body: (init.body ?? null) as string | null,
+        signal: init.signal ?? null,
+      })
+      const given = new Headers()
+      for (const [name, value] of Object.entries(headers)) given.set(name, String(value))
+      const isEmpty = statusCode === 202 || statusCode === 204
+      if (isEmpty) body.resume()
+      else body.on('error', () => {})
+      return new Response(isEmpty ? null : (Readable.toWeb(body) as ReadableStream), {
+        status: statusCode,
+        headers: given,
+      })
+    },
     async stop() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
