@@ -10,7 +10,9 @@ import { createGatewayEdge } from '../../lib/http/mcp.ts'
 import { createProxyEdge } from '../../lib/http/proxy.ts'
 import { metaNames } from '../../lib/mcp/revisions.ts'
 import { McpRights } from '../../lib/providers/mcp/rights.ts'
-import type { Broker, BrowserActor, Email } from './broker.ts'
+import { newId } from '../../lib/security/ids.ts'
+import { hash, newToken } from '../../lib/security/secrets.ts'
+import { type Broker, type BrowserActor, type Email, origin } from './broker.ts'
 
 /** A request as the server behind the gateway got it. */
 export type Got = {
@@ -107,6 +109,36 @@ export async function mcpToken(
   const wanted = { project, scopes: rights(some), lifetimeSeconds, purpose: 'a test' }
   const issued = await issueToken(broker.ctx, actor, { ...wanted, strategy: 'proxy' })
   return { id: issued.token.id, token: issued.value.reveal() }
+}
+
+/** A grant for the gateway of a project, and an access token of it, as the token endpoint leaves them. */
+export async function gatewayGrant(
+  broker: Pick<Broker, 'owner'>,
+  actor: BrowserActor,
+  {
+    project,
+    alias,
+    ceiling,
+    resource,
+  }: { project: string; alias: string; ceiling?: Partial<McpRights> | null; resource?: string },
+) {
+  const id = newId('grant')
+  const access = newToken('at').reveal()
+  const { owner } = broker
+  const audience = resource ?? `${origin}/mcp/${actor.slug}/${alias}`
+  const ceilings = ceiling === undefined ? {} : { [project]: { proxy: ceiling && rights(ceiling) } }
+  await owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [actor.tenantId])
+  await owner.query(
+    `INSERT INTO oauth_grant (tenant_id, id, user_id, client_id, via, scopes, resource, ceilings, generations, created_at, expires_at)
+     VALUES ($1, $2, $3, 'valetkey', 'code', '{}', $4, $5, vk.grant_generations($1, $3, 'valetkey', NULL), vk_now(), vk_now() + interval '30 days')`,
+    [actor.tenantId, id, actor.userId, audience, ceilings],
+  )
+  await owner.query(
+    `INSERT INTO access_token (hash, tenant_id, grant_id, scopes, resource, generations, created_at, expires_at)
+     SELECT $1, tenant_id, id, scopes, resource, generations, vk_now(), vk_now() + interval '1 hour' FROM oauth_grant WHERE id = $2`,
+    [Buffer.from(hash(access)), id],
+  )
+  return { id, access }
 }
 
 export type Answer = {
