@@ -81,6 +81,8 @@ export const catalogue = {
   'connection.revoked': act(['connection'], { owner: text, tokens: count, reason }),
   /** The upstream says that the session is over in which it was linked. `offline`: it took offline access along. */
   'connection.signed_out': act(['connection'], { owner: text, offline: z.boolean() }),
+  /** An MCP server refused its token, which had just been renewed. */
+  'connection.turned_away': act(['connection'], { owner: text, project: text }),
   'freeze.set': act(frozen, { owner: text.optional(), reason, until: z.iso.datetime().nullable() }),
   'freeze.lifted': act(frozen, { owner: text.optional() }),
   /** Of a version before, when a freeze was a connection's status. */
@@ -129,7 +131,8 @@ export const catalogue = {
     deleted: count.optional(),
   }),
   /** Through the proxy. `first`: nobody had used it before; otherwise all of a minute. Bytes of bodies. */
-  'token.used': act(['token'], {
+  /** Of a grant: through the gateway of an MCP server, with an access token of it. */
+  'token.used': act(['token', 'grant'], {
     project: text.optional(),
     first: z.boolean().optional(),
     minute: z.iso.datetime().optional(),
