@@ -350,6 +350,10 @@ const acts = {
     'Provider checked',
     `${failed} failed, ${attention} need attention, ${ok} fine, ${unknown} not known.`,
   ],
+  'tools.reviewed': ({ tools }) => [
+    'Tools looked at',
+    Array.isArray(tools) ? tools.map(({ name }: { name?: unknown }) => text(name)).join(', ') : '',
+  ],
   'project.renamed': (details) => ['Alias changed', `From ${text(details.from)} to ${text(details.to)}.`],
   'audience.added': (details) => ['Audience added', text(details.audience)],
   'audience.changed': (details) => ['Audience changed', `Changed: ${text(details.changed) || 'nothing'}.`],
@@ -488,7 +492,12 @@ export function eventWords({ action, details }: Pick<AuditView, 'action' | 'deta
 /** The tone of an event on a timeline. What ended is neither good nor bad news. */
 export function eventTone({ action, outcome, details }: Pick<AuditView, 'action' | 'outcome' | 'details'>): Tone {
   if (action === 'freeze.set' || action === 'connection.frozen') return 'frozen'
-  if (details.status === 'needs_relink' || details.flag || action === 'connection.signed_out' || action === 'connection.turned_away')
+  if (
+    details.status === 'needs_relink' ||
+    details.flag ||
+    action === 'connection.signed_out' ||
+    action === 'connection.turned_away'
+  )
     return 'broken'
   if (outcome !== 'ok') return outcome === 'failed' ? 'attention' : 'broken'
   return neutral.has(action) || action.endsWith('.revoked') ? 'revoked' : 'healthy'

@@ -53,6 +53,8 @@ export const catalogue = {
   'provider.unregistered': act(['provider'], { state: text, tries: count }),
   /** How many lines ended in which state. The daily checks change nothing and leave no event. */
   'provider.checked': act(['provider'], { ok: count, attention: count, failed: count, unknown: count }),
+  /** Tools of an MCP server, each as it was when somebody looked at it; names as their server spells them, cut. */
+  'tools.reviewed': act(['project'], { tools: z.array(z.strictObject({ name: text, hash: text })) }),
   'project.renamed': act(['project'], { from: text, to: text }),
   /** An audience of the tenant's own: what its tokens may be given, and whether they are verified without us. */
   'audience.added': act(['project'], { audience: text, scopes: texts, offline: z.boolean() }),

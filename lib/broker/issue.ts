@@ -50,6 +50,7 @@ import { refuseBeyondGrant } from './ceilings.ts'
 import { frozenError, refuseFrozen } from './freezes.ts'
 import { proxyUrl } from './proxy-url.ts'
 import { type TokenView, toTokenView } from './read/token.ts'
+import { toolChoices } from './read/tools.ts'
 import { withAccess } from './refresh/access.ts'
 import { narrowedToken } from './refresh/refresh.ts'
 import { consoleClient, tenantIssuer } from './tenant-issuer.ts'
@@ -607,10 +608,17 @@ export async function readScopeChoices(
 ): Promise<{ choices: Record<string, unknown>; cap: LifetimeCap }> {
   await requireStanding(ctx, actor, 'work')
   const { project: chosen, provider, connection: own, policy } = await ground(ctx, actor, project)
+  const made = configured(rowFor(provider, chosen))
   if (!own) {
-    const made = configured(rowFor(provider, chosen))
     if (!made) throw new BrokerError('provider_misconfigured')
     return { choices: made.kind.own?.choices(made.settings) ?? {}, cap: policy.lifetime }
+  }
+  // What a server offers was asked when it was linked, and is kept.
+  if (made?.kind.gateway) {
+    const choices = await readTenant(ctx, actor.tenantId, (tx) =>
+      toolChoices(tx, actor.tenantId, { ...chosen, provider }),
+    )
+    return { choices, cap: policy.lifetime }
   }
   const connection = { ...own, provider }
   const of = { granted: connection.scopesGranted, project: chosen.externalId, impersonates: policy.impersonates }
@@ -622,6 +630,14 @@ export async function readScopeChoices(
   } catch (error) {
     throw asBrokerError(error)
   }
+}
+
+/** A connection of the caller's own through which a project's upstream can be asked. @throws BrokerError as {@link ground} */
+export async function usableConnection(ctx: Context, actor: Actor, project: string): Promise<string> {
+  await requireStanding(ctx, actor, 'work')
+  const { connection } = await ground(ctx, actor, project)
+  if (!connection) throw new BrokerError('not_linked')
+  return connection.id
 }
 
 /**
