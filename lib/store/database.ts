@@ -131,7 +131,6 @@ export async function query<Row extends pg.QueryResultRow>(
   return guard(() => againAfterDeadlock(once))
 }
 
-
 /** A pooler gave the name to another connection: it is not known there (26000), or known from somebody else (42P05). */
 const isForgotten = (error: unknown) => ['26000', '42P05'].includes(sqlState(error) ?? '')
 
