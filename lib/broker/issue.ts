@@ -197,6 +197,7 @@ async function start(
   actor: Actor,
   input: IssueInput,
   vault: Vault,
+  tries = 3,
 ): Promise<Started | { own: IssuedToken }> {
   const { scopes, purpose, strategy: wanted, once } = input
   const found = await ground(ctx, actor, input.project)
@@ -270,7 +271,10 @@ async function start(
     events: events.map((event) => bodyOf(actor, event)),
   })
   // Their role, or the key that signs, is another one by now, which decides anew.
-  if (refusal === 'forbidden' || refusal === 'changed') return start(ctx, actor, input, vault)
+  if (refusal === 'forbidden' || refusal === 'changed') {
+    if (tries > 1) return start(ctx, actor, input, vault, tries - 1)
+    throw new BrokerError('revoked_meanwhile')
+  }
   if (refusal) throw notBegun(actor, refusal, { policy, waits: until && secondsUntil(until, now) })
   if (issued) {
     ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
