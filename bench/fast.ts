@@ -194,6 +194,9 @@ async function seed(ownerUrl: string): Promise<string[]> {
 }
 
 const audiences = { asked: 'https://asked.bench.test', signed: 'https://signed.bench.test' }
+const providers = { own: newId('provider'), stack: newId('provider') }
+/** By alias. */
+const projects = { asked: newId('project'), signed: newId('project'), stack: newId('project') }
 
 /** What tokens are made of: two audiences of the tenant's own, and a project that everybody has linked, with a living access token. */
 async function link(settings: Settings, ownerUrl: string, upstream: number): Promise<void> {
@@ -207,17 +210,24 @@ async function link(settings: Settings, ownerUrl: string, upstream: number): Pro
   await owner.query(`SELECT set_config('app.tenant_id', 'ten_bench', false)`)
   await owner.query(
     `INSERT INTO provider (tenant_id, id, kind, name, issuer, callback_key, client_id, settings, created_at)
-     VALUES ('ten_bench', 'prv_own', 'own', 'Own', $1, 'own', '', '{}', now()),
-       ('ten_bench', 'prv_stack', 'keboola', 'Stack', $2, 'stack', 'bench', '{}', now())`,
-    [`${settings.VALETKEY_URL}/t/bench`, `http://localhost:${upstream}`],
+     VALUES ('ten_bench', $1, 'own', 'Own', $2, 'own', '', '{}', now()),
+       ('ten_bench', $3, 'keboola', 'Stack', $4, 'stack', 'bench', '{}', now())`,
+    [providers.own, `${settings.VALETKEY_URL}/t/bench`, providers.stack, `http://localhost:${upstream}`],
   )
   const scopes = { scopes: [{ name: 'read', text: 'read', risk: 'low' }] }
   await owner.query(
     `INSERT INTO project (tenant_id, id, provider_id, external_id, name, alias, settings, created_at)
-     VALUES ('ten_bench', 'prj_asked', 'prv_own', $1, 'Asked', 'asked', $3, now()),
-       ('ten_bench', 'prj_signed', 'prv_own', $2, 'Signed', 'signed', $4, now()),
-       ('ten_bench', 'prj_stack', 'prv_stack', '1', 'Stack', 'stack', NULL, now())`,
-    [audiences.asked, audiences.signed, { ...scopes, offline: false }, { ...scopes, offline: true }],
+     VALUES ('ten_bench', $1, $2, $3, 'Asked', 'asked', $4, now()), ('ten_bench', $5, $2, $6, 'Signed', 'signed', $7, now()),
+       ('ten_bench', $8, $9, '1', 'Stack', 'stack', NULL, now())`,
+    [
+      ...[projects.asked, providers.own, audiences.asked, { ...scopes, offline: false }],
+      ...[projects.signed, audiences.signed, { ...scopes, offline: true }],
+      ...[projects.stack, providers.stack],
+    ],
+  )
+  await owner.query(
+    `INSERT INTO project_alias (tenant_id, alias, project_id, created_at)
+     SELECT tenant_id, alias, id, created_at FROM project`,
   )
   const { rows } = await owner.query<{ userId: string }>('SELECT user_id AS "userId" FROM member')
   const sealed = await Promise.all(
@@ -229,12 +239,18 @@ async function link(settings: Settings, ownerUrl: string, upstream: number): Pro
   await owner.query(
     `WITH made AS (INSERT INTO connection (tenant_id, id, user_id, provider_id, account_id, account_name, status, status_since,
          scopes_granted, access_token, access_expires_at, used_at, linked_at)
-       SELECT 'ten_bench', id, user_id, 'prv_stack', id, id, 'linked', now(), '{}', access, now() + interval '1 day',
+       SELECT 'ten_bench', id, user_id, $4, id, id, 'linked', now(), '{}', access, now() + interval '1 day',
          now() + interval '1 day', now() FROM unnest($1::text[], $2::text[], $3::text[]) AS c(id, user_id, access)
        RETURNING id, user_id)
      INSERT INTO connection_project (tenant_id, connection_id, project_id, user_id, created_at)
-       SELECT 'ten_bench', id, 'prj_stack', user_id, now() FROM made`,
-    [sealed.map(({ id }) => id), sealed.map(({ userId }) => userId), sealed.map(({ access }) => access)],
+       SELECT 'ten_bench', id, $5, user_id, now() FROM made`,
+    [
+      sealed.map(({ id }) => id),
+      sealed.map(({ userId }) => userId),
+      sealed.map(({ access }) => access),
+      providers.stack,
+      projects.stack,
+    ],
   )
   await owner.query('ANALYZE')
   await owner.end()
@@ -265,7 +281,7 @@ async function grant(ownerUrl: string, origin: string, count: number): Promise<{
       bytes(({ refresh }) => refresh),
       bytes(({ access }) => access),
       origin,
-      { prj_asked: { rights: null }, prj_signed: { rights: null } },
+      { [projects.asked]: { rights: null }, [projects.signed]: { rights: null } },
     ],
   )
   await owner.end()

@@ -178,7 +178,7 @@ export const scenarios: readonly Scenario[] = [
     way: 'ours, mint',
     part: 'ours',
     requests: (seeded) =>
-      ours.issue(seeded, 'prj_stack', {
+      ours.issue(seeded, 'stack', {
         scopes: { components: [], buckets: {}, manage_buckets: true, read_all_files: false },
       }),
     status: 201,
@@ -189,7 +189,7 @@ export const scenarios: readonly Scenario[] = [
     way: 'ours, for the proxy',
     part: 'ours',
     requests: (seeded) =>
-      ours.issue(seeded, 'prj_stack', {
+      ours.issue(seeded, 'stack', {
         strategy: 'proxy',
         scopes: { access: 'paths', paths: ['GET /v2/storage/**'] },
       }),
@@ -200,7 +200,7 @@ export const scenarios: readonly Scenario[] = [
     act: 'issue',
     way: 'ours, for an audience',
     part: 'ours',
-    requests: (seeded) => ours.issue(seeded, 'prj_asked', { scopes: { scopes: ['read'] } }),
+    requests: (seeded) => ours.issue(seeded, 'asked', { scopes: { scopes: ['read'] } }),
     status: 201,
     goal: 2.5,
   },
@@ -216,7 +216,7 @@ export const scenarios: readonly Scenario[] = [
     act: 'issue, signed',
     way: 'ours, for an audience',
     part: 'ours',
-    requests: (seeded) => ours.issue(seeded, 'prj_signed', { scopes: { scopes: ['read'] } }),
+    requests: (seeded) => ours.issue(seeded, 'signed', { scopes: { scopes: ['read'] } }),
     status: 201,
     goal: 2.5,
   },

@@ -12,14 +12,14 @@ export async function meanwhile<T>(
   const watched = async (...args: unknown[]) => {
     const [statement] = args as [{ text?: string } | string]
     const sent = typeof statement === 'string' ? statement : (statement.text ?? '')
-    if (sent.includes(text) && !changed) await (changed = change())
+    if (sent.includes(text)) {
+      changed ??= change()
+      await changed
+    }
     return query(...args)
   }
   Object.assign(pool, { query: watched })
-  try {
-    return await work()
-  } finally {
-    Object.assign(pool, { query })
-    if (!changed) throw new Error(`nothing was sent that holds ${text}`)
-  }
+  const done = await work().finally(() => Object.assign(pool, { query }))
+  if (!changed) throw new Error(`nothing was sent that holds ${text}`)
+  return done
 }
