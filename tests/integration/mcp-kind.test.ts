@@ -310,7 +310,9 @@ describe('a server that is told who calls without tokens', () => {
     const connection = await mcp.connectionOf(made.id)
     expect(connection).toMatchObject({ status: 'linked', account_name: 'no account' })
     const key = { tenantId: owner.tenantId, connectionId: connection?.id ?? '' }
-    await app.advance(3 * 24 * 3600)
+    expect((await freshTokens(app.ctx, key)).accessToken.reveal()).toBe('-')
+    // Also where it is looked at again, a day later.
+    await mcp.rows(`UPDATE connection SET access_expires_at = vk_now() WHERE id = $1`, [key.connectionId])
     expect((await freshTokens(app.ctx, key)).accessToken.reveal()).toBe('-')
     expect(open.seen).toHaveLength(before)
     // Once, as every callback.
