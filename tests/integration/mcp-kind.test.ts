@@ -368,8 +368,8 @@ describe('a server that is told who calls without tokens', () => {
   })
 })
 
-describe('ASK-23: a step-up', () => {
-  it('asks for everything that is configured and held beside what is new, and the connection stays what it was', async () => {
+describe('a step-up', () => {
+  it('ASK-23: asks for everything that is configured and held beside what is new, and the connection stays what it was', async () => {
     server.is({ challenges: (at) => [`Bearer scope="notes:read", resource_metadata="${at}"`] })
     const { id } = await mcp.create({ url: server.url })
     const { connection } = await mcp.link(id, server)
