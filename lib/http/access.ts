@@ -1,4 +1,4 @@
-import { type GrantCredential, type Principal, tokenChallenge } from '../actor.ts'
+import { type GrantCredential, gatewayScope, type Principal, tokenChallenge } from '../actor.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { hash, isToken } from '../security/secrets.ts'
 import { enterByAccess, noteGrantUse } from '../store/programs.ts'
@@ -26,7 +26,8 @@ export async function recogniseAccess(
   if (found.resource !== ctx.config.origin) return undefined
   if ((found.proofKey === null) !== (kind === 'bearer')) return undefined
   if (found.proofKey !== null && found.proofKey !== (await proofFor(call, token))) return undefined
-  const { tenantId, slug, tenantName, role, grantId, clientId, scopes, touch } = found
+  const { tenantId, slug, tenantName, role, grantId, clientId, touch } = found
+  const scopes = found.scopes.filter((one) => one !== gatewayScope)
   if (touch) ctx.background('note use of a grant', () => noteGrantUse(ctx, tenantId, grantId, address))
   const { signin, operators } = ctx.config
   const { userId, issuer, subject, name, email, authTime, createdAt, expiresAt } = found

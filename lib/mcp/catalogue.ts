@@ -28,7 +28,9 @@ export async function refreshCatalogue(
   const found = await readTenant(ctx, tenantId, async (tx) => {
     const connection = await findConnection(tx, tenantId, connectionId)
     const provider = connection && (await findProvider(tx, tenantId, connection.providerId))
-    return connection && provider ? { projects: connection.projects.map(({ project }) => project), provider } : undefined
+    return connection && provider
+      ? { projects: connection.projects.map(({ project }) => project), provider }
+      : undefined
   })
   const row = found && configured(found.provider)
   const facts = row?.kind.gateway?.(row.settings)

@@ -35,7 +35,11 @@ export class RpcRefusal extends Error {
   readonly error: RpcError
   /** Of the HTTP answer, where the revision asks for one. */
   readonly status: number
-  constructor(code: keyof typeof rpcCodes, message: string, { data, status = 200 }: { data?: unknown; status?: number } = {}) {
+  constructor(
+    code: keyof typeof rpcCodes,
+    message: string,
+    { data, status = 200 }: { data?: unknown; status?: number } = {},
+  ) {
     super(message)
     this.error = { code: rpcCodes[code], message, ...(data !== undefined && { data }) }
     this.status = status
@@ -43,7 +47,10 @@ export class RpcRefusal extends Error {
 }
 
 const isObject = (value: unknown): value is Params =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && Object.getPrototypeOf(value) === Object.prototype
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  Object.getPrototypeOf(value) === Object.prototype
 const isId = (value: unknown): value is Id =>
   Number.isSafeInteger(value) || (typeof value === 'string' && value.length <= 500)
 /** Of any revision, and of those to come. */

@@ -117,5 +117,9 @@ const Info = z.looseObject({ name: z.string(), title: z.string().optional(), ver
 
 export function serverInfoOf(info: unknown): ServerInfo {
   const { name = '', title, version = '' } = Info.safeParse(info).data ?? {}
-  return { name: cleaned(name, 200), title: title === undefined ? null : cleaned(title, 200), version: cleaned(version, 100) }
+  return {
+    name: cleaned(name, 200),
+    title: title === undefined ? null : cleaned(title, 200),
+    version: cleaned(version, 100),
+  }
 }

@@ -5,8 +5,8 @@ import { BrokerError } from '../errors.ts'
 import type { GatewayFacts } from '../providers/kind.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { untraced } from '../trace.ts'
+import { type Message, type Read, RpcRefusal, readMessage, textIn, writeMessage } from './messages.ts'
 import { isModern, type Revision } from './revisions.ts'
-import { readMessage, type Message, type Read, writeMessage, textIn, RpcRefusal } from './messages.ts'
 
 /** An MCP server, and how it is told who calls. */
 export type Server = {

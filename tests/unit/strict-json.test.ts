@@ -28,7 +28,27 @@ describe('JSON that only one reading has', () => {
   })
 
   test('takes no text that JSON.parse refuses, and refuses only what it names beside', () => {
-    const pieces = ['{', '}', '[', ']', ',', ':', '"', '\\', 'a', '0', '-', '.', 'e', '1', ' ', '\n', '\t', '\0', '\u00a0']
+    const pieces = [
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"',
+      '\\',
+      'a',
+      '0',
+      '-',
+      '.',
+      'e',
+      '1',
+      ' ',
+      '\n',
+      '\t',
+      '\0',
+      '\u00a0',
+    ]
     const words = ['true', 'null', '"a":', '"\\u0061":', '"b"', '\\u', '\ufeff', '/*', "'", 'NaN', '01', '1.', '.5']
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...pieces, ...words), { maxLength: 12 }), (parts) => {
