@@ -178,6 +178,8 @@ describe('giving it', () => {
     const notMcp = await ask({ resource: `${origin}/mcp/acme/acme-marketing` })
     expect((await form(member, theirs.id)).gateway).toEqual({ url: gateway, server: null })
     expect((await form(member, none.id)).gateway?.server).toBeNull()
+    // Nor does who has another one get that instead.
+    expect((await form(owner, (await ask({ resource: `${origin}/mcp/acme/nothing` })).id)).gateway?.server).toBeNull()
     expect((await form(owner, notMcp.id)).gateway?.server).toBeNull()
     const [one, other] = [await answer(member, theirs.id), await answer(member, none.id)]
     expect([one.status, other.status]).toEqual([404, 404])
