@@ -243,5 +243,14 @@ function RightsLimit({ tenant, project, kind, schema, value, onChange }: RightsP
   const choices = useChoices(tenant, project, true)
   if (choices.state === 'loading') return <ChoicesLoading />
   if (choices.state === 'failed') return <ChoicesFailed problem={choices.problem} onRetry={choices.retry} />
-  return <picker.Pick choices={choices.choices} schema={schema} value={value ?? picker.none} onChange={onChange} />
+  return (
+    <picker.Pick
+      choices={choices.choices}
+      schema={schema}
+      value={value ?? picker.none}
+      onChange={onChange}
+      place={{ tenant, project }}
+      onReload={choices.retry}
+    />
+  )
 }
