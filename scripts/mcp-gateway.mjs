@@ -27,6 +27,6 @@ export const methodTables = () =>
 /** The page with its table as it has to be. */
 export const gatewayPage = (page) =>
   page.replace(
-    /(<!-- methods -->\n)[^]*(<!-- \/methods -->)/,
+    /(<!-- methods -->\n)[\s\S]*(<!-- \/methods -->)/,
     (_, before, after) => `${before}\n${methodTables()}\n${after}`,
   )

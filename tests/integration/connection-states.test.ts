@@ -262,7 +262,19 @@ it('RR-05 RR-08 K-37: every transition is one of the table, sets what it says an
       [(['claim', 'begin', 'later', 'claim', 'begin', 'fail'] as const).map(again)],
       [(['expire', 'relink'] as const).map(again)],
       ...(
-        ['flag', 'refuse', 'unreadable', 'release', 'fail', 'renew', 'revoke', 'shred', 'signOut', 'turnAway', 'expire'] as const
+        [
+          'flag',
+          'refuse',
+          'unreadable',
+          'release',
+          'fail',
+          'renew',
+          'revoke',
+          'shred',
+          'signOut',
+          'turnAway',
+          'expire',
+        ] as const
       ).map((kind): [Step[]] => [[again('claim'), again('begin'), again(kind), again('relink')]]),
     ],
   })

@@ -817,7 +817,7 @@ describe('R-09 R-15 R-27: what the server says of the connection', () => {
   const asksCounted = async () => {
     const { values } = await broker.ctx.metrics.gatewayLinks.get()
     return values
-      .filter(({ labels }) => labels.outcome === 'asked' && labels.cause === 'step_up')
+      .filter(({ labels }) => labels.outcome === 'asked' && labels.purpose === 'step_up')
       .reduce((sum, { value }) => sum + value, 0)
   }
 })
