@@ -32,7 +32,7 @@ export class Asks {
     const standing = this.#standing.get(key)
     if (standing && standing.until > now) return standing.asked
     if (this.#standing.size >= questionsMax) this.#standing.clear()
-    this.#ctx.metrics.gatewayLinks.inc({ cause, outcome: 'asked' })
+    this.#ctx.metrics.gatewayLinks.inc({ purpose: cause, outcome: 'asked' })
     const asked = askForLink(this.#ctx, asking).then((made) => ({ ...made, cause, message: messages[cause] }))
     this.#standing.set(key, { asked, until: now + standsMilliseconds })
     asked.catch(() => this.#standing.delete(key))
@@ -97,7 +97,7 @@ export function withoutAnswer(
   const { [inputName]: answer, ...left } = objectIn(params, 'inputResponses') ?? {}
   const action = textIn(objectIn({ answer }, 'answer'), 'action') ?? 'cancel'
   const outcome = action === 'accept' ? 'accepted' : action === 'decline' ? 'declined' : 'cancelled'
-  ctx.metrics.gatewayLinks.inc({ cause, outcome })
+  ctx.metrics.gatewayLinks.inc({ purpose: cause, outcome })
   return {
     params: {
       ...others,

@@ -174,7 +174,7 @@ export async function serve(gateway: Gateway, serving: Serving): Promise<Served>
   } catch (error) {
     if (isRefusal(error)) {
       if (projectId !== null) gateway.tally.add(user, { refused: 1 })
-      ctx.metrics.gatewayMessages.inc({ method: 'other', outcome: 'refused' })
+      ctx.metrics.gatewayMessages.inc({ call: 'other', outcome: 'refused' })
     }
     throw error
   }
@@ -237,12 +237,12 @@ async function take(gateway: Gateway, call: Call): Promise<Served> {
   try {
     if (message.kind === 'request') await answer(gateway, call, { read, message, manner })
     else await tell(gateway, call, { read, message, manner })
-    ctx.metrics.gatewayMessages.inc({ method: name, outcome: 'passed' })
+    ctx.metrics.gatewayMessages.inc({ call: name, outcome: 'passed' })
     return served
   } catch (error) {
     if (!(error instanceof RpcRefusal) || message.kind === 'notification' || answering.isStream) throw error
     gateway.tally.add(call.user, { refused: 1 })
-    ctx.metrics.gatewayMessages.inc({ method: name, outcome: 'refused' })
+    ctx.metrics.gatewayMessages.inc({ call: name, outcome: 'refused' })
     // A client in a session takes another status for the end of it, or of the server.
     const status = manner.era === 'modern' || error.status === 404 ? error.status : 200
     answering.whole({ message: errorMessage(message.id, error.error), hasNumerals: false }, { status })

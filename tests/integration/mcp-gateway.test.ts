@@ -19,6 +19,7 @@ import { readTenant } from '../../lib/store/database.ts'
 import { reviewTools, toolsOf, usesByTool } from '../../lib/store/mcp.ts'
 import { type Broker, type BrowserActor, origin, startBroker } from '../support/broker.ts'
 import {
+  type Answer,
   type Behind,
   type GatewayProcess,
   gatewayGrant,
@@ -112,6 +113,8 @@ function withSessions(make = notes): Parameters<Behind['answerWith']>[0] {
 const token = async (some: Partial<McpRights>, more = {}) =>
   (await mcpToken(broker, owner, linked.project, some, more)).token
 const reached = () => behind.ledger.map(({ message, method }) => message?.method ?? method)
+const toolsIn = ({ messages }: Answer) =>
+  (messages[0]?.result?.tools as { name: string }[] | undefined)?.map(({ name }) => name)
 const textOf = (answer: unknown) => (answer as { content?: { text?: string }[] }).content?.[0]?.text
 
 async function connect(bearer: string, { pin, capabilities = {} }: { pin?: string; capabilities?: object } = {}) {
@@ -384,7 +387,7 @@ describe('a program with a grant for the gateway', () => {
     const of = { project: linked.project, alias: linked.alias }
     const some = await gatewayGrant(broker, owner, { ...of, ceiling: { tools: ['echo'] } })
     const answer = await list(some.access)
-    expect((answer.messages[0]?.result?.tools as { name: string }[]).map(({ name }) => name)).toEqual(['echo'])
+    expect(toolsIn(answer)).toEqual(['echo'])
     const beyond = await gate.modern(
       linked.alias,
       'tools/call',
@@ -439,9 +442,7 @@ describe('a program with a grant for the gateway', () => {
     expect(await status()).toBe(401)
     await broker.owner.query(`UPDATE member SET status = 'active' WHERE user_id = $1`, [owner.userId])
     expect(await status()).toBe(200)
-    await broker.owner.query('UPDATE oauth_grant SET generation = generation + 1, ended_at = vk_now() WHERE id = $1', [
-      id,
-    ])
+    await revoke(broker.ctx, owner, { tokens: [], connections: [], grants: [id] })
     expect(await status()).toBe(401)
     expect(
       (
@@ -468,12 +469,7 @@ describe('tools that changed', () => {
       reviewTools(tx, { tenantId: owner.tenantId, projectId: linked.project }, looked, owner.userId, broker.ctx.now()),
     )
   }
-  const names = async (bearer: string) =>
-    (
-      (await gate.modern(linked.alias, 'tools/list', {}, { token: bearer })).messages[0]?.result?.tools as {
-        name: string
-      }[]
-    ).map(({ name }) => name)
+  const names = async (bearer: string) => toolsIn(await gate.modern(linked.alias, 'tools/list', {}, { token: bearer }))
 
   it('are held back until an admin has looked at them, where the provider says so', async () => {
     const bearer = await token({ all_tools: true })
@@ -668,9 +664,11 @@ describe('the protocol of each revision', () => {
     const answer = await gate.modern(linked.alias, 'subscriptions/listen', wanted, {
       token: await token({ resources: ['notes://all'] }),
     })
-    expect((behind.ledger[0]?.message?.params as { notifications: object }).notifications).toEqual({
-      toolsListChanged: true,
-      resourceSubscriptions: ['notes://all'],
+    expect(behind.ledger[0]?.message?.params).toMatchObject({
+      notifications: {
+        toolsListChanged: true,
+        resourceSubscriptions: ['notes://all'],
+      },
     })
     expect(answer.messages.map((one) => (one as { params?: { uri: string } }).params?.uri ?? 'answer')).toEqual([
       'notes://all',
@@ -819,7 +817,7 @@ describe('R-09 R-15 R-27: what the server says of the connection', () => {
   const asksCounted = async () => {
     const { values } = await broker.ctx.metrics.gatewayLinks.get()
     return values
-      .filter(({ labels }) => labels.outcome === 'asked' && labels.cause === 'step_up')
+      .filter(({ labels }) => labels.outcome === 'asked' && labels.purpose === 'step_up')
       .reduce((sum, { value }) => sum + value, 0)
   }
 })
@@ -888,8 +886,7 @@ describe('what runs', () => {
       const running = other.modern(linked.alias, 'subscriptions/listen', { notifications: {} }, { token: held.token })
       const cut = expect(running, kind).rejects.toThrow(/terminated|closed|aborted/i)
       await opened
-      if (kind === 'a grant')
-        await broker.owner.query('UPDATE oauth_grant SET generation = generation + 1 WHERE id = $1', [held.id])
+      if (kind === 'a grant') await revoke(broker.ctx, owner, { tokens: [], connections: [], grants: [held.id] })
       else await revoke(broker.ctx, owner, { tokens: [held.id], connections: [], grants: [] })
       await vi.waitFor(
         async () => {
@@ -920,5 +917,17 @@ describe('what runs', () => {
       ),
     ).rejects.toThrow()
     await gone
+  })
+
+  it('R-15: disconnected, a program is told where to link again, and a token that was issued for it is over', async () => {
+    const of = { project: linked.project, alias: linked.alias, ceiling: { all_tools: true } }
+    const { access } = await gatewayGrant(broker, owner, of)
+    const bearer = await token({ all_tools: true })
+    await revoke(broker.ctx, owner, { tokens: [], connections: [linked.connection], grants: [] })
+    const call = (held: string) =>
+      gate.modern(linked.alias, 'tools/call', { name: 'echo', arguments: { text: 'x' } }, { token: held })
+    expect((await call(access)).messages[0]?.error?.data).toMatchObject({ cause: 'link' })
+    expect((await call(bearer)).status).toBe(401)
+    expect(reached()).toEqual([])
   })
 })
