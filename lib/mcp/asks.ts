@@ -1,13 +1,13 @@
-import { type Ask, askForLink } from '../broker/link/ask.ts'
+import { type Asking, askForLink } from '../broker/link/ask.ts'
 import type { Context } from '../context.ts'
 import { errorMessage, type Id, type Message, objectIn, type Params, rpcCodes, textIn } from './messages.ts'
 import { mayAskFirst } from './methods.ts'
 import type { Manner } from './reading.ts'
 import { marked, type Owner, unmarked } from './session.ts'
 
-export type Asked = { id: string; url: string; message: string; cause: Ask['cause'] }
+export type Asked = { id: string; url: string; message: string; cause: Asking['cause'] }
 
-const messages: Record<Ask['cause'], string> = {
+const messages: Record<Asking['cause'], string> = {
   link: 'Link this MCP server in Valetkey first.',
   reconnect: 'The connection to this MCP server must be made again.',
   step_up: 'This MCP server wants more than was allowed when it was linked.',
@@ -25,7 +25,7 @@ export class Asks {
     this.#ctx = ctx
   }
 
-  ask(asking: Ask): Promise<Asked> {
+  ask(asking: Asking): Promise<Asked> {
     const { userId, projectId, cause, scopes = [] } = asking
     const key = JSON.stringify([userId, projectId, cause, [...scopes].sort()])
     const now = this.#ctx.now().getTime()

@@ -57,7 +57,7 @@ async function ask(given: Record<string, string | undefined> = {}) {
 
 type Form = {
   scopes?: string[]
-  gateway: { url: string; server: { id: string; host: string; tools: object[] } | null } | null
+  gateway: { url: string; server: { id: string; host: string } | null } | null
   chosen: { slug: string; scopes: string[]; projects: { id: string }[] } | null
 }
 const form = async (jar: Jar, id: string) => (await app.call<Form>(jar, 'GET', `/authorizations/${id}`)).body
