@@ -95,6 +95,7 @@ const causes: Record<string, string> = {
   unreadable: 'The stored token cannot be read with the current keys.',
   signed_out:
     'The upstream ended the session in which this was linked. Tokens that were already issued there work until they expire.',
+  turned_away: 'The server refused a token that had just been renewed.',
   shredded: 'The keys of this tenant were destroyed, so its stored tokens are gone.',
   upstream_unavailable: 'The upstream does not answer, or it fails.',
   upstream_protocol: 'The upstream sends invalid answers.',
@@ -354,6 +355,11 @@ const acts = {
     'Provider changed',
     `Changed: ${text(details.changed) || 'nothing'}.${details.trial === 'known' ? ' The upstream knows the new secret.' : ''}`,
   ],
+  'provider.removed': (details) => ['Provider removed', text(details.issuer)],
+  'provider.unregistered': ({ state }) => [
+    state === 'done' ? 'Client deregistered' : 'Client not deregistered',
+    state === 'done' ? 'Its authorization server has forgotten it.' : 'Its authorization server may still know it.',
+  ],
   'provider.checked': ({ failed = 0, attention = 0, ok = 0, unknown = 0 }) => [
     'Provider checked',
     `${failed} failed, ${attention} need attention, ${ok} fine, ${unknown} not known.`,
@@ -386,6 +392,7 @@ const acts = {
     'Signed out at the upstream',
     `${causes.signed_out}${details.offline ? ' It took back offline access as well.' : ''}`,
   ],
+  'connection.turned_away': () => ['Refused by the MCP server', causes.turned_away],
   'freeze.set': (details) => [
     'Frozen',
     `${details.until ? `Until ${utcText(Date.parse(text(details.until)))}` : 'Until it is lifted'}: nothing is linked, issued or renewed.${because(details)}`,
@@ -499,7 +506,13 @@ export function eventWords({ action, details }: Pick<AuditView, 'action' | 'deta
 /** The tone of an event on a timeline. What ended is neither good nor bad news. */
 export function eventTone({ action, outcome, details }: Pick<AuditView, 'action' | 'outcome' | 'details'>): Tone {
   if (action === 'freeze.set' || action === 'connection.frozen') return 'frozen'
-  if (details.status === 'needs_relink' || details.flag || action === 'connection.signed_out') return 'broken'
+  if (
+    details.status === 'needs_relink' ||
+    details.flag ||
+    action === 'connection.signed_out' ||
+    action === 'connection.turned_away'
+  )
+    return 'broken'
   if (outcome !== 'ok') return outcome === 'failed' ? 'attention' : 'broken'
   return neutral.has(action) || action.endsWith('.revoked') ? 'revoked' : 'healthy'
 }

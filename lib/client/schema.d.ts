@@ -293,6 +293,7 @@ export interface Paths {
                   | 'tenant:read'
                   | 'tenant:manage'
                   | 'audit:read'
+                  | 'mcp:use'
                 )[]
                 /**
                  * Asked for, and not to be given: never to a device, no longer to this client, or beyond the role
@@ -306,6 +307,7 @@ export interface Paths {
                     | 'tenant:read'
                     | 'tenant:manage'
                     | 'audit:read'
+                    | 'mcp:use'
                   because: 'device' | 'client' | 'role'
                 }[]
                 projects: {
@@ -316,6 +318,23 @@ export interface Paths {
                   upstream: boolean
                   proxy: boolean
                 }[]
+              } | null
+              /**
+               * Of a request for the gateway of an MCP server: which one; its ceiling is then said as `proxy` of its project. `server` null: the caller cannot use it
+               */
+              gateway: {
+                url: string
+                server: {
+                  id: string
+                  name: string
+                  provider: string
+                  host: string
+                  tools: {
+                    name: string
+                    read_only: boolean
+                    destructive: boolean
+                  }[]
+                } | null
               } | null
               redirect_host: string | null
               /**
@@ -359,7 +378,7 @@ export interface Paths {
           'application/json': {
             tenant: string
             /**
-             * @maxItems 7
+             * @maxItems 8
              */
             scopes: (
               | 'projects:read'
@@ -369,6 +388,7 @@ export interface Paths {
               | 'tenant:read'
               | 'tenant:manage'
               | 'audit:read'
+              | 'mcp:use'
             )[]
             ceilings: {
               [k: string]: {
@@ -1217,7 +1237,7 @@ export interface Paths {
                   | 'urn:ietf:params:oauth:grant-type:token-exchange'
                 )[]
                 /**
-                 * What it may be granted at most at this API
+                 * What it may be granted at most: at this API, or with `mcp:use` for the gateway of an MCP server
                  */
                 scopes: (
                   | 'projects:read'
@@ -1227,6 +1247,7 @@ export interface Paths {
                   | 'tenant:read'
                   | 'tenant:manage'
                   | 'audit:read'
+                  | 'mcp:use'
                 )[]
                 /**
                  * The public keys that its assertions are verified with; null: it has none
@@ -1316,7 +1337,7 @@ export interface Paths {
               | 'urn:ietf:params:oauth:grant-type:token-exchange'
             )[]
             /**
-             * @maxItems 7
+             * @maxItems 8
              */
             scopes?: (
               | 'projects:read'
@@ -1326,6 +1347,7 @@ export interface Paths {
               | 'tenant:read'
               | 'tenant:manage'
               | 'audit:read'
+              | 'mcp:use'
             )[]
             jwks?: {
               /**
@@ -1382,7 +1404,7 @@ export interface Paths {
                   | 'urn:ietf:params:oauth:grant-type:token-exchange'
                 )[]
                 /**
-                 * What it may be granted at most at this API
+                 * What it may be granted at most: at this API, or with `mcp:use` for the gateway of an MCP server
                  */
                 scopes: (
                   | 'projects:read'
@@ -1392,6 +1414,7 @@ export interface Paths {
                   | 'tenant:read'
                   | 'tenant:manage'
                   | 'audit:read'
+                  | 'mcp:use'
                 )[]
                 /**
                  * The public keys that its assertions are verified with; null: it has none
@@ -1516,7 +1539,7 @@ export interface Paths {
                 | 'urn:ietf:params:oauth:grant-type:token-exchange'
               )[]
               /**
-               * What it may be granted at most at this API
+               * What it may be granted at most: at this API, or with `mcp:use` for the gateway of an MCP server
                */
               scopes: (
                 | 'projects:read'
@@ -1526,6 +1549,7 @@ export interface Paths {
                 | 'tenant:read'
                 | 'tenant:manage'
                 | 'audit:read'
+                | 'mcp:use'
               )[]
               /**
                * The public keys that its assertions are verified with; null: it has none
@@ -1613,7 +1637,7 @@ export interface Paths {
               | 'urn:ietf:params:oauth:grant-type:token-exchange'
             )[]
             /**
-             * @maxItems 7
+             * @maxItems 8
              */
             scopes?: (
               | 'projects:read'
@@ -1623,6 +1647,7 @@ export interface Paths {
               | 'tenant:read'
               | 'tenant:manage'
               | 'audit:read'
+              | 'mcp:use'
             )[]
             jwks?: {
               /**
@@ -1682,7 +1707,7 @@ export interface Paths {
                 | 'urn:ietf:params:oauth:grant-type:token-exchange'
               )[]
               /**
-               * What it may be granted at most at this API
+               * What it may be granted at most: at this API, or with `mcp:use` for the gateway of an MCP server
                */
               scopes: (
                 | 'projects:read'
@@ -1692,6 +1717,7 @@ export interface Paths {
                 | 'tenant:read'
                 | 'tenant:manage'
                 | 'audit:read'
+                | 'mcp:use'
               )[]
               /**
                * The public keys that its assertions are verified with; null: it has none
@@ -1823,7 +1849,7 @@ export interface Paths {
                   | 'urn:ietf:params:oauth:grant-type:token-exchange'
                 )[]
                 /**
-                 * What it may be granted at most at this API
+                 * What it may be granted at most: at this API, or with `mcp:use` for the gateway of an MCP server
                  */
                 scopes: (
                   | 'projects:read'
@@ -1833,6 +1859,7 @@ export interface Paths {
                   | 'tenant:read'
                   | 'tenant:manage'
                   | 'audit:read'
+                  | 'mcp:use'
                 )[]
                 /**
                  * The public keys that its assertions are verified with; null: it has none
@@ -2613,6 +2640,10 @@ export interface Paths {
                  */
                 via: 'device' | 'code'
                 scopes: string[]
+                /**
+                 * Of the gateway of an MCP server, where alone it counts; null: at this API
+                 */
+                gateway: string | null
                 ceilings: {
                   project: {
                     id: string
@@ -2738,6 +2769,10 @@ export interface Paths {
                */
               via: 'device' | 'code'
               scopes: string[]
+              /**
+               * Of the gateway of an MCP server, where alone it counts; null: at this API
+               */
+              gateway: string | null
               ceilings: {
                 project: {
                   id: string
@@ -4681,6 +4716,15 @@ export interface Paths {
                   sender_constrained?: boolean
                   delegation?: boolean
                 }
+              | {
+                  url: string
+                  authorization_server?: string
+                  client_id?: string
+                  client_secret?: string
+                  header_name?: string
+                  header_value?: string
+                  certificates?: string
+                }
           }
         }
       }
@@ -4717,6 +4761,27 @@ export interface Paths {
                 subject: string
                 expires_at: string
               }[]
+              /**
+               * Of an MCP server
+               */
+              mcp: {
+                /**
+                 * How the server is told who calls
+                 */
+                by: 'oauth' | 'header' | 'nothing'
+                /**
+                 * How our client comes to be known; one that registers does so when the provider is made
+                 */
+                registration: ('given' | 'metadata_document' | 'dynamic') | null
+                /**
+                 * Whose tokens it takes, the one in use first
+                 */
+                authorization_servers: string[]
+                /**
+                 * What the server calls itself
+                 */
+                title: string | null
+              } | null
             }
           }
         }
@@ -4925,6 +4990,15 @@ export interface Paths {
                   sender_constrained?: boolean
                   delegation?: boolean
                 }
+              | {
+                  url: string
+                  authorization_server?: string
+                  client_id?: string
+                  client_secret?: string
+                  header_name?: string
+                  header_value?: string
+                  certificates?: string
+                }
             max_lifetime_seconds?: number
             over_life?: 'refuse' | 'revoke_at_end'
             settings?:
@@ -5017,6 +5091,28 @@ export interface Paths {
     }
   }
   '/api/v1/tenants/{tenant}/providers/{provider}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
     patch: {
       parameters: {
         query?: never
@@ -6657,6 +6753,41 @@ export interface Paths {
               last_error: string | null
               created_at: string
               finished_at: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/oauth/client/{provider}': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              client_id: string
+              client_name: string
+              client_uri: string
+              redirect_uris: string[]
+              grant_types: string[]
+              response_types: string[]
+              token_endpoint_auth_method: 'none' | 'private_key_jwt'
+              token_endpoint_auth_signing_alg?: string
+              jwks_uri?: string
             }
           }
         }

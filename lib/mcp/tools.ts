@@ -71,6 +71,16 @@ export function toolOf(entry: unknown): Tool | undefined {
   }
 }
 
+/** The tools of a list, each name once: of two with one name the first counts, and nobody sees the other. */
+export function toolsIn(entries: readonly unknown[]): { entry: unknown; tool: Tool }[] {
+  const found = new Map<string, { entry: unknown; tool: Tool }>()
+  for (const entry of entries) {
+    const tool = toolOf(entry)
+    if (tool && !found.has(tool.name)) found.set(tool.name, { entry, tool })
+  }
+  return [...found.values()]
+}
+
 type Looked = Pick<z.infer<typeof Listed>, 'title' | 'description' | 'inputSchema' | 'outputSchema' | 'annotations'>
 
 function shown({ title, description, inputSchema, outputSchema, annotations }: Looked): Definition {

@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts'
-import { Prisma, type ReadTx, type Tx } from './database.ts'
+import { Prisma, query, type ReadTx, type Tx } from './database.ts'
+import type { StandingState } from './proxy.ts'
 import { asSystem } from './system.ts'
 
 export type McpServerRow = Prisma.McpServerGetPayload<object>
@@ -183,3 +184,68 @@ export async function usesByTool(
     GROUP BY u.tool ORDER BY 2 DESC, 1`
   return rows.map(({ tool, calls, refused }) => ({ tool, calls: Number(calls), refused: Number(refused) }))
 }
+
+/** How a token stands that somebody brings to the gateway (vk.gateway_enter). */
+export type GatewayEntered =
+  | { state: 'unknown' }
+  | ({ state: 'elsewhere' | 'audience' | 'ended' | 'revoked' | 'frozen' } & Holder)
+  | ({ state: 'live' } & Holder & Reached)
+
+/** The issued token or the grant, and whose it is. */
+type Holder = { tenantId: string; holderId: string; isGrant: boolean; userId: string; projectId: string | null }
+type Reached = {
+  projectId: string
+  providerId: string
+  /** Null: its person has not linked the project. */
+  connectionId: string | null
+  connectionStatus: string | null
+  scopesGranted: string[] | null
+  /** Changes with the rows that it stands on. What follows up to `externalId` is null where the caller has seen this one. */
+  seen: string
+  rights: unknown
+  kind: string | null
+  issuer: string | null
+  settings: unknown
+  externalId: string | null
+  /** Sealed; null: it has to be renewed first, or cannot be. */
+  accessToken: string | null
+  tokenVersion: number
+  /** In milliseconds since 1970. */
+  refreshedAt: number
+  first: boolean
+  touch: boolean
+  touchGrant: boolean
+}
+
+/** What one call says: the hash of its token in hex, its address, that as a resource, and the rows that the process has seen. */
+export type GatewayEntering = { hash: string; slug: string; project: string; resource: string; seen: string }
+
+/** One call of vk.gateway_enter: everything that these calls stand on, as it is now, in their order. */
+export function enterGateway(
+  ctx: Pick<Context, 'pool' | 'config'>,
+  asked: GatewayEntering[],
+  marginSeconds: number,
+): Promise<GatewayEntered[]> {
+  const text = `SELECT state, tenant_id AS "tenantId", holder_id AS "holderId", is_grant AS "isGrant", user_id AS "userId",
+      project_id AS "projectId", provider_id AS "providerId", connection_id AS "connectionId",
+      connection_status AS "connectionStatus", scopes_granted AS "scopesGranted", rights, seen, kind, issuer, settings,
+      external_id AS "externalId", access_token AS "accessToken", token_version AS "tokenVersion", refreshed_at AS "refreshedAt",
+      first, touch, touch_grant AS "touchGrant"
+    FROM vk.gateway_enter($1, $2, $3, $4, $5, make_interval(secs => $6))`
+  const column = (name: keyof GatewayEntering) => asked.map((one) => one[name])
+  const columns = (['hash', 'slug', 'project', 'resource', 'seen'] as const).map(column)
+  return query<GatewayEntered>(ctx, 'gateway_enter', text, [...columns, marginSeconds])
+}
+
+/** How what was brought stands now (vk.gateway_standing), by {@link standingKey}; one that is missing is not there. */
+export async function gatewayStanding(
+  ctx: Pick<Context, 'pool' | 'config'>,
+  tenantId: string,
+  keys: string[],
+): Promise<Map<string, StandingState>> {
+  const text = 'SELECT key, state FROM vk.gateway_standing($1, $2)'
+  const rows = await query<{ key: string; state: StandingState }>(ctx, 'gateway_standing', text, [tenantId, keys])
+  return new Map(rows.map(({ key, state }) => [key, state]))
+}
+
+export const standingKey = ({ hash, projectId }: { hash: string; projectId: string }) => `${hash} ${projectId}`

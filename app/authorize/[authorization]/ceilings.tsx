@@ -127,6 +127,31 @@ export function CeilingsPicker({ tenant, asked: { chosen, offers }, value, onCha
   )
 }
 
+type ServerProps = {
+  tenant: string
+  asked: Chosen
+  server: NonNullable<NonNullable<AuthorizationForm['gateway']>['server']>
+  value: CeilingDrafts
+  onChange: (drafts: CeilingDrafts) => void
+}
+
+/** What a program may call at the one MCP server that it asks for. */
+export function ServerCeiling({ tenant, asked: { offers }, server, value, onChange }: ServerProps) {
+  const offer = offers[server.id]
+  const way = offer && waysOf(offer).upstream
+  if (!offer || !way) return null
+  return (
+    <RightsLimit
+      tenant={tenant}
+      project={server.id}
+      kind={offer.kind}
+      schema={way.schema}
+      value={value[server.id]?.rights}
+      onChange={(rights) => onChange({ [server.id]: { upstream: 'some', rights, proxy: null, rules: draftOf() } })}
+    />
+  )
+}
+
 type ProjectProps = {
   place: { tenant: string; project: string; provider: string }
   offer: IssueOffer
