@@ -3952,6 +3952,10 @@ export interface Paths {
              */
             expires_in: number
             purpose: string
+            /**
+             * Of strategy proxy: thumbprint of the key that it is bound to. Left out: the key of the access token that asks, if it has one; null: none
+             */
+            dpop_jkt?: string | null
           }
         }
       }
@@ -4005,6 +4009,10 @@ export interface Paths {
                   reason: string | null
                   until: string | null
                 } | null
+                /**
+                 * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+                 */
+                dpop_jkt: string | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -5297,6 +5305,10 @@ export interface Paths {
                   reason: string | null
                   until: string | null
                 } | null
+                /**
+                 * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+                 */
+                dpop_jkt: string | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -5440,6 +5452,10 @@ export interface Paths {
                 reason: string | null
                 until: string | null
               } | null
+              /**
+               * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+               */
+              dpop_jkt: string | null
               asked: {
                 [k: string]: unknown
               }

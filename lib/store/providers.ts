@@ -1,6 +1,11 @@
 import type { Prisma, ReadTx, Tx } from './database.ts'
 
 export type ProviderRow = Prisma.ProviderGetPayload<object>
+/** What there is to know of an upstream. */
+export type ProviderFacts = Pick<
+  ProviderRow,
+  'id' | 'kind' | 'name' | 'issuer' | 'callbackKey' | 'clientId' | 'clientSecret' | 'clientSecretBefore' | 'settings'
+>
 
 export const findProvider = (tx: ReadTx, tenantId: string, id: string) =>
   tx.provider.findUnique({ where: { tenantId_id: { tenantId, id } } })
