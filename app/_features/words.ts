@@ -340,6 +340,11 @@ const acts = {
     'Provider changed',
     `Changed: ${text(details.changed) || 'nothing'}.${details.trial === 'known' ? ' The upstream knows the new secret.' : ''}`,
   ],
+  'provider.removed': (details) => ['Provider removed', text(details.issuer)],
+  'provider.unregistered': ({ state }) => [
+    state === 'done' ? 'Client deregistered' : 'Client not deregistered',
+    state === 'done' ? 'Its authorization server has forgotten it.' : 'Its authorization server may still know it.',
+  ],
   'provider.checked': ({ failed = 0, attention = 0, ok = 0, unknown = 0 }) => [
     'Provider checked',
     `${failed} failed, ${attention} need attention, ${ok} fine, ${unknown} not known.`,

@@ -48,6 +48,9 @@ export const catalogue = {
     /** Whom members may become upstream from now on. */
     impersonation: z.array(z.strictObject({ member: text, usernames: texts })).optional(),
   }),
+  'provider.removed': act(['provider'], { issuer: text }),
+  /** A client that had registered itself was taken back (RFC 7592), or could not be. */
+  'provider.unregistered': act(['provider'], { state: text, tries: count }),
   /** How many lines ended in which state. The daily checks change nothing and leave no event. */
   'provider.checked': act(['provider'], { ok: count, attention: count, failed: count, unknown: count }),
   'project.renamed': act(['project'], { from: text, to: text }),

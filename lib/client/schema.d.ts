@@ -4363,6 +4363,15 @@ export interface Paths {
                   sender_constrained?: boolean
                   delegation?: boolean
                 }
+              | {
+                  url: string
+                  authorization_server?: string
+                  client_id?: string
+                  client_secret?: string
+                  header_name?: string
+                  header_value?: string
+                  certificates?: string
+                }
           }
         }
       }
@@ -4399,6 +4408,27 @@ export interface Paths {
                 subject: string
                 expires_at: string
               }[]
+              /**
+               * Of an MCP server
+               */
+              mcp: {
+                /**
+                 * How the server is told who calls
+                 */
+                by: 'oauth' | 'header' | 'nothing'
+                /**
+                 * How our client comes to be known; one that registers does so when the provider is made
+                 */
+                registration: ('given' | 'metadata_document' | 'dynamic') | null
+                /**
+                 * Whose tokens it takes, the one in use first
+                 */
+                authorization_servers: string[]
+                /**
+                 * What the server calls itself
+                 */
+                title: string | null
+              } | null
             }
           }
         }
@@ -4607,6 +4637,15 @@ export interface Paths {
                   sender_constrained?: boolean
                   delegation?: boolean
                 }
+              | {
+                  url: string
+                  authorization_server?: string
+                  client_id?: string
+                  client_secret?: string
+                  header_name?: string
+                  header_value?: string
+                  certificates?: string
+                }
             max_lifetime_seconds?: number
             over_life?: 'refuse' | 'revoke_at_end'
             settings?:
@@ -4699,6 +4738,28 @@ export interface Paths {
     }
   }
   '/api/v1/tenants/{tenant}/providers/{provider}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
     patch: {
       parameters: {
         query?: never
@@ -6339,6 +6400,41 @@ export interface Paths {
               last_error: string | null
               created_at: string
               finished_at: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/oauth/client/{provider}': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              client_id: string
+              client_name: string
+              client_uri: string
+              redirect_uris: string[]
+              grant_types: string[]
+              response_types: string[]
+              token_endpoint_auth_method: 'none' | 'private_key_jwt'
+              token_endpoint_auth_signing_alg?: string
+              jwks_uri?: string
             }
           }
         }

@@ -23,6 +23,7 @@ const prefixes = {
   client_secret: 'cls',
   authorization: 'aut',
   grant: 'grt',
+  registration: 'reg',
 } as const
 
 export type IdKind = keyof typeof prefixes

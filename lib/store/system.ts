@@ -19,6 +19,8 @@ export type SystemAct =
   | 'refusal'
   /** A program signed out, or brought what only a thief could: it proved itself by what it holds. */
   | 'end of a grant'
+  /** An upstream forgot a client that had registered itself, so another one takes its place. */
+  | 'registration'
   /** An upstream ended the session in which something was linked. */
   | 'upstream logout'
   /** The operator's commands at the machine, and what every process keeps: keys, chain heads. */

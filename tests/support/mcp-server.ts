@@ -154,7 +154,7 @@ export async function startMcpServer({
     ...configuration,
     features: {
       devInteractions: { enabled: false },
-      revocation: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId },
       registration: { enabled: true },
       registrationManagement: { enabled: true },
       pushedAuthorizationRequests: { enabled: false },

@@ -143,6 +143,7 @@ test('whatever outlives the credential that makes it, or belongs to a session, i
     'releaseAuthorization',
     'removeAudience',
     'removeClient',
+    'removeProvider',
     'removeTrustedClient',
     'removeTrustedIssuer',
     'resumeLink',

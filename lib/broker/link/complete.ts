@@ -16,7 +16,7 @@ import { asSystem } from '../../store/system.ts'
 import { vaultOf } from '../../vault/keys.ts'
 import { frozenError } from '../freezes.ts'
 import { asBrokerError, openProvider } from '../upstream.ts'
-import { isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
+import { askedFor, isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
 import { type Habits, mayLink, storeGrant } from './store-grant.ts'
 
 export type Callback = {
@@ -81,8 +81,9 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     const vault = await vaultOf(ctx, tenantId)
     const secrets = parseSecrets(await vault.open(secretsPlace(attempt), attempt.secrets))
     const upstream = await openProvider(ctx, vault, provider)
-    const { redirectUri } = attempt
-    const grant = await upstream.exchangeCode({ parameters: callback.parameters, ...secrets, redirectUri })
+    const { parameters } = callback
+    const { redirectUri, scopes } = attempt
+    const grant = await upstream.exchangeCode({ parameters, ...secrets, redirectUri, ...askedFor(scopes) })
     const habits = habitsOf(provider)
     const input = { attempt, grant, person, alias: attempt.alias, habits }
     const kept = await storeGrant(ctx, vault, input).catch((error: unknown) => {
@@ -90,7 +91,7 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
       throw error
     })
     came(kept.kind === 'refused' ? kept.error.code : 'linked')
-    if (kept.kind === 'refused' && isBrokerError(kept.error, 'frozen', 'upstream_signed_out')) {
+    if (kept.kind === 'refused' && isBrokerError(kept.error, 'frozen', 'upstream_signed_out', 'upstream_protocol')) {
       if (!habits.endsAccount) endUnkept(ctx, upstream, grant)
       return failLink(ctx, attempt, person, kept.error)
     }

@@ -28,6 +28,7 @@ import {
   updateProjectNames,
   type Viewer,
 } from '../../store/projects.ts'
+import { findProvider } from '../../store/providers.ts'
 import { insertRevocations } from '../../store/revocations.ts'
 import { effectivePolicy, refuseLink } from '../../tenancy/policy.ts'
 import type { Vault } from '../../vault/keys.ts'
@@ -36,7 +37,10 @@ import { frozenError } from '../freezes.ts'
 import { keepAliveFor, tokenPlace } from '../refresh/refresh.ts'
 
 type Input = {
-  attempt: Pick<AttemptRow, 'tenantId' | 'id' | 'userId' | 'providerId' | 'purpose' | 'connectionId' | 'status'>
+  attempt: Pick<
+    AttemptRow,
+    'tenantId' | 'id' | 'userId' | 'providerId' | 'purpose' | 'connectionId' | 'status' | 'scopes'
+  >
   grant: LinkedGrant
   person: Person
   alias: string | null
@@ -120,10 +124,16 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
       'different_account',
       `You approved as ${grant.account.name}; ${known.name} is linked as ${existing.accountName}.`,
     )
+  // A step-up asked for everything that is held, and adds to it or does nothing.
+  const lost = attempt.scopes.length > 0 && existing ? missingOf(existing.scopesGranted, grant.scopes) : []
+  if (lost.length > 0)
+    return refused('upstream_protocol', 'The upstream granted less than the connection has. Nothing was changed.')
   const locked = existing ? await lockConnection(tx, tenantId, existing.id) : null
   // After the connection, in the order in which an issue locks them; and only then: a freeze that commits first is seen.
   const renames = known !== null && (known.name !== reached.name || known.region !== (reached.region ?? null))
   await holdGround(tx, tenantId, { projectId: known?.id, renames, providerId })
+  // Removed meanwhile: what commits later would never be ended.
+  if (!(await findProvider(tx, tenantId, providerId))) throw new BrokerError('not_found')
   const facts = await frozenBy(tx, tenantId, {
     userId,
     providerId,
@@ -199,6 +209,9 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
   })
   return { kind: 'linked', projectId: project.id, connectionId: id, asked }
 }
+
+const missingOf = (held: string[], granted: string[] | undefined) =>
+  granted ? held.filter((name) => !granted.includes(name)) : []
 
 type Refusal = 'another_project' | 'different_account' | 'alias_taken' | 'upstream_protocol'
 const refused = (code: Refusal, detail: string): Kept => ({

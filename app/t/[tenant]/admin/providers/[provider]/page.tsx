@@ -11,9 +11,10 @@ import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import { may } from '@/lib/actor.ts'
+import { clientKeysPath } from '@/lib/broker/addresses.ts'
 import { readCheck } from '@/lib/broker/check.ts'
 import { freezeList } from '@/lib/broker/freezes.ts'
-import { clientKeysPath, type ProviderView, providerList } from '@/lib/broker/providers.ts'
+import { type ProviderView, providerList } from '@/lib/broker/providers.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { memberList } from '@/lib/tenancy/members.ts'
@@ -21,6 +22,7 @@ import { ClientActs } from './client-acts.tsx'
 import { Impersonation } from './impersonation.tsx'
 import { OwnApis } from './own-apis.tsx'
 import { Probe } from './probe.tsx'
+import { RemoveProvider } from './remove-provider.tsx'
 import { RunCheck } from './run-check.tsx'
 
 export const metadata = { title: 'Provider' }
@@ -194,6 +196,14 @@ export default async function ProviderPage({ params }: Props) {
                   <Probe tenant={tenant} provider={providerId} />
                 </div>
               )}
+            </Section>
+          )}
+          {mayChange && (
+            <Section
+              title="Removal"
+              lead="Removed, it can be linked no more. Revoke its connections first: Valetkey needs the client for that."
+            >
+              <RemoveProvider tenant={tenant} provider={{ id: provider.id, name: provider.name }} />
             </Section>
           )}
         </>
