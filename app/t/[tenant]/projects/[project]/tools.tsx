@@ -228,7 +228,8 @@ function Tool({ tool, tenant, project, now, nameOf, mayReview, most }: ToolsProp
 
 /** Bounded: what a server writes shall not push the rest of the page away. It scrolls from the keyboard as well. */
 function Description({ text }: { text: string }) {
-  const isLong = text.length > 400 || text.split('\n').length > 5
+  // On the narrowest screen.
+  const isLong = text.length > 140 || text.split('\n').length > 4
   return (
     <div
       // What scrolls must scroll from the keyboard (WCAG 2.1.1).
