@@ -329,11 +329,6 @@ export interface Paths {
                   name: string
                   provider: string
                   host: string
-                  tools: {
-                    name: string
-                    read_only: boolean
-                    destructive: boolean
-                  }[]
                 } | null
               } | null
               redirect_host: string | null
