@@ -233,7 +233,7 @@ export async function startAsked(
     providerId: row.providerId,
     // One that is revoked or gone is linked anew.
     ...(connection && connection.status !== 'revoked' && { connectionId: connection.id }),
-    ...(row.scopes.length > 0 && { scopes: [...new Set([...(connection?.scopesGranted ?? []), ...row.scopes])] }),
+    ...(row.scopes.length > 0 && { scopes: row.scopes }),
     browser,
   })
   const attempt = { id: started.attemptId, expiresAt: started.expiresAt }
