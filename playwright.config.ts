@@ -12,10 +12,13 @@ process.env.VALETKEY_E2E_DATA ??= mkdtempSync(join(tmpdir(), 'valetkey-e2e-'))
 const { VALETKEY_E2E_PORT: port, VALETKEY_E2E_CONTROL: control, CHROMIUM_PATH: executablePath } = process.env
 const origin = `http://localhost:${port}`
 
+/** What starts servers of its own, on databases of its own. */
+const own = ['both-ways.spec.ts', 'process.spec.ts']
+
 export default defineConfig({
   testDir: 'tests/e2e',
-  // One product and one demo upstream for the whole run, on a small machine.
-  workers: 1,
+  // One lane for the one product and demo upstream of the run, whose files go in order, and one for those with servers of their own.
+  workers: 2,
   // A test that passes at the second try has failed (scripts/lib/stages.mjs).
   retries: 0,
   timeout: 60_000,
@@ -24,9 +27,10 @@ export default defineConfig({
   reporter: 'line',
   outputDir: 'node_modules/.cache/playwright',
   projects: [
-    { name: 'product', testIgnore: 'traces.spec.ts' },
+    { name: 'product', testIgnore: [...own, 'traces.spec.ts'], workers: 1 },
+    { name: 'processes', testMatch: own, workers: 1 },
     // Searches what all others left behind. A new project becomes a dependency too; the search asks for it.
-    { name: 'traces', testMatch: 'traces.spec.ts', dependencies: ['product'] },
+    { name: 'traces', testMatch: 'traces.spec.ts', dependencies: ['product', 'processes'] },
   ],
   use: {
     baseURL: origin,

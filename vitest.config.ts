@@ -3,7 +3,20 @@ import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** The longest, in this order: begun last they would end a run alone, on one core. */
-const longest = ['torture', 'fuzz', 'cut-off', 'death', 'properties', 'oauth-fuzz', 'keys', 'rotation', 'signin']
+const longest = [
+  ...[
+    'fuzz',
+    'scope-matrix',
+    'cli-kill',
+    'torture',
+    'database-kill',
+    'fuzz-schemas',
+    'keys',
+    'death',
+    'authserver-fuzz',
+  ],
+  ...['cli-helpers', 'origins', 'rotation', 'cli-login', 'cli-tokens', 'proxy-streams', 'exchange'],
+]
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -26,6 +39,16 @@ const shared = {
   isolate: false,
 }
 
+/** With a Postgres of the run's own. */
+const withDatabase = {
+  ...shared,
+  globalSetup: ['tests/support/cluster.ts'],
+  testTimeout: 20_000,
+  hookTimeout: 30_000,
+  // Prisma's query compiler is WebAssembly: to optimise it takes longer than that saves here.
+  execArgv: ['--liftoff-only'],
+}
+
 export default defineConfig({
   resolve: { alias: { '@': resolve(import.meta.dirname) } },
   test: {
@@ -36,28 +59,19 @@ export default defineConfig({
       { extends: true, test: { ...shared, name: 'unit', include: ['tests/unit/**/*.test.{ts,tsx}'] } },
       {
         extends: true,
-        test: {
-          ...shared,
-          name: 'integration',
-          include: ['tests/integration/**/*.test.ts'],
-          globalSetup: ['tests/support/cluster.ts'],
-          testTimeout: 20_000,
-          hookTimeout: 30_000,
-          // Prisma's query compiler is WebAssembly: to optimise it takes longer than that saves here.
-          execArgv: ['--liftoff-only'],
-        },
+        test: { ...withDatabase, name: 'integration', include: ['tests/integration/**/*.test.ts'] },
       },
+      // Thousands of cases, or processes that are killed again and again: what a developer need not wait for.
+      { extends: true, test: { ...withDatabase, name: 'long', include: ['tests/long/**/*.test.ts'] } },
       {
         extends: true,
         test: {
-          ...shared,
+          ...withDatabase,
           name: 'keycloak',
           include: ['tests/keycloak/**/*.test.ts'],
           globalSetup: ['tests/support/cluster.ts', 'tests/support/keycloak-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 300_000,
-          isolate: false,
-          execArgv: ['--liftoff-only'],
         },
       },
     ],

@@ -16,8 +16,14 @@ export type Scope = (typeof scopes)[number]
 
 /** A browser, by the id of its session. */
 export type CookieCredential = { kind: 'cookie'; session: string }
-/** A program that a person gave a grant in one tenant, where alone it counts. */
-export type GrantCredential = { kind: 'bearer' | 'dpop'; client: string; grant: string; scopes: readonly Scope[] }
+/** A program that a person gave a grant in one tenant, where alone it counts. `key`: thumbprint of the one that it has proven. */
+export type GrantCredential = ({ kind: 'bearer' } | { kind: 'dpop'; key: string }) & {
+  client: string
+  grant: string
+  scopes: readonly Scope[]
+}
+export const grantKind = (key: string | null) =>
+  key === null ? ({ kind: 'bearer' } as const) : ({ kind: 'dpop', key } as const)
 /**
  * A program that brings its person's access token from an issuer that one tenant trusts, and counts there alone. By the ids of
  * the tenant's entries, and how the issuer's stood. The scopes are those of the tenant's entry; the token has none here.
@@ -149,6 +155,10 @@ const hasRole = ({ role }: Holder, permission: Permission) =>
 /** The permissions of the role, cut by the scopes of the credential. */
 export const may = (actor: Holder, permission: Permission): boolean =>
   hasRole(actor, permission) && holds(actor.credential, scopeOver[permission])
+
+/** In which roles somebody may who acts through this credential. */
+export const rolesThatMay = (credential: Credential, permission: Permission): Role[] =>
+  permissions[permission].filter((role) => may({ role, credential }, permission))
 
 /** Whether somebody with `role` may give a member this one, or take it away: only owners make and unmake owners. */
 export const mayGrant = (actor: Holder, role: Role) =>

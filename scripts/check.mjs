@@ -1,4 +1,4 @@
-// npm run check: types, lint, format, migrations, unit and integration tests.
+// npm run check: types, lint, format, migrations, unit and integration tests, a few mutations. Before a commit: minutes.
 import { report } from './lib/fail.mjs'
 import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
 import { stopOnSignals, stopTools } from './lib/processes.mjs'

@@ -20,9 +20,9 @@ try {
     ...(seed && { VALETKEY_FUZZ_SEED: seed }),
   }
   const test = [
-    'tests/integration/fuzz-schemas.test.ts',
-    'tests/integration/authserver-fuzz.test.ts',
-    '--project=integration',
+    'tests/long/fuzz-schemas.test.ts',
+    'tests/long/authserver-fuzz.test.ts',
+    '--project=long',
     '--disableConsoleIntercept=true',
     ...(only ? ['-t', only.replaceAll(/[{}().*?]/g, '\\$&')] : []),
   ]

@@ -7,8 +7,9 @@ import { ensurePgbouncer } from './lib/pgbouncer.mjs'
 import { checkNode, generateClient, installPackages } from './lib/prepare.mjs'
 import { stopOnSignals, stopTools } from './lib/processes.mjs'
 import { step } from './lib/progress.mjs'
+import { ensurePythons } from './lib/python.mjs'
 import { findSchemathesis } from './lib/schemathesis.mjs'
-import { build, checks, conclude, contract, endToEnd, keycloak, runStages } from './lib/stages.mjs'
+import { build, checks, conclude, contract, endToEnd, keycloak, long, runStages } from './lib/stages.mjs'
 import { ensureTestPrograms } from './lib/test-programs.mjs'
 
 stopOnSignals(stopTools)
@@ -16,17 +17,27 @@ try {
   checkNode()
   await installPackages()
   await generateClient()
-  await ensurePgbouncer()
-  await ensureGlewlwyd()
-  await ensureNginx()
-  await ensureTestPrograms()
-  const real = keycloak(await ensureKeycloak())
-  const api = contract(await findSchemathesis())
-  const total = await runStages([...checks, build, [real, api], await browserStage()])
+  // Each waits for somebody else's network.
+  const [noKeycloak, schemathesis] = await Promise.all([
+    ensureKeycloak(),
+    findSchemathesis(),
+    ensurePythons(),
+    ensurePackages(),
+  ])
+  const later = [keycloak(noKeycloak), contract(schemathesis)]
+  const total = await runStages([...checks, long, build, later, await browserStage()])
   conclude(total)
 } catch (error) {
   report(error)
   conclude({ passed: 0, failed: 1, skipped: 0 })
+}
+
+/** One after the other: apt holds a lock. */
+async function ensurePackages() {
+  await ensurePgbouncer()
+  await ensureGlewlwyd()
+  await ensureNginx()
+  await ensureTestPrograms()
 }
 
 /** The end-to-end part. Without a browser it is a part that fails, not one that is left out. */

@@ -18,9 +18,9 @@ try {
     TORTURE_PER_PROCESS: perProcess,
   }
   const test = [
-    'tests/integration/torture.test.ts',
-    'tests/integration/programs-kill.test.ts',
-    '--project=integration',
+    'tests/long/torture.test.ts',
+    'tests/long/programs-kill.test.ts',
+    '--project=long',
     '--disableConsoleIntercept=true',
   ]
   await runTool(nodeTool('vitest', 'run', ...test), {

@@ -341,9 +341,18 @@ const acts = {
     'Provider changed',
     `Changed: ${text(details.changed) || 'nothing'}.${details.trial === 'known' ? ' The upstream knows the new secret.' : ''}`,
   ],
+  'provider.removed': (details) => ['Provider removed', text(details.issuer)],
+  'provider.unregistered': ({ state }) => [
+    state === 'done' ? 'Client deregistered' : 'Client not deregistered',
+    state === 'done' ? 'Its authorization server has forgotten it.' : 'Its authorization server may still know it.',
+  ],
   'provider.checked': ({ failed = 0, attention = 0, ok = 0, unknown = 0 }) => [
     'Provider checked',
     `${failed} failed, ${attention} need attention, ${ok} fine, ${unknown} not known.`,
+  ],
+  'tools.reviewed': ({ tools }) => [
+    'Tools looked at',
+    Array.isArray(tools) ? tools.map(({ name }: { name?: unknown }) => text(name)).join(', ') : '',
   ],
   'project.renamed': (details) => ['Alias changed', `From ${text(details.from)} to ${text(details.to)}.`],
   'audience.added': (details) => ['Audience added', text(details.audience)],
@@ -352,6 +361,12 @@ const acts = {
     'Audience removed',
     `${plural(Number(details.tokens ?? 0), 'token')} revoked with it.${because(details)}`,
   ],
+  'link.asked': (details) => [
+    { link: 'A program asked to link', reconnect: 'A program asked to reconnect' }[text(details.cause)] ??
+      'A program asked for more scopes',
+    Array.isArray(details.scopes) ? `Scopes: ${details.scopes.join(', ')}.` : '',
+  ],
+  'link.declined': () => ['Request of a program declined'],
   'link.started': () => ['Started linking'],
   'link.completed': (details) => [details.relinked ? 'Linked again' : 'Linked'],
   'link.failed': (details) => [
@@ -477,7 +492,12 @@ export function eventWords({ action, details }: Pick<AuditView, 'action' | 'deta
 /** The tone of an event on a timeline. What ended is neither good nor bad news. */
 export function eventTone({ action, outcome, details }: Pick<AuditView, 'action' | 'outcome' | 'details'>): Tone {
   if (action === 'freeze.set' || action === 'connection.frozen') return 'frozen'
-  if (details.status === 'needs_relink' || details.flag || action === 'connection.signed_out' || action === 'connection.turned_away')
+  if (
+    details.status === 'needs_relink' ||
+    details.flag ||
+    action === 'connection.signed_out' ||
+    action === 'connection.turned_away'
+  )
     return 'broken'
   if (outcome !== 'ok') return outcome === 'failed' ? 'attention' : 'broken'
   return neutral.has(action) || action.endsWith('.revoked') ? 'revoked' : 'healthy'
@@ -578,6 +598,8 @@ const frozenTitles = {
   'grant.frozen': 'A device or app of yours is frozen by an admin',
 } as const
 const neutral = new Set<AuditView['action']>([
+  'link.asked',
+  'link.declined',
   'link.started',
   'connection.changed',
   'revocation.finished',

@@ -48,13 +48,28 @@ export const catalogue = {
     /** Whom members may become upstream from now on. */
     impersonation: z.array(z.strictObject({ member: text, usernames: texts })).optional(),
   }),
+  'provider.removed': act(['provider'], { issuer: text }),
+  /** A client that had registered itself was taken back (RFC 7592), or could not be. */
+  'provider.unregistered': act(['provider'], { state: text, tries: count }),
   /** How many lines ended in which state. The daily checks change nothing and leave no event. */
   'provider.checked': act(['provider'], { ok: count, attention: count, failed: count, unknown: count }),
+  /** Tools of an MCP server, each as it was when somebody looked at it; names as their server spells them, cut. */
+  'tools.reviewed': act(['project'], { tools: z.array(z.strictObject({ name: text, hash: text })) }),
   'project.renamed': act(['project'], { from: text, to: text }),
   /** An audience of the tenant's own: what its tokens may be given, and whether they are verified without us. */
   'audience.added': act(['project'], { audience: text, scopes: texts, offline: z.boolean() }),
   'audience.changed': act(['project'], { changed: texts, scopes: texts, offline: z.boolean() }),
   'audience.removed': act(['project'], { audience: text, tokens: count, reason }),
+  /** A program asked its person; by which of its grants or tokens. Details as the upstream named them: scopes. */
+  'link.asked': act(['provider'], {
+    request: text,
+    project: text,
+    cause: text,
+    scopes: texts.optional(),
+    grant: text.optional(),
+    token: text.optional(),
+  }),
+  'link.declined': act(['provider'], { request: text }),
   'link.started': act(['provider'], { attempt: text }),
   'link.completed': act(['connection'], {
     attempt: text,

@@ -1,22 +1,7 @@
-import { type Actor, tokenChallenge } from '../actor.ts'
 import { BrokerError } from '../errors.ts'
 import type { Rights } from '../providers/provider.ts'
 import { type Language, readLimit } from '../providers/rules.ts'
-import type { Tx } from '../store/database.ts'
-import { type Ceilings, findCeilings } from '../store/grants.ts'
-
-/**
- * What the program that calls may issue at most: as far as its person let it go when they gave it the grant, which stays
- * locked from here on. Undefined: nothing beside policy limits the caller, who is the person themselves or comes from an
- * issuer that the tenant trusts.
- * @throws BrokerError unauthenticated where the grant stands no more
- */
-export async function ceilingsOf(tx: Tx, { tenantId, userId, credential }: Actor): Promise<Ceilings | undefined> {
-  if (credential.kind !== 'bearer' && credential.kind !== 'dpop') return undefined
-  const ceilings = await findCeilings(tx, tenantId, { ...credential, userId })
-  if (!ceilings) throw new BrokerError('unauthenticated', { challenge: tokenChallenge(credential.kind) })
-  return ceilings
-}
+import type { Ceilings } from '../store/grants.ts'
 
 /** `language`: in which words the rights are. @throws BrokerError beyond_grant, with what exceeds */
 export function refuseBeyondGrant(

@@ -14,7 +14,7 @@ import { insertNotifications, rearm } from '../store/notifications.ts'
 import { findProvider, type ProviderRow } from '../store/providers.ts'
 import { asSystem } from '../store/system.ts'
 import { vaultOf } from '../vault/keys.ts'
-import { callbackPath } from './link/start.ts'
+import { callbackPath } from './addresses.ts'
 import { openProvider } from './upstream.ts'
 
 export type CheckView = {

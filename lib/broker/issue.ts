@@ -1,5 +1,6 @@
-import { type Actor, programOf } from '../actor.ts'
-import { record } from '../audit/record.ts'
+import { type Actor, programOf, type Role, requirePermission, rolesThatMay } from '../actor.ts'
+import type { AuditEvent } from '../audit/catalogue.ts'
+import { bodyOf, record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, fieldsOf, isBrokerError } from '../errors.ts'
 import { type Configured, configured, rowFor } from '../providers/index.ts'
@@ -15,37 +16,41 @@ import {
 import { type Language, languageOf } from '../providers/rules.ts'
 import { newId } from '../security/ids.ts'
 import { fingerprint, hash, newToken, randomToken, type Secret } from '../security/secrets.ts'
-import { act } from '../store/authority.ts'
-import { type ConnectionRow, findConnectionTo } from '../store/connections.ts'
-import { type Prisma, type ReadTx, readTenant, type Tx } from '../store/database.ts'
+import { heldBy, notAuthenticated, requireStanding } from '../store/authority.ts'
+import type { ConnectionRow } from '../store/connections.ts'
+import { type Prisma, readTenant } from '../store/database.ts'
 import { frozenBy } from '../store/freezes.ts'
+import type { Ceilings } from '../store/grants.ts'
 import type { Once } from '../store/idempotency.ts'
-import { findProject, type ProjectRow, viewerOf } from '../store/projects.ts'
-import { findProvider, type ProviderRow } from '../store/providers.ts'
+import {
+  beginIssue,
+  completeIssue,
+  findGround,
+  type IssueConnection,
+  type IssueGround,
+  type IssueProject,
+  type Refusal,
+} from '../store/issuing.ts'
+import type { ProviderFacts } from '../store/providers.ts'
 import { asSystem } from '../store/system.ts'
 import {
-  completeToken,
-  countOutstandingLocked,
-  currentGenerations,
   endIssuing,
   endUnwanted,
-  exclusiveUntil,
   findToken,
-  insertToken,
   madeFrom,
   noteIssuing,
   postponeIssuing,
   type TokenRow,
-  tokenStands,
 } from '../store/tokens.ts'
-import { effectivePolicy, type LifetimeCap, type Policy, refuseIssue } from '../tenancy/policy.ts'
+import { type LifetimeCap, type Policy, policyOf, refuseIssue } from '../tenancy/policy.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { handlePlace } from '../vault/places.ts'
-import { signerIn } from '../vault/signing.ts'
-import { ceilingsOf, refuseBeyondGrant } from './ceilings.ts'
+import { signerOf } from '../vault/signing.ts'
+import { refuseBeyondGrant } from './ceilings.ts'
 import { frozenError, refuseFrozen } from './freezes.ts'
 import { proxyUrl } from './proxy-url.ts'
 import { type TokenView, toTokenView } from './read/token.ts'
+import { toolChoices } from './read/tools.ts'
 import { withAccess } from './refresh/access.ts'
 import { narrowedToken } from './refresh/refresh.ts'
 import { consoleClient, tenantIssuer } from './tenant-issuer.ts'
@@ -61,6 +66,8 @@ export type IssueInput = {
   strategy?: Strategy | undefined
   lifetimeSeconds: number
   purpose: string
+  /** Thumbprint of the key that it is bound to; null: to none; left out: to the key of the program that asks, where it has one. */
+  dpopJkt?: string | null | undefined
   /** Where the caller named a key: it is made once. */
   once?: Once<IssuedToken> | undefined
 }
@@ -88,45 +95,41 @@ const programHeld = ({ credential }: Actor): Pick<TokenRow, 'clientId' | 'grantI
     ? { clientId: credential.client, grantId: credential.grant }
     : byThemselves
 
-type Ground = {
-  project: ProjectRow
-  provider: ProviderRow
-  /** Null: an audience of the tenant's own, which nobody links. */
-  connection: ConnectionRow | null
+type Ground = Omit<IssueGround, 'role' | 'project' | 'provider' | 'ceilings' | 'generations'> & {
+  role: Role
+  project: IssueProject
+  provider: ProviderFacts
+  /** Undefined: nothing beside policy limits who asks, who is the person themselves or comes from an issuer that the tenant trusts. */
+  ceilings: Ceilings | undefined
+  generations: number[]
   policy: Policy
 }
 
-/** What an issue stands on: the project, the member's own usable connection to it if it needs one, and what is allowed there. */
-async function ground(tx: ReadTx, actor: Actor, idOrAlias: string): Promise<Ground> {
-  const { tenantId, userId } = actor
+/**
+ * What an issue stands on: the project, the member's own usable connection to it if it needs one (null: an audience of the tenant's
+ * own, which nobody links), and what is allowed there.
+ * @throws BrokerError not_found, forbidden, unauthenticated where the grant is gone, not_linked, needs_relink, frozen
+ */
+async function ground(ctx: Context, actor: Actor, idOrAlias: string): Promise<Ground> {
+  const { tenantId, userId, credential } = actor
+  const program = programHeld(actor)
+  const asked = { tenantId, userId, ...program, project: idOrAlias, overseers: rolesThatMay(credential, 'oversee') }
+  const found = await findGround(ctx, asked)
+  const { role, project, provider, connection, generations } = found
+  // Foreign, unknown and suspended are the same (Z-02, E-04).
+  if (!role || found.status !== 'active') throw new BrokerError('not_found')
+  requirePermission({ ...actor, role }, 'work')
+  const ceilings = found.ceilings ?? undefined
+  if (program.grantId && !ceilings) throw notAuthenticated(credential)
   // What only others have linked does not exist for a member (LK-03).
-  const project = await findProject(tx, tenantId, viewerOf(actor), idOrAlias)
-  if (!project) throw new BrokerError('not_found')
-  const { provider, connection } = await behind(tx, actor, project)
-  const { providerId } = project
-  const policy = await effectivePolicy(tx, { tenantId, providerId, projectId: project.id, userId })
-  return { project, provider, connection, policy }
-}
-
-/** @throws BrokerError not_found, not_linked, needs_relink, frozen */
-async function behind(
-  tx: ReadTx,
-  { tenantId, userId }: Actor,
-  { id, providerId, settings }: ProjectRow,
-): Promise<Pick<Ground, 'provider' | 'connection'>> {
-  if (settings !== null) {
-    const provider = await findProvider(tx, tenantId, providerId)
-    if (!provider) throw new BrokerError('not_found')
-    await refuseFrozen(tx, tenantId, { userId, providerId, projectIds: [id] })
-    return { provider, connection: null }
-  }
-  const found = await findConnectionTo(tx, tenantId, userId, id)
-  if (!found) throw new BrokerError('not_linked')
-  await refuseFrozen(tx, tenantId, frozenQuestion(found, id))
-  if (found.status === 'revoked') throw new BrokerError('not_linked')
-  if (found.status === 'needs_relink') throw new BrokerError('needs_relink')
-  const { provider, ...connection } = found
-  return { provider, connection }
+  if (!project || !provider) throw new BrokerError('not_found')
+  if (!connection && project.settings === null) throw new BrokerError('not_linked')
+  const question = { userId, providerId: provider.id, connectionId: connection?.id, projectIds: [project.id] }
+  if (found.frozen) await readTenant(ctx, tenantId, (tx) => refuseFrozen(tx, tenantId, question))
+  if (connection?.status === 'revoked') throw new BrokerError('not_linked')
+  if (connection?.status === 'needs_relink') throw new BrokerError('needs_relink')
+  if (!generations) throw new BrokerError('not_found')
+  return { ...found, role, project, provider, ceilings, generations, policy: policyOf(found.policies, userId) }
 }
 
 /** The token's view, its value, which exists nowhere else, and how and where it is used. */
@@ -142,7 +145,7 @@ export type IssuedToken = { token: TokenView; value: Secret; tokenType: string; 
 export async function issueToken(ctx: Context, actor: Actor, input: IssueInput): Promise<IssuedToken> {
   // Kept for a minute, and there before the transaction begins: it needs no second connection to the database then.
   const vault = await vaultOf(ctx, actor.tenantId)
-  const started = await act(ctx, actor, 'work', (tx, actor) => start(ctx, tx, actor, input, vault))
+  const started = await start(ctx, actor, input, vault)
   if ('own' in started) return started.own
   let made: IssuedUpstream
   try {
@@ -167,7 +170,7 @@ export async function issueToken(ctx: Context, actor: Actor, input: IssueInput):
 
 type Ending = Pick<UpstreamToken, 'upstreamId' | 'handle'>
 
-async function endUpstream(ctx: Context, { id, connection }: Started, made: Ending): Promise<void> {
+async function endUpstream(ctx: Context, { row: { id }, connection }: Started, made: Ending): Promise<void> {
   try {
     const provider = await openProvider(ctx, await vaultOf(ctx, connection.tenantId), connection.provider)
     await provider.revoke({ kind: 'token', upstreamId: made.upstreamId, handle: made.handle })
@@ -176,92 +179,76 @@ async function endUpstream(ctx: Context, { id, connection }: Started, made: Endi
   }
 }
 
-type Started = {
-  id: string
-  nonce: string
-  project: string
-  connection: ConnectionRow & { provider: ProviderRow }
+type Started = Pick<Ground, 'project' | 'client' | 'policy'> & {
+  row: TokenRow
+  connection: IssueConnection & { provider: ProviderFacts }
   kind: Kind
   settings: unknown
   strategy: Strategy
   rights: Rights
-  /** Nothing else may be made at the connection while this token is out. */
-  exclusive: boolean
-  /** When it was asked to end. */
-  end: Date
-  policy: Policy
 }
 
-/** Begins an issue. `own`: a token of ours, which no upstream takes part in, is made with it. */
+/**
+ * Begins an issue. `own`: a token of ours, which no upstream takes part in, is made with it. What it is decided on is read
+ * first; who asks, in which role, and what the token stands on is asked again under lock where its row is written.
+ */
 async function start(
   ctx: Context,
-  tx: Tx,
   actor: Actor,
-  { project: idOrAlias, scopes, lifetimeSeconds, purpose, strategy: wanted, once }: IssueInput,
+  input: IssueInput,
   vault: Vault,
 ): Promise<Started | { own: IssuedToken }> {
-  const ceilings = await ceilingsOf(tx, actor)
-  const { project, provider, connection, policy } = await ground(tx, actor, idOrAlias)
+  const { project: idOrAlias, scopes, lifetimeSeconds, purpose, strategy: wanted, dpopJkt, once } = input
+  const found = await ground(ctx, actor, idOrAlias)
+  const { role, project, provider, connection, client, policy } = found
   if (lifetimeSeconds < shortestLifetimeSeconds)
     throw new BrokerError('bad_request', { fields: { expires_in: `At least ${shortestLifetimeSeconds} seconds.` } })
   const made = configured(rowFor(provider, project))
   if (!made) throw new BrokerError('provider_misconfigured')
   const { kind, settings } = made
   const strategy = chosenStrategy(made, wanted)
+  const proofKey = keyFor(actor, strategy, dpopJkt)
   const language = languageOf(kind, strategy, settings)
   const rights = rightsAsked(language, scopes)
-  refuseBeyondGrant(ceilings, { project, strategy, rights }, language)
+  refuseBeyondGrant(found.ceilings, { project, strategy, rights }, language)
   if (kind.own) refuseUnknown(kind, rights, kind.own.most(settings))
-  refuseIssue(policy, { role: actor.role, strategy, seconds: lifetimeSeconds, rights }, language)
+  refuseIssue(policy, { role, strategy, seconds: lifetimeSeconds, rights }, language)
   const now = ctx.now()
-  const { value: most, setBy } = policy.tokens
-  if ((await countOutstandingLocked(tx, actor.tenantId, actor.userId, now)) >= most)
-    throw new BrokerError('too_many_tokens', { detail: `At most ${most} live tokens, set by the ${setBy}.` })
-  // The count above lets one issue of a member begin at a time, so this holds in a race as well.
-  const exclusive = strategy === 'narrow' && (kind.oneAtATime?.(settings) ?? false)
-  const until = exclusive && connection ? await exclusiveUntil(tx, actor.tenantId, connection.id, now) : null
-  if (until)
-    throw new BrokerError('token_outstanding', {
-      retryAfterSeconds: Math.ceil((until.getTime() - now.getTime()) / 1000),
-    })
-  const owner = {
+  const id = newId('token')
+  const end = new Date(now.getTime() + lifetimeSeconds * 1000)
+  const own = await ownToken(ctx, actor, { id, made, strategy, found, rights, now, end, vault })
+  const value = own?.value.reveal()
+  const mark = value === undefined ? null : fingerprint(ctx.secrets.fingerprint, value)
+  const row: TokenRow = {
+    ...unmade,
+    ...programHeld(actor),
     tenantId: actor.tenantId,
+    id,
     userId: actor.userId,
     projectId: project.id,
     connectionId: connection?.id ?? null,
     providerId: provider.id,
-    ...programHeld(actor),
-  }
-  const generations = await currentGenerations(tx, owner)
-  if (!generations) throw new BrokerError('not_found')
-  const id = newId('token')
-  const nonce = randomToken().slice(0, 16)
-  const end = new Date(now.getTime() + lifetimeSeconds * 1000)
-  const own = await ownToken(ctx, tx, actor, { id, made, strategy, project, rights, now, end, vault })
-  const mark = own && fingerprint(ctx.secrets.fingerprint, own.value.reveal())
-  await insertToken(tx, {
-    ...owner,
-    id,
     strategy,
-    nonce,
+    nonce: randomToken().slice(0, 16),
     purpose,
-    scopesAsked: rights as Prisma.InputJsonObject,
-    generations,
-    exclusive,
+    scopesAsked: rights as Prisma.JsonObject,
+    generations: found.generations,
+    exclusive: strategy === 'narrow' && (kind.oneAtATime?.(settings) ?? false),
     expiresAt: end,
     createdAt: now,
-    ...(own
+    ...(own && value !== undefined
       ? {
           status: 'live',
-          secretHash: Buffer.from(hash(own.value.reveal())),
+          secretHash: hash(value),
           offline: own.offline,
-          fingerprint: mark ?? null,
-          scopesGranted: rights as Prisma.InputJsonObject,
+          proofKey,
+          fingerprint: mark,
+          scopesGranted: rights as Prisma.JsonObject,
         }
       : // Until the upstream has named it: what a cut-off issue leaves where nobody can look has an end that nobody knows.
         { status: 'issuing', endless: !kind.findsOrphans }),
-  })
-  await once?.making(tx, id)
+  }
+  const target = { kind: 'token', id } as const
   const details = {
     project: project.id,
     ...(connection && { connection: connection.id }),
@@ -269,67 +256,103 @@ async function start(
     rights: language.describe(rights, settings).map(({ text }) => text),
     impersonates: language.impersonates?.(rights),
   }
-  const target = { kind: 'token', id } as const
-  await record(tx, actor.tenantId, now, actor, { action: 'token.requested', outcome: 'ok', target, details })
-  if (!own || !mark) {
-    if (!connection) throw new Error('a token that needs no connection is not ours')
-    const from = { ...connection, provider }
-    return {
-      id,
-      nonce,
-      project: project.externalId,
-      connection: from,
-      kind,
-      settings,
-      strategy,
-      rights,
-      exclusive,
-      end,
-      policy,
+  const events: AuditEvent[] = [{ action: 'token.requested', outcome: 'ok', target, details }]
+  let issued: IssuedToken | undefined
+  if (own && mark) {
+    events.push({ action: 'token.issued', outcome: 'ok', target, details: { strategy, fingerprint: mark } })
+    issued = {
+      token: viewOf(row, found, now),
+      value: own.value,
+      tokenType: proofKey === null ? 'Bearer' : 'DPoP',
+      baseUrl: own.baseUrl,
     }
   }
-  // What it stands on is locked from here on, so that a revocation is seen now or sees the token (A-03).
-  if (!(await tokenStands(tx, actor.tenantId, id))) throw new BrokerError('revoked_meanwhile')
-  // An audience may have been taken away before its generation was read: under the lock that is asked once more.
-  const stillThere = await findProject(tx, actor.tenantId, viewerOf(actor), project.id)
-  if (!stillThere) throw new BrokerError('revoked_meanwhile')
-  const issued = { action: 'token.issued', outcome: 'ok', target, details: { strategy, fingerprint: mark } } as const
-  await record(tx, actor.tenantId, now, actor, issued)
-  const row = await findToken(tx, actor.tenantId, id)
-  if (!row) throw new Error('a token that was just made cannot be found')
-  ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
-  const { value, baseUrl } = own
-  const given = { token: toTokenView(row, now), value, tokenType: 'Bearer', baseUrl }
-  await once?.made(tx, given)
-  return { own: given }
+  const { refusal, until } = await beginIssue(ctx, heldBy(ctx, actor.credential), row, {
+    role,
+    most: policy.tokens.value,
+    signer: own?.signer,
+    keeping: once && { ...once.claim, kept: issued && (await once.keep(issued)) },
+    events: events.map((event) => bodyOf(actor, event)),
+  })
+  // Their role, or the key that signs, is another one by now, which decides anew.
+  if (refusal === 'forbidden' || refusal === 'changed') return start(ctx, actor, input, vault)
+  if (refusal) throw notBegun(actor, refusal, { policy, waits: until && secondsUntil(until, now) })
+  if (issued) {
+    ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
+    return { own: issued }
+  }
+  if (!connection) throw new Error('a token that needs no connection is not ours')
+  return { row, project, client, policy, connection: { ...connection, provider }, kind, settings, strategy, rights }
 }
 
-type OwnToken = { value: Secret; baseUrl: string; offline: boolean }
+/** What is told of a token once it is made. */
+const unmade = {
+  upstreamId: null,
+  handle: null,
+  fingerprint: null,
+  secretHash: null,
+  proofKey: null,
+  scopesGranted: null,
+  offline: false,
+  endless: false,
+  generation: 0,
+  failure: null,
+  revokeAt: null,
+  revokedAt: null,
+  revokedBy: null,
+  lastUsedAt: null,
+  nextTryAt: null,
+}
+
+const viewOf = (
+  row: TokenRow,
+  { project, client, provider }: Pick<Ground, 'project' | 'client' | 'provider'>,
+  now: Date,
+): TokenView =>
+  toTokenView({ ...row, project: { ...project, provider, removedAt: null }, client, revocations: [] }, now)
+
+function notBegun(
+  { credential }: Actor,
+  refusal: Exclude<Refusal, 'forbidden'>,
+  { policy, waits }: { policy: Policy; waits: number | null },
+): BrokerError {
+  const { value: most, setBy } = policy.tokens
+  if (refusal === 'unauthenticated') return notAuthenticated(credential)
+  if (refusal === 'too_many_tokens')
+    return new BrokerError(refusal, { detail: `At most ${most} live tokens, set by the ${setBy}.` })
+  return new BrokerError(refusal, {
+    ...(waits !== null && { retryAfterSeconds: Math.ceil(waits) }),
+    ...(refusal === 'idempotency_running' && { retryAfterSeconds: 1 }),
+  })
+}
+
+/** `signer`: the key that signed it. */
+type OwnToken = { value: Secret; baseUrl: string; offline: boolean; signer?: string }
 
 /** The value of a token of ours; undefined: the upstream makes it. */
 async function ownToken(
   ctx: Context,
-  tx: Tx,
-  { tenantId, userId, slug, credential }: Actor,
+  { userId, slug, credential }: Actor,
   asked: {
     id: string
     made: Configured
     strategy: Strategy
-    project: ProjectRow
+    found: Ground
     rights: Rights
     now: Date
     end: Date
     vault: Vault
   },
 ): Promise<OwnToken | undefined> {
-  const { id, made, strategy, project, rights, now, end, vault } = asked
+  const { id, made, strategy, rights, now, end, vault } = asked
+  const { project, keys } = asked.found
   if (strategy === 'proxy')
     return { value: newToken('px'), baseUrl: proxyUrl(ctx.config, { slug, project: project.alias }), offline: false }
   const { own } = made.kind
   if (strategy !== 'sign' || !own) return undefined
   const baseUrl = project.externalId
   if (!own.offline(made.settings)) return { value: newToken('sg'), baseUrl, offline: false }
-  const signer = await signerIn(ctx, tx, vault, tenantId)
+  const signer = await signerOf(ctx, keys, vault)
   const value = await signer.sign({
     issuer: tenantIssuer(ctx.config, slug),
     subject: userId,
@@ -340,7 +363,7 @@ async function ownToken(
     issuedAt: now,
     expiresAt: end,
   })
-  return { value, baseUrl, offline: true }
+  return { value, baseUrl, offline: true, signer: signer.keyId }
 }
 
 /** An audience knows no other rights than its admin gave it. @throws BrokerError bad_request */
@@ -358,6 +381,13 @@ function chosenStrategy({ kind, offers, strategy }: Configured, wanted: Strategy
   throw new BrokerError('no_strategy', offer && { detail: `Not by ${wanted}: ${offer.reason}` })
 }
 
+/** What a token is bound to (docs/decisions/0070): each use of it has to come to us, who ask for the proof. @throws BrokerError bad_request */
+function keyFor({ credential }: Actor, strategy: Strategy, asked: string | null | undefined): string | null {
+  if (strategy === 'proxy') return asked === undefined && credential.kind === 'dpop' ? credential.key : (asked ?? null)
+  if (asked) throw new BrokerError('bad_request', { fields: { dpop_jkt: 'Only a token of strategy proxy is bound.' } })
+  return null
+}
+
 /** What was asked, as its kind reads it; rights of which nothing is to be said are none. @throws BrokerError bad_request */
 function rightsAsked(language: Language, scopes: unknown): Rights {
   const parsed = language.rights.safeParse(scopes)
@@ -373,8 +403,9 @@ async function askUpstream(
   started: Started,
   { lifetimeSeconds, purpose }: IssueInput,
 ): Promise<IssuedUpstream> {
-  const { nonce, project, kind, rights } = started
-  const made = await make(ctx, actor, started, { project, rights, lifetimeSeconds, purpose, nonce })
+  const { row, project, kind, rights } = started
+  const request = { project: project.externalId, rights, lifetimeSeconds, purpose, nonce: row.nonce }
+  const made = await make(ctx, actor, started, request)
   if (made.kind !== 'within' || kind.narrows(made.token.granted, rights)) return made
   return { kind: 'beyond', token: made.token, exceeded: kind.missing(made.token.granted, rights) }
 }
@@ -392,14 +423,14 @@ async function makeAnyLife(
   started: Started,
   request: IssueRequest,
 ): Promise<IssuedUpstream> {
-  const { connection, strategy, exclusive } = started
+  const { connection, strategy, row } = started
   const { accountId: subject } = connection
   if (strategy !== 'narrow')
     return withAccess(ctx, connection, (provider, { accessToken }) => provider.issue({ accessToken, subject, request }))
   const key = { tenantId: connection.tenantId, connectionId: connection.id }
   // Its row is open or given up by then; the token is ended with it.
   const unclaimed = ({ token }: IssuedUpstream) => endMade(ctx, actor, started, token, { code: 'issue_unconfirmed' })
-  return narrowedToken(ctx, { ...key, request, oldTokenStays: !exclusive, unclaimed })
+  return narrowedToken(ctx, { ...key, connection, request, oldTokenStays: !row.exclusive, unclaimed })
 }
 
 /**
@@ -420,7 +451,12 @@ const toleranceSeconds = 60
 const secondsUntil = (end: Date, now: Date) => (end.getTime() - now.getTime()) / 1000
 
 /** Ends a row whose token surely does not exist; where that is not sure, leaves it to the reconciling job. */
-async function notMade(ctx: Context, actor: Actor, { id, strategy }: Started, error: unknown): Promise<unknown> {
+async function notMade(
+  ctx: Context,
+  actor: Actor,
+  { row: { id }, strategy }: Started,
+  error: unknown,
+): Promise<unknown> {
   // Said of the rights that were asked, which are the caller's to change.
   const rejected = isUpstreamError(error) && error.failure === 'rejected' ? error : undefined
   const { reason, means, next } = rejected?.refusal ?? {}
@@ -446,11 +482,12 @@ async function notMade(ctx: Context, actor: Actor, { id, strategy }: Started, er
 async function complete(
   ctx: Context,
   actor: Actor,
-  { id, strategy, kind, settings, end, connection, project }: Started,
+  { row: begun, strategy, kind, settings, connection, project, client }: Started,
   made: UpstreamToken,
   once: Once<IssuedToken> | undefined,
 ): Promise<IssuedToken> {
-  const { tenantId, userId } = actor
+  const { tenantId, userId, credential } = actor
+  const { id, expiresAt: end } = begun
   const vault = await vaultOf(ctx, tenantId)
   const handle = await vault.seal(handlePlace({ id, userId }), made.handle)
   const mark = fingerprint(ctx.secrets.fingerprint, made.value.reveal())
@@ -458,32 +495,30 @@ async function complete(
     upstreamId: made.upstreamId,
     handle,
     fingerprint: mark,
-    scopesGranted: made.granted as Prisma.InputJsonObject,
+    scopesGranted: made.granted as Prisma.JsonObject,
     expiresAt: made.expiresAt,
     // Where the upstream made it live longer than was asked, we end it then, if it lets us.
     revokeAt: made.expiresAt > end && kind.endsTokens(settings) ? end : null,
   }
   const now = ctx.now()
   const target = { kind: 'token', id } as const
+  const { subject: upstream_subject, username: upstream_username, actor: acts } = made.parties ?? {}
+  const parties = made.parties && { member: userId, upstream_subject, upstream_username, actor: acts }
+  const details = { strategy, fingerprint: mark, ...parties }
+  const live = { ...begun, ...row, status: 'live', endless: false }
+  const baseUrl = kind.baseUrl?.({ externalId: project.externalId }) ?? connection.provider.issuer
+  const token = viewOf(live, { project, client, provider: connection.provider }, now)
+  const issued = { token, value: made.value, tokenType: kind.tokenType, baseUrl }
   // Asked again under lock: who was demoted, suspended or signed out meanwhile gets nothing.
-  const issued = await act(ctx, actor, 'work', async (tx, actor) => {
-    if (!(await completeToken(tx, tenantId, id, row))) return undefined
-    const { subject: upstream_subject, username: upstream_username, actor: acts } = made.parties ?? {}
-    const parties = made.parties && { member: userId, upstream_subject, upstream_username, actor: acts }
-    const details = { strategy, fingerprint: mark, ...parties }
-    await record(tx, tenantId, now, actor, { action: 'token.issued', outcome: 'ok', target, details })
-    const token = await findToken(tx, tenantId, id)
-    if (!token) throw new Error('a completed token cannot be found')
-    const baseUrl = kind.baseUrl?.({ externalId: project }) ?? connection.provider.issuer
-    const issued = { token: toTokenView(token, now), value: made.value, tokenType: kind.tokenType, baseUrl }
-    // Kept in the transaction in which it begins to live: a kill leaves no token whose answer is lost.
-    await once?.made(tx, issued)
-    return issued
-  }).catch((error: unknown) => {
-    if (isBrokerError(error, 'unauthenticated', 'not_found', 'forbidden')) return undefined
-    throw error
+  const refusal = await completeIssue(ctx, heldBy(ctx, credential), begun, {
+    roles: rolesThatMay(credential, 'work'),
+    made: row,
+    keeping: once && { ...once.claim, kept: await once.keep(issued) },
+    body: bodyOf(actor, { action: 'token.issued', outcome: 'ok', target, details }),
+    now,
   })
-  if (issued) {
+  if (refusal === 'idempotency_running') throw new BrokerError(refusal, { retryAfterSeconds: 1 })
+  if (!refusal) {
     ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
     return issued
   }
@@ -515,10 +550,10 @@ async function refuseMade(
   started: Started,
   { kind, token, exceeded }: Exclude<IssuedUpstream, { kind: 'within' }>,
 ): Promise<BrokerError> {
-  const { id, connection, strategy } = started
+  const { row, connection, strategy } = started
   const code = kind === 'beyond' ? 'excess_rights' : 'unsound_token'
   ctx.metrics.issues.inc({ strategy, outcome: code })
-  const line = { tenant: actor.tenantId, issued: id, provider: connection.providerId, exceeded, alarm: true }
+  const line = { tenant: actor.tenantId, issued: row.id, provider: connection.providerId, exceeded, alarm: true }
   ctx.log.error(
     line,
     kind === 'beyond' ? 'an upstream granted more than was requested' : 'an upstream made an unsound token',
@@ -536,7 +571,7 @@ async function refuseMade(
 async function endMade(
   ctx: Context,
   actor: Actor,
-  { id }: Started,
+  { row: { id } }: Started,
   token: IssuedUpstream['token'],
   details: { code: 'excess_rights' | 'unsound_token' | 'issue_unconfirmed'; exceeded?: string[] },
 ): Promise<void> {
@@ -571,16 +606,19 @@ export async function readScopeChoices(
   actor: Actor,
   project: string,
 ): Promise<{ choices: Record<string, unknown>; cap: LifetimeCap }> {
-  const {
-    project: chosen,
-    provider,
-    connection: own,
-    policy,
-  } = await act(ctx, actor, 'work', (tx, actor) => ground(tx, actor, project))
+  await requireStanding(ctx, actor, 'work')
+  const { project: chosen, provider, connection: own, policy } = await ground(ctx, actor, project)
+  const made = configured(rowFor(provider, chosen))
   if (!own) {
-    const made = configured(rowFor(provider, chosen))
     if (!made) throw new BrokerError('provider_misconfigured')
     return { choices: made.kind.own?.choices(made.settings) ?? {}, cap: policy.lifetime }
+  }
+  // What a server offers was asked when it was linked, and is kept.
+  if (made?.kind.gateway) {
+    const choices = await readTenant(ctx, actor.tenantId, (tx) =>
+      toolChoices(tx, actor.tenantId, { ...chosen, provider }),
+    )
+    return { choices, cap: policy.lifetime }
   }
   const connection = { ...own, provider }
   const of = { granted: connection.scopesGranted, project: chosen.externalId, impersonates: policy.impersonates }
@@ -592,6 +630,14 @@ export async function readScopeChoices(
   } catch (error) {
     throw asBrokerError(error)
   }
+}
+
+/** A connection of the caller's own through which a project's upstream can be asked. @throws BrokerError as {@link ground} */
+export async function usableConnection(ctx: Context, actor: Actor, project: string): Promise<string> {
+  await requireStanding(ctx, actor, 'work')
+  const { connection } = await ground(ctx, actor, project)
+  if (!connection) throw new BrokerError('not_linked')
+  return connection.id
 }
 
 /**

@@ -14,12 +14,13 @@ import {
   type Kind,
   type Prepared,
   type PresetView,
+  type Registered,
 } from '../providers/kind.ts'
 import { newId } from '../security/ids.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
-import { countLinked } from '../store/connections.ts'
+import { countLinked, countStanding } from '../store/connections.ts'
 import { isDuplicate, type Prisma, type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { lockTarget } from '../store/freezes.ts'
 import { findMember } from '../store/members.ts'
@@ -31,10 +32,19 @@ import {
   putLongestLife,
   putOverLife,
 } from '../store/policies.ts'
-import { findProvider, insertProvider, listProviders, type ProviderRow, updateProvider } from '../store/providers.ts'
+import {
+  findProvider,
+  insertProvider,
+  listProviders,
+  type ProviderRow,
+  removeProviderRow,
+  updateProvider,
+} from '../store/providers.ts'
+import { insertRegistration, retireRegistrations } from '../store/registrations.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { beginSigning } from '../vault/signing.ts'
-import { callbackPath } from './link/start.ts'
+import { callbackPath, clientKeysPath, hereOf } from './addresses.ts'
+import { registrationRow } from './registrations.ts'
 import { tenantIssuer } from './tenant-issuer.ts'
 import { clientSecretPlace, sealClientSecret } from './upstream.ts'
 import { logoutPath } from './upstream-logout.ts'
@@ -74,19 +84,31 @@ export type ProviderView = {
   facts: Fact[]
 }
 
-/** Where the public keys of a client that signs are served. */
-export const clientKeysPath = (id: string) => `/oauth/client/${id}/jwks.json`
-
 type NewProviderRow = Pick<
   ProviderRow,
-  'tenantId' | 'id' | 'kind' | 'name' | 'issuer' | 'callbackKey' | 'clientId' | 'clientSecret' | 'createdAt'
+  | 'tenantId'
+  | 'id'
+  | 'kind'
+  | 'name'
+  | 'issuer'
+  | 'callbackKey'
+  | 'clientId'
+  | 'clientSecret'
+  | 'resource'
+  | 'createdAt'
 > & { clientSecretBefore?: null; settings: Prisma.InputJsonObject }
 
 /** What the own policy of a provider says of how long tokens live. */
 type Lives = Pick<PolicyRow, 'maxLifetimeSeconds' | 'overLife'> & Partial<Pick<PolicyRow, 'impersonation'>>
 
 /** A provider that is not there yet, and what its policy will say. */
-export type PreparedProvider = { row: NewProviderRow; lives: Partial<Lives> }
+export type PreparedProvider = {
+  row: NewProviderRow
+  lives: Partial<Lives>
+  /** The client that was registered for it (RFC 7591). */
+  client?: Registered | undefined
+  registration?: Awaited<ReturnType<typeof registrationRow>>
+}
 
 function toView(
   ctx: Pick<Context, 'config' | 'now'>,
@@ -237,7 +259,8 @@ export function callbackKeyOf(issuer: string): string {
 }
 
 /** What a provider would be made of. */
-export type ProviderPreview = Found & {
+export type ProviderPreview = Omit<Found, 'mcp'> & {
+  mcp: NonNullable<Found['mcp']> | null
   issuer: string
   /** To be registered at the upstream, exactly so. */
   redirectUri: string
@@ -258,9 +281,11 @@ export async function previewProvider(
   await act(ctx, actor, 'administer', async () => undefined)
   const kind = kindNamed(input.kind)
   const { issuer, settings, isPublic, clientSecret } = await preparedBy(kind, ctx, actor.slug, input)
-  const nothing = { endpoints: [], authentication: null, scopes: [], apiBases: [], certificates: [] }
+  const nothing: Found = { endpoints: [], authentication: null, scopes: [], apiBases: [], certificates: [] }
+  const { mcp = null, ...found } = kind.setup?.found(settings) ?? nothing
   return {
-    ...(kind.setup?.found(settings) ?? nothing),
+    ...found,
+    mcp,
     issuer,
     redirectUri: ctx.config.origin + callbackPath(callbackKeyOf(issuer)),
     clientAuthentication: isPublic ? 'nothing' : clientSecret ? 'key' : 'secret',
@@ -286,9 +311,18 @@ export async function createProvider(ctx: Context, actor: Actor, input: NewProvi
     })
     return toView(ctx, prepared.row, prepared.lives)
   } catch (error) {
+    endUnkept(ctx, prepared)
     if (isDuplicate(error)) throw new BrokerError('provider_exists')
     throw error
   }
+}
+
+/** A client that registered itself for a row that did not come to be is taken back. */
+function endUnkept(ctx: Context, { row, client }: PreparedProvider): void {
+  const { registration } = kindNamed(row.kind)
+  if (!client?.handle || !registration) return
+  const handle = new Secret(client.handle)
+  ctx.background('take a client back', () => registration.end(client.settings, handle, ctx))
 }
 
 /** The row that an input becomes, its secret sealed. @throws BrokerError bad_request */
@@ -298,54 +332,81 @@ export async function preparedProvider(
   input: NewProvider,
 ): Promise<PreparedProvider> {
   const kind = kindNamed(input.kind)
-  if (!kind.own && !input.clientId)
-    throw new BrokerError('bad_request', { fields: { client_id: 'Enter the id of the client.' } })
-  const { issuer, settings, ...client } = await preparedBy(kind, ctx, slug, input)
+  const lacks = (field: string, text: string) => new BrokerError('bad_request', { fields: { [field]: text } })
+  if (!kind.own && !kind.registration && !input.clientId) throw lacks('client_id', 'Enter the id of the client.')
+  const { issuer, ...prepared } = await preparedBy(kind, ctx, slug, input)
   const id = newId('provider')
-  const secret = client.clientSecret ?? input.clientSecret
-  if (!secret && !client.isPublic)
-    throw new BrokerError('bad_request', { fields: { client_secret: 'Enter the secret of the client.' } })
+  const callbackKey = input.callbackKey ?? callbackKeyOf(issuer)
+  const client = await registeredBy(kind, ctx, prepared, { id, callbackKey })
+  const { isPublic, settings } = client ?? prepared
+  const vault = await vaultOf(ctx, tenantId)
+  const secret = client ? client.clientSecret : (prepared.clientSecret ?? input.clientSecret)
+  if (!secret && !isPublic) throw lacks('client_secret', 'Enter the secret of the client.')
   const row = {
     tenantId,
     id,
     kind: input.kind,
     name: input.name,
     issuer,
-    callbackKey: input.callbackKey ?? callbackKeyOf(issuer),
-    clientId: kind.own ? '' : (input.clientId ?? ''),
-    clientSecret: secret && !client.isPublic ? await sealClientSecret(await vaultOf(ctx, tenantId), id, secret) : null,
+    callbackKey,
+    clientId: kind.own ? '' : (client?.clientId ?? prepared.clientId ?? input.clientId ?? ''),
+    clientSecret: secret && !isPublic ? await sealClientSecret(vault, id, secret) : null,
     settings: changedSettings(kind, settings, input.settings ?? {}),
+    resource: prepared.resource ?? '',
     createdAt: ctx.now(),
   }
-  return { row, lives: given({ maxLifetimeSeconds: input.maxLifetimeSeconds, overLife: input.overLife }) }
+  const lives = given({ maxLifetimeSeconds: input.maxLifetimeSeconds, overLife: input.overLife })
+  const kept = { tenantId, providerId: id, now: row.createdAt, dueAt: null }
+  return { row, lives, client, registration: client && (await registrationRow(vault, { ...kept, client })) }
+}
+
+/** The client that a kind makes by itself, where nobody entered one. @throws BrokerError bad_request */
+async function registeredBy(
+  { registration }: Kind,
+  ctx: Context,
+  { clientId, settings }: Omit<Prepared, 'issuer'>,
+  row: Pick<ProviderRow, 'id' | 'callbackKey'>,
+): Promise<Registered | undefined> {
+  if (!registration || clientId !== undefined) return undefined
+  return registration.make(settings, hereOf(ctx, row), ctx).catch(refuseSetup)
+}
+
+/** @throws BrokerError bad_request, by the names of the fields on the wire */
+function refuseSetup(error: unknown): never {
+  if (!isSetupError(error)) throw error
+  const fields = Object.fromEntries(Object.entries(error.fields).map(([name, text]) => [`setup.${name}`, text]))
+  throw new BrokerError('bad_request', { fields, cause: error })
 }
 
 /** What the kind's setup makes of an input; without one, its address. @throws BrokerError bad_request */
 async function preparedBy(
-  { setup, own }: Kind,
+  { setup, own, registration }: Kind,
   ctx: Context,
   slug: string,
-  { issuer, setup: given }: Pick<NewProvider, 'issuer' | 'setup'>,
+  { issuer, setup: asked, clientId, clientSecret }: Pick<NewProvider, 'issuer' | 'setup' | 'clientId' | 'clientSecret'>,
 ): Promise<Prepared> {
-  if (own && given !== undefined) throw new BrokerError('bad_request', { fields: { setup: 'is not for this kind' } })
+  if (own && asked !== undefined) throw new BrokerError('bad_request', { fields: { setup: 'is not for this kind' } })
   // We are its issuer ourselves, so there is one of it in a tenant.
   if (own) return { issuer: tenantIssuer(ctx.config, slug), settings: {}, isPublic: true }
   if (!setup) {
     if (issuer === undefined) throw new BrokerError('bad_request', { fields: { issuer: 'Enter the address.' } })
     return { issuer: checkedIssuer(ctx, issuer), settings: {}, isPublic: false }
   }
-  const parsed = setup.schema.safeParse(given ?? {})
+  // Where a client may come to be by itself, whether one was entered is part of the setup.
+  const client = registration ? given({ client_id: clientId, client_secret: clientSecret }) : {}
+  const parsed = setup.schema.safeParse({ ...client, ...(asked ?? {}) })
   if (!parsed.success)
     throw new BrokerError('bad_request', { fields: fieldsOf(parsed.error.issues, 'setup', ['setup']) })
-  return setup.prepare(parsed.data, ctx).catch((error: unknown) => {
-    if (!isSetupError(error)) throw error
-    const fields = Object.fromEntries(Object.entries(error.fields).map(([name, text]) => [`setup.${name}`, text]))
-    throw new BrokerError('bad_request', { fields, cause: error })
-  })
+  return setup.prepare(parsed.data, ctx, ctx.config).catch(refuseSetup)
 }
 
-export async function addProvider(tx: Tx, origin: Origin, { row, lives }: PreparedProvider): Promise<void> {
+export async function addProvider(
+  tx: Tx,
+  origin: Origin,
+  { row, lives, registration }: PreparedProvider,
+): Promise<void> {
   await insertProvider(tx, row)
+  if (registration) await insertRegistration(tx, registration)
   await putLives(tx, row.tenantId, row.id, lives)
   await record(tx, row.tenantId, row.createdAt, origin, {
     action: 'provider.created',
@@ -394,6 +455,39 @@ export type ProviderChange = {
   impersonation?: { member: string; usernames: string[] }[] | null | undefined
   /** By their names on the wire; they count from the next renewal of each connection. */
   settings?: Record<string, unknown> | undefined
+}
+
+/**
+ * Takes a provider away. What stands with it comes first: its connections and tokens are revoked where those are. A client
+ * that had registered itself is taken back afterwards (RFC 7592).
+ * @throws BrokerError forbidden, not_found; provider_in_use with how many connections, tokens and audiences stand
+ */
+export async function removeProvider(ctx: Context, actor: Actor, providerId: string): Promise<void> {
+  requirePermission(actor, 'administer')
+  const refused = await act(ctx, actor, 'administer', async (tx, actor) => {
+    const { tenantId } = actor
+    const now = ctx.now()
+    // Whoever links or issues holds the row: they are seen here, or see it gone.
+    if (!(await lockTarget(tx, tenantId, 'provider', providerId))) return new BrokerError('not_found')
+    const known = await findProvider(tx, tenantId, providerId)
+    if (!known) return new BrokerError('not_found')
+    const standing = await countStanding(tx, tenantId, providerId, now)
+    const counted = Object.entries(standing).filter(([, count]) => count > 0)
+    if (counted.length > 0) {
+      const what = counted.map(([name, count]) => `${count} ${count === 1 ? name.replace(/s$/, '') : name}`).join(', ')
+      return new BrokerError('provider_in_use', {
+        detail: `It still has ${what}. Revoke them first.`,
+        fields: Object.fromEntries(counted.map(([name, count]) => [name, String(count)])),
+      })
+    }
+    await removeProviderRow(tx, tenantId, providerId, now)
+    await retireRegistrations(tx, tenantId, providerId, now)
+    const target = { kind: 'provider', id: providerId } as const
+    const details = { issuer: known.issuer }
+    await record(tx, tenantId, now, actor, { action: 'provider.removed', outcome: 'ok', target, details })
+    return undefined
+  })
+  if (refused) throw refused
 }
 
 /** What is there of it. */

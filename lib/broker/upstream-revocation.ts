@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { configured } from '../providers/index.ts'
 import { isUpstreamError, type RevocationTarget } from '../providers/provider.ts'
 import { findConnection } from '../store/connections.ts'
-import { findProvider } from '../store/providers.ts'
+import { findProviderEver } from '../store/providers.ts'
 import {
   awaitOrphans,
   claimRevocation,
@@ -46,7 +46,7 @@ export async function settleRevocation(
     }
     return {
       row,
-      provider: await findProvider(tx, tenantId, row.providerId),
+      provider: await findProviderEver(tx, tenantId, row.providerId),
       connection: await findConnection(tx, tenantId, row.connectionId),
     }
   })

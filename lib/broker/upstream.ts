@@ -3,7 +3,7 @@ import { BrokerError, type ErrorCode } from '../errors.ts'
 import { providerFor } from '../providers/index.ts'
 import { isUpstreamError, type Provider, type ProviderDeps, type UpstreamFailure } from '../providers/provider.ts'
 import type { Secret } from '../security/secrets.ts'
-import type { ProviderRow } from '../store/providers.ts'
+import type { ProviderFacts } from '../store/providers.ts'
 import type { SealedPlace } from '../store/sealed.ts'
 import { span } from '../trace.ts'
 import type { Vault } from '../vault/keys.ts'
@@ -15,7 +15,7 @@ import type { Vault } from '../vault/keys.ts'
 export async function openProvider(
   ctx: ProviderDeps & Pick<Context, 'metrics'>,
   vault: Vault,
-  row: ProviderRow,
+  row: ProviderFacts,
 ): Promise<Provider> {
   const open = (column: SecretColumn, sealed: string | null) =>
     sealed === null ? undefined : vault.open(clientSecretPlace(row.id, column), sealed)
@@ -27,7 +27,7 @@ export async function openProvider(
 }
 
 /** The same verbs, each in a span and a histogram: of what is asked and answered, only kind, verb and outcome show. */
-function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderRow, provider: Provider): Provider {
+function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderFacts, provider: Provider): Provider {
   const verb =
     <I, O>(call: string, run: (input: I) => Promise<O>) =>
     (input: I): Promise<O> =>

@@ -2913,6 +2913,68 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/link-requests/{link_request}/decline': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          link_request: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/link-requests/{link_request}/start': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          link_request: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              id: string
+              url: string
+              expires_at: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/members': {
     get: {
       parameters: {
@@ -3855,6 +3917,10 @@ export interface Paths {
              */
             expires_in: number
             purpose: string
+            /**
+             * Of strategy proxy: thumbprint of the key that it is bound to. Left out: the key of the access token that asks, if it has one; null: none
+             */
+            dpop_jkt?: string | null
           }
         }
       }
@@ -3908,6 +3974,10 @@ export interface Paths {
                   reason: string | null
                   until: string | null
                 } | null
+                /**
+                 * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+                 */
+                dpop_jkt: string | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -3980,6 +4050,359 @@ export interface Paths {
                * Where the token is for
                */
               base_url: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/projects/{project}/tools': {
+    get: {
+      parameters: {
+        query?: {
+          /**
+           * As many as `next` of the page before says
+           */
+          skip?: number
+        }
+        header?: never
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * What it said of itself last; null: it was not asked, or gave no answer
+               */
+              server: {
+                name: string
+                title: string | null
+                version: string
+                /**
+                 * Of the Model Context Protocol
+                 */
+                revision: string
+                seen_at: string
+              } | null
+              /**
+               * Tools that are new, or changed, cannot be called until an admin has looked at them
+               */
+              holds_changed: boolean
+              present: number
+              /**
+               * Of those that are present: changed since an admin looked
+               */
+              changed: number
+              /**
+               * Of those that are present: no admin has looked at them
+               */
+              unseen: number
+              gone: number
+              /**
+               * At most 50. First those that changed, then by name; those that are gone are last
+               */
+              items: {
+                name: string
+                /**
+                 * SHA-256 in hex over title, description, schemas and annotations: what a review names
+                 */
+                hash: string
+                title: string | null
+                description: string | null
+                /**
+                 * JSON Schema; null: it has none, or one that is too long to keep
+                 */
+                input_schema: {
+                  [k: string]: unknown
+                }
+                output_schema: unknown
+                annotations: {
+                  [k: string]: unknown
+                }
+                /**
+                 * Something is left out of it
+                 */
+                is_cut: boolean
+                /**
+                 * The server’s own mark, which nobody checks
+                 */
+                read_only: boolean
+                /**
+                 * The server’s own mark; whoever says nothing may destroy
+                 */
+                destructive: boolean
+                /**
+                 * Its name has nothing but letters of ASCII, digits, and . _ - /
+                 */
+                is_plain: boolean
+                /**
+                 * Another tool’s name can be taken for it
+                 */
+                looks_like_another: boolean
+                first_seen_at: string
+                /**
+                 * When it became as it is
+                 */
+                changed_at: string
+                /**
+                 * Since then no list of the server has had it
+                 */
+                gone_at: string | null
+                /**
+                 * Whether an admin has looked at it, and it has not changed since
+                 */
+                looked: 'never' | 'changed' | 'current'
+                reviewed_by: string | null
+                reviewed_at: string | null
+                /**
+                 * As it was when somebody looked, where it has changed since
+                 */
+                before: {
+                  title: string | null
+                  description: string | null
+                  /**
+                   * JSON Schema; null: it has none, or one that is too long to keep
+                   */
+                  input_schema: {
+                    [k: string]: unknown
+                  }
+                  output_schema: unknown
+                  annotations: {
+                    [k: string]: unknown
+                  }
+                  /**
+                   * Something is left out of it
+                   */
+                  is_cut: boolean
+                } | null
+                /**
+                 * It cannot be called until an admin has looked at it
+                 */
+                held_back: boolean
+                /**
+                 * Through the gateway, in the latest 14 days
+                 */
+                calls: number
+                /**
+                 * Refused here; none of the calls
+                 */
+                refused: number
+              }[]
+              /**
+               * What to `skip` for the next ones; null: these are the last
+               */
+              next: number | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/projects/{project}/tools/refresh': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * What it said of itself last; null: it was not asked, or gave no answer
+               */
+              server: {
+                name: string
+                title: string | null
+                version: string
+                /**
+                 * Of the Model Context Protocol
+                 */
+                revision: string
+                seen_at: string
+              } | null
+              /**
+               * Tools that are new, or changed, cannot be called until an admin has looked at them
+               */
+              holds_changed: boolean
+              present: number
+              /**
+               * Of those that are present: changed since an admin looked
+               */
+              changed: number
+              /**
+               * Of those that are present: no admin has looked at them
+               */
+              unseen: number
+              gone: number
+              /**
+               * At most 50. First those that changed, then by name; those that are gone are last
+               */
+              items: {
+                name: string
+                /**
+                 * SHA-256 in hex over title, description, schemas and annotations: what a review names
+                 */
+                hash: string
+                title: string | null
+                description: string | null
+                /**
+                 * JSON Schema; null: it has none, or one that is too long to keep
+                 */
+                input_schema: {
+                  [k: string]: unknown
+                }
+                output_schema: unknown
+                annotations: {
+                  [k: string]: unknown
+                }
+                /**
+                 * Something is left out of it
+                 */
+                is_cut: boolean
+                /**
+                 * The server’s own mark, which nobody checks
+                 */
+                read_only: boolean
+                /**
+                 * The server’s own mark; whoever says nothing may destroy
+                 */
+                destructive: boolean
+                /**
+                 * Its name has nothing but letters of ASCII, digits, and . _ - /
+                 */
+                is_plain: boolean
+                /**
+                 * Another tool’s name can be taken for it
+                 */
+                looks_like_another: boolean
+                first_seen_at: string
+                /**
+                 * When it became as it is
+                 */
+                changed_at: string
+                /**
+                 * Since then no list of the server has had it
+                 */
+                gone_at: string | null
+                /**
+                 * Whether an admin has looked at it, and it has not changed since
+                 */
+                looked: 'never' | 'changed' | 'current'
+                reviewed_by: string | null
+                reviewed_at: string | null
+                /**
+                 * As it was when somebody looked, where it has changed since
+                 */
+                before: {
+                  title: string | null
+                  description: string | null
+                  /**
+                   * JSON Schema; null: it has none, or one that is too long to keep
+                   */
+                  input_schema: {
+                    [k: string]: unknown
+                  }
+                  output_schema: unknown
+                  annotations: {
+                    [k: string]: unknown
+                  }
+                  /**
+                   * Something is left out of it
+                   */
+                  is_cut: boolean
+                } | null
+                /**
+                 * It cannot be called until an admin has looked at it
+                 */
+                held_back: boolean
+                /**
+                 * Through the gateway, in the latest 14 days
+                 */
+                calls: number
+                /**
+                 * Refused here; none of the calls
+                 */
+                refused: number
+              }[]
+              /**
+               * What to `skip` for the next ones; null: these are the last
+               */
+              next: number | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/projects/{project}/tools/review': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            /**
+             * @minItems 1
+             * @maxItems 200
+             */
+            tools: {
+              name: string
+              hash: string
+            }[]
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * They count as looked at
+               */
+              reviewed: string[]
+              /**
+               * They are no longer what was looked at: look once more
+               */
+              changed: string[]
             }
           }
         }
@@ -4258,6 +4681,15 @@ export interface Paths {
                   sender_constrained?: boolean
                   delegation?: boolean
                 }
+              | {
+                  url: string
+                  authorization_server?: string
+                  client_id?: string
+                  client_secret?: string
+                  header_name?: string
+                  header_value?: string
+                  certificates?: string
+                }
           }
         }
       }
@@ -4294,6 +4726,27 @@ export interface Paths {
                 subject: string
                 expires_at: string
               }[]
+              /**
+               * Of an MCP server
+               */
+              mcp: {
+                /**
+                 * How the server is told who calls
+                 */
+                by: 'oauth' | 'header' | 'nothing'
+                /**
+                 * How our client comes to be known; one that registers does so when the provider is made
+                 */
+                registration: ('given' | 'metadata_document' | 'dynamic') | null
+                /**
+                 * Whose tokens it takes, the one in use first
+                 */
+                authorization_servers: string[]
+                /**
+                 * What the server calls itself
+                 */
+                title: string | null
+              } | null
             }
           }
         }
@@ -4502,6 +4955,15 @@ export interface Paths {
                   sender_constrained?: boolean
                   delegation?: boolean
                 }
+              | {
+                  url: string
+                  authorization_server?: string
+                  client_id?: string
+                  client_secret?: string
+                  header_name?: string
+                  header_value?: string
+                  certificates?: string
+                }
             max_lifetime_seconds?: number
             over_life?: 'refuse' | 'revoke_at_end'
             settings?:
@@ -4594,6 +5056,28 @@ export interface Paths {
     }
   }
   '/api/v1/tenants/{tenant}/providers/{provider}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
     patch: {
       parameters: {
         query?: never
@@ -5200,6 +5684,10 @@ export interface Paths {
                   reason: string | null
                   until: string | null
                 } | null
+                /**
+                 * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+                 */
+                dpop_jkt: string | null
                 asked: {
                   [k: string]: unknown
                 }
@@ -5343,6 +5831,10 @@ export interface Paths {
                 reason: string | null
                 until: string | null
               } | null
+              /**
+               * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+               */
+              dpop_jkt: string | null
               asked: {
                 [k: string]: unknown
               }
@@ -6226,6 +6718,41 @@ export interface Paths {
               last_error: string | null
               created_at: string
               finished_at: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/oauth/client/{provider}': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          provider: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              client_id: string
+              client_name: string
+              client_uri: string
+              redirect_uris: string[]
+              grant_types: string[]
+              response_types: string[]
+              token_endpoint_auth_method: 'none' | 'private_key_jwt'
+              token_endpoint_auth_signing_alg?: string
+              jwks_uri?: string
             }
           }
         }

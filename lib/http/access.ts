@@ -1,8 +1,9 @@
-import { type GrantCredential, type Principal, tokenChallenge } from '../actor.ts'
-import { BrokerError, isBrokerError } from '../errors.ts'
+import { type GrantCredential, grantKind, type Principal, tokenChallenge } from '../actor.ts'
+import { takeProofAtResource } from '../broker/proofs.ts'
+import { BrokerError } from '../errors.ts'
 import { hash, isToken } from '../security/secrets.ts'
 import { enterByAccess, noteGrantUse } from '../store/programs.ts'
-import { proofOf } from './proofs.ts'
+import { ownUrl } from './proofs.ts'
 import type { Call } from './request.ts'
 
 /**
@@ -26,12 +27,12 @@ export async function recogniseAccess(
   if (found.resource !== ctx.config.origin) return undefined
   if ((found.proofKey === null) !== (kind === 'bearer')) return undefined
   if (found.proofKey !== null && found.proofKey !== (await proofFor(call, token))) return undefined
-  const { tenantId, slug, tenantName, role, grantId, clientId, scopes, touch } = found
+  const { tenantId, slug, tenantName, role, grantId, clientId, scopes, proofKey, touch } = found
   if (touch) ctx.background('note use of a grant', () => noteGrantUse(ctx, tenantId, grantId, address))
   const { signin, operators } = ctx.config
   const { userId, issuer, subject, name, email, authTime, createdAt, expiresAt } = found
   return {
-    credential: { kind, client: clientId, grant: grantId, scopes },
+    credential: { ...grantKind(proofKey), client: clientId, grant: grantId, scopes },
     userId,
     issuer,
     subject,
@@ -49,18 +50,9 @@ export async function recogniseAccess(
   }
 }
 
-/** RFC 9449 7.1: what is wrong with a proof is told in the challenge. @throws BrokerError unauthenticated */
-async function proofFor(call: Pick<Call, 'ctx' | 'request'>, token: string): Promise<string | undefined> {
-  try {
-    return await proofOf(call, token)
-  } catch (error) {
-    if (!isBrokerError(error, 'invalid_dpop_proof', 'use_dpop_nonce')) throw error
-    const { code, nonce, message: detail, next } = error
-    throw new BrokerError('unauthenticated', {
-      challenge: tokenChallenge('dpop', code),
-      detail,
-      next,
-      ...(nonce !== undefined && { nonce }),
-    })
-  }
+/** Of the key that proves this request at a resource; undefined: there is no proof. @throws BrokerError unauthenticated */
+async function proofFor({ ctx, request }: Pick<Call, 'ctx' | 'request'>, token: string): Promise<string | undefined> {
+  const proof = request.headers.get('dpop')
+  if (proof === null) return undefined
+  return takeProofAtResource(ctx, proof, { method: request.method, url: ownUrl(ctx, request), token })
 }

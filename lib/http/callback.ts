@@ -1,5 +1,7 @@
+import { requestOfAttempt } from '../broker/link/ask.ts'
 import { completeLink, type LinkResult } from '../broker/link/complete.ts'
 import { BrokerError, type ErrorCode } from '../errors.ts'
+import { refreshCatalogue } from '../mcp/catalogue.ts'
 import { tenantSlug } from '../tenancy/tenants.ts'
 import { linkBrowser } from './browser.ts'
 import { requireNavigation } from './csrf.ts'
@@ -40,11 +42,19 @@ async function comeBack(call: Call, key: string): Promise<Response> {
     session: session && { id: session.credential.session, userId: session.userId },
     origin: { address, agent, requestId },
   })
+  if (result.kind === 'linked') {
+    const { tenantId, connectionId } = result
+    // What an MCP server offers shows once somebody has linked it (R-15); their browser does not wait for that.
+    ctx.background('read a catalogue', () => refreshCatalogue(ctx, { tenantId, connectionId }))
+  }
   return seeOther(await targetOf(call, result))
 }
 
 async function targetOf({ ctx }: Call, result: LinkResult): Promise<string> {
   if (result.kind === 'failed') return `/connect/${result.attemptId}`
+  // Who was sent here by a program is told to go back to it.
+  const request = await requestOfAttempt(ctx, result.tenantId, result.attemptId)
+  if (request) return `/connect/${request}`
   return `/t/${await tenantSlug(ctx, result.tenantId)}/projects/${result.projectId}?linked=1`
 }
 

@@ -2,9 +2,7 @@ import type { Actor, Credential, Permission } from '../actor.ts'
 import { BrokerError } from '../errors.ts'
 import { open, seal, sealKey } from '../security/seal.ts'
 import { callersKey, keyedHash, randomToken } from '../security/secrets.ts'
-import { act } from '../store/authority.ts'
-import type { Tx } from '../store/database.ts'
-import { claimKey, keepAnswer, keepLate, noteMaking, type Once, releaseKey } from '../store/idempotency.ts'
+import { type Claim, claimKey, type Kept, keepLate, type Once, releaseKey } from '../store/idempotency.ts'
 import type { Operation } from './operation.ts'
 import type { Call } from './request.ts'
 
@@ -28,16 +26,13 @@ export function keyIn(headers: Headers): string | undefined {
 /** What a handler makes of {@link Once}: given how the thing that it makes is answered. */
 export type OnceOf<Answer> = <T>(toAnswer: (done: T) => Answer) => Once<T> | undefined
 
-/** Where a try notes what it makes, and the body that it answers with. */
-export type Notes = {
-  making: (tx: Tx, tokenId: string) => Promise<void>
-  answered: (tx: Tx, body: unknown) => Promise<void>
-}
+/** The try that holds a key, and how the body that it answers with is kept. */
+export type Notes = { claim: Claim; keep: (body: unknown) => Promise<Kept> }
 
 export const onceOf =
   <Answer>(notes: Notes | undefined, bodyOf: (answer: Answer) => unknown): OnceOf<Answer> =>
   (toAnswer) =>
-    notes && { making: notes.making, made: (tx, done) => notes.answered(tx, bodyOf(toAnswer(done))) }
+    notes && { claim: notes.claim, keep: (done) => notes.keep(bodyOf(toAnswer(done))) }
 
 /**
  * Does `work` once for a key of this person through this credential. The same request under the same key gets the same answer
@@ -58,9 +53,11 @@ export async function once(
   const hashOf = (...parts: unknown[]) => keyedHash(lookup, JSON.stringify(parts))
   const row = Buffer.from(hashOf(userId, ...holderOf(credential), key)).toString('base64url')
   const claim = { tenantId, id: row, claim: randomToken() }
-  const found = await act(ctx, actor, permission as Permission, (tx) =>
-    claimKey(tx, claim, { request: hashOf(id, asked), keySeconds: idempotent.keySeconds }),
-  )
+  const found = await claimKey(ctx, actor, claim, {
+    permission: permission as Permission,
+    request: hashOf(id, asked),
+    keySeconds: idempotent.keySeconds,
+  })
   const sealing = await sealKey('caller', callersKey(key, lookup, 'answer'))
   const place = { tenant: tenantId, table: 'idempotency_key', row, column: 'answer', user: userId, version: 0 }
   if (found.outcome === 'answered')
@@ -80,15 +77,12 @@ export async function once(
     answerSeconds: idempotent.answerSeconds,
   })
   let kept: string | undefined
-  const notes: Notes = {
-    making: (tx, tokenId) => noteMaking(tx, claim, tokenId),
-    answered: async (tx, body) => {
-      await keepAnswer(tx, claim, await toKeep(body))
-      kept = toText(body)
-    },
+  const keep = (body: unknown) => {
+    kept = toText(body)
+    return toKeep(body)
   }
   try {
-    const body = await work(notes)
+    const body = await work({ claim, keep })
     if (kept !== undefined) return { body: toBody(kept) }
     // It is done by now, and to do it again does no harm.
     await keepLate(ctx, claim, await toKeep(body)).catch((error: unknown) =>

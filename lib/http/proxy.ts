@@ -9,6 +9,7 @@ import { type Target, targetOf } from '../proxy/target.ts'
 import { newId } from '../security/ids.ts'
 import { outboundLimits } from '../security/outbound.ts'
 import { closeUnread, createBrake, type Pause, realPause } from './brake.ts'
+import { withAlgorithms } from './challenge.ts'
 import { securityHeaders } from './headers.ts'
 import { asBrokerError, problemOf } from './problem.ts'
 
@@ -117,7 +118,8 @@ function answerProblem(
     // Ours, and no upstream's (RFC 9209 2.3).
     'proxy-status': `valetkey; error=${problem.status < 500 ? 'http_request_denied' : 'proxy_internal_response'}`,
     ...(retryAfter !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(retryAfter))) }),
-    ...(error.challenge && { 'www-authenticate': error.challenge }),
+    ...(error.challenge && { 'www-authenticate': withAlgorithms(error.challenge) }),
+    ...(error.nonce && { 'dpop-nonce': error.nonce }),
     // What is left of a body is not read to its end.
     ...(!request.complete && { connection: 'close' }),
   })

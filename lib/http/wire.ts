@@ -9,6 +9,7 @@ import * as freezes from './wire/freezes.ts'
 import * as grants from './wire/grants.ts'
 import * as instance from './wire/instance.ts'
 import * as invitations from './wire/invitations.ts'
+import * as linkRequests from './wire/link-requests.ts'
 import * as members from './wire/members.ts'
 import * as notifications from './wire/notifications.ts'
 import * as policy from './wire/policy.ts'
@@ -17,6 +18,7 @@ import * as providers from './wire/providers.ts'
 import * as revocations from './wire/revocations.ts'
 import * as tenants from './wire/tenants.ts'
 import * as tokens from './wire/tokens.ts'
+import * as tools from './wire/tools.ts'
 import * as trustedIssuers from './wire/trusted-issuers.ts'
 import * as webhooks from './wire/webhooks.ts'
 
@@ -31,6 +33,7 @@ const nouns = [
   grants,
   instance,
   invitations,
+  linkRequests,
   members,
   notifications,
   policy,
@@ -39,6 +42,7 @@ const nouns = [
   revocations,
   tenants,
   tokens,
+  tools,
   trustedIssuers,
   webhooks,
 ]

@@ -1,4 +1,5 @@
 import { instanceTenant } from '../audit/record.ts'
+import { timeOutAsked } from '../broker/link/ask.ts'
 import type { Context } from '../context.ts'
 import { tenantIds } from '../store/lookups.ts'
 import { sweepPrograms } from '../store/programs.ts'
@@ -22,6 +23,7 @@ export async function sweep(ctx: Context, signal?: AbortSignal): Promise<void> {
   await notifyEndings(ctx)
   await sweepNotifications(ctx)
   for (const tenantId of await tenantIds(ctx)) {
+    for (let done = batch; done === batch && !signal?.aborted; ) done = await timeOutAsked(ctx, tenantId, batch)
     for (const name of Object.keys(sweeps) as SweepName[]) await sweepKind(ctx, tenantId, name, signal)
     await settleTenantKeys(ctx, tenantId).catch((error: unknown) =>
       ctx.log.warn({ err: error, work: 'keys' }, 'a key rotation could not be completed; we retry'),

@@ -2,6 +2,7 @@ import { tallyMilliseconds, tellAccess } from '../audit/access.ts'
 import { checkDaily } from '../broker/check.ts'
 import { reconcileIssuing } from '../broker/issue.ts'
 import { cutOffMilliseconds } from '../broker/read/token.ts'
+import { settleRegistration } from '../broker/registrations.ts'
 import { endAsAsked } from '../broker/revoke.ts'
 import { settleRevocation } from '../broker/upstream-revocation.ts'
 import type { Context } from '../context.ts'
@@ -12,6 +13,7 @@ import {
   dueChecks,
   dueDeliveries,
   dueEnds,
+  dueRegistrations,
   dueRevocations,
   dueUpstreams,
   type Interrupted,
@@ -103,6 +105,9 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
     ),
     fairly<Place>(ctx, 'issuing', underWay, staleIssuing(ctx, stale, now, batch), (place) =>
       reconcileIssuing(ctx, place),
+    ),
+    fairly<Place>(ctx, 'registrations', underWay, dueRegistrations(ctx, now, batch), (place) =>
+      settleRegistration(ctx, place),
     ),
     fairly<Place>(ctx, 'ends', underWay, dueEnds(ctx, now, batch), (place) => endAsAsked(ctx, place)),
     fairly(

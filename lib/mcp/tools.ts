@@ -29,9 +29,6 @@ export type Definition = {
 const nameForm = /^[ -~\u00a0-\uffff]{1,500}$/
 export const isNameable = (name: string): boolean => nameForm.test(name) && name.isWellFormed()
 
-/** Whether a name is what it looks like: letters, digits and what names are joined by (SEP-986). Others are shown as suspect. */
-export const isPlain = (name: string): boolean => /^[A-Za-z0-9_.\-/]{1,128}$/.test(name)
-
 /** What a reader does not see, or what changes the order of what they see (Unicode TR 36 3.2, TR 9 2). */
 const unseen = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029\u{e0000}-\u{e0fff}]/gu
 

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Environment } from '../client/environment.ts'
+import type { Secret } from '../security/secrets.ts'
 import type { Provider, ProviderDeps, ProviderSettings, Rights } from './provider.ts'
 
 /** The ways a token can be made (docs/decisions/0043). */
@@ -11,8 +12,8 @@ export type StrategyOffer = { strategy: Strategy; offered: boolean; reason: stri
 /** One right as a person reads it. `high`: it reaches far beyond what one errand needs. */
 export type RightLine = { text: string; risk: 'low' | 'medium' | 'high' }
 
-/** How a token is used, as text to copy. `code` holds {@link Kind.samples}' second argument where the token belongs. */
-export type Sample = { id: string; label: string; code: string }
+/** How a token is used, as text to copy. `code` holds {@link Kind.samples}' second argument where the token belongs; `note`: where it goes. */
+export type Sample = { id: string; label: string; code: string; note?: string }
 
 /** What a token is used at. */
 export type Target = { baseUrl: string; branch: string | null }
@@ -31,7 +32,7 @@ export type Setup = {
    * Reads what the upstream publishes, where it does, and fixes it.
    * @throws SetupError where something that was entered cannot be used
    */
-  prepare(input: unknown, deps: ProviderDeps): Promise<Prepared>
+  prepare(input: unknown, deps: ProviderDeps, here: Pick<Here, 'origin'>): Promise<Prepared>
   /** What {@link prepare} found and fixed, by its settings. */
   found(settings: Record<string, unknown>): Found
   /** Servers that are known well enough to ask less. */
@@ -52,6 +53,50 @@ export type Found = {
   apiBases: { name: string; url: string }[]
   /** Of CAs, beside the public ones. */
   certificates: { subject: string; expiresAt: Date }[]
+  /** Of an MCP server: how it is told who calls, how our client comes to be known, and whose tokens it takes. */
+  mcp?: {
+    by: 'oauth' | 'header' | 'nothing'
+    registration: Registration | null
+    /** The one in use first; another is chosen by naming it. */
+    authorizationServers: string[]
+    /** As the server names itself, where it does. */
+    title: string | null
+  }
+}
+
+/** How our client comes to be known: it is entered, it is an address of ours, or it is registered (RFC 7591). */
+export type Registration = 'given' | 'metadata_document' | 'dynamic'
+
+/** Addresses of ours that a client is known by, from configuration alone. */
+export type Here = {
+  origin: string
+  /** Of the provider. */
+  redirectUri: string
+  /** Where its client-id metadata document is served. */
+  document: string
+}
+
+/** What a server reads at the address that is a client's id; on the wire in snake_case. */
+export type ClientDocument = {
+  clientId: string
+  clientName: string
+  clientUri: string
+  redirectUris: string[]
+  grantTypes: string[]
+  responseTypes: string[]
+  tokenEndpointAuthMethod: 'none' | 'private_key_jwt'
+  tokenEndpointAuthSigningAlg: string | undefined
+  jwksUri: string | undefined
+}
+
+/** A client that came to be: as the row keeps it. */
+export type Registered = {
+  clientId: string
+  clientSecret?: string
+  isPublic: boolean
+  settings: unknown
+  /** What taking it back needs (RFC 7592), to be sealed. */
+  handle?: string
 }
 
 /** What is known of a server before anybody here uses it, for people. Text may hold `{name}` of a variable. */
@@ -130,6 +175,10 @@ export type Prepared = {
   clientSecret?: string
   /** Whether the client has no secret at all. */
   isPublic: boolean
+  /** The client, where the setup names it; undefined: it is entered, or comes to be by {@link Kind.registration}. */
+  clientId?: string
+  /** What the row is for, where one client may serve several rows. */
+  resource?: string
 }
 
 /** Something entered that cannot be used: what to do, by the names of the fields on the wire. */
@@ -180,8 +229,12 @@ export type ProxyFacts = {
 
 /** What the gateway must know of an MCP server (docs/decisions/0071). Its address is the project's. */
 export type GatewayFacts = {
-  /** Which header tells it who calls: `authorization` (as Bearer), one of its own, or none. Small letters. */
+  /**
+   * Which header tells it who calls: `authorization` (as Bearer), one of its own, or none. Small letters.
+   * `shared`: its value is the provider's secret, for everybody; the connection holds no token.
+   */
   header: string | undefined
+  shared: boolean
   /** PEM, of the CAs that vouch for it beside the public ones. */
   certificates?: string | undefined
   /** A tool that is new, or has changed, is held back until somebody has looked at it. */
@@ -228,6 +281,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
    * `logout`: where it says that a session is over.
    */
   facts?(settings: S, at: { now: Date; clientKeys: string; logout: string }): Fact[]
+  /** What every link of a row asks for, where that is scopes. */
+  scopes?(settings: S): string[]
   /** How the client of a row proves itself; left out: by a secret. */
   authenticatesBy?(settings: S): ClientProof
   /** Of kinds whose clients may sign with a key of our making. */
@@ -235,6 +290,19 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
     make(settings: S): Promise<ClientKey>
     /** Settings that publish the new key beside the present one, or the present one alone. */
     publish(settings: S, made?: ClientKey): Partial<S>
+  }
+  /** Of kinds whose client may come to be by itself. */
+  registration?: {
+    /** `none`: somebody entered it, or there is no client. `over`: its end has come that was named with it. */
+    state(settings: S, now: Date): 'none' | 'stands' | 'over'
+    /** Whether the server may forget it, so that another one has to be made. */
+    isDynamic(settings: S): boolean
+    /** Makes a client; each call makes another one. @throws SetupError */
+    make(settings: S, here: Here, deps: ProviderDeps): Promise<Registered>
+    /** The client's document, where its id is the address of it. */
+    document?(settings: S, here: Here): ClientDocument | undefined
+    /** Takes a client back (RFC 7592). @throws UpstreamError */
+    end(settings: S, handle: Secret, deps: ProviderDeps): Promise<'done' | 'impossible'>
   }
   samples(target: Target, token: string): Sample[]
   /** How its own tools are told of a token that works there, in the environment of a program. */

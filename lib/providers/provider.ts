@@ -131,13 +131,21 @@ export type CheckLine = {
 
 /** The verbs of an upstream; the last ones serve the form and the inventory and change nothing. */
 export type Provider<R = Rights> = {
-  authorizationUrl(input: { state: string; nonce: string; codeVerifier: string; redirectUri: string }): Promise<URL>
+  /** `scopes`: what to ask for, where that is not what the row says. */
+  authorizationUrl(input: {
+    state: string
+    nonce: string
+    codeVerifier: string
+    redirectUri: string
+    scopes?: string[] | undefined
+  }): Promise<URL>
   exchangeCode(input: {
     parameters: URLSearchParams
     state: string
     nonce: string
     codeVerifier: string
     redirectUri: string
+    scopes?: string[] | undefined
   }): Promise<LinkedGrant>
   /**
    * `subject`: whom the grant is about, for upstreams that vouch for it again. `once`: sent a single time, whatever comes

@@ -9,11 +9,12 @@ import type { ProxyFacts } from '../providers/kind.ts'
 import { methods } from '../providers/patterns.ts'
 import { type Matcher, matcherOf, Rules, rulesLanguage } from '../providers/rules.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
+import { currentNonce } from '../security/proof.ts'
 import { isUnsealError } from '../security/seal.ts'
 import { hash } from '../security/secrets.ts'
 import { type Entered, type Entering, enterProxy } from '../store/proxy.ts'
 import { vaultOf } from '../vault/keys.ts'
-import { credentialOf, unauthenticated } from './credential.ts'
+import { credentialOf, refuseUnproven, unauthenticated, wrongScheme } from './credential.ts'
 import { Entrance, marginSeconds } from './entrance.ts'
 import {
   type AnswerHeaders,
@@ -91,12 +92,18 @@ export type Passed = { tokenId: string }
 export async function pass(proxy: Proxy, passing: Passing): Promise<Passed> {
   const { ctx, quotas } = proxy
   const { request, target } = passing
-  const mark = Buffer.from(hash(credentialOf(request))).toString('hex')
+  const presented = credentialOf(request)
+  const { token, bound } = presented
+  const mark = Buffer.from(hash(token)).toString('hex')
   const before = proxy.known.get(mark)
   if (before) quotas.refuseKnown(before.payers)
   const { slug, project } = target
-  const entered = await proxy.entrance.enter({ hash: mark, slug, project, seen: before?.seen ?? '' })
+  const entered = await proxy.entrance.enter({ hash: mark, bound, slug, project, seen: before?.seen ?? '' })
   if (entered.state === 'unknown') throw unauthenticated('token_unknown')
+  // Before anything is said of the token, or counted.
+  if (entered.state === 'unproven') throw wrongScheme(presented)
+  const { proofKey: key } = entered
+  if (key !== null) await refuseUnproven(ctx, request, { token, key })
   const user: User = entered
   try {
     if (entered.state === 'elsewhere')
@@ -297,7 +304,7 @@ type Answer = { status: number; headers: AnswerHeaders; isBodiless: boolean; may
 function answered(
   { ctx }: Proxy,
   { target, headers: ours }: Passing,
-  { known }: Way,
+  { entered, known }: Way,
   { status, headers, isBodiless, mayAgain }: Answer,
 ): Verdict {
   const { base, facts } = known
@@ -308,6 +315,8 @@ function answered(
   }
   // Who answered (RFC 9209): an upstream's refusal is not ours.
   const whoAnswered = ['proxy-status', `valetkey; received-status=${status}`]
+  // For the next proof: it saves whoever goes on a refusal with each new window (RFC 9449 8.2).
+  const next = entered.proofKey === null ? [] : ['dpop-nonce', currentNonce(ctx)]
   const place = () => ({ url: urlOf(known, target), base, proxy: proxyUrl(ctx.config, target) })
-  return [...ours, ...whoAnswered, ...responseHeaders({ status, headers }, facts, place)]
+  return [...ours, ...whoAnswered, ...next, ...responseHeaders({ status, headers }, facts, place)]
 }

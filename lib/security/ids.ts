@@ -9,6 +9,7 @@ const prefixes = {
   project: 'prj',
   connection: 'con',
   attempt: 'att',
+  link_request: 'lrq',
   token: 'tok',
   revocation: 'rev',
   event: 'evt',
@@ -22,6 +23,7 @@ const prefixes = {
   client_secret: 'cls',
   authorization: 'aut',
   grant: 'grt',
+  registration: 'reg',
 } as const
 
 export type IdKind = keyof typeof prefixes

@@ -1,16 +1,18 @@
 import {
   type Caller,
+  type Credential,
   type GrantCredential,
   type Permission,
   type Person,
   type Role,
   requirePermission,
+  rolesThatMay,
   sessionOf,
   tokenChallenge,
 } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
-import { type Tx, transaction } from './database.ts'
+import { query, type Tx, transaction } from './database.ts'
 import { isStillTrusted } from './trust.ts'
 
 type Store = Pick<Context, 'db' | 'config'>
@@ -69,13 +71,53 @@ export const actAsPerson = <T>(
     const [begun] = await tx.$queryRaw<{ role: Role | null; status: Standing['status'] | null; live: boolean }[]>`
       SELECT role, status, live FROM vk.act_begin(${tenantId}, ${userId}, ${sessionOf(credential) ?? null},
         ${ctx.config.session.idleSeconds}::double precision, ${share}::text[], ${change}::text[], ${owners})`
-    if (!begun || (credential.kind === 'cookie' && !begun.live)) throw new BrokerError('unauthenticated')
+    if (!begun || (credential.kind === 'cookie' && !begun.live)) throw notAuthenticated(credential)
     if (credential.kind === 'incoming' && !(await isStillTrusted(tx, tenantId, credential)))
-      throw new BrokerError('unauthenticated', { challenge: tokenChallenge() })
+      throw notAuthenticated(credential)
     if ((credential.kind === 'bearer' || credential.kind === 'dpop') && !(await grantStands(tx, tenantId, credential)))
-      throw new BrokerError('unauthenticated', { challenge: tokenChallenge(credential.kind) })
+      throw notAuthenticated(credential)
     return work(tx, begun.role && begun.status ? { role: begun.role, status: begun.status } : undefined)
   })
+
+/** What an act that is one statement locks, and asks how it stands: vk.act_hold. */
+export const heldBy = ({ config }: Pick<Store, 'config'>, credential: Credential): string => {
+  if (credential.kind === 'cookie')
+    return JSON.stringify({ session: credential.session, idle: config.session.idleSeconds })
+  const { client, scopes } = credential
+  const by =
+    credential.kind === 'incoming'
+      ? { issuer: credential.trustedIssuer, generation: credential.generation }
+      : { grant: credential.grant }
+  return JSON.stringify({ ...by, client, scopes })
+}
+
+/**
+ * Asks as {@link act} does whether somebody may act now, for what changes nothing here.
+ * @throws BrokerError as act does
+ */
+export async function requireStanding(
+  ctx: Pick<Context, 'pool' | 'config'>,
+  { tenantId, userId, credential }: Caller,
+  permission: Permission,
+): Promise<void> {
+  const values = [tenantId, userId, heldBy(ctx, credential), rolesThatMay(credential, permission)]
+  const text = 'SELECT vk.act_hold($1, $2, $3, $4) AS refusal'
+  const [row] = await query<{ refusal: ActRefusal | null }>(ctx, 'act_hold', text, values)
+  if (row?.refusal !== null) throw actRefused(row?.refusal ?? 'forbidden', credential)
+}
+
+/** Why an act that is one statement did nothing. */
+export type ActRefusal = 'unauthenticated' | 'not_found' | 'forbidden'
+
+export const actRefused = (refusal: ActRefusal, credential: Credential): BrokerError =>
+  refusal === 'unauthenticated' ? notAuthenticated(credential) : new BrokerError(refusal)
+
+/** That a credential does not count, or no more. */
+export const notAuthenticated = (credential: Credential): BrokerError => {
+  if (credential.kind === 'cookie') return new BrokerError('unauthenticated')
+  const kind = credential.kind === 'incoming' ? undefined : credential.kind
+  return new BrokerError('unauthenticated', { challenge: tokenChallenge(kind) })
+}
 
 /** Whether a program's grant still stands, and all of the scopes with it. It stays so until the transaction ends. */
 async function grantStands(tx: Tx, tenantId: string, { grant, client, scopes }: GrantCredential): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts'
 import { type ConnectionStatus, usable } from './connection-states.ts'
-import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
+import { Prisma, query, type ReadTx, type Tx } from './database.ts'
 import type { Chosen } from './selections.ts'
 
 export type ConnectionRow = Prisma.ConnectionGetPayload<object>
@@ -138,6 +138,23 @@ export const heldConnections = async (tx: ReadTx, tenantId: string, userId: stri
 /** How many connections of a provider hold a grant. */
 export const countLinked = (tx: ReadTx, tenantId: string, providerId: string) =>
   tx.connection.count({ where: { tenantId, providerId, refreshToken: { not: null } } })
+
+/** What stands with a provider: connections that hold something, tokens that live, audiences of the tenant's own. */
+export const countStanding = async (tx: ReadTx, tenantId: string, providerId: string, now: Date) => ({
+  connections: await tx.connection.count({ where: { tenantId, providerId, status: { not: 'revoked' } } }),
+  tokens: await tx.issuedToken.count({
+    where: {
+      tenantId,
+      project: { providerId },
+      status: { in: ['issuing', 'live'] },
+      generation: 0,
+      expiresAt: { gt: now },
+    },
+  }),
+  audiences: await tx.project.count({
+    where: { tenantId, providerId, removedAt: null, settings: { not: Prisma.AnyNull } },
+  }),
+})
 
 /** How the connections of a provider stand, and when one of them was last renewed. */
 export type Renewals = { usable: number; ended: number; lastRefreshAt: Date | null }

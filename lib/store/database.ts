@@ -82,11 +82,12 @@ export const readTenant = <T>(ctx: Pick<Store, 'db'>, tenantId: string, work: (t
  */
 export const transaction = <T>({ db }: Pick<Store, 'db'>, work: (tx: Tx) => Promise<T>): Promise<T> => {
   const once = () => db.$transaction((tx) => work(tx as Tx), { maxWait: 8_000, timeout: 15_000 })
-  return guard(() => once().catch((error: unknown) => (isDeadlock(error) ? once() : Promise.reject(error))))
+  return guard(() => againAfterDeadlock(once))
 }
 
-/** Postgres ended one of two transactions that waited for each other; nothing of it happened, so it runs again. */
-const isDeadlock = (error: unknown) => sqlState(error) === '40P01'
+/** Postgres ended one of two transactions that waited for each other (40P01); nothing of it happened, so it runs again. */
+const againAfterDeadlock = <T>(once: () => Promise<T>): Promise<T> =>
+  once().catch((error: unknown) => (sqlState(error) === '40P01' ? once() : Promise.reject(error)))
 
 /**
  * Runs `work` under a savepoint of its own. Answers what it failed with: its changes are undone then, and the transaction
@@ -117,7 +118,7 @@ export async function query<Row extends pg.QueryResultRow>(
   values: unknown[],
 ): Promise<Row[]> {
   const unnamed = async () => (await pool.query<Row>({ text, values })).rows
-  return guard(async () => {
+  const once = async () => {
     if (!config.namedStatements || namingOf(pool)?.isOff) return unnamed()
     try {
       return (await pool.query<Row>({ name, text, values })).rows
@@ -126,7 +127,8 @@ export async function query<Row extends pg.QueryResultRow>(
       stopNaming(pool, error)
       return unnamed()
     }
-  })
+  }
+  return guard(() => againAfterDeadlock(once))
 }
 
 /** A pooler gave the name to another connection: it is not known there (26000), or known from somebody else (42P05). */

@@ -141,16 +141,6 @@ export async function standingOf(
   return new Map(rows.map(({ id, ...standing }) => [id, standing]))
 }
 
-/** What the bearer of a grant may issue at most. The act of a program holds the grant, and has asked how it stands (A-03). */
-export async function findCeilings(
-  tx: Tx,
-  tenantId: string,
-  { grant, userId }: { grant: string; userId: string },
-): Promise<Ceilings | undefined> {
-  const row = await tx.oauthGrant.findFirst({ where: { tenantId, id: grant, userId }, select: { ceilings: true } })
-  return row?.ceilings as Ceilings | undefined
-}
-
 /**
  * Locks grants in id order: after the member and the client, and before connections and tokens, as a program's act does
  * (vk.grant_hold). `of`: this member's alone, whom nobody else's lock may keep waiting (actor.ts, ownUnless).

@@ -1,6 +1,8 @@
+import { type Permission, type Person, rolesThatMay } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
-import type { Tx } from './database.ts'
+import { type ActRefusal, actRefused, heldBy } from './authority.ts'
+import { query } from './database.ts'
 import { asSystem } from './system.ts'
 
 /** A try that holds a key: it may go on until another one does. */
@@ -14,52 +16,39 @@ export type Claimed =
   | { outcome: 'spent'; token: string | null }
   | { outcome: 'answered'; answer: string; seconds: number }
 
+/** An answer, sealed, and how long it is kept. */
+export type Kept = { sealed: string; answerSeconds: number }
+
 /**
- * What a use case tells of a call that is done at most once, in the very transactions in which it makes something: so a kill
- * leaves either both or nothing.
+ * A call that is done at most once. Its use case notes what it makes, and the answer with it, in the very transactions in which it
+ * makes something: so a kill leaves either both or nothing. One whose `claim` is another's by then makes nothing.
  */
-export type Once<T> = {
-  /** @throws BrokerError idempotency_running where another try goes on by now; nothing may be made then */
-  making(tx: Tx, tokenId: string): Promise<void>
-  /** With what is answered, which exists nowhere else. @throws as `making` */
-  made(tx: Tx, done: T): Promise<void>
-}
+export type Once<T> = { claim: Claim; keep(done: T): Promise<Kept> }
 
 /** How long a try is waited for that has made nothing yet. */
 const leaseSeconds = 30
 
-/** Takes a key for this try, or says why it is not to be had. */
+/** Takes a key for this try, or says why it is not to be had: vk.idempotency_take. @throws BrokerError as an act does */
 export async function claimKey(
-  tx: Tx,
+  ctx: Pick<Context, 'pool' | 'config'>,
+  { userId, credential }: Person,
   { tenantId, id, claim }: Claim,
-  { request, keySeconds }: { request: Uint8Array<ArrayBuffer>; keySeconds: number },
+  { permission, request, keySeconds }: { permission: Permission; request: Uint8Array; keySeconds: number },
 ): Promise<Claimed> {
-  const [row] = await tx.$queryRaw<
-    Claimed[]
-  >`SELECT outcome, answer, token, seconds FROM vk.idempotency_claim(${tenantId},
-    ${id}, ${request}, ${claim}, make_interval(secs => ${leaseSeconds}::float8),
-    make_interval(secs => ${keySeconds}::float8))`
-  if (!row) throw new Error('vk.idempotency_claim answered nothing')
-  return row
-}
-
-/** Notes what a try is about to make. @throws BrokerError idempotency_running */
-export async function noteMaking(tx: Tx, { tenantId, id, claim }: Claim, tokenId: string): Promise<void> {
-  const held = await tx.$executeRaw`UPDATE idempotency_key SET token_id = ${tokenId}
-    WHERE tenant_id = ${tenantId} AND id = ${id} AND claim = ${claim}`
-  if (held !== 1) throw new BrokerError('idempotency_running', { retryAfterSeconds: 1 })
-}
-
-/** Keeps a sealed answer for a while. @throws BrokerError idempotency_running */
-export async function keepAnswer(
-  tx: Tx,
-  { tenantId, id, claim }: Claim,
-  { sealed, answerSeconds }: { sealed: string; answerSeconds: number },
-): Promise<void> {
-  const held = await tx.$executeRaw`UPDATE idempotency_key
-    SET answer = ${sealed}, answered_at = vk_now(), answer_until = vk_now() + make_interval(secs => ${answerSeconds}::float8)
-    WHERE tenant_id = ${tenantId} AND id = ${id} AND claim = ${claim}`
-  if (held !== 1) throw new BrokerError('idempotency_running', { retryAfterSeconds: 1 })
+  const text = `SELECT outcome, answer, token, seconds FROM vk.idempotency_take($1, $2, $3, $4, $5, $6, $7,
+    make_interval(secs => $8), make_interval(secs => $9))`
+  const by = [tenantId, userId, heldBy(ctx, credential), rolesThatMay(credential, permission)]
+  const values = [...by, id, Buffer.from(request), claim, leaseSeconds, keySeconds]
+  const [row] = await query<Claimed | { outcome: ActRefusal }>(ctx, 'idempotency_take', text, values)
+  if (!row) throw new Error('vk.idempotency_take answered nothing')
+  switch (row.outcome) {
+    case 'unauthenticated':
+    case 'not_found':
+    case 'forbidden':
+      throw actRefused(row.outcome, credential)
+    default:
+      return row
+  }
 }
 
 /** Gives a key back after a try that failed, unless something that it made is there or may be. */
@@ -74,9 +63,15 @@ export const releaseKey = (ctx: Pick<Context, 'db'>, { tenantId, id, claim }: Cl
           WHERE t.tenant_id = ${tenantId} AND t.id = i.token_id AND t.status IN ('issuing', 'live'))`,
   )
 
-/** Keeps the answer of a call whose own transactions are over. */
+/** Keeps the answer of a call whose own transactions are over. @throws BrokerError idempotency_running */
 export const keepLate = (
   ctx: Pick<Context, 'db'>,
-  claim: Claim,
-  kept: Parameters<typeof keepAnswer>[2],
-): Promise<void> => asSystem(ctx, claim.tenantId, 'end of an attempt', (tx) => keepAnswer(tx, claim, kept))
+  { tenantId, id, claim }: Claim,
+  { sealed, answerSeconds }: Kept,
+): Promise<void> =>
+  asSystem(ctx, tenantId, 'end of an attempt', async (tx) => {
+    const held = await tx.$executeRaw`UPDATE idempotency_key
+      SET answer = ${sealed}, answered_at = vk_now(), answer_until = vk_now() + make_interval(secs => ${answerSeconds}::float8)
+      WHERE tenant_id = ${tenantId} AND id = ${id} AND claim = ${claim}`
+    if (held !== 1) throw new BrokerError('idempotency_running', { retryAfterSeconds: 1 })
+  })

@@ -114,6 +114,19 @@ export async function clientKeys(ctx: Store, providerId: string): Promise<Record
   return row?.keys ?? undefined
 }
 
+/** The tenant of a provider whose client id is the address of a document of ours. */
+export async function clientDocumentTenant(ctx: Store, providerId: string): Promise<string | undefined> {
+  const text = 'SELECT lookup.client_document($1) AS tenant'
+  return (await query<{ tenant: string | null }>(ctx, 'client_document', text, [providerId]))[0]?.tenant ?? undefined
+}
+
+/** Clients that are to be taken back. */
+export const dueRegistrations = (ctx: Store, now: Date, limit: number) =>
+  query<Place>(ctx, 'due_registrations', 'SELECT tenant_id AS "tenantId", id FROM lookup.due_registrations($1, $2)', [
+    now,
+    limit,
+  ])
+
 /** Tokens whose asked end has come before their own. */
 export const dueEnds = (ctx: Store, now: Date, limit: number) =>
   query<Place>(ctx, 'due_ends', 'SELECT tenant_id AS "tenantId", id FROM lookup.due_ends($1, $2)', [now, limit])

@@ -69,6 +69,41 @@ export const toolsOf = (tx: ReadTx, tenantId: string, projectId: string): Promis
     orderBy: [{ goneAt: { sort: 'asc', nulls: 'first' } }, { name: 'asc' }],
   })
 
+export const toolNames = async (tx: ReadTx, tenantId: string, projectId: string): Promise<string[]> =>
+  (await tx.mcpTool.findMany({ where: { tenantId, projectId, goneAt: null }, select: { name: true } })).map(
+    ({ name }) => name,
+  )
+
+/** A part of them, by what is to be looked at: those that changed since somebody did, then by name; those that are gone last. */
+export const toolsPage = (
+  tx: ReadTx,
+  tenantId: string,
+  projectId: string,
+  { skip, take }: { skip: number; take: number },
+): Promise<McpToolRow[]> => tx.$queryRaw<McpToolRow[]>`
+  SELECT tenant_id AS "tenantId", project_id AS "projectId", name, hash, definition, read_only AS "readOnly", destructive,
+    first_seen_at AS "firstSeenAt", changed_at AS "changedAt", seen_at AS "seenAt", gone_at AS "goneAt",
+    reviewed_hash AS "reviewedHash", reviewed_definition AS "reviewedDefinition", reviewed_by AS "reviewedBy",
+    reviewed_at AS "reviewedAt"
+  FROM mcp_tool WHERE tenant_id = ${tenantId} AND project_id = ${projectId}
+  ORDER BY gone_at IS NOT NULL, coalesce(reviewed_hash, hash) = hash, name LIMIT ${take} OFFSET ${skip}`
+
+/** How many there are: all that are not gone, those of them that changed since somebody looked, and those at which nobody did. */
+export async function countTools(
+  tx: ReadTx,
+  tenantId: string,
+  projectId: string,
+): Promise<{ present: number; changed: number; unseen: number; gone: number }> {
+  const [row] = await tx.$queryRaw<Record<'present' | 'changed' | 'unseen' | 'gone', bigint>[]>`
+    SELECT count(*) FILTER (WHERE gone_at IS NULL) AS present,
+      count(*) FILTER (WHERE gone_at IS NULL AND reviewed_hash <> hash) AS changed,
+      count(*) FILTER (WHERE gone_at IS NULL AND reviewed_hash IS NULL) AS unseen,
+      count(*) FILTER (WHERE gone_at IS NOT NULL) AS gone
+    FROM mcp_tool WHERE tenant_id = ${tenantId} AND project_id = ${projectId}`
+  const { present = 0n, changed = 0n, unseen = 0n, gone = 0n } = row ?? {}
+  return { present: Number(present), changed: Number(changed), unseen: Number(unseen), gone: Number(gone) }
+}
+
 /** Of these names. */
 export const findTools = (tx: ReadTx, tenantId: string, projectId: string, names: string[]): Promise<McpToolRow[]> =>
   tx.mcpTool.findMany({ where: { tenantId, projectId, name: { in: names } } })
@@ -76,7 +111,10 @@ export const findTools = (tx: ReadTx, tenantId: string, projectId: string, names
 /** What somebody looked at: a tool, in the form that it had then. */
 export type Reviewed = { name: string; hash: string }
 
-/** Notes that somebody has looked at tools. One that has changed since stays as it was. Answers the names that were noted. */
+/**
+ * Notes that somebody has looked at tools. One that has changed since stays as it was, and so does one that somebody looked at
+ * before. Answers the names that were noted.
+ */
 export async function reviewTools(
   tx: Tx,
   { tenantId, projectId }: Place,
@@ -85,9 +123,10 @@ export async function reviewTools(
   now: Date,
 ): Promise<string[]> {
   const rows = await tx.$queryRaw<{ name: string }[]>`
-    UPDATE mcp_tool t SET reviewed_hash = t.hash, reviewed_by = ${by}, reviewed_at = ${now}
+    UPDATE mcp_tool t SET reviewed_hash = t.hash, reviewed_definition = t.definition, reviewed_by = ${by}, reviewed_at = ${now}
     FROM jsonb_to_recordset(${JSON.stringify(looked)}::jsonb) AS l (name text, hash text)
     WHERE t.tenant_id = ${tenantId} AND t.project_id = ${projectId} AND t.name = l.name AND t.hash = l.hash
+      AND t.reviewed_hash IS DISTINCT FROM t.hash
     RETURNING t.name`
   return rows.map(({ name }) => name).sort()
 }
@@ -112,17 +151,24 @@ export const noteToolUses = (ctx: Store, tenantId: string, uses: readonly ToolUs
 
 export type UseOfTool = { tool: string; calls: number; refused: number }
 
-/** Calls by tool since a day (UTC), the most used first; of a project's, or of one holder. */
+/** Calls by tool since a day (UTC), the most used first; of a project's, of one holder, or of one person's tokens and programs. */
 export async function usesByTool(
   tx: ReadTx,
   tenantId: string,
-  { projectId, holderId }: { projectId: string; holderId?: string | undefined },
+  { projectId, holderId, userId }: { projectId: string; holderId?: string | undefined; userId?: string | undefined },
   since: Date,
 ): Promise<UseOfTool[]> {
   const rows = await tx.$queryRaw<{ tool: string; calls: bigint; refused: bigint }[]>`
     SELECT u.tool, sum(u.calls)::bigint AS calls, sum(u.refused)::bigint AS refused FROM mcp_use u
     WHERE u.tenant_id = ${tenantId} AND u.project_id = ${projectId} AND u.day >= ${since}::date
       ${holderId === undefined ? Prisma.empty : Prisma.sql`AND u.holder_id = ${holderId}`}
+      ${
+        userId === undefined
+          ? Prisma.empty
+          : Prisma.sql`AND (
+        EXISTS (SELECT FROM issued_token k WHERE k.tenant_id = u.tenant_id AND k.id = u.holder_id AND k.user_id = ${userId})
+        OR EXISTS (SELECT FROM oauth_grant g WHERE g.tenant_id = u.tenant_id AND g.id = u.holder_id AND g.user_id = ${userId}))`
+      }
     GROUP BY u.tool ORDER BY 2 DESC, 1`
   return rows.map(({ tool, calls, refused }) => ({ tool, calls: Number(calls), refused: Number(refused) }))
 }

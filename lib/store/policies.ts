@@ -39,6 +39,17 @@ export const findPolicies = (tx: ReadTx, tenantId: string, places: PolicyPlace[]
     WHERE p.tenant_id = ${tenantId}
     ORDER BY array_position(ARRAY['tenant', 'provider', 'project', 'person'], p.level)`
 
+/** What applies to a person at a project, the widest first: vk.policies_at. `projectId` is absent where it is not known yet. */
+export const policiesAt = (
+  tx: ReadTx,
+  tenantId: string,
+  { providerId, projectId, userId }: { providerId: string; projectId?: string | undefined; userId: string },
+): Promise<PolicyRow[]> =>
+  tx.$queryRaw`
+    SELECT level, target_id AS "targetId", max_lifetime_seconds AS "maxLifetimeSeconds", over_life AS "overLife",
+      max_tokens AS "maxTokens", strategies, link_roles AS "linkRoles", issue_roles AS "issueRoles", rights, impersonation
+    FROM vk.policies_at(${tenantId}, ${providerId}, ${projectId ?? null}, ${userId})`
+
 /** Sets the longest life that a place allows; null: it says nothing. */
 export const putLongestLife = async (
   tx: Tx,

@@ -12,9 +12,8 @@ export const viewerOf = (actor: Pick<Actor, 'userId' | 'role'>): Viewer => ({
 })
 
 /**
- * A project that the viewer sees, by id or by any alias it ever had. What only others linked is not there, for the
- * database either. Two projects may have one alias where nobody who named them saw both: then it means the viewer's own,
- * and of those the one that it meant for them first, so that no script begins to reach another project.
+ * A project that the viewer sees, by id or by any alias it ever had (vk.project_named). What only others linked is not there, for
+ * the database either.
  */
 export async function findProject(
   tx: ReadTx,
@@ -23,14 +22,7 @@ export async function findProject(
   idOrAlias: string,
 ): Promise<ProjectRow | null> {
   const [found] = await tx.$queryRaw<{ id: string }[]>`
-    SELECT p.id FROM (
-        SELECT ${idOrAlias}::text AS id, NULL::timestamptz AS since
-        UNION ALL SELECT a.project_id, a.created_at FROM project_alias a
-          WHERE a.tenant_id = ${tenantId} AND a.alias = ${idOrAlias}) named
-      JOIN project p ON p.tenant_id = ${tenantId} AND p.id = named.id
-      LEFT JOIN connection_project own ON own.tenant_id = ${tenantId} AND own.project_id = p.id AND own.user_id = ${userId}
-    WHERE (own.user_id IS NOT NULL OR p.settings IS NOT NULL OR ${seesAll}) AND p.removed_at IS NULL
-    ORDER BY own.user_id IS NULL, greatest(named.since, own.created_at), p.id LIMIT 1`
+    SELECT id FROM vk.project_named(${tenantId}, ${userId}, ${seesAll}, ${idOrAlias})`
   return found ? tx.project.findUnique({ where: { tenantId_id: { tenantId, id: found.id } } }) : null
 }
 

@@ -3,14 +3,17 @@ import { query, type ReadTx, type Tx } from './database.ts'
 
 type Store = Pick<Context, 'pool' | 'config'>
 
-/** How a token stands that somebody brings; `elsewhere`: it is for another project than the address names. */
+/**
+ * How a token stands that somebody brings. `elsewhere`: it is for another project than the address names; `unproven`: it is
+ * bound to a key and not sent so, or the other way round.
+ */
 export type StandingState = 'live' | 'ended' | 'revoked' | 'frozen'
 export type Entered =
   | { state: 'unknown' }
-  | ({ state: 'elsewhere' | Exclude<StandingState, 'live'> } & Whose)
+  | ({ state: 'unproven' | 'elsewhere' | Exclude<StandingState, 'live'> } & Whose)
   | ({ state: 'live' } & Whose & Standing)
 
-type Whose = { tenantId: string; tokenId: string; userId: string; projectId: string }
+type Whose = { tenantId: string; tokenId: string; userId: string; projectId: string; proofKey: string | null }
 type Standing = {
   connectionId: string
   /** Changes with the provider's row. What follows up to `externalId` is null where the caller has seen this one. */
@@ -31,18 +34,21 @@ type Standing = {
   touch: boolean
 }
 
-/** What one request says: the hash of its token in hex, its address, and the provider's row that the process has seen. */
-export type Entering = { hash: string; slug: string; project: string; seen: string }
+/**
+ * What one request says: the hash of its token in hex, whether it is sent as bound to a key, its address, and the provider's
+ * row that the process has seen.
+ */
+export type Entering = { hash: string; bound: boolean; slug: string; project: string; seen: string }
 
 /** One call of vk.proxy_enter: everything that these requests stand on, as it is now, in their order. */
 export function enterProxy(ctx: Store, asked: Entering[], marginSeconds: number): Promise<Entered[]> {
   const text = `SELECT state, tenant_id AS "tenantId", token_id AS "tokenId", user_id AS "userId", project_id AS "projectId",
-      connection_id AS "connectionId", rules,
+      connection_id AS "connectionId", proof_key AS "proofKey", rules,
       provider_seen AS "providerSeen", kind, issuer, settings, external_id AS "externalId", access_token AS "accessToken",
       token_version AS "tokenVersion", refreshed_at AS "refreshedAt", first, touch
-    FROM vk.proxy_enter($1, $2, $3, $4, make_interval(secs => $5))`
+    FROM vk.proxy_enter($1, $2, $3, $4, $5, make_interval(secs => $6))`
   const column = (name: keyof Entering) => asked.map((one) => one[name])
-  const values = [column('hash'), column('slug'), column('project'), column('seen'), marginSeconds]
+  const values = [column('hash'), column('slug'), column('project'), column('seen'), column('bound'), marginSeconds]
   return query<Entered>(ctx, 'proxy_enter', text, values)
 }
 

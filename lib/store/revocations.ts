@@ -135,6 +135,10 @@ export async function keepLastGrant(tx: Tx, tenantId: string, id: string, handle
 export const keepAccess = (tx: Tx, tenantId: string, id: string, handle: string) =>
   tx.upstreamRevocation.updateMany({ where: { tenantId, id, kind: 'orphans', state: 'pending' }, data: { handle } })
 
+/** How much is still to be ended upstream with the client of a provider. */
+export const openWork = (tx: ReadTx, tenantId: string, providerId: string): Promise<number> =>
+  tx.upstreamRevocation.count({ where: { tenantId, providerId, state: 'pending' } })
+
 /** The newest work for the grant of each connection. */
 export const findGrantRevocations = (tx: ReadTx, tenantId: string, connectionIds: string[]) =>
   tx.upstreamRevocation.findMany({

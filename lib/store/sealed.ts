@@ -9,6 +9,7 @@ export const sealedColumns = [
   { table: 'connection', column: 'access_token' },
   { table: 'provider', column: 'client_secret' },
   { table: 'provider', column: 'client_secret_before' },
+  { table: 'client_registration', column: 'handle' },
   { table: 'issued_token', column: 'handle' },
   { table: 'upstream_revocation', column: 'handle' },
   { table: 'attempt', column: 'secrets' },

@@ -21,6 +21,10 @@ export const sweeps = {
     which: "SELECT id FROM attempt WHERE tenant_id = $1 AND expires_at < vk_now() - interval '1 day'",
     how: 'DELETE FROM attempt WHERE tenant_id = $1 AND id = ANY ($2)',
   },
+  'link requests': {
+    which: "SELECT id FROM link_request WHERE tenant_id = $1 AND expires_at < vk_now() - interval '1 day'",
+    how: 'DELETE FROM link_request WHERE tenant_id = $1 AND id = ANY ($2)',
+  },
   'logout tokens': {
     which: 'SELECT id FROM issuer_logout WHERE tenant_id = $1 AND kept_until < vk_now()',
     how: 'DELETE FROM issuer_logout WHERE tenant_id = $1 AND id = ANY ($2)',

@@ -12,11 +12,15 @@ export type SystemAct =
   | 'end of a refresh'
   /** An issue or a link that ended without its result: the authority that began it may be what is missing. */
   | 'end of an attempt'
+  /** A program asks its person for a link: nothing is done with anybody's rights until that person answers. */
+  | 'request of a program'
   /** Sign-in and sign-out, which make and end sessions; refusals, which have no authority by their nature. */
   | 'session'
   | 'refusal'
   /** A program signed out, or brought what only a thief could: it proved itself by what it holds. */
   | 'end of a grant'
+  /** An upstream forgot a client that had registered itself, so another one takes its place. */
+  | 'registration'
   /** An upstream ended the session in which something was linked. */
   | 'upstream logout'
   /** An MCP server refused the token of a connection. */

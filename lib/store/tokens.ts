@@ -1,6 +1,8 @@
 import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
 import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
+import type { ProjectRow } from './projects.ts'
+import type { ProviderRow } from './providers.ts'
 import { insertRevocations } from './revocations.ts'
 import type { Chosen, Selection } from './selections.ts'
 
@@ -12,49 +14,18 @@ const related = {
   client: true,
 } as const
 export type TokenWithRelations = Prisma.IssuedTokenGetPayload<{ include: typeof related }>
+/** As much of it as a view of the token shows. */
+export type TokenFacts = TokenRow & {
+  project: Pick<ProjectRow, 'id' | 'name' | 'alias' | 'settings' | 'removedAt'> & {
+    provider: Pick<ProviderRow, 'id' | 'name' | 'kind' | 'settings'>
+  }
+  client: { id: string; name: string } | null
+  revocations: TokenWithRelations['revocations']
+}
 
 /** The connection that a token was made from, with its provider; null: none (strategy `sign`). */
 export const madeFrom = ({ connection, project: { provider } }: TokenWithRelations) =>
   connection && { ...connection, provider }
-
-type Ground = Pick<TokenRow, 'tenantId' | 'userId' | 'projectId' | 'providerId' | 'connectionId'> &
-  Partial<Pick<TokenRow, 'clientId' | 'grantId'>>
-
-/** Generations that a token is made under now, as its row keeps them; null where something that it names is not there. */
-export async function currentGenerations(tx: ReadTx, on: Ground): Promise<number[] | null> {
-  const [row] = await tx.$queryRaw<{ generations: number[] | null }[]>`
-    SELECT vk.generations(${on.tenantId}, ${on.userId}, ${on.projectId}, ${on.providerId}, ${on.connectionId},
-      ${on.clientId ?? null}, ${on.grantId ?? null}) AS generations`
-  return row?.generations ?? null
-}
-
-export const insertToken = (tx: Tx, row: Prisma.IssuedTokenUncheckedCreateInput) => tx.issuedToken.create({ data: row })
-
-/**
- * Completes an issuing row, if everything it was made under still stands. What it stands on stays locked, so a revocation
- * or freeze either is seen here or comes after the completed token (A-03).
- */
-export async function completeToken(
-  tx: Tx,
-  tenantId: string,
-  id: string,
-  made: {
-    upstreamId: string
-    handle: string
-    fingerprint: string
-    scopesGranted: Prisma.InputJsonObject
-    expiresAt: Date
-    revokeAt: Date | null
-  },
-): Promise<boolean> {
-  if (!(await tokenStands(tx, tenantId, id))) return false
-  // Its own generation once more: a revocation of the token alone waits for nothing but its row.
-  const { count } = await tx.issuedToken.updateMany({
-    where: { tenantId, id, status: 'issuing', generation: 0 },
-    data: { ...made, status: 'live', endless: false },
-  })
-  return count > 0
-}
 
 /** What is known of a token for one of the tenant's own audiences. `client`, `grant`: null for a person at a browser. */
 export type SignedTokenFacts = {
@@ -82,12 +53,6 @@ export async function signedToken(ctx: Pick<Context, 'pool' | 'config'>, valueHa
     expires_at AS "expiresAt" FROM vk.signed_token($1)`
   const [found] = await query<SignedTokenFacts>(ctx, 'signed_token', text, [Buffer.from(valueHash)])
   return found
-}
-
-/** Whether everything that a token was made under still stands; it stays locked until the transaction ends (A-03). */
-export async function tokenStands(tx: Tx, tenantId: string, id: string): Promise<boolean> {
-  const [token] = await tx.$queryRaw<{ stands: boolean }[]>`SELECT vk.token_stands(${tenantId}, ${id}) AS stands`
-  return token?.stands ?? false
 }
 
 /** Ends an issuing row; false when it was not issuing any more. */
@@ -179,36 +144,6 @@ export async function countLiveOf(
     _count: true,
   })
   return new Map(groups.map((group) => [group.projectId, group._count]))
-}
-
-/** The end of a token that the next refresh of its connection would end, while it lives or is being made; null: there is none. */
-export async function exclusiveUntil(
-  tx: ReadTx,
-  tenantId: string,
-  connectionId: string,
-  now: Date,
-): Promise<Date | null> {
-  const token = await tx.issuedToken.findFirst({
-    where: {
-      tenantId,
-      connectionId,
-      exclusive: true,
-      status: { in: ['issuing', 'live'] },
-      generation: 0,
-      expiresAt: { gt: now },
-    },
-    orderBy: { expiresAt: 'desc' },
-    select: { expiresAt: true },
-  })
-  return token?.expiresAt ?? null
-}
-
-/** How many living tokens a member holds. One caller at a time for each member, so that a cap holds in a race. */
-export async function countOutstandingLocked(tx: Tx, tenantId: string, userId: string, now: Date): Promise<number> {
-  await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`issue ${tenantId} ${userId}`}, 0))::text`
-  return tx.issuedToken.count({
-    where: { tenantId, userId, status: { in: ['issuing', 'live'] }, expiresAt: { gt: now } },
-  })
 }
 
 export type TokenFilter = Chosen & {

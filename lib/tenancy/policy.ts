@@ -3,7 +3,7 @@ import { BrokerError } from '../errors.ts'
 import type { Kind } from '../providers/kind.ts'
 import type { Rights } from '../providers/provider.ts'
 import type { ReadTx } from '../store/database.ts'
-import { findPolicies, type OverLife, type PolicyLevel, type PolicyRow } from '../store/policies.ts'
+import { type OverLife, type PolicyLevel, type PolicyRow, policiesAt } from '../store/policies.ts'
 
 /** A value, and the level that set it. */
 export type Stated<T> = { value: T; setBy: PolicyLevel }
@@ -31,17 +31,12 @@ const initial = { maxLifetimeSeconds: 8 * 3600, maxTokens: 100 }
 /** `project` is absent where it is not known yet: a link that starts. */
 export type PolicyQuestion = { tenantId: string; providerId: string; projectId?: string | undefined; userId: string }
 
-/** What applies to a person at a project, with who set each value. Of equal values the narrowest level's is told. */
-export async function effectivePolicy(
-  tx: ReadTx,
-  { tenantId, providerId, projectId, userId }: PolicyQuestion,
-): Promise<Policy> {
-  const rows = await findPolicies(tx, tenantId, [
-    { level: 'tenant', targetId: tenantId },
-    { level: 'provider', targetId: providerId },
-    ...(projectId ? [{ level: 'project' as const, targetId: projectId }] : []),
-    { level: 'person', targetId: userId },
-  ])
+/** What applies to a person at a project, with who set each value. */
+export const effectivePolicy = async (tx: ReadTx, { tenantId, ...question }: PolicyQuestion): Promise<Policy> =>
+  policyOf(await policiesAt(tx, tenantId, question), question.userId)
+
+/** What several levels say, the widest first, taken together for a person. Of equal values the narrowest level's is told. */
+export function policyOf(rows: PolicyRow[], userId: string): Policy {
   const stated = <Field extends Exclude<keyof PolicyRow, 'level' | 'targetId'>>(field: Field) =>
     rows.flatMap(({ level, [field]: value }): Stated<NonNullable<PolicyRow[Field]>>[] =>
       value === null ? [] : [{ value, setBy: level }],

@@ -30,6 +30,15 @@ export function placeOfGrant(work: { id: string; connectionId: string; handle: s
     : grantPlace({ id: work.id, userId })
 }
 
+/** What taking back a client that registered itself needs. */
+export const registrationPlace = (id: string): SealedPlace => ({
+  table: 'client_registration',
+  row: id,
+  column: 'handle',
+  user: '-',
+  version: 0,
+})
+
 /** The private half of a key that an issuer signs with. */
 export const signingKeyPlace = (id: string): SealedPlace => ({
   table: 'signing_key',

@@ -14,7 +14,7 @@ import {
   signingAlg,
   signingKeyOf,
 } from '../security/signing.ts'
-import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
+import { readTenant, type Tx } from '../store/database.ts'
 import {
   deleteSigningKeys,
   insertSigningKey,
@@ -34,17 +34,16 @@ type Sealer = Pick<Vault, 'seal' | 'open'>
 const keptKeys = 1_000
 
 /**
- * What signs for an issuer now. Which key that is is read in the transaction that stores what it signs, so that a key which
- * was withdrawn or destroyed signs nothing more; only its opened half is kept.
+ * What signs for an issuer now, of its `keys` as they were just read; only its opened half is kept. Whoever stores what it signs
+ * holds the key, so that one which was withdrawn or destroyed signs nothing more (vk.issue_begin).
  * @throws BrokerError tenant_shredded where the issuer has no key (any more), keys_unavailable; UnsealError
  */
-export async function signerIn(
+export async function signerOf(
   { now, signingKeys }: Pick<Context, 'now' | 'signingKeys'>,
-  tx: ReadTx,
+  keys: Pick<SigningKeyRow, 'id' | 'sealedPrivate' | 'signsFrom' | 'withdrawnAt'>[],
   sealer: Sealer,
-  tenantId: string,
 ): Promise<Signer> {
-  const row = signingKeyOf(await listSigningKeys(tx, tenantId), now())
+  const row = signingKeyOf(keys, now())
   if (!row?.sealedPrivate) throw new BrokerError('tenant_shredded')
   const kept = signingKeys.get(row.id)
   if (kept) return signerWith(row.id, kept)

@@ -1,12 +1,14 @@
 -- Everything that requests through the proxy stand on, in one call for all that came since the one before: whose token each
 -- brings, whether it and all that it was made under stand now, and what its upstream is to be shown.
--- state: unknown | elsewhere (it is for another project than the address names) | live | ended | revoked | frozen.
+-- state: unknown | unproven (p_bound, whether it is sent as bound to a key, does not fit it) | elsewhere (it is for another
+-- project than the address names) | live | ended | revoked | frozen. proof_key: thumbprint of the key that it is bound to.
 -- p_seen: xmin of the provider row that the caller has read already, or ''. rules, settings: only where it has not.
 -- access_token: sealed, while it lives longer than p_margin and its connection is usable. first: nobody has used the token.
 -- touch: whether vk.connection_used is worth a call. Moments in milliseconds since 1970.
 -- A hash precedes the tenant, which is set as soon as it is known, anew for each.
-CREATE OR REPLACE FUNCTION vk.proxy_enter(p_hashes text[], p_slugs text[], p_projects text[], p_seen text[], p_margin interval)
-  RETURNS TABLE (state text, tenant_id text, token_id text, user_id text, project_id text, connection_id text,
+CREATE OR REPLACE FUNCTION vk.proxy_enter(p_hashes text[], p_slugs text[], p_projects text[], p_seen text[], p_bound boolean[],
+    p_margin interval)
+  RETURNS TABLE (state text, tenant_id text, token_id text, user_id text, project_id text, connection_id text, proof_key text,
     rules jsonb, provider_seen text, kind text, issuer text, settings jsonb, external_id text,
     access_token text, token_version int, refreshed_at float8, first boolean, touch boolean)
   LANGUAGE plpgsql VOLATILE AS $$
@@ -18,7 +20,7 @@ DECLARE
   v_refreshed timestamptz;
 BEGIN
   FOR i IN 1 .. cardinality(p_hashes) LOOP
-    state := 'unknown'; user_id := NULL; project_id := NULL; connection_id := NULL;
+    state := 'unknown'; proof_key := NULL; user_id := NULL; project_id := NULL; connection_id := NULL;
     rules := NULL; provider_seen := NULL; kind := NULL; issuer := NULL; settings := NULL; external_id := NULL;
     access_token := NULL; token_version := NULL; refreshed_at := NULL; first := NULL; touch := NULL;
     SELECT l.tenant_id, l.id INTO tenant_id, token_id FROM lookup.token_by_secret(decode(p_hashes[i], 'hex')) l;
@@ -27,7 +29,9 @@ BEGIN
     v_now := vk_now();
     SELECT * INTO t FROM issued_token k WHERE k.tenant_id = proxy_enter.tenant_id AND k.id = token_id;
     user_id := t.user_id; project_id := t.project_id; connection_id := t.connection_id;
+    proof_key := t.proof_key;
     first := t.last_used_at IS NULL;
+    IF p_bound[i] <> (proof_key IS NOT NULL) THEN state := 'unproven'; RETURN NEXT; CONTINUE; END IF;
     IF NOT EXISTS (SELECT FROM tenant n WHERE n.id = t.tenant_id AND n.slug = p_slugs[i])
       OR p_projects[i] <> t.project_id AND NOT EXISTS (SELECT FROM project_alias a
          WHERE a.tenant_id = t.tenant_id AND a.alias = p_projects[i] AND a.project_id = t.project_id) THEN
@@ -55,5 +59,5 @@ BEGIN
     RETURN NEXT;
   END LOOP;
 END $$;
-REVOKE EXECUTE ON FUNCTION vk.proxy_enter(text[], text[], text[], text[], interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION vk.proxy_enter(text[], text[], text[], text[], interval) TO valetkey_app;
+REVOKE EXECUTE ON FUNCTION vk.proxy_enter(text[], text[], text[], text[], boolean[], interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.proxy_enter(text[], text[], text[], text[], boolean[], interval) TO valetkey_app;

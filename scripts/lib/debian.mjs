@@ -6,6 +6,8 @@ import { runTool } from './processes.mjs'
 import { step } from './progress.mjs'
 
 const INSTALL_LIMIT_MS = 120_000
+/** Lists of packages are fetched once for a process. */
+let updated
 
 /**
  * Where a program is that servers are installed as, on the PATH or where only root looks.
@@ -35,7 +37,11 @@ export async function installPackage(title, packages, { skipped, service }) {
   const env = { ...toolEnv(), RUNLEVEL: '1', DEBIAN_FRONTEND: 'noninteractive' }
   const options = { cwd: ROOT, env, timeout: INSTALL_LIMIT_MS }
   await step(`Installing ${title}`, async () => {
-    await runTool(['apt-get', 'update'], options)
+    updated ??= runTool(['apt-get', 'update'], options)
+    await updated.catch((error) => {
+      updated = undefined
+      throw error
+    })
     await runTool(['apt-get', 'install', '-y', '--no-install-recommends', ...packages], options)
     // Where systemd runs, it starts it all the same.
     if (service) await runTool(['systemctl', 'disable', '--now', service], options).catch(() => undefined)

@@ -1,1 +1,1 @@
-export function findPython(name: string, packages: string[]): Promise<string | undefined>
+export function findPython(name: 'authlib' | 'pyjwt'): Promise<string | undefined>

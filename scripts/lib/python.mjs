@@ -7,13 +7,19 @@ import { step } from './progress.mjs'
 
 const INSTALL_LIMIT_MS = 120_000
 
+/** What tests run: an OAuth client, and a verifier of tokens. */
+const environments = {
+  authlib: ['Authlib==1.6.5', 'requests==2.32.5'],
+  pyjwt: ['PyJWT[crypto]==2.10.1'],
+}
+
 /**
- * Path of a Python that has these packages, installed if need be.
- * @param {string} name of the environment
- * @param {string[]} packages with their versions
+ * Path of a Python that has the packages of an environment, installed if need be.
+ * @param {keyof typeof environments} name
  * @returns {Promise<string | undefined>} undefined where there is no Python with venv, or no way to PyPI
  */
-export async function findPython(name, packages) {
+export async function findPython(name) {
+  const packages = environments[name]
   const folder = join(ROOT, 'node_modules/.cache', name)
   const program = join(folder, 'bin/python')
   const done = join(folder, 'installed')
@@ -29,3 +35,6 @@ export async function findPython(name, packages) {
     return program
   }).catch(() => undefined)
 }
+
+/** Installs those that are missing, so that no test waits for them. */
+export const ensurePythons = () => Promise.all(Object.keys(environments).map(findPython))

@@ -74,6 +74,9 @@ export const checks = [
   single('mutations', () => tool([process.execPath, 'scripts/mutations.mjs', '--sample', '4'])),
 ]
 
+/** Thousands of cases, or processes that are killed again and again. */
+export const long = vitest('long')
+
 export const build = single('build', async () => {
   await bundleDemo()
   await bundleServer()

@@ -8,7 +8,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cookieNames } from '../../lib/http/cookies.ts'
 import { operations } from '../../lib/http/wire.ts'
 import { asSystem } from '../../lib/store/system.ts'
-import { countOutstandingLocked } from '../../lib/store/tokens.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { crowd, pastOf } from '../support/crowd.ts'
 import { pretendHeaders } from '../support/next-headers.ts'
@@ -300,12 +299,26 @@ describe('counts', () => {
   })
 
   test('what issuing asks first, how many its person holds, is read from what lives', async () => {
-    const found = await readings({ tenant: 'acme' }, () =>
-      asSystem(app.ctx, tenantId, 'job', (tx) => countOutstandingLocked(tx, tenantId, many.busyPerson, app.ctx.now())),
+    const by = { session: 'ses_busy', idle: 3600 }
+    await app.owner.query(
+      `INSERT INTO session (id, token_hash, user_id, auth_time, created_at, last_active_at, expires_at)
+        VALUES ($1, 'busy', $2, now(), now(), now(), now() + interval '1 hour')`,
+      [by.session, many.busyPerson],
     )
-    const rows = found.flatMap(({ scans }) => scans.map((scan) => scan.rows))
-    expect(rows).toHaveLength(1)
-    expect(rows[0]).toBeLessThanOrEqual(100)
+    await database.query('BEGIN')
+    const { rows: begun } = await database.query(
+      `SELECT b.outcome FROM member m, vk.issue_begin(m.tenant_id, m.user_id, $3, m.role, '{}', 0, NULL, NULL, '[]', now()) b
+        WHERE m.tenant_id = $1 AND m.user_id = $2`,
+      [tenantId, many.busyPerson, by],
+    )
+    const { rows } = await database.query(
+      `SELECT seq_tup_read::int AS walked, idx_tup_fetch::int AS read FROM pg_stat_xact_user_tables WHERE relname = 'issued_token'`,
+    )
+    await database.query('ROLLBACK')
+    expect(begun).toEqual([{ outcome: 'too_many_tokens' }])
+    expect(rows).toMatchObject([{ walked: 0 }])
+    expect(rows[0].read).toBeGreaterThan(0)
+    expect(rows[0].read).toBeLessThanOrEqual(100)
   })
 })
 

@@ -1,7 +1,8 @@
 // What MCP servers say of themselves: read over real sockets, kept in a real database.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { catalogueLimits, refreshCatalogue } from '../../lib/mcp/catalogue.ts'
-import { isPlain, toolOf } from '../../lib/mcp/tools.ts'
+import { toolOf } from '../../lib/mcp/tools.ts'
+import { isPlain } from '../../lib/providers/mcp/names.ts'
 import { act } from '../../lib/store/authority.ts'
 import { readTenant } from '../../lib/store/database.ts'
 import { findServer, keepTools, noteToolUses, reviewTools, toolsOf, usesByTool } from '../../lib/store/mcp.ts'

@@ -1,412 +1,456 @@
-// A server behind the gateway that does everything wrong: what its clients get is a message that the protocol has, and nothing of
-// its text that the protocol does not carry.
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+// Servers that lie, loop, stall or lead inside, from the first call to the end of a link: refused in words, bounded, nothing kept.
+import { Readable } from 'node:stream'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { type BrokerError, isBrokerError } from '../../lib/errors.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
-import {
-  type Behind,
-  type GatewayProcess,
-  type Got,
-  json,
-  linkedMcp,
-  mcpToken,
-  result,
-  startBehind,
-  startGateway,
-} from '../support/mcp-gateway.ts'
+import { mcpProviders } from '../support/mcp-provider.ts'
+import { type Instead, type McpState, type Seen, startMcpServer, type TestMcpServer } from '../support/mcp-server.ts'
 
 let broker: Broker
 let owner: BrowserActor
-let behind: Behind
-let gate: GatewayProcess
-let linked: Awaited<ReturnType<typeof linkedMcp>>
-let bearer: string
+let server: TestMcpServer
+let mcp: ReturnType<typeof mcpProviders>
+/** What nobody may ever reach. */
+let inside: TestMcpServer
+let close: () => Promise<void>
 beforeAll(async () => {
   broker = await startBroker()
-  // Short enough for a test, and no other rule.
-  const ctx = await broker.makeContext({}, { limits: { streamHeadMs: 700, streamSilenceMs: 700 } })
   owner = await broker.actorOf('owner@acme.test')
-  behind = await startBehind()
-  linked = await linkedMcp(broker, owner, 'owner@acme.test', behind.url)
-  gate = await startGateway(ctx)
-  bearer = (await mcpToken(broker, owner, linked.project, { all_tools: true, all_resources: true, all_prompts: true }))
-    .token
-}, 60_000)
+  server = await startMcpServer({ issuerPath: '/t' })
+  inside = await startMcpServer()
+  // As patient as a test can be.
+  const ctx = await broker.makeContext({}, { limits: { headersMs: 400, bodyMs: 400 } })
+  close = () => ctx.close()
+  mcp = mcpProviders(broker, owner, ctx)
+})
 afterAll(async () => {
-  await gate.stop()
-  await behind.stop()
+  await close()
+  await server.stop()
+  await inside.stop()
   await broker.stop()
 })
+afterEach(() => server.is())
 
-const evil = 'SENTINEL <script>https://evil.example</script>'
-const fine = (got: Got) => result(got, { content: [{ type: 'text', text: 'fine' }], resultType: 'complete' })
-const sse = (response: ServerResponse, ...events: unknown[]) => {
-  response.writeHead(200, { 'content-type': 'text/event-stream' })
-  for (const one of events) response.write(typeof one === 'string' ? one : `data: ${JSON.stringify(one)}\n\n`)
-  return response
+const prm = '/.well-known/oauth-protected-resource/mcp'
+const metadata = '/.well-known/oauth-authorization-server/t'
+/** Answers in the place of one address. */
+const at = (path: string, answer: Instead): Pick<McpState, 'instead'> => ({
+  instead: (seen: Seen) => (seen.path === path ? answer : undefined),
+})
+const leadsTo = (address: string): Partial<McpState> => ({
+  challenges: () => [`Bearer resource_metadata="${address}"`],
+})
+const deep = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
+const endless = () =>
+  new Readable({
+    read() {
+      this.push(Buffer.alloc(65_536, ' '))
+    },
+  })
+/** One byte, and then nothing. */
+const stalls = () => {
+  const stream = new Readable({ read() {} })
+  stream.push('{')
+  return stream
 }
-const call = () => gate.modern(linked.alias, 'tools/call', { name: 'echo', arguments: {} }, { token: bearer })
+const elsewhere = (status: number): Instead => ({ status, headers: { location: 'http://localhost:1/' } })
 
-type Row = [
-  what: string,
-  answer: (response: ServerResponse, got: Got, request: IncomingMessage) => unknown,
-  code: number | 'fine',
-]
-const rows: Row[] = [
-  ['HTML', (response) => response.writeHead(200, { 'content-type': 'text/html' }).end(evil), 502],
-  ['no type', (response) => response.writeHead(200).end('{}'), 502],
-  [
-    'a type that only begins like JSON',
-    (response, got) => response.writeHead(200, { 'content-type': 'application/jsonp' }).end(JSON.stringify(fine(got))),
-    502,
-  ],
-  [
-    'compressed',
-    (response, got) =>
-      response
-        .writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
-        .end(JSON.stringify(fine(got))),
-    502,
-  ],
-  ['a redirect', (response) => response.writeHead(302, { location: 'http://127.0.0.1:1/steal' }).end(), 502],
-  ['a redirect that keeps the method', (response) => response.writeHead(308, { location: behind.url }).end(), 502],
-  ['204', (response) => response.writeHead(204).end(), 502],
-  ['202 for a request', (response) => response.writeHead(202).end(), 502],
-  ['500 with its text', (response) => response.writeHead(500, { 'content-type': 'text/plain' }).end(evil), 503],
-  ['429', (response) => response.writeHead(429, { 'content-type': 'text/plain' }).end(evil), 502],
-  ['403 without a challenge', (response) => response.writeHead(403).end(evil), 502],
-  ['400 with HTML', (response) => response.writeHead(400, { 'content-type': 'text/html' }).end(evil), -32022],
-  ['no JSON', (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc"'), 502],
-  [
-    'JSON with a name twice',
-    (response, got) =>
-      response
-        .writeHead(200, { 'content-type': 'application/json' })
-        .end(`{"jsonrpc":"2.0","id":${got.message?.id},"result":{},"result":{"tools":[]}}`),
-    502,
-  ],
-  [
-    'JSON that is deep',
-    (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('['.repeat(100_000)),
-    502,
-  ],
-  ['a batch', (response, got) => json(response, [fine(got)]), 502],
-  ['null', (response) => json(response, null), 502],
-  ['an answer to another id', (response) => json(response, { jsonrpc: '2.0', id: 999, result: {} }), 502],
-  [
-    'an id of another type',
-    (response, got) => json(response, { jsonrpc: '2.0', id: String(got.message?.id), result: {} }),
-    502,
-  ],
-  [
-    'a request in place of an answer',
-    (response) => json(response, { jsonrpc: '2.0', id: 1, method: 'sampling/createMessage', params: {} }),
-    502,
-  ],
-  [
-    'a result and an error',
-    (response, got) => json(response, { ...fine(got), error: { code: 1, message: evil } }),
-    502,
-  ],
-  [
-    'a result that is a list',
-    (response, got) => json(response, { jsonrpc: '2.0', id: got.message?.id, result: [] }),
-    502,
-  ],
-  ['members beside the known', (response, got) => json(response, { ...fine(got), debug: evil }), 502],
-  [
-    'a kind of result that nobody knows',
-    (response, got) => json(response, result(got, { resultType: 'task', taskId: 'x' })),
-    502,
-  ],
-  [
-    'a question that the protocol does not have',
-    (response, got) =>
-      json(response, result(got, { resultType: 'input_required', inputRequests: { a: { method: 'tools/call' } } })),
-    502,
-  ],
-  [
-    'bytes without an end',
-    (response) => {
-      response.writeHead(200, { 'content-type': 'application/json' })
-      const more = () =>
-        response.destroyed || (response.write('[['.repeat(50_000)) ? setImmediate(more) : response.once('drain', more))
-      more()
-    },
-    502,
-  ],
-  [
-    'a line without an end',
-    (response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      const more = () =>
-        response.destroyed ||
-        (response.write('data:x'.repeat(20_000)) ? setImmediate(more) : response.once('drain', more))
-      more()
-    },
-    502,
-  ],
-  [
-    'a flood of messages',
-    (response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      const note = `data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: '' } })}\n\n`
-      const more = () =>
-        response.destroyed || (response.write(note.repeat(200)) ? setImmediate(more) : response.once('drain', more))
-      more()
-    },
-    502,
-  ],
-  ['nothing at all', () => {}, 503],
-  [
-    'silence after the head',
-    (response) => response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders(),
-    503,
-  ],
-  [
-    'silence in the middle',
-    (response) => sse(response, { jsonrpc: '2.0', method: 'notifications/message', params: {} }, 'data: {"json'),
-    503,
-  ],
-  ['a stream that ends before it answers', (response) => sse(response, ': hello\n\n').end(), 502],
-  ['a stream that is cut off', (response) => sse(response, 'data: {"jsonrpc":"2.0","id":1,').end(), 502],
-  [
-    'a connection that breaks',
-    (response) =>
-      sse(response, ': hello\n\n', { jsonrpc: '2.0', method: 'notifications/message' }).write(':', () =>
-        response.destroy(),
-      ),
-    503,
-  ],
-  ['what is no HTTP', (response) => response.socket?.end('SSH-2.0-OpenSSH\r\n'), 503],
-  ['events that are no JSON', (response) => sse(response, 'data: hello\n\n').end(), 502],
-  [
-    'its own requests on the stream, then its answer',
-    (response, got) =>
-      sse(response, { jsonrpc: '2.0', id: 5, method: 'sampling/createMessage', params: {} }, fine(got)).end(),
-    'fine',
-  ],
-  [
-    'reused and foreign ids before its answer',
-    (response, got) =>
-      sse(
-        response,
-        { jsonrpc: '2.0', id: 0, result: { stolen: 1 } },
-        { jsonrpc: '2.0', id: 'x', error: { code: 1, message: evil } },
-        fine(got),
-        fine(got),
-      ).end(),
-    'fine',
-  ],
-  [
-    'what comes after its answer',
-    (response, got) =>
-      sse(response, fine(got), { jsonrpc: '2.0', method: 'notifications/message', params: { data: evil } }).end(),
-    'fine',
-  ],
-  [
-    'notifications that the protocol does not have',
-    (response, got) =>
-      sse(
-        response,
-        { jsonrpc: '2.0', method: 'notifications/evil', params: { data: evil } },
-        {
-          jsonrpc: '2.0',
-          method: 'notifications/progress',
-          params: { progressToken: 'foreign', progress: 1, message: evil },
-        },
-        fine(got),
-      ).end(),
-    'fine',
-  ],
-  [
-    'an event in any pieces and line ends',
-    (response, got) => {
-      const text = `\ufeff:c\r\rid: 1\r\nevent: message\rdata: ${JSON.stringify(fine(got)).slice(0, 20)}`
-      const rest = JSON.stringify(fine(got)).slice(20)
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      const bytes = Buffer.from(
-        text.replace(/data: .*/s, `data: ${JSON.stringify(fine(got))}\r\n\r\n`) + (rest ? '' : ''),
-      )
-      const next = (at: number): unknown =>
-        at >= bytes.length ? response.end() : response.write(bytes.subarray(at, at + 1), () => next(at + 1))
-      next(0)
-    },
-    'fine',
-  ],
-  [
-    'headers of its own',
-    (response, got) =>
-      json(response, fine(got), 200, {
-        'set-cookie': 'a=b',
-        'access-control-allow-origin': '*',
-        'mcp-session-id': 'theirs',
-        location: 'https://evil.example',
-        'www-authenticate': 'Basic',
-        refresh: '0;url=https://evil.example',
-      }),
-    'fine',
-  ],
-]
-
-describe('a server that does everything wrong', () => {
-  it.each(rows)(
-    'F-05 F-06 F-10: %s',
-    async (_what, answer, code) => {
-      behind.answerWith((request, response, got) => answer(response, got, request))
-      behind.ledger.length = 0
-      const answered = await call()
-      expect(behind.ledger).toHaveLength(1)
-      const last = answered.messages.at(-1)
-      if (code === 'fine') expect(last?.result?.content).toEqual([{ type: 'text', text: 'fine' }])
-      else expect(last).toMatchObject({ id: 1, error: { code } })
-      expect(answered.text).not.toContain('SENTINEL')
-      expect(answered.text).not.toContain('stolen')
-      expect(answered.text).not.toContain('sampling')
-      expect(Object.keys(answered.headers)).not.toEqual(
-        expect.arrayContaining([
-          expect.stringMatching(
-            /^(set-cookie|access-control-allow-origin|mcp-session-id|location|www-authenticate|refresh)$/,
-          ),
-        ]),
-      )
-      for (const name of [
-        'set-cookie',
-        'access-control-allow-origin',
-        'mcp-session-id',
-        'location',
-        'www-authenticate',
-        'refresh',
-      ])
-        expect(answered.headers[name], name).toBeUndefined()
-    },
-    20_000,
+async function refused(work: Promise<unknown>): Promise<BrokerError> {
+  const error = await work.then(
+    () => undefined,
+    (error: unknown) => error,
   )
+  if (!isBrokerError(error)) throw error ?? new Error('it was not refused')
+  return error
+}
 
-  it('an error of the protocol is passed on, cut where it is long', async () => {
-    behind.answerWith((_request, response, got) =>
-      json(response, {
-        jsonrpc: '2.0',
-        id: got.message?.id,
-        error: { code: -32602, message: 'm'.repeat(100_000), data: { why: 1 } },
-      }),
-    )
-    const { error } = (await call()).messages[0] ?? {}
-    expect([error?.code, error?.message.length, error?.data]).toEqual([-32602, 4_000, { why: 1 }])
+type Row = [what: string, state: () => Partial<McpState>, field: string, says: RegExp]
+
+const discoveries: Row[] = [
+  // Where it leads.
+  [
+    'its challenge leads into the network',
+    () => leadsTo('http://169.254.169.254/latest/meta-data'),
+    'url',
+    /does not say where/,
+  ],
+  ['its challenge leads to a private address', () => leadsTo('https://10.1.2.3/prm'), 'url', /does not say where/],
+  ['its challenge leads to a file', () => leadsTo('file:///etc/passwd'), 'url', /does not say where/],
+  [
+    'its challenge leads to a name of the inside',
+    () => leadsTo('https://db.internal/prm'),
+    'url',
+    /does not say where/,
+  ],
+  ['its challenge leads to no URL', () => leadsTo('nonsense'), 'url', /does not say where/],
+  ['its challenge leads back to the server itself', () => leadsTo(server.url), 'url', /does not say where/],
+  [
+    'its challenge carries a password',
+    () => leadsTo(server.metadataUrl.replace('//', '//a:b@')),
+    'url',
+    /does not say where/,
+  ],
+  [
+    'its challenge is longer than a header may be',
+    () => leadsTo(`https://x.example/${'a'.repeat(30_000)}`),
+    'url',
+    /not answer as/,
+  ],
+  // The server itself.
+  ['it redirects', () => at('/mcp', elsewhere(307)), 'url', /not answer as/],
+  [
+    'it is a web page',
+    () => at('/mcp', { headers: { 'content-type': 'text/html' }, body: '<html>' }),
+    'url',
+    /not answer as/,
+  ],
+  ['it answers JSON that is no message', () => at('/mcp', { body: { ok: true } }), 'url', /not answer as/],
+  ['it fails', () => at('/mcp', { status: 500, body: {} }), 'url', /not answer as/],
+  ['it never answers', () => at('/mcp', 'never'), 'url', /not answer as/],
+  [
+    'it streams without an end',
+    () => at('/mcp', { headers: { 'content-type': 'text/event-stream' }, body: endless() }),
+    'url',
+    /not answer as/,
+  ],
+  // What it says of itself.
+  ['its metadata redirects', () => at(prm, elsewhere(302)), 'url', /does not say where/],
+  [
+    'its metadata is a page',
+    () => at(prm, { headers: { 'content-type': 'text/html' }, body: '<html>' }),
+    'url',
+    /does not say where/,
+  ],
+  ['its metadata is a list', () => at(prm, { body: [] }), 'url', /cannot be read/],
+  ['its metadata is two megabytes', () => at(prm, { body: { a: 'x'.repeat(2_097_152) } }), 'url', /does not say where/],
+  ['its metadata is nested a thousand deep', () => at(prm, { body: deep(1_000) }), 'url', /does not say where/],
+  ['its metadata has no end', () => at(prm, { body: endless() }), 'url', /does not say where/],
+  ['its metadata stalls', () => at(prm, { body: stalls() }), 'url', /does not say where/],
+  ['its metadata never comes', () => at(prm, 'never'), 'url', /does not say where/],
+  ['it has no metadata', () => ({ challenges: () => ['Bearer'], resourceMetadataAt: [] }), 'url', /does not say where/],
+  [
+    'its metadata is of another server',
+    () => ({ resourceMetadata: { resource: 'https://other.example/mcp' } }),
+    'url',
+    /another address/,
+  ],
+  [
+    'its metadata is of its host as a whole',
+    () => ({ resourceMetadata: { resource: server.origin } }),
+    'url',
+    /another address/,
+  ],
+  [
+    'its metadata has a fragment',
+    () => ({ resourceMetadata: { resource: `${server.url}#x` } }),
+    'url',
+    /another address/,
+  ],
+  [
+    'it names no authorization server',
+    () => ({ resourceMetadata: { authorization_servers: [] } }),
+    'url',
+    /no authorization server/,
+  ],
+  [
+    'it takes tokens in the query alone',
+    () => ({ resourceMetadata: { bearer_methods_supported: ['query'] } }),
+    'url',
+    /in a header/,
+  ],
+  // Its authorization server.
+  [
+    'its authorization server is inside',
+    () => ({ resourceMetadata: { authorization_servers: ['https://192.168.0.1/'] } }),
+    'authorization_server',
+    /Only public/,
+  ],
+  [
+    'its authorization server is a script',
+    () => ({ resourceMetadata: { authorization_servers: ['javascript:alert(1)'] } }),
+    'authorization_server',
+    /Only public/,
+  ],
+  [
+    'its authorization server names another',
+    () => ({ serverMetadata: { issuer: 'https://other.example' } }),
+    'authorization_server',
+    /another issuer/,
+  ],
+  [
+    'its authorization server adds a slash',
+    () => ({ serverMetadata: { issuer: `${server.issuer}/` } }),
+    'authorization_server',
+    /another issuer/,
+  ],
+  ['its authorization server says nothing', () => ({ serverMetadataAt: [] }), 'authorization_server', /no metadata/],
+  [
+    'its authorization server has no token endpoint',
+    () => ({ serverMetadata: { token_endpoint: undefined } }),
+    'authorization_server',
+    /no metadata/,
+  ],
+  [
+    'its authorization server redirects',
+    () => ({ serverMetadataAt: [], ...at(metadata, elsewhere(301)) }),
+    'authorization_server',
+    /no metadata/,
+  ],
+  [
+    'its authorization server lists no PKCE',
+    () => ({ serverMetadata: { code_challenge_methods_supported: undefined } }),
+    'authorization_server',
+    /PKCE/,
+  ],
+  [
+    'its authorization server has plain PKCE',
+    () => ({ serverMetadata: { code_challenge_methods_supported: ['plain'] } }),
+    'authorization_server',
+    /PKCE/,
+  ],
+  [
+    'people cannot link there',
+    () => ({ serverMetadata: { grant_types_supported: ['client_credentials'] } }),
+    'authorization_server',
+    /code flow/,
+  ],
+  [
+    'its token endpoint is inside',
+    () => ({ serverMetadata: { token_endpoint: 'https://10.0.0.1/token' } }),
+    'authorization_server',
+    /its token_endpoint/,
+  ],
+  [
+    'its sign-in page is a script',
+    () => ({ serverMetadata: { authorization_endpoint: 'javascript:alert(1)' } }),
+    'authorization_server',
+    /no metadata|cannot be used/,
+  ],
+  [
+    'its keys are inside',
+    () => ({ serverMetadata: { jwks_uri: 'http://[::1]:9/jwks'.replace('[::1]:9', 'metadata.google.internal') } }),
+    'authorization_server',
+    /its jwks_uri/,
+  ],
+  [
+    'its revocation carries a password',
+    () => ({ serverMetadata: { revocation_endpoint: 'https://a:b@x.example/' } }),
+    'authorization_server',
+    /its revocation_endpoint/,
+  ],
+  [
+    'its registration is inside',
+    () => ({ serverMetadata: { registration_endpoint: 'https://172.16.0.1/reg' } }),
+    'authorization_server',
+    /its registration_endpoint/,
+  ],
+  [
+    'clients cannot register themselves',
+    () => ({ serverMetadata: { registration_endpoint: undefined } }),
+    'client_id',
+    /Register one there/,
+  ],
+]
+
+describe('F-01 F-05 F-06 F-07 F-08 R-02: a server that cannot be trusted becomes no provider', () => {
+  it.each(discoveries)('%s', async (_what, state, field, says) => {
+    server.is(state())
+    const before = { seen: server.seen.length, rows: await mcp.rows('SELECT id FROM provider') }
+    for (const work of [mcp.preview, mcp.create]) {
+      const error = await refused(work({ url: server.url }))
+      expect(error.code).toBe('bad_request')
+      expect(Object.keys(error.fields ?? {})).toEqual([`setup.${field}`])
+      expect(error.fields?.[`setup.${field}`]).toMatch(says)
+    }
+    expect(await mcp.rows('SELECT id FROM provider')).toEqual(before.rows)
+    expect(await mcp.registrations()).toEqual([])
+    expect(server.registered()).toEqual([])
+    expect(server.seen.length - before.seen).toBeLessThan(24)
+    expect(inside.seen).toEqual([])
+  })
+})
+
+const reg = '/t/reg'
+const client = { client_id: 'c', client_secret: 's', client_secret_expires_at: 0 }
+type Registration = [what: string, answer: () => Instead, says: RegExp]
+const registrations: Registration[] = [
+  [
+    'does not accept the redirect URI',
+    () => ({ status: 400, body: { error: 'invalid_redirect_uri', error_description: '<b>x' } }),
+    /does not accept the redirect URI/,
+  ],
+  [
+    'does not accept the metadata',
+    () => ({ status: 400, body: { error: 'invalid_client_metadata' } }),
+    /client like Valetkey/,
+  ],
+  [
+    'wants somebody to vouch',
+    () => ({ status: 400, body: { error: 'unapproved_software_statement' } }),
+    /that it approved/,
+  ],
+  [
+    'names an error that is a trap',
+    () => ({ status: 400, body: { error: '__proto__' } }),
+    /registered no client \(HTTP 400\)/,
+  ],
+  ['forbids it', () => ({ status: 403, body: {} }), /HTTP 403/],
+  ['fails', () => ({ status: 500, body: {} }), /HTTP 500.*later/],
+  ['asks to wait', () => ({ status: 429, headers: { 'retry-after': '60' }, body: {} }), /HTTP 429.*later/],
+  ['redirects', () => elsewhere(307), /did not answer/],
+  ['never answers', () => 'never', /did not answer/],
+  ['answers two megabytes', () => ({ status: 201, body: { ...client, x: 'x'.repeat(2_097_152) } }), /did not answer/],
+  ['answers a page', () => ({ status: 201, headers: { 'content-type': 'text/html' }, body: '<html>' }), /no client/],
+  ['answers no client id', () => ({ status: 201, body: { client_secret: 's' } }), /no client/],
+  ['answers a client id of a megabyte', () => ({ status: 201, body: { client_id: 'x'.repeat(900_000) } }), /no client/],
+  [
+    'registers another redirect URI',
+    () => ({ status: 201, body: { ...client, redirect_uris: ['https://evil.example/'] } }),
+    /another redirect URI/,
+  ],
+  [
+    'registers for machines alone',
+    () => ({ status: 201, body: { ...client, grant_types: ['client_credentials'] } }),
+    /cannot link/,
+  ],
+  [
+    'registers a way to sign that we do not know',
+    () => ({ status: 201, body: { ...client, token_endpoint_auth_method: 'tls_client_auth' } }),
+    /does not know/,
+  ],
+  [
+    'keeps the secret for itself',
+    () => ({ status: 201, body: { client_id: 'c', token_endpoint_auth_method: 'client_secret_basic' } }),
+    /does not know/,
+  ],
+  [
+    'registers what has ended already',
+    () => ({ status: 201, body: { ...client, client_secret_expires_at: 1_000 } }),
+    /ended already/,
+  ],
+]
+
+describe('R-03 R-04: a registration that comes to nothing leaves nothing, and says what to do', () => {
+  it.each(registrations)('the server %s', async (_what, answer, says) => {
+    server.is(at(reg, answer()))
+    const before = await mcp.rows('SELECT id FROM provider')
+    const error = await refused(mcp.create({ url: server.url }))
+    expect(error.code).toBe('bad_request')
+    expect(error.fields?.['setup.client_id']).toMatch(says)
+    expect(JSON.stringify(error.fields)).not.toContain('<b>')
+    expect(await mcp.rows('SELECT id FROM provider')).toEqual(before)
+    expect(await mcp.registrations()).toEqual([])
   })
 
-  it('tools with names that nobody could allow, or that are there twice, are none', async () => {
-    const tools = ['fine', 'fine', 'a\nb', '', 'x'.repeat(501), 'ok\u0000', 'look\u202ealike'].map((name, at) => ({
-      name,
-      description: String(at),
-      inputSchema: { type: 'object' },
-    }))
-    behind.answerWith((_request, response, got) =>
-      json(response, result(got, { tools: [...tools, null, 7, { name: 'no schema' }] })),
-    )
-    const answer = await gate.modern(linked.alias, 'tools/list', {}, { token: bearer })
-    expect(
-      (answer.messages[0]?.result?.tools as object[] | undefined)?.map((tool) => Object.values(tool).slice(0, 2)),
-    ).toEqual([
-      ['fine', '0'],
-      ['look\u202ealike', '6'],
+  it('what it registered wrongly is taken back at once', async () => {
+    const handle = { registration_access_token: 'the-token', registration_client_uri: `${server.issuer}/reg/c` }
+    server.is({
+      instead: ({ path, method }) =>
+        path === reg
+          ? { status: 201, body: { ...client, ...handle, redirect_uris: ['https://evil.example/'] } }
+          : path === `${reg}/c` && method === 'DELETE'
+            ? { status: 204 }
+            : undefined,
+    })
+    await refused(mcp.create({ url: server.url }))
+    const [ended] = server.requests('as', `${reg}/c`)
+    expect(ended).toMatchObject({ method: 'DELETE', headers: { authorization: 'Bearer the-token' } })
+  })
+})
+
+const token = '/t/token'
+const tokens = { access_token: 'a', token_type: 'Bearer', expires_in: 600, refresh_token: 'r', scope: 'notes:read' }
+type Link = [what: string, state: () => Partial<McpState>, change: (back: URL) => void, code: string]
+const same = () => {}
+const links: Link[] = [
+  [
+    'another issuer comes back',
+    () => ({}),
+    (back) => back.searchParams.set('iss', 'https://evil.example'),
+    'issuer_mismatch',
+  ],
+  [
+    'the issuer has another slash',
+    () => ({}),
+    (back) => back.searchParams.set('iss', `${server.issuer}/`),
+    'issuer_mismatch',
+  ],
+  ['no issuer comes back', () => ({}), (back) => back.searchParams.delete('iss'), 'issuer_mismatch'],
+  ['the issuer comes twice', () => ({}), (back) => back.searchParams.append('iss', server.issuer), 'upstream_protocol'],
+  [
+    'an error that names another issuer',
+    () => ({}),
+    (back) => {
+      back.searchParams.delete('code')
+      back.searchParams.set('error', 'access_denied')
+      back.searchParams.set('iss', 'https://evil.example')
+    },
+    'issuer_mismatch',
+  ],
+  [
+    'the person says no',
+    () => ({}),
+    (back) => {
+      back.searchParams.delete('code')
+      back.searchParams.set('error', 'access_denied')
+    },
+    'link_denied',
+  ],
+  [
+    'the error is a script',
+    () => ({}),
+    (back) => {
+      back.searchParams.delete('code')
+      back.searchParams.set('error', '<script>')
+    },
+    'upstream_refused',
+  ],
+  ['no access token comes', () => at(token, { body: { token_type: 'Bearer' } }), same, 'upstream_protocol'],
+  [
+    'the token is of a type that we cannot use',
+    () => at(token, { body: { ...tokens, token_type: 'mac' } }),
+    same,
+    'upstream_protocol',
+  ],
+  [
+    'the answer is a page',
+    () => at(token, { headers: { 'content-type': 'text/html' }, body: '<html>' }),
+    same,
+    'upstream_protocol',
+  ],
+  [
+    'the answer is two megabytes',
+    () => at(token, { body: { ...tokens, x: 'x'.repeat(2_097_152) } }),
+    same,
+    'upstream_unavailable',
+  ],
+  ['the answer never comes', () => at(token, 'never'), same, 'upstream_unavailable'],
+  ['the token endpoint redirects', () => at(token, elsewhere(307)), same, 'upstream_unavailable'],
+  ['the code is refused', () => at(token, { status: 400, body: { error: 'invalid_grant' } }), same, 'upstream_refused'],
+  [
+    'the client is refused',
+    () => at(token, { status: 401, body: { error: 'invalid_client' } }),
+    same,
+    'client_not_registered',
+  ],
+]
+
+describe('L-06 R-21: a link at a server that answers wrongly ends with its reason and holds nothing', () => {
+  let provider: string
+  beforeAll(async () => {
+    provider = (await mcp.create({ url: server.url })).id
+  })
+
+  it.each(links)('%s', async (_what, state, change, code) => {
+    const started = await mcp.begin(provider)
+    const back = new URL(await server.approve(started.url))
+    change(back)
+    server.is(state())
+    const result = await started.comeBack(back.href)
+    expect(result).toMatchObject({ kind: 'failed', error: { code } })
+    expect(await mcp.connectionOf(provider)).toBeUndefined()
+    expect(await mcp.rows('SELECT status, secrets FROM attempt WHERE id = $1', [started.attemptId])).toEqual([
+      { status: 'failed', secrets: null },
     ])
   })
-
-  it.each([
-    ['no list', { tools: 'all' }],
-    ['no list at all', {}],
-  ])('%s where a list is asked for', async (_what, body) => {
-    behind.answerWith((_request, response, got) => json(response, result(got, body)))
-    expect((await gate.modern(linked.alias, 'tools/list', {}, { token: bearer })).messages[0]?.error?.code).toBe(502)
-  })
-
-  it.each([
-    ['the newest in a session', '2026-07-28'],
-    ['one of long ago', '2024-11-05'],
-    ['none', undefined],
-    ['something else', 7],
-  ])('a session in a revision that nobody asked for: %s', async (_what, protocolVersion) => {
-    behind.answerWith((_request, response, got) =>
-      json(response, result(got, { protocolVersion, capabilities: {}, serverInfo: {} })),
-    )
-    const { hello } = await gate.session(linked.alias, bearer)
-    expect(hello.messages[0]?.error?.code).toBe(-32602)
-    expect(hello.headers['mcp-session-id']).toBeUndefined()
-  })
-
-  it.each([
-    ['too long', 'x'.repeat(2_000)],
-    ['with a space', 'a b'],
-  ])('a session id that is none: %s', async (_what, id) => {
-    behind.answerWith((_request, response, got) =>
-      json(
-        response,
-        result(got, { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 's', version: '1' } }),
-        200,
-        { 'mcp-session-id': id },
-      ),
-    )
-    expect((await gate.session(linked.alias, bearer)).hello.messages[0]?.error?.code).toBe(502)
-  })
-
-  it('a client that reads slowly holds back the server, and nothing piles up', async () => {
-    let written = 0
-    const stalled = new Promise<void>((resolve) =>
-      behind.answerWith((_request, response) => {
-        response.writeHead(200, { 'content-type': 'text/event-stream' })
-        const note = `data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { data: 'x'.repeat(60_000) } })}\n\n`
-        const more = (): unknown => {
-          if (response.destroyed) return resolve()
-          written += note.length
-          if (written > 60_000_000) return resolve()
-          return response.write(note) ? setImmediate(more) : response.once('drain', more)
-        }
-        response.once('close', () => resolve())
-        more()
-      }),
-    )
-    const { request } = await import('node:http')
-    const body = JSON.stringify({
-      jsonrpc: '2.0',
-      id: 1,
-      method: 'tools/call',
-      params: {
-        name: 'echo',
-        arguments: {},
-        _meta: {
-          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-          'io.modelcontextprotocol/clientCapabilities': {},
-        },
-      },
-    })
-    const asking = request(gate.address(linked.alias), {
-      method: 'POST',
-      headers: {
-        host: gate.host,
-        authorization: `Bearer ${bearer}`,
-        accept: '*/*',
-        'content-type': 'application/json',
-        'mcp-protocol-version': '2026-07-28',
-        'mcp-method': 'tools/call',
-        'mcp-name': 'echo',
-        'content-length': body.length,
-      },
-    })
-    const answer = await new Promise<IncomingMessage>((resolve) => asking.on('response', resolve).end(body))
-    answer.pause()
-    // Until the server is held back: it has written nothing between two looks.
-    let before = -1
-    await vi.waitFor(
-      () => {
-        const since = before
-        before = written
-        expect(written).toBe(since)
-      },
-      { interval: 150, timeout: 10_000 },
-    )
-    expect(written).toBeLessThan(30_000_000)
-    answer.destroy()
-    await stalled
-  }, 20_000)
 })

@@ -6,12 +6,12 @@ import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { findPyJwt } from '../../scripts/lib/python-jwt.mjs'
+import { findPython } from '../../scripts/lib/python.mjs'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type BrowserActor, origin } from '../support/broker.ts'
 import { issueOwn, metrics, ownApisOf } from '../support/own-apis.ts'
 
-const python = await findPyJwt()
+const python = await findPython('pyjwt')
 const program = `
 import jwt, json, sys
 keys, token, issuer, audience = sys.argv[1:]

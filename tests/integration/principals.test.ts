@@ -1,6 +1,13 @@
 // Who calls: browsers by their cookie, programs by a token. The token here is one that only this test recognises.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type GrantCredential, type Principal, type Scope, scopes, type TokenCredential } from '../../lib/actor.ts'
+import {
+  type GrantCredential,
+  grantKind,
+  type Principal,
+  type Scope,
+  scopes,
+  type TokenCredential,
+} from '../../lib/actor.ts'
 import { catalogue } from '../../lib/audit/catalogue.ts'
 import { putContext } from '../../lib/context.ts'
 import type { Operation } from '../../lib/http/operation.ts'
@@ -91,7 +98,7 @@ function program(held: readonly Scope[], kind: GrantCredential['kind'] = 'bearer
   const token = newId('request')
   programs.set(`${kind} ${token}`, {
     ...person,
-    credential: { kind, client: 'cli_test', grant: 'grt_test', scopes: held },
+    credential: { ...grantKind(kind === 'dpop' ? 'a key' : null), client: 'cli_test', grant: 'grt_test', scopes: held },
   })
   return { authorization: `${kind === 'dpop' ? 'DPoP' : 'Bearer'} ${token}` }
 }

@@ -5,8 +5,7 @@ import { join, resolve } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openDatabase } from '../../lib/store/database.ts'
-import { asSystem } from '../../lib/store/system.ts'
-import { completeToken } from '../../lib/store/tokens.ts'
+import { completeIssue } from '../../lib/store/issuing.ts'
 import { applyMigrations } from '../../scripts/migrate.mjs'
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -169,6 +168,8 @@ it('a token without connection is for `sign`, which has none, and has a project 
 it('A-03: a token that is revoked while it is completed is not completed', async () => {
   await owner.query(`INSERT INTO issued_token (${columns}) VALUES ('tnt_1', 'tok_3', 'usr_1', 'prj_1', 'con_1', 'prv_1', 'mint',
     'issuing', 'n', 'p', '{}', vk.generations('tnt_1', 'usr_1', 'prj_1', 'prv_1', 'con_1', NULL, NULL), now() + interval '1 hour', now())`)
+  await owner.query(`INSERT INTO session (id, token_hash, user_id, auth_time, created_at, last_active_at, expires_at)
+    VALUES ('ses_1', 'h', 'usr_1', now(), now(), now(), now() + interval '1 hour')`)
   const { db, pool } = openDatabase({ databaseUrl: database.appUrl, poolSize: 2 })
   const made = {
     upstreamId: '1',
@@ -180,11 +181,16 @@ it('A-03: a token that is revoked while it is completed is not completed', async
   }
   await owner.query('BEGIN')
   await owner.query(`UPDATE issued_token SET generation = generation + 1 WHERE id = 'tok_3'`)
-  const completed = asSystem({ db }, 'tnt_1', 'job', (tx) => completeToken(tx, 'tnt_1', 'tok_3', made))
+  const completed = completeIssue(
+    { pool, config: { namedStatements: true } as never },
+    JSON.stringify({ session: 'ses_1', idle: 60 }),
+    { tenantId: 'tnt_1', userId: 'usr_1', id: 'tok_3' },
+    { roles: ['member'], made, keeping: undefined, body: {}, now: new Date() },
+  )
   const waits = `SELECT count(*)::int FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.datname = current_database() AND NOT l.granted`
   await expect.poll(() => one<number>(waits), { timeout: 10_000 }).toBe(1)
   await owner.query('COMMIT')
-  expect(await completed).toBe(false)
+  expect(await completed).toBe('revoked_meanwhile')
   expect(await one(`SELECT status FROM issued_token WHERE id = 'tok_3'`, owner)).toBe('issuing')
   await db.$disconnect()
   await pool.end()

@@ -13,7 +13,7 @@ import { serve } from '../support/served.ts'
 import { personOf } from '../support/strangers.ts'
 
 const support = resolve(import.meta.dirname, '../support')
-const python = await findPython('authlib', ['Authlib==1.6.5', 'requests==2.32.5'])
+const python = await findPython('authlib')
 /** Its standard library is compiled first, which takes a minute: on demand (VALETKEY_TEST_GO=1). */
 const go = ['go', '/usr/local/go/bin/go'].find((path) => {
   if (process.env.VALETKEY_TEST_GO !== '1') return false

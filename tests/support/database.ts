@@ -14,7 +14,7 @@ export interface TestDatabase {
 
 /**
  * A migrated, empty database of its own for one test file, cloned from the run's template.
- * Needs the `integration` project (its globalSetup starts Postgres).
+ * Needs a project whose globalSetup starts Postgres (vitest.config.ts).
  */
 export const createTestDatabase = (): Promise<TestDatabase> => cloneOf('valetkey')
 

@@ -1,5 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { type GrantCredential, type Principal, type Scope, scopes, type TokenCredential } from '../../lib/actor.ts'
+import {
+  type GrantCredential,
+  grantKind,
+  type Principal,
+  type Scope,
+  scopes,
+  type TokenCredential,
+} from '../../lib/actor.ts'
 import { putContext } from '../../lib/context.ts'
 import { newId } from '../../lib/security/ids.ts'
 import type { TestApp } from './app.ts'
@@ -102,7 +109,12 @@ export function startPrograms(app: TestApp) {
       authTime: now,
       createdAt: now,
       expiresAt: new Date(now.getTime() + 3_600_000),
-      credential: { kind, client: row.client_id, grant: grantId, scopes: row.scopes },
+      credential: {
+        ...grantKind(kind === 'dpop' ? 'a key' : null),
+        client: row.client_id,
+        grant: grantId,
+        scopes: row.scopes,
+      },
     })
     return { authorization: `${kind === 'dpop' ? 'DPoP' : 'Bearer'} ${token}` }
   }

@@ -155,7 +155,7 @@ async function start(config: Config, realWaits: boolean): Promise<null> {
   return null
 }
 
-/** Lets claim, last look and write-back be held before or after their commit. */
+/** Lets claim, last look, write-back and the end of an issue be held before or after their commit. */
 function interceptQueries({ pool }: Context): void {
   const query = pool.query.bind(pool)
   const pointsOf = (text: string): { inside: Point; after: Point } | undefined => {
@@ -163,6 +163,7 @@ function interceptQueries({ pool }: Context): void {
     if (text.includes('vk.refresh_begin(')) return { inside: 'beginning', after: 'begun' }
     if (/vk\.(device_poll|code_redeem|grant_refresh)\(/.test(text)) return { inside: 'consuming', after: 'consumed' }
     if (text.includes('vk.refresh_store(')) return { inside: 'storing', after: 'stored' }
+    if (text.includes('vk.issue_complete(')) return { inside: 'completing', after: 'completed' }
     return undefined
   }
   const intercepted = async (...args: Parameters<typeof query>) => {
@@ -184,40 +185,6 @@ function interceptQueries({ pool }: Context): void {
     return result
   }
   Object.assign(pool, { query: intercepted })
-  interceptCompletion(pool)
-}
-
-/** Lets the transaction that completes an issue be held before or after its commit. */
-function interceptCompletion(pool: Context['pool']): void {
-  const connect = pool.connect.bind(pool)
-  const watchedClient = async () => {
-    const client = await connect()
-    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>
-    let isCompleting = false
-    const watched = async (...args: unknown[]) => {
-      const text = textOf(args[0])
-      const result = await query(...args)
-      if (/^UPDATE .*issued_token.* SET .*"?fingerprint"?/s.test(text)) {
-        isCompleting = true
-        if (isPoint('completing')) await holdAt('completing')
-      }
-      if (isCompleting && /^COMMIT/i.test(text)) {
-        isCompleting = false
-        if (isPoint('completed')) await holdAt('completed')
-      }
-      return result
-    }
-    return new Proxy(client, {
-      get: (target, name) => {
-        const value: unknown = name === 'query' ? watched : Reflect.get(target, name)
-        return name !== 'query' && typeof value === 'function' ? value.bind(target) : value
-      },
-    })
-  }
-  // pool.query takes its client by a callback, and is no transaction.
-  const intercepted = (...callback: unknown[]) =>
-    callback.length > 0 ? Reflect.apply(connect, pool, callback) : watchedClient()
-  Object.assign(pool, { connect: intercepted })
 }
 
 const textOf = (statement: unknown): string =>

@@ -28,6 +28,7 @@ it('names and units follow the conventions, and only the closed labels exist', a
   expect([...labels].sort()).toEqual(
     [
       'call',
+      'cause',
       'direction',
       'kind',
       'node',

@@ -3,25 +3,34 @@ import { AttemptNotice } from '@/app/_features/attempt.tsx'
 import { Adopt, Relink } from '@/app/_features/link.tsx'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
-import { may } from '@/lib/actor.ts'
+import { type Actor, may } from '@/lib/actor.ts'
+import { readLinkRequest, requestOfAttempt } from '@/lib/broker/link/ask.ts'
 import { readAttempt } from '@/lib/broker/link/attempt.ts'
 import { providerList } from '@/lib/broker/providers.ts'
+import type { Context } from '@/lib/context.ts'
 import { isBrokerError } from '@/lib/errors.ts'
 import { requireMember, requirePerson, tenantsOfSession } from '@/lib/http/page.ts'
+import { idPattern } from '@/lib/security/ids.ts'
 import { LinkOutcome } from '../outcome.tsx'
+import { AskedToLink } from './asked.tsx'
 
 export const metadata = { title: 'Link a project' }
 
+/** A link attempt, or what a program asks its person for. */
 export default async function ConnectPage({ params }: { params: Promise<{ attempt: string }> }) {
-  const found = await findAttempt((await params).attempt)
+  const asked = (await params).attempt
+  if (idPattern('link_request').test(asked)) return <LinkRequest id={asked} />
+  const found = await findOwn(asked, readAttempt)
   if (!found) notFound()
-  const { ctx, actor, attempt } = found
+  const { ctx, actor, thing: attempt } = found
   const tenant = actor.slug
   const projects = `/t/${tenant}/projects`
   const { status, id, providerId, connectionId, detail } = attempt
   const provider = (await providerList(ctx, actor)).find((each) => each.id === providerId)
   const now = ctx.now().toISOString()
 
+  const request = status === 'pending' ? undefined : await requestOfAttempt(ctx, actor.tenantId, id)
+  if (status === 'done' && request) redirect(`/connect/${request}`)
   if (status === 'done') redirect(attempt.projectId ? `${projects}/${attempt.projectId}?linked=1` : projects)
   if (status === 'pending')
     return (
@@ -54,15 +63,22 @@ export default async function ConnectPage({ params }: { params: Promise<{ attemp
           <Adopt tenant={tenant} attempt={id} label="Use this account instead" />
         )}
         <div className="flex flex-wrap gap-2">
-          {retriable && code !== 'issuer_mismatch' && (
-            <Relink
-              tenant={tenant}
-              providerId={providerId}
-              connectionId={connectionId ?? undefined}
-              label={connectionId ? 'Reconnect again' : 'Link again'}
-              variant={attempt.canAdopt ? 'secondary' : 'primary'}
-              size="md"
-            />
+          {request && code !== 'link_denied' && code !== 'cancelled' && code !== 'issuer_mismatch' ? (
+            <ButtonLink href={`/connect/${request}`} variant="primary">
+              Back to what the program asked
+            </ButtonLink>
+          ) : (
+            retriable &&
+            code !== 'issuer_mismatch' && (
+              <Relink
+                tenant={tenant}
+                providerId={providerId}
+                connectionId={connectionId ?? undefined}
+                label={connectionId ? 'Reconnect again' : 'Link again'}
+                variant={attempt.canAdopt ? 'secondary' : 'primary'}
+                size="md"
+              />
+            )
           )}
           <ButtonLink href={projects}>Back to projects</ButtonLink>
         </div>
@@ -71,16 +87,31 @@ export default async function ConnectPage({ params }: { params: Promise<{ attemp
   )
 }
 
-/** The person's own attempt, in whichever of their tenants it was started. */
-async function findAttempt(id: string) {
+/** What a program asks, in words, and how it stands. */
+async function LinkRequest({ id }: { id: string }) {
+  const found = await findOwn(id, readLinkRequest)
+  if (!found) notFound()
+  const { ctx, actor, thing: request } = found
+  return (
+    <AskedToLink
+      tenant={{ slug: actor.slug, name: found.tenantName }}
+      mayWork={may(actor, 'work')}
+      now={ctx.now().toISOString()}
+      asked={{ ...request, createdAt: request.createdAt.toISOString(), expiresAt: request.expiresAt.toISOString() }}
+    />
+  )
+}
+
+/** The person's own, in whichever of their tenants it was started. */
+async function findOwn<T>(id: string, read: (ctx: Context, actor: Actor, id: string) => Promise<T>) {
   const { ctx, session } = await requirePerson()
-  for (const { slug } of await tenantsOfSession(session)) {
+  for (const { slug, name } of await tenantsOfSession(session)) {
     const { actor } = await requireMember(slug)
-    const attempt = await readAttempt(ctx, actor, id).catch((error: unknown) => {
+    const thing = await read(ctx, actor, id).catch((error: unknown) => {
       if (isBrokerError(error, 'not_found')) return null
       throw error
     })
-    if (attempt) return { ctx, actor, attempt }
+    if (thing) return { ctx, actor, thing, tenantName: name }
   }
   return null
 }

@@ -1,4 +1,4 @@
-import { type Actor, requireScope } from '../../actor.ts'
+import { type Actor, grantKind, requireScope } from '../../actor.ts'
 import { issueToken } from '../../broker/issue.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
@@ -38,8 +38,7 @@ export async function tokenExchange(
   if (client.authentication === 'none') throw new BrokerError('unauthorized_client')
   const subject = await subjectOf(ctx, client.id, asked)
   const { tenantId, slug, role, userId, grantId, scopes: held, expiresAt } = subject
-  const kind = subject.proofKey === null ? 'bearer' : 'dpop'
-  const credential = { kind, client: client.id, grant: grantId, scopes: held } as const
+  const credential = { ...grantKind(subject.proofKey), client: client.id, grant: grantId, scopes: held }
   const actor: Actor = { userId, credential, tenantId, slug, role, address, agent, requestId }
   requireScope(actor, 'tokens:issue')
   const target = await readTenant(ctx, tenantId, async (tx) => {

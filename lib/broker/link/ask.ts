@@ -1,20 +1,279 @@
+import { createHash } from 'node:crypto'
+import { type Actor, type CookieCredential, type Origin, requirePermission } from '../../actor.ts'
+import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
+import { BrokerError } from '../../errors.ts'
+import { kinds } from '../../providers/index.ts'
+import { newId } from '../../security/ids.ts'
+import { act } from '../../store/authority.ts'
+import { findConnection } from '../../store/connections.ts'
+import { type ReadTx, readTenant } from '../../store/database.ts'
+import { findGrant } from '../../store/grants.ts'
+import {
+  acceptLinkRequest,
+  declineLinkRequest,
+  findLinkRequest,
+  findOpenLinkRequest,
+  insertLinkRequest,
+  type LinkCause,
+  type LinkRequestRow,
+  type LinkRequestStatus,
+  linkRequestOfAttempt,
+  lockAsked,
+  openLinkRequests,
+  timeOutLinkRequests,
+} from '../../store/link-requests.ts'
+import { projectsWithProviders } from '../../store/projects.ts'
+import type { ProviderRow } from '../../store/providers.ts'
+import { asSystem } from '../../store/system.ts'
+import { findToken } from '../../store/tokens.ts'
+import { attemptMilliseconds, startLink } from './start.ts'
 
-/** What a person is asked for, because a program's call needs it. */
-export type Asking = {
+/** How many may wait for one person in one tenant. */
+const mostOpen = 10
+const mostScopes = 20
+/** RFC 6749 3.3. */
+const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/
+
+/** What the program used that asks: a grant of its person, or a token that was issued to them. */
+export type AskedBy = { grant: string } | { token: string }
+
+export type Ask = {
   tenantId: string
   slug: string
   userId: string
   providerId: string
   projectId: string
+  /** The connection that is there and does not suffice. */
   connectionId: string | null
-  cause: 'link' | 'reconnect' | 'step_up'
-  /** Of a step-up: all that the connection is to have. */
-  scopes?: string[]
+  cause: LinkCause
+  /** That the upstream demands beside what is granted, as it names them. */
+  scopes?: string[] | undefined
+  by?: AskedBy | undefined
+  /** Of the call, for the audit trail. */
+  origin?: Pick<Origin, 'address' | 'agent' | 'requestId'> | undefined
 }
 
-/** Where a person gives what a call needs: the project's own page. */
-export const askForLink = async (
-  { config }: Pick<Context, 'config'>,
-  { slug, projectId }: Asking,
-): Promise<{ id: string; url: string }> => ({ id: projectId, url: `${config.origin}/t/${slug}/projects/${projectId}` })
+/**
+ * Asks a person to link, to reconnect or to allow more, for a program that cannot (N-14). Answers where they do so. The URL holds an
+ * id alone: whoever opens it must be signed in as the person who was asked. Any number of calls about the same make one.
+ * @throws BrokerError rate_limited where too much waits for this person already
+ */
+export async function askForLink(ctx: Context, ask: Ask): Promise<{ id: string; url: string }> {
+  const scopes = cleaned(ask.scopes ?? [])
+  const subject = subjectOf(ask, scopes)
+  const known = await readTenant(ctx, ask.tenantId, (tx) =>
+    findOpenLinkRequest(tx, ask.tenantId, ask.userId, subject, ctx.now()),
+  )
+  const { id } = known ?? (await insert(ctx, ask, scopes, subject))
+  return { id, url: `${ctx.config.origin}/connect/${id}` }
+}
+
+async function insert(ctx: Context, ask: Ask, scopes: string[], subject: Uint8Array): Promise<{ id: string }> {
+  const { tenantId, userId, providerId, projectId, connectionId, cause, by } = ask
+  const now = ctx.now()
+  const made = await asSystem(ctx, tenantId, 'request of a program', async (tx) => {
+    await lockAsked(tx, tenantId, userId)
+    const late = await timeOutLinkRequests(tx, tenantId, { userId, now, most: 100 })
+    const known = await findOpenLinkRequest(tx, tenantId, userId, subject, now)
+    if (known) return { late, row: known }
+    const { count, firstEnd } = await openLinkRequests(tx, tenantId, userId, now)
+    if (count >= mostOpen) return { late, firstEnd }
+    const row = await insertLinkRequest(tx, {
+      tenantId,
+      id: newId('link_request'),
+      userId,
+      providerId,
+      projectId,
+      connectionId,
+      cause,
+      scopes,
+      subject: Buffer.from(subject),
+      grantId: by && 'grant' in by ? by.grant : null,
+      tokenId: by && 'token' in by ? by.token : null,
+      createdAt: now,
+      expiresAt: new Date(now.getTime() + attemptMilliseconds),
+    })
+    await record(
+      tx,
+      tenantId,
+      now,
+      { userId, ...ask.origin },
+      {
+        action: 'link.asked',
+        outcome: 'ok',
+        target: { kind: 'provider', id: providerId },
+        details: { request: row.id, project: projectId, cause, ...(scopes.length > 0 && { scopes }), ...by },
+      },
+    )
+    return { late, row, isNew: true }
+  })
+  countEnds(
+    ctx,
+    made.late.map((each) => ({ cause: each, outcome: 'timed_out' as const })),
+  )
+  if (!made.row)
+    throw new BrokerError('rate_limited', {
+      detail: `${mostOpen} requests to link wait for this person already. They answer them, or let them end.`,
+      retryAfterSeconds: made.firstEnd ? Math.max(1, Math.ceil((made.firstEnd.getTime() - now.getTime()) / 1000)) : 60,
+    })
+  if (made.isNew) ctx.metrics.linkRequests.inc({ cause, outcome: 'asked' })
+  return made.row
+}
+
+/** An upstream's own words, shown to a person and sent back to it: what is no scope is left out. */
+const cleaned = (scopes: string[]): string[] =>
+  [...new Set(scopes.filter((scope) => scopeToken.test(scope)))].sort().slice(0, mostScopes)
+
+const subjectOf = ({ projectId, connectionId, cause }: Ask, scopes: string[]): Uint8Array =>
+  createHash('sha256')
+    .update(JSON.stringify([projectId, connectionId, cause, scopes]))
+    .digest()
+
+export const countEnds = (
+  { metrics }: Pick<Context, 'metrics'>,
+  ends: readonly { cause: LinkCause; outcome: Exclude<LinkRequestStatus, 'asked'> }[],
+): void => {
+  for (const { cause, outcome } of ends) metrics.linkRequests.inc({ cause, outcome })
+}
+
+/** How a request stands (N-15). @throws BrokerError not_found */
+export async function askedState(
+  ctx: Context,
+  { tenantId, id }: { tenantId: string; id: string },
+): Promise<{ status: LinkRequestStatus }> {
+  const row = await readTenant(ctx, tenantId, (tx) => findLinkRequest(tx, tenantId, id))
+  if (!row) throw new BrokerError('not_found')
+  return { status: statusOf(row, ctx.now()) }
+}
+
+const statusOf = ({ status, expiresAt }: LinkRequestRow, now: Date): LinkRequestStatus =>
+  (status === 'asked' || status === 'accepted') && expiresAt <= now ? 'timed_out' : (status as LinkRequestStatus)
+
+/** What the person who was asked sees of it. */
+export type LinkRequestView = {
+  id: string
+  status: LinkRequestStatus
+  cause: LinkCause
+  scopes: string[]
+  /** Which program asks: by the name of its client, or by what the token was issued for. */
+  program: { name: string; is: 'client' | 'token' } | null
+  provider: { id: string; name: string; host: string }
+  project: { id: string; name: string; alias: string }
+  createdAt: Date
+  expiresAt: Date
+}
+
+/** @throws BrokerError not_found, for what somebody else was asked as well */
+export async function readLinkRequest(ctx: Context, actor: Actor, id: string): Promise<LinkRequestView> {
+  return readTenant(ctx, actor.tenantId, async (tx) => {
+    const row = await own(tx, actor, id)
+    const [project] = await projectsWithProviders(tx, actor.tenantId, [row.projectId])
+    if (!project) throw new BrokerError('not_found')
+    return {
+      id: row.id,
+      status: statusOf(row, ctx.now()),
+      cause: row.cause as LinkCause,
+      scopes: row.scopes,
+      program: await programOf(tx, row),
+      provider: { id: project.provider.id, name: project.provider.name, host: hostOf(project) },
+      project: { id: project.id, name: project.name, alias: project.alias },
+      createdAt: row.createdAt,
+      expiresAt: row.expiresAt,
+    }
+  })
+}
+
+/** Where its calls go. */
+const hostOf = ({ provider, externalId }: { provider: ProviderRow; externalId: string }): string =>
+  new URL(kinds.get(provider.kind)?.baseUrl?.({ externalId }) ?? provider.issuer).host
+
+async function own(tx: ReadTx, actor: Pick<Actor, 'tenantId' | 'userId'>, id: string): Promise<LinkRequestRow> {
+  const row = await findLinkRequest(tx, actor.tenantId, id)
+  if (row?.userId !== actor.userId) throw new BrokerError('not_found')
+  return row
+}
+
+async function programOf(tx: ReadTx, { tenantId, userId, grantId, tokenId }: LinkRequestRow) {
+  const grant = grantId ? await findGrant(tx, tenantId, grantId, userId) : null
+  if (grant) return { name: grant.client.name, is: 'client' as const }
+  const token = tokenId ? await findToken(tx, tenantId, tokenId, userId) : null
+  return token ? { name: token.purpose, is: 'token' as const } : null
+}
+
+/** The request that an attempt was begun for, where there is one: whoever comes back is told about the program. */
+export const requestOfAttempt = async (
+  ctx: Context,
+  tenantId: string,
+  attemptId: string,
+): Promise<string | undefined> =>
+  (await readTenant(ctx, tenantId, (tx) => linkRequestOfAttempt(tx, tenantId, attemptId)))?.id
+
+/**
+ * The person continues: the link starts in this browser, with what was granted before and what is asked for now. It can
+ * be started again while the request is open; whichever attempt comes back counts.
+ * @throws BrokerError not_found, attempt_expired, attempt_used, and whatever {@link startLink} throws
+ */
+export async function startAsked(
+  ctx: Context,
+  actor: Actor<CookieCredential>,
+  { requestId, browser }: { requestId: string; browser: string },
+): Promise<{ attemptId: string; url: string; expiresAt: Date }> {
+  requirePermission(actor, 'work')
+  const { row, connection } = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const row = await own(tx, actor, requestId)
+    const { connectionId } = row
+    const connection = connectionId ? await findConnection(tx, actor.tenantId, connectionId, actor.userId) : null
+    return { row, connection }
+  })
+  refuseEnded(row, ctx.now())
+  const started = await startLink(ctx, actor, {
+    providerId: row.providerId,
+    // One that is revoked or gone is linked anew.
+    ...(connection && connection.status !== 'revoked' && { connectionId: connection.id }),
+    ...(row.scopes.length > 0 && { scopes: [...new Set([...(connection?.scopesGranted ?? []), ...row.scopes])] }),
+    browser,
+  })
+  const attempt = { id: started.attemptId, expiresAt: started.expiresAt }
+  const { isFirst } = await act(ctx, actor, 'work', async (tx) => {
+    const before = await own(tx, actor, requestId)
+    // Declined in another tab meanwhile: nobody learns the address of this attempt.
+    if (!(await acceptLinkRequest(tx, row, attempt, ctx.now()))) throw new BrokerError('attempt_used')
+    return { isFirst: before.status === 'asked' }
+  })
+  if (isFirst) countEnds(ctx, [{ cause: row.cause as LinkCause, outcome: 'accepted' }])
+  return started
+}
+
+/** The person does not want it: the program is told so. @throws BrokerError not_found, attempt_expired, attempt_used */
+export async function declineAsked(ctx: Context, actor: Actor<CookieCredential>, requestId: string): Promise<void> {
+  const cause = await act(ctx, actor, 'work', async (tx, actor) => {
+    const row = await own(tx, actor, requestId)
+    refuseEnded(row, ctx.now())
+    if (!(await declineLinkRequest(tx, row, ctx.now()))) throw new BrokerError('attempt_used')
+    await record(tx, actor.tenantId, ctx.now(), actor, {
+      action: 'link.declined',
+      outcome: 'ok',
+      target: { kind: 'provider', id: row.providerId },
+      details: { request: row.id },
+    })
+    return row.cause as LinkCause
+  })
+  countEnds(ctx, [{ cause, outcome: 'declined' }])
+}
+
+function refuseEnded(row: LinkRequestRow, now: Date): void {
+  const status = statusOf(row, now)
+  if (status === 'timed_out') throw new BrokerError('attempt_expired')
+  if (status !== 'asked' && status !== 'accepted') throw new BrokerError('attempt_used')
+}
+
+/** Ends a batch of requests that nobody answered in time. How many. */
+export async function timeOutAsked(ctx: Context, tenantId: string, most: number): Promise<number> {
+  const late = await asSystem(ctx, tenantId, 'job', (tx) => timeOutLinkRequests(tx, tenantId, { now: ctx.now(), most }))
+  countEnds(
+    ctx,
+    late.map((cause) => ({ cause, outcome: 'timed_out' as const })),
+  )
+  return late.length
+}

@@ -18,6 +18,9 @@ export const secretsPlace = (attempt: Pick<AttemptRow, 'id' | 'userId'>): Sealed
 
 export const parseSecrets = (sealed: Secret) => JSON.parse(sealed.reveal()) as AttemptSecrets
 
+/** What an attempt asks for, where that is not what its provider says. */
+export const askedFor = (scopes: string[]): { scopes?: string[] } => (scopes.length > 0 ? { scopes } : {})
+
 /** Whether an attempt was begun by this person in this session and this browser. */
 export const isOwn = (attempt: AttemptRow, { userId, credential }: Person<CookieCredential>, browser: string) =>
   attempt.userId === userId &&

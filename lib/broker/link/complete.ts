@@ -9,13 +9,14 @@ import { type AttemptRow, consumeAttempt, endAttempt, findAttempt, findKeptGrant
 import { actAsPerson } from '../../store/authority.ts'
 import { readTenant } from '../../store/database.ts'
 import { frozenBy } from '../../store/freezes.ts'
+import { endRequestOfAttempt } from '../../store/link-requests.ts'
 import { attemptByState } from '../../store/lookups.ts'
 import { findProvider, type ProviderRow } from '../../store/providers.ts'
 import { asSystem } from '../../store/system.ts'
 import { vaultOf } from '../../vault/keys.ts'
 import { frozenError } from '../freezes.ts'
 import { asBrokerError, openProvider } from '../upstream.ts'
-import { isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
+import { askedFor, isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
 import { type Habits, mayLink, storeGrant } from './store-grant.ts'
 
 export type Callback = {
@@ -28,7 +29,7 @@ export type Callback = {
 }
 
 export type LinkResult = { tenantId: string; attemptId: string } & (
-  | { kind: 'linked'; projectId: string }
+  | { kind: 'linked'; projectId: string; connectionId: string }
   | { kind: 'failed'; error: BrokerError }
 )
 
@@ -80,8 +81,9 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     const vault = await vaultOf(ctx, tenantId)
     const secrets = parseSecrets(await vault.open(secretsPlace(attempt), attempt.secrets))
     const upstream = await openProvider(ctx, vault, provider)
-    const { redirectUri } = attempt
-    const grant = await upstream.exchangeCode({ parameters: callback.parameters, ...secrets, redirectUri })
+    const { parameters } = callback
+    const { redirectUri, scopes } = attempt
+    const grant = await upstream.exchangeCode({ parameters, ...secrets, redirectUri, ...askedFor(scopes) })
     const habits = habitsOf(provider)
     const input = { attempt, grant, person, alias: attempt.alias, habits }
     const kept = await storeGrant(ctx, vault, input).catch((error: unknown) => {
@@ -89,13 +91,14 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
       throw error
     })
     came(kept.kind === 'refused' ? kept.error.code : 'linked')
-    if (kept.kind === 'refused' && isBrokerError(kept.error, 'frozen', 'upstream_signed_out')) {
+    if (kept.kind === 'refused' && isBrokerError(kept.error, 'frozen', 'upstream_signed_out', 'upstream_protocol')) {
       if (!habits.endsAccount) endUnkept(ctx, upstream, grant)
       return failLink(ctx, attempt, person, kept.error)
     }
     if (kept.kind === 'refused')
       return failLink(ctx, attempt, person, kept.error, await vault.seal(secretsPlace(attempt), grantToJson(grant)))
-    return { kind: 'linked', tenantId, attemptId: attempt.id, projectId: kept.projectId }
+    const { projectId, connectionId } = kept
+    return { kind: 'linked', tenantId, attemptId: attempt.id, projectId, connectionId }
   } catch (error) {
     const known = asBrokerError(error)
     if (!isBrokerError(known)) ctx.log.error({ err: error, attempt: attempt.id, alarm: true }, 'linking failed')
@@ -126,7 +129,7 @@ async function failLink(
   kept: string | null = null,
 ): Promise<LinkResult> {
   const detail = error.detail ?? errorCodes[error.code].title
-  await asSystem(ctx, attempt.tenantId, 'end of an attempt', async (tx) => {
+  const asked = await asSystem(ctx, attempt.tenantId, 'end of an attempt', async (tx) => {
     await endAttempt(tx, attempt.tenantId, attempt.id, { status: 'failed', outcome: error.code, detail, secrets: kept })
     const target = { kind: 'provider', id: attempt.providerId } as const
     const outcome = errorCodes[error.code].status >= 500 ? 'failed' : 'refused'
@@ -136,7 +139,10 @@ async function failLink(
       target,
       details: { attempt: attempt.id, code: error.code },
     })
+    // The answer to the program is no, wherever it was given. After another failure its person can try again.
+    return error.code === 'link_denied' ? endRequestOfAttempt(tx, attempt.tenantId, attempt.id, 'declined') : []
   })
+  for (const cause of asked) ctx.metrics.linkRequests.inc({ cause, outcome: 'declined' })
   return { kind: 'failed', tenantId: attempt.tenantId, attemptId: attempt.id, error }
 }
 

@@ -2,23 +2,25 @@ import { type Actor, type CookieCredential, requirePermission } from '../../acto
 import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
-import { kinds } from '../../providers/index.ts'
+import { configured, kinds } from '../../providers/index.ts'
 import { newId } from '../../security/ids.ts'
 import { hash, randomToken } from '../../security/secrets.ts'
-import { cancelAttempt, findAttempt, insertAttempt } from '../../store/attempts.ts'
+import { type AttemptRow, cancelAttempt, findAttempt, insertAttempt } from '../../store/attempts.ts'
 import { act } from '../../store/authority.ts'
 import { findConnection } from '../../store/connections.ts'
 import { readTenant } from '../../store/database.ts'
+import { endRequestOfAttempt } from '../../store/link-requests.ts'
 import { findProvider, type ProviderRow } from '../../store/providers.ts'
 import { effectivePolicy, refuseLink } from '../../tenancy/policy.ts'
 import { type Vault, vaultOf } from '../../vault/keys.ts'
+import { callbackPath } from '../addresses.ts'
 import { refuseFrozen } from '../freezes.ts'
+import { withLivingClient } from '../registrations.ts'
 import { asBrokerError, openProvider } from '../upstream.ts'
-import { type AttemptSecrets, isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
+import { type AttemptSecrets, askedFor, isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
 
 /** How long a person may take at the upstream (L-01). */
-const attemptMilliseconds = 10 * 60_000
-export const callbackPath = (key: string) => `/oauth/callback/${key}`
+export const attemptMilliseconds = 10 * 60_000
 
 export type StartLink = {
   providerId: string
@@ -26,13 +28,24 @@ export type StartLink = {
   alias?: string | undefined
   /** Reconnect this connection instead of linking anew. */
   connectionId?: string | undefined
+  /**
+   * Scopes to ask for beside those that the provider says and the connection has: what a server's challenge named
+   * (RFC 6750 3.1). Never from a browser (L-13).
+   */
+  scopes?: string[] | undefined
   /** The browser's own secret (a cookie): only this browser can finish. */
   browser: string
 }
 
+/** What a server may make us ask for at once. */
+const scopesMax = 50
+/** RFC 6749 3.3 */
+const isScope = (name: string) => /^[!#-[\]-~]{1,256}$/.test(name)
+
 /**
  * Starts an authorization: an attempt bound to browser, session, person, tenant, provider and purpose, and the URL to open.
- * @throws BrokerError forbidden, not_found, alias_taken, frozen, over_policy, client_not_registered
+ * @throws BrokerError forbidden, not_found, alias_taken, frozen, over_policy, client_not_registered, bad_request for scopes
+ *   that are none
  */
 export async function startLink(
   ctx: Context,
@@ -41,20 +54,22 @@ export async function startLink(
 ): Promise<{ attemptId: string; url: string; expiresAt: Date }> {
   requirePermission(actor, 'work')
   const vault = await vaultOf(ctx, actor.tenantId)
-  const provider = await readTenant(ctx, actor.tenantId, async (tx) => {
+  const { row, held } = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const connection = input.connectionId
+      ? await findConnection(tx, actor.tenantId, input.connectionId, actor.userId)
+      : null
     // Whose it is comes first: what else is named makes no difference then (E-04).
-    if (input.connectionId) {
-      const connection = await findConnection(tx, actor.tenantId, input.connectionId, actor.userId)
-      if (connection?.providerId !== input.providerId) throw new BrokerError('not_found')
-    }
+    if (input.connectionId && connection?.providerId !== input.providerId) throw new BrokerError('not_found')
     const row = await findProvider(tx, actor.tenantId, input.providerId)
     if (!row) throw new BrokerError('not_found')
     if (kinds.get(row.kind)?.own)
       throw new BrokerError('bad_request', { fields: { provider: 'There is no upstream to link.' } })
     await refuseFrozen(tx, actor.tenantId, { ...actor, providerId: row.id, connectionId: input.connectionId })
     refuseLink(await effectivePolicy(tx, { ...actor, providerId: row.id }), actor.role)
-    return row
+    return { row, held: connection?.scopesGranted ?? [] }
   })
+  const provider = await withLivingClient(ctx, vault, row)
+  const scopes = input.scopes?.length ? askedScopes(provider, [...input.scopes, ...held]) : []
   const secrets: AttemptSecrets = {
     state: randomToken(),
     nonce: randomToken(),
@@ -74,12 +89,13 @@ export async function startLink(
     alias: input.alias ?? null,
     callbackKey: provider.callbackKey,
     issuer: provider.issuer,
+    scopes,
     // From configuration alone: what the browser claims to have asked for plays no part (L-14).
     redirectUri: ctx.config.origin + callbackPath(provider.callbackKey),
     createdAt: now,
     expiresAt: new Date(now.getTime() + attemptMilliseconds),
   }
-  const url = await authorizationUrl(ctx, vault, provider, attempt.redirectUri, secrets)
+  const url = await authorizationUrl(ctx, vault, provider, attempt, secrets)
   const sealed = await vault.seal(secretsPlace(attempt), JSON.stringify(secrets))
   await act(ctx, actor, 'work', async (tx, actor) => {
     await insertAttempt(tx, { ...attempt, secrets: sealed })
@@ -94,18 +110,29 @@ export async function startLink(
   return { attemptId: attempt.id, url, expiresAt: attempt.expiresAt }
 }
 
+/** Everything that a step-up asks for: what is held is asked for again, so that nothing is lost. @throws BrokerError bad_request */
+function askedScopes(row: ProviderRow, more: string[]): string[] {
+  const made = configured(row)
+  const scopes = [...new Set([...(made?.kind.scopes?.(made.settings) ?? []), ...more])]
+  if (scopes.length > scopesMax || !scopes.every(isScope))
+    throw new BrokerError('bad_request', { fields: { scopes: `Ask for at most ${scopesMax} scopes.` } })
+  return scopes
+}
+
 async function authorizationUrl(
   ctx: Context,
   vault: Vault,
   row: ProviderRow,
-  redirectUri: string,
+  { redirectUri, scopes }: Pick<AttemptRow, 'redirectUri' | 'scopes'>,
   secrets: AttemptSecrets,
 ): Promise<string> {
   const provider = await openProvider(ctx, vault, row)
   // Where the request is pushed, a server that does not know us says so now (RFC 9126).
-  const url = await provider.authorizationUrl({ ...secrets, redirectUri }).catch((error: unknown) => {
-    throw asBrokerError(error)
-  })
+  const url = await provider
+    .authorizationUrl({ ...secrets, redirectUri, ...askedFor(scopes) })
+    .catch((error: unknown) => {
+      throw asBrokerError(error)
+    })
   return url.href
 }
 
@@ -129,14 +156,15 @@ export async function resumeLink(
   if (attempt.expiresAt <= ctx.now()) throw new BrokerError('attempt_expired')
   if (!isOwn(attempt, actor, browser)) throw new BrokerError('attempt_unknown')
   const secrets = parseSecrets(await vault.open(secretsPlace(attempt), attempt.secrets))
-  return { url: await authorizationUrl(ctx, vault, provider, attempt.redirectUri, secrets) }
+  return { url: await authorizationUrl(ctx, vault, provider, attempt, secrets) }
 }
 
 /** Gives up an open attempt; a callback that still comes is refused. */
 export async function cancelLink(ctx: Context, actor: Actor<CookieCredential>, attemptId: string): Promise<void> {
-  await act(ctx, actor, 'work', async (tx, actor) => {
+  const asked = await act(ctx, actor, 'work', async (tx, actor) => {
     const { count } = await cancelAttempt(tx, actor.tenantId, attemptId, actor.userId)
     if (count === 0) throw new BrokerError('not_found')
+    const asked = await endRequestOfAttempt(tx, actor.tenantId, attemptId, 'cancelled')
     const target = { kind: 'attempt', id: attemptId } as const
     await record(tx, actor.tenantId, ctx.now(), actor, {
       action: 'link.failed',
@@ -144,5 +172,7 @@ export async function cancelLink(ctx: Context, actor: Actor<CookieCredential>, a
       target,
       details: { code: 'cancelled' },
     })
+    return asked
   })
+  for (const cause of asked) ctx.metrics.linkRequests.inc({ cause, outcome: 'cancelled' })
 }

@@ -18,6 +18,7 @@ import {
 } from '../../store/connections.ts'
 import { isDuplicate, type Tx } from '../../store/database.ts'
 import { frozenBy, holdGround } from '../../store/freezes.ts'
+import { completeLinkRequests } from '../../store/link-requests.ts'
 import { isOffline, isSignedOut, sessionHash } from '../../store/logouts.ts'
 import {
   findProjectUpstream,
@@ -27,6 +28,7 @@ import {
   updateProjectNames,
   type Viewer,
 } from '../../store/projects.ts'
+import { findProvider } from '../../store/providers.ts'
 import { insertRevocations } from '../../store/revocations.ts'
 import { effectivePolicy, refuseLink } from '../../tenancy/policy.ts'
 import type { Vault } from '../../vault/keys.ts'
@@ -35,7 +37,10 @@ import { frozenError } from '../freezes.ts'
 import { keepAliveFor, tokenPlace } from '../refresh/refresh.ts'
 
 type Input = {
-  attempt: Pick<AttemptRow, 'tenantId' | 'id' | 'userId' | 'providerId' | 'purpose' | 'connectionId' | 'status'>
+  attempt: Pick<
+    AttemptRow,
+    'tenantId' | 'id' | 'userId' | 'providerId' | 'purpose' | 'connectionId' | 'status' | 'scopes'
+  >
   grant: LinkedGrant
   person: Person
   alias: string | null
@@ -50,7 +55,9 @@ export type Habits = {
   ofOneAccount: boolean
 }
 
-export type Kept = { kind: 'linked'; projectId: string; connectionId: string } | { kind: 'refused'; error: BrokerError }
+export type Kept =
+  | { kind: 'linked'; projectId: string; connectionId: string; asked: Awaited<ReturnType<typeof completeLinkRequests>> }
+  | { kind: 'refused'; error: BrokerError }
 
 /**
  * Stores what a consent brought, in one transaction with its event: the project, the connection (in place where this
@@ -64,13 +71,13 @@ export async function storeGrant(ctx: Context, vault: Vault, input: Input): Prom
       if (!mayLink(member)) throw new BrokerError('forbidden')
       return keep(ctx, vault, tx, input, member.role)
     })
-  try {
-    return await once()
-  } catch (error) {
+  const kept = await once().catch((error: unknown) => {
     // Two links of one project at once: the second finds the first one's rows.
     if (isDuplicate(error)) return once()
     throw error
-  }
+  })
+  for (const end of kept.kind === 'linked' ? kept.asked : []) ctx.metrics.linkRequests.inc(end)
+  return kept
 }
 
 /** Whether a member may link at this moment. */
@@ -117,10 +124,16 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
       'different_account',
       `You approved as ${grant.account.name}; ${known.name} is linked as ${existing.accountName}.`,
     )
+  // A step-up asked for everything that is held, and adds to it or does nothing.
+  const lost = attempt.scopes.length > 0 && existing ? missingOf(existing.scopesGranted, grant.scopes) : []
+  if (lost.length > 0)
+    return refused('upstream_protocol', 'The upstream granted less than the connection has. Nothing was changed.')
   const locked = existing ? await lockConnection(tx, tenantId, existing.id) : null
   // After the connection, in the order in which an issue locks them; and only then: a freeze that commits first is seen.
   const renames = known !== null && (known.name !== reached.name || known.region !== (reached.region ?? null))
   await holdGround(tx, tenantId, { projectId: known?.id, renames, providerId })
+  // Removed meanwhile: what commits later would never be ended.
+  if (!(await findProvider(tx, tenantId, providerId))) throw new BrokerError('not_found')
   const facts = await frozenBy(tx, tenantId, {
     userId,
     providerId,
@@ -156,10 +169,11 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
       linkedAt: now,
     })
   }
-  for (const { project: each, role } of [
+  const all = [
     { project, role: reached.role },
     ...(await alsoReached(tx, viewer, { tenantId, providerId, others, now })),
-  ])
+  ]
+  for (const { project: each, role } of all)
     await joinProject(tx, {
       tenantId,
       connectionId: id,
@@ -176,6 +190,11 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
         ? `"${known.alias}" stays the alias of the project that you linked before. Give one of the two another alias.`
         : null
   await endAttempt(tx, tenantId, attempt.id, { status: 'done', detail, resultProjectId: project.id })
+  const asked = await completeLinkRequests(
+    tx,
+    { tenantId, userId, attemptId: attempt.id },
+    { projectIds: all.map((one) => one.project.id), granted: grant.scopes ?? [] },
+  )
   await record(tx, tenantId, now, person, {
     action: 'link.completed',
     outcome: 'ok',
@@ -188,8 +207,11 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
       account: grant.account.id,
     },
   })
-  return { kind: 'linked', projectId: project.id, connectionId: id }
+  return { kind: 'linked', projectId: project.id, connectionId: id, asked }
 }
+
+const missingOf = (held: string[], granted: string[] | undefined) =>
+  granted ? held.filter((name) => !granted.includes(name)) : []
 
 type Refusal = 'another_project' | 'different_account' | 'alias_taken' | 'upstream_protocol'
 const refused = (code: Refusal, detail: string): Kept => ({

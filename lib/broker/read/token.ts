@@ -12,6 +12,7 @@ import {
   countTokens,
   findToken,
   listTokens,
+  type TokenFacts,
   type TokenFilter,
   type TokenRow,
   type TokenWithRelations,
@@ -62,6 +63,8 @@ export type TokenView = {
    * where no freeze reaches.
    */
   frozen: FrozenView | null
+  /** Thumbprint of the key that it is bound to; null: to none. */
+  dpopJkt: string | null
   /** As the kind of its provider has them. */
   asked: Rights
   /** From what came back, never from what was sent. */
@@ -84,7 +87,7 @@ export type TokenView = {
   revocation: RevocationView | null
 }
 
-export function toTokenView(row: TokenWithRelations, now: Date, frozen: FrozenView | null = null): TokenView {
+export function toTokenView(row: TokenFacts, now: Date, frozen: FrozenView | null = null): TokenView {
   const { provider } = row.project
   const rights = readRights(rowFor(provider, row.project), {
     asked: row.scopesAsked,
@@ -108,6 +111,7 @@ export function toTokenView(row: TokenWithRelations, now: Date, frozen: FrozenVi
     strategy: row.strategy as Strategy,
     state: stateOf(row, now),
     offline: row.offline,
+    dpopJkt: row.proofKey,
     frozen,
     ...rights,
     failure: row.failure,
@@ -140,7 +144,7 @@ export async function toTokenViews(
 /** Whoever takes it asks us first, each time. */
 const worksThroughUs = ({ secretHash, offline }: TokenRow) => secretHash !== null && !offline
 
-function stateOf({ status, expiresAt, generation }: TokenWithRelations, now: Date): TokenState {
+function stateOf({ status, expiresAt, generation }: TokenRow, now: Date): TokenState {
   if (status === 'revoked' || status === 'failed') return status
   if (generation > 0) return 'revoked'
   if (expiresAt <= now) return 'ended'
@@ -150,7 +154,7 @@ function stateOf({ status, expiresAt, generation }: TokenWithRelations, now: Dat
 /** Of several pieces of upstream work the one that is furthest from dead tells how the token stands. */
 const furthestFirst: RevocationState[] = ['pending', 'failed', 'impossible', 'done', 'confirmed']
 
-function toRevocationView(row: TokenWithRelations): RevocationView | null {
+function toRevocationView(row: TokenFacts): RevocationView | null {
   const { revokedAt, createdAt, revocations } = row
   // Of ours. Where each use asks us there is nothing upstream, and no moment after this one; where verifiers do not ask, nobody
   // can tell them, and it works until its end.

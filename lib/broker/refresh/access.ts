@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts'
 import { isUpstreamError, type Provider } from '../../providers/provider.ts'
 import type { ConnectionRow } from '../../store/connections.ts'
-import type { ProviderRow } from '../../store/providers.ts'
+import type { ProviderFacts } from '../../store/providers.ts'
 import { vaultOf } from '../../vault/keys.ts'
 import { openProvider } from '../upstream.ts'
 import { type FreshTokens, freshTokens } from './refresh.ts'
@@ -9,7 +9,7 @@ import { type FreshTokens, freshTokens } from './refresh.ts'
 /** Runs an upstream call with a fresh access token; one that the upstream refuses is replaced once. */
 export async function withAccess<T>(
   ctx: Context,
-  connection: ConnectionRow & { provider: ProviderRow },
+  connection: Pick<ConnectionRow, 'tenantId' | 'id'> & { provider: ProviderFacts },
   call: (provider: Provider, tokens: FreshTokens) => Promise<T>,
 ): Promise<T> {
   const key = { tenantId: connection.tenantId, connectionId: connection.id, minimumSeconds: 60 }

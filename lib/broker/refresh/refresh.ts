@@ -33,7 +33,7 @@ import {
 import { readTenant } from '../../store/database.ts'
 import { frozenBy } from '../../store/freezes.ts'
 import type { Interrupted } from '../../store/lookups.ts'
-import { findProvider, type ProviderRow } from '../../store/providers.ts'
+import { findProvider, type ProviderFacts } from '../../store/providers.ts'
 import { insertRevocations } from '../../store/revocations.ts'
 import type { SealedPlace } from '../../store/sealed.ts'
 import { asSystem } from '../../store/system.ts'
@@ -157,7 +157,15 @@ const resting = ({ waitMilliseconds }: RefreshClaim) =>
 const held = ({ waitMilliseconds }: RefreshClaim) =>
   new BrokerError('token_outstanding', { retryAfterSeconds: Math.ceil(waitMilliseconds / 1000) })
 
+/** As much of a connection as a refresh of it needs. */
+type Renewed = Pick<
+  ConnectionRow,
+  'tenantId' | 'id' | 'userId' | 'providerId' | 'accountId' | 'failures' | 'linkedAt' | 'lastRefreshAt'
+> & { provider: ProviderFacts }
+
 export type NarrowRequest = ConnectionKey & {
+  /** As its caller has just read it; left out: it is read. */
+  connection?: Renewed
   request: IssueRequest
   /** The access token of before still works afterwards, as far as is known of the upstream. */
   oldTokenStays: boolean
@@ -307,7 +315,7 @@ async function refresh(
 ): Promise<Refreshed | undefined> {
   const held = { sentVersion: claim.version, fence: claim.fence }
   // Nothing is sent yet: whatever fails here gives the claim back as if it had not been made.
-  const { vault, connection, refreshToken, provider, stands } = await prepare(ctx, key, claim).catch(
+  const { vault, connection, refreshToken, provider, stands } = await prepare(ctx, key, claim, narrow).catch(
     async (error: unknown) => {
       if (error instanceof Unreadable) throw await unreadable(ctx, key, error, held)
       await persistently(ctx, () => releaseRefresh(ctx, key, { ...held, uncertain: claim.uncertain }))
@@ -375,7 +383,7 @@ function narrowBy(provider: Provider, input: Parameters<NonNullable<Provider['na
 /** The access token of before, sealed for the next version, where it still works after this refresh. */
 async function keptAccess(
   vault: Vault,
-  connection: ConnectionRow,
+  connection: Renewed,
   { accessToken, version }: RefreshClaim,
   { oldTokenStays }: NarrowRequest,
 ): Promise<string | null> {
@@ -395,9 +403,16 @@ function endUnwanted(ctx: Context, provider: Provider, { token: { upstreamId, ha
 /** The stored refresh token itself does not open, as opposed to a key that is missing here or a provider's secret. */
 class Unreadable extends Error {}
 
-async function prepare(ctx: Context, key: ConnectionKey, { version, fence, refreshToken: sealed }: RefreshClaim) {
+async function prepare(
+  ctx: Context,
+  key: ConnectionKey,
+  { version, fence, refreshToken: sealed }: RefreshClaim,
+  narrow: NarrowRequest | undefined,
+) {
   const vault = await vaultOf(ctx, key.tenantId)
-  const connection = await readTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId))
+  const connection: Renewed | null =
+    narrow?.connection ??
+    (await readTenant(ctx, key.tenantId, (tx) => findConnection(tx, key.tenantId, key.connectionId)))
   if (!connection) throw new BrokerError('not_found')
   if (!sealed) throw new Unreadable()
   const refreshToken = await vault
@@ -414,7 +429,7 @@ const ends = { stored: 'succeeded', superseded: 'superseded', revoked: 'revoked_
 export async function revokeReceived(
   ctx: Context,
   vault: Vault,
-  connection: ConnectionRow,
+  connection: Pick<ConnectionRow, 'tenantId' | 'id' | 'userId' | 'providerId'>,
   received: Secret,
 ): Promise<void> {
   const { tenantId, providerId, userId, id: connectionId } = connection
@@ -444,7 +459,7 @@ const meanings: Record<UpstreamFailure, { cause: string; reached: boolean; upstr
 async function failed(
   ctx: Context,
   key: ConnectionKey,
-  connection: ConnectionRow & { provider: ProviderRow },
+  connection: Renewed,
   claim: RefreshClaim,
   error: UpstreamError,
   mode: ClaimMode,
@@ -475,7 +490,7 @@ async function failed(
   if (paused) ctx.metrics.cooldowns.inc({ kind: connection.provider.kind })
   if (error.failure === 'misconfigured')
     ctx.background('tell admins', () =>
-      raiseClientRefused(ctx, { ...connection.provider, providerId: connection.providerId }),
+      raiseClientRefused(ctx, { ...connection.provider, tenantId: key.tenantId, providerId: connection.providerId }),
     )
   // Whatever else the connection has: the answer that was lost may have made the token that its caller waits for.
   if (mode === 'narrow' && mayHaveActed(error)) throw error

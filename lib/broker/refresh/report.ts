@@ -32,7 +32,9 @@ const alarms: ReadonlySet<RefreshOutcome> = new Set([
 /** Exactly one count and one log line for each refresh that was begun. */
 export function reportRefresh(
   { metrics, log, now }: Pick<Context, 'metrics' | 'log' | 'now'>,
-  connection: ConnectionRow & { provider: Pick<ProviderRow, 'kind'> },
+  connection: Pick<ConnectionRow, 'tenantId' | 'id' | 'linkedAt' | 'lastRefreshAt'> & {
+    provider: Pick<ProviderRow, 'kind'>
+  },
   outcome: RefreshOutcome,
 ): void {
   const { kind } = connection.provider

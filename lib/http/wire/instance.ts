@@ -42,6 +42,32 @@ export const readClientKeys = operation({
   limit: 'read',
 })
 
+export const readClientDocument = operation({
+  id: 'readClientDocument',
+  method: 'GET',
+  path: '/oauth/client/{provider}',
+  summary: 'What an authorization server reads of a client whose id is this address (client-id metadata document)',
+  permission: 'public',
+  scope: 'none',
+  audit: 'none',
+  answer: {
+    status: 200,
+    schema: object({
+      client_id: z.url(),
+      client_name: z.string(),
+      client_uri: z.url(),
+      redirect_uris: z.array(z.url()),
+      grant_types: z.array(z.string()),
+      response_types: z.array(z.string()),
+      token_endpoint_auth_method: z.enum(['none', 'private_key_jwt']),
+      token_endpoint_auth_signing_alg: z.string().optional(),
+      jwks_uri: z.url().optional(),
+    }),
+  },
+  errors: ['not_found'],
+  limit: 'read',
+})
+
 /** RFC 8414 section 3, of an issuer with a path: what is after the well-known part is the issuer's own. */
 export const readTenantIssuer = operation({
   id: 'readTenantIssuer',

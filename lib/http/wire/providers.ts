@@ -179,6 +179,17 @@ export const previewProvider = operation({
       scopes: z.array(z.string()).describe('Asked for in every link'),
       api_bases: named,
       certificates: z.array(object({ subject: z.string(), expires_at: instant })),
+      mcp: object({
+        by: z.enum(['oauth', 'header', 'nothing']).describe('How the server is told who calls'),
+        registration: z
+          .enum(['given', 'metadata_document', 'dynamic'])
+          .nullable()
+          .describe('How our client comes to be known; one that registers does so when the provider is made'),
+        authorization_servers: z.array(z.string()).describe('Whose tokens it takes, the one in use first'),
+        title: z.string().nullable().describe('What the server calls itself'),
+      })
+        .nullable()
+        .describe('Of an MCP server'),
     }),
   },
   limit: 'write',
@@ -260,6 +271,20 @@ export const changeProvider = operation({
     }),
   },
   errors: [...vaultErrors, 'provider_exists', 'provider_in_use', 'provider_misconfigured'],
+  limit: 'write',
+})
+
+export const removeProvider = operation({
+  id: 'removeProvider',
+  method: 'DELETE',
+  path: '/api/v1/tenants/{tenant}/providers/{provider}',
+  summary: 'Removes a provider that nothing stands with any more; a client that registered itself is taken back',
+  permission: 'administer',
+  scope: 'cookie only',
+  fresh: true,
+  audit: 'provider.removed',
+  answer: { status: 204 },
+  errors: ['provider_in_use'],
   limit: 'write',
 })
 

@@ -33,6 +33,10 @@ export const token = object({
     .describe('Verified without Valetkey, by its signature: whatever is done here, it works until it expires'),
   /** Of one that each use asks Valetkey about: what stops its use for now. */
   frozen,
+  dpop_jkt: z
+    .string()
+    .nullable()
+    .describe('Thumbprint of the key that it is bound to; null: it is taken from whoever brings it'),
   asked: scopes,
   granted: scopes.nullable().describe('From what came back, never from what was sent'),
   rights: object({ asked: z.array(rightLine), granted: z.array(rightLine).nullable() }).describe('Both for people'),
@@ -77,6 +81,14 @@ export const issueToken = operation({
     strategy: z.enum(strategies).optional().describe('How it is made; left out: the first way that its upstream has'),
     expires_in: z.int().min(60).max(86_400).describe('Seconds'),
     purpose: line(200),
+    dpop_jkt: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{43}$/, 'must be the thumbprint of a key (RFC 7638, SHA-256)')
+      .nullable()
+      .optional()
+      .describe(
+        'Of strategy proxy: thumbprint of the key that it is bound to. Left out: the key of the access token that asks, if it has one; null: none',
+      ),
   }),
   answer: {
     status: 201,

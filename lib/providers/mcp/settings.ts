@@ -2,6 +2,8 @@ import { z } from 'zod'
 import type { ChangeableSetting } from '../kind.ts'
 import { OauthSettings } from '../oauth/settings.ts'
 
+const address = z.string().regex(/^https?:\/\//)
+
 /** How a server is told who calls: by tokens of an authorization server, not at all, or by a header whose value is sealed. */
 export const Authorization = z.discriminatedUnion('by', [
   z.strictObject({
@@ -10,15 +12,25 @@ export const Authorization = z.discriminatedUnion('by', [
     oauth: OauthSettings,
     /** How the client came to be known there. */
     registration: z.enum(['given', 'metadata_document', 'dynamic']),
+    /** Where a client registers (RFC 7591), as the metadata said when the row was made. */
+    registrationEndpoint: address.optional(),
+    /** When the server will have forgotten the client, where it said so. Seconds since 1970. */
+    clientEndsAt: z.int().optional(),
+    /** Whose tokens the server takes, the one in use first. */
+    servers: z.array(address).default([]),
   }),
+  /** The name in small letters. Its value is the row's secret. */
   z.strictObject({ by: z.literal('header'), name: z.string() }),
   z.strictObject({ by: z.literal('nothing') }),
 ])
+export type Authorization = z.infer<typeof Authorization>
 
 /** Of a row of kind `mcp`, as stored. The address of the server is its only project's external id. */
 export const McpSettings = z.strictObject({
   /** The MCP endpoint: the `resource` of its tokens (RFC 8707), spelled as its metadata has it. */
-  url: z.string().regex(/^https?:\/\//),
+  url: address,
+  /** What it calls itself. */
+  title: z.string().optional(),
   authorization: Authorization,
   /** PEM, of the CAs that vouch for this upstream beside the public ones. */
   certificates: z.string().optional(),
@@ -26,6 +38,7 @@ export const McpSettings = z.strictObject({
   holdChangedTools: z.boolean().default(false),
 })
 export type McpSettings = z.infer<typeof McpSettings>
+export type ByOauth = Extract<Authorization, { by: 'oauth' }>
 
 export const changeable: readonly ChangeableSetting[] = [
   {

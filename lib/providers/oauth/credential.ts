@@ -10,6 +10,8 @@ import { type ProviderDeps, UpstreamError } from '../provider.ts'
 export type Credential = {
   refresh?: string | undefined
   access?: string | undefined
+  /** Seconds since 1970: of a grant that ends with its access token. */
+  until?: number | undefined
   /** Private, ES256. */
   key?: JWK | undefined
 }

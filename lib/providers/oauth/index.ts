@@ -53,6 +53,7 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
   strategies: (settings) => offers(settings, factsOf(settings, known)),
   tokenType: 'Bearer',
   facts: (settings, at) => facts(settings, factsOf(settings, known), at),
+  scopes: ({ scopes }) => scopes,
   authenticatesBy: clientProof,
   clientKeys: {
     make: ({ keys: [present] }) => newClientKey(typeof present?.alg === 'string' ? present.alg : 'ES256'),
@@ -89,7 +90,7 @@ export const oauthKind = (known: ReadonlyMap<string, Preset>): Kind<OauthSetting
     }),
   },
   findsOrphans: false,
-  open: (row, deps) => open(row, factsOf(row.settings, known), deps),
+  open: (row, deps) => openServer(row, factsOf(row.settings, known), deps),
 })
 
 export const oauthServer = oauthKind(presets)
@@ -126,8 +127,21 @@ export const reaching = ({ certificates }: OauthSettings, deps: ProviderDeps): P
   ...(certificates && deps.trusting(certificates)),
 })
 
+/** Where a server is known by its metadata alone, and gives less than others. */
+type Habits = {
+  /** A grant may come without a refresh token, and ends with its access token then. */
+  refreshOptional?: boolean
+  /** Whose account it is may stay unsaid. */
+  namesNobody?: boolean
+}
+
 /** The protocol as a row's server speaks it. */
-export function speak(row: ProviderSettings<OauthSettings>, facts: Facts, given: ProviderDeps): Protocol {
+export function speak(
+  row: ProviderSettings<OauthSettings>,
+  facts: Facts,
+  given: ProviderDeps,
+  { refreshOptional }: Habits = {},
+): Protocol {
   const { clientId, settings } = row
   const { server, scopes: asked, separator } = settings
   const openid = asked.includes('openid') && server.jwks_uri !== undefined
@@ -148,6 +162,7 @@ export function speak(row: ProviderSettings<OauthSettings>, facts: Facts, given:
         repeatsRefresh: false,
         answers: { ...facts.quirks, separator },
         refreshless: !hasRefreshTokens(facts),
+        refreshOptional,
         refreshEndpoint: settings.refreshEndpoint,
       }
     },
@@ -155,14 +170,23 @@ export function speak(row: ProviderSettings<OauthSettings>, facts: Facts, given:
   )
 }
 
-function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: ProviderDeps): Provider<OauthRights> {
+/** The verbs of a row. */
+export function openServer(
+  row: ProviderSettings<OauthSettings>,
+  facts: Facts,
+  given: ProviderDeps,
+  habits: Habits = {},
+): Provider<OauthRights> {
   const { settings } = row
   const { server, scopes: asked, separator, account, revocation } = settings
   const deps = reaching(settings, given)
   const hasRefresh = hasRefreshTokens(facts)
   /** Whether the access token is needed to end the grant, or is the grant. */
   const keepsAccess = !hasRefresh || revocation?.takes === 'access_token'
-  const protocol = speak(row, facts, given)
+  const protocol = speak(row, facts, given, habits)
+  /** The same that asks for other scopes than the row's own. */
+  const asking = (scopes: string[] | undefined) =>
+    scopes ? speak({ ...row, settings: { ...settings, scopes } }, facts, given, habits) : protocol
 
   const proof = ({ key }: Credential) => (key ? proofOf(deps, key) : undefined)
   /** The grant as the core keeps it; what did not come again is what there was. */
@@ -170,15 +194,21 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
     grant: Grant,
     before: Credential,
     access = grant.accessToken.reveal(),
-  ): Grant & { refreshToken: Secret } => ({
-    ...grant,
-    refreshToken: toSecret({
-      key: before.key,
-      refresh: grant.refreshToken?.reveal() ?? before.refresh,
-      ...(keepsAccess && { access }),
-    }),
-    grantExpiresInSeconds: grant.grantExpiresInSeconds ?? (settings.refreshTokenDays * 86_400 || undefined),
-  })
+  ): Grant & { refreshToken: Secret } => {
+    const refresh = grant.refreshToken?.reveal() ?? before.refresh
+    const endsWithAccess = habits.refreshOptional && refresh === undefined
+    const days = settings.refreshTokenDays * 86_400 || undefined
+    return {
+      ...grant,
+      refreshToken: toSecret({
+        key: before.key,
+        refresh,
+        ...((keepsAccess || endsWithAccess) && { access }),
+        ...(endsWithAccess && { until: deps.now().getTime() / 1000 + grant.expiresInSeconds }),
+      }),
+      grantExpiresInSeconds: endsWithAccess ? grant.expiresInSeconds : (grant.grantExpiresInSeconds ?? days),
+    }
+  }
 
   async function identify(
     accessToken: Secret,
@@ -190,13 +220,16 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
       const answer = await callUpstream(deps, 'read', accountCall(account, accessToken))
       return named(textAt(answer, account.id), textAt(answer, account.name))
     }
-    if (!server.userinfo_endpoint) return { id: 'unknown', name: 'account not named by the upstream' }
-    const answer = await callUpstream(deps, 'read', {
-      url: server.userinfo_endpoint,
-      method: 'GET',
-      bearer: accessToken,
-    })
-    return named(textAt(answer, '/sub'), nameIn(answer))
+    if (!server.userinfo_endpoint) return nobody
+    const call = { url: server.userinfo_endpoint, method: 'GET', bearer: accessToken }
+    try {
+      const answer = await callUpstream(deps, 'read', call)
+      return named(textAt(answer, '/sub'), nameIn(answer))
+    } catch (error) {
+      // A token that is for one resource alone mostly says nothing at another (RFC 8707 2).
+      if (habits.namesNobody && isUpstreamError(error)) return nobody
+      throw error
+    }
   }
 
   /** What userinfo calls a person whose ID token names none; it is about them only if it says so (OIDC Core 5.3.2). */
@@ -205,6 +238,14 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
     const call = { url: server.userinfo_endpoint, method: 'GET', bearer }
     const answer = await callUpstream(deps, 'read', call).catch(() => undefined)
     return textAt(answer, '/sub') === subject ? nameIn(answer) : undefined
+  }
+
+  /** The only access token of a grant, as long as it lives. */
+  function onlyOne({ access = '', until = 0 }: Credential): Grant {
+    const left = Math.floor(until - deps.now().getTime() / 1000)
+    if (left <= 0) throw new UpstreamError('refused', 'the grant has ended with its access token')
+    const accessToken = new Secret(access)
+    return { accessToken, expiresInSeconds: left, refreshToken: undefined, scopes: undefined }
   }
 
   /** A grant without refresh tokens is renewed by seeing whether it still stands. */
@@ -245,11 +286,11 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
   }
 
   return {
-    authorizationUrl: protocol.authorizationUrl,
+    authorizationUrl: ({ scopes, ...input }) => asking(scopes).authorizationUrl(input),
 
-    async exchangeCode(input): Promise<LinkedGrant> {
+    async exchangeCode({ scopes, ...input }): Promise<LinkedGrant> {
       const key = settings.senderConstrained ? await newKey() : undefined
-      const exchanged = await protocol.exchangeCode({ ...input, proof: key && (await proofOf(deps, key)) })
+      const exchanged = await asking(scopes).exchangeCode({ ...input, proof: key && (await proofOf(deps, key)) })
       const { subject, name, whole, vouched, ...grant } = exchanged
       const credential = kept(grant, { key })
       const account = await identify(grant.accessToken, { subject, name, whole }).catch(async (error: unknown) => {
@@ -267,7 +308,7 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
         ...credential,
         ...(!hasRefresh && { expiresInSeconds: standingSeconds }),
         // Left out, they are those that were asked for (RFC 6749 5.1).
-        scopes: grant.scopes ?? asked,
+        scopes: grant.scopes ?? scopes ?? asked,
         account,
         projects,
         vouched,
@@ -277,6 +318,7 @@ function open(row: ProviderSettings<OauthSettings>, facts: Facts, given: Provide
     async refresh({ refreshToken, subject, once }) {
       const before = fromSecret(refreshToken)
       if (!hasRefresh) return kept(await looked(before), before)
+      if (habits.refreshOptional && before.refresh === undefined) return kept(onlyOne(before), before)
       return kept(
         await protocol.refresh({
           subject,
@@ -366,6 +408,8 @@ export function issuable({ scopes: asked }: OauthSettings, { scopes }: Facts, gr
   const held = granted.length > 0 ? asked.filter((name) => granted.includes(name)) : asked
   return held.filter((name) => !identity.has(name))
 }
+
+const nobody: UpstreamAccount = { id: 'unknown', name: 'account not named by the upstream' }
 
 /** How long a grant that never ends by itself is taken to stand until it is looked at again. */
 const standingSeconds = 24 * 3600

@@ -36,6 +36,8 @@ export type Resolution = {
   refreshEndpoint?: string | undefined
   /** There are no refresh tokens: the grant lasts as long as its access token. */
   refreshless?: boolean
+  /** There may be none. */
+  refreshOptional?: boolean | undefined
 }
 
 /** A key that tokens are bound to (RFC 9449), with the nonces that its server gave. */
@@ -202,13 +204,14 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
   }
 
   return {
-    async authorizationUrl({ state, nonce, codeVerifier, redirectUri }) {
+    async authorizationUrl({ state, nonce, codeVerifier, redirectUri, scopes }) {
       const resolution = await resolve()
       const { server, client, parameters, openid } = resolution
       if (!server.authorization_endpoint) throw new UpstreamError('protocol', 'no authorization endpoint')
       const url = new URL(server.authorization_endpoint)
       const query: Record<string, string> = {
         ...parameters,
+        ...(scopes && { scope: scopes.join(' ') }),
         client_id: client.client_id,
         response_type: 'code',
         redirect_uri: redirectUri,
@@ -249,7 +252,7 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
         const names = [claims?.name, claims?.preferred_username, claims?.email]
         const name = names.find((text): text is string => typeof text === 'string' && text !== '' && isStorable(text))
         // Without one the connection would end with its first access token (N-24).
-        if (!tokens.refresh_token && !resolution.refreshless)
+        if (!tokens.refresh_token && !resolution.refreshless && !resolution.refreshOptional)
           throw new UpstreamError('no_refresh_token', 'the answer holds no refresh token')
         const vouched = claims && vouchedBy(claims)
         return { ...toGrant(tokens), subject: claims?.sub, name, vouched, whole: tokens.whole }

@@ -15,7 +15,7 @@ import { authentications, Narrowing, OauthSettings, Server } from './settings.ts
 const parameters = <N extends string>(names: readonly N[]) =>
   z.partialRecord(z.enum(names), z.string().regex(/^[ -~]{1,500}$/, 'printable ASCII'))
 
-const webAddress = z
+export const webAddress = z
   .string()
   .max(500)
   .regex(/^https?:\/\/[!-~]+$/, 'an http or https address')
@@ -262,7 +262,7 @@ function movedTo(address: string, { origin }: URL, own: URL[]): string {
 const missingIn = (error: z.ZodError) =>
   [...new Set(error.issues.map(({ path }) => path.join('.') || 'everything'))].join(', ')
 
-function checkedAddress({ config }: ProviderDeps, field: string, text: string): URL {
+export function checkedAddress({ config }: Pick<ProviderDeps, 'config'>, field: string, text: string): URL {
   try {
     return assertOutboundUrl(text, config)
   } catch (cause) {
@@ -313,7 +313,7 @@ const blocksOf = (text: string): string[] =>
     .map((block) => block.replaceAll(/\s*\n\s*/g, '\n'))
 
 /** One certificate of a CA or more, as they stand in a PEM file. @throws SetupError */
-function checkedCertificates(text: string): string {
+export function checkedCertificates(text: string): string {
   try {
     const read = blocksOf(text).map((block) => new X509Certificate(block))
     if (read.length === 0 || /PRIVATE KEY/.test(text)) throw new Error('no certificates, or more than that')

@@ -166,6 +166,7 @@ export default async function TokenPage({ params }: Props) {
                       },
                     ]
                   : []),
+                ...(token.dpopJkt === null ? [] : [{ label: 'Bound to a key', value: token.dpopJkt, mono: true }]),
                 ...(token.strategy === 'sign'
                   ? [
                       {

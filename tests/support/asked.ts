@@ -1,0 +1,28 @@
+import { type Ask, askForLink } from '../../lib/broker/link/ask.ts'
+import type { TestApp } from './app.ts'
+
+type Asked = { userId: string | undefined; projectId: string } & Partial<Omit<Ask, 'userId' | 'projectId'>>
+
+/** What a program asks its person for, as the gateway does it: about a project of acme. Answers its id. */
+export const askedOf = async (app: TestApp, asked: Asked): Promise<string> => (await ask(app, asked)).id
+
+/** The same, with the address that the person opens. */
+export async function ask(app: TestApp, { userId = '', projectId, cause, ...rest }: Asked) {
+  const tenantId = (await app.tenantId('acme')) ?? ''
+  const [project] = await app.rows('acme', 'SELECT provider_id FROM project WHERE id = $1', [projectId])
+  const [connection] = await app.rows(
+    'acme',
+    'SELECT connection_id FROM connection_project WHERE project_id = $1 AND user_id = $2',
+    [projectId, userId],
+  )
+  return askForLink(app.ctx, {
+    tenantId,
+    slug: 'acme',
+    userId,
+    projectId,
+    providerId: String(project?.provider_id),
+    connectionId: (connection?.connection_id as string | undefined) ?? null,
+    cause: cause ?? (rest.scopes ? 'step_up' : connection ? 'reconnect' : 'link'),
+    ...rest,
+  })
+}
