@@ -296,7 +296,7 @@ describe('what is sent', () => {
     ['a request that is an answer', '{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}', -32600],
     ['depth', `{"jsonrpc":"2.0","id":1,"method":"ping","params":${'{"a":'.repeat(80)}1${'}'.repeat(80)}}`, -32600],
     ['no object', '"ping"', -32600],
-  ])('IV-04: %s is refused', async (_what, body, code) => {
+  ])('IV-01: %s is refused', async (_what, body, code) => {
     const answer = await gate.raw(linked.alias, { token: await token({ all_tools: true }), body })
     expect([answer.status, answer.messages[0]?.error?.code]).toEqual([400, code])
     expect(reached()).toEqual([])
