@@ -428,6 +428,10 @@ describe('a program with a grant for the gateway', () => {
     expect(await call(ours.access)).toMatchObject({ userId: owner.userId })
     await broker.owner.query(`UPDATE oauth_grant SET proof_key = 'a key' WHERE id = $1`, [own.id])
     expect((await list(own.access)).status).toBe(401)
+    const bound = await mcpToken(broker, owner, linked.project, { all_tools: true })
+    expect((await list(bound.token)).status).toBe(200)
+    await broker.owner.query(`UPDATE issued_token SET proof_key = 'a key' WHERE id = $1`, [bound.id])
+    expect((await list(bound.token)).status).toBe(401)
   })
 
   it('A-03: ended, frozen, suspended or disconnected, its next call is refused', async () => {
