@@ -25,7 +25,7 @@ import {
 import { noteGrantUse } from '../store/programs.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { Answering } from './answering.ts'
-import { Asks, askMessage, withoutAnswer } from './asks.ts'
+import { askMessage, askPerson, withoutAnswer } from './asks.ts'
 import { capabilitiesWithoutTasks, type Filtering, filterResult, knownTool } from './filters.ts'
 import { Flood } from './flood.ts'
 import {
@@ -57,7 +57,6 @@ export type Gateway = {
   tally: Tally
   tools: ToolTally
   quotas: Quotas
-  asks: Asks
 }
 
 /** What changes only with the rows that it was read from. */
@@ -81,7 +80,6 @@ export const createGateway = (ctx: Context, limits?: ProxyLimits): Gateway => ({
   tally: new Tally(ctx),
   tools: new ToolTally(ctx),
   quotas: new Quotas(ctx, limits),
-  asks: new Asks(ctx),
 })
 
 export type Serving = {
@@ -448,8 +446,9 @@ async function withServer(
   const { entered, known, response, key, user, answering } = call
   const ask = async (cause: Asking['cause'], scopes?: string[]) => {
     const { tenantId, userId, providerId, projectId, connectionId } = entered
-    const of = { tenantId, slug: call.target.slug, userId, providerId, projectId, connectionId, cause }
-    const asked = await gateway.asks.ask({ ...of, ...(scopes && { scopes }) })
+    const by = entered.isGrant ? { grant: entered.holderId } : { token: entered.holderId }
+    const of = { tenantId, slug: call.target.slug, userId, providerId, projectId, connectionId, cause, by }
+    const asked = await askPerson(ctx, { ...of, ...(scopes && { scopes }) })
     if (!request) throw new RpcRefusal('notAllowed', `${asked.message} Open ${asked.url}`)
     const state = { key: ctx.secrets.gateway, owner: call.owner }
     await answering.last(askMessage(request, manner, asked, state))
@@ -483,11 +482,7 @@ async function withServer(
       const server = serverAt(ctx, known.address, known.facts, access?.accessToken.reveal())
       const refusal = await work(server, aborting.signal)
       if (!refusal) return
-      if (refusal.status === 403) {
-        const wanted = wantedScopes(refusal) ?? []
-        const union = [...new Set([...(entered.scopesGranted ?? []), ...wanted])]
-        return await ask('step_up', union)
-      }
+      if (refusal.status === 403) return await ask('step_up', wantedScopes(refusal) ?? [])
       if (!mayRenew) {
         if (access) await turnAway(ctx, { ...entered, connectionId, version: access.version })
         return await ask('reconnect')

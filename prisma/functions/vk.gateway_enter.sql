@@ -3,7 +3,7 @@
 -- A token is one that was issued for the project (vk.proxy_enter tells more), or an access token of a grant for exactly this
 -- resource, whose ceiling for the project is what it may do.
 -- state: unknown | elsewhere (another project's, or of a grant that does not name it) | audience (an access token for another
--- resource, or bound to a key) | live | ended | revoked | frozen.
+-- resource, or a token that is bound to a key) | live | ended | revoked | frozen.
 -- holder_id: the issued token or the grant. connection_id: NULL where its person has not linked the project.
 -- p_seen: xmin of the rows that the caller has read already, or ''. rights, settings: only where it has not.
 -- access_token: sealed, while it lives longer than p_margin and its connection is usable. first: nobody has used the holder.
@@ -76,6 +76,8 @@ BEGIN
            WHERE a.tenant_id = t.tenant_id AND a.alias = p_projects[i] AND a.project_id = t.project_id) THEN
         state := 'elsewhere'; RETURN NEXT; CONTINUE;
       END IF;
+      -- The gateway asks for no proof, so one that needs it is none here (RFC 9449 7.2).
+      IF t.proof_key IS NOT NULL THEN state := 'audience'; RETURN NEXT; CONTINUE; END IF;
       state := vk.token_state(t);
       IF state <> 'live' THEN RETURN NEXT; CONTINUE; END IF;
     END IF;

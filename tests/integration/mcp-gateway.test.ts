@@ -296,7 +296,7 @@ describe('what is sent', () => {
     ['a request that is an answer', '{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}', -32600],
     ['depth', `{"jsonrpc":"2.0","id":1,"method":"ping","params":${'{"a":'.repeat(80)}1${'}'.repeat(80)}}`, -32600],
     ['no object', '"ping"', -32600],
-  ])('IV-04: %s is refused', async (_what, body, code) => {
+  ])('IV-01: %s is refused', async (_what, body, code) => {
     const answer = await gate.raw(linked.alias, { token: await token({ all_tools: true }), body })
     expect([answer.status, answer.messages[0]?.error?.code]).toEqual([400, code])
     expect(reached()).toEqual([])
@@ -428,6 +428,10 @@ describe('a program with a grant for the gateway', () => {
     expect(await call(ours.access)).toMatchObject({ userId: owner.userId })
     await broker.owner.query(`UPDATE oauth_grant SET proof_key = 'a key' WHERE id = $1`, [own.id])
     expect((await list(own.access)).status).toBe(401)
+    const bound = await mcpToken(broker, owner, linked.project, { all_tools: true })
+    expect((await list(bound.token)).status).toBe(200)
+    await broker.owner.query(`UPDATE issued_token SET proof_key = 'a key' WHERE id = $1`, [bound.id])
+    expect((await list(bound.token)).status).toBe(401)
   })
 
   it('A-03: ended, frozen, suspended or disconnected, its next call is refused', async () => {
@@ -681,7 +685,7 @@ describe('R-09 R-15 R-27: what the server says of the connection', () => {
   const echo = (bearer: string, more = {}) =>
     gate.modern(linked.alias, 'tools/call', { name: 'echo', arguments: { text: 'hi' } }, { token: bearer, ...more })
   const later = () => broker.advance(60)
-  const page = () => `${origin}/t/acme/projects/${linked.project}`
+  const page = expect.stringMatching(/^http:\/\/localhost:3000\/connect\/lrq_[0-9a-f]{32}$/)
   const relink = () =>
     broker.owner.query(`UPDATE connection SET status = 'linked', cause = NULL, refresh_due_at = NULL WHERE id = $1`, [
       linked.connection,
@@ -709,7 +713,7 @@ describe('R-09 R-15 R-27: what the server says of the connection', () => {
     behind.answerWith((_request, response) => response.writeHead(401).end())
     const bearer = await token({ all_tools: true })
     const answer = await echo(bearer)
-    expect(answer.messages[0]?.error).toMatchObject({ code: 403, data: { cause: 'reconnect', url: page() } })
+    expect(answer.messages[0]?.error).toMatchObject({ code: 403, data: { cause: 'reconnect', url: page } })
     expect(behind.ledger).toHaveLength(2)
     const { rows } = await broker.owner.query('SELECT status, cause FROM connection WHERE id = $1', [linked.connection])
     expect(rows).toEqual([{ status: 'needs_relink', cause: 'turned_away' }])
@@ -736,7 +740,7 @@ describe('R-09 R-15 R-27: what the server says of the connection', () => {
     const bearer = await token({ all_tools: true })
     const answer = await echo(bearer)
     asked.push(answer.messages[0]?.error?.data)
-    expect(asked).toEqual([{ cause: 'step_up', url: page() }])
+    expect(asked).toEqual([{ cause: 'step_up', url: page }])
     expect(behind.ledger).toHaveLength(1)
   })
 
@@ -758,13 +762,13 @@ describe('R-09 R-15 R-27: what the server says of the connection', () => {
     expect((await knows.say('tools/call', call)).messages[0]?.error).toMatchObject({
       code: -32042,
       data: {
-        elicitations: [{ mode: 'url', elicitationId: expect.any(String), url: page(), message: expect.any(String) }],
+        elicitations: [{ mode: 'url', elicitationId: expect.any(String), url: page, message: expect.any(String) }],
       },
     })
     for (const session of [former, none])
       expect((await session.say('tools/call', call)).messages[0]?.error).toMatchObject({
         code: 403,
-        message: expect.stringContaining(page()),
+        message: expect.stringMatching(/Open http:\/\/localhost:3000\/connect\//),
       })
     const capabilities = { elicitation: { url: {} } }
     const asked = (await echo(held, { capabilities })).messages[0]?.result as {
@@ -774,7 +778,7 @@ describe('R-09 R-15 R-27: what the server says of the connection', () => {
     }
     expect(asked).toMatchObject({
       resultType: 'input_required',
-      inputRequests: { valetkey_link: { method: 'elicitation/create', params: { mode: 'url', url: page() } } },
+      inputRequests: { valetkey_link: { method: 'elicitation/create', params: { mode: 'url', url: page } } },
     })
     expect(reached()).toEqual([])
     await relink()
@@ -804,22 +808,15 @@ describe('R-09 R-15 R-27: what the server says of the connection', () => {
     expect(behind.ledger[0]?.body).not.toMatch(/requestState|inputResponses/)
   })
 
-  it('a server that waits for somebody is asked for nothing more: one question stands for five minutes', async () => {
+  it('N-14: a program that calls again and again makes one request for its person', async () => {
     behind.answerWith((_request, response) =>
       response.writeHead(403, { 'www-authenticate': 'Bearer error=insufficient_scope, scope=more' }).end(),
     )
     const bearer = await token({ all_tools: true })
-    const before = await asksCounted()
-    for (let count = 0; count < 5; count += 1)
-      expect((await echo(bearer)).messages[0]?.error?.data).toMatchObject({ cause: 'step_up' })
-    expect((await asksCounted()) - before).toBe(1)
+    const urls = new Set<unknown>()
+    for (let count = 0; count < 5; count += 1) urls.add((await echo(bearer)).messages[0]?.error?.data?.url)
+    expect([...urls]).toEqual([page])
   })
-  const asksCounted = async () => {
-    const { values } = await broker.ctx.metrics.gatewayLinks.get()
-    return values
-      .filter(({ labels }) => labels.outcome === 'asked' && labels.purpose === 'step_up')
-      .reduce((sum, { value }) => sum + value, 0)
-  }
 })
 
 describe('what is counted', () => {
