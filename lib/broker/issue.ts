@@ -49,7 +49,7 @@ import { handlePlace } from '../vault/places.ts'
 import { signerOf } from '../vault/signing.ts'
 import { refuseBeyondGrant } from './ceilings.ts'
 import { frozenError, refuseFrozen } from './freezes.ts'
-import { proxyUrl } from './proxy-url.ts'
+import { gatewayUrl, proxyUrl } from './proxy-url.ts'
 import { type TokenView, toTokenView } from './read/token.ts'
 import { toolChoices } from './read/tools.ts'
 import { withAccess } from './refresh/access.ts'
@@ -356,7 +356,11 @@ async function ownToken(
   const { id, made, strategy, rights, now, end, vault } = asked
   const { project, keys } = asked.found
   if (strategy === 'proxy')
-    return { value: newToken('px'), baseUrl: proxyUrl(ctx.config, { slug, project: project.alias }), offline: false }
+    return {
+      value: newToken('px'),
+      baseUrl: (made.kind.gateway ? gatewayUrl : proxyUrl)(ctx.config, { slug, project: project.alias }),
+      offline: false,
+    }
   const { own } = made.kind
   if (strategy !== 'sign' || !own) return undefined
   const baseUrl = project.externalId

@@ -277,6 +277,11 @@ const reads = async () =>
     )
   ).length
 
+it('a token of it is handed out with the gateway’s address', async () => {
+  const { body } = await app.issue(owner, 'acme', 'notes', { scopes: { tools: ['echo'] } })
+  expect(body).toMatchObject({ base_url: `${app.ctx.config.origin}/mcp/acme/notes`, token_type: 'Bearer' })
+})
+
 describe('the choices of rights', () => {
   it('R-11: come from the catalogue, without a call to the server', async () => {
     const asked = server.seen.length

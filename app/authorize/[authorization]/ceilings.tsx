@@ -167,7 +167,7 @@ function ProjectCeiling({ place, offer, value, onChange }: ProjectProps) {
     <>
       {upstream && (
         <ReachChoice
-          legend={`Tokens of ${place.provider}`}
+          legend={upstream.strategy === 'proxy' ? 'Calls through the gateway' : `Tokens of ${place.provider}`}
           name={`${name} upstream`}
           none={isBoth}
           value={value.upstream}

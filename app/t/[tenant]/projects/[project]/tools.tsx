@@ -1,4 +1,5 @@
 import Link from 'next/link'
+import { CallBar } from '@/app/_features/tool-use.tsx'
 import { fromServer, ServerName, ServerText, suspectWords, ToolBadges } from '@/app/_features/tools.tsx'
 import { plural } from '@/app/_features/words.ts'
 import { Copied } from '@/app/_ui/copied.tsx'
@@ -179,7 +180,7 @@ function Tool({ tool, tenant, project, now, nameOf, mayReview, most }: ToolsProp
             </p>
           )}
         </div>
-        <Calls calls={calls} refused={refused} most={most} />
+        <CallBar calls={calls} refused={refused} most={most} />
       </div>
       {before ? <Compared before={before} now={tool} /> : description && <Description text={description} />}
       <div className="flex flex-wrap items-start justify-between gap-3">
@@ -286,30 +287,5 @@ function Schema({ label, definition }: { label?: string; definition: ToolDefinit
         <p className="text-[13px] text-muted">It is too long to be shown whole.</p>
       )}
     </div>
-  )
-}
-
-/** A bar for the calls, with the number beside it. */
-function Calls({ calls, refused, most }: { calls: number; refused: number; most: number }) {
-  const width = (part: number) => `${most === 0 ? 0 : (part / most) * 100}%`
-  return (
-    <p className="flex w-44 shrink-0 flex-col gap-1 text-[13px]">
-      <span className="tabular-nums">
-        {calls === 0 && refused === 0 ? (
-          <span className="text-muted">not called</span>
-        ) : (
-          <>
-            {plural(calls, 'call')}
-            {refused > 0 && `, ${refused} refused`}
-          </>
-        )}
-      </span>
-      <span aria-hidden className="flex h-1.5 overflow-hidden rounded-[2px] bg-raised">
-        <span style={{ width: width(calls) }} className="bg-accent" />
-        {refused > 0 && (
-          <span style={{ width: width(refused) }} className="border border-attention bg-attention-tint" />
-        )}
-      </span>
-    </p>
   )
 }
