@@ -273,7 +273,7 @@ async function start(
       baseUrl: own.baseUrl,
     }
   }
-  const { refusal, until } = await beginIssue(ctx, heldBy(ctx, actor.credential), row, {
+  const { code, until } = await beginIssue(ctx, heldBy(ctx, actor.credential), row, {
     role,
     most: policy.tokens.value,
     signer: own?.signer,
@@ -281,11 +281,11 @@ async function start(
     events: events.map((event) => bodyOf(actor, event)),
   })
   // Their role, or the key that signs, is another one by now, which decides anew.
-  if (refusal === 'forbidden' || refusal === 'changed') {
+  if (code === 'forbidden' || code === 'changed') {
     if (tries > 1) return start(ctx, actor, input, vault, tries - 1)
     throw new BrokerError('revoked_meanwhile')
   }
-  if (refusal) throw notBegun(actor, refusal, { policy, waits: until && secondsUntil(until, now) })
+  if (code) throw notBegun(actor, code, { policy, waits: until && secondsUntil(until, now) })
   if (issued) {
     ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
     return { own: issued }
@@ -322,16 +322,16 @@ const viewOf = (
 
 function notBegun(
   { credential }: Actor,
-  refusal: Exclude<Refusal, 'forbidden'>,
+  code: Exclude<Refusal, 'forbidden'>,
   { policy, waits }: { policy: Policy; waits: number | null },
 ): BrokerError {
   const { value: most, setBy } = policy.tokens
-  if (refusal === 'unauthenticated') return notAuthenticated(credential)
-  if (refusal === 'too_many_tokens')
-    return new BrokerError(refusal, { detail: `At most ${most} live tokens, set by the ${setBy}.` })
-  return new BrokerError(refusal, {
+  if (code === 'unauthenticated') return notAuthenticated(credential)
+  if (code === 'too_many_tokens')
+    return new BrokerError(code, { detail: `At most ${most} live tokens, set by the ${setBy}.` })
+  return new BrokerError(code, {
     ...(waits !== null && { retryAfterSeconds: Math.ceil(waits) }),
-    ...(refusal === 'idempotency_running' && { retryAfterSeconds: 1 }),
+    ...(code === 'idempotency_running' && { retryAfterSeconds: 1 }),
   })
 }
 
@@ -519,15 +519,15 @@ async function complete(
   const token = viewOf(live, { project, client, provider: connection.provider }, now)
   const issued = { token, value: made.value, tokenType: kind.tokenType, baseUrl }
   // Asked again under lock: who was demoted, suspended or signed out meanwhile gets nothing.
-  const refusal = await completeIssue(ctx, heldBy(ctx, credential), begun, {
+  const code = await completeIssue(ctx, heldBy(ctx, credential), begun, {
     roles: rolesThatMay(credential, 'work'),
     made: row,
     keeping: once && { ...once.claim, kept: await once.keep(issued) },
     body: bodyOf(actor, { action: 'token.issued', outcome: 'ok', target, details }),
     now,
   })
-  if (refusal === 'idempotency_running') throw new BrokerError(refusal, { retryAfterSeconds: 1 })
-  if (!refusal) {
+  if (code === 'idempotency_running') throw new BrokerError(code, { retryAfterSeconds: 1 })
+  if (!code) {
     ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
     return issued
   }
