@@ -5,6 +5,8 @@ import { makeIdentityProvider } from './idp.ts'
 import { type KeyRing, makeKeyRing } from './keys.ts'
 import { type Ledger, makeLedger } from './ledger.ts'
 import { defaultModes, type Modes, ModesPatch } from './modes.ts'
+import { makeNotes, MOUNT as notesMount, MCP as notesPath } from './notes.ts'
+import { makeNotesMcp } from './notes-mcp.ts'
 import type { ClientRegistration, Part, World } from './part.ts'
 import { listen, makeHandler } from './server.ts'
 import { makeStack } from './stack.ts'
@@ -25,6 +27,8 @@ export type DemoOptions = {
   signinClient: ClientRegistration
   stackClient: ClientRegistration
   ticketsClient: ClientRegistration
+  /** At the notes, where clients may also register themselves. */
+  notesClient?: ClientRegistration | undefined
   /** Without it there is no control API. */
   controlSecret?: string
   /** Where linked projects outlive a restart; token hashes only. */
@@ -46,6 +50,9 @@ export type Demo = {
   issuer: string
   /** Issuer of the ticket service, `{url}/tickets`; its API is below `/api` there. */
   ticketsIssuer: string
+  /** Issuer of the notes, `{url}/notes`, and their MCP endpoint, `{url}/notes/mcp`. */
+  notesIssuer: string
+  notesUrl: string
   /** A line for the person starting it, when the data file could not be read. */
   warning?: string
   ledger: Ledger
@@ -53,7 +60,7 @@ export type Demo = {
   modes: { readonly current: Modes; set(patch: ModesPatch): Modes }
   clock: Clock
   /** What a person does upstream to end what they allowed: every grant of theirs there, and what came of it. */
-  endGrants(email: string, system?: 'stack' | 'tickets'): Promise<void>
+  endGrants(email: string, system?: 'stack' | 'tickets' | 'notes'): Promise<void>
   /**
    * Back to the first moment: modes, faults, clock, request ledger, sessions, and no token is live any more. The
    * ledger's tokens stay listed, for a canary search over the whole run.
@@ -62,7 +69,7 @@ export type Demo = {
   close(): Promise<void>
 }
 
-/** Starts the demo upstream on 127.0.0.1: identity provider, project stack with its Storage API, and ticket service in one server. */
+/** Starts the demo upstream on 127.0.0.1: identity provider, project stack with its Storage API, ticket service, and notes with an MCP server, in one server. */
 export async function startDemo(options: DemoOptions): Promise<Demo> {
   const server = await listen(options.port ?? 0)
   const url = `http://127.0.0.1:${server.port}`
@@ -71,18 +78,21 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   const ledger = makeLedger(clock, store)
   const faults = makeFaults()
   const modes = { current: defaultModes(options) }
-  const { signinClient, stackClient, ticketsClient, appUrl } = options
+  const { signinClient, stackClient, ticketsClient, notesClient, appUrl } = options
   const world: World = {
     url,
     appUrl,
     signinClient,
     stackClient,
     ticketsClient,
+    notesClient,
     clock,
     store,
     ledger,
     faults,
     modes,
+    onModes: [],
+    onReset: [],
     keys: options.keys ?? makeKeyRing(),
   }
   // Begun right away, so that it is there when the first token is made.
@@ -92,6 +102,8 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     url,
     issuer: `${url}/idp`,
     ticketsIssuer: `${url}/tickets`,
+    notesIssuer: url + notesMount,
+    notesUrl: url + notesPath,
     warning: store.warning,
     ledger,
     faults,
@@ -101,6 +113,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       },
       set(patch) {
         modes.current = { ...modes.current, ...ModesPatch.parse(patch) }
+        for (const told of world.onModes) told()
         return modes.current
       },
     },
@@ -118,6 +131,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       clock.setOffset(0)
       store.clear()
       ledger.clearRequests()
+      for (const told of world.onReset) told()
     },
     async close() {
       faults.clear()
@@ -126,13 +140,16 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     },
   }
 
-  const [identityProvider, stack, tickets] = await Promise.all([
+  const [identityProvider, stack, tickets, notes] = await Promise.all([
     makeIdentityProvider(world),
     makeStack(world),
     makeTickets(world),
+    makeNotes(world),
   ])
   const control: Part[] = options.controlSecret ? [makeControl(demo, options.controlSecret)] : []
-  const parts = [...control, makeStorage(world), identityProvider, stack, makeTicketsApi(world), tickets]
+  const apis = [makeStorage(world), makeTicketsApi(world), makeNotesMcp(world)]
+  // The stack answers at the root, so it comes behind those that have a path.
+  const parts = [...control, ...apis, identityProvider, notes, tickets, stack]
   server.onRequest(makeHandler(world, parts, server.port))
   return demo
 }

@@ -47,6 +47,15 @@ export const Modes = z.strictObject({
   stackIss: z.enum(['on', 'off', 'wrong']),
   /** on · the same of the ticket service. */
   ticketsIss: z.enum(['on', 'off', 'wrong']),
+  /** on · the same of the notes. */
+  notesIss: z.enum(['on', 'off', 'wrong']),
+  /** none · what clients of the notes are told of a tool instead, by its name here; `gone`: it is not there. */
+  noteTools: z.record(
+    z.string(),
+    z.strictObject({ name: z.string().optional(), description: z.string().optional(), gone: z.boolean().optional() }),
+  ),
+  /** none · which scope a tool of the notes needs, by its name here, where it is another than usual. */
+  noteScopes: z.record(z.string(), z.string()),
   /** false · true: the identity provider has a place to sign out (OpenID Connect RP-Initiated Logout), which asks first. */
   endSession: z.boolean(),
   /** 0 · number of the signing key; another number is another key, and only the current one is published. */
@@ -110,6 +119,9 @@ export function defaultModes({ accessTokenSeconds = 3600, endSession = false } =
     iss: 'on',
     stackIss: 'off',
     ticketsIss: 'on',
+    notesIss: 'on',
+    noteTools: {},
+    noteScopes: {},
     endSession,
     signingKey: 0,
     idTokenAlg: 'RS256',

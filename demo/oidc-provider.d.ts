@@ -7,3 +7,6 @@ declare module 'oidc-provider/lib/helpers/interaction_policy/index.js' {
   export import Check = interactionPolicy.Check
   export import base = interactionPolicy.base
 }
+declare module 'oidc-provider/lib/helpers/errors.js' {
+  export const InvalidTarget: new () => Error
+}

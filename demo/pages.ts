@@ -95,6 +95,7 @@ const WHERE = {
   idp: 'Demo identity provider',
   stack: 'Demo project stack',
   tickets: 'Demo ticket service',
+  notes: 'Demo notes',
 } satisfies Record<System, string>
 
 const accountButton = (account: Account, label = account.email) => html`
@@ -175,14 +176,16 @@ ${projects.map(
 
 /** Who is signed in, what is asked in words and as the protocol has it, yes or no. */
 export function scopesPage(input: {
+  system?: System
+  things?: string
   client: string
   account: Account
   scopes: { name: string; text: string }[]
 }): Answer {
-  const { client, account, scopes } = input
+  const { client, account, scopes, system = 'tickets', things = 'tickets' } = input
   return decisionPage(
-    'tickets',
-    `${client} asks for access to your tickets`,
+    system,
+    `${client} asks for access to your ${things}`,
     account,
     html`
 <h2>It may</h2>

@@ -15,11 +15,16 @@ export type World = {
   signinClient: ClientRegistration
   stackClient: ClientRegistration
   ticketsClient: ClientRegistration
+  /** Left out: whoever comes registers. */
+  notesClient?: ClientRegistration | undefined
   clock: Clock
   store: Store
   ledger: LedgerBook
   faults: FaultScript
   modes: { current: Modes }
+  /** To be called when the modes have changed, and when everything begins anew. */
+  onModes: (() => void)[]
+  onReset: (() => void)[]
   /** Of the identity provider and the stack; the ticket service has a ring of its own. */
   keys: KeyRing
 }

@@ -170,7 +170,8 @@ async function send(
   fault: ParsedFault | undefined,
   head: boolean,
 ): Promise<void> {
-  const { status, headers, body } = answer
+  const { status, headers, body, stream } = answer
+  if (stream && !fault) return flow(response, status, headers, stream)
   const bodiless = status === 204 || status === 304
   response.writeHead(status, { ...headers, ...(!bodiless && { 'content-length': Buffer.byteLength(body) }) })
   const kind = fault?.body?.kind
@@ -183,6 +184,22 @@ async function send(
     return
   }
   response.end(bodiless || head ? undefined : body)
+}
+
+/** Sends what comes, as it comes, until either side ends. */
+async function flow(
+  response: ServerResponse,
+  status: number,
+  headers: Answer['headers'],
+  stream: ReadableStream<Uint8Array>,
+): Promise<void> {
+  response.writeHead(status, headers)
+  response.flushHeaders()
+  const reader = stream.getReader()
+  response.once('close', () => void reader.cancel().catch(() => {}))
+  for (let piece = await reader.read(); !piece.done && !response.destroyed; piece = await reader.read())
+    response.write(piece.value)
+  response.end()
 }
 
 /** Sends byte by byte until done or until the client disconnects. */

@@ -12,7 +12,7 @@ const TokenKind = z.enum(['code', 'access', 'refresh', 'id', 'storage'])
 export type TokenKind = z.infer<typeof TokenKind>
 
 /** Which of the demo's authorization servers. */
-const System = z.enum(['idp', 'stack', 'tickets'])
+const System = z.enum(['idp', 'stack', 'tickets', 'notes'])
 export type System = z.infer<typeof System>
 
 export const TicketStatus = z.enum(['open', 'pending', 'closed'])

@@ -14,7 +14,13 @@ export type Incoming = {
 }
 
 /** An answer that nothing has been sent of yet, so a fault can still change it. */
-export type Answer = { status: number; headers: OutgoingHttpHeaders; body: string }
+export type Answer = {
+  status: number
+  headers: OutgoingHttpHeaders
+  body: string
+  /** Instead of the body, of an answer that goes on. */
+  stream?: ReadableStream<Uint8Array>
+}
 
 export const json = (status: number, value: unknown, headers: OutgoingHttpHeaders = {}): Answer => ({
   status,

@@ -13,6 +13,11 @@ export const scopes = [
   'audit:read',
 ] as const
 export type Scope = (typeof scopes)[number]
+/** Of tokens for the gateway of one MCP server (RFC 8707): they count there alone, and ours for the API never do. */
+export const gatewayScope = 'mcp:use'
+/** What a client may be registered for. A grant is for our API or for one gateway, never for both. */
+export const grantScopes = [...scopes, gatewayScope] as const
+export type GrantScope = (typeof grantScopes)[number]
 
 /** A browser, by the id of its session. */
 export type CookieCredential = { kind: 'cookie'; session: string }

@@ -163,6 +163,9 @@ export const Environment = z.object({
   VALETKEY_DEMO: flag,
   VALETKEY_DEMO_STACK: fromStart(z.object({ url: z.url(), clientId: z.string(), clientSecret: z.string() })),
   VALETKEY_DEMO_TICKETS: fromStart(z.object({ issuer: z.url(), clientId: z.string(), clientSecret: z.string() })),
+  VALETKEY_DEMO_NOTES: fromStart(
+    z.object({ issuer: z.url(), url: z.url(), clientId: z.string(), clientSecret: z.string() }),
+  ),
 })
 
 export type Config = ReturnType<typeof parseConfig>
@@ -248,10 +251,10 @@ export function parseConfig(environment: Record<string, string | undefined>) {
       host: env.VALETKEY_METRICS_HOST,
       token: env.VALETKEY_METRICS_TOKEN,
     },
-    /** The project stack's address and our client there, and the same of the ticket service. */
+    /** The project stack's address and our client there, and the same of the ticket service and of the notes. */
     demo:
       env.VALETKEY_DEMO && env.VALETKEY_DEMO_STACK && env.VALETKEY_DEMO_TICKETS
-        ? { ...env.VALETKEY_DEMO_STACK, tickets: env.VALETKEY_DEMO_TICKETS }
+        ? { ...env.VALETKEY_DEMO_STACK, tickets: env.VALETKEY_DEMO_TICKETS, notes: env.VALETKEY_DEMO_NOTES }
         : undefined,
   })
 }

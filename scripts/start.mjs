@@ -68,10 +68,10 @@ async function startDatabase(services, dir, instance) {
   }
 }
 
-/** Starts the demo upstream. Answers how the server signs people in, and reaches the stack and the ticket service. */
+/** Starts the demo upstream. Answers how the server signs people in, and reaches the stack, the ticket service and the notes. */
 async function startDemo(services, dir, instance, { url, port }) {
   await bundleDemo()
-  const { signinClient, stackClient, ticketsClient, controlSecret } = instance.demo
+  const { signinClient, stackClient, ticketsClient, notesClient, controlSecret } = instance.demo
   instance.demo.port = await freePort(instance.demo.port ?? port + 1)
   await instance.save()
   const client = (known, path) => JSON.stringify({ ...known, redirectUris: [`${url}${path}`] })
@@ -86,6 +86,7 @@ async function startDemo(services, dir, instance, { url, port }) {
         DEMO_SIGNIN_CLIENT: client(signinClient, '/api/auth/callback/signin'),
         DEMO_STACK_CLIENT: client(stackClient, '/oauth/callback/keboola-demo'),
         DEMO_TICKETS_CLIENT: client(ticketsClient, '/oauth/callback/tickets-demo'),
+        DEMO_NOTES_CLIENT: client(notesClient, '/oauth/callback/notes-demo'),
         DEMO_CONTROL_SECRET: process.env.DEMO_CONTROL_SECRET || controlSecret,
         DEMO_DATA_FILE: join(dir, 'demo.json'),
         DEMO_APP_URL: url,
@@ -93,7 +94,8 @@ async function startDemo(services, dir, instance, { url, port }) {
     }),
   )
   return {
-    // The demo is three servers in one: identity provider below /idp, ticket service below /tickets, project stack at the root.
+    // The demo is four servers in one: identity provider below /idp, ticket service below /tickets, notes with an MCP server below
+    // /notes, project stack at the root.
     VALETKEY_SIGNIN_ISSUER: `${demoUrl}/idp`,
     VALETKEY_SIGNIN_CLIENT_ID: signinClient.id,
     VALETKEY_SIGNIN_CLIENT_SECRET: signinClient.secret,
@@ -103,6 +105,12 @@ async function startDemo(services, dir, instance, { url, port }) {
       issuer: `${demoUrl}/tickets`,
       clientId: ticketsClient.id,
       clientSecret: ticketsClient.secret,
+    }),
+    VALETKEY_DEMO_NOTES: JSON.stringify({
+      issuer: `${demoUrl}/notes`,
+      url: `${demoUrl}/notes/mcp`,
+      clientId: notesClient.id,
+      clientSecret: notesClient.secret,
     }),
   }
 }

@@ -44,7 +44,7 @@ export const grantColumns = ({ owners }: Pick<GrantTableView, 'owners'>): Column
 
 /** The cells of a device or app that every list shows. */
 export function grantRow({ tenant, now, owners }: Omit<GrantTableView, 'grants'>, grant: GrantView): Row {
-  const { id, client, kind, scopes, ceilings, tokens } = grant
+  const { id, client, kind, scopes, ceilings, tokens, gateway } = grant
   const owner = owners?.get(grant.ownerId) ?? 'former member'
   return {
     id,
@@ -66,10 +66,14 @@ export function grantRow({ tenant, now, owners }: Omit<GrantTableView, 'grants'>
           {grant.agent && <span className="truncate text-[13px] text-muted">{grant.agent}</span>}
         </span>
       ),
-      may: <MayDo scopes={scopes} />,
+      may: gateway ? <Name text={`use ${ceilings[0]?.project.name ?? 'an MCP server'}`} /> : <MayDo scopes={scopes} />,
       issues: (
         <span title={ceilings.map(({ project }) => project.name).join('\n') || undefined}>
-          {ceilings.length > 0 ? plural(ceilings.length, 'project') : <span className="text-muted">no project</span>}
+          {ceilings.length > 0 && !gateway ? (
+            plural(ceilings.length, 'project')
+          ) : (
+            <span className="text-muted">no project</span>
+          )}
           {tokens > 0 && <span className="block text-[13px] text-muted">{plural(tokens, 'live token')}</span>}
         </span>
       ),

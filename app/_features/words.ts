@@ -43,6 +43,10 @@ export const strategyWords: Record<TokenView['strategy'], string> = {
   sign: 'sign: made by Valetkey for one of your own APIs',
 }
 
+/** The same of one token or way; who goes through the gateway for MCP servers is told so. */
+export const strategyText = (strategy: TokenView['strategy'], atGateway: boolean): string =>
+  atGateway ? 'proxy: a Valetkey token for calls that go through the gateway' : strategyWords[strategy]
+
 /** A way to make a token as a person chooses it: what it is, and how it differs from the others. */
 export const wayWords: Record<TokenView['strategy'], { label: string; hint: (host: string) => string }> = {
   mint: {
@@ -67,6 +71,16 @@ export const wayWords: Record<TokenView['strategy'], { label: string; hint: (hos
     label: 'Valetkey makes the token',
     hint: (host) => `It is for ${host} alone, which accepts what this tenant’s issuer vouches for.`,
   },
+}
+
+/** The words of a way; the gateway for MCP servers has its own. */
+export const wayText = ({ strategy, asks }: { strategy: TokenView['strategy']; asks: 'rights' | 'rules' }) =>
+  strategy === 'proxy' && asks === 'rights' ? gatewayWords : wayWords[strategy]
+
+const gatewayWords: (typeof wayWords)['proxy'] = {
+  label: 'Through the gateway',
+  hint: (host) =>
+    `It works only at the gateway’s own address, which passes on to ${host} what the token allows, and nothing else. Revoked, it is dead at once, and every call is counted.`,
 }
 
 /** In place of a last use. What passes through us is known. */

@@ -2,6 +2,7 @@ import type { MachineRoute } from '@/lib/http/listener.ts'
 import type { Method } from '@/lib/http/operation.ts'
 import { operations } from '@/lib/http/wire.ts'
 import { GET as metadata } from '../.well-known/oauth-authorization-server/route.ts'
+import { GET as gatewayMetadata } from '../.well-known/oauth-protected-resource/mcp/[tenant]/[project]/route.ts'
 import { GET as resourceMetadata } from '../.well-known/oauth-protected-resource/route.ts'
 import { GET as metrics } from '../metrics/route.ts'
 import { POST as logout } from '../oauth/backchannel-logout/route.ts'
@@ -25,6 +26,7 @@ export const machineRoutes: readonly MachineRoute[] = [
   { method: 'POST', path: '/oauth/backchannel-logout', handle: logout },
   { method: 'GET', path: '/.well-known/oauth-authorization-server', handle: metadata },
   { method: 'GET', path: '/.well-known/oauth-protected-resource', handle: resourceMetadata },
+  { method: 'GET', path: '/.well-known/oauth-protected-resource/mcp/:tenant/:project', handle: gatewayMetadata },
   { method: 'POST', path: '/oauth/device_authorization', handle: device },
   { method: 'POST', path: '/oauth/introspect', handle: introspect },
   { method: 'POST', path: '/oauth/par', handle: par },
@@ -35,6 +37,7 @@ export const machineRoutes: readonly MachineRoute[] = [
 const others = {
   '/.well-known/oauth-authorization-server': ['GET'],
   '/.well-known/oauth-protected-resource': ['GET'],
+  '/.well-known/oauth-protected-resource/mcp/{tenant}/{project}': ['GET'],
   '/api/auth/{action}': ['GET', 'POST'],
   '/api/auth/{action}/{provider}': ['GET', 'POST'],
   '/metrics': ['GET'],

@@ -33,6 +33,7 @@ import { say } from '../_ui/toaster.tsx'
 import { Hint } from '../_ui/tooltip.tsx'
 import { Gallery as Tiles } from '../t/[tenant]/admin/providers/new/gallery.tsx'
 import { HealthGallery } from './health-gallery.tsx'
+import { McpGallery } from './mcp-gallery.tsx'
 import { ProxyGallery } from './proxy-gallery.tsx'
 
 const done = async (): Promise<ActionResult> => ({ ok: true })
@@ -317,6 +318,9 @@ export function Gallery({ now }: { now: string }) {
       </Part>
       <Part title="Rules of a token through Valetkey, and its use">
         <ProxyGallery />
+      </Part>
+      <Part title="What an MCP server offers, and the rights of its tokens">
+        <McpGallery />
       </Part>
       <Part title="Scopes, rows and folds">
         <ScopeList

@@ -1,9 +1,21 @@
-import { type CookieCredential, may, type Permission, type Person, type Role, type Scope } from '../actor.ts'
+import {
+  type Actor,
+  type CookieCredential,
+  type GrantScope,
+  may,
+  type Permission,
+  type Person,
+  type Role,
+} from '../actor.ts'
 import { instanceTenant, record } from '../audit/record.ts'
+import { readGatewayUrl } from '../broker/proxy-url.ts'
 import { type IssuableProject, issuableProjects } from '../broker/read/issuable.ts'
 import { type IssueOffer, offerOf } from '../broker/read/offer.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
+import { configured, kinds } from '../providers/index.ts'
+import type { Rights } from '../providers/provider.ts'
+import { languageOf } from '../providers/rules.ts'
 import { isSameNetwork } from '../security/addresses.ts'
 import { hash, newToken } from '../security/secrets.ts'
 import { readUserCode } from '../security/user-code.ts'
@@ -20,10 +32,12 @@ import {
   releaseRequest,
   standing,
 } from '../store/authorization-requests.ts'
-import { type Prisma, readTenant } from '../store/database.ts'
+import { type Prisma, type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { membership, tenantsOf } from '../store/lookups.ts'
 import type { DeviceFlow } from '../store/policies.ts'
+import { findProject } from '../store/projects.ts'
 import { asSystem } from '../store/system.ts'
+import { effectivePolicy, refuseIssue } from '../tenancy/policy.ts'
 import { deviceFlowOf } from '../tenancy/tenant-policy.ts'
 import { answerUrl } from './authorize.ts'
 import { type Ceiling, readCeilings } from './ceilings.ts'
@@ -70,7 +84,7 @@ export async function releaseDevice(ctx: Context, person: Answerer, id: string):
 }
 
 /** What a role must allow so that a scope is of any use to whoever has it. */
-export const scopeNeeds: Record<Scope, Permission> = {
+export const scopeNeeds: Record<GrantScope, Permission> = {
   'projects:read': 'read',
   'connections:manage': 'work',
   'tokens:issue': 'work',
@@ -78,17 +92,18 @@ export const scopeNeeds: Record<Scope, Permission> = {
   'tenant:read': 'read',
   'tenant:manage': 'administer',
   'audit:read': 'read',
+  'mcp:use': 'work',
 }
 
 /** Why a scope that was asked for cannot be given: it never goes to a device, the client may no longer have it, or the role. */
-export type Withheld = { scope: Scope; because: 'device' | 'client' | 'role' }
+export type Withheld = { scope: GrantScope; because: 'device' | 'client' | 'role' }
 
 function judgeScopes(
   { scopes, kind }: Pick<RequestRow, 'scopes' | 'kind'>,
   client: { scopes: string[] },
   role: Role,
-): { allowed: Scope[]; withheld: Withheld[] } {
-  const because = (scope: Scope): Withheld['because'] | undefined => {
+): { allowed: GrantScope[]; withheld: Withheld[] } {
+  const because = (scope: GrantScope): Withheld['because'] | undefined => {
     if (kind === 'device' && scope === 'tenant:manage') return 'device'
     if (!client.scopes.includes(scope)) return 'client'
     return may({ role }, scopeNeeds[scope]) ? undefined : 'role'
@@ -119,6 +134,14 @@ export type ProjectChoice = {
   proxy: boolean
 }
 
+/** An MCP server as the person who would let a program use it knows it. */
+export type GatewayServer = {
+  id: string
+  name: string
+  provider: string
+  host: string
+}
+
 export type AuthorizationView = {
   id: string
   kind: RequestRow['kind']
@@ -131,10 +154,12 @@ export type AuthorizationView = {
   chosen: {
     slug: string
     frozen: boolean
-    scopes: Scope[]
+    scopes: GrantScope[]
     withheld: Withheld[]
     projects: ProjectChoice[]
   } | null
+  /** Of a request for a gateway: which MCP server it is for; null in it: it is none that this person can use. */
+  gateway: { url: string; server: GatewayServer | null } | null
   /** Where the answer goes; null: to a device. */
   redirectHost: string | null
   address: string | null
@@ -160,12 +185,15 @@ export async function authorizationForm(
 ): Promise<AuthorizationForm> {
   const request = await findRequest(ctx, person.userId, id)
   if (!request) throw new BrokerError('not_found')
-  const places = (await tenantsOf(ctx, person)).filter(
+  const gateway = gatewayOf(ctx, request)
+  const known = (await tenantsOf(ctx, person)).filter(
     ({ status, refused, tenantId }) =>
       status === 'active' && !refused && [null, tenantId].includes(request.clientTenantId),
   )
+  // A gateway is one tenant's.
+  const places = gateway ? known.filter(({ slug }) => slug === gateway.slug) : known
   // A tenant's client exists for its members alone.
-  if (request.clientTenantId !== null && places.length === 0) throw new BrokerError('not_found')
+  if (request.clientTenantId !== null && known.length === 0) throw new BrokerError('not_found')
   const tenants = []
   for (const place of places) tenants.push({ ...place, deviceFlow: await deviceFlowOf(ctx, place.tenantId) })
   const isOpen = request.status === 'pending' && request.expiresAt > ctx.now()
@@ -173,15 +201,19 @@ export async function authorizationForm(
     tenants.find(({ slug }) => slug === tenant) ??
     tenants.find(({ deviceFlow }) => request.kind === 'code' || deviceFlow !== 'off') ??
     tenants[0]
-  const facts = await readTenant(ctx, chosen?.tenantId ?? instanceTenant, async (tx) => {
+  const facts = await readTenant(ctx, chosen?.tenantId ?? request.clientTenantId ?? instanceTenant, async (tx) => {
     const client = await findLivingClient(tx, request.clientId)
-    if (!client || !chosen) return { client, chosen: null, projects: [] }
+    if (!client || !chosen) return { client, chosen: null, projects: [], server: null }
     const { frozen } = await standing(tx, { ...chosen, userId: person.userId, clientId: client.id })
     const { allowed, withheld } = judgeScopes(request, client, chosen.role)
-    const projects = allowed.includes('tokens:issue')
-      ? await issuableProjects(tx, { tenantId: chosen.tenantId, userId: person.userId })
-      : []
-    return { client, chosen: { slug: chosen.slug, frozen, scopes: allowed, withheld }, projects }
+    const issuable =
+      gateway || allowed.includes('tokens:issue')
+        ? await issuableProjects(tx, { tenantId: chosen.tenantId, userId: person.userId })
+        : []
+    const project = gateway && (await serverAmong(tx, { ...person, ...chosen }, gateway.project, issuable))
+    const server = project ? toServer(project) : null
+    const projects = project ? [project] : gateway ? [] : issuable
+    return { client, chosen: { slug: chosen.slug, frozen, scopes: allowed, withheld }, projects, server }
   })
   if (!facts.client) throw new BrokerError('not_found')
   const offers = offersOf(ctx, chosen?.slug ?? '', facts.projects)
@@ -192,7 +224,7 @@ export async function authorizationForm(
     client: {
       id: facts.client.id,
       name: facts.client.name,
-      tenant: request.clientTenantId === null ? null : (places[0]?.name ?? null),
+      tenant: request.clientTenantId === null ? null : (known[0]?.name ?? null),
     },
     tenants: tenants.map(({ slug, name, role, deviceFlow }) => ({ slug, name, role, deviceFlow })),
     chosen: facts.chosen && {
@@ -204,6 +236,7 @@ export async function authorizationForm(
         return ways.length > 0 ? [{ id, name, alias, provider: provider.name, upstream, proxy }] : []
       }),
     },
+    gateway: gateway && { url: request.resource ?? '', server: facts.server },
     redirectHost: request.redirectUri === null ? null : hostOf(request.redirectUri),
     address: request.address,
     agent: request.agent,
@@ -214,6 +247,29 @@ export async function authorizationForm(
     offers,
   }
 }
+
+/** Which gateway a request is for; null: for our API. */
+const gatewayOf = (ctx: Context, { resource }: Pick<RequestRow, 'resource'>) =>
+  (resource !== null && readGatewayUrl(ctx.config, resource)) || null
+
+/** The MCP server that an alias means for this person, of those that they can use themselves. */
+async function serverAmong(
+  tx: ReadTx,
+  { tenantId, userId }: { tenantId: string; userId: string },
+  alias: string,
+  projects: IssuableProject[],
+): Promise<IssuableProject | undefined> {
+  const named = await findProject(tx, tenantId, { userId, seesAll: false }, alias)
+  const found = projects.find(({ id }) => id === named?.id)
+  return found && kinds.get(found.provider.kind)?.gateway ? found : undefined
+}
+
+const toServer = ({ id, name, provider, externalId }: IssuableProject): GatewayServer => ({
+  id,
+  name,
+  provider: provider.name,
+  host: new URL(externalId).host,
+})
 
 const stateOf = { approved: 'approved', consumed: 'approved', denied: 'denied' } as const
 
@@ -233,7 +289,7 @@ export type ApprovalInput = {
   id: string
   /** By its slug. */
   tenant: string
-  scopes: Scope[]
+  scopes: GrantScope[]
   ceilings: Record<string, Ceiling>
 }
 
@@ -249,8 +305,9 @@ export async function approveAuthorization(ctx: Context, person: Answerer, input
   const { id, scopes } = input
   const request = await openRequest(ctx, person, id)
   const place = await membership(ctx, person, input.tenant)
+  const gateway = gatewayOf(ctx, request)
   const isTheirs = place?.status === 'active' && [null, place.tenantId].includes(request.clientTenantId)
-  if (!place || !isTheirs) throw new BrokerError('not_found')
+  if (!place || !isTheirs || (gateway && gateway.slug !== place.slug)) throw new BrokerError('not_found')
   if (place.refused) throw new BrokerError('session_refused')
   if (!isSignInRecent(request, person.authTime)) throw new BrokerError('fresh_signin_required')
   const code = request.kind === 'code' ? newToken('ac').reveal() : undefined
@@ -267,9 +324,13 @@ export async function approveAuthorization(ctx: Context, person: Answerer, input
     const beyond = scopes.find((scope) => !allowed.includes(scope))
     if (beyond) throw wrong('scopes', `${beyond} cannot be given`)
     if (scopes.length === 0) throw wrong('scopes', 'Choose at least one.')
-    const issues = scopes.includes('tokens:issue')
-    if (!issues && Object.keys(input.ceilings).length > 0) throw wrong('ceilings', 'need the scope tokens:issue')
-    const ceilings = issues ? readCeilings(input.ceilings, await issuableProjects(tx, actor)) : {}
+    const ceilings = gateway
+      ? await gatewayCeilings(tx, actor, gateway, input.ceilings)
+      : scopes.includes('tokens:issue')
+        ? readCeilings(input.ceilings, await issuableProjects(tx, actor))
+        : {}
+    if (!gateway && !scopes.includes('tokens:issue') && Object.keys(input.ceilings).length > 0)
+      throw wrong('ceilings', 'need the scope tokens:issue')
     const { frozen, generations } = await standing(tx, { tenantId, userId: actor.userId, clientId: client.id })
     if (frozen) throw new BrokerError('frozen')
     if (!generations) throw new BrokerError('not_found')
@@ -293,6 +354,30 @@ export async function approveAuthorization(ctx: Context, person: Answerer, input
   })
   if (!done) throw new BrokerError('request_over')
   return { redirectTo: code === undefined ? null : redirectTo(ctx, request, { code }) }
+}
+
+/**
+ * What a program may do at the gateway that it asks for: its one project's rights, stated, as far as policy lets their giver go.
+ * @throws BrokerError not_found, bad_request, over_policy
+ */
+async function gatewayCeilings(
+  tx: Tx,
+  actor: Actor,
+  { project: alias }: { project: string },
+  given: Record<string, Ceiling>,
+): Promise<Record<string, Ceiling<Rights>>> {
+  const project = await serverAmong(tx, actor, alias, await issuableProjects(tx, actor))
+  const made = project && configured(project.provider)
+  if (!made) throw new BrokerError('not_found')
+  const ceilings = readCeilings(given, [project])
+  const rights = ceilings[project.id]?.proxy
+  if (!rights || ceilings[project.id]?.rights !== undefined)
+    throw wrong('ceilings', 'say what it may do at this MCP server')
+  const { tenantId, userId, role } = actor
+  const policy = await effectivePolicy(tx, { tenantId, providerId: project.providerId, projectId: project.id, userId })
+  const asked = { role, strategy: 'proxy', seconds: 0, rights }
+  refuseIssue(policy, asked, languageOf(made.kind, 'proxy', made.settings))
+  return ceilings
 }
 
 /**

@@ -3,10 +3,9 @@ import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
 import { hash } from '../security/secrets.ts'
 import { type ClientRow, type From, findClient, insertRequest, takePushed } from '../store/programs.ts'
-import { resourceAsked } from './clients.ts'
+import { askedFor } from './clients.ts'
 import { requestSeconds } from './lifetimes.ts'
 import { matchRedirect } from './redirects.ts'
-import { scopesAsked } from './scopes.ts'
 
 /** Parameters of an authorization request, each once (RFC 6749 3.1). */
 export type Parameters = Partial<Record<string, string>>
@@ -91,9 +90,11 @@ export function readRequest(ctx: Context, client: ClientRow, given: Parameters) 
   const maxAge = given.max_age === undefined ? undefined : Number(given.max_age)
   if (maxAge !== undefined && !(/^\d{1,9}$/.test(given.max_age ?? '') && maxAge >= 0))
     throw new BrokerError('bad_request')
+  const { scopes, resource } = askedFor(ctx, client, { scope: given.scope, resource: given.resource }, 'code')
+  if (proofKey !== undefined && resource !== ctx.config.origin) throw new BrokerError('invalid_target')
   return {
-    scopes: scopesAsked(client, given.scope, 'code'),
-    resource: resourceAsked(ctx, given.resource),
+    scopes,
+    resource,
     codeChallenge: codeChallenge ?? '',
     state,
     proofKey,

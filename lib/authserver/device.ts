@@ -4,9 +4,8 @@ import { newId } from '../security/ids.ts'
 import { hash, newToken } from '../security/secrets.ts'
 import { newUserCode, shownUserCode } from '../security/user-code.ts'
 import { type From, insertRequest, type Presented } from '../store/programs.ts'
-import { requireClient, resourceAsked } from './clients.ts'
+import { askedFor, requireClient } from './clients.ts'
 import { deviceSeconds } from './lifetimes.ts'
-import { scopesAsked } from './scopes.ts'
 
 /** What a request is found by when a person types its code: 38 bits are too few to be hashed without a key. */
 export const userCodeHash = ({ secrets }: Pick<Context, 'secrets'>, code: string) =>
@@ -36,8 +35,7 @@ export async function startDevice(
   { address, agent }: From,
 ): Promise<DeviceAnswer> {
   const client = await requireClient(ctx, presented, 'device_code')
-  const scopes = scopesAsked(client, asked.scope, 'device')
-  const resource = resourceAsked(ctx, asked.resource)
+  const { scopes, resource } = askedFor(ctx, client, asked, 'device')
   const device = newToken('dc').reveal()
   const common = { kind: 'device', status: 'pending', clientId: client.id, scopes, resource, address, agent } as const
   // One of 282 billion is taken by another that waits: very rarely, and not five times (O-03).

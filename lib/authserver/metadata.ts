@@ -1,4 +1,4 @@
-import { scopes } from '../actor.ts'
+import { gatewayScope, grantScopes, scopes } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { assertionAlgorithms } from '../security/client-assertion.ts'
 import { proofAlgorithms } from '../security/proof.ts'
@@ -22,7 +22,7 @@ export const metadata = ({ config: { origin } }: Pick<Context, 'config'>) => ({
   pushed_authorization_request_endpoint: `${origin}/oauth/par`,
   introspection_endpoint: `${origin}/oauth/introspect`,
   revocation_endpoint: `${origin}/oauth/revoke`,
-  scopes_supported: scopes,
+  scopes_supported: grantScopes,
   response_types_supported: ['code'],
   response_modes_supported: ['query'],
   grant_types_supported: Object.values(grantTypes),
@@ -46,4 +46,12 @@ export const resourceMetadata = ({ config: { origin } }: Pick<Context, 'config'>
   scopes_supported: scopes,
   bearer_methods_supported: ['header'],
   dpop_signing_alg_values_supported: proofAlgorithms,
+})
+
+/** RFC 9728 2: the gateway of one MCP server. */
+export const gatewayMetadata = ({ config: { origin } }: Pick<Context, 'config'>, resource: string) => ({
+  resource,
+  authorization_servers: [origin],
+  scopes_supported: [gatewayScope],
+  bearer_methods_supported: ['header'],
 })

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import type { Scope } from '../actor.ts'
+import type { GrantScope } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { isJwt } from '../security/incoming-token.ts'
 import { hash, isToken, newToken, type Secret, tokenOf } from '../security/secrets.ts'
@@ -63,7 +63,7 @@ export type TokenAnswer = {
 
 export function tokenAnswer(
   { access, refresh }: Pick<Tokens, 'access' | 'refresh'>,
-  given: { scopes: Scope[] | null; expiresIn: number | null; renews: boolean | null; proof: string | undefined },
+  given: { scopes: GrantScope[] | null; expiresIn: number | null; renews: boolean | null; proof: string | undefined },
 ): TokenAnswer {
   return {
     access_token: access.reveal(),

@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import type { Context } from '../context.ts'
+import { McpSettings } from '../providers/mcp/settings.ts'
 import { newId } from '../security/ids.ts'
 import { readTenant } from '../store/database.ts'
 import { tenantBySlug } from '../store/lookups.ts'
@@ -48,6 +49,7 @@ const providersOf = (demo: Demo): (NewProvider & { issuer: string })[] => [
     callbackKey: 'tickets-demo',
     setup: ticketsSetup(demo.tickets.issuer),
   },
+  ...(demo.notes ? [notesProvider(demo.notes)] : []),
 ]
 
 /** Its endpoints as they are: the demo need not run yet when the product starts. */
@@ -72,6 +74,38 @@ const ticketsSetup = (issuer: string) => ({
   api_bases: [{ name: 'Tickets', url: `${issuer}/api` }],
   methods_carry_meaning: true,
 })
+
+/** The notes' MCP server, as its setup finds it while it runs. */
+function notesProvider({ issuer, url, clientId, clientSecret }: NonNullable<Demo['notes']>) {
+  const server = {
+    issuer,
+    authorization_endpoint: `${issuer}/authorize`,
+    token_endpoint: `${issuer}/token`,
+    revocation_endpoint: `${issuer}/revoke`,
+    code_challenge_methods_supported: ['S256'],
+    authorization_response_iss_parameter_supported: true,
+  }
+  const oauth = {
+    server,
+    bases: [{ name: 'Demo notes', url }],
+    authentication: 'basic',
+    scopes: ['notes:read', 'notes:write', 'offline_access'],
+    authorizationParameters: { resource: url },
+    tokenParameters: { resource: url },
+  }
+  const authorization = { by: 'oauth', registration: 'given', servers: [issuer], oauth }
+  const settings = McpSettings.parse({ url, title: 'Demo notes', authorization })
+  return {
+    kind: 'mcp',
+    name: 'Demo notes',
+    issuer,
+    clientId,
+    clientSecret,
+    maxLifetimeSeconds: 3600,
+    callbackKey: 'notes-demo',
+    stored: { issuer, settings, isPublic: false, clientId, clientSecret, resource: url },
+  }
+}
 
 /** Makes the demo's tenants, members and providers where they are missing. Runs at every boot; changes nothing twice. */
 export async function seedDemo(ctx: Context): Promise<void> {

@@ -246,6 +246,8 @@ export type NewProvider = {
   settings?: Record<string, unknown> | undefined
   /** Only the demo names it itself; otherwise it follows from the issuer. */
   callbackKey?: string | undefined
+  /** What the setup would find, of a server that need not run yet: the demo's. */
+  stored?: Prepared | undefined
 }
 
 /**
@@ -383,8 +385,9 @@ async function preparedBy(
   { setup, own, registration }: Kind,
   ctx: Context,
   slug: string,
-  { issuer, setup: asked, clientId, clientSecret }: Pick<NewProvider, 'issuer' | 'setup' | 'clientId' | 'clientSecret'>,
+  { issuer, setup: asked, clientId, clientSecret, stored }: Omit<NewProvider, 'kind' | 'name'>,
 ): Promise<Prepared> {
+  if (stored) return stored
   if (own && asked !== undefined) throw new BrokerError('bad_request', { fields: { setup: 'is not for this kind' } })
   // We are its issuer ourselves, so there is one of it in a tenant.
   if (own) return { issuer: tenantIssuer(ctx.config, slug), settings: {}, isPublic: true }

@@ -293,6 +293,7 @@ export interface Paths {
                   | 'tenant:read'
                   | 'tenant:manage'
                   | 'audit:read'
+                  | 'mcp:use'
                 )[]
                 /**
                  * Asked for, and not to be given: never to a device, no longer to this client, or beyond the role
@@ -306,6 +307,7 @@ export interface Paths {
                     | 'tenant:read'
                     | 'tenant:manage'
                     | 'audit:read'
+                    | 'mcp:use'
                   because: 'device' | 'client' | 'role'
                 }[]
                 projects: {
@@ -316,6 +318,18 @@ export interface Paths {
                   upstream: boolean
                   proxy: boolean
                 }[]
+              } | null
+              /**
+               * Of a request for the gateway of an MCP server: which one; its ceiling is then said as `proxy` of its project. `server` null: the caller cannot use it
+               */
+              gateway: {
+                url: string
+                server: {
+                  id: string
+                  name: string
+                  provider: string
+                  host: string
+                } | null
               } | null
               redirect_host: string | null
               /**
@@ -359,7 +373,7 @@ export interface Paths {
           'application/json': {
             tenant: string
             /**
-             * @maxItems 7
+             * @maxItems 8
              */
             scopes: (
               | 'projects:read'
@@ -369,6 +383,7 @@ export interface Paths {
               | 'tenant:read'
               | 'tenant:manage'
               | 'audit:read'
+              | 'mcp:use'
             )[]
             ceilings: {
               [k: string]: {
@@ -1217,7 +1232,7 @@ export interface Paths {
                   | 'urn:ietf:params:oauth:grant-type:token-exchange'
                 )[]
                 /**
-                 * What it may be granted at most at this API
+                 * What it may be granted at most: at this API, or with `mcp:use` for the gateway of an MCP server
                  */
                 scopes: (
                   | 'projects:read'
@@ -1227,6 +1242,7 @@ export interface Paths {
                   | 'tenant:read'
                   | 'tenant:manage'
                   | 'audit:read'
+                  | 'mcp:use'
                 )[]
                 /**
                  * The public keys that its assertions are verified with; null: it has none
@@ -1316,7 +1332,7 @@ export interface Paths {
               | 'urn:ietf:params:oauth:grant-type:token-exchange'
             )[]
             /**
-             * @maxItems 7
+             * @maxItems 8
              */
             scopes?: (
               | 'projects:read'
@@ -1326,6 +1342,7 @@ export interface Paths {
               | 'tenant:read'
               | 'tenant:manage'
               | 'audit:read'
+              | 'mcp:use'
             )[]
             jwks?: {
               /**
@@ -1382,7 +1399,7 @@ export interface Paths {
                   | 'urn:ietf:params:oauth:grant-type:token-exchange'
                 )[]
                 /**
-                 * What it may be granted at most at this API
+                 * What it may be granted at most: at this API, or with `mcp:use` for the gateway of an MCP server
                  */
                 scopes: (
                   | 'projects:read'
@@ -1392,6 +1409,7 @@ export interface Paths {
                   | 'tenant:read'
                   | 'tenant:manage'
                   | 'audit:read'
+                  | 'mcp:use'
                 )[]
                 /**
                  * The public keys that its assertions are verified with; null: it has none
@@ -1516,7 +1534,7 @@ export interface Paths {
                 | 'urn:ietf:params:oauth:grant-type:token-exchange'
               )[]
               /**
-               * What it may be granted at most at this API
+               * What it may be granted at most: at this API, or with `mcp:use` for the gateway of an MCP server
                */
               scopes: (
                 | 'projects:read'
@@ -1526,6 +1544,7 @@ export interface Paths {
                 | 'tenant:read'
                 | 'tenant:manage'
                 | 'audit:read'
+                | 'mcp:use'
               )[]
               /**
                * The public keys that its assertions are verified with; null: it has none
@@ -1613,7 +1632,7 @@ export interface Paths {
               | 'urn:ietf:params:oauth:grant-type:token-exchange'
             )[]
             /**
-             * @maxItems 7
+             * @maxItems 8
              */
             scopes?: (
               | 'projects:read'
@@ -1623,6 +1642,7 @@ export interface Paths {
               | 'tenant:read'
               | 'tenant:manage'
               | 'audit:read'
+              | 'mcp:use'
             )[]
             jwks?: {
               /**
@@ -1682,7 +1702,7 @@ export interface Paths {
                 | 'urn:ietf:params:oauth:grant-type:token-exchange'
               )[]
               /**
-               * What it may be granted at most at this API
+               * What it may be granted at most: at this API, or with `mcp:use` for the gateway of an MCP server
                */
               scopes: (
                 | 'projects:read'
@@ -1692,6 +1712,7 @@ export interface Paths {
                 | 'tenant:read'
                 | 'tenant:manage'
                 | 'audit:read'
+                | 'mcp:use'
               )[]
               /**
                * The public keys that its assertions are verified with; null: it has none
@@ -1823,7 +1844,7 @@ export interface Paths {
                   | 'urn:ietf:params:oauth:grant-type:token-exchange'
                 )[]
                 /**
-                 * What it may be granted at most at this API
+                 * What it may be granted at most: at this API, or with `mcp:use` for the gateway of an MCP server
                  */
                 scopes: (
                   | 'projects:read'
@@ -1833,6 +1854,7 @@ export interface Paths {
                   | 'tenant:read'
                   | 'tenant:manage'
                   | 'audit:read'
+                  | 'mcp:use'
                 )[]
                 /**
                  * The public keys that its assertions are verified with; null: it has none
@@ -2613,6 +2635,10 @@ export interface Paths {
                  */
                 via: 'device' | 'code'
                 scopes: string[]
+                /**
+                 * Of the gateway of an MCP server, where alone it counts; null: at this API
+                 */
+                gateway: string | null
                 ceilings: {
                   project: {
                     id: string
@@ -2738,6 +2764,10 @@ export interface Paths {
                */
               via: 'device' | 'code'
               scopes: string[]
+              /**
+               * Of the gateway of an MCP server, where alone it counts; null: at this API
+               */
+              gateway: string | null
               ceilings: {
                 project: {
                   id: string

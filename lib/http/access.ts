@@ -1,4 +1,4 @@
-import { type GrantCredential, grantKind, type Principal, tokenChallenge } from '../actor.ts'
+import { type GrantCredential, gatewayScope, grantKind, type Principal, tokenChallenge } from '../actor.ts'
 import { takeProofAtResource } from '../broker/proofs.ts'
 import { BrokerError } from '../errors.ts'
 import { hash, isToken } from '../security/secrets.ts'
@@ -27,7 +27,8 @@ export async function recogniseAccess(
   if (found.resource !== ctx.config.origin) return undefined
   if ((found.proofKey === null) !== (kind === 'bearer')) return undefined
   if (found.proofKey !== null && found.proofKey !== (await proofFor(call, token))) return undefined
-  const { tenantId, slug, tenantName, role, grantId, clientId, scopes, proofKey, touch } = found
+  const { tenantId, slug, tenantName, role, grantId, clientId, proofKey, touch } = found
+  const scopes = found.scopes.filter((one) => one !== gatewayScope)
   if (touch) ctx.background('note use of a grant', () => noteGrantUse(ctx, tenantId, grantId, address))
   const { signin, operators } = ctx.config
   const { userId, issuer, subject, name, email, authTime, createdAt, expiresAt } = found

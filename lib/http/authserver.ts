@@ -5,10 +5,11 @@ import { deviceCode } from '../authserver/grants/device-code.ts'
 import { refreshToken } from '../authserver/grants/refresh-token.ts'
 import { accessTokenType, type ExchangeAnswer, tokenExchange } from '../authserver/grants/token-exchange.ts'
 import { introspect } from '../authserver/introspect.ts'
-import { grantTypes, metadata, resourceMetadata } from '../authserver/metadata.ts'
+import { gatewayMetadata, grantTypes, metadata, resourceMetadata } from '../authserver/metadata.ts'
 import { pushRequest } from '../authserver/par.ts'
 import { revokeOwn } from '../authserver/revoke.ts'
 import type { TokenAnswer } from '../authserver/tokens.ts'
+import { gatewayUrl, readGatewayUrl } from '../broker/proxy-url.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
 import { currentNonce } from '../security/proof.ts'
@@ -24,11 +25,11 @@ import { readSession } from './session.ts'
 /** What each grant type reads of the form (RFC 6749 4.1.3 and 6, RFC 8628 3.4, RFC 8693 2.1). */
 const grants: Record<string, (call: OAuthCall, proof: string | undefined) => Promise<TokenAnswer | ExchangeAnswer>> = {
   [grantTypes.device_code]: ({ ctx, who, form, origin }, proof) =>
-    deviceCode(ctx, who, { code: required(form, 'device_code'), proof }, origin),
+    deviceCode(ctx, who, { code: required(form, 'device_code'), proof, resource: form.resource }, origin),
   [grantTypes.authorization_code]: ({ ctx, who, form, origin }, proof) => {
     const code = required(form, 'code')
     const bound = { redirectUri: required(form, 'redirect_uri'), verifier: required(form, 'code_verifier') }
-    return authorizationCode(ctx, who, { code, ...bound, proof }, origin)
+    return authorizationCode(ctx, who, { code, ...bound, proof, resource: form.resource }, origin)
   },
   [grantTypes.refresh_token]: ({ ctx, who, form, origin }, proof) => {
     const { scope, resource } = form
@@ -125,13 +126,26 @@ export const authorizationEndpoint = (): Edge =>
 /** How long others may keep what hardly ever changes, in seconds. */
 const keptSeconds = 3600
 
-const documentEndpoint = (name: string, path: string, document: (ctx: Context) => object): Edge =>
-  edge({ kind: 'oauth', name, method: 'GET', path }, async ({ ctx }) => {
+const documentEndpoint = (
+  name: string,
+  path: string,
+  document: (ctx: Context, params: Record<string, unknown>) => object | undefined,
+): Edge =>
+  edge({ kind: 'oauth', name, method: 'GET', path }, async ({ ctx }, route) => {
     const headers = { ...dataHeaders, 'cache-control': `public, max-age=${keptSeconds}` }
-    return { response: jsonAnswer(document(ctx), 200, headers) }
+    const found = document(ctx, await route.params)
+    if (!found) throw new BrokerError('not_found')
+    return { response: jsonAnswer(found, 200, headers) }
   })
 
 export const metadataEndpoint = () => documentEndpoint('metadata', '/.well-known/oauth-authorization-server', metadata)
 
 export const resourceMetadataEndpoint = () =>
   documentEndpoint('resourceMetadata', resourceMetadataPath, resourceMetadata)
+
+/** The same of a gateway to an MCP server (RFC 9728 3.1). Any name has one, so that nobody learns which projects there are. */
+export const gatewayMetadataEndpoint = () =>
+  documentEndpoint('gatewayMetadata', `${resourceMetadataPath}/mcp/{tenant}/{project}`, (ctx, { tenant, project }) => {
+    const url = gatewayUrl(ctx.config, { slug: String(tenant), project: String(project) })
+    return readGatewayUrl(ctx.config, url) ? gatewayMetadata(ctx, url) : undefined
+  })

@@ -44,7 +44,7 @@ async function comeBack(call: Call, key: string): Promise<Response> {
   })
   if (result.kind === 'linked') {
     const { tenantId, connectionId } = result
-    // What an MCP server offers shows once somebody has linked it; their browser does not wait for that.
+    // What an MCP server offers shows once somebody has linked it; their browser does not wait for that.
     ctx.background('read a catalogue', () => refreshCatalogue(ctx, { tenantId, connectionId }))
   }
   return seeOther(await targetOf(call, result))

@@ -1,4 +1,4 @@
-import { type Ask, askForLink } from '../broker/link/ask.ts'
+import { type Asking, askForLink } from '../broker/link/ask.ts'
 import type { Context } from '../context.ts'
 import { isBrokerError } from '../errors.ts'
 import { errorMessage, type Id, type Message, objectIn, type Params, RpcRefusal, rpcCodes, textIn } from './messages.ts'
@@ -6,9 +6,9 @@ import { mayAskFirst } from './methods.ts'
 import type { Manner } from './reading.ts'
 import { marked, type Owner, unmarked } from './session.ts'
 
-export type Asked = { id: string; url: string; message: string; cause: Ask['cause'] }
+export type Asked = { id: string; url: string; message: string; cause: Asking['cause'] }
 
-const messages: Record<Ask['cause'], string> = {
+const messages: Record<Asking['cause'], string> = {
   link: 'Link this MCP server in Valetkey first.',
   reconnect: 'The connection to this MCP server must be made again.',
   step_up: 'This MCP server wants more than was allowed when it was linked.',
@@ -18,7 +18,7 @@ const messages: Record<Ask['cause'], string> = {
  * Asks a person, however often a program calls: one question about the same thing at a time (broker/link/ask.ts).
  * @throws RpcRefusal where too many questions wait for them already
  */
-export async function askPerson(ctx: Context, ask: Ask): Promise<Asked> {
+export async function askPerson(ctx: Context, ask: Asking): Promise<Asked> {
   try {
     return { ...(await askForLink(ctx, ask)), cause: ask.cause, message: messages[ask.cause] }
   } catch (error) {

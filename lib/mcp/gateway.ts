@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Ask } from '../broker/link/ask.ts'
+import type { Asking } from '../broker/link/ask.ts'
 import { gatewayUrl, proxyUrl } from '../broker/proxy-url.ts'
 import { freshTokens, noteUse, tokenPlace } from '../broker/refresh/refresh.ts'
 import { turnAway } from '../broker/turn-away.ts'
@@ -444,7 +444,7 @@ async function withServer(
 ): Promise<void> {
   const { ctx, running, quotas, tally } = gateway
   const { entered, known, response, key, user, answering } = call
-  const ask = async (cause: Ask['cause'], scopes?: string[]) => {
+  const ask = async (cause: Asking['cause'], scopes?: string[]) => {
     const { tenantId, userId, providerId, projectId, connectionId } = entered
     const by = entered.isGrant ? { grant: entered.holderId } : { token: entered.holderId }
     const of = { tenantId, slug: call.target.slug, userId, providerId, projectId, connectionId, cause, by }

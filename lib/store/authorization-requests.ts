@@ -1,4 +1,4 @@
-import { type Person, type Scope, sessionOf } from '../actor.ts'
+import { type GrantScope, type Person, sessionOf } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
 
@@ -10,7 +10,9 @@ export type RequestRow = {
   /** Null: a client of the instance. */
   clientTenantId: string | null
   status: 'pending' | 'approved' | 'denied' | 'consumed'
-  scopes: Scope[]
+  scopes: GrantScope[]
+  /** What the grant is to be for (RFC 8707). */
+  resource: string | null
   redirectUri: string | null
   state: string | null
   prompt: string | null
@@ -58,7 +60,7 @@ export async function findRequest(
   userId: string,
   id: string,
 ): Promise<RequestRow | undefined> {
-  const text = `SELECT id, kind, client_id AS "clientId", lookup.client_tenant(client_id) AS "clientTenantId", status, scopes,
+  const text = `SELECT id, kind, client_id AS "clientId", lookup.client_tenant(client_id) AS "clientTenantId", status, scopes, resource,
       redirect_uri AS "redirectUri", state, prompt, max_age AS "maxAge", address, agent, created_at AS "createdAt",
       expires_at AS "expiresAt"
     FROM authorization_request
@@ -90,7 +92,7 @@ export async function standing(
 export type Approval = {
   tenantId: string
   userId: string
-  scopes: Scope[]
+  scopes: GrantScope[]
   ceilings: Prisma.InputJsonObject
   authTime: Date
   generations: number[]

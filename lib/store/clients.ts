@@ -1,4 +1,4 @@
-import type { Scope } from '../actor.ts'
+import type { GrantScope } from '../actor.ts'
 import type { Prisma, ReadTx, Tx } from './database.ts'
 import { tokensWhere } from './tokens.ts'
 
@@ -52,7 +52,7 @@ export type ClientData = {
   name?: string
   redirectUris?: string[]
   grantTypes?: string[]
-  scopes?: Scope[]
+  scopes?: GrantScope[]
   keys?: Prisma.InputJsonObject
   audiences?: string[]
   needsProof?: boolean

@@ -104,6 +104,18 @@ export async function countTools(
   return { present: Number(present), changed: Number(changed), unseen: Number(unseen), gone: Number(gone) }
 }
 
+/** Of several projects: how many are present, and how many of them changed since an admin looked. One without any is left out. */
+export async function countToolsByProject(
+  tx: ReadTx,
+  tenantId: string,
+  projectIds: string[],
+): Promise<Map<string, { present: number; changed: number }>> {
+  const rows = await tx.$queryRaw<{ id: string; present: bigint; changed: bigint }[]>`
+    SELECT project_id AS id, count(*) AS present, count(*) FILTER (WHERE reviewed_hash <> hash) AS changed
+    FROM mcp_tool WHERE tenant_id = ${tenantId} AND project_id = ANY (${projectIds}) AND gone_at IS NULL GROUP BY project_id`
+  return new Map(rows.map(({ id, present, changed }) => [id, { present: Number(present), changed: Number(changed) }]))
+}
+
 /** Of these names. */
 export const findTools = (tx: ReadTx, tenantId: string, projectId: string, names: string[]): Promise<McpToolRow[]> =>
   tx.mcpTool.findMany({ where: { tenantId, projectId, name: { in: names } } })

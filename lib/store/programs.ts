@@ -1,4 +1,4 @@
-import type { Role, Scope } from '../actor.ts'
+import type { GrantScope, Role } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { query } from './database.ts'
 
@@ -17,7 +17,7 @@ export type ClientRow = {
   authentication: 'none' | 'secret' | 'private_key_jwt'
   redirectUris: string[]
   grantTypes: string[]
-  scopes: Scope[]
+  scopes: GrantScope[]
   keys: unknown
   needsProof: boolean
   needsPush: boolean
@@ -54,7 +54,7 @@ export type NewRequest = {
   clientId: string
   userCodeHash?: Uint8Array
   secretHash?: Uint8Array
-  scopes: Scope[]
+  scopes: GrantScope[]
   resource: string
   proofKey?: string | undefined
   redirectUri?: string
@@ -95,6 +95,17 @@ export async function insertRequest(ctx: Store, request: NewRequest, lifeSeconds
   return rows.length > 0
 }
 
+/** What a client asked a person for, by the hash of its code; undefined: there is no such request. */
+export async function resourceOfRequest(
+  ctx: Store,
+  clientId: string,
+  secretHash: Uint8Array,
+): Promise<string | null | undefined> {
+  const text = 'SELECT resource FROM authorization_request WHERE secret_hash = $1 AND client_id = $2'
+  const values = [bytes(secretHash), clientId]
+  return (await query<{ resource: string | null }>(ctx, 'resource_of_request', text, values))[0]?.resource
+}
+
 /** What a browser goes on with, of a request that was pushed. */
 export type PushedRequest = { id: string; redirectUri: string; state: string | null; prompt: string | null }
 
@@ -124,7 +135,7 @@ export type TokenOutcome = {
   tenantId: string | null
   userId: string | null
   grantId: string | null
-  scopes: Scope[] | null
+  scopes: GrantScope[] | null
   resource: string | null
   /** The client may have a refresh token. */
   renews: boolean | null
@@ -198,7 +209,7 @@ export type Rotation = {
   next: Uint8Array
   access: Uint8Array
   salt: Uint8Array
-  scopes: Scope[] | undefined
+  scopes: GrantScope[] | undefined
   resource: string | undefined
   proof: string | undefined
   lives: Lives
@@ -281,7 +292,7 @@ type EnteredFacts = {
   subject: string
   name: string
   email: string | null
-  scopes: Scope[]
+  scopes: GrantScope[]
   resource: string | null
   /** Thumbprint of the key that it is bound to. */
   proofKey: string | null

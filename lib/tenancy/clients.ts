@@ -1,4 +1,4 @@
-import { type Actor, requirePermission, type Scope } from '../actor.ts'
+import { type Actor, type GrantScope, requirePermission } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
@@ -65,7 +65,7 @@ export type ClientView = {
   redirectUris: string[]
   grantTypes: GrantType[]
   /** Of our own API: what it may be granted at most. */
-  scopes: Scope[]
+  scopes: GrantScope[]
   jwks: { keys: { [Name in keyof Required<ClientKey>]: ClientKey[Name] }[] } | null
   /** Projects of the tenant's own whose tokens it may ask about (RFC 7662). */
   audiences: string[]
@@ -91,7 +91,7 @@ export const toClientView = (row: ClientRow, now: Date): ClientView => ({
   tokenEndpointAuthMethod: nameOf(authMethods, row.authentication)[0] ?? 'none',
   redirectUris: row.redirectUris,
   grantTypes: row.grantTypes.flatMap((type) => nameOf(grantTypes, type)),
-  scopes: row.scopes as Scope[],
+  scopes: row.scopes as GrantScope[],
   jwks: row.keys as ClientView['jwks'],
   audiences: row.audiences,
   dpopBoundAccessTokens: row.needsProof,

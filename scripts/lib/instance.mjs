@@ -9,6 +9,7 @@ import { birthOf, stopGroup } from './processes.mjs'
 
 const randomKey = () => randomBytes(32).toString('base64url')
 const ticketsClient = () => ({ id: 'valetkey-tickets', secret: randomKey() })
+const notesClient = () => ({ id: 'valetkey-notes', secret: randomKey() })
 
 /** Absolute path of the data folder, made if missing. */
 export async function openDataDir(env) {
@@ -81,9 +82,10 @@ export async function openInstance(dir) {
   if (!instance?.postgres || !instance.demo)
     throw new Failure(`${file} cannot be read. Restore it from a backup, or remove ${dir} to start over.`)
   const save = () => writeAtomically(file, instance)
-  // A folder from before the demo had a ticket service.
-  const isOlder = !instance.demo.ticketsClient
-  if (isOlder) instance.demo.ticketsClient = ticketsClient()
+  // A folder from before the demo had a ticket service, or notes.
+  const isOlder = !instance.demo.ticketsClient || !instance.demo.notesClient
+  instance.demo.ticketsClient ??= ticketsClient()
+  instance.demo.notesClient ??= notesClient()
   if (text === undefined || isOlder) await save()
   return { ...instance, save }
 }
@@ -101,6 +103,7 @@ async function makeInstance(dir) {
       signinClient: { id: 'valetkey-signin', secret: randomKey() },
       stackClient: { id: 'valetkey-stack', secret: randomKey() },
       ticketsClient: ticketsClient(),
+      notesClient: notesClient(),
       controlSecret: randomKey(),
     },
   }

@@ -2,6 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import { askedState } from '../../lib/broker/link/ask.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
+import { acceptLinkRequest } from '../../lib/store/link-requests.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { ask } from '../support/asked.ts'
 import { origin } from '../support/broker.ts'
@@ -188,6 +190,19 @@ describe('a program asks its person for a link', () => {
     const [started, declined] = await Promise.all([start(id), decline(id)])
     expect(declined.status).toBe(204)
     expect([201, 400]).toContain(started.status)
+    expect(await stateOf(id)).toBe('declined')
+  })
+
+  it('N-15: what was declined meanwhile is accepted by no attempt that was begun before', async () => {
+    const { id } = await ask(app, { userId: ownerId, projectId: project })
+    await decline(id)
+    const [row] = await app.rows('acme', 'SELECT tenant_id FROM link_request WHERE id = $1', [id])
+    const request = { tenantId: String(row?.tenant_id), id, userId: ownerId }
+    const attempt = { id: 'att_begun', expiresAt: new Date(Date.now() + 600_000) }
+    const accepted = await asSystem(app.ctx, request.tenantId, 'job', (tx) =>
+      acceptLinkRequest(tx, request, attempt, app.ctx.now()),
+    )
+    expect(accepted).toBe(false)
     expect(await stateOf(id)).toBe('declined')
   })
 

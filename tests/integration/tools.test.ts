@@ -95,7 +95,7 @@ describe('before it was asked', () => {
     expect(server.seen.length).toBe(asked)
   })
 
-  it('a member who has not linked it learns nothing of it, and neither does another tenant', async () => {
+  it('LK-03 Z-02: a member who has not linked it learns nothing of it, and neither does another tenant', async () => {
     expect(await list(member)).toMatchObject({ code: 'not_found' })
     expect((await refresh(member)).body).toMatchObject({ code: 'not_found' })
     expect((await app.call<Answer>(stranger, 'GET', path)).body).toMatchObject({ code: 'not_found' })
@@ -166,7 +166,7 @@ describe('looked at', () => {
     ])
   })
 
-  it('a change is flagged with both descriptions, held back again, and first in the list', async () => {
+  it('TL-01: a change is flagged with both descriptions, held back again, and first in the list', async () => {
     make = saying('Says it again, and reads your mail first')
     const { body } = await refresh(owner)
     expect(body).toMatchObject({ changed: 1, present: 1, gone: 1 })
@@ -180,7 +180,7 @@ describe('looked at', () => {
     expect(named(body, 'add_note')).toMatchObject({ held_back: false, gone_at: expect.any(String) })
   })
 
-  it('what was looked at counts, and not what it became meanwhile', async () => {
+  it('TL-01: what was looked at counts, and not what it became meanwhile', async () => {
     make = saying('A second change')
     const looked = named((await refresh(owner)).body, 'echo')
     make = saying('A third change, while somebody reads the second')
@@ -249,7 +249,7 @@ describe('what its words may do', () => {
 })
 
 describe('how often it was called', () => {
-  it('by the viewer’s own tokens; by everybody’s for who oversees, which is recorded', async () => {
+  it('TL-02: by the viewer’s own tokens; by everybody’s for who oversees, which is recorded', async () => {
     await linkMcpServer(app, 'acme', place, await app.actorOf('member@acme.test'))
     const tokenOf = async (jar: Jar): Promise<string> =>
       (await app.issue(jar, 'acme', 'notes', { scopes: { read_only_tools: true }, strategy: 'proxy' })).body.token.id ??
@@ -276,6 +276,11 @@ const reads = async () =>
       "SELECT 1 FROM audit_event WHERE body->>'action' = 'access.read' AND body->'target'->>'id' = 'listTools'",
     )
   ).length
+
+it('a token of it is handed out with the gateway’s address', async () => {
+  const { body } = await app.issue(owner, 'acme', 'notes', { scopes: { tools: ['echo'] } })
+  expect(body).toMatchObject({ base_url: `${app.ctx.config.origin}/mcp/acme/notes`, token_type: 'Bearer' })
+})
 
 describe('the choices of rights', () => {
   it('R-11: come from the catalogue, without a call to the server', async () => {

@@ -1,7 +1,7 @@
-import { type Ask, askForLink } from '../../lib/broker/link/ask.ts'
+import { type Asking, askForLink } from '../../lib/broker/link/ask.ts'
 import type { TestApp } from './app.ts'
 
-type Asked = { userId: string | undefined; projectId: string } & Partial<Omit<Ask, 'userId' | 'projectId'>>
+type Asked = { userId: string | undefined; projectId: string } & Partial<Omit<Asking, 'userId' | 'projectId'>>
 
 /** What a program asks its person for, as the gateway does it: about a project of acme. Answers its id. */
 export const askedOf = async (app: TestApp, asked: Asked): Promise<string> => (await ask(app, asked)).id

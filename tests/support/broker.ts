@@ -34,7 +34,14 @@ const secret = () => randomBytes(32).toString('base64url')
 export const origin = 'http://localhost:3000'
 
 /** Use cases on a database and a demo upstream of their own: real sockets, a clock that tests move, no sleeping. */
-export async function startBroker({ database: given }: { database?: TestDatabase } = {}) {
+/** `notes`: the demo's tenants have its MCP server as a provider. */
+export async function startBroker({
+  database: given,
+  notes = false,
+}: {
+  database?: TestDatabase
+  notes?: boolean
+} = {}) {
   const database = given ?? (await createTestDatabase())
   const owner = new pg.Client({ connectionString: database.ownerUrl })
   // A database of the test's own may be killed.
@@ -50,6 +57,11 @@ export async function startBroker({ database: given }: { database?: TestDatabase
     secret: 'tickets-client-secret',
     redirectUris: [`${origin}/oauth/callback/tickets-demo`],
   }
+  const notesClient = {
+    id: 'valetkey-notes',
+    secret: 'notes-client-secret',
+    redirectUris: [`${origin}/oauth/callback/notes-demo`],
+  }
   const signinClient = {
     id: 'valetkey-signin',
     secret: 'signin-client-secret',
@@ -57,7 +69,7 @@ export async function startBroker({ database: given }: { database?: TestDatabase
   }
   let offsetSeconds = 0
   const now = () => Date.now() + offsetSeconds * 1000
-  const demo = await startDemo({ stackClient, ticketsClient, signinClient, now, keys: demoKeys })
+  const demo = await startDemo({ stackClient, ticketsClient, notesClient, signinClient, now, keys: demoKeys })
   const environment = {
     NODE_ENV: 'test',
     VALETKEY_URL: origin,
@@ -74,6 +86,14 @@ export async function startBroker({ database: given }: { database?: TestDatabase
       issuer: demo.ticketsIssuer,
       clientId: ticketsClient.id,
       clientSecret: ticketsClient.secret,
+    }),
+    ...(notes && {
+      VALETKEY_DEMO_NOTES: JSON.stringify({
+        issuer: demo.notesIssuer,
+        url: demo.notesUrl,
+        clientId: notesClient.id,
+        clientSecret: notesClient.secret,
+      }),
     }),
     VALETKEY_LOG: 'debug',
   }

@@ -3,12 +3,16 @@ import { type StartLink, startLink } from '../../lib/broker/link/start.ts'
 import { createProvider, previewProvider } from '../../lib/broker/providers.ts'
 import type { Context } from '../../lib/context.ts'
 import type { Broker, BrowserActor } from './broker.ts'
+
+/** What is needed of a broker, or of an app. */
+type Around = Pick<Broker, 'ctx' | 'owner' | 'callbackOf'>
+
 import type { TestMcpServer } from './mcp-server.ts'
 
 type Setup = Record<string, unknown>
 
 /** MCP servers as an owner adds and links them. `ctx`: of another process. */
-export function mcpProviders(broker: Broker, owner: BrowserActor, ctx: Context = broker.ctx) {
+export function mcpProviders(broker: Around, owner: BrowserActor, ctx: Context = broker.ctx) {
   let made = 0
   const rows = async <T>(sql: string, values: unknown[] = []): Promise<T[]> => {
     await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])

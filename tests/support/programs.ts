@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { Scope } from '../../lib/actor.ts'
+import type { GrantScope } from '../../lib/actor.ts'
 import { hash, newToken } from '../../lib/security/secrets.ts'
 import type { TestApp } from './app.ts'
 import { origin } from './broker.ts'
@@ -45,7 +45,7 @@ export async function insertClient(
     authentication: string
     redirectUris: string[]
     grantTypes: string[]
-    scopes: readonly Scope[]
+    scopes: readonly GrantScope[]
     audiences: string[]
     needsProof: boolean
     needsPush: boolean
@@ -86,7 +86,7 @@ export async function insertClient(
 export async function insertGrant(
   app: TestApp,
   tenant: string,
-  given: { id?: string; client: string; user: string; scopes: readonly Scope[]; ceilings?: object },
+  given: { id?: string; client: string; user: string; scopes: readonly GrantScope[]; ceilings?: object },
 ): Promise<string> {
   const id = given.id ?? `grt_${randomBytes(16).toString('hex')}`
   await insertClient(app, tenant, { id: given.client, scopes: given.scopes })
@@ -105,7 +105,7 @@ export async function insertAccessToken(
   app: TestApp,
   tenant: string,
   grant: string,
-  scopes: readonly Scope[],
+  scopes: readonly GrantScope[],
 ): Promise<string> {
   const token = newToken('at').reveal()
   await app.rows(
@@ -117,7 +117,7 @@ export async function insertAccessToken(
   return token
 }
 
-type Answer = { user: string; scopes: readonly Scope[]; ceilings?: object }
+type Answer = { user: string; scopes: readonly GrantScope[]; ceilings?: object }
 
 /** A person's answer, as the page would write it. `where` names one request. */
 async function approve(

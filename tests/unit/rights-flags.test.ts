@@ -32,6 +32,18 @@ describe('the flags of each kind', () => {
     ['oauth', ['scope list']],
     ['own', ['scope list']],
     ['keycloak', ['scope list', 'audience list', 'delegate switch', 'impersonate value']],
+    [
+      'mcp',
+      [
+        'tool list',
+        'read-only-tools switch',
+        'all-tools switch',
+        'resource list',
+        'all-resources switch',
+        'prompt list',
+        'all-prompts switch',
+      ],
+    ],
   ])('of %s stand for all of its rights, each with what it means', (kind, expected) => {
     const flags = flagsOf(schemaOf(kind))
     expect(flags.map((flag) => `${flag.flag} ${flag.kind}`)).toEqual(expected)

@@ -13,9 +13,9 @@ import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
 import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
-import type { Scope } from '@/lib/actor.ts'
+import type { GrantScope } from '@/lib/actor.ts'
 import type { AuthorizationForm } from '@/lib/authserver/answers.ts'
-import { type CeilingDrafts, CeilingsPicker, readDrafts } from './ceilings.tsx'
+import { type CeilingDrafts, CeilingsPicker, readDrafts, ServerCeiling } from './ceilings.tsx'
 import { askedScope, withheldWords } from './words.ts'
 
 type Asked = Omit<AuthorizationForm, 'createdAt' | 'expiresAt'> & { createdAt: string; expiresAt: string }
@@ -29,13 +29,22 @@ export function Answer({ asked, here, now, footer }: Props) {
   // A press before scripts run would do nothing, and look like an answer.
   const isReady = useHydrated()
   const [answered, setAnswered] = useState<Answered>()
-  const [scopes, setScopes] = useState<Scope[]>([...(chosen?.scopes ?? [])])
+  const [scopes, setScopes] = useState<GrantScope[]>([...(chosen?.scopes ?? [])])
   const [drafts, setDrafts] = useState<CeilingDrafts>({})
   const params = { path: { authorization: id } }
-  const issues = scopes.includes('tokens:issue')
+  const { gateway } = asked
+  // Of a gateway there is one project, and nothing else to choose.
+  const issues = gateway !== null || scopes.includes('tokens:issue')
   const read = readDrafts(issues ? drafts : {}, asked)
   const refusal = refusalOf(asked)
-  const todo = scopes.length === 0 ? 'choose what it may do' : 'todo' in read ? read.todo : null
+  const todo =
+    scopes.length === 0
+      ? 'choose what it may do'
+      : 'todo' in read
+        ? read.todo
+        : gateway && Object.keys(read.ceilings).length === 0
+          ? 'choose what it may call'
+          : null
 
   const { busy, problem, start } = useAction(async (how: Answered) => {
     const sent =
@@ -106,15 +115,28 @@ export function Answer({ asked, here, now, footer }: Props) {
             ) : (
               <ConfirmFirst />
             )}
-            <ScopeList
-              label="It may"
-              hint="Take away what it does not need. It never does more than your own role allows."
-              scopes={(chosen?.scopes ?? []).map(askedScope)}
-              value={scopes}
-              onChange={(names) => setScopes(names as Scope[])}
-            />
+            {!gateway && (
+              <ScopeList
+                label="It may"
+                hint="Take away what it does not need. It never does more than your own role allows."
+                scopes={(chosen?.scopes ?? []).map(askedScope)}
+                value={scopes}
+                onChange={(names) => setScopes(names as GrantScope[])}
+              />
+            )}
             <WithheldScopes withheld={chosen?.withheld ?? []} />
-            {issues && <CeilingsPicker tenant={chosen?.slug ?? ''} asked={asked} value={drafts} onChange={setDrafts} />}
+            {gateway?.server && (
+              <ServerCeiling
+                tenant={chosen?.slug ?? ''}
+                asked={asked}
+                server={gateway.server}
+                value={drafts}
+                onChange={setDrafts}
+              />
+            )}
+            {issues && !gateway && (
+              <CeilingsPicker tenant={chosen?.slug ?? ''} asked={asked} value={drafts} onChange={setDrafts} />
+            )}
           </>
         )}
         <ProblemNotice problem={problem ?? release.problem} />
@@ -198,6 +220,19 @@ function Facts({ asked, now }: { asked: Asked; now: string }) {
             </>
           ),
         },
+        ...(asked.gateway?.server
+          ? [
+              {
+                label: 'MCP server',
+                value: (
+                  <>
+                    <bdi className="font-semibold">{asked.gateway.server.name}</bdi>{' '}
+                    <span className="text-muted">{asked.gateway.server.host}, through Valetkey</span>
+                  </>
+                ),
+              },
+            ]
+          : []),
         ...(tenants.length === 1 && only ? [{ label: 'Tenant', value: <bdi>{only.name}</bdi> }] : []),
         ...(redirectHost
           ? [{ label: 'Answer goes to', value: <RedirectHost host={redirectHost} /> }]
@@ -235,7 +270,16 @@ function RedirectHost({ host }: { host: string }) {
 }
 
 /** Why nothing can be allowed in the chosen tenant; null: it can. */
-function refusalOf({ chosen, tenants, kind }: Asked): ReactNode {
+function refusalOf({ chosen, tenants, kind, gateway }: Asked): ReactNode {
+  if (gateway && !gateway.server)
+    return (
+      <Notice
+        tone="attention"
+        title="This MCP server is not there for you"
+        meaning="It is unknown, frozen or not linked by you, and only what you can use yourself can be given on."
+        next="Deny, link it on the projects page if you can, and start again in the program."
+      />
+    )
   if (!chosen)
     return (
       <Notice

@@ -127,6 +127,31 @@ export function CeilingsPicker({ tenant, asked: { chosen, offers }, value, onCha
   )
 }
 
+type ServerProps = {
+  tenant: string
+  asked: Chosen
+  server: NonNullable<NonNullable<AuthorizationForm['gateway']>['server']>
+  value: CeilingDrafts
+  onChange: (drafts: CeilingDrafts) => void
+}
+
+/** What a program may call at the one MCP server that it asks for. */
+export function ServerCeiling({ tenant, asked: { offers }, server, value, onChange }: ServerProps) {
+  const offer = offers[server.id]
+  const way = offer && waysOf(offer).upstream
+  if (!offer || !way) return null
+  return (
+    <RightsLimit
+      tenant={tenant}
+      project={server.id}
+      kind={offer.kind}
+      schema={way.schema}
+      value={value[server.id]?.rights}
+      onChange={(rights) => onChange({ [server.id]: { upstream: 'some', rights, proxy: null, rules: draftOf() } })}
+    />
+  )
+}
+
 type ProjectProps = {
   place: { tenant: string; project: string; provider: string }
   offer: IssueOffer
@@ -142,7 +167,7 @@ function ProjectCeiling({ place, offer, value, onChange }: ProjectProps) {
     <>
       {upstream && (
         <ReachChoice
-          legend={`Tokens of ${place.provider}`}
+          legend={upstream.strategy === 'proxy' ? 'Calls through the gateway' : `Tokens of ${place.provider}`}
           name={`${name} upstream`}
           none={isBoth}
           value={value.upstream}
@@ -218,5 +243,14 @@ function RightsLimit({ tenant, project, kind, schema, value, onChange }: RightsP
   const choices = useChoices(tenant, project, true)
   if (choices.state === 'loading') return <ChoicesLoading />
   if (choices.state === 'failed') return <ChoicesFailed problem={choices.problem} onRetry={choices.retry} />
-  return <picker.Pick choices={choices.choices} schema={schema} value={value ?? picker.none} onChange={onChange} />
+  return (
+    <picker.Pick
+      choices={choices.choices}
+      schema={schema}
+      value={value ?? picker.none}
+      onChange={onChange}
+      place={{ tenant, project }}
+      onReload={choices.retry}
+    />
+  )
 }

@@ -5,6 +5,7 @@ import { BrokerError } from '../../errors.ts'
 import { newId } from '../../security/ids.ts'
 import { hash, isToken } from '../../security/secrets.ts'
 import { type From, type Presented, redeemCode } from '../../store/programs.ts'
+import { refuseOtherResource } from '../clients.ts'
 import { lives } from '../lifetimes.ts'
 import { newTokens, type TokenAnswer, tokenAnswer } from '../tokens.ts'
 import { refuseOutcome } from './outcome.ts'
@@ -15,15 +16,22 @@ const isVerifier = (text: string) => /^[\w.~-]{43,128}$/.test(text)
 /**
  * Redeems an authorization code (RFC 6749 4.1.3 with RFC 7636): one use, for this client, this redirect URI and this verifier,
  * each asked by itself (T-07). A second use ends what the first was given (RFC 6749 4.1.2), before it is answered.
- * @throws BrokerError invalid_client, unauthorized_client, invalid_grant, invalid_dpop_proof
+ * @throws BrokerError invalid_client, unauthorized_client, invalid_grant, invalid_target, invalid_dpop_proof
  */
 export async function authorizationCode(
   ctx: Context,
   who: Presented,
-  asked: { code: string; redirectUri: string; verifier: string; proof: string | undefined },
+  asked: {
+    code: string
+    redirectUri: string
+    verifier: string
+    proof: string | undefined
+    resource?: string | undefined
+  },
   origin: From,
 ): Promise<TokenAnswer> {
   if (!isToken('ac', asked.code) || !isVerifier(asked.verifier)) throw new BrokerError('invalid_grant')
+  await refuseOtherResource(ctx, who.id, hash(asked.code), asked.resource)
   const tokens = newTokens()
   const bound = {
     code: hash(asked.code),

@@ -3,6 +3,7 @@ import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
 import { hash, isToken } from '../../security/secrets.ts'
 import { type From, type Presented, refreshGrant } from '../../store/programs.ts'
+import { resourceAsked } from '../clients.ts'
 import { lives, repeatSeconds } from '../lifetimes.ts'
 import { readScopes } from '../scopes.ts'
 import { familyOf, newSalt, type TokenAnswer, tokenAnswer, tokensAfter } from '../tokens.ts'
@@ -30,7 +31,7 @@ export async function refreshToken(
     access: tokens.hashes.access,
     salt,
     scopes: asked.scope === undefined ? undefined : readScopes(asked.scope),
-    resource: asked.resource,
+    resource: asked.resource === undefined ? undefined : resourceAsked(ctx, asked.resource),
     proof: asked.proof,
     lives,
     windowSeconds: repeatSeconds,

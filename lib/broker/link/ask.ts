@@ -38,7 +38,7 @@ const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/
 /** What the program used that asks: a grant of its person, or a token that was issued to them. */
 export type AskedBy = { grant: string } | { token: string }
 
-export type Ask = {
+export type Asking = {
   tenantId: string
   slug: string
   userId: string
@@ -59,7 +59,7 @@ export type Ask = {
  * id alone: whoever opens it must be signed in as the person who was asked. Any number of calls about the same make one.
  * @throws BrokerError rate_limited where too much waits for this person already
  */
-export async function askForLink(ctx: Context, ask: Ask): Promise<{ id: string; url: string }> {
+export async function askForLink(ctx: Context, ask: Asking): Promise<{ id: string; url: string }> {
   const scopes = cleaned(ask.scopes ?? [])
   const subject = subjectOf(ask, scopes)
   const known = await readTenant(ctx, ask.tenantId, (tx) =>
@@ -69,7 +69,7 @@ export async function askForLink(ctx: Context, ask: Ask): Promise<{ id: string; 
   return { id, url: `${ctx.config.origin}/connect/${id}` }
 }
 
-async function insert(ctx: Context, ask: Ask, scopes: string[], subject: Uint8Array): Promise<{ id: string }> {
+async function insert(ctx: Context, ask: Asking, scopes: string[], subject: Uint8Array): Promise<{ id: string }> {
   const { tenantId, userId, providerId, projectId, connectionId, cause, by } = ask
   const now = ctx.now()
   const made = await asSystem(ctx, tenantId, 'request of a program', async (tx) => {
@@ -125,7 +125,7 @@ async function insert(ctx: Context, ask: Ask, scopes: string[], subject: Uint8Ar
 const cleaned = (scopes: string[]): string[] =>
   [...new Set(scopes.filter((scope) => scopeToken.test(scope)))].sort().slice(0, mostScopes)
 
-const subjectOf = ({ projectId, connectionId, cause }: Ask, scopes: string[]): Uint8Array =>
+const subjectOf = ({ projectId, connectionId, cause }: Asking, scopes: string[]): Uint8Array =>
   createHash('sha256')
     .update(JSON.stringify([projectId, connectionId, cause, scopes]))
     .digest()
@@ -226,12 +226,14 @@ export async function startAsked(
     const connection = connectionId ? await findConnection(tx, actor.tenantId, connectionId, actor.userId) : null
     return { row, connection }
   })
-  refuseEnded(row, ctx.now())
+  // Before anything is asked of the upstream; it is asked again when the attempt is there.
+  const { status } = row
+  if ((status !== 'asked' && status !== 'accepted') || row.expiresAt <= ctx.now()) throw ended(row, ctx.now())
   const started = await startLink(ctx, actor, {
     providerId: row.providerId,
     // One that is revoked or gone is linked anew.
     ...(connection && connection.status !== 'revoked' && { connectionId: connection.id }),
-    ...(row.scopes.length > 0 && { scopes: [...new Set([...(connection?.scopesGranted ?? []), ...row.scopes])] }),
+    ...(row.scopes.length > 0 && { scopes: row.scopes }),
     browser,
   })
   const attempt = { id: started.attemptId, expiresAt: started.expiresAt }
@@ -249,8 +251,7 @@ export async function startAsked(
 export async function declineAsked(ctx: Context, actor: Actor<CookieCredential>, requestId: string): Promise<void> {
   const cause = await act(ctx, actor, 'work', async (tx, actor) => {
     const row = await own(tx, actor, requestId)
-    refuseEnded(row, ctx.now())
-    if (!(await declineLinkRequest(tx, row, ctx.now()))) throw new BrokerError('attempt_used')
+    if (!(await declineLinkRequest(tx, row, ctx.now()))) throw ended(row, ctx.now())
     await record(tx, actor.tenantId, ctx.now(), actor, {
       action: 'link.declined',
       outcome: 'ok',
@@ -262,11 +263,8 @@ export async function declineAsked(ctx: Context, actor: Actor<CookieCredential>,
   countEnds(ctx, [{ cause, outcome: 'declined' }])
 }
 
-function refuseEnded(row: LinkRequestRow, now: Date): void {
-  const status = statusOf(row, now)
-  if (status === 'timed_out') throw new BrokerError('attempt_expired')
-  if (status !== 'asked' && status !== 'accepted') throw new BrokerError('attempt_used')
-}
+const ended = (row: LinkRequestRow, now: Date) =>
+  new BrokerError(statusOf(row, now) === 'timed_out' ? 'attempt_expired' : 'attempt_used')
 
 /** Ends a batch of requests that nobody answered in time. How many. */
 export async function timeOutAsked(ctx: Context, tenantId: string, most: number): Promise<number> {

@@ -1,4 +1,4 @@
-import { type Actor, ownUnless, requirePermission, type Scope } from '../../actor.ts'
+import { type Actor, type GrantScope, ownUnless, requirePermission } from '../../actor.ts'
 import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
@@ -40,7 +40,9 @@ export type GrantView = FrozenState & {
   kind: 'device' | 'app'
   via: 'device' | 'code'
   /** What it may do at our API. */
-  scopes: Scope[]
+  scopes: GrantScope[]
+  /** Of a grant for the gateway of an MCP server: its address; null: for our API. */
+  gateway: string | null
   ceilings: CeilingView[]
   /** Of the program, when it began; as it told them. */
   address: string | null
@@ -72,7 +74,7 @@ export async function grantPage(
   const page = await readTenant(ctx, actor.tenantId, async (tx) => {
     const rows = await listGrants(tx, actor.tenantId, named, { before, take: pageSize + 1 })
     const counted = await countGrants(tx, actor.tenantId, named, countLimit + 1)
-    return toPage(await toGrantViews(tx, actor, rows, ctx.now()), counted)
+    return toPage(await toGrantViews(ctx, tx, actor, rows), counted)
   })
   if (everybody) await noteRead(ctx, actor, 'listGrants', filter.userId)
   return page
@@ -83,14 +85,20 @@ export async function readGrant(ctx: Context, actor: Actor, id: string): Promise
   const of = ownUnless(actor, 'oversee')
   const grant = await readTenant(ctx, actor.tenantId, async (tx) => {
     const row = await findGrant(tx, actor.tenantId, id, of)
-    return (await toGrantViews(tx, actor, row ? [row] : [], ctx.now()))[0]
+    return (await toGrantViews(ctx, tx, actor, row ? [row] : []))[0]
   })
   if (!grant) throw new BrokerError('not_found')
   if (grant.ownerId !== actor.userId) await noteRead(ctx, actor, 'readGrant', id)
   return grant
 }
 
-async function toGrantViews(tx: ReadTx, actor: Actor, rows: GrantWithClient[], now: Date): Promise<GrantView[]> {
+async function toGrantViews(
+  ctx: Pick<Context, 'config' | 'now'>,
+  tx: ReadTx,
+  actor: Actor,
+  rows: GrantWithClient[],
+): Promise<GrantView[]> {
+  const now = ctx.now()
   const ids = rows.map(({ id }) => id)
   const named = [...new Set(rows.flatMap(({ ceilings }) => Object.keys(ceilings as Ceilings)))]
   const projects = await projectsWithProviders(tx, actor.tenantId, named)
@@ -109,7 +117,8 @@ async function toGrantViews(tx: ReadTx, actor: Actor, rows: GrantWithClient[], n
       },
       kind: row.client.tenantId === null ? 'device' : 'app',
       via: row.via as GrantView['via'],
-      scopes: row.scopes as Scope[],
+      scopes: row.scopes as GrantScope[],
+      gateway: row.resource === null || row.resource === ctx.config.origin ? null : row.resource,
       ceilings: projects.flatMap((project) => {
         const ceilings = row.ceilings as Ceilings
         if (!Object.hasOwn(ceilings, project.id)) return []

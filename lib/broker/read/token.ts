@@ -2,7 +2,7 @@ import { type Actor, ownUnless, requirePermission } from '../../actor.ts'
 import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
-import { type RightsView, readRights, rowFor } from '../../providers/index.ts'
+import { kinds, type RightsView, readRights, rowFor } from '../../providers/index.ts'
 import type { Strategy } from '../../providers/kind.ts'
 import type { Rights } from '../../providers/provider.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
@@ -55,6 +55,8 @@ export type TokenView = {
   program: { clientId: string; name: string; grantId: string | null } | null
   purpose: string
   strategy: Strategy
+  /** Of strategy `proxy`: it works at the gateway for MCP servers, with tools by name, in place of the proxy. */
+  atGateway: boolean
   state: TokenState
   /** It is verified without us, so nothing that is done here ends it before its end. */
   offline: boolean
@@ -109,6 +111,7 @@ export function toTokenView(row: TokenFacts, now: Date, frozen: FrozenView | nul
     program: row.client && { clientId: row.client.id, name: row.client.name, grantId: row.grantId },
     purpose: row.purpose,
     strategy: row.strategy as Strategy,
+    atGateway: row.strategy === 'proxy' && kinds.get(provider.kind)?.gateway !== undefined,
     state: stateOf(row, now),
     offline: row.offline,
     dpopJkt: row.proofKey,

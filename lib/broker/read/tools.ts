@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Actor, may, ownUnless } from '../../actor.ts'
+import { type Actor, ownUnless } from '../../actor.ts'
 import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
@@ -16,7 +16,8 @@ import {
   type UseOfTool,
   usesByTool,
 } from '../../store/mcp.ts'
-import { findProject, findProjectWithLink, viewerOf } from '../../store/projects.ts'
+import { findProject, viewerOf } from '../../store/projects.ts'
+import { findProvider } from '../../store/providers.ts'
 import { firstDayShown } from './use.ts'
 
 /** As the catalogue keeps it (lib/mcp/tools.ts): cleaned, and cut where it is long. All of it is the server's own word. */
@@ -89,16 +90,15 @@ export async function toolPage(
 ): Promise<ToolsView> {
   const { tenantId, userId } = actor
   const read = await readTenant(ctx, tenantId, async (tx) => {
-    const found = await findProject(tx, tenantId, viewerOf(actor), idOrAlias)
-    const project = found && (await findProjectWithLink(tx, tenantId, found.id, userId))
-    if (!project || !(project.links[0] || project.settings !== null || may(actor, 'oversee')))
-      throw new BrokerError('not_found')
+    const project = await findProject(tx, tenantId, viewerOf(actor), idOrAlias)
+    const provider = project && (await findProvider(tx, tenantId, project.providerId))
+    if (!project || !provider) throw new BrokerError('not_found')
     const since = firstDayShown(ctx.now())
     const of = ownUnless(actor, 'oversee')
     const own = await usesByTool(tx, tenantId, { projectId: project.id, userId }, since)
     const uses = of === undefined ? await usesByTool(tx, tenantId, { projectId: project.id }, since) : own
     return {
-      project,
+      project: { ...project, provider },
       own,
       uses,
       server: await findServer(tx, tenantId, project.id),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { scopes } from '../../actor.ts'
+import { grantScopes as scopes } from '../../actor.ts'
 import { deviceFlows } from '../../store/policies.ts'
 import { operation } from '../operation.ts'
 import { alias, id, idOf, instant, object, role, text } from './schemas.ts'
@@ -62,6 +62,19 @@ export const readAuthorization = operation({
           }),
         ),
       }).nullable(),
+      gateway: object({
+        url: z.string(),
+        server: object({
+          id,
+          name: z.string(),
+          provider: z.string(),
+          host: z.string(),
+        }).nullable(),
+      })
+        .nullable()
+        .describe(
+          'Of a request for the gateway of an MCP server: which one; its ceiling is then said as `proxy` of its project. `server` null: the caller cannot use it',
+        ),
       redirect_host: z.string().nullable(),
       address: z.string().nullable().describe('Of the program that began it'),
       agent: z.string().nullable(),

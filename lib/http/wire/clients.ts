@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { scopes as allScopes } from '../../actor.ts'
+import { grantScopes as allScopes } from '../../actor.ts'
 import { keyAlgorithms } from '../../tenancy/client-metadata.ts'
 import { type AuthMethod, graces, grantTypeNames } from '../../tenancy/clients.ts'
 import { operation } from '../operation.ts'
@@ -52,7 +52,9 @@ const client = object({
   ),
   redirect_uris: z.array(z.string()),
   grant_types: z.array(z.enum(grantTypeNames)),
-  scopes: z.array(z.enum(allScopes)).describe('What it may be granted at most at this API'),
+  scopes: z
+    .array(z.enum(allScopes))
+    .describe('What it may be granted at most: at this API, or with `mcp:use` for the gateway of an MCP server'),
   jwks: jwks.nullable().describe('The public keys that its assertions are verified with; null: it has none'),
   audiences: z
     .array(id)

@@ -20,6 +20,7 @@ export const grant = object({
     .enum(['device', 'code'])
     .describe('How its person let it in: by a code on another device, or in the browser beside it'),
   scopes: z.array(z.string()),
+  gateway: z.string().nullable().describe('Of the gateway of an MCP server, where alone it counts; null: at this API'),
   /** By project; what is not here it may not issue for. */
   ceilings: z.array(
     object({

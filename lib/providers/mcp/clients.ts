@@ -30,6 +30,8 @@ export type AgentClient = {
   token?: (place: Place) => Snippet
   /** It runs a program that prints the headers of its requests. */
   helper?: (place: Place, command: string) => Snippet
+  /** How it is started in a terminal. */
+  program?: string
   /** What is to be known of it. */
   note?: string
   source: { url: string; read: string }
@@ -72,6 +74,7 @@ export const agentClients: readonly AgentClient[] = [
       code: json({ mcpServers: { [name]: { type: 'http', url, headersHelper: command } } }),
       next: 'Claude Code runs the helper each time it connects.',
     }),
+    program: 'claude',
     source: { url: 'https://code.claude.com/docs/en/mcp', read: '2026-11-29' },
   },
   {
@@ -138,6 +141,7 @@ export const agentClients: readonly AgentClient[] = [
       code: json({ mcpServers: { [name]: { url, headers: bearer(`env:${tokenVariable}`) } } }),
       next: `Start Cursor where ${tokenVariable} is set.`,
     }),
+    program: 'cursor .',
     source: { url: 'https://cursor.com/docs/mcp', read: '2026-11-29' },
   },
   {
@@ -173,6 +177,7 @@ export const agentClients: readonly AgentClient[] = [
       code: [`[mcp_servers.${name}]`, `url = ${toml(url)}`, `http_headers_helper = ${toml(command)}`].join('\n'),
       next: 'Codex runs the helper where it connects itself.',
     }),
+    program: 'codex',
     source: { url: 'https://developers.openai.com/codex/config-reference', read: '2026-11-29' },
   },
   {
@@ -200,6 +205,7 @@ export const agentClients: readonly AgentClient[] = [
       code: json({ mcpServers: { [name]: { httpUrl: url, headers: bearer(tokenVariable) } } }),
       next: `Start Gemini CLI where ${tokenVariable} is set.`,
     }),
+    program: 'gemini',
     source: { url: 'https://geminicli.com/docs/tools/mcp-server/', read: '2026-11-29' },
   },
   {
@@ -239,6 +245,7 @@ export const agentClients: readonly AgentClient[] = [
       ].join('\n'),
     }),
     note: 'To sign in by itself, a program implements OAuthClientProvider of the package.',
+    program: 'node agent.js',
     source: { url: 'https://ts.sdk.modelcontextprotocol.io/v2/clients/connect', read: '2026-11-29' },
   },
   {
@@ -266,6 +273,7 @@ export const agentClients: readonly AgentClient[] = [
       ].join('\n'),
     }),
     note: 'To sign in by itself, a program passes an OAuthClientProvider of the package to its HTTP client.',
+    program: 'python agent.py',
     source: { url: 'https://pypi.org/project/mcp/', read: '2026-11-29' },
   },
 ]

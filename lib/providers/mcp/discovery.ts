@@ -143,7 +143,8 @@ async function askWhoMayCall(deps: Deps, url: URL): Promise<WhoMayCall> {
     })
     if (response.status === 401) return { is: 'guarded', challenge: await challengeIn(response) }
     const result = response.ok ? await resultIn(response) : undefined
-    if (result) return { is: 'open', title: titleOf(result.serverInfo?.title ?? result.serverInfo?.name) }
+    const info = result?._meta?.[serverInfo] ?? result?.serverInfo
+    if (result) return { is: 'open', title: titleOf(info?.title ?? info?.name) }
   }
   throw new SetupError({ url: 'The server did not answer as an MCP server does. Check the address.' })
 }
@@ -166,11 +167,17 @@ async function challengesIn(response: Response): Promise<oauth.WWWAuthenticateCh
   return []
 }
 
+/** Where revision 2026-07-28 has what a server says of itself. */
+const serverInfo = 'io.modelcontextprotocol/serverInfo'
+const Info = z.object({ title: z.unknown(), name: z.unknown() }).partial().optional().catch(undefined)
 const Result = z.object({
   jsonrpc: z.literal('2.0'),
   result: z.object({
-    serverInfo: z.object({ title: z.unknown(), name: z.unknown() }).partial().optional(),
-    _meta: z.record(z.string(), z.unknown()).optional(),
+    serverInfo: Info,
+    _meta: z
+      .object({ [serverInfo]: Info })
+      .optional()
+      .catch(undefined),
   }),
 })
 

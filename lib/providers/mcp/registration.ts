@@ -100,7 +100,7 @@ async function byDocument(settings: McpSettings, by: ByOauth, { document }: Here
 /** Registers a client (RFC 7591 3.1). What came is judged, and a client that is of no use is taken back at once. */
 async function registered(settings: McpSettings, by: ByOauth, here: Here, given: ProviderDeps): Promise<Registered> {
   const deps = reaching(settings, given)
-  const { server, scopes } = by.oauth
+  const { server } = by.oauth
   const method = dynamicMethod(server)
   if (!by.registrationEndpoint || !method)
     throw new SetupError({ client_id: `No client can register itself. ${byHand(here)}` })
@@ -110,8 +110,8 @@ async function registered(settings: McpSettings, by: ByOauth, here: Here, given:
     redirect_uris: [here.redirectUri],
     ...grants,
     application_type: 'web',
+    // No `scope`: a client that is registered with some gets no others later, when a tool asks for them.
     token_endpoint_auth_method: method,
-    ...(scopes.length > 0 && { scope: scopes.join(' ') }),
   }
   const response = await deps
     .fetch(by.registrationEndpoint, {

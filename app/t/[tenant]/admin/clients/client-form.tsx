@@ -4,7 +4,7 @@ import { useRouter } from 'next/navigation'
 import { useState } from 'react'
 import { client, type Sent, send } from '@/app/_features/client.ts'
 import { ScopeList } from '@/app/_features/scope-list.tsx'
-import { scopeChoices } from '@/app/_features/scope-words.ts'
+import { clientScopeChoices } from '@/app/_features/scope-words.ts'
 import { plural } from '@/app/_features/words.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
@@ -16,7 +16,7 @@ import { FormDialog } from '@/app/_ui/form-dialog.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { ShownOnceDialog } from '@/app/_ui/shown-once-dialog.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
-import type { Scope } from '@/lib/actor.ts'
+import type { GrantScope } from '@/lib/actor.ts'
 import type { AuthMethod, GrantType } from '@/lib/tenancy/clients.ts'
 import { readKeys } from './key-text.ts'
 import { grantWords, kindWords } from './words.ts'
@@ -28,7 +28,7 @@ export type Values = {
   grantTypes: GrantType[]
   /** One a line. */
   redirectUris: string
-  scopes: Scope[]
+  scopes: GrantScope[]
   audiences: string[]
   /** As it was pasted; empty: as they are. */
   keys: string
@@ -288,9 +288,9 @@ function ClientDialog({
       <ScopeList
         label="May ask for"
         hint="Of Valetkey’s own API, for the member who lets it in, and never more than their role allows."
-        scopes={scopeChoices}
+        scopes={clientScopeChoices}
         value={values.scopes}
-        onChange={(names) => set({ scopes: names as Scope[] })}
+        onChange={(names) => set({ scopes: names as GrantScope[] })}
       />
       {!isPublic && audiences.length > 0 && (
         <CheckboxGroup

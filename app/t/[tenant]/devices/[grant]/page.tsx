@@ -90,7 +90,7 @@ export default async function DevicePage({ params }: Props) {
         </Section>
         <Section
           title={isHere ? 'May do' : 'Could do'}
-          lead={`What Valetkey’s API ${isHere ? 'lets it' : 'let it'} do for its owner.`}
+          lead={`What ${grant.gateway ? 'the gateway of this MCP server' : 'Valetkey’s API'} ${isHere ? 'lets it' : 'let it'} do for its owner.`}
         >
           <ul className="flex flex-col gap-1 rounded-lg border bg-surface p-4">
             {grant.scopes.length === 0 && <li className="text-muted">Nothing.</li>}
@@ -106,14 +106,24 @@ export default async function DevicePage({ params }: Props) {
         </Section>
       </div>
       <Section
-        title={isHere ? 'Tokens that it may issue' : 'Tokens that it could issue'}
-        lead="At most what is listed here, and never more than policy allows. For all other projects: none."
+        title={
+          grant.gateway
+            ? `${isHere ? 'What it may' : 'What it could'} call`
+            : isHere
+              ? 'Tokens that it may issue'
+              : 'Tokens that it could issue'
+        }
+        lead={
+          grant.gateway
+            ? 'At this MCP server alone, through Valetkey. It issues no tokens.'
+            : 'At most what is listed here, and never more than policy allows. For all other projects: none.'
+        }
       >
         {grant.ceilings.length > 0 ? (
           <ul className="divide-y rounded-lg border bg-surface">
             {grant.ceilings.map((ceiling) => (
               <li key={ceiling.project.id} className="flex flex-col gap-2 p-4">
-                <Ceiling tenant={tenant} ceiling={ceiling} />
+                <Ceiling tenant={tenant} ceiling={ceiling} isGateway={grant.gateway !== null} />
               </li>
             ))}
           </ul>
@@ -153,7 +163,9 @@ export default async function DevicePage({ params }: Props) {
   )
 }
 
-function Ceiling({ tenant, ceiling: { project, rights, proxy } }: { tenant: string; ceiling: CeilingView }) {
+type CeilingProps = { tenant: string; ceiling: CeilingView; isGateway: boolean }
+
+function Ceiling({ tenant, ceiling: { project, rights, proxy }, isGateway }: CeilingProps) {
   return (
     <>
       <Link
@@ -164,7 +176,7 @@ function Ceiling({ tenant, ceiling: { project, rights, proxy } }: { tenant: stri
       </Link>
       <KeyValue
         items={[
-          { label: 'At the upstream', value: <Limit lines={rights} /> },
+          ...(isGateway ? [] : [{ label: 'At the upstream', value: <Limit lines={rights} /> }]),
           { label: 'Through Valetkey', value: <Limit lines={proxy} /> },
         ]}
       />
@@ -192,6 +204,7 @@ function facts(grant: GrantView, now: string, nameOf: (user: string) => string):
   const at = (moment: Date) => <Time at={moment.toISOString()} now={now} />
   return [
     { label: 'Owner', value: nameOf(grant.ownerId) },
+    ...(grant.gateway ? [{ label: 'MCP server', value: grant.gateway, mono: true }] : []),
     {
       label: 'Signed in',
       value: (

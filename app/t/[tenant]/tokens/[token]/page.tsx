@@ -7,9 +7,10 @@ import { Right } from '@/app/_features/rights.tsx'
 import { BothEnds, exclusiveWords } from '@/app/_features/token-end.tsx'
 import { RevokeButton } from '@/app/_features/token-menu.tsx'
 import { isLive, TokenBadge, tokenName } from '@/app/_features/token-table.tsx'
+import { ToolUse } from '@/app/_features/tool-use.tsx'
 import { truths } from '@/app/_features/truths.tsx'
 import { UseSection } from '@/app/_features/use.tsx'
-import { failureWords, lastUseWords, strategyWords, tokenFrozenWords } from '@/app/_features/words.ts'
+import { failureWords, lastUseWords, strategyText, tokenFrozenWords } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { KeyValue, type KeyValueItem } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
@@ -17,10 +18,11 @@ import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Section } from '@/app/_ui/section.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
 import { may } from '@/lib/actor.ts'
-import { proxyUrl } from '@/lib/broker/proxy-url.ts'
+import { gatewayUrl, proxyUrl } from '@/lib/broker/proxy-url.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import type { TokenView } from '@/lib/broker/read/token.ts'
 import { readToken } from '@/lib/broker/read/token.ts'
+import { toolsUsedBy } from '@/lib/broker/read/tools.ts'
 import { tokenUse } from '@/lib/broker/read/use.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import type { RightLine } from '@/lib/providers/kind.ts'
@@ -42,9 +44,10 @@ export default async function TokenPage({ params }: Props) {
   const { tenant, token: id } = await params
   const { ctx, actor, token } = await load(tenant, id)
   const isOurs = token.strategy === 'proxy'
-  const [names, use] = await Promise.all([
+  const [names, use, calls] = await Promise.all([
     peopleNames(ctx, actor.tenantId),
     isOurs && token.state !== 'failed' ? orNotFound(tokenUse(ctx, actor, id)) : null,
+    token.atGateway ? toolsUsedBy(ctx, actor, { projectId: token.project.id, holderId: token.id }) : [],
   ])
   const now = ctx.now().toISOString()
   const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
@@ -156,12 +159,15 @@ export default async function TokenPage({ params }: Props) {
                     ]
                   : []),
                 { label: 'Purpose', value: token.purpose },
-                { label: 'Strategy', value: strategyWords[token.strategy] },
+                { label: 'Strategy', value: strategyText(token.strategy, token.atGateway) },
                 ...(isOurs
                   ? [
                       {
                         label: 'Address',
-                        value: proxyUrl(ctx.config, { slug: tenant, project: token.project.alias }),
+                        value: (token.atGateway ? gatewayUrl : proxyUrl)(ctx.config, {
+                          slug: tenant,
+                          project: token.project.alias,
+                        }),
                         mono: true,
                       },
                     ]
@@ -196,9 +202,10 @@ export default async function TokenPage({ params }: Props) {
           use={use}
           now={now}
           unused="Nobody has sent a request with this token."
-          lead="Requests that came through Valetkey with this token. What was refused here never reached the upstream."
+          lead={`Requests that came through ${token.atGateway ? 'the gateway' : 'Valetkey'} with this token. What was refused here never reached the upstream.`}
         />
       )}
+      {use && <ToolUse uses={calls} days={use.days.length} />}
     </>
   )
 }
@@ -232,7 +239,7 @@ function endFacts(token: TokenView, now: string): KeyValueItem[] {
 function OwnRules({ token }: { token: TokenView }) {
   return (
     <div className="flex flex-col gap-2 rounded-lg border bg-surface p-4">
-      <p className="text-muted">Through Valetkey it may:</p>
+      <p className="text-muted">Through {token.atGateway ? 'the gateway' : 'Valetkey'} it may:</p>
       <ul className="flex flex-col gap-1">
         {(token.rights.granted ?? token.rights.asked).map((line) => (
           <li key={line.text}>

@@ -22,6 +22,7 @@ import { ClientActs } from './client-acts.tsx'
 import { Impersonation } from './impersonation.tsx'
 import { OwnApis } from './own-apis.tsx'
 import { Probe } from './probe.tsx'
+import { RemoveProvider } from './remove-provider.tsx'
 import { RunCheck } from './run-check.tsx'
 
 export const metadata = { title: 'Provider' }
@@ -195,6 +196,14 @@ export default async function ProviderPage({ params }: Props) {
                   <Probe tenant={tenant} provider={providerId} />
                 </div>
               )}
+            </Section>
+          )}
+          {mayChange && (
+            <Section
+              title="Removal"
+              lead="Removed, it can be linked no more. Revoke its connections first: Valetkey needs the client for that."
+            >
+              <RemoveProvider tenant={tenant} provider={{ id: provider.id, name: provider.name }} />
             </Section>
           )}
         </>

@@ -15,6 +15,12 @@ export type Preview = {
   scopes: string[]
   api_bases: { name: string; url: string }[]
   certificates: { subject: string; expires_at: string }[]
+  mcp: {
+    by: 'oauth' | 'header' | 'nothing'
+    registration: 'given' | 'metadata_document' | 'dynamic' | null
+    authorization_servers: string[]
+    title: string | null
+  } | null
 }
 
 const endpointWords: Record<string, string> = {
@@ -36,11 +42,18 @@ const authenticationWords: Record<string, string> = {
 
 /** Where the server is, and what the provider would stand on. */
 export function Found({ preview }: { preview: Preview }) {
-  const { issuer, endpoints, authentication, api_bases, certificates } = preview
+  const { issuer, endpoints, authentication, api_bases, certificates, scopes, mcp } = preview
   return (
     <KeyValue
       items={[
-        { label: 'Issuer', value: issuer, mono: true },
+        ...(mcp?.title ? [{ label: 'Calls itself', value: mcp.title }] : []),
+        ...(mcp && mcp.by !== 'oauth' ? [] : [{ label: 'Issuer', value: issuer, mono: true }]),
+        ...(mcp?.by === 'oauth'
+          ? [
+              { label: 'Scopes asked for', value: scopes.join(' ') || 'none', mono: true },
+              { label: 'PKCE', value: 'S256' },
+            ]
+          : []),
         ...endpoints.map(({ name, url }) => ({ label: endpointWords[name] ?? name, value: url, mono: true })),
         ...(api_bases.length > 0
           ? [{ label: 'API', value: <Lines lines={api_bases.map(({ url }) => url)} />, mono: true }]
@@ -68,6 +81,34 @@ function Lines({ lines }: { lines: string[] }) {
         <li key={line}>{line}</li>
       ))}
     </ul>
+  )
+}
+
+const comesToBe = {
+  given: 'The client that you entered is used. Register this redirect URI there, exactly so.',
+  metadata_document:
+    'Nothing to do. The authorization server reads what Valetkey is from an address of this Valetkey, once you add the provider.',
+  dynamic: 'Nothing to do. Valetkey registers itself there once you add the provider, and removes itself with it.',
+} as const
+const withoutClient = {
+  nothing: 'The server answers everybody. Nobody has to sign in, and no token is kept.',
+  header: 'The server is told who calls by the header that you entered. Everybody here uses it with that key.',
+} as const
+
+/** How our client comes to be known at the authorization server of an MCP server. */
+export function ClientOfMcp({ preview: { mcp, redirect_uri } }: { preview: Preview }) {
+  if (!mcp) return null
+  if (mcp.by !== 'oauth') return <p>{withoutClient[mcp.by]}</p>
+  return (
+    <div className="flex flex-col gap-4">
+      <p>{comesToBe[mcp.registration ?? 'given']}</p>
+      <p className="flex flex-wrap items-center gap-2">
+        <code className="wrap-anywhere min-w-0 rounded-lg bg-raised px-3 py-2 font-mono text-[13px]">
+          {redirect_uri}
+        </code>
+        {mcp.registration === 'given' && <CopyButton text={redirect_uri} label="Copy redirect URI" />}
+      </p>
+    </div>
   )
 }
 

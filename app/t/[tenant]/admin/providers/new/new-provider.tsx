@@ -15,7 +15,7 @@ import type { KindView } from '@/lib/broker/providers.ts'
 import type { PresetView } from '@/lib/providers/kind.ts'
 import { OverLifeBox } from '../provider-form.tsx'
 import { changedSettings, SettingInputs, typedSettings } from '../setting-inputs.tsx'
-import { Abilities, Found, type Preview, Register } from './found.tsx'
+import { Abilities, ClientOfMcp, Found, type Preview, Register } from './found.tsx'
 import { Gallery, Mark, type Tile, type TileGroup } from './gallery.tsx'
 import { OwnForm } from './own-form.tsx'
 import { setupForms } from './setups/index.ts'
@@ -213,7 +213,11 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
   const check = useAction(async () => {
     const params = { path: { tenant } }
     const sent = keep(await send(client.POST('/api/v1/tenants/{tenant}/provider-preview', { params, body: body() })))
-    if (sent.ok) setPreview({ found: sent.data, place })
+    if (sent.ok) {
+      setPreview({ found: sent.data, place })
+      const { title } = sent.data.mcp ?? {}
+      if (title) setFields((typed) => (typed.name === '' ? { ...typed, name: title } : typed))
+    }
     return sent
   })
   const add = useAction(async () => {
@@ -225,8 +229,8 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
           body: {
             ...body(),
             name,
-            client_id: clientId,
-            ...(secret === 'secret' && { client_secret: clientSecret }),
+            ...(!form?.ownsClient && { client_id: clientId }),
+            ...(!form?.ownsClient && secret === 'secret' && { client_secret: clientSecret }),
             ...(capMinutes && { max_lifetime_seconds: Number(capMinutes) * 60 }),
             ...(revokesAtEnd && { over_life: 'revoke_at_end' }),
             settings: changedSettings(kind.settings, settings),
@@ -259,7 +263,7 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
     autoComplete: 'off',
     spellCheck: false,
   })
-  const props = { value: setup, onChange: setSetup, preset, faultOf }
+  const props = { value: setup, onChange: setSetup, preset, faultOf, found: preview?.found ?? null }
   const said = failure && <ProblemNotice problem={summaryOf(failure, form)} />
 
   async function submit(event: FormEvent) {
@@ -325,8 +329,14 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
         {preview && (
           <div className="grid items-start gap-4 md:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
             <div className="flex min-w-0 flex-col gap-3 rounded-lg border bg-surface p-4">
-              <h3 className="font-semibold text-[16px]">Register Valetkey there</h3>
-              <Register redirectUri={preview.found.redirect_uri} preset={preset} fill={fillOf(preset, setup)} />
+              <h3 className="font-semibold text-[16px]">
+                {form?.ownsClient ? 'How Valetkey is known there' : 'Register Valetkey there'}
+              </h3>
+              {form?.ownsClient ? (
+                <ClientOfMcp preview={preview.found} />
+              ) : (
+                <Register redirectUri={preview.found.redirect_uri} preset={preset} fill={fillOf(preset, setup)} />
+              )}
             </div>
             {form && (
               <div className="flex min-w-0 flex-col gap-3 rounded-lg border bg-surface p-4">
@@ -344,11 +354,13 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
       </Section>
       {preview && (
         <Section
-          title={form ? '3. Client and scopes' : '3. The client'}
+          title={form?.ownsClient ? '3. Its name here' : form ? '3. Client and scopes' : '3. The client'}
           lead={
-            form
-              ? 'What you got when you registered, and what connections ask for.'
-              : 'What you got when you registered.'
+            form?.ownsClient
+              ? 'What people in this tenant read, and how long tokens for it may live.'
+              : form
+                ? 'What you got when you registered, and what connections ask for.'
+                : 'What you got when you registered.'
           }
         >
           <form className="flex max-w-[720px] flex-col gap-4" onSubmit={submit}>
@@ -360,8 +372,10 @@ function ChosenForm({ tenant, choice }: { tenant: string; choice: Choice }) {
               error={faultOf('name')}
               {...set('name')}
             />
-            <Input label="Client id" required maxLength={200} error={faultOf('client_id')} {...set('clientId')} />
-            {secret === 'secret' ? (
+            {!form?.ownsClient && (
+              <Input label="Client id" required maxLength={200} error={faultOf('client_id')} {...set('clientId')} />
+            )}
+            {form?.ownsClient ? null : secret === 'secret' ? (
               <Input
                 label="Client secret"
                 type="password"

@@ -6,7 +6,7 @@ import { client, send } from '@/app/_features/client.ts'
 import { tokenCommands } from '@/app/_features/commands.ts'
 import { Right } from '@/app/_features/rights.tsx'
 import { EndNotes } from '@/app/_features/token-end.tsx'
-import { offlineMeans, plural, strategyWords, wayWords } from '@/app/_features/words.ts'
+import { offlineMeans, plural, strategyText, wayText } from '@/app/_features/words.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button, ButtonLink } from '@/app/_ui/button.tsx'
 import { CopyButton } from '@/app/_ui/copy-button.tsx'
@@ -132,7 +132,7 @@ export function IssueForm(props: IssueFormProps) {
         <>
           {facts.notGranted.length > 0 && <NotGranted {...facts} />}
           <Ends way={way} made={facts} />
-          {way.strategy === 'proxy' && <Address url={way.baseUrl} />}
+          {way.strategy === 'proxy' && <Address url={way.baseUrl} isGateway={isAtGateway(way)} />}
         </>
       ),
       samples: [
@@ -203,6 +203,8 @@ export function IssueForm(props: IssueFormProps) {
                 schema={way.schema}
                 value={picker.stillThere(wanted, choices.choices)}
                 onChange={setWanted}
+                place={{ tenant, project: project.id }}
+                onReload={choices.retry}
               />
             )}
             <LifetimePicker
@@ -256,6 +258,8 @@ const asksRights = ({ ways }: IssueOffer, { strategy }: { strategy: Strategy }) 
 
 type WayProps = { offer: IssueOffer; way: IssueWay }
 
+const isAtGateway = ({ strategy, asks }: IssueWay) => strategy === 'proxy' && asks === 'rights'
+
 const hostOf = (api: string) => new URL(api).host || api
 
 /** The ways in which the token can be made, for a person to choose. */
@@ -268,10 +272,10 @@ function WayChoice({ offer: { ways, offers, api }, way, onChange }: WayProps & {
         name={name}
         value={way.strategy}
         onChange={(strategy) => onChange(strategy as Strategy)}
-        options={ways.map(({ strategy }) => ({
-          value: strategy,
-          label: wayWords[strategy].label,
-          hint: wayWords[strategy].hint(hostOf(api)),
+        options={ways.map((one) => ({
+          value: one.strategy,
+          label: wayText(one).label,
+          hint: wayText(one).hint(hostOf(api)),
         }))}
       />
       <Why title="Why these ways" offers={offers} />
@@ -280,11 +284,11 @@ function WayChoice({ offer: { ways, offers, api }, way, onChange }: WayProps & {
 }
 
 /** How the token will be made, and why not in another way. */
-function OnlyWay({ offer: { offers, api }, way: { strategy } }: WayProps) {
+function OnlyWay({ offer: { offers, api }, way }: WayProps) {
   return (
     <div className="flex flex-col gap-1">
-      <KeyValue items={[{ label: 'Strategy', value: strategyWords[strategy] }]} />
-      <p className="wrap-anywhere text-[14px] text-muted leading-5">{wayWords[strategy].hint(hostOf(api))}</p>
+      <KeyValue items={[{ label: 'Strategy', value: strategyText(way.strategy, isAtGateway(way)) }]} />
+      <p className="wrap-anywhere text-[14px] text-muted leading-5">{wayText(way).hint(hostOf(api))}</p>
       <Why title="Why this way" offers={offers} />
     </div>
   )
@@ -317,10 +321,10 @@ function samplesOf(way: IssueWay, rights: Rights, token: string) {
 }
 
 /** Where a token works that works through us. */
-function Address({ url }: { url: string }) {
+function Address({ url, isGateway }: { url: string; isGateway: boolean }) {
   return (
     <div className="flex min-w-0 flex-col">
-      <span>Send requests to</span>
+      <span>{isGateway ? 'Give clients this address' : 'Send requests to'}</span>
       <span className="flex items-center gap-1">
         <code className="wrap-anywhere min-w-0 font-mono text-[13px]">{url}</code>
         <CopyButton compact text={url} label="Copy the address" />
@@ -389,7 +393,7 @@ function Result({ tenant, made }: { tenant: string; made: Made }) {
               },
               { label: 'Purpose', value: made.purpose },
               { label: 'Granted', value: <RightLines lines={made.granted} /> },
-              { label: 'Strategy', value: strategyWords[way.strategy] },
+              { label: 'Strategy', value: strategyText(way.strategy, isAtGateway(way)) },
               ...(way.strategy === 'proxy' ? [{ label: 'Address', value: way.baseUrl, mono: true }] : []),
               ...(made.revokeAt ? [{ label: 'Revoked', value: <Time at={made.revokeAt} /> }] : []),
               { label: made.revokeAt ? 'Expires upstream' : 'Expires', value: <Time at={made.expiresAt} /> },

@@ -1,4 +1,5 @@
 import { keycloakSetup } from './keycloak.tsx'
+import { mcpSetup } from './mcp.tsx'
 import { oauthSetup } from './oauth.tsx'
 import type { SetupForm } from './setup-form.ts'
 
@@ -6,4 +7,5 @@ import type { SetupForm } from './setup-form.ts'
 export const setupForms: Partial<Record<string, SetupForm>> = {
   oauth: oauthSetup,
   keycloak: keycloakSetup,
+  mcp: mcpSetup,
 }

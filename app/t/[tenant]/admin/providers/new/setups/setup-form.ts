@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react'
 import type { ProviderPreview } from '@/lib/broker/providers.ts'
 import type { PresetView } from '@/lib/providers/kind.ts'
+import type { Preview } from '../found.tsx'
 
 /** A way to name a server that no preset knows. */
 export type Way = { id: string; title: string; text: string; monogram: string; keywords: string[] }
@@ -11,6 +12,8 @@ export type SetupProps<S extends object> = {
   preset: PresetView | null
   /** What is wrong with a field, by its name on the wire, or with a part of it. */
   faultOf(field: string): string | undefined
+  /** What the last look found; null: there was none. */
+  found: Preview | null
 }
 
 /** What one kind asks for a new provider beside its name and client. */
@@ -26,6 +29,8 @@ export type SetupForm<S extends object = object> = {
   needsNothing(preset: PresetView | null): boolean
   /** Whether a secret is entered, after what was found and what the form says. */
   secretOf(value: S, found: ProviderPreview['clientAuthentication']): ProviderPreview['clientAuthentication']
+  /** The client is asked for in this form, where it is asked for at all. */
+  ownsClient?: boolean
   /** Fields at which the form shows what is wrong with them. */
   fields: readonly string[]
   /** Those of them that are folded away. */

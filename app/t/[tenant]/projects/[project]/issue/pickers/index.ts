@@ -1,6 +1,7 @@
 import { jsonPicker } from './json.tsx'
 import { keboolaPicker } from './keboola.tsx'
 import { keycloakPicker } from './keycloak.tsx'
+import { mcpPicker } from './mcp.tsx'
 import { oauthPicker } from './oauth.tsx'
 import { ownPicker } from './own.tsx'
 import type { Picker } from './picker.ts'
@@ -9,6 +10,7 @@ import type { Picker } from './picker.ts'
 const pickers: Partial<Record<string, Picker>> = {
   keboola: keboolaPicker,
   keycloak: keycloakPicker,
+  mcp: mcpPicker,
   oauth: oauthPicker,
   own: ownPicker,
 }

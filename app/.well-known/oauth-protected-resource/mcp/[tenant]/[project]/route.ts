@@ -1,0 +1,3 @@
+import { gatewayMetadataEndpoint } from '@/lib/http/authserver.ts'
+
+export const GET = gatewayMetadataEndpoint()

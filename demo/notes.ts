@@ -1,0 +1,164 @@
+import { InvalidTarget, Provider } from './engine.ts'
+import { isAnswer, resume, whoDecides } from './interaction.ts'
+import { basePolicy, CODE_SECONDS, cookiesOf, HOUR_SECONDS, makeFinish } from './issuer.ts'
+import { engineKey, makeKeyRing } from './keys.ts'
+import { errorPage, scopesPage } from './pages.ts'
+import { isInGrace, type Part, type World } from './part.ts'
+import { type Answer, type Incoming, json, makeEngine } from './wire.ts'
+import { accountBySub } from './world.ts'
+
+export const MOUNT = '/notes'
+/** The MCP endpoint: the resource of all tokens of this issuer (RFC 8707). */
+export const MCP = `${MOUNT}/mcp`
+
+/** What each scope lets a client do, in the words of the consent page. */
+const SCOPES = {
+  offline_access: 'Go on while you are away, until you end it',
+  'notes:read': 'Read and search your notes',
+  'notes:write': 'Add notes and write them anew',
+  'notes:delete': 'Delete notes',
+}
+export const NOTE_SCOPES = Object.keys(SCOPES).filter((name) => name.startsWith('notes:'))
+/** What its metadata asks for; deleting is asked for when somebody does it. */
+export const FIRST_SCOPES = NOTE_SCOPES.slice(0, 2)
+
+/**
+ * The authorization server of the notes' MCP server, `{url}/notes`: clients register themselves (RFC 7591), or are known; PKCE, resource
+ * indicators and rotation are obligatory, as MCP has it.
+ */
+export async function makeNotes(world: World): Promise<Part> {
+  const { url, store, modes, notesClient } = world
+  // Those of the notes belong to their resource; a token without one has none of them.
+  const scopes = ['offline_access']
+  const resource = url + MCP
+  const provider = new Provider(url + MOUNT, {
+    adapter: store.adapter('notes'),
+    clients: notesClient
+      ? [
+          {
+            client_id: notesClient.id,
+            client_secret: notesClient.secret,
+            redirect_uris: notesClient.redirectUris,
+            grant_types: ['authorization_code', 'refresh_token'],
+            response_types: ['code'],
+            token_endpoint_auth_method: 'client_secret_basic',
+          },
+        ]
+      : [],
+    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    jwks: { keys: [await engineKey()] },
+    cookies: cookiesOf('notes'),
+    clientBasedCORS: () => false,
+    features: {
+      devInteractions: { enabled: false },
+      rpInitiatedLogout: { enabled: false },
+      dPoP: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+      registration: { enabled: true },
+      registrationManagement: { enabled: true },
+      revocation: { enabled: true },
+      userinfo: { enabled: false },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => [],
+        useGrantedResource: () => false,
+        getResourceServerInfo(_ctx, asked) {
+          if (asked !== resource) throw new InvalidTarget()
+          return {
+            scope: NOTE_SCOPES.join(' '),
+            audience: resource,
+            accessTokenTTL: modes.current.accessTokenSeconds,
+            accessTokenFormat: 'opaque',
+          }
+        },
+      },
+    },
+    responseTypes: ['code'],
+    enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
+    findAccount(_ctx, sub, token) {
+      const record = token?.kind === 'RefreshToken' ? store.token(token.jti) : undefined
+      if (token && record && isInGrace(world, record)) Object.assign(token, { consumed: undefined })
+      return accountBySub(sub) && { accountId: sub, claims: () => ({ sub }) }
+    },
+    interactions: {
+      policy: basePolicy(world),
+      url: (_ctx, interaction) => `${MOUNT}/interaction/${interaction.uid}`,
+    },
+    // Every approval is a grant of its own.
+    loadExistingGrant: async (ctx) => {
+      const grantId = ctx.oidc.result?.consent?.grantId
+      return grantId ? await ctx.oidc.provider.Grant.find(grantId) : undefined
+    },
+    expiresWithSession: () => false,
+    issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    pkce: { required: () => true },
+    renderError(ctx, out) {
+      ctx.type = 'html'
+      ctx.body = errorPage(400, 'This request cannot continue', out.error_description ?? out.error).body
+    },
+    rotateRefreshToken: () => modes.current.rotation !== 'none' && modes.current.refreshReturnsToken,
+    routes: {
+      authorization: '/authorize',
+      token: '/token',
+      jwks: '/jwks',
+      revocation: '/revoke',
+      registration: '/register',
+    },
+    scopes,
+    ttl: {
+      AccessToken: () => modes.current.accessTokenSeconds,
+      AuthorizationCode: CODE_SECONDS,
+      Grant: 10 * 365 * 24 * HOUR_SECONDS,
+      IdToken: HOUR_SECONDS,
+      Interaction: HOUR_SECONDS,
+      RefreshToken: () => modes.current.refreshTokenSeconds,
+      Session: 24 * HOUR_SECONDS,
+    },
+  })
+
+  const finish = makeFinish(world, {
+    system: 'notes',
+    keys: makeKeyRing(),
+    clientSecret: notesClient?.secret ?? '',
+    iss: () => modes.current.notesIss,
+  })
+  const engine = makeEngine(provider, MOUNT, finish)
+
+  async function consent(incoming: Incoming): Promise<Answer> {
+    const decided = await whoDecides(world, { system: 'notes', provider, engine }, incoming)
+    if (isAnswer(decided)) return decided
+    const { interaction, account, client } = decided
+    const asked = String(interaction.params.scope ?? '').split(' ')
+    if (incoming.method !== 'POST') {
+      const known = Object.entries(SCOPES).filter(([name]) => asked.includes(name))
+      const list = known.map(([name, text]) => ({ name, text }))
+      return scopesPage({ system: 'notes', things: 'notes', client, account, scopes: list })
+    }
+    const grant = new provider.Grant({ accountId: account.sub, clientId: String(interaction.params.client_id) })
+    grant.addOIDCScope(asked.filter((name) => scopes.includes(name)).join(' '))
+    grant.addResourceScope(resource, asked.filter((name) => NOTE_SCOPES.includes(name)).join(' '))
+    return (await resume(provider, engine, incoming, { consent: { grantId: await grant.save() } })).answer
+  }
+
+  let turn: Promise<unknown> = Promise.resolve()
+  /** As at the ticket service: a token is spent once. */
+  function inTurn(work: () => Promise<Answer>): Promise<Answer> {
+    const answered = turn.then(work)
+    turn = answered.catch(() => {})
+    return answered
+  }
+
+  const discovery = { path: '/.well-known/openid-configuration' }
+  return async (incoming) => {
+    const { pathname } = incoming.url
+    // RFC 8414 3.1: before the path of the issuer.
+    if (pathname === `/.well-known/oauth-authorization-server${MOUNT}`) return engine.answer(incoming, discovery)
+    if (pathname === `/.well-known/oauth-protected-resource${MCP}`)
+      return json(200, { resource, authorization_servers: [url + MOUNT], scopes_supported: FIRST_SCOPES })
+    if (pathname === MCP || !pathname.startsWith(`${MOUNT}/`)) return undefined
+    if (pathname.startsWith(`${MOUNT}/interaction/`)) return consent(incoming)
+    if (pathname === `${MOUNT}/token` || pathname === `${MOUNT}/revoke`) return inTurn(() => engine.answer(incoming))
+    return engine.answer(incoming)
+  }
+}
