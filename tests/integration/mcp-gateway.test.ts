@@ -925,6 +925,11 @@ describe('what runs', () => {
       gate.modern(linked.alias, 'tools/call', { name: 'echo', arguments: { text: 'x' } }, { token: held })
     expect((await call(access)).messages[0]?.error?.data).toMatchObject({ cause: 'link' })
     expect((await call(bearer)).status).toBe(401)
+    // Also where the server is told nothing about who calls.
+    await broker.owner.query(
+      `UPDATE provider SET settings = jsonb_set(settings, '{authorization}', '{"by":"nothing"}') WHERE kind = 'mcp'`,
+    )
+    expect((await call(access)).messages[0]?.error?.data).toMatchObject({ cause: 'link' })
     expect(reached()).toEqual([])
   })
 })
