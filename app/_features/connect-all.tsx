@@ -129,7 +129,9 @@ export function ConnectAll({ tenant, servers }: Props) {
         />
       ) : (
         <Notice
-          title={servers.length === 1 ? 'There is an MCP server to link' : `There are ${servers.length} MCP servers to link`}
+          title={
+            servers.length === 1 ? 'There is an MCP server to link' : `There are ${servers.length} MCP servers to link`
+          }
           meaning={
             <>
               <bdi>{names}</bdi>. A window opens for the approvals, and this page stays.
@@ -152,7 +154,14 @@ type RelinkProps = {
 }
 
 /** Links in a window, where this page is not to be lost. */
-export function LinkInPopup({ tenant, providerId, connectionId, label, variant = 'primary', size = 'sm' }: RelinkProps) {
+export function LinkInPopup({
+  tenant,
+  providerId,
+  connectionId,
+  label,
+  variant = 'primary',
+  size = 'sm',
+}: RelinkProps) {
   const { standings, phase, start } = usePopupLinks(tenant)
   const isReady = useHydrated()
   const [now] = standings
@@ -171,7 +180,12 @@ export function LinkInPopup({ tenant, providerId, connectionId, label, variant =
       {now && phase !== 'blocked' && <p role="status">{standingWords(now, phase === 'over')}</p>}
       {phase === 'blocked' && (
         <Blocked>
-          <Relink tenant={tenant} providerId={providerId} {...(connectionId && { connectionId })} label="Link in this page" />
+          <Relink
+            tenant={tenant}
+            providerId={providerId}
+            {...(connectionId && { connectionId })}
+            label="Link in this page"
+          />
         </Blocked>
       )}
     </div>

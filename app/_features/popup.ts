@@ -62,7 +62,7 @@ export async function linkInPopup(wanted: readonly Wanted[], { tenant, popup, st
         answers.set(before, id)
         answer(before)
       } else popup.location.href = url
-      const ended = await endOf(tenant, id, { popup, channel, stop })
+      const ended = await endOf(tenant, id, { popup, channel, stop, wasAway: false })
       tell(index, ended)
       // There is no last page of ours in the window that could go on.
       if (ended.as === 'cancelled' || ended.as === 'timed_out' || ended.as === 'lost') return
@@ -78,7 +78,16 @@ export async function linkInPopup(wanted: readonly Wanted[], { tenant, popup, st
   }
 }
 
-type Watched = { popup: Window; channel: BroadcastChannel; stop: AbortSignal }
+/** Answers that another question does not change. */
+const final = new Set(['not_found', 'forbidden', 'unauthenticated', 'session_refused'])
+
+type Watched = {
+  popup: Window
+  channel: BroadcastChannel
+  stop: AbortSignal
+  /** Whether the window was seen at the upstream. */
+  wasAway: boolean
+}
 
 /** Waits until the server says how an attempt ended. A message and a closed window are only reasons to ask it (R-16). */
 async function endOf(tenant: string, attempt: string, watched: Watched): Promise<Ended> {
@@ -93,8 +102,7 @@ async function endOf(tenant: string, attempt: string, watched: Watched): Promise
       await send(client.DELETE(one, at)).catch(() => undefined)
       said = await read()
     }
-    if (said && !said.ok && said.code !== 'rate_limited' && said.code !== 'unavailable')
-      return { as: 'failed', problem: said.problem }
+    if (said && !said.ok && final.has(said.code)) return { as: 'failed', problem: said.problem }
     const ended = said?.ok ? endIn(said.data) : undefined
     if (ended) return ended
     exchanging += said?.ok && said.data.status !== 'pending' ? 1 : 0
@@ -120,9 +128,9 @@ function endIn({ status, outcome, detail }: View): Ended | undefined {
  * `gone`: the person stopped it, or closed the window. That is believed only of a window that was seen at the upstream: one whose
  * page has an opener policy of its own looks closed from the start (HTML, 7.1.3), and then the server alone knows.
  */
-function reasonToAsk(attempt: string, { popup, channel, stop }: Watched): Promise<'told' | 'gone' | 'time'> {
+function reasonToAsk(attempt: string, watched: Watched): Promise<'told' | 'gone' | 'time'> {
+  const { popup, channel, stop } = watched
   return new Promise((resolve) => {
-    let wasAway = false
     const began = performance.now()
     const settle = (reason: 'told' | 'gone' | 'time') => {
       clearInterval(looking)
@@ -135,8 +143,8 @@ function reasonToAsk(attempt: string, { popup, channel, stop }: Watched): Promis
     }
     const onStop = () => settle('gone')
     const looking = setInterval(() => {
-      wasAway ||= isAway(popup)
-      if (wasAway && popup.closed) settle('gone')
+      watched.wasAway ||= isAway(popup)
+      if (watched.wasAway && popup.closed) settle('gone')
       else if (performance.now() - began > askedEvery) settle('time')
     }, 400)
     channel.addEventListener('message', onMessage)

@@ -29,7 +29,9 @@ const openAttempt = async (page: Page): Promise<string> => {
   return String(items[0]?.id)
 }
 
-test('R-12 ASK-16: where the browser blocks the window, the page says so and the full redirect works', async ({ page }) => {
+test('R-12 ASK-16: where the browser blocks the window, the page says so and the full redirect works', async ({
+  page,
+}) => {
   await page.addInitScript(() => {
     window.open = () => null
   })
@@ -96,7 +98,11 @@ test('R-11 R-13 R-16 R-19: messages are believed by nobody, and the link finishe
   expect(await heard).toBe(id)
   await expect(said(page)).toContainText('Demo notes: Linked.')
   await closed
-  expect(addresses.filter((url) => url.startsWith(new URL(page.url()).origin)).map((url) => new URL(url).pathname + new URL(url).search)).toEqual([`/connect/${id}?popup=1`])
+  expect(
+    addresses
+      .filter((url) => url.startsWith(new URL(page.url()).origin))
+      .map((url) => new URL(url).pathname + new URL(url).search),
+  ).toEqual([`/connect/${id}?popup=1`])
   await expect(page.getByRole('heading', { level: 2, name: /notes/i })).toBeVisible()
   await expect(page).toHaveURL(/\/t\/globex\/projects$/)
   await expect(connectAll(page)).toHaveCount(0)

@@ -126,7 +126,15 @@ test('C-09: a page of the console may open a pop-up that leaves for an upstream;
   const policyOf = async (path: string) => (await send(path)).headers['cross-origin-opener-policy']
   for (const path of ['/t/acme/projects', '/t/acme/projects?x=1'])
     expect(await policyOf(path), path).toBe('same-origin-allow-popups')
-  const others = ['/', '/signin', `/connect/att_${'0'.repeat(32)}?popup=1`, '/connect/failed', '/tx', '/api/v1/me', '/oauth/callback/x']
+  const others = [
+    '/',
+    '/signin',
+    `/connect/att_${'0'.repeat(32)}?popup=1`,
+    '/connect/failed',
+    '/tx',
+    '/api/v1/me',
+    '/oauth/callback/x',
+  ]
   for (const path of others) expect(await policyOf(path), path).toBe('same-origin')
 })
 

@@ -38,7 +38,9 @@ export default async function ConnectPage({ params, searchParams }: Props) {
     return (
       <SignInCard title="It is linked" lead="Go back to the page that you came from.">
         {end}
-        <ButtonLink href={attempt.projectId ? `${projects}/${attempt.projectId}` : projects}>Show the project</ButtonLink>
+        <ButtonLink href={attempt.projectId ? `${projects}/${attempt.projectId}` : projects}>
+          Show the project
+        </ButtonLink>
       </SignInCard>
     )
   const request = status === 'pending' ? undefined : await requestOfAttempt(ctx, actor.tenantId, id)
