@@ -97,7 +97,6 @@ const scenarios = [
   'json-schema-2020-12',
   'elicitation-sep1034-defaults',
   'elicitation-sep1330-enums',
-  'server-sse-multiple-streams',
   'resources-list',
   'resources-read-text',
   'resources-read-binary',
@@ -114,6 +113,8 @@ const scenarios = [
 
 /** Left out, and why. */
 const exceptions: Record<string, string> = {
+  'server-sse-multiple-streams':
+    'It speaks 2025-03-26 in a session of 2025-11-25. The gateway does not speak that revision, and says so.',
   'server-sse-polling':
     'It asks for a server that closes a stream in the middle of a call and keeps its events, which this one does not.',
 }

@@ -712,6 +712,10 @@ describe('R-09 R-15 R-27: what the server says of the connection', () => {
     await later()
     behind.answerWith((_request, response) => response.writeHead(401).end())
     const bearer = await token({ all_tools: true })
+    const { rows: before } = await broker.owner.query<{ tokens: object }>(
+      `SELECT to_jsonb(c) AS tokens FROM connection c WHERE id = $1`,
+      [linked.connection],
+    )
     const answer = await echo(bearer)
     expect(answer.messages[0]?.error).toMatchObject({ code: 403, data: { cause: 'reconnect', url: page } })
     expect(behind.ledger).toHaveLength(2)
@@ -725,6 +729,13 @@ describe('R-09 R-15 R-27: what the server says of the connection', () => {
     behind.ledger.length = 0
     expect((await echo(bearer)).messages[0]?.error?.data).toMatchObject({ cause: 'reconnect' })
     expect(reached()).toEqual([])
+    // As if it had been linked again.
+    await broker.owner.query(
+      `UPDATE connection c SET refresh_token = b.refresh_token, access_token = b.access_token,
+         access_expires_at = b.access_expires_at, token_version = b.token_version
+       FROM jsonb_populate_record(NULL::connection, $2) b WHERE c.id = $1`,
+      [linked.connection, before[0]?.tokens],
+    )
     await relink()
   })
 
@@ -881,17 +892,22 @@ describe('what runs', () => {
         }),
       )
       const running = other.modern(linked.alias, 'subscriptions/listen', { notifications: {} }, { token: held.token })
+      let isCut = false
       const cut = expect(running, kind).rejects.toThrow(/terminated|closed|aborted/i)
+      void cut.finally(() => {
+        isCut = true
+      })
       await opened
       if (kind === 'a grant') await revoke(broker.ctx, owner, { tokens: [], connections: [], grants: [held.id] })
       else await revoke(broker.ctx, owner, { tokens: [held.id], connections: [], grants: [] })
       await vi.waitFor(
         async () => {
           await other.gateway.look()
-          await cut
+          expect(isCut).toBe(true)
         },
         { timeout: 5_000 },
       )
+      await cut
     }
     await other.stop()
   })
