@@ -94,7 +94,10 @@ const mcp = command({
   options: { project, ...rightsOptions },
   open: true,
   examples: [
-    { line: 'valetkey credential-helper mcp --project notes --read-only-tools', what: 'print {"Authorization":"Bearer …"}' },
+    {
+      line: 'valetkey credential-helper mcp --project notes --read-only-tools',
+      what: 'print {"Authorization":"Bearer …"}',
+    },
   ],
   run: async (cli, { options, open }) =>
     (await import('../helpers/mcp.ts')).answerMcp(cli, await askedOf(options, open)),
