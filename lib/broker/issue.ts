@@ -213,7 +213,7 @@ async function start(
   if (!made) throw new BrokerError('provider_misconfigured')
   const { kind, settings } = made
   const strategy = chosenStrategy(made, wanted)
-  const proofKey = keyFor(actor, strategy, dpopJkt)
+  const proofKey = keyFor(actor, made, strategy, dpopJkt)
   const language = languageOf(kind, strategy, settings)
   const rights = rightsAsked(language, scopes)
   refuseBeyondGrant(found.ceilings, { project, strategy, rights }, language)
@@ -395,9 +395,17 @@ function chosenStrategy({ kind, offers, strategy }: Configured, wanted: Strategy
 }
 
 /** What a token is bound to (docs/decisions/0070): each use of it has to come to us, who ask for the proof. @throws BrokerError bad_request */
-function keyFor({ credential }: Actor, strategy: Strategy, asked: string | null | undefined): string | null {
-  if (strategy === 'proxy') return asked === undefined && credential.kind === 'dpop' ? credential.key : (asked ?? null)
-  if (asked) throw new BrokerError('bad_request', { fields: { dpop_jkt: 'Only a token of strategy proxy is bound.' } })
+function keyFor(
+  { credential }: Actor,
+  { kind }: Pick<Configured, 'kind'>,
+  strategy: Strategy,
+  asked: string | null | undefined,
+): string | null {
+  // No MCP client proves a key.
+  if (strategy === 'proxy' && !kind.gateway)
+    return asked === undefined && credential.kind === 'dpop' ? credential.key : (asked ?? null)
+  if (asked)
+    throw new BrokerError('bad_request', { fields: { dpop_jkt: 'Only a token that works at the proxy is bound.' } })
   return null
 }
 
