@@ -876,9 +876,9 @@ describe('what is counted', () => {
 describe('what runs', () => {
   it('A-03: is cut within a look when its token ends elsewhere, whatever process it runs in', async () => {
     const other = await startGateway(await broker.makeContext())
-    for (const kind of ['an issued token', 'a grant'] as const) {
+    for (const kind of ['an issued token', 'a grant', 'a grant that is frozen'] as const) {
       const held =
-        kind === 'a grant'
+        kind !== 'an issued token'
           ? await gatewayGrant(broker, owner, {
               project: linked.project,
               alias: linked.alias,
@@ -898,7 +898,9 @@ describe('what runs', () => {
         isCut = true
       })
       await opened
-      if (kind === 'a grant') await revoke(broker.ctx, owner, { tokens: [], connections: [], grants: [held.id] })
+      if (kind === 'a grant that is frozen')
+        await freeze(broker.ctx, owner, { kind: 'grant', id: held.id, reason: 'a look' })
+      else if (kind === 'a grant') await revoke(broker.ctx, owner, { tokens: [], connections: [], grants: [held.id] })
       else await revoke(broker.ctx, owner, { tokens: [held.id], connections: [], grants: [] })
       await vi.waitFor(
         async () => {
