@@ -121,6 +121,10 @@ export async function scriptUpstream(page: Page, tenant: string, route: string, 
 export const makeIdTokens = (demoUrl: string, idToken: 'stale-auth-time' | null): Promise<void> =>
   control(demoUrl, 'modes', { idToken })
 
+/** What the demo's MCP server tells of its tools from here on, by their names; of none: as it should. */
+export const scriptNotes = (demoUrl: string, noteTools: Record<string, { description: string }>): Promise<void> =>
+  control(demoUrl, 'modes', { noteTools })
+
 async function control(demoUrl: string, part: 'faults' | 'modes', body: object): Promise<void> {
   const answer = await fetch(new URL(`/control/${part}`, demoUrl), {
     method: 'POST',
