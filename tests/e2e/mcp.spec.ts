@@ -128,7 +128,9 @@ test('a server is added by its address and linked, its tools are looked at, and 
   expect(listed.tools.map(({ name }) => name).sort()).toEqual(['list_notes', 'read_note', 'search_notes'])
   const found = await client.callTool({ name: 'search_notes', arguments: { text: 'e' } })
   expect(found.isError ?? false).toBe(false)
-  await expect(client.callTool({ name: 'delete_note', arguments: { id: 'any' } })).rejects.toThrow(/may not call this tool/)
+  await expect(client.callTool({ name: 'delete_note', arguments: { id: 'any' } })).rejects.toThrow(
+    /may not call this tool/,
+  )
 
   await page.getByRole('link', { name: 'Open the token' }).click()
   await page.waitForURL(/\/tokens\/tok_/)
