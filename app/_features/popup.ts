@@ -1,5 +1,6 @@
 import { client, send } from '@/app/_features/client.ts'
 import type { Problem } from '@/app/_ui/action.ts'
+import type { ErrorCode } from '@/lib/client/index.ts'
 
 /** Where the last page of a link names its attempt. Only pages of this origin hear it. */
 const ends = 'valetkey-link-ends'
@@ -79,7 +80,7 @@ export async function linkInPopup(wanted: readonly Wanted[], { tenant, popup, st
 }
 
 /** Answers that another question does not change. */
-const final = new Set(['not_found', 'forbidden', 'unauthenticated', 'session_refused'])
+const final: ReadonlySet<string> = new Set<ErrorCode>(['not_found', 'forbidden', 'unauthenticated', 'session_refused'])
 
 type Watched = {
   popup: Window
@@ -112,13 +113,21 @@ async function endOf(tenant: string, attempt: string, watched: Watched): Promise
 
 type View = { status: string; outcome: string | null; detail: string | null }
 
+/** Its person said no at the upstream. */
+const denied: ErrorCode = 'link_denied'
+
 /** undefined: it has not ended. */
 function endIn({ status, outcome: code, detail }: View): Ended | undefined {
   if (status === 'pending') return undefined
   if (status === 'done') return { as: 'finished' }
   if (status === 'expired') return { as: 'timed_out' }
+<<<<<<< HEAD
   if (code === 'link_denied') return { as: 'denied' }
   if (code === 'cancelled') return { as: 'cancelled' }
+=======
+  if (outcome === denied) return { as: 'denied' }
+  if (outcome === 'cancelled') return { as: 'cancelled' }
+>>>>>>> popup
   // Somebody is at it, or died at it: whoever ends an attempt says why.
   if (detail === null) return undefined
   return { as: 'failed', problem: { title: detail } }

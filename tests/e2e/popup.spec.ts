@@ -48,6 +48,8 @@ test('R-16: a closed window is a cancelled link, at the server too', async ({ pa
   await signIn(page, account)
   const popup = await openPopup(page)
   const id = await openAttempt(page)
+  // By its first question to the server the page has seen the window at the upstream.
+  await page.waitForResponse((response) => response.url().endsWith(id))
   await popup.close()
   await expect(said(page)).toContainText('Demo notes: Cancelled.')
   expect(await api(page, 'GET', `/api/v1/tenants/${tenant}/attempts/${id}`)).toMatchObject({ outcome: 'cancelled' })
