@@ -117,17 +117,12 @@ type View = { status: string; outcome: string | null; detail: string | null }
 const denied: ErrorCode = 'link_denied'
 
 /** undefined: it has not ended. */
-function endIn({ status, outcome: code, detail }: View): Ended | undefined {
+function endIn({ status, outcome, detail }: View): Ended | undefined {
   if (status === 'pending') return undefined
   if (status === 'done') return { as: 'finished' }
   if (status === 'expired') return { as: 'timed_out' }
-<<<<<<< HEAD
-  if (code === 'link_denied') return { as: 'denied' }
-  if (code === 'cancelled') return { as: 'cancelled' }
-=======
   if (outcome === denied) return { as: 'denied' }
   if (outcome === 'cancelled') return { as: 'cancelled' }
->>>>>>> popup
   // Somebody is at it, or died at it: whoever ends an attempt says why.
   if (detail === null) return undefined
   return { as: 'failed', problem: { title: detail } }
