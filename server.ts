@@ -6,6 +6,7 @@ import { BootError, boot } from './lib/boot.ts'
 import { ConfigError } from './lib/config.ts'
 import { type Context, context } from './lib/context.ts'
 import { createEdge } from './lib/http/listener.ts'
+import { createGatewayEdge } from './lib/http/mcp.ts'
 import { listenForMetrics } from './lib/http/metrics.ts'
 import { createProxyEdge } from './lib/http/proxy.ts'
 import { captureOutput, createLog, type Log, loud, standardOutput } from './lib/log.ts'
@@ -30,9 +31,11 @@ async function main(): Promise<void> {
   const publicPort = Number(origin.port) || (origin.protocol === 'https:' ? 443 : 80)
 
   const proxy = createProxyEdge(ctx)
+  const gateway = createGatewayEdge(ctx)
   const server = createEdge({
     config,
     proxy,
+    gateway,
     machineRoutes,
     declared,
     next: (request, response) => handle(request, response),
@@ -54,7 +57,7 @@ async function main(): Promise<void> {
     // Not ready, but serving: balancers find out before connections are refused.
     if (isKnown) await new Promise((resolve) => setTimeout(resolve, config.drainSeconds * 1000))
     await close(server)
-    await proxy.stop()
+    await Promise.all([proxy.stop(), gateway.stop()])
     await jobsEnded
     await stopMetrics()
     await app.close()

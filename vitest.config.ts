@@ -15,7 +15,7 @@ const longest = [
     'death',
     'authserver-fuzz',
   ],
-  ...['cli-helpers', 'origins', 'rotation', 'cli-login', 'cli-tokens', 'proxy-streams', 'exchange'],
+  ...['cli-helpers', 'rotation', 'origins', 'cli-login', 'cli-tokens', 'proxy-streams', 'exchange'],
 ]
 
 class LongestFirst extends BaseSequencer {

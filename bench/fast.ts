@@ -3,14 +3,21 @@
 // beside others that do the same work. Each in turn in one run, callers in a process of their own, everything on this machine:
 // ratios hold on any. CPU is counted of the server and of the database apart (from /proc: Linux).
 import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { newTokens, type Tokens } from '../lib/authserver/tokens.ts'
+import { tokenPlace } from '../lib/broker/refresh/refresh.ts'
+import { parseConfig } from '../lib/config.ts'
+import { createContext } from '../lib/context.ts'
 import { newId } from '../lib/security/ids.ts'
 import { hash, newToken, randomToken } from '../lib/security/secrets.ts'
+import { asSystem } from '../lib/store/system.ts'
+import { createTenantKey, vaultOf } from '../lib/vault/keys.ts'
+import { beginSigning } from '../lib/vault/signing.ts'
 import { startThrowAway } from '../scripts/lib/database.mjs'
 import {
   buildApp,
@@ -109,25 +116,28 @@ async function startPart(name: PartName): Promise<Part> {
   return { pid: child.pid ?? 0, port, told, child }
 }
 
+/** What the product is started with. */
+const settingsOf = (databaseUrl: string, port: number) => ({
+  NODE_ENV: 'production' as const,
+  PORT: String(port),
+  VALETKEY_URL: `http://localhost:${port}`,
+  DATABASE_URL: databaseUrl,
+  VALETKEY_KEYS: `k1:${randomToken()}`,
+  VALETKEY_SECRET: randomToken(),
+  VALETKEY_SIGNIN_ISSUER: 'http://localhost:9',
+  VALETKEY_SIGNIN_CLIENT_ID: 'bench',
+  VALETKEY_SIGNIN_CLIENT_SECRET: 'bench',
+  VALETKEY_DRAIN_SECONDS: '0',
+  // Callers come from many addresses, as they would.
+  VALETKEY_TRUSTED_PROXIES: '1',
+})
+type Settings = ReturnType<typeof settingsOf>
+
 /** As `npm start` starts it, its log going nowhere. */
-async function startProduct(databaseUrl: string): Promise<Part> {
-  const port = await freePort(undefined)
+async function startProduct(settings: Settings): Promise<Part> {
+  const port = Number(settings.PORT)
   const child = spawn(process.execPath, [...SERVER_FLAGS, ...nodeOptions, 'dist/server.mjs'], {
-    env: {
-      ...toolEnv(),
-      NODE_ENV: 'production',
-      PORT: String(port),
-      VALETKEY_URL: `http://localhost:${port}`,
-      DATABASE_URL: databaseUrl,
-      VALETKEY_KEYS: `k1:${randomToken()}`,
-      VALETKEY_SECRET: randomToken(),
-      VALETKEY_SIGNIN_ISSUER: 'http://localhost:9',
-      VALETKEY_SIGNIN_CLIENT_ID: 'bench',
-      VALETKEY_SIGNIN_CLIENT_SECRET: 'bench',
-      VALETKEY_DRAIN_SECONDS: '0',
-      // Callers come from many addresses, as they would.
-      VALETKEY_TRUSTED_PROXIES: '1',
-    },
+    env: { ...toolEnv(), ...settings },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   cleanUps.push(async () => {
@@ -170,7 +180,8 @@ async function seed(ownerUrl: string): Promise<string[]> {
   )
   await owner.query(
     `INSERT INTO api_client (id, tenant_id, name, authentication, grant_types, scopes, created_at)
-     VALUES ('cli_bench', 'ten_bench', 'Bench', 'secret', '{device_code,refresh_token}', '{tenant:read}', now())`,
+     VALUES ('cli_bench', 'ten_bench', 'Bench', 'secret', '{device_code,authorization_code,refresh_token,token_exchange}',
+       '{tenant:read,tokens:issue}', now())`,
   )
   await owner.query(
     `INSERT INTO client_secret (tenant_id, id, client_id, secret_hash, created_by, created_at)
@@ -180,6 +191,70 @@ async function seed(ownerUrl: string): Promise<string[]> {
   await owner.query('ANALYZE')
   await owner.end()
   return rows.map(({ token }) => `__Host-valetkey-session=${token}`)
+}
+
+const audiences = { asked: 'https://asked.bench.test', signed: 'https://signed.bench.test' }
+const providers = { own: newId('provider'), stack: newId('provider') }
+/** By alias. */
+const projects = { asked: newId('project'), signed: newId('project'), stack: newId('project') }
+
+/** What tokens are made of: two audiences of the tenant's own, and a project that everybody has linked, with a living access token. */
+async function link(settings: Settings, ownerUrl: string, upstream: number): Promise<void> {
+  const ctx = await createContext(parseConfig(settings))
+  const tenantId = 'ten_bench'
+  await asSystem(ctx, tenantId, 'demo', (tx) => createTenantKey(ctx, tx, tenantId))
+  const vault = await vaultOf(ctx, tenantId)
+  await asSystem(ctx, tenantId, 'demo', (tx) => beginSigning(ctx, tx, vault, tenantId))
+  const owner = new pg.Client({ connectionString: ownerUrl })
+  await owner.connect()
+  await owner.query(`SELECT set_config('app.tenant_id', 'ten_bench', false)`)
+  await owner.query(
+    `INSERT INTO provider (tenant_id, id, kind, name, issuer, callback_key, client_id, settings, created_at)
+     VALUES ('ten_bench', $1, 'own', 'Own', $2, 'own', '', '{}', now()),
+       ('ten_bench', $3, 'keboola', 'Stack', $4, 'stack', 'bench', '{}', now())`,
+    [providers.own, `${settings.VALETKEY_URL}/t/bench`, providers.stack, `http://localhost:${upstream}`],
+  )
+  const scopes = { scopes: [{ name: 'read', text: 'read', risk: 'low' }] }
+  await owner.query(
+    `INSERT INTO project (tenant_id, id, provider_id, external_id, name, alias, settings, created_at)
+     VALUES ('ten_bench', $1, $2, $3, 'Asked', 'asked', $4, now()), ('ten_bench', $5, $2, $6, 'Signed', 'signed', $7, now()),
+       ('ten_bench', $8, $9, '1', 'Stack', 'stack', NULL, now())`,
+    [
+      ...[projects.asked, providers.own, audiences.asked, { ...scopes, offline: false }],
+      ...[projects.signed, audiences.signed, { ...scopes, offline: true }],
+      ...[projects.stack, providers.stack],
+    ],
+  )
+  await owner.query(
+    `INSERT INTO project_alias (tenant_id, alias, project_id, created_at)
+     SELECT tenant_id, alias, id, created_at FROM project`,
+  )
+  const { rows } = await owner.query<{ userId: string }>('SELECT user_id AS "userId" FROM member')
+  const sealed = await Promise.all(
+    rows.map(async ({ userId }) => {
+      const id = newId('connection')
+      return { id, userId, access: await vault.seal(tokenPlace({ id, userId }, 'access_token', 1), 'bench-access') }
+    }),
+  )
+  await owner.query(
+    `WITH made AS (INSERT INTO connection (tenant_id, id, user_id, provider_id, account_id, account_name, status, status_since,
+         scopes_granted, access_token, access_expires_at, used_at, linked_at)
+       SELECT 'ten_bench', id, user_id, $4, id, id, 'linked', now(), '{}', access, now() + interval '1 day',
+         now() + interval '1 day', now() FROM unnest($1::text[], $2::text[], $3::text[]) AS c(id, user_id, access)
+       RETURNING id, user_id)
+     INSERT INTO connection_project (tenant_id, connection_id, project_id, user_id, created_at)
+       SELECT 'ten_bench', id, $5, user_id, now() FROM made`,
+    [
+      sealed.map(({ id }) => id),
+      sealed.map(({ userId }) => userId),
+      sealed.map(({ access }) => access),
+      providers.stack,
+      projects.stack,
+    ],
+  )
+  await owner.query('ANALYZE')
+  await owner.end()
+  await ctx.close()
 }
 
 /** New grants of the client, of one person after the other: their tokens. */
@@ -194,39 +269,51 @@ async function grant(ownerUrl: string, origin: string, count: number): Promise<{
        AS g(id, family, refresh, access)),
      people AS (SELECT user_id, row_number() OVER () AS nth FROM member),
      kept AS (INSERT INTO oauth_grant (tenant_id, id, user_id, client_id, scopes, resource, generations, family_hash, refresh_hash,
-         refresh_expires_at, created_at, expires_at)
-       SELECT 'ten_bench', g.id, p.user_id, 'cli_bench', '{tenant:read}', $5, '{0,0,0,0,0}', g.family, g.refresh,
-         now() + interval '1 day', now(), now() + interval '1 day'
+         refresh_expires_at, ceilings, last_used_at, created_at, expires_at)
+       SELECT 'ten_bench', g.id, p.user_id, 'cli_bench', '{tenant:read,tokens:issue}', $5, '{0,0,0,0,0}', g.family, g.refresh,
+         now() + interval '1 day', $6, now(), now(), now() + interval '1 day'
        FROM given g JOIN people p ON p.nth = 1 + g.nth % (SELECT count(*) FROM people))
      INSERT INTO access_token (hash, tenant_id, grant_id, scopes, resource, generations, created_at, expires_at)
-       SELECT access, 'ten_bench', id, '{tenant:read}', $5, '{0,0,0,0,0}', now(), now() + interval '1 hour' FROM given`,
+       SELECT access, 'ten_bench', id, '{tenant:read,tokens:issue}', $5, '{0,0,0,0,0}', now(), now() + interval '1 hour' FROM given`,
     [
       made.map(() => newId('grant')),
       bytes(({ family }) => family),
       bytes(({ refresh }) => refresh),
       bytes(({ access }) => access),
       origin,
+      { [projects.asked]: { rights: null }, [projects.signed]: { rights: null } },
     ],
   )
   await owner.end()
   return made.map(({ access, refresh }) => ({ access: access.reveal(), refresh: refresh.reveal() }))
 }
 
-/** Devices whose person has just said yes: their codes. */
-async function approve(ownerUrl: string, origin: string, count: number): Promise<string[]> {
+/** Where codes are sent, and what redeems each. */
+const redirectUri = 'http://localhost:9/callback'
+const verifier = randomToken()
+
+/** Requests whose person has just said yes: the codes of devices, or of browsers that come back. */
+async function approve(ownerUrl: string, origin: string, kind: 'device' | 'code', count: number): Promise<string[]> {
   const owner = new pg.Client({ connectionString: ownerUrl })
   await owner.connect()
-  const codes = Array.from({ length: count }, () => newToken('dc').reveal())
+  const codes = Array.from({ length: count }, () => newToken(kind === 'device' ? 'dc' : 'ac').reveal())
+  const challenge = createHash('sha256').update(verifier).digest('base64url')
   await owner.query(`SELECT set_config('app.tenant_id', 'ten_bench', false)`)
   await owner.query(
     `WITH asked AS (SELECT *, row_number() OVER () AS nth FROM unnest($1::text[], $2::bytea[]) AS a(id, hash)),
      people AS (SELECT user_id, row_number() OVER () AS nth FROM member)
      INSERT INTO authorization_request (id, kind, status, client_id, secret_hash, scopes, resource, claimed_by, tenant_chosen,
-         scopes_granted, generations, auth_time, created_at, expires_at)
-       SELECT a.id, 'device', 'approved', 'cli_bench', a.hash, '{tenant:read}', $3, p.user_id, 'ten_bench',
-         '{tenant:read}', '{0,0,0,0,0}', now(), now(), now() + interval '15 minutes'
+         scopes_granted, generations, auth_time, redirect_uri, code_challenge, created_at, expires_at)
+       SELECT a.id, $4, 'approved', 'cli_bench', a.hash, '{tenant:read}', $3, p.user_id, 'ten_bench',
+         '{tenant:read}', '{0,0,0,0,0}', now(), $5, $6, now(), now() + interval '15 minutes'
        FROM asked a JOIN people p ON p.nth = 1 + a.nth % (SELECT count(*) FROM people)`,
-    [codes.map(() => newId('authorization')), codes.map((code) => Buffer.from(hash(code))), origin],
+    [
+      codes.map(() => newId('authorization')),
+      codes.map((code) => Buffer.from(hash(code))),
+      origin,
+      kind,
+      ...(kind === 'code' ? [redirectUri, challenge] : [null, null]),
+    ],
   )
   await owner.end()
   return codes
@@ -266,7 +353,10 @@ async function main() {
   const postmaster = await postmasterOf(database.ownerUrl)
   const cookies = await seed(database.ownerUrl)
   const parts = new Map<PartName, Part>()
-  const ours = await step('Starting the product', () => startProduct(database.appUrl))
+  const settings = settingsOf(database.appUrl, await freePort(undefined))
+  const ours = await step('Starting the product', () => startProduct(settings))
+  const upstream = await startPart('upstream')
+  await link(settings, database.ownerUrl, upstream.port)
   parts.set('ours', ours)
   const atStart = await residentOf(ours.pid)
   const chosen = scenarios.filter(({ act }) => act.includes(wanted))
@@ -283,8 +373,11 @@ async function main() {
     host: `localhost:${ours.port}`,
     cookies,
     client: { id: 'cli_bench', secret },
-    grants: (count) => grant(database.ownerUrl, `http://localhost:${ours.port}`, count),
-    approvals: (count) => approve(database.ownerUrl, `http://localhost:${ours.port}`, count),
+    audiences,
+    redirectUri,
+    verifier,
+    grants: (count) => grant(database.ownerUrl, settings.VALETKEY_URL, count),
+    approvals: (kind, count) => approve(database.ownerUrl, settings.VALETKEY_URL, kind, count),
     told: (name) => partOf(name).told,
     ask: async (name, requests) =>
       (await load({ port: partOf(name).port, connections, requests, status: 200, keep: true })).bodies.map((body) =>

@@ -39,7 +39,7 @@ export type Context = {
   /** Private halves of the keys that our issuers sign with, opened, by key id. Whether one signs is asked each time. */
   signingKeys: Map<string, CryptoKey>
   /** Keys derived from the root secret, one a purpose. */
-  secrets: { signin: Uint8Array; fingerprint: Uint8Array; lookup: Uint8Array; grants: Uint8Array; nonces: Uint8Array }
+  secrets: Record<'signin' | 'fingerprint' | 'lookup' | 'grants' | 'nonces' | 'gateway', Uint8Array>
   /**
    * How long a caller waits, in milliseconds: for somebody else's refresh, and for one of its own, which takes 14 s at most
    * with its repeats. What it waited for goes on.
@@ -128,6 +128,7 @@ export async function createContext(config: Config, options: ContextOptions = {}
       lookup: deriveKey(config.secret, 'lookup'),
       grants: deriveKey(config.secret, 'grants'),
       nonces: deriveKey(config.secret, 'nonces'),
+      gateway: deriveKey(config.secret, 'gateway'),
     },
     patience: { others: 12_000, own: 20_000 },
     refreshes: new Map(),

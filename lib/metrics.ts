@@ -72,6 +72,11 @@ export function createMetrics(output: Pick<Output, 'dropped'> = { dropped: 0 }) 
     /** Bodies that passed through the proxy; `sent` to upstreams. */
     proxyBytes: counter('proxy_bytes_total', 'Bytes of bodies that passed through the proxy', ['direction']),
     proxyOpen: gauge('proxy_open_requests', 'Requests that pass through the proxy now'),
+    gatewayOpen: gauge('gateway_open_requests', 'Requests at the gateway of MCP servers now'),
+    /** Messages at the gateway; `passed`, or `refused` with nothing sent. */
+    gatewayMessages: counter('gateway_messages_total', 'Messages at the gateway of MCP servers', ['call', 'outcome']),
+    /** Links that a call waits for (N-15): `asked` by how, then what the person's program says became of it. */
+    gatewayLinks: counter('gateway_links_total', 'Links that a call at the gateway asked for', ['purpose', 'outcome']),
     /** Access tokens of trusted issuers; `accepted`, or the reason of the refusal. */
     incomingTokens: counter('incoming_tokens_total', 'Access tokens of trusted issuers', ['outcome']),
     /** Typed device codes; `alarm`: that more of them were wrong over the whole instance than people mistype. */

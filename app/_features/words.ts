@@ -81,6 +81,7 @@ const causes: Record<string, string> = {
   unreadable: 'The stored token cannot be read with the current keys.',
   signed_out:
     'The upstream ended the session in which this was linked. Tokens that were already issued there work until they expire.',
+  turned_away: 'The server refused a token that had just been renewed.',
   shredded: 'The keys of this tenant were destroyed, so its stored tokens are gone.',
   upstream_unavailable: 'The upstream does not answer, or it fails.',
   upstream_protocol: 'The upstream sends invalid answers.',
@@ -349,6 +350,10 @@ const acts = {
     'Provider checked',
     `${failed} failed, ${attention} need attention, ${ok} fine, ${unknown} not known.`,
   ],
+  'tools.reviewed': ({ tools }) => [
+    'Tools looked at',
+    Array.isArray(tools) ? tools.map(({ name }: { name?: unknown }) => text(name)).join(', ') : '',
+  ],
   'project.renamed': (details) => ['Alias changed', `From ${text(details.from)} to ${text(details.to)}.`],
   'audience.added': (details) => ['Audience added', text(details.audience)],
   'audience.changed': (details) => ['Audience changed', `Changed: ${text(details.changed) || 'nothing'}.`],
@@ -373,6 +378,7 @@ const acts = {
     'Signed out at the upstream',
     `${causes.signed_out}${details.offline ? ' It took back offline access as well.' : ''}`,
   ],
+  'connection.turned_away': () => ['Refused by the MCP server', causes.turned_away],
   'freeze.set': (details) => [
     'Frozen',
     `${details.until ? `Until ${utcText(Date.parse(text(details.until)))}` : 'Until it is lifted'}: nothing is linked, issued or renewed.${because(details)}`,
@@ -486,7 +492,13 @@ export function eventWords({ action, details }: Pick<AuditView, 'action' | 'deta
 /** The tone of an event on a timeline. What ended is neither good nor bad news. */
 export function eventTone({ action, outcome, details }: Pick<AuditView, 'action' | 'outcome' | 'details'>): Tone {
   if (action === 'freeze.set' || action === 'connection.frozen') return 'frozen'
-  if (details.status === 'needs_relink' || details.flag || action === 'connection.signed_out') return 'broken'
+  if (
+    details.status === 'needs_relink' ||
+    details.flag ||
+    action === 'connection.signed_out' ||
+    action === 'connection.turned_away'
+  )
+    return 'broken'
   if (outcome !== 'ok') return outcome === 'failed' ? 'attention' : 'broken'
   return neutral.has(action) || action.endsWith('.revoked') ? 'revoked' : 'healthy'
 }

@@ -20,7 +20,7 @@ export type SecretOnce = {
   /** What happens then (default "Expires"). */
   endWord?: string
   /** How to use it, with the value put in by the dialog. */
-  samples: { id: string; label: string; code: (value: string) => string }[]
+  samples: { id: string; label: string; code: (value: string) => string; note?: string | undefined }[]
   /** What must be read before the value is used: rights that were not granted. */
   note?: ReactNode
   /** Seconds until the value hides itself (default 120). */
@@ -142,11 +142,12 @@ function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
         </p>
         <CodeTabs
           label="Use it from"
-          samples={samples.map(({ id, label, code }) => ({
+          samples={samples.map(({ id, label, code, note }) => ({
             id,
             label,
             code: code(value),
             shown: revealed ? undefined : code(masked),
+            note,
           }))}
           // A snippet that only names a variable has not saved the value.
           onCopied={({ code }) => code.includes(value) && onCopied()}

@@ -127,7 +127,10 @@ export function faceOf(props: StateBadgeProps): Face {
 
 /** A state as colour, icon and word. */
 export function StateBadge(props: StateBadgeProps) {
-  const [tone, Icon, word] = faceOf(props)
+  return <Badge face={faceOf(props)} />
+}
+
+export function Badge({ face: [tone, Icon, word] }: { face: Face }) {
   return (
     <span
       data-badge

@@ -36,6 +36,8 @@ export type CodeSample = {
   code: string
   /** What is shown in its place, where the code holds a secret. */
   shown?: string
+  /** Where it goes, and what is left to do. */
+  note?: string | undefined
 }
 
 /** The same thing said to several tools (curl, env, …), each with its copy button. */
@@ -58,6 +60,7 @@ export function CodeTabs({
           {sample.shown ?? sample.code}
         </pre>
         <CopyButton text={sample.code} label={`Copy ${sample.label}`} onCopied={() => onCopied?.(sample)} />
+        {sample.note && <p className="wrap-anywhere text-muted">{sample.note}</p>}
       </div>
     ),
   }))

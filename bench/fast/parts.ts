@@ -1,6 +1,6 @@
 // What bench/fast.ts measures beside the product, each in a process of its own: a bare Node server, a Next route that does
 // nothing, oidc-provider with its state in memory, and a prepared statement through `pg` without any HTTP.
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -122,6 +122,19 @@ const roles: Record<string, () => Promise<unknown>> = {
     const { handle, token } = await oidc()
     listen(handle, { token })
   },
+  /** An upstream that mints what is asked for, as a stack does. Its CPU is nobody's. */
+  upstream: async () =>
+    listen(async (request, response) => {
+      let text = ''
+      for await (const piece of request) text += piece
+      // Nothing else is asked of it but to end what nobody took.
+      const { expiresIn = 60, canManageBuckets = false } = JSON.parse(text || '{}') as Record<string, unknown>
+      const now = Date.now()
+      const created = new Date(now).toISOString()
+      const expires = new Date(now + Number(expiresIn) * 1000).toISOString()
+      const body = { id: String(now), token: randomUUID(), created, expires, canManageBuckets, owner: { id: '1' } }
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    }),
   statement: async () => listen((_request, response) => void response.end()),
 }
 

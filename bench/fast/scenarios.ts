@@ -1,7 +1,7 @@
 // What is measured, a line each. One more act: a line here, and where it needs something to act on, requests made in `prepare`.
 
 /** `ours`: the product; the rest are the parts of parts.ts. */
-export type PartName = 'ours' | 'bare' | 'next' | 'oidc' | 'statement'
+export type PartName = 'ours' | 'bare' | 'next' | 'oidc' | 'statement' | 'upstream'
 
 /** What requests are made of: people with sessions, and what a part said when it started. */
 export type Seeded = {
@@ -10,8 +10,12 @@ export type Seeded = {
   /** A confidential client, and grants that people gave it just now. */
   client: { id: string; secret: string }
   grants: (count: number) => Promise<{ access: string; refresh: string }[]>
-  /** Codes of devices whose person has just said yes. */
-  approvals: (count: number) => Promise<string[]>
+  /** Codes that a person has just said yes to, and what redeems those of browsers. */
+  approvals: (kind: 'device' | 'code', count: number) => Promise<string[]>
+  redirectUri: string
+  verifier: string
+  /** The tenant's own: one that is asked about, one that is verified by its signature. */
+  audiences: Record<'asked' | 'signed', string>
   told: (part: PartName) => Record<string, string>
   /** Sends these to a part once, and answers the bodies as JSON. */
   ask: (part: PartName, requests: string[]) => Promise<Record<string, string>[]>
@@ -78,6 +82,21 @@ const ours = {
     const authorization = `Basic ${Buffer.from(`${client.id}:${client.secret}`).toString('base64')}`
     return form(path, fields, { authorization, ...from(index) }, host)
   },
+  /** What a person posts in a browser for a token of a project. */
+  issue: ({ host, cookies }: Seeded, project: string, body: object) =>
+    cookies.map((cookie, index) => {
+      const text = JSON.stringify({ expires_in: 60, purpose: 'bench', ...body })
+      const browser = { cookie, origin: `http://${host}`, 'sec-fetch-site': 'same-origin', 'x-valetkey': '1' }
+      const headers = lines({ ...browser, ...from(index), 'content-type': 'application/json' })
+      return `POST /api/v1/tenants/bench/projects/${project}/tokens HTTP/1.1\r\nhost: ${host}\r\nuser-agent: bench\r\ncontent-length: ${text.length}\r\n${headers}\r\n${text}`
+    }),
+  /** What a program posts for a token that is for an audience (RFC 8693). */
+  exchange: async (seeded: Seeded, audience: string) =>
+    (await seeded.grants(1_000)).map(({ access: subject_token }, index) => {
+      const subject = { subject_token, subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' }
+      const grant_type = 'urn:ietf:params:oauth:grant-type:token-exchange'
+      return ours.post('/oauth/token', seeded, { grant_type, ...subject, audience, scope: 'read' }, index)
+    }),
 }
 
 export const scenarios: readonly Scenario[] = [
@@ -130,15 +149,84 @@ export const scenarios: readonly Scenario[] = [
     way: 'ours, by device code',
     part: 'ours',
     requests: async (seeded) =>
-      (await seeded.approvals(spent)).map((device_code, index) => {
+      (await seeded.approvals('device', spent)).map((device_code, index) => {
         const fields = { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code }
         return ours.post('/oauth/token', seeded, fields, index)
       }),
     once: true,
     goal: 0.45,
   },
+  {
+    act: 'opaque token',
+    way: 'ours, by a code',
+    part: 'ours',
+    requests: async (seeded) => {
+      const { redirectUri: redirect_uri, verifier: code_verifier } = seeded
+      const fields = { grant_type: 'authorization_code', redirect_uri, code_verifier }
+      return (await seeded.approvals('code', spent)).map((code, index) =>
+        ours.post('/oauth/token', seeded, { ...fields, code }, index),
+      )
+    },
+    once: true,
+    goal: 0.45,
+  },
   { act: 'opaque token', way: 'oidc-provider', part: 'oidc', requests: () => [oidc.token(false)] },
-  { act: 'signed token', way: 'oidc-provider', part: 'oidc', requests: () => [oidc.token(true)] },
+
+  { act: 'issue', way: 'oidc-provider, opaque', part: 'oidc', requests: () => [oidc.token(false)] },
+  {
+    act: 'issue',
+    way: 'ours, mint',
+    part: 'ours',
+    requests: (seeded) =>
+      ours.issue(seeded, 'stack', {
+        scopes: { components: [], buckets: {}, manage_buckets: true, read_all_files: false },
+      }),
+    status: 201,
+    goal: 2.5,
+  },
+  {
+    act: 'issue',
+    way: 'ours, for the proxy',
+    part: 'ours',
+    requests: (seeded) =>
+      ours.issue(seeded, 'stack', {
+        strategy: 'proxy',
+        scopes: { access: 'paths', paths: ['GET /v2/storage/**'] },
+      }),
+    status: 201,
+    goal: 2.5,
+  },
+  {
+    act: 'issue',
+    way: 'ours, for an audience',
+    part: 'ours',
+    requests: (seeded) => ours.issue(seeded, 'asked', { scopes: { scopes: ['read'] } }),
+    status: 201,
+    goal: 2.5,
+  },
+  {
+    act: 'issue',
+    way: 'ours, exchanged',
+    part: 'ours',
+    requests: (seeded) => ours.exchange(seeded, seeded.audiences.asked),
+    goal: 2.5,
+  },
+  { act: 'issue, signed', way: 'oidc-provider', part: 'oidc', requests: () => [oidc.token(true)] },
+  {
+    act: 'issue, signed',
+    way: 'ours, for an audience',
+    part: 'ours',
+    requests: (seeded) => ours.issue(seeded, 'signed', { scopes: { scopes: ['read'] } }),
+    status: 201,
+    goal: 2.5,
+  },
+  {
+    act: 'issue, signed',
+    way: 'ours, exchanged',
+    part: 'ours',
+    requests: (seeded) => ours.exchange(seeded, seeded.audiences.signed),
+    goal: 2.5,
+  },
   {
     act: 'introspection',
     way: 'ours',

@@ -53,6 +53,8 @@ export const catalogue = {
   'provider.unregistered': act(['provider'], { state: text, tries: count }),
   /** How many lines ended in which state. The daily checks change nothing and leave no event. */
   'provider.checked': act(['provider'], { ok: count, attention: count, failed: count, unknown: count }),
+  /** Tools of an MCP server, each as it was when somebody looked at it; names as their server spells them, cut. */
+  'tools.reviewed': act(['project'], { tools: z.array(z.strictObject({ name: text, hash: text })) }),
   'project.renamed': act(['project'], { from: text, to: text }),
   /** An audience of the tenant's own: what its tokens may be given, and whether they are verified without us. */
   'audience.added': act(['project'], { audience: text, scopes: texts, offline: z.boolean() }),
@@ -81,6 +83,8 @@ export const catalogue = {
   'connection.revoked': act(['connection'], { owner: text, tokens: count, reason }),
   /** The upstream says that the session is over in which it was linked. `offline`: it took offline access along. */
   'connection.signed_out': act(['connection'], { owner: text, offline: z.boolean() }),
+  /** An MCP server refused its token, which had just been renewed. */
+  'connection.turned_away': act(['connection'], { owner: text, project: text }),
   'freeze.set': act(frozen, { owner: text.optional(), reason, until: z.iso.datetime().nullable() }),
   'freeze.lifted': act(frozen, { owner: text.optional() }),
   /** Of a version before, when a freeze was a connection's status. */
@@ -129,7 +133,8 @@ export const catalogue = {
     deleted: count.optional(),
   }),
   /** Through the proxy. `first`: nobody had used it before; otherwise all of a minute. Bytes of bodies. */
-  'token.used': act(['token'], {
+  /** Of a grant: through the gateway of an MCP server, with an access token of it. */
+  'token.used': act(['token', 'grant'], {
     project: text.optional(),
     first: z.boolean().optional(),
     minute: z.iso.datetime().optional(),

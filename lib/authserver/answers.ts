@@ -34,7 +34,6 @@ import {
 } from '../store/authorization-requests.ts'
 import { type Prisma, type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { membership, tenantsOf } from '../store/lookups.ts'
-import { type McpToolRow, toolsOf } from '../store/mcp.ts'
 import type { DeviceFlow } from '../store/policies.ts'
 import { findProject } from '../store/projects.ts'
 import { asSystem } from '../store/system.ts'
@@ -141,8 +140,6 @@ export type GatewayServer = {
   name: string
   provider: string
   host: string
-  /** Those that its lists have told. The marks are the server's own word. */
-  tools: { name: string; readOnly: boolean; destructive: boolean }[]
 }
 
 export type AuthorizationView = {
@@ -214,7 +211,7 @@ export async function authorizationForm(
         ? await issuableProjects(tx, { tenantId: chosen.tenantId, userId: person.userId })
         : []
     const project = gateway && (await serverAmong(tx, { ...person, ...chosen }, gateway.project, issuable))
-    const server = project ? { project, tools: await toolsOf(tx, chosen.tenantId, project.id) } : null
+    const server = project ? toServer(project) : null
     const projects = project ? [project] : gateway ? [] : issuable
     return { client, chosen: { slug: chosen.slug, frozen, scopes: allowed, withheld }, projects, server }
   })
@@ -239,7 +236,7 @@ export async function authorizationForm(
         return ways.length > 0 ? [{ id, name, alias, provider: provider.name, upstream, proxy }] : []
       }),
     },
-    gateway: gateway && { url: request.resource ?? '', server: facts.server && toServer(facts.server) },
+    gateway: gateway && { url: request.resource ?? '', server: facts.server },
     redirectHost: request.redirectUri === null ? null : hostOf(request.redirectUri),
     address: request.address,
     agent: request.agent,
@@ -267,14 +264,11 @@ async function serverAmong(
   return found && kinds.get(found.provider.kind)?.gateway ? found : undefined
 }
 
-const toServer = ({ project, tools }: { project: IssuableProject; tools: McpToolRow[] }): GatewayServer => ({
-  id: project.id,
-  name: project.name,
-  provider: project.provider.name,
-  host: new URL(project.externalId).host,
-  tools: tools
-    .filter(({ goneAt }) => goneAt === null)
-    .map(({ name, readOnly, destructive }) => ({ name, readOnly, destructive })),
+const toServer = ({ id, name, provider, externalId }: IssuableProject): GatewayServer => ({
+  id,
+  name,
+  provider: provider.name,
+  host: new URL(externalId).host,
 })
 
 const stateOf = { approved: 'approved', consumed: 'approved', denied: 'denied' } as const

@@ -29,6 +29,7 @@ import {
   type IssueConnection,
   type IssueGround,
   type IssueProject,
+  type ProjectNamed,
   type Refusal,
 } from '../store/issuing.ts'
 import type { ProviderFacts } from '../store/providers.ts'
@@ -50,6 +51,7 @@ import { refuseBeyondGrant } from './ceilings.ts'
 import { frozenError, refuseFrozen } from './freezes.ts'
 import { proxyUrl } from './proxy-url.ts'
 import { type TokenView, toTokenView } from './read/token.ts'
+import { toolChoices } from './read/tools.ts'
 import { withAccess } from './refresh/access.ts'
 import { narrowedToken } from './refresh/refresh.ts'
 import { consoleClient, tenantIssuer } from './tenant-issuer.ts'
@@ -57,13 +59,14 @@ import { asBrokerError, openProvider } from './upstream.ts'
 import { settleRevocation } from './upstream-revocation.ts'
 
 export type IssueInput = {
-  /** Id or alias, a former one too. */
-  project: string
+  project: ProjectNamed
   /** Rights, as the kind of the project's provider has them; of strategy `proxy`, rules. */
   scopes: Rights
   /** Left out: the first that the provider offers. */
   strategy?: Strategy | undefined
   lifetimeSeconds: number
+  /** Where policy allows less than that, it is for as long as that. */
+  shortens?: boolean
   purpose: string
   /** Thumbprint of the key that it is bound to; null: to none; left out: to the key of the program that asks, where it has one. */
   dpopJkt?: string | null | undefined
@@ -107,12 +110,13 @@ type Ground = Omit<IssueGround, 'role' | 'project' | 'provider' | 'ceilings' | '
 /**
  * What an issue stands on: the project, the member's own usable connection to it if it needs one (null: an audience of the tenant's
  * own, which nobody links), and what is allowed there.
- * @throws BrokerError not_found, forbidden, unauthenticated where the grant is gone, not_linked, needs_relink, frozen
+ * @throws BrokerError not_found, invalid_target for an audience that is not there, forbidden, unauthenticated where the grant is gone,
+ *   not_linked, needs_relink, frozen
  */
-async function ground(ctx: Context, actor: Actor, idOrAlias: string): Promise<Ground> {
+async function ground(ctx: Context, actor: Actor, named: ProjectNamed): Promise<Ground> {
   const { tenantId, userId, credential } = actor
   const program = programHeld(actor)
-  const asked = { tenantId, userId, ...program, project: idOrAlias, overseers: rolesThatMay(credential, 'oversee') }
+  const asked = { tenantId, userId, ...program, project: named, overseers: rolesThatMay(credential, 'oversee') }
   const found = await findGround(ctx, asked)
   const { role, project, provider, connection, generations } = found
   // Foreign, unknown and suspended are the same (Z-02, E-04).
@@ -121,7 +125,7 @@ async function ground(ctx: Context, actor: Actor, idOrAlias: string): Promise<Gr
   const ceilings = found.ceilings ?? undefined
   if (program.grantId && !ceilings) throw notAuthenticated(credential)
   // What only others have linked does not exist for a member (LK-03).
-  if (!project || !provider) throw new BrokerError('not_found')
+  if (!project || !provider) throw new BrokerError(typeof named === 'string' ? 'not_found' : 'invalid_target')
   if (!connection && project.settings === null) throw new BrokerError('not_linked')
   const question = { userId, providerId: provider.id, connectionId: connection?.id, projectIds: [project.id] }
   if (found.frozen) await readTenant(ctx, tenantId, (tx) => refuseFrozen(tx, tenantId, question))
@@ -148,7 +152,7 @@ export async function issueToken(ctx: Context, actor: Actor, input: IssueInput):
   if ('own' in started) return started.own
   let made: IssuedUpstream
   try {
-    made = await askUpstream(ctx, actor, started, input)
+    made = await askUpstream(ctx, actor, started)
   } catch (error) {
     throw await notMade(ctx, actor, started, error)
   }
@@ -196,10 +200,13 @@ async function start(
   actor: Actor,
   input: IssueInput,
   vault: Vault,
+  tries = 3,
 ): Promise<Started | { own: IssuedToken }> {
-  const { project: idOrAlias, scopes, lifetimeSeconds, purpose, strategy: wanted, dpopJkt, once } = input
-  const found = await ground(ctx, actor, idOrAlias)
+  const { scopes, purpose, strategy: wanted, dpopJkt, once } = input
+  const found = await ground(ctx, actor, input.project)
   const { role, project, provider, connection, client, policy } = found
+  const most = input.shortens ? policy.lifetime.seconds : Number.POSITIVE_INFINITY
+  const lifetimeSeconds = Math.min(input.lifetimeSeconds, most)
   if (lifetimeSeconds < shortestLifetimeSeconds)
     throw new BrokerError('bad_request', { fields: { expires_in: `At least ${shortestLifetimeSeconds} seconds.` } })
   const made = configured(rowFor(provider, project))
@@ -274,7 +281,10 @@ async function start(
     events: events.map((event) => bodyOf(actor, event)),
   })
   // Their role, or the key that signs, is another one by now, which decides anew.
-  if (refusal === 'forbidden' || refusal === 'changed') return start(ctx, actor, input, vault)
+  if (refusal === 'forbidden' || refusal === 'changed') {
+    if (tries > 1) return start(ctx, actor, input, vault, tries - 1)
+    throw new BrokerError('revoked_meanwhile')
+  }
   if (refusal) throw notBegun(actor, refusal, { policy, waits: until && secondsUntil(until, now) })
   if (issued) {
     ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
@@ -396,15 +406,11 @@ function rightsAsked(language: Language, scopes: unknown): Rights {
   throw new BrokerError('bad_request', { fields: { scopes: 'Choose at least one right.' } })
 }
 
-async function askUpstream(
-  ctx: Context,
-  actor: Actor,
-  started: Started,
-  { lifetimeSeconds, purpose }: IssueInput,
-): Promise<IssuedUpstream> {
+async function askUpstream(ctx: Context, actor: Actor, started: Started): Promise<IssuedUpstream> {
   const { row, project, kind, rights } = started
-  const request = { project: project.externalId, rights, lifetimeSeconds, purpose, nonce: row.nonce }
-  const made = await make(ctx, actor, started, request)
+  const { purpose, nonce } = row
+  const lifetimeSeconds = secondsUntil(row.expiresAt, row.createdAt)
+  const made = await make(ctx, actor, started, { project: project.externalId, rights, lifetimeSeconds, purpose, nonce })
   if (made.kind !== 'within' || kind.narrows(made.token.granted, rights)) return made
   return { kind: 'beyond', token: made.token, exceeded: kind.missing(made.token.granted, rights) }
 }
@@ -607,10 +613,17 @@ export async function readScopeChoices(
 ): Promise<{ choices: Record<string, unknown>; cap: LifetimeCap }> {
   await requireStanding(ctx, actor, 'work')
   const { project: chosen, provider, connection: own, policy } = await ground(ctx, actor, project)
+  const made = configured(rowFor(provider, chosen))
   if (!own) {
-    const made = configured(rowFor(provider, chosen))
     if (!made) throw new BrokerError('provider_misconfigured')
     return { choices: made.kind.own?.choices(made.settings) ?? {}, cap: policy.lifetime }
+  }
+  // What a server offers was asked when it was linked, and is kept.
+  if (made?.kind.gateway) {
+    const choices = await readTenant(ctx, actor.tenantId, (tx) =>
+      toolChoices(tx, actor.tenantId, { ...chosen, provider }),
+    )
+    return { choices, cap: policy.lifetime }
   }
   const connection = { ...own, provider }
   const of = { granted: connection.scopesGranted, project: chosen.externalId, impersonates: policy.impersonates }
@@ -622,6 +635,14 @@ export async function readScopeChoices(
   } catch (error) {
     throw asBrokerError(error)
   }
+}
+
+/** A connection of the caller's own through which a project's upstream can be asked. @throws BrokerError as {@link ground} */
+export async function usableConnection(ctx: Context, actor: Actor, project: string): Promise<string> {
+  await requireStanding(ctx, actor, 'work')
+  const { connection } = await ground(ctx, actor, project)
+  if (!connection) throw new BrokerError('not_linked')
+  return connection.id
 }
 
 /**

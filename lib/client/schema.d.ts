@@ -329,11 +329,6 @@ export interface Paths {
                   name: string
                   provider: string
                   host: string
-                  tools: {
-                    name: string
-                    read_only: boolean
-                    destructive: boolean
-                  }[]
                 } | null
               } | null
               redirect_host: string | null
@@ -4085,6 +4080,359 @@ export interface Paths {
                * Where the token is for
                */
               base_url: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/projects/{project}/tools': {
+    get: {
+      parameters: {
+        query?: {
+          /**
+           * As many as `next` of the page before says
+           */
+          skip?: number
+        }
+        header?: never
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * What it said of itself last; null: it was not asked, or gave no answer
+               */
+              server: {
+                name: string
+                title: string | null
+                version: string
+                /**
+                 * Of the Model Context Protocol
+                 */
+                revision: string
+                seen_at: string
+              } | null
+              /**
+               * Tools that are new, or changed, cannot be called until an admin has looked at them
+               */
+              holds_changed: boolean
+              present: number
+              /**
+               * Of those that are present: changed since an admin looked
+               */
+              changed: number
+              /**
+               * Of those that are present: no admin has looked at them
+               */
+              unseen: number
+              gone: number
+              /**
+               * At most 50. First those that changed, then by name; those that are gone are last
+               */
+              items: {
+                name: string
+                /**
+                 * SHA-256 in hex over title, description, schemas and annotations: what a review names
+                 */
+                hash: string
+                title: string | null
+                description: string | null
+                /**
+                 * JSON Schema; null: it has none, or one that is too long to keep
+                 */
+                input_schema: {
+                  [k: string]: unknown
+                }
+                output_schema: unknown
+                annotations: {
+                  [k: string]: unknown
+                }
+                /**
+                 * Something is left out of it
+                 */
+                is_cut: boolean
+                /**
+                 * The server’s own mark, which nobody checks
+                 */
+                read_only: boolean
+                /**
+                 * The server’s own mark; whoever says nothing may destroy
+                 */
+                destructive: boolean
+                /**
+                 * Its name has nothing but letters of ASCII, digits, and . _ - /
+                 */
+                is_plain: boolean
+                /**
+                 * Another tool’s name can be taken for it
+                 */
+                looks_like_another: boolean
+                first_seen_at: string
+                /**
+                 * When it became as it is
+                 */
+                changed_at: string
+                /**
+                 * Since then no list of the server has had it
+                 */
+                gone_at: string | null
+                /**
+                 * Whether an admin has looked at it, and it has not changed since
+                 */
+                looked: 'never' | 'changed' | 'current'
+                reviewed_by: string | null
+                reviewed_at: string | null
+                /**
+                 * As it was when somebody looked, where it has changed since
+                 */
+                before: {
+                  title: string | null
+                  description: string | null
+                  /**
+                   * JSON Schema; null: it has none, or one that is too long to keep
+                   */
+                  input_schema: {
+                    [k: string]: unknown
+                  }
+                  output_schema: unknown
+                  annotations: {
+                    [k: string]: unknown
+                  }
+                  /**
+                   * Something is left out of it
+                   */
+                  is_cut: boolean
+                } | null
+                /**
+                 * It cannot be called until an admin has looked at it
+                 */
+                held_back: boolean
+                /**
+                 * Through the gateway, in the latest 14 days
+                 */
+                calls: number
+                /**
+                 * Refused here; none of the calls
+                 */
+                refused: number
+              }[]
+              /**
+               * What to `skip` for the next ones; null: these are the last
+               */
+              next: number | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/projects/{project}/tools/refresh': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * What it said of itself last; null: it was not asked, or gave no answer
+               */
+              server: {
+                name: string
+                title: string | null
+                version: string
+                /**
+                 * Of the Model Context Protocol
+                 */
+                revision: string
+                seen_at: string
+              } | null
+              /**
+               * Tools that are new, or changed, cannot be called until an admin has looked at them
+               */
+              holds_changed: boolean
+              present: number
+              /**
+               * Of those that are present: changed since an admin looked
+               */
+              changed: number
+              /**
+               * Of those that are present: no admin has looked at them
+               */
+              unseen: number
+              gone: number
+              /**
+               * At most 50. First those that changed, then by name; those that are gone are last
+               */
+              items: {
+                name: string
+                /**
+                 * SHA-256 in hex over title, description, schemas and annotations: what a review names
+                 */
+                hash: string
+                title: string | null
+                description: string | null
+                /**
+                 * JSON Schema; null: it has none, or one that is too long to keep
+                 */
+                input_schema: {
+                  [k: string]: unknown
+                }
+                output_schema: unknown
+                annotations: {
+                  [k: string]: unknown
+                }
+                /**
+                 * Something is left out of it
+                 */
+                is_cut: boolean
+                /**
+                 * The server’s own mark, which nobody checks
+                 */
+                read_only: boolean
+                /**
+                 * The server’s own mark; whoever says nothing may destroy
+                 */
+                destructive: boolean
+                /**
+                 * Its name has nothing but letters of ASCII, digits, and . _ - /
+                 */
+                is_plain: boolean
+                /**
+                 * Another tool’s name can be taken for it
+                 */
+                looks_like_another: boolean
+                first_seen_at: string
+                /**
+                 * When it became as it is
+                 */
+                changed_at: string
+                /**
+                 * Since then no list of the server has had it
+                 */
+                gone_at: string | null
+                /**
+                 * Whether an admin has looked at it, and it has not changed since
+                 */
+                looked: 'never' | 'changed' | 'current'
+                reviewed_by: string | null
+                reviewed_at: string | null
+                /**
+                 * As it was when somebody looked, where it has changed since
+                 */
+                before: {
+                  title: string | null
+                  description: string | null
+                  /**
+                   * JSON Schema; null: it has none, or one that is too long to keep
+                   */
+                  input_schema: {
+                    [k: string]: unknown
+                  }
+                  output_schema: unknown
+                  annotations: {
+                    [k: string]: unknown
+                  }
+                  /**
+                   * Something is left out of it
+                   */
+                  is_cut: boolean
+                } | null
+                /**
+                 * It cannot be called until an admin has looked at it
+                 */
+                held_back: boolean
+                /**
+                 * Through the gateway, in the latest 14 days
+                 */
+                calls: number
+                /**
+                 * Refused here; none of the calls
+                 */
+                refused: number
+              }[]
+              /**
+               * What to `skip` for the next ones; null: these are the last
+               */
+              next: number | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/projects/{project}/tools/review': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            /**
+             * @minItems 1
+             * @maxItems 200
+             */
+            tools: {
+              name: string
+              hash: string
+            }[]
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * They count as looked at
+               */
+              reviewed: string[]
+              /**
+               * They are no longer what was looked at: look once more
+               */
+              changed: string[]
             }
           }
         }

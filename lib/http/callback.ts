@@ -1,6 +1,7 @@
 import { requestOfAttempt } from '../broker/link/ask.ts'
 import { completeLink, type LinkResult } from '../broker/link/complete.ts'
 import { BrokerError, type ErrorCode } from '../errors.ts'
+import { refreshCatalogue } from '../mcp/catalogue.ts'
 import { tenantSlug } from '../tenancy/tenants.ts'
 import { linkBrowser } from './browser.ts'
 import { requireNavigation } from './csrf.ts'
@@ -41,6 +42,11 @@ async function comeBack(call: Call, key: string): Promise<Response> {
     session: session && { id: session.credential.session, userId: session.userId },
     origin: { address, agent, requestId },
   })
+  if (result.kind === 'linked') {
+    const { tenantId, connectionId } = result
+    // What an MCP server offers shows once somebody has linked it; their browser does not wait for that.
+    ctx.background('read a catalogue', () => refreshCatalogue(ctx, { tenantId, connectionId }))
+  }
   return seeOther(await targetOf(call, result))
 }
 

@@ -8,6 +8,7 @@ import { untraced } from '../trace.ts'
 import { hostPattern, isClaim, isDroppedTrace } from './claims.ts'
 import { contentSecurityPolicy, newNonce, securityHeaders } from './headers.ts'
 import { createMachineEdge } from './machine.ts'
+import type { GatewayEdge } from './mcp.ts'
 import type { Method } from './operation.ts'
 import { type PageScope, pageScopes } from './page-scope.ts'
 import { dataHeaders, problemOf } from './problem.ts'
@@ -26,6 +27,8 @@ type Options = {
   next: (request: IncomingMessage, response: ServerResponse) => Promise<void>
   /** What passes through to upstreams; left out: nothing does. */
   proxy?: Pick<ProxyEdge, 'targetOf' | 'handle'>
+  /** What passes through to MCP servers, alike. */
+  gateway?: Pick<GatewayEdge, 'targetOf' | 'handle'>
   /** False while the process is starting: only probes and metrics are answered. Left out: it serves. */
   isServing?: () => boolean
 }
@@ -87,7 +90,7 @@ function refuseUpgrades(server: Server, { proxy }: Pick<Options, 'proxy'>): void
   })
 }
 
-function createListener({ config, machineRoutes, declared, next, proxy, isServing = () => true }: Options) {
+function createListener({ config, machineRoutes, declared, next, proxy, gateway, isServing = () => true }: Options) {
   const development = !config.production
   const { host, protocol } = new URL(config.origin)
   const machine = createMachineEdge({ config, routes: development ? [] : machineRoutes, isServing })
@@ -107,6 +110,13 @@ function createListener({ config, machineRoutes, declared, next, proxy, isServin
       const code = refusalOf(request, { config, host, isServing })
       if (code) return refuse(response, code, code === 'not_serving' ? { 'retry-after': '5' } : {})
       return proxy.handle(request, response, passing)
+    }
+    const calling = gateway?.targetOf(target)
+    if (gateway && calling) {
+      const code = refusalOf(request, { config, host, isServing })
+      if (code) return refuse(response, code, code === 'not_serving' ? { 'retry-after': '5' } : {})
+      endLate(request, response)
+      return gateway.handle(request, response, calling)
     }
     // Where a guard leads back to; a navigation inside the page has an address of its own that is no page.
     const scope: PageScope = request.headers.rsc ? {} : { path: request.url }

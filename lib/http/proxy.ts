@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { setTimeout as pauseFor } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import { BrokerError, errorCodes, isBrokerError } from '../errors.ts'
 import { ExchangeError } from '../proxy/exchange.ts'
@@ -9,6 +8,7 @@ import type { ProxyLimits } from '../proxy/quotas.ts'
 import { type Target, targetOf } from '../proxy/target.ts'
 import { newId } from '../security/ids.ts'
 import { outboundLimits } from '../security/outbound.ts'
+import { closeUnread, createBrake, type Pause, realPause } from './brake.ts'
 import { withAlgorithms } from './challenge.ts'
 import { securityHeaders } from './headers.ts'
 import { asBrokerError, problemOf } from './problem.ts'
@@ -28,13 +28,6 @@ export type ProxyEdge = {
 /** Between two looks at the tokens of what is running: an end elsewhere cuts it within a second. */
 const lookMilliseconds = 400
 const tellMilliseconds = 5_000
-/** How long the answer to a request over a limit is held back: a caller that asks again at once costs others little. */
-const brakeMilliseconds = 1_000
-/** Answers that are held back at a time; more are given at once, because they take memory. */
-const brakedMax = 2_000
-
-type Pause = (milliseconds: number, signal: AbortSignal) => Promise<unknown>
-const realPause: Pause = (milliseconds, signal) => pauseFor(milliseconds, undefined, { signal })
 
 /** Makes the edge; `timers`: whether it looks and tells by itself. */
 export function createProxyEdge(
@@ -48,18 +41,7 @@ export function createProxyEdge(
   const proxy = createProxy(ctx, limits)
   const { running, tally } = proxy
   let isLooking = false
-  let braked = 0
-  /** Waits a little, unless the caller leaves (B-04). */
-  async function brake(response: ServerResponse): Promise<void> {
-    if (braked >= brakedMax || response.destroyed) return
-    braked += 1
-    const gone = new AbortController()
-    const leave = () => gone.abort()
-    response.once('close', leave)
-    await pause(brakeMilliseconds, gone.signal).catch(() => {})
-    response.off('close', leave)
-    braked -= 1
-  }
+  const brake = createBrake(pause)
   const look = async () => {
     if (isLooking) return
     isLooking = true
@@ -144,13 +126,6 @@ function answerProblem(
   response.end(body)
 }
 
-/** A body that nobody reads to its end would keep its connection for ever. */
-function closeUnread(request: IncomingMessage, response: ServerResponse): void {
-  if (request.complete) return
-  if (response.writableFinished) request.socket.destroySoon()
-  else response.once('finish', () => request.socket.destroySoon())
-}
-
 type Report = {
   requestId: string
   method: string | undefined
@@ -184,5 +159,5 @@ function report(ctx: Context, { requestId, method, started, passed, problem, sta
 }
 
 /** A code of Node or undici; never text, which may quote what an upstream sent. */
-const reasonOf = ({ cause }: BrokerError): string | undefined =>
+export const reasonOf = ({ cause }: BrokerError): string | undefined =>
   cause instanceof Error && 'code' in cause ? String(cause.code) : cause instanceof Error ? cause.name : undefined

@@ -18,6 +18,7 @@ import * as providers from './wire/providers.ts'
 import * as revocations from './wire/revocations.ts'
 import * as tenants from './wire/tenants.ts'
 import * as tokens from './wire/tokens.ts'
+import * as tools from './wire/tools.ts'
 import * as trustedIssuers from './wire/trusted-issuers.ts'
 import * as webhooks from './wire/webhooks.ts'
 
@@ -41,6 +42,7 @@ const nouns = [
   revocations,
   tenants,
   tokens,
+  tools,
   trustedIssuers,
   webhooks,
 ]

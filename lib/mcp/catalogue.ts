@@ -7,7 +7,7 @@ import { keepServer, keepTools, toolsMax } from '../store/mcp.ts'
 import { findProvider } from '../store/providers.ts'
 import { type Id, objectIn, type Params, textIn } from './messages.ts'
 import { isRevision, legacy, metaNames, modern, type Revision } from './revisions.ts'
-import { type ServerInfo, serverInfoOf, type Tool, toolOf } from './tools.ts'
+import { type ServerInfo, serverInfoOf, type Tool, toolsIn } from './tools.ts'
 import { type Asked, ask, type Sending, type Server, send, serverAt } from './upstream.ts'
 
 /** What a catalogue may take: a server that has more is read so far, and nothing of it is said to be gone. */
@@ -112,7 +112,7 @@ async function readTools(server: Server, way: Way): Promise<{ tools: Tool[]; isW
     const result = resultOf(asked)
     if (!result || !Array.isArray(result.tools)) return page === 1 ? undefined : { tools, isWhole: false }
     bytes += asked.bytes
-    tools.push(...result.tools.flatMap((entry) => toolOf(entry) ?? []))
+    tools.push(...toolsIn(result.tools).map(({ tool }) => tool))
     cursor = textIn(result, 'nextCursor')
     if (cursor === undefined) return { tools, isWhole: tools.length <= toolsMax }
     // A list that leads back to itself has no end.

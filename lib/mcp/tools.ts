@@ -29,9 +29,6 @@ export type Definition = {
 const nameForm = /^[ -~\u00a0-\uffff]{1,500}$/
 export const isNameable = (name: string): boolean => nameForm.test(name) && name.isWellFormed()
 
-/** Whether a name is what it looks like: letters, digits and what names are joined by (SEP-986). Others are shown as suspect. */
-export const isPlain = (name: string): boolean => /^[A-Za-z0-9_.\-/]{1,128}$/.test(name)
-
 /** What a reader does not see, or what changes the order of what they see (Unicode TR 36 3.2, TR 9 2). */
 const unseen = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029\u{e0000}-\u{e0fff}]/gu
 
@@ -72,6 +69,16 @@ export function toolOf(entry: unknown): Tool | undefined {
     // What says nothing may destroy (schema.ts, ToolAnnotations).
     destructive: !readOnly && annotations.destructiveHint !== false,
   }
+}
+
+/** The tools of a list, each name once: of two with one name the first counts, and nobody sees the other. */
+export function toolsIn(entries: readonly unknown[]): { entry: unknown; tool: Tool }[] {
+  const found = new Map<string, { entry: unknown; tool: Tool }>()
+  for (const entry of entries) {
+    const tool = toolOf(entry)
+    if (tool && !found.has(tool.name)) found.set(tool.name, { entry, tool })
+  }
+  return [...found.values()]
 }
 
 type Looked = Pick<z.infer<typeof Listed>, 'title' | 'description' | 'inputSchema' | 'outputSchema' | 'annotations'>

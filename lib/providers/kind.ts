@@ -12,8 +12,8 @@ export type StrategyOffer = { strategy: Strategy; offered: boolean; reason: stri
 /** One right as a person reads it. `high`: it reaches far beyond what one errand needs. */
 export type RightLine = { text: string; risk: 'low' | 'medium' | 'high' }
 
-/** How a token is used, as text to copy. `code` holds {@link Kind.samples}' second argument where the token belongs. */
-export type Sample = { id: string; label: string; code: string }
+/** How a token is used, as text to copy. `code` holds {@link Kind.samples}' second argument where the token belongs; `note`: where it goes. */
+export type Sample = { id: string; label: string; code: string; note?: string }
 
 /** What a token is used at. */
 export type Target = { baseUrl: string; branch: string | null }

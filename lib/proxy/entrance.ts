@@ -1,27 +1,25 @@
-import type { Context } from '../context.ts'
-import { type Entered, type Entering, enterProxy } from '../store/proxy.ts'
-
 /** Requests in one statement. */
 const batchMax = 100
 /** What an access token must still have to live, in seconds. */
-const marginSeconds = 30
+export const marginSeconds = 30
 
-type Waiting = { asked: Entering; resolve: (entered: Entered) => void; reject: (error: unknown) => void }
+type Waiting<Asked, Entered> = { asked: Asked; resolve: (entered: Entered) => void; reject: (error: unknown) => void }
 
 /**
  * Asks for each request whether its token stands: in one statement at a time, for all that came while the one before was
  * under way. What is asked is always asked after the request came, and a busy process wakes the database for many at once.
  */
-export class Entrance {
-  readonly #ctx: Context
-  #waiting: Waiting[] = []
+export class Entrance<Asked, Entered> {
+  readonly #enter: (asked: Asked[]) => Promise<Entered[]>
+  #waiting: Waiting<Asked, Entered>[] = []
   #isAsking = false
 
-  constructor(ctx: Context) {
-    this.#ctx = ctx
+  /** `enter` answers for each that it is asked about, in their order. */
+  constructor(enter: (asked: Asked[]) => Promise<Entered[]>) {
+    this.#enter = enter
   }
 
-  enter(asked: Entering): Promise<Entered> {
+  enter(asked: Asked): Promise<Entered> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ asked, resolve, reject })
       if (this.#isAsking) return
@@ -36,14 +34,13 @@ export class Entrance {
     this.#isAsking = false
   }
 
-  async #ask(batch: Waiting[]): Promise<void> {
+  async #ask(batch: Waiting<Asked, Entered>[]): Promise<void> {
     try {
-      const asked = batch.map((one) => one.asked)
-      const entered = await enterProxy(this.#ctx, asked, marginSeconds)
+      const entered = await this.#enter(batch.map((one) => one.asked))
       for (const [index, { resolve, reject }] of batch.entries()) {
         const one = entered[index]
         if (one) resolve(one)
-        else reject(new Error('proxy_enter left out a request'))
+        else reject(new Error('a request was left out'))
       }
     } catch (error) {
       for (const { reject } of batch) reject(error)

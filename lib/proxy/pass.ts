@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
-import { proxyUrl } from '../broker/proxy-url.ts'
+import { gatewayUrl, proxyUrl } from '../broker/proxy-url.ts'
 import { freshTokens, noteUse, tokenPlace } from '../broker/refresh/refresh.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
@@ -12,10 +12,10 @@ import { assertOutboundUrl } from '../security/outbound.ts'
 import { currentNonce } from '../security/proof.ts'
 import { isUnsealError } from '../security/seal.ts'
 import { hash } from '../security/secrets.ts'
-import type { Entered } from '../store/proxy.ts'
+import { type Entered, type Entering, enterProxy } from '../store/proxy.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { credentialOf, refuseUnproven, unauthenticated, wrongScheme } from './credential.ts'
-import { Entrance } from './entrance.ts'
+import { Entrance, marginSeconds } from './entrance.ts'
 import {
   type AnswerHeaders,
   Body,
@@ -37,7 +37,7 @@ import { judgePath, judgeSearch, type Target } from './target.ts'
 /** What one process keeps of the proxy. Nothing of it says whether a token is valid: that is asked each time. */
 export type Proxy = {
   ctx: Context
-  entrance: Entrance
+  entrance: Entrance<Entering, Entered>
   known: Map<string, Known>
   /** Versions of connections whose token an upstream has just refused, while they are renewed. */
   refused: Map<string, number>
@@ -65,7 +65,7 @@ const knownMax = 20_000
 
 export const createProxy = (ctx: Context, limits?: ProxyLimits): Proxy => ({
   ctx,
-  entrance: new Entrance(ctx),
+  entrance: new Entrance((asked) => enterProxy(ctx, asked, marginSeconds)),
   known: new Map(),
   refused: new Map(),
   running: new Running(),
@@ -109,7 +109,7 @@ export async function pass(proxy: Proxy, passing: Passing): Promise<Passed> {
     if (entered.state === 'elsewhere')
       throw new BrokerError('not_found', { detail: 'This token is for another project.' })
     if (entered.state !== 'live') throw endedError(entered.state)
-    const known = before?.seen === entered.providerSeen ? before : learn(proxy, mark, entered)
+    const known = before?.seen === entered.providerSeen ? before : learn(proxy, mark, entered, target)
     await quotas.take(known.payers)
     const headers = judge(passing, known)
     if (entered.first) await recordFirstUse(ctx, entered)
@@ -136,10 +136,14 @@ const isRefusal = (error: unknown) =>
 
 type Live = Extract<Entered, { state: 'live' }>
 
-/** Reads what a token and its provider's row say, once for both. @throws BrokerError provider_misconfigured */
-function learn({ ctx, known }: Proxy, key: string, entered: Live): Known {
+/** Reads what a token and its provider's row say, once for both. @throws BrokerError provider_misconfigured; rule_refused for an MCP server */
+function learn({ ctx, known }: Proxy, key: string, entered: Live, { slug, project }: Target): Known {
   const { providerSeen, kind: name, issuer, settings, externalId } = entered
   const found = name === null ? undefined : configured({ kind: name, settings })
+  if (found?.kind.gateway)
+    throw new BrokerError('rule_refused', {
+      detail: `This project is an MCP server. It is reached at ${gatewayUrl(ctx.config, { slug, project })}.`,
+    })
   const facts = found?.kind.proxy?.(found.settings)
   const rules = Rules.safeParse(entered.rules)
   if (!found || !facts || !rules.success || issuer === null || externalId === null)

@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
-import { tokensStanding } from '../store/proxy.ts'
+import { type StandingState, tokensStanding } from '../store/proxy.ts'
 
 /** What is going on with a token. */
 export type Exchange = {
@@ -9,6 +9,8 @@ export type Exchange = {
   since: number
   cut: (why: BrokerError) => void
 }
+
+type Standing = (ctx: Context, tenantId: string, ids: string[]) => Promise<Map<string, StandingState>>
 
 /** Younger ones were asked about when they began. */
 const youngMilliseconds = 250
@@ -20,7 +22,13 @@ const batch = 500
 /** Every exchange of this process, so that one whose token was ended is cut within a second, wherever it was ended. */
 export class Running {
   readonly #exchanges = new Set<Exchange>()
+  readonly #standing: Standing
   #seenAt = performance.now()
+
+  /** `standing`: how those of one tenant stand now, by what {@link Exchange.tokenId} names; one that is missing is not there. */
+  constructor(standing: Standing = tokensStanding) {
+    this.#standing = standing
+  }
 
   add(exchange: Exchange): () => void {
     this.#exchanges.add(exchange)
@@ -51,7 +59,7 @@ export class Running {
   async #lookAt(ctx: Context, tenantId: string, ids: string[]): Promise<void> {
     for (let start = 0; start < ids.length; start += batch) {
       const asked = ids.slice(start, start + batch)
-      const standing = await tokensStanding(ctx, tenantId, asked)
+      const standing = await this.#standing(ctx, tenantId, asked)
       const gone = new Set(asked.filter((id) => standing.get(id) !== 'live'))
       if (gone.size === 0) continue
       for (const one of this.#exchanges) if (gone.has(one.tokenId)) one.cut(endedError(standing.get(one.tokenId)))

@@ -3,8 +3,8 @@ import type { Context } from '../context.ts'
 import { markFirstUse, noteUse, numbered, takeUses, type Use } from '../store/proxy.ts'
 import { asSystem } from '../store/system.ts'
 
-/** Whose use it is. */
-export type User = { tenantId: string; tokenId: string; projectId: string; userId: string }
+/** Whose use it is. `tokenId`: of an issued token, or of the grant whose access token was brought. */
+export type User = { tenantId: string; tokenId: string; projectId: string; userId: string; isGrant?: boolean }
 
 /** Uses that the database has not been told of yet, by token; told every few seconds. What a killed process held is lost. */
 export class Tally {
@@ -47,12 +47,16 @@ export class Tally {
 }
 
 /** Records that a token is used for the first time, before anything is sent: what cannot be recorded is not done. */
-export async function recordFirstUse(ctx: Context, { tenantId, tokenId, projectId, userId }: User): Promise<void> {
+export async function recordFirstUse(
+  ctx: Context,
+  { tenantId, tokenId, projectId, userId, isGrant = false }: User,
+): Promise<void> {
   const now = ctx.now()
   await asSystem(ctx, tenantId, 'use of a token', async (tx) => {
-    if (!(await markFirstUse(tx, tenantId, tokenId, now))) return
+    if (!(await markFirstUse(tx, tenantId, tokenId, now, isGrant))) return
     const details = { project: projectId, first: true }
-    const event = { action: 'token.used', outcome: 'ok', target: { kind: 'token', id: tokenId }, details } as const
+    const target = { kind: isGrant ? 'grant' : 'token', id: tokenId } as const
+    const event = { action: 'token.used', outcome: 'ok', target, details } as const
     await record(tx, tenantId, now, { userId }, event)
   })
 }
@@ -68,7 +72,14 @@ export async function tellUses(ctx: Context, tenantId: string, before: Date): Pr
       where: { tenantId, id: { in: taken.map(({ tokenId }) => tokenId) } },
       select: { id: true, userId: true, projectId: true },
     })
-    const owners = new Map(tokens.map((token) => [token.id, token]))
+    const grants = await tx.oauthGrant.findMany({
+      where: { tenantId, id: { in: taken.map(({ tokenId }) => tokenId) } },
+      select: { id: true, userId: true },
+    })
+    const owners = new Map<string, { userId: string; projectId?: string }>(
+      [...tokens, ...grants].map((one) => [one.id, one]),
+    )
+    const isGrant = new Set(grants.map(({ id }) => id))
     for (const { tokenId, minute, ...counts } of taken) {
       const { userId = null, projectId } = owners.get(tokenId) ?? {}
       const { requests, refused, bytesSent, bytesReceived } = numbered(counts)
@@ -80,7 +91,7 @@ export async function tellUses(ctx: Context, tenantId: string, before: Date): Pr
         {
           action: 'token.used',
           outcome: requests > 0 ? 'ok' : 'refused',
-          target: { kind: 'token', id: tokenId },
+          target: { kind: isGrant.has(tokenId) ? 'grant' : 'token', id: tokenId },
           details: {
             ...(projectId && { project: projectId }),
             minute: minute.toISOString(),

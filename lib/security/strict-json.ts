@@ -45,7 +45,7 @@ export function parseStrictBytes(bytes: Uint8Array): Parsed {
 const space = /[ \t\n\r]*/y
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 /** What may not stand in a string as it is. */
-const control = /[\0-\x1f]/
+const control = /[^\u0020-\uffff]/
 
 class Reader {
   hasNumerals = false

@@ -45,7 +45,7 @@ const pair = {
 } as const
 
 /**
- * Everything that writes the state of a connection, by name: from where to where, and which columns it sets. The first five
+ * Everything that writes the state of a connection, by name: from where to where, and which columns it sets. The first six
  * are made here ({@link move}); the rest are the vk.refresh_* functions, and tests/integration/connection-states.test.ts
  * walks all of them against this table. What only plans (use, a lifted freeze, a turn in the background) is no transition.
  */
@@ -85,6 +85,8 @@ export const transitions = {
     cause: 'signed_out',
     sets: { ...wiped, ...settled, tokenVersion: 'next', fence: 'next' },
   },
+  // An MCP server refused a token that had just been renewed; what is under way finds nothing to write to.
+  turnAway: { from: usable, to: 'needs_relink', cause: 'turned_away', sets: { ...ended, fence: 'next' } },
   // Whoever still holds a claim has lost it.
   expire: { from: usable, to: 'needs_relink', cause: 'expired', sets: { ...ended, refreshToken: null, fence: 'next' } },
 
@@ -144,7 +146,7 @@ export const transitions = {
   },
 } as const satisfies Record<string, Transition>
 
-type Moves = 'relink' | 'revoke' | 'shred' | 'signOut' | 'expire'
+type Moves = 'relink' | 'revoke' | 'shred' | 'signOut' | 'turnAway' | 'expire'
 type Sets<Name extends Moves> = (typeof transitions)[Name]['sets']
 type Given<Name extends Moves> = {
   [Key in keyof Sets<Name> & Column as Sets<Name>[Key] extends 'given' ? Key : never]: ConnectionRow[Key]

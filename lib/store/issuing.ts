@@ -56,9 +56,12 @@ type Row = Omit<IssueGround, 'connection' | 'keys'> & {
 }
 const moment = (text: string | null) => (text === null ? null : new Date(text))
 
-/** Who asks, through which of our own clients and by which grant, for which project (id or alias). */
+/** A project by its id or an alias, a former one too; an audience of the tenant's own by its URI as well. */
+export type ProjectNamed = string | { audience: string }
+
+/** Who asks, through which of our own clients and by which grant. */
 type Asking = Pick<TokenRow, 'tenantId' | 'userId' | 'clientId' | 'grantId'> & {
-  project: string
+  project: ProjectNamed
   /** The roles in which they see what only others have linked. */
   overseers: Role[]
 }
@@ -69,8 +72,9 @@ export async function findGround(
   { tenantId, userId, clientId, grantId, project, overseers }: Asking,
 ): Promise<IssueGround> {
   const text = `SELECT role, status, project, provider, connection, client, ceilings, generations, policies, frozen, keys
-    FROM vk.issue_ground($1, $2, $3, $4, $5, $6)`
-  const values = [tenantId, userId, project, clientId, grantId, overseers]
+    FROM vk.issue_ground($1, $2, $3, $4, $5, $6, $7)`
+  const named = typeof project === 'string' ? [project, null] : [null, project.audience]
+  const values = [tenantId, userId, ...named, clientId, grantId, overseers]
   const [row] = await query<Row>(ctx, 'issue_ground', text, values)
   if (!row) throw new Error('vk.issue_ground answered nothing')
   const { connection, keys, provider } = row

@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts'
-import { Prisma, type ReadTx, type Tx } from './database.ts'
+import { Prisma, query, type ReadTx, type Tx } from './database.ts'
+import type { StandingState } from './proxy.ts'
 import { asSystem } from './system.ts'
 
 export type McpServerRow = Prisma.McpServerGetPayload<object>
@@ -68,6 +69,53 @@ export const toolsOf = (tx: ReadTx, tenantId: string, projectId: string): Promis
     orderBy: [{ goneAt: { sort: 'asc', nulls: 'first' } }, { name: 'asc' }],
   })
 
+export const toolNames = async (tx: ReadTx, tenantId: string, projectId: string): Promise<string[]> =>
+  (await tx.mcpTool.findMany({ where: { tenantId, projectId, goneAt: null }, select: { name: true } })).map(
+    ({ name }) => name,
+  )
+
+/** A part of them, by what is to be looked at: those that changed since somebody did, then by name; those that are gone last. */
+export const toolsPage = (
+  tx: ReadTx,
+  tenantId: string,
+  projectId: string,
+  { skip, take }: { skip: number; take: number },
+): Promise<McpToolRow[]> => tx.$queryRaw<McpToolRow[]>`
+  SELECT tenant_id AS "tenantId", project_id AS "projectId", name, hash, definition, read_only AS "readOnly", destructive,
+    first_seen_at AS "firstSeenAt", changed_at AS "changedAt", seen_at AS "seenAt", gone_at AS "goneAt",
+    reviewed_hash AS "reviewedHash", reviewed_definition AS "reviewedDefinition", reviewed_by AS "reviewedBy",
+    reviewed_at AS "reviewedAt"
+  FROM mcp_tool WHERE tenant_id = ${tenantId} AND project_id = ${projectId}
+  ORDER BY gone_at IS NOT NULL, coalesce(reviewed_hash, hash) = hash, name LIMIT ${take} OFFSET ${skip}`
+
+/** How many there are: all that are not gone, those of them that changed since somebody looked, and those at which nobody did. */
+export async function countTools(
+  tx: ReadTx,
+  tenantId: string,
+  projectId: string,
+): Promise<{ present: number; changed: number; unseen: number; gone: number }> {
+  const [row] = await tx.$queryRaw<Record<'present' | 'changed' | 'unseen' | 'gone', bigint>[]>`
+    SELECT count(*) FILTER (WHERE gone_at IS NULL) AS present,
+      count(*) FILTER (WHERE gone_at IS NULL AND reviewed_hash <> hash) AS changed,
+      count(*) FILTER (WHERE gone_at IS NULL AND reviewed_hash IS NULL) AS unseen,
+      count(*) FILTER (WHERE gone_at IS NOT NULL) AS gone
+    FROM mcp_tool WHERE tenant_id = ${tenantId} AND project_id = ${projectId}`
+  const { present = 0n, changed = 0n, unseen = 0n, gone = 0n } = row ?? {}
+  return { present: Number(present), changed: Number(changed), unseen: Number(unseen), gone: Number(gone) }
+}
+
+/** Of several projects: how many are present, and how many of them changed since an admin looked. One without any is left out. */
+export async function countToolsByProject(
+  tx: ReadTx,
+  tenantId: string,
+  projectIds: string[],
+): Promise<Map<string, { present: number; changed: number }>> {
+  const rows = await tx.$queryRaw<{ id: string; present: bigint; changed: bigint }[]>`
+    SELECT project_id AS id, count(*) AS present, count(*) FILTER (WHERE reviewed_hash <> hash) AS changed
+    FROM mcp_tool WHERE tenant_id = ${tenantId} AND project_id = ANY (${projectIds}) AND gone_at IS NULL GROUP BY project_id`
+  return new Map(rows.map(({ id, present, changed }) => [id, { present: Number(present), changed: Number(changed) }]))
+}
+
 /** Of these names. */
 export const findTools = (tx: ReadTx, tenantId: string, projectId: string, names: string[]): Promise<McpToolRow[]> =>
   tx.mcpTool.findMany({ where: { tenantId, projectId, name: { in: names } } })
@@ -75,7 +123,10 @@ export const findTools = (tx: ReadTx, tenantId: string, projectId: string, names
 /** What somebody looked at: a tool, in the form that it had then. */
 export type Reviewed = { name: string; hash: string }
 
-/** Notes that somebody has looked at tools. One that has changed since stays as it was. Answers the names that were noted. */
+/**
+ * Notes that somebody has looked at tools. One that has changed since stays as it was, and so does one that somebody looked at
+ * before. Answers the names that were noted.
+ */
 export async function reviewTools(
   tx: Tx,
   { tenantId, projectId }: Place,
@@ -84,9 +135,10 @@ export async function reviewTools(
   now: Date,
 ): Promise<string[]> {
   const rows = await tx.$queryRaw<{ name: string }[]>`
-    UPDATE mcp_tool t SET reviewed_hash = t.hash, reviewed_by = ${by}, reviewed_at = ${now}
+    UPDATE mcp_tool t SET reviewed_hash = t.hash, reviewed_definition = t.definition, reviewed_by = ${by}, reviewed_at = ${now}
     FROM jsonb_to_recordset(${JSON.stringify(looked)}::jsonb) AS l (name text, hash text)
     WHERE t.tenant_id = ${tenantId} AND t.project_id = ${projectId} AND t.name = l.name AND t.hash = l.hash
+      AND t.reviewed_hash IS DISTINCT FROM t.hash
     RETURNING t.name`
   return rows.map(({ name }) => name).sort()
 }
@@ -111,17 +163,89 @@ export const noteToolUses = (ctx: Store, tenantId: string, uses: readonly ToolUs
 
 export type UseOfTool = { tool: string; calls: number; refused: number }
 
-/** Calls by tool since a day (UTC), the most used first; of a project's, or of one holder. */
+/** Calls by tool since a day (UTC), the most used first; of a project's, of one holder, or of one person's tokens and programs. */
 export async function usesByTool(
   tx: ReadTx,
   tenantId: string,
-  { projectId, holderId }: { projectId: string; holderId?: string | undefined },
+  { projectId, holderId, userId }: { projectId: string; holderId?: string | undefined; userId?: string | undefined },
   since: Date,
 ): Promise<UseOfTool[]> {
   const rows = await tx.$queryRaw<{ tool: string; calls: bigint; refused: bigint }[]>`
     SELECT u.tool, sum(u.calls)::bigint AS calls, sum(u.refused)::bigint AS refused FROM mcp_use u
     WHERE u.tenant_id = ${tenantId} AND u.project_id = ${projectId} AND u.day >= ${since}::date
       ${holderId === undefined ? Prisma.empty : Prisma.sql`AND u.holder_id = ${holderId}`}
+      ${
+        userId === undefined
+          ? Prisma.empty
+          : Prisma.sql`AND (
+        EXISTS (SELECT FROM issued_token k WHERE k.tenant_id = u.tenant_id AND k.id = u.holder_id AND k.user_id = ${userId})
+        OR EXISTS (SELECT FROM oauth_grant g WHERE g.tenant_id = u.tenant_id AND g.id = u.holder_id AND g.user_id = ${userId}))`
+      }
     GROUP BY u.tool ORDER BY 2 DESC, 1`
   return rows.map(({ tool, calls, refused }) => ({ tool, calls: Number(calls), refused: Number(refused) }))
 }
+
+/** How a token stands that somebody brings to the gateway (vk.gateway_enter). */
+export type GatewayEntered =
+  | { state: 'unknown' }
+  | ({ state: 'elsewhere' | 'audience' | 'ended' | 'revoked' | 'frozen' } & Holder)
+  | ({ state: 'live' } & Holder & Reached)
+
+/** The issued token or the grant, and whose it is. */
+type Holder = { tenantId: string; holderId: string; isGrant: boolean; userId: string; projectId: string | null }
+type Reached = {
+  projectId: string
+  providerId: string
+  /** Null: its person has not linked the project. */
+  connectionId: string | null
+  connectionStatus: string | null
+  scopesGranted: string[] | null
+  /** Changes with the rows that it stands on. What follows up to `externalId` is null where the caller has seen this one. */
+  seen: string
+  rights: unknown
+  kind: string | null
+  issuer: string | null
+  settings: unknown
+  externalId: string | null
+  /** Sealed; null: it has to be renewed first, or cannot be. */
+  accessToken: string | null
+  tokenVersion: number
+  /** In milliseconds since 1970. */
+  refreshedAt: number
+  first: boolean
+  touch: boolean
+  touchGrant: boolean
+}
+
+/** What one call says: the hash of its token in hex, its address, that as a resource, and the rows that the process has seen. */
+export type GatewayEntering = { hash: string; slug: string; project: string; resource: string; seen: string }
+
+/** One call of vk.gateway_enter: everything that these calls stand on, as it is now, in their order. */
+export function enterGateway(
+  ctx: Pick<Context, 'pool' | 'config'>,
+  asked: GatewayEntering[],
+  marginSeconds: number,
+): Promise<GatewayEntered[]> {
+  const text = `SELECT state, tenant_id AS "tenantId", holder_id AS "holderId", is_grant AS "isGrant", user_id AS "userId",
+      project_id AS "projectId", provider_id AS "providerId", connection_id AS "connectionId",
+      connection_status AS "connectionStatus", scopes_granted AS "scopesGranted", rights, seen, kind, issuer, settings,
+      external_id AS "externalId", access_token AS "accessToken", token_version AS "tokenVersion", refreshed_at AS "refreshedAt",
+      first, touch, touch_grant AS "touchGrant"
+    FROM vk.gateway_enter($1, $2, $3, $4, $5, make_interval(secs => $6))`
+  const column = (name: keyof GatewayEntering) => asked.map((one) => one[name])
+  const columns = (['hash', 'slug', 'project', 'resource', 'seen'] as const).map(column)
+  return query<GatewayEntered>(ctx, 'gateway_enter', text, [...columns, marginSeconds])
+}
+
+/** How what was brought stands now (vk.gateway_standing), by {@link standingKey}; one that is missing is not there. */
+export async function gatewayStanding(
+  ctx: Pick<Context, 'pool' | 'config'>,
+  tenantId: string,
+  keys: string[],
+): Promise<Map<string, StandingState>> {
+  const text = 'SELECT key, state FROM vk.gateway_standing($1, $2)'
+  const rows = await query<{ key: string; state: StandingState }>(ctx, 'gateway_standing', text, [tenantId, keys])
+  return new Map(rows.map(({ key, state }) => [key, state]))
+}
+
+export const standingKey = ({ hash, projectId }: { hash: string; projectId: string }) => `${hash} ${projectId}`

@@ -94,10 +94,6 @@ export const listProjects = (tx: ReadTx, tenantId: string, userId: string, { all
 export const listAudiences = (tx: ReadTx, tenantId: string, providerId: string) =>
   tx.project.findMany({ where: { tenantId, providerId, removedAt: null }, orderBy: [{ name: 'asc' }, { id: 'asc' }] })
 
-/** The audience that a token is to be for, by its URI. */
-export const findAudience = (tx: ReadTx, tenantId: string, externalId: string) =>
-  tx.project.findFirst({ where: { tenantId, externalId, removedAt: null, provider: { kind: 'own' } } })
-
 export const updateAudience = (
   tx: Tx,
   tenantId: string,

@@ -59,10 +59,10 @@ export async function tokensStanding(ctx: Store, tenantId: string, ids: string[]
   return new Map(rows.map(({ id, state }) => [id, state]))
 }
 
-/** Marks a token as used; false: somebody did before. */
-export async function markFirstUse(tx: Tx, tenantId: string, id: string, now: Date): Promise<boolean> {
-  const where = { tenantId, id, lastUsedAt: null }
-  return (await tx.issuedToken.updateMany({ where, data: { lastUsedAt: now } })).count > 0
+/** Marks a token, or a grant, as used; false: somebody did before. */
+export async function markFirstUse(tx: Tx, tenantId: string, id: string, now: Date, isGrant = false): Promise<boolean> {
+  const mark = { where: { tenantId, id, lastUsedAt: null }, data: { lastUsedAt: now } }
+  return (isGrant ? await tx.oauthGrant.updateMany(mark) : await tx.issuedToken.updateMany(mark)).count > 0
 }
 
 /** What went through, since it was noted last; bytes of bodies. */

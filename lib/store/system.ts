@@ -23,6 +23,8 @@ export type SystemAct =
   | 'registration'
   /** An upstream ended the session in which something was linked. */
   | 'upstream logout'
+  /** An MCP server refused the token of a connection. */
+  | 'refused by a server'
   /** The operator's commands at the machine, and what every process keeps: keys, chain heads. */
   | 'keys'
   | 'audit chain'

@@ -7,13 +7,12 @@ CREATE OR REPLACE FUNCTION vk.grant_make(r public.authorization_request, c publi
   RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_now timestamptz := vk_now();
+  v_tenant text;
   v_renews boolean := p_family IS NOT NULL AND 'refresh_token' = ANY (c.grant_types);
-  g public.oauth_grant%ROWTYPE;
 BEGIN
-  PERFORM set_config('app.tenant_id', r.tenant_chosen, true);
-  IF r.generations IS DISTINCT FROM vk.grant_generations(r.tenant_chosen, r.claimed_by, c.id, NULL)
-    OR EXISTS (SELECT FROM vk.frozen_by(r.tenant_chosen, r.claimed_by, '', '', '{}'))
-    OR vk.program_frozen(r.tenant_chosen, c.id, NULL) THEN
+  v_tenant := set_config('app.tenant_id', r.tenant_chosen, true);
+  IF NOT EXISTS (SELECT FROM vk.grant_ground(v_tenant, r.claimed_by, c.id, NULL) n WHERE n.generations = r.generations
+      AND NOT EXISTS (SELECT FROM vk.freezes_on(v_tenant, r.claimed_by, NULL, NULL, '{}', c.id, NULL, v_now))) THEN
     UPDATE authorization_request a SET status = 'denied' WHERE a.id = r.id AND a.status = 'approved';
     RETURN 'withdrawn';
   END IF;
@@ -24,12 +23,15 @@ BEGIN
       agent, auth_time, last_used_at, last_address, family_hash, refresh_hash, refresh_expires_at, created_at, expires_at)
     VALUES (r.tenant_chosen, p_grant, r.claimed_by, c.id, r.kind, r.scopes_granted, r.resource, coalesce(r.ceilings, '{}'), p_proof,
       r.generations, r.address, r.agent, r.auth_time, v_now, p_address, CASE WHEN v_renews THEN p_family END,
-      CASE WHEN v_renews THEN p_refresh END, CASE WHEN v_renews THEN v_now + p_lives[2] END, v_now, v_now + p_lives[3])
-    RETURNING * INTO g;
+      CASE WHEN v_renews THEN p_refresh END, CASE WHEN v_renews THEN v_now + p_lives[2] END, v_now, v_now + p_lives[3]);
   INSERT INTO access_token (hash, tenant_id, grant_id, scopes, resource, generations, created_at, expires_at)
-    VALUES (p_access, g.tenant_id, g.id, g.scopes, g.resource, g.generations, v_now, v_now + p_lives[1]);
-  PERFORM vk.grant_event(g, 'grant.created', jsonb_build_object('via', g.via, 'scopes', g.scopes,
-    'projects', (SELECT coalesce(jsonb_agg(k.key), '[]') FROM jsonb_object_keys(g.ceilings) AS k(key))), p_address, p_agent, p_event);
+    VALUES (p_access, v_tenant, p_grant, r.scopes_granted, r.resource, r.generations, v_now, v_now + p_lives[1]);
+  -- Its body is what lib/audit/record.ts writes.
+  INSERT INTO audit_event (tenant_id, id, at, body) VALUES (v_tenant, vk.new_id('evt'), v_now, jsonb_build_object(
+    'action', 'grant.created', 'outcome', 'ok', 'actor', r.claimed_by, 'session', NULL, 'client', c.id, 'grant', p_grant,
+    'address', p_address, 'agent', p_agent, 'request', p_event, 'target', jsonb_build_object('kind', 'grant', 'id', p_grant),
+    'details', jsonb_build_object('via', r.kind, 'scopes', r.scopes_granted,
+      'projects', ARRAY(SELECT jsonb_object_keys(coalesce(r.ceilings, '{}'))))));
   RETURN 'ok';
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.grant_make(public.authorization_request, public.api_client, text, text, bytea, bytea, bytea, interval[], text, text, text) FROM PUBLIC;

@@ -1,10 +1,10 @@
 -- Everything that an issue is decided on, as it stood at one moment: STABLE, so all of it is read under one snapshot, and what
 -- changes later raises a generation that is told here. It locks nothing: vk.issue_begin does, and asks again. Names are those of
--- lib/store/issuing.ts. project NULL: there is none that they see. connection NULL: they have linked none, or it needs none.
+-- lib/store/issuing.ts. p_project: an id or alias; p_audience: of the tenant's own, by its URI. project NULL: there is none that they see. connection NULL: they have linked none, or it needs none.
 -- ceilings NULL: the grant is not there, or they act through none. keys: of an audience, with what it may sign. Moments in keys are
 -- texts.
-CREATE OR REPLACE FUNCTION vk.issue_ground(p_tenant text, p_user text, p_project text, p_client text, p_grant text,
-    p_overseers text[])
+CREATE OR REPLACE FUNCTION vk.issue_ground(p_tenant text, p_user text, p_project text, p_audience text, p_client text,
+    p_grant text, p_overseers text[])
   RETURNS TABLE (role text, status text, project jsonb, provider jsonb, connection jsonb, client jsonb, ceilings jsonb,
     generations int[], policies jsonb, frozen boolean, keys jsonb)
   LANGUAGE plpgsql STABLE ROWS 1 AS $$
@@ -26,7 +26,10 @@ BEGIN
   v_all := role = ANY (p_overseers);
   SELECT p.id, p.provider_id, p.settings IS NOT NULL, jsonb_build_object('id', p.id, 'providerId', p.provider_id,
       'externalId', p.external_id, 'name', p.name, 'alias', p.alias, 'settings', p.settings)
-    INTO v_project, v_provider, v_own, project FROM vk.project_named(v_tenant, p_user, v_all, p_project) p;
+    INTO v_project, v_provider, v_own, project FROM (
+      SELECT n.* FROM vk.project_named(v_tenant, p_user, v_all, p_project) n
+      UNION ALL SELECT a.* FROM project a JOIN provider r ON r.tenant_id = a.tenant_id AND r.id = a.provider_id AND r.kind = 'own'
+        WHERE a.tenant_id = v_tenant AND a.external_id = p_audience AND a.removed_at IS NULL) p;
   IF v_project IS NULL THEN RETURN NEXT; RETURN; END IF;
   SELECT jsonb_build_object('id', r.id, 'kind', r.kind, 'name', r.name, 'issuer', r.issuer, 'callbackKey', r.callback_key,
       'clientId', r.client_id, 'clientSecret', r.client_secret, 'clientSecretBefore', r.client_secret_before, 'settings', r.settings)
@@ -48,5 +51,5 @@ BEGIN
   frozen := EXISTS (SELECT FROM vk.frozen_by(v_tenant, p_user, v_provider, v_connection, ARRAY[v_project]));
   RETURN NEXT;
 END $$;
-REVOKE EXECUTE ON FUNCTION vk.issue_ground(text, text, text, text, text, text[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION vk.issue_ground(text, text, text, text, text, text[]) TO valetkey_app;
+REVOKE EXECUTE ON FUNCTION vk.issue_ground(text, text, text, text, text, text, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.issue_ground(text, text, text, text, text, text, text[]) TO valetkey_app;

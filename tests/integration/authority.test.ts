@@ -209,6 +209,38 @@ describe('what a person began and may no longer finish', () => {
     expect(many.map(({ status }) => status).sort()).toEqual([...Array(3).fill(201), ...Array(9).fill(409)])
     await app.rows('acme', `DELETE FROM issued_token WHERE id LIKE 'tok_cap%'`)
   })
+
+  it('an issue counts what the one before it of the same member has made', async () => {
+    await app.rows('acme', `UPDATE issued_token SET status = 'failed' WHERE user_id = $1`, [userId])
+    await app.rows(
+      'acme',
+      `INSERT INTO policy (tenant_id, level, target_id, max_tokens) VALUES ($1, 'person', $2, 1)`,
+      [acme, userId],
+    )
+    const before = new pg.Client({ connectionString: app.database.appUrl })
+    await before.connect()
+    try {
+      await before.query('BEGIN')
+      await before.query(`SELECT set_config('app.tenant_id', $1, true)`, [acme])
+      await before.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`issue ${acme} ${userId}`])
+      let answered = false
+      const issued = app.issue(admin, 'acme', String(things.project)).finally(() => {
+        answered = true
+      })
+      const waiting = `SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory'`
+      while (!answered && (await app.owner.query(waiting)).rowCount === 0);
+      await before.query(
+        `UPDATE issued_token SET status = 'live', expires_at = now() + interval '1 hour' WHERE id = $1`,
+        [things.token],
+      )
+      await before.query('COMMIT')
+      const { status, body } = await issued
+      expect([status, body.code]).toEqual([409, 'too_many_tokens'])
+    } finally {
+      await before.end()
+      await app.rows('acme', 'DELETE FROM policy WHERE target_id = $1', [userId])
+    }
+  })
 })
 
 describe('a kept grant is bound to the session and browser that began it', () => {

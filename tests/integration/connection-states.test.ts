@@ -91,6 +91,7 @@ const kinds = [
   'revoke',
   'shred',
   'signOut',
+  'turnAway',
   'expire',
   'relink',
 ] as const
@@ -156,6 +157,7 @@ async function take({ kind, claim: index, reached }: Step, before: Row): Promise
     }
     case 'shred':
     case 'signOut':
+    case 'turnAway':
       return (await inTenant((tx) => move(tx, { tenantId: key.tenantId }, kind, ctx.now(), {}))) > 0 ? kind : undefined
     case 'expire':
       return (await inTenant((tx) => expireGrant(tx, key.tenantId, key.connectionId, ctx.now()))) ? 'expire' : undefined
@@ -260,7 +262,19 @@ it('RR-05 RR-08 K-37: every transition is one of the table, sets what it says an
       [(['claim', 'begin', 'later', 'claim', 'begin', 'fail'] as const).map(again)],
       [(['expire', 'relink'] as const).map(again)],
       ...(
-        ['flag', 'refuse', 'unreadable', 'release', 'fail', 'renew', 'revoke', 'shred', 'signOut', 'expire'] as const
+        [
+          'flag',
+          'refuse',
+          'unreadable',
+          'release',
+          'fail',
+          'renew',
+          'revoke',
+          'shred',
+          'signOut',
+          'turnAway',
+          'expire',
+        ] as const
       ).map((kind): [Step[]] => [[again('claim'), again('begin'), again(kind), again('relink')]]),
     ],
   })

@@ -4,7 +4,7 @@ import { hash } from '../../lib/security/secrets.ts'
 import { enterByAccess } from '../../lib/store/programs.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { origin } from '../support/broker.ts'
-import { mcpProjectBeside } from '../support/mcp-project.ts'
+import { mcpProjectBeside } from '../support/mcp-beside.ts'
 import { insertClient, pkce, post, type Tokens } from '../support/programs.ts'
 
 let app: TestApp
@@ -57,7 +57,7 @@ async function ask(given: Record<string, string | undefined> = {}) {
 
 type Form = {
   scopes?: string[]
-  gateway: { url: string; server: { id: string; host: string; tools: object[] } | null } | null
+  gateway: { url: string; server: { id: string; host: string } | null } | null
   chosen: { slug: string; scopes: string[]; projects: { id: string }[] } | null
 }
 const form = async (jar: Jar, id: string) => (await app.call<Form>(jar, 'GET', `/authorizations/${id}`)).body

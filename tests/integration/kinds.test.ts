@@ -139,7 +139,8 @@ describe('a kind that is registered by one line', () => {
     const { Pick, none } = pickerFor('vending')
     const [way] = offer?.ways ?? []
     const schema = way && way.strategy !== 'proxy' ? way.schema : {}
-    const props = { choices: {}, schema, value: { slots: [9] }, onChange: () => {} }
+    const place = { tenant: 'acme', project: 'any' }
+    const props = { choices: {}, schema, value: { slots: [9] }, onChange: () => {}, place, onReload: () => {} }
     const form = renderToStaticMarkup(createElement(Pick, props))
     expect(form).toContain('Access')
     expect(form).toContain('&quot;coins&quot;')

@@ -18,6 +18,7 @@ import { shredTenant } from '../../lib/vault/shred.ts'
 import { rollBackSigningKey, rotateSigningKey, settleSigningKeys, signingKeyList } from '../../lib/vault/signing.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type BrowserActor, origin } from '../support/broker.ts'
+import { meanwhile } from '../support/meanwhile.ts'
 import { decoded, issueOwn, metrics, ownApisOf, reports, told, verifierOf } from '../support/own-apis.ts'
 
 let app: TestApp
@@ -440,6 +441,19 @@ describe('keys', () => {
       return verify(text)
     }
   }
+
+  it('J-04: one that is taken back while it signs has signed nothing that is handed out', async () => {
+    const { ctx } = app
+    const first = await kidOf()
+    const rotation = await rotateSigningKey(ctx, owner.tenantId)
+    if (rotation.kind !== 'published') throw new Error(rotation.kind)
+    await advanceTo(publishedBeforeSeconds)
+    expect(await kidOf()).toBe(rotation.key)
+    const takeBack = () => rollBackSigningKey(ctx, owner.tenantId)
+    const { value } = await meanwhile(ctx, 'vk.issue_begin(', takeBack, () => issueOwn(app, member, 'metrics'))
+    expect(decoded(value.reveal()).head.kid).toBe(first)
+    await advanceTo(longestTokenSeconds + 7_200)
+  })
 
   it('J-04: are published before they sign, and what an unwanted one signed is verified although it was taken back', async () => {
     const { ctx } = app

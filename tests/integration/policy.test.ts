@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { readTenant } from '../../lib/store/database.ts'
 import { effectivePolicy } from '../../lib/tenancy/policy.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { meanwhile } from '../support/meanwhile.ts'
 
 let app: TestApp
 let owner: Jar
@@ -168,6 +169,15 @@ describe('issuing', () => {
     expect(await refused()).toEqual(['over_policy', 'Only admin, member may issue, set by the project.'])
     await say('project', 'issue_roles', ['owner'])
     expect(await refused()).toBe('issued')
+  })
+
+  it('in a role that changes while it is decided is judged by the later one', async () => {
+    await say('project', 'issue_roles', ['owner'])
+    const become = (role: string) =>
+      app.rows('acme', 'UPDATE member SET role = $1 WHERE user_id = $2', [role, place.userId])
+    const answer = await meanwhile(app.ctx, 'vk.issue_begin(', () => become('member'), refused)
+    await become('owner')
+    expect(answer).toEqual(['over_policy', 'Only owner may issue, set by the project.'])
   })
 })
 

@@ -1,4 +1,5 @@
 import { newId } from '../../lib/security/ids.ts'
+import { keepTools } from '../../lib/store/mcp.ts'
 import { issueBody, type Jar, type TestApp } from './app.ts'
 import { askedOf } from './asked.ts'
 import { claimed } from './authorization.ts'
@@ -51,6 +52,10 @@ export async function makeThings(
   await app.call(jar, 'POST', '/tenants/acme/providers', { kind: 'own', name: 'Own APIs' })
   const audience = await app.call<{ id: string }>(jar, 'POST', '/tenants/acme/audiences', audienceBody)
   const device = await claimed(app, jar)
+  await keepTools(app.ctx, { tenantId: (await app.tenantId('acme')) ?? '', projectId: project }, [lookedAt], {
+    now: app.ctx.now(),
+    isWhole: true,
+  })
   return {
     client: client.body.client.id,
     client_secret: client.body.client.secrets[0]?.id ?? '',
@@ -77,6 +82,15 @@ export async function makeThings(
     id: token.connection_id,
     grant: await giveGrant(app, me.body.id),
   }
+}
+
+/** A tool that nobody has looked at. */
+const lookedAt = {
+  name: 'echo',
+  hash: 'a'.repeat(64),
+  definition: { title: null, description: null, inputSchema: {}, outputSchema: null, annotations: {}, isCut: false },
+  readOnly: true,
+  destructive: false,
 }
 
 export const audienceBody = {
@@ -113,6 +127,7 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   claimAuthorization: { user_code: things.user_code },
   approveAuthorization: { tenant: 'acme', scopes: ['projects:read'], ceilings: {} },
   denyAuthorization: { not_me: false },
+  reviewTools: { tools: [{ name: lookedAt.name, hash: lookedAt.hash }] },
   changePolicy: { device_flow: 'typed' },
   markNotificationsRead: { through: newId('notification') },
 })

@@ -7,6 +7,7 @@ import { Environment } from '../../lib/config.ts'
 import { apiPage } from '../../scripts/api-page.ts'
 import { cliPages } from '../../scripts/cli-pages.ts'
 import { carriers, idsOf, pages, readPromises, requirementsOf } from '../../scripts/lib/requirements.mjs'
+import { gatewayPage } from '../../scripts/mcp-gateway.mjs'
 
 const root = resolve(import.meta.dirname, '../..')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
@@ -149,3 +150,9 @@ const anchors = (text: string) =>
       .replace(/[^\p{L}\p{N} -]/gu, '')
       .replaceAll(' ', '-'),
   )
+
+test('the page of the gateway has the table that the gateway decides by', () => {
+  const page = read('docs/mcp-gateway.md')
+  expect(page).toBe(gatewayPage(page))
+  expect(page).toContain('| `tools/call` | judge | judge |')
+})

@@ -212,6 +212,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'refusal: lib/authserver/answers.ts',
     'refusal: lib/http/api.ts',
     'refusal: lib/http/incoming.ts',
+    'refused by a server: lib/broker/turn-away.ts',
     'registration: lib/broker/registrations.ts',
     'request of a program: lib/broker/link/ask.ts',
     'session: lib/tenancy/sessions.ts',

@@ -23,7 +23,7 @@ describe('JSON that only one reading has', () => {
         expect(parseStrict(spelled).value).toEqual(JSON.parse(spelled))
         expect(JSON.parse(again(spelled))).toEqual(JSON.parse(spelled))
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     )
   })
 
@@ -63,7 +63,7 @@ describe('JSON that only one reading has', () => {
         expect(isJson ? ['taken', 'duplicate'] : ['syntax', 'duplicate']).toContain(kind)
         if (!isJson) expect(kind).not.toBe('taken')
       }),
-      { numRuns: 20_000 },
+      { numRuns: 6_000 },
     )
   })
 

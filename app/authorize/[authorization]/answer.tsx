@@ -126,7 +126,13 @@ export function Answer({ asked, here, now, footer }: Props) {
             )}
             <WithheldScopes withheld={chosen?.withheld ?? []} />
             {gateway?.server && (
-              <ServerCeiling asked={asked} server={gateway.server} value={drafts} onChange={setDrafts} />
+              <ServerCeiling
+                tenant={chosen?.slug ?? ''}
+                asked={asked}
+                server={gateway.server}
+                value={drafts}
+                onChange={setDrafts}
+              />
             )}
             {issues && !gateway && (
               <CeilingsPicker tenant={chosen?.slug ?? ''} asked={asked} value={drafts} onChange={setDrafts} />

@@ -128,26 +128,26 @@ export function CeilingsPicker({ tenant, asked: { chosen, offers }, value, onCha
 }
 
 type ServerProps = {
+  tenant: string
   asked: Chosen
   server: NonNullable<NonNullable<AuthorizationForm['gateway']>['server']>
   value: CeilingDrafts
   onChange: (drafts: CeilingDrafts) => void
 }
 
-/** What a program may call at the one MCP server that it asks for. The tools are known: its upstream is not asked. */
-export function ServerCeiling({ asked: { offers }, server, value, onChange }: ServerProps) {
+/** What a program may call at the one MCP server that it asks for. */
+export function ServerCeiling({ tenant, asked: { offers }, server, value, onChange }: ServerProps) {
   const offer = offers[server.id]
   const way = offer && waysOf(offer).upstream
   if (!offer || !way) return null
-  const picker = pickerFor(offer.kind)
-  const change = (rights: Rights) =>
-    onChange({ [server.id]: { upstream: 'some', rights, proxy: null, rules: draftOf() } })
   return (
-    <picker.Pick
-      choices={{ tools: server.tools }}
+    <RightsLimit
+      tenant={tenant}
+      project={server.id}
+      kind={offer.kind}
       schema={way.schema}
-      value={value[server.id]?.rights ?? picker.none}
-      onChange={change}
+      value={value[server.id]?.rights}
+      onChange={(rights) => onChange({ [server.id]: { upstream: 'some', rights, proxy: null, rules: draftOf() } })}
     />
   )
 }
@@ -243,5 +243,14 @@ function RightsLimit({ tenant, project, kind, schema, value, onChange }: RightsP
   const choices = useChoices(tenant, project, true)
   if (choices.state === 'loading') return <ChoicesLoading />
   if (choices.state === 'failed') return <ChoicesFailed problem={choices.problem} onRetry={choices.retry} />
-  return <picker.Pick choices={choices.choices} schema={schema} value={value ?? picker.none} onChange={onChange} />
+  return (
+    <picker.Pick
+      choices={choices.choices}
+      schema={schema}
+      value={value ?? picker.none}
+      onChange={onChange}
+      place={{ tenant, project }}
+      onReload={choices.retry}
+    />
+  )
 }

@@ -3,10 +3,7 @@ import { issueToken } from '../../broker/issue.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
 import { hash, isToken } from '../../security/secrets.ts'
-import { readTenant } from '../../store/database.ts'
 import { enterByAccess, type From, type Presented } from '../../store/programs.ts'
-import { findAudience } from '../../store/projects.ts'
-import { effectivePolicy } from '../../tenancy/policy.ts'
 import { requireClient } from '../clients.ts'
 
 /** RFC 8693 3. */
@@ -42,19 +39,13 @@ export async function tokenExchange(
   const credential = { ...grantKind(subject.proofKey), client: client.id, grant: grantId, scopes }
   const actor: Actor = { userId, credential, tenantId, slug, role, address, agent, requestId }
   requireScope(actor, 'tokens:issue')
-  const target = await readTenant(ctx, tenantId, async (tx) => {
-    const project = await findAudience(tx, tenantId, asked.audience)
-    if (!project) return undefined
-    const { id: projectId, providerId } = project
-    return { projectId, policy: await effectivePolicy(tx, { tenantId, providerId, projectId, userId }) }
-  })
-  if (!target) throw new BrokerError('invalid_target')
   const left = Math.floor((expiresAt.getTime() - ctx.now().getTime()) / 1000)
   const { token, value } = await issueToken(ctx, actor, {
-    project: target.projectId,
+    project: { audience: asked.audience },
     scopes: { scopes: asked.scope.split(' ').filter(Boolean) },
     strategy: 'sign',
-    lifetimeSeconds: Math.min(left, target.policy.lifetime.seconds),
+    lifetimeSeconds: left,
+    shortens: true,
     purpose: `Exchanged by ${client.name}`.slice(0, 200),
   })
   return {

@@ -29,7 +29,7 @@ export type Callback = {
 }
 
 export type LinkResult = { tenantId: string; attemptId: string } & (
-  | { kind: 'linked'; projectId: string }
+  | { kind: 'linked'; projectId: string; connectionId: string }
   | { kind: 'failed'; error: BrokerError }
 )
 
@@ -97,7 +97,8 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     }
     if (kept.kind === 'refused')
       return failLink(ctx, attempt, person, kept.error, await vault.seal(secretsPlace(attempt), grantToJson(grant)))
-    return { kind: 'linked', tenantId, attemptId: attempt.id, projectId: kept.projectId }
+    const { projectId, connectionId } = kept
+    return { kind: 'linked', tenantId, attemptId: attempt.id, projectId, connectionId }
   } catch (error) {
     const known = asBrokerError(error)
     if (!isBrokerError(known)) ctx.log.error({ err: error, attempt: attempt.id, alarm: true }, 'linking failed')

@@ -7,6 +7,7 @@ import type { Strategy } from '../../providers/kind.ts'
 import { listEventsAbout } from '../../store/audit.ts'
 import { readTenant } from '../../store/database.ts'
 import { type Frozen, frozenProjects } from '../../store/freezes.ts'
+import { countToolsByProject } from '../../store/mcp.ts'
 import { findProject, findProjectWithLink, listProjects, viewerOf } from '../../store/projects.ts'
 import { countLiveByProject, countTokens, listTokens } from '../../store/tokens.ts'
 import { effectivePolicy, type Policy } from '../../tenancy/policy.ts'
@@ -30,6 +31,8 @@ export type ProjectCard = FrozenState & {
   audience: { offline: boolean } | null
   /** The viewer's own living tokens. */
   tokensOut: number
+  /** Of an MCP server: how many it offers, and how many of them changed since an admin looked; null: it is none. */
+  tools: { present: number; changed: number } | null
 }
 
 type ProjectWithLink = NonNullable<Awaited<ReturnType<typeof findProjectWithLink>>>
@@ -38,7 +41,7 @@ function toCard(
   row: Omit<ProjectWithLink, 'aliases'>,
   viewer: Actor,
   facts: Frozen[] | undefined,
-  tokensOut: number,
+  { tokensOut, tools = { present: 0, changed: 0 } }: { tokensOut: number; tools: ProjectCard['tools'] | undefined },
 ): ProjectCard {
   const [own] = row.links
   const made = configured(rowFor(row.provider, row))
@@ -70,6 +73,7 @@ function toCard(
     ...toFrozenState(facts, 'project', viewer),
     audience: row.settings === null ? null : { offline: made?.kind.own?.offline(made.settings) ?? false },
     tokensOut,
+    tools: made?.kind.gateway ? tools : null,
   }
 }
 
@@ -83,7 +87,10 @@ export async function projectCards(ctx: Context, actor: Actor): Promise<ProjectC
     const live = await countLiveByProject(tx, actor.tenantId, actor.userId, ctx.now())
     const ids = rows.map(({ id }) => id)
     const facts = await frozenProjects(tx, actor.tenantId, actor.userId, ids)
-    return rows.map((row) => toCard(row, actor, facts.get(row.id), live.get(row.id) ?? 0))
+    const tools = await countToolsByProject(tx, actor.tenantId, ids)
+    return rows.map((row) =>
+      toCard(row, actor, facts.get(row.id), { tokensOut: live.get(row.id) ?? 0, tools: tools.get(row.id) }),
+    )
   })
 }
 
@@ -111,12 +118,10 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
     const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
     const facts = (await frozenProjects(tx, actor.tenantId, actor.userId, [row.id])).get(row.id)
     return {
-      ...toCard(
-        row,
-        actor,
-        facts,
-        await countTokens(tx, tenantId, { filter: { ...filter, state: 'live' }, asOf: now }, countLimit),
-      ),
+      ...toCard(row, actor, facts, {
+        tokensOut: await countTokens(tx, tenantId, { filter: { ...filter, state: 'live' }, asOf: now }, countLimit),
+        tools: (await countToolsByProject(tx, tenantId, [row.id])).get(row.id),
+      }),
       aliases: row.aliases.map((alias) => alias.alias),
       cap: lifetime,
       overLife,

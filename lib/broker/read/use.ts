@@ -59,6 +59,9 @@ export async function projectUse(ctx: Context, actor: Actor, idOrAlias: string):
   return toView(read.days, read.lastUsedAt)
 }
 
+/** From when on use is told of. */
+export const firstDayShown = (now: Date): Date => new Date(daysUntil(now)[0] ?? now)
+
 /** With the days on which nothing was used. */
 async function daysOf(
   tx: ReadTx,
@@ -67,7 +70,7 @@ async function daysOf(
   now: Date,
 ): Promise<DayOfUse[]> {
   const days = daysUntil(now)
-  const used = await usesByDay(tx, tenantId, of, new Date(days[0] ?? now))
+  const used = await usesByDay(tx, tenantId, of, firstDayShown(now))
   const byDay = new Map(used.map((one) => [one.day, one]))
   return days.map((day) => byDay.get(day) ?? { day, ...nothing })
 }

@@ -69,7 +69,6 @@ export const readAuthorization = operation({
           name: z.string(),
           provider: z.string(),
           host: z.string(),
-          tools: z.array(object({ name: z.string(), read_only: z.boolean(), destructive: z.boolean() })),
         }).nullable(),
       })
         .nullable()

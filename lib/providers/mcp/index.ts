@@ -1,5 +1,5 @@
 import { Secret } from '../../security/secrets.ts'
-import { type Kind, shellQuoted } from '../kind.ts'
+import type { Kind } from '../kind.ts'
 import { openServer } from '../oauth/index.ts'
 import { clientProof, factsOf, type OauthSettings } from '../oauth/settings.ts'
 import { newClientKey } from '../oauth/setup.ts'
@@ -7,6 +7,7 @@ import { type Provider, type ProviderDeps, type ProviderSettings, UpstreamError 
 import { serverLine } from './check.ts'
 import { clientDocument, endClient, makeClient } from './registration.ts'
 import { describe, McpRights, missing, narrows, summary } from './rights.ts'
+import { mcpEnvironment, mcpSamples } from './samples.ts'
 import { changeable, McpSettings } from './settings.ts'
 import { found, McpSetup, prepare } from './setup.ts'
 
@@ -69,14 +70,8 @@ export const mcpServer: Kind<McpSettings, McpRights> = {
         : undefined,
     end: endClient,
   },
-  samples: ({ baseUrl }, token) => [
-    {
-      id: 'curl',
-      label: 'curl',
-      code: `curl ${shellQuoted(baseUrl)} --header ${shellQuoted(`Authorization: Bearer ${token}`)}`,
-    },
-  ],
-  environment: ({ baseUrl }) => ({ token: ['MCP_TOKEN'], values: { MCP_URL: baseUrl } }),
+  samples: ({ baseUrl }, token) => mcpSamples(baseUrl, token),
+  environment: ({ baseUrl }) => mcpEnvironment(baseUrl),
   baseUrl: ({ externalId }) => externalId,
   gateway: ({ authorization, certificates, holdChangedTools }) => ({
     header:

@@ -1,6 +1,7 @@
 import Link from 'next/link'
 import { ConnectionHealth, FrozenNotice, IssueLink, NextAct } from '@/app/_features/health.tsx'
 import { externalName, plural, shownState } from '@/app/_features/words.ts'
+import { ButtonLink } from '@/app/_ui/button.tsx'
 import { Card } from '@/app/_ui/card.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
@@ -39,6 +40,7 @@ export function ProjectCard({ tenant, project, now, acts, first }: Props) {
       footer={
         <>
           <ProjectAct tenant={tenant} project={project} acts={acts} first={first} />
+          {project.tools && live && acts.mayWork && <ConnectAgent tenant={tenant} project={project.id} size="sm" />}
           {live?.lastRefreshAt && (
             <span className="ml-auto text-[13px] text-muted">
               refreshed <Time at={live.lastRefreshAt.toISOString()} now={now} />
@@ -67,6 +69,14 @@ export function ProjectCard({ tenant, project, now, acts, first }: Props) {
         ) : (
           !connection && <p>Another member linked it. Link it with your own account to use it.</p>
         )}
+        {project.tools && project.tools.present > 0 && (
+          <p>
+            {plural(project.tools.present, 'tool')}
+            {project.tools.changed > 0 && (
+              <span className="text-attention"> · {project.tools.changed} changed since somebody looked</span>
+            )}
+          </p>
+        )}
         {connection ? (
           <ConnectionHealth form="short" health={connection} now={now} />
         ) : (
@@ -76,6 +86,13 @@ export function ProjectCard({ tenant, project, now, acts, first }: Props) {
     </Card>
   )
 }
+
+/** Leads to what an MCP client is to be told. */
+export const ConnectAgent = ({ tenant, project, size }: { tenant: string; project: string; size?: 'sm' | 'md' }) => (
+  <ButtonLink href={`/t/${tenant}/projects/${project}/agent`} {...(size && { size })}>
+    Connect an agent
+  </ButtonLink>
+)
 
 type ActProps = { tenant: string; project: ProjectCardView; acts: ProjectActs; first?: boolean; size?: 'sm' | 'md' }
 

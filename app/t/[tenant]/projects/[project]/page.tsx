@@ -16,17 +16,20 @@ import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import { durationText } from '@/app/_ui/time-text.ts'
 import { may } from '@/lib/actor.ts'
+import { gatewayUrl } from '@/lib/broker/proxy-url.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import type { ProjectDetail } from '@/lib/broker/read/project.ts'
+import { toolPage } from '@/lib/broker/read/tools.ts'
 import { projectUse, type UseView } from '@/lib/broker/read/use.ts'
 import { kinds } from '@/lib/providers/index.ts'
-import { ProjectAct } from '../project-card.tsx'
+import { ConnectAgent, ProjectAct } from '../project-card.tsx'
 import { loadProject } from './load.ts'
 import { RenameAlias, SetBranch } from './settings.tsx'
+import { ToolsSection } from './tools.tsx'
 
 type Props = {
   params: Promise<{ tenant: string; project: string }>
-  searchParams: Promise<{ linked?: string }>
+  searchParams: Promise<{ linked?: string; skip?: string }>
 }
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
@@ -37,15 +40,17 @@ export async function generateMetadata({ params }: Props): Promise<Metadata> {
 export default async function ProjectPage({ params, searchParams }: Props) {
   const { tenant, project: id } = await params
   const { ctx, actor, project } = await loadProject(tenant, id)
-  const { linked } = await searchParams
+  const { linked, skip: from } = await searchParams
+  const skip = Math.min(10_000, Math.max(0, Number.parseInt(from ?? '', 10) || 0))
   const now = ctx.now().toISOString()
   const { connection } = project
   const mayWork = may(actor, 'work')
   const acts = { viewer: 'you', mayWork, mayAdminister: may(actor, 'administer') }
   const { frozen } = project
-  const [names, use] = await Promise.all([
-    connection || frozen ? peopleNames(ctx, actor.tenantId) : new Map<string, string>(),
+  const [names, use, tools] = await Promise.all([
+    connection || frozen || project.tools ? peopleNames(ctx, actor.tenantId) : new Map<string, string>(),
     projectUse(ctx, actor, project.id),
+    project.tools ? toolPage(ctx, actor, { project: project.id, skip }) : null,
   ])
   const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
   const frozenBy = frozen?.by ? nameOf(frozen.by) : null
@@ -64,16 +69,19 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           (project.provider.strategy === null ? (
             <WhyNoToken tenant={tenant} projectId={project.id} />
           ) : (
-            <IssueLink
-              tenant={tenant}
-              projectId={project.id}
-              variant={
-                project.audience || nextActOf({ status: connection?.status, frozen }) === 'issue'
-                  ? 'primary'
-                  : 'secondary'
-              }
-              first
-            />
+            <>
+              {tools && <ConnectAgent tenant={tenant} project={project.id} />}
+              <IssueLink
+                tenant={tenant}
+                projectId={project.id}
+                variant={
+                  project.audience || nextActOf({ status: connection?.status, frozen }) === 'issue'
+                    ? 'primary'
+                    : 'secondary'
+                }
+                first
+              />
+            </>
           ))
         }
       />
@@ -129,6 +137,20 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           </Section>
         )}
       </div>
+      {tools && (connection || may(actor, 'oversee')) && (
+        <ToolsSection
+          tenant={tenant}
+          project={project}
+          tools={tools}
+          gateway={gatewayUrl(ctx.config, { slug: tenant, project: project.alias })}
+          now={now}
+          nameOf={nameOf}
+          mayAsk={mayWork && own && !frozen && connection.status !== 'needs_relink'}
+          mayReview={may(actor, 'administer')}
+          seesAll={may(actor, 'oversee')}
+          skip={skip}
+        />
+      )}
       {(connection || project.audience) && (
         <>
           <Section

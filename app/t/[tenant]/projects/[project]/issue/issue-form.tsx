@@ -203,6 +203,8 @@ export function IssueForm(props: IssueFormProps) {
                 schema={way.schema}
                 value={picker.stillThere(wanted, choices.choices)}
                 onChange={setWanted}
+                place={{ tenant, project: project.id }}
+                onReload={choices.retry}
               />
             )}
             <LifetimePicker

@@ -1,13 +1,17 @@
 'use client'
-import { useState } from 'react'
-import { ScopeList } from '@/app/_features/scope-list.tsx'
-import { RadioCards, Textarea } from '@/app/_ui/field.tsx'
+import { TriangleAlert } from 'lucide-react'
+import { useId, useState } from 'react'
+import { AskServer } from '@/app/_features/ask-server.tsx'
+import { fromServer, ServerName, ServerText, suspectWords, ToolBadges } from '@/app/_features/tools.tsx'
+import { plural } from '@/app/_features/words.ts'
+import { Checkbox, Tick } from '@/app/_ui/checkbox.tsx'
+import { cn } from '@/app/_ui/cn.ts'
+import { Textarea } from '@/app/_ui/field.tsx'
+import { Fold } from '@/app/_ui/fold.tsx'
+import { Notice } from '@/app/_ui/notice.tsx'
+import type { ToolChoice, ToolChoices } from '@/lib/broker/read/tools.ts'
 import type { McpRights } from '@/lib/providers/mcp/rights.ts'
 import type { Picker, PickProps } from './picker.ts'
-
-/** As the catalogue knows them; none until somebody has listed them once. */
-type McpChoices = { tools?: { name: string; readOnly: boolean; destructive: boolean }[] }
-type Reach = 'read_only' | 'named' | 'all'
 
 const none: McpRights = {
   tools: [],
@@ -18,90 +22,217 @@ const none: McpRights = {
   prompts: [],
   all_prompts: false,
 }
-const isEmpty = (rights: McpRights) =>
-  !Object.values(rights).some((value) => (Array.isArray(value) ? value.length > 0 : value))
 
-export const mcpPicker: Picker<McpRights, McpChoices> = {
+export const mcpPicker: Picker<McpRights, ToolChoices> = {
   none,
-  isEmpty,
-  stillThere: (rights, { tools = [] }) =>
-    tools.length === 0
-      ? rights
-      : { ...rights, tools: rights.tools.filter((name) => tools.some((one) => one.name === name)) },
-  Pick: ToolPicker,
+  isEmpty: (rights) =>
+    Object.values(rights).every((right) => right === false || (Array.isArray(right) && right.length === 0)),
+  stillThere: (rights, { tools }) => ({
+    ...rights,
+    tools: rights.tools.filter((name) => tools.some((tool) => tool.name === name)),
+  }),
+  Pick: RightsPicker,
 }
 
-/** Which tools may be called: nothing until it is chosen; and whether resources and prompts may be read. */
-function ToolPicker({ choices: { tools = [] }, value, onChange }: PickProps<McpRights, McpChoices>) {
-  const [reach, setReach] = useState<Reach | ''>(
-    value.all_tools ? 'all' : value.read_only_tools ? 'read_only' : value.tools.length > 0 ? 'named' : '',
-  )
-  const [typed, setTyped] = useState(value.tools.join('\n'))
-  function choose(next: string) {
-    setReach(next as Reach)
-    onChange({ ...value, tools: [], read_only_tools: next === 'read_only', all_tools: next === 'all' })
-    setTyped('')
-  }
+/** What the token may do at the server: nothing until it is ticked; what reaches far stands apart. */
+function RightsPicker({ choices, value, onChange, place, onReload }: PickProps<McpRights, ToolChoices>) {
+  const { server, tools } = choices
+  const set = (changes: Partial<McpRights>) => onChange({ ...value, ...changes })
+  const readOnly = tools.filter((tool) => tool.read_only)
+  const rest = value.resources.length + value.prompts.length > 0 || value.all_resources || value.all_prompts
   return (
-    <div className="flex min-w-0 flex-col gap-4">
-      <RadioCards
-        legend="Tools that it may call"
-        name="tools"
-        value={reach}
-        onChange={choose}
-        options={[
-          {
-            value: 'read_only',
-            label: 'Those that only read',
-            hint: 'As the server marks them. Nobody checks its word.',
-          },
-          { value: 'named', label: 'Those that I choose' },
-          { value: 'all', label: 'Every tool', hint: 'Also those that come later.' },
-        ]}
-      />
-      {reach === 'named' &&
-        (tools.length > 0 ? (
-          <ScopeList
-            label="Tools"
-            scopes={tools.map(({ name, readOnly, destructive }) => ({
-              name,
-              text: destructive ? 'may destroy' : readOnly ? 'only reads' : 'changes things',
-              risk: destructive ? 'high' : readOnly ? 'low' : 'medium',
-            }))}
-            value={value.tools}
-            onChange={(names) => onChange({ ...value, tools: names })}
+    <fieldset className="flex min-w-0 flex-col gap-3">
+      <legend className="mb-1 font-semibold">Access</legend>
+      <div className="rounded-lg border bg-surface px-3 py-2">
+        <Checkbox
+          label="Read-only tools"
+          hint={`Every tool that the server marks as read-only, also those that come later; now ${
+            readOnly.length === 0 ? 'none' : plural(readOnly.length, 'tool')
+          }. The mark is the server’s own word, and nobody checks it.`}
+          checked={value.read_only_tools || value.all_tools}
+          disabled={value.all_tools}
+          onChange={({ target }) =>
+            set({
+              read_only_tools: target.checked,
+              // What comes with it is not named as well: it would stay when the server takes the mark away.
+              ...(target.checked && {
+                tools: value.tools.filter((name) => !readOnly.some((one) => one.name === name)),
+              }),
+            })
+          }
+        />
+      </div>
+      {tools.length > 0 ? (
+        <ToolList tools={tools} value={value} onChange={(names) => set({ tools: names })} />
+      ) : (
+        <Notice
+          title={server ? 'The server offers no tools' : 'The tools of this server are not known yet'}
+          meaning={
+            server
+              ? 'It has none for your account, or it had none when it was asked last.'
+              : 'It has not been asked, or it did not answer. You can still choose what needs no list.'
+          }
+          action={<AskServer {...place} onAsked={onReload} />}
+        />
+      )}
+      <div className="min-w-0 rounded-lg border border-attention/40 bg-surface px-3 py-2">
+        <Checkbox
+          label={
+            <>
+              Every tool, also those that come later{' '}
+              <span className="inline-flex items-center gap-1 whitespace-nowrap text-[14px] text-attention">
+                <TriangleAlert aria-hidden className="size-3.5 shrink-0" />
+                High risk
+              </span>
+            </>
+          }
+          hint="Whatever the server offers, and whatever it changes its tools into."
+          checked={value.all_tools}
+          onChange={({ target }) =>
+            set(target.checked ? { all_tools: true, read_only_tools: false, tools: [] } : { all_tools: false })
+          }
+        />
+      </div>
+      <Fold title="Resources and prompts" hint={rest ? 'chosen' : 'none chosen'} open={rest}>
+        <Names
+          what="resource"
+          by="URI"
+          all={value.all_resources}
+          names={value.resources}
+          onChange={(all_resources, resources) => set({ all_resources, resources })}
+        />
+        <Names
+          what="prompt"
+          by="name"
+          all={value.all_prompts}
+          names={value.prompts}
+          onChange={(all_prompts, prompts) => set({ all_prompts, prompts })}
+        />
+      </Fold>
+    </fieldset>
+  )
+}
+
+/** From this many on, a field narrows the list, and it scrolls. What is short is seen whole: people consent to it. */
+const searchFrom = 9
+
+type ListProps = { tools: ToolChoice[]; value: McpRights; onChange: (names: string[]) => void }
+
+function ToolList({ tools, value, onChange }: ListProps) {
+  const id = useId()
+  const [needle, setNeedle] = useState('')
+  const wanted = needle.trim().toLowerCase()
+  const shown = tools.filter(({ name, title, description }) =>
+    `${name} ${title ?? ''} ${description ?? ''}`.toLowerCase().includes(wanted),
+  )
+  const comesAnyway = (tool: ToolChoice) => value.all_tools || (value.read_only_tools && tool.read_only)
+  const chosen = new Set(value.tools)
+  const ticked = tools.filter((tool) => chosen.has(tool.name) || comesAnyway(tool)).length
+  const toggle = (name: string, on: boolean) =>
+    onChange(tools.map((tool) => tool.name).filter((each) => (each === name ? on : chosen.has(each))))
+  return (
+    <fieldset className="min-w-0 rounded-lg border bg-surface">
+      <legend className="sr-only">Tools</legend>
+      <div className="flex min-h-10 items-center justify-between gap-3 px-3 py-1">
+        <span aria-hidden className="font-semibold">
+          Tools
+        </span>
+        <span className="shrink-0 text-muted tabular-nums">
+          <span aria-hidden>
+            {ticked}/{tools.length}
+          </span>
+          <span className="sr-only">
+            {ticked} of {tools.length} selected
+          </span>
+        </span>
+      </div>
+      <p className="px-3 pb-2 text-[14px] text-muted leading-5">{fromServer}</p>
+      {tools.length >= searchFrom && (
+        <div className="border-t px-3 py-2">
+          <input
+            type="search"
+            aria-label="Filter tools"
+            placeholder="Filter the list"
+            value={needle}
+            onChange={(event) => setNeedle(event.target.value)}
+            onKeyDown={(event) => event.key === 'Enter' && event.preventDefault()}
+            className="h-8 w-full rounded-lg border border-edge bg-surface px-2 text-[14px] placeholder:text-muted"
           />
-        ) : (
-          <Textarea
-            label="Tools"
-            hint="One name a line. The server has not been asked yet which it has."
-            rows={4}
-            spellCheck={false}
-            autoComplete="off"
-            className="font-mono text-[13px]"
-            value={typed}
-            onChange={(event) => {
-              setTyped(event.target.value)
-              const names = event.target.value.split('\n').map((line) => line.trim())
-              onChange({ ...value, tools: [...new Set(names.filter(Boolean))] })
-            }}
-          />
-        ))}
-      <ScopeList
-        label="It may also"
-        scopes={[
-          { name: 'all_resources', text: 'read every resource', risk: 'medium' },
-          { name: 'all_prompts', text: 'get every prompt', risk: 'low' },
-        ]}
-        value={[...(value.all_resources ? ['all_resources'] : []), ...(value.all_prompts ? ['all_prompts'] : [])]}
-        onChange={(names) =>
-          onChange({
-            ...value,
-            all_resources: names.includes('all_resources'),
-            all_prompts: names.includes('all_prompts'),
-          })
-        }
+        </div>
+      )}
+      <div className={cn('divide-y border-t', tools.length >= searchFrom && 'max-h-[32rem] overflow-y-auto')}>
+        {shown.map((tool) => {
+          const marks = {
+            readOnly: tool.read_only,
+            destructive: tool.destructive,
+            isPlain: tool.is_plain,
+            looksLikeAnother: tool.looks_like_another,
+            looked: tool.looked,
+            heldBack: tool.held_back,
+          }
+          const suspect = suspectWords(marks)
+          return (
+            <label key={tool.name} htmlFor={`${id} ${tool.name}`} className="flex gap-3 px-3 py-2 hover:bg-raised">
+              <Tick
+                id={`${id} ${tool.name}`}
+                checked={chosen.has(tool.name) || comesAnyway(tool)}
+                disabled={comesAnyway(tool)}
+                onChange={(event) => toggle(tool.name, event.target.checked)}
+                className="mt-0.5"
+              />
+              <span className="flex min-w-0 flex-1 flex-col gap-1 text-[14px] leading-5">
+                <ServerName text={tool.name} />
+                {tool.title && tool.title !== tool.name && <ServerText text={tool.title} className="line-clamp-2" />}
+                {tool.description && <ServerText text={tool.description} className="line-clamp-3 text-muted" />}
+                <ToolBadges marks={marks} quiet />
+                {suspect && <span className="text-attention">{suspect}</span>}
+                {tool.held_back && (
+                  <span className="text-muted">It cannot be called until an admin has looked at it.</span>
+                )}
+              </span>
+            </label>
+          )
+        })}
+        {shown.length === 0 && <p className="px-3 py-2 text-[14px] text-muted">Nothing matches “{needle}”.</p>}
+      </div>
+    </fieldset>
+  )
+}
+
+type NamesProps = {
+  what: 'resource' | 'prompt'
+  by: string
+  all: boolean
+  names: string[]
+  onChange: (all: boolean, names: string[]) => void
+}
+
+/** All of a kind, or those that somebody writes: no list of them is kept. */
+function Names({ what, by, all, names, onChange }: NamesProps) {
+  const [text, setText] = useState(names.join('\n'))
+  const read = (given: string) => [...new Set(given.split('\n').map((line) => line.trim()))].filter(Boolean)
+  return (
+    <div className="flex min-w-0 flex-col gap-2">
+      <Checkbox
+        label={`Every ${what}, also those that come later`}
+        checked={all}
+        onChange={({ target }) => onChange(target.checked, target.checked ? [] : read(text))}
       />
+      {!all && (
+        <Textarea
+          label={`${what === 'resource' ? 'Resources' : 'Prompts'} by ${by}`}
+          hint="One a line, as the server spells it."
+          rows={2}
+          autoComplete="off"
+          spellCheck={false}
+          maxLength={20_000}
+          value={text}
+          onChange={({ target }) => {
+            setText(target.value)
+            onChange(false, read(target.value))
+          }}
+        />
+      )}
     </div>
   )
 }

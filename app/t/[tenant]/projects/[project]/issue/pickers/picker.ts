@@ -10,6 +10,9 @@ export type PickProps<R extends Rights, C extends Choices> = {
   schema: Record<string, unknown>
   value: R
   onChange(rights: R): void
+  place: { tenant: string; project: string }
+  /** Reads the choices once more. */
+  onReload(): void
 }
 
 /** How a person chooses the rights of one kind. */

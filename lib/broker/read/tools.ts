@@ -1,0 +1,223 @@
+import { z } from 'zod'
+import { type Actor, may, ownUnless } from '../../actor.ts'
+import { noteRead } from '../../audit/access.ts'
+import type { Context } from '../../context.ts'
+import { BrokerError } from '../../errors.ts'
+import { configured, rowFor } from '../../providers/index.ts'
+import { isPlain, lookAlikes } from '../../providers/mcp/names.ts'
+import { type ReadTx, readTenant } from '../../store/database.ts'
+import {
+  countTools,
+  findServer,
+  type McpToolRow,
+  toolNames,
+  toolsOf,
+  toolsPage,
+  type UseOfTool,
+  usesByTool,
+} from '../../store/mcp.ts'
+import { findProject, findProjectWithLink, viewerOf } from '../../store/projects.ts'
+import { firstDayShown } from './use.ts'
+
+/** As the catalogue keeps it (lib/mcp/tools.ts): cleaned, and cut where it is long. All of it is the server's own word. */
+const Definition = z.object({
+  title: z.string().nullable(),
+  description: z.string().nullable(),
+  inputSchema: z.unknown(),
+  outputSchema: z.unknown(),
+  annotations: z.record(z.string(), z.unknown()),
+  isCut: z.boolean(),
+})
+export type ToolDefinition = z.infer<typeof Definition>
+
+/** What a server said of itself last. */
+export type ServerView = { name: string; title: string | null; version: string; revision: string; seenAt: Date }
+
+/** Whether somebody has looked at a tool: never, as it is now, or as it was before it changed. */
+export type Looked = 'never' | 'changed' | 'current'
+
+export type ToolView = ToolDefinition & {
+  name: string
+  /** Of all that a person would look at: what a review names. */
+  hash: string
+  /** The server's own marks, which nobody checks. */
+  readOnly: boolean
+  destructive: boolean
+  /** Its name has nothing but letters, digits and what names are joined by. */
+  isPlain: boolean
+  /** Another tool's name can be taken for it. */
+  looksLikeAnother: boolean
+  firstSeenAt: Date
+  changedAt: Date
+  goneAt: Date | null
+  looked: Looked
+  reviewedBy: string | null
+  reviewedAt: Date | null
+  /** As it was when somebody looked, where it has changed since. */
+  before: ToolDefinition | null
+  /** It cannot be called until an admin has looked at it. */
+  heldBack: boolean
+  /** In the latest days, through the gateway. */
+  calls: number
+  refused: number
+}
+
+export type ToolsView = {
+  /** Null: it has not been asked, or gave no answer; or the project is no MCP server. */
+  server: ServerView | null
+  /** Tools that are new, or changed, wait for an admin. */
+  holdsChanged: boolean
+  present: number
+  changed: number
+  unseen: number
+  gone: number
+  items: ToolView[]
+  next: number | null
+}
+
+const pageSize = 50
+
+/**
+ * What the MCP server of a project said that it offers, and how often that was called: by the viewer's own tokens and programs,
+ * or by everybody's for who oversees the tenant. Asks nobody.
+ * @throws BrokerError not_found, also for a project that only others linked
+ */
+export async function toolPage(
+  ctx: Context,
+  actor: Actor,
+  { project: idOrAlias, skip = 0 }: { project: string; skip?: number | undefined },
+): Promise<ToolsView> {
+  const { tenantId, userId } = actor
+  const read = await readTenant(ctx, tenantId, async (tx) => {
+    const found = await findProject(tx, tenantId, viewerOf(actor), idOrAlias)
+    const project = found && (await findProjectWithLink(tx, tenantId, found.id, userId))
+    if (!project || !(project.links[0] || project.settings !== null || may(actor, 'oversee')))
+      throw new BrokerError('not_found')
+    const since = firstDayShown(ctx.now())
+    const of = ownUnless(actor, 'oversee')
+    const own = await usesByTool(tx, tenantId, { projectId: project.id, userId }, since)
+    const uses = of === undefined ? await usesByTool(tx, tenantId, { projectId: project.id }, since) : own
+    return {
+      project,
+      own,
+      uses,
+      server: await findServer(tx, tenantId, project.id),
+      counts: await countTools(tx, tenantId, project.id),
+      names: await toolNames(tx, tenantId, project.id),
+      rows: await toolsPage(tx, tenantId, project.id, { skip, take: pageSize + 1 }),
+    }
+  })
+  const { project, own, uses, server, counts, rows } = read
+  // Nobody else's use is among it: nothing of other people was read.
+  if (sumOf(uses) !== sumOf(own)) await noteRead(ctx, actor, 'listTools', project.id)
+  const holdsChanged = holdsChangedTools(project)
+  const about = { holdsChanged, alike: lookAlikes(read.names), uses: new Map(uses.map((use) => [use.tool, use])) }
+  return {
+    server,
+    holdsChanged,
+    ...counts,
+    items: rows.slice(0, pageSize).map((row) => toToolView(row, about)),
+    next: rows.length > pageSize ? skip + pageSize : null,
+  }
+}
+
+const sumOf = (uses: readonly UseOfTool[]) => uses.reduce((sum, { calls, refused }) => sum + calls + refused, 0)
+
+type Held = Parameters<typeof rowFor>[1] & { provider: Parameters<typeof rowFor>[0] }
+function holdsChangedTools(project: Held): boolean {
+  const made = configured(rowFor(project.provider, project))
+  return made?.kind.gateway?.(made.settings).holdChangedTools ?? false
+}
+
+const lookedAt = ({ hash, reviewedHash }: Pick<McpToolRow, 'hash' | 'reviewedHash'>): Looked =>
+  reviewedHash === null ? 'never' : reviewedHash === hash ? 'current' : 'changed'
+
+type About = { holdsChanged: boolean; alike: Set<string>; uses: Map<string, UseOfTool> }
+
+function toToolView(row: McpToolRow, { holdsChanged, alike, uses }: About): ToolView {
+  const looked = lookedAt(row)
+  const { name, hash, readOnly, destructive, firstSeenAt, changedAt, goneAt, reviewedBy, reviewedAt } = row
+  return {
+    ...Definition.parse(row.definition),
+    name,
+    hash,
+    readOnly,
+    destructive,
+    isPlain: isPlain(name),
+    looksLikeAnother: alike.has(name),
+    firstSeenAt,
+    changedAt,
+    goneAt,
+    looked,
+    reviewedBy,
+    reviewedAt,
+    before: looked === 'changed' && row.reviewedDefinition !== null ? Definition.parse(row.reviewedDefinition) : null,
+    heldBack: holdsChanged && looked !== 'current' && goneAt === null,
+    calls: uses.get(name)?.calls ?? 0,
+    refused: uses.get(name)?.refused ?? 0,
+  }
+}
+
+/** What can be chosen of an MCP server, as it stands on the wire. */
+export type ToolChoice = {
+  name: string
+  title: string | null
+  description: string | null
+  read_only: boolean
+  destructive: boolean
+  is_plain: boolean
+  looks_like_another: boolean
+  looked: Looked
+  held_back: boolean
+}
+export type ToolChoices = {
+  /** Null: it has not been asked, or gave no answer. */
+  server: { name: string; title: string | null; version: string; revision: string; seen_at: string } | null
+  tools: ToolChoice[]
+}
+
+/** A choice needs no more of a description: the whole of it stands on the project's page. */
+const shortDescription = 600
+
+/** From what a server said last; asks nobody. */
+export async function toolChoices(tx: ReadTx, tenantId: string, project: Held & { id: string }): Promise<ToolChoices> {
+  const rows = (await toolsOf(tx, tenantId, project.id)).filter(({ goneAt }) => goneAt === null)
+  const alike = lookAlikes(rows.map(({ name }) => name))
+  const about = { holdsChanged: holdsChangedTools(project), alike, uses: new Map() }
+  const server = await findServer(tx, tenantId, project.id)
+  return {
+    server: server && {
+      name: server.name,
+      title: server.title,
+      version: server.version,
+      revision: server.revision,
+      seen_at: server.seenAt.toISOString(),
+    },
+    tools: rows.map((row) => {
+      const tool = toToolView(row, about)
+      const { name, title, description, looked } = tool
+      const isLong = description !== null && description.length > shortDescription
+      return {
+        name,
+        title,
+        description: isLong ? `${description.slice(0, shortDescription).toWellFormed()}…` : description,
+        read_only: tool.readOnly,
+        destructive: tool.destructive,
+        is_plain: tool.isPlain,
+        looks_like_another: tool.looksLikeAnother,
+        looked,
+        held_back: tool.heldBack,
+      }
+    }),
+  }
+}
+
+/** Calls by tool of one token or program of an MCP server, the most used first; empty names: of tools that no list has. */
+export async function toolsUsedBy(
+  ctx: Context,
+  { tenantId }: Pick<Actor, 'tenantId'>,
+  { projectId, holderId }: { projectId: string; holderId: string },
+): Promise<UseOfTool[]> {
+  const since = firstDayShown(ctx.now())
+  return readTenant(ctx, tenantId, (tx) => usesByTool(tx, tenantId, { projectId, holderId }, since))
+}
