@@ -447,8 +447,9 @@ async function withServer(
   const { ctx, running, quotas, tally } = gateway
   const { entered, known, response, key, user, answering } = call
   const ask = async (cause: Asking['cause'], scopes?: string[]) => {
-    const { tenantId, userId, providerId, projectId, connectionId } = entered
-    const of = { tenantId, slug: call.target.slug, userId, providerId, projectId, connectionId, cause }
+    const { tenantId, userId, providerId, projectId, connectionId, holderId, isGrant } = entered
+    const by = isGrant ? { grant: holderId } : { token: holderId }
+    const of = { tenantId, slug: call.target.slug, userId, providerId, projectId, connectionId, cause, by }
     const asked = await gateway.asks.ask({ ...of, ...(scopes && { scopes }) })
     if (!request) throw new RpcRefusal('notAllowed', `${asked.message} Open ${asked.url}`)
     const state = { key: ctx.secrets.gateway, owner: call.owner }

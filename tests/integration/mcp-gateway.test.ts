@@ -681,7 +681,8 @@ describe('R-09 R-15 R-27: what the server says of the connection', () => {
   const echo = (bearer: string, more = {}) =>
     gate.modern(linked.alias, 'tools/call', { name: 'echo', arguments: { text: 'hi' } }, { token: bearer, ...more })
   const later = () => broker.advance(60)
-  const page = () => `${origin}/t/acme/projects/${linked.project}`
+  /** Our own page, where alone the person is asked (docs/decisions/0076). */
+  const page = () => expect.stringMatching(/^http:\/\/localhost:3000\/connect\/lrq_[0-9a-f]{32}$/)
   const relink = () =>
     broker.owner.query(`UPDATE connection SET status = 'linked', cause = NULL, refresh_due_at = NULL WHERE id = $1`, [
       linked.connection,
@@ -764,7 +765,7 @@ describe('R-09 R-15 R-27: what the server says of the connection', () => {
     for (const session of [former, none])
       expect((await session.say('tools/call', call)).messages[0]?.error).toMatchObject({
         code: 403,
-        message: expect.stringContaining(page()),
+        message: expect.stringMatching(/ http:\/\/localhost:3000\/connect\/lrq_[0-9a-f]{32}$/),
       })
     const capabilities = { elicitation: { url: {} } }
     const asked = (await echo(held, { capabilities })).messages[0]?.result as {
