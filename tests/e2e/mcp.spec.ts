@@ -143,9 +143,9 @@ test('a server is added by its address and linked, its tools are looked at, and 
   await shoot(page, 'mcp-token')
   await noSidewaysScroll(page)
 
-  await page.getByRole('button', { name: /^Revoke/ }).click()
+  await page.getByRole('button', { name: 'Revoke…' }).click()
   await page
-    .getByRole('dialog')
+    .getByRole('alertdialog')
     .getByRole('button', { name: /^Revoke/ })
     .click()
   await expect(page.getByText('revoked').first()).toBeVisible()

@@ -12,6 +12,7 @@ import { truths } from '@/app/_features/truths.tsx'
 import { UseSection } from '@/app/_features/use.tsx'
 import { failureWords, lastUseWords, strategyText, tokenFrozenWords } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
+import { Copied } from '@/app/_ui/copied.tsx'
 import { KeyValue, type KeyValueItem } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
@@ -164,11 +165,15 @@ export default async function TokenPage({ params }: Props) {
                   ? [
                       {
                         label: 'Address',
-                        value: (token.atGateway ? gatewayUrl : proxyUrl)(ctx.config, {
-                          slug: tenant,
-                          project: token.project.alias,
-                        }),
-                        mono: true,
+                        value: (
+                          <Copied
+                            label="Copy the address"
+                            text={(token.atGateway ? gatewayUrl : proxyUrl)(ctx.config, {
+                              slug: tenant,
+                              project: token.project.alias,
+                            })}
+                          />
+                        ),
                       },
                     ]
                   : []),

@@ -165,8 +165,8 @@ function BySignIn({ place, origin, clients, clientsHref }: SignInProps) {
   return (
     <div className="flex min-w-0 flex-col gap-4">
       <p className="max-w-[72ch] text-pretty">
-        The client opens your browser, and you choose there what it may do. It stays signed in until you end it under{' '}
-        Devices and apps. It must be known here as a client:{' '}
+        The client opens your browser, and you choose there what it may do. It stays signed in until you end it under
+        Devices. It must be known here as a client:{' '}
         {clientsHref ? (
           <>
             <Link href={clientsHref} className="rounded-sm underline underline-offset-4">
