@@ -62,6 +62,81 @@ export async function startCrowd(): Promise<Crowd> {
       await client.query(`INSERT INTO "${table}" (${columns.join(', ')}) VALUES (${places.join(', ')})`, values)
     }
   }
+  /** An MCP server with tools that have long names and say much, of the owner's. Its project. */
+  async function insertServer(): Promise<string> {
+    const [provider, project, connection] = [newId('provider'), newId('project'), newId('connection')]
+    const url = `https://${'mcp-server'.repeat(5)}.example/mcp`
+    const settings = { url, authorization: { by: 'nothing' }, holdChangedTools: true }
+    const of = { provider_id: provider, created_at: hours(-900) }
+    const origin = new URL(url).origin
+    await insert('provider', [
+      {
+        tenant_id: tenant,
+        id: provider,
+        kind: 'mcp',
+        name: nameOf(1),
+        issuer: origin,
+        callback_key: 'crowd-mcp',
+        client_id: 'c',
+        settings,
+        created_at: hours(-999),
+      },
+    ])
+    const alias = `mcp-${'alias-'.repeat(9)}`.slice(0, 60)
+    await insert('project', ofTenant([{ ...of, id: project, external_id: url, name: nameOf(2), alias }]))
+    await insert(
+      'connection',
+      ofTenant([
+        {
+          id: connection,
+          user_id: owner,
+          provider_id: provider,
+          account_id: 'a',
+          account_name: 'a'.repeat(80),
+          status: 'linked',
+          status_since: hours(-3),
+          scopes_granted: [],
+          linked_at: hours(-800),
+        },
+      ]),
+    )
+    await insert(
+      'connection_project',
+      ofTenant([{ connection_id: connection, project_id: project, user_id: owner, role: null }]),
+    )
+    const said = { name: 'server'.repeat(30), title: nameOf(3), version: '1'.repeat(100), revision: '2026-07-28' }
+    await insert('mcp_server', ofTenant([{ ...said, project_id: project, seen_at: hours(-1) }]))
+    const definition = (index: number) => ({
+      title: nameOf(index),
+      description: `${'word'.repeat(40)}\n`.repeat(index),
+      inputSchema: { ['property'.repeat(20)]: {} },
+      outputSchema: null,
+      annotations: {},
+      isCut: true,
+    })
+    await insert(
+      'mcp_tool',
+      ofTenant(
+        each.map((index) => ({
+          project_id: project,
+          name: `${'tool_'.repeat(index % 3 === 0 ? 60 : 2)}${index}`,
+          hash: `${index}`.padStart(64, '0'),
+          definition: definition(index % 12),
+          read_only: index % 2 === 0,
+          destructive: index % 2 === 1,
+          first_seen_at: hours(-900),
+          changed_at: hours(-2),
+          seen_at: hours(-1),
+          gone_at: index % 10 === 9 ? hours(-1) : null,
+          reviewed_hash: [null, '0'.repeat(64), `${index}`.padStart(64, '0')][index % 3],
+          reviewed_definition: index % 3 === 1 ? definition(7) : null,
+          reviewed_by: index % 3 === 0 ? null : owner,
+          reviewed_at: index % 3 === 0 ? null : hours(-100),
+        })),
+      ),
+    )
+    return project
+  }
   const ofTenant = (list: Record<string, unknown>[]) => list.map((row) => ({ tenant_id: tenant, ...row }))
 
   await insert('tenant', [{ id: tenant, slug, name: nameOf(0), created_at: hours(-999) }])
@@ -188,6 +263,7 @@ export async function startCrowd(): Promise<Crowd> {
       })),
     ),
   )
+  const server = await insertServer()
   const clients = each.slice(0, 4).map(() => newId('client'))
   const frozen = connections.filter((_, index) => index % 6 === 4).map((id) => ({ kind: 'connection', target_id: id }))
   const alsoFrozen = [
@@ -471,6 +547,7 @@ export async function startCrowd(): Promise<Crowd> {
     params: {
       tenant: slug,
       project: String(projects[0]),
+      server,
       connection: String(connections[1]),
       token: String(tokens[3]),
       grant: String(grants[0]),

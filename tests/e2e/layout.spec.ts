@@ -15,9 +15,12 @@ const queries: Record<string, string[]> = {
   ],
   '/t/[tenant]/devices': ['?state=all', '?state=all&everybody=1'],
   '/t/[tenant]/notifications': ['?unread=1'],
+  '/t/[tenant]/projects/[project]/agent': ['?way=sign-in'],
   '/connect/failed': ['?code=attempt_used'],
   '/device': ['?user_code=WXYZ-BCDF'],
 }
+/** What an MCP server's project shows otherwise. */
+const ofServers = ['', '/issue', '/agent'].map((page) => `/t/[tenant]/projects/[project]${page}`)
 /** Development only. */
 const left = ['/design']
 
@@ -85,6 +88,18 @@ test.beforeEach(async ({ page }) => {
         role: 'admin',
         components: [{ id: 'c'.repeat(80), name: 'Component'.repeat(9) }],
         buckets: [{ id: `in.c-${'bucket'.repeat(12)}`, name: 'Bucket'.repeat(13) }],
+        server: null,
+        tools: ['tool_'.repeat(60), 'search'].map((name) => ({
+          name,
+          title: 'Title'.repeat(30),
+          description: 'word'.repeat(150),
+          read_only: true,
+          destructive: true,
+          is_plain: false,
+          looks_like_another: true,
+          looked: 'changed',
+          held_back: true,
+        })),
       },
     }),
   )
@@ -115,6 +130,11 @@ for (const path of pages) {
     test.slow()
     if (path !== '/signin') await crowd.signIn(context, path.startsWith('/suspended') ? 'suspended' : 'owner')
     const address = addressOf(path, crowd)
+    const { params } = crowd
+    if (ofServers.includes(path)) {
+      const ofServer = { ...crowd, params: { ...params, project: String(params.server) } }
+      expect.soft(await walk(page, addressOf(path, ofServer))).toEqual([])
+    }
     for (const query of ['', ...(queries[path] ?? [])]) expect.soft(await walk(page, `${address}${query}`)).toEqual([])
   })
 }
