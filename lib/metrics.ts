@@ -75,8 +75,8 @@ export function createMetrics(output: Pick<Output, 'dropped'> = { dropped: 0 }) 
     gatewayOpen: gauge('gateway_open_requests', 'Requests at the gateway of MCP servers now'),
     /** Messages at the gateway; `passed`, or `refused` with nothing sent. */
     gatewayMessages: counter('gateway_messages_total', 'Messages at the gateway of MCP servers', ['call', 'outcome']),
-    /** Links that a call waits for (N-15): `asked` by how, then what the person's program says became of it. */
-    gatewayLinks: counter('gateway_links_total', 'Links that a call at the gateway asked for', ['purpose', 'outcome']),
+    /** What a program says became of the address that it was given for its person (N-15). */
+    gatewayLinks: counter('gateway_links_total', 'Addresses for people, as programs say', ['purpose', 'outcome']),
     /** Access tokens of trusted issuers; `accepted`, or the reason of the refusal. */
     incomingTokens: counter('incoming_tokens_total', 'Access tokens of trusted issuers', ['outcome']),
     /** Typed device codes; `alarm`: that more of them were wrong over the whole instance than people mistype. */

@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react'
+import { LinkInPopup } from '@/app/_features/connect-all.tsx'
 import { Relink } from '@/app/_features/link.tsx'
 import { ButtonLink, type ButtonProps } from '@/app/_ui/button.tsx'
 import type { KeyValueItem } from '@/app/_ui/key-value.tsx'
@@ -226,6 +227,10 @@ type ActProps = {
   own: boolean
   mayWork: boolean
   mayAdminister: boolean
+  /** Whether its provider was removed: there is nothing to link at. */
+  isRemoved?: boolean
+  /** Whether a link leaves this page as it is, and goes on in a window. */
+  inPopup?: boolean
   /** Whether limited tokens can be made there. */
   limited?: boolean
   /** Whether `n` presses it. */
@@ -236,9 +241,13 @@ type ActProps = {
 /** The one button that the state of a connection asks for, if the viewer may press it. */
 export function NextAct(props: ActProps) {
   const { tenant, projectId, providerId, connection, own, mayWork, mayAdminister } = props
-  const { limited = true, first = false, size = 'sm' } = props
+  const { limited = true, first = false, size = 'sm', isRemoved = false, inPopup = false } = props
   const mine = own && mayWork
-  switch (nextActOf({ status: connection?.status, frozen: props.frozen })) {
+  const act = nextActOf({ status: connection?.status, frozen: props.frozen })
+  const LinkAgain = inPopup ? LinkInPopup : Relink
+  if (isRemoved && (act === 'link' || act === 'reconnect'))
+    return <span className="flex min-h-8 items-center">Its provider was removed: it cannot be linked again.</span>
+  switch (act) {
     case 'issue':
       if (!mine || !projectId) return null
       if (!limited) return <WhyNoToken tenant={tenant} projectId={projectId} size={size} />
@@ -248,7 +257,13 @@ export function NextAct(props: ActProps) {
     case 'reconnect':
       return (
         mine && (
-          <Relink tenant={tenant} providerId={providerId} connectionId={connection?.id} label="Reconnect" size={size} />
+          <LinkAgain
+            tenant={tenant}
+            providerId={providerId}
+            connectionId={connection?.id}
+            label="Reconnect"
+            size={size}
+          />
         )
       )
     case 'lift':
@@ -259,7 +274,7 @@ export function NextAct(props: ActProps) {
     case 'link':
       return (
         mine && (
-          <Relink
+          <LinkAgain
             tenant={tenant}
             providerId={providerId}
             connectionId={connection?.id}

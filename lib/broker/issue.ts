@@ -213,7 +213,7 @@ async function start(
   if (!made) throw new BrokerError('provider_misconfigured')
   const { kind, settings } = made
   const strategy = chosenStrategy(made, wanted)
-  const proofKey = keyFor(actor, strategy, dpopJkt)
+  const proofKey = keyFor(actor, made, strategy, dpopJkt)
   const language = languageOf(kind, strategy, settings)
   const rights = rightsAsked(language, scopes)
   refuseBeyondGrant(found.ceilings, { project, strategy, rights }, language)
@@ -273,7 +273,7 @@ async function start(
       baseUrl: own.baseUrl,
     }
   }
-  const { refusal, until } = await beginIssue(ctx, heldBy(ctx, actor.credential), row, {
+  const { code, until } = await beginIssue(ctx, heldBy(ctx, actor.credential), row, {
     role,
     most: policy.tokens.value,
     signer: own?.signer,
@@ -281,11 +281,11 @@ async function start(
     events: events.map((event) => bodyOf(actor, event)),
   })
   // Their role, or the key that signs, is another one by now, which decides anew.
-  if (refusal === 'forbidden' || refusal === 'changed') {
+  if (code === 'forbidden' || code === 'changed') {
     if (tries > 1) return start(ctx, actor, input, vault, tries - 1)
     throw new BrokerError('revoked_meanwhile')
   }
-  if (refusal) throw notBegun(actor, refusal, { policy, waits: until && secondsUntil(until, now) })
+  if (code) throw notBegun(actor, code, { policy, waits: until && secondsUntil(until, now) })
   if (issued) {
     ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
     return { own: issued }
@@ -322,16 +322,16 @@ const viewOf = (
 
 function notBegun(
   { credential }: Actor,
-  refusal: Exclude<Refusal, 'forbidden'>,
+  code: Exclude<Refusal, 'forbidden'>,
   { policy, waits }: { policy: Policy; waits: number | null },
 ): BrokerError {
   const { value: most, setBy } = policy.tokens
-  if (refusal === 'unauthenticated') return notAuthenticated(credential)
-  if (refusal === 'too_many_tokens')
-    return new BrokerError(refusal, { detail: `At most ${most} live tokens, set by the ${setBy}.` })
-  return new BrokerError(refusal, {
+  if (code === 'unauthenticated') return notAuthenticated(credential)
+  if (code === 'too_many_tokens')
+    return new BrokerError(code, { detail: `At most ${most} live tokens, set by the ${setBy}.` })
+  return new BrokerError(code, {
     ...(waits !== null && { retryAfterSeconds: Math.ceil(waits) }),
-    ...(refusal === 'idempotency_running' && { retryAfterSeconds: 1 }),
+    ...(code === 'idempotency_running' && { retryAfterSeconds: 1 }),
   })
 }
 
@@ -395,9 +395,17 @@ function chosenStrategy({ kind, offers, strategy }: Configured, wanted: Strategy
 }
 
 /** What a token is bound to (docs/decisions/0070): each use of it has to come to us, who ask for the proof. @throws BrokerError bad_request */
-function keyFor({ credential }: Actor, strategy: Strategy, asked: string | null | undefined): string | null {
-  if (strategy === 'proxy') return asked === undefined && credential.kind === 'dpop' ? credential.key : (asked ?? null)
-  if (asked) throw new BrokerError('bad_request', { fields: { dpop_jkt: 'Only a token of strategy proxy is bound.' } })
+function keyFor(
+  { credential }: Actor,
+  { kind }: Pick<Configured, 'kind'>,
+  strategy: Strategy,
+  asked: string | null | undefined,
+): string | null {
+  // No MCP client proves a key.
+  if (strategy === 'proxy' && !kind.gateway)
+    return asked === undefined && credential.kind === 'dpop' ? credential.key : (asked ?? null)
+  if (asked)
+    throw new BrokerError('bad_request', { fields: { dpop_jkt: 'Only a token that works at the proxy is bound.' } })
   return null
 }
 
@@ -519,15 +527,15 @@ async function complete(
   const token = viewOf(live, { project, client, provider: connection.provider }, now)
   const issued = { token, value: made.value, tokenType: kind.tokenType, baseUrl }
   // Asked again under lock: who was demoted, suspended or signed out meanwhile gets nothing.
-  const refusal = await completeIssue(ctx, heldBy(ctx, credential), begun, {
+  const code = await completeIssue(ctx, heldBy(ctx, credential), begun, {
     roles: rolesThatMay(credential, 'work'),
     made: row,
     keeping: once && { ...once.claim, kept: await once.keep(issued) },
     body: bodyOf(actor, { action: 'token.issued', outcome: 'ok', target, details }),
     now,
   })
-  if (refusal === 'idempotency_running') throw new BrokerError(refusal, { retryAfterSeconds: 1 })
-  if (!refusal) {
+  if (code === 'idempotency_running') throw new BrokerError(code, { retryAfterSeconds: 1 })
+  if (!code) {
     ctx.metrics.issues.inc({ strategy, outcome: 'issued' })
     return issued
   }

@@ -751,6 +751,10 @@ export interface Paths {
              * Reconnect this one instead of linking anew
              */
             connection?: string
+            /**
+             * It goes on in a pop-up, whose last page tells its opener and closes
+             */
+            popup?: boolean
           }
         }
       }

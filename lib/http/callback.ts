@@ -51,6 +51,8 @@ async function comeBack(call: Call, key: string): Promise<Response> {
 }
 
 async function targetOf({ ctx }: Call, result: LinkResult): Promise<string> {
+  // An id alone: how it ended, whoever opened the pop-up asks the server (R-19).
+  if (result.popup) return `/connect/${result.attemptId}?popup=1`
   if (result.kind === 'failed') return `/connect/${result.attemptId}`
   // Who was sent here by a program is told to go back to it.
   const request = await requestOfAttempt(ctx, result.tenantId, result.attemptId)

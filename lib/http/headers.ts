@@ -11,6 +11,13 @@ export const securityHeaders = {
   'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()',
 } as const
 
+/**
+ * What a page of the console has instead, for it may open a pop-up that goes to an upstream (C-09): under `same-origin` the browser
+ * would cut the pop-up off at once and call it closed (HTML, 7.1.3). The pages of the pop-up itself stay cut off.
+ */
+export const openerPolicyOf = (path: string | undefined) =>
+  path?.startsWith('/t/') ? 'same-origin-allow-popups' : securityHeaders['cross-origin-opener-policy']
+
 /** Of one response: 128 random bits. */
 export const newNonce = () => randomBytes(16).toString('base64')
 

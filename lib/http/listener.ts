@@ -6,7 +6,7 @@ import { hasBody } from '../proxy/exchange.ts'
 import { newId } from '../security/ids.ts'
 import { untraced } from '../trace.ts'
 import { hostPattern, isClaim, isDroppedTrace } from './claims.ts'
-import { contentSecurityPolicy, newNonce, securityHeaders } from './headers.ts'
+import { contentSecurityPolicy, newNonce, openerPolicyOf, securityHeaders } from './headers.ts'
 import { createMachineEdge } from './machine.ts'
 import type { GatewayEdge } from './mcp.ts'
 import type { Method } from './operation.ts'
@@ -216,6 +216,7 @@ function endLate(request: IncomingMessage, response: ServerResponse): void {
   response.once('close', clear)
 }
 
+const openerPolicy = 'cross-origin-opener-policy'
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 const splitOnce = (text: string, by: string): [string, string?] => {
@@ -268,6 +269,7 @@ function completeHead(response: ServerResponse, csp: string, scope: PageScope): 
     const isGuarded = status === 500 && scope.status !== undefined
     if (isGuarded) response.setHeader('retry-after', String(scope.retryAfterSeconds ?? 5))
     const defaults = { ...securityHeaders, 'content-security-policy': csp, 'cache-control': 'no-store' }
+    if (!has(openerPolicy)) response.setHeader(openerPolicy, openerPolicyOf(scope.path))
     for (const [name, value] of Object.entries(defaults)) if (!has(name)) response.setHeader(name, value)
     const isPublic = /public|immutable/.test(String(response.getHeader('cache-control') ?? ''))
     const vary = String(response.getHeader('vary') ?? '')

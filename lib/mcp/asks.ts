@@ -1,6 +1,7 @@
 import { type Asking, askForLink } from '../broker/link/ask.ts'
 import type { Context } from '../context.ts'
-import { errorMessage, type Id, type Message, objectIn, type Params, rpcCodes, textIn } from './messages.ts'
+import { isBrokerError } from '../errors.ts'
+import { errorMessage, type Id, type Message, objectIn, type Params, RpcRefusal, rpcCodes, textIn } from './messages.ts'
 import { mayAskFirst } from './methods.ts'
 import type { Manner } from './reading.ts'
 import { marked, type Owner, unmarked } from './session.ts'
@@ -13,30 +14,16 @@ const messages: Record<Asking['cause'], string> = {
   step_up: 'This MCP server wants more than was allowed when it was linked.',
 }
 
-/** How long one question stands, so that a program that calls again and again does not ask a person again and again. */
-const standsMilliseconds = 5 * 60_000
-const questionsMax = 5_000
-
-/** The questions that this process has asked people, by whom and for what. */
-export class Asks {
-  readonly #ctx: Context
-  readonly #standing = new Map<string, { asked: Promise<Asked>; until: number }>()
-  constructor(ctx: Context) {
-    this.#ctx = ctx
-  }
-
-  ask(asking: Asking): Promise<Asked> {
-    const { userId, projectId, cause, scopes = [] } = asking
-    const key = JSON.stringify([userId, projectId, cause, [...scopes].sort()])
-    const now = this.#ctx.now().getTime()
-    const standing = this.#standing.get(key)
-    if (standing && standing.until > now) return standing.asked
-    if (this.#standing.size >= questionsMax) this.#standing.clear()
-    this.#ctx.metrics.gatewayLinks.inc({ purpose: cause, outcome: 'asked' })
-    const asked = askForLink(this.#ctx, asking).then((made) => ({ ...made, cause, message: messages[cause] }))
-    this.#standing.set(key, { asked, until: now + standsMilliseconds })
-    asked.catch(() => this.#standing.delete(key))
-    return asked
+/**
+ * Asks a person, however often a program calls: one question about the same thing at a time (broker/link/ask.ts).
+ * @throws RpcRefusal where too many questions wait for them already
+ */
+export async function askPerson(ctx: Context, ask: Asking): Promise<Asked> {
+  try {
+    return { ...(await askForLink(ctx, ask)), cause: ask.cause, message: messages[ask.cause] }
+  } catch (error) {
+    if (!isBrokerError(error, 'rate_limited')) throw error
+    throw new RpcRefusal('tooMany', `${messages[ask.cause]} Too many requests wait for its person already.`)
   }
 }
 

@@ -1,10 +1,14 @@
 import { freshTokens } from '../broker/refresh/refresh.ts'
+import { clientSecretPlace } from '../broker/upstream.ts'
 import type { Context } from '../context.ts'
 import { configured } from '../providers/index.ts'
+import type { GatewayFacts } from '../providers/kind.ts'
+import type { Secret } from '../security/secrets.ts'
 import { findConnection } from '../store/connections.ts'
 import { readTenant } from '../store/database.ts'
 import { keepServer, keepTools, toolsMax } from '../store/mcp.ts'
-import { findProvider } from '../store/providers.ts'
+import { findProvider, type ProviderRow } from '../store/providers.ts'
+import { vaultOf } from '../vault/keys.ts'
 import { type Id, objectIn, type Params, textIn } from './messages.ts'
 import { isRevision, legacy, metaNames, modern, type Revision } from './revisions.ts'
 import { type ServerInfo, serverInfoOf, type Tool, toolsIn } from './tools.ts'
@@ -35,16 +39,28 @@ export async function refreshCatalogue(
   const row = found && configured(found.provider)
   const facts = row?.kind.gateway?.(row.settings)
   if (!found || !row || !facts) return
-  const fresh = facts.header === undefined ? undefined : await freshTokens(ctx, { tenantId, connectionId })
+  const token = await tokenFor(ctx, found.provider, facts, connectionId)
   for (const { id: projectId, externalId } of found.projects) {
     const address = row.kind.baseUrl?.({ externalId }) ?? externalId
-    const server = serverAt(ctx, address, facts, fresh?.accessToken.reveal())
+    const server = serverAt(ctx, address, facts, token?.reveal())
     const seen = await readCatalogue(server)
     if (!seen) continue
     const place = { tenantId, projectId }
     await keepServer(ctx, place, { ...seen.info, revision: seen.revision }, ctx.now())
     if (seen.tools) await keepTools(ctx, place, seen.tools, { now: ctx.now(), isWhole: seen.isWhole })
   }
+}
+
+/** What tells a server who calls; undefined: nothing does. */
+async function tokenFor(
+  ctx: Context,
+  { tenantId, id, clientSecret }: ProviderRow,
+  { header, shared }: GatewayFacts,
+  connectionId: string,
+): Promise<Secret | undefined> {
+  if (header === undefined) return undefined
+  if (!shared) return (await freshTokens(ctx, { tenantId, connectionId })).accessToken
+  return clientSecret === null ? undefined : (await vaultOf(ctx, tenantId)).open(clientSecretPlace(id), clientSecret)
 }
 
 type Seen = { info: ServerInfo; revision: Revision; tools: Tool[] | undefined; isWhole: boolean }

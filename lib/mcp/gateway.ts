@@ -3,6 +3,7 @@ import type { Asking } from '../broker/link/ask.ts'
 import { gatewayUrl, proxyUrl } from '../broker/proxy-url.ts'
 import { freshTokens, noteUse, tokenPlace } from '../broker/refresh/refresh.ts'
 import { turnAway } from '../broker/turn-away.ts'
+import { clientSecretPlace } from '../broker/upstream.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { configured } from '../providers/index.ts'
@@ -25,7 +26,7 @@ import {
 import { noteGrantUse } from '../store/programs.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { Answering } from './answering.ts'
-import { Asks, askMessage, withoutAnswer } from './asks.ts'
+import { askMessage, askPerson, withoutAnswer } from './asks.ts'
 import { capabilitiesWithoutTasks, type Filtering, filterResult, knownTool } from './filters.ts'
 import { Flood } from './flood.ts'
 import {
@@ -57,7 +58,6 @@ export type Gateway = {
   tally: Tally
   tools: ToolTally
   quotas: Quotas
-  asks: Asks
 }
 
 /** What changes only with the rows that it was read from. */
@@ -68,6 +68,8 @@ type Known = {
   /** Its rights in words. */
   words: string
   facts: GatewayFacts
+  /** Sealed: the value of the header, where everybody shares one. */
+  key: string | null
   address: string
 }
 
@@ -81,7 +83,6 @@ export const createGateway = (ctx: Context, limits?: ProxyLimits): Gateway => ({
   tally: new Tally(ctx),
   tools: new ToolTally(ctx),
   quotas: new Quotas(ctx, limits),
-  asks: new Asks(ctx),
 })
 
 export type Serving = {
@@ -216,6 +217,7 @@ function learn({ ctx, known }: Gateway, key: string, entered: Live, target: Targ
     permits: new Permits(rights.data, facts.holdChangedTools),
     words: summary(rights.data).join(', ') || 'nothing',
     facts,
+    key: facts.shared ? entered.clientSecret : null,
     address: found.kind.baseUrl?.({ externalId }) ?? issuer,
   }
   if (known.size >= knownMax) known.clear()
@@ -448,8 +450,9 @@ async function withServer(
   const { entered, known, response, key, user, answering } = call
   const ask = async (cause: Asking['cause'], scopes?: string[]) => {
     const { tenantId, userId, providerId, projectId, connectionId } = entered
-    const of = { tenantId, slug: call.target.slug, userId, providerId, projectId, connectionId, cause }
-    const asked = await gateway.asks.ask({ ...of, ...(scopes && { scopes }) })
+    const by = entered.isGrant ? { grant: entered.holderId } : { token: entered.holderId }
+    const of = { tenantId, slug: call.target.slug, userId, providerId, projectId, connectionId, cause, by }
+    const asked = await askPerson(ctx, { ...of, ...(scopes && { scopes }) })
     if (!request) throw new RpcRefusal('notAllowed', `${asked.message} Open ${asked.url}`)
     const state = { key: ctx.secrets.gateway, owner: call.owner }
     await answering.last(askMessage(request, manner, asked, state))
@@ -478,16 +481,16 @@ async function withServer(
         noteGrantUse(ctx, entered.tenantId, entered.holderId, call.address ?? undefined),
       )
     let access = await accessOf(ctx, entered, known)
-    let mayRenew = access !== undefined && ctx.now().getTime() - entered.refreshedAt >= justRefreshedMilliseconds
+    const { shared } = known.facts
+    let mayRenew =
+      access !== undefined && !shared && ctx.now().getTime() - entered.refreshedAt >= justRefreshedMilliseconds
     for (;;) {
       const server = serverAt(ctx, known.address, known.facts, access?.accessToken.reveal())
       const refusal = await work(server, aborting.signal)
       if (!refusal) return
-      if (refusal.status === 403) {
-        const wanted = wantedScopes(refusal) ?? []
-        const union = [...new Set([...(entered.scopesGranted ?? []), ...wanted])]
-        return await ask('step_up', union)
-      }
+      if (refusal.status === 403) return await ask('step_up', wantedScopes(refusal) ?? [])
+      // Nobody's connection is at fault, and nobody but an admin can help.
+      if (shared) throw new RpcRefusal('unavailable', keyRefused)
       if (!mayRenew) {
         if (access) await turnAway(ctx, { ...entered, connectionId, version: access.version })
         return await ask('reconnect')
@@ -523,13 +526,21 @@ function asRefusal(error: unknown, request: Request | undefined): unknown {
   return error
 }
 
+const keyRefused =
+  'The MCP server does not take the key that an admin entered for it. An admin can replace it at the provider.'
+
 type Access = { accessToken: Secret; version: number }
 
 /** The connection's token as it is sealed beside the answer of the one statement, else a renewed one; none where none is sent. */
-async function accessOf(ctx: Context, entered: Live, { facts }: Known): Promise<Access | undefined> {
+async function accessOf(ctx: Context, entered: Live, { facts, key }: Known): Promise<Access | undefined> {
   if (facts.header === undefined) return undefined
-  const { tenantId, connectionId, userId, accessToken, tokenVersion: version } = entered
+  const { tenantId, providerId, connectionId, userId, accessToken, tokenVersion: version } = entered
   const id = connectionId ?? ''
+  if (facts.shared) {
+    if (key === null) return undefined
+    const vault = await vaultOf(ctx, tenantId)
+    return { accessToken: await vault.open(clientSecretPlace(providerId), key), version }
+  }
   if (!accessToken) return freshTokens(ctx, { tenantId, connectionId: id })
   const vault = await vaultOf(ctx, tenantId)
   try {

@@ -5,7 +5,7 @@ import { isModern, isRevision, metaNames, modern, type Revision, revisions } fro
 import { type Owner, openSession, type Session } from './session.ts'
 import { headerText, headerValue, nameOf } from './upstream.ts'
 
-/** Of one message (IV-04). */
+/** Of one message (IV-03). */
 export const messageBytesMax = 4 * 1024 * 1024
 
 /** One header, however often it was sent; undefined: none, or several that differ. */

@@ -231,15 +231,15 @@ class Building {
   }
 }
 
-/** How a server is reached with a token of somebody's connection. @throws OutboundError for an address that may not be asked */
+/** How a server is reached with a token of somebody's connection, or the value that everybody shares. @throws OutboundError for an address that may not be asked */
 export function serverAt(
   ctx: Pick<Context, 'config' | 'streams'>,
   address: string,
-  { header, certificates }: Pick<GatewayFacts, 'header' | 'certificates'>,
+  { header, shared, certificates }: Pick<GatewayFacts, 'header' | 'shared' | 'certificates'>,
   token: string | undefined,
 ): Server {
   const url = assertOutboundUrl(address, ctx.config)
-  const value = header === 'authorization' ? `Bearer ${token}` : token
+  const value = header === 'authorization' && !shared ? `Bearer ${token}` : token
   return {
     dispatcher: ctx.streams(certificates),
     url,

@@ -109,8 +109,8 @@ export async function requireStanding(
 /** Why an act that is one statement did nothing. */
 export type ActRefusal = 'unauthenticated' | 'not_found' | 'forbidden'
 
-export const actRefused = (refusal: ActRefusal, credential: Credential): BrokerError =>
-  refusal === 'unauthenticated' ? notAuthenticated(credential) : new BrokerError(refusal)
+export const actRefused = (code: ActRefusal, credential: Credential): BrokerError =>
+  code === 'unauthenticated' ? notAuthenticated(credential) : new BrokerError(code)
 
 /** That a credential does not count, or no more. */
 export const notAuthenticated = (credential: Credential): BrokerError => {

@@ -86,7 +86,12 @@ export const transitions = {
     sets: { ...wiped, ...settled, tokenVersion: 'next', fence: 'next' },
   },
   // An MCP server refused a token that had just been renewed; what is under way finds nothing to write to.
-  turnAway: { from: usable, to: 'needs_relink', cause: 'turned_away', sets: { ...ended, fence: 'next' } },
+  turnAway: {
+    from: usable,
+    to: 'needs_relink',
+    cause: 'turned_away',
+    sets: { ...wiped, ...settled, tokenVersion: 'next', fence: 'next' },
+  },
   // Whoever still holds a claim has lost it.
   expire: { from: usable, to: 'needs_relink', cause: 'expired', sets: { ...ended, refreshToken: null, fence: 'next' } },
 

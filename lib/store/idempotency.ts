@@ -35,20 +35,14 @@ export async function claimKey(
   { tenantId, id, claim }: Claim,
   { permission, request, keySeconds }: { permission: Permission; request: Uint8Array; keySeconds: number },
 ): Promise<Claimed> {
-  const text = `SELECT outcome, answer, token, seconds FROM vk.idempotency_take($1, $2, $3, $4, $5, $6, $7,
+  const text = `SELECT refused, outcome, answer, token, seconds FROM vk.idempotency_take($1, $2, $3, $4, $5, $6, $7,
     make_interval(secs => $8), make_interval(secs => $9))`
   const by = [tenantId, userId, heldBy(ctx, credential), rolesThatMay(credential, permission)]
   const values = [...by, id, Buffer.from(request), claim, leaseSeconds, keySeconds]
-  const [row] = await query<Claimed | { outcome: ActRefusal }>(ctx, 'idempotency_take', text, values)
+  const [row] = await query<Claimed & { refused: ActRefusal | null }>(ctx, 'idempotency_take', text, values)
   if (!row) throw new Error('vk.idempotency_take answered nothing')
-  switch (row.outcome) {
-    case 'unauthenticated':
-    case 'not_found':
-    case 'forbidden':
-      throw actRefused(row.outcome, credential)
-    default:
-      return row
-  }
+  if (row.refused) throw actRefused(row.refused, credential)
+  return row
 }
 
 /** Gives a key back after a try that failed, unless something that it made is there or may be. */

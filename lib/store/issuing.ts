@@ -133,7 +133,7 @@ export async function beginIssue(
     keeping: Keeping | undefined
     events: object[]
   },
-): Promise<{ refusal: Refusal | 'changed' | undefined; until: Date | null }> {
+): Promise<{ code: Refusal | 'changed' | undefined; until: Date | null }> {
   const text = 'SELECT outcome, until FROM vk.issue_begin($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)'
   const [done] = await query<{ outcome: Refusal | 'changed' | null; until: Date | null }>(ctx, 'issue_begin', text, [
     row.tenantId,
@@ -170,7 +170,7 @@ export async function beginIssue(
     row.createdAt,
   ])
   if (!done) throw new Error('vk.issue_begin answered nothing')
-  return { refusal: done.outcome ?? undefined, until: done.until }
+  return { code: done.outcome ?? undefined, until: done.until }
 }
 
 /** What comes back fills these. */

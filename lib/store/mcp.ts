@@ -206,6 +206,8 @@ type Reached = {
   kind: string | null
   issuer: string | null
   settings: unknown
+  /** Sealed. */
+  clientSecret: string | null
   externalId: string | null
   /** Sealed; null: it has to be renewed first, or cannot be. */
   accessToken: string | null
@@ -229,7 +231,7 @@ export function enterGateway(
   const text = `SELECT state, tenant_id AS "tenantId", holder_id AS "holderId", is_grant AS "isGrant", user_id AS "userId",
       project_id AS "projectId", provider_id AS "providerId", connection_id AS "connectionId",
       connection_status AS "connectionStatus", scopes_granted AS "scopesGranted", rights, seen, kind, issuer, settings,
-      external_id AS "externalId", access_token AS "accessToken", token_version AS "tokenVersion", refreshed_at AS "refreshedAt",
+      client_secret AS "clientSecret", external_id AS "externalId", access_token AS "accessToken", token_version AS "tokenVersion", refreshed_at AS "refreshedAt",
       first, touch, touch_grant AS "touchGrant"
     FROM vk.gateway_enter($1, $2, $3, $4, $5, make_interval(secs => $6))`
   const column = (name: keyof GatewayEntering) => asked.map((one) => one[name])

@@ -3,16 +3,16 @@
 -- A token is one that was issued for the project (vk.proxy_enter tells more), or an access token of a grant for exactly this
 -- resource, whose ceiling for the project is what it may do.
 -- state: unknown | elsewhere (another project's, or of a grant that does not name it) | audience (an access token for another
--- resource, or bound to a key) | live | ended | revoked | frozen.
+-- resource, or a token that is bound to a key) | live | ended | revoked | frozen.
 -- holder_id: the issued token or the grant. connection_id: NULL where its person has not linked the project.
--- p_seen: xmin of the rows that the caller has read already, or ''. rights, settings: only where it has not.
+-- p_seen: xmin of the rows that the caller has read already, or ''. rights, settings, client_secret (sealed): only where it has not.
 -- access_token: sealed, while it lives longer than p_margin and its connection is usable. first: nobody has used the holder.
 -- touch: whether vk.connection_used is worth a call; touch_grant: vk.grant_used. Moments in milliseconds since 1970.
 CREATE OR REPLACE FUNCTION vk.gateway_enter(p_hashes text[], p_slugs text[], p_projects text[], p_resources text[], p_seen text[],
     p_margin interval)
   RETURNS TABLE (state text, tenant_id text, holder_id text, is_grant boolean, user_id text, project_id text, provider_id text,
     connection_id text, connection_status text, scopes_granted text[], rights jsonb, seen text, kind text, issuer text,
-    settings jsonb, external_id text, access_token text, token_version int, refreshed_at float8, first boolean, touch boolean,
+    settings jsonb, client_secret text, external_id text, access_token text, token_version int, refreshed_at float8, first boolean, touch boolean,
     touch_grant boolean)
   LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
@@ -29,7 +29,7 @@ BEGIN
   FOR i IN 1 .. cardinality(p_hashes) LOOP
     state := 'unknown'; holder_id := NULL; is_grant := false; user_id := NULL; project_id := NULL; provider_id := NULL;
     connection_id := NULL; connection_status := NULL; scopes_granted := NULL; rights := NULL; seen := NULL; kind := NULL;
-    issuer := NULL; settings := NULL; external_id := NULL; access_token := NULL; token_version := NULL; refreshed_at := NULL;
+    issuer := NULL; settings := NULL; client_secret := NULL; external_id := NULL; access_token := NULL; token_version := NULL; refreshed_at := NULL;
     first := NULL; touch := NULL; touch_grant := false;
     v_hash := decode(p_hashes[i], 'hex');
     SELECT l.tenant_id, l.id INTO tenant_id, holder_id FROM lookup.token_by_secret(v_hash) l;
@@ -71,6 +71,8 @@ BEGIN
       SELECT * INTO t FROM issued_token k WHERE k.tenant_id = gateway_enter.tenant_id AND k.id = holder_id;
       user_id := t.user_id; project_id := t.project_id; provider_id := t.provider_id; connection_id := t.connection_id;
       first := t.last_used_at IS NULL;
+      -- The gateway asks for no proof, so one that needs it is none here (RFC 9449 7.2).
+      IF t.proof_key IS NOT NULL THEN state := 'audience'; RETURN NEXT; CONTINUE; END IF;
       IF NOT EXISTS (SELECT FROM tenant n WHERE n.id = t.tenant_id AND n.slug = p_slugs[i])
         OR p_projects[i] <> t.project_id AND NOT EXISTS (SELECT FROM project_alias a
            WHERE a.tenant_id = t.tenant_id AND a.alias = p_projects[i] AND a.project_id = t.project_id) THEN
@@ -83,8 +85,9 @@ BEGIN
         WHERE o.tenant_id = gateway_enter.tenant_id AND o.id = holder_id) ELSE '' END
       INTO seen FROM provider r WHERE r.tenant_id = gateway_enter.tenant_id AND r.id = gateway_enter.provider_id;
     IF seen <> p_seen[i] THEN
-      SELECT CASE WHEN is_grant THEN g.ceilings -> p.id -> 'proxy' ELSE t.scopes_granted END, r.kind, r.issuer, r.settings, p.external_id
-        INTO rights, kind, issuer, settings, external_id
+      SELECT CASE WHEN is_grant THEN g.ceilings -> p.id -> 'proxy' ELSE t.scopes_granted END, r.kind, r.issuer, r.settings,
+          r.client_secret, p.external_id
+        INTO rights, kind, issuer, settings, client_secret, external_id
         FROM provider r JOIN project p ON p.tenant_id = r.tenant_id
         WHERE r.tenant_id = gateway_enter.tenant_id AND r.id = gateway_enter.provider_id AND p.id = gateway_enter.project_id;
     END IF;

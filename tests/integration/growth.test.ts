@@ -318,7 +318,8 @@ describe('counts', () => {
     expect(begun).toEqual([{ outcome: 'too_many_tokens' }])
     expect(rows).toMatchObject([{ walked: 0 }])
     expect(rows[0].read).toBeGreaterThan(0)
-    expect(rows[0].read).toBeLessThanOrEqual(100)
+    // What lives, and versions of it that nobody has vacuumed yet; the person has thousands that are over.
+    expect(rows[0].read).toBeLessThanOrEqual(200)
   })
 })
 

@@ -122,6 +122,22 @@ test('C-09: every answer carries the security headers, refusals and errors of th
   for (const [name, value] of Object.entries(securityHeaders)) expect(raw).toContain(`${name}: ${value}\r\n`)
 })
 
+test('C-09: a page of the console may open a pop-up that leaves for an upstream; every other page, the pop-up’s own too, is cut off', async () => {
+  const policyOf = async (path: string) => (await send(path)).headers['cross-origin-opener-policy']
+  for (const path of ['/t/acme/projects', '/t/acme/projects?x=1'])
+    expect(await policyOf(path), path).toBe('same-origin-allow-popups')
+  const others = [
+    '/',
+    '/signin',
+    `/connect/att_${'0'.repeat(32)}?popup=1`,
+    '/connect/failed',
+    '/tx',
+    '/api/v1/me',
+    '/oauth/callback/x',
+  ]
+  for (const path of others) expect(await policyOf(path), path).toBe('same-origin')
+})
+
 test('C-08: each page has a nonce of its own, and Next is told the same one', async () => {
   const seen = new Set<string>()
   for (let index = 0; index < 100; index += 1) {

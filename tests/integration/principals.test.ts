@@ -15,6 +15,7 @@ import { operations } from '../../lib/http/wire.ts'
 import { newId } from '../../lib/security/ids.ts'
 import { act } from '../../lib/store/authority.ts'
 import { byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { askedOf } from '../support/asked.ts'
 import { claimed, startDevice } from '../support/authorization.ts'
 import { type Email, origin } from '../support/broker.ts'
 import { challengeOf } from '../support/challenge.ts'
@@ -312,6 +313,19 @@ describe('every operation, done once by whom it is for', () => {
           const another = { ...audienceBody, audience: 'https://gone.acme.test', alias: 'gone-soon' }
           const made = await app.call<{ id: string }>(jar, 'POST', '/tenants/acme/audiences', another)
           return { audience: made.body.id }
+        }),
+      startLinkRequest: () =>
+        fresh(async () => {
+          const { id: userId } = (await app.call<{ id: string }>(jar, 'GET', '/me')).body
+          return { link_request: await askedOf(app, { userId, projectId: things.project ?? '' }) }
+        }),
+      removeProvider: () =>
+        fresh(async () => {
+          const { issuer: _, ...unused } = bodiesFor(things, receiver).createProvider as Record<string, unknown>
+          const another = { ...unused, issuer: 'https://unused.example' }
+          return {
+            provider: (await app.call<{ id: string }>(owner, 'POST', '/tenants/acme/providers', another)).body.id,
+          }
         }),
       removeClient: () => fresh(madeClient),
       endClientSecret: () => fresh(madeClient),

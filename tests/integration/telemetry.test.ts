@@ -98,7 +98,7 @@ it('V-08: no secret of a whole run is in a log line at debug level, a span or a 
     config: { headers: { authorization: quoted } },
   })
   const broken = vi.spyOn(app.ctx.db, '$transaction').mockRejectedValue(panic)
-  expect((await issue()).status).toBe(500)
+  expect((await app.call(owner, 'POST', '/tenants/acme/invitations', { role: 'member' })).status).toBe(500)
   await tick(app.ctx).catch(() => undefined)
   app.ctx.background('a doomed job', () => Promise.reject(panic))
   const shown = await renderMetrics(

@@ -1,6 +1,8 @@
 import { notFound, redirect } from 'next/navigation'
 import { AttemptNotice } from '@/app/_features/attempt.tsx'
 import { Adopt, Relink } from '@/app/_features/link.tsx'
+import { PopupEnd } from '@/app/_features/popup-end.tsx'
+import { type Query, single } from '@/app/_features/query.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
 import { type Actor, may } from '@/lib/actor.ts'
@@ -16,8 +18,10 @@ import { AskedToLink } from './asked.tsx'
 
 export const metadata = { title: 'Link a project' }
 
+type Props = { params: Promise<{ attempt: string }>; searchParams: Promise<Query> }
+
 /** A link attempt, or what a program asks its person for. */
-export default async function ConnectPage({ params }: { params: Promise<{ attempt: string }> }) {
+export default async function ConnectPage({ params, searchParams }: Props) {
   const asked = (await params).attempt
   if (idPattern('link_request').test(asked)) return <LinkRequest id={asked} />
   const found = await findOwn(asked, readAttempt)
@@ -29,6 +33,16 @@ export default async function ConnectPage({ params }: { params: Promise<{ attemp
   const provider = (await providerList(ctx, actor)).find((each) => each.id === providerId)
   const now = ctx.now().toISOString()
 
+  const end = single((await searchParams).popup) && status !== 'pending' && <PopupEnd tenant={tenant} attempt={id} />
+  if (status === 'done' && end)
+    return (
+      <SignInCard title="It is linked" lead="Go back to the page that you came from.">
+        {end}
+        <ButtonLink href={attempt.projectId ? `${projects}/${attempt.projectId}` : projects}>
+          Show the project
+        </ButtonLink>
+      </SignInCard>
+    )
   const request = status === 'pending' ? undefined : await requestOfAttempt(ctx, actor.tenantId, id)
   if (status === 'done' && request) redirect(`/connect/${request}`)
   if (status === 'done') redirect(attempt.projectId ? `${projects}/${attempt.projectId}?linked=1` : projects)
@@ -52,10 +66,12 @@ export default async function ConnectPage({ params }: { params: Promise<{ attemp
     )
 
   const code = status === 'expired' ? 'attempt_expired' : (attempt.outcome ?? 'internal')
+  // The list holds no provider that was removed: there is nothing to link at it.
   const retriable = provider && may(actor, 'work')
   return (
     <LinkOutcome code={code} detail={detail} reference={id}>
       <div className="flex flex-col gap-3">
+        {end}
         {attempt.canAdopt && (code === 'another_project' || code === 'alias_taken') && (
           <Adopt tenant={tenant} attempt={id} needsAlias={code === 'alias_taken'} />
         )}

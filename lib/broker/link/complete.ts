@@ -28,7 +28,7 @@ export type Callback = {
   origin: Pick<Actor, 'address' | 'agent' | 'requestId'>
 }
 
-export type LinkResult = { tenantId: string; attemptId: string } & (
+export type LinkResult = { tenantId: string; attemptId: string; popup: boolean } & (
   | { kind: 'linked'; projectId: string; connectionId: string }
   | { kind: 'failed'; error: BrokerError }
 )
@@ -98,7 +98,7 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     if (kept.kind === 'refused')
       return failLink(ctx, attempt, person, kept.error, await vault.seal(secretsPlace(attempt), grantToJson(grant)))
     const { projectId, connectionId } = kept
-    return { kind: 'linked', tenantId, attemptId: attempt.id, projectId, connectionId }
+    return { kind: 'linked', tenantId, attemptId: attempt.id, popup: attempt.popup, projectId, connectionId }
   } catch (error) {
     const known = asBrokerError(error)
     if (!isBrokerError(known)) ctx.log.error({ err: error, attempt: attempt.id, alarm: true }, 'linking failed')
@@ -143,7 +143,7 @@ async function failLink(
     return error.code === 'link_denied' ? endRequestOfAttempt(tx, attempt.tenantId, attempt.id, 'declined') : []
   })
   for (const cause of asked) ctx.metrics.linkRequests.inc({ cause, outcome: 'declined' })
-  return { kind: 'failed', tenantId: attempt.tenantId, attemptId: attempt.id, error }
+  return { kind: 'failed', tenantId: attempt.tenantId, attemptId: attempt.id, popup: attempt.popup, error }
 }
 
 /**

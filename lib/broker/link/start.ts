@@ -33,6 +33,8 @@ export type StartLink = {
    * (RFC 6750 3.1). Never from a browser (L-13).
    */
   scopes?: string[] | undefined
+  /** Whether it goes on in a pop-up, which closes at the end. */
+  popup?: boolean | undefined
   /** The browser's own secret (a cookie): only this browser can finish. */
   browser: string
 }
@@ -92,6 +94,7 @@ export async function startLink(
     scopes,
     // From configuration alone: what the browser claims to have asked for plays no part (L-14).
     redirectUri: ctx.config.origin + callbackPath(provider.callbackKey),
+    popup: input.popup ?? false,
     createdAt: now,
     expiresAt: new Date(now.getTime() + attemptMilliseconds),
   }

@@ -22,7 +22,8 @@ type ProjectReference = { id: string; name: string; alias: string; externalId: s
 export type ConnectionView = FrozenState & {
   id: string
   ownerId: string
-  provider: { id: string; name: string; kind: string }
+  /** `isRemoved`: nothing is linked at it any more. */
+  provider: { id: string; name: string; kind: string; isRemoved: boolean }
   /** The first of those that it reaches. */
   project: ProjectReference | null
   projects: ProjectReference[]
@@ -67,7 +68,12 @@ function toConnectionView(row: ConnectionWithRelations, state: FrozenState): Con
   return {
     id: row.id,
     ownerId: row.userId,
-    provider: { id: row.provider.id, name: row.provider.name, kind: row.provider.kind },
+    provider: {
+      id: row.provider.id,
+      name: row.provider.name,
+      kind: row.provider.kind,
+      isRemoved: row.provider.removedAt !== null,
+    },
     project: projects[0] ?? null,
     projects,
     accountName: row.accountName,

@@ -23,8 +23,8 @@ export type ProjectCard = FrozenState & {
   alias: string
   externalId: string
   region: string | null
-  /** `strategy`: how its limited tokens are made; null: it makes none. */
-  provider: { id: string; name: string; kind: string; host: string; strategy: Strategy | null }
+  /** `strategy`: how its limited tokens are made; null: it makes none. `isRemoved`: nothing is linked at it any more. */
+  provider: { id: string; name: string; kind: string; host: string; strategy: Strategy | null; isRemoved: boolean }
   /** The viewer's own connection; null where they have not linked it. */
   connection: Omit<ConnectionView, 'project' | 'projects' | 'provider'> | null
   /** The tenant's own, which needs no connection; null: it is linked. */
@@ -57,6 +57,7 @@ function toCard(
       kind: row.provider.kind,
       host: new URL(row.provider.issuer).host,
       strategy: made?.strategy ?? null,
+      isRemoved: row.provider.removedAt !== null,
     },
     connection: own
       ? {

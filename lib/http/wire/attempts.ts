@@ -54,6 +54,7 @@ export const startLink = operation({
     provider: idOf('provider'),
     alias: alias.optional().describe('What scripts will call the project; made from its name where none is given'),
     connection: idOf('connection').optional().describe('Reconnect this one instead of linking anew'),
+    popup: z.boolean().optional().describe('It goes on in a pop-up, whose last page tells its opener and closes'),
   }),
   answer: { status: 201, schema: object({ id, url: z.url(), expires_at: instant }) },
   errors: [...vaultErrors, 'client_not_registered', 'provider_misconfigured', 'frozen', 'over_policy'],

@@ -281,7 +281,6 @@ export const removeProvider = operation({
   summary: 'Removes a provider that nothing stands with any more; a client that registered itself is taken back',
   permission: 'administer',
   scope: 'cookie only',
-  fresh: true,
   audit: 'provider.removed',
   answer: { status: 204 },
   errors: ['provider_in_use'],

@@ -1,6 +1,7 @@
 import { SquareArrowOutUpRight } from 'lucide-react'
 import { AttemptNotice } from '@/app/_features/attempt.tsx'
 import { connectCommand } from '@/app/_features/commands.ts'
+import { ConnectAll } from '@/app/_features/connect-all.tsx'
 import { LinkProject } from '@/app/_features/link.tsx'
 import { nextActOf } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
@@ -29,6 +30,12 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
   const choices = providers
     .filter(({ own }) => !own)
     .map(({ id, name, issuer }) => ({ id, name, host: new URL(issuer).host }))
+  const linked = new Set(
+    cards.flatMap(({ connection, provider }) => (connection && connection.status !== 'revoked' ? [provider.id] : [])),
+  )
+  const unlinked = providers
+    .filter(({ id, kind, misconfigured }) => kind === 'mcp' && !misconfigured && !linked.has(id))
+    .map(({ id, name }) => ({ id, name }))
   const firstIssuable = cards.find(
     ({ connection, audience, frozen }) =>
       (audience && !frozen) || nextActOf({ status: connection?.status, frozen }) === 'issue',
@@ -60,6 +67,7 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
           }}
         />
       ))}
+      {mayWork && <ConnectAll tenant={tenant} servers={unlinked} />}
       {cards.length > 0 ? (
         <CardGrid>
           {cards.map((project) => (

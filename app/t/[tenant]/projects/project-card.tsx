@@ -94,10 +94,17 @@ export const ConnectAgent = ({ tenant, project, size }: { tenant: string; projec
   </ButtonLink>
 )
 
-type ActProps = { tenant: string; project: ProjectCardView; acts: ProjectActs; first?: boolean; size?: 'sm' | 'md' }
+type ActProps = {
+  tenant: string
+  project: ProjectCardView
+  acts: ProjectActs
+  first?: boolean
+  inPopup?: boolean
+  size?: 'sm' | 'md'
+}
 
 /** The one button that makes sense now for the viewer's own connection. */
-export function ProjectAct({ tenant, project, acts: { viewer, ...rights }, first, size }: ActProps) {
+export function ProjectAct({ tenant, project, acts: { viewer, ...rights }, first, inPopup, size }: ActProps) {
   const { connection, name } = project
   if (project.audience && !project.frozen)
     return (
@@ -128,6 +135,8 @@ export function ProjectAct({ tenant, project, acts: { viewer, ...rights }, first
       }
       frozen={project.frozen}
       limited={project.provider.strategy !== null}
+      isRemoved={project.provider.isRemoved}
+      inPopup={inPopup}
       own
       {...rights}
       first={first}

@@ -63,6 +63,7 @@ export default async function ConnectionPage({ params }: Props) {
       providerId={provider.id}
       connection={{ ...reference, status, frozenItself }}
       frozen={frozen}
+      isRemoved={provider.isRemoved}
       own={own}
       mayWork={mayWork}
       mayAdminister={mayAdminister}

@@ -57,7 +57,7 @@ export default async function AgentPage({ params, searchParams }: Props) {
           tone="attention"
           title="Calls are refused for now"
           meaning="The gateway calls the server with your connection, and you have none that works."
-          action={<ProjectAct tenant={tenant} project={project} acts={acts} />}
+          action={<ProjectAct tenant={tenant} project={project} acts={acts} inPopup />}
         />
       )}
       <Section title="Address">

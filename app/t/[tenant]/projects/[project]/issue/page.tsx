@@ -53,6 +53,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
     <ProjectAct
       tenant={tenant}
       project={project}
+      inPopup
       acts={{ viewer: 'you', mayWork: true, mayAdminister: may(actor, 'administer') }}
     />
   )

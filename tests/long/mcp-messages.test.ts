@@ -228,7 +228,7 @@ function isWithin({ message: got, body, headers }: Got): boolean {
 const count = Number(process.env.VALETKEY_MESSAGES ?? 10_000)
 
 describe('messages that were made up', () => {
-  it('IV-04 IV-08: nothing outside the rights of a token reaches the server, and what it reads is what was judged', async () => {
+  it('IV-01 IV-08: nothing outside the rights of a token reaches the server, and what it reads is what was judged', async () => {
     let reached = 0
     const batch = fc.array(sent, { minLength: 200, maxLength: 200 })
     await fc.assert(
