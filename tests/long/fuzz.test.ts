@@ -18,6 +18,8 @@ const refusedTogether: Record<string, string[]> = {
   // Keys are for clients that sign, audiences are projects of the tenant's own, and redirect URIs lead to what has a path.
   createClient: ['jwks', 'audiences', 'redirect_uris'],
   changeProvider: ['client_secret', 'rotate_client_key'],
+  // Of strategy proxy alone.
+  issueToken: ['dpop_jkt'],
   // The audience must be ours; a client is for issuers that can be asked.
   trustIssuer: ['audience', 'opaque', 'client_id', 'client_secret'],
 }

@@ -21,6 +21,7 @@ import { asSystem } from '../../lib/store/system.ts'
 import { createTenant } from '../../lib/tenancy/tenants.ts'
 import { trustIssuer } from '../../lib/tenancy/trusted-issuers.ts'
 import { checkInstanceKeys, checkSecret, createTenantKey, vaultOf } from '../../lib/vault/keys.ts'
+import { registrationPlace } from '../../lib/vault/places.ts'
 import {
   publishMilliseconds,
   publishTenantKey,
@@ -773,6 +774,12 @@ describe('the list of sealed columns', () => {
     const issuer = await startIssuer('unused', () => Date.now())
     await trustIssuer(broker.ctx, owner, { issuer: issuer.url, name: 'Asked', ...asker })
     await issuer.stop()
+    const handle = await (await vaultOf(broker.ctx, owner.tenantId)).seal(registrationPlace('reg_test'), 'a handle')
+    await rows(
+      owner.tenantId,
+      `INSERT INTO client_registration (tenant_id, id, provider_id, client_id, handle, created_at) VALUES ($1, 'reg_test', $2, 'a', $3, now())`,
+      [owner.tenantId, providerId, handle],
+    )
     const { rows: columns } = await broker.owner.query<{ table: string; column: string; nullable: boolean }>(`
       SELECT table_name AS table, column_name AS column, is_nullable = 'YES' AS nullable FROM information_schema.columns
       WHERE table_schema = 'public' AND data_type IN ('text', 'character varying') ORDER BY 1, 2`)

@@ -112,6 +112,9 @@ export const formedTexts = () => [
   ...['user', 'connection', 'token', 'project', 'notification', 'event', 'message', 'grant'].map((kind) =>
     newId(kind as 'user'),
   ),
+  // A thumbprint, and a hash.
+  'A'.repeat(43),
+  'a'.repeat(64),
 ]
 
 export const randomText = fc
