@@ -97,7 +97,7 @@ function notesProvider({ issuer, url, clientId, clientSecret }: NonNullable<Demo
   const settings = McpSettings.parse({ url, title: 'Demo notes', authorization })
   return {
     kind: 'mcp',
-    name: 'Demo notes',
+    name: 'Notes server',
     issuer,
     clientId,
     clientSecret,

@@ -11,7 +11,7 @@ const said = (page: Page) => page.getByRole('region', { name: 'MCP servers' })
 async function openPopup(page: Page): Promise<Page> {
   const [popup] = await Promise.all([page.waitForEvent('popup'), connectAll(page).click()])
   await popup.waitForURL((url) => url.hostname === '127.0.0.1')
-  await expect(said(page)).toContainText('Demo notes: Under way')
+  await expect(said(page)).toContainText('Notes server: Under way')
   return popup
 }
 
@@ -38,7 +38,7 @@ test('R-12 ASK-16: where the browser blocks the window, the page says so and the
   await signIn(page, account)
   await connectAll(page).click()
   await expect(said(page)).toContainText('Your browser blocked the window')
-  await said(page).getByRole('button', { name: 'Link Demo notes in this page' }).click()
+  await said(page).getByRole('button', { name: 'Link Notes server in this page' }).click()
   await page.waitForURL((url) => url.hostname === '127.0.0.1')
   await answer(page, 'Deny')
   await page.waitForURL(/\/connect\/att_[0-9a-f]{32}$/)
@@ -51,7 +51,7 @@ test('R-16: a closed window is a cancelled link, at the server too', async ({ pa
   // By its first question to the server the page has seen the window at the upstream.
   await page.waitForResponse((response) => response.url().endsWith(id))
   await popup.close()
-  await expect(said(page)).toContainText('Demo notes: Cancelled.')
+  await expect(said(page)).toContainText('Notes server: Cancelled.')
   expect(await api(page, 'GET', `/api/v1/tenants/${tenant}/attempts/${id}`)).toMatchObject({ outcome: 'cancelled' })
 })
 
@@ -60,7 +60,7 @@ test('R-11: what is denied is told, and the window closes', async ({ page }) => 
   const popup = await openPopup(page)
   const closed = popup.waitForEvent('close')
   await answer(popup, 'Deny')
-  await expect(said(page)).toContainText('Demo notes: Denied at the upstream.')
+  await expect(said(page)).toContainText('Notes server: Denied at the upstream.')
   await closed
 })
 
@@ -84,7 +84,7 @@ test('R-11 R-13 R-16 R-19: messages are believed by nobody, and the link finishe
       channel.postMessage(message)
   }, id)
   await expect.poll(() => asked.length).toBeGreaterThan(before)
-  await expect(said(page)).toContainText('Demo notes: Under way')
+  await expect(said(page)).toContainText('Notes server: Under way')
   expect(asked.every((url) => url.endsWith(id))).toBe(true)
 
   const heard = page.evaluate(
@@ -98,7 +98,7 @@ test('R-11 R-13 R-16 R-19: messages are believed by nobody, and the link finishe
   const closed = popup.waitForEvent('close')
   await answer(popup, 'Allow')
   expect(await heard).toBe(id)
-  await expect(said(page)).toContainText('Demo notes: Linked.')
+  await expect(said(page)).toContainText('Notes server: Linked.')
   await closed
   expect(
     addresses

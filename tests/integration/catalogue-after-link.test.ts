@@ -13,7 +13,7 @@ afterAll(() => app.stop())
 type Tools = { server: { title: string } | null; items: { name: string }[] }
 
 it('R-11: the tools of a server are there once somebody has linked it, and reading them calls nobody', async () => {
-  const project = await app.linkProject(owner, 'acme', { account: 'owner@acme.test', provider: 'Demo notes' })
+  const project = await app.linkProject(owner, 'acme', { account: 'owner@acme.test', provider: 'Notes server' })
   const read = async () => (await app.call<Tools>(owner, 'GET', `/tenants/acme/projects/${project}/tools`)).body
   await expect.poll(async () => (await read()).server?.title).toBe('Demo notes')
   await expect.poll(async () => (await read()).items.length).toBe(6)

@@ -13,7 +13,7 @@ const account = 'owner@acme.test'
 beforeAll(async () => {
   app = await startTestApp({ notes: true })
   owner = await app.signIn(account)
-  project = await app.linkProject(owner, 'acme', { account, provider: 'Demo notes' })
+  project = await app.linkProject(owner, 'acme', { account, provider: 'Notes server' })
 })
 afterAll(() => app.stop())
 

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => app.stop())
 
 const begin = async (popup?: boolean) => {
-  const provider = await app.demoProvider(owner, 'acme', 'Demo notes')
+  const provider = await app.demoProvider(owner, 'acme', 'Notes server')
   const body = { provider, ...(popup !== undefined && { popup }) }
   return (await app.call<{ id: string; url: string }>(owner, 'POST', '/tenants/acme/attempts', body)).body
 }
