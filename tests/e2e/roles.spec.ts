@@ -23,11 +23,14 @@ test('Z-02: another tenant’s pages and things do not exist, whoever asks', asy
   await signIn(stranger, 'owner@globex.test')
   const paths = ['/t/acme/projects', '/t/acme/admin/revocation', '/t/acme/activity', String(project)]
   const swapped = String(project).replace('/t/acme/', '/t/globex/')
-  for (const path of [...paths, swapped, '/t/nobody/projects', '/connect/att_00000000000000000000000000000000']) {
+  const refused = async (path: string, title: string) => {
     const answer = await stranger.goto(path)
     expect(answer?.status(), path).toBe(404)
-    await expect(stranger.getByRole('heading', { level: 1 })).toHaveText('Page not found')
+    await expect(stranger.getByRole('heading', { level: 1 })).toHaveText(title)
   }
+  for (const path of [...paths, swapped, '/t/nobody/projects']) await refused(path, 'Page not found')
+  // One text for what is somebody else's and for what is not there.
+  await refused('/connect/att_00000000000000000000000000000000', 'There is no such request for you')
   await stranger.context().close()
 })
 
