@@ -111,7 +111,7 @@ test('C-05: nothing that could be a server action comes near Next', async ({ req
     '/api/none',
     '/api/auth/%2e%2e',
     '/oauth/none',
-    '/mcp/a/b',
+    '/mcp/a/b/c',
     '/none',
   ]
   for (const path of paths)
@@ -120,6 +120,11 @@ test('C-05: nothing that could be a server action comes near Next', async ({ req
       expect([404, 405], path).toContain(response.status())
       expect(await response.json()).toMatchObject({ code: expect.any(String), next: expect.any(String) })
     }
+  // The gateway answers by itself.
+  for (const headers of forms) {
+    const response = await request.fetch('/mcp/a/b', { method: 'POST', headers, data: '["$K1"]', maxRedirects: 0 })
+    expect(response.status()).toBe(401)
+  }
   // Next says something to its log whenever it looks for an action.
   expect(logged()).toEqual([])
 })
