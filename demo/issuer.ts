@@ -4,9 +4,10 @@ import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import { base, Check } from './engine.ts'
 import { type KeyRing, sign } from './keys.ts'
 import type { Modes } from './modes.ts'
-import { expiresInField, note, type World, withoutFields } from './part.ts'
+import { errorPage } from './pages.ts'
+import { expiresInField, isInGrace, note, type World, withoutFields } from './part.ts'
 import type { System } from './store.ts'
-import type { Incoming } from './wire.ts'
+import type { Answer, Incoming } from './wire.ts'
 import { accountBySub } from './world.ts'
 
 // What OpenID issuers of the demo have in common; the stack is none.
@@ -44,6 +45,60 @@ export function basePolicy({ clock }: World) {
     }),
   )
   return policy
+}
+
+/**
+ * What the authorization servers with accounts of their own configure alike: who signs in, how somebody decides, that each approval is a
+ * grant of its own, PKCE, rotation and how long things last.
+ */
+export const issuerSettings = (world: World, mount: string): Configuration => {
+  const { store, modes } = world
+  return {
+    clientBasedCORS: () => false,
+    responseTypes: ['code'],
+    enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
+    findAccount(_ctx, sub, token) {
+      // Asked after all other checks of a refresh and before the one for reuse.
+      const record = token?.kind === 'RefreshToken' ? store.token(token.jti) : undefined
+      if (token && record && isInGrace(world, record)) Object.assign(token, { consumed: undefined })
+      return accountBySub(sub) && { accountId: sub, claims: () => ({ sub }) }
+    },
+    interactions: {
+      policy: basePolicy(world),
+      url: (_ctx, interaction) => `${mount}/interaction/${interaction.uid}`,
+    },
+    loadExistingGrant: async (ctx) => {
+      const grantId = ctx.oidc.result?.consent?.grantId
+      return grantId ? await ctx.oidc.provider.Grant.find(grantId) : undefined
+    },
+    expiresWithSession: () => false,
+    pkce: { required: () => true },
+    renderError(ctx, out) {
+      ctx.type = 'html'
+      ctx.body = errorPage(400, 'This request cannot continue', out.error_description ?? out.error).body
+    },
+    rotateRefreshToken: () => modes.current.rotation !== 'none' && modes.current.refreshReturnsToken,
+    ttl: {
+      AccessToken: () => modes.current.accessTokenSeconds,
+      AuthorizationCode: CODE_SECONDS,
+      // Outlives every refresh token made under it; each rotation starts a new term.
+      Grant: 10 * 365 * 24 * HOUR_SECONDS,
+      IdToken: HOUR_SECONDS,
+      Interaction: HOUR_SECONDS,
+      RefreshToken: () => modes.current.refreshTokenSeconds,
+      Session: 24 * HOUR_SECONDS,
+    },
+  }
+}
+
+/** The engine looks whether a token is spent or revoked, and acts later: only one after the other is it spent once. */
+export function makeTurns() {
+  let turn: Promise<unknown> = Promise.resolve()
+  return (work: () => Promise<Answer>): Promise<Answer> => {
+    const answered = turn.then(work)
+    turn = answered.catch(() => {})
+    return answered
+  }
 }
 
 type Issuer = {

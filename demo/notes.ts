@@ -1,11 +1,10 @@
 import { InvalidTarget, Provider } from './engine.ts'
 import { isAnswer, resume, whoDecides } from './interaction.ts'
-import { basePolicy, CODE_SECONDS, cookiesOf, HOUR_SECONDS, makeFinish } from './issuer.ts'
+import { cookiesOf, issuerSettings, makeFinish, makeTurns } from './issuer.ts'
 import { engineKey, makeKeyRing } from './keys.ts'
-import { errorPage, scopesPage } from './pages.ts'
-import { isInGrace, type Part, type World } from './part.ts'
+import { scopesPage } from './pages.ts'
+import type { Part, World } from './part.ts'
 import { type Answer, type Incoming, json, makeEngine } from './wire.ts'
-import { accountBySub } from './world.ts'
 
 export const MOUNT = '/notes'
 /** The MCP endpoint: the resource of all tokens of this issuer (RFC 8707). */
@@ -32,6 +31,7 @@ export async function makeNotes(world: World): Promise<Part> {
   const scopes = ['offline_access']
   const resource = url + MCP
   const provider = new Provider(url + MOUNT, {
+    ...issuerSettings(world, MOUNT),
     adapter: store.adapter('notes'),
     clients: notesClient
       ? [
@@ -49,7 +49,6 @@ export async function makeNotes(world: World): Promise<Part> {
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     jwks: { keys: [await engineKey()] },
     cookies: cookiesOf('notes'),
-    clientBasedCORS: () => false,
     features: {
       devInteractions: { enabled: false },
       rpInitiatedLogout: { enabled: false },
@@ -74,30 +73,7 @@ export async function makeNotes(world: World): Promise<Part> {
         },
       },
     },
-    responseTypes: ['code'],
-    enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
-    findAccount(_ctx, sub, token) {
-      const record = token?.kind === 'RefreshToken' ? store.token(token.jti) : undefined
-      if (token && record && isInGrace(world, record)) Object.assign(token, { consumed: undefined })
-      return accountBySub(sub) && { accountId: sub, claims: () => ({ sub }) }
-    },
-    interactions: {
-      policy: basePolicy(world),
-      url: (_ctx, interaction) => `${MOUNT}/interaction/${interaction.uid}`,
-    },
-    // Every approval is a grant of its own.
-    loadExistingGrant: async (ctx) => {
-      const grantId = ctx.oidc.result?.consent?.grantId
-      return grantId ? await ctx.oidc.provider.Grant.find(grantId) : undefined
-    },
-    expiresWithSession: () => false,
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
-    pkce: { required: () => true },
-    renderError(ctx, out) {
-      ctx.type = 'html'
-      ctx.body = errorPage(400, 'This request cannot continue', out.error_description ?? out.error).body
-    },
-    rotateRefreshToken: () => modes.current.rotation !== 'none' && modes.current.refreshReturnsToken,
     routes: {
       authorization: '/authorize',
       token: '/token',
@@ -106,15 +82,6 @@ export async function makeNotes(world: World): Promise<Part> {
       registration: '/register',
     },
     scopes,
-    ttl: {
-      AccessToken: () => modes.current.accessTokenSeconds,
-      AuthorizationCode: CODE_SECONDS,
-      Grant: 10 * 365 * 24 * HOUR_SECONDS,
-      IdToken: HOUR_SECONDS,
-      Interaction: HOUR_SECONDS,
-      RefreshToken: () => modes.current.refreshTokenSeconds,
-      Session: 24 * HOUR_SECONDS,
-    },
   })
 
   const finish = makeFinish(world, {
@@ -124,6 +91,7 @@ export async function makeNotes(world: World): Promise<Part> {
     iss: () => modes.current.notesIss,
   })
   const engine = makeEngine(provider, MOUNT, finish)
+  const inTurn = makeTurns()
 
   async function consent(incoming: Incoming): Promise<Answer> {
     const decided = await whoDecides(world, { system: 'notes', provider, engine }, incoming)
@@ -139,14 +107,6 @@ export async function makeNotes(world: World): Promise<Part> {
     grant.addOIDCScope(asked.filter((name) => scopes.includes(name)).join(' '))
     grant.addResourceScope(resource, asked.filter((name) => NOTE_SCOPES.includes(name)).join(' '))
     return (await resume(provider, engine, incoming, { consent: { grantId: await grant.save() } })).answer
-  }
-
-  let turn: Promise<unknown> = Promise.resolve()
-  /** As at the ticket service: a token is spent once. */
-  function inTurn(work: () => Promise<Answer>): Promise<Answer> {
-    const answered = turn.then(work)
-    turn = answered.catch(() => {})
-    return answered
   }
 
   const discovery = { path: '/.well-known/openid-configuration' }

@@ -1,11 +1,10 @@
 import { Provider } from './engine.ts'
 import { isAnswer, resume, whoDecides } from './interaction.ts'
-import { basePolicy, CODE_SECONDS, cookiesOf, HOUR_SECONDS, makeFinish } from './issuer.ts'
+import { cookiesOf, issuerSettings, makeFinish, makeTurns } from './issuer.ts'
 import { engineKey, makeKeyRing } from './keys.ts'
-import { errorPage, scopesPage } from './pages.ts'
-import { isInGrace, type Part, type World } from './part.ts'
+import { scopesPage } from './pages.ts'
+import type { Part, World } from './part.ts'
 import { type Answer, type Incoming, makeEngine } from './wire.ts'
-import { accountBySub } from './world.ts'
 
 export const MOUNT = '/tickets'
 
@@ -27,6 +26,7 @@ export async function makeTickets(world: World): Promise<Part> {
   const { url, store, modes, ticketsClient } = world
   const scopes = Object.keys(SCOPES)
   const provider = new Provider(url + MOUNT, {
+    ...issuerSettings(world, MOUNT),
     adapter: store.adapter('tickets'),
     clients: [
       {
@@ -43,7 +43,6 @@ export async function makeTickets(world: World): Promise<Part> {
     jwks: { keys: [await engineKey()] },
     cookies: cookiesOf('tickets'),
     claims: { openid: ['sub'] },
-    clientBasedCORS: () => false,
     features: {
       devInteractions: { enabled: false },
       rpInitiatedLogout: { enabled: false },
@@ -60,30 +59,6 @@ export async function makeTickets(world: World): Promise<Part> {
         },
       },
     },
-    responseTypes: ['code'],
-    enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
-    findAccount(_ctx, sub, token) {
-      // Asked after all other checks of a refresh and before the one for reuse.
-      const record = token?.kind === 'RefreshToken' ? store.token(token.jti) : undefined
-      if (token && record && isInGrace(world, record)) Object.assign(token, { consumed: undefined })
-      return accountBySub(sub) && { accountId: sub, claims: () => ({ sub }) }
-    },
-    interactions: {
-      policy: basePolicy(world),
-      url: (_ctx, interaction) => `${MOUNT}/interaction/${interaction.uid}`,
-    },
-    // Every approval is a grant of its own.
-    loadExistingGrant: async (ctx) => {
-      const grantId = ctx.oidc.result?.consent?.grantId
-      return grantId ? await ctx.oidc.provider.Grant.find(grantId) : undefined
-    },
-    expiresWithSession: () => false,
-    pkce: { required: () => true },
-    renderError(ctx, out) {
-      ctx.type = 'html'
-      ctx.body = errorPage(400, 'This request cannot continue', out.error_description ?? out.error).body
-    },
-    rotateRefreshToken: () => modes.current.rotation !== 'none' && modes.current.refreshReturnsToken,
     routes: {
       authorization: '/authorize',
       token: '/token',
@@ -93,16 +68,6 @@ export async function makeTickets(world: World): Promise<Part> {
       pushed_authorization_request: '/par',
     },
     scopes,
-    ttl: {
-      AccessToken: () => modes.current.accessTokenSeconds,
-      AuthorizationCode: CODE_SECONDS,
-      // Outlives every refresh token made under it; each rotation starts a new term.
-      Grant: 10 * 365 * 24 * HOUR_SECONDS,
-      IdToken: HOUR_SECONDS,
-      Interaction: HOUR_SECONDS,
-      RefreshToken: () => modes.current.refreshTokenSeconds,
-      Session: 24 * HOUR_SECONDS,
-    },
   })
 
   const finish = makeFinish(world, {
@@ -112,6 +77,7 @@ export async function makeTickets(world: World): Promise<Part> {
     iss: () => modes.current.ticketsIss,
   })
   const engine = makeEngine(provider, MOUNT, finish)
+  const inTurn = makeTurns()
 
   async function consent(incoming: Incoming): Promise<Answer> {
     const decided = await whoDecides(world, { system: 'tickets', provider, engine }, incoming)
@@ -125,14 +91,6 @@ export async function makeTickets(world: World): Promise<Part> {
     const grant = new provider.Grant({ accountId: account.sub, clientId: String(interaction.params.client_id) })
     grant.addOIDCScope(asked.filter((name) => scopes.includes(name)).join(' '))
     return (await resume(provider, engine, incoming, { consent: { grantId: await grant.save() } })).answer
-  }
-
-  let turn: Promise<unknown> = Promise.resolve()
-  /** The engine looks whether a token is spent or revoked, and acts later: only one after the other is it spent once. */
-  function inTurn(work: () => Promise<Answer>): Promise<Answer> {
-    const answered = turn.then(work)
-    turn = answered.catch(() => {})
-    return answered
   }
 
   return async (incoming) => {

@@ -1,4 +1,4 @@
-import { type Actor, programOf, type Role, requirePermission, rolesThatMay } from '../actor.ts'
+import { type Actor, programOf, rolesThatMay } from '../actor.ts'
 import type { AuditEvent } from '../audit/catalogue.ts'
 import { bodyOf, record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
@@ -16,22 +16,12 @@ import {
 import { type Language, languageOf } from '../providers/rules.ts'
 import { newId } from '../security/ids.ts'
 import { fingerprint, hash, newToken, randomToken, type Secret } from '../security/secrets.ts'
-import { heldBy, notAuthenticated, requireStanding } from '../store/authority.ts'
+import { heldBy, notAuthenticated } from '../store/authority.ts'
 import type { ConnectionRow } from '../store/connections.ts'
 import { type Prisma, readTenant } from '../store/database.ts'
 import { frozenBy } from '../store/freezes.ts'
-import type { Ceilings } from '../store/grants.ts'
 import type { Once } from '../store/idempotency.ts'
-import {
-  beginIssue,
-  completeIssue,
-  findGround,
-  type IssueConnection,
-  type IssueGround,
-  type IssueProject,
-  type ProjectNamed,
-  type Refusal,
-} from '../store/issuing.ts'
+import { beginIssue, completeIssue, type IssueConnection, type ProjectNamed, type Refusal } from '../store/issuing.ts'
 import type { ProviderFacts } from '../store/providers.ts'
 import { asSystem } from '../store/system.ts'
 import {
@@ -43,15 +33,15 @@ import {
   postponeIssuing,
   type TokenRow,
 } from '../store/tokens.ts'
-import { type LifetimeCap, type Policy, policyOf, refuseIssue } from '../tenancy/policy.ts'
+import { type Policy, refuseIssue } from '../tenancy/policy.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { handlePlace } from '../vault/places.ts'
 import { signerOf } from '../vault/signing.ts'
 import { refuseBeyondGrant } from './ceilings.ts'
-import { frozenError, refuseFrozen } from './freezes.ts'
+import { frozenError } from './freezes.ts'
+import { byThemselves, type Ground, ground, programHeld } from './ground.ts'
 import { gatewayUrl, proxyUrl } from './proxy-url.ts'
 import { type TokenView, toTokenView } from './read/token.ts'
-import { toolChoices } from './read/tools.ts'
 import { withAccess } from './refresh/access.ts'
 import { narrowedToken } from './refresh/refresh.ts'
 import { consoleClient, tenantIssuer } from './tenant-issuer.ts'
@@ -89,51 +79,6 @@ const frozenQuestion = (
   clientId: program.clientId,
   grantId: program.grantId,
 })
-const byThemselves = { clientId: null, grantId: null }
-
-/** Through which of our own clients, and by which grant, an issue is asked for; a token keeps both. */
-const programHeld = ({ credential }: Actor): Pick<TokenRow, 'clientId' | 'grantId'> =>
-  credential.kind === 'bearer' || credential.kind === 'dpop'
-    ? { clientId: credential.client, grantId: credential.grant }
-    : byThemselves
-
-type Ground = Omit<IssueGround, 'role' | 'project' | 'provider' | 'ceilings' | 'generations'> & {
-  role: Role
-  project: IssueProject
-  provider: ProviderFacts
-  /** Undefined: nothing beside policy limits who asks, who is the person themselves or comes from an issuer that the tenant trusts. */
-  ceilings: Ceilings | undefined
-  generations: number[]
-  policy: Policy
-}
-
-/**
- * What an issue stands on: the project, the member's own usable connection to it if it needs one (null: an audience of the tenant's
- * own, which nobody links), and what is allowed there.
- * @throws BrokerError not_found, invalid_target for an audience that is not there, forbidden, unauthenticated where the grant is gone,
- *   not_linked, needs_relink, frozen
- */
-async function ground(ctx: Context, actor: Actor, named: ProjectNamed): Promise<Ground> {
-  const { tenantId, userId, credential } = actor
-  const program = programHeld(actor)
-  const asked = { tenantId, userId, ...program, project: named, overseers: rolesThatMay(credential, 'oversee') }
-  const found = await findGround(ctx, asked)
-  const { role, project, provider, connection, generations } = found
-  // Foreign, unknown and suspended are the same (Z-02, E-04).
-  if (!role || found.status !== 'active') throw new BrokerError('not_found')
-  requirePermission({ ...actor, role }, 'work')
-  const ceilings = found.ceilings ?? undefined
-  if (program.grantId && !ceilings) throw notAuthenticated(credential)
-  // What only others have linked does not exist for a member (LK-03).
-  if (!project || !provider) throw new BrokerError(typeof named === 'string' ? 'not_found' : 'invalid_target')
-  if (!connection && project.settings === null) throw new BrokerError('not_linked')
-  const question = { userId, providerId: provider.id, connectionId: connection?.id, projectIds: [project.id] }
-  if (found.frozen) await readTenant(ctx, tenantId, (tx) => refuseFrozen(tx, tenantId, question))
-  if (connection?.status === 'revoked') throw new BrokerError('not_linked')
-  if (connection?.status === 'needs_relink') throw new BrokerError('needs_relink')
-  if (!generations) throw new BrokerError('not_found')
-  return { ...found, role, project, provider, ceilings, generations, policy: policyOf(found.policies, userId) }
-}
 
 /** The token's view, its value, which exists nowhere else, and how and where it is used. */
 export type IssuedToken = { token: TokenView; value: Secret; tokenType: string; baseUrl: string }
@@ -612,49 +557,6 @@ async function endMade(
     return work
   })
   await settleRevocation(ctx, { tenantId, id: revocation })
-}
-
-/**
- * What can be chosen for a token of a project, asked at the upstream with the member's own connection.
- * @throws BrokerError as {@link issueToken}
- */
-export async function readScopeChoices(
-  ctx: Context,
-  actor: Actor,
-  project: string,
-): Promise<{ choices: Record<string, unknown>; cap: LifetimeCap }> {
-  await requireStanding(ctx, actor, 'work')
-  const { project: chosen, provider, connection: own, policy } = await ground(ctx, actor, project)
-  const made = configured(rowFor(provider, chosen))
-  if (!own) {
-    if (!made) throw new BrokerError('provider_misconfigured')
-    return { choices: made.kind.own?.choices(made.settings) ?? {}, cap: policy.lifetime }
-  }
-  // What a server offers was asked when it was linked, and is kept.
-  if (made?.kind.gateway) {
-    const choices = await readTenant(ctx, actor.tenantId, (tx) =>
-      toolChoices(tx, actor.tenantId, { ...chosen, provider }),
-    )
-    return { choices, cap: policy.lifetime }
-  }
-  const connection = { ...own, provider }
-  const of = { granted: connection.scopesGranted, project: chosen.externalId, impersonates: policy.impersonates }
-  try {
-    const choices = await withAccess(ctx, connection, async (provider, { accessToken }) =>
-      provider.choices?.({ accessToken, ...of }),
-    )
-    return { choices: choices ?? {}, cap: policy.lifetime }
-  } catch (error) {
-    throw asBrokerError(error)
-  }
-}
-
-/** A connection of the caller's own through which a project's upstream can be asked. @throws BrokerError as {@link ground} */
-export async function usableConnection(ctx: Context, actor: Actor, project: string): Promise<string> {
-  await requireStanding(ctx, actor, 'work')
-  const { connection } = await ground(ctx, actor, project)
-  if (!connection) throw new BrokerError('not_linked')
-  return connection.id
 }
 
 /**

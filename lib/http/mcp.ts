@@ -1,106 +1,46 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from '../context.ts'
-import { BrokerError, errorCodes, isBrokerError } from '../errors.ts'
-import { createGateway, type Served, serve } from '../mcp/gateway.ts'
+import { type BrokerError, errorCodes, isBrokerError } from '../errors.ts'
+import type { Served } from '../mcp/call.ts'
+import { createGateway, serve } from '../mcp/gateway.ts'
 import { type RpcError, RpcRefusal } from '../mcp/messages.ts'
 import { type Target, targetOf } from '../mcp/target.ts'
 import { answerHeaders } from '../proxy/headers.ts'
-import type { ProxyLimits } from '../proxy/quotas.ts'
-import { newId } from '../security/ids.ts'
-import { outboundLimits } from '../security/outbound.ts'
-import { closeUnread, createBrake, type Pause, realPause } from './brake.ts'
 import { securityHeaders } from './headers.ts'
 import { asBrokerError, problemOf } from './problem.ts'
 import { reasonOf } from './proxy.ts'
 import { clientAddress } from './request.ts'
+import { createStreamEdge, type StreamEdge, type StreamEdgeOptions } from './stream-edge.ts'
 
-/** The edge of the gateway to MCP servers, on Node's own streams, as that of the proxy. */
-export type GatewayEdge = {
-  /** What a raw request target asks of it; undefined: it is another edge's. */
-  targetOf: (url: string) => Target | undefined
-  /** Takes a message, or answers why not. Never throws. */
-  handle: (request: IncomingMessage, response: ServerResponse, target: Target) => Promise<void>
-  /** Looks for what may not go on, and tells what was used; for tests, which have no timers. */
-  look: () => Promise<void>
-  tell: () => Promise<void>
-  stop: () => Promise<void>
-}
+export type GatewayEdge = StreamEdge<Target>
 
-/** As the proxy's (lib/http/proxy.ts). */
-const lookMilliseconds = 400
-const tellMilliseconds = 5_000
-
-/** Makes the edge; `timers`: whether it looks and tells by itself. */
-export function createGatewayEdge(
-  ctx: Context,
-  {
-    limits,
-    timers = true,
-    pause = timers ? realPause : async () => {},
-  }: { limits?: ProxyLimits; timers?: boolean; pause?: Pause } = {},
-): GatewayEdge {
-  const gateway = createGateway(ctx, limits)
+/** Makes the edge of the gateway to MCP servers. */
+export function createGatewayEdge(ctx: Context, options: StreamEdgeOptions = {}): GatewayEdge {
+  const gateway = createGateway(ctx, options.limits)
   const { running, tally, tools } = gateway
-  const brake = createBrake(pause)
-  let isLooking = false
-  const look = async () => {
-    if (isLooking) return
-    isLooking = true
-    await running.look(ctx).finally(() => {
-      isLooking = false
-    })
-  }
-  const tell = () =>
-    Promise.all([tally.tell(), tools.tell()]).then(
-      () => {},
-      (error: unknown) => ctx.log.warn({ err: error }, 'uses of tokens are told later'),
-    )
-  const every = timers
-    ? [setInterval(() => void look(), lookMilliseconds), setInterval(() => void tell(), tellMilliseconds)]
-    : []
-  return {
+  return createStreamEdge(ctx, options, {
     targetOf,
-    async handle(request, response, target) {
-      // Behind another on its connection it waits its turn (lib/http/proxy.ts).
-      if (!response.socket) await new Promise<void>((resolve) => response.once('socket', () => resolve()))
-      const requestId = newId('request')
-      const started = performance.now()
-      const headers = [...fixedHeaders, 'x-request-id', requestId]
-      request.socket.setTimeout(outboundLimits.streamSilenceMs)
-      ctx.metrics.gatewayOpen.inc()
+    running,
+    tallies: [tally, tools],
+    open: ctx.metrics.gatewayOpen,
+    async serve({ request, response, target, headers, requestId, started, brake }) {
       const { remoteAddress = '' } = request.socket
-      const address = clientAddress(
-        remoteAddress,
-        request.headers['x-forwarded-for']?.toString(),
-        ctx.config.trustedProxies,
-      )
+      const forwarded = request.headers['x-forwarded-for']?.toString()
+      const address = clientAddress(remoteAddress, forwarded, ctx.config.trustedProxies)
       let served: Served | undefined
       let problem: BrokerError | RpcRefusal | undefined
       try {
         served = await serve(gateway, { request, response, target, address, headers })
       } catch (error) {
         problem = error instanceof RpcRefusal ? error : asBrokerError(error)
-        if (isBrokerError(problem, 'rate_limited')) await brake(response)
+        if (isBrokerError(problem, 'rate_limited')) await brake()
         refuse(request, response, problem, requestId)
       }
-      closeUnread(request, response)
-      ctx.metrics.gatewayOpen.dec()
-      report(ctx, { requestId, method: request.method, started, served, problem, status: response.statusCode })
+      return () =>
+        report(ctx, { requestId, method: request.method, started, served, problem, status: response.statusCode })
     },
-    look,
-    tell,
-    async stop() {
-      for (const timer of every) clearInterval(timer)
-      running.cutAll(new BrokerError('not_serving'))
-      await tell()
-    },
-  }
+  })
 }
-
-const fixedHeaders = Object.entries({
-  ...answerHeaders,
-  'strict-transport-security': securityHeaders['strict-transport-security'],
-}).flat()
 
 /** A refusal before there is a request to answer: a JSON-RPC error without an id, which clients show; `data` says the rest. */
 function refuse(

@@ -1,99 +1,43 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from '../context.ts'
-import { BrokerError, errorCodes, isBrokerError } from '../errors.ts'
+import { type BrokerError, errorCodes, isBrokerError } from '../errors.ts'
 import { ExchangeError } from '../proxy/exchange.ts'
 import { answerHeaders } from '../proxy/headers.ts'
 import { createProxy, type Passed, pass } from '../proxy/pass.ts'
-import type { ProxyLimits } from '../proxy/quotas.ts'
 import { type Target, targetOf } from '../proxy/target.ts'
-import { newId } from '../security/ids.ts'
-import { outboundLimits } from '../security/outbound.ts'
-import { closeUnread, createBrake, type Pause, realPause } from './brake.ts'
 import { withAlgorithms } from './challenge.ts'
 import { securityHeaders } from './headers.ts'
 import { asBrokerError, problemOf } from './problem.ts'
+import { createStreamEdge, type StreamEdge, type StreamEdgeOptions } from './stream-edge.ts'
 
-/** The edge of the proxy, on Node's own streams: nothing reads a request anew before it is judged. */
-export type ProxyEdge = {
-  /** What a raw request target asks of it; undefined: it is another edge's. */
-  targetOf: (url: string) => Target | undefined
-  /** Passes a request on, or answers why not. Never throws. */
-  handle: (request: IncomingMessage, response: ServerResponse, target: Target) => Promise<void>
-  /** Looks for what may not go on, and tells what was used; for tests, which have no timers. */
-  look: () => Promise<void>
-  tell: () => Promise<void>
-  stop: () => Promise<void>
-}
+export type ProxyEdge = StreamEdge<Target>
 
-/** Between two looks at the tokens of what is running: an end elsewhere cuts it within a second. */
-const lookMilliseconds = 400
-const tellMilliseconds = 5_000
-
-/** Makes the edge; `timers`: whether it looks and tells by itself. */
-export function createProxyEdge(
-  ctx: Context,
-  {
-    limits,
-    timers = true,
-    pause = timers ? realPause : async () => {},
-  }: { limits?: ProxyLimits; timers?: boolean; pause?: Pause } = {},
-): ProxyEdge {
-  const proxy = createProxy(ctx, limits)
+/** Makes the edge of the proxy. */
+export function createProxyEdge(ctx: Context, options: StreamEdgeOptions = {}): ProxyEdge {
+  const proxy = createProxy(ctx, options.limits)
   const { running, tally } = proxy
-  let isLooking = false
-  const brake = createBrake(pause)
-  const look = async () => {
-    if (isLooking) return
-    isLooking = true
-    await running.look(ctx).finally(() => {
-      isLooking = false
-    })
-  }
-  const tell = () =>
-    tally.tell().catch((error: unknown) => ctx.log.warn({ err: error }, 'uses of tokens are told later'))
-  const every = timers
-    ? [setInterval(() => void look(), lookMilliseconds), setInterval(() => void tell(), tellMilliseconds)]
-    : []
-  return {
+  return createStreamEdge(ctx, options, {
     targetOf,
-    async handle(request, response, target) {
-      // Behind another on its connection it waits its turn (RFC 9112 9.3.2): Node tells nobody that a caller left whose
-      // answer has no socket yet, so what had begun would be held for ever.
-      if (!response.socket) await new Promise<void>((resolve) => response.once('socket', () => resolve()))
-      const requestId = newId('request')
-      const started = performance.now()
-      const headers = [...fixedHeaders, 'x-request-id', requestId]
-      // Neither side says anything for so long: the connection is given up.
-      request.socket.setTimeout(outboundLimits.streamSilenceMs)
-      ctx.metrics.proxyOpen.inc()
+    running,
+    tallies: [tally],
+    open: ctx.metrics.proxyOpen,
+    async serve({ request, response, target, headers, requestId, started, brake }) {
       let passed: Passed | undefined
       let problem: BrokerError | undefined
       try {
         passed = await pass(proxy, { request, response, target, headers })
       } catch (error) {
         problem = asBrokerError(error instanceof ExchangeError ? error.cause : error)
-        if (problem.code === 'rate_limited') await brake(response)
+        if (problem.code === 'rate_limited') await brake()
         answerProblem(request, response, problem, requestId)
       }
-      closeUnread(request, response)
-      ctx.metrics.proxyOpen.dec()
-      const status = problem && !response.headersSent ? errorCodes[problem.code].status : response.statusCode
-      report(ctx, { requestId, method: request.method, started, passed, problem, status })
+      return () => {
+        const status = problem && !response.headersSent ? errorCodes[problem.code].status : response.statusCode
+        report(ctx, { requestId, method: request.method, started, passed, problem, status })
+      }
     },
-    look,
-    tell,
-    async stop() {
-      for (const timer of every) clearInterval(timer)
-      running.cutAll(new BrokerError('not_serving'))
-      await tell()
-    },
-  }
+  })
 }
-
-const fixedHeaders = Object.entries({
-  ...answerHeaders,
-  'strict-transport-security': securityHeaders['strict-transport-security'],
-}).flat()
 
 /** A refusal as a problem, for programs; nothing where the answer has begun. */
 function answerProblem(

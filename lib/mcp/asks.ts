@@ -1,7 +1,7 @@
 import { type Asking, askForLink } from '../broker/link/ask.ts'
 import type { Context } from '../context.ts'
 import { isBrokerError } from '../errors.ts'
-import { errorMessage, type Id, type Message, objectIn, type Params, RpcRefusal, rpcCodes, textIn } from './messages.ts'
+import { errorMessage, type Message, objectIn, type Params, RpcRefusal, rpcCodes, textIn } from './messages.ts'
 import { mayAskFirst } from './methods.ts'
 import type { Manner } from './reading.ts'
 import { marked, type Owner, unmarked } from './session.ts'
@@ -95,5 +95,3 @@ export function withoutAnswer(
     isForged: false,
   }
 }
-
-export const idOf = (message: Message): Id | undefined => (message.kind === 'notification' ? undefined : message.id)

@@ -3,21 +3,11 @@ import { readTenant } from '../store/database.ts'
 import { findTools, keepTools } from '../store/mcp.ts'
 import { objectIn, type Params, RpcRefusal, textIn } from './messages.ts'
 import { handlingOf, mayAskFirst, serverRequests } from './methods.ts'
-import type { KnownTool, Permits } from './permits.ts'
+import type { Permits } from './permits.ts'
 import { isModern, isRevision, type Revision } from './revisions.ts'
 import { toolsIn } from './tools.ts'
 
 export type Place = { tenantId: string; projectId: string }
-
-/** What the catalogue knows of a tool; undefined: no list has had it. */
-export async function knownTool(
-  ctx: Context,
-  { tenantId, projectId }: Place,
-  name: string,
-): Promise<KnownTool | undefined> {
-  const [row] = await readTenant(ctx, tenantId, (tx) => findTools(tx, tenantId, projectId, [name]))
-  return row && { hash: row.hash, readOnly: row.readOnly, reviewedHash: row.reviewedHash, isGone: row.goneAt !== null }
-}
 
 export type Filtering = {
   ctx: Context
@@ -55,7 +45,7 @@ const badAnswer = () =>
 
 /**
  * What of a result goes back: lists are cut to what the token allows. `method`: of the request that it answers; undefined where
- * that is not known, because a stream was taken up again, so that its form decides. `cursor`: where its list began.
+ * that is not known, because a stream was taken up again, so that its form decides. `isFirstPage`: nothing of its list came before.
  * @throws RpcRefusal for a result that the protocol does not have there
  */
 export async function filterResult(
@@ -139,7 +129,7 @@ async function toolsFor(
   const rows = holds ? await readTenant(ctx, tenantId, (tx) => findTools(tx, tenantId, projectId, names)) : []
   const reviewed = new Map(rows.map(({ name, reviewedHash }) => [name, reviewedHash]))
   return found.flatMap(({ entry, tool }) => {
-    const known = { ...tool, reviewedHash: reviewed.get(tool.name) ?? null, isGone: false }
+    const known = { ...tool, reviewedHash: reviewed.get(tool.name) ?? null }
     return permits.tool(tool.name, known).allowed ? [entry] : []
   })
 }

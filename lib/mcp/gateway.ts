@@ -1,77 +1,31 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Asking } from '../broker/link/ask.ts'
+import type { IncomingMessage } from 'node:http'
 import { gatewayUrl, proxyUrl } from '../broker/proxy-url.ts'
-import { freshTokens, noteUse, tokenPlace } from '../broker/refresh/refresh.ts'
-import { turnAway } from '../broker/turn-away.ts'
-import { clientSecretPlace } from '../broker/upstream.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { configured } from '../providers/index.ts'
-import type { GatewayFacts } from '../providers/kind.ts'
 import { McpRights, summary } from '../providers/mcp/rights.ts'
 import { Entrance, marginSeconds } from '../proxy/entrance.ts'
-import { type Payers, type ProxyLimits, payersOf, Quotas } from '../proxy/quotas.ts'
+import { type ProxyLimits, payersOf, Quotas } from '../proxy/quotas.ts'
 import { endedError, Running } from '../proxy/running.ts'
-import { recordFirstUse, Tally, type User } from '../proxy/tally.ts'
-import { isUnsealError } from '../security/seal.ts'
-import { hash, isToken, type Secret } from '../security/secrets.ts'
-import {
-  enterGateway,
-  type GatewayEntered,
-  type GatewayEntering,
-  gatewayStanding,
-  keepServer,
-  standingKey,
-} from '../store/mcp.ts'
-import { noteGrantUse } from '../store/programs.ts'
-import { vaultOf } from '../vault/keys.ts'
+import { Tally, type User } from '../proxy/tally.ts'
+import { hash, isToken } from '../security/secrets.ts'
+import { enterGateway, gatewayStanding, standingKey } from '../store/mcp.ts'
 import { Answering } from './answering.ts'
-import { askMessage, askPerson, withoutAnswer } from './asks.ts'
-import { capabilitiesWithoutTasks, type Filtering, filterResult, knownTool } from './filters.ts'
-import { Flood } from './flood.ts'
-import {
-  errorMessage,
-  type Message,
-  objectIn,
-  type Params,
-  type Read,
-  RpcRefusal,
-  rpcCodes,
-  textIn,
-} from './messages.ts'
-import { handlingOf, notifications, requests, serverNotifications, serverRequests } from './methods.ts'
-import { Permits, type Verdict } from './permits.ts'
-import { type Manner, mannerOf, openedSession, readBody, requireAccept, unsupported } from './reading.ts'
-import { isModern, isRevision, legacy, metaNames, revisions } from './revisions.ts'
-import { idForClient, idForServer, isSessionId, type Owner, sealSession } from './session.ts'
+import { withoutAnswer } from './asks.ts'
+import type { Call, Gateway, Known, Live, Request, Served, Serving } from './call.ts'
+import type { Filtering } from './filters.ts'
+import { beyond, judged, paramsFor } from './judge.ts'
+import { errorMessage, type Message, type Read, RpcRefusal, textIn } from './messages.ts'
+import { handlingOf, notifications, requests } from './methods.ts'
+import { Permits } from './permits.ts'
+import { type Manner, mannerOf, openedSession, readBody, requireAccept } from './reading.ts'
+import { passOn, stream } from './reply.ts'
+import { failed, sessionOver, wantedScopes, wayOf, withServer } from './server-call.ts'
+import { idForServer } from './session.ts'
 import type { Target } from './target.ts'
 import { ToolTally } from './tool-tally.ts'
-import { cleaned, serverInfoOf } from './tools.ts'
-import { type Reply, type Sending, type Server, send, serverAt } from './upstream.ts'
-
-/** What one process keeps of the gateway. Nothing of it says whether a token is valid: that is asked each time. */
-export type Gateway = {
-  ctx: Context
-  entrance: Entrance<GatewayEntering, GatewayEntered>
-  known: Map<string, Known>
-  running: Running
-  tally: Tally
-  tools: ToolTally
-  quotas: Quotas
-}
-
-/** What changes only with the rows that it was read from. */
-type Known = {
-  payers: Payers
-  seen: string
-  permits: Permits
-  /** Its rights in words. */
-  words: string
-  facts: GatewayFacts
-  /** Sealed: the value of the header, where everybody shares one. */
-  key: string | null
-  address: string
-}
+import { cleaned } from './tools.ts'
+import { send } from './upstream.ts'
 
 const knownMax = 20_000
 
@@ -84,18 +38,6 @@ export const createGateway = (ctx: Context, limits?: ProxyLimits): Gateway => ({
   tools: new ToolTally(ctx),
   quotas: new Quotas(ctx, limits),
 })
-
-export type Serving = {
-  request: IncomingMessage
-  response: ServerResponse
-  target: Target
-  address: string | null
-  /** On every answer: names and values. */
-  headers: readonly string[]
-}
-
-/** What is told of a call. */
-export type Served = { holderId: string; method: string }
 
 /** RFC 9728 5.1: where a program that brings no token, or a wrong one, finds out who gives them. */
 export function challengeFor(ctx: Pick<Context, 'config'>, target: Target, error?: 'invalid_token'): string {
@@ -122,18 +64,6 @@ const notKnown = (ctx: Context, target: Target, detail?: string) =>
     challenge: challengeFor(ctx, target, 'invalid_token'),
     ...(detail !== undefined && { detail }),
   })
-
-type Live = Extract<GatewayEntered, { state: 'live' }>
-
-/** One call, once it is known who makes it. */
-type Call = Serving & {
-  entered: Live
-  known: Known
-  answering: Answering
-  owner: Owner
-  user: User
-  key: string
-}
 
 /**
  * Takes one message of a client, decides about it, and passes it on within what the token allows; and the answer back. Ends when
@@ -253,7 +183,6 @@ async function take(gateway: Gateway, call: Call): Promise<Served> {
 }
 
 type Taken<M extends Message = Message> = { read: Read; message: M; manner: Manner }
-type Request = Extract<Message, { kind: 'request' }>
 
 /** A notification or an answer of the client: it goes on, or not; there is no answer to it. */
 async function tell(gateway: Gateway, call: Call, { read, message, manner }: Taken): Promise<void> {
@@ -282,17 +211,6 @@ async function tell(gateway: Gateway, call: Call, { read, message, manner }: Tak
   })
 }
 
-const sessionOver = () =>
-  new RpcRefusal('invalidRequest', 'This session is over. Send initialize again.', { status: 404 })
-
-/** For the answer of a server that holds nothing that the protocol knows. */
-const failed = (status: number) =>
-  status >= 500
-    ? new RpcRefusal('unavailable', `The MCP server failed with status ${status}.`)
-    : status >= 300 && status < 400
-      ? new RpcRefusal('badAnswer', 'The MCP server redirected to another address. Nothing was followed.')
-      : new RpcRefusal('badAnswer', `The MCP server answered ${status}, which the protocol does not have here.`)
-
 const refusedMethod = (method: string, manner: Manner) =>
   new RpcRefusal(
     'methodNotFound',
@@ -301,12 +219,6 @@ const refusedMethod = (method: string, manner: Manner) =>
       status: 404,
     },
   )
-
-const wayOf = (manner: Manner): Pick<Sending, 'revision' | 'session' | 'parameters'> => ({
-  revision: manner.revision,
-  session: manner.era === 'session' ? (manner.session.upstream ?? undefined) : undefined,
-  ...(manner.era === 'modern' && { parameters: manner.parameters }),
-})
 
 /** A request: decided about, sent in our own words, and its answer cut to what the token allows. */
 async function answer(gateway: Gateway, call: Call, taken: Taken<Request>): Promise<void> {
@@ -348,397 +260,6 @@ async function answer(gateway: Gateway, call: Call, taken: Taken<Request>): Prom
     return undefined
   })
   if (manner.era === 'initialize' && !answering.response.writableEnded) answering.end()
-}
-
-/** What is sent of a request's parameters: whatever was judged, and nothing that the gateway could not follow. */
-function paramsFor(permits: Permits, manner: Manner, method: string, params: Params | undefined): Params | undefined {
-  if (!params) return params
-  if (method === 'initialize')
-    return {
-      ...params,
-      protocolVersion: manner.revision,
-      capabilities: capabilitiesWithoutTasks(objectIn(params, 'capabilities')),
-    }
-  const meta = objectIn(params, '_meta')
-  const capabilities = objectIn(meta, metaNames.capabilities)
-  let sent: Params = capabilities
-    ? { ...params, _meta: { ...meta, [metaNames.capabilities]: capabilitiesWithoutTasks(capabilities) } }
-    : params
-  const wanted = method === 'subscriptions/listen' ? objectIn(sent, 'notifications') : undefined
-  if (wanted && wanted.resourceSubscriptions !== undefined) {
-    const uris = Array.isArray(wanted.resourceSubscriptions) ? wanted.resourceSubscriptions : []
-    const kept = uris.filter((uri) => typeof uri === 'string' && permits.resource(uri).allowed)
-    sent = { ...sent, notifications: { ...wanted, resourceSubscriptions: kept } }
-  }
-  return sent
-}
-
-/** Whether the token allows what a request names. @throws RpcRefusal where it names nothing */
-async function judged(
-  ctx: Context,
-  permits: Permits,
-  place: { tenantId: string; projectId: string },
-  { method, params }: Request,
-): Promise<Verdict> {
-  const named = (member: string, of: Params | undefined = params) => {
-    const text = textIn(of, member)
-    if (text === undefined) throw new RpcRefusal('invalidParams', `The request has no ${member}.`)
-    return text
-  }
-  switch (method) {
-    case 'tools/call': {
-      const name = named('name')
-      if (params && Object.hasOwn(params, 'task'))
-        throw new RpcRefusal('invalidParams', 'A call does not pass the gateway as a task.')
-      return permits.tool(name, permits.needsTool(name) ? await knownTool(ctx, place, name) : undefined)
-    }
-    case 'prompts/get':
-      return permits.prompt(named('name'))
-    case 'resources/read':
-    case 'resources/subscribe':
-    case 'resources/unsubscribe':
-      return permits.resource(named('uri'))
-    case 'completion/complete': {
-      const ref = objectIn(params, 'ref')
-      if (textIn(ref, 'type') === 'ref/prompt') return permits.prompt(named('name', ref))
-      if (textIn(ref, 'type') !== 'ref/resource') throw new RpcRefusal('invalidParams', 'The ref is of no known type.')
-      const uri = named('uri', ref)
-      return permits.template(uri).allowed ? { allowed: true } : permits.resource(uri)
-    }
-    default:
-      return { allowed: true }
-  }
-}
-
-/** Which right is missing, and how more is had. */
-function beyond({ known, entered, target }: Call, why: string): RpcRefusal {
-  const more = entered.isGrant
-    ? 'Sign in again with this program and allow more.'
-    : 'Issue a token of this project that allows it.'
-  return new RpcRefusal('notAllowed', `${why} This token allows: ${known.words}. ${more}`, {
-    data: { reason: 'right_missing', allows: known.words, project: target.project },
-  })
-}
-
-/** Scopes that a server asks for (RFC 6750 3.1, authorization.mdx "Scope Challenge"); undefined: it does not. */
-function wantedScopes({ headers }: Reply): string[] | undefined {
-  const challenges = [headers['www-authenticate']].flat().join(', ')
-  if (challenges.length > 8_000 || !/\berror\s*=\s*"?insufficient_scope\b/i.test(challenges)) return undefined
-  const [, quoted, bare] = /\bscope\s*=\s*(?:"([^"]*)"|([!#-+\--[\]-~]+))/i.exec(challenges) ?? []
-  return (quoted ?? bare ?? '')
-    .split(' ')
-    .filter((scope) => /^[!#-[\]-~]{1,200}$/.test(scope))
-    .slice(0, 50)
-}
-
-/** How long after a renewal a 401 is the server's word on the connection and not on the token. */
-const justRefreshedMilliseconds = 30_000
-
-/**
- * Runs what speaks to a server with the connection's token: counted as open, cut when the token ends, renewed once where the
- * server refuses it (401: nothing was acted upon), and a person asked where only they can help.
- * `work` answers a refusal of the server, which it has not passed on; undefined: it is done.
- */
-async function withServer(
-  gateway: Gateway,
-  call: Call,
-  manner: Manner,
-  request: Request | undefined,
-  work: (server: Server, signal: AbortSignal) => Promise<Reply | undefined>,
-): Promise<void> {
-  const { ctx, running, quotas, tally } = gateway
-  const { entered, known, response, key, user, answering } = call
-  const ask = async (cause: Asking['cause'], scopes?: string[]) => {
-    const { tenantId, userId, providerId, projectId, connectionId } = entered
-    const by = entered.isGrant ? { grant: entered.holderId } : { token: entered.holderId }
-    const of = { tenantId, slug: call.target.slug, userId, providerId, projectId, connectionId, cause, by }
-    const asked = await askPerson(ctx, { ...of, ...(scopes && { scopes }) })
-    if (!request) throw new RpcRefusal('notAllowed', `${asked.message} Open ${asked.url}`)
-    const state = { key: ctx.secrets.gateway, owner: call.owner }
-    await answering.last(askMessage(request, manner, asked, state))
-  }
-  if (entered.connectionId === null || entered.connectionStatus === 'revoked') return ask('link')
-  if (entered.connectionStatus === 'needs_relink') return ask('reconnect')
-  const { connectionId } = entered
-  const aborting = new AbortController()
-  const onClose = () => aborting.abort(new BrokerError('aborted'))
-  response.once('close', onClose)
-  const release = quotas.hold(known.payers)
-  const leave = running.add({
-    tenantId: entered.tenantId,
-    tokenId: key,
-    since: performance.now(),
-    cut(why) {
-      aborting.abort(why)
-      if (response.headersSent) response.destroy()
-    },
-  })
-  try {
-    if (entered.first) await recordFirstUse(ctx, user)
-    if (entered.touch) noteUse(ctx, { tenantId: entered.tenantId, connectionId })
-    if (entered.touchGrant && entered.isGrant)
-      ctx.background('note use of a grant', () =>
-        noteGrantUse(ctx, entered.tenantId, entered.holderId, call.address ?? undefined),
-      )
-    let access = await accessOf(ctx, entered, known)
-    const { shared } = known.facts
-    let mayRenew =
-      access !== undefined && !shared && ctx.now().getTime() - entered.refreshedAt >= justRefreshedMilliseconds
-    for (;;) {
-      const server = serverAt(ctx, known.address, known.facts, access?.accessToken.reveal())
-      const refusal = await work(server, aborting.signal)
-      if (!refusal) return
-      if (refusal.status === 403) return await ask('step_up', wantedScopes(refusal) ?? [])
-      // Nobody's connection is at fault, and nobody but an admin can help.
-      if (shared) throw new RpcRefusal('unavailable', keyRefused)
-      if (!mayRenew) {
-        if (access) await turnAway(ctx, { ...entered, connectionId, version: access.version })
-        return await ask('reconnect')
-      }
-      mayRenew = false
-      access = await freshTokens(ctx, { tenantId: entered.tenantId, connectionId, staleVersion: access?.version ?? 0 })
-    }
-  } catch (error) {
-    if (isBrokerError(error, 'needs_relink') && !answering.isStream) return await ask('reconnect')
-    if (isBrokerError(error, 'not_linked') && !answering.isStream) return await ask('link')
-    throw asRefusal(error, request)
-  } finally {
-    response.off('close', onClose)
-    leave()
-    release()
-    tally.add(user, {
-      requests: 1,
-      bytesSent: Number(call.request.headers['content-length'] ?? 0),
-      bytesReceived: answering.bytes,
-    })
-  }
-}
-
-/** What fails at the server is told as an error of the request, where there is one. */
-function asRefusal(error: unknown, request: Request | undefined): unknown {
-  if (!request) return error
-  if (isBrokerError(error, 'upstream_unavailable', 'token_outstanding'))
-    return new RpcRefusal('unavailable', 'The MCP server does not answer. Try again in a moment.', {
-      data: { retry_after_seconds: error.retryAfterSeconds ?? 5 },
-    })
-  if (isBrokerError(error, 'upstream_protocol'))
-    return new RpcRefusal('badAnswer', 'The MCP server sent an answer that cannot be read.')
-  return error
-}
-
-const keyRefused =
-  'The MCP server does not take the key that an admin entered for it. An admin can replace it at the provider.'
-
-type Access = { accessToken: Secret; version: number }
-
-/** The connection's token as it is sealed beside the answer of the one statement, else a renewed one; none where none is sent. */
-async function accessOf(ctx: Context, entered: Live, { facts, key }: Known): Promise<Access | undefined> {
-  if (facts.header === undefined) return undefined
-  const { tenantId, providerId, connectionId, userId, accessToken, tokenVersion: version } = entered
-  const id = connectionId ?? ''
-  if (facts.shared) {
-    if (key === null) return undefined
-    const vault = await vaultOf(ctx, tenantId)
-    return { accessToken: await vault.open(clientSecretPlace(providerId), key), version }
-  }
-  if (!accessToken) return freshTokens(ctx, { tenantId, connectionId: id })
-  const vault = await vaultOf(ctx, tenantId)
-  try {
-    return { accessToken: await vault.open(tokenPlace({ id, userId }, 'access_token', version), accessToken), version }
-  } catch (error) {
-    if (!isUnsealError(error)) throw error
-    return freshTokens(ctx, { tenantId, connectionId: id })
-  }
-}
-
-type Passing = { message: Request; manner: Manner; reply: Reply; filtering: Filtering; server: Server }
-
-/** Passes a server's answer to a request back. @throws RpcRefusal, BrokerError; also after the beginning of a stream */
-async function passOn(gateway: Gateway, call: Call, passing: Passing): Promise<void> {
-  const { answering } = call
-  const { message, manner, reply } = passing
-  const { status, form } = reply
-  if (form === 'other' || (status !== 200 && form !== 'json')) {
-    reply.drop()
-    throw unanswered(manner, reply)
-  }
-  if (form === 'stream') return stream(gateway, call, { ...passing, resumed: false })
-  let read: Read | undefined
-  try {
-    for await (const event of reply.events()) read = event.read
-  } catch (error) {
-    throw status === 200 ? error : unanswered(manner, reply)
-  }
-  const answered = read?.message
-  const isError = answered?.kind === 'error' && (answered.id === message.id || answered.id === undefined)
-  if (
-    !read ||
-    !answered ||
-    !((answered.kind === 'result' && answered.id === message.id && status === 200) || isError)
-  ) {
-    if (status !== 200) throw unanswered(manner, reply)
-    throw new RpcRefusal('badAnswer', 'The MCP server sent an answer to something else.')
-  }
-  if (isError) refuseOldServer(manner, reply, answered)
-  const back = await backOf(gateway, call, passing, answered)
-  answering.whole(
-    { ...read, message: back.message },
-    { status: isError ? statusFor(manner, status) : 200, headers: back.headers },
-  )
-}
-
-/** In a session an error is told with 200: clients take another status for the end of it, or of the server. */
-const statusFor = (manner: Manner, status: number) =>
-  manner.era === 'modern' && (status === 400 || status === 404) ? status : 200
-
-/** Codes by which a server shows that it knows the newest revision (streamable-http.mdx, "Backward Compatibility"). */
-const modernCodes = new Set<number>([-32020, -32021, -32022, rpcCodes.methodNotFound, rpcCodes.invalidParams])
-
-/** A server that does not know the newest revision answers in some way of its own: the client is told what both know. */
-function refuseOldServer(manner: Manner, { status }: Reply, { error, id }: Extract<Message, { kind: 'error' }>): void {
-  if (manner.era === 'modern' && status !== 200 && (id === undefined || !modernCodes.has(error.code)))
-    throw unsupported('2026-07-28', [legacy, '2025-06-18'])
-  if (manner.era === 'modern' && error.code === rpcCodes.unsupportedVersion) {
-    const supported = objectIn({ data: error.data }, 'data')?.supported
-    throw unsupported('2026-07-28', Array.isArray(supported) ? supported.filter(isRevision) : [legacy])
-  }
-}
-
-function unanswered(manner: Manner, { status }: Reply): RpcRefusal {
-  if (status === 404 && manner.era === 'session' && manner.session.upstream !== null) return sessionOver()
-  if (manner.era === 'modern' && [400, 404, 405, 406].includes(status))
-    return unsupported('2026-07-28', [legacy, '2025-06-18'])
-  return failed(status)
-}
-
-/** An answer as it goes back: cut to what the token allows, with a session of ours where one begins. */
-async function backOf(
-  { ctx }: Gateway,
-  { owner }: Call,
-  { message: request, manner, reply, filtering }: Passing,
-  answered: Message,
-): Promise<{ message: Message; headers: string[] }> {
-  if (answered.kind === 'error') {
-    const { code, message, data } = answered.error
-    const error = { code, message: message.slice(0, 4_000), ...(data !== undefined && { data }) }
-    return { message: errorMessage(request.id, error), headers: [] }
-  }
-  if (answered.kind !== 'result') throw new RpcRefusal('badAnswer', 'The MCP server sent no answer.')
-  const isFirstPage = textIn(request.params, 'cursor') === undefined
-  const result = await filterResult(filtering, { method: request.method, result: answered.result, isFirstPage })
-  const message = { ...answered, result }
-  if (manner.era !== 'initialize') return { message, headers: [] }
-  const revision = textIn(result, 'protocolVersion')
-  if (!isRevision(revision) || isModern(revision)) {
-    const shared = revisions.filter((one) => !isModern(one))
-    throw new RpcRefusal(
-      'invalidParams',
-      'The MCP server speaks no revision of the protocol that the gateway speaks.',
-      {
-        data: { supported: shared, requested: manner.revision },
-      },
-    )
-  }
-  const given = [reply.headers['mcp-session-id']].flat()[0]
-  if (given !== undefined && !isSessionId(given))
-    throw new RpcRefusal('badAnswer', 'The MCP server gave no readable session.')
-  ctx.background('keep what a server says', () =>
-    keepServer(ctx, filtering.place, { ...serverInfoOf(result.serverInfo), revision }, ctx.now()),
-  )
-  const session = { upstream: given ?? null, revision, opensLinks: manner.opensLinks }
-  return { message, headers: ['mcp-session-id', sealSession(ctx.secrets.gateway, owner, session)] }
-}
-
-type Streaming = Omit<Passing, 'message'> & { message: Request | undefined; resumed: boolean }
-
-/** Passes a stream back, message by message. `message`: the request that it answers; undefined: it was opened on its own. */
-async function stream(gateway: Gateway, call: Call, streaming: Streaming): Promise<void> {
-  const { ctx } = gateway
-  const { answering } = call
-  const { message: request, manner, reply } = streaming
-  const isLong = request === undefined || request.method === 'subscriptions/listen'
-  const flood = new Flood(isLong, () => ctx.now().getTime())
-  let hasBegun = false
-  let canResume = false
-  const begin = (headers: string[] = []) => {
-    if (!hasBegun) answering.begin({ headers })
-    hasBegun = true
-  }
-  // A session begins with the head, so an answer to `initialize` is waited for.
-  if (manner.era !== 'initialize') begin()
-  try {
-    for await (const event of reply.events()) {
-      flood.count(event.bytes)
-      const marks = isModern(manner.revision) ? {} : { id: event.id, retry: event.retry }
-      canResume ||= marks.id !== undefined
-      if (!event.read) {
-        if (hasBegun) await answering.event(undefined, marks)
-        continue
-      }
-      const { message } = event.read
-      const isAnswer = message.kind === 'result' || message.kind === 'error'
-      if (isAnswer && request && message.id === request.id) {
-        const back = await backOf(gateway, call, { ...streaming, message: request }, message)
-        begin(back.headers)
-        await answering.event({ ...event.read, message: back.message }, marks)
-        return answering.end()
-      }
-      const passed = isAnswer ? await resumedAnswer(streaming, message) : fromServer(gateway, streaming, message)
-      if (passed && hasBegun) await answering.event({ ...event.read, message: passed }, marks)
-    }
-    if (request && !(canResume && hasBegun))
-      throw new RpcRefusal('badAnswer', 'The MCP server ended its stream before it answered.')
-    answering.end()
-  } catch (error) {
-    const told = asRefusal(error, request)
-    if (!(told instanceof RpcRefusal) || !request || !hasBegun || answering.response.destroyed) throw told
-    await answering.last(errorMessage(request.id, told.error))
-  } finally {
-    reply.drop()
-  }
-}
-
-/** An answer on a stream that was taken up again: which request it answers is not known here, so its form decides. */
-async function resumedAnswer({ resumed, filtering }: Streaming, message: Message): Promise<Message | undefined> {
-  if (!resumed) return undefined
-  if (message.kind !== 'result') return message
-  return {
-    ...message,
-    result: await filterResult(filtering, { method: undefined, result: message.result, isFirstPage: false }),
-  }
-}
-
-/** What a server says of its own accord, as it goes to the client; undefined: it does not. */
-function fromServer({ ctx }: Gateway, streaming: Streaming, message: Message): Message | undefined {
-  const { message: request, manner, filtering, server } = streaming
-  if (message.kind === 'request') {
-    if (isModern(manner.revision) || manner.era !== 'session') return undefined
-    if (handlingOf(serverRequests, message.method, manner.revision) === 'pass')
-      return { ...message, id: idForClient(ctx.secrets.gateway, manner.sealed, message.id) }
-    const refusal = errorMessage(message.id, {
-      code: rpcCodes.methodNotFound,
-      message: 'This does not pass the gateway.',
-    })
-    ctx.background('refuse a request of a server', async () => {
-      const read = { message: refusal, hasNumerals: false }
-      const signal = AbortSignal.timeout(10_000)
-      ;(await send(server, { method: 'POST', read, ...wayOf(manner), signal })).drop()
-    })
-    return undefined
-  }
-  if (message.kind !== 'notification') return undefined
-  const { method, params } = message
-  const handling = handlingOf(serverNotifications, method, manner.revision)
-  if (handling === 'refuse') return undefined
-  if (handling === 'filter' && !filtering.permits.resource(textIn(params, 'uri') ?? '').allowed) return undefined
-  if (method === 'notifications/progress' && request) {
-    const token = objectIn(request.params, '_meta')?.progressToken
-    if (token === undefined || token !== params?.progressToken) return undefined
-  }
-  if (isModern(manner.revision) && request?.method === 'subscriptions/listen') {
-    if (objectIn(params, '_meta')?.[metaNames.subscription] !== request.id) return undefined
-  }
-  return message
 }
 
 /** Opens a stream of a session, takes one up again, or ends a session; revisions with sessions alone have these. */

@@ -1,8 +1,6 @@
 import type { McpRights } from '../providers/mcp/rights.ts'
+import type { KnownTool } from '../store/mcp.ts'
 import { isNameable } from './tools.ts'
-
-/** What is to be known of a tool that is called: the server's word as the catalogue has it. */
-export type KnownTool = { hash: string; readOnly: boolean; reviewedHash: string | null; isGone: boolean }
 
 export type Verdict = { allowed: true } | { allowed: false; why: string }
 const allowed: Verdict = { allowed: true }
@@ -27,9 +25,9 @@ export class Permits {
     this.#templates = rights.resources.flatMap((uri) => templateOf(uri) ?? [])
   }
 
-  /** Whether a decision needs what the catalogue knows of a tool. */
+  /** Whether a decision needs what the catalogue knows of a tool. Of a name that no list can hold it knows nothing (IV-01). */
   needsTool(name: string): boolean {
-    return this.#holds || !(this.rights.all_tools || this.#tools.has(name))
+    return isNameable(name) && (this.#holds || !(this.rights.all_tools || this.#tools.has(name)))
   }
 
   /** `known`: undefined where no list has had it. */

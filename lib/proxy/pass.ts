@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { gatewayUrl, proxyUrl } from '../broker/proxy-url.ts'
-import { freshTokens, noteUse, tokenPlace } from '../broker/refresh/refresh.ts'
+import { justRefreshedMilliseconds, openedAccess } from '../broker/refresh/access.ts'
+import { freshTokens, noteUse } from '../broker/refresh/refresh.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { configured } from '../providers/index.ts'
@@ -10,10 +11,8 @@ import { methods } from '../providers/patterns.ts'
 import { type Matcher, matcherOf, Rules, rulesLanguage } from '../providers/rules.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { currentNonce } from '../security/proof.ts'
-import { isUnsealError } from '../security/seal.ts'
 import { hash } from '../security/secrets.ts'
 import { type Entered, type Entering, enterProxy } from '../store/proxy.ts'
-import { vaultOf } from '../vault/keys.ts'
 import { credentialOf, refuseUnproven, unauthenticated, wrongScheme } from './credential.ts'
 import { Entrance, marginSeconds } from './entrance.ts'
 import {
@@ -184,9 +183,6 @@ const shown = (path: string) => (path.length > 200 ? `${path.slice(0, 200)}…` 
 
 type Way = { entered: Live; known: Known; headers: string[] }
 
-/** How long after a renewal a 401 is the upstream's word on the request and not on the token. */
-const justRefreshedMilliseconds = 30_000
-
 async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed> {
   const { ctx, running, quotas, tally } = proxy
   const { request, response } = passing
@@ -254,18 +250,12 @@ async function forward(proxy: Proxy, passing: Passing, way: Way): Promise<Passed
   }
 }
 
-/** The connection's token as it is sealed beside the answer of the one statement, else a renewed one. */
-async function accessOf({ ctx, refused }: Proxy, entered: Live): Promise<Access> {
-  const { tenantId, connectionId: id, userId, accessToken, tokenVersion: version } = entered
-  if (refused.get(id) === version) return freshTokens(ctx, { tenantId, connectionId: id, staleVersion: version })
-  if (!accessToken) return freshTokens(ctx, entered)
-  const vault = await vaultOf(ctx, tenantId)
-  try {
-    return { accessToken: await vault.open(tokenPlace({ id, userId }, 'access_token', version), accessToken), version }
-  } catch (error) {
-    if (!isUnsealError(error)) throw error
-    return freshTokens(ctx, entered)
-  }
+/** The connection's token, unless the upstream has just refused it. */
+const accessOf = ({ ctx, refused }: Proxy, entered: Live): Promise<Access> => {
+  const { tenantId, connectionId, tokenVersion: version } = entered
+  return refused.get(connectionId) === version
+    ? freshTokens(ctx, { tenantId, connectionId, staleVersion: version })
+    : openedAccess(ctx, entered)
 }
 
 /** The request that comes next waits for this, and has a token that works. */

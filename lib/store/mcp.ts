@@ -185,6 +185,21 @@ export async function usesByTool(
   return rows.map(({ tool, calls, refused }) => ({ tool, calls: Number(calls), refused: Number(refused) }))
 }
 
+/** What is to be known of a tool that is called: the server's word as the catalogue has it. */
+export type KnownTool = { hash: string; readOnly: boolean; reviewedHash: string | null }
+
+/** One call of vk.mcp_tool_known; undefined: no list has had it. */
+export async function knownTool(
+  ctx: Pick<Context, 'pool' | 'config'>,
+  { tenantId, projectId }: Place,
+  name: string,
+): Promise<KnownTool | undefined> {
+  const text = `SELECT hash, read_only AS "readOnly", reviewed_hash AS "reviewedHash"
+    FROM vk.mcp_tool_known($1, $2, $3)`
+  const [row] = await query<KnownTool>(ctx, 'mcp_tool_known', text, [tenantId, projectId, name])
+  return row
+}
+
 /** How a token stands that somebody brings to the gateway (vk.gateway_enter). */
 export type GatewayEntered =
   | { state: 'unknown' }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { issueToken, readScopeChoices } from '../../lib/broker/issue.ts'
+import { readScopeChoices } from '../../lib/broker/choices.ts'
+import { issueToken } from '../../lib/broker/issue.ts'
 import { checkLastUse } from '../../lib/broker/last-use.ts'
 import { projectDetail } from '../../lib/broker/read/project.ts'
 import { tokenPage } from '../../lib/broker/read/token.ts'

@@ -1,10 +1,9 @@
 // The demo's MCP server as a provider of the demo's tenants: linked, used, stepped up.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
-import { askedState } from '../../lib/broker/link/ask.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
-import { ask } from '../support/asked.ts'
+import { ask, askedState } from '../support/asked.ts'
 
 let app: TestApp
 let owner: Jar
@@ -63,8 +62,7 @@ describe('the demo’s notes', () => {
     expect(asked).toEqual(expect.arrayContaining(['notes:read', 'notes:write', 'notes:delete']))
     const back = await app.follow(owner, await approve(started.body.url, { account }))
     expect(back.headers.get('location')).toBe(`/connect/${id}`)
-    const tenantId = (await app.tenantId('acme')) ?? ''
-    expect(await askedState(app.ctx, { tenantId, id })).toEqual({ status: 'completed' })
+    expect(await askedState(app, id)).toBe('completed')
     const after = await connection()
     expect(after.id).toBe(before.id)
     expect(after.scopes_granted).toContain('notes:delete')

@@ -1,8 +1,9 @@
 // Kind `keycloak` and strategy `exchange` against a realm that answers as Keycloak does, and lies where we tell it to.
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { checkProvider } from '../../lib/broker/check.ts'
+import { readScopeChoices } from '../../lib/broker/choices.ts'
 import { removeMember } from '../../lib/broker/end.ts'
-import { issueToken, readScopeChoices } from '../../lib/broker/issue.ts'
+import { issueToken } from '../../lib/broker/issue.ts'
 import { changeProvider, createProvider, previewProvider, providerList } from '../../lib/broker/providers.ts'
 import { issueOffer } from '../../lib/broker/read/offer.ts'
 import { readToken, tokenPage } from '../../lib/broker/read/token.ts'

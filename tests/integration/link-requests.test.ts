@@ -1,11 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
-import { askedState } from '../../lib/broker/link/ask.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { acceptLinkRequest } from '../../lib/store/link-requests.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
-import { ask } from '../support/asked.ts'
+import { ask, askedState } from '../support/asked.ts'
 import { origin } from '../support/broker.ts'
 import { giveGrant } from '../support/grants-of-programs.ts'
 
@@ -35,8 +34,7 @@ afterEach(async () => {
   await app.rows('acme', 'DELETE FROM link_request')
 })
 
-const stateOf = async (id: string) =>
-  (await askedState(app.ctx, { tenantId: (await app.tenantId('acme')) ?? '', id })).status
+const stateOf = (id: string) => askedState(app, id)
 const path = (id: string) => `/tenants/acme/link-requests/${id}`
 type Told = { id: string; url: string; code?: string; title?: string; detail?: string }
 const start = (id: string, jar = owner) => app.call<Told>(jar, 'POST', `${path(id)}/start`)

@@ -225,6 +225,21 @@ describe('the official clients through the gateway', () => {
 })
 
 describe('what is sent', () => {
+  it('IV-01: a name that no list can hold is refused as every other, and nothing is looked up by it', async () => {
+    for (const rights of [{ tools: ['echo'] }, { read_only_tools: true }]) {
+      const bearer = await token(rights)
+      behind.ledger.length = 0
+      for (const name of ['echo\u0000', 'ech\ud800', 'a'.repeat(100_000)]) {
+        const session = await gate.session(linked.alias, bearer)
+        behind.ledger.length = 0
+        const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } })
+        const answer = await gate.raw(linked.alias, { token: bearer, body, headers: session.headers })
+        expect(answer.messages[0]?.error).toMatchObject({ code: 403, data: { reason: 'right_missing' } })
+        expect(reached()).toEqual([])
+      }
+    }
+  })
+
   it('IV-08: is written anew: other headers, other spellings and what the protocol does not know stay here', async () => {
     const bearer = await token({ all_tools: true })
     const body =

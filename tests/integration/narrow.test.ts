@@ -1,7 +1,8 @@
 // Strategy `narrow` at the demo's ticket service: a real OpenID issuer on a real socket.
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { issueToken, readScopeChoices } from '../../lib/broker/issue.ts'
+import { readScopeChoices } from '../../lib/broker/choices.ts'
+import { issueToken } from '../../lib/broker/issue.ts'
 import { probeNarrowing } from '../../lib/broker/probe.ts'
 import { connectionPage } from '../../lib/broker/read/connection.ts'
 import { readToken } from '../../lib/broker/read/token.ts'

@@ -1,4 +1,6 @@
-import { type Asking, askForLink } from '../../lib/broker/link/ask.ts'
+import { type Asking, askForLink, statusOf } from '../../lib/broker/link/ask.ts'
+import { readTenant } from '../../lib/store/database.ts'
+import { findLinkRequest } from '../../lib/store/link-requests.ts'
 import type { TestApp } from './app.ts'
 
 type Asked = { userId: string | undefined; projectId: string } & Partial<Omit<Asking, 'userId' | 'projectId'>>
@@ -25,4 +27,11 @@ export async function ask(app: TestApp, { userId = '', projectId, cause, ...rest
     cause: cause ?? (rest.scopes ? 'step_up' : connection ? 'reconnect' : 'link'),
     ...rest,
   })
+}
+
+/** How such a request of acme stands. */
+export async function askedState({ ctx, tenantId }: TestApp, id: string) {
+  const tenant = (await tenantId('acme')) ?? ''
+  const row = await readTenant(ctx, tenant, (tx) => findLinkRequest(tx, tenant, id))
+  return row && statusOf(row, ctx.now())
 }

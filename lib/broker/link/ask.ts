@@ -137,17 +137,8 @@ export const countEnds = (
   for (const { cause, outcome } of ends) metrics.linkRequests.inc({ cause, outcome })
 }
 
-/** How a request stands (N-15). @throws BrokerError not_found */
-export async function askedState(
-  ctx: Context,
-  { tenantId, id }: { tenantId: string; id: string },
-): Promise<{ status: LinkRequestStatus }> {
-  const row = await readTenant(ctx, tenantId, (tx) => findLinkRequest(tx, tenantId, id))
-  if (!row) throw new BrokerError('not_found')
-  return { status: statusOf(row, ctx.now()) }
-}
-
-const statusOf = ({ status, expiresAt }: LinkRequestRow, now: Date): LinkRequestStatus =>
+/** How a request stands (N-15). */
+export const statusOf = ({ status, expiresAt }: LinkRequestRow, now: Date): LinkRequestStatus =>
   (status === 'asked' || status === 'accepted') && expiresAt <= now ? 'timed_out' : (status as LinkRequestStatus)
 
 /** What the person who was asked sees of it. */

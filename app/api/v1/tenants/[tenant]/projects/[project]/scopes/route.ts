@@ -1,4 +1,4 @@
-import { readScopeChoices } from '@/lib/broker/issue.ts'
+import { readScopeChoices } from '@/lib/broker/choices.ts'
 import { api } from '@/lib/http/api.ts'
 import { readScopes } from '@/lib/http/wire/projects.ts'
 

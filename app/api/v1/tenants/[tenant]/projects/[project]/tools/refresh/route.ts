@@ -1,4 +1,4 @@
-import { usableConnection } from '@/lib/broker/issue.ts'
+import { usableConnection } from '@/lib/broker/choices.ts'
 import { toolPage } from '@/lib/broker/read/tools.ts'
 import { api } from '@/lib/http/api.ts'
 import { refreshTools } from '@/lib/http/wire/tools.ts'
