@@ -12,12 +12,12 @@ process.env.VALETKEY_E2E_DATA ??= mkdtempSync(join(tmpdir(), 'valetkey-e2e-'))
 const { VALETKEY_E2E_PORT: port, VALETKEY_E2E_CONTROL: control, CHROMIUM_PATH: executablePath } = process.env
 const origin = `http://localhost:${port}`
 
-/** What starts servers of its own, on databases of its own. */
-const own = ['both-ways.spec.ts', 'process.spec.ts']
+/** What starts servers on databases of its own, and the walk through a tenant that nobody else enters. */
+const own = ['both-ways.spec.ts', 'layout.spec.ts', 'process.spec.ts']
 
 export default defineConfig({
   testDir: 'tests/e2e',
-  // One lane for the one product and demo upstream of the run, whose files go in order, and one for those with servers of their own.
+  // One lane for the product's people and the demo upstream of the run, whose files go in order, and one for those who meet neither.
   workers: 2,
   // A test that passes at the second try has failed (scripts/lib/stages.mjs).
   retries: 0,
@@ -28,9 +28,9 @@ export default defineConfig({
   outputDir: 'node_modules/.cache/playwright',
   projects: [
     { name: 'product', testIgnore: [...own, 'traces.spec.ts'], workers: 1 },
-    { name: 'processes', testMatch: own, workers: 1 },
+    { name: 'own', testMatch: own, workers: 1 },
     // Searches what all others left behind. A new project becomes a dependency too; the search asks for it.
-    { name: 'traces', testMatch: 'traces.spec.ts', dependencies: ['product', 'processes'] },
+    { name: 'traces', testMatch: 'traces.spec.ts', dependencies: ['product', 'own'] },
   ],
   use: {
     baseURL: origin,

@@ -9,13 +9,15 @@ const longest = [
     'scope-matrix',
     'cli-kill',
     'torture',
+    'growth',
     'database-kill',
     'fuzz-schemas',
     'keys',
     'death',
     'authserver-fuzz',
   ],
-  ...['cli-helpers', 'rotation', 'origins', 'cli-login', 'cli-tokens', 'proxy-streams', 'exchange'],
+  ...['cli-helpers', 'cli-login', 'cli-tokens', 'mcp-conformance-client', 'mcp-conformance', 'cli-exec', 'cli-proxy'],
+  ...['rotation', 'freezes', 'trusted-issuers', 'authority', 'proxy-streams', 'exchange', 'isolation', 'origins'],
 ]
 
 class LongestFirst extends BaseSequencer {
@@ -61,6 +63,8 @@ export default defineConfig({
         extends: true,
         test: { ...withDatabase, name: 'integration', include: ['tests/integration/**/*.test.ts'] },
       },
+      // Processes for most tests: the command, terminals, conformance programs.
+      { extends: true, test: { ...withDatabase, name: 'programs', include: ['tests/programs/**/*.test.ts'] } },
       // Thousands of cases, or processes that are killed again and again: what a developer need not wait for.
       { extends: true, test: { ...withDatabase, name: 'long', include: ['tests/long/**/*.test.ts'] } },
       {

@@ -10,6 +10,7 @@ async function passedTests() {
   const sources = {
     unit: passedByVitest,
     integration: passedByVitest,
+    programs: passedByVitest,
     long: passedByVitest,
     keycloak: passedByVitest,
     e2e: passedByPlaywright,

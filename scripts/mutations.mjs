@@ -60,7 +60,7 @@ async function runTests(copy, file, titles, { changesSql = false } = {}) {
   const pattern = titles.map(escaped).join('|')
   const args = ['run', '--project', projectOf(file), file, '-t', pattern, '--reporter=json', `--outputFile=${output}`]
   const env = { ...toolEnv(), NODE_ENV: 'test', NO_COLOR: '1', FORCE_COLOR: undefined }
-  if (['integration', 'long'].includes(projectOf(file)) && !changesSql) {
+  if (['integration', 'programs', 'long'].includes(projectOf(file)) && !changesSql) {
     const { ownerUrl, appUrl } = await share()
     env.VALETKEY_TEST_DATABASE = JSON.stringify({ ownerUrl, appUrl })
   }

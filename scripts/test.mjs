@@ -9,7 +9,7 @@ import { stopOnSignals, stopTools } from './lib/processes.mjs'
 import { step } from './lib/progress.mjs'
 import { ensurePythons } from './lib/python.mjs'
 import { findSchemathesis } from './lib/schemathesis.mjs'
-import { build, checks, conclude, contract, endToEnd, keycloak, long, runStages } from './lib/stages.mjs'
+import { build, checks, conclude, contract, endToEnd, keycloak, long, programs, runStages } from './lib/stages.mjs'
 import { ensureTestPrograms } from './lib/test-programs.mjs'
 
 stopOnSignals(stopTools)
@@ -25,7 +25,7 @@ try {
     ensurePackages(),
   ])
   const later = [keycloak(noKeycloak), contract(schemathesis)]
-  const total = await runStages([...checks, long, build, later, await browserStage()])
+  const total = await runStages([...checks, programs, long, build, later, await browserStage()])
   conclude(total)
 } catch (error) {
   report(error)

@@ -74,6 +74,9 @@ export const checks = [
   single('mutations', () => tool([process.execPath, 'scripts/mutations.mjs', '--sample', '4'])),
 ]
 
+/** The command and other people's programs, as processes. */
+export const programs = vitest('programs')
+
 /** Thousands of cases, or processes that are killed again and again. */
 export const long = vitest('long')
 

@@ -1,7 +1,8 @@
-import pg from 'pg'
 // Everything that a filter matches, as it was previewed: what is listed, counted and revoked is one selection.
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type Jar, startTestApp, type TestApp, type TokenOnWire } from '../support/app.ts'
+import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { type Filter, selectionsOf } from '../support/selections.ts'
 
 let app: TestApp
 let owner: Jar
@@ -23,52 +24,11 @@ afterAll(() => app.stop())
 beforeEach(() => app.rows('acme', `UPDATE issued_token SET expires_at = now() - interval '1 hour'`))
 afterEach(() => app.forgetLimits())
 
-type Preview = {
-  as_of: string
-  count: number
-  tokens: number
-  used_lately: number
-  owners: { owner_id: string; count: number }[]
-  owner_count: number
-}
-type Selected = {
-  items: { id: string; kind: string; already: boolean; over: boolean }[]
-  remaining: number
-  next: string | null
-  code?: string
-  detail?: string
-  fields?: Record<string, string>
-}
-type Filter = Record<string, unknown>
-const preview = async (filter: Filter, jar = owner) =>
-  (
-    await app.call<Preview>(
-      jar,
-      'GET',
-      `/tenants/acme/revocations/preview?${new URLSearchParams({ kind: 'tokens', ...filter })}`,
-    )
-  ).body
-const act = (selection: Filter, jar = owner) =>
-  app.call<Selected>(jar, 'POST', '/tenants/acme/revocations', {
-    selection: { kind: 'tokens', ...selection },
-    reason: 'laptop lost',
-  })
 const issued = async (jar = owner, id = project) => (await app.issue(jar, 'acme', id)).body
-/** Copies of a token, that many, as if somebody had issued them; they come before it in the list. */
-const copies = (token: TokenOnWire, count: number) =>
-  app.rows(
-    'acme',
-    `INSERT INTO issued_token (tenant_id, id, user_id, project_id, connection_id, provider_id, strategy, status, nonce, purpose,
-       scopes_asked, generations, expires_at, created_at)
-     SELECT tenant_id, 'tok_' || lpad(to_hex(n), 32, '0'), user_id, project_id, connection_id, provider_id, strategy, 'live',
-       'n' || n, purpose, scopes_asked, generations, expires_at, created_at
-     FROM issued_token, generate_series(1, $2) n WHERE id = $1`,
-    [token.id, count],
-  )
-const dropCopies = async () => {
-  await app.rows('acme', `DELETE FROM upstream_revocation WHERE token_id LIKE 'tok_0000%'`)
-  await app.rows('acme', `DELETE FROM issued_token WHERE id LIKE 'tok_0000%'`)
-}
+const { preview, act, copies, dropCopies } = selectionsOf(
+  () => app,
+  () => owner,
+)
 
 describe('a selection', () => {
   it('is previewed with owners and counts, and revoked as it was then: what came later is not touched', async () => {
@@ -107,31 +67,6 @@ describe('a selection', () => {
     expect(body.items).toMatchObject([{ id: token.id, over: true, already: false }])
     expect(body.next).toBeNull()
   })
-
-  it('of thousands takes several calls, each of which says how many are left', async () => {
-    const { token } = await issued()
-    await copies(token, 1_100)
-    const seen = await preview({})
-    expect(seen).toMatchObject({ count: 1_101, owner_count: 1 })
-    const left: number[] = []
-    let rest: Filter = { count: seen.count }
-    for (let next: string | null = ''; next !== null; ) {
-      const { status, body } = await act({ as_of: seen.as_of, ...rest })
-      expect(status).toBe(200)
-      left.push(body.remaining)
-      next = body.next
-      rest = { count: body.remaining, after: next }
-    }
-    expect(left).toEqual([101, 0])
-    expect((await preview({})).count).toBe(0)
-    const [told] = await app.rows(
-      'acme',
-      `SELECT count(*)::int AS count FROM audit_event WHERE body ->> 'action' = 'token.revoked'
-         AND body -> 'target' ->> 'id' IN (SELECT id FROM issued_token WHERE id LIKE 'tok_0000%')`,
-    )
-    expect(told).toEqual({ count: 1_100 })
-    await dropCopies()
-  }, 120_000)
 
   it('that fails midway tells of what is revoked, and goes on from there', async () => {
     const { token } = await issued()

@@ -1,0 +1,53 @@
+// What a filter matches, previewed and revoked as the console does it.
+import type { Jar, TestApp, TokenOnWire } from './app.ts'
+
+type Preview = {
+  as_of: string
+  count: number
+  tokens: number
+  used_lately: number
+  owners: { owner_id: string; count: number }[]
+  owner_count: number
+}
+type Selected = {
+  items: { id: string; kind: string; already: boolean; over: boolean }[]
+  remaining: number
+  next: string | null
+  code?: string
+  detail?: string
+  fields?: Record<string, string>
+}
+export type Filter = Record<string, unknown>
+
+/** Acts on the selections of `acme`; of `person`, unless another is named. Both are there once the test has begun. */
+export function selectionsOf(app: () => TestApp, person: () => Jar) {
+  const preview = async (filter: Filter, jar = person()) =>
+    (
+      await app().call<Preview>(
+        jar,
+        'GET',
+        `/tenants/acme/revocations/preview?${new URLSearchParams({ kind: 'tokens', ...filter })}`,
+      )
+    ).body
+  const act = (selection: Filter, jar = person()) =>
+    app().call<Selected>(jar, 'POST', '/tenants/acme/revocations', {
+      selection: { kind: 'tokens', ...selection },
+      reason: 'laptop lost',
+    })
+  /** Copies of a token, that many, as if somebody had issued them; they come before it in the list. */
+  const copies = (token: TokenOnWire, count: number) =>
+    app().rows(
+      'acme',
+      `INSERT INTO issued_token (tenant_id, id, user_id, project_id, connection_id, provider_id, strategy, status, nonce, purpose,
+         scopes_asked, generations, expires_at, created_at)
+       SELECT tenant_id, 'tok_' || lpad(to_hex(n), 32, '0'), user_id, project_id, connection_id, provider_id, strategy, 'live',
+         'n' || n, purpose, scopes_asked, generations, expires_at, created_at
+       FROM issued_token, generate_series(1, $2) n WHERE id = $1`,
+      [token.id, count],
+    )
+  const dropCopies = async () => {
+    await app().rows('acme', `DELETE FROM upstream_revocation WHERE token_id LIKE 'tok_0000%'`)
+    await app().rows('acme', `DELETE FROM issued_token WHERE id LIKE 'tok_0000%'`)
+  }
+  return { preview, act, copies, dropCopies }
+}
