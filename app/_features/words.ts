@@ -387,6 +387,7 @@ const acts = {
     details.code === 'cancelled' ? 'Linking cancelled' : 'Linking failed',
     details.code === 'cancelled' ? '' : coded(details),
   ],
+  'connection.worked_again': () => ['Reconnected silently', 'The stored grant still works, so nobody was asked again.'],
   'connection.changed': () => ['Connection changed'],
   'connection.signed_out': (details) => [
     'Signed out at the upstream',

@@ -79,6 +79,8 @@ export const catalogue = {
     account: text,
   }),
   'link.failed': act(['provider', 'attempt'], { attempt: text.optional(), code: text }),
+  // To be linked again by its person, and then a silent refresh did (R-10).
+  'connection.worked_again': act(['connection'], { attempt: text }),
   'connection.changed': act(['connection'], { branch: text.nullable() }),
   'connection.revoked': act(['connection'], { owner: text, tokens: count, reason }),
   /** The upstream says that the session is over in which it was linked. `offline`: it took offline access along. */

@@ -705,7 +705,10 @@ export interface Paths {
                 id: string
                 provider_id: string
                 purpose: 'link' | 'relink'
-                status: 'pending' | 'expired' | 'done' | 'failed'
+                /**
+                 * `going_on`: its person came back from the upstream, and the link is being finished
+                 */
+                status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
                 /**
                  * Why it failed: an error code, or `cancelled`
                  */
@@ -763,6 +766,9 @@ export interface Paths {
           content: {
             'application/json': {
               id: string
+              /**
+               * At the upstream; or at Valetkey, where the connection works again by a silent refresh and nothing is to be done
+               */
               url: string
               expires_at: string
             }
@@ -817,7 +823,10 @@ export interface Paths {
               id: string
               provider_id: string
               purpose: 'link' | 'relink'
-              status: 'pending' | 'expired' | 'done' | 'failed'
+              /**
+               * `going_on`: its person came back from the upstream, and the link is being finished
+               */
+              status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
               /**
                * Why it failed: an error code, or `cancelled`
                */
@@ -2996,6 +3005,9 @@ export interface Paths {
           content: {
             'application/json': {
               id: string
+              /**
+               * At the upstream; or at Valetkey, where the connection works again by a silent refresh and nothing is to be done
+               */
               url: string
               expires_at: string
             }
