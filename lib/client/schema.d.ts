@@ -4142,6 +4142,40 @@ export interface Paths {
                 seen_at: string
               } | null
               /**
+               * How the last reading of its list went, also one in the background; null: nobody has tried
+               */
+              reading: {
+                /**
+                 * When a whole list of its tools was read last; null: never
+                 */
+                read_at: string | null
+                /**
+                 * Null: the last reading was good
+                 */
+                failed: {
+                  /**
+                   * The first failure since then
+                   */
+                  since: string
+                  /**
+                   * The last one
+                   */
+                  at: string
+                  /**
+                   * `no_token`: none could be had from the connection that asked. `refused`: the server refused it. `no_revision`: it speaks none that Valetkey speaks. `no_list`: it names no tools. `too_long`: it has more than are kept
+                   */
+                  why:
+                    | 'no_token'
+                    | 'refused'
+                    | 'no_revision'
+                    | 'no_list'
+                    | 'too_long'
+                    | 'upstream_unavailable'
+                    | 'upstream_protocol'
+                    | 'internal'
+                } | null
+              } | null
+              /**
                * Tools that are new, or changed, cannot be called until an admin has looked at them
                */
               holds_changed: boolean
@@ -4292,6 +4326,40 @@ export interface Paths {
                  */
                 revision: string
                 seen_at: string
+              } | null
+              /**
+               * How the last reading of its list went, also one in the background; null: nobody has tried
+               */
+              reading: {
+                /**
+                 * When a whole list of its tools was read last; null: never
+                 */
+                read_at: string | null
+                /**
+                 * Null: the last reading was good
+                 */
+                failed: {
+                  /**
+                   * The first failure since then
+                   */
+                  since: string
+                  /**
+                   * The last one
+                   */
+                  at: string
+                  /**
+                   * `no_token`: none could be had from the connection that asked. `refused`: the server refused it. `no_revision`: it speaks none that Valetkey speaks. `no_list`: it names no tools. `too_long`: it has more than are kept
+                   */
+                  why:
+                    | 'no_token'
+                    | 'refused'
+                    | 'no_revision'
+                    | 'no_list'
+                    | 'too_long'
+                    | 'upstream_unavailable'
+                    | 'upstream_protocol'
+                    | 'internal'
+                } | null
               } | null
               /**
                * Tools that are new, or changed, cannot be called until an admin has looked at them
