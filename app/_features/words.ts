@@ -501,7 +501,19 @@ const acts = {
     'Reported: “This was not me”',
     `Somebody else began a sign-in with the client ${text(client)}${from ? ` from ${text(from)}` : ''}. It was denied.`,
   ],
-  'policy.changed': (details) => ['Settings changed', `Devices: ${text(details.device_flow).replaceAll('_', ' ')}.`],
+  'policy.changed': ({ device_flow: devices, client_documents: programs }) => [
+    'Settings changed',
+    [
+      devices && `Devices: ${text(devices).replaceAll('_', ' ')}.`,
+      programs && `Programs that nobody registered: ${text(programs).replaceAll('_', ' ')}.`,
+    ]
+      .filter(Boolean)
+      .join(' '),
+  ],
+  'client.introduced': (details) => [
+    'App introduced itself',
+    `What it says of itself stands at ${text(details.document)}. Nobody has registered it.`,
+  ],
   'grant.created': ({ via, scopes }) => [
     via === 'code' ? 'App connected' : 'Device connected',
     `It may: ${Array.isArray(scopes) && scopes.length > 0 ? scopes.join(', ') : 'nothing'}.`,

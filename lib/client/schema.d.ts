@@ -101,6 +101,8 @@ export type ErrorCode =
   | 'invalid_scope'
   | 'invalid_target'
   | 'redirect_unknown'
+  | 'client_document_refused'
+  | 'client_document_invalid'
   | 'authorization_pending'
   | 'slow_down'
   | 'access_denied'
@@ -269,12 +271,13 @@ export interface Paths {
               kind: 'device' | 'code'
               state: 'open' | 'approved' | 'denied' | 'expired'
               /**
-               * `tenant`: whose it is, by name; null: it belongs to the instance
+               * `tenant`: whose it is, by name; null: it belongs to the instance. `document`: where it says itself what it is, and nobody has registered it; null: an admin did
                */
               client: {
                 id: string
                 name: string
                 tenant: string | null
+                document: string | null
               }
               tenants: {
                 slug: string
@@ -1283,6 +1286,10 @@ export interface Paths {
                 audiences: string[]
                 dpop_bound_access_tokens: boolean
                 require_pushed_authorization_requests: boolean
+                /**
+                 * Where it says itself what it is, which is its `client_id` then: nobody registered it. Null: somebody did
+                 */
+                document: string | null
                 created_by: string | null
                 created_at: string
                 /**
@@ -1450,6 +1457,10 @@ export interface Paths {
                 audiences: string[]
                 dpop_bound_access_tokens: boolean
                 require_pushed_authorization_requests: boolean
+                /**
+                 * Where it says itself what it is, which is its `client_id` then: nobody registered it. Null: somebody did
+                 */
+                document: string | null
                 created_by: string | null
                 created_at: string
                 /**
@@ -1585,6 +1596,10 @@ export interface Paths {
               audiences: string[]
               dpop_bound_access_tokens: boolean
               require_pushed_authorization_requests: boolean
+              /**
+               * Where it says itself what it is, which is its `client_id` then: nobody registered it. Null: somebody did
+               */
+              document: string | null
               created_by: string | null
               created_at: string
               /**
@@ -1753,6 +1768,10 @@ export interface Paths {
               audiences: string[]
               dpop_bound_access_tokens: boolean
               require_pushed_authorization_requests: boolean
+              /**
+               * Where it says itself what it is, which is its `client_id` then: nobody registered it. Null: somebody did
+               */
+              document: string | null
               created_by: string | null
               created_at: string
               /**
@@ -1895,6 +1914,10 @@ export interface Paths {
                 audiences: string[]
                 dpop_bound_access_tokens: boolean
                 require_pushed_authorization_requests: boolean
+                /**
+                 * Where it says itself what it is, which is its `client_id` then: nobody registered it. Null: somebody did
+                 */
+                document: string | null
                 created_by: string | null
                 created_at: string
                 /**
@@ -3278,6 +3301,10 @@ export interface Paths {
                * How members let devices in: by typing the code, also by a link that brings it, or not at all
                */
               device_flow: 'typed' | 'one_click' | 'off'
+              /**
+               * Which programs that nobody registered members may let in at gateways of MCP servers: none, those whose answers stay at the member’s own computer, or any
+               */
+              client_documents: 'off' | 'this_computer' | 'anywhere'
             }
           }
         }
@@ -3303,7 +3330,11 @@ export interface Paths {
             /**
              * How members let devices in: by typing the code, also by a link that brings it, or not at all
              */
-            device_flow: 'typed' | 'one_click' | 'off'
+            device_flow?: 'typed' | 'one_click' | 'off'
+            /**
+             * Which programs that nobody registered members may let in at gateways of MCP servers: none, those whose answers stay at the member’s own computer, or any
+             */
+            client_documents?: 'off' | 'this_computer' | 'anywhere'
           }
         }
       }
@@ -3315,6 +3346,10 @@ export interface Paths {
                * How members let devices in: by typing the code, also by a link that brings it, or not at all
                */
               device_flow: 'typed' | 'one_click' | 'off'
+              /**
+               * Which programs that nobody registered members may let in at gateways of MCP servers: none, those whose answers stay at the member’s own computer, or any
+               */
+              client_documents: 'off' | 'this_computer' | 'anywhere'
             }
           }
         }
