@@ -287,6 +287,16 @@ export const errorCodes = {
     title: 'This client is not registered for this address',
     next: 'An admin must add the redirect URI to the client, to the letter.',
   },
+  client_document_refused: {
+    status: 403,
+    title: 'This program is not let in here without an admin',
+    next: 'Ask an admin to register it, or to allow programs that nobody registered.',
+  },
+  client_document_invalid: {
+    status: 400,
+    title: 'What this program says of itself could not be read, or does not hold',
+    next: 'Tell whoever makes the program: the document at its client_id must be as the draft on client id metadata documents says.',
+  },
   authorization_pending: {
     status: 400,
     title: 'Nobody has answered yet',

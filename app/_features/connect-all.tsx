@@ -13,6 +13,8 @@ function endWords(ended: Ended): string {
   switch (ended.as) {
     case 'finished':
       return 'Linked.'
+    case 'silent':
+      return 'Works again. Its grant was still good, so nothing had to be approved.'
     case 'denied':
       return 'Denied at the upstream. Nothing was linked.'
     case 'cancelled':
@@ -71,17 +73,27 @@ const Blocked = ({ children }: { children: ReactNode }) => (
   />
 )
 
-export type Unlinked = { id: string; name: string }
-type Props = { tenant: string; servers: Unlinked[] }
+/** By its provider; `connection`: it was linked, and is to be linked again. */
+export type ToLink = { id: string; name: string; connection: string | null }
+type Props = { tenant: string; servers: ToLink[] }
 
-/** Links every MCP server that this person has not linked, one after the other in one window (R-11). */
+function titleOf(servers: ToLink[]): string {
+  const again = servers.every(({ connection }) => connection) ? 'reconnect' : 'link'
+  const some = servers.some(({ connection }) => connection) && again === 'link' ? 'link or reconnect' : again
+  return servers.length === 1
+    ? `There is an MCP server to ${some}`
+    : `There are ${servers.length} MCP servers to ${some}`
+}
+
+/** Links every MCP server that needs this person, one after the other in one window (R-11). */
 export function ConnectAll({ tenant, servers }: Props) {
   const { standings, phase, start, stop } = usePopupLinks(tenant)
   // The page is made anew at the end, and then has fewer of them.
-  const [asked, setAsked] = useState<Unlinked[]>([])
+  const [asked, setAsked] = useState<ToLink[]>([])
   const isReady = useHydrated()
   const isShown = phase === 'running' || phase === 'over'
   if (servers.length === 0 && !isShown) return null
+  const again = servers.filter(({ connection }) => connection).length
   const names = servers.map(({ name }) => name).join(', ')
   const button = servers.length > 0 && phase !== 'running' && (
     <Button
@@ -89,7 +101,7 @@ export function ConnectAll({ tenant, servers }: Props) {
       disabled={!isReady}
       onClick={() => {
         setAsked(servers)
-        void start(servers.map(({ id }) => ({ provider: id })))
+        void start(servers.map(({ id, connection }) => ({ provider: id, connection: connection ?? undefined })))
       }}
     >
       <AppWindow aria-hidden />
@@ -101,7 +113,12 @@ export function ConnectAll({ tenant, servers }: Props) {
     <section aria-label="MCP servers" className="flex flex-col gap-3">
       {phase === 'blocked' && first && (
         <Blocked>
-          <Relink tenant={tenant} providerId={first.id} label={`Link ${first.name} in this page`} />
+          <Relink
+            tenant={tenant}
+            providerId={first.id}
+            {...(first.connection && { connectionId: first.connection })}
+            label={`Link ${first.name} in this page`}
+          />
         </Blocked>
       )}
       {isShown ? (
@@ -129,12 +146,11 @@ export function ConnectAll({ tenant, servers }: Props) {
         />
       ) : (
         <Notice
-          title={
-            servers.length === 1 ? 'There is an MCP server to link' : `There are ${servers.length} MCP servers to link`
-          }
+          title={titleOf(servers)}
           meaning={
             <>
               <bdi>{names}</bdi>. A window opens for the approvals, and this page stays.
+              {again > 0 && ' What was linked before is tried without you first.'}
             </>
           }
           action={button}

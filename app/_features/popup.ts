@@ -12,16 +12,14 @@ const attemptIn = (data: unknown): string | undefined =>
   typeof data === 'string' && /^att_[0-9a-f]{32}$/.test(data) ? data : undefined
 
 export type Wanted = { provider: string; connection?: string | undefined }
-/** How a link ended, as the server says. `lost`: we can neither see the window nor lead it on. */
+/** How a link ended, as the server says. `silent`: nobody had to be asked. `lost`: we can neither see the window nor lead it on. */
 export type Ended =
-  | { as: 'finished' | 'denied' | 'cancelled' | 'timed_out' | 'lost' }
+  | { as: 'finished' | 'silent' | 'denied' | 'cancelled' | 'timed_out' | 'lost' }
   | { as: 'failed'; problem: Problem }
 export type Standing = Ended | { as: 'waiting' } | { as: 'under_way' }
 
 /** In milliseconds: messages can be lost, and a link times out without one. */
 const askedEvery = 4_000
-/** How often it is asked about a code that is being exchanged, before we stop waiting for that. */
-const patience = 15
 
 /** Opens an empty pop-up: in the click itself, or the browser refuses. null: it did. */
 export function openPopup(): Window | null {
@@ -58,6 +56,11 @@ export async function linkInPopup(wanted: readonly Wanted[], { tenant, popup, st
         continue
       }
       const { id, url } = sent.data
+      // It works again already: the window is not needed for it.
+      if (new URL(url).origin === window.location.origin) {
+        tell(index, { as: 'silent' })
+        continue
+      }
       if (before) {
         // Its last page is cut off from this one: it asks the server for the address itself, and no message holds it.
         answers.set(before, id)
@@ -95,7 +98,7 @@ async function endOf(tenant: string, attempt: string, watched: Watched): Promise
   const at = { params: { path: { tenant, attempt } } }
   const one = '/api/v1/tenants/{tenant}/attempts/{attempt}'
   const read = () => send(client.GET(one, at)).catch(() => undefined)
-  for (let exchanging = 0; ; ) {
+  for (;;) {
     const reason = await reasonToAsk(attempt, watched)
     let said = await read()
     if (reason === 'gone' && said?.ok && said.data.status === 'pending') {
@@ -106,8 +109,7 @@ async function endOf(tenant: string, attempt: string, watched: Watched): Promise
     if (said && !said.ok && final.has(said.code)) return { as: 'failed', problem: said.problem }
     const ended = said?.ok ? endIn(said.data) : undefined
     if (ended) return ended
-    exchanging += said?.ok && said.data.status !== 'pending' ? 1 : 0
-    if (watched.stop.aborted || exchanging > patience) return { as: 'lost' }
+    if (watched.stop.aborted) return { as: 'lost' }
   }
 }
 
@@ -118,14 +120,12 @@ const denied: ErrorCode = 'link_denied'
 
 /** undefined: it has not ended. */
 function endIn({ status, outcome, detail }: View): Ended | undefined {
-  if (status === 'pending') return undefined
+  if (status === 'pending' || status === 'going_on') return undefined
   if (status === 'done') return { as: 'finished' }
   if (status === 'expired') return { as: 'timed_out' }
   if (outcome === denied) return { as: 'denied' }
   if (outcome === 'cancelled') return { as: 'cancelled' }
-  // Somebody is at it, or died at it: whoever ends an attempt says why.
-  if (detail === null) return undefined
-  return { as: 'failed', problem: { title: detail } }
+  return { as: 'failed', problem: { title: detail ?? 'The link failed' } }
 }
 
 /**

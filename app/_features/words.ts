@@ -10,6 +10,7 @@ import type { Total } from '@/lib/broker/read/page.ts'
 import type { ProjectCard } from '@/lib/broker/read/project.ts'
 import type { RevocationView, TokenView } from '@/lib/broker/read/token.ts'
 import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
+import type { ReadingFailure } from '@/lib/store/mcp.ts'
 
 const count = new Intl.NumberFormat('en')
 const irregular: Record<string, string> = { person: 'people', try: 'tries', 'device or app': 'devices and apps' }
@@ -103,6 +104,30 @@ const causes: Record<string, string> = {
   upstream_rejected: 'The upstream rejected the renewal but did not revoke the grant.',
   client_not_registered:
     'The upstream refuses Valetkey as a client. The connection is intact; an admin must fix the client settings.',
+}
+
+/** Why the list of an MCP server's tools could not be read, and what helps. */
+export const readingWords: Record<ReadingFailure, { why: string; next: string }> = {
+  no_token: {
+    why: 'The connection that asked gave no token for it.',
+    next: 'Reconnect the project, or ask the server with your own connection.',
+  },
+  refused: {
+    why: 'The server refused the token of the connection that asked.',
+    next: 'Reconnect the project, then ask again.',
+  },
+  no_revision: {
+    why: 'The server speaks no revision of the protocol that Valetkey speaks, or no MCP at its address.',
+    next: 'Ask whoever runs the server.',
+  },
+  no_list: { why: 'The server did not answer with a list of its tools.', next: 'Ask whoever runs the server.' },
+  too_long: {
+    why: 'The server has more tools than Valetkey keeps, or its list has no end.',
+    next: 'What is shown is a part of them; none is said to be gone.',
+  },
+  upstream_unavailable: { why: 'The server did not answer, or it failed.', next: 'Ask it again in a few minutes.' },
+  upstream_protocol: { why: 'The server sent an answer that cannot be read.', next: 'Ask whoever runs the server.' },
+  internal: { why: 'Something failed inside Valetkey.', next: 'Ask again. If it keeps failing, tell an admin.' },
 }
 
 type State = Pick<ConnectionView, 'status' | 'cause' | 'frozen'>
@@ -387,6 +412,7 @@ const acts = {
     details.code === 'cancelled' ? 'Linking cancelled' : 'Linking failed',
     details.code === 'cancelled' ? '' : coded(details),
   ],
+  'connection.worked_again': () => ['Reconnected silently', 'The stored grant still works, so nobody was asked again.'],
   'connection.changed': () => ['Connection changed'],
   'connection.signed_out': (details) => [
     'Signed out at the upstream',
@@ -475,7 +501,19 @@ const acts = {
     'Reported: “This was not me”',
     `Somebody else began a sign-in with the client ${text(client)}${from ? ` from ${text(from)}` : ''}. It was denied.`,
   ],
-  'policy.changed': (details) => ['Settings changed', `Devices: ${text(details.device_flow).replaceAll('_', ' ')}.`],
+  'policy.changed': ({ device_flow: devices, client_documents: programs }) => [
+    'Settings changed',
+    [
+      devices && `Devices: ${text(devices).replaceAll('_', ' ')}.`,
+      programs && `Programs that nobody registered: ${text(programs).replaceAll('_', ' ')}.`,
+    ]
+      .filter(Boolean)
+      .join(' '),
+  ],
+  'client.introduced': (details) => [
+    'App introduced itself',
+    `What it says of itself stands at ${text(details.document)}. Nobody has registered it.`,
+  ],
   'grant.created': ({ via, scopes }) => [
     via === 'code' ? 'App connected' : 'Device connected',
     `It may: ${Array.isArray(scopes) && scopes.length > 0 ? scopes.join(', ') : 'nothing'}.`,

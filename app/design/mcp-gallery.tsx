@@ -72,6 +72,10 @@ const tools: ToolsView = {
     revision: '2026-07-28',
     seenAt: at('2026-11-29T11:40:00Z'),
   },
+  reading: {
+    readAt: at('2026-11-28T09:10:00Z'),
+    failed: { since: at('2026-11-29T08:00:00Z'), at: at('2026-11-29T11:40:00Z'), why: 'upstream_unavailable' },
+  },
   holdsChanged: true,
   present: 6,
   changed: 1,
@@ -80,7 +84,7 @@ const tools: ToolsView = {
   items,
   next: null,
 }
-const none = { ...tools, present: 0, changed: 0, unseen: 0, gone: 0, items: [] }
+const none = { ...tools, reading: null, present: 0, changed: 0, unseen: 0, gone: 0, items: [] }
 const choice = (one: ToolView): ToolChoice => ({
   name: one.name,
   title: one.title,

@@ -79,6 +79,8 @@ export const catalogue = {
     account: text,
   }),
   'link.failed': act(['provider', 'attempt'], { attempt: text.optional(), code: text }),
+  // To be linked again by its person, and then a silent refresh did (R-10).
+  'connection.worked_again': act(['connection'], { attempt: text }),
   'connection.changed': act(['connection'], { branch: text.nullable() }),
   'connection.revoked': act(['connection'], { owner: text, tokens: count, reason }),
   /** The upstream says that the session is over in which it was linked. `offline`: it took offline access along. */
@@ -177,9 +179,11 @@ export const catalogue = {
   'authorization.denied': act(['authorization'], { client: text, via: text, by: text }),
   /** "This was not me": somebody else began it. `from`: where. */
   'authorization.reported': act(['authorization'], { client: text, via: text, from: text.nullable() }),
-  'policy.changed': act(['tenant'], { device_flow: text }),
+  'policy.changed': act(['tenant'], { device_flow: text.optional(), client_documents: text.optional() }),
   /** Written by vk.grant_make: the poll or the code that a person's answer stood behind. */
   'grant.created': act(['grant'], { via: text, scopes: texts, projects: texts }),
+  /** A program that nobody registered said what it is, for the first time or in another way than before. */
+  'client.introduced': act(['client'], { document: text, redirect_uris: count }),
   'client.created': act(['client'], { authentication: text, grant_types: texts, scopes: texts }),
   /** `grants`, `tokens`: how many ended with it, where it took something away. */
   'client.changed': act(['client'], { changed: texts, grants: count.optional(), tokens: count.optional() }),

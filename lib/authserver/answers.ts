@@ -38,10 +38,11 @@ import type { DeviceFlow } from '../store/policies.ts'
 import { findProject } from '../store/projects.ts'
 import { asSystem } from '../store/system.ts'
 import { effectivePolicy, refuseIssue } from '../tenancy/policy.ts'
-import { deviceFlowOf } from '../tenancy/tenant-policy.ts'
+import { clientDocumentsOf, deviceFlowOf } from '../tenancy/tenant-policy.ts'
 import { answerUrl } from './authorize.ts'
 import { type Ceiling, readCeilings } from './ceilings.ts'
 import { userCodeHash } from './device.ts'
+import { letsIn } from './documents.ts'
 import { codeSeconds } from './lifetimes.ts'
 import { matchRedirect } from './redirects.ts'
 
@@ -146,8 +147,8 @@ export type AuthorizationView = {
   id: string
   kind: RequestRow['kind']
   state: 'open' | 'approved' | 'denied' | 'expired'
-  /** `tenant`: whose it is; null: it belongs to the instance. */
-  client: { id: string; name: string; tenant: string | null }
+  /** `tenant`: whose it is; null: it belongs to the instance. `document`: where it says itself what it is; null: an admin registered it. */
+  client: { id: string; name: string; tenant: string | null; document: string | null }
   /** Who may be answered for: the tenants of the person, and whether each lets devices in. */
   tenants: { slug: string; name: string; role: Role; deviceFlow: DeviceFlow }[]
   /** The one that the rest is about; null: there is none. */
@@ -225,6 +226,7 @@ export async function authorizationForm(
       id: facts.client.id,
       name: facts.client.name,
       tenant: request.clientTenantId === null ? null : (known[0]?.name ?? null),
+      document: facts.client.document,
     },
     tenants: tenants.map(({ slug, name, role, deviceFlow }) => ({ slug, name, role, deviceFlow })),
     chosen: facts.chosen && {
@@ -320,6 +322,8 @@ export async function approveAuthorization(ctx: Context, person: Answerer, input
     if (redirectUri !== null && !matchRedirect(client.redirectUris, redirectUri)) return false
     if (request.kind === 'device' && (await deviceFlowOf(tx, tenantId)) === 'off')
       throw new BrokerError('over_policy', { detail: 'This tenant lets no devices in, set by an admin.' })
+    if (client.document !== null && !letsIn(await clientDocumentsOf(tx, tenantId), redirectUri))
+      throw new BrokerError('over_policy', { detail: 'This tenant does not let this program in, set by an admin.' })
     const { allowed } = judgeScopes(request, client, actor.role)
     const beyond = scopes.find((scope) => !allowed.includes(scope))
     if (beyond) throw wrong('scopes', `${beyond} cannot be given`)

@@ -1,17 +1,19 @@
+import type { CookieCredential, Person } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
 import { hash } from '../security/secrets.ts'
 import { type ClientRow, type From, findClient, insertRequest, takePushed } from '../store/programs.ts'
 import { askedFor } from './clients.ts'
+import { documentClient, isDocumentId } from './documents.ts'
 import { requestSeconds } from './lifetimes.ts'
 import { matchRedirect } from './redirects.ts'
 
 /** Parameters of an authorization request, each once (RFC 6749 3.1). */
 export type Parameters = Partial<Record<string, string>>
 
-/** Where the browser goes next. */
-export type Next = { kind: 'page'; request: string } | { kind: 'answer'; url: string }
+/** Where the browser goes next. `sign in`: nobody is, and only for somebody is it found out who the program is. */
+export type Next = { kind: 'page'; request: string } | { kind: 'answer'; url: string } | { kind: 'sign in' }
 
 /** What all that is pushed is named by (RFC 9126 2.2). */
 export const pushedPrefix = 'urn:ietf:params:oauth:request_uri:'
@@ -19,18 +21,26 @@ export const pushedPrefix = 'urn:ietf:params:oauth:request_uri:'
 /**
  * An authorization request that a browser brings (RFC 6749 4.1.1 with RFC 7636), or that its program pushed before (RFC 9126 4).
  * It is stored before anybody is asked, so that nothing of it can change on the way through a sign-in. What is wrong with
- * client, redirect URI or pushed request is told to the person; the rest goes back to the program (4.1.2.1). `isSignedIn` is
- * asked for `prompt=none` alone.
- * @throws BrokerError invalid_client, redirect_unknown, request_uri_unknown, bad_request
+ * client, redirect URI or pushed request is told to the person; the rest goes back to the program (4.1.2.1). `signedIn`, whose
+ * browser it is, is asked for `prompt=none` and for programs that nobody registered alone.
+ * @throws BrokerError invalid_client, redirect_unknown, request_uri_unknown, bad_request, client_document_refused,
+ *   client_document_invalid
  */
 export async function authorize(
   ctx: Context,
   given: Parameters,
   origin: From,
-  isSignedIn: () => Promise<boolean>,
+  signedIn: () => Promise<Person<CookieCredential> | undefined>,
 ): Promise<Next> {
-  const client = given.client_id === undefined ? undefined : await findClient(ctx, given.client_id)
-  if (!client) throw new BrokerError('invalid_client')
+  const isSignedIn = async () => (await signedIn()) !== undefined
+  const { client_id: clientId } = given
+  const person = clientId !== undefined && isDocumentId(clientId) ? await signedIn() : undefined
+  if (clientId !== undefined && isDocumentId(clientId) && !person) return { kind: 'sign in' }
+  const client = person
+    ? await documentClient(ctx, person, { ...given, client_id: clientId ?? '' })
+    : await findClient(ctx, clientId ?? '')
+  // Its id is its tenant's own word for it, and no other's.
+  if (!client || (client.document !== null && !person)) throw new BrokerError('invalid_client')
   if (given.request_uri !== undefined) return pushedBefore(ctx, client, given.request_uri, isSignedIn)
   const redirectUri = redirectFor(client, given.redirect_uri)
   try {

@@ -2,6 +2,7 @@ import { gatewayScope, grantScopes, scopes } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { assertionAlgorithms } from '../security/client-assertion.ts'
 import { proofAlgorithms } from '../security/proof.ts'
+import { documentsAllowed } from '../store/lookups.ts'
 
 export const grantTypes = {
   authorization_code: 'authorization_code',
@@ -13,8 +14,16 @@ export const grantTypes = {
 const confidential = ['client_secret_basic', 'client_secret_post', 'private_key_jwt']
 const authentication = ['none', ...confidential]
 
-/** RFC 8414 2: what works, and nothing else (J-09). */
-export const metadata = ({ config: { origin } }: Pick<Context, 'config'>) => ({
+/**
+ * RFC 8414 2: what works, and nothing else (J-09). One for all tenants: programs that nobody registered are spoken of where one
+ * tenant at least lets them in.
+ */
+export const metadata = async (ctx: Pick<Context, 'config' | 'pool'>) => ({
+  ...served(ctx),
+  ...((await documentsAllowed(ctx)) && { client_id_metadata_document_supported: true }),
+})
+
+const served = ({ config: { origin } }: Pick<Context, 'config'>) => ({
   issuer: origin,
   authorization_endpoint: `${origin}/oauth/authorize`,
   token_endpoint: `${origin}/oauth/token`,

@@ -25,6 +25,8 @@ export async function pushRequest(
   { address, agent }: From,
 ): Promise<Pushed> {
   const client = await requireClient(ctx, presented, 'authorization_code')
+  // What a document says is found out for a person alone, and here is none.
+  if (client.document !== null) throw new BrokerError('unauthorized_client')
   // RFC 9126 2.1: one that names another.
   if (given.request_uri !== undefined)
     throw new BrokerError('bad_request', { detail: 'request_uri is not taken here.' })

@@ -60,6 +60,10 @@ export async function changeClient(
   const done = await act(ctx, actor, 'administer', async (tx, actor) => {
     const client = await lockClient(tx, tenantId, clientId)
     if (!client) return undefined
+    if (client.document !== null && Object.values(given).some((value) => value !== undefined))
+      throw new BrokerError('bad_request', {
+        detail: 'What this program is stands in its own document. Freeze or remove it.',
+      })
     await assertSound(ctx, tx, tenantId, given, { ...client, ...data })
     const ends = endGrants === true || narrows(client, data)
     const row = await updateClient(tx, tenantId, clientId, data, { ends })

@@ -6,8 +6,9 @@ import { asSystem } from '../store/system.ts'
 type TurnedAway = { tenantId: string; connectionId: string; projectId: string; userId: string; version: number }
 
 /**
- * Notes that an MCP server refused the token of a connection although it had just been renewed: only a person can bring it back.
- * `version`: of the refused token; one that came since is not meant. Whether it was noted.
+ * Notes that an MCP server refused the token of a connection although it had just been renewed: it needs its person, or the server
+ * another mind (R-10). `version`: of the refused token; one that came since is not meant, nor one that is on its way: what a
+ * rotation brings must find its row. Whether it was noted.
  */
 export const turnAway = (
   ctx: Context,
@@ -15,7 +16,7 @@ export const turnAway = (
 ): Promise<boolean> =>
   asSystem(ctx, tenantId, 'refused by a server', async (tx) => {
     const now = ctx.now()
-    const refused = { tenantId, id: connectionId, tokenVersion: version }
+    const refused = { tenantId, id: connectionId, tokenVersion: version, intentAt: null }
     if ((await move(tx, refused, 'turnAway', now, {})) === 0) return false
     const details = { owner: userId, project: projectId }
     const target = { kind: 'connection', id: connectionId } as const

@@ -101,6 +101,8 @@ export type ErrorCode =
   | 'invalid_scope'
   | 'invalid_target'
   | 'redirect_unknown'
+  | 'client_document_refused'
+  | 'client_document_invalid'
   | 'authorization_pending'
   | 'slow_down'
   | 'access_denied'
@@ -269,12 +271,13 @@ export interface Paths {
               kind: 'device' | 'code'
               state: 'open' | 'approved' | 'denied' | 'expired'
               /**
-               * `tenant`: whose it is, by name; null: it belongs to the instance
+               * `tenant`: whose it is, by name; null: it belongs to the instance. `document`: where it says itself what it is, and nobody has registered it; null: an admin did
                */
               client: {
                 id: string
                 name: string
                 tenant: string | null
+                document: string | null
               }
               tenants: {
                 slug: string
@@ -705,7 +708,10 @@ export interface Paths {
                 id: string
                 provider_id: string
                 purpose: 'link' | 'relink'
-                status: 'pending' | 'expired' | 'done' | 'failed'
+                /**
+                 * `going_on`: its person came back from the upstream, and the link is being finished
+                 */
+                status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
                 /**
                  * Why it failed: an error code, or `cancelled`
                  */
@@ -763,6 +769,9 @@ export interface Paths {
           content: {
             'application/json': {
               id: string
+              /**
+               * At the upstream; or at Valetkey, where the connection works again by a silent refresh and nothing is to be done
+               */
               url: string
               expires_at: string
             }
@@ -817,7 +826,10 @@ export interface Paths {
               id: string
               provider_id: string
               purpose: 'link' | 'relink'
-              status: 'pending' | 'expired' | 'done' | 'failed'
+              /**
+               * `going_on`: its person came back from the upstream, and the link is being finished
+               */
+              status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
               /**
                * Why it failed: an error code, or `cancelled`
                */
@@ -1274,6 +1286,10 @@ export interface Paths {
                 audiences: string[]
                 dpop_bound_access_tokens: boolean
                 require_pushed_authorization_requests: boolean
+                /**
+                 * Where it says itself what it is, which is its `client_id` then: nobody registered it. Null: somebody did
+                 */
+                document: string | null
                 created_by: string | null
                 created_at: string
                 /**
@@ -1441,6 +1457,10 @@ export interface Paths {
                 audiences: string[]
                 dpop_bound_access_tokens: boolean
                 require_pushed_authorization_requests: boolean
+                /**
+                 * Where it says itself what it is, which is its `client_id` then: nobody registered it. Null: somebody did
+                 */
+                document: string | null
                 created_by: string | null
                 created_at: string
                 /**
@@ -1576,6 +1596,10 @@ export interface Paths {
               audiences: string[]
               dpop_bound_access_tokens: boolean
               require_pushed_authorization_requests: boolean
+              /**
+               * Where it says itself what it is, which is its `client_id` then: nobody registered it. Null: somebody did
+               */
+              document: string | null
               created_by: string | null
               created_at: string
               /**
@@ -1744,6 +1768,10 @@ export interface Paths {
               audiences: string[]
               dpop_bound_access_tokens: boolean
               require_pushed_authorization_requests: boolean
+              /**
+               * Where it says itself what it is, which is its `client_id` then: nobody registered it. Null: somebody did
+               */
+              document: string | null
               created_by: string | null
               created_at: string
               /**
@@ -1886,6 +1914,10 @@ export interface Paths {
                 audiences: string[]
                 dpop_bound_access_tokens: boolean
                 require_pushed_authorization_requests: boolean
+                /**
+                 * Where it says itself what it is, which is its `client_id` then: nobody registered it. Null: somebody did
+                 */
+                document: string | null
                 created_by: string | null
                 created_at: string
                 /**
@@ -2996,6 +3028,9 @@ export interface Paths {
           content: {
             'application/json': {
               id: string
+              /**
+               * At the upstream; or at Valetkey, where the connection works again by a silent refresh and nothing is to be done
+               */
               url: string
               expires_at: string
             }
@@ -3266,6 +3301,10 @@ export interface Paths {
                * How members let devices in: by typing the code, also by a link that brings it, or not at all
                */
               device_flow: 'typed' | 'one_click' | 'off'
+              /**
+               * Which programs that nobody registered members may let in at gateways of MCP servers: none, those whose answers stay at the member’s own computer, or any
+               */
+              client_documents: 'off' | 'this_computer' | 'anywhere'
             }
           }
         }
@@ -3291,7 +3330,11 @@ export interface Paths {
             /**
              * How members let devices in: by typing the code, also by a link that brings it, or not at all
              */
-            device_flow: 'typed' | 'one_click' | 'off'
+            device_flow?: 'typed' | 'one_click' | 'off'
+            /**
+             * Which programs that nobody registered members may let in at gateways of MCP servers: none, those whose answers stay at the member’s own computer, or any
+             */
+            client_documents?: 'off' | 'this_computer' | 'anywhere'
           }
         }
       }
@@ -3303,6 +3346,10 @@ export interface Paths {
                * How members let devices in: by typing the code, also by a link that brings it, or not at all
                */
               device_flow: 'typed' | 'one_click' | 'off'
+              /**
+               * Which programs that nobody registered members may let in at gateways of MCP servers: none, those whose answers stay at the member’s own computer, or any
+               */
+              client_documents: 'off' | 'this_computer' | 'anywhere'
             }
           }
         }
@@ -4130,6 +4177,40 @@ export interface Paths {
                 seen_at: string
               } | null
               /**
+               * How the last reading of its list went, also one in the background; null: nobody has tried
+               */
+              reading: {
+                /**
+                 * When a whole list of its tools was read last; null: never
+                 */
+                read_at: string | null
+                /**
+                 * Null: the last reading was good
+                 */
+                failed: {
+                  /**
+                   * The first failure since then
+                   */
+                  since: string
+                  /**
+                   * The last one
+                   */
+                  at: string
+                  /**
+                   * `no_token`: none could be had from the connection that asked. `refused`: the server refused it. `no_revision`: it speaks none that Valetkey speaks. `no_list`: it names no tools. `too_long`: it has more than are kept
+                   */
+                  why:
+                    | 'no_token'
+                    | 'refused'
+                    | 'no_revision'
+                    | 'no_list'
+                    | 'too_long'
+                    | 'upstream_unavailable'
+                    | 'upstream_protocol'
+                    | 'internal'
+                } | null
+              } | null
+              /**
                * Tools that are new, or changed, cannot be called until an admin has looked at them
                */
               holds_changed: boolean
@@ -4280,6 +4361,40 @@ export interface Paths {
                  */
                 revision: string
                 seen_at: string
+              } | null
+              /**
+               * How the last reading of its list went, also one in the background; null: nobody has tried
+               */
+              reading: {
+                /**
+                 * When a whole list of its tools was read last; null: never
+                 */
+                read_at: string | null
+                /**
+                 * Null: the last reading was good
+                 */
+                failed: {
+                  /**
+                   * The first failure since then
+                   */
+                  since: string
+                  /**
+                   * The last one
+                   */
+                  at: string
+                  /**
+                   * `no_token`: none could be had from the connection that asked. `refused`: the server refused it. `no_revision`: it speaks none that Valetkey speaks. `no_list`: it names no tools. `too_long`: it has more than are kept
+                   */
+                  why:
+                    | 'no_token'
+                    | 'refused'
+                    | 'no_revision'
+                    | 'no_list'
+                    | 'too_long'
+                    | 'upstream_unavailable'
+                    | 'upstream_protocol'
+                    | 'internal'
+                } | null
               } | null
               /**
                * Tools that are new, or changed, cannot be called until an admin has looked at them

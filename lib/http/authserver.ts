@@ -1,5 +1,6 @@
 import { authorize } from '../authserver/authorize.ts'
 import { startDevice } from '../authserver/device.ts'
+import { isDocumentId } from '../authserver/documents.ts'
 import { authorizationCode } from '../authserver/grants/authorization-code.ts'
 import { deviceCode } from '../authserver/grants/device-code.ts'
 import { refreshToken } from '../authserver/grants/refresh-token.ts'
@@ -14,12 +15,14 @@ import type { Context } from '../context.ts'
 import { BrokerError, type ErrorCode, isBrokerError } from '../errors.ts'
 import { currentNonce } from '../security/proof.ts'
 import { jsonAnswer } from './answer.ts'
+import { toAnswerer } from './authenticate.ts'
 import { resourceMetadataPath } from './challenge.ts'
 import { takeLimit } from './limits.ts'
 import { type OAuthCall, oauthEndpoint, required } from './oauth.ts'
 import { dataHeaders } from './problem.ts'
 import { proofOf } from './proofs.ts'
 import { type Edge, edge, readQuery } from './request.ts'
+import { safePath } from './safe-path.ts'
 import { readSession } from './session.ts'
 
 /** What each grant type reads of the form (RFC 6749 4.1.3 and 6, RFC 8628 3.4, RFC 8693 2.1). */
@@ -85,14 +88,25 @@ export const introspectionEndpoint = (): Edge =>
 
 export const revocationEndpoint = (): Edge =>
   oauthEndpoint('revoke', '/oauth/revoke', async ({ ctx, who, form, origin }) => {
-    await revokeOwn(ctx, who, required(form, 'token'), origin)
+    const token = required(form, 'token')
+    // Of a program that nobody registered, and of no token of its own: as good as revoked (RFC 7009 2.2).
+    if (!isDocumentId(who.id)) await revokeOwn(ctx, who, token, origin)
     return undefined
   })
 
 const notCached = { headers: { ...dataHeaders, 'referrer-policy': 'no-referrer' } }
 const seeOther = (location: string) => new Response(null, { status: 303, headers: { ...notCached.headers, location } })
 
+/** Signing in, and then the same request again. */
+function signinFor(url: string): string {
+  const { pathname, search } = new URL(url)
+  const path = safePath(pathname + search)
+  return path ? `/signin?${new URLSearchParams({ return_to: path })}` : '/signin'
+}
+
 const pageErrors = [
+  'client_document_refused',
+  'client_document_invalid',
   'invalid_client',
   'redirect_unknown',
   'request_uri_unknown',
@@ -110,9 +124,18 @@ export const authorizationEndpoint = (): Edge =>
     try {
       await takeLimit(ctx, 'authorize', { address })
       const given = readQuery(request.url)
-      const isSignedIn = async () => (await readSession(ctx, request.headers, { passive: true })) !== undefined
-      const next = await authorize(ctx, given, { address, agent, requestId }, isSignedIn)
-      const location = next.kind === 'page' ? `${ctx.config.origin}/authorize/${next.request}` : next.url
+      const signedIn = async () => {
+        const session = await readSession(ctx, request.headers, { passive: true })
+        return session && toAnswerer(session, call)
+      }
+      const next = await authorize(ctx, given, { address, agent, requestId }, signedIn)
+      const { origin } = ctx.config
+      const location =
+        next.kind === 'page'
+          ? `${origin}/authorize/${next.request}`
+          : next.kind === 'answer'
+            ? next.url
+            : origin + signinFor(request.url)
       return { response: seeOther(location), log: { client: given.client_id?.slice(0, 64) } }
     } catch (error) {
       if (!isBrokerError(error, ...pageErrors)) throw error
@@ -129,11 +152,11 @@ const keptSeconds = 3600
 const documentEndpoint = (
   name: string,
   path: string,
-  document: (ctx: Context, params: Record<string, unknown>) => object | undefined,
+  document: (ctx: Context, params: Record<string, unknown>) => object | undefined | Promise<object | undefined>,
 ): Edge =>
   edge({ kind: 'oauth', name, method: 'GET', path }, async ({ ctx }, route) => {
     const headers = { ...dataHeaders, 'cache-control': `public, max-age=${keptSeconds}` }
-    const found = document(ctx, await route.params)
+    const found = await document(ctx, await route.params)
     if (!found) throw new BrokerError('not_found')
     return { response: jsonAnswer(found, 200, headers) }
   })

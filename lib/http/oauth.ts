@@ -1,9 +1,18 @@
+import { isDocumentId } from '../authserver/documents.ts'
+import { askedOf } from '../authserver/tokens.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, type ErrorCode, errorCodes } from '../errors.ts'
 import { assertionType, readAssertion, subjectOf } from '../security/client-assertion.ts'
 import { isStorable } from '../security/json.ts'
 import { hash } from '../security/secrets.ts'
-import { type From, findClient, noteClientUse, type Presented, takeOnce } from '../store/programs.ts'
+import {
+  type From,
+  findClient,
+  findDocumentClient,
+  noteClientUse,
+  type Presented,
+  takeOnce,
+} from '../store/programs.ts'
 import { Answer, jsonAnswer } from './answer.ts'
 import { assertLimitLeft, takeLimit } from './limits.ts'
 import { dataHeaders } from './problem.ts'
@@ -41,7 +50,7 @@ export const oauthEndpoint = (
       await assertLimitLeft(ctx, 'misses', { address })
       try {
         const form = await readForm(request)
-        const who = await presentedBy(ctx, request.headers, form)
+        const who = await knownAs(ctx, await presentedBy(ctx, request.headers, form), form)
         const headers = { ...dataHeaders, pragma: 'no-cache' }
         const answer = await handle({ ...call, form, who, origin: { address, agent, requestId }, headers })
         noteUse(ctx, who)
@@ -114,6 +123,21 @@ async function presentedBy(ctx: Context, headers: Headers, form: Form): Promise<
   if (form.client_id !== undefined && form.client_id !== id)
     throw new BrokerError('bad_request', { detail: 'Two different clients are named.' })
   return { id, secret: hashed(secret), asserted: null }
+}
+
+/**
+ * A program that nobody registered, by the id that the tenant of what it brings knows it by; any other as it is.
+ * @throws BrokerError invalid_grant for what is no code or token of this program
+ */
+async function knownAs(ctx: Context, who: Presented, form: Form): Promise<Presented> {
+  if (!isDocumentId(who.id)) return who
+  const { code, refresh_token: refresh, token } = form
+  const brought = { ...askedOf(refresh ?? token ?? ''), ...(code !== undefined && { code: hash(code) }) }
+  const id = await findDocumentClient(ctx, who.id, brought)
+  if (id !== undefined) return { ...who, id }
+  // No client has this id.
+  if (code === undefined && refresh === undefined) return who
+  throw new BrokerError('invalid_grant')
 }
 
 /**

@@ -1,12 +1,13 @@
 import { freshTokens } from '../broker/refresh/refresh.ts'
 import { clientSecretPlace } from '../broker/upstream.ts'
 import type { Context } from '../context.ts'
+import { isBrokerError } from '../errors.ts'
 import { configured } from '../providers/index.ts'
 import type { GatewayFacts } from '../providers/kind.ts'
 import type { Secret } from '../security/secrets.ts'
 import { findConnection } from '../store/connections.ts'
 import { readTenant } from '../store/database.ts'
-import { keepServer, keepTools, toolsMax } from '../store/mcp.ts'
+import { keepServer, keepTools, noteFailedReading, type ReadingFailure, toolsMax } from '../store/mcp.ts'
 import { findProvider, type ProviderRow } from '../store/providers.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { type Id, objectIn, type Params, textIn } from './messages.ts'
@@ -21,8 +22,8 @@ export const catalogueLimits = { pages: 50, bytes: 8 * 1024 * 1024, milliseconds
 const ourselves = { name: 'valetkey', version: '0.1.0' }
 
 /**
- * Asks a server for its name and its tools, with the token of a connection, and keeps what it says. Any project of the
- * connection that is an MCP server; nothing for any other.
+ * Asks a server for its name and its tools, with the token of a connection, and keeps what it says, or why it said nothing. Any
+ * project of the connection that is an MCP server; nothing for any other.
  * @throws BrokerError as freshTokens does; upstream_unavailable, upstream_protocol
  */
 export async function refreshCatalogue(
@@ -39,16 +40,35 @@ export async function refreshCatalogue(
   const row = found && configured(found.provider)
   const facts = row?.kind.gateway?.(row.settings)
   if (!found || !row || !facts) return
-  const token = await tokenFor(ctx, found.provider, facts, connectionId)
   for (const { id: projectId, externalId } of found.projects) {
-    const address = row.kind.baseUrl?.({ externalId }) ?? externalId
-    const server = serverAt(ctx, address, facts, token?.reveal())
-    const seen = await readCatalogue(server)
-    if (!seen) continue
     const place = { tenantId, projectId }
-    await keepServer(ctx, place, { ...seen.info, revision: seen.revision }, ctx.now())
-    if (seen.tools) await keepTools(ctx, place, seen.tools, { now: ctx.now(), isWhole: seen.isWhole })
+    const began = ctx.now()
+    const note = (failure: ReadingFailure) => noteFailedReading(ctx, place, { began, now: ctx.now(), failure })
+    try {
+      const token = await tokenFor(ctx, found.provider, facts, connectionId)
+      const address = row.kind.baseUrl?.({ externalId }) ?? externalId
+      const seen = await readCatalogue(serverAt(ctx, address, facts, token?.reveal()))
+      if ('failure' in seen) {
+        await note(seen.failure)
+        continue
+      }
+      await keepServer(ctx, place, { ...seen.info, revision: seen.revision }, ctx.now())
+      if (seen.tools) await keepTools(ctx, place, seen.tools, { now: ctx.now(), isWhole: seen.isWhole })
+      if (!seen.isWhole) await note(seen.tools ? 'too_long' : 'no_list')
+    } catch (error) {
+      // Where not even that can be written, what went wrong first is what is to be told.
+      await note(failureOf(error)).catch(() => undefined)
+      throw error
+    }
   }
+}
+
+function failureOf(error: unknown): ReadingFailure {
+  if (isBrokerError(error, 'upstream_unavailable')) return 'upstream_unavailable'
+  if (isBrokerError(error, 'upstream_protocol')) return 'upstream_protocol'
+  return isBrokerError(error, 'needs_relink', 'not_linked', 'frozen', 'token_outstanding', 'client_not_registered')
+    ? 'no_token'
+    : 'internal'
 }
 
 /** What tells a server who calls; undefined: nothing does. */
@@ -65,11 +85,10 @@ async function tokenFor(
 
 type Seen = { info: ServerInfo; revision: Revision; tools: Tool[] | undefined; isWhole: boolean }
 
-/** undefined: it speaks no revision of ours. */
-async function readCatalogue(server: Server): Promise<Seen | undefined> {
+async function readCatalogue(server: Server): Promise<Seen | { failure: ReadingFailure }> {
   const signal = AbortSignal.timeout(catalogueLimits.milliseconds)
   const hello = (await discover(server, signal)) ?? (await initialize(server, signal))
-  if (!hello) return undefined
+  if ('failure' in hello) return hello
   const { info, revision, session, capabilities } = hello
   const way = { revision, session, signal }
   try {
@@ -100,12 +119,16 @@ async function discover(server: Server, signal: AbortSignal): Promise<Hello | un
   return { info, revision: modern, session: undefined, capabilities: objectIn(result, 'capabilities') }
 }
 
-async function initialize(server: Server, signal: AbortSignal): Promise<Hello | undefined> {
+/** What a status says of a server that does not answer as MCP does. */
+const failureIn = (status: number): ReadingFailure =>
+  status === 401 || status === 403 ? 'refused' : status >= 500 ? 'upstream_unavailable' : 'no_revision'
+
+async function initialize(server: Server, signal: AbortSignal): Promise<Hello | { failure: ReadingFailure }> {
   const params = { protocolVersion: legacy, capabilities: {}, clientInfo: ourselves }
   const asked = await ask(server, request(1, 'initialize', params), { revision: legacy, signal })
   const result = resultOf(asked)
   const revision = textIn(result, 'protocolVersion')
-  if (!result || !isRevision(revision) || revision === modern) return undefined
+  if (!result || !isRevision(revision) || revision === modern) return { failure: failureIn(asked.status) }
   const session = [asked.headers['mcp-session-id']].flat()[0]
   const message = { kind: 'notification', method: 'notifications/initialized', params: undefined } as const
   const read = { message, hasNumerals: false }

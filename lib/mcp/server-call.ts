@@ -96,7 +96,9 @@ export async function withServer(
     await answering.last(askMessage(request, manner, asked, state))
   }
   if (entered.connectionId === null || entered.connectionStatus === 'revoked') return ask('link')
-  if (entered.connectionStatus === 'needs_relink') return ask('reconnect')
+  // One with a refresh token of its own is tried silently first, as far as that may be (freshTokens).
+  const isRenewable = known.facts.header !== undefined && !known.facts.shared
+  if (entered.connectionStatus === 'needs_relink' && !isRenewable) return ask('reconnect')
   const { connectionId } = entered
   const aborting = new AbortController()
   const onClose = () => aborting.abort(new BrokerError('aborted'))
@@ -120,8 +122,8 @@ export async function withServer(
       )
     let access = await accessOf(ctx, { ...entered, connectionId }, known)
     const { shared } = known.facts
-    let mayRenew =
-      access !== undefined && !shared && ctx.now().getTime() - entered.refreshedAt >= justRefreshedMilliseconds
+    const wasRenewed = access?.version !== entered.tokenVersion
+    let mayRenew = isRenewable && !wasRenewed && ctx.now().getTime() - entered.refreshedAt >= justRefreshedMilliseconds
     for (;;) {
       const server = serverAt(ctx, known.address, known.facts, access?.accessToken.reveal())
       const refusal = await work(server, aborting.signal)

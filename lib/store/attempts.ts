@@ -63,7 +63,7 @@ export const findKeptGrant = (tx: ReadTx, tenantId: string, id: string, userId: 
 export async function takeKeptGrant(tx: Tx, tenantId: string, id: string, userId: string, now: Date): Promise<boolean> {
   const { count } = await tx.attempt.updateMany({
     where: kept(tenantId, id, userId, now),
-    data: { status: 'consumed' },
+    data: { status: 'consumed', consumedAt: now },
   })
   return count > 0
 }

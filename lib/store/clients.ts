@@ -42,7 +42,52 @@ export async function lockClient(tx: Tx, tenantId: string, id: string): Promise<
 /** How many the tenant has; whoever counts next waits for this transaction, so that two cannot pass a limit together. */
 export async function countClientsLocked(tx: Tx, tenantId: string): Promise<number> {
   await tx.$queryRaw`SELECT id FROM tenant WHERE id = ${tenantId} FOR NO KEY UPDATE`
-  return tx.apiClient.count({ where: living(tenantId) })
+  return tx.apiClient.count({ where: { ...living(tenantId), document: null } })
+}
+
+/** A program that nobody registered, as its document says what it is. */
+export type DocumentClient = { tenantId: string; id: string; document: string; name: string; redirectUris: string[] }
+
+/** How many of them one tenant knows. */
+const documentsMax = 100
+
+/** Such a program, also one that an admin removed. */
+export const clientDocumentOf = (tx: ReadTx, tenantId: string, id: string) =>
+  tx.apiClient.findFirst({
+    where: { id, tenantId },
+    select: { document: true, documentReadAt: true, endedAt: true },
+  })
+
+/**
+ * Keeps what the document of a program says. It may ask for gateways and for nothing else, by a browser. `changed`: it was not known,
+ * or said something else. `full`: there are too many; those that nobody let in within a day make room.
+ */
+export async function keepDocumentClient(
+  tx: Tx,
+  { tenantId, id, document, name, redirectUris }: DocumentClient,
+  now: Date,
+): Promise<'same' | 'changed' | 'full'> {
+  const [before] = await tx.$queryRaw<{ same: boolean }[]>`
+    SELECT c.name = ${name} AND c.redirect_uris = ${redirectUris}::text[] AS same FROM api_client c
+    WHERE c.tenant_id = ${tenantId} AND c.id = ${id} FOR UPDATE`
+  if (!before) {
+    // Whoever counts next waits, as for those that are registered.
+    await tx.$queryRaw`SELECT id FROM tenant WHERE id = ${tenantId} FOR NO KEY UPDATE`
+    await tx.$executeRaw`
+      DELETE FROM api_client c WHERE c.tenant_id = ${tenantId} AND c.document IS NOT NULL AND c.ended_at IS NULL
+        AND c.document_read_at < ${now}::timestamptz - interval '1 day'
+        AND NOT EXISTS (SELECT FROM oauth_grant g WHERE g.tenant_id = ${tenantId} AND g.client_id = c.id)
+        AND NOT EXISTS (SELECT FROM authorization_request a WHERE a.client_id = c.id)`
+    const known = await tx.apiClient.count({ where: { ...living(tenantId), document: { not: null } } })
+    if (known >= documentsMax) return 'full'
+  }
+  await tx.$executeRaw`
+    INSERT INTO api_client AS c (id, tenant_id, name, authentication, redirect_uris, grant_types, scopes, document, document_read_at, created_at)
+    VALUES (${id}, ${tenantId}, ${name}, 'none', ${redirectUris}, '{authorization_code,refresh_token}', '{mcp:use}', ${document}, ${now}, ${now})
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name, redirect_uris = excluded.redirect_uris,
+      document_read_at = excluded.document_read_at
+    WHERE c.ended_at IS NULL`
+  return before?.same ? 'same' : 'changed'
 }
 
 export const insertClient = (tx: Tx, row: Prisma.ApiClientUncheckedCreateInput) =>

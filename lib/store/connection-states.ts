@@ -57,6 +57,7 @@ export const transitions = {
     sets: {
       ...settled,
       ...pair,
+      revivals: 0,
       refreshDueAt: 'given',
       usedAt: 'given',
       linkedAt: 'given',
@@ -85,17 +86,19 @@ export const transitions = {
     cause: 'signed_out',
     sets: { ...wiped, ...settled, tokenVersion: 'next', fence: 'next' },
   },
-  // An MCP server refused a token that had just been renewed; what is under way finds nothing to write to.
+  // An MCP server refused an access token that had just been renewed. Nobody has refused the refresh token, so it stays, with
+  // what is known of it.
   turnAway: {
     from: usable,
     to: 'needs_relink',
     cause: 'turned_away',
-    sets: { ...wiped, ...settled, tokenVersion: 'next', fence: 'next' },
+    sets: { ...ended, accessToken: null, accessExpiresAt: null, fence: 'next' },
   },
   // Whoever still holds a claim has lost it.
   expire: { from: usable, to: 'needs_relink', cause: 'expired', sets: { ...ended, refreshToken: null, fence: 'next' } },
 
-  // vk.refresh_claim: an ordinary claim, one of an interrupted rotation, and the end after a second interruption.
+  // vk.refresh_claim: an ordinary claim, one of an interrupted rotation, a silent try of what needs its person though its refresh
+  // token was refused by nobody, and the end after a second interruption.
   claim: {
     from: usable,
     to: 'same',
@@ -103,6 +106,12 @@ export const transitions = {
     sets: { fence: 'next', claimUntil: 'given', intentAt: null, doubt: 'given' },
   },
   interrupt: { from: usable, to: 'uncertain', cause: null, sets: { fence: 'next', claimUntil: 'given', doubt: true } },
+  revive: {
+    from: ['needs_relink'],
+    to: 'degraded',
+    cause: 'given',
+    sets: { fence: 'next', claimUntil: 'given', doubt: 'given', revivals: 'next', refreshDueAt: 'given' },
+  },
   lose: { from: usable, to: 'needs_relink', cause: 'lost_in_rotation', sets: { ...ended, refreshToken: null } },
   // vk.refresh_begin, vk.refresh_release
   begin: {

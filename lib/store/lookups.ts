@@ -38,6 +38,12 @@ export async function tenantBySlug(ctx: Store, slug: string): Promise<string | u
   return row?.id ?? undefined
 }
 
+/** Whether some tenant lets in programs that nobody registered. */
+export async function documentsAllowed(ctx: Store): Promise<boolean> {
+  const text = 'SELECT lookup.documents_allowed() AS allowed'
+  return (await query<{ allowed: boolean }>(ctx, 'documents_allowed', text, []))[0]?.allowed ?? false
+}
+
 type Place = { tenantId: string; id: string }
 
 export async function attemptByState(ctx: Store, stateHash: Uint8Array): Promise<Place | undefined> {

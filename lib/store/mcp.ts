@@ -4,6 +4,7 @@ import type { StandingState } from './proxy.ts'
 import { asSystem } from './system.ts'
 
 export type McpServerRow = Prisma.McpServerGetPayload<object>
+export type McpReadingRow = Prisma.McpReadingGetPayload<object>
 export type McpToolRow = Prisma.McpToolGetPayload<object>
 
 export type KeptServer = { name: string; title: string | null; version: string; revision: string }
@@ -48,6 +49,7 @@ export const keepTools = (
         read_only = excluded.read_only, destructive = excluded.destructive, seen_at = excluded.seen_at, gone_at = NULL,
         changed_at = CASE WHEN t.hash = excluded.hash THEN t.changed_at ELSE excluded.changed_at END
       WHERE t.hash <> excluded.hash OR t.gone_at IS NOT NULL OR t.seen_at < excluded.seen_at - interval '1 minute'`
+    if (isWhole) await noteReading(tx, place, { began: now, now })
     if (isWhole)
       await tx.mcpTool.updateMany({
         where: { tenantId, projectId, goneAt: null, name: { notIn: sorted.map(({ name }) => name) } },
@@ -58,6 +60,43 @@ export const keepTools = (
         SELECT name FROM mcp_tool WHERE tenant_id = ${tenantId} AND project_id = ${projectId}
         ORDER BY gone_at IS NOT NULL, seen_at DESC, name OFFSET ${toolsMax})`
   })
+
+/** Why a list of tools could not be read, as {@link noteFailedReading} keeps it. */
+export const readingFailures = [
+  'no_token',
+  'refused',
+  'no_revision',
+  'no_list',
+  'too_long',
+  'upstream_unavailable',
+  'upstream_protocol',
+  'internal',
+] as const
+export type ReadingFailure = (typeof readingFailures)[number]
+
+/** Notes how a reading went. One that failed and began before a good one ended is no news. */
+const noteReading = (
+  tx: Tx,
+  { tenantId, projectId }: Place,
+  { began, now, failure = null }: { began: Date; now: Date; failure?: ReadingFailure | null },
+) => tx.$executeRaw`
+  INSERT INTO mcp_reading AS r (tenant_id, project_id, read_at, failed_since, failed_at, failure)
+  SELECT ${tenantId}, ${projectId}, CASE WHEN f.why IS NULL THEN ${now}::timestamptz END, f.at, f.at, f.why
+  FROM (SELECT ${failure}::text AS why, CASE WHEN ${failure}::text IS NOT NULL THEN ${now}::timestamptz END AS at) f
+  ON CONFLICT (tenant_id, project_id) DO UPDATE SET read_at = coalesce(excluded.read_at, r.read_at),
+    failed_since = CASE WHEN excluded.failure IS NOT NULL THEN coalesce(r.failed_since, excluded.failed_since) END,
+    failed_at = excluded.failed_at, failure = excluded.failure
+  WHERE excluded.failure IS NULL OR r.read_at IS NULL OR r.read_at < ${began}`
+
+/** Notes that a list could not be read; what was kept of it before stays as it is. */
+export const noteFailedReading = (
+  ctx: Store,
+  place: Place,
+  failed: { began: Date; now: Date; failure: ReadingFailure },
+): Promise<unknown> => ofServer(ctx, place, (tx) => noteReading(tx, place, failed))
+
+export const findReading = (tx: ReadTx, tenantId: string, projectId: string) =>
+  tx.mcpReading.findUnique({ where: { tenantId_projectId: { tenantId, projectId } } })
 
 export const findServer = (tx: ReadTx, tenantId: string, projectId: string): Promise<McpServerRow | null> =>
   tx.mcpServer.findUnique({ where: { tenantId_projectId: { tenantId, projectId } } })

@@ -26,6 +26,13 @@ export type PolicyRow = PolicyPlace & {
 export const deviceFlows = ['typed', 'one_click', 'off'] as const
 export type DeviceFlow = (typeof deviceFlows)[number]
 
+/**
+ * Which programs that nobody registered members may let in at gateways, by where their answers go: none, those at the member's own
+ * computer, or any.
+ */
+export const clientDocuments = ['off', 'this_computer', 'anywhere'] as const
+export type ClientDocuments = (typeof clientDocuments)[number]
+
 /** Whom members may become upstream: usernames there by the id of the member. */
 export type Impersonation = Record<string, string[]>
 
@@ -88,6 +95,21 @@ export const putDeviceFlow = async (tx: Tx, tenantId: string, deviceFlow: Device
   await tx.$executeRaw`
     INSERT INTO policy (tenant_id, level, target_id, device_flow) VALUES (${tenantId}, 'tenant', ${tenantId}, ${deviceFlow})
     ON CONFLICT (tenant_id, level, target_id) DO UPDATE SET device_flow = excluded.device_flow`
+}
+
+/** What the tenant says of programs that nobody registered; null: nothing. */
+export async function findClientDocuments(tx: ReadTx, tenantId: string): Promise<ClientDocuments | null> {
+  const row = await tx.policy.findUnique({
+    where: { tenantId_level_targetId: { tenantId, level: 'tenant', targetId: tenantId } },
+    select: { clientDocuments: true },
+  })
+  return (row?.clientDocuments ?? null) as ClientDocuments | null
+}
+
+export const putClientDocuments = async (tx: Tx, tenantId: string, which: ClientDocuments): Promise<void> => {
+  await tx.$executeRaw`
+    INSERT INTO policy (tenant_id, level, target_id, client_documents) VALUES (${tenantId}, 'tenant', ${tenantId}, ${which})
+    ON CONFLICT (tenant_id, level, target_id) DO UPDATE SET client_documents = excluded.client_documents`
 }
 
 /** Sets whom members may become at a provider's upstream; null: nobody anybody. */

@@ -22,18 +22,37 @@ export type ClientRow = {
   needsProof: boolean
   needsPush: boolean
   generation: number
+  /** Where it says itself what it is; null: somebody registered it. */
+  document: string | null
 }
 
 const bytes = (value: Uint8Array | null | undefined) => (value ? Buffer.from(value) : null)
 const shown = ({ id, secret, asserted }: Presented) => [id, bytes(secret), asserted]
 
 const clientColumns = `c.id, c.tenant_id AS "tenantId", c.name, c.authentication, c.redirect_uris AS "redirectUris",
-  c.grant_types AS "grantTypes", c.scopes, c.keys, c.needs_proof AS "needsProof", c.needs_push AS "needsPush", c.generation`
+  c.grant_types AS "grantTypes", c.scopes, c.keys, c.needs_proof AS "needsProof", c.needs_push AS "needsPush", c.generation, c.document`
 
 /** A living client by its id, whoever asks; undefined: there is none. */
 export async function findClient(ctx: Store, id: string): Promise<ClientRow | undefined> {
   const text = `SELECT ${clientColumns} FROM vk.client_enter($1) c`
   return (await query<ClientRow>(ctx, 'client_enter', text, [id]))[0]
+}
+
+/**
+ * The client that stands behind what a program shows, by its hash, where that client says itself at this address what it is:
+ * each tenant knows such a program by another id. undefined: there is none.
+ */
+export async function findDocumentClient(
+  ctx: Store,
+  document: string,
+  shows: Asked & { code?: Uint8Array | undefined },
+) {
+  const text = `SELECT c.id FROM (
+      SELECT client_id FROM authorization_request WHERE secret_hash = $1 AND kind = 'code'
+      UNION ALL SELECT lookup.client_of_token($2, $3)) f,
+    LATERAL vk.client_enter(f.client_id) c WHERE c.document = $4 LIMIT 1`
+  const values = [bytes(shows.code), bytes(shows.access), bytes(shows.family), document]
+  return (await query<{ id: string }>(ctx, 'document_client', text, values))[0]?.id
 }
 
 /** The same for a program that has proved that it is this client. */

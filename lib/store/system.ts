@@ -14,6 +14,8 @@ export type SystemAct =
   | 'end of an attempt'
   /** A program asks its person for a link: nothing is done with anybody's rights until that person answers. */
   | 'request of a program'
+  /** What a program that nobody registered says of itself, read for a person who is asked whether to let it in. */
+  | 'document of a program'
   /** Sign-in and sign-out, which make and end sessions; refusals, which have no authority by their nature. */
   | 'session'
   | 'refusal'

@@ -10,10 +10,15 @@ const answerParameters = ['code', 'state', 'iss', 'error', 'error_description', 
 
 const privateUse = /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:\/(?!\/)[\w.~!$&'()+,;=:@%/?-]*$/
 const isLoopback = (host: string) => host === '127.0.0.1' || host === '[::1]'
+const staysHere = (url: URL) => url.protocol === 'http:' && (isLoopback(url.hostname) || url.hostname === 'localhost')
+
+/** Whether an answer to this address stays at the computer whose browser brings it: loopback, or an app's own scheme. */
+export const isOnThisComputer = (uri: string): boolean =>
+  privateUse.test(uri) || (URL.canParse(uri) && staysHere(new URL(uri)))
 
 /**
- * A place where answers may go: https, http at a loopback IP literal (RFC 8252 7.3), or for public clients a private-use scheme
- * (7.1). As a browser would write it, so that nobody reads another address than the one it leads to; never a pattern.
+ * A place where answers may go: https, http at a loopback IP literal (RFC 8252 7.3), or for public clients at localhost or a
+ * private-use scheme (7.1). As a browser would write it, so that nobody reads another address than the one it leads to; never a pattern.
  */
 export function redirectFault(uri: string, { origin, isPublic }: { origin: string; isPublic: boolean }) {
   if (uri.includes('#')) return 'must not have a fragment'
@@ -22,11 +27,12 @@ export function redirectFault(uri: string, { origin, isPublic }: { origin: strin
   if (privateUse.test(uri))
     return isPublic ? undefined : 'must be https: only public clients may use a scheme of their own'
   const url = URL.canParse(uri) ? new URL(uri) : undefined
-  if (url?.protocol === 'http:' && url.hostname === 'localhost')
-    return 'must name 127.0.0.1 or [::1] in place of localhost (RFC 8252 8.3)'
-  const isKnown = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
+  // Discouraged by RFC 8252 8.3, and what Claude Code and Cursor come back to: for programs that run where their person is alone.
+  if (url?.protocol === 'http:' && url.hostname === 'localhost' && !isPublic)
+    return 'must name 127.0.0.1 or [::1]: only public clients may use localhost'
+  const isKnown = url?.protocol === 'https:' || (url !== undefined && staysHere(url))
   if (!url || !isKnown)
-    return 'must be https, http://127.0.0.1, http://[::1], or for public clients a scheme such as com.example.app:/callback'
+    return 'must be https, http://127.0.0.1, http://[::1], or for public clients http://localhost or a scheme such as com.example.app:/callback'
   if (url.username !== '' || url.password !== '') return 'must not have a user name or password'
   if (url.href !== uri)
     return 'must be written as browsers write it: with a path, and without dot segments or its default port'

@@ -71,6 +71,8 @@ export type ClientView = {
   audiences: string[]
   dpopBoundAccessTokens: boolean
   requirePushedAuthorizationRequests: boolean
+  /** Where it says itself what it is; null: somebody registered it. */
+  document: string | null
   createdBy: string | null
   createdAt: Date
   lastUsedAt: Date | null
@@ -96,6 +98,7 @@ export const toClientView = (row: ClientRow, now: Date): ClientView => ({
   audiences: row.audiences,
   dpopBoundAccessTokens: row.needsProof,
   requirePushedAuthorizationRequests: row.needsPush,
+  document: row.document,
   createdBy: row.createdBy,
   createdAt: row.createdAt,
   lastUsedAt: row.lastUsedAt,

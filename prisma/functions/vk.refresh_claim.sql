@@ -10,6 +10,9 @@
 -- fresh or not).
 -- uncertain: this is the recovery try. doubt: an earlier end is unknown, so that a refusal means lost in rotation.
 -- touch: whether vk.connection_used is worth a call.
+-- A connection that needs its person is dead, with one exception: whose refresh token nobody has refused is claimed once more,
+-- and is then degraded until it is known how that ended (R-10, docs/decisions/0083). Not in the background, and each try waits
+-- twice as long as the one before: from five minutes to a day after the moment at which it began to need its person.
 -- The intent is set by vk.refresh_begin, not here: a death before something is sent costs nothing (RR-05).
 CREATE OR REPLACE FUNCTION vk.refresh_claim(p_tenant text, p_connection text, p_stale int, p_margin interval, p_lease interval,
     p_mode text)
@@ -25,6 +28,7 @@ DECLARE
   v_alive boolean;
   v_held boolean;
   v_crashed boolean;
+  v_revive boolean;
   v_fence int;
   v_until timestamptz;
 BEGIN
@@ -43,7 +47,9 @@ BEGIN
     outcome := 'dead'; status := 'frozen'; cause := NULL;
     RETURN NEXT; RETURN;
   END IF;
-  IF c.status IN ('needs_relink', 'revoked') THEN
+  v_revive := c.status = 'needs_relink' AND c.cause IN ('turned_away', 'unreadable') AND c.refresh_token IS NOT NULL
+    AND p_mode IN ('need', 'now', 'narrow') AND c.status_since + interval '5 minutes' * 2 ^ least(c.revivals, 8) <= v_now;
+  IF c.status IN ('needs_relink', 'revoked') AND NOT v_revive THEN
     outcome := 'dead';
     RETURN NEXT; RETURN;
   END IF;
@@ -52,7 +58,7 @@ BEGIN
     outcome := 'dead'; status := 'needs_relink'; cause := 'shredded';
     RETURN NEXT; RETURN;
   END IF;
-  v_alive := c.access_token IS NOT NULL AND c.token_version > p_stale AND c.access_expires_at > v_now;
+  v_alive := NOT v_revive AND c.access_token IS NOT NULL AND c.token_version > p_stale AND c.access_expires_at > v_now;
   IF v_alive THEN access_token := c.access_token; END IF;
   -- Who asks for more life than tokens of this upstream begin with would refresh at every call: half of it is enough.
   v_life := c.access_expires_at - greatest(c.last_refresh_at, c.linked_at);
@@ -125,18 +131,21 @@ BEGIN
   -- under a claim alone, so it sets no intent; one that is open stays until a recovery try is begun or somebody ends it.
   UPDATE connection k SET fence = k.fence + 1, claim_until = v_now + p_lease,
       intent_at = CASE WHEN v_crashed THEN k.intent_at END, doubt = k.doubt OR c.intent_at IS NOT NULL,
-      status = CASE WHEN v_crashed THEN 'uncertain' ELSE k.status END,
+      status = CASE WHEN v_crashed THEN 'uncertain' WHEN v_revive THEN 'degraded' ELSE k.status END,
       cause = CASE WHEN v_crashed THEN NULL ELSE k.cause END,
-      status_since = CASE WHEN v_crashed AND k.status <> 'uncertain' THEN v_now ELSE k.status_since END
+      status_since = CASE WHEN v_revive OR v_crashed AND k.status <> 'uncertain' THEN v_now ELSE k.status_since END,
+      -- Whoever dies at it leaves it to the schedule.
+      revivals = k.revivals + v_revive::int, refresh_due_at = CASE WHEN v_revive THEN v_now + p_lease ELSE k.refresh_due_at END
     WHERE k.tenant_id = p_tenant AND k.id = p_connection AND k.token_version = c.token_version AND k.fence = c.fence
-      AND k.claim_until IS NOT DISTINCT FROM c.claim_until AND k.status IN ('linked', 'degraded', 'uncertain')
+      AND k.claim_until IS NOT DISTINCT FROM c.claim_until
+      AND (k.status IN ('linked', 'degraded', 'uncertain') OR v_revive AND k.status = 'needs_relink' AND k.cause = c.cause)
     RETURNING k.fence INTO v_fence;
   IF NOT FOUND THEN
     outcome := 'busy';
     RETURN NEXT; RETURN;
   END IF;
   outcome := 'claimed'; fence := v_fence; refresh_token := c.refresh_token; uncertain := v_crashed;
-  doubt := c.doubt OR c.intent_at IS NOT NULL; status := CASE WHEN v_crashed THEN 'uncertain' ELSE c.status END;
+  doubt := c.doubt OR c.intent_at IS NOT NULL; status := CASE WHEN v_crashed THEN 'uncertain' WHEN v_revive THEN 'degraded' ELSE c.status END;
   RETURN NEXT;
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.refresh_claim(text, text, int, interval, interval, text) FROM PUBLIC;

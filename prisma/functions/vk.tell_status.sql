@@ -2,6 +2,8 @@
 -- What is told is not worth the change itself (a rotated token, a revocation), so a failure here is only a warning.
 CREATE OR REPLACE FUNCTION vk.tell_status() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  -- A silent try is no news; how it ended is (R-10).
+  IF OLD.status = 'needs_relink' AND NEW.status = 'degraded' THEN RETURN NULL; END IF;
   INSERT INTO notification (tenant_id, id, user_id, kind, connection_id, provider_id, details, created_at)
   VALUES (NEW.tenant_id, vk.new_id('ntf'), NEW.user_id,
     'connection.' || CASE NEW.status WHEN 'linked' THEN 'recovered' ELSE NEW.status END, NEW.id, NEW.provider_id,

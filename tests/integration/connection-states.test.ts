@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { storeGrant } from '../../lib/broker/link/store-grant.ts'
 import { revokeHere } from '../../lib/broker/revoke.ts'
+import { turnAway } from '../../lib/broker/turn-away.ts'
 import { Secret } from '../../lib/security/secrets.ts'
 import { act } from '../../lib/store/authority.ts'
 import { move, transitions, usable } from '../../lib/store/connection-states.ts'
@@ -88,6 +89,7 @@ const kinds = [
   'unreadable',
   'release',
   'later',
+  'muchLater',
   'revoke',
   'shred',
   'signOut',
@@ -112,7 +114,8 @@ async function take({ kind, claim: index, reached }: Step, before: Row): Promise
     case 'claim': {
       const made = await claimRefresh(ctx, key, { leaseSeconds: 15, mode: 'now', staleVersion: 2 ** 31 - 1 })
       if (made.outcome === 'claimed') held.push(made)
-      if (made.outcome === 'claimed') return made.uncertain ? 'interrupt' : 'claim'
+      if (made.outcome === 'claimed')
+        return before.status === 'needs_relink' ? 'revive' : made.uncertain ? 'interrupt' : 'claim'
       const wasUsable = usable.some((status) => status === before.status)
       return made.outcome === 'dead' && wasUsable ? 'lose' : undefined
     }
@@ -150,6 +153,8 @@ async function take({ kind, claim: index, reached }: Step, before: Row): Promise
     }
     case 'later':
       return void (await broker.advance(16))
+    case 'muchLater':
+      return void (await broker.advance(5 * 60))
     case 'revoke': {
       const input = { tokens: [], connections: [key.connectionId] }
       const { targets } = await act(ctx, actor, 'work', (tx, actor) => revokeHere(ctx, vault, tx, actor, input))
@@ -157,8 +162,12 @@ async function take({ kind, claim: index, reached }: Step, before: Row): Promise
     }
     case 'shred':
     case 'signOut':
-    case 'turnAway':
       return (await inTenant((tx) => move(tx, { tenantId: key.tenantId }, kind, ctx.now(), {}))) > 0 ? kind : undefined
+    case 'turnAway': {
+      const place = { tenantId: key.tenantId, connectionId: key.connectionId }
+      const refused = { ...place, projectId: 'any', userId: actor.userId, version: before.tokenVersion }
+      return (await turnAway(ctx, refused)) ? kind : undefined
+    }
     case 'expire':
       return (await inTenant((tx) => expireGrant(tx, key.tenantId, key.connectionId, ctx.now()))) ? 'expire' : undefined
     case 'relink':
@@ -210,7 +219,7 @@ function holds(row: Row, before: Row): void {
     ).toEqual([null, null, null, null])
   if (row.status === 'linked') expect([row.cause, row.failures], 'linked has no cause').toEqual([null, 0])
   if (row.status === 'degraded' || row.status === 'needs_relink') expect(row.cause, 'it says why').not.toBeNull()
-  if (row.status === 'needs_relink' && !['unreadable', 'another_account'].includes(row.cause ?? ''))
+  if (row.status === 'needs_relink' && !['unreadable', 'another_account', 'turned_away'].includes(row.cause ?? ''))
     expect(row.refreshToken, 'a token that is worth nothing is not kept').toBeNull()
   if (row.status === 'revoked')
     expect([row.refreshToken, row.accessToken, row.accessExpiresAt, row.grantExpiresAt, row.cause, row.doubt]).toEqual([
@@ -261,6 +270,28 @@ it('RR-05 RR-08 K-37: every transition is one of the table, sets what it says an
       [[...twiceCutOff, 'renew' as const].map(again)],
       [(['claim', 'begin', 'later', 'claim', 'begin', 'fail'] as const).map(again)],
       [(['expire', 'relink'] as const).map(again)],
+      [(['turnAway', 'muchLater', 'claim', 'begin', 'renew'] as const).map(again)],
+      [
+        (
+          [
+            'turnAway',
+            'muchLater',
+            'claim',
+            'begin',
+            'later',
+            'claim',
+            'begin',
+            'refuse',
+            'muchLater',
+            'claim',
+          ] as const
+        ).map(again),
+      ],
+      [
+        (
+          ['claim', 'begin', 'unreadable', 'claim', 'muchLater', 'claim', 'turnAway', 'muchLater', 'claim'] as const
+        ).map(again),
+      ],
       ...(
         [
           'flag',

@@ -71,3 +71,25 @@ it('R-13: an id that a message names tells nothing to whom it does not belong, a
   // Of the same person, in the browser that began it: the same address again, so that the window goes on to it.
   expect((await app.call<{ url: string }>(owner, 'POST', `/tenants/acme/attempts/${id}/resume`, {})).body.url).toBe(url)
 })
+
+it('R-16: while its code is being exchanged a link is going on; it failed only when whoever was at it is gone', async () => {
+  const { id, url } = await begin(true)
+  const route = 'POST /notes/token'
+  app.demo.faults.push(route, { hold: { barrier: 'exchange', at: 'before' } })
+  const ending = comeBack(url)
+  await app.demo.faults.barrier('exchange').arrived()
+  expect((await attempt(id)).body).toMatchObject({ status: 'going_on', outcome: null, detail: null })
+  app.demo.faults.barrier('exchange').release()
+  await ending
+  expect((await attempt(id)).body).toMatchObject({ status: 'done' })
+
+  // Killed in the middle: the code is spent, and nobody takes it up.
+  const cut = await begin(true)
+  await app.rows(
+    'acme',
+    `UPDATE attempt SET status = 'consumed', consumed_at = vk_now(), secrets = NULL WHERE id = '${cut.id}'`,
+  )
+  expect((await attempt(cut.id)).body).toMatchObject({ status: 'going_on' })
+  await app.advance(121)
+  expect((await attempt(cut.id)).body).toMatchObject({ status: 'failed', outcome: 'upstream_unavailable' })
+})

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { acceptLinkRequest } from '../../lib/store/link-requests.ts'
@@ -28,6 +28,15 @@ beforeAll(async () => {
   tickets = await app.linkProject(owner, 'acme', { account, provider: 'Demo tickets' })
 })
 afterAll(() => app.stop())
+// What a reconnect is asked for: nothing but its person brings it back.
+beforeEach(() =>
+  app.rows(
+    'acme',
+    `UPDATE connection c SET status = 'needs_relink', cause = 'refused', refresh_token = NULL, access_token = NULL, refresh_due_at = NULL
+     FROM connection_project l WHERE l.connection_id = c.id AND l.project_id = $1 AND c.user_id = $2`,
+    [project, ownerId],
+  ),
+)
 afterEach(async () => {
   app.demo.faults.clear()
   await app.forgetLimits()

@@ -1,12 +1,22 @@
 // What MCP servers say of themselves: read over real sockets, kept in a real database.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { toolPage } from '../../lib/broker/read/tools.ts'
 import { catalogueLimits, refreshCatalogue } from '../../lib/mcp/catalogue.ts'
 import { toolOf } from '../../lib/mcp/tools.ts'
 import { isPlain } from '../../lib/providers/mcp/names.ts'
 import { act } from '../../lib/store/authority.ts'
 import { readTenant } from '../../lib/store/database.ts'
-import { findServer, keepTools, noteToolUses, reviewTools, toolsOf, usesByTool } from '../../lib/store/mcp.ts'
+import {
+  findServer,
+  keepTools,
+  noteFailedReading,
+  noteToolUses,
+  reviewTools,
+  toolsOf,
+  usesByTool,
+} from '../../lib/store/mcp.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
+import { setFrozen } from '../support/connection.ts'
 import { type Behind, json, linkedMcp, result, startBehind } from '../support/mcp-gateway.ts'
 
 let broker: Broker
@@ -28,6 +38,7 @@ beforeEach(async () => {
   await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])
   await broker.owner.query('DELETE FROM mcp_tool')
   await broker.owner.query('DELETE FROM mcp_server')
+  await broker.owner.query('DELETE FROM mcp_reading')
 })
 
 type Listed = { name: string; description?: string; [more: string]: unknown }
@@ -215,6 +226,78 @@ describe('the catalogue of a server', () => {
       { tool: 'a', calls: 4, refused: 0 },
       { tool: '', calls: 0, refused: 4 },
     ])
+  })
+})
+
+describe('R-15: a list that could not be read', () => {
+  const reading = async () => (await toolPage(broker.ctx, owner, { project: linked.project })).reading
+  const status = (code: number) => behind.answerWith((_request, response) => response.writeHead(code).end())
+  const failing = () => refresh().catch(() => undefined)
+
+  it('R-15: leaves what was read before, and says since when that is old, since when it fails and why', async () => {
+    serves([listed('a')])
+    await refresh()
+    const good = broker.ctx.now()
+    expect(await reading()).toEqual({ readAt: expect.any(Date), failed: null })
+    await broker.advance(3_600)
+    status(503)
+    await failing()
+    const first = (await reading())?.failed
+    expect(first).toMatchObject({ why: 'upstream_unavailable' })
+    await broker.advance(3_600)
+    status(401)
+    await failing()
+    const { readAt, failed } = (await reading()) ?? {}
+    expect(Math.abs((readAt?.getTime() ?? 0) - good.getTime())).toBeLessThan(60_000)
+    expect(failed).toMatchObject({ why: 'refused', since: first?.at })
+    expect((failed?.at.getTime() ?? 0) - (failed?.since.getTime() ?? 0)).toBeGreaterThan(3_000_000)
+    expect(await names()).toEqual(['a'])
+    serves([listed('a')])
+    await refresh()
+    expect((await reading())?.failed).toBeNull()
+  })
+
+  const hello = { protocolVersion: '2025-11-25', serverInfo: { name: 'n', version: '1' }, capabilities: { tools: {} } }
+  it.each([
+    [
+      'no_revision',
+      () =>
+        behind.answerWith((_request, response) =>
+          response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>I am a web page</h1>'),
+        ),
+    ],
+    [
+      'no_list',
+      () =>
+        behind.answerWith((_request, response, got) =>
+          json(response, result(got, got.message?.method === 'initialize' ? hello : { things: [] })),
+        ),
+    ],
+    ['upstream_protocol', () => behind.answerWith((_request, response) => json(response, '{{{'))],
+    ['upstream_unavailable', () => behind.answerWith((_request, response) => response.destroy())],
+  ])('R-15: says %s in one word, whatever the server answers', async (why, play) => {
+    play()
+    await failing()
+    expect((await reading())?.failed).toMatchObject({ why })
+  })
+
+  it('R-15: a connection that gives no token is no fault of the server', async () => {
+    await setFrozen(broker.ctx, owner, { connectionId: linked.connection, frozen: true })
+    await failing()
+    expect((await reading())?.failed).toMatchObject({ why: 'no_token' })
+    await setFrozen(broker.ctx, owner, { connectionId: linked.connection, frozen: false })
+    expect(behind.ledger).toHaveLength(0)
+  })
+
+  it('R-15: a slow failure says nothing after a good reading that came meanwhile', async () => {
+    const began = broker.ctx.now()
+    await broker.advance(5)
+    serves([listed('a')])
+    await refresh()
+    await broker.advance(5)
+    const late = { began, now: broker.ctx.now(), failure: 'upstream_unavailable' as const }
+    await noteFailedReading(broker.ctx, place(), late)
+    expect((await reading())?.failed).toBeNull()
   })
 })
 

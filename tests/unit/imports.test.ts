@@ -186,6 +186,7 @@ test('a transaction that may write is opened by authority or by a named act of t
   expect([...new Set(acts)].sort()).toEqual([
     'audit chain: lib/audit/heads.ts',
     'demo: lib/broker/demo.ts',
+    'document of a program: lib/authserver/documents.ts',
     'end of a grant: lib/broker/end-grants.ts',
     'end of a refresh: lib/broker/refresh/refresh.ts',
     'end of an attempt: lib/broker/issue.ts',

@@ -91,6 +91,7 @@ export function Answer({ asked, here, now, footer }: Props) {
       footer={footer}
     >
       <form className="flex min-w-0 flex-col gap-6" onSubmit={submit} noValidate>
+        {program.document && <OwnWord document={program.document} redirectHost={redirectHost} />}
         {asked.sameNetwork === false && <OtherNetwork from={asked.address} here={here} />}
         <Facts asked={asked} now={now} />
         {asked.tenants.length > 1 && (
@@ -181,6 +182,35 @@ export function Answer({ asked, here, now, footer }: Props) {
   )
 }
 
+const isHere = (host: string) => /^(127\.0\.0\.1|\[::1\]|localhost)(:|$)/.test(host)
+
+/** All that is known of a program that nobody registered is where its description stands. */
+function OwnWord({ document, redirectHost }: { document: string; redirectHost: string | null }) {
+  return (
+    <Notice
+      tone="attention"
+      title="No admin has registered this program"
+      meaning={
+        <>
+          Its name is its own word. All that is known is that its description stands at{' '}
+          <span className="wrap-anywhere font-mono text-[13px]">{new URL(document).host}</span>, and anybody can write
+          one.
+          {redirectHost && isHere(redirectHost)
+            ? ' Any program on this computer can pass for it.'
+            : redirectHost && (
+                <>
+                  {' '}
+                  The answer leaves this computer for{' '}
+                  <span className="wrap-anywhere font-mono text-[13px]">{redirectHost}</span>.
+                </>
+              )}
+        </>
+      }
+      next="Go on only if you started it yourself a moment ago, and know this host."
+    />
+  )
+}
+
 function OtherNetwork({ from, here }: { from: string | null; here: string | null }) {
   return (
     <Notice
@@ -209,7 +239,9 @@ function Facts({ asked, now }: { asked: Asked; now: string }) {
             <>
               <bdi className="font-semibold">{program.name}</bdi>{' '}
               <span className="text-muted">
-                {program.tenant ? (
+                {program.document ? (
+                  'by its own word, registered by nobody'
+                ) : program.tenant ? (
                   <>
                     registered by <bdi>{program.tenant}</bdi>
                   </>
@@ -260,11 +292,10 @@ function Facts({ asked, now }: { asked: Asked; now: string }) {
 
 /** Numbers of this very computer say nothing to most people (RFC 8252 7.3). */
 function RedirectHost({ host }: { host: string }) {
-  const isHere = /^(127\.0\.0\.1|\[::1\])(:|$)/.test(host)
   return (
     <>
       <span className="font-mono text-[13px]">{host}</span>
-      {isHere && <span className="text-muted"> on this computer</span>}
+      {isHere(host) && <span className="text-muted"> on this computer</span>}
     </>
   )
 }

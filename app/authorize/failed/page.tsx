@@ -5,7 +5,15 @@ import { errorCodes } from '@/lib/errors.ts'
 
 export const metadata = { title: 'An app could not ask' }
 
-const codes = ['invalid_client', 'redirect_unknown', 'request_uri_unknown', 'bad_request', 'rate_limited'] as const
+const codes = [
+  'client_document_refused',
+  'client_document_invalid',
+  'invalid_client',
+  'redirect_unknown',
+  'request_uri_unknown',
+  'bad_request',
+  'rate_limited',
+] as const
 
 /** To whom the app is not theirs: what its maker reads of the same codes is in lib/errors.ts. */
 const words: Partial<Record<(typeof codes)[number], { title: string; next: string }>> = {

@@ -15,6 +15,7 @@ import { requireMember, requirePerson, tenantsOfSession } from '@/lib/http/page.
 import { idPattern } from '@/lib/security/ids.ts'
 import { LinkOutcome } from '../outcome.tsx'
 import { AskedToLink } from './asked.tsx'
+import { GoingOn } from './going-on.tsx'
 
 export const metadata = { title: 'Link a project' }
 
@@ -33,6 +34,16 @@ export default async function ConnectPage({ params, searchParams }: Props) {
   const provider = (await providerList(ctx, actor)).find((each) => each.id === providerId)
   const now = ctx.now().toISOString()
 
+  if (status === 'going_on')
+    return (
+      <SignInCard
+        title="The link is being finished"
+        lead="You have approved it. Valetkey is fetching what you allowed."
+      >
+        <GoingOn />
+        <ButtonLink href={projects}>Back to projects</ButtonLink>
+      </SignInCard>
+    )
   const end = single((await searchParams).popup) && status !== 'pending' && <PopupEnd tenant={tenant} attempt={id} />
   if (status === 'done' && end)
     return (

@@ -27,7 +27,7 @@ import { projectsWithProviders } from '../../store/projects.ts'
 import type { ProviderRow } from '../../store/providers.ts'
 import { asSystem } from '../../store/system.ts'
 import { findToken } from '../../store/tokens.ts'
-import { attemptMilliseconds, startLink } from './start.ts'
+import { attemptMilliseconds, type Started, startLink } from './start.ts'
 
 /** How many may wait for one person in one tenant. */
 const mostOpen = 10
@@ -209,7 +209,7 @@ export async function startAsked(
   ctx: Context,
   actor: Actor<CookieCredential>,
   { requestId, browser }: { requestId: string; browser: string },
-): Promise<{ attemptId: string; url: string; expiresAt: Date }> {
+): Promise<Started> {
   requirePermission(actor, 'work')
   const { row, connection } = await readTenant(ctx, actor.tenantId, async (tx) => {
     const row = await own(tx, actor, requestId)
@@ -225,8 +225,11 @@ export async function startAsked(
     // One that is revoked or gone is linked anew.
     ...(connection && connection.status !== 'revoked' && { connectionId: connection.id }),
     ...(row.scopes.length > 0 && { scopes: row.scopes }),
+    isAsked: row.cause === 'reconnect',
     browser,
   })
+  // This request is completed with it, and its page says so.
+  if (started.isDone) return { ...started, url: `${ctx.config.origin}/connect/${row.id}` }
   const attempt = { id: started.attemptId, expiresAt: started.expiresAt }
   const { isFirst } = await act(ctx, actor, 'work', async (tx) => {
     const before = await own(tx, actor, requestId)

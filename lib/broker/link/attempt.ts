@@ -38,7 +38,8 @@ export type AttemptView = {
   id: string
   providerId: string
   purpose: 'link' | 'relink'
-  status: 'pending' | 'expired' | 'done' | 'failed'
+  /** `going_on`: its person came back, and what they brought is being exchanged and stored. */
+  status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
   /** Why it failed: a code of errors.ts, or `cancelled`. */
   outcome: string | null
   detail: string | null
@@ -50,24 +51,30 @@ export type AttemptView = {
   expiresAt: Date
 }
 
+/**
+ * How long coming back may take: a few calls of ten seconds each, and storing. Whoever is at it ends it by then, or is gone: a
+ * code is spent once (docs/decisions/0007), so nobody else takes it up.
+ */
+const exchangeMilliseconds = 120_000
+
+function statusOf({ status, expiresAt, consumedAt, createdAt }: AttemptRow, now: Date): AttemptView['status'] {
+  if (status === 'done' || status === 'failed') return status
+  if (status === 'consumed')
+    return (consumedAt ?? createdAt).getTime() + exchangeMilliseconds > now.getTime() ? 'going_on' : 'failed'
+  return expiresAt > now ? 'pending' : 'expired'
+}
+
 function toAttemptView(row: AttemptRow, now: Date): AttemptView {
   const open = row.expiresAt > now
-  const status =
-    row.status === 'done' || row.status === 'failed'
-      ? row.status
-      : row.status === 'consumed'
-        ? 'failed'
-        : open
-          ? 'pending'
-          : 'expired'
+  const status = statusOf(row, now)
+  const isGone = row.status === 'consumed' && status === 'failed'
   return {
     id: row.id,
     providerId: row.providerId,
     purpose: row.purpose as AttemptView['purpose'],
     status,
-    // Consumed and not ended: the process died in between, and the code is spent.
-    outcome: row.outcome ?? (row.status === 'consumed' ? 'upstream_unavailable' : null),
-    detail: row.detail,
+    outcome: isGone ? 'upstream_unavailable' : row.status === 'consumed' ? null : row.outcome,
+    detail: isGone ? 'The link was cut off while it was being finished. Link again.' : row.detail,
     canAdopt: row.status === 'failed' && row.secrets !== null && open,
     connectionId: row.connectionId,
     projectId: row.resultProjectId,

@@ -1,7 +1,7 @@
 import { type Actor, type CookieCredential, requirePermission } from '../../actor.ts'
 import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
-import { BrokerError } from '../../errors.ts'
+import { BrokerError, isBrokerError } from '../../errors.ts'
 import { configured, kinds } from '../../providers/index.ts'
 import { newId } from '../../security/ids.ts'
 import { hash, randomToken } from '../../security/secrets.ts'
@@ -9,12 +9,13 @@ import { type AttemptRow, cancelAttempt, findAttempt, insertAttempt } from '../.
 import { act } from '../../store/authority.ts'
 import { findConnection } from '../../store/connections.ts'
 import { readTenant } from '../../store/database.ts'
-import { endRequestOfAttempt } from '../../store/link-requests.ts'
+import { completeLinkRequests, endRequestOfAttempt } from '../../store/link-requests.ts'
 import { findProvider, type ProviderRow } from '../../store/providers.ts'
 import { effectivePolicy, refuseLink } from '../../tenancy/policy.ts'
 import { type Vault, vaultOf } from '../../vault/keys.ts'
 import { callbackPath } from '../addresses.ts'
 import { refuseFrozen } from '../freezes.ts'
+import { freshTokens } from '../refresh/refresh.ts'
 import { withLivingClient } from '../registrations.ts'
 import { asBrokerError, openProvider } from '../upstream.ts'
 import { type AttemptSecrets, askedFor, isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
@@ -35,6 +36,8 @@ export type StartLink = {
   scopes?: string[] | undefined
   /** Whether it goes on in a pop-up, which closes at the end. */
   popup?: boolean | undefined
+  /** Whether a program asked for this reconnect: where the connection works again meanwhile, there is nothing to do. */
+  isAsked?: boolean | undefined
   /** The browser's own secret (a cookie): only this browser can finish. */
   browser: string
 }
@@ -44,19 +47,19 @@ const scopesMax = 50
 /** RFC 6749 3.3 */
 const isScope = (name: string) => /^[!#-[\]-~]{1,256}$/.test(name)
 
+/** `isDone`: the connection works again without its person, and the URL is ours. */
+export type Started = { attemptId: string; url: string; expiresAt: Date; isDone: boolean }
+
 /**
- * Starts an authorization: an attempt bound to browser, session, person, tenant, provider and purpose, and the URL to open.
+ * Starts an authorization: an attempt bound to browser, session, person, tenant, provider and purpose, and the URL to open. A
+ * connection that is to be made again is tried silently first (R-10).
  * @throws BrokerError forbidden, not_found, alias_taken, frozen, over_policy, client_not_registered, bad_request for scopes
  *   that are none
  */
-export async function startLink(
-  ctx: Context,
-  actor: Actor<CookieCredential>,
-  input: StartLink,
-): Promise<{ attemptId: string; url: string; expiresAt: Date }> {
+export async function startLink(ctx: Context, actor: Actor<CookieCredential>, input: StartLink): Promise<Started> {
   requirePermission(actor, 'work')
   const vault = await vaultOf(ctx, actor.tenantId)
-  const { row, held } = await readTenant(ctx, actor.tenantId, async (tx) => {
+  const { row, connection } = await readTenant(ctx, actor.tenantId, async (tx) => {
     const connection = input.connectionId
       ? await findConnection(tx, actor.tenantId, input.connectionId, actor.userId)
       : null
@@ -68,8 +71,11 @@ export async function startLink(
       throw new BrokerError('bad_request', { fields: { provider: 'There is no upstream to link.' } })
     await refuseFrozen(tx, actor.tenantId, { ...actor, providerId: row.id, connectionId: input.connectionId })
     refuseLink(await effectivePolicy(tx, { ...actor, providerId: row.id }), actor.role)
-    return { row, held: connection?.scopesGranted ?? [] }
+    return { row, connection }
   })
+  if (connection && !input.scopes?.length && (await worksAgain(ctx, connection, input)))
+    return reconnected(ctx, actor, connection, input)
+  const held = connection?.scopesGranted ?? []
   const provider = await withLivingClient(ctx, vault, row)
   const scopes = input.scopes?.length ? askedScopes(provider, [...input.scopes, ...held]) : []
   const secrets: AttemptSecrets = {
@@ -77,11 +83,30 @@ export async function startLink(
     nonce: randomToken(),
     codeVerifier: randomToken() + randomToken(),
   }
+  const attempt = attemptOf(ctx, actor, input, { provider, scopes, state: secrets.state })
+  const url = await authorizationUrl(ctx, vault, provider, attempt, secrets)
+  const sealed = await vault.seal(secretsPlace(attempt), JSON.stringify(secrets))
+  await act(ctx, actor, 'work', async (tx, actor) => {
+    await insertAttempt(tx, { ...attempt, secrets: sealed })
+    const target = { kind: 'provider', id: provider.id } as const
+    await record(tx, actor.tenantId, ctx.now(), actor, {
+      action: 'link.started',
+      outcome: 'ok',
+      target,
+      details: { attempt: attempt.id },
+    })
+  })
+  return { attemptId: attempt.id, url, expiresAt: attempt.expiresAt, isDone: false }
+}
+
+type Asked = { provider: ProviderRow; scopes: string[]; state: string }
+
+function attemptOf(ctx: Context, actor: Actor<CookieCredential>, input: StartLink, { provider, scopes, state }: Asked) {
   const now = ctx.now()
-  const attempt = {
+  return {
     tenantId: actor.tenantId,
     id: newId('attempt'),
-    stateHash: Buffer.from(hash(secrets.state)),
+    stateHash: Buffer.from(hash(state)),
     browserHash: Buffer.from(hash(input.browser)),
     sessionId: actor.credential.session,
     userId: actor.userId,
@@ -98,19 +123,52 @@ export async function startLink(
     createdAt: now,
     expiresAt: new Date(now.getTime() + attemptMilliseconds),
   }
-  const url = await authorizationUrl(ctx, vault, provider, attempt, secrets)
-  const sealed = await vault.seal(secretsPlace(attempt), JSON.stringify(secrets))
-  await act(ctx, actor, 'work', async (tx, actor) => {
-    await insertAttempt(tx, { ...attempt, secrets: sealed })
-    const target = { kind: 'provider', id: provider.id } as const
-    await record(tx, actor.tenantId, now, actor, {
-      action: 'link.started',
+}
+
+type Found = NonNullable<Awaited<ReturnType<typeof findConnection>>>
+
+/**
+ * Whether a connection works again without its person: by a silent refresh, where {@link freshTokens} may try one. One that works
+ * is linked anew all the same where its person wants that; a program that asked is done with it.
+ */
+async function worksAgain(ctx: Context, { tenantId, id, status }: Found, { isAsked }: StartLink): Promise<boolean> {
+  if (status === 'revoked' || (status !== 'needs_relink' && !isAsked)) return false
+  try {
+    const tokens = await freshTokens(ctx, { tenantId, connectionId: id })
+    return !tokens.degraded
+  } catch (error) {
+    // Whatever it was: its person goes on as they wanted to.
+    if (isBrokerError(error)) return false
+    throw error
+  }
+}
+
+/** An attempt that was over before anybody left: whoever asks about it is told so, and its state was never given away. */
+async function reconnected(
+  ctx: Context,
+  actor: Actor<CookieCredential>,
+  connection: Found,
+  input: StartLink,
+): Promise<Started> {
+  const asked = { provider: connection.provider, scopes: [], state: randomToken() }
+  const attempt = attemptOf(ctx, actor, input, asked)
+  const { tenantId, userId, id, expiresAt } = attempt
+  const projectIds = connection.projects.map(({ projectId }) => projectId)
+  const ends = await act(ctx, actor, 'work', async (tx, actor) => {
+    const resultProjectId = projectIds[0] ?? null
+    await insertAttempt(tx, { ...attempt, status: 'done', consumedAt: attempt.createdAt, resultProjectId })
+    await record(tx, tenantId, ctx.now(), actor, {
+      action: 'connection.worked_again',
       outcome: 'ok',
-      target,
-      details: { attempt: attempt.id },
+      target: { kind: 'connection', id: connection.id },
+      details: { attempt: id },
     })
+    const granted = connection.scopesGranted
+    return completeLinkRequests(tx, { tenantId, userId, attemptId: id }, { projectIds, granted })
   })
-  return { attemptId: attempt.id, url, expiresAt: attempt.expiresAt }
+  for (const end of ends) ctx.metrics.linkRequests.inc(end)
+  const url = `${ctx.config.origin}/connect/${id}${attempt.popup ? '?popup=1' : ''}`
+  return { attemptId: id, url, expiresAt, isDone: true }
 }
 
 /** Everything that a step-up asks for: what is held is asked for again, so that nothing is lost. @throws BrokerError bad_request */

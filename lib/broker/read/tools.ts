@@ -8,8 +8,12 @@ import { isPlain, lookAlikes } from '../../providers/mcp/names.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
 import {
   countTools,
+  findReading,
   findServer,
+  type McpReadingRow,
   type McpToolRow,
+  type ReadingFailure,
+  readingFailures,
   toolNames,
   toolsOf,
   toolsPage,
@@ -33,6 +37,13 @@ export type ToolDefinition = z.infer<typeof Definition>
 
 /** What a server said of itself last. */
 export type ServerView = { name: string; title: string | null; version: string; revision: string; seenAt: Date }
+
+/** How the reading of its list went last. `readAt`: when a whole one was read, and since when it is as old as that. */
+export type ReadingView = {
+  readAt: Date | null
+  /** The first and the last failure since; null: the last reading was good. */
+  failed: { since: Date; at: Date; why: ReadingFailure } | null
+}
 
 /** Whether somebody has looked at a tool: never, as it is now, or as it was before it changed. */
 export type Looked = 'never' | 'changed' | 'current'
@@ -66,6 +77,8 @@ export type ToolView = ToolDefinition & {
 export type ToolsView = {
   /** Null: it has not been asked, or gave no answer; or the project is no MCP server. */
   server: ServerView | null
+  /** Null: nobody has tried. */
+  reading: ReadingView | null
   /** Tools that are new, or changed, wait for an admin. */
   holdsChanged: boolean
   present: number
@@ -102,6 +115,7 @@ export async function toolPage(
       own,
       uses,
       server: await findServer(tx, tenantId, project.id),
+      reading: await findReading(tx, tenantId, project.id),
       counts: await countTools(tx, tenantId, project.id),
       names: await toolNames(tx, tenantId, project.id),
       rows: await toolsPage(tx, tenantId, project.id, { skip, take: pageSize + 1 }),
@@ -114,11 +128,17 @@ export async function toolPage(
   const about = { holdsChanged, alike: lookAlikes(read.names), uses: new Map(uses.map((use) => [use.tool, use])) }
   return {
     server,
+    reading: read.reading && toReadingView(read.reading),
     holdsChanged,
     ...counts,
     items: rows.slice(0, pageSize).map((row) => toToolView(row, about)),
     next: rows.length > pageSize ? skip + pageSize : null,
   }
+}
+
+function toReadingView({ readAt, failedSince, failedAt, failure }: McpReadingRow): ReadingView {
+  const why = readingFailures.find((one) => one === failure) ?? 'internal'
+  return { readAt, failed: failedSince && failedAt ? { since: failedSince, at: failedAt, why } : null }
 }
 
 const sumOf = (uses: readonly UseOfTool[]) => uses.reduce((sum, { calls, refused }) => sum + calls + refused, 0)

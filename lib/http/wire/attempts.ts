@@ -6,7 +6,9 @@ export const attempt = object({
   id,
   provider_id: id,
   purpose: z.enum(['link', 'relink']),
-  status: z.enum(['pending', 'expired', 'done', 'failed']),
+  status: z
+    .enum(['pending', 'going_on', 'expired', 'done', 'failed'])
+    .describe('`going_on`: its person came back from the upstream, and the link is being finished'),
   outcome: z.string().nullable().describe('Why it failed: an error code, or `cancelled`'),
   detail: z.string().nullable(),
   can_adopt: z
@@ -42,6 +44,12 @@ export const readAttempt = operation({
   limit: 'read',
 })
 
+export const whereTo = z
+  .url()
+  .describe(
+    'At the upstream; or at Valetkey, where the connection works again by a silent refresh and nothing is to be done',
+  )
+
 export const startLink = operation({
   id: 'startLink',
   method: 'POST',
@@ -49,14 +57,14 @@ export const startLink = operation({
   summary: 'Starts linking a project; go to `url` in this browser within ten minutes',
   permission: 'work',
   scope: 'cookie only',
-  audit: 'link.started',
+  audit: ['link.started', 'connection.worked_again'],
   body: object({
     provider: idOf('provider'),
     alias: alias.optional().describe('What scripts will call the project; made from its name where none is given'),
     connection: idOf('connection').optional().describe('Reconnect this one instead of linking anew'),
     popup: z.boolean().optional().describe('It goes on in a pop-up, whose last page tells its opener and closes'),
   }),
-  answer: { status: 201, schema: object({ id, url: z.url(), expires_at: instant }) },
+  answer: { status: 201, schema: object({ id, url: whereTo, expires_at: instant }) },
   errors: [...vaultErrors, 'client_not_registered', 'provider_misconfigured', 'frozen', 'over_policy'],
   limit: 'attempt',
 })

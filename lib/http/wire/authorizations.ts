@@ -39,8 +39,8 @@ export const readAuthorization = operation({
       id,
       kind: z.enum(['device', 'code']),
       state: z.enum(['open', 'approved', 'denied', 'expired']),
-      client: object({ id, name: z.string(), tenant: z.string().nullable() }).describe(
-        '`tenant`: whose it is, by name; null: it belongs to the instance',
+      client: object({ id, name: z.string(), tenant: z.string().nullable(), document: z.string().nullable() }).describe(
+        '`tenant`: whose it is, by name; null: it belongs to the instance. `document`: where it says itself what it is, and nobody has registered it; null: an admin did',
       ),
       tenants: z.array(object({ slug: alias, name: z.string(), role, device_flow: z.enum(deviceFlows) })),
       /** What can be given for one of them; null: there is none. */

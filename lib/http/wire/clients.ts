@@ -61,6 +61,12 @@ const client = object({
     .describe('Ids of projects that are the tenant’s own audiences: it may ask about their tokens (RFC 7662)'),
   dpop_bound_access_tokens: z.boolean(),
   require_pushed_authorization_requests: z.boolean(),
+  document: z
+    .string()
+    .nullable()
+    .describe(
+      'Where it says itself what it is, which is its `client_id` then: nobody registered it. Null: somebody did',
+    ),
   created_by: id.nullable(),
   created_at: instant,
   last_used_at: instantOrNull.describe('To the minute'),

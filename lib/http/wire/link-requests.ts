@@ -1,5 +1,5 @@
-import { z } from 'zod'
 import { operation, vaultErrors } from '../operation.ts'
+import { whereTo } from './attempts.ts'
 import { id, instant, object } from './schemas.ts'
 
 export const startLinkRequest = operation({
@@ -9,9 +9,9 @@ export const startLinkRequest = operation({
   summary: 'Starts the link that a program asked the caller for; go to `url` in this browser within ten minutes',
   permission: 'work',
   scope: 'cookie only',
-  audit: 'link.started',
+  audit: ['link.started', 'connection.worked_again'],
   body: object({}),
-  answer: { status: 201, schema: object({ id, url: z.url(), expires_at: instant }) },
+  answer: { status: 201, schema: object({ id, url: whereTo, expires_at: instant }) },
   errors: [
     ...vaultErrors,
     'client_not_registered',

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { deviceFlows } from '../../store/policies.ts'
+import { clientDocuments, deviceFlows } from '../../store/policies.ts'
 import { operation } from '../operation.ts'
 import { object } from './schemas.ts'
 
@@ -8,6 +8,11 @@ const policy = object({
   device_flow: z
     .enum(deviceFlows)
     .describe('How members let devices in: by typing the code, also by a link that brings it, or not at all'),
+  client_documents: z
+    .enum(clientDocuments)
+    .describe(
+      'Which programs that nobody registered members may let in at gateways of MCP servers: none, those whose answers stay at the member’s own computer, or any',
+    ),
 })
 
 export const readPolicy = operation({
@@ -31,7 +36,7 @@ export const changePolicy = operation({
   scope: 'cookie only',
   fresh: true,
   audit: 'policy.changed',
-  body: policy,
+  body: policy.partial(),
   answer: { status: 200, schema: policy },
   limit: 'write',
 })

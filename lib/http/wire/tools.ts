@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { readingFailures } from '../../store/mcp.ts'
 import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
 import { instant, instantOrNull, object } from './schemas.ts'
 
@@ -44,6 +45,22 @@ const tools = object({
   })
     .nullable()
     .describe('What it said of itself last; null: it was not asked, or gave no answer'),
+  reading: object({
+    read_at: instantOrNull.describe('When a whole list of its tools was read last; null: never'),
+    failed: object({
+      since: instant.describe('The first failure since then'),
+      at: instant.describe('The last one'),
+      why: z
+        .enum(readingFailures)
+        .describe(
+          '`no_token`: none could be had from the connection that asked. `refused`: the server refused it. `no_revision`: it speaks none that Valetkey speaks. `no_list`: it names no tools. `too_long`: it has more than are kept',
+        ),
+    })
+      .nullable()
+      .describe('Null: the last reading was good'),
+  })
+    .nullable()
+    .describe('How the last reading of its list went, also one in the background; null: nobody has tried'),
   holds_changed: z
     .boolean()
     .describe('Tools that are new, or changed, cannot be called until an admin has looked at them'),

@@ -30,12 +30,17 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
   const choices = providers
     .filter(({ own }) => !own)
     .map(({ id, name, issuer }) => ({ id, name, host: new URL(issuer).host }))
-  const linked = new Set(
-    cards.flatMap(({ connection, provider }) => (connection && connection.status !== 'revoked' ? [provider.id] : [])),
+  const standing = new Map(
+    cards.flatMap(({ connection, provider }) =>
+      connection && connection.status !== 'revoked' ? [[provider.id, connection] as const] : [],
+    ),
   )
-  const unlinked = providers
-    .filter(({ id, kind, misconfigured }) => kind === 'mcp' && !misconfigured && !linked.has(id))
-    .map(({ id, name }) => ({ id, name }))
+  const toLink = providers
+    .filter(({ id, kind, misconfigured }) => {
+      const status = standing.get(id)?.status
+      return kind === 'mcp' && !misconfigured && (!status || status === 'needs_relink')
+    })
+    .map(({ id, name }) => ({ id, name, connection: standing.get(id)?.id ?? null }))
   const firstIssuable = cards.find(
     ({ connection, audience, frozen }) =>
       (audience && !frozen) || nextActOf({ status: connection?.status, frozen }) === 'issue',
@@ -67,7 +72,7 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
           }}
         />
       ))}
-      {mayWork && <ConnectAll tenant={tenant} servers={unlinked} />}
+      {mayWork && <ConnectAll tenant={tenant} servers={toLink} />}
       {cards.length > 0 ? (
         <CardGrid>
           {cards.map((project) => (

@@ -3,7 +3,7 @@ import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { may } from '@/lib/actor.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { tenantPolicy } from '@/lib/tenancy/tenant-policy.ts'
-import { PolicyForm } from './policy-form.tsx'
+import { ClientDocumentsChoice, DeviceFlowChoice } from './policy-form.tsx'
 
 export const metadata = { title: 'Settings' }
 
@@ -11,20 +11,22 @@ export default async function SettingsPage({ params }: { params: Promise<{ tenan
   const { tenant } = await params
   const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
   if (!allowed) return <NoRight title="Settings" role={actor.role} />
-  const { deviceFlow } = await tenantPolicy(ctx, actor)
+  const { deviceFlow, clientDocuments } = await tenantPolicy(ctx, actor)
+  const mayChange = may(actor, 'administer')
   return (
     <>
       <PageHeader
         title="Settings"
         lead="What this tenant allows as a whole. Each provider has its own limits beside it."
       />
-      <PolicyForm
+      <DeviceFlowChoice
         key={deviceFlow}
         tenant={tenant}
-        deviceFlow={deviceFlow}
+        now={deviceFlow}
         address={`${ctx.config.origin}/device`}
-        mayChange={may(actor, 'administer')}
+        mayChange={mayChange}
       />
+      <ClientDocumentsChoice key={clientDocuments} tenant={tenant} now={clientDocuments} mayChange={mayChange} />
     </>
   )
 }

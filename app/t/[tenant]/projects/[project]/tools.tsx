@@ -1,14 +1,14 @@
 import Link from 'next/link'
 import { CallBar } from '@/app/_features/tool-use.tsx'
 import { fromServer, ServerName, ServerText, suspectWords, ToolBadges } from '@/app/_features/tools.tsx'
-import { plural } from '@/app/_features/words.ts'
+import { plural, readingWords } from '@/app/_features/words.ts'
 import { Copied } from '@/app/_ui/copied.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { Section } from '@/app/_ui/section.tsx'
 import { Time } from '@/app/_ui/time.tsx'
-import type { ToolDefinition, ToolsView, ToolView } from '@/lib/broker/read/tools.ts'
+import type { ReadingView, ToolDefinition, ToolsView, ToolView } from '@/lib/broker/read/tools.ts'
 import { LookedAt, Refresh } from './tools-acts.tsx'
 
 export type ToolsProps = {
@@ -30,7 +30,7 @@ export type ToolsProps = {
 /** What an MCP server offers, as it said last: what has changed since somebody looked comes first. */
 export function ToolsSection(props: ToolsProps) {
   const { tenant, project, tools, gateway, now, mayAsk, mayReview, seesAll, skip } = props
-  const { server, holdsChanged, present, changed, unseen, gone, items, next } = tools
+  const { server, reading, holdsChanged, present, changed, unseen, gone, items, next } = tools
   const waiting = items.filter(({ looked, goneAt }) => goneAt === null && looked !== 'current')
   const href = (from: number) => `/t/${tenant}/projects/${project.id}${from > 0 ? `?skip=${from}` : ''}#tools`
   return (
@@ -67,6 +67,9 @@ export function ToolsSection(props: ToolsProps) {
                   { label: 'Asked', value: <Time at={server.seenAt.toISOString()} now={now} /> },
                 ]
               : []),
+            ...(reading?.readAt
+              ? [{ label: 'List of', value: <Time at={reading.readAt.toISOString()} now={now} /> }]
+              : []),
             { label: 'Gateway', value: <Copied text={gateway} label="Copy the address of the gateway" /> },
             {
               label: 'New tools',
@@ -77,6 +80,7 @@ export function ToolsSection(props: ToolsProps) {
           ]}
         />
       </div>
+      {reading?.failed && <FailedReading reading={reading} failed={reading.failed} now={now} />}
       {changed > 0 && (
         <Notice
           tone="attention"
@@ -125,6 +129,34 @@ export function ToolsSection(props: ToolsProps) {
         <NoTools {...props} />
       )}
     </Section>
+  )
+}
+
+/** Since when the list is old, and why the last try to read it failed. */
+function FailedReading({
+  reading: { readAt },
+  failed,
+  now,
+}: {
+  reading: ReadingView
+  failed: NonNullable<ReadingView['failed']>
+  now: string
+}) {
+  const { why, next } = readingWords[failed.why]
+  const at = (moment: Date) => <Time at={moment.toISOString()} now={now} />
+  return (
+    <Notice
+      tone="attention"
+      title={readAt ? 'The list of tools may be out of date' : 'The list of tools could not be read'}
+      meaning={
+        <>
+          {readAt && <>It was read last {at(readAt)}. </>}
+          The last try failed {at(failed.at)}
+          {failed.since.getTime() !== failed.at.getTime() && <>, the first one {at(failed.since)}</>}: {why}
+        </>
+      }
+      next={next}
+    />
   )
 }
 

@@ -1,0 +1,174 @@
+-- How often a connection that needs its person was tried without them (R-10, docs/decisions/0083).
+ALTER TABLE "connection" ADD COLUMN "revivals" INTEGER NOT NULL DEFAULT 0;
+
+-- Claims a connection's refresh, or says why that need not or may not be.
+-- Answers: fresh (use access_token) | claimed (refresh now, with this fence) | busy (look again after wait_ms; the old
+-- access_token while it lives) | resting (the connection or its upstream failed lately; the old access_token while it
+-- lives) | held (a token is out that a refresh would end: look again when it has ended; the old access_token while it
+-- lives) | dead | missing.
+-- p_stale: a version whose access token the upstream has refused, or 0. p_mode: need (refresh unless it is fresh) | due
+-- (refresh a fresh one as well, as scheduled, unless it was within the minute) | now (although it or its upstream rests,
+-- because somebody asked; not what is well) | recover (an interrupted rotation and nothing else, ahead of every pause,
+-- because its upstream forgives a spent token only for so long) | narrow (to hand the new access token out: whether it is
+-- fresh or not).
+-- uncertain: this is the recovery try. doubt: an earlier end is unknown, so that a refusal means lost in rotation.
+-- touch: whether vk.connection_used is worth a call.
+-- A connection that needs its person is dead, with one exception: whose refresh token nobody has refused is claimed once more,
+-- and is then degraded until it is known how that ended (R-10, docs/decisions/0083). Not in the background, and each try waits
+-- twice as long as the one before: from five minutes to a day after the moment at which it began to need its person.
+-- The intent is set by vk.refresh_begin, not here: a death before something is sent costs nothing (RR-05).
+CREATE OR REPLACE FUNCTION vk.refresh_claim(p_tenant text, p_connection text, p_stale int, p_margin interval, p_lease interval,
+    p_mode text)
+  RETURNS TABLE (outcome text, token_version int, fence int, refresh_token text, access_token text,
+    access_expires_at timestamptz, uncertain boolean, doubt boolean, wait_ms int, status text, cause text, touch boolean, user_id text)
+  LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+  c public.connection%ROWTYPE;
+  pace public.upstream_pace%ROWTYPE;
+  v_now timestamptz;
+  v_life interval;
+  v_alive boolean;
+  v_held boolean;
+  v_crashed boolean;
+  v_revive boolean;
+  v_fence int;
+  v_until timestamptz;
+BEGIN
+  PERFORM set_config('app.tenant_id', p_tenant, true);
+  v_now := vk_now();
+  fence := 0; uncertain := false; doubt := false; wait_ms := 0; touch := false;
+  SELECT * INTO c FROM connection k WHERE k.tenant_id = p_tenant AND k.id = p_connection;
+  IF NOT FOUND THEN
+    outcome := 'missing'; token_version := 0;
+    RETURN NEXT; RETURN;
+  END IF;
+  token_version := c.token_version; fence := c.fence; status := c.status; cause := c.cause;
+  access_expires_at := c.access_expires_at; user_id := c.user_id;
+  touch := c.used_at IS NULL OR c.used_at < v_now - interval '5 minutes';
+  IF vk.frozen(p_tenant, c.user_id, c.provider_id, c.id) THEN
+    outcome := 'dead'; status := 'frozen'; cause := NULL;
+    RETURN NEXT; RETURN;
+  END IF;
+  v_revive := c.status = 'needs_relink' AND c.cause IN ('turned_away', 'unreadable') AND c.refresh_token IS NOT NULL
+    AND p_mode IN ('need', 'now', 'narrow') AND c.status_since + interval '5 minutes' * 2 ^ least(c.revivals, 8) <= v_now;
+  IF c.status IN ('needs_relink', 'revoked') AND NOT v_revive THEN
+    outcome := 'dead';
+    RETURN NEXT; RETURN;
+  END IF;
+  -- A tenant whose keys were destroyed has nothing that could be opened.
+  IF NOT EXISTS (SELECT FROM tenant_key t WHERE t.tenant_id = p_tenant) THEN
+    outcome := 'dead'; status := 'needs_relink'; cause := 'shredded';
+    RETURN NEXT; RETURN;
+  END IF;
+  v_alive := NOT v_revive AND c.access_token IS NOT NULL AND c.token_version > p_stale AND c.access_expires_at > v_now;
+  IF v_alive THEN access_token := c.access_token; END IF;
+  -- Who asks for more life than tokens of this upstream begin with would refresh at every call: half of it is enough.
+  v_life := c.access_expires_at - greatest(c.last_refresh_at, c.linked_at);
+  IF v_alive AND p_mode NOT IN ('recover', 'narrow') AND (CASE p_mode WHEN 'need' THEN c.access_expires_at > v_now + least(p_margin, v_life / 2)
+      WHEN 'due' THEN greatest(c.last_refresh_at, c.linked_at) > v_now - interval '1 minute'
+      ELSE c.status = 'linked' AND c.access_expires_at > v_now + v_life / 2 END) THEN
+    outcome := 'fresh';
+    RETURN NEXT; RETURN;
+  END IF;
+  -- A claim that ends further ahead than any lease is not believed: a clock was wrong (upstreams.md 5, trap 4).
+  v_held := c.claim_until IS NOT NULL AND c.claim_until >= v_now AND c.claim_until <= v_now + 2 * p_lease;
+  IF v_held THEN
+    outcome := 'busy'; wait_ms := ceil(extract(epoch FROM c.claim_until - v_now) * 1000)::int;
+    RETURN NEXT; RETURN;
+  END IF;
+  IF p_mode NOT IN ('now', 'recover') AND c.next_try_at > v_now AND c.next_try_at <= v_now + interval '1 hour' THEN
+    outcome := 'resting'; wait_ms := ceil(extract(epoch FROM c.next_try_at - v_now) * 1000)::int;
+    RETURN NEXT; RETURN;
+  END IF;
+  -- Whoever had claimed it recorded no end. The stored token may be spent: it is tried once more, and only once. (The
+  -- version before left an intent without a claim at an answered failure: that is a doubt, and no interruption.)
+  v_crashed := c.intent_at IS NOT NULL AND c.claim_until IS NOT NULL;
+  IF p_mode = 'recover' AND NOT v_crashed THEN
+    outcome := 'busy';
+    RETURN NEXT; RETURN;
+  END IF;
+  -- A token that the next refresh would end is out, or is about to be: it is waited for, whoever asks. What was cut off has
+  -- been sent already. One that is being made is held up by itself alone; after two minutes it was cut off.
+  IF NOT v_crashed THEN
+    SELECT max(t.expires_at) INTO v_until FROM issued_token t WHERE t.tenant_id = p_tenant AND t.connection_id = p_connection
+      AND t.exclusive AND t.generation = 0 AND t.expires_at > v_now
+      AND (t.status = 'live' OR (t.status = 'issuing' AND p_mode <> 'narrow' AND t.created_at > v_now - interval '2 minutes'));
+    IF v_until IS NOT NULL THEN
+      outcome := 'held'; wait_ms := ceil(extract(epoch FROM least(v_until, v_now + interval '1 day') - v_now) * 1000)::int;
+      RETURN NEXT; RETURN;
+    END IF;
+  END IF;
+  IF v_crashed AND c.recoveries >= 1 THEN
+    UPDATE connection k SET status = 'needs_relink', cause = 'lost_in_rotation', status_since = v_now, refresh_token = NULL,
+        claim_until = NULL, intent_at = NULL, next_try_at = NULL, refresh_due_at = NULL
+      WHERE k.tenant_id = p_tenant AND k.id = p_connection AND k.token_version = c.token_version AND k.fence = c.fence
+        AND k.claim_until = c.claim_until AND k.status IN ('linked', 'degraded', 'uncertain');
+    IF FOUND THEN
+      PERFORM vk.refresh_event(p_tenant, p_connection, c.user_id, 'refresh.failed', 'refused',
+        jsonb_build_object('status', 'needs_relink', 'cause', 'lost_in_rotation', 'failure', 'interrupted_twice'));
+      outcome := 'dead'; status := 'needs_relink'; cause := 'lost_in_rotation';
+    ELSE
+      outcome := 'busy';
+    END IF;
+    RETURN NEXT; RETURN;
+  END IF;
+  -- The upstream as a whole is paused after several failures in a row; when the pause is over one caller tries for all.
+  -- Locked before the connection, here and everywhere.
+  SELECT * INTO pace FROM upstream_pace u WHERE u.tenant_id = p_tenant AND u.provider_id = c.provider_id;
+  IF pace.paused_until IS NOT NULL AND p_mode NOT IN ('now', 'recover') THEN
+    IF pace.paused_until <= v_now OR pace.paused_until > v_now + interval '1 hour' THEN
+      UPDATE upstream_pace u SET paused_until = v_now + p_lease
+        WHERE u.tenant_id = p_tenant AND u.provider_id = c.provider_id AND u.paused_until = pace.paused_until;
+      IF NOT FOUND THEN
+        outcome := 'resting'; wait_ms := 1000;
+        RETURN NEXT; RETURN;
+      END IF;
+    ELSE
+      outcome := 'resting'; wait_ms := ceil(extract(epoch FROM pace.paused_until - v_now) * 1000)::int;
+      RETURN NEXT; RETURN;
+    END IF;
+  END IF;
+  -- The version is part of the claim: without it a caller that read just before a write-back claims again (RR-03). So is
+  -- the claim that was seen to be over: a holder whose last look commits this late has begun (RR-02). Nothing is sent
+  -- under a claim alone, so it sets no intent; one that is open stays until a recovery try is begun or somebody ends it.
+  UPDATE connection k SET fence = k.fence + 1, claim_until = v_now + p_lease,
+      intent_at = CASE WHEN v_crashed THEN k.intent_at END, doubt = k.doubt OR c.intent_at IS NOT NULL,
+      status = CASE WHEN v_crashed THEN 'uncertain' WHEN v_revive THEN 'degraded' ELSE k.status END,
+      cause = CASE WHEN v_crashed THEN NULL ELSE k.cause END,
+      status_since = CASE WHEN v_revive OR v_crashed AND k.status <> 'uncertain' THEN v_now ELSE k.status_since END,
+      -- Whoever dies at it leaves it to the schedule.
+      revivals = k.revivals + v_revive::int, refresh_due_at = CASE WHEN v_revive THEN v_now + p_lease ELSE k.refresh_due_at END
+    WHERE k.tenant_id = p_tenant AND k.id = p_connection AND k.token_version = c.token_version AND k.fence = c.fence
+      AND k.claim_until IS NOT DISTINCT FROM c.claim_until
+      AND (k.status IN ('linked', 'degraded', 'uncertain') OR v_revive AND k.status = 'needs_relink' AND k.cause = c.cause)
+    RETURNING k.fence INTO v_fence;
+  IF NOT FOUND THEN
+    outcome := 'busy';
+    RETURN NEXT; RETURN;
+  END IF;
+  outcome := 'claimed'; fence := v_fence; refresh_token := c.refresh_token; uncertain := v_crashed;
+  doubt := c.doubt OR c.intent_at IS NOT NULL; status := CASE WHEN v_crashed THEN 'uncertain' WHEN v_revive THEN 'degraded' ELSE c.status END;
+  RETURN NEXT;
+END $$;
+REVOKE EXECUTE ON FUNCTION vk.refresh_claim(text, text, int, interval, interval, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.refresh_claim(text, text, int, interval, interval, text) TO valetkey_app;
+
+-- A change of status is told in its own transaction, whoever makes it: refresh, linking, revoking, freezing, a sweep.
+-- What is told is not worth the change itself (a rotated token, a revocation), so a failure here is only a warning.
+CREATE OR REPLACE FUNCTION vk.tell_status() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  -- A silent try is no news; how it ended is (R-10).
+  IF OLD.status = 'needs_relink' AND NEW.status = 'degraded' THEN RETURN NULL; END IF;
+  INSERT INTO notification (tenant_id, id, user_id, kind, connection_id, provider_id, details, created_at)
+  VALUES (NEW.tenant_id, vk.new_id('ntf'), NEW.user_id,
+    'connection.' || CASE NEW.status WHEN 'linked' THEN 'recovered' ELSE NEW.status END, NEW.id, NEW.provider_id,
+    jsonb_build_object('status', NEW.status, 'before', OLD.status, 'cause', NEW.cause,
+      'projects', vk.project_references(NEW.tenant_id, NEW.id)), vk_now());
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  RAISE WARNING 'a notification was not written: % %', SQLSTATE, SQLERRM;
+  RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION vk.tell_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.tell_status() TO valetkey_app;
