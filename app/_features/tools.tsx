@@ -47,8 +47,11 @@ export function ToolBadges({ marks, quiet = false }: { marks: ToolMarks; quiet?:
 }
 
 /** Why a name is to be read twice. */
-export function suspectWords({ isPlain, looksLikeAnother }: Pick<ToolMarks, 'isPlain' | 'looksLikeAnother'>) {
-  if (looksLikeAnother) return 'Another tool of this server has a name that looks much like this one.'
+export function suspectWords(
+  { isPlain, looksLikeAnother }: Pick<ToolMarks, 'isPlain' | 'looksLikeAnother'>,
+  of = 'tool',
+) {
+  if (looksLikeAnother) return `Another ${of} of this server has a name that looks much like this one.`
   return isPlain ? null : 'This name has characters that may pass for others.'
 }
 

@@ -1,6 +1,6 @@
 'use client'
 import { useState } from 'react'
-import type { ToolChoice, ToolsView, ToolView } from '@/lib/broker/read/tools.ts'
+import type { OfferChoice, ToolChoice, ToolsView, ToolView } from '@/lib/broker/read/tools.ts'
 import { ToolUse } from '../_features/tool-use.tsx'
 import { mcpPicker } from '../t/[tenant]/projects/[project]/issue/pickers/mcp.tsx'
 import { ToolsSection } from '../t/[tenant]/projects/[project]/tools.tsx'
@@ -64,6 +64,21 @@ const items = [
   tool('a_very_long_name_'.repeat(8), { description: 'A line.\n'.repeat(30) }),
   tool('old_tool', { goneAt: at('2026-11-20T08:00:00Z'), description: null }),
 ]
+const offer = (name: string, more: Partial<OfferChoice> = {}): OfferChoice => ({
+  name,
+  title: null,
+  description: null,
+  is_plain: true,
+  looks_like_another: false,
+  ...more,
+})
+const resources = [
+  offer('notes://all', { title: 'All notes', description: 'Every note, the newest first.' }),
+  offer('notes://аll', { is_plain: false, looks_like_another: true }),
+  offer(`notes://${'a-very-long-address/'.repeat(12)}`, { description: 'A line.\n'.repeat(30) }),
+]
+const templates = [offer('notes://by/{id}', { title: 'One note' })]
+const prompts = [offer('summary', { description: 'Asks for a summary.' })]
 const tools: ToolsView = {
   server: {
     name: 'notes',
@@ -83,8 +98,13 @@ const tools: ToolsView = {
   gone: 1,
   items,
   next: null,
+  offers: [
+    { kind: 'resource', total: 120, items: resources },
+    { kind: 'template', total: 1, items: templates },
+    { kind: 'prompt', total: 1, items: prompts },
+  ],
 }
-const none = { ...tools, reading: null, present: 0, changed: 0, unseen: 0, gone: 0, items: [] }
+const none = { ...tools, reading: null, present: 0, changed: 0, unseen: 0, gone: 0, items: [], offers: [] }
 const choice = (one: ToolView): ToolChoice => ({
   name: one.name,
   title: one.title,
@@ -110,7 +130,11 @@ const section = {
 
 /** What an MCP server offers, and the picker of its rights: with everything in it, and with nothing. */
 export function McpGallery() {
-  const [some, setSome] = useState({ ...mcpPicker.none, tools: ['get_note'] })
+  const [some, setSome] = useState({
+    ...mcpPicker.none,
+    tools: ['get_note'],
+    resources: ['notes://all', 'notes://written'],
+  })
   const [nothing, setNothing] = useState(mcpPicker.none)
   const server = {
     ...tools.server,
@@ -136,8 +160,18 @@ export function McpGallery() {
         ]}
       />
       <div className="grid gap-6 lg:grid-cols-2">
-        <mcpPicker.Pick {...picker} choices={{ server, tools: items.map(choice) }} value={some} onChange={setSome} />
-        <mcpPicker.Pick {...picker} choices={{ server: null, tools: [] }} value={nothing} onChange={setNothing} />
+        <mcpPicker.Pick
+          {...picker}
+          choices={{ server, tools: items.map(choice), resources, resource_templates: templates, prompts }}
+          value={some}
+          onChange={setSome}
+        />
+        <mcpPicker.Pick
+          {...picker}
+          choices={{ server: null, tools: [], resources: [], resource_templates: [], prompts: [] }}
+          value={nothing}
+          onChange={setNothing}
+        />
       </div>
     </div>
   )

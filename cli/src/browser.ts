@@ -11,6 +11,16 @@ export function noBrowser({ env, platform }: Pick<Cli, 'env' | 'platform'>): str
   return undefined
 }
 
+/** Sends its person to an address: opens it where that can be done, and prints it. Whether it was opened. */
+export async function sendToBrowser(cli: Cli, url: string): Promise<boolean> {
+  const opened = noBrowser(cli) === undefined && (await openBrowser(cli, url))
+  cli.out.note(
+    opened ? 'Go on in your browser. If it did not open, open this address:' : 'Open this address in a browser:',
+  )
+  cli.out.note('  ', { text: url, style: 'underline' })
+  return opened
+}
+
 /** Opens an address in the browser; whether that could be begun. `BROWSER` names a program, as xdg-open has it. */
 export async function openBrowser({ env }: Pick<Cli, 'env'>, url: string): Promise<boolean> {
   if (env.BROWSER) return started(env.BROWSER, url)

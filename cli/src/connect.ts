@@ -1,5 +1,5 @@
 import { readSeconds } from '../../lib/client/index.ts'
-import { noBrowser, openBrowser } from './browser.ts'
+import { sendToBrowser } from './browser.ts'
 import type { Cli } from './cli.ts'
 import { Failure } from './failure.ts'
 import { type Project, projectOf, projectsOf } from './projects.ts'
@@ -21,12 +21,7 @@ export async function connect(
   if (known?.audience)
     throw new Failure('usage', `${known.alias} is an API of your organisation and needs no connection.`)
   const url = `${session.server}/t/${session.tenant}/projects${known ? `/${known.id}` : ''}`
-  const why = noBrowser(cli)
-  const opened = why === undefined && (await openBrowser(cli, url))
-  cli.out.note(
-    opened ? 'Go on in your browser. If it did not open, open this address:' : 'Open this address in a browser:',
-  )
-  cli.out.note('  ', { text: url, style: 'underline' })
+  await sendToBrowser(cli, url)
   cli.out.progress('Waiting for you in the browser …')
   const isDone = (project: Project) =>
     (known ? project.id === known.id : true) &&

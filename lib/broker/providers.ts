@@ -61,6 +61,8 @@ export type ProviderView = {
   hasPreviousSecret: boolean
   /** What the client proves itself by; null: its settings cannot be read. */
   clientAuthentication: ClientProof | null
+  /** The header in which everybody’s calls bring its secret, in place of a client; null: it has a client, or nobody is asked for. */
+  sharedKeyHeader: string | null
   /** To be registered at the upstream, exactly so. */
   redirectUri: string
   maxLifetimeSeconds: number | null
@@ -118,6 +120,7 @@ function toView(
   const made = configured(row)
   const { origin } = ctx.config
   const at = { now: ctx.now(), clientKeys: origin + clientKeysPath(row.id), logout: origin + logoutPath }
+  const gateway = made?.kind.gateway?.(made.settings)
   return {
     id: row.id,
     kind: row.kind,
@@ -127,6 +130,7 @@ function toView(
     hasSecret: row.clientSecret !== null,
     hasPreviousSecret: Boolean(row.clientSecretBefore),
     clientAuthentication: made ? authenticatesBy(made) : null,
+    sharedKeyHeader: gateway?.shared ? (gateway.header ?? null) : null,
     redirectUri: ctx.config.origin + callbackPath(row.callbackKey),
     maxLifetimeSeconds,
     overLife,

@@ -7,12 +7,22 @@ import type { GatewayFacts } from '../providers/kind.ts'
 import type { Secret } from '../security/secrets.ts'
 import { findConnection } from '../store/connections.ts'
 import { readTenant } from '../store/database.ts'
-import { keepServer, keepTools, noteFailedReading, type ReadingFailure, toolsMax } from '../store/mcp.ts'
+import {
+  type KeptOffer,
+  keepOffers,
+  keepServer,
+  keepTools,
+  noteFailedReading,
+  type OfferKind,
+  offersMax,
+  type ReadingFailure,
+  toolsMax,
+} from '../store/mcp.ts'
 import { findProvider, type ProviderRow } from '../store/providers.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { type Id, objectIn, type Params, textIn } from './messages.ts'
 import { isRevision, legacy, metaNames, modern, type Revision } from './revisions.ts'
-import { type ServerInfo, serverInfoOf, type Tool, toolsIn } from './tools.ts'
+import { offersIn, type ServerInfo, serverInfoOf, type Tool, toolsIn } from './tools.ts'
 import { type Asked, ask, type Sending, type Server, send, serverAt } from './upstream.ts'
 
 /** What a catalogue may take: a server that has more is read so far, and nothing of it is said to be gone. */
@@ -22,8 +32,8 @@ export const catalogueLimits = { pages: 50, bytes: 8 * 1024 * 1024, milliseconds
 const ourselves = { name: 'valetkey', version: '0.1.0' }
 
 /**
- * Asks a server for its name and its tools, with the token of a connection, and keeps what it says, or why it said nothing. Any
- * project of the connection that is an MCP server; nothing for any other.
+ * Asks a server for its name, its tools, resources and prompts, with the token of a connection, and keeps what it says, or why it
+ * said nothing. Any project of the connection that is an MCP server; nothing for any other.
  * @throws BrokerError as freshTokens does; upstream_unavailable, upstream_protocol
  */
 export async function refreshCatalogue(
@@ -52,9 +62,12 @@ export async function refreshCatalogue(
         await note(seen.failure)
         continue
       }
-      await keepServer(ctx, place, { ...seen.info, revision: seen.revision }, ctx.now())
-      if (seen.tools) await keepTools(ctx, place, seen.tools, { now: ctx.now(), isWhole: seen.isWhole })
-      if (!seen.isWhole) await note(seen.tools ? 'too_long' : 'no_list')
+      const { info, revision, tools, offers } = seen
+      const now = ctx.now()
+      await keepServer(ctx, place, { ...info, revision }, now)
+      if (tools) await keepTools(ctx, place, tools.items, { now, isWhole: tools.isWhole })
+      for (const [kind, { items, isWhole }] of offers) await keepOffers(ctx, place, kind, items, { now, isWhole })
+      if (!tools?.isWhole) await note(tools ? 'too_long' : 'no_list')
     } catch (error) {
       // Where not even that can be written, what went wrong first is what is to be told.
       await note(failureOf(error)).catch(() => undefined)
@@ -83,21 +96,49 @@ async function tokenFor(
   return clientSecret === null ? undefined : (await vaultOf(ctx, tenantId)).open(clientSecretPlace(id), clientSecret)
 }
 
-type Seen = { info: ServerInfo; revision: Revision; tools: Tool[] | undefined; isWhole: boolean }
+/** What a list has; `isWhole`: it was read to its end. */
+type List<T> = { items: T[]; isWhole: boolean }
+/** A list that was not answered is left out. */
+type Seen = {
+  info: ServerInfo
+  revision: Revision
+  tools: List<Tool> | undefined
+  offers: Map<OfferKind, List<KeptOffer>>
+}
 
 async function readCatalogue(server: Server): Promise<Seen | { failure: ReadingFailure }> {
   const signal = AbortSignal.timeout(catalogueLimits.milliseconds)
   const hello = (await discover(server, signal)) ?? (await initialize(server, signal))
   if ('failure' in hello) return hello
   const { info, revision, session, capabilities } = hello
-  const way = { revision, session, signal }
+  const way = { revision, session, signal, ids: idsFrom(2) }
+  // Who has none says so by leaving the capability out.
+  const has = (capability: string) => objectIn(capabilities, capability) !== undefined
+  const none = { items: [], isWhole: true }
   try {
-    // Who has none says so by leaving the capability out.
-    const tools = objectIn(capabilities, 'tools') ? await readTools(server, way) : { tools: [], isWhole: true }
-    return { info, revision, tools: tools?.tools, isWhole: tools?.isWhole ?? false }
+    const tools = has('tools') ? await readList(server, way, toolList) : none
+    const offers: Seen['offers'] = new Map()
+    for (const kind of offerKinds) {
+      const list = offerLists[kind]
+      // The tools that were read stay read where another list is not to be had.
+      const read = has(list.capability) ? await readList(server, way, list).catch(unanswered) : none
+      if (read) offers.set(kind, read)
+    }
+    return { info, revision, tools, offers }
   } finally {
     if (session !== undefined) await farewell(server, way)
   }
+}
+
+/** Nothing is known of it then, and what was known before stays. */
+function unanswered(error: unknown): undefined {
+  if (isBrokerError(error)) return undefined
+  throw error
+}
+
+/** An id of a session stands for one request (JSON-RPC 2.0 4). */
+function* idsFrom(first: number): Generator<number, never> {
+  for (let id = first; ; id += 1) yield id
 }
 
 type Hello = { info: ServerInfo; revision: Revision; session: string | undefined; capabilities: Params | undefined }
@@ -137,28 +178,53 @@ async function initialize(server: Server, signal: AbortSignal): Promise<Hello | 
   return { info: serverInfoOf(result.serverInfo), revision, session, capabilities: objectIn(result, 'capabilities') }
 }
 
-type Way = Pick<Sending, 'revision' | 'session' | 'signal'>
+type Way = Pick<Sending, 'revision' | 'session' | 'signal'> & { ids: Generator<number, never> }
+
+/** One that a server is asked for: the member of its answers that has the entries, and what is made of those. */
+type Listing<T> = { method: string; member: string; most: number; read: (entries: unknown[]) => T[] }
+
+const toolList: Listing<Tool> = {
+  method: 'tools/list',
+  member: 'tools',
+  most: toolsMax,
+  read: (entries) => toolsIn(entries).map(({ tool }) => tool),
+}
+const offerKinds = ['resource', 'template', 'prompt'] as const
+const offerList = (capability: string, method: string, member: string, key: string) => ({
+  capability,
+  method,
+  member,
+  most: offersMax,
+  read: (entries: unknown[]) => offersIn(entries, key),
+})
+const offerLists: Record<OfferKind, Listing<KeptOffer> & { capability: string }> = {
+  resource: offerList('resources', 'resources/list', 'resources', 'uri'),
+  template: offerList('resources', 'resources/templates/list', 'resourceTemplates', 'uriTemplate'),
+  prompt: offerList('prompts', 'prompts/list', 'prompts', 'name'),
+}
 
 /** undefined: it does not answer with a list. */
-async function readTools(server: Server, way: Way): Promise<{ tools: Tool[]; isWhole: boolean } | undefined> {
-  const tools: Tool[] = []
+async function readList<T>(server: Server, way: Way, listing: Listing<T>): Promise<List<T> | undefined> {
+  const { method, member, most, read } = listing
+  const items: T[] = []
   const cursors = new Set<string>()
   let cursor: string | undefined
   let bytes = 0
   for (let page = 1; page <= catalogueLimits.pages; page += 1) {
     const params = { ...(cursor !== undefined && { cursor }), ...(way.revision === modern && { _meta: modernMeta }) }
-    const asked = await ask(server, request(page + 1, 'tools/list', params), way)
+    const asked = await ask(server, request(way.ids.next().value, method, params), way)
     const result = resultOf(asked)
-    if (!result || !Array.isArray(result.tools)) return page === 1 ? undefined : { tools, isWhole: false }
+    const entries = result?.[member]
+    if (!Array.isArray(entries)) return page === 1 ? undefined : { items, isWhole: false }
     bytes += asked.bytes
-    tools.push(...toolsIn(result.tools).map(({ tool }) => tool))
+    items.push(...read(entries))
     cursor = textIn(result, 'nextCursor')
-    if (cursor === undefined) return { tools, isWhole: tools.length <= toolsMax }
+    if (cursor === undefined) return { items, isWhole: items.length <= most }
     // A list that leads back to itself has no end.
-    if (bytes > catalogueLimits.bytes || tools.length > toolsMax || cursors.has(cursor)) break
+    if (bytes > catalogueLimits.bytes || items.length > most || cursors.has(cursor)) break
     cursors.add(cursor)
   }
-  return { tools, isWhole: false }
+  return { items, isWhole: false }
 }
 
 /** Ends the session that only this reading had; a server that does not know how is left as it is. */

@@ -81,6 +81,36 @@ export function toolsIn(entries: readonly unknown[]): { entry: unknown; tool: To
   return [...found.values()]
 }
 
+/** A resource, a template of resources or a prompt, as the catalogue keeps it: what rights name it by, cleaned words beside it. */
+export type Offer = { name: string; title: string | null; description: string | null }
+const Offered = z.looseObject({
+  title: z.string().optional(),
+  name: z.string().optional(),
+  description: z.string().optional(),
+})
+const offerDescription = 600
+
+/**
+ * What a list of them has that rights can name, each once. `key`: the member that names it; a name beside an address is a title
+ * for people, as a `title` is.
+ */
+export function offersIn(entries: readonly unknown[], key: string): Offer[] {
+  const found = new Map<string, Offer>()
+  for (const entry of entries) {
+    const { data } = Offered.safeParse(entry)
+    const name = data?.[key]
+    if (typeof name !== 'string' || !isNameable(name) || found.has(name)) continue
+    const title = data?.title ?? (key === 'name' ? undefined : data?.name)
+    const description = data?.description
+    found.set(name, {
+      name,
+      title: title === undefined ? null : cleaned(title, limits.title),
+      description: description === undefined ? null : cleaned(description, offerDescription),
+    })
+  }
+  return [...found.values()]
+}
+
 type Looked = Pick<z.infer<typeof Listed>, 'title' | 'description' | 'inputSchema' | 'outputSchema' | 'annotations'>
 
 function shown({ title, description, inputSchema, outputSchema, annotations }: Looked): Definition {

@@ -142,9 +142,14 @@ export function requestHeaders(raw: readonly string[], facts: Pick<ProxyFacts, '
     if (verdict === 'drop') continue
     if (verdict === 'refuse') throw refused(name, 'changes who asks, or for what')
     if (verdict === 'judge') judgeHeader(name, value)
-    // Names and values alternate, and no name that passes is one of the values' form; a few entries are quicker than a set.
-    else if (sent.some((one, place) => place % 2 === 0 && one === name)) throw refused(name, 'appears twice')
-    else sent.push(name, value)
+    else {
+      // Names and values alternate; a few entries are quicker than a set.
+      const before = sent.findIndex((one, place) => place % 2 === 0 && one === name)
+      if (before < 0) sent.push(name, value)
+      // Docker sends a line for each type that it takes; one line says the same (RFC 9110 5.3).
+      else if (name.startsWith('accept')) sent[before + 1] += `, ${value}`
+      else throw refused(name, 'appears twice')
+    }
   }
   return sent
 }

@@ -68,6 +68,19 @@ export async function findRequest(
   return (await query<RequestRow>(ctx, 'find_request', text, [id, userId]))[0]
 }
 
+/** What a person has claimed and not answered, and who asks: the newest first. */
+export const claimedRequests = (ctx: Pick<Context, 'pool' | 'config'>, userId: string, most: number) =>
+  query<Pick<RequestRow, 'id' | 'clientId' | 'clientTenantId' | 'createdAt' | 'expiresAt'>>(
+    ctx,
+    'claimed_requests',
+    `SELECT id, client_id AS "clientId", lookup.client_tenant(client_id) AS "clientTenantId", created_at AS "createdAt",
+      expires_at AS "expiresAt"
+    FROM authorization_request
+    WHERE claimed_by = $1 AND status = 'pending' AND expires_at > vk_now()
+    ORDER BY created_at DESC LIMIT $2`,
+    [userId, most],
+  )
+
 /** A client as its tenant, or any tenant where it is the instance's, knows it; null: it was removed. */
 export const findLivingClient = (tx: ReadTx, id: string) => tx.apiClient.findFirst({ where: { id, endedAt: null } })
 

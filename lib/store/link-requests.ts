@@ -20,6 +20,13 @@ export const findOpenLinkRequest = (tx: ReadTx, tenantId: string, userId: string
 export const linkRequestOfAttempt = (tx: ReadTx, tenantId: string, attemptId: string) =>
   tx.linkRequest.findFirst({ where: { tenantId, attemptId } })
 
+/** Those that a person was asked in and has not answered yet, the newest first. */
+export const waitingLinkRequests = (tx: ReadTx, tenantId: string, userId: string, now: Date) =>
+  tx.linkRequest.findMany({
+    where: { tenantId, userId, status: { in: open }, expiresAt: { gt: now } },
+    orderBy: { createdAt: 'desc' },
+  })
+
 /** When the first of a person's open requests ends, and how many there are. */
 export async function openLinkRequests(tx: ReadTx, tenantId: string, userId: string, now: Date) {
   const { _count, _min } = await tx.linkRequest.aggregate({

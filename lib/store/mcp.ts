@@ -19,6 +19,10 @@ export const toolsMax = 2_000
 const ofServer = <T>(ctx: Store, { tenantId }: Place, work: (tx: Tx) => Promise<T>) =>
   asSystem(ctx, tenantId, 'what a server says', work)
 
+/** Makes lists of one server wait for one another: each touches rows that another has, in an order of its own. */
+const lockLists = (tx: Tx, { tenantId, projectId }: Place) =>
+  tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`mcp_list ${tenantId} ${projectId}`}, 0))`
+
 /** Writes what a server said of itself. */
 export const keepServer = (ctx: Store, place: Place, { name, title, version, revision }: KeptServer, now: Date) =>
   ofServer(ctx, place, (tx) => {
@@ -28,7 +32,7 @@ export const keepServer = (ctx: Store, place: Place, { name, title, version, rev
 
 /**
  * Writes a list of tools. `isWhole`: it is all that there are, so what is not among them is gone. A review stays with the hash
- * that was looked at. Rows are locked in the order of their names, so that any number of lists may be kept at once.
+ * that was looked at. Any number of lists may be kept at once.
  */
 export const keepTools = (
   ctx: Store,
@@ -39,11 +43,11 @@ export const keepTools = (
   ofServer(ctx, place, async (tx) => {
     const { tenantId, projectId } = place
     const kept = [...new Map(tools.map((tool) => [tool.name, tool])).values()].slice(0, toolsMax)
-    const sorted = kept.sort((a, b) => (a.name < b.name ? -1 : 1))
+    await lockLists(tx, place)
     await tx.$executeRaw`
       INSERT INTO mcp_tool AS t (tenant_id, project_id, name, hash, definition, read_only, destructive, first_seen_at, changed_at, seen_at)
       SELECT ${tenantId}, ${projectId}, k.name, k.hash, k.definition, k."readOnly", k.destructive, ${now}, ${now}, ${now}
-      FROM jsonb_to_recordset(${JSON.stringify(sorted)}::jsonb)
+      FROM jsonb_to_recordset(${JSON.stringify(kept)}::jsonb)
         AS k (name text, hash text, definition jsonb, "readOnly" boolean, destructive boolean)
       ON CONFLICT (tenant_id, project_id, name) DO UPDATE SET hash = excluded.hash, definition = excluded.definition,
         read_only = excluded.read_only, destructive = excluded.destructive, seen_at = excluded.seen_at, gone_at = NULL,
@@ -52,7 +56,7 @@ export const keepTools = (
     if (isWhole) await noteReading(tx, place, { began: now, now })
     if (isWhole)
       await tx.mcpTool.updateMany({
-        where: { tenantId, projectId, goneAt: null, name: { notIn: sorted.map(({ name }) => name) } },
+        where: { tenantId, projectId, goneAt: null, name: { notIn: kept.map(({ name }) => name) } },
         data: { goneAt: now },
       })
     await tx.$executeRaw`
@@ -97,6 +101,48 @@ export const noteFailedReading = (
 
 export const findReading = (tx: ReadTx, tenantId: string, projectId: string) =>
   tx.mcpReading.findUnique({ where: { tenantId_projectId: { tenantId, projectId } } })
+/** What a server has beside its tools. */
+export type OfferKind = 'resource' | 'template' | 'prompt'
+export type KeptOffer = { name: string; title: string | null; description: string | null }
+export type McpOfferRow = Prisma.McpOfferGetPayload<object>
+
+/** Of one kind and server; the rest of a longer list is not kept. Rights name no more (lib/providers/mcp/rights.ts). */
+export const offersMax = 500
+
+/**
+ * Writes a list of resources, templates or prompts. `isWhole`: what is not among them goes. Any number of lists may be kept at
+ * once.
+ */
+export const keepOffers = (
+  ctx: Store,
+  place: Place,
+  kind: OfferKind,
+  offers: readonly KeptOffer[],
+  { now, isWhole }: { now: Date; isWhole: boolean },
+): Promise<void> =>
+  ofServer(ctx, place, async (tx) => {
+    const { tenantId, projectId } = place
+    const kept = [...new Map(offers.map((offer) => [offer.name, offer])).values()].slice(0, offersMax)
+    await lockLists(tx, place)
+    await tx.$executeRaw`
+      INSERT INTO mcp_offer AS o (tenant_id, project_id, kind, name, title, description, seen_at)
+      SELECT ${tenantId}, ${projectId}, ${kind}, k.name, k.title, k.description, ${now}
+      FROM jsonb_to_recordset(${JSON.stringify(kept)}::jsonb) AS k (name text, title text, description text)
+      ON CONFLICT (tenant_id, project_id, kind, name)
+        DO UPDATE SET title = excluded.title, description = excluded.description, seen_at = excluded.seen_at`
+    if (isWhole)
+      await tx.mcpOffer.deleteMany({
+        where: { tenantId, projectId, kind, name: { notIn: kept.map(({ name }) => name) } },
+      })
+    await tx.$executeRaw`
+      DELETE FROM mcp_offer WHERE tenant_id = ${tenantId} AND project_id = ${projectId} AND kind = ${kind} AND name IN (
+        SELECT name FROM mcp_offer WHERE tenant_id = ${tenantId} AND project_id = ${projectId} AND kind = ${kind}
+        ORDER BY seen_at DESC, name OFFSET ${offersMax})`
+  })
+
+/** What a project's server has beside its tools, by name. */
+export const offersOf = (tx: ReadTx, tenantId: string, projectId: string): Promise<McpOfferRow[]> =>
+  tx.mcpOffer.findMany({ where: { tenantId, projectId }, orderBy: { name: 'asc' } })
 
 export const findServer = (tx: ReadTx, tenantId: string, projectId: string): Promise<McpServerRow | null> =>
   tx.mcpServer.findUnique({ where: { tenantId_projectId: { tenantId, projectId } } })

@@ -1,4 +1,4 @@
-// Programs that tests of the command are judged by: a keychain of Linux desktops, shells, a terminal. Without one its tests are skipped.
+// Programs that tests are judged by: a keychain of Linux desktops, shells, a terminal, a client of registries. Without one its tests are skipped.
 import { findProgram, installPackage } from './debian.mjs'
 
 const keyring = {
@@ -7,7 +7,7 @@ const keyring = {
   'dbus-run-session': 'dbus',
 }
 /** Packages by the program that is looked for. */
-const packages = { ...keyring, zsh: 'zsh', fish: 'fish', tmux: 'tmux' }
+const packages = { ...keyring, zsh: 'zsh', fish: 'fish', tmux: 'tmux', skopeo: 'skopeo' }
 
 const missing = async (programs, env) => {
   const found = await Promise.all(programs.map((name) => findProgram(name, env)))
@@ -24,6 +24,6 @@ export async function ensureTestPrograms() {
   await installPackage(
     wanted.join(', '),
     wanted.map((name) => packages[name]),
-    { skipped: 'tests of the command that need one are skipped' },
+    { skipped: 'tests that need one are skipped' },
   )
 }

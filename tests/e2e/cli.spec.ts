@@ -5,7 +5,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { buildCommand } from '../../cli/build.mjs'
-import { expect, signIn, test } from './support.ts'
+import { expect, expectAccessible, signIn, test } from './support.ts'
 import { openTerminal } from './terminal.ts'
 
 const origin = `http://localhost:${process.env.VALETKEY_E2E_PORT}`
@@ -74,6 +74,48 @@ test('O-22: a denial ends it at once; Ctrl-C ends it with 130 and leaves nothing
     await terminal.press('C-c')
     await terminal.shows(/exit 130/)
   } finally {
+    await terminal.close()
+  }
+})
+
+test('what waits is answered in the browser: the command opens the page, fills in no code and presses nothing', async ({
+  page,
+}) => {
+  const asking = await openTerminal({ browser: false })
+  const terminal = await openTerminal()
+  try {
+    await signIn(page, 'owner@acme.test')
+    await asking.type(`valetkey login ${origin}; echo "exit $?"`)
+    const [, code = ''] = await asking.shows(/\n\s+([A-Z0-9]{4}-[A-Z0-9]{4})\n/)
+    await terminal.type(`valetkey approve ${code} --server ${origin}; echo "exit $?"`)
+    await terminal.shows(/Go on in your browser[\s\S]*exit 0/)
+    await page.goto(await terminal.sentTo())
+    const field = page.getByLabel('Code')
+    await expect(field).toBeFocused()
+    await expect(field).toHaveValue('')
+    await field.fill(code)
+    await page.getByRole('button', { name: 'Continue' }).click()
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Allow Valetkey command line?')
+    // Left where it is, it waits, and the command leads back to it.
+    await terminal.type(`valetkey approve --server ${origin}; echo "exit $?"`)
+    await terminal.shows(/exit 0/)
+    await page.goto(await terminal.sentTo())
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Waiting for you')
+    await expectAccessible(page)
+    await page.goto('/t/acme/notifications')
+    await expect(page.getByText('One request waits for you')).toBeVisible()
+    await page.getByRole('link', { name: 'See what waits' }).click()
+    await page.getByRole('link', { name: 'Let in Valetkey command line' }).click()
+    await page.getByRole('button', { name: 'Deny', exact: true }).click()
+    await asking.shows(/The request was denied\.[\s\S]*exit 8/)
+    await page.goto('/approve')
+    await expect(page.getByRole('heading', { level: 2 })).toHaveText('Nothing waits for you')
+    await terminal.type(
+      `valetkey approve https://elsewhere.example/connect/lrq_${'0'.repeat(32)} --server ${origin}; echo "exit $?"`,
+    )
+    await terminal.shows(/is not of http[\s\S]*exit 2/)
+  } finally {
+    await asking.close()
     await terminal.close()
   }
 })

@@ -538,6 +538,24 @@ export async function startCrowd(): Promise<Crowd> {
     },
   ])
 
+  // What programs ask their person for, with names that break layouts.
+  await insert(
+    'link_request',
+    ofTenant(
+      (['link', 'reconnect', 'step_up'] as const).map((cause, index) => ({
+        id: newId('link_request'),
+        user_id: owner,
+        provider_id: providers[index % 4],
+        project_id: projects[index],
+        cause,
+        subject: hash(cause),
+        token_id: tokens[index],
+        created_at: hours(-0.1),
+        expires_at: hours(1),
+      })),
+    ),
+  )
+
   const sessions: string[] = []
   const known = { owner, suspended: String(people[4]) }
   return {

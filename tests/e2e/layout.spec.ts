@@ -100,6 +100,18 @@ test.beforeEach(async ({ page }) => {
           looked: 'changed',
           held_back: true,
         })),
+        ...Object.fromEntries(
+          ['resources', 'resource_templates', 'prompts'].map((kind) => [
+            kind,
+            [`${kind}://${'address'.repeat(60)}`, 'short'].map((name) => ({
+              name,
+              title: 'Title'.repeat(30),
+              description: 'word'.repeat(100),
+              is_plain: false,
+              looks_like_another: true,
+            })),
+          ]),
+        ),
       },
     }),
   )

@@ -50,6 +50,7 @@ test('every page of the console passes axe in both schemes, wide and on a phone'
     '/t/acme/admin/webhooks',
     '/t/acme/admin/settings',
     '/device',
+    '/approve',
     '/t/acme/notifications',
     String(project),
   ]) {
@@ -71,6 +72,8 @@ test('sign-in, invitation and link outcomes pass axe in both schemes', async ({ 
     await expectAccessible(page)
   }
   await page.goto('/device')
+  await expectAccessible(page)
+  await page.goto('/approve')
   await expectAccessible(page)
   await page.goto(`/authorize/aut_${'0'.repeat(32)}`)
   await expectAccessible(page)

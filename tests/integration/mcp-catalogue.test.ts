@@ -206,6 +206,14 @@ describe('the catalogue of a server', () => {
       turned.map((tools) => keepTools(broker.ctx, place(), tools, { now: broker.ctx.now(), isWhole: true })),
     )
     expect(await names()).toEqual(['a', 'b', 'c', 'd'])
+    // Of a server that shows each person others: what one list has, another says is gone.
+    const each = Array.from({ length: 24 }, (_, at) =>
+      Array.from({ length: 40 }, (_, index) => toolOf(listed(`t${(at * 7 + index * 13) % 90}`)) ?? expect.fail()),
+    )
+    await Promise.all(
+      each.map((tools) => keepTools(broker.ctx, place(), tools, { now: broker.ctx.now(), isWhole: true })),
+    )
+    expect((await names()).length).toBe(40)
   })
 
   it('calls are counted by tool and day; names that no list has are one, without a name', async () => {

@@ -86,9 +86,12 @@ export async function startCliWorld() {
     }
   }
 
+  /** Where the browser was opened and nobody has looked yet; empty: nowhere. */
+  const opened = () => readFile(asked, 'utf8').catch(() => '')
+
   /** Where the command has sent the browser. */
   async function sentTo(): Promise<URL> {
-    await expect.poll(() => readFile(asked, 'utf8').catch(() => ''), { message: 'the browser was opened' }).not.toBe('')
+    await expect.poll(opened, { message: 'the browser was opened' }).not.toBe('')
     const url = new URL(await readFile(asked, 'utf8'))
     await rm(asked)
     return url
@@ -114,6 +117,7 @@ export async function startCliWorld() {
     start,
     bundle,
     run: (args: string[], options?: StartOptions) => start(args, options).ended,
+    opened,
     sentTo,
     login,
     /** Answers the device that waits. */

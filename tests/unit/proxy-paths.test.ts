@@ -401,6 +401,14 @@ describe('headers', () => {
       ),
     ).toEqual([])
   })
+  it('the types that are taken may stand on several lines, and go on as one', () => {
+    expect(sent('Accept', 'text/html', 'User-Agent', 'x', 'accept', 'image/png')).toEqual([
+      'accept',
+      'text/html, image/png',
+      'user-agent',
+      'x',
+    ])
+  })
   it('one that appears twice is refused, because two readers could take two of them', () => {
     expect(() => sent('Content-Type', 'a', 'content-type', 'b')).toThrow(
       expect.objectContaining({ code: 'header_refused' }),

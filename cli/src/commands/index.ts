@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts'
 import { adopt } from './adopt.ts'
+import { approve } from './approve.ts'
 import { auditVerify } from './audit.ts'
 import { completion } from './completion.ts'
 import { config } from './config.ts'
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   link,
   projects,
   connect,
+  approve,
   token,
   tokens,
   revoke,

@@ -22,6 +22,7 @@ import {
   lockAsked,
   openLinkRequests,
   timeOutLinkRequests,
+  waitingLinkRequests,
 } from '../../store/link-requests.ts'
 import { projectsWithProviders } from '../../store/projects.ts'
 import type { ProviderRow } from '../../store/providers.ts'
@@ -158,21 +159,41 @@ export type LinkRequestView = {
 /** @throws BrokerError not_found, for what somebody else was asked as well */
 export async function readLinkRequest(ctx: Context, actor: Actor, id: string): Promise<LinkRequestView> {
   return readTenant(ctx, actor.tenantId, async (tx) => {
-    const row = await own(tx, actor, id)
-    const [project] = await projectsWithProviders(tx, actor.tenantId, [row.projectId])
-    if (!project) throw new BrokerError('not_found')
-    return {
-      id: row.id,
-      status: statusOf(row, ctx.now()),
-      cause: row.cause as LinkCause,
-      scopes: row.scopes,
-      program: await programOf(tx, row),
-      provider: { id: project.provider.id, name: project.provider.name, host: hostOf(project) },
-      project: { id: project.id, name: project.name, alias: project.alias },
-      createdAt: row.createdAt,
-      expiresAt: row.expiresAt,
-    }
+    const view = await viewOf(tx, await own(tx, actor, id), ctx.now())
+    if (!view) throw new BrokerError('not_found')
+    return view
   })
+}
+
+/** All that waits for a person in one tenant, the newest first: no more than {@link mostOpen}. */
+export const linkRequestsFor = (
+  ctx: Context,
+  { tenantId, userId }: Pick<Actor, 'tenantId' | 'userId'>,
+): Promise<LinkRequestView[]> =>
+  readTenant(ctx, tenantId, async (tx) => {
+    const views: LinkRequestView[] = []
+    for (const row of await waitingLinkRequests(tx, tenantId, userId, ctx.now())) {
+      const view = await viewOf(tx, row, ctx.now())
+      if (view) views.push(view)
+    }
+    return views
+  })
+
+/** Null: its project is gone. */
+async function viewOf(tx: ReadTx, row: LinkRequestRow, now: Date): Promise<LinkRequestView | null> {
+  const [project] = await projectsWithProviders(tx, row.tenantId, [row.projectId])
+  if (!project) return null
+  return {
+    id: row.id,
+    status: statusOf(row, now),
+    cause: row.cause as LinkCause,
+    scopes: row.scopes,
+    program: await programOf(tx, row),
+    provider: { id: project.provider.id, name: project.provider.name, host: hostOf(project) },
+    project: { id: project.id, name: project.name, alias: project.alias },
+    createdAt: row.createdAt,
+    expiresAt: row.expiresAt,
+  }
 }
 
 /** Where its calls go. */

@@ -2,7 +2,7 @@ import { type Actor, type GrantScope, ownUnless, requirePermission } from '../..
 import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
-import { describeLimit } from '../../providers/index.ts'
+import { describeLimit, kinds } from '../../providers/index.ts'
 import type { RightLine } from '../../providers/kind.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
 import { frozenGrants } from '../../store/freezes.ts'
@@ -28,6 +28,8 @@ export type CeilingView = {
   rights: RightLine[] | null
   /** Tokens that work through us. */
   proxy: RightLine[] | null
+  /** It is an MCP server: no token of its own is handed out, and what works through us goes through its gateway. */
+  isGateway: boolean
 }
 
 /** What a person gave a program, as people see it. */
@@ -129,6 +131,7 @@ async function toGrantViews(
             project: { id, name, alias },
             rights: describeLimit(provider, rights, 'mint'),
             proxy: describeLimit(provider, proxy, 'proxy'),
+            isGateway: kinds.get(provider.kind)?.gateway !== undefined,
           },
         ]
       }),

@@ -10,8 +10,11 @@ import {
   countTools,
   findReading,
   findServer,
+  type McpOfferRow,
   type McpReadingRow,
   type McpToolRow,
+  type OfferKind,
+  offersOf,
   type ReadingFailure,
   readingFailures,
   toolNames,
@@ -87,6 +90,8 @@ export type ToolsView = {
   gone: number
   items: ToolView[]
   next: number | null
+  /** What it has beside its tools: how many of each kind, and the first of them. */
+  offers: { kind: OfferKind; total: number; items: OfferChoice[] }[]
 }
 
 const pageSize = 50
@@ -119,6 +124,7 @@ export async function toolPage(
       counts: await countTools(tx, tenantId, project.id),
       names: await toolNames(tx, tenantId, project.id),
       rows: await toolsPage(tx, tenantId, project.id, { skip, take: pageSize + 1 }),
+      offers: await offersOf(tx, tenantId, project.id),
     }
   })
   const { project, own, uses, server, counts, rows } = read
@@ -133,6 +139,10 @@ export async function toolPage(
     ...counts,
     items: rows.slice(0, pageSize).map((row) => toToolView(row, about)),
     next: rows.length > pageSize ? skip + pageSize : null,
+    offers: (['resource', 'template', 'prompt'] as const).map((kind) => {
+      const all = offerChoices(read.offers, kind)
+      return { kind, total: all.length, items: all.slice(0, pageSize) }
+    }),
   }
 }
 
@@ -190,10 +200,22 @@ export type ToolChoice = {
   looked: Looked
   held_back: boolean
 }
+/** A resource, a template of resources or a prompt: what rights name it by, and the server's own words. */
+export type OfferChoice = {
+  name: string
+  title: string | null
+  description: string | null
+  is_plain: boolean
+  looks_like_another: boolean
+}
 export type ToolChoices = {
   /** Null: it has not been asked, or gave no answer. */
   server: { name: string; title: string | null; version: string; revision: string; seen_at: string } | null
   tools: ToolChoice[]
+  resources: OfferChoice[]
+  /** Addresses with `{names}` in them; a right to one is a right to all that it stands for. */
+  resource_templates: OfferChoice[]
+  prompts: OfferChoice[]
 }
 
 /** A choice needs no more of a description: the whole of it stands on the project's page. */
@@ -205,6 +227,7 @@ export async function toolChoices(tx: ReadTx, tenantId: string, project: Held & 
   const alike = lookAlikes(rows.map(({ name }) => name))
   const about = { holdsChanged: holdsChangedTools(project), alike, uses: new Map() }
   const server = await findServer(tx, tenantId, project.id)
+  const offers = await offersOf(tx, tenantId, project.id)
   return {
     server: server && {
       name: server.name,
@@ -229,7 +252,23 @@ export async function toolChoices(tx: ReadTx, tenantId: string, project: Held & 
         held_back: tool.heldBack,
       }
     }),
+    resources: offerChoices(offers, 'resource'),
+    resource_templates: offerChoices(offers, 'template'),
+    prompts: offerChoices(offers, 'prompt'),
   }
+}
+
+function offerChoices(offers: readonly McpOfferRow[], kind: OfferKind): OfferChoice[] {
+  const rows = offers.filter((offer) => offer.kind === kind)
+  const alike = lookAlikes(rows.map(({ name }) => name))
+  return rows.map(({ name, title, description }) => ({
+    name,
+    title,
+    description,
+    // An address has more signs in it than a name, all of them of ASCII (RFC 3986 2).
+    is_plain: kind === 'prompt' ? isPlain(name) : /^[!-~]+$/.test(name),
+    looks_like_another: alike.has(name),
+  }))
 }
 
 /** Calls by tool of one token or program of an MCP server, the most used first; empty names: of tools that no list has. */

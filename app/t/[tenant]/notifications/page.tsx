@@ -1,15 +1,18 @@
 import Link from 'next/link'
 import { hrefWith, type Query, single } from '@/app/_features/query.ts'
 import { notificationWords } from '@/app/_features/words.ts'
+import { ButtonLink } from '@/app/_ui/button.tsx'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
+import { Notice } from '@/app/_ui/notice.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import { may } from '@/lib/actor.ts'
+import { waitingFor } from '@/lib/authserver/waiting.ts'
 import { type NotificationView, notificationPage } from '@/lib/broker/notifications.ts'
-import { requireMember } from '@/lib/http/page.ts'
+import { answererOf, requireMember } from '@/lib/http/page.ts'
 import { MarkAllRead, MarkRead } from './mark-read.tsx'
 import { NotificationFace } from './notification-face.tsx'
 
@@ -22,8 +25,9 @@ export default async function NotificationsPage({ params, searchParams }: Props)
   const query = await searchParams
   const before = single(query.before)
   const unread = single(query.unread) === '1'
-  const { ctx, actor } = await requireMember(tenant)
+  const { ctx, session, actor } = await requireMember(tenant)
   const page = await notificationPage(ctx, actor, { before, unread })
+  const waiting = (await waitingFor(ctx, await answererOf(session))).length
   const now = ctx.now().toISOString()
   const path = `/t/${tenant}/notifications`
   const [newest] = page.items
@@ -44,6 +48,14 @@ export default async function NotificationsPage({ params, searchParams }: Props)
           !before && <MarkAllRead tenant={tenant} through={newest.id} count={page.unread} />
         }
       />
+      {waiting > 0 && (
+        <Notice
+          tone="attention"
+          title={waiting === 1 ? 'One request waits for you' : `${waiting} requests wait for you`}
+          meaning="Programs ask you to let them in, or to link something for them."
+          action={<ButtonLink href="/approve">See what waits</ButtonLink>}
+        />
+      )}
       <LinkTabs
         label="Which"
         tabs={[

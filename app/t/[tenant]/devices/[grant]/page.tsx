@@ -123,7 +123,7 @@ export default async function DevicePage({ params }: Props) {
           <ul className="divide-y rounded-lg border bg-surface">
             {grant.ceilings.map((ceiling) => (
               <li key={ceiling.project.id} className="flex flex-col gap-2 p-4">
-                <Ceiling tenant={tenant} ceiling={ceiling} isGateway={grant.gateway !== null} />
+                <Ceiling tenant={tenant} ceiling={ceiling} />
               </li>
             ))}
           </ul>
@@ -163,9 +163,9 @@ export default async function DevicePage({ params }: Props) {
   )
 }
 
-type CeilingProps = { tenant: string; ceiling: CeilingView; isGateway: boolean }
+type CeilingProps = { tenant: string; ceiling: CeilingView }
 
-function Ceiling({ tenant, ceiling: { project, rights, proxy }, isGateway }: CeilingProps) {
+function Ceiling({ tenant, ceiling: { project, rights, proxy, isGateway } }: CeilingProps) {
   return (
     <>
       <Link
@@ -177,7 +177,7 @@ function Ceiling({ tenant, ceiling: { project, rights, proxy }, isGateway }: Cei
       <KeyValue
         items={[
           ...(isGateway ? [] : [{ label: 'At the upstream', value: <Limit lines={rights} /> }]),
-          { label: 'Through Valetkey', value: <Limit lines={proxy} /> },
+          { label: isGateway ? 'Calls through the gateway' : 'Through Valetkey', value: <Limit lines={proxy} /> },
         ]}
       />
     </>

@@ -4,6 +4,7 @@ import { fromServer, ServerName, ServerText, suspectWords, ToolBadges } from '@/
 import { plural, readingWords } from '@/app/_features/words.ts'
 import { Copied } from '@/app/_ui/copied.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { Fold } from '@/app/_ui/fold.tsx'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { Section } from '@/app/_ui/section.tsx'
@@ -30,7 +31,7 @@ export type ToolsProps = {
 /** What an MCP server offers, as it said last: what has changed since somebody looked comes first. */
 export function ToolsSection(props: ToolsProps) {
   const { tenant, project, tools, gateway, now, mayAsk, mayReview, seesAll, skip } = props
-  const { server, reading, holdsChanged, present, changed, unseen, gone, items, next } = tools
+  const { server, reading, holdsChanged, present, changed, unseen, gone, items, next, offers } = tools
   const waiting = items.filter(({ looked, goneAt }) => goneAt === null && looked !== 'current')
   const href = (from: number) => `/t/${tenant}/projects/${project.id}${from > 0 ? `?skip=${from}` : ''}#tools`
   return (
@@ -128,6 +129,7 @@ export function ToolsSection(props: ToolsProps) {
       ) : (
         <NoTools {...props} />
       )}
+      {offers.map((offer) => offer.total > 0 && <Offers key={offer.kind} {...offer} />)}
     </Section>
   )
 }
@@ -160,6 +162,35 @@ function FailedReading({
   )
 }
 
+const offerWords = { resource: 'Resources', template: 'Resource templates', prompt: 'Prompts' } as const
+
+/** What it has beside its tools, folded: people come here to choose it for a token. */
+function Offers({ kind, total, items }: ToolsView['offers'][number]) {
+  return (
+    <Fold title={offerWords[kind]} hint={String(total)}>
+      <ul className="flex flex-col gap-3">
+        {items.map((one) => {
+          const marks = { isPlain: one.is_plain, looksLikeAnother: one.looks_like_another }
+          const suspect = suspectWords(marks, kind === 'prompt' ? 'prompt' : 'resource')
+          return (
+            <li key={one.name} className="flex min-w-0 flex-col gap-1">
+              <ServerName text={one.name} className="font-semibold" />
+              {one.title && one.title !== one.name && <ServerText text={one.title} />}
+              {one.description && (
+                <ServerText text={one.description} className="line-clamp-3 max-w-[80ch] text-muted" />
+              )}
+              {suspect && <p className="text-attention">{suspect}</p>}
+            </li>
+          )
+        })}
+      </ul>
+      {total > items.length && (
+        <p className="text-muted">and {total - items.length} more, which the form for a token lists.</p>
+      )}
+    </Fold>
+  )
+}
+
 const PageLink = ({ href, label }: { href: string; label: string }) => (
   <Link href={href} className="rounded-sm underline underline-offset-4">
     {label}
@@ -173,7 +204,7 @@ function NoTools({ tenant, project, tools: { server }, mayAsk }: ToolsProps) {
       <EmptyState
         kind="no-data"
         title="This server offers no tools"
-        why="It answered, and its list was empty. It may have resources or prompts, or more for another account."
+        why="It answered, and its list was empty. It may have more for another account."
       />
     )
   return (

@@ -11,7 +11,12 @@ import { FormDialog } from '@/app/_ui/form-dialog.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 
-type Provider = { id: string; name: string; by: 'secret' | 'key' | 'nothing' | null; hasPrevious: boolean }
+type Provider = {
+  id: string
+  name: string
+  by: 'secret' | 'key' | 'shared key' | 'nothing' | null
+  hasPrevious: boolean
+}
 type Change = { client_secret?: string; rotate_client_key?: true; drop_previous_secret?: true }
 type Trial = 'known' | 'untold'
 
@@ -24,13 +29,17 @@ const outcomes = {
   ],
 } as const satisfies Record<Trial, [tone: 'info' | 'attention', title: string, meaning: string]>
 
+/** In place of {@link outcomes}: one key is sent, and the next call shows whether the server takes it. */
+const sharedOutcome = ['info', 'The new key is saved', 'Calls bring it from the next one on.'] as const
+
 /** Another secret or key beside the present one, and the former one dropped. */
 export function ClientActs({ tenant, provider }: { tenant: string; provider: Provider }) {
   const router = useRouter()
   const [act, setAct] = useState<'replace' | 'rotate' | 'drop' | null>(null)
   const [trial, setTrial] = useState<Trial | null>(null)
   const { by, hasPrevious, name } = provider
-  const thing = by === 'key' ? 'key' : 'secret'
+  const isShared = by === 'shared key'
+  const thing = by === 'key' || isShared ? 'key' : 'secret'
   const close = () => setAct(null)
 
   async function change(body: Change, done: string) {
@@ -43,7 +52,7 @@ export function ClientActs({ tenant, provider }: { tenant: string; provider: Pro
     }
     return sent
   }
-  const outcome = trial && outcomes[trial]
+  const outcome = trial && (isShared ? sharedOutcome : outcomes[trial])
   return (
     <>
       {outcome && (
@@ -53,20 +62,34 @@ export function ClientActs({ tenant, provider }: { tenant: string; provider: Pro
           title={outcome[1]}
           meaning={outcome[2]}
           next={
-            hasPrevious && 'The previous secret is still accepted. Drop it when you have deleted it at the upstream.'
+            hasPrevious &&
+            !isShared &&
+            'The previous secret is still accepted. Drop it when you have deleted it at the upstream.'
           }
         />
       )}
       <div className="flex flex-wrap gap-2 empty:hidden">
-        {by === 'secret' && <Button onClick={() => setAct('replace')}>Replace secret…</Button>}
+        {(by === 'secret' || isShared) && <Button onClick={() => setAct('replace')}>Replace {thing}…</Button>}
         {by === 'key' && <Button onClick={() => setAct('rotate')}>Rotate key…</Button>}
         {hasPrevious && <Button onClick={() => setAct('drop')}>Drop previous {thing}…</Button>}
       </div>
       {act === 'replace' && (
         <ReplaceSecret
-          name={name}
+          {...(isShared
+            ? {
+                title: `Replace the key of ${name}`,
+                lead: 'Everybody’s calls bring the new one from the next call on. Whether the server takes it shows then: run the check.',
+                label: 'New key',
+                submit: 'Replace key',
+              }
+            : {
+                title: `Replace the client secret of ${name}`,
+                lead: 'First make a second secret at the upstream. It is tried there before anything is changed here, and the present one still counts until you drop it.',
+                label: 'New client secret',
+                submit: 'Try and replace',
+              })}
           onClose={close}
-          onSave={(secret) => change({ client_secret: secret }, 'Client secret replaced')}
+          onSave={(secret) => change({ client_secret: secret }, isShared ? 'Key replaced' : 'Client secret replaced')}
         />
       )}
       <ConfirmDialog
@@ -82,7 +105,11 @@ export function ClientActs({ tenant, provider }: { tenant: string; provider: Pro
         open={act === 'drop'}
         onOpenChange={close}
         title={`Drop the previous ${thing} of ${name}`}
-        lead={`Only the current ${thing} counts then. If the upstream does not know it, renewals stop until you correct it: run the check first.`}
+        lead={
+          isShared
+            ? 'Calls bring the current key already. The one before it is kept no longer.'
+            : `Only the current ${thing} counts then. If the upstream does not know it, renewals stop until you correct it: run the check first.`
+        }
         confirmLabel={`Drop previous ${thing}`}
         onConfirm={() => change({ drop_previous_secret: true }, `Previous ${thing} dropped`)}
       />
@@ -91,12 +118,15 @@ export function ClientActs({ tenant, provider }: { tenant: string; provider: Pro
 }
 
 type ReplaceProps = {
-  name: string
+  title: string
+  lead: string
+  label: string
+  submit: string
   onClose: () => void
   onSave: (secret: string) => ReturnType<Parameters<typeof useAction>[0]>
 }
 
-function ReplaceSecret({ name, onClose, onSave }: ReplaceProps) {
+function ReplaceSecret({ title, lead, label, submit, onClose, onSave }: ReplaceProps) {
   const [secret, setSecret] = useState('')
   const { busy, problem, start } = useAction(onSave)
 
@@ -105,9 +135,9 @@ function ReplaceSecret({ name, onClose, onSave }: ReplaceProps) {
   }
   return (
     <FormDialog
-      title={`Replace the client secret of ${name}`}
-      lead="First make a second secret at the upstream. It is tried there before anything is changed here, and the present one still counts until you drop it."
-      submitLabel="Try and replace"
+      title={title}
+      lead={lead}
+      submitLabel={submit}
       busy={busy}
       problem={problem}
       onClose={onClose}
@@ -115,7 +145,7 @@ function ReplaceSecret({ name, onClose, onSave }: ReplaceProps) {
     >
       <ConfirmFirst />
       <Input
-        label="New client secret"
+        label={label}
         type="password"
         required
         hint="Stored encrypted and never shown again."

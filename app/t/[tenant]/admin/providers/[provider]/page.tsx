@@ -46,6 +46,7 @@ export default async function ProviderPage({ params }: Props) {
   const now = ctx.now().toISOString()
   const mayChange = may(actor, 'administer')
   const choice = { id: provider.id, name: provider.name, host: new URL(provider.issuer).host }
+  const shared = provider.sharedKeyHeader
   return (
     <>
       <PageHeader
@@ -121,36 +122,45 @@ export default async function ProviderPage({ params }: Props) {
             )}
           </Section>
           <Section
-            title="Client"
-            lead="How Valetkey proves itself to the upstream. After a change the previous secret or key still counts, so that nothing stops meanwhile."
+            title={shared ? 'Shared key' : provider.clientId === '' ? 'Who calls' : 'Client'}
+            lead={
+              shared
+                ? 'Everybody’s calls bring the same key. After a change they bring the new one from the next call on.'
+                : provider.clientId === ''
+                  ? 'The server asks nobody who they are.'
+                  : 'How Valetkey proves itself to the upstream. After a change the previous secret or key still counts, so that nothing stops meanwhile.'
+            }
           >
-            <KeyValue
-              items={[
-                { label: 'Client id', value: provider.clientId, mono: true },
-                { label: 'Proves itself by', value: proofWords(provider) },
-                { label: 'Redirect URI', value: <Copied text={provider.redirectUri} label="Copy redirect URI" /> },
-                ...(provider.clientAuthentication === 'key'
-                  ? [
-                      {
-                        label: 'Public keys',
-                        value: (
-                          <Copied
-                            text={ctx.config.origin + clientKeysPath(provider.id)}
-                            label="Copy the address of the public keys"
-                          />
-                        ),
-                      },
-                    ]
-                  : []),
-              ]}
-            />
+            {provider.clientId !== '' && (
+              <KeyValue
+                items={[
+                  { label: 'Client id', value: provider.clientId, mono: true },
+                  { label: 'Proves itself by', value: proofWords(provider) },
+                  { label: 'Redirect URI', value: <Copied text={provider.redirectUri} label="Copy redirect URI" /> },
+                  ...(provider.clientAuthentication === 'key'
+                    ? [
+                        {
+                          label: 'Public keys',
+                          value: (
+                            <Copied
+                              text={ctx.config.origin + clientKeysPath(provider.id)}
+                              label="Copy the address of the public keys"
+                            />
+                          ),
+                        },
+                      ]
+                    : []),
+                ]}
+              />
+            )}
+            {shared && <KeyValue items={[{ label: 'Header', value: shared, mono: true }]} />}
             {mayChange && (
               <ClientActs
                 tenant={tenant}
                 provider={{
                   id: provider.id,
                   name: provider.name,
-                  by: provider.clientAuthentication,
+                  by: shared ? 'shared key' : provider.clientAuthentication,
                   hasPrevious: provider.hasPreviousSecret,
                 }}
               />

@@ -1,6 +1,6 @@
 'use client'
 import { TriangleAlert } from 'lucide-react'
-import { useId, useState } from 'react'
+import { type ReactNode, useId, useState } from 'react'
 import { AskServer } from '@/app/_features/ask-server.tsx'
 import { fromServer, ServerName, ServerText, suspectWords, ToolBadges } from '@/app/_features/tools.tsx'
 import { plural } from '@/app/_features/words.ts'
@@ -9,7 +9,7 @@ import { cn } from '@/app/_ui/cn.ts'
 import { Textarea } from '@/app/_ui/field.tsx'
 import { Fold } from '@/app/_ui/fold.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
-import type { ToolChoice, ToolChoices } from '@/lib/broker/read/tools.ts'
+import type { OfferChoice, ToolChoice, ToolChoices } from '@/lib/broker/read/tools.ts'
 import type { McpRights } from '@/lib/providers/mcp/rights.ts'
 import type { Picker, PickProps } from './picker.ts'
 
@@ -36,7 +36,7 @@ export const mcpPicker: Picker<McpRights, ToolChoices> = {
 
 /** What the token may do at the server: nothing until it is ticked; what reaches far stands apart. */
 function RightsPicker({ choices, value, onChange, place, onReload }: PickProps<McpRights, ToolChoices>) {
-  const { server, tools } = choices
+  const { server, tools, resources, resource_templates, prompts } = choices
   const set = (changes: Partial<McpRights>) => onChange({ ...value, ...changes })
   const readOnly = tools.filter((tool) => tool.read_only)
   const rest = value.resources.length + value.prompts.length > 0 || value.all_resources || value.all_prompts
@@ -97,6 +97,10 @@ function RightsPicker({ choices, value, onChange, place, onReload }: PickProps<M
         <Names
           what="resource"
           by="URI"
+          offered={[
+            ...resources,
+            ...resource_templates.map((template) => ({ ...template, more: 'Stands for every address of this form.' })),
+          ]}
           all={value.all_resources}
           names={value.resources}
           onChange={(all_resources, resources) => set({ all_resources, resources })}
@@ -104,6 +108,7 @@ function RightsPicker({ choices, value, onChange, place, onReload }: PickProps<M
         <Names
           what="prompt"
           by="name"
+          offered={prompts}
           all={value.all_prompts}
           names={value.prompts}
           onChange={(all_prompts, prompts) => set({ all_prompts, prompts })}
@@ -119,39 +124,91 @@ const searchFrom = 9
 type ListProps = { tools: ToolChoice[]; value: McpRights; onChange: (names: string[]) => void }
 
 function ToolList({ tools, value, onChange }: ListProps) {
+  const comesAnyway = (tool: ToolChoice) => value.all_tools || (value.read_only_tools && tool.read_only)
+  const chosen = new Set(value.tools)
+  return (
+    <PickList
+      label="Tools"
+      items={tools}
+      isTicked={(tool) => chosen.has(tool.name) || comesAnyway(tool)}
+      isFixed={comesAnyway}
+      onToggle={(name, on) =>
+        onChange(tools.map((tool) => tool.name).filter((each) => (each === name ? on : chosen.has(each))))
+      }
+    >
+      {(tool) => {
+        const marks = {
+          readOnly: tool.read_only,
+          destructive: tool.destructive,
+          isPlain: tool.is_plain,
+          looksLikeAnother: tool.looks_like_another,
+          looked: tool.looked,
+          heldBack: tool.held_back,
+        }
+        return (
+          <>
+            <ToolBadges marks={marks} quiet />
+            <Suspect {...tool} of="tool" />
+            {tool.held_back && <span className="text-muted">It cannot be called until an admin has looked at it.</span>}
+          </>
+        )
+      }}
+    </PickList>
+  )
+}
+
+function Suspect({
+  is_plain,
+  looks_like_another,
+  of,
+}: Pick<OfferChoice, 'is_plain' | 'looks_like_another'> & { of: string }) {
+  const words = suspectWords({ isPlain: is_plain, looksLikeAnother: looks_like_another }, of)
+  return words && <span className="text-attention">{words}</span>
+}
+
+type PickListProps<T> = {
+  label: string
+  items: T[]
+  isTicked: (item: T) => boolean
+  /** It comes with something else that is chosen. */
+  isFixed?: (item: T) => boolean
+  onToggle: (name: string, on: boolean) => void
+  /** Below the server's own words. */
+  children: (item: T) => ReactNode
+}
+
+/** What a server has, to be ticked: its own words, plain. */
+function PickList<T extends Pick<OfferChoice, 'name' | 'title' | 'description'>>(props: PickListProps<T>) {
+  const { label, items, isTicked, isFixed = () => false, onToggle, children } = props
   const id = useId()
   const [needle, setNeedle] = useState('')
   const wanted = needle.trim().toLowerCase()
-  const shown = tools.filter(({ name, title, description }) =>
+  const shown = items.filter(({ name, title, description }) =>
     `${name} ${title ?? ''} ${description ?? ''}`.toLowerCase().includes(wanted),
   )
-  const comesAnyway = (tool: ToolChoice) => value.all_tools || (value.read_only_tools && tool.read_only)
-  const chosen = new Set(value.tools)
-  const ticked = tools.filter((tool) => chosen.has(tool.name) || comesAnyway(tool)).length
-  const toggle = (name: string, on: boolean) =>
-    onChange(tools.map((tool) => tool.name).filter((each) => (each === name ? on : chosen.has(each))))
+  const ticked = items.filter(isTicked).length
   return (
     <fieldset className="min-w-0 rounded-lg border bg-surface">
-      <legend className="sr-only">Tools</legend>
+      <legend className="sr-only">{label}</legend>
       <div className="flex min-h-10 items-center justify-between gap-3 px-3 py-1">
         <span aria-hidden className="font-semibold">
-          Tools
+          {label}
         </span>
         <span className="shrink-0 text-muted tabular-nums">
           <span aria-hidden>
-            {ticked}/{tools.length}
+            {ticked}/{items.length}
           </span>
           <span className="sr-only">
-            {ticked} of {tools.length} selected
+            {ticked} of {items.length} selected
           </span>
         </span>
       </div>
       <p className="px-3 pb-2 text-[14px] text-muted leading-5">{fromServer}</p>
-      {tools.length >= searchFrom && (
+      {items.length >= searchFrom && (
         <div className="border-t px-3 py-2">
           <input
             type="search"
-            aria-label="Filter tools"
+            aria-label={`Filter ${label.toLowerCase()}`}
             placeholder="Filter the list"
             value={needle}
             onChange={(event) => setNeedle(event.target.value)}
@@ -160,67 +217,85 @@ function ToolList({ tools, value, onChange }: ListProps) {
           />
         </div>
       )}
-      <div className={cn('divide-y border-t', tools.length >= searchFrom && 'max-h-[32rem] overflow-y-auto')}>
-        {shown.map((tool) => {
-          const marks = {
-            readOnly: tool.read_only,
-            destructive: tool.destructive,
-            isPlain: tool.is_plain,
-            looksLikeAnother: tool.looks_like_another,
-            looked: tool.looked,
-            heldBack: tool.held_back,
-          }
-          const suspect = suspectWords(marks)
-          return (
-            <label key={tool.name} htmlFor={`${id} ${tool.name}`} className="flex gap-3 px-3 py-2 hover:bg-raised">
-              <Tick
-                id={`${id} ${tool.name}`}
-                checked={chosen.has(tool.name) || comesAnyway(tool)}
-                disabled={comesAnyway(tool)}
-                onChange={(event) => toggle(tool.name, event.target.checked)}
-                className="mt-0.5"
-              />
-              <span className="flex min-w-0 flex-1 flex-col gap-1 text-[14px] leading-5">
-                <ServerName text={tool.name} />
-                {tool.title && tool.title !== tool.name && <ServerText text={tool.title} className="line-clamp-2" />}
-                {tool.description && <ServerText text={tool.description} className="line-clamp-3 text-muted" />}
-                <ToolBadges marks={marks} quiet />
-                {suspect && <span className="text-attention">{suspect}</span>}
-                {tool.held_back && (
-                  <span className="text-muted">It cannot be called until an admin has looked at it.</span>
-                )}
-              </span>
-            </label>
-          )
-        })}
+      <div className={cn('divide-y border-t', items.length >= searchFrom && 'max-h-[32rem] overflow-y-auto')}>
+        {shown.map((item) => (
+          <label key={item.name} htmlFor={`${id} ${item.name}`} className="flex gap-3 px-3 py-2 hover:bg-raised">
+            <Tick
+              id={`${id} ${item.name}`}
+              checked={isTicked(item)}
+              disabled={isFixed(item)}
+              onChange={(event) => onToggle(item.name, event.target.checked)}
+              className="mt-0.5"
+            />
+            <span className="flex min-w-0 flex-1 flex-col gap-1 text-[14px] leading-5">
+              <ServerName text={item.name} />
+              {item.title && item.title !== item.name && <ServerText text={item.title} className="line-clamp-2" />}
+              {item.description && <ServerText text={item.description} className="line-clamp-3 text-muted" />}
+              {children(item)}
+            </span>
+          </label>
+        ))}
         {shown.length === 0 && <p className="px-3 py-2 text-[14px] text-muted">Nothing matches “{needle}”.</p>}
       </div>
     </fieldset>
   )
 }
 
+type Offered = OfferChoice & { more?: string }
 type NamesProps = {
   what: 'resource' | 'prompt'
   by: string
+  offered: Offered[]
   all: boolean
   names: string[]
   onChange: (all: boolean, names: string[]) => void
 }
 
-/** All of a kind, or those that somebody writes: no list of them is kept. */
-function Names({ what, by, all, names, onChange }: NamesProps) {
-  const [text, setText] = useState(names.join('\n'))
-  const read = (given: string) => [...new Set(given.split('\n').map((line) => line.trim()))].filter(Boolean)
+const linesOf = (text: string) => [...new Set(text.split('\n').map((line) => line.trim()))].filter(Boolean)
+
+/** All of a kind, those that the server told of, or those that somebody writes: it may have more than it lists. */
+function Names({ what, by, offered, all, names, onChange }: NamesProps) {
+  const [text, setText] = useState(() => names.filter((name) => !offered.some((one) => one.name === name)).join('\n'))
+  const chosen = new Set(names)
+  const label = what === 'resource' ? 'Resources' : 'Prompts'
+  const tell = (ticked: readonly string[], written: string) =>
+    onChange(false, [...new Set([...ticked, ...linesOf(written)])])
+  const ticked = (without?: string) =>
+    offered.map(({ name }) => name).filter((name) => name !== without && chosen.has(name))
   return (
     <div className="flex min-w-0 flex-col gap-2">
       <Checkbox
         label={`Every ${what}, also those that come later`}
         checked={all}
-        onChange={({ target }) => onChange(target.checked, target.checked ? [] : read(text))}
+        onChange={({ target }) => (target.checked ? onChange(true, []) : tell([], text))}
       />
+      {!all && offered.length > 0 && (
+        <PickList
+          label={label}
+          items={offered}
+          isTicked={({ name }) => chosen.has(name)}
+          onToggle={(name, on) => {
+            // It may have been written before it was ticked.
+            const written = on
+              ? text
+              : linesOf(text)
+                  .filter((line) => line !== name)
+                  .join('\n')
+            if (written !== text && !on) setText(written)
+            tell(on ? [...ticked(), name] : ticked(name), written)
+          }}
+        >
+          {(one) => (
+            <>
+              {one.more && <span className="text-muted">{one.more}</span>}
+              <Suspect {...one} of={what} />
+            </>
+          )}
+        </PickList>
+      )}
       {!all && (
         <Textarea
-          label={`${what === 'resource' ? 'Resources' : 'Prompts'} by ${by}`}
+          label={offered.length > 0 ? `Other ${label.toLowerCase()} by ${by}` : `${label} by ${by}`}
           hint="One a line, as the server spells it."
           rows={2}
           autoComplete="off"
@@ -228,8 +303,12 @@ function Names({ what, by, all, names, onChange }: NamesProps) {
           maxLength={20_000}
           value={text}
           onChange={({ target }) => {
+            const before = new Set(linesOf(text))
             setText(target.value)
-            onChange(false, read(target.value))
+            tell(
+              ticked().filter((name) => !before.has(name)),
+              target.value,
+            )
           }}
         />
       )}
