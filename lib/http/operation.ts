@@ -58,6 +58,8 @@ export type Operation<
   params?: Record<string, z.ZodType>
   query?: Query
   body?: Body
+  /** Largest body in bytes, where it is not that of every operation. */
+  bodyMax?: number
   /** Content types of the body beside application/json. */
   media?: readonly string[]
   answer: Answered<Answer>
