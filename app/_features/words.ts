@@ -462,6 +462,10 @@ const acts = {
   ],
   'revocation.retried': () => ['Upstream revocation retried'],
   'audit.exported': () => ['Activity exported'],
+  'audit.downloaded': ({ format, filter }) => [
+    `Activity downloaded as ${text(format).toUpperCase()}`,
+    Array.isArray(filter) && filter.length > 0 ? `Filter: ${filter.join(', ')}.` : 'Without a filter.',
+  ],
   'webhook.created': () => ['Webhook added'],
   'webhook.changed': (details) => [
     details.resent ? 'Webhook message sent again' : 'Webhook changed',

@@ -153,6 +153,8 @@ export const catalogue = {
   'revocation.finished': act(['token', 'connection'], { state: text, tries: count }),
   'revocation.retried': act(['token', 'connection'], { revocation: text }),
   'audit.exported': act([], {}),
+  /** What a filter found, as a table or as lines. `filter`: as name=value. */
+  'audit.downloaded': act([], { format: text, filter: texts }),
   'webhook.created': act(['webhook'], {}),
   'webhook.changed': act(['webhook'], {
     changed: texts.optional(),

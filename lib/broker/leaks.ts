@@ -108,7 +108,7 @@ export type LeakFound = {
 }
 
 export type LeakFindings = {
-  format: Scan['format']
+  readAs: Scan['format']
   found: LeakFound[]
   /** How many different values were looked up. */
   candidates: number
@@ -139,8 +139,8 @@ export async function inspectLeak(ctx: Context, actor: Actor, { text }: { text: 
     const details = { candidates, found: found.items.length }
     await record(tx, actor.tenantId, ctx.now(), actor, { action: 'leak.inspected', outcome: 'ok', details })
     const unknown = seen.own.size - found.ownFound
-    const { format, damaged, isCut } = seen
-    return { format, found: found.items, candidates, unknown, damaged, isCut }
+    const { format: readAs, damaged, isCut } = seen
+    return { readAs, found: found.items, candidates, unknown, damaged, isCut }
   })
 }
 

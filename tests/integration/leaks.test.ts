@@ -42,7 +42,7 @@ type Found = {
   times: number
 }
 type Findings = {
-  format: string
+  read_as: string
   found: Found[]
   candidates: number
   unknown: number
@@ -91,7 +91,7 @@ describe('the desk', () => {
       `${px.value.slice(0, -2)}xx`,
     ].join('\n')
     const { status, body } = await inspect(text)
-    expect([status, body.format, body.unknown, body.damaged, body.is_cut]).toEqual([200, 'text', 1, 1, false])
+    expect([status, body.read_as, body.unknown, body.damaged, body.is_cut]).toEqual([200, 'text', 1, 1, false])
     const by = (kind: string, shown: string) => body.found.find((one) => one.kind === kind && one.shown.includes(shown))
     expect(by('token', 'proxy_token')).toMatchObject({
       id: px.token.id,

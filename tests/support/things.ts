@@ -129,6 +129,7 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   denyAuthorization: { not_me: false },
   reviewTools: { tools: [{ name: lookedAt.name, hash: lookedAt.hash }] },
   changePolicy: { device_flow: 'typed' },
+  inspectLeak: { text: 'nothing that anybody knows' },
   markNotificationsRead: { through: newId('notification') },
 })
 

@@ -55,7 +55,7 @@ export const inspectLeak = operation({
   answer: {
     status: 200,
     schema: object({
-      format: z.enum(['text', 'json', 'sarif']).describe('What the text was taken for'),
+      read_as: z.enum(['text', 'json', 'sarif']).describe('What the text was taken for'),
       found: z.array(leakFound),
       candidates: z.int().describe('How many different values were looked up'),
       unknown: z.int().describe('Of the form of our tokens, and nothing of this tenant'),
