@@ -48,6 +48,12 @@ const filter = {
     .describe('The id of what it was done to'),
 }
 
+/** The same of a list, a page at a time. */
+export const eventQuery = object({
+  ...filter,
+  before: idOf('event').optional().describe('`next` of the page before'),
+})
+
 export const listAuditEvents = operation({
   id: 'listAuditEvents',
   method: 'GET',
@@ -56,7 +62,7 @@ export const listAuditEvents = operation({
   permission: 'read',
   scope: 'audit:read',
   audit: 'access.read',
-  query: object({ ...filter, before: idOf('event').optional().describe('`next` of the page before') }),
+  query: eventQuery,
   answer: { status: 200, schema: object({ items: z.array(auditEvent), next: id.nullable() }) },
   limit: 'read',
 })
