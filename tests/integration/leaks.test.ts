@@ -347,18 +347,27 @@ describe('the public door', () => {
     await settled()
   })
 
-  it('LD-09: one that is cut off after its answer is finished by the tick; two at once end it once', async () => {
-    const { value, token } = await proxied()
-    const now = app.ctx.now()
-    // As the door leaves it, killed at once.
-    await app.ctx.pool.query(
+  /** As the door leaves it, killed right after its answer. */
+  const cutOff = (value: string) =>
+    app.ctx.pool.query(
       `INSERT INTO leak_report (id, forms, hashes, created_at, next_try_at) VALUES ('rpt_cut', '{issued,issued}', $1, $2, $2)`,
-      [[Buffer.from(hash(newToken('px').reveal())), Buffer.from(hash(value))], now],
+      [[Buffer.from(hash(newToken('px').reveal())), Buffer.from(hash(value))], app.ctx.now()],
     )
-    await Promise.all([tick(app.ctx), settleReport(app.ctx, 'rpt_cut'), settleReport(app.ctx, 'rpt_cut')])
+
+  it('LD-09: one that is cut off after its answer is finished by the tick', async () => {
+    const { value, token } = await proxied()
+    await cutOff(value)
+    await tick(app.ctx)
     expect((await app.ctx.pool.query('SELECT id FROM leak_report')).rows).toEqual([])
     expect(await stateOf(token.id)).toEqual({ generation: 1, status: 'revoked' })
+  })
+
+  it('LD-09: three at once end it once', async () => {
+    const { value, token } = await proxied()
+    await cutOff(value)
+    await Promise.all([tick(app.ctx), settleReport(app.ctx, 'rpt_cut'), settleReport(app.ctx, 'rpt_cut')])
     expect((await events('leak.reported')).filter(({ target }) => target.id === token.id)).toHaveLength(1)
+    expect((await events('token.revoked')).filter(({ target }) => target.id === token.id)).toHaveLength(1)
   })
 
   it('LD-09: what cannot be ended now does not keep the others, and comes back', async () => {
