@@ -342,6 +342,18 @@ const endedWords = (details: Details<'connections' | 'tokens' | 'sessions' | 'in
   return `${ended.length > 0 ? `Revoked or closed with it: ${ended.join(', ')}.` : ''}${because(details)}`
 }
 
+/** What somebody showed who found it. */
+export const shownWords: Record<string, string> = {
+  proxy_token: 'a token for the proxy',
+  own_token: 'a token for one of your own APIs',
+  access_token: 'an access token',
+  refresh_token: 'a refresh token',
+  device_code: 'a device code',
+  authorization_code: 'an authorization code',
+  client_secret: 'a client secret',
+  upstream_token: 'an upstream token',
+}
+
 /** How the work on one upstream revocation came to its end. */
 const finished: Record<string, string> = {
   done: 'Revoked upstream',
@@ -462,12 +474,24 @@ const acts = {
       ? 'Through Valetkey.'
       : `${[requests > 0 && `${plural(requests, 'request')} passed`, refused > 0 && `${count.format(refused)} refused`].filter(Boolean).join(', ')}, in one minute.`,
   ],
+  'leak.inspected': ({ candidates = 0, found = 0 }) => [
+    'Leaked text looked through',
+    `${plural(Number(candidates), 'value')} looked up, ${Number(found)} of them from this tenant.`,
+  ],
+  'leak.reported': (details) => [
+    'Reported as leaked, and revoked',
+    `Somebody showed ${shownWords[text(details.form)] ?? 'a credential'} at the public door.`,
+  ],
   'revocation.finished': (details) => [
     finished[text(details.state)] ?? 'Upstream revocation ended',
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',
   ],
   'revocation.retried': () => ['Upstream revocation retried'],
   'audit.exported': () => ['Activity exported'],
+  'audit.downloaded': ({ format, filter }) => [
+    `Activity downloaded as ${text(format).toUpperCase()}`,
+    Array.isArray(filter) && filter.length > 0 ? `Filter: ${filter.join(', ')}.` : 'Without a filter.',
+  ],
   'webhook.created': () => ['Webhook added'],
   'webhook.changed': (details) => [
     details.resent ? 'Webhook message sent again' : 'Webhook changed',
@@ -555,13 +579,16 @@ export function eventTone({ action, outcome, details }: Pick<AuditView, 'action'
   return neutral.has(action) || action.endsWith('.revoked') ? 'revoked' : 'healthy'
 }
 
+const named = (about: NotificationView['about']) => (about?.name ? `“${about.name}”. ` : '')
+
 /** A notification: what happened, what it means, and how good or bad that is. */
 export function notificationWords({
   kind,
   cause,
   reason,
   until,
-}: Pick<NotificationView, 'kind' | 'cause' | 'reason' | 'until'>): {
+  about,
+}: Pick<NotificationView, 'kind' | 'cause' | 'reason' | 'until' | 'about'>): {
   what: string
   more: string
   tone: Tone
@@ -618,6 +645,24 @@ export function notificationWords({
         what: 'A webhook was switched off',
         more: cause === 'gone' ? 'Its receiver answered 410 Gone.' : 'It had been failing for five days.',
         tone: 'attention',
+      }
+    case 'token.leaked':
+      return {
+        what: 'A token was reported as leaked',
+        more: `${named(about)}Somebody found its value and reported it, so it was revoked at once. Find out where it was copied from before you issue another.`,
+        tone: 'broken',
+      }
+    case 'grant.leaked':
+      return {
+        what: 'A device or app was reported as leaked',
+        more: `${named(about)}Somebody found a token of it and reported it, so it was signed out, and the tokens that it had issued were revoked. Find out where it was copied from before you sign in again.`,
+        tone: 'broken',
+      }
+    case 'client.secret_leaked':
+      return {
+        what: 'A client secret was reported as leaked',
+        more: `${named(about)}Somebody found it and reported it, so it is refused from now on. Give the client a new one.`,
+        tone: 'broken',
       }
     case 'webhook.orphaned':
       return {

@@ -15,6 +15,7 @@ export function consoleNav(tenant: string, role: Role): NavItem[] {
   return [
     ...own,
     { label: 'Revocation', href: at('admin/revocation'), admin: true },
+    { label: 'Leak desk', href: at('admin/leaks'), admin: true },
     { label: 'Members', href: at('admin/members'), admin: true },
     { label: 'Providers', href: at('admin/providers'), admin: true },
     { label: 'Issuers', href: at('admin/trusted-issuers'), admin: true },

@@ -47,6 +47,7 @@ const others = {
   '/oauth/device_authorization': ['POST'],
   '/oauth/introspect': ['POST'],
   '/oauth/par': ['POST'],
+  '/oauth/report': ['POST'],
   '/oauth/revoke': ['POST'],
   '/oauth/token': ['POST'],
 } as const satisfies Record<string, readonly Method[]>

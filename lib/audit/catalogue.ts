@@ -147,10 +147,16 @@ export const catalogue = {
   }),
   /** `tokens`: of those that it issued, how many ended with it. */
   'grant.ended': act(['grant'], { owner: text, client: text, cause: text, tokens: count, reason }),
-  'token.revoked': act(['token'], { owner: text, fingerprint: text.nullable(), reason }),
+  'token.revoked': act(['token'], { owner: text, project: text.optional(), fingerprint: text.nullable(), reason }),
+  /** A paste was looked through: how many values were looked up, and how many of them are this tenant's. */
+  'leak.inspected': act([], { candidates: count, found: count }),
+  /** Somebody showed a credential at the public door, which ended what it opens. `form`: what was shown. */
+  'leak.reported': act(['token', 'grant', 'client'], { form: text, owner: text.nullable() }),
   'revocation.finished': act(['token', 'connection'], { state: text, tries: count }),
   'revocation.retried': act(['token', 'connection'], { revocation: text }),
   'audit.exported': act([], {}),
+  /** What a filter found, as a table or as lines. `filter`: as name=value. */
+  'audit.downloaded': act([], { format: text, filter: texts }),
   'webhook.created': act(['webhook'], {}),
   'webhook.changed': act(['webhook'], {
     changed: texts.optional(),

@@ -2,7 +2,16 @@ import { createHmac, randomBytes } from 'node:crypto'
 import type { GrantScope } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { isJwt } from '../security/incoming-token.ts'
-import { hash, isToken, newToken, type Secret, tokenOf } from '../security/secrets.ts'
+import {
+  bytesOfRefresh,
+  familyBytes,
+  familyOf,
+  hash,
+  isToken,
+  newToken,
+  type Secret,
+  tokenOf,
+} from '../security/secrets.ts'
 import type { NewTokens } from '../store/programs.ts'
 
 /** What a client is about to hold, and its hashes. */
@@ -20,12 +29,6 @@ export function newTokens(): Tokens {
   return { access, refresh, hashes: hashesOf(access, refresh) }
 }
 
-const familyBytes = 16
-const bodyOf = (refresh: string) => Buffer.from(refresh.slice('vk_rt_'.length, -6), 'base64url')
-
-/** By what all refresh tokens of a grant are found, hashed. */
-export const familyOf = (refresh: string) => hash(bodyOf(refresh).subarray(0, familyBytes).toString('base64url'))
-
 export const newSalt = () => new Uint8Array(randomBytes(32))
 
 /**
@@ -36,7 +39,7 @@ export const newSalt = () => new Uint8Array(randomBytes(32))
 export function tokensAfter({ secrets }: Pick<Context, 'secrets'>, refresh: string, salt: Uint8Array): Tokens {
   const made = (what: string) => createHmac('sha256', secrets.grants).update(salt).update(what).update(refresh).digest()
   const access = tokenOf('at', made('access'))
-  const family = bodyOf(refresh).subarray(0, familyBytes)
+  const family = bytesOfRefresh(refresh).subarray(0, familyBytes)
   const next = tokenOf('rt', Buffer.concat([family, made('refresh')]))
   return { access, refresh: next, hashes: hashesOf(access, next) }
 }

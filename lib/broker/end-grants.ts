@@ -92,7 +92,7 @@ export const grantEvents = (
   })
 
 export const tokenEvents = (tokens: TokenRow[], reason: string | null = null) =>
-  tokens.map(({ id, userId, fingerprint }) => {
-    const details = { owner: userId, fingerprint, reason }
+  tokens.map(({ id, userId, projectId, fingerprint }) => {
+    const details = { owner: userId, project: projectId, fingerprint, reason }
     return { action: 'token.revoked', outcome: 'ok', target: { kind: 'token', id }, details } as const
   })

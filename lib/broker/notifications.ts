@@ -30,6 +30,9 @@ export type NotificationKind =
   | 'provider.check_failed'
   | 'webhook.disabled'
   | 'webhook.orphaned'
+  | 'token.leaked'
+  | 'grant.leaked'
+  | 'client.secret_leaked'
 
 export type NotificationView = {
   id: string
@@ -45,6 +48,8 @@ export type NotificationView = {
   reason: string | null
   until: Date | null
   projects: { id: string; alias: string }[]
+  /** What it is about where that is no connection and no provider. */
+  about: { kind: 'token' | 'grant' | 'client'; id: string; name: string } | null
   createdAt: Date
   readAt: Date | null
 }
@@ -56,10 +61,11 @@ type Details = {
   reason?: string | null
   until?: string | null
   projects?: { id: string; alias: string }[]
+  about?: NotificationView['about']
 }
 
 function toView(row: NotificationRow): NotificationView {
-  const { cause, ends_at, reason, until, projects } = row.details as Details
+  const { cause, ends_at, reason, until, projects, about } = row.details as Details
   return {
     id: row.id,
     kind: row.kind as NotificationKind,
@@ -71,6 +77,7 @@ function toView(row: NotificationRow): NotificationView {
     reason: reason ?? null,
     until: until ? new Date(until) : null,
     projects: projects ?? [],
+    about: about ?? null,
     createdAt: row.createdAt,
     readAt: row.readAt,
   }

@@ -1140,6 +1140,35 @@ export interface Paths {
       parameters: {
         query?: {
           /**
+           * Who did it, whose it was done to, or to whom
+           */
+          person?: string
+          project?: string
+          /**
+           * `token.revoked`, or `token` for all that begin with it
+           */
+          action?: string
+          outcome?: 'ok' | 'refused' | 'failed'
+          /**
+           * At this moment or later
+           */
+          from?: string
+          /**
+           * Before this moment
+           */
+          until?: string
+          address?: string
+          /**
+           * Through which program, or about which
+           */
+          client?: string
+          fingerprint?: string
+          request?: string
+          /**
+           * The id of what it was done to
+           */
+          about?: string
+          /**
            * `next` of the page before
            */
           before?: string
@@ -1187,6 +1216,65 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/audit-events/csv': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            /**
+             * Who did it, whose it was done to, or to whom
+             */
+            person?: string
+            project?: string
+            /**
+             * `token.revoked`, or `token` for all that begin with it
+             */
+            action?: string
+            outcome?: 'ok' | 'refused' | 'failed'
+            /**
+             * At this moment or later
+             */
+            from?: string
+            /**
+             * Before this moment
+             */
+            until?: string
+            address?: string
+            /**
+             * Through which program, or about which
+             */
+            client?: string
+            fingerprint?: string
+            request?: string
+            /**
+             * The id of what it was done to
+             */
+            about?: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'text/csv': string
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/audit-events/exports': {
     post: {
       parameters: {
@@ -1202,6 +1290,162 @@ export interface Paths {
         200: {
           content: {
             'application/x-ndjson': string
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/audit-events/ndjson': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            /**
+             * Who did it, whose it was done to, or to whom
+             */
+            person?: string
+            project?: string
+            /**
+             * `token.revoked`, or `token` for all that begin with it
+             */
+            action?: string
+            outcome?: 'ok' | 'refused' | 'failed'
+            /**
+             * At this moment or later
+             */
+            from?: string
+            /**
+             * Before this moment
+             */
+            until?: string
+            address?: string
+            /**
+             * Through which program, or about which
+             */
+            client?: string
+            fingerprint?: string
+            request?: string
+            /**
+             * The id of what it was done to
+             */
+            about?: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/x-ndjson': string
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/audit-events/{event}': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          event: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              event: {
+                id: string
+                at: string
+                action: string
+                outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
+                actor_id: string | null
+                target: {
+                  kind: string
+                  id: string
+                } | null
+                address: string | null
+                agent: string | null
+                request_id: string | null
+                details: {
+                  [k: string]: unknown
+                }
+              }
+              /**
+               * What else the same request did, newest first; a hundred at most
+               */
+              act: {
+                id: string
+                at: string
+                action: string
+                outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
+                actor_id: string | null
+                target: {
+                  kind: string
+                  id: string
+                } | null
+                address: string | null
+                agent: string | null
+                request_id: string | null
+                details: {
+                  [k: string]: unknown
+                }
+              }[]
+              /**
+               * There is more of it: ask the list for its `request`
+               */
+              act_is_cut: boolean
+              /**
+               * What else happened to the same thing, newest first; twenty at most
+               */
+              about: {
+                id: string
+                at: string
+                action: string
+                outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
+                actor_id: string | null
+                target: {
+                  kind: string
+                  id: string
+                } | null
+                address: string | null
+                agent: string | null
+                request_id: string | null
+                details: {
+                  [k: string]: unknown
+                }
+              }[]
+            }
           }
         }
         default: {
@@ -2979,6 +3223,113 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/leaks': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            text: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * What the text was taken for
+               */
+              read_as: 'text' | 'json' | 'sarif'
+              found: {
+                /**
+                 * What there is to revoke; a grant goes with all that was made of it
+                 */
+                kind: 'token' | 'grant' | 'client_secret'
+                id: string
+                /**
+                 * What stood there of it
+                 */
+                shown: (
+                  | 'proxy_token'
+                  | 'own_token'
+                  | 'access_token'
+                  | 'refresh_token'
+                  | 'device_code'
+                  | 'authorization_code'
+                  | 'client_secret'
+                  | 'upstream_token'
+                )[]
+                /**
+                 * Null: of a client, which is nobody’s own
+                 */
+                owner_id: string | null
+                /**
+                 * The purpose of a token, the name of a program
+                 */
+                name: string
+                client_id: string | null
+                project: {
+                  id: string
+                  name: string
+                } | null
+                provider: string | null
+                fingerprint: string | null
+                /**
+                 * It still opens something: there is something to revoke
+                 */
+                stands: boolean
+                /**
+                 * What it can do, in words
+                 */
+                rights: string[]
+                /**
+                 * Living tokens that end with it
+                 */
+                tokens: number
+                created_at: string
+                ends_at: string | null
+                last_used_at: string | null
+                /**
+                 * Where it stood, in the words of the text or of the scanner; twenty at most
+                 */
+                places: string[]
+                times: number
+              }[]
+              /**
+               * How many different values were looked up
+               */
+              candidates: number
+              /**
+               * Of the form of our tokens, and nothing of this tenant
+               */
+              unknown: number
+              /**
+               * They begin as our tokens do, and their checksum is wrong
+               */
+              damaged: number
+              /**
+               * There was more than is looked at: send the rest by itself
+               */
+              is_cut: boolean
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/link-requests/{link_request}/decline': {
     post: {
       parameters: {
@@ -3221,6 +3572,14 @@ export interface Paths {
                   id: string
                   alias: string
                 }[]
+                /**
+                 * What it is about where that is no connection and no provider
+                 */
+                about: {
+                  kind: 'token' | 'grant' | 'client'
+                  id: string
+                  name: string
+                } | null
                 created_at: string
                 read_at: string | null
               }[]

@@ -142,10 +142,10 @@ export function api<O extends Operation>(operation: O, handler: (input: ApiInput
 }
 
 /** Content type, then size: the cheap refusals before anything is looked up. */
-async function readMutation(operation: Pick<Operation, 'media'>, request: Request): Promise<string> {
+async function readMutation(operation: Pick<Operation, 'media' | 'bodyMax'>, request: Request): Promise<string> {
   const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() ?? ''
   if (type !== 'application/json' && !operation.media?.includes(type)) throw new BrokerError('unsupported_media_type')
-  return readBody(request)
+  return readBody(request, operation.bodyMax)
 }
 
 /** The caller's place in `{tenant}`. Foreign, unknown and suspended are the same 404 (Z-02, E-04). */

@@ -43,6 +43,10 @@ export const limits = {
   read: { points: 1200, seconds: 60, by: 'user', store: 'process' },
   /** Questions to trusted issuers about tokens, as far as they were for nothing. */
   incoming: { points: 60, seconds: 60, by: 'address', store: 'process' },
+  /** Pastes that are looked through, each up to ten thousand values. */
+  leaks: { points: 30, seconds: 60, by: 'user', store: 'shared' },
+  /** Reports of leaks, by anybody, each up to a hundred values. */
+  leakReport: { points: 30, seconds: 60, by: 'address', store: 'shared' },
   report: { points: 30, seconds: 60, by: 'address', store: 'process' },
 } as const satisfies Record<
   string,

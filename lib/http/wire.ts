@@ -9,6 +9,7 @@ import * as freezes from './wire/freezes.ts'
 import * as grants from './wire/grants.ts'
 import * as instance from './wire/instance.ts'
 import * as invitations from './wire/invitations.ts'
+import * as leaks from './wire/leaks.ts'
 import * as linkRequests from './wire/link-requests.ts'
 import * as members from './wire/members.ts'
 import * as notifications from './wire/notifications.ts'
@@ -33,6 +34,7 @@ const nouns = [
   grants,
   instance,
   invitations,
+  leaks,
   linkRequests,
   members,
   notifications,

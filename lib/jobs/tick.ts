@@ -1,6 +1,7 @@
 import { tallyMilliseconds, tellAccess } from '../audit/access.ts'
 import { checkDaily } from '../broker/check.ts'
 import { reconcileIssuing } from '../broker/issue.ts'
+import { settleReport } from '../broker/leaks.ts'
 import { cutOffMilliseconds } from '../broker/read/token.ts'
 import { settleRegistration } from '../broker/registrations.ts'
 import { endAsAsked } from '../broker/revoke.ts'
@@ -9,6 +10,7 @@ import type { Context } from '../context.ts'
 import { longestGraceSeconds } from '../providers/provider.ts'
 import { tellAfterMilliseconds, tellUses } from '../proxy/tally.ts'
 import { drainOutbox } from '../store/audit.ts'
+import { dueReports } from '../store/leaks.ts'
 import {
   dueChecks,
   dueDeliveries,
@@ -91,6 +93,18 @@ async function recoveries(ctx: Context, underWay: Set<string>, signal?: AbortSig
   )
 }
 
+/** Reports of leaks that the process which took them did not finish. Of no tenant yet, so one after another. */
+async function leakReports(ctx: Context, underWay: Set<string>, now: Date): Promise<void> {
+  const slot = 'leak reports'
+  if (underWay.has(slot)) return
+  underWay.add(slot)
+  try {
+    for (const id of await dueReports(ctx, now, batch)) await runJob(ctx, slot, () => settleReport(ctx, id))
+  } finally {
+    underWay.delete(slot)
+  }
+}
+
 /** Work that is due now, taken from the rows themselves. Safe on any number of instances at once. */
 export async function tick(ctx: Context, underWay = new Set<string>(), signal?: AbortSignal): Promise<void> {
   const now = ctx.now()
@@ -109,6 +123,7 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
     fairly<Place>(ctx, 'registrations', underWay, dueRegistrations(ctx, now, batch), (place) =>
       settleRegistration(ctx, place),
     ),
+    leakReports(ctx, underWay, now),
     fairly<Place>(ctx, 'ends', underWay, dueEnds(ctx, now, batch), (place) => endAsAsked(ctx, place)),
     fairly(
       ctx,

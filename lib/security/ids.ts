@@ -24,6 +24,7 @@ const prefixes = {
   authorization: 'aut',
   grant: 'grt',
   registration: 'reg',
+  report: 'rpt',
 } as const
 
 export type IdKind = keyof typeof prefixes

@@ -28,7 +28,8 @@ export const randomToken = () => randomBytes(32).toString('base64url')
  * What our tokens are for, as their prefix names it: the proxy, the tenant's own APIs, our API, refreshes, device codes, clients,
  * authorization codes.
  */
-export type TokenKind = 'px' | 'sg' | 'at' | 'rt' | 'dc' | 'cs' | 'ac'
+export const tokenKinds = ['px', 'sg', 'at', 'rt', 'dc', 'cs', 'ac'] as const
+export type TokenKind = (typeof tokenKinds)[number]
 
 /** A refresh token has 128 bits more: they name its family, and every token of it has the same. */
 const bytesOf = (kind: TokenKind) => (kind === 'rt' ? 48 : 32)
@@ -49,7 +50,8 @@ export function tokenOf(kind: TokenKind, bytes: Uint8Array): Secret {
 /** 256 random bits or more. */
 export const newToken = (kind: TokenKind): Secret => tokenOf(kind, randomBytes(bytesOf(kind)))
 
-const lengthOf = (kind: TokenKind) => 'vk_px_'.length + Math.ceil((bytesOf(kind) * 4) / 3) + 6
+/** How long each token of a kind is, in characters. */
+export const lengthOf = (kind: TokenKind) => 'vk_px_'.length + Math.ceil((bytesOf(kind) * 4) / 3) + 6
 
 /** Whether a text has the form of such a token; it says nothing of whether there is one. */
 export function isToken(kind: TokenKind, text: string): boolean {
@@ -60,6 +62,16 @@ export function isToken(kind: TokenKind, text: string): boolean {
     checksum(text.slice(0, -6)) === text.slice(-6)
   )
 }
+
+/** So many bytes at the beginning of a refresh token are its family's. */
+export const familyBytes = 16
+
+/** What a refresh token is made of, without prefix and checksum. */
+export const bytesOfRefresh = (refresh: string) => Buffer.from(refresh.slice('vk_rt_'.length, -6), 'base64url')
+
+/** By what all refresh tokens of a grant are found, hashed. */
+export const familyOf = (refresh: string) =>
+  hash(bytesOfRefresh(refresh).subarray(0, familyBytes).toString('base64url'))
 
 /** A signing key as Standard Webhooks writes it: `whsec_` and 256 random bits in base64. */
 export const webhookSecret = () => `whsec_${randomBytes(32).toString('base64')}`

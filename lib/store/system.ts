@@ -21,6 +21,8 @@ export type SystemAct =
   | 'refusal'
   /** A program signed out, or brought what only a thief could: it proved itself by what it holds. */
   | 'end of a grant'
+  /** Somebody showed a credential at the leak desk's public door: possession revokes. */
+  | 'report of a leak'
   /** An upstream forgot a client that had registered itself, so another one takes its place. */
   | 'registration'
   /** An upstream ended the session in which something was linked. */

@@ -99,6 +99,28 @@ it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstrea
   await app.follow(new Map(), back)
   await app.follow(owner, back.replace('state=', 'state=x'))
 
+  // What somebody pastes or reports: every secret there has been so far, known and unknown, in forms that are taken and refused.
+  const found = app.demo.ledger.tokens.map(({ value }) => value)
+  const paste = (text: string) => app.call(owner, 'POST', '/tenants/acme/leaks', { text })
+  const pasted = await paste([...found, proxied.value, proxied.value.slice(0, -3)].join('\n'))
+  expect((pasted.body.found as { id: string }[]).map(({ id }) => id)).toContain(proxied.token.id)
+  await paste(JSON.stringify({ runs: [{ results: found.map((text) => ({ message: { text } })) }] }))
+  await paste(`${proxied.value}\0`)
+  await paste(`${proxied.value} ${'x'.repeat(1024 * 1024)}`)
+  for (const body of [
+    JSON.stringify({ tokens: [...found.slice(0, 90), proxied.value.slice(0, -1)] }),
+    JSON.stringify({ tokens: [`${proxied.value}x`], [proxied.value]: 1 }),
+    `{"tokens":["${proxied.value}",${proxied.value}`,
+  ])
+    await app.send(
+      new Map(),
+      new Request('http://localhost:3000/oauth/report', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      }),
+    )
+
   // The end of it.
   app.demo.faults.push(
     'DELETE /v2/storage/tokens/*',

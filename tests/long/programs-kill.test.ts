@@ -2,8 +2,7 @@
 // between that and the answer. `npm run torture` does it at length.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Scope } from '../../lib/actor.ts'
-import { familyOf } from '../../lib/authserver/tokens.ts'
-import { hash } from '../../lib/security/secrets.ts'
+import { familyOf, hash } from '../../lib/security/secrets.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { origin } from '../support/broker.ts'
 import { bundleProcesses, type Processes, type Worker } from '../support/processes.ts'

@@ -56,7 +56,9 @@ export async function makeThings(
     now: app.ctx.now(),
     isWhole: true,
   })
+  const [event] = await app.rows('acme', 'SELECT id FROM audit_event WHERE target_id = $1 ORDER BY id DESC', [token.id])
   return {
+    event: String(event?.id),
     client: client.body.client.id,
     client_secret: client.body.client.secrets[0]?.id ?? '',
     audience: audience.body.id,
@@ -129,6 +131,7 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   denyAuthorization: { not_me: false },
   reviewTools: { tools: [{ name: lookedAt.name, hash: lookedAt.hash }] },
   changePolicy: { device_flow: 'typed' },
+  inspectLeak: { text: 'nothing that anybody knows' },
   markNotificationsRead: { through: newId('notification') },
 })
 

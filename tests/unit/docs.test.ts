@@ -1,9 +1,11 @@
 // The documents against what they describe: settings, requirements, decisions, commands and links.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { environment } from '../../cli/src/environment.ts'
 import { Environment } from '../../lib/config.ts'
+import { newToken, type TokenKind, tokenKinds } from '../../lib/security/secrets.ts'
 import { apiPage } from '../../scripts/api-page.ts'
 import { cliPages } from '../../scripts/cli-pages.ts'
 import { carriers, idsOf, pages, readPromises, requirementsOf } from '../../scripts/lib/requirements.mjs'
@@ -155,4 +157,20 @@ test('the page of the gateway has the table that the gateway decides by', () => 
   const page = read('docs/mcp-gateway.md')
   expect(page).toBe(gatewayPage(page))
   expect(page).toContain('| `tools/call` | judge | judge |')
+})
+
+test('LD-01: the patterns and the checksum that docs/leaks.md gives to scanners fit our tokens and no others', () => {
+  const page = read('docs/leaks.md')
+  const rows = [...page.matchAll(/^\| `vk_(..)_` \| .+? \| (\d+) \| `(.+?)` \|$/gm)]
+  expect(rows.map(([, kind]) => kind).sort()).toEqual([...tokenKinds].sort())
+  const [, gitleaks = ''] = /regex = '''(.+)'''/.exec(page) ?? []
+  for (const [, kind, length, pattern = ''] of rows) {
+    const value = newToken(kind as TokenKind).reveal()
+    expect(value).toHaveLength(Number(length))
+    for (const one of [pattern, gitleaks]) expect(new RegExp(one).exec(`"${value}"`)?.[0]).toBe(value)
+    // As the page says it, by none of our own code.
+    const checksum = Buffer.alloc(4)
+    checksum.writeUInt32BE(crc32(value.slice(0, -6)))
+    expect(checksum.toString('base64url')).toBe(value.slice(-6))
+  }
 })

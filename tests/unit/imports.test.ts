@@ -215,6 +215,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'refusal: lib/http/incoming.ts',
     'refused by a server: lib/broker/turn-away.ts',
     'registration: lib/broker/registrations.ts',
+    'report of a leak: lib/broker/leaks.ts',
     'request of a program: lib/broker/link/ask.ts',
     'session: lib/tenancy/sessions.ts',
     'upstream logout: lib/broker/upstream-logout.ts',

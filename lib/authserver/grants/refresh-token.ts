@@ -1,12 +1,12 @@
 import { endGrant } from '../../broker/end-grants.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
-import { hash, isToken } from '../../security/secrets.ts'
+import { familyOf, hash, isToken } from '../../security/secrets.ts'
 import { type From, type Presented, refreshGrant } from '../../store/programs.ts'
 import { resourceAsked } from '../clients.ts'
 import { lives, repeatSeconds } from '../lifetimes.ts'
 import { readScopes } from '../scopes.ts'
-import { familyOf, newSalt, type TokenAnswer, tokenAnswer, tokensAfter } from '../tokens.ts'
+import { newSalt, type TokenAnswer, tokenAnswer, tokensAfter } from '../tokens.ts'
 import { refuseOutcome } from './outcome.ts'
 
 /**

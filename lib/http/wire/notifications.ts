@@ -13,6 +13,9 @@ export const notification = object({
   reason: z.string().nullable().describe('Why and until when, for a freeze'),
   until: instantOrNull,
   projects: z.array(object({ id, alias: z.string() })),
+  about: object({ kind: z.enum(['token', 'grant', 'client']), id, name: z.string() })
+    .nullable()
+    .describe('What it is about where that is no connection and no provider'),
   created_at: instant,
   read_at: instantOrNull,
 })

@@ -115,14 +115,25 @@ export default async function NotificationsPage({ params, searchParams }: Props)
   )
 }
 
+const aboutPaths = { token: 'tokens', grant: 'devices', client: 'admin/clients' } as const
+
 /** The way to what it is about. */
 function About({ tenant, notification }: { tenant: string; notification: NotificationView }) {
-  const { kind, projects, providerId } = notification
+  const { kind, projects, providerId, about } = notification
   const link = 'underline underline-offset-4'
   if (kind === 'webhook.disabled' || kind === 'webhook.orphaned')
     return (
       <Link className={link} href={`/t/${tenant}/admin/webhooks`}>
         Webhooks
+      </Link>
+    )
+  if (about)
+    return (
+      <Link
+        className={link}
+        href={`/t/${tenant}/${aboutPaths[about.kind]}${about.kind === 'client' ? '' : `/${about.id}`}`}
+      >
+        {about.name}
       </Link>
     )
   if (kind === 'provider.client_refused')

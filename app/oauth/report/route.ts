@@ -1,0 +1,3 @@
+import { reportEndpoint } from '@/lib/http/report.ts'
+
+export const POST = reportEndpoint()
