@@ -348,6 +348,11 @@ const acts = {
   ],
   'member.removed': (details) => ['Member removed', endedWords(details)],
   'member.left': (details) => ['Member left', endedWords(details)],
+  'member.revoked': (details) => [
+    details.blocked ? 'Everything revoked, and sign-in blocked' : 'Everything revoked',
+    endedWords(details),
+  ],
+  'member.session_ended': () => ['Session ended', 'By this tenant.'],
   'invitation.created': (details) => ['Invitation created', `For the role ${roleOf(details)}.`],
   'invitation.withdrawn': () => ['Invitation withdrawn'],
   'provider.created': (details) => ['Provider added', text(details.issuer)],

@@ -115,15 +115,6 @@ export const findTokens = (tx: ReadTx, tenantId: string, ids: string[], of?: str
 
 const ownedBy = (of: string | undefined) => (of === undefined ? {} : { userId: of })
 
-/** Ids of a person's tokens that live, or are being made. */
-export const livingTokens = async (tx: ReadTx, tenantId: string, userId: string, now: Date): Promise<string[]> =>
-  (
-    await tx.issuedToken.findMany({
-      where: tokensWhere(tenantId, { filter: { userId, state: 'live' }, asOf: now }),
-      select: { id: true },
-    })
-  ).map(({ id }) => id)
-
 /** The living tokens of a project, whoever holds them. */
 export const livingTokensOf = (tx: ReadTx, tenantId: string, projectId: string, now: Date) =>
   tx.issuedToken.findMany({

@@ -124,6 +124,51 @@ export const previewRevocation = operation({
   limit: 'read',
 })
 
+const upstreamStates = object({
+  pending: z.int(),
+  done: z.int(),
+  confirmed: z.int(),
+  failed: z.int(),
+  impossible: z.int(),
+})
+
+/** How an act on many things goes on. */
+export const revocationAct = object({
+  id,
+  kind: z.enum(['held', 'tokens', 'connections', 'grants']).describe('`held`: everything of one person'),
+  by: id,
+  user_id: id.nullable().describe('Whose things, for `held`'),
+  reason: z.string().nullable(),
+  created_at: instant,
+  counts: object({
+    sessions: z.int(),
+    connections: z.int(),
+    grants: z.int(),
+    tokens: z.int(),
+  }).describe('What it found when it was made'),
+  total: z.int(),
+  ended: z.int().describe('How many of them are marked as revoked by now'),
+  blocked_at: instantOrNull.describe('Since when all of it is blocked here; null: it goes on'),
+  upstream: upstreamStates,
+  latest_moment: z
+    .union([instant, z.literal('unknown')])
+    .nullable()
+    .describe('Null: nothing of it can work any more'),
+  settled_at: instantOrNull.describe('Since when nothing of it is pending at an upstream'),
+})
+
+export const readRevocationAct = operation({
+  id: 'readRevocationAct',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/revocation-acts/{revocation_act}',
+  summary: 'Tells how an act that revokes many things goes on: blocked here, and revoked upstream',
+  permission: 'read',
+  scope: 'tenant:read',
+  audit: 'access.read',
+  answer: { status: 200, schema: revocationAct },
+  limit: 'read',
+})
+
 export const listRevocations = operation({
   id: 'listRevocations',
   method: 'GET',
