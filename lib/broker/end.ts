@@ -52,16 +52,10 @@ export type MemberChange = {
 /** What suspending or removing a member, or revoking everything of theirs, would reach now. @throws BrokerError not_found, for others' unless one oversees */
 export async function endingPreview(ctx: Context, actor: Actor, userId: string): Promise<Ending> {
   if (actor.userId !== userId && !may(actor, 'oversee')) throw new BrokerError('not_found')
-  const now = ctx.now()
   const preview = await readTenant(ctx, actor.tenantId, async (tx) => {
     const member = await findMember(tx, actor.tenantId, userId)
     if (!member || member.status === 'removed') throw new BrokerError('not_found')
-    return {
-      sessions: await countSessions(tx, actor.tenantId, userId, ctx.config.session.idleSeconds),
-      ...(await countHeld(tx, actor.tenantId, userId, { now, usedSince: new Date(+now - hourMilliseconds) })),
-      invitations: await countInvitationsBy(tx, actor.tenantId, userId, now),
-      webhooks: (await webhooksBy(tx, actor.tenantId, userId)).length,
-    }
+    return countEnding(ctx, tx, actor, userId)
   })
   if (actor.userId !== userId) await noteRead(ctx, actor, 'previewEnding', userId)
   return preview
@@ -128,6 +122,17 @@ export async function removeMember(
     return ended
   })
   await runSoon(ctx, { tenantId, id: ended.act })
+}
+
+/** Of somebody whom the viewer may see. */
+export async function countEnding(ctx: Context, tx: ReadTx, { tenantId }: Actor, userId: string): Promise<Ending> {
+  const now = ctx.now()
+  return {
+    sessions: await countSessions(tx, tenantId, userId, ctx.config.session.idleSeconds),
+    ...(await countHeld(tx, tenantId, userId, { now, usedSince: new Date(+now - hourMilliseconds) })),
+    invitations: await countInvitationsBy(tx, tenantId, userId, now),
+    webhooks: (await webhooksBy(tx, tenantId, userId)).length,
+  }
 }
 
 export type Everything = { userId: string; block?: boolean | undefined; reason?: string | undefined }

@@ -43,6 +43,10 @@ export const insertAct = (tx: Tx, row: Prisma.RevocationActUncheckedCreateInput)
 export const findAct = (tx: ReadTx, tenantId: string, id: string) =>
   tx.revocationAct.findUnique({ where: { tenantId_id: { tenantId, id } } })
 
+/** The newest acts on what a person held. */
+export const listActsOn = (tx: ReadTx, tenantId: string, userId: string, take: number): Promise<ActRow[]> =>
+  tx.revocationAct.findMany({ where: { tenantId, userId }, orderBy: { id: 'desc' }, take })
+
 /** vk.end_batch: the next `limit` tokens of an act on what a person held. `busy`: another process is at it. */
 export async function endBatch(
   tx: Tx,

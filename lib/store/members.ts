@@ -109,6 +109,14 @@ export const withdrawInvitations = async (tx: Tx, tenantId: string, createdBy: s
 export const insertInvitation = (tx: Tx, row: Prisma.InvitationUncheckedCreateInput) =>
   tx.invitation.create({ data: row })
 
+/** A person's open invitations, newest first. */
+export const listInvitationsBy = (
+  tx: ReadTx,
+  tenantId: string,
+  createdBy: string,
+  { now, take }: { now: Date; take: number },
+) => tx.invitation.findMany({ where: { ...open(tenantId, now), createdBy }, orderBy: { id: 'desc' }, take })
+
 /** A page of invitations that are open, newest first; `before` is the id that the previous page ended with. */
 export const listInvitations = (
   tx: ReadTx,
