@@ -352,6 +352,10 @@ const acts = {
     details.blocked ? 'Everything revoked, and sign-in blocked' : 'Everything revoked',
     endedWords(details),
   ],
+  'selection.revoked': (details) => [
+    'Selection revoked',
+    `${Number(details.count ?? 0).toLocaleString('en')} ${text(details.kind)}.${because(details)}`,
+  ],
   'member.session_ended': () => ['Session ended', 'By this tenant.'],
   'invitation.created': (details) => ['Invitation created', `For the role ${roleOf(details)}.`],
   'invitation.withdrawn': () => ['Invitation withdrawn'],

@@ -152,6 +152,8 @@ export const catalogue = {
   /** `tokens`: of those that it issued, how many ended with it. */
   'grant.ended': act(['grant'], { owner: text, client: text, cause: text, tokens: count, reason }),
   'token.revoked': act(['token'], { owner: text, fingerprint: text.nullable(), reason }),
+  /** Everything that a filter matched. */
+  'selection.revoked': act(['revocation_act'], { act: text, kind: text, count, reason }),
   'revocation.finished': act(['token', 'connection'], { state: text, tries: count }),
   'revocation.retried': act(['token', 'connection'], { revocation: text }),
   'audit.exported': act([], {}),

@@ -1,4 +1,4 @@
-import { type Actor, ownUnless } from '../actor.ts'
+import { type Actor, type Origin, ownUnless } from '../actor.ts'
 import { recordAllAnyway, recordAnyway } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
@@ -56,7 +56,7 @@ type Done = { targets: Target[]; work: string[] }
  */
 export async function revoke(ctx: Context, actor: Actor, input: RevokeInput): Promise<RevokeResult[]> {
   const vault = await vaultOf(ctx, actor.tenantId)
-  const { targets, work } = await act(ctx, actor, 'work', (tx, actor) => revokeHere(ctx, vault, tx, actor, input))
+  const { targets, work } = await act(ctx, actor, 'work', (tx, actor) => revokeHere(ctx, vault, tx, byOf(actor), input))
   await settleWithin(ctx, actor.tenantId, work)
   return readTenant(ctx, actor.tenantId, (tx) => tell(tx, actor.tenantId, targets, ctx.now()))
 }
@@ -110,7 +110,7 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
         among = await selectIds(tx, tenantId, selection, { take, among: ids })
       }
       const named = { tokens: [], connections: [], grants: [], [filter.kind]: among, reason: input.reason }
-      return { ids, actor, ...(await revokeHere(ctx, vault, tx, actor, named)) }
+      return { ids, actor, ...(await revokeHere(ctx, vault, tx, byOf(actor), named)) }
     }).catch((error: unknown) => {
       if (batch === 0) throw error
       ctx.log.warn({ err: error, tenant: tenantId }, 'a selection was revoked in part')
@@ -131,16 +131,18 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
   })
 }
 
+/** Who revokes, and whose things alone they may (actor.ts, ownUnless). */
+export type By = Origin & { tenantId: string; userId: string; of: string | undefined }
+export const byOf = (actor: Actor): By => ({ ...actor, of: ownUnless(actor, 'administer') })
+
 /**
  * The part of {@link revoke} that commits. It locks grants, then connections, then tokens, each in id order, as an issue does:
  * two acts cannot wait for each other.
  */
-export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Actor, input: RevokeInput): Promise<Done> {
-  const { tenantId } = actor
+export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, revoker: By, input: RevokeInput): Promise<Done> {
+  const { tenantId, userId: by, of } = revoker
   const now = ctx.now()
-  const by = actor.userId
   const reason = input.reason ?? null
-  const of = ownUnless(actor, 'administer')
   const grantIds = [...new Set(input.grants)]
   const closed = await closeGrants(tx, { tenantId, ids: grantIds, cause: 'revoked', by }, now, of)
   if (closed.grants.length !== grantIds.length) throw new BrokerError('not_found')
@@ -172,7 +174,7 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
   work.push(...(await endTokens(tx, tokens, { tenantId, by, now })))
   work.push(...(await queueOrphans(vault, tx, living, opened, now)))
 
-  await recordAllAnyway(ctx, tx, tenantId, now, actor, [
+  await recordAllAnyway(ctx, tx, tenantId, now, revoker, [
     ...ending.map(({ id, userId }) => {
       const details = { owner: userId, tokens: tokens.filter((token) => token.connectionId === id).length, reason }
       return { action: 'connection.revoked', outcome: 'ok', target: { kind: 'connection', id }, details } as const

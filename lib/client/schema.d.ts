@@ -5514,6 +5514,67 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/revocation-acts': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'tokens' | 'connections' | 'grants'
+            /**
+             * Of connections: those in this state alone; of grants: only `frozen`
+             */
+            status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+            /**
+             * Of grants, and of tokens that were issued through one
+             */
+            client?: string
+            owner?: string
+            project?: string
+            provider?: string
+            /**
+             * Made, or linked last, at this moment or before
+             */
+            made_before?: string
+            /**
+             * Last used before this moment; `unknown`: nobody told of a use
+             */
+            used_before?: string | 'unknown'
+            /**
+             * Of the preview: what was made since is not touched
+             */
+            as_of: string
+            /**
+             * How many the preview counted
+             */
+            count: number
+            reason?: string
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              act: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/revocation-acts/{revocation_act}': {
     get: {
       parameters: {

@@ -59,6 +59,36 @@ export async function endBatch(
   return batch
 }
 
+/** Locks an act on a selection; undefined: another process is at it. */
+export async function takeAct(tx: Tx, tenantId: string, id: string): Promise<ActRow | undefined> {
+  const found = await tx.$queryRaw<unknown[]>`
+    SELECT 1 FROM revocation_act WHERE tenant_id = ${tenantId} AND id = ${id} FOR UPDATE SKIP LOCKED`
+  return found.length > 0 ? ((await findAct(tx, tenantId, id)) ?? undefined) : undefined
+}
+
+/** Notes what a batch of a locked act has done, and that the work is the act's. */
+export async function advanceAct(
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  batch: { ended: number; cursor: string | null; work: string[]; doneAt: Date | null },
+): Promise<void> {
+  const { ended, cursor, work, doneAt } = batch
+  await tx.upstreamRevocation.updateMany({ where: { tenantId, id: { in: work } }, data: { actId: id } })
+  await tx.revocationAct.update({
+    where: { tenantId_id: { tenantId, id } },
+    data: { ended: { increment: ended }, doneAt, ...(cursor !== null && { cursor }) },
+  })
+}
+
+/** The newest acts of a tenant. */
+export const listActs = (
+  tx: ReadTx,
+  tenantId: string,
+  { by, take }: { by?: string | undefined; take: number },
+): Promise<ActRow[]> =>
+  tx.revocationAct.findMany({ where: { tenantId, ...(by && { by }) }, orderBy: { id: 'desc' }, take })
+
 /** The next pieces of an act's upstream work behind `after` that are due and nobody is at. Ids, in their order. */
 export const dueOfAct = async (
   tx: ReadTx,

@@ -157,6 +157,26 @@ export const revocationAct = object({
   settled_at: instantOrNull.describe('Since when nothing of it is pending at an upstream'),
 })
 
+export const revokeSelection = operation({
+  id: 'revokeSelection',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/revocation-acts',
+  summary:
+    'Revokes everything that a selection matches, however much it is: it goes on by itself, and is told by its act',
+  permission: 'work',
+  scope: 'tokens:revoke',
+  audit: ['selection.revoked', 'token.revoked', 'connection.revoked', 'grant.ended'],
+  body: object({
+    ...revocable,
+    as_of: instantGiven.describe('Of the preview: what was made since is not touched'),
+    count: z.int().min(0).max(100_000_000).describe('How many the preview counted'),
+    reason: line(200).optional(),
+  }),
+  answer: { status: 201, schema: object({ act: id }) },
+  errors: [...vaultErrors, 'count_changed'],
+  limit: 'revoke',
+})
+
 export const readRevocationAct = operation({
   id: 'readRevocationAct',
   method: 'GET',
