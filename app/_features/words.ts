@@ -532,7 +532,8 @@ export function notificationWords({
   cause,
   reason,
   until,
-}: Pick<NotificationView, 'kind' | 'cause' | 'reason' | 'until'>): {
+  ended,
+}: Pick<NotificationView, 'kind' | 'cause' | 'reason' | 'until' | 'ended'>): {
   what: string
   more: string
   tone: Tone
@@ -590,6 +591,12 @@ export function notificationWords({
         more: cause === 'gone' ? 'Its receiver answered 410 Gone.' : 'It had been failing for five days.',
         tone: 'attention',
       }
+    case 'access.revoked':
+      return {
+        what: endedTitle(ended),
+        more: `${endedNext(ended)}${reason ? ` Reason: ${reason}` : ''}`,
+        tone: 'revoked',
+      }
     case 'webhook.orphaned':
       return {
         what: 'A webhook needs a new owner',
@@ -601,6 +608,26 @@ export function notificationWords({
       return { what: String(kind).replaceAll(/[._]/g, ' '), more: '', tone: 'attention' }
   }
 }
+/** What somebody else ended: "3 tokens of yours were revoked". */
+function endedTitle(ended: NotificationView['ended']): string {
+  if (!ended) return 'Something of yours was revoked'
+  if (ended.blocked) return 'Everything of yours was revoked, and your sign-in blocked'
+  const parts = [
+    ...(ended.connections > 0 ? [plural(ended.connections, 'connection')] : []),
+    ...(ended.grants > 0 ? [plural(ended.grants, 'device or app')] : []),
+    ...(ended.tokens > 0 ? [plural(ended.tokens, 'token')] : []),
+  ]
+  return `Revoked by an admin: ${parts.join(', ')} of yours`
+}
+
+/** What to do about it. */
+function endedNext(ended: NotificationView['ended']): string {
+  if (ended?.blocked) return 'An admin must reinstate you before you can link and issue again.'
+  if (ended && ended.connections > 0) return 'Whatever used it stops working. Link again to go on.'
+  if (ended && ended.grants > 0) return 'Whatever used it stops working. Sign in there again to go on.'
+  return 'Whatever used it stops working. Issue another one if you still need it.'
+}
+
 /** What the first line of a check that failed means. */
 const checkWords: Record<string, string> = {
   settings: 'Its stored settings cannot be read.',

@@ -117,7 +117,7 @@ async function endSelectedBatch(ctx: Context, { tenantId, id }: Place): Promise<
     const take = batchSizes[kind]
     const ids = await selectIds(tx, tenantId, selection, { after: row.cursor ?? '', take })
     const among = await stillMatching(tx, tenantId, selection, ids)
-    const by = { ...(row.origin as Omit<Origin, 'userId'>), tenantId, userId: row.by, of }
+    const by = { ...(row.origin as Omit<Origin, 'userId'>), tenantId, userId: row.by, of, act: id }
     const named = { tokens: [], connections: [], grants: [], [kind]: among, reason: row.reason ?? undefined }
     const { work, targets } = await revokeHere(ctx, vault, tx, by, named)
     const ended = targets.filter((one) => one.kind === kind.slice(0, -1) && !one.already).length

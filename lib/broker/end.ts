@@ -19,7 +19,7 @@ import {
   updateMember,
   withdrawInvitations,
 } from '../store/members.ts'
-import { insertNotifications } from '../store/notifications.ts'
+import { insertNotifications, tellEnded } from '../store/notifications.ts'
 import { forgetImpersonation } from '../store/policies.ts'
 import { webhooksBy } from '../store/webhooks.ts'
 import { endOwnSession } from '../tenancy/sessions.ts'
@@ -80,7 +80,8 @@ export async function changeMember(ctx: Context, actor: Actor, input: MemberChan
     const change = { ...(input.role && { role }), ...(input.status && { status }) }
     await updateMember(tx, tenantId, userId, change)
     const lost = await endRights(ctx, tx, actor, userId, status === 'active' ? role : undefined)
-    const ended = status === 'suspended' ? await endAccess(ctx, tx, actor, input, 'tokens') : undefined
+    const ended =
+      status === 'suspended' ? await endAccess(ctx, tx, actor, input, { what: 'tokens', blocked: true }) : undefined
     await record(tx, tenantId, ctx.now(), actor, {
       action: 'member.changed',
       outcome: 'ok',
@@ -112,7 +113,7 @@ export async function removeMember(
     await updateMember(tx, tenantId, userId, { status: 'removed' })
     await forgetImpersonation(tx, tenantId, userId)
     const lost = await endRights(ctx, tx, actor, userId, undefined)
-    const ended = await endAccess(ctx, tx, actor, input, 'connections')
+    const ended = await endAccess(ctx, tx, actor, input, { what: 'connections', blocked: true })
     await record(tx, tenantId, ctx.now(), actor, {
       action: leaves ? 'member.left' : 'member.removed',
       outcome: 'ok',
@@ -171,7 +172,7 @@ export async function revokeEverything(ctx: Context, actor: Actor, input: Everyt
     }
     const lost = await endRights(ctx, tx, actor, userId, undefined)
     const kept = own ? sessionOf(actor.credential) : undefined
-    const { counts, act } = await endAccess(ctx, tx, actor, input, 'connections', kept)
+    const { counts, act } = await endAccess(ctx, tx, actor, input, { what: 'connections', blocked: block, kept })
     const all = { ...counts, ...lost }
     const event = {
       action: 'member.revoked',
@@ -263,8 +264,7 @@ async function endAccess(
   tx: Tx,
   actor: Actor,
   { userId, reason }: Access,
-  what: 'tokens' | 'connections',
-  kept?: string,
+  { what, blocked, kept }: { what: 'tokens' | 'connections'; blocked: boolean; kept?: string | undefined },
 ) {
   const { tenantId } = actor
   const now = ctx.now()
@@ -277,5 +277,8 @@ async function endAccess(
   const counts = { sessions, ...held }
   const of = { tenantId, id, kind: 'held', by: actor.userId, userId, generation }
   await insertAct(tx, { ...of, asOf: now, createdAt: now, reason: reason ?? null, counts })
+  const notice = { tenantId, userId, by: actor.userId, reason: reason ?? null, act: id, blocked, counts: held }
+  const untold = await tellEnded(tx, [notice], now)
+  if (untold !== undefined) ctx.log.warn({ err: untold, tenant: tenantId }, 'somebody was not told of what was revoked')
   return { counts, act: id }
 }

@@ -30,6 +30,7 @@ export type NotificationKind =
   | 'provider.check_failed'
   | 'webhook.disabled'
   | 'webhook.orphaned'
+  | 'access.revoked'
 
 export type NotificationView = {
   id: string
@@ -45,8 +46,19 @@ export type NotificationView = {
   reason: string | null
   until: Date | null
   projects: { id: string; alias: string }[]
+  /** Of `access.revoked`: who ended what, and with which act on many things. */
+  ended: Ended | null
   createdAt: Date
   readAt: Date | null
+}
+type Ended = {
+  by: string
+  act: string | null
+  /** Their way in was blocked as well. */
+  blocked: boolean
+  connections: number
+  tokens: number
+  grants: number
 }
 
 /** Written by the database's triggers and by this file, and by nothing else. */
@@ -56,10 +68,14 @@ type Details = {
   reason?: string | null
   until?: string | null
   projects?: { id: string; alias: string }[]
+  by?: string
+  act?: string | null
+  blocked?: boolean
+  counts?: { connections: number; tokens: number; grants: number }
 }
 
 function toView(row: NotificationRow): NotificationView {
-  const { cause, ends_at, reason, until, projects } = row.details as Details
+  const { cause, ends_at, reason, until, projects, by, act, blocked, counts } = row.details as Details
   return {
     id: row.id,
     kind: row.kind as NotificationKind,
@@ -71,6 +87,7 @@ function toView(row: NotificationRow): NotificationView {
     reason: reason ?? null,
     until: until ? new Date(until) : null,
     projects: projects ?? [],
+    ended: by && counts ? { by, act: act ?? null, blocked: blocked ?? false, ...counts } : null,
     createdAt: row.createdAt,
     readAt: row.readAt,
   }

@@ -9,6 +9,7 @@ import { move } from '../store/connection-states.ts'
 import { type ConnectionRow, lockConnection, lockConnections } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { lockGrants } from '../store/grants.ts'
+import { tellEnded } from '../store/notifications.ts'
 import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
 import { countSelected, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
 import { asSystem } from '../store/system.ts'
@@ -132,7 +133,7 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
 }
 
 /** Who revokes, and whose things alone they may (actor.ts, ownUnless). */
-export type By = Origin & { tenantId: string; userId: string; of: string | undefined }
+export type By = Origin & { tenantId: string; userId: string; of: string | undefined; act?: string }
 export const byOf = (actor: Actor): By => ({ ...actor, of: ownUnless(actor, 'administer') })
 
 /**
@@ -182,6 +183,18 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, revoker: By
     ...grantEvents(closed.ending, tokens, { cause: 'revoked', reason }),
     ...tokenEvents(tokens, reason),
   ])
+  const owners = [...new Set([...ending, ...closed.ending, ...tokens].map(({ userId }) => userId))]
+  const countOf = (rows: { userId: string }[], owner: string) => rows.filter(({ userId }) => userId === owner).length
+  const notices = owners.map((userId) => {
+    const counts = {
+      connections: countOf(ending, userId),
+      tokens: countOf(tokens, userId),
+      grants: countOf(closed.ending, userId),
+    }
+    return { tenantId, userId, by, reason, act: revoker.act, counts }
+  })
+  const untold = await tellEnded(tx, notices, now)
+  if (untold !== undefined) ctx.log.warn({ err: untold, tenant: tenantId }, 'owners were not told of what was revoked')
   const endedNow = new Set([...ending, ...tokens].map(({ id }) => id))
   const isRevoked = new Map(named.map((token) => [token.id, token.generation > 0 || token.status === 'revoked']))
   const targetOf = (kind: Target['kind']) => (id: string) => {
