@@ -1,10 +1,14 @@
 'use client'
+import { Eye, Trash2 } from 'lucide-react'
 import { useRouter } from 'next/navigation'
 import { useState } from 'react'
+import { FreezeDialog, freezeItem } from '@/app/_features/freeze.tsx'
+import { type ConnectionRef, freezeTargetOf } from '@/app/_features/freeze-target.ts'
 import { outcomeLine, revoke } from '@/app/_features/revoke.ts'
 import { plural } from '@/app/_features/words.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
+import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 
 type Props = {
@@ -20,38 +24,80 @@ type Props = {
 }
 
 /** Ends the connection after saying what ends with it. */
-export function Disconnect({ tenant, connection, project, account, owner, tokensOut, revocable }: Props) {
-  const router = useRouter()
+export function Disconnect(props: Props) {
   const [asking, setAsking] = useState(false)
-  const whose = owner ? '' : ' of yours'
   return (
     <>
       <Button onClick={() => setAsking(true)}>Disconnect…</Button>
-      <ConfirmDialog
-        open={asking}
-        onOpenChange={setAsking}
-        title={`Disconnect ${project}`}
-        lead={`${
-          tokensOut > 0
-            ? `${plural(tokensOut, 'live token')}${whose} ${tokensOut === 1 ? 'is' : 'are'} revoked too, here and where ${tokensOut === 1 ? 'it works' : 'they work'} upstream.`
-            : `No live token${whose} is affected.`
-        } The stored tokens are destroyed.${owner ? ' The owner must link again.' : ''}`}
-        counts={[
-          ...(owner ? [{ label: 'Owner', value: owner }] : []),
-          { label: 'Account', value: account },
-          { label: 'Tokens revoked', value: String(tokensOut) },
-          { label: 'Grant upstream', value: grantWords(revocable) },
+      <DisconnectDialog {...props} open={asking} onOpenChange={setAsking} />
+    </>
+  )
+}
+
+type ActsProps = { tenant: string; connection: ConnectionRef; tokens: number; frozen: boolean; freezable: boolean }
+
+/** What can be done with one connection where it stands alone: look, freeze, end. */
+export function ConnectionActs({ tenant, connection, tokens, frozen, freezable }: ActsProps) {
+  const [asking, setAsking] = useState<'freeze' | 'end' | null>(null)
+  const of = (question: typeof asking) => ({
+    open: asking === question,
+    onOpenChange: (open: boolean) => setAsking(open ? question : null),
+  })
+  const { id, name, owner, account } = connection
+  return (
+    <>
+      <DropdownMenu
+        label={`Actions for ${name}`}
+        items={[
+          { label: 'Details', icon: <Eye aria-hidden />, href: `/t/${tenant}/connections/${id}` },
+          ...(freezable ? [{ ...freezeItem(frozen), onSelect: () => setAsking('freeze') }] : []),
+          { label: 'Disconnect…', icon: <Trash2 aria-hidden />, danger: true, onSelect: () => setAsking('end') },
         ]}
-        confirmLabel="Disconnect"
-        onConfirm={async () => {
-          const sent = await revoke(tenant, { connections: [connection] })
-          const outcome = sent.ok ? sent.data.find((each) => each.kind === 'connection') : undefined
-          if (outcome) say(`${project}: ${outcomeLine(outcome)}`)
-          if (sent.ok) router.refresh()
-          return sent
-        }}
+      />
+      <FreezeDialog tenant={tenant} target={freezeTargetOf(connection)} frozen={frozen} {...of('freeze')} />
+      <DisconnectDialog
+        {...{ tenant, account, owner }}
+        connection={id}
+        project={name}
+        tokensOut={tokens}
+        revocable
+        {...of('end')}
       />
     </>
+  )
+}
+
+type DialogProps = Props & { open: boolean; onOpenChange: (open: boolean) => void }
+
+function DisconnectDialog(props: DialogProps) {
+  const { tenant, connection, project, account, owner, tokensOut, revocable, open, onOpenChange } = props
+  const router = useRouter()
+  const whose = owner ? '' : ' of yours'
+  return (
+    <ConfirmDialog
+      open={open}
+      onOpenChange={onOpenChange}
+      title={`Disconnect ${project}`}
+      lead={`${
+        tokensOut > 0
+          ? `${plural(tokensOut, 'live token')}${whose} ${tokensOut === 1 ? 'is' : 'are'} revoked too, here and where ${tokensOut === 1 ? 'it works' : 'they work'} upstream.`
+          : `No live token${whose} is affected.`
+      } The stored tokens are destroyed.${owner ? ' The owner must link again.' : ''}`}
+      counts={[
+        ...(owner ? [{ label: 'Owner', value: owner }] : []),
+        { label: 'Account', value: account },
+        { label: 'Tokens revoked', value: String(tokensOut) },
+        { label: 'Grant upstream', value: grantWords(revocable) },
+      ]}
+      confirmLabel="Disconnect"
+      onConfirm={async () => {
+        const sent = await revoke(tenant, { connections: [connection] })
+        const outcome = sent.ok ? sent.data.find((each) => each.kind === 'connection') : undefined
+        if (outcome) say(`${project}: ${outcomeLine(outcome)}`)
+        if (sent.ok) router.refresh()
+        return sent
+      }}
+    />
   )
 }
 

@@ -5,6 +5,7 @@ import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
 import type { GrantView } from '@/lib/broker/read/grants.ts'
 import { GrantMenu } from './grant-menu.tsx'
+import { PersonLink } from './person-link.tsx'
 import { scopesInShort } from './scope-words.ts'
 import { plural } from './words.ts'
 
@@ -59,7 +60,7 @@ export function grantRow({ tenant, now, owners }: Omit<GrantTableView, 'grants'>
           <span className="font-normal text-[13px] text-muted">{kind}</span>
         </span>
       ),
-      owner: <Name text={owner} />,
+      owner: <PersonLink tenant={tenant} id={grant.ownerId} name={owners?.get(grant.ownerId)} />,
       from: (
         <span className="flex min-w-0 flex-col">
           <span className="wrap-anywhere">{grant.address ?? 'not known'}</span>

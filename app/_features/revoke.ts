@@ -51,28 +51,19 @@ export type Preview = WirePreview['responses'][200]['content']['application/json
 export const previewAll = (tenant: string, filter: RevocableFilter): Promise<Sent<Preview>> =>
   send(client.GET('/api/v1/tenants/{tenant}/revocations/preview', { params: { path: { tenant }, query: filter } }))
 
-/**
- * Revokes everything that a preview counted, in as many calls as it takes; `onPart` is told after each what came of it and
- * how many are left. What fails leaves the rest as it is.
- */
-export async function revokeAll(
+/** Revokes everything that a preview counted; the act tells how it goes on. */
+export const revokeAll = (
   tenant: string,
   filter: RevocableFilter,
   { as_of, count }: Pick<Preview, 'as_of' | 'count'>,
   reason: string,
-  onPart: (items: Outcome[], left: number) => void,
-): Promise<Sent<null>> {
-  let rest: { count: number; after?: string } = { count }
-  for (;;) {
-    const selection = { ...filter, as_of, ...rest }
-    const sent = await post(tenant, { tokens: [], connections: [], grants: [], selection, ...(reason && { reason }) })
-    if (!sent.ok) return sent
-    const { items, remaining, next } = sent.data
-    onPart(items.map(toOutcome), remaining)
-    if (next === null) return { ok: true, data: null }
-    rest = { count: remaining, after: next }
-  }
-}
+) =>
+  send(
+    client.POST('/api/v1/tenants/{tenant}/revocation-acts', {
+      params: { path: { tenant } },
+      body: { ...filter, as_of, count, ...(reason && { reason }) },
+    }),
+  )
 
 const words: Record<UpstreamState, string> = {
   pending: 'not yet revoked upstream, we keep trying',

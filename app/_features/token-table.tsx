@@ -5,6 +5,7 @@ import { Name } from '@/app/_ui/name.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Countdown, Time } from '@/app/_ui/time.tsx'
 import type { TokenView } from '@/lib/broker/read/token.ts'
+import { PersonLink } from './person-link.tsx'
 import { TokenMenu } from './token-menu.tsx'
 import { lastUseWords, rightsInShort } from './words.ts'
 
@@ -50,7 +51,6 @@ export function tokenColumns({ owners, inProject }: Pick<TokenTableView, 'owners
 export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>, token: TokenView): Row {
   const { id, purpose, project } = token
   const rights = token.rights.granted ?? token.rights.asked
-  const owner = owners?.get(token.ownerId) ?? 'former member'
   return {
     id,
     label: `${tokenName(token)}, ${purpose}`,
@@ -60,7 +60,7 @@ export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>
           {tokenName(token)}
         </Link>
       ),
-      owner: <Name text={owner} />,
+      owner: <PersonLink tenant={tenant} id={token.ownerId} name={owners?.get(token.ownerId)} />,
       project: <Name text={project.name} />,
       purpose: <Name text={purpose} />,
       scopes: (

@@ -385,6 +385,15 @@ const acts = {
   ],
   'member.removed': (details) => ['Member removed', endedWords(details)],
   'member.left': (details) => ['Member left', endedWords(details)],
+  'member.revoked': (details) => [
+    details.blocked ? 'Everything revoked, and sign-in blocked' : 'Everything revoked',
+    endedWords(details),
+  ],
+  'selection.revoked': (details) => [
+    'Selection revoked',
+    `${Number(details.count ?? 0).toLocaleString('en')} ${text(details.kind)}.${because(details)}`,
+  ],
+  'member.session_ended': () => ['Session ended', 'By this tenant.'],
   'invitation.created': (details) => ['Invitation created', `For the role ${roleOf(details)}.`],
   'invitation.withdrawn': () => ['Invitation withdrawn'],
   'provider.created': (details) => ['Provider added', text(details.issuer)],
@@ -588,7 +597,8 @@ export function notificationWords({
   reason,
   until,
   about,
-}: Pick<NotificationView, 'kind' | 'cause' | 'reason' | 'until' | 'about'>): {
+  ended,
+}: Pick<NotificationView, 'kind' | 'cause' | 'reason' | 'until' | 'about' | 'ended'>): {
   what: string
   more: string
   tone: Tone
@@ -664,6 +674,12 @@ export function notificationWords({
         more: `${named(about)}Somebody found it and reported it, so it is refused from now on. Give the client a new one.`,
         tone: 'broken',
       }
+    case 'access.revoked':
+      return {
+        what: endedTitle(ended),
+        more: `${endedNext(ended)}${reason ? ` Reason: ${reason}` : ''}`,
+        tone: 'revoked',
+      }
     case 'webhook.orphaned':
       return {
         what: 'A webhook needs a new owner',
@@ -675,6 +691,26 @@ export function notificationWords({
       return { what: String(kind).replaceAll(/[._]/g, ' '), more: '', tone: 'attention' }
   }
 }
+/** What somebody else ended: "3 tokens of yours were revoked". */
+function endedTitle(ended: NotificationView['ended']): string {
+  if (!ended) return 'Something of yours was revoked'
+  if (ended.blocked) return 'Everything of yours was revoked, and your sign-in blocked'
+  const parts = [
+    ...(ended.connections > 0 ? [plural(ended.connections, 'connection')] : []),
+    ...(ended.grants > 0 ? [plural(ended.grants, 'device or app')] : []),
+    ...(ended.tokens > 0 ? [plural(ended.tokens, 'token')] : []),
+  ]
+  return `Revoked by an admin: ${parts.join(', ')} of yours`
+}
+
+/** What to do about it. */
+function endedNext(ended: NotificationView['ended']): string {
+  if (ended?.blocked) return 'An admin must reinstate you before you can link and issue again.'
+  if (ended && ended.connections > 0) return 'Whatever used it stops working. Link again to go on.'
+  if (ended && ended.grants > 0) return 'Whatever used it stops working. Sign in there again to go on.'
+  return 'Whatever used it stops working. Issue another one if you still need it.'
+}
+
 /** What the first line of a check that failed means. */
 const checkWords: Record<string, string> = {
   settings: 'Its stored settings cannot be read.',

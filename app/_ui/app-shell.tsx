@@ -1,5 +1,5 @@
 'use client'
-import { Bell, ChevronsUpDown, DoorOpen, Keyboard, LogOut, Menu, UserRound } from 'lucide-react'
+import { Bell, ChevronsUpDown, DoorOpen, Keyboard, KeyRound, LogOut, Menu, UserRound } from 'lucide-react'
 import Link, { useLinkStatus } from 'next/link'
 import { usePathname } from 'next/navigation'
 import { type ReactNode, useState } from 'react'
@@ -104,6 +104,7 @@ export function AppShell({
             label="Account"
             heading={`${account} · ${memberRole}`}
             items={[
+              { label: 'Everything of yours', icon: <KeyRound aria-hidden />, href: `/t/${tenant.slug}/account` },
               { label: 'Keyboard', icon: <Keyboard aria-hidden />, onSelect: () => setHelpOpen(true) },
               ...(onLeave
                 ? [{ label: `Leave ${tenant.name}…`, icon: <DoorOpen aria-hidden />, onSelect: onLeave }]

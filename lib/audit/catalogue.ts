@@ -20,6 +20,8 @@ const ended = {
   grants: count.optional(),
   invitations: count,
   webhooks: count,
+  /** The row of the act, which tells how it goes on. */
+  act: text.optional(),
   reason,
 }
 /** Of what happens as often as somebody reloads a page: one event stands for all of a minute. */
@@ -38,6 +40,10 @@ export const catalogue = {
   'member.changed': act(['member'], { role: role.optional(), status: text.optional(), ...ended }),
   'member.removed': act(['member'], ended),
   'member.left': act(['member'], ended),
+  /** Everything that they hold here. `blocked`: their way in as well. */
+  'member.revoked': act(['member'], { ...ended, blocked: z.boolean() }),
+  /** One session, by the tenant alone. */
+  'member.session_ended': act(['member'], { session: text }),
   'invitation.created': act(['invitation'], { role }),
   'invitation.withdrawn': act(['invitation'], {}),
   'provider.created': act(['provider'], { kind: text, issuer: text }),
@@ -152,6 +158,8 @@ export const catalogue = {
   'leak.inspected': act([], { candidates: count, found: count }),
   /** Somebody showed a credential at the public door, which ended what it opens. `form`: what was shown. */
   'leak.reported': act(['token', 'grant', 'client'], { form: text, owner: text.nullable() }),
+  /** Everything that a filter matched. */
+  'selection.revoked': act(['revocation_act'], { act: text, kind: text, count, reason }),
   'revocation.finished': act(['token', 'connection'], { state: text, tries: count }),
   'revocation.retried': act(['token', 'connection'], { revocation: text }),
   'audit.exported': act([], {}),

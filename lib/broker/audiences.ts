@@ -24,7 +24,7 @@ import {
 import { listProviders } from '../store/providers.ts'
 import { countLiveOf, livingTokensOf } from '../store/tokens.ts'
 import { vaultOf } from '../vault/keys.ts'
-import { revokeHere } from './revoke.ts'
+import { byOf, revokeHere } from './revoke.ts'
 
 export type AudienceView = {
   id: string
@@ -190,7 +190,7 @@ export async function removeAudience(
     const tokens = await livingTokensOf(tx, tenantId, row.id, now)
     const { reason } = input
     const ids = tokens.map(({ id }) => id)
-    await revokeHere(ctx, vault, tx, actor, { tokens: ids, connections: [], reason })
+    await revokeHere(ctx, vault, tx, byOf(actor), { tokens: ids, connections: [], reason })
     const target = { kind: 'project', id: row.id } as const
     const details = { audience: row.externalId, tokens: ids.length, reason: reason || null }
     await record(tx, tenantId, now, actor, { action: 'audience.removed', outcome: 'ok', target, details })

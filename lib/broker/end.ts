@@ -1,29 +1,29 @@
-import { type Actor, may, mayGrant, permissions, type Role } from '../actor.ts'
+import { type Actor, may, mayGrant, permissions, type Role, requirePermission, sessionOf } from '../actor.ts'
 import { noteRead } from '../audit/access.ts'
-import { record } from '../audit/record.ts'
+import { record, recordAnyway } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
+import { countHeld, endHeld, insertAct } from '../store/acts.ts'
 import { act } from '../store/authority.ts'
-import { heldConnections } from '../store/connections.ts'
+import { move } from '../store/connection-states.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
-import { heldGrants } from '../store/grants.ts'
 import {
   countInvitationsBy,
   countSessions,
   findMember,
   listOwners,
+  raiseMember,
+  refuseSession,
   refuseSessions,
   updateMember,
   withdrawInvitations,
 } from '../store/members.ts'
-import { insertNotifications } from '../store/notifications.ts'
+import { insertNotifications, tellEnded } from '../store/notifications.ts'
 import { forgetImpersonation } from '../store/policies.ts'
-import { livingTokens } from '../store/tokens.ts'
 import { webhooksBy } from '../store/webhooks.ts'
-import { vaultOf } from '../vault/keys.ts'
-import { revokeHere } from './revoke.ts'
-import { settleWithin } from './upstream-revocation.ts'
+import { endOwnSession } from '../tenancy/sessions.ts'
+import { runSoon } from './acts.ts'
 
 /** What losing rights reaches, in counts. */
 export type Ending = {
@@ -31,12 +31,16 @@ export type Ending = {
   sessions: number
   connections: number
   tokens: number
+  /** Of the tokens: known to have been used within the last hour. */
+  usedLately: number
   /** Devices and apps that they let in. */
   grants: number
   invitations: number
   /** Webhooks that they made: they go on, and admins are asked to take them over. */
   webhooks: number
 }
+
+const hourMilliseconds = 3_600_000
 
 export type MemberChange = {
   userId: string
@@ -45,32 +49,16 @@ export type MemberChange = {
   reason?: string | undefined
 }
 
-/** What suspending or removing a member would reach now. @throws BrokerError not_found, for others' unless one oversees */
+/** What suspending or removing a member, or revoking everything of theirs, would reach now. @throws BrokerError not_found, for others' unless one oversees */
 export async function endingPreview(ctx: Context, actor: Actor, userId: string): Promise<Ending> {
   if (actor.userId !== userId && !may(actor, 'oversee')) throw new BrokerError('not_found')
   const preview = await readTenant(ctx, actor.tenantId, async (tx) => {
     const member = await findMember(tx, actor.tenantId, userId)
     if (!member || member.status === 'removed') throw new BrokerError('not_found')
-    const held = await heldBy(tx, actor.tenantId, userId, ctx.now())
-    return {
-      sessions: await countSessions(tx, userId, ctx.config.session.idleSeconds),
-      connections: held.connections.length,
-      tokens: held.tokens.length,
-      grants: held.grants.length,
-      invitations: await countInvitationsBy(tx, actor.tenantId, userId, ctx.now()),
-      webhooks: (await webhooksBy(tx, actor.tenantId, userId)).length,
-    }
+    return countEnding(ctx, tx, actor, userId)
   })
   if (actor.userId !== userId) await noteRead(ctx, actor, 'previewEnding', userId)
   return preview
-}
-
-async function heldBy(tx: ReadTx, tenantId: string, userId: string, now: Date) {
-  return {
-    connections: await heldConnections(tx, tenantId, userId),
-    tokens: await livingTokens(tx, tenantId, userId, now),
-    grants: await heldGrants(tx, tenantId, userId, now),
-  }
 }
 
 /**
@@ -82,9 +70,8 @@ async function heldBy(tx: ReadTx, tenantId: string, userId: string, now: Date) {
 export async function changeMember(ctx: Context, actor: Actor, input: MemberChange): Promise<void> {
   const { tenantId } = actor
   const { userId } = input
-  const vault = await vaultOf(ctx, tenantId)
   const needs = { may: 'administer' as const, change: [userId], owners: true }
-  const work = await act(ctx, actor, needs, async (tx, actor): Promise<string[]> => {
+  const ended = await act(ctx, actor, needs, async (tx, actor) => {
     const member = await memberToChange(tx, actor, userId)
     const role = input.role ?? member.role
     const status = input.status ?? member.status
@@ -93,16 +80,17 @@ export async function changeMember(ctx: Context, actor: Actor, input: MemberChan
     const change = { ...(input.role && { role }), ...(input.status && { status }) }
     await updateMember(tx, tenantId, userId, change)
     const lost = await endRights(ctx, tx, actor, userId, status === 'active' ? role : undefined)
-    const ended = status === 'suspended' ? await endAccess(ctx, vault, tx, actor, input, 'tokens') : noneEnded
+    const ended =
+      status === 'suspended' ? await endAccess(ctx, tx, actor, input, { what: 'tokens', blocked: true }) : undefined
     await record(tx, tenantId, ctx.now(), actor, {
       action: 'member.changed',
       outcome: 'ok',
       target: { kind: 'member', id: userId },
-      details: { ...change, ...lost, ...ended.counts, reason: input.reason ?? null },
+      details: { ...change, ...lost, ...ended?.counts, ...(ended && { act: ended.act }), reason: input.reason ?? null },
     })
-    return ended.work
+    return ended
   })
-  await settleWithin(ctx, tenantId, work)
+  if (ended) await runSoon(ctx, { tenantId, id: ended.act })
 }
 
 /**
@@ -117,8 +105,7 @@ export async function removeMember(
 ): Promise<void> {
   const { tenantId } = actor
   const { userId } = input
-  const vault = await vaultOf(ctx, tenantId)
-  const work = await act(ctx, actor, { may: 'read', change: [userId], owners: true }, async (tx, actor) => {
+  const ended = await act(ctx, actor, { may: 'read', change: [userId], owners: true }, async (tx, actor) => {
     const leaves = userId === actor.userId
     if (!leaves && !may(actor, 'oversee')) throw new BrokerError('not_found')
     if (!leaves) await memberToChange(tx, actor, userId)
@@ -126,16 +113,109 @@ export async function removeMember(
     await updateMember(tx, tenantId, userId, { status: 'removed' })
     await forgetImpersonation(tx, tenantId, userId)
     const lost = await endRights(ctx, tx, actor, userId, undefined)
-    const ended = await endAccess(ctx, vault, tx, actor, input, 'connections')
+    const ended = await endAccess(ctx, tx, actor, input, { what: 'connections', blocked: true })
     await record(tx, tenantId, ctx.now(), actor, {
       action: leaves ? 'member.left' : 'member.removed',
       outcome: 'ok',
       target: { kind: 'member', id: userId },
-      details: { ...lost, ...ended.counts, reason: input.reason ?? null },
+      details: { ...lost, ...ended.counts, act: ended.act, reason: input.reason ?? null },
     })
-    return ended.work
+    return ended
   })
-  await settleWithin(ctx, tenantId, work)
+  await runSoon(ctx, { tenantId, id: ended.act })
+}
+
+/** Of somebody whom the viewer may see. */
+export async function countEnding(ctx: Context, tx: ReadTx, { tenantId }: Actor, userId: string): Promise<Ending> {
+  const now = ctx.now()
+  return {
+    sessions: await countSessions(tx, tenantId, userId, ctx.config.session.idleSeconds),
+    ...(await countHeld(tx, tenantId, userId, { now, usedSince: new Date(+now - hourMilliseconds) })),
+    invitations: await countInvitationsBy(tx, tenantId, userId, now),
+    webhooks: (await webhooksBy(tx, tenantId, userId)).length,
+  }
+}
+
+export type Everything = { userId: string; block?: boolean | undefined; reason?: string | undefined }
+export type EverythingEnded = Ended & {
+  /** The row that tells how it goes on. */
+  act: string
+  /** Sign-in here is blocked: they are suspended. */
+  blocked: boolean
+  /** Nothing was left to end. */
+  already: boolean
+}
+type Ended = { sessions: number; connections: number; tokens: number; grants: number; invitations: number }
+
+/**
+ * Revokes everything that one person holds here in one act: their sessions in this tenant, connections, tokens, devices, apps and
+ * open invitations, and with `block` their way in, which means that they are suspended. Webhooks that they made go on, and admins are asked to
+ * take those over. Of one's own everything but the session that asks goes; nobody blocks themselves.
+ * @throws BrokerError forbidden, also for blocking somebody whose role one may not change; not_found, for others' unless one oversees;
+ *   last_owner; bad_request for blocking oneself; unavailable when it could not be committed
+ */
+export async function revokeEverything(ctx: Context, actor: Actor, input: Everything): Promise<EverythingEnded> {
+  const { tenantId } = actor
+  const { userId } = input
+  const ended = await act(ctx, actor, { may: 'read', change: [userId], owners: true }, async (tx, actor) => {
+    const own = userId === actor.userId
+    if (!own && !may(actor, 'oversee')) throw new BrokerError('not_found')
+    if (!own) requirePermission(actor, 'administer')
+    const block = input.block ?? !own
+    if (block && own) throw new BrokerError('bad_request', { fields: { block: 'You cannot block yourself.' } })
+    const member = await findMember(tx, tenantId, userId)
+    if (!member || member.status === 'removed') throw new BrokerError('not_found')
+    if (block) {
+      await memberToChange(tx, actor, userId)
+      await keepAnOwner(tx, tenantId, { userId, stays: false })
+      await updateMember(tx, tenantId, userId, { status: 'suspended' })
+    }
+    const lost = await endRights(ctx, tx, actor, userId, undefined)
+    const kept = own ? sessionOf(actor.credential) : undefined
+    const { counts, act } = await endAccess(ctx, tx, actor, input, { what: 'connections', blocked: block, kept })
+    const all = { ...counts, ...lost }
+    const event = {
+      action: 'member.revoked',
+      outcome: 'ok',
+      target: { kind: 'member', id: userId },
+      details: { ...all, act, blocked: block, reason: input.reason ?? null },
+    } as const
+    await recordAnyway(ctx, tx, tenantId, ctx.now(), actor, event)
+    const { webhooks: _, ...ending } = all
+    const already = Object.values(ending).every((count) => count === 0) && (!block || member.status === 'suspended')
+    return { ...ending, act, blocked: block, already }
+  })
+  await runSoon(ctx, { tenantId, id: ended.act })
+  return ended
+}
+
+/**
+ * Ends one session of a person: for this tenant alone, which refuses it from here on (A-01), and of one's own altogether.
+ * @throws BrokerError not_found for what is no session of theirs, or of others' unless one oversees; forbidden
+ */
+export async function endMemberSession(
+  ctx: Context,
+  actor: Actor,
+  { userId, sessionId }: { userId: string; sessionId: string },
+): Promise<void> {
+  const { tenantId } = actor
+  const own = userId === actor.userId
+  await act(ctx, actor, { may: 'read', share: [userId] }, async (tx, actor) => {
+    if (!own && !may(actor, 'oversee')) throw new BrokerError('not_found')
+    if (!own) requirePermission(actor, 'administer')
+    const member = await findMember(tx, tenantId, userId)
+    if (!member || member.status === 'removed') throw new BrokerError('not_found')
+    if (!(await refuseSession(tx, tenantId, userId, sessionId))) throw new BrokerError('not_found')
+    const details = { session: sessionId }
+    const event = {
+      action: 'member.session_ended',
+      outcome: 'ok',
+      target: { kind: 'member', id: userId },
+      details,
+    } as const
+    await recordAnyway(ctx, tx, tenantId, ctx.now(), actor, event)
+  })
+  if (own) await endOwnSession(ctx, actor, sessionId)
 }
 
 /** @throws BrokerError not_found; forbidden where the actor may not change somebody with their role */
@@ -171,26 +251,34 @@ async function endRights(ctx: Context, tx: Tx, { tenantId }: Actor, userId: stri
   return { invitations, webhooks: webhooks.length }
 }
 
-const noneEnded = { counts: {}, work: [] as string[] }
+type Access = { userId: string; reason?: string | undefined }
 
 /**
  * Ends what a person can do here: their sessions in this tenant, what they gave programs, and their tokens, or the connections
- * that they are from.
+ * that they are from. However much it is, it is dead when this commits: everything was made under a generation of the member that is raised
+ * here, or under the grant or connection that ends. The rows follow (acts.ts).
+ * `kept`: the session that stays.
  */
 async function endAccess(
   ctx: Context,
-  vault: Awaited<ReturnType<typeof vaultOf>>,
   tx: Tx,
   actor: Actor,
-  { userId, reason }: { userId: string; reason?: string | undefined },
-  what: 'tokens' | 'connections',
+  { userId, reason }: Access,
+  { what, blocked, kept }: { what: 'tokens' | 'connections'; blocked: boolean; kept?: string | undefined },
 ) {
   const { tenantId } = actor
-  const sessions = await refuseSessions(tx, tenantId, userId)
-  const held = await heldBy(tx, tenantId, userId, ctx.now())
-  const connections = what === 'connections' ? held.connections : []
-  const { tokens, grants } = held
-  const { work } = await revokeHere(ctx, vault, tx, actor, { tokens, connections, grants, reason })
-  const counts = { sessions, connections: connections.length, tokens: tokens.length, grants: grants.length }
-  return { counts, work }
+  const now = ctx.now()
+  const id = newId('revocation_act')
+  const sessions = await refuseSessions(tx, tenantId, userId, kept)
+  const connections = what === 'connections'
+  const held = await endHeld(tx, tenantId, { userId, by: actor.userId, act: id, connections, now })
+  if (connections) await move(tx, { tenantId, userId }, 'revoke', now, {})
+  const generation = await raiseMember(tx, tenantId, userId)
+  const counts = { sessions, ...held }
+  const of = { tenantId, id, kind: 'held', by: actor.userId, userId, generation }
+  await insertAct(tx, { ...of, asOf: now, createdAt: now, reason: reason ?? null, counts })
+  const notice = { tenantId, userId, by: actor.userId, reason: reason ?? null, act: id, blocked, counts: held }
+  const untold = await tellEnded(tx, [notice], now)
+  if (untold !== undefined) ctx.log.warn({ err: untold, tenant: tenantId }, 'somebody was not told of what was revoked')
+  return { counts, act: id }
 }

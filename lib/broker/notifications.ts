@@ -33,6 +33,7 @@ export type NotificationKind =
   | 'token.leaked'
   | 'grant.leaked'
   | 'client.secret_leaked'
+  | 'access.revoked'
 
 export type NotificationView = {
   id: string
@@ -50,8 +51,19 @@ export type NotificationView = {
   projects: { id: string; alias: string }[]
   /** What it is about where that is no connection and no provider. */
   about: { kind: 'token' | 'grant' | 'client'; id: string; name: string } | null
+  /** Of `access.revoked`: who ended what, and with which act on many things. */
+  ended: Ended | null
   createdAt: Date
   readAt: Date | null
+}
+type Ended = {
+  by: string
+  act: string | null
+  /** Their way in was blocked as well. */
+  blocked: boolean
+  connections: number
+  tokens: number
+  grants: number
 }
 
 /** Written by the database's triggers and by this file, and by nothing else. */
@@ -62,10 +74,14 @@ type Details = {
   until?: string | null
   projects?: { id: string; alias: string }[]
   about?: NotificationView['about']
+  by?: string
+  act?: string | null
+  blocked?: boolean
+  counts?: { connections: number; tokens: number; grants: number }
 }
 
 function toView(row: NotificationRow): NotificationView {
-  const { cause, ends_at, reason, until, projects, about } = row.details as Details
+  const { cause, ends_at, reason, until, projects, about, by, act, blocked, counts } = row.details as Details
   return {
     id: row.id,
     kind: row.kind as NotificationKind,
@@ -78,6 +94,7 @@ function toView(row: NotificationRow): NotificationView {
     until: until ? new Date(until) : null,
     projects: projects ?? [],
     about: about ?? null,
+    ended: by && counts ? { by, act: act ?? null, blocked: blocked ?? false, ...counts } : null,
     createdAt: row.createdAt,
     readAt: row.readAt,
   }

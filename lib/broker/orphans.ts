@@ -19,7 +19,7 @@ import {
 } from '../store/revocations.ts'
 import { asSystem } from '../store/system.ts'
 import type { Vault } from '../vault/keys.ts'
-import { grantPlace, placeOfGrant } from '../vault/places.ts'
+import { grantPlace, placeOfKept } from '../vault/places.ts'
 import { cutOffMilliseconds } from './read/token.ts'
 import { persistently } from './refresh/persistently.ts'
 import { revokeReceived } from './refresh/refresh.ts'
@@ -65,7 +65,9 @@ export async function endOrphans(ctx: Context, work: Work): Promise<OrphansOutco
     return true
   }
   try {
-    const kept = row.handle ? await vault.open(grantPlace({ id: row.id, userId: connection.userId }), row.handle) : null
+    const kept = row.handle
+      ? await vault.open(placeOfKept({ ...row, handle: row.handle }, connection.userId), row.handle)
+      : null
     const isDone =
       kept !== null &&
       (await look(kept).catch((error: unknown) => {
@@ -103,7 +105,7 @@ async function lastAccess(ctx: Context, work: Work): Promise<Secret | undefined>
     if (grant === 'busy') throw new UpstreamError('unreached', 'the grant is in use by another call')
     let received: Grant
     try {
-      const refreshToken = await vault.open(placeOfGrant(grant, userId), grant.handle)
+      const refreshToken = await vault.open(placeOfKept({ ...grant, kind: 'grant' }, userId), grant.handle)
       received = await provider.refresh({ refreshToken, subject: connection.accountId })
     } catch (error) {
       const isSpent = isUpstreamError(error) && error.failure === 'refused'

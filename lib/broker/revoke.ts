@@ -1,4 +1,4 @@
-import { type Actor, ownUnless } from '../actor.ts'
+import { type Actor, type Origin, ownUnless } from '../actor.ts'
 import { recordAllAnyway, recordAnyway } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
@@ -9,6 +9,7 @@ import { move } from '../store/connection-states.ts'
 import { type ConnectionRow, lockConnection, lockConnections } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { lockGrants } from '../store/grants.ts'
+import { tellEnded } from '../store/notifications.ts'
 import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
 import { countSelected, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
 import { asSystem } from '../store/system.ts'
@@ -56,7 +57,7 @@ type Done = { targets: Target[]; work: string[] }
  */
 export async function revoke(ctx: Context, actor: Actor, input: RevokeInput): Promise<RevokeResult[]> {
   const vault = await vaultOf(ctx, actor.tenantId)
-  const { targets, work } = await act(ctx, actor, 'work', (tx, actor) => revokeHere(ctx, vault, tx, actor, input))
+  const { targets, work } = await act(ctx, actor, 'work', (tx, actor) => revokeHere(ctx, vault, tx, byOf(actor), input))
   await settleWithin(ctx, actor.tenantId, work)
   return readTenant(ctx, actor.tenantId, (tx) => tell(tx, actor.tenantId, targets, ctx.now()))
 }
@@ -110,7 +111,7 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
         among = await selectIds(tx, tenantId, selection, { take, among: ids })
       }
       const named = { tokens: [], connections: [], grants: [], [filter.kind]: among, reason: input.reason }
-      return { ids, actor, ...(await revokeHere(ctx, vault, tx, actor, named)) }
+      return { ids, actor, ...(await revokeHere(ctx, vault, tx, byOf(actor), named)) }
     }).catch((error: unknown) => {
       if (batch === 0) throw error
       ctx.log.warn({ err: error, tenant: tenantId }, 'a selection was revoked in part')
@@ -131,16 +132,18 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
   })
 }
 
+/** Who revokes, and whose things alone they may (actor.ts, ownUnless). */
+export type By = Origin & { tenantId: string; userId: string; of: string | undefined; act?: string }
+export const byOf = (actor: Actor): By => ({ ...actor, of: ownUnless(actor, 'administer') })
+
 /**
  * The part of {@link revoke} that commits. It locks grants, then connections, then tokens, each in id order, as an issue does:
  * two acts cannot wait for each other.
  */
-export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Actor, input: RevokeInput): Promise<Done> {
-  const { tenantId } = actor
+export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, revoker: By, input: RevokeInput): Promise<Done> {
+  const { tenantId, userId: by, of } = revoker
   const now = ctx.now()
-  const by = actor.userId
   const reason = input.reason ?? null
-  const of = ownUnless(actor, 'administer')
   const grantIds = [...new Set(input.grants)]
   const closed = await closeGrants(tx, { tenantId, ids: grantIds, cause: 'revoked', by }, now, of)
   if (closed.grants.length !== grantIds.length) throw new BrokerError('not_found')
@@ -172,7 +175,7 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
   work.push(...(await endTokens(tx, tokens, { tenantId, by, now })))
   work.push(...(await queueOrphans(vault, tx, living, opened, now)))
 
-  await recordAllAnyway(ctx, tx, tenantId, now, actor, [
+  await recordAllAnyway(ctx, tx, tenantId, now, revoker, [
     ...ending.map(({ id, userId }) => {
       const details = { owner: userId, tokens: tokens.filter((token) => token.connectionId === id).length, reason }
       return { action: 'connection.revoked', outcome: 'ok', target: { kind: 'connection', id }, details } as const
@@ -180,6 +183,18 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, actor: Acto
     ...grantEvents(closed.ending, tokens, { cause: 'revoked', reason }),
     ...tokenEvents(tokens, reason),
   ])
+  const owners = [...new Set([...ending, ...closed.ending, ...tokens].map(({ userId }) => userId))]
+  const countOf = (rows: { userId: string }[], owner: string) => rows.filter(({ userId }) => userId === owner).length
+  const notices = owners.map((userId) => {
+    const counts = {
+      connections: countOf(ending, userId),
+      tokens: countOf(tokens, userId),
+      grants: countOf(closed.ending, userId),
+    }
+    return { tenantId, userId, by, reason, act: revoker.act, counts }
+  })
+  const untold = await tellEnded(tx, notices, now)
+  if (untold !== undefined) ctx.log.warn({ err: untold, tenant: tenantId }, 'owners were not told of what was revoked')
   const endedNow = new Set([...ending, ...tokens].map(({ id }) => id))
   const isRevoked = new Map(named.map((token) => [token.id, token.generation > 0 || token.status === 'revoked']))
   const targetOf = (kind: Target['kind']) => (id: string) => {

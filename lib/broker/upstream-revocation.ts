@@ -17,7 +17,7 @@ import {
 import { asSystem } from '../store/system.ts'
 import { endIssuing, wipeHandle } from '../store/tokens.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
-import { handlePlace, placeOfGrant } from '../vault/places.ts'
+import { handlePlace, placeOfKept } from '../vault/places.ts'
 import { within } from '../within.ts'
 import { endOrphans } from './orphans.ts'
 import { latestMomentOf } from './read/token.ts'
@@ -81,16 +81,24 @@ export async function settleRevocation(
 /** How long an answer waits for the upstream; what is not settled by then is shown as pending and goes on. */
 const settleMilliseconds = 5_000
 
-/** Asks the upstream at once, a few at a time, and waits for a while. */
-export async function settleWithin(ctx: Context, tenantId: string, ids: string[]): Promise<void> {
+/** Asks the upstream, a few at a time. */
+export async function settleAll(ctx: Context, tenantId: string, ids: string[]): Promise<void> {
   const queue = [...ids]
   const worker = async () => {
     for (let id = queue.shift(); id; id = queue.shift()) await settleRevocation(ctx, { tenantId, id })
   }
-  const all = Promise.allSettled(Array.from({ length: 4 }, worker))
-  ctx.background('settle revocations', () => all)
-  await within(all, settleMilliseconds, () => undefined)
+  await Promise.allSettled(Array.from({ length: 4 }, worker))
 }
+
+/** Goes on with `work` in the background, and waits for it for a while. */
+export async function soon(ctx: Context, work: Promise<unknown>): Promise<void> {
+  ctx.background('settle revocations', () => work)
+  await within(work, settleMilliseconds, () => undefined)
+}
+
+/** Asks the upstream at once, and waits for a while. */
+export const settleWithin = (ctx: Context, tenantId: string, ids: string[]): Promise<void> =>
+  soon(ctx, settleAll(ctx, tenantId, ids))
 
 const nothingLeft = 'no credential is left to revoke it with'
 
@@ -119,7 +127,7 @@ async function openTarget(vault: Vault, row: RevocationRow, userId: string): Pro
   if (row.kind === 'grant') {
     const { handle } = row
     if (!handle) return undefined
-    return { kind: 'grant', refreshToken: await vault.open(placeOfGrant({ ...row, handle }, userId), handle) }
+    return { kind: 'grant', refreshToken: await vault.open(placeOfKept({ ...row, handle }, userId), handle) }
   }
   if (!row.token?.handle || !row.token.upstreamId) return undefined
   return {

@@ -3514,8 +3514,137 @@ export interface Paths {
               grants: number
               invitations: number
               webhooks: number
+              /**
+               * Of the tokens: known to have been used within the last hour
+               */
+              used_lately: number
             }
           }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/members/{user}/revocation': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          user: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            /**
+             * Suspends them as well, so that a new sign-in does not let them in. True unless you revoke your own
+             */
+            block?: boolean
+            reason?: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * How it goes on: readRevocationAct
+               */
+              act: string
+              sessions: number
+              connections: number
+              tokens: number
+              grants: number
+              invitations: number
+              blocked: boolean
+              /**
+               * Nothing was left to end
+               */
+              already: boolean
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/members/{user}/sessions': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          user: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                agent: string | null
+                created_at: string
+                expires_at: string
+                /**
+                 * Of the sign-in; of your own sessions alone
+                 */
+                address: string | null
+                /**
+                 * Of your own sessions alone: it tells of other tenants, too
+                 */
+                last_active_at: string | null
+                /**
+                 * The one that asks
+                 */
+                current: boolean
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/members/{user}/sessions/{session}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          user: string
+          session: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        204: {
+          content?: never
         }
         default: {
           content: {
@@ -5848,6 +5977,139 @@ export interface Paths {
               old_token_stays: boolean | null
               revoke_keeps_grant: boolean | null
               scopes_stay: boolean | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/revocation-acts': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'tokens' | 'connections' | 'grants'
+            /**
+             * Of connections: those in this state alone; of grants: only `frozen`
+             */
+            status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+            /**
+             * Of grants, and of tokens that were issued through one
+             */
+            client?: string
+            owner?: string
+            project?: string
+            provider?: string
+            /**
+             * Made, or linked last, at this moment or before
+             */
+            made_before?: string
+            /**
+             * Last used before this moment; `unknown`: nobody told of a use
+             */
+            used_before?: string | 'unknown'
+            /**
+             * Of the preview: what was made since is not touched
+             */
+            as_of: string
+            /**
+             * How many the preview counted
+             */
+            count: number
+            reason?: string
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              act: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/revocation-acts/{revocation_act}': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          revocation_act: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              /**
+               * `held`: everything of one person
+               */
+              kind: 'held' | 'tokens' | 'connections' | 'grants'
+              by: string
+              /**
+               * Whose things, for `held`
+               */
+              user_id: string | null
+              reason: string | null
+              created_at: string
+              /**
+               * What it found when it was made
+               */
+              counts: {
+                sessions: number
+                connections: number
+                grants: number
+                tokens: number
+              }
+              total: number
+              /**
+               * How many of them are marked as revoked by now
+               */
+              ended: number
+              /**
+               * Since when all of it is blocked here; null: it goes on
+               */
+              blocked_at: string | null
+              upstream: {
+                pending: number
+                done: number
+                confirmed: number
+                failed: number
+                impossible: number
+              }
+              /**
+               * Null: nothing of it can work any more
+               */
+              latest_moment: (string | 'unknown') | null
+              /**
+               * Since when nothing of it is pending at an upstream
+               */
+              settled_at: string | null
             }
           }
         }

@@ -1,4 +1,5 @@
 import { tallyMilliseconds, tellAccess } from '../audit/access.ts'
+import { runAct } from '../broker/acts.ts'
 import { checkDaily } from '../broker/check.ts'
 import { reconcileIssuing } from '../broker/issue.ts'
 import { settleReport } from '../broker/leaks.ts'
@@ -9,6 +10,7 @@ import { settleRevocation } from '../broker/upstream-revocation.ts'
 import type { Context } from '../context.ts'
 import { longestGraceSeconds } from '../providers/provider.ts'
 import { tellAfterMilliseconds, tellUses } from '../proxy/tally.ts'
+import { openActs } from '../store/acts.ts'
 import { drainOutbox } from '../store/audit.ts'
 import { dueReports } from '../store/leaks.ts'
 import {
@@ -116,6 +118,15 @@ export async function tick(ctx: Context, underWay = new Set<string>(), signal?: 
     renewals(ctx, underWay, signal),
     fairly<Place>(ctx, 'revocations', underWay, dueRevocations(ctx, now, batch), (place) =>
       settleRevocation(ctx, place),
+    ),
+    // Each by itself: a slow upstream of one keeps none of the others from being blocked here.
+    fairly<Place>(
+      ctx,
+      'acts',
+      underWay,
+      openActs(ctx, batch),
+      (place) => runAct(ctx, place, signal),
+      ({ id }) => id,
     ),
     fairly<Place>(ctx, 'issuing', underWay, staleIssuing(ctx, stale, now, batch), (place) =>
       reconcileIssuing(ctx, place),

@@ -12,6 +12,7 @@ const prefixes = {
   link_request: 'lrq',
   token: 'tok',
   revocation: 'rev',
+  revocation_act: 'act',
   event: 'evt',
   request: 'req',
   notification: 'ntf',

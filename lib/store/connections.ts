@@ -129,12 +129,6 @@ export const countConnections = (
   { frozen, most }: { frozen: FrozenWhere; most: number },
 ) => tx.connection.count({ where: connectionsWhere(tenantId, filter, frozen), take: most })
 
-/** Ids of a person's connections that are not ended. */
-export const heldConnections = async (tx: ReadTx, tenantId: string, userId: string): Promise<string[]> =>
-  (await tx.connection.findMany({ where: { tenantId, userId, status: { not: 'revoked' } }, select: { id: true } })).map(
-    ({ id }) => id,
-  )
-
 /** How many connections of a provider hold a grant. */
 export const countLinked = (tx: ReadTx, tenantId: string, providerId: string) =>
   tx.connection.count({ where: { tenantId, providerId, refreshToken: { not: null } } })

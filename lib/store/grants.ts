@@ -169,14 +169,5 @@ export async function markGrantsEnded(
   await tx.accessToken.deleteMany({ where: { tenantId, grantId: { in: ids } } })
 }
 
-/** A person's grants that nobody has ended and whose time is not over. Ids. */
-export const heldGrants = async (tx: ReadTx, tenantId: string, userId: string, now: Date): Promise<string[]> =>
-  (
-    await tx.oauthGrant.findMany({
-      where: { tenantId, userId, endedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
-      select: { id: true },
-    })
-  ).map(({ id }) => id)
-
 export const grantOwner = async (tx: ReadTx, tenantId: string, id: string) =>
   (await tx.oauthGrant.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { userId: true } }))?.userId

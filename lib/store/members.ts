@@ -1,5 +1,5 @@
 import { permissions } from '../actor.ts'
-import type { Prisma, ReadTx, Tx } from './database.ts'
+import { Prisma, type ReadTx, type Tx } from './database.ts'
 
 export const findMember = (tx: ReadTx, tenantId: string, userId: string) =>
   tx.member.findUnique({ where: { tenantId_userId: { tenantId, userId } }, include: { user: true } })
@@ -34,21 +34,61 @@ export const updateMember = (tx: Tx, tenantId: string, userId: string, data: { r
     data: { ...data, generation: { increment: 1 } },
   })
 
+/** Makes nothing stand any more that was made under the member's rights until now. The generation that counts from here on. */
+export const raiseMember = async (tx: Tx, tenantId: string, userId: string): Promise<number> =>
+  (await updateMember(tx, tenantId, userId, {})).generation
+
 /**
- * Makes the tenant refuse every session that a person has now, and the tokens that trusted issuers have made for them; a new
- * sign-in is a new session. How many sessions.
+ * Makes the tenant refuse every session that a person has now but `kept`, and the tokens that trusted issuers have made for
+ * them; a new sign-in is a new session. How many sessions.
  */
-export async function refuseSessions(tx: Tx, tenantId: string, userId: string): Promise<number> {
+export async function refuseSessions(tx: Tx, tenantId: string, userId: string, kept?: string): Promise<number> {
   await tx.$executeRaw`UPDATE member SET tokens_after = vk_now() WHERE tenant_id = ${tenantId} AND user_id = ${userId}`
   return tx.$executeRaw`INSERT INTO session_refusal (tenant_id, session_id, created_at)
-    SELECT ${tenantId}, s.id, vk_now() FROM session s WHERE s.user_id = ${userId} ON CONFLICT DO NOTHING`
+    SELECT ${tenantId}, s.id, vk_now() FROM session s WHERE s.user_id = ${userId} AND s.id IS DISTINCT FROM ${kept ?? null}::text
+    ON CONFLICT DO NOTHING`
 }
 
-/** How many sessions a person has. */
-export async function countSessions(tx: ReadTx, userId: string, idleSeconds: number): Promise<number> {
-  const [row] = await tx.$queryRaw<[{ count: number }]>`SELECT count(*)::int AS count FROM session
-    WHERE user_id = ${userId} AND expires_at > vk_now()
-      AND last_active_at > vk_now() - make_interval(secs => ${idleSeconds}::double precision)`
+/** Makes the tenant refuse one session of a person. False where it is none of theirs, or was refused before. */
+export const refuseSession = async (tx: Tx, tenantId: string, userId: string, sessionId: string): Promise<boolean> =>
+  (await tx.$executeRaw`INSERT INTO session_refusal (tenant_id, session_id, created_at)
+    SELECT ${tenantId}, s.id, vk_now() FROM session s WHERE s.user_id = ${userId} AND s.id = ${sessionId} ON CONFLICT DO NOTHING`) >
+  0
+
+export type MemberSession = {
+  id: string
+  address: string | null
+  agent: string | null
+  createdAt: Date
+  lastActiveAt: Date
+  expiresAt: Date
+}
+
+/** A person's sessions that live and that the tenant accepts, the newest first, `take` at most. */
+export const listSessions = (
+  tx: ReadTx,
+  tenantId: string,
+  userId: string,
+  { idleSeconds, take }: { idleSeconds: number; take: number },
+): Promise<MemberSession[]> =>
+  tx.$queryRaw<MemberSession[]>`
+    SELECT s.id, s.address, s.agent, s.created_at AS "createdAt", s.last_active_at AS "lastActiveAt", s.expires_at AS "expiresAt"
+    FROM session s WHERE s.user_id = ${userId} AND ${livingIn(tenantId, idleSeconds)} ORDER BY s.created_at DESC LIMIT ${take}`
+
+/** A condition on `session s`. */
+const livingIn = (tenantId: string, idleSeconds: number) => Prisma.sql`s.expires_at > vk_now()
+  AND s.last_active_at > vk_now() - make_interval(secs => ${idleSeconds}::double precision)
+  AND NOT EXISTS (SELECT FROM session_refusal r WHERE r.tenant_id = ${tenantId} AND r.session_id = s.id)`
+
+/** How many sessions a person has that the tenant accepts. */
+export async function countSessions(
+  tx: ReadTx,
+  tenantId: string,
+  userId: string,
+  idleSeconds: number,
+): Promise<number> {
+  const [row] = await tx.$queryRaw<[{ count: number }]>`SELECT count(*)::int AS count FROM session s
+    WHERE s.user_id = ${userId} AND ${livingIn(tenantId, idleSeconds)}`
   return row.count
 }
 
@@ -68,6 +108,14 @@ export const withdrawInvitations = async (tx: Tx, tenantId: string, createdBy: s
 
 export const insertInvitation = (tx: Tx, row: Prisma.InvitationUncheckedCreateInput) =>
   tx.invitation.create({ data: row })
+
+/** A person's open invitations, newest first. */
+export const listInvitationsBy = (
+  tx: ReadTx,
+  tenantId: string,
+  createdBy: string,
+  { now, take }: { now: Date; take: number },
+) => tx.invitation.findMany({ where: { ...open(tenantId, now), createdBy }, orderBy: { id: 'desc' }, take })
 
 /** A page of invitations that are open, newest first; `before` is the id that the previous page ended with. */
 export const listInvitations = (

@@ -1,5 +1,6 @@
+import { newId } from '../security/ids.ts'
 import { move, usable } from './connection-states.ts'
-import type { Prisma, ReadTx, Tx } from './database.ts'
+import { type Prisma, type ReadTx, type Tx, underSavepoint } from './database.ts'
 
 export type NotificationRow = Prisma.NotificationGetPayload<object>
 
@@ -54,6 +55,42 @@ type NewNotification = Omit<Prisma.NotificationCreateManyInput, 'details'> & { d
 /** Tells; what has been told under the same key is not told again. How many were new. */
 export const insertNotifications = async (tx: Tx, rows: NewNotification[]) =>
   (await tx.notification.createMany({ data: rows, skipDuplicates: true })).count
+
+/** What was ended of somebody by somebody else, as their notice tells it. */
+export type EndedNotice = {
+  tenantId: string
+  /** Whose it was. */
+  userId: string
+  by: string
+  reason: string | null
+  /** The act that it belongs to, of which they are told once. */
+  act?: string | undefined
+  /** Of all that they held; true: their way in was blocked as well. */
+  blocked?: boolean
+  counts: { connections: number; tokens: number; grants: number }
+}
+
+/** Tells owners what somebody else ended. What is told is not worth the end itself, so a failure leaves that as it is. */
+export const tellEnded = (tx: Tx, notices: EndedNotice[], now: Date): Promise<unknown> =>
+  underSavepoint(tx, async () => {
+    const told = notices.filter(({ userId, by, counts, blocked }) => {
+      const some = counts.connections + counts.tokens + counts.grants > 0 || blocked === true
+      return userId !== by && some
+    })
+    await insertNotifications(
+      tx,
+      told.map(({ tenantId, userId, by, reason, act, blocked, counts }) => ({
+        tenantId,
+        id: newId('notification'),
+        userId,
+        kind: 'access.revoked',
+        // An act on a selection is not for each of those whom it reaches to read.
+        details: { by, reason, act: blocked === undefined ? null : (act ?? null), blocked: blocked ?? false, counts },
+        dedupeKey: act ? `act:${act}:${userId}` : null,
+        createdAt: now,
+      })),
+    )
+  })
 
 /** What was told under this key may be told again. */
 export const rearm = (tx: Tx, tenantId: string, dedupeKey: string) =>

@@ -119,6 +119,13 @@ export async function deleteSession(
   return rows[0]
 }
 
+/** {@link deleteSession} by its id, of this person alone. Whether there was one. */
+export async function deleteSessionOf(tx: Tx, userId: string, id: string): Promise<boolean> {
+  const ended = await tx.$executeRaw`DELETE FROM session WHERE id = ${id} AND user_id = ${userId}`
+  if (ended > 0) await tx.$queryRaw`SELECT vk.forget_attempts(${id})::text`
+  return ended > 0
+}
+
 /**
  * Ends what an issuer says is over: the session that it names; without one, all of the person's. One of which it never told
  * its own session's name goes with any of that person's: it may be the one. Tells whose they were.

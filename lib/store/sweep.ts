@@ -77,6 +77,10 @@ export const sweeps = {
     which: 'SELECT id FROM client_secret WHERE tenant_id = $1 AND expires_at < vk_now()',
     how: 'DELETE FROM client_secret WHERE tenant_id = $1 AND id = ANY ($2)',
   },
+  'acts of revocation': {
+    which: `SELECT id FROM revocation_act WHERE tenant_id = $1 AND settled_at < vk_now() - interval '365 days'`,
+    how: 'DELETE FROM revocation_act WHERE tenant_id = $1 AND id = ANY ($2)',
+  },
   'finished revocations': {
     which: `SELECT id FROM upstream_revocation WHERE tenant_id = $1 AND token_id IS NULL AND finished_at < vk_now() - ${kept}`,
     how: 'DELETE FROM upstream_revocation WHERE tenant_id = $1 AND id = ANY ($2)',

@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
-import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
+import { Prisma, query, type ReadTx, type Tx } from './database.ts'
 import type { ProjectRow } from './projects.ts'
 import type { ProviderRow } from './providers.ts'
 import { insertRevocations } from './revocations.ts'
@@ -115,14 +115,39 @@ export const findTokens = (tx: ReadTx, tenantId: string, ids: string[], of?: str
 
 const ownedBy = (of: string | undefined) => (of === undefined ? {} : { userId: of })
 
-/** Ids of a person's tokens that live, or are being made. */
-export const livingTokens = async (tx: ReadTx, tenantId: string, userId: string, now: Date): Promise<string[]> =>
-  (
-    await tx.issuedToken.findMany({
-      where: tokensWhere(tenantId, { filter: { userId, state: 'live' }, asOf: now }),
-      select: { id: true },
-    })
-  ).map(({ id }) => id)
+/** A living token beneath what it was made from or issued through, and how many there are. */
+export type Beneath = { parent: string; id: string; total: number }
+
+/** The newest living tokens of a person beneath each of these connections or grants, `take` at most of each. */
+export const tokensBeneath = (
+  tx: ReadTx,
+  tenantId: string,
+  {
+    of,
+    ids,
+    userId,
+    now,
+    take,
+  }: { of: 'connection' | 'grant'; ids: string[]; userId: string; now: Date; take: number },
+): Promise<Beneath[]> => {
+  const column = Prisma.raw(of === 'connection' ? 'connection_id' : 'grant_id')
+  return tx.$queryRaw<Beneath[]>`
+    SELECT p.id AS parent, k.id, k.total FROM unnest(${ids}::text[]) AS p (id), LATERAL (
+      SELECT t.id, (count(*) OVER ())::int AS total FROM issued_token t WHERE t.tenant_id = ${tenantId} AND t.${column} = p.id
+        AND t.user_id = ${userId} AND t.status IN ('issuing', 'live') AND t.generation = 0 AND t.expires_at > ${now}
+      ORDER BY t.id DESC LIMIT ${take}) k`
+}
+
+/** The same of those that hang below neither: for the tenant's own APIs, asked for by the person themselves. */
+export const tokensBeneathNone = (
+  tx: ReadTx,
+  tenantId: string,
+  { userId, now, take }: { userId: string; now: Date; take: number },
+): Promise<Omit<Beneath, 'parent'>[]> =>
+  tx.$queryRaw<Omit<Beneath, 'parent'>[]>`
+    SELECT t.id, (count(*) OVER ())::int AS total FROM issued_token t WHERE t.tenant_id = ${tenantId} AND t.user_id = ${userId}
+      AND t.connection_id IS NULL AND t.grant_id IS NULL AND t.status IN ('issuing', 'live') AND t.generation = 0
+      AND t.expires_at > ${now} ORDER BY t.id DESC LIMIT ${take}`
 
 /** The living tokens of a project, whoever holds them. */
 export const livingTokensOf = (tx: ReadTx, tenantId: string, projectId: string, now: Date) =>

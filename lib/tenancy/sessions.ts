@@ -1,4 +1,4 @@
-import type { Origin } from '../actor.ts'
+import type { Origin, Person } from '../actor.ts'
 import { instanceTenant, record, recordAllAnyway } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import type { ErrorCode } from '../errors.ts'
@@ -6,7 +6,7 @@ import { newId } from '../security/ids.ts'
 import type { Logout, Vouched } from '../security/logout-token.ts'
 import type { Tx } from '../store/database.ts'
 import { isSignedOut, noteLogout, sessionHash } from '../store/logouts.ts'
-import { deleteIssuerSessions, deleteSession, insertSession } from '../store/sessions.ts'
+import { deleteIssuerSessions, deleteSession, deleteSessionOf, insertSession } from '../store/sessions.ts'
 import { asSystem } from '../store/system.ts'
 import { ensureUser, type Identity } from '../store/users.ts'
 
@@ -83,6 +83,20 @@ export const endIssuerSessions = (
 /** Signs a browser out: its rows are gone when this returns; rows already gone are no error (S-09, S-11). */
 export const endSessions = (ctx: Context, origin: Omit<Origin, 'userId'>, tokenHashes: Uint8Array[]) =>
   asSystem(ctx, instanceTenant, 'session', (tx) => endEach(tx, ctx.now(), origin, tokenHashes, 'signed out'))
+
+/** Ends one of a person's own sessions by its id, wherever it is. One that is gone already is no error (S-11). */
+export const endOwnSession = (ctx: Context, person: Person, sessionId: string): Promise<void> =>
+  asSystem(ctx, instanceTenant, 'session', async (tx) => {
+    if (!(await deleteSessionOf(tx, person.userId, sessionId))) return
+    const details = { cause: 'ended by its person' }
+    const event = {
+      action: 'signin.ended',
+      outcome: 'ok',
+      target: { kind: 'session', id: sessionId },
+      details,
+    } as const
+    await recordAllAnyway(ctx, tx, instanceTenant, ctx.now(), person, [event])
+  })
 
 async function endEach(
   tx: Tx,

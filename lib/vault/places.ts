@@ -20,14 +20,18 @@ export const handlePlace = (token: { id: string; userId: string }): SealedPlace 
 })
 
 /**
- * Where a kept grant was sealed: as the work's own, or as the connection's, from where it was taken as it was because its
- * key was missing (revoke.ts).
+ * Where what a piece of work keeps was sealed: as the work's own, or as the connection's, from where it was taken as it was,
+ * because its key was missing (revoke.ts) or nothing was to travel (vk.end_held). Of a grant that is its refresh token; what
+ * looks for orphans needs an access token.
  */
-export function placeOfGrant(work: { id: string; connectionId: string; handle: string }, userId: string): SealedPlace {
+export function placeOfKept(
+  work: { id: string; kind: string; connectionId: string; handle: string },
+  userId: string,
+): SealedPlace {
   const claimed = sealedFor(work.handle)
-  return claimed?.table === 'connection' && claimed.row === work.connectionId
-    ? { table: 'connection', row: work.connectionId, column: 'refresh_token', user: userId, version: claimed.version }
-    : grantPlace({ id: work.id, userId })
+  if (claimed?.table !== 'connection' || claimed.row !== work.connectionId) return grantPlace({ id: work.id, userId })
+  const column = work.kind === 'orphans' ? 'access_token' : 'refresh_token'
+  return { table: 'connection', row: work.connectionId, column, user: userId, version: claimed.version }
 }
 
 /** What taking back a client that registered itself needs. */

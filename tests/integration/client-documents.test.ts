@@ -221,15 +221,13 @@ describe('a program that nobody registered', () => {
     [
       'forty thousand characters',
       (response) =>
-        response
-          .writeHead(200, { 'content-type': 'application/json' })
-          .end(
-            JSON.stringify({
-              client_id: `${base}/client-${count}.json`,
-              redirect_uris: [callback],
-              x: 'x'.repeat(40_000),
-            }),
-          ),
+        response.writeHead(200, { 'content-type': 'application/json' }).end(
+          JSON.stringify({
+            client_id: `${base}/client-${count}.json`,
+            redirect_uris: [callback],
+            x: 'x'.repeat(40_000),
+          }),
+        ),
     ],
   ]
   it.each(hostile)('F-05 F-06 F-10: %s is one answer', async (_, raw) => {

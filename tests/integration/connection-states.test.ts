@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { storeGrant } from '../../lib/broker/link/store-grant.ts'
-import { revokeHere } from '../../lib/broker/revoke.ts'
+import { byOf, revokeHere } from '../../lib/broker/revoke.ts'
 import { turnAway } from '../../lib/broker/turn-away.ts'
 import { Secret } from '../../lib/security/secrets.ts'
 import { act } from '../../lib/store/authority.ts'
@@ -157,7 +157,7 @@ async function take({ kind, claim: index, reached }: Step, before: Row): Promise
       return void (await broker.advance(5 * 60))
     case 'revoke': {
       const input = { tokens: [], connections: [key.connectionId] }
-      const { targets } = await act(ctx, actor, 'work', (tx, actor) => revokeHere(ctx, vault, tx, actor, input))
+      const { targets } = await act(ctx, actor, 'work', (tx, actor) => revokeHere(ctx, vault, tx, byOf(actor), input))
       return targets[0]?.already ? undefined : 'revoke'
     }
     case 'shred':

@@ -90,7 +90,8 @@ afterEach(() => app.forgetLimits())
 beforeEach(() =>
   app.rows(
     'acme',
-    `UPDATE oauth_grant g SET generations = vk.grant_generations(g.tenant_id, g.user_id, g.client_id, g.id) WHERE ended_at IS NULL`,
+    `UPDATE oauth_grant g SET generations = vk.grant_generations(g.tenant_id, g.user_id, g.client_id, g.id), ended_at = NULL,
+       ended_by = NULL, end_cause = NULL WHERE ended_at IS NULL OR id = 'grt_test'`,
   ),
 )
 

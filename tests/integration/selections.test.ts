@@ -1,6 +1,7 @@
 // Everything that a filter matches, as it was previewed: what is listed, counted and revoked is one selection.
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { tick } from '../../lib/jobs/tick.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { type Filter, selectionsOf } from '../support/selections.ts'
 
@@ -85,6 +86,80 @@ describe('a selection', () => {
     expect([rest.body.items.length, rest.body.remaining]).toEqual([51, 0])
     await dropCopies()
   }, 60_000)
+
+  describe('that goes on by itself', () => {
+    type Act = { total: number; ended: number; settled_at: string | null; upstream: Record<string, number> }
+    const begin = (selection: Filter, jar = owner) =>
+      app.call<{ act: string; code?: string; fields?: object }>(jar, 'POST', '/tenants/acme/revocation-acts', {
+        kind: 'tokens',
+        reason: 'laptop lost',
+        ...selection,
+      })
+    const read = async (id: string, jar = owner) =>
+      (await app.call<Act>(jar, 'GET', `/tenants/acme/revocation-acts/${id}`)).body
+
+    /** Copies have nothing to be revoked with; each is looked at all the same. */
+    const over = async (id: string) => {
+      while ((await read(id)).settled_at === null) await tick(app.ctx)
+    }
+
+    it('A-02: is one act with one event, in batches, and leaves what came after the preview', async () => {
+      const { token } = await issued()
+      await copies(token, 1_100)
+      const seen = await preview({})
+      await app.advance(1)
+      const later = await issued(member, theirs)
+      const { status, body } = await begin({ as_of: seen.as_of, count: seen.count })
+      expect(status).toBe(201)
+      expect(await read(body.act)).toMatchObject({ total: 1_101, ended: 1_101 })
+      expect(await app.useToken(later.value)).toBe(200)
+      const events = await app.rows(
+        'acme',
+        `SELECT body -> 'details' AS details FROM audit_event WHERE body ->> 'action' = 'selection.revoked' AND body -> 'target' ->> 'id' = $1`,
+        [body.act],
+      )
+      expect(events).toEqual([{ details: { act: body.act, kind: 'tokens', count: 1_101, reason: 'laptop lost' } }])
+      await over(body.act)
+      await dropCopies()
+    }, 120_000)
+
+    it('A-02: whose process dies goes on with the tick from where it stopped, and nothing is done twice', async () => {
+      const { token, value } = await issued()
+      await copies(token, 700)
+      const seen = await preview({})
+      await app.rows(
+        'acme',
+        `CREATE FUNCTION fail_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'here'; END $$;
+         CREATE TRIGGER fail_here BEFORE UPDATE ON issued_token FOR EACH ROW
+           WHEN (OLD.id = 'tok_' || lpad(to_hex(600), 32, '0')) EXECUTE FUNCTION fail_here();`,
+      )
+      const { body } = await begin({ as_of: seen.as_of, count: 701 })
+      expect(await read(body.act)).toMatchObject({ total: 701, ended: 500, settled_at: null })
+      await app.rows('acme', 'DROP TRIGGER fail_here ON issued_token; DROP FUNCTION fail_here()')
+      await Promise.all([tick(app.ctx), tick(app.ctx)])
+      await tick(app.ctx)
+      expect(await read(body.act)).toMatchObject({ total: 701, ended: 701 })
+      expect(await app.useToken(value)).toBe(401)
+      const [twice] = await app.rows(
+        'acme',
+        `SELECT count(*)::int AS count FROM (SELECT token_id FROM upstream_revocation WHERE act_id = $1 GROUP BY 1 HAVING count(*) > 1) d`,
+        [body.act],
+      )
+      expect(twice).toEqual({ count: 0 })
+      await over(body.act)
+      await dropCopies()
+    }, 120_000)
+
+    it('asks again where another number matches by now, and is of a member’s own things alone', async () => {
+      const [mine, others] = [await issued(member, theirs), await issued()]
+      const { as_of } = await preview({}, member)
+      const refused = await begin({ as_of, count: 2 }, member)
+      expect([refused.status, refused.body.code, refused.body.fields]).toEqual([409, 'count_changed', { count: '1' }])
+      const { body } = await begin({ as_of, count: 1 }, member)
+      expect(await read(body.act, member)).toMatchObject({ total: 1, ended: 1, settled_at: expect.any(String) })
+      expect([await app.useToken(mine.value), await app.useToken(others.value)]).toEqual([401, 200])
+    })
+  })
 
   it('is filtered by person, project, provider, age and last use, as the list is', async () => {
     const [old, used, fresh] = [await issued(), await issued(), await issued(member, theirs)]

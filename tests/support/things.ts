@@ -83,7 +83,33 @@ export async function makeThings(
     kind: 'connection',
     id: token.connection_id,
     grant: await giveGrant(app, me.body.id),
+    session: await anotherSession(app, me.body.id),
+    revocation_act: await anAct(app, me.body.id),
   }
+}
+
+/** A session of somebody who is signed in, in a browser that nobody uses. Its id. */
+async function anotherSession(app: TestApp, userId: string): Promise<string> {
+  const id = newId('session')
+  await app.rows(
+    'acme',
+    `INSERT INTO session (id, token_hash, user_id, auth_time, created_at, last_active_at, expires_at)
+     SELECT $2::text, sha256(convert_to($2::text, 'UTF8')), user_id, auth_time, created_at, last_active_at, expires_at FROM session WHERE user_id = $1 LIMIT 1`,
+    [userId, id],
+  )
+  return id
+}
+
+/** An act on everything of a person that is over. Its id. */
+async function anAct(app: TestApp, userId: string): Promise<string> {
+  const id = newId('revocation_act')
+  await app.rows(
+    'acme',
+    `INSERT INTO revocation_act (tenant_id, id, kind, revoked_by, user_id, generation, as_of, created_at, done_at, settled_at)
+     SELECT tenant_id, $2, 'held', user_id, user_id, generation, now(), now(), now(), now() FROM member WHERE user_id = $1`,
+    [userId, id],
+  )
+  return id
 }
 
 /** A tool that nobody has looked at. */
@@ -132,6 +158,7 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   reviewTools: { tools: [{ name: lookedAt.name, hash: lookedAt.hash }] },
   changePolicy: { device_flow: 'typed' },
   inspectLeak: { text: 'nothing that anybody knows' },
+  revokeSelection: { kind: 'tokens', as_of: '2020-01-01T00:00:00.000Z', count: 0 },
   markNotificationsRead: { through: newId('notification') },
 })
 

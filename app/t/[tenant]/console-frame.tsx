@@ -2,6 +2,7 @@
 import { useRouter } from 'next/navigation'
 import { type ReactNode, useEffect, useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
+import { type Ending, endingCounts, previewEnding } from '@/app/_features/ending.ts'
 import { AppShell, type AppShellProps } from '@/app/_ui/app-shell.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { ConfirmedProvider } from '@/app/_ui/confirm-identity.tsx'
@@ -18,10 +19,17 @@ type Props = Omit<AppShellProps, 'onSignOut' | 'onLeave'> & {
 /** The console's frame with its two acts: signing out, and leaving the tenant for good. */
 export function ConsoleFrame({ userId, issuer, confirmedUntil, children, ...frame }: Props) {
   const [leaving, setLeaving] = useState(false)
+  const [ending, setEnding] = useState<Ending | null>(null)
   const { name, slug } = frame.tenant
   useFreshOnReturn()
+  /** What they would lose is counted while the question is read. */
+  async function leave() {
+    setLeaving(true)
+    const counted = await previewEnding(slug, userId)
+    setEnding(counted.ok ? counted.data : null)
+  }
   return (
-    <AppShell {...frame} onSignOut={signOut} onLeave={() => setLeaving(true)}>
+    <AppShell {...frame} onSignOut={signOut} onLeave={leave}>
       <ConfirmedProvider userId={userId} issuer={issuer} until={confirmedUntil}>
         {children}
       </ConfirmedProvider>
@@ -31,6 +39,7 @@ export function ConsoleFrame({ userId, issuer, confirmedUntil, children, ...fram
         title={`Leave ${name}`}
         lead="Your connections and tokens in this tenant are revoked, also upstream where possible. You need an invitation to come back."
         confirmLabel={`Leave ${name}`}
+        {...(ending && { counts: endingCounts(ending, 'leave') })}
         phrase={slug}
         onConfirm={async () => {
           const params = { path: { tenant: slug, user: userId } }

@@ -10,12 +10,22 @@ export const notification = object({
   for_admins: z.boolean().describe('Addressed to everybody who administers: whoever reads it first reads it for all'),
   cause: z.string().nullable(),
   ends_at: instantOrNull.describe('When the grant ends, for `grant.ending`'),
-  reason: z.string().nullable().describe('Why and until when, for a freeze'),
+  reason: z.string().nullable().describe('Why, for a freeze and for what an admin ended; of a freeze until when, too'),
   until: instantOrNull,
   projects: z.array(object({ id, alias: z.string() })),
   about: object({ kind: z.enum(['token', 'grant', 'client']), id, name: z.string() })
     .nullable()
     .describe('What it is about where that is no connection and no provider'),
+  ended: object({
+    by: id,
+    act: id.nullable().describe('Of many things at once: readRevocationAct'),
+    blocked: z.boolean(),
+    connections: z.int(),
+    tokens: z.int(),
+    grants: z.int(),
+  })
+    .nullable()
+    .describe('What somebody else ended, for `access.revoked`'),
   created_at: instant,
   read_at: instantOrNull,
 })

@@ -124,6 +124,71 @@ export const previewRevocation = operation({
   limit: 'read',
 })
 
+const upstreamStates = object({
+  pending: z.int(),
+  done: z.int(),
+  confirmed: z.int(),
+  failed: z.int(),
+  impossible: z.int(),
+})
+
+/** How an act on many things goes on. */
+export const revocationAct = object({
+  id,
+  kind: z.enum(['held', 'tokens', 'connections', 'grants']).describe('`held`: everything of one person'),
+  by: id,
+  user_id: id.nullable().describe('Whose things, for `held`'),
+  reason: z.string().nullable(),
+  created_at: instant,
+  counts: object({
+    sessions: z.int(),
+    connections: z.int(),
+    grants: z.int(),
+    tokens: z.int(),
+  }).describe('What it found when it was made'),
+  total: z.int(),
+  ended: z.int().describe('How many of them are marked as revoked by now'),
+  blocked_at: instantOrNull.describe('Since when all of it is blocked here; null: it goes on'),
+  upstream: upstreamStates,
+  latest_moment: z
+    .union([instant, z.literal('unknown')])
+    .nullable()
+    .describe('Null: nothing of it can work any more'),
+  settled_at: instantOrNull.describe('Since when nothing of it is pending at an upstream'),
+})
+
+export const revokeSelection = operation({
+  id: 'revokeSelection',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/revocation-acts',
+  summary:
+    'Revokes everything that a selection matches, however much it is: it goes on by itself, and is told by its act',
+  permission: 'work',
+  scope: 'tokens:revoke',
+  audit: ['selection.revoked', 'token.revoked', 'connection.revoked', 'grant.ended'],
+  body: object({
+    ...revocable,
+    as_of: instantGiven.describe('Of the preview: what was made since is not touched'),
+    count: z.int().min(0).max(100_000_000).describe('How many the preview counted'),
+    reason: line(200).optional(),
+  }),
+  answer: { status: 201, schema: object({ act: id }) },
+  errors: [...vaultErrors, 'count_changed'],
+  limit: 'revoke',
+})
+
+export const readRevocationAct = operation({
+  id: 'readRevocationAct',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/revocation-acts/{revocation_act}',
+  summary: 'Tells how an act that revokes many things goes on: blocked here, and revoked upstream',
+  permission: 'read',
+  scope: 'tenant:read',
+  audit: 'access.read',
+  answer: { status: 200, schema: revocationAct },
+  limit: 'read',
+})
+
 export const listRevocations = operation({
   id: 'listRevocations',
   method: 'GET',

@@ -12,6 +12,7 @@ import { Time } from '@/app/_ui/time.tsx'
 import { may } from '@/lib/actor.ts'
 import { waitingFor } from '@/lib/authserver/waiting.ts'
 import { type NotificationView, notificationPage } from '@/lib/broker/notifications.ts'
+import { peopleNames } from '@/lib/broker/read/people.ts'
 import { answererOf, requireMember } from '@/lib/http/page.ts'
 import { MarkAllRead, MarkRead } from './mark-read.tsx'
 import { NotificationFace } from './notification-face.tsx'
@@ -26,8 +27,11 @@ export default async function NotificationsPage({ params, searchParams }: Props)
   const before = single(query.before)
   const unread = single(query.unread) === '1'
   const { ctx, session, actor } = await requireMember(tenant)
-  const page = await notificationPage(ctx, actor, { before, unread })
-  const waiting = (await waitingFor(ctx, await answererOf(session))).length
+  const [page, names, waiting] = await Promise.all([
+    notificationPage(ctx, actor, { before, unread }),
+    peopleNames(ctx, actor.tenantId),
+    answererOf(session).then(async (answerer) => (await waitingFor(ctx, answerer)).length),
+  ])
   const now = ctx.now().toISOString()
   const path = `/t/${tenant}/notifications`
   const [newest] = page.items
@@ -92,7 +96,7 @@ export default async function NotificationsPage({ params, searchParams }: Props)
                     )}
                   </NotificationFace>
                 ),
-                about: <About tenant={tenant} notification={one} />,
+                about: <About tenant={tenant} notification={one} names={names} />,
                 when: <Time at={one.createdAt.toISOString()} now={now} hint="hover" />,
                 read: mayMark && !one.readAt && <MarkRead tenant={tenant} id={one.id} what={words.what} />,
               },
@@ -117,9 +121,11 @@ export default async function NotificationsPage({ params, searchParams }: Props)
 
 const aboutPaths = { token: 'tokens', grant: 'devices', client: 'admin/clients' } as const
 
+type AboutProps = { tenant: string; notification: NotificationView; names: Map<string, string> }
+
 /** The way to what it is about. */
-function About({ tenant, notification }: { tenant: string; notification: NotificationView }) {
-  const { kind, projects, providerId, about } = notification
+function About({ tenant, notification, names }: AboutProps) {
+  const { kind, projects, providerId, about, ended } = notification
   const link = 'underline underline-offset-4'
   if (kind === 'webhook.disabled' || kind === 'webhook.orphaned')
     return (
@@ -147,6 +153,15 @@ function About({ tenant, notification }: { tenant: string; notification: Notific
       <Link className={link} href={`/t/${tenant}/admin/providers/${providerId}`}>
         Provider check
       </Link>
+    )
+  if (ended)
+    return (
+      <>
+        <span className="text-muted">by {names.get(ended.by) ?? 'a former member'}</span>{' '}
+        <Link className={link} href={ended.act ? `/t/${tenant}/admin/revocation/${ended.act}` : `/t/${tenant}/account`}>
+          {ended.act ? 'What was revoked' : 'What you hold'}
+        </Link>
+      </>
     )
   if (kind.startsWith('member.')) return <span className="text-muted">your membership</span>
   if (kind.startsWith('provider.')) return <span className="text-muted">a provider</span>

@@ -2,8 +2,8 @@
 import { useRouter } from 'next/navigation'
 import { useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
+import { type Ending, endingCounts, previewEnding } from '@/app/_features/ending.ts'
 import { FreezeDialog, freezeItem } from '@/app/_features/freeze.tsx'
-import { plural } from '@/app/_features/words.ts'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import type { Role } from '@/app/_ui/nav.ts'
@@ -12,14 +12,6 @@ import { roleWords } from './role-words.ts'
 
 type Member = { id: string; name: string; role: Role; status: 'active' | 'suspended' }
 type Act = { role: Role } | 'suspend' | 'reinstate' | 'remove'
-type Ending = {
-  sessions: number
-  connections: number
-  tokens: number
-  grants: number
-  invitations: number
-  webhooks: number
-}
 type Props = { tenant: string; member: Member; frozen: boolean; freezable: boolean; mayMakeOwners: boolean }
 
 const roles: Role[] = ['owner', 'admin', 'member', 'auditor']
@@ -37,7 +29,7 @@ export function MemberMenu({ tenant, member, frozen, freezable, mayMakeOwners }:
     setEnding(null)
     setAct(next)
     if (next !== 'suspend' && next !== 'remove') return
-    const counted = await send(client.GET('/api/v1/tenants/{tenant}/members/{user}/ending', { params }))
+    const counted = await previewEnding(tenant, member.id)
     if (counted.ok) setEnding(counted.data)
   }
 
@@ -54,6 +46,7 @@ export function MemberMenu({ tenant, member, frozen, freezable, mayMakeOwners }:
       <DropdownMenu
         label={`Actions for ${member.name}`}
         items={[
+          { label: 'Everything they hold', href: `/t/${tenant}/admin/members/${member.id}` },
           ...offered.map((role) => ({ label: `Make ${role}`, onSelect: () => ask({ role }) })),
           ...(freezable ? [{ ...freezeItem(frozen), onSelect: () => setFreezing(true) }] : []),
           member.status === 'active'
@@ -74,7 +67,7 @@ export function MemberMenu({ tenant, member, frozen, freezable, mayMakeOwners }:
           open
           onOpenChange={() => setAct(null)}
           {...questionOf(member, act)}
-          {...(ending && { counts: countsOf(ending, act) })}
+          {...(ending && { counts: endingCounts(ending, act === 'remove' ? 'remove' : 'suspend') })}
           onConfirm={async ({ reason }) => {
             const sent = await run(reason)
             if (sent.ok) {
@@ -87,21 +80,6 @@ export function MemberMenu({ tenant, member, frozen, freezable, mayMakeOwners }:
       )}
     </>
   )
-}
-
-/** What ends, and what goes on but needs somebody. */
-function countsOf(ending: Ending, act: Act) {
-  const rest = act === 'remove' ? 'revoked' : 'paused until they are reinstated'
-  return [
-    { label: 'Sessions', value: `${plural(ending.sessions, 'session')} refused by this tenant` },
-    { label: 'Connections', value: `${plural(ending.connections, 'connection')} ${rest}` },
-    { label: 'Tokens', value: `${plural(ending.tokens, 'live token')} revoked` },
-    { label: 'Devices and apps', value: `${plural(ending.grants, 'device or app')} signed out` },
-    { label: 'Invitations', value: `${plural(ending.invitations, 'open invitation')} withdrawn` },
-    ...(ending.webhooks > 0
-      ? [{ label: 'Webhooks', value: `${plural(ending.webhooks, 'webhook')} that another admin must take over` }]
-      : []),
-  ]
 }
 
 function questionOf({ name }: Member, act: Act) {

@@ -1,3 +1,4 @@
+import Link from 'next/link'
 import { NoRight } from '@/app/_features/guard.tsx'
 import { hrefWith, type Query, single } from '@/app/_features/query.ts'
 import { DataTable } from '@/app/_ui/data-table.tsx'
@@ -59,9 +60,14 @@ export default async function MembersPage({ params, searchParams }: Props) {
             label: who,
             cells: {
               who: (
-                <Name text={who}>
-                  {member.userId === actor.userId && <span className="font-normal text-muted"> (you)</span>}
-                </Name>
+                <Link
+                  href={`/t/${tenant}/admin/members/${member.userId}`}
+                  className="block rounded-sm underline decoration-edge underline-offset-4"
+                >
+                  <Name text={who}>
+                    {member.userId === actor.userId && <span className="font-normal text-muted"> (you)</span>}
+                  </Name>
+                </Link>
               ),
               role: member.role,
               state: (

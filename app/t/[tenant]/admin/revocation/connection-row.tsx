@@ -1,5 +1,6 @@
 import Link from 'next/link'
 import { ConnectionMenu } from '@/app/_features/health-acts.tsx'
+import { PersonLink } from '@/app/_features/person-link.tsx'
 import { healthWords, projectsName, shownState } from '@/app/_features/words.ts'
 import type { Column, Row } from '@/app/_ui/data-table.tsx'
 import { Name } from '@/app/_ui/name.tsx'
@@ -35,7 +36,7 @@ export function connectionRow(
           <Name text={name} />
         </Link>
       ),
-      owner: <Name text={owner} />,
+      owner: <PersonLink tenant={tenant} id={connection.ownerId} name={owner} />,
       account: <Name text={accountName} />,
       provider: <Name text={provider.name} />,
       linked: <Time at={linkedAt.toISOString()} now={now} hint="hover" />,

@@ -58,7 +58,6 @@ export function RevocationTable({ kind, tenant, columns, rows, facts, match, peo
   const router = useRouter()
   const [asking, setAsking] = useState<Asking | null>(null)
   const [outcome, setOutcome] = useState<Outcome[] | null>(null)
-  const [left, setLeft] = useState<number | null>(null)
   const { busy, problem, start } = useAction(ask)
   const names = Object.fromEntries(facts.map(({ id, name }) => [id, name]))
 
@@ -73,25 +72,20 @@ export function RevocationTable({ kind, tenant, columns, rows, facts, match, peo
     if (!asking) throw new Error('nothing was asked')
     const sent = 'ids' in asking ? await confirmIds(asking.ids, reason) : await confirmAll(asking.preview, reason)
     if (sent.ok) asking.done()
-    router.refresh()
     return sent
   }
   async function confirmIds(ids: string[], reason: string) {
     const sent = await revoke(tenant, { [kind]: ids, ...(reason && { reason }) })
     if (sent.ok) setOutcome(sent.data)
+    router.refresh()
     return sent
   }
   async function confirmAll(preview: Preview, reason: string) {
     if (!match || !asking) throw new Error('nothing is matched')
-    const items: Outcome[] = []
-    const sent = await revokeAll(tenant, match.filter, preview, reason, (part, remaining) => {
-      items.push(...part)
-      setOutcome([...items])
-      setLeft(remaining)
-    })
-    setLeft(null)
+    const sent = await revokeAll(tenant, match.filter, preview, reason)
+    if (sent.ok) router.push(`/t/${tenant}/admin/revocation/${sent.data.act}`)
     // The question stays, and asks about what there is now.
-    if (!sent.ok) await ask(asking.done)
+    else await ask(asking.done)
     return sent
   }
   return (
@@ -136,7 +130,6 @@ export function RevocationTable({ kind, tenant, columns, rows, facts, match, peo
               ? reachOf(facts.filter(({ id }) => asking.ids.includes(id)))
               : reachOfAll(kind, asking.preview, people)
           }
-          left={left}
           onClose={() => setAsking(null)}
           onConfirm={confirm}
         />
@@ -178,13 +171,11 @@ type QuestionProps = {
   kind: Kind
   tenant: string
   reach: Reach
-  /** While it is under way, and takes several steps. */
-  left: number | null
   onClose: () => void
   onConfirm: Parameters<typeof ConfirmDialog>[0]['onConfirm']
 }
 
-function Question({ kind, tenant, reach: { count, only, counts }, left, onClose, onConfirm }: QuestionProps) {
+function Question({ kind, tenant, reach: { count, only, counts }, onClose, onConfirm }: QuestionProps) {
   const verb = verbs[kind]
   const what = plural(count, nouns[kind])
   return (
@@ -198,11 +189,7 @@ function Question({ kind, tenant, reach: { count, only, counts }, left, onClose,
       reason={count > many ? 'required' : count > 1 ? 'optional' : undefined}
       confirmLabel={only ? `${verb} ${nouns[kind]}` : `${verb} ${what}`}
       onConfirm={onConfirm}
-    >
-      <p role="status" className="text-muted tabular-nums empty:hidden">
-        {left !== null && left > 0 && `${plural(left, nouns[kind])} left`}
-      </p>
-    </ConfirmDialog>
+    />
   )
 }
 
