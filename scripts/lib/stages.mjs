@@ -71,7 +71,7 @@ export const checks = [
   vitest('unit'),
   vitest('integration'),
   // After the suite, so that what fails here passes with its guard.
-  single('mutations', () => tool([process.execPath, 'scripts/mutations.mjs', '--sample', '4'])),
+  single('mutations', () => tool([process.execPath, 'scripts/mutations.mjs', '--sample', '4', '--jobs', '2'])),
 ]
 
 /** The command and other people's programs, as processes. */
