@@ -53,8 +53,11 @@ export default defineConfig({
         extends: true,
         test: { ...withDatabase, name: 'integration', include: ['tests/integration/**/*.test.ts'] },
       },
-      // Processes for most tests: the command, terminals, conformance programs.
-      { extends: true, test: { ...withDatabase, name: 'programs', include: ['tests/programs/**/*.test.ts'] } },
+      // Processes for most tests: the command, terminals, conformance programs. On a busy machine each is slow to start.
+      {
+        extends: true,
+        test: { ...withDatabase, name: 'programs', include: ['tests/programs/**/*.test.ts'], testTimeout: 60_000 },
+      },
       // Thousands of cases, or processes that are killed again and again: what a developer need not wait for.
       { extends: true, test: { ...withDatabase, name: 'long', include: ['tests/long/**/*.test.ts'] } },
       {
