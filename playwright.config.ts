@@ -27,10 +27,12 @@ export default defineConfig({
   reporter: 'line',
   outputDir: 'node_modules/.cache/playwright',
   projects: [
-    { name: 'product', testIgnore: [...own, 'traces.spec.ts'], workers: 1 },
+    { name: 'product', testIgnore: [...own, 'serving.spec.ts', 'traces.spec.ts'], workers: 1 },
     { name: 'own', testMatch: own, workers: 1 },
+    // Counts what the product logs, which must be of its own doing.
+    { name: 'alone', testMatch: 'serving.spec.ts', dependencies: ['product', 'own'], workers: 1 },
     // Searches what all others left behind. A new project becomes a dependency too; the search asks for it.
-    { name: 'traces', testMatch: 'traces.spec.ts', dependencies: ['product', 'own'] },
+    { name: 'traces', testMatch: 'traces.spec.ts', dependencies: ['product', 'own', 'alone'] },
   ],
   use: {
     baseURL: origin,

@@ -4,18 +4,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** The longest, in this order: begun last they would end a run alone, on one core. */
 const longest = [
-  ...[
-    'fuzz',
-    'scope-matrix',
-    'cli-kill',
-    'torture',
-    'growth',
-    'database-kill',
-    'fuzz-schemas',
-    'keys',
-    'death',
-    'authserver-fuzz',
-  ],
+  ...['fuzz', 'death', 'properties', 'torture', 'cut-off', 'oauth-fuzz', 'keys', 'cli-kill'],
+  ...['scope-matrix', 'fuzz-schemas', 'growth', 'authserver-fuzz', 'mcp-messages', 'database-kill'],
   ...['cli-helpers', 'cli-login', 'cli-tokens', 'mcp-conformance-client', 'mcp-conformance', 'cli-exec', 'cli-proxy'],
   ...['rotation', 'freezes', 'trusted-issuers', 'authority', 'proxy-streams', 'exchange', 'isolation', 'origins'],
 ]
@@ -63,8 +53,11 @@ export default defineConfig({
         extends: true,
         test: { ...withDatabase, name: 'integration', include: ['tests/integration/**/*.test.ts'] },
       },
-      // Processes for most tests: the command, terminals, conformance programs.
-      { extends: true, test: { ...withDatabase, name: 'programs', include: ['tests/programs/**/*.test.ts'] } },
+      // Processes for most tests: the command, terminals, conformance programs. On a busy machine each is slow to start.
+      {
+        extends: true,
+        test: { ...withDatabase, name: 'programs', include: ['tests/programs/**/*.test.ts'], testTimeout: 60_000 },
+      },
       // Thousands of cases, or processes that are killed again and again: what a developer need not wait for.
       { extends: true, test: { ...withDatabase, name: 'long', include: ['tests/long/**/*.test.ts'] } },
       {

@@ -71,7 +71,7 @@ export const checks = [
   vitest('unit'),
   vitest('integration'),
   // After the suite, so that what fails here passes with its guard.
-  single('mutations', () => tool([process.execPath, 'scripts/mutations.mjs', '--sample', '4'])),
+  single('mutations', () => tool([process.execPath, 'scripts/mutations.mjs', '--sample', '4', '--jobs', '2'])),
 ]
 
 /** The command and other people's programs, as processes. */
@@ -130,16 +130,19 @@ export async function runStage({ name, work, count }) {
 }
 
 /**
- * Runs parts one after the other and adds up; a failing one does not keep the next from running. Those in an inner list run
- * at once: each leaves a core idle at times.
- * @param {(Stage | Stage[])[]} stages
+ * Runs parts one after the other and adds up; a failing one does not keep the next from running. Those in a list run at
+ * once, since each leaves a core idle at times, and those in a list inside that one after the other again.
+ * @typedef {Stage | Plan[]} Plan
+ * @param {Plan} plan
+ * @returns {Promise<Counts>}
  */
-export async function runStages(stages) {
-  const total = { passed: 0, failed: 0, skipped: 0 }
-  for (const group of stages)
-    for (const counts of await Promise.all([group].flat().map(runStage)))
-      for (const kind of Object.keys(total)) total[kind] += counts[kind]
-  return total
+export async function runStages(plan, inOrder = true) {
+  if (!Array.isArray(plan)) return runStage(plan)
+  const counts = []
+  if (inOrder) for (const part of plan) counts.push(await runStages(part, false))
+  else counts.push(...(await Promise.all(plan.map((part) => runStages(part)))))
+  const sum = (kind) => counts.reduce((total, one) => total + one[kind], 0)
+  return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') }
 }
 
 /** Prints the last line of a run and sets the exit code. */

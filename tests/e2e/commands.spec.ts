@@ -79,6 +79,7 @@ test('a project is connected and a token’s rights are chosen without leaving t
   baseURL,
 }) => {
   test.skip(spawnSync('tmux', ['-V']).error !== undefined, 'there is no tmux')
+  test.slow()
   await buildCommand()
   const terminal = await openTerminal()
   const keep = async (name: string) => {

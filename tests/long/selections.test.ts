@@ -11,8 +11,8 @@ beforeAll(async () => {
   owner = await app.signIn('owner@acme.test')
   project = await app.linkProject(owner, 'acme', { account: 'owner@acme.test', project: '10231' })
 })
-afterAll(() => app.stop(), 60_000)
-const { preview, act, copies } = selectionsOf(
+afterAll(() => app.stop())
+const { preview, act, copies, dropCopies } = selectionsOf(
   () => app,
   () => owner,
 )
@@ -39,4 +39,5 @@ it('a selection of thousands takes several calls, each of which says how many ar
        AND body -> 'target' ->> 'id' IN (SELECT id FROM issued_token WHERE id LIKE 'tok_0000%')`,
   )
   expect(told).toEqual({ count: 1_100 })
+  await dropCopies()
 }, 120_000)
