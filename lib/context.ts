@@ -22,10 +22,11 @@ import { untraced } from './trace.ts'
 export type OpenedKeys = {
   /** Newest first. `key` is missing where none of our instance keys opens its wrapping. */
   keys: { id: string; usedFrom: Date; key: SealKey | undefined }[]
-  readAt: number
   /** Seals by key id that the database has not been told of yet. */
   seals: Map<string, number>
 }
+/** One reading of them, begun at `readAt` (ms). */
+export type ReadKeys = { readAt: number; seals: Map<string, number>; opened: Promise<OpenedKeys> }
 
 /** What use cases run on. One per process; every singleton lives in it, because module code exists twice. */
 export type Context = {
@@ -35,7 +36,7 @@ export type Context = {
   /** Instance keys. Only vault/keys.ts and vault/rotate.ts wrap and open tenant keys with them. */
   keys: KeySource
   /** Opened tenant keys, kept for at most a minute. */
-  tenantKeys: Map<string, OpenedKeys>
+  tenantKeys: Map<string, ReadKeys>
   /** Private halves of the keys that our issuers sign with, opened, by key id. Whether one signs is asked each time. */
   signingKeys: Map<string, CryptoKey>
   /** Keys derived from the root secret, one a purpose. */

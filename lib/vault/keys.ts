@@ -148,18 +148,40 @@ export async function vaultOf(ctx: KeyContext, tenantId: string): Promise<Vault>
   }
 }
 
-/** A tenant's opened keys, read again when the kept ones are older than `maximumAge` (ms). Reading tells what was sealed. */
+/**
+ * A tenant's opened keys, read again when the kept ones are older than `maximumAge` (ms). Whoever asks meanwhile waits for the same
+ * reading: each reading is a transaction that waits for the key's row.
+ */
 async function tenantKeys(ctx: KeyContext, tenantId: string, maximumAge: number): Promise<OpenedKeys> {
   const kept = ctx.tenantKeys.get(tenantId)
   const readAt = ctx.now().getTime()
-  if (kept && readAt - kept.readAt < maximumAge) return kept
+  if (kept && readAt - kept.readAt < maximumAge) return kept.opened
   const seals = kept?.seals ?? new Map<string, number>()
-  const told = [...seals].filter(([, count]) => count > 0)
+  const reading = { readAt, seals, opened: readKeys(ctx, tenantId, seals) }
+  ctx.tenantKeys.set(tenantId, reading)
+  try {
+    return await reading.opened
+  } catch (error) {
+    if (ctx.tenantKeys.get(tenantId) === reading) {
+      if (kept) ctx.tenantKeys.set(tenantId, kept)
+      else ctx.tenantKeys.delete(tenantId)
+    }
+    throw error
+  }
+}
+
+/** Tells the database what was sealed since it was told last, and opens the keys that it has. */
+async function readKeys(ctx: KeyContext, tenantId: string, seals: Map<string, number>): Promise<OpenedKeys> {
+  const told = [...seals]
+  // Taken out first: another reading tells what is sealed from now on, and nothing twice.
+  seals.clear()
   const rows = await asSystem(ctx, tenantId, 'keys', async (tx) => {
     for (const [id, count] of told) await addSeals(tx, tenantId, id, count)
     return listTenantKeys(tx, tenantId)
+  }).catch((error: unknown) => {
+    for (const [id, count] of told) seals.set(id, (seals.get(id) ?? 0) + count)
+    throw error
   })
-  for (const [id, count] of told) seals.set(id, (seals.get(id) ?? 0) - count)
   const instanceKeys = await ctx.keys.list()
   const keys = await Promise.all(
     rows.map(async ({ id, usedFrom, wrapped }) => {
@@ -173,9 +195,7 @@ async function tenantKeys(ctx: KeyContext, tenantId: string, maximumAge: number)
       }
     }),
   )
-  const read = { keys, readAt, seals }
-  ctx.tenantKeys.set(tenantId, read)
-  return read
+  return { keys, seals }
 }
 
 /** Tells the database what this process has sealed, and reads a tenant's keys again. */

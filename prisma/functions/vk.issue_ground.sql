@@ -14,41 +14,56 @@ DECLARE
   v_project text;
   v_provider text;
   v_connection text;
-  v_all boolean;
   v_own boolean;
+  -- Generations: each is read with its row.
+  g_member int;
+  g_project int;
+  g_provider int;
+  g_tenant int;
+  g_instance int;
+  g_connection int;
+  g_program int[] := '{}';
 BEGIN
-  SELECT m.role, m.status INTO role, status FROM member m WHERE m.tenant_id = v_tenant AND m.user_id = p_user;
+  SELECT m.role, m.status, m.generation INTO role, status, g_member FROM member m
+    WHERE m.tenant_id = v_tenant AND m.user_id = p_user;
   IF p_client IS NOT NULL THEN
-    client := (SELECT jsonb_build_object('id', a.id, 'name', a.name) FROM api_client a WHERE a.id = p_client);
-    ceilings := (SELECT o.ceilings FROM oauth_grant o WHERE o.tenant_id = v_tenant AND o.id = p_grant AND o.user_id = p_user
-      AND o.client_id = p_client);
+    SELECT jsonb_build_object('id', a.id, 'name', a.name), ARRAY[a.generation] INTO client, g_program
+      FROM api_client a WHERE a.id = p_client;
+    SELECT o.ceilings, g_program || o.generation INTO ceilings, g_program FROM oauth_grant o
+      WHERE o.tenant_id = v_tenant AND o.id = p_grant AND o.user_id = p_user AND o.client_id = p_client;
   END IF;
-  v_all := role = ANY (p_overseers);
-  SELECT p.id, p.provider_id, p.settings IS NOT NULL, jsonb_build_object('id', p.id, 'providerId', p.provider_id,
+  SELECT p.id, p.provider_id, p.settings IS NOT NULL, p.generation, jsonb_build_object('id', p.id, 'providerId', p.provider_id,
       'externalId', p.external_id, 'name', p.name, 'alias', p.alias, 'settings', p.settings)
-    INTO v_project, v_provider, v_own, project FROM (
-      SELECT n.* FROM vk.project_named(v_tenant, p_user, v_all, p_project) n
+    INTO v_project, v_provider, v_own, g_project, project FROM (
+      SELECT n.* FROM vk.project_named(v_tenant, p_user, role = ANY (p_overseers), p_project) n
       UNION ALL SELECT a.* FROM project a JOIN provider r ON r.tenant_id = a.tenant_id AND r.id = a.provider_id AND r.kind = 'own'
         WHERE a.tenant_id = v_tenant AND a.external_id = p_audience AND a.removed_at IS NULL) p;
   IF v_project IS NULL THEN RETURN NEXT; RETURN; END IF;
-  SELECT jsonb_build_object('id', r.id, 'kind', r.kind, 'name', r.name, 'issuer', r.issuer, 'callbackKey', r.callback_key,
-      'clientId', r.client_id, 'clientSecret', r.client_secret, 'clientSecretBefore', r.client_secret_before, 'settings', r.settings)
-    INTO provider FROM provider r WHERE r.tenant_id = v_tenant AND r.id = v_provider;
+  SELECT r.generation, n.generation, i.generation, jsonb_build_object('id', r.id, 'kind', r.kind, 'name', r.name, 'issuer', r.issuer,
+      'callbackKey', r.callback_key, 'clientId', r.client_id, 'clientSecret', r.client_secret,
+      'clientSecretBefore', r.client_secret_before, 'settings', r.settings)
+    INTO g_provider, g_tenant, g_instance, provider FROM provider r, tenant n, instance i
+    WHERE r.tenant_id = v_tenant AND r.id = v_provider AND n.id = v_tenant AND i.id = 1;
   IF v_own THEN
     keys := (SELECT jsonb_agg(jsonb_build_object('id', k.id, 'sealedPrivate', k.sealed_private, 'signsFrom', k.signs_from,
       'withdrawnAt', k.withdrawn_at)) FROM signing_key k WHERE k.tenant_id = v_tenant);
   ELSE
-    SELECT c.id, jsonb_build_object('id', c.id, 'accountId', c.account_id, 'status', c.status, 'scopesGranted', c.scopes_granted,
-        'failures', c.failures, 'linkedAt', c.linked_at, 'lastRefreshAt', c.last_refresh_at)
-      INTO v_connection, connection FROM connection_project l JOIN connection c ON c.tenant_id = l.tenant_id AND c.id = l.connection_id
+    SELECT c.id, c.generation, jsonb_build_object('id', c.id, 'accountId', c.account_id, 'status', c.status,
+        'scopesGranted', c.scopes_granted, 'failures', c.failures, 'linkedAt', c.linked_at, 'lastRefreshAt', c.last_refresh_at)
+      INTO v_connection, g_connection, connection
+      FROM connection_project l JOIN connection c ON c.tenant_id = l.tenant_id AND c.id = l.connection_id
       WHERE l.tenant_id = v_tenant AND l.project_id = v_project AND l.user_id = p_user AND c.user_id = p_user;
   END IF;
-  generations := vk.generations(v_tenant, p_user, v_project, v_provider, v_connection, p_client, p_grant);
+  -- In the order of vk.ground_now. NULL: something is not there.
+  generations := ARRAY[0, coalesce(g_connection, 0), g_project, g_provider, g_member, g_tenant, g_instance] || g_program;
+  IF array_position(generations, NULL) IS NOT NULL THEN generations := NULL; END IF;
   policies := (SELECT coalesce(jsonb_agg(jsonb_build_object('level', o.level, 'targetId', o.target_id,
       'maxLifetimeSeconds', o.max_lifetime_seconds, 'overLife', o.over_life, 'maxTokens', o.max_tokens, 'strategies', o.strategies,
       'linkRoles', o.link_roles, 'issueRoles', o.issue_roles, 'rights', o.rights, 'impersonation', o.impersonation)), '[]')
     FROM vk.policies_at(v_tenant, v_provider, v_project, p_user) o);
-  frozen := EXISTS (SELECT FROM vk.frozen_by(v_tenant, p_user, v_provider, v_connection, ARRAY[v_project]));
+  -- Most tenants have no freeze at all.
+  frozen := status IS DISTINCT FROM 'active' OR EXISTS (SELECT FROM freeze_fact f WHERE f.tenant_id = v_tenant)
+    AND EXISTS (SELECT FROM vk.frozen_by(v_tenant, p_user, v_provider, v_connection, ARRAY[v_project]));
   RETURN NEXT;
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.issue_ground(text, text, text, text, text, text, text[]) FROM PUBLIC;

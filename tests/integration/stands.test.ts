@@ -135,6 +135,56 @@ describe('a token stands on', () => {
       expect(await waiting(raised(table)), table).toBe('55P03')
     await app.query('ROLLBACK')
   })
+
+  describe('under lock', () => {
+    const order = ['connection', 'project', 'provider', 'member', 'tenant', 'oauth_grant', 'instance']
+    let other: pg.Client
+    beforeAll(async () => {
+      other = new pg.Client({ connectionString: database.ownerUrl })
+      await other.connect()
+      await other.query(`SELECT set_config('app.tenant_id', 'tnt_1', false)`)
+    })
+    afterAll(() => other.end())
+
+    /** Asks whether the token stands while somebody holds a row of `table`, and does `work` once that is waited for. */
+    async function whileHeld(table: string, work: () => Promise<unknown>): Promise<boolean> {
+      await owner.query('BEGIN')
+      await owner.query(`SELECT 1 FROM ${table} FOR UPDATE`)
+      await app.query('BEGIN')
+      const asked = stands('tok_1')
+      const waiting = 'SELECT FROM pg_locks WHERE NOT granted'
+      while ((await other.query(waiting)).rowCount === 0) await new Promise((resolve) => setImmediate(resolve))
+      await work()
+      await owner.query('COMMIT')
+      const answer = await asked
+      await app.query('COMMIT')
+      return answer
+    }
+
+    it.each(order)(
+      '%s: what a revocation locks before it is held by then, and nothing that it locks after it',
+      async (table) => {
+        const held: string[] = []
+        await whileHeld(table, async () => {
+          for (const one of order.filter((name) => name !== table))
+            await other.query(`SELECT 1 FROM ${one} FOR UPDATE NOWAIT`).catch(() => held.push(one))
+        })
+        expect(held).toEqual(order.slice(0, order.indexOf(table)))
+      },
+    )
+
+    it.each(order)('%s: a generation that is raised while it is waited for is seen', async (table) => {
+      expect(await whileHeld(table, () => owner.query(raised(table)))).toBe(false)
+    })
+
+    it('so is a member who is suspended, or a freeze that is written', async () => {
+      expect(await whileHeld('member', () => owner.query(`UPDATE member SET status = 'suspended'`))).toBe(false)
+      await owner.query(`UPDATE member SET status = 'active'`)
+      const freeze = `INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_at) VALUES ('tnt_1', 'member', 'usr_1', now())`
+      expect(await whileHeld('member', () => owner.query(freeze))).toBe(false)
+      await owner.query('DELETE FROM freeze_fact')
+    })
+  })
 })
 
 it('a client of the instance is seen in every tenant, and changed in none', async () => {

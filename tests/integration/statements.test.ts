@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Scope, scopes } from '../../lib/actor.ts'
+import { vaultOf } from '../../lib/vault/keys.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { giveGrant } from '../support/grants-of-programs.ts'
 import { ownApisOf } from '../support/own-apis.ts'
@@ -63,6 +64,20 @@ const upstream: Partial<Record<Way, string[]>> = {
   narrow: ['vk.refresh_claim', 'vk.refresh_begin', 'vk.refresh_store', 'vk.issue_complete'],
 }
 const decided = ['vk.issue_ground', 'vk.issue_begin']
+
+it('a tenant’s keys are read once for all who ask at once, and what was sealed is told once', async () => {
+  const tenantId = String(await app.tenantId('acme'))
+  const vault = await vaultOf(app.ctx, tenantId)
+  await vault.seal({ table: 'provider', column: 'client_secret', row: 'prv_x', user: '-', version: 0 }, 'x')
+  const kept = app.ctx.tenantKeys.get(tenantId)
+  if (kept) kept.readAt = 0
+  const seen: string[] = []
+  const stop = app.watchStatements((text) => seen.push(text))
+  await Promise.all(Array.from({ length: 8 }, () => vaultOf(app.ctx, tenantId)))
+  stop()
+  expect(seen.filter((text) => /UPDATE.*tenant_key/.test(text))).toHaveLength(1)
+  expect(seen.filter((text) => /SELECT.*tenant_key/.test(text))).toHaveLength(1)
+})
 
 describe('a token costs at most eight statements, from the request to its answer', () => {
   it.each(Object.keys(ways) as Way[])('by a browser: %s', async (way) => {

@@ -1,3 +1,4 @@
+import { compactDecrypt } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { type Location, open, seal, sealedWith, sealKey, UnsealError } from '../../lib/security/seal.ts'
 import { deriveKey, Secret } from '../../lib/security/secrets.ts'
@@ -19,6 +20,12 @@ describe('sealed values', () => {
     expect((await open(key, place, sealed)).reveal()).toBe('refresh-token-value')
     expect(sealed).not.toContain('refresh-token-value')
     expect(sealedWith(sealed)).toBe('k1')
+  })
+
+  it('are compact JWEs, which any library opens', async () => {
+    const { plaintext, protectedHeader } = await compactDecrypt(await seal(key, place, 'välue'), keyBytes(1))
+    expect(new TextDecoder().decode(plaintext)).toBe('välue')
+    expect(protectedHeader).toEqual({ alg: 'dir', enc: 'A256GCM', kid: 'k1', typ: 'vk1', ...place })
   })
 
   it('V-02: the same value sealed twice has another nonce and another ciphertext', async () => {
