@@ -432,7 +432,7 @@ describe('a program with a grant for the gateway', () => {
       .modern(linked.alias, 'tools/call', { name, arguments: { text: 'x' } }, { token: bearer })
       .then(({ messages }) => messages[0])
 
-  it('Z-04: a policy that becomes stricter counts at the next call of a grant that stands, and one that becomes wider as well', async () => {
+  it('PG-01: a policy that becomes stricter counts at the next call of a grant that stands, and one that becomes wider as well', async () => {
     const of = { project: linked.project, alias: linked.alias }
     const stated = await gatewayGrant(broker, owner, { ...of, ceiling: { tools: ['echo', 'add_note'] } })
     const open = await gatewayGrant(broker, owner, { ...of, ceiling: null })
@@ -467,7 +467,7 @@ describe('a program with a grant for the gateway', () => {
     await broker.owner.query('DELETE FROM policy')
   })
 
-  it('Z-04: a change of its person’s role counts where policy names roles', async () => {
+  it('PG-01: a change of its person’s role counts where policy names roles', async () => {
     const grant = await gatewayGrant(broker, owner, { project: linked.project, alias: linked.alias, ceiling: null })
     await policy('provider', linked.provider, { issue_roles: ['owner'] })
     expect(toolsIn(await list(grant.access))).toEqual(['echo', 'add_note'])
