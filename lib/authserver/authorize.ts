@@ -42,7 +42,7 @@ export async function authorize(
   // Its id is its tenant's own word for it, and no other's.
   if (!client || (client.document !== null && !person)) throw new BrokerError('invalid_client')
   if (given.request_uri !== undefined) return pushedBefore(ctx, client, given.request_uri, isSignedIn)
-  const redirectUri = redirectFor(client, given.redirect_uri)
+  const redirectUri = redirectFor(ctx, client, given.redirect_uri)
   try {
     if (client.needsPush) throw new BrokerError('bad_request')
     const request = readRequest(ctx, client, given)
@@ -78,9 +78,15 @@ async function pushedBefore(
 }
 
 /** The address of the answer: registered, and to the letter but for the port of a loopback (RFC 8252 7.3). */
-export function redirectFor({ redirectUris }: ClientRow, given: string | undefined): string {
+export function redirectFor(
+  { config }: Pick<Context, 'config'>,
+  { redirectUris }: ClientRow,
+  given: string | undefined,
+): string {
   // RFC 9700 2.1: it is always named. A client with one alone could leave it out (RFC 6749 3.1.2.3), and forget that it did.
   if (given === undefined || !matchRedirect(redirectUris, given)) throw new BrokerError('redirect_unknown')
+  // Of a Valetkey at a loopback itself, any port would be its own as well.
+  if (given.startsWith(`${config.origin}/`)) throw new BrokerError('redirect_unknown')
   return given
 }
 

@@ -30,7 +30,7 @@ export async function pushRequest(
   // RFC 9126 2.1: one that names another.
   if (given.request_uri !== undefined)
     throw new BrokerError('bad_request', { detail: 'request_uri is not taken here.' })
-  const redirectUri = redirectFor(client, given.redirect_uri)
+  const redirectUri = redirectFor(ctx, client, given.redirect_uri)
   const request = readRequest(ctx, client, given)
   if (proof !== undefined && (request.proofKey ?? proof) !== proof)
     throw new BrokerError('invalid_dpop_proof', { detail: 'dpop_jkt is the thumbprint of another key.' })

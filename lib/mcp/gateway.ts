@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Role } from '../actor.ts'
 import { gatewayUrl, proxyUrl } from '../broker/proxy-url.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
@@ -9,7 +10,10 @@ import { type ProxyLimits, payersOf, Quotas } from '../proxy/quotas.ts'
 import { endedError, Running } from '../proxy/running.ts'
 import { Tally, type User } from '../proxy/tally.ts'
 import { hash, isToken } from '../security/secrets.ts'
+import { readTenant } from '../store/database.ts'
 import { enterGateway, gatewayStanding, standingKey } from '../store/mcp.ts'
+import { findMember } from '../store/members.ts'
+import { effectivePolicy } from '../tenancy/policy.ts'
 import { Answering } from './answering.ts'
 import { withoutAnswer } from './asks.ts'
 import type { Call, Gateway, Known, Live, Request, Served, Serving } from './call.ts'
@@ -90,7 +94,7 @@ export async function serve(gateway: Gateway, serving: Serving): Promise<Served>
     if (entered.state === 'elsewhere')
       throw new BrokerError('not_found', { detail: 'This token is for another project.' })
     if (entered.state !== 'live') throw ended(ctx, target, entered.state)
-    const known = before?.seen === entered.seen ? before : learn(gateway, mark, entered, target)
+    const known = before?.seen === entered.seen ? before : await learn(gateway, mark, entered, target)
     await quotas.take(known.payers)
     const owner = {
       tenantId,
@@ -129,22 +133,22 @@ function refuseForeign({ config }: Context, { headers, url = '' }: IncomingMessa
 }
 
 /** Reads what a token and the rows that it stands on say. @throws BrokerError provider_misconfigured, not_found */
-function learn({ ctx, known }: Gateway, key: string, entered: Live, target: Target): Known {
-  const { seen, kind: name, issuer, settings, externalId, tenantId, holderId, userId } = entered
+async function learn({ ctx, known }: Gateway, key: string, entered: Live, target: Target): Promise<Known> {
+  const { seen, kind: name, issuer, settings, externalId, tenantId, holderId, userId, isGrant } = entered
   const found = name === null ? undefined : configured({ kind: name, settings })
   if (found && !found.kind.gateway)
     throw new BrokerError('not_found', {
       detail: `This project is no MCP server. Its API is reached at ${proxyUrl(ctx.config, target)}.`,
     })
   const facts = found?.kind.gateway?.(found.settings)
-  // What a grant does not say, or what cannot be read, allows nothing (docs/decisions/0064).
-  const rights = McpRights.safeParse(entered.rights ?? {})
+  // What a grant does not say, or what cannot be read, allows nothing; null is whatever policy allows (docs/decisions/0064).
+  const rights = McpRights.safeParse(entered.rights ?? (isGrant ? everything : {}))
   if (!found || !facts || !rights.success || issuer === null || externalId === null)
     throw new BrokerError('provider_misconfigured')
   const one: Known = {
     payers: payersOf({ tokenId: holderId, tenantId, userId }),
     seen,
-    permits: new Permits(rights.data, facts.holdChangedTools),
+    permits: new Permits(rights.data, facts.holdChangedTools, isGrant ? await limitsOf(ctx, entered) : []),
     words: summary(rights.data).join(', ') || 'nothing',
     facts,
     key: facts.shared ? entered.clientSecret : null,
@@ -153,6 +157,25 @@ function learn({ ctx, known }: Gateway, key: string, entered: Live, target: Targ
   if (known.size >= knownMax) known.clear()
   known.set(key, one)
   return one
+}
+
+const everything = { all_tools: true, all_resources: true, all_prompts: true }
+
+/**
+ * What policy leaves of a grant at this moment (docs/decisions/0086): each of its limits, and nothing where it lets the member issue
+ * nothing of this kind. Asked again when anything of it has changed, which the one statement of a call tells.
+ */
+async function limitsOf(ctx: Context, { tenantId, providerId, projectId, userId }: Live): Promise<McpRights[]> {
+  const { policy, role } = await readTenant(ctx, tenantId, async (tx) => ({
+    policy: await effectivePolicy(tx, { tenantId, providerId, projectId, userId }),
+    role: (await findMember(tx, tenantId, userId))?.role as Role | undefined,
+  }))
+  const mayIssue =
+    policy.issueRoles.every(({ value }) => role && value.includes(role)) &&
+    policy.strategies.every(({ value }) => value.includes('proxy'))
+  const nothing = McpRights.parse({})
+  if (!mayIssue) return [nothing]
+  return policy.rights.map(({ value }) => McpRights.safeParse(value).data ?? nothing)
 }
 
 /** Takes one message. @throws as {@link serve} */
@@ -231,7 +254,7 @@ async function answer(gateway: Gateway, call: Call, taken: Taken<Request>): Prom
   const place = { tenantId: user.tenantId, projectId: user.projectId }
   try {
     const verdict = await judged(ctx, permits, place, message)
-    if (!verdict.allowed) throw beyond(call, verdict.why)
+    if (!verdict.allowed) throw beyond(call, verdict)
   } catch (error) {
     if (tool !== undefined && error instanceof RpcRefusal) gateway.tools.add(user, tool, { refused: 1 })
     throw error

@@ -73,10 +73,15 @@ export function paramsFor(
 }
 
 /** Which right is missing, and how more is had. */
-export function beyond({ known, entered, target }: Call, why: string): RpcRefusal {
-  const more = entered.isGrant
-    ? 'Sign in again with this program and allow more.'
-    : 'Issue a token of this project that allows it.'
+export function beyond(
+  { known, entered, target }: Call,
+  { why, byPolicy }: Extract<Verdict, { allowed: false }>,
+): RpcRefusal {
+  const more = byPolicy
+    ? 'An admin can change that.'
+    : entered.isGrant
+      ? 'Sign in again with this program and allow more.'
+      : 'Issue a token of this project that allows it.'
   return new RpcRefusal('notAllowed', `${why} This token allows: ${known.words}. ${more}`, {
     data: { reason: 'right_missing', allows: known.words, project: target.project },
   })

@@ -5,7 +5,7 @@
 -- state: unknown | elsewhere (another project's, or of a grant that does not name it) | audience (an access token for another
 -- resource, or a token that is bound to a key) | live | ended | revoked | frozen.
 -- holder_id: the issued token or the grant. connection_id: NULL where its person has not linked the project.
--- p_seen: xmin of the rows that the caller has read already, or ''. rights, settings, client_secret (sealed): only where it has not.
+-- p_seen: what the caller has read already, as `seen` told it, or ''. rights, settings, client_secret (sealed): only where it has not.
 -- access_token: sealed, while it lives longer than p_margin and its connection is usable. first: nobody has used the holder.
 -- touch: whether vk.connection_used is worth a call; touch_grant: vk.grant_used. Moments in milliseconds since 1970.
 CREATE OR REPLACE FUNCTION vk.gateway_enter(p_hashes text[], p_slugs text[], p_projects text[], p_resources text[], p_seen text[],
@@ -81,11 +81,15 @@ BEGIN
       state := vk.token_state(t);
       IF state <> 'live' THEN RETURN NEXT; CONTINUE; END IF;
     END IF;
+    -- Of a grant also what policy leaves of it now (docs/decisions/0086), which its caller reads when this changes.
     SELECT r.xmin::text || CASE WHEN is_grant THEN ' ' || (SELECT o.xmin::text FROM oauth_grant o
-        WHERE o.tenant_id = gateway_enter.tenant_id AND o.id = holder_id) ELSE '' END
+        WHERE o.tenant_id = gateway_enter.tenant_id AND o.id = holder_id) || coalesce((SELECT ' ' || m.role FROM member m
+        WHERE m.tenant_id = gateway_enter.tenant_id AND m.user_id = g.user_id), '') || coalesce((SELECT ' ' || md5(string_agg(
+          concat(k.level, '|', k.rights, '|', k.issue_roles, '|', k.strategies), ',' ORDER BY k.level))
+        FROM vk.policies_at(gateway_enter.tenant_id, gateway_enter.provider_id, gateway_enter.project_id, g.user_id) k), '') ELSE '' END
       INTO seen FROM provider r WHERE r.tenant_id = gateway_enter.tenant_id AND r.id = gateway_enter.provider_id;
     IF seen <> p_seen[i] THEN
-      SELECT CASE WHEN is_grant THEN g.ceilings -> p.id -> 'proxy' ELSE t.scopes_granted END, r.kind, r.issuer, r.settings,
+      SELECT CASE WHEN is_grant THEN coalesce(g.ceilings -> p.id -> 'proxy', '{}') ELSE t.scopes_granted END, r.kind, r.issuer, r.settings,
           r.client_secret, p.external_id
         INTO rights, kind, issuer, settings, client_secret, external_id
         FROM provider r JOIN project p ON p.tenant_id = r.tenant_id

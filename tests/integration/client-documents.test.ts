@@ -135,7 +135,7 @@ const rowOf = async (document: string, tenant = 'acme') => {
 }
 
 describe('a program that nobody registered', () => {
-  it('R-20 N-38: comes in by its document: read once, shown by its host, and works at the gateway alone', async () => {
+  it('CD-01: comes in by its document: read once, shown by its host, and works at the gateway alone', async () => {
     const document = publish()
     const { id, verifier } = await ask(document)
     const { client, redirect_host: host } = await view(id)
@@ -173,7 +173,7 @@ describe('a program that nobody registered', () => {
     expect((await post(app, '/oauth/revoke', { client_id: document, token: 'vk_rt_unknown' })).status).toBe(200)
   })
 
-  it('R-20: nobody who is not signed in makes us call an address, and comes back to the same request', async () => {
+  it('CD-01 R-20: nobody who is not signed in makes us call an address, and comes back to the same request', async () => {
     const document = publish()
     const { location } = await ask(document, {}, new Map())
     expect(location.pathname).toBe('/signin')
@@ -182,7 +182,7 @@ describe('a program that nobody registered', () => {
     expect(asked).toHaveLength(0)
   })
 
-  it('R-20 Z-02: for somebody else’s tenant, an unknown one and our API alike, nothing is called and one thing is said', async () => {
+  it('CD-01 R-20 Z-02: for somebody else’s tenant, an unknown one and our API alike, nothing is called and one thing is said', async () => {
     const document = publish()
     const foreign = await ask(document, {}, globex)
     const unknown = await ask(document, { resource: `${origin}/mcp/nobody/notes` })
@@ -280,7 +280,7 @@ describe('a program that nobody registered', () => {
     expect((await ask(document)).code).toBe('client_document_invalid')
   })
 
-  it('LK-03: two tenants know it apart: nothing that one does to it reaches the other', async () => {
+  it('CD-03 LK-03: two tenants know it apart: nothing that one does to it reaches the other', async () => {
     const document = publish()
     await ask(document)
     expect(await rowOf(document)).toBeDefined()
@@ -303,7 +303,7 @@ describe('a program that nobody registered', () => {
     expect((await post(app, '/oauth/token', stolen)).body.error).toBe('invalid_grant')
   })
 
-  it('I-03: it gets in by a browser alone: neither by device, pushed, with a secret, nor by the id that a tenant has for it', async () => {
+  it('CD-03: it gets in by a browser alone: neither by device, pushed, with a secret, nor by the id that a tenant has for it', async () => {
     const document = publish()
     await ask(document)
     const id = String((await rowOf(document))?.id)
@@ -319,7 +319,7 @@ describe('a program that nobody registered', () => {
 })
 
 describe('whom a tenant lets in', () => {
-  it('off: nobody; a request that waits is not answered either, and what was let in stays', async () => {
+  it('CD-02: off: nobody; a request that waits is not answered either, and what was let in stays', async () => {
     const document = publish()
     const { id } = await ask(document)
     const { body } = await letIn(document)
@@ -330,7 +330,7 @@ describe('whom a tenant lets in', () => {
     expect((await post(app, '/oauth/token', refresh)).status).toBe(200)
   })
 
-  it('by itself: programs on the member’s own computer alone; elsewhere is a choice', async () => {
+  it('CD-02: by itself: programs on the member’s own computer alone; elsewhere is a choice', async () => {
     const document = publish()
     const elsewhere = { redirect_uri: 'https://agent.example/callback' }
     expect((await ask(document, elsewhere)).code).toBe('client_document_refused')
@@ -342,7 +342,7 @@ describe('whom a tenant lets in', () => {
     expect((await approve(id)).body.code).toBe('over_policy')
   })
 
-  it('an admin chooses, and it is in the activity; members cannot', async () => {
+  it('CD-02: an admin chooses, and it is in the activity; members cannot', async () => {
     const body = { client_documents: 'off' }
     expect((await app.call(member, 'PATCH', '/tenants/acme/policy', body)).status).toBe(403)
     const changed = await app.call<object>(owner, 'PATCH', '/tenants/acme/policy', body)
@@ -350,7 +350,7 @@ describe('whom a tenant lets in', () => {
     expect((await app.call<object>(owner, 'GET', '/tenants/acme/policy')).body).toEqual(changed.body)
   })
 
-  it('J-09: the metadata speaks of it exactly where some tenant lets one in', async () => {
+  it('CD-02 J-09: the metadata speaks of it exactly where some tenant lets one in', async () => {
     const said = async () => {
       const answer = await app.route(new Request(`${origin}/.well-known/oauth-authorization-server`))
       return ((await answer.json()) as Record<string, unknown>).client_id_metadata_document_supported
@@ -370,7 +370,7 @@ describe('whom a tenant lets in', () => {
     expect(await said()).toBeUndefined()
   })
 
-  it('removed by an admin, it comes in by no door; its own words are not for an admin to change', async () => {
+  it('CD-03: removed by an admin, it comes in by no door; its own words are not for an admin to change', async () => {
     const document = publish()
     const { body } = await letIn(document)
     const id = String((await rowOf(document))?.id)
@@ -382,7 +382,7 @@ describe('whom a tenant lets in', () => {
     expect((await post(app, '/oauth/token', refresh)).body.error).toBe('invalid_grant')
   })
 
-  it('B-03: a tenant knows a hundred at most; those that nobody let in make room a day later', async () => {
+  it('CD-01: a tenant knows a hundred at most; those that nobody let in make room a day later', async () => {
     await app.rows(
       'acme',
       `INSERT INTO api_client (id, tenant_id, name, authentication, document, document_read_at, created_at)

@@ -239,6 +239,8 @@ describe('what a client may be registered with', () => {
     'http://127.0.0.1/callback',
     'http://127.0.0.1:8080/callback',
     'http://[::1]/callback',
+    'http://localhost/callback',
+    'http://localhost:8080/callback',
     'com.example.app:/callback',
     'io.example.my-app:/oauth/callback?x=1',
   ])('T-07: the redirect URI %s is taken', async (uri) => {
@@ -247,8 +249,8 @@ describe('what a client may be registered with', () => {
 
   it.each([
     'http://app.example.com/callback',
-    'http://localhost/callback',
-    'http://localhost:8080/callback',
+    'http://localhost.:8080/callback',
+    'http://app.localhost/callback',
     'http://127.0.0.2/callback',
     'http://127.1/callback',
     'http://0.0.0.0/callback',
@@ -300,6 +302,8 @@ describe('what a client may be registered with', () => {
 
   it('T-07: a scheme of its own is for public clients', async () => {
     expect(await faultsOf(withUri('com.example.app:/callback', secretClient))).toHaveProperty(['redirect_uris.0'])
+    // As is localhost, which RFC 8252 8.3 discourages.
+    expect(await faultsOf(withUri('http://localhost/callback', secretClient))).toHaveProperty(['redirect_uris.0'])
     expect((await create(withUri('http://127.0.0.1/callback', secretClient))).status).toBe(201)
   })
 

@@ -237,12 +237,12 @@ describe('the catalogue of a server', () => {
   })
 })
 
-describe('R-15: a list that could not be read', () => {
+describe('TL-03: a list that could not be read', () => {
   const reading = async () => (await toolPage(broker.ctx, owner, { project: linked.project })).reading
   const status = (code: number) => behind.answerWith((_request, response) => response.writeHead(code).end())
   const failing = () => refresh().catch(() => undefined)
 
-  it('R-15: leaves what was read before, and says since when that is old, since when it fails and why', async () => {
+  it('TL-03: leaves what was read before, and says since when that is old, since when it fails and why', async () => {
     serves([listed('a')])
     await refresh()
     const good = broker.ctx.now()
@@ -283,13 +283,13 @@ describe('R-15: a list that could not be read', () => {
     ],
     ['upstream_protocol', () => behind.answerWith((_request, response) => json(response, '{{{'))],
     ['upstream_unavailable', () => behind.answerWith((_request, response) => response.destroy())],
-  ])('R-15: says %s in one word, whatever the server answers', async (why, play) => {
+  ])('TL-03: says %s in one word, whatever the server answers', async (why, play) => {
     play()
     await failing()
     expect((await reading())?.failed).toMatchObject({ why })
   })
 
-  it('R-15: a connection that gives no token is no fault of the server', async () => {
+  it('TL-03: a connection that gives no token is no fault of the server', async () => {
     await setFrozen(broker.ctx, owner, { connectionId: linked.connection, frozen: true })
     await failing()
     expect((await reading())?.failed).toMatchObject({ why: 'no_token' })
@@ -297,7 +297,7 @@ describe('R-15: a list that could not be read', () => {
     expect(behind.ledger).toHaveLength(0)
   })
 
-  it('R-15: a slow failure says nothing after a good reading that came meanwhile', async () => {
+  it('TL-03: a slow failure says nothing after a good reading that came meanwhile', async () => {
     const began = broker.ctx.now()
     await broker.advance(5)
     serves([listed('a')])

@@ -413,10 +413,71 @@ describe('a program with a grant for the gateway', () => {
       code: 403,
       message: expect.stringContaining('Sign in again with this program'),
     })
-    const none = await gatewayGrant(broker, owner, { ...of, ceiling: null })
+    const none = await gatewayGrant(broker, owner, { ...of, ceiling: {} })
     expect((await list(none.access)).messages[0]?.result?.tools).toEqual([])
     const other = await gatewayGrant(broker, owner, of)
     expect((await list(other.access)).status).toBe(404)
+  })
+
+  const policy = (level: string, target: string, said: Record<string, unknown>) =>
+    broker.owner.query(
+      `INSERT INTO policy (tenant_id, level, target_id, rights, issue_roles, strategies)
+       SELECT $1, $2, $3, r.rights, r.issue_roles, r.strategies FROM jsonb_to_record($4) AS r (rights jsonb, issue_roles text[], strategies text[])
+       ON CONFLICT (tenant_id, level, target_id) DO UPDATE SET rights = excluded.rights, issue_roles = excluded.issue_roles,
+         strategies = excluded.strategies`,
+      [owner.tenantId, level, target, JSON.stringify(said)],
+    )
+  const callTool = (bearer: string, name: string) =>
+    gate
+      .modern(linked.alias, 'tools/call', { name, arguments: { text: 'x' } }, { token: bearer })
+      .then(({ messages }) => messages[0])
+
+  it('PG-01: a policy that becomes stricter counts at the next call of a grant that stands, and one that becomes wider as well', async () => {
+    const of = { project: linked.project, alias: linked.alias }
+    const stated = await gatewayGrant(broker, owner, { ...of, ceiling: { tools: ['echo', 'add_note'] } })
+    const open = await gatewayGrant(broker, owner, { ...of, ceiling: null })
+    const both = async () => [toolsIn(await list(stated.access)), toolsIn(await list(open.access))]
+    expect(await both()).toEqual([
+      ['echo', 'add_note'],
+      ['echo', 'add_note'],
+    ])
+    await policy('project', linked.project, { rights: { read_only_tools: true } })
+    behind.ledger.length = 0
+    for (const { access } of [stated, open])
+      expect((await callTool(access, 'add_note'))?.error).toMatchObject({
+        code: 403,
+        message: expect.stringContaining('Policy does not let it call this tool. This token allows'),
+      })
+    expect(reached()).toEqual([])
+    expect(textOf((await callTool(stated.access, 'echo'))?.result)).toBe('x')
+    expect(await both()).toEqual([['echo'], ['echo']])
+    // Of several limits each counts.
+    await policy('provider', linked.provider, { rights: { tools: ['add_note'] } })
+    expect(await both()).toEqual([[], []])
+    for (const said of [{ issue_roles: ['admin'] }, { strategies: ['mint'] }, { rights: { buckets: 'all' } }]) {
+      await policy('project', linked.project, {})
+      await policy('provider', linked.provider, said)
+      expect(await both(), JSON.stringify(said)).toEqual([[], []])
+    }
+    await policy('provider', linked.provider, {})
+    expect(await both()).toEqual([
+      ['echo', 'add_note'],
+      ['echo', 'add_note'],
+    ])
+    await broker.owner.query('DELETE FROM policy')
+  })
+
+  it('PG-01: a change of its person’s role counts where policy names roles', async () => {
+    const grant = await gatewayGrant(broker, owner, { project: linked.project, alias: linked.alias, ceiling: null })
+    await policy('provider', linked.provider, { issue_roles: ['owner'] })
+    expect(toolsIn(await list(grant.access))).toEqual(['echo', 'add_note'])
+    const role = (to: string) =>
+      broker.owner.query('UPDATE member SET role = $2 WHERE user_id = $1', [owner.userId, to])
+    await role('member')
+    expect(toolsIn(await list(grant.access))).toEqual([])
+    await role('owner')
+    expect(toolsIn(await list(grant.access))).toEqual(['echo', 'add_note'])
+    await broker.owner.query('DELETE FROM policy')
   })
 
   it('J-10: counts at its own address alone, and not at our API; a token of our API does not count here', async () => {

@@ -194,7 +194,7 @@ test('R-11 R-19: what is denied is left and the next begins in the same window, 
 test('R-12: an attempt whose code is being exchanged has not failed', async () => {
   const { popup, said, over } = begin()
   await vi.waitFor(() => expect(popup.at).toBeDefined())
-  attempts.set(first, { status: 'failed', outcome: 'upstream_unavailable', detail: null })
+  attempts.set(first, { ...pending, status: 'going_on' })
   await vi.advanceTimersByTimeAsync(5_000)
   expect(said).toEqual([{ as: 'under_way' }])
   attempts.set(first, done)

@@ -21,7 +21,8 @@ describe('T-07: a redirect URI is one of those registered', () => {
     'http://127.0.0.1:65535/callback',
     'http://[::1]/callback?x=1',
     'http://[::1]:49152/callback?x=1',
-  ])('%s: a loopback IP literal may have any port (RFC 8252 7.3)', (uri) => {
+    'http://localhost:4711/callback',
+  ])('%s: a loopback may have any port (RFC 8252 7.3)', (uri) => {
     expect(matchRedirect(registered, uri)).toBe(true)
   })
 
@@ -55,7 +56,13 @@ describe('T-07: a redirect URI is one of those registered', () => {
     ['another path of a private-use scheme', 'com.example.app:/other'],
     ['an authority in a private-use scheme', 'com.example.app://callback'],
     ['a longer private-use scheme', 'com.example.app.evil:/callback'],
-    ['a port at localhost, which is a name', 'http://localhost:4711/callback'],
+    ['another path at localhost', 'http://localhost:4711/other'],
+    ['a query at localhost', 'http://localhost:4711/callback?x=1'],
+    ['localhost in capitals', 'http://LOCALHOST:4711/callback'],
+    ['localhost with a dot', 'http://localhost.:4711/callback'],
+    ['a host that begins with localhost', 'http://localhost.evil.example/callback'],
+    ['a host below localhost', 'http://app.localhost:4711/callback'],
+    ['https at localhost', 'https://localhost:4711/callback'],
     ['another path at the loopback', 'http://127.0.0.1:4711/other'],
     ['more path at the loopback', 'http://127.0.0.1:4711/callback/../other'],
     ['a query at the loopback', 'http://127.0.0.1:4711/callback?code=x'],
@@ -99,4 +106,9 @@ describe('T-07: a redirect URI is one of those registered', () => {
     expect(matchRedirect(['https://*.example.com/.*'], 'https://app.example.com/x')).toBe(false)
     expect(matchRedirect(['http://127.0.0.1/*'], 'http://127.0.0.1:1/callback')).toBe(false)
   })
+})
+
+it('T-07: localhost is none of the loopback literals, and none of them is it', () => {
+  expect(matchRedirect(['http://localhost/callback'], 'http://127.0.0.1:1/callback')).toBe(false)
+  expect(matchRedirect(['http://127.0.0.1/callback'], 'http://localhost:1/callback')).toBe(false)
 })

@@ -8,11 +8,12 @@ import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 import { type Audience, ChangeClient, type Ending, type Values } from './client-form.tsx'
 
-type Props = { tenant: string; client: { id: string; values: Values }; audiences: Audience[] }
+/** `isOwnWord`: it says itself what it is, so nobody changes that here. */
+type Props = { tenant: string; client: { id: string; values: Values }; isOwnWord: boolean; audiences: Audience[] }
 type Act = 'change' | 'end' | 'remove'
 
 /** What is registered of a client, what people gave it, and its end. What an act reaches is counted before it is confirmed. */
-export function ClientMenu({ tenant, client: registered, audiences }: Props) {
+export function ClientMenu({ tenant, client: registered, isOwnWord, audiences }: Props) {
   const router = useRouter()
   const [act, setAct] = useState<Act | null>(null)
   const [ending, setEnding] = useState<Ending | null>(null)
@@ -40,7 +41,7 @@ export function ClientMenu({ tenant, client: registered, audiences }: Props) {
       <DropdownMenu
         label={`Actions for ${values.name}`}
         items={[
-          { label: 'Change…', onSelect: () => void ask('change') },
+          ...(isOwnWord ? [] : [{ label: 'Change…', onSelect: () => void ask('change') }]),
           { label: 'End its grants…', danger: true, onSelect: () => void ask('end') },
           { label: 'Remove…', danger: true, onSelect: () => void ask('remove') },
         ]}

@@ -80,7 +80,14 @@ function ClientCard({ client, tenant, names, audiences, mayChange, now }: Shown 
       title={name}
       aside={
         isOwn ? (
-          mayChange && <ClientMenu tenant={tenant} client={{ id, values: valuesOf(client) }} audiences={audiences} />
+          mayChange && (
+            <ClientMenu
+              tenant={tenant}
+              client={{ id, values: valuesOf(client) }}
+              isOwnWord={client.document !== null}
+              audiences={audiences}
+            />
+          )
         ) : (
           <span className="text-muted">of this server</span>
         )
@@ -107,7 +114,10 @@ function factsOf(
   ].filter((one) => one !== false)
   const known = audiences.filter(({ id }) => client.audiences.includes(id))
   return [
-    { label: 'Client id', value: <Copied text={client.id} label={`Copy the client id of ${client.name}`} /> },
+    {
+      label: 'Client id',
+      value: <Copied text={client.document ?? client.id} label={`Copy the client id of ${client.name}`} />,
+    },
     { label: 'Kind', value: kindWords[client.tokenEndpointAuthMethod].label },
     {
       label: 'Gets in by',
@@ -131,7 +141,16 @@ function factsOf(
       label: 'Last used',
       value: client.lastUsedAt ? <Time at={client.lastUsedAt.toISOString()} now={now} /> : 'Not yet',
     },
-    ...(client.ofServer ? [] : [{ label: 'Added by', value: names.get(client.createdBy ?? '') ?? 'a former member' }]),
+    ...(client.ofServer
+      ? []
+      : [
+          {
+            label: 'Added by',
+            value: client.document
+              ? 'nobody: what it is stands in its own document'
+              : (names.get(client.createdBy ?? '') ?? 'a former member'),
+          },
+        ]),
   ]
 }
 

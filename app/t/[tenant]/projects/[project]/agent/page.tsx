@@ -18,6 +18,7 @@ import { gatewayUrl } from '@/lib/broker/proxy-url.ts'
 import { type AgentClient, agentClients, tokenVariable } from '@/lib/providers/mcp/clients.ts'
 import { redirectFault } from '@/lib/tenancy/client-metadata.ts'
 import { type ClientView, clientPage } from '@/lib/tenancy/clients.ts'
+import { clientDocumentsOf } from '@/lib/tenancy/tenant-policy.ts'
 import { ProjectAct } from '../../project-card.tsx'
 import { loadProject } from '../load.ts'
 import { CodeBlock } from './code-block.tsx'
@@ -41,6 +42,7 @@ export default async function AgentPage({ params, searchParams }: Props) {
   const place = { name: project.alias, url: gatewayUrl(ctx.config, { slug: tenant, project: project.alias }) }
   const here = `/t/${tenant}/projects/${project.id}`
   const clients = way === 'sign-in' && may(actor, 'oversee') ? (await clientPage(ctx, actor, {})).items : []
+  const documents = await clientDocumentsOf(ctx, actor.tenantId)
   const acts = { viewer: 'you', mayWork: true, mayAdminister: may(actor, 'administer') }
   return (
     <>
@@ -81,6 +83,7 @@ export default async function AgentPage({ params, searchParams }: Props) {
             origin={ctx.config.origin}
             clients={clients}
             clientsHref={may(actor, 'oversee') ? `/t/${tenant}/admin/clients` : null}
+            byDocument={documents !== 'off'}
           />
         )}
       </Section>
@@ -158,15 +161,25 @@ function TokenSteps({ client, place, helper, rights }: StepsProps) {
   )
 }
 
-type SignInProps = { place: Place; origin: string; clients: ClientView[]; clientsHref: string | null }
+type SignInProps = {
+  place: Place
+  origin: string
+  clients: ClientView[]
+  clientsHref: string | null
+  /** Programs that nobody registered are let in. */
+  byDocument: boolean
+}
 
 /** OAuth: the client opens a browser, and its person allows what it may do. */
-function BySignIn({ place, origin, clients, clientsHref }: SignInProps) {
+function BySignIn({ place, origin, clients, clientsHref, byDocument }: SignInProps) {
   return (
     <div className="flex min-w-0 flex-col gap-4">
       <p className="max-w-[72ch] text-pretty">
         The client opens your browser, and you choose there what it may do. It stays signed in until you end it under
-        Devices. It must be known here as a client:{' '}
+        Devices.{' '}
+        {byDocument
+          ? 'Claude Code, VS Code and others say themselves what they are: leave the client id out. Any other must be known here as a client: '
+          : 'It must be known here as a client: '}
         {clientsHref ? (
           <>
             <Link href={clientsHref} className="rounded-sm underline underline-offset-4">
@@ -195,7 +208,12 @@ function BySignIn({ place, origin, clients, clientsHref }: SignInProps) {
 /** Stands where an id of a client belongs that nobody has named. */
 const someClient = 'YOUR_CLIENT_ID'
 
-function SignInSteps({ client, place, origin, clients }: { client: AgentClient } & Omit<SignInProps, 'clientsHref'>) {
+function SignInSteps({
+  client,
+  place,
+  origin,
+  clients,
+}: { client: AgentClient } & Omit<SignInProps, 'clientsHref' | 'byDocument'>) {
   const { signIn, label, note } = client
   if (!signIn) return null
   const { redirects, snippet } = signIn
