@@ -5,7 +5,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { buildCommand } from '../../cli/build.mjs'
-import { expect, expectAccessible, signIn, test } from './support.ts'
+import { expect, expectAccessible, shoot, signIn, test } from './support.ts'
 import { openTerminal } from './terminal.ts'
 
 const origin = `http://localhost:${process.env.VALETKEY_E2E_PORT}`
@@ -102,8 +102,10 @@ test('what waits is answered in the browser: the command opens the page, fills i
     await page.goto(await terminal.sentTo())
     await expect(page.getByRole('heading', { level: 1 })).toHaveText('Waiting for you')
     await expectAccessible(page)
+    await shoot(page, 'approve')
     await page.goto('/t/acme/notifications')
     await expect(page.getByText('One request waits for you')).toBeVisible()
+    await shoot(page, 'approve-notifications')
     await page.getByRole('link', { name: 'See what waits' }).click()
     await page.getByRole('link', { name: 'Let in Valetkey command line' }).click()
     await page.getByRole('button', { name: 'Deny', exact: true }).click()

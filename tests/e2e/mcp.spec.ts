@@ -1,5 +1,12 @@
 // An MCP server behind the gateway, from its address to a call that is refused, as its people and a real client do it.
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import {
+  Client,
+  type OAuthClientProvider,
+  type OAuthTokens,
+  StreamableHTTPClientTransport,
+} from '@modelcontextprotocol/client'
 import { z } from 'zod'
 import { api, expect, expectAccessible, type Page, scriptNotes, shoot, signIn, test } from './support.ts'
 
@@ -151,6 +158,107 @@ test('a server is added by its address and linked, its tools are looked at, and 
   await expect(page.getByText('revoked').first()).toBeVisible()
   await expect(client.callTool({ name: 'search_notes', arguments: { text: 'e' } })).rejects.toThrow()
   await scriptNotes(demo, {})
+})
+
+/** An agent with a client here, as its makers' package signs it in: it learns everything else from the gateway's address. */
+function agentOf(clientId: string, redirectUrl: string) {
+  const kept: { tokens?: OAuthTokens; verifier?: string; sent?: URL } = {}
+  const provider: OAuthClientProvider = {
+    redirectUrl,
+    clientMetadata: { client_name: 'An agent', redirect_uris: [redirectUrl], token_endpoint_auth_method: 'none' },
+    clientInformation: () => ({ client_id: clientId }),
+    tokens: () => kept.tokens,
+    saveTokens: (tokens) => {
+      kept.tokens = tokens
+    },
+    redirectToAuthorization: (url) => {
+      kept.sent = url
+    },
+    saveCodeVerifier: (verifier) => {
+      kept.verifier = verifier
+    },
+    codeVerifier: () => kept.verifier ?? '',
+  }
+  return { provider, kept }
+}
+
+test('an agent signs in itself: its person chooses tools, a resource and a prompt, and it gets those and nothing else', async ({
+  page,
+}) => {
+  test.slow()
+  await signIn(page, 'owner@globex.test')
+  const came: URL[] = []
+  const listening = createServer((request, response) => {
+    came.push(new URL(request.url ?? '', 'http://127.0.0.1'))
+    response.setHeader('content-type', 'text/html')
+    response.end('<!doctype html><title>An agent</title><h1>Go back to your agent</h1>')
+  })
+  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve))
+  const redirectUri = `http://127.0.0.1:${(listening.address() as AddressInfo).port}/callback`
+  const clients = '/api/v1/tenants/globex/clients'
+  const { client: registered } = (await api(page, 'POST', clients, {
+    name: 'An agent',
+    token_endpoint_auth_method: 'none',
+    redirect_uris: [redirectUri],
+    grant_types: ['authorization_code', 'refresh_token'],
+    scopes: ['mcp:use'],
+  })) as { client: { id: string } }
+  try {
+    await page.goto('/t/globex/projects')
+    await page.getByRole('link', { name: 'Connect an agent' }).first().click()
+    await page.waitForURL(/\/agent$/)
+    const gateway = /https?:\/\/[^\s"']+\/mcp\/globex\/[\w-]+/.exec(await page.locator('main').innerText())?.[0] ?? ''
+    const { provider, kept } = agentOf(registered.id, redirectUri)
+    const transport = () => new StreamableHTTPClientTransport(new URL(gateway), { authProvider: provider })
+    const first = transport()
+    await expect(new Client({ name: 'an-agent', version: '1.0.0' }).connect(first)).rejects.toThrow(/Unauthorized/i)
+
+    await page.goto(String(kept.sent))
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Allow An agent?')
+    await expect(page.getByText('through Valetkey’s gateway')).toBeVisible()
+    const access = page.getByRole('group', { name: 'Access' })
+    await expect(access.getByRole('checkbox', { checked: true })).toHaveCount(0)
+    const allow = page.getByRole('button', { name: 'Allow' })
+    await expect(allow).toBeDisabled()
+    await expectAccessible(page)
+    await access.getByRole('checkbox', { name: /^search_notes/ }).check()
+    await access.getByText('Resources and prompts').click()
+    const resources = access.getByRole('group', { name: 'Resources' })
+    await resources.getByRole('checkbox', { name: /^notes:\/\/all/ }).check()
+    await expect(resources).toContainText('1 of 1 selected')
+    await access.getByLabel('Other resources by URI').fill('notes://written')
+    await access
+      .getByRole('group', { name: 'Prompts' })
+      .getByRole('checkbox', { name: /^tidy_up/ })
+      .check()
+    await expectAccessible(page)
+    await shoot(page, 'mcp-consent')
+    await noSidewaysScroll(page)
+    await allow.click()
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Go back to your agent')
+    await first.finishAuth(came.at(-1)?.searchParams ?? new URLSearchParams())
+
+    const agent = new Client({ name: 'an-agent', version: '1.0.0' })
+    await agent.connect(transport())
+    expect((await agent.listTools()).tools.map(({ name }) => name)).toEqual(['search_notes'])
+    expect((await agent.listResources()).resources.map(({ uri }) => uri)).toEqual(['notes://all'])
+    expect((await agent.readResource({ uri: 'notes://all' })).contents).toHaveLength(1)
+    expect((await agent.listPrompts()).prompts.map(({ name }) => name)).toEqual(['tidy_up'])
+    await expect(agent.callTool({ name: 'delete_note', arguments: { id: 'any' } })).rejects.toThrow(
+      /may not call this tool/,
+    )
+    await expect(agent.readResource({ uri: 'notes://other' })).rejects.toThrow(/may not read/)
+
+    await page.goto('/t/globex/devices')
+    await page.getByRole('link', { name: 'An agent' }).first().click()
+    await expect(page.getByText('Calls through the gateway')).toBeVisible()
+    for (const line of ['call search_notes', 'read notes://all', 'read notes://written', 'get prompt tidy_up'])
+      await expect(page.getByText(line)).toBeVisible()
+  } finally {
+    await api(page, 'DELETE', `${clients}/${registered.id}`, {})
+    listening.closeAllConnections()
+    listening.close()
+  }
 })
 
 test('an agent is told what to do, with a token and by signing in', async ({ page }) => {

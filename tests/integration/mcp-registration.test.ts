@@ -1,6 +1,7 @@
 // How our client comes to be known at the authorization server of an MCP server, how it is replaced, and how it is taken back.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { changeProvider, providerList, removeProvider } from '../../lib/broker/providers.ts'
+import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { clientDocument, settleRegistration } from '../../lib/broker/registrations.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { settleRevocation } from '../../lib/broker/upstream-revocation.ts'
@@ -8,6 +9,7 @@ import { readClientDocument } from '../../lib/http/wire/instance.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { clientKeys, dueRegistrations, dueRevocations } from '../../lib/store/lookups.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
+import { dyingInstance } from '../support/dying.ts'
 import { mcpProviders } from '../support/mcp-provider.ts'
 import { type Seen, startMcpServer, type TestMcpServer } from '../support/mcp-server.ts'
 
@@ -212,6 +214,45 @@ describe('N-32: a client that its server has forgotten', () => {
     expect(server.seen.filter(ending)).toHaveLength(before + 1)
   })
 
+  it('has a secret that ends, as a real registration answer says: it is replaced in time, and a server that means it ends nobody’s link', async () => {
+    const inAnHour = () => Math.floor(broker.ctx.now().getTime() / 1000) + 3600
+    const strict = await start({
+      configuration: {
+        // Every client that registers gets a secret for an hour, and oidc-provider refuses it from then on.
+        extraClientMetadata: {
+          properties: ['note'],
+          // Each is made anew from what is stored, so the end stays as it was said.
+          validator(_ctx, _name, _value, metadata) {
+            if (metadata.client_secret_expires_at === 0) metadata.client_secret_expires_at = inAnHour()
+          },
+        },
+      },
+    })
+    const made = await mcp.create({ url: strict.url })
+    expect(strict.registered()).toEqual([
+      expect.objectContaining({ client_id: made.clientId, client_secret_expires_at: expect.any(Number) }),
+    ])
+    const [stored] = await mcp.rows<{ ends: string }>(
+      `SELECT settings->'authorization'->>'clientEndsAt' AS ends FROM provider WHERE id = $1`,
+      [made.id],
+    )
+    expect([Number(stored?.ends)]).toEqual(strict.registered().map((one) => one.client_secret_expires_at))
+    const { connection } = await mcp.link(made.id, strict)
+    const key = { tenantId: owner.tenantId, connectionId: connection.id }
+    // By the clock of that server the hour is over already.
+    Object.assign(strict.registered()[0] ?? {}, { client_secret_expires_at: 1 })
+    await mcp.rows('UPDATE connection SET access_expires_at = vk_now() WHERE id = $1', [connection.id])
+    await expect(freshTokens(broker.ctx, key)).rejects.toMatchObject({ code: 'client_not_registered' })
+    // Its server’s word about our client says nothing of what somebody granted.
+    expect((await mcp.connectionOf(made.id))?.status).not.toBe('needs_relink')
+    await broker.advance(3600)
+    const again = await mcp.link(made.id, strict)
+    expect(again.connection.status).toBe('linked')
+    const [now] = (await providerList(broker.ctx, owner)).filter(({ id }) => id === made.id)
+    expect(now?.clientId).not.toBe(made.clientId)
+    expect(strict.registered().map((one) => one.client_id)).toContain(now?.clientId)
+  })
+
   it('twice at once leaves one registration: who comes second uses the first one’s, and theirs is taken back', async () => {
     const made = await mcp.create({ url: server.url })
     server.forgetClients()
@@ -244,6 +285,66 @@ describe('N-32: a client that its server has forgotten', () => {
     await mcp.begin(made.id)
     expect(server.seen.filter(registering)).toHaveLength(before)
   })
+})
+
+describe('a process that is killed after a server has registered a client, and before that is kept', () => {
+  /** Tries something in a process that dies so many steps after the answer to the registration. True: it lived. */
+  async function tried(lives: number, work: (dying: ReturnType<typeof mcpProviders>) => Promise<unknown>) {
+    const { ctx, dead, buried } = await dyingInstance(broker, lives, { after: (url) => url.endsWith('/reg') })
+    try {
+      return (await Promise.race([work(mcpProviders(broker, owner, ctx)), dead])) !== 'dead'
+    } finally {
+      buried()
+    }
+  }
+  const kept = (at: TestMcpServer) =>
+    mcp.rows<{ id: string; client_id: string }>('SELECT id, client_id FROM provider WHERE resource = $1', [at.url])
+  /** Clients that can be taken back and are not due to be. */
+  const standing = async (provider: string) =>
+    (await mcp.registrations(provider)).filter(({ due_at }) => due_at === null).map((one) => one.client_id)
+
+  it('leaves no provider and one client that nobody uses; adding it again works as if nothing had been', async () => {
+    let deaths = 0
+    for (let lives = 1, survived = false; !survived; lives += 1) {
+      const at = await start()
+      survived = await tried(lives, (dying) => dying.create({ url: at.url }))
+      if (!survived) deaths += 1
+      const [orphan, ...others] = at.registered().map((one) => one.client_id)
+      expect(others).toEqual([])
+      const before = await kept(at)
+      expect(before.map((one) => one.client_id)).toEqual(survived ? [orphan] : [])
+      const id = before[0]?.id ?? (await mcp.create({ url: at.url })).id
+      const [row] = await kept(at)
+      expect(await standing(id)).toEqual([row?.client_id])
+      const { connection } = await mcp.link(id, at)
+      expect(connection.status).toBe('linked')
+      await revoke(broker.ctx, owner, { tokens: [], connections: [connection.id] })
+      await removeProvider(broker.ctx, owner, id)
+      await settled()
+      expect(at.registered().map((one) => one.client_id)).toEqual(survived ? [] : [orphan])
+    }
+    expect(deaths).toBeGreaterThan(3)
+  }, 120_000)
+
+  it('keeps the client that was there where it was to be replaced, and the next link replaces it', async () => {
+    const at = await start()
+    const { id } = await mcp.create({ url: at.url })
+    let deaths = 0
+    for (let lives = 1, survived = false; !survived; lives += 1) {
+      const [former] = await kept(at)
+      at.forgetClients()
+      survived = await tried(lives, (dying) => dying.begin(id))
+      const [row] = await kept(at)
+      // Stored whole or not at all: what is kept of it can be taken back.
+      if (row?.client_id === former?.client_id) deaths += 1
+      else expect(at.registered().map((one) => one.client_id)).toContain(row?.client_id)
+      expect(await standing(id)).toEqual([row?.client_id])
+      const { connection } = await mcp.link(id, at)
+      expect(connection.status).toBe('linked')
+      await settled()
+    }
+    expect(deaths).toBeGreaterThan(3)
+  }, 120_000)
 })
 
 describe('N-08: a provider that is removed', () => {

@@ -155,7 +155,7 @@ describe('an MCP server behind Keycloak', () => {
     })
     await expect(mcp.create({ url: server.url })).rejects.toMatchObject({
       fields: {
-        client_id: expect.stringMatching(
+        'setup.client_id': expect.stringMatching(
           /^The authorization server registered no client \(HTTP 403\)\. Register a client there with the redirect URI http/,
         ),
       },

@@ -1,24 +1,30 @@
 import type pg from 'pg'
 import { putContext } from '../../lib/context.ts'
-import type { TestApp } from './app.ts'
+import type { Broker } from './broker.ts'
 
 const never = new Promise<never>(() => undefined)
 
 /**
  * Another instance of the product that dies right before its step number `lives`: a step is a statement or a request to an
  * upstream. From there on it does nothing at all, not even clean up, and its connections are cut, as a killed process leaves it.
- * Requests reach it until `buried`.
+ * Requests reach it until `buried`. `after`: steps count from the answer on to a request to such an address.
  */
-export async function dyingInstance(app: TestApp, lives: number) {
+export async function dyingInstance(
+  app: Pick<Broker, 'makeContext' | 'ctx'>,
+  lives: number,
+  { after }: { after?: (url: string) => boolean } = {},
+) {
   const ctx = await app.makeContext()
   const clients = new Set<pg.PoolClient>()
   let steps = 0
+  let isCounting = after === undefined
   let died: () => void = () => undefined
   const dead = new Promise<'dead'>((resolve) => {
     died = () => resolve('dead')
   })
   /** True while it lives. */
   const step = () => {
+    if (!isCounting) return true
     steps += 1
     if (steps === lives) {
       died()
@@ -34,7 +40,12 @@ export async function dyingInstance(app: TestApp, lives: number) {
     client.query = ((...args: unknown[]) => (step() ? Reflect.apply(query, client, args) : never)) as typeof query
   })
   const { fetch } = ctx
-  ctx.fetch = (...args) => (step() ? fetch(...args) : never)
+  ctx.fetch = async (...args) => {
+    if (!step()) return never
+    const answer = await fetch(...args)
+    isCounting ||= after?.(String(args[0])) ?? true
+    return answer
+  }
   putContext(ctx)
-  return { dead, buried: () => putContext(app.ctx) }
+  return { ctx, dead, buried: () => putContext(app.ctx) }
 }

@@ -185,6 +185,12 @@ function person(origin: string, username: Username) {
           continue
         }
         const action = /<form[^>]*\saction="([^"]+)"/.exec(text)?.[1]?.replaceAll('&amp;', '&')
+        // A client that registered itself has to be consented to.
+        const code = /name="code" value="([^"]+)"/.exec(text)?.[1]
+        if (action && code && text.includes('name="accept"')) {
+          answer = await visit(new URL(action, origin).href, { code, accept: 'Yes' })
+          continue
+        }
         if (answer.status !== 200 || !action || !text.includes('name="password"') || step > 5)
           throw new Error(`${username} cannot go on at ${url}: ${answer.status} ${wordsOf(text)}`)
         answer = await visit(action, { username, password: `a password of ${username}`, credentialId: '' })

@@ -1,10 +1,12 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { toNodeHandler } from '@modelcontextprotocol/node'
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
 import { exportJWK, generateKeyPair } from 'jose'
 import type { Adapter, AdapterPayload, Configuration } from 'oidc-provider'
+import { Agent, fetch as visited } from 'undici'
 import { z } from 'zod'
 import { Provider } from '../../demo/engine.ts'
 
@@ -66,6 +68,8 @@ type Options = {
   /** Reads the document that a client id is the address of; left out: it knows no such clients. */
   readDocument?: (url: string) => Promise<Response>
   configuration?: Configuration
+  /** Both servers by https, with this certificate for `localhost`. */
+  tls?: { key: string; cert: string } | undefined
   /** Tools, resources and prompts; left out: two tools, one resource and one prompt. */
   make?: Parameters<typeof createMcpHandler>[0]
 }
@@ -105,6 +109,7 @@ export async function startMcpServer({
   clients = [],
   readDocument,
   configuration = {},
+  tls,
   make = notesServer,
 }: Options = {}) {
   let state = well()
@@ -115,12 +120,14 @@ export async function startMcpServer({
     const one = await read('mcp', request)
     if (await answered(one, response)) return
     await serve(one, request, response)
-  })
+  }, tls)
   const as = await listen(async (request, response) => {
     const one = await read('as', request)
     if (await answered(one, response)) return
     await authorize(one, request, response)
-  })
+  }, tls)
+  const dispatcher = tls && new Agent({ connect: { ca: tls.cert } })
+  const visit = (address: string, init: object) => visited(address, { ...init, ...(dispatcher && { dispatcher }) })
   const issuer = `${as.origin}${issuerPath}`
   const url = `${mcp.origin}${path}`
   const metadataUrl = `${mcp.origin}/.well-known/oauth-protected-resource${path}`
@@ -254,7 +261,7 @@ export async function startMcpServer({
     if (isMetadata && one.headers['x-own'] !== 'yes') {
       const isThere = state.serverMetadataAt.some((where) => places[where].includes(one.path))
       if (!isThere) return send(response, { status: 404, body: {} })
-      const own = await fetch(`${issuer}/.well-known/openid-configuration`, { headers: { 'x-own': 'yes' } })
+      const own = await visit(`${issuer}/.well-known/openid-configuration`, { headers: { 'x-own': 'yes' } })
       return send(response, { body: { ...((await own.json()) as object), ...state.serverMetadata } })
     }
     if (isMetadata) seen.splice(seen.indexOf(one), 1)
@@ -300,7 +307,7 @@ export async function startMcpServer({
       const cookies = new Map<string, string>()
       for (let at = address, hop = 0; hop < 12; hop += 1) {
         const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-        const answer = await fetch(at, { headers: { cookie }, redirect: 'manual' })
+        const answer = await visit(at, { headers: { cookie }, redirect: 'manual' })
         for (const line of answer.headers.getSetCookie()) {
           const [name = '', value = ''] = (line.split(';')[0] ?? '').split(/=(.*)/s)
           cookies.set(name, value)
@@ -316,22 +323,27 @@ export async function startMcpServer({
     stop: async () => {
       await mcp.stop()
       await as.stop()
+      await dispatcher?.close()
     },
   }
 }
 
 export type TestMcpServer = Awaited<ReturnType<typeof startMcpServer>>
 
-async function listen(answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>) {
-  const server = createServer((request, response) => {
+async function listen(
+  answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+  tls: Options['tls'],
+) {
+  const handle = (request: IncomingMessage, response: ServerResponse) => {
     answer(request, response).catch((error: unknown) => {
       if (!response.headersSent) response.writeHead(500)
       response.end(String(error))
     })
-  })
+  }
+  const server = tls ? createSecureServer(tls, handle) : createServer(handle)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
-    origin: `http://localhost:${(server.address() as AddressInfo).port}`,
+    origin: `${tls ? 'https' : 'http'}://localhost:${(server.address() as AddressInfo).port}`,
     stop: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve())

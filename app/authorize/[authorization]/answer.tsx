@@ -259,7 +259,7 @@ function Facts({ asked, now }: { asked: Asked; now: string }) {
                 value: (
                   <>
                     <bdi className="font-semibold">{asked.gateway.server.name}</bdi>{' '}
-                    <span className="text-muted">{asked.gateway.server.host}, through Valetkey</span>
+                    <span className="text-muted">{asked.gateway.server.host}, through Valetkey’s gateway</span>
                   </>
                 ),
               },
