@@ -3204,6 +3204,9 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
+            /**
+             * Up to 1,048,576 characters; the body may have 2 MiB
+             */
             text: string
           }
         }
