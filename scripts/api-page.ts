@@ -88,7 +88,7 @@ belongs to a browser.
 
 ## Requests and answers
 
-- Bodies are JSON in UTF-8, at most ${bodyCap / 1024} KiB, with \`Content-Type: application/json\`, also where a change has no body. A field that is not named
+- Bodies are JSON in UTF-8, at most ${bodyCap / 1024} KiB where an operation names no other size, with \`Content-Type: application/json\`, also where a change has no body. A field that is not named
   below is refused, as is a parameter of the query that is unknown or there twice.
 - Times are in UTC (RFC 3339), such as \`2030-01-31T12:00:00Z\`; in answers below, \`Time\` is such a text. Durations are in seconds. Ids have a prefix that names what they are of, such as \`tok_\`.
 - A change by cookie also needs the header \`X-Valetkey: 1\` and an \`Origin\` that is the instance's own. With a token it needs neither.

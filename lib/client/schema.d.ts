@@ -3236,6 +3236,9 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
+            /**
+             * Up to 1,048,576 characters; the body may have 2 MiB
+             */
             text: string
           }
         }

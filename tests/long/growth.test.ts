@@ -60,7 +60,7 @@ beforeAll(async () => {
   many = await crowd(app, 'acme')
   database = new pg.Client({ connectionString: app.database.appUrl })
   await database.connect()
-}, 120_000)
+}, 240_000)
 afterAll(async () => {
   await database?.end()
   await app?.stop({ forged: true })

@@ -51,7 +51,7 @@ export const inspectLeak = operation({
   scope: 'tenant:read',
   audit: 'leak.inspected',
   bodyMax,
-  body: object({ text: text(textMax).min(1) }),
+  body: object({ text: text(textMax).min(1).describe('Up to 1,048,576 characters; the body may have 2 MiB') }),
   answer: {
     status: 200,
     schema: object({

@@ -37,7 +37,7 @@ const nounWords: Record<string, string> = {
   access: 'reads and refusals',
 }
 /** What comes in by a link or by the search box, and is shown as such. */
-const linked = ['address', 'client', 'fingerprint', 'request', 'about'] as const
+const linked = ['address', 'client', 'fingerprint', 'request', 'about', 'from', 'until'] as const
 
 type Props = { params: Promise<{ tenant: string }>; searchParams: Promise<Query> }
 
@@ -57,7 +57,7 @@ export default async function ActivityPage({ params, searchParams }: Props) {
   const age = oneOf(ages, single(query.since))
   const now = ctx.now()
   const given = Object.fromEntries(
-    (['person', 'project', 'action', 'outcome', ...linked, 'from', 'until'] as const).flatMap((name) => {
+    (['person', 'project', 'action', 'outcome', ...linked] as const).flatMap((name) => {
       const value = single(query[name])
       return value === undefined ? [] : [[name, value]]
     }),
@@ -195,6 +195,8 @@ const linkedWords: Record<string, string> = {
   about: 'About',
   person: 'Person',
   project: 'Project',
+  from: 'From',
+  until: 'Before',
 }
 
 /** Filters that no field of the bar shows, each with a way out; and what the search box was taken for. */
