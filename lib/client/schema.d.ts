@@ -3307,7 +3307,7 @@ export interface Paths {
                  */
                 ends_at: string | null
                 /**
-                 * Why and until when, for a freeze
+                 * Why, for a freeze and for what an admin ended; of a freeze until when, too
                  */
                 reason: string | null
                 until: string | null
@@ -3315,6 +3315,20 @@ export interface Paths {
                   id: string
                   alias: string
                 }[]
+                /**
+                 * What somebody else ended, for `access.revoked`
+                 */
+                ended: {
+                  by: string
+                  /**
+                   * Of many things at once: readRevocationAct
+                   */
+                  act: string | null
+                  blocked: boolean
+                  connections: number
+                  tokens: number
+                  grants: number
+                } | null
                 created_at: string
                 read_at: string | null
               }[]
@@ -5857,6 +5871,67 @@ export interface Paths {
               owner_count: number
             }
           }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/revocations/retry': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              retried: number
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/revocations/{revocation}/record': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          revocation: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            reason: string
+          }
+        }
+      }
+      responses: {
+        204: {
+          content?: never
         }
         default: {
           content: {

@@ -325,3 +325,74 @@ describe('sessions of a member', () => {
     expect(await reaches(owner)).toBe(200)
   })
 })
+
+describe('what an admin ends is told', () => {
+  type Told = { kind: string; reason: string | null; ended: Record<string, unknown> | null }
+  const told = async () =>
+    (await app.call<{ items: Told[] }>(member, 'GET', '/tenants/acme/notifications')).body.items.filter(
+      ({ kind }) => kind === 'access.revoked',
+    )
+
+  it('to its owner, once: what, by whom and why; and nobody is told of what they did themselves', async () => {
+    const before = (await told()).length
+    const [first, second] = [await issued(), await issued()]
+    await app.call(owner, 'POST', '/tenants/acme/revocations', { tokens: [first.token.id], reason: 'leaked in a log' })
+    await app.call(member, 'POST', '/tenants/acme/revocations', { tokens: [second.token.id] })
+    const [one, ...rest] = await told()
+    expect(rest).toHaveLength(before)
+    expect(one).toMatchObject({
+      reason: 'leaked in a log',
+      ended: { by: ownerId, tokens: 1, connections: 0, act: null },
+    })
+    const { body } = await everything(owner, { block: false, reason: 'laptop stolen' })
+    member = await app.signIn('member@acme.test')
+    const [all] = await told()
+    expect(all).toMatchObject({ reason: 'laptop stolen', ended: { by: ownerId, act: body.act, blocked: false } })
+  })
+
+  it('A-02: and a revocation commits though it cannot be told', async () => {
+    const { value } = await issued()
+    await app.rows(
+      'acme',
+      `ALTER TABLE notification ADD CONSTRAINT fail_here CHECK (kind <> 'access.revoked') NOT VALID`,
+    )
+    const { status, body } = await everything(owner, { block: false })
+    await app.rows('acme', 'ALTER TABLE notification DROP CONSTRAINT fail_here')
+    expect([status, body.connections]).toEqual([200, 1])
+    expect(await app.useToken(value)).toBe(401)
+  })
+})
+
+describe('upstream work that nobody can do', () => {
+  it('is recorded as ended with a reason, tried no more, and never told as confirmed; all others are tried again at once', async () => {
+    const refuse = Array.from({ length: 6 }, () => ({ status: 503, body: { kind: 'empty' as const } }))
+    app.demo.faults.push('DELETE /v2/storage/tokens/*', ...refuse)
+    const tokens = [await issued(), await issued()]
+    const ids = tokens.map(({ token }) => token.id)
+    await app.call(owner, 'POST', '/tenants/acme/revocations', { tokens: ids })
+    app.demo.faults.clear()
+    const list = async () =>
+      (
+        await app.call<{ items: { id: string; token_id: string }[] }>(owner, 'GET', '/tenants/acme/revocations')
+      ).body.items.filter(({ token_id }) => ids.includes(token_id))
+    const [first, second] = await list()
+    const record = (body: object, jar = owner) =>
+      app.call(jar, 'POST', `/tenants/acme/revocations/${first?.id}/record`, body)
+    expect((await record({})).status).toBe(400)
+    expect((await record({ reason: 'x' }, member)).status).toBe(403)
+    expect((await record({ reason: 'deleted it in the upstream’s console' })).status).toBe(204)
+    expect((await record({ reason: 'again' })).status).toBe(404)
+    const shown = await app.call<{ revocation: object }>(owner, 'GET', `/tenants/acme/tokens/${first?.token_id}`)
+    expect(shown.body.revocation).toMatchObject({ upstream: 'impossible', last_error: 'recorded_as_ended' })
+    const [row] = await app.rows('acme', 'SELECT handle FROM issued_token WHERE id = $1', [first?.token_id])
+    expect(row).toEqual({ handle: null })
+
+    expect((await app.call(member, 'POST', '/tenants/acme/revocations/retry')).status).toBe(403)
+    const { body } = await app.call<{ retried: number }>(owner, 'POST', '/tenants/acme/revocations/retry')
+    expect(body.retried).toBeGreaterThanOrEqual(1)
+    await tick(app.ctx)
+    expect(await list()).toEqual([])
+    const after = await app.call<{ revocation: object }>(owner, 'GET', `/tenants/acme/tokens/${second?.token_id}`)
+    expect(after.body.revocation).toMatchObject({ upstream: 'confirmed' })
+  })
+})

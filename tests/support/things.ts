@@ -155,6 +155,7 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   denyAuthorization: { not_me: false },
   reviewTools: { tools: [{ name: lookedAt.name, hash: lookedAt.hash }] },
   changePolicy: { device_flow: 'typed' },
+  recordRevocation: { reason: 'seen to it there' },
   revokeSelection: { kind: 'tokens', as_of: '2020-01-01T00:00:00.000Z', count: 0 },
   markNotificationsRead: { through: newId('notification') },
 })
