@@ -393,6 +393,11 @@ const acts = {
     'Selection revoked',
     `${Number(details.count ?? 0).toLocaleString('en')} ${text(details.kind)}.${because(details)}`,
   ],
+  'revocation.recorded': (details) => ['Recorded as ended upstream', because(details)],
+  'revocations.retried': (details) => [
+    'Unconfirmed revocations retried',
+    plural(Number(details.count ?? 0), 'revocation'),
+  ],
   'member.session_ended': () => ['Session ended', 'By this tenant.'],
   'invitation.created': (details) => ['Invitation created', `For the role ${roleOf(details)}.`],
   'invitation.withdrawn': () => ['Invitation withdrawn'],

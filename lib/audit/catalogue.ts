@@ -162,6 +162,10 @@ export const catalogue = {
   'selection.revoked': act(['revocation_act'], { act: text, kind: text, count, reason }),
   'revocation.finished': act(['token', 'connection'], { state: text, tries: count }),
   'revocation.retried': act(['token', 'connection'], { revocation: text }),
+  /** Somebody knows that it has ended there; nobody asked the upstream. */
+  'revocation.recorded': act(['token', 'connection'], { revocation: text, reason: text }),
+  /** All that were not confirmed. */
+  'revocations.retried': act(['tenant'], { count }),
   'audit.exported': act([], {}),
   /** What a filter found, as a table or as lines. `filter`: as name=value. */
   'audit.downloaded': act([], { format: text, filter: texts }),

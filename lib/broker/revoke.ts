@@ -10,10 +10,18 @@ import { type ConnectionRow, lockConnection, lockConnections } from '../store/co
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
 import { lockGrants } from '../store/grants.ts'
 import { tellEnded } from '../store/notifications.ts'
-import { findGrantRevocations, insertRevocations, type RevocationState, retryRevocation } from '../store/revocations.ts'
+import {
+  closeRevocation,
+  findGrantRevocations,
+  insertRevocations,
+  type RevocationState,
+  retryAll,
+  retryRevocation,
+  wakeGrants,
+} from '../store/revocations.ts'
 import { countSelected, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
 import { asSystem } from '../store/system.ts'
-import { findTokens, lockRevocable, type TokenRow } from '../store/tokens.ts'
+import { findTokens, lockRevocable, type TokenRow, wipeHandle } from '../store/tokens.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { grantPlace } from '../vault/places.ts'
 import { closeGrants, grantEvents, tokenEvents } from './end-grants.ts'
@@ -336,6 +344,42 @@ async function tell(tx: ReadTx, tenantId: string, targets: Target[], now: Date):
     const { upstream = null, lastError = null, latestMoment = null } = (row && toTokenView(row, now).revocation) ?? {}
     const isPast = latestMoment !== 'unknown' && latestMoment !== null && latestMoment <= now
     return { ...target, upstream, lastError, latestMoment: isPast ? null : latestMoment }
+  })
+}
+
+/** Puts all upstream work of the tenant that is not confirmed back into the queue. How much. @throws BrokerError forbidden */
+export const retryAllUpstream = (ctx: Context, actor: Actor): Promise<number> =>
+  act(ctx, actor, 'administer', async (tx, actor) => {
+    const { tenantId } = actor
+    const count = await retryAll(tx, tenantId, ctx.now())
+    const event = {
+      action: 'revocations.retried',
+      outcome: 'ok',
+      target: { kind: 'tenant', id: tenantId },
+      details: { count },
+    } as const
+    await recordAnyway(ctx, tx, tenantId, ctx.now(), actor, event)
+    return count
+  })
+
+/**
+ * Records that what could not be revoked upstream has ended there, because somebody has seen to it: it is tried no more, and says
+ * so. @throws BrokerError forbidden; not_found, also for what is over
+ */
+export async function recordAsEnded(
+  ctx: Context,
+  actor: Actor,
+  { revocationId, reason }: { revocationId: string; reason: string },
+): Promise<void> {
+  const { tenantId } = actor
+  await act(ctx, actor, 'administer', async (tx, actor) => {
+    const row = await closeRevocation(tx, tenantId, revocationId, ctx.now())
+    if (!row) throw new BrokerError('not_found')
+    if (row.kind === 'token' && row.tokenId) await wipeHandle(tx, tenantId, row.tokenId)
+    if (row.kind === 'orphans') await wakeGrants(tx, tenantId, row.connectionId, ctx.now())
+    const details = { revocation: revocationId, reason }
+    const event = { action: 'revocation.recorded', outcome: 'ok', target: aboutOf(row), details } as const
+    await recordAnyway(ctx, tx, tenantId, ctx.now(), actor, event)
   })
 }
 

@@ -160,6 +160,45 @@ export const listUnconfirmed = (tx: ReadTx, tenantId: string, { now, take }: { n
     include: related,
   })
 
+/** Puts all work of a tenant that is not confirmed back into the queue, but for what is under way. How much. */
+export const retryAll = async (tx: Tx, tenantId: string, now: Date): Promise<number> =>
+  (
+    await tx.upstreamRevocation.updateMany({
+      where: {
+        tenantId,
+        state: { in: ['pending', 'failed'] },
+        AND: [
+          { OR: [{ claimUntil: null }, { claimUntil: { lt: now } }] },
+          { OR: [{ tokenId: null }, { token: { expiresAt: { gt: now } } }] },
+        ],
+      },
+      data: { state: 'pending', nextTryAt: now, claimUntil: null, finishedAt: null },
+    })
+  ).count
+
+/** Of work that an admin has recorded as ended: nobody asked the upstream. */
+export const recordedAsEnded = 'recorded_as_ended'
+
+/**
+ * Closes work that nobody can do, because somebody knows that the thing has ended, and wipes what it needed. Nobody has asked the
+ * upstream, so it is no `done`. Undefined where there is no such work, or it is over.
+ */
+export async function closeRevocation(tx: Tx, tenantId: string, id: string, now: Date) {
+  const [row] = await tx.upstreamRevocation.updateManyAndReturn({
+    where: { tenantId, id, state: { in: ['pending', 'failed'] } },
+    data: {
+      state: 'impossible',
+      lastError: recordedAsEnded,
+      handle: null,
+      claimUntil: null,
+      nextTryAt: null,
+      finishedAt: now,
+    },
+    select: { kind: true, tokenId: true, connectionId: true },
+  })
+  return row
+}
+
 /** Puts failed work back into the queue. */
 export async function retryRevocation(tx: Tx, tenantId: string, id: string, now: Date) {
   const [row] = await tx.upstreamRevocation.updateManyAndReturn({

@@ -28,6 +28,8 @@ beforeEach(async () => {
   owner = await app.signIn('owner@acme.test')
   member = await app.signIn('member@acme.test')
   project = await app.linkProject(member, 'acme', { account: 'member@acme.test', project: '10231' })
+  leftUpstream = new Set()
+  leftUpstream = new Set(livingUpstream().map(({ value }) => value))
 })
 afterEach(() => app.forgetLimits())
 
@@ -44,10 +46,13 @@ const readAct = async (id: string, jar = owner) =>
   (await app.call<Act>(jar, 'GET', `/tenants/acme/revocation-acts/${id}`)).body
 const reaches = async (jar: Jar, tenant = 'acme') => (await app.call(jar, 'GET', `/tenants/${tenant}/projects`)).status
 const issued = async () => (await app.issue(member, 'acme', project)).body
+/** Of the member, but for what an earlier test has left. */
 const livingUpstream = () =>
   app.demo.ledger.tokens.filter(
-    ({ kind, account, live }) => kind === 'storage' && account === 'member@acme.test' && live,
+    ({ kind, account, live, value }) =>
+      kind === 'storage' && account === 'member@acme.test' && live && !leftUpstream.has(value),
   )
+let leftUpstream = new Set<string>()
 const place = async (id: string) => ({ tenantId: (await app.tenantId('acme')) ?? '', id })
 /** Copies of a token, that many, as if somebody had issued them; they work through us alone. */
 const copies = (token: TokenOnWire, count: number) =>
@@ -197,6 +202,21 @@ describe('however much it is', () => {
   it('A-02: an act that was cut off goes on with the tick, and does nothing twice', async () => {
     const { token, value } = await issued()
     await copies(token, 3_000)
+    // Of the tenant's own APIs: they hang below no connection, and the member alone can take them along.
+    await app.rows(
+      'acme',
+      `UPDATE issued_token SET strategy = 'sign', connection_id = NULL, generations[2] = 0 WHERE strategy = 'proxy' AND user_id = $1`,
+      [userId],
+    )
+    const state = async () =>
+      (
+        await app.rows(
+          'acme',
+          `SELECT vk.token_state(t) AS state FROM issued_token t WHERE strategy = 'sign' AND user_id = $1 AND status = 'live' LIMIT 1`,
+          [userId],
+        )
+      )[0]
+    expect(await state()).toEqual({ state: 'live' })
     await app.rows(
       'acme',
       `CREATE FUNCTION fail_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'here'; END $$;
@@ -205,12 +225,7 @@ describe('however much it is', () => {
     const { body } = await everything(owner, { block: false })
     await app.rows('acme', 'DROP TRIGGER fail_here ON upstream_revocation; DROP FUNCTION fail_here()')
     // Dead with us since it committed, though no row says so yet.
-    const [state] = await app.rows(
-      'acme',
-      `SELECT vk.token_state(t) AS state FROM issued_token t WHERE strategy = 'proxy' AND user_id = $1 AND status = 'live' LIMIT 1`,
-      [userId],
-    )
-    expect(state).toEqual({ state: 'revoked' })
+    expect(await state()).toEqual({ state: 'revoked' })
     expect((await readAct(body.act)).ended).toBeLessThan(3_001)
     const deletions = () =>
       app.demo.ledger.requests.filter(
@@ -323,5 +338,76 @@ describe('sessions of a member', () => {
     // A session of somebody else is none of this member's.
     expect((await end(owner, theirs?.id ?? '')).status).toBe(404)
     expect(await reaches(owner)).toBe(200)
+  })
+})
+
+describe('what an admin ends is told', () => {
+  type Told = { kind: string; reason: string | null; ended: Record<string, unknown> | null }
+  const told = async () =>
+    (await app.call<{ items: Told[] }>(member, 'GET', '/tenants/acme/notifications')).body.items.filter(
+      ({ kind }) => kind === 'access.revoked',
+    )
+
+  it('to its owner, once: what, by whom and why; and nobody is told of what they did themselves', async () => {
+    const before = (await told()).length
+    const [first, second] = [await issued(), await issued()]
+    await app.call(owner, 'POST', '/tenants/acme/revocations', { tokens: [first.token.id], reason: 'leaked in a log' })
+    await app.call(member, 'POST', '/tenants/acme/revocations', { tokens: [second.token.id] })
+    const [one, ...rest] = await told()
+    expect(rest).toHaveLength(before)
+    expect(one).toMatchObject({
+      reason: 'leaked in a log',
+      ended: { by: ownerId, tokens: 1, connections: 0, act: null },
+    })
+    const { body } = await everything(owner, { block: false, reason: 'laptop stolen' })
+    member = await app.signIn('member@acme.test')
+    const [all] = await told()
+    expect(all).toMatchObject({ reason: 'laptop stolen', ended: { by: ownerId, act: body.act, blocked: false } })
+  })
+
+  it('A-02: and a revocation commits though it cannot be told', async () => {
+    const { value } = await issued()
+    await app.rows(
+      'acme',
+      `ALTER TABLE notification ADD CONSTRAINT fail_here CHECK (kind <> 'access.revoked') NOT VALID`,
+    )
+    const { status, body } = await everything(owner, { block: false })
+    await app.rows('acme', 'ALTER TABLE notification DROP CONSTRAINT fail_here')
+    expect([status, body.connections]).toEqual([200, 1])
+    expect(await app.useToken(value)).toBe(401)
+  })
+})
+
+describe('upstream work that nobody can do', () => {
+  it('is recorded as ended with a reason, tried no more, and never told as confirmed; all others are tried again at once', async () => {
+    const refuse = Array.from({ length: 6 }, () => ({ status: 503, body: { kind: 'empty' as const } }))
+    app.demo.faults.push('DELETE /v2/storage/tokens/*', ...refuse)
+    const tokens = [await issued(), await issued()]
+    const ids = tokens.map(({ token }) => token.id)
+    await app.call(owner, 'POST', '/tenants/acme/revocations', { tokens: ids })
+    app.demo.faults.clear()
+    const list = async () =>
+      (
+        await app.call<{ items: { id: string; token_id: string }[] }>(owner, 'GET', '/tenants/acme/revocations')
+      ).body.items.filter(({ token_id }) => ids.includes(token_id))
+    const [first, second] = await list()
+    const record = (body: object, jar = owner) =>
+      app.call(jar, 'POST', `/tenants/acme/revocations/${first?.id}/record`, body)
+    expect((await record({})).status).toBe(400)
+    expect((await record({ reason: 'x' }, member)).status).toBe(403)
+    expect((await record({ reason: 'deleted it in the upstream’s console' })).status).toBe(204)
+    expect((await record({ reason: 'again' })).status).toBe(404)
+    const shown = await app.call<{ revocation: object }>(owner, 'GET', `/tenants/acme/tokens/${first?.token_id}`)
+    expect(shown.body.revocation).toMatchObject({ upstream: 'impossible', last_error: 'recorded_as_ended' })
+    const [row] = await app.rows('acme', 'SELECT handle FROM issued_token WHERE id = $1', [first?.token_id])
+    expect(row).toEqual({ handle: null })
+
+    expect((await app.call(member, 'POST', '/tenants/acme/revocations/retry')).status).toBe(403)
+    const { body } = await app.call<{ retried: number }>(owner, 'POST', '/tenants/acme/revocations/retry')
+    expect(body.retried).toBeGreaterThanOrEqual(1)
+    await tick(app.ctx)
+    expect(await list()).toEqual([])
+    const after = await app.call<{ revocation: object }>(owner, 'GET', `/tenants/acme/tokens/${second?.token_id}`)
+    expect(after.body.revocation).toMatchObject({ upstream: 'confirmed' })
   })
 })

@@ -87,13 +87,19 @@ afterAll(async () => {
 })
 afterEach(() => app.forgetLimits())
 // What one test ends is not what the next is about.
-beforeEach(() =>
-  app.rows(
+beforeEach(async () => {
+  await app.rows(
     'acme',
-    `UPDATE oauth_grant g SET generations = vk.grant_generations(g.tenant_id, g.user_id, g.client_id, g.id), ended_at = NULL,
-       ended_by = NULL, end_cause = NULL WHERE ended_at IS NULL OR id = 'grt_test'`,
-  ),
-)
+    `UPDATE oauth_grant SET generation = 0, ended_at = NULL, ended_by = NULL, end_cause = NULL WHERE id = 'grt_test'`,
+  )
+  await app.rows(
+    'acme',
+    `UPDATE oauth_grant g SET generations = vk.grant_generations(g.tenant_id, g.user_id, g.client_id, g.id) WHERE ended_at IS NULL`,
+  )
+  await app.rows('acme', `UPDATE upstream_revocation SET state = 'failed', finished_at = now() WHERE id = $1`, [
+    things.revocation,
+  ])
+})
 
 /** What a program of the admin's sends: its token, and none of what a browser's change carries. */
 function program(held: readonly Scope[], kind: GrantCredential['kind'] = 'bearer'): Record<string, string> {

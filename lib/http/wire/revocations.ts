@@ -214,3 +214,29 @@ export const retryRevocation = operation({
   idempotent: { answerSeconds: 600, keySeconds: 600 },
   limit: 'revoke',
 })
+
+export const retryAllRevocations = operation({
+  id: 'retryAllRevocations',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/revocations/retry',
+  summary: 'Retries all unconfirmed upstream revocations, with the next turn of the queue',
+  permission: 'administer',
+  scope: 'tenant:manage',
+  audit: 'revocations.retried',
+  body: object({}),
+  answer: { status: 200, schema: object({ retried: z.int() }) },
+  limit: 'revoke',
+})
+
+export const recordRevocation = operation({
+  id: 'recordRevocation',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/revocations/{revocation}/record',
+  summary: 'Records that something has ended upstream, as somebody has seen to: it is tried no more',
+  permission: 'administer',
+  scope: 'tenant:manage',
+  audit: 'revocation.recorded',
+  body: object({ reason: line(200) }),
+  answer: { status: 204 },
+  limit: 'revoke',
+})

@@ -18,6 +18,7 @@ import { projectCards } from '@/lib/broker/read/project.ts'
 import { unconfirmedLimit, unconfirmedRevocations } from '@/lib/broker/read/revocation.ts'
 import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
+import { clientPage } from '@/lib/tenancy/clients.ts'
 import { connectionColumns, connectionRow } from './connection-row.tsx'
 import { RevocationTable } from './revocation-table.tsx'
 import { Unconfirmed } from './unconfirmed.tsx'
@@ -45,6 +46,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
     person: single(query.person),
     project: single(query.project),
     provider: single(query.provider),
+    client: single(query.client),
     state: single(query.state),
     age: oneOf(ages, single(query.age)),
     used: oneOf(uses, single(query.used)),
@@ -55,6 +57,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
     userId: chosen.person,
     projectId: chosen.project,
     providerId: chosen.provider,
+    clientId: chosen.client,
     madeBefore: chosen.age && daysAgo(chosen.age),
     usedBefore: chosen.used === 'unknown' ? chosen.used : chosen.used && daysAgo(chosen.used),
   }
@@ -70,15 +73,19 @@ export default async function RevocationPage({ params, searchParams }: Props) {
     owner: chosen.person,
     project: chosen.project,
     provider: chosen.provider,
+    client: view === 'connections' ? undefined : chosen.client,
     made_before: filter.madeBefore?.toISOString(),
     used_before: filter.usedBefore instanceof Date ? filter.usedBefore.toISOString() : filter.usedBefore,
   }
-  const [names, cards, providers, tokens, connections, grants, unconfirmed] = await Promise.all([
+  const [names, cards, providers, clients, tokens, connections, grants, unconfirmed] = await Promise.all([
     peopleNames(ctx, actor.tenantId),
     projectCards(ctx, actor),
     providerList(ctx, actor),
+    clientPage(ctx, actor, {}),
     view === 'tokens' ? tokenPage(ctx, actor, { ...tokenFilter, everybody: true, before }) : null,
-    view === 'connections' ? connectionPage(ctx, actor, { ...connectionFilter, everybody: true, before }) : null,
+    view === 'connections'
+      ? connectionPage(ctx, actor, { ...connectionFilter, clientId: undefined, everybody: true, before })
+      : null,
     view === 'devices' ? grantPage(ctx, actor, { ...grantFilter, everybody: true, before }) : null,
     unconfirmedRevocations(ctx, actor),
   ])
@@ -157,6 +164,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             ),
             pick('project', 'Any project', cards),
             pick('provider', 'Any provider', providers),
+            ...(view === 'connections' ? [] : [pick('client', 'Any program', clients.items)]),
             pick(
               'age',
               'Any age',
