@@ -3696,7 +3696,7 @@ export interface Paths {
                  */
                 ends_at: string | null
                 /**
-                 * Why and until when, for a freeze
+                 * Why, for a freeze and for what an admin ended; of a freeze until when, too
                  */
                 reason: string | null
                 until: string | null
@@ -3711,6 +3711,20 @@ export interface Paths {
                   kind: 'token' | 'grant' | 'client'
                   id: string
                   name: string
+                } | null
+                /**
+                 * What somebody else ended, for `access.revoked`
+                 */
+                ended: {
+                  by: string
+                  /**
+                   * Of many things at once: readRevocationAct
+                   */
+                  act: string | null
+                  blocked: boolean
+                  connections: number
+                  tokens: number
+                  grants: number
                 } | null
                 created_at: string
                 read_at: string | null
@@ -6334,6 +6348,67 @@ export interface Paths {
               owner_count: number
             }
           }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/revocations/retry': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              retried: number
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/revocations/{revocation}/record': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          revocation: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            reason: string
+          }
+        }
+      }
+      responses: {
+        204: {
+          content?: never
         }
         default: {
           content: {
