@@ -211,7 +211,7 @@ export const scenarios: readonly Scenario[] = [
     way: 'ours, exchanged',
     part: 'ours',
     requests: (seeded) => ours.exchange(seeded, seeded.audiences.asked),
-    goal: 2.5,
+    goal: 0.6,
   },
   { act: 'issue, signed', way: 'oidc-provider', part: 'oidc', requests: () => [oidc.token(true)] },
   {
@@ -227,7 +227,7 @@ export const scenarios: readonly Scenario[] = [
     way: 'ours, exchanged',
     part: 'ours',
     requests: (seeded) => ours.exchange(seeded, seeded.audiences.signed),
-    goal: 2.5,
+    goal: 0.6,
   },
   {
     act: 'introspection',

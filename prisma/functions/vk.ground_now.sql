@@ -1,5 +1,6 @@
--- What a token stands on now: the generations in the order of issued_token.generations, which nothing else knows: its own (none has
--- been raised yet), connection, project, provider, member, tenant, instance, then client and grant; and whether its member is active.
+-- What a token stands on now: the generations in the order of issued_token.generations: its own (none has been raised yet),
+-- connection, project, provider, member, tenant, instance, then client and grant; and whether its member is active. The order is
+-- known here and to those who read each with its row: vk.ground_stands, vk.issue_ground.
 -- NULL for p_connection (strategy sign), p_client and p_grant: it stands on none. An element is NULL where something that is named
 -- is not there. The tenant is set. Plain SQL that the planner writes into whatever asks (docs/decisions/0066).
 CREATE OR REPLACE FUNCTION vk.ground_now(p_tenant text, p_user text, p_project text, p_provider text, p_connection text, p_client text,

@@ -136,7 +136,7 @@ describe('a token stands on', () => {
     await app.query('ROLLBACK')
   })
 
-  describe('under lock', () => {
+  describe('A-03: under lock', () => {
     const order = ['connection', 'project', 'provider', 'member', 'tenant', 'oauth_grant', 'instance']
     let other: pg.Client
     beforeAll(async () => {

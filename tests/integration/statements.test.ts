@@ -65,7 +65,7 @@ const upstream: Partial<Record<Way, string[]>> = {
 }
 const decided = ['vk.issue_ground', 'vk.issue_begin']
 
-it('a tenant’s keys are read once for all who ask at once, and what was sealed is told once', async () => {
+it('V-02: a tenant’s keys are read once for all who ask at once, and what was sealed is told once', async () => {
   const tenantId = String(await app.tenantId('acme'))
   const vault = await vaultOf(app.ctx, tenantId)
   await vault.seal({ table: 'provider', column: 'client_secret', row: 'prv_x', user: '-', version: 0 }, 'x')
