@@ -276,7 +276,7 @@ test('an agent is told what to do, with a token and by signing in', async ({ pag
   await expect(page.getByText('bearer_token_env_var')).toBeVisible()
   await page.getByRole('link', { name: 'It signs in itself' }).click()
   await page.waitForURL(/way=sign-in$/)
-  await expect(page.getByText('cannot sign in here')).toBeVisible()
+  await expect(page.getByText('http://localhost:8976/callback')).toBeVisible()
   await page.getByRole('tab', { name: 'VS Code' }).click()
   await expect(page.getByText('https://vscode.dev/redirect')).toBeVisible()
   await expectAccessible(page)

@@ -526,11 +526,11 @@ describe('a tenant’s policy', () => {
   afterEach(() => setFlow('typed'))
 
   it('is typed until an admin says otherwise, and is recorded', async () => {
-    expect((await app.call(member, 'GET', '/tenants/acme/policy')).body).toEqual({ device_flow: 'typed' })
+    expect((await app.call(member, 'GET', '/tenants/acme/policy')).body).toMatchObject({ device_flow: 'typed' })
     expect((await setFlow('off', 'acme', member)).status).toBe(403)
     expect((await setFlow('sometimes')).status).toBe(400)
-    expect((await setFlow('one_click')).body).toEqual({ device_flow: 'one_click' })
-    expect((await app.call(globex, 'GET', '/tenants/globex/policy')).body).toEqual({ device_flow: 'typed' })
+    expect((await setFlow('one_click')).body).toEqual({ device_flow: 'one_click', client_documents: 'this_computer' })
+    expect((await app.call(globex, 'GET', '/tenants/globex/policy')).body).toMatchObject({ device_flow: 'typed' })
     expect((await app.call(globex, 'GET', '/tenants/acme/policy')).status).toBe(404)
     const [event] = await app.rows(
       'acme',

@@ -101,6 +101,7 @@ describe('ASK-12: a client', () => {
     expect(client.id).toMatch(/^cli_[0-9a-f]{32}$/)
     expect(await shown(client.id)).toEqual({
       id: client.id,
+      document: null,
       name: 'Notebooks',
       of_server: false,
       token_endpoint_auth_method: 'none',
