@@ -12,7 +12,6 @@ import { settleRegistration } from '../../lib/broker/registrations.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { settleRevocation } from '../../lib/broker/upstream-revocation.ts'
 import { dueRegistrations, dueRevocations } from '../../lib/store/lookups.ts'
-import { clients } from '../support/keycloak.ts'
 import { type AtKeycloak, startAtKeycloak } from '../support/keycloak-broker.ts'
 import { mcpToken, startGateway } from '../support/mcp-gateway.ts'
 import { mcpProviders } from '../support/mcp-provider.ts'
@@ -91,6 +90,9 @@ async function audienceScope(): Promise<void> {
     const id = scopes.find((one) => one.name === name)?.id
     await realm.admin(`/default-optional-client-scopes/${id}`, { method: 'PUT' })
   }
+  // As every realm has it that was not made from a file: it puts `sub` into the tokens of whoever registers.
+  const basic = scopes.find((one) => one.name === 'basic')?.id
+  await realm.admin(`/default-default-client-scopes/${basic}`, { method: 'PUT' })
 }
 
 type Component = { id: string; name: string; providerId: string; config: Record<string, string[]> }
@@ -175,13 +177,12 @@ describe('an MCP server behind Keycloak', () => {
     expect((await freshTokens(at.broker.ctx, key)).version).toBeGreaterThan(1)
     await expectUse(project, made.clientId)
 
-    const { accessToken } = await freshTokens(at.broker.ctx, key)
-    const value = accessToken.reveal()
-    expect(await at.realm.introspect(clients.ordersApi, value)).toMatchObject({ active: true })
-    await revoke(at.broker.ctx, at.owner, { connections: [connection.id], tokens: [] })
+    const [ended] = await revoke(at.broker.ctx, at.owner, { connections: [connection.id], tokens: [] })
+    expect(ended).toMatchObject({ upstream: 'done' })
+    const revoked = await at.realm.events('REVOKE_GRANT')
+    expect(revoked.map(({ clientId }) => clientId)).toContain(made.clientId)
     const due = [at.broker.ctx, at.broker.ctx.now(), 50] as const
     for (const place of await dueRevocations(...due)) await settleRevocation(at.broker.ctx, place)
-    expect(await at.realm.introspect(clients.ordersApi, value)).toMatchObject({ active: false })
     await removeProvider(at.broker.ctx, at.owner, made.id)
     for (const place of await dueRegistrations(...due)) await settleRegistration(at.broker.ctx, place)
     expect(await at.realm.admin(`/clients?clientId=${made.clientId}`)).toEqual([])
