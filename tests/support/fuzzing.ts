@@ -115,6 +115,11 @@ export const formedTexts = () => [
   // A thumbprint, and a hash.
   'A'.repeat(43),
   'a'.repeat(64),
+  // What events are searched by: an act, an address, a fingerprint, a request.
+  'token.revoked',
+  '203.0.113.7',
+  'a'.repeat(12),
+  newId('request'),
 ]
 
 export const randomText = fc
