@@ -193,6 +193,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'end of an attempt: lib/broker/link/complete.ts',
     'end of an attempt: lib/store/idempotency.ts',
     'job: lib/audit/access.ts',
+    'job: lib/broker/acts.ts',
     'job: lib/broker/check.ts',
     'job: lib/broker/issue.ts',
     'job: lib/broker/link/ask.ts',
