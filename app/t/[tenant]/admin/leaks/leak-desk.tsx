@@ -98,7 +98,10 @@ export function LeakDesk({ tenant, names, now, mayRevoke, door }: Props) {
         </div>
         <ProblemNotice problem={problem} />
       </form>
-      <div role="status" aria-label="What was found" className="flex flex-col gap-4 empty:hidden">
+      <p role="status" className="sr-only">
+        {findings && `${plural(findings.found.length, 'thing')} of this tenant found`}
+      </p>
+      <div className="flex flex-col gap-4 empty:hidden">
         {findings && (
           <Results
             tenant={tenant}
