@@ -1,12 +1,14 @@
 // A token that leaked is found with the keyboard alone, and revoked; and what happened is found again.
 import { z } from 'zod'
-import { api, expect, expectAccessible, shoot, signIn, test } from './support.ts'
+import { api, expect, expectAccessible, link, shoot, signIn, test } from './support.ts'
 
 test.describe.configure({ mode: 'serial' })
 
 test('LD-05: a pasted log shows whose token it holds, and one act revokes it', async ({ page }) => {
   test.slow()
   await signIn(page, 'owner@acme.test')
+  // As it is when nobody has linked anything yet.
+  await link(page, 'Acme Data Science', 'owner@acme.test')
   const cards = z.object({ items: z.array(z.object({ id: z.string() })) })
   const [project] = cards.parse(await api(page, 'GET', '/api/v1/tenants/acme/projects')).items
   const made = await api(page, 'POST', `/api/v1/tenants/acme/projects/${project?.id}/tokens`, {
