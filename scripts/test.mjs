@@ -24,9 +24,8 @@ try {
     ensurePythons(),
     ensurePackages(),
   ])
-  // Who waits for a browser leaves half of a core idle; what is most of the time at work uses it.
-  const beside = [long, keycloak(noKeycloak), contract(schemathesis)]
-  const total = await runStages([...checks, programs, build, [await browserStage(), beside]])
+  const later = [keycloak(noKeycloak), contract(schemathesis)]
+  const total = await runStages([...checks, programs, long, build, later, await browserStage()])
   conclude(total)
 } catch (error) {
   report(error)
