@@ -1131,6 +1131,9 @@ describe('every operation, by a program with a token of a trusted issuer', () =>
       // The one made before has ended by now.
       if (operation.id === 'revoke')
         things.token = ((await through(issue, neededBy(issue))).body.token as { id: string }).id
+      // Tried again, it was done.
+      if (operation.id === 'recordRevocation')
+        await app.rows('acme', `UPDATE upstream_revocation SET state = 'failed' WHERE id = $1`, [things.revocation])
       const answer = await through(operation, neededBy(operation))
       expect([answer.status, answer.text]).toEqual([operation.answer.status, answer.text])
       const events = await eventsOf(app, answer)
