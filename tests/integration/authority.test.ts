@@ -54,7 +54,13 @@ async function overtaken(change: (client: pg.Client) => Promise<unknown>, reques
       answered = true
     })
     let waited = false
-    while (!waited && !answered) waited = (await client.query('SELECT FROM pg_locks WHERE NOT granted')).rows.length > 0
+    while (!waited && !answered)
+      waited =
+        (
+          await client.query(
+            'SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted',
+          )
+        ).rows.length > 0
     await change(client)
     await client.query('COMMIT')
     return { ...(await racing), waited }
@@ -142,7 +148,13 @@ describe('Z-06, T-05: authority is read inside the transaction, whatever the wra
       demotion = app.call(owner, 'PATCH', `/tenants/acme/members/${userId}`, { role: 'member' }).finally(() => {
         order += 'demoted'
       })
-      while ((await app.owner.query('SELECT FROM pg_locks WHERE NOT granted')).rows.length === 0);
+      while (
+        (
+          await app.owner.query(
+            'SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted',
+          )
+        ).rows.length === 0
+      );
       order += 'acted '
     })
     await demotion
@@ -228,7 +240,7 @@ describe('what a person began and may no longer finish', () => {
       const issued = app.issue(admin, 'acme', String(things.project)).finally(() => {
         answered = true
       })
-      const waiting = `SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory'`
+      const waiting = `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted AND locktype = 'advisory'`
       while (!answered && (await app.owner.query(waiting)).rowCount === 0);
       await before.query(
         `UPDATE issued_token SET status = 'live', expires_at = now() + interval '1 hour' WHERE id = $1`,

@@ -465,7 +465,9 @@ describe('a sign-in that is under way', () => {
     // Its session is written, its event waits.
     await expect
       .poll(() =>
-        waiting(`SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted AND relation = 'audit_event'::regclass`),
+        waiting(
+          `SELECT count(*)::int AS n FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted AND relation = 'audit_event'::regclass`,
+        ),
       )
       .toBe(1)
     const ending = send({ sid: 's-1' }).finally(() => {
@@ -475,7 +477,9 @@ describe('a sign-in that is under way', () => {
       .poll(
         async () =>
           settled ||
-          (await waiting(`SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted AND locktype = 'advisory'`)) > 0,
+          (await waiting(
+            `SELECT count(*)::int AS n FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted AND locktype = 'advisory'`,
+          )) > 0,
       )
       .toBe(true)
     await at.owner.query('COMMIT')

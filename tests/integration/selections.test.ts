@@ -218,7 +218,13 @@ describe('a selection', () => {
     await client.query(`UPDATE connection SET status = 'linked', cause = NULL WHERE user_id = $1`, [userIds.member])
     const racing = act({ ...broken, as_of, count })
     let waits = false
-    while (!waits) waits = (await client.query('SELECT FROM pg_locks WHERE NOT granted')).rows.length > 0
+    while (!waits)
+      waits =
+        (
+          await client.query(
+            'SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted',
+          )
+        ).rows.length > 0
     await client.query('COMMIT')
     await client.end()
     expect((await racing).body).toMatchObject({ items: [], remaining: 0, next: null })

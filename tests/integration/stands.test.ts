@@ -152,7 +152,8 @@ describe('a token stands on', () => {
       await owner.query(`SELECT 1 FROM ${table} FOR UPDATE`)
       await app.query('BEGIN')
       const asked = stands('tok_1')
-      const waiting = 'SELECT FROM pg_locks WHERE NOT granted'
+      const waiting =
+        'SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted'
       while ((await other.query(waiting)).rowCount === 0) await new Promise((resolve) => setImmediate(resolve))
       await work()
       await owner.query('COMMIT')

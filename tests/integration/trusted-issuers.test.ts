@@ -891,7 +891,7 @@ describe('what is taken away', () => {
     })
     await begun
     const removal = take().then(() => order.push('removal'))
-    const waiting = `SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted`
+    const waiting = `SELECT count(*)::int AS n FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted`
     await expect.poll(async () => (await app.owner.query(waiting)).rows[0]?.n).toBe(1)
     release()
     await Promise.all([acting, removal])

@@ -205,7 +205,7 @@ describe('a session at an upstream that is over', () => {
       hash('s-2'),
     ])
     const ending = send({ sid: 's-1' })
-    const waiting = `SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'`
+    const waiting = `SELECT count(*)::int AS n FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted AND locktype = 'transactionid'`
     await expect.poll(async () => (await broker.owner.query<{ n: number }>(waiting)).rows[0]?.n).toBe(1)
     await broker.owner.query('COMMIT')
     expect(await ending).toMatchObject(taken)
