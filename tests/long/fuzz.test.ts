@@ -78,7 +78,7 @@ const send = (method: string, path: string, body?: string, type?: string) =>
 const pathOf = ({ path }: Operation, odd: Record<string, string> = {}) =>
   path.replaceAll(/\{(\w+)\}/g, (_, name) => (name in odd ? String(odd[name]) : String(ids[name])))
 
-const samples = () => [...formedTexts(), ids.provider ?? '']
+const samples = () => [...formedTexts(), ids.provider ?? '', ids.client ?? '']
 
 /** Sends each of `fixed`, then random ones. What fails is shrunk, and shown with its seed. */
 const assertFor = <T>(fixed: readonly T[], random: fc.Arbitrary<T>, check: (value: T) => Promise<void>) =>
