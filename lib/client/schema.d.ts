@@ -1359,7 +1359,7 @@ export interface Paths {
       }
     }
   }
-  '/api/v1/tenants/{tenant}/audit-events/{event}': {
+  '/api/v1/tenants/{tenant}/audit-events/{event}/related': {
     get: {
       parameters: {
         query?: never

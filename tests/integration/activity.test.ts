@@ -181,11 +181,11 @@ describe('a filter', () => {
       [member, 'acme'],
       [globex, 'globex'],
     ] as const)
-      expect((await app.call(jar, 'GET', `/tenants/${tenant}/audit-events/${event?.id}`)).status).toBe(404)
+      expect((await app.call(jar, 'GET', `/tenants/${tenant}/audit-events/${event?.id}/related`)).status).toBe(404)
     const read = await app.call<{ event: Event; act: Event[]; about: Event[] }>(
       owner,
       'GET',
-      `/tenants/acme/audit-events/${event?.id}`,
+      `/tenants/acme/audit-events/${event?.id}/related`,
     )
     expect(read.body).toMatchObject({ event: { id: event?.id }, act: [{ action: 'token.requested' }] })
   })

@@ -181,10 +181,10 @@ describe('an MCP server behind Keycloak', () => {
     expect(ended).toMatchObject({ upstream: 'done' })
     const revoked = await at.realm.events('REVOKE_GRANT')
     expect(revoked.map(({ clientId }) => clientId)).toContain(made.clientId)
-    const due = [at.broker.ctx, at.broker.ctx.now(), 50] as const
-    for (const place of await dueRevocations(...due)) await settleRevocation(at.broker.ctx, place)
+    const due = () => [at.broker.ctx, at.broker.ctx.now(), 50] as const
+    for (const place of await dueRevocations(...due())) await settleRevocation(at.broker.ctx, place)
     await removeProvider(at.broker.ctx, at.owner, made.id)
-    for (const place of await dueRegistrations(...due)) await settleRegistration(at.broker.ctx, place)
+    for (const place of await dueRegistrations(...due())) await settleRegistration(at.broker.ctx, place)
     expect(await at.realm.admin(`/clients?clientId=${made.clientId}`)).toEqual([])
   })
 

@@ -84,7 +84,8 @@ export const exportEvents = operation({
 export const readAuditEvent = operation({
   id: 'readAuditEvent',
   method: 'GET',
-  path: '/api/v1/tenants/{tenant}/audit-events/{event}',
+  // Not the bare id: Next would answer GET for the words beside it, which are POST alone.
+  path: '/api/v1/tenants/{tenant}/audit-events/{event}/related',
   summary: 'Reads one event, with the rest of what its request did and what else happened to the same thing',
   permission: 'read',
   scope: 'audit:read',

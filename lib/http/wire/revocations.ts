@@ -171,6 +171,13 @@ export const revokeSelection = operation({
     as_of: instantGiven.describe('Of the preview: what was made since is not touched'),
     count: z.int().min(0).max(100_000_000).describe('How many the preview counted'),
     reason: line(200).optional(),
+  }).meta({
+    // What toRevocable refuses.
+    anyOf: [
+      { properties: { kind: { const: 'tokens' } }, not: { required: ['status'] } },
+      { properties: { kind: { const: 'connections' } }, not: { required: ['client'] } },
+      { properties: { kind: { const: 'grants' }, status: { const: 'frozen' } } },
+    ],
   }),
   answer: { status: 201, schema: object({ act: id }) },
   errors: [...vaultErrors, 'count_changed'],

@@ -43,6 +43,8 @@ const selected = object(revocable)
 export function toRevocable({ kind, status, client, ...rest }: Named<z.output<typeof selected>>): RevocableFilter {
   if (kind === 'connections' && client !== undefined)
     throw new BrokerError('bad_request', { fields: { client: 'No connection has one.' } })
+  if (kind === 'tokens' && status !== undefined)
+    throw new BrokerError('bad_request', { fields: { status: 'No token is chosen by one.' } })
   if (kind === 'grants' && status !== undefined && status !== 'frozen')
     throw new BrokerError('bad_request', { fields: { status: 'Only frozen, for grants.' } })
   return { kind, status, clientId: client, ...toChosen(rest) }

@@ -16,7 +16,7 @@ import type { AuditAction } from '@/lib/audit/catalogue.ts'
 import type { Paths } from '@/lib/client/index.ts'
 
 type Wire =
-  Paths['/api/v1/tenants/{tenant}/audit-events/{event}']['get']['responses'][200]['content']['application/json']
+  Paths['/api/v1/tenants/{tenant}/audit-events/{event}/related']['get']['responses'][200]['content']['application/json']
 type WireEvent = Wire['event']
 type Props = { tenant: string; id: string; what: string; names: Record<string, string> }
 
@@ -26,7 +26,7 @@ export function EventDetails({ tenant, id, what, names }: Props) {
   const [found, setFound] = useState<Wire | null>(null)
   const { problem, start } = useAction(async (event: string) => {
     const path = { tenant, event }
-    const sent = await send(client.GET('/api/v1/tenants/{tenant}/audit-events/{event}', { params: { path } }))
+    const sent = await send(client.GET('/api/v1/tenants/{tenant}/audit-events/{event}/related', { params: { path } }))
     if (sent.ok) setFound(sent.data)
     return sent
   })
