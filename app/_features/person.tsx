@@ -82,7 +82,7 @@ function Sessions({ tenant, person, own, now, mayEnd }: SessionsProps) {
       lead={
         own
           ? 'Browsers in which you are signed in.'
-          : 'Browsers that this tenant accepts. Where they are, only their owner sees.'
+          : 'Browsers that this tenant accepts. Only their owner sees where they are.'
       }
     >
       {sessions.length === 0 ? (
@@ -226,7 +226,7 @@ function Made({ tenant, person, now, names }: Pick<Props, 'tenant' | 'person' | 
   )
 }
 
-/** All of it in one line: "2 sessions, 1 connection, 14 live tokens". */
+/** All of it in a few words: "2 sessions, 1 connection, 14 live tokens". */
 export function holdsWords({ ending }: PersonView): string {
   const { sessions, connections, grants, tokens, used_lately } = { ...ending, used_lately: ending.usedLately }
   const parts = [
@@ -235,5 +235,5 @@ export function holdsWords({ ending }: PersonView): string {
     plural(connections, 'connection'),
     `${plural(tokens, 'live token')}${used_lately > 0 ? ` (${used_lately.toLocaleString('en')} used in the last hour)` : ''}`,
   ]
-  return `Holds ${parts.join(', ')}.`
+  return parts.join(', ')
 }

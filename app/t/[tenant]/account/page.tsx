@@ -27,7 +27,7 @@ export default async function AccountPage({ params, searchParams }: Props) {
     <>
       <PageHeader
         title="Everything of yours"
-        lead={`${holdsWords(person)} If you lost a device, or something of yours leaked, revoke everything: it ends at once, and this session stays.`}
+        lead={`You hold ${holdsWords(person)}. If you lost a device, or something of yours leaked, revoke everything: it ends at once, and this session stays.`}
         actions={<RevokeEverything tenant={tenant} person={{ id: actor.userId, name }} own blockable={false} />}
       />
       <Person

@@ -53,7 +53,7 @@ export default async function PersonPage({ params, searchParams }: Props) {
             {frozen && <StateBadge kind="connection" state="frozen" />}
           </>
         }
-        lead={`${status === 'removed' ? 'No longer a member.' : `${roleLine[person.role]}.`} ${holdsWords(person)}`}
+        lead={`${status === 'removed' ? 'No longer a member.' : `${roleLine[person.role]}.`} Holds ${holdsWords(person)}.`}
         actions={
           may(actor, 'administer') &&
           status !== 'removed' && (
