@@ -558,6 +558,24 @@ export async function startCrowd(): Promise<Crowd> {
 
   const sessions: string[] = []
   const known = { owner, suspended: String(people[4]) }
+  const revocation = newId('revocation_act')
+  await insert(
+    'revocation_act',
+    ofTenant([
+      {
+        id: revocation,
+        kind: 'held',
+        revoked_by: owner,
+        user_id: String(people[1]),
+        generation: 1,
+        reason: `${'reason '.repeat(20)}${'because'.repeat(8)}`.slice(0, 200),
+        as_of: hours(-1),
+        created_at: hours(-1),
+        done_at: hours(-1),
+        settled_at: hours(-1),
+      },
+    ]),
+  )
   return {
     tenantId: tenant,
     people: known,
@@ -573,6 +591,8 @@ export async function startCrowd(): Promise<Crowd> {
       provider: String(providers[0]),
       attempt,
       authorization,
+      user: owner,
+      act: revocation,
     },
     async signIn(context, who) {
       const value = randomBytes(32).toString('base64url')

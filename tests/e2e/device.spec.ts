@@ -139,13 +139,17 @@ test('D-09 O-04: a link with a code only focuses the field, its code leaves the 
   await expect(page.getByText('This code does not work')).toBeVisible()
 })
 
+/** Of the two forms of the settings the one about devices. */
+const saveDevices = (page: Page) =>
+  page.locator('form', { hasText: 'Letting devices in' }).getByRole('button', { name: 'Save' }).click()
+
 test('one click: where every tenant of the person allows it the code is filled in, and still compared and pressed', async ({
   page,
 }) => {
   await signIn(page, 'owner@globex.test')
   await page.getByRole('link', { name: 'Settings' }).click()
   await page.getByRole('radio', { name: /A link may bring the code/ }).check()
-  await page.getByRole('button', { name: 'Save' }).click()
+  await saveDevices(page)
   await expect(page.getByText('Settings saved')).toBeVisible()
   const device = await startDevice()
   await page.goto(device.verification_uri_complete)
@@ -163,7 +167,7 @@ test('a tenant that lets no devices in says so, and gives nothing', async ({ pag
   await signIn(page, 'owner@globex.test')
   await page.goto('/t/globex/admin/settings')
   await page.getByRole('radio', { name: /Not at all/ }).check()
-  await page.getByRole('button', { name: 'Save' }).click()
+  await saveDevices(page)
   await expect(page.getByText('Settings saved')).toBeVisible()
   const device = await startDevice()
   await type(page, device.user_code)
@@ -173,7 +177,7 @@ test('a tenant that lets no devices in says so, and gives nothing', async ({ pag
   expect(await poll(device)).toBe('authorization_pending')
   await page.goto('/t/globex/admin/settings')
   await page.getByRole('radio', { name: /Members type the code/ }).check()
-  await page.getByRole('button', { name: 'Save' }).click()
+  await saveDevices(page)
   await expect(page.getByText('Settings saved')).toBeVisible()
 })
 

@@ -38,7 +38,8 @@ test('A-02: a stolen laptop: found by name, everything revoked with the keyboard
   if (linked.length === 0) await link(stolen, 'Marketing', 'member@acme.test')
   else await stolen.goto(`/t/acme/projects/${linked[0]?.id}`)
   await stolen.getByRole('link', { name: 'Issue token' }).first().click()
-  await issue(stolen, { purpose: 'on the laptop', read: ['in.c-crm'] })
+  await stolen.getByRole('checkbox', { name: 'Components: all' }).check()
+  await issue(stolen, { purpose: 'on the laptop' })
   const token = await takeToken(stolen)
   expect(await verify(token)).toBe(200)
 

@@ -58,7 +58,7 @@ export function Unconfirmed({ tenant, items, now, mayRetry }: Props) {
           { key: 'state', header: 'State', width: 'w-52' },
           { key: 'latest', header: 'Could work until', width: 'w-34' },
           { key: 'next', header: 'Next retry', width: 'w-32', fold: true },
-          { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-36' },
+          { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-48' },
         ]}
         rows={items.map((item) => ({
           id: item.id,
