@@ -251,6 +251,29 @@ async function main() {
     const [p50, p95] = await many(rounds, () => ask(path))
     say(what, `p50 ${p50.toFixed(1)} ms, p95 ${p95.toFixed(1)} ms (goal 100) ${p95 <= 100 ? '✓' : '✗'}`)
   }
+
+  /** Until a row of the act says so: the answer itself waits for upstreams for a while. */
+  const seen = async (what: 'created_at' | 'done_at', since: number) => {
+    for (;;) {
+      const { rows } = await owner.query(`SELECT 1 FROM revocation_act WHERE user_id = $1 AND ${what} IS NOT NULL`, [
+        ids.holder,
+      ])
+      if (rows.length > 0) return performance.now() - since
+    }
+  }
+  await owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [tenantId])
+  const begun = performance.now()
+  const ending = ask(`${api}/members/${ids.holder}/revocation`, {
+    method: 'POST',
+    body: { block: true, reason: 'bench' },
+  })
+  const blocked = await seen('created_at', begun)
+  const marked = await seen('done_at', begun)
+  await ending
+  say(
+    `everything of one person, ${heldByOne.toLocaleString('en')} tokens`,
+    `blocked here after ${blocked.toFixed(0)} ms (goal 300) ${blocked <= 300 ? '✓' : '✗'}, each marked after ${(marked / 1000).toFixed(1)} s`,
+  )
 }
 
 /** What an admin opens on a bad day. */
@@ -261,7 +284,11 @@ const pages = (page: string, api: string): [what: string, path: string][] => [
   ['revocation, unused for a week', `${page}/admin/revocation?used=7`],
   ['preview of everything', `${api}/revocations/preview?kind=tokens`],
   ["preview of one person's", `${api}/revocations/preview?kind=tokens&owner=${ids.holder}`],
+  ['the person with most', `${page}/admin/members/${ids.holder}`],
   ['activity, first page', `${page}/activity`],
+  ['activity of one person', `${page}/activity?person=${ids.holder}`],
+  ['activity, what was issued', `${page}/activity?action=token`],
+  ['activity from one address', `${page}/activity?q=203.0.113.7`],
 ]
 
 stopOnSignals(cleanUp)

@@ -2,7 +2,7 @@
 // What the acts that programs do often cost: the product as it is built and started, on a Postgres that waits for its disk,
 // beside others that do the same work. Each in turn in one run, callers in a process of their own, everything on this machine:
 // ratios hold on any. CPU is counted of the server and of the database apart (from /proc: Linux).
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
@@ -19,21 +19,14 @@ import { asSystem } from '../lib/store/system.ts'
 import { createTenantKey, vaultOf } from '../lib/vault/keys.ts'
 import { beginSigning } from '../lib/vault/signing.ts'
 import { startThrowAway } from '../scripts/lib/database.mjs'
-import {
-  buildApp,
-  bundleServer,
-  generateClient,
-  nodeTool,
-  ROOT,
-  SERVER_FLAGS,
-  toolEnv,
-} from '../scripts/lib/prepare.mjs'
+import { buildApp, bundleServer, generateClient, nodeTool, ROOT, toolEnv } from '../scripts/lib/prepare.mjs'
 import { freePort, runTool, stopOnSignals } from '../scripts/lib/processes.mjs'
 import { step } from '../scripts/lib/progress.mjs'
 import { applyMigrations } from '../scripts/migrate.mjs'
 import type { Load, Loaded } from './fast/load.ts'
 import type { Statement } from './fast/parts.ts'
 import { type PartName, type Scenario, type Seeded, scenarios } from './fast/scenarios.ts'
+import { afterwards, cleanUp, durable, type Settings, settingsOf, startProduct } from './product.ts'
 
 const [seconds = 1.5, rounds = 3] = process.argv.slice(2, 4).map(Number)
 const wanted = process.argv[4] ?? ''
@@ -48,15 +41,6 @@ const people = 1_000
  * Postgres reads its catalogues and plans every statement anew for its first five times.
  */
 const warm = { requests: 1_500, seconds: 6 }
-/** For a profile: BENCH_NODE_OPTIONS='--cpu-prof --cpu-prof-dir=/tmp/profile'. */
-const nodeOptions = process.env.BENCH_NODE_OPTIONS?.split(' ') ?? []
-/** As Postgres is by itself: what was answered has been written. */
-const durable = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', autovacuum: 'on' }
-
-const cleanUps: (() => Promise<unknown>)[] = []
-async function cleanUp() {
-  for (const work of cleanUps.splice(0).reverse()) await work()
-}
 
 type Process = { pid: number; parent: number; ticks: number }
 const ticksPerSecond = 100
@@ -93,7 +77,7 @@ function startFork(file: string, ...words: string[]): ChildProcess {
     env: { ...toolEnv(), NODE_ENV: 'production', NODE_OPTIONS: '' },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
-  cleanUps.push(async () => {
+  afterwards(async () => {
     if (child.connected) child.disconnect()
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   })
@@ -119,38 +103,6 @@ async function startPart(name: PartName): Promise<Part> {
   const child = startFork('parts.ts', name)
   const { port, ...told } = await answerOf<{ port: number }>(child)
   return { pid: child.pid ?? 0, port, told, child }
-}
-
-/** What the product is started with. */
-const settingsOf = (databaseUrl: string, port: number) => ({
-  NODE_ENV: 'production' as const,
-  PORT: String(port),
-  VALETKEY_URL: `http://localhost:${port}`,
-  DATABASE_URL: databaseUrl,
-  VALETKEY_KEYS: `k1:${randomToken()}`,
-  VALETKEY_SECRET: randomToken(),
-  VALETKEY_SIGNIN_ISSUER: 'http://localhost:9',
-  VALETKEY_SIGNIN_CLIENT_ID: 'bench',
-  VALETKEY_SIGNIN_CLIENT_SECRET: 'bench',
-  VALETKEY_DRAIN_SECONDS: '0',
-  // Callers come from many addresses, as they would.
-  VALETKEY_TRUSTED_PROXIES: '1',
-})
-type Settings = ReturnType<typeof settingsOf>
-
-/** As `npm start` starts it, its log going nowhere. */
-async function startProduct(settings: Settings): Promise<Part> {
-  const port = Number(settings.PORT)
-  const child = spawn(process.execPath, [...SERVER_FLAGS, ...nodeOptions, 'dist/server.mjs'], {
-    env: { ...toolEnv(), ...settings },
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  })
-  cleanUps.push(async () => {
-    child.kill('SIGTERM')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-  })
-  await answerOf(child)
-  return { pid: child.pid ?? 0, port, told: {}, child }
 }
 
 const secret = newToken('cs').reveal()
@@ -360,13 +312,14 @@ async function main() {
   await buildApp()
   await buildNothing()
   const database = await step('Starting a database', () => startThrowAway(durable))
-  cleanUps.push(database.stop)
+  afterwards(database.stop)
   await applyMigrations(database.ownerUrl)
   const postmaster = await postmasterOf(database.ownerUrl)
   const cookies = await seed(database.ownerUrl)
   const parts = new Map<PartName, Part>()
   const settings = settingsOf(database.appUrl, await freePort(undefined))
-  const ours = await step('Starting the product', () => startProduct(settings))
+  const product = await step('Starting the product', () => startProduct(settings))
+  const ours: Part = { pid: product.pid ?? 0, port: Number(settings.PORT), told: {}, child: product }
   const upstream = await startPart('upstream')
   await link(settings, database.ownerUrl, upstream.port)
   parts.set('ours', ours)
