@@ -35,10 +35,11 @@ test('A-02: a stolen laptop: found by name, everything revoked with the keyboard
   const stolen = await laptop.newPage()
   await signIn(stolen, 'member@acme.test')
   const { items: linked } = (await api(stolen, 'GET', '/api/v1/tenants/acme/projects')) as { items: { id: string }[] }
-  if (linked.length === 0) await link(stolen, 'Marketing', 'member@acme.test')
+  if (linked.length === 0) await link(stolen, 'Acme Finance Archive', 'member@acme.test')
   else await stolen.goto(`/t/acme/projects/${linked[0]?.id}`)
   await stolen.getByRole('link', { name: 'Issue token' }).first().click()
-  await stolen.getByRole('checkbox', { name: 'Components: all' }).check()
+  // Whichever project it is, and whatever role upstream: reading is allowed.
+  await stolen.getByRole('checkbox', { name: 'Buckets: read all' }).check()
   await issue(stolen, { purpose: 'on the laptop' })
   const token = await takeToken(stolen)
   expect(await verify(token)).toBe(200)

@@ -397,7 +397,8 @@ test('what reads a table as a whole would be seen', async () => {
   )
   expect(faults(bad, 2_500)).toEqual([
     expect.stringMatching(/of audit_event, 30\d{4} rows/),
-    expect.stringMatching(/of issued_token, 7\d{4} rows/),
+    // Of the tenant, or in one walk of the neighbour's ten thousand as well.
+    expect.stringMatching(/of issued_token, [78]\d{4} rows/),
   ])
 })
 
