@@ -209,7 +209,13 @@ describe.each(['owner', 'member', 'owner of a small tenant beside it'])(
         visit(who.jar)
         const page = (await import(join(root, file))) as Page
         // What is not there for this person is read like what is.
-        const params = { webhook: 'whk_none', act: 'act_none', user: many.busyPerson, ...who.things, tenant: who.tenant }
+        const params = {
+          webhook: 'whk_none',
+          act: 'act_none',
+          user: many.busyPerson,
+          ...who.things,
+          tenant: who.tenant,
+        }
         for (const query of [{}, ...variants(file)]) {
           const what = `${name}: ${file} ${JSON.stringify(query)}`
           const props = { params: Promise.resolve(params), searchParams: Promise.resolve(query), children: null }
