@@ -16,7 +16,7 @@ import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { type ConnectionState, faceOf } from '@/app/_ui/state-badge.tsx'
 import { Timeline } from '@/app/_ui/timeline.tsx'
 import type { AuditView } from '@/lib/audit/list.ts'
-import { eventTone, eventWords } from './words.ts'
+import { eventTone, eventWords } from './event-words.ts'
 
 const icons: Partial<Record<AuditView['action'], LucideIcon>> = {
   'link.completed': Link2,

@@ -1,17 +1,14 @@
 import { type Actor, type Origin, ownUnless } from '../actor.ts'
 import { recordAnyway } from '../audit/record.ts'
 import type { Context } from '../context.ts'
-import { BrokerError } from '../errors.ts'
 import { newId } from '../security/ids.ts'
 import { type ActRow, advanceAct, dueOfAct, endBatch, findAct, insertAct, settleAct, takeAct } from '../store/acts.ts'
 import { act } from '../store/authority.ts'
-import { lockConnections } from '../store/connections.ts'
-import { type Prisma, readTenant, type Tx } from '../store/database.ts'
-import { lockGrants } from '../store/grants.ts'
-import { countSelected, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
+import { type Prisma, readTenant } from '../store/database.ts'
+import { type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
 import { asSystem } from '../store/system.ts'
 import { vaultOf } from '../vault/keys.ts'
-import { revokeHere, type SelectedInput } from './revoke.ts'
+import { requireCount, revokeHere, type SelectedInput, stillMatching } from './revoke.ts'
 import { settleAll, soon } from './upstream-revocation.ts'
 
 type Place = { tenantId: string; id: string }
@@ -37,9 +34,7 @@ export async function revokeSelection(
   const id = newId('revocation_act')
   await act(ctx, actor, 'work', async (tx, actor) => {
     const filter = { ...selection.filter, of: ownUnless(actor, 'administer') }
-    const matching = await countSelected(tx, tenantId, { filter, asOf })
-    if (matching !== count)
-      throw new BrokerError('count_changed', { detail: `${matching} match now.`, fields: { count: String(matching) } })
+    await requireCount(tx, tenantId, { filter, asOf }, { count })
     const { kind } = filter
     const { credential, address, agent, requestId } = actor
     await insertAct(tx, {
@@ -125,19 +120,6 @@ async function endSelectedBatch(ctx: Context, { tenantId, id }: Place): Promise<
     await advanceAct(tx, tenantId, id, { ended, cursor: ids.at(-1) ?? null, work, doneAt: done ? ctx.now() : null })
     return { done, busy: false }
   })
-}
-
-/** Somebody may be linking or using one of them: once they are locked they are asked whether they still match. */
-async function stillMatching(
-  tx: Tx,
-  tenantId: string,
-  selection: Selection<RevocableFilter>,
-  ids: string[],
-): Promise<string[]> {
-  const { kind } = selection.filter
-  if (kind === 'tokens' || ids.length === 0) return ids
-  await (kind === 'grants' ? lockGrants : lockConnections)(tx, tenantId, ids)
-  return selectIds(tx, tenantId, selection, { take: ids.length, among: ids })
 }
 
 /** As {@link revokeSelection} has written it. */

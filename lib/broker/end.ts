@@ -49,12 +49,14 @@ export type MemberChange = {
   reason?: string | undefined
 }
 
-/** What suspending or removing a member, or revoking everything of theirs, would reach now. @throws BrokerError not_found, for others' unless one oversees */
+/**
+ * What suspending or removing a member, or revoking everything of theirs, would reach now.
+ * @throws BrokerError not_found, for others' unless one oversees
+ */
 export async function endingPreview(ctx: Context, actor: Actor, userId: string): Promise<Ending> {
   if (actor.userId !== userId && !may(actor, 'oversee')) throw new BrokerError('not_found')
   const preview = await readTenant(ctx, actor.tenantId, async (tx) => {
-    const member = await findMember(tx, actor.tenantId, userId)
-    if (!member || member.status === 'removed') throw new BrokerError('not_found')
+    await standing(tx, actor.tenantId, userId)
     return countEnding(ctx, tx, actor, userId)
   })
   if (actor.userId !== userId) await noteRead(ctx, actor, 'previewEnding', userId)
@@ -163,8 +165,7 @@ export async function revokeEverything(ctx: Context, actor: Actor, input: Everyt
     if (!own) requirePermission(actor, 'administer')
     const block = input.block ?? !own
     if (block && own) throw new BrokerError('bad_request', { fields: { block: 'You cannot block yourself.' } })
-    const member = await findMember(tx, tenantId, userId)
-    if (!member || member.status === 'removed') throw new BrokerError('not_found')
+    const member = await standing(tx, tenantId, userId)
     if (block) {
       await memberToChange(tx, actor, userId)
       await keepAnOwner(tx, tenantId, { userId, stays: false })
@@ -203,8 +204,7 @@ export async function endMemberSession(
   await act(ctx, actor, { may: 'read', share: [userId] }, async (tx, actor) => {
     if (!own && !may(actor, 'oversee')) throw new BrokerError('not_found')
     if (!own) requirePermission(actor, 'administer')
-    const member = await findMember(tx, tenantId, userId)
-    if (!member || member.status === 'removed') throw new BrokerError('not_found')
+    await standing(tx, tenantId, userId)
     if (!(await refuseSession(tx, tenantId, userId, sessionId))) throw new BrokerError('not_found')
     const details = { session: sessionId }
     const event = {
@@ -218,10 +218,16 @@ export async function endMemberSession(
   if (own) await endOwnSession(ctx, actor, sessionId)
 }
 
+/** Who is a member, or suspended. @throws BrokerError not_found */
+async function standing(tx: ReadTx, tenantId: string, userId: string) {
+  const member = await findMember(tx, tenantId, userId)
+  if (!member || member.status === 'removed') throw new BrokerError('not_found')
+  return member
+}
+
 /** @throws BrokerError not_found; forbidden where the actor may not change somebody with their role */
 async function memberToChange(tx: ReadTx, actor: Actor, userId: string) {
-  const member = await findMember(tx, actor.tenantId, userId)
-  if (!member || member.status === 'removed') throw new BrokerError('not_found')
+  const member = await standing(tx, actor.tenantId, userId)
   const role = member.role as Role
   if (!mayGrant(actor, role)) throw new BrokerError('forbidden')
   return { role, status: member.status }

@@ -105,19 +105,9 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
   for (let batch = 0; batch < batchesPerCall; batch += 1) {
     const ended = await act(ctx, actor, 'work', async (tx, actor) => {
       const selection = { filter: { ...filter, of: ownUnless(actor, 'administer') }, asOf }
-      if (batch === 0) {
-        const count = await countSelected(tx, tenantId, selection, last)
-        if (count !== input.count)
-          throw new BrokerError('count_changed', { detail: `${count} match now.`, fields: { count: String(count) } })
-      }
-      const take = batchSizes[filter.kind]
-      const ids = await selectIds(tx, tenantId, selection, { after: last, take })
-      let among = ids
-      if (filter.kind !== 'tokens') {
-        // Somebody may be linking or using one of them: once they are locked they are asked whether they still match.
-        await (filter.kind === 'grants' ? lockGrants : lockConnections)(tx, tenantId, ids)
-        among = await selectIds(tx, tenantId, selection, { take, among: ids })
-      }
+      if (batch === 0) await requireCount(tx, tenantId, selection, input)
+      const ids = await selectIds(tx, tenantId, selection, { after: last, take: batchSizes[filter.kind] })
+      const among = await stillMatching(tx, tenantId, selection, ids)
       const named = { tokens: [], connections: [], grants: [], [filter.kind]: among, reason: input.reason }
       return { ids, actor, ...(await revokeHere(ctx, vault, tx, byOf(actor), named)) }
     }).catch((error: unknown) => {
@@ -138,6 +128,31 @@ export async function revokeSelected(ctx: Context, actor: Actor, input: Selected
     const items = await tell(tx, tenantId, done.targets, ctx.now())
     return { items, remaining, next: remaining > 0 ? (last ?? null) : null }
   })
+}
+
+/** @throws BrokerError count_changed, with how many match now behind `after` */
+export async function requireCount(
+  tx: ReadTx,
+  tenantId: string,
+  selection: Selection<RevocableFilter>,
+  { count, after }: Pick<SelectedInput, 'count' | 'after'>,
+): Promise<void> {
+  const matching = await countSelected(tx, tenantId, selection, after)
+  if (matching !== count)
+    throw new BrokerError('count_changed', { detail: `${matching} match now.`, fields: { count: String(matching) } })
+}
+
+/** Somebody may be linking or using one of them: once they are locked they are asked whether they still match. */
+export async function stillMatching(
+  tx: Tx,
+  tenantId: string,
+  selection: Selection<RevocableFilter>,
+  ids: string[],
+): Promise<string[]> {
+  const { kind } = selection.filter
+  if (kind === 'tokens' || ids.length === 0) return ids
+  await (kind === 'grants' ? lockGrants : lockConnections)(tx, tenantId, ids)
+  return selectIds(tx, tenantId, selection, { take: ids.length, among: ids })
 }
 
 /** Who revokes, and whose things alone they may (actor.ts, ownUnless). */

@@ -1,8 +1,7 @@
 // `valetkey credential-helper` as git, docker, kubectl and an MCP client run it: the bundled command, real programs where they
 // are installed, and servers that ask the product whether a token stands.
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import https from 'node:https'
@@ -17,6 +16,7 @@ import { scopes } from '../../lib/actor.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { selfSigned } from '../support/certificate.ts'
 import { calledWith, isThere, type Machine, type Ran, startMachine } from '../support/command.ts'
+import { answerGit, findGitBackend } from '../support/git-server.ts'
 import { ownApisOf, told } from '../support/own-apis.ts'
 import { serve } from '../support/served.ts'
 import { pointAt, startApi } from '../support/streaming.ts'
@@ -236,16 +236,16 @@ describe('git’s protocol', () => {
   })
 })
 
-const saidBy = (command: string, ...args: string[]): string => {
+const _saidBy = (command: string, ...args: string[]): string => {
   try {
     return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
   } catch {
     return ''
   }
 }
-const backendPath = join(saidBy('git', '--exec-path'), 'git-http-backend')
+const backendPath = findGitBackend() ?? ''
 
-describe.skipIf(!existsSync(backendPath))('git itself', () => {
+describe.skipIf(backendPath === '')('git itself', () => {
   const git = (args: string[], more: Record<string, string> = {}) => {
     const config = {
       'user.name': 'somebody',
@@ -257,38 +257,6 @@ describe.skipIf(!existsSync(backendPath))('git itself', () => {
     }
     const named = Object.entries(config).flatMap(([key, value]) => ['-c', `${key}=${value}`])
     return machine.run(['git', ...named, ...args], { env: { GIT_TERMINAL_PROMPT: '0', GIT_CONFIG_NOSYSTEM: '1' } })
-  }
-  /** `git http-backend`, as RFC 3875 has it. */
-  function backend(request: IncomingMessage, response: ServerResponse): void {
-    const { pathname, search } = new URL(request.url ?? '', 'http://git')
-    const child = spawn(backendPath, {
-      env: {
-        ...process.env,
-        GIT_PROJECT_ROOT: machine.root,
-        GIT_HTTP_EXPORT_ALL: '1',
-        PATH_INFO: pathname,
-        QUERY_STRING: search.slice(1),
-        REQUEST_METHOD: request.method ?? '',
-        REMOTE_USER: 'somebody',
-        CONTENT_TYPE: request.headers['content-type'] ?? '',
-        HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
-        HTTP_GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''),
-      },
-      stdio: ['pipe', 'pipe', 'ignore'],
-    })
-    request.pipe(child.stdin)
-    const pieces: Buffer[] = []
-    child.stdout.on('data', (piece: Buffer) => pieces.push(piece))
-    child.on('close', () => {
-      const all = Buffer.concat(pieces)
-      const end = all.indexOf('\r\n\r\n')
-      for (const line of all.subarray(0, end).toString().split('\r\n')) {
-        const [name = '', value = ''] = line.split(/: (.*)/s)
-        if (name === 'Status') response.statusCode = Number.parseInt(value, 10)
-        else response.setHeader(name, value)
-      }
-      response.end(all.subarray(end + 4))
-    })
   }
   const passwords = new Set<string>()
   let server: Awaited<ReturnType<typeof listen>>
@@ -306,7 +274,7 @@ describe.skipIf(!existsSync(backendPath))('git itself', () => {
         return
       }
       passwords.add(password)
-      backend(request, response)
+      answerGit(backendPath, machine.root, request, response)
     })
   })
   afterAll(() => server?.stop())
@@ -347,7 +315,7 @@ describe.skipIf(!existsSync(backendPath))('git itself', () => {
   })
 
   it('clones through Valetkey, with a token for the path of one project', async () => {
-    api.answerWith(backend)
+    api.answerWith((request, response) => answerGit(backendPath, machine.root, request, response))
     const base = `${at.origin}/api/v1/tenants/acme/projects/code/proxy`
     const paths = ['GET /app.git/info/refs', 'POST /app.git/git-upload-pack'].flatMap((path) => ['--allow', path])
     await allow(base, '--project', 'code', '--strategy', 'proxy', ...paths)

@@ -1,4 +1,5 @@
-import { eventWords, plural } from '@/app/_features/words.ts'
+import { eventWords } from '@/app/_features/event-words.ts'
+import { plural } from '@/app/_features/words.ts'
 import type { ActView } from '@/lib/audit/list.ts'
 
 /** What one act ended many of, as a sentence. */

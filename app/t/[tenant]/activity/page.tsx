@@ -78,11 +78,11 @@ export default async function ActivityPage({ params, searchParams }: Props) {
   const nameOf = (id: string) => names.get(id) ?? 'a former member'
   const whoOf = (event: AuditView) => (event.actorId === null ? 'Valetkey' : nameOf(event.actorId))
   const people = Object.fromEntries(names)
-  const pick = (name: string, any: string, options: { value: string; label: string }[]) => ({
+  const pick = (name: string, unfiltered: string, options: { value: string; label: string }[]) => ({
     name,
-    label: any.replace('Any ', ''),
+    label: unfiltered.replace('Any ', ''),
     value: String((name === 'since' ? age : (wire as Record<string, string>)[name]) ?? ''),
-    options: [{ value: '', label: any }, ...options],
+    options: [{ value: '', label: unfiltered }, ...options],
   })
   return (
     <>

@@ -1,6 +1,6 @@
 import Link from 'next/link'
+import { notificationWords } from '@/app/_features/notification-words.ts'
 import { hrefWith, type Query, single } from '@/app/_features/query.ts'
-import { notificationWords } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
