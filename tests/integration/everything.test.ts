@@ -143,6 +143,7 @@ describe('everything of one person', () => {
     expect((await everything(globex)).status).toBe(404)
     await app.rows('acme', `UPDATE member SET role = 'auditor' WHERE user_id = $1`, [userId])
     expect((await everything(member, {}, ownerId)).status).toBe(403)
+    expect((await everything(member, { block: false }, ownerId)).status).toBe(403)
     await app.rows('acme', `UPDATE member SET role = 'admin' WHERE user_id = $1`, [userId])
     expect((await everything(member, {}, ownerId)).status).toBe(403)
     expect(await reaches(owner)).toBe(200)
