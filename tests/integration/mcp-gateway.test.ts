@@ -415,6 +415,9 @@ describe('a program with a grant for the gateway', () => {
     })
     const none = await gatewayGrant(broker, owner, { ...of, ceiling: {} })
     expect((await list(none.access)).messages[0]?.result?.tools).toEqual([])
+    // The project is named, and nothing is said of the gateway.
+    await broker.owner.query('UPDATE oauth_grant SET ceilings = $1 WHERE id = $2', [{ [linked.project]: {} }, none.id])
+    expect((await list(none.access)).messages[0]?.result?.tools).toEqual([])
     const other = await gatewayGrant(broker, owner, of)
     expect((await list(other.access)).status).toBe(404)
   })
