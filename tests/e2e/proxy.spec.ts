@@ -92,7 +92,7 @@ test('a read-only token through Valetkey reads and does no more, its use is show
   await page.getByRole('button', { name: 'Done' }).click()
   await page.getByRole('link', { name: 'Open the token' }).click()
   await page.waitForURL(/\/tokens\/tok_/)
-  const token = page.url()
+  const tokenPage = page.url()
   await expect(page.getByText('read only: GET and HEAD, on every path')).toBeVisible()
   await expect(page.getByText('not reported')).toHaveCount(0)
   // What is counted is told every few seconds.
@@ -122,7 +122,7 @@ test('a read-only token through Valetkey reads and does no more, its use is show
   await page.getByRole('alertdialog').getByRole('button', { name: 'Lift freeze' }).click()
   await expect(page.getByText('is lifted')).toBeVisible()
   // Not back: the page renews itself meanwhile, and may stay.
-  await page.goto(token)
+  await page.goto(tokenPage)
   await expect(page.getByRole('main').locator('[data-badge]').first()).toHaveText('live')
 
   await page.getByRole('button', { name: 'Revoke…' }).click()
