@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { randomToken } from '../lib/security/secrets.ts'
-import { SERVER_FLAGS, toolEnv } from '../scripts/lib/prepare.mjs'
+import { SERVER_ENV, SERVER_FLAGS, toolEnv } from '../scripts/lib/prepare.mjs'
 
 /** As Postgres is by itself: what was answered has been written. */
 export const durable = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', autovacuum: 'on' }
@@ -34,7 +34,7 @@ export type Settings = ReturnType<typeof settingsOf>
 export async function startProduct(settings: Settings): Promise<ChildProcess> {
   const nodeOptions = process.env.BENCH_NODE_OPTIONS?.split(' ') ?? []
   const child = spawn(process.execPath, [...SERVER_FLAGS, ...nodeOptions, 'dist/server.mjs'], {
-    env: { ...toolEnv(), ...settings },
+    env: { ...SERVER_ENV, ...toolEnv(), ...settings },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   afterwards(async () => {

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure, lastLines, plainLog } from './fail.mjs'
-import { ROOT, SERVER_FLAGS, toolEnv } from './prepare.mjs'
+import { ROOT, SERVER_ENV, SERVER_FLAGS, toolEnv } from './prepare.mjs'
 import { hasEnded, stopGroup, waitFor } from './processes.mjs'
 
 const READY_LIMIT_MS = 120_000
@@ -47,7 +47,7 @@ export function createServices(remember, onDeath) {
     // The channel tells the child when we are gone, however that came about.
     const child = spawn(process.execPath, [...flags, join(ROOT, script)], {
       cwd: ROOT,
-      env: { ...toolEnv(), ...env },
+      env: { ...SERVER_ENV, ...toolEnv(), ...env },
       stdio: ['ignore', log?.fd ?? 'inherit', log?.fd ?? 'inherit', 'ipc'],
       detached: true,
     })
