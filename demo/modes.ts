@@ -37,6 +37,12 @@ export const Modes = z.strictObject({
   role: Role.nullable(),
   /** true · false: this stack has no OAuth client registered. */
   clientKnown: z.boolean(),
+  /** confidential · how the stack's client is registered; public: without a secret, and a challenge is needed. */
+  clientType: z.enum(['confidential', 'public']),
+  /** /oauth/authorize · where the stack's sign-in page is. */
+  authorizePath: z.string().startsWith('/'),
+  /** /oauth/token · where its token endpoint is. */
+  tokenPath: z.string().startsWith('/'),
   /** number · type of `owner.id` in verify. */
   ownerId: z.enum(['number', 'string']),
   /** null · what the identity provider's metadata calls itself. */
@@ -114,6 +120,9 @@ export function defaultModes({ accessTokenSeconds = 3600, endSession = false } =
     consentProject: null,
     role: null,
     clientKnown: true,
+    clientType: 'confidential',
+    authorizePath: '/oauth/authorize',
+    tokenPath: '/oauth/token',
     ownerId: 'number',
     metadataIssuer: null,
     iss: 'on',

@@ -144,6 +144,9 @@ export async function makeStack(world: World): Promise<Part> {
       if (state !== null) target.searchParams.set('state', state)
       return { status: 302, headers: { location: target.href }, body: '' }
     }
+    if (challenge === null && modes.current.clientType === 'public') {
+      return leagueError(400, 'invalid_request', 'Code challenge must be provided for public clients')
+    }
     if (challenge !== null && (!['plain', 'S256'].includes(method) || !PKCE_TEXT.test(challenge))) {
       return leagueError(400, 'invalid_request', 'Check the `code_challenge` and `code_challenge_method` parameters')
     }
@@ -247,6 +250,8 @@ export async function makeStack(world: World): Promise<Part> {
     const challenge = incoming.headers.authorization && { 'www-authenticate': 'Basic realm="OAuth"' }
     const known = clientId === stackClient.id && modes.current.clientKnown
     if (!known) return leagueError(401, 'invalid_client', undefined, challenge || {})
+    // Of a client that is registered without one, none is looked at.
+    if (modes.current.clientType === 'public') return undefined
     if (!secret) return leagueError(400, 'invalid_request', 'Check the `client_secret` parameter')
     if (!sameText(secret, stackClient.secret)) return leagueError(401, 'invalid_client', undefined, challenge || {})
     return undefined
@@ -283,6 +288,7 @@ export async function makeStack(world: World): Promise<Part> {
       return leagueError(400, 'invalid_grant', 'Failed to verify `code_verifier`.')
     }
     const answer = await engine.answer(incoming, {
+      path: '/oauth/token',
       form: {
         ...clientForm(stackClient),
         grant_type: 'authorization_code',
@@ -321,6 +327,7 @@ export async function makeStack(world: World): Promise<Part> {
       return leagueError(400, 'invalid_scope', `Check the \`${scope.find((name) => !stored.scopes.has(name))}\` scope`)
     }
     const answer = await engine.answer(incoming, {
+      path: '/oauth/token',
       form: {
         ...clientForm(stackClient),
         grant_type: 'refresh_token',
@@ -404,10 +411,10 @@ export async function makeStack(world: World): Promise<Part> {
     if (pathname === '/' && method === 'GET') {
       return homePage({ signedIn: searchParams.has('signed-in'), appUrl: world.appUrl, projects: PROJECTS })
     }
-    if (pathname === '/oauth/authorize' && method === 'GET') return authorize(incoming)
+    if (pathname === modes.current.authorizePath && method === 'GET') return authorize(incoming)
     if (pathname.startsWith('/oauth/authorize/') && method === 'GET') return engine.answer(incoming)
     if (pathname.startsWith('/oauth/approve/')) return approve(incoming)
-    if (pathname === '/oauth/token' && method === 'POST') return token(incoming)
+    if (pathname === modes.current.tokenPath && method === 'POST') return token(incoming)
     return undefined
   }
 }

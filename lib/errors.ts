@@ -130,6 +130,12 @@ export const errorCodes = {
     next: 'An admin must register Valetkey there, or correct the provider’s client id and secret.',
   },
   upstream_unavailable: { status: 503, title: 'The upstream does not answer', next: 'Try again in a few minutes.' },
+  /** The code of a link may be used up, so it is not sent again (docs/decisions/0007). */
+  link_interrupted: {
+    status: 503,
+    title: 'The upstream did not finish the link',
+    next: 'Link again from the start, in a few minutes if it keeps failing.',
+  },
   upstream_protocol: {
     status: 502,
     title: 'The upstream sent an invalid answer',

@@ -11,6 +11,7 @@ import {
   Shuffle,
   Tag,
   Undo2,
+  Unplug,
   UserX,
 } from 'lucide-react'
 import type { ReactNode } from 'react'
@@ -35,7 +36,14 @@ const faces = {
   upstream_unavailable: {
     icon: CloudOff,
     tone: 'attention',
-    meaning: 'Valetkey could not reach the upstream to finish. Your approval cannot be reused, and nothing was linked.',
+    meaning:
+      'Valetkey could not reach the upstream, or was asked to wait. Your approval cannot be reused, and nothing was linked.',
+  },
+  link_interrupted: {
+    icon: Unplug,
+    tone: 'attention',
+    meaning:
+      'It failed, or its answer broke off, after your approval was sent. The approval may be used up, so Valetkey did not send it again. Nothing was linked.',
   },
   upstream_protocol: {
     icon: FileQuestion,

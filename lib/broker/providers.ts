@@ -205,7 +205,9 @@ export const setupSchemas = (): Record<string, unknown>[] =>
 
 /** Servers that some kind knows, with the name of that kind. */
 export const presetList = (): (PresetView & { kind: string })[] =>
-  [...kinds.values()].flatMap(({ name, setup }) => (setup?.presets ?? []).map((preset) => ({ ...preset, kind: name })))
+  [...kinds.values()]
+    .flatMap(({ name, setup }) => (setup?.presets ?? []).map((preset) => ({ ...preset, kind: name })))
+    .sort((a, b) => a.title.localeCompare(b.title, 'en'))
 
 /** The tenant's upstreams. Client ids are shown to who oversees the tenant. */
 export async function providerList(ctx: Context, actor: Actor): Promise<ProviderView[]> {
@@ -288,7 +290,7 @@ export async function previewProvider(
   const kind = kindNamed(input.kind)
   const { issuer, settings, isPublic, clientSecret } = await preparedBy(kind, ctx, actor.slug, input)
   const nothing: Found = { endpoints: [], authentication: null, scopes: [], apiBases: [], certificates: [] }
-  const { mcp = null, ...found } = kind.setup?.found(settings) ?? nothing
+  const { mcp = null, ...found } = kind.setup?.found(settings, issuer) ?? nothing
   return {
     ...found,
     mcp,
@@ -374,13 +376,15 @@ async function registeredBy(
   row: Pick<ProviderRow, 'id' | 'callbackKey'>,
 ): Promise<Registered | undefined> {
   if (!registration || clientId !== undefined) return undefined
-  return registration.make(settings, hereOf(ctx, row), ctx).catch(refuseSetup)
+  return registration.make(settings, hereOf(ctx, row), ctx).catch((error: unknown) => refuseSetup(error))
 }
 
 /** @throws BrokerError bad_request, by the names of the fields on the wire */
-function refuseSetup(error: unknown): never {
+function refuseSetup(error: unknown, issuer = 'setup.issuer'): never {
   if (!isSetupError(error)) throw error
-  const fields = Object.fromEntries(Object.entries(error.fields).map(([name, text]) => [`setup.${name}`, text]))
+  const fields = Object.fromEntries(
+    Object.entries(error.fields).map(([name, text]) => [name === 'issuer' ? issuer : `setup.${name}`, text]),
+  )
   throw new BrokerError('bad_request', { fields, cause: error })
 }
 
@@ -401,10 +405,13 @@ async function preparedBy(
   }
   // Where a client may come to be by itself, whether one was entered is part of the setup.
   const client = registration ? given({ client_id: clientId, client_secret: clientSecret }) : {}
-  const parsed = setup.schema.safeParse({ ...client, ...(asked ?? {}) })
+  // An address alone is a setup of nothing else.
+  const whole = asked ?? given({ issuer })
+  const named = asked === undefined ? 'issuer' : 'setup.issuer'
+  const parsed = setup.schema.safeParse({ ...client, ...whole })
   if (!parsed.success)
     throw new BrokerError('bad_request', { fields: fieldsOf(parsed.error.issues, 'setup', ['setup']) })
-  return setup.prepare(parsed.data, ctx, ctx.config).catch(refuseSetup)
+  return setup.prepare(parsed.data, ctx, ctx.config).catch((error: unknown) => refuseSetup(error, named))
 }
 
 export async function addProvider(

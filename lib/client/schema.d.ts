@@ -62,6 +62,7 @@ export type ErrorCode =
   | 'issuer_mismatch'
   | 'client_not_registered'
   | 'upstream_unavailable'
+  | 'link_interrupted'
   | 'upstream_protocol'
   | 'upstream_refused'
   | 'upstream_forbidden'
@@ -5152,6 +5153,10 @@ export interface Paths {
                 kind: string
                 name: string
                 title: string
+                /**
+                 * Its host, where that is all in which it differs from others
+                 */
+                place: string | null
                 monogram: string
                 keywords: string[]
                 variables: {
@@ -5244,10 +5249,19 @@ export interface Paths {
           'application/json': {
             kind: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
             /**
-             * Of kinds without a setup
+             * Of kinds that need nothing else
              */
             issuer?: string
             setup?:
+              | {
+                  stack?: string
+                  issuer?: string
+                  authorize_path?: string
+                  token_path?: string
+                  scope?: string
+                  client?: 'confidential' | 'public'
+                  league?: 8 | 9
+                }
               | {
                   preset?: string
                   variables?: {
@@ -5510,7 +5524,7 @@ export interface Paths {
             kind: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
             name: string
             /**
-             * Its address alone, like https://connection.example.com; of kinds without a setup
+             * Its address alone, like https://connection.example.com; of kinds that need nothing else
              */
             issuer?: string
             /**
@@ -5522,6 +5536,15 @@ export interface Paths {
              */
             client_secret?: string
             setup?:
+              | {
+                  stack?: string
+                  issuer?: string
+                  authorize_path?: string
+                  token_path?: string
+                  scope?: string
+                  client?: 'confidential' | 'public'
+                  league?: 8 | 9
+                }
               | {
                   preset?: string
                   variables?: {

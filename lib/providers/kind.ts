@@ -34,7 +34,7 @@ export type Setup = {
    */
   prepare(input: unknown, deps: ProviderDeps, here: Pick<Here, 'origin'>): Promise<Prepared>
   /** What {@link prepare} found and fixed, by its settings. */
-  found(settings: Record<string, unknown>): Found
+  found(settings: Record<string, unknown>, issuer: string): Found
   /** Servers that are known well enough to ask less. */
   presets?: readonly PresetView[]
 }
@@ -103,6 +103,8 @@ export type Registered = {
 export type PresetView = {
   name: string
   title: string
+  /** Its host, where that is all in which it differs from others. */
+  place: string | null
   /** One or two letters, for its mark. */
   monogram: string
   keywords: string[]

@@ -1,19 +1,36 @@
-import { isUpstreamError, type ProviderDeps, UpstreamError, type UpstreamFailure } from './provider.ts'
+import { z } from 'zod'
+import { type ErrorCode, errorCodes } from '../errors.ts'
+import { isUpstreamError, type ProviderDeps, UpstreamError } from './provider.ts'
+import file from './retries.json' with { type: 'json' }
+
+const tries = z.int().min(1).max(3)
+const Row = z.strictObject({
+  /** What it is, for people. */
+  call: z.string(),
+  /** How often it is sent at most, by how it ended: 429, no connection, 5xx, no (whole) answer. */
+  tries: z.strictObject({ busy: tries, unconnected: tries, failed: tries, cutOff: tries }),
+  /** What it is called towards people when it is not sent again; null: nobody waits for it. */
+  code: z.custom<ErrorCode>((code) => typeof code === 'string' && code in errorCodes).nullable(),
+  why: z.string(),
+})
+type Ending = keyof z.infer<typeof Row>['tries']
 
 /**
- * How often a call of each kind may be repeated after which failure (K-24, docs/decisions/0007). What may already have had its
- * effect is repeated only where a second effect does no harm.
+ * How often a call of each kind is sent after which failure (K-24, docs/decisions/0007, 0102). What may already have had its
+ * effect is repeated only where a second effect does no harm. docs/keboola.md shows it.
  */
-const policies = {
-  read: { unreached: 3, ambiguous: 3 },
-  exchange: { unreached: 3, ambiguous: 1 },
-  refresh: { unreached: 3, ambiguous: 1 },
-  repeatableRefresh: { unreached: 3, ambiguous: 2 },
-  mint: { unreached: 3, ambiguous: 1 },
-  revoke: { unreached: 3, ambiguous: 3 },
-} as const satisfies Record<string, Partial<Record<UpstreamFailure, number>>>
+export const retries = z
+  .strictObject({ read: Row, exchange: Row, refresh: Row, repeatableRefresh: Row, mint: Row, revoke: Row })
+  .parse(file)
 
-export type CallKind = keyof typeof policies
+export type CallKind = keyof typeof retries
+
+/** Undefined: it ended with a verdict, which is never asked for twice. */
+function endingOf({ failure, status }: UpstreamError): Ending | undefined {
+  if (failure === 'unreached') return status === 429 ? 'busy' : 'unconnected'
+  if (failure === 'ambiguous') return status !== undefined && status >= 500 ? 'failed' : 'cutOff'
+  return undefined
+}
 
 const delaysSeconds = [1, 2, 4]
 /** A caller waits no longer than this for all repeats together; what asks for more is left to a later try. */
@@ -30,7 +47,6 @@ export async function withRetries<T>(
   kind: CallKind,
   call: () => Promise<T>,
 ): Promise<T> {
-  const policy: Partial<Record<UpstreamFailure, number>> = policies[kind]
   const started = performance.now()
   let waited = 0
   let ambiguous = false
@@ -42,7 +58,9 @@ export async function withRetries<T>(
       const delay = Math.max(delaysSeconds[attempt - 1] ?? 4, error.retryAfterSeconds ?? 0)
       const late =
         kind.toLowerCase().endsWith('refresh') && performance.now() - started + delay * 1000 > lastStartMilliseconds
-      const last = late || attempt >= (policy[error.failure] ?? 1) || waited + delay > patienceSeconds
+      const ending = endingOf(error)
+      const most = ending ? retries[kind].tries[ending] : 1
+      const last = late || attempt >= most || waited + delay > patienceSeconds
       if (last && ambiguous)
         throw new UpstreamError(error.failure, error.message, { ...error, afterAmbiguous: true, cause: error.cause })
       if (last) throw error

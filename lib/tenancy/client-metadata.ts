@@ -1,4 +1,5 @@
 import { createPublicKey } from 'node:crypto'
+import { isUserHosted } from '../security/user-hosted.ts'
 
 /**
  * What a client may be registered with (RFC 7591 2), whoever registers it. Each answers what is wrong, in words for the field;
@@ -37,6 +38,8 @@ export function redirectFault(uri: string, { origin, isPublic }: { origin: strin
   if (url.href !== uri)
     return 'must be written as browsers write it: with a path, and without dot segments or its default port'
   if (url.origin === origin) return 'must not lead to Valetkey itself'
+  // Whoever has a project on that platform could run a program there, and read the code (K-40).
+  if (isUserHosted(url)) return 'must not be at a host where users of a platform run programs'
   if (answerParameters.some((name) => url.searchParams.has(name)))
     return 'must not have a parameter of an answer, such as code or state'
   return undefined

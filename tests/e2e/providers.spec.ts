@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { api, expect, expectAccessible, type Page, signIn, test } from './support.ts'
+import { api, expect, expectAccessible, type Page, shoot, signIn, test } from './support.ts'
 
 const Providers = z.object({ items: z.array(z.object({ name: z.string(), issuer: z.url() })) })
 
@@ -126,6 +126,53 @@ test('any server is added by its issuer: an address without metadata is refused 
   const answer = await page.request.get(String(await keys.textContent()))
   expect(await answer.json()).toMatchObject({ keys: [{ use: 'sig' }] })
   await expect(made).toContainText('It is not known whether a refresh makes tokens with fewer scopes')
+})
+
+test('a known stack of Keboola needs no address, another one its address alone; a public client is asked for no secret', async ({
+  page,
+}) => {
+  test.slow()
+  await signIn(page, 'owner@globex.test')
+  await toGallery(page)
+  await page.getByLabel('Search servers').fill('keboola frankfurt')
+  const tiles = page.locator('[data-tile]')
+  await expect(tiles).toHaveCount(2)
+  await expect(tiles.filter({ hasText: 'Keboola, EU Frankfurt (GCP)' })).toContainText(
+    'connection.europe-west3.gcp.keboola.com',
+  )
+  await shoot(page, 'stacks-gallery')
+  await page.getByRole('button', { name: 'Keboola, EU Frankfurt (GCP)' }).click()
+  const chosen = page.getByRole('region', { name: 'Add Keboola, EU Frankfurt (GCP)' })
+  await expect(chosen.locator('code').filter({ hasText: '/oauth/callback/connection-europe-west3-gcp' })).toBeVisible()
+  await expect(chosen.getByText('https://connection.europe-west3.gcp.keboola.com/oauth/token')).toBeVisible()
+  await chosen.getByText('Advanced').click()
+  await expectAccessible(page)
+  await shoot(page, 'stacks-known')
+
+  await page.getByRole('button', { name: 'Choose another' }).click()
+  await page.getByRole('button', { name: /^Keboola stack/ }).click()
+  const any = page.getByRole('region', { name: 'Add Keboola stack' })
+  await any.getByLabel('Address').fill('https://my-app.hub.keboola.com')
+  await any.getByRole('button', { name: 'Check', exact: true }).click()
+  await expect(any.getByLabel('Address')).toHaveAccessibleDescription(/Programs of users run at this address/)
+  await any.getByLabel('Address').fill('https://connection.acme.keboola.com')
+  await any.getByRole('button', { name: 'Check', exact: true }).click()
+  await expect(any.getByText('https://connection.acme.keboola.com/oauth/authorize')).toBeVisible()
+  await any.getByLabel('Name', { exact: true }).fill('Stack of Acme')
+  await any.getByLabel('Client id').fill('valetkey-of-globex')
+  await expect(any.getByLabel('Client secret')).toBeVisible()
+  await any.getByLabel('Registered as').selectOption('public')
+  await expect(any.getByLabel('Client secret')).toHaveCount(0)
+  await any.getByText('Advanced').click()
+  await any.getByLabel('A refresh token that is over').selectOption('9')
+  await expectAccessible(page)
+  await any.getByRole('button', { name: 'Add provider' }).click()
+  await page.waitForURL(/\/admin\/providers$/)
+  const made = card(page, 'Stack of Acme')
+  await expect(made).toContainText('https://connection.acme.keboola.com')
+  await expect(made).toContainText('none: a public client')
+  await expect(made).toContainText('League 9')
+  await shoot(page, 'stacks-card')
 })
 
 test('a member sees that adding providers is not for their role', async ({ page }) => {

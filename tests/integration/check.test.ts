@@ -121,7 +121,7 @@ describe('a check', () => {
   it('K-26: of a stack says that no client is registered there, and not that something failed', async () => {
     const { id } = await broker.providerOf(owner)
     const well = { connection: 'ok', tls: 'ok', clock: 'ok', client: 'ok', verify: 'ok' }
-    expect(await statesOf(id)).toEqual({ ...well, refresh: 'unknown', trial_link: 'unknown' })
+    expect(await statesOf(id)).toEqual({ ...well, redirect: 'ok', refresh: 'unknown', trial_link: 'unknown' })
     broker.demo.modes.set({ clientKnown: false })
     expect(await seenOf(id, 'client')).toMatchObject({
       state: 'failed',

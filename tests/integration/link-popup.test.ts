@@ -91,5 +91,5 @@ it('R-16: while its code is being exchanged a link is going on; it failed only w
   )
   expect((await attempt(cut.id)).body).toMatchObject({ status: 'going_on' })
   await app.advance(121)
-  expect((await attempt(cut.id)).body).toMatchObject({ status: 'failed', outcome: 'upstream_unavailable' })
+  expect((await attempt(cut.id)).body).toMatchObject({ status: 'failed', outcome: 'link_interrupted' })
 })

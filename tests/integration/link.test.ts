@@ -320,7 +320,7 @@ describe('every failure has its own outcome', () => {
     ],
     [
       'K-17: an upstream that is down',
-      'upstream_unavailable',
+      'link_interrupted',
       () =>
         app.demo.faults.push(
           'POST /oauth/token',
@@ -329,7 +329,7 @@ describe('every failure has its own outcome', () => {
     ],
     [
       'K-17: a connection that is reset',
-      'upstream_unavailable',
+      'link_interrupted',
       () =>
         app.demo.faults.push('POST /oauth/token', ...Array.from({ length: 4 }, () => ({ reset: 'before' as const }))),
     ],
@@ -340,7 +340,7 @@ describe('every failure has its own outcome', () => {
     ],
     [
       'K-27: HTML with a 502',
-      'upstream_unavailable',
+      'link_interrupted',
       () =>
         app.demo.faults.push(
           'POST /oauth/token',

@@ -105,8 +105,11 @@ describe('a preview', () => {
     const call = (issuer: string) =>
       app.call<Preview>(owner, 'POST', '/tenants/acme/provider-preview', { kind: 'keboola', issuer })
     expect((await call('https://connection.example.com')).body).toMatchObject({
-      endpoints: [],
-      authentication: null,
+      endpoints: [
+        { name: 'authorization_endpoint', url: 'https://connection.example.com/oauth/authorize' },
+        { name: 'token_endpoint', url: 'https://connection.example.com/oauth/token' },
+      ],
+      authentication: 'post',
       client_authentication: 'secret',
     })
     expect((await call('https://connection.example.com/path')).body.fields).toEqual({ issuer: expect.any(String) })

@@ -10,6 +10,8 @@ import { completeLink } from '../../lib/broker/link/complete.ts'
 import { startLink } from '../../lib/broker/link/start.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
+import { errorCodes } from '../../lib/errors.ts'
+import { type CallKind, retries } from '../../lib/providers/retry.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { connectionList } from '../support/connection.ts'
 
@@ -67,16 +69,20 @@ type Call = {
   fields?: Record<string, string>
   /** Readies it before anything fails; answers the call itself, which throws where it failed. */
   ready(): Promise<() => Promise<unknown>>
-  /** Requests until it is given up: after 429 or no connection, and after an end that nobody knows. */
-  unreached: number
-  unknownEnd: number
+  /** Its row in the table. */
+  kind: CallKind
+  /** Attempts that are made of it, each with its own tries. */
+  anew?: number
 }
+type Ending = keyof (typeof retries)['read']['tries']
+const triesOf = ({ kind, anew = 1 }: Call, ending: Ending) =>
+  retries[kind].tries[ending] * (ending === 'failed' || ending === 'cutOff' ? anew : 1)
+
 const calls: Record<string, Call> = {
   'a read': {
     route: 'GET /v2/storage/components',
     ready: async () => () => readScopeChoices(broker.ctx, actor, project),
-    unreached: 3,
-    unknownEnd: 3,
+    kind: 'read',
   },
   'a code exchange': {
     route: 'POST /oauth/token',
@@ -90,9 +96,7 @@ const calls: Record<string, Call> = {
         if (result.kind === 'failed') throw result.error
       }
     },
-    unreached: 3,
-    // The code may be spent: the flow begins anew (docs/decisions/0007).
-    unknownEnd: 1,
+    kind: 'exchange',
   },
   'a refresh': {
     route: 'POST /oauth/token',
@@ -102,16 +106,15 @@ const calls: Record<string, Call> = {
       const connection = await key()
       return () => freshTokens(broker.ctx, connection)
     },
-    unreached: 3,
-    // League only refuses a replay, so one repeat is allowed.
-    unknownEnd: 2,
+    // League only refuses a replay.
+    kind: 'repeatableRefresh',
   },
   'a mint': {
     route: 'POST /v2/storage/tokens',
     ready: async () => issue,
-    unreached: 3,
-    // One, then a look for what it left, then one new attempt.
-    unknownEnd: 2,
+    kind: 'mint',
+    // After a look for what it left.
+    anew: 2,
   },
   'a revocation': {
     route: 'DELETE /v2/storage/tokens/*',
@@ -122,8 +125,7 @@ const calls: Record<string, Call> = {
         if (outcome?.upstream !== 'confirmed') throw new Error(String(outcome?.lastError))
       }
     },
-    unreached: 3,
-    unknownEnd: 3,
+    kind: 'revoke',
   },
 }
 const sent = ({ route, fields = {} }: Call) => {
@@ -138,28 +140,33 @@ const sent = ({ route, fields = {} }: Call) => {
 const answers = (fault: Fault, times: number, { fields }: Call): Fault[] =>
   Array.from({ length: times }, () => ({ ...fault, ...(fields && { when: fields }) }))
 const failing = (status: number): Fault => ({ status, effect: 'skipped', body: { kind: 'empty' } })
-const failures: [string, Fault, 'unreached' | 'unknownEnd'][] = [
-  ['429', failing(429), 'unreached'],
-  ['500', failing(500), 'unknownEnd'],
-  ['502', failing(502), 'unknownEnd'],
-  ['503', failing(503), 'unknownEnd'],
-  ['504', failing(504), 'unknownEnd'],
-  ['a connection that is reset', { reset: 'before' }, 'unknownEnd'],
-  ['an answer that breaks off', { effect: 'skipped', status: 200, body: { kind: 'truncated' } }, 'unknownEnd'],
+const failures: [string, Fault, Ending][] = [
+  ['429', failing(429), 'busy'],
+  ['500', failing(500), 'failed'],
+  ['502', failing(502), 'failed'],
+  ['503', failing(503), 'failed'],
+  ['504', failing(504), 'failed'],
+  ['a connection that is reset', { reset: 'before' }, 'cutOff'],
+  ['an answer that breaks off', { effect: 'skipped', status: 200, body: { kind: 'truncated' } }, 'cutOff'],
 ]
 
 describe.each(Object.entries(calls))('%s', (name, call) => {
-  it.each(failures)('K-24: that meets %s is repeated as its kind allows, and no more', async (_, fault, end) => {
-    const act = await call.ready()
-    broker.demo.faults.push(call.route, ...answers(fault, 6, call))
-    const before = sent(call).length
-    broker.waits.length = 0
-    await expect(act()).rejects.toBeInstanceOf(Error)
-    expect(sent(call).length - before).toBe(call[end])
-    // A mint is not repeated but made anew, after a look: without a pause.
-    const repeats = name === 'a mint' && end === 'unknownEnd' ? 0 : call[end] - 1
-    expect(pauses()).toEqual([1000, 2000].slice(0, repeats))
-  })
+  it.each(failures)(
+    'K-24: that meets %s is sent as often as its row allows, then says what to do',
+    async (_, fault, end) => {
+      const act = await call.ready()
+      broker.demo.faults.push(call.route, ...answers(fault, 6, call))
+      const before = sent(call).length
+      broker.waits.length = 0
+      const error = await act().catch((thrown: unknown) => thrown)
+      expect(error).toBeInstanceOf(Error)
+      const { code } = retries[call.kind]
+      if (code && end !== 'busy') expect(error).toMatchObject({ code })
+      expect(sent(call).length - before).toBe(triesOf(call, end))
+      // A mint is not repeated but made anew, after a look: without a pause.
+      expect(pauses()).toEqual([1000, 2000].slice(0, retries[call.kind].tries[end] - 1))
+    },
+  )
 
   it('K-24: that meets 429 twice passes at the third try, after the pauses that were asked for', async () => {
     const act = await call.ready()
@@ -205,7 +212,8 @@ describe('a code exchange', () => {
     )
     const before = sent(call).length
     broker.waits.length = 0
-    await expect(act()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    await expect(act()).rejects.toMatchObject({ code: 'link_interrupted' })
+    expect(errorCodes.link_interrupted.next).toMatch(/^Link again/)
     expect(sent(call).length - before).toBe(2)
     expect(pauses()).toEqual([2000])
   })

@@ -73,7 +73,7 @@ function toAttemptView(row: AttemptRow, now: Date): AttemptView {
     providerId: row.providerId,
     purpose: row.purpose as AttemptView['purpose'],
     status,
-    outcome: isGone ? 'upstream_unavailable' : row.status === 'consumed' ? null : row.outcome,
+    outcome: isGone ? 'link_interrupted' : row.status === 'consumed' ? null : row.outcome,
     detail: isGone ? 'The link was cut off while it was being finished. Link again.' : row.detail,
     canAdopt: row.status === 'failed' && row.secrets !== null && open,
     connectionId: row.connectionId,

@@ -3,7 +3,8 @@ import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError, type ErrorCode, errorCodes, isBrokerError } from '../../errors.ts'
 import { configured } from '../../providers/index.ts'
-import type { LinkedGrant, Provider } from '../../providers/provider.ts'
+import { isUpstreamError, type LinkedGrant, type Provider, type UpstreamError } from '../../providers/provider.ts'
+import { retries } from '../../providers/retry.ts'
 import { hash, Secret } from '../../security/secrets.ts'
 import { type AttemptRow, consumeAttempt, endAttempt, findAttempt, findKeptGrant } from '../../store/attempts.ts'
 import { actAsPerson } from '../../store/authority.ts'
@@ -83,7 +84,11 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     const upstream = await openProvider(ctx, vault, provider)
     const { parameters } = callback
     const { redirectUri, scopes } = attempt
-    const grant = await upstream.exchangeCode({ parameters, ...secrets, redirectUri, ...askedFor(scopes) })
+    const grant = await upstream
+      .exchangeCode({ parameters, ...secrets, redirectUri, ...askedFor(scopes) })
+      .catch((error: unknown) => {
+        throw isUpstreamError(error) && error.failure === 'ambiguous' ? interrupted(error) : error
+      })
     const habits = habitsOf(provider)
     const input = { attempt, grant, person, alias: attempt.alias, habits }
     const kept = await storeGrant(ctx, vault, input).catch((error: unknown) => {
@@ -106,6 +111,10 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     return failLink(ctx, attempt, person, isBrokerError(known) ? known : new BrokerError('internal', { cause: error }))
   }
 }
+
+/** The code may be used up: trying once more means linking anew. */
+const interrupted = (error: UpstreamError) =>
+  new BrokerError(retries.exchange.code ?? 'upstream_unavailable', { cause: error })
 
 function habitsOf(provider: ProviderRow): Habits {
   const made = configured(provider)

@@ -56,6 +56,7 @@ const preset = object({
   kind: z.string(),
   name: z.string(),
   title: z.string(),
+  place: z.string().nullable().describe('Its host, where that is all in which it differs from others'),
   monogram: z.string(),
   keywords: z.array(z.string()),
   /** What has to be entered, because nobody else can know it. */
@@ -163,7 +164,7 @@ export const previewProvider = operation({
   audit: 'none',
   body: object({
     kind,
-    issuer: address(300).optional().describe('Of kinds without a setup'),
+    issuer: address(300).optional().describe('Of kinds that need nothing else'),
     setup: setup.optional(),
   }),
   answer: {
@@ -209,7 +210,7 @@ export const createProvider = operation({
     name,
     issuer: address(300)
       .optional()
-      .describe('Its address alone, like https://connection.example.com; of kinds without a setup'),
+      .describe('Its address alone, like https://connection.example.com; of kinds that need nothing else'),
     client_id: clientId.optional().describe('Left out where there is no upstream'),
     client_secret: clientSecret
       .optional()

@@ -13,9 +13,12 @@ import {
 import { oauthProtocol, type Protocol } from '../oauth/protocol.ts'
 import type { Provider, ProviderDeps, ProviderSettings, RevocationOutcome } from '../provider.ts'
 import { checkStack } from './check.ts'
+import { facts } from './facts.ts'
 import { storageTokens } from './issue.ts'
 import { describe, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
 import { changeable, KeboolaSettings } from './settings.ts'
+import { found, KeboolaSetup, prepare } from './setup.ts'
+import { stackViews } from './stacks.ts'
 import { Named, parseDate, storageApi } from './storage.ts'
 
 type Row = ProviderSettings<KeboolaSettings>
@@ -27,6 +30,13 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   issuer: { hint: 'The address of the stack, without a path.', placeholder: 'https://connection.example.com' },
   settings: KeboolaSettings,
   changeable,
+  setup: {
+    schema: KeboolaSetup,
+    prepare: (input, deps, here) => prepare(KeboolaSetup.parse(input), deps, here),
+    found: (settings, issuer) => found(KeboolaSettings.parse(settings), issuer),
+    presets: stackViews,
+  },
+  authenticatesBy: ({ client }) => (client === 'public' ? 'nothing' : 'secret'),
   rights: KeboolaRights,
   upgrade,
   describe,
@@ -36,7 +46,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   strategies: () => offers,
   tokenType: 'storage',
   header: 'X-StorageApi-Token: {token}',
-  facts: () => [throughUs(proxying.methodsCarryMeaning)],
+  facts: (settings) => [...facts(settings), throughUs(proxying.methodsCarryMeaning)],
   samples,
   environment,
   proxy: () => proxying,
@@ -109,7 +119,7 @@ function samples(target: Target, token: string): Sample[] {
 /** The protocol as a stack speaks it. */
 function speak(row: Row, deps: ProviderDeps): Protocol {
   const { issuer, clientId, settings } = row
-  const { authorizePath, tokenPath, scope } = settings
+  const { authorizePath, tokenPath, scope, league } = settings
   const secrets = [row.clientSecret, row.clientSecretBefore].flatMap((secret) =>
     secret ? [oauth.ClientSecretPost(secret.reveal())] : [],
   )
@@ -122,8 +132,8 @@ function speak(row: Row, deps: ProviderDeps): Protocol {
       parameters: (scope ? { scope } : {}) as Record<string, string>,
       openid: false,
       repeatsRefresh: true,
-      // League 8 words a dead refresh token as 401 invalid_request.
-      readsAsRefused: ({ status, error }) => status === 401 && error === 'invalid_request',
+      // League 8 words a dead refresh token as 401 invalid_request; at 9 it is no verdict on it.
+      readsAsRefused: ({ status, error }) => league !== 9 && status === 401 && error === 'invalid_request',
     }),
     deps,
   )
@@ -140,7 +150,7 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
   return {
     authorizationUrl: protocol.authorizationUrl,
     tryClient: protocol.tryClient,
-    check: () => checkStack(row, deps, speak),
+    check: ({ redirectUri }) => checkStack(row, deps, { speak, redirectUri }),
     async refresh(input) {
       const grant = await protocol.refresh(input)
       return { ...grant, grantExpiresInSeconds: grant.grantExpiresInSeconds ?? grantExpiresInSeconds }

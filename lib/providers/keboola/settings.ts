@@ -7,6 +7,10 @@ export const KeboolaSettings = z.strictObject({
   authorizePath: z.string().startsWith('/').default('/oauth/authorize'),
   tokenPath: z.string().startsWith('/').default('/oauth/token'),
   scope: z.string().optional(),
+  /** A public client has no secret: PKCE alone ties the code to who asked for it. */
+  client: z.enum(['confidential', 'public']).default('confidential'),
+  /** Generation of its OAuth server, by which a dead refresh token is told; left out: either wording counts. */
+  league: z.union([z.literal(8), z.literal(9)]).optional(),
   /** How long an unused refresh token lives: a month, which no answer tells. */
   refreshTokenDays: z.int().min(1).max(3_650).default(30),
   /** How long a refresh token is still answered after its first use; 0: not at all. */

@@ -17,6 +17,7 @@ function toView(preset: Preset, facts: Facts): PresetView {
   return {
     name,
     title,
+    place: null,
     monogram,
     keywords,
     variables: preset.variables.map((variable) => ({ ...variable, default: variable.default ?? null })),

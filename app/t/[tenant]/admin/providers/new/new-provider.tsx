@@ -144,7 +144,8 @@ function groupsOf(choices: Choice[]): TileGroup[] {
   const tileOf = ({ id, title, monogram, kind, preset, way }: Choice): Tile => {
     if (preset) {
       const note = [revocable[preset.revocation.ends], documented[preset.evidence]].filter(Boolean).join(' · ')
-      return { id, title, monogram, text: limited[preset.limitedTokens.answer], note, keywords: preset.keywords }
+      const text = preset.place ?? limited[preset.limitedTokens.answer]
+      return { id, title, monogram, text, note: preset.place ? null : note, keywords: preset.keywords }
     }
     if (kind.own)
       return { id, title, monogram, text: ownWords, note: null, keywords: ['own', 'sign', 'jwt', 'audience', 'api'] }
@@ -165,7 +166,9 @@ function groupsOf(choices: Choice[]): TileGroup[] {
       always: true,
     },
     { label: 'Without an upstream', tiles: choices.filter(({ kind }) => kind.own).map(tileOf) },
-    { label: 'Well-known servers', tiles: choices.filter(({ preset }) => preset).map(tileOf) },
+    // Of one product, which differ in their place alone.
+    { label: 'Keboola stacks', tiles: choices.filter(({ preset }) => preset?.place).map(tileOf) },
+    { label: 'Well-known servers', tiles: choices.filter(({ preset }) => preset && !preset.place).map(tileOf) },
   ]
 }
 
