@@ -58,6 +58,8 @@ export type IssueInput = {
   /** Where policy allows less than that, it is for as long as that. */
   shortens?: boolean
   purpose: string
+  /** What a page of the upstream authorizes with it. Such a token is of no use with less than was asked, so none is handed out then. */
+  authorizes?: string
   /** Thumbprint of the key that it is bound to; null: to none; left out: to the key of the program that asks, where it has one. */
   dpopJkt?: string | null | undefined
   /** Where the caller named a key: it is made once. */
@@ -134,6 +136,8 @@ type Started = Pick<Ground, 'project' | 'client' | 'policy'> & {
   settings: unknown
   strategy: Strategy
   rights: Rights
+  /** Less than was asked is not handed out. */
+  isWhole: boolean
 }
 
 /**
@@ -206,6 +210,7 @@ async function start(
     seconds: lifetimeSeconds,
     rights: language.describe(rights, settings).map(({ text }) => text),
     impersonates: language.impersonates?.(rights),
+    authorizes: input.authorizes,
   }
   const events: AuditEvent[] = [{ action: 'token.requested', outcome: 'ok', target, details }]
   let issued: IssuedToken | undefined
@@ -236,7 +241,9 @@ async function start(
     return { own: issued }
   }
   if (!connection) throw new Error('a token that needs no connection is not ours')
-  return { row, project, client, policy, connection: { ...connection, provider }, kind, settings, strategy, rights }
+  const isWhole = input.authorizes !== undefined
+  const from = { ...connection, provider }
+  return { row, project, client, policy, connection: from, kind, settings, strategy, rights, isWhole }
 }
 
 /** What is told of a token once it is made. */
@@ -368,8 +375,12 @@ async function askUpstream(ctx: Context, actor: Actor, started: Started): Promis
   const { purpose, nonce } = row
   const lifetimeSeconds = secondsUntil(row.expiresAt, row.createdAt)
   const made = await make(ctx, actor, started, { project: project.externalId, rights, lifetimeSeconds, purpose, nonce })
-  if (made.kind !== 'within' || kind.narrows(made.token.granted, rights)) return made
-  return { kind: 'beyond', token: made.token, exceeded: kind.missing(made.token.granted, rights) }
+  if (made.kind !== 'within') return made
+  if (!kind.narrows(made.token.granted, rights))
+    return { kind: 'beyond', token: made.token, exceeded: kind.missing(made.token.granted, rights) }
+  const lacking = started.isWhole ? kind.missing(rights, made.token.granted) : []
+  if (lacking.length === 0) return made
+  return { kind: 'unsound', token: made.token, exceeded: lacking.map((right) => `not granted: ${right}`) }
 }
 
 async function make(ctx: Context, actor: Actor, started: Started, request: IssueRequest): Promise<IssuedUpstream> {

@@ -317,6 +317,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   gateway?(settings: S): GatewayFacts
   /** Of strategy `narrow`: whether the next refresh of a connection ends the token, so that only one can be out. */
   oneAtATime?(settings: S): boolean
+  /** Where its components are authorized, on a page that is opened with a token of its own. */
+  componentPage?: ComponentPage<S>
   /** Seconds for which the upstream still answers a refresh token that was used before; 0: not, or not known. */
   refreshGraceSeconds(settings: S): number
   /** Where projects have development branches: what choosing one does. */
@@ -339,6 +341,13 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   /** Whether what a cut-off issue left can be found by its nonce. */
   findsOrphans: boolean
   open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>
+}
+
+/** A page of an upstream that takes a token in its address, so that whoever opens it may authorize one component's configuration. */
+export type ComponentPage<S = unknown> = {
+  /** What its token may: no more than the page needs. */
+  rights(component: string): Rights
+  url(input: { issuer: string; settings: S; token: Secret; component: string; configuration: string }): string
 }
 
 /**

@@ -13,10 +13,11 @@ import {
 import { oauthProtocol, type Protocol } from '../oauth/protocol.ts'
 import type { Provider, ProviderDeps, ProviderSettings, RevocationOutcome } from '../provider.ts'
 import { checkStack } from './check.ts'
+import { authorizes, componentPage, pageVerdict } from './component-page.ts'
 import { storageTokens } from './issue.ts'
 import { describe, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
 import { changeable, KeboolaSettings } from './settings.ts'
-import { Named, parseDate, storageApi } from './storage.ts'
+import { Components, Named, parseDate, storageApi } from './storage.ts'
 
 type Row = ProviderSettings<KeboolaSettings>
 
@@ -40,6 +41,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   samples,
   environment,
   proxy: () => proxying,
+  componentPage,
   refreshGraceSeconds: (settings) => settings.refreshGraceSeconds,
   branchHint: 'The branch id. The env sample sets it as KBC_BRANCH_ID; it does not change any rights.',
   revokesGrants: false,
@@ -188,12 +190,24 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
       const as = { bearer: accessToken }
       const [verified, components, buckets] = await Promise.all([
         storage.verify(as),
-        storage.ask('read', Named, { path: '/components', as }),
+        storage.ask('read', Components, { path: '/components?include=configuration', as }),
         storage.ask('read', Named, { path: '/buckets', as }),
       ])
-      const named = (list: z.infer<typeof Named>) =>
-        list.map((item) => ({ id: item.id, name: item.displayName || item.name || item.id }))
-      return { components: named(components), buckets: named(buckets), role: verified.admin?.role ?? null }
+      const named = (item: z.infer<typeof Named>[number]) => ({
+        id: item.id,
+        name: item.displayName || item.name || item.id,
+      })
+      return {
+        components: components.map((one) => ({
+          ...named(one),
+          authorizes: one.flags.includes(authorizes),
+          configurations: one.configurations.map(named),
+        })),
+        buckets: buckets.map(named),
+        role: verified.admin?.role ?? null,
+      }
     },
+
+    pageVerdict: (question) => pageVerdict(storage, question),
   }
 }

@@ -7,6 +7,8 @@ export const KeboolaSettings = z.strictObject({
   authorizePath: z.string().startsWith('/').default('/oauth/authorize'),
   tokenPath: z.string().startsWith('/').default('/oauth/token'),
   scope: z.string().optional(),
+  /** One for all stacks (K-30). */
+  componentPage: z.url().default('https://external.keboola.com/oauth/index.html'),
   /** How long an unused refresh token lives: a month, which no answer tells. */
   refreshTokenDays: z.int().min(1).max(3_650).default(30),
   /** How long a refresh token is still answered after its first use; 0: not at all. */
