@@ -68,8 +68,8 @@ export async function makeComponentUrl(ctx: Context, actor: Actor, input: Compon
 /** @throws BrokerError missing_master_token, component_refused, with the field that is wrong */
 function refuse(verdict: PageVerdict | undefined, named: { component: string; configuration: string }): void {
   const { component, configuration } = named
-  const refused = (field: keyof typeof named, what: string, next?: string) =>
-    new BrokerError('component_refused', { detail: what, fields: { [field]: what }, ...(next && { next }) })
+  const refused = (fields: Partial<typeof named>, detail: string, next?: string) =>
+    new BrokerError('component_refused', { detail, fields, ...(next && { next }) })
   switch (verdict?.kind) {
     case 'ready':
       return
@@ -85,15 +85,18 @@ function refuse(verdict: PageVerdict | undefined, named: { component: string; co
         next: 'Ask somebody with the role admin or share in that project.',
       })
     case 'component_unknown':
-      throw refused('component', `The project has no component ${component}.`)
+      throw refused({ component: 'is not in this project' }, `The project has no component ${component}.`)
     case 'component_needs_none':
       throw refused(
-        'component',
+        { component: 'says nothing of an authorization' },
         `${component} does not say that it is authorized with an account elsewhere.`,
         'If you know that it is, ask again and say so.',
       )
     case 'configuration_unknown':
-      throw refused('configuration', `${component} has no configuration ${configuration} in this project.`)
+      throw refused(
+        { configuration: 'is not in this project' },
+        `${component} has no configuration ${configuration} in this project.`,
+      )
     default:
       throw verdict satisfies never
   }

@@ -99,7 +99,7 @@ export async function issueToken(ctx: Context, actor: Actor, input: IssueInput):
   if ('own' in started) return started.own
   let made: IssuedUpstream
   try {
-    made = await askUpstream(ctx, actor, started)
+    made = wanted(started, await askUpstream(ctx, actor, started))
   } catch (error) {
     throw await notMade(ctx, actor, started, error)
   }
@@ -375,10 +375,14 @@ async function askUpstream(ctx: Context, actor: Actor, started: Started): Promis
   const { purpose, nonce } = row
   const lifetimeSeconds = secondsUntil(row.expiresAt, row.createdAt)
   const made = await make(ctx, actor, started, { project: project.externalId, rights, lifetimeSeconds, purpose, nonce })
-  if (made.kind !== 'within') return made
-  if (!kind.narrows(made.token.granted, rights))
-    return { kind: 'beyond', token: made.token, exceeded: kind.missing(made.token.granted, rights) }
-  const lacking = started.isWhole ? kind.missing(rights, made.token.granted) : []
+  if (made.kind !== 'within' || kind.narrows(made.token.granted, rights)) return made
+  return { kind: 'beyond', token: made.token, exceeded: kind.missing(made.token.granted, rights) }
+}
+
+/** A token that is of no use with less than was asked is not handed out with less. */
+function wanted({ isWhole, kind, rights }: Started, made: IssuedUpstream): IssuedUpstream {
+  if (!isWhole || made.kind !== 'within') return made
+  const lacking = kind.missing(rights, made.token.granted)
   if (lacking.length === 0) return made
   return { kind: 'unsound', token: made.token, exceeded: lacking.map((right) => `not granted: ${right}`) }
 }

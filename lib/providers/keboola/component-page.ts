@@ -11,7 +11,12 @@ import type { Storage } from './storage.ts'
  * stack. It takes a Storage token in its address, and reads component and configuration from the fragment.
  */
 export const componentPage: ComponentPage<KeboolaSettings> = {
-  rights: (component): KeboolaRights => ({ components: [component], buckets: {}, manage_buckets: false, read_all_files: false }),
+  rights: (component): KeboolaRights => ({
+    components: [component],
+    buckets: {},
+    manage_buckets: false,
+    read_all_files: false,
+  }),
   url({ issuer, settings, token, component, configuration }) {
     const url = new URL(settings.componentPage)
     url.search = `${new URLSearchParams({ token: token.reveal(), sapiUrl: issuer })}`

@@ -5,6 +5,7 @@ import { client, send } from '@/app/_features/client.ts'
 import { useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { Checkbox } from '@/app/_ui/checkbox.tsx'
+import { useHydrated } from '@/app/_ui/clock.ts'
 import { Select } from '@/app/_ui/field.tsx'
 import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
 import { SecretOnceDialog, useSecretOnce } from '@/app/_ui/secret-once-dialog.tsx'
@@ -23,10 +24,13 @@ const labelOf = ({ id, name }: Named) => (name === id ? id : `${name} · ${id}`)
 export function ComponentUrl(props: Props) {
   const [isWanted, setWanted] = useState(false)
   const choices = useChoices(props.tenant, props.project, isWanted)
+  const isHydrated = useHydrated()
   if (!isWanted)
     return (
       <div>
-        <Button onClick={() => setWanted(true)}>Choose a component</Button>
+        <Button disabled={!isHydrated} onClick={() => setWanted(true)}>
+          Choose a component
+        </Button>
       </div>
     )
   if (choices.state === 'loading')

@@ -1,6 +1,6 @@
 import { type ComponentUrl, makeComponentUrl } from '@/lib/broker/component-url.ts'
 import { api } from '@/lib/http/api.ts'
-import { makeComponentUrl as makeComponentUrlOperation } from '@/lib/http/wire/tokens.ts'
+import { makeComponentUrl as makeComponentUrlOperation } from '@/lib/http/wire/component-urls.ts'
 
 export const POST = api(
   makeComponentUrlOperation,
