@@ -318,6 +318,12 @@ export function makeStorage(world: World): Part {
     return found ? json(200, { id: found.id, name: found.name, configuration: {} }) : notFound('configurations')
   }
 
+  const listBranches = ({ project }: Actor): Answer =>
+    json(
+      200,
+      project.branches.map((branch) => ({ ...branch, created: project.created })),
+    )
+
   const tableView = (bucket: Bucket, table: Bucket['tables'][number]) => ({
     id: `${bucket.id}.${table.name}`,
     name: table.name,
@@ -387,6 +393,7 @@ export function makeStorage(world: World): Part {
     if (path === 'buckets' && method === 'GET') return listBuckets(actor)
     if (kind === 'buckets' && id && sub === 'tables' && method === 'GET') return listTables(actor, id)
     if (path === 'components' && method === 'GET') return listComponents(actor, address.searchParams)
+    if (path === 'dev-branches' && method === 'GET') return listBranches(actor)
     if (kind === 'components' && id && !sub && method === 'GET') return component(actor, id)
     if (kind === 'tables' && id && sub === 'data-preview' && method === 'GET')
       return tableData(actor, id, method, incoming)

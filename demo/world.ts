@@ -15,6 +15,7 @@ export type Table = { name: string; columns: string[]; rows: string[][] }
 export type Bucket = { id: string; name: string; stage: 'in' | 'out'; description: string; tables: Table[] }
 /** `flags`: what its page in the stack's own console offers; with {@link AUTHORIZES} it is authorized by somebody's OAuth account. */
 export type Component = { id: string; name: string; type: string; flags: string[] }
+export type Branch = { id: number; name: string; description: string; isDefault: boolean }
 export type Configuration = { id: string; component: string; name: string }
 export type Project = {
   id: string
@@ -25,6 +26,7 @@ export type Project = {
   buckets: Bucket[]
   components: Component[]
   configurations: Configuration[]
+  branches: Branch[]
 }
 
 const table = (name: string, header: string, ...rows: string[]): Table => ({
@@ -94,6 +96,10 @@ export const PROJECTS: Project[] = [
       { id: '901', component: 'keboola.ex-salesforce', name: 'Accounts, nightly' },
       { id: '902', component: 'keboola.ex-db-pgsql', name: 'Web shop' },
     ],
+    branches: [
+      { id: 7001, name: 'Main', description: '', isDefault: true },
+      { id: 7101, name: 'currencies', description: 'Amounts in euros', isDefault: false },
+    ],
   },
   {
     id: '10232',
@@ -108,6 +114,7 @@ export const PROJECTS: Project[] = [
     ],
     components: [COMPONENTS.python, COMPONENTS.transformation, COMPONENTS.sheets],
     configurations: [{ id: '911', component: 'keboola.ex-google-drive', name: 'Survey answers' }],
+    branches: [{ id: 7002, name: 'Main', description: '', isDefault: true }],
   },
   {
     id: '20877',
@@ -121,6 +128,7 @@ export const PROJECTS: Project[] = [
     ],
     components: [COMPONENTS.sheets, COMPONENTS.transformation],
     configurations: [{ id: '921', component: 'keboola.ex-google-drive', name: 'Carriers' }],
+    branches: [{ id: 7003, name: 'Main', description: '', isDefault: true }],
   },
   {
     id: '20880',
@@ -134,6 +142,7 @@ export const PROJECTS: Project[] = [
     ],
     components: [COMPONENTS.postgres, COMPONENTS.python, COMPONENTS.writer],
     configurations: [],
+    branches: [{ id: 7004, name: 'Main', description: '', isDefault: true }],
   },
   {
     id: '10240',
@@ -147,6 +156,7 @@ export const PROJECTS: Project[] = [
     ],
     components: [COMPONENTS.postgres, COMPONENTS.transformation],
     configurations: [],
+    branches: [{ id: 7005, name: 'Main', description: '', isDefault: true }],
   },
 ]
 

@@ -165,6 +165,8 @@ async function start(
   const proofKey = keyFor(actor, made, strategy, dpopJkt)
   const language = languageOf(kind, strategy, settings)
   const rights = rightsAsked(language, scopes)
+  const forbidden = language.forbids?.(rights, settings)
+  if (forbidden) throw new BrokerError('over_policy', { detail: forbidden })
   refuseBeyondGrant(found.ceilings, { project, strategy, rights }, language)
   if (kind.own) refuseUnknown(kind, rights, kind.own.most(settings))
   refuseIssue(policy, { role, strategy, seconds: lifetimeSeconds, rights }, language)

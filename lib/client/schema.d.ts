@@ -4404,7 +4404,12 @@ export interface Paths {
   '/api/v1/tenants/{tenant}/projects/{project}/offer': {
     get: {
       parameters: {
-        query?: never
+        query?: {
+          /**
+           * The development branch that `environment` names; left out: that of the connection
+           */
+          branch?: string
+        }
         header?: never
         path: {
           tenant: string
@@ -4576,6 +4581,10 @@ export interface Paths {
                    * Read all files of the project
                    */
                   read_all_files?: boolean
+                  /**
+                   * See, end and take over tokens of everybody in the project; only where an admin allows it
+                   */
+                  manage_tokens?: boolean
                 }
               | {
                   /**
@@ -5794,6 +5803,11 @@ export interface Paths {
               | {
                   refresh_token_days?: number
                   refresh_grace_seconds?: number
+                  allow_manage_tokens?: boolean
+                }
+              | {
+                  refresh_token_days?: number
+                  refresh_grace_seconds?: number
                 }
               | {
                   refresh_token_days?: number
@@ -5948,6 +5962,11 @@ export interface Paths {
                 }[]
               | null
             settings?:
+              | {
+                  refresh_token_days?: number
+                  refresh_grace_seconds?: number
+                  allow_manage_tokens?: boolean
+                }
               | {
                   refresh_token_days?: number
                   refresh_grace_seconds?: number

@@ -270,6 +270,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   narrows(asked: R, limit: R): boolean
   /** What was asked and is not in `granted`, in words (K-22). */
   missing(asked: R, granted: R): string[]
+  /** Why a token may not have these rights at this provider, whoever asks and whatever its upstream would say. */
+  forbids?(rights: R, settings: S): string | undefined
   /** Each strategy, offered or not; the first that is offered makes the tokens. */
   strategies(settings: S, metadata?: unknown): StrategyOffer[]
   /** `token_type` of an issued token. */

@@ -16,6 +16,7 @@ export const componentPage: ComponentPage<KeboolaSettings> = {
     buckets: {},
     manage_buckets: false,
     read_all_files: false,
+    manage_tokens: false,
   }),
   url({ issuer, settings, token, component, configuration }) {
     const url = new URL(settings.componentPage)

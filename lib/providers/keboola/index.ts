@@ -11,13 +11,20 @@ import {
   throughUs,
 } from '../kind.ts'
 import { oauthProtocol, type Protocol } from '../oauth/protocol.ts'
-import type { Provider, ProviderDeps, ProviderSettings, RevocationOutcome } from '../provider.ts'
+import {
+  isUpstreamError,
+  type Provider,
+  type ProviderDeps,
+  type ProviderSettings,
+  type RevocationOutcome,
+} from '../provider.ts'
 import { checkStack } from './check.ts'
 import { authorizes, componentPage, pageVerdict } from './component-page.ts'
 import { storageTokens } from './issue.ts'
-import { describe, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
+import { describe, forbids, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
+import { reachOf } from './roles.ts'
 import { changeable, KeboolaSettings } from './settings.ts'
-import { Components, Named, parseDate, storageApi } from './storage.ts'
+import { Branches, Components, Named, parseDate, storageApi } from './storage.ts'
 
 type Row = ProviderSettings<KeboolaSettings>
 
@@ -34,6 +41,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   summary,
   narrows,
   missing,
+  forbids,
   strategies: () => offers,
   tokenType: 'storage',
   header: 'X-StorageApi-Token: {token}',
@@ -106,6 +114,12 @@ function samples(target: Target, token: string): Sample[] {
     envSample(shown(target), token),
     promptSample(shown(target)),
   ]
+}
+
+/** Who may not see development branches, and a stack without them, have none to choose from. */
+function noneIfRefused(error: unknown): [] {
+  if (isUpstreamError(error) && (error.status === 403 || error.status === 404)) return []
+  throw error
 }
 
 /** The protocol as a stack speaks it. */
@@ -188,10 +202,11 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
 
     async choices({ accessToken }) {
       const as = { bearer: accessToken }
-      const [verified, components, buckets] = await Promise.all([
+      const [verified, components, buckets, branches] = await Promise.all([
         storage.verify(as),
         storage.ask('read', Components, { path: '/components?include=configuration', as }),
         storage.ask('read', Named, { path: '/buckets', as }),
+        storage.ask('read', Branches, { path: '/dev-branches', as }).catch(noneIfRefused),
       ])
       const named = (item: z.infer<typeof Named>[number]) => ({
         id: item.id,
@@ -204,7 +219,9 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
           configurations: one.configurations.map(named),
         })),
         buckets: buckets.map(named),
+        branches: branches.filter(({ isDefault }) => !isDefault).map(named),
         role: verified.admin?.role ?? null,
+        ...reachOf(verified, settings),
       }
     },
 
