@@ -43,9 +43,9 @@ export const KeboolaRights = z
   })
 export type KeboolaRights = z.infer<typeof KeboolaRights>
 
-/** Rows of the version before spell two names in camel case, alone or beside these. */
+/** Rows of versions before spell two names in camel case, alone or beside these, and know nothing of managing tokens. */
 export function upgrade({ manageBuckets, readAllFiles, ...rights }: Rights): Rights {
-  return { manage_buckets: manageBuckets, read_all_files: readAllFiles, ...rights }
+  return { manage_buckets: manageBuckets, read_all_files: readAllFiles, manage_tokens: false, ...rights }
 }
 
 export const describe = ({
