@@ -35,6 +35,8 @@ export const Modes = z.strictObject({
   consentProject: z.string().nullable(),
   /** null · role of everybody in every project. */
   role: Role.nullable(),
+  /** true · false: verify says that nobody's OAuth token is a master token. */
+  master: z.boolean(),
   /** true · false: this stack has no OAuth client registered. */
   clientKnown: z.boolean(),
   /** confidential · how the stack's client is registered; public: without a secret, and a challenge is needed. */
@@ -119,6 +121,7 @@ export function defaultModes({ accessTokenSeconds = 3600, endSession = false } =
     consent: 'ask',
     consentProject: null,
     role: null,
+    master: true,
     clientKnown: true,
     clientType: 'confidential',
     authorizePath: '/oauth/authorize',

@@ -58,7 +58,7 @@ a { color: var(--mark) }
 @media (max-width: 34rem) { main { margin: 0; border-width: 0 0 1px; padding: 1.25rem } }
 `
 
-function page(status: number, name: string, title: string, where: string, content: Html): Answer {
+function page(status: number, name: string, title: string, where: string, content: Html, script?: string): Answer {
   const nonce = randomBytes(16).toString('base64')
   const document = html`<!doctype html>
 <html lang="en" data-page="${name}">
@@ -75,6 +75,7 @@ function page(status: number, name: string, title: string, where: string, conten
 <h1>${title}</h1>
 ${content}
 </main>
+${script ? html`<script type="module" nonce="${nonce}">${new Html(script)}</script>` : ''}
 </body>
 </html>`
   return {
@@ -82,7 +83,7 @@ ${content}
     headers: {
       'content-type': 'text/html; charset=utf-8',
       // No form-action: browsers apply it to every redirect after a form, and ours end at the client's own origin.
-      'content-security-policy': `default-src 'none'; style-src 'nonce-${nonce}'; base-uri 'none'; frame-ancestors 'none'`,
+      'content-security-policy': `default-src 'none'; style-src 'nonce-${nonce}'; ${script ? `script-src 'nonce-${nonce}'; connect-src 'self'; ` : ''}base-uri 'none'; frame-ancestors 'none'`,
       'referrer-policy': 'same-origin',
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
@@ -233,6 +234,39 @@ ${input.appUrl ? html`<p><a href="${input.appUrl}">Back to ${input.appUrl}</a></
 <ul>${input.projects.map((project) => html`<li>${project.name} <span class="soft">(${project.id})</span></li>`)}</ul>`,
   )
 }
+
+/** Reads component and configuration from the fragment, which no server sees, and asks the Storage API with the token in the query. */
+const READ_CONFIGURATION = `
+const { searchParams, hash } = new URL(location.href)
+const [, component, configuration] = hash.split('/').map(decodeURIComponent)
+const path = ['components', component, 'configs', configuration].map((part) => encodeURIComponent(part ?? '')).join('/')
+const answer = await fetch(searchParams.get('sapiUrl') + '/v2/storage/' + path, {
+  headers: { 'X-StorageApi-Token': searchParams.get('token') },
+}).catch(() => undefined)
+const text = document.querySelector('#configuration')
+const allow = document.querySelector('button')
+if (answer?.ok) {
+  text.textContent = (await answer.json()).name + ' · ' + component
+  allow.hidden = false
+  allow.addEventListener('click', () => {
+    allow.hidden = true
+    text.textContent = 'Authorized. You can close this page.'
+  })
+} else text.textContent = 'Failed to load config data'
+`
+
+/** Where a component is authorized with somebody's account elsewhere. Nothing is kept: the demo has no such account. */
+export const componentPage = (): Answer =>
+  page(
+    200,
+    'component',
+    'Authorize a component',
+    'Demo authorization of components',
+    html`
+<p id="configuration" role="status">Loading …</p>
+<p><button class="main" hidden>Allow</button></p>`,
+    READ_CONFIGURATION,
+  )
 
 export function errorPage(status: number, title: string, text: string): Answer {
   return page(status, 'error', title, 'Demo upstream', html`<p>${text}</p>`)

@@ -5,7 +5,7 @@ import { Check, Prompt, Provider } from './engine.ts'
 import { isAnswer, resume, whoDecides } from './interaction.ts'
 import { cookiesOf } from './issuer.ts'
 import { engineKey, sign } from './keys.ts'
-import { consentPage, errorPage, homePage } from './pages.ts'
+import { componentPage, consentPage, errorPage, homePage } from './pages.ts'
 import { expiresInField, isInGrace, note, type Part, type World, withoutFields } from './part.ts'
 import { sha256, type TokenRecord } from './store.ts'
 import { type Answer, field, type Incoming, json, makeEngine } from './wire.ts'
@@ -412,6 +412,8 @@ export async function makeStack(world: World): Promise<Part> {
       return homePage({ signedIn: searchParams.has('signed-in'), appUrl: world.appUrl, projects: PROJECTS })
     }
     if (pathname === modes.current.authorizePath && method === 'GET') return authorize(incoming)
+    // In the field a host of its own, one for all stacks.
+    if (pathname === '/external/oauth/index.html' && method === 'GET') return componentPage()
     if (pathname.startsWith('/oauth/authorize/') && method === 'GET') return engine.answer(incoming)
     if (pathname.startsWith('/oauth/approve/')) return approve(incoming)
     if (pathname === modes.current.tokenPath && method === 'POST') return token(incoming)

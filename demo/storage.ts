@@ -87,7 +87,7 @@ export function makeStorage(world: World): Part {
       refreshed: project.created,
       description: account.email,
       uri: `${url}/v2/storage/tokens/${masterId(account, project)}`,
-      isMasterToken: true,
+      isMasterToken: modes.current.master,
       canManageBuckets: full,
       canManageTokens: full,
       canReadAllFileUploads: full,
@@ -102,14 +102,16 @@ export function makeStorage(world: World): Part {
       bucketPermissions: permissionsView(
         Object.fromEntries(project.buckets.map(({ id }) => [id, full ? 'manage' : 'read'])),
       ),
-      admin: {
-        id: Number(account.id),
-        name: account.name,
-        role,
-        features: [],
-        isOrganizationMember: role === 'admin',
-        isActivated: true,
-      },
+      ...(modes.current.master && {
+        admin: {
+          id: Number(account.id),
+          name: account.name,
+          role,
+          features: [],
+          isOrganizationMember: role === 'admin',
+          isActivated: true,
+        },
+      }),
     }
   }
 
@@ -286,15 +288,41 @@ export function makeStorage(world: World): Part {
     return actor.token.flags.canManageBuckets || right === 'manage' ? 'write' : right
   }
 
-  function listComponents(actor: Actor): Answer {
-    const { components } = actor.project
-    if (actor.kind === 'admin') return json(200, components)
-    const { componentAccess } = actor.token
+  const reaches = (actor: Actor, component: string) =>
+    actor.kind === 'admin' || actor.token.componentAccess.includes(component)
+
+  /** Those of the project that the caller reaches; with `include=configuration` each with its configurations. */
+  function listComponents(actor: Actor, query: URLSearchParams): Answer {
+    const { components, configurations } = actor.project
+    const isWhole = query.get('include')?.split(',').includes('configuration')
     return json(
       200,
-      components.filter(({ id }) => componentAccess.includes(id)),
+      components
+        .filter(({ id }) => reaches(actor, id))
+        .map((one) => ({
+          ...one,
+          ...(isWhole && { configurations: configurations.filter(({ component }) => component === one.id) }),
+        })),
     )
   }
+
+  function component(actor: Actor, id: string): Answer {
+    const found = actor.project.components.find((one) => one.id === id)
+    if (!found) return notFound('components')
+    return reaches(actor, id) ? json(200, found) : accessDenied()
+  }
+
+  function configuration(actor: Actor, of: string, id: string): Answer {
+    const found = actor.project.configurations.find((one) => one.component === of && one.id === id)
+    if (!reaches(actor, of)) return accessDenied()
+    return found ? json(200, { id: found.id, name: found.name, configuration: {} }) : notFound('configurations')
+  }
+
+  const listBranches = ({ project }: Actor): Answer =>
+    json(
+      200,
+      project.branches.map((branch) => ({ ...branch, created: project.created })),
+    )
 
   const tableView = (bucket: Bucket, table: Bucket['tables'][number]) => ({
     id: `${bucket.id}.${table.name}`,
@@ -343,9 +371,11 @@ export function makeStorage(world: World): Part {
 
   function dispatch(incoming: Incoming, actor: Actor, path: string): Answer {
     const { method, url: address } = incoming
-    const [kind, id, sub, more] = path.split('/')
+    const [kind, id, sub, more, rest] = path.split('/')
     const event = path === 'tokens/verify' ? 'storage.tokenVerified' : `storage.${kind}.${method.toLowerCase()}`
     if (!(kind === 'tokens' && method !== 'GET')) addEvent(actor, id ?? kind ?? '', event, `${method} ${path}`)
+    if (kind === 'components' && id && sub === 'configs' && more && rest === undefined && method === 'GET')
+      return configuration(actor, id, more)
     if (more !== undefined) return notFound('routes')
     if (path === 'tokens/verify' && method === 'GET') return verify(actor)
     if (path === 'tokens' && method === 'POST') return mint(incoming, actor)
@@ -362,7 +392,9 @@ export function makeStorage(world: World): Part {
       return tokenEvents(actor, id, address.searchParams)
     if (path === 'buckets' && method === 'GET') return listBuckets(actor)
     if (kind === 'buckets' && id && sub === 'tables' && method === 'GET') return listTables(actor, id)
-    if (path === 'components' && method === 'GET') return listComponents(actor)
+    if (path === 'components' && method === 'GET') return listComponents(actor, address.searchParams)
+    if (path === 'dev-branches' && method === 'GET') return listBranches(actor)
+    if (kind === 'components' && id && !sub && method === 'GET') return component(actor, id)
     if (kind === 'tables' && id && sub === 'data-preview' && method === 'GET')
       return tableData(actor, id, method, incoming)
     if (kind === 'tables' && id && sub === 'rows' && method === 'POST') return tableData(actor, id, method, incoming)

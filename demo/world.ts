@@ -13,7 +13,10 @@ export type Account = {
 }
 export type Table = { name: string; columns: string[]; rows: string[][] }
 export type Bucket = { id: string; name: string; stage: 'in' | 'out'; description: string; tables: Table[] }
-export type Component = { id: string; name: string; type: string }
+/** `flags`: what its page in the stack's own console offers; with {@link AUTHORIZES} it is authorized by somebody's OAuth account. */
+export type Component = { id: string; name: string; type: string; flags: string[] }
+export type Branch = { id: number; name: string; description: string; isDefault: boolean }
+export type Configuration = { id: string; component: string; name: string }
 export type Project = {
   id: string
   name: string
@@ -22,6 +25,8 @@ export type Project = {
   created: string
   buckets: Bucket[]
   components: Component[]
+  configurations: Configuration[]
+  branches: Branch[]
 }
 
 const table = (name: string, header: string, ...rows: string[]): Table => ({
@@ -37,13 +42,36 @@ const bucket = (id: string, description: string, ...tables: Table[]): Bucket => 
   tables,
 })
 
+/** https://developers.keboola.com/extend/component/ui-options/#genericdockerui-authorization */
+export const AUTHORIZES = 'genericDockerUI-authorization'
+
 const COMPONENTS = {
-  salesforce: { id: 'keboola.ex-salesforce', name: 'Salesforce', type: 'extractor' },
-  postgres: { id: 'keboola.ex-db-pgsql', name: 'PostgreSQL', type: 'extractor' },
-  sheets: { id: 'keboola.ex-google-drive', name: 'Google Sheets', type: 'extractor' },
-  transformation: { id: 'keboola.snowflake-transformation', name: 'Snowflake SQL', type: 'transformation' },
-  python: { id: 'keboola.python-transformation-v2', name: 'Python', type: 'transformation' },
-  writer: { id: 'keboola.wr-db-snowflake', name: 'Snowflake writer', type: 'writer' },
+  salesforce: {
+    id: 'keboola.ex-salesforce',
+    name: 'Salesforce',
+    type: 'extractor',
+    flags: ['genericDockerUI', AUTHORIZES],
+  },
+  postgres: { id: 'keboola.ex-db-pgsql', name: 'PostgreSQL', type: 'extractor', flags: ['genericDockerUI'] },
+  sheets: {
+    id: 'keboola.ex-google-drive',
+    name: 'Google Sheets',
+    type: 'extractor',
+    flags: ['genericDockerUI', AUTHORIZES],
+  },
+  transformation: {
+    id: 'keboola.snowflake-transformation',
+    name: 'Snowflake SQL',
+    type: 'transformation',
+    flags: ['genericDockerUI'],
+  },
+  python: {
+    id: 'keboola.python-transformation-v2',
+    name: 'Python',
+    type: 'transformation',
+    flags: ['genericDockerUI'],
+  },
+  writer: { id: 'keboola.wr-db-snowflake', name: 'Snowflake writer', type: 'writer', flags: ['genericDockerUI'] },
 } satisfies Record<string, Component>
 
 export const PROJECTS: Project[] = [
@@ -64,6 +92,14 @@ export const PROJECTS: Project[] = [
       bucket('out.c-reporting', 'What the dashboards read', table('revenue', 'month,amount', '2026-03,418200')),
     ],
     components: [COMPONENTS.salesforce, COMPONENTS.postgres, COMPONENTS.transformation, COMPONENTS.writer],
+    configurations: [
+      { id: '901', component: 'keboola.ex-salesforce', name: 'Accounts, nightly' },
+      { id: '902', component: 'keboola.ex-db-pgsql', name: 'Web shop' },
+    ],
+    branches: [
+      { id: 7001, name: 'Main', description: '', isDefault: true },
+      { id: 7101, name: 'currencies', description: 'Amounts in euros', isDefault: false },
+    ],
   },
   {
     id: '10232',
@@ -77,6 +113,8 @@ export const PROJECTS: Project[] = [
       bucket('out.c-predictions', 'Scored customers', table('churn', 'id,will_churn', '1,no', '2,yes')),
     ],
     components: [COMPONENTS.python, COMPONENTS.transformation, COMPONENTS.sheets],
+    configurations: [{ id: '911', component: 'keboola.ex-google-drive', name: 'Survey answers' }],
+    branches: [{ id: 7002, name: 'Main', description: '', isDefault: true }],
   },
   {
     id: '20877',
@@ -89,6 +127,8 @@ export const PROJECTS: Project[] = [
       bucket('out.c-shared-kpi', 'Agreed figures', table('kpi', 'name,value', 'on_time,0.97')),
     ],
     components: [COMPONENTS.sheets, COMPONENTS.transformation],
+    configurations: [{ id: '921', component: 'keboola.ex-google-drive', name: 'Carriers' }],
+    branches: [{ id: 7003, name: 'Main', description: '', isDefault: true }],
   },
   {
     id: '20880',
@@ -101,6 +141,8 @@ export const PROJECTS: Project[] = [
       bucket('out.c-forecast', 'Demand forecast', table('demand', 'sku,week,units', 'A-1,14,60')),
     ],
     components: [COMPONENTS.postgres, COMPONENTS.python, COMPONENTS.writer],
+    configurations: [],
+    branches: [{ id: 7004, name: 'Main', description: '', isDefault: true }],
   },
   {
     id: '10240',
@@ -113,6 +155,8 @@ export const PROJECTS: Project[] = [
       bucket('out.c-audit', 'For the auditors', table('totals', 'year,amount', '2025,5120044')),
     ],
     components: [COMPONENTS.postgres, COMPONENTS.transformation],
+    configurations: [],
+    branches: [{ id: 7005, name: 'Main', description: '', isDefault: true }],
   },
 ]
 

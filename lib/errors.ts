@@ -215,6 +215,23 @@ export const errorCodes = {
     title: 'The upstream does not grant these rights',
     next: 'Choose other rights: some may no longer exist, or your account may not grant them.',
   },
+  // Authorizing a component
+  no_component_page: {
+    status: 409,
+    title: 'This upstream has no page where components are authorized',
+    next: 'Choose a project of a Keboola stack.',
+  },
+  /** K-31: before anything is written. */
+  missing_master_token: {
+    status: 403,
+    title: 'Only a master token can do this, and this connection does not act with one',
+    next: 'Reconnect the project with your own account, or ask an admin of the upstream project.',
+  },
+  component_refused: {
+    status: 422,
+    title: 'This component cannot be authorized',
+    next: 'Check the component and its configuration.',
+  },
   revoked_meanwhile: { status: 409, title: 'Access was revoked during issuing', next: 'Ask an admin.' },
   // Proxy
   token_unknown: { status: 401, title: 'This token is not known here', next: 'Issue a new one in Valetkey.' },

@@ -21,10 +21,12 @@ type Asked = {
   rights: Rights
   seconds: number
   purpose: string
+  /** The development branch that was chosen for it. */
+  branch?: string | null
 }
 
 /** The `valetkey` commands that make such a token: one shows it, the other hands it to a program alone. */
-export function tokenCommands({ alias, way, isUsual, rights, seconds, purpose }: Asked): {
+export function tokenCommands({ alias, way, isUsual, rights, seconds, purpose, branch }: Asked): {
   token: string
   exec: string
 } {
@@ -34,6 +36,7 @@ export function tokenCommands({ alias, way, isUsual, rights, seconds, purpose }:
     // Rules are asked for by flags of their own, so that they tell the way.
     ...(isUsual || way.asks === 'rules' ? [] : ['--strategy', way.strategy]),
     ...(spelled ?? ['--rights', 'rights.json']),
+    ...(branch ? ['--branch', branch] : []),
     '--expires',
     spellSeconds(seconds),
     ...(purpose.startsWith('-') ? [`--purpose=${purpose}`] : ['--purpose', purpose]),

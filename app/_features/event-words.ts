@@ -163,7 +163,10 @@ const acts = {
     details.status === 'needs_relink' ? 'Renewal failed: must be reconnected' : 'Renewal failed',
     `${answered(details)}${details.served && details.status !== 'needs_relink' ? ' The previous access token is used until it expires.' : ''}`,
   ],
-  'token.requested': (details) => ['Token requested', `For ${durationText(Number(details.seconds))}.`],
+  'token.requested': (details) => [
+    'Token requested',
+    `${details.authorizes ? `To authorize ${text(details.authorizes)}. ` : ''}For ${durationText(Number(details.seconds))}.`,
+  ],
   'token.issued': (details) => ['Token issued', `Fingerprint ${text(details.fingerprint)}.`],
   'token.failed': (details) => [
     isRefused(details) ? 'Token refused' : 'Token not issued',

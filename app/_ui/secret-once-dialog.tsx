@@ -1,5 +1,5 @@
 'use client'
-import { Eye, EyeOff } from 'lucide-react'
+import { ExternalLink, Eye, EyeOff } from 'lucide-react'
 import { type ReactNode, useEffect, useState } from 'react'
 import { flushSync } from 'react-dom'
 import { Button } from './button.tsx'
@@ -12,6 +12,8 @@ import { countdownText } from './time-text.ts'
 
 export type SecretOnce = {
   value: string
+  /** What the value is (default "token"). `address`: it is opened as well. */
+  what?: 'token' | 'address'
   /** Names the token: "Token for Sales warehouse". */
   title: string
   fingerprint: string
@@ -27,7 +29,10 @@ export type SecretOnce = {
   hideAfterSeconds?: number
 }
 
-type Phase = { kind: 'closed' } | { kind: 'shown'; secret: SecretOnce; hidesAt: number } | { kind: 'hidden' }
+type Phase =
+  | { kind: 'closed' }
+  | { kind: 'shown'; secret: SecretOnce; hidesAt: number }
+  | { kind: 'hidden'; what: string }
 
 /**
  * Holds a secret for as long as its dialog shows it, in this one state and nowhere else. Spread `dialog` into
@@ -46,7 +51,7 @@ export function useSecretOnce() {
       setPhase({ kind: 'shown', secret, hidesAt: Date.now() + (secret.hideAfterSeconds ?? 120) * 1_000 }),
     dialog: {
       phase,
-      onHide: () => setPhase({ kind: 'hidden' }),
+      onHide: (what: string) => setPhase({ kind: 'hidden', what }),
       onClose: () => setPhase({ kind: 'closed' }),
     },
   }
@@ -64,8 +69,8 @@ export function SecretOnceDialog({ phase, onHide, onClose, onIssueAgain }: Secre
     <Dialog
       open
       onOpenChange={onClose}
-      title="The token is hidden now"
-      lead="The value is not stored and cannot be shown again. Any copy that you made works until the token expires."
+      title={`The ${phase.what} is hidden now`}
+      lead={`The value is not stored and cannot be shown again. Any copy that you made works until the ${phase.what} expires.`}
       footer={
         <>
           {onIssueAgain && (
@@ -87,24 +92,24 @@ export function SecretOnceDialog({ phase, onHide, onClose, onIssueAgain }: Secre
   )
 }
 
-type ShownProps = { secret: SecretOnce; hidesAt: number; onHide: () => void; onClose: () => void }
+type ShownProps = { secret: SecretOnce; hidesAt: number; onHide: (what: string) => void; onClose: () => void }
 
 function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
-  const { value, title, fingerprint, endsAt, endWord = 'Expires', samples, note } = secret
+  const { value, what = 'token', title, fingerprint, endsAt, endWord = 'Expires', samples, note } = secret
   const [revealed, setRevealed] = useState(false)
   const { buttons, onCopied, close, question } = useCopyFirst({
-    what: 'token',
+    what,
     text: value,
-    label: 'Copy token',
+    label: `Copy ${what}`,
     onClose,
   })
   const now = useNow('second')
   const left = hidesAt - (now ?? hidesAt)
 
   useEffect(() => {
-    const timer = setTimeout(onHide, Math.max(0, hidesAt - Date.now()))
+    const timer = setTimeout(() => onHide(what), Math.max(0, hidesAt - Date.now()))
     return () => clearTimeout(timer)
-  }, [hidesAt, onHide])
+  }, [hidesAt, onHide, what])
 
   const masked = `${value.slice(0, 3)}${'•'.repeat(20)}`
   return (
@@ -136,24 +141,41 @@ function Shown({ secret, hidesAt, onHide, onClose }: ShownProps) {
             {revealed ? <EyeOff aria-hidden /> : <Eye aria-hidden />}
             {revealed ? 'Hide' : 'Show'}
           </Button>
+          {what === 'address' && <Open address={value} onOpened={onCopied} />}
         </div>
         <p className="text-muted">
           Fingerprint <code className="font-mono text-[13px]">{fingerprint}</code>
         </p>
-        <CodeTabs
-          label="Use it from"
-          samples={samples.map(({ id, label, code, note }) => ({
-            id,
-            label,
-            code: code(value),
-            shown: revealed ? undefined : code(masked),
-            note,
-          }))}
-          // A snippet that only names a variable has not saved the value.
-          onCopied={({ code }) => code.includes(value) && onCopied()}
-        />
+        {samples.length > 0 && (
+          <CodeTabs
+            label="Use it from"
+            samples={samples.map(({ id, label, code, note }) => ({
+              id,
+              label,
+              code: code(value),
+              shown: revealed ? undefined : code(masked),
+              note,
+            }))}
+            // A snippet that only names a variable has not saved the value.
+            onCopied={({ code }) => code.includes(value) && onCopied()}
+          />
+        )}
       </Dialog>
       {question}
     </>
+  )
+}
+
+/** In a tab of its own that learns nothing of this page. The address is in no link: the document never holds it. */
+function Open({ address, onOpened }: { address: string; onOpened: () => void }) {
+  function open() {
+    window.open(address, '_blank', 'noopener,noreferrer')
+    onOpened()
+  }
+  return (
+    <Button size="sm" onClick={open}>
+      <ExternalLink aria-hidden />
+      Open
+    </Button>
   )
 }

@@ -18,6 +18,7 @@ export type Given = {
   /** What is said of rights: of the only project, or by the name of one. */
   rights: string[]
   strategy: string | undefined
+  branch?: string | undefined
   expires: string | undefined
   flags: string[]
   command: string[]
@@ -69,7 +70,11 @@ async function issueAll(cli: Cli, session: Session, given: Given, tokens: Held[]
   const asked: Wanted[] = await Promise.all(
     aims.map(
       async ({ project }) =>
-        await wanted(await readOffer(session, project), { ...given, project, choice: choices.get(project) }),
+        await wanted(await readOffer(session, project, given.branch), {
+          ...given,
+          project,
+          choice: choices.get(project),
+        }),
     ),
   )
   // What is not clear is told before anything is issued.

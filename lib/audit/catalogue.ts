@@ -122,6 +122,8 @@ export const catalogue = {
     rights: texts,
     /** Whom the member becomes upstream, by the name that was asked for. */
     impersonates: text.optional(),
+    /** The component and the configuration that the page authorizes which is opened with it. */
+    authorizes: text.optional(),
   }),
   'token.issued': act(['token'], {
     strategy: text,

@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import type { Context } from '../context.ts'
+import { KeboolaSettings } from '../providers/keboola/settings.ts'
 import { McpSettings } from '../providers/mcp/settings.ts'
 import { newId } from '../security/ids.ts'
 import { readTenant } from '../store/database.ts'
@@ -37,6 +38,11 @@ const providersOf = (demo: Demo): (NewProvider & { issuer: string })[] => [
     clientSecret: demo.clientSecret,
     maxLifetimeSeconds: 2 * 3600,
     callbackKey: 'keboola-demo',
+    stored: {
+      issuer: demo.url,
+      settings: KeboolaSettings.parse({ componentPage: `${demo.url}/external/oauth/index.html` }),
+      isPublic: false,
+    },
   },
   {
     kind: 'oauth',

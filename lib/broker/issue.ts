@@ -58,6 +58,8 @@ export type IssueInput = {
   /** Where policy allows less than that, it is for as long as that. */
   shortens?: boolean
   purpose: string
+  /** What a page of the upstream authorizes with it. Such a token is of no use with less than was asked, so none is handed out then. */
+  authorizes?: string
   /** Thumbprint of the key that it is bound to; null: to none; left out: to the key of the program that asks, where it has one. */
   dpopJkt?: string | null | undefined
   /** Where the caller named a key: it is made once. */
@@ -97,7 +99,7 @@ export async function issueToken(ctx: Context, actor: Actor, input: IssueInput):
   if ('own' in started) return started.own
   let made: IssuedUpstream
   try {
-    made = await askUpstream(ctx, actor, started)
+    made = wanted(started, await askUpstream(ctx, actor, started))
   } catch (error) {
     throw await notMade(ctx, actor, started, error)
   }
@@ -134,6 +136,8 @@ type Started = Pick<Ground, 'project' | 'client' | 'policy'> & {
   settings: unknown
   strategy: Strategy
   rights: Rights
+  /** Less than was asked is not handed out. */
+  isWhole: boolean
 }
 
 /**
@@ -161,6 +165,8 @@ async function start(
   const proofKey = keyFor(actor, made, strategy, dpopJkt)
   const language = languageOf(kind, strategy, settings)
   const rights = rightsAsked(language, scopes)
+  const forbidden = language.forbids?.(rights, settings)
+  if (forbidden) throw new BrokerError('over_policy', { detail: forbidden })
   refuseBeyondGrant(found.ceilings, { project, strategy, rights }, language)
   if (kind.own) refuseUnknown(kind, rights, kind.own.most(settings))
   refuseIssue(policy, { role, strategy, seconds: lifetimeSeconds, rights }, language)
@@ -206,6 +212,7 @@ async function start(
     seconds: lifetimeSeconds,
     rights: language.describe(rights, settings).map(({ text }) => text),
     impersonates: language.impersonates?.(rights),
+    authorizes: input.authorizes,
   }
   const events: AuditEvent[] = [{ action: 'token.requested', outcome: 'ok', target, details }]
   let issued: IssuedToken | undefined
@@ -236,7 +243,9 @@ async function start(
     return { own: issued }
   }
   if (!connection) throw new Error('a token that needs no connection is not ours')
-  return { row, project, client, policy, connection: { ...connection, provider }, kind, settings, strategy, rights }
+  const isWhole = input.authorizes !== undefined
+  const from = { ...connection, provider }
+  return { row, project, client, policy, connection: from, kind, settings, strategy, rights, isWhole }
 }
 
 /** What is told of a token once it is made. */
@@ -370,6 +379,14 @@ async function askUpstream(ctx: Context, actor: Actor, started: Started): Promis
   const made = await make(ctx, actor, started, { project: project.externalId, rights, lifetimeSeconds, purpose, nonce })
   if (made.kind !== 'within' || kind.narrows(made.token.granted, rights)) return made
   return { kind: 'beyond', token: made.token, exceeded: kind.missing(made.token.granted, rights) }
+}
+
+/** A token that is of no use with less than was asked is not handed out with less. */
+function wanted({ isWhole, kind, rights }: Started, made: IssuedUpstream): IssuedUpstream {
+  if (!isWhole || made.kind !== 'within') return made
+  const lacking = kind.missing(rights, made.token.granted)
+  if (lacking.length === 0) return made
+  return { kind: 'unsound', token: made.token, exceeded: lacking.map((right) => `not granted: ${right}`) }
 }
 
 async function make(ctx: Context, actor: Actor, started: Started, request: IssueRequest): Promise<IssuedUpstream> {

@@ -53,6 +53,7 @@ function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderF
     ...(provider.stands && { stands: verb('stands', provider.stands) }),
     ...(provider.readLogout && { readLogout: verb('read_logout', provider.readLogout) }),
     ...(provider.choices && { choices: verb('scope_choices', provider.choices) }),
+    ...(provider.pageVerdict && { pageVerdict: verb('page_verdict', provider.pageVerdict) }),
     ...(tryClient && { tryClient: () => verb('try_client', tryClient)(undefined) }),
     ...(provider.check && { check: verb('check', provider.check) }),
     // As long as what it signs is under way: the proxy measures that.

@@ -84,6 +84,9 @@ export type ErrorCode =
   | 'excess_rights'
   | 'unsound_token'
   | 'upstream_rejected'
+  | 'no_component_page'
+  | 'missing_master_token'
+  | 'component_refused'
   | 'revoked_meanwhile'
   | 'token_unknown'
   | 'token_ended'
@@ -4232,10 +4235,182 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/projects/{project}/component-urls': {
+    post: {
+      parameters: {
+        query?: never
+        header?: {
+          'Idempotency-Key'?: string
+        }
+        path: {
+          tenant: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            component: string
+            /**
+             * Its id
+             */
+            configuration: string
+            /**
+             * Seconds that the address works; less where policy says so
+             */
+            expires_in?: number
+            /**
+             * Also where the component does not say that it is authorized by somebody
+             */
+            anyway?: boolean
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              /**
+               * What the address holds. Revoking it ends the address
+               */
+              token: {
+                id: string
+                fingerprint: string | null
+                owner_id: string
+                project: {
+                  id: string
+                  name: string
+                  alias: string
+                }
+                provider: {
+                  id: string
+                  name: string
+                  kind: string
+                }
+                /**
+                 * Null: it needs none
+                 */
+                connection_id: string | null
+                /**
+                 * The program that asked for it with what its owner gave it; null: they asked themselves
+                 */
+                program: {
+                  client_id: string
+                  name: string
+                  grant_id: string | null
+                } | null
+                purpose: string
+                strategy: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
+                state: 'issuing' | 'live' | 'ended' | 'revoked' | 'failed'
+                /**
+                 * Verified without Valetkey, by its signature: whatever is done here, it works until it expires
+                 */
+                offline: boolean
+                frozen: {
+                  /**
+                   * Of what is frozen; `membership`: the owner is suspended
+                   */
+                  kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                  /**
+                   * Told to who oversees the tenant
+                   */
+                  by: string | null
+                  at: string | null
+                  reason: string | null
+                  until: string | null
+                } | null
+                /**
+                 * Thumbprint of the key that it is bound to; null: it is taken from whoever brings it
+                 */
+                dpop_jkt: string | null
+                asked: {
+                  [k: string]: unknown
+                }
+                /**
+                 * From what came back, never from what was sent
+                 */
+                granted: {
+                  [k: string]: unknown
+                } | null
+                /**
+                 * Both for people
+                 */
+                rights: {
+                  asked: {
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }[]
+                  granted:
+                    | {
+                        text: string
+                        risk: 'low' | 'medium' | 'high'
+                      }[]
+                    | null
+                }
+                /**
+                 * Rights that were asked and not granted, in words
+                 */
+                not_granted: string[]
+                failure: string | null
+                created_at: string
+                /**
+                 * At the upstream
+                 */
+                expires_at: string
+                /**
+                 * When it is revoked here, where the upstream gave it a longer life than was asked
+                 */
+                revoke_at: string | null
+                /**
+                 * No other token of its connection can be made while it lives
+                 */
+                exclusive: boolean
+                /**
+                 * Null: not reported
+                 */
+                last_used_at: string | null
+                revoked_by: string | null
+                revocation: {
+                  blocked_at: string
+                  upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
+                  last_error: string | null
+                  tries: number
+                  next_try_at: string | null
+                  /**
+                   * Null once the upstream was seen to refuse it
+                   */
+                  latest_moment: (string | 'unknown') | null
+                } | null
+              }
+              /**
+               * As secret as the token that it holds
+               */
+              url: string
+              /**
+               * Seconds from now
+               */
+              expires_in: number
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/projects/{project}/offer': {
     get: {
       parameters: {
-        query?: never
+        query?: {
+          /**
+           * The development branch that `environment` names; left out: that of the connection
+           */
+          branch?: string
+        }
         header?: never
         path: {
           tenant: string
@@ -4407,6 +4582,10 @@ export interface Paths {
                    * Read all files of the project
                    */
                   read_all_files?: boolean
+                  /**
+                   * See, end and take over tokens of everybody in the project; only where an admin allows it
+                   */
+                  manage_tokens?: boolean
                 }
               | {
                   /**
@@ -5647,6 +5826,11 @@ export interface Paths {
               | {
                   refresh_token_days?: number
                   refresh_grace_seconds?: number
+                  allow_manage_tokens?: boolean
+                }
+              | {
+                  refresh_token_days?: number
+                  refresh_grace_seconds?: number
                 }
               | {
                   refresh_token_days?: number
@@ -5801,6 +5985,11 @@ export interface Paths {
                 }[]
               | null
             settings?:
+              | {
+                  refresh_token_days?: number
+                  refresh_grace_seconds?: number
+                  allow_manage_tokens?: boolean
+                }
               | {
                   refresh_token_days?: number
                   refresh_grace_seconds?: number

@@ -4,6 +4,7 @@ import * as audiences from './wire/audiences.ts'
 import * as auditEvents from './wire/audit-events.ts'
 import * as authorizations from './wire/authorizations.ts'
 import * as clients from './wire/clients.ts'
+import * as componentUrls from './wire/component-urls.ts'
 import * as connections from './wire/connections.ts'
 import * as freezes from './wire/freezes.ts'
 import * as grants from './wire/grants.ts'
@@ -29,6 +30,7 @@ const nouns = [
   auditEvents,
   authorizations,
   clients,
+  componentUrls,
   connections,
   freezes,
   grants,

@@ -272,6 +272,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   narrows(asked: R, limit: R): boolean
   /** What was asked and is not in `granted`, in words (K-22). */
   missing(asked: R, granted: R): string[]
+  /** Why a token may not have these rights at this provider, whoever asks and whatever its upstream would say. */
+  forbids?(rights: R, settings: S): string | undefined
   /** Each strategy, offered or not; the first that is offered makes the tokens. */
   strategies(settings: S, metadata?: unknown): StrategyOffer[]
   /** `token_type` of an issued token. */
@@ -319,6 +321,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   gateway?(settings: S): GatewayFacts
   /** Of strategy `narrow`: whether the next refresh of a connection ends the token, so that only one can be out. */
   oneAtATime?(settings: S): boolean
+  /** Where its components are authorized, on a page that is opened with a token of its own. */
+  componentPage?: ComponentPage<S>
   /** Seconds for which the upstream still answers a refresh token that was used before; 0: not, or not known. */
   refreshGraceSeconds(settings: S): number
   /** Where projects have development branches: what choosing one does. */
@@ -341,6 +345,13 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   /** Whether what a cut-off issue left can be found by its nonce. */
   findsOrphans: boolean
   open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>
+}
+
+/** A page of an upstream that takes a token in its address, so that whoever opens it may authorize one component's configuration. */
+export type ComponentPage<S = unknown> = {
+  /** What its token may: no more than the page needs. */
+  rights(component: string): Rights
+  url(input: { issuer: string; settings: S; token: Secret; component: string; configuration: string }): string
 }
 
 /**

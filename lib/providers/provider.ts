@@ -117,6 +117,12 @@ export type RevocationOutcome = { state: 'done' | 'confirmed' | 'impossible'; fo
  */
 export type ClientTrial = 'known' | 'unknown' | 'untold'
 
+/** `tokenId`: the upstream's own id of the token that it takes the connection for. */
+export type PageVerdict =
+  | { kind: 'ready' | 'component_unknown' | 'component_needs_none' | 'configuration_unknown' }
+  | { kind: 'no_master_token'; tokenId: string }
+  | { kind: 'role'; role: string }
+
 export type CheckState = 'ok' | 'attention' | 'failed' | 'unknown'
 /** One thing that was looked at, for people: what was seen, and what to do where something is to be done. No upstream's text. */
 export type CheckLine = {
@@ -187,6 +193,16 @@ export type Provider<R = Rights> = {
     project: string
     impersonates: string[]
   }): Promise<Record<string, unknown>>
+  /**
+   * Whether a token for {@link ComponentPage} would be of use; asked before one is made. `anyway`: also where the component
+   * does not say that it is authorized there.
+   */
+  pageVerdict?(input: {
+    accessToken: Secret
+    component: string
+    configuration: string
+    anyway: boolean
+  }): Promise<PageVerdict>
   /** When an issued token was last used; undefined where it has not been, as far as the upstream tells. */
   lastUsed?(input: { accessToken: Secret; upstreamId: string }): Promise<Date | undefined>
   /** Whether the upstream knows the client by its current secret: asked with a grant that is made up. */

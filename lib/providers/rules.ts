@@ -127,7 +127,7 @@ function summary(rules: Rules): string[] {
 /** What rights mean: a kind's own words, or the rules of the proxy. */
 export type Language = Pick<
   Kind,
-  'rights' | 'upgrade' | 'describe' | 'summary' | 'narrows' | 'missing' | 'impersonates'
+  'rights' | 'upgrade' | 'describe' | 'summary' | 'narrows' | 'missing' | 'forbids' | 'impersonates'
 >
 
 /** The rules as {@link Language}; where methods carry no meaning, "read only" would promise what nobody keeps. */

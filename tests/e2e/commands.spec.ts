@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildCommand } from '../../cli/build.mjs'
-import { api, expect, issue, link, type Page, signIn, test } from './support.ts'
+import { api, expect, issue, link, type Page, playRole, signIn, test } from './support.ts'
 import { openTerminal } from './terminal.ts'
 
 /** Set for somebody to look at what people see. */
@@ -45,9 +45,12 @@ test('empty lists and the token that was made show the command for a terminal', 
   await shoot(page, 'no-tokens')
 
   await page.goto('/t/acme/projects')
+  // As a guest upstream they could give a token no right.
+  await playRole(page, 'acme', 'admin')
   await page.getByRole('link', { name: 'Issue token' }).first().click()
   await page.waitForURL(/\/issue$/)
   await issue(page, { purpose: "the boss's export", read: ['in.c-crm'] })
+  await playRole(page, 'acme', null)
   const same = `acme-sales-reporting --bucket in.c-crm=read --expires 1h --purpose 'the boss'\\''s export'`
   for (const [name, command] of [
     ['valetkey token', `valetkey token ${same}`],
@@ -87,6 +90,7 @@ test('a project is connected and a token’s rights are chosen without leaving t
   }
   try {
     await signIn(page, 'member@acme.test')
+    await playRole(page, 'acme', 'admin')
     const login = async () => {
       await terminal.type(`valetkey login ${baseURL}`)
       await page.goto(await terminal.sentTo())
@@ -206,5 +210,6 @@ test('a project is connected and a token’s rights are chosen without leaving t
     await terminal.shows(/signed out/)
   } finally {
     await terminal.close()
+    await playRole(page, 'acme', null)
   }
 })

@@ -1,16 +1,56 @@
-import { expect, issue, link, signIn, takeToken, test } from './support.ts'
+import { expect, expectAccessible, issue, link, playRole, shoot, signIn, takeToken, test } from './support.ts'
 
-test('K-22: what a guest asked for and did not get is said before the token is used', async ({ page }) => {
+test('K-22: what a role upstream gives no token is said before the form is filled in, and cannot be chosen', async ({
+  page,
+}) => {
   await signIn(page, 'member@acme.test')
   await expect(page.getByRole('link', { name: 'Revocation' })).toHaveCount(0)
   await link(page, 'Acme Sales Reporting', 'member@acme.test')
   await page.getByRole('link', { name: 'Issue token' }).first().click()
   await expect(page.getByText('Your role upstream is guest')).toBeVisible()
-  await issue(page, { purpose: 'guest export', read: ['in.c-crm'], wide: true })
+  for (const name of ['read in.c-crm', 'Components: all', 'Manage buckets', 'Manage tokens'])
+    await expect(page.getByRole('checkbox', { name })).toBeDisabled()
+  await page.getByLabel('Purpose').fill('guest export')
+  await expect(page.getByText('choose another way, because your role upstream gives no rights')).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Issue token' })).toBeDisabled()
+  await expectAccessible(page)
+  await shoot(page, 'issue-guest')
+  // What works through Valetkey can do what they may themselves.
+  await page.getByRole('radio', { name: /^Through Valetkey/ }).check()
+  await page.getByRole('radio', { name: /^Read only/ }).check()
+  await page.getByRole('button', { name: 'Issue token' }).click()
+  await expect(page.getByRole('dialog')).toContainText('shown once')
+  await page.getByRole('dialog').getByRole('button', { name: 'Copy token' }).click()
+  await page.getByRole('button', { name: 'Done' }).click()
+})
+
+test('K-20 K-22 K-25: an admin upstream chooses rights and a branch; what came back is compared all the same', async ({
+  page,
+}) => {
+  await signIn(page, 'owner@acme.test')
+  await link(page, 'Acme Sales Reporting', 'owner@acme.test')
+  await page.getByRole('link', { name: 'Issue token' }).first().click()
+  const tokens = page.getByRole('checkbox', { name: 'Manage tokens' })
+  await expect(tokens).toBeDisabled()
+  await expect(tokens).toHaveAccessibleDescription(/An admin can change that/)
+  await page.getByLabel('Purpose').fill('euro export')
+  await page.getByLabel('Development branch').selectOption({ label: 'currencies · 7101' })
+  await page.waitForURL(/branch=7101$/)
+  await expect(page.getByLabel('Development branch')).toHaveValue('7101')
+  await expect(page.getByLabel('Purpose')).toHaveValue('euro export')
+  await shoot(page, 'issue-admin')
+  await playRole(page, 'acme', 'guest')
+  try {
+    await issue(page, { purpose: 'euro export', read: ['in.c-crm'], wide: true })
+  } finally {
+    await playRole(page, 'acme', null)
+  }
   const dialog = page.getByRole('dialog')
-  await expect(dialog).toContainText(/Granted \d of 2 rights that you asked for/)
+  await expect(dialog).toContainText(/Granted 0 of 2 rights that you asked for/)
   await expect(dialog).toContainText('manage buckets')
   await takeToken(page)
+  const env = await page.evaluate(() => navigator.clipboard.readText())
+  expect(env).toContain("export KBC_BRANCH_ID='7101'")
   await page.getByRole('button', { name: 'Done' }).click()
   await page.getByRole('link', { name: 'Open the token' }).click()
   await expect(page.getByRole('row', { name: /manage buckets/ })).toContainText('no')

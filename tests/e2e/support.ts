@@ -117,6 +117,12 @@ export async function scriptUpstream(page: Page, tenant: string, route: string, 
   await control(String(items[0]?.issuer), 'faults', { route, answers })
 }
 
+/** Says which role everybody has at the upstream from here on; null: their own. */
+export async function playRole(page: Page, tenant: string, role: 'admin' | 'guest' | 'readOnly' | null): Promise<void> {
+  const { items } = Providers.parse(await api(page, 'GET', `/api/v1/tenants/${tenant}/providers`))
+  await control(String(items[0]?.issuer), 'modes', { role })
+}
+
 /** Says how the demo's identity provider makes ID tokens from here on; null: as it should. */
 export const makeIdTokens = (demoUrl: string, idToken: 'stale-auth-time' | null): Promise<void> =>
   control(demoUrl, 'modes', { idToken })

@@ -184,7 +184,7 @@ describe('a token is no more than what was asked', () => {
     ['manages buckets', { flags: { canManageBuckets: true } }, 'manage buckets'],
     ['reads all files', { flags: { canReadAllFileUploads: true } }, 'read all files'],
     ['reaches a component more', { components: ['keboola.ex-salesforce'] }, 'component keboola.ex-salesforce'],
-    ['manages tokens', { flags: { canManageTokens: true } }, 'canManageTokens'],
+    ['manages tokens', { flags: { canManageTokens: true } }, 'manage tokens'],
     ['purges the trash', { flags: { canPurgeTrash: true } }, 'canPurgeTrash'],
     ['reads all events', { flags: { canReadAllProjectEvents: true } }, 'canReadAllProjectEvents'],
     ['manages branches', { flags: { canManageDevBranches: true } }, 'canManageDevBranches'],

@@ -20,7 +20,7 @@ export const neededBy = ({ permission, scope }: Operation): Scope[] =>
 
 /** What changes nothing first, then in an order in which nothing takes away what the next one needs. */
 const order =
-  'issueToken readScopes checkLastUse renewConnection changeConnection changeProject createFreeze deleteFreeze freezeConnection unfreezeConnection retryRevocation retryAllRevocations recordRevocation revoke endMemberSession revokeEverything removeMember'.split(
+  'issueToken makeComponentUrl readScopes checkLastUse renewConnection changeConnection changeProject createFreeze deleteFreeze freezeConnection unfreezeConnection retryRevocation retryAllRevocations recordRevocation revoke endMemberSession revokeEverything removeMember'.split(
     ' ',
   )
 export const inOrder = (list: readonly Operation[]) =>

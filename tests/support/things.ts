@@ -137,6 +137,7 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   changeProvider: { name: 'X' },
   changeProject: { alias: 'taken-over' },
   issueToken: issueBody,
+  makeComponentUrl: { component: 'keboola.ex-salesforce', configuration: '901' },
   changeConnection: { branch: null },
   startLink: { provider: things.provider },
   revoke: { tokens: [things.token], connections: [things.connection], grants: [things.grant] },

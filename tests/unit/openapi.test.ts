@@ -136,7 +136,7 @@ test('IK-01: a key can be named where issuing or revoking is asked for, and nowh
       return true
     }),
   )
-  expect(keyed.map(({ id }) => id).sort()).toEqual(['issueToken', 'retryRevocation', 'revoke'])
+  expect(keyed.map(({ id }) => id).sort()).toEqual(['issueToken', 'makeComponentUrl', 'retryRevocation', 'revoke'])
 })
 
 test('nobody is described as answering to who hung up', () => {

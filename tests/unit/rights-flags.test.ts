@@ -28,7 +28,10 @@ const read = (schema: RightsSchema, ...args: string[]) => rightsOf(schema, parse
 
 describe('the flags of each kind', () => {
   it.each([
-    ['keboola', ['component list', 'bucket map', 'manage-buckets switch', 'read-all-files switch']],
+    [
+      'keboola',
+      ['component list', 'bucket map', 'manage-buckets switch', 'read-all-files switch', 'manage-tokens switch'],
+    ],
     ['oauth', ['scope list']],
     ['own', ['scope list']],
     ['keycloak', ['scope list', 'audience list', 'delegate switch', 'impersonate value']],

@@ -2,7 +2,13 @@ import { describe, expect, it, test } from 'vitest'
 import { kinds, readRights } from '../../lib/providers/index.ts'
 import { KeboolaRights, describe as lines, missing, narrows } from '../../lib/providers/keboola/rights.ts'
 
-const none: KeboolaRights = { components: [], buckets: {}, manage_buckets: false, read_all_files: false }
+const none: KeboolaRights = {
+  components: [],
+  buckets: {},
+  manage_buckets: false,
+  read_all_files: false,
+  manage_tokens: false,
+}
 const of = (rights: Partial<KeboolaRights>): KeboolaRights => ({ ...none, ...rights })
 
 describe('rights at Keboola', () => {

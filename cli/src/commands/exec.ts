@@ -28,6 +28,11 @@ export const exec = command({
       value: '<strategy>',
       description: 'how the tokens are made, where there are several ways',
     },
+    branch: {
+      is: 'value',
+      value: '<id>',
+      description: 'the development branch that the program is told of, where the upstream has some; no right',
+    },
     expires: {
       is: 'value',
       value: '<time>',
@@ -54,6 +59,8 @@ export const exec = command({
     if (rest.length === 0) throw usage('Which program?', 'It follows "--": valetkey exec PROJECT -- PROGRAM')
     if (aims.length > 1 && flags.length > 0)
       throw usage(`Of which project is ${flags[0]}?`, 'With several, say what each token may do: --rights PROJECT=FILE')
+    if (aims.length > 1 && options.branch !== undefined)
+      throw usage('Of which project is the branch?', 'With several, set it in the console, on each project’s page')
     if (new Set(aims.map(({ project }) => project)).size < aims.length) throw usage('A project is named twice.')
     return (await import('../exec.ts')).execute(cli, { ...options, aims, flags, command: rest })
   },

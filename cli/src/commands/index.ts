@@ -3,6 +3,7 @@ import { adopt } from './adopt.ts'
 import { approve } from './approve.ts'
 import { auditVerify } from './audit.ts'
 import { completion } from './completion.ts'
+import { componentUrl } from './component-url.ts'
 import { config } from './config.ts'
 import { connect } from './connect.ts'
 import { credentialHelpers } from './credential-helper.ts'
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
   connect,
   approve,
   token,
+  componentUrl,
   tokens,
   revoke,
   exec,

@@ -10,6 +10,11 @@ export const askOptions = {
     description: 'how it is made, where there are several ways; proxy is told by its flags',
     choices: ['mint', 'exchange', 'narrow', 'proxy', 'sign'],
   },
+  branch: {
+    is: 'value',
+    value: '<id>',
+    description: 'the development branch that --format env and json name, where the upstream has some; no right',
+  },
   rights: { is: 'value', value: '<file>', description: 'rights or rules as JSON, instead of flags; - is the input' },
   idempotencyKey: {
     is: 'value',

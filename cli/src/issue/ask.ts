@@ -22,6 +22,7 @@ export type Said = {
   purpose: string | undefined
   strategy: string | undefined
   rights: string | undefined
+  branch: string | undefined
   idempotencyKey: string | undefined
 }
 
@@ -43,7 +44,7 @@ export async function asked(cli: Cli, session: Session, said: Said, command: str
   const [project, ...flags] = said.words
   if (project === undefined || project.startsWith('-'))
     throw new Failure('usage', 'Name the project before its flags.', { next: `valetkey ${command} PROJECT --…` })
-  const offer = await readOffer(session, project)
+  const offer = await readOffer(session, project, said.branch)
   const given = await givenRights(offer, project, said, flags)
   const expires = said.expires === undefined ? undefined : secondsOf(said.expires)
   const usual = Math.min(usualSeconds, offer.cap.seconds)

@@ -27,21 +27,24 @@ export const openSteadySession = (cli: Cli): Promise<Session> =>
 /** After these nobody here knows whether it was made. */
 const unsure: ReadonlySet<string> = new Set(['no_answer', 'not_valetkey', 'internal'])
 
+/** Makes a token and gives it to `use`, as {@link withMade}. @throws Failure */
+export const withToken = <T>(cli: Cli, session: Session, asked: Asked, use: (made: Made) => Promise<T>): Promise<T> =>
+  withMade(cli, session, { key: asked.key, make: (key) => issue(session, asked, key) }, use)
+
 /**
- * Makes a token and gives it to `use`. Where that fails, or Ctrl-C came meanwhile, nobody will ever have it: it is revoked. The
- * same key makes no second one, whatever answer is lost. @throws Failure
+ * Makes what holds a token and gives it to `use`. Where that fails, or Ctrl-C came meanwhile, nobody will ever have it: it is
+ * revoked. The same key makes no second one, whatever answer is lost. @throws Failure
  */
-export async function withToken<T>(
+export async function withMade<M extends Pick<Made, 'token'>, T>(
   cli: Cli,
   session: Session,
-  asked: Asked,
-  use: (made: Made) => Promise<T>,
+  { key = randomUUID(), make }: { key: string | undefined; make: (key: string) => Promise<M> },
+  use: (made: M) => Promise<T>,
 ): Promise<T> {
-  const key = asked.key ?? randomUUID()
   cli.out.progress('Issuing …')
   const patience = () => cli.out.note('Finishing first, so that no token is left behind …')
   cli.signal.addEventListener('abort', patience, { once: true })
-  const made = await issue(session, asked, key).catch((error: unknown) => {
+  const made = await make(key).catch((error: unknown) => {
     if (!(error instanceof Failure && unsure.has(error.code))) throw error
     throw new Failure(error.exit, error.message, {
       code: error.code,
@@ -60,7 +63,12 @@ export async function withToken<T>(
   }
 }
 
-async function takenBack({ out, signal }: Cli, session: Session, { token }: Made, cause: unknown): Promise<unknown> {
+async function takenBack(
+  { out, signal }: Cli,
+  session: Session,
+  { token }: Pick<Made, 'token'>,
+  cause: unknown,
+): Promise<unknown> {
   try {
     await endTokens(session, [token.id], 'not handed over')
     if (signal.aborted) out.note('Interrupted: the token was revoked.')

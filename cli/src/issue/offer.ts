@@ -2,9 +2,13 @@ import { FlagError, flagsOf, rulesOptions } from '../../../lib/client/index.ts'
 import { Failure } from '../failure.ts'
 import type { Session } from '../session.ts'
 
-/** How tokens of a project are made, as the server says. @throws Failure */
-export const readOffer = ({ client, ask, tenant }: Session, project: string) =>
-  ask(client.GET('/api/v1/tenants/{tenant}/projects/{project}/offer', { params: { path: { tenant, project } } }))
+/** How tokens of a project are made, as the server says. `branch`: that its tools are told of. @throws Failure */
+export const readOffer = ({ client, ask, tenant }: Session, project: string, branch?: string) =>
+  ask(
+    client.GET('/api/v1/tenants/{tenant}/projects/{project}/offer', {
+      params: { path: { tenant, project }, query: branch === undefined ? {} : { branch } },
+    }),
+  )
 export type Offer = Awaited<ReturnType<typeof readOffer>>
 export type Way = Offer['ways'][number]
 

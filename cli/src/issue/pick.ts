@@ -98,11 +98,19 @@ async function rightsPicked(
       body: {},
     }),
   )
+  const { refused, unavailable } = offered
+  if (typeof refused === 'string')
+    throw new Failure('refused', plain(refused), {
+      code: 'no_rights',
+      next: `Make one that works through Valetkey: valetkey token ${project} --read-only`,
+    })
+  const reasons = typeof unavailable === 'object' && unavailable !== null ? Object.entries(unavailable) : []
+  const isAvailable = ({ property }: RightsFlag) => !reasons.some(([right]) => right === property)
   for (;;) {
     const given: Record<string, string[] | boolean> = {}
     for (const flag of flags.filter(({ kind }) => kind === 'list' || kind === 'map'))
       given[flag.flag] = await several(flag, choicesFor(offered, flag.property), common)
-    const switches = flags.filter(({ kind }) => kind === 'switch')
+    const switches = flags.filter((flag) => flag.kind === 'switch' && isAvailable(flag))
     if (switches.length > 0) {
       const options = switches.map(({ flag, description }) => ({ value: flag, label: description }))
       const on = await answered(multiselect({ message: 'Beside that', options, required: false, ...common }))

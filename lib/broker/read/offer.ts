@@ -85,8 +85,11 @@ export type OfferView = {
   cap: LifetimeCap
 }
 
-/** How tokens of a project are made, without asking its upstream. @throws BrokerError not_found, provider_misconfigured */
-export async function readOffer(ctx: Context, actor: Actor, idOrAlias: string): Promise<OfferView> {
+/**
+ * How tokens of a project are made, without asking its upstream. `branch`: instead of the connection's.
+ * @throws BrokerError not_found, provider_misconfigured
+ */
+export async function readOffer(ctx: Context, actor: Actor, idOrAlias: string, branch?: string): Promise<OfferView> {
   const { tenantId, userId } = actor
   const { project, provider, connection, cap } = await readTenant(ctx, tenantId, async (tx) => {
     const project = await findProject(tx, tenantId, viewerOf(actor), idOrAlias)
@@ -96,7 +99,8 @@ export async function readOffer(ctx: Context, actor: Actor, idOrAlias: string): 
     const question = { tenantId, userId, providerId: provider.id, projectId: project.id }
     return { project, provider, connection, cap: (await effectivePolicy(tx, question)).lifetime }
   })
-  const offer = offerOf(ctx, actor, { project, provider, branch: connection?.branchId ?? null, token: '' })
+  const named = branch ?? connection?.branchId ?? null
+  const offer = offerOf(ctx, actor, { project, provider, branch: named, token: '' })
   if (!offer) throw new BrokerError('provider_misconfigured')
   const { kind, api, offers: strategies } = offer
   const ways = offer.ways.map((way) => ({

@@ -3,7 +3,7 @@ import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
 import { auditEvent } from './audit-events.ts'
 import { frozen } from './freezes.ts'
 import { providerReference } from './providers.ts'
-import { id, instant, instantOrNull, object, page, reason } from './schemas.ts'
+import { branch, id, instant, instantOrNull, object, page, reason } from './schemas.ts'
 import { chosen } from './selections.ts'
 
 export const connectionFacts = object({
@@ -69,10 +69,7 @@ export const changeConnection = operation({
   audit: 'connection.changed',
   body: object({
     /** Null: the main branch. */
-    branch: z
-      .string()
-      .regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, hyphens')
-      .nullable(),
+    branch: branch.nullable(),
   }),
   answer: { status: 204 },
   limit: 'write',

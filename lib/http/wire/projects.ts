@@ -6,7 +6,7 @@ import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
 import { connectionFacts } from './connections.ts'
 import { frozen } from './freezes.ts'
 import { providerReference } from './providers.ts'
-import { alias, id, items, object } from './schemas.ts'
+import { alias, branch, id, items, object } from './schemas.ts'
 import { use } from './use.ts'
 
 export const project = object({
@@ -104,6 +104,11 @@ export const readIssueOffer = operation({
   permission: 'work',
   scope: 'tokens:issue',
   audit: 'none',
+  query: object({
+    branch: branch
+      .optional()
+      .describe('The development branch that `environment` names; left out: that of the connection'),
+  }),
   answer: {
     status: 200,
     schema: object({

@@ -69,6 +69,9 @@ export const address = (max: number) =>
     max,
   ).meta({ maxLength: max })
 
+/** A development branch of a project, by the upstream's id. */
+export const branch = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, hyphens')
+
 /** What scripts call a project, and the name of a tenant in addresses. */
 export const alias = z
   .string()

@@ -11,15 +11,23 @@ import {
   throughUs,
 } from '../kind.ts'
 import { oauthProtocol, type Protocol } from '../oauth/protocol.ts'
-import type { Provider, ProviderDeps, ProviderSettings, RevocationOutcome } from '../provider.ts'
+import {
+  isUpstreamError,
+  type Provider,
+  type ProviderDeps,
+  type ProviderSettings,
+  type RevocationOutcome,
+} from '../provider.ts'
 import { checkStack } from './check.ts'
+import { authorizes, componentPage, pageVerdict } from './component-page.ts'
 import { facts } from './facts.ts'
 import { storageTokens } from './issue.ts'
-import { describe, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
+import { describe, forbids, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
+import { reachOf } from './roles.ts'
 import { changeable, KeboolaSettings } from './settings.ts'
 import { found, KeboolaSetup, prepare } from './setup.ts'
 import { stackViews } from './stacks.ts'
-import { Named, parseDate, storageApi } from './storage.ts'
+import { Branches, Components, Named, parseDate, storageApi } from './storage.ts'
 
 type Row = ProviderSettings<KeboolaSettings>
 
@@ -43,6 +51,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   summary,
   narrows,
   missing,
+  forbids,
   strategies: () => offers,
   tokenType: 'storage',
   header: 'X-StorageApi-Token: {token}',
@@ -50,6 +59,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   samples,
   environment,
   proxy: () => proxying,
+  componentPage,
   refreshGraceSeconds: (settings) => settings.refreshGraceSeconds,
   branchHint: 'The branch id. The env sample sets it as KBC_BRANCH_ID; it does not change any rights.',
   revokesGrants: false,
@@ -114,6 +124,12 @@ function samples(target: Target, token: string): Sample[] {
     envSample(shown(target), token),
     promptSample(shown(target)),
   ]
+}
+
+/** Who may not see development branches, and a stack without them, have none to choose from. */
+function noneIfRefused(error: unknown): [] {
+  if (isUpstreamError(error) && (error.status === 403 || error.status === 404)) return []
+  throw error
 }
 
 /** The protocol as a stack speaks it. */
@@ -196,14 +212,29 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
 
     async choices({ accessToken }) {
       const as = { bearer: accessToken }
-      const [verified, components, buckets] = await Promise.all([
+      const [verified, components, buckets, branches] = await Promise.all([
         storage.verify(as),
-        storage.ask('read', Named, { path: '/components', as }),
+        storage.ask('read', Components, { path: '/components?include=configuration', as }),
         storage.ask('read', Named, { path: '/buckets', as }),
+        storage.ask('read', Branches, { path: '/dev-branches', as }).catch(noneIfRefused),
       ])
-      const named = (list: z.infer<typeof Named>) =>
-        list.map((item) => ({ id: item.id, name: item.displayName || item.name || item.id }))
-      return { components: named(components), buckets: named(buckets), role: verified.admin?.role ?? null }
+      const named = (item: z.infer<typeof Named>[number]) => ({
+        id: item.id,
+        name: item.displayName || item.name || item.id,
+      })
+      return {
+        components: components.map((one) => ({
+          ...named(one),
+          authorizes: one.flags.includes(authorizes),
+          configurations: one.configurations.map(named),
+        })),
+        buckets: buckets.map(named),
+        branches: branches.filter(({ isDefault }) => !isDefault).map(named),
+        role: verified.admin?.role ?? null,
+        ...reachOf(verified, settings),
+      }
     },
+
+    pageVerdict: (question) => pageVerdict(storage, question),
   }
 }

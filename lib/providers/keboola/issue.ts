@@ -21,6 +21,7 @@ const MintedRights = z.object({
   expires: z.string().nullish(),
   canManageBuckets: z.boolean().default(false),
   canReadAllFileUploads: z.boolean().default(false),
+  canManageTokens: z.boolean().default(false),
   bucketPermissions: emptyOrMap.default({}),
   componentAccess: z.array(z.string()).default([]),
   owner: z.object({ id }).nullish(),
@@ -38,9 +39,10 @@ export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps
         expiresIn: lifetimeSeconds,
         componentAccess: rights.components,
         bucketPermissions: rights.buckets,
-        // Least privilege: a wide right is named only when chosen, managing tokens never (K-20, K-21).
+        // Least privilege: a wide right is named only when chosen (K-20, K-21).
         ...(rights.manage_buckets ? { canManageBuckets: true } : {}),
         ...(rights.read_all_files ? { canReadAllFileUploads: true } : {}),
+        ...(rights.manage_tokens ? { canManageTokens: true } : {}),
       },
     })
 
@@ -166,10 +168,11 @@ function excessOf(
 ): string[] {
   const name = (text: string) =>
     /^[\w.-]{1,100}$/.test(text) && !text.includes(answer.token) ? text : 'something with an odd name'
-  const { canManageBuckets, canReadAllFileUploads, bucketPermissions, componentAccess, owner } = rights
+  const { canManageBuckets, canReadAllFileUploads, canManageTokens, bucketPermissions, componentAccess, owner } = rights
   const exceeded: string[] = []
   if (canManageBuckets && !asked.manage_buckets) exceeded.push('manage buckets')
   if (canReadAllFileUploads && !asked.read_all_files) exceeded.push('read all files')
+  if (canManageTokens && !asked.manage_tokens) exceeded.push('manage tokens')
   // Who manages buckets has every right on each, and the upstream lists them so: asked or not, it is said once.
   const managesAll = asked.manage_buckets || canManageBuckets
   for (const [bucket, right] of Object.entries(bucketPermissions)) {
@@ -197,6 +200,7 @@ function toRights({
   bucketPermissions,
   canManageBuckets,
   canReadAllFileUploads,
+  canManageTokens,
 }: z.infer<typeof MintedRights>): KeboolaRights {
   const buckets: KeboolaRights['buckets'] = {}
   for (const [bucket, right] of Object.entries(bucketPermissions)) buckets[bucket] = right === 'read' ? 'read' : 'write'
@@ -205,5 +209,6 @@ function toRights({
     buckets,
     manage_buckets: canManageBuckets,
     read_all_files: canReadAllFileUploads,
+    manage_tokens: canManageTokens,
   }
 }

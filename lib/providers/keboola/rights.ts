@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import type { RightLine } from '../kind.ts'
 import type { Rights } from '../provider.ts'
+import { notAllowed } from './roles.ts'
+import type { KeboolaSettings } from './settings.ts'
 
 /** Read alike by every validator: no \\p, \\w or \\s (JSON Schema 6.4). */
 const upstreamName = z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'letters, digits, dots, hyphens')
@@ -24,6 +26,10 @@ export const KeboolaRights = z
       .describe('Buckets that it may read or write, by their ids'),
     manage_buckets: z.boolean().default(false).describe('Make and delete buckets, and read and write all of them'),
     read_all_files: z.boolean().default(false).describe('Read all files of the project'),
+    manage_tokens: z
+      .boolean()
+      .default(false)
+      .describe('See, end and take over tokens of everybody in the project; only where an admin allows it'),
   })
   // The core refuses rights of which nothing is to be said.
   .meta({
@@ -32,16 +38,23 @@ export const KeboolaRights = z
       atLeast('buckets', { minProperties: 1 }),
       atLeast('manage_buckets', { const: true }),
       atLeast('read_all_files', { const: true }),
+      atLeast('manage_tokens', { const: true }),
     ],
   })
 export type KeboolaRights = z.infer<typeof KeboolaRights>
 
-/** Rows of the version before spell two names in camel case, alone or beside these. */
+/** Rows of versions before spell two names in camel case, alone or beside these, and know nothing of managing tokens. */
 export function upgrade({ manageBuckets, readAllFiles, ...rights }: Rights): Rights {
-  return { manage_buckets: manageBuckets, read_all_files: readAllFiles, ...rights }
+  return { manage_buckets: manageBuckets, read_all_files: readAllFiles, manage_tokens: false, ...rights }
 }
 
-export const describe = ({ components, buckets, manage_buckets, read_all_files }: KeboolaRights): RightLine[] => [
+export const describe = ({
+  components,
+  buckets,
+  manage_buckets,
+  read_all_files,
+  manage_tokens,
+}: KeboolaRights): RightLine[] => [
   ...components.map((id) => ({ text: `component ${id}`, risk: 'medium' as const })),
   ...Object.entries(buckets).map(([id, right]) => ({
     text: `${right} ${id}`,
@@ -49,12 +62,19 @@ export const describe = ({ components, buckets, manage_buckets, read_all_files }
   })),
   ...(manage_buckets ? [{ text: 'manage buckets', risk: 'high' as const }] : []),
   ...(read_all_files ? [{ text: 'read all files', risk: 'high' as const }] : []),
+  ...(manage_tokens ? [{ text: 'manage tokens', risk: 'high' as const }] : []),
 ]
 
 const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`
 
 /** "2 components", "read 3 buckets", "write 1 bucket". */
-export function summary({ components, buckets, manage_buckets, read_all_files }: KeboolaRights): string[] {
+export function summary({
+  components,
+  buckets,
+  manage_buckets,
+  read_all_files,
+  manage_tokens,
+}: KeboolaRights): string[] {
   const rights = Object.values(buckets)
   const read = rights.filter((right) => right === 'read').length
   return [
@@ -63,6 +83,7 @@ export function summary({ components, buckets, manage_buckets, read_all_files }:
     read < rights.length && `write ${counted(rights.length - read, 'bucket')}`,
     manage_buckets && 'manage buckets',
     read_all_files && 'all files',
+    manage_tokens && 'manage tokens',
   ].filter((part) => part !== false)
 }
 
@@ -74,10 +95,15 @@ export const narrows = (asked: KeboolaRights, limit: KeboolaRights): boolean =>
     return most === 'write' || most === right
   }) &&
   (limit.manage_buckets || !asked.manage_buckets) &&
-  (limit.read_all_files || !asked.read_all_files)
+  (limit.read_all_files || !asked.read_all_files) &&
+  (limit.manage_tokens || !asked.manage_tokens)
+
+/** Why a token may not have these rights, whoever asks. */
+export const forbids = ({ manage_tokens }: KeboolaRights, settings: Pick<KeboolaSettings, 'allowManageTokens'>) =>
+  manage_tokens && !settings.allowManageTokens ? notAllowed : undefined
 
 export function missing(asked: KeboolaRights, granted: KeboolaRights): string[] {
-  const { components, buckets, manage_buckets, read_all_files } = asked
+  const { components, buckets, manage_buckets, read_all_files, manage_tokens } = asked
   const lacking = Object.entries(buckets).filter(([id, right]) => {
     const given = granted.manage_buckets ? 'write' : granted.buckets[id]
     return given !== right && given !== 'write'
@@ -87,5 +113,6 @@ export function missing(asked: KeboolaRights, granted: KeboolaRights): string[] 
     buckets: Object.fromEntries(lacking),
     manage_buckets: manage_buckets && !granted.manage_buckets,
     read_all_files: read_all_files && !granted.read_all_files,
+    manage_tokens: manage_tokens && !granted.manage_tokens,
   }).map(({ text }) => text)
 }

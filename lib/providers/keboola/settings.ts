@@ -11,6 +11,10 @@ export const KeboolaSettings = z.strictObject({
   client: z.enum(['confidential', 'public']).default('confidential'),
   /** Generation of its OAuth server, by which a dead refresh token is told; left out: either wording counts. */
   league: z.union([z.literal(8), z.literal(9)]).optional(),
+  /** One for all stacks (K-30). */
+  componentPage: z.url().default('https://external.keboola.com/oauth/index.html'),
+  /** Whether a token may be made that manages tokens, where somebody chooses that (K-20). */
+  allowManageTokens: z.boolean().default(false),
   /** How long an unused refresh token lives: a month, which no answer tells. */
   refreshTokenDays: z.int().min(1).max(3_650).default(30),
   /** How long a refresh token is still answered after its first use; 0: not at all. */
@@ -35,5 +39,12 @@ export const changeable: readonly ChangeableSetting[] = [
     hint: 'How long a used refresh token still works, so that an interrupted renewal can be repeated. 0: not at all.',
     min: 0,
     max: longestGraceSeconds,
+  },
+  {
+    is: 'switch',
+    name: 'allowManageTokens',
+    label: 'Tokens may manage tokens',
+    hint: 'Members may then choose this right. Such a token can end, and take over, tokens of everybody in its project.',
+    byDefault: false,
   },
 ]

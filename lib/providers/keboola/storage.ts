@@ -10,10 +10,19 @@ export const id = z.union([z.string().min(1), z.number()]).transform(String)
 export const emptyOrMap = z.union([z.array(z.never()).transform(() => ({})), z.record(z.string(), z.string())])
 export const StorageToken = z.object({ id, description: z.string().default('') })
 const Verified = StorageToken.extend({
+  isMasterToken: z.boolean().nullish(),
+  canManageBuckets: z.boolean().nullish(),
+  canManageTokens: z.boolean().nullish(),
+  canReadAllFileUploads: z.boolean().nullish(),
   admin: z.object({ id, name: z.string().default(''), role: z.string().nullish() }).nullish(),
   owner: z.object({ id, name: z.string(), region: z.string().nullish() }),
 })
-export const Named = z.array(z.object({ id, name: z.string().nullish(), displayName: z.string().nullish() }))
+const named = { id, name: z.string().nullish(), displayName: z.string().nullish() }
+export const Named = z.array(z.object(named))
+export const Components = z.array(
+  z.object({ ...named, flags: z.array(z.string()).default([]), configurations: Named.default([]) }),
+)
+export const Branches = z.array(z.object({ ...named, isDefault: z.boolean().default(false) }))
 
 type Credential = { bearer: Secret } | { storageToken: Secret }
 type Call = { method?: 'GET' | 'POST' | 'DELETE'; path: string; as: Credential; body?: unknown }

@@ -23,6 +23,7 @@ import { toolPage } from '@/lib/broker/read/tools.ts'
 import { projectUse, type UseView } from '@/lib/broker/read/use.ts'
 import { kinds } from '@/lib/providers/index.ts'
 import { ConnectAgent, ProjectAct } from '../project-card.tsx'
+import { ComponentUrl } from './component-url.tsx'
 import { loadProject } from './load.ts'
 import { RenameAlias, SetBranch } from './settings.tsx'
 import { ToolsSection } from './tools.tsx'
@@ -56,7 +57,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
   const frozenBy = frozen?.by ? nameOf(frozen.by) : null
   const act = <ProjectAct tenant={tenant} project={project} acts={acts} />
   const own = connection !== null && connection.status !== 'revoked'
-  const branchHint = kinds.get(project.provider.kind)?.branchHint
+  const { branchHint, componentPage } = kinds.get(project.provider.kind) ?? {}
   return (
     <>
       <PageHeader
@@ -203,6 +204,14 @@ export default async function ProjectPage({ params, searchParams }: Props) {
             </Section>
           )}
         </>
+      )}
+      {own && mayWork && componentPage && canIssue(project, ctx.now()) && (
+        <Section
+          title="Authorize a component"
+          lead="Some components read with somebody’s account elsewhere. At an address that you make here its owner allows that; nobody needs a master token."
+        >
+          <ComponentUrl tenant={tenant} project={project.id} name={project.name} />
+        </Section>
       )}
       {own && mayWork && (
         <Section

@@ -1,7 +1,7 @@
 'use client'
 import Link from 'next/link'
 import { useRouter } from 'next/navigation'
-import { type FormEvent, useId, useState } from 'react'
+import { type FormEvent, useId, useState, useTransition } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { tokenCommands } from '@/app/_features/commands.ts'
 import { Right } from '@/app/_features/rights.tsx'
@@ -38,6 +38,8 @@ export type IssueFormProps = {
   /** Whether a token that its upstream lets live longer than the cap is handed out all the same. */
   revokesAtEnd: boolean
   offer: IssueOffer & { ways: [IssueWay, ...IssueWay[]] }
+  /** The development branch that the samples name, where the kind has some; null: it has none. */
+  branch: { id: string | null; hint: string } | null
   /** What stands in the samples where the token belongs. */
   token: string
   /** An earlier token to make another one like. */
@@ -70,7 +72,7 @@ const setters = {
 
 /** The form that makes a token, its one showing, and what remains. */
 export function IssueForm(props: IssueFormProps) {
-  const { tenant, project, others, cap, revokesAtEnd, offer, like } = props
+  const { tenant, project, others, cap, revokesAtEnd, offer, branch, like } = props
   const picker = pickerFor(offer.kind)
   const router = useRouter()
   const [strategy, setStrategy] = useState(like?.strategy)
@@ -88,10 +90,14 @@ export function IssueForm(props: IssueFormProps) {
       const read = readDraft(draft, way)
       return 'rules' in read ? { rights: read.rules } : read
     }
+    if (choices.state === 'ready' && picker.refusal?.(choices.choices))
+      return { todo: 'choose another way, because your role upstream gives no rights' }
     const rights = choices.state === 'ready' ? picker.stillThere(wanted, choices.choices) : wanted
     return picker.isEmpty(rights) ? { todo: 'choose at least one right' } : { rights }
   })()
-  const isReady = hasRules || choices.state === 'ready'
+  const [isMoving, move] = useTransition()
+  const isReady = (hasRules || choices.state === 'ready') && !isMoving
+  const branches = choices.state === 'ready' && !hasRules ? branchesOf(choices.choices) : []
   const missing = missingWords(purpose, 'todo' in asked ? asked.todo : null, seconds, cap.seconds)
 
   const { busy, problem, start } = useAction(async () => {
@@ -121,7 +127,15 @@ export function IssueForm(props: IssueFormProps) {
     }
     setMade(facts)
     const isUsual = way === offer.ways[0]
-    const commands = tokenCommands({ alias: project.alias, way, isUsual, rights, seconds, purpose: token.purpose })
+    const commands = tokenCommands({
+      alias: project.alias,
+      way,
+      isUsual,
+      rights,
+      seconds,
+      purpose: token.purpose,
+      branch: branches.length > 0 ? (branch?.id ?? null) : null,
+    })
     secret.show({
       value,
       title: `Token for ${project.name}`,
@@ -191,6 +205,13 @@ export function IssueForm(props: IssueFormProps) {
               onChange={(event) => setPurpose(event.target.value)}
             />
             {offer.ways.length > 1 && <WayChoice offer={offer} way={way} onChange={setStrategy} />}
+            {branch && branches.length > 0 && (
+              <BranchChoice
+                {...branch}
+                branches={branches}
+                onChange={(id) => move(() => router.replace(withBranch(id), { scroll: false }))}
+              />
+            )}
             {way.asks === 'rules' ? (
               <RulesPicker way={way} api={offer.api} value={draft} onChange={setDraft} />
             ) : choices.state === 'loading' ? (
@@ -255,6 +276,40 @@ export function IssueForm(props: IssueFormProps) {
 /** Whether the rights of an earlier token are in the kind's own words. */
 const asksRights = ({ ways }: IssueOffer, { strategy }: { strategy: Strategy }) =>
   ways.find((way) => way.strategy === strategy)?.asks === 'rights'
+
+type Branch = { id: string; name: string }
+
+/** Of what the upstream offers, where it has any. */
+const branchesOf = ({ branches }: Record<string, unknown>): Branch[] =>
+  Array.isArray(branches) ? (branches as Branch[]) : []
+
+/** This page with another branch; what was filled in stays. An empty one: none, whatever the project says. */
+function withBranch(id: string): string {
+  const { pathname, search } = window.location
+  const query = new URLSearchParams(search)
+  query.set('branch', id)
+  return `${pathname}?${query}`
+}
+
+type BranchChoiceProps = NonNullable<IssueFormProps['branch']> & { branches: Branch[]; onChange: (id: string) => void }
+
+/** The development branch that the token is used in: told to tools, and no right (K-25). */
+function BranchChoice({ id, hint, branches, onChange }: BranchChoiceProps) {
+  const isUnknown = id !== null && !branches.some((one) => one.id === id)
+  return (
+    <Select
+      label="Development branch"
+      hint={hint}
+      value={id ?? ''}
+      onChange={(event) => onChange(event.target.value)}
+      options={[
+        { value: '', label: 'None: the main branch' },
+        ...branches.map((one) => ({ value: one.id, label: `${one.name} · ${one.id}` })),
+        ...(isUnknown ? [{ value: id, label: `${id}, which is not among them` }] : []),
+      ]}
+    />
+  )
+}
 
 type WayProps = { offer: IssueOffer; way: IssueWay }
 

@@ -10,6 +10,7 @@ import { issueOffer } from '@/lib/broker/read/offer.ts'
 import { projectCards } from '@/lib/broker/read/project.ts'
 import { readToken } from '@/lib/broker/read/token.ts'
 import { errorCodes, isBrokerError } from '@/lib/errors.ts'
+import { kinds } from '@/lib/providers/index.ts'
 import { ProjectAct } from '../../project-card.tsx'
 import { loadProject } from '../load.ts'
 import { IssueForm } from './issue-form.tsx'
@@ -17,7 +18,7 @@ import { OfferReasons } from './offers.tsx'
 
 type Props = {
   params: Promise<{ tenant: string; project: string }>
-  searchParams: Promise<{ like?: string }>
+  searchParams: Promise<{ like?: string; branch?: string }>
 }
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
@@ -27,7 +28,7 @@ export async function generateMetadata({ params }: Props): Promise<Metadata> {
 
 export default async function IssuePage({ params, searchParams }: Props) {
   const { tenant, project: id } = await params
-  const { like } = await searchParams
+  const { like, branch: named } = await searchParams
   const { ctx, actor, project } = await loadProject(tenant, id)
   const { connection } = project
   const trail = [
@@ -80,10 +81,11 @@ export default async function IssuePage({ params, searchParams }: Props) {
       </>
     )
 
+  const branch = named === undefined ? (connection?.branch ?? null) : readBranch(named)
   const [cards, model, offer] = await Promise.all([
     projectCards(ctx, actor),
     like ? modelToken(ctx, actor, like) : null,
-    issueOffer(ctx, actor, { project: project.id, branch: connection?.branch ?? null, token: sampleToken }),
+    issueOffer(ctx, actor, { project: project.id, branch, token: sampleToken }),
   ])
   if (!offer) {
     const { title, next } = errorCodes.provider_misconfigured
@@ -112,6 +114,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
         </Section>
       </>
     )
+  const { branchHint } = kinds.get(offer.kind) ?? {}
   const fits = model?.project.id === project.id ? model : null
   return (
     <>
@@ -126,6 +129,7 @@ export default async function IssuePage({ params, searchParams }: Props) {
         cap={project.cap}
         revokesAtEnd={project.overLife.value === 'revoke_at_end'}
         offer={{ ...offer, ways: [first, ...others] }}
+        branch={branchHint === undefined ? null : { id: branch, hint: branchHint }}
         token={sampleToken}
         like={
           fits && {
@@ -139,6 +143,9 @@ export default async function IssuePage({ params, searchParams }: Props) {
     </>
   )
 }
+
+/** As somebody chose it; anything else is none. */
+const readBranch = (named: string) => (/^[A-Za-z0-9_-]{1,64}$/.test(named) ? named : null)
 
 /** Stands in samples where the token belongs: nothing that a sample says otherwise. */
 const sampleToken = 'VALETKEY_SAMPLE_TOKEN'

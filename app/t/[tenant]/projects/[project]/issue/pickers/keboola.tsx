@@ -3,33 +3,63 @@ import { useState } from 'react'
 import { Checkbox, CheckboxGroup, Tick } from '@/app/_ui/checkbox.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import type { KeboolaRights } from '@/lib/providers/keboola/rights.ts'
+import type { Reach } from '@/lib/providers/keboola/roles.ts'
 import type { Picker, PickProps } from './picker.ts'
 
 type Named = { id: string; name: string }
-type KeboolaChoices = { components: Named[]; buckets: Named[]; role: string | null }
+type KeboolaChoices = { components: Named[]; buckets: Named[] } & Reach
+
+/** What reaches beyond the things that are named. */
+const wide = [
+  {
+    right: 'manage_buckets',
+    label: 'Manage buckets',
+    hint: 'Create, share and delete any bucket, including future ones. Includes write access to all buckets.',
+  },
+  { right: 'read_all_files', label: 'Read all files', hint: 'Read every file in the project, including future ones.' },
+  {
+    right: 'manage_tokens',
+    label: 'Manage tokens',
+    hint: 'See and end the tokens of everybody in the project, and take them over: with a token of somebody else it can do what they can.',
+  },
+] as const
 
 export const keboolaPicker: Picker<KeboolaRights, KeboolaChoices> = {
-  none: { components: [], buckets: {}, manage_buckets: false, read_all_files: false },
-  isEmpty: ({ components, buckets, manage_buckets, read_all_files }) =>
-    components.length === 0 && Object.keys(buckets).length === 0 && !manage_buckets && !read_all_files,
-  stillThere: (rights, { components, buckets }) => ({
-    ...rights,
-    components: rights.components.filter((id) => components.some((component) => component.id === id)),
-    buckets: Object.fromEntries(
-      Object.entries(rights.buckets).filter(([id]) => buckets.some((bucket) => bucket.id === id)),
-    ),
-  }),
+  none: { components: [], buckets: {}, manage_buckets: false, read_all_files: false, manage_tokens: false },
+  isEmpty: ({ components, buckets, ...rest }) =>
+    components.length === 0 && Object.keys(buckets).length === 0 && !wide.some(({ right }) => rest[right]),
+  refusal: ({ refused }) => refused,
+  stillThere(rights, { components, buckets, refused, unavailable }) {
+    if (refused !== null) return this.none
+    const kept = wide.map(({ right }) => [right, rights[right] === true && !unavailable[right]])
+    return {
+      ...this.none,
+      ...Object.fromEntries(kept),
+      components: rights.components.filter((id) => components.some((component) => component.id === id)),
+      buckets: Object.fromEntries(
+        Object.entries(rights.buckets).filter(([id]) => buckets.some((bucket) => bucket.id === id)),
+      ),
+    }
+  },
   Pick: ScopePicker,
 }
 
 const labelOf = ({ id, name }: Named) => (name === id ? id : `${name} · ${id}`)
 
-/** What the token may do: nothing until it is ticked; what reaches far stands apart. */
+/** What the token may do: nothing until it is ticked; what reaches far stands apart, and what cannot be given says why. */
 function ScopePicker({ choices, value, onChange }: PickProps<KeboolaRights, KeboolaChoices>) {
+  const { refused, unavailable } = choices
   return (
-    <fieldset className="flex min-w-0 flex-col gap-3">
+    <fieldset className="flex min-w-0 flex-col gap-3" disabled={refused !== null}>
       <legend className="mb-1 font-semibold">Access</legend>
-      {choices.role && <RoleNotice role={choices.role} />}
+      {refused !== null && (
+        <Notice
+          tone="attention"
+          title="No right can be given to a token here"
+          meaning={refused}
+          next="A token that works through Valetkey can do what you may, within rules."
+        />
+      )}
       <CheckboxGroup
         label="Components"
         options={choices.components.map((component) => ({ value: component.id, label: labelOf(component) }))}
@@ -43,37 +73,19 @@ function ScopePicker({ choices, value, onChange }: PickProps<KeboolaRights, Kebo
       />
       <fieldset className="min-w-0 rounded-lg border border-attention/40 bg-surface px-3 py-2">
         <legend className="px-1 font-semibold">Whole project</legend>
-        <Checkbox
-          label="Manage buckets"
-          hint="Create, share and delete any bucket, including future ones. Includes write access to all buckets."
-          checked={value.manage_buckets}
-          onChange={(event) => onChange({ ...value, manage_buckets: event.target.checked })}
-        />
-        <Checkbox
-          label="Read all files"
-          hint="Read every file in the project, including future ones."
-          checked={value.read_all_files}
-          onChange={(event) => onChange({ ...value, read_all_files: event.target.checked })}
-        />
+        {wide.map(({ right, label, hint }) => (
+          <Checkbox
+            key={right}
+            label={label}
+            hint={unavailable[right] ?? hint}
+            checked={value[right] === true}
+            disabled={unavailable[right] !== undefined}
+            onChange={(event) => onChange({ ...value, [right]: event.target.checked })}
+          />
+        ))}
       </fieldset>
     </fieldset>
   )
-}
-
-function RoleNotice({ role }: { role: string }) {
-  if (role === 'guest' || role === 'readOnly')
-    return (
-      <Notice
-        tone="attention"
-        title={`Your role upstream is ${role}`}
-        meaning={
-          role === 'guest'
-            ? 'The upstream drops rights that a guest may not pass on. You can request them; we show the granted rights beside the requested ones.'
-            : 'The upstream grants this role read rights only. You can request more; we show the granted rights beside the requested ones.'
-        }
-      />
-    )
-  return null
 }
 
 type BucketRightsProps = {

@@ -19,6 +19,8 @@ export type PickProps<R extends Rights, C extends Choices> = {
 export type Picker<R extends Rights = Rights, C extends Choices = Choices> = {
   none: R
   isEmpty(rights: R): boolean
+  /** Why no right can be chosen, whatever is asked. */
+  refusal?(choices: C): string | null
   /** Rights of an earlier token that can still be chosen. */
   stillThere(rights: R, choices: C): R
   Pick(props: PickProps<R, C>): ReactNode

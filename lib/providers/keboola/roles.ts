@@ -1,0 +1,52 @@
+import type { KeboolaSettings } from './settings.ts'
+
+/** What `verify` says of whoever makes the token. */
+type Maker = {
+  isMasterToken?: boolean | null | undefined
+  canManageBuckets?: boolean | null | undefined
+  canManageTokens?: boolean | null | undefined
+  canReadAllFileUploads?: boolean | null | undefined
+  admin?: { role?: string | null | undefined } | null | undefined
+}
+
+/** Why no right at all can be given; null: some can. And why one alone cannot, by its name. */
+export type Reach = { refused: string | null; unavailable: Partial<Record<WideRight, string>> }
+type WideRight = 'manage_buckets' | 'read_all_files' | 'manage_tokens'
+
+/**
+ * What the token of somebody can be given, before it is asked for (upstreams.md 3.3.2): the stack drops what a guest asks for and
+ * calls that a success, and refuses a readOnly member after the fact. What it says nothing of is not held against anybody.
+ */
+export function reachOf(maker: Maker, { allowManageTokens }: Pick<KeboolaSettings, 'allowManageTokens'>): Reach {
+  return { refused: refusal(maker), unavailable: unavailable(maker, allowManageTokens) }
+}
+
+function refusal({ isMasterToken, admin }: Maker): string | null {
+  const role = admin?.role
+  if (role === 'guest')
+    return 'Your role upstream is guest. It may make tokens, but the upstream drops every right that you choose for them.'
+  if (role === 'readOnly') return 'Your role upstream is readOnly. It may not make tokens.'
+  if (!(isMasterToken ?? admin))
+    return 'The upstream takes your connection for a token that is not a master token. It may not make tokens.'
+  return null
+}
+
+function unavailable(
+  { canManageBuckets, canReadAllFileUploads, canManageTokens }: Maker,
+  allowManageTokens: boolean,
+): Reach['unavailable'] {
+  const own = 'Your account may not do this upstream, so its tokens may not either.'
+  return {
+    ...(canManageBuckets === false && { manage_buckets: own }),
+    ...(canReadAllFileUploads === false && { read_all_files: own }),
+    ...(!allowManageTokens
+      ? { manage_tokens: notAllowed }
+      : canManageTokens === false
+        ? { manage_tokens: own }
+        : undefined),
+  }
+}
+
+/** K-20 */
+export const notAllowed =
+  'The settings of this provider do not allow tokens that manage tokens. An admin can change that.'
