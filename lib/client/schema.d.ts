@@ -6138,6 +6138,32 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/revocation-acts/{revocation_act}/receipts': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          revocation_act: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/jose': string
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/revocations': {
     get: {
       parameters: {

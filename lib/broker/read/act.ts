@@ -46,7 +46,7 @@ export async function readAct(ctx: Context, actor: Actor, id: string): Promise<A
   return view
 }
 
-function toActView(
+export function toActView(
   row: ActRow,
   { states, latestMoment }: { states: Record<RevocationState, number>; latestMoment: Date | 'unknown' | null },
 ): ActView {

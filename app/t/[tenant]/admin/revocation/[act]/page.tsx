@@ -13,6 +13,7 @@ import { type ActView, readAct } from '@/lib/broker/read/act.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { Live } from './live.tsx'
+import { ReceiptButton } from './receipt-button.tsx'
 
 export const metadata = { title: 'Revocation under way' }
 
@@ -99,6 +100,12 @@ export default async function ActPage({ params }: Props) {
             </>
           )}
         </p>
+      </Section>
+      <Section
+        title="Receipt"
+        lead="A signed statement of all this as it stands now, with its place in the chain of events. Anybody can verify it without Valetkey: valetkey audit verify."
+      >
+        <ReceiptButton tenant={tenant} act={id} />
       </Section>
     </>
   )
