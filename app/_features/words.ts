@@ -288,6 +288,7 @@ const deliveryErrors: Record<string, string> = {
 }
 
 const failures: Record<string, string> = {
+  alive: 'The upstream accepted the revocation, and it still works there. We revoke it again.',
   cut_off: 'Issuing was interrupted. Anything the upstream had created was deleted there.',
   ended_by_itself:
     'Issuing was interrupted, and the upstream could not be asked. Anything it created has expired by now.',

@@ -104,6 +104,8 @@ function tellReceipt({ out }: Pick<Cli, 'out'>, receipt: Receipt): void {
   out.line(here.since ? `Blocked here since ${here.since}, ${marked}.` : `Blocked here: under way, ${marked}.`)
   const states = Object.entries(upstream).filter(([, count]) => count > 0)
   out.line(`Upstream: ${states.map(([state, count]) => `${count} ${state}`).join(', ') || 'nothing to do'}.`)
+  if (upstream.confirmed > 0 && receipt.proved_at)
+    out.line(`The last of them was seen dead there at ${receipt.proved_at}.`)
   const until = latest === 'unknown' ? 'not known' : latest
   out.line(latest === null ? 'Nothing of it can work any more.' : `Could still work until: ${until}.`)
   out.line(receipt.settled_at ? `Over since ${receipt.settled_at}.` : 'Not over: something of it is still pending.')

@@ -30,6 +30,8 @@ export type Receipt = {
   blocked_here: { total: number; ended: number; since: string | null }
   /** The second one: pieces of upstream work by how they stand. */
   upstream: { pending: number; done: number; confirmed: number; failed: number; impossible: number }
+  /** When the last of what is confirmed was seen to be refused there. */
+  proved_at: string | null
   /** The third one; null: nothing can work any more. */
   latest_moment: string | null
   /** Since when nothing of it is pending; null: something is. */

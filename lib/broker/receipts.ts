@@ -64,6 +64,7 @@ async function receiptOf(ctx: Context, tenantId: string, id: string, head: strin
     counts: view.counts,
     blocked_here: { total: view.total, ended: view.ended, since: view.blockedAt?.toISOString() ?? null },
     upstream: view.upstream,
+    proved_at: view.provedAt?.toISOString() ?? null,
     latest_moment: latestMoment instanceof Date ? latestMoment.toISOString() : latestMoment,
     settled_at: view.settledAt?.toISOString() ?? null,
     event,

@@ -4614,6 +4614,10 @@ export interface Paths {
                 revocation: {
                   blocked_at: string
                   upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
+                  /**
+                   * When the upstream was seen to refuse it, asked again after it was revoked
+                   */
+                  proved_at: string | null
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
@@ -6120,6 +6124,10 @@ export interface Paths {
                 impossible: number
               }
               /**
+               * When the last of what is confirmed was seen to be refused there
+               */
+              proved_at: string | null
+              /**
                * Null: nothing of it can work any more
                */
               latest_moment: (string | 'unknown') | null
@@ -6612,6 +6620,10 @@ export interface Paths {
                 revocation: {
                   blocked_at: string
                   upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
+                  /**
+                   * When the upstream was seen to refuse it, asked again after it was revoked
+                   */
+                  proved_at: string | null
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
@@ -6759,6 +6771,10 @@ export interface Paths {
               revocation: {
                 blocked_at: string
                 upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
+                /**
+                 * When the upstream was seen to refuse it, asked again after it was revoked
+                 */
+                proved_at: string | null
                 last_error: string | null
                 tries: number
                 next_try_at: string | null

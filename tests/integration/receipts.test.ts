@@ -67,6 +67,7 @@ it('A-01: while an upstream is away a receipt says what is blocked and what is p
   const late = await take(act)
   expect(decodeJwt<Receipt>(late.text)).toMatchObject({
     upstream: { pending: 0, confirmed: 2 },
+    proved_at: expect.any(String),
     latest_moment: null,
     settled_at: expect.any(String),
   })

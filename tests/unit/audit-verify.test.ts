@@ -226,7 +226,7 @@ describe('G-03: a receipt', () => {
       ...{ user_id: null, filter: {}, counts: { tokens: 7 } },
       blocked_here: { total: 7, ended: 5, since: null },
       upstream: { pending: 2, done: 0, confirmed: 3, failed: 0, impossible: 0 },
-      ...{ latest_moment: 'unknown', settled_at: null, event: { seq, id, hash } },
+      ...{ proved_at: at, latest_moment: 'unknown', settled_at: null, event: { seq, id, hash } },
       head: await signer.head(9, chained[8]?.hash ?? ''),
     }
   })

@@ -150,6 +150,7 @@ export const revocationAct = object({
   ended: z.int().describe('How many of them are marked as revoked by now'),
   blocked_at: instantOrNull.describe('Since when all of it is blocked here; null: it goes on'),
   upstream: upstreamStates,
+  proved_at: instantOrNull.describe('When the last of what is confirmed was seen to be refused there'),
   latest_moment: z
     .union([instant, z.literal('unknown')])
     .nullable()

@@ -84,6 +84,13 @@ export default async function ActPage({ params }: Props) {
                   </li>
                 ))}
             </ul>
+            {act.provedAt && (
+              <p>
+                {act.upstream.confirmed.toLocaleString('en')} confirmed dead: asked again, the upstream refused{' '}
+                {act.upstream.confirmed === 1 ? 'it' : 'them'}, the last time{' '}
+                <Time at={act.provedAt.toISOString()} now={now} />.
+              </p>
+            )}
           </>
         )}
       </Section>
