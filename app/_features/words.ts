@@ -8,7 +8,12 @@ import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
 import type { ReadingFailure } from '@/lib/store/mcp.ts'
 
 export const count = new Intl.NumberFormat('en')
-const irregular: Record<string, string> = { person: 'people', try: 'tries', 'device or app': 'devices and apps' }
+const irregular: Record<string, string> = {
+  process: 'processes',
+  person: 'people',
+  try: 'tries',
+  'device or app': 'devices and apps',
+}
 
 /** "1 token", "12 tokens". */
 export const plural = (number: number, noun: string): string =>
