@@ -3,6 +3,7 @@ import { startSealing } from './audit/chain.ts'
 import { seedDemo } from './broker/demo.ts'
 import type { Context } from './context.ts'
 import { isBrokerError } from './errors.ts'
+import { startCanary } from './jobs/canary.ts'
 import { startJobs } from './jobs/tick.ts'
 import { sqlState, tryNamedStatements } from './store/database.ts'
 import { appliedMigrations } from './store/schema.ts'
@@ -28,7 +29,7 @@ export async function boot(ctx: Context): Promise<() => Promise<void>> {
     await seedDemo(ctx)
   })
   if (isStopping(ctx)) return async () => {}
-  const stops = [startJobs(ctx), startSealing(ctx)]
+  const stops = [startJobs(ctx), startSealing(ctx), startCanary(ctx)]
   return async () => {
     await Promise.all(stops.map((stop) => stop()))
   }

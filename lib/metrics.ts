@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry, Summary } from 'prom-client'
 import manifest from '../package.json' with { type: 'json' }
 import type { Output } from './output.ts'
 
@@ -65,6 +65,15 @@ export function createMetrics(output: Pick<Output, 'dropped'> = { dropped: 0 }) 
     issues: counter('issues_total', 'Requested tokens', ['strategy', 'outcome']),
     /** Tries of upstream revocations by how they ended; `postponed`: will be tried again. */
     revocations: counter('revocations_total', 'Tries of upstream revocations', ['state']),
+    /** Of a canary token, at this process, in the last hour. */
+    refusals: new Summary({
+      name: 'valetkey_revocation_refusal_seconds',
+      help: 'How long this process let in a token after its revocation was begun',
+      percentiles: [0.5, 0.99],
+      maxAgeSeconds: 3_600,
+      ageBuckets: 6,
+      registers,
+    }),
     jobs: histogram('job_seconds', 'Entries of background work', workBuckets, ['work']),
     jobFailures: counter('job_failures_total', 'Entries of background work that failed', ['work']),
     /** AES-GCM nonces are random: one key stays far below 2^32 values (V-02). */

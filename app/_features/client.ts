@@ -35,3 +35,11 @@ function toProblem({ code, title, detail, fields, next, request_id }: WireProble
 
 /** Leaves for an address that the server named: an upstream's consent page. The whole page goes, nothing pops up. */
 export const leaveFor = (url: string): void => window.location.assign(url)
+
+/** Hands a person what an operation answered, as a file. */
+export function keepAs(name: string, content: Blob): void {
+  const url = URL.createObjectURL(content)
+  const link = Object.assign(document.createElement('a'), { href: url, download: name })
+  link.click()
+  URL.revokeObjectURL(url)
+}

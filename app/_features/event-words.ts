@@ -198,6 +198,7 @@ const acts = {
     'Reported as leaked, and revoked',
     `Somebody showed ${shownWords[text(details.form)] ?? 'a credential'} at the public door.`,
   ],
+  'receipt.signed': () => ['Receipt of a revocation signed'],
   'revocation.finished': (details) => [
     finished[text(details.state)] ?? 'Upstream revocation ended',
     upstreamTruth[text(details.state) as RevocationView['upstream']] ?? '',

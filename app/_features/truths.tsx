@@ -2,7 +2,7 @@ import type { KeyValueItem } from '@/app/_ui/key-value.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import type { RevocationView, TokenView } from '@/lib/broker/read/token.ts'
-import { plural, signedTruth, upstreamTruth } from './words.ts'
+import { failureWords, plural, signedTruth, upstreamTruth } from './words.ts'
 
 /** The three truths of a revocation (docs/decisions/0013), never blurred into one "revoked". */
 export function truths(
@@ -11,7 +11,7 @@ export function truths(
   by: string | null,
   strategy: TokenView['strategy'],
 ): KeyValueItem[] {
-  const { blockedAt, upstream, lastError, tries, nextTryAt, latestMoment } = revocation
+  const { blockedAt, upstream, provedAt, lastError, tries, nextTryAt, latestMoment } = revocation
   return [
     {
       label: 'Blocked here',
@@ -32,8 +32,19 @@ export function truths(
             {strategy === 'sign' && (upstream === 'none' || upstream === 'impossible')
               ? signedTruth[upstream]
               : upstreamTruth[upstream]}
+            {provedAt && (
+              <>
+                {' '}
+                Seen dead <Time at={provedAt.toISOString()} now={now} />.
+              </>
+            )}
+            {upstream === 'done' && nextTryAt && ' We ask it again whether the token is dead.'}
+            {upstream === 'pending' && lastError === 'alive' && ` ${failureWords('alive')}`}
             {upstream === 'pending' && tries > 0 && ` Tried ${plural(tries, 'time')}`}
-            {upstream === 'pending' && lastError && ` (last: ${lastError.replaceAll('_', ' ')})`}
+            {upstream === 'pending' &&
+              lastError &&
+              lastError !== 'alive' &&
+              ` (last: ${lastError.replaceAll('_', ' ')})`}
             {upstream === 'pending' && tries > 0 && '.'}
             {upstream === 'pending' && nextTryAt && (
               <>

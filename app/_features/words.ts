@@ -8,7 +8,12 @@ import { type ErrorCode, errorCodes } from '@/lib/errors.ts'
 import type { ReadingFailure } from '@/lib/store/mcp.ts'
 
 export const count = new Intl.NumberFormat('en')
-const irregular: Record<string, string> = { person: 'people', try: 'tries', 'device or app': 'devices and apps' }
+const irregular: Record<string, string> = {
+  process: 'processes',
+  person: 'people',
+  try: 'tries',
+  'device or app': 'devices and apps',
+}
 
 /** "1 token", "12 tokens". */
 export const plural = (number: number, noun: string): string =>
@@ -288,6 +293,7 @@ const deliveryErrors: Record<string, string> = {
 }
 
 const failures: Record<string, string> = {
+  alive: 'The upstream accepted the revocation, and it still works there. We revoke it again.',
   cut_off: 'Issuing was interrupted. Anything the upstream had created was deleted there.',
   ended_by_itself:
     'Issuing was interrupted, and the upstream could not be asked. Anything it created has expired by now.',

@@ -6,14 +6,18 @@ import { type Location, sealedWith, UnsealError } from '../security/seal.ts'
 import { findCurrentAuditKey, insertAuditKey, listPublicAuditKeys, updateSealedPrivate } from '../store/audit-chain.ts'
 import { holdInstanceKey } from '../store/keys.ts'
 import { withInstance } from '../store/system.ts'
+import { headType, type receiptType } from './verify.ts'
 
 type KeyContext = Pick<Context, 'db' | 'keys' | 'now' | 'log'>
 
-/** Signs heads with the current audit key; `keyId` is its JWK thumbprint (RFC 7638). */
-export type Signer = { keyId: string; sign(head: object): Promise<string> }
-
-/** Audit keys sign nothing else, so nothing else can be made to look like a head. */
-const headType = 'vk-audit-head'
+/**
+ * Signs heads, and receipts over them, with the current audit key; `keyId` is its JWK thumbprint (RFC 7638). Audit keys sign nothing
+ * else, and each of the two says what it is in its `typ`, so nothing can be made to look like a head.
+ */
+export type Signer = {
+  keyId: string
+  sign(statement: object, type?: typeof headType | typeof receiptType): Promise<string>
+}
 
 const place = (row: string): Location => ({
   tenant: '-',
@@ -46,9 +50,9 @@ export async function auditSigner(ctx: KeyContext): Promise<Signer> {
   const signingKey = await importJWK(JSON.parse(secret.reveal()), 'EdDSA')
   return {
     keyId: row.id,
-    sign: (head) =>
-      new CompactSign(new TextEncoder().encode(JSON.stringify(head)))
-        .setProtectedHeader({ alg: 'EdDSA', kid: row.id, typ: headType })
+    sign: (statement, typ = headType) =>
+      new CompactSign(new TextEncoder().encode(JSON.stringify(statement)))
+        .setProtectedHeader({ alg: 'EdDSA', kid: row.id, typ })
         .sign(signingKey),
   }
 }

@@ -1,8 +1,46 @@
 import { createHash } from 'node:crypto'
-import { type CryptoKey, calculateJwkThumbprint, compactVerify, importJWK, type JWK } from 'jose'
+import { type CryptoKey, calculateJwkThumbprint, compactVerify, decodeProtectedHeader, importJWK, type JWK } from 'jose'
 
 /** Names the form of an export and of its hashes; another form gets another name. */
 export const exportFormat = 'valetkey-audit-1'
+
+/** What a JWS by an audit key is, in its `typ`: a head is never taken for a receipt, nor the other way round. */
+export const headType = 'vk-audit-head'
+export const receiptType = 'vk-revocation-receipt'
+
+/** Names the form of a receipt; another form gets another name. */
+export const receiptFormat = 'valetkey-receipt-1'
+
+/** What a receipt states of an act that revoked many things, as it stood at `made_at`. People are named by their ids. */
+export type Receipt = {
+  format: typeof receiptFormat
+  tenant: string
+  act: string
+  made_at: string
+  /** Who revoked, when and why. */
+  by: string
+  revoked_at: string
+  reason: string | null
+  /** What was selected: everything of one person (`held`), or what a filter matched. */
+  kind: string
+  user_id: string | null
+  filter: Record<string, unknown> | null
+  counts: Record<string, number>
+  /** The first truth. `since`: null while it goes on. */
+  blocked_here: { total: number; ended: number; since: string | null }
+  /** The second one: pieces of upstream work by how they stand. */
+  upstream: { pending: number; done: number; confirmed: number; failed: number; impossible: number }
+  /** When the last of what is confirmed was seen to be refused there. */
+  proved_at: string | null
+  /** The third one; null: nothing can work any more. */
+  latest_moment: string | null
+  /** Since when nothing of it is pending; null: something is. */
+  settled_at: string | null
+  /** The act's event in the chain; null: it could not be recorded there yet. */
+  event: { seq: number; id: string; hash: string } | null
+  /** The newest signed head of the chain, which comes at that event or after it. */
+  head: string | null
+}
 
 /** The first thing that is wrong. `seq` and `id` are those of the event that it was found at. */
 export type Fault = { seq: number; id: string | null; reason: string }
@@ -19,6 +57,8 @@ export type Verdict = {
   /** Events that were committed and not yet chained when the export was written. */
   unsealed: number | null
   fault: Fault | null
+  /** Where one was to be checked: its signature holds. Without a fault it is in the chain as well. */
+  receipt?: Receipt
 }
 
 /** The input is not an export, a head or a key. */
@@ -38,6 +78,8 @@ type Outside = {
   heads?: Iterable<string> | AsyncIterable<string>
   /** The public key to believe, instead of those that the export brings. */
   keys?: JWK[]
+  /** A receipt that the chain has to bear out. */
+  receipt?: string
 }
 
 /**
@@ -47,7 +89,7 @@ type Outside = {
  */
 export async function verifyExport(
   lines: Iterable<string> | AsyncIterable<string>,
-  { heads = [], keys }: Outside = {},
+  { heads = [], keys, receipt: jws }: Outside = {},
 ): Promise<Verdict> {
   const reader = filled(lines)
   const header = parseLine((await reader.next()).value ?? '')
@@ -65,11 +107,24 @@ export async function verifyExport(
   })
 
   const outside = new Map<number, Head[]>()
+  const keepOutside = (head: Head) => outside.set(head.seq, [...(outside.get(head.seq) ?? []), head])
   for await (const jws of headsIn(heads)) {
     const head = await readHead(trusted, jws)
     if (head.fault === undefined && head.tenant !== tenant) continue
     if (head.fault !== undefined) return fail(`A head kept outside: ${head.fault}`, { seq: head.seq ?? 0, id: null })
-    outside.set(head.seq, [...(outside.get(head.seq) ?? []), head])
+    keepOutside(head)
+  }
+
+  const receipt = jws === undefined ? undefined : await readReceipt(trusted, jws)
+  if (typeof receipt === 'string') return fail(`The receipt: ${receipt}`, { seq: 0, id: null })
+  if (receipt) {
+    if (receipt.tenant !== tenant) return fail('The receipt is of another tenant.', { seq: 0, id: null })
+    verdict.receipt = receipt
+    // It left the database with its receipt, so it counts as one that was kept outside.
+    const head = receipt.head === null ? undefined : await readHead(trusted, receipt.head)
+    if (head?.fault !== undefined)
+      return fail(`The head in the receipt: ${head.fault}`, { seq: head.seq ?? 0, id: null })
+    if (head) keepOutside(head)
   }
 
   for await (const text of reader) {
@@ -83,6 +138,8 @@ export async function verifyExport(
         return fail('Its hash does not match its content and the event before it.', event)
       tip = event
       verdict.events = event.seq
+      if (receipt?.event?.seq === event.seq && !bearsOut(event, receipt))
+        return fail('The receipt was made over a different event.')
       for (const head of outside.get(event.seq) ?? []) {
         if (head.hash !== event.hash) return fail('A head kept outside was signed over a different hash.')
         verdict.anchor = { seq: head.seq, time: head.time, keyId: head.keyId, from: 'outside' }
@@ -103,11 +160,44 @@ export async function verifyExport(
     } else return fail('A line after this event is not an event, a head or the end.')
   }
   if (!ended) return fail('The export ends early: its last line is missing.')
+  if (receipt?.event && receipt.event.seq > tip.seq)
+    return fail(`The receipt names event #${receipt.event.seq}, which is missing: the export is older, or truncated.`)
   const beyond = [...outside.keys()].filter((seq) => seq > tip.seq)
   if (beyond.length > 0)
     return fail(`Truncated: a head kept outside covers event #${Math.max(...beyond)}, which is missing.`)
   return verdict
 }
+
+/** @throws UnreadableError what is no receipt of ours, or signed by none of these keys */
+export async function verifyReceipt(jws: string, keys: JWK[]): Promise<{ receipt: Receipt; keyId: string }> {
+  const receipt = await readReceipt(await keyRing(keys), jws)
+  if (typeof receipt === 'string') throw new UnreadableError(`The receipt: ${receipt}`)
+  return { receipt, keyId: decodeProtectedHeader(jws.trim()).kid ?? '' }
+}
+
+/** Whether a text is a signed statement, and no export. */
+export const isSigned = (text: string): boolean => /^\s*[\w-]+\.[\w-]+\.[\w-]+\s*$/.test(text)
+
+/** Whether an event is the one that a receipt was made over, and tells of its act. */
+function bearsOut(event: { id: string; hash: string; body: string }, { act, by, event: named }: Receipt): boolean {
+  const { actor, target, details } = parseLine(event.body) as Record<string, Record<string, unknown> | string | null>
+  const about = [typeof target === 'object' && target?.id, typeof details === 'object' && details?.act]
+  return event.id === named?.id && event.hash === named.hash && actor === by && about.includes(act)
+}
+
+/** A receipt whose signature holds; a text says what is wrong with it. */
+async function readReceipt(ring: Keys, jws: string): Promise<Receipt | string> {
+  const read = await readSigned(ring, jws.trim(), receiptType)
+  if (typeof read === 'string') return read
+  const { format, tenant, act, by, upstream, blocked_here, event } = read.payload
+  const isWhole =
+    [tenant, act, by].every((one) => typeof one === 'string') && isObject(upstream) && isObject(blocked_here)
+  if (format !== receiptFormat || !isWhole || !(event === null || (isObject(event) && isSeq(event.seq))))
+    return `It is not in the format ${receiptFormat}.`
+  return read.payload as Receipt
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
 type Head = { tenant: string; seq: number; hash: string; time: string; keyId: string; fault?: undefined }
 type Keys = Map<string, CryptoKey | Uint8Array>
@@ -127,8 +217,12 @@ async function keyRing(keys: unknown[]): Promise<Keys> {
   return ring
 }
 
-/** Reads a head and its signature; `fault` says what is wrong with it. */
-async function readHead(ring: Keys, jws: string): Promise<Head | { fault: string; seq?: number }> {
+/** What a key of the ring has signed as this type; a text says what is wrong with it. */
+async function readSigned(
+  ring: Keys,
+  jws: string,
+  type: string,
+): Promise<{ payload: Record<string, unknown>; keyId: string } | string> {
   let keyId = ''
   try {
     const { payload } = await compactVerify(
@@ -136,19 +230,26 @@ async function readHead(ring: Keys, jws: string): Promise<Head | { fault: string
       ({ kid, typ }) => {
         keyId = kid ?? ''
         const key = ring.get(keyId)
-        if (!key || typ !== 'vk-audit-head') throw new Error('no head of ours')
+        if (!key || typ !== type) throw new Error('not signed by us, or as something else')
         return key
       },
       { algorithms: ['EdDSA'] },
     )
-    const { tenant, seq, hash, time } = parseLine(new TextDecoder().decode(payload))
-    if (typeof tenant === 'string' && isSeq(seq) && typeof hash === 'string' && typeof time === 'string')
-      return { tenant, seq, hash, time, keyId }
-    return { fault: 'It does not state what it signs.' }
+    return { payload: parseLine(new TextDecoder().decode(payload)), keyId }
   } catch {
-    if (keyId && !ring.has(keyId)) return { fault: `It is signed with the unknown key ${keyId}.` }
-    return { fault: 'Its signature is invalid.' }
+    if (keyId && !ring.has(keyId)) return `It is signed with the unknown key ${keyId}.`
+    return 'Its signature is invalid.'
   }
+}
+
+/** Reads a head and its signature; `fault` says what is wrong with it. */
+async function readHead(ring: Keys, jws: string): Promise<Head | { fault: string; seq?: number }> {
+  const read = await readSigned(ring, jws, headType)
+  if (typeof read === 'string') return { fault: read }
+  const { tenant, seq, hash, time } = read.payload
+  if (typeof tenant === 'string' && isSeq(seq) && typeof hash === 'string' && typeof time === 'string')
+    return { tenant, seq, hash, time, keyId: read.keyId }
+  return { fault: 'It does not state what it signs.' }
 }
 
 const isSeq = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) > 0

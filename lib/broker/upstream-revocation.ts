@@ -1,17 +1,25 @@
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { configured } from '../providers/index.ts'
-import { isUpstreamError, type RevocationTarget } from '../providers/provider.ts'
+import {
+  isUpstreamError,
+  type Provider,
+  type RevocationTarget,
+  type Standing,
+  UpstreamError,
+} from '../providers/provider.ts'
 import { findConnection } from '../store/connections.ts'
 import { findProviderEver } from '../store/providers.ts'
 import {
   awaitOrphans,
   claimRevocation,
   finishRevocation,
+  noteSeen,
   pendingOrphans,
   postponeRevocation,
   type RevocationRow,
   type RevocationState,
+  reopenRevocation,
   wakeGrants,
 } from '../store/revocations.ts'
 import { asSystem } from '../store/system.ts'
@@ -22,6 +30,9 @@ import { within } from '../within.ts'
 import { endOrphans } from './orphans.ts'
 import { latestMomentOf } from './read/token.ts'
 import { openProvider } from './upstream.ts'
+
+/** What the upstream is told to end; what a cut-off issue left has a way of its own. */
+type Target = Exclude<RevocationTarget, { kind: 'orphans' }>
 
 const leaseSeconds = 60
 const maximumTries = 20
@@ -54,7 +65,8 @@ export async function settleRevocation(
   const { row, provider, connection } = claimed
   try {
     const vault = await vaultOf(ctx, tenantId)
-    if (!provider || !connection) return await finish(ctx, row, 'impossible', nothingLeft)
+    const nothing = row.state === 'done' ? 'done' : 'impossible'
+    if (!provider || !connection) return await finish(ctx, row, nothing, nothingLeft)
     if (row.kind === 'orphans') {
       const opened = await openProvider(ctx, vault, provider)
       const findable = configured(provider)?.kind.findsOrphans ?? false
@@ -63,12 +75,19 @@ export async function settleRevocation(
       return await finish(ctx, row, outcome.state, outcome.state === 'impossible' ? outcome.reason : null)
     }
     const target = await openTarget(vault, row, connection.userId)
-    if (!target) return await finish(ctx, row, 'impossible', nothingLeft)
-    const outcome = await (await openProvider(ctx, vault, provider)).revoke(target)
-    return await finish(ctx, row, outcome.state, null)
+    if (!target) return await finish(ctx, row, nothing, nothingLeft)
+    const opened = await openProvider(ctx, vault, provider)
+    const tellsDead = configured(provider)?.kind.tellsDead ?? false
+    return await endAndAsk(ctx, row, { provider: opened, target, tellsDead })
   } catch (error) {
-    const reason = isUpstreamError(error) ? error.failure : error instanceof Error ? error.name : 'unknown'
-    if (isOver(row, ctx.now())) return finish(ctx, row, 'failed', reason)
+    const reason = isUpstreamError(error)
+      ? error.alive
+        ? 'alive'
+        : error.failure
+      : error instanceof Error
+        ? error.name
+        : 'unknown'
+    if (isOver(row, ctx.now())) return finish(ctx, row, row.state === 'done' ? 'done' : 'failed', reason)
     const wait = Math.max(
       Math.random() * Math.min(2 ** row.tries, 600),
       (isUpstreamError(error) && error.retryAfterSeconds) || 1,
@@ -76,6 +95,52 @@ export async function settleRevocation(
     const at = new Date(ctx.now().getTime() + wait * 1000)
     await postpone(ctx, row, { reason, at, ...(isUpstreamError(error) ? {} : { err: error }) })
   }
+}
+
+/** Nobody waits longer for what only tells: revoking comes first. */
+const lookMilliseconds = 3_000
+/** What works still though it was said to be ended is given a moment before it is ended again. */
+const aliveMilliseconds = 10_000
+/** How often it is asked about what it said to have revoked, where it does not tell. */
+const mostLooks = 8
+
+/**
+ * Ends what `target` names, and asks the upstream whether it is dead: its own 2xx is a promise, a refusal of what it let in before is a
+ * proof (docs/decisions/0098). What is done already is asked about alone.
+ * @throws UpstreamError also where it works still
+ */
+async function endAndAsk(
+  ctx: Context,
+  row: RevocationRow,
+  { provider, target, tellsDead }: { provider: Provider; target: Target; tellsDead: boolean },
+): Promise<void> {
+  const { tenantId, id } = row
+  const look = async (): Promise<Standing | undefined> => {
+    const asked = provider.standing?.(target).catch((): Standing => 'untold')
+    return asked && within(asked, lookMilliseconds, (): Standing => 'untold')
+  }
+  let isTold = tellsDead || row.seenAt !== null
+  if (!isTold && (await look()) === 'works') {
+    await asSystem(ctx, tenantId, 'job', (tx) => noteSeen(tx, tenantId, id, ctx.now()))
+    isTold = true
+  }
+  if (row.state === 'pending') {
+    const { state } = await provider.revoke(target)
+    if (state !== 'done') return finish(ctx, row, state, null)
+  }
+  // Who tells at any time has been asked with the revocation itself.
+  const standing = tellsDead && row.state === 'pending' ? 'untold' : await look()
+  if (standing === 'dead' || (standing === 'refused' && isTold)) return finish(ctx, row, 'confirmed', null)
+  if (standing === 'works') {
+    if (row.state === 'pending') throw new UpstreamError('ambiguous', 'it works still', { alive: true })
+    await asSystem(ctx, tenantId, 'job', (tx) =>
+      reopenRevocation(tx, tenantId, id, new Date(+ctx.now() + aliveMilliseconds)),
+    )
+    return report(ctx, row, 'postponed', { reason: 'alive' })
+  }
+  const isAsked = standing === 'untold' && isTold && row.tries < mostLooks && !isOver(row, ctx.now())
+  const later = isAsked ? new Date(ctx.now().getTime() + 60_000 * 2 ** row.tries) : undefined
+  return finish(ctx, row, 'done', null, later)
 }
 
 /** How long an answer waits for the upstream; what is not settled by then is shown as pending and goes on. */
@@ -123,7 +188,7 @@ async function postpone(
   report(ctx, row, 'postponed', { reason, ...(err === undefined ? {} : { err }) })
 }
 
-async function openTarget(vault: Vault, row: RevocationRow, userId: string): Promise<RevocationTarget | undefined> {
+async function openTarget(vault: Vault, row: RevocationRow, userId: string): Promise<Target | undefined> {
   if (row.kind === 'grant') {
     const { handle } = row
     if (!handle) return undefined
@@ -146,18 +211,22 @@ async function finish(
   row: RevocationRow,
   state: 'done' | 'confirmed' | 'failed' | 'impossible',
   lastError: string | null,
+  askedAgainAt?: Date,
 ): Promise<void> {
   const { tenantId, id } = row
+  const isNews = row.state !== state
   await asSystem(ctx, tenantId, 'job', async (tx) => {
-    // A failed one keeps what a retry by hand needs, until the token ends by itself.
-    const keep = state === 'failed' && row.kind !== 'orphans'
-    await finishRevocation(tx, tenantId, id, { state, lastError, finishedAt: ctx.now(), keep })
+    // A failed one keeps what a retry by hand needs, until the token ends by itself; so does what is asked about again.
+    const keep = (state === 'failed' && row.kind !== 'orphans') || askedAgainAt !== undefined
+    const finishedAt = isNews ? ctx.now() : (row.finishedAt ?? ctx.now())
+    await finishRevocation(tx, tenantId, id, { state, lastError, finishedAt, keep, nextTryAt: askedAgainAt })
     if (row.kind === 'token' && row.tokenId && !keep) await wipeHandle(tx, tenantId, row.tokenId)
     if (row.kind === 'orphans') {
       await wakeGrants(tx, tenantId, row.connectionId, ctx.now())
       if (row.tokenId && state === 'confirmed')
         await endIssuing(tx, tenantId, row.tokenId, { status: 'revoked', failure: 'cut_off' })
     }
+    if (!isNews) return
     const target = aboutOf(row)
     const outcome = state === 'failed' ? 'failed' : 'ok'
     await record(
@@ -168,7 +237,7 @@ async function finish(
       { action: 'revocation.finished', outcome, target, details: { state, tries: row.tries } },
     )
   })
-  report(ctx, row, state, lastError === null ? {} : { reason: lastError })
+  if (isNews) report(ctx, row, state, lastError === null ? {} : { reason: lastError })
 }
 
 /** One line and one count a try. Failed for good is an operator's matter: a token may still live upstream. */

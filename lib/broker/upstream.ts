@@ -50,6 +50,7 @@ function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderF
     ...(provider.narrow && { narrow: verb('narrow', provider.narrow) }),
     issue: verb('issue', provider.issue),
     revoke: verb('revoke', provider.revoke),
+    ...(provider.standing && { standing: verb('standing', provider.standing) }),
     ...(provider.stands && { stands: verb('stands', provider.stands) }),
     ...(provider.readLogout && { readLogout: verb('read_logout', provider.readLogout) }),
     ...(provider.choices && { choices: verb('scope_choices', provider.choices) }),

@@ -4794,6 +4794,10 @@ export interface Paths {
                 revocation: {
                   blocked_at: string
                   upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
+                  /**
+                   * When the upstream was seen to refuse it, asked again after it was revoked
+                   */
+                  proved_at: string | null
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
@@ -6332,6 +6336,10 @@ export interface Paths {
                 impossible: number
               }
               /**
+               * When the last of what is confirmed was seen to be refused there
+               */
+              proved_at: string | null
+              /**
                * Null: nothing of it can work any more
                */
               latest_moment: (string | 'unknown') | null
@@ -6340,6 +6348,32 @@ export interface Paths {
                */
               settled_at: string | null
             }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/revocation-acts/{revocation_act}/receipts': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          revocation_act: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/jose': string
           }
         }
         default: {
@@ -6798,6 +6832,10 @@ export interface Paths {
                 revocation: {
                   blocked_at: string
                   upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
+                  /**
+                   * When the upstream was seen to refuse it, asked again after it was revoked
+                   */
+                  proved_at: string | null
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
@@ -6945,6 +6983,10 @@ export interface Paths {
               revocation: {
                 blocked_at: string
                 upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
+                /**
+                 * When the upstream was seen to refuse it, asked again after it was revoked
+                 */
+                proved_at: string | null
                 last_error: string | null
                 tries: number
                 next_try_at: string | null

@@ -18,7 +18,12 @@ type ParamNames<Path extends string> = Path extends `${string}{${infer Name}}${i
  * may keep it for so long; only of what is the same for everybody.
  */
 type Answered<Schema extends z.ZodType> =
-  | { status: 200 | 201 | 202; schema: Schema; stream?: 'application/x-ndjson' | 'text/csv'; cacheSeconds?: number }
+  | {
+      status: 200 | 201 | 202
+      schema: Schema
+      stream?: 'application/x-ndjson' | 'text/csv' | 'application/jose'
+      cacheSeconds?: number
+    }
   | { status: 204; schema?: undefined; stream?: undefined; cacheSeconds?: undefined }
 
 export type Access = Permission | 'session' | 'public'

@@ -342,6 +342,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
     rights(settings: S, granted: string[]): Rights[]
     keep(settings: S, facts: NarrowFacts): S
   }
+  /** Whether an upstream of this kind gives a verdict on a token whenever it is asked about it, so that nobody has to ask before; its `revoke` asks. */
+  tellsDead?: boolean
   /** Whether what a cut-off issue left can be found by its nonce. */
   findsOrphans: boolean
   open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>

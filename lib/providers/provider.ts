@@ -108,6 +108,12 @@ export type RevocationTarget =
   /** Whatever an issue that was cut off may have left, recognised by its nonce. */
   | { kind: 'orphans'; nonce: string; accessToken: Secret }
 
+/**
+ * What an upstream says of what was to be revoked. `dead`: it gives a verdict on that very thing. `refused`: it does not let it in,
+ * which proves something only of what it let in before. `untold`: it did not say.
+ */
+export type Standing = 'works' | 'dead' | 'refused' | 'untold'
+
 /** `done`: the upstream's 2xx. `confirmed`: looked up and dead. `impossible`: there is no such endpoint. */
 export type RevocationOutcome = { state: 'done' | 'confirmed' | 'impossible'; found?: number }
 
@@ -168,6 +174,8 @@ export type Provider<R = Rights> = {
   /** `subject`: whom the connection is about. */
   issue(input: { accessToken: Secret; subject: string; request: IssueRequest<R> }): Promise<IssuedUpstream<R>>
   revoke(input: RevocationTarget): Promise<RevocationOutcome>
+  /** Asks whether a token or grant works now, changing nothing; left out: nothing there can be asked. */
+  standing?(input: Exclude<RevocationTarget, { kind: 'orphans' }>): Promise<Standing>
   /** Whether an access token works; undefined: nothing there tells. */
   stands?(input: { accessToken: Secret }): Promise<boolean | undefined>
   /**
@@ -248,6 +256,8 @@ export class UpstreamError extends Error {
   readonly afterAmbiguous: boolean
   /** Of what was `rejected`, where it is known. */
   readonly refusal: Refusal | undefined
+  /** Of a revocation: what was revoked was seen to work still. */
+  readonly alive: boolean
 
   constructor(
     failure: UpstreamFailure,
@@ -258,6 +268,7 @@ export class UpstreamError extends Error {
       retryAfterSeconds?: number | undefined
       afterAmbiguous?: boolean
       refusal?: Refusal | undefined
+      alive?: boolean
       cause?: unknown
     } = {},
   ) {
@@ -268,6 +279,7 @@ export class UpstreamError extends Error {
     this.retryAfterSeconds = more.retryAfterSeconds
     this.afterAmbiguous = more.afterAmbiguous ?? false
     this.refusal = more.refusal
+    this.alive = more.alive ?? false
   }
 }
 

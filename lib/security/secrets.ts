@@ -97,7 +97,7 @@ export const secretCanary = (root: Uint8Array) =>
 /** A key for one purpose out of the root secret; distinct labels give unrelated keys (V-07). 32 bytes. */
 export const deriveKey = (
   root: Uint8Array,
-  purpose: 'signin' | 'fingerprint' | 'lookup' | 'grants' | 'nonces' | 'gateway' | 'canary',
+  purpose: 'signin' | 'fingerprint' | 'lookup' | 'grants' | 'nonces' | 'gateway' | 'canary' | 'refusal',
 ) => new Uint8Array(hkdfSync('sha256', root, new Uint8Array(0), `valetkey ${purpose}`, 32))
 
 /**

@@ -128,18 +128,22 @@ export const openActs = (ctx: Pick<Context, 'pool' | 'config'>, limit: number) =
     [limit],
   )
 
+/** `provedAt`: when the last of what is confirmed was seen to be refused. */
+export type UpstreamOfAct = {
+  states: Record<RevocationState, number>
+  provedAt: Date | null
+  latestMoment: Date | 'unknown' | null
+}
+
 /**
  * How an act's upstream work stands, and the latest moment at which something of it could still work there; `unknown` where
  * nobody can tell. Null: nothing can.
  */
-export async function upstreamOfAct(
-  tx: ReadTx,
-  tenantId: string,
-  id: string,
-  now: Date,
-): Promise<{ states: Record<RevocationState, number>; latestMoment: Date | 'unknown' | null }> {
-  const rows = await tx.$queryRaw<{ state: RevocationState; count: number; latest: Date | null; endless: boolean }[]>`
-    SELECT r.state, count(*)::int AS count, max(t.expires_at) FILTER (WHERE r.state <> 'confirmed') AS latest,
+export async function upstreamOfAct(tx: ReadTx, tenantId: string, id: string, now: Date): Promise<UpstreamOfAct> {
+  const rows = await tx.$queryRaw<
+    { state: RevocationState; count: number; finished: Date | null; latest: Date | null; endless: boolean }[]
+  >`
+    SELECT r.state, count(*)::int AS count, max(r.finished_at) AS finished, max(t.expires_at) FILTER (WHERE r.state <> 'confirmed') AS latest,
       bool_or(r.state <> 'confirmed' AND (r.token_id IS NULL OR t.endless)) AS endless
     FROM upstream_revocation r LEFT JOIN issued_token t ON t.tenant_id = r.tenant_id AND t.id = r.token_id
     WHERE r.tenant_id = ${tenantId} AND r.act_id = ${id} GROUP BY r.state`
@@ -147,5 +151,6 @@ export async function upstreamOfAct(
   for (const { state, count } of rows) states[state] = count
   const moments = rows.flatMap(({ latest }) => (latest && latest > now ? [latest] : []))
   const latest = moments.sort((a, b) => +b - +a)[0] ?? null
-  return { states, latestMoment: rows.some(({ endless }) => endless) ? 'unknown' : latest }
+  const provedAt = rows.find(({ state }) => state === 'confirmed')?.finished ?? null
+  return { states, provedAt, latestMoment: rows.some(({ endless }) => endless) ? 'unknown' : latest }
 }

@@ -59,6 +59,19 @@ export async function sealedEvents(tx: ReadTx, tenantId: string, { after, upTo, 
   return rows.map((row) => ({ ...row, seq: Number(row.seq) }))
 }
 
+/** The sealed event by which an act that revoked many things was recorded: about itself, or about whose things they were. */
+export async function eventOfAct(
+  tx: ReadTx,
+  tenantId: string,
+  { id, userId }: { id: string; userId: string | null },
+): Promise<{ seq: number; id: string; hash: string } | undefined> {
+  const [row] = await tx.$queryRaw<{ seq: bigint; id: string; hash: string }[]>`
+    SELECT seq, id, encode(hash, 'hex') AS hash FROM audit_event
+    WHERE tenant_id = ${tenantId} AND target_id = ANY(${userId ? [id, userId] : [id]}::text[]) AND body->'details'->>'act' = ${id}
+      AND seq IS NOT NULL ORDER BY id LIMIT 1`
+  return row && { ...row, seq: Number(row.seq) }
+}
+
 /** Heads signed above `after` and at most at `upTo`: number of the event -> JWS. */
 export async function headsBetween(
   tx: ReadTx,

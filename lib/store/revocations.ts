@@ -16,7 +16,13 @@ export async function claimRevocation(
   leaseSeconds: number,
 ): Promise<RevocationRow | undefined> {
   const { count } = await tx.upstreamRevocation.updateMany({
-    where: { tenantId, id, state: 'pending', OR: [{ claimUntil: null }, { claimUntil: { lt: now } }] },
+    where: {
+      ...{ tenantId, id },
+      AND: [
+        { OR: [{ state: 'pending' }, { state: 'done', nextTryAt: { not: null } }] },
+        { OR: [{ claimUntil: null }, { claimUntil: { lt: now } }] },
+      ],
+    },
     data: { claimUntil: new Date(now.getTime() + leaseSeconds * 1000), tries: { increment: 1 } },
   })
   if (count === 0) return undefined
@@ -26,24 +32,42 @@ export async function claimRevocation(
   )
 }
 
-/** Ends the work and wipes what it needed, unless a retry by hand could still use it (`keep`). */
+/** Notes that the upstream lets in what is to be revoked. */
+export const noteSeen = (tx: Tx, tenantId: string, id: string, seenAt: Date) =>
+  tx.upstreamRevocation.update({ where: { tenantId_id: { tenantId, id } }, data: { seenAt } })
+
+/**
+ * Takes back that it is done, because it works there still, also from the act that had settled by it. The upstream is asked for its end
+ * once more.
+ */
+export async function reopenRevocation(tx: Tx, tenantId: string, id: string, nextTryAt: Date): Promise<void> {
+  const { actId } = await tx.upstreamRevocation.update({
+    where: { tenantId_id: { tenantId, id } },
+    data: { state: 'pending', lastError: 'alive', nextTryAt, claimUntil: null, finishedAt: null },
+  })
+  if (actId) await tx.revocationAct.updateMany({ where: { tenantId, id: actId }, data: { settledAt: null } })
+}
+
+/** Ends the work and wipes what it needed, unless a retry by hand could still use it (`keep`), or it is asked about again. */
 export const finishRevocation = (
   tx: Tx,
   tenantId: string,
   id: string,
   {
     keep,
+    nextTryAt = null,
     ...end
   }: {
     state: Exclude<RevocationState, 'pending'>
     lastError?: string | null
     finishedAt: Date
     keep: boolean
+    nextTryAt?: Date | null | undefined
   },
 ) =>
   tx.upstreamRevocation.update({
     where: { tenantId_id: { tenantId, id } },
-    data: { ...end, ...(keep ? {} : { handle: null }), claimUntil: null, nextTryAt: null },
+    data: { ...end, ...(keep ? {} : { handle: null }), claimUntil: null, nextTryAt },
   })
 
 export const postponeRevocation = (

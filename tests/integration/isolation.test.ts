@@ -172,7 +172,13 @@ describe('roles', () => {
     const requests = app.demo.ledger.requests.length
     // An export is a reading that leaves an event, which is all that it changes.
     // They read, and are no GET because they are recorded one by one or their question is a secret.
-    const reading = ['exportEvents', 'downloadEventsAsCsv', 'downloadEventsAsNdjson', 'inspectLeak']
+    const reading = [
+      'exportEvents',
+      'downloadEventsAsCsv',
+      'downloadEventsAsNdjson',
+      'inspectLeak',
+      'signRevocationReceipt',
+    ]
     const mutations = inTenant.filter(({ method, id }) => method !== 'GET' && !reading.includes(id))
     for (const operation of mutations)
       expect((await send(member, operation, 'acme', things)).status, operation.id).toBe(403)

@@ -2,10 +2,23 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventHash, exportFormat, UnreadableError, verifyExport } from '../../lib/audit/verify.ts'
+import {
+  eventHash,
+  exportFormat,
+  type Receipt,
+  receiptFormat,
+  UnreadableError,
+  verifyExport,
+  verifyReceipt,
+} from '../../lib/audit/verify.ts'
 import { type Machine, startMachine } from '../support/bare-machine.ts'
 
-type Signer = { jwk: JWK; keyId: string; head: (seq: number, hash: string, tenant?: string) => Promise<string> }
+type Signer = {
+  jwk: JWK
+  keyId: string
+  head: (seq: number, hash: string, tenant?: string) => Promise<string>
+  receipt: (statement: object, typ?: string) => Promise<string>
+}
 type Event = { seq: number; id: string; at: string; body: string; hash: string }
 
 const tenant = 'ten_acme'
@@ -15,13 +28,14 @@ async function makeSigner(): Promise<Signer> {
   const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
   const jwk = await exportJWK(publicKey)
   const keyId = await calculateJwkThumbprint(jwk)
-  const head = (seq: number, hash: string, of = tenant) =>
-    new CompactSign(
-      new TextEncoder().encode(JSON.stringify({ tenant: of, seq, hash, time: `2026-03-01T12:00:0${seq % 10}Z` })),
-    )
-      .setProtectedHeader({ alg: 'EdDSA', kid: keyId, typ: 'vk-audit-head' })
+  const sign = (statement: object, typ: string) =>
+    new CompactSign(new TextEncoder().encode(JSON.stringify(statement)))
+      .setProtectedHeader({ alg: 'EdDSA', kid: keyId, typ })
       .sign(privateKey)
-  return { jwk, keyId, head }
+  const head = (seq: number, hash: string, of = tenant) =>
+    sign({ tenant: of, seq, hash, time: `2026-03-01T12:00:0${seq % 10}Z` }, 'vk-audit-head')
+  const receipt = (statement: object, typ = 'vk-revocation-receipt') => sign(statement, typ)
+  return { jwk, keyId, head, receipt }
 }
 
 /** A chain of these bodies, hashed anew: also what a database owner would write. */
@@ -192,6 +206,105 @@ it('what is no export is not judged', async () => {
   for (const lines of [[], ['{}'], ['no json'], [...write(events).slice(0, 3), '{"seq":']])
     await expect(verifyExport(lines)).rejects.toBeInstanceOf(UnreadableError)
   await expect(verifyExport(write(events), { keys: [{ kty: 'RSA' }] })).rejects.toBeInstanceOf(UnreadableError)
+})
+
+describe('G-03: a receipt', () => {
+  const act = 'act_1'
+  const told = {
+    action: 'selection.revoked',
+    actor: 'usr_a',
+    target: { kind: 'revocation_act', id: act },
+    details: { act },
+  }
+  let chained: Event[]
+  let statement: Receipt
+  beforeAll(async () => {
+    chained = chain([...bodies.slice(0, 5), JSON.stringify(told), ...bodies.slice(5, 9)])
+    const { seq = 0, id = '', hash = '' } = chained[5] ?? {}
+    statement = {
+      ...{ format: receiptFormat, tenant, act, made_at: at, by: 'usr_a', revoked_at: at, reason: null, kind: 'tokens' },
+      ...{ user_id: null, filter: {}, counts: { tokens: 7 } },
+      blocked_here: { total: 7, ended: 5, since: null },
+      upstream: { pending: 2, done: 0, confirmed: 3, failed: 0, impossible: 0 },
+      ...{ proved_at: at, latest_moment: 'unknown', settled_at: null, event: { seq, id, hash } },
+      head: await signer.head(9, chained[8]?.hash ?? ''),
+    }
+  })
+  const judged = async (receipt: string, of = chained) => (await verifyExport(write(of, {}), { receipt })).fault
+  const changed = (change: Partial<Receipt>) => signer.receipt({ ...statement, ...change })
+
+  it('holds where the chain has its event, and its head anchors the chain as one kept outside', async () => {
+    expect(await verifyExport(write(chained, {}), { receipt: await signer.receipt(statement) })).toMatchObject({
+      fault: null,
+      anchor: { seq: 9, from: 'outside' },
+      receipt: statement,
+    })
+  })
+
+  it('that is not signed, signed by another or as something else does not hold', async () => {
+    const good = await signer.receipt(statement)
+    expect((await judged(`${good.slice(0, -4)}AAAA`))?.reason).toContain('signature is invalid')
+    const [head, , signature] = good.split('.')
+    const more = Buffer.from(JSON.stringify({ ...statement, settled_at: at })).toString('base64url')
+    expect((await judged(`${head}.${more}.${signature}`))?.reason).toContain('signature is invalid')
+    expect((await judged(await other.receipt(statement)))?.reason).toContain(other.keyId)
+    expect((await judged(await signer.receipt(statement, 'vk-audit-head')))?.reason).toContain('signature is invalid')
+    // Nor is one a head.
+    const asHead = await signer.receipt({ tenant, seq: 4, hash: chained[3]?.hash, time: at })
+    expect((await verifyExport(write(chained, { 4: asHead }))).fault).toMatchObject({ seq: 4 })
+    expect((await judged(await signer.receipt({ tenant })))?.reason).toContain('not in the format')
+  })
+
+  it('over another event, of another person, act or tenant does not hold', async () => {
+    const { seq = 0, id = '', hash = '' } = chained[6] ?? {}
+    expect((await judged(await changed({ event: { seq, id, hash } })))?.reason).toContain('a different event')
+    for (const change of [{ by: 'usr_b' }, { act: 'act_2' }, { event: { ...statement.event, hash } as never }])
+      expect((await judged(await changed(change)))?.reason).toContain('a different event')
+    expect((await judged(await changed({ tenant: 'ten_globex' })))?.reason).toContain('another tenant')
+  })
+
+  it('finds a chain that was hashed anew after it left, and an export that ends before its event', async () => {
+    const receipt = await signer.receipt(statement)
+    const anew = chain(chained.map(({ body }, index) => (index === 2 ? '{"action":"nothing"}' : body)))
+    expect(await judged(receipt, anew)).toMatchObject({ seq: 6 })
+    const after = chain(chained.map(({ body }, index) => (index === 7 ? '{"action":"nothing"}' : body)))
+    expect((await judged(receipt, after))?.reason).toContain('head kept outside')
+    expect((await judged(receipt, chained.slice(0, 5)))?.reason).toContain('#6, which is missing')
+  })
+
+  it('alone is judged by the key that is given', async () => {
+    expect((await verifyReceipt(`${await signer.receipt(statement)}\n`, [signer.jwk])).receipt).toEqual(statement)
+    await expect(verifyReceipt(await signer.receipt(statement), [other.jwk])).rejects.toBeInstanceOf(UnreadableError)
+  })
+
+  it('is told by the command, with an export and alone', async () => {
+    const machine = await startMachine()
+    try {
+      const file = async (name: string, text: string) => {
+        await writeFile(join(machine.home, name), text)
+        return join(machine.home, name)
+      }
+      const run = (...args: string[]) => machine.run(['audit', 'verify', ...args])
+      const receipt = await file('receipt.jws', await signer.receipt(statement))
+      const trail = await file('trail.ndjson', write(chained, {}).join('\n'))
+      const key = await file('key.json', JSON.stringify(signer.jwk))
+      const whole = await run(trail, '--receipt', receipt)
+      expect(whole.code).toBe(0)
+      expect(whole.stdout).toContain('Revoked by usr_a')
+      expect(whole.stdout).toContain('Blocked here: under way, 5 of 7 marked.')
+      expect(whole.stdout).toContain('Upstream: 2 pending, 3 confirmed.')
+      expect(whole.stdout).toContain('Could still work until: not known.')
+      expect(whole.stdout).toContain('Not over: something of it is still pending.')
+      expect(whole.stdout).toContain('The chain bears it out: event #6')
+      const lies = await file('lies.jws', await changed({ by: 'usr_b' }))
+      expect((await run(trail, '--receipt', lies)).code).toBe(1)
+      const alone = await run(receipt, '--key', key)
+      expect([alone.code, alone.stdout]).toEqual([0, expect.stringContaining(`by key ${signer.keyId}`)])
+      expect((await run(receipt)).code).toBe(2)
+    } finally {
+      await machine.stop()
+    }
+  }, 30_000)
 })
 
 describe('valetkey audit verify', () => {

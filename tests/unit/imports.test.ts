@@ -202,6 +202,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'job: lib/broker/registrations.ts',
     'job: lib/broker/revoke.ts',
     'job: lib/broker/upstream-revocation.ts',
+    'job: lib/jobs/canary.ts',
     'job: lib/jobs/notifications.ts',
     'job: lib/jobs/tick.ts',
     'job: lib/jobs/webhooks.ts',

@@ -2,7 +2,7 @@ import { type Actor, may } from '../../actor.ts'
 import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
-import { type ActRow, findAct, upstreamOfAct } from '../../store/acts.ts'
+import { type ActRow, findAct, type UpstreamOfAct, upstreamOfAct } from '../../store/acts.ts'
 import { readTenant } from '../../store/database.ts'
 import type { RevocationState } from '../../store/revocations.ts'
 
@@ -25,6 +25,8 @@ export type ActView = {
   blockedAt: Date | null
   /** Work at upstreams by how it stands; what worked through us alone needs none. */
   upstream: Record<RevocationState, number>
+  /** When the last of what is confirmed was seen to be refused there. */
+  provedAt: Date | null
   /** The latest moment at which something of it could still work; null: nothing can. */
   latestMoment: Date | 'unknown' | null
   /** Since when nothing of it is pending. */
@@ -46,10 +48,7 @@ export async function readAct(ctx: Context, actor: Actor, id: string): Promise<A
   return view
 }
 
-function toActView(
-  row: ActRow,
-  { states, latestMoment }: { states: Record<RevocationState, number>; latestMoment: Date | 'unknown' | null },
-): ActView {
+export function toActView(row: ActRow, { states, provedAt, latestMoment }: UpstreamOfAct): ActView {
   const counts = { sessions: 0, connections: 0, grants: 0, tokens: 0, ...(row.counts as Partial<ActCounts>) }
   const total = row.kind === 'held' ? counts.tokens : counts[row.kind as keyof ActCounts]
   const over = row.doneAt !== null
@@ -66,6 +65,7 @@ function toActView(
     ended: row.ended,
     blockedAt: row.kind === 'held' ? row.createdAt : row.doneAt,
     upstream: states,
+    provedAt,
     latestMoment,
     settledAt: row.settledAt,
   }

@@ -31,6 +31,8 @@ export type RevocationView = {
   /** Since when we no longer issue, renew or vouch. */
   blockedAt: Date
   upstream: UpstreamTruth
+  /** When the upstream was seen to refuse it; null: it was not. */
+  provedAt: Date | null
   /** Why the upstream work is not done yet, as a word. */
   lastError: string | null
   tries: number
@@ -165,7 +167,7 @@ function toRevocationView(row: TokenFacts): RevocationView | null {
     const stops = worksThroughUs(row)
       ? { upstream: 'none' as const, latestMoment: null }
       : { upstream: 'impossible' as const, latestMoment: row.expiresAt }
-    return revokedAt && { blockedAt: revokedAt, lastError: null, tries: 0, nextTryAt: null, ...stops }
+    return revokedAt && { blockedAt: revokedAt, provedAt: null, lastError: null, tries: 0, nextTryAt: null, ...stops }
   }
   const [work] = revocations.toSorted(
     (a, b) => furthestFirst.indexOf(a.state as RevocationState) - furthestFirst.indexOf(b.state as RevocationState),
@@ -174,14 +176,23 @@ function toRevocationView(row: TokenFacts): RevocationView | null {
     const upstream = work.state as RevocationState
     const { lastError, tries, nextTryAt } = work
     const latestMoment = upstream === 'confirmed' ? null : latestMomentOf(row)
-    return { blockedAt: revokedAt ?? createdAt, upstream, lastError, tries, nextTryAt, latestMoment }
+    const provedAt = upstream === 'confirmed' ? work.finishedAt : null
+    return { blockedAt: revokedAt ?? createdAt, upstream, provedAt, lastError, tries, nextTryAt, latestMoment }
   }
   // Revoked while it was being made, and without work of its own: its completion ends it, or the job that looks for what
   // was cut off. Once that is over nothing is pending; where nothing was made there was nothing to revoke.
   const upstream = row.status === 'issuing' ? 'pending' : endsOfCutOff[row.failure ?? '']
   if (!revokedAt || !upstream) return null
   const latestMoment = upstream === 'confirmed' ? null : latestMomentOf(row)
-  return { blockedAt: revokedAt, upstream, lastError: null, tries: 0, nextTryAt: row.nextTryAt, latestMoment }
+  return {
+    blockedAt: revokedAt,
+    upstream,
+    provedAt: null,
+    lastError: null,
+    tries: 0,
+    nextTryAt: row.nextTryAt,
+    latestMoment,
+  }
 }
 
 const endsOfCutOff: Record<string, RevocationState> = {

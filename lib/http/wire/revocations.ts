@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation, vaultErrors } from '../operation.ts'
-import { atLeast, id, idOf, instant, instantGiven, instantOrNull, items, line, object } from './schemas.ts'
+import { atLeast, id, idOf, instant, instantGiven, instantOrNull, items, line, object, textStream } from './schemas.ts'
 import { revocable } from './selections.ts'
 
 /** `none`: it worked through Valetkey alone. */
@@ -150,6 +150,7 @@ export const revocationAct = object({
   ended: z.int().describe('How many of them are marked as revoked by now'),
   blocked_at: instantOrNull.describe('Since when all of it is blocked here; null: it goes on'),
   upstream: upstreamStates,
+  proved_at: instantOrNull.describe('When the last of what is confirmed was seen to be refused there'),
   latest_moment: z
     .union([instant, z.literal('unknown')])
     .nullable()
@@ -194,6 +195,21 @@ export const readRevocationAct = operation({
   audit: 'access.read',
   answer: { status: 200, schema: revocationAct },
   limit: 'read',
+})
+
+/** A change, because the trail tells that it was made. */
+export const signRevocationReceipt = operation({
+  id: 'signRevocationReceipt',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/revocation-acts/{revocation_act}/receipts',
+  summary:
+    'Signs a receipt of an act that revokes many things, as it stands now: a JWS with the three truths and the head of the chain of events, for `valetkey audit verify`',
+  permission: 'read',
+  scope: 'tenant:read',
+  audit: 'receipt.signed',
+  answer: { status: 200, schema: textStream, stream: 'application/jose' },
+  errors: vaultErrors,
+  limit: 'export',
 })
 
 export const listRevocations = operation({

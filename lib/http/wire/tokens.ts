@@ -52,6 +52,7 @@ export const token = object({
   revocation: object({
     blocked_at: instant,
     upstream: upstreamState,
+    proved_at: instantOrNull.describe('When the upstream was seen to refuse it, asked again after it was revoked'),
     last_error: z.string().nullable(),
     tries: z.int(),
     next_try_at: instantOrNull,

@@ -64,6 +64,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   branchHint: 'The branch id. The env sample sets it as KBC_BRANCH_ID; it does not change any rights.',
   revokesGrants: false,
   endsTokens: () => true,
+  tellsDead: true,
   findsOrphans: true,
   open,
 }
@@ -199,6 +200,8 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
           return tokens.endToken(target)
       }
     },
+
+    standing: async (target) => (target.kind === 'token' ? tokens.standing(target.handle) : 'untold'),
 
     async lastUsed({ accessToken, upstreamId }) {
       // Without the filter the list also holds events about the token, such as its own creation.

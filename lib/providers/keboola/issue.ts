@@ -6,6 +6,7 @@ import {
   isUpstreamError,
   type ProviderDeps,
   type RevocationOutcome,
+  type Standing,
   UpstreamError,
 } from '../provider.ts'
 import { withRetries } from '../retry.ts'
@@ -62,15 +63,19 @@ export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps
       },
     )
     if (deletion === 'dead') return { state: 'confirmed' }
-    const found = await verify(as).then(
-      () => 'alive' as const,
-      (error: unknown) =>
-        isUpstreamError(error) && error.failure === 'refused' ? ('dead' as const) : ('unknown' as const),
-    )
+    const found = await standing(handle)
     if (found === 'dead') return { state: 'confirmed' }
-    if (found === 'alive' || deletion === 'absent') throw new UpstreamError('ambiguous', 'the token may still work')
+    if (found === 'works' || deletion === 'absent')
+      throw new UpstreamError('ambiguous', 'the token may still work', { alive: found === 'works' })
     return { state: 'done' }
   }
+
+  /** Any token may ask about itself, so a refusal is a verdict. */
+  const standing = (handle: Secret): Promise<Standing> =>
+    verify({ storageToken: handle }).then(
+      () => 'works',
+      (error: unknown) => (isUpstreamError(error) && error.failure === 'refused' ? 'dead' : 'untold'),
+    )
 
   /** Judges a minted token by its answer: whether it is no more than what was asked. */
   function judge(minted: z.infer<typeof MintedToken>, request: Request): IssuedUpstream<KeboolaRights> {
@@ -113,7 +118,7 @@ export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps
     }
   }
 
-  return { issue, endToken, deleteOrphans }
+  return { issue, endToken, standing, deleteOrphans }
 }
 
 const mayHaveActed = ({ failure, status }: UpstreamError) =>

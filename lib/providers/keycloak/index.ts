@@ -1,5 +1,6 @@
 import type { Kind, StrategyOffer } from '../kind.ts'
-import { issuable, oauthServer, reaching, speak } from '../oauth/index.ts'
+import { fromSecret } from '../oauth/credential.ts'
+import { issuable, oauthServer, reaching, speak, standingOf } from '../oauth/index.ts'
 import { factsOf } from '../oauth/settings.ts'
 import { found } from '../oauth/setup.ts'
 import type { Provider, ProviderDeps, ProviderSettings } from '../provider.ts'
@@ -71,6 +72,13 @@ function open(given: ProviderSettings<KeycloakSettings>, deps: ProviderDeps): Pr
   return {
     ...verbs,
     issue: (input) => exchange(realm, input),
+    standing: async (target) =>
+      target.kind === 'token'
+        ? standingOf(
+            { protocol, stands, introspects: settings.server.introspection_endpoint !== undefined },
+            { access: fromSecret(target.handle).access },
+          )
+        : ((await verbs.standing?.(target)) ?? 'untold'),
     revoke: (target) => (target.kind === 'token' ? end(protocol, target.handle) : verbs.revoke(target)),
     check: async ({ redirectUri }) =>
       checkRealm({ row, deps, redirectUri, seen: await verbs.check?.({ redirectUri }) }),

@@ -15,6 +15,7 @@ import {
   type ProviderDeps,
   type ProviderSettings,
   type RevocationOutcome,
+  type Standing,
   type UpstreamAccount,
   UpstreamError,
 } from '../provider.ts'
@@ -285,6 +286,17 @@ export function openServer(
     return { state: 'done' }
   }
 
+  async function stands({ accessToken }: { accessToken: Secret }): Promise<boolean | undefined> {
+    const call = account?.url
+      ? accountCall(account, accessToken)
+      : server.userinfo_endpoint && { url: server.userinfo_endpoint, method: 'GET', bearer: accessToken }
+    if (!call) return undefined
+    return callUpstream(deps, 'read', call).then(
+      () => true,
+      (error: unknown) => (isUpstreamError(error) && error.failure === 'refused' ? false : undefined),
+    )
+  }
+
   return {
     authorizationUrl: ({ scopes, ...input }) => asking(scopes).authorizationUrl(input),
 
@@ -376,14 +388,15 @@ export function openServer(
     check: ({ redirectUri }) =>
       checkServer({ row, facts, deps: given, open: (row, deps) => speak(row, facts, deps), redirectUri }),
 
-    async stands({ accessToken }) {
-      const call = account?.url
-        ? accountCall(account, accessToken)
-        : server.userinfo_endpoint && { url: server.userinfo_endpoint, method: 'GET', bearer: accessToken }
-      if (!call) return undefined
-      return callUpstream(deps, 'read', call).then(
-        () => true,
-        (error: unknown) => (isUpstreamError(error) && error.failure === 'refused' ? false : undefined),
+    stands,
+    async standing(target) {
+      const { refresh, access } =
+        target.kind === 'grant'
+          ? fromSecret(target.refreshToken)
+          : { refresh: undefined, access: target.handle.reveal() }
+      return standingOf(
+        { protocol, stands, introspects: server.introspection_endpoint !== undefined },
+        { refresh, access },
       )
     },
 
@@ -400,6 +413,23 @@ export function openServer(
       }
     },
   }
+}
+
+/** How a grant or a token stands, by its refresh token where it has one, which nothing but introspection tells without using it. */
+export async function standingOf(
+  asked: { protocol: Protocol; stands: NonNullable<Provider['stands']>; introspects: boolean },
+  { refresh, access }: Pick<Credential, 'refresh' | 'access'>,
+): Promise<Standing> {
+  const [token, hint] = refresh ? ([refresh, 'refresh_token'] as const) : ([access, 'access_token'] as const)
+  if (!token) return 'untold'
+  // By one door alone: who is let in at one and not at another proves nothing.
+  if (asked.introspects) {
+    const told = await asked.protocol.introspect(new Secret(token), hint).catch(() => undefined)
+    // "Not active" is also what a server says to a client that it does not tell (RFC 7662 2.2): no verdict.
+    return told ? (told.active === true ? 'works' : 'refused') : 'untold'
+  }
+  const works = refresh ? undefined : await asked.stands({ accessToken: new Secret(token) })
+  return works === undefined ? 'untold' : works ? 'works' : 'refused'
 }
 
 /** Scopes that can be passed on: what the connection did not get, or has for itself alone, cannot. */

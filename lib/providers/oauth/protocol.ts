@@ -77,7 +77,7 @@ export type Protocol = {
     parameters: [string, string][]
   }): Promise<{ answer: unknown; actor: unknown }>
   /** What the server says of a token (RFC 7662). */
-  introspect(token: Secret): Promise<Record<string, unknown>>
+  introspect(token: Secret, hint?: 'access_token' | 'refresh_token'): Promise<Record<string, unknown>>
   /** Ends a token by RFC 7009. */
   revoke(token: Secret, hint: 'access_token' | 'refresh_token'): ReturnType<Provider['revoke']>
 }
@@ -360,11 +360,11 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       }
     },
 
-    async introspect(token) {
+    async introspect(token, hint = 'access_token') {
       const resolution = await resolve()
       const { server, client } = resolution
       return clientCall('read', resolution, async (auth) => {
-        const options = { ...requestOptions(deps), additionalParameters: { token_type_hint: 'access_token' } }
+        const options = { ...requestOptions(deps), additionalParameters: { token_type_hint: hint } }
         const response = await oauth.introspectionRequest(server, client, auth, token.reveal(), options)
         return oauth.processIntrospectionResponse(server, client, response)
       })

@@ -1,7 +1,7 @@
 'use client'
 import { Download } from 'lucide-react'
 import { useRouter } from 'next/navigation'
-import { client, type Sent, send } from '@/app/_features/client.ts'
+import { client, keepAs, type Sent, send } from '@/app/_features/client.ts'
 import { type ActionResult, useAction } from '@/app/_ui/action.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
@@ -58,11 +58,4 @@ async function download(tenant: string, body: WireFilter, format: Format): Promi
   const name = { csv: `activity-${tenant}.csv`, ndjson: `activity-${tenant}.ndjson`, chain: `audit-${tenant}.ndjson` }
   if (sent.ok) keepAs(name[format], sent.data)
   return sent
-}
-
-function keepAs(name: string, content: Blob): void {
-  const url = URL.createObjectURL(content)
-  const link = Object.assign(document.createElement('a'), { href: url, download: name })
-  link.click()
-  URL.revokeObjectURL(url)
 }

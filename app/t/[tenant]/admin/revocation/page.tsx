@@ -20,6 +20,7 @@ import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { clientPage } from '@/lib/tenancy/clients.ts'
 import { connectionColumns, connectionRow } from './connection-row.tsx'
+import { RefusalLine } from './refusal-line.tsx'
 import { RevocationTable } from './revocation-table.tsx'
 import { Unconfirmed } from './unconfirmed.tsx'
 
@@ -138,6 +139,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             : 'All issued tokens, connections, devices and apps of this tenant. As an auditor you can see them but not revoke them.'
         }
       />
+      <RefusalLine ctx={ctx} actor={actor} />
       <LinkTabs
         label="What to show"
         tabs={[

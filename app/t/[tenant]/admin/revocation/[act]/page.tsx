@@ -13,6 +13,7 @@ import { type ActView, readAct } from '@/lib/broker/read/act.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { Live } from './live.tsx'
+import { ReceiptButton } from './receipt-button.tsx'
 
 export const metadata = { title: 'Revocation under way' }
 
@@ -83,6 +84,13 @@ export default async function ActPage({ params }: Props) {
                   </li>
                 ))}
             </ul>
+            {act.provedAt && (
+              <p>
+                {act.upstream.confirmed.toLocaleString('en')} confirmed dead: asked again, the upstream refused{' '}
+                {act.upstream.confirmed === 1 ? 'it' : 'them'}, the last time{' '}
+                <Time at={act.provedAt.toISOString()} now={now} />.
+              </p>
+            )}
           </>
         )}
       </Section>
@@ -99,6 +107,12 @@ export default async function ActPage({ params }: Props) {
             </>
           )}
         </p>
+      </Section>
+      <Section
+        title="Receipt"
+        lead="A signed statement of all this as it stands now, with its place in the chain of events. Anybody can verify it without Valetkey: valetkey audit verify."
+      >
+        <ReceiptButton tenant={tenant} act={id} />
       </Section>
     </>
   )
