@@ -2226,9 +2226,17 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+           */
+          search?: string
           owner?: string
           project?: string
           provider?: string
+          /**
+           * Kind of the provider
+           */
+          provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
           /**
            * Made, or linked last, at this moment or before
            */
@@ -2237,6 +2245,14 @@ export interface Paths {
            * Last used before this moment; `unknown`: nobody told of a use
            */
           used_before?: string | 'unknown'
+          /**
+           * Ends before this moment, if nothing renews it; `unknown`: no end is known
+           */
+          ends_before?: string | 'unknown'
+          /**
+           * Ends at this moment or later, or no end is known
+           */
+          ends_after?: string
           /**
            * `standing`: all but the revoked ones
            */
@@ -2865,9 +2881,17 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+           */
+          search?: string
           owner?: string
           project?: string
           provider?: string
+          /**
+           * Kind of the provider
+           */
+          provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
           /**
            * Made, or linked last, at this moment or before
            */
@@ -2876,7 +2900,19 @@ export interface Paths {
            * Last used before this moment; `unknown`: nobody told of a use
            */
           used_before?: string | 'unknown'
+          /**
+           * Ends before this moment, if nothing renews it; `unknown`: no end is known
+           */
+          ends_before?: string | 'unknown'
+          /**
+           * Ends at this moment or later, or no end is known
+           */
+          ends_after?: string
           client?: string
+          /**
+           * Of grants: `device`: the instance's own program; everything else is an app
+           */
+          program?: 'device' | 'app'
           state?: 'live' | 'frozen' | 'ended'
           everybody?: '1'
           /**
@@ -6027,9 +6063,25 @@ export interface Paths {
              * Of grants, and of tokens that were issued through one
              */
             client?: string
+            /**
+             * Of tokens: how they were made
+             */
+            strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
+            /**
+             * Of grants: `device`: the instance's own program; everything else is an app
+             */
+            program?: 'device' | 'app'
+            /**
+             * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+             */
+            search?: string
             owner?: string
             project?: string
             provider?: string
+            /**
+             * Kind of the provider
+             */
+            provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
             /**
              * Made, or linked last, at this moment or before
              */
@@ -6038,6 +6090,14 @@ export interface Paths {
              * Last used before this moment; `unknown`: nobody told of a use
              */
             used_before?: string | 'unknown'
+            /**
+             * Ends before this moment, if nothing renews it; `unknown`: no end is known
+             */
+            ends_before?: string | 'unknown'
+            /**
+             * Ends at this moment or later, or no end is known
+             */
+            ends_after?: string
             /**
              * Of the preview: what was made since is not touched
              */
@@ -6222,9 +6282,25 @@ export interface Paths {
                * Of grants, and of tokens that were issued through one
                */
               client?: string
+              /**
+               * Of tokens: how they were made
+               */
+              strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
+              /**
+               * Of grants: `device`: the instance's own program; everything else is an app
+               */
+              program?: 'device' | 'app'
+              /**
+               * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+               */
+              search?: string
               owner?: string
               project?: string
               provider?: string
+              /**
+               * Kind of the provider
+               */
+              provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
               /**
                * Made, or linked last, at this moment or before
                */
@@ -6233,6 +6309,14 @@ export interface Paths {
                * Last used before this moment; `unknown`: nobody told of a use
                */
               used_before?: string | 'unknown'
+              /**
+               * Ends before this moment, if nothing renews it; `unknown`: no end is known
+               */
+              ends_before?: string | 'unknown'
+              /**
+               * Ends at this moment or later, or no end is known
+               */
+              ends_after?: string
               /**
                * Of the preview: what was made since is not touched
                */
@@ -6305,9 +6389,25 @@ export interface Paths {
            * Of grants, and of tokens that were issued through one
            */
           client?: string
+          /**
+           * Of tokens: how they were made
+           */
+          strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
+          /**
+           * Of grants: `device`: the instance's own program; everything else is an app
+           */
+          program?: 'device' | 'app'
+          /**
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+           */
+          search?: string
           owner?: string
           project?: string
           provider?: string
+          /**
+           * Kind of the provider
+           */
+          provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
           /**
            * Made, or linked last, at this moment or before
            */
@@ -6316,6 +6416,14 @@ export interface Paths {
            * Last used before this moment; `unknown`: nobody told of a use
            */
           used_before?: string | 'unknown'
+          /**
+           * Ends before this moment, if nothing renews it; `unknown`: no end is known
+           */
+          ends_before?: string | 'unknown'
+          /**
+           * Ends at this moment or later, or no end is known
+           */
+          ends_after?: string
         }
         header?: never
         path: {
@@ -6343,6 +6451,7 @@ export interface Paths {
                */
               owners: {
                 owner_id: string
+                name: string | null
                 count: number
               }[]
               owner_count: number
@@ -6452,9 +6561,17 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+           */
+          search?: string
           owner?: string
           project?: string
           provider?: string
+          /**
+           * Kind of the provider
+           */
+          provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
           /**
            * Made, or linked last, at this moment or before
            */
@@ -6463,12 +6580,24 @@ export interface Paths {
            * Last used before this moment; `unknown`: nobody told of a use
            */
           used_before?: string | 'unknown'
+          /**
+           * Ends before this moment, if nothing renews it; `unknown`: no end is known
+           */
+          ends_before?: string | 'unknown'
+          /**
+           * Ends at this moment or later, or no end is known
+           */
+          ends_after?: string
           state?: 'live' | 'ended' | 'revoked' | 'failed'
           /**
            * Issued through this program, or by this grant
            */
           client?: string
           grant?: string
+          /**
+           * How a token was made
+           */
+          strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
           everybody?: '1'
           /**
            * `next` of the page before

@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts'
 import { type ConnectionStatus, usable } from './connection-states.ts'
 import { Prisma, query, type ReadTx, type Tx } from './database.ts'
+import { connectionsFound } from './search.ts'
 import type { Chosen } from './selections.ts'
 
 export type ConnectionRow = Prisma.ConnectionGetPayload<object>
@@ -90,12 +91,20 @@ function whereStatus(
 /** Which connections a filter means. One that was linked again is as new as that. */
 export function connectionsWhere(
   tenantId: string,
-  { of, userId, clientId, projectId, providerId, ids, status, madeBefore, usedBefore }: ConnectionFilter,
+  filter: ConnectionFilter,
   frozen: FrozenWhere,
 ): Prisma.ConnectionWhereInput {
+  const { of, userId, clientId, projectId, providerId, ids, status, madeBefore, usedBefore } = filter
+  const { found, providerIds, endsBefore, endsAfter } = filter
+  const AND: Prisma.ConnectionWhereInput[] = []
+  if (of !== undefined) AND.push({ userId: of })
+  if (found) AND.push(connectionsFound(found))
+  if (providerIds) AND.push({ providerId: { in: providerIds } })
+  if (endsBefore) AND.push({ grantExpiresAt: endsBefore === 'unknown' ? null : { lt: endsBefore } })
+  if (endsAfter) AND.push({ OR: [{ grantExpiresAt: null }, { grantExpiresAt: { gte: endsAfter } }] })
   return {
     tenantId,
-    ...(of !== undefined && { AND: { userId: of } }),
+    AND,
     ...(userId !== undefined && { userId }),
     ...(clientId !== undefined && { NOT: { tenantId } }),
     ...(providerId !== undefined && { providerId }),

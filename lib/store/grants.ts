@@ -1,4 +1,5 @@
 import { Prisma, type ReadTx, type Tx } from './database.ts'
+import { grantsFound } from './search.ts'
 import type { Chosen } from './selections.ts'
 
 export type GrantRow = Prisma.OauthGrantGetPayload<object>
@@ -19,6 +20,8 @@ export type GrantFilter = Chosen & {
   /** `standing`: live or frozen. `over`: neither. */
   state?: 'live' | 'frozen' | 'standing' | 'over' | undefined
   ids?: string[] | undefined
+  /** `device`: of the instance's own program; `app`: of any other. */
+  program?: 'device' | 'app' | undefined
 }
 
 const statesOf = {
@@ -31,6 +34,7 @@ const statesOf = {
 /** A condition on `oauth_grant o`. What stands is nobody's to say but vk.grant_state; who is ended needs no asking. */
 function grantsWhere(tenantId: string, filter: GrantFilter): Prisma.Sql {
   const { of, userId, clientId, projectId, providerId, madeBefore, usedBefore, ids, state } = filter
+  const { found, providerIds, endsBefore, endsAfter, program } = filter
   const also: Prisma.Sql[] = []
   if (of !== undefined) also.push(Prisma.sql`o.user_id = ${of}`)
   if (userId !== undefined) also.push(Prisma.sql`o.user_id = ${userId}`)
@@ -39,6 +43,17 @@ function grantsWhere(tenantId: string, filter: GrantFilter): Prisma.Sql {
   if (providerId !== undefined)
     also.push(Prisma.sql`EXISTS (SELECT FROM project p WHERE p.tenant_id = ${tenantId} AND p.provider_id = ${providerId}
       AND o.ceilings ? p.id)`)
+  if (found) also.push(grantsFound(found))
+  if (providerIds)
+    also.push(Prisma.sql`EXISTS (SELECT FROM project p WHERE p.tenant_id = ${tenantId} AND p.provider_id = ANY(${providerIds})
+      AND o.ceilings ? p.id)`)
+  if (program)
+    also.push(
+      Prisma.sql`(SELECT c.tenant_id IS NULL FROM api_client c WHERE c.id = o.client_id) = ${program === 'device'}`,
+    )
+  if (endsBefore === 'unknown') also.push(Prisma.sql`o.expires_at IS NULL`)
+  else if (endsBefore) also.push(Prisma.sql`o.expires_at < ${endsBefore}`)
+  if (endsAfter) also.push(Prisma.sql`(o.expires_at IS NULL OR o.expires_at >= ${endsAfter})`)
   if (madeBefore) also.push(Prisma.sql`o.created_at <= ${madeBefore}`)
   if (usedBefore === 'unknown') also.push(Prisma.sql`o.last_used_at IS NULL`)
   else if (usedBefore) also.push(Prisma.sql`o.last_used_at < ${usedBefore}`)

@@ -4,6 +4,7 @@ import { Prisma, query, type ReadTx, type Tx } from './database.ts'
 import type { ProjectRow } from './projects.ts'
 import type { ProviderRow } from './providers.ts'
 import { insertRevocations } from './revocations.ts'
+import { tokensFound } from './search.ts'
 import type { Chosen, Selection } from './selections.ts'
 
 export type TokenRow = Prisma.IssuedTokenGetPayload<object>
@@ -176,6 +177,7 @@ export type TokenFilter = Chosen & {
   /** What it was issued through. */
   clientId?: string | undefined
   grantId?: string | undefined
+  strategy?: string | undefined
   /** Its own: 0 leaves out what is being made and revoked already. */
   generation?: 0
   /** Row status, ended apart: a live row past its end. */
@@ -183,10 +185,8 @@ export type TokenFilter = Chosen & {
 }
 
 /** Which tokens a selection means; whether one has ended is asked for the moment of the selection. */
-export function tokensWhere(
-  tenantId: string,
-  { filter: { of, state, madeBefore, usedBefore, ...rest }, asOf }: Selection<TokenFilter>,
-): Prisma.IssuedTokenWhereInput {
+export function tokensWhere(tenantId: string, { filter, asOf }: Selection<TokenFilter>): Prisma.IssuedTokenWhereInput {
+  const { of, found, providerIds, state, madeBefore, usedBefore, endsBefore, endsAfter, ...rest } = filter
   const states: Record<NonNullable<TokenFilter['state']>, Prisma.IssuedTokenWhereInput> = {
     live: { status: { in: ['issuing', 'live'] }, expiresAt: { gt: asOf } },
     ended: { status: { in: ['issuing', 'live'] }, expiresAt: { lte: asOf } },
@@ -198,8 +198,14 @@ export function tokensWhere(
     ...(madeBefore && { createdAt: { lte: madeBefore } }),
     ...(usedBefore && { lastUsedAt: usedBefore === 'unknown' ? null : { lt: usedBefore } }),
   }
-  const own = of === undefined ? {} : { AND: { userId: of } }
-  return { tenantId, ...own, ...named, ...times, ...(state ? states[state] : {}) }
+  const AND: Prisma.IssuedTokenWhereInput[] = []
+  if (of !== undefined) AND.push({ userId: of })
+  if (found) AND.push(tokensFound(found))
+  if (providerIds) AND.push({ providerId: { in: providerIds } })
+  if (endsBefore)
+    AND.push(endsBefore === 'unknown' ? { endless: true } : { endless: false, expiresAt: { lt: endsBefore } })
+  if (endsAfter) AND.push({ OR: [{ endless: true }, { expiresAt: { gte: endsAfter } }] })
+  return { tenantId, ...named, ...times, ...(state ? states[state] : {}), AND }
 }
 
 /**

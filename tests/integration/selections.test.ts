@@ -37,8 +37,8 @@ describe('a selection', () => {
     const seen = await preview({})
     expect(seen).toMatchObject({ count: 3, tokens: 3, used_lately: 0, owner_count: 2 })
     expect(seen.owners).toEqual([
-      { owner_id: userIds.owner, count: 2 },
-      { owner_id: userIds.member, count: 1 },
+      { owner_id: userIds.owner, name: 'owner@acme.test', count: 2 },
+      { owner_id: userIds.member, name: 'member@acme.test', count: 1 },
     ])
     await app.advance(1)
     const later = await issued()
@@ -190,16 +190,93 @@ describe('a selection', () => {
     expect((await preview({})).count).toBe(2)
   })
 
+  it('is searched by whatever somebody has at hand, and filtered by kind, strategy and end, as the list is', async () => {
+    const [orders, invoices, theirOwn] = [await issued(), await issued(), await issued(member, theirs)]
+    const soon = new Date(app.ctx.now().getTime() + 600_000).toISOString()
+    const set = (id: string, columns: string, ...values: unknown[]) =>
+      app.rows('acme', `UPDATE issued_token SET ${columns} WHERE id = $1`, [id, ...values])
+    await set(orders.token.id, `purpose = 'Nightly load of orders', upstream_id = '4711'`)
+    await set(invoices.token.id, `purpose = 'nightly load of invoices', strategy = 'narrow', expires_at = $2`, soon)
+    await set(theirOwn.token.id, `purpose = 'Überweisungen', upstream_id = '471'`)
+    const [one, two, three] = [orders.token.id, invoices.token.id, theirOwn.token.id]
+    const fingerprint = invoices.token.fingerprint ?? ''
+    const cases: [Filter, string[]][] = [
+      [{ search: 'NIGHTLY LOAD' }, [one, two]],
+      [{ search: 'nightly load of o' }, [one]],
+      [{ search: 'load' }, []],
+      [{ search: 'night_y' }, []],
+      [{ search: 'Überw' }, [three]],
+      [{ search: fingerprint }, [two]],
+      [{ search: fingerprint.slice(0, 8).toUpperCase() }, [two]],
+      [{ search: '471' }, [three]],
+      [{ search: '4711' }, [one]],
+      [{ search: one }, [one]],
+      [{ search: orders.token.connection_id }, [one, two]],
+      [{ search: userIds.member }, [three]],
+      [{ search: 'MEMBER@acme' }, [three]],
+      [{ search: 'nightly', owner: userIds.member }, []],
+      [{ provider_kind: 'keboola' }, [one, two, three]],
+      [{ provider_kind: 'oauth' }, []],
+      [{ strategy: 'narrow' }, [two]],
+      [{ ends_before: new Date(Date.parse(soon) + 1).toISOString() }, [two]],
+      [{ ends_before: soon }, []],
+      [{ ends_after: new Date(Date.parse(soon) + 1).toISOString() }, [one, three]],
+      [{ ends_after: soon, search: 'nightly' }, [one, two]],
+      [{ ends_before: 'unknown' }, []],
+    ]
+    for (const [filter, ids] of cases) {
+      const what = JSON.stringify(filter)
+      expect((await preview(filter)).count, what).toBe(ids.length)
+      const query = new URLSearchParams({ everybody: '1', state: 'live', ...(filter as Record<string, string>) })
+      const listed = await app.call<{ items: { id: string }[] }>(owner, 'GET', `/tenants/acme/tokens?${query}`)
+      expect(listed.body.items.map(({ id }) => id).sort(), what).toEqual(ids.sort())
+    }
+    const of = (filter: Filter) => preview({ kind: 'connections', ...filter })
+    const accounts = [
+      [{ search: 'owner@' }, 1],
+      [{ search: 'nobody' }, 0],
+      [{ search: theirOwn.token.connection_id }, 1],
+      [{ provider_kind: 'keboola' }, 2],
+      [{ ends_before: 'unknown', ends_after: soon }, 2],
+    ] as const
+    for (const [filter, count] of accounts) expect((await of(filter)).count, JSON.stringify(filter)).toBe(count)
+    expect((await preview({ search: 'nightly' })).owners).toEqual([
+      { owner_id: userIds.owner, name: 'owner@acme.test', count: 2 },
+    ])
+  })
+
+  it('A-02: is revoked as it was searched: what it does not find lives on', async () => {
+    const [found, other] = [await issued(), await issued()]
+    await app.rows('acme', `UPDATE issued_token SET purpose = 'leaked build' WHERE id = $1`, [found.token.id])
+    const filter = { kind: 'tokens', search: 'Leaked', strategy: 'mint', ends_after: app.ctx.now().toISOString() }
+    const { as_of, count } = await preview(filter)
+    const { status } = await app.call(owner, 'POST', '/tenants/acme/revocation-acts', { ...filter, as_of, count })
+    expect([status, count]).toEqual([201, 1])
+    expect([await app.useToken(found.value), await app.useToken(other.value)]).toEqual([401, 200])
+  })
+
+  it('refuses what a list of its kind is not chosen by', async () => {
+    for (const query of ['kind=connections&strategy=mint', 'kind=tokens&program=app', 'kind=grants&strategy=proxy']) {
+      const { status } = await app.call(owner, 'GET', `/tenants/acme/revocations/preview?${query}`)
+      expect(status, query).toBe(400)
+    }
+  })
+
   it('Z-02: of a member holds their own things alone, however it is filtered', async () => {
     const [mine, others] = [await issued(member, theirs), await issued()]
-    expect(await preview({}, member)).toMatchObject({ count: 1, owners: [{ owner_id: userIds.member, count: 1 }] })
+    expect(await preview({}, member)).toMatchObject({
+      count: 1,
+      owners: [{ owner_id: userIds.member, name: 'member@acme.test', count: 1 }],
+    })
     expect(await preview({ owner: userIds.owner }, member)).toMatchObject({ count: 0, owners: [] })
     const { as_of } = await preview({}, member)
     expect((await act({ as_of, count: 2 }, member)).body).toMatchObject({ code: 'count_changed' })
     expect((await act({ as_of, count: 1 }, member)).body.items).toHaveLength(1)
     expect([await app.useToken(mine.value), await app.useToken(others.value)]).toEqual([401, 200])
     const ofConnections = { kind: 'connections', status: 'linked' }
-    expect((await preview(ofConnections, member)).owners).toEqual([{ owner_id: userIds.member, count: 1 }])
+    expect((await preview(ofConnections, member)).owners).toEqual([
+      { owner_id: userIds.member, name: 'member@acme.test', count: 1 },
+    ])
     for (const owner of [userIds.owner, 'usr_00000000000000000000000000000000'])
       expect(await preview({ ...ofConnections, owner }, member)).toMatchObject({ count: 0, tokens: 0, owners: [] })
   })

@@ -14,6 +14,8 @@ import {
 } from '../../store/connections.ts'
 import { readTenant } from '../../store/database.ts'
 import { frozenConnections, frozenWhere } from '../../store/freezes.ts'
+import { lookUp } from '../../store/search.ts'
+import type { Given } from '../../store/selections.ts'
 import { type FrozenState, toFrozenState } from '../freezes.ts'
 import { countLimit, type Page, pageSize, toPage } from './page.ts'
 
@@ -104,11 +106,16 @@ export async function connectionDetail(ctx: Context, actor: Actor, id: string): 
 export async function connectionPage(
   ctx: Context,
   actor: Actor,
-  { everybody = false, before, ...filter }: ConnectionFilter & { everybody?: boolean; before?: string | undefined },
+  {
+    everybody = false,
+    before,
+    ...filter
+  }: Given<ConnectionFilter> & { everybody?: boolean; before?: string | undefined },
 ): Promise<Page<ConnectionView>> {
   if (everybody) requirePermission(actor, 'oversee')
-  const named = everybody ? filter : { ...filter, userId: actor.userId }
+  const asked = everybody ? filter : { ...filter, userId: actor.userId }
   const page = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const named = await lookUp(tx, actor.tenantId, asked)
     const frozen = await frozenWhere(tx, actor.tenantId, ctx.now())
     const rows = await listConnections(tx, actor.tenantId, named, { frozen, before, take: pageSize + 1 })
     const counted = await countConnections(tx, actor.tenantId, named, { frozen, most: countLimit + 1 })

@@ -18,6 +18,8 @@ import {
   standingOf,
 } from '../../store/grants.ts'
 import { projectsWithProviders } from '../../store/projects.ts'
+import { lookUp } from '../../store/search.ts'
+import type { Given } from '../../store/selections.ts'
 import { type FrozenState, toFrozenState } from '../freezes.ts'
 import { countLimit, type Page, pageSize, toPage } from './page.ts'
 
@@ -69,11 +71,12 @@ export type GrantView = FrozenState & {
 export async function grantPage(
   ctx: Context,
   actor: Actor,
-  { everybody = false, before, ...filter }: GrantFilter & { everybody?: boolean; before?: string | undefined },
+  { everybody = false, before, ...filter }: Given<GrantFilter> & { everybody?: boolean; before?: string | undefined },
 ): Promise<Page<GrantView>> {
   if (everybody) requirePermission(actor, 'oversee')
-  const named = everybody ? filter : { ...filter, userId: actor.userId }
+  const asked = everybody ? filter : { ...filter, userId: actor.userId }
   const page = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const named = await lookUp(tx, actor.tenantId, asked)
     const rows = await listGrants(tx, actor.tenantId, named, { before, take: pageSize + 1 })
     const counted = await countGrants(tx, actor.tenantId, named, countLimit + 1)
     return toPage(await toGrantViews(ctx, tx, actor, rows), counted)

@@ -8,6 +8,8 @@ import type { Rights } from '../../providers/provider.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
 import { frozenTokens } from '../../store/freezes.ts'
 import type { RevocationState } from '../../store/revocations.ts'
+import { lookUp } from '../../store/search.ts'
+import type { Given } from '../../store/selections.ts'
 import {
   countTokens,
   findToken,
@@ -198,13 +200,13 @@ export const latestMomentOf = ({ upstreamId, expiresAt, endless }: TokenRow): Da
 export async function tokenPage(
   ctx: Context,
   actor: Actor,
-  { everybody = false, before, ...filter }: TokenFilter & { everybody?: boolean; before?: string | undefined },
+  { everybody = false, before, ...filter }: Given<TokenFilter> & { everybody?: boolean; before?: string | undefined },
 ): Promise<Page<TokenView>> {
   if (everybody) requirePermission(actor, 'oversee')
   const named = everybody ? filter : { ...filter, userId: actor.userId }
   const page = await readTenant(ctx, actor.tenantId, async (tx) => {
     const now = ctx.now()
-    const selection = { filter: named, asOf: now }
+    const selection = { filter: await lookUp(tx, actor.tenantId, named), asOf: now }
     const rows = await listTokens(tx, actor.tenantId, selection, { before, take: pageSize + 1 })
     const counted = await countTokens(tx, actor.tenantId, selection, countLimit + 1)
     return toPage(await toTokenViews(tx, actor, rows, now), counted)

@@ -7,7 +7,7 @@ import { frozen } from './freezes.ts'
 import { providerReference } from './providers.ts'
 import { upstreamState } from './revocations.ts'
 import { id, idOf, instant, instantOrNull, line, object, page, schemaOf } from './schemas.ts'
-import { chosen, clientId } from './selections.ts'
+import { chosen, clientId, strategy } from './selections.ts'
 import { use } from './use.ts'
 
 /** As the kind of the provider has them. */
@@ -132,6 +132,7 @@ export const listTokens = operation({
     state: z.enum(['live', 'ended', 'revoked', 'failed']).optional(),
     client: clientId.optional().describe('Issued through this program, or by this grant'),
     grant: idOf('grant').optional(),
+    strategy: strategy.optional(),
     everybody: z.literal('1').optional(),
     before: idOf('token').optional().describe('`next` of the page before'),
   }),

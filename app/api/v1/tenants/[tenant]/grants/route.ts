@@ -3,12 +3,13 @@ import { api } from '@/lib/http/api.ts'
 import { listGrants } from '@/lib/http/wire/grants.ts'
 import { toChosen } from '@/lib/http/wire/selections.ts'
 
-export const GET = api(listGrants, ({ ctx, actor, query: { everybody, state, before, client, ...chosen } }) =>
+export const GET = api(listGrants, ({ ctx, actor, query: { everybody, state, before, client, program, ...chosen } }) =>
   grantPage(ctx, actor, {
     ...toChosen(chosen),
     // Asking for somebody else's is asking to oversee.
     everybody: everybody === '1' || (chosen.owner !== undefined && chosen.owner !== actor.userId),
     clientId: client,
+    program,
     state: state === 'ended' ? 'over' : state,
     before,
   }),
