@@ -237,7 +237,8 @@ describe('a selection', () => {
       [{ search: 'nobody' }, 0],
       [{ search: theirOwn.token.connection_id }, 1],
       [{ provider_kind: 'keboola' }, 2],
-      [{ ends_before: 'unknown', ends_after: soon }, 2],
+      [{ ends_after: soon }, 2],
+      [{ ends_before: 'unknown' }, 0],
     ] as const
     for (const [filter, count] of accounts) expect((await of(filter)).count, JSON.stringify(filter)).toBe(count)
     expect((await preview({ search: 'nightly' })).owners).toEqual([

@@ -193,6 +193,15 @@ const variants = (file: string): Query[] => {
         { show: 'connections', state: 'all', project: quietProject },
         { show: 'connections', provider: 'prv_none' },
         { show: 'connections', ...other },
+        // Everywhere, nowhere, of one or of everybody.
+        ...['nightly', 'zebra', '00000000', 'crowd.example', `tok_${'0'.repeat(32)}`].map((q) => ({ q })),
+        ...states.map((state) => ({ q: 'zebra', state })),
+        { strategy: 'narrow' },
+        { kind: 'oauth' },
+        { ends: 'in-1' },
+        { ends: 'after-168' },
+        ...['account', 'zebra', 'crowd.example'].map((q) => ({ show: 'connections', q })),
+        { show: 'connections', kind: 'oauth' },
       ]
     default:
       return []

@@ -1,5 +1,5 @@
 -- What the page of revocation is searched, filtered and sorted by (docs/decisions/0095). The table of tokens is rewritten once, for all
--- of it together: about twenty seconds for a million tokens, during which none is issued.
+-- of it together: about a minute for a million tokens, during which none is issued.
 -- Times by which pages go on have the precision that a program keeps of them: what it names as the last one is the last one.
 ALTER TABLE "issued_token"
   ADD COLUMN "purpose_key" TEXT COLLATE "C" GENERATED ALWAYS AS (lower(purpose)) STORED,
