@@ -2259,7 +2259,11 @@ export interface Paths {
           status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked' | 'standing' | 'frozen'
           everybody?: '1'
           /**
-           * `next` of the page before
+           * Left out: newest first. `ends`: what ends soonest first; `used`: what was used last first; both for a state in which things still live
+           */
+          sort?: 'newest' | 'ends' | 'used'
+          /**
+           * `next` of the page before, in the same order
            */
           before?: string
         }
@@ -2916,7 +2920,11 @@ export interface Paths {
           state?: 'live' | 'frozen' | 'ended'
           everybody?: '1'
           /**
-           * `next` of the page before
+           * Left out: newest first. `ends`: what ends soonest first; `used`: what was used last first; both for a state in which things still live
+           */
+          sort?: 'newest' | 'ends' | 'used'
+          /**
+           * `next` of the page before, in the same order
            */
           before?: string
         }
@@ -6600,7 +6608,11 @@ export interface Paths {
           strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
           everybody?: '1'
           /**
-           * `next` of the page before
+           * Left out: newest first. `ends`: what ends soonest first; `used`: what was used last first; both for a state in which things still live
+           */
+          sort?: 'newest' | 'ends' | 'used'
+          /**
+           * `next` of the page before, in the same order
            */
           before?: string
         }

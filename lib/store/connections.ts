@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts'
 import { type ConnectionStatus, usable } from './connection-states.ts'
 import { Prisma, query, type ReadTx, type Tx } from './database.ts'
+import { behind, type Order, type Place } from './order.ts'
 import { connectionsFound } from './search.ts'
 import type { Chosen } from './selections.ts'
 
@@ -116,19 +117,35 @@ export function connectionsWhere(
   }
 }
 
-/** A page of connections, newest first; `before` is the id that the previous page ended with (ids sort by time). */
+/** A page of connections behind `before`; ids sort by time. */
 export const listConnections = (
   tx: ReadTx,
   tenantId: string,
   filter: ConnectionFilter,
-  { frozen, before, take }: { frozen: FrozenWhere; before?: string | undefined; take: number },
+  {
+    frozen,
+    before,
+    order = 'newest',
+    take,
+  }: { frozen: FrozenWhere; before?: Place | undefined; order?: Order; take: number },
 ) =>
   tx.connection.findMany({
-    where: { AND: [connectionsWhere(tenantId, filter, frozen), before ? { id: { lt: before } } : {}] },
-    orderBy: { id: 'desc' },
+    where: {
+      AND: [
+        connectionsWhere(tenantId, filter, frozen),
+        before ? behind(order, order === 'ends' ? 'grantExpiresAt' : 'usedAt', before, true) : {},
+      ],
+    },
+    orderBy: connectionOrders[order],
     take,
     include: { provider: true, projects: { include: { project: true } } },
   })
+
+const connectionOrders = {
+  newest: [{ id: 'desc' }],
+  ends: [{ grantExpiresAt: { sort: 'asc', nulls: 'last' } }, { id: 'asc' }],
+  used: [{ usedAt: { sort: 'desc', nulls: 'last' } }, { id: 'desc' }],
+} satisfies Record<Order, Prisma.ConnectionOrderByWithRelationInput[]>
 
 /** How many there are, counted up to `most` and no further. */
 export const countConnections = (

@@ -1,4 +1,5 @@
 import { Prisma, type ReadTx, type Tx } from './database.ts'
+import { behindSql, type Order, type Place } from './order.ts'
 import { grantsFound } from './search.ts'
 import type { Chosen } from './selections.ts'
 
@@ -63,21 +64,26 @@ function grantsWhere(tenantId: string, filter: GrantFilter): Prisma.Sql {
   return Prisma.join([Prisma.sql`o.tenant_id = ${tenantId}`, ...also], ' AND ')
 }
 
-/** A page of grants, newest first; `before` is the id that the previous page ended with (ids sort by time). */
+const grantOrders = {
+  newest: { column: Prisma.sql`o.id`, by: Prisma.sql`o.id DESC` },
+  ends: { column: Prisma.sql`o.expires_at`, by: Prisma.sql`o.expires_at ASC NULLS LAST, o.id ASC` },
+  used: { column: Prisma.sql`o.last_used_at`, by: Prisma.sql`o.last_used_at DESC NULLS LAST, o.id DESC` },
+}
+
+/** A page of grants behind `before`; ids sort by time. */
 export async function listGrants(
   tx: ReadTx,
   tenantId: string,
   filter: GrantFilter,
-  { before, take }: { before?: string | undefined; take: number },
+  { before, order = 'newest', take }: { before?: Place | undefined; order?: Order; take: number },
 ): Promise<GrantWithClient[]> {
-  const older = before === undefined ? Prisma.empty : Prisma.sql`AND o.id < ${before}`
+  const { column, by } = grantOrders[order]
+  const older = before === undefined ? Prisma.empty : Prisma.sql`AND ${behindSql(order, column, before)}`
   const rows = await tx.$queryRaw<{ id: string }[]>`
-    SELECT o.id FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)} ${older} ORDER BY o.id DESC LIMIT ${take}`
-  return findGrants(
-    tx,
-    tenantId,
-    rows.map(({ id }) => id),
-  )
+    SELECT o.id FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)} ${older} ORDER BY ${by} LIMIT ${take}`
+  const ids = rows.map(({ id }) => id)
+  const grants = new Map((await findGrants(tx, tenantId, ids)).map((grant) => [grant.id, grant]))
+  return ids.flatMap((id) => grants.get(id) ?? [])
 }
 
 /** How many there are, counted up to `most` and no further. */

@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
 import { Prisma, query, type ReadTx, type Tx } from './database.ts'
+import { behind, type Order, type Place } from './order.ts'
 import type { ProjectRow } from './projects.ts'
 import type { ProviderRow } from './providers.ts'
 import { insertRevocations } from './revocations.ts'
@@ -209,19 +210,30 @@ export function tokensWhere(tenantId: string, { filter, asOf }: Selection<TokenF
 }
 
 /**
- * A page of tokens, newest first, ended ones by their end; `before` is the id that the previous page ended with. Ids
- * sort by time.
+ * A page of tokens behind `before`: newest first, as ids sort by time, and ended ones by their end; living ones in any order.
  */
 export async function listTokens(
   tx: ReadTx,
   tenantId: string,
   selection: Selection<TokenFilter>,
-  { before, take }: { before?: string | undefined; take: number },
+  { before, order = 'newest', take }: { before?: Place | undefined; order?: Order; take: number },
 ): Promise<TokenWithRelations[]> {
   const { filter, asOf } = selection
   const matching = tokensWhere(tenantId, selection)
   const page = { take, include: related }
-  const older = before ? { lt: before } : {}
+  if (order !== 'newest') {
+    const few = await fewLiving(tx, matching)
+    const among = few ? { tenantId, id: { in: few } } : matching
+    const isEnd = order === 'ends'
+    return tx.issuedToken.findMany({
+      ...page,
+      where: { AND: [among, before ? behind(order, isEnd ? 'expiresAt' : 'lastUsedAt', before, !isEnd) : {}] },
+      orderBy: isEnd
+        ? [{ expiresAt: 'asc' }, { id: 'asc' }]
+        : [{ lastUsedAt: { sort: 'desc', nulls: 'last' } }, { id: 'desc' }],
+    })
+  }
+  const older = before ? { lt: before.id } : {}
   if (filter.state !== 'ended') {
     const few = filter.state === 'live' ? await fewLiving(tx, matching) : undefined
     const id = { ...older, ...(few && { in: few }) }
@@ -229,7 +241,7 @@ export async function listTokens(
   }
   // By id, everything that still lives would be read before the first that has ended.
   const last = before
-    ? await tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id: before } } })
+    ? await tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id: before.id } } })
     : undefined
   if (last === null) return []
   const end = last?.expiresAt ?? asOf

@@ -199,7 +199,8 @@ describe('a selection', () => {
     await set(invoices.token.id, `purpose = 'nightly load of invoices', strategy = 'narrow', expires_at = $2`, soon)
     await set(theirOwn.token.id, `purpose = 'Überweisungen', upstream_id = '471'`)
     const [one, two, three] = [orders.token.id, invoices.token.id, theirOwn.token.id]
-    const fingerprint = invoices.token.fingerprint ?? ''
+    const [kept] = await app.rows('acme', 'SELECT fingerprint FROM issued_token WHERE id = $1', [invoices.token.id])
+    const fingerprint = String(kept?.fingerprint)
     const cases: [Filter, string[]][] = [
       [{ search: 'NIGHTLY LOAD' }, [one, two]],
       [{ search: 'nightly load of o' }, [one]],
@@ -244,6 +245,64 @@ describe('a selection', () => {
     expect((await preview({ search: 'nightly' })).owners).toEqual([
       { owner_id: userIds.owner, name: 'owner@acme.test', count: 2 },
     ])
+  })
+
+  it('is listed by end and by last use as well, each page behind the one before, whatever is used meanwhile', async () => {
+    const { token } = await issued()
+    await copies(token, 120)
+    // Ends and uses that many share, and uses that nobody told of.
+    await app.rows(
+      'acme',
+      `UPDATE issued_token SET expires_at = now() + make_interval(hours => 1 + (right(id, 2) < '80')::int, secs => 60),
+         last_used_at = CASE WHEN right(id, 1) < 'a' THEN now() - make_interval(mins => length(replace(id, '1', ''))) END
+       WHERE id LIKE 'tok_0000%'`,
+    )
+    type Listed = { items: { id: string; expires_at: string; last_used_at: string | null }[]; next: string | null }
+    const list = async (query: Record<string, string>, jar = owner) =>
+      (
+        await app.call<Listed & { code?: string }>(
+          jar,
+          'GET',
+          `/tenants/acme/tokens?${new URLSearchParams({ everybody: '1', state: 'live', ...query })}`,
+        )
+      ).body
+    const all = async (sort: string) => {
+      const seen: Listed['items'] = []
+      for (let before: string | null = ''; before !== null; ) {
+        const { items, next }: Listed = await list({ sort, ...(before && { before }) })
+        seen.push(...items)
+        // The last one shown is used now: it would come first, and nothing behind it is shown twice or left out.
+        await app.rows(
+          'acme',
+          'UPDATE issued_token SET last_used_at = now() WHERE id = $1 AND last_used_at IS NOT NULL',
+          [items.at(-1)?.id],
+        )
+        before = next
+      }
+      return seen
+    }
+    for (const [sort, keyOf] of [
+      ['ends', ({ expires_at }: Listed['items'][number]) => Date.parse(expires_at)],
+      ['used', ({ last_used_at }: Listed['items'][number]) => (last_used_at ? -Date.parse(last_used_at) : Infinity)],
+    ] as const) {
+      const seen = await all(sort)
+      expect(new Set(seen.map(({ id }) => id)).size, sort).toBe(121)
+      expect(seen.length, sort).toBe(121)
+      const keys = seen.map(keyOf)
+      expect(keys, sort).toEqual(keys.toSorted((a, b) => (a === b ? 0 : a - b)))
+    }
+    const { next } = await list({ sort: 'ends' })
+    expect((await list({ sort: 'newest', before: next ?? '' })).code).toBe('bad_request')
+    expect((await list({ sort: 'ends', before: token.id })).code).toBe('bad_request')
+    expect((await list({ sort: 'ends', state: 'revoked' })).code).toBe('bad_request')
+    await dropCopies()
+    for (const sort of ['ends', 'used']) {
+      const connections = `/tenants/acme/connections?everybody=1&status=standing&sort=${sort}`
+      expect((await app.call<Listed>(owner, 'GET', connections)).body.items, sort).toHaveLength(2)
+      expect((await app.call(owner, 'GET', `/tenants/acme/grants?everybody=1&state=live&sort=${sort}`)).status).toBe(
+        200,
+      )
+    }
   })
 
   it('A-02: is revoked as it was searched: what it does not find lives on', async () => {

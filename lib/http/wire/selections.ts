@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { BrokerError } from '../../errors.ts'
 import { kinds } from '../../providers/index.ts'
 import { strategies } from '../../providers/kind.ts'
+import { type IdKind, idPattern } from '../../security/ids.ts'
+import { type Order, orders, placeOf } from '../../store/order.ts'
 import type { Chosen, Given, RevocableFilter } from '../../store/selections.ts'
 import { idOf, instantGiven, line, object } from './schemas.ts'
 import type { Named } from './view.ts'
@@ -36,6 +38,33 @@ export const program = z
   .enum(['device', 'app'])
   .describe("Of grants: `device`: the instance's own program; everything else is an app")
 const whole = object(chosen)
+
+/** In which order a list comes, and where its page goes on. */
+export const placed = (kind: IdKind) => ({
+  sort: z
+    .enum(orders)
+    .optional()
+    .describe(
+      'Left out: newest first. `ends`: what ends soonest first; `used`: what was used last first; both for a state in which things still live',
+    ),
+  before: z
+    .string()
+    .regex(new RegExp(`^(?:(?:[0-9]{13}|none)~)?${idPattern(kind).source.slice(1)}`), 'must be `next` of a page before')
+    .optional()
+    .describe('`next` of the page before, in the same order'),
+})
+
+/** @throws BrokerError bad_request for an order that the list does not have, or a place of another order */
+export function orderOf(
+  { sort: order = 'newest', before }: { sort?: Order | undefined; before?: string | undefined },
+  isLiving: boolean,
+): { order: Order; before: string | undefined } {
+  if (order !== 'newest' && !isLiving)
+    throw new BrokerError('bad_request', { fields: { sort: 'Only together with a state in which things still live.' } })
+  if (before !== undefined && !placeOf(order, before))
+    throw new BrokerError('bad_request', { fields: { before: 'Of a page in another order.' } })
+  return { order, before }
+}
 
 export const toChosen = ({ owner, project, provider, ...rest }: Named<z.output<typeof whole>>): Given<Chosen> => ({
   userId: owner,

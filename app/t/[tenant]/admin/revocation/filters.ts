@@ -30,6 +30,7 @@ export type Chosen = {
   age?: string | undefined
   used?: string | undefined
   ends?: string | undefined
+  sort?: 'ends' | 'used' | undefined
 }
 
 /** As the address has it; what no field of this tab would say is left out. */
@@ -47,8 +48,18 @@ export function chosenIn(view: View, query: Query): Chosen {
     age: oneOf(ages, single(query.age)),
     used: oneOf(uses, single(query.used)),
     ends: oneOf(ends, single(query.ends)),
+    sort: isSortable(view, single(query.state)) ? oneOf(['ends', 'used'], single(query.sort)) : undefined,
   }
 }
+
+/** What still lives or stands comes in any order; what is over, newest first. */
+export const isSortable = (view: View, state: string | undefined): boolean =>
+  ({
+    tokens: oneOf(tokenStates, state) === undefined || state === 'live',
+    connections: state !== 'revoked' && state !== 'all',
+    devices: state !== 'over' && state !== 'all',
+    unconfirmed: false,
+  })[view]
 
 const secret = new RegExp(`^vk_(${tokenKinds.join('|')})_`)
 /** What has no place in an address, and is not searched for. */
@@ -166,5 +177,16 @@ export function fieldsOf(
       named(view === 'tokens' ? ends.slice(0, -1) : ends, (one) => endsText(one, view)),
     ),
     { ...pick('state', state.unfiltered, state.list), label: 'State' },
+    ...(isSortable(view, chosen.state)
+      ? [
+          {
+            ...pick('sort', 'Newest first', [
+              { id: 'ends', name: 'Ends soonest first' },
+              { id: 'used', name: 'Last used first' },
+            ]),
+            label: 'Order',
+          },
+        ]
+      : []),
   ]
 }

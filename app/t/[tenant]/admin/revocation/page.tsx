@@ -5,6 +5,7 @@ import { PersonLink } from '@/app/_features/person-link.tsx'
 import { hrefWith, oneOf, type Query, single } from '@/app/_features/query.ts'
 import { isLive, tokenColumns, tokenName, tokenRow } from '@/app/_features/token-table.tsx'
 import { pluralUpTo, projectsName } from '@/app/_features/words.ts'
+import type { Column } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { FilterBar } from '@/app/_ui/filter-bar.tsx'
 import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
@@ -31,6 +32,7 @@ import {
   filterOf,
   grantStates,
   isSecret,
+  isSortable,
   tokenStates,
   type View,
   views,
@@ -56,7 +58,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
   const tokenState = oneOf(tokenStates, chosen.state) ?? 'live'
   const connectionState = oneOf(connectionStates, chosen.state) ?? ('standing' as const)
   const grantState = oneOf(grantStates, chosen.state) ?? ('standing' as const)
-  const whole = { ...filter, everybody: true, before }
+  const whole = { ...filter, everybody: true, order: chosen.sort, before }
   const shows = (one: View) => view === one && !isSecret(chosen)
   const [cards, providers, clients, tokens, connections, grants, unconfirmed] = await Promise.all([
     projectCards(ctx, actor),
@@ -88,6 +90,10 @@ export default async function RevocationPage({ params, searchParams }: Props) {
   const kept = { show: view === 'tokens' ? undefined : view, ...chosen }
   const wireFilter = wireOf(filter, chosen, view)
   const mayRevoke = may(actor, 'administer')
+  const sorted = (columns: Column[]) =>
+    isSortable(view, chosen.state)
+      ? withOrders(columns, chosen.sort, (sort) => hrefWith(path, { ...kept, sort }))
+      : columns
   const nameOf = (user: string) => names.get(user) ?? 'former member'
   const filtered = Object.values(chosen).some(Boolean) || before !== undefined
   return (
@@ -152,7 +158,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             kind="tokens"
             tenant={tenant}
             caption="Issued tokens of the tenant"
-            columns={tokenColumns({ owners: names })}
+            columns={sorted(tokenColumns({ owners: names }))}
             rows={tokens.items.map((token) => ({
               ...tokenRow({ tenant, now: now.toISOString(), owners: names }, token),
               fixed: !isLive(token),
@@ -176,7 +182,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           />
           <Pager
             newerHref={before && hrefWith(path, kept)}
-            newerLabel="Newest"
+            newerLabel="First page"
             olderHref={tokens.next ? hrefWith(path, { ...kept, before: tokens.next }) : undefined}
           />
         </>
@@ -188,7 +194,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             kind="connections"
             tenant={tenant}
             caption="Connections of the tenant"
-            columns={connectionColumns}
+            columns={sorted(connectionColumns)}
             rows={connections.items.map((connection) =>
               connectionRow(
                 { tenant, now: now.toISOString(), owner: nameOf(connection.ownerId), mayFreeze: mayRevoke },
@@ -223,7 +229,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           />
           <Pager
             newerHref={before && hrefWith(path, kept)}
-            newerLabel="Newest"
+            newerLabel="First page"
             olderHref={connections.next ? hrefWith(path, { ...kept, before: connections.next }) : undefined}
           />
         </>
@@ -235,7 +241,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             kind="grants"
             tenant={tenant}
             caption="Devices and apps of the tenant"
-            columns={grantColumns({ owners: names })}
+            columns={sorted(grantColumns({ owners: names }))}
             rows={grants.items.map((grant) => grantRow({ tenant, now: now.toISOString(), owners: names }, grant))}
             facts={grants.items.map((grant) => ({
               id: grant.id,
@@ -261,7 +267,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           />
           <Pager
             newerHref={before && hrefWith(path, kept)}
-            newerLabel="Newest"
+            newerLabel="First page"
             olderHref={grants.next ? hrefWith(path, { ...kept, before: grants.next }) : undefined}
           />
         </>
@@ -293,6 +299,32 @@ export default async function RevocationPage({ params, searchParams }: Props) {
 }
 
 const totalOf = ({ total, totalIsCapped }: Total) => ({ total, totalIsCapped })
+
+/** Columns by which a list is sorted, each in the one direction that an admin asks for. */
+const orderOf: Record<string, 'newest' | 'ends' | 'used'> = {
+  made: 'newest',
+  linked: 'newest',
+  ends: 'ends',
+  used: 'used',
+}
+
+const withOrders = (
+  columns: Column[],
+  current: 'ends' | 'used' | undefined,
+  hrefOf: (sort: 'ends' | 'used' | undefined) => string,
+): Column[] =>
+  columns.map((column) => {
+    const by = orderOf[column.key]
+    if (!by) return column
+    const isCurrent = by === (current ?? 'newest')
+    return {
+      ...column,
+      sort: {
+        href: hrefOf(by === 'newest' ? undefined : by),
+        order: isCurrent ? (by === 'ends' ? 'ascending' : 'descending') : undefined,
+      },
+    }
+  })
 
 const searchLabels = {
   tokens: 'Purpose, fingerprint, id, person',

@@ -1,11 +1,11 @@
 import { tokenPage } from '@/lib/broker/read/token.ts'
 import { api } from '@/lib/http/api.ts'
-import { toChosen } from '@/lib/http/wire/selections.ts'
+import { orderOf, toChosen } from '@/lib/http/wire/selections.ts'
 import { listTokens } from '@/lib/http/wire/tokens.ts'
 
 export const GET = api(
   listTokens,
-  ({ ctx, actor, query: { everybody, state, before, client, grant, strategy, ...chosen } }) =>
+  ({ ctx, actor, query: { everybody, state, sort, before, client, grant, strategy, ...chosen } }) =>
     tokenPage(ctx, actor, {
       ...toChosen(chosen),
       // Asking for somebody else's is asking to oversee.
@@ -14,6 +14,6 @@ export const GET = api(
       clientId: client,
       grantId: grant,
       strategy,
-      before,
+      ...orderOf({ sort, before }, state === 'live'),
     }),
 )
