@@ -191,13 +191,20 @@ const cellLook =
 function SortLink({ href, order, children }: NonNullable<Column['sort']> & { children: string }) {
   const Arrow = order === undefined ? ChevronsUpDown : order === 'ascending' ? ArrowUp : ArrowDown
   return (
-    <Link
-      href={href}
-      className={cn('inline-flex items-center gap-1 rounded-sm hover:text-ink', order && 'font-semibold text-ink')}
-    >
-      {children}
-      <Arrow aria-hidden className="size-3.5" />
-    </Link>
+    <>
+      {/* Where the header is out of sight, nothing in it takes the focus. */}
+      <span className="md:hidden">{children}</span>
+      <Link
+        href={href}
+        className={cn(
+          'inline-flex items-center gap-1 rounded-sm hover:text-ink max-md:hidden',
+          order && 'font-semibold text-ink',
+        )}
+      >
+        {children}
+        <Arrow aria-hidden className="size-3.5" />
+      </Link>
+    </>
   )
 }
 

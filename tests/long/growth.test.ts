@@ -197,7 +197,7 @@ const variants = (file: string): Query[] => {
         ...['nightly', 'zebra', '00000000', 'crowd.example', `tok_${'0'.repeat(32)}`].map((q) => ({ q })),
         ...states.map((state) => ({ q: 'zebra', state })),
         { strategy: 'narrow' },
-        ...['ends', 'used'].flatMap((sort) => [
+        ...['ends', 'used'].flatMap((sort): Query[] => [
           { sort },
           { sort, ...other },
           { sort, q: 'zebra' },
