@@ -194,7 +194,7 @@ const variants = (file: string): Query[] => {
         { show: 'connections', provider: 'prv_none' },
         { show: 'connections', ...other },
         // Everywhere, nowhere, of one or of everybody.
-        ...['nightly', 'zebra', '00000000', 'crowd.example', `tok_${'0'.repeat(32)}`].map((q) => ({ q })),
+        ...['nightly', 'zebra', '0000000012', 'crowd.example', `tok_${'0'.repeat(32)}`].map((q) => ({ q })),
         ...states.map((state) => ({ q: 'zebra', state })),
         { strategy: 'narrow' },
         ...['ends', 'used'].flatMap((sort): Query[] => [

@@ -121,36 +121,34 @@ export default async function RevocationPage({ params, searchParams }: Props) {
         ]}
       />
       {view !== 'unconfirmed' && (
-        <>
-          <FilterBar
-            action={path}
-            keep={{ ...(kept.show && { show: kept.show }), ...(chosen.person && { person: chosen.person }) }}
-            clears={kept.show ? { show: kept.show } : {}}
-            search={{ name: 'q', label: searchLabels[view], value: chosen.q ?? '' }}
-            fields={fieldsOf(view, chosen, {
-              projects: cards,
-              providers,
-              clients: clients.items,
-              kinds: [...kinds.values()]
-                .filter(({ name }) => providers.some(({ kind }) => kind === name))
-                .map(({ name, title }) => ({ id: name, name: title })),
-            })}
-            summary={`${tokens ? pluralUpTo(tokens, 'token') : connections ? pluralUpTo(connections, 'connection') : grants ? pluralUpTo(grants, 'device or app') : 'Nothing'} found`}
-          />
-          {chosen.person && (
-            <p className="text-muted">
-              Person: <PersonLink tenant={tenant} id={chosen.person} name={names.get(chosen.person)} />{' '}
-              <Link
-                className="rounded-sm underline underline-offset-4"
-                href={hrefWith(path, { ...kept, person: undefined })}
-              >
-                Remove<span className="sr-only"> this filter</span>
-              </Link>
-            </p>
-          )}
-          {isSecret(chosen) && <LooksLikeToken tenant={tenant} />}
-        </>
+        <FilterBar
+          action={path}
+          keep={{ ...(kept.show && { show: kept.show }), ...(chosen.person && { person: chosen.person }) }}
+          clears={kept.show ? { show: kept.show } : {}}
+          search={{ name: 'q', label: searchLabels[view], value: chosen.q ?? '' }}
+          fields={fieldsOf(view, chosen, {
+            projects: cards,
+            providers,
+            clients: clients.items,
+            kinds: [...kinds.values()]
+              .filter(({ name }) => providers.some(({ kind }) => kind === name))
+              .map(({ name, title }) => ({ id: name, name: title })),
+          })}
+          summary={`${tokens ? pluralUpTo(tokens, 'token') : connections ? pluralUpTo(connections, 'connection') : grants ? pluralUpTo(grants, 'device or app') : 'Nothing'} found`}
+        />
       )}
+      {view !== 'unconfirmed' && chosen.person && (
+        <p className="text-muted">
+          Person: <PersonLink tenant={tenant} id={chosen.person} name={names.get(chosen.person)} />{' '}
+          <Link
+            className="rounded-sm underline underline-offset-4"
+            href={hrefWith(path, { ...kept, person: undefined })}
+          >
+            Remove<span className="sr-only"> this filter</span>
+          </Link>
+        </p>
+      )}
+      {view !== 'unconfirmed' && isSecret(chosen) && <LooksLikeToken tenant={tenant} />}
       {tokens && (
         <>
           <RevocationTable
