@@ -15,6 +15,7 @@ import { Time } from '@/app/_ui/time.tsx'
 import { type Actor, may } from '@/lib/actor.ts'
 import type { PersonView } from '@/lib/broker/read/person.ts'
 import type { TokenView } from '@/lib/broker/read/token.ts'
+import { agentWords } from './agent-words.ts'
 import { projectsName, shownState } from './words.ts'
 
 type Props = {
@@ -103,13 +104,13 @@ function Sessions({ tenant, person, own, now, mayEnd }: SessionsProps) {
             ...(mayEnd ? [{ key: 'acts', header: 'Actions', quiet: true, align: 'end' as const, width: 'w-24' }] : []),
           ]}
           rows={sessions.map((session) => {
-            const name = session.agent ?? 'unknown browser'
+            const name = agentWords(session.agent)
             return {
               id: session.id,
               label: name,
               cells: {
                 agent: (
-                  <Name text={name}>
+                  <Name text={name} title={session.agent ?? undefined}>
                     {session.current && <span className="font-normal text-muted"> (this one)</span>}
                   </Name>
                 ),
@@ -118,7 +119,10 @@ function Sessions({ tenant, person, own, now, mayEnd }: SessionsProps) {
                 made: <Time at={session.createdAt.toISOString()} now={now} hint="hover" />,
                 ends: <Time at={session.expiresAt.toISOString()} now={now} hint="hover" />,
                 acts: !session.current && (
-                  <EndSession tenant={tenant} user={person.userId} session={{ id: session.id, name }} own={own} />
+                  // In a line of its own on a phone: its corner is for menus.
+                  <span>
+                    <EndSession tenant={tenant} user={person.userId} session={{ id: session.id, name }} own={own} />
+                  </span>
                 ),
               },
             }

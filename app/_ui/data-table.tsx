@@ -1,4 +1,6 @@
 'use client'
+import { ArrowDown, ArrowUp, ChevronsUpDown } from 'lucide-react'
+import Link from 'next/link'
 import { type ReactNode, useState } from 'react'
 import { Tick } from './checkbox.tsx'
 import { cn } from './cn.ts'
@@ -16,6 +18,8 @@ export type Column = {
   fold?: boolean
   /** The header is read but not shown: actions. */
   quiet?: boolean
+  /** The header sorts by its column: where that leads, and how the table is sorted by it now. */
+  sort?: { href: string; order?: 'ascending' | 'descending' | undefined }
 }
 
 export type Row = {
@@ -110,8 +114,15 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
                 data-kept={column.width ? true : undefined}
                 data-fold={column.fold}
                 className={cn(headLook, column.width, column.align === 'end' && 'text-right')}
+                aria-sort={column.sort?.order}
               >
-                {column.quiet ? <span className="sr-only">{column.header}</span> : column.header}
+                {column.quiet ? (
+                  <span className="sr-only">{column.header}</span>
+                ) : column.sort ? (
+                  <SortLink {...column.sort}>{column.header}</SortLink>
+                ) : (
+                  column.header
+                )}
               </th>
             ))}
           </tr>
@@ -176,6 +187,26 @@ const headLook =
   'sticky top-0 z-10 h-10 whitespace-nowrap border-b bg-surface px-3 font-normal text-[13px] text-muted first:rounded-tl-lg first:pl-4 last:rounded-tr-lg last:pr-4'
 const cellLook =
   'wrap-anywhere h-11 border-b px-3 py-1.5 align-middle first:pl-4 last:pr-4 group-last:border-b-0 max-md:border-0 max-md:first:pl-0 max-md:last:pr-0'
+
+function SortLink({ href, order, children }: NonNullable<Column['sort']> & { children: string }) {
+  const Arrow = order === undefined ? ChevronsUpDown : order === 'ascending' ? ArrowUp : ArrowDown
+  return (
+    <>
+      {/* Where the header is out of sight, nothing in it takes the focus. */}
+      <span className="md:hidden">{children}</span>
+      <Link
+        href={href}
+        className={cn(
+          'inline-flex items-center gap-1 rounded-sm hover:text-ink max-md:hidden',
+          order && 'font-semibold text-ink',
+        )}
+      >
+        {children}
+        <Arrow aria-hidden className="size-3.5" />
+      </Link>
+    </>
+  )
+}
 
 function Cell({ column, heads, children }: { column: Column; heads: boolean; children: ReactNode }) {
   const className = cn(

@@ -21,12 +21,14 @@ export type FilterBarProps = {
   fields?: FilterField[]
   /** Parameters that stay as they are. */
   keep?: Record<string, string>
+  /** Those of them that stay when the filters are cleared. Left out: all. */
+  clears?: Record<string, string>
   /** "1,204 match". */
   summary?: string
 }
 
 /** Filters that live in the URL: a plain GET form, which submits automatically once scripts run. */
-export function FilterBar({ action, search, fields = [], keep = {}, summary }: FilterBarProps) {
+export function FilterBar({ action, search, fields = [], keep = {}, clears = keep, summary }: FilterBarProps) {
   const form = useRef<HTMLFormElement>(null)
   const active = Boolean(search?.value) || fields.some((field) => field.value !== '')
 
@@ -82,7 +84,7 @@ export function FilterBar({ action, search, fields = [], keep = {}, summary }: F
           Filter
         </Button>
         {active && (
-          <ButtonLink size="sm" variant="ghost" href={clearedHref(action, keep)}>
+          <ButtonLink size="sm" variant="ghost" href={clearedHref(action, clears)}>
             <X aria-hidden />
             Clear
           </ButtonLink>

@@ -124,11 +124,14 @@ async function endSelectedBatch(ctx: Context, { tenantId, id }: Place): Promise<
 
 /** As {@link revokeSelection} has written it. */
 function selectionOf({ filter, asOf }: ActRow): Selection<RevocableFilter> {
-  const { madeBefore, usedBefore, ...rest } = filter as Record<string, string | undefined>
+  const { madeBefore, usedBefore, endsBefore, endsAfter, ...rest } = filter as Record<string, string | undefined>
   const moment = (text: string | undefined) => (text === undefined ? undefined : new Date(text))
+  const orUnknown = (text: string | undefined) => (text === 'unknown' ? ('unknown' as const) : moment(text))
   const times = {
     madeBefore: moment(madeBefore),
-    usedBefore: usedBefore === 'unknown' ? ('unknown' as const) : moment(usedBefore),
+    usedBefore: orUnknown(usedBefore),
+    endsBefore: orUnknown(endsBefore),
+    endsAfter: moment(endsAfter),
   }
   return { filter: { ...(rest as Pick<RevocableFilter, 'kind'>), ...times }, asOf }
 }

@@ -250,6 +250,8 @@ async function start(
 
 /** What is told of a token once it is made. */
 const unmade = {
+  // The database keeps it.
+  purposeKey: null,
   upstreamId: null,
   handle: null,
   fingerprint: null,

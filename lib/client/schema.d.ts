@@ -2230,9 +2230,17 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+           */
+          search?: string
           owner?: string
           project?: string
           provider?: string
+          /**
+           * Kind of the provider
+           */
+          provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
           /**
            * Made, or linked last, at this moment or before
            */
@@ -2242,12 +2250,24 @@ export interface Paths {
            */
           used_before?: string | 'unknown'
           /**
+           * Ends before this moment, if nothing renews it; `unknown`: no end is known
+           */
+          ends_before?: string | 'unknown'
+          /**
+           * Ends at this moment or later, or no end is known
+           */
+          ends_after?: string
+          /**
            * `standing`: all but the revoked ones
            */
           status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked' | 'standing' | 'frozen'
           everybody?: '1'
           /**
-           * `next` of the page before
+           * Left out: newest first. `ends`: what ends soonest first; `used`: what was used last first; both for a state in which things still live
+           */
+          sort?: 'newest' | 'ends' | 'used'
+          /**
+           * `next` of the page before, in the same order
            */
           before?: string
         }
@@ -2869,9 +2889,17 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+           */
+          search?: string
           owner?: string
           project?: string
           provider?: string
+          /**
+           * Kind of the provider
+           */
+          provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
           /**
            * Made, or linked last, at this moment or before
            */
@@ -2880,11 +2908,27 @@ export interface Paths {
            * Last used before this moment; `unknown`: nobody told of a use
            */
           used_before?: string | 'unknown'
+          /**
+           * Ends before this moment, if nothing renews it; `unknown`: no end is known
+           */
+          ends_before?: string | 'unknown'
+          /**
+           * Ends at this moment or later, or no end is known
+           */
+          ends_after?: string
           client?: string
+          /**
+           * Of grants: `device`: the instance's own program; everything else is an app
+           */
+          program?: 'device' | 'app'
           state?: 'live' | 'frozen' | 'ended'
           everybody?: '1'
           /**
-           * `next` of the page before
+           * Left out: newest first. `ends`: what ends soonest first; `used`: what was used last first; both for a state in which things still live
+           */
+          sort?: 'newest' | 'ends' | 'used'
+          /**
+           * `next` of the page before, in the same order
            */
           before?: string
         }
@@ -4374,6 +4418,10 @@ export interface Paths {
                 revocation: {
                   blocked_at: string
                   upstream: 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible' | 'none'
+                  /**
+                   * When the upstream was seen to refuse it, asked again after it was revoked
+                   */
+                  proved_at: string | null
                   last_error: string | null
                   tries: number
                   next_try_at: string | null
@@ -6243,9 +6291,25 @@ export interface Paths {
              * Of grants, and of tokens that were issued through one
              */
             client?: string
+            /**
+             * Of tokens: how they were made
+             */
+            strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
+            /**
+             * Of grants: `device`: the instance's own program; everything else is an app
+             */
+            program?: 'device' | 'app'
+            /**
+             * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+             */
+            search?: string
             owner?: string
             project?: string
             provider?: string
+            /**
+             * Kind of the provider
+             */
+            provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
             /**
              * Made, or linked last, at this moment or before
              */
@@ -6254,6 +6318,14 @@ export interface Paths {
              * Last used before this moment; `unknown`: nobody told of a use
              */
             used_before?: string | 'unknown'
+            /**
+             * Ends before this moment, if nothing renews it; `unknown`: no end is known
+             */
+            ends_before?: string | 'unknown'
+            /**
+             * Ends at this moment or later, or no end is known
+             */
+            ends_after?: string
             /**
              * Of the preview: what was made since is not touched
              */
@@ -6468,9 +6540,25 @@ export interface Paths {
                * Of grants, and of tokens that were issued through one
                */
               client?: string
+              /**
+               * Of tokens: how they were made
+               */
+              strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
+              /**
+               * Of grants: `device`: the instance's own program; everything else is an app
+               */
+              program?: 'device' | 'app'
+              /**
+               * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+               */
+              search?: string
               owner?: string
               project?: string
               provider?: string
+              /**
+               * Kind of the provider
+               */
+              provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
               /**
                * Made, or linked last, at this moment or before
                */
@@ -6479,6 +6567,14 @@ export interface Paths {
                * Last used before this moment; `unknown`: nobody told of a use
                */
               used_before?: string | 'unknown'
+              /**
+               * Ends before this moment, if nothing renews it; `unknown`: no end is known
+               */
+              ends_before?: string | 'unknown'
+              /**
+               * Ends at this moment or later, or no end is known
+               */
+              ends_after?: string
               /**
                * Of the preview: what was made since is not touched
                */
@@ -6551,9 +6647,25 @@ export interface Paths {
            * Of grants, and of tokens that were issued through one
            */
           client?: string
+          /**
+           * Of tokens: how they were made
+           */
+          strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
+          /**
+           * Of grants: `device`: the instance's own program; everything else is an app
+           */
+          program?: 'device' | 'app'
+          /**
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+           */
+          search?: string
           owner?: string
           project?: string
           provider?: string
+          /**
+           * Kind of the provider
+           */
+          provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
           /**
            * Made, or linked last, at this moment or before
            */
@@ -6562,6 +6674,14 @@ export interface Paths {
            * Last used before this moment; `unknown`: nobody told of a use
            */
           used_before?: string | 'unknown'
+          /**
+           * Ends before this moment, if nothing renews it; `unknown`: no end is known
+           */
+          ends_before?: string | 'unknown'
+          /**
+           * Ends at this moment or later, or no end is known
+           */
+          ends_after?: string
         }
         header?: never
         path: {
@@ -6589,6 +6709,7 @@ export interface Paths {
                */
               owners: {
                 owner_id: string
+                name: string | null
                 count: number
               }[]
               owner_count: number
@@ -6698,9 +6819,17 @@ export interface Paths {
     get: {
       parameters: {
         query?: {
+          /**
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+           */
+          search?: string
           owner?: string
           project?: string
           provider?: string
+          /**
+           * Kind of the provider
+           */
+          provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
           /**
            * Made, or linked last, at this moment or before
            */
@@ -6709,15 +6838,31 @@ export interface Paths {
            * Last used before this moment; `unknown`: nobody told of a use
            */
           used_before?: string | 'unknown'
+          /**
+           * Ends before this moment, if nothing renews it; `unknown`: no end is known
+           */
+          ends_before?: string | 'unknown'
+          /**
+           * Ends at this moment or later, or no end is known
+           */
+          ends_after?: string
           state?: 'live' | 'ended' | 'revoked' | 'failed'
           /**
            * Issued through this program, or by this grant
            */
           client?: string
           grant?: string
+          /**
+           * How a token was made
+           */
+          strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
           everybody?: '1'
           /**
-           * `next` of the page before
+           * Left out: newest first. `ends`: what ends soonest first; `used`: what was used last first; both for a state in which things still live
+           */
+          sort?: 'newest' | 'ends' | 'used'
+          /**
+           * `next` of the page before, in the same order
            */
           before?: string
         }

@@ -1,6 +1,8 @@
 import type { Context } from '../context.ts'
 import { type ConnectionStatus, usable } from './connection-states.ts'
 import { Prisma, query, type ReadTx, type Tx } from './database.ts'
+import { behind, type Order, type Place } from './order.ts'
+import { connectionsFound } from './search.ts'
 import type { Chosen } from './selections.ts'
 
 export type ConnectionRow = Prisma.ConnectionGetPayload<object>
@@ -90,12 +92,20 @@ function whereStatus(
 /** Which connections a filter means. One that was linked again is as new as that. */
 export function connectionsWhere(
   tenantId: string,
-  { of, userId, clientId, projectId, providerId, ids, status, madeBefore, usedBefore }: ConnectionFilter,
+  filter: ConnectionFilter,
   frozen: FrozenWhere,
 ): Prisma.ConnectionWhereInput {
+  const { of, userId, clientId, projectId, providerId, ids, status, madeBefore, usedBefore } = filter
+  const { found, providerIds, endsBefore, endsAfter } = filter
+  const AND: Prisma.ConnectionWhereInput[] = []
+  if (of !== undefined) AND.push({ userId: of })
+  if (found) AND.push(connectionsFound(found))
+  if (providerIds) AND.push({ providerId: { in: providerIds } })
+  if (endsBefore) AND.push({ grantExpiresAt: endsBefore === 'unknown' ? null : { lt: endsBefore } })
+  if (endsAfter) AND.push({ OR: [{ grantExpiresAt: null }, { grantExpiresAt: { gte: endsAfter } }] })
   return {
     tenantId,
-    ...(of !== undefined && { AND: { userId: of } }),
+    AND,
     ...(userId !== undefined && { userId }),
     ...(clientId !== undefined && { NOT: { tenantId } }),
     ...(providerId !== undefined && { providerId }),
@@ -107,19 +117,35 @@ export function connectionsWhere(
   }
 }
 
-/** A page of connections, newest first; `before` is the id that the previous page ended with (ids sort by time). */
+/** A page of connections behind `before`; ids sort by time. */
 export const listConnections = (
   tx: ReadTx,
   tenantId: string,
   filter: ConnectionFilter,
-  { frozen, before, take }: { frozen: FrozenWhere; before?: string | undefined; take: number },
+  {
+    frozen,
+    before,
+    order = 'newest',
+    take,
+  }: { frozen: FrozenWhere; before?: Place | undefined; order?: Order; take: number },
 ) =>
   tx.connection.findMany({
-    where: { AND: [connectionsWhere(tenantId, filter, frozen), before ? { id: { lt: before } } : {}] },
-    orderBy: { id: 'desc' },
+    where: {
+      AND: [
+        connectionsWhere(tenantId, filter, frozen),
+        before ? behind(order, order === 'ends' ? 'grantExpiresAt' : 'usedAt', before, true) : {},
+      ],
+    },
+    orderBy: connectionOrders[order],
     take,
     include: { provider: true, projects: { include: { project: true } } },
   })
+
+const connectionOrders = {
+  newest: [{ id: 'desc' }],
+  ends: [{ grantExpiresAt: { sort: 'asc', nulls: 'last' } }, { id: 'asc' }],
+  used: [{ usedAt: { sort: 'desc', nulls: 'last' } }, { id: 'desc' }],
+} satisfies Record<Order, Prisma.ConnectionOrderByWithRelationInput[]>
 
 /** How many there are, counted up to `most` and no further. */
 export const countConnections = (

@@ -1,4 +1,6 @@
 import { Prisma, type ReadTx, type Tx } from './database.ts'
+import { behindSql, type Order, type Place } from './order.ts'
+import { grantsFound } from './search.ts'
 import type { Chosen } from './selections.ts'
 
 export type GrantRow = Prisma.OauthGrantGetPayload<object>
@@ -19,6 +21,8 @@ export type GrantFilter = Chosen & {
   /** `standing`: live or frozen. `over`: neither. */
   state?: 'live' | 'frozen' | 'standing' | 'over' | undefined
   ids?: string[] | undefined
+  /** `device`: of the instance's own program; `app`: of any other. */
+  program?: 'device' | 'app' | undefined
 }
 
 const statesOf = {
@@ -31,6 +35,7 @@ const statesOf = {
 /** A condition on `oauth_grant o`. What stands is nobody's to say but vk.grant_state; who is ended needs no asking. */
 function grantsWhere(tenantId: string, filter: GrantFilter): Prisma.Sql {
   const { of, userId, clientId, projectId, providerId, madeBefore, usedBefore, ids, state } = filter
+  const { found, providerIds, endsBefore, endsAfter, program } = filter
   const also: Prisma.Sql[] = []
   if (of !== undefined) also.push(Prisma.sql`o.user_id = ${of}`)
   if (userId !== undefined) also.push(Prisma.sql`o.user_id = ${userId}`)
@@ -39,6 +44,17 @@ function grantsWhere(tenantId: string, filter: GrantFilter): Prisma.Sql {
   if (providerId !== undefined)
     also.push(Prisma.sql`EXISTS (SELECT FROM project p WHERE p.tenant_id = ${tenantId} AND p.provider_id = ${providerId}
       AND o.ceilings ? p.id)`)
+  if (found) also.push(grantsFound(found))
+  if (providerIds)
+    also.push(Prisma.sql`EXISTS (SELECT FROM project p WHERE p.tenant_id = ${tenantId} AND p.provider_id = ANY(${providerIds})
+      AND o.ceilings ? p.id)`)
+  if (program)
+    also.push(
+      Prisma.sql`(SELECT c.tenant_id IS NULL FROM api_client c WHERE c.id = o.client_id) = ${program === 'device'}`,
+    )
+  if (endsBefore === 'unknown') also.push(Prisma.sql`o.expires_at IS NULL`)
+  else if (endsBefore) also.push(Prisma.sql`o.expires_at < ${endsBefore}`)
+  if (endsAfter) also.push(Prisma.sql`(o.expires_at IS NULL OR o.expires_at >= ${endsAfter})`)
   if (madeBefore) also.push(Prisma.sql`o.created_at <= ${madeBefore}`)
   if (usedBefore === 'unknown') also.push(Prisma.sql`o.last_used_at IS NULL`)
   else if (usedBefore) also.push(Prisma.sql`o.last_used_at < ${usedBefore}`)
@@ -48,21 +64,26 @@ function grantsWhere(tenantId: string, filter: GrantFilter): Prisma.Sql {
   return Prisma.join([Prisma.sql`o.tenant_id = ${tenantId}`, ...also], ' AND ')
 }
 
-/** A page of grants, newest first; `before` is the id that the previous page ended with (ids sort by time). */
+const grantOrders = {
+  newest: { column: Prisma.sql`o.id`, by: Prisma.sql`o.id DESC` },
+  ends: { column: Prisma.sql`o.expires_at`, by: Prisma.sql`o.expires_at ASC NULLS LAST, o.id ASC` },
+  used: { column: Prisma.sql`o.last_used_at`, by: Prisma.sql`o.last_used_at DESC NULLS LAST, o.id DESC` },
+}
+
+/** A page of grants behind `before`; ids sort by time. */
 export async function listGrants(
   tx: ReadTx,
   tenantId: string,
   filter: GrantFilter,
-  { before, take }: { before?: string | undefined; take: number },
+  { before, order = 'newest', take }: { before?: Place | undefined; order?: Order; take: number },
 ): Promise<GrantWithClient[]> {
-  const older = before === undefined ? Prisma.empty : Prisma.sql`AND o.id < ${before}`
+  const { column, by } = grantOrders[order]
+  const older = before === undefined ? Prisma.empty : Prisma.sql`AND ${behindSql(order, column, before)}`
   const rows = await tx.$queryRaw<{ id: string }[]>`
-    SELECT o.id FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)} ${older} ORDER BY o.id DESC LIMIT ${take}`
-  return findGrants(
-    tx,
-    tenantId,
-    rows.map(({ id }) => id),
-  )
+    SELECT o.id FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)} ${older} ORDER BY ${by} LIMIT ${take}`
+  const ids = rows.map(({ id }) => id)
+  const grants = new Map((await findGrants(tx, tenantId, ids)).map((grant) => [grant.id, grant]))
+  return ids.flatMap((id) => grants.get(id) ?? [])
 }
 
 /** How many there are, counted up to `most` and no further. */

@@ -4,8 +4,13 @@ import { Prisma, type ReadTx, type Tx } from './database.ts'
 export const findMember = (tx: ReadTx, tenantId: string, userId: string) =>
   tx.member.findUnique({ where: { tenantId_userId: { tenantId, userId } }, include: { user: true } })
 
-export const listMembers = (tx: ReadTx, tenantId: string) =>
-  tx.member.findMany({ where: { tenantId }, orderBy: { createdAt: 'asc' }, include: { user: true } })
+/** `among`: of these alone. */
+export const listMembers = (tx: ReadTx, tenantId: string, among?: string[]) =>
+  tx.member.findMany({
+    where: { tenantId, ...(among && { userId: { in: [...new Set(among)] } }) },
+    orderBy: { createdAt: 'asc' },
+    include: { user: true },
+  })
 
 /** Makes a member. Who is one keeps their role and status; who was removed comes back with the role given. */
 export const upsertMember = (tx: Tx, member: { tenantId: string; userId: string; role: string; createdAt: Date }) =>

@@ -2,10 +2,11 @@ import { connectionsWhere } from './connections.ts'
 import type { ReadTx } from './database.ts'
 import { frozenWhere } from './freezes.ts'
 import { countSelectedGrants, type GrantFilter, measureGrants, selectGrantIds } from './grants.ts'
+import { type Asked, type LookedUp, lookUp } from './search.ts'
 import { tokensWhere } from './tokens.ts'
 
 /** What tokens, connections and grants alike are chosen by. A grant is of the projects that its ceilings name. */
-export type Chosen = {
+export type Chosen = LookedUp & {
   /** Only this member's, whatever else is asked (actor.ts, ownUnless). */
   of?: string | undefined
   userId?: string | undefined
@@ -15,7 +16,13 @@ export type Chosen = {
   madeBefore?: Date | undefined
   /** Last used before this moment; `unknown`: nobody told of a use. */
   usedBefore?: Date | 'unknown' | undefined
+  /** Ends before this moment, if nothing renews it; `unknown`: nobody told an end, or it has none. */
+  endsBefore?: Date | 'unknown' | undefined
+  /** Ends at this moment or later, or nobody knows of an end. */
+  endsAfter?: Date | undefined
 }
+/** The same as people and programs ask for it (search.ts). */
+export type Given<Filter extends Chosen> = Omit<Filter, keyof LookedUp> & Asked
 
 /** Everything that a filter matches, as things stood at a moment. */
 export type Selection<Filter> = { filter: Filter; asOf: Date }
@@ -24,14 +31,23 @@ export type Selection<Filter> = { filter: Filter; asOf: Date }
  * Of connections those in one state; else all that are not revoked. Of tokens those that live, of grants those that stand.
  * `clientId`: of a grant, or what a token was issued through; no connection has one.
  */
-export type RevocableFilter = Chosen & {
+export type RevocableFilter = Given<Chosen> & {
   kind: 'tokens' | 'connections' | 'grants'
   status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | undefined
   clientId?: string | undefined
+  /** Of tokens: how they were made. */
+  strategy?: string | undefined
+  /** Of grants: {@link GrantFilter}. */
+  program?: GrantFilter['program']
 }
 
 /** As the list of grants has it; of these, a status is whether they are frozen. */
-function grantFilter({ filter: { kind: _, status, ...chosen }, asOf }: Selection<RevocableFilter>): GrantFilter {
+async function grantFilter(
+  tx: ReadTx,
+  tenantId: string,
+  { filter: { kind: _, status, strategy: __, ...asked }, asOf }: Selection<RevocableFilter>,
+): Promise<GrantFilter> {
+  const chosen = await lookUp(tx, tenantId, asked)
   return { ...chosen, madeBefore: earlier(chosen.madeBefore, asOf), state: status === 'frozen' ? 'frozen' : 'standing' }
 }
 
@@ -41,11 +57,12 @@ const earlier = (madeBefore: Date | undefined, asOf: Date) => (madeBefore && mad
 async function matching(
   tx: ReadTx,
   tenantId: string,
-  { filter: { kind, status, ...rest }, asOf }: Selection<RevocableFilter>,
+  { filter: { kind, status, strategy, program: _, ...asked }, asOf }: Selection<RevocableFilter>,
 ) {
+  const rest = await lookUp(tx, tenantId, asked)
   const chosen = { ...rest, madeBefore: earlier(rest.madeBefore, asOf) }
   return kind === 'tokens'
-    ? { kind, where: tokensWhere(tenantId, { filter: { ...chosen, state: 'live', generation: 0 }, asOf }) }
+    ? { kind, where: tokensWhere(tenantId, { filter: { ...chosen, strategy, state: 'live', generation: 0 }, asOf }) }
     : {
         kind,
         where: connectionsWhere(
@@ -64,7 +81,12 @@ export async function selectIds(
   { after = '', take, among }: { after?: string | undefined; take: number; among?: string[] },
 ): Promise<string[]> {
   if (selection.filter.kind === 'grants')
-    return selectGrantIds(tx, tenantId, { ...grantFilter(selection), ids: among }, { after, take })
+    return selectGrantIds(
+      tx,
+      tenantId,
+      { ...(await grantFilter(tx, tenantId, selection)), ids: among },
+      { after, take },
+    )
   const { kind, where } = await matching(tx, tenantId, selection)
   const place = { id: { gt: after, ...(among && { in: among }) } }
   const page = { orderBy: { id: 'asc' as const }, take, select: { id: true } }
@@ -82,7 +104,8 @@ export async function countSelected(
   selection: Selection<RevocableFilter>,
   after = '',
 ): Promise<number> {
-  if (selection.filter.kind === 'grants') return countSelectedGrants(tx, tenantId, grantFilter(selection), after)
+  if (selection.filter.kind === 'grants')
+    return countSelectedGrants(tx, tenantId, await grantFilter(tx, tenantId, selection), after)
   const { kind, where } = await matching(tx, tenantId, selection)
   return kind === 'tokens'
     ? tx.issuedToken.count({ where: { AND: [where, { id: { gt: after } }] } })
@@ -97,7 +120,7 @@ export async function measureSelection(
   usedSince: Date,
 ): Promise<{ owners: { ownerId: string; count: number }[]; tokens: number; used: number }> {
   if (selection.filter.kind === 'grants')
-    return measureGrants(tx, tenantId, grantFilter(selection), { asOf: selection.asOf, usedSince })
+    return measureGrants(tx, tenantId, await grantFilter(tx, tenantId, selection), { asOf: selection.asOf, usedSince })
   const { kind, where } = await matching(tx, tenantId, selection)
   const group = { by: ['userId' as const], _count: true as const }
   const groups =

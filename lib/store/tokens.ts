@@ -1,9 +1,11 @@
 import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
 import { Prisma, query, type ReadTx, type Tx } from './database.ts'
+import { behind, type Order, type Place } from './order.ts'
 import type { ProjectRow } from './projects.ts'
 import type { ProviderRow } from './providers.ts'
 import { insertRevocations } from './revocations.ts'
+import { tokensFound } from './search.ts'
 import type { Chosen, Selection } from './selections.ts'
 
 export type TokenRow = Prisma.IssuedTokenGetPayload<object>
@@ -176,6 +178,7 @@ export type TokenFilter = Chosen & {
   /** What it was issued through. */
   clientId?: string | undefined
   grantId?: string | undefined
+  strategy?: string | undefined
   /** Its own: 0 leaves out what is being made and revoked already. */
   generation?: 0
   /** Row status, ended apart: a live row past its end. */
@@ -183,10 +186,8 @@ export type TokenFilter = Chosen & {
 }
 
 /** Which tokens a selection means; whether one has ended is asked for the moment of the selection. */
-export function tokensWhere(
-  tenantId: string,
-  { filter: { of, state, madeBefore, usedBefore, ...rest }, asOf }: Selection<TokenFilter>,
-): Prisma.IssuedTokenWhereInput {
+export function tokensWhere(tenantId: string, { filter, asOf }: Selection<TokenFilter>): Prisma.IssuedTokenWhereInput {
+  const { of, found, providerIds, state, madeBefore, usedBefore, endsBefore, endsAfter, ...rest } = filter
   const states: Record<NonNullable<TokenFilter['state']>, Prisma.IssuedTokenWhereInput> = {
     live: { status: { in: ['issuing', 'live'] }, expiresAt: { gt: asOf } },
     ended: { status: { in: ['issuing', 'live'] }, expiresAt: { lte: asOf } },
@@ -198,24 +199,41 @@ export function tokensWhere(
     ...(madeBefore && { createdAt: { lte: madeBefore } }),
     ...(usedBefore && { lastUsedAt: usedBefore === 'unknown' ? null : { lt: usedBefore } }),
   }
-  const own = of === undefined ? {} : { AND: { userId: of } }
-  return { tenantId, ...own, ...named, ...times, ...(state ? states[state] : {}) }
+  const AND: Prisma.IssuedTokenWhereInput[] = []
+  if (of !== undefined) AND.push({ userId: of })
+  if (found) AND.push(tokensFound(found))
+  if (providerIds) AND.push({ providerId: { in: providerIds } })
+  if (endsBefore)
+    AND.push(endsBefore === 'unknown' ? { endless: true } : { endless: false, expiresAt: { lt: endsBefore } })
+  if (endsAfter) AND.push({ OR: [{ endless: true }, { expiresAt: { gte: endsAfter } }] })
+  return { tenantId, ...named, ...times, ...(state ? states[state] : {}), AND }
 }
 
 /**
- * A page of tokens, newest first, ended ones by their end; `before` is the id that the previous page ended with. Ids
- * sort by time.
+ * A page of tokens behind `before`: newest first, as ids sort by time, and ended ones by their end; living ones in any order.
  */
 export async function listTokens(
   tx: ReadTx,
   tenantId: string,
   selection: Selection<TokenFilter>,
-  { before, take }: { before?: string | undefined; take: number },
+  { before, order = 'newest', take }: { before?: Place | undefined; order?: Order; take: number },
 ): Promise<TokenWithRelations[]> {
   const { filter, asOf } = selection
   const matching = tokensWhere(tenantId, selection)
   const page = { take, include: related }
-  const older = before ? { lt: before } : {}
+  if (order !== 'newest') {
+    const few = await fewLiving(tx, matching)
+    const among = few ? { tenantId, id: { in: few } } : matching
+    const isEnd = order === 'ends'
+    return tx.issuedToken.findMany({
+      ...page,
+      where: { AND: [among, before ? behind(order, isEnd ? 'expiresAt' : 'lastUsedAt', before, !isEnd) : {}] },
+      orderBy: isEnd
+        ? [{ expiresAt: 'asc' }, { id: 'asc' }]
+        : [{ lastUsedAt: { sort: 'desc', nulls: 'last' } }, { id: 'desc' }],
+    })
+  }
+  const older = before ? { lt: before.id } : {}
   if (filter.state !== 'ended') {
     const few = filter.state === 'live' ? await fewLiving(tx, matching) : undefined
     const id = { ...older, ...(few && { in: few }) }
@@ -223,7 +241,7 @@ export async function listTokens(
   }
   // By id, everything that still lives would be read before the first that has ended.
   const last = before
-    ? await tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id: before } } })
+    ? await tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id: before.id } } })
     : undefined
   if (last === null) return []
   const end = last?.expiresAt ?? asOf

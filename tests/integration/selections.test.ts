@@ -37,8 +37,8 @@ describe('a selection', () => {
     const seen = await preview({})
     expect(seen).toMatchObject({ count: 3, tokens: 3, used_lately: 0, owner_count: 2 })
     expect(seen.owners).toEqual([
-      { owner_id: userIds.owner, count: 2 },
-      { owner_id: userIds.member, count: 1 },
+      { owner_id: userIds.owner, name: 'owner@acme.test', count: 2 },
+      { owner_id: userIds.member, name: 'member@acme.test', count: 1 },
     ])
     await app.advance(1)
     const later = await issued()
@@ -190,16 +190,153 @@ describe('a selection', () => {
     expect((await preview({})).count).toBe(2)
   })
 
+  it('is searched by whatever somebody has at hand, and filtered by kind, strategy and end, as the list is', async () => {
+    const [orders, invoices, theirOwn] = [await issued(), await issued(), await issued(member, theirs)]
+    const soon = new Date(app.ctx.now().getTime() + 600_000).toISOString()
+    const set = (id: string, columns: string, ...values: unknown[]) =>
+      app.rows('acme', `UPDATE issued_token SET ${columns} WHERE id = $1`, [id, ...values])
+    await set(orders.token.id, `purpose = 'Nightly load of orders', upstream_id = '4711'`)
+    await set(invoices.token.id, `purpose = 'nightly load of invoices', strategy = 'narrow', expires_at = $2`, soon)
+    await set(theirOwn.token.id, `purpose = 'Überweisungen', upstream_id = '471'`)
+    const [one, two, three] = [orders.token.id, invoices.token.id, theirOwn.token.id]
+    const [kept] = await app.rows('acme', 'SELECT fingerprint FROM issued_token WHERE id = $1', [invoices.token.id])
+    const fingerprint = String(kept?.fingerprint)
+    const cases: [Filter, string[]][] = [
+      [{ search: 'NIGHTLY LOAD' }, [one, two]],
+      [{ search: 'nightly load of o' }, [one]],
+      [{ search: 'load' }, []],
+      [{ search: 'night_y' }, []],
+      [{ search: 'Überw' }, [three]],
+      [{ search: fingerprint }, [two]],
+      [{ search: fingerprint.slice(0, 8).toUpperCase() }, [two]],
+      [{ search: '471' }, [three]],
+      [{ search: '4711' }, [one]],
+      [{ search: one }, [one]],
+      [{ search: orders.token.connection_id }, [one, two]],
+      [{ search: userIds.member }, [three]],
+      [{ search: 'MEMBER@acme' }, [three]],
+      [{ search: 'nightly', owner: userIds.member }, []],
+      [{ provider_kind: 'keboola' }, [one, two, three]],
+      [{ provider_kind: 'oauth' }, []],
+      [{ strategy: 'narrow' }, [two]],
+      [{ ends_before: new Date(Date.parse(soon) + 1).toISOString() }, [two]],
+      [{ ends_before: soon }, []],
+      [{ ends_after: new Date(Date.parse(soon) + 1).toISOString() }, [one, three]],
+      [{ ends_after: soon, search: 'nightly' }, [one, two]],
+      [{ ends_before: 'unknown' }, []],
+    ]
+    for (const [filter, ids] of cases) {
+      const what = JSON.stringify(filter)
+      expect((await preview(filter)).count, what).toBe(ids.length)
+      const query = new URLSearchParams({ everybody: '1', state: 'live', ...(filter as Record<string, string>) })
+      const listed = await app.call<{ items: { id: string }[] }>(owner, 'GET', `/tenants/acme/tokens?${query}`)
+      expect(listed.body.items.map(({ id }) => id).sort(), what).toEqual(ids.sort())
+    }
+    const of = (filter: Filter) => preview({ kind: 'connections', ...filter })
+    const accounts = [
+      [{ search: 'owner@' }, 1],
+      [{ search: 'nobody' }, 0],
+      [{ search: theirOwn.token.connection_id }, 1],
+      [{ provider_kind: 'keboola' }, 2],
+      [{ ends_after: soon }, 2],
+      [{ ends_before: 'unknown' }, 0],
+    ] as const
+    for (const [filter, count] of accounts) expect((await of(filter)).count, JSON.stringify(filter)).toBe(count)
+    expect((await preview({ search: 'nightly' })).owners).toEqual([
+      { owner_id: userIds.owner, name: 'owner@acme.test', count: 2 },
+    ])
+  })
+
+  it('is listed by end and by last use as well, each page behind the one before, whatever is used meanwhile', async () => {
+    const { token } = await issued()
+    await copies(token, 120)
+    // Ends and uses that many share, and uses that nobody told of.
+    await app.rows(
+      'acme',
+      `UPDATE issued_token SET expires_at = now() + make_interval(hours => 1 + (right(id, 2) < '80')::int, secs => 60),
+         last_used_at = CASE WHEN right(id, 1) < 'a' THEN now() - make_interval(mins => length(replace(id, '1', ''))) END
+       WHERE id LIKE 'tok_0000%'`,
+    )
+    type Listed = { items: { id: string; expires_at: string; last_used_at: string | null }[]; next: string | null }
+    const list = async (query: Record<string, string>, jar = owner) =>
+      (
+        await app.call<Listed & { code?: string }>(
+          jar,
+          'GET',
+          `/tenants/acme/tokens?${new URLSearchParams({ everybody: '1', state: 'live', ...query })}`,
+        )
+      ).body
+    const all = async (sort: string) => {
+      const seen: Listed['items'] = []
+      for (let before: string | null = ''; before !== null; ) {
+        const { items, next }: Listed = await list({ sort, ...(before && { before }) })
+        seen.push(...items)
+        // The last one shown is used now: it would come first, and nothing behind it is shown twice or left out.
+        await app.rows(
+          'acme',
+          'UPDATE issued_token SET last_used_at = now() WHERE id = $1 AND last_used_at IS NOT NULL',
+          [items.at(-1)?.id],
+        )
+        before = next
+      }
+      return seen
+    }
+    for (const [sort, keyOf] of [
+      ['ends', ({ expires_at }: Listed['items'][number]) => Date.parse(expires_at)],
+      ['used', ({ last_used_at }: Listed['items'][number]) => (last_used_at ? -Date.parse(last_used_at) : Infinity)],
+    ] as const) {
+      const seen = await all(sort)
+      expect(new Set(seen.map(({ id }) => id)).size, sort).toBe(121)
+      expect(seen.length, sort).toBe(121)
+      const keys = seen.map(keyOf)
+      expect(keys, sort).toEqual(keys.toSorted((a, b) => (a === b ? 0 : a - b)))
+    }
+    const { next } = await list({ sort: 'ends' })
+    expect((await list({ sort: 'newest', before: next ?? '' })).code).toBe('bad_request')
+    expect((await list({ sort: 'ends', before: token.id })).code).toBe('bad_request')
+    expect((await list({ sort: 'ends', state: 'revoked' })).code).toBe('bad_request')
+    await dropCopies()
+    for (const sort of ['ends', 'used']) {
+      const connections = `/tenants/acme/connections?everybody=1&status=standing&sort=${sort}`
+      expect((await app.call<Listed>(owner, 'GET', connections)).body.items, sort).toHaveLength(2)
+      expect((await app.call(owner, 'GET', `/tenants/acme/grants?everybody=1&state=live&sort=${sort}`)).status).toBe(
+        200,
+      )
+    }
+  })
+
+  it('A-02: is revoked as it was searched: what it does not find lives on', async () => {
+    const [found, other] = [await issued(), await issued()]
+    await app.rows('acme', `UPDATE issued_token SET purpose = 'leaked build' WHERE id = $1`, [found.token.id])
+    const filter = { kind: 'tokens', search: 'Leaked', strategy: 'mint', ends_after: app.ctx.now().toISOString() }
+    const { as_of, count } = await preview(filter)
+    const { status } = await app.call(owner, 'POST', '/tenants/acme/revocation-acts', { ...filter, as_of, count })
+    expect([status, count]).toEqual([201, 1])
+    expect([await app.useToken(found.value), await app.useToken(other.value)]).toEqual([401, 200])
+  })
+
+  it('refuses what a list of its kind is not chosen by', async () => {
+    for (const query of ['kind=connections&strategy=mint', 'kind=tokens&program=app', 'kind=grants&strategy=proxy']) {
+      const { status } = await app.call(owner, 'GET', `/tenants/acme/revocations/preview?${query}`)
+      expect(status, query).toBe(400)
+    }
+  })
+
   it('Z-02: of a member holds their own things alone, however it is filtered', async () => {
     const [mine, others] = [await issued(member, theirs), await issued()]
-    expect(await preview({}, member)).toMatchObject({ count: 1, owners: [{ owner_id: userIds.member, count: 1 }] })
+    expect(await preview({}, member)).toMatchObject({
+      count: 1,
+      owners: [{ owner_id: userIds.member, name: 'member@acme.test', count: 1 }],
+    })
     expect(await preview({ owner: userIds.owner }, member)).toMatchObject({ count: 0, owners: [] })
     const { as_of } = await preview({}, member)
     expect((await act({ as_of, count: 2 }, member)).body).toMatchObject({ code: 'count_changed' })
     expect((await act({ as_of, count: 1 }, member)).body.items).toHaveLength(1)
     expect([await app.useToken(mine.value), await app.useToken(others.value)]).toEqual([401, 200])
     const ofConnections = { kind: 'connections', status: 'linked' }
-    expect((await preview(ofConnections, member)).owners).toEqual([{ owner_id: userIds.member, count: 1 }])
+    expect((await preview(ofConnections, member)).owners).toEqual([
+      { owner_id: userIds.member, name: 'member@acme.test', count: 1 },
+    ])
     for (const owner of [userIds.owner, 'usr_00000000000000000000000000000000'])
       expect(await preview({ ...ofConnections, owner }, member)).toMatchObject({ count: 0, tokens: 0, owners: [] })
   })

@@ -193,6 +193,23 @@ const variants = (file: string): Query[] => {
         { show: 'connections', state: 'all', project: quietProject },
         { show: 'connections', provider: 'prv_none' },
         { show: 'connections', ...other },
+        // Everywhere, nowhere, of one or of everybody.
+        ...['nightly', 'zebra', '0000000012', 'crowd.example', `tok_${'0'.repeat(32)}`].map((q) => ({ q })),
+        ...states.map((state) => ({ q: 'zebra', state })),
+        { strategy: 'narrow' },
+        ...['ends', 'used'].flatMap((sort): Query[] => [
+          { sort },
+          { sort, ...other },
+          { sort, q: 'zebra' },
+          { sort, before: `${Date.now() + 86_400_000}~${middle.token}` },
+          { show: 'connections', sort },
+          { show: 'connections', sort, state: 'needs_relink' },
+        ]),
+        { kind: 'oauth' },
+        { ends: 'in-1' },
+        { ends: 'after-168' },
+        ...['account', 'zebra', 'crowd.example'].map((q) => ({ show: 'connections', q })),
+        { show: 'connections', kind: 'oauth' },
       ]
     default:
       return []

@@ -14,8 +14,10 @@ import {
 } from '../../store/connections.ts'
 import { readTenant } from '../../store/database.ts'
 import { frozenConnections, frozenWhere } from '../../store/freezes.ts'
+import { lookUp } from '../../store/search.ts'
+import type { Given } from '../../store/selections.ts'
 import { type FrozenState, toFrozenState } from '../freezes.ts'
-import { countLimit, type Page, pageSize, toPage } from './page.ts'
+import { countLimit, type Page, type PageInput, pageSize, placing, toPage } from './page.ts'
 
 type ProjectReference = { id: string; name: string; alias: string; externalId: string }
 
@@ -42,6 +44,8 @@ export type ConnectionView = FrozenState & {
   servesUntil: Date | null
   /** When the grant ends unless it is renewed, where that is known. */
   grantExpiresAt: Date | null
+  /** When somebody last asked for its token, in steps of five minutes. */
+  usedAt: Date | null
   /** Renewals do not prolong it: the upstream set its end from the start. */
   grantFixed: boolean
   linkedAt: Date
@@ -59,6 +63,7 @@ export const healthOf = (row: ConnectionRow) => ({
   nextRenewalAt: row.refreshDueAt,
   servesUntil: row.accessExpiresAt,
   grantExpiresAt: row.grantExpiresAt,
+  usedAt: row.usedAt,
   grantFixed: row.grantFixed,
 })
 
@@ -104,18 +109,22 @@ export async function connectionDetail(ctx: Context, actor: Actor, id: string): 
 export async function connectionPage(
   ctx: Context,
   actor: Actor,
-  { everybody = false, before, ...filter }: ConnectionFilter & { everybody?: boolean; before?: string | undefined },
+  { everybody = false, order, before, ...filter }: Given<ConnectionFilter> & PageInput,
 ): Promise<Page<ConnectionView>> {
   if (everybody) requirePermission(actor, 'oversee')
-  const named = everybody ? filter : { ...filter, userId: actor.userId }
+  const { place, textOf } = placing<ConnectionRow>({ order, before }, (row, by) =>
+    by === 'ends' ? row.grantExpiresAt : row.usedAt,
+  )
+  const asked = everybody ? filter : { ...filter, userId: actor.userId }
   const page = await readTenant(ctx, actor.tenantId, async (tx) => {
+    const named = await lookUp(tx, actor.tenantId, asked)
     const frozen = await frozenWhere(tx, actor.tenantId, ctx.now())
-    const rows = await listConnections(tx, actor.tenantId, named, { frozen, before, take: pageSize + 1 })
+    const rows = await listConnections(tx, actor.tenantId, named, { frozen, ...place, take: pageSize + 1 })
     const counted = await countConnections(tx, actor.tenantId, named, { frozen, most: countLimit + 1 })
     const ids = rows.map(({ id }) => id)
     const facts = await frozenConnections(tx, actor.tenantId, ids)
     const views = rows.map((row) => toConnectionView(row, toFrozenState(facts.get(row.id), 'connection', actor)))
-    return toPage(views, counted)
+    return toPage(views, counted, (at) => textOf(rows[at]))
   })
   if (everybody) await noteRead(ctx, actor, 'listConnections', filter.userId)
   return page

@@ -18,8 +18,10 @@ import {
   standingOf,
 } from '../../store/grants.ts'
 import { projectsWithProviders } from '../../store/projects.ts'
+import { lookUp } from '../../store/search.ts'
+import type { Given } from '../../store/selections.ts'
 import { type FrozenState, toFrozenState } from '../freezes.ts'
-import { countLimit, type Page, pageSize, toPage } from './page.ts'
+import { countLimit, type Page, type PageInput, pageSize, placing, toPage } from './page.ts'
 
 /** What may be issued for a project at most. Null: whatever policy allows; empty: nothing. */
 export type CeilingView = {
@@ -69,14 +71,18 @@ export type GrantView = FrozenState & {
 export async function grantPage(
   ctx: Context,
   actor: Actor,
-  { everybody = false, before, ...filter }: GrantFilter & { everybody?: boolean; before?: string | undefined },
+  { everybody = false, order, before, ...filter }: Given<GrantFilter> & PageInput,
 ): Promise<Page<GrantView>> {
   if (everybody) requirePermission(actor, 'oversee')
-  const named = everybody ? filter : { ...filter, userId: actor.userId }
+  const { place, textOf } = placing<GrantWithClient>({ order, before }, (row, by) =>
+    by === 'ends' ? row.expiresAt : row.lastUsedAt,
+  )
+  const asked = everybody ? filter : { ...filter, userId: actor.userId }
   const page = await readTenant(ctx, actor.tenantId, async (tx) => {
-    const rows = await listGrants(tx, actor.tenantId, named, { before, take: pageSize + 1 })
+    const named = await lookUp(tx, actor.tenantId, asked)
+    const rows = await listGrants(tx, actor.tenantId, named, { ...place, take: pageSize + 1 })
     const counted = await countGrants(tx, actor.tenantId, named, countLimit + 1)
-    return toPage(await toGrantViews(ctx, tx, actor, rows), counted)
+    return toPage(await toGrantViews(ctx, tx, actor, rows), counted, (at) => textOf(rows[at]))
   })
   if (everybody) await noteRead(ctx, actor, 'listGrants', filter.userId)
   return page

@@ -3,6 +3,7 @@ import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { readTenant } from '../../store/database.ts'
 import { measureSelection, type RevocableFilter } from '../../store/selections.ts'
+import { peopleNames } from './people.ts'
 
 /** What revoking everything that a filter matches would reach, as of now. */
 export type SelectionPreview = {
@@ -14,7 +15,7 @@ export type SelectionPreview = {
   /** How many of them are known to have been used within the last day. */
   usedLately: number
   /** The twenty who own most of them, and how many own any. */
-  owners: { ownerId: string; count: number }[]
+  owners: { ownerId: string; name: string | null; count: number }[]
   ownerCount: number
 }
 
@@ -29,5 +30,18 @@ export async function previewSelection(ctx: Context, actor: Actor, filter: Revoc
   )
   if (of === undefined) await noteRead(ctx, actor, 'previewRevocation', filter.userId)
   const count = owners.reduce((sum, owner) => sum + owner.count, 0)
-  return { asOf, count, tokens, usedLately: used, owners: owners.slice(0, 20), ownerCount: owners.length }
+  const first = owners.slice(0, 20)
+  const names = await peopleNames(
+    ctx,
+    actor.tenantId,
+    first.map(({ ownerId }) => ownerId),
+  )
+  return {
+    asOf,
+    count,
+    tokens,
+    usedLately: used,
+    owners: first.map(({ ownerId, count }) => ({ ownerId, name: names.get(ownerId) ?? null, count })),
+    ownerCount: owners.length,
+  }
 }

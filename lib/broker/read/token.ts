@@ -8,6 +8,8 @@ import type { Rights } from '../../providers/provider.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
 import { frozenTokens } from '../../store/freezes.ts'
 import type { RevocationState } from '../../store/revocations.ts'
+import { lookUp } from '../../store/search.ts'
+import type { Given } from '../../store/selections.ts'
 import {
   countTokens,
   findToken,
@@ -18,7 +20,7 @@ import {
   type TokenWithRelations,
 } from '../../store/tokens.ts'
 import { type FrozenView, toFrozenView } from '../freezes.ts'
-import { countLimit, type Page, pageSize, toPage } from './page.ts'
+import { countLimit, type Page, type PageInput, pageSize, placing, toPage } from './page.ts'
 
 /** An issue takes seconds. One that is older was cut off, and nothing more can come of it upstream. */
 export const cutOffMilliseconds = 2 * 60_000
@@ -205,20 +207,23 @@ const endsOfCutOff: Record<string, RevocationState> = {
 export const latestMomentOf = ({ upstreamId, expiresAt, endless }: TokenRow): Date | 'unknown' =>
   endless ? 'unknown' : upstreamId ? expiresAt : new Date(expiresAt.getTime() + cutOffMilliseconds)
 
-/** Tokens, newest first; a member's own, everybody's for who oversees the tenant (`everybody`). */
+/** Tokens, newest first unless `order` says otherwise of living ones; a member's own, everybody's for who oversees the tenant (`everybody`). */
 export async function tokenPage(
   ctx: Context,
   actor: Actor,
-  { everybody = false, before, ...filter }: TokenFilter & { everybody?: boolean; before?: string | undefined },
+  { everybody = false, order, before, ...filter }: Given<TokenFilter> & PageInput,
 ): Promise<Page<TokenView>> {
   if (everybody) requirePermission(actor, 'oversee')
   const named = everybody ? filter : { ...filter, userId: actor.userId }
+  const { place, textOf } = placing<TokenRow>({ order, before }, (row, by) =>
+    by === 'ends' ? row.expiresAt : row.lastUsedAt,
+  )
   const page = await readTenant(ctx, actor.tenantId, async (tx) => {
     const now = ctx.now()
-    const selection = { filter: named, asOf: now }
-    const rows = await listTokens(tx, actor.tenantId, selection, { before, take: pageSize + 1 })
+    const selection = { filter: await lookUp(tx, actor.tenantId, named), asOf: now }
+    const rows = await listTokens(tx, actor.tenantId, selection, { ...place, take: pageSize + 1 })
     const counted = await countTokens(tx, actor.tenantId, selection, countLimit + 1)
-    return toPage(await toTokenViews(tx, actor, rows, now), counted)
+    return toPage(await toTokenViews(tx, actor, rows, now), counted, (at) => textOf(rows[at]))
   })
   if (everybody) await noteRead(ctx, actor, 'listTokens', filter.userId)
   return page

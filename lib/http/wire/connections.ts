@@ -4,7 +4,7 @@ import { auditEvent } from './audit-events.ts'
 import { frozen } from './freezes.ts'
 import { providerReference } from './providers.ts'
 import { branch, id, instant, instantOrNull, object, page, reason } from './schemas.ts'
-import { chosen } from './selections.ts'
+import { chosen, placed } from './selections.ts'
 
 export const connectionFacts = object({
   id,
@@ -53,7 +53,7 @@ export const listConnections = operation({
       .optional()
       .describe('`standing`: all but the revoked ones'),
     everybody: z.literal('1').optional(),
-    before: id.optional().describe('`next` of the page before'),
+    ...placed('connection'),
   }),
   answer: { status: 200, schema: page(connection) },
   limit: 'read',

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { operation } from '../operation.ts'
 import { frozen } from './freezes.ts'
 import { id, idOf, instant, instantOrNull, object, page } from './schemas.ts'
-import { chosen, clientId } from './selections.ts'
+import { chosen, clientId, placed, program } from './selections.ts'
 import { rightLine } from './tokens.ts'
 
 /** What may be issued at most. Null: whatever policy allows; empty: nothing. */
@@ -61,9 +61,10 @@ export const listGrants = operation({
   query: object({
     ...chosen,
     client: clientId.optional(),
+    program: program.optional(),
     state: z.enum(['live', 'frozen', 'ended']).optional(),
     everybody: z.literal('1').optional(),
-    before: idOf('grant').optional().describe('`next` of the page before'),
+    ...placed('grant'),
   }),
   answer: { status: 200, schema: page(grant) },
   limit: 'read',

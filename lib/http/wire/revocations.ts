@@ -116,13 +116,15 @@ export const previewRevocation = operation({
         ),
       used_lately: z.int().describe('How many of those that match are known to have been used within the last day'),
       owners: z
-        .array(object({ owner_id: id, count: z.int() }))
+        .array(object({ owner_id: id, name: z.string().nullable(), count: z.int() }))
         .describe('The twenty who own most, and how many people own any'),
       owner_count: z.int(),
     }),
   },
   limit: 'read',
 })
+
+const anyOf = (...fields: string[]) => ({ anyOf: fields.map((field) => ({ required: [field] })) })
 
 const upstreamStates = object({
   pending: z.int(),
@@ -175,9 +177,9 @@ export const revokeSelection = operation({
   }).meta({
     // What toRevocable refuses.
     anyOf: [
-      { properties: { kind: { const: 'tokens' } }, not: { required: ['status'] } },
-      { properties: { kind: { const: 'connections' } }, not: { required: ['client'] } },
-      { properties: { kind: { const: 'grants' }, status: { const: 'frozen' } } },
+      { properties: { kind: { const: 'tokens' } }, not: anyOf('status', 'program') },
+      { properties: { kind: { const: 'connections' } }, not: anyOf('client', 'strategy', 'program') },
+      { properties: { kind: { const: 'grants' }, status: { const: 'frozen' } }, not: anyOf('strategy') },
     ],
   }),
   answer: { status: 201, schema: object({ act: id }) },

@@ -7,7 +7,7 @@ import { frozen } from './freezes.ts'
 import { providerReference } from './providers.ts'
 import { upstreamState } from './revocations.ts'
 import { id, idOf, instant, instantOrNull, line, object, page, schemaOf } from './schemas.ts'
-import { chosen, clientId } from './selections.ts'
+import { chosen, clientId, placed, strategy } from './selections.ts'
 import { use } from './use.ts'
 
 /** As the kind of the provider has them. */
@@ -124,7 +124,7 @@ export const listTokens = operation({
   method: 'GET',
   path: '/api/v1/tenants/{tenant}/tokens',
   summary:
-    'Lists tokens, newest first, expired ones by expiry: the caller’s own, or with everybody=1 all of the tenant',
+    'Lists tokens, newest first unless sorted, expired ones by expiry: the caller’s own, or with everybody=1 all of the tenant',
   permission: 'read',
   scope: 'projects:read',
   audit: 'access.read',
@@ -133,8 +133,9 @@ export const listTokens = operation({
     state: z.enum(['live', 'ended', 'revoked', 'failed']).optional(),
     client: clientId.optional().describe('Issued through this program, or by this grant'),
     grant: idOf('grant').optional(),
+    strategy: strategy.optional(),
     everybody: z.literal('1').optional(),
-    before: idOf('token').optional().describe('`next` of the page before'),
+    ...placed('token'),
   }),
   answer: { status: 200, schema: page(token) },
   limit: 'read',

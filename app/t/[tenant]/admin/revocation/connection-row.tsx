@@ -12,9 +12,9 @@ export const connectionColumns: Column[] = [
   { key: 'project', header: 'Project' },
   { key: 'owner', header: 'Owner' },
   { key: 'account', header: 'Account' },
-  { key: 'provider', header: 'Provider', fold: true },
   { key: 'linked', header: 'Linked', width: 'w-24', fold: true },
-  { key: 'refreshed', header: 'Renewed', width: 'w-26', fold: true },
+  { key: 'used', header: 'Last used', width: 'w-28', fold: true },
+  { key: 'ends', header: 'Ends', width: 'w-26', fold: true },
   { key: 'state', header: 'State', width: 'w-32' },
   { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-14' },
 ]
@@ -24,7 +24,7 @@ export function connectionRow(
   { tenant, now, owner, mayFreeze }: { tenant: string; now: string; owner: string; mayFreeze: boolean },
   connection: ConnectionView,
 ): Row {
-  const { id, accountName, provider, linkedAt, lastRefreshAt, status } = connection
+  const { id, accountName, provider, linkedAt, usedAt, grantExpiresAt, status } = connection
   const name = projectsName(connection)
   return {
     id,
@@ -32,18 +32,25 @@ export function connectionRow(
     fixed: status === 'revoked',
     cells: {
       project: (
-        <Link href={`/t/${tenant}/connections/${id}`} className="block rounded-sm underline underline-offset-4">
-          <Name text={name} />
-        </Link>
+        <span className="flex min-w-0 flex-col">
+          <Link href={`/t/${tenant}/connections/${id}`} className="block rounded-sm underline underline-offset-4">
+            <Name text={name} />
+          </Link>
+          <span className="truncate font-normal text-[13px] text-muted">{provider.name}</span>
+        </span>
       ),
       owner: <PersonLink tenant={tenant} id={connection.ownerId} name={owner} />,
       account: <Name text={accountName} />,
-      provider: <Name text={provider.name} />,
       linked: <Time at={linkedAt.toISOString()} now={now} hint="hover" />,
-      refreshed: lastRefreshAt ? (
-        <Time at={lastRefreshAt.toISOString()} now={now} hint="hover" />
+      used: usedAt ? (
+        <Time at={usedAt.toISOString()} now={now} hint="hover" />
       ) : (
-        <span className="text-muted">not yet</span>
+        <span className="text-muted italic">not reported</span>
+      ),
+      ends: grantExpiresAt ? (
+        <Time at={grantExpiresAt.toISOString()} now={now} hint="hover" />
+      ) : (
+        <span className="text-muted">not known</span>
       ),
       state: (
         <span title={healthWords(connection) ?? undefined}>

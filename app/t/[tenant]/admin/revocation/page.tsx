@@ -1,11 +1,15 @@
+import Link from 'next/link'
 import { grantColumns, grantName, grantRow } from '@/app/_features/grant-table.tsx'
 import { NoRight } from '@/app/_features/guard.tsx'
+import { PersonLink } from '@/app/_features/person-link.tsx'
 import { hrefWith, oneOf, type Query, single } from '@/app/_features/query.ts'
 import { isLive, tokenColumns, tokenName, tokenRow } from '@/app/_features/token-table.tsx'
 import { pluralUpTo, projectsName } from '@/app/_features/words.ts'
+import type { Column } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { FilterBar } from '@/app/_ui/filter-bar.tsx'
 import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
+import { Notice } from '@/app/_ui/notice.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
@@ -18,22 +22,27 @@ import { projectCards } from '@/lib/broker/read/project.ts'
 import { unconfirmedLimit, unconfirmedRevocations } from '@/lib/broker/read/revocation.ts'
 import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
+import { kinds } from '@/lib/providers/index.ts'
 import { clientPage } from '@/lib/tenancy/clients.ts'
 import { connectionColumns, connectionRow } from './connection-row.tsx'
+import {
+  chosenIn,
+  connectionStates,
+  fieldsOf,
+  filterOf,
+  grantStates,
+  isSecret,
+  isSortable,
+  tokenStates,
+  type View,
+  views,
+  wireOf,
+} from './filters.ts'
 import { RefusalLine } from './refusal-line.tsx'
 import { RevocationTable } from './revocation-table.tsx'
 import { Unconfirmed } from './unconfirmed.tsx'
 
 export const metadata = { title: 'Revocation' }
-
-const views = ['tokens', 'connections', 'devices', 'unconfirmed'] as const
-const tokenStates = ['live', 'ended', 'revoked', 'failed', 'all'] as const
-const connectionStates = ['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen', 'revoked', 'all'] as const
-const grantStates = ['live', 'frozen', 'over', 'all'] as const
-/** In days. */
-const ages = ['1', '7', '30', '90'] as const
-const uses = ['1', '7', '30', 'unknown'] as const
-const daysText = (days: string) => (days === '1' ? 'a day' : `${days} days`)
 
 type Props = { params: Promise<{ tenant: string }>; searchParams: Promise<Query> }
 
@@ -43,92 +52,51 @@ export default async function RevocationPage({ params, searchParams }: Props) {
   if (!allowed) return <NoRight title="Revocation" role={actor.role} />
   const query = await searchParams
   const view = oneOf(views, single(query.show)) ?? 'tokens'
-  const chosen = {
-    person: single(query.person),
-    project: single(query.project),
-    provider: single(query.provider),
-    client: single(query.client),
-    state: single(query.state),
-    age: oneOf(ages, single(query.age)),
-    used: oneOf(uses, single(query.used)),
-  }
+  const chosen = chosenIn(view, query)
   const now = ctx.now()
-  const daysAgo = (days: string) => new Date(+now - Number(days) * 24 * 3_600_000)
-  const filter = {
-    userId: chosen.person,
-    projectId: chosen.project,
-    providerId: chosen.provider,
-    clientId: chosen.client,
-    madeBefore: chosen.age && daysAgo(chosen.age),
-    usedBefore: chosen.used === 'unknown' ? chosen.used : chosen.used && daysAgo(chosen.used),
-  }
+  const filter = filterOf(view, chosen, now)
   const before = single(query.before)
   const tokenState = oneOf(tokenStates, chosen.state) ?? 'live'
-  const tokenFilter = { ...filter, state: tokenState === 'all' ? undefined : tokenState }
   const connectionState = oneOf(connectionStates, chosen.state) ?? ('standing' as const)
-  const connectionFilter = { ...filter, status: connectionState === 'all' ? undefined : connectionState }
   const grantState = oneOf(grantStates, chosen.state) ?? ('standing' as const)
-  const grantFilter = { ...filter, state: grantState === 'all' ? undefined : grantState }
-  /** As the API takes it. */
-  const wireFilter = {
-    owner: chosen.person,
-    project: chosen.project,
-    provider: chosen.provider,
-    client: view === 'connections' ? undefined : chosen.client,
-    made_before: filter.madeBefore?.toISOString(),
-    used_before: filter.usedBefore instanceof Date ? filter.usedBefore.toISOString() : filter.usedBefore,
-  }
-  const [names, cards, providers, clients, tokens, connections, grants, unconfirmed] = await Promise.all([
-    peopleNames(ctx, actor.tenantId),
+  const whole = { ...filter, everybody: true, order: chosen.sort, before }
+  const shows = (one: View) => view === one && !isSecret(chosen)
+  const [cards, providers, clients, tokens, connections, grants, unconfirmed] = await Promise.all([
     projectCards(ctx, actor),
     providerList(ctx, actor),
     clientPage(ctx, actor, {}),
-    view === 'tokens' ? tokenPage(ctx, actor, { ...tokenFilter, everybody: true, before }) : null,
-    view === 'connections'
-      ? connectionPage(ctx, actor, { ...connectionFilter, clientId: undefined, everybody: true, before })
+    shows('tokens')
+      ? tokenPage(ctx, actor, {
+          ...whole,
+          strategy: chosen.strategy,
+          state: tokenState === 'all' ? undefined : tokenState,
+        })
       : null,
-    view === 'devices' ? grantPage(ctx, actor, { ...grantFilter, everybody: true, before }) : null,
+    shows('connections')
+      ? connectionPage(ctx, actor, { ...whole, status: connectionState === 'all' ? undefined : connectionState })
+      : null,
+    shows('devices')
+      ? grantPage(ctx, actor, {
+          ...whole,
+          program: oneOf(['device', 'app'], chosen.kind),
+          state: grantState === 'all' ? undefined : grantState,
+        })
+      : null,
     unconfirmedRevocations(ctx, actor),
   ])
+  const shown = [...(tokens?.items ?? []), ...(connections?.items ?? []), ...(grants?.items ?? []), ...unconfirmed]
+  const owners = [chosen.person, ...shown.map(({ ownerId }) => ownerId)].filter((id) => typeof id === 'string')
+  const names = await peopleNames(ctx, actor.tenantId, owners)
   const path = `/t/${tenant}/admin/revocation`
+  const kept = { show: view === 'tokens' ? undefined : view, ...chosen }
+  const wireFilter = wireOf(filter, chosen, view)
   const mayRevoke = may(actor, 'administer')
+  const sorted = (columns: Column[]) =>
+    isSortable(view, chosen.state)
+      ? withOrders(columns, chosen.sort, (sort) => hrefWith(path, { ...kept, sort }))
+      : columns
   const nameOf = (user: string) => names.get(user) ?? 'former member'
   const filtered = Object.values(chosen).some(Boolean) || before !== undefined
-  const pick = (name: keyof typeof chosen, unfiltered: string, list: { id: string; name: string }[]) => ({
-    name,
-    label: unfiltered.replace('Any ', ''),
-    value: chosen[name] ?? '',
-    options: [{ value: '', label: unfiltered }, ...list.map((each) => ({ value: each.id, label: each.name }))],
-  })
-  const stateField = {
-    name: 'state',
-    label: 'State',
-    value: chosen.state ?? '',
-    options:
-      view === 'tokens'
-        ? [
-            { value: '', label: 'Live' },
-            ...tokenStates.slice(1).map((state) => ({
-              value: state,
-              label: state === 'all' ? 'Any state' : state === 'ended' ? 'expired' : state,
-            })),
-          ]
-        : view === 'devices'
-          ? [
-              { value: '', label: 'Not ended' },
-              ...grantStates.map((state) => ({
-                value: state,
-                label: { live: 'signed in', frozen: 'frozen', over: 'ended', all: 'Any state' }[state],
-              })),
-            ]
-          : [
-              { value: '', label: 'Not revoked' },
-              ...connectionStates.map((state) => ({
-                value: state,
-                label: state === 'all' ? 'Any state' : state === 'needs_relink' ? 'reconnect' : state,
-              })),
-            ],
-  }
   return (
     <>
       <PageHeader
@@ -157,34 +125,32 @@ export default async function RevocationPage({ params, searchParams }: Props) {
       {view !== 'unconfirmed' && (
         <FilterBar
           action={path}
-          keep={view === 'tokens' ? {} : { show: view }}
-          fields={[
-            pick(
-              'person',
-              'Any person',
-              [...names].map(([id, name]) => ({ id, name })),
-            ),
-            pick('project', 'Any project', cards),
-            pick('provider', 'Any provider', providers),
-            ...(view === 'connections' ? [] : [pick('client', 'Any program', clients.items)]),
-            pick(
-              'age',
-              'Any age',
-              ages.map((id) => ({ id, name: `Older than ${daysText(id)}` })),
-            ),
-            pick(
-              'used',
-              'Any last use',
-              uses.map((id) => ({
-                id,
-                name: id === 'unknown' ? 'No use reported' : `Last used ${daysText(id)} ago or more`,
-              })),
-            ),
-            stateField,
-          ]}
-          summary={`${tokens ? pluralUpTo(tokens, 'token') : connections ? pluralUpTo(connections, 'connection') : grants ? pluralUpTo(grants, 'device or app') : ''} found`}
+          keep={{ ...(kept.show && { show: kept.show }), ...(chosen.person && { person: chosen.person }) }}
+          clears={kept.show ? { show: kept.show } : {}}
+          search={{ name: 'q', label: searchLabels[view], value: chosen.q ?? '' }}
+          fields={fieldsOf(view, chosen, {
+            projects: cards,
+            providers,
+            clients: clients.items,
+            kinds: [...kinds.values()]
+              .filter(({ name }) => providers.some(({ kind }) => kind === name))
+              .map(({ name, title }) => ({ id: name, name: title })),
+          })}
+          summary={`${tokens ? pluralUpTo(tokens, 'token') : connections ? pluralUpTo(connections, 'connection') : grants ? pluralUpTo(grants, 'device or app') : 'Nothing'} found`}
         />
       )}
+      {view !== 'unconfirmed' && chosen.person && (
+        <p className="text-muted">
+          Person: <PersonLink tenant={tenant} id={chosen.person} name={names.get(chosen.person)} />{' '}
+          <Link
+            className="rounded-sm underline underline-offset-4"
+            href={hrefWith(path, { ...kept, person: undefined })}
+          >
+            Remove<span className="sr-only"> this filter</span>
+          </Link>
+        </p>
+      )}
+      {view !== 'unconfirmed' && isSecret(chosen) && <LooksLikeToken tenant={tenant} />}
       {tokens && (
         <>
           <RevocationTable
@@ -192,7 +158,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             kind="tokens"
             tenant={tenant}
             caption="Issued tokens of the tenant"
-            columns={tokenColumns({ owners: names })}
+            columns={sorted(tokenColumns({ owners: names }))}
             rows={tokens.items.map((token) => ({
               ...tokenRow({ tenant, now: now.toISOString(), owners: names }, token),
               fixed: !isLive(token),
@@ -205,7 +171,6 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             match={
               tokenState === 'live' ? { ...totalOf(tokens), filter: { kind: 'tokens', ...wireFilter } } : undefined
             }
-            people={Object.fromEntries(names)}
             mayRevoke={mayRevoke}
             empty={
               <NothingHere
@@ -216,9 +181,9 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             }
           />
           <Pager
-            newerHref={before && hrefWith(path, chosen)}
-            newerLabel="Newest"
-            olderHref={tokens.next ? hrefWith(path, { ...chosen, before: tokens.next }) : undefined}
+            newerHref={before && hrefWith(path, kept)}
+            newerLabel="First page"
+            olderHref={tokens.next ? hrefWith(path, { ...kept, before: tokens.next }) : undefined}
           />
         </>
       )}
@@ -229,7 +194,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             kind="connections"
             tenant={tenant}
             caption="Connections of the tenant"
-            columns={connectionColumns}
+            columns={sorted(connectionColumns)}
             rows={connections.items.map((connection) =>
               connectionRow(
                 { tenant, now: now.toISOString(), owner: nameOf(connection.ownerId), mayFreeze: mayRevoke },
@@ -253,7 +218,6 @@ export default async function RevocationPage({ params, searchParams }: Props) {
                     },
                   }
             }
-            people={Object.fromEntries(names)}
             mayRevoke={mayRevoke}
             empty={
               <NothingHere
@@ -264,13 +228,9 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             }
           />
           <Pager
-            newerHref={before && hrefWith(path, { show: 'connections', ...chosen })}
-            newerLabel="Newest"
-            olderHref={
-              connections.next
-                ? hrefWith(path, { show: 'connections', ...chosen, before: connections.next })
-                : undefined
-            }
+            newerHref={before && hrefWith(path, kept)}
+            newerLabel="First page"
+            olderHref={connections.next ? hrefWith(path, { ...kept, before: connections.next }) : undefined}
           />
         </>
       )}
@@ -281,7 +241,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             kind="grants"
             tenant={tenant}
             caption="Devices and apps of the tenant"
-            columns={grantColumns({ owners: names })}
+            columns={sorted(grantColumns({ owners: names }))}
             rows={grants.items.map((grant) => grantRow({ tenant, now: now.toISOString(), owners: names }, grant))}
             facts={grants.items.map((grant) => ({
               id: grant.id,
@@ -296,7 +256,6 @@ export default async function RevocationPage({ params, searchParams }: Props) {
                   }
                 : undefined
             }
-            people={Object.fromEntries(names)}
             mayRevoke={mayRevoke}
             empty={
               <NothingHere
@@ -307,9 +266,9 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             }
           />
           <Pager
-            newerHref={before && hrefWith(path, { show: 'devices', ...chosen })}
-            newerLabel="Newest"
-            olderHref={grants.next ? hrefWith(path, { show: 'devices', ...chosen, before: grants.next }) : undefined}
+            newerHref={before && hrefWith(path, kept)}
+            newerLabel="First page"
+            olderHref={grants.next ? hrefWith(path, { ...kept, before: grants.next }) : undefined}
           />
         </>
       )}
@@ -341,6 +300,52 @@ export default async function RevocationPage({ params, searchParams }: Props) {
 
 const totalOf = ({ total, totalIsCapped }: Total) => ({ total, totalIsCapped })
 
+/** Columns by which a list is sorted, each in the one direction that an admin asks for. */
+const orderOf: Record<string, 'newest' | 'ends' | 'used'> = {
+  made: 'newest',
+  linked: 'newest',
+  ends: 'ends',
+  used: 'used',
+}
+
+const withOrders = (
+  columns: Column[],
+  current: 'ends' | 'used' | undefined,
+  hrefOf: (sort: 'ends' | 'used' | undefined) => string,
+): Column[] =>
+  columns.map((column) => {
+    const by = orderOf[column.key]
+    if (!by) return column
+    const isCurrent = by === (current ?? 'newest')
+    return {
+      ...column,
+      sort: {
+        href: hrefOf(by === 'newest' ? undefined : by),
+        order: isCurrent ? (by === 'ends' ? 'ascending' : 'descending') : undefined,
+      },
+    }
+  })
+
+const searchLabels = {
+  tokens: 'Purpose, fingerprint, id, person',
+  connections: 'Account, id, person',
+  devices: 'Program, IP address, id, person',
+}
+
+/** A secret in the search box is in the address by then. */
+const LooksLikeToken = ({ tenant }: { tenant: string }) => (
+  <Notice
+    tone="attention"
+    title="This looks like a token"
+    meaning="It was not searched for, but it is in the address of this page now, and so in the history of your browser."
+    next={
+      <Link className="underline underline-offset-4" href={`/t/${tenant}/admin/leaks`}>
+        Look it up at the leak desk, and revoke it
+      </Link>
+    }
+  />
+)
+
 type NothingHereProps = { filtered: boolean; title: string; why: string }
 
 function NothingHere({ filtered, title, why }: NothingHereProps) {
@@ -349,7 +354,7 @@ function NothingHere({ filtered, title, why }: NothingHereProps) {
       <EmptyState
         kind="no-match"
         title="Nothing matches"
-        why="Nothing matches these filters. Clear them to see everything."
+        why="Nothing matches these filters. A purpose and the name of an account are found by how they begin. Clear the filters to see everything."
       />
     )
   return <EmptyState kind="no-data" title={title} why={why} />

@@ -30,8 +30,6 @@ type Props = {
   facts: Fact[]
   /** What all pages together show, where all of that can be revoked. */
   match?: { filter: RevocableFilter; total: number; totalIsCapped: boolean } | undefined
-  /** Names of people by id. */
-  people: Record<string, string>
   mayRevoke: boolean
   empty: ReactNode
 }
@@ -54,7 +52,7 @@ const many = 20
 type Asking = { done: () => void } & ({ ids: string[] } | { preview: Preview })
 
 /** A list that can be revoked from: tick, confirm in proportion, see what came of it. */
-export function RevocationTable({ kind, tenant, columns, rows, facts, match, people, mayRevoke, ...rest }: Props) {
+export function RevocationTable({ kind, tenant, columns, rows, facts, match, mayRevoke, ...rest }: Props) {
   const router = useRouter()
   const [asking, setAsking] = useState<Asking | null>(null)
   const [outcome, setOutcome] = useState<Outcome[] | null>(null)
@@ -128,7 +126,7 @@ export function RevocationTable({ kind, tenant, columns, rows, facts, match, peo
           reach={
             'ids' in asking
               ? reachOf(facts.filter(({ id }) => asking.ids.includes(id)))
-              : reachOfAll(kind, asking.preview, people)
+              : reachOfAll(kind, asking.preview)
           }
           onClose={() => setAsking(null)}
           onConfirm={confirm}
@@ -147,11 +145,7 @@ function reachOf(chosen: Fact[]): Reach {
   return { count: chosen.length, ...(only && { only: only.name }), counts: [ownersInShort(owners, owners.length)] }
 }
 
-const reachOfAll = (
-  kind: Kind,
-  { count, tokens, used_lately, owners, owner_count }: Preview,
-  people: Props['people'],
-) => ({
+const reachOfAll = (kind: Kind, { count, tokens, used_lately, owners, owner_count }: Preview) => ({
   count,
   counts: [
     ...(kind !== 'tokens' ? [{ label: 'Live tokens', value: tokens.toLocaleString('en') }] : []),
@@ -161,7 +155,7 @@ const reachOfAll = (
         kind === 'grants' ? used_lately.toLocaleString('en') : `${used_lately.toLocaleString('en')} that are reported`,
     },
     ownersInShort(
-      owners.map(({ owner_id }) => people[owner_id] ?? 'former member'),
+      owners.map(({ name }) => name ?? 'former member'),
       owner_count,
     ),
   ],

@@ -1,0 +1,192 @@
+import { oneOf, type Query, single } from '@/app/_features/query.ts'
+import type { RevocableFilter } from '@/app/_features/revoke.ts'
+import type { FilterField } from '@/app/_ui/filter-bar.tsx'
+import { tokenKinds } from '@/lib/security/secrets.ts'
+
+export const views = ['tokens', 'connections', 'devices', 'unconfirmed'] as const
+export type View = (typeof views)[number]
+export const tokenStates = ['live', 'ended', 'revoked', 'failed', 'all'] as const
+export const connectionStates = ['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen', 'revoked', 'all'] as const
+export const grantStates = ['live', 'frozen', 'over', 'all'] as const
+/** In days. */
+const ages = ['1', '7', '30', '90'] as const
+const uses = ['1', '7', '30', 'unknown'] as const
+/** In hours: within them, or after them. */
+const ends = ['in-1', 'in-24', 'in-168', 'after-1', 'after-24', 'after-168', 'unknown'] as const
+const strategies = ['mint', 'exchange', 'narrow', 'proxy', 'sign'] as const
+const programs = ['device', 'app'] as const
+
+/** What the page is asked for. Each is a parameter of its address. */
+export type Chosen = {
+  q?: string | undefined
+  person?: string | undefined
+  project?: string | undefined
+  provider?: string | undefined
+  client?: string | undefined
+  /** Kind of the provider, or of the program. */
+  kind?: string | undefined
+  strategy?: string | undefined
+  state?: string | undefined
+  age?: string | undefined
+  used?: string | undefined
+  ends?: string | undefined
+  sort?: 'ends' | 'used' | undefined
+}
+
+/** As the address has it; what no field of this tab would say is left out. */
+export function chosenIn(view: View, query: Query): Chosen {
+  const q = single(query.q)?.trim()
+  return {
+    q: q && q.length <= 80 ? q : undefined,
+    person: single(query.person),
+    project: single(query.project),
+    provider: single(query.provider),
+    client: view === 'connections' ? undefined : single(query.client),
+    kind: view === 'devices' ? oneOf(programs, single(query.kind)) : single(query.kind),
+    strategy: view === 'tokens' ? oneOf(strategies, single(query.strategy)) : undefined,
+    state: single(query.state),
+    age: oneOf(ages, single(query.age)),
+    used: oneOf(uses, single(query.used)),
+    ends: oneOf(ends, single(query.ends)),
+    sort: isSortable(view, single(query.state)) ? oneOf(['ends', 'used'], single(query.sort)) : undefined,
+  }
+}
+
+/** What still lives or stands comes in any order; what is over, newest first. */
+export const isSortable = (view: View, state: string | undefined): boolean =>
+  ({
+    tokens: oneOf(tokenStates, state) === undefined || state === 'live',
+    connections: state !== 'revoked' && state !== 'all',
+    devices: state !== 'over' && state !== 'all',
+    unconfirmed: false,
+  })[view]
+
+const secret = new RegExp(`^vk_(${tokenKinds.join('|')})_`)
+/** What has no place in an address, and is not searched for. */
+export const isSecret = ({ q }: Chosen): boolean => q !== undefined && secret.test(q)
+
+const hourMilliseconds = 3_600_000
+
+/** The same as lists take it, whatever their tab, as of a moment. */
+export function filterOf(view: View, chosen: Chosen, now: Date) {
+  const at = (hours: number) => new Date(+now + hours * hourMilliseconds)
+  const daysAgo = (days: string) => at(-24 * Number(days))
+  const [side, hours] = chosen.ends?.split('-') ?? []
+  return {
+    search: chosen.q,
+    userId: chosen.person,
+    projectId: chosen.project,
+    providerId: chosen.provider,
+    clientId: chosen.client,
+    providerKind: view === 'devices' ? undefined : chosen.kind,
+    madeBefore: chosen.age ? daysAgo(chosen.age) : undefined,
+    usedBefore: chosen.used === 'unknown' ? chosen.used : chosen.used ? daysAgo(chosen.used) : undefined,
+    endsBefore: side === 'unknown' ? side : side === 'in' ? at(Number(hours)) : undefined,
+    endsAfter: side === 'after' ? at(Number(hours)) : undefined,
+  } as const
+}
+
+type Filter = ReturnType<typeof filterOf>
+const timeOf = (moment: Date | string | undefined) => (moment instanceof Date ? moment.toISOString() : moment)
+
+/** The same as the API takes it: what an act on all that match carries. */
+export const wireOf = (filter: Filter, { strategy, kind }: Chosen, view: View): Omit<RevocableFilter, 'kind'> => ({
+  search: filter.search,
+  owner: filter.userId,
+  project: filter.projectId,
+  provider: filter.providerId,
+  client: filter.clientId,
+  provider_kind: filter.providerKind as RevocableFilter['provider_kind'],
+  strategy: strategy as RevocableFilter['strategy'],
+  ...(view === 'devices' && { program: kind as RevocableFilter['program'] }),
+  made_before: timeOf(filter.madeBefore),
+  used_before: timeOf(filter.usedBefore),
+  ends_before: timeOf(filter.endsBefore),
+  ends_after: timeOf(filter.endsAfter),
+})
+
+type Named = { id: string; name: string }
+const daysText = (days: string) => (days === '1' ? 'a day' : `${days} days`)
+const hoursText: Record<string, string> = { '1': 'an hour', '24': 'a day', '168': 'a week' }
+
+const endsText = (one: string, view: View) => {
+  const [side = '', hours = ''] = one.split('-')
+  if (side === 'unknown') return view === 'devices' ? 'Never' : 'End not known'
+  return side === 'in' ? `Ends within ${hoursText[hours]}` : `Ends after ${hoursText[hours]} or later`
+}
+
+const stateText: Record<string, string> = {
+  ended: 'expired',
+  needs_relink: 'reconnect',
+  all: 'Any state',
+}
+const grantStateText: Record<string, string> = { live: 'signed in', over: 'ended', all: 'Any state' }
+
+/** The fields of a tab's filter bar. */
+export function fieldsOf(
+  view: View,
+  chosen: Chosen,
+  { projects, providers, clients, kinds }: Record<'projects' | 'providers' | 'clients' | 'kinds', Named[]>,
+): FilterField[] {
+  const pick = (name: keyof Chosen, unfiltered: string, list: Named[]): FilterField => ({
+    name,
+    label: unfiltered.replace('Any ', ''),
+    value: chosen[name] ?? '',
+    options: [{ value: '', label: unfiltered }, ...list.map(({ id, name }) => ({ value: id, label: name }))],
+  })
+  const named = (values: readonly string[], text: (value: string) => string) =>
+    values.map((id) => ({ id, name: text(id) }))
+  const state = {
+    tokens: { unfiltered: 'Live', list: named(tokenStates.slice(1), (one) => stateText[one] ?? one) },
+    connections: { unfiltered: 'Not revoked', list: named(connectionStates, (one) => stateText[one] ?? one) },
+    devices: { unfiltered: 'Not ended', list: named(grantStates, (one) => grantStateText[one] ?? one) },
+    unconfirmed: { unfiltered: '', list: [] },
+  }[view]
+  return [
+    pick('project', 'Any project', projects),
+    pick('provider', 'Any provider', providers),
+    view === 'devices'
+      ? pick('kind', 'Any kind', [
+          { id: 'device', name: 'Device' },
+          { id: 'app', name: 'App' },
+        ])
+      : pick('kind', 'Any kind', kinds),
+    ...(view === 'connections' ? [] : [pick('client', 'Any program', clients)]),
+    ...(view === 'tokens'
+      ? [
+          pick(
+            'strategy',
+            'Any strategy',
+            named(strategies, (one) => one),
+          ),
+        ]
+      : []),
+    pick(
+      'age',
+      'Any age',
+      named(ages, (days) => `Older than ${daysText(days)}`),
+    ),
+    pick(
+      'used',
+      'Any last use',
+      named(uses, (days) => (days === 'unknown' ? 'No use reported' : `Last used ${daysText(days)} ago or more`)),
+    ),
+    pick(
+      'ends',
+      'Any end',
+      named(view === 'tokens' ? ends.slice(0, -1) : ends, (one) => endsText(one, view)),
+    ),
+    { ...pick('state', state.unfiltered, state.list), label: 'State' },
+    ...(isSortable(view, chosen.state)
+      ? [
+          {
+            ...pick('sort', 'Newest first', [
+              { id: 'ends', name: 'Ends soonest first' },
+              { id: 'used', name: 'Last used first' },
+            ]),
+            label: 'Order',
+          },
+        ]
+      : []),
+  ]
+}
