@@ -9,7 +9,7 @@ import { useHydrated } from '@/app/_ui/clock.ts'
 import { Notice } from '@/app/_ui/notice.tsx'
 
 /** What became of a link in a pop-up. */
-function endWords(ended: Ended): string {
+export function endWords(ended: Ended): string {
   switch (ended.as) {
     case 'finished':
       return 'Linked.'
@@ -63,7 +63,7 @@ function usePopupLinks(tenant: string) {
   return { standings, phase, start, stop: () => stop.current?.abort() }
 }
 
-const Blocked = ({ children }: { children: ReactNode }) => (
+export const Blocked = ({ children }: { children: ReactNode }) => (
   <Notice
     tone="attention"
     live

@@ -36,14 +36,13 @@ const faces = {
   upstream_unavailable: {
     icon: CloudOff,
     tone: 'attention',
-    meaning:
-      'Valetkey could not reach the upstream, or was asked to wait. Your approval cannot be reused, and nothing was linked.',
+    meaning: 'Valetkey could not reach the upstream to finish. Your approval cannot be reused, and nothing was linked.',
   },
   link_interrupted: {
     icon: Unplug,
     tone: 'attention',
     meaning:
-      'It failed, or its answer broke off, after your approval was sent. The approval may be used up, so Valetkey did not send it again. Nothing was linked.',
+      'Valetkey could not reach it, it failed, or its answer broke off. Your approval may be used up, so it is not sent again. Nothing was linked.',
   },
   upstream_protocol: {
     icon: FileQuestion,

@@ -4,6 +4,7 @@ import { expect, expectAccessible, signIn, test } from './support.ts'
 
 const consolePages = [
   'projects',
+  'import',
   'tokens',
   'tokens?state=all',
   'devices',

@@ -422,10 +422,10 @@ const links: Link[] = [
     'the answer is two megabytes',
     () => at(token, { body: { ...tokens, x: 'x'.repeat(2_097_152) } }),
     same,
-    'upstream_unavailable',
+    'link_interrupted',
   ],
-  ['the answer never comes', () => at(token, 'never'), same, 'upstream_unavailable'],
-  ['the token endpoint redirects', () => at(token, elsewhere(307)), same, 'upstream_unavailable'],
+  ['the answer never comes', () => at(token, 'never'), same, 'link_interrupted'],
+  ['the token endpoint redirects', () => at(token, elsewhere(307)), same, 'link_interrupted'],
   ['the code is refused', () => at(token, { status: 400, body: { error: 'invalid_grant' } }), same, 'upstream_refused'],
   [
     'the client is refused',

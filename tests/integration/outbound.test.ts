@@ -512,8 +512,8 @@ describe('issuers that a tenant configures', () => {
       const { code, message, detail, fields, retryAfterSeconds } = result.error
       answers.push({ code, message, detail, fields, retryAfterSeconds })
     }
-    const { title } = errorCodes.upstream_unavailable
-    expect(answers).toEqual(issuers.map(() => ({ code: 'upstream_unavailable', message: title })))
+    const { title } = errorCodes.link_interrupted
+    expect(answers).toEqual(issuers.map(() => ({ code: 'link_interrupted', message: title })))
     const line = broker.logged.find((text) => text.includes('10.0.0.5'))
     expect(line).toContain('"reason"')
   })

@@ -152,7 +152,7 @@ describe('the health of each stack', () => {
       state: 'failed',
       seen: 'There is no sign-in page at its path.',
     })
-    const away = await add({ issuer: 'https://connection.nobody.invalid' }, { registered: false })
+    const away = await add({ issuer: 'http://127.0.0.1:1' }, { registered: false })
     expect(await statesOf(away.id)).toMatchObject({
       connection: 'failed',
       client: 'unknown',

@@ -22,7 +22,7 @@ beforeAll(async () => {
   file = join(world.machine, 'k/config.json')
   const stack_url = `http://${project?.provider.host}`
   const projects = {
-    here: { stack_url, token: `1-2-${canary}`, project_id: Number(project?.external_id) },
+    here: { stack_url, token: `1-2-${canary}`, project_id: Number(project?.external_id), active_branch_id: 1234 },
     other: { stack_url, token: `3-4-${canary}`, project_id: 999 },
     far: { stack_url: 'https://elsewhere.example', token: `5-6-${canary}`, project_id: 5 },
   }
@@ -64,7 +64,8 @@ const write = (...more: string[]) => world.run(['adopt', '--write', ...more, fil
 const seen = ({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr
 
 it('names the project that stands in and the line that uses it, and writes only what is agreed to', async () => {
-  expect((await world.login()).code).toBe(0)
+  const scopes = ['projects:read', 'tokens:issue', 'tokens:revoke', 'tenant:read'] as const
+  expect((await world.login({ scopes })).code).toBe(0)
   const dry = await world.run(['adopt', file, '--json'])
   const [{ tokens, diff }] = JSON.parse(dry.stdout).files
   expect([dry.code, tokens.map(({ project }: { project: string | null }) => project)]).toEqual([
@@ -85,7 +86,9 @@ it('names the project that stands in and the line that uses it, and writes only 
   expect(await readFile(file, 'utf8')).toBe(text)
   const done = await write('--without-undo')
   // One host is known and has no project for it: a person has to link one.
-  expect([done.code, (await world.sentTo()).pathname]).toEqual([10, '/t/acme/projects'])
+  expect([done.code, (await world.sentTo()).pathname]).toEqual([10, '/t/acme/import'])
+  // A terminal is not usually let as far: it says where it is done.
+  expect(done.stdout).toMatch(/carried: +not branch 1234: .*\/t\/acme\/import/)
   expect(await readFile(file, 'utf8')).toBe(text.replace(`"1-2-${canary}"`, '""'))
   expect((await stat(file)).mode & 0o777).toBe(0o640)
   expect(await readdir(join(world.machine, 'k'))).toEqual(['config.json'])
@@ -177,3 +180,27 @@ it('killed at any step it leaves the old or the new file, with its mode, and the
   // What a killed one had beside it is gone.
   expect(await readdir(join(world.machine, 'k'))).toEqual(['config.json'])
 }, 120_000)
+
+it('K-25: what was set there beside the token comes along: the branch, and the alias where that is wanted', async () => {
+  // Whoever ran it before was sent to a browser.
+  if (await world.opened()) await world.sentTo()
+  const more = ['projects:read', 'tokens:issue', 'tokens:revoke', 'tenant:read', 'connections:manage']
+  expect((await world.login({ args: more.flatMap((scope) => ['--scope', scope]) })).code).toBe(0)
+  const projects = async () =>
+    ((await world.console('GET', '/tenants/acme/projects')).body as { items: Record<string, unknown>[] }).items
+  const dry = await world.run(['adopt', '--aliases', file, '--json'])
+  expect(JSON.parse(dry.stdout).files[0].tokens[0]).toMatchObject({
+    carries: { alias: 'here', branch: '1234' },
+    carried: [],
+  })
+  expect(await projects()).toMatchObject([{ alias: 'prod', connection: { branch: null } }])
+  const done = await write('--without-undo', '--aliases', '--json')
+  expect(JSON.parse(done.stdout).files[0].tokens[0]).toMatchObject({ carried: ['branch 1234', 'alias here'] })
+  expect(await projects()).toMatchObject([{ alias: 'here', connection: { branch: '1234' } }])
+  // A second time there is nothing to do; the former alias keeps working.
+  await writeFile(file, text)
+  const again = await write('--without-undo', '--aliases', '--json')
+  expect(JSON.parse(again.stdout).files[0].tokens[0]).toMatchObject({ carried: [], project: 'here' })
+  expect((await world.run(['token', 'prod', '--help'])).code).toBe(0)
+  for (const run of [dry, done, again]) expect(seen(run)).not.toContain(canary)
+})

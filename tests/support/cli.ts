@@ -8,7 +8,7 @@ import { expect } from 'vitest'
 import { type Scope, scopes } from '../../lib/actor.ts'
 import { startTestApp } from './app.ts'
 import { commandBundle } from './command-bundle.ts'
-import { approveDevice } from './programs.ts'
+import { approveDevice, approveWaitingDevice } from './programs.ts'
 import { serve } from './served.ts'
 import { personOf } from './strangers.ts'
 
@@ -123,6 +123,8 @@ export async function startCliWorld() {
     /** Answers the device that waits. */
     approveDevice: (deviceCode: string, scopes: readonly Scope[]) =>
       approveDevice(app, 'acme', deviceCode, { user, scopes }),
+    /** Answers the only device that waits, whatever its code. */
+    approveWaitingDevice: () => approveWaitingDevice(app, 'acme', { user, scopes: allScopes }),
     /** What the owner does in the console. */
     console: (method: string, path: string, body?: unknown) =>
       app.call(owner, method, path, body, { origin: at.origin }),

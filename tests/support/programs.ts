@@ -141,6 +141,10 @@ async function approve(
 export const approveDevice = (app: TestApp, tenant: string, deviceCode: string, answer: Answer) =>
   approve(app, tenant, 'secret_hash', Buffer.from(hash(deviceCode)), answer)
 
+/** Approves the only device that waits. */
+export const approveWaitingDevice = (app: TestApp, tenant: string, answer: Answer) =>
+  approve(app, tenant, 'kind', 'device', answer)
+
 /** Approves a code request; the code. */
 export async function approveCode(app: TestApp, tenant: string, request: string, answer: Answer): Promise<string> {
   await approve(app, tenant, 'id', request, answer)

@@ -83,6 +83,14 @@ test('the pages that are made are what `npm run docs:generate` writes', async ()
     expect(read(path) === text, `${path} is stale`).toBe(true)
 })
 
+test('each feature of kbagent is a requirement, or the manual says why it has no test', async () => {
+  const [, list = ''] = read('docs/keboola.md').split('## What of kbagent')
+  const excused = [...list.matchAll(/^\| (K-\d\d) \|/gm)].map(([, id]) => String(id))
+  const all = Array.from({ length: 40 }, (_, index) => `K-${String(index + 1).padStart(2, '0')}`)
+  const required = requirementsOf(await readPromises()).map(({ id }) => id)
+  expect(excused).toEqual(all.filter((id) => !required.includes(id)))
+})
+
 test('every id that a test carries is a requirement, and every requirement is carried by a test', async () => {
   const carried = new Set((await carriers()).flatMap(({ ids }) => ids))
   const required = requirementsOf(await readPromises()).map(({ id }) => id)

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path'
+import { aliasFrom } from '../../../lib/client/kbagent.ts'
 import { noBrowser, openBrowser } from '../browser.ts'
 import type { Cli } from '../cli.ts'
 import { Failure } from '../failure.ts'
 import type { Style } from '../output.ts'
+import { carryOver } from './carry.ts'
 import { type DiffLine, unifiedDiff } from './diff.ts'
 import { gh } from './gh.ts'
 import { setGit, unsetGit } from './git-config.ts'
@@ -17,7 +19,14 @@ import { type Original, readOriginal, replaceOriginal } from './write.ts'
 
 const kinds = [kbagent, osa, gh, netrc]
 
-type Given = { files: string[]; write: boolean; verify: boolean; withoutUndo: boolean; project: string | undefined }
+type Given = {
+  files: string[]
+  write: boolean
+  verify: boolean
+  withoutUndo: boolean
+  aliases: boolean
+  project: string | undefined
+}
 
 /** What becomes of a credential. `use`: what to use from then on. */
 type Fate = {
@@ -26,6 +35,9 @@ type Fate = {
   project: string | null
   why: string | null
   verified: string | null
+  /** The project that stands in, and what of its person's settings was carried over to it. */
+  ours?: Project | undefined
+  carried?: string[]
 }
 type Plan = { kind: Kind; original: Original; fates: Fate[]; next: string }
 
@@ -77,6 +89,11 @@ export async function adoptFiles(cli: Cli, given: Given): Promise<number> {
       }
     }
   })
+  await carryOver(
+    cli,
+    plans.flatMap(({ fates }) => fates.filter(({ use }) => use)),
+    given.aliases,
+  )
   show(cli, plans, ours, { written: true, undo: vault?.title ?? null })
   return (await linkTheRest(cli, plans, ours)) ? 10 : 0
 }
@@ -136,7 +153,7 @@ function fateOf(
   const use = replacement.use(project)
   return 'problem' in use
     ? { use: undefined, project: project.alias, why: use.problem }
-    : { use, project: project.alias, why: null }
+    : { use, project: project.alias, why: null, ours: project }
 }
 
 const isLinked = ({ connection }: Project) => connection?.status === 'linked'
@@ -172,7 +189,9 @@ async function linkTheRest(cli: Cli, plans: Plan[], ours: Ours | undefined): Pro
     .map(({ found }) => found.host)
   const missing = [...new Set(hosts)].filter((host) => ours?.hosts.has(host))
   if (missing.length === 0 || !ours) return false
-  const url = `${ours.server}/t/${ours.tenant}/projects`
+  // Where the file itself says what to link, the console reads it.
+  const isRead = plans.every(({ kind }) => kind.name === 'kbagent')
+  const url = `${ours.server}/t/${ours.tenant}/${isRead ? 'import' : 'projects'}`
   const isOpen = noBrowser(cli) === undefined && (await openBrowser(cli, url))
   cli.out.note(
     `${isOpen ? 'The browser shows' : 'Open'} ${url}: link a project at ${missing.join(', ')}, then run this again.`,
@@ -193,17 +212,21 @@ function show(
     file: original.file,
     program: kind.name,
     changed: written && next !== original.text,
-    tokens: fates.map(({ found: { at, host, what, upstream }, use, project, why, verified }) => ({
-      at,
-      host,
-      what,
-      verified,
-      project,
-      use: use?.line ?? null,
-      git: use?.git?.map(([name, value]) => `git config --global --add ${name} '${value}'`) ?? [],
-      why_not: why,
-      upstream,
-    })),
+    tokens: fates.map(
+      ({ found: { at, host, what, upstream, carries }, use, project, why, verified, carried = [] }) => ({
+        at,
+        host,
+        what,
+        verified,
+        project,
+        use: use?.line ?? null,
+        git: use?.git?.map(([name, value]) => `git config --global --add ${name} '${value}'`) ?? [],
+        why_not: why,
+        upstream,
+        carries: carries ? { alias: aliasFrom(carries.alias) ?? null, branch: carries.branch } : null,
+        carried,
+      }),
+    ),
     diff:
       next === original.text ? [] : unifiedDiff(original.text, next, kind.masked).map(({ sign, text }) => sign + text),
   }))
@@ -211,13 +234,16 @@ function show(
     if (files.length === 0) out.line('No long-lived token was found.')
     for (const { file, program, tokens, diff, changed } of files) {
       out.line({ text: file, style: 'bold' }, `  (${program})`)
-      for (const { at, host, what, verified, use, git, why_not, upstream, project } of tokens) {
+      for (const { at, host, what, verified, use, git, why_not, upstream, project, carries, carried } of tokens) {
         out.line(`  ${at}, at ${host}`)
+        if (carries)
+          out.line(`    there:    ${carries.branch === null ? 'the main branch' : `branch ${carries.branch}`}`)
         out.line(`    is:       ${what}`)
         if (verified !== null) out.line(`    says:     ${verified}`)
         if (use === null) out.line('    stays:    ', { text: why_not ?? '', style: 'yellow' })
         else {
           out.line('    project:  ', { text: project ?? '', style: 'green' })
+          for (const text of carried) out.line(`    carried:  ${text}`)
           out.line(`    then use: ${use}`)
           for (const line of git) out.line(`    git:      ${line}${changed ? '  (done)' : ''}`)
           out.line(`    upstream: ${upstream}`)

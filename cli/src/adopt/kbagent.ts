@@ -12,6 +12,7 @@ const Config = z.looseObject({
       token: z.string(),
       project_id: z.optional(z.nullable(z.number())),
       project_name: z.optional(z.string()),
+      active_branch_id: z.optional(z.nullable(z.number())),
     }),
   ),
   dev_portal_identities: z.optional(
@@ -37,7 +38,11 @@ const Verified = z.looseObject({
   canManageTokens: z.optional(z.boolean()),
 })
 
-function storageToken(alias: string, stack: URL, { token, project_id: known }: Config['projects'][string]): Found {
+function storageToken(
+  alias: string,
+  stack: URL,
+  { token, project_id: known, active_branch_id: active }: Config['projects'][string],
+): Found {
   // `{project}-{token}-{secret}` (config_store.py); older ones have no number of a project.
   const [, inToken, number] = /^(?:(\d+)-)?(\d+)-/.exec(token) ?? []
   const project = known ?? inToken
@@ -48,6 +53,7 @@ function storageToken(alias: string, stack: URL, { token, project_id: known }: C
     what: `${named} of project ${project ?? 'unknown'}; what it may do the file does not say, and it ends only if its maker said so`,
     upstream: `delete ${number === undefined ? 'it' : `token ${number}`} in project ${project ?? ''}, under Settings, API Tokens`,
     secret: token,
+    carries: { alias, branch: active == null ? null : String(active) },
     replacement: {
       match: ({ provider, external_id: id }) =>
         provider.host === stack.host && (project === undefined || id === String(project)),

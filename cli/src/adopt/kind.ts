@@ -2,10 +2,11 @@ import type { Cli } from '../cli.ts'
 
 /** A project of ours, as far as it takes part here. */
 export type Project = {
+  id: string
   alias: string
   external_id: string
   provider: { kind: string; host: string; strategy: string | null }
-  connection: { status: string } | null
+  connection: { id: string; status: string; branch: string | null } | null
 }
 
 /** What may be asked of whom a credential is for; it is sent to that host and to nobody else. */
@@ -32,6 +33,8 @@ export type Found = {
     use(project: Project): { line: string; git?: [name: string, value: string][] } | { problem: string }
   }
   question?: Question
+  /** What its person had set there beside it, which a project of ours can have as well. */
+  carries?: { alias: string; branch: string | null }
 }
 
 /** A program’s file with credentials in it. */

@@ -3,7 +3,7 @@ import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError, type ErrorCode, errorCodes, isBrokerError } from '../../errors.ts'
 import { configured } from '../../providers/index.ts'
-import { isUpstreamError, type LinkedGrant, type Provider, type UpstreamError } from '../../providers/provider.ts'
+import { isUpstreamError, type LinkedGrant, type Provider } from '../../providers/provider.ts'
 import { retries } from '../../providers/retry.ts'
 import { hash, Secret } from '../../security/secrets.ts'
 import { type AttemptRow, consumeAttempt, endAttempt, findAttempt, findKeptGrant } from '../../store/attempts.ts'
@@ -87,7 +87,7 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     const grant = await upstream
       .exchangeCode({ parameters, ...secrets, redirectUri, ...askedFor(scopes) })
       .catch((error: unknown) => {
-        throw isUpstreamError(error) && error.failure === 'ambiguous' ? interrupted(error) : error
+        throw interrupted(error)
       })
     const habits = habitsOf(provider)
     const input = { attempt, grant, person, alias: attempt.alias, habits }
@@ -112,9 +112,16 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
   }
 }
 
-/** The code may be used up: trying once more means linking anew. */
-const interrupted = (error: UpstreamError) =>
-  new BrokerError(retries.exchange.code ?? 'upstream_unavailable', { cause: error })
+/**
+ * The code may be used up, so trying once more means linking anew. Whether anybody was reached makes no difference: it would tell
+ * which hosts and ports are there (F-10).
+ */
+function interrupted(error: unknown): unknown {
+  if (!isUpstreamError(error) || (error.failure !== 'ambiguous' && error.failure !== 'unreached')) return error
+  const { retryAfterSeconds } = error
+  const { code } = retries.exchange
+  return new BrokerError(code ?? 'internal', { cause: error, ...(retryAfterSeconds && { retryAfterSeconds }) })
+}
 
 function habitsOf(provider: ProviderRow): Habits {
   const made = configured(provider)

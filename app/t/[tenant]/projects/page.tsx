@@ -30,6 +30,8 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
   const choices = providers
     .filter(({ own }) => !own)
     .map(({ id, name, issuer }) => ({ id, name, host: new URL(issuer).host }))
+  // Who had them in the file of another program need not type anything.
+  const hasStacks = providers.some(({ kind }) => kind === 'keboola')
   const standing = new Map(
     cards.flatMap(({ connection, provider }) =>
       connection && connection.status !== 'revoked' ? [[provider.id, connection] as const] : [],
@@ -54,8 +56,12 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
         lead="What you can issue tokens for: upstream projects that you link with your own account, whose refresh tokens stay here, encrypted; and your organisation’s own APIs."
         actions={
           mayWork &&
-          cards.length > 0 &&
-          choices.length > 0 && <LinkProject tenant={tenant} providers={choices} variant="secondary" />
+          choices.length > 0 && (
+            <>
+              {hasStacks && <ButtonLink href={`/t/${tenant}/import`}>Bring from kbagent</ButtonLink>}
+              {cards.length > 0 && <LinkProject tenant={tenant} providers={choices} variant="secondary" />}
+            </>
+          )
         }
       />
       {attempts.map((attempt) => (
