@@ -141,7 +141,11 @@ function BucketRights({ buckets, value, onChange }: BucketRightsProps) {
             <span className="wrap-anywhere min-w-0">{labelOf(bucket)}</span>
             <span className="flex shrink-0 gap-4">
               {(['read', 'write'] as const).map((right) => (
-                <label key={right} htmlFor={`${bucket.id} ${right}`} className="flex min-h-6 items-center gap-2 has-disabled:text-muted">
+                <label
+                  key={right}
+                  htmlFor={`${bucket.id} ${right}`}
+                  className="flex min-h-6 items-center gap-2 has-disabled:text-muted"
+                >
                   <Tick
                     id={`${bucket.id} ${right}`}
                     aria-label={`${right} ${bucket.id}`}
