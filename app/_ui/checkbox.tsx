@@ -22,7 +22,7 @@ export function Checkbox({ label, hint, ...rest }: CheckboxProps) {
   const hintId = `${id}-hint`
   return (
     <div className="flex min-w-0 flex-col">
-      <label htmlFor={id} className="flex min-h-8 items-center gap-3 py-1">
+      <label htmlFor={id} className="flex min-h-8 items-center gap-3 py-1 has-disabled:text-muted">
         <Tick {...rest} id={id} aria-describedby={hint ? hintId : undefined} />
         <span className="wrap-anywhere min-w-0">{label}</span>
       </label>

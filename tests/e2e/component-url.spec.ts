@@ -46,6 +46,6 @@ test('K-31: a guest upstream is told why there is no address before they choose'
   await signIn(page, 'member@acme.test')
   await link(page, 'Acme Sales Reporting', 'member@acme.test')
   await page.getByRole('button', { name: choose }).click()
-  await expect(page.getByText('It may not pass on the right to a component')).toBeVisible()
+  await expect(page.getByText('Your role upstream is guest')).toBeVisible()
   await expect(page.getByRole('button', { name: 'Make the address' })).toHaveCount(0)
 })

@@ -1,6 +1,7 @@
 // The address where a component is authorized: made with the connection's own Bearer, holding a token for that component alone.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Jar, startTestApp, type TestApp, type TokenOnWire } from '../support/app.ts'
+import { deviceLogin } from '../support/programs.ts'
 
 type Made = { url: string; token: TokenOnWire & { purpose: string; expires_at: string }; expires_in: number }
 type Refused = { code: string; detail: string; next: string; errors?: { pointer: string }[] }
@@ -112,6 +113,17 @@ describe('the address of a component', () => {
   })
 })
 
+it('K-30: an address that was found is found out at the leak desk, and ended there', async () => {
+  const { body: made } = await make()
+  const { body: found } = await app.call<{ found: { kind: string; id: string }[] }>(
+    owner,
+    'POST',
+    '/tenants/acme/leaks',
+    { text: `somebody pasted this: ${made.url} into a chat` },
+  )
+  expect(found.found).toMatchObject([{ kind: 'token', id: made.token.id }])
+})
+
 describe('before anything is made', () => {
   /** Refused by what it answers, and no token was asked for. */
   async function refused(more: object, expected: object, jar = owner, of = project) {
@@ -159,6 +171,32 @@ describe('before anything is made', () => {
   it('a project of another kind has no such page', async () => {
     const tickets = await app.linkProject(owner, 'acme', { account: 'owner@acme.test', provider: 'Demo tickets' })
     await refused({}, { status: 409, code: 'no_component_page' }, owner, tickets)
+  })
+
+  it('ASK-21: a program that was allowed less makes none', async () => {
+    const user = (await app.call<{ id: string }>(owner, 'GET', '/me')).body.id
+    const { access_token } = await deviceLogin(app, 'acme', { user, scopes: ['projects:read', 'tokens:issue'] })
+    const asProgram = (ceilings: object) =>
+      app
+        .rows('acme', 'UPDATE oauth_grant SET ceilings = $1 WHERE user_id = $2', [JSON.stringify(ceilings), user])
+        .then(() => make<Refused>({}, new Map(), project, { authorization: `Bearer ${access_token}` }))
+    const before = mints().length
+    const rights = { components: ['keboola.ex-db-pgsql'] }
+    expect(await asProgram({ [project]: { rights, proxy: null } })).toMatchObject({
+      status: 403,
+      body: { code: 'beyond_grant' },
+    })
+    expect(mints().length).toBe(before)
+    expect((await asProgram({ [project]: { rights: { components: [body.component] }, proxy: null } })).status).toBe(201)
+  })
+
+  it('of a project that is frozen makes none, and asks no upstream', async () => {
+    await app.call(owner, 'POST', '/tenants/acme/freezes', { kind: 'project', id: project })
+    const before = app.requests('GET /v2/storage/tokens/verify').length
+    expect(await make<Refused>()).toMatchObject({ status: 409, body: { code: 'frozen' } })
+    expect(app.requests('GET /v2/storage/tokens/verify').length).toBe(before)
+    await app.call(owner, 'DELETE', `/tenants/acme/freezes/project/${project}`)
+    expect((await make()).status).toBe(201)
   })
 
   it('what is not the caller’s does not exist', async () => {

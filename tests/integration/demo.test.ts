@@ -376,6 +376,35 @@ describe('the Storage API (upstreams 3.3)', () => {
     expect((await storage('buckets', key)).status).toBe(401)
   })
 
+  test('components, their configurations and branches are those of the project, for a token those that it may use', async () => {
+    const { access_token } = await link()
+    const asked = { expiresIn: 60, componentAccess: ['keboola.ex-salesforce'] }
+    const key = storageToken((await storage('tokens', bearer(access_token), asked)).body.token)
+    const list = async (path: string, auth: Record<string, string>) =>
+      Object.values((await storage(path, auth)).body) as Body[]
+    expect((await list('components', bearer(access_token)))[0]).not.toHaveProperty('configurations')
+    const [component, ...others] = await list('components?include=configuration', key)
+    expect([component, others]).toMatchObject([
+      { id: 'keboola.ex-salesforce', flags: expect.arrayContaining(['genericDockerUI-authorization']) },
+      [],
+    ])
+    expect(component?.configurations).toMatchObject([{ id: '901', name: 'Accounts, nightly' }])
+    const at = (path: string, auth: Record<string, string> = key) => storage(`components/${path}`, auth)
+    expect((await at('keboola.ex-salesforce/configs/901')).body).toMatchObject({ id: '901', configuration: {} })
+    expect((await at('keboola.ex-salesforce/configs/902')).status).toBe(404)
+    expect([(await at('keboola.ex-db-pgsql')).status, (await at('keboola.ex-db-pgsql/configs/902')).status]).toEqual([
+      403, 403,
+    ])
+    expect((await at('keboola.ex-nothing', bearer(access_token))).body).toMatchObject({
+      code: 'storage.components.notFound',
+      exceptionId: expect.any(String),
+    })
+    expect(await list('dev-branches', key)).toMatchObject([
+      { id: 7001, isDefault: true },
+      { id: 7101, isDefault: false },
+    ])
+  })
+
   test('K-36: the last use of a token is the newest event it made', async () => {
     const { access_token } = await link()
     const { body } = await storage('tokens', bearer(access_token), { expiresIn: 600 })

@@ -69,6 +69,13 @@ describe('before the form', () => {
   })
 })
 
+it('ASK-05: managing one bucket cannot be asked for, because the stack refuses it; read and write can', async () => {
+  const before = mints().length
+  const { status, body } = await issue({ buckets: { 'in.c-crm': 'manage' } })
+  expect([status, body.code, mints().length]).toEqual([400, 'bad_request', before])
+  expect((await issue({ buckets: { 'in.c-crm': 'write', 'in.c-web-orders': 'read' } })).status).toBe(201)
+})
+
 describe('managing tokens', () => {
   it('K-20: is refused where no admin allows it, before anything is made, and the form says why', async () => {
     const before = mints().length

@@ -104,15 +104,18 @@ async function rightsPicked(
       code: 'no_rights',
       next: `Make one that works through Valetkey: valetkey token ${project} --read-only`,
     })
-  const reasons = typeof unavailable === 'object' && unavailable !== null ? Object.entries(unavailable) : []
-  const isAvailable = ({ property }: RightsFlag) => !reasons.some(([right]) => right === property)
+  const reasons = new Map<string, unknown>(Object.entries(unavailable ?? {}))
   for (;;) {
     const given: Record<string, string[] | boolean> = {}
     for (const flag of flags.filter(({ kind }) => kind === 'list' || kind === 'map'))
       given[flag.flag] = await several(flag, choicesFor(offered, flag.property), common)
-    const switches = flags.filter((flag) => flag.kind === 'switch' && isAvailable(flag))
-    if (switches.length > 0) {
-      const options = switches.map(({ flag, description }) => ({ value: flag, label: description }))
+    const switches = flags.filter(({ kind }) => kind === 'switch')
+    if (switches.some(({ property }) => !reasons.has(property))) {
+      const options = switches.map(({ flag, property, description }) => {
+        const reason = reasons.get(property)
+        if (reason === undefined) return { value: flag, label: description }
+        return { value: flag, label: plain(`${description}: ${reason}`), disabled: true }
+      })
       const on = await answered(multiselect({ message: 'Beside that', options, required: false, ...common }))
       for (const flag of on) given[flag] = true
     }

@@ -55,7 +55,16 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   strategies: () => offers,
   tokenType: 'storage',
   header: 'X-StorageApi-Token: {token}',
-  facts: (settings) => [...facts(settings), throughUs(proxying.methodsCarryMeaning)],
+  facts: (settings) => [
+    ...facts(settings),
+    throughUs(proxying.methodsCarryMeaning),
+    {
+      label: 'Components are authorized at',
+      lines: [
+        { text: settings.componentPage, form: 'code', note: 'Gets a token for one component.', attention: false },
+      ],
+    },
+  ],
   samples,
   environment,
   proxy: () => proxying,

@@ -36,15 +36,12 @@ function unavailable(
   allowManageTokens: boolean,
 ): Reach['unavailable'] {
   const own = 'Your account may not do this upstream, so its tokens may not either.'
-  return {
-    ...(canManageBuckets === false && { manage_buckets: own }),
-    ...(canReadAllFileUploads === false && { read_all_files: own }),
-    ...(!allowManageTokens
-      ? { manage_tokens: notAllowed }
-      : canManageTokens === false
-        ? { manage_tokens: own }
-        : undefined),
-  }
+  const reasons: Reach['unavailable'] = {}
+  if (canManageBuckets === false) reasons.manage_buckets = own
+  if (canReadAllFileUploads === false) reasons.read_all_files = own
+  if (canManageTokens === false) reasons.manage_tokens = own
+  if (!allowManageTokens) reasons.manage_tokens = notAllowed
+  return reasons
 }
 
 /** K-20 */

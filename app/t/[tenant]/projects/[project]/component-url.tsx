@@ -15,7 +15,7 @@ import type { Choices } from './issue/pickers/picker.ts'
 
 type Named = { id: string; name: string }
 type Component = Named & { authorizes: boolean; configurations: Named[] }
-type PageChoices = { components: Component[]; role: string | null }
+type PageChoices = { components: Component[]; refused: string | null }
 type Props = { tenant: string; project: string; name: string }
 
 const labelOf = ({ id, name }: Named) => (name === id ? id : `${name} · ${id}`)
@@ -55,14 +55,14 @@ export function ComponentUrl(props: Props) {
 }
 
 /** Of an upstream's answer: what is not as expected is not there. */
-function read({ components, role }: Choices): PageChoices {
+function read({ components, refused }: Choices): PageChoices {
   return {
     components: Array.isArray(components) ? (components as Component[]) : [],
-    role: typeof role === 'string' ? role : null,
+    refused: typeof refused === 'string' ? refused : null,
   }
 }
 
-function Chosen({ tenant, project, name, components, role }: Props & PageChoices) {
+function Chosen({ tenant, project, name, components, refused }: Props & PageChoices) {
   const router = useRouter()
   const [anyway, setAnyway] = useState(false)
   const shown = components.filter(
@@ -104,12 +104,12 @@ function Chosen({ tenant, project, name, components, role }: Props & PageChoices
     void start()
   }
 
-  if (role === 'guest' || role === 'readOnly')
+  if (refused !== null)
     return (
       <Notice
         tone="attention"
-        title={`Your role upstream is ${role}`}
-        meaning="It may not pass on the right to a component, so no address can be made."
+        title="No address can be made here"
+        meaning={refused}
         next="Ask somebody with the role admin or share in that project."
       />
     )

@@ -7,7 +7,8 @@ import type { Reach } from '@/lib/providers/keboola/roles.ts'
 import type { Picker, PickProps } from './picker.ts'
 
 type Named = { id: string; name: string }
-type KeboolaChoices = { components: Named[]; buckets: Named[] } & Reach
+/** An instance of the version before says nothing of what cannot be given. */
+type KeboolaChoices = { components: Named[]; buckets: Named[] } & Partial<Reach>
 
 /** What reaches beyond the things that are named. */
 const wide = [
@@ -28,8 +29,8 @@ export const keboolaPicker: Picker<KeboolaRights, KeboolaChoices> = {
   none: { components: [], buckets: {}, manage_buckets: false, read_all_files: false, manage_tokens: false },
   isEmpty: ({ components, buckets, ...rest }) =>
     components.length === 0 && Object.keys(buckets).length === 0 && !wide.some(({ right }) => rest[right]),
-  refusal: ({ refused }) => refused,
-  stillThere(rights, { components, buckets, refused, unavailable }) {
+  refusal: ({ refused = null }) => refused,
+  stillThere(rights, { components, buckets, refused = null, unavailable = {} }) {
     if (refused !== null) return this.none
     const kept = wide.map(({ right }) => [right, rights[right] === true && !unavailable[right]])
     return {
@@ -48,7 +49,7 @@ const labelOf = ({ id, name }: Named) => (name === id ? id : `${name} · ${id}`)
 
 /** What the token may do: nothing until it is ticked; what reaches far stands apart, and what cannot be given says why. */
 function ScopePicker({ choices, value, onChange }: PickProps<KeboolaRights, KeboolaChoices>) {
-  const { refused, unavailable } = choices
+  const { refused = null, unavailable = {} } = choices
   return (
     <fieldset className="flex min-w-0 flex-col gap-3" disabled={refused !== null}>
       <legend className="mb-1 font-semibold">Access</legend>
@@ -141,7 +142,11 @@ function BucketRights({ buckets, value, onChange }: BucketRightsProps) {
             <span className="wrap-anywhere min-w-0">{labelOf(bucket)}</span>
             <span className="flex shrink-0 gap-4">
               {(['read', 'write'] as const).map((right) => (
-                <label key={right} htmlFor={`${bucket.id} ${right}`} className="flex min-h-6 items-center gap-2">
+                <label
+                  key={right}
+                  htmlFor={`${bucket.id} ${right}`}
+                  className="flex min-h-6 items-center gap-2 has-disabled:text-muted"
+                >
                   <Tick
                     id={`${bucket.id} ${right}`}
                     aria-label={`${right} ${bucket.id}`}
