@@ -6463,6 +6463,46 @@ export interface Paths {
                 count: number
               }[]
               owner_count: number
+              /**
+               * The same within the last hour
+               */
+              used_in_hour: number
+              /**
+               * The twenty of most: of tokens; of what connections reach; for grants of the tokens that were issued through them
+               */
+              projects: {
+                project_id: string
+                name: string
+                count: number
+              }[]
+              project_count: number
+              /**
+               * What ends by provider, and what can be done about it there
+               */
+              upstreams: {
+                provider_id: string
+                name: string
+                what: 'tokens' | 'connections'
+                /**
+                 * `here`: it works through Valetkey, which refuses it at once; `upstream`: its upstream is asked to end it, at once; `at_end`: it works there until it expires; `copy`: the upstream cannot end it, and only the copy that is stored here is destroyed
+                 */
+                effect: 'here' | 'upstream' | 'at_end' | 'copy'
+                count: number
+                /**
+                 * When the last of the tokens expires
+                 */
+                latest: string | null
+              }[]
+              breaks: {
+                /**
+                 * Connections that are renewed no more
+                 */
+                connections: number
+                /**
+                 * APIs of the tenant’s own that refuse callers
+                 */
+                audiences: string[]
+              }
             }
           }
         }

@@ -247,6 +247,54 @@ describe('a selection', () => {
     ])
   })
 
+  it('A-02: is previewed with where it reaches, what each upstream can do about it, and what breaks', async () => {
+    const [minted, proxied, other] = [await issued(), await issued(), await issued(member, theirs)]
+    const minutesAgo = (minutes: number) => new Date(app.ctx.now().getTime() - minutes * 60_000).toISOString()
+    const end = new Date(app.ctx.now().getTime() + 7_200_000).toISOString()
+    await app.rows('acme', 'UPDATE issued_token SET last_used_at = $2, expires_at = $3 WHERE id = $1', [
+      minted.token.id,
+      minutesAgo(30),
+      end,
+    ])
+    await app.rows('acme', `UPDATE issued_token SET strategy = 'proxy', last_used_at = $2 WHERE id = $1`, [
+      proxied.token.id,
+      minutesAgo(90),
+    ])
+    await app.rows(
+      'acme',
+      `UPDATE issued_token SET strategy = 'sign', offline = true, connection_id = NULL WHERE id = $1`,
+      [other.token.id],
+    )
+    const provider = await app.demoProvider(owner, 'acme')
+    const seen = await preview({})
+    expect(seen).toMatchObject({ count: 3, used_lately: 2, used_in_hour: 1, breaks: { connections: 0, audiences: [] } })
+    expect(seen.upstreams.map(({ effect, count }) => [effect, count]).sort()).toEqual([
+      ['at_end', 1],
+      ['here', 1],
+      ['upstream', 1],
+    ])
+    expect(seen.upstreams.find(({ effect }) => effect === 'upstream')).toMatchObject({
+      provider_id: provider,
+      what: 'tokens',
+      latest: end,
+    })
+    expect(seen.projects.reduce((sum, { count }) => sum + count, 0)).toBe(3)
+    expect(seen.project_count).toBe(seen.projects.length)
+    const connections = await preview({ kind: 'connections', owner: userIds.owner })
+    expect(connections).toMatchObject({ count: 1, tokens: 2, breaks: { connections: 1 } })
+    expect(connections.projects).toEqual([{ project_id: project, name: expect.any(String), count: 1 }])
+    expect(connections.upstreams.map(({ what, effect, count }) => [what, effect, count])).toContainEqual([
+      'connections',
+      'copy',
+      1,
+    ])
+    expect(await preview({ owner: userIds.owner }, member)).toMatchObject({
+      projects: [],
+      upstreams: [],
+      project_count: 0,
+    })
+  })
+
   it('is listed by end and by last use as well, each page behind the one before, whatever is used meanwhile', async () => {
     const { token } = await issued()
     await copies(token, 120)

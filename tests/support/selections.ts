@@ -8,6 +8,10 @@ type Preview = {
   used_lately: number
   owners: { owner_id: string; count: number }[]
   owner_count: number
+  used_in_hour: number
+  projects: { project_id: string; name: string; count: number }[]
+  project_count: number
+  upstreams: { provider_id: string; what: string; effect: string; count: number; latest: string | null }[]
 }
 type Selected = {
   items: { id: string; kind: string; already: boolean; over: boolean }[]

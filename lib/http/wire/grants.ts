@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
 import { frozen } from './freezes.ts'
-import { id, idOf, instant, instantOrNull, object, page } from './schemas.ts'
+import { id, instant, instantOrNull, object, page } from './schemas.ts'
 import { chosen, clientId, placed, program } from './selections.ts'
 import { rightLine } from './tokens.ts'
 

@@ -119,6 +119,33 @@ export const previewRevocation = operation({
         .array(object({ owner_id: id, name: z.string().nullable(), count: z.int() }))
         .describe('The twenty who own most, and how many people own any'),
       owner_count: z.int(),
+      used_in_hour: z.int().describe('The same within the last hour'),
+      projects: z
+        .array(object({ project_id: id, name: z.string(), count: z.int() }))
+        .describe(
+          'The twenty of most: of tokens; of what connections reach; for grants of the tokens that were issued through them',
+        ),
+      project_count: z.int(),
+      upstreams: z
+        .array(
+          object({
+            provider_id: id,
+            name: z.string(),
+            what: z.enum(['tokens', 'connections']),
+            effect: z
+              .enum(['here', 'upstream', 'at_end', 'copy'])
+              .describe(
+                '`here`: it works through Valetkey, which refuses it at once; `upstream`: its upstream is asked to end it, at once; `at_end`: it works there until it expires; `copy`: the upstream cannot end it, and only the copy that is stored here is destroyed',
+              ),
+            count: z.int(),
+            latest: instantOrNull.describe('When the last of the tokens expires'),
+          }),
+        )
+        .describe('What ends by provider, and what can be done about it there'),
+      breaks: object({
+        connections: z.int().describe('Connections that are renewed no more'),
+        audiences: z.array(z.string()).describe('APIs of the tenant’s own that refuse callers'),
+      }),
     }),
   },
   limit: 'read',

@@ -15,6 +15,7 @@ import { Button } from '@/app/_ui/button.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { type Column, DataTable, type Row } from '@/app/_ui/data-table.tsx'
 import { ProblemNotice } from '@/app/_ui/notice.tsx'
+import { Time } from '@/app/_ui/time.tsx'
 import { Outcomes } from './outcomes.tsx'
 
 type Fact = { id: string; name: string; owner: string }
@@ -137,7 +138,7 @@ export function RevocationTable({ kind, tenant, columns, rows, facts, match, may
 }
 
 /** What the question says of what is chosen. `only`: the name of the one thing. */
-type Reach = { count: number; only?: string; counts: { label: string; value: string }[] }
+type Reach = { count: number; only?: string; counts: { label: string; value: string }[]; effects?: ReactNode }
 
 function reachOf(chosen: Fact[]): Reach {
   const owners = [...new Set(chosen.map(({ owner }) => owner))]
@@ -145,21 +146,85 @@ function reachOf(chosen: Fact[]): Reach {
   return { count: chosen.length, ...(only && { only: only.name }), counts: [ownersInShort(owners, owners.length)] }
 }
 
-const reachOfAll = (kind: Kind, { count, tokens, used_lately, owners, owner_count }: Preview) => ({
-  count,
+const reachOfAll = (kind: Kind, preview: Preview): Reach => ({
+  count: preview.count,
   counts: [
-    ...(kind !== 'tokens' ? [{ label: 'Live tokens', value: tokens.toLocaleString('en') }] : []),
+    ...(kind !== 'tokens' ? [{ label: 'Live tokens', value: number(preview.tokens) }] : []),
     {
-      label: 'Used within a day',
-      value:
-        kind === 'grants' ? used_lately.toLocaleString('en') : `${used_lately.toLocaleString('en')} that are reported`,
+      label: 'Used lately',
+      value: `${number(preview.used_in_hour)} within the hour, ${number(preview.used_lately)} within a day${kind === 'grants' ? '' : ', as far as reported'}`,
     },
     ownersInShort(
-      owners.map(({ name }) => name ?? 'former member'),
-      owner_count,
+      preview.owners.map(({ name }) => name ?? 'former member'),
+      preview.owner_count,
     ),
+    ...(preview.project_count > 0 ? [inShort('Project', preview.projects, preview.project_count)] : []),
   ],
+  effects: <Effects preview={preview} />,
 })
+
+const number = (count: number) => count.toLocaleString('en')
+
+const inShort = (label: string, named: { name: string; count: number }[], total: number) => ({
+  label: total === 1 ? label : `${label}s`,
+  value:
+    total === 1
+      ? (named[0]?.name ?? '')
+      : `${number(total)}: ${named
+          .slice(0, 3)
+          .map(({ name, count }) => `${name} (${number(count)})`)
+          .join(', ')}${total > 3 ? ' and others' : ''}`,
+})
+
+/** What each upstream can do about it, and what stops working. */
+function Effects({ preview: { as_of, upstreams, breaks } }: { preview: Preview }) {
+  if (upstreams.length === 0) return null
+  const shown = upstreams.slice(0, 5)
+  return (
+    <div className="flex flex-col gap-1">
+      <h3 className="font-semibold">What will end, and when</h3>
+      <ul className="flex list-disc flex-col gap-1 pl-5">
+        {shown.map((one) => (
+          <li key={`${one.what} ${one.provider_id} ${one.effect}`}>
+            {plural(one.count, one.what === 'tokens' ? 'token' : 'connection')} of <bdi>{one.name}</bdi>:{' '}
+            {effectWords[one.what][one.effect]}
+            {one.effect === 'at_end' && one.latest && (
+              <>
+                {', the last one '}
+                <Time at={one.latest} now={as_of} />
+              </>
+            )}
+          </li>
+        ))}
+        {upstreams.length > shown.length && (
+          <li>{plural(upstreams.length - shown.length, 'more line')} of this kind</li>
+        )}
+        {breaks.connections > 0 && <li>{plural(breaks.connections, 'connection')}: renewed no more</li>}
+        {breaks.audiences.length > 0 && (
+          <li>
+            Callers are refused by <bdi>{breaks.audiences.slice(0, 3).join(', ')}</bdi>
+            {breaks.audiences.length > 3 && ' and others'}
+          </li>
+        )}
+      </ul>
+    </div>
+  )
+}
+
+const effectWords = {
+  tokens: {
+    here: 'refused by Valetkey at once',
+    upstream: 'revoked there at once, if it answers',
+    at_end: 'work on until they expire',
+    copy: 'only our copy is destroyed',
+  },
+  connections: {
+    here: 'ended at once',
+    upstream: 'revoked there at once, if it answers',
+    at_end: 'work on until they expire',
+    copy: 'it cannot end them; the stored token is destroyed here',
+  },
+} as const
 
 type QuestionProps = {
   kind: Kind
@@ -169,7 +234,7 @@ type QuestionProps = {
   onConfirm: Parameters<typeof ConfirmDialog>[0]['onConfirm']
 }
 
-function Question({ kind, tenant, reach: { count, only, counts }, onClose, onConfirm }: QuestionProps) {
+function Question({ kind, tenant, reach: { count, only, counts, effects }, onClose, onConfirm }: QuestionProps) {
   const verb = verbs[kind]
   const what = plural(count, nouns[kind])
   return (
@@ -183,7 +248,9 @@ function Question({ kind, tenant, reach: { count, only, counts }, onClose, onCon
       reason={count > many ? 'required' : count > 1 ? 'optional' : undefined}
       confirmLabel={only ? `${verb} ${nouns[kind]}` : `${verb} ${what}`}
       onConfirm={onConfirm}
-    />
+    >
+      {effects}
+    </ConfirmDialog>
   )
 }
 
