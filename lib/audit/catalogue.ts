@@ -160,6 +160,7 @@ export const catalogue = {
   'leak.reported': act(['token', 'grant', 'client'], { form: text, owner: text.nullable() }),
   /** Everything that a filter matched. */
   'selection.revoked': act(['revocation_act'], { act: text, kind: text, count, reason }),
+  'selection.frozen': act(['tenant'], { kind: text, count, reason, until: z.iso.datetime().nullable() }),
   'revocation.finished': act(['token', 'connection'], { state: text, tries: count }),
   'revocation.retried': act(['token', 'connection'], { revocation: text }),
   /** Somebody knows that it has ended there; nobody asked the upstream. */

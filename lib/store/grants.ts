@@ -196,3 +196,6 @@ export async function markGrantsEnded(
 
 export const grantOwner = async (tx: ReadTx, tenantId: string, id: string) =>
   (await tx.oauthGrant.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { userId: true } }))?.userId
+
+export const grantOwners = (tx: ReadTx, tenantId: string, ids: string[]) =>
+  tx.oauthGrant.findMany({ where: { tenantId, id: { in: ids } }, select: { id: true, userId: true } })

@@ -35,6 +35,8 @@ export type RevocableFilter = Given<Chosen> & {
   kind: 'tokens' | 'connections' | 'grants'
   status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | undefined
   clientId?: string | undefined
+  /** Of these alone. */
+  ids?: string[] | undefined
   /** Of tokens: how they were made. */
   strategy?: string | undefined
   /** Of grants: {@link GrantFilter}. */
@@ -57,7 +59,7 @@ const earlier = (madeBefore: Date | undefined, asOf: Date) => (madeBefore && mad
 async function matching(
   tx: ReadTx,
   tenantId: string,
-  { filter: { kind, status, strategy, program: _, ...asked }, asOf }: Selection<RevocableFilter>,
+  { filter: { kind, status, strategy, program: _, ids, ...asked }, asOf }: Selection<RevocableFilter>,
 ) {
   const rest = await lookUp(tx, tenantId, asked)
   const chosen = { ...rest, madeBefore: earlier(rest.madeBefore, asOf) }
@@ -67,7 +69,7 @@ async function matching(
         kind,
         where: connectionsWhere(
           tenantId,
-          { ...chosen, status: status ?? 'standing' },
+          { ...chosen, ids, status: status ?? 'standing' },
           await frozenWhere(tx, tenantId, asOf),
         ),
       }
@@ -80,13 +82,10 @@ export async function selectIds(
   selection: Selection<RevocableFilter>,
   { after = '', take, among }: { after?: string | undefined; take: number; among?: string[] },
 ): Promise<string[]> {
-  if (selection.filter.kind === 'grants')
-    return selectGrantIds(
-      tx,
-      tenantId,
-      { ...(await grantFilter(tx, tenantId, selection)), ids: among },
-      { after, take },
-    )
+  if (selection.filter.kind === 'grants') {
+    const filter = await grantFilter(tx, tenantId, selection)
+    return selectGrantIds(tx, tenantId, { ...filter, ids: among ?? filter.ids }, { after, take })
+  }
   const { kind, where } = await matching(tx, tenantId, selection)
   const place = { id: { gt: after, ...(among && { in: among }) } }
   const page = { orderBy: { id: 'asc' as const }, take, select: { id: true } }

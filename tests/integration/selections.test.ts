@@ -363,6 +363,42 @@ describe('a selection', () => {
     expect([await app.useToken(found.value), await app.useToken(other.value)]).toEqual([401, 200])
   })
 
+  it('is frozen as it was previewed, all of it or none, with a reason and an end; what is frozen already stays as it is', async () => {
+    const freeze = (body: Filter, jar = owner) =>
+      app.call<{ frozen: number; already: number; code?: string }>(jar, 'POST', '/tenants/acme/freezes/selection', {
+        kind: 'connections',
+        ...body,
+      })
+    const frozen = () => app.rows('acme', `SELECT target_id, reason, until FROM freeze_fact ORDER BY until`)
+    const { as_of, count } = await preview({ kind: 'connections' })
+    expect(count).toBe(2)
+    expect((await freeze({ as_of, count: 1 })).body.code).toBe('count_changed')
+    expect((await freeze({ as_of, count, until: '2020-01-01T00:00:00Z' })).body.code).toBe('bad_request')
+    expect((await freeze({ as_of, count }, member)).status).toBe(403)
+    expect((await freeze({ as_of, count: 1_001 })).status).toBe(400)
+    expect(await frozen()).toEqual([])
+    const { token } = await issued()
+    const one = { ids: [token.connection_id], as_of, count: 1, reason: 'odd traffic' }
+    expect((await freeze(one)).body).toEqual({ frozen: 1, already: 0 })
+    const until = new Date(app.ctx.now().getTime() + 3_600_000).toISOString()
+    expect((await freeze({ as_of, count, until, reason: 'all of them' })).body).toEqual({ frozen: 1, already: 1 })
+    expect(await frozen()).toMatchObject([
+      { reason: 'all of them', until: new Date(until) },
+      { target_id: token.connection_id, reason: 'odd traffic', until: null },
+    ])
+    expect((await app.issue(owner, 'acme', project)).body).toMatchObject({ code: 'frozen' })
+    expect((await app.issue(member, 'acme', theirs)).body).toMatchObject({ code: 'frozen' })
+    const events = await app.rows(
+      'acme',
+      `SELECT body -> 'details' AS details FROM audit_event WHERE action = 'selection.frozen' ORDER BY id`,
+    )
+    expect(events.map(({ details }) => details)).toMatchObject([
+      { kind: 'connections', count: 1, reason: 'odd traffic', until: null },
+      { kind: 'connections', count: 1, reason: 'all of them', until },
+    ])
+    await app.rows('acme', 'DELETE FROM freeze_fact')
+  })
+
   it('refuses what a list of its kind is not chosen by', async () => {
     for (const query of ['kind=connections&strategy=mint', 'kind=tokens&program=app', 'kind=grants&strategy=proxy']) {
       const { status } = await app.call(owner, 'GET', `/tenants/acme/revocations/preview?${query}`)

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { operation, vaultErrors } from '../operation.ts'
 import { atLeast, id, idOf, instant, instantGiven, instantOrNull, items, line, object } from './schemas.ts'
-import { revocable } from './selections.ts'
+import { anyOf, revocable } from './selections.ts'
 
 /** `none`: it worked through Valetkey alone. */
 export const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible', 'none'])
@@ -150,8 +150,6 @@ export const previewRevocation = operation({
   },
   limit: 'read',
 })
-
-const anyOf = (...fields: string[]) => ({ anyOf: fields.map((field) => ({ required: [field] })) })
 
 const upstreamStates = object({
   pending: z.int(),

@@ -170,6 +170,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
               tokenState === 'live' ? { ...totalOf(tokens), filter: { kind: 'tokens', ...wireFilter } } : undefined
             }
             mayRevoke={mayRevoke}
+            now={now.toISOString()}
             empty={
               <NothingHere
                 filtered={filtered}
@@ -217,6 +218,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
                   }
             }
             mayRevoke={mayRevoke}
+            now={now.toISOString()}
             empty={
               <NothingHere
                 filtered={filtered}
@@ -255,6 +257,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
                 : undefined
             }
             mayRevoke={mayRevoke}
+            now={now.toISOString()}
             empty={
               <NothingHere
                 filtered={filtered}
