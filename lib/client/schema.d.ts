@@ -6379,64 +6379,6 @@ export interface Paths {
              * @maxItems 500
              */
             grants?: string[]
-            selection?: {
-              kind: 'tokens' | 'connections' | 'grants'
-              /**
-               * Of connections: those in this state alone; of grants: only `frozen`
-               */
-              status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
-              /**
-               * Of grants, and of tokens that were issued through one
-               */
-              client?: string
-              /**
-               * Of tokens: how they were made
-               */
-              strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
-              /**
-               * Of grants: `device`: the instance's own program; everything else is an app
-               */
-              program?: 'device' | 'app'
-              /**
-               * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
-               */
-              search?: string
-              owner?: string
-              project?: string
-              provider?: string
-              /**
-               * Kind of the provider
-               */
-              provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
-              /**
-               * Made, or linked last, at this moment or before
-               */
-              made_before?: string
-              /**
-               * Last used before this moment; `unknown`: nobody told of a use
-               */
-              used_before?: string | 'unknown'
-              /**
-               * Ends before this moment, if nothing renews it; `unknown`: no end is known
-               */
-              ends_before?: string | 'unknown'
-              /**
-               * Ends at this moment or later, or no end is known
-               */
-              ends_after?: string
-              /**
-               * Of the preview: what was made since is not touched
-               */
-              as_of: string
-              /**
-               * How many the preview counted, or `remaining` of the call before
-               */
-              count: number
-              /**
-               * `next` of the call before
-               */
-              after?: string
-            }
             reason?: string
           }
         }
@@ -6467,11 +6409,6 @@ export interface Paths {
                  */
                 latest_moment: (string | 'unknown') | null
               }[]
-              /**
-               * How many of the selection are not revoked yet; call again, with `next` as `after`
-               */
-              remaining: number
-              next: string | null
             }
           }
         }

@@ -106,15 +106,10 @@ export async function selectGrantIds(
   return rows.map(({ id }) => id)
 }
 
-/** How many are in a selection, behind `after`. */
-export async function countSelectedGrants(
-  tx: ReadTx,
-  tenantId: string,
-  filter: GrantFilter,
-  after: string,
-): Promise<number> {
+/** How many a filter matches. */
+export async function countSelectedGrants(tx: ReadTx, tenantId: string, filter: GrantFilter): Promise<number> {
   const [row] = await tx.$queryRaw<{ count: number }[]>`
-    SELECT count(*)::int AS count FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)} AND o.id > ${after}`
+    SELECT count(*)::int AS count FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)}`
   return row?.count ?? 0
 }
 

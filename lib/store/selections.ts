@@ -96,19 +96,16 @@ export async function selectIds(
   return rows.map(({ id }) => id)
 }
 
-/** How many are in a selection, behind `after`. */
+/** How many are in a selection. */
 export async function countSelected(
   tx: ReadTx,
   tenantId: string,
   selection: Selection<RevocableFilter>,
-  after = '',
 ): Promise<number> {
   if (selection.filter.kind === 'grants')
-    return countSelectedGrants(tx, tenantId, await grantFilter(tx, tenantId, selection), after)
+    return countSelectedGrants(tx, tenantId, await grantFilter(tx, tenantId, selection))
   const { kind, where } = await matching(tx, tenantId, selection)
-  return kind === 'tokens'
-    ? tx.issuedToken.count({ where: { AND: [where, { id: { gt: after } }] } })
-    : tx.connection.count({ where: { AND: [where, { id: { gt: after } }] } })
+  return kind === 'tokens' ? tx.issuedToken.count({ where }) : tx.connection.count({ where })
 }
 
 /** Living tokens that end alike: of one project, made in one way. `latest`: when the last of them ends by itself. */

@@ -43,8 +43,7 @@ export const revoke = operation({
   id: 'revoke',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/revocations',
-  summary:
-    'Revokes tokens, connections and grants: all that are named or none; what a selection matches, in several calls if it is big',
+  summary: 'Revokes tokens, connections and grants by id: all that are named or none',
   permission: 'work',
   scope: 'tokens:revoke',
   audit: ['token.revoked', 'connection.revoked', 'grant.ended'],
@@ -56,41 +55,18 @@ export const revoke = operation({
       .max(500)
       .default([])
       .describe('What a person gave a program; with the tokens that were issued through it'),
-    /** Everything that a filter matched when it was previewed, instead of names. */
-    selection: object({
-      ...revocable,
-      as_of: instantGiven.describe('Of the preview: what was made since is not touched'),
-      count: z.int().min(0).max(1_000_000).describe('How many the preview counted, or `remaining` of the call before'),
-      after: idOf('token').or(idOf('connection')).or(idOf('grant')).optional().describe('`next` of the call before'),
-    }).optional(),
     reason: line(200).optional(),
   })
     .refine(
-      ({ tokens, connections, grants, selection }) =>
-        tokens.length + connections.length + grants.length > 0 !== (selection !== undefined),
-      'Name a token, a connection or a grant, or else a selection.',
+      ({ tokens, connections, grants }) => tokens.length + connections.length + grants.length > 0,
+      'Name a token, a connection or a grant.',
     )
-    .meta({
-      anyOf: [
-        ...revocableNames.map((one) => ({
-          ...atLeast(one, { minItems: 1 }),
-          not: { required: ['selection'] },
-        })),
-        {
-          required: ['selection'],
-          properties: Object.fromEntries(revocableNames.map((one) => [one, { maxItems: 0 }])),
-        },
-      ],
-    }),
+    .meta({ anyOf: revocableNames.map((one) => atLeast(one, { minItems: 1 })) }),
   answer: {
     status: 200,
-    schema: object({
-      items: z.array(revoked),
-      remaining: z.int().describe('How many of the selection are not revoked yet; call again, with `next` as `after`'),
-      next: id.nullable(),
-    }),
+    schema: object({ items: z.array(revoked) }),
   },
-  errors: [...vaultErrors, 'count_changed'],
+  errors: [...vaultErrors],
   idempotent: { answerSeconds: 600, keySeconds: 600 },
   limit: 'revoke',
 })
