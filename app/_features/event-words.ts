@@ -92,6 +92,10 @@ const acts = {
     'Selection revoked',
     `${Number(details.count ?? 0).toLocaleString('en')} ${text(details.kind)}.${because(details)}`,
   ],
+  'selection.frozen': (details) => [
+    'Selection frozen',
+    `${Number(details.count ?? 0).toLocaleString('en')} ${text(details.kind)}.${because(details)}`,
+  ],
   'revocation.recorded': (details) => ['Recorded as ended upstream', because(details)],
   'revocations.retried': (details) => [
     'Unconfirmed revocations retried',

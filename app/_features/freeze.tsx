@@ -42,7 +42,7 @@ export const freezeItem = (frozen: boolean) =>
   frozen ? { label: 'Lift freeze…', icon: <Sun aria-hidden /> } : { label: 'Freeze…', icon: <Snowflake aria-hidden /> }
 
 const hour = 3_600_000
-const ends = [
+export const freezeEnds = [
   { value: '', label: 'When someone lifts it' },
   { value: String(hour), label: 'In 1 hour' },
   { value: String(8 * hour), label: 'In 8 hours' },
@@ -114,7 +114,7 @@ export function FreezeDialog({ tenant, target, frozen, open, onOpenChange }: Dia
       }}
     >
       {!frozen && (
-        <Select label="Freeze ends" options={ends} value={end} onChange={(event) => setEnd(event.target.value)} />
+        <Select label="Freeze ends" options={freezeEnds} value={end} onChange={(event) => setEnd(event.target.value)} />
       )}
     </ConfirmDialog>
   )

@@ -65,6 +65,20 @@ export const revokeAll = (
     }),
   )
 
+/** Freezes everything that a filter matches: with ids those alone. Refused where another number matches by now. */
+export const freezeAll = (
+  tenant: string,
+  filter: RevocableFilter & { kind: 'connections' | 'grants'; ids?: string[] },
+  { as_of, count }: Pick<Preview, 'as_of' | 'count'>,
+  { reason, until }: { reason: string; until: string | undefined },
+) =>
+  send(
+    client.POST('/api/v1/tenants/{tenant}/freezes/selection', {
+      params: { path: { tenant } },
+      body: { ...filter, as_of, count, ...(reason && { reason }), ...(until && { until }) },
+    }),
+  )
+
 const words: Record<UpstreamState, string> = {
   pending: 'not yet revoked upstream, we keep trying',
   done: 'revoked upstream',

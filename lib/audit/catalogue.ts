@@ -164,6 +164,7 @@ export const catalogue = {
   'selection.revoked': act(['revocation_act'], { act: text, kind: text, count, reason }),
   /** A signed receipt of it was made. */
   'receipt.signed': act(['revocation_act'], { act: text }),
+  'selection.frozen': act(['tenant'], { kind: text, count, reason, until: z.iso.datetime().nullable() }),
   'revocation.finished': act(['token', 'connection'], { state: text, tries: count }),
   'revocation.retried': act(['token', 'connection'], { revocation: text }),
   /** Somebody knows that it has ended there; nobody asked the upstream. */

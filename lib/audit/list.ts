@@ -102,6 +102,7 @@ const leastFirst: readonly string[] = [
   'grant.ended',
   'connection.revoked',
   'client.secret_ended',
+  'freeze.set',
 ]
 const weightOf = (action: string) => {
   const at = leastFirst.indexOf(action)

@@ -26,7 +26,7 @@ const workSize = 200
 export async function revokeSelection(
   ctx: Context,
   actor: Actor,
-  { selection, count, reason }: Omit<SelectedInput, 'after'>,
+  { selection, count, reason }: SelectedInput,
 ): Promise<{ act: string }> {
   const { tenantId } = actor
   const now = ctx.now()

@@ -73,71 +73,19 @@ export async function revoke(ctx: Context, actor: Actor, input: RevokeInput): Pr
 export type SelectedInput = {
   /** As it was previewed. */
   selection: Selection<RevocableFilter>
-  /** How many it matched then, or how many the call before left of it. */
+  /** How many it matched then. */
   count: number
-  /** `next` of the call before. */
-  after?: string | undefined
   reason?: string | undefined
 }
 
-/** `next`: what goes on behind it is not revoked yet: `remaining` of them. Null: everything is. */
-export type SelectedResult = { items: RevokeResult[]; remaining: number; next: string | null }
-
-/** One transaction is this big at most, so that nobody waits long for its locks; a connection or grant ends with all its tokens. */
-const batchSizes = { tokens: 100, connections: 10, grants: 10 }
-const batchesPerCall = 10
-
-/**
- * Revokes everything that a selection matches, wherever it stands in a list, if that is as many as when it was previewed;
- * what was made since is not touched. A big one takes several calls: each batch commits by itself and is told, also where
- * a later one fails.
- * @throws BrokerError count_changed, with how many match now; otherwise as {@link revoke}; nothing was revoked then
- */
-export async function revokeSelected(ctx: Context, actor: Actor, input: SelectedInput): Promise<SelectedResult> {
-  const { tenantId } = actor
-  const { filter } = input.selection
-  const asOf = new Date(Math.min(+input.selection.asOf, +ctx.now()))
-  const vault = await vaultOf(ctx, tenantId)
-  const done: Done = { targets: [], work: [] }
-  let last = input.after
-  // As the last batch found them: who is demoted in between learns no more than they may.
-  let actorNow = actor
-  for (let batch = 0; batch < batchesPerCall; batch += 1) {
-    const ended = await act(ctx, actor, 'work', async (tx, actor) => {
-      const selection = { filter: { ...filter, of: ownUnless(actor, 'administer') }, asOf }
-      if (batch === 0) await requireCount(tx, tenantId, selection, input)
-      const ids = await selectIds(tx, tenantId, selection, { after: last, take: batchSizes[filter.kind] })
-      const among = await stillMatching(tx, tenantId, selection, ids)
-      const named = { tokens: [], connections: [], grants: [], [filter.kind]: among, reason: input.reason }
-      return { ids, actor, ...(await revokeHere(ctx, vault, tx, byOf(actor), named)) }
-    }).catch((error: unknown) => {
-      if (batch === 0) throw error
-      ctx.log.warn({ err: error, tenant: tenantId }, 'a selection was revoked in part')
-      return undefined
-    })
-    if (!ended || ended.ids.length === 0) break
-    last = ended.ids.at(-1)
-    actorNow = ended.actor
-    done.targets.push(...ended.targets)
-    done.work.push(...ended.work)
-  }
-  await settleWithin(ctx, tenantId, done.work)
-  return readTenant(ctx, tenantId, async (tx) => {
-    const selection = { filter: { ...filter, of: ownUnless(actorNow, 'administer') }, asOf }
-    const remaining = await countSelected(tx, tenantId, selection, last)
-    const items = await tell(tx, tenantId, done.targets, ctx.now())
-    return { items, remaining, next: remaining > 0 ? (last ?? null) : null }
-  })
-}
-
-/** @throws BrokerError count_changed, with how many match now behind `after` */
+/** @throws BrokerError count_changed, with how many match now */
 export async function requireCount(
   tx: ReadTx,
   tenantId: string,
   selection: Selection<RevocableFilter>,
-  { count, after }: Pick<SelectedInput, 'count' | 'after'>,
+  { count }: Pick<SelectedInput, 'count'>,
 ): Promise<void> {
-  const matching = await countSelected(tx, tenantId, selection, after)
+  const matching = await countSelected(tx, tenantId, selection)
   if (matching !== count)
     throw new BrokerError('count_changed', { detail: `${matching} match now.`, fields: { count: String(matching) } })
 }

@@ -2856,6 +2856,105 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/freezes/selection': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            kind: 'connections' | 'grants'
+            /**
+             * Of connections: those in this state alone; of grants: only `frozen`
+             */
+            status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
+            /**
+             * Of grants, and of tokens that were issued through one
+             */
+            client?: string
+            /**
+             * Of tokens: how they were made
+             */
+            strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
+            /**
+             * Of grants: `device`: the instance's own program; everything else is an app
+             */
+            program?: 'device' | 'app'
+            /**
+             * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+             */
+            search?: string
+            owner?: string
+            project?: string
+            provider?: string
+            /**
+             * Kind of the provider
+             */
+            provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
+            /**
+             * Made, or linked last, at this moment or before
+             */
+            made_before?: string
+            /**
+             * Last used before this moment; `unknown`: nobody told of a use
+             */
+            used_before?: string | 'unknown'
+            /**
+             * Ends before this moment, if nothing renews it; `unknown`: no end is known
+             */
+            ends_before?: string | 'unknown'
+            /**
+             * Ends at this moment or later, or no end is known
+             */
+            ends_after?: string
+            /**
+             * Of these alone
+             *
+             * @maxItems 500
+             */
+            ids?: string[]
+            /**
+             * Of the preview: what was made since is not touched
+             */
+            as_of: string
+            /**
+             * How many the preview counted
+             */
+            count: number
+            reason?: string | ''
+            /**
+             * When the freezes end by themselves; left out: when somebody lifts them
+             */
+            until?: string
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              frozen: number
+              /**
+               * Frozen before, for as long or longer
+               */
+              already: number
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/freezes/{kind}/{id}': {
     delete: {
       parameters: {
@@ -6530,64 +6629,6 @@ export interface Paths {
              * @maxItems 500
              */
             grants?: string[]
-            selection?: {
-              kind: 'tokens' | 'connections' | 'grants'
-              /**
-               * Of connections: those in this state alone; of grants: only `frozen`
-               */
-              status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
-              /**
-               * Of grants, and of tokens that were issued through one
-               */
-              client?: string
-              /**
-               * Of tokens: how they were made
-               */
-              strategy?: 'mint' | 'exchange' | 'narrow' | 'proxy' | 'sign'
-              /**
-               * Of grants: `device`: the instance's own program; everything else is an app
-               */
-              program?: 'device' | 'app'
-              /**
-               * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
-               */
-              search?: string
-              owner?: string
-              project?: string
-              provider?: string
-              /**
-               * Kind of the provider
-               */
-              provider_kind?: 'keboola' | 'oauth' | 'keycloak' | 'mcp' | 'own'
-              /**
-               * Made, or linked last, at this moment or before
-               */
-              made_before?: string
-              /**
-               * Last used before this moment; `unknown`: nobody told of a use
-               */
-              used_before?: string | 'unknown'
-              /**
-               * Ends before this moment, if nothing renews it; `unknown`: no end is known
-               */
-              ends_before?: string | 'unknown'
-              /**
-               * Ends at this moment or later, or no end is known
-               */
-              ends_after?: string
-              /**
-               * Of the preview: what was made since is not touched
-               */
-              as_of: string
-              /**
-               * How many the preview counted, or `remaining` of the call before
-               */
-              count: number
-              /**
-               * `next` of the call before
-               */
-              after?: string
-            }
             reason?: string
           }
         }
@@ -6618,11 +6659,6 @@ export interface Paths {
                  */
                 latest_moment: (string | 'unknown') | null
               }[]
-              /**
-               * How many of the selection are not revoked yet; call again, with `next` as `after`
-               */
-              remaining: number
-              next: string | null
             }
           }
         }
@@ -6713,6 +6749,46 @@ export interface Paths {
                 count: number
               }[]
               owner_count: number
+              /**
+               * The same within the last hour
+               */
+              used_in_hour: number
+              /**
+               * The twenty of most: of tokens; of what connections reach; for grants of the tokens that were issued through them
+               */
+              projects: {
+                project_id: string
+                name: string
+                count: number
+              }[]
+              project_count: number
+              /**
+               * What ends by provider, and what can be done about it there
+               */
+              upstreams: {
+                provider_id: string
+                name: string
+                what: 'tokens' | 'connections'
+                /**
+                 * `here`: it works through Valetkey, which refuses it at once; `upstream`: its upstream is asked to end it, at once; `at_end`: it works there until it expires; `copy`: the upstream cannot end it, and only the copy that is stored here is destroyed
+                 */
+                effect: 'here' | 'upstream' | 'at_end' | 'copy'
+                count: number
+                /**
+                 * When the last of the tokens expires
+                 */
+                latest: string | null
+              }[]
+              breaks: {
+                /**
+                 * Connections that are renewed no more
+                 */
+                connections: number
+                /**
+                 * APIs of the tenant’s own that refuse callers
+                 */
+                audiences: string[]
+              }
             }
           }
         }

@@ -25,6 +25,9 @@ export const findConnectionTo = (tx: ReadTx, tenantId: string, userId: string, p
 export const connectionOwner = async (tx: ReadTx, tenantId: string, id: string) =>
   (await tx.connection.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { userId: true } }))?.userId
 
+export const connectionOwners = (tx: ReadTx, tenantId: string, ids: string[]) =>
+  tx.connection.findMany({ where: { tenantId, id: { in: ids } }, select: { id: true, userId: true } })
+
 /**
  * Locks the row until the transaction ends, so that versions are counted one writer at a time. `of`: only if it is this
  * member's, whom nobody else's lock may keep waiting (actor.ts, ownUnless).

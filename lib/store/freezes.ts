@@ -239,3 +239,17 @@ export const findFreeze = (
   targetId: string,
   now: Date,
 ): Promise<FreezeRow | null> => tx.freeze.findFirst({ where: { ...standing(tenantId, now), kind, targetId } })
+
+/** The same of several that are locked. Ids of those that are frozen now and were not, or not for so long. */
+export async function putFreezes(tx: Tx, row: Omit<NewFreeze, 'targetId'>, targetIds: string[]): Promise<string[]> {
+  const { tenantId, kind, frozenBy, frozenAt, reason, until } = row
+  const written = await tx.$queryRaw<{ id: string }[]>`
+    INSERT INTO freeze_fact AS f (tenant_id, kind, target_id, frozen_by, frozen_at, reason, until)
+    SELECT ${tenantId}, ${kind}, t.id, ${frozenBy}, ${frozenAt}, ${reason}, ${until}::timestamptz
+    FROM unnest(${targetIds}::text[]) AS t (id) ORDER BY t.id
+    ON CONFLICT (tenant_id, kind, target_id) DO UPDATE
+      SET frozen_by = excluded.frozen_by, frozen_at = excluded.frozen_at, reason = excluded.reason, until = excluded.until
+      WHERE f.until < coalesce(excluded.until, 'infinity') OR f.until <= vk_now()
+    RETURNING f.target_id AS id`
+  return written.map(({ id }) => id)
+}

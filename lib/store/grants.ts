@@ -1,7 +1,7 @@
 import { Prisma, type ReadTx, type Tx } from './database.ts'
 import { behindSql, type Order, type Place } from './order.ts'
 import { grantsFound } from './search.ts'
-import type { Chosen } from './selections.ts'
+import type { Chosen, Measured, Part } from './selections.ts'
 
 export type GrantRow = Prisma.OauthGrantGetPayload<object>
 const related = { client: true } as const
@@ -106,36 +106,35 @@ export async function selectGrantIds(
   return rows.map(({ id }) => id)
 }
 
-/** How many are in a selection, behind `after`. */
-export async function countSelectedGrants(
-  tx: ReadTx,
-  tenantId: string,
-  filter: GrantFilter,
-  after: string,
-): Promise<number> {
+/** How many a filter matches. */
+export async function countSelectedGrants(tx: ReadTx, tenantId: string, filter: GrantFilter): Promise<number> {
   const [row] = await tx.$queryRaw<{ count: number }[]>`
-    SELECT count(*)::int AS count FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)} AND o.id > ${after}`
+    SELECT count(*)::int AS count FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)}`
   return row?.count ?? 0
 }
 
-/** What ending all that a filter matches reaches: whose they are, the living tokens issued through them, those used since. */
+/** What ending all that a filter matches reaches: whose they are, those used since each moment, the living tokens issued through them. */
 export async function measureGrants(
   tx: ReadTx,
   tenantId: string,
   filter: GrantFilter,
-  { asOf, usedSince }: { asOf: Date; usedSince: Date },
-): Promise<{ owners: { ownerId: string; count: number }[]; tokens: number; used: number }> {
-  const groups = await tx.$queryRaw<{ ownerId: string; count: number; used: number; tokens: number }[]>`
-    SELECT o.user_id AS "ownerId", count(*)::int AS count, (count(*) FILTER (WHERE o.last_used_at >= ${usedSince}))::int AS used,
-      sum((SELECT count(*) FROM issued_token t WHERE t.tenant_id = o.tenant_id AND t.grant_id = o.id
-        AND t.status IN ('issuing', 'live') AND t.generation = 0 AND t.expires_at > ${asOf}))::int AS tokens
-    FROM oauth_grant o WHERE ${grantsWhere(tenantId, filter)} GROUP BY o.user_id ORDER BY 2 DESC, 1`
-  const sum = (field: 'used' | 'tokens') => groups.reduce((total, group) => total + group[field], 0)
-  return {
-    owners: groups.map(({ ownerId, count }) => ({ ownerId, count })),
-    tokens: sum('tokens'),
-    used: sum('used'),
+  { asOf, usedSince }: { asOf: Date; usedSince: Date[] },
+): Promise<Pick<Measured, 'owners' | 'used' | 'parts'>> {
+  const where = grantsWhere(tenantId, filter)
+  const owners = await tx.$queryRaw<Measured['owners']>`
+    SELECT o.user_id AS "ownerId", count(*)::int AS count FROM oauth_grant o WHERE ${where} GROUP BY o.user_id ORDER BY 2 DESC, 1`
+  const used: number[] = []
+  for (const since of usedSince) {
+    const [row] = await tx.$queryRaw<[{ count: number }]>`
+      SELECT count(*)::int AS count FROM oauth_grant o WHERE ${where} AND o.last_used_at >= ${since}`
+    used.push(row.count)
   }
+  const parts = await tx.$queryRaw<Part[]>`
+    SELECT t.project_id AS "projectId", t.strategy, t.offline, count(*)::int AS count, max(t.expires_at) AS latest
+    FROM oauth_grant o JOIN issued_token t ON t.tenant_id = o.tenant_id AND t.grant_id = o.id
+    WHERE ${where} AND t.status IN ('issuing', 'live') AND t.generation = 0 AND t.expires_at > ${asOf}
+    GROUP BY t.project_id, t.strategy, t.offline`
+  return { owners, used, parts }
 }
 
 /** `of`: only if it is this member's (actor.ts, ownUnless). */
@@ -192,3 +191,6 @@ export async function markGrantsEnded(
 
 export const grantOwner = async (tx: ReadTx, tenantId: string, id: string) =>
   (await tx.oauthGrant.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { userId: true } }))?.userId
+
+export const grantOwners = (tx: ReadTx, tenantId: string, ids: string[]) =>
+  tx.oauthGrant.findMany({ where: { tenantId, id: { in: ids } }, select: { id: true, userId: true } })

@@ -37,3 +37,6 @@ export const updateProvider = (
 export const removeProviderRow = async (tx: Tx, tenantId: string, id: string, removedAt: Date): Promise<boolean> =>
   (await tx.provider.updateMany({ where: { tenantId, id, removedAt: null }, data: { removedAt, resource: id } }))
     .count > 0
+
+export const providersById = (tx: ReadTx, tenantId: string, ids: string[]) =>
+  ids.length === 0 ? [] : tx.provider.findMany({ where: { tenantId, id: { in: ids } } })

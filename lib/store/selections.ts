@@ -1,5 +1,5 @@
 import { connectionsWhere } from './connections.ts'
-import type { ReadTx } from './database.ts'
+import type { Prisma, ReadTx } from './database.ts'
 import { frozenWhere } from './freezes.ts'
 import { countSelectedGrants, type GrantFilter, measureGrants, selectGrantIds } from './grants.ts'
 import { type Asked, type LookedUp, lookUp } from './search.ts'
@@ -35,6 +35,8 @@ export type RevocableFilter = Given<Chosen> & {
   kind: 'tokens' | 'connections' | 'grants'
   status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | undefined
   clientId?: string | undefined
+  /** Of these alone. */
+  ids?: string[] | undefined
   /** Of tokens: how they were made. */
   strategy?: string | undefined
   /** Of grants: {@link GrantFilter}. */
@@ -57,7 +59,7 @@ const earlier = (madeBefore: Date | undefined, asOf: Date) => (madeBefore && mad
 async function matching(
   tx: ReadTx,
   tenantId: string,
-  { filter: { kind, status, strategy, program: _, ...asked }, asOf }: Selection<RevocableFilter>,
+  { filter: { kind, status, strategy, program: _, ids, ...asked }, asOf }: Selection<RevocableFilter>,
 ) {
   const rest = await lookUp(tx, tenantId, asked)
   const chosen = { ...rest, madeBefore: earlier(rest.madeBefore, asOf) }
@@ -67,7 +69,7 @@ async function matching(
         kind,
         where: connectionsWhere(
           tenantId,
-          { ...chosen, status: status ?? 'standing' },
+          { ...chosen, ids, status: status ?? 'standing' },
           await frozenWhere(tx, tenantId, asOf),
         ),
       }
@@ -80,13 +82,10 @@ export async function selectIds(
   selection: Selection<RevocableFilter>,
   { after = '', take, among }: { after?: string | undefined; take: number; among?: string[] },
 ): Promise<string[]> {
-  if (selection.filter.kind === 'grants')
-    return selectGrantIds(
-      tx,
-      tenantId,
-      { ...(await grantFilter(tx, tenantId, selection)), ids: among },
-      { after, take },
-    )
+  if (selection.filter.kind === 'grants') {
+    const filter = await grantFilter(tx, tenantId, selection)
+    return selectGrantIds(tx, tenantId, { ...filter, ids: among ?? filter.ids }, { after, take })
+  }
   const { kind, where } = await matching(tx, tenantId, selection)
   const place = { id: { gt: after, ...(among && { in: among }) } }
   const page = { orderBy: { id: 'asc' as const }, take, select: { id: true } }
@@ -97,48 +96,83 @@ export async function selectIds(
   return rows.map(({ id }) => id)
 }
 
-/** How many are in a selection, behind `after`. */
+/** How many are in a selection. */
 export async function countSelected(
   tx: ReadTx,
   tenantId: string,
   selection: Selection<RevocableFilter>,
-  after = '',
 ): Promise<number> {
   if (selection.filter.kind === 'grants')
-    return countSelectedGrants(tx, tenantId, await grantFilter(tx, tenantId, selection), after)
+    return countSelectedGrants(tx, tenantId, await grantFilter(tx, tenantId, selection))
   const { kind, where } = await matching(tx, tenantId, selection)
-  return kind === 'tokens'
-    ? tx.issuedToken.count({ where: { AND: [where, { id: { gt: after } }] } })
-    : tx.connection.count({ where: { AND: [where, { id: { gt: after } }] } })
+  return kind === 'tokens' ? tx.issuedToken.count({ where }) : tx.connection.count({ where })
 }
 
-/** What ending a selection reaches. `tokens`: those that live, of connections and grants those made from them. */
+/** Living tokens that end alike: of one project, made in one way. `latest`: when the last of them ends by itself. */
+export type Part = { projectId: string; strategy: string; offline: boolean; count: number; latest: Date | null }
+
+/** What ending a selection reaches. */
+export type Measured = {
+  owners: { ownerId: string; count: number }[]
+  /** How many were used since each moment that was asked about. */
+  used: number[]
+  /** The tokens that end: those selected, or made from what is. */
+  parts: Part[]
+  /** Connections that end, by provider, and by project, of which one may reach several. */
+  linked: { providerId: string; count: number }[]
+  reached: { projectId: string; count: number }[]
+}
+
 export async function measureSelection(
   tx: ReadTx,
   tenantId: string,
   selection: Selection<RevocableFilter>,
-  usedSince: Date,
-): Promise<{ owners: { ownerId: string; count: number }[]; tokens: number; used: number }> {
-  if (selection.filter.kind === 'grants')
-    return measureGrants(tx, tenantId, await grantFilter(tx, tenantId, selection), { asOf: selection.asOf, usedSince })
-  const { kind, where } = await matching(tx, tenantId, selection)
-  const group = { by: ['userId' as const], _count: true as const }
-  const groups =
-    kind === 'tokens'
-      ? await tx.issuedToken.groupBy({ ...group, where })
-      : await tx.connection.groupBy({ ...group, where })
-  const owners = groups
-    .map(({ userId: ownerId, _count: count }) => ({ ownerId, count }))
-    .sort((a, b) => b.count - a.count || (a.ownerId < b.ownerId ? -1 : 1))
-  const sum = owners.reduce((total, { count }) => total + count, 0)
-  if (kind === 'tokens') {
-    const used = await tx.issuedToken.count({ where: { AND: [where, { lastUsedAt: { gte: usedSince } }] } })
-    return { owners, tokens: sum, used }
+  usedSince: Date[],
+): Promise<Measured> {
+  const none = { linked: [], reached: [] }
+  if (selection.filter.kind === 'grants') {
+    const filter = await grantFilter(tx, tenantId, selection)
+    return { ...none, ...(await measureGrants(tx, tenantId, filter, { asOf: selection.asOf, usedSince })) }
   }
+  const { kind, where } = await matching(tx, tenantId, selection)
+  if (kind === 'tokens') {
+    const groups = await tx.issuedToken.groupBy({ by: ['userId'], _count: true, where })
+    const used: number[] = []
+    for (const since of usedSince)
+      used.push(await tx.issuedToken.count({ where: { AND: [where, { lastUsedAt: { gte: since } }] } }))
+    return { ...none, owners: byCount(groups), used, parts: await partsOf(tx, where) }
+  }
+  const groups = await tx.connection.groupBy({ by: ['userId'], _count: true, where })
+  const used: number[] = []
+  for (const since of usedSince)
+    used.push(await tx.connection.count({ where: { AND: [where, { usedAt: { gte: since } }] } }))
+  const providers = await tx.connection.groupBy({ by: ['providerId'], _count: true, where })
+  const projects = await tx.connectionProject.groupBy({
+    by: ['projectId'],
+    _count: true,
+    where: { tenantId, connection: where },
+  })
   const living = tokensWhere(tenantId, { filter: { state: 'live', generation: 0 }, asOf: selection.asOf })
   return {
-    owners,
-    tokens: await tx.issuedToken.count({ where: { ...living, connection: where } }),
-    used: await tx.connection.count({ where: { AND: [where, { usedAt: { gte: usedSince } }] } }),
+    owners: byCount(groups),
+    used,
+    parts: await partsOf(tx, { ...living, connection: where }),
+    linked: providers.map(({ providerId, _count: count }) => ({ providerId, count })),
+    reached: projects.map(({ projectId, _count: count }) => ({ projectId, count })),
   }
+}
+
+const byCount = (groups: { userId: string; _count: number }[]) =>
+  groups
+    .map(({ userId: ownerId, _count: count }) => ({ ownerId, count }))
+    .sort((a, b) => b.count - a.count || (a.ownerId < b.ownerId ? -1 : 1))
+
+async function partsOf(tx: ReadTx, where: Prisma.IssuedTokenWhereInput): Promise<Part[]> {
+  const groups = await tx.issuedToken.groupBy({
+    by: ['projectId', 'strategy', 'offline'],
+    _count: true,
+    _max: { expiresAt: true },
+    where,
+  })
+  return groups.map(({ _count: count, _max, ...part }) => ({ ...part, count, latest: _max.expiresAt }))
 }

@@ -209,6 +209,7 @@ test('everything that a filter matches is previewed and revoked, also what is on
   const question = page.getByRole('alertdialog')
   await expect(question).toContainText('Revoke 70 tokens')
   await expect(question).toContainText('owner@acme.test')
+  await expect(question).toContainText(/70 tokens of .+: revoked there at once/)
   await expectAccessible(page)
   await question.getByLabel('Reason').fill('laptop lost')
   await question.getByLabel('Type acme to confirm').fill('acme')

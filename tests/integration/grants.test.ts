@@ -4,6 +4,7 @@ import { endGrant } from '../../lib/broker/end-grants.ts'
 import { newId } from '../../lib/security/ids.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { type Programs, startPrograms } from '../support/grants-of-programs.ts'
+import { selectionsOf } from '../support/selections.ts'
 
 let app: TestApp
 let programs: Programs
@@ -50,7 +51,7 @@ type Revoked = { kind: string; id: string; already: boolean; upstream: string | 
 const list = async (jar: Jar, query = '') => (await app.call<Listed>(jar, 'GET', `/tenants/acme/grants${query}`)).body
 const read = async (id: string, jar = owner) => (await app.call<Grant>(jar, 'GET', `/tenants/acme/grants/${id}`)).body
 const revoke = (jar: Jar, body: object) =>
-  app.call<{ items: Revoked[]; code?: string; remaining: number }>(jar, 'POST', '/tenants/acme/revocations', body)
+  app.call<{ items: Revoked[]; code?: string }>(jar, 'POST', '/tenants/acme/revocations', body)
 const freeze = (kind: string, id: string, jar = owner) =>
   app.call(jar, 'POST', '/tenants/acme/freezes', { kind, id, reason: 'incident 7' })
 const eventsOf = async (id: string) =>
@@ -245,6 +246,10 @@ describe('ending a grant', () => {
 })
 
 describe('a selection of grants', () => {
+  const { act } = selectionsOf(
+    () => app,
+    () => owner,
+  )
   const preview = (query: string, jar = owner) =>
     app.call<{ as_of: string; count: number; tokens: number; owners: { owner_id: string; count: number }[] }>(
       jar,
@@ -265,11 +270,10 @@ describe('a selection of grants', () => {
     await app.advance(1)
     const newer = await programs.grant({ userId: ownerId, client })
     const selection = { kind: 'grants', client, as_of: seen.as_of, count: 11 }
-    expect((await revoke(owner, { selection })).body).toMatchObject({ code: 'count_changed', fields: { count: '12' } })
-    const { body } = await revoke(owner, { selection: { ...selection, count: 12 }, reason: 'rolled out again' })
-    expect(body.items.filter(({ kind }) => kind === 'grant').map(({ id }) => id)).toEqual(many)
-    expect(body.items.filter(({ kind }) => kind === 'token')).toHaveLength(1)
-    expect(body.remaining).toBe(0)
+    expect((await act(selection)).body).toMatchObject({ code: 'count_changed', fields: { count: '12' } })
+    const { body } = await act({ ...selection, count: 12, reason: 'rolled out again' })
+    expect(body).toMatchObject({ total: 12, ended: 12 })
+    for (const id of many) expect(await programs.stateOf(id)).toMatchObject({ state: 'revoked', tokens: 0 })
     expect(await programs.stateOf(newer)).toMatchObject({ state: 'live' })
   })
 
@@ -283,7 +287,8 @@ describe('a selection of grants', () => {
       (await app.call(owner, 'GET', '/tenants/acme/revocations/preview?kind=connections&client=valetkey')).status,
     ).toBe(400)
     const selection = { kind: 'grants', as_of: seen.as_of, count: seen.count }
-    expect((await revoke(member, { selection })).body.items.map(({ id }) => id)).toContain(mine)
+    expect((await act(selection, member)).body.ended).toBe(seen.count)
+    expect(await programs.stateOf(mine)).toMatchObject({ state: 'revoked' })
     expect((await list(owner, '?everybody=1&state=live')).items.every(({ owner_id }) => owner_id === ownerId)).toBe(
       true,
     )

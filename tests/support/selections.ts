@@ -1,4 +1,5 @@
 // What a filter matches, previewed and revoked as the console does it.
+import { tick } from '../../lib/jobs/tick.ts'
 import type { Jar, TestApp, TokenOnWire } from './app.ts'
 
 type Preview = {
@@ -8,11 +9,16 @@ type Preview = {
   used_lately: number
   owners: { owner_id: string; count: number }[]
   owner_count: number
+  used_in_hour: number
+  projects: { project_id: string; name: string; count: number }[]
+  project_count: number
+  upstreams: { provider_id: string; what: string; effect: string; count: number; latest: string | null }[]
 }
 type Selected = {
-  items: { id: string; kind: string; already: boolean; over: boolean }[]
-  remaining: number
-  next: string | null
+  act: string
+  total: number
+  ended: number
+  blocked_at: string | null
   code?: string
   detail?: string
   fields?: Record<string, string>
@@ -29,11 +35,21 @@ export function selectionsOf(app: () => TestApp, person: () => Jar) {
         `/tenants/acme/revocations/preview?${new URLSearchParams({ kind: 'tokens', ...filter })}`,
       )
     ).body
-  const act = (selection: Filter, jar = person()) =>
-    app().call<Selected>(jar, 'POST', '/tenants/acme/revocations', {
-      selection: { kind: 'tokens', ...selection },
+  /** Revokes, and answers the act once all of it is blocked here. */
+  const act = async (selection: Filter, jar = person()) => {
+    const sent = await app().call<Selected>(jar, 'POST', '/tenants/acme/revocation-acts', {
+      kind: 'tokens',
       reason: 'laptop lost',
+      ...selection,
     })
+    if (sent.status !== 201) return sent
+    const read = () => app().call<Selected>(jar, 'GET', `/tenants/acme/revocation-acts/${sent.body.act}`)
+    for (let seen = await read(); ; seen = await read()) {
+      if (seen.body.blocked_at !== null) return { ...seen, status: sent.status }
+      // What the request did not get to, within the while that it waits.
+      await tick(app().ctx)
+    }
+  }
   /** Copies of a token, that many, as if somebody had issued them; they come before it in the list. */
   const copies = (token: TokenOnWire, count: number) =>
     app().rows(

@@ -160,6 +160,7 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   changePolicy: { device_flow: 'typed' },
   inspectLeak: { text: 'nothing that anybody knows' },
   recordRevocation: { reason: 'seen to it there' },
+  freezeSelection: { kind: 'connections', as_of: '2020-01-01T00:00:00.000Z', count: 0 },
   revokeSelection: { kind: 'tokens', as_of: '2020-01-01T00:00:00.000Z', count: 0 },
   markNotificationsRead: { through: newId('notification') },
 })

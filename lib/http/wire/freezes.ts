@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import { freezeMost } from '../../broker/freeze-selection.ts'
 import { freezeKinds } from '../../store/freezes.ts'
 import { operation } from '../operation.ts'
-import { id, instant, instantGiven, instantOrNull, items, object, reason } from './schemas.ts'
+import { id, idOf, instant, instantGiven, instantOrNull, items, object, reason } from './schemas.ts'
+import { anyOf, revocable } from './selections.ts'
 
 /** A freeze that stands. */
 export const freeze = object({
@@ -60,6 +62,42 @@ export const createFreeze = operation({
   }),
   /** `already`: it stood before, for as long or longer, and stays as it was. */
   answer: { status: 200, schema: object({ freeze, already: z.boolean() }) },
+  limit: 'revoke',
+})
+
+export const freezeSelection = operation({
+  id: 'freezeSelection',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/freezes/selection',
+  summary:
+    'Freezes all connections, devices or apps that a selection matches, at most 1,000 and all of them at once; more are frozen by person, project, provider or client',
+  permission: 'administer',
+  scope: 'tenant:manage',
+  audit: ['selection.frozen', 'freeze.set'],
+  body: object({
+    ...revocable,
+    kind: z.enum(['connections', 'grants']),
+    ids: z
+      .array(idOf('connection').or(idOf('grant')))
+      .max(500)
+      .optional()
+      .describe('Of these alone'),
+    as_of: instantGiven.describe('Of the preview: what was made since is not touched'),
+    count: z.int().min(0).max(freezeMost).describe('How many the preview counted'),
+    reason: reason.optional(),
+    until: instantGiven.optional().describe('When the freezes end by themselves; left out: when somebody lifts them'),
+  }).meta({
+    // What toRevocable refuses.
+    anyOf: [
+      { properties: { kind: { const: 'connections' } }, not: anyOf('client', 'strategy', 'program') },
+      { properties: { kind: { const: 'grants' }, status: { const: 'frozen' } }, not: anyOf('strategy') },
+    ],
+  }),
+  answer: {
+    status: 200,
+    schema: object({ frozen: z.int(), already: z.int().describe('Frozen before, for as long or longer') }),
+  },
+  errors: ['count_changed'],
   limit: 'revoke',
 })
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { operation, vaultErrors } from '../operation.ts'
 import { atLeast, id, idOf, instant, instantGiven, instantOrNull, items, line, object, textStream } from './schemas.ts'
-import { revocable } from './selections.ts'
+import { anyOf, revocable } from './selections.ts'
 
 /** `none`: it worked through Valetkey alone. */
 export const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible', 'none'])
@@ -43,8 +43,7 @@ export const revoke = operation({
   id: 'revoke',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/revocations',
-  summary:
-    'Revokes tokens, connections and grants: all that are named or none; what a selection matches, in several calls if it is big',
+  summary: 'Revokes tokens, connections and grants by id: all that are named or none',
   permission: 'work',
   scope: 'tokens:revoke',
   audit: ['token.revoked', 'connection.revoked', 'grant.ended'],
@@ -56,41 +55,18 @@ export const revoke = operation({
       .max(500)
       .default([])
       .describe('What a person gave a program; with the tokens that were issued through it'),
-    /** Everything that a filter matched when it was previewed, instead of names. */
-    selection: object({
-      ...revocable,
-      as_of: instantGiven.describe('Of the preview: what was made since is not touched'),
-      count: z.int().min(0).max(1_000_000).describe('How many the preview counted, or `remaining` of the call before'),
-      after: idOf('token').or(idOf('connection')).or(idOf('grant')).optional().describe('`next` of the call before'),
-    }).optional(),
     reason: line(200).optional(),
   })
     .refine(
-      ({ tokens, connections, grants, selection }) =>
-        tokens.length + connections.length + grants.length > 0 !== (selection !== undefined),
-      'Name a token, a connection or a grant, or else a selection.',
+      ({ tokens, connections, grants }) => tokens.length + connections.length + grants.length > 0,
+      'Name a token, a connection or a grant.',
     )
-    .meta({
-      anyOf: [
-        ...revocableNames.map((one) => ({
-          ...atLeast(one, { minItems: 1 }),
-          not: { required: ['selection'] },
-        })),
-        {
-          required: ['selection'],
-          properties: Object.fromEntries(revocableNames.map((one) => [one, { maxItems: 0 }])),
-        },
-      ],
-    }),
+    .meta({ anyOf: revocableNames.map((one) => atLeast(one, { minItems: 1 })) }),
   answer: {
     status: 200,
-    schema: object({
-      items: z.array(revoked),
-      remaining: z.int().describe('How many of the selection are not revoked yet; call again, with `next` as `after`'),
-      next: id.nullable(),
-    }),
+    schema: object({ items: z.array(revoked) }),
   },
-  errors: [...vaultErrors, 'count_changed'],
+  errors: [...vaultErrors],
   idempotent: { answerSeconds: 600, keySeconds: 600 },
   limit: 'revoke',
 })
@@ -119,12 +95,37 @@ export const previewRevocation = operation({
         .array(object({ owner_id: id, name: z.string().nullable(), count: z.int() }))
         .describe('The twenty who own most, and how many people own any'),
       owner_count: z.int(),
+      used_in_hour: z.int().describe('The same within the last hour'),
+      projects: z
+        .array(object({ project_id: id, name: z.string(), count: z.int() }))
+        .describe(
+          'The twenty of most: of tokens; of what connections reach; for grants of the tokens that were issued through them',
+        ),
+      project_count: z.int(),
+      upstreams: z
+        .array(
+          object({
+            provider_id: id,
+            name: z.string(),
+            what: z.enum(['tokens', 'connections']),
+            effect: z
+              .enum(['here', 'upstream', 'at_end', 'copy'])
+              .describe(
+                '`here`: it works through Valetkey, which refuses it at once; `upstream`: its upstream is asked to end it, at once; `at_end`: it works there until it expires; `copy`: the upstream cannot end it, and only the copy that is stored here is destroyed',
+              ),
+            count: z.int(),
+            latest: instantOrNull.describe('When the last of the tokens expires'),
+          }),
+        )
+        .describe('What ends by provider, and what can be done about it there'),
+      breaks: object({
+        connections: z.int().describe('Connections that are renewed no more'),
+        audiences: z.array(z.string()).describe('APIs of the tenant’s own that refuse callers'),
+      }),
     }),
   },
   limit: 'read',
 })
-
-const anyOf = (...fields: string[]) => ({ anyOf: fields.map((field) => ({ required: [field] })) })
 
 const upstreamStates = object({
   pending: z.int(),

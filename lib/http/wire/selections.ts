@@ -105,3 +105,6 @@ export function toRevocable(given: Named<z.output<typeof selected>>): RevocableF
     throw new BrokerError('bad_request', { fields: { program: 'Only of grants.' } })
   return { kind, status, clientId: client, strategy, program, ...toChosen(rest) }
 }
+
+/** In a JSON Schema: any of these fields. */
+export const anyOf = (...fields: string[]) => ({ anyOf: fields.map((field) => ({ required: [field] })) })

@@ -172,6 +172,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
               tokenState === 'live' ? { ...totalOf(tokens), filter: { kind: 'tokens', ...wireFilter } } : undefined
             }
             mayRevoke={mayRevoke}
+            now={now.toISOString()}
             empty={
               <NothingHere
                 filtered={filtered}
@@ -219,6 +220,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
                   }
             }
             mayRevoke={mayRevoke}
+            now={now.toISOString()}
             empty={
               <NothingHere
                 filtered={filtered}
@@ -257,6 +259,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
                 : undefined
             }
             mayRevoke={mayRevoke}
+            now={now.toISOString()}
             empty={
               <NothingHere
                 filtered={filtered}
