@@ -68,7 +68,13 @@ it('of a Keboola project names its ways, its rights as flags, and what its tools
   expect(mint?.environment).toMatchObject({ token: ['KBC_TOKEN', 'KBC_STORAGE_TOKEN', 'KBC_STORAGE_API_TOKEN'] })
   expect(mint?.environment.values.KBC_URL).toBe(stack())
   const schema = mint?.rights_schema ?? {}
-  expect(flagsOf(schema).map(({ flag }) => flag)).toEqual(['component', 'bucket', 'manage-buckets', 'read-all-files', 'manage-tokens'])
+  expect(flagsOf(schema).map(({ flag }) => flag)).toEqual([
+    'component',
+    'bucket',
+    'manage-buckets',
+    'read-all-files',
+    'manage-tokens',
+  ])
   const scopes = rightsOf(schema, { bucket: ['in.c-crm'] })
   const { body: issued } = await app.issue(owner, 'acme', project, { scopes })
   expect(issued.token.granted).toMatchObject({ buckets: { 'in.c-crm': 'read' } })
