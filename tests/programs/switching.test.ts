@@ -30,7 +30,7 @@ async function commandsOf(page: string): Promise<string[]> {
 /** A line as a shell takes it apart: what is set before the command, and its arguments. */
 function taken(line: string): { env: Record<string, string>; args: string[] } {
   const script = `valetkey() { printf '%s\\0' "$KBAGENT_PROJECT" "$KBAGENT_PROJECT_FROM_ENV" "$@"; }; ${line}`
-  const env: NodeJS.ProcessEnv = { NODE_ENV: 'test', PATH: process.env.PATH, HOME: world.machine }
+  const env: NodeJS.ProcessEnv = { ...process.env, HOME: world.machine }
   const [project, isSet, ...args] = execFileSync('bash', ['-c', script], { env, encoding: 'utf8' })
     .split('\0')
     .slice(0, -1)

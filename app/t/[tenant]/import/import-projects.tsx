@@ -71,8 +71,6 @@ export function ImportProjects({ tenant, mayAdminister, providers, projects }: P
   async function read({ target }: ChangeEvent<HTMLInputElement>) {
     const [file] = target.files ?? []
     if (!file) return
-    // The same file again is another choice of it.
-    target.value = ''
     const found = file.size > bytesMax ? undefined : kbagentProjects(await file.text())
     setEntries(found ?? null)
     setSaid(new Map())
@@ -161,6 +159,10 @@ export function ImportProjects({ tenant, mayAdminister, providers, projects }: P
             type="file"
             accept=".json,.bak,application/json"
             disabled={!isReady || phase === 'running'}
+            // The same file, chosen again, is read again.
+            onClick={(event) => {
+              event.currentTarget.value = ''
+            }}
             onChange={(event) => void read(event)}
             className="min-w-0 max-w-full text-ink file:mr-3 file:h-8 file:rounded-lg file:border file:border-edge file:bg-surface file:px-3 file:font-semibold file:text-ink"
           />
@@ -183,6 +185,7 @@ export function ImportProjects({ tenant, mayAdminister, providers, projects }: P
                   mayAdminister={mayAdminister}
                   keepsAliases={keepsAliases}
                   checked={!left.has(row.entry.alias)}
+                  isSaid={said.has(row.entry.alias)}
                   disabled={phase === 'running'}
                   onChange={(wanted) => {
                     const next = new Set(left)
@@ -243,13 +246,15 @@ type EntryProps = {
   mayAdminister: boolean
   keepsAliases: boolean
   checked: boolean
+  /** What became of it stands below. */
+  isSaid: boolean
   disabled: boolean
   onChange: (wanted: boolean) => void
 }
 
-function Entry({ row, tenant, mayAdminister, keepsAliases, checked, disabled, onChange }: EntryProps) {
+function Entry({ row, tenant, mayAdminister, keepsAliases, checked, isSaid, disabled, onChange }: EntryProps) {
   const { entry, alias, to } = row
-  const title = <bdi>{titleOf(entry)}</bdi>
+  const title = <bdi className="font-semibold">{titleOf(entry)}</bdi>
   const isRenamed = keepsAliases && alias !== undefined
   const facts = [
     entry.host,
@@ -268,9 +273,11 @@ function Entry({ row, tenant, mayAdminister, keepsAliases, checked, disabled, on
     )
   return (
     <div className="flex flex-col gap-1">
-      <p className="font-semibold">{title}</p>
+      <p>{title}</p>
       <p className="wrap-anywhere text-[14px] text-muted">{facts}</p>
-      <p>{why[to]}</p>
+      {!isSaid && (
+        <p>{to === 'no_provider' && mayAdminister ? 'This tenant has no provider for its stack yet.' : why[to]}</p>
+      )}
       {to === 'no_provider' && mayAdminister && (
         <p>
           <ButtonLink size="sm" href={`/t/${tenant}/admin/providers/new`}>
