@@ -84,6 +84,9 @@ test('A-02: a stolen laptop: found by name, everything revoked with the keyboard
   await shoot(page, 'act')
   await page.reload()
   await expect(page.getByRole('progressbar', { name: 'Blocked here' })).toBeVisible()
+  const download = page.waitForEvent('download')
+  await enter(page, page.getByRole('button', { name: 'Download receipt' }))
+  expect((await download).suggestedFilename()).toMatch(/^receipt-act_\w+\.jws$/)
 
   expect(await verify(token)).toBe(401)
   await stolen.goto('/t/acme/projects')
@@ -98,7 +101,33 @@ test('A-02: a stolen laptop: found by name, everything revoked with the keyboard
   await page.getByRole('menuitem', { name: 'Reinstate' }).click()
   await page.getByRole('alertdialog').getByRole('button', { name: 'Reinstate' }).click()
   await expect(page.getByText('active', { exact: true })).toBeVisible()
+
+  // Its act leads to the person, from the record of the event.
+  await page.setViewportSize({ width: 1280, height: 800 })
+  await page.goto('/t/acme/activity?action=member.revoked')
+  await page
+    .getByRole('button', { name: /^Details of / })
+    .first()
+    .click()
+  const drawer = page.getByRole('dialog')
+  await expect(drawer.getByText('What each holds now')).toBeVisible()
+  await expectAccessible(page)
+  await shoot(page, 'event')
+  await drawer.getByRole('link', { name: 'member@acme.test' }).last().click()
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('member@acme.test')
   await laptop.close()
+})
+
+test('A-01: the revocation page says how fast what is revoked is refused', async ({ page }) => {
+  test.slow()
+  await signIn(page, 'owner@acme.test')
+  // The first reading of a server comes some seconds after it has started.
+  await expect(async () => {
+    await page.goto('/t/acme/admin/revocation')
+    await expect(page.getByText(/^Refused after revoking: [\d.,]+ ms \(p50\)/)).toBeVisible({ timeout: 1_000 })
+  }).toPass({ timeout: 60_000 })
+  await expectAccessible(page)
+  await shoot(page, 'refusal')
 })
 
 test('A-04: “I lost my laptop”: somebody ends everything of their own, and stays signed in where they are', async ({
