@@ -69,12 +69,17 @@ describe('a selection', () => {
 
   describe('that goes on by itself', () => {
     type Act = { total: number; ended: number; settled_at: string | null; upstream: Record<string, number> }
-    const begin = (selection: Filter, jar = owner) =>
-      app.call<{ act: string; code?: string; fields?: object }>(jar, 'POST', '/tenants/acme/revocation-acts', {
-        kind: 'tokens',
-        reason: 'laptop lost',
-        ...selection,
-      })
+    const begin = async (selection: Filter, jar = owner) => {
+      const answer = await app.call<{ act: string; code?: string; fields?: object }>(
+        jar,
+        'POST',
+        '/tenants/acme/revocation-acts',
+        { kind: 'tokens', reason: 'laptop lost', ...selection },
+      )
+      // The answer waits for a few seconds; on a slow machine the act goes on behind it.
+      await app.settled()
+      return answer
+    }
     const read = async (id: string, jar = owner) =>
       (await app.call<Act>(jar, 'GET', `/tenants/acme/revocation-acts/${id}`)).body
 
