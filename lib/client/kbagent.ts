@@ -10,8 +10,6 @@ export type KbagentProject = {
   name: string | null
   /** The development branch that is active there; null: the main one. */
   branch: string | null
-  /** `session`: a sign-in that is kept elsewhere; `none`: there is nothing to take over. */
-  holds: 'token' | 'session' | 'none'
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
@@ -47,8 +45,6 @@ export function kbagentProjects(text: string): KbagentProject[] | undefined {
       number: numberOf(entry.project_id) ?? inToken ?? null,
       name: textOf(entry.project_name) ?? null,
       branch: numberOf(entry.active_branch_id) ?? null,
-      // auth/sentinel.py: stands for a sign-in that is kept elsewhere and rotates.
-      holds: token === undefined ? 'none' : token.startsWith('kbc-session://') ? 'session' : 'token',
     })
   }
   return found

@@ -38,7 +38,6 @@ describe('a config.json of kbagent', () => {
         number: '10',
         name: 'Sales',
         branch: '345',
-        holds: 'token',
       },
       expect.objectContaining({
         alias: 'numbered',
@@ -46,9 +45,9 @@ describe('a config.json of kbagent', () => {
         number: '11',
         branch: null,
       }),
-      expect.objectContaining({ alias: 'old', number: null, holds: 'token' }),
-      expect.objectContaining({ alias: 'session', number: '12', holds: 'session' }),
-      expect.objectContaining({ alias: 'emptied', number: '13', holds: 'none' }),
+      expect.objectContaining({ alias: 'old', number: null }),
+      expect.objectContaining({ alias: 'session', number: '12' }),
+      expect.objectContaining({ alias: 'emptied', number: '13' }),
     ])
     expect(JSON.stringify(found)).not.toContain(secret)
   })
@@ -75,9 +74,7 @@ describe('a config.json of kbagent', () => {
       active_branch_id: -1,
       project_name: {},
     }
-    expect(kbagentProjects(fileOf({ a: odd }))).toMatchObject([
-      { number: null, branch: null, name: null, holds: 'none' },
-    ])
+    expect(kbagentProjects(fileOf({ a: odd }))).toMatchObject([{ number: null, branch: null, name: null }])
   })
 
   it('an alias is spelt as it may be here', () => {
