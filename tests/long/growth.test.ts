@@ -196,6 +196,10 @@ const variants = (file: string): Query[] => {
         // Everywhere, nowhere, of one or of everybody.
         ...['nightly', 'zebra', '0000000012', 'crowd.example', `tok_${'0'.repeat(32)}`].map((q) => ({ q })),
         ...states.map((state) => ({ q: 'zebra', state })),
+        // What is not searched for.
+        { q: '\u0000' },
+        { q: 'x'.repeat(81) },
+        { q: newToken('px').reveal() },
         { strategy: 'narrow' },
         ...['ends', 'used'].flatMap((sort): Query[] => [
           { sort },

@@ -8,9 +8,12 @@ import type { Chosen, Given, RevocableFilter } from '../../store/selections.ts'
 import { idOf, instantGiven, line, object } from './schemas.ts'
 import type { Named } from './view.ts'
 
+/** What is searched for: whatever somebody has at hand. */
+export const searchText = line(80)
+
 /** What tokens, connections and grants alike can be chosen by, in a list and in an act. */
 export const chosen = {
-  search: line(80)
+  search: searchText
     .optional()
     .describe(
       'How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants',

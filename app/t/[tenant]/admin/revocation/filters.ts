@@ -1,6 +1,7 @@
 import { oneOf, type Query, single } from '@/app/_features/query.ts'
 import type { RevocableFilter } from '@/app/_features/revoke.ts'
 import type { FilterField } from '@/app/_ui/filter-bar.tsx'
+import { searchText } from '@/lib/http/wire/selections.ts'
 import { tokenKinds } from '@/lib/security/secrets.ts'
 
 export const views = ['tokens', 'connections', 'devices', 'unconfirmed'] as const
@@ -35,9 +36,8 @@ export type Chosen = {
 
 /** As the address has it; what no field of this tab would say is left out. */
 export function chosenIn(view: View, query: Query): Chosen {
-  const q = single(query.q)?.trim()
   return {
-    q: q && q.length <= 80 ? q : undefined,
+    q: single(query.q)?.trim() || undefined,
     person: single(query.person),
     project: single(query.project),
     provider: single(query.provider),
@@ -64,6 +64,10 @@ export const isSortable = (view: View, state: string | undefined): boolean =>
 const secret = new RegExp(`^vk_(${tokenKinds.join('|')})_`)
 /** What has no place in an address, and is not searched for. */
 export const isSecret = ({ q }: Chosen): boolean => q !== undefined && secret.test(q)
+
+/** What the API would refuse finds nothing here. */
+export const isSearchable = (chosen: Chosen): boolean =>
+  !isSecret(chosen) && searchText.optional().safeParse(chosen.q).success
 
 const hourMilliseconds = 3_600_000
 

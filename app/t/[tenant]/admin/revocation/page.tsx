@@ -31,6 +31,7 @@ import {
   fieldsOf,
   filterOf,
   grantStates,
+  isSearchable,
   isSecret,
   isSortable,
   tokenStates,
@@ -60,7 +61,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
   const connectionState = oneOf(connectionStates, chosen.state) ?? ('standing' as const)
   const grantState = oneOf(grantStates, chosen.state) ?? ('standing' as const)
   const whole = { ...filter, everybody: true, order: chosen.sort, before }
-  const shows = (one: View) => view === one && !isSecret(chosen)
+  const shows = (one: View) => view === one && isSearchable(chosen)
   const [cards, providers, clients, tokens, connections, grants, unconfirmed] = await Promise.all([
     projectCards(ctx, actor),
     providerList(ctx, actor),
@@ -134,7 +135,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             clients: clients.items,
             kinds: [...kinds.values()]
               .filter(({ name }) => providers.some(({ kind }) => kind === name))
-              .map(({ name, title }) => ({ id: name, name: title })),
+              .map(({ name, title }) => ({ id: name, name: `${title[0]?.toUpperCase()}${title.slice(1)}` })),
           })}
           summary={`${tokens ? pluralUpTo(tokens, 'token') : connections ? pluralUpTo(connections, 'connection') : grants ? pluralUpTo(grants, 'device or app') : 'Nothing'} found`}
         />
@@ -150,7 +151,9 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           </Link>
         </p>
       )}
-      {view !== 'unconfirmed' && isSecret(chosen) && <LooksLikeToken tenant={tenant} />}
+      {view !== 'unconfirmed' &&
+        !isSearchable(chosen) &&
+        (isSecret(chosen) ? <LooksLikeToken tenant={tenant} /> : <NothingHere filtered title="" why="" />)}
       {tokens && (
         <>
           <RevocationTable
