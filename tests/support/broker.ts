@@ -113,6 +113,15 @@ export async function startBroker({
       ...options,
     })
   const ctx = await makeContext()
+  const running = new Set<Promise<unknown>>()
+  const inBackground = ctx.background
+  ctx.background = (name, work) =>
+    inBackground(name, () => {
+      const run = work()
+      const seen = run.catch(() => {}).finally(() => running.delete(seen))
+      running.add(seen)
+      return run
+    })
   await checkInstanceKeys(ctx)
   await seedDemo(ctx)
 
@@ -204,6 +213,8 @@ export async function startBroker({
     providerOf,
     callbackOf,
     link,
+    /** Resolves when nothing runs in the background any more. */
+    settled: async () => void (await Promise.all(running)),
     /** `instance`: what precedes a tenant has a trail of its own. */
     tenantId: async (slug: string) => (slug === 'instance' ? slug : tenantBySlug(ctx, slug)),
     async advance(seconds: number) {
