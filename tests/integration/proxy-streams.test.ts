@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import http from 'node:http'
 import net from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { changeMember } from '../../lib/broker/end.ts'
+import { changeMember, removeMember, revokeEverything } from '../../lib/broker/end.ts'
 import { freeze, liftFreeze } from '../../lib/broker/freezes.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
@@ -417,7 +417,34 @@ describe('A-03: the end of a token, a connection or a membership cuts what runs,
     [
       'suspending its owner',
       () => changeMember(broker.ctx, owner, { userId: member.userId, status: 'suspended' } as never),
-      () => changeMember(broker.ctx, owner, { userId: member.userId, status: 'active' } as never),
+      async () => {
+        await changeMember(broker.ctx, owner, { userId: member.userId, status: 'active' } as never)
+        // Of a new sign-in: the tenant refuses the sessions from before.
+        member = await broker.actorOf('member@acme.test')
+      },
+    ],
+    [
+      'freezing its owner',
+      () => freeze(broker.ctx, owner, { kind: 'member', id: member.userId, reason: undefined }),
+      () => liftFreeze(broker.ctx, owner, { kind: 'member', id: member.userId }),
+    ],
+    [
+      'revoking everything of its owner',
+      () => revokeEverything(broker.ctx, owner, { userId: member.userId, block: false }),
+      async () => {
+        member = await broker.actorOf('member@acme.test')
+        await linkAs(member, 'member@acme.test')
+      },
+    ],
+    [
+      'removing its owner',
+      () => removeMember(broker.ctx, owner, { userId: member.userId }),
+      async () => {
+        await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])
+        await broker.owner.query(`UPDATE member SET status = 'active' WHERE user_id = $1`, [member.userId])
+        member = await broker.actorOf('member@acme.test')
+        await linkAs(member, 'member@acme.test')
+      },
     ],
   ]
   it.each(acts)('%s: fifty streams over two processes', async (_name, act, undo) => {
