@@ -8,6 +8,8 @@ import { authorizationCode } from '../../lib/authserver/grants/authorization-cod
 import { deviceCode } from '../../lib/authserver/grants/device-code.ts'
 import { refreshToken } from '../../lib/authserver/grants/refresh-token.ts'
 import type { TokenAnswer } from '../../lib/authserver/tokens.ts'
+import { revokeSelection } from '../../lib/broker/acts.ts'
+import { revokeEverything } from '../../lib/broker/end.ts'
 import { type IssueInput, issueToken } from '../../lib/broker/issue.ts'
 import { completeLink } from '../../lib/broker/link/complete.ts'
 import { connectionDetail } from '../../lib/broker/read/connection.ts'
@@ -27,7 +29,7 @@ import { startPassing } from './passing.ts'
  * Where a process holds: in a statement that has run and is not committed, after one that is, or right before a request
  * to the upstream, or between its answer and whatever follows. What lies between request and answer is held at the
  * upstream's own barriers. `completing` and `completed`: an issue's row, before and after its commit. `consuming` and
- * `consumed`: what a program brings to the token endpoint.
+ * `consumed`: what a program brings to the token endpoint. `step`: right before the statement, or request to an upstream, of that number.
  */
 export type Point =
   | 'claiming'
@@ -42,6 +44,7 @@ export type Point =
   | 'completed'
   | 'consuming'
   | 'consumed'
+  | 'step'
 
 /** What a program sends to the token endpoint. */
 export type Exchange =
@@ -55,6 +58,9 @@ export type Command =
   /** Arms a point for all who come by, of requests only those to `path`; `reached` is told for each. */
   | { kind: 'hold'; point: Point; path?: string }
   | { kind: 'resume' }
+  /** Counts statements and requests from here on, and holds for ever before this one. */
+  | { kind: 'steps'; until: number }
+  | { kind: 'revoke'; actor: Actor; act: BulkRevocation }
   | { kind: 'fresh'; keys: Key[]; callers: number; staleVersion?: number }
   | { kind: 'read'; actor: Actor; connectionId: string; times: number }
   | { kind: 'issue'; actor: Actor; input: IssueInput }
@@ -65,6 +71,11 @@ export type Command =
   | { kind: 'jobs' }
   | { kind: 'load'; load: Load }
   | { kind: 'delays' }
+
+/** What ends many things. */
+export type BulkRevocation =
+  | ({ of: 'selection' } & Parameters<typeof revokeSelection>[2])
+  | ({ of: 'person' } & Parameters<typeof revokeEverything>[2])
 
 /** How one caller fared; the token only as a digest. */
 export type Fresh =
@@ -87,6 +98,9 @@ export type Replies = {
   clock: null
   hold: null
   resume: null
+  steps: null
+  /** The act. */
+  revoke: string
   /** By key, then by caller. */
   fresh: Fresh[][]
   /** Milliseconds of each read. */
@@ -126,6 +140,16 @@ async function holdAt(point: Point): Promise<void> {
   await resumed
 }
 
+const never = new Promise<never>(() => undefined)
+let stepsLeft = Number.POSITIVE_INFINITY
+
+/** Whether the next step may be taken. From the one that is held on none is, as if all of it had ended there. */
+function step(): boolean {
+  stepsLeft -= 1
+  if (stepsLeft === 0) say({ reached: 'step' })
+  return stepsLeft > 0
+}
+
 /** Whoever is held at a barrier must not give up by the real clock: only the tests' own clock moves here. */
 const patientFetch = ({ loopback, internalHosts }: Config) =>
   createOutbound({ loopback, internalHosts, limits: { ...outboundLimits, headersMs: 60_000 } }).fetch
@@ -140,7 +164,13 @@ async function start(config: Config, realWaits: boolean): Promise<null> {
     log: createLog(config, { write: () => undefined }),
   })
   const { fetch } = ctx
+  ctx.pool.on('connect', (client) => {
+    const { query } = client
+    // pg takes what it is to tell by a callback as well: whoever waits for it waits for ever.
+    client.query = ((...args: unknown[]) => (step() ? Reflect.apply(query, client, args) : never)) as typeof query
+  })
   ctx.fetch = async (input, init) => {
+    if (!step()) return never
     const path = new URL(input instanceof Request ? input.url : input).pathname
     const isPath = armedPath === undefined || armedPath === path
     if (isPoint('asking') && isPath) await holdAt('asking')
@@ -238,6 +268,14 @@ async function obey(command: Command): Promise<unknown> {
       armed = undefined
       resume()
       return null
+    case 'steps':
+      stepsLeft = command.until
+      return null
+    case 'revoke': {
+      const { act } = command
+      if (act.of === 'selection') return (await revokeSelection(ctx, command.actor, act)).act
+      return (await revokeEverything(ctx, command.actor, act)).act
+    }
     case 'fresh':
       return Promise.all(
         command.keys.map((key) =>
