@@ -193,6 +193,80 @@ describe('roles', () => {
   })
 })
 
+describe('things of one member, by the others of their tenant', () => {
+  /**
+   * Who else reaches what an operation names, if it is somebody's: nobody at all (`own`); who oversees the tenant (`overseen`); who
+   * administers it (`administered`). `linked`: who oversees sees the thing, and needs a connection of their own all the same. Only what
+   * any role may try has an entry here: the rest is the tenant's and goes by role alone.
+   */
+  const reach: Record<string, 'own' | 'linked' | 'overseen' | 'administered'> = {
+    readAttempt: 'own',
+    adoptLink: 'own',
+    resumeLink: 'own',
+    cancelLink: 'own',
+    declineLinkRequest: 'own',
+    startLinkRequest: 'own',
+    changeConnection: 'own',
+    renewConnection: 'administered',
+    checkLastUse: 'own',
+    issueToken: 'linked',
+    readScopes: 'linked',
+    readIssueOffer: 'overseen',
+    refreshTools: 'linked',
+    readProject: 'overseen',
+    listTools: 'overseen',
+    readProjectUse: 'overseen',
+    readAuditEvent: 'overseen',
+    readConnection: 'overseen',
+    readGrant: 'overseen',
+    readToken: 'overseen',
+    readTokenUse: 'overseen',
+    readRevocationAct: 'overseen',
+    signRevocationReceipt: 'overseen',
+    previewEnding: 'overseen',
+    listMemberSessions: 'overseen',
+    changeProject: 'administered',
+    removeMember: 'administered',
+    revokeEverything: 'administered',
+    endMemberSession: 'administered',
+  }
+  const somebodys = inTenant.filter(
+    ({ permission, path }) => ['read', 'work'].includes(permission) && paramNames(path).length > 1,
+  )
+  const setRole = (role: Role) =>
+    app.rows(
+      'acme',
+      `UPDATE member SET role = $1 WHERE user_id = (SELECT id FROM "user" WHERE email = 'member@acme.test')`,
+      [role],
+    )
+
+  it('Z-02: every such operation has an entry, and no other', () => {
+    expect(Object.keys(reach).sort()).toEqual(somebodys.map(({ id }) => id).sort())
+  })
+
+  it.each(byAddress(somebodys))('Z-02 %s: has an entry, and each role reaches what it says', async (_, operation) => {
+    const kind = reach[operation.id]
+    const before = await acmeRows()
+    const seen: Record<string, number> = {}
+    for (const role of ['member', 'auditor', 'admin'] as const) {
+      await setRole(role)
+      if (kind === 'administered' && role === 'admin') continue
+      seen[role] = (await send(member, operation, 'acme', things)).status
+    }
+    await setRole('member')
+    const mayTry = (permissions[operation.permission as Permission] as readonly Role[]).includes('auditor')
+    const unknown = { member: 404, auditor: mayTry ? 404 : 403, admin: 404 }
+    const expected = {
+      own: unknown,
+      linked: { ...unknown, admin: 409 },
+      overseen: { member: 404, auditor: mayTry ? operation.answer.status : 403, admin: operation.answer.status },
+      administered: { member: 404, auditor: 403 },
+    }
+    expect({ [operation.id]: seen }).toEqual({ [operation.id]: kind && expected[kind] })
+    expect(await acmeRows()).toEqual(before)
+  })
+})
+
 describe('in the database itself', () => {
   it('Z-03: every table with a tenant, and the tenant table, forces row-level security with a policy', async () => {
     const { rows } = await app.owner.query(`
