@@ -14,6 +14,7 @@ import {
   updateClient,
 } from '../store/clients.ts'
 import { readTenant, type Tx } from '../store/database.ts'
+import { tellEnded } from '../store/notifications.ts'
 import { assertSound, type ClientMetadata, type ClientView, toClientData, toClientView } from '../tenancy/clients.ts'
 import { endGrants } from './end-grants.ts'
 import { settleWithin } from './upstream-revocation.ts'
@@ -68,7 +69,9 @@ export async function changeClient(
     const ends = endGrants === true || narrows(client, data)
     const row = await updateClient(tx, tenantId, clientId, data, { ends })
     if (ends || isTaken(client.redirectUris, data.redirectUris)) await denyWaitingRequests(tx, clientId, ctx.now())
-    const { work, counts } = ends ? await endHeld(ctx, tx, actor, { clientId }) : nothingEnded
+    const { work, counts } = ends
+      ? await endHeld(ctx, tx, actor, { clientId, why: `The program ${client.name} was changed.` })
+      : nothingEnded
     const changed = Object.entries({ ...given, endGrants }).flatMap(([name, value]) =>
       value === undefined ? [] : [name],
     )
@@ -111,7 +114,11 @@ export async function removeClient(
     const now = ctx.now()
     await updateClient(tx, tenantId, clientId, { endedAt: now }, { ends: true })
     await denyWaitingRequests(tx, clientId, now)
-    const { work, counts } = await endHeld(ctx, tx, actor, { clientId, reason })
+    const { work, counts } = await endHeld(ctx, tx, actor, {
+      clientId,
+      reason,
+      why: `The program ${client.name} was removed.`,
+    })
     await record(tx, tenantId, now, actor, {
       action: 'client.removed',
       outcome: 'ok',
@@ -128,18 +135,18 @@ const nothingEnded = { work: [] as string[], counts: {} }
 
 /**
  * Ends its grants and what was issued through them. Its generation has been raised, so nothing new comes of them, and of two
- * acts the later one waits at the client's row.
+ * acts the later one waits at the client's row. Whoever gave it something is told, `why` where no reason was given.
  */
 async function endHeld(
   ctx: Context,
   tx: Tx,
   actor: Actor,
-  { clientId, reason }: { clientId: string; reason?: string | undefined },
+  { clientId, reason, why }: { clientId: string; reason?: string | undefined; why: string },
 ) {
   const { tenantId, userId } = actor
   const { grants } = await countHeldBy(tx, tenantId, clientId, ctx.now())
   const ids = await unendedGrantsOf(tx, tenantId, clientId)
-  const { tokens, work } = await endGrants(ctx, tx, {
+  const { tokens, owners, work } = await endGrants(ctx, tx, {
     tenantId,
     ids,
     cause: 'revoked',
@@ -147,5 +154,11 @@ async function endHeld(
     origin: actor,
     reason,
   })
+  const notices = owners.map(({ userId: owner, ...counts }) => ({
+    ...{ tenantId, userId: owner, by: userId, reason: reason ?? why },
+    counts: { ...counts, connections: 0 },
+  }))
+  const untold = await tellEnded(tx, notices, ctx.now())
+  if (untold !== undefined) ctx.log.warn({ err: untold, tenant: tenantId }, 'owners were not told of what was ended')
   return { work, counts: { grants, tokens: tokens.length } }
 }

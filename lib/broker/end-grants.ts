@@ -23,6 +23,8 @@ export type EndedGrants = {
   grants: { id: string; already: boolean }[]
   /** Ids of the issued tokens that ended with them. */
   tokens: string[]
+  /** Whose they were, and how many of each. */
+  owners: { userId: string; grants: number; tokens: number }[]
   /** What is to be settled after the commit (settleWithin). */
   work: string[]
 }
@@ -43,7 +45,13 @@ export async function endGrants(ctx: Context, tx: Tx, end: GrantsEnd): Promise<E
   const work = await endTokens(tx, living, { tenantId, by, now })
   const events = [...grantEvents(ending, living, end), ...tokenEvents(living, end.reason)]
   await recordAllAnyway(ctx, tx, tenantId, now, end.origin, events)
-  return { grants, tokens: living.map(({ id }) => id), work }
+  const countOf = (rows: { userId: string }[], owner: string) => rows.filter(({ userId }) => userId === owner).length
+  const owners = [...new Set([...ending, ...living].map(({ userId }) => userId))].map((userId) => ({
+    userId,
+    grants: countOf(ending, userId),
+    tokens: countOf(living, userId),
+  }))
+  return { grants, owners, tokens: living.map(({ id }) => id), work }
 }
 
 /** {@link endGrants} for one, where no person's act is running: a program signs out, or its refresh token was brought twice. */

@@ -638,6 +638,30 @@ describe('what ends with a client', () => {
     expect(await isAdmitted(client.id, null)).toBe(false)
   })
 
+  it('A-01: who gave it something is told what ended with it, by whom and why', async () => {
+    const told = async () =>
+      (
+        await app.call<{ items: { kind: string; reason: string | null; ended: Record<string, unknown> | null }[] }>(
+          member,
+          'GET',
+          '/tenants/acme/notifications',
+        )
+      ).body.items.filter(({ kind }) => kind === 'access.revoked')
+    const before = (await told()).length
+    const { client } = await made(full)
+    await held(client.id)
+    await change(client.id, { end_grants: true })
+    await held(client.id)
+    await app.call(owner, 'DELETE', `${path}/${client.id}`, { reason: 'it went wild' })
+    const [removed, changed, ...rest] = await told()
+    expect(rest).toHaveLength(before)
+    expect(removed).toMatchObject({ reason: 'it went wild', ended: { grants: 1, tokens: 0, connections: 0 } })
+    expect(changed).toMatchObject({
+      reason: expect.stringMatching(/^The program .+ was changed\.$/),
+      ended: { grants: 1 },
+    })
+  })
+
   it('a removal and a change at once: nothing of it lives on', async () => {
     const { client } = await made(full)
     const its = await held(client.id)

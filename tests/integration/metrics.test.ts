@@ -400,6 +400,7 @@ describe('scraping', () => {
       operation: /^[a-zA-Z]{2,32}$/,
       version: /^\d+\.\d+\.\d+$/,
       node: /^v\d+\.\d+\.\d+$/,
+      quantile: /^0\.\d+$/,
       le: /^(\+Inf|[\d.]+)$/,
     }
     expect([...values.keys()].sort()).toEqual(Object.keys(closed).sort())

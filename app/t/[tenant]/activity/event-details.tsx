@@ -4,6 +4,7 @@ import Link from 'next/link'
 import { useState } from 'react'
 import { client, send } from '@/app/_features/client.ts'
 import { eventWords } from '@/app/_features/event-words.ts'
+import { PersonLink } from '@/app/_features/person-link.tsx'
 import { hrefWith } from '@/app/_features/query.ts'
 import { type Problem, useAction } from '@/app/_ui/action.ts'
 import { IconButton } from '@/app/_ui/button.tsx'
@@ -18,10 +19,11 @@ import type { Paths } from '@/lib/client/index.ts'
 type Wire =
   Paths['/api/v1/tenants/{tenant}/audit-events/{event}/related']['get']['responses'][200]['content']['application/json']
 type WireEvent = Wire['event']
-type Props = { tenant: string; id: string; what: string; names: Record<string, string> }
+/** `oversees`: may see what others hold. */
+type Props = { tenant: string; id: string; what: string; names: Record<string, string>; oversees: boolean }
 
 /** Opens the whole record of an event, with the rest of its act and what else happened to the same thing. */
-export function EventDetails({ tenant, id, what, names }: Props) {
+export function EventDetails({ tenant, id, what, names, oversees }: Props) {
   const [shown, setShown] = useState<string | null>(null)
   const [found, setFound] = useState<Wire | null>(null)
   const { problem, start } = useAction(async (event: string) => {
@@ -47,6 +49,7 @@ export function EventDetails({ tenant, id, what, names }: Props) {
           <Content
             tenant={tenant}
             names={names}
+            oversees={oversees}
             found={found}
             problem={problem}
             onOpen={open}
@@ -60,7 +63,7 @@ export function EventDetails({ tenant, id, what, names }: Props) {
 
 const wordsOf = ({ action, details }: WireEvent) => eventWords({ action: action as AuditAction, details })
 
-type ContentProps = Pick<Props, 'tenant' | 'names'> & {
+type ContentProps = Pick<Props, 'tenant' | 'names' | 'oversees'> & {
   found: Wire | null
   problem: Problem | null
   onOpen: (event: string) => void
@@ -68,7 +71,7 @@ type ContentProps = Pick<Props, 'tenant' | 'names'> & {
   onLeave: () => void
 }
 
-function Content({ tenant, names, found, problem, onOpen, onLeave }: ContentProps) {
+function Content({ tenant, names, oversees, found, problem, onOpen, onLeave }: ContentProps) {
   if (problem) return <ProblemNotice problem={problem} />
   if (!found)
     return (
@@ -83,6 +86,7 @@ function Content({ tenant, names, found, problem, onOpen, onLeave }: ContentProp
     )
   const { event, act, about, act_is_cut } = found
   const { more } = wordsOf(event)
+  const people = peopleIn(event).filter((person) => names[person] !== undefined)
   const nameOf = (id: string | null) => (id === null ? 'Valetkey' : (names[id] ?? 'a former member'))
   const to = (filter: Record<string, string>, text: string) => (
     <Link className="underline underline-offset-4" href={hrefWith(`/t/${tenant}/activity`, filter)} onClick={onLeave}>
@@ -98,6 +102,16 @@ function Content({ tenant, names, found, problem, onOpen, onLeave }: ContentProp
             label: 'Who',
             value: event.actor_id ? to({ person: event.actor_id }, nameOf(event.actor_id)) : nameOf(null),
           },
+          ...(oversees && people.length > 0
+            ? [
+                {
+                  label: people.length === 1 ? 'What they hold now' : 'What each holds now',
+                  value: people.map((person) => (
+                    <PersonLink key={person} tenant={tenant} id={person} name={names[person]} />
+                  )),
+                },
+              ]
+            : []),
           { label: 'When', value: <Time at={event.at} form="exact" /> },
           { label: 'Action', value: event.action, mono: true },
           { label: 'Outcome', value: event.outcome },
@@ -175,6 +189,12 @@ function Events({
       {children}
     </section>
   )
+}
+
+/** Whose it was, or to whom it was done, and who did it. */
+function peopleIn({ actor_id, target, details: { owner } }: WireEvent): string[] {
+  const all = [typeof owner === 'string' ? owner : null, target?.kind === 'member' ? target.id : null, actor_id]
+  return [...new Set(all.filter((one) => one !== null))]
 }
 
 /** What the event says of itself, people by their names. */

@@ -160,7 +160,7 @@ export default async function ActivityPage({ params, searchParams }: Props) {
                 when: <Time at={event.at.toISOString()} now={now.toISOString()} hint="hover" />,
                 outcome: <OutcomeWord outcome={event.outcome} />,
                 from: event.address ?? '–',
-                details: <EventDetails tenant={tenant} id={event.id} what={what} names={people} />,
+                details: <EventDetails tenant={tenant} id={event.id} what={what} names={people} oversees={oversees} />,
               },
             }
           })}
