@@ -14,8 +14,8 @@ import { markGrantsEnded } from '../store/grants.ts'
 import { asSystem } from '../store/system.ts'
 
 /**
- * How fast is what was revoked refused, by every process? A token of our own is revoked every ten seconds, and all processes ask for it without a
- * pause until they are refused (docs/decisions/0099). It takes the way of any program's access token, and has no tenant: nothing
+ * How fast is what was revoked refused, by every process? A token of our own is revoked every ten seconds, and all processes ask for it every few
+ * milliseconds until they are refused (docs/decisions/0099). It takes the way of any program's access token, and has no tenant: nothing
  * lists, counts or records it.
  */
 
@@ -24,6 +24,7 @@ const tokenHash = ({ config }: Pick<Context, 'config'>, id: string) =>
   hash(tokenOf('at', keyedHash(deriveKey(config.secret, 'refusal'), id)).reveal())
 
 const everySeconds = 10
+const pauseMilliseconds = 2
 /** Long enough for every process to see it before it ends. */
 const inSeconds = 3
 /** A process that still lets it in by then is an alarm. */
@@ -57,7 +58,11 @@ export async function watchCanary(
   const until = performance.now() + patience
   let answer = await askForCanary(ctx, asked)
   if (!answer.stands) return undefined
-  while (answer.stands && performance.now() < until) answer = await askForCanary(ctx, asked)
+  while (answer.stands && performance.now() < until) {
+    // All processes ask at once: without a pause they would keep the revocation waiting that they measure.
+    await ctx.sleep(pauseMilliseconds)
+    answer = await askForCanary(ctx, asked)
+  }
   const milliseconds = await keepReading(ctx, { id, process, at: answer.at })
   if (milliseconds === undefined) return undefined
   ctx.metrics.refusals.observe(milliseconds / 1000)

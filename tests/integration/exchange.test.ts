@@ -250,7 +250,11 @@ describe('an exchanged token that is something else', () => {
     expect(realm.working()).toEqual(before.working)
     expect(realm.revoked().length).toBeGreaterThan(before.revoked)
     const token = await newest()
-    expect(token).toMatchObject({ state: 'revoked', failure: code, revocation: { upstream: expect.stringMatching(/^(done|confirmed)$/) } })
+    expect(token).toMatchObject({
+      state: 'revoked',
+      failure: code,
+      revocation: { upstream: expect.stringMatching(/^(done|confirmed)$/) },
+    })
     const [failed] = (await eventsOf(token.id)).filter(({ action }) => action === 'token.failed')
     expect(failed).toMatchObject({ details: { code, exceeded: [expect.stringContaining(words)] } })
     expect(await connectionStatus()).toBe('linked')
