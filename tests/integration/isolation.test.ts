@@ -210,6 +210,7 @@ describe('things of one member, by the others of their tenant', () => {
     renewConnection: 'administered',
     checkLastUse: 'own',
     issueToken: 'linked',
+    makeComponentUrl: 'linked',
     readScopes: 'linked',
     readIssueOffer: 'overseen',
     refreshTools: 'linked',

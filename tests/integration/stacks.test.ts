@@ -181,6 +181,7 @@ describe('what differs from stack to stack is of its row', () => {
       { lines: [{ text: 'email' }] },
       {},
       {},
+      {},
     ])
     const { projectId, connectionId } = await linked({ provider: provider.name, alias: 'public-client' })
     const [asked] = other.ledger.requests.filter(({ path }) => path === '/oauth/consent')

@@ -197,8 +197,8 @@ describe.each(Object.entries(calls))('%s', (name, call) => {
     await setIssuer(await closedPort())
     broker.waits.length = 0
     await expect(act()).rejects.toBeInstanceOf(Error)
-    // What can be chosen is asked with three requests beside each other.
-    expect(pauses()).toEqual(name === 'a read' ? [1000, 1000, 1000, 2000, 2000, 2000] : [1000, 2000])
+    // What can be chosen is asked with four requests beside each other.
+    expect(pauses()).toEqual(name === 'a read' ? [1000, 1000, 1000, 1000, 2000, 2000, 2000, 2000] : [1000, 2000])
   })
 })
 

@@ -8,12 +8,21 @@ export async function mcpProjectBeside(
   { alias, url = 'https://mcp.example/mcp' }: { alias: string; url?: string },
 ): Promise<string> {
   const [provider, made, connection] = [newId('provider'), newId('project'), newId('connection')]
-  const copy = (table: string, where: string, changes: object) =>
-    app.rows(
+  const copy = async (table: string, where: string, changes: object) => {
+    // What is generated is not written.
+    const [written] = await app.rows(
       'acme',
-      `INSERT INTO ${table} SELECT (jsonb_populate_record(t, $2::jsonb)).* FROM ${table} t WHERE ${where} LIMIT 1`,
+      `SELECT string_agg(quote_ident(attname), ', ') AS columns FROM pg_attribute
+       WHERE attrelid = $1::regclass AND attnum > 0 AND attgenerated = '' AND NOT attisdropped`,
+      [table],
+    )
+    await app.rows(
+      'acme',
+      `INSERT INTO ${table} (${written?.columns}) SELECT ${written?.columns} FROM (
+         SELECT (jsonb_populate_record(t, $2::jsonb)).* FROM ${table} t WHERE ${where} LIMIT 1) copied`,
       [project, JSON.stringify(changes)],
     )
+  }
   const settings = { url, authorization: { by: 'nothing' }, holdChangedTools: false }
   await copy('provider', 'id = (SELECT provider_id FROM project WHERE id = $1)', {
     id: provider,
