@@ -76,7 +76,8 @@ export function truths(
         ) : (
           <>
             <Time at={latestMoment.toISOString()} form="exact" />, <Time at={latestMoment.toISOString()} now={now} />,
-            when it expires.
+            when it expires
+            {upstream === 'confirmed' && ': an API that checks its signature alone asks nobody'}.
           </>
         ),
     },

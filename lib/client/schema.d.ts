@@ -4525,7 +4525,7 @@ export interface Paths {
                   tries: number
                   next_try_at: string | null
                   /**
-                   * Null once the upstream was seen to refuse it
+                   * Null once the upstream was seen to refuse it, and no API may check it by its signature alone
                    */
                   latest_moment: (string | 'unknown') | null
                 } | null
@@ -4949,7 +4949,7 @@ export interface Paths {
                   tries: number
                   next_try_at: string | null
                   /**
-                   * Null once the upstream was seen to refuse it
+                   * Null once the upstream was seen to refuse it, and no API may check it by its signature alone
                    */
                   latest_moment: (string | 'unknown') | null
                 } | null
@@ -7061,7 +7061,7 @@ export interface Paths {
                   tries: number
                   next_try_at: string | null
                   /**
-                   * Null once the upstream was seen to refuse it
+                   * Null once the upstream was seen to refuse it, and no API may check it by its signature alone
                    */
                   latest_moment: (string | 'unknown') | null
                 } | null
@@ -7212,7 +7212,7 @@ export interface Paths {
                 tries: number
                 next_try_at: string | null
                 /**
-                 * Null once the upstream was seen to refuse it
+                 * Null once the upstream was seen to refuse it, and no API may check it by its signature alone
                  */
                 latest_moment: (string | 'unknown') | null
               } | null

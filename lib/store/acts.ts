@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts'
 import { type Prisma, query, type ReadTx, type Tx } from './database.ts'
-import type { RevocationState } from './revocations.ts'
+import { checkedByApis, type RevocationState } from './revocations.ts'
 
 export type ActRow = Prisma.RevocationActGetPayload<object>
 
@@ -143,9 +143,10 @@ export async function upstreamOfAct(tx: ReadTx, tenantId: string, id: string, no
   const rows = await tx.$queryRaw<
     { state: RevocationState; count: number; finished: Date | null; latest: Date | null; endless: boolean }[]
   >`
-    SELECT r.state, count(*)::int AS count, max(r.finished_at) AS finished, max(t.expires_at) FILTER (WHERE r.state <> 'confirmed') AS latest,
-      bool_or(r.state <> 'confirmed' AND (r.token_id IS NULL OR t.endless)) AS endless
+    SELECT r.state, count(*)::int AS count, max(r.finished_at) AS finished, max(t.expires_at) FILTER (WHERE s.lives) AS latest,
+      bool_or(s.lives AND (r.token_id IS NULL OR t.endless)) AS endless
     FROM upstream_revocation r LEFT JOIN issued_token t ON t.tenant_id = r.tenant_id AND t.id = r.token_id
+      CROSS JOIN LATERAL (SELECT r.state <> 'confirmed' OR coalesce(t.strategy = ANY(${[...checkedByApis]}::text[]), false) AS lives) s
     WHERE r.tenant_id = ${tenantId} AND r.act_id = ${id} GROUP BY r.state`
   const states = { pending: 0, done: 0, confirmed: 0, failed: 0, impossible: 0 }
   for (const { state, count } of rows) states[state] = count

@@ -1,5 +1,12 @@
 import type { Prisma, ReadTx, Tx } from './database.ts'
 
+/**
+ * How a server's own access token is handed out. An API may check it by its signature alone, and then asks nobody: whatever the server says,
+ * it can work there until it expires (X-07).
+ */
+export const checkedByApis: readonly string[] = ['exchange', 'narrow']
+export const isCheckedByApis = (strategy: string): boolean => checkedByApis.includes(strategy)
+
 const related = { token: { include: { project: true } } } as const
 export type RevocationRow = Prisma.UpstreamRevocationGetPayload<{ include: typeof related }>
 export type RevocationState = 'pending' | 'done' | 'confirmed' | 'failed' | 'impossible'

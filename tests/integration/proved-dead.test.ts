@@ -159,9 +159,9 @@ describe('an upstream that introspects (RFC 7662)', () => {
       purpose: 'test',
     })
 
-  it('A-01: what it let in before and refuses now is proved dead', async () => {
+  it('A-01 X-07: what it let in before and refuses now is proved dead there; an API that asks nobody may take it until it expires', async () => {
     const { token, value } = await issue()
-    expect(await end(token.id)).toMatchObject({ upstream: 'confirmed', latestMoment: null })
+    expect(await end(token.id)).toMatchObject({ upstream: 'confirmed', latestMoment: token.expiresAt })
     expect(asked).toEqual([value.reveal(), value.reveal()])
     expect(await truths(token.id)).toMatchObject({ provedAt: expect.any(Date) })
     expect(await rowsOf(token.id)).toMatchObject([{ state: 'confirmed', seen_at: expect.any(Date) }])

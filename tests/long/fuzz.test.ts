@@ -15,11 +15,18 @@ const randomRuns = 8
 
 /** Fields of a sample that are refused for what they say: a secret is tried at the upstream, and is none beside a key. */
 const refusedTogether: Record<string, string[]> = {
+  // A stack is a known one or an address; never both.
+  createProvider: ['setup'],
+  previewProvider: ['setup'],
   // Keys are for clients that sign, audiences are projects of the tenant's own, and redirect URIs lead to what has a path.
   createClient: ['jwks', 'audiences', 'redirect_uris'],
   changeProvider: ['client_secret', 'rotate_client_key'],
+  // Of grants alone, and of tokens.
+  freezeSelection: ['client', 'program', 'strategy'],
   // Of strategy proxy alone.
   issueToken: ['dpop_jkt'],
+  // Tokens are not chosen by these.
+  revokeSelection: ['status', 'program'],
   // The audience must be ours; a client is for issuers that can be asked.
   trustIssuer: ['audience', 'opaque', 'client_id', 'client_secret'],
 }

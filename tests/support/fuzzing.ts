@@ -108,6 +108,7 @@ export const formedTexts = () => [
   // A part of a key.
   'AQAB',
   'sample-alias',
+  '/sample/path',
   '2099-12-31T23:59:59Z',
   ...['user', 'connection', 'token', 'project', 'notification', 'event', 'message', 'grant'].map((kind) =>
     newId(kind as 'user'),

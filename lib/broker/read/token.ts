@@ -7,7 +7,7 @@ import type { Strategy } from '../../providers/kind.ts'
 import type { Rights } from '../../providers/provider.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
 import { frozenTokens } from '../../store/freezes.ts'
-import type { RevocationState } from '../../store/revocations.ts'
+import { isCheckedByApis, type RevocationState } from '../../store/revocations.ts'
 import { lookUp } from '../../store/search.ts'
 import type { Given } from '../../store/selections.ts'
 import {
@@ -177,7 +177,7 @@ function toRevocationView(row: TokenFacts): RevocationView | null {
   if (work) {
     const upstream = work.state as RevocationState
     const { lastError, tries, nextTryAt } = work
-    const latestMoment = upstream === 'confirmed' ? null : latestMomentOf(row)
+    const latestMoment = upstream === 'confirmed' && !isCheckedByApis(row.strategy) ? null : latestMomentOf(row)
     const provedAt = upstream === 'confirmed' ? work.finishedAt : null
     return { blockedAt: revokedAt ?? createdAt, upstream, provedAt, lastError, tries, nextTryAt, latestMoment }
   }

@@ -59,7 +59,7 @@ export const token = object({
     latest_moment: z
       .union([instant, z.literal('unknown')])
       .nullable()
-      .describe('Null once the upstream was seen to refuse it'),
+      .describe('Null once the upstream was seen to refuse it, and no API may check it by its signature alone'),
   }).nullable(),
 })
 
