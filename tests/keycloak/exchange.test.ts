@@ -82,7 +82,7 @@ it('X-07: revoked, it is dead to whoever asks the realm; an API that checks sign
   expect(await at.realm.introspect(clients.ordersApi, value.reveal())).toMatchObject({ active: false })
   expect(await api.call(value.reveal())).toBe((await at.realm.user('alice')).id)
   const { revocation } = await readToken(at.broker.ctx, at.owner, token.id)
-  expect(revocation).toMatchObject({ upstream: 'confirmed', latestMoment: token.expiresAt })
+  expect(revocation).toMatchObject({ upstream: 'done', latestMoment: token.expiresAt })
   // The connection goes on.
   expect((await issue()).token.state).toBe('live')
 })
@@ -96,7 +96,7 @@ it('X-07: it outlives the token that it was exchanged for, and a disconnect ends
   await revoke(at.broker.ctx, at.owner, { tokens: [], connections: [linked.key.connectionId] })
   expect(await at.realm.introspect(clients.ordersApi, value.reveal())).toMatchObject({ active: false })
   const { state, revocation } = await readToken(at.broker.ctx, at.owner, token.id)
-  expect([state, revocation?.upstream, revocation?.latestMoment]).toEqual(['revoked', 'confirmed', token.expiresAt])
+  expect([state, revocation?.upstream, revocation?.latestMoment]).toEqual(['revoked', 'done', token.expiresAt])
 })
 
 it.each([

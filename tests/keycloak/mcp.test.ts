@@ -178,7 +178,8 @@ describe('an MCP server behind Keycloak', () => {
     await expectUse(project, made.clientId)
 
     const [ended] = await revoke(at.broker.ctx, at.owner, { connections: [connection.id], tokens: [] })
-    expect(ended).toMatchObject({ upstream: 'done' })
+    // Confirmed where the realm was asked in time, which this is not about.
+    expect(ended).toMatchObject({ upstream: expect.stringMatching(/^(done|confirmed)$/) })
     const revoked = await at.realm.events('REVOKE_GRANT')
     expect(revoked.map(({ clientId }) => clientId)).toContain(made.clientId)
     const due = () => [at.broker.ctx, at.broker.ctx.now(), 50] as const
