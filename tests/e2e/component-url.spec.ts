@@ -1,4 +1,4 @@
-import { expect, expectAccessible, link, shoot, signIn, test } from './support.ts'
+import { expect, expectAccessible, link, shoot, signIn, test, verify } from './support.ts'
 
 const choose = 'Choose a component'
 
@@ -38,6 +38,12 @@ test('K-30 K-34: the address of a component is made on its project’s page, sho
   await expect(page.getByRole('dialog')).toHaveCount(0)
   const row = page.getByRole('row').filter({ hasText: 'Authorize keboola.ex-salesforce/901' }).first()
   await expect(row).toContainText('component')
+  // Revoking its token ends the address.
+  await row.getByRole('button', { name: /^Actions for/ }).click()
+  await page.getByRole('menuitem', { name: 'Revoke…' }).click()
+  await page.getByRole('button', { name: 'Revoke token' }).click()
+  await expect(page.getByRole('alertdialog')).toHaveCount(0)
+  expect(await verify({ value: token, baseUrl: new URL(address).searchParams.get('sapiUrl') ?? '' })).toBe(401)
   await page.reload()
   expect((await page.content()).includes(token)).toBe(false)
 })
