@@ -5,7 +5,7 @@ import { newId } from '../security/ids.ts'
 import { type ActRow, advanceAct, dueOfAct, endBatch, findAct, insertAct, settleAct, takeAct } from '../store/acts.ts'
 import { act } from '../store/authority.ts'
 import { type Prisma, readTenant } from '../store/database.ts'
-import { type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
+import { lookUpSelection, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
 import { asSystem } from '../store/system.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { requireCount, revokeHere, type SelectedInput, stillMatching } from './revoke.ts'
@@ -34,7 +34,7 @@ export async function revokeSelection(
   const id = newId('revocation_act')
   await act(ctx, actor, 'work', async (tx, actor) => {
     const filter = { ...selection.filter, of: ownUnless(actor, 'administer') }
-    await requireCount(tx, tenantId, { filter, asOf }, { count })
+    await requireCount(tx, tenantId, await lookUpSelection(tx, tenantId, { filter, asOf }), { count })
     const { kind } = filter
     const { credential, address, agent, requestId } = actor
     await insertAct(tx, {
@@ -107,7 +107,7 @@ async function endSelectedBatch(ctx: Context, { tenantId, id }: Place): Promise<
     const row = await takeAct(tx, tenantId, id)
     if (!row) return { done: false, busy: true }
     if (row.doneAt) return { done: true, busy: false }
-    const selection = selectionOf(row)
+    const selection = await lookUpSelection(tx, tenantId, selectionOf(row))
     const { kind, of } = selection.filter
     const take = batchSizes[kind]
     const ids = await selectIds(tx, tenantId, selection, { after: row.cursor ?? '', take })

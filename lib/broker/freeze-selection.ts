@@ -6,7 +6,7 @@ import { act } from '../store/authority.ts'
 import { connectionOwners } from '../store/connections.ts'
 import { putFreezes } from '../store/freezes.ts'
 import { grantOwners } from '../store/grants.ts'
-import { type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
+import { lookUpSelection, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
 import { requireCount, stillMatching } from './revoke.ts'
 
 /** What is more than this is frozen as what it is of: a person, a project, a provider or a program. */
@@ -33,10 +33,11 @@ export async function freezeSelection(
   const now = ctx.now()
   const { count, until = null } = input
   const reason = input.reason || null
-  const selection = { ...input.selection, asOf: new Date(Math.min(+input.selection.asOf, +now)) }
   if (until && until <= now) throw new BrokerError('bad_request', { fields: { until: 'Must be in the future.' } })
   return act(ctx, actor, 'administer', async (tx, actor) => {
     const { tenantId } = actor
+    const asOf = new Date(Math.min(+input.selection.asOf, +now))
+    const selection = await lookUpSelection(tx, tenantId, { ...input.selection, asOf })
     await requireCount(tx, tenantId, selection, { count })
     const found = await selectIds(tx, tenantId, selection, { take: freezeMost })
     const ids = await stillMatching(tx, tenantId, selection, found)

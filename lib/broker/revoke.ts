@@ -19,7 +19,13 @@ import {
   retryRevocation,
   wakeGrants,
 } from '../store/revocations.ts'
-import { countSelected, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
+import {
+  countSelected,
+  type RevocableFilter,
+  type SelectedFilter,
+  type Selection,
+  selectIds,
+} from '../store/selections.ts'
 import { asSystem } from '../store/system.ts'
 import { findTokens, lockRevocable, type TokenRow, wipeHandle } from '../store/tokens.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
@@ -82,7 +88,7 @@ export type SelectedInput = {
 export async function requireCount(
   tx: ReadTx,
   tenantId: string,
-  selection: Selection<RevocableFilter>,
+  selection: Selection<SelectedFilter>,
   { count }: Pick<SelectedInput, 'count'>,
 ): Promise<void> {
   const matching = await countSelected(tx, tenantId, selection)
@@ -94,7 +100,7 @@ export async function requireCount(
 export async function stillMatching(
   tx: Tx,
   tenantId: string,
-  selection: Selection<RevocableFilter>,
+  selection: Selection<SelectedFilter>,
   ids: string[],
 ): Promise<string[]> {
   const { kind } = selection.filter

@@ -80,13 +80,7 @@ export async function settleRevocation(
     const tellsDead = configured(provider)?.kind.tellsDead ?? false
     return await endAndAsk(ctx, row, { provider: opened, target, tellsDead })
   } catch (error) {
-    const reason = isUpstreamError(error)
-      ? error.alive
-        ? 'alive'
-        : error.failure
-      : error instanceof Error
-        ? error.name
-        : 'unknown'
+    const reason = reasonOf(error)
     if (isOver(row, ctx.now())) return finish(ctx, row, row.state === 'done' ? 'done' : 'failed', reason)
     const wait = Math.max(
       Math.random() * Math.min(2 ** row.tries, 600),
@@ -95,6 +89,11 @@ export async function settleRevocation(
     const at = new Date(ctx.now().getTime() + wait * 1000)
     await postpone(ctx, row, { reason, at, ...(isUpstreamError(error) ? {} : { err: error }) })
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (isUpstreamError(error)) return error.alive ? 'alive' : error.failure
+  return error instanceof Error ? error.name : 'unknown'
 }
 
 /** Nobody waits longer for what only tells: revoking comes first. */

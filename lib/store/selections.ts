@@ -31,7 +31,7 @@ export type Selection<Filter> = { filter: Filter; asOf: Date }
  * Of connections those in one state; else all that are not revoked. Of tokens those that live, of grants those that stand.
  * `clientId`: of a grant, or what a token was issued through; no connection has one.
  */
-export type RevocableFilter = Given<Chosen> & {
+export type SelectedFilter = Chosen & {
   kind: 'tokens' | 'connections' | 'grants'
   status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | undefined
   clientId?: string | undefined
@@ -42,14 +42,20 @@ export type RevocableFilter = Given<Chosen> & {
   /** Of grants: {@link GrantFilter}. */
   program?: GrantFilter['program']
 }
+export type RevocableFilter = Given<SelectedFilter>
 
-/** As the list of grants has it; of these, a status is whether they are frozen. */
-async function grantFilter(
+/** A selection as it was asked for, for everything that a transaction does with it. */
+export const lookUpSelection = async (
   tx: ReadTx,
   tenantId: string,
-  { filter: { kind: _, status, strategy: __, ...asked }, asOf }: Selection<RevocableFilter>,
-): Promise<GrantFilter> {
-  const chosen = await lookUp(tx, tenantId, asked)
+  { filter, asOf }: Selection<RevocableFilter>,
+): Promise<Selection<SelectedFilter>> => ({ filter: await lookUp(tx, tenantId, filter), asOf })
+
+/** As the list of grants has it; of these, a status is whether they are frozen. */
+function grantFilter({
+  filter: { kind: _, status, strategy: __, ...chosen },
+  asOf,
+}: Selection<SelectedFilter>): GrantFilter {
   return { ...chosen, madeBefore: earlier(chosen.madeBefore, asOf), state: status === 'frozen' ? 'frozen' : 'standing' }
 }
 
@@ -59,12 +65,12 @@ const earlier = (madeBefore: Date | undefined, asOf: Date) => (madeBefore && mad
 async function matching(
   tx: ReadTx,
   tenantId: string,
-  { filter: { kind, status, strategy, program: _, ids, ...asked }, asOf }: Selection<RevocableFilter>,
+  { filter: { kind, status, strategy, program: _, ids, ...rest }, asOf }: Selection<SelectedFilter>,
 ) {
-  const rest = await lookUp(tx, tenantId, asked)
   const chosen = { ...rest, madeBefore: earlier(rest.madeBefore, asOf) }
+  const living = { ...chosen, strategy, state: 'live', generation: 0 } as const
   return kind === 'tokens'
-    ? { kind, where: tokensWhere(tenantId, { filter: { ...chosen, strategy, state: 'live', generation: 0 }, asOf }) }
+    ? { kind, where: { ...tokensWhere(tenantId, { filter: living, asOf }), ...(ids && { id: { in: ids } }) } }
     : {
         kind,
         where: connectionsWhere(
@@ -79,11 +85,11 @@ async function matching(
 export async function selectIds(
   tx: ReadTx,
   tenantId: string,
-  selection: Selection<RevocableFilter>,
+  selection: Selection<SelectedFilter>,
   { after = '', take, among }: { after?: string | undefined; take: number; among?: string[] },
 ): Promise<string[]> {
   if (selection.filter.kind === 'grants') {
-    const filter = await grantFilter(tx, tenantId, selection)
+    const filter = grantFilter(selection)
     return selectGrantIds(tx, tenantId, { ...filter, ids: among ?? filter.ids }, { after, take })
   }
   const { kind, where } = await matching(tx, tenantId, selection)
@@ -100,10 +106,9 @@ export async function selectIds(
 export async function countSelected(
   tx: ReadTx,
   tenantId: string,
-  selection: Selection<RevocableFilter>,
+  selection: Selection<SelectedFilter>,
 ): Promise<number> {
-  if (selection.filter.kind === 'grants')
-    return countSelectedGrants(tx, tenantId, await grantFilter(tx, tenantId, selection))
+  if (selection.filter.kind === 'grants') return countSelectedGrants(tx, tenantId, grantFilter(selection))
   const { kind, where } = await matching(tx, tenantId, selection)
   return kind === 'tokens' ? tx.issuedToken.count({ where }) : tx.connection.count({ where })
 }
@@ -126,13 +131,13 @@ export type Measured = {
 export async function measureSelection(
   tx: ReadTx,
   tenantId: string,
-  selection: Selection<RevocableFilter>,
+  selection: Selection<SelectedFilter>,
   usedSince: Date[],
 ): Promise<Measured> {
   const none = { linked: [], reached: [] }
   if (selection.filter.kind === 'grants') {
-    const filter = await grantFilter(tx, tenantId, selection)
-    return { ...none, ...(await measureGrants(tx, tenantId, filter, { asOf: selection.asOf, usedSince })) }
+    const { asOf } = selection
+    return { ...none, ...(await measureGrants(tx, tenantId, grantFilter(selection), { asOf, usedSince })) }
   }
   const { kind, where } = await matching(tx, tenantId, selection)
   if (kind === 'tokens') {

@@ -5,7 +5,7 @@ import { configured, rowFor } from '../../providers/index.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
 import { projectsWithProviders } from '../../store/projects.ts'
 import { providersById } from '../../store/providers.ts'
-import { type Measured, measureSelection, type RevocableFilter } from '../../store/selections.ts'
+import { lookUpSelection, type Measured, measureSelection, type RevocableFilter } from '../../store/selections.ts'
 import { peopleNames } from './people.ts'
 
 /**
@@ -46,14 +46,15 @@ export type SelectionPreview = {
 const hourMilliseconds = 3_600_000
 const most = 20
 
-/** A member's own, everybody's for who administers the tenant: what {@link import('../revoke.ts').revokeSelected} would end. */
+/** A member's own, everybody's for who administers the tenant: what {@link import('../acts.ts').revokeSelection} would end. */
 export async function previewSelection(ctx: Context, actor: Actor, filter: RevocableFilter): Promise<SelectionPreview> {
   const asOf = ctx.now()
   const of = ownUnless(actor, 'administer')
   const { tenantId } = actor
   const since = [24, 1].map((hours) => new Date(+asOf - hours * hourMilliseconds))
   const { measured, reach, audiences } = await readTenant(ctx, tenantId, async (tx) => {
-    const measured = await measureSelection(tx, tenantId, { filter: { ...filter, of }, asOf }, since)
+    const selection = await lookUpSelection(tx, tenantId, { filter: { ...filter, of }, asOf })
+    const measured = await measureSelection(tx, tenantId, selection, since)
     const { audiences, ...reach } = await reachOf(tx, tenantId, measured)
     return { measured, reach, audiences }
   })

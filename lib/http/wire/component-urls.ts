@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
+import { operation, refreshEvents } from '../operation.ts'
 import { object } from './schemas.ts'
-import { token } from './tokens.ts'
+import { issueErrors, issueOnce, token } from './tokens.ts'
 
 const upstreamName = (max: number) =>
   z.string().regex(new RegExp(`^[A-Za-z0-9_.-]{1,${max}}$`), 'letters, digits, dots, hyphens')
@@ -36,22 +36,7 @@ export const makeComponentUrl = operation({
       expires_in: z.int().describe('Seconds from now'),
     }),
   },
-  errors: [
-    ...upstreamErrors,
-    'no_component_page',
-    'missing_master_token',
-    'component_refused',
-    'over_policy',
-    'beyond_grant',
-    'too_many_tokens',
-    'no_strategy',
-    'token_outstanding',
-    'issue_unconfirmed',
-    'upstream_rejected',
-    'revoked_meanwhile',
-    'excess_rights',
-    'unsound_token',
-  ],
-  idempotent: { answerSeconds: 60, keySeconds: 86_400 },
+  errors: ['no_component_page', 'missing_master_token', 'component_refused', ...issueErrors],
+  idempotent: issueOnce,
   limit: 'issue',
 })

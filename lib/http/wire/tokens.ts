@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { ErrorCode } from '../../errors.ts'
 import { kinds } from '../../providers/index.ts'
 import { strategies } from '../../providers/kind.ts'
 import { Rules } from '../../providers/rules.ts'
@@ -69,6 +70,22 @@ const rights = z.record(z.string(), z.unknown()).meta({
   anyOf: [...[...kinds.values()].map((kind) => kind.rights), Rules].map(schemaOf),
 })
 
+export const issueErrors = [
+  ...upstreamErrors,
+  'over_policy',
+  'beyond_grant',
+  'too_many_tokens',
+  'no_strategy',
+  'token_outstanding',
+  'issue_unconfirmed',
+  'upstream_rejected',
+  'revoked_meanwhile',
+  'excess_rights',
+  'unsound_token',
+] as const satisfies readonly ErrorCode[]
+/** A program that lost the answer asks again within seconds; the value is kept no longer than that (docs/decisions/0059). */
+export const issueOnce = { answerSeconds: 60, keySeconds: 86_400 }
+
 export const issueToken = operation({
   id: 'issueToken',
   method: 'POST',
@@ -101,21 +118,8 @@ export const issueToken = operation({
       base_url: z.url().describe('Where the token is for'),
     }),
   },
-  errors: [
-    ...upstreamErrors,
-    'over_policy',
-    'beyond_grant',
-    'too_many_tokens',
-    'no_strategy',
-    'token_outstanding',
-    'issue_unconfirmed',
-    'upstream_rejected',
-    'revoked_meanwhile',
-    'excess_rights',
-    'unsound_token',
-  ],
-  // A program that lost the answer asks again within seconds; the value is kept no longer than that (docs/decisions/0059).
-  idempotent: { answerSeconds: 60, keySeconds: 86_400 },
+  errors: issueErrors,
+  idempotent: issueOnce,
   limit: 'issue',
 })
 
