@@ -51,14 +51,14 @@ export async function refuseSessions(tx: Tx, tenantId: string, userId: string, k
   await tx.$executeRaw`UPDATE member SET tokens_after = vk_now() WHERE tenant_id = ${tenantId} AND user_id = ${userId}`
   return tx.$executeRaw`INSERT INTO session_refusal (tenant_id, session_id, created_at)
     SELECT ${tenantId}, s.id, vk_now() FROM session s WHERE s.user_id = ${userId} AND s.id IS DISTINCT FROM ${kept ?? null}::text
-    ON CONFLICT DO NOTHING`
+    ORDER BY s.id FOR KEY SHARE OF s ON CONFLICT DO NOTHING`
 }
 
 /** Makes the tenant refuse one session of a person. False where it is none of theirs, or was refused before. */
 export const refuseSession = async (tx: Tx, tenantId: string, userId: string, sessionId: string): Promise<boolean> =>
   (await tx.$executeRaw`INSERT INTO session_refusal (tenant_id, session_id, created_at)
-    SELECT ${tenantId}, s.id, vk_now() FROM session s WHERE s.user_id = ${userId} AND s.id = ${sessionId} ON CONFLICT DO NOTHING`) >
-  0
+    SELECT ${tenantId}, s.id, vk_now() FROM session s WHERE s.user_id = ${userId} AND s.id = ${sessionId}
+    FOR KEY SHARE OF s ON CONFLICT DO NOTHING`) > 0
 
 export type MemberSession = {
   id: string

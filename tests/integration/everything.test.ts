@@ -1,5 +1,6 @@
 // Everything that one person holds in a tenant, in one act: sessions, connections, tokens, devices, apps, invitations.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { runAct } from '../../lib/broker/acts.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { type Jar, startTestApp, type TestApp, type TokenOnWire } from '../support/app.ts'
@@ -310,6 +311,30 @@ describe('sessions of a member', () => {
   const sessions = async (jar: Jar, user = userId) =>
     (await app.call<{ items: Session[] }>(jar, 'GET', `${pathOf(user)}/sessions`)).body.items
   const end = (jar: Jar, id: string, user = userId) => app.call(jar, 'DELETE', `${pathOf(user)}/sessions/${id}`)
+
+  it.each([
+    ['ending one', (id: string) => end(owner, id), 404],
+    ['everything of its person', () => everything(owner), 200],
+  ])(
+    'A-03: %s meets a sign-out that has not committed yet: the session is gone, and that is no failure',
+    async (_, meet, status) => {
+      const [newest] = await sessions(owner)
+      const client = new pg.Client({ connectionString: app.database.appUrl })
+      await client.connect()
+      try {
+        await client.query('BEGIN')
+        await client.query('DELETE FROM session WHERE id = $1', [newest?.id])
+        const meeting = meet(newest?.id ?? '')
+        const waiting =
+          'SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted'
+        await vi.waitFor(async () => expect((await client.query(waiting)).rowCount).toBe(1), 10_000)
+        await client.query('COMMIT')
+        expect((await meeting).status).toBe(status)
+      } finally {
+        await client.end()
+      }
+    },
+  )
 
   it('A-01: an admin ends one for this tenant alone, its person ends it everywhere, and once is enough', async () => {
     const invitation = await app.call<{ url: string }>(globex, 'POST', '/tenants/globex/invitations', {
