@@ -71,13 +71,17 @@ function fill(tenant: string, { members, projects, connections, tokens, events }
         now() + CASE WHEN n % 2 = 0 THEN interval '1 day' ELSE interval '-1 day' END, now() - interval '2 days',
         CASE WHEN n % 4 = 0 THEN now() - interval '30 minutes' END
       FROM generate_series(1, ${tokens}) n`,
-    `INSERT INTO audit_event (tenant_id, id, at, body, seq, hash)
+    `INSERT INTO audit_event (tenant_id, id, at, body)
       SELECT '${tenant}', ${id('evt', 'n')}, now() - make_interval(secs => ${events} - n),
         jsonb_build_object('action', CASE WHEN n % 5 = 0 THEN 'token.issued' ELSE 'refresh.succeeded' END, 'outcome', 'ok',
           'actor', CASE WHEN n % 10 > 0 THEN ${person} END, 'session', NULL,
           'target', CASE WHEN n % 5 = 0 THEN jsonb_build_object('kind', 'token', 'id', ${id('tok', among('n', tokens))})
             ELSE jsonb_build_object('kind', 'connection', 'id', ${connection}) END,
-          'address', '203.0.113.' || n % 250, 'agent', 'Mozilla/5.0', 'request', 'req_' || n, 'details', '{}'::jsonb), ${sealed} + n, '\\x00'
+          'address', '203.0.113.' || n % 250, 'agent', 'Mozilla/5.0', 'request', 'req_' || n, 'details', '{}'::jsonb)
+      FROM generate_series(1, ${events}) n`,
+    // As if all of them were sealed.
+    `DELETE FROM audit_unsealed WHERE tenant_id = '${tenant}'`,
+    `INSERT INTO audit_chain (tenant_id, seq, event_id, hash) SELECT '${tenant}', ${sealed} + n, ${id('evt', 'n')}, '\\x00'
       FROM generate_series(1, ${events}) n`,
     `INSERT INTO audit_tip (tenant_id, seq, hash) VALUES ('${tenant}', ${sealed} + ${events}, '\\x00') ON CONFLICT DO NOTHING`,
   ]

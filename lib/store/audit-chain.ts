@@ -53,9 +53,10 @@ type Range = { after: number; upTo: number; take: number }
 /** Sealed events in the order of the chain, numbered above `after` and at most `upTo`. */
 export async function sealedEvents(tx: ReadTx, tenantId: string, { after, upTo, take }: Range): Promise<SealedEvent[]> {
   const rows = await tx.$queryRaw<(Omit<SealedEvent, 'seq'> & { seq: bigint })[]>`
-    SELECT seq, id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at, body::text AS body,
-      encode(hash, 'hex') AS hash
-    FROM audit_event WHERE tenant_id = ${tenantId} AND seq > ${after} AND seq <= ${upTo} ORDER BY seq LIMIT ${take}`
+    SELECT c.seq, e.id, to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at, e.body::text AS body,
+      encode(c.hash, 'hex') AS hash
+    FROM audit_chain c JOIN audit_event e ON e.tenant_id = c.tenant_id AND e.id = c.event_id
+    WHERE c.tenant_id = ${tenantId} AND c.seq > ${after} AND c.seq <= ${upTo} ORDER BY c.seq LIMIT ${take}`
   return rows.map((row) => ({ ...row, seq: Number(row.seq) }))
 }
 
@@ -66,9 +67,10 @@ export async function eventOfAct(
   { id, userId }: { id: string; userId: string | null },
 ): Promise<{ seq: number; id: string; hash: string } | undefined> {
   const [row] = await tx.$queryRaw<{ seq: bigint; id: string; hash: string }[]>`
-    SELECT seq, id, encode(hash, 'hex') AS hash FROM audit_event
-    WHERE tenant_id = ${tenantId} AND target_id = ANY(${userId ? [id, userId] : [id]}::text[]) AND body->'details'->>'act' = ${id}
-      AND seq IS NOT NULL ORDER BY id LIMIT 1`
+    SELECT c.seq, e.id, encode(c.hash, 'hex') AS hash
+    FROM audit_event e JOIN audit_chain c ON c.tenant_id = e.tenant_id AND c.event_id = e.id
+    WHERE e.tenant_id = ${tenantId} AND e.target_id = ANY(${userId ? [id, userId] : [id]}::text[])
+      AND e.body->'details'->>'act' = ${id} ORDER BY e.id LIMIT 1`
   return row && { ...row, seq: Number(row.seq) }
 }
 
@@ -83,7 +85,7 @@ export async function headsBetween(
   return new Map(rows.map(({ seq, jws }) => [Number(seq), jws]))
 }
 
-export const countUnsealed = (tx: ReadTx, tenantId: string) => tx.auditEvent.count({ where: { tenantId, seq: null } })
+export const countUnsealed = (tx: ReadTx, tenantId: string) => tx.auditUnsealed.count({ where: { tenantId } })
 
 export const findCurrentAuditKey = (tx: ReadTx) => tx.auditKey.findFirst({ where: { retiredAt: null } })
 

@@ -2,7 +2,7 @@ import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
 import { Prisma, query, type ReadTx, type Tx } from './database.ts'
 
-/** Appends unsealed events. Raw, because the app role may insert these columns only: seq and hash are the sealer's. */
+/** Appends events; their trigger hands them to the sealer. Raw, because the app role may insert these columns only. */
 export async function insertEvent(tx: Tx, tenantId: string, at: Date, ...bodies: object[]): Promise<void> {
   await tx.$executeRaw`INSERT INTO audit_event (tenant_id, id, at, body)
     SELECT ${tenantId}, e.id, ${at}::timestamptz, e.body::jsonb

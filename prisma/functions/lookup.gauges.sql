@@ -31,7 +31,7 @@ CREATE OR REPLACE FUNCTION lookup.gauges(p_now timestamptz)
   UNION ALL
   SELECT 'issues_unfinished', NULL, NULL, count(*), min(t.created_at) FROM public.issued_token t WHERE t.status = 'issuing'
   UNION ALL
-  SELECT 'audit_unsealed', NULL, NULL, count(*), min(e.at) FROM public.audit_event e WHERE e.seq IS NULL
+  SELECT 'audit_unsealed', NULL, NULL, count(*), min(q.at) FROM public.audit_unsealed q
   UNION ALL
   SELECT 'audit_outbox', NULL, NULL, count(*), min(o.at) FROM public.audit_outbox o;
 END;

@@ -12,8 +12,11 @@ DECLARE
   v_sealed int := 0;
 BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtext('valetkey.audit_seal')) THEN RETURN -1; END IF;
-  FOR e IN SELECT a.tenant_id, a.id, a.at, a.body FROM public.audit_event a WHERE a.seq IS NULL
-      ORDER BY a.tenant_id, a.id LIMIT p_limit LOOP
+  FOR e IN WITH taken AS (
+      DELETE FROM public.audit_unsealed q USING (
+        SELECT w.tenant_id, w.id FROM public.audit_unsealed w ORDER BY w.tenant_id, w.id LIMIT p_limit) w
+      WHERE q.tenant_id = w.tenant_id AND q.id = w.id RETURNING q.tenant_id, q.id)
+    SELECT a.tenant_id, a.id, a.at, a.body FROM taken JOIN public.audit_event a USING (tenant_id, id) ORDER BY a.tenant_id, a.id LOOP
     IF e.tenant_id IS DISTINCT FROM v_tenant THEN
       UPDATE public.audit_tip t SET seq = v_seq, hash = v_hash WHERE t.tenant_id = v_tenant;
       v_tenant := e.tenant_id;
@@ -24,7 +27,7 @@ BEGIN
     END IF;
     v_seq := v_seq + 1;
     v_hash := sealing.event_hash(v_hash, v_tenant, v_seq, e.id, e.at, e.body);
-    UPDATE public.audit_event a SET seq = v_seq, hash = v_hash WHERE a.tenant_id = v_tenant AND a.id = e.id;
+    INSERT INTO public.audit_chain (tenant_id, seq, event_id, hash) VALUES (v_tenant, v_seq, e.id, v_hash);
     v_sealed := v_sealed + 1;
   END LOOP;
   UPDATE public.audit_tip t SET seq = v_seq, hash = v_hash WHERE t.tenant_id = v_tenant;

@@ -78,10 +78,14 @@ describe('who may write what', () => {
     await asApp(async (client) => {
       for (const sql of [
         `UPDATE audit_event SET body = '{}'`,
-        'UPDATE audit_event SET seq = 1',
         'DELETE FROM audit_event',
         'TRUNCATE audit_event',
         `INSERT INTO audit_event (tenant_id, id, at, body, seq) VALUES ('${acme}', 'evt_x', now(), '{}', 1)`,
+        'DELETE FROM audit_unsealed',
+        `INSERT INTO audit_unsealed VALUES ('${acme}', 'evt_x', now())`,
+        'UPDATE audit_chain SET seq = 1',
+        'DELETE FROM audit_chain',
+        `INSERT INTO audit_chain VALUES ('${acme}', 1, 'evt_x', '')`,
         'UPDATE audit_tip SET seq = 0',
         'DELETE FROM audit_tip',
         `INSERT INTO audit_tip VALUES ('${acme}', 1, '')`,
@@ -96,18 +100,26 @@ describe('who may write what', () => {
     })
   })
 
-  it('G-03: what is sealed refuses changes, to the sealer and to the owner as well', async () => {
+  it('G-03: what is appended refuses changes, to the sealer and to the owner as well', async () => {
     await write()
+    const change = (sql: string) => expect(app.rows('acme', sql), sql).rejects
+    // From its first moment, sealed or not.
+    await change(`UPDATE audit_event SET body = '{}'`).toThrow(/audit_event is append-only/)
+    await change('DELETE FROM audit_event').toThrow(/audit_event is append-only/)
     await seal(ctx)
-    await app.rows('acme', 'SELECT 1')
-    await expect(app.owner.query(`UPDATE audit_event SET body = '{}' WHERE seq = 1`)).rejects.toThrow(/is sealed/)
-    await expect(app.owner.query('DELETE FROM audit_event WHERE seq = 1')).rejects.toThrow(/is sealed/)
+    await change(`UPDATE audit_chain SET hash = ''`).toThrow(/audit_chain is append-only/)
+    await change('DELETE FROM audit_chain').toThrow(/audit_chain is append-only/)
     await app.owner.query('SET ROLE vk_sealer')
     try {
-      await expect(app.owner.query(`UPDATE audit_event SET hash = '' WHERE seq = 1`)).rejects.toThrow(/is sealed/)
-      await expect(app.owner.query(`UPDATE audit_event SET body = '{}'`)).rejects.toThrow(/permission denied/)
-      await expect(app.owner.query('DELETE FROM audit_event')).rejects.toThrow(/permission denied/)
-      await expect(app.owner.query('SELECT FROM connection')).rejects.toThrow(/permission denied/)
+      for (const sql of [
+        `UPDATE audit_event SET body = '{}'`,
+        `UPDATE audit_event SET seq = 1, hash = ''`,
+        'DELETE FROM audit_event',
+        `UPDATE audit_chain SET hash = ''`,
+        'DELETE FROM audit_chain',
+        'SELECT FROM connection',
+      ])
+        await change(sql).toThrow(/permission denied/)
     } finally {
       await app.owner.query('RESET ROLE')
     }
@@ -139,7 +151,7 @@ describe('the sealer', () => {
     await late.query('COMMIT')
     await late.end()
     await seal(ctx)
-    const last = (await app.rows('acme', 'SELECT id FROM audit_event ORDER BY seq DESC LIMIT 1'))[0]
+    const last = (await app.rows('acme', 'SELECT event_id AS id FROM audit_chain ORDER BY seq DESC LIMIT 1'))[0]
     expect(last).toEqual({ id: 'evt_000' })
     expect(await verifyExport(await exported())).toMatchObject({ fault: null })
   })
@@ -346,19 +358,20 @@ describe('export', () => {
 })
 
 describe('somebody who owns the database', () => {
-  /** What only an owner can do: take the trigger away, then change what is sealed. */
-  async function rewrite(sql: string, values: unknown[] = []) {
-    await app.rows('acme', 'ALTER TABLE audit_event DISABLE TRIGGER audit_event_sealed')
-    await app.rows('acme', sql, values)
-    await app.rows('acme', 'ALTER TABLE audit_event ENABLE TRIGGER audit_event_sealed')
+  /** What only an owner can do: take the trigger away, then change what is there. */
+  async function rewrite(table: string, sql: string, values: unknown[] = [], tenant = 'acme') {
+    await app.rows(tenant, `ALTER TABLE ${table} DISABLE TRIGGER ${table}_stays`)
+    await app.rows(tenant, sql, values)
+    await app.rows(tenant, `ALTER TABLE ${table} ENABLE TRIGGER ${table}_stays`)
   }
+  const numbered = (seq: number | string) => `id = (SELECT event_id FROM audit_chain WHERE seq = ${seq})`
 
   it('G-03: changes one event: the export names it', async () => {
     await seal(ctx)
-    const [before] = await app.rows('acme', 'SELECT id, body::text AS body FROM audit_event WHERE seq = 5')
-    await rewrite(`UPDATE audit_event SET body = '{"action": "other"}' WHERE seq = 5`)
+    const [before] = await app.rows('acme', `SELECT id, body::text AS body FROM audit_event WHERE ${numbered(5)}`)
+    await rewrite('audit_event', `UPDATE audit_event SET body = '{"action": "other"}' WHERE ${numbered(5)}`)
     expect((await verifyExport(await exported())).fault).toMatchObject({ seq: 5, id: before?.id })
-    await rewrite('UPDATE audit_event SET body = $1::jsonb WHERE seq = 5', [before?.body])
+    await rewrite('audit_event', `UPDATE audit_event SET body = $1::jsonb WHERE ${numbered(5)}`, [before?.body])
     expect((await verifyExport(await exported())).fault).toBeNull()
   })
 
@@ -367,13 +380,13 @@ describe('somebody who owns the database', () => {
     for (let count = 0; count < 3; count += 1) await write(globex)
     await exported(globex)
     const kept = loggedHeads()
-    const [end] = await app.rows('globex', 'SELECT max(seq)::int AS seq FROM audit_event')
+    const [end] = await app.rows('globex', 'SELECT max(seq)::int AS seq FROM audit_chain')
     const newest = Number(end?.seq)
-    await app.rows('globex', 'ALTER TABLE audit_event DISABLE TRIGGER audit_event_sealed')
-    await app.rows('globex', 'DELETE FROM audit_event WHERE seq > $1', [newest - 2])
-    await app.rows('globex', 'ALTER TABLE audit_event ENABLE TRIGGER audit_event_sealed')
+    const newer = 'SELECT event_id FROM audit_chain WHERE seq > $1'
+    await rewrite('audit_event', `DELETE FROM audit_event WHERE id IN (${newer})`, [newest - 2], 'globex')
+    await rewrite('audit_chain', 'DELETE FROM audit_chain WHERE seq > $1', [newest - 2], 'globex')
     await app.rows('globex', 'DELETE FROM audit_head WHERE seq > $1', [newest - 2])
-    await app.rows('globex', 'UPDATE audit_tip SET seq = $1, hash = (SELECT hash FROM audit_event WHERE seq = $1)', [
+    await app.rows('globex', 'UPDATE audit_tip SET seq = $1, hash = (SELECT hash FROM audit_chain WHERE seq = $1)', [
       newest - 2,
     ])
     const lines = await exported(globex)
@@ -387,17 +400,18 @@ describe('somebody who owns the database', () => {
     const first = headsOf(acme)[0]
     const rows = await app.rows(
       'acme',
-      `SELECT seq::int AS seq, id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at, body::text AS body
-       FROM audit_event WHERE seq IS NOT NULL ORDER BY seq`,
+      `SELECT c.seq::int AS seq, id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at, body::text AS body
+       FROM audit_event JOIN audit_chain c ON event_id = id ORDER BY c.seq`,
     )
     let hash = '0'.repeat(64)
     const hashes = (rows as { seq: number; id: string; at: string; body: string }[]).map((event) => {
       hash = eventHash(hash, acme, event.seq === 1 ? { ...event, body: '{}' } : event)
       return hash
     })
-    await rewrite(`UPDATE audit_event SET body = '{}' WHERE seq = 1`)
+    await rewrite('audit_event', `UPDATE audit_event SET body = '{}' WHERE ${numbered(1)}`)
     await rewrite(
-      'UPDATE audit_event SET hash = decode(h, $2) FROM unnest($1::text[]) WITH ORDINALITY AS made (h, n) WHERE seq = n',
+      'audit_chain',
+      'UPDATE audit_chain SET hash = decode(h, $2) FROM unnest($1::text[]) WITH ORDINALITY AS made (h, n) WHERE seq = n',
       [hashes, 'hex'],
     )
     await app.rows('acme', `UPDATE audit_tip SET hash = decode($1, 'hex')`, [hash])

@@ -1,31 +1,17 @@
 // A database of the version before, in which a freeze was a connection's status, becomes one of this version.
-import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { applyMigrations } from '../../scripts/migrate.mjs'
-import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
+import { createDatabaseBefore, type DatabaseBefore } from '../support/before.ts'
 
-const migrations = resolve(import.meta.dirname, '../../prisma/migrations')
 const turn = '20261124010000_refresh_and_freezes'
-let database: TestDatabase
+let database: DatabaseBefore
 let owner: pg.Client
-let before: string
 beforeAll(async () => {
-  before = await mkdtemp(join(tmpdir(), 'valetkey-before-'))
-  for (const name of await readdir(migrations))
-    if (name < turn || name.endsWith('.toml')) await cp(join(migrations, name), join(before, name), { recursive: true })
-  database = await createEmptyDatabase()
-  await applyMigrations(database.ownerUrl, before)
-  owner = new pg.Client({ connectionString: database.ownerUrl })
-  await owner.connect()
+  database = await createDatabaseBefore(turn)
+  owner = database.owner
 })
-afterAll(async () => {
-  await owner?.end()
-  await database?.drop()
-  await rm(before, { recursive: true, force: true })
-})
+afterAll(() => database?.drop())
 
 it('H-06: what was frozen stays frozen, by whom and why as its event says, over the status that it had beneath; nobody is told', async () => {
   await owner.query(`SELECT set_config('app.tenant_id', 'tnt_1', false)`)

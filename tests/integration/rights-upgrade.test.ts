@@ -1,32 +1,18 @@
 // A database of the version before, in which rights were stored in camel case, becomes one of this version; processes of both
 // versions write and read it for a while.
-import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { applyMigrations } from '../../scripts/migrate.mjs'
-import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
+import { createDatabaseBefore, type DatabaseBefore } from '../support/before.ts'
 
-const migrations = resolve(import.meta.dirname, '../../prisma/migrations')
 const turn = '20261128010000_rights_per_kind'
-let database: TestDatabase
+let database: DatabaseBefore
 let owner: pg.Client
-let before: string
 beforeAll(async () => {
-  before = await mkdtemp(join(tmpdir(), 'valetkey-before-'))
-  for (const name of await readdir(migrations))
-    if (name < turn || name.endsWith('.toml')) await cp(join(migrations, name), join(before, name), { recursive: true })
-  database = await createEmptyDatabase()
-  await applyMigrations(database.ownerUrl, before)
-  owner = new pg.Client({ connectionString: database.ownerUrl })
-  await owner.connect()
+  database = await createDatabaseBefore(turn)
+  owner = database.owner
 })
-afterAll(async () => {
-  await owner?.end()
-  await database?.drop()
-  await rm(before, { recursive: true, force: true })
-})
+afterAll(() => database?.drop())
 
 const old = { components: ['a'], buckets: { b: 'read' }, manageBuckets: true, readAllFiles: false }
 const { manageBuckets: manage_buckets, readAllFiles: read_all_files, ...same } = old
