@@ -109,7 +109,7 @@ export async function removeMember(
   const { userId } = input
   const ended = await act(ctx, actor, { may: 'read', change: [userId], owners: true }, async (tx, actor) => {
     const leaves = userId === actor.userId
-    if (!leaves && !may(actor, 'oversee')) throw new BrokerError('not_found')
+    requireOver(actor, userId)
     if (!leaves) await memberToChange(tx, actor, userId)
     await keepAnOwner(tx, tenantId, { userId, stays: false })
     await updateMember(tx, tenantId, userId, { status: 'removed' })
@@ -161,8 +161,7 @@ export async function revokeEverything(ctx: Context, actor: Actor, input: Everyt
   const { userId } = input
   const ended = await act(ctx, actor, { may: 'read', change: [userId], owners: true }, async (tx, actor) => {
     const own = userId === actor.userId
-    if (!own && !may(actor, 'oversee')) throw new BrokerError('not_found')
-    if (!own) requirePermission(actor, 'administer')
+    requireOver(actor, userId)
     const block = input.block ?? !own
     if (block && own) throw new BrokerError('bad_request', { fields: { block: 'You cannot block yourself.' } })
     const member = await standing(tx, tenantId, userId)
@@ -202,8 +201,7 @@ export async function endMemberSession(
   const { tenantId } = actor
   const own = userId === actor.userId
   await act(ctx, actor, { may: 'read', share: [userId] }, async (tx, actor) => {
-    if (!own && !may(actor, 'oversee')) throw new BrokerError('not_found')
-    if (!own) requirePermission(actor, 'administer')
+    requireOver(actor, userId)
     await standing(tx, tenantId, userId)
     if (!(await refuseSession(tx, tenantId, userId, sessionId))) throw new BrokerError('not_found')
     const details = { session: sessionId }
@@ -216,6 +214,16 @@ export async function endMemberSession(
     await recordAnyway(ctx, tx, tenantId, ctx.now(), actor, event)
   })
   if (own) await endOwnSession(ctx, actor, sessionId)
+}
+
+/**
+ * One's own access anybody may end; somebody else's, who administers the tenant. Who oversees it may know who is there, and is told so.
+ * @throws BrokerError not_found; forbidden
+ */
+function requireOver(actor: Actor, userId: string): void {
+  if (userId === actor.userId) return
+  if (!may(actor, 'oversee')) throw new BrokerError('not_found')
+  requirePermission(actor, 'administer')
 }
 
 /** Who is a member, or suspended. @throws BrokerError not_found */

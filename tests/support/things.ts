@@ -16,10 +16,15 @@ export type Things = Record<string, string>
 export async function makeThings(
   app: TestApp,
   jar: Jar,
-  { account, project: external, receiver }: { account: Email; project: string; receiver: Receiver },
+  {
+    account,
+    project: external,
+    receiver,
+    rights = issueBody.scopes,
+  }: { account: Email; project: string; receiver: Receiver; rights?: object },
 ): Promise<Things> {
   const project = await app.linkProject(jar, 'acme', { account, project: external })
-  const { token } = (await app.issue(jar, 'acme', project)).body
+  const { token } = (await app.issue(jar, 'acme', project, { scopes: rights })).body
   const attempt = await app.startLink(jar, 'acme')
   const invitation = await app.call<{ id: string }>(jar, 'POST', '/tenants/acme/invitations', { role: 'member' })
   const me = await app.call<{ id: string }>(jar, 'GET', '/me')
@@ -27,7 +32,7 @@ export async function makeThings(
     'DELETE /v2/storage/tokens/*',
     ...Array.from({ length: 3 }, () => ({ status: 503, body: { kind: 'empty' as const } })),
   )
-  const second = (await app.issue(jar, 'acme', project)).body.token
+  const second = (await app.issue(jar, 'acme', project, { scopes: rights })).body.token
   await app.call(jar, 'POST', '/tenants/acme/revocations', { tokens: [second.id] })
   app.demo.faults.clear()
   const waiting = await app.call<{ items: { id: string }[] }>(jar, 'GET', '/tenants/acme/revocations')
