@@ -118,7 +118,14 @@ export default async function ActPage({ params }: Props) {
   )
 }
 
-const nouns = { held: 'thing', tokens: 'token', connections: 'connection', grants: 'device or app' } as const
+const nouns = {
+  held: 'thing',
+  tokens: 'token',
+  connections: 'connection',
+  grants: 'device or app',
+  sessions: 'session',
+  requests: 'request',
+} as const satisfies Record<ActView['kind'], string>
 const states = ['pending', 'failed', 'impossible', 'done', 'confirmed'] as const satisfies UpstreamState[]
 
 const blockedLead = ({ kind, blockedAt }: ActView) =>
