@@ -3667,7 +3667,14 @@ export interface Paths {
                */
               grants: number
               invitations: number
+              /**
+               * That they made: these go on, and another admin must take them over
+               */
               webhooks: number
+              /**
+               * Where those tell, for who administers
+               */
+              webhook_hosts: string[]
               /**
                * Of the tokens: known to have been used within the last hour
                */
