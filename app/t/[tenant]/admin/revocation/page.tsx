@@ -67,8 +67,8 @@ export default async function RevocationPage({ params, searchParams }: Props) {
         title="Revocation"
         lead={
           mayRevoke
-            ? 'All that lets somebody or something into this tenant or out of it: tokens, connections, devices and apps, sessions, open requests. End it here. Values are never shown.'
-            : 'All that lets somebody or something into this tenant or out of it: tokens, connections, devices and apps, sessions, open requests. As an auditor you can see it but not end it.'
+            ? 'Everything in this tenant that gives access: tokens, connections, devices and apps, sessions, open requests. End it here. Values are never shown.'
+            : 'Everything in this tenant that gives access: tokens, connections, devices and apps, sessions, open requests. As an auditor you can see it but not end it.'
         }
       />
       <RefusalLine ctx={ctx} actor={actor} />

@@ -29,6 +29,9 @@ export function requestName({ kind, client, provider, project }: RequestView): s
 
 const states = { link: 'link begun', ask: 'asked by a program', device: 'device', app: 'app' } as const
 
+/** Where it was begun, for what keeps no address. */
+const begunAt = { link: 'a browser', ask: 'the gateway', device: 'not known', app: 'not known' } as const
+
 /** Something that is open, as a row. */
 export function requestRow(
   { tenant, now, names }: { tenant: string; now: string; names: Map<string, string> },
@@ -54,7 +57,7 @@ export function requestRow(
       ) : (
         <span className="text-muted">nobody yet</span>
       ),
-      from: <span className="wrap-anywhere">{address ?? <span className="text-muted">this tenant</span>}</span>,
+      from: <span className="wrap-anywhere">{address ?? <span className="text-muted">{begunAt[kind]}</span>}</span>,
       made: <Time at={request.createdAt.toISOString()} now={now} hint="hover" />,
       ends: <Countdown until={request.expiresAt.toISOString()} now={now} />,
     },
