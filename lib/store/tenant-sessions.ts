@@ -25,7 +25,10 @@ function sessionsFound(found: Found): Prisma.Sql {
   return found.kind === 'user' ? Prisma.sql`s.user_id = ${found.id}` : Prisma.sql`false`
 }
 
-/** The sessions of active members that live and that are accepted: `member m, session s`. */
+/**
+ * The sessions of active members that live and that are accepted: `member m, session s`. OFFSET 0 keeps Postgres from walking the sessions
+ * of all tenants in the order of a list, in the hope that the first fifty are soon found.
+ */
 function acceptedSql(tenantId: string, filter: SessionFilter): Prisma.Sql {
   const { of, userId, madeBefore, endsBefore, endsAfter, found, idleSeconds, except, ids } = filter
   const also: Prisma.Sql[] = []
@@ -43,7 +46,8 @@ function acceptedSql(tenantId: string, filter: SessionFilter): Prisma.Sql {
     Prisma.sql`m.tenant_id = ${tenantId} AND m.status = 'active' AND ${livingIn(tenantId, idleSeconds)}`,
     ...also,
   ]
-  return Prisma.sql`member m JOIN session s ON s.user_id = m.user_id WHERE ${Prisma.join(where, ' AND ')}`
+  return Prisma.sql`member m CROSS JOIN LATERAL (SELECT x.* FROM session x WHERE x.user_id = m.user_id OFFSET 0) s
+      WHERE ${Prisma.join(where, ' AND ')}`
 }
 
 const sessionOrders = {
