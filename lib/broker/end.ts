@@ -218,6 +218,11 @@ export async function endMemberSession(
       details,
     } as const
     await recordAnyway(ctx, tx, tenantId, ctx.now(), actor, event)
+    const counts = { connections: 0, tokens: 0, grants: 0, sessions: 1 }
+    const notice = { tenantId, userId, by: actor.userId, reason: null, counts }
+    const untold = await tellEnded(tx, [notice], ctx.now())
+    if (untold !== undefined)
+      ctx.log.warn({ err: untold, tenant: tenantId }, 'somebody was not told of an ended session')
   })
   if (own) await endOwnSession(ctx, actor, sessionId)
 }

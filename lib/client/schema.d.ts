@@ -717,7 +717,7 @@ export interface Paths {
                  */
                 status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
                 /**
-                 * Why it failed: an error code, or `cancelled`
+                 * Why it failed: an error code, `cancelled` by its person, or `withdrawn` by an admin
                  */
                 outcome: string | null
                 detail: string | null
@@ -835,7 +835,7 @@ export interface Paths {
                */
               status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
               /**
-               * Why it failed: an error code, or `cancelled`
+               * Why it failed: an error code, `cancelled` by its person, or `withdrawn` by an admin
                */
               outcome: string | null
               detail: string | null

@@ -172,7 +172,7 @@ export type Withdrawn = { id: string; kind: RequestKind; userId: string | null; 
  */
 export async function withdrawRequests(tx: Tx, tenantId: string, ids: string[], detail: string): Promise<Withdrawn[]> {
   const attempts = await tx.$queryRaw<Withdrawn[]>`
-    UPDATE attempt SET status = 'failed', outcome = 'cancelled', detail = ${detail}, secrets = NULL
+    UPDATE attempt SET status = 'failed', outcome = 'withdrawn', detail = ${detail}, secrets = NULL
     WHERE tenant_id = ${tenantId} AND id IN (SELECT a.id FROM attempt a WHERE a.tenant_id = ${tenantId} AND (a.id = ANY(${ids})
         OR a.id IN (SELECT l.attempt_id FROM link_request l WHERE l.tenant_id = ${tenantId} AND l.id = ANY(${ids})
           AND l.status = 'accepted')) AND a.status = 'pending' AND a.expires_at > vk_now() ORDER BY a.id FOR UPDATE)

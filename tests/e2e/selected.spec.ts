@@ -141,8 +141,12 @@ test('A-03: a link that somebody has begun is withdrawn, and they are told so', 
   await expect(page.getByRole('heading', { name: 'Nothing matches' })).toBeVisible()
   expect(await api(begun, 'GET', `/api/v1/tenants/acme/attempts/${id}`)).toMatchObject({
     status: 'failed',
-    outcome: 'cancelled',
+    outcome: 'withdrawn',
   })
+  await begun.goto(`/connect/${id}`)
+  await expect(begun.getByRole('heading', { level: 1 })).toHaveText('An admin withdrew this link')
+  await expectAccessible(begun)
+  await shoot(begun, 'withdrawn')
   await begun.goto('/t/acme/notifications')
   await expect(begun.getByText(/Revoked by an admin: 1 open request/).first()).toBeVisible()
   await theirs.close()

@@ -258,6 +258,12 @@ describe('sessions', () => {
     expect(await app.rows('acme', 'SELECT session_id FROM session_refusal WHERE session_id = $1', [mine])).toEqual([])
   })
 
+  it('of one that an admin ended on its person’s page they are told as well', async () => {
+    const path = `/tenants/acme/members/${ids.member}/sessions/${await sessionOf(ids.member)}`
+    expect((await app.call(owner, 'DELETE', path)).status).toBe(204)
+    expect(await told(await app.signIn('member@acme.test'))).toMatchObject([{ by: ids.owner, sessions: 1, tokens: 0 }])
+  })
+
   it('A-04: a program ends them only with the rights of its person over the tenant', async () => {
     const programs = startPrograms(app)
     const theirs = await sessionOf(ids.member)
@@ -404,7 +410,7 @@ describe('requests', () => {
     expect(back.headers.get('location')).not.toMatch(/linked=1/)
     expect((await app.call(owner, 'GET', `/tenants/acme/attempts/${made.link}`)).body).toMatchObject({
       status: 'failed',
-      outcome: 'cancelled',
+      outcome: 'withdrawn',
       detail: 'An admin withdrew it: laptop lost',
     })
     expect((await list()).items.map(({ id }) => id)).toEqual([later.id])
