@@ -357,6 +357,9 @@ async function main() {
 
 /** What an admin opens on a bad day. */
 const pages = (page: string, api: string): [what: string, path: string][] => [
+  // What the machine takes for next to nothing, and for a page of little.
+  ['for comparison: who calls', '/api/v1/me'],
+  ['for comparison: the leak desk', `${page}/admin/leaks`],
   ['revocation, first page', `${page}/admin/revocation`],
   ['revocation, connections', `${page}/admin/revocation?show=connections`],
   ['revocation, of one person', `${page}/admin/revocation?person=${ids.holder}`],

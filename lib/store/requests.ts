@@ -40,20 +40,20 @@ export type OpenRequest = {
 const openIn = (tenantId: string) => Prisma.sql`(
   SELECT a.id, 'link' AS kind, a.user_id, a.provider_id, NULL::text AS project_id, NULL::text AS client_id, false AS approved,
     NULL::text AS address, a.created_at, a.expires_at
-  FROM attempt a WHERE a.tenant_id = ${tenantId} AND a.status = 'pending' AND a.expires_at > vk_now()
+  FROM attempt a WHERE a.tenant_id = ${tenantId} AND a.status = 'pending' AND a.expires_at > (SELECT vk_now())
   UNION ALL
   SELECT l.id, 'ask', l.user_id, l.provider_id, l.project_id, g.client_id, false, NULL, l.created_at, l.expires_at
   FROM link_request l LEFT JOIN oauth_grant g ON g.tenant_id = l.tenant_id AND g.id = l.grant_id
-  WHERE l.tenant_id = ${tenantId} AND l.status IN ('asked', 'accepted') AND l.expires_at > vk_now()
+  WHERE l.tenant_id = ${tenantId} AND l.status IN ('asked', 'accepted') AND l.expires_at > (SELECT vk_now())
   UNION ALL
   SELECT r.id, CASE r.kind WHEN 'device' THEN 'device' ELSE 'app' END, r.claimed_by, NULL, NULL, r.client_id, false, r.address,
     r.created_at, r.expires_at
-  FROM api_client c JOIN authorization_request r ON r.client_id = c.id AND r.status = 'pending' AND r.expires_at > vk_now()
+  FROM api_client c JOIN authorization_request r ON r.client_id = c.id AND r.status = 'pending' AND r.expires_at > (SELECT vk_now())
   WHERE c.tenant_id = ${tenantId}
   UNION ALL
   SELECT r.id, CASE r.kind WHEN 'device' THEN 'device' ELSE 'app' END, r.claimed_by, NULL, NULL, r.client_id, true, r.address,
     r.created_at, r.expires_at
-  FROM authorization_request r WHERE r.tenant_chosen = ${tenantId} AND r.status = 'approved' AND r.expires_at > vk_now()
+  FROM authorization_request r WHERE r.tenant_chosen = ${tenantId} AND r.status = 'approved' AND r.expires_at > (SELECT vk_now())
 ) o`
 
 const has = (column: Prisma.Sql, id: string) => Prisma.sql`${column} = ${id}`

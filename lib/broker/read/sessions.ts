@@ -78,8 +78,8 @@ export async function sessionPage(
     const chosen = { ...(await lookUp(tx, tenantId, filter)), idleSeconds: ctx.config.session.idleSeconds }
     const rows = await listTenantSessions(tx, tenantId, chosen, { ...place, order, take: pageSize + 1 })
     const counted = await countTenantSessions(tx, tenantId, chosen, countLimit + 1)
-    const others = await countTenantSessions(tx, tenantId, { ...chosen, except: asks }, countLimit + 1)
-    return { rows, counted, others }
+    const own = asks === undefined ? undefined : { ...chosen, of: actor.userId, ids: [asks] }
+    return { rows, counted, others: counted - (own ? await countTenantSessions(tx, tenantId, own) : 0) }
   })
   await noteRead(ctx, actor, 'listSessions', filter.userId)
   const views = rows.map(({ userId: ownerId, ...session }) => ({ ...session, ownerId, current: session.id === asks }))

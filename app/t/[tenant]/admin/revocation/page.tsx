@@ -14,7 +14,7 @@ import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
 import { providerList } from '@/lib/broker/providers.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
-import { projectCards } from '@/lib/broker/read/project.ts'
+import { projectNames } from '@/lib/broker/read/project.ts'
 import { unconfirmedLimit, unconfirmedRevocations } from '@/lib/broker/read/revocation.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { kinds } from '@/lib/providers/index.ts'
@@ -39,8 +39,8 @@ export default async function RevocationPage({ params, searchParams }: Props) {
   const now = ctx.now()
   const before = single(query.before)
   const read = view !== 'unconfirmed' && isSearchable(chosen) ? lists[view] : undefined
-  const [cards, providers, clients, list, unconfirmed] = await Promise.all([
-    projectCards(ctx, actor),
+  const [projects, providers, clients, list, unconfirmed] = await Promise.all([
+    projectNames(ctx, actor),
     providerList(ctx, actor),
     clientPage(ctx, actor, {}),
     read?.({ ctx, actor, tenant, chosen, before, now }),
@@ -95,7 +95,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           clears={kept.show ? { show: kept.show } : {}}
           search={{ name: 'q', label: searchLabels[view], value: chosen.q ?? '' }}
           fields={fieldsOf(view, chosen, {
-            projects: cards,
+            projects,
             providers,
             clients: clients.items,
             kinds: [...kinds.values()]
