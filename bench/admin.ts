@@ -50,8 +50,8 @@ const sealed = 1_000_000_000
 const fixed = (kind: string, n: number) => `${kind}_0181${n.toString(16).padStart(28, '0')}`
 const ids = { admin: fixed('usr', 1), holder: fixed('usr', 2), own: fixed('prv', 1), audience: fixed('prj', 1) }
 
-/** Statements that fill a tenant, as old as can be: what is made now comes first in every list. */
-function fill(tenant: string, { members, sessions, projects, connections, tokens, events }: typeof big): string[] {
+/** Statements that fill a tenant, as old as can be: what is made now comes first in every list. `trail`: its events. */
+function fill(tenant: string, { members, sessions, projects, connections, tokens, events }: typeof big) {
   const id = (kind: string, n: string) =>
     `'${kind}_0180${tenant.slice(-8).padStart(8, '0')}' || lpad(to_hex(${n}), 20, '0')`
   const among = (n: string, many: number) => `1 + (${n}) % ${many}`
@@ -59,7 +59,7 @@ function fill(tenant: string, { members, sessions, projects, connections, tokens
   const person = id('usr', among('n', members))
   const connection = id('con', among('n', connections))
   const project = id('prj', among('n', projects))
-  return [
+  const things = [
     `INSERT INTO "user" (id, issuer, subject, name, email, created_at)
       SELECT ${id('usr', 'n')}, 'https://crowd.example', '${tenant}' || n, 'Person ' || n, n || '@crowd.example', now()
       FROM generate_series(1, ${members}) n`,
@@ -98,6 +98,8 @@ function fill(tenant: string, { members, sessions, projects, connections, tokens
         now() + CASE WHEN n % 2 = 0 THEN interval '1 day' ELSE interval '-1 day' END, now() - interval '2 days',
         CASE WHEN n % 4 = 0 THEN now() - interval '30 minutes' END
       FROM generate_series(1, ${tokens}) n`,
+  ]
+  const trail = [
     `INSERT INTO audit_event (tenant_id, id, at, body, seq, hash)
       SELECT '${tenant}', ${id('evt', 'n')}, now() - make_interval(secs => ${events} - n),
         jsonb_build_object('action', CASE WHEN n % 5 = 0 THEN 'token.issued' ELSE 'refresh.succeeded' END, 'outcome', 'ok',
@@ -108,25 +110,27 @@ function fill(tenant: string, { members, sessions, projects, connections, tokens
       FROM generate_series(1, ${events}) n`,
     `INSERT INTO audit_tip (tenant_id, seq, hash) VALUES ('${tenant}', ${sealed} + ${events}, '\\x00') ON CONFLICT DO NOTHING`,
   ]
+  return { things, trail }
 }
 
-/** Takes away the indexes that no key needs, and gives what makes them again. */
-async function withoutIndexes(owner: pg.Client, tables: string[]): Promise<() => Promise<void>> {
+/** Fills a table without the indexes that no key needs, and makes them afterwards. */
+async function filled(owner: pg.Client, table: string, work: () => Promise<unknown>): Promise<void> {
   const { rows } = await owner.query<{ name: string; text: string }>(
     `SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS text FROM pg_index i
-     WHERE i.indrelid = ANY($1::regclass[]) AND NOT i.indisunique`,
-    [tables],
+     WHERE i.indrelid = $1::regclass AND NOT i.indisunique`,
+    [table],
   )
   for (const { name } of rows) await owner.query(`DROP INDEX ${name}`)
-  return async () => {
-    for (const { text } of rows) await owner.query(text)
-  }
+  await work()
+  for (const { text } of rows) await owner.query(text)
 }
 
 /** Each tenant as itself: policies are forced on the tables' owner too. */
-async function fillTenant(owner: pg.Client, tenant: string, amounts: typeof big): Promise<void> {
-  await owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [tenant])
-  for (const statement of fill(tenant, amounts)) await owner.query(statement)
+async function fillTenants(owner: pg.Client, part: 'things' | 'trail', amounts: [string, typeof big][]): Promise<void> {
+  for (const [tenant, amount] of amounts) {
+    await owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [tenant])
+    for (const statement of fill(tenant, amount)[part]) await owner.query(statement)
+  }
 }
 
 const addTenant = async (owner: pg.Client, tenant: string) => {
@@ -218,10 +222,14 @@ async function main() {
   )
   afterwards(database.stop)
   await applyMigrations(database.ownerUrl)
-  const owner = new pg.Client({ connectionString: database.ownerUrl })
-  await owner.connect()
-  await owner.query('SET synchronous_commit = off')
-  afterwards(() => owner.end())
+  const connect = async () => {
+    const client = new pg.Client({ connectionString: database.ownerUrl })
+    await client.connect()
+    await client.query('SET synchronous_commit = off')
+    afterwards(() => client.end())
+    return client
+  }
+  const [owner, beside] = [await connect(), await connect()]
   const settings = settingsOf(database.appUrl, await freePort(undefined))
   await step('Starting the product', () => startProduct(settings))
   await seed(owner, settings)
@@ -299,15 +307,17 @@ async function main() {
   const firstInsert = await insertOne()
   await owner.query(`DELETE FROM issued_token WHERE user_id = $1`, [ids.holder])
   await step(`${tokens} tokens, ${events} events, ${tenants} tenants`, async () => {
-    const putIndexesBack = await withoutIndexes(owner, ['issued_token', 'audit_event'])
-    await fillTenant(owner, tenantId, big)
-    for (let n = 1; n < tenants; n += 1) {
-      const tenant = `ten_${String(n).padStart(8, '0')}`
-      await addTenant(owner, tenant)
-      await fillTenant(owner, tenant, small)
-    }
-    await hold(owner, heldByOne)
-    await putIndexesBack()
+    const others = Array.from({ length: tenants - 1 }, (_, n) => `ten_${String(n + 1).padStart(8, '0')}`)
+    for (const tenant of others) await addTenant(owner, tenant)
+    const amounts = [[tenantId, big], ...others.map((tenant) => [tenant, small])] as [string, typeof big][]
+    // Things and events beside each other, because each takes one core.
+    await Promise.all([
+      filled(owner, 'issued_token', async () => {
+        await fillTenants(owner, 'things', amounts)
+        await hold(owner, heldByOne)
+      }),
+      filled(beside, 'audit_event', () => fillTenants(beside, 'trail', amounts)),
+    ])
     await owner.query('VACUUM ANALYZE')
   })
   const [lastIssue] = await step(`${issues} tokens are issued`, issue)
