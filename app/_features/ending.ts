@@ -27,10 +27,15 @@ export function endingCounts(ending: Ending, act: 'suspend' | 'remove' | 'leave'
     { label: 'Tokens', value: `${plural(ending.tokens, 'live token')} revoked${lately}` },
     { label: 'Devices and apps', value: `${plural(ending.grants, 'device or app')} signed out` },
     { label: 'Invitations', value: `${plural(ending.invitations, 'open invitation')} withdrawn` },
-    ...(ending.webhooks > 0
-      ? [{ label: 'Webhooks', value: `${plural(ending.webhooks, 'webhook')} that another admin must take over` }]
-      : []),
+    ...(ending.webhooks > 0 ? [{ label: 'Webhooks', value: webhookWords(ending) }] : []),
   ]
+}
+
+/** Where they tell, as far as the viewer may know it. */
+function webhookWords({ webhooks, webhook_hosts }: Ending): string {
+  const [first, ...others] = [...new Set(webhook_hosts)]
+  const where = first ? ` (${[first, ...others].join(', ')})` : ''
+  return `${plural(webhooks, 'webhook')}${where} ${webhooks === 1 ? 'goes' : 'go'} on: another admin must take ${webhooks === 1 ? 'it' : 'them'} over`
 }
 
 /** How many things end. From more than twenty on, a phrase has to be typed and a reason given. */

@@ -24,6 +24,13 @@ const isRefused = ({ code }: { code?: unknown }) => code === 'excess_rights' || 
 const coded = (details: Details<'code'>) => (details.code ? ` ${titleOf(text(details.code))}.` : '')
 /** Of what happens often only the first in a minute has an event of its own. */
 const repeats = ({ count }: Details<'count'>) => (count ? ` ${plural(Number(count), 'more time')} in that minute.` : '')
+/** What was open, as the list of requests calls it. */
+export const requestWords: Record<string, string> = {
+  link: 'A link that a person had begun.',
+  ask: 'A program had asked a person to link.',
+  device: 'A device waited to be let in.',
+  app: 'An app waited to be let in.',
+}
 const trustedClientWords = ({ client, scopes }: Details<'client' | 'scopes'>) =>
   `${text(client)} may: ${Array.isArray(scopes) && scopes.length > 0 ? scopes.join(', ') : 'nothing'}.`
 const mayBeGranted = ({ scopes }: Details<'scopes'>) =>
@@ -101,7 +108,11 @@ const acts = {
     'Unconfirmed revocations retried',
     plural(Number(details.count ?? 0), 'revocation'),
   ],
-  'member.session_ended': () => ['Session ended', 'By this tenant.'],
+  'member.session_ended': (details) => ['Session ended', `By this tenant.${because(details)}`],
+  'request.withdrawn': (details) => [
+    'Request withdrawn',
+    `${requestWords[text(details.kind)] ?? ''}${because(details)}`,
+  ],
   'invitation.created': (details) => ['Invitation created', `For the role ${roleOf(details)}.`],
   'invitation.withdrawn': () => ['Invitation withdrawn'],
   'provider.created': (details) => ['Provider added', text(details.issuer)],

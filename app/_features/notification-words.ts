@@ -116,6 +116,8 @@ function endedTitle(ended: NotificationView['ended']): string {
     ...(ended.connections > 0 ? [plural(ended.connections, 'connection')] : []),
     ...(ended.grants > 0 ? [plural(ended.grants, 'device or app')] : []),
     ...(ended.tokens > 0 ? [plural(ended.tokens, 'token')] : []),
+    ...(ended.sessions > 0 ? [plural(ended.sessions, 'session')] : []),
+    ...(ended.requests > 0 ? [plural(ended.requests, 'open request')] : []),
   ]
   return `Revoked by an admin: ${parts.join(', ')} of yours`
 }
@@ -125,6 +127,8 @@ function endedNext(ended: NotificationView['ended']): string {
   if (ended?.blocked) return 'An admin must reinstate you before you can link and issue again.'
   if (ended && ended.connections > 0) return 'Whatever used it stops working. Link again to go on.'
   if (ended && ended.grants > 0) return 'Whatever used it stops working. Sign in there again to go on.'
+  if (ended && ended.tokens === 0 && ended.sessions > 0) return 'Sign in again to go on.'
+  if (ended && ended.tokens === 0 && ended.requests > 0) return 'Begin again if it was you.'
   return 'Whatever used it stops working. Issue another one if you still need it.'
 }
 

@@ -205,12 +205,17 @@ function Made({ tenant, person, now, names }: Pick<Props, 'tenant' | 'person' | 
             </span>
           </li>
         )}
-        {webhooks.map((id) => (
+        {webhooks.map(({ id, host }) => (
           <li key={id}>
-            <Link href={`/t/${tenant}/admin/webhooks/${id}`} className="rounded-sm underline underline-offset-4">
-              A webhook
+            <Link
+              href={`/t/${tenant}/admin/webhooks/${id}`}
+              className="wrap-anywhere rounded-sm underline underline-offset-4"
+            >
+              {host ? `Webhook at ${host}` : 'A webhook'}
             </Link>{' '}
-            <span className="text-muted">goes on; another admin can take it over</span>
+            <span className="text-muted">
+              goes on and tells of this tenant, whatever is revoked here; another admin can take it over
+            </span>
           </li>
         ))}
         {acts.map(({ id, by, createdAt, settledAt, reason }) => (

@@ -5,7 +5,7 @@ import { client, type Sent, send } from './client.ts'
 
 /** What a revocation came to for one thing, as the API tells it: the three truths. */
 export type Outcome = {
-  kind: 'token' | 'connection' | 'grant'
+  kind: WireItem['kind']
   id: string
   already: boolean
   /** It had already expired: there was nothing to revoke. */
@@ -16,10 +16,10 @@ export type Outcome = {
   latestMoment: string | null
 }
 
-/** Revokes tokens, disconnects connections and ends devices and apps in one act. */
+/** Revokes tokens, disconnects connections, ends devices, apps and sessions, and withdraws requests in one act. */
 export async function revoke(
   tenant: string,
-  target: { tokens?: string[]; connections?: string[]; grants?: string[]; reason?: string },
+  target: { [Kind in RevocableFilter['kind']]?: string[] } & { reason?: string },
 ): Promise<Sent<Outcome[]>> {
   const sent = await post(tenant, target)
   return sent.ok ? { ok: true, data: sent.data.items.map(toOutcome) } : sent

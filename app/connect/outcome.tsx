@@ -108,11 +108,20 @@ const cancelled = {
   meaning: 'Valetkey refuses any later approval. Nothing was linked.',
   next: 'Start again from the projects page at any time.',
 } as const
+/** The detail says why, where the admin did. */
+const withdrawn = {
+  icon: Ban,
+  tone: 'revoked',
+  title: 'An admin withdrew this link',
+  meaning: 'Valetkey refuses any later approval. Nothing was linked.',
+  next: 'Ask an admin before you start again.',
+} as const
 const unnamed = { icon: CloudOff, tone: 'broken', meaning: 'Nothing was linked.' } as const
 
-/** The words and the mark of an outcome: a code of the error table, or `cancelled`. */
+/** The words and the mark of an outcome: a code of the error table, `cancelled` or `withdrawn`. */
 export function outcomeOf(code: string) {
   if (code === 'cancelled') return cancelled
+  if (code === 'withdrawn') return withdrawn
   const known: ErrorCode = code in errorCodes ? (code as ErrorCode) : 'internal'
   const face: Face = known in faces ? faces[known as keyof typeof faces] : unnamed
   const { title, next } = errorCodes[known]

@@ -43,7 +43,7 @@ export const catalogue = {
   /** Everything that they hold here. `blocked`: their way in as well. */
   'member.revoked': act(['member'], { ...ended, blocked: z.boolean() }),
   /** One session, by the tenant alone. */
-  'member.session_ended': act(['member'], { session: text }),
+  'member.session_ended': act(['member'], { session: text, reason: reason.optional() }),
   'invitation.created': act(['invitation'], { role }),
   'invitation.withdrawn': act(['invitation'], {}),
   'provider.created': act(['provider'], { kind: text, issuer: text }),
@@ -76,6 +76,8 @@ export const catalogue = {
     token: text.optional(),
   }),
   'link.declined': act(['provider'], { request: text }),
+  /** What was open and would have let somebody or something in; of whom, where it waited for somebody already. */
+  'request.withdrawn': act(['tenant'], { request: text, kind: text, owner: text.nullable(), reason }),
   'link.started': act(['provider'], { attempt: text }),
   'link.completed': act(['connection'], {
     attempt: text,

@@ -1,20 +1,31 @@
-import { type Actor, type Origin, ownUnless } from '../actor.ts'
+import { type Actor, type Origin, ownUnless, sessionOf } from '../actor.ts'
 import { recordAnyway } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
 import { type ActRow, advanceAct, dueOfAct, endBatch, findAct, insertAct, settleAct, takeAct } from '../store/acts.ts'
 import { act } from '../store/authority.ts'
 import { type Prisma, readTenant } from '../store/database.ts'
-import { lookUpSelection, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
+import {
+  holdSelected,
+  lookUpSelection,
+  type RevocableFilter,
+  type SelectedKind,
+  type Selection,
+  selectIds,
+} from '../store/selections.ts'
 import { asSystem } from '../store/system.ts'
 import { vaultOf } from '../vault/keys.ts'
-import { requireCount, revokeHere, type SelectedInput, stillMatching } from './revoke.ts'
+import { requireCount, requireEnding, revokeHere, type SelectedInput } from './revoke.ts'
 import { settleAll, soon } from './upstream-revocation.ts'
 
 type Place = { tenantId: string; id: string }
 
 /** One transaction marks this many, so that nobody waits long for its locks. */
-const batchSizes = { held: 2_000, tokens: 500, connections: 10, grants: 10 }
+const batchSizes = { tokens: 500, connections: 10, grants: 10, sessions: 500, requests: 500 } satisfies Record<
+  SelectedKind,
+  number
+>
+const heldBatchSize = 2_000
 /** So many pieces of upstream work are taken at a time. */
 const workSize = 200
 
@@ -33,9 +44,10 @@ export async function revokeSelection(
   const asOf = new Date(Math.min(+selection.asOf, +now))
   const id = newId('revocation_act')
   await act(ctx, actor, 'work', async (tx, actor) => {
-    const filter = { ...selection.filter, of: ownUnless(actor, 'administer') }
-    await requireCount(tx, tenantId, await lookUpSelection(tx, tenantId, { filter, asOf }), { count })
-    const { kind } = filter
+    const { kind } = selection.filter
+    requireEnding(actor, kind)
+    const filter = ownSelection(actor, selection.filter)
+    await requireCount(tx, tenantId, await lookUpSelection(ctx, tx, tenantId, { filter, asOf }), { count })
     const { credential, address, agent, requestId } = actor
     await insertAct(tx, {
       ...{ tenantId, id, kind, by: actor.userId, asOf, createdAt: now, reason: reason ?? null },
@@ -55,6 +67,13 @@ export async function revokeSelection(
   await runSoon(ctx, { tenantId, id })
   return { act: id }
 }
+
+/** What somebody's selection means: their own things, unless they administer; of sessions all but the one that asks. */
+export const ownSelection = (actor: Actor, filter: RevocableFilter): RevocableFilter => ({
+  ...filter,
+  of: ownUnless(actor, 'administer'),
+  ...(filter.kind === 'sessions' && { except: sessionOf(actor.credential) }),
+})
 
 const stored = (value: object) => JSON.parse(JSON.stringify(value)) as Prisma.InputJsonObject
 
@@ -98,7 +117,7 @@ type Batch = { done: boolean; busy: boolean }
 
 /** Of everything that a person held: dead since the act committed. */
 const endHeldBatch = (ctx: Context, { tenantId, id }: Place): Promise<Batch> =>
-  asSystem(ctx, tenantId, 'job', (tx) => endBatch(tx, tenantId, id, { limit: batchSizes.held, now: ctx.now() }))
+  asSystem(ctx, tenantId, 'job', (tx) => endBatch(tx, tenantId, id, { limit: heldBatchSize, now: ctx.now() }))
 
 /** Of a selection: what matched when it was previewed and matches under its lock. */
 async function endSelectedBatch(ctx: Context, { tenantId, id }: Place): Promise<Batch> {
@@ -107,11 +126,11 @@ async function endSelectedBatch(ctx: Context, { tenantId, id }: Place): Promise<
     const row = await takeAct(tx, tenantId, id)
     if (!row) return { done: false, busy: true }
     if (row.doneAt) return { done: true, busy: false }
-    const selection = await lookUpSelection(tx, tenantId, selectionOf(row))
+    const selection = await lookUpSelection(ctx, tx, tenantId, selectionOf(row))
     const { kind, of } = selection.filter
     const take = batchSizes[kind]
     const ids = await selectIds(tx, tenantId, selection, { after: row.cursor ?? '', take })
-    const among = await stillMatching(tx, tenantId, selection, ids)
+    const among = await holdSelected(tx, tenantId, selection, ids)
     const by = { ...(row.origin as Omit<Origin, 'userId'>), tenantId, userId: row.by, of, act: id }
     const named = { tokens: [], connections: [], grants: [], [kind]: among, reason: row.reason ?? undefined }
     const { work, targets } = await revokeHere(ctx, vault, tx, by, named)

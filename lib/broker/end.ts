@@ -21,7 +21,7 @@ import {
 } from '../store/members.ts'
 import { insertNotifications, tellEnded } from '../store/notifications.ts'
 import { forgetImpersonation } from '../store/policies.ts'
-import { webhooksBy } from '../store/webhooks.ts'
+import { webhookHostsBy, webhooksBy } from '../store/webhooks.ts'
 import { endOwnSession } from '../tenancy/sessions.ts'
 import { runSoon } from './acts.ts'
 
@@ -36,8 +36,9 @@ export type Ending = {
   /** Devices and apps that they let in. */
   grants: number
   invitations: number
-  /** Webhooks that they made: they go on, and admins are asked to take them over. */
+  /** Webhooks that they made: they go on, and admins are asked to take them over. Where they tell, for who administers. */
   webhooks: number
+  webhookHosts: string[]
 }
 
 const hourMilliseconds = 3_600_000
@@ -128,13 +129,16 @@ export async function removeMember(
 }
 
 /** Of somebody whom the viewer may see. */
-export async function countEnding(ctx: Context, tx: ReadTx, { tenantId }: Actor, userId: string): Promise<Ending> {
+export async function countEnding(ctx: Context, tx: ReadTx, actor: Actor, userId: string): Promise<Ending> {
+  const { tenantId } = actor
   const now = ctx.now()
+  const webhooks = await webhookHostsBy(tx, tenantId, userId)
   return {
     sessions: await countSessions(tx, tenantId, userId, ctx.config.session.idleSeconds),
     ...(await countHeld(tx, tenantId, userId, { now, usedSince: new Date(+now - hourMilliseconds) })),
     invitations: await countInvitationsBy(tx, tenantId, userId, now),
-    webhooks: (await webhooksBy(tx, tenantId, userId)).length,
+    webhooks: webhooks.length,
+    webhookHosts: may(actor, 'administer') ? webhooks.map(({ host }) => host) : [],
   }
 }
 
@@ -212,6 +216,11 @@ export async function endMemberSession(
       details,
     } as const
     await recordAnyway(ctx, tx, tenantId, ctx.now(), actor, event)
+    const counts = { connections: 0, tokens: 0, grants: 0, sessions: 1 }
+    const notice = { tenantId, userId, by: actor.userId, reason: null, counts }
+    const untold = await tellEnded(tx, [notice], ctx.now())
+    if (untold !== undefined)
+      ctx.log.warn({ err: untold, tenant: tenantId }, 'somebody was not told of an ended session')
   })
   if (own) await endOwnSession(ctx, actor, sessionId)
 }

@@ -6,8 +6,8 @@ import { act } from '../store/authority.ts'
 import { connectionOwners } from '../store/connections.ts'
 import { putFreezes } from '../store/freezes.ts'
 import { grantOwners } from '../store/grants.ts'
-import { lookUpSelection, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
-import { requireCount, stillMatching } from './revoke.ts'
+import { holdSelected, lookUpSelection, type RevocableFilter, type Selection, selectIds } from '../store/selections.ts'
+import { requireCount } from './revoke.ts'
 
 /** What is more than this is frozen as what it is of: a person, a project, a provider or a program. */
 export const freezeMost = 1_000
@@ -37,10 +37,10 @@ export async function freezeSelection(
   return act(ctx, actor, 'administer', async (tx, actor) => {
     const { tenantId } = actor
     const asOf = new Date(Math.min(+input.selection.asOf, +now))
-    const selection = await lookUpSelection(tx, tenantId, { ...input.selection, asOf })
+    const selection = await lookUpSelection(ctx, tx, tenantId, { ...input.selection, asOf })
     await requireCount(tx, tenantId, selection, { count })
     const found = await selectIds(tx, tenantId, selection, { take: freezeMost })
-    const ids = await stillMatching(tx, tenantId, selection, found)
+    const ids = await holdSelected(tx, tenantId, selection, found)
     const kind = selection.filter.kind === 'grants' ? 'grant' : 'connection'
     const common = { tenantId, kind, frozenBy: actor.userId, frozenAt: now, reason, until } as const
     const written = await putFreezes(tx, common, ids)

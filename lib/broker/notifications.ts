@@ -64,6 +64,8 @@ type Ended = {
   connections: number
   tokens: number
   grants: number
+  sessions: number
+  requests: number
 }
 
 /** Written by the database's triggers and by this file, and by nothing else. */
@@ -77,7 +79,7 @@ type Details = {
   by?: string
   act?: string | null
   blocked?: boolean
-  counts?: { connections: number; tokens: number; grants: number }
+  counts?: { connections: number; tokens: number; grants: number; sessions?: number; requests?: number }
 }
 
 function toView(row: NotificationRow): NotificationView {
@@ -94,7 +96,8 @@ function toView(row: NotificationRow): NotificationView {
     until: until ? new Date(until) : null,
     projects: projects ?? [],
     about: about ?? null,
-    ended: by && counts ? { by, act: act ?? null, blocked: blocked ?? false, ...counts } : null,
+    ended:
+      by && counts ? { by, act: act ?? null, blocked: blocked ?? false, sessions: 0, requests: 0, ...counts } : null,
     createdAt: row.createdAt,
     readAt: row.readAt,
   }

@@ -1,4 +1,4 @@
-import { type Actor, type Origin, ownUnless } from '../actor.ts'
+import { type Actor, type Origin, ownUnless, requirePermission, sessionOf } from '../actor.ts'
 import { recordAllAnyway, recordAnyway } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
@@ -6,10 +6,10 @@ import { newId } from '../security/ids.ts'
 import type { Secret } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
 import { move } from '../store/connection-states.ts'
-import { type ConnectionRow, lockConnection, lockConnections } from '../store/connections.ts'
+import { type ConnectionRow, lockConnection } from '../store/connections.ts'
 import { type ReadTx, readTenant, type Tx } from '../store/database.ts'
-import { lockGrants } from '../store/grants.ts'
 import { tellEnded } from '../store/notifications.ts'
+import { findRequests, withdrawRequests } from '../store/requests.ts'
 import {
   closeRevocation,
   findGrantRevocations,
@@ -19,14 +19,9 @@ import {
   retryRevocation,
   wakeGrants,
 } from '../store/revocations.ts'
-import {
-  countSelected,
-  type RevocableFilter,
-  type SelectedFilter,
-  type Selection,
-  selectIds,
-} from '../store/selections.ts'
+import { countSelected, type RevocableFilter, type SelectedFilter, type Selection } from '../store/selections.ts'
 import { asSystem } from '../store/system.ts'
+import { findTenantSessions, refuseSessionsById } from '../store/tenant-sessions.ts'
 import { findTokens, lockRevocable, type TokenRow, wipeHandle } from '../store/tokens.ts'
 import { type Vault, vaultOf } from '../vault/keys.ts'
 import { grantPlace } from '../vault/places.ts'
@@ -42,11 +37,15 @@ export type RevokeInput = {
   connections: string[]
   /** What a person gave a program: ends it, and every living token that was issued through it. */
   grants?: string[]
+  /** Of members: this tenant refuses them from here on. */
+  sessions?: string[]
+  /** What is open and would let somebody or something in: withdrawn. */
+  requests?: string[]
   reason?: string | undefined
 }
 
 export type RevokeResult = {
-  kind: 'token' | 'connection' | 'grant'
+  kind: 'token' | 'connection' | 'grant' | 'session' | 'request'
   id: string
   /** It was revoked before; nothing was done now. */
   already: boolean
@@ -65,15 +64,27 @@ type Done = { targets: Target[]; work: string[] }
 /**
  * Revokes tokens, connections and grants in one transaction: generations raised, upstream work written, event recorded. Then the
  * upstream is asked at once, and what came back is told; the queue goes on with the rest.
- * Members revoke their own; owners and admins everybody's. Twice says "already", and how the first one stands.
- * @throws BrokerError forbidden; not_found for anything unknown or not theirs, and then nothing is revoked;
- *   unavailable when it could not be committed
+ * Members revoke their own; owners and admins everybody's, and they alone sessions and requests. Twice says "already", and how the
+ * first one stands.
+ * @throws BrokerError forbidden; not_found for anything unknown or not theirs, and then nothing is revoked; bad_request for the
+ *   session that asks; unavailable when it could not be committed
  */
 export async function revoke(ctx: Context, actor: Actor, input: RevokeInput): Promise<RevokeResult[]> {
   const vault = await vaultOf(ctx, actor.tenantId)
-  const { targets, work } = await act(ctx, actor, 'work', (tx, actor) => revokeHere(ctx, vault, tx, byOf(actor), input))
+  const asks = sessionOf(actor.credential)
+  if (asks !== undefined && input.sessions?.includes(asks))
+    throw new BrokerError('bad_request', { fields: { sessions: 'The session that asks stays. Sign out of it.' } })
+  const { targets, work } = await act(ctx, actor, 'work', (tx, actor) => {
+    for (const kind of ['sessions', 'requests'] as const) if (input[kind]?.length) requireEnding(actor, kind)
+    return revokeHere(ctx, vault, tx, byOf(actor), input)
+  })
   await settleWithin(ctx, actor.tenantId, work)
   return readTenant(ctx, actor.tenantId, (tx) => tell(tx, actor.tenantId, targets, ctx.now()))
+}
+
+/** Sessions and requests are other people's way in: members have pages of their own for theirs. @throws BrokerError forbidden */
+export function requireEnding(actor: Pick<Actor, 'role' | 'credential'>, kind: SelectedFilter['kind']): void {
+  if (kind === 'sessions' || kind === 'requests') requirePermission(actor, 'administer')
 }
 
 export type SelectedInput = {
@@ -96,31 +107,19 @@ export async function requireCount(
     throw new BrokerError('count_changed', { detail: `${matching} match now.`, fields: { count: String(matching) } })
 }
 
-/** Somebody may be linking or using one of them: once they are locked they are asked whether they still match. */
-export async function stillMatching(
-  tx: Tx,
-  tenantId: string,
-  selection: Selection<SelectedFilter>,
-  ids: string[],
-): Promise<string[]> {
-  const { kind } = selection.filter
-  if (kind === 'tokens' || ids.length === 0) return ids
-  await (kind === 'grants' ? lockGrants : lockConnections)(tx, tenantId, ids)
-  return selectIds(tx, tenantId, selection, { take: ids.length, among: ids })
-}
-
 /** Who revokes, and whose things alone they may (actor.ts, ownUnless). */
 export type By = Origin & { tenantId: string; userId: string; of: string | undefined; act?: string }
 export const byOf = (actor: Actor): By => ({ ...actor, of: ownUnless(actor, 'administer') })
 
 /**
- * The part of {@link revoke} that commits. It locks grants, then connections, then tokens, each in id order, as an issue does:
- * two acts cannot wait for each other.
+ * The part of {@link revoke} that commits. It locks sessions, grants, connections, tokens, then requests, each in id order, as an
+ * issue does: two acts cannot wait for each other.
  */
 export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, revoker: By, input: RevokeInput): Promise<Done> {
   const { tenantId, userId: by, of } = revoker
   const now = ctx.now()
   const reason = input.reason ?? null
+  const sessions = await endSessionsHere(ctx, tx, revoker, input)
   const grantIds = [...new Set(input.grants)]
   const closed = await closeGrants(tx, { tenantId, ids: grantIds, cause: 'revoked', by }, now, of)
   if (closed.grants.length !== grantIds.length) throw new BrokerError('not_found')
@@ -152,6 +151,8 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, revoker: By
   work.push(...(await endTokens(tx, tokens, { tenantId, by, now })))
   work.push(...(await queueOrphans(vault, tx, living, opened, now)))
 
+  const requests = await withdrawHere(ctx, tx, revoker, input)
+
   await recordAllAnyway(ctx, tx, tenantId, now, revoker, [
     ...ending.map(({ id, userId }) => {
       const details = { owner: userId, tokens: tokens.filter((token) => token.connectionId === id).length, reason }
@@ -160,13 +161,17 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, revoker: By
     ...grantEvents(closed.ending, tokens, { cause: 'revoked', reason }),
     ...tokenEvents(tokens, reason),
   ])
-  const owners = [...new Set([...ending, ...closed.ending, ...tokens].map(({ userId }) => userId))]
-  const countOf = (rows: { userId: string }[], owner: string) => rows.filter(({ userId }) => userId === owner).length
+  const ended = [...ending, ...closed.ending, ...tokens, ...sessions.ending, ...requests.ending]
+  const owners = [...new Set(ended.flatMap(({ userId }) => userId ?? []))]
+  const countOf = (rows: { userId: string | null }[], owner: string) =>
+    rows.filter(({ userId }) => userId === owner).length
   const notices = owners.map((userId) => {
     const counts = {
       connections: countOf(ending, userId),
       tokens: countOf(tokens, userId),
       grants: countOf(closed.ending, userId),
+      sessions: countOf(sessions.ending, userId),
+      requests: countOf(requests.ending, userId),
     }
     return { tenantId, userId, by, reason, act: revoker.act, counts }
   })
@@ -181,11 +186,68 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, revoker: By
   return {
     work,
     targets: [
+      ...sessions.targets,
+      ...requests.targets,
       ...closed.grants.map(({ id, already }) => ({ kind: 'grant' as const, id, already, over: false })),
       ...connections.map(({ id }) => id).map(targetOf('connection')),
       ...[...new Set([...wanted, ...tokens.map(({ id }) => id)])].map(targetOf('token')),
     ],
   }
+}
+
+type EndedHere = { targets: Target[]; ending: { id: string; userId: string | null }[] }
+
+/** Makes the tenant refuse sessions. A person who signs out meanwhile ends their own, and it is over. @throws BrokerError not_found */
+async function endSessionsHere(ctx: Context, tx: Tx, revoker: By, input: RevokeInput): Promise<EndedHere> {
+  const { tenantId } = revoker
+  const ids = [...new Set(input.sessions)]
+  if (ids.length === 0) return { targets: [], ending: [] }
+  const found = await findTenantSessions(tx, tenantId, ids)
+  if (found.length !== ids.length) throw new BrokerError('not_found')
+  const refused = await refuseSessionsById(tx, tenantId, ids)
+  const ending = found.filter(({ id }) => refused.has(id))
+  await recordAllAnyway(
+    ctx,
+    tx,
+    tenantId,
+    ctx.now(),
+    revoker,
+    ending.map(({ id, userId }) => {
+      const details = { session: id, reason: input.reason ?? null }
+      return { action: 'member.session_ended', outcome: 'ok', target: { kind: 'member', id: userId }, details } as const
+    }),
+  )
+  return { targets: ids.map((id) => ({ kind: 'session', id, already: !refused.has(id), over: false })), ending }
+}
+
+/** Withdraws requests. Whoever answers, fetches or comes back meanwhile was first, and then it is over. @throws BrokerError not_found */
+async function withdrawHere(ctx: Context, tx: Tx, revoker: By, input: RevokeInput): Promise<EndedHere> {
+  const { tenantId } = revoker
+  const ids = [...new Set(input.requests)]
+  if (ids.length === 0) return { targets: [], ending: [] }
+  const found = await findRequests(tx, tenantId, ids)
+  if (found.size !== ids.length) throw new BrokerError('not_found')
+  const reason = input.reason ?? null
+  const ending = await withdrawRequests(
+    tx,
+    tenantId,
+    ids,
+    reason ? `An admin withdrew it: ${reason}` : 'An admin withdrew it.',
+  )
+  await recordAllAnyway(
+    ctx,
+    tx,
+    tenantId,
+    ctx.now(),
+    revoker,
+    ending.map(({ id, kind, userId }) => {
+      const details = { request: id, kind, owner: userId, reason }
+      return { action: 'request.withdrawn', outcome: 'ok', target: { kind: 'tenant', id: tenantId }, details } as const
+    }),
+  )
+  for (const { cause } of ending) if (cause) ctx.metrics.linkRequests.inc({ cause, outcome: 'cancelled' })
+  const withdrawn = new Set(ending.map(({ id }) => id))
+  return { targets: ids.map((id) => ({ kind: 'request', id, already: false, over: !withdrawn.has(id) })), ending }
 }
 
 /**
@@ -296,7 +358,8 @@ async function tell(tx: ReadTx, tenantId: string, targets: Target[], now: Date):
   const grants = await findGrantRevocations(tx, tenantId, ids('connection'))
   return targets.map((target) => {
     // It worked with us alone, and each use asks.
-    if (target.kind === 'grant') return { ...target, upstream: 'none', lastError: null, latestMoment: null }
+    if (target.kind !== 'connection' && target.kind !== 'token')
+      return { ...target, upstream: 'none', lastError: null, latestMoment: null }
     if (target.kind === 'connection') {
       const work = grants.find(({ connectionId }) => connectionId === target.id)
       // Without work there was nothing left to revoke with: only our copy is gone, and how long another would work

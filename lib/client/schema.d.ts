@@ -717,7 +717,7 @@ export interface Paths {
                  */
                 status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
                 /**
-                 * Why it failed: an error code, or `cancelled`
+                 * Why it failed: an error code, `cancelled` by its person, or `withdrawn` by an admin
                  */
                 outcome: string | null
                 detail: string | null
@@ -835,7 +835,7 @@ export interface Paths {
                */
               status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
               /**
-               * Why it failed: an error code, or `cancelled`
+               * Why it failed: an error code, `cancelled` by its person, or `withdrawn` by an admin
                */
               outcome: string | null
               detail: string | null
@@ -2231,7 +2231,7 @@ export interface Paths {
       parameters: {
         query?: {
           /**
-           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants and requests, of a browser for sessions
            */
           search?: string
           owner?: string
@@ -2875,7 +2875,7 @@ export interface Paths {
              */
             status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
             /**
-             * Of grants, and of tokens that were issued through one
+             * Of grants, of tokens that were issued through one, and of requests
              */
             client?: string
             /**
@@ -2887,7 +2887,11 @@ export interface Paths {
              */
             program?: 'device' | 'app'
             /**
-             * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+             * Of requests
+             */
+            request?: 'link' | 'ask' | 'device' | 'app'
+            /**
+             * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants and requests, of a browser for sessions
              */
             search?: string
             owner?: string
@@ -2989,7 +2993,7 @@ export interface Paths {
       parameters: {
         query?: {
           /**
-           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants and requests, of a browser for sessions
            */
           search?: string
           owner?: string
@@ -3663,7 +3667,14 @@ export interface Paths {
                */
               grants: number
               invitations: number
+              /**
+               * That they made: these go on, and another admin must take them over
+               */
               webhooks: number
+              /**
+               * Where those tell, for who administers
+               */
+              webhook_hosts: string[]
               /**
                * Of the tokens: known to have been used within the last hour
                */
@@ -3872,6 +3883,8 @@ export interface Paths {
                   connections: number
                   tokens: number
                   grants: number
+                  sessions: number
+                  requests: number
                 } | null
                 created_at: string
                 read_at: string | null
@@ -6368,6 +6381,102 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/requests': {
+    get: {
+      parameters: {
+        query?: {
+          /**
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants and requests, of a browser for sessions
+           */
+          search?: string
+          owner?: string
+          provider?: string
+          client?: string
+          /**
+           * `link`: a person has begun it; `ask`: a program asks a person to link; `device`, `app`: a program wants to be let in
+           */
+          request?: 'link' | 'ask' | 'device' | 'app'
+          /**
+           * `next` of the page before
+           */
+          before?: string
+        }
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                /**
+                 * `link`: a person has begun it; `ask`: a program asks a person to link; `device`, `app`: a program wants to be let in
+                 */
+                kind: 'link' | 'ask' | 'device' | 'app'
+                /**
+                 * Whom it waits for, or who began it; null: nobody has typed its code yet
+                 */
+                owner_id: string | null
+                /**
+                 * Of a link
+                 */
+                provider: {
+                  id: string
+                  name: string
+                } | null
+                /**
+                 * That a program asks its person to link
+                 */
+                project: {
+                  id: string
+                  name: string
+                } | null
+                /**
+                 * The program that asks, or is to be let in
+                 */
+                client: {
+                  id: string
+                  name: string
+                } | null
+                /**
+                 * A person has allowed it, and its program has not fetched what it got
+                 */
+                approved: boolean
+                /**
+                 * Of the program, as it began
+                 */
+                address: string | null
+                created_at: string
+                expires_at: string
+              }[]
+              /**
+               * How many match, on all pages, counted up to 1000 only
+               */
+              total: number
+              /**
+               * Whether there are more than were counted
+               */
+              total_is_capped: boolean
+              /**
+               * What to ask the next page `before`; null: this is the last
+               */
+              next: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/revocation-acts': {
     post: {
       parameters: {
@@ -6381,13 +6490,16 @@ export interface Paths {
       requestBody: {
         content: {
           'application/json': {
-            kind: 'tokens' | 'connections' | 'grants'
+            /**
+             * `sessions` and `requests` for who administers: sessions of members, of which the one that asks is none
+             */
+            kind: 'tokens' | 'connections' | 'grants' | 'sessions' | 'requests'
             /**
              * Of connections: those in this state alone; of grants: only `frozen`
              */
             status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
             /**
-             * Of grants, and of tokens that were issued through one
+             * Of grants, of tokens that were issued through one, and of requests
              */
             client?: string
             /**
@@ -6399,7 +6511,11 @@ export interface Paths {
              */
             program?: 'device' | 'app'
             /**
-             * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+             * Of requests
+             */
+            request?: 'link' | 'ask' | 'device' | 'app'
+            /**
+             * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants and requests, of a browser for sessions
              */
             search?: string
             owner?: string
@@ -6473,7 +6589,7 @@ export interface Paths {
               /**
                * `held`: everything of one person
                */
-              kind: 'held' | 'tokens' | 'connections' | 'grants'
+              kind: 'held' | 'tokens' | 'connections' | 'grants' | 'sessions' | 'requests'
               by: string
               /**
                * Whose things, for `held`
@@ -6489,6 +6605,7 @@ export interface Paths {
                 connections: number
                 grants: number
                 tokens: number
+                requests: number
               }
               total: number
               /**
@@ -6629,6 +6746,18 @@ export interface Paths {
              * @maxItems 500
              */
             grants?: string[]
+            /**
+             * Of members, for who administers: this tenant refuses them. Never the one that asks
+             *
+             * @maxItems 500
+             */
+            sessions?: string[]
+            /**
+             * What is open, for who administers: whoever answers, fetches or comes back is refused
+             *
+             * @maxItems 500
+             */
+            requests?: string[]
             reason?: string
           }
         }
@@ -6638,7 +6767,7 @@ export interface Paths {
           content: {
             'application/json': {
               items: {
-                kind: 'token' | 'connection' | 'grant'
+                kind: 'token' | 'connection' | 'grant' | 'session' | 'request'
                 id: string
                 /**
                  * It was revoked before; nothing was done now
@@ -6674,13 +6803,16 @@ export interface Paths {
     get: {
       parameters: {
         query: {
-          kind: 'tokens' | 'connections' | 'grants'
+          /**
+           * `sessions` and `requests` for who administers: sessions of members, of which the one that asks is none
+           */
+          kind: 'tokens' | 'connections' | 'grants' | 'sessions' | 'requests'
           /**
            * Of connections: those in this state alone; of grants: only `frozen`
            */
           status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen'
           /**
-           * Of grants, and of tokens that were issued through one
+           * Of grants, of tokens that were issued through one, and of requests
            */
           client?: string
           /**
@@ -6692,7 +6824,11 @@ export interface Paths {
            */
           program?: 'device' | 'app'
           /**
-           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+           * Of requests
+           */
+          request?: 'link' | 'ask' | 'device' | 'app'
+          /**
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants and requests, of a browser for sessions
            */
           search?: string
           owner?: string
@@ -6737,9 +6873,9 @@ export interface Paths {
                */
               tokens: number
               /**
-               * How many of those that match are known to have been used within the last day
+               * How many of those that match are known to have been used within the last day; null: of this kind it is not told
                */
-              used_lately: number
+              used_lately: number | null
               /**
                * The twenty who own most, and how many people own any
                */
@@ -6752,7 +6888,7 @@ export interface Paths {
               /**
                * The same within the last hour
                */
-              used_in_hour: number
+              used_in_hour: number | null
               /**
                * The twenty of most: of tokens; of what connections reach; for grants of the tokens that were issued through them
                */
@@ -6789,6 +6925,18 @@ export interface Paths {
                  */
                 audiences: string[]
               }
+              /**
+               * Of sessions: the one that asks matches as well, and stays
+               */
+              keeps_session: boolean
+              /**
+               * For who administers: webhooks that are on and that the owners of what ends have made. They go on, and tell of this tenant
+               */
+              webhooks: {
+                webhook_id: string
+                host: string
+                owner_id: string
+              }[]
             }
           }
         }
@@ -6891,12 +7039,87 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/sessions': {
+    get: {
+      parameters: {
+        query?: {
+          /**
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants and requests, of a browser for sessions
+           */
+          search?: string
+          owner?: string
+          /**
+           * Made, or linked last, at this moment or before
+           */
+          made_before?: string
+          /**
+           * Ends before this moment, if nothing renews it; `unknown`: no end is known
+           */
+          ends_before?: string | 'unknown'
+          /**
+           * Ends at this moment or later, or no end is known
+           */
+          ends_after?: string
+          /**
+           * Left out: newest first. `ends`: what ends soonest first
+           */
+          sort?: 'newest' | 'ends'
+          /**
+           * `next` of the page before, in the same order
+           */
+          before?: string
+        }
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              items: {
+                id: string
+                owner_id: string
+                agent: string | null
+                created_at: string
+                expires_at: string
+                /**
+                 * The one that asks
+                 */
+                current: boolean
+              }[]
+              /**
+               * How many match, on all pages, counted up to 1000 only
+               */
+              total: number
+              /**
+               * Whether there are more than were counted
+               */
+              total_is_capped: boolean
+              /**
+               * What to ask the next page `before`; null: this is the last
+               */
+              next: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/tokens': {
     get: {
       parameters: {
         query?: {
           /**
-           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants
+           * How a purpose or the name of an account begins, a fingerprint or its first digits, an id here or upstream, a part of the name or e-mail of a person, of a program for grants and requests, of a browser for sessions
            */
           search?: string
           owner?: string

@@ -17,7 +17,9 @@ import * as notifications from './wire/notifications.ts'
 import * as policy from './wire/policy.ts'
 import * as projects from './wire/projects.ts'
 import * as providers from './wire/providers.ts'
+import * as requests from './wire/requests.ts'
 import * as revocations from './wire/revocations.ts'
+import * as sessions from './wire/sessions.ts'
 import * as tenants from './wire/tenants.ts'
 import * as tokens from './wire/tokens.ts'
 import * as tools from './wire/tools.ts'
@@ -43,7 +45,9 @@ const nouns = [
   policy,
   projects,
   providers,
+  requests,
   revocations,
+  sessions,
   tenants,
   tokens,
   tools,

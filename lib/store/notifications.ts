@@ -67,14 +67,14 @@ export type EndedNotice = {
   act?: string | undefined
   /** Of all that they held; true: their way in was blocked as well. */
   blocked?: boolean
-  counts: { connections: number; tokens: number; grants: number }
+  counts: { connections: number; tokens: number; grants: number; sessions?: number; requests?: number }
 }
 
 /** Tells owners what somebody else ended. What is told is not worth the end itself, so a failure leaves that as it is. */
 export const tellEnded = (tx: Tx, notices: EndedNotice[], now: Date): Promise<unknown> =>
   underSavepoint(tx, async () => {
     const told = notices.filter(({ userId, by, counts, blocked }) => {
-      const some = counts.connections + counts.tokens + counts.grants > 0 || blocked === true
+      const some = Object.values(counts).some((count) => count > 0) || blocked === true
       return userId !== by && some
     })
     await insertNotifications(

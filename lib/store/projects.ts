@@ -78,15 +78,25 @@ export const updateProjectNames = (
 /** Of the connections that reach a project only one person's, which is one at most (K-23). */
 const linkOf = (userId: string) => ({ where: { userId }, include: { connection: true } })
 
-/** The projects that a person linked and the tenant's audiences, or every one, with provider and that person's own link. */
-export const listProjects = (tx: ReadTx, tenantId: string, userId: string, { all }: { all: boolean }) =>
-  tx.project.findMany({
+/** The projects that a person linked and the tenant's audiences, or every one. */
+const seenBy = (tenantId: string, userId: string, all: boolean) =>
+  ({
     where: {
       tenantId,
       removedAt: null,
       ...(all ? {} : { OR: [{ links: { some: { userId } } }, { settings: { not: Prisma.DbNull } }] }),
     },
     orderBy: [{ name: 'asc' }, { id: 'asc' }],
+  }) satisfies Prisma.ProjectFindManyArgs
+
+/** Their names, to choose from. */
+export const listProjectNames = (tx: ReadTx, tenantId: string, userId: string, { all }: { all: boolean }) =>
+  tx.project.findMany({ ...seenBy(tenantId, userId, all), select: { id: true, name: true } })
+
+/** With provider and that person's own link. */
+export const listProjects = (tx: ReadTx, tenantId: string, userId: string, { all }: { all: boolean }) =>
+  tx.project.findMany({
+    ...seenBy(tenantId, userId, all),
     include: { provider: true, links: linkOf(userId) },
   })
 

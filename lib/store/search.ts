@@ -12,7 +12,7 @@ export type Asked = {
 
 /** A thing by its id, or a text that is compared with several columns. */
 export type Found =
-  | { kind: Extract<IdKind, 'token' | 'connection' | 'grant' | 'user' | 'project' | 'provider' | 'client'>; id: string }
+  | { kind: (typeof named)[number]; id: string }
   | {
       kind: 'text'
       text: string
@@ -33,7 +33,19 @@ export type LookedUp = {
   providerIds?: string[] | undefined
 }
 
-const named = ['token', 'connection', 'grant', 'user', 'project', 'provider', 'client'] as const
+const named = [
+  'token',
+  'connection',
+  'grant',
+  'session',
+  'attempt',
+  'link_request',
+  'authorization',
+  'user',
+  'project',
+  'provider',
+  'client',
+] as const satisfies IdKind[]
 /** Beyond what one statement takes as a list, a search narrows nothing anyway. */
 const most = 10_000
 
@@ -87,7 +99,7 @@ export function tokensFound(found: Found): Prisma.IssuedTokenWhereInput {
       ],
     }
   }
-  const columns = {
+  const columns: { [kind in (typeof named)[number]]?: keyof Prisma.IssuedTokenWhereInput } = {
     token: 'id',
     connection: 'connectionId',
     grant: 'grantId',
@@ -95,8 +107,9 @@ export function tokensFound(found: Found): Prisma.IssuedTokenWhereInput {
     project: 'projectId',
     provider: 'providerId',
     client: 'clientId',
-  } as const
-  return { [columns[found.kind]]: found.id }
+  }
+  const column = columns[found.kind]
+  return column ? { [column]: found.id } : nothing
 }
 
 /** Of connections: the account's name and id, id here, owner. */

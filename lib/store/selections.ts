@@ -1,11 +1,24 @@
-import { connectionsWhere } from './connections.ts'
-import type { Prisma, ReadTx } from './database.ts'
+import type { Context } from '../context.ts'
+import { connectionsWhere, lockConnections } from './connections.ts'
+import type { Prisma, ReadTx, Tx } from './database.ts'
 import { frozenWhere } from './freezes.ts'
-import { countSelectedGrants, type GrantFilter, measureGrants, selectGrantIds } from './grants.ts'
+import { countSelectedGrants, type GrantFilter, lockGrants, measureGrants, selectGrantIds } from './grants.ts'
+import { countOpenRequests, type RequestFilter, requestOwners, selectRequestIds } from './requests.ts'
 import { type Asked, type LookedUp, lookUp } from './search.ts'
+import {
+  countTenantSessions,
+  holdSessions,
+  type SessionFilter,
+  selectSessionIds,
+  sessionOwners,
+} from './tenant-sessions.ts'
 import { tokensWhere } from './tokens.ts'
 
-/** What tokens, connections and grants alike are chosen by. A grant is of the projects that its ceilings name. */
+/** What can be selected and ended: a kind is an entry in {@link kinds}, in {@link choosable}, and what ends it (broker/revoke.ts). */
+export const selectedKinds = ['tokens', 'connections', 'grants', 'sessions', 'requests'] as const
+export type SelectedKind = (typeof selectedKinds)[number]
+
+/** What most kinds alike are chosen by. A grant is of the projects that its ceilings name. */
 export type Chosen = LookedUp & {
   /** Only this member's, whatever else is asked (actor.ts, ownUnless). */
   of?: string | undefined
@@ -28,11 +41,11 @@ export type Given<Filter extends Chosen> = Omit<Filter, keyof LookedUp> & Asked
 export type Selection<Filter> = { filter: Filter; asOf: Date }
 
 /**
- * Of connections those in one state; else all that are not revoked. Of tokens those that live, of grants those that stand.
- * `clientId`: of a grant, or what a token was issued through; no connection has one.
+ * Of connections those in one state; else all that are not revoked. Of tokens those that live, of grants those that stand, of sessions
+ * those that the tenant accepts, of requests those that are open. `clientId`: of a grant, or what a token was issued through; no connection has one.
  */
 export type SelectedFilter = Chosen & {
-  kind: 'tokens' | 'connections' | 'grants'
+  kind: SelectedKind
   status?: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'frozen' | undefined
   clientId?: string | undefined
   /** Of these alone. */
@@ -41,112 +54,216 @@ export type SelectedFilter = Chosen & {
   strategy?: string | undefined
   /** Of grants: {@link GrantFilter}. */
   program?: GrantFilter['program']
+  /** Of requests: {@link RequestFilter}. */
+  request?: RequestFilter['request']
+  /** Of sessions: the one that asks, which stays. */
+  except?: string | undefined
+  /** Of sessions: unused for longer they are over. */
+  idleSeconds?: number | undefined
 }
-export type RevocableFilter = Given<SelectedFilter>
+export type RevocableFilter = Omit<Given<SelectedFilter>, 'idleSeconds'>
+
+/** By what each kind is chosen, beside whose it is, a search and its age. What else is named would mean more than was said. */
+export const choosable: Record<SelectedKind, readonly (keyof RevocableFilter)[]> = {
+  tokens: ['projectId', 'providerId', 'providerKind', 'usedBefore', 'endsBefore', 'endsAfter', 'clientId', 'strategy'],
+  connections: ['projectId', 'providerId', 'providerKind', 'usedBefore', 'endsBefore', 'endsAfter', 'status'],
+  grants: [
+    'projectId',
+    'providerId',
+    'providerKind',
+    'usedBefore',
+    'endsBefore',
+    'endsAfter',
+    'clientId',
+    'status',
+    'program',
+  ],
+  // When a session was used tells of other tenants (docs/decisions/0091).
+  sessions: ['endsBefore', 'endsAfter'],
+  requests: ['providerId', 'clientId', 'endsBefore', 'endsAfter', 'request'],
+}
 
 /** A selection as it was asked for, for everything that a transaction does with it. */
 export const lookUpSelection = async (
+  { config }: Pick<Context, 'config'>,
   tx: ReadTx,
   tenantId: string,
   { filter, asOf }: Selection<RevocableFilter>,
-): Promise<Selection<SelectedFilter>> => ({ filter: await lookUp(tx, tenantId, filter), asOf })
-
-/** As the list of grants has it; of these, a status is whether they are frozen. */
-function grantFilter({
-  filter: { kind: _, status, strategy: __, ...chosen },
+): Promise<Selection<SelectedFilter>> => ({
+  filter: { ...(await lookUp(tx, tenantId, filter)), idleSeconds: config.session.idleSeconds },
   asOf,
-}: Selection<SelectedFilter>): GrantFilter {
-  return { ...chosen, madeBefore: earlier(chosen.madeBefore, asOf), state: status === 'frozen' ? 'frozen' : 'standing' }
-}
+})
 
 /** What was made after the moment is not in a selection, however its filter reads. */
 const earlier = (madeBefore: Date | undefined, asOf: Date) => (madeBefore && madeBefore < asOf ? madeBefore : asOf)
 
-async function matching(
-  tx: ReadTx,
-  tenantId: string,
-  { filter: { kind, status, strategy, program: _, ids, ...rest }, asOf }: Selection<SelectedFilter>,
-) {
-  const chosen = { ...rest, madeBefore: earlier(rest.madeBefore, asOf) }
-  const living = { ...chosen, strategy, state: 'live', generation: 0 } as const
-  return kind === 'tokens'
-    ? { kind, where: { ...tokensWhere(tenantId, { filter: living, asOf }), ...(ids && { id: { in: ids } }) } }
-    : {
-        kind,
-        where: connectionsWhere(
-          tenantId,
-          { ...chosen, ids, status: status ?? 'standing' },
-          await frozenWhere(tx, tenantId, asOf),
-        ),
-      }
+type Selected = Selection<SelectedFilter>
+/** What a selection of one kind is to the database. */
+type Kind = {
+  /** Ids in their order behind `after`; `among`: of these alone. */
+  ids: (tx: ReadTx, tenantId: string, selection: Selected, page: Page) => Promise<string[]>
+  count: (tx: ReadTx, tenantId: string, selection: Selected) => Promise<number>
+  measure: (tx: ReadTx, tenantId: string, selection: Selected, usedSince: Date[]) => Promise<Measured>
+  /** Somebody may be linking or using one of them: keeps them as they are until the transaction ends. */
+  hold?: (tx: Tx, tenantId: string, ids: string[]) => Promise<unknown>
 }
-
-/** Ids of a selection in their order, behind `after`; `among`: of these alone. */
-export async function selectIds(
-  tx: ReadTx,
-  tenantId: string,
-  selection: Selection<SelectedFilter>,
-  { after = '', take, among }: { after?: string | undefined; take: number; among?: string[] },
-): Promise<string[]> {
-  if (selection.filter.kind === 'grants') {
-    const filter = grantFilter(selection)
-    return selectGrantIds(tx, tenantId, { ...filter, ids: among ?? filter.ids }, { after, take })
-  }
-  const { kind, where } = await matching(tx, tenantId, selection)
-  const place = { id: { gt: after, ...(among && { in: among }) } }
-  const page = { orderBy: { id: 'asc' as const }, take, select: { id: true } }
-  const rows =
-    kind === 'tokens'
-      ? await tx.issuedToken.findMany({ ...page, where: { AND: [where, place] } })
-      : await tx.connection.findMany({ ...page, where: { AND: [where, place] } })
-  return rows.map(({ id }) => id)
-}
-
-/** How many are in a selection. */
-export async function countSelected(
-  tx: ReadTx,
-  tenantId: string,
-  selection: Selection<SelectedFilter>,
-): Promise<number> {
-  if (selection.filter.kind === 'grants') return countSelectedGrants(tx, tenantId, grantFilter(selection))
-  const { kind, where } = await matching(tx, tenantId, selection)
-  return kind === 'tokens' ? tx.issuedToken.count({ where }) : tx.connection.count({ where })
-}
+type Page = { after: string; take: number; among?: string[] | undefined }
 
 /** Living tokens that end alike: of one project, made in one way. `latest`: when the last of them ends by itself. */
 export type Part = { projectId: string; strategy: string; offline: boolean; count: number; latest: Date | null }
 
 /** What ending a selection reaches. */
 export type Measured = {
-  owners: { ownerId: string; count: number }[]
-  /** How many were used since each moment that was asked about. */
-  used: number[]
+  /** Null: of nobody yet. */
+  owners: { ownerId: string | null; count: number }[]
+  /** How many were used since each moment that was asked about; null: of this kind that is not told. */
+  used: number[] | null
   /** The tokens that end: those selected, or made from what is. */
   parts: Part[]
   /** Connections that end, by provider, and by project, of which one may reach several. */
   linked: { providerId: string; count: number }[]
   reached: { projectId: string; count: number }[]
 }
+const reachesNothing = { used: null, parts: [], linked: [], reached: [] }
 
-export async function measureSelection(
+const tokenWhere = (tenantId: string, { filter, asOf }: Selected): Prisma.IssuedTokenWhereInput => {
+  const { kind: _, status: __, program: ___, request: _4, except: _5, idleSeconds: _6, ids, ...rest } = filter
+  const living = { ...rest, madeBefore: earlier(rest.madeBefore, asOf), state: 'live', generation: 0 } as const
+  return { ...tokensWhere(tenantId, { filter: living, asOf }), ...(ids && { id: { in: ids } }) }
+}
+
+const connectionWhere = async (tx: ReadTx, tenantId: string, { filter, asOf }: Selected) => {
+  const { kind: _, strategy: __, program: ___, request: _4, except: _5, idleSeconds: _6, status, ...rest } = filter
+  const chosen = { ...rest, madeBefore: earlier(rest.madeBefore, asOf), status: status ?? 'standing' } as const
+  return connectionsWhere(tenantId, chosen, await frozenWhere(tx, tenantId, asOf))
+}
+
+/** As the list of grants has it; of these, a status is whether they are frozen. */
+function grantFilter({ filter, asOf }: Selected): GrantFilter {
+  const { kind: _, status, strategy: __, request: ___, except: _4, idleSeconds: _5, ...chosen } = filter
+  return { ...chosen, madeBefore: earlier(chosen.madeBefore, asOf), state: status === 'frozen' ? 'frozen' : 'standing' }
+}
+
+const sessionFilter = ({ filter, asOf }: Selected): SessionFilter => ({
+  ...filter,
+  idleSeconds: filter.idleSeconds ?? 0,
+  madeBefore: earlier(filter.madeBefore, asOf),
+})
+
+const requestFilter = ({ filter, asOf }: Selected): RequestFilter => ({
+  ...filter,
+  madeBefore: earlier(filter.madeBefore, asOf),
+})
+
+/** Of ids that were named before, those that are among these. */
+const both = (ids: string[] | undefined, among: string[] | undefined) =>
+  ids && among ? among.filter((id) => ids.includes(id)) : (among ?? ids)
+
+const place = ({ after, take, among }: Page) => ({
+  where: { id: { gt: after, ...(among && { in: among }) } },
+  page: { orderBy: { id: 'asc' as const }, take, select: { id: true } },
+})
+const idsOf = (rows: { id: string }[]) => rows.map(({ id }) => id)
+
+const kinds: Record<SelectedKind, Kind> = {
+  tokens: {
+    ids: async (tx, tenantId, selection, asked) => {
+      const { where, page } = place(asked)
+      return idsOf(await tx.issuedToken.findMany({ ...page, where: { AND: [tokenWhere(tenantId, selection), where] } }))
+    },
+    count: (tx, tenantId, selection) => tx.issuedToken.count({ where: tokenWhere(tenantId, selection) }),
+    measure: async (tx, tenantId, selection, usedSince) => {
+      const where = tokenWhere(tenantId, selection)
+      const groups = await tx.issuedToken.groupBy({ by: ['userId'], _count: true, where })
+      const used: number[] = []
+      for (const since of usedSince)
+        used.push(await tx.issuedToken.count({ where: { AND: [where, { lastUsedAt: { gte: since } }] } }))
+      return { ...reachesNothing, owners: byCount(groups), used, parts: await partsOf(tx, where) }
+    },
+  },
+  connections: {
+    ids: async (tx, tenantId, selection, asked) => {
+      const { where, page } = place(asked)
+      const matching = await connectionWhere(tx, tenantId, selection)
+      return idsOf(await tx.connection.findMany({ ...page, where: { AND: [matching, where] } }))
+    },
+    count: async (tx, tenantId, selection) =>
+      tx.connection.count({ where: await connectionWhere(tx, tenantId, selection) }),
+    measure: measureConnections,
+    hold: lockConnections,
+  },
+  grants: {
+    ids: (tx, tenantId, selection, { after, take, among }) => {
+      const filter = grantFilter(selection)
+      return selectGrantIds(tx, tenantId, { ...filter, ids: both(filter.ids, among) }, { after, take })
+    },
+    count: (tx, tenantId, selection) => countSelectedGrants(tx, tenantId, grantFilter(selection)),
+    measure: async (tx, tenantId, selection, usedSince) => {
+      const asked = { asOf: selection.asOf, usedSince }
+      return { ...reachesNothing, ...(await measureGrants(tx, tenantId, grantFilter(selection), asked)) }
+    },
+    hold: (tx, tenantId, ids) => lockGrants(tx, tenantId, ids),
+  },
+  sessions: {
+    ids: (tx, tenantId, selection, { after, take, among }) => {
+      const filter = sessionFilter(selection)
+      return selectSessionIds(tx, tenantId, { ...filter, ids: both(filter.ids, among) }, { after, take })
+    },
+    count: (tx, tenantId, selection) => countTenantSessions(tx, tenantId, sessionFilter(selection)),
+    measure: async (tx, tenantId, selection) => ({
+      ...reachesNothing,
+      owners: await sessionOwners(tx, tenantId, sessionFilter(selection)),
+    }),
+    // Its person may be signing out.
+    hold: (tx, _, ids) => holdSessions(tx, ids),
+  },
+  requests: {
+    ids: (tx, tenantId, selection, { after, take, among }) => {
+      const filter = requestFilter(selection)
+      return selectRequestIds(tx, tenantId, { ...filter, ids: both(filter.ids, among) }, { after, take })
+    },
+    count: (tx, tenantId, selection) => countOpenRequests(tx, tenantId, requestFilter(selection)),
+    measure: async (tx, tenantId, selection) => ({
+      ...reachesNothing,
+      owners: await requestOwners(tx, tenantId, requestFilter(selection)),
+    }),
+  },
+}
+
+/** Ids of a selection in their order, behind `after`; `among`: of these alone. */
+export const selectIds = (
   tx: ReadTx,
   tenantId: string,
-  selection: Selection<SelectedFilter>,
+  selection: Selected,
+  { after = '', take, among }: { after?: string | undefined; take: number; among?: string[] },
+): Promise<string[]> => kinds[selection.filter.kind].ids(tx, tenantId, selection, { after, take, among })
+
+/** Those of these ids that match still, under a lock where they have one. */
+export async function holdSelected(tx: Tx, tenantId: string, selection: Selected, ids: string[]): Promise<string[]> {
+  const { hold } = kinds[selection.filter.kind]
+  if (!hold || ids.length === 0) return ids
+  await hold(tx, tenantId, ids)
+  return selectIds(tx, tenantId, selection, { take: ids.length, among: ids })
+}
+
+/** How many are in a selection. */
+export const countSelected = (tx: ReadTx, tenantId: string, selection: Selected): Promise<number> =>
+  kinds[selection.filter.kind].count(tx, tenantId, selection)
+
+export const measureSelection = (
+  tx: ReadTx,
+  tenantId: string,
+  selection: Selected,
+  usedSince: Date[],
+): Promise<Measured> => kinds[selection.filter.kind].measure(tx, tenantId, selection, usedSince)
+
+async function measureConnections(
+  tx: ReadTx,
+  tenantId: string,
+  selection: Selected,
   usedSince: Date[],
 ): Promise<Measured> {
-  const none = { linked: [], reached: [] }
-  if (selection.filter.kind === 'grants') {
-    const { asOf } = selection
-    return { ...none, ...(await measureGrants(tx, tenantId, grantFilter(selection), { asOf, usedSince })) }
-  }
-  const { kind, where } = await matching(tx, tenantId, selection)
-  if (kind === 'tokens') {
-    const groups = await tx.issuedToken.groupBy({ by: ['userId'], _count: true, where })
-    const used: number[] = []
-    for (const since of usedSince)
-      used.push(await tx.issuedToken.count({ where: { AND: [where, { lastUsedAt: { gte: since } }] } }))
-    return { ...none, owners: byCount(groups), used, parts: await partsOf(tx, where) }
-  }
+  const where = await connectionWhere(tx, tenantId, selection)
   const groups = await tx.connection.groupBy({ by: ['userId'], _count: true, where })
   const used: number[] = []
   for (const since of usedSince)

@@ -17,6 +17,13 @@ export const findWebhook = (tx: ReadTx, tenantId: string, id: string) =>
 export const webhooksBy = async (tx: ReadTx, tenantId: string, createdBy: string): Promise<string[]> =>
   (await tx.webhook.findMany({ where: { tenantId, createdBy }, select: { id: true } })).map(({ id }) => id)
 
+/** The same with where they tell: the whole address may hold a secret. */
+export const webhookHostsBy = async (tx: ReadTx, tenantId: string, createdBy: string) =>
+  (await tx.webhook.findMany({ where: { tenantId, createdBy }, orderBy: { id: 'asc' } })).map(({ id, url }) => ({
+    id,
+    host: new URL(url).host,
+  }))
+
 /** How many the tenant has; whoever counts next waits for this transaction, so that two cannot pass a limit together. */
 export async function countWebhooksLocked(tx: Tx, tenantId: string): Promise<number> {
   await tx.$queryRaw`SELECT id FROM tenant WHERE id = ${tenantId} FOR NO KEY UPDATE`

@@ -11,6 +11,8 @@ const queries: Record<string, string[]> = {
     '?state=all',
     '?show=connections&state=all',
     '?show=devices&state=all',
+    '?show=sessions',
+    '?show=requests',
     '?show=unconfirmed',
   ],
   '/t/[tenant]/devices': ['?state=all', '?state=all&everybody=1'],

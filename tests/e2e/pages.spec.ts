@@ -16,6 +16,8 @@ const consolePages = [
   'admin/revocation?show=connections',
   'admin/revocation?show=connections&sort=used',
   'admin/revocation?show=devices',
+  'admin/revocation?show=sessions',
+  'admin/revocation?show=requests',
   'admin/revocation?show=unconfirmed',
   'admin/leaks',
   'admin/members',

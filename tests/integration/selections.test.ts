@@ -3,6 +3,7 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { tick } from '../../lib/jobs/tick.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { startReceiver } from '../support/receiver.ts'
 import { type Filter, selectionsOf } from '../support/selections.ts'
 
 let app: TestApp
@@ -278,6 +279,38 @@ describe('a selection', () => {
       upstreams: [],
       project_count: 0,
     })
+  })
+
+  it('A-02: is previewed with the webhooks that its owners made, which go on; for who administers alone', async () => {
+    await issued()
+    await issued(member, theirs)
+    const receiver = await startReceiver()
+    try {
+      const made = await app.call<{ webhook: { id: string } }>(owner, 'POST', '/tenants/acme/webhooks', {
+        url: `${receiver.url}/hook?key=of-the-receiver`,
+      })
+      const { id } = made.body.webhook
+      const named = [{ webhook_id: id, host: new URL(receiver.url).host, owner_id: userIds.owner }]
+      expect((await preview({})).webhooks).toEqual(named)
+      expect((await preview({ kind: 'connections', owner: userIds.owner })).webhooks).toEqual(named)
+      expect((await preview({ owner: userIds.member })).webhooks).toEqual([])
+      expect((await preview({}, member)).webhooks).toEqual([])
+      type Ending = { webhooks: number; webhook_hosts: string[] }
+      const ending = (jar: Jar) => app.call<Ending>(jar, 'GET', `/tenants/acme/members/${userIds.owner}/ending`)
+      expect((await ending(owner)).body).toMatchObject({ webhooks: 1, webhook_hosts: [named[0]?.host] })
+      const role = (name: string) =>
+        app.rows('acme', 'UPDATE member SET role = $2 WHERE user_id = $1', [userIds.member, name])
+      await role('auditor')
+      // Where it tells is not theirs to know; that there is one is.
+      expect((await ending(member)).body).toMatchObject({ webhooks: 1, webhook_hosts: [] })
+      expect((await preview({ owner: userIds.owner }, member).catch(() => undefined))?.webhooks ?? []).toEqual([])
+      await role('member')
+      await app.call(owner, 'PATCH', `/tenants/acme/webhooks/${id}`, { enabled: false })
+      expect((await preview({})).webhooks).toEqual([])
+      await app.call(owner, 'DELETE', `/tenants/acme/webhooks/${id}`)
+    } finally {
+      await receiver.stop()
+    }
   })
 
   it('is listed by end and by last use as well, each page behind the one before, whatever is used meanwhile', async () => {

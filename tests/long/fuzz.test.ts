@@ -21,12 +21,12 @@ const refusedTogether: Record<string, string[]> = {
   // Keys are for clients that sign, audiences are projects of the tenant's own, and redirect URIs lead to what has a path.
   createClient: ['jwks', 'audiences', 'redirect_uris'],
   changeProvider: ['client_secret', 'rotate_client_key'],
-  // Of grants alone, and of tokens.
-  freezeSelection: ['client', 'program', 'strategy'],
+  // Of grants alone, of tokens, and of requests.
+  freezeSelection: ['client', 'program', 'strategy', 'request'],
   // Of strategy proxy alone.
   issueToken: ['dpop_jkt'],
   // Tokens are not chosen by these.
-  revokeSelection: ['status', 'program'],
+  revokeSelection: ['status', 'program', 'request'],
   // The audience must be ours; a client is for issuers that can be asked.
   trustIssuer: ['audience', 'opaque', 'client_id', 'client_secret'],
 }

@@ -81,6 +81,10 @@ const growing = new Set([
   'upstream_revocation',
   'notification',
   'invitation',
+  'session',
+  'attempt',
+  'link_request',
+  'authorization_request',
 ])
 
 /** What is wrong with how something was read: whole tables, or much more than is shown. */
@@ -214,6 +218,16 @@ const variants = (file: string): Query[] => {
         { ends: 'after-168' },
         ...['account', 'zebra', 'crowd.example'].map((q) => ({ show: 'connections', q })),
         { show: 'connections', kind: 'oauth' },
+        ...['sessions', 'requests'].flatMap((show): Query[] => [
+          { show },
+          { show, ...other },
+          { show, q: 'zebra' },
+          { show, q: 'crowd.example' },
+          { show, age: '1' },
+        ]),
+        { show: 'sessions', sort: 'ends' },
+        { show: 'requests', kind: 'link' },
+        { show: 'requests', client: 'valetkey' },
       ]
     default:
       return []

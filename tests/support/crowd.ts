@@ -12,6 +12,10 @@ const amounts = {
   notifications: 20_000,
   revocations: 20_000,
   invitations: 2_000,
+  sessions: 1_000,
+  /** Of people of other tenants, in the same table. */
+  sessionsElsewhere: 200_000,
+  requests: 20_000,
 }
 
 /** An SQL expression for the id of the `n`th, older than any that is made now. */
@@ -72,6 +76,30 @@ export async function crowd(app: TestApp, tenant: string) {
         CASE WHEN n > 80 THEN now() END, CASE WHEN n > 80 THEN ${nth('usr', 'n')} END
       FROM ${series(amounts.invitations)}`,
   ]
+  // What is open among what was: one in two hundred.
+  const open = 'n % 200 = 0'
+  statements.push(
+    `INSERT INTO session (id, token_hash, user_id, agent, auth_time, created_at, last_active_at, expires_at)
+      SELECT ${nth('ses', 'n')}, sha256(('crowd' || n)::bytea), ${nth('usr', `1 + n % ${amounts.members}`)}, 'Firefox ' || n,
+        now(), now(), now(), now() + interval '1 day' FROM ${series(amounts.sessions)}`,
+    `INSERT INTO "user" (id, issuer, subject, name, created_at)
+      SELECT ${nth('usr', '1000000 + n')}, 'https://elsewhere.example', n::text, 'Person ' || n, now() FROM ${series(5_000)}`,
+    `INSERT INTO session (id, token_hash, user_id, agent, auth_time, created_at, last_active_at, expires_at)
+      SELECT ${nth('ses', '1000000 + n')}, sha256(('elsewhere' || n)::bytea), ${nth('usr', '1000001 + n % 5000')}, 'Firefox ' || n,
+        now(), now(), now(), now() + interval '1 day' FROM ${series(amounts.sessionsElsewhere)}`,
+    `INSERT INTO attempt (tenant_id, id, state_hash, browser_hash, session_id, user_id, provider_id, purpose, callback_key, issuer,
+        redirect_uri, status, created_at, expires_at)
+      SELECT ${t}, ${nth('att', 'n')}, sha256(('crowd' || n)::bytea), '\\x00', ${nth('ses', `1 + n % ${amounts.sessions}`)},
+        ${nth('usr', `1 + n % ${amounts.members}`)}, ${provider}, 'link', 'crowd', 'https://crowd.example', 'https://crowd.example/',
+        CASE WHEN ${open} THEN 'pending' ELSE 'done' END, now(), now() + interval '1 day' FROM ${series(amounts.requests)}`,
+    `INSERT INTO link_request (tenant_id, id, user_id, provider_id, project_id, cause, subject, status, created_at, expires_at)
+      SELECT ${t}, ${nth('lrq', 'n')}, ${nth('usr', `1 + n % ${amounts.members}`)}, ${provider}, ${nth('prj', '1')}, 'link',
+        sha256(n::text::bytea), CASE WHEN ${open} THEN 'asked' ELSE 'completed' END, now(), now() + interval '1 day'
+      FROM ${series(amounts.requests)}`,
+    `INSERT INTO authorization_request (id, kind, client_id, status, scopes, tenant_chosen, claimed_by, scopes_granted, created_at, expires_at)
+      SELECT ${nth('aut', 'n')}, 'device', 'valetkey', CASE WHEN ${open} THEN 'approved' ELSE 'consumed' END, '{}', ${t},
+        ${nth('usr', `1 + n % ${amounts.members}`)}, '{}', now(), now() + interval '1 day' FROM ${series(amounts.requests)}`,
+  )
   const trail = [
     'ALTER TABLE audit_event DISABLE TRIGGER await_seal',
     `INSERT INTO audit_event (tenant_id, id, at, body)

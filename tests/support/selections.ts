@@ -12,6 +12,7 @@ type Preview = {
   used_in_hour: number
   projects: { project_id: string; name: string; count: number }[]
   project_count: number
+  webhooks: { webhook_id: string; host: string; owner_id: string }[]
   upstreams: { provider_id: string; what: string; effect: string; count: number; latest: string | null }[]
 }
 type Selected = {

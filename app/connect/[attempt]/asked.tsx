@@ -30,7 +30,7 @@ const reasons = {
 
 const ends = {
   declined: ['Declined', 'Nothing was linked. The program is told when it asks again.'],
-  cancelled: ['You cancelled this link', 'Nothing was linked. The program can ask again.'],
+  cancelled: ['This link was cancelled', 'Nothing was linked. The program can ask again.'],
   timed_out: [
     'This request has expired',
     'It was not answered within ten minutes. Call the program again: it asks anew.',

@@ -90,7 +90,11 @@ export default async function ConnectPage({ params, searchParams }: Props) {
           <Adopt tenant={tenant} attempt={id} label="Use this account instead" />
         )}
         <div className="flex flex-wrap gap-2">
-          {request && code !== 'link_denied' && code !== 'cancelled' && code !== 'issuer_mismatch' ? (
+          {request &&
+          code !== 'link_denied' &&
+          code !== 'cancelled' &&
+          code !== 'withdrawn' &&
+          code !== 'issuer_mismatch' ? (
             <ButtonLink href={`/connect/${request}`} variant="primary">
               Back to what the program asked
             </ButtonLink>

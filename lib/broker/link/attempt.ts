@@ -40,7 +40,7 @@ export type AttemptView = {
   purpose: 'link' | 'relink'
   /** `going_on`: its person came back, and what they brought is being exchanged and stored. */
   status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
-  /** Why it failed: a code of errors.ts, or `cancelled`. */
+  /** Why it failed: a code of errors.ts, `cancelled` by its person, or `withdrawn` by an admin. */
   outcome: string | null
   detail: string | null
   /** The grant that came back is kept for the rest of the ten minutes: it can be linked as new, or under another alias. */

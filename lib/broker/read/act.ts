@@ -5,12 +5,13 @@ import { BrokerError } from '../../errors.ts'
 import { type ActRow, findAct, type UpstreamOfAct, upstreamOfAct } from '../../store/acts.ts'
 import { readTenant } from '../../store/database.ts'
 import type { RevocationState } from '../../store/revocations.ts'
+import type { SelectedKind } from '../../store/selections.ts'
 
 /** How an act on many things goes on: the three truths of all of it together (docs/decisions/0013, 0089). */
 export type ActView = {
   id: string
   /** `held`: everything of one person. */
-  kind: 'held' | 'tokens' | 'connections' | 'grants'
+  kind: 'held' | SelectedKind
   by: string
   /** Whose things, for `held`. */
   userId: string | null
@@ -32,7 +33,7 @@ export type ActView = {
   /** Since when nothing of it is pending. */
   settledAt: Date | null
 }
-export type ActCounts = { sessions: number; connections: number; grants: number; tokens: number }
+export type ActCounts = Record<SelectedKind, number>
 
 /** @throws BrokerError not_found, for others' as well unless the viewer oversees the tenant or it was about them */
 export async function readAct(ctx: Context, actor: Actor, id: string): Promise<ActView> {
@@ -49,7 +50,14 @@ export async function readAct(ctx: Context, actor: Actor, id: string): Promise<A
 }
 
 export function toActView(row: ActRow, { states, provedAt, latestMoment }: UpstreamOfAct): ActView {
-  const counts = { sessions: 0, connections: 0, grants: 0, tokens: 0, ...(row.counts as Partial<ActCounts>) }
+  const counts = {
+    sessions: 0,
+    connections: 0,
+    grants: 0,
+    tokens: 0,
+    requests: 0,
+    ...(row.counts as Partial<ActCounts>),
+  }
   const total = row.kind === 'held' ? counts.tokens : counts[row.kind as keyof ActCounts]
   const over = row.doneAt !== null
   return {

@@ -6,7 +6,7 @@ import { listActsOn } from '../../store/acts.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
 import { findMember, listInvitationsBy } from '../../store/members.ts'
 import { type Beneath, findTokens, tokensBeneath, tokensBeneathNone } from '../../store/tokens.ts'
-import { webhooksBy } from '../../store/webhooks.ts'
+import { webhookHostsBy } from '../../store/webhooks.ts'
 import { countEnding, type Ending } from '../end.ts'
 import { type ConnectionView, connectionPage } from './connection.ts'
 import { type GrantView, grantPage } from './grants.ts'
@@ -34,8 +34,8 @@ export type PersonView = {
   /** Tokens for the tenant's own APIs that the person asked for themselves. */
   others: Branch
   invitations: { id: string; role: Role; note: string | null; expiresAt: Date }[]
-  /** Ids. */
-  webhooks: string[]
+  /** Where they tell, for who administers. */
+  webhooks: { id: string; host: string | null }[]
   /** The last acts on everything that they held. */
   acts: { id: string; by: string; createdAt: Date; settledAt: Date | null; reason: string | null }[]
 }
@@ -53,6 +53,7 @@ export async function readPerson(ctx: Context, actor: Actor, userId: string): Pr
     const member = await findMember(tx, tenantId, userId)
     if (!member) throw new BrokerError('not_found')
     const invitations = await listInvitationsBy(tx, tenantId, userId, { now, take: 50 })
+    const webhooks = await webhookHostsBy(tx, tenantId, userId)
     const acts = await listActsOn(tx, tenantId, userId, 5)
     return {
       userId,
@@ -63,7 +64,7 @@ export async function readPerson(ctx: Context, actor: Actor, userId: string): Pr
       joinedAt: member.createdAt,
       ending: await countEnding(ctx, tx, actor, userId),
       invitations: invitations.map(({ id, role, note, expiresAt }) => ({ id, role: role as Role, note, expiresAt })),
-      webhooks: await webhooksBy(tx, tenantId, userId),
+      webhooks: webhooks.map(({ id, host }) => ({ id, host: may(actor, 'administer') ? host : null })),
       acts: acts.map(({ id, by, createdAt, settledAt, reason }) => ({ id, by, createdAt, settledAt, reason })),
     }
   })

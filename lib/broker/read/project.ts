@@ -8,7 +8,7 @@ import { listEventsAbout } from '../../store/audit.ts'
 import { readTenant } from '../../store/database.ts'
 import { type Frozen, frozenProjects } from '../../store/freezes.ts'
 import { countToolsByProject } from '../../store/mcp.ts'
-import { findProject, findProjectWithLink, listProjects, viewerOf } from '../../store/projects.ts'
+import { findProject, findProjectWithLink, listProjectNames, listProjects, viewerOf } from '../../store/projects.ts'
 import { countLiveByProject, countTokens, listTokens } from '../../store/tokens.ts'
 import { effectivePolicy, type Policy } from '../../tenancy/policy.ts'
 import { type FrozenState, toFrozenState } from '../freezes.ts'
@@ -94,6 +94,12 @@ export async function projectCards(ctx: Context, actor: Actor): Promise<ProjectC
     )
   })
 }
+
+/** The same by name, to choose from. */
+export const projectNames = (ctx: Context, actor: Actor): Promise<{ id: string; name: string }[]> =>
+  readTenant(ctx, actor.tenantId, (tx) =>
+    listProjectNames(tx, actor.tenantId, actor.userId, { all: may(actor, 'oversee') }),
+  )
 
 export type ProjectDetail = ProjectCard & {
   aliases: string[]

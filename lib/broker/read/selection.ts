@@ -1,11 +1,20 @@
-import { type Actor, ownUnless } from '../../actor.ts'
+import { type Actor, may } from '../../actor.ts'
 import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { configured, rowFor } from '../../providers/index.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
 import { projectsWithProviders } from '../../store/projects.ts'
 import { providersById } from '../../store/providers.ts'
-import { lookUpSelection, type Measured, measureSelection, type RevocableFilter } from '../../store/selections.ts'
+import {
+  countSelected,
+  lookUpSelection,
+  type Measured,
+  measureSelection,
+  type RevocableFilter,
+} from '../../store/selections.ts'
+import { listWebhooks } from '../../store/webhooks.ts'
+import { ownSelection } from '../acts.ts'
+import { requireEnding } from '../revoke.ts'
 import { peopleNames } from './people.ts'
 
 /**
@@ -21,10 +30,10 @@ export type SelectionPreview = {
   count: number
   /** Living tokens: those chosen, or made from the connections chosen. */
   tokens: number
-  /** How many of them are known to have been used within the last day, and within the last hour. */
-  usedLately: number
-  usedInHour: number
-  /** The twenty who own most of them, and how many own any. */
+  /** How many of them are known to have been used within the last day, and within the last hour; null: of this kind it is not told. */
+  usedLately: number | null
+  usedInHour: number | null
+  /** The twenty who own most of them, and how many own any; what waits for nobody yet is in neither. */
   owners: { ownerId: string; name: string | null; count: number }[]
   ownerCount: number
   /** The twenty projects of most of them, and how many there are; of connections those that they reach, of grants those of their tokens. */
@@ -41,6 +50,10 @@ export type SelectionPreview = {
   }[]
   /** Connections that are renewed no more, and the tenant's own APIs that refuse callers. */
   breaks: { connections: number; audiences: string[] }
+  /** Of sessions: the one that asks matches, and stays. */
+  keepsSession: boolean
+  /** Webhooks that the owners of what ends have made: they go on, and tell of the tenant. For who administers. */
+  webhooks: { webhookId: string; host: string; ownerId: string }[]
 }
 
 const hourMilliseconds = 3_600_000
@@ -49,19 +62,25 @@ const most = 20
 /** A member's own, everybody's for who administers the tenant: what {@link import('../acts.ts').revokeSelection} would end. */
 export async function previewSelection(ctx: Context, actor: Actor, filter: RevocableFilter): Promise<SelectionPreview> {
   const asOf = ctx.now()
-  const of = ownUnless(actor, 'administer')
+  requireEnding(actor, filter.kind)
+  const chosen = ownSelection(actor, filter)
   const { tenantId } = actor
   const since = [24, 1].map((hours) => new Date(+asOf - hours * hourMilliseconds))
-  const { measured, reach, audiences } = await readTenant(ctx, tenantId, async (tx) => {
-    const selection = await lookUpSelection(tx, tenantId, { filter: { ...filter, of }, asOf })
+  const { measured, reach, audiences, webhooks, keepsSession } = await readTenant(ctx, tenantId, async (tx) => {
+    const selection = await lookUpSelection(ctx, tx, tenantId, { filter: chosen, asOf })
     const measured = await measureSelection(tx, tenantId, selection, since)
     const { audiences, ...reach } = await reachOf(tx, tenantId, measured)
-    return { measured, reach, audiences }
+    const webhooks = may(actor, 'administer') ? await webhooksOf(tx, tenantId, measured) : []
+    const asks = chosen.except === undefined ? [] : [chosen.except]
+    const own = { ...selection, filter: { ...selection.filter, except: undefined, ids: asks } }
+    const keepsSession = asks.length > 0 && (await countSelected(tx, tenantId, own)) > 0
+    return { measured, reach, audiences, webhooks, keepsSession }
   })
-  if (of === undefined) await noteRead(ctx, actor, 'previewRevocation', filter.userId)
+  if (chosen.of === undefined) await noteRead(ctx, actor, 'previewRevocation', filter.userId)
   const { owners, parts, linked } = measured
-  const [usedLately = 0, usedInHour = 0] = measured.used
-  const first = owners.slice(0, most)
+  const [usedLately = null, usedInHour = null] = measured.used ?? []
+  const owned = owners.flatMap(({ ownerId, count }) => (ownerId === null ? [] : [{ ownerId, count }]))
+  const first = owned.slice(0, most)
   const names = await peopleNames(
     ctx,
     tenantId,
@@ -74,10 +93,20 @@ export async function previewSelection(ctx: Context, actor: Actor, filter: Revoc
     usedLately,
     usedInHour,
     owners: first.map(({ ownerId, count }) => ({ ownerId, name: names.get(ownerId) ?? null, count })),
-    ownerCount: owners.length,
+    ownerCount: owned.length,
     ...reach,
     breaks: { connections: sum(linked), audiences },
+    keepsSession,
+    webhooks,
   }
+}
+
+/** Of a tenant that has a handful. */
+async function webhooksOf(tx: ReadTx, tenantId: string, { owners }: Measured) {
+  const makers = new Set(owners.map(({ ownerId }) => ownerId))
+  return (await listWebhooks(tx, tenantId))
+    .filter(({ createdBy, enabled }) => enabled && makers.has(createdBy))
+    .map(({ id, url, createdBy }) => ({ webhookId: id, host: new URL(url).host, ownerId: createdBy }))
 }
 
 const sum = (rows: { count: number }[]) => rows.reduce((total, { count }) => total + count, 0)

@@ -9,7 +9,10 @@ export const attempt = object({
   status: z
     .enum(['pending', 'going_on', 'expired', 'done', 'failed'])
     .describe('`going_on`: its person came back from the upstream, and the link is being finished'),
-  outcome: z.string().nullable().describe('Why it failed: an error code, or `cancelled`'),
+  outcome: z
+    .string()
+    .nullable()
+    .describe('Why it failed: an error code, `cancelled` by its person, or `withdrawn` by an admin'),
   detail: z.string().nullable(),
   can_adopt: z
     .boolean()

@@ -3,7 +3,7 @@ import { freezeMost } from '../../broker/freeze-selection.ts'
 import { freezeKinds } from '../../store/freezes.ts'
 import { operation } from '../operation.ts'
 import { id, idOf, instant, instantGiven, instantOrNull, items, object, reason } from './schemas.ts'
-import { anyOf, revocable } from './selections.ts'
+import { revocable, selectable } from './selections.ts'
 
 /** A freeze that stands. */
 export const freeze = object({
@@ -86,13 +86,7 @@ export const freezeSelection = operation({
     count: z.int().min(0).max(freezeMost).describe('How many the preview counted'),
     reason: reason.optional(),
     until: instantGiven.optional().describe('When the freezes end by themselves; left out: when somebody lifts them'),
-  }).meta({
-    // What toRevocable refuses.
-    anyOf: [
-      { properties: { kind: { const: 'connections' } }, not: anyOf('client', 'strategy', 'program') },
-      { properties: { kind: { const: 'grants' }, status: { const: 'frozen' } }, not: anyOf('strategy') },
-    ],
-  }),
+  }).meta(selectable(['connections', 'grants'])),
   answer: {
     status: 200,
     schema: object({ frozen: z.int(), already: z.int().describe('Frozen before, for as long or longer') }),

@@ -18,7 +18,8 @@ export const ending = object({
   tokens: z.int(),
   grants: z.int().describe('Devices and apps'),
   invitations: z.int(),
-  webhooks: z.int(),
+  webhooks: z.int().describe('That they made: these go on, and another admin must take them over'),
+  webhook_hosts: z.array(z.string()).describe('Where those tell, for who administers'),
   used_lately: z.int().describe('Of the tokens: known to have been used within the last hour'),
 })
 

@@ -23,6 +23,8 @@ export const notification = object({
     connections: z.int(),
     tokens: z.int(),
     grants: z.int(),
+    sessions: z.int(),
+    requests: z.int(),
   })
     .nullable()
     .describe('What somebody else ended, for `access.revoked`'),

@@ -1,14 +1,15 @@
 import { z } from 'zod'
+import { selectedKinds } from '../../store/selections.ts'
 import { operation, vaultErrors } from '../operation.ts'
 import { atLeast, id, idOf, instant, instantGiven, instantOrNull, items, line, object, textStream } from './schemas.ts'
-import { anyOf, revocable } from './selections.ts'
+import { revocable, selectable } from './selections.ts'
 
 /** `none`: it worked through Valetkey alone. */
 export const upstreamState = z.enum(['pending', 'done', 'confirmed', 'failed', 'impossible', 'none'])
 
 /** What a revocation came to, in the three truths (docs/decisions/0013). */
 export const revoked = object({
-  kind: z.enum(['token', 'connection', 'grant']),
+  kind: z.enum(['token', 'connection', 'grant', 'session', 'request']),
   id,
   already: z.boolean().describe('It was revoked before; nothing was done now'),
   over: z.boolean().describe('It had ended by itself, or never came to be: nothing was left to revoke'),
@@ -37,16 +38,14 @@ export const unconfirmed = object({
   latest_moment: instantOrNull,
 })
 
-const revocableNames = ['tokens', 'connections', 'grants'] as const
-
 export const revoke = operation({
   id: 'revoke',
   method: 'POST',
   path: '/api/v1/tenants/{tenant}/revocations',
-  summary: 'Revokes tokens, connections and grants by id: all that are named or none',
+  summary: 'Revokes tokens, connections, grants, sessions and requests by id: all that are named or none',
   permission: 'work',
   scope: 'tokens:revoke',
-  audit: ['token.revoked', 'connection.revoked', 'grant.ended'],
+  audit: ['token.revoked', 'connection.revoked', 'grant.ended', 'member.session_ended', 'request.withdrawn'],
   body: object({
     tokens: z.array(idOf('token')).max(500).default([]),
     connections: z.array(idOf('connection')).max(500).default([]),
@@ -55,13 +54,20 @@ export const revoke = operation({
       .max(500)
       .default([])
       .describe('What a person gave a program; with the tokens that were issued through it'),
+    sessions: z
+      .array(idOf('session'))
+      .max(500)
+      .default([])
+      .describe('Of members, for who administers: this tenant refuses them. Never the one that asks'),
+    requests: z
+      .array(idOf('attempt').or(idOf('link_request')).or(idOf('authorization')))
+      .max(500)
+      .default([])
+      .describe('What is open, for who administers: whoever answers, fetches or comes back is refused'),
     reason: line(200).optional(),
   })
-    .refine(
-      ({ tokens, connections, grants }) => tokens.length + connections.length + grants.length > 0,
-      'Name a token, a connection or a grant.',
-    )
-    .meta({ anyOf: revocableNames.map((one) => atLeast(one, { minItems: 1 })) }),
+    .refine((named) => selectedKinds.some((kind) => named[kind].length > 0), 'Name something to revoke.')
+    .meta({ anyOf: selectedKinds.map((one) => atLeast(one, { minItems: 1 })) }),
   answer: {
     status: 200,
     schema: object({ items: z.array(revoked) }),
@@ -90,12 +96,17 @@ export const previewRevocation = operation({
         .describe(
           'Living tokens: those that match, or that were made from the connections or through the grants that do',
         ),
-      used_lately: z.int().describe('How many of those that match are known to have been used within the last day'),
+      used_lately: z
+        .int()
+        .nullable()
+        .describe(
+          'How many of those that match are known to have been used within the last day; null: of this kind it is not told',
+        ),
       owners: z
         .array(object({ owner_id: id, name: z.string().nullable(), count: z.int() }))
         .describe('The twenty who own most, and how many people own any'),
       owner_count: z.int(),
-      used_in_hour: z.int().describe('The same within the last hour'),
+      used_in_hour: z.int().nullable().describe('The same within the last hour'),
       projects: z
         .array(object({ project_id: id, name: z.string(), count: z.int() }))
         .describe(
@@ -122,6 +133,12 @@ export const previewRevocation = operation({
         connections: z.int().describe('Connections that are renewed no more'),
         audiences: z.array(z.string()).describe('APIs of the tenant’s own that refuse callers'),
       }),
+      keeps_session: z.boolean().describe('Of sessions: the one that asks matches as well, and stays'),
+      webhooks: z
+        .array(object({ webhook_id: id, host: z.string(), owner_id: id }))
+        .describe(
+          'For who administers: webhooks that are on and that the owners of what ends have made. They go on, and tell of this tenant',
+        ),
     }),
   },
   limit: 'read',
@@ -138,7 +155,7 @@ const upstreamStates = object({
 /** How an act on many things goes on. */
 export const revocationAct = object({
   id,
-  kind: z.enum(['held', 'tokens', 'connections', 'grants']).describe('`held`: everything of one person'),
+  kind: z.enum(['held', ...selectedKinds]).describe('`held`: everything of one person'),
   by: id,
   user_id: id.nullable().describe('Whose things, for `held`'),
   reason: z.string().nullable(),
@@ -148,6 +165,7 @@ export const revocationAct = object({
     connections: z.int(),
     grants: z.int(),
     tokens: z.int(),
+    requests: z.int(),
   }).describe('What it found when it was made'),
   total: z.int(),
   ended: z.int().describe('How many of them are marked as revoked by now'),
@@ -169,20 +187,20 @@ export const revokeSelection = operation({
     'Revokes everything that a selection matches, however much it is: it goes on by itself, and is told by its act',
   permission: 'work',
   scope: 'tokens:revoke',
-  audit: ['selection.revoked', 'token.revoked', 'connection.revoked', 'grant.ended'],
+  audit: [
+    'selection.revoked',
+    'token.revoked',
+    'connection.revoked',
+    'grant.ended',
+    'member.session_ended',
+    'request.withdrawn',
+  ],
   body: object({
     ...revocable,
     as_of: instantGiven.describe('Of the preview: what was made since is not touched'),
     count: z.int().min(0).max(100_000_000).describe('How many the preview counted'),
     reason: line(200).optional(),
-  }).meta({
-    // What toRevocable refuses.
-    anyOf: [
-      { properties: { kind: { const: 'tokens' } }, not: anyOf('status', 'program') },
-      { properties: { kind: { const: 'connections' } }, not: anyOf('client', 'strategy', 'program') },
-      { properties: { kind: { const: 'grants' }, status: { const: 'frozen' } }, not: anyOf('strategy') },
-    ],
-  }),
+  }).meta(selectable(selectedKinds)),
   answer: { status: 201, schema: object({ act: id }) },
   errors: [...vaultErrors, 'count_changed'],
   limit: 'revoke',

@@ -13,7 +13,7 @@ import { nouns, toEventFilter } from '@/lib/audit/filter.ts'
 import { type ChainState, chainState } from '@/lib/audit/heads.ts'
 import { type AuditView, activityLines } from '@/lib/audit/list.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
-import { projectCards } from '@/lib/broker/read/project.ts'
+import { projectNames } from '@/lib/broker/read/project.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { eventQuery } from '@/lib/http/wire/audit-events.ts'
 import { actWords } from './act-words.ts'
@@ -46,9 +46,9 @@ export default async function ActivityPage({ params, searchParams }: Props) {
   const { ctx, actor } = await requireMember(tenant)
   const oversees = may(actor, 'oversee')
   const query = await searchParams
-  const [names, cards, chain] = await Promise.all([
+  const [names, projects, chain] = await Promise.all([
     peopleNames(ctx, actor.tenantId),
-    projectCards(ctx, actor),
+    projectNames(ctx, actor),
     oversees ? chainState(ctx, actor.tenantId) : null,
   ])
   const q = single(query.q)
@@ -113,7 +113,7 @@ export default async function ActivityPage({ params, searchParams }: Props) {
           pick(
             'project',
             'Any project',
-            cards.map(({ id, name }) => ({ value: id, label: name })),
+            projects.map(({ id, name }) => ({ value: id, label: name })),
           ),
           pick('action', 'Any action', [
             ...nouns.map((noun) => ({ value: noun, label: nounWords[noun] ?? noun.replaceAll('_', ' ') })),

@@ -3,8 +3,9 @@ import type { RevocableFilter } from '@/app/_features/revoke.ts'
 import type { FilterField } from '@/app/_ui/filter-bar.tsx'
 import { searchText } from '@/lib/http/wire/selections.ts'
 import { tokenKinds } from '@/lib/security/secrets.ts'
+import { requestKinds } from '@/lib/store/requests.ts'
 
-export const views = ['tokens', 'connections', 'devices', 'unconfirmed'] as const
+export const views = ['tokens', 'connections', 'devices', 'sessions', 'requests', 'unconfirmed'] as const
 export type View = (typeof views)[number]
 export const tokenStates = ['live', 'ended', 'revoked', 'failed', 'all'] as const
 export const connectionStates = ['linked', 'degraded', 'uncertain', 'needs_relink', 'frozen', 'revoked', 'all'] as const
@@ -16,6 +17,15 @@ const uses = ['1', '7', '30', 'unknown'] as const
 const ends = ['in-1', 'in-24', 'in-168', 'after-1', 'after-24', 'after-168', 'unknown'] as const
 const strategies = ['mint', 'exchange', 'narrow', 'proxy', 'sign'] as const
 const programs = ['device', 'app'] as const
+/** What each tab can be chosen by, beside a search and a person. */
+const fields: Record<View, readonly (keyof Chosen)[]> = {
+  tokens: ['project', 'provider', 'kind', 'client', 'strategy', 'age', 'used', 'ends', 'state', 'sort'],
+  connections: ['project', 'provider', 'kind', 'age', 'used', 'ends', 'state', 'sort'],
+  devices: ['project', 'provider', 'kind', 'client', 'age', 'used', 'ends', 'state', 'sort'],
+  sessions: ['age', 'ends', 'sort'],
+  requests: ['provider', 'kind', 'client'],
+  unconfirmed: [],
+}
 
 /** What the page is asked for. Each is a parameter of its address. */
 export type Chosen = {
@@ -24,7 +34,7 @@ export type Chosen = {
   project?: string | undefined
   provider?: string | undefined
   client?: string | undefined
-  /** Kind of the provider, or of the program. */
+  /** Kind of the provider, of the program, or of the request. */
   kind?: string | undefined
   strategy?: string | undefined
   state?: string | undefined
@@ -34,22 +44,27 @@ export type Chosen = {
   sort?: 'ends' | 'used' | undefined
 }
 
+const kindsOf: Partial<Record<View, readonly string[]>> = { devices: programs, requests: requestKinds }
+/** When a session was used is not for admins to see (docs/decisions/0091). */
+const sortsOf = (view: View) => (view === 'sessions' ? (['ends'] as const) : (['ends', 'used'] as const))
+
 /** As the address has it; what no field of this tab would say is left out. */
 export function chosenIn(view: View, query: Query): Chosen {
-  return {
-    q: single(query.q)?.trim() || undefined,
-    person: single(query.person),
+  const state = single(query.state)
+  const chosen: Chosen = {
     project: single(query.project),
     provider: single(query.provider),
-    client: view === 'connections' ? undefined : single(query.client),
-    kind: view === 'devices' ? oneOf(programs, single(query.kind)) : single(query.kind),
-    strategy: view === 'tokens' ? oneOf(strategies, single(query.strategy)) : undefined,
-    state: single(query.state),
+    client: single(query.client),
+    kind: kindsOf[view] ? oneOf(kindsOf[view], single(query.kind)) : single(query.kind),
+    strategy: oneOf(strategies, single(query.strategy)),
+    state,
     age: oneOf(ages, single(query.age)),
     used: oneOf(uses, single(query.used)),
     ends: oneOf(ends, single(query.ends)),
-    sort: isSortable(view, single(query.state)) ? oneOf(['ends', 'used'], single(query.sort)) : undefined,
+    sort: isSortable(view, state) ? oneOf(sortsOf(view), single(query.sort)) : undefined,
   }
+  const asked = fields[view].map((name) => [name, chosen[name]])
+  return { q: single(query.q)?.trim() || undefined, person: single(query.person), ...Object.fromEntries(asked) }
 }
 
 /** What still lives or stands comes in any order; what is over, newest first. */
@@ -58,6 +73,8 @@ export const isSortable = (view: View, state: string | undefined): boolean =>
     tokens: oneOf(tokenStates, state) === undefined || state === 'live',
     connections: state !== 'revoked' && state !== 'all',
     devices: state !== 'over' && state !== 'all',
+    sessions: true,
+    requests: false,
     unconfirmed: false,
   })[view]
 
@@ -82,7 +99,7 @@ export function filterOf(view: View, chosen: Chosen, now: Date) {
     projectId: chosen.project,
     providerId: chosen.provider,
     clientId: chosen.client,
-    providerKind: view === 'devices' ? undefined : chosen.kind,
+    providerKind: view === 'tokens' || view === 'connections' ? chosen.kind : undefined,
     madeBefore: chosen.age ? daysAgo(chosen.age) : undefined,
     usedBefore: chosen.used === 'unknown' ? chosen.used : chosen.used ? daysAgo(chosen.used) : undefined,
     endsBefore: side === 'unknown' ? side : side === 'in' ? at(Number(hours)) : undefined,
@@ -103,6 +120,7 @@ export const wireOf = (filter: Filter, { strategy, kind }: Chosen, view: View): 
   provider_kind: filter.providerKind as RevocableFilter['provider_kind'],
   strategy: strategy as RevocableFilter['strategy'],
   ...(view === 'devices' && { program: kind as RevocableFilter['program'] }),
+  ...(view === 'requests' && { request: kind as RevocableFilter['request'] }),
   made_before: timeOf(filter.madeBefore),
   used_before: timeOf(filter.usedBefore),
   ends_before: timeOf(filter.endsBefore),
@@ -140,57 +158,52 @@ export function fieldsOf(
   })
   const named = (values: readonly string[], text: (value: string) => string) =>
     values.map((id) => ({ id, name: text(id) }))
-  const state = {
+  const states: Partial<Record<View, { unfiltered: string; list: Named[] }>> = {
     tokens: { unfiltered: 'Live', list: named(tokenStates.slice(1), (one) => stateText[one] ?? one) },
     connections: { unfiltered: 'Not revoked', list: named(connectionStates, (one) => stateText[one] ?? one) },
     devices: { unfiltered: 'Not ended', list: named(grantStates, (one) => grantStateText[one] ?? one) },
-    unconfirmed: { unfiltered: '', list: [] },
-  }[view]
-  return [
-    pick('project', 'Any project', projects),
-    pick('provider', 'Any provider', providers),
-    view === 'devices'
-      ? pick('kind', 'Any kind', [
-          { id: 'device', name: 'Device' },
-          { id: 'app', name: 'App' },
-        ])
-      : pick('kind', 'Any kind', kinds),
-    ...(view === 'connections' ? [] : [pick('client', 'Any program', clients)]),
-    ...(view === 'tokens'
-      ? [
-          pick(
-            'strategy',
-            'Any strategy',
-            named(strategies, (one) => one),
-          ),
-        ]
-      : []),
-    pick(
+  }
+  const ownKinds = kindsOf[view]
+  // A token and a session end in any case.
+  const endsHere = view === 'tokens' || view === 'sessions' ? ends.slice(0, -1) : ends
+  const all: Partial<Record<keyof Chosen, FilterField>> = {
+    project: pick('project', 'Any project', projects),
+    provider: pick('provider', 'Any provider', providers),
+    kind: pick('kind', 'Any kind', ownKinds ? named(ownKinds, (one) => kindText[one] ?? one) : kinds),
+    client: pick('client', 'Any program', clients),
+    strategy: pick(
+      'strategy',
+      'Any strategy',
+      named(strategies, (one) => one),
+    ),
+    age: pick(
       'age',
       'Any age',
       named(ages, (days) => `Older than ${daysText(days)}`),
     ),
-    pick(
+    used: pick(
       'used',
       'Any last use',
       named(uses, (days) => (days === 'unknown' ? 'No use reported' : `Last used ${daysText(days)} ago or more`)),
     ),
-    pick(
+    ends: pick(
       'ends',
       'Any end',
-      named(view === 'tokens' ? ends.slice(0, -1) : ends, (one) => endsText(one, view)),
+      named(endsHere, (one) => endsText(one, view)),
     ),
-    { ...pick('state', state.unfiltered, state.list), label: 'State' },
-    ...(isSortable(view, chosen.state)
-      ? [
-          {
-            ...pick('sort', 'Newest first', [
-              { id: 'ends', name: 'Ends soonest first' },
-              { id: 'used', name: 'Last used first' },
-            ]),
-            label: 'Order',
-          },
-        ]
-      : []),
-  ]
+    state: { ...pick('state', states[view]?.unfiltered ?? '', states[view]?.list ?? []), label: 'State' },
+    ...(isSortable(view, chosen.state) && {
+      sort: {
+        ...pick(
+          'sort',
+          'Newest first',
+          named(sortsOf(view), (one) => (one === 'ends' ? 'Ends soonest first' : 'Last used first')),
+        ),
+        label: 'Order',
+      },
+    }),
+  }
+  return fields[view].flatMap((name) => all[name] ?? [])
 }
+
+const kindText: Record<string, string> = { device: 'Device', app: 'App', link: 'Link', ask: 'Asked by a program' }

@@ -34,7 +34,13 @@ function totals(items: Outcome[]): string {
   return parts.join(' · ')
 }
 
-const others = { token: 'Another token', connection: 'Another connection', grant: 'Another device or app' }
+const others = {
+  token: 'Another token',
+  connection: 'Another connection',
+  grant: 'Another device or app',
+  session: 'Another session',
+  request: 'Another request',
+} satisfies Record<Outcome['kind'], string>
 
 /** What a revocation came to: the totals, then the three truths of each. */
 export function Outcomes({ items, names, onClose }: Props) {

@@ -1,10 +1,9 @@
 import Link from 'next/link'
-import { grantColumns, grantName, grantRow } from '@/app/_features/grant-table.tsx'
+import type { ReactNode } from 'react'
 import { NoRight } from '@/app/_features/guard.tsx'
 import { PersonLink } from '@/app/_features/person-link.tsx'
 import { hrefWith, oneOf, type Query, single } from '@/app/_features/query.ts'
-import { isLive, tokenColumns, tokenName, tokenRow } from '@/app/_features/token-table.tsx'
-import { pluralUpTo, projectsName } from '@/app/_features/words.ts'
+import { pluralUpTo } from '@/app/_features/words.ts'
 import type { Column } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { FilterBar } from '@/app/_ui/filter-bar.tsx'
@@ -14,31 +13,14 @@ import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
 import { providerList } from '@/lib/broker/providers.ts'
-import { connectionPage } from '@/lib/broker/read/connection.ts'
-import { grantPage } from '@/lib/broker/read/grants.ts'
-import type { Total } from '@/lib/broker/read/page.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
-import { projectCards } from '@/lib/broker/read/project.ts'
+import { projectNames } from '@/lib/broker/read/project.ts'
 import { unconfirmedLimit, unconfirmedRevocations } from '@/lib/broker/read/revocation.ts'
-import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { kinds } from '@/lib/providers/index.ts'
 import { clientPage } from '@/lib/tenancy/clients.ts'
-import { connectionColumns, connectionRow } from './connection-row.tsx'
-import {
-  chosenIn,
-  connectionStates,
-  fieldsOf,
-  filterOf,
-  grantStates,
-  isSearchable,
-  isSecret,
-  isSortable,
-  tokenStates,
-  type View,
-  views,
-  wireOf,
-} from './filters.ts'
+import { chosenIn, fieldsOf, isSearchable, isSecret, isSortable, views } from './filters.ts'
+import { lists } from './lists.tsx'
 import { RefusalLine } from './refusal-line.tsx'
 import { RevocationTable } from './revocation-table.tsx'
 import { Unconfirmed } from './unconfirmed.tsx'
@@ -55,42 +37,23 @@ export default async function RevocationPage({ params, searchParams }: Props) {
   const view = oneOf(views, single(query.show)) ?? 'tokens'
   const chosen = chosenIn(view, query)
   const now = ctx.now()
-  const filter = filterOf(view, chosen, now)
   const before = single(query.before)
-  const tokenState = oneOf(tokenStates, chosen.state) ?? 'live'
-  const connectionState = oneOf(connectionStates, chosen.state) ?? ('standing' as const)
-  const grantState = oneOf(grantStates, chosen.state) ?? ('standing' as const)
-  const whole = { ...filter, everybody: true, order: chosen.sort, before }
-  const shows = (one: View) => view === one && isSearchable(chosen)
-  const [cards, providers, clients, tokens, connections, grants, unconfirmed] = await Promise.all([
-    projectCards(ctx, actor),
+  const read = view !== 'unconfirmed' && isSearchable(chosen) ? lists[view] : undefined
+  const [projects, providers, clients, list, unconfirmed] = await Promise.all([
+    projectNames(ctx, actor),
     providerList(ctx, actor),
     clientPage(ctx, actor, {}),
-    shows('tokens')
-      ? tokenPage(ctx, actor, {
-          ...whole,
-          strategy: chosen.strategy,
-          state: tokenState === 'all' ? undefined : tokenState,
-        })
-      : null,
-    shows('connections')
-      ? connectionPage(ctx, actor, { ...whole, status: connectionState === 'all' ? undefined : connectionState })
-      : null,
-    shows('devices')
-      ? grantPage(ctx, actor, {
-          ...whole,
-          program: oneOf(['device', 'app'], chosen.kind),
-          state: grantState === 'all' ? undefined : grantState,
-        })
-      : null,
+    read?.({ ctx, actor, tenant, chosen, before, now }),
     unconfirmedRevocations(ctx, actor),
   ])
-  const shown = [...(tokens?.items ?? []), ...(connections?.items ?? []), ...(grants?.items ?? []), ...unconfirmed]
-  const owners = [chosen.person, ...shown.map(({ ownerId }) => ownerId)].filter((id) => typeof id === 'string')
-  const names = await peopleNames(ctx, actor.tenantId, owners)
+  const owners = [chosen.person, ...(list?.owners ?? []), ...unconfirmed.map(({ ownerId }) => ownerId)]
+  const names = await peopleNames(
+    ctx,
+    actor.tenantId,
+    owners.filter((id) => typeof id === 'string'),
+  )
   const path = `/t/${tenant}/admin/revocation`
   const kept = { show: view === 'tokens' ? undefined : view, ...chosen }
-  const wireFilter = wireOf(filter, chosen, view)
   const mayRevoke = may(actor, 'administer')
   const sorted = (columns: Column[]) =>
     isSortable(view, chosen.state)
@@ -104,8 +67,8 @@ export default async function RevocationPage({ params, searchParams }: Props) {
         title="Revocation"
         lead={
           mayRevoke
-            ? 'All issued tokens, connections, devices and apps of this tenant. Revoke and disconnect them here. Values are never shown.'
-            : 'All issued tokens, connections, devices and apps of this tenant. As an auditor you can see them but not revoke them.'
+            ? 'Everything in this tenant that gives access: tokens, connections, devices and apps, sessions, open requests. End it here. Values are never shown.'
+            : 'Everything in this tenant that gives access: tokens, connections, devices and apps, sessions, open requests. As an auditor you can see it but not end it.'
         }
       />
       <RefusalLine ctx={ctx} actor={actor} />
@@ -115,6 +78,8 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           { label: 'Issued tokens', href: path, current: view === 'tokens' },
           { label: 'Connections', href: hrefWith(path, { show: 'connections' }), current: view === 'connections' },
           { label: 'Devices and apps', href: hrefWith(path, { show: 'devices' }), current: view === 'devices' },
+          { label: 'Sessions', href: hrefWith(path, { show: 'sessions' }), current: view === 'sessions' },
+          { label: 'Requests', href: hrefWith(path, { show: 'requests' }), current: view === 'requests' },
           {
             label: 'Unconfirmed',
             href: hrefWith(path, { show: 'unconfirmed' }),
@@ -130,14 +95,14 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           clears={kept.show ? { show: kept.show } : {}}
           search={{ name: 'q', label: searchLabels[view], value: chosen.q ?? '' }}
           fields={fieldsOf(view, chosen, {
-            projects: cards,
+            projects,
             providers,
             clients: clients.items,
             kinds: [...kinds.values()]
               .filter(({ name }) => providers.some(({ kind }) => kind === name))
               .map(({ name, title }) => ({ id: name, name: `${title[0]?.toUpperCase()}${title.slice(1)}` })),
           })}
-          summary={`${tokens ? pluralUpTo(tokens, 'token') : connections ? pluralUpTo(connections, 'connection') : grants ? pluralUpTo(grants, 'device or app') : 'Nothing'} found`}
+          summary={`${list ? pluralUpTo(list.total, list.noun) : 'Nothing'} found`}
         />
       )}
       {view !== 'unconfirmed' && chosen.person && (
@@ -154,127 +119,25 @@ export default async function RevocationPage({ params, searchParams }: Props) {
       {view !== 'unconfirmed' &&
         !isSearchable(chosen) &&
         (isSecret(chosen) ? <LooksLikeToken tenant={tenant} /> : <NothingHere filtered title="" why="" />)}
-      {tokens && (
+      {list && (
         <>
           <RevocationTable
-            key="tokens"
-            kind="tokens"
+            key={list.kind}
+            kind={list.kind}
             tenant={tenant}
-            caption="Issued tokens of the tenant"
-            columns={sorted(tokenColumns({ owners: names }))}
-            rows={tokens.items.map((token) => ({
-              ...tokenRow({ tenant, now: now.toISOString(), owners: names }, token),
-              fixed: !isLive(token),
-            }))}
-            facts={tokens.items.map((token) => ({
-              id: token.id,
-              name: `${tokenName(token)} · ${token.project.name}`,
-              owner: nameOf(token.ownerId),
-            }))}
-            match={
-              tokenState === 'live' ? { ...totalOf(tokens), filter: { kind: 'tokens', ...wireFilter } } : undefined
-            }
+            caption={list.caption}
+            columns={sorted(list.columns)}
+            rows={list.rows(names)}
+            facts={list.facts(names)}
+            match={list.match}
             mayRevoke={mayRevoke}
             now={now.toISOString()}
-            empty={
-              <NothingHere
-                filtered={filtered}
-                title="No live token"
-                why="Live tokens that members of this tenant issued appear here."
-              />
-            }
+            empty={<NothingHere filtered={filtered} {...list.empty} />}
           />
           <Pager
             newerHref={before && hrefWith(path, kept)}
             newerLabel="First page"
-            olderHref={tokens.next ? hrefWith(path, { ...kept, before: tokens.next }) : undefined}
-          />
-        </>
-      )}
-      {connections && (
-        <>
-          <RevocationTable
-            key="connections"
-            kind="connections"
-            tenant={tenant}
-            caption="Connections of the tenant"
-            columns={sorted(connectionColumns)}
-            rows={connections.items.map((connection) =>
-              connectionRow(
-                { tenant, now: now.toISOString(), owner: nameOf(connection.ownerId), mayFreeze: mayRevoke },
-                connection,
-              ),
-            )}
-            facts={connections.items.map((connection) => ({
-              id: connection.id,
-              name: `${projectsName(connection)} · ${connection.accountName}`,
-              owner: nameOf(connection.ownerId),
-            }))}
-            match={
-              connectionState === 'all' || connectionState === 'revoked'
-                ? undefined
-                : {
-                    ...totalOf(connections),
-                    filter: {
-                      kind: 'connections',
-                      ...(connectionState !== 'standing' && { status: connectionState }),
-                      ...wireFilter,
-                    },
-                  }
-            }
-            mayRevoke={mayRevoke}
-            now={now.toISOString()}
-            empty={
-              <NothingHere
-                filtered={filtered}
-                title="No connection"
-                why="Projects that members of this tenant linked appear here with their owner and health."
-              />
-            }
-          />
-          <Pager
-            newerHref={before && hrefWith(path, kept)}
-            newerLabel="First page"
-            olderHref={connections.next ? hrefWith(path, { ...kept, before: connections.next }) : undefined}
-          />
-        </>
-      )}
-      {grants && (
-        <>
-          <RevocationTable
-            key="grants"
-            kind="grants"
-            tenant={tenant}
-            caption="Devices and apps of the tenant"
-            columns={sorted(grantColumns({ owners: names }))}
-            rows={grants.items.map((grant) => grantRow({ tenant, now: now.toISOString(), owners: names }, grant))}
-            facts={grants.items.map((grant) => ({
-              id: grant.id,
-              name: grantName(grant),
-              owner: nameOf(grant.ownerId),
-            }))}
-            match={
-              grantState === 'standing' || grantState === 'frozen'
-                ? {
-                    ...totalOf(grants),
-                    filter: { kind: 'grants', ...(grantState === 'frozen' && { status: grantState }), ...wireFilter },
-                  }
-                : undefined
-            }
-            mayRevoke={mayRevoke}
-            now={now.toISOString()}
-            empty={
-              <NothingHere
-                filtered={filtered}
-                title="No device or app"
-                why="Programs that members of this tenant let in appear here with what they may do."
-              />
-            }
-          />
-          <Pager
-            newerHref={before && hrefWith(path, kept)}
-            newerLabel="First page"
-            olderHref={grants.next ? hrefWith(path, { ...kept, before: grants.next }) : undefined}
+            olderHref={list.next ? hrefWith(path, { ...kept, before: list.next }) : undefined}
           />
         </>
       )}
@@ -303,8 +166,6 @@ export default async function RevocationPage({ params, searchParams }: Props) {
     </>
   )
 }
-
-const totalOf = ({ total, totalIsCapped }: Total) => ({ total, totalIsCapped })
 
 /** Columns by which a list is sorted, each in the one direction that an admin asks for. */
 const orderOf: Record<string, 'newest' | 'ends' | 'used'> = {
@@ -336,6 +197,8 @@ const searchLabels = {
   tokens: 'Purpose, fingerprint, id, person',
   connections: 'Account, id, person',
   devices: 'Program, IP address, id, person',
+  sessions: 'Person, browser, id',
+  requests: 'Person, program, IP address, id',
 }
 
 /** A secret in the search box is in the address by then. */
@@ -352,7 +215,7 @@ const LooksLikeToken = ({ tenant }: { tenant: string }) => (
   />
 )
 
-type NothingHereProps = { filtered: boolean; title: string; why: string }
+type NothingHereProps = { filtered: boolean; title: string; why: ReactNode }
 
 function NothingHere({ filtered, title, why }: NothingHereProps) {
   if (filtered)

@@ -23,7 +23,7 @@ import { say } from '@/app/_ui/toaster.tsx'
 import { Outcomes } from './outcomes.tsx'
 
 type Fact = { id: string; name: string; owner: string }
-type Kind = 'tokens' | 'connections' | 'grants'
+type Kind = RevocableFilter['kind']
 
 type Props = {
   kind: Kind
@@ -41,8 +41,20 @@ type Props = {
   empty: ReactNode
 }
 
-const nouns = { tokens: 'token', connections: 'connection', grants: 'device or app' } as const
-const verbs = { tokens: 'Revoke', connections: 'Disconnect', grants: 'Revoke' } as const
+const nouns = {
+  tokens: 'token',
+  connections: 'connection',
+  grants: 'device or app',
+  sessions: 'session',
+  requests: 'request',
+} as const satisfies Record<Kind, string>
+const verbs = {
+  tokens: 'Revoke',
+  connections: 'Disconnect',
+  grants: 'Revoke',
+  sessions: 'End',
+  requests: 'Withdraw',
+} as const satisfies Record<Kind, string>
 const means = {
   tokens:
     'Valetkey rejects them at once, and revokes those that work directly at their upstream there too, if it can. Anything that uses them stops working.',
@@ -50,8 +62,21 @@ const means = {
     'All live tokens issued from them are revoked too, here and where they work upstream, and the stored tokens are destroyed. The owners must link again.',
   grants:
     'They are signed out at once. All live tokens that they issued are revoked too, here and where they work upstream. Their owners must let them in again.',
-} as const
-const labels = { tokens: 'Tokens', connections: 'Connections', grants: 'Devices and apps' } as const
+  sessions:
+    'This tenant refuses them at once, and what was begun in them comes to nothing. Other tenants still accept them. Tokens, connections and devices live on; a new sign-in is a new session.',
+  requests:
+    'Whoever answers one, comes back with one or fetches what it brought is refused at once. Each can be begun again.',
+} as const satisfies Record<Kind, string>
+const labels = {
+  tokens: 'Tokens',
+  connections: 'Connections',
+  grants: 'Devices and apps',
+  sessions: 'Sessions',
+  requests: 'Requests',
+} as const satisfies Record<Kind, string>
+/** What a freeze of its own is for. */
+const isFreezable = (kind: Kind): kind is 'connections' | 'grants' => kind === 'connections' || kind === 'grants'
+const hasTokens = (kind: Kind) => kind === 'connections' || kind === 'grants'
 /** From more than this on, the tenant's name has to be typed and a reason given. */
 const many = 20
 /** As the API has it (lib/broker/freeze-selection.ts). */
@@ -97,7 +122,7 @@ export function RevocationTable({ kind, tenant, columns, rows, facts, match, may
     return sent
   }
   async function freeze({ reason, until }: { reason: string; until: string | undefined }) {
-    if (!asking || kind === 'tokens') throw new Error('nothing was asked')
+    if (!asking || !isFreezable(kind)) throw new Error('nothing was asked')
     const rows = 'ids' in asking
     const filter = rows ? { kind, ids: asking.ids } : { ...match?.filter, kind }
     const seen = rows ? { as_of: now, count: asking.ids.length } : asking.preview
@@ -131,7 +156,7 @@ export function RevocationTable({ kind, tenant, columns, rows, facts, match, may
                         : void start(act, clear)
                     return (
                       <>
-                        {kind !== 'tokens' && (
+                        {isFreezable(kind) && (
                           <Button size="sm" busy={busy} onClick={() => choose('freeze')}>
                             Freeze…
                           </Button>
@@ -178,18 +203,28 @@ function reachOf(chosen: Fact[]): Reach {
 const reachOfAll = (kind: Kind, preview: Preview): Reach => ({
   count: preview.count,
   counts: [
-    ...(kind !== 'tokens' ? [{ label: 'Live tokens', value: number(preview.tokens) }] : []),
-    {
-      label: 'Used lately',
-      value: `${number(preview.used_in_hour)} within the hour, ${number(preview.used_lately)} within a day${kind === 'grants' ? '' : ', as far as reported'}`,
-    },
+    ...(hasTokens(kind) ? [{ label: 'Live tokens', value: number(preview.tokens) }] : []),
+    ...(preview.used_in_hour === null || preview.used_lately === null
+      ? []
+      : [
+          {
+            label: 'Used lately',
+            value: `${number(preview.used_in_hour)} within the hour, ${number(preview.used_lately)} within a day${kind === 'grants' ? '' : ', as far as reported'}`,
+          },
+        ]),
+    ...(preview.keeps_session ? [{ label: 'Your session', value: 'Is not among them: it stays' }] : []),
     ownersInShort(
       preview.owners.map(({ name }) => name ?? 'former member'),
       preview.owner_count,
     ),
     ...(preview.project_count > 0 ? [inShort('Project', preview.projects, preview.project_count)] : []),
   ],
-  effects: <Effects preview={preview} />,
+  effects: (
+    <>
+      <Effects preview={preview} />
+      <GoesOn preview={preview} />
+    </>
+  ),
 })
 
 const number = (count: number) => count.toLocaleString('en')
@@ -235,6 +270,25 @@ function Effects({ preview: { as_of, upstreams, breaks } }: { preview: Preview }
             {breaks.audiences.length > 3 && ' and others'}
           </li>
         )}
+      </ul>
+    </div>
+  )
+}
+
+/** What outlives the act: whoever made it may have been somebody else in their name. */
+function GoesOn({ preview: { webhooks, owners } }: { preview: Preview }) {
+  if (webhooks.length === 0) return null
+  const nameOf = (id: string) => owners.find(({ owner_id }) => owner_id === id)?.name ?? 'one of the owners'
+  return (
+    <div className="flex flex-col gap-1">
+      <h3 className="font-semibold">What goes on</h3>
+      <ul className="flex list-disc flex-col gap-1 pl-5">
+        {webhooks.map(({ webhook_id, host, owner_id }) => (
+          <li key={webhook_id}>
+            The webhook at <bdi className="wrap-anywhere">{host}</bdi>, made by <bdi>{nameOf(owner_id)}</bdi>, tells of
+            this tenant as before
+          </li>
+        ))}
       </ul>
     </div>
   )
@@ -317,5 +371,10 @@ function Question({ kind, tenant, reach, onClose, ...acts }: QuestionProps) {
 /** `owners`: some of them, if not all. */
 const ownersInShort = (owners: string[], count: number) => ({
   label: count === 1 ? 'Owner' : 'Owners',
-  value: count > 3 ? `${count}: ${owners.slice(0, 3).join(', ')} and others` : owners.join(', '),
+  value:
+    count === 0
+      ? 'nobody yet'
+      : count > 3
+        ? `${count}: ${owners.slice(0, 3).join(', ')} and others`
+        : owners.join(', '),
 })

@@ -97,7 +97,7 @@ export default async function ActPage({ params }: Props) {
       <Section title="Could still work until">
         <p>
           {act.latestMoment === null ? (
-            'Nothing of it can work any more.'
+            (overWords[act.kind] ?? 'Nothing of it can work any more.')
           ) : act.latestMoment === 'unknown' ? (
             'Not known: at least one upstream does not say when what it gave out ends.'
           ) : (
@@ -118,14 +118,27 @@ export default async function ActPage({ params }: Props) {
   )
 }
 
-const nouns = { held: 'thing', tokens: 'token', connections: 'connection', grants: 'device or app' } as const
+const nouns = {
+  held: 'thing',
+  tokens: 'token',
+  connections: 'connection',
+  grants: 'device or app',
+  sessions: 'session',
+  requests: 'request',
+} as const satisfies Record<ActView['kind'], string>
 const states = ['pending', 'failed', 'impossible', 'done', 'confirmed'] as const satisfies UpstreamState[]
+
+const blockedWords: { [Kind in ActView['kind']]?: string } = {
+  sessions: 'This tenant refuses all of them. Other tenants that their people belong to still accept them.',
+  requests: 'Whoever answers one, comes back with one or fetches what it brought is refused.',
+}
+const overWords: typeof blockedWords = { sessions: 'In this tenant none of them works any more.' }
 
 const blockedLead = ({ kind, blockedAt }: ActView) =>
   kind === 'held'
     ? 'All of it was refused from the moment the act was recorded: nothing is issued, renewed or vouched for any more. The list of tokens follows.'
     : blockedAt
-      ? 'Nothing of it is issued, renewed or vouched for any more.'
+      ? (blockedWords[kind] ?? 'Nothing of it is issued, renewed or vouched for any more.')
       : 'It goes on in batches, also if you close this page.'
 
 function countsOf({ kind, counts, total, ended }: ActView) {

@@ -1,0 +1,36 @@
+import { agentWords } from '@/app/_features/agent-words.ts'
+import { PersonLink } from '@/app/_features/person-link.tsx'
+import type { Column, Row } from '@/app/_ui/data-table.tsx'
+import { Name } from '@/app/_ui/name.tsx'
+import { Time } from '@/app/_ui/time.tsx'
+import type { TenantSessionView } from '@/lib/broker/read/sessions.ts'
+
+export const sessionColumns: Column[] = [
+  { key: 'agent', header: 'Browser' },
+  { key: 'owner', header: 'Owner' },
+  { key: 'made', header: 'Signed in', width: 'w-28' },
+  { key: 'ends', header: 'Ends', width: 'w-28' },
+]
+
+/** A session as a row. The one that asks is not chosen: whoever wants to end it signs out. */
+export function sessionRow(
+  { tenant, now, owner }: { tenant: string; now: string; owner: string },
+  session: TenantSessionView,
+): Row {
+  const name = agentWords(session.agent)
+  return {
+    id: session.id,
+    label: `${name} of ${owner}`,
+    fixed: session.current,
+    cells: {
+      agent: (
+        <Name text={name} title={session.agent ?? undefined}>
+          {session.current && <span className="font-normal text-muted"> (this one)</span>}
+        </Name>
+      ),
+      owner: <PersonLink tenant={tenant} id={session.ownerId} name={owner} />,
+      made: <Time at={session.createdAt.toISOString()} now={now} hint="hover" />,
+      ends: <Time at={session.expiresAt.toISOString()} now={now} hint="hover" />,
+    },
+  }
+}
