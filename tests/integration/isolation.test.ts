@@ -207,6 +207,8 @@ describe('things of one member, by the others of their tenant', () => {
     declineLinkRequest: 'own',
     startLinkRequest: 'own',
     changeConnection: 'own',
+    changePastedToken: 'own',
+    rotateToken: 'own',
     renewConnection: 'administered',
     checkLastUse: 'own',
     issueToken: 'linked',
