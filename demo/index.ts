@@ -10,11 +10,11 @@ import { makeNotesMcp } from './notes-mcp.ts'
 import type { ClientRegistration, Part, World } from './part.ts'
 import { listen, makeHandler } from './server.ts'
 import { makeStack } from './stack.ts'
-import { makeStorage } from './storage.ts'
+import { makeStorage, makeTokenPage, type OwnToken } from './storage.ts'
 import { makeStore } from './store.ts'
 import { makeTickets } from './tickets.ts'
 import { makeTicketsApi } from './tickets-api.ts'
-import { accountByEmail } from './world.ts'
+import { accountByEmail, projectById } from './world.ts'
 
 export type { Barrier, Fault, Faults } from './faults.ts'
 export type { Ledger, RequestEntry, TokenEntry } from './ledger.ts'
@@ -59,6 +59,8 @@ export type Demo = {
   faults: Faults
   modes: { readonly current: Modes; set(patch: ModesPatch): Modes }
   clock: Clock
+  /** What a person does in the stack's own pages: makes a Storage token by hand. Its value. */
+  makeStorageToken(token: Pick<OwnToken, 'kind' | 'expiresInSeconds'> & { account: string; project: string }): string
   /** What a person does upstream to end what they allowed: every grant of theirs there, and what came of it. */
   endGrants(email: string, system?: 'stack' | 'tickets' | 'notes'): Promise<void>
   /**
@@ -98,8 +100,15 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   // Begun right away, so that it is there when the first token is made.
   void world.keys.key('RS256', 0)
 
+  const storage = makeStorage(world)
   const demo: Demo = {
     url,
+    makeStorageToken({ account: email, project: id, ...token }) {
+      const account = accountByEmail(email)
+      const project = projectById(id)
+      if (!account || !project) throw new Error('nobody, or nothing, of that name is at the stack')
+      return storage.make({ account, project, ...token })
+    },
     issuer: `${url}/idp`,
     ticketsIssuer: `${url}/tickets`,
     notesIssuer: url + notesMount,
@@ -147,7 +156,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     makeNotes(world),
   ])
   const control: Part[] = options.controlSecret ? [makeControl(demo, options.controlSecret)] : []
-  const apis = [makeStorage(world), makeTicketsApi(world), makeNotesMcp(world)]
+  const apis = [storage.part, makeTokenPage(storage.make), makeTicketsApi(world), makeNotesMcp(world)]
   // The stack answers at the root, so it comes behind those that have a path.
   const parts = [...control, ...apis, identityProvider, notes, tickets, stack]
   server.onRequest(makeHandler(world, parts, server.port))

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { System } from './store.ts'
 import type { Answer } from './wire.ts'
-import type { Account, Project } from './world.ts'
+import { ACCOUNTS, type Account, type Project, projectsOf } from './world.ts'
 
 class Html {
   readonly text: string
@@ -230,8 +230,49 @@ export function homePage(input: { signedIn?: boolean; appUrl?: string; projects:
         : 'Applications send you here to approve access to a project. There is nothing else to do here.'
     }</p>
 ${input.appUrl ? html`<p><a href="${input.appUrl}">Back to ${input.appUrl}</a></p>` : ''}
+<p><a href="/tokens">API tokens</a></p>
 <h2>Projects on this stack</h2>
 <ul>${input.projects.map((project) => html`<li>${project.name} <span class="soft">(${project.id})</span></li>`)}</ul>`,
+  )
+}
+
+/** Where people make Storage tokens by hand. The demo has no sign-in there: all of it is fake. */
+export function tokenPage(made?: { project: Project; value: string }): Answer {
+  const choice = (name: string, value: string, label: string, detail: string, checked = false) => html`
+<label class="project"><input type="radio" name="${name}" value="${value}" required ${new Html(checked ? 'checked' : '')}>
+<span><b>${label}</b> <small class="soft">${detail}</small></span></label>`
+  return page(
+    200,
+    'tokens',
+    made ? 'Your Storage token' : 'API tokens',
+    WHERE.stack,
+    made
+      ? html`
+<p>For ${made.project.name}. It is shown once.</p>
+<p class="who"><code id="token">${made.value}</code></p>
+<p><a href="/tokens">Make another one</a></p>`
+      : html`
+<form method="post">
+<fieldset><legend>Whose, and for which project</legend>
+${ACCOUNTS.flatMap((account) =>
+  projectsOf(account).map((project) =>
+    choice(
+      'whose',
+      `${account.email} ${project.id}`,
+      project.name,
+      `${account.email}, ${account.memberships[project.id] ?? ''}`,
+    ),
+  ),
+)}</fieldset>
+<fieldset><legend>Kind</legend>
+${choice('kind', 'master', 'Master token', 'everything that its owner may do', true)}
+${choice('kind', 'limited', 'Limited', 'reads one bucket')}
+${choice('kind', 'manager', 'Limited, manages tokens', 'reads one bucket; still no master token')}</fieldset>
+<fieldset><legend>Ends</legend>
+${choice('life', 'never', 'Never', '', true)}
+${choice('life', 'hour', 'In an hour', '')}</fieldset>
+<button class="main">Make the token</button>
+</form>`,
   )
 }
 

@@ -1,14 +1,23 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { Role } from './modes.ts'
+import { tokenPage } from './pages.ts'
 import { note, type Part, type World, withoutFields } from './part.ts'
 import { type StorageToken, sha256 } from './store.ts'
 import { type Answer, type Incoming, json } from './wire.ts'
-import { type Account, accountBySub, type Bucket, type Project, projectById } from './world.ts'
+import {
+  type Account,
+  accountByEmail,
+  accountBySub,
+  type Bucket,
+  type Project,
+  projectById,
+  projectsOf,
+} from './world.ts'
 
 /** Who is calling: a person through an OAuth access token, or a token made earlier. */
 type Actor = { project: Project } & (
-  | { kind: 'admin'; account: Account; role: Role }
+  | { kind: 'admin'; account: Account; role: Role; by?: StorageToken }
   | { kind: 'token'; token: StorageToken }
 )
 
@@ -46,7 +55,7 @@ export function storageDate(at: number): string {
 }
 
 /** The Storage API: tokens, and enough data behind them to see that their rights hold. */
-export function makeStorage(world: World): Part {
+export function makeStorage(world: World): { part: Part; make: (token: OwnToken) => string } {
   const { clock, store, modes, url } = world
 
   function fail(status: number, code: string, error: string): Answer {
@@ -61,7 +70,11 @@ export function makeStorage(world: World): Part {
     if (typeof storageValue === 'string') {
       const token = store.storageToken(storageValue)
       const project = projectById(token?.project)
-      return token && project && { kind: 'token', token, project }
+      if (!token || !project) return undefined
+      if (token.master === undefined) return { kind: 'token', token, project }
+      const owner = accountBySub(token.master)
+      const role = modes.current.role ?? owner?.memberships[project.id]
+      return owner && role && { kind: 'admin', account: owner, role, project, by: token }
     }
     const bearer = /^Bearer (.+)$/i.exec(incoming.headers.authorization ?? '')?.[1]
     const record = bearer === undefined ? undefined : store.token(bearer)
@@ -127,7 +140,7 @@ export function makeStorage(world: World): Part {
     return {
       id: token.id,
       created: storageDate(token.created),
-      refreshed: storageDate(token.created),
+      refreshed: storageDate(token.refreshed ?? token.created),
       description: token.description,
       uri: `${url}/v2/storage/tokens/${token.id}`,
       isMasterToken: false,
@@ -199,9 +212,10 @@ export function makeStorage(world: World): Part {
         `Permission "${wrong[1]}" on "${wrong[0]}" is not possible.`,
       )
     }
-    const value = `${actor.project.id}-${store.newId()}-${randomBytes(30).toString('base64url').replace(/[-_]/g, 'x')}`
+    const id = store.newId()
+    const value = newValue(actor.project, id)
     const token: StorageToken = {
-      id: value.split('-')[1] ?? '',
+      id,
       hash: sha256(value),
       project: actor.project.id,
       description: description || `Created by ${actor.account.email}`,
@@ -218,20 +232,68 @@ export function makeStorage(world: World): Part {
       },
       creator: { id: masterId(actor.account, actor.project), description: actor.account.email },
     }
-    store.addStorageToken(token)
-    const record = store.addToken(value, {
-      kind: 'storage',
-      system: 'stack',
-      sub: actor.account.sub,
-      project: actor.project.id,
-      expiresAt: token.expires,
-    })
-    world.ledger.issue(value, record, token.id)
+    keep(value, token, actor.account.sub)
     addEvent(actor, token.id, 'storage.tokenCreated', `Created token ${token.description}`)
     return json(
       modes.current.mintStatus,
       withoutFields(world, { ...tokenView(token), token: value, ...excess?.claims }),
     )
+  }
+
+  const newValue = (project: Project, id: string) =>
+    `${project.id}-${id}-${randomBytes(30).toString('base64url').replace(/[-_]/g, 'x')}`
+
+  function keep(value: string, token: StorageToken, sub: string) {
+    store.addStorageToken(token)
+    const { project, expires: expiresAt } = token
+    world.ledger.issue(
+      value,
+      store.addToken(value, { kind: 'storage', system: 'stack', sub, project, expiresAt }),
+      token.id,
+    )
+  }
+
+  /** What somebody makes in the stack's own pages: their master token, or one with fewer rights. */
+  function make({ account, project, kind, expiresInSeconds }: OwnToken): string {
+    const id = kind === 'master' ? masterId(account, project) : store.newId()
+    const value = newValue(project, id)
+    const [bucket] = project.buckets
+    keep(
+      value,
+      {
+        id,
+        hash: sha256(value),
+        project: project.id,
+        description: kind === 'master' ? account.email : `Made by hand, ${kind}`,
+        created: clock.now(),
+        expires: expiresInSeconds === undefined ? null : clock.now() + expiresInSeconds * 1000,
+        bucketPermissions: kind === 'master' || !bucket ? {} : { [bucket.id]: 'read' },
+        componentAccess: [],
+        flags: kind === 'manager' ? { canManageTokens: true } : {},
+        creator: { id: masterId(account, project), description: account.email },
+        ...(kind === 'master' && { master: account.sub }),
+      },
+      account.sub,
+    )
+    return value
+  }
+
+  /** The same token with another value; the old one is dead at once. Itself always, others need the right. */
+  function refresh(actor: Actor, id: string): Answer {
+    const own = actor.kind === 'token' ? actor.token : actor.by
+    const itself = own?.id === id ? own : undefined
+    if (!itself && !manages(actor)) return accessDenied()
+    const token = itself ?? store.storageTokensOf(actor.project.id).find((one) => one.id === id && !one.master)
+    if (!token) return notFound('tokens')
+    const value = newValue(actor.project, id)
+    const sub = store.tokenByHash(token.hash)?.sub ?? ''
+    store.removeStorageToken(token)
+    store.endToken(token.hash)
+    const fresh = { ...token, hash: sha256(value), refreshed: clock.now() }
+    keep(value, fresh, sub)
+    addEvent(actor, id, 'storage.tokenRefreshed', `Refreshed token ${token.description}`)
+    const view = actor.kind === 'admin' && itself ? actorView(actor) : tokenView(fresh)
+    return json(200, withoutFields(world, { ...view, token: value }))
   }
 
   function addEvent(actor: Actor, object: string, event: string, message: string) {
@@ -243,6 +305,7 @@ export function makeStorage(world: World): Part {
     const itself = actor.kind === 'token' && actor.token.id === id
     if (!itself && !manages(actor)) return accessDenied()
     if (!token) return notFound('tokens')
+    if (token.master !== undefined) return accessDenied()
     store.removeStorageToken(token)
     store.endToken(token.hash)
     addEvent(actor, id, 'storage.tokenDeleted', `Deleted token ${token.description}`)
@@ -377,13 +440,17 @@ export function makeStorage(world: World): Part {
     if (kind === 'components' && id && sub === 'configs' && more && rest === undefined && method === 'GET')
       return configuration(actor, id, more)
     if (more !== undefined) return notFound('routes')
+    if (kind === 'tokens' && id && sub === 'refresh' && method === 'POST') return refresh(actor, id)
     if (path === 'tokens/verify' && method === 'GET') return verify(actor)
     if (path === 'tokens' && method === 'POST') return mint(incoming, actor)
     if (path === 'tokens' && method === 'GET') {
       if (!manages(actor)) return accessDenied()
       return json(200, [
         ...(actor.kind === 'admin' ? [actorView(actor)] : []),
-        ...store.storageTokensOf(actor.project.id).map(tokenView),
+        ...store
+          .storageTokensOf(actor.project.id)
+          .filter(({ master }) => master === undefined)
+          .map(tokenView),
       ])
     }
     if (kind === 'tokens' && id && !sub && method === 'GET') return detail(actor, id)
@@ -401,7 +468,7 @@ export function makeStorage(world: World): Part {
     return notFound('routes')
   }
 
-  return async (incoming) => {
+  const part: Part = async (incoming) => {
     const path = /^\/v2\/storage\/(?:branch\/[\w-]+\/)?(.+?)\/?$/.exec(incoming.url.pathname)?.[1]
     if (path === undefined) return undefined
     const actor = authenticate(incoming)
@@ -410,4 +477,30 @@ export function makeStorage(world: World): Part {
     note(incoming, { account: accountBySub(sub)?.email, project: actor.project.id })
     return dispatch(incoming, actor, decodeURIComponent(path))
   }
+  return { part, make }
 }
+
+/** `limited` reads one bucket; `manager` may manage tokens beside that, and is no master token all the same. */
+export const ownTokens = ['master', 'limited', 'manager'] as const
+export type OwnToken = {
+  account: Account
+  project: Project
+  kind: (typeof ownTokens)[number]
+  /** Left out: it never ends. */
+  expiresInSeconds?: number
+}
+
+/** The page of the stack where people make tokens by hand, and are shown their master token. */
+export const makeTokenPage =
+  (make: (token: OwnToken) => string): Part =>
+  async ({ method, url: { pathname }, fields }) => {
+    if (pathname !== '/tokens' || (method !== 'GET' && method !== 'POST')) return undefined
+    if (method === 'GET') return tokenPage()
+    const [email, projectId] = String(fields.whose ?? '').split(' ')
+    const account = accountByEmail(email)
+    const project = account && projectsOf(account).find(({ id }) => id === projectId)
+    const kind = ownTokens.find((one) => one === fields.kind)
+    if (!account || !project || !kind) return tokenPage()
+    const expiresInSeconds = fields.life === 'hour' ? { expiresInSeconds: 3600 } : {}
+    return tokenPage({ project, value: make({ account, project, kind, ...expiresInSeconds }) })
+  }

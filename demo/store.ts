@@ -50,6 +50,9 @@ const StorageToken = z.object({
   componentAccess: z.array(z.string()),
   flags: z.record(z.string(), z.boolean()),
   creator: z.object({ id: z.string(), description: z.string() }),
+  /** Of a master token: whose it is. Absent in files from before there were any. */
+  master: z.string().optional(),
+  refreshed: z.number().optional(),
 })
 export type StorageToken = z.infer<typeof StorageToken>
 

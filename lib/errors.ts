@@ -167,6 +167,23 @@ export const errorCodes = {
     title: 'You approved with a different account',
     next: 'Link again with the same account, or replace the connection with this one.',
   },
+  /** Of pasting a token. */
+  paste_not_allowed: {
+    status: 409,
+    title: 'Tokens cannot be pasted here',
+    next: 'Link the project with your account, or ask an admin to allow pasted tokens for this provider.',
+  },
+  token_not_taken: { status: 422, title: 'This token cannot be used', next: 'Paste another token.' },
+  not_pasted: {
+    status: 409,
+    title: 'This connection does not stand on a pasted token',
+    next: 'It renews itself. There is nothing to rotate.',
+  },
+  already_linked: {
+    status: 409,
+    title: 'This project is linked with your account already',
+    next: 'Keep that connection: it does more than a token. To paste a token all the same, disconnect the project first.',
+  },
   alias_taken: { status: 409, title: 'Another project already has this alias', next: 'Choose another alias.' },
   provider_misconfigured: {
     status: 409,

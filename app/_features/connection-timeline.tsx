@@ -22,6 +22,7 @@ const icons: Partial<Record<AuditView['action'], LucideIcon>> = {
   'link.completed': Link2,
   'refresh.succeeded': RefreshCw,
   'connection.changed': Pencil,
+  'connection.rotated': RefreshCw,
   'freeze.set': Snowflake,
   'freeze.lifted': Sun,
   'connection.frozen': Snowflake,

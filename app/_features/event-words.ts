@@ -147,13 +147,28 @@ const acts = {
   ],
   'link.declined': () => ['Request of a program declined'],
   'link.started': () => ['Started linking'],
-  'link.completed': (details) => [details.relinked ? 'Linked again' : 'Linked'],
+  'link.completed': (details) => [
+    details.before === 'pasted'
+      ? 'Linked with an account, in place of a pasted token'
+      : details.by === 'pasted'
+        ? details.relinked
+          ? 'Another token pasted'
+          : 'Token pasted'
+        : details.relinked
+          ? 'Linked again'
+          : 'Linked',
+  ],
   'link.failed': (details) => [
     details.code === 'cancelled' ? 'Linking cancelled' : 'Linking failed',
     details.code === 'cancelled' ? '' : coded(details),
   ],
   'connection.worked_again': () => ['Reconnected silently', 'The stored grant still works, so nobody was asked again.'],
   'connection.changed': () => ['Connection changed'],
+  'connection.rotation_asked': () => ['Rotation of the pasted token asked for'],
+  'connection.rotated': (details) => [
+    details.replaced === false ? 'The upstream did not rotate the pasted token' : 'Pasted token rotated',
+    details.scheduled ? 'In the background.' : '',
+  ],
   'connection.signed_out': (details) => [
     'Signed out at the upstream',
     `${causes.signed_out}${details.offline ? ' It took back offline access as well.' : ''}`,
@@ -316,6 +331,7 @@ const neutral = new Set<AuditView['action']>([
   'link.declined',
   'link.started',
   'connection.changed',
+  'connection.rotation_asked',
   'revocation.finished',
   'access.read',
 ])

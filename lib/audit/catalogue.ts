@@ -79,8 +79,11 @@ export const catalogue = {
   /** What was open and would have let somebody or something in; of whom, where it waited for somebody already. */
   'request.withdrawn': act(['tenant'], { request: text, kind: text, owner: text.nullable(), reason }),
   'link.started': act(['provider'], { attempt: text }),
+  /** `by`: a consent, or a pasted token, which has no attempt; `before`: what it took the place of, where that was the other. */
   'link.completed': act(['connection'], {
-    attempt: text,
+    attempt: text.optional(),
+    by: text.optional(),
+    before: text.optional(),
     project: text,
     provider: text,
     relinked: z.boolean(),
@@ -89,7 +92,14 @@ export const catalogue = {
   'link.failed': act(['provider', 'attempt'], { attempt: text.optional(), code: text }),
   // To be linked again by its person, and then a silent refresh did (R-10).
   'connection.worked_again': act(['connection'], { attempt: text }),
-  'connection.changed': act(['connection'], { branch: text.nullable() }),
+  'connection.changed': act(['connection'], {
+    branch: text.nullable().optional(),
+    rotate_days: count.nullable().optional(),
+    warning: z.boolean().optional(),
+  }),
+  /** The value of a pasted token: its owner asked for another one; and how that ended, by vk.refresh_store. */
+  'connection.rotation_asked': act(['connection'], { rotate_days: count.nullable() }),
+  'connection.rotated': act(['connection'], { version: count, scheduled: z.boolean(), replaced: z.boolean() }),
   'connection.revoked': act(['connection'], { owner: text, tokens: count, reason }),
   /** The upstream says that the session is over in which it was linked. `offline`: it took offline access along. */
   'connection.signed_out': act(['connection'], { owner: text, offline: z.boolean() }),

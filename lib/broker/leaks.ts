@@ -6,11 +6,13 @@ import { isJwt } from '../security/incoming-token.ts'
 import { type Scan, type Sighting, scan } from '../security/scan.ts'
 import { familyOf, fingerprint, hash, isToken, type TokenKind, tokenKinds } from '../security/secrets.ts'
 import { act } from '../store/authority.ts'
+import { findConnections } from '../store/connections.ts'
 import type { ReadTx, Tx } from '../store/database.ts'
 import { findGrants, standingOf } from '../store/grants.ts'
 import {
   claimReport,
   clientName,
+  connectionsByFingerprint,
   deleteReport,
   dropSecret,
   endRequestByCode,
@@ -35,6 +37,7 @@ import { asSystem, withInstance } from '../store/system.ts'
 import { findTokens, lockRevocable } from '../store/tokens.ts'
 import { endGrants, tokenEvents } from './end-grants.ts'
 import { endTokens } from './end-tokens.ts'
+import { pastedOf } from './read/connection.ts'
 import { toTokenView } from './read/token.ts'
 import { settleWithin } from './upstream-revocation.ts'
 
@@ -80,8 +83,8 @@ const formOf: Record<TokenKind, LeakForm> = {
 
 /** Something of the tenant that what was pasted opens. Never a value. */
 export type LeakFound = {
-  /** What there is to revoke: a token, a grant with all that was made of it, or a secret of a client. */
-  kind: 'token' | 'grant' | 'client_secret'
+  /** What there is to revoke: a token, a grant with all that was made of it, a secret of a client, or what a connection stands on. */
+  kind: 'token' | 'grant' | 'client_secret' | 'connection'
   id: string
   /** What was shown of it; several where an access token and a refresh token of one grant were. */
   shown: LeakShown[]
@@ -193,6 +196,9 @@ async function findLeaked(ctx: Context, tx: ReadTx, { tenantId }: Actor, { own, 
     (by) => fingerprints.get(by),
     false,
   )
+  const connections: Hits = new Map()
+  const pasted = await connectionsByFingerprint(tx, tenantId, [...fingerprints.keys()])
+  note(connections, pasted, (by) => fingerprints.get(by), false)
   note(grants, await grantsByAccess(tx, tenantId, of('access')), ours, true)
   note(grants, await grantsByFamily(tx, tenantId, of('family')), ours, true)
   note(grants, await grantsByCode(tx, tenantId, of('code')), ours, true)
@@ -241,6 +247,26 @@ async function findLeaked(ctx: Context, tx: ReadTx, { tenantId }: Actor, { own, 
         createdAt: row.createdAt,
         endsAt: row.expiresAt,
         lastUsedAt: row.lastUsedAt,
+      }
+    }),
+    ...(await findConnections(tx, tenantId, [...connections.keys()])).map((row): LeakFound => {
+      const [link] = row.projects
+      return {
+        kind: 'connection',
+        id: row.id,
+        ...sightingsOf(connections.get(row.id) ?? []),
+        ownerId: row.userId,
+        name: row.accountName,
+        clientId: null,
+        project: link ? { id: link.project.id, name: link.project.name } : null,
+        provider: row.provider.name,
+        fingerprint: row.pastedMark,
+        stands: row.status !== 'revoked',
+        rights: pastedOf(row, row.provider.kind)?.rights.map(({ text }) => text) ?? [],
+        tokens: 0,
+        createdAt: row.linkedAt,
+        endsAt: row.grantExpiresAt,
+        lastUsedAt: row.usedAt,
       }
     }),
     ...secrets.map(

@@ -12,6 +12,7 @@ import {
   type Found,
   isSetupError,
   type Kind,
+  type PastedTokens,
   type Prepared,
   type PresetView,
   type Registered,
@@ -82,6 +83,8 @@ export type ProviderView = {
   decidesLife: boolean
   /** Without an upstream: its projects are audiences of the tenant's own, which nobody links. */
   own: boolean
+  /** What may be pasted there in place of a consent, and where it is found; null: nothing, or an admin has not allowed it. */
+  pastes: Pick<PastedTokens, 'title' | 'hint'> | null
   /** What its kind tells about it, for who oversees the tenant. */
   facts: Fact[]
 }
@@ -141,6 +144,9 @@ function toView(
     decidesLife: made?.kind.decidesLife ?? false,
     misconfigured: made === undefined,
     own: made?.kind.own !== undefined,
+    pastes: made?.kind.pasted?.allowed(made.settings)
+      ? { title: made.kind.pasted.title, hint: made.kind.pasted.hint }
+      : null,
     facts: made?.kind.facts?.(made.settings, at) ?? [],
   }
 }

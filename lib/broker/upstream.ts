@@ -48,6 +48,7 @@ function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderF
     exchangeCode: verb('exchange_code', provider.exchangeCode),
     refresh: verb('refresh', provider.refresh),
     ...(provider.narrow && { narrow: verb('narrow', provider.narrow) }),
+    ...(provider.paste && { paste: verb('paste', provider.paste) }),
     issue: verb('issue', provider.issue),
     revoke: verb('revoke', provider.revoke),
     ...(provider.standing && { standing: verb('standing', provider.standing) }),

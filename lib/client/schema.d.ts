@@ -70,6 +70,10 @@ export type ErrorCode =
   | 'no_refresh_token'
   | 'another_project'
   | 'different_account'
+  | 'paste_not_allowed'
+  | 'token_not_taken'
+  | 'not_pasted'
+  | 'already_linked'
   | 'alias_taken'
   | 'provider_misconfigured'
   | 'needs_relink'
@@ -2325,6 +2329,46 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+                /**
+                 * A token that was pasted in place of a consent; null: there was one
+                 */
+                pasted: {
+                  /**
+                   * What the upstream calls such a token
+                   */
+                  title: string
+                  /**
+                   * The upstream’s own
+                   */
+                  token_id: string
+                  description: string
+                  /**
+                   * Whose it is there, or who made it
+                   */
+                  owner: string | null
+                  /**
+                   * It acts as its owner, with everything that they may do
+                   */
+                  is_master: boolean
+                  rights: {
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }[]
+                  /**
+                   * What a consent could do and it cannot; null: nothing
+                   */
+                  lacks: string | null
+                  /**
+                   * Its owner wants to read no more of that
+                   */
+                  warning_off: boolean
+                  /**
+                   * How often its value is replaced; null: when somebody asks
+                   */
+                  rotate_days: number | null
+                  next_rotation_at: string | null
+                  last_rotation_at: string | null
+                } | null
                 provider: {
                   id: string
                   name: string
@@ -2358,6 +2402,173 @@ export interface Paths {
                * What to ask the next page `before`; null: this is the last
                */
               next: string | null
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            provider: string
+            /**
+             * Kept sealed, and never shown again
+             */
+            token: string
+            /**
+             * What scripts will call the project; made from its name where none is given
+             */
+            alias?: string
+            /**
+             * For this one alone: a token of another project is refused
+             */
+            connection?: string
+          }
+        }
+      }
+      responses: {
+        201: {
+          content: {
+            'application/json': {
+              id: string
+              owner_id: string
+              account_name: string
+              /**
+               * As the upstream calls it
+               */
+              upstream_role: string | null
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
+              cause: string | null
+              frozen: {
+                /**
+                 * Of what is frozen; `membership`: the owner is suspended
+                 */
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                /**
+                 * Told to who oversees the tenant
+                 */
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
+              status_since: string
+              last_refresh_at: string | null
+              /**
+               * While it rests after a failure
+               */
+              next_try_at: string | null
+              /**
+               * When the background renews it by itself
+               */
+              next_renewal_at: string | null
+              /**
+               * Until when the stored access token works, whatever the upstream does
+               */
+              serves_until: string | null
+              /**
+               * When the grant ends unless it is renewed; null where nobody knows
+               */
+              grant_expires_at: string | null
+              linked_at: string
+              branch: string | null
+              /**
+               * A token that was pasted in place of a consent; null: there was one
+               */
+              pasted: {
+                /**
+                 * What the upstream calls such a token
+                 */
+                title: string
+                /**
+                 * The upstream’s own
+                 */
+                token_id: string
+                description: string
+                /**
+                 * Whose it is there, or who made it
+                 */
+                owner: string | null
+                /**
+                 * It acts as its owner, with everything that they may do
+                 */
+                is_master: boolean
+                rights: {
+                  text: string
+                  risk: 'low' | 'medium' | 'high'
+                }[]
+                /**
+                 * What a consent could do and it cannot; null: nothing
+                 */
+                lacks: string | null
+                /**
+                 * Its owner wants to read no more of that
+                 */
+                warning_off: boolean
+                /**
+                 * How often its value is replaced; null: when somebody asks
+                 */
+                rotate_days: number | null
+                next_rotation_at: string | null
+                last_rotation_at: string | null
+              } | null
+              provider: {
+                id: string
+                name: string
+                kind: string
+              }
+              /**
+               * The first of those that it reaches
+               */
+              project: {
+                id: string
+                name: string
+                alias: string
+                external_id: string
+              } | null
+              projects: {
+                id: string
+                name: string
+                alias: string
+                external_id: string
+              }[]
+              /**
+               * What happened to it, newest first
+               */
+              timeline: {
+                id: string
+                at: string
+                action: string
+                outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
+                actor_id: string | null
+                target: {
+                  kind: string
+                  id: string
+                } | null
+                address: string | null
+                agent: string | null
+                request_id: string | null
+                details: {
+                  [k: string]: unknown
+                }
+              }[]
             }
           }
         }
@@ -2427,6 +2638,46 @@ export interface Paths {
               grant_expires_at: string | null
               linked_at: string
               branch: string | null
+              /**
+               * A token that was pasted in place of a consent; null: there was one
+               */
+              pasted: {
+                /**
+                 * What the upstream calls such a token
+                 */
+                title: string
+                /**
+                 * The upstream’s own
+                 */
+                token_id: string
+                description: string
+                /**
+                 * Whose it is there, or who made it
+                 */
+                owner: string | null
+                /**
+                 * It acts as its owner, with everything that they may do
+                 */
+                is_master: boolean
+                rights: {
+                  text: string
+                  risk: 'low' | 'medium' | 'high'
+                }[]
+                /**
+                 * What a consent could do and it cannot; null: nothing
+                 */
+                lacks: string | null
+                /**
+                 * Its owner wants to read no more of that
+                 */
+                warning_off: boolean
+                /**
+                 * How often its value is replaced; null: when somebody asks
+                 */
+                rotate_days: number | null
+                next_rotation_at: string | null
+                last_rotation_at: string | null
+              } | null
               provider: {
                 id: string
                 name: string
@@ -2595,6 +2846,239 @@ export interface Paths {
               grant_expires_at: string | null
               linked_at: string
               branch: string | null
+              /**
+               * A token that was pasted in place of a consent; null: there was one
+               */
+              pasted: {
+                /**
+                 * What the upstream calls such a token
+                 */
+                title: string
+                /**
+                 * The upstream’s own
+                 */
+                token_id: string
+                description: string
+                /**
+                 * Whose it is there, or who made it
+                 */
+                owner: string | null
+                /**
+                 * It acts as its owner, with everything that they may do
+                 */
+                is_master: boolean
+                rights: {
+                  text: string
+                  risk: 'low' | 'medium' | 'high'
+                }[]
+                /**
+                 * What a consent could do and it cannot; null: nothing
+                 */
+                lacks: string | null
+                /**
+                 * Its owner wants to read no more of that
+                 */
+                warning_off: boolean
+                /**
+                 * How often its value is replaced; null: when somebody asks
+                 */
+                rotate_days: number | null
+                next_rotation_at: string | null
+                last_rotation_at: string | null
+              } | null
+              provider: {
+                id: string
+                name: string
+                kind: string
+              }
+              /**
+               * The first of those that it reaches
+               */
+              project: {
+                id: string
+                name: string
+                alias: string
+                external_id: string
+              } | null
+              projects: {
+                id: string
+                name: string
+                alias: string
+                external_id: string
+              }[]
+              /**
+               * What happened to it, newest first
+               */
+              timeline: {
+                id: string
+                at: string
+                action: string
+                outcome: 'ok' | 'refused' | 'failed'
+                /**
+                 * Null: the product itself
+                 */
+                actor_id: string | null
+                target: {
+                  kind: string
+                  id: string
+                } | null
+                address: string | null
+                agent: string | null
+                request_id: string | null
+                details: {
+                  [k: string]: unknown
+                }
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/connections/{connection}/pasted-token': {
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            /**
+             * Null: when somebody asks
+             */
+            rotate_days?: number | null
+            /**
+             * Whether the console says what a limited token cannot do
+             */
+            warning?: boolean
+          }
+        }
+      }
+      responses: {
+        204: {
+          content?: never
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/connections/{connection}/pasted-token/rotation': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              id: string
+              owner_id: string
+              account_name: string
+              /**
+               * As the upstream calls it
+               */
+              upstream_role: string | null
+              status: 'linked' | 'degraded' | 'uncertain' | 'needs_relink' | 'revoked'
+              cause: string | null
+              frozen: {
+                /**
+                 * Of what is frozen; `membership`: the owner is suspended
+                 */
+                kind: 'member' | 'project' | 'provider' | 'connection' | 'client' | 'grant' | 'membership'
+                /**
+                 * Told to who oversees the tenant
+                 */
+                by: string | null
+                at: string | null
+                reason: string | null
+                until: string | null
+              } | null
+              status_since: string
+              last_refresh_at: string | null
+              /**
+               * While it rests after a failure
+               */
+              next_try_at: string | null
+              /**
+               * When the background renews it by itself
+               */
+              next_renewal_at: string | null
+              /**
+               * Until when the stored access token works, whatever the upstream does
+               */
+              serves_until: string | null
+              /**
+               * When the grant ends unless it is renewed; null where nobody knows
+               */
+              grant_expires_at: string | null
+              linked_at: string
+              branch: string | null
+              /**
+               * A token that was pasted in place of a consent; null: there was one
+               */
+              pasted: {
+                /**
+                 * What the upstream calls such a token
+                 */
+                title: string
+                /**
+                 * The upstream’s own
+                 */
+                token_id: string
+                description: string
+                /**
+                 * Whose it is there, or who made it
+                 */
+                owner: string | null
+                /**
+                 * It acts as its owner, with everything that they may do
+                 */
+                is_master: boolean
+                rights: {
+                  text: string
+                  risk: 'low' | 'medium' | 'high'
+                }[]
+                /**
+                 * What a consent could do and it cannot; null: nothing
+                 */
+                lacks: string | null
+                /**
+                 * Its owner wants to read no more of that
+                 */
+                warning_off: boolean
+                /**
+                 * How often its value is replaced; null: when somebody asks
+                 */
+                rotate_days: number | null
+                next_rotation_at: string | null
+                last_rotation_at: string | null
+              } | null
               provider: {
                 id: string
                 name: string
@@ -2711,6 +3195,46 @@ export interface Paths {
               grant_expires_at: string | null
               linked_at: string
               branch: string | null
+              /**
+               * A token that was pasted in place of a consent; null: there was one
+               */
+              pasted: {
+                /**
+                 * What the upstream calls such a token
+                 */
+                title: string
+                /**
+                 * The upstream’s own
+                 */
+                token_id: string
+                description: string
+                /**
+                 * Whose it is there, or who made it
+                 */
+                owner: string | null
+                /**
+                 * It acts as its owner, with everything that they may do
+                 */
+                is_master: boolean
+                rights: {
+                  text: string
+                  risk: 'low' | 'medium' | 'high'
+                }[]
+                /**
+                 * What a consent could do and it cannot; null: nothing
+                 */
+                lacks: string | null
+                /**
+                 * Its owner wants to read no more of that
+                 */
+                warning_off: boolean
+                /**
+                 * How often its value is replaced; null: when somebody asks
+                 */
+                rotate_days: number | null
+                next_rotation_at: string | null
+                last_rotation_at: string | null
+              } | null
               provider: {
                 id: string
                 name: string
@@ -3404,9 +3928,9 @@ export interface Paths {
               read_as: 'text' | 'json' | 'sarif'
               found: {
                 /**
-                 * What there is to revoke; a grant goes with all that was made of it
+                 * What there is to revoke; a grant goes with all that was made of it. `connection`: a pasted token, which its owner rotates or deletes at the upstream
                  */
-                kind: 'token' | 'grant' | 'client_secret'
+                kind: 'token' | 'grant' | 'client_secret' | 'connection'
                 id: string
                 /**
                  * What stood there of it
@@ -4103,6 +4627,46 @@ export interface Paths {
                   grant_expires_at: string | null
                   linked_at: string
                   branch: string | null
+                  /**
+                   * A token that was pasted in place of a consent; null: there was one
+                   */
+                  pasted: {
+                    /**
+                     * What the upstream calls such a token
+                     */
+                    title: string
+                    /**
+                     * The upstream’s own
+                     */
+                    token_id: string
+                    description: string
+                    /**
+                     * Whose it is there, or who made it
+                     */
+                    owner: string | null
+                    /**
+                     * It acts as its owner, with everything that they may do
+                     */
+                    is_master: boolean
+                    rights: {
+                      text: string
+                      risk: 'low' | 'medium' | 'high'
+                    }[]
+                    /**
+                     * What a consent could do and it cannot; null: nothing
+                     */
+                    lacks: string | null
+                    /**
+                     * Its owner wants to read no more of that
+                     */
+                    warning_off: boolean
+                    /**
+                     * How often its value is replaced; null: when somebody asks
+                     */
+                    rotate_days: number | null
+                    next_rotation_at: string | null
+                    last_rotation_at: string | null
+                  } | null
                 } | null
                 /**
                  * The tenant's own, which needs no connection; null: it is linked. `offline`: its tokens are verified without Valetkey
@@ -4216,6 +4780,46 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+                /**
+                 * A token that was pasted in place of a consent; null: there was one
+                 */
+                pasted: {
+                  /**
+                   * What the upstream calls such a token
+                   */
+                  title: string
+                  /**
+                   * The upstream’s own
+                   */
+                  token_id: string
+                  description: string
+                  /**
+                   * Whose it is there, or who made it
+                   */
+                  owner: string | null
+                  /**
+                   * It acts as its owner, with everything that they may do
+                   */
+                  is_master: boolean
+                  rights: {
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }[]
+                  /**
+                   * What a consent could do and it cannot; null: nothing
+                   */
+                  lacks: string | null
+                  /**
+                   * Its owner wants to read no more of that
+                   */
+                  warning_off: boolean
+                  /**
+                   * How often its value is replaced; null: when somebody asks
+                   */
+                  rotate_days: number | null
+                  next_rotation_at: string | null
+                  last_rotation_at: string | null
+                } | null
               } | null
               /**
                * The tenant's own, which needs no connection; null: it is linked. `offline`: its tokens are verified without Valetkey
@@ -4344,6 +4948,46 @@ export interface Paths {
                 grant_expires_at: string | null
                 linked_at: string
                 branch: string | null
+                /**
+                 * A token that was pasted in place of a consent; null: there was one
+                 */
+                pasted: {
+                  /**
+                   * What the upstream calls such a token
+                   */
+                  title: string
+                  /**
+                   * The upstream’s own
+                   */
+                  token_id: string
+                  description: string
+                  /**
+                   * Whose it is there, or who made it
+                   */
+                  owner: string | null
+                  /**
+                   * It acts as its owner, with everything that they may do
+                   */
+                  is_master: boolean
+                  rights: {
+                    text: string
+                    risk: 'low' | 'medium' | 'high'
+                  }[]
+                  /**
+                   * What a consent could do and it cannot; null: nothing
+                   */
+                  lacks: string | null
+                  /**
+                   * Its owner wants to read no more of that
+                   */
+                  warning_off: boolean
+                  /**
+                   * How often its value is replaced; null: when somebody asks
+                   */
+                  rotate_days: number | null
+                  next_rotation_at: string | null
+                  last_rotation_at: string | null
+                } | null
               } | null
               /**
                * The tenant's own, which needs no connection; null: it is linked. `offline`: its tokens are verified without Valetkey
@@ -5991,6 +6635,7 @@ export interface Paths {
                   refresh_token_days?: number
                   refresh_grace_seconds?: number
                   allow_manage_tokens?: boolean
+                  allow_pasted_tokens?: boolean
                 }
               | {
                   refresh_token_days?: number
@@ -6153,6 +6798,7 @@ export interface Paths {
                   refresh_token_days?: number
                   refresh_grace_seconds?: number
                   allow_manage_tokens?: boolean
+                  allow_pasted_tokens?: boolean
                 }
               | {
                   refresh_token_days?: number

@@ -30,6 +30,8 @@ export const limits = {
   userCodeAlarmTold: { points: 1, seconds: 900, by: 'instance', store: 'shared' },
   authorize: { points: 300, seconds: 300, by: 'address', store: 'shared' },
   attempt: { points: 60, seconds: 600, by: 'user', store: 'shared' },
+  /** Each asks the upstream about a token that somebody brings. */
+  paste: { points: 20, seconds: 600, by: 'user', store: 'shared' },
   linkReturn: { points: 60, seconds: 600, by: 'user', store: 'shared' },
   issue: { points: 60, seconds: 60, by: 'user', store: 'shared' },
   revoke: { points: 120, seconds: 60, by: 'user', store: 'shared' },

@@ -227,6 +227,8 @@ export type ProxyFacts = {
   bound?: boolean
   /** PEM, of the CAs that vouch for it beside the public ones. */
   certificates?: string | undefined
+  /** How a request says who calls, by a connection's access token: name and value of a header. Left out: as Bearer. */
+  authority?(accessToken: Secret): [name: string, value: string]
 }
 
 /** What the gateway must know of an MCP server (docs/decisions/0071). Its address is the project's. */
@@ -323,6 +325,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   oneAtATime?(settings: S): boolean
   /** Where its components are authorized, on a page that is opened with a token of its own. */
   componentPage?: ComponentPage<S>
+  /** Where a token may be pasted in place of a consent. */
+  pasted?: PastedTokens<S>
   /** Seconds for which the upstream still answers a refresh token that was used before; 0: not, or not known. */
   refreshGraceSeconds(settings: S): number
   /** Where projects have development branches: what choosing one does. */
@@ -347,6 +351,31 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   /** Whether what a cut-off issue left can be found by its nonce. */
   findsOrphans: boolean
   open(row: ProviderSettings<S>, deps: ProviderDeps): Provider<R>
+}
+
+/**
+ * Long-lived tokens that people have at an upstream already, and may paste as a connection (docs/decisions/0107). The provider
+ * then has the verb `paste`, and its `refresh` knows such a grant again.
+ */
+export type PastedTokens<S = unknown> = {
+  /** What one is called there, after "a": "Storage token". */
+  title: string
+  /** Where it is found, for people. */
+  hint: string
+  /** Whether an admin has switched it on. */
+  allowed(settings: S): boolean
+  /** What was noted of one, for people. */
+  view(held: string): HeldToken
+}
+
+/** `isMaster`: it acts as its owner, with everything that they may do. `lacks`: what it cannot do and a consent could; null: nothing. */
+export type HeldToken = {
+  tokenId: string
+  description: string
+  owner: string | null
+  isMaster: boolean
+  rights: RightLine[]
+  lacks: string | null
 }
 
 /** A page of an upstream that takes a token in its address, so that whoever opens it may authorize one component's configuration. */

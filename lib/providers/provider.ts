@@ -50,7 +50,12 @@ export type Grant = {
   grantExpiresInSeconds?: number | undefined
   /** Of a refresh that brought an ID token: whether it is verified and about whom it was at first (RR-10). */
   identity?: 'same' | 'changed' | undefined
+  /** Of a pasted token. */
+  pasted?: Pasted | undefined
 }
+
+/** `held`: what to note of it, text that only its kind reads; left out: nothing new. `rotated`: whether its value was replaced, where that was asked for. */
+export type Pasted = { value: Secret; held?: string | undefined; rotated?: boolean | undefined }
 
 export type UpstreamAccount = { id: string; name: string }
 export type UpstreamProject = { externalId: string; name: string; region: string | undefined; role: string | undefined }
@@ -161,9 +166,11 @@ export type Provider<R = Rights> = {
   }): Promise<LinkedGrant>
   /**
    * `subject`: whom the grant is about, for upstreams that vouch for it again. `once`: sent a single time, whatever comes
-   * back, because it may be spent already.
+   * back, because it may be spent already. `rotate`: a pasted token's value is to be replaced; else it is only asked about.
    */
-  refresh(input: { refreshToken: Secret; subject: string; once?: boolean }): Promise<Grant>
+  refresh(input: { refreshToken: Secret; subject: string; once?: boolean; rotate?: boolean }): Promise<Grant>
+  /** Takes a token that somebody pasted: asks about it, and changes nothing. @throws UpstreamError with a refusal where it cannot be used */
+  paste?(input: { token: Secret }): Promise<LinkedGrant & { pasted: Pasted }>
   /** A refresh whose access token is the one to hand out, with no more than was asked (strategy `narrow`). */
   narrow?(input: {
     refreshToken: Secret

@@ -11,7 +11,7 @@ import { methods } from '../providers/patterns.ts'
 import { type Matcher, matcherOf, Rules, rulesLanguage } from '../providers/rules.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { currentNonce } from '../security/proof.ts'
-import { hash } from '../security/secrets.ts'
+import { hash, type Secret } from '../security/secrets.ts'
 import { type Entered, type Entering, enterProxy } from '../store/proxy.ts'
 import { credentialOf, refuseUnproven, unauthenticated, wrongScheme } from './credential.ts'
 import { Entrance, marginSeconds } from './entrance.ts'
@@ -280,11 +280,14 @@ async function sent(proxy: Proxy, passing: Passing, way: Way, { access, body, be
   const framed = body && length !== undefined ? [...headers, 'content-length', length] : headers
   const call = { dispatcher: known.dispatcher, origin: known.base.origin, path, method, body }
   const send = (authority: string[]) => begin().send({ ...call, headers: [...framed, ...authority] })
-  if (!known.facts.bound) return send(['authorization', `Bearer ${access.accessToken.reveal()}`])
+  const { authority = asBearer } = known.facts
+  if (!known.facts.bound) return send(authority(access.accessToken))
   return signed(proxy.ctx, way.entered, access, { method, url: urlOf(known, target) }, (signature) =>
     send(Object.entries(signature).flat()),
   )
 }
+
+const asBearer = (token: Secret): [string, string] => ['authorization', `Bearer ${token.reveal()}`]
 
 const urlOf = ({ base, root }: Known, { path, search }: Target) => new URL(root + path + search, base.origin)
 

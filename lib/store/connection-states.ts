@@ -34,6 +34,9 @@ const wiped = {
   accessExpiresAt: null,
   grantExpiresAt: null,
   refreshDueAt: null,
+  pastedMark: null,
+  rotateDays: null,
+  rotateAt: null,
 } as const
 const pair = {
   tokenVersion: 'next',
@@ -43,6 +46,9 @@ const pair = {
   grantExpiresAt: 'given',
   scopesGranted: 'given',
 } as const
+
+/** Of a pasted token. */
+const noted = { held: 'given', pastedMark: 'given', rotateAt: 'given', rotatedAt: 'given' } as const
 
 /**
  * Everything that writes the state of a connection, by name: from where to where, and which columns it sets. The first six
@@ -64,6 +70,13 @@ export const transitions = {
       accountId: 'given',
       accountName: 'given',
       upstreamSession: 'given',
+      grantedBy: 'given',
+      held: 'given',
+      pastedMark: 'given',
+      rotateDays: 'given',
+      rotateAt: 'given',
+      rotatedAt: null,
+      warningOff: 'given',
     },
   },
   revoke: {
@@ -131,13 +144,13 @@ export const transitions = {
     from: standing,
     to: 'linked',
     cause: null,
-    sets: { ...settled, ...pair, lastRefreshAt: 'given', refreshDueAt: 'given' },
+    sets: { ...settled, ...pair, ...noted, lastRefreshAt: 'given', refreshDueAt: 'given' },
   },
   flag: {
     from: standing,
     to: 'needs_relink',
     cause: 'given',
-    sets: { ...settled, ...pair, lastRefreshAt: 'given', refreshDueAt: null },
+    sets: { ...settled, ...pair, ...noted, lastRefreshAt: 'given', refreshDueAt: null },
   },
   // vk.refresh_fail: it is tried again; or it is not. An unreadable token stays, for its key may come back.
   degrade: {

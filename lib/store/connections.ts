@@ -15,6 +15,13 @@ export const findConnection = (tx: ReadTx, tenantId: string, id: string, of?: st
     include: { provider: true, projects: { include: { project: true } } },
   })
 
+/** Several. */
+export const findConnections = (tx: ReadTx, tenantId: string, ids: string[]) =>
+  tx.connection.findMany({
+    where: { tenantId, id: { in: ids } },
+    include: { provider: true, projects: { include: { project: true } } },
+  })
+
 /** A member's connection to a project; there is at most one (K-23). */
 export const findConnectionTo = (tx: ReadTx, tenantId: string, userId: string, projectId: string) =>
   tx.connection.findFirst({
@@ -261,6 +268,8 @@ export type RefreshedPair = {
   scheduled: boolean
   /** A cause to link again for, although the tokens are good. */
   flag: string | null
+  /** Of a pasted token: its fingerprint, what its kind notes of it where that is new, and whether its value was replaced. */
+  pasted?: { mark: string; held: string | undefined; rotated: boolean | undefined } | undefined
 }
 
 /** One call of vk.refresh_store: by version, so that a paused holder heals the row. `expiresAt` when stored. */
@@ -282,9 +291,12 @@ export async function storeRefresh(
     pair.keepAliveSeconds,
     pair.scheduled,
     pair.flag,
+    pair.pasted?.held ?? null,
+    pair.pasted?.mark ?? null,
+    pair.pasted?.rotated ?? null,
   ]
   const text = `SELECT outcome, access_expires_at AS "expiresAt" FROM vk.refresh_store($1, $2, $3, $4, $5, $6,
-    make_interval(secs => $7), $8, make_interval(secs => $9), make_interval(secs => $10), $11, $12)`
+    make_interval(secs => $7), $8, make_interval(secs => $9), make_interval(secs => $10), $11, $12, $13, $14, $15)`
   const [row] = await query<Awaited<ReturnType<typeof storeRefresh>>>(ctx, 'refresh_store', text, values)
   if (!row) throw new Error('refresh_store answered nothing')
   return row
@@ -388,3 +400,21 @@ export async function grantTimes(
   if (!row) throw new Error('the database told no time')
   return row
 }
+
+/** By the database's clock, which is the one that finds what is due. */
+export async function daysFromNow(tx: ReadTx, days: number): Promise<Date> {
+  const [row] = await tx.$queryRaw<[{ at: Date }]>`SELECT vk_now() + make_interval(days => ${days}::int) AS at`
+  return row.at
+}
+
+/**
+ * Sets how often the value of a pasted token is replaced, or has it replaced with the next renewal (`days: 0`), which is
+ * due no later than that. What is due already stays due: it may be under way, and a refusal after it has a meaning.
+ */
+export const scheduleRotation = (tx: Tx, tenantId: string, id: string, days: number | null) =>
+  tx.$executeRaw`UPDATE connection k SET rotate_days = CASE WHEN ${days}::int = 0 THEN k.rotate_days ELSE ${days}::int END,
+      rotate_at = n.at, refresh_due_at = least(k.refresh_due_at, n.at)
+    FROM (SELECT c.id, CASE WHEN c.rotate_at <= vk_now() THEN c.rotate_at
+        ELSE vk_now() + make_interval(days => ${days}::int) END AS at
+      FROM connection c WHERE c.tenant_id = ${tenantId} AND c.id = ${id}) n
+    WHERE k.tenant_id = ${tenantId} AND k.id = n.id`

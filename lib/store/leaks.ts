@@ -26,6 +26,11 @@ export const issuedByFingerprint = (tx: ReadTx, tenantId: string, fingerprints: 
   tx.$queryRaw<Lead[]>`SELECT t.fingerprint AS by, t.id FROM issued_token t
     WHERE t.tenant_id = ${tenantId} AND t.fingerprint = ANY(${[...fingerprints]}::text[])`
 
+/** Connections of the tenant, by the fingerprints of pasted tokens that they stand on. */
+export const connectionsByFingerprint = (tx: ReadTx, tenantId: string, fingerprints: readonly string[]) =>
+  tx.$queryRaw<Lead[]>`SELECT c.pasted_mark AS by, c.id FROM connection c
+    WHERE c.tenant_id = ${tenantId} AND c.pasted_mark = ANY(${[...fingerprints]}::text[])`
+
 /** Grants of the tenant, by the hashes of their access tokens. */
 export const grantsByAccess = (tx: ReadTx, tenantId: string, hashes: readonly Uint8Array[]) =>
   tx.$queryRaw<Lead[]>`SELECT encode(a.hash, 'hex') AS by, a.grant_id AS id FROM access_token a

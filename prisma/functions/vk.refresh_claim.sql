@@ -8,6 +8,7 @@
 -- because somebody asked; not what is well) | recover (an interrupted rotation and nothing else, ahead of every pause,
 -- because its upstream forgives a spent token only for so long) | narrow (to hand the new access token out: whether it is
 -- fresh or not).
+-- A pasted token that is to be replaced is not well in this sense.
 -- uncertain: this is the recovery try. doubt: an earlier end is unknown, so that a refusal means lost in rotation.
 -- touch: whether vk.connection_used is worth a call.
 -- A connection that needs its person is dead, with one exception: whose refresh token nobody has refused is claimed once more,
@@ -62,7 +63,7 @@ BEGIN
   IF v_alive THEN access_token := c.access_token; END IF;
   -- Who asks for more life than tokens of this upstream begin with would refresh at every call: half of it is enough.
   v_life := c.access_expires_at - greatest(c.last_refresh_at, c.linked_at);
-  IF v_alive AND p_mode NOT IN ('recover', 'narrow') AND (CASE p_mode WHEN 'need' THEN c.access_expires_at > v_now + least(p_margin, v_life / 2)
+  IF v_alive AND p_mode NOT IN ('recover', 'narrow') AND NOT (p_mode IN ('due', 'now') AND coalesce(c.rotate_at <= v_now, false)) AND (CASE p_mode WHEN 'need' THEN c.access_expires_at > v_now + least(p_margin, v_life / 2)
       WHEN 'due' THEN greatest(c.last_refresh_at, c.linked_at) > v_now - interval '1 minute'
       ELSE c.status = 'linked' AND c.access_expires_at > v_now + v_life / 2 END) THEN
     outcome := 'fresh';
@@ -96,7 +97,8 @@ BEGIN
       RETURN NEXT; RETURN;
     END IF;
   END IF;
-  IF v_crashed AND c.recoveries >= 1 THEN
+  -- A pasted token is only asked about then, which spends nothing.
+  IF v_crashed AND c.recoveries >= 1 AND c.granted_by <> 'pasted' THEN
     UPDATE connection k SET status = 'needs_relink', cause = 'lost_in_rotation', status_since = v_now, refresh_token = NULL,
         claim_until = NULL, intent_at = NULL, next_try_at = NULL, refresh_due_at = NULL
       WHERE k.tenant_id = p_tenant AND k.id = p_connection AND k.token_version = c.token_version AND k.fence = c.fence

@@ -144,7 +144,12 @@ async function control(demoUrl: string, part: 'faults' | 'modes', body: object):
 }
 
 /** Calls the JSON API as the page's person; answers the body, a problem as well; null: there is none. */
-export const api = (page: Page, method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<unknown> =>
+export const api = (
+  page: Page,
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+  path: string,
+  body?: object,
+): Promise<unknown> =>
   page.evaluate(
     async ([method, path, body]) => {
       const headers = { 'X-Valetkey': '1', 'Content-Type': 'application/json' }

@@ -99,6 +99,34 @@ it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstrea
   await app.follow(new Map(), back)
   await app.follow(owner, back.replace('state=', 'state=x'))
 
+  // Storage tokens in place of a consent: taken, refused, rotated, with answers that fail and that echo; and with another tenant's project.
+  const provider = await app.demoProvider(owner, 'acme')
+  const settings = { allow_pasted_tokens: true }
+  const again = await app.confirm(account, owner)
+  await app.call(again, 'PATCH', `/tenants/acme/providers/${provider}`, { settings })
+  const own = (kind: 'master' | 'limited') => app.demo.makeStorageToken({ account, project: '10232', kind })
+  const take = (token: string, more = {}) =>
+    app.call<{ id: string }>(again, 'POST', '/tenants/acme/connections', { provider, token, ...more })
+  const { status, body: taken } = await take(own('limited'))
+  expect(status).toBe(201)
+  const rotate = () => app.call(again, 'POST', `/tenants/acme/connections/${taken.id}/pasted-token/rotation`)
+  for (const fault of [
+    undefined,
+    { status: 403, body: { kind: 'empty' as const } },
+    { status: 200, body: { kind: 'wrong-types' as const } },
+  ]) {
+    if (fault) app.demo.faults.push('POST /v2/storage/tokens/*/refresh', fault)
+    await rotate()
+  }
+  const echoed = own('master')
+  const echoes = { status: 400, body: { kind: 'json' as const, value: { error: echoed, code: echoed } } }
+  app.demo.faults.push('GET /v2/storage/tokens/verify', echoes)
+  await take(echoed)
+  await take(`${echoed} `)
+  await take(echoed, { more: 1 })
+  await take(`${echoed}x`)
+  app.demo.faults.clear()
+
   // What somebody pastes or reports: every secret there has been so far, known and unknown, in forms that are taken and refused.
   const found = app.demo.ledger.tokens.map(({ value }) => value)
   const paste = (text: string) => app.call(owner, 'POST', '/tenants/acme/leaks', { text })

@@ -315,6 +315,7 @@ describe('what needs a recent sign-in', () => {
       'createClient',
       'changeClient',
       'makeClientSecret',
+      'pasteToken',
       'changePolicy',
       'createProvider',
       'changeProvider',

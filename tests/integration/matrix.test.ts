@@ -26,6 +26,8 @@ const reach: Record<string, 'own' | 'linked' | 'overseen' | 'administered' | 'ma
   declineLinkRequest: 'own',
   startLinkRequest: 'own',
   changeConnection: 'own',
+  changePastedToken: 'own',
+  rotateToken: 'own',
   renewConnection: 'administered',
   checkLastUse: 'own',
   issueToken: 'linked',

@@ -264,6 +264,16 @@ describe('every operation, done once by whom it is for', () => {
       const { client } = (await app.call<Made>(owner, 'POST', '/tenants/acme/clients', body)).body
       return { client: client.id, client_secret: client.secrets[0]?.id ?? '' }
     }
+    // Theirs, for a project that they have not linked; pasting is allowed from here on.
+    const aToken = async () => {
+      const settings = { allow_pasted_tokens: true }
+      await app.call(owner, 'PATCH', `/tenants/acme/providers/${things.provider}`, { settings })
+      return app.demo.makeStorageToken({ account: 'owner@acme.test', project: '10232', kind: 'limited' })
+    }
+    const pasted = async () => {
+      const asked = { provider: things.provider, token: await aToken() }
+      return (await app.call<{ id: string }>(jar, 'POST', '/tenants/acme/connections', asked)).body.id
+    }
     const prepare: Record<string, () => Promise<unknown>> = {
       createTenant: async () => {
         await become('member@acme.test')
@@ -301,6 +311,11 @@ describe('every operation, done once by whom it is for', () => {
           })
           return { webhook: made.body.webhook.id }
         }),
+      pasteToken: async () => {
+        body = { provider: things.provider, token: await aToken() }
+      },
+      changePastedToken: () => fresh(async () => ({ connection: await pasted() })),
+      rotateToken: () => fresh(async () => ({ connection: await pasted() })),
       // Each of its own, so that the one of `things` is still there for the next.
       // The one that was trusted just before.
       removeTrustedIssuer: () =>

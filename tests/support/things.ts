@@ -144,6 +144,8 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   issueToken: issueBody,
   makeComponentUrl: { component: 'keboola.ex-salesforce', configuration: '901' },
   changeConnection: { branch: null },
+  pasteToken: { provider: things.provider, token: '10231-1-ofnobody' },
+  changePastedToken: { warning: true },
   startLink: { provider: things.provider },
   revoke: { tokens: [things.token], connections: [things.connection], grants: [things.grant] },
   changeMember: { role: 'member' },

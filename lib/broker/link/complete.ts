@@ -123,7 +123,7 @@ function interrupted(error: unknown): unknown {
   return new BrokerError(code ?? 'internal', { cause: error, ...(retryAfterSeconds && { retryAfterSeconds }) })
 }
 
-function habitsOf(provider: ProviderRow): Habits {
+export function habitsOf(provider: ProviderRow): Habits {
   const made = configured(provider)
   return {
     endsAccount: made?.kind.endsAccount?.(made.settings) ?? false,
@@ -182,7 +182,7 @@ export async function adoptLink(
   if (!isOwn(attempt, actor, browser)) throw new BrokerError('attempt_unknown')
   const grant = grantFromJson(await vault.open(secretsPlace(attempt), attempt.secrets))
   const kept = await storeGrant(ctx, vault, {
-    attempt: { ...attempt, purpose: 'link', connectionId: null },
+    attempt: { ...attempt, connectionId: null },
     grant,
     person: actor,
     alias: alias ?? null,

@@ -131,7 +131,13 @@ type Found = NonNullable<Awaited<ReturnType<typeof findConnection>>>
  * Whether a connection works again without its person: by a silent refresh, where {@link freshTokens} may try one. One that works
  * is linked anew all the same where its person wants that; a program that asked is done with it.
  */
-async function worksAgain(ctx: Context, { tenantId, id, status }: Found, { isAsked }: StartLink): Promise<boolean> {
+async function worksAgain(
+  ctx: Context,
+  { tenantId, id, status, grantedBy }: Found,
+  { isAsked }: StartLink,
+): Promise<boolean> {
+  // Who links in place of a pasted token wants another grant, and not the same one again.
+  if (grantedBy === 'pasted') return false
   if (status === 'revoked' || (status !== 'needs_relink' && !isAsked)) return false
   try {
     const tokens = await freshTokens(ctx, { tenantId, connectionId: id })

@@ -2,13 +2,16 @@ import { may, type Person, type Role } from '../../actor.ts'
 import { record } from '../../audit/record.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
+import { configured } from '../../providers/index.ts'
 import type { LinkedGrant, UpstreamProject } from '../../providers/provider.ts'
 import { newId } from '../../security/ids.ts'
+import { fingerprint } from '../../security/secrets.ts'
 import { type AttemptRow, endAttempt, takeKeptGrant } from '../../store/attempts.ts'
 import { actAsPerson, type Standing } from '../../store/authority.ts'
-import { move } from '../../store/connection-states.ts'
+import { move, usable } from '../../store/connection-states.ts'
 import {
   type ConnectionRow,
+  daysFromNow,
   findConnection,
   findConnectionTo,
   grantTimes,
@@ -28,7 +31,7 @@ import {
   updateProjectNames,
   type Viewer,
 } from '../../store/projects.ts'
-import { findProvider } from '../../store/providers.ts'
+import { findProvider, type ProviderRow } from '../../store/providers.ts'
 import { insertRevocations } from '../../store/revocations.ts'
 import { effectivePolicy, refuseLink } from '../../tenancy/policy.ts'
 import type { Vault } from '../../vault/keys.ts'
@@ -37,10 +40,10 @@ import { frozenError } from '../freezes.ts'
 import { keepAliveFor, tokenPlace } from '../refresh/refresh.ts'
 
 type Input = {
-  attempt: Pick<
-    AttemptRow,
-    'tenantId' | 'id' | 'userId' | 'providerId' | 'purpose' | 'connectionId' | 'status' | 'scopes'
-  >
+  /** `id`: null where a token was pasted, which needs no consent. */
+  attempt: Pick<AttemptRow, 'tenantId' | 'userId' | 'providerId' | 'connectionId' | 'status' | 'scopes'> & {
+    id: string | null
+  }
   grant: LinkedGrant
   person: Person
   alias: string | null
@@ -114,7 +117,7 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
     return refused('alias_taken', `"${alias}" is already the alias of another project.`)
 
   // A kept grant is taken with what it becomes.
-  if (attempt.status === 'failed' && !(await takeKeptGrant(tx, tenantId, attempt.id, userId, now)))
+  if (attempt.id && attempt.status === 'failed' && !(await takeKeptGrant(tx, tenantId, attempt.id, userId, now)))
     throw new BrokerError('not_found')
 
   const existing = known && (await findConnectionTo(tx, tenantId, userId, known.id))
@@ -129,11 +132,16 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
   if (lost.length > 0)
     return refused('upstream_protocol', 'The upstream granted less than the connection has. Nothing was changed.')
   const locked = existing ? await lockConnection(tx, tenantId, existing.id) : null
+  // A consent that works is more than a token: it is not given up by pasting one.
+  if (grant.pasted && locked?.grantedBy === 'consent' && isUsable(locked))
+    return refused('already_linked', `${reached.name} is linked as ${locked.accountName}.`)
   // After the connection, in the order in which an issue locks them; and only then: a freeze that commits first is seen.
   const renames = known !== null && (known.name !== reached.name || known.region !== (reached.region ?? null))
   await holdGround(tx, tenantId, { projectId: known?.id, renames, providerId })
   // Removed meanwhile: what commits later would never be ended.
-  if (!(await findProvider(tx, tenantId, providerId))) throw new BrokerError('not_found')
+  const provider = await findProvider(tx, tenantId, providerId)
+  if (!provider) throw new BrokerError('not_found')
+  if (grant.pasted) refusePasting(provider)
   const facts = await frozenBy(tx, tenantId, {
     userId,
     providerId,
@@ -152,6 +160,7 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
     accountName: grant.account.name,
     scopesGranted: grant.scopes ?? [],
     upstreamSession: sessionHash(grant.vouched?.session),
+    ...(await pastedFacts(ctx, tx, grant, locked)),
   }
   if (locked) {
     if (!habits.endsAccount || isOthers) await revokeReplaced(vault, tx, locked, now)
@@ -165,6 +174,8 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
       ...account,
       ...tokens,
       status: 'linked',
+      // Nothing prolongs a pasted token.
+      grantFixed: grant.pasted !== undefined && tokens.grantExpiresAt !== null,
       statusSince: now,
       linkedAt: now,
     })
@@ -189,22 +200,26 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
       : known && !existing && (await isAliasTaken(tx, tenantId, { userId, seesAll: false }, known.alias, known.id))
         ? `"${known.alias}" stays the alias of the project that you linked before. Give one of the two another alias.`
         : null
-  await endAttempt(tx, tenantId, attempt.id, { status: 'done', detail, resultProjectId: project.id })
-  const asked = await completeLinkRequests(
-    tx,
-    { tenantId, userId, attemptId: attempt.id },
-    { projectIds: all.map((one) => one.project.id), granted: grant.scopes ?? [] },
-  )
+  if (attempt.id) await endAttempt(tx, tenantId, attempt.id, { status: 'done', detail, resultProjectId: project.id })
+  const asked = attempt.id
+    ? await completeLinkRequests(
+        tx,
+        { tenantId, userId, attemptId: attempt.id },
+        { projectIds: all.map((one) => one.project.id), granted: grant.scopes ?? [] },
+      )
+    : []
   await record(tx, tenantId, now, person, {
     action: 'link.completed',
     outcome: 'ok',
     target: { kind: 'connection', id },
     details: {
-      attempt: attempt.id,
+      ...(attempt.id && { attempt: attempt.id }),
       project: project.id,
       provider: providerId,
       relinked: locked !== null,
       account: grant.account.id,
+      by: account.grantedBy,
+      ...(locked && locked.grantedBy !== account.grantedBy && { before: locked.grantedBy }),
     },
   })
   return { kind: 'linked', projectId: project.id, connectionId: id, asked }
@@ -213,7 +228,43 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
 const missingOf = (held: string[], granted: string[] | undefined) =>
   granted ? held.filter((name) => !granted.includes(name)) : []
 
-type Refusal = 'another_project' | 'different_account' | 'alias_taken' | 'upstream_protocol'
+/** Where no admin has allowed that tokens are pasted, or no longer. @throws BrokerError paste_not_allowed, provider_misconfigured */
+export function refusePasting(row: ProviderRow): void {
+  const made = configured(row)
+  if (!made) throw new BrokerError('provider_misconfigured')
+  if (!made.kind.pasted?.allowed(made.settings)) throw new BrokerError('paste_not_allowed')
+}
+
+const isUsable = ({ status }: ConnectionRow) => usable.some((one) => one === status)
+
+/** What is kept beside a grant of how it came to be. A schedule of rotations is its owner's setting, which another token goes on with. */
+async function pastedFacts(
+  ctx: Context,
+  tx: Tx,
+  { pasted }: LinkedGrant,
+  before: Pick<ConnectionRow, 'rotateDays' | 'warningOff'> | null,
+) {
+  if (!pasted)
+    return {
+      grantedBy: 'consent',
+      held: null,
+      pastedMark: null,
+      rotateDays: null,
+      rotateAt: null,
+      warningOff: false,
+    }
+  const rotateDays = before?.rotateDays ?? null
+  return {
+    grantedBy: 'pasted',
+    held: pasted.held ?? null,
+    pastedMark: fingerprint(ctx.secrets.fingerprint, pasted.value.reveal()),
+    rotateDays,
+    rotateAt: rotateDays === null ? null : await daysFromNow(tx, rotateDays),
+    warningOff: before?.warningOff ?? false,
+  }
+}
+
+type Refusal = 'already_linked' | 'another_project' | 'different_account' | 'alias_taken' | 'upstream_protocol'
 const refused = (code: Refusal, detail: string): Kept => ({
   kind: 'refused',
   error: new BrokerError(code, { detail }),
@@ -240,7 +291,8 @@ async function sealTokens(
 
 /** The grant that a relink replaces is revoked upstream, after the new one is stored (K-37, LK-06). */
 async function revokeReplaced(vault: Vault, tx: Tx, old: ConnectionRow, now: Date): Promise<void> {
-  if (!old.refreshToken) return
+  // A token that was made elsewhere is not ours to end: the only copy here is gone with what replaces it.
+  if (!old.refreshToken || old.grantedBy === 'pasted') return
   const id = newId('revocation')
   const opened = await vault
     .open(tokenPlace(old, 'refresh_token', old.tokenVersion), old.refreshToken)

@@ -3,6 +3,8 @@ import { noteRead } from '../../audit/access.ts'
 import { type AuditView, toAuditView } from '../../audit/list.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
+import { kinds } from '../../providers/index.ts'
+import type { HeldToken } from '../../providers/kind.ts'
 import { listEventsAbout } from '../../store/audit.ts'
 import {
   type ConnectionFilter,
@@ -20,6 +22,16 @@ import { type FrozenState, toFrozenState } from '../freezes.ts'
 import { countLimit, type Page, type PageInput, pageSize, placing, toPage } from './page.ts'
 
 type ProjectReference = { id: string; name: string; alias: string; externalId: string }
+
+/** A token that was pasted in place of a consent, as its kind reads what was noted of it. */
+export type PastedView = HeldToken & {
+  title: string
+  /** The owner wants to read no more of what it lacks. */
+  warningOff: boolean
+  rotateDays: number | null
+  nextRotationAt: Date | null
+  lastRotationAt: Date | null
+}
 
 export type ConnectionView = FrozenState & {
   id: string
@@ -50,6 +62,8 @@ export type ConnectionView = FrozenState & {
   grantFixed: boolean
   linkedAt: Date
   branch: string | null
+  /** Null: it came of a consent. */
+  pasted: PastedView | null
 }
 
 type ConnectionWithRelations = NonNullable<Awaited<ReturnType<typeof findConnection>>>
@@ -64,8 +78,22 @@ export const healthOf = (row: ConnectionRow) => ({
   servesUntil: row.accessExpiresAt,
   grantExpiresAt: row.grantExpiresAt,
   usedAt: row.usedAt,
-  grantFixed: row.grantFixed,
+  // Asking about a pasted token never prolongs it.
+  grantFixed: row.grantFixed || row.grantedBy === 'pasted',
 })
+
+export function pastedOf(row: ConnectionRow, kind: string): PastedView | null {
+  const pasted = kinds.get(kind)?.pasted
+  if (row.grantedBy !== 'pasted' || !pasted) return null
+  return {
+    ...pasted.view(row.held ?? ''),
+    title: pasted.title,
+    warningOff: row.warningOff,
+    rotateDays: row.rotateDays,
+    nextRotationAt: row.rotateAt,
+    lastRotationAt: row.rotatedAt,
+  }
+}
 
 function toConnectionView(row: ConnectionWithRelations, state: FrozenState): ConnectionView {
   const [link] = row.projects
@@ -87,6 +115,7 @@ function toConnectionView(row: ConnectionWithRelations, state: FrozenState): Con
     ...state,
     linkedAt: row.linkedAt,
     branch: row.branchId,
+    pasted: pastedOf(row, row.provider.kind),
   }
 }
 

@@ -12,7 +12,7 @@ import { findProject, findProjectWithLink, listProjectNames, listProjects, viewe
 import { countLiveByProject, countTokens, listTokens } from '../../store/tokens.ts'
 import { effectivePolicy, type Policy } from '../../tenancy/policy.ts'
 import { type FrozenState, toFrozenState } from '../freezes.ts'
-import { type ConnectionView, healthOf } from './connection.ts'
+import { type ConnectionView, healthOf, pastedOf } from './connection.ts'
 import { countLimit } from './page.ts'
 import { type TokenView, toTokenViews } from './token.ts'
 
@@ -69,6 +69,7 @@ function toCard(
           ...toFrozenState(facts, 'connection', viewer),
           linkedAt: own.connection.linkedAt,
           branch: own.connection.branchId,
+          pasted: pastedOf(own.connection, row.provider.kind),
         }
       : null,
     ...toFrozenState(facts, 'project', viewer),

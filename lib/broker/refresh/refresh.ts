@@ -14,7 +14,7 @@ import {
 } from '../../providers/provider.ts'
 import { newId } from '../../security/ids.ts'
 import { isUnsealError } from '../../security/seal.ts'
-import type { Secret } from '../../security/secrets.ts'
+import { fingerprint, type Secret } from '../../security/secrets.ts'
 import {
   beginRefresh,
   type ClaimMode,
@@ -69,9 +69,14 @@ const leaseSeconds = 15
 const longestPauseMilliseconds = 60
 /** An idle connection is renewed this often, or in half of what is known of its grant's life. */
 const keepAliveSeconds = 7 * 24 * 3600
+/** Asking about a pasted token spends nothing, and is the only way to hear that somebody deleted it. */
+const askPastedSeconds = 24 * 3600
 
-export const keepAliveFor = (grant: Pick<Grant, 'grantExpiresInSeconds'>) =>
-  Math.min(keepAliveSeconds, (grant.grantExpiresInSeconds ?? Number.POSITIVE_INFINITY) / 2)
+export const keepAliveFor = (grant: Pick<Grant, 'grantExpiresInSeconds' | 'pasted'>) =>
+  Math.min(
+    grant.pasted ? askPastedSeconds : keepAliveSeconds,
+    (grant.grantExpiresInSeconds ?? Number.POSITIVE_INFINITY) / 2,
+  )
 
 export const tokenPlace = (
   connection: Pick<ConnectionRow, 'id' | 'userId'>,
@@ -161,7 +166,9 @@ const held = ({ waitMilliseconds }: RefreshClaim) =>
 type Renewed = Pick<
   ConnectionRow,
   'tenantId' | 'id' | 'userId' | 'providerId' | 'accountId' | 'failures' | 'linkedAt' | 'lastRefreshAt'
-> & { provider: ProviderFacts }
+> &
+  // A token with fewer scopes is made of a consent alone.
+  Partial<Pick<ConnectionRow, 'grantedBy' | 'rotateAt'>> & { provider: ProviderFacts }
 
 export type NarrowRequest = ConnectionKey & {
   /** As its caller has just read it; left out: it is read. */
@@ -326,8 +333,12 @@ async function refresh(
   const asked = performance.now()
   let grant: Grant & { issued?: IssuedUpstream }
   try {
+    // In doubt it is only asked about: its value may have been replaced already.
+    const rotate = isToRotate(connection, ctx.now()) && !claim.doubt && !claim.uncertain
     const sent = { refreshToken, subject: connection.accountId, once: claim.doubt }
-    grant = narrow ? await narrowBy(provider, { ...sent, request: narrow.request }) : await provider.refresh(sent)
+    grant = narrow
+      ? await narrowBy(provider, { ...sent, request: narrow.request })
+      : await provider.refresh({ ...sent, rotate })
   } catch (error) {
     // Scopes that were turned down say nothing about the connection.
     if (narrow && isUpstreamError(error) && error.failure === 'rejected') {
@@ -354,6 +365,11 @@ async function refresh(
     keepAliveSeconds: keepAliveFor(grant),
     scheduled: mode === 'due',
     flag: grant.identity === 'changed' ? 'another_account' : null,
+    pasted: grant.pasted && {
+      mark: fingerprint(ctx.secrets.fingerprint, grant.pasted.value.reveal()),
+      held: grant.pasted.held,
+      rotated: grant.pasted.rotated,
+    },
   }
   // The life that the upstream names began before its answer came, at the latest when it was asked.
   const lives = narrow ? keptSeconds(claim, pair.accessToken, ctx.now()) : grant.expiresInSeconds
@@ -374,6 +390,13 @@ async function refresh(
   const fresh = { accessToken: grant.accessToken, version, expiresAt: stored.expiresAt, degraded: false }
   return { ...fresh, ...(issued && { issued }) }
 }
+
+/** A rotation may come earlier than that, never later for a clock that is behind the database's. */
+const rotationToleranceMs = 10 * 60_000
+
+/** Of a pasted token: its next renewal replaces its value. As long as that is not stored, it may be what was cut off. */
+export const isToRotate = ({ grantedBy, rotateAt }: Pick<Renewed, 'grantedBy' | 'rotateAt'>, now: Date): boolean =>
+  grantedBy === 'pasted' && Boolean(rotateAt && rotateAt.getTime() <= now.getTime() + rotationToleranceMs)
 
 function narrowBy(provider: Provider, input: Parameters<NonNullable<Provider['narrow']>>[0]) {
   if (!provider.narrow) throw new Error('a provider without narrow was taken for one that has it')
@@ -468,7 +491,9 @@ async function failed(
   const refused = error.failure === 'refused'
   // The one recovery try was cut off as well: the token may be spent twice over, and is not sent a third time (RR-05).
   const cutOff = claim.uncertain && error.failure === 'ambiguous' && error.status === undefined
-  const lost = cutOff || (refused && (claim.doubt || error.afterAmbiguous))
+  // Asking about a pasted token loses nothing: only a rotation of it can.
+  const rotates = connection.grantedBy !== 'pasted' || isToRotate(connection, ctx.now())
+  const lost = cutOff || (refused && rotates && (claim.doubt || error.afterAmbiguous))
   const end: { status: ConnectionStatus; cause: string } =
     refused || cutOff
       ? { status: 'needs_relink', cause: lost ? 'lost_in_rotation' : cause }

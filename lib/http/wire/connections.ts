@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
+import { operation, refreshEvents, upstreamErrors, vaultErrors } from '../operation.ts'
 import { auditEvent } from './audit-events.ts'
 import { frozen } from './freezes.ts'
 import { providerReference } from './providers.ts'
-import { branch, id, instant, instantOrNull, object, page, reason } from './schemas.ts'
+import { alias, branch, id, idOf, instant, instantOrNull, object, page, reason, rightLine } from './schemas.ts'
 import { chosen, placed } from './selections.ts'
 
 export const connectionFacts = object({
@@ -22,6 +22,21 @@ export const connectionFacts = object({
   grant_expires_at: instantOrNull.describe('When the grant ends unless it is renewed; null where nobody knows'),
   linked_at: instant,
   branch: z.string().nullable(),
+  pasted: object({
+    title: z.string().describe('What the upstream calls such a token'),
+    token_id: z.string().describe('The upstream’s own'),
+    description: z.string(),
+    owner: z.string().nullable().describe('Whose it is there, or who made it'),
+    is_master: z.boolean().describe('It acts as its owner, with everything that they may do'),
+    rights: z.array(rightLine),
+    lacks: z.string().nullable().describe('What a consent could do and it cannot; null: nothing'),
+    warning_off: z.boolean().describe('Its owner wants to read no more of that'),
+    rotate_days: z.int().nullable().describe('How often its value is replaced; null: when somebody asks'),
+    next_rotation_at: instantOrNull,
+    last_rotation_at: instantOrNull,
+  })
+    .nullable()
+    .describe('A token that was pasted in place of a consent; null: there was one'),
 })
 
 const projectReference = object({ id, name: z.string(), alias: z.string(), external_id: z.string() })
@@ -73,6 +88,76 @@ export const changeConnection = operation({
   }),
   answer: { status: 204 },
   limit: 'write',
+})
+
+export const changePastedToken = operation({
+  id: 'changePastedToken',
+  method: 'PATCH',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}/pasted-token',
+  summary: 'Sets how the pasted token of a connection is looked after; what is left out stays',
+  permission: 'work',
+  scope: 'cookie only',
+  audit: 'connection.changed',
+  body: object({
+    rotate_days: z.int().min(1).max(365).nullable().optional().describe('Null: when somebody asks'),
+    warning: z.boolean().optional().describe('Whether the console says what a limited token cannot do'),
+  }),
+  answer: { status: 204 },
+  errors: ['not_pasted', 'needs_relink'],
+  limit: 'write',
+})
+
+export const pasteToken = operation({
+  id: 'pasteToken',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/connections',
+  summary:
+    'Makes a connection of a token that somebody has at the upstream already, in place of a consent; the upstream is asked about it at once',
+  permission: 'work',
+  scope: 'cookie only',
+  fresh: true,
+  audit: 'link.completed',
+  body: object({
+    provider: idOf('provider'),
+    token: z
+      .string()
+      .regex(/^[!-~]{8,500}$/, 'must be the token alone, without blanks')
+      .describe('Kept sealed, and never shown again'),
+    alias: alias.optional().describe('What scripts will call the project; made from its name where none is given'),
+    connection: idOf('connection').optional().describe('For this one alone: a token of another project is refused'),
+  }),
+  answer: { status: 201, schema: connectionDetail },
+  errors: [
+    ...vaultErrors,
+    'paste_not_allowed',
+    'token_not_taken',
+    'already_linked',
+    'another_project',
+    'alias_taken',
+    'provider_misconfigured',
+    'frozen',
+    'over_policy',
+    'upstream_unavailable',
+    'upstream_protocol',
+    'upstream_refused',
+    'upstream_forbidden',
+    'client_not_registered',
+  ],
+  limit: 'paste',
+})
+
+export const rotateToken = operation({
+  id: 'rotateToken',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}/pasted-token/rotation',
+  summary: 'Replaces the value of a pasted token at the upstream: whoever else has the old one is locked out at once',
+  permission: 'work',
+  scope: 'cookie only',
+  audit: ['connection.rotation_asked', 'connection.rotated', ...refreshEvents],
+  body: object({}),
+  answer: { status: 200, schema: connectionDetail },
+  errors: [...upstreamErrors, 'not_pasted'],
+  limit: 'renewal',
 })
 
 export const readConnection = operation({

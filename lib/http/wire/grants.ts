@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import { operation } from '../operation.ts'
 import { frozen } from './freezes.ts'
-import { id, instant, instantOrNull, object, page } from './schemas.ts'
+import { id, instant, instantOrNull, object, page, rightLine } from './schemas.ts'
 import { chosen, clientId, placed, program } from './selections.ts'
-import { rightLine } from './tokens.ts'
 
 /** What may be issued at most. Null: whatever policy allows; empty: nothing. */
 const limit = z.array(rightLine).nullable()

@@ -8,8 +8,10 @@ const textMax = 1024 * 1024
 
 export const leakFound = object({
   kind: z
-    .enum(['token', 'grant', 'client_secret'])
-    .describe('What there is to revoke; a grant goes with all that was made of it'),
+    .enum(['token', 'grant', 'client_secret', 'connection'])
+    .describe(
+      'What there is to revoke; a grant goes with all that was made of it. `connection`: a pasted token, which its owner rotates or deletes at the upstream',
+    ),
   id,
   shown: z
     .array(

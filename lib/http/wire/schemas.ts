@@ -24,6 +24,8 @@ export const instantGiven = z
   .string()
   .regex(new RegExp(utc), 'must be a time in UTC such as 2030-01-31T12:00:00Z')
   .transform((text) => new Date(text))
+/** A right as a person reads it. */
+export const rightLine = object({ text: z.string(), risk: z.enum(['low', 'medium', 'high']) })
 export const role = z.enum(['owner', 'admin', 'member', 'auditor'])
 
 /** Unicode's Cc and Cf, the line and the paragraph separator, as ranges (IV-05). A test compares them with Node's Unicode. */

@@ -7,14 +7,13 @@ import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
 import { frozen } from './freezes.ts'
 import { providerReference } from './providers.ts'
 import { upstreamState } from './revocations.ts'
-import { id, idOf, instant, instantOrNull, line, object, page, schemaOf } from './schemas.ts'
+import { id, idOf, instant, instantOrNull, line, object, page, rightLine, schemaOf } from './schemas.ts'
 import { chosen, clientId, placed, strategy } from './selections.ts'
 import { use } from './use.ts'
 
 /** As the kind of the provider has them. */
 const scopes = z.record(z.string(), z.unknown())
 /** One right as a person reads it, and how far it reaches. */
-export const rightLine = object({ text: z.string(), risk: z.enum(['low', 'medium', 'high']) })
 
 export const token = object({
   id,

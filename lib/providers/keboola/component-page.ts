@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Secret } from '../../security/secrets.ts'
 import type { ComponentPage } from '../kind.ts'
 import { isUpstreamError, type PageVerdict } from '../provider.ts'
+import { callerOf } from './pasted.ts'
 import type { KeboolaRights } from './rights.ts'
 import type { KeboolaSettings } from './settings.ts'
 import type { Storage } from './storage.ts'
@@ -38,7 +39,7 @@ export async function pageVerdict(
   { ask, verify }: Storage,
   { accessToken, component, configuration, anyway }: PageQuestion,
 ): Promise<PageVerdict> {
-  const as = { bearer: accessToken }
+  const as = callerOf(accessToken)
   const { id, isMasterToken, admin } = await verify(as)
   if (!(isMasterToken ?? admin)) return { kind: 'no_master_token', tokenId: id }
   if (mayNotGrant.has(admin?.role ?? '')) return { kind: 'role', role: admin?.role ?? '' }

@@ -22,6 +22,7 @@ import { checkStack } from './check.ts'
 import { authorizes, componentPage, pageVerdict } from './component-page.ts'
 import { facts } from './facts.ts'
 import { storageTokens } from './issue.ts'
+import { callerOf, pastedGrant, pastedTokens, storageTokensPasted } from './pasted.ts'
 import { describe, forbids, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
 import { reachOf } from './roles.ts'
 import { changeable, KeboolaSettings } from './settings.ts'
@@ -69,6 +70,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   environment,
   proxy: () => proxying,
   componentPage,
+  pasted: storageTokensPasted,
   refreshGraceSeconds: (settings) => settings.refreshGraceSeconds,
   branchHint: 'The branch id. The env sample sets it as KBC_BRANCH_ID; it does not change any rights.',
   revokesGrants: false,
@@ -91,6 +93,12 @@ const proxying: ProxyFacts = {
     { name: 'jobs', title: 'See jobs', paths: ['GET /v2/storage/jobs/**'] },
     { name: 'files', title: 'Read files', paths: ['GET /v2/storage/files/**'] },
   ],
+  authority(accessToken) {
+    const caller = callerOf(accessToken)
+    return 'bearer' in caller
+      ? ['authorization', `Bearer ${caller.bearer.reveal()}`]
+      : ['x-storageapi-token', caller.storageToken.reveal()]
+  },
 }
 
 const offers: StrategyOffer[] = [
@@ -172,12 +180,16 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
   const storage = storageApi(issuer, deps)
   const tokens = storageTokens(storage, deps)
   const protocol = speak(row, deps)
+  const pasted = pastedTokens(storage, deps)
 
   return {
     authorizationUrl: protocol.authorizationUrl,
     tryClient: protocol.tryClient,
     check: ({ redirectUri }) => checkStack(row, deps, { speak, redirectUri }),
+    paste: pasted.paste,
     async refresh(input) {
+      const token = pastedGrant(input.refreshToken)
+      if (token) return input.rotate ? pasted.rotate(token) : pasted.look(token.value)
       const grant = await protocol.refresh(input)
       return { ...grant, grantExpiresInSeconds: grant.grantExpiresInSeconds ?? grantExpiresInSeconds }
     },
@@ -200,6 +212,8 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
     async revoke(target): Promise<RevocationOutcome> {
       switch (target.kind) {
         case 'grant':
+          // Made elsewhere, and perhaps used elsewhere: only our copy is ours to destroy.
+          if (pastedGrant(target.refreshToken)) return { state: 'impossible' }
           return protocol.revoke(target.refreshToken, 'refresh_token')
         case 'orphans': {
           const found = await tokens.deleteOrphans(target.accessToken, target.nonce)
@@ -217,13 +231,13 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
       const query = new URLSearchParams({ limit: '1', q: `token.id:${upstreamId}` })
       const [event] = await storage.ask('read', z.array(z.object({ created: z.string() })), {
         path: `/tokens/${upstreamId}/events?${query}`,
-        as: { bearer: accessToken },
+        as: callerOf(accessToken),
       })
       return event ? parseDate(event.created) : undefined
     },
 
     async choices({ accessToken }) {
-      const as = { bearer: accessToken }
+      const as = callerOf(accessToken)
       const [verified, components, buckets, branches] = await Promise.all([
         storage.verify(as),
         storage.ask('read', Components, { path: '/components?include=configuration', as }),

@@ -10,6 +10,7 @@ import {
   UpstreamError,
 } from '../provider.ts'
 import { withRetries } from '../retry.ts'
+import { callerOf, pastedIn } from './pasted.ts'
 import type { KeboolaRights } from './rights.ts'
 import { emptyOrMap, id, parseDate, type Storage, StorageToken } from './storage.ts'
 
@@ -34,7 +35,7 @@ export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps
     ask('mint', MintedToken, {
       method: 'POST',
       path: '/tokens',
-      as: { bearer: accessToken },
+      as: callerOf(accessToken),
       body: {
         description: describe(purpose, nonce),
         expiresIn: lifetimeSeconds,
@@ -95,7 +96,7 @@ export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps
 
   /** Deletes what a cut-off mint left. Only who may list tokens can; for others the short lifetime is the clean-up. */
   async function deleteOrphans(accessToken: Secret, nonce: string): Promise<number> {
-    const as = { bearer: accessToken }
+    const as = callerOf(accessToken)
     const tokens = await ask('read', z.array(StorageToken), { path: '/tokens', as })
     const orphans = tokens.filter((token) => token.description.includes(nonce))
     for (const orphan of orphans)
@@ -105,6 +106,7 @@ export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps
 
   /** What a mint that was cut off may have left is deleted before it is made once more (K-24). */
   async function issue({ accessToken, request }: { accessToken: Secret; request: Request }) {
+    await refuseLimited(accessToken)
     try {
       return judge(await mint(accessToken, request), request)
     } catch (error) {
@@ -116,6 +118,14 @@ export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps
       if (error.failure === 'protocol') throw error
       return judge(await mint(accessToken, request), request)
     }
+  }
+
+  /** A pasted token that is no master token makes none, and is answered 500 where it may manage tokens: it is not sent. */
+  async function refuseLimited(accessToken: Secret): Promise<void> {
+    const storageToken = pastedIn(accessToken)
+    if (!storageToken) return
+    const { isMasterToken, admin } = await verify({ storageToken })
+    if (!(isMasterToken ?? admin)) throw new UpstreamError('forbidden', 'the pasted token is not a master token')
   }
 
   return { issue, endToken, standing, deleteOrphans }

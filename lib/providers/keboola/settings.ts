@@ -15,6 +15,8 @@ export const KeboolaSettings = z.strictObject({
   componentPage: z.url().default('https://external.keboola.com/oauth/index.html'),
   /** Whether a token may be made that manages tokens, where somebody chooses that (K-20). */
   allowManageTokens: z.boolean().default(false),
+  /** Whether members may paste a Storage token in place of a consent (docs/decisions/0107). */
+  allowPastedTokens: z.boolean().default(false),
   /** How long an unused refresh token lives: a month, which no answer tells. */
   refreshTokenDays: z.int().min(1).max(3_650).default(30),
   /** How long a refresh token is still answered after its first use; 0: not at all. */
@@ -45,6 +47,13 @@ export const changeable: readonly ChangeableSetting[] = [
     name: 'allowManageTokens',
     label: 'Tokens may manage tokens',
     hint: 'Members may then choose this right. Such a token can end, and take over, tokens of everybody in its project.',
+    byDefault: false,
+  },
+  {
+    is: 'switch',
+    name: 'allowPastedTokens',
+    label: 'Members may paste Storage tokens',
+    hint: 'For accounts that cannot approve in a browser. A pasted token lives as long as the stack lets it, and disconnecting does not end it there.',
     byDefault: false,
   },
 ]

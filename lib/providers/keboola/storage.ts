@@ -24,7 +24,7 @@ export const Components = z.array(
 )
 export const Branches = z.array(z.object({ ...named, isDefault: z.boolean().default(false) }))
 
-type Credential = { bearer: Secret } | { storageToken: Secret }
+export type Credential = { bearer: Secret } | { storageToken: Secret }
 type Call = { method?: 'GET' | 'POST' | 'DELETE'; path: string; as: Credential; body?: unknown }
 
 const turnedDown = new Set<number | undefined>([400, 404, 409, 422])

@@ -3,6 +3,7 @@ import { AttemptNotice } from '@/app/_features/attempt.tsx'
 import { connectCommand } from '@/app/_features/commands.ts'
 import { ConnectAll } from '@/app/_features/connect-all.tsx'
 import { LinkProject } from '@/app/_features/link.tsx'
+import { PasteToken } from '@/app/_features/pasted.tsx'
 import { nextActOf } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { CardGrid } from '@/app/_ui/card.tsx'
@@ -30,6 +31,9 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
   const choices = providers
     .filter(({ own }) => !own)
     .map(({ id, name, issuer }) => ({ id, name, host: new URL(issuer).host }))
+  const pastes = providers.flatMap(({ id, name, issuer, pastes }) =>
+    pastes ? [{ id, name, host: new URL(issuer).host, ...pastes }] : [],
+  )
   // Who had them in the file of another program need not type anything.
   const hasStacks = providers.some(({ kind }) => kind === 'keboola')
   const standing = new Map(
@@ -58,6 +62,7 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
           mayWork &&
           choices.length > 0 && (
             <>
+              {pastes.length > 0 && <PasteToken tenant={tenant} providers={pastes} />}
               {hasStacks && <ButtonLink href={`/t/${tenant}/import`}>Bring from kbagent</ButtonLink>}
               {cards.length > 0 && <LinkProject tenant={tenant} providers={choices} variant="secondary" />}
             </>

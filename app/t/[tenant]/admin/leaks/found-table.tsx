@@ -19,9 +19,12 @@ type Props = {
   onRevoke?: (chosen: Found[]) => void
 }
 
+/** Whether it still works and revoking it here ends it: a secret is its client's, a pasted token was made at its upstream. */
+export const isEndedHere = ({ kind, stands }: Found): boolean => stands && (kind === 'token' || kind === 'grant')
+
 /** What a paste opens: whose it is, what it can do, where it stood, and what has become of it. */
 export function FoundTable({ tenant, names, now, found, outcomes, onRevoke }: Props) {
-  const isOpen = ({ id, kind, stands }: Found) => stands && kind !== 'client_secret' && !outcomes.has(id)
+  const isOpen = (one: Found) => isEndedHere(one) && !outcomes.has(one.id)
   return (
     <DataTable
       caption="What was found"
@@ -74,6 +77,7 @@ function What({ tenant, found }: { tenant: string; found: Found }) {
     token: `/t/${tenant}/tokens/${id}`,
     grant: `/t/${tenant}/devices/${id}`,
     client_secret: `/t/${tenant}/admin/clients`,
+    connection: `/t/${tenant}/connections/${id}`,
   }[kind]
   return (
     <span className="flex min-w-0 flex-col">
@@ -120,7 +124,7 @@ function Places({ found: { places, times } }: { found: Found }) {
 
 function State({
   tenant,
-  found: { kind, stands, ends_at },
+  found: { id, kind, stands, ends_at },
   outcome,
   now,
 }: {
@@ -135,6 +139,12 @@ function State({
     return (
       <Link className="underline underline-offset-4" href={`/t/${tenant}/admin/clients`}>
         still works: end it at the client
+      </Link>
+    )
+  if (kind === 'connection')
+    return (
+      <Link className="underline underline-offset-4" href={`/t/${tenant}/connections/${id}`}>
+        still works: its owner must rotate it, or delete it at the upstream
       </Link>
     )
   return (

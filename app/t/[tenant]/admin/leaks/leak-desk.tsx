@@ -14,7 +14,7 @@ import { Notice, ProblemNotice } from '@/app/_ui/notice.tsx'
 import { Section } from '@/app/_ui/section.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
 import type { Paths } from '@/lib/client/index.ts'
-import { FoundTable } from './found-table.tsx'
+import { FoundTable, isEndedHere } from './found-table.tsx'
 
 type Wire = Paths['/api/v1/tenants/{tenant}/leaks']['post']['responses'][200]['content']['application/json']
 export type Found = Wire['found'][number]
@@ -146,7 +146,7 @@ function Results({
 }) {
   const { found, candidates, unknown, damaged, is_cut } = findings
   const [asking, setAsking] = useState<Found[] | null>(null)
-  const standing = found.filter(({ id, kind, stands }) => stands && kind !== 'client_secret' && !outcomes.has(id))
+  const standing = found.filter((one) => isEndedHere(one) && !outcomes.has(one.id))
   const others = [
     unknown > 0 && `${plural(unknown, 'value')} of our form that this tenant does not know`,
     damaged > 0 && `${plural(damaged, 'value')} that ${damaged === 1 ? 'is' : 'are'} cut off or mistyped`,

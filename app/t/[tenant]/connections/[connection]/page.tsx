@@ -7,6 +7,7 @@ import { FreezeButton } from '@/app/_features/freeze.tsx'
 import { freezeTargetOf } from '@/app/_features/freeze-target.ts'
 import { orNotFound } from '@/app/_features/guard.tsx'
 import { ConnectionHealth, healthFacts, NextAct } from '@/app/_features/health.tsx'
+import { LacksNotice } from '@/app/_features/pasted.tsx'
 import { hrefWith } from '@/app/_features/query.ts'
 import { nextActOf, pluralUpTo, shownState } from '@/app/_features/words.ts'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
@@ -15,11 +16,13 @@ import { Section } from '@/app/_ui/section.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import { may } from '@/lib/actor.ts'
+import { providerList } from '@/lib/broker/providers.ts'
 import { connectionDetail } from '@/lib/broker/read/connection.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { kinds } from '@/lib/providers/index.ts'
+import { PastedSection } from './pasted-section.tsx'
 
 type Props = { params: Promise<{ tenant: string; connection: string }> }
 
@@ -48,6 +51,10 @@ export default async function ConnectionPage({ params }: Props) {
     peopleNames(ctx, actor.tenantId),
     tokenPage(ctx, actor, { ...live, everybody: !own }),
   ])
+  const stack = connection.pasted && (await providerList(ctx, actor)).find((each) => each.id === provider.id)
+  const paste = stack?.pastes
+    ? { ...stack.pastes, id: stack.id, name: stack.name, host: new URL(stack.issuer).host }
+    : null
   const now = ctx.now().toISOString()
   const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
   const mayWork = may(actor, 'work')
@@ -87,6 +94,15 @@ export default async function ConnectionPage({ params }: Props) {
         actions={nextActOf(connection) === 'issue' && act}
       />
       <ConnectionHealth form="notice" health={connection} now={now} frozenBy={frozenBy} act={act} />
+      {connection.pasted?.lacks && !connection.pasted.warningOff && own && mayWork && (
+        <LacksNotice
+          tenant={tenant}
+          connection={id}
+          provider={provider.id}
+          title={connection.pasted.title}
+          lacks={connection.pasted.lacks}
+        />
+      )}
       <div className="grid gap-6 md:grid-cols-2">
         <Section title="Health">
           <div className="rounded-lg border bg-surface p-4">
@@ -137,6 +153,16 @@ export default async function ConnectionPage({ params }: Props) {
           </div>
         </Section>
       </div>
+      {connection.pasted && (
+        <PastedSection
+          tenant={tenant}
+          connection={connection}
+          pasted={connection.pasted}
+          now={now}
+          mine={own && mayWork && !provider.isRemoved}
+          paste={paste}
+        />
+      )}
       <Section title="Timeline" lead="What happened to this connection, from the first link until now.">
         <ConnectionTimeline events={timeline} state={shownState(connection)} now={now} nameOf={nameOf} />
       </Section>

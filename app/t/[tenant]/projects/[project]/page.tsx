@@ -4,6 +4,7 @@ import { ConnectionTimeline } from '@/app/_features/connection-timeline.tsx'
 import { Disconnect } from '@/app/_features/disconnect.tsx'
 import { FreezeButton } from '@/app/_features/freeze.tsx'
 import { ConnectionHealth, FrozenNotice, healthFacts, IssueLink, WhyNoToken } from '@/app/_features/health.tsx'
+import { LacksNotice } from '@/app/_features/pasted.tsx'
 import { TokenTable } from '@/app/_features/token-table.tsx'
 import { UseSection } from '@/app/_features/use.tsx'
 import { canIssue, externalName, nextActOf, shownState } from '@/app/_features/words.ts'
@@ -102,10 +103,19 @@ export default async function ProjectPage({ params, searchParams }: Props) {
       ) : (
         frozen && <FrozenNotice frozen={frozen} now={now} what={notLinkedWords[frozen.kind]} by={frozenBy} act={act} />
       )}
+      {own && mayWork && connection.pasted?.lacks && !connection.pasted.warningOff && (
+        <LacksNotice
+          tenant={tenant}
+          connection={connection.id}
+          provider={project.provider.id}
+          title={connection.pasted.title}
+          lacks={connection.pasted.lacks}
+        />
+      )}
       <div className="grid gap-6 md:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
         <Section title="Facts">
           <div className="rounded-lg border bg-surface p-4">
-            <Facts project={project} now={now} />
+            <Facts tenant={tenant} project={project} now={now} />
           </div>
         </Section>
         {mayWork && (connection !== null || may(actor, 'administer')) && (
@@ -276,7 +286,7 @@ const notLinkedWords = { member: 'You are frozen in this tenant.', project: 'Thi
 /** Events that the page of a project shows. */
 const latest = 5
 
-function Facts({ project, now }: { project: ProjectDetail; now: string }) {
+function Facts({ tenant, project, now }: { tenant: string; project: ProjectDetail; now: string }) {
   const { provider, connection, cap } = project
   const former = project.aliases.filter((alias) => alias !== project.alias)
   return (
@@ -292,6 +302,14 @@ function Facts({ project, now }: { project: ProjectDetail; now: string }) {
         ...(connection
           ? [
               { label: 'Account', value: connection.accountName },
+              ...(connection.pasted
+                ? [
+                    {
+                      label: 'Stands on',
+                      value: <PastedLink tenant={tenant} connection={connection.id} title={connection.pasted.title} />,
+                    },
+                  ]
+                : []),
               { label: 'Role upstream', value: connection.upstreamRole ?? 'not reported' },
               { label: 'Linked', value: <Time at={connection.linkedAt.toISOString()} now={now} /> },
               ...healthFacts({ health: connection, now }).filter(({ label }) => told.has(label)),
@@ -312,6 +330,15 @@ function Facts({ project, now }: { project: ProjectDetail; now: string }) {
     />
   )
 }
+
+const PastedLink = ({ tenant, connection, title }: { tenant: string; connection: string; title: string }) => (
+  <>
+    a pasted {title},{' '}
+    <Link href={`/t/${tenant}/connections/${connection}`} className="rounded-sm underline underline-offset-4">
+      looked after at the connection
+    </Link>
+  </>
+)
 
 /** The notice above says the rest. */
 const told = new Set(['Last successful renewal', 'Next renewal', 'Grant expires'])

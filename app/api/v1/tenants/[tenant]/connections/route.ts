@@ -1,7 +1,9 @@
-import { connectionPage } from '@/lib/broker/read/connection.ts'
+import { pasteToken } from '@/lib/broker/link/paste.ts'
+import { connectionDetail, connectionPage } from '@/lib/broker/read/connection.ts'
 import { api } from '@/lib/http/api.ts'
-import { listConnections } from '@/lib/http/wire/connections.ts'
+import { listConnections, pasteToken as pasteTokenOperation } from '@/lib/http/wire/connections.ts'
 import { orderOf, toChosen } from '@/lib/http/wire/selections.ts'
+import { Secret } from '@/lib/security/secrets.ts'
 
 export const GET = api(listConnections, ({ ctx, actor, query: { everybody, status, sort, before, ...chosen } }) =>
   connectionPage(ctx, actor, {
@@ -12,3 +14,9 @@ export const GET = api(listConnections, ({ ctx, actor, query: { everybody, statu
     ...orderOf({ sort, before }, status !== undefined && status !== 'revoked'),
   }),
 )
+
+export const POST = api(pasteTokenOperation, async ({ ctx, actor, body: { provider, token, alias, connection } }) => {
+  const input = { providerId: provider, token: new Secret(token), alias, connectionId: connection }
+  const { connectionId } = await pasteToken(ctx, actor, input)
+  return connectionDetail(ctx, actor, connectionId)
+})
