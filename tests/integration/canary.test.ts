@@ -13,7 +13,7 @@ afterAll(() => app.stop())
 
 it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstream secret is in a log, a table or an answer but the one that hands it out', async () => {
   const account = 'owner@acme.test'
-  const owner = await app.signIn(account)
+  let owner = await app.signIn(account)
   const member = await app.signIn('member@acme.test')
   const handedOut = new Map<string, string>()
   const issue = async (jar = owner, id = project) => {
@@ -102,14 +102,14 @@ it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstrea
   // Storage tokens in place of a consent: taken, refused, rotated, with answers that fail and that echo; and with another tenant's project.
   const provider = await app.demoProvider(owner, 'acme')
   const settings = { allow_pasted_tokens: true }
-  const again = await app.confirm(account, owner)
-  await app.call(again, 'PATCH', `/tenants/acme/providers/${provider}`, { settings })
+  owner = await app.confirm(account, owner)
+  await app.call(owner, 'PATCH', `/tenants/acme/providers/${provider}`, { settings })
   const own = (kind: 'master' | 'limited') => app.demo.makeStorageToken({ account, project: '10232', kind })
   const take = (token: string, more = {}) =>
-    app.call<{ id: string }>(again, 'POST', '/tenants/acme/connections', { provider, token, ...more })
+    app.call<{ id: string }>(owner, 'POST', '/tenants/acme/connections', { provider, token, ...more })
   const { status, body: taken } = await take(own('limited'))
   expect(status).toBe(201)
-  const rotate = () => app.call(again, 'POST', `/tenants/acme/connections/${taken.id}/pasted-token/rotation`)
+  const rotate = () => app.call(owner, 'POST', `/tenants/acme/connections/${taken.id}/pasted-token/rotation`)
   for (const fault of [
     undefined,
     { status: 403, body: { kind: 'empty' as const } },
