@@ -9,6 +9,7 @@ import { makeNotes, MOUNT as notesMount, MCP as notesPath } from './notes.ts'
 import { makeNotesMcp } from './notes-mcp.ts'
 import type { ClientRegistration, Part, World } from './part.ts'
 import { listen, makeHandler } from './server.ts'
+import { makeSessions } from './sessions.ts'
 import { makeStack } from './stack.ts'
 import { makeStorage } from './storage.ts'
 import { makeStore } from './store.ts'
@@ -60,7 +61,7 @@ export type Demo = {
   modes: { readonly current: Modes; set(patch: ModesPatch): Modes }
   clock: Clock
   /** What a person does upstream to end what they allowed: every grant of theirs there, and what came of it. */
-  endGrants(email: string, system?: 'stack' | 'tickets' | 'notes'): Promise<void>
+  endGrants(email: string, system?: 'stack' | 'tickets' | 'notes' | 'sessions'): Promise<void>
   /**
    * Back to the first moment: modes, faults, clock, request ledger, sessions, and no token is live any more. The
    * ledger's tokens stay listed, for a canary search over the whole run.
@@ -147,7 +148,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     makeNotes(world),
   ])
   const control: Part[] = options.controlSecret ? [makeControl(demo, options.controlSecret)] : []
-  const apis = [makeStorage(world), makeTicketsApi(world), makeNotesMcp(world)]
+  const apis = [makeStorage(world), makeSessions(world), makeTicketsApi(world), makeNotesMcp(world)]
   // The stack answers at the root, so it comes behind those that have a path.
   const parts = [...control, ...apis, identityProvider, notes, tickets, stack]
   server.onRequest(makeHandler(world, parts, server.port))

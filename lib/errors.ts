@@ -157,6 +157,23 @@ export const errorCodes = {
     title: 'The upstream gave no refresh token',
     next: 'An admin must allow offline access for the client of this provider.',
   },
+  /** Of a way to link that a stack does not have, or not yet. */
+  flow_not_offered: {
+    status: 409,
+    title: 'This stack does not offer this sign-in yet',
+    next: 'Link the ordinary way: one project at a time.',
+  },
+  /** Its person chooses what it is for; nothing is linked until then. */
+  projects_not_chosen: {
+    status: 409,
+    title: 'Choose the projects that the connection is for',
+    next: 'Choose at least one that you have not linked.',
+  },
+  already_linked: {
+    status: 409,
+    title: 'You have linked this project already',
+    next: 'Disconnect it first, or move its connection.',
+  },
   another_project: {
     status: 409,
     title: 'A different project was chosen at the upstream',

@@ -183,6 +183,20 @@ export type Prepared = {
   resource?: string
 }
 
+/**
+ * A way to link beside the ordinary one. Its grant reaches several projects of a person, who chooses here which of them the
+ * connection is for (docs/decisions/0109).
+ */
+export type Flow = {
+  /** As it is stored with attempts and connections. */
+  name: string
+  /** For people, as a thing to choose. */
+  title: string
+  hint: string
+  /** As {@link Kind.revokesGrants}, of its grants. */
+  revokesGrants: boolean
+}
+
 /** Something entered that cannot be used: what to do, by the names of the fields on the wire. */
 export class SetupError extends Error {
   override readonly name = 'SetupError'
@@ -223,6 +237,8 @@ export type ProxyFacts = {
   /** Patterns that no token passes by: what would make something that outlives it. */
   never: readonly string[]
   rules: readonly NamedRules[]
+  /** Headers that name a project there, where the connection's token alone does not. */
+  projectHeaders?(input: { project: string; accessToken: Secret }): string[]
   /** Tokens are bound to a key of the connection, so that each request is signed (RFC 9449). */
   bound?: boolean
   /** PEM, of the CAs that vouch for it beside the public ones. */
@@ -285,6 +301,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
    * `logout`: where it says that a session is over.
    */
   facts?(settings: S, at: { now: Date; clientKeys: string; logout: string }): Fact[]
+  /** Ways to link beside the ordinary one, where a row offers any. */
+  flows?(settings: S): readonly Flow[]
   /** What every link of a row asks for, where that is scopes. */
   scopes?(settings: S): string[]
   /** How the client of a row proves itself; left out: by a secret. */

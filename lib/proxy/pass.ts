@@ -54,6 +54,8 @@ type Known = {
   /** Its rules in words. */
   words: string
   facts: ProxyFacts
+  /** The upstream's own id of it. */
+  project: string
   base: URL
   /** Path of the API, without a slash at the end. */
   root: string
@@ -157,6 +159,7 @@ function learn({ ctx, known }: Proxy, key: string, entered: Live, { slug, projec
       .map(({ text }) => text)
       .join('; '),
     facts,
+    project: externalId,
     base,
     root: base.pathname.replace(/\/$/, ''),
     dispatcher: ctx.streams(facts.certificates),
@@ -280,7 +283,9 @@ async function sent(proxy: Proxy, passing: Passing, way: Way, { access, body, be
   const framed = body && length !== undefined ? [...headers, 'content-length', length] : headers
   const call = { dispatcher: known.dispatcher, origin: known.base.origin, path, method, body }
   const send = (authority: string[]) => begin().send({ ...call, headers: [...framed, ...authority] })
-  if (!known.facts.bound) return send(['authorization', `Bearer ${access.accessToken.reveal()}`])
+  const { accessToken } = access
+  const named = known.facts.projectHeaders?.({ project: known.project, accessToken }) ?? []
+  if (!known.facts.bound) return send([...named, 'authorization', `Bearer ${accessToken.reveal()}`])
   return signed(proxy.ctx, way.entered, access, { method, url: urlOf(known, target) }, (signature) =>
     send(Object.entries(signature).flat()),
   )

@@ -64,6 +64,7 @@ export const transitions = {
       accountId: 'given',
       accountName: 'given',
       upstreamSession: 'given',
+      flow: 'given',
     },
   },
   revoke: {

@@ -2,6 +2,7 @@ import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { type Environment, envSample, promptSample } from '../environment.ts'
 import {
+  type Flow,
   type Kind,
   type ProxyFacts,
   type Sample,
@@ -24,6 +25,8 @@ import { facts } from './facts.ts'
 import { storageTokens } from './issue.ts'
 import { describe, forbids, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
 import { reachOf } from './roles.ts'
+import { stackSessions } from './session.ts'
+import { isSession, isSessionAccess, projectHeader } from './session-credential.ts'
 import { changeable, KeboolaSettings } from './settings.ts'
 import { found, KeboolaSetup, prepare } from './setup.ts'
 import { stackViews } from './stacks.ts'
@@ -55,6 +58,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   strategies: () => offers,
   tokenType: 'storage',
   header: 'X-StorageApi-Token: {token}',
+  flows: ({ programmatic }) => (programmatic ? [sessionFlow] : []),
   facts: (settings) => [
     ...facts(settings),
     throughUs(proxying.methodsCarryMeaning),
@@ -78,6 +82,16 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   open,
 }
 
+/** One session of the stack's own for many projects (upstreams.md 3.4). */
+const sessionFlow: Flow = {
+  name: 'session',
+  title: 'Once, for several projects',
+  hint: 'You sign in at the stack once. Then you choose here which of your projects the connection is for.',
+  revokesGrants: true,
+}
+
+const isOwnFlow = ({ flow }: { flow?: string | undefined }) => flow === sessionFlow.name
+
 const proxying: ProxyFacts = {
   methodsCarryMeaning: true,
   requestHeaders: ['x-kbc-runid', 'x-kbc-branchid'],
@@ -85,7 +99,15 @@ const proxying: ProxyFacts = {
   credentialParameters: [],
   redirectHosts: [],
   // A Storage token that is made or refreshed through us would outlive the one that made it; /oauth is our own client's.
-  never: ['POST,PUT,PATCH /v2/storage/tokens/**', 'POST,PUT,PATCH /v2/storage/branch/*/tokens/**', '* /oauth/**'],
+  // A session can end itself, see its others and make children, which is nobody's errand.
+  never: [
+    'POST,PUT,PATCH /v2/storage/tokens/**',
+    'POST,PUT,PATCH /v2/storage/branch/*/tokens/**',
+    '* /oauth/**',
+    '* /v1/auth/**',
+    '* /admin/auth/**',
+  ],
+  projectHeaders: ({ project, accessToken }) => (isSessionAccess(accessToken) ? [projectHeader, project] : []),
   rules: [
     { name: 'tables', title: 'Read tables', paths: ['GET /v2/storage/buckets/**', 'GET /v2/storage/tables/**'] },
     { name: 'jobs', title: 'See jobs', paths: ['GET /v2/storage/jobs/**'] },
@@ -172,19 +194,22 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
   const storage = storageApi(issuer, deps)
   const tokens = storageTokens(storage, deps)
   const protocol = speak(row, deps)
+  const sessions = stackSessions(row, deps)
 
   return {
-    authorizationUrl: protocol.authorizationUrl,
+    authorizationUrl: (input) => (isOwnFlow(input) ? sessions : protocol).authorizationUrl(input),
     tryClient: protocol.tryClient,
     check: ({ redirectUri }) => checkStack(row, deps, { speak, redirectUri }),
     async refresh(input) {
+      if (isSession(input.refreshToken)) return sessions.refresh(input)
       const grant = await protocol.refresh(input)
       return { ...grant, grantExpiresInSeconds: grant.grantExpiresInSeconds ?? grantExpiresInSeconds }
     },
 
     async exchangeCode(input) {
+      if (isOwnFlow(input)) return sessions.exchangeCode(input)
       const { subject: _, ...grant } = await protocol.exchangeCode(input)
-      const { owner, admin, id: tokenId } = await storage.verify({ bearer: grant.accessToken })
+      const { owner, admin, id: tokenId } = await storage.verify({ bearer: grant.accessToken, project: undefined })
       return {
         ...grant,
         grantExpiresInSeconds,
@@ -200,9 +225,10 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
     async revoke(target): Promise<RevocationOutcome> {
       switch (target.kind) {
         case 'grant':
+          if (isSession(target.refreshToken)) return sessions.revoke(target.refreshToken)
           return protocol.revoke(target.refreshToken, 'refresh_token')
         case 'orphans': {
-          const found = await tokens.deleteOrphans(target.accessToken, target.nonce)
+          const found = await tokens.deleteOrphans(target.accessToken, target.nonce, target.project)
           return { state: 'confirmed', found }
         }
         case 'token':
@@ -210,20 +236,23 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
       }
     },
 
-    standing: async (target) => (target.kind === 'token' ? tokens.standing(target.handle) : 'untold'),
+    async standing(target) {
+      if (target.kind === 'token') return tokens.standing(target.handle)
+      return isSession(target.refreshToken) ? sessions.standing(target.refreshToken) : 'untold'
+    },
 
-    async lastUsed({ accessToken, upstreamId }) {
+    async lastUsed({ accessToken, project, upstreamId }) {
       // Without the filter the list also holds events about the token, such as its own creation.
       const query = new URLSearchParams({ limit: '1', q: `token.id:${upstreamId}` })
       const [event] = await storage.ask('read', z.array(z.object({ created: z.string() })), {
         path: `/tokens/${upstreamId}/events?${query}`,
-        as: { bearer: accessToken },
+        as: { bearer: accessToken, project },
       })
       return event ? parseDate(event.created) : undefined
     },
 
-    async choices({ accessToken }) {
-      const as = { bearer: accessToken }
+    async choices({ accessToken, project }) {
+      const as = { bearer: accessToken, project }
       const [verified, components, buckets, branches] = await Promise.all([
         storage.verify(as),
         storage.ask('read', Components, { path: '/components?include=configuration', as }),

@@ -15,6 +15,10 @@ export const KeboolaSettings = z.strictObject({
   componentPage: z.url().default('https://external.keboola.com/oauth/index.html'),
   /** Whether a token may be made that manages tokens, where somebody chooses that (K-20). */
   allowManageTokens: z.boolean().default(false),
+  /** Whether people may also link by the stack's own sign-in for programs, one session for many projects (upstreams.md 3.4). */
+  programmatic: z.boolean().default(false),
+  /** Our client there; left out: the same as at its OAuth server. */
+  programmaticClientId: z.string().min(1).max(200).optional(),
   /** How long an unused refresh token lives: a month, which no answer tells. */
   refreshTokenDays: z.int().min(1).max(3_650).default(30),
   /** How long a refresh token is still answered after its first use; 0: not at all. */
@@ -45,6 +49,13 @@ export const changeable: readonly ChangeableSetting[] = [
     name: 'allowManageTokens',
     label: 'Tokens may manage tokens',
     hint: 'Members may then choose this right. Such a token can end, and take over, tokens of everybody in its project.',
+    byDefault: false,
+  },
+  {
+    is: 'switch',
+    name: 'programmatic',
+    label: 'One sign-in for several projects',
+    hint: 'Members may then also link by the stack’s programmatic auth, and choose which of their projects it is for. Not every stack offers it yet.',
     byDefault: false,
   },
 ]
