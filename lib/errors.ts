@@ -169,6 +169,11 @@ export const errorCodes = {
     title: 'Choose the projects that the connection is for',
     next: 'Choose at least one that you have not linked.',
   },
+  last_project: {
+    status: 409,
+    title: 'This is the only project of its connection',
+    next: 'Disconnect it instead.',
+  },
   already_linked: {
     status: 409,
     title: 'You have linked this project already',

@@ -88,6 +88,8 @@ export const catalogue = {
   // To be linked again by its person, and then a silent refresh did (R-10).
   'connection.worked_again': act(['connection'], { attempt: text }),
   'connection.changed': act(['connection'], { branch: text.nullable() }),
+  /** One of several projects was taken off it. */
+  'connection.project_left': act(['connection'], { owner: text, project: text, tokens: count }),
   'connection.revoked': act(['connection'], { owner: text, tokens: count, reason }),
   /** The upstream says that the session is over in which it was linked. `offline`: it took offline access along. */
   'connection.signed_out': act(['connection'], { owner: text, offline: z.boolean() }),

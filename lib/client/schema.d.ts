@@ -68,6 +68,10 @@ export type ErrorCode =
   | 'upstream_forbidden'
   | 'upstream_signed_out'
   | 'no_refresh_token'
+  | 'flow_not_offered'
+  | 'projects_not_chosen'
+  | 'last_project'
+  | 'already_linked'
   | 'another_project'
   | 'different_account'
   | 'alias_taken'
@@ -713,9 +717,9 @@ export interface Paths {
                 provider_id: string
                 purpose: 'link' | 'relink'
                 /**
-                 * `going_on`: its person came back from the upstream, and the link is being finished
+                 * `going_on`: its person came back from the upstream, and the link is being finished; `choosing`: they choose the projects that it is for
                  */
-                status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
+                status: 'pending' | 'going_on' | 'choosing' | 'expired' | 'done' | 'failed'
                 /**
                  * Why it failed: an error code, or `cancelled`
                  */
@@ -727,6 +731,10 @@ export interface Paths {
                 can_adopt: boolean
                 connection_id: string | null
                 project_id: string | null
+                /**
+                 * Which of the ways to link of the provider’s kind; null: the ordinary one
+                 */
+                flow: string | null
                 created_at: string
                 expires_at: string
               }[]
@@ -761,6 +769,10 @@ export interface Paths {
              * Reconnect this one instead of linking anew
              */
             connection?: string
+            /**
+             * One of the ways to link of the provider (`flows`), or `ordinary`; left out: that of the connection, else the ordinary one
+             */
+            flow?: string
             /**
              * It goes on in a pop-up, whose last page tells its opener and closes
              */
@@ -831,9 +843,9 @@ export interface Paths {
               provider_id: string
               purpose: 'link' | 'relink'
               /**
-               * `going_on`: its person came back from the upstream, and the link is being finished
+               * `going_on`: its person came back from the upstream, and the link is being finished; `choosing`: they choose the projects that it is for
                */
-              status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
+              status: 'pending' | 'going_on' | 'choosing' | 'expired' | 'done' | 'failed'
               /**
                * Why it failed: an error code, or `cancelled`
                */
@@ -845,6 +857,10 @@ export interface Paths {
               can_adopt: boolean
               connection_id: string | null
               project_id: string | null
+              /**
+               * Which of the ways to link of the provider’s kind; null: the ordinary one
+               */
+              flow: string | null
               created_at: string
               expires_at: string
             }
@@ -881,6 +897,85 @@ export interface Paths {
           content: {
             'application/json': {
               project: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/attempts/{attempt}/projects': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          attempt: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              account: string
+              projects: {
+                external_id: string
+                name: string
+                /**
+                 * The caller’s, as the upstream calls it
+                 */
+                role: string | null
+                /**
+                 * The connection that has it already
+                 */
+                linked_by: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          attempt: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            /**
+             * By their ids at the upstream (`external_id`)
+             *
+             * @minItems 1
+             * @maxItems 500
+             */
+            projects: string[]
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              project: string
+              connection: string
             }
           }
         }
@@ -2324,6 +2419,23 @@ export interface Paths {
                  */
                 grant_expires_at: string | null
                 linked_at: string
+                /**
+                 * Which of the ways to link of the provider’s kind; null: the ordinary one
+                 */
+                flow: string | null
+                /**
+                 * Ways to link that it can be moved to: it keeps its projects, aliases and history
+                 */
+                moves_to: {
+                  name: string
+                  title: string
+                  hint: string
+                  revokes_grants: boolean
+                }[]
+                /**
+                 * Whether disconnecting ends the grant at the upstream
+                 */
+                revocable: boolean
                 branch: string | null
                 provider: {
                   id: string
@@ -2426,6 +2538,23 @@ export interface Paths {
                */
               grant_expires_at: string | null
               linked_at: string
+              /**
+               * Which of the ways to link of the provider’s kind; null: the ordinary one
+               */
+              flow: string | null
+              /**
+               * Ways to link that it can be moved to: it keeps its projects, aliases and history
+               */
+              moves_to: {
+                name: string
+                title: string
+                hint: string
+                revokes_grants: boolean
+              }[]
+              /**
+               * Whether disconnecting ends the grant at the upstream
+               */
+              revocable: boolean
               branch: string | null
               provider: {
                 id: string
@@ -2594,6 +2723,23 @@ export interface Paths {
                */
               grant_expires_at: string | null
               linked_at: string
+              /**
+               * Which of the ways to link of the provider’s kind; null: the ordinary one
+               */
+              flow: string | null
+              /**
+               * Ways to link that it can be moved to: it keeps its projects, aliases and history
+               */
+              moves_to: {
+                name: string
+                title: string
+                hint: string
+                revokes_grants: boolean
+              }[]
+              /**
+               * Whether disconnecting ends the grant at the upstream
+               */
+              revocable: boolean
               branch: string | null
               provider: {
                 id: string
@@ -2638,6 +2784,38 @@ export interface Paths {
                   [k: string]: unknown
                 }
               }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/connections/{connection}/projects/{project}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * How many tokens were revoked
+               */
+              tokens: number
             }
           }
         }
@@ -2710,6 +2888,23 @@ export interface Paths {
                */
               grant_expires_at: string | null
               linked_at: string
+              /**
+               * Which of the ways to link of the provider’s kind; null: the ordinary one
+               */
+              flow: string | null
+              /**
+               * Ways to link that it can be moved to: it keeps its projects, aliases and history
+               */
+              moves_to: {
+                name: string
+                title: string
+                hint: string
+                revokes_grants: boolean
+              }[]
+              /**
+               * Whether disconnecting ends the grant at the upstream
+               */
+              revocable: boolean
               branch: string | null
               provider: {
                 id: string
@@ -4089,6 +4284,23 @@ export interface Paths {
                    */
                   grant_expires_at: string | null
                   linked_at: string
+                  /**
+                   * Which of the ways to link of the provider’s kind; null: the ordinary one
+                   */
+                  flow: string | null
+                  /**
+                   * Ways to link that it can be moved to: it keeps its projects, aliases and history
+                   */
+                  moves_to: {
+                    name: string
+                    title: string
+                    hint: string
+                    revokes_grants: boolean
+                  }[]
+                  /**
+                   * Whether disconnecting ends the grant at the upstream
+                   */
+                  revocable: boolean
                   branch: string | null
                 } | null
                 /**
@@ -4202,6 +4414,23 @@ export interface Paths {
                  */
                 grant_expires_at: string | null
                 linked_at: string
+                /**
+                 * Which of the ways to link of the provider’s kind; null: the ordinary one
+                 */
+                flow: string | null
+                /**
+                 * Ways to link that it can be moved to: it keeps its projects, aliases and history
+                 */
+                moves_to: {
+                  name: string
+                  title: string
+                  hint: string
+                  revokes_grants: boolean
+                }[]
+                /**
+                 * Whether disconnecting ends the grant at the upstream
+                 */
+                revocable: boolean
                 branch: string | null
               } | null
               /**
@@ -4330,6 +4559,23 @@ export interface Paths {
                  */
                 grant_expires_at: string | null
                 linked_at: string
+                /**
+                 * Which of the ways to link of the provider’s kind; null: the ordinary one
+                 */
+                flow: string | null
+                /**
+                 * Ways to link that it can be moved to: it keeps its projects, aliases and history
+                 */
+                moves_to: {
+                  name: string
+                  title: string
+                  hint: string
+                  revokes_grants: boolean
+                }[]
+                /**
+                 * Whether disconnecting ends the grant at the upstream
+                 */
+                revocable: boolean
                 branch: string | null
               } | null
               /**
@@ -5591,6 +5837,14 @@ export interface Paths {
                   scope?: string
                   client?: 'confidential' | 'public'
                   league?: 8 | 9
+                  /**
+                   * Members may also link by the stack’s programmatic auth
+                   */
+                  programmatic?: boolean
+                  /**
+                   * Of the client there, where it is another one
+                   */
+                  programmatic_client_id?: string
                 }
               | {
                   preset?: string
@@ -5813,6 +6067,15 @@ export interface Paths {
                  */
                 misconfigured: boolean
                 /**
+                 * Ways to link beside the ordinary one, each with one grant for several projects
+                 */
+                flows: {
+                  name: string
+                  title: string
+                  hint: string
+                  revokes_grants: boolean
+                }[]
+                /**
                  * Whether it can be found out what its upstream does with smaller tokens
                  */
                 can_probe: boolean
@@ -5874,6 +6137,14 @@ export interface Paths {
                   scope?: string
                   client?: 'confidential' | 'public'
                   league?: 8 | 9
+                  /**
+                   * Members may also link by the stack’s programmatic auth
+                   */
+                  programmatic?: boolean
+                  /**
+                   * Of the client there, where it is another one
+                   */
+                  programmatic_client_id?: string
                 }
               | {
                   preset?: string
@@ -5978,6 +6249,7 @@ export interface Paths {
                   refresh_token_days?: number
                   refresh_grace_seconds?: number
                   allow_manage_tokens?: boolean
+                  programmatic?: boolean
                 }
               | {
                   refresh_token_days?: number
@@ -6040,6 +6312,15 @@ export interface Paths {
                * Its settings cannot be read here: nothing is linked, renewed or issued with it
                */
               misconfigured: boolean
+              /**
+               * Ways to link beside the ordinary one, each with one grant for several projects
+               */
+              flows: {
+                name: string
+                title: string
+                hint: string
+                revokes_grants: boolean
+              }[]
               /**
                * Whether it can be found out what its upstream does with smaller tokens
                */
@@ -6140,6 +6421,7 @@ export interface Paths {
                   refresh_token_days?: number
                   refresh_grace_seconds?: number
                   allow_manage_tokens?: boolean
+                  programmatic?: boolean
                 }
               | {
                   refresh_token_days?: number
@@ -6202,6 +6484,15 @@ export interface Paths {
                * Its settings cannot be read here: nothing is linked, renewed or issued with it
                */
               misconfigured: boolean
+              /**
+               * Ways to link beside the ordinary one, each with one grant for several projects
+               */
+              flows: {
+                name: string
+                title: string
+                hint: string
+                revokes_grants: boolean
+              }[]
               /**
                * Whether it can be found out what its upstream does with smaller tokens
                */

@@ -1,11 +1,7 @@
 import { z } from 'zod'
 import { operation, vaultErrors } from '../operation.ts'
+import { flow } from './connections.ts'
 import { alias, id, idOf, instant, items, object } from './schemas.ts'
-
-export const flow = z
-  .string()
-  .nullable()
-  .describe('Which of the ways to link of the provider’s kind; null: the ordinary one')
 
 export const attempt = object({
   id,
