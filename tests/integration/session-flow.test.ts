@@ -308,7 +308,7 @@ describe('choosing', () => {
     expect(live('refresh')).toEqual([])
   })
 
-  it('SI-02: a link freeze that comes while its person chooses counts, and the choice stays open', async () => {
+  it('a freeze that comes while its person chooses counts, and the choice stays open', async () => {
     const mine = await choosing()
     await broker.owner.query(
       `INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_at) VALUES ($1, 'member', $2, now())`,

@@ -139,6 +139,7 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   issueToken: issueBody,
   makeComponentUrl: { component: 'keboola.ex-salesforce', configuration: '901' },
   changeConnection: { branch: null },
+  chooseProjects: { projects: ['10232'] },
   startLink: { provider: things.provider },
   revoke: { tokens: [things.token], connections: [things.connection], grants: [things.grant] },
   changeMember: { role: 'member' },

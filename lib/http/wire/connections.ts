@@ -115,7 +115,7 @@ export const leaveProject = operation({
   path: '/api/v1/tenants/{tenant}/connections/{connection}/projects/{project}',
   summary: 'Takes one of several projects off a connection, and revokes the tokens issued for it',
   permission: 'work',
-  scope: 'connections:manage',
+  scope: 'cookie only',
   audit: ['connection.project_left', 'token.revoked'],
   answer: { status: 200, schema: object({ tokens: z.int().min(0).describe('How many tokens were revoked') }) },
   errors: ['not_linked', 'last_project'],
