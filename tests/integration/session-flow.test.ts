@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import type { Fault } from '../../demo/index.ts'
+import { checkProvider } from '../../lib/broker/check.ts'
 import { readScopeChoices } from '../../lib/broker/choices.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
 import { checkLastUse } from '../../lib/broker/last-use.ts'
@@ -182,6 +183,21 @@ describe('one sign-in for several projects', () => {
       body: { kind: 'json', value: { error: 'x', params: { error: 'incorrect_client_credentials' } } },
     })
     expect(await failureOf(signInForMany(broker, owner, email))).toBe('client_not_registered')
+  })
+
+  it('K-26: its check says whether the stack has it, and takes our client there', async () => {
+    const { id } = await broker.providerOf(owner)
+    const seen = async () => {
+      const { lines } = await checkProvider(broker.ctx, owner, id)
+      return lines.find((line) => line.id === 'session')?.state
+    }
+    expect(await seen()).toBe('ok')
+    broker.demo.modes.set({ clientKnown: false })
+    expect(await seen()).toBe('failed')
+    broker.demo.modes.set({ clientKnown: true, sessions: 'off' })
+    expect(await seen()).toBe('failed')
+    await turnOn(broker, owner, false)
+    expect(await seen()).toBe(undefined)
   })
 
   it('takes no alias along, because several projects may come of it', async () => {

@@ -26,6 +26,7 @@ import { storageTokens } from './issue.ts'
 import { describe, forbids, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
 import { reachOf } from './roles.ts'
 import { stackSessions } from './session.ts'
+import { sessionLine } from './session-check.ts'
 import { isSession, isSessionAccess, projectHeader } from './session-credential.ts'
 import { changeable, KeboolaSettings } from './settings.ts'
 import { found, KeboolaSetup, prepare } from './setup.ts'
@@ -199,7 +200,13 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
   return {
     authorizationUrl: (input) => (isOwnFlow(input) ? sessions : protocol).authorizationUrl(input),
     tryClient: protocol.tryClient,
-    check: ({ redirectUri }) => checkStack(row, deps, { speak, redirectUri }),
+    async check({ redirectUri }) {
+      const [lines, session] = await Promise.all([
+        checkStack(row, deps, { speak, redirectUri }),
+        settings.programmatic ? [sessionLine(deps, sessions, redirectUri)] : [],
+      ])
+      return [...lines, ...(await Promise.all(session))]
+    },
     async refresh(input) {
       if (isSession(input.refreshToken)) return sessions.refresh(input)
       const grant = await protocol.refresh(input)
