@@ -9,6 +9,7 @@ import { makeNotes, MOUNT as notesMount, MCP as notesPath } from './notes.ts'
 import { makeNotesMcp } from './notes-mcp.ts'
 import type { ClientRegistration, Part, World } from './part.ts'
 import { listen, makeHandler } from './server.ts'
+import { makeSessions } from './sessions.ts'
 import { makeStack } from './stack.ts'
 import { makeStorage, makeTokenPage, type OwnToken } from './storage.ts'
 import { makeStore } from './store.ts'
@@ -62,7 +63,7 @@ export type Demo = {
   /** What a person does in the stack's own pages: makes a Storage token by hand. Its value. */
   makeStorageToken(token: Pick<OwnToken, 'kind' | 'expiresInSeconds'> & { account: string; project: string }): string
   /** What a person does upstream to end what they allowed: every grant of theirs there, and what came of it. */
-  endGrants(email: string, system?: 'stack' | 'tickets' | 'notes'): Promise<void>
+  endGrants(email: string, system?: 'stack' | 'tickets' | 'notes' | 'sessions'): Promise<void>
   /**
    * Back to the first moment: modes, faults, clock, request ledger, sessions, and no token is live any more. The
    * ledger's tokens stay listed, for a canary search over the whole run.
@@ -156,7 +157,13 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     makeNotes(world),
   ])
   const control: Part[] = options.controlSecret ? [makeControl(demo, options.controlSecret)] : []
-  const apis = [storage.part, makeTokenPage(storage.make), makeTicketsApi(world), makeNotesMcp(world)]
+  const apis = [
+    storage.part,
+    makeTokenPage(storage.make),
+    makeSessions(world),
+    makeTicketsApi(world),
+    makeNotesMcp(world),
+  ]
   // The stack answers at the root, so it comes behind those that have a path.
   const parts = [...control, ...apis, identityProvider, notes, tickets, stack]
   server.onRequest(makeHandler(world, parts, server.port))

@@ -88,6 +88,20 @@ export const Modes = z.strictObject({
     .nullable(),
   /** [] · fields left out of token, mint and verify answers. */
   missingFields: z.array(z.string()),
+  /** on · off: the stack has no sign-in of its own for programs, and each of its paths is a 404. */
+  sessions: z.enum(['on', 'off']),
+  /** grace · of such a session: for 30 s the same answer again; strict: a used refresh token is refused at once; none: it is handed back. */
+  sessionRotation: z.enum(['grace', 'strict', 'none']),
+  /** true · false: a refresh token of a session that is used again later is only refused. */
+  sessionReplayRevokesFamily: z.boolean(),
+  /** prose · what a session's refused token is answered with, beside the status 401; html: by something in front of the stack. */
+  sessionRefusal: z.enum(['prose', 'code', 'html']),
+  /** null · that prose instead. */
+  sessionProse: z.string().nullable(),
+  /** null · what a child of a session reaches, whether it only reads, and how long it lives, whatever was asked. */
+  childProjects: z.array(z.string()).nullable(),
+  childReadOnly: z.boolean().nullable(),
+  childSeconds: z.int().positive().nullable(),
   /** null · what a mint gives beyond what was asked, whoever asks; in truth but for `claims`, which its answer only says. */
   mintExcess: z
     .strictObject({
@@ -139,6 +153,14 @@ export function defaultModes({ accessTokenSeconds = 3600, endSession = false } =
     idTokenAlg: 'RS256',
     idToken: null,
     missingFields: [],
+    sessions: 'on',
+    sessionRotation: 'grace',
+    sessionReplayRevokesFamily: true,
+    sessionRefusal: 'prose',
+    sessionProse: null,
+    childProjects: null,
+    childReadOnly: null,
+    childSeconds: null,
     mintExcess: null,
   }
 }

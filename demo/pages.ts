@@ -97,6 +97,7 @@ const WHERE = {
   stack: 'Demo project stack',
   tickets: 'Demo ticket service',
   notes: 'Demo notes',
+  sessions: 'Demo project stack',
 } satisfies Record<System, string>
 
 const accountButton = (account: Account, label = account.email) => html`
@@ -172,6 +173,19 @@ ${projects.map(
 )}
 </fieldset>
 <p class="soft"><small>It can read and write this project's data as you, until you or an admin revoke it.</small></p>`,
+  )
+}
+
+/** Who is signed in, and all that they reach: what is asked for is not one project. */
+export function sessionPage(input: { client: string; account: Account; projects: Project[] }): Answer {
+  const { client, account, projects } = input
+  return decisionPage(
+    'stack',
+    `${client} asks to sign in as you`,
+    account,
+    html`
+<h2>It reaches all of your projects</h2>
+<ul>${projects.map(({ id, name }) => html`<li>${name} <span class="soft">(${id})</span></li>`)}</ul>`,
   )
 }
 

@@ -49,8 +49,14 @@ const GRACE_MILLISECONDS = 30_000
 
 /** Whether a rotated refresh token still works, because the mode gives it a grace. */
 export function isInGrace({ modes, clock }: World, { endedAt }: TokenRecord): boolean {
-  return modes.current.rotation === 'grace' && endedAt !== null && clock.now() - endedAt <= GRACE_MILLISECONDS
+  return modes.current.rotation === 'grace' && isWithinGrace(clock, endedAt)
 }
+
+/** Whether a token ended so lately that a server with a grace answers it again. */
+export const isInGraceOf = ({ clock }: World, { endedAt }: TokenRecord): boolean => isWithinGrace(clock, endedAt)
+
+const isWithinGrace = (clock: Clock, endedAt: number | null) =>
+  endedAt !== null && clock.now() - endedAt <= GRACE_MILLISECONDS
 
 /** Records in the ledger which person a request was about. */
 export function note(incoming: Incoming, about: { account?: string; client?: string; project?: string }): void {

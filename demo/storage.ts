@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Role } from './modes.ts'
 import { tokenPage } from './pages.ts'
 import { note, type Part, type World, withoutFields } from './part.ts'
-import { type StorageToken, sha256 } from './store.ts'
+import { type StorageToken, sha256, type TokenRecord } from './store.ts'
 import { type Answer, type Incoming, json } from './wire.ts'
 import {
   type Account,
@@ -78,11 +78,22 @@ export function makeStorage(world: World): { part: Part; make: (token: OwnToken)
     }
     const bearer = /^Bearer (.+)$/i.exec(incoming.headers.authorization ?? '')?.[1]
     const record = bearer === undefined ? undefined : store.token(bearer)
+    if (record?.system === 'sessions') return ofSession(incoming, record)
     if (record?.kind !== 'access' || record.system !== 'stack' || !store.isLive(record)) return undefined
     const account = accountBySub(record.sub)
     const project = projectById(record.project)
     const role = modes.current.role ?? (project && account?.memberships[project.id])
     return account && project && role && { kind: 'admin', account, role, project }
+  }
+
+  /** A session reaches many projects, so each call names its own. A child reaches what was asked for it. */
+  function ofSession({ headers }: Incoming, record: TokenRecord): Actor | undefined {
+    const account = accountBySub(record.sub)
+    const project = projectById(String(headers['x-kbc-projectid'] ?? ''))
+    if (record.kind !== 'access' || !store.isLive(record) || !account || !project) return undefined
+    const own = modes.current.role ?? account.memberships[project.id]
+    if (!own || (record.projects && !record.projects.includes(project.id))) return undefined
+    return { kind: 'admin', account, project, role: record.readOnly ? 'readOnly' : own }
   }
 
   const masterId = (account: Account, project: Project) => `${account.id}${project.id}`

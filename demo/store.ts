@@ -12,7 +12,7 @@ const TokenKind = z.enum(['code', 'access', 'refresh', 'id', 'storage'])
 export type TokenKind = z.infer<typeof TokenKind>
 
 /** Which of the demo's authorization servers. */
-const System = z.enum(['idp', 'stack', 'tickets', 'notes'])
+const System = z.enum(['idp', 'stack', 'tickets', 'notes', 'sessions'])
 export type System = z.infer<typeof System>
 
 export const TicketStatus = z.enum(['open', 'pending', 'closed'])
@@ -32,6 +32,9 @@ const TokenRecord = z.object({
   partner: z.string().optional(),
   /** Codes: the authorize request named no redirect_uri, so the token request need not either. */
   redirectImplied: z.boolean().optional(),
+  /** Children of a session: what they reach, and whether they only read. */
+  projects: z.array(z.string()).optional(),
+  readOnly: z.boolean().optional(),
   issuedAt: z.number(),
   expiresAt: z.number().nullable(),
   endedAt: z.number().nullable(),

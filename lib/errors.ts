@@ -157,6 +157,28 @@ export const errorCodes = {
     title: 'The upstream gave no refresh token',
     next: 'An admin must allow offline access for the client of this provider.',
   },
+  /** Of a way to link that a stack does not have, or not yet. */
+  flow_not_offered: {
+    status: 409,
+    title: 'This stack does not offer this sign-in yet',
+    next: 'Link the ordinary way: one project at a time.',
+  },
+  /** Its person chooses what it is for; nothing is linked until then. */
+  projects_not_chosen: {
+    status: 409,
+    title: 'Choose the projects that the connection is for',
+    next: 'Choose at least one that you have not linked.',
+  },
+  last_project: {
+    status: 409,
+    title: 'This is the only project of its connection',
+    next: 'Disconnect it instead.',
+  },
+  already_linked: {
+    status: 409,
+    title: 'You have linked this project already',
+    next: 'Keep its connection, or move it. To link in another way all the same, disconnect the project first.',
+  },
   another_project: {
     status: 409,
     title: 'A different project was chosen at the upstream',
@@ -178,11 +200,6 @@ export const errorCodes = {
     status: 409,
     title: 'This connection does not stand on a pasted token',
     next: 'It renews itself. There is nothing to rotate.',
-  },
-  already_linked: {
-    status: 409,
-    title: 'This project is linked with your account already',
-    next: 'Keep that connection: it does more than a token. To paste a token all the same, disconnect the project first.',
   },
   alias_taken: { status: 409, title: 'Another project already has this alias', next: 'Choose another alias.' },
   provider_misconfigured: {

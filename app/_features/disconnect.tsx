@@ -21,6 +21,8 @@ type Props = {
   tokensOut: number
   /** Whether the grant may be revocable upstream. */
   revocable: boolean
+  /** Other projects that end with it, by their names. */
+  alsoFor?: string[]
 }
 
 /** Ends the connection after saying what ends with it. */
@@ -70,7 +72,7 @@ export function ConnectionActs({ tenant, connection, tokens, frozen, freezable }
 type DialogProps = Props & { open: boolean; onOpenChange: (open: boolean) => void }
 
 function DisconnectDialog(props: DialogProps) {
-  const { tenant, connection, project, account, owner, tokensOut, revocable, open, onOpenChange } = props
+  const { tenant, connection, project, account, owner, tokensOut, revocable, alsoFor = [], open, onOpenChange } = props
   const router = useRouter()
   const whose = owner ? '' : ' of yours'
   return (
@@ -86,6 +88,7 @@ function DisconnectDialog(props: DialogProps) {
       counts={[
         ...(owner ? [{ label: 'Owner', value: owner }] : []),
         { label: 'Account', value: account },
+        ...(alsoFor.length > 0 ? [{ label: 'Ends as well', value: alsoFor.join(', ') }] : []),
         { label: 'Tokens revoked', value: String(tokensOut) },
         { label: 'Grant upstream', value: grantWords(revocable) },
       ]}

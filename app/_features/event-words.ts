@@ -210,6 +210,10 @@ const acts = {
     'Token revoked',
     `${details.fingerprint ? `Fingerprint ${text(details.fingerprint)}.` : ''}${because(details)}`,
   ],
+  'connection.project_left': (details) => [
+    'Project taken off',
+    `${plural(Number(details.tokens ?? 0), 'token')} revoked with it. The connection stays for its other projects.`,
+  ],
   'connection.revoked': (details) => [
     'Disconnected',
     `${plural(Number(details.tokens ?? 0), 'token')} revoked with it.${because(details)}`,

@@ -9,7 +9,12 @@ import { Input, Select } from '@/app/_ui/field.tsx'
 import { FormDialog } from '@/app/_ui/form-dialog.tsx'
 import { ProblemNotice } from '@/app/_ui/notice.tsx'
 
-export type ProviderChoice = { id: string; name: string; host: string }
+export type ProviderChoice = {
+  id: string
+  name: string
+  host: string
+  flows?: { name: string; title: string; hint: string }[]
+}
 
 /** What an alias may be (the API says the same). */
 export const aliasPattern = /^[a-z0-9][a-z0-9-]{0,62}$/
@@ -17,9 +22,9 @@ export const aliasHint = 'Lowercase letters, digits and hyphens. Scripts use it 
 export const aliasFault = (alias: string): string | undefined =>
   aliasPattern.test(alias) ? undefined : 'Use lowercase letters, digits and hyphens, and start with a letter or digit.'
 
-type Start = { provider: string; alias?: string; connection?: string }
+type Start = { provider: string; alias?: string; connection?: string; flow?: string }
 
-async function startLink(tenant: string, body: Start): Promise<ActionResult> {
+export async function startLink(tenant: string, body: Start): Promise<ActionResult> {
   const sent = await send(client.POST('/api/v1/tenants/{tenant}/attempts', { params: { path: { tenant } }, body }))
   if (sent.ok) leaveFor(sent.data.url)
   return sent
@@ -59,13 +64,19 @@ function LinkDialog({ tenant, providers, onClose }: LinkDialogProps) {
   const [providerId, setProviderId] = useState(providers[0]?.id ?? '')
   const [alias, setAlias] = useState('')
   const [checked, setChecked] = useState(false)
+  const [way, setWay] = useState('')
   const { busy, problem, start } = useAction(startLink)
   const provider = providers.find((each) => each.id === providerId)
-  const fault = alias === '' ? undefined : aliasFault(alias)
+  const flow = provider?.flows?.find(({ name }) => name === way)
+  const fault = alias === '' || flow ? undefined : aliasFault(alias)
   return (
     <FormDialog
       title="Link project"
-      lead="At the upstream, choose a project and approve access. You then return here. You have ten minutes."
+      lead={
+        flow
+          ? 'At the upstream, sign in and approve access. You then return here and choose the projects. You have ten minutes.'
+          : 'At the upstream, choose a project and approve access. You then return here. You have ten minutes.'
+      }
       submitLabel={
         <>
           Continue to {provider?.name ?? 'the upstream'}
@@ -77,7 +88,8 @@ function LinkDialog({ tenant, providers, onClose }: LinkDialogProps) {
       onClose={onClose}
       onSubmit={() => {
         setChecked(true)
-        if (!fault) void start(tenant, { provider: providerId, ...(alias && { alias }) })
+        if (fault) return
+        void start(tenant, { provider: providerId, ...(flow ? { flow: flow.name } : alias && { alias }) })
       }}
     >
       {providers.length > 1 ? (
@@ -93,18 +105,32 @@ function LinkDialog({ tenant, providers, onClose }: LinkDialogProps) {
           <span className="wrap-anywhere text-muted">{provider?.host}</span>
         </p>
       )}
-      <Input
-        label="Alias"
-        optional
-        hint={`${aliasHint} If empty, it is derived from the project’s name.`}
-        error={checked ? fault : undefined}
-        placeholder="sales-reporting"
-        autoComplete="off"
-        autoCapitalize="none"
-        spellCheck={false}
-        value={alias}
-        onChange={(event) => setAlias(event.target.value)}
-      />
+      {provider?.flows && provider.flows.length > 0 && (
+        <Select
+          label="How"
+          hint={flow?.hint ?? 'You choose one project at the upstream.'}
+          value={flow?.name ?? ''}
+          onChange={(event) => setWay(event.target.value)}
+          options={[
+            { value: '', label: 'One project' },
+            ...provider.flows.map(({ name, title }) => ({ value: name, label: title })),
+          ]}
+        />
+      )}
+      {!flow && (
+        <Input
+          label="Alias"
+          optional
+          hint={`${aliasHint} If empty, it is derived from the project’s name.`}
+          error={checked ? fault : undefined}
+          placeholder="sales-reporting"
+          autoComplete="off"
+          autoCapitalize="none"
+          spellCheck={false}
+          value={alias}
+          onChange={(event) => setAlias(event.target.value)}
+        />
+      )}
     </FormDialog>
   )
 }
@@ -114,13 +140,23 @@ type RelinkProps = {
   providerId: string
   /** Reconnects this connection in place; without it, a new project is linked. */
   connectionId?: string
+  /** A way to link of the provider's kind; without it, that of the connection or the ordinary one. */
+  flow?: string
   label: string
   variant?: ButtonProps['variant']
   size?: ButtonProps['size']
 }
 
 /** Leaves for the consent page at once: everything is known already. */
-export function Relink({ tenant, providerId, connectionId, label, variant = 'primary', size = 'sm' }: RelinkProps) {
+export function Relink({
+  tenant,
+  providerId,
+  connectionId,
+  flow,
+  label,
+  variant = 'primary',
+  size = 'sm',
+}: RelinkProps) {
   const { busy, problem, start } = useAction(startLink)
   return (
     <div className="flex min-w-0 flex-col items-start gap-2">
@@ -128,7 +164,13 @@ export function Relink({ tenant, providerId, connectionId, label, variant = 'pri
         variant={variant}
         size={size}
         busy={busy}
-        onClick={() => void start(tenant, { provider: providerId, ...(connectionId && { connection: connectionId }) })}
+        onClick={() =>
+          void start(tenant, {
+            provider: providerId,
+            ...(connectionId && { connection: connectionId }),
+            ...(flow && { flow }),
+          })
+        }
       >
         {label}
         <ExternalLink aria-hidden />

@@ -102,6 +102,8 @@ export const causes: Record<string, string> = {
   upstream_protocol: 'The upstream sends invalid answers.',
   upstream_failed: 'The upstream fails.',
   upstream_rejected: 'The upstream rejected the renewal but did not revoke the grant.',
+  flow_not_offered:
+    'The stack does not offer this sign-in, or no longer. The connection is kept; link the ordinary way if it does not come back.',
   client_not_registered:
     'The upstream refuses Valetkey as a client. The connection is intact; an admin must fix the client settings.',
 }

@@ -76,6 +76,16 @@ const faces = {
     tone: 'broken',
     meaning: 'Without one, the connection would stop working within an hour. Nothing was linked.',
   },
+  flow_not_offered: {
+    icon: Puzzle,
+    tone: 'attention',
+    meaning: 'The stack does not have it, or not yet. Nothing was linked, and the ordinary way works as before.',
+  },
+  already_linked: {
+    icon: Shuffle,
+    tone: 'attention',
+    meaning: 'The connection that has it did not change, and what you approved just now is ended at the upstream.',
+  },
   another_project: {
     icon: Shuffle,
     tone: 'attention',

@@ -100,6 +100,8 @@ export const catalogue = {
   /** The value of a pasted token: its owner asked for another one; and how that ended, by vk.refresh_store. */
   'connection.rotation_asked': act(['connection'], { rotate_days: count.nullable() }),
   'connection.rotated': act(['connection'], { version: count, scheduled: z.boolean(), replaced: z.boolean() }),
+  /** One of several projects was taken off it. */
+  'connection.project_left': act(['connection'], { owner: text, project: text, tokens: count }),
   'connection.revoked': act(['connection'], { owner: text, tokens: count, reason }),
   /** The upstream says that the session is over in which it was linked. `offline`: it took offline access along. */
   'connection.signed_out': act(['connection'], { owner: text, offline: z.boolean() }),

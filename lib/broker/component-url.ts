@@ -40,7 +40,7 @@ export async function makeComponentUrl(ctx: Context, actor: Actor, input: Compon
   const page = kind.componentPage
   if (!page || !connection) throw new BrokerError('no_component_page')
   const verdict = await withAccess(ctx, { ...connection, provider }, async (provider, { accessToken }) =>
-    provider.pageVerdict?.({ accessToken, component, configuration, anyway }),
+    provider.pageVerdict?.({ accessToken, project: project.externalId, component, configuration, anyway }),
   ).catch((error: unknown) => {
     throw asBrokerError(error)
   })

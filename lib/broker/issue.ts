@@ -595,7 +595,7 @@ export async function reconcileIssuing(
   const findable = configured(connection.provider)?.kind.findsOrphans ?? true
   const look = () =>
     withAccess(ctx, connection, (provider, { accessToken }) =>
-      provider.revoke({ kind: 'orphans', nonce: token.nonce, accessToken }),
+      provider.revoke({ kind: 'orphans', nonce: token.nonce, accessToken, project: token.project.externalId }),
     ).then(
       (outcome) => outcome.found ?? 0,
       (error: unknown) => {

@@ -15,9 +15,10 @@ export async function checkLastUse(ctx: Context, actor: Actor, tokenId: string):
   const connection = token && madeFrom(token)
   if (!connection || !token.upstreamId) throw new BrokerError('not_found')
   const { upstreamId } = token
+  const project = token.project.externalId
   try {
     const used = await withAccess(ctx, connection, async (provider, { accessToken }) =>
-      provider.lastUsed?.({ accessToken, upstreamId }),
+      provider.lastUsed?.({ accessToken, project, upstreamId }),
     )
     if (used) await act(ctx, actor, 'work', (tx) => noteLastUse(tx, actor.tenantId, tokenId, used))
     return used ?? token.lastUsedAt

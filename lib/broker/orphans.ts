@@ -61,7 +61,7 @@ export async function endOrphans(ctx: Context, work: Work): Promise<OrphansOutco
     return at > ctx.now() ? { state: 'later', reason, at } : undefined
   }
   const look = async (accessToken: Secret) => {
-    await provider.revoke({ kind: 'orphans', nonce: token.nonce, accessToken })
+    await provider.revoke({ kind: 'orphans', nonce: token.nonce, accessToken, project: token.project.externalId })
     return true
   }
   try {

@@ -9,6 +9,7 @@ import {
   type ClientKey,
   type ClientProof,
   type Fact,
+  type Flow,
   type Found,
   isSetupError,
   type Kind,
@@ -75,6 +76,8 @@ export type ProviderView = {
   impersonation: { member: string; usernames: string[] }[]
   /** Those that may be changed, by their names on the wire; empty where the stored ones cannot be read. */
   settings: Record<string, unknown>
+  /** Ways to link beside the ordinary one. */
+  flows: Flow[]
   /** Its kind is unknown here, or its settings cannot be read: nothing is linked, renewed or issued with it. */
   misconfigured: boolean
   /** Whether it can be found out what its upstream does with smaller tokens. */
@@ -140,6 +143,7 @@ function toView(
     canImpersonate: made?.kind.impersonates !== undefined,
     impersonation: Object.entries(impersonation ?? {}).map(([member, usernames]) => ({ member, usernames })),
     settings: made ? settingsShown(made.kind, made.settings) : {},
+    flows: [...(made?.kind.flows?.(made.settings) ?? [])],
     canProbe: made?.kind.probe !== undefined,
     decidesLife: made?.kind.decidesLife ?? false,
     misconfigured: made === undefined,

@@ -87,6 +87,7 @@ const codes = {
   protocol: 'upstream_protocol',
   rejected: 'upstream_protocol',
   no_refresh_token: 'no_refresh_token',
+  not_offered: 'flow_not_offered',
 } as const satisfies Record<UpstreamFailure, ErrorCode>
 
 /** What a failed upstream call is called towards people; anything else is passed on as it is. */

@@ -68,12 +68,15 @@ export type ErrorCode =
   | 'upstream_forbidden'
   | 'upstream_signed_out'
   | 'no_refresh_token'
+  | 'flow_not_offered'
+  | 'projects_not_chosen'
+  | 'last_project'
+  | 'already_linked'
   | 'another_project'
   | 'different_account'
   | 'paste_not_allowed'
   | 'token_not_taken'
   | 'not_pasted'
-  | 'already_linked'
   | 'alias_taken'
   | 'provider_misconfigured'
   | 'needs_relink'
@@ -717,9 +720,9 @@ export interface Paths {
                 provider_id: string
                 purpose: 'link' | 'relink'
                 /**
-                 * `going_on`: its person came back from the upstream, and the link is being finished
+                 * `going_on`: its person came back from the upstream, and the link is being finished; `choosing`: they choose the projects that it is for
                  */
-                status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
+                status: 'pending' | 'going_on' | 'choosing' | 'expired' | 'done' | 'failed'
                 /**
                  * Why it failed: an error code, `cancelled` by its person, or `withdrawn` by an admin
                  */
@@ -731,6 +734,10 @@ export interface Paths {
                 can_adopt: boolean
                 connection_id: string | null
                 project_id: string | null
+                /**
+                 * Which of the ways to link of the provider’s kind; null: the ordinary one
+                 */
+                flow: string | null
                 created_at: string
                 expires_at: string
               }[]
@@ -765,6 +772,10 @@ export interface Paths {
              * Reconnect this one instead of linking anew
              */
             connection?: string
+            /**
+             * One of the ways to link of the provider (`flows`), or `ordinary`; left out: that of the connection, else the ordinary one
+             */
+            flow?: string
             /**
              * It goes on in a pop-up, whose last page tells its opener and closes
              */
@@ -835,9 +846,9 @@ export interface Paths {
               provider_id: string
               purpose: 'link' | 'relink'
               /**
-               * `going_on`: its person came back from the upstream, and the link is being finished
+               * `going_on`: its person came back from the upstream, and the link is being finished; `choosing`: they choose the projects that it is for
                */
-              status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
+              status: 'pending' | 'going_on' | 'choosing' | 'expired' | 'done' | 'failed'
               /**
                * Why it failed: an error code, `cancelled` by its person, or `withdrawn` by an admin
                */
@@ -849,6 +860,10 @@ export interface Paths {
               can_adopt: boolean
               connection_id: string | null
               project_id: string | null
+              /**
+               * Which of the ways to link of the provider’s kind; null: the ordinary one
+               */
+              flow: string | null
               created_at: string
               expires_at: string
             }
@@ -885,6 +900,85 @@ export interface Paths {
           content: {
             'application/json': {
               project: string
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/attempts/{attempt}/projects': {
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          attempt: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              account: string
+              projects: {
+                external_id: string
+                name: string
+                /**
+                 * The caller’s, as the upstream calls it
+                 */
+                role: string | null
+                /**
+                 * The connection that has it already
+                 */
+                linked_by: string | null
+              }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          attempt: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {
+            /**
+             * By their ids at the upstream (`external_id`)
+             *
+             * @minItems 1
+             * @maxItems 500
+             */
+            projects: string[]
+          }
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              project: string
+              connection: string
             }
           }
         }
@@ -2328,6 +2422,23 @@ export interface Paths {
                  */
                 grant_expires_at: string | null
                 linked_at: string
+                /**
+                 * Which of the ways to link of the provider’s kind; null: the ordinary one
+                 */
+                flow: string | null
+                /**
+                 * Ways to link that it can be moved to: it keeps its projects, aliases and history
+                 */
+                moves_to: {
+                  name: string
+                  title: string
+                  hint: string
+                  revokes_grants: boolean
+                }[]
+                /**
+                 * Whether disconnecting ends the grant at the upstream
+                 */
+                revocable: boolean
                 branch: string | null
                 /**
                  * A token that was pasted in place of a consent; null: there was one
@@ -2485,6 +2596,23 @@ export interface Paths {
                */
               grant_expires_at: string | null
               linked_at: string
+              /**
+               * Which of the ways to link of the provider’s kind; null: the ordinary one
+               */
+              flow: string | null
+              /**
+               * Ways to link that it can be moved to: it keeps its projects, aliases and history
+               */
+              moves_to: {
+                name: string
+                title: string
+                hint: string
+                revokes_grants: boolean
+              }[]
+              /**
+               * Whether disconnecting ends the grant at the upstream
+               */
+              revocable: boolean
               branch: string | null
               /**
                * A token that was pasted in place of a consent; null: there was one
@@ -2637,6 +2765,23 @@ export interface Paths {
                */
               grant_expires_at: string | null
               linked_at: string
+              /**
+               * Which of the ways to link of the provider’s kind; null: the ordinary one
+               */
+              flow: string | null
+              /**
+               * Ways to link that it can be moved to: it keeps its projects, aliases and history
+               */
+              moves_to: {
+                name: string
+                title: string
+                hint: string
+                revokes_grants: boolean
+              }[]
+              /**
+               * Whether disconnecting ends the grant at the upstream
+               */
+              revocable: boolean
               branch: string | null
               /**
                * A token that was pasted in place of a consent; null: there was one
@@ -2845,6 +2990,23 @@ export interface Paths {
                */
               grant_expires_at: string | null
               linked_at: string
+              /**
+               * Which of the ways to link of the provider’s kind; null: the ordinary one
+               */
+              flow: string | null
+              /**
+               * Ways to link that it can be moved to: it keeps its projects, aliases and history
+               */
+              moves_to: {
+                name: string
+                title: string
+                hint: string
+                revokes_grants: boolean
+              }[]
+              /**
+               * Whether disconnecting ends the grant at the upstream
+               */
+              revocable: boolean
               branch: string | null
               /**
                * A token that was pasted in place of a consent; null: there was one
@@ -3038,6 +3200,23 @@ export interface Paths {
                */
               grant_expires_at: string | null
               linked_at: string
+              /**
+               * Which of the ways to link of the provider’s kind; null: the ordinary one
+               */
+              flow: string | null
+              /**
+               * Ways to link that it can be moved to: it keeps its projects, aliases and history
+               */
+              moves_to: {
+                name: string
+                title: string
+                hint: string
+                revokes_grants: boolean
+              }[]
+              /**
+               * Whether disconnecting ends the grant at the upstream
+               */
+              revocable: boolean
               branch: string | null
               /**
                * A token that was pasted in place of a consent; null: there was one
@@ -3133,6 +3312,38 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/connections/{connection}/projects/{project}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+          project: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * How many tokens were revoked
+               */
+              tokens: number
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/connections/{connection}/renewal': {
     post: {
       parameters: {
@@ -3194,6 +3405,23 @@ export interface Paths {
                */
               grant_expires_at: string | null
               linked_at: string
+              /**
+               * Which of the ways to link of the provider’s kind; null: the ordinary one
+               */
+              flow: string | null
+              /**
+               * Ways to link that it can be moved to: it keeps its projects, aliases and history
+               */
+              moves_to: {
+                name: string
+                title: string
+                hint: string
+                revokes_grants: boolean
+              }[]
+              /**
+               * Whether disconnecting ends the grant at the upstream
+               */
+              revocable: boolean
               branch: string | null
               /**
                * A token that was pasted in place of a consent; null: there was one
@@ -4626,6 +4854,23 @@ export interface Paths {
                    */
                   grant_expires_at: string | null
                   linked_at: string
+                  /**
+                   * Which of the ways to link of the provider’s kind; null: the ordinary one
+                   */
+                  flow: string | null
+                  /**
+                   * Ways to link that it can be moved to: it keeps its projects, aliases and history
+                   */
+                  moves_to: {
+                    name: string
+                    title: string
+                    hint: string
+                    revokes_grants: boolean
+                  }[]
+                  /**
+                   * Whether disconnecting ends the grant at the upstream
+                   */
+                  revocable: boolean
                   branch: string | null
                   /**
                    * A token that was pasted in place of a consent; null: there was one
@@ -4779,6 +5024,23 @@ export interface Paths {
                  */
                 grant_expires_at: string | null
                 linked_at: string
+                /**
+                 * Which of the ways to link of the provider’s kind; null: the ordinary one
+                 */
+                flow: string | null
+                /**
+                 * Ways to link that it can be moved to: it keeps its projects, aliases and history
+                 */
+                moves_to: {
+                  name: string
+                  title: string
+                  hint: string
+                  revokes_grants: boolean
+                }[]
+                /**
+                 * Whether disconnecting ends the grant at the upstream
+                 */
+                revocable: boolean
                 branch: string | null
                 /**
                  * A token that was pasted in place of a consent; null: there was one
@@ -4947,6 +5209,23 @@ export interface Paths {
                  */
                 grant_expires_at: string | null
                 linked_at: string
+                /**
+                 * Which of the ways to link of the provider’s kind; null: the ordinary one
+                 */
+                flow: string | null
+                /**
+                 * Ways to link that it can be moved to: it keeps its projects, aliases and history
+                 */
+                moves_to: {
+                  name: string
+                  title: string
+                  hint: string
+                  revokes_grants: boolean
+                }[]
+                /**
+                 * Whether disconnecting ends the grant at the upstream
+                 */
+                revocable: boolean
                 branch: string | null
                 /**
                  * A token that was pasted in place of a consent; null: there was one
@@ -6248,6 +6527,14 @@ export interface Paths {
                   scope?: string
                   client?: 'confidential' | 'public'
                   league?: 8 | 9
+                  /**
+                   * Members may also link by the stack’s programmatic auth
+                   */
+                  programmatic?: boolean
+                  /**
+                   * Of the client there, where it is another one
+                   */
+                  programmatic_client_id?: string
                 }
               | {
                   preset?: string
@@ -6470,6 +6757,15 @@ export interface Paths {
                  */
                 misconfigured: boolean
                 /**
+                 * Ways to link beside the ordinary one, each with one grant for several projects
+                 */
+                flows: {
+                  name: string
+                  title: string
+                  hint: string
+                  revokes_grants: boolean
+                }[]
+                /**
                  * Whether it can be found out what its upstream does with smaller tokens
                  */
                 can_probe: boolean
@@ -6531,6 +6827,14 @@ export interface Paths {
                   scope?: string
                   client?: 'confidential' | 'public'
                   league?: 8 | 9
+                  /**
+                   * Members may also link by the stack’s programmatic auth
+                   */
+                  programmatic?: boolean
+                  /**
+                   * Of the client there, where it is another one
+                   */
+                  programmatic_client_id?: string
                 }
               | {
                   preset?: string
@@ -6636,6 +6940,7 @@ export interface Paths {
                   refresh_grace_seconds?: number
                   allow_manage_tokens?: boolean
                   allow_pasted_tokens?: boolean
+                  programmatic?: boolean
                 }
               | {
                   refresh_token_days?: number
@@ -6698,6 +7003,15 @@ export interface Paths {
                * Its settings cannot be read here: nothing is linked, renewed or issued with it
                */
               misconfigured: boolean
+              /**
+               * Ways to link beside the ordinary one, each with one grant for several projects
+               */
+              flows: {
+                name: string
+                title: string
+                hint: string
+                revokes_grants: boolean
+              }[]
               /**
                * Whether it can be found out what its upstream does with smaller tokens
                */
@@ -6799,6 +7113,7 @@ export interface Paths {
                   refresh_grace_seconds?: number
                   allow_manage_tokens?: boolean
                   allow_pasted_tokens?: boolean
+                  programmatic?: boolean
                 }
               | {
                   refresh_token_days?: number
@@ -6861,6 +7176,15 @@ export interface Paths {
                * Its settings cannot be read here: nothing is linked, renewed or issued with it
                */
               misconfigured: boolean
+              /**
+               * Ways to link beside the ordinary one, each with one grant for several projects
+               */
+              flows: {
+                name: string
+                title: string
+                hint: string
+                revokes_grants: boolean
+              }[]
               /**
                * Whether it can be found out what its upstream does with smaller tokens
                */

@@ -1,4 +1,5 @@
 import { instanceTenant } from '../audit/record.ts'
+import { endAbandoned } from '../broker/link/abandoned.ts'
 import { timeOutAsked } from '../broker/link/ask.ts'
 import type { Context } from '../context.ts'
 import { tenantIds } from '../store/lookups.ts'
@@ -9,6 +10,8 @@ import { settleSigningKeys } from '../vault/signing.ts'
 import { notifyEndings, sweepNotifications } from './notifications.ts'
 
 const batch = 1_000
+/** Each is a call upstream; what is left comes with the next sweep. */
+const mostAbandoned = 50
 /** Batches of one kind and tenant in one go; what is left comes with the next sweep. */
 const mostBatches = 200
 
@@ -24,6 +27,9 @@ export async function sweep(ctx: Context, signal?: AbortSignal): Promise<void> {
   await sweepNotifications(ctx)
   for (const tenantId of await tenantIds(ctx)) {
     for (let done = batch; done === batch && !signal?.aborted; ) done = await timeOutAsked(ctx, tenantId, batch)
+    await endAbandoned(ctx, tenantId, mostAbandoned).catch((error: unknown) =>
+      ctx.log.warn({ err: error, work: 'unlinked grants' }, 'grants that nobody chose could not be ended; we retry'),
+    )
     for (const name of Object.keys(sweeps) as SweepName[]) await sweepKind(ctx, tenantId, name, signal)
     await settleTenantKeys(ctx, tenantId).catch((error: unknown) =>
       ctx.log.warn({ err: error, work: 'keys' }, 'a key rotation could not be completed; we retry'),

@@ -183,6 +183,20 @@ export type Prepared = {
   resource?: string
 }
 
+/**
+ * A way to link beside the ordinary one. Its grant reaches several projects of a person, who chooses here which of them the
+ * connection is for (docs/decisions/0109).
+ */
+export type Flow = {
+  /** As it is stored with attempts and connections. */
+  name: string
+  /** For people, as a thing to choose. */
+  title: string
+  hint: string
+  /** As {@link Kind.revokesGrants}, of its grants. */
+  revokesGrants: boolean
+}
+
 /** Something entered that cannot be used: what to do, by the names of the fields on the wire. */
 export class SetupError extends Error {
   override readonly name = 'SetupError'
@@ -227,8 +241,8 @@ export type ProxyFacts = {
   bound?: boolean
   /** PEM, of the CAs that vouch for it beside the public ones. */
   certificates?: string | undefined
-  /** How a request says who calls, by a connection's access token: name and value of a header. Left out: as Bearer. */
-  authority?(accessToken: Secret): [name: string, value: string]
+  /** Names and values of the headers that say who calls, for which of the projects that a connection reaches. Left out: as Bearer. */
+  authority?(call: { accessToken: Secret; project: string }): [name: string, value: string][]
 }
 
 /** What the gateway must know of an MCP server (docs/decisions/0071). Its address is the project's. */
@@ -287,6 +301,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
    * `logout`: where it says that a session is over.
    */
   facts?(settings: S, at: { now: Date; clientKeys: string; logout: string }): Fact[]
+  /** Ways to link beside the ordinary one, where a row offers any. */
+  flows?(settings: S): readonly Flow[]
   /** What every link of a row asks for, where that is scopes. */
   scopes?(settings: S): string[]
   /** How the client of a row proves itself; left out: by a secret. */

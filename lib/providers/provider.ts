@@ -111,7 +111,7 @@ export type RevocationTarget =
   /** The grant itself, by its refresh token. */
   | { kind: 'grant'; refreshToken: Secret }
   /** Whatever an issue that was cut off may have left, recognised by its nonce. */
-  | { kind: 'orphans'; nonce: string; accessToken: Secret }
+  | { kind: 'orphans'; nonce: string; accessToken: Secret; project: string }
 
 /**
  * What an upstream says of what was to be revoked. `dead`: it gives a verdict on that very thing. `refused`: it does not let it in,
@@ -155,6 +155,8 @@ export type Provider<R = Rights> = {
     codeVerifier: string
     redirectUri: string
     scopes?: string[] | undefined
+    /** The way to link, of {@link Kind.flows}; left out: the ordinary one. */
+    flow?: string | undefined
   }): Promise<URL>
   exchangeCode(input: {
     parameters: URLSearchParams
@@ -163,6 +165,7 @@ export type Provider<R = Rights> = {
     codeVerifier: string
     redirectUri: string
     scopes?: string[] | undefined
+    flow?: string | undefined
   }): Promise<LinkedGrant>
   /**
    * `subject`: whom the grant is about, for upstreams that vouch for it again. `once`: sent a single time, whatever comes
@@ -214,12 +217,13 @@ export type Provider<R = Rights> = {
    */
   pageVerdict?(input: {
     accessToken: Secret
+    project: string
     component: string
     configuration: string
     anyway: boolean
   }): Promise<PageVerdict>
   /** When an issued token was last used; undefined where it has not been, as far as the upstream tells. */
-  lastUsed?(input: { accessToken: Secret; upstreamId: string }): Promise<Date | undefined>
+  lastUsed?(input: { accessToken: Secret; project: string; upstreamId: string }): Promise<Date | undefined>
   /** Whether the upstream knows the client by its current secret: asked with a grant that is made up. */
   tryClient?(): Promise<ClientTrial>
   /** Looks at everything that linking and renewing stand on, with nobody's grant. Never throws for what the upstream does. */
@@ -247,9 +251,14 @@ export type UpstreamFailure =
   | 'protocol'
   /** No refresh token came where one is needed. */
   | 'no_refresh_token'
+  /** The upstream does not have what was asked for, or not yet: a way to link. Says nothing about a grant. */
+  | 'not_offered'
 
 /** Why a request was turned down, for people: a code of ours, what it means, and what to do. Never the upstream's text. */
 export type Refusal = { reason: string; means: string; next: string }
+
+/** Causes of a connection (schema.prisma) that an upstream can name. */
+export type GrantEnd = 'expired' | 'lost_in_rotation' | 'signed_out'
 
 /** An upstream call that did not succeed. `detail` is ours, never the upstream's text or body. */
 export class UpstreamError extends Error {
@@ -265,6 +274,10 @@ export class UpstreamError extends Error {
   readonly refusal: Refusal | undefined
   /** Of a revocation: what was revoked was seen to work still. */
   readonly alive: boolean
+  /** Of what was `refused`, where the upstream says why: the cause that the connection gets. */
+  readonly grantEnd: GrantEnd | undefined
+  /** Of a code exchange that failed after a grant was there: what renews that, which has to be ended. */
+  readonly unkept: Secret | undefined
 
   constructor(
     failure: UpstreamFailure,
@@ -276,6 +289,8 @@ export class UpstreamError extends Error {
       afterAmbiguous?: boolean
       refusal?: Refusal | undefined
       alive?: boolean
+      grantEnd?: GrantEnd | undefined
+      unkept?: Secret | undefined
       cause?: unknown
     } = {},
   ) {
@@ -287,6 +302,8 @@ export class UpstreamError extends Error {
     this.afterAmbiguous = more.afterAmbiguous ?? false
     this.refusal = more.refusal
     this.alive = more.alive ?? false
+    this.grantEnd = more.grantEnd
+    this.unkept = more.unkept
   }
 }
 

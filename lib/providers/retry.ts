@@ -20,7 +20,15 @@ type Ending = keyof z.infer<typeof Row>['tries']
  * effect is repeated only where a second effect does no harm. docs/keboola.md shows it.
  */
 export const retries = z
-  .strictObject({ read: Row, exchange: Row, refresh: Row, repeatableRefresh: Row, mint: Row, revoke: Row })
+  .strictObject({
+    read: Row,
+    exchange: Row,
+    refresh: Row,
+    repeatableRefresh: Row,
+    sessionRefresh: Row,
+    mint: Row,
+    revoke: Row,
+  })
   .parse(file)
 
 export type CallKind = keyof typeof retries

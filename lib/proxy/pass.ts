@@ -11,7 +11,7 @@ import { methods } from '../providers/patterns.ts'
 import { type Matcher, matcherOf, Rules, rulesLanguage } from '../providers/rules.ts'
 import { assertOutboundUrl } from '../security/outbound.ts'
 import { currentNonce } from '../security/proof.ts'
-import { hash, type Secret } from '../security/secrets.ts'
+import { hash } from '../security/secrets.ts'
 import { type Entered, type Entering, enterProxy } from '../store/proxy.ts'
 import { credentialOf, refuseUnproven, unauthenticated, wrongScheme } from './credential.ts'
 import { Entrance, marginSeconds } from './entrance.ts'
@@ -54,6 +54,8 @@ type Known = {
   /** Its rules in words. */
   words: string
   facts: ProxyFacts
+  /** The upstream's own id of it. */
+  project: string
   base: URL
   /** Path of the API, without a slash at the end. */
   root: string
@@ -157,6 +159,7 @@ function learn({ ctx, known }: Proxy, key: string, entered: Live, { slug, projec
       .map(({ text }) => text)
       .join('; '),
     facts,
+    project: externalId,
     base,
     root: base.pathname.replace(/\/$/, ''),
     dispatcher: ctx.streams(facts.certificates),
@@ -281,13 +284,15 @@ async function sent(proxy: Proxy, passing: Passing, way: Way, { access, body, be
   const call = { dispatcher: known.dispatcher, origin: known.base.origin, path, method, body }
   const send = (authority: string[]) => begin().send({ ...call, headers: [...framed, ...authority] })
   const { authority = asBearer } = known.facts
-  if (!known.facts.bound) return send(authority(access.accessToken))
+  if (!known.facts.bound) return send(authority({ accessToken: access.accessToken, project: known.project }).flat())
   return signed(proxy.ctx, way.entered, access, { method, url: urlOf(known, target) }, (signature) =>
     send(Object.entries(signature).flat()),
   )
 }
 
-const asBearer = (token: Secret): [string, string] => ['authorization', `Bearer ${token.reveal()}`]
+const asBearer: NonNullable<ProxyFacts['authority']> = ({ accessToken }) => [
+  ['authorization', `Bearer ${accessToken.reveal()}`],
+]
 
 const urlOf = ({ base, root }: Known, { path, search }: Target) => new URL(root + path + search, base.origin)
 

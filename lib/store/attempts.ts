@@ -49,13 +49,30 @@ const kept = (tenantId: string, id: string, userId: string, now: Date) => ({
   tenantId,
   id,
   userId,
-  status: 'failed',
-  outcome: { in: ['another_project', 'different_account', 'alias_taken'] },
+  OR: [
+    { status: 'choosing' },
+    { status: 'failed', outcome: { in: ['another_project', 'different_account', 'alias_taken'] } },
+  ],
   secrets: { not: null },
   expiresAt: { gt: now },
 })
 
-/** A failed attempt whose grant is kept for its owner to decide about. */
+/** Keeps a grant until its owner has said what it is for. */
+export const keepToChoose = (tx: Tx, tenantId: string, id: string, secrets: string) =>
+  tx.attempt.update({ where: { tenantId_id: { tenantId, id } }, data: { status: 'choosing', secrets } })
+
+/**
+ * Takes grants that were kept and that nobody has chosen anything for in time, so that they are ended. What is under way is
+ * passed by; in the transaction that queues their end.
+ */
+export async function takeAbandoned(tx: Tx, tenantId: string, now: Date, take: number): Promise<AttemptRow[]> {
+  const found = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id FROM attempt WHERE tenant_id = ${tenantId} AND flow IS NOT NULL AND status IN ('choosing', 'failed')
+      AND secrets IS NOT NULL AND expires_at <= ${now} ORDER BY id LIMIT ${take} FOR UPDATE SKIP LOCKED`
+  return tx.attempt.findMany({ where: { tenantId, id: { in: found.map(({ id }) => id) } } })
+}
+
+/** A failed attempt whose grant is kept for its owner to decide about, or one whose owner is to choose. */
 export const findKeptGrant = (tx: ReadTx, tenantId: string, id: string, userId: string, now: Date) =>
   tx.attempt.findFirst({ where: kept(tenantId, id, userId, now) })
 
@@ -74,6 +91,15 @@ export const cancelAttempt = (tx: Tx, tenantId: string, id: string, userId: stri
     where: { tenantId, id, userId, status: 'pending' },
     data: { status: 'failed', outcome: 'cancelled', secrets: null },
   })
+
+/** Takes what is kept of an attempt that its owner gives up while they choose. */
+export async function cancelChoice(tx: Tx, tenantId: string, id: string, userId: string): Promise<AttemptRow | null> {
+  const { count } = await tx.attempt.updateMany({
+    where: { tenantId, id, userId, status: 'choosing' },
+    data: { status: 'failed', outcome: 'cancelled' },
+  })
+  return count > 0 ? findAttempt(tx, tenantId, id) : null
+}
 
 /** Attempts that can still be finished: only the session that began one can. */
 export const listOpenAttempts = (tx: ReadTx, tenantId: string, sessionId: string, now: Date) =>

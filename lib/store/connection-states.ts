@@ -77,6 +77,7 @@ export const transitions = {
       rotateAt: 'given',
       rotatedAt: null,
       warningOff: 'given',
+      flow: 'given',
     },
   },
   revoke: {

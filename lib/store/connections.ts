@@ -29,6 +29,34 @@ export const findConnectionTo = (tx: ReadTx, tenantId: string, userId: string, p
     include: { provider: true },
   })
 
+/** A member's connections at a provider that stand, by the upstream's ids of the projects that they reach. */
+export async function connectionsByProject(
+  tx: ReadTx,
+  tenantId: string,
+  { userId, providerId }: { userId: string; providerId: string },
+): Promise<Map<string, string>> {
+  const links = await tx.connectionProject.findMany({
+    where: { tenantId, userId, connection: { providerId, status: { not: 'revoked' } } },
+    select: { connectionId: true, project: { select: { externalId: true } } },
+  })
+  return new Map(links.map(({ connectionId, project }) => [project.externalId, connectionId]))
+}
+
+/** Which of a member's connections have which of these projects, whatever state they are in. */
+export const linksTo = (tx: ReadTx, tenantId: string, userId: string, projectIds: string[]) =>
+  tx.connectionProject.findMany({ where: { tenantId, userId, projectId: { in: projectIds } } })
+
+/** Everything that these connections reach. */
+export const linksOf = (tx: ReadTx, tenantId: string, connectionIds: string[]) =>
+  tx.connectionProject.findMany({
+    where: { tenantId, connectionId: { in: connectionIds } },
+    include: { connection: { select: { status: true } }, project: { select: { name: true, externalId: true } } },
+  })
+
+/** A connection does not reach these projects any more. Whoever calls holds its row. */
+export const leaveProjects = (tx: Tx, tenantId: string, connectionId: string, projectIds: string[]) =>
+  tx.connectionProject.deleteMany({ where: { tenantId, connectionId, projectId: { in: projectIds } } })
+
 export const connectionOwner = async (tx: ReadTx, tenantId: string, id: string) =>
   (await tx.connection.findUnique({ where: { tenantId_id: { tenantId, id } }, select: { userId: true } }))?.userId
 

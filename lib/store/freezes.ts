@@ -152,6 +152,12 @@ export async function holdGround(
   await tx.$queryRaw`SELECT 1 FROM provider WHERE tenant_id = ${tenantId} AND id = ${providerId} FOR SHARE`
 }
 
+/** As {@link holdGround}, of several projects, in id order. */
+export const holdProjects = (tx: Tx, tenantId: string, { ids, renames }: { ids: string[]; renames: boolean }) =>
+  renames
+    ? tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ANY(${ids}) ORDER BY id FOR NO KEY UPDATE`
+    : tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ANY(${ids}) ORDER BY id FOR SHARE`
+
 /**
  * Locks what is to be frozen, so that whatever holds it ends first and whatever comes after sees the freeze. False: there
  * is no such thing. A member is locked with the caller, at the beginning of the act ({@link import('./authority.ts').act}).

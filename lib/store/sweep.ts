@@ -14,11 +14,14 @@ const kept = "interval '90 days'"
  */
 export const sweeps = {
   'secrets of attempts': {
-    which: 'SELECT id FROM attempt WHERE tenant_id = $1 AND expires_at < vk_now() AND secrets IS NOT NULL',
+    // A grant that is kept is ended first (broker/link/abandoned.ts).
+    which: `SELECT id FROM attempt WHERE tenant_id = $1 AND expires_at < vk_now() AND secrets IS NOT NULL
+      AND NOT (flow IS NOT NULL AND status IN ('choosing', 'failed'))`,
     how: 'UPDATE attempt SET secrets = NULL WHERE tenant_id = $1 AND id = ANY ($2)',
   },
   attempts: {
-    which: "SELECT id FROM attempt WHERE tenant_id = $1 AND expires_at < vk_now() - interval '1 day'",
+    which:
+      "SELECT id FROM attempt WHERE tenant_id = $1 AND expires_at < vk_now() - interval '1 day' AND secrets IS NULL",
     how: 'DELETE FROM attempt WHERE tenant_id = $1 AND id = ANY ($2)',
   },
   'link requests': {

@@ -306,6 +306,20 @@ export async function lockRevocable(
   return tx.issuedToken.findMany({ where: { tenantId, id: { in: rows.map((row) => row.id) } }, orderBy: { id: 'asc' } })
 }
 
+/** Tokens that a connection has out for one of its projects, made or under way. */
+export const tokensOfProject = async (
+  tx: ReadTx,
+  tenantId: string,
+  connectionId: string,
+  projectId: string,
+): Promise<string[]> =>
+  (
+    await tx.issuedToken.findMany({
+      where: { tenantId, connectionId, projectId, status: { in: ['issuing', 'live'] } },
+      select: { id: true },
+    })
+  ).map(({ id }) => id)
+
 /** Raises the generation of tokens and marks the finished ones revoked; an issuing one is ended by its own completion. */
 export async function markRevoked(
   tx: Tx,

@@ -37,6 +37,11 @@ BEGIN
   -- What is not there is NULL, and no token was made under it.
   IF v_status IS DISTINCT FROM 'active' OR t.generations IS DISTINCT FROM
     ARRAY[0, v_connection, v_project, v_provider, v_member, v_tenant, v_instance] || v_program THEN RETURN false; END IF;
+  -- Of several projects that a connection reaches one may have been taken off, which waits for its row or has seen to this token.
+  IF t.connection_id IS NOT NULL AND NOT EXISTS (SELECT FROM connection_project l
+      WHERE l.tenant_id = t.tenant_id AND l.connection_id = t.connection_id AND l.project_id = t.project_id) THEN
+    RETURN false;
+  END IF;
   -- Statements of their own: they see what was committed until the locks were there. Most tenants have no freeze at all.
   IF NOT EXISTS (SELECT FROM freeze_fact f WHERE f.tenant_id = t.tenant_id) THEN RETURN true; END IF;
   v_now := vk_now();

@@ -85,9 +85,10 @@ async function rows() {
   return found
 }
 
-// Adopting finds nothing kept before it asks, and has tests of its own below.
+// Adopting and choosing find nothing kept before they ask, and have tests of their own.
 const mutations = operations.filter(
-  ({ method, path, id }) => method !== 'GET' && path.startsWith('/api/v1/tenants/{tenant}/') && id !== 'adoptLink',
+  ({ method, path, id }) =>
+    method !== 'GET' && path.startsWith('/api/v1/tenants/{tenant}/') && !['adoptLink', 'chooseProjects'].includes(id),
 )
 const request = (operation: (typeof mutations)[number]) => () =>
   app.call(

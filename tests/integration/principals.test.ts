@@ -19,6 +19,7 @@ import { askedOf } from '../support/asked.ts'
 import { claimed, startDevice } from '../support/authorization.ts'
 import { type Email, origin } from '../support/broker.ts'
 import { challengeOf } from '../support/challenge.ts'
+import { toChoose } from '../support/choosing.ts'
 import {
   bodyFor,
   declaredBy,
@@ -296,6 +297,15 @@ describe('every operation, done once by whom it is for', () => {
         body = { alias: 'adopted-here' }
         given = { ...things, attempt: linked.attempt }
       },
+      readProjectChoices: () => fresh(async () => ({ attempt: await toChoose(app, { jar, admin: owner }) })),
+      chooseProjects: () => fresh(async () => ({ attempt: await toChoose(app, { jar, admin: owner }) })),
+      leaveProject: () =>
+        fresh(async () => {
+          const attempt = await toChoose(app, { jar, admin: owner, account: 'owner@globex.test' })
+          const path = `/tenants/acme/attempts/${attempt}/projects`
+          type Made = { project: string; connection: string }
+          return (await app.call<Made>(jar, 'POST', path, { projects: ['20877', '20880'] })).body
+        }),
       resumeLink: () => fresh(async () => ({ attempt: (await app.startLink(jar, 'acme')).id })),
       cancelLink: () => fresh(async () => ({ attempt: (await app.startLink(jar, 'acme')).id })),
       // At a connection of their own to what can be asked for less.

@@ -49,6 +49,7 @@ export type LinkOptions = {
   project?: string
   alias?: string
   connection?: string
+  flow?: string
   deny?: boolean
 }
 
@@ -155,7 +156,7 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
   async function startLink(
     jar: Jar,
     tenant: string,
-    { provider: called, ...options }: Pick<LinkOptions, 'provider' | 'alias' | 'connection'> = {},
+    { provider: called, ...options }: Pick<LinkOptions, 'provider' | 'alias' | 'connection' | 'flow'> = {},
   ) {
     const provider = await providerOf(jar, tenant, called)
     const { body, status } = await call<{ id: string; url: string }>(jar, 'POST', `/tenants/${tenant}/attempts`, {

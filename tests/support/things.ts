@@ -146,6 +146,7 @@ export const bodiesFor = (things: Things, receiver: Receiver): Record<string, un
   changeConnection: { branch: null },
   pasteToken: { provider: things.provider, token: '10231-1-ofnobody' },
   changePastedToken: { warning: true },
+  chooseProjects: { projects: ['10232'] },
   startLink: { provider: things.provider },
   revoke: { tokens: [things.token], connections: [things.connection], grants: [things.grant] },
   changeMember: { role: 'member' },

@@ -196,6 +196,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'job: lib/broker/acts.ts',
     'job: lib/broker/check.ts',
     'job: lib/broker/issue.ts',
+    'job: lib/broker/link/abandoned.ts',
     'job: lib/broker/link/ask.ts',
     'job: lib/broker/notifications.ts',
     'job: lib/broker/orphans.ts',

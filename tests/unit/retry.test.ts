@@ -57,6 +57,7 @@ describe('repeats of upstream calls', () => {
     ['exchange', 3, 3, 1, 1],
     ['refresh', 3, 3, 1, 1],
     ['repeatableRefresh', 3, 3, 2, 2],
+    ['sessionRefresh', 1, 3, 1, 1],
     ['mint', 3, 3, 1, 1],
     ['revoke', 3, 3, 3, 3],
   ]

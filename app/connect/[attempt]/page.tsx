@@ -1,3 +1,4 @@
+import { headers } from 'next/headers'
 import { notFound, redirect } from 'next/navigation'
 import { AttemptNotice } from '@/app/_features/attempt.tsx'
 import { Adopt, Relink } from '@/app/_features/link.tsx'
@@ -5,16 +6,20 @@ import { PopupEnd } from '@/app/_features/popup-end.tsx'
 import { type Query, single } from '@/app/_features/query.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { SignInCard } from '@/app/_ui/sign-in-card.tsx'
+import { Countdown } from '@/app/_ui/time.tsx'
 import { type Actor, may } from '@/lib/actor.ts'
 import { readLinkRequest, requestOfAttempt } from '@/lib/broker/link/ask.ts'
 import { readAttempt } from '@/lib/broker/link/attempt.ts'
+import { readChoices } from '@/lib/broker/link/complete.ts'
 import { providerList } from '@/lib/broker/providers.ts'
 import type { Context } from '@/lib/context.ts'
 import { isBrokerError } from '@/lib/errors.ts'
+import { linkBrowser } from '@/lib/http/browser.ts'
 import { requireMember, requirePerson, tenantsOfSession } from '@/lib/http/page.ts'
 import { idPattern } from '@/lib/security/ids.ts'
 import { LinkOutcome } from '../outcome.tsx'
 import { AskedToLink } from './asked.tsx'
+import { ChooseProjects } from './choose-projects.tsx'
 import { GoingOn } from './going-on.tsx'
 
 export const metadata = { title: 'Link a project' }
@@ -44,6 +49,26 @@ export default async function ConnectPage({ params, searchParams }: Props) {
         <ButtonLink href={projects}>Back to projects</ButtonLink>
       </SignInCard>
     )
+  if (status === 'choosing') {
+    const browser = linkBrowser(await headers()) ?? ''
+    const choices = await readChoices(ctx, actor, { attemptId: id, browser }).catch((error: unknown) => {
+      if (isBrokerError(error, 'attempt_unknown', 'not_found')) return null
+      throw error
+    })
+    if (choices)
+      return (
+        <SignInCard
+          title="Which projects is it for?"
+          lead={`You signed in as ${choices.account}. Valetkey issues tokens only for the projects that you choose here.`}
+        >
+          <p className="text-muted">
+            Time left: <Countdown until={attempt.expiresAt.toISOString()} now={now} ended="none" />. After that, and for
+            what you do not choose, the sign-in counts for nothing.
+          </p>
+          <ChooseProjects tenant={tenant} attempt={id} projects={choices.projects} />
+        </SignInCard>
+      )
+  }
   const end = single((await searchParams).popup) && status !== 'pending' && <PopupEnd tenant={tenant} attempt={id} />
   if (status === 'done' && end)
     return (
@@ -76,7 +101,13 @@ export default async function ConnectPage({ params, searchParams }: Props) {
       </SignInCard>
     )
 
-  const code = status === 'expired' ? 'attempt_expired' : (attempt.outcome ?? 'internal')
+  // Begun in another browser, which alone can finish it.
+  const code =
+    status === 'choosing'
+      ? 'attempt_unknown'
+      : status === 'expired'
+        ? 'attempt_expired'
+        : (attempt.outcome ?? 'internal')
   // The list holds no provider that was removed: there is nothing to link at it.
   const retriable = provider && may(actor, 'work')
   return (
@@ -108,6 +139,7 @@ export default async function ConnectPage({ params, searchParams }: Props) {
                 label={connectionId ? 'Reconnect again' : 'Link again'}
                 variant={attempt.canAdopt ? 'secondary' : 'primary'}
                 size="md"
+                {...(attempt.flow !== null && code !== 'flow_not_offered' && { flow: attempt.flow })}
               />
             )
           )}

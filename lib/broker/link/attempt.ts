@@ -21,6 +21,9 @@ export const parseSecrets = (sealed: Secret) => JSON.parse(sealed.reveal()) as A
 /** What an attempt asks for, where that is not what its provider says. */
 export const askedFor = (scopes: string[]): { scopes?: string[] } => (scopes.length > 0 ? { scopes } : {})
 
+/** By which way it goes, where that is not the ordinary one. */
+export const byFlow = (flow: string | null): { flow?: string } => (flow === null ? {} : { flow })
+
 /** Whether an attempt was begun by this person in this session and this browser. */
 export const isOwn = (attempt: AttemptRow, { userId, credential }: Person<CookieCredential>, browser: string) =>
   attempt.userId === userId &&
@@ -38,8 +41,11 @@ export type AttemptView = {
   id: string
   providerId: string
   purpose: 'link' | 'relink'
-  /** `going_on`: its person came back, and what they brought is being exchanged and stored. */
-  status: 'pending' | 'going_on' | 'expired' | 'done' | 'failed'
+  /**
+   * `going_on`: its person came back, and what they brought is being exchanged and stored. `choosing`: they are to say which
+   * projects it is for.
+   */
+  status: 'pending' | 'going_on' | 'choosing' | 'expired' | 'done' | 'failed'
   /** Why it failed: a code of errors.ts, `cancelled` by its person, or `withdrawn` by an admin. */
   outcome: string | null
   detail: string | null
@@ -47,6 +53,7 @@ export type AttemptView = {
   canAdopt: boolean
   connectionId: string | null
   projectId: string | null
+  flow: string | null
   createdAt: Date
   expiresAt: Date
 }
@@ -61,7 +68,8 @@ function statusOf({ status, expiresAt, consumedAt, createdAt }: AttemptRow, now:
   if (status === 'done' || status === 'failed') return status
   if (status === 'consumed')
     return (consumedAt ?? createdAt).getTime() + exchangeMilliseconds > now.getTime() ? 'going_on' : 'failed'
-  return expiresAt > now ? 'pending' : 'expired'
+  if (expiresAt <= now) return 'expired'
+  return status === 'choosing' ? 'choosing' : 'pending'
 }
 
 function toAttemptView(row: AttemptRow, now: Date): AttemptView {
@@ -75,9 +83,10 @@ function toAttemptView(row: AttemptRow, now: Date): AttemptView {
     status,
     outcome: isGone ? 'link_interrupted' : row.status === 'consumed' ? null : row.outcome,
     detail: isGone ? 'The link was cut off while it was being finished. Link again.' : row.detail,
-    canAdopt: row.status === 'failed' && row.secrets !== null && open,
+    canAdopt: row.status === 'failed' && row.flow === null && row.secrets !== null && open,
     connectionId: row.connectionId,
     projectId: row.resultProjectId,
+    flow: row.flow,
     createdAt: row.createdAt,
     expiresAt: row.expiresAt,
   }

@@ -5,19 +5,31 @@ import { BrokerError, type ErrorCode, errorCodes, isBrokerError } from '../../er
 import { configured } from '../../providers/index.ts'
 import { isUpstreamError, type LinkedGrant, type Provider } from '../../providers/provider.ts'
 import { retries } from '../../providers/retry.ts'
-import { hash, Secret } from '../../security/secrets.ts'
-import { type AttemptRow, consumeAttempt, endAttempt, findAttempt, findKeptGrant } from '../../store/attempts.ts'
+import { hash, type Secret } from '../../security/secrets.ts'
+import {
+  type AttemptRow,
+  consumeAttempt,
+  endAttempt,
+  findAttempt,
+  findKeptGrant,
+  keepToChoose,
+} from '../../store/attempts.ts'
 import { actAsPerson } from '../../store/authority.ts'
+import { connectionsByProject } from '../../store/connections.ts'
 import { readTenant } from '../../store/database.ts'
 import { frozenBy } from '../../store/freezes.ts'
 import { endRequestOfAttempt } from '../../store/link-requests.ts'
 import { attemptByState } from '../../store/lookups.ts'
 import { findProvider, type ProviderRow } from '../../store/providers.ts'
 import { asSystem } from '../../store/system.ts'
-import { vaultOf } from '../../vault/keys.ts'
+import { type Vault, vaultOf } from '../../vault/keys.ts'
 import { frozenError } from '../freezes.ts'
+import { persistently } from '../refresh/persistently.ts'
 import { asBrokerError, openProvider } from '../upstream.ts'
-import { askedFor, isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
+import { settleAll } from '../upstream-revocation.ts'
+import { endUnlinked } from './abandoned.ts'
+import { askedFor, byFlow, isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
+import { grantFromJson, grantToJson } from './grant-json.ts'
 import { type Habits, mayLink, storeGrant } from './store-grant.ts'
 
 export type Callback = {
@@ -31,6 +43,7 @@ export type Callback = {
 
 export type LinkResult = { tenantId: string; attemptId: string; popup: boolean } & (
   | { kind: 'linked'; projectId: string; connectionId: string }
+  /** With projects_not_chosen: not yet ({@link chooseProjects}). */
   | { kind: 'failed'; error: BrokerError }
 )
 
@@ -83,21 +96,40 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     const secrets = parseSecrets(await vault.open(secretsPlace(attempt), attempt.secrets))
     const upstream = await openProvider(ctx, vault, provider)
     const { parameters } = callback
-    const { redirectUri, scopes } = attempt
+    const { redirectUri, scopes, flow } = attempt
     const grant = await upstream
-      .exchangeCode({ parameters, ...secrets, redirectUri, ...askedFor(scopes) })
-      .catch((error: unknown) => {
+      .exchangeCode({ parameters, ...secrets, redirectUri, ...askedFor(scopes), ...byFlow(flow) })
+      .catch(async (error: unknown) => {
+        if (isUpstreamError(error) && error.unkept)
+          await endDurably(ctx, vault, attempt, { refreshToken: error.unkept })
         throw interrupted(error)
       })
+    if (flow !== null && attempt.connectionId === null && grant.projects.length > 1) {
+      const sealed = await vault.seal(secretsPlace(attempt), grantToJson(grant))
+      await asSystem(ctx, tenantId, 'end of an attempt', (tx) => keepToChoose(tx, tenantId, attempt.id, sealed)).catch(
+        async (error: unknown) => {
+          await endDurably(ctx, vault, attempt, grant)
+          throw error
+        },
+      )
+      const error = new BrokerError('projects_not_chosen')
+      came(error.code)
+      return { kind: 'failed', tenantId, attemptId: attempt.id, popup: attempt.popup, error }
+    }
     const habits = habitsOf(provider)
     const input = { attempt, grant, person, alias: attempt.alias, habits }
-    const kept = await storeGrant(ctx, vault, input).catch((error: unknown) => {
-      if (!habits.endsAccount) endUnkept(ctx, upstream, grant)
+    const letGo = async () => {
+      if (flow !== null) await endDurably(ctx, vault, attempt, grant)
+      else if (!habits.endsAccount) endUnkept(ctx, upstream, grant)
+    }
+    const kept = await storeGrant(ctx, vault, input).catch(async (error: unknown) => {
+      await letGo()
       throw error
     })
     came(kept.kind === 'refused' ? kept.error.code : 'linked')
-    if (kept.kind === 'refused' && isBrokerError(kept.error, 'frozen', 'upstream_signed_out', 'upstream_protocol')) {
-      if (!habits.endsAccount) endUnkept(ctx, upstream, grant)
+    const isFinal = flow !== null || (kept.kind === 'refused' && isBrokerError(kept.error, ...final))
+    if (kept.kind === 'refused' && isFinal) {
+      await letGo()
       return failLink(ctx, attempt, person, kept.error)
     }
     if (kept.kind === 'refused')
@@ -110,6 +142,23 @@ export async function completeLink(ctx: Context, callback: Callback): Promise<Li
     came(isBrokerError(known) ? known.code : 'internal')
     return failLink(ctx, attempt, person, isBrokerError(known) ? known : new BrokerError('internal', { cause: error }))
   }
+}
+
+/** What nobody can decide otherwise about. */
+const final = ['frozen', 'upstream_signed_out', 'upstream_protocol', 'already_linked'] as const
+
+/** A grant that reaches its person's other projects as well does not stay for what it was not linked with (K-35). */
+async function endDurably(
+  ctx: Context,
+  vault: Vault,
+  attempt: AttemptRow,
+  grant: { refreshToken: Secret | undefined; account?: LinkedGrant['account'] },
+): Promise<void> {
+  const { tenantId } = attempt
+  const work = await persistently(ctx, () =>
+    asSystem(ctx, tenantId, 'end of an attempt', (tx) => endUnlinked(ctx, vault, tx, attempt, grant)),
+  )
+  ctx.background('end an unlinked grant', () => settleAll(ctx, tenantId, work))
 }
 
 /**
@@ -178,7 +227,7 @@ export async function adoptLink(
     const attempt = await findKeptGrant(tx, actor.tenantId, attemptId, actor.userId, ctx.now())
     return [attempt, attempt && (await findProvider(tx, actor.tenantId, attempt.providerId))]
   })
-  if (!attempt?.secrets || !provider) throw new BrokerError('not_found')
+  if (!attempt?.secrets || attempt.flow !== null || !provider) throw new BrokerError('not_found')
   if (!isOwn(attempt, actor, browser)) throw new BrokerError('attempt_unknown')
   const grant = grantFromJson(await vault.open(secretsPlace(attempt), attempt.secrets))
   const kept = await storeGrant(ctx, vault, {
@@ -194,17 +243,68 @@ export async function adoptLink(
 
 const hasRepeats = (parameters: URLSearchParams) => new Set(parameters.keys()).size !== [...parameters.keys()].length
 
-const grantToJson = ({ accessToken, refreshToken, ...rest }: LinkedGrant) =>
-  JSON.stringify({ ...rest, accessToken: accessToken.reveal(), refreshToken: refreshToken?.reveal() })
+type Choosing = { attemptId: string; browser: string }
 
-function grantFromJson(sealed: Secret): LinkedGrant {
-  const { accessToken, refreshToken, ...rest } = JSON.parse(sealed.reveal()) as Omit<
-    LinkedGrant,
-    'accessToken' | 'refreshToken'
-  > & { accessToken: string; refreshToken?: string }
+/** A project that a grant reaches, as its person chooses among them. `linkedBy`: their connection, which has it already. */
+export type Reachable = { externalId: string; name: string; role: string | null; linkedBy: string | null }
+
+/**
+ * The projects among which a person chooses what their grant is for.
+ * @throws BrokerError not_found where nothing is to be chosen any more, attempt_unknown from elsewhere
+ */
+export async function readChoices(
+  ctx: Context,
+  actor: Actor<CookieCredential>,
+  input: Choosing,
+): Promise<{ account: string; projects: Reachable[] }> {
+  const { attempt, grant } = await choosing(ctx, actor, input)
+  const linked = await readTenant(ctx, actor.tenantId, (tx) =>
+    connectionsByProject(tx, actor.tenantId, { userId: actor.userId, providerId: attempt.providerId }),
+  )
   return {
-    ...rest,
-    accessToken: new Secret(accessToken),
-    refreshToken: refreshToken ? new Secret(refreshToken) : undefined,
+    account: grant.account.name,
+    projects: grant.projects.map(({ externalId, name, role }) => ({
+      externalId,
+      name,
+      role: role ?? null,
+      linkedBy: linked.get(externalId) ?? null,
+    })),
   }
+}
+
+/** What a person has kept to choose about, in the browser that began it. */
+async function choosing(ctx: Context, actor: Actor<CookieCredential>, { attemptId, browser }: Choosing) {
+  const vault = await vaultOf(ctx, actor.tenantId)
+  const attempt = await readTenant(ctx, actor.tenantId, (tx) =>
+    findKeptGrant(tx, actor.tenantId, attemptId, actor.userId, ctx.now()),
+  )
+  if (!attempt?.secrets || attempt.status !== 'choosing') throw new BrokerError('not_found')
+  if (!isOwn(attempt, actor, browser)) throw new BrokerError('attempt_unknown')
+  return { vault, attempt, grant: grantFromJson(await vault.open(secretsPlace(attempt), attempt.secrets)) }
+}
+
+/**
+ * Links the projects that a person chose among those that their grant reaches (ASK-08): one connection for all of them.
+ * @throws BrokerError as {@link readChoices}; bad_request, projects_not_chosen, already_linked, over_policy, frozen
+ */
+export async function chooseProjects(
+  ctx: Context,
+  actor: Actor<CookieCredential>,
+  { projects: chosen, ...input }: Choosing & { projects: string[] },
+): Promise<{ projectId: string; connectionId: string }> {
+  requirePermission(actor, 'work')
+  const { vault, attempt, grant } = await choosing(ctx, actor, input)
+  const projects = grant.projects.filter(({ externalId }) => chosen.includes(externalId))
+  if (projects.length === 0) throw new BrokerError('projects_not_chosen')
+  if (projects.length < new Set(chosen).size)
+    throw new BrokerError('bad_request', { fields: { projects: 'The sign-in does not reach all of them.' } })
+  const kept = await storeGrant(ctx, vault, {
+    attempt,
+    grant: { ...grant, projects },
+    person: actor,
+    alias: null,
+    habits: { endsAccount: false, ofOneAccount: false },
+  })
+  if (kept.kind === 'refused') throw kept.error
+  return kept
 }

@@ -67,6 +67,7 @@ export async function pasteToken(
   const kept = await storeGrant(ctx, vault, {
     attempt: {
       id: null,
+      flow: null,
       tenantId,
       userId,
       providerId,

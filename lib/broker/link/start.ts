@@ -5,7 +5,7 @@ import { BrokerError, isBrokerError } from '../../errors.ts'
 import { configured, kinds } from '../../providers/index.ts'
 import { newId } from '../../security/ids.ts'
 import { hash, randomToken } from '../../security/secrets.ts'
-import { type AttemptRow, cancelAttempt, findAttempt, insertAttempt } from '../../store/attempts.ts'
+import { type AttemptRow, cancelAttempt, cancelChoice, findAttempt, insertAttempt } from '../../store/attempts.ts'
 import { act } from '../../store/authority.ts'
 import { findConnection } from '../../store/connections.ts'
 import { readTenant } from '../../store/database.ts'
@@ -18,7 +18,9 @@ import { refuseFrozen } from '../freezes.ts'
 import { freshTokens } from '../refresh/refresh.ts'
 import { withLivingClient } from '../registrations.ts'
 import { asBrokerError, openProvider } from '../upstream.ts'
-import { type AttemptSecrets, askedFor, isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
+import { settleWithin } from '../upstream-revocation.ts'
+import { endKept } from './abandoned.ts'
+import { type AttemptSecrets, askedFor, byFlow, isOwn, parseSecrets, secretsPlace, subjectOf } from './attempt.ts'
 
 /** How long a person may take at the upstream (L-01). */
 export const attemptMilliseconds = 10 * 60_000
@@ -29,6 +31,8 @@ export type StartLink = {
   alias?: string | undefined
   /** Reconnect this connection instead of linking anew. */
   connectionId?: string | undefined
+  /** A way to link that the provider's kind has beside the ordinary one, or {@link ordinaryFlow}; left out: that of the connection. */
+  flow?: string | undefined
   /**
    * Scopes to ask for beside those that the provider says and the connection has: what a server's challenge named
    * (RFC 6750 3.1). Never from a browser (L-13).
@@ -69,11 +73,19 @@ export async function startLink(ctx: Context, actor: Actor<CookieCredential>, in
     if (!row) throw new BrokerError('not_found')
     if (kinds.get(row.kind)?.own)
       throw new BrokerError('bad_request', { fields: { provider: 'There is no upstream to link.' } })
+    // Of a grant that nobody chose anything for: there is nothing to make again.
+    if (connection?.projects.length === 0) throw new BrokerError('not_found')
     await refuseFrozen(tx, actor.tenantId, { ...actor, providerId: row.id, connectionId: input.connectionId })
     refuseLink(await effectivePolicy(tx, { ...actor, providerId: row.id }), actor.role)
     return { row, connection }
   })
-  if (connection && !input.scopes?.length && (await worksAgain(ctx, connection, input)))
+  const flow = flowOf(row, input, connection)
+  if (flow !== null && input.alias !== undefined)
+    throw new BrokerError('bad_request', {
+      fields: { alias: 'Several projects may come of this. Name them afterwards.' },
+    })
+  const moves = connection !== null && connection.flow !== flow
+  if (connection && !moves && !input.scopes?.length && (await worksAgain(ctx, connection, input)))
     return reconnected(ctx, actor, connection, input)
   const held = connection?.scopesGranted ?? []
   const provider = await withLivingClient(ctx, vault, row)
@@ -83,7 +95,7 @@ export async function startLink(ctx: Context, actor: Actor<CookieCredential>, in
     nonce: randomToken(),
     codeVerifier: randomToken() + randomToken(),
   }
-  const attempt = attemptOf(ctx, actor, input, { provider, scopes, state: secrets.state })
+  const attempt = attemptOf(ctx, actor, input, { provider, scopes, flow, state: secrets.state })
   const url = await authorizationUrl(ctx, vault, provider, attempt, secrets)
   const sealed = await vault.seal(secretsPlace(attempt), JSON.stringify(secrets))
   await act(ctx, actor, 'work', async (tx, actor) => {
@@ -99,9 +111,30 @@ export async function startLink(ctx: Context, actor: Actor<CookieCredential>, in
   return { attemptId: attempt.id, url, expiresAt: attempt.expiresAt, isDone: false }
 }
 
-type Asked = { provider: ProviderRow; scopes: string[]; state: string }
+/** What the ordinary way is called where one is asked for. */
+export const ordinaryFlow = 'ordinary'
 
-function attemptOf(ctx: Context, actor: Actor<CookieCredential>, input: StartLink, { provider, scopes, state }: Asked) {
+/**
+ * Which way a link goes: the one that is asked for, else that of the connection where it is still to be had. Null: the ordinary one.
+ * @throws BrokerError flow_not_offered
+ */
+function flowOf(row: ProviderRow, { flow: asked }: StartLink, connection: Pick<Found, 'flow'> | null): string | null {
+  const made = configured(row)
+  const offered = made?.kind.flows?.(made.settings).map(({ name }) => name) ?? []
+  if (asked === undefined) return connection?.flow && offered.includes(connection.flow) ? connection.flow : null
+  if (asked === ordinaryFlow) return null
+  if (offered.includes(asked)) return asked
+  throw new BrokerError('flow_not_offered', { detail: 'An admin has not turned it on for this provider.' })
+}
+
+type Asked = { provider: ProviderRow; scopes: string[]; flow: string | null; state: string }
+
+function attemptOf(
+  ctx: Context,
+  actor: Actor<CookieCredential>,
+  input: StartLink,
+  { provider, scopes, flow, state }: Asked,
+) {
   const now = ctx.now()
   return {
     tenantId: actor.tenantId,
@@ -117,6 +150,7 @@ function attemptOf(ctx: Context, actor: Actor<CookieCredential>, input: StartLin
     callbackKey: provider.callbackKey,
     issuer: provider.issuer,
     scopes,
+    flow,
     // From configuration alone: what the browser claims to have asked for plays no part (L-14).
     redirectUri: ctx.config.origin + callbackPath(provider.callbackKey),
     popup: input.popup ?? false,
@@ -156,7 +190,7 @@ async function reconnected(
   connection: Found,
   input: StartLink,
 ): Promise<Started> {
-  const asked = { provider: connection.provider, scopes: [], state: randomToken() }
+  const asked = { provider: connection.provider, scopes: [], flow: connection.flow, state: randomToken() }
   const attempt = attemptOf(ctx, actor, input, asked)
   const { tenantId, userId, id, expiresAt } = attempt
   const projectIds = connection.projects.map(({ projectId }) => projectId)
@@ -190,13 +224,13 @@ async function authorizationUrl(
   ctx: Context,
   vault: Vault,
   row: ProviderRow,
-  { redirectUri, scopes }: Pick<AttemptRow, 'redirectUri' | 'scopes'>,
+  { redirectUri, scopes, flow }: Pick<AttemptRow, 'redirectUri' | 'scopes' | 'flow'>,
   secrets: AttemptSecrets,
 ): Promise<string> {
   const provider = await openProvider(ctx, vault, row)
   // Where the request is pushed, a server that does not know us says so now (RFC 9126).
   const url = await provider
-    .authorizationUrl({ ...secrets, redirectUri, ...askedFor(scopes) })
+    .authorizationUrl({ ...secrets, redirectUri, ...askedFor(scopes), ...byFlow(flow) })
     .catch((error: unknown) => {
       throw asBrokerError(error)
     })
@@ -226,11 +260,14 @@ export async function resumeLink(
   return { url: await authorizationUrl(ctx, vault, provider, attempt, secrets) }
 }
 
-/** Gives up an open attempt; a callback that still comes is refused. */
+/** Gives up an open attempt; a callback that still comes is refused, and what came already is ended upstream. */
 export async function cancelLink(ctx: Context, actor: Actor<CookieCredential>, attemptId: string): Promise<void> {
-  const asked = await act(ctx, actor, 'work', async (tx, actor) => {
+  const vault = await vaultOf(ctx, actor.tenantId)
+  const { asked, work } = await act(ctx, actor, 'work', async (tx, actor) => {
     const { count } = await cancelAttempt(tx, actor.tenantId, attemptId, actor.userId)
-    if (count === 0) throw new BrokerError('not_found')
+    const chosen = count === 0 ? await cancelChoice(tx, actor.tenantId, attemptId, actor.userId) : null
+    if (count === 0 && !chosen) throw new BrokerError('not_found')
+    const work = chosen ? await endKept(ctx, vault, tx, chosen) : []
     const asked = await endRequestOfAttempt(tx, actor.tenantId, attemptId, 'cancelled')
     const target = { kind: 'attempt', id: attemptId } as const
     await record(tx, actor.tenantId, ctx.now(), actor, {
@@ -239,7 +276,8 @@ export async function cancelLink(ctx: Context, actor: Actor<CookieCredential>, a
       target,
       details: { code: 'cancelled' },
     })
-    return asked
+    return { asked, work }
   })
+  if (work.length > 0) await settleWithin(ctx, actor.tenantId, work)
   for (const cause of asked) ctx.metrics.linkRequests.inc({ cause, outcome: 'cancelled' })
 }

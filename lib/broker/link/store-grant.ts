@@ -17,10 +17,14 @@ import {
   grantTimes,
   insertConnection,
   joinProject,
+  leaveProjects,
+  linksOf,
+  linksTo,
   lockConnection,
+  lockConnections,
 } from '../../store/connections.ts'
 import { isDuplicate, type Tx } from '../../store/database.ts'
-import { frozenBy, holdGround } from '../../store/freezes.ts'
+import { frozenBy, holdGround, holdProjects } from '../../store/freezes.ts'
 import { completeLinkRequests } from '../../store/link-requests.ts'
 import { isOffline, isSignedOut, sessionHash } from '../../store/logouts.ts'
 import {
@@ -41,7 +45,7 @@ import { keepAliveFor, tokenPlace } from '../refresh/refresh.ts'
 
 type Input = {
   /** `id`: null where a token was pasted, which needs no consent. */
-  attempt: Pick<AttemptRow, 'tenantId' | 'userId' | 'providerId' | 'connectionId' | 'status' | 'scopes'> & {
+  attempt: Pick<AttemptRow, 'tenantId' | 'userId' | 'providerId' | 'connectionId' | 'status' | 'scopes' | 'flow'> & {
     id: string | null
   }
   grant: LinkedGrant
@@ -92,7 +96,12 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
   const { tenantId, userId, providerId } = attempt
   const viewer = { userId, seesAll: may({ role }, 'oversee') }
   const now = ctx.now()
-  const [reached, ...others] = grant.projects
+  const old = attempt.connectionId ? await findConnection(tx, tenantId, attempt.connectionId) : null
+  // Made again, a connection is for what it was for, whatever else its new grant reaches.
+  const mine = (old?.projects ?? []).map(({ project }) => project)
+  const isFor = ({ externalId }: UpstreamProject) => mine.some((one) => one.externalId === externalId)
+  const wanted = attempt.flow !== null && old ? grant.projects.filter(isFor) : grant.projects
+  const [reached = attempt.flow !== null ? grant.projects[0] : undefined, ...others] = wanted
   if (!reached) return refused('upstream_protocol', 'The upstream named no project.')
 
   // Before the connection is locked, as whoever ends connections does.
@@ -100,11 +109,13 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
   if (grant.vouched && (await isSignedOut(tx, { tenantId, registration: providerId }, grant.vouched, { offline })))
     return { kind: 'refused', error: new BrokerError('upstream_signed_out') }
   const known = await findProjectUpstream(tx, tenantId, providerId, reached.externalId)
-  if (attempt.connectionId) {
-    const connection = await findConnection(tx, tenantId, attempt.connectionId)
-    const expected = connection?.projects
-      .map(({ project }) => project)
-      .find(({ externalId }) => !reaches(grant, externalId))
+  if (old) {
+    const expected = mine.find(({ externalId }) => !reaches(grant, externalId))
+    if (expected && attempt.flow !== null)
+      return refused(
+        'another_project',
+        `${grant.account.name} does not reach ${expected.name} (${expected.externalId}), which this connection is for.`,
+      )
     if (expected)
       return refused(
         'another_project',
@@ -113,12 +124,15 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
   }
   // Now that the project is known; the rest was asked when it started, and may have changed since.
   refuseLink(await effectivePolicy(tx, { tenantId, providerId, projectId: known?.id, userId }), role)
+  const alsoKnown = await knownAmong(tx, tenantId, providerId, others)
+  for (const { id: projectId } of alsoKnown)
+    refuseLink(await effectivePolicy(tx, { tenantId, providerId, projectId, userId }), role)
   if (alias && (await isAliasTaken(tx, tenantId, viewer, alias, known?.id)))
     return refused('alias_taken', `"${alias}" is already the alias of another project.`)
 
-  // A kept grant is taken with what it becomes.
-  if (attempt.id && attempt.status === 'failed' && !(await takeKeptGrant(tx, tenantId, attempt.id, userId, now)))
-    throw new BrokerError('not_found')
+  const chosen = [...(known ? [known] : []), ...alsoKnown]
+  const taken = old ? null : await takenByOthers(tx, input, chosen)
+  if (taken) return taken
 
   const existing = known && (await findConnectionTo(tx, tenantId, userId, known.id))
   const isOthers = existing && existing.status !== 'revoked' && existing.accountId !== grant.account.id
@@ -136,8 +150,11 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
   if (grant.pasted && locked?.grantedBy === 'consent' && isUsable(locked))
     return refused('already_linked', `${reached.name} is linked as ${locked.accountName}.`)
   // After the connection, in the order in which an issue locks them; and only then: a freeze that commits first is seen.
-  const renames = known !== null && (known.name !== reached.name || known.region !== (reached.region ?? null))
-  await holdGround(tx, tenantId, { projectId: known?.id, renames, providerId })
+  // A way whose answers name no region says nothing about it.
+  const region = reached.region ?? (attempt.flow === null ? null : (known?.region ?? null))
+  const renames = known !== null && (known.name !== reached.name || known.region !== region)
+  if (alsoKnown.length > 0) await holdProjects(tx, tenantId, { ids: chosen.map(({ id }) => id), renames })
+  await holdGround(tx, tenantId, { ...(alsoKnown.length === 0 && { projectId: known?.id, renames }), providerId })
   // Removed meanwhile: what commits later would never be ended.
   const provider = await findProvider(tx, tenantId, providerId)
   if (!provider) throw new BrokerError('not_found')
@@ -146,13 +163,16 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
     userId,
     providerId,
     connectionId: locked?.id,
-    projectIds: known ? [known.id] : [],
+    projectIds: chosen.map(({ id }) => id),
   })
   if (facts.length > 0) return { kind: 'refused', error: frozenError(facts) }
+  // A kept grant is taken with what it becomes.
+  const isKept = attempt.status === 'failed' || attempt.status === 'choosing'
+  if (attempt.id && isKept && !(await takeKeptGrant(tx, tenantId, attempt.id, userId, now)))
+    throw new BrokerError('not_found')
 
   const project = known ?? (await insertNamed(tx, viewer, { tenantId, providerId, reached, alias, now }))
-  if (known && renames)
-    await updateProjectNames(tx, tenantId, known.id, { name: reached.name, region: reached.region ?? null })
+  if (known && renames) await updateProjectNames(tx, tenantId, known.id, { name: reached.name, region })
   const id = locked?.id ?? newId('connection')
   const tokens = await sealTokens(tx, vault, { id, userId }, (locked?.tokenVersion ?? 0) + 1, grant)
   const account = {
@@ -161,6 +181,7 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
     scopesGranted: grant.scopes ?? [],
     upstreamSession: sessionHash(grant.vouched?.session),
     ...(await pastedFacts(ctx, tx, grant, locked)),
+    flow: attempt.flow,
   }
   if (locked) {
     if (!habits.endsAccount || isOthers) await revokeReplaced(vault, tx, locked, now)
@@ -311,6 +332,58 @@ async function revokeReplaced(vault: Vault, tx: Tx, old: ConnectionRow, now: Dat
       createdAt: now,
     },
   ])
+}
+
+/** Those of a grant's projects that somebody has linked here before, by id. */
+async function knownAmong(
+  tx: Tx,
+  tenantId: string,
+  providerId: string,
+  reached: UpstreamProject[],
+): Promise<ProjectRow[]> {
+  const found = []
+  for (const { externalId } of reached) found.push(await findProjectUpstream(tx, tenantId, providerId, externalId))
+  return found.filter((one) => one !== null).sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+/**
+ * What a new link may not take from a connection that stands: a project that it was to be chosen for, or one of several that share
+ * a connection which the new grant would not serve (docs/decisions/0109). What is over is let go of. Locks the connections in
+ * id order, and judges them only then.
+ */
+async function takenByOthers(tx: Tx, { attempt, grant }: Input, chosen: ProjectRow[]): Promise<Kept | null> {
+  const { tenantId, userId, flow } = attempt
+  const ids = chosen.map(({ id }) => id)
+  const [first] = ids
+  const before = await linksTo(tx, tenantId, userId, ids)
+  const connectionIds = [...new Set(before.map(({ connectionId }) => connectionId))]
+  if (!first || connectionIds.length === 0) return null
+  await lockConnections(tx, tenantId, connectionIds)
+  const links = await linksOf(tx, tenantId, connectionIds)
+  const standing = links.find(({ connection, projectId, project }) =>
+    connection.status === 'revoked'
+      ? false
+      : flow === null
+        ? !reaches(grant, project.externalId)
+        : ids.includes(projectId),
+  )
+  if (standing)
+    return refused(
+      'already_linked',
+      flow === null
+        ? `Its connection is for ${standing.project.name} as well, which this approval is not for.`
+        : `${standing.project.name} is linked already.`,
+    )
+  const reused = links.find(({ projectId }) => projectId === first)?.connectionId
+  const over = links.filter(
+    ({ connection, connectionId, projectId, project }) =>
+      connection.status === 'revoked' &&
+      (connectionId === reused
+        ? !ids.includes(projectId) && !reaches(grant, project.externalId)
+        : ids.includes(projectId)),
+  )
+  for (const { connectionId, projectId } of over) await leaveProjects(tx, tenantId, connectionId, [projectId])
+  return null
 }
 
 const reaches = ({ projects }: LinkedGrant, externalId: string) => projects.some((one) => one.externalId === externalId)

@@ -3,8 +3,8 @@ import { noteRead } from '../../audit/access.ts'
 import { type AuditView, toAuditView } from '../../audit/list.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
-import { kinds } from '../../providers/index.ts'
-import type { HeldToken } from '../../providers/kind.ts'
+import { configured, kinds } from '../../providers/index.ts'
+import type { Flow, HeldToken } from '../../providers/kind.ts'
 import { listEventsAbout } from '../../store/audit.ts'
 import {
   type ConnectionFilter,
@@ -64,6 +64,28 @@ export type ConnectionView = FrozenState & {
   branch: string | null
   /** Null: it came of a consent. */
   pasted: PastedView | null
+} & ByFlow
+
+/** How a connection came about, and what follows from that. */
+export type ByFlow = {
+  /** A way to link of its kind; null: the ordinary one. */
+  flow: string | null
+  /** Ways that its provider offers, to which it can be moved: it keeps its projects, aliases and history. */
+  movesTo: Flow[]
+  /** Whether disconnecting ends the grant upstream. */
+  revocable: boolean
+}
+
+export function byFlow({ flow }: Pick<ConnectionRow, 'flow'>, provider: Parameters<typeof configured>[0]): ByFlow {
+  const made = configured(provider)
+  const flows = made?.kind.flows?.(made.settings) ?? []
+  const own = flows.find(({ name }) => name === flow)
+  return {
+    flow,
+    movesTo: flow === null ? [...flows] : [],
+    // Whatever the provider offers by now, what came by a way of its own is ended as that.
+    revocable: own?.revokesGrants ?? (flow !== null || (made?.kind.revokesGrants ?? false)),
+  }
 }
 
 type ConnectionWithRelations = NonNullable<Awaited<ReturnType<typeof findConnection>>>
@@ -113,6 +135,7 @@ function toConnectionView(row: ConnectionWithRelations, state: FrozenState): Con
     upstreamRole: link?.role ?? null,
     ...healthOf(row),
     ...state,
+    ...byFlow(row, row.provider),
     linkedAt: row.linkedAt,
     branch: row.branchId,
     pasted: pastedOf(row, row.provider.kind),

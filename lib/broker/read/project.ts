@@ -5,6 +5,7 @@ import { BrokerError } from '../../errors.ts'
 import { configured, rowFor } from '../../providers/index.ts'
 import type { Strategy } from '../../providers/kind.ts'
 import { listEventsAbout } from '../../store/audit.ts'
+import { linksOf } from '../../store/connections.ts'
 import { readTenant } from '../../store/database.ts'
 import { type Frozen, frozenProjects } from '../../store/freezes.ts'
 import { countToolsByProject } from '../../store/mcp.ts'
@@ -12,7 +13,7 @@ import { findProject, findProjectWithLink, listProjectNames, listProjects, viewe
 import { countLiveByProject, countTokens, listTokens } from '../../store/tokens.ts'
 import { effectivePolicy, type Policy } from '../../tenancy/policy.ts'
 import { type FrozenState, toFrozenState } from '../freezes.ts'
-import { type ConnectionView, healthOf, pastedOf } from './connection.ts'
+import { byFlow, type ConnectionView, healthOf, pastedOf } from './connection.ts'
 import { countLimit } from './page.ts'
 import { type TokenView, toTokenViews } from './token.ts'
 
@@ -67,6 +68,7 @@ function toCard(
           upstreamRole: own.role,
           ...healthOf(own.connection),
           ...toFrozenState(facts, 'connection', viewer),
+          ...byFlow(own.connection, row.provider),
           linkedAt: own.connection.linkedAt,
           branch: own.connection.branchId,
           pasted: pastedOf(own.connection, row.provider.kind),
@@ -103,6 +105,8 @@ export const projectNames = (ctx: Context, actor: Actor): Promise<{ id: string; 
   )
 
 export type ProjectDetail = ProjectCard & {
+  /** Names of the other projects that its viewer's connection reaches. */
+  alsoFor: string[]
   aliases: string[]
   cap: Policy['lifetime']
   overLife: Policy['overLife']
@@ -125,11 +129,13 @@ export async function projectDetail(ctx: Context, actor: Actor, idOrAlias: strin
     const tokens = await listTokens(tx, tenantId, { filter, asOf: now }, { take: 50 })
     const events = own ? await listEventsAbout(tx, actor.tenantId, 'connection', own.connectionId, 50) : []
     const facts = (await frozenProjects(tx, actor.tenantId, actor.userId, [row.id])).get(row.id)
+    const links = own ? await linksOf(tx, tenantId, [own.connectionId]) : []
     return {
       ...toCard(row, actor, facts, {
         tokensOut: await countTokens(tx, tenantId, { filter: { ...filter, state: 'live' }, asOf: now }, countLimit),
         tools: (await countToolsByProject(tx, tenantId, [row.id])).get(row.id),
       }),
+      alsoFor: links.filter(({ projectId }) => projectId !== row.id).map(({ project }) => project.name),
       aliases: row.aliases.map((alias) => alias.alias),
       cap: lifetime,
       overLife,

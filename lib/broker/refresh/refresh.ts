@@ -476,6 +476,8 @@ const meanings: Record<UpstreamFailure, { cause: string; reached: boolean; upstr
   denied: { cause: 'upstream_failed', reached: true, upstream: false },
   wrong_issuer: { cause: 'upstream_failed', reached: true, upstream: false },
   no_refresh_token: { cause: 'upstream_failed', reached: true, upstream: false },
+  // It may come back: what is turned down there is not rotated.
+  not_offered: { cause: 'flow_not_offered', reached: false, upstream: false },
 }
 
 /** Records what a failed refresh means, then serves the old token while it lives, or throws. */
@@ -487,7 +489,8 @@ async function failed(
   error: UpstreamError,
   mode: ClaimMode,
 ) {
-  const { cause, reached, upstream } = meanings[error.failure]
+  const { cause: meant, reached, upstream } = meanings[error.failure]
+  const cause = error.grantEnd ?? meant
   const refused = error.failure === 'refused'
   // The one recovery try was cut off as well: the token may be spent twice over, and is not sent a third time (RR-05).
   const cutOff = claim.uncertain && error.failure === 'ambiguous' && error.status === undefined

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { operation, vaultErrors } from '../operation.ts'
+import { flow } from './connections.ts'
 import { alias, id, idOf, instant, items, object } from './schemas.ts'
 
 export const attempt = object({
@@ -7,8 +8,10 @@ export const attempt = object({
   provider_id: id,
   purpose: z.enum(['link', 'relink']),
   status: z
-    .enum(['pending', 'going_on', 'expired', 'done', 'failed'])
-    .describe('`going_on`: its person came back from the upstream, and the link is being finished'),
+    .enum(['pending', 'going_on', 'choosing', 'expired', 'done', 'failed'])
+    .describe(
+      '`going_on`: its person came back from the upstream, and the link is being finished; `choosing`: they choose the projects that it is for',
+    ),
   outcome: z
     .string()
     .nullable()
@@ -19,6 +22,7 @@ export const attempt = object({
     .describe('What came back is kept until `expires_at`: it can be linked as new, or under another alias'),
   connection_id: id.nullable(),
   project_id: id.nullable(),
+  flow,
   created_at: instant,
   expires_at: instant,
 })
@@ -65,10 +69,24 @@ export const startLink = operation({
     provider: idOf('provider'),
     alias: alias.optional().describe('What scripts will call the project; made from its name where none is given'),
     connection: idOf('connection').optional().describe('Reconnect this one instead of linking anew'),
+    flow: z
+      .string()
+      .max(40)
+      .optional()
+      .describe(
+        'One of the ways to link of the provider (`flows`), or `ordinary`; left out: that of the connection, else the ordinary one',
+      ),
     popup: z.boolean().optional().describe('It goes on in a pop-up, whose last page tells its opener and closes'),
   }),
   answer: { status: 201, schema: object({ id, url: whereTo, expires_at: instant }) },
-  errors: [...vaultErrors, 'client_not_registered', 'provider_misconfigured', 'frozen', 'over_policy'],
+  errors: [
+    ...vaultErrors,
+    'client_not_registered',
+    'provider_misconfigured',
+    'flow_not_offered',
+    'frozen',
+    'over_policy',
+  ],
   limit: 'attempt',
 })
 
@@ -102,6 +120,62 @@ export const adoptLink = operation({
     'frozen',
     'over_policy',
     'alias_taken',
+    'no_refresh_token',
+    'upstream_protocol',
+    'upstream_signed_out',
+  ],
+  limit: 'attempt',
+})
+
+export const readChoices = operation({
+  id: 'readProjectChoices',
+  method: 'GET',
+  path: '/api/v1/tenants/{tenant}/attempts/{attempt}/projects',
+  summary: 'Returns the projects among which the caller chooses what the connection is for',
+  permission: 'work',
+  scope: 'cookie only',
+  audit: 'none',
+  answer: {
+    status: 200,
+    schema: object({
+      account: z.string(),
+      projects: z.array(
+        object({
+          external_id: z.string(),
+          name: z.string(),
+          role: z.string().nullable().describe('The caller’s, as the upstream calls it'),
+          linked_by: id.nullable().describe('The connection that has it already'),
+        }),
+      ),
+    }),
+  },
+  errors: [...vaultErrors, 'attempt_unknown'],
+  limit: 'read',
+})
+
+export const chooseProjects = operation({
+  id: 'chooseProjects',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/attempts/{attempt}/projects',
+  summary: 'Links the projects that the caller chose, with one connection for all of them',
+  permission: 'work',
+  scope: 'cookie only',
+  audit: 'link.completed',
+  body: object({
+    projects: z
+      .array(z.string().min(1).max(200))
+      .min(1)
+      .max(500)
+      .describe('By their ids at the upstream (`external_id`)'),
+  }),
+  answer: { status: 200, schema: object({ project: id, connection: id }) },
+  errors: [
+    ...vaultErrors,
+    'attempt_unknown',
+    'frozen',
+    'over_policy',
+    'already_linked',
+    'projects_not_chosen',
     'no_refresh_token',
     'upstream_protocol',
     'upstream_signed_out',

@@ -2,9 +2,14 @@ import { z } from 'zod'
 import { operation, refreshEvents, upstreamErrors, vaultErrors } from '../operation.ts'
 import { auditEvent } from './audit-events.ts'
 import { frozen } from './freezes.ts'
-import { providerReference } from './providers.ts'
+import { flows, providerReference } from './providers.ts'
 import { alias, branch, id, idOf, instant, instantOrNull, object, page, reason, rightLine } from './schemas.ts'
 import { chosen, placed } from './selections.ts'
+
+export const flow = z
+  .string()
+  .nullable()
+  .describe('Which of the ways to link of the provider’s kind; null: the ordinary one')
 
 export const connectionFacts = object({
   id,
@@ -21,6 +26,9 @@ export const connectionFacts = object({
   serves_until: instantOrNull.describe('Until when the stored access token works, whatever the upstream does'),
   grant_expires_at: instantOrNull.describe('When the grant ends unless it is renewed; null where nobody knows'),
   linked_at: instant,
+  flow,
+  moves_to: flows.describe('Ways to link that it can be moved to: it keeps its projects, aliases and history'),
+  revocable: z.boolean().describe('Whether disconnecting ends the grant at the upstream'),
   branch: z.string().nullable(),
   pasted: object({
     title: z.string().describe('What the upstream calls such a token'),
@@ -184,6 +192,19 @@ export const renewConnection = operation({
   answer: { status: 200, schema: connectionDetail },
   errors: upstreamErrors,
   limit: 'renewal',
+})
+
+export const leaveProject = operation({
+  id: 'leaveProject',
+  method: 'DELETE',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}/projects/{project}',
+  summary: 'Takes one of several projects off a connection, and revokes the tokens issued for it',
+  permission: 'work',
+  scope: 'cookie only',
+  audit: ['connection.project_left', 'token.revoked'],
+  answer: { status: 200, schema: object({ tokens: z.int().min(0).describe('How many tokens were revoked') }) },
+  errors: ['not_linked', 'last_project'],
+  limit: 'write',
 })
 
 export const freezeConnection = operation({

@@ -4,6 +4,10 @@ import { overLives } from '../../store/policies.ts'
 import { operation, refreshEvents, upstreamErrors, vaultErrors } from '../operation.ts'
 import { address, id, idOf, instant, instantOrNull, items, line, name, object, secret } from './schemas.ts'
 
+export const flows = z.array(
+  object({ name: z.string(), title: z.string(), hint: z.string(), revokes_grants: z.boolean() }),
+)
+
 export const provider = object({
   id,
   kind: z.string(),
@@ -29,6 +33,7 @@ export const provider = object({
     .describe('Whom members may become upstream; empty for who does not oversee the tenant'),
   settings: z.record(z.string(), z.unknown()).describe('Those that may be changed, as the kind names them'),
   misconfigured: z.boolean().describe('Its settings cannot be read here: nothing is linked, renewed or issued with it'),
+  flows: flows.describe('Ways to link beside the ordinary one, each with one grant for several projects'),
   can_probe: z.boolean().describe('Whether it can be found out what its upstream does with smaller tokens'),
   /** What its kind tells about it in words; empty for who does not oversee the tenant. */
   facts: z.array(

@@ -37,9 +37,9 @@ const mayNotGrant = new Set(['guest', 'readOnly'])
 /** Everything that would make the URL useless is looked at before a token is made for it (K-31). */
 export async function pageVerdict(
   { ask, verify }: Storage,
-  { accessToken, component, configuration, anyway }: PageQuestion,
+  { accessToken, project, component, configuration, anyway }: PageQuestion,
 ): Promise<PageVerdict> {
-  const as = callerOf(accessToken)
+  const as = callerOf(accessToken, project)
   const { id, isMasterToken, admin } = await verify(as)
   if (!(isMasterToken ?? admin)) return { kind: 'no_master_token', tokenId: id }
   if (mayNotGrant.has(admin?.role ?? '')) return { kind: 'role', role: admin?.role ?? '' }
@@ -52,7 +52,7 @@ export async function pageVerdict(
   return { kind: 'ready' }
 }
 
-type PageQuestion = { accessToken: Secret; component: string; configuration: string; anyway: boolean }
+type PageQuestion = { accessToken: Secret; project: string; component: string; configuration: string; anyway: boolean }
 
 const orAbsent = <T>(asked: Promise<T>): Promise<T | undefined> =>
   asked.catch((error: unknown) => {

@@ -2,6 +2,7 @@ import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { type Environment, envSample, promptSample } from '../environment.ts'
 import {
+  type Flow,
   type Kind,
   type ProxyFacts,
   type Sample,
@@ -25,10 +26,13 @@ import { storageTokens } from './issue.ts'
 import { callerOf, pastedGrant, pastedTokens, storageTokensPasted } from './pasted.ts'
 import { describe, forbids, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
 import { reachOf } from './roles.ts'
+import { stackSessions } from './session.ts'
+import { sessionLine } from './session-check.ts'
+import { isSession } from './session-credential.ts'
 import { changeable, KeboolaSettings } from './settings.ts'
 import { found, KeboolaSetup, prepare } from './setup.ts'
 import { stackViews } from './stacks.ts'
-import { Branches, Components, Named, parseDate, storageApi } from './storage.ts'
+import { Branches, Components, headersOf, Named, parseDate, storageApi } from './storage.ts'
 
 type Row = ProviderSettings<KeboolaSettings>
 
@@ -56,6 +60,7 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   strategies: () => offers,
   tokenType: 'storage',
   header: 'X-StorageApi-Token: {token}',
+  flows: ({ programmatic }) => (programmatic ? [sessionFlow] : []),
   facts: (settings) => [
     ...facts(settings),
     throughUs(proxying.methodsCarryMeaning),
@@ -80,6 +85,16 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   open,
 }
 
+/** One session of the stack's own for many projects (upstreams.md 3.4). */
+const sessionFlow: Flow = {
+  name: 'session',
+  title: 'Once, for several projects',
+  hint: 'You sign in at the stack once. Then you choose here which of your projects the connection is for.',
+  revokesGrants: true,
+}
+
+const isOwnFlow = ({ flow }: { flow?: string | undefined }) => flow === sessionFlow.name
+
 const proxying: ProxyFacts = {
   methodsCarryMeaning: true,
   requestHeaders: ['x-kbc-runid', 'x-kbc-branchid'],
@@ -87,18 +102,20 @@ const proxying: ProxyFacts = {
   credentialParameters: [],
   redirectHosts: [],
   // A Storage token that is made or refreshed through us would outlive the one that made it; /oauth is our own client's.
-  never: ['POST,PUT,PATCH /v2/storage/tokens/**', 'POST,PUT,PATCH /v2/storage/branch/*/tokens/**', '* /oauth/**'],
+  // A session can end itself, see its others and make children, which is nobody's errand.
+  never: [
+    'POST,PUT,PATCH /v2/storage/tokens/**',
+    'POST,PUT,PATCH /v2/storage/branch/*/tokens/**',
+    '* /oauth/**',
+    '* /v1/auth/**',
+    '* /admin/auth/**',
+  ],
   rules: [
     { name: 'tables', title: 'Read tables', paths: ['GET /v2/storage/buckets/**', 'GET /v2/storage/tables/**'] },
     { name: 'jobs', title: 'See jobs', paths: ['GET /v2/storage/jobs/**'] },
     { name: 'files', title: 'Read files', paths: ['GET /v2/storage/files/**'] },
   ],
-  authority(accessToken) {
-    const caller = callerOf(accessToken)
-    return 'bearer' in caller
-      ? ['authorization', `Bearer ${caller.bearer.reveal()}`]
-      : ['x-storageapi-token', caller.storageToken.reveal()]
-  },
+  authority: ({ accessToken, project }) => headersOf(callerOf(accessToken, project)),
 }
 
 const offers: StrategyOffer[] = [
@@ -181,22 +198,31 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
   const tokens = storageTokens(storage, deps)
   const protocol = speak(row, deps)
   const pasted = pastedTokens(storage, deps)
+  const sessions = stackSessions(row, deps)
 
   return {
-    authorizationUrl: protocol.authorizationUrl,
+    authorizationUrl: (input) => (isOwnFlow(input) ? sessions : protocol).authorizationUrl(input),
     tryClient: protocol.tryClient,
-    check: ({ redirectUri }) => checkStack(row, deps, { speak, redirectUri }),
+    async check({ redirectUri }) {
+      const [lines, session] = await Promise.all([
+        checkStack(row, deps, { speak, redirectUri }),
+        settings.programmatic ? [sessionLine(deps, sessions, redirectUri)] : [],
+      ])
+      return [...lines, ...(await Promise.all(session))]
+    },
     paste: pasted.paste,
     async refresh(input) {
       const token = pastedGrant(input.refreshToken)
       if (token) return input.rotate ? pasted.rotate(token) : pasted.look(token.value)
+      if (isSession(input.refreshToken)) return sessions.refresh(input)
       const grant = await protocol.refresh(input)
       return { ...grant, grantExpiresInSeconds: grant.grantExpiresInSeconds ?? grantExpiresInSeconds }
     },
 
     async exchangeCode(input) {
+      if (isOwnFlow(input)) return sessions.exchangeCode(input)
       const { subject: _, ...grant } = await protocol.exchangeCode(input)
-      const { owner, admin, id: tokenId } = await storage.verify({ bearer: grant.accessToken })
+      const { owner, admin, id: tokenId } = await storage.verify({ bearer: grant.accessToken, project: undefined })
       return {
         ...grant,
         grantExpiresInSeconds,
@@ -214,9 +240,10 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
         case 'grant':
           // Made elsewhere, and perhaps used elsewhere: only our copy is ours to destroy.
           if (pastedGrant(target.refreshToken)) return { state: 'impossible' }
+          if (isSession(target.refreshToken)) return sessions.revoke(target.refreshToken)
           return protocol.revoke(target.refreshToken, 'refresh_token')
         case 'orphans': {
-          const found = await tokens.deleteOrphans(target.accessToken, target.nonce)
+          const found = await tokens.deleteOrphans(target.accessToken, target.nonce, target.project)
           return { state: 'confirmed', found }
         }
         case 'token':
@@ -224,20 +251,23 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
       }
     },
 
-    standing: async (target) => (target.kind === 'token' ? tokens.standing(target.handle) : 'untold'),
+    async standing(target) {
+      if (target.kind === 'token') return tokens.standing(target.handle)
+      return isSession(target.refreshToken) ? sessions.standing(target.refreshToken) : 'untold'
+    },
 
-    async lastUsed({ accessToken, upstreamId }) {
+    async lastUsed({ accessToken, project, upstreamId }) {
       // Without the filter the list also holds events about the token, such as its own creation.
       const query = new URLSearchParams({ limit: '1', q: `token.id:${upstreamId}` })
       const [event] = await storage.ask('read', z.array(z.object({ created: z.string() })), {
         path: `/tokens/${upstreamId}/events?${query}`,
-        as: callerOf(accessToken),
+        as: callerOf(accessToken, project),
       })
       return event ? parseDate(event.created) : undefined
     },
 
-    async choices({ accessToken }) {
-      const as = callerOf(accessToken)
+    async choices({ accessToken, project }) {
+      const as = callerOf(accessToken, project)
       const [verified, components, buckets, branches] = await Promise.all([
         storage.verify(as),
         storage.ask('read', Components, { path: '/components?include=configuration', as }),

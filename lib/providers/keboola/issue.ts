@@ -31,11 +31,11 @@ const MintedRights = z.object({
 
 /** Making and ending tokens through the Storage API. */
 export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps) {
-  const mint = (accessToken: Secret, { rights, lifetimeSeconds, purpose, nonce }: Request) =>
+  const mint = (accessToken: Secret, { project, rights, lifetimeSeconds, purpose, nonce }: Request) =>
     ask('mint', MintedToken, {
       method: 'POST',
       path: '/tokens',
-      as: callerOf(accessToken),
+      as: callerOf(accessToken, project),
       body: {
         description: describe(purpose, nonce),
         expiresIn: lifetimeSeconds,
@@ -95,8 +95,8 @@ export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps
   }
 
   /** Deletes what a cut-off mint left. Only who may list tokens can; for others the short lifetime is the clean-up. */
-  async function deleteOrphans(accessToken: Secret, nonce: string): Promise<number> {
-    const as = callerOf(accessToken)
+  async function deleteOrphans(accessToken: Secret, nonce: string, project: string): Promise<number> {
+    const as = callerOf(accessToken, project)
     const tokens = await ask('read', z.array(StorageToken), { path: '/tokens', as })
     const orphans = tokens.filter((token) => token.description.includes(nonce))
     for (const orphan of orphans)
@@ -112,7 +112,7 @@ export function storageTokens({ ask, send, verify }: Storage, deps: ProviderDeps
     } catch (error) {
       // A refusal left nothing behind; a 5xx, a lost answer or a success without a token may have (K-24).
       if (!isUpstreamError(error) || !mayHaveActed(error)) throw error
-      await deleteOrphans(accessToken, request.nonce).catch(() => {
+      await deleteOrphans(accessToken, request.nonce, request.project).catch(() => {
         throw new UpstreamError('ambiguous', 'the upstream did not say whether it made a token', { cause: error })
       })
       if (error.failure === 'protocol') throw error

@@ -10,7 +10,7 @@ import {
   UpstreamError,
 } from '../provider.ts'
 import type { KeboolaSettings } from './settings.ts'
-import { emptyOrMap, id, parseDate, type Storage } from './storage.ts'
+import { type Credential, emptyOrMap, id, parseDate, type Storage } from './storage.ts'
 
 // How a pasted token is told from what League gave, in the sealed columns alone: a Bearer has no blank (RFC 6750 2.1).
 const mark = 'pasted '
@@ -23,9 +23,9 @@ export function pastedIn(accessToken: Secret): Secret | undefined {
 }
 
 /** How the Storage API is told who calls. */
-export function callerOf(accessToken: Secret): { bearer: Secret } | { storageToken: Secret } {
+export function callerOf(accessToken: Secret, project: string | undefined): Credential {
   const storageToken = pastedIn(accessToken)
-  return storageToken ? { storageToken } : { bearer: accessToken }
+  return storageToken ? { storageToken } : { bearer: accessToken, project }
 }
 
 /** A stored grant, if it is a pasted token's: the token's id and value. */

@@ -17,6 +17,10 @@ export const KeboolaSettings = z.strictObject({
   allowManageTokens: z.boolean().default(false),
   /** Whether members may paste a Storage token in place of a consent (docs/decisions/0107). */
   allowPastedTokens: z.boolean().default(false),
+  /** Whether people may also link by the stack's own sign-in for programs, one session for many projects (upstreams.md 3.4). */
+  programmatic: z.boolean().default(false),
+  /** Our client there; left out: the same as at its OAuth server. */
+  programmaticClientId: z.string().min(1).max(200).optional(),
   /** How long an unused refresh token lives: a month, which no answer tells. */
   refreshTokenDays: z.int().min(1).max(3_650).default(30),
   /** How long a refresh token is still answered after its first use; 0: not at all. */
@@ -54,6 +58,13 @@ export const changeable: readonly ChangeableSetting[] = [
     name: 'allowPastedTokens',
     label: 'Members may paste Storage tokens',
     hint: 'For accounts that cannot approve in a browser. A pasted token lives as long as the stack lets it, and disconnecting does not end it there.',
+    byDefault: false,
+  },
+  {
+    is: 'switch',
+    name: 'programmatic',
+    label: 'One sign-in for several projects',
+    hint: 'Members may then also link by the stack’s programmatic auth, and choose which of their projects it is for. Not every stack offers it yet.',
     byDefault: false,
   },
 ]

@@ -25,6 +25,13 @@ export const KeboolaSetup = z.strictObject({
     .optional(),
   client: z.enum(['confidential', 'public']).optional(),
   league: z.union([z.literal(8), z.literal(9)]).optional(),
+  programmatic: z.boolean().optional().describe('Members may also link by the stack’s programmatic auth'),
+  programmatic_client_id: z
+    .string()
+    .max(200)
+    .regex(/^[!-~]+$/, 'printable, without blanks')
+    .optional()
+    .describe('Of the client there, where it is another one'),
 })
 export type KeboolaSetup = z.infer<typeof KeboolaSetup>
 
@@ -35,6 +42,7 @@ export async function prepare(
   here: Pick<Here, 'origin'>,
 ): Promise<Prepared> {
   const { stack, issuer: address, authorize_path, token_path, scope, client = 'confidential', league } = input
+  const { programmatic, programmatic_client_id } = input
   if ((stack === undefined) === (address === undefined))
     throw new SetupError({ issuer: 'Choose a known stack, or enter the address of another one.' })
   const issuer = address === undefined ? addressOf(stack) : checkedAddress(address, deps)
@@ -50,6 +58,8 @@ export async function prepare(
     ...(token_path !== undefined && { tokenPath: token_path }),
     ...(scope !== undefined && { scope }),
     ...(league !== undefined && { league }),
+    ...(programmatic !== undefined && { programmatic }),
+    ...(programmatic_client_id !== undefined && { programmaticClientId: programmatic_client_id }),
     client,
   })
   return { issuer, settings, isPublic: client === 'public' }

@@ -4,6 +4,7 @@ import type { Secret } from '../../security/secrets.ts'
 import { isUpstreamError, type ProviderDeps, UpstreamError } from '../provider.ts'
 import { type CallKind, withRetries } from '../retry.ts'
 import { sendUpstream } from '../send.ts'
+import { isSessionAccess, projectHeader } from './session-credential.ts'
 
 // Upstream objects: ids switch between string and number, an empty PHP map arrives as [], lists may be absent.
 export const id = z.union([z.string().min(1), z.number()]).transform(String)
@@ -24,7 +25,16 @@ export const Components = z.array(
 )
 export const Branches = z.array(z.object({ ...named, isDefault: z.boolean().default(false) }))
 
-export type Credential = { bearer: Secret } | { storageToken: Secret }
+/** A session reaches several projects, so a call names one of them. */
+export type Credential = { bearer: Secret; project: string | undefined } | { storageToken: Secret }
+
+/** Names and values of the headers that say who calls. */
+export function headersOf(as: Credential): [name: string, value: string][] {
+  if (!('bearer' in as)) return [['x-storageapi-token', as.storageToken.reveal()]]
+  const bearer: [string, string] = ['authorization', `Bearer ${as.bearer.reveal()}`]
+  return as.project !== undefined && isSessionAccess(as.bearer) ? [bearer, [projectHeader, as.project]] : [bearer]
+}
+
 type Call = { method?: 'GET' | 'POST' | 'DELETE'; path: string; as: Credential; body?: unknown }
 
 const turnedDown = new Set<number | undefined>([400, 404, 409, 422])
@@ -38,8 +48,7 @@ export function storageApi(issuer: string, deps: ProviderDeps) {
 
   async function send({ method = 'GET', path, as, body }: Call): Promise<{ status: number; body: unknown }> {
     const headers = new Headers({ accept: 'application/json' })
-    if ('bearer' in as) headers.set('authorization', `Bearer ${as.bearer.reveal()}`)
-    else headers.set('x-storageapi-token', as.storageToken.reveal())
+    for (const [name, value] of headersOf(as)) headers.set(name, value)
     if (body !== undefined) headers.set('content-type', 'application/json')
     const init: RequestInit = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
     const response = await sendUpstream(deps, `${issuer}/v2/storage${path}`, init).catch((error: unknown) => {

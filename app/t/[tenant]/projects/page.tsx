@@ -2,7 +2,7 @@ import { SquareArrowOutUpRight } from 'lucide-react'
 import { AttemptNotice } from '@/app/_features/attempt.tsx'
 import { connectCommand } from '@/app/_features/commands.ts'
 import { ConnectAll } from '@/app/_features/connect-all.tsx'
-import { LinkProject } from '@/app/_features/link.tsx'
+import { LinkProject, type ProviderChoice } from '@/app/_features/link.tsx'
 import { PasteToken } from '@/app/_features/pasted.tsx'
 import { nextActOf } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
@@ -30,7 +30,7 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
   const now = ctx.now().toISOString()
   const choices = providers
     .filter(({ own }) => !own)
-    .map(({ id, name, issuer }) => ({ id, name, host: new URL(issuer).host }))
+    .map(({ id, name, issuer, flows }) => ({ id, name, host: new URL(issuer).host, flows }))
   const pastes = providers.flatMap(({ id, name, issuer, pastes }) =>
     pastes ? [{ id, name, host: new URL(issuer).host, ...pastes }] : [],
   )
@@ -106,7 +106,7 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
 
 type NoProjectsProps = {
   tenant: string
-  providers: { id: string; name: string; host: string }[]
+  providers: ProviderChoice[]
   mayWork: boolean
   mayAdminister: boolean
 }

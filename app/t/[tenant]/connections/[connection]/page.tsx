@@ -7,8 +7,10 @@ import { FreezeButton } from '@/app/_features/freeze.tsx'
 import { freezeTargetOf } from '@/app/_features/freeze-target.ts'
 import { orNotFound } from '@/app/_features/guard.tsx'
 import { ConnectionHealth, healthFacts, NextAct } from '@/app/_features/health.tsx'
+import { MoveSection } from '@/app/_features/move-section.tsx'
 import { LacksNotice } from '@/app/_features/pasted.tsx'
 import { hrefWith } from '@/app/_features/query.ts'
+import { LeaveProject } from '@/app/_features/shared-connection.tsx'
 import { nextActOf, pluralUpTo, shownState } from '@/app/_features/words.ts'
 import { KeyValue } from '@/app/_ui/key-value.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
@@ -21,7 +23,6 @@ import { connectionDetail } from '@/lib/broker/read/connection.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
-import { kinds } from '@/lib/providers/index.ts'
 import { PastedSection } from './pasted-section.tsx'
 
 type Props = { params: Promise<{ tenant: string; connection: string }> }
@@ -163,6 +164,26 @@ export default async function ConnectionPage({ params }: Props) {
           paste={paste}
         />
       )}
+      {projects.length > 1 && status !== 'revoked' && ((own && mayWork) || mayAdminister) && (
+        <Section
+          title="Projects"
+          lead="One sign-in serves all of these. Taking one off leaves the connection to the others."
+        >
+          <ul className="flex flex-col divide-y rounded-lg border bg-surface px-4">
+            {projects.map((one) => (
+              <li key={one.id} className="flex flex-wrap items-center justify-between gap-3 py-2">
+                <span className="wrap-anywhere min-w-0">
+                  {one.name} <span className="text-muted">{one.externalId}</span>
+                </span>
+                <LeaveProject tenant={tenant} connection={id} project={one} others={projects.length - 1} />
+              </li>
+            ))}
+          </ul>
+        </Section>
+      )}
+      {own && mayWork && status !== 'revoked' && !frozen && (
+        <MoveSection tenant={tenant} providerId={provider.id} connectionId={id} movesTo={connection.movesTo} />
+      )}
       <Section title="Timeline" lead="What happened to this connection, from the first link until now.">
         <ConnectionTimeline events={timeline} state={shownState(connection)} now={now} nameOf={nameOf} />
       </Section>
@@ -187,7 +208,8 @@ export default async function ConnectionPage({ params }: Props) {
                 account={accountName}
                 owner={own ? undefined : nameOf(ownerId)}
                 tokensOut={tokens.total}
-                revocable={kinds.get(provider.kind)?.revokesGrants ?? false}
+                revocable={connection.revocable}
+                alsoFor={projects.slice(1).map((one) => one.name)}
               />
             )}
           </div>

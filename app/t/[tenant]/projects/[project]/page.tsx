@@ -4,6 +4,7 @@ import { ConnectionTimeline } from '@/app/_features/connection-timeline.tsx'
 import { Disconnect } from '@/app/_features/disconnect.tsx'
 import { FreezeButton } from '@/app/_features/freeze.tsx'
 import { ConnectionHealth, FrozenNotice, healthFacts, IssueLink, WhyNoToken } from '@/app/_features/health.tsx'
+import { MoveSection } from '@/app/_features/move-section.tsx'
 import { LacksNotice } from '@/app/_features/pasted.tsx'
 import { TokenTable } from '@/app/_features/token-table.tsx'
 import { UseSection } from '@/app/_features/use.tsx'
@@ -223,6 +224,14 @@ export default async function ProjectPage({ params, searchParams }: Props) {
           <ComponentUrl tenant={tenant} project={project.id} name={project.name} />
         </Section>
       )}
+      {own && mayWork && !frozen && (
+        <MoveSection
+          tenant={tenant}
+          providerId={project.provider.id}
+          connectionId={connection.id}
+          movesTo={connection.movesTo}
+        />
+      )}
       {own && mayWork && (
         <Section
           title="Disconnect"
@@ -235,7 +244,8 @@ export default async function ProjectPage({ params, searchParams }: Props) {
               project={project.name}
               account={connection.accountName}
               tokensOut={project.tokensOut}
-              revocable={kinds.get(project.provider.kind)?.revokesGrants ?? false}
+              revocable={connection.revocable}
+              alsoFor={project.alsoFor}
             />
           </div>
         </Section>

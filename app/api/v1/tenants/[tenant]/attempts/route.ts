@@ -13,6 +13,7 @@ export const POST = api(startLinkOperation, async ({ ctx, actor, body, request, 
     providerId: body.provider,
     alias: body.alias,
     connectionId: body.connection,
+    flow: body.flow,
     popup: body.popup,
     browser: ensureLinkBrowser(request.headers, headers),
   })

@@ -45,7 +45,8 @@ export default async function ProviderPage({ params }: Props) {
   const frozen = freezes.find((one) => one.kind === 'provider' && one.id === providerId)
   const now = ctx.now().toISOString()
   const mayChange = may(actor, 'administer')
-  const choice = { id: provider.id, name: provider.name, host: new URL(provider.issuer).host }
+  const { id, name, flows } = provider
+  const choice = { id, name, host: new URL(provider.issuer).host, flows }
   const shared = provider.sharedKeyHeader
   return (
     <>
