@@ -8,7 +8,7 @@ import { readScopeChoices } from '../../lib/broker/choices.ts'
 import { issueToken } from '../../lib/broker/issue.ts'
 import { checkLastUse } from '../../lib/broker/last-use.ts'
 import { leaveProject } from '../../lib/broker/leave-project.ts'
-import { readAttempt } from '../../lib/broker/link/attempt.ts'
+import { openAttempts, readAttempt } from '../../lib/broker/link/attempt.ts'
 import { chooseProjects, completeLink, readChoices } from '../../lib/broker/link/complete.ts'
 import { cancelLink, startLink } from '../../lib/broker/link/start.ts'
 import { providerList } from '../../lib/broker/providers.ts'
@@ -229,6 +229,7 @@ describe('choosing', () => {
     expect(await choose(['20880'])).toBe('projects_not_chosen')
     expect(await choose(['10231', '20880'])).toBe('bad_request')
     expect((await readAttempt(broker.ctx, owner, mine.attemptId)).status).toBe('choosing')
+    expect((await openAttempts(broker.ctx, owner)).map(({ id }) => id)).toContain(mine.attemptId)
     expect(await choose(['10231'])).toBe('done')
     expect(await choose(['10232'])).toBe('not_found')
     expect((await readAttempt(broker.ctx, owner, mine.attemptId)).status).toBe('done')

@@ -18,7 +18,8 @@ const tenant = `
   INSERT INTO project (tenant_id, id, provider_id, external_id, name, alias, created_at)
     VALUES ('tnt_1', 'prj_1', 'prv_1', '1', 'J', 'j', now());
   INSERT INTO connection (tenant_id, id, user_id, provider_id, account_id, account_name, status, status_since, scopes_granted, linked_at)
-    VALUES ('tnt_1', 'con_1', 'usr_1', 'prv_1', 'a', 'A', 'linked', now(), '{}', now());`
+    VALUES ('tnt_1', 'con_1', 'usr_1', 'prv_1', 'a', 'A', 'linked', now(), '{}', now());
+  INSERT INTO connection_project (tenant_id, connection_id, project_id, user_id) VALUES ('tnt_1', 'con_1', 'prj_1', 'usr_1');`
 const columns =
   'tenant_id, id, user_id, project_id, connection_id, provider_id, strategy, status, nonce, purpose, scopes_asked, generations, expires_at, created_at'
 const values = (id: string, status: string, generations: string) =>

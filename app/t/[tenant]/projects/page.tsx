@@ -78,6 +78,7 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
             id: attempt.id,
             provider: nameOf(attempt.providerId),
             relink: attempt.purpose === 'relink',
+            choosing: attempt.status === 'choosing',
             startedAt: attempt.createdAt.toISOString(),
             expiresAt: attempt.expiresAt.toISOString(),
           }}
