@@ -406,18 +406,18 @@ describe('a rotation', () => {
   it('RR-05: that failed before the stack acted is found out by asking, and done after all', async () => {
     const value = make()
     const { body: made } = await paste(value)
-    app.demo.faults.push('POST /v2/storage/tokens/300110231/refresh', {
-      effect: 'skipped',
-      status: 502,
-      body: { kind: 'empty' },
-    })
+    const fault = { effect: 'skipped' as const, status: 502, body: { kind: 'empty' as const } }
+    app.demo.faults.push('POST /v2/storage/tokens/300110231/refresh', fault)
     expect((await rotate(made.id)).status).toBe(503)
     await app.advance(120)
-    await renewals()
-    await renewals()
+    const before = posts()
+    const next = () => renew(app.ctx, { tenantId, connectionId: made.id }, 'due')
+    await next()
+    expect([posts(), await app.useToken(value)]).toEqual([before, 200])
+    await next()
+    expect([posts(), await app.useToken(value)]).toEqual([before + 1, 401])
     expect(await read(made.id)).toMatchObject({ status: 'linked' })
     expect((await read(made.id)).pasted?.last_rotation_at).not.toBeNull()
-    expect(await app.useToken(value)).toBe(401)
   })
 
   it('RR-05: killed before any of its steps, it ends linked with a value that works, or says that it was lost', async () => {
