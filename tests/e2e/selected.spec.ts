@@ -155,7 +155,7 @@ test('A-03: a link that somebody has begun is withdrawn, and they are told so', 
     outcome: 'withdrawn',
   })
   await begun.goto(`/connect/${id}`)
-  await expect(begun.getByRole('heading', { level: 1 })).toHaveText('An admin withdrew this link')
+  await expect(begun.getByRole('heading', { level: 1 })).toHaveText('This link was withdrawn')
   await expectAccessible(begun)
   await shoot(begun, 'withdrawn')
   await begun.goto('/t/acme/notifications')
