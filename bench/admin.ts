@@ -24,7 +24,7 @@ if (!(scale > 0)) throw new Error('--scale is a number above 0')
 const tokens = Math.round(1_000_000 * scale)
 const events = Math.round(5_000_000 * scale)
 const tenants = Math.max(2, Math.round(500 * scale))
-const rounds = 40
+const rounds = 30
 const issues = 300
 /** Single rows of the biggest table, each by its own statement. */
 const inserts = 2_000

@@ -122,7 +122,7 @@ const cancelled = {
 const withdrawn = {
   icon: Ban,
   tone: 'revoked',
-  title: 'An admin withdrew this link',
+  title: 'This link was withdrawn',
   meaning: 'Valetkey refuses any later approval. Nothing was linked.',
   next: 'Ask an admin before you start again.',
 } as const

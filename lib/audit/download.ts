@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { listEvents } from '../store/audit.ts'
 import { act } from '../store/authority.ts'
 import { readTenant } from '../store/database.ts'
-import { listMembers } from '../store/members.ts'
+import { memberNames } from '../store/members.ts'
 import { type GivenFilter, toEventFilter } from './filter.ts'
 import { type AuditView, toAuditView } from './list.ts'
 import { record } from './record.ts'
@@ -38,10 +38,7 @@ export async function downloadEvents(
   const names = await readTenant(
     ctx,
     tenantId,
-    async (tx) =>
-      new Map(
-        (await listMembers(tx, tenantId)).map((member) => [member.userId, member.user.email ?? member.user.name]),
-      ),
+    async (tx) => new Map((await memberNames(tx, tenantId)).map(({ id, name }) => [id, name])),
   )
   const pages = pagesOf(ctx, tenantId, { filter, actor: own }, newest, most)
   return format === 'csv' ? csv(pages, names) : ndjson(pages)

@@ -1,9 +1,9 @@
 import type { Context } from '../../context.ts'
 import { readTenant } from '../../store/database.ts'
-import { listMembers } from '../../store/members.ts'
+import { memberNames } from '../../store/members.ts'
 
 /** Names of a tenant's people by user id, for showing owners. `among`: of these alone, where a page shows few of many. */
 export async function peopleNames(ctx: Context, tenantId: string, among?: string[]): Promise<Map<string, string>> {
-  const members = await readTenant(ctx, tenantId, (tx) => listMembers(tx, tenantId, among))
-  return new Map(members.map((member) => [member.userId, member.user.email ?? member.user.name]))
+  const people = await readTenant(ctx, tenantId, (tx) => memberNames(tx, tenantId, among))
+  return new Map(people.map(({ id, name }) => [id, name]))
 }

@@ -36,6 +36,8 @@ const nounWords: Record<string, string> = {
   secret: 'root secret',
   access: 'reads and refusals',
 }
+/** From more people than this on nobody picks one from a list: the search box finds them by name. */
+const mostToPick = 200
 /** What comes in by a link or by the search box, and is shown as such. */
 const linked = ['address', 'client', 'fingerprint', 'request', 'about', 'from', 'until'] as const
 
@@ -73,6 +75,9 @@ export default async function ActivityPage({ params, searchParams }: Props) {
       ? await activityLines(ctx, actor, { ...toEventFilter(withoutBefore(parsed.data)), before: parsed.data.before })
       : { items: [], next: null }
   const path = `/t/${tenant}/activity`
+  const picksPerson = oversees && names.size <= mostToPick
+  // What no field of the bar shows.
+  const beside = picksPerson ? linked : ([...linked, 'person'] as const)
   const kept = { ...given, ...(q && { q }), ...(age && { since: age }) }
   const filtered = Object.keys(kept).length > 0
   const nameOf = (id: string) => names.get(id) ?? 'a former member'
@@ -98,10 +103,10 @@ export default async function ActivityPage({ params, searchParams }: Props) {
       {chain && <ChainLine chain={chain} now={now.toISOString()} />}
       <FilterBar
         action={path}
-        keep={Object.fromEntries(linked.flatMap((name) => (given[name] ? [[name, given[name]]] : [])))}
+        keep={Object.fromEntries(beside.flatMap((name) => (given[name] ? [[name, given[name]]] : [])))}
         search={{ name: 'q', label: 'Person, id, fingerprint, IP address', value: q ?? '' }}
         fields={[
-          ...(oversees
+          ...(picksPerson
             ? [
                 pick(
                   'person',
@@ -131,7 +136,7 @@ export default async function ActivityPage({ params, searchParams }: Props) {
           ),
         ]}
       />
-      <Linked path={path} kept={kept} searched={searched} nameOf={nameOf} />
+      <Linked names={beside} path={path} kept={kept} searched={searched} nameOf={nameOf} />
       {page.items.length > 0 ? (
         <DataTable
           caption="Activity"
@@ -201,11 +206,13 @@ const linkedWords: Record<string, string> = {
 
 /** Filters that no field of the bar shows, each with a way out; and what the search box was taken for. */
 function Linked({
+  names,
   path,
   kept,
   searched,
   nameOf,
 }: {
+  names: readonly string[]
   path: string
   kept: Record<string, string>
   searched: Searched | undefined
@@ -232,7 +239,7 @@ function Linked({
       />
     )
   const shown = [
-    ...linked.flatMap((name) => (kept[name] ? [{ name, value: kept[name], drop: name as string }] : [])),
+    ...names.flatMap((name) => (kept[name] ? [{ name, value: kept[name], drop: name }] : [])),
     ...(searched ? [{ name: searched.name, value: searched.value, drop: 'q' }] : []),
   ]
   if (shown.length === 0) return null
