@@ -137,16 +137,16 @@ export function FrozenNotice({ frozen, now, what, by, form = 'notice', act }: Fr
 export function healthFacts({ health, now, frozenBy }: HealthProps): KeyValueItem[] {
   const { status, frozen, lastRefreshAt, nextTryAt, nextRenewalAt, grantExpiresAt } = health
   const ailing = nextActOf(health) === 'try'
-  const item = (label: string, value: ReactNode, shown: unknown = true) => (shown ? [{ label, value }] : [])
+  const item = (label: string, value: ReactNode, shown: unknown) => (shown ? [{ label, value }] : [])
   return [
-    ...item('State', <StateBadge kind="connection" state={shownState(health)} />),
+    ...item('State', <StateBadge kind="connection" state={shownState(health)} />, true),
     ...item('Cause', causeWords(health) ?? 'not recorded', frozen || status !== 'linked'),
     ...item('Reason', frozen?.reason, frozen?.reason),
     ...item('Frozen by', frozenBy, frozen && frozenBy),
     ...item('Frozen since', frozen?.at && <At at={frozen.at} now={now} />, frozen?.at),
     ...item('Freeze ends', frozen?.until ? <At at={frozen.until} now={now} /> : 'when someone lifts it', frozen?.at),
     ...item('State without the freeze', <StateBadge kind="connection" state={status} />, frozen),
-    ...item('Since', <At at={health.statusSince} now={now} />),
+    ...item('Since', <At at={health.statusSince} now={now} />, true),
     ...item(
       'Last successful renewal',
       lastRefreshAt ? <At at={lastRefreshAt} now={now} /> : 'none since it was linked',

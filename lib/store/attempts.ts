@@ -104,7 +104,14 @@ export async function cancelChoice(tx: Tx, tenantId: string, id: string, userId:
 /** Attempts that can still be finished: only the session that began one can. */
 export const listOpenAttempts = (tx: ReadTx, tenantId: string, sessionId: string, now: Date) =>
   tx.attempt.findMany({
-    where: { tenantId, sessionId, status: { in: ['pending', 'choosing'] }, expiresAt: { gt: now } },
+    // What is open has its secrets, of which there is an index.
+    where: {
+      tenantId,
+      sessionId,
+      status: { in: ['pending', 'choosing'] },
+      secrets: { not: null },
+      expiresAt: { gt: now },
+    },
     orderBy: { createdAt: 'desc' },
     take: 20,
   })

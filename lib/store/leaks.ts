@@ -43,10 +43,10 @@ export const grantsByFamily = (tx: ReadTx, tenantId: string, hashes: readonly Ui
 
 /** Grants of the tenant that came of codes, by the hashes of these. */
 export const grantsByCode = (tx: ReadTx, tenantId: string, hashes: readonly Uint8Array[]) =>
-  tx.$queryRaw<Lead[]>`SELECT encode(r.secret_hash, 'hex') AS by, g.id FROM authorization_request r
-    JOIN oauth_grant g ON g.tenant_id = ${tenantId} AND g.id = r.grant_id
-    WHERE r.tenant_chosen = ${tenantId}
-      AND r.secret_hash IN (SELECT decode(h, 'hex') FROM unnest(${hex(hashes)}::text[]) AS h)`
+  tx.$queryRaw<Lead[]>`SELECT h AS by, g.id FROM unnest(${hex(hashes)}::text[]) AS h
+    CROSS JOIN LATERAL (SELECT r.grant_id FROM authorization_request r
+      WHERE r.secret_hash = decode(h, 'hex') AND r.tenant_chosen = ${tenantId} OFFSET 0) r
+    JOIN oauth_grant g ON g.tenant_id = ${tenantId} AND g.id = r.grant_id`
 
 export type SecretLead = Lead & { clientId: string; name: string; createdAt: Date; createdBy: string; stands: boolean }
 
