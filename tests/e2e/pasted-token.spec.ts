@@ -1,7 +1,17 @@
-import { api, approve, expect, expectAccessible, type Page, shoot, signIn, test, verify } from './support.ts'
+import {
+  api,
+  approve,
+  disconnect,
+  expect,
+  expectAccessible,
+  type Page,
+  shoot,
+  signIn,
+  test,
+  verify,
+} from './support.ts'
 
 type Provider = { id: string; name: string; issuer: string }
-type Connection = { id: string; status: string; project: { name: string } | null }
 const list = async <T>(page: Page, what: string) =>
   ((await api(page, 'GET', `/api/v1/tenants/acme/${what}`)) as { items: T[] }).items
 const stackOf = async (page: Page) => {
@@ -24,10 +34,7 @@ const pasted = (page: Page) =>
 
 test.afterEach(async ({ page }) => {
   await page.goto('/t/acme/projects')
-  const mine = await list<Connection>(page, 'connections')
-  const made = mine.filter(({ status, project }) => status !== 'revoked' && project?.name === 'Acme Data Science')
-  if (made.length > 0)
-    await api(page, 'POST', '/api/v1/tenants/acme/revocations', { connections: made.map(({ id }) => id) })
+  await disconnect(page, 'acme', 'Acme Data Science')
   const { id } = await stackOf(page)
   await api(page, 'PATCH', `/api/v1/tenants/acme/providers/${id}`, { settings: { allow_pasted_tokens: false } })
 })
@@ -36,6 +43,7 @@ test('K-33 K-36: a token is pasted, warned about, rotated, and gives way to an a
   page,
 }) => {
   await signIn(page, 'owner@acme.test')
+  await disconnect(page, 'acme', 'Acme Data Science')
   const { issuer } = await stackOf(page)
   await expect(page.getByRole('button', { name: 'Paste a token' })).toHaveCount(0)
 

@@ -1,16 +1,12 @@
-import type { Page } from 'playwright/test'
-import { expect, expectAccessible, shoot, signIn, test } from './support.ts'
+import { api, disconnect, expect, expectAccessible, type Page, shoot, signIn, test } from './support.ts'
 
 /** Turns the stack's own sign-in for programs on or off, as an admin's browser would. */
 async function turn(page: Page, programmatic: boolean): Promise<void> {
-  const status = await page.evaluate(async (on) => {
-    const headers = { 'content-type': 'application/json', 'x-valetkey': '1' }
-    const list = await fetch('/api/v1/tenants/acme/providers').then((answer) => answer.json())
-    const { id } = list.items.find((one: { kind: string }) => one.kind === 'keboola')
-    const body = JSON.stringify({ settings: { programmatic: on } })
-    return (await fetch(`/api/v1/tenants/acme/providers/${id}`, { method: 'PATCH', headers, body })).status
-  }, programmatic)
-  expect(status).toBe(200)
+  const { items } = (await api(page, 'GET', '/api/v1/tenants/acme/providers')) as {
+    items: { id: string; kind: string }[]
+  }
+  const stack = items.find(({ kind }) => kind === 'keboola')
+  await api(page, 'PATCH', `/api/v1/tenants/acme/providers/${stack?.id}`, { settings: { programmatic } })
 }
 
 test.afterEach(async ({ page }) => {
@@ -23,6 +19,7 @@ test('ASK-08: one sign-in, the projects that its person ticks by keyboard, one t
 }) => {
   await signIn(page, 'owner@acme.test')
   await turn(page, true)
+  await disconnect(page, 'acme', 'Acme Data Science', 'Acme & Globex Joint Venture')
   await page.reload()
   await page.getByRole('button', { name: /^Link (project|your first project)$/ }).click()
   await page.getByLabel('How').selectOption({ label: 'Once, for several projects' })

@@ -207,3 +207,12 @@ export async function signOut(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Sign out', exact: true }).click()
   await page.waitForURL(/\/signin\?state=signed-out$/)
 }
+
+/** Ends the connections to these projects that tests before may have left. */
+export async function disconnect(page: Page, tenant: string, ...names: string[]): Promise<void> {
+  type Connection = { id: string; status: string; project: { name: string } | null }
+  const { items } = (await api(page, 'GET', `/api/v1/tenants/${tenant}/connections`)) as { items: Connection[] }
+  const standing = items.filter(({ status, project }) => status !== 'revoked' && names.includes(project?.name ?? ''))
+  if (standing.length > 0)
+    await api(page, 'POST', `/api/v1/tenants/${tenant}/revocations`, { connections: standing.map(({ id }) => id) })
+}
