@@ -85,10 +85,12 @@ async function rows() {
   return found
 }
 
-// Adopting and choosing find nothing kept before they ask, and have tests of their own.
+// Adopting and choosing find nothing kept before they ask, and pasting asks the stack first: they have tests of their own.
 const mutations = operations.filter(
   ({ method, path, id }) =>
-    method !== 'GET' && path.startsWith('/api/v1/tenants/{tenant}/') && !['adoptLink', 'chooseProjects'].includes(id),
+    method !== 'GET' &&
+    path.startsWith('/api/v1/tenants/{tenant}/') &&
+    !['adoptLink', 'chooseProjects', 'pasteToken'].includes(id),
 )
 const request = (operation: (typeof mutations)[number]) => () =>
   app.call(
@@ -201,6 +203,27 @@ describe('what a person began and may no longer finish', () => {
       app.demo.faults.barrier(how).release()
       const { headers } = await linking
       expect(headers.get('location')).toMatch(/^\/connect\//)
+      expect(await app.rows('acme', `SELECT 1 FROM project WHERE external_id = '10240'`)).toEqual([])
+      await set('admin', 'active')
+      admin = await app.signIn('member@acme.test')
+    }
+  })
+
+  it('A-03: a pasted token is kept only while session and membership stand', async () => {
+    const settings = { allow_pasted_tokens: true }
+    const allowed = await app.call(owner, 'PATCH', `/tenants/acme/providers/${things.provider}`, { settings })
+    expect(allowed.status).toBe(200)
+    const value = app.demo.makeStorageToken({ account: 'member@acme.test', project: '10240', kind: 'limited' })
+    for (const [how, change, status] of [
+      ['pasting suspended', suspend, 403],
+      ['pasting signed out', signOut, 401],
+    ] as const) {
+      app.demo.faults.push('GET /v2/storage/tokens/verify', { hold: { barrier: how, at: 'after' } })
+      const pasting = app.call(admin, 'POST', '/tenants/acme/connections', { provider: things.provider, token: value })
+      await app.demo.faults.barrier(how).arrived()
+      await overtaken(change, async () => ({ status: 0 }) as Answer)
+      app.demo.faults.barrier(how).release()
+      expect((await pasting).status, how).toBe(status)
       expect(await app.rows('acme', `SELECT 1 FROM project WHERE external_id = '10240'`)).toEqual([])
       await set('admin', 'active')
       admin = await app.signIn('member@acme.test')

@@ -7,6 +7,7 @@ import { type Operation, paramNames } from '../../lib/http/operation.ts'
 import { operations } from '../../lib/http/wire.ts'
 import { byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { origin } from '../support/broker.ts'
+import { toChoose } from '../support/choosing.ts'
 import { bodyFor, neededBy, queries } from '../support/operations.ts'
 import { insertAccessToken, insertGrant } from '../support/programs.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
@@ -68,6 +69,8 @@ let userId: string
 let grant: string
 /** Of the caller; of somebody else in their tenant; of nobody. */
 let things: Record<'own' | 'others' | 'none', Things>
+/** Of the caller's as well, where an operation is about one in a state of its own. */
+let special: Record<string, Things>
 const tokens = new Map<string, string>()
 const roles: Role[] = ['owner', 'admin', 'member', 'auditor']
 
@@ -96,6 +99,7 @@ beforeAll(async () => {
   const own = { ...others, ...Object.fromEntries(Object.entries(made).filter(([, id]) => id)) }
   const nobodys = Object.entries(own).map(([name, id]) => [name, id.replace(/[0-9a-f]{32}$/, '0'.repeat(32))])
   things = { own, others, none: Object.fromEntries(nobodys) }
+  special = { readProjectChoices: { attempt: await toChoose(app, { jar: caller, admin: owner }) } }
   grant = await insertGrant(app, 'acme', { client: 'cli_matrix', user: userId, scopes })
 }, 60_000)
 afterAll(async () => {
@@ -162,7 +166,8 @@ function refusalOf(operation: Operation, { role, scopes: held, object, elsewhere
 
 async function ask(operation: Operation, cell: Cell, body: unknown): Promise<string> {
   const tenant = cell.elsewhere ? 'globex' : 'acme'
-  const path = `${pathOf(operation.path, tenant, things[cell.object])}${queries[operation.id] ?? ''}`
+  const named = { ...things[cell.object], ...(cell.object === 'own' && special[operation.id]) }
+  const path = `${pathOf(operation.path, tenant, named)}${queries[operation.id] ?? ''}`
   const isChange = operation.method !== 'GET'
   const answer = cell.scopes
     ? await app.send(

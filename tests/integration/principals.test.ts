@@ -269,6 +269,15 @@ describe('every operation, done once by whom it is for', () => {
     const aToken = async () => {
       const settings = { allow_pasted_tokens: true }
       await app.call(owner, 'PATCH', `/tenants/acme/providers/${things.provider}`, { settings })
+      // No token takes the place of a consent, which tests before may have left.
+      const left = await app.rows(
+        'acme',
+        `SELECT c.id FROM connection c JOIN connection_project l ON l.connection_id = c.id JOIN project p ON p.id = l.project_id
+         WHERE c.user_id = $1 AND c.status <> 'revoked' AND c.granted_by = 'consent' AND p.external_id = '10232'`,
+        [things.user],
+      )
+      const connections = left.map(({ id }) => id)
+      if (left.length > 0) await app.call(jar, 'POST', '/tenants/acme/revocations', { connections })
       return app.demo.makeStorageToken({ account: 'owner@acme.test', project: '10232', kind: 'limited' })
     }
     const pasted = async () => {
