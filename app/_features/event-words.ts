@@ -149,7 +149,7 @@ const acts = {
   'link.started': () => ['Started linking'],
   'link.completed': (details) => [
     details.before === 'pasted'
-      ? 'Linked with an account, in place of a pasted token'
+      ? 'Pasted token replaced with an account'
       : details.by === 'pasted'
         ? details.relinked
           ? 'Another token pasted'

@@ -96,6 +96,6 @@ test('K-33 K-36: a token is pasted, warned about, rotated, and gives way to an a
   await approve(page, 'Acme Data Science', 'owner@acme.test')
   await page.waitForURL(/\/projects\/prj_[^/]+\?linked=1$/)
   await page.getByRole('link', { name: 'Open the connection' }).click()
-  await expect(page.getByText('Linked with an account, in place of a pasted token')).toBeVisible()
+  await expect(page.getByText('Pasted token replaced with an account')).toBeVisible()
   await expect(pasted(page)).toHaveCount(0)
 })
