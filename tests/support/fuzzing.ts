@@ -110,8 +110,8 @@ export const formedTexts = () => [
   'sample-alias',
   '/sample/path',
   '2099-12-31T23:59:59Z',
-  ...['user', 'connection', 'token', 'project', 'notification', 'event', 'message', 'grant'].map((kind) =>
-    newId(kind as 'user'),
+  ...['user', 'connection', 'token', 'project', 'notification', 'event', 'message', 'grant', 'session', 'attempt'].map(
+    (kind) => newId(kind as 'user'),
   ),
   // A thumbprint, and a hash.
   'A'.repeat(43),
