@@ -60,9 +60,13 @@ export async function startRaw() {
     get received() {
       return heard.map(({ text }) => text)
     },
-    /** What connections of before still say goes nowhere: a test that follows sees its own alone. */
+    /**
+     * A test that follows sees its own alone: what connections of before still say goes nowhere, and none of them is left that
+     * its requests could be sent on.
+     */
     forget() {
       heard = []
+      for (const socket of open) socket.destroy()
     },
     answerWith(...parts: string[]) {
       answer = parts
