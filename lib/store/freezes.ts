@@ -137,26 +137,20 @@ export async function frozenWhere(
 
 /**
  * Holds what an act stands on against a freeze until the transaction ends, in the order in which an issue locks it: after
- * the member and the connection, which are locked already, project and provider. `renames`: the project's row is going to
+ * the member and the connection, which are locked already, projects and provider. `renames`: a project's row is going to
  * change.
  */
 export async function holdGround(
   tx: Tx,
   tenantId: string,
-  { projectId, renames, providerId }: { projectId?: string | undefined; renames?: boolean; providerId: string },
+  { projectIds: ids, renames, providerId }: { projectIds: string[]; renames: boolean; providerId: string },
 ): Promise<void> {
-  if (projectId && renames)
-    await tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ${projectId} FOR NO KEY UPDATE`
-  else if (projectId)
-    await tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ${projectId} FOR SHARE`
+  if (ids.length > 0 && renames)
+    await tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ANY(${ids}) ORDER BY id FOR NO KEY UPDATE`
+  else if (ids.length > 0)
+    await tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ANY(${ids}) ORDER BY id FOR SHARE`
   await tx.$queryRaw`SELECT 1 FROM provider WHERE tenant_id = ${tenantId} AND id = ${providerId} FOR SHARE`
 }
-
-/** As {@link holdGround}, of several projects, in id order. */
-export const holdProjects = (tx: Tx, tenantId: string, { ids, renames }: { ids: string[]; renames: boolean }) =>
-  renames
-    ? tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ANY(${ids}) ORDER BY id FOR NO KEY UPDATE`
-    : tx.$queryRaw`SELECT 1 FROM project WHERE tenant_id = ${tenantId} AND id = ANY(${ids}) ORDER BY id FOR SHARE`
 
 /**
  * Locks what is to be frozen, so that whatever holds it ends first and whatever comes after sees the freeze. False: there

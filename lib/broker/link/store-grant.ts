@@ -24,7 +24,7 @@ import {
   lockConnections,
 } from '../../store/connections.ts'
 import { isDuplicate, type Tx } from '../../store/database.ts'
-import { frozenBy, holdGround, holdProjects } from '../../store/freezes.ts'
+import { frozenBy, holdGround } from '../../store/freezes.ts'
 import { completeLinkRequests } from '../../store/link-requests.ts'
 import { isOffline, isSignedOut, sessionHash } from '../../store/logouts.ts'
 import {
@@ -153,8 +153,8 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
   // A way whose answers name no region says nothing about it.
   const region = reached.region ?? (attempt.flow === null ? null : (known?.region ?? null))
   const renames = known !== null && (known.name !== reached.name || known.region !== region)
-  if (alsoKnown.length > 0) await holdProjects(tx, tenantId, { ids: chosen.map(({ id }) => id), renames })
-  await holdGround(tx, tenantId, { ...(alsoKnown.length === 0 && { projectId: known?.id, renames }), providerId })
+  const projectIds = chosen.map(({ id }) => id)
+  await holdGround(tx, tenantId, { projectIds, renames, providerId })
   // Removed meanwhile: what commits later would never be ended.
   const provider = await findProvider(tx, tenantId, providerId)
   if (!provider) throw new BrokerError('not_found')
@@ -163,7 +163,7 @@ async function keep(ctx: Context, vault: Vault, tx: Tx, input: Input, role: Role
     userId,
     providerId,
     connectionId: locked?.id,
-    projectIds: chosen.map(({ id }) => id),
+    projectIds,
   })
   if (facts.length > 0) return { kind: 'refused', error: frozenError(facts) }
   // A kept grant is taken with what it becomes.
