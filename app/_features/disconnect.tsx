@@ -5,11 +5,12 @@ import { useState } from 'react'
 import { FreezeDialog, freezeItem } from '@/app/_features/freeze.tsx'
 import { type ConnectionRef, freezeTargetOf } from '@/app/_features/freeze-target.ts'
 import { outcomeLine, revoke } from '@/app/_features/revoke.ts'
-import { plural } from '@/app/_features/words.ts'
+import { countUpTo, pluralUpTo } from '@/app/_features/words.ts'
 import { Button } from '@/app/_ui/button.tsx'
 import { ConfirmDialog } from '@/app/_ui/confirm-dialog.tsx'
 import { DropdownMenu } from '@/app/_ui/dropdown-menu.tsx'
 import { say } from '@/app/_ui/toaster.tsx'
+import type { Total } from '@/lib/broker/read/page.ts'
 
 type Props = {
   tenant: string
@@ -18,7 +19,7 @@ type Props = {
   account: string
   /** The owner's name, where somebody else looks. */
   owner?: string
-  tokensOut: number
+  tokensOut: Total
   /** Whether the grant may be revocable upstream. */
   revocable: boolean
   /** Other projects that end with it, by their names. */
@@ -36,7 +37,7 @@ export function Disconnect(props: Props) {
   )
 }
 
-type ActsProps = { tenant: string; connection: ConnectionRef; tokens: number; frozen: boolean; freezable: boolean }
+type ActsProps = { tenant: string; connection: ConnectionRef; tokens: Total; frozen: boolean; freezable: boolean }
 
 /** What can be done with one connection where it stands alone: look, freeze, end. */
 export function ConnectionActs({ tenant, connection, tokens, frozen, freezable }: ActsProps) {
@@ -81,15 +82,15 @@ function DisconnectDialog(props: DialogProps) {
       onOpenChange={onOpenChange}
       title={`Disconnect ${project}`}
       lead={`${
-        tokensOut > 0
-          ? `${plural(tokensOut, 'live token')}${whose} ${tokensOut === 1 ? 'is' : 'are'} revoked too, here and where ${tokensOut === 1 ? 'it works' : 'they work'} upstream.`
+        tokensOut.total > 0
+          ? `${pluralUpTo(tokensOut, 'live token')}${whose} ${tokensOut.total === 1 ? 'is' : 'are'} revoked too, here and where ${tokensOut.total === 1 ? 'it works' : 'they work'} upstream.`
           : `No live token${whose} is affected.`
       } The stored tokens are destroyed.${owner ? ' The owner must link again.' : ''}`}
       counts={[
         ...(owner ? [{ label: 'Owner', value: owner }] : []),
         { label: 'Account', value: account },
         ...(alsoFor.length > 0 ? [{ label: 'Ends as well', value: alsoFor.join(', ') }] : []),
-        { label: 'Tokens revoked', value: String(tokensOut) },
+        { label: 'Tokens revoked', value: countUpTo(tokensOut) },
         { label: 'Grant upstream', value: grantWords(revocable) },
       ]}
       confirmLabel="Disconnect"

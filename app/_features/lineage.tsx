@@ -49,7 +49,7 @@ export function Lineage({ tenant, person, now, mayRevoke, mayFreeze }: Props) {
                         owner,
                         account: connection.accountName,
                       }}
-                      tokens={connection.beneath.total}
+                      tokens={connection.beneath}
                       frozen={connection.frozenItself}
                       freezable={mayFreeze}
                     />
@@ -123,7 +123,7 @@ const NodeLink = ({ href, children }: { href: string; children: ReactNode }) => 
 
 type TokensProps = Pick<Props, 'tenant' | 'now' | 'mayRevoke'> & { branch: Branch; moreHref: string }
 
-function Tokens({ tenant, branch: { tokens, total }, now, mayRevoke, moreHref }: TokensProps) {
+function Tokens({ tenant, branch: { tokens, total, totalIsCapped }, now, mayRevoke, moreHref }: TokensProps) {
   if (total === 0) return null
   const more = total - tokens.length
   return (
@@ -163,7 +163,7 @@ function Tokens({ tenant, branch: { tokens, total }, now, mayRevoke, moreHref }:
       {more > 0 && (
         <li>
           <Link href={moreHref} className="rounded-sm text-muted underline underline-offset-4">
-            Show {plural(more, 'more live token')}
+            Show {totalIsCapped ? 'all live tokens' : plural(more, 'more live token')}
           </Link>
         </li>
       )}

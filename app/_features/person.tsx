@@ -16,7 +16,7 @@ import { type Actor, may } from '@/lib/actor.ts'
 import type { PersonView } from '@/lib/broker/read/person.ts'
 import type { TokenView } from '@/lib/broker/read/token.ts'
 import { agentWords } from './agent-words.ts'
-import { projectsName, shownState } from './words.ts'
+import { countUpTo, projectsName, shownState } from './words.ts'
 
 type Props = {
   tenant: string
@@ -162,7 +162,7 @@ function Tables({ tenant, person, actor, now, tokens }: Pick<Props, 'tenant' | '
               ),
               account: <Name text={connection.accountName} />,
               provider: <Name text={connection.provider.name} />,
-              tokens: connection.beneath.total.toLocaleString('en'),
+              tokens: countUpTo(connection.beneath),
               state: <StateBadge kind="connection" state={shownState(connection)} />,
             },
           }))}

@@ -26,6 +26,8 @@ export const projectsName = ({ projects: [first, ...others] }: { projects: { nam
 /** The same for what is counted up to a bound only: "more than 1,000 tokens". */
 export const pluralUpTo = ({ total, totalIsCapped }: Total, noun: string): string =>
   `${totalIsCapped ? 'more than ' : ''}${plural(total, noun)}`
+export const countUpTo = ({ total, totalIsCapped }: Total): string =>
+  `${totalIsCapped ? 'more than ' : ''}${count.format(total)}`
 
 /** A project as its upstream calls it: a number of its own, or where its API is; an audience as it is. */
 export const externalName = (externalId: string): string =>

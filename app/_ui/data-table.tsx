@@ -60,6 +60,7 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
   const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set())
   const [everything, setEverything] = useState(false)
   const free = rows.filter((row) => !row.fixed)
+  const looks = columns.map(lookOf)
   // Rows that have left the list are no longer selected.
   const ids = free.filter((row) => ticked.has(row.id)).map((row) => row.id)
   const all = free.length > 0 && ids.length === free.length
@@ -138,7 +139,7 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
                 className="group hover:bg-raised data-selected:bg-accent-tint target:bg-accent-tint"
               >
                 {selection && (
-                  <td data-box className={cn(cellLook, 'w-10 pr-0')}>
+                  <td data-box className="w-10 pr-0">
                     <Tick
                       aria-label={`Select ${row.label}`}
                       checked={on}
@@ -148,7 +149,7 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
                   </td>
                 )}
                 {columns.map((column, index) => (
-                  <Cell key={column.key} column={column} heads={index === 0}>
+                  <Cell key={column.key} column={column} look={looks[index]} heads={index === 0}>
                     {row.cells[column.key]}
                   </Cell>
                 ))}
@@ -185,8 +186,9 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
 
 const headLook =
   'sticky top-0 z-10 h-10 whitespace-nowrap border-b bg-surface px-3 font-normal text-[13px] text-muted first:rounded-tl-lg first:pl-4 last:rounded-tr-lg last:pr-4'
-const cellLook =
-  'wrap-anywhere h-11 border-b px-3 py-1.5 align-middle first:pl-4 last:pr-4 group-last:border-b-0 max-md:border-0 max-md:first:pl-0 max-md:last:pr-0'
+/** What its column adds to the look of all cells (globals.css). */
+const lookOf = ({ width, align, mono }: Column) =>
+  cn(width, align === 'end' && 'text-right', mono && 'font-mono text-[13px]') || undefined
 
 function SortLink({ href, order, children }: NonNullable<Column['sort']> & { children: string }) {
   const Arrow = order === undefined ? ChevronsUpDown : order === 'ascending' ? ArrowUp : ArrowDown
@@ -208,26 +210,20 @@ function SortLink({ href, order, children }: NonNullable<Column['sort']> & { chi
   )
 }
 
-function Cell({ column, heads, children }: { column: Column; heads: boolean; children: ReactNode }) {
-  const className = cn(
-    cellLook,
-    'font-normal',
-    column.width,
-    heads && 'max-md:font-semibold',
-    column.align === 'end' && 'text-right',
-    column.mono && 'font-mono text-[13px]',
-  )
+type CellProps = { column: Column; look: string | undefined; heads: boolean; children: ReactNode }
+
+function Cell({ column, look, heads, children }: CellProps) {
   const kept = column.width ? true : undefined
   if (heads) {
     return (
-      <th scope="row" data-kept={kept} className={className}>
+      <th scope="row" data-kept={kept} className={look}>
         {children}
       </th>
     )
   }
   return (
     <td
-      className={className}
+      className={look}
       data-kept={kept}
       data-fold={column.fold}
       data-column={column.quiet ? undefined : column.header}

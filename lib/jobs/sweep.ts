@@ -4,7 +4,7 @@ import { timeOutAsked } from '../broker/link/ask.ts'
 import type { Context } from '../context.ts'
 import { tenantIds } from '../store/lookups.ts'
 import { sweepPrograms } from '../store/programs.ts'
-import { type SweepName, sweepBatch, sweepSessions, sweepSingly, sweeps } from '../store/sweep.ts'
+import { dueSweeps, type SweepName, sweepBatch, sweepNames, sweepSessions, sweepSingly } from '../store/sweep.ts'
 import { settleTenantKeys } from '../vault/rotate.ts'
 import { settleSigningKeys } from '../vault/signing.ts'
 import { notifyEndings, sweepNotifications } from './notifications.ts'
@@ -30,7 +30,9 @@ export async function sweep(ctx: Context, signal?: AbortSignal): Promise<void> {
     await endAbandoned(ctx, tenantId, mostAbandoned).catch((error: unknown) =>
       ctx.log.warn({ err: error, work: 'unlinked grants' }, 'grants that nobody chose could not be ended; we retry'),
     )
-    for (const name of Object.keys(sweeps) as SweepName[]) await sweepKind(ctx, tenantId, name, signal)
+    // Each by itself where they cannot be asked about at once.
+    const due = await dueSweeps(ctx, tenantId).catch(() => sweepNames)
+    for (const name of due) await sweepKind(ctx, tenantId, name, signal)
     await settleTenantKeys(ctx, tenantId).catch((error: unknown) =>
       ctx.log.warn({ err: error, work: 'keys' }, 'a key rotation could not be completed; we retry'),
     )

@@ -1,6 +1,6 @@
 import type { GrantScope } from '../actor.ts'
 import type { Prisma, ReadTx, Tx } from './database.ts'
-import { tokensWhere } from './tokens.ts'
+import { livingTokens } from './tokens.ts'
 
 const withSecrets = { secrets: { orderBy: { id: 'desc' } } } as const
 export type ClientRow = Prisma.ApiClientGetPayload<{ include: typeof withSecrets }>
@@ -25,6 +25,14 @@ export const listClients = (
 /** Those of the instance, which every tenant sees and none changes. */
 export const listInstanceClients = (tx: ReadTx) =>
   tx.apiClient.findMany({ where: living(null), orderBy: { id: 'asc' }, include: withSecrets })
+
+/** The same and the tenant's own, by name. */
+export const listClientNames = (tx: ReadTx, tenantId: string) =>
+  tx.apiClient.findMany({
+    where: { OR: [living(tenantId), living(null)] },
+    orderBy: [{ name: 'asc' }, { id: 'asc' }],
+    select: { id: true, name: true },
+  })
 
 /** One of the tenant's, or of the instance. */
 export const findClient = (tx: ReadTx, tenantId: string, id: string) =>
@@ -155,7 +163,7 @@ export async function countHeldBy(tx: ReadTx, tenantId: string, clientId: string
     grants: people.reduce((sum, { _count }) => sum + _count, 0),
     people: people.length,
     tokens: await tx.issuedToken.count({
-      where: tokensWhere(tenantId, { filter: { clientId, state: 'live' }, asOf: now }),
+      where: { ...livingTokens(tenantId, now), clientId },
     }),
   }
 }

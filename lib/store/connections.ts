@@ -171,7 +171,7 @@ export const listConnections = (
     where: {
       AND: [
         connectionsWhere(tenantId, filter, frozen),
-        before ? behind(order, order === 'ends' ? 'grantExpiresAt' : 'usedAt', before, true) : {},
+        before ? behind(order, order === 'ends' ? 'grantExpiresAt' : 'usedAt', before) : {},
       ],
     },
     orderBy: connectionOrders[order],

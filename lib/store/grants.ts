@@ -1,7 +1,7 @@
 import { Prisma, type ReadTx, type Tx } from './database.ts'
 import { behindSql, type Order, type Place } from './order.ts'
 import { grantsFound } from './search.ts'
-import type { Chosen, Measured, Part } from './selections.ts'
+import type { Chosen, Measured, Part, UsedSince } from './selections.ts'
 
 export type GrantRow = Prisma.OauthGrantGetPayload<object>
 const related = { client: true } as const
@@ -118,7 +118,7 @@ export async function measureGrants(
   tx: ReadTx,
   tenantId: string,
   filter: GrantFilter,
-  { asOf, usedSince }: { asOf: Date; usedSince: Date[] },
+  { asOf, usedSince }: { asOf: Date; usedSince: UsedSince },
 ): Promise<Pick<Measured, 'owners' | 'used' | 'parts'>> {
   const where = grantsWhere(tenantId, filter)
   const owners = await tx.$queryRaw<Measured['owners']>`

@@ -21,14 +21,13 @@ export function placeOf(order: Order, text: string): Place | undefined {
 
 /**
  * A condition on rows behind a place, where `column` is what they are ordered by. What ends at once has the lower id first, as the index has
- * it. `never`: some have no such time.
+ * it. Some have no such time.
  */
-export function behind(order: Order, column: string, { id, at }: Place, never: boolean): object {
+export function behind(order: Order, column: string, { id, at }: Place): object {
   if (order === 'newest') return { id: { lt: id } }
   const after = (value: Date | string) => (order === 'ends' ? { gt: value } : { lt: value })
   if (at === null) return { [column]: null, id: after(id) }
-  const later = [{ [column]: after(at) }, { [column]: at, id: after(id) }]
-  return { OR: never ? [...later, { [column]: null }] : later }
+  return { OR: [{ [column]: after(at) }, { [column]: at, id: after(id) }, { [column]: null }] }
 }
 
 /** The same in SQL, on `o`. */

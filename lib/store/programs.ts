@@ -351,7 +351,7 @@ export async function sweepPrograms(ctx: Store, limit: number): Promise<number> 
     ['sweep_seen', 'seen_once', 'hash', '0'],
   ] as const) {
     const text = `DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM ${table}
-      WHERE expires_at < vk_now() - interval '${kept}' LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING 1`
+      WHERE expires_at < (SELECT vk_now()) - interval '${kept}' LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING 1`
     counts.push((await query(ctx, name, text, [limit])).length)
   }
   return Math.max(...counts)

@@ -18,6 +18,13 @@ export const findProviderEver = (tx: ReadTx, tenantId: string, id: string) =>
 export const listProviders = (tx: ReadTx, tenantId: string) =>
   tx.provider.findMany({ where: { tenantId, removedAt: null }, orderBy: [{ name: 'asc' }, { id: 'asc' }] })
 
+export const listProviderNames = (tx: ReadTx, tenantId: string) =>
+  tx.provider.findMany({
+    where: { tenantId, removedAt: null },
+    orderBy: [{ name: 'asc' }, { id: 'asc' }],
+    select: { id: true, name: true, kind: true },
+  })
+
 export const insertProvider = (tx: Tx, row: Prisma.ProviderUncheckedCreateInput) => tx.provider.create({ data: row })
 
 export const updateProvider = (

@@ -179,17 +179,23 @@ export const findGrantRevocations = (tx: ReadTx, tenantId: string, connectionIds
   })
 
 /** Work that is not finished or has failed, but for tokens that have ended by themselves: what may still be alive upstream. */
+const unconfirmedWhere = (tenantId: string, now: Date): Prisma.UpstreamRevocationWhereInput => ({
+  tenantId,
+  state: { in: ['pending', 'failed'] },
+  OR: [{ tokenId: null }, { token: { expiresAt: { gt: now } } }],
+})
+
 export const listUnconfirmed = (tx: ReadTx, tenantId: string, { now, take }: { now: Date; take: number }) =>
   tx.upstreamRevocation.findMany({
-    where: {
-      tenantId,
-      state: { in: ['pending', 'failed'] },
-      OR: [{ tokenId: null }, { token: { expiresAt: { gt: now } } }],
-    },
+    where: unconfirmedWhere(tenantId, now),
     orderBy: { id: 'desc' },
     take,
     include: related,
   })
+
+/** How many there are, counted up to `most` and no further. */
+export const countUnconfirmed = (tx: ReadTx, tenantId: string, { now, most }: { now: Date; most: number }) =>
+  tx.upstreamRevocation.count({ where: unconfirmedWhere(tenantId, now), take: most })
 
 /** Puts all work of a tenant that is not confirmed back into the queue, but for what is under way. How much. */
 export const retryAll = async (tx: Tx, tenantId: string, now: Date): Promise<number> =>

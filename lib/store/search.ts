@@ -86,30 +86,33 @@ export const digitsFrom = (digits: string) => ({ gte: digits, lt: `${digits}g` }
 /** A condition that nothing meets. */
 const nothing = { id: { in: [] as string[] } }
 
-/** Of tokens: purpose, fingerprint, id here and upstream, owner. */
-export function tokensFound(found: Found): Prisma.IssuedTokenWhereInput {
+/** Of tokens, a condition on `issued_token o`: purpose, fingerprint, id here and upstream, owner. */
+export function tokensFound(found: Found): Prisma.Sql {
   if (found.kind === 'text') {
     const { key, text, isFingerprint, people } = found
-    return {
-      OR: [
-        { purposeKey: beginsWith(key) },
-        { upstreamId: text },
-        ...(isFingerprint ? [{ fingerprint: digitsFrom(key) }] : []),
-        ...(people.length > 0 ? [{ userId: { in: people } }] : []),
-      ],
+    const purpose = beginsWith(key)
+    const any = [
+      Prisma.sql`o.purpose_key >= ${purpose.gte} AND o.purpose_key < ${purpose.lt}`,
+      Prisma.sql`o.upstream_id = ${text}`,
+    ]
+    if (isFingerprint) {
+      const digits = digitsFrom(key)
+      any.push(Prisma.sql`o.fingerprint >= ${digits.gte} AND o.fingerprint < ${digits.lt}`)
     }
+    if (people.length > 0) any.push(Prisma.sql`o.user_id = ANY(${people})`)
+    return Prisma.sql`(${Prisma.join(any, ' OR ')})`
   }
-  const columns: { [kind in (typeof named)[number]]?: keyof Prisma.IssuedTokenWhereInput } = {
-    token: 'id',
-    connection: 'connectionId',
-    grant: 'grantId',
-    user: 'userId',
-    project: 'projectId',
-    provider: 'providerId',
-    client: 'clientId',
+  const columns: { [kind in (typeof named)[number]]?: Prisma.Sql } = {
+    token: Prisma.sql`o.id`,
+    connection: Prisma.sql`o.connection_id`,
+    grant: Prisma.sql`o.grant_id`,
+    user: Prisma.sql`o.user_id`,
+    project: Prisma.sql`o.project_id`,
+    provider: Prisma.sql`o.provider_id`,
+    client: Prisma.sql`o.client_id`,
   }
   const column = columns[found.kind]
-  return column ? { [column]: found.id } : nothing
+  return column ? Prisma.sql`${column} = ${found.id}` : Prisma.sql`false`
 }
 
 /** Of connections: the account's name and id, id here, owner. */

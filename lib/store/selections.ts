@@ -12,7 +12,7 @@ import {
   selectSessionIds,
   sessionOwners,
 } from './tenant-sessions.ts'
-import { tokensWhere } from './tokens.ts'
+import { countSelectedTokens, livingTokens, measureTokens, selectTokenIds, type TokenFilter } from './tokens.ts'
 
 /** What can be selected and ended: a kind is an entry in {@link kinds}, in {@link choosable}, and what ends it (broker/revoke.ts). */
 export const selectedKinds = ['tokens', 'connections', 'grants', 'sessions', 'requests'] as const
@@ -103,7 +103,7 @@ type Kind = {
   /** Ids in their order behind `after`; `among`: of these alone. */
   ids: (tx: ReadTx, tenantId: string, selection: Selected, page: Page) => Promise<string[]>
   count: (tx: ReadTx, tenantId: string, selection: Selected) => Promise<number>
-  measure: (tx: ReadTx, tenantId: string, selection: Selected, usedSince: Date[]) => Promise<Measured>
+  measure: (tx: ReadTx, tenantId: string, selection: Selected, usedSince: UsedSince) => Promise<Measured>
   /** Somebody may be linking or using one of them: keeps them as they are until the transaction ends. */
   hold?: (tx: Tx, tenantId: string, ids: string[]) => Promise<unknown>
 }
@@ -111,6 +111,9 @@ type Page = { after: string; take: number; among?: string[] | undefined }
 
 /** Living tokens that end alike: of one project, made in one way. `latest`: when the last of them ends by itself. */
 export type Part = { projectId: string; strategy: string; offline: boolean; count: number; latest: Date | null }
+
+/** The moments of {@link Measured}, `used`. */
+export type UsedSince = readonly [aDayAgo: Date, anHourAgo: Date]
 
 /** What ending a selection reaches. */
 export type Measured = {
@@ -126,10 +129,9 @@ export type Measured = {
 }
 const reachesNothing = { used: null, parts: [], linked: [], reached: [] }
 
-const tokenWhere = (tenantId: string, { filter, asOf }: Selected): Prisma.IssuedTokenWhereInput => {
-  const { kind: _, status: __, program: ___, request: _4, except: _5, idleSeconds: _6, ids, ...rest } = filter
-  const living = { ...rest, madeBefore: earlier(rest.madeBefore, asOf), state: 'live', generation: 0 } as const
-  return { ...tokensWhere(tenantId, { filter: living, asOf }), ...(ids && { id: { in: ids } }) }
+function tokenSelection({ filter, asOf }: Selected): Selection<TokenFilter> {
+  const { kind: _, status: __, program: ___, request: _4, except: _5, idleSeconds: _6, ...chosen } = filter
+  return { filter: { ...chosen, madeBefore: earlier(chosen.madeBefore, asOf), state: 'live', generation: 0 }, asOf }
 }
 
 const connectionWhere = async (tx: ReadTx, tenantId: string, { filter, asOf }: Selected) => {
@@ -167,19 +169,20 @@ const idsOf = (rows: { id: string }[]) => rows.map(({ id }) => id)
 
 const kinds: Record<SelectedKind, Kind> = {
   tokens: {
-    ids: async (tx, tenantId, selection, asked) => {
-      const { where, page } = place(asked)
-      return idsOf(await tx.issuedToken.findMany({ ...page, where: { AND: [tokenWhere(tenantId, selection), where] } }))
+    ids: (tx, tenantId, selection, { after, take, among }) => {
+      const { filter, asOf } = tokenSelection(selection)
+      return selectTokenIds(
+        tx,
+        tenantId,
+        { filter: { ...filter, ids: both(filter.ids, among) }, asOf },
+        { after, take },
+      )
     },
-    count: (tx, tenantId, selection) => tx.issuedToken.count({ where: tokenWhere(tenantId, selection) }),
-    measure: async (tx, tenantId, selection, usedSince) => {
-      const where = tokenWhere(tenantId, selection)
-      const groups = await tx.issuedToken.groupBy({ by: ['userId'], _count: true, where })
-      const used: number[] = []
-      for (const since of usedSince)
-        used.push(await tx.issuedToken.count({ where: { AND: [where, { lastUsedAt: { gte: since } }] } }))
-      return { ...reachesNothing, owners: byCount(groups), used, parts: await partsOf(tx, where) }
-    },
+    count: (tx, tenantId, selection) => countSelectedTokens(tx, tenantId, tokenSelection(selection)),
+    measure: async (tx, tenantId, selection, usedSince) => ({
+      ...reachesNothing,
+      ...(await measureTokens(tx, tenantId, tokenSelection(selection), usedSince)),
+    }),
   },
   connections: {
     ids: async (tx, tenantId, selection, asked) => {
@@ -254,14 +257,14 @@ export const measureSelection = (
   tx: ReadTx,
   tenantId: string,
   selection: Selected,
-  usedSince: Date[],
+  usedSince: UsedSince,
 ): Promise<Measured> => kinds[selection.filter.kind].measure(tx, tenantId, selection, usedSince)
 
 async function measureConnections(
   tx: ReadTx,
   tenantId: string,
   selection: Selected,
-  usedSince: Date[],
+  usedSince: UsedSince,
 ): Promise<Measured> {
   const where = await connectionWhere(tx, tenantId, selection)
   const groups = await tx.connection.groupBy({ by: ['userId'], _count: true, where })
@@ -274,11 +277,10 @@ async function measureConnections(
     _count: true,
     where: { tenantId, connection: where },
   })
-  const living = tokensWhere(tenantId, { filter: { state: 'live', generation: 0 }, asOf: selection.asOf })
   return {
     owners: byCount(groups),
     used,
-    parts: await partsOf(tx, { ...living, connection: where }),
+    parts: await partsOf(tx, { ...livingTokens(tenantId, selection.asOf), generation: 0, connection: where }),
     linked: providers.map(({ providerId, _count: count }) => ({ providerId, count })),
     reached: projects.map(({ projectId, _count: count }) => ({ projectId, count })),
   }

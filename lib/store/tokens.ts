@@ -1,12 +1,10 @@
 import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
 import { Prisma, query, type ReadTx, type Tx } from './database.ts'
-import { behind, type Order, type Place } from './order.ts'
-import type { ProjectRow } from './projects.ts'
-import type { ProviderRow } from './providers.ts'
+import { behindSql, type Order, type Place } from './order.ts'
 import { insertRevocations } from './revocations.ts'
 import { tokensFound } from './search.ts'
-import type { Chosen, Selection } from './selections.ts'
+import type { Chosen, Measured, Part, Selection, UsedSince } from './selections.ts'
 
 export type TokenRow = Prisma.IssuedTokenGetPayload<object>
 const related = {
@@ -16,14 +14,18 @@ const related = {
   client: true,
 } as const
 export type TokenWithRelations = Prisma.IssuedTokenGetPayload<{ include: typeof related }>
-/** As much of it as a view of the token shows. */
-export type TokenFacts = TokenRow & {
-  project: Pick<ProjectRow, 'id' | 'name' | 'alias' | 'settings' | 'removedAt'> & {
-    provider: Pick<ProviderRow, 'id' | 'name' | 'kind' | 'settings'>
-  }
-  client: { id: string; name: string } | null
-  revocations: TokenWithRelations['revocations']
-}
+/** As much of what it stands on as a view of the token shows: a list reads fifty of them. */
+const shown = {
+  project: {
+    select: {
+      ...{ id: true, name: true, alias: true, settings: true, removedAt: true },
+      provider: { select: { id: true, name: true, kind: true, settings: true } },
+    },
+  },
+  client: { select: { id: true, name: true } },
+  revocations: true,
+} as const
+export type TokenFacts = Prisma.IssuedTokenGetPayload<{ include: typeof shown }>
 
 /** The connection that a token was made from, with its provider; null: none (strategy `sign`). */
 export const madeFrom = ({ connection, project: { provider } }: TokenWithRelations) =>
@@ -115,12 +117,19 @@ export const findToken = (tx: ReadTx, tenantId: string, id: string, of?: string)
 export const findTokens = (tx: ReadTx, tenantId: string, ids: string[], of?: string) =>
   tx.issuedToken.findMany({ where: { tenantId, id: { in: ids }, ...ownedBy(of) }, include: related })
 
+/** As a list shows them. */
+export const findTokenFacts = (tx: ReadTx, tenantId: string, ids: string[]): Promise<TokenFacts[]> =>
+  tx.issuedToken.findMany({ where: { tenantId, id: { in: ids } }, include: shown })
+
 const ownedBy = (of: string | undefined) => (of === undefined ? {} : { userId: of })
 
-/** A living token beneath what it was made from or issued through, and how many there are. */
+/** A living token beneath what it was made from or issued through, and how many there are, counted up to `most`. */
 export type Beneath = { parent: string; id: string; total: number }
 
-/** The newest living tokens of a person beneath each of these connections or grants, `take` at most of each. */
+/**
+ * Living tokens of a person beneath each of these connections or grants, `take` at most of each, the newest first: of those that live
+ * longest, where there are more than `most`.
+ */
 export const tokensBeneath = (
   tx: ReadTx,
   tenantId: string,
@@ -129,32 +138,42 @@ export const tokensBeneath = (
     ids,
     userId,
     now,
-    take,
-  }: { of: 'connection' | 'grant'; ids: string[]; userId: string; now: Date; take: number },
+    ...page
+  }: { of: 'connection' | 'grant'; ids: string[]; userId: string; now: Date } & BeneathPage,
 ): Promise<Beneath[]> => {
   const column = Prisma.raw(of === 'connection' ? 'connection_id' : 'grant_id')
   return tx.$queryRaw<Beneath[]>`
-    SELECT p.id AS parent, k.id, k.total FROM unnest(${ids}::text[]) AS p (id), LATERAL (
-      SELECT t.id, (count(*) OVER ())::int AS total FROM issued_token t WHERE t.tenant_id = ${tenantId} AND t.${column} = p.id
-        AND t.user_id = ${userId} AND t.status IN ('issuing', 'live') AND t.generation = 0 AND t.expires_at > ${now}
-      ORDER BY t.id DESC LIMIT ${take}) k`
+    SELECT p.id AS parent, k.id, k.total FROM unnest(${ids}::text[]) AS p (id),
+      LATERAL (${beneathSql(tenantId, Prisma.sql`t.${column} = p.id`, { userId, now, ...page })}) k`
 }
 
 /** The same of those that hang below neither: for the tenant's own APIs, asked for by the person themselves. */
 export const tokensBeneathNone = (
   tx: ReadTx,
   tenantId: string,
-  { userId, now, take }: { userId: string; now: Date; take: number },
+  asked: { userId: string; now: Date } & BeneathPage,
 ): Promise<Omit<Beneath, 'parent'>[]> =>
-  tx.$queryRaw<Omit<Beneath, 'parent'>[]>`
-    SELECT t.id, (count(*) OVER ())::int AS total FROM issued_token t WHERE t.tenant_id = ${tenantId} AND t.user_id = ${userId}
-      AND t.connection_id IS NULL AND t.grant_id IS NULL AND t.status IN ('issuing', 'live') AND t.generation = 0
-      AND t.expires_at > ${now} ORDER BY t.id DESC LIMIT ${take}`
+  tx.$queryRaw<Omit<Beneath, 'parent'>[]>(
+    beneathSql(tenantId, Prisma.sql`t.connection_id IS NULL AND t.grant_id IS NULL`, asked),
+  )
+
+type BeneathPage = { take: number; most: number }
+
+const beneathSql = (
+  tenantId: string,
+  parent: Prisma.Sql,
+  { userId, now, take, most }: { userId: string; now: Date } & BeneathPage,
+) =>
+  Prisma.sql`SELECT f.id, (count(*) OVER ())::int AS total FROM (
+      SELECT t.id FROM issued_token t WHERE t.tenant_id = ${tenantId} AND t.user_id = ${userId} AND ${parent}
+        AND t.status IN ('issuing', 'live') AND t.generation = 0 AND t.expires_at > ${now}
+      ORDER BY t.expires_at DESC LIMIT ${most}) f
+    ORDER BY f.id DESC LIMIT ${take}`
 
 /** The living tokens of a project, whoever holds them. */
 export const livingTokensOf = (tx: ReadTx, tenantId: string, projectId: string, now: Date) =>
   tx.issuedToken.findMany({
-    where: tokensWhere(tenantId, { filter: { projectId, state: 'live' }, asOf: now }),
+    where: { ...livingTokens(tenantId, now), projectId },
     select: { id: true, offline: true, expiresAt: true },
   })
 
@@ -167,7 +186,7 @@ export async function countLiveOf(
 ): Promise<Map<string, number>> {
   const groups = await tx.issuedToken.groupBy({
     by: ['projectId'],
-    where: { ...tokensWhere(tenantId, { filter: { state: 'live' }, asOf: now }), projectId: { in: projectIds } },
+    where: { ...livingTokens(tenantId, now), projectId: { in: projectIds } },
     _count: true,
   })
   return new Map(groups.map((group) => [group.projectId, group._count]))
@@ -183,31 +202,54 @@ export type TokenFilter = Chosen & {
   generation?: 0
   /** Row status, ended apart: a live row past its end. */
   state?: 'live' | 'ended' | 'revoked' | 'failed' | undefined
+  ids?: string[] | undefined
 }
 
-/** Which tokens a selection means; whether one has ended is asked for the moment of the selection. */
-export function tokensWhere(tenantId: string, { filter, asOf }: Selection<TokenFilter>): Prisma.IssuedTokenWhereInput {
-  const { of, found, providerIds, state, madeBefore, usedBefore, endsBefore, endsAfter, ...rest } = filter
-  const states: Record<NonNullable<TokenFilter['state']>, Prisma.IssuedTokenWhereInput> = {
-    live: { status: { in: ['issuing', 'live'] }, expiresAt: { gt: asOf } },
-    ended: { status: { in: ['issuing', 'live'] }, expiresAt: { lte: asOf } },
-    revoked: { status: 'revoked' },
-    failed: { status: 'failed' },
-  }
-  const named = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
-  const times = {
-    ...(madeBefore && { createdAt: { lte: madeBefore } }),
-    ...(usedBefore && { lastUsedAt: usedBefore === 'unknown' ? null : { lt: usedBefore } }),
-  }
-  const AND: Prisma.IssuedTokenWhereInput[] = []
-  if (of !== undefined) AND.push({ userId: of })
-  if (found) AND.push(tokensFound(found))
-  if (providerIds) AND.push({ providerId: { in: providerIds } })
-  if (endsBefore)
-    AND.push(endsBefore === 'unknown' ? { endless: true } : { endless: false, expiresAt: { lt: endsBefore } })
-  if (endsAfter) AND.push({ OR: [{ endless: true }, { expiresAt: { gte: endsAfter } }] })
-  return { tenantId, ...named, ...times, ...(state ? states[state] : {}), AND }
+/** Tokens that work at a moment, as far as their rows say. */
+export const livingTokens = (tenantId: string, asOf: Date) =>
+  ({ tenantId, status: { in: ['issuing', 'live'] }, expiresAt: { gt: asOf } }) satisfies Prisma.IssuedTokenWhereInput
+
+const tokenStates: Record<NonNullable<TokenFilter['state']>, (asOf: Date) => Prisma.Sql> = {
+  live: (asOf) => Prisma.sql`o.status IN ('issuing', 'live') AND o.expires_at > ${asOf}`,
+  ended: (asOf) => Prisma.sql`o.status IN ('issuing', 'live') AND o.expires_at <= ${asOf}`,
+  revoked: () => Prisma.sql`o.status = 'revoked'`,
+  failed: () => Prisma.sql`o.status = 'failed'`,
 }
+
+/** Which tokens a selection means, a condition on `issued_token o`; whether one has ended is asked for the moment of the selection. */
+export function tokensWhere(tenantId: string, { filter, asOf }: Selection<TokenFilter>): Prisma.Sql {
+  const { of, userId, projectId, providerId, connectionId, clientId, grantId, strategy, generation, state, ids } =
+    filter
+  const { found, providerIds, madeBefore, usedBefore, endsBefore, endsAfter } = filter
+  const also: Prisma.Sql[] = []
+  if (state) also.push(tokenStates[state](asOf))
+  if (generation !== undefined) also.push(Prisma.sql`o.generation = ${generation}`)
+  if (of !== undefined) also.push(Prisma.sql`o.user_id = ${of}`)
+  if (userId !== undefined) also.push(Prisma.sql`o.user_id = ${userId}`)
+  if (projectId !== undefined) also.push(Prisma.sql`o.project_id = ${projectId}`)
+  if (providerId !== undefined) also.push(Prisma.sql`o.provider_id = ${providerId}`)
+  if (connectionId !== undefined) also.push(Prisma.sql`o.connection_id = ${connectionId}`)
+  if (clientId !== undefined) also.push(Prisma.sql`o.client_id = ${clientId}`)
+  if (grantId !== undefined) also.push(Prisma.sql`o.grant_id = ${grantId}`)
+  if (strategy !== undefined) also.push(Prisma.sql`o.strategy = ${strategy}`)
+  if (ids) also.push(Prisma.sql`o.id = ANY(${ids})`)
+  if (found) also.push(tokensFound(found))
+  if (providerIds) also.push(Prisma.sql`o.provider_id = ANY(${providerIds})`)
+  if (madeBefore) also.push(Prisma.sql`o.created_at <= ${madeBefore}`)
+  if (usedBefore === 'unknown') also.push(Prisma.sql`o.last_used_at IS NULL`)
+  else if (usedBefore) also.push(Prisma.sql`o.last_used_at < ${usedBefore}`)
+  if (endsBefore === 'unknown') also.push(Prisma.sql`o.endless`)
+  else if (endsBefore) also.push(Prisma.sql`NOT o.endless AND o.expires_at < ${endsBefore}`)
+  if (endsAfter) also.push(Prisma.sql`(o.endless OR o.expires_at >= ${endsAfter})`)
+  return Prisma.join([Prisma.sql`o.tenant_id = ${tenantId}`, ...also], ' AND ')
+}
+
+const tokenOrders = {
+  newest: { column: Prisma.sql`o.id`, by: Prisma.sql`o.id DESC` },
+  ends: { column: Prisma.sql`o.expires_at`, by: Prisma.sql`o.expires_at ASC, o.id ASC` },
+  used: { column: Prisma.sql`o.last_used_at`, by: Prisma.sql`o.last_used_at DESC NULLS LAST, o.id DESC` },
+}
+const endedLast = Prisma.sql`o.expires_at DESC, o.id DESC`
 
 /**
  * A page of tokens behind `before`: newest first, as ids sort by time, and ended ones by their end; living ones in any order.
@@ -217,67 +259,138 @@ export async function listTokens(
   tenantId: string,
   selection: Selection<TokenFilter>,
   { before, order = 'newest', take }: { before?: Place | undefined; order?: Order; take: number },
-): Promise<TokenWithRelations[]> {
-  const { filter, asOf } = selection
+): Promise<TokenFacts[]> {
   const matching = tokensWhere(tenantId, selection)
-  const page = { take, include: related }
-  if (order !== 'newest') {
-    const few = await fewLiving(tx, matching)
-    const among = few ? { tenantId, id: { in: few } } : matching
-    const isEnd = order === 'ends'
-    return tx.issuedToken.findMany({
-      ...page,
-      where: { AND: [among, before ? behind(order, isEnd ? 'expiresAt' : 'lastUsedAt', before, !isEnd) : {}] },
-      orderBy: isEnd
-        ? [{ expiresAt: 'asc' }, { id: 'asc' }]
-        : [{ lastUsedAt: { sort: 'desc', nulls: 'last' } }, { id: 'desc' }],
-    })
-  }
-  const older = before ? { lt: before.id } : {}
-  if (filter.state !== 'ended') {
-    const few = filter.state === 'live' ? await fewLiving(tx, matching) : undefined
-    const id = { ...older, ...(few && { in: few }) }
-    return tx.issuedToken.findMany({ ...page, where: { ...matching, id }, orderBy: { id: 'desc' } })
-  }
+  const { column, by } = tokenOrders[order]
+  const older = before === undefined ? Prisma.sql`true` : behindSql(order, column, before)
   // By id, everything that still lives would be read before the first that has ended.
+  const ids =
+    selection.filter.state === 'ended' && order === 'newest'
+      ? await endedIds(tx, tenantId, selection, { before, take })
+      : ((await fewInOrder(tx, selection, { matching, older, by, take })) ??
+        idsOf(
+          await tx.$queryRaw<{ id: string }[]>`
+          SELECT o.id FROM issued_token o WHERE ${matching} AND ${older} ORDER BY ${by} LIMIT ${take}`,
+        ))
+  const tokens = new Map((await findTokenFacts(tx, tenantId, ids)).map((token) => [token.id, token]))
+  return ids.flatMap((id) => tokens.get(id) ?? [])
+}
+
+async function endedIds(
+  tx: ReadTx,
+  tenantId: string,
+  { filter, asOf }: Selection<TokenFilter>,
+  { before, take }: { before: Place | undefined; take: number },
+): Promise<string[]> {
   const last = before
     ? await tx.issuedToken.findUnique({ where: { tenantId_id: { tenantId, id: before.id } } })
     : undefined
   if (last === null) return []
   const end = last?.expiresAt ?? asOf
-  return tx.issuedToken.findMany({
-    ...page,
-    where: {
-      ...matching,
-      expiresAt: { lte: end },
-      ...(last && { OR: [{ expiresAt: { lt: end } }, { id: { lt: last.id } }] }),
-    },
-    orderBy: [{ expiresAt: 'desc' }, { id: 'desc' }],
-  })
+  const older = last ? Prisma.sql`(o.expires_at < ${end} OR o.id < ${last.id})` : Prisma.sql`true`
+  return idsOf(
+    await tx.$queryRaw<{ id: string }[]>`
+    SELECT o.id FROM issued_token o WHERE ${tokensWhere(tenantId, { filter, asOf: end })} AND ${older} ORDER BY ${endedLast} LIMIT ${take}`,
+  )
+}
+
+const idsOf = (rows: { id: string }[]) => rows.map(({ id }) => id)
+
+/** Somebody searches for a text, which has indexes of its own. */
+const isSearch = ({ found }: TokenFilter) => found?.kind === 'text'
+/** In what order rows are found soonest: living and ended ones by the index of these, whatever a text is in by its own. */
+const foundBy = (filter: TokenFilter) =>
+  isSearch(filter)
+    ? Prisma.empty
+    : ['live', 'ended'].includes(filter.state ?? '')
+      ? Prisma.sql`ORDER BY o.expires_at DESC`
+      : Prisma.sql`ORDER BY o.id DESC`
+const few = { living: 100, searched: 10_000 }
+
+/**
+ * A page of the matching tokens that live, or that a text is in, if they are few: they are found first, and ordered then. In their
+ * order, all that such a person, project or connection ever had would be read in search of them. Undefined where there are many,
+ * of which the first page is among the first.
+ */
+async function fewInOrder(
+  tx: ReadTx,
+  { filter }: Selection<TokenFilter>,
+  { matching, older, by, take }: { matching: Prisma.Sql; older: Prisma.Sql; by: Prisma.Sql; take: number },
+): Promise<string[] | undefined> {
+  if (filter.state !== 'live' && !isSearch(filter)) return undefined
+  const most = isSearch(filter) ? few.searched : few.living
+  const [page] = await tx.$queryRaw<[{ count: number; ids: string[] }]>`
+    WITH few AS MATERIALIZED (
+      SELECT o.id, o.expires_at, o.last_used_at FROM issued_token o WHERE ${matching} ${foundBy(filter)} LIMIT ${most + 1})
+    SELECT (SELECT count(*)::int FROM few) AS count, ARRAY(SELECT o.id FROM few o WHERE ${older} ORDER BY ${by} LIMIT ${take}) AS ids`
+  return page.count > most ? undefined : page.ids
+}
+
+/** How many there are, counted up to `most` and no further. */
+export async function countTokens(
+  tx: ReadTx,
+  tenantId: string,
+  selection: Selection<TokenFilter>,
+  most: number,
+): Promise<number> {
+  const [row] = await tx.$queryRaw<[{ count: number }]>`
+    SELECT count(*)::int AS count FROM (
+      SELECT 1 FROM issued_token o WHERE ${tokensWhere(tenantId, selection)} ${foundBy(selection.filter)} LIMIT ${most}) counted`
+  return row.count
+}
+
+/** Ids in their order, behind `after`. */
+export const selectTokenIds = async (
+  tx: ReadTx,
+  tenantId: string,
+  selection: Selection<TokenFilter>,
+  { after, take }: { after: string; take: number },
+): Promise<string[]> =>
+  idsOf(
+    await tx.$queryRaw<{ id: string }[]>`
+    SELECT o.id FROM issued_token o WHERE ${tokensWhere(tenantId, selection)} AND o.id > ${after} ORDER BY o.id LIMIT ${take}`,
+  )
+
+/** How many a selection matches. */
+export async function countSelectedTokens(
+  tx: ReadTx,
+  tenantId: string,
+  selection: Selection<TokenFilter>,
+): Promise<number> {
+  const [row] = await tx.$queryRaw<[{ count: number }]>`
+    SELECT count(*)::int AS count FROM issued_token o WHERE ${tokensWhere(tenantId, selection)}`
+  return row.count
 }
 
 /**
- * Ids of the matching tokens that live, by the index of these, if they are few: by id, all that such a person, project or
- * connection ever had would be read in search of them. Where there are many, the newest are among the first.
+ * Whose tokens a selection matches, how many were used since each moment, and what they are. Each is read once, from an index that
+ * has all of it: somebody may hold a hundred thousand.
  */
-async function fewLiving(tx: ReadTx, matching: Prisma.IssuedTokenWhereInput): Promise<string[] | undefined> {
-  const few = 100
-  const rows = await tx.issuedToken.findMany({
-    where: matching,
-    orderBy: { expiresAt: 'desc' },
-    take: few + 1,
-    select: { id: true },
-  })
-  return rows.length > few ? undefined : rows.map(({ id }) => id)
+export async function measureTokens(
+  tx: ReadTx,
+  tenantId: string,
+  selection: Selection<TokenFilter>,
+  [day, hour]: UsedSince,
+): Promise<Pick<Measured, 'owners' | 'used' | 'parts'>> {
+  type Group = Omit<Part, 'projectId'> & { ownerId: string | null; projectId: string | null; day: number; hour: number }
+  const groups = await tx.$queryRaw<Group[]>`
+    WITH held AS MATERIALIZED (
+      SELECT o.user_id, o.project_id, o.strategy, o.offline, count(*) AS count, max(o.expires_at) AS latest,
+        count(*) FILTER (WHERE o.last_used_at >= ${day}) AS day, count(*) FILTER (WHERE o.last_used_at >= ${hour}) AS hour
+      FROM issued_token o WHERE ${tokensWhere(tenantId, selection)} GROUP BY 1, 2, 3, 4)
+    SELECT user_id AS "ownerId", project_id AS "projectId", strategy, offline, sum(count)::int AS count, max(latest) AS latest,
+      sum(day)::int AS day, sum(hour)::int AS hour
+    FROM held GROUP BY GROUPING SETS ((user_id), (project_id, strategy, offline)) ORDER BY 5 DESC, 1`
+  const owners = groups.filter(({ ownerId }) => ownerId !== null)
+  const total = (of: 'day' | 'hour') => owners.reduce((sum, group) => sum + group[of], 0)
+  return {
+    owners: owners.map(({ ownerId, count }) => ({ ownerId, count })),
+    used: [total('day'), total('hour')],
+    parts: groups.flatMap(({ projectId, strategy, offline, count, latest }) =>
+      projectId === null ? [] : [{ projectId, strategy, offline, count, latest }],
+    ),
+  }
 }
-
-/** How many there are, counted up to `most` and no further. Ordered as the index of its state is, to read no others. */
-export const countTokens = (tx: ReadTx, tenantId: string, selection: Selection<TokenFilter>, most: number) =>
-  tx.issuedToken.count({
-    where: tokensWhere(tenantId, selection),
-    orderBy: ['live', 'ended'].includes(selection.filter.state ?? '') ? { expiresAt: 'desc' } : { id: 'desc' },
-    take: most,
-  })
 
 /** How many living tokens a person holds in each of their projects. */
 export async function countLiveByProject(
@@ -288,7 +401,7 @@ export async function countLiveByProject(
 ): Promise<Map<string, number>> {
   const groups = await tx.issuedToken.groupBy({
     by: ['projectId'],
-    where: tokensWhere(tenantId, { filter: { userId, state: 'live' }, asOf: now }),
+    where: { ...livingTokens(tenantId, now), userId },
     _count: true,
   })
   return new Map(groups.map((group) => [group.projectId, group._count]))

@@ -5,16 +5,17 @@ import { BrokerError } from '../../errors.ts'
 import { listActsOn } from '../../store/acts.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
 import { findMember, listInvitationsBy } from '../../store/members.ts'
-import { type Beneath, findTokens, tokensBeneath, tokensBeneathNone } from '../../store/tokens.ts'
+import { type Beneath, findTokenFacts, tokensBeneath, tokensBeneathNone } from '../../store/tokens.ts'
 import { webhookHostsBy } from '../../store/webhooks.ts'
 import { countEnding, type Ending } from '../end.ts'
 import { type ConnectionView, connectionPage } from './connection.ts'
 import { type GrantView, grantPage } from './grants.ts'
+import { countLimit, type Total, toTotal } from './page.ts'
 import { type MemberSessionView, memberSessions } from './sessions.ts'
 import { type TokenView, toTokenViews } from './token.ts'
 
 /** Some of the living tokens beneath something, the newest first, and how many there are. */
-export type Branch = { tokens: TokenView[]; total: number }
+export type Branch = { tokens: TokenView[] } & Total
 
 /** Everything that one person holds in a tenant, and what hangs below what. Long lists are cut; the counts are not. */
 export type PersonView = {
@@ -41,7 +42,7 @@ export type PersonView = {
 }
 
 /** How many tokens are shown beneath each connection and grant. */
-const perBranch = 5
+const perBranch = { take: 5, most: countLimit + 1 }
 
 /** @throws BrokerError not_found, for others unless one oversees the tenant */
 export async function readPerson(ctx: Context, actor: Actor, userId: string): Promise<PersonView> {
@@ -76,9 +77,9 @@ export async function readPerson(ctx: Context, actor: Actor, userId: string): Pr
   ])
   const below = await readTenant(ctx, tenantId, async (tx) => {
     const of = (of: 'connection' | 'grant', rows: { id: string }[]) =>
-      tokensBeneath(tx, tenantId, { of, ids: rows.map(({ id }) => id), userId, now, take: perBranch })
+      tokensBeneath(tx, tenantId, { of, ids: rows.map(({ id }) => id), userId, now, ...perBranch })
     const found = [...(await of('connection', connections.items)), ...(await of('grant', grants.items))]
-    const others = await tokensBeneathNone(tx, tenantId, { userId, now, take: perBranch })
+    const others = await tokensBeneathNone(tx, tenantId, { userId, now, ...perBranch })
     const all = [...found, ...others.map((one) => ({ ...one, parent: '' }))]
     return branches(tx, actor, all, now)
   })
@@ -96,10 +97,10 @@ export async function readPerson(ctx: Context, actor: Actor, userId: string): Pr
 
 /** Views of what hangs below each parent. */
 async function branches(tx: ReadTx, actor: Actor, found: Beneath[], now: Date): Promise<(parent: string) => Branch> {
-  const rows = await findTokens(tx, actor.tenantId, [...new Set(found.map(({ id }) => id))])
+  const rows = await findTokenFacts(tx, actor.tenantId, [...new Set(found.map(({ id }) => id))])
   const views = new Map((await toTokenViews(tx, actor, rows, now)).map((view) => [view.id, view]))
   return (parent) => {
     const own = found.filter((one) => one.parent === parent)
-    return { tokens: own.flatMap(({ id }) => views.get(id) ?? []), total: own[0]?.total ?? 0 }
+    return { tokens: own.flatMap(({ id }) => views.get(id) ?? []), ...toTotal(own[0]?.total ?? 0) }
   }
 }

@@ -3,7 +3,7 @@ import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { listConnections } from '../../store/connections.ts'
 import { readTenant } from '../../store/database.ts'
-import { listUnconfirmed } from '../../store/revocations.ts'
+import { countUnconfirmed, listUnconfirmed } from '../../store/revocations.ts'
 import { latestMomentOf } from './token.ts'
 
 export type UnconfirmedRevocation = {
@@ -25,6 +25,13 @@ export type UnconfirmedRevocation = {
 
 /** How many {@link unconfirmedRevocations} tells of at most. */
 export const unconfirmedLimit = 200
+
+/** How many there are, up to {@link unconfirmedLimit}. */
+export async function unconfirmedCount(ctx: Context, actor: Actor): Promise<number> {
+  requirePermission(actor, 'oversee')
+  const { tenantId } = actor
+  return readTenant(ctx, tenantId, (tx) => countUnconfirmed(tx, tenantId, { now: ctx.now(), most: unconfirmedLimit }))
+}
 
 const knownMoment = (moment: Date | 'unknown') => (moment === 'unknown' ? null : moment)
 

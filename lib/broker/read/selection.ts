@@ -65,7 +65,7 @@ export async function previewSelection(ctx: Context, actor: Actor, filter: Revoc
   requireEnding(actor, filter.kind)
   const chosen = ownSelection(actor, filter)
   const { tenantId } = actor
-  const since = [24, 1].map((hours) => new Date(+asOf - hours * hourMilliseconds))
+  const since = [new Date(+asOf - 24 * hourMilliseconds), new Date(+asOf - hourMilliseconds)] as const
   const { measured, reach, audiences, webhooks, keepsSession } = await readTenant(ctx, tenantId, async (tx) => {
     const selection = await lookUpSelection(ctx, tx, tenantId, { filter: chosen, asOf })
     const measured = await measureSelection(tx, tenantId, selection, since)

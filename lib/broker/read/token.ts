@@ -17,7 +17,6 @@ import {
   type TokenFacts,
   type TokenFilter,
   type TokenRow,
-  type TokenWithRelations,
 } from '../../store/tokens.ts'
 import { type FrozenView, toFrozenView } from '../freezes.ts'
 import { countLimit, type Page, type PageInput, pageSize, placing, toPage } from './page.ts'
@@ -133,12 +132,7 @@ export function toTokenView(row: TokenFacts, now: Date, frozen: FrozenView | nul
 }
 
 /** Tokens as their viewer may see them, freezes included. */
-export async function toTokenViews(
-  tx: ReadTx,
-  actor: Actor,
-  rows: TokenWithRelations[],
-  now: Date,
-): Promise<TokenView[]> {
+export async function toTokenViews(tx: ReadTx, actor: Actor, rows: TokenFacts[], now: Date): Promise<TokenView[]> {
   const ours = rows.filter((row) => worksThroughUs(row) && stateOf(row, now) === 'live')
   const facts = await frozenTokens(
     tx,

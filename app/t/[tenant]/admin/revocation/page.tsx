@@ -12,13 +12,11 @@ import { Notice } from '@/app/_ui/notice.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
-import { providerList } from '@/lib/broker/providers.ts'
+import { choicesOf } from '@/lib/broker/read/choices.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
-import { projectNames } from '@/lib/broker/read/project.ts'
-import { unconfirmedLimit, unconfirmedRevocations } from '@/lib/broker/read/revocation.ts'
+import { unconfirmedCount, unconfirmedLimit, unconfirmedRevocations } from '@/lib/broker/read/revocation.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { kinds } from '@/lib/providers/index.ts'
-import { clientPage } from '@/lib/tenancy/clients.ts'
 import { chosenIn, fieldsOf, isSearchable, isSecret, isSortable, views } from './filters.ts'
 import { lists } from './lists.tsx'
 import { RefusalLine } from './refusal-line.tsx'
@@ -39,12 +37,11 @@ export default async function RevocationPage({ params, searchParams }: Props) {
   const now = ctx.now()
   const before = single(query.before)
   const read = view !== 'unconfirmed' && isSearchable(chosen) ? lists[view] : undefined
-  const [projects, providers, clients, list, unconfirmed] = await Promise.all([
-    projectNames(ctx, actor),
-    providerList(ctx, actor),
-    clientPage(ctx, actor, {}),
+  const [choices, list, unconfirmed, waiting] = await Promise.all([
+    choicesOf(ctx, actor),
     read?.({ ctx, actor, tenant, chosen, before, now }),
-    unconfirmedRevocations(ctx, actor),
+    view === 'unconfirmed' ? unconfirmedRevocations(ctx, actor) : [],
+    unconfirmedCount(ctx, actor),
   ])
   const owners = [chosen.person, ...(list?.owners ?? []), ...unconfirmed.map(({ ownerId }) => ownerId)]
   const names = await peopleNames(
@@ -84,7 +81,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
             label: 'Unconfirmed',
             href: hrefWith(path, { show: 'unconfirmed' }),
             current: view === 'unconfirmed',
-            count: unconfirmed.length < unconfirmedLimit ? unconfirmed.length : `${unconfirmedLimit}+`,
+            count: waiting < unconfirmedLimit ? waiting : `${unconfirmedLimit}+`,
           },
         ]}
       />
@@ -95,11 +92,9 @@ export default async function RevocationPage({ params, searchParams }: Props) {
           clears={kept.show ? { show: kept.show } : {}}
           search={{ name: 'q', label: searchLabels[view], value: chosen.q ?? '' }}
           fields={fieldsOf(view, chosen, {
-            projects,
-            providers,
-            clients: clients.items,
+            ...choices,
             kinds: [...kinds.values()]
-              .filter(({ name }) => providers.some(({ kind }) => kind === name))
+              .filter(({ name }) => choices.providers.some(({ kind }) => kind === name))
               .map(({ name, title }) => ({ id: name, name: `${title[0]?.toUpperCase()}${title.slice(1)}` })),
           })}
           summary={`${list ? pluralUpTo(list.total, list.noun) : 'Nothing'} found`}

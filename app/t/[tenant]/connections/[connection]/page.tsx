@@ -207,7 +207,7 @@ export default async function ConnectionPage({ params }: Props) {
                 project={name}
                 account={accountName}
                 owner={own ? undefined : nameOf(ownerId)}
-                tokensOut={tokens.total}
+                tokensOut={tokens}
                 revocable={connection.revocable}
                 alsoFor={projects.slice(1).map((one) => one.name)}
               />

@@ -19,6 +19,7 @@ import { Time } from '@/app/_ui/time.tsx'
 import { durationText } from '@/app/_ui/time-text.ts'
 import { may } from '@/lib/actor.ts'
 import { gatewayUrl } from '@/lib/broker/proxy-url.ts'
+import { countLimit } from '@/lib/broker/read/page.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
 import type { ProjectDetail } from '@/lib/broker/read/project.ts'
 import { toolPage } from '@/lib/broker/read/tools.ts'
@@ -243,7 +244,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
               connection={connection.id}
               project={project.name}
               account={connection.accountName}
-              tokensOut={project.tokensOut}
+              tokensOut={{ total: project.tokensOut, totalIsCapped: project.tokensOut >= countLimit }}
               revocable={connection.revocable}
               alsoFor={project.alsoFor}
             />
