@@ -267,7 +267,7 @@ export async function listTokens(
   const ids =
     selection.filter.state === 'ended' && order === 'newest'
       ? await endedIds(tx, tenantId, selection, { before, take })
-      : ((await fewInOrder(tx, selection, { matching, older, by, take })) ??
+      : ((await fewInOrder(tx, tenantId, selection, { older, by, take })) ??
         idsOf(
           await tx.$queryRaw<{ id: string }[]>`
           SELECT o.id FROM issued_token o WHERE ${matching} AND ${older} ORDER BY ${by} LIMIT ${take}`,
@@ -296,16 +296,14 @@ async function endedIds(
 
 const idsOf = (rows: { id: string }[]) => rows.map(({ id }) => id)
 
-/** Somebody searches for a text, which has indexes of its own. */
-const isSearch = ({ found }: TokenFilter) => found?.kind === 'text'
-/** In what order rows are found soonest: living and ended ones by the index of these, whatever a text is in by its own. */
-const foundBy = (filter: TokenFilter) =>
-  isSearch(filter)
-    ? Prisma.empty
-    : ['live', 'ended'].includes(filter.state ?? '')
-      ? Prisma.sql`ORDER BY o.expires_at DESC`
-      : Prisma.sql`ORDER BY o.id DESC`
-const few = { living: 100, searched: 10_000 }
+/** In what order rows are found soonest: living and ended ones by the index of these. */
+const foundBy = ({ state }: TokenFilter) =>
+  ['live', 'ended'].includes(state ?? '') ? Prisma.sql`ORDER BY o.expires_at DESC` : Prisma.sql`ORDER BY o.id DESC`
+
+type Ordered = { older: Prisma.Sql; by: Prisma.Sql; take: number }
+/** Up to how many rows are all read and then ordered; those that a text is in are found by indexes of their own. */
+const few = { living: 100, searched: 1_000 }
+const nearby = 1_000
 
 /**
  * A page of the matching tokens that live, or that a text is in, if they are few: they are found first, and ordered then. In their
@@ -314,16 +312,41 @@ const few = { living: 100, searched: 10_000 }
  */
 async function fewInOrder(
   tx: ReadTx,
-  { filter }: Selection<TokenFilter>,
-  { matching, older, by, take }: { matching: Prisma.Sql; older: Prisma.Sql; by: Prisma.Sql; take: number },
+  tenantId: string,
+  { filter, asOf }: Selection<TokenFilter>,
+  { older, by, take }: Ordered,
 ): Promise<string[] | undefined> {
-  if (filter.state !== 'live' && !isSearch(filter)) return undefined
-  const most = isSearch(filter) ? few.searched : few.living
+  const isSearch = filter.found?.kind === 'text'
+  if (filter.state !== 'live' && !isSearch) return undefined
+  const most = isSearch ? few.searched : few.living
   const [page] = await tx.$queryRaw<[{ count: number; ids: string[] }]>`
     WITH few AS MATERIALIZED (
-      SELECT o.id, o.expires_at, o.last_used_at FROM issued_token o WHERE ${matching} ${foundBy(filter)} LIMIT ${most + 1})
+      SELECT o.id, o.expires_at, o.last_used_at FROM issued_token o WHERE ${tokensWhere(tenantId, { filter, asOf })}
+      ${foundBy(filter)} LIMIT ${most + 1})
     SELECT (SELECT count(*)::int FROM few) AS count, ARRAY(SELECT o.id FROM few o WHERE ${older} ORDER BY ${by} LIMIT ${take}) AS ids`
-  return page.count > most ? undefined : page.ids
+  if (page.count <= most) return page.ids
+  return isSearch ? searchedInOrder(tx, tenantId, { filter, asOf }, { older, by, take }) : undefined
+}
+
+/** The same of many that a text is in: most are among the first, or else they are far from all, and are ordered together. */
+async function searchedInOrder(
+  tx: ReadTx,
+  tenantId: string,
+  { filter, asOf }: Selection<TokenFilter>,
+  { older, by, take }: Ordered,
+): Promise<string[]> {
+  const { found, ...rest } = filter
+  const near = await tx.$queryRaw<{ id: string }[]>`
+    SELECT o.id FROM (SELECT * FROM issued_token o WHERE ${tokensWhere(tenantId, { filter: rest, asOf })} AND ${older}
+      ORDER BY ${by} LIMIT ${nearby}) o
+    WHERE ${found ? tokensFound(found) : Prisma.sql`true`} ORDER BY ${by} LIMIT ${take}`
+  if (near.length === take) return idsOf(near)
+  return idsOf(
+    await tx.$queryRaw<{ id: string }[]>`
+    WITH all_of_them AS MATERIALIZED (
+      SELECT o.id, o.expires_at, o.last_used_at FROM issued_token o WHERE ${tokensWhere(tenantId, { filter, asOf })} AND ${older})
+    SELECT o.id FROM all_of_them o ORDER BY ${by} LIMIT ${take}`,
+  )
 }
 
 /** How many there are, counted up to `most` and no further. */

@@ -371,6 +371,46 @@ describe('a selection', () => {
     }
   })
 
+  it('is listed whole where a text is in more than are read at once, whether they are the newest or behind others', async () => {
+    const { token } = await issued()
+    await copies(token, 2_300)
+    const numbered = `('x' || right(id, 8))::bit(32)::int`
+    const named = (condition: string) =>
+      app.rows(
+        'acme',
+        `UPDATE issued_token SET purpose = CASE WHEN ${condition} THEN 'Load of orders' ELSE 'a script in a loop' END WHERE id LIKE 'tok_0000%'`,
+      )
+    type Listed = { items: { id: string }[]; next: string | null; total_is_capped: boolean }
+    const list = async (query: Record<string, string>) =>
+      (
+        await app.call<Listed>(
+          owner,
+          'GET',
+          `/tenants/acme/tokens?${new URLSearchParams({ everybody: '1', state: 'live', search: 'load of', ...query })}`,
+        )
+      ).body
+    for (const condition of [`${numbered} <= 1150`, `${numbered} % 2 = 0`]) {
+      await named(condition)
+      const ids = (
+        await app.rows('acme', `SELECT id FROM issued_token WHERE purpose = 'Load of orders' ORDER BY id DESC`)
+      ).map(({ id }) => id)
+      const first = await list({})
+      expect(first.total_is_capped, condition).toBe(true)
+      const second = await list({ before: first.next ?? '' })
+      expect(
+        [...first.items, ...second.items].map(({ id }) => id),
+        condition,
+      ).toEqual(ids.slice(0, 100))
+      const ends = await list({ sort: 'ends' })
+      expect(ends.items.length, condition).toBe(50)
+      expect(
+        ends.items.every(({ id }) => ids.includes(id)),
+        condition,
+      ).toBe(true)
+    }
+    await dropCopies()
+  })
+
   it('A-02: is revoked as it was searched: what it does not find lives on', async () => {
     const [found, other] = [await issued(), await issued()]
     await app.rows('acme', `UPDATE issued_token SET purpose = 'leaked build' WHERE id = $1`, [found.token.id])

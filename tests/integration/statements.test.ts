@@ -3,6 +3,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Scope, scopes } from '../../lib/actor.ts'
+import { sweep } from '../../lib/jobs/sweep.ts'
+import { tenantIds } from '../../lib/store/lookups.ts'
 import { vaultOf } from '../../lib/vault/keys.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { giveGrant } from '../support/grants-of-programs.ts'
@@ -97,4 +99,15 @@ describe('a token costs at most eight statements, from the request to its answer
     expect(seen).toEqual(['session', 'rate_limit', 'vk.idempotency_take', ...decided, ...(upstream[way] ?? [])])
     expect(seen.length).toBeLessThanOrEqual(8)
   })
+})
+
+it('H-09: a tenant in which nothing is over is asked about once, for all that is swept', async () => {
+  await sweep(app.ctx)
+  const seen: string[] = []
+  const stop = app.watchStatements((text) => seen.push(text))
+  await sweep(app.ctx)
+  stop()
+  const tenants = seen.filter((text) => text.includes("'ended tokens' AS name"))
+  expect(tenants).toHaveLength((await tenantIds(app.ctx)).length)
+  expect(seen.filter((text) => /SKIP LOCKED/.test(text) && !/DELETE|UPDATE/.test(text))).toEqual([])
 })
