@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from '../context.ts'
 import type { GatewayFacts } from '../providers/kind.ts'
-import type { Entrance } from '../proxy/entrance.ts'
 import type { Payers, Quotas } from '../proxy/quotas.ts'
 import type { Running } from '../proxy/running.ts'
 import type { Tally, User } from '../proxy/tally.ts'
 import type { GatewayEntered, GatewayEntering } from '../store/mcp.ts'
+import type { Together } from '../store/together.ts'
 import type { Answering } from './answering.ts'
 import type { Message } from './messages.ts'
 import type { Permits } from './permits.ts'
@@ -16,7 +16,7 @@ import type { ToolTally } from './tool-tally.ts'
 /** What one process keeps of the gateway. Nothing of it says whether a token is valid: that is asked each time. */
 export type Gateway = {
   ctx: Context
-  entrance: Entrance<GatewayEntering, GatewayEntered>
+  entrance: Together<GatewayEntering, GatewayEntered>
   known: Map<string, Known>
   running: Running
   tally: Tally

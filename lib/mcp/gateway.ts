@@ -5,7 +5,7 @@ import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { configured } from '../providers/index.ts'
 import { McpRights, summary } from '../providers/mcp/rights.ts'
-import { Entrance, marginSeconds } from '../proxy/entrance.ts'
+import { marginSeconds } from '../proxy/credential.ts'
 import { type ProxyLimits, payersOf, Quotas } from '../proxy/quotas.ts'
 import { endedError, Running } from '../proxy/running.ts'
 import { Tally, type User } from '../proxy/tally.ts'
@@ -13,6 +13,7 @@ import { hash, isToken } from '../security/secrets.ts'
 import { readTenant } from '../store/database.ts'
 import { enterGateway, gatewayStanding, standingKey } from '../store/mcp.ts'
 import { findMember } from '../store/members.ts'
+import { Together } from '../store/together.ts'
 import { effectivePolicy } from '../tenancy/policy.ts'
 import { Answering } from './answering.ts'
 import { withoutAnswer } from './asks.ts'
@@ -35,7 +36,7 @@ const knownMax = 20_000
 
 export const createGateway = (ctx: Context, limits?: ProxyLimits): Gateway => ({
   ctx,
-  entrance: new Entrance((asked) => enterGateway(ctx, asked, marginSeconds)),
+  entrance: new Together((asked) => enterGateway(ctx, asked, marginSeconds)),
   known: new Map(),
   running: new Running(gatewayStanding),
   tally: new Tally(ctx),
@@ -84,7 +85,7 @@ export async function serve(gateway: Gateway, serving: Serving): Promise<Served>
   const before = gateway.known.get(mark)
   if (before) quotas.refuseKnown(before.payers)
   const resource = gatewayUrl(ctx.config, target)
-  const entered = await gateway.entrance.enter({ hash: mark, ...target, resource, seen: before?.seen ?? '' })
+  const entered = await gateway.entrance.ask({ hash: mark, ...target, resource, seen: before?.seen ?? '' })
   if (entered.state === 'unknown') throw notKnown(ctx, target)
   if (entered.state === 'audience')
     throw notKnown(ctx, target, 'This token is for another address, or is bound to a key.')

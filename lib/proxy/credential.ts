@@ -18,6 +18,9 @@ export const unauthenticated = (code: 'unauthenticated' | 'token_unknown') =>
     }),
   })
 
+/** What an upstream's access token must still have to live, in seconds. */
+export const marginSeconds = 30
+
 /** A token as it was sent; `bound`: by the scheme DPoP, as one that is bound to a key. */
 export type Presented = { token: string; bound: boolean }
 

@@ -13,8 +13,8 @@ import { assertOutboundUrl } from '../security/outbound.ts'
 import { currentNonce } from '../security/proof.ts'
 import { hash } from '../security/secrets.ts'
 import { type Entered, type Entering, enterProxy } from '../store/proxy.ts'
-import { credentialOf, refuseUnproven, unauthenticated, wrongScheme } from './credential.ts'
-import { Entrance, marginSeconds } from './entrance.ts'
+import { Together } from '../store/together.ts'
+import { credentialOf, marginSeconds, refuseUnproven, unauthenticated, wrongScheme } from './credential.ts'
 import {
   type AnswerHeaders,
   Body,
@@ -36,7 +36,7 @@ import { judgePath, judgeSearch, type Target } from './target.ts'
 /** What one process keeps of the proxy. Nothing of it says whether a token is valid: that is asked each time. */
 export type Proxy = {
   ctx: Context
-  entrance: Entrance<Entering, Entered>
+  entrance: Together<Entering, Entered>
   known: Map<string, Known>
   /** Versions of connections whose token an upstream has just refused, while they are renewed. */
   refused: Map<string, number>
@@ -66,7 +66,7 @@ const knownMax = 20_000
 
 export const createProxy = (ctx: Context, limits?: ProxyLimits): Proxy => ({
   ctx,
-  entrance: new Entrance((asked) => enterProxy(ctx, asked, marginSeconds)),
+  entrance: new Together((asked) => enterProxy(ctx, asked, marginSeconds)),
   known: new Map(),
   refused: new Map(),
   running: new Running(),
@@ -99,7 +99,7 @@ export async function pass(proxy: Proxy, passing: Passing): Promise<Passed> {
   const before = proxy.known.get(mark)
   if (before) quotas.refuseKnown(before.payers)
   const { slug, project } = target
-  const entered = await proxy.entrance.enter({ hash: mark, bound, slug, project, seen: before?.seen ?? '' })
+  const entered = await proxy.entrance.ask({ hash: mark, bound, slug, project, seen: before?.seen ?? '' })
   if (entered.state === 'unknown') throw unauthenticated('token_unknown')
   // Before anything is said of the token, or counted.
   if (entered.state === 'unproven') throw wrongScheme(presented)

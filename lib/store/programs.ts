@@ -1,6 +1,7 @@
 import type { GrantScope, Role } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { query } from './database.ts'
+import { queryTogether } from './together.ts'
 
 /** What programs do at the authorization server and with its tokens: each act is one prepared statement. */
 type Store = Pick<Context, 'pool' | 'config'>
@@ -279,9 +280,12 @@ export type Introspected = {
 /** What a client may know of a token: vk.introspect. */
 export async function introspectToken(ctx: Store, who: Presented, asked: Asked): Promise<Introspected> {
   const text = `SELECT outcome, kind, client_id AS "clientId", user_id AS "userId", scopes, audience, proof_key AS "proofKey",
-    token_id AS "tokenId", tenant_slug AS slug, issued_at AS "issuedAt", expires_at AS "expiresAt" FROM vk.introspect($1, $2, $3, $4, $5, $6, $7)`
+    token_id AS "tokenId", tenant_slug AS slug, issued_at AS "issuedAt", expires_at AS "expiresAt", n::int
+    FROM unnest($1::text[], $2::bytea[], $3::int[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[])
+      WITH ORDINALITY AS q (client, secret, asserted, access, family, refresh, issued, n),
+      LATERAL vk.introspect(q.client, q.secret, q.asserted, q.access, q.family, q.refresh, q.issued)`
   const values = [...shown(who), bytes(asked.access), bytes(asked.family), bytes(asked.refresh), bytes(asked.issued)]
-  const [row] = await query<Introspected>(ctx, 'introspect', text, values)
+  const [row] = await queryTogether<Introspected>(ctx, 'introspect', text, values)
   if (!row) throw new Error('vk.introspect answered nothing')
   return row
 }
@@ -326,9 +330,9 @@ type EnteredFacts = {
 export async function enterByAccess(ctx: Store, hash: Uint8Array): Promise<Entered> {
   const text = `SELECT state, tenant_id AS "tenantId", slug, tenant_name AS "tenantName", role, grant_id AS "grantId",
       client_id AS "clientId", user_id AS "userId", issuer, subject, name, email, scopes, resource, proof_key AS "proofKey",
-      auth_time AS "authTime", created_at AS "createdAt", expires_at AS "expiresAt", touch
-    FROM vk.access_enter($1)`
-  const [row] = await query<Entered>(ctx, 'access_enter', text, [bytes(hash)])
+      auth_time AS "authTime", created_at AS "createdAt", expires_at AS "expiresAt", touch, n::int
+    FROM unnest($1::bytea[]) WITH ORDINALITY AS q (hash, n), LATERAL vk.access_enter(q.hash)`
+  const [row] = await queryTogether<Entered>(ctx, 'access_enter', text, [bytes(hash)])
   return row ?? { state: 'unknown' }
 }
 

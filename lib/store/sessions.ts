@@ -3,6 +3,7 @@ import type { Context } from '../context.ts'
 import type { Logout } from '../security/logout-token.ts'
 import { query, type Tx } from './database.ts'
 import { sessionHash } from './logouts.ts'
+import { queryTogether } from './together.ts'
 
 type Store = Pick<Context, 'pool' | 'config'>
 
@@ -21,13 +22,16 @@ export type SessionRow = {
 
 const columns = `s.id, s.user_id AS "userId", u.issuer, u.subject, u.name, u.email, s.auth_time AS "authTime",
       s.created_at AS "createdAt", s.last_active_at AS "lastActiveAt", s.expires_at AS "expiresAt"`
-const living =
-  's.token_hash = $1 AND s.expires_at > vk_now() AND s.last_active_at > vk_now() - make_interval(secs => $2)'
+/** Those who ask at once, each with their cookie's hash, and their living sessions, idle and absolute limit included. */
+const livingOf = (asked: string) => `${asked}
+    JOIN session s ON s.token_hash = q.hash AND s.expires_at > vk_now() AND s.last_active_at > vk_now() - make_interval(secs => q.idle)
+    JOIN "user" u ON u.id = s.user_id`
 
 /** The living session of a cookie's hash with its person: one prepared statement, idle and absolute limit included. */
 export async function findSession(ctx: Store, tokenHash: Uint8Array): Promise<SessionRow | undefined> {
-  const text = `SELECT ${columns} FROM session s JOIN "user" u ON u.id = s.user_id WHERE ${living}`
-  const [row] = await query<SessionRow>(ctx, 'find_session', text, [
+  const text = `SELECT ${columns}, q.n::int
+    FROM ${livingOf('unnest($1::bytea[], $2::int[]) WITH ORDINALITY AS q (hash, idle, n)')}`
+  const [row] = await queryTogether<SessionRow>(ctx, 'find_session', text, [
     Buffer.from(tokenHash),
     ctx.config.session.idleSeconds,
   ])
@@ -42,12 +46,10 @@ export async function findPlacedSession(
   tokenHash: Uint8Array,
   of: KnownPlaces['of'],
 ): Promise<(SessionRow & { places: KnownPlaces }) | undefined> {
-  const text = `SELECT ${columns}, m.tenant_id AS "tenantId", m.slug, m.name AS "tenantName", m.role, m.status, m.refused
-    FROM session s JOIN "user" u ON u.id = s.user_id
-      LEFT JOIN LATERAL lookup.memberships(s.user_id, s.id) m
-        ON m.status <> 'removed' AND ($3::text IS NULL OR m.slug = $3)
-    WHERE ${living}`
-  const rows = await query<PlacedRow>(ctx, 'find_placed_session', text, [
+  const text = `SELECT ${columns}, m.tenant_id AS "tenantId", m.slug, m.name AS "tenantName", m.role, m.status, m.refused, q.n::int
+    FROM ${livingOf('unnest($1::bytea[], $2::int[], $3::text[]) WITH ORDINALITY AS q (hash, idle, slug, n)')}
+      LEFT JOIN LATERAL lookup.memberships(s.user_id, s.id) m ON m.status <> 'removed' AND (q.slug IS NULL OR m.slug = q.slug)`
+  const rows = await queryTogether<PlacedRow>(ctx, 'find_placed_session', text, [
     Buffer.from(tokenHash),
     ctx.config.session.idleSeconds,
     of === 'all' ? null : of.slug,
