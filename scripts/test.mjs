@@ -9,7 +9,18 @@ import { stopOnSignals, stopTools } from './lib/processes.mjs'
 import { step } from './lib/progress.mjs'
 import { ensurePythons } from './lib/python.mjs'
 import { findSchemathesis } from './lib/schemathesis.mjs'
-import { build, checks, conclude, contract, endToEnd, keycloak, long, programs, runStages } from './lib/stages.mjs'
+import {
+  build,
+  checks,
+  conclude,
+  contract,
+  endToEnd,
+  keycloak,
+  long,
+  programs,
+  runStages,
+  together,
+} from './lib/stages.mjs'
 import { ensureTestPrograms } from './lib/test-programs.mjs'
 
 stopOnSignals(stopTools)
@@ -17,16 +28,14 @@ try {
   checkNode()
   await installPackages()
   await generateClient()
-  // Each waits for somebody else's network.
-  const [noKeycloak, schemathesis] = await Promise.all([
-    ensureKeycloak(),
-    findSchemathesis(),
-    ensurePythons(),
-    ensurePackages(),
-  ])
+  const [sources, ...tests] = checks
+  // Each waits for somebody else's network; the first checks need none of them.
+  const fetching = Promise.all([ensureKeycloak(), findSchemathesis(), ensurePythons(), ensurePackages()])
+  fetching.catch(() => {})
+  const first = await runStages([sources])
+  const [noKeycloak, schemathesis] = await fetching
   const later = [keycloak(noKeycloak), contract(schemathesis)]
-  const total = await runStages([...checks, programs, long, build, later, await browserStage()])
-  conclude(total)
+  conclude(together(first, await runStages([...tests, programs, long, build, later, await browserStage()])))
 } catch (error) {
   report(error)
   conclude({ passed: 0, failed: 1, skipped: 0 })

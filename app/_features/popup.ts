@@ -20,6 +20,8 @@ export type Standing = Ended | { as: 'waiting' } | { as: 'under_way' }
 
 /** In milliseconds: messages can be lost, and a link times out without one. */
 const askedEvery = 4_000
+/** In milliseconds: how long the last page of a pop-up and its opener listen for each other. */
+const heardFor = 30_000
 
 /** Opens an empty pop-up: in the click itself, or the browser refuses. null: it did. */
 export function openPopup(): Window | null {
@@ -78,7 +80,8 @@ export async function linkInPopup(wanted: readonly Wanted[], { tenant, popup, st
       answer(before)
     }
     popup.close()
-    channel.close()
+    // A window whose last page loads looks closed (its opener policy), before that page's scripts ask what comes next.
+    setTimeout(() => channel.close(), heardFor)
   }
 }
 
@@ -183,7 +186,7 @@ export function tellOpener(attempt: string, on: { next: (attempt: string) => voi
   })
   post(ends, attempt)
   // Nobody is there any more.
-  const late = setTimeout(on.none, 30_000)
+  const late = setTimeout(on.none, heardFor)
   return () => {
     clearTimeout(late)
     channel.close()

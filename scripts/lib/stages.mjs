@@ -141,6 +141,11 @@ export async function runStages(plan, inOrder = true) {
   const counts = []
   if (inOrder) for (const part of plan) counts.push(await runStages(part, false))
   else counts.push(...(await Promise.all(plan.map((part) => runStages(part)))))
+  return together(...counts)
+}
+
+/** @param {Counts[]} counts */
+export function together(...counts) {
   const sum = (kind) => counts.reduce((total, one) => total + one[kind], 0)
   return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') }
 }

@@ -190,7 +190,7 @@ test('H-02: Postgres killed under load: pages and programs get 503 with Retry-Af
   for (const { path, retry, cookies } of answers.filter(({ status }) => status === 503))
     expect([path, retry, cookies]).toEqual([path, '5', undefined])
   expect((await product.ask('/api/v1/me', { cookie })).status).toBe(200)
-  expect(linesOf(product).filter(({ msg }) => /uncaught|nobody/.test(msg))).toEqual([])
+  expect(linesOf(product).filter(({ msg }) => /uncaught|unhandled/.test(msg))).toEqual([])
 })
 
 test('H-05: SIGTERM: not ready at once, requests still answered, then the port closes and the process ends', async () => {

@@ -23,7 +23,7 @@ beforeAll(async () => {
 })
 afterAll(() => app.stop())
 beforeEach(async () => {
-  await app.rows('acme', `UPDATE issued_token SET expires_at = now() - interval '1 hour'`)
+  await app.rows('acme', `UPDATE issued_token SET expires_at = now() - interval '1 hour' WHERE expires_at > now()`)
   await app.rows('acme', `UPDATE member SET role = 'member', status = 'active' WHERE user_id = $1`, [userId])
   await app.rows('acme', `UPDATE member SET role = 'owner', status = 'active' WHERE user_id = $1`, [ownerId])
   owner = await app.signIn('owner@acme.test')

@@ -17,6 +17,7 @@ import { isBrokerError } from '../../lib/errors.ts'
 import { findKeycloak } from '../../scripts/lib/keycloak.mjs'
 import { clients } from '../support/keycloak.ts'
 import { type AtKeycloak, startAtKeycloak } from '../support/keycloak-broker.ts'
+import { VIRTUAL_MACHINE } from '../support/keycloak-server.ts'
 import { type ResourceServer, startResourceServer } from '../support/resource-server.ts'
 
 let at: AtKeycloak
@@ -213,6 +214,7 @@ async function run(commands: string[]): Promise<void> {
     ...process.env,
     PATH: `${folder}:${process.env.PATH}`,
     JAVA_HOME: dirname(dirname(installed?.java ?? '')),
+    KC_OPTS: VIRTUAL_MACHINE.join(' '),
   }
   const real = join(installed?.folder ?? '', 'standard/bin/kcadm.sh')
   const shim = `#!/bin/sh\nexec sh '${real}' "$@" --config '${join(folder, 'config')}' --insecure\n`

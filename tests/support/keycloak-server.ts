@@ -29,7 +29,7 @@ export type KeycloakServer = Address & {
 const READY_LIMIT_MS = 300_000
 
 /** A minute of work in a process that lives for minutes: nothing is worth to be optimised for long. */
-const VIRTUAL_MACHINE = ['-Xms64m', '-Xmx700m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+export const VIRTUAL_MACHINE = ['-Xms64m', '-Xmx700m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 /** As bin/kc.sh starts it. */
 const OPENED = ['java.util', 'java.util.concurrent', 'java.security', 'java.lang'].map(
   (name) => `--add-opens=java.base/${name}=ALL-UNNAMED`,

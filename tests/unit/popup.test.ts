@@ -45,7 +45,8 @@ beforeEach(() => {
     return Response.json(known)
   })
 })
-afterEach(() => {
+afterEach(async () => {
+  await vi.runOnlyPendingTimersAsync()
   hears.close()
   vi.useRealTimers()
   vi.unstubAllGlobals()
@@ -189,6 +190,20 @@ test('R-11 R-19: what is denied is left and the next begins in the same window, 
   expect(await end).toBe('none')
   await over
   expect(said).toEqual([{ as: 'denied' }, { as: 'finished' }])
+})
+
+test('R-11: a last page whose scripts run when the link is over already is told so, and its window closes', async () => {
+  const { popup, over } = begin()
+  await vi.waitFor(() => expect(popup.at).toBeDefined())
+  await vi.advanceTimersByTimeAsync(500)
+  attempts.set(first, denied)
+  popup.closed = true
+  await vi.advanceTimersByTimeAsync(500)
+  await over
+  const none = vi.fn()
+  const leave = tellOpener(first, { next: vi.fn(), none })
+  await vi.waitFor(() => expect(none).toHaveBeenCalled())
+  leave()
 })
 
 test('R-12: an attempt whose code is being exchanged has not failed', async () => {
