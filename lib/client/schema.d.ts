@@ -5543,6 +5543,14 @@ export interface Paths {
                   [k: string]: unknown
                 } | null
                 /**
+                 * The longest life of such a token, where that is less than the cap; null: the cap decides
+                 */
+                longest_seconds: number | null
+                /**
+                 * Whether one such token can be revoked before its end; otherwise it ends by itself
+                 */
+                ends_alone: boolean
+                /**
                  * Of rules: whether they may be `read_only`; null: there are no rules
                  */
                 read_only: boolean | null
@@ -5669,6 +5677,14 @@ export interface Paths {
                    * See, end and take over tokens of everybody in the project; only where an admin allows it
                    */
                   manage_tokens?: boolean
+                  /**
+                   * Of a child of a session: read everything in the project that your account may read
+                   */
+                  read_project?: boolean
+                  /**
+                   * Of a child of a session: do everything in the project that your account may do; only where an admin allows it
+                   */
+                  write_project?: boolean
                 }
               | {
                   /**
@@ -6941,6 +6957,7 @@ export interface Paths {
                   allow_manage_tokens?: boolean
                   allow_pasted_tokens?: boolean
                   programmatic?: boolean
+                  allow_writing_children?: boolean
                 }
               | {
                   refresh_token_days?: number
@@ -7114,6 +7131,7 @@ export interface Paths {
                   allow_manage_tokens?: boolean
                   allow_pasted_tokens?: boolean
                   programmatic?: boolean
+                  allow_writing_children?: boolean
                 }
               | {
                   refresh_token_days?: number

@@ -45,11 +45,17 @@ const Pair = z.object({
   sessionId: id.optional().catch(undefined),
 })
 const name = z.string().refine(isStorable).optional().catch(undefined)
+const spelled = z.union([z.string().min(1), z.number()])
+/** `spelled`: its id as the stack writes it, which it may want to read it as. */
+const Reached = z
+  .object({ id: spelled, name: z.string().refine(isStorable), role: z.string().nullish() })
+  .transform((project) => ({ ...project, id: String(project.id), spelled: project.id }))
 const Introspection = z.object({
   active: z.literal(true),
   sessionId: id.optional(),
   user: z.object({ id, name, email: name }),
-  projects: z.array(z.object({ id, name: z.string().refine(isStorable), role: z.string().nullish() })),
+  projects: z.array(Reached),
+  expiresAt: z.unknown(),
 })
 const SessionList = z.array(z.object({ id }))
 const Problem = z.object({
@@ -74,7 +80,14 @@ const codes: Partial<Record<string, UpstreamFailure>> = {
   incorrect_client_credentials: 'misconfigured',
 }
 
-type Call = { method: 'GET' | 'POST' | 'DELETE'; path: string; body?: object; as?: string | undefined }
+type Call = {
+  method: 'GET' | 'POST' | 'DELETE'
+  path: string
+  body?: object
+  as?: string | undefined
+  /** Is shown the headers of a success. */
+  seen?: (headers: Headers) => void
+}
 
 /**
  * A stack's own sign-in for programs (upstreams.md 3.4): one session of a person, which reaches all of their projects. JSON in
@@ -84,7 +97,7 @@ export function stackSessions({ issuer, clientId, settings }: Row, deps: Provide
   const client = settings.programmaticClientId ?? clientId
 
   /** @throws UpstreamError by what the answer means */
-  async function send({ method, path, body, as }: Call): Promise<unknown> {
+  async function send({ method, path, body, as, seen }: Call): Promise<unknown> {
     const headers = new Headers({ accept: 'application/json' })
     if (as !== undefined) headers.set('authorization', `Bearer ${as}`)
     if (body !== undefined) headers.set('content-type', 'application/json')
@@ -95,8 +108,9 @@ export function stackSessions({ issuer, clientId, settings }: Row, deps: Provide
     })
     // Of the stack itself; a page is of something in front of it.
     const json: unknown = isJson(response.headers) ? await response.json().catch(() => undefined) : undefined
-    if (response.ok) return json
-    throw judged(response, json)
+    if (!response.ok) throw judged(response, json)
+    seen?.(response.headers)
+    return json
   }
 
   function judged({ status, headers }: Response, json: unknown): UpstreamError {
@@ -194,6 +208,9 @@ export function stackSessions({ issuer, clientId, settings }: Row, deps: Provide
     )
 
   return {
+    ask,
+    introspect,
+
     /** A stack that does not have it would strand its visitor on a page of its own: it is asked before anybody is sent there. */
     async authorizationUrl({
       state,
