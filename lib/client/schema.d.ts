@@ -76,6 +76,8 @@ export type ErrorCode =
   | 'different_account'
   | 'paste_not_allowed'
   | 'token_not_taken'
+  | 'no_session'
+  | 'own_session'
   | 'not_pasted'
   | 'alias_taken'
   | 'provider_misconfigured'
@@ -3506,6 +3508,99 @@ export interface Paths {
                   [k: string]: unknown
                 }
               }[]
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/connections/{connection}/upstream-sessions': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * @maxItems 100
+               */
+              sessions: {
+                /**
+                 * Names it here
+                 */
+                handle: string
+                /**
+                 * It is the one of this connection
+                 */
+                is_current: boolean
+                /**
+                 * The caller’s own connection that stands on it; null: none here, as of a command on their computer
+                 */
+                connection: {
+                  id: string
+                  name: string
+                } | null
+                /**
+                 * As the upstream calls the program; null: it does not say
+                 */
+                client: string | null
+                created_at: string | null
+                last_used_at: string | null
+              }[]
+              /**
+               * How many the upstream lists beside these
+               */
+              more: number
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/connections/{connection}/upstream-sessions/{handle}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+          handle: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * `confirmed`: it is not listed any more; `failed`: it still is
+               */
+              upstream: 'done' | 'confirmed' | 'failed'
             }
           }
         }

@@ -195,6 +195,8 @@ export type Flow = {
   hint: string
   /** As {@link Kind.revokesGrants}, of its grants. */
   revokesGrants: boolean
+  /** Its grants are sessions that a person has there, which the upstream lists for them. */
+  listsSessions?: boolean
 }
 
 /** Something entered that cannot be used: what to do, by the names of the fields on the wire. */

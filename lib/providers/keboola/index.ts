@@ -40,7 +40,7 @@ import {
 import { reachOf } from './roles.ts'
 import { stackSessions } from './session.ts'
 import { sessionLine } from './session-check.ts'
-import { isSession, isSessionAccess } from './session-credential.ts'
+import { fromSecret, isSession, isSessionAccess } from './session-credential.ts'
 import { changeable, KeboolaSettings } from './settings.ts'
 import { found, KeboolaSetup, prepare } from './setup.ts'
 import { stackViews } from './stacks.ts'
@@ -54,6 +54,7 @@ const sessionFlow: Flow = {
   title: 'Once, for several projects',
   hint: 'You sign in at the stack once. Then you choose here which of your projects the connection is for.',
   revokesGrants: true,
+  listsSessions: true,
 }
 
 /** What a session makes of itself for one project (docs/decisions/0111). */
@@ -330,6 +331,10 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
       })
       return event ? parseDate(event.created) : undefined
     },
+
+    listSessions: ({ accessToken }) => sessions.list(accessToken),
+    endSession: sessions.end,
+    sessionOf: (grant) => (isSession(grant) ? fromSecret(grant).session || undefined : undefined),
 
     async choices({ accessToken, project }) {
       const as = callerOf(accessToken, project)

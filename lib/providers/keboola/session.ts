@@ -14,12 +14,13 @@ import {
   type Standing,
   UpstreamError,
   type UpstreamFailure,
+  type UpstreamSession,
 } from '../provider.ts'
 import { type CallKind, retryAfterSeconds, withRetries } from '../retry.ts'
 import refusalFile from './refusals.json' with { type: 'json' }
 import { accessMark, fromSecret, isSessionAccess, type SessionCredential, toSecret } from './session-credential.ts'
 import type { KeboolaSettings } from './settings.ts'
-import { id } from './storage.ts'
+import { id, parseDate } from './storage.ts'
 
 type Row = ProviderSettings<KeboolaSettings>
 type Verbs = Provider<never>
@@ -58,6 +59,19 @@ const Introspection = z.object({
   expiresAt: z.unknown(),
 })
 const SessionList = z.array(z.object({ id }))
+/** Of an id that can stand in a path as it is: nothing else can be ended. */
+const nameable = z.string().regex(/^[\w-][\w.:-]{0,199}$/)
+const moment = z
+  .string()
+  .transform((text) => parseDate(text))
+  .optional()
+  .catch(undefined)
+const Session = z.object({
+  id: id.pipe(nameable),
+  clientId: z.string().max(200).refine(isStorable).optional().catch(undefined),
+  createdAt: moment,
+  lastUsedAt: moment,
+})
 const Problem = z.object({
   error: z.string().optional().catch(undefined),
   code: z.string().optional().catch(undefined),
@@ -298,6 +312,30 @@ export function stackSessions({ issuer, clientId, settings }: Row, deps: Provide
       const standing = await standingOf(kept)
       if (standing === 'works') throw new UpstreamError('ambiguous', 'the session still stands', { alive: true })
       return { state: standing === 'dead' || standing === 'refused' ? 'confirmed' : 'done' }
+    },
+
+    /** What a person has at the stack, whoever signed in for it; each entry by itself, so that one that makes no sense hides no other. */
+    async list(accessToken: Secret): Promise<{ sessions: UpstreamSession[]; unread: number }> {
+      if (!isSessionAccess(accessToken)) throw new UpstreamError('misconfigured', 'the connection is no session')
+      const call: Call = { method: 'GET', path: '/v1/auth/sessions', as: accessToken.reveal() }
+      const all = await ask('read', z.array(z.unknown()), call)
+      const sessions = all.flatMap((each): UpstreamSession[] => {
+        const { data } = Session.safeParse(each)
+        if (!data) return []
+        const { id, clientId, createdAt, lastUsedAt } = data
+        return [{ id, client: clientId || undefined, createdAt, lastUsedAt }]
+      })
+      return { sessions, unread: all.length - sessions.length }
+    },
+
+    async end({ accessToken, id }: { accessToken: Secret; id: string }): Promise<void> {
+      if (!nameable.safeParse(id).success) throw new UpstreamError('rejected', 'no session is called that')
+      await withRetries(deps, 'revoke', () =>
+        send({ method: 'DELETE', path: `/v1/auth/sessions/${id}`, as: accessToken.reveal() }),
+      ).catch((error: unknown) => {
+        // 404: already gone (upstreams.md 3.4). A refused token is one's own, and says nothing of the other session.
+        if (!isUpstreamError(error) || error.failure !== 'not_offered') throw error
+      })
     },
 
     standing: (refreshToken: Secret): Promise<Standing> => standingOf(fromSecret(refreshToken)),
