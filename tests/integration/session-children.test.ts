@@ -42,6 +42,8 @@ beforeEach(async () => {
   await broker.owner.query('DELETE FROM policy')
   const { rows } = await broker.owner.query<{ id: string }>("SELECT id FROM connection WHERE status <> 'revoked'")
   await revoke(broker.ctx, owner, { tokens: [], connections: rows.map(({ id }) => id) })
+  // What waits for the end of a cut-off issue goes on.
+  await tick(broker.ctx)
   await broker.settled()
   broker.demo.reset()
   await broker.advance(0)
@@ -54,10 +56,10 @@ beforeEach(async () => {
 
 const projectOf = async (of: Key, external = '10231') =>
   (await rowOf(broker, of)).projects.find(({ project: { externalId } }) => externalId === external)?.projectId ?? ''
-const allowWriting = async (allowWritingChildren: boolean) =>
+const allowWriting = async (allowed: boolean) =>
   changeProvider(broker.ctx, owner, {
     providerId: (await broker.providerOf(owner)).id,
-    settings: { allowWritingChildren },
+    settings: { allow_writing_children: allowed },
   })
 type Asked = { scopes?: object; seconds?: number; actor?: BrowserActor; of?: string }
 const issue = ({ scopes = { read_project: true }, seconds = 600, actor = owner, of = project }: Asked = {}) =>
@@ -82,7 +84,7 @@ const at = (path: string, token: string, of = '10231', method = 'GET') =>
   fetch(broker.demo.url + path, { method, headers: { authorization: `Bearer ${token}`, 'x-kbc-projectid': of } }).then(
     ({ status }) => status,
   )
-const json = (value: unknown): Fault => ({ effect: 'applied', body: { kind: 'json', value } })
+const json = (value: unknown): Fault => ({ status: 200, effect: 'applied', body: { kind: 'json', value } })
 const write = { write_project: true }
 
 describe('a child of a session', () => {
@@ -253,7 +255,6 @@ describe('what comes back is judged', () => {
       'it can be renewed',
       () => {
         broker.demo.faults.push(exchange, {
-          when: {},
           ...json({ accessToken: 'kbc_at_x', expiresAt: 1, refreshToken: 'kbc_rt_x' }),
         })
         broker.demo.faults.push(introspection, {}, json(self))
@@ -331,14 +332,17 @@ describe('what comes back is judged', () => {
     broker.demo.faults.push(exchange, { reset: 'after' })
     expect(await codeOf(issue())).toBe('issue_unconfirmed')
     expect(asks()).toHaveLength(1)
-    const { rows } = await broker.owner.query<{ id: string }>("SELECT id FROM issued_token WHERE status = 'issuing'")
-    const [row] = rows
-    if (!row) throw new Error('nothing is to be reconciled')
-    await broker.advance(180)
-    await reconcileIssuing(broker.ctx, { tenantId: owner.tenantId, id: row.id })
-    expect(await readToken(broker.ctx, owner, row.id)).toMatchObject({ state: 'failed', failure: 'unseen' })
     broker.demo.faults.push(exchange, { status: 503, effect: 'skipped' })
     expect(await codeOf(issue())).toBe('issue_unconfirmed')
+    const { rows } = await broker.owner.query<{ id: string }>(
+      "SELECT id FROM issued_token WHERE status = 'issuing' AND revoked_at IS NULL",
+    )
+    expect(rows).toHaveLength(2)
+    await broker.advance(180)
+    for (const { id } of rows) {
+      await reconcileIssuing(broker.ctx, { tenantId: owner.tenantId, id })
+      expect(await readToken(broker.ctx, owner, id)).toMatchObject({ state: 'failed', failure: 'unseen' })
+    }
     broker.demo.faults.push(exchange, { status: 429 })
     expect(await codeOf(issue())).toBe('done')
   })

@@ -172,9 +172,9 @@ describe('a list that is none', () => {
     [
       'more than can be read',
       Array.from({ length: 3 }, (): Fault => ({ body: { kind: 'huge' } })),
-      'upstream_protocol',
+      'upstream_unavailable',
     ],
-    ['half an answer', Array.from({ length: 3 }, (): Fault => ({ body: { kind: 'truncated' } })), 'upstream_protocol'],
+    ['half an answer', Array.from({ length: 3 }, (): Fault => ({ body: { kind: 'truncated' } })), 'upstream_unavailable'],
     ['an outage', Array.from({ length: 3 }, (): Fault => ({ status: 503 })), 'upstream_unavailable'],
     ['no answer', Array.from({ length: 3 }, (): Fault => ({ reset: 'before' })), 'upstream_unavailable'],
     ['that it has none', [{ status: 404 }], 'flow_not_offered'],

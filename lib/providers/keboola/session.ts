@@ -56,7 +56,7 @@ const Introspection = z.object({
   sessionId: id.optional(),
   user: z.object({ id, name, email: name }),
   projects: z.array(Reached),
-  expiresAt: z.unknown(),
+  expiresAt: z.unknown().optional(),
 })
 const SessionList = z.array(z.object({ id }))
 /** Of an id that can stand in a path as it is: nothing else can be ended. */
