@@ -164,7 +164,7 @@ describe('a child of a session', () => {
     ['other strategies', 'strategies', ['mint', 'proxy'], 'over_policy'],
     ['other rights', 'rights', { read_all_files: true, manage_tokens: true }, 'over_policy'],
     ['these rights', 'rights', { read_project: true }, 'done'],
-  ])('ASK-08 T-09: a policy of %s decides', async (_, column, value, code) => {
+  ])('ASK-08: a policy of %s decides', async (_, column, value, code) => {
     const { id } = await broker.providerOf(owner)
     await broker.owner.query(
       `INSERT INTO policy (tenant_id, level, target_id, ${column}) VALUES ($1, 'provider', $2, $3)`,

@@ -174,7 +174,11 @@ describe('a list that is none', () => {
       Array.from({ length: 3 }, (): Fault => ({ body: { kind: 'huge' } })),
       'upstream_unavailable',
     ],
-    ['half an answer', Array.from({ length: 3 }, (): Fault => ({ body: { kind: 'truncated' } })), 'upstream_unavailable'],
+    [
+      'half an answer',
+      Array.from({ length: 3 }, (): Fault => ({ body: { kind: 'truncated' } })),
+      'upstream_unavailable',
+    ],
     ['an outage', Array.from({ length: 3 }, (): Fault => ({ status: 503 })), 'upstream_unavailable'],
     ['no answer', Array.from({ length: 3 }, (): Fault => ({ reset: 'before' })), 'upstream_unavailable'],
     ['that it has none', [{ status: 404 }], 'flow_not_offered'],

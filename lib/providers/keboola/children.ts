@@ -19,7 +19,11 @@ import { clockToleranceSeconds, lifeToleranceSeconds, parseDate, type Storage } 
 type Input = { accessToken: Secret; request: IssueRequest<KeboolaRights> }
 type Issued = IssuedUpstream<KeboolaRights>
 
-const Made = z.object({ accessToken: z.string().min(1), expiresAt: z.unknown().optional(), refreshToken: z.unknown().optional() })
+const Made = z.object({
+  accessToken: z.string().min(1),
+  expiresAt: z.unknown().optional(),
+  refreshToken: z.unknown().optional(),
+})
 
 /** It has no id upstream: its session, and what tells it from others of that. */
 const nameOf = (session: string | undefined, value: string) =>
