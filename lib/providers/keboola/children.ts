@@ -4,6 +4,7 @@ import {
   type IssuedUpstream,
   type IssueRequest,
   isUpstreamError,
+  mayHaveActed,
   type ProviderDeps,
   type Refusal,
   type RevocationOutcome,
@@ -48,7 +49,11 @@ export function sessionChildren(
   async function issue({ accessToken, request }: Input): Promise<Issued> {
     const { project, rights, lifetimeSeconds } = request
     if (!isSessionAccess(accessToken)) throw rejected('no_session')
-    const parent = await introspect(accessToken.reveal())
+    // Nothing was asked for yet, so whatever keeps this answer away leaves nothing behind.
+    const parent = await introspect(accessToken.reveal()).catch((error: unknown) => {
+      if (!isUpstreamError(error) || !mayHaveActed(error)) throw error
+      throw new UpstreamError('unreached', error.message, { ...error, cause: error })
+    })
     const own = parent.projects.find(({ id }) => id === project)
     if (!own) throw rejected('not_reached')
     const readOnly = !rights.write_project
