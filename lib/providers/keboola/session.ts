@@ -129,7 +129,9 @@ export function stackSessions({ issuer, clientId, settings }: Row, deps: Provide
 
   function judged({ status, headers }: Response, json: unknown): UpstreamError {
     const problem = Problem.safeParse(json).data
-    const code = problem?.params?.error ?? problem?.code
+    // What we know alone: it is logged, and the rest is the stack's own text, which may repeat what was sent.
+    const said = problem?.params?.error ?? problem?.code
+    const code = said !== undefined && (said === contention || Object.hasOwn(codes, said)) ? said : undefined
     const more = { status, code, retryAfterSeconds: retryAfterSeconds(headers, deps.now()) }
     if (status === 404) return new UpstreamError('not_offered', 'the stack has no such sign-in', more)
     if (status === 429) return new UpstreamError('unreached', 'the stack asks to wait', more)
