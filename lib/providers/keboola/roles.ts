@@ -9,6 +9,8 @@ type Maker = {
   admin?: { role?: string | null | undefined } | null | undefined
 }
 
+type Settings = Pick<KeboolaSettings, 'allowManageTokens' | 'allowWritingChildren' | 'programmatic'>
+
 /** Why a Storage token can be given no right at all; null: some can. And why one right alone cannot be given, by its name. */
 export type Reach = {
   refused: string | null
@@ -22,10 +24,7 @@ type WideRight = 'manage_buckets' | 'read_all_files' | 'manage_tokens' | 'write_
  * What the token of somebody can be given, before it is asked for (upstreams.md 3.3.2): the stack drops what a guest asks for and
  * calls that a success, and refuses a readOnly member after the fact. What it says nothing of is not held against anybody.
  */
-export function reachOf(
-  maker: Maker,
-  settings: Pick<KeboolaSettings, 'allowManageTokens' | 'allowWritingChildren'>,
-): Reach {
+export function reachOf(maker: Maker, settings: Settings): Reach {
   return {
     refused: refusal(maker),
     unavailable: unavailable(maker, settings),
@@ -45,7 +44,7 @@ function refusal({ isMasterToken, admin }: Maker): string | null {
 
 function unavailable(
   { canManageBuckets, canReadAllFileUploads, canManageTokens, admin }: Maker,
-  { allowManageTokens, allowWritingChildren }: Pick<KeboolaSettings, 'allowManageTokens' | 'allowWritingChildren'>,
+  { allowManageTokens, allowWritingChildren, programmatic }: Settings,
 ): Reach['unavailable'] {
   const own = 'Your account may not do this upstream, so its tokens may not either.'
   const reasons: Reach['unavailable'] = {}
@@ -53,8 +52,8 @@ function unavailable(
   if (canReadAllFileUploads === false) reasons.read_all_files = own
   if (canManageTokens === false) reasons.manage_tokens = own
   if (!allowManageTokens) reasons.manage_tokens = notAllowed
-  if (onlyReads(admin?.role)) reasons.write_project = `Your role upstream is ${admin?.role}.`
-  if (!allowWritingChildren) reasons.write_project = writingNotAllowed
+  if (programmatic && onlyReads(admin?.role)) reasons.write_project = `Your role upstream is ${admin?.role}.`
+  if (programmatic && !allowWritingChildren) reasons.write_project = writingNotAllowed
   return reasons
 }
 
