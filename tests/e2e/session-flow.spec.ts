@@ -91,7 +91,7 @@ test('ASK-08: a child of the session reads one project, and says before and afte
   await page.reload()
   await signInOnce(page)
   await page.getByRole('checkbox', { name: /^Acme Data Science/ }).check()
-  await page.getByRole('button', { name: 'Link 1 project' }).click()
+  await page.getByRole('button', { name: 'Link', exact: true }).click()
   await page.waitForURL(/\/projects\/prj_[^/]+\?linked=1$/)
 
   await page.getByRole('link', { name: 'Issue token' }).first().click()
@@ -136,7 +136,7 @@ test('ASK-08: a person sees the sessions that they have at the stack, and ends a
   await page.goto('/t/acme/projects')
   await signInOnce(page)
   await page.getByRole('checkbox', { name: /^Acme Data Science/ }).check()
-  await page.getByRole('button', { name: 'Link 1 project' }).click()
+  await page.getByRole('button', { name: 'Link', exact: true }).click()
   await page.waitForURL(/\/projects\/prj_[^/]+\?linked=1$/)
   await page.getByRole('link', { name: 'Open the connection' }).click()
   await page.waitForURL(/\/connections\/con_/)
