@@ -28,6 +28,7 @@ import { ChoicesFailed, ChoicesLoading, useChoices } from './pickers/choices.tsx
 import { pickerFor } from './pickers/index.ts'
 import { RulesPicker } from './pickers/rules.tsx'
 import { draftOf, readDraft } from './pickers/rules-draft.ts'
+import { withinSchema } from './pickers/within-schema.ts'
 
 export type IssueFormProps = {
   tenant: string
@@ -94,7 +95,8 @@ export function IssueForm(props: IssueFormProps) {
     if (choices.state === 'ready' && picker.refusal?.(choices.choices, way.schema))
       return { todo: 'choose another way, because your role upstream gives no rights' }
     const rights = choices.state === 'ready' ? picker.stillThere(wanted, choices.choices, way.schema) : wanted
-    return picker.isEmpty(rights) ? { todo: 'choose at least one right' } : { rights }
+    if (picker.isEmpty(rights)) return { todo: 'choose at least one right' }
+    return { rights: withinSchema(rights, way.schema) }
   })()
   const [isMoving, move] = useTransition()
   const isReady = (hasRules || choices.state === 'ready') && !isMoving
