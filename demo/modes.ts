@@ -98,6 +98,8 @@ export const Modes = z.strictObject({
   sessionRefusal: z.enum(['prose', 'code', 'html']),
   /** null · that prose instead. */
   sessionProse: z.string().nullable(),
+  /** on · off: a session makes no children, and asking for one is a 404. */
+  children: z.enum(['on', 'off']),
   /** null · what a child of a session reaches, whether it only reads, and how long it lives, whatever was asked. */
   childProjects: z.array(z.string()).nullable(),
   childReadOnly: z.boolean().nullable(),
@@ -158,6 +160,7 @@ export function defaultModes({ accessTokenSeconds = 3600, endSession = false } =
     sessionReplayRevokesFamily: true,
     sessionRefusal: 'prose',
     sessionProse: null,
+    children: 'on',
     childProjects: null,
     childReadOnly: null,
     childSeconds: null,

@@ -267,7 +267,14 @@ export function makeSessions(world: World): Part {
     )
   }
 
+  /** Its clock is told with each answer, as any server's is. */
   return async (incoming) => {
+    const answer = answerOf(incoming)
+    const date = new Date(clock.now()).toUTCString()
+    return answer && { ...answer, headers: { date, ...answer.headers } }
+  }
+
+  function answerOf(incoming: Incoming): Answer | undefined {
     const { pathname } = incoming.url
     if (!pathname.startsWith('/v1/auth/') && !pathname.startsWith('/admin/auth/')) return undefined
     if (modes.current.sessions === 'off') return notFound()
@@ -282,7 +289,7 @@ export function makeSessions(world: World): Part {
       call === 'GET /v1/auth/token/introspect' ||
       call === 'POST /v1/auth/pat/exchange' ||
       (session && ['GET', 'DELETE'].includes(incoming.method))
-    if (!isKnown) return notFound()
+    if (!isKnown || (pathname.endsWith('/exchange') && modes.current.children === 'off')) return notFound()
     const who = caller(incoming)
     if (!who) return unauthorized('The access token is invalid or has expired.')
     if (pathname.endsWith('/introspect')) return introspect(who)

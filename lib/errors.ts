@@ -196,6 +196,16 @@ export const errorCodes = {
     next: 'Link the project with your account, or ask an admin to allow pasted tokens for this provider.',
   },
   token_not_taken: { status: 422, title: 'This token cannot be used', next: 'Paste another token.' },
+  no_session: {
+    status: 409,
+    title: 'This connection is not a session of its upstream',
+    next: 'Only connections by one sign-in for several projects have sessions there.',
+  },
+  own_session: {
+    status: 409,
+    title: 'This session belongs to a connection of yours',
+    next: 'Disconnect that connection: it ends the session, and the tokens that were issued from it.',
+  },
   not_pasted: {
     status: 409,
     title: 'This connection does not stand on a pasted token',

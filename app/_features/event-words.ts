@@ -214,6 +214,10 @@ const acts = {
     'Project taken off',
     `${plural(Number(details.tokens ?? 0), 'token')} revoked with it. The connection stays for its other projects.`,
   ],
+  'connection.session_ended': (details) => [
+    details.state === 'failed' ? 'A session at the upstream was not ended' : 'A session at the upstream ended',
+    'Another one of the same person; no connection here stood on it.',
+  ],
   'connection.revoked': (details) => [
     'Disconnected',
     `${plural(Number(details.tokens ?? 0), 'token')} revoked with it.${because(details)}`,

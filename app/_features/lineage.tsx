@@ -154,6 +154,8 @@ function Tokens({ tenant, branch: { tokens, total, totalIsCapped }, now, mayRevo
                 purpose: token.purpose,
                 strategy: token.strategy,
                 offline: token.offline,
+                endsAlone: token.endsAlone,
+                endsWithGrant: token.endsWithGrant,
               }}
               revocable={mayRevoke && isLive(token)}
             />

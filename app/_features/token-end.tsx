@@ -26,10 +26,12 @@ type NotesProps = {
   outlives: boolean
   /** Whether it can be revoked alone. */
   endsTokens: boolean
+  /** Whether it dies with its connection. */
+  endsWithGrant?: boolean
 }
 
 /** What is to be known of a token's end before it is used; nothing where it ends as asked. */
-export function EndNotes({ expiresAt, revokeAt, exclusive, outlives, endsTokens }: NotesProps) {
+export function EndNotes({ expiresAt, revokeAt, exclusive, outlives, endsTokens, endsWithGrant }: NotesProps) {
   if (!revokeAt && !exclusive && endsTokens && !outlives) return null
   return (
     <ul className="flex flex-col gap-1">
@@ -41,7 +43,8 @@ export function EndNotes({ expiresAt, revokeAt, exclusive, outlives, endsTokens 
       {!endsTokens && (
         <li>
           It cannot be revoked alone: it ends by itself at <Time at={expiresAt} form="exact" />
-          {outlives && ', later than you asked'}.
+          {outlives && ', later than you asked'}
+          {endsWithGrant && ', or when you disconnect'}.
         </li>
       )}
       {exclusive && (

@@ -9,7 +9,9 @@ import { say } from '@/app/_ui/toaster.tsx'
 import type { TokenView } from '@/lib/broker/read/token.ts'
 import { outcomeLine, revoke } from './revoke.ts'
 
-type TokenRef = Pick<TokenView, 'id' | 'purpose' | 'strategy' | 'offline'> & { name: string }
+type TokenRef = Pick<TokenView, 'id' | 'purpose' | 'strategy' | 'offline' | 'endsAlone' | 'endsWithGrant'> & {
+  name: string
+}
 type Props = { tenant: string; token: TokenRef; revocable: boolean; again?: string }
 
 /** What can be done with one token: look, issue another one like it, revoke. */
@@ -42,13 +44,15 @@ export function RevokeButton({ tenant, token }: { tenant: string; token: TokenRe
 }
 
 /** What of it works only through us has nothing at the upstream that could live on. */
-function revokeMeans({ strategy, offline }: TokenRef): string {
+function revokeMeans({ strategy, offline, endsAlone, endsWithGrant }: TokenRef): string {
   if (strategy === 'proxy')
     return 'It works only through Valetkey, which refuses it at once and cuts requests that are running. Anything that uses it stops working.'
   if (offline)
     return 'Valetkey no longer vouches for it. The API verifies it without asking, so it keeps working there until it expires.'
   if (strategy === 'sign')
     return 'Valetkey tells the API that it no longer counts, as soon as the API asks. Anything that uses it stops working.'
+  if (!endsAlone)
+    return `The upstream cannot end it alone. Valetkey no longer vouches for it, but it works there until it expires${endsWithGrant ? ' or its connection is disconnected' : ''}.`
   return 'Valetkey rejects it at once and revokes it upstream, if the upstream can. Anything that uses it stops working.'
 }
 

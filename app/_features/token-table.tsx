@@ -123,6 +123,8 @@ export function TokenTable({ viewerId, mayWork, mayAdminister, ...view }: TokenT
               purpose: token.purpose,
               strategy: token.strategy,
               offline: token.offline,
+              endsAlone: token.endsAlone,
+              endsWithGrant: token.endsWithGrant,
             }}
             again={
               own && mayWork && !token.project.isRemoved

@@ -4,6 +4,9 @@ import { Time } from '@/app/_ui/time.tsx'
 import type { RevocationView, TokenView } from '@/lib/broker/read/token.ts'
 import { failureWords, plural, signedTruth, upstreamTruth } from './words.ts'
 
+/** Reasons that say more than that a try failed. */
+const told = new Set(['alive', 'its_connection'])
+
 /** The three truths of a revocation (docs/decisions/0013), never blurred into one "revoked". */
 export function truths(
   revocation: RevocationView,
@@ -39,11 +42,11 @@ export function truths(
               </>
             )}
             {upstream === 'done' && nextTryAt && ' We ask it again whether the token is dead.'}
-            {upstream === 'pending' && lastError === 'alive' && ` ${failureWords('alive')}`}
+            {upstream === 'pending' && lastError && told.has(lastError) && ` ${failureWords(lastError)}`}
             {upstream === 'pending' && tries > 0 && ` Tried ${plural(tries, 'time')}`}
             {upstream === 'pending' &&
               lastError &&
-              lastError !== 'alive' &&
+              !told.has(lastError) &&
               ` (last: ${lastError.replaceAll('_', ' ')})`}
             {upstream === 'pending' && tries > 0 && '.'}
             {upstream === 'pending' && nextTryAt && (

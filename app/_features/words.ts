@@ -40,7 +40,7 @@ export const rightsInShort = ({ summary }: TokenView['rights']): string =>
 /** How a token was made, after what came back. */
 export const strategyWords: Record<TokenView['strategy'], string> = {
   mint: 'mint: a token that the upstream creates',
-  exchange: 'exchange: the upstream swapped a token for a narrower one (RFC 8693)',
+  exchange: 'exchange: the upstream swapped a token for a narrower one',
   narrow: 'narrow: a refresh with fewer scopes',
   proxy: 'proxy: a Valetkey token for requests that go through Valetkey',
   sign: 'sign: made by Valetkey for one of your own APIs',
@@ -76,9 +76,24 @@ export const wayWords: Record<TokenView['strategy'], { label: string; hint: (hos
   },
 }
 
-/** The words of a way; the gateway for MCP servers has its own. */
-export const wayText = ({ strategy, asks }: { strategy: TokenView['strategy']; asks: 'rights' | 'rules' }) =>
-  strategy === 'proxy' && asks === 'rights' ? gatewayWords : wayWords[strategy]
+type Worded = {
+  strategy: TokenView['strategy']
+  asks: 'rights' | 'rules'
+  endsTokens?: boolean
+  endsWithGrant?: boolean
+}
+
+/** The words of a way; the gateway for MCP servers has its own, and what cannot be ended alone is said before it is made. */
+export function wayText({ strategy, asks, endsTokens, endsWithGrant }: Worded): (typeof wayWords)['proxy'] {
+  if (asks === 'rules' || strategy === 'sign') return wayWords[strategy]
+  if (strategy === 'proxy') return gatewayWords
+  if (endsTokens !== false) return wayWords[strategy]
+  const end = endsWithGrant ? 'it ends by itself, or when you disconnect' : 'it ends by itself'
+  return {
+    ...wayWords[strategy],
+    hint: (host) => `It works directly at ${host}. It cannot be revoked alone: ${end}.`,
+  }
+}
 
 const gatewayWords: (typeof wayWords)['proxy'] = {
   label: 'Through the gateway',
@@ -297,6 +312,7 @@ const deliveryErrors: Record<string, string> = {
 }
 
 const failures: Record<string, string> = {
+  its_connection: 'It cannot be ended alone. We look whether it is dead once its connection is ended there.',
   alive: 'The upstream accepted the revocation, and it still works there. We revoke it again.',
   cut_off: 'Issuing was interrupted. Anything the upstream had created was deleted there.',
   ended_by_itself:

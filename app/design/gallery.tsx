@@ -333,6 +333,14 @@ export function Gallery({ now }: { now: string }) {
         <ScopeList label="No scopes" scopes={[]} value={[]} onChange={() => {}} />
         <EndNotes expiresAt={at(60)} revokeAt={at(15)} exclusive outlives={false} endsTokens />
         <EndNotes expiresAt={at(60)} revokeAt={null} exclusive={false} outlives endsTokens={false} />
+        <EndNotes
+          expiresAt={at(60)}
+          revokeAt={null}
+          exclusive={false}
+          outlives={false}
+          endsTokens={false}
+          endsWithGrant
+        />
         <Fold title="Advanced" hint="What few need.">
           <Rows
             legend="API addresses"

@@ -282,7 +282,17 @@ const offersOf = (ctx: Context, slug: string, projects: IssuableProject[]): Reco
   Object.fromEntries(
     projects.flatMap((project) => {
       const { provider, connection } = project
-      const offer = offerOf(ctx, { slug }, { project, provider, branch: connection.branchId, token: '' })
+      const offer = offerOf(
+        ctx,
+        { slug },
+        {
+          project,
+          provider,
+          branch: connection.branchId,
+          flow: connection.flow,
+          token: '',
+        },
+      )
       return offer ? [[project.id, offer]] : []
     }),
   )

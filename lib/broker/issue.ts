@@ -13,7 +13,7 @@ import {
   type Rights,
   type UpstreamToken,
 } from '../providers/provider.ts'
-import { type Language, languageOf } from '../providers/rules.ts'
+import { type Language, languageOf, offersFor, sortOf } from '../providers/rules.ts'
 import { newId } from '../security/ids.ts'
 import { fingerprint, hash, newToken, randomToken, type Secret } from '../security/secrets.ts'
 import { heldBy, notAuthenticated } from '../store/authority.ts'
@@ -132,6 +132,7 @@ async function endUpstream(ctx: Context, { row: { id }, connection }: Started, m
 type Started = Pick<Ground, 'project' | 'client' | 'policy'> & {
   row: TokenRow
   connection: IssueConnection & { provider: ProviderFacts }
+  /** As it is for this strategy. */
   kind: Kind
   settings: unknown
   strategy: Strategy
@@ -156,15 +157,18 @@ async function start(
   const { role, project, provider, connection, client, policy } = found
   const most = input.shortens ? policy.lifetime.seconds : Number.POSITIVE_INFINITY
   const lifetimeSeconds = Math.min(input.lifetimeSeconds, most)
-  if (lifetimeSeconds < shortestLifetimeSeconds)
-    throw new BrokerError('bad_request', { fields: { expires_in: `At least ${shortestLifetimeSeconds} seconds.` } })
+  if (lifetimeSeconds < shortestLifetimeSeconds) throw wrongLife(`At least ${shortestLifetimeSeconds} seconds.`)
   const made = configured(rowFor(provider, project))
   if (!made) throw new BrokerError('provider_misconfigured')
-  const { kind, settings } = made
-  const strategy = chosenStrategy(made, wanted)
+  const { settings } = made
+  const strategy = chosenStrategy(made, wanted, connection?.flow ?? null)
   const proofKey = keyFor(actor, made, strategy, dpopJkt)
-  const language = languageOf(kind, strategy, settings)
-  const rights = rightsAsked(language, scopes)
+  const language = languageOf(made.kind, strategy, settings)
+  const kind = sortOf(made.kind, strategy)
+  const rights = rightsAsked(language, scopes, kind.asks)
+  const { longestSeconds = Number.POSITIVE_INFINITY } = kind
+  if (lifetimeSeconds > longestSeconds)
+    throw wrongLife(`At most ${longestSeconds} seconds for a token that is made so.`)
   const forbidden = language.forbids?.(rights, settings)
   if (forbidden) throw new BrokerError('over_policy', { detail: forbidden })
   refuseBeyondGrant(found.ceilings, { project, strategy, rights }, language)
@@ -247,6 +251,8 @@ async function start(
   const from = { ...connection, provider }
   return { row, project, client, policy, connection: from, kind, settings, strategy, rights, isWhole }
 }
+
+const wrongLife = (text: string) => new BrokerError('bad_request', { fields: { expires_in: text } })
 
 /** What is told of a token once it is made. */
 const unmade = {
@@ -343,9 +349,10 @@ function refuseUnknown({ narrows, missing }: Kind, rights: Rights, most: Rights)
 }
 
 /** Rules are asked for by name: whoever names rights of the upstream's means a token of it. @throws BrokerError no_strategy, with why */
-function chosenStrategy({ kind, offers, strategy }: Configured, wanted: Strategy | undefined): Strategy {
+function chosenStrategy(made: Configured, wanted: Strategy | undefined, flow: string | null): Strategy {
+  const { kind, strategy } = made
   if (!wanted && strategy && (strategy !== 'proxy' || kind.gateway)) return strategy
-  const offer = offers.find((one) => one.strategy === wanted)
+  const offer = offersFor(made, flow).find((one) => one.strategy === wanted)
   if (wanted && offer?.offered) return wanted
   throw new BrokerError('no_strategy', offer && { detail: `Not by ${wanted}: ${offer.reason}` })
 }
@@ -365,9 +372,9 @@ function keyFor(
   return null
 }
 
-/** What was asked, as its kind reads it; rights of which nothing is to be said are none. @throws BrokerError bad_request */
-function rightsAsked(language: Language, scopes: unknown): Rights {
-  const parsed = language.rights.safeParse(scopes)
+/** What was asked, as its kind reads it for such a token; rights of which nothing is to be said are none. @throws BrokerError bad_request */
+function rightsAsked(language: Language, scopes: unknown, schema: Kind['rights'] = language.rights): Rights {
+  const parsed = schema.safeParse(scopes)
   if (!parsed.success)
     throw new BrokerError('bad_request', { fields: fieldsOf(parsed.error.issues, 'scopes', ['scopes']) })
   if (language.describe(parsed.data).length > 0) return parsed.data
@@ -592,7 +599,8 @@ export async function reconcileIssuing(
   const connection = madeFrom(token)
   if (!connection) throw new Error('a token that no upstream made was cut off')
   // Where nothing can be looked for, a token that nobody got lives until its own end, which nobody here knows.
-  const findable = configured(connection.provider)?.kind.findsOrphans ?? true
+  const made = configured(connection.provider)
+  const findable = made ? sortOf(made.kind, token.strategy).findsOrphans : true
   const look = () =>
     withAccess(ctx, connection, (provider, { accessToken }) =>
       provider.revoke({ kind: 'orphans', nonce: token.nonce, accessToken, project: token.project.externalId }),

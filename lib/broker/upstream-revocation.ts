@@ -8,12 +8,14 @@ import {
   type Standing,
   UpstreamError,
 } from '../providers/provider.ts'
+import { sortOf } from '../providers/rules.ts'
 import { findConnection } from '../store/connections.ts'
 import { findProviderEver } from '../store/providers.ts'
 import {
-  awaitOrphans,
+  awaitOthers,
   claimRevocation,
   finishRevocation,
+  hasPendingGrant,
   noteSeen,
   pendingOrphans,
   postponeRevocation,
@@ -21,6 +23,7 @@ import {
   type RevocationState,
   reopenRevocation,
   wakeGrants,
+  wakeTokens,
 } from '../store/revocations.ts'
 import { asSystem } from '../store/system.ts'
 import { endIssuing, wipeHandle } from '../store/tokens.ts'
@@ -37,29 +40,32 @@ type Target = Exclude<RevocationTarget, { kind: 'orphans' }>
 const leaseSeconds = 60
 const maximumTries = 20
 
-/** How long the end of a grant waits for what is looked for with it, before it asks again; mostly it is told. */
+/** How long work waits for other work that comes first, before it asks again; mostly it is told. */
 const waitMilliseconds = 60_000
 
 /**
  * Does one piece of upstream revocation work, if it is due and nobody else has it. Never throws for what the upstream
- * does: the row says how it stands, and the tick comes back. A grant is ended after what it is needed to look for.
+ * does: the row says how it stands, and the tick comes back. A grant is ended after what it is needed to look for, and a token that
+ * dies with its grant is asked about after that.
  */
 export async function settleRevocation(
   ctx: Context,
   { tenantId, id }: { tenantId: string; id: string },
 ): Promise<void> {
+  const later = () => new Date(ctx.now().getTime() + waitMilliseconds)
   const claimed = await asSystem(ctx, tenantId, 'job', async (tx) => {
     const row = await claimRevocation(tx, tenantId, id, ctx.now(), leaseSeconds)
     if (!row) return undefined
     if (row.kind === 'grant' && (await pendingOrphans(tx, tenantId, row.connectionId)).length > 0) {
-      await awaitOrphans(tx, tenantId, id, new Date(ctx.now().getTime() + waitMilliseconds))
+      await awaitOthers(tx, tenantId, id, { for: 'cut_off_issue', nextTryAt: later() })
       return undefined
     }
-    return {
-      row,
-      provider: await findProviderEver(tx, tenantId, row.providerId),
-      connection: await findConnection(tx, tenantId, row.connectionId),
+    const provider = await findProviderEver(tx, tenantId, row.providerId)
+    if (kindOf(row, provider)?.endsWithGrant && (await hasPendingGrant(tx, tenantId, row.connectionId))) {
+      await awaitOthers(tx, tenantId, id, { for: 'its_connection', nextTryAt: later() })
+      return undefined
     }
+    return { row, provider, connection: await findConnection(tx, tenantId, row.connectionId) }
   })
   if (!claimed) return
   const { row, provider, connection } = claimed
@@ -69,7 +75,7 @@ export async function settleRevocation(
     if (!provider || !connection) return await finish(ctx, row, nothing, nothingLeft)
     if (row.kind === 'orphans') {
       const opened = await openProvider(ctx, vault, provider)
-      const findable = configured(provider)?.kind.findsOrphans ?? false
+      const findable = kindOf(row, provider)?.findsOrphans ?? false
       const outcome = await endOrphans(ctx, { row, connection, vault, provider: opened, findable })
       if (outcome.state === 'later') return await postpone(ctx, row, outcome)
       return await finish(ctx, row, outcome.state, outcome.state === 'impossible' ? outcome.reason : null)
@@ -89,6 +95,12 @@ export async function settleRevocation(
     const at = new Date(ctx.now().getTime() + wait * 1000)
     await postpone(ctx, row, { reason, at, ...(isUpstreamError(error) ? {} : { err: error }) })
   }
+}
+
+/** The kind as it is for a token's strategy. */
+function kindOf({ token }: RevocationRow, provider: Parameters<typeof configured>[0] | undefined | null) {
+  const made = provider && configured(provider)
+  return made && sortOf(made.kind, token?.strategy ?? '')
 }
 
 function reasonOf(error: unknown): string {
@@ -214,7 +226,7 @@ async function finish(
 ): Promise<void> {
   const { tenantId, id } = row
   const isNews = row.state !== state
-  await asSystem(ctx, tenantId, 'job', async (tx) => {
+  const woken = await asSystem(ctx, tenantId, 'job', async (tx) => {
     // A failed one keeps what a retry by hand needs, until the token ends by itself; so does what is asked about again.
     const keep = (state === 'failed' && row.kind !== 'orphans') || askedAgainAt !== undefined
     const finishedAt = isNews ? ctx.now() : (row.finishedAt ?? ctx.now())
@@ -225,7 +237,8 @@ async function finish(
       if (row.tokenId && state === 'confirmed')
         await endIssuing(tx, tenantId, row.tokenId, { status: 'revoked', failure: 'cut_off' })
     }
-    if (!isNews) return
+    const woken = row.kind === 'grant' ? await wakeTokens(tx, tenantId, row.connectionId, ctx.now()) : []
+    if (!isNews) return woken
     const target = aboutOf(row)
     const outcome = state === 'failed' ? 'failed' : 'ok'
     await record(
@@ -235,8 +248,10 @@ async function finish(
       { userId: null },
       { action: 'revocation.finished', outcome, target, details: { state, tries: row.tries } },
     )
+    return woken
   })
   if (isNews) report(ctx, row, state, lastError === null ? {} : { reason: lastError })
+  for (const each of woken) await settleRevocation(ctx, { tenantId, id: each })
 }
 
 /** One line and one count a try. Failed for good is an operator's matter: a token may still live upstream. */

@@ -58,6 +58,9 @@ function measured({ metrics }: Pick<Context, 'metrics'>, { id, kind }: ProviderF
     ...(provider.pageVerdict && { pageVerdict: verb('page_verdict', provider.pageVerdict) }),
     ...(tryClient && { tryClient: () => verb('try_client', tryClient)(undefined) }),
     ...(provider.check && { check: verb('check', provider.check) }),
+    ...(provider.listSessions && { listSessions: verb('list_sessions', provider.listSessions) }),
+    ...(provider.endSession && { endSession: verb('end_session', provider.endSession) }),
+    ...(provider.sessionOf && { sessionOf: provider.sessionOf }),
     // As long as what it signs is under way: the proxy measures that.
     ...(provider.sign && { sign: provider.sign }),
     ...(provider.lastUsed && { lastUsed: verb('last_used', provider.lastUsed) }),

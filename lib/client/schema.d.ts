@@ -76,6 +76,8 @@ export type ErrorCode =
   | 'different_account'
   | 'paste_not_allowed'
   | 'token_not_taken'
+  | 'no_session'
+  | 'own_session'
   | 'not_pasted'
   | 'alias_taken'
   | 'provider_misconfigured'
@@ -3517,6 +3519,99 @@ export interface Paths {
       }
     }
   }
+  '/api/v1/tenants/{tenant}/connections/{connection}/upstream-sessions': {
+    post: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+        }
+        cookie?: never
+      }
+      requestBody: {
+        content: {
+          'application/json': {}
+        }
+      }
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * @maxItems 100
+               */
+              sessions: {
+                /**
+                 * Names it here
+                 */
+                handle: string
+                /**
+                 * It is the one of this connection
+                 */
+                is_current: boolean
+                /**
+                 * The caller’s own connection that stands on it; null: none here, as of a command on their computer
+                 */
+                connection: {
+                  id: string
+                  name: string
+                } | null
+                /**
+                 * As the upstream calls the program; null: it does not say
+                 */
+                client: string | null
+                created_at: string | null
+                last_used_at: string | null
+              }[]
+              /**
+               * How many the upstream lists beside these
+               */
+              more: number
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
+  '/api/v1/tenants/{tenant}/connections/{connection}/upstream-sessions/{handle}': {
+    delete: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant: string
+          connection: string
+          handle: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: {
+          content: {
+            'application/json': {
+              /**
+               * `confirmed`: it is not listed any more; `failed`: it still is
+               */
+              upstream: 'done' | 'confirmed' | 'failed'
+            }
+          }
+        }
+        default: {
+          content: {
+            'application/problem+json': Problem
+          }
+        }
+      }
+    }
+  }
   '/api/v1/tenants/{tenant}/freezes': {
     get: {
       parameters: {
@@ -5543,6 +5638,14 @@ export interface Paths {
                   [k: string]: unknown
                 } | null
                 /**
+                 * The longest life of such a token, where that is less than the cap; null: the cap decides
+                 */
+                longest_seconds: number | null
+                /**
+                 * Whether one such token can be revoked before its end; otherwise it ends by itself
+                 */
+                ends_alone: boolean
+                /**
                  * Of rules: whether they may be `read_only`; null: there are no rules
                  */
                 read_only: boolean | null
@@ -5669,6 +5772,14 @@ export interface Paths {
                    * See, end and take over tokens of everybody in the project; only where an admin allows it
                    */
                   manage_tokens?: boolean
+                  /**
+                   * Of a child of a session: read everything in the project that your account may read
+                   */
+                  read_project?: boolean
+                  /**
+                   * Of a child of a session: do everything in the project that your account may do; only where an admin allows it
+                   */
+                  write_project?: boolean
                 }
               | {
                   /**
@@ -6941,6 +7052,7 @@ export interface Paths {
                   allow_manage_tokens?: boolean
                   allow_pasted_tokens?: boolean
                   programmatic?: boolean
+                  allow_writing_children?: boolean
                 }
               | {
                   refresh_token_days?: number
@@ -7114,6 +7226,7 @@ export interface Paths {
                   allow_manage_tokens?: boolean
                   allow_pasted_tokens?: boolean
                   programmatic?: boolean
+                  allow_writing_children?: boolean
                 }
               | {
                   refresh_token_days?: number

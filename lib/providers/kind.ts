@@ -15,8 +15,8 @@ export type RightLine = { text: string; risk: 'low' | 'medium' | 'high' }
 /** How a token is used, as text to copy. `code` holds {@link Kind.samples}' second argument where the token belongs; `note`: where it goes. */
 export type Sample = { id: string; label: string; code: string; note?: string }
 
-/** What a token is used at. */
-export type Target = { baseUrl: string; branch: string | null }
+/** What a token is used at. `project`: the upstream's own id of it. */
+export type Target = { baseUrl: string; branch: string | null; project: string }
 
 /** What an admin sees among the settings and may change. On the wire its name is in snake case. */
 export type ChangeableSetting = { name: string; label: string; hint: string } & (
@@ -195,6 +195,8 @@ export type Flow = {
   hint: string
   /** As {@link Kind.revokesGrants}, of its grants. */
   revokesGrants: boolean
+  /** Its grants are sessions that a person has there, which the upstream lists for them. */
+  listsSessions?: boolean
 }
 
 /** Something entered that cannot be used: what to do, by the names of the fields on the wire. */
@@ -259,6 +261,20 @@ export type GatewayFacts = {
   holdChangedTools: boolean
 }
 
+/** One sort of token of a kind: how it is asked for, used and ended, where that is not as the kind says of all. */
+export type Sort = Partial<
+  Pick<Kind, 'tokenType' | 'header' | 'samples' | 'environment' | 'endsTokens' | 'findsOrphans'>
+> & {
+  /** What can be asked for; a part of {@link Kind.rights}, in which limits and what was granted are told. */
+  asks: z.ZodType<Rights>
+  /** Connections of one {@link Flow} alone have it, by its name; `reason`: what the others are told. */
+  ofFlow?: { name: string; reason: string }
+  /** Of what cannot be ended alone: no policy lets it live longer. */
+  longestSeconds?: number
+  /** It dies with the grant of its connection. */
+  endsWithGrant?: boolean
+}
+
 /**
  * Everything that differs between upstreams. The core stores rights as opaque JSON, exactly as `rights` parsed them at the
  * edge, and asks the kind what they mean.
@@ -290,6 +306,8 @@ export type Kind<S = unknown, R extends Rights = Rights> = {
   missing(asked: R, granted: R): string[]
   /** Why a token may not have these rights at this provider, whoever asks and whatever its upstream would say. */
   forbids?(rights: R, settings: S): string | undefined
+  /** What is different about the tokens of one strategy, where a kind makes several sorts. */
+  sorts?: Partial<Record<Strategy, Sort>>
   /** Each strategy, offered or not; the first that is offered makes the tokens. */
   strategies(settings: S, metadata?: unknown): StrategyOffer[]
   /** `token_type` of an issued token. */

@@ -128,6 +128,14 @@ export type RevocationOutcome = { state: 'done' | 'confirmed' | 'impossible'; fo
  */
 export type ClientTrial = 'known' | 'unknown' | 'untold'
 
+/** A session of a person as its upstream lists it. What it says badly, or not, is undefined. */
+export type UpstreamSession = {
+  id: string
+  client: string | undefined
+  createdAt: Date | undefined
+  lastUsedAt: Date | undefined
+}
+
 /** `tokenId`: the upstream's own id of the token that it takes the connection for. */
 export type PageVerdict =
   | { kind: 'ready' | 'component_unknown' | 'component_needs_none' | 'configuration_unknown' }
@@ -224,6 +232,15 @@ export type Provider<R = Rights> = {
   }): Promise<PageVerdict>
   /** When an issued token was last used; undefined where it has not been, as far as the upstream tells. */
   lastUsed?(input: { accessToken: Secret; project: string; upstreamId: string }): Promise<Date | undefined>
+  /**
+   * Of a way to link whose grants are sessions of a person ({@link Flow.listsSessions}): those that the upstream has of them.
+   * `unread`: how many more, which cannot be named.
+   */
+  listSessions?(input: { accessToken: Secret }): Promise<{ sessions: UpstreamSession[]; unread: number }>
+  /** Ends one of them. It may be gone already. */
+  endSession?(input: { accessToken: Secret; id: string }): Promise<void>
+  /** Which of them a stored grant is; undefined: it is none. */
+  sessionOf?(grant: Secret): string | undefined
   /** Whether the upstream knows the client by its current secret: asked with a grant that is made up. */
   tryClient?(): Promise<ClientTrial>
   /** Looks at everything that linking and renewing stand on, with nobody's grant. Never throws for what the upstream does. */

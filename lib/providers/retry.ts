@@ -27,6 +27,7 @@ export const retries = z
     repeatableRefresh: Row,
     sessionRefresh: Row,
     mint: Row,
+    child: Row,
     revoke: Row,
   })
   .parse(file)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Kind, ProxyFacts, RightLine } from './kind.ts'
+import type { Kind, ProxyFacts, RightLine, Sort, Strategy, StrategyOffer } from './kind.ts'
 import { hasPlainPath, methods, patternMax, patternShape } from './patterns.ts'
 import type { Rights } from './provider.ts'
 
@@ -161,3 +161,17 @@ export function languageOf(kind: Kind, strategy: string, settings: unknown): Lan
   if (strategy !== 'proxy' || kind.gateway) return kind
   return rulesLanguage(kind.proxy?.(settings) ?? { methodsCarryMeaning: true })
 }
+
+/** A kind as it is for the tokens of one strategy. */
+export function sortOf(kind: Kind, strategy: string): Kind & Partial<Sort> {
+  return { ...kind, ...kind.sorts?.[strategy as Strategy] }
+}
+
+/** The strategies as they are for a connection; `flow`: the way in which it came about. */
+export const offersFor = ({ kind, offers }: { kind: Kind; offers: StrategyOffer[] }, flow: string | null) =>
+  offers.map((offer): StrategyOffer => {
+    const { ofFlow } = sortOf(kind, offer.strategy)
+    return !offer.offered || !ofFlow || ofFlow.name === flow
+      ? offer
+      : { ...offer, offered: false, reason: ofFlow.reason }
+  })

@@ -22,6 +22,13 @@ export const findConnections = (tx: ReadTx, tenantId: string, ids: string[]) =>
     include: { provider: true, projects: { include: { project: true } } },
   })
 
+/** A member's own at one provider that hold a grant. */
+export const ownConnectionsAt = (tx: ReadTx, tenantId: string, userId: string, providerId: string) =>
+  tx.connection.findMany({
+    where: { tenantId, userId, providerId, refreshToken: { not: null } },
+    include: { projects: { include: { project: true } } },
+  })
+
 /** A member's connection to a project; there is at most one (K-23). */
 export const findConnectionTo = (tx: ReadTx, tenantId: string, userId: string, projectId: string) =>
   tx.connection.findFirst({

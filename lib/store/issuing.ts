@@ -27,6 +27,7 @@ export type IssueConnection = Pick<
   | 'providerId'
   | 'accountId'
   | 'scopesGranted'
+  | 'flow'
   | 'failures'
   | 'linkedAt'
   | 'lastRefreshAt'

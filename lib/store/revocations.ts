@@ -97,12 +97,39 @@ export const pendingOrphans = async (tx: Tx, tenantId: string, connectionId: str
     ({ id }) => id,
   )
 
-/** Puts off the end of a grant that cut-off issues are still looked for with; that is no try. */
-export async function awaitOrphans(tx: Tx, tenantId: string, id: string, nextTryAt: Date): Promise<void> {
+/** Puts off work that other work comes before; that is no try. */
+export async function awaitOthers(
+  tx: Tx,
+  tenantId: string,
+  id: string,
+  { for: others, nextTryAt }: { for: 'cut_off_issue' | 'its_connection'; nextTryAt: Date },
+): Promise<void> {
   const data = { nextTryAt, claimUntil: null, tries: { decrement: 1 } }
   const { lastError } = await tx.upstreamRevocation.update({ where: { tenantId_id: { tenantId, id } }, data })
   if (lastError === null)
-    await tx.upstreamRevocation.updateMany({ where: { tenantId, id }, data: { lastError: 'cut_off_issue' } })
+    await tx.upstreamRevocation.updateMany({ where: { tenantId, id }, data: { lastError: others } })
+}
+
+const grantsOf = (tenantId: string, connectionId: string) => ({
+  tenantId,
+  connectionId,
+  kind: 'grant',
+  state: 'pending',
+})
+
+/** Whether the end of a connection's grant is still to come. */
+export const hasPendingGrant = async (tx: Tx, tenantId: string, connectionId: string): Promise<boolean> =>
+  (await tx.upstreamRevocation.count({ where: grantsOf(tenantId, connectionId) })) > 0
+
+/** Lets go on what waits for the end of a connection's grant, unless there is another one to wait for. Ids. */
+export async function wakeTokens(tx: Tx, tenantId: string, connectionId: string, now: Date): Promise<string[]> {
+  if (await hasPendingGrant(tx, tenantId, connectionId)) return []
+  const rows = await tx.upstreamRevocation.updateManyAndReturn({
+    where: { tenantId, connectionId, kind: 'token', state: 'pending', lastError: 'its_connection' },
+    data: { nextTryAt: now, lastError: null },
+    select: { id: true },
+  })
+  return rows.map(({ id }) => id)
 }
 
 /** Lets the ends of a connection's grants go on, now that nothing is looked for with them any more. */

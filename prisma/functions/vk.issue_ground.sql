@@ -49,7 +49,8 @@ BEGIN
       'withdrawnAt', k.withdrawn_at)) FROM signing_key k WHERE k.tenant_id = v_tenant);
   ELSE
     SELECT c.id, c.generation, jsonb_build_object('id', c.id, 'accountId', c.account_id, 'status', c.status,
-        'scopesGranted', c.scopes_granted, 'failures', c.failures, 'linkedAt', c.linked_at, 'lastRefreshAt', c.last_refresh_at)
+        'scopesGranted', c.scopes_granted, 'flow', c.flow, 'failures', c.failures, 'linkedAt', c.linked_at,
+        'lastRefreshAt', c.last_refresh_at)
       INTO v_connection, g_connection, connection
       FROM connection_project l JOIN connection c ON c.tenant_id = l.tenant_id AND c.id = l.connection_id
       WHERE l.tenant_id = v_tenant AND l.project_id = v_project AND l.user_id = p_user AND c.user_id = p_user;

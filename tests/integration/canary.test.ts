@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { toChoose } from '../support/choosing.ts'
 import { startPassing } from '../support/passing.ts'
 import { makeSearch } from '../support/traces.ts'
 
@@ -149,6 +150,57 @@ it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstrea
       }),
     )
 
+  // The stack's own sign-in for programs: linked, renewed, with children that are handed out and that are not, with a request through the
+  // proxy, refusals that echo what was sent, and an end.
+  const attempt = await toChoose(app, { jar: owner, admin: owner, account })
+  type Chosen = { project: string; connection: string }
+  const { body: many } = await app.call<Chosen>(owner, 'POST', `/tenants/acme/attempts/${attempt}/projects`, {
+    projects: ['20877'],
+  })
+  const ofSession = `/tenants/acme/connections/${many.connection}`
+  const renew = () => app.call(owner, 'POST', `${ofSession}/renewal`)
+  const child = async () => {
+    const asked = { strategy: 'exchange', scopes: { read_project: true }, expires_in: 600, purpose: 'canary' }
+    const path = `/tenants/acme/projects/${many.project}/tokens`
+    const { body } = await app.call<{ value?: string; token: { id: string } }>(owner, 'POST', path, asked)
+    if (body.value) handedOut.set(body.value, body.token.id)
+    return body
+  }
+  expect((await renew()).status).toBe(200)
+  const { value: made = '' } = await child()
+  expect(made).toMatch(/^kbc_at_/)
+  app.demo.modes.set({ childSeconds: 7_200 })
+  await child()
+  app.demo.modes.set({ childSeconds: null })
+  const ofStack = app.demo.ledger.tokens.filter(({ system }) => system === 'sessions').map(({ value }) => value)
+  const prose = { body: { kind: 'json' as const, value: { error: ofStack.join(' '), code: ofStack.at(-1) } } }
+  for (const status of [403, 500]) {
+    app.demo.faults.push('POST /v1/auth/pat/exchange', { status, ...prose })
+    await child()
+    app.demo.faults.push('POST /v1/auth/token/refresh', { status, ...prose })
+    await renew()
+    app.demo.faults.push('GET /v1/auth/sessions', { status, ...prose })
+    await app.call(owner, 'POST', `${ofSession}/upstream-sessions`)
+    app.demo.faults.clear()
+    await app.advance(60)
+  }
+  const { body: through } = await app.call<{ value: string; base_url: string; token: { id: string } }>(
+    owner,
+    'POST',
+    `/tenants/acme/projects/${many.project}/tokens`,
+    { strategy: 'proxy', scopes: { access: 'read_only' }, expires_in: 600, purpose: 'canary' },
+  )
+  handedOut.set(through.value, through.token.id)
+  const passes = await startPassing(app.ctx)
+  for (const path of ['/v2/storage/buckets', '/v1/auth/sessions']) {
+    const { status, headers, text } = await passes.ask(through.base_url, path, { token: through.value })
+    app.answered.push({ path, text: `${status} ${JSON.stringify(headers)} ${text}` })
+  }
+  await passes.proxy.tell()
+  await passes.stop()
+  await app.call(owner, 'POST', '/tenants/acme/revocations', { connections: [many.connection] })
+  await tick(app.ctx)
+
   // The end of it.
   app.demo.faults.push(
     'DELETE /v2/storage/tokens/*',
@@ -172,7 +224,10 @@ it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstrea
   await app.call(owner, 'POST', '/tenants/acme/revocations', { connections: [connection?.id] })
 
   const tokens = app.demo.ledger.tokens
-  const sent = app.requests('POST /oauth/token').flatMap(({ body }) => [body.code_verifier, body.client_secret])
+  const sent = [
+    ...app.requests('POST /oauth/token').flatMap(({ body }) => [body.code_verifier, body.client_secret]),
+    ...app.requests('POST /v1/auth/pkce/token').map(({ body }) => body.codeVerifier),
+  ]
   const secrets = [...new Set([...tokens.map(({ value }) => value), ...sent.filter((one) => typeof one === 'string')])]
   expect(new Set(tokens.map(({ kind }) => kind))).toEqual(new Set(['code', 'access', 'id', 'refresh', 'storage']))
   expect(secrets.length).toBeGreaterThan(30)
@@ -200,6 +255,7 @@ it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstrea
   const named = new Map(secrets.map((secret) => [secret, handedOut.get(secret) ?? 'an upstream secret']))
   // Of our own making, and so in no ledger.
   named.set(proxied.value, proxied.token.id)
+  named.set(through.value, through.token.id)
   for (const cookie of cookies) named.set(cookie, 'a cookie')
   const search = makeSearch(named)
   // A positive control beside every sink: the same search finds what is put there.
@@ -207,6 +263,7 @@ it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstrea
   expect(search.in(planted).length).toBeGreaterThan(0)
   expect(search.in(log), 'in the log').toEqual([])
   expect(search.in(dump), 'in a table').toEqual([])
+  expect(search.in(await app.ctx.metrics.registry.metrics()), 'in a metric').toEqual([])
   const answers = app.answered.flatMap(({ path, text }) => search.in(text).map((trace) => ({ path, ...trace })))
   // As it is: what needs no escapes reads the same in these.
   const asItIs = ['plain', 'percent-encoded', 'JSON escapes']
@@ -219,4 +276,4 @@ it('V-08 V-01 K-14: of a whole run at debug level, failures included, no upstrea
   const shown = app.answered.filter(({ text }) => [...handedOut.keys()].some((value) => text.includes(value)))
   expect(shown.length).toBe(handedOut.size)
   expect(new Set(handed.map(({ name }) => name))).toEqual(new Set(handedOut.values()))
-})
+}, 60_000)

@@ -33,6 +33,8 @@ const reach: Record<string, 'own' | 'linked' | 'overseen' | 'administered' | 'ma
   rotateToken: 'own',
   renewConnection: 'administered',
   leaveProject: 'administered',
+  readUpstreamSessions: 'own',
+  endUpstreamSession: 'own',
   checkLastUse: 'own',
   issueToken: 'linked',
   makeComponentUrl: 'linked',

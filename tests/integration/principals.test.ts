@@ -284,6 +284,20 @@ describe('every operation, done once by whom it is for', () => {
       const asked = { provider: things.provider, token: await aToken() }
       return (await app.call<{ id: string }>(jar, 'POST', '/tenants/acme/connections', asked)).body.id
     }
+    // One sign-in for two projects; what a test before left of that is disconnected.
+    const ofSession = async () => {
+      const left = await app.rows(
+        'acme',
+        "SELECT id FROM connection WHERE user_id = $1 AND flow IS NOT NULL AND status <> 'revoked'",
+        [things.user],
+      )
+      const connections = left.map(({ id }) => id)
+      if (left.length > 0) await app.call(jar, 'POST', '/tenants/acme/revocations', { connections })
+      const attempt = await toChoose(app, { jar, admin: owner, account: 'owner@globex.test' })
+      type Made = { project: string; connection: string }
+      const path = `/tenants/acme/attempts/${attempt}/projects`
+      return (await app.call<Made>(jar, 'POST', path, { projects: ['20877', '20880'] })).body
+    }
     const prepare: Record<string, () => Promise<unknown>> = {
       createTenant: async () => {
         await become('member@acme.test')
@@ -308,12 +322,17 @@ describe('every operation, done once by whom it is for', () => {
       },
       readProjectChoices: () => fresh(async () => ({ attempt: await toChoose(app, { jar, admin: owner }) })),
       chooseProjects: () => fresh(async () => ({ attempt: await toChoose(app, { jar, admin: owner }) })),
-      leaveProject: () =>
+      leaveProject: () => fresh(ofSession),
+      readUpstreamSessions: () => fresh(ofSession),
+      endUpstreamSession: () =>
         fresh(async () => {
-          const attempt = await toChoose(app, { jar, admin: owner, account: 'owner@globex.test' })
-          const path = `/tenants/acme/attempts/${attempt}/projects`
-          type Made = { project: string; connection: string }
-          return (await app.call<Made>(jar, 'POST', path, { projects: ['20877', '20880'] })).body
+          const { connection } = await ofSession()
+          // Another one of the same person, which no connection stands on.
+          await toChoose(app, { jar, admin: owner, account: 'owner@globex.test' })
+          type Listed = { sessions: { handle: string; connection: unknown }[] }
+          const path = `/tenants/acme/connections/${connection}/upstream-sessions`
+          const { sessions } = (await app.call<Listed>(jar, 'POST', path)).body
+          return { connection, handle: sessions.find((one) => one.connection === null)?.handle ?? '' }
         }),
       resumeLink: () => fresh(async () => ({ attempt: (await app.startLink(jar, 'acme')).id })),
       cancelLink: () => fresh(async () => ({ attempt: (await app.startLink(jar, 'acme')).id })),

@@ -4,8 +4,10 @@ import { startLink } from '../../lib/broker/link/start.ts'
 import { changeProvider } from '../../lib/broker/providers.ts'
 import type { Broker, BrowserActor, Email } from './broker.ts'
 
+type Linking = Pick<Broker, 'ctx' | 'providerOf' | 'callbackOf'>
+
 /** An admin turns on the stack's own sign-in for programs. */
-export async function turnOn({ ctx, providerOf }: Broker, admin: BrowserActor, programmatic = true): Promise<void> {
+export async function turnOn({ ctx, providerOf }: Linking, admin: BrowserActor, programmatic = true): Promise<void> {
   const { id } = await providerOf(admin)
   await changeProvider(ctx, admin, { providerId: id, settings: { programmatic } })
 }
@@ -14,7 +16,7 @@ type Options = { connectionId?: string; deny?: boolean; flow?: string }
 
 /** Signs in at the stack as a person would, and comes back. */
 export async function signInForMany(
-  { ctx, providerOf, callbackOf }: Broker,
+  { ctx, providerOf, callbackOf }: Linking,
   actor: BrowserActor,
   email: Email,
   { deny, flow = 'session', ...rest }: Options = {},
@@ -27,7 +29,7 @@ export async function signInForMany(
 
 /** Signs in once and chooses projects. */
 export async function linkMany(
-  broker: Broker,
+  broker: Linking,
   actor: BrowserActor,
   email: Email,
   projects: string[],

@@ -46,6 +46,8 @@ const upstream = (kind: string, strategy: 'mint' | 'narrow' | 'exchange'): Issue
   strategy,
   samples: [],
   endsTokens: true,
+  endsWithGrant: false,
+  longestSeconds: null,
   schema: { ...z.toJSONSchema(kinds.get(kind)?.rights ?? z.never(), { io: 'input' }) },
 })
 const proxy: IssueWay = { ...common, asks: 'rules', strategy: 'proxy', readOnly: true, named: [], never: [] }

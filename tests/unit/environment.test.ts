@@ -3,6 +3,7 @@ import { describe, expect, it, test } from 'vitest'
 import { mayBeSet } from '../../lib/client/environment.ts'
 import { envSample, plainEnvironment, promptSample } from '../../lib/providers/environment.ts'
 import { kinds } from '../../lib/providers/index.ts'
+import type { Target } from '../../lib/providers/kind.ts'
 import { oauthKind } from '../../lib/providers/oauth/index.ts'
 import { Preset } from '../../lib/providers/oauth/preset.ts'
 import { presets } from '../../lib/providers/oauth/presets/index.ts'
@@ -42,9 +43,9 @@ describe('facts of a preset', () => {
   })
 })
 
-const target = { baseUrl: 'https://api.example.com:8443/v1', branch: null }
-const environmentOf = (kind: string, settings: unknown, at: { baseUrl: string; branch: string | null } = target) =>
-  kinds.get(kind)?.environment(at, settings)
+const target = { baseUrl: 'https://api.example.com:8443/v1', branch: null, project: '1' }
+const environmentOf = (kind: string, settings: unknown, at: Partial<Target> = target) =>
+  kinds.get(kind)?.environment({ ...target, ...at }, settings)
 
 describe('the environment of a token', () => {
   it('of Keboola is what kbagent, its MCP server and kbc read', () => {

@@ -59,6 +59,7 @@ describe('repeats of upstream calls', () => {
     ['repeatableRefresh', 3, 3, 2, 2],
     ['sessionRefresh', 1, 3, 1, 1],
     ['mint', 3, 3, 1, 1],
+    ['child', 3, 3, 1, 1],
     ['revoke', 3, 3, 3, 3],
   ]
   it.each(mostTries)(

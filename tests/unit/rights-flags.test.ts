@@ -30,7 +30,15 @@ describe('the flags of each kind', () => {
   it.each([
     [
       'keboola',
-      ['component list', 'bucket map', 'manage-buckets switch', 'read-all-files switch', 'manage-tokens switch'],
+      [
+        'component list',
+        'bucket map',
+        'manage-buckets switch',
+        'read-all-files switch',
+        'manage-tokens switch',
+        'read-project switch',
+        'write-project switch',
+      ],
     ],
     ['oauth', ['scope list']],
     ['own', ['scope list']],

@@ -29,6 +29,12 @@ const waysOf = ({ ways }: IssueOffer) => ({
   proxy: ways.find((way): way is RulesWay => way.asks === 'rules'),
 })
 
+/** What can be said of all tokens of the upstream's, however they are made: one limit is for all of them. */
+function schemaOf({ ways }: IssueOffer, first: RightsWay): RightsWay['schema'] {
+  const all = ways.flatMap((way) => (way.asks === 'rights' && way.strategy !== 'proxy' ? [way.schema.properties] : []))
+  return { ...first.schema, ...(all.length > 0 && { properties: Object.assign({}, ...all) }) }
+}
+
 /** The ceilings that the drafts come to, or what is still to be done. */
 export function readDrafts(
   drafts: CeilingDrafts,
@@ -178,7 +184,7 @@ function ProjectCeiling({ place, offer, value, onChange }: ProjectProps) {
         <RightsLimit
           {...place}
           kind={offer.kind}
-          schema={upstream.schema}
+          schema={schemaOf(offer, upstream)}
           value={value.rights}
           onChange={(rights) => onChange({ ...value, rights })}
         />

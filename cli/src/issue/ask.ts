@@ -13,7 +13,17 @@ import type { Cli } from '../cli.ts'
 import { Failure } from '../failure.ts'
 import { readText } from '../files.ts'
 import type { Session } from '../session.ts'
-import { flagFailure, flagLines, isParseError, type Offer, readOffer, ruleFlags, type Way, wayOf } from './offer.ts'
+import {
+  flagFailure,
+  flagLines,
+  isFlagOf,
+  isParseError,
+  type Offer,
+  readOffer,
+  ruleFlags,
+  type Way,
+  wayOf,
+} from './offer.ts'
 
 /** What a command line says of a token: the project first, then flags of its kind, and what every kind has. */
 export type Said = {
@@ -104,7 +114,7 @@ export async function givenRights(
     })
     if (positionals.length > 0) throw new FlagError(`What is ${JSON.stringify(positionals[0])}?`)
     const hasRules = ruleFlags.some((name) => name in values)
-    const way = wayOf(offer, { strategy, hasRules })
+    const way = wayOf(offer, { strategy, hasRules, flags: hasRules ? [] : Object.keys(values) })
     if (file !== undefined) {
       if (Object.keys(values).length > 0) throw new FlagError('Rights are given by flags or by --rights, not both')
       return { way, rights: await rightsIn(file) }
@@ -116,6 +126,8 @@ export async function givenRights(
     }
     if (hasRules)
       throw new FlagError('Rules are for requests through the proxy, and this project has rights of its own')
+    const other = Object.keys(values).find((flag) => !isFlagOf(way, flag))
+    if (other !== undefined) throw new FlagError(`--${other} says nothing of a token that is made by ${way.strategy}`)
     const rights = rightsOf(schema(way), values)
     return { way, rights: Object.keys(rights).length > 0 ? rights : undefined }
   } catch (error) {

@@ -12,12 +12,18 @@ export const readOffer = ({ client, ask, tenant }: Session, project: string, bra
 export type Offer = Awaited<ReturnType<typeof readOffer>>
 export type Way = Offer['ways'][number]
 
-/** The way that is asked for: by its name, by flags that are rules, or the first that makes a token of the upstream's. */
-export function wayOf(offer: Offer, { strategy, hasRules }: { strategy: string | undefined; hasRules: boolean }): Way {
+type Hints = { strategy: string | undefined; hasRules: boolean; flags?: readonly string[] }
+
+/**
+ * The way that is asked for: by its name, by flags that are rules, or the first that makes a token of the upstream's and knows the
+ * flags that were given.
+ */
+export function wayOf(offer: Offer, { strategy, hasRules, flags = [] }: Hints): Way {
   const wanted = strategy ?? (hasRules ? 'proxy' : undefined)
+  const withRights = offer.ways.filter((one) => one.rights_schema !== null)
   const way = wanted
     ? offer.ways.find((one) => one.strategy === wanted)
-    : (offer.ways.find((one) => one.rights_schema !== null) ?? offer.ways[0])
+    : (withRights.find((one) => flags.every((flag) => isFlagOf(one, flag))) ?? withRights[0] ?? offer.ways[0])
   if (way) return way
   const why = offer.strategies.find((one) => one.strategy === wanted)?.reason
   const others = offer.ways.map((one) => one.strategy).join(', ')
@@ -31,6 +37,10 @@ export function wayOf(offer: Offer, { strategy, hasRules }: { strategy: string |
   )
 }
 
+/** Whether a flag says something of the rights of such a token. */
+export const isFlagOf = ({ rights_schema }: Way, flag: string) =>
+  flagsOf(rights_schema ?? {}).some((one) => one.flag === flag)
+
 /** Names of flags that are rules: they tell that a token is to work through Valetkey. */
 export const ruleFlags = Object.keys(rulesOptions)
 
@@ -39,8 +49,8 @@ const valueWords = { switch: '', list: ' <id>', map: ' <id>', value: ' <value>' 
 /** The flags of a project, or of one way there, for whoever has given none, or a wrong one. */
 export function flagLines({ ways: all }: Offer, strategy?: string): string {
   const ways = all.filter((way) => strategy === undefined || way.strategy === strategy)
-  const upstream = ways.find((way) => way.rights_schema !== null)
-  const flags = flagsOf(upstream?.rights_schema ?? {}).map(({ flag, kind, description, values }) => [
+  const known = new Map(ways.flatMap((way) => flagsOf(way.rights_schema ?? {})).map((one) => [one.flag, one]))
+  const flags = [...known.values()].map(({ flag, kind, description, values }) => [
     `--${flag}${kind === 'map' ? `${valueWords.map}[=${values?.join('|')}]` : kind === 'value' && values ? ` <${values.join('|')}>` : valueWords[kind]}`,
     `${description}${kind === 'list' || kind === 'map' ? '; may be repeated' : ''}`,
   ])

@@ -47,7 +47,9 @@ export async function pick(cli: Cli, session: Session, wanted: Wanted): Promise<
         }),
       )
     ).trim()
-  const seconds = wanted.seconds ?? (await secondsPicked(offer.cap.seconds, usualSeconds, common))
+  const seconds =
+    wanted.seconds ??
+    (await secondsPicked(Math.min(offer.cap.seconds, way.longest_seconds ?? Infinity), usualSeconds, common))
   return { way, rights, seconds, purpose }
 }
 
@@ -98,8 +100,9 @@ async function rightsPicked(
       body: {},
     }),
   )
-  const { refused, unavailable } = offered
-  if (typeof refused === 'string')
+  const { refused, unavailable, unaffected } = offered
+  const isRefused = !flags.some(({ property }) => Array.isArray(unaffected) && unaffected.includes(property))
+  if (typeof refused === 'string' && isRefused)
     throw new Failure('refused', plain(refused), {
       code: 'no_rights',
       next: `Make one that works through Valetkey: valetkey token ${project} --read-only`,

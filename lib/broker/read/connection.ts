@@ -74,6 +74,8 @@ export type ByFlow = {
   movesTo: Flow[]
   /** Whether disconnecting ends the grant upstream. */
   revocable: boolean
+  /** Whether it is a session that a person has at the upstream, which lists theirs. */
+  listsSessions: boolean
 }
 
 export function byFlow({ flow }: Pick<ConnectionRow, 'flow'>, provider: Parameters<typeof configured>[0]): ByFlow {
@@ -84,6 +86,7 @@ export function byFlow({ flow }: Pick<ConnectionRow, 'flow'>, provider: Paramete
     flow,
     movesTo: flow === null ? [...flows] : [],
     // Whatever the provider offers by now, what came by a way of its own is ended as that.
+    listsSessions: own?.listsSessions ?? false,
     revocable: own?.revokesGrants ?? (flow !== null || (made?.kind.revokesGrants ?? false)),
   }
 }

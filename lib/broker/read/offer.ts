@@ -5,6 +5,7 @@ import { BrokerError } from '../../errors.ts'
 import { type Environment, plainEnvironment } from '../../providers/environment.ts'
 import { configured, rowFor } from '../../providers/index.ts'
 import type { Kind, NamedRules, Sample, Strategy, StrategyOffer } from '../../providers/kind.ts'
+import { offersFor, sortOf } from '../../providers/rules.ts'
 import { findConnectionTo } from '../../store/connections.ts'
 import { readTenant } from '../../store/database.ts'
 import { findProject, type ProjectRow, viewerOf } from '../../store/projects.ts'
@@ -33,6 +34,10 @@ export type RightsWay = AnyWay & {
   samples: Sample[]
   /** Whether one token can be ended before its own end. */
   endsTokens: boolean
+  /** Whether it dies with its connection, where that is ended upstream. */
+  endsWithGrant: boolean
+  /** The longest that it can live, whatever policy says; null: as policy says. */
+  longestSeconds: number | null
   /** JSON Schema of the rights, for a form that knows nothing else of them. */
   schema: Record<string, unknown>
 }
@@ -64,11 +69,18 @@ export async function issueOffer(
   actor: Actor,
   { project: id, branch, token }: { project: string; branch: string | null; token: string },
 ): Promise<IssueOffer | undefined> {
-  const [project, provider] = await readTenant(ctx, actor.tenantId, async (tx) => {
-    const project = await findProject(tx, actor.tenantId, viewerOf(actor), id)
-    return [project, project && (await findProvider(tx, actor.tenantId, project.providerId))]
+  const { tenantId, userId } = actor
+  const [project, provider, connection] = await readTenant(ctx, tenantId, async (tx) => {
+    const project = await findProject(tx, tenantId, viewerOf(actor), id)
+    if (!project) return []
+    return [
+      project,
+      await findProvider(tx, tenantId, project.providerId),
+      await findConnectionTo(tx, tenantId, userId, project.id),
+    ]
   })
-  return project && provider ? offerOf(ctx, actor, { project, provider, branch, token }) : undefined
+  const flow = connection?.flow ?? null
+  return project && provider ? offerOf(ctx, actor, { project, provider, branch, flow, token }) : undefined
 }
 
 /** The same as a program reads it, with the longest life of a token. */
@@ -79,6 +91,8 @@ export type OfferView = {
   ways: (AnyWay & {
     strategy: Strategy
     rightsSchema: Record<string, unknown> | null
+    longestSeconds: number | null
+    endsAlone: boolean
     readOnly: boolean | null
     namedRules: readonly NamedRules[]
   })[]
@@ -100,7 +114,8 @@ export async function readOffer(ctx: Context, actor: Actor, idOrAlias: string, b
     return { project, provider, connection, cap: (await effectivePolicy(tx, question)).lifetime }
   })
   const named = branch ?? connection?.branchId ?? null
-  const offer = offerOf(ctx, actor, { project, provider, branch: named, token: '' })
+  const flow = connection?.flow ?? null
+  const offer = offerOf(ctx, actor, { project, provider, branch: named, flow, token: '' })
   if (!offer) throw new BrokerError('provider_misconfigured')
   const { kind, api, offers: strategies } = offer
   const ways = offer.ways.map((way) => ({
@@ -110,6 +125,8 @@ export async function readOffer(ctx: Context, actor: Actor, idOrAlias: string, b
     baseUrl: way.baseUrl,
     environment: way.environment,
     rightsSchema: way.asks === 'rights' ? way.schema : null,
+    longestSeconds: way.asks === 'rights' ? way.longestSeconds : null,
+    endsAlone: way.asks === 'rules' || way.endsTokens,
     readOnly: way.asks === 'rules' ? way.readOnly : null,
     namedRules: way.asks === 'rules' ? way.named : [],
   }))
@@ -120,6 +137,8 @@ type Offered = {
   project: Pick<ProjectRow, 'alias' | 'externalId' | 'settings'>
   provider: Pick<ProviderRow, 'kind' | 'settings' | 'issuer'>
   branch: string | null
+  /** How the connection came about that tokens are made from. */
+  flow: string | null
   token: string
 }
 
@@ -127,32 +146,39 @@ type Offered = {
 export function offerOf(
   ctx: Pick<Context, 'config'>,
   actor: Pick<Actor, 'slug'>,
-  { project, provider, branch, token }: Offered,
+  { project, provider, branch, flow, token }: Offered,
 ): IssueOffer | undefined {
   const made = configured(rowFor(provider, project))
   if (!made) return undefined
-  const { kind, offers, settings } = made
+  const { kind, settings } = made
+  const offers = offersFor(made, flow)
   const api = kind.baseUrl?.(project) ?? provider.issuer
   const place = { slug: actor.slug, project: project.alias }
-  const own = (strategy: Strategy, baseUrl: string, endsTokens: boolean): RightsWay => ({
-    asks: 'rights',
-    strategy,
-    tokenType: kind.tokenType,
-    header: kind.header ?? bearer,
-    baseUrl,
-    environment: kind.environment({ baseUrl, branch }, settings),
-    samples: kind.samples({ baseUrl, branch }, token),
-    endsTokens,
-    // Without what zod hides in it: a page hands it to the browser.
-    schema: { ...z.toJSONSchema(kind.rights, { io: 'input' }) },
-  })
+  const own = (strategy: Strategy, baseUrl: string, isOurs = false): RightsWay => {
+    const sort = sortOf(kind, strategy)
+    const target = { baseUrl, branch, project: project.externalId }
+    return {
+      asks: 'rights',
+      strategy,
+      tokenType: sort.tokenType,
+      header: sort.header ?? bearer,
+      baseUrl,
+      environment: sort.environment(target, settings),
+      samples: sort.samples(target, token),
+      // A token of our own ends when we say so.
+      endsTokens: isOurs || sort.endsTokens(settings),
+      endsWithGrant: sort.endsWithGrant ?? false,
+      longestSeconds: sort.longestSeconds ?? null,
+      // Without what zod hides in it: a page hands it to the browser.
+      schema: { ...z.toJSONSchema(sort.asks ?? kind.rights, { io: 'input' }) },
+    }
+  }
   return {
     kind: kind.name,
     api,
     ways: offers.flatMap(({ strategy, offered }): IssueWay[] => {
       if (!offered) return []
-      if (strategy !== 'proxy') return [own(strategy, api, kind.endsTokens(settings))]
-      // A token of our own ends when we say so.
+      if (strategy !== 'proxy') return [own(strategy, api)]
       if (kind.gateway) return [own(strategy, gatewayUrl(ctx.config, place), true)]
       return proxyWay(kind, settings, proxyUrl(ctx.config, place))
     }),

@@ -2,6 +2,7 @@ import { type Actor, may } from '../../actor.ts'
 import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { configured, rowFor } from '../../providers/index.ts'
+import { sortOf } from '../../providers/rules.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
 import { projectsWithProviders } from '../../store/projects.ts'
 import { providersById } from '../../store/providers.ts'
@@ -132,7 +133,13 @@ async function reachOf(tx: ReadTx, tenantId: string, { parts, linked, reached }:
     const made = configured(rowFor(project.provider, project))
     if (made?.kind.own) audiences.add(project.name)
     const isOurs = strategy === 'proxy' || strategy === 'sign'
-    const effect = isOurs ? (offline ? 'at_end' : 'here') : made?.kind.endsTokens(made.settings) ? 'upstream' : 'at_end'
+    const effect = isOurs
+      ? offline
+        ? 'at_end'
+        : 'here'
+      : made && sortOf(made.kind, strategy).endsTokens(made.settings)
+        ? 'upstream'
+        : 'at_end'
     add({ providerId: project.provider.id, name: project.provider.name, what: 'tokens', effect, count, latest })
   }
   const providers = await providersById(

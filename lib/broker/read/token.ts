@@ -2,9 +2,10 @@ import { type Actor, ownUnless, requirePermission } from '../../actor.ts'
 import { noteRead } from '../../audit/access.ts'
 import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
-import { kinds, type RightsView, readRights, rowFor } from '../../providers/index.ts'
+import { configured, kinds, type RightsView, readRights, rowFor } from '../../providers/index.ts'
 import type { Strategy } from '../../providers/kind.ts'
 import type { Rights } from '../../providers/provider.ts'
+import { sortOf } from '../../providers/rules.ts'
 import { type ReadTx, readTenant } from '../../store/database.ts'
 import { frozenTokens } from '../../store/freezes.ts'
 import { isCheckedByApis, type RevocationState } from '../../store/revocations.ts'
@@ -61,6 +62,10 @@ export type TokenView = {
   /** Of strategy `proxy`: it works at the gateway for MCP servers, with tools by name, in place of the proxy. */
   atGateway: boolean
   state: TokenState
+  /** Whether it can be ended before its own end; an upstream may have no way to. */
+  endsAlone: boolean
+  /** It dies with its connection, where that is ended upstream. */
+  endsWithGrant: boolean
   /** It is verified without us, so nothing that is done here ends it before its end. */
   offline: boolean
   /**
@@ -116,6 +121,7 @@ export function toTokenView(row: TokenFacts, now: Date, frozen: FrozenView | nul
     strategy: row.strategy as Strategy,
     atGateway: row.strategy === 'proxy' && kinds.get(provider.kind)?.gateway !== undefined,
     state: stateOf(row, now),
+    ...endsOf(row),
     offline: row.offline,
     dpopJkt: row.proofKey,
     frozen,
@@ -129,6 +135,15 @@ export function toTokenView(row: TokenFacts, now: Date, frozen: FrozenView | nul
     revokedBy: row.revokedBy,
     revocation: toRevocationView(row),
   }
+}
+
+/** How it can be ended. What works through us ends when we say so; of what nobody here can read nothing is promised. */
+function endsOf(row: TokenFacts): Pick<TokenView, 'endsAlone' | 'endsWithGrant'> {
+  if (row.secretHash) return { endsAlone: worksThroughUs(row), endsWithGrant: false }
+  const made = configured(rowFor(row.project.provider, row.project))
+  if (!made) return { endsAlone: true, endsWithGrant: false }
+  const { endsTokens, endsWithGrant = false } = sortOf(made.kind, row.strategy)
+  return { endsAlone: endsTokens(made.settings), endsWithGrant }
 }
 
 /** Tokens as their viewer may see them, freezes included. */

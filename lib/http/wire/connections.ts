@@ -233,3 +233,60 @@ export const unfreezeConnection = operation({
   errors: ['not_linked'],
   limit: 'write',
 })
+
+/** A POST, because asking the upstream may rotate a token, and a GET changes nothing (C-12). */
+export const readUpstreamSessions = operation({
+  id: 'readUpstreamSessions',
+  method: 'POST',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}/upstream-sessions',
+  summary: 'Lists the sessions that the caller has at the upstream of a connection of theirs, as it lists them now',
+  permission: 'work',
+  scope: 'cookie only',
+  audit: refreshEvents,
+  body: object({}),
+  answer: {
+    status: 200,
+    schema: object({
+      sessions: z
+        .array(
+          object({
+            handle: z.string().describe('Names it here'),
+            is_current: z.boolean().describe('It is the one of this connection'),
+            connection: object({ id, name: z.string() })
+              .nullable()
+              .describe(
+                'The caller’s own connection that stands on it; null: none here, as of a command on their computer',
+              ),
+            client: z.string().nullable().describe('As the upstream calls the program; null: it does not say'),
+            created_at: instantOrNull,
+            last_used_at: instantOrNull,
+          }),
+        )
+        .max(100),
+      more: z.int().min(0).describe('How many the upstream lists beside these'),
+    }),
+  },
+  errors: [...upstreamErrors, 'no_session', 'flow_not_offered'],
+  limit: 'write',
+})
+
+export const endUpstreamSession = operation({
+  id: 'endUpstreamSession',
+  method: 'DELETE',
+  path: '/api/v1/tenants/{tenant}/connections/{connection}/upstream-sessions/{handle}',
+  summary: 'Ends another session that the caller has at the upstream, and looks whether it is gone',
+  permission: 'work',
+  scope: 'cookie only',
+  params: { handle: z.string().regex(/^[0-9a-f]{16}$/, 'must be a handle that was listed') },
+  audit: ['connection.session_ended', ...refreshEvents],
+  answer: {
+    status: 200,
+    schema: object({
+      upstream: z
+        .enum(['done', 'confirmed', 'failed'])
+        .describe('`confirmed`: it is not listed any more; `failed`: it still is'),
+    }),
+  },
+  errors: [...upstreamErrors, 'no_session', 'own_session', 'flow_not_offered'],
+  limit: 'write',
+})

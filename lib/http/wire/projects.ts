@@ -128,6 +128,13 @@ export const readIssueOffer = operation({
               .record(z.string(), z.unknown())
               .nullable()
               .describe('JSON Schema of the rights that can be asked for; null: rules of the proxy'),
+            longest_seconds: z
+              .int()
+              .nullable()
+              .describe('The longest life of such a token, where that is less than the cap; null: the cap decides'),
+            ends_alone: z
+              .boolean()
+              .describe('Whether one such token can be revoked before its end; otherwise it ends by itself'),
             read_only: z
               .boolean()
               .nullable()

@@ -1,11 +1,12 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
-import { type Environment, envSample, promptSample } from '../environment.ts'
+import { type Environment, envSample, plainEnvironment, promptSample } from '../environment.ts'
 import {
   type Flow,
   type Kind,
   type ProxyFacts,
   type Sample,
+  type Sort,
   type StrategyOffer,
   shellQuoted,
   type Target,
@@ -20,21 +21,58 @@ import {
   type RevocationOutcome,
 } from '../provider.ts'
 import { checkStack } from './check.ts'
+import { childSecondsMax, isChild, sessionChildren } from './children.ts'
 import { authorizes, componentPage, pageVerdict } from './component-page.ts'
 import { facts } from './facts.ts'
 import { storageTokens } from './issue.ts'
 import { callerOf, pastedGrant, pastedTokens, storageTokensPasted } from './pasted.ts'
-import { describe, forbids, KeboolaRights, missing, narrows, summary, upgrade } from './rights.ts'
+import {
+  ChildRights,
+  describe,
+  forbids,
+  KeboolaRights,
+  missing,
+  narrows,
+  StorageRights,
+  summary,
+  upgrade,
+} from './rights.ts'
 import { reachOf } from './roles.ts'
 import { stackSessions } from './session.ts'
 import { sessionLine } from './session-check.ts'
-import { isSession } from './session-credential.ts'
+import { fromSecret, isSession, isSessionAccess } from './session-credential.ts'
 import { changeable, KeboolaSettings } from './settings.ts'
 import { found, KeboolaSetup, prepare } from './setup.ts'
 import { stackViews } from './stacks.ts'
 import { Branches, Components, headersOf, Named, parseDate, storageApi } from './storage.ts'
 
 type Row = ProviderSettings<KeboolaSettings>
+
+/** One session of the stack's own for many projects (upstreams.md 3.4). */
+const sessionFlow: Flow = {
+  name: 'session',
+  title: 'Once, for several projects',
+  hint: 'You sign in at the stack once. Then you choose here which of your projects the connection is for.',
+  revokesGrants: true,
+  listsSessions: true,
+}
+
+/** What a session makes of itself for one project (docs/decisions/0111). */
+const child: Sort = {
+  asks: ChildRights,
+  ofFlow: {
+    name: sessionFlow.name,
+    reason: `A connection by “${sessionFlow.title}” has it. Yours came about another way.`,
+  },
+  tokenType: 'Bearer',
+  header: 'Authorization: Bearer {token}',
+  environment: childEnvironment,
+  samples: childSamples,
+  longestSeconds: childSecondsMax,
+  endsTokens: () => false,
+  endsWithGrant: true,
+  findsOrphans: false,
+}
 
 /** Keboola: League OAuth for the grant, the Storage API to make and end tokens. */
 export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
@@ -57,7 +95,9 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   narrows,
   missing,
   forbids,
-  strategies: () => offers,
+  sorts: { mint: { asks: StorageRights }, exchange: child },
+  strategies: ({ programmatic }) =>
+    offers.map((offer) => (programmatic && offer.strategy === 'exchange' ? exchanged : offer)),
   tokenType: 'storage',
   header: 'X-StorageApi-Token: {token}',
   flows: ({ programmatic }) => (programmatic ? [sessionFlow] : []),
@@ -83,14 +123,6 @@ export const keboola: Kind<KeboolaSettings, KeboolaRights> = {
   tellsDead: true,
   findsOrphans: true,
   open,
-}
-
-/** One session of the stack's own for many projects (upstreams.md 3.4). */
-const sessionFlow: Flow = {
-  name: 'session',
-  title: 'Once, for several projects',
-  hint: 'You sign in at the stack once. Then you choose here which of your projects the connection is for.',
-  revokesGrants: true,
 }
 
 const isOwnFlow = ({ flow }: { flow?: string | undefined }) => flow === sessionFlow.name
@@ -120,11 +152,21 @@ const proxying: ProxyFacts = {
 
 const offers: StrategyOffer[] = [
   { strategy: 'mint', offered: true, reason: 'The Storage API creates tokens with their own rights and expiry.' },
-  { strategy: 'exchange', offered: false, reason: 'The stack has no token exchange (RFC 8693).' },
+  {
+    strategy: 'exchange',
+    offered: false,
+    reason: 'The stack has no token exchange (RFC 8693), and one sign-in for several projects is off.',
+  },
   { strategy: 'narrow', offered: false, reason: 'Its OAuth scopes do not distinguish rights.' },
   { strategy: 'proxy', offered: true, reason: 'Requests go through Valetkey, which lets pass what the token allows.' },
   { strategy: 'sign', offered: false, reason: 'The stack accepts only its own tokens.' },
 ]
+
+const exchanged: StrategyOffer = {
+  strategy: 'exchange',
+  offered: true,
+  reason: 'A session makes a smaller token of itself, for one project, which ends within an hour or with the session.',
+}
 
 /** What people are shown; kbagent reads the token under this name. */
 const shown = ({ baseUrl, branch }: Target): Environment => ({
@@ -158,6 +200,23 @@ function samples(target: Target, token: string): Sample[] {
     },
     envSample(shown(target), token),
     promptSample(shown(target)),
+  ]
+}
+
+/** None of its tools is known to read a session's token from the environment, and a Storage token's name would have it sent the wrong way. */
+function childEnvironment({ baseUrl, branch, project }: Target): Environment {
+  const { token, values } = plainEnvironment(baseUrl)
+  return { token, values: { ...values, KBC_PROJECT_ID: project, ...(branch && { KBC_BRANCH_ID: branch }) } }
+}
+
+function childSamples(target: Target, token: string): Sample[] {
+  const url = shellQuoted(`${target.baseUrl}/v2/storage/tokens/verify`)
+  const headers = [`Authorization: Bearer ${token}`, `X-KBC-ProjectId: ${encodeURIComponent(target.project)}`]
+  const environment = childEnvironment(target)
+  return [
+    { id: 'curl', label: 'curl', code: [`curl --header @- ${url} <<'END'`, ...headers, 'END'].join('\n') },
+    envSample(environment, token),
+    promptSample(environment),
   ]
 }
 
@@ -199,6 +258,7 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
   const protocol = speak(row, deps)
   const pasted = pastedTokens(storage, deps)
   const sessions = stackSessions(row, deps)
+  const children = sessionChildren(sessions, storage, deps)
 
   return {
     authorizationUrl: (input) => (isOwnFlow(input) ? sessions : protocol).authorizationUrl(input),
@@ -233,7 +293,10 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
       }
     },
 
-    issue: tokens.issue,
+    issue: (input) =>
+      input.request.rights.read_project || input.request.rights.write_project
+        ? children.issue(input)
+        : tokens.issue(input),
 
     async revoke(target): Promise<RevocationOutcome> {
       switch (target.kind) {
@@ -247,16 +310,19 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
           return { state: 'confirmed', found }
         }
         case 'token':
-          return tokens.endToken(target)
+          return isSessionAccess(target.handle) ? children.end(target.handle) : tokens.endToken(target)
       }
     },
 
     async standing(target) {
-      if (target.kind === 'token') return tokens.standing(target.handle)
+      if (target.kind === 'token')
+        return isSessionAccess(target.handle) ? children.standing(target.handle) : tokens.standing(target.handle)
       return isSession(target.refreshToken) ? sessions.standing(target.refreshToken) : 'untold'
     },
 
     async lastUsed({ accessToken, project, upstreamId }) {
+      // The stack reports nothing of a child.
+      if (isChild(upstreamId)) return undefined
       // Without the filter the list also holds events about the token, such as its own creation.
       const query = new URLSearchParams({ limit: '1', q: `token.id:${upstreamId}` })
       const [event] = await storage.ask('read', z.array(z.object({ created: z.string() })), {
@@ -265,6 +331,10 @@ function open(row: Row, deps: ProviderDeps): Provider<KeboolaRights> {
       })
       return event ? parseDate(event.created) : undefined
     },
+
+    listSessions: ({ accessToken }) => sessions.list(accessToken),
+    endSession: sessions.end,
+    sessionOf: (grant) => (isSession(grant) ? fromSecret(grant).session || undefined : undefined),
 
     async choices({ accessToken, project }) {
       const as = callerOf(accessToken, project)

@@ -12,7 +12,15 @@ import {
 import { withRetries } from '../retry.ts'
 import { callerOf, pastedIn } from './pasted.ts'
 import type { KeboolaRights } from './rights.ts'
-import { emptyOrMap, id, parseDate, type Storage, StorageToken } from './storage.ts'
+import {
+  clockToleranceSeconds,
+  emptyOrMap,
+  id,
+  lifeToleranceSeconds,
+  parseDate,
+  type Storage,
+  StorageToken,
+} from './storage.ts'
 
 type Request = IssueRequest<KeboolaRights>
 
@@ -137,9 +145,6 @@ const mayHaveActed = ({ failure, status }: UpstreamError) =>
 /** The upstream shows the description to people, and the nonce in it is how an orphan is recognised. */
 const describe = (purpose: string, nonce: string) => `${purpose} · Valetkey ${nonce}`
 
-/** Clocks differ by minutes (H-07). A `created` further ahead than this would hide how long a token really lives. */
-const clockToleranceSeconds = 10 * 60
-
 /** How long a token lives by the upstream's own clock, which may differ from ours; undefined: for ever, or unknown. */
 function lifeSeconds({ created, expires }: z.infer<typeof MintedRights>, now: Date): number | undefined {
   const end = parseDate(expires ?? '')
@@ -168,9 +173,6 @@ const ranks = new Map([
   ['write', 2],
   ['manage', 3],
 ])
-/** The end is counted in whole seconds and from when the upstream began. */
-const lifeToleranceSeconds = 60
-
 /**
  * What a minted token can, or lasts, beyond what was asked, as names (docs/decisions/0014). A field that we do not know
  * counts unless it is empty: a flag of a newer upstream, `isMasterToken`, `admin`. Nothing of a value is in a name.

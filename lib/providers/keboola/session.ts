@@ -14,12 +14,13 @@ import {
   type Standing,
   UpstreamError,
   type UpstreamFailure,
+  type UpstreamSession,
 } from '../provider.ts'
 import { type CallKind, retryAfterSeconds, withRetries } from '../retry.ts'
 import refusalFile from './refusals.json' with { type: 'json' }
 import { accessMark, fromSecret, isSessionAccess, type SessionCredential, toSecret } from './session-credential.ts'
 import type { KeboolaSettings } from './settings.ts'
-import { id } from './storage.ts'
+import { id, parseDate } from './storage.ts'
 
 type Row = ProviderSettings<KeboolaSettings>
 type Verbs = Provider<never>
@@ -45,13 +46,32 @@ const Pair = z.object({
   sessionId: id.optional().catch(undefined),
 })
 const name = z.string().refine(isStorable).optional().catch(undefined)
+const spelled = z.union([z.string().min(1), z.number()])
+/** `spelled`: its id as the stack writes it, which it may want to read it as. */
+const Reached = z
+  .object({ id: spelled, name: z.string().refine(isStorable), role: z.string().nullish() })
+  .transform((project) => ({ ...project, id: String(project.id), spelled: project.id }))
 const Introspection = z.object({
   active: z.literal(true),
   sessionId: id.optional(),
   user: z.object({ id, name, email: name }),
-  projects: z.array(z.object({ id, name: z.string().refine(isStorable), role: z.string().nullish() })),
+  projects: z.array(Reached),
+  expiresAt: z.unknown().optional(),
 })
 const SessionList = z.array(z.object({ id }))
+/** Of an id that can stand in a path as it is: nothing else can be ended. */
+const nameable = z.string().regex(/^[\w-][\w.:-]{0,199}$/)
+const moment = z
+  .string()
+  .transform((text) => parseDate(text))
+  .optional()
+  .catch(undefined)
+const Session = z.object({
+  id: id.pipe(nameable),
+  clientId: z.string().max(200).refine(isStorable).optional().catch(undefined),
+  createdAt: moment,
+  lastUsedAt: moment,
+})
 const Problem = z.object({
   error: z.string().optional().catch(undefined),
   code: z.string().optional().catch(undefined),
@@ -74,7 +94,14 @@ const codes: Partial<Record<string, UpstreamFailure>> = {
   incorrect_client_credentials: 'misconfigured',
 }
 
-type Call = { method: 'GET' | 'POST' | 'DELETE'; path: string; body?: object; as?: string | undefined }
+type Call = {
+  method: 'GET' | 'POST' | 'DELETE'
+  path: string
+  body?: object
+  as?: string | undefined
+  /** Is shown the headers of a success. */
+  seen?: (headers: Headers) => void
+}
 
 /**
  * A stack's own sign-in for programs (upstreams.md 3.4): one session of a person, which reaches all of their projects. JSON in
@@ -84,7 +111,7 @@ export function stackSessions({ issuer, clientId, settings }: Row, deps: Provide
   const client = settings.programmaticClientId ?? clientId
 
   /** @throws UpstreamError by what the answer means */
-  async function send({ method, path, body, as }: Call): Promise<unknown> {
+  async function send({ method, path, body, as, seen }: Call): Promise<unknown> {
     const headers = new Headers({ accept: 'application/json' })
     if (as !== undefined) headers.set('authorization', `Bearer ${as}`)
     if (body !== undefined) headers.set('content-type', 'application/json')
@@ -95,13 +122,16 @@ export function stackSessions({ issuer, clientId, settings }: Row, deps: Provide
     })
     // Of the stack itself; a page is of something in front of it.
     const json: unknown = isJson(response.headers) ? await response.json().catch(() => undefined) : undefined
-    if (response.ok) return json
-    throw judged(response, json)
+    if (!response.ok) throw judged(response, json)
+    seen?.(response.headers)
+    return json
   }
 
   function judged({ status, headers }: Response, json: unknown): UpstreamError {
     const problem = Problem.safeParse(json).data
-    const code = problem?.params?.error ?? problem?.code
+    // What we know alone: it is logged, and the rest is the stack's own text, which may repeat what was sent.
+    const said = problem?.params?.error ?? problem?.code
+    const code = said !== undefined && (said === contention || Object.hasOwn(codes, said)) ? said : undefined
     const more = { status, code, retryAfterSeconds: retryAfterSeconds(headers, deps.now()) }
     if (status === 404) return new UpstreamError('not_offered', 'the stack has no such sign-in', more)
     if (status === 429) return new UpstreamError('unreached', 'the stack asks to wait', more)
@@ -194,6 +224,9 @@ export function stackSessions({ issuer, clientId, settings }: Row, deps: Provide
     )
 
   return {
+    ask,
+    introspect,
+
     /** A stack that does not have it would strand its visitor on a page of its own: it is asked before anybody is sent there. */
     async authorizationUrl({
       state,
@@ -281,6 +314,30 @@ export function stackSessions({ issuer, clientId, settings }: Row, deps: Provide
       const standing = await standingOf(kept)
       if (standing === 'works') throw new UpstreamError('ambiguous', 'the session still stands', { alive: true })
       return { state: standing === 'dead' || standing === 'refused' ? 'confirmed' : 'done' }
+    },
+
+    /** What a person has at the stack, whoever signed in for it; each entry by itself, so that one that makes no sense hides no other. */
+    async list(accessToken: Secret): Promise<{ sessions: UpstreamSession[]; unread: number }> {
+      if (!isSessionAccess(accessToken)) throw new UpstreamError('misconfigured', 'the connection is no session')
+      const call: Call = { method: 'GET', path: '/v1/auth/sessions', as: accessToken.reveal() }
+      const all = await ask('read', z.array(z.unknown()), call)
+      const sessions = all.flatMap((each): UpstreamSession[] => {
+        const { data } = Session.safeParse(each)
+        if (!data) return []
+        const { id, clientId, createdAt, lastUsedAt } = data
+        return [{ id, client: clientId || undefined, createdAt, lastUsedAt }]
+      })
+      return { sessions, unread: all.length - sessions.length }
+    },
+
+    async end({ accessToken, id }: { accessToken: Secret; id: string }): Promise<void> {
+      if (!nameable.safeParse(id).success) throw new UpstreamError('rejected', 'no session is called that')
+      await withRetries(deps, 'revoke', () =>
+        send({ method: 'DELETE', path: `/v1/auth/sessions/${id}`, as: accessToken.reveal() }),
+      ).catch((error: unknown) => {
+        // 404: already gone (upstreams.md 3.4). A refused token is one's own, and says nothing of the other session.
+        if (!isUpstreamError(error) || error.failure !== 'not_offered') throw error
+      })
     },
 
     standing: (refreshToken: Secret): Promise<Standing> => standingOf(fromSecret(refreshToken)),

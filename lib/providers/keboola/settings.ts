@@ -19,6 +19,8 @@ export const KeboolaSettings = z.strictObject({
   allowPastedTokens: z.boolean().default(false),
   /** Whether people may also link by the stack's own sign-in for programs, one session for many projects (upstreams.md 3.4). */
   programmatic: z.boolean().default(false),
+  /** Whether a child of such a session may write: it can do all that its person may, also what outlives it. */
+  allowWritingChildren: z.boolean().default(false),
   /** Our client there; left out: the same as at its OAuth server. */
   programmaticClientId: z.string().min(1).max(200).optional(),
   /** How long an unused refresh token lives: a month, which no answer tells. */
@@ -65,6 +67,13 @@ export const changeable: readonly ChangeableSetting[] = [
     name: 'programmatic',
     label: 'One sign-in for several projects',
     hint: 'Members may then also link by the stack’s programmatic auth, and choose which of their projects it is for. Not every stack offers it yet.',
+    byDefault: false,
+  },
+  {
+    is: 'switch',
+    name: 'allowWritingChildren',
+    label: 'Children of such a sign-in may write',
+    hint: 'Members may then make a token of an hour at most that can do everything in one project that they may themselves, also make other tokens. One that only reads needs no switch.',
     byDefault: false,
   },
 ]

@@ -77,3 +77,8 @@ export function parseDate(text: string): Date | undefined {
   const time = Date.parse(text.replace(/([+-]\d\d)(\d\d)$/, '$1:$2'))
   return Number.isNaN(time) ? undefined : new Date(time)
 }
+
+/** Clocks differ by minutes (H-07). A stack's further off than this would hide how long a token really lives. */
+export const clockToleranceSeconds = 10 * 60
+/** The end is counted in whole seconds and from when the upstream began. */
+export const lifeToleranceSeconds = 60

@@ -24,6 +24,7 @@ import { peopleNames } from '@/lib/broker/read/people.ts'
 import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { PastedSection } from './pasted-section.tsx'
+import { SessionsSection } from './sessions-section.tsx'
 
 type Props = { params: Promise<{ tenant: string; connection: string }> }
 
@@ -63,6 +64,7 @@ export default async function ConnectionPage({ params }: Props) {
   const mayFreeze = mayAdminister && !frozenItself
   const name = nameOfConnection(connection)
   const reference = { id, name, owner: nameOf(ownerId), account: accountName }
+  const canAsk = status !== 'revoked' && status !== 'needs_relink' && !frozen
   const frozenBy = frozen?.by ? nameOf(frozen.by) : null
   const act = (
     <NextAct
@@ -183,6 +185,9 @@ export default async function ConnectionPage({ params }: Props) {
       )}
       {own && mayWork && status !== 'revoked' && !frozen && (
         <MoveSection tenant={tenant} providerId={provider.id} connectionId={id} movesTo={connection.movesTo} />
+      )}
+      {own && mayWork && connection.listsSessions && canAsk && (
+        <SessionsSection tenant={tenant} connection={id} provider={provider.name} />
       )}
       <Section title="Timeline" lead="What happened to this connection, from the first link until now.">
         <ConnectionTimeline events={timeline} state={shownState(connection)} now={now} nameOf={nameOf} />

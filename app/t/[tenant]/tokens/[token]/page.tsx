@@ -77,6 +77,8 @@ export default async function TokenPage({ params }: Props) {
                   purpose: token.purpose,
                   strategy: token.strategy,
                   offline: token.offline,
+                  endsAlone: token.endsAlone,
+                  endsWithGrant: token.endsWithGrant,
                 }}
               />
             )}
@@ -217,7 +219,7 @@ export default async function TokenPage({ params }: Props) {
 
 /** When it ends or ended; of a revoked one, also what its end would have been. */
 function endFacts(token: TokenView, now: string): KeyValueItem[] {
-  const { state, expiresAt, revokeAt, exclusive, revocation } = token
+  const { state, expiresAt, revokeAt, exclusive, revocation, endsAlone, endsWithGrant } = token
   const exact = <Time at={expiresAt.toISOString()} form="exact" />
   if (isLive(token))
     return [
@@ -230,6 +232,7 @@ function endFacts(token: TokenView, now: string): KeyValueItem[] {
           </>
         ),
       },
+      ...(endsAlone || token.offline ? [] : [{ label: 'Ends early', value: notAlone(endsWithGrant) }]),
       ...(exclusive ? [{ label: exclusiveWords.title, value: exclusiveWords.meaning }] : []),
     ]
   if (state === 'failed') return [{ label: 'Expired', value: 'never issued: no value was handed out' }]
@@ -239,6 +242,9 @@ function endFacts(token: TokenView, now: string): KeyValueItem[] {
     { label: 'Original expiry', value: exact },
   ]
 }
+
+const notAlone = (endsWithGrant: boolean) =>
+  endsWithGrant ? 'only with its connection: it cannot be revoked alone' : 'never: it cannot be revoked alone'
 
 /** The rules of a token of our own: nobody else grants them, so they are what was asked. */
 function OwnRules({ token }: { token: TokenView }) {

@@ -28,6 +28,7 @@ import { ChoicesFailed, ChoicesLoading, useChoices } from './pickers/choices.tsx
 import { pickerFor } from './pickers/index.ts'
 import { RulesPicker } from './pickers/rules.tsx'
 import { draftOf, readDraft } from './pickers/rules-draft.ts'
+import { withinSchema } from './pickers/within-schema.ts'
 
 export type IssueFormProps = {
   tenant: string
@@ -82,7 +83,8 @@ export function IssueForm(props: IssueFormProps) {
   const [purpose, setPurpose] = useState(like?.purpose ?? '')
   const [wanted, setWanted] = useState<Rights>(like && asksRights(offer, like) ? like.rights : picker.none)
   const [draft, setDraft] = useState(() => draftOf(like && !asksRights(offer, like) ? like.rights : undefined))
-  const [seconds, setSeconds] = useState(() => Math.min(like?.lifetimeSeconds ?? 3_600, cap.seconds))
+  const most = longestOf(way, cap.seconds)
+  const [seconds, setSeconds] = useState(() => Math.min(like?.lifetimeSeconds ?? 3_600, most))
   const [made, setMade] = useState<Made | null>(null)
   const secret = useSecretOnce()
   const asked = ((): { rights: Rights } | { todo: string } => {
@@ -90,15 +92,16 @@ export function IssueForm(props: IssueFormProps) {
       const read = readDraft(draft, way)
       return 'rules' in read ? { rights: read.rules } : read
     }
-    if (choices.state === 'ready' && picker.refusal?.(choices.choices))
+    if (choices.state === 'ready' && picker.refusal?.(choices.choices, way.schema))
       return { todo: 'choose another way, because your role upstream gives no rights' }
-    const rights = choices.state === 'ready' ? picker.stillThere(wanted, choices.choices) : wanted
-    return picker.isEmpty(rights) ? { todo: 'choose at least one right' } : { rights }
+    const rights = choices.state === 'ready' ? picker.stillThere(wanted, choices.choices, way.schema) : wanted
+    if (picker.isEmpty(rights)) return { todo: 'choose at least one right' }
+    return { rights: withinSchema(rights, way.schema) }
   })()
   const [isMoving, move] = useTransition()
   const isReady = (hasRules || choices.state === 'ready') && !isMoving
   const branches = choices.state === 'ready' && !hasRules ? branchesOf(choices.choices) : []
-  const missing = missingWords(purpose, 'todo' in asked ? asked.todo : null, seconds, cap.seconds)
+  const missing = missingWords(purpose, 'todo' in asked ? asked.todo : null, seconds, most)
 
   const { busy, problem, start } = useAction(async () => {
     const rights = 'rights' in asked ? asked.rights : {}
@@ -222,7 +225,7 @@ export function IssueForm(props: IssueFormProps) {
               <picker.Pick
                 choices={choices.choices}
                 schema={way.schema}
-                value={picker.stillThere(wanted, choices.choices)}
+                value={picker.stillThere(wanted, choices.choices, way.schema)}
                 onChange={setWanted}
                 place={{ tenant, project: project.id }}
                 onReload={choices.retry}
@@ -232,8 +235,8 @@ export function IssueForm(props: IssueFormProps) {
               valueSeconds={seconds}
               onChange={setSeconds}
               minSeconds={shortestSeconds}
-              maxSeconds={cap.seconds}
-              cappedBy={setters[cap.setBy]}
+              maxSeconds={most}
+              cappedBy={most < cap.seconds ? 'the way it is made' : setters[cap.setBy]}
             />
             {(way.strategy === 'narrow' || way.strategy === 'exchange') && way.endsTokens && (
               <p className="-mt-4 text-[14px] text-muted leading-5">
@@ -363,10 +366,14 @@ function Why({ title, offers }: { title: string; offers: IssueOffer['offers'] })
 /** Whether one token can be ended before its own end. What works through us always can. */
 const endsAlone = (way: IssueWay) => way.asks === 'rules' || way.endsTokens
 
+/** The longest life of such a token: what cannot be revoked alone may have one that is shorter than policy allows. */
+const longestOf = (way: IssueWay, cap: number) =>
+  Math.min(cap, (way.asks === 'rights' && way.longestSeconds) || Number.POSITIVE_INFINITY)
+
 /** What is to be known of the token's end. */
 function Ends({ way, made }: { way: IssueWay; made: Made }) {
   if (way.strategy === 'sign') return way.endsTokens ? null : <p>{offlineMeans}</p>
-  return <EndNotes {...made} endsTokens={endsAlone(way)} />
+  return <EndNotes {...made} endsTokens={endsAlone(way)} endsWithGrant={way.asks === 'rights' && way.endsWithGrant} />
 }
 
 /** How the token is used; of one that works through us, at a path that its rules let be read. */

@@ -1,10 +1,11 @@
 'use client'
-import { useState } from 'react'
+import { useId, useState } from 'react'
 import { Checkbox, CheckboxGroup, Tick } from '@/app/_ui/checkbox.tsx'
+import { RadioCards } from '@/app/_ui/field.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import type { KeboolaRights } from '@/lib/providers/keboola/rights.ts'
 import type { Reach } from '@/lib/providers/keboola/roles.ts'
-import type { Picker, PickProps } from './picker.ts'
+import type { Picker, PickProps, Schema } from './picker.ts'
 
 type Named = { id: string; name: string }
 /** An instance of the version before says nothing of what cannot be given. */
@@ -25,30 +26,95 @@ const wide = [
   },
 ] as const
 
+const storageNone = { components: [], buckets: {}, manage_buckets: false, read_all_files: false, manage_tokens: false }
+
+/** Whether a right can be asked for in this way. */
+const asks = ({ properties }: Schema, right: keyof KeboolaRights) =>
+  typeof properties === 'object' && properties !== null && right in properties
+
 export const keboolaPicker: Picker<KeboolaRights, KeboolaChoices> = {
-  none: { components: [], buckets: {}, manage_buckets: false, read_all_files: false, manage_tokens: false },
-  isEmpty: ({ components, buckets, ...rest }) =>
-    components.length === 0 && Object.keys(buckets).length === 0 && !wide.some(({ right }) => rest[right]),
-  refusal: ({ refused = null }) => refused,
-  stillThere(rights, { components, buckets, refused = null, unavailable = {} }) {
-    if (refused !== null) return this.none
+  none: storageNone,
+  isEmpty: ({ components, buckets, read_project, write_project, ...rest }) =>
+    components.length === 0 &&
+    Object.keys(buckets).length === 0 &&
+    !wide.some(({ right }) => rest[right]) &&
+    !read_project &&
+    !write_project,
+  refusal: ({ refused = null }, schema) => (asks(schema, 'read_project') ? null : refused),
+  stillThere(rights, { components, buckets, refused = null, unavailable = {} }, schema) {
+    const write = rights.write_project && !unavailable.write_project
+    const child = asks(schema, 'read_project') && {
+      ...(rights.read_project && { read_project: true }),
+      ...(write && { write_project: true }),
+    }
+    if (refused !== null || !asks(schema, 'buckets')) return { ...storageNone, ...child }
     const kept = wide.map(({ right }) => [right, rights[right] === true && !unavailable[right]])
     return {
-      ...this.none,
+      ...storageNone,
       ...Object.fromEntries(kept),
       components: rights.components.filter((id) => components.some((component) => component.id === id)),
       buckets: Object.fromEntries(
         Object.entries(rights.buckets).filter(([id]) => buckets.some((bucket) => bucket.id === id)),
       ),
+      ...child,
     }
   },
-  Pick: ScopePicker,
+  Pick: RightsPicker,
 }
 
 const labelOf = ({ id, name }: Named) => (name === id ? id : `${name} · ${id}`)
 
+type Props = PickProps<KeboolaRights, KeboolaChoices>
+
+/** The rights of a Storage token, of a child of a session, or where a limit is set for both, of both. */
+function RightsPicker(props: Props) {
+  const isStorage = asks(props.schema, 'buckets')
+  const isChild = asks(props.schema, 'read_project')
+  return (
+    <>
+      {isStorage && <ScopePicker {...props} />}
+      {isChild && <ChildPicker {...props} mayBeNone={isStorage} />}
+    </>
+  )
+}
+
+/** How far a child of a session reaches: it has no finer rights than these. */
+function ChildPicker({ choices, value, onChange, mayBeNone }: Props & { mayBeNone: boolean }) {
+  const name = useId()
+  const { read_project, write_project, ...others } = value
+  const reason = choices.unavailable?.write_project
+  return (
+    <RadioCards
+      legend={mayBeNone ? 'Children of your session' : 'Access'}
+      name={name}
+      value={write_project ? 'write' : read_project ? 'read' : mayBeNone ? 'none' : ''}
+      onChange={(reach) =>
+        onChange({
+          ...others,
+          ...(reach === 'read' && { read_project: true }),
+          ...(reach === 'write' && { write_project: true }),
+        })
+      }
+      options={[
+        ...(mayBeNone ? [{ value: 'none', label: 'None' }] : []),
+        {
+          value: 'read',
+          label: 'Read the whole project',
+          hint: 'Everything in this project that you may read. Nothing can be changed.',
+        },
+        {
+          value: 'write',
+          label: 'Everything that you may do in the project',
+          hint: reason ?? 'It can also make tokens that live on after it ends.',
+          disabled: reason !== undefined,
+        },
+      ]}
+    />
+  )
+}
+
 /** What the token may do: nothing until it is ticked; what reaches far stands apart, and what cannot be given says why. */
-function ScopePicker({ choices, value, onChange }: PickProps<KeboolaRights, KeboolaChoices>) {
+function ScopePicker({ choices, value, onChange }: Props) {
   const { refused = null, unavailable = {} } = choices
   return (
     <fieldset className="flex min-w-0 flex-col gap-3" disabled={refused !== null}>
