@@ -30,15 +30,25 @@ export async function sweep(ctx: Context, signal?: AbortSignal): Promise<void> {
     await endAbandoned(ctx, tenantId, mostAbandoned).catch((error: unknown) =>
       ctx.log.warn({ err: error, work: 'unlinked grants' }, 'grants that nobody chose could not be ended; we retry'),
     )
-    // Each by itself where they cannot be asked about at once.
-    const due = await dueSweeps(ctx, tenantId).catch(() => sweepNames)
-    for (const name of due) await sweepKind(ctx, tenantId, name, signal)
+    await sweepDue(ctx, tenantId, signal)
     await settleTenantKeys(ctx, tenantId).catch((error: unknown) =>
       ctx.log.warn({ err: error, work: 'keys' }, 'a key rotation could not be completed; we retry'),
     )
     await settleSigningKeys(ctx, tenantId).catch((error: unknown) =>
       ctx.log.warn({ err: error, work: 'signing keys' }, 'signing keys could not be seen to; we retry'),
     )
+  }
+}
+
+/** Each kind once, and what one leaves to another after it. All of them where they cannot be asked about at once. */
+async function sweepDue(ctx: Context, tenantId: string, signal?: AbortSignal): Promise<void> {
+  const swept = new Set<SweepName>()
+  while (!signal?.aborted) {
+    const due = await dueSweeps(ctx, tenantId).catch(() => sweepNames)
+    const name = due.find((each) => !swept.has(each))
+    if (!name) return
+    swept.add(name)
+    await sweepKind(ctx, tenantId, name, signal)
   }
 }
 

@@ -23,7 +23,10 @@ beforeAll(async () => {
   admin = await app.signIn('member@acme.test')
   userId = (await app.call<{ id: string }>(admin, 'GET', '/me')).body.id
   await set('admin', 'active')
-  things = await makeThings(app, admin, { account: 'member@acme.test', project: '10231', receiver })
+  things = {
+    ...(await makeThings(app, admin, { account: 'member@acme.test', project: '10231', receiver })),
+    handle: '0'.repeat(16),
+  }
 })
 afterAll(async () => {
   await app.stop()
