@@ -5772,6 +5772,8 @@ export interface Paths {
                    * See, end and take over tokens of everybody in the project; only where an admin allows it
                    */
                   manage_tokens?: boolean
+                }
+              | {
                   /**
                    * Of a child of a session: read everything in the project that your account may read
                    */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ErrorCode } from '../../errors.ts'
 import { kinds } from '../../providers/index.ts'
-import { strategies } from '../../providers/kind.ts'
+import { type Kind, strategies } from '../../providers/kind.ts'
 import { Rules } from '../../providers/rules.ts'
 import { operation, refreshEvents, upstreamErrors } from '../operation.ts'
 import { frozen } from './freezes.ts'
@@ -64,9 +64,14 @@ export const token = object({
 })
 
 /** Rights, as the kind of the project's provider has them: it reads them, once it is known which. */
+/** What may be asked of a kind: mostly all of its rights, else those of each sort of token. */
+const askedOf = ({ rights, sorts }: Kind) => {
+  const asked = Object.values(sorts ?? {}).flatMap(({ asks }) => asks ?? [])
+  return asked.length > 0 ? asked : [rights]
+}
 const rights = z.record(z.string(), z.unknown()).meta({
   description: 'Rights in the form of the provider’s kind, or the rules of a proxy token: one of these',
-  anyOf: [...[...kinds.values()].map((kind) => kind.rights), Rules].map(schemaOf),
+  anyOf: [...[...kinds.values()].flatMap(askedOf), Rules].map(schemaOf),
 })
 
 export const issueErrors = [
