@@ -260,7 +260,6 @@ export async function listTokens(
   selection: Selection<TokenFilter>,
   { before, order = 'newest', take }: { before?: Place | undefined; order?: Order; take: number },
 ): Promise<TokenFacts[]> {
-  const matching = tokensWhere(tenantId, selection)
   const { column, by } = tokenOrders[order]
   const older = before === undefined ? Prisma.sql`true` : behindSql(order, column, before)
   // By id, everything that still lives would be read before the first that has ended.
@@ -270,7 +269,7 @@ export async function listTokens(
       : ((await fewInOrder(tx, tenantId, selection, { older, by, take })) ??
         idsOf(
           await tx.$queryRaw<{ id: string }[]>`
-          SELECT o.id FROM issued_token o WHERE ${matching} AND ${older} ORDER BY ${by} LIMIT ${take}`,
+          SELECT o.id FROM issued_token o WHERE ${tokensWhere(tenantId, selection)} AND ${older} ORDER BY ${by} LIMIT ${take}`,
         ))
   const tokens = new Map((await findTokenFacts(tx, tenantId, ids)).map((token) => [token.id, token]))
   return ids.flatMap((id) => tokens.get(id) ?? [])

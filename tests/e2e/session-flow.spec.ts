@@ -9,17 +9,22 @@ async function turn(page: Page, programmatic: boolean): Promise<void> {
   await api(page, 'PATCH', `/api/v1/tenants/acme/providers/${stack?.id}`, { settings: { programmatic } })
 }
 
-/** From the projects page: signs in at the stack, and comes to the choice of projects. */
-async function signInOnce(page: Page): Promise<void> {
-  await page.getByRole('button', { name: /^Link (project|your first project)$/ }).click()
-  await page.getByLabel('How').selectOption({ label: 'Once, for several projects' })
-  await page.getByRole('button', { name: /^Continue to/ }).click()
+/** Says yes at the stack, as whoever is signed in there or as the owner. */
+async function allowAtStack(page: Page): Promise<void> {
   await page.waitForURL((url) => url.hostname === '127.0.0.1')
   const person = page.getByRole('button', { name: 'owner@acme.test' })
   const allow = page.getByRole('button', { name: 'Allow' })
   await person.or(allow).first().waitFor()
   if (!(await allow.isVisible())) await person.click()
   await allow.click()
+}
+
+/** From the projects page: signs in at the stack, and comes to the choice of projects. */
+async function signInOnce(page: Page): Promise<void> {
+  await page.getByRole('button', { name: /^Link (project|your first project)$/ }).click()
+  await page.getByLabel('How').selectOption({ label: 'Once, for several projects' })
+  await page.getByRole('button', { name: /^Continue to/ }).click()
+  await allowAtStack(page)
   await page.waitForURL(/\/connect\/att_/)
   await expect(page.getByRole('heading', { name: 'Which projects is it for?' })).toBeVisible()
 }
@@ -42,12 +47,7 @@ test('ASK-08: one sign-in, the projects that its person ticks by keyboard, one t
   await expectAccessible(page)
   await shoot(page, 'session-flow-how')
   await page.getByRole('button', { name: /^Continue to/ }).click()
-  await page.waitForURL((url) => url.hostname === '127.0.0.1')
-  const person = page.getByRole('button', { name: 'owner@acme.test' })
-  const allow = page.getByRole('button', { name: 'Allow' })
-  await person.or(allow).first().waitFor()
-  if (!(await allow.isVisible())) await person.click()
-  await allow.click()
+  await allowAtStack(page)
 
   await page.waitForURL(/\/connect\/att_/)
   await expect(page.getByRole('heading', { name: 'Which projects is it for?' })).toBeVisible()
