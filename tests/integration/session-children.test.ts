@@ -16,7 +16,7 @@ import { kinds } from '../../lib/providers/index.ts'
 import { languageOf } from '../../lib/providers/rules.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { type Key, rowOf } from '../support/connection.ts'
-import { linkMany, turnOn } from '../support/session-flow.ts'
+import { disconnectAll, linkMany, turnOn } from '../support/session-flow.ts'
 
 const email = 'owner@acme.test'
 const exchange = 'POST /v1/auth/pat/exchange'
@@ -40,8 +40,7 @@ beforeEach(async () => {
   broker.demo.faults.clear()
   await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])
   await broker.owner.query('DELETE FROM policy')
-  const { rows } = await broker.owner.query<{ id: string }>("SELECT id FROM connection WHERE status <> 'revoked'")
-  await revoke(broker.ctx, owner, { tokens: [], connections: rows.map(({ id }) => id) })
+  await disconnectAll(broker, owner)
   // What waits for the end of a cut-off issue goes on.
   await tick(broker.ctx)
   await broker.settled()

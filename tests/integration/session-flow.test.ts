@@ -25,7 +25,7 @@ import { asSystem } from '../../lib/store/system.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { beginAndDie, type Key, rowOf } from '../support/connection.ts'
 import { startPassing } from '../support/passing.ts'
-import { linkMany, signInForMany, turnOn } from '../support/session-flow.ts'
+import { disconnectAll, linkMany, signInForMany, turnOn } from '../support/session-flow.ts'
 
 const email = 'owner@acme.test'
 const exchange = 'POST /v1/auth/pkce/token'
@@ -49,8 +49,7 @@ beforeEach(async () => {
   await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])
   await broker.owner.query("UPDATE attempt SET expires_at = created_at WHERE status = 'choosing'")
   await sweep(broker.ctx)
-  const { rows } = await broker.owner.query<{ id: string }>("SELECT id FROM connection WHERE status <> 'revoked'")
-  await revoke(broker.ctx, owner, { tokens: [], connections: rows.map(({ id }) => id) })
+  await disconnectAll(broker, owner)
   await broker.settled()
   broker.demo.reset()
   await broker.advance(0)

@@ -3,12 +3,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import type { Fault } from '../../demo/index.ts'
 import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
-import { revoke } from '../../lib/broker/revoke.ts'
 import { endUpstreamSession, upstreamSessions } from '../../lib/broker/upstream-sessions.ts'
 import { isBrokerError } from '../../lib/errors.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { type Key, rowOf } from '../support/connection.ts'
-import { linkMany, turnOn } from '../support/session-flow.ts'
+import { disconnectAll, linkMany, turnOn } from '../support/session-flow.ts'
 
 const email = 'owner@acme.test'
 const listing = 'GET /v1/auth/sessions'
@@ -29,8 +28,7 @@ afterAll(() => broker.stop())
 beforeEach(async () => {
   broker.demo.faults.clear()
   await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [owner.tenantId])
-  const { rows } = await broker.owner.query<{ id: string }>("SELECT id FROM connection WHERE status <> 'revoked'")
-  await revoke(broker.ctx, owner, { tokens: [], connections: rows.map(({ id }) => id) })
+  await disconnectAll(broker, owner)
   await broker.settled()
   broker.demo.reset()
   await broker.advance(0)

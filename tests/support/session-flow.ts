@@ -2,9 +2,16 @@ import { approve } from '../../demo/browser.ts'
 import { chooseProjects, completeLink, type LinkResult } from '../../lib/broker/link/complete.ts'
 import { startLink } from '../../lib/broker/link/start.ts'
 import { changeProvider } from '../../lib/broker/providers.ts'
+import { revoke } from '../../lib/broker/revoke.ts'
 import type { Broker, BrowserActor, Email } from './broker.ts'
 
 type Linking = Pick<Broker, 'ctx' | 'providerOf' | 'callbackOf'>
+
+/** Ends all that is linked in the tenant that the owner's connection to the database is in. */
+export async function disconnectAll({ ctx, owner }: Pick<Broker, 'ctx' | 'owner'>, admin: BrowserActor): Promise<void> {
+  const { rows } = await owner.query<{ id: string }>("SELECT id FROM connection WHERE status <> 'revoked'")
+  await revoke(ctx, admin, { tokens: [], connections: rows.map(({ id }) => id) })
+}
 
 /** An admin turns on the stack's own sign-in for programs. */
 export async function turnOn({ ctx, providerOf }: Linking, admin: BrowserActor, programmatic = true): Promise<void> {
