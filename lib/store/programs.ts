@@ -190,6 +190,15 @@ const hashes = ({ access, family, refresh }: NewTokens) => [access, family, refr
 
 type Made = { grantId: string; tokens: NewTokens; lives: Lives; proof: string | undefined }
 
+/** How many seconds a device that asks too early is told to wait: vk.device_early. Undefined: {@link pollDevice} decides. */
+export async function earlyPoll(ctx: Store, who: Presented, code: Uint8Array): Promise<number | undefined> {
+  const text = `SELECT pause, n::int FROM unnest($1::text[], $2::bytea[], $3::int[], $4::bytea[])
+      WITH ORDINALITY AS q (client, secret, asserted, code, n), vk.device_early(q.client, q.secret, q.asserted, q.code) pause
+    WHERE pause IS NOT NULL`
+  const [row] = await queryTogether<{ pause: number }>(ctx, 'device_early', text, [...shown(who), bytes(code)])
+  return row?.pause
+}
+
 /** One poll of a device: vk.device_poll. */
 export const pollDevice = (ctx: Store, who: Presented, code: Uint8Array, made: Made, origin: From) =>
   tokenOutcome(ctx, 'device_poll', 13, [

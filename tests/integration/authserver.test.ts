@@ -186,6 +186,70 @@ describe('a device', () => {
     expect(await version()).toBe(before)
   })
 
+  describe('that is in a hurry', () => {
+    /** One that was told to slow down already: what is left to say to it is read, and nothing is written. */
+    async function hurried() {
+      const client = await insertClient(app, 'acme')
+      const form = { client_id: client.id, client_secret: client.secret }
+      const { device_code: code } = (await start(form)).body
+      const changed = (text: string) =>
+        app.rows('acme', `UPDATE authorization_request ${text} WHERE secret_hash = $1`, [Buffer.from(hash(code))])
+      for (const error of ['authorization_pending', 'slow_down', 'slow_down'])
+        expect((await poll(code, form)).body.error).toBe(error)
+      return { client, form, code, changed }
+    }
+    type Hurried = Awaited<ReturnType<typeof hurried>>
+
+    it('O-23: is answered together with all others', async () => {
+      const many = await Promise.all(Array.from({ length: 8 }, hurried))
+      const seen: string[] = []
+      const stop = app.watchStatements((text) => seen.push(text))
+      const answers = await Promise.all(many.map(({ code, form }) => poll(code, form)))
+      stop()
+      expect(answers.map(({ body, headers }) => [body.error, headers.get('retry-after')])).toEqual(
+        many.map(() => ['slow_down', '10']),
+      )
+      expect(seen.filter((text) => text.includes('vk.device_early')).length).toBeLessThan(8)
+      expect(seen.filter((text) => text.includes('vk.device_poll'))).toEqual([])
+    })
+
+    test.each<[string, (device: Hurried) => Promise<unknown>, string, ((device: Hurried) => Record<string, string>)?]>([
+      ['O-22: was denied', ({ changed }) => changed(`SET status = 'denied'`), 'access_denied'],
+      ['O-20: is over', ({ changed }) => changed('SET expires_at = vk_now()'), 'expired_token'],
+      ['O-23: has waited', () => app.advance(10), 'authorization_pending 10'],
+      ['O-23: was on time in between', ({ changed }) => changed('SET slowed = false'), 'slow_down 15'],
+      ['D-06: is another client', async () => {}, 'invalid_grant', () => cli],
+      [
+        'D-06: shows another secret',
+        async () => {},
+        'invalid_client',
+        ({ client }) => ({ client_id: client.id, client_secret: 'wrong' }),
+      ],
+      [
+        'D-01: may no longer begin so',
+        ({ client }) =>
+          app.rows('acme', `UPDATE api_client SET grant_types = '{refresh_token}' WHERE id = $1`, [client.id]),
+        'unauthorized_client',
+      ],
+      [
+        'J-10: has to prove a key by now',
+        ({ client }) => app.rows('acme', 'UPDATE api_client SET needs_proof = true WHERE id = $1', [client.id]),
+        'invalid_dpop_proof',
+      ],
+    ])('%s: is told so at once', async (_, act, expected, form = ({ form }) => form) => {
+      const device = await hurried()
+      await act(device)
+      const { body, headers } = await poll(device.code, form(device))
+      expect([body.error, headers.get('retry-after')].join(' ').trim()).toBe(expected)
+    })
+
+    it('D-04: gets its tokens with the first poll after the answer', async () => {
+      const { code, form } = await hurried()
+      await approveDevice(app, 'acme', code, { user, scopes: reading })
+      expect((await poll(code, form)).status).toBe(200)
+    })
+  })
+
   it('D-03 O-20: a code that has expired gives nothing, answered or not', async () => {
     const waiting = (await start()).body.device_code
     const answered = (await start()).body.device_code

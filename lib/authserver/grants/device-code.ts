@@ -2,7 +2,7 @@ import type { Context } from '../../context.ts'
 import { BrokerError } from '../../errors.ts'
 import { newId } from '../../security/ids.ts'
 import { hash, isToken } from '../../security/secrets.ts'
-import { type From, type Presented, pollDevice } from '../../store/programs.ts'
+import { earlyPoll, type From, type Presented, pollDevice } from '../../store/programs.ts'
 import { refuseOtherResource } from '../clients.ts'
 import { lives } from '../lifetimes.ts'
 import { type TokenAnswer, tokenAnswer, tokensOfDevice } from '../tokens.ts'
@@ -23,6 +23,8 @@ export async function deviceCode(
 ): Promise<TokenAnswer> {
   if (!isToken('dc', code)) throw new BrokerError('invalid_grant')
   await refuseOtherResource(ctx, who.id, hash(code), resource)
+  const retryAfterSeconds = await earlyPoll(ctx, who, hash(code))
+  if (retryAfterSeconds !== undefined) throw new BrokerError('slow_down', { retryAfterSeconds })
   const tokens = tokensOfDevice(ctx, code)
   const made = { grantId: newId('grant'), tokens: tokens.hashes, lives, proof }
   const answer = await pollDevice(ctx, who, hash(code), made, origin)
