@@ -80,3 +80,8 @@ test('what cannot be counted is not let through: without the store every shared 
   for (const name of shared)
     await expect(takeLimit(cut, name, somebody()), name).rejects.toMatchObject({ code: 'unavailable' })
 })
+
+test('what was counted waits for no disk: it need not outlive a crash', async () => {
+  const { rows } = await edges.ctx.pool.query(`SELECT relpersistence FROM pg_class WHERE oid = 'rate_limit'::regclass`)
+  expect(rows).toEqual([{ relpersistence: 'u' }])
+})
