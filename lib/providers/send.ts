@@ -1,4 +1,4 @@
-import { isOutboundError } from '../security/outbound.ts'
+import { isOutboundError, type OutboundInit } from '../security/outbound.ts'
 import { type ProviderDeps, UpstreamError } from './provider.ts'
 import { retryAfterSeconds } from './retry.ts'
 
@@ -6,7 +6,7 @@ import { retryAfterSeconds } from './retry.ts'
 export async function sendUpstream(
   deps: Pick<ProviderDeps, 'fetch' | 'now'>,
   url: string,
-  init: RequestInit,
+  init: OutboundInit,
 ): Promise<Response> {
   const response = await deps.fetch(url, init).catch((error: unknown) => {
     if (!isOutboundError(error)) throw error

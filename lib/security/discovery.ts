@@ -1,7 +1,13 @@
 import * as oauth from 'oauth4webapi'
 import { withoutForeignBody } from './json.ts'
 import { ProtocolError } from './oauth.ts'
-import { assertOutboundUrl, isOutboundError, type OutboundFetch, type OutboundPolicy } from './outbound.ts'
+import {
+  assertOutboundUrl,
+  isOutboundError,
+  type OutboundFetch,
+  type OutboundInit,
+  type OutboundPolicy,
+} from './outbound.ts'
 
 type Discovery = {
   server: Promise<oauth.AuthorizationServer>
@@ -25,7 +31,7 @@ const lookMs = 3_000
 
 /** How oauth4webapi reaches servers: through the guarded way out, which also decides which schemes are allowed. */
 export const requestOptions = ({ fetch }: Pick<Deps, 'fetch'>) => ({
-  [oauth.customFetch]: async (url: string, init: unknown) => withoutForeignBody(await fetch(url, init as RequestInit)),
+  [oauth.customFetch]: async (url: string, init: unknown) => withoutForeignBody(await fetch(url, init as OutboundInit)),
   [oauth.allowInsecureRequests]: true,
 })
 

@@ -1,7 +1,9 @@
 import { promises as dns } from 'node:dns'
 import { isIP, type LookupFunction, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { Agent, buildConnector, type Dispatcher, fetch as undiciFetch } from 'undici'
+import { promisify } from 'node:util'
+import { brotliDecompress, gunzip } from 'node:zlib'
+import { Agent, buildConnector, type Dispatcher } from 'undici'
 import type { Config } from '../config.ts'
 import { isInBlock, isLoopback, reachOf } from './addresses.ts'
 import { isJson, isModestJson, isStorableJson } from './json.ts'
@@ -30,8 +32,11 @@ export const isOutboundError = (error: unknown): error is OutboundError =>
   error instanceof Error && error.name === 'OutboundError' && 'reached' in error
 
 /** `anyText`: JSON whose text Postgres would not keep is let through; whoever asks for it keeps none of it as it is. */
-export type OutboundInit = RequestInit & { anyText?: boolean }
-export type OutboundFetch = (input: string | URL | Request, init?: OutboundInit) => Promise<Response>
+export type OutboundInit = Pick<RequestInit, 'method' | 'headers' | 'signal' | 'redirect'> & {
+  body?: string | URLSearchParams | Uint8Array | null | undefined
+  anyText?: boolean
+}
+export type OutboundFetch = (url: string | URL, init?: OutboundInit) => Promise<Response>
 
 /** Whether this instance is on loopback itself, and what the operator lets in from the inside of their network. */
 export type OutboundPolicy = Pick<Config, 'loopback' | 'internalHosts'>
@@ -147,15 +152,37 @@ function noteEnd(ends: Map<string, Date>, { hostname, port }: buildConnector.Opt
   ends.set(port && port !== '443' ? `${hostname}:${port}` : hostname, end)
 }
 
-async function readCapped(body: AsyncIterable<Uint8Array> | null, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readCapped(body: AsyncIterable<Uint8Array>, bytesMax: number): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of body ?? []) {
+  for await (const chunk of body) {
     size += chunk.byteLength
     if (size > bytesMax) throw reached('The answer is too large')
     chunks.push(chunk)
   }
-  return new Uint8Array(Buffer.concat(chunks))
+  return Buffer.concat(chunks)
+}
+
+const decoders: Record<string, (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>> = {
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  br: promisify(brotliDecompress),
+}
+
+/** What was packed on its way (RFC 9110 8.4); what is packed in a way that was not asked for stays so, and is not read. */
+async function unpacked(bytes: Buffer, coding: string | null, maxOutputLength: number): Promise<Buffer> {
+  const decode = coding === null ? undefined : decoders[coding.trim().toLowerCase()]
+  if (!decode || bytes.length === 0) return bytes
+  return decode(bytes, { maxOutputLength }).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ERR_BUFFER_TOO_LARGE' ? reached('The answer is too large', error) : error
+  })
+}
+
+/** What is sent, and what is said where its caller says nothing. */
+function headersOf(given: OutboundInit['headers'], body: OutboundInit['body']): Record<string, string> {
+  const form = body instanceof URLSearchParams && { 'content-type': 'application/x-www-form-urlencoded;charset=UTF-8' }
+  const usual = { accept: '*/*', 'accept-encoding': 'gzip, br', 'user-agent': 'Valetkey', ...form }
+  return { ...usual, ...Object.fromEntries(new Headers(given)) }
 }
 
 /** Ends what takes longer, counted from now. */
@@ -214,36 +241,45 @@ export function createOutbound({ onFailure, resolve = resolveByDns, ca, ...optio
     bodyTimeout: limit.streamSilenceMs,
   })
 
-  async function send(url: URL, request: Request, anyText = false): Promise<Response> {
-    const body = request.body ? new Uint8Array(await request.arrayBuffer()) : null
-    const { method } = request
+  async function send(url: URL, { method = 'GET', body, signal, ...init }: OutboundInit): Promise<Response> {
     const end = new AbortController()
-    const signal = AbortSignal.any([request.signal, end.signal])
-    const headers = [...request.headers]
-    const sent = undiciFetch(url, { method, headers, body, signal, dispatcher, redirect: 'manual' })
+    const sent = dispatcher.request({
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: method as Dispatcher.HttpMethod,
+      headers: headersOf(init.headers, body),
+      body: body instanceof URLSearchParams ? String(body) : (body ?? null),
+      signal: signal ? AbortSignal.any([signal, end.signal]) : end.signal,
+    })
     const answer = await within(limit.headersMs, end, sent)
-    if (answer.status >= 300 && answer.status < 400) {
+    const status = answer.statusCode
+    if (status >= 300 && status < 400) {
       end.abort()
-      throw new OutboundError('A redirect was refused', { reached: true, status: answer.status })
+      throw new OutboundError('A redirect was refused', { reached: true, status })
     }
-    const bytes = await within(limit.bodyMs, end, readCapped(answer.body, limit.bodyBytes))
-    const response = { status: answer.status, headers: new Headers([...answer.headers]) }
-    if (isJson(response.headers) && !isModestJson(bytes)) throw reached('The answer is too deep')
-    if (!anyText && isJson(response.headers) && !isStorableJson(bytes))
-      throw reached('The answer contains invalid text')
-    const isBodiless = answer.status === 204 || answer.status === 205 || method === 'HEAD'
-    return new Response(isBodiless ? null : bytes, response)
+    const headers = new Headers(
+      Object.entries(answer.headers).flatMap(([name, values = []]) =>
+        [values].flat().map((value): [string, string] => [name, value]),
+      ),
+    )
+    const whole = readCapped(answer.body, limit.bodyBytes).then((bytes) =>
+      unpacked(bytes, headers.get('content-encoding'), limit.bodyBytes),
+    )
+    const bytes = await within(limit.bodyMs, end, whole)
+    if (isJson(headers) && !isModestJson(bytes)) throw reached('The answer is too deep')
+    if (!init.anyText && isJson(headers) && !isStorableJson(bytes)) throw reached('The answer contains invalid text')
+    const isBodiless = status === 204 || status === 205 || method === 'HEAD'
+    return new Response(isBodiless ? null : new Uint8Array(bytes), { status, headers })
   }
 
   return {
-    async fetch(input, init) {
-      const address = input instanceof Request ? input.url : String(input)
+    async fetch(address, init = {}) {
       try {
-        const url = assertOutboundUrl(address, options)
-        return await send(url, new Request(input, { ...init, redirect: 'manual' }), init?.anyText)
+        return await send(assertOutboundUrl(address, options), init)
       } catch (error) {
         const failure = ownError(error) ?? reached('The answer did not arrive', error)
-        onFailure?.({ host: URL.parse(address)?.host ?? '', reason: outboundReason(failure), reached: failure.reached })
+        const host = URL.parse(String(address))?.host ?? ''
+        onFailure?.({ host, reason: outboundReason(failure), reached: failure.reached })
         throw failure
       }
     },

@@ -4,7 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server as NetServer, type Socket } from 'node:net'
 import type { Writable } from 'node:stream'
-import { gzipSync } from 'node:zlib'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { EnvHttpProxyAgent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { completeLink } from '../../lib/broker/link/complete.ts'
@@ -154,7 +154,6 @@ describe('where a connection goes', () => {
       for (const scheme of ['https', 'http'])
         expect(await failureOf(fetch(`${scheme}://${host}:${port}/`)), host).toMatchObject(notReached)
     expect(await failureOf(fetch(`https://a:b@upstream.example:${port}/`))).toMatchObject(notReached)
-    expect(await failureOf(fetch(new Request(`http://127.0.0.1:${port}/`)))).toMatchObject(notReached)
     expect(connections).toEqual([])
   })
 
@@ -199,6 +198,66 @@ describe('where a connection goes', () => {
     expect(before).toBeGreaterThan(0)
     expect(await (await outbound(onLoopback).fetch(url)).text()).toBe('hello')
     expect(trap.connections).toHaveLength(before)
+  })
+})
+
+describe('what is sent and read', () => {
+  it('says who asks, and a form as a form; what its caller says counts', async () => {
+    const seen: unknown[] = []
+    const { url } = await serve(async (request, response) => {
+      const chunks = await request.toArray()
+      const { 'content-type': type, accept, 'user-agent': agent } = request.headers
+      seen.push([request.method, request.url, type, accept, agent, Buffer.concat(chunks).toString()])
+      response.writeHead(204).end()
+    })
+    const { fetch } = outbound(onLoopback)
+    const answer = await fetch(`${url}/a?b=c`, { method: 'POST', body: new URLSearchParams({ d: 'e f' }) })
+    expect([answer.status, await answer.text()]).toEqual([204, ''])
+    await fetch(url, { headers: { accept: 'application/json', 'User-Agent': 'other' }, redirect: 'manual' })
+    await fetch(url, { method: 'PUT', body: new Uint8Array([103]), headers: { 'content-type': 'text/plain' } })
+    const form = 'application/x-www-form-urlencoded;charset=UTF-8'
+    expect(seen).toEqual([
+      ['POST', '/a?b=c', form, '*/*', 'Valetkey', 'd=e+f'],
+      ['GET', '/', undefined, 'application/json', 'other', ''],
+      ['PUT', '/', 'text/plain', '*/*', 'Valetkey', 'g'],
+    ])
+  })
+
+  it.each([
+    ['gzip', gzipSync],
+    ['X-GZIP', gzipSync],
+    ['br', brotliCompressSync],
+    ['identity', (text: string) => Buffer.from(text)],
+  ] as const)('reads what was packed as %s', async (coding, pack) => {
+    const { url } = await serve((request, response) => {
+      const isAsked = ['gzip', 'br'].every((one) => String(request.headers['accept-encoding']).includes(one))
+      response.writeHead(200, { 'content-encoding': coding, 'set-cookie': ['a=1', 'b=\u00fc'] })
+      response.end(pack(JSON.stringify({ isAsked })))
+    })
+    const answer = await outbound(onLoopback).fetch(url)
+    expect([answer.headers.getSetCookie(), await answer.json()]).toEqual([['a=1', 'b=\u00fc'], { isAsked: true }])
+  })
+
+  it('an answer that says that it is packed and is not did not arrive', async () => {
+    const { url } = await serve((_, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end('{}'))
+    const error = await failureOf(outbound(onLoopback).fetch(url))
+    expect(error).toMatchObject({ message: 'The answer did not arrive', reached: true })
+  })
+
+  it('ends with the signal of its caller, before and within an answer', async () => {
+    const { url, connections } = await serve((request, response) => {
+      if (request.url === '/begun') response.write('a')
+    })
+    const { fetch } = outbound(onLoopback)
+    for (const path of ['/silent', '/begun']) {
+      const end = new AbortController()
+      const call = failureOf(fetch(url + path, { signal: end.signal }))
+      await expect.poll(() => connections.length).toBeGreaterThan(path === '/silent' ? 0 : 1)
+      end.abort()
+      expect(await call).toMatchObject({ name: 'OutboundError', reached: true })
+    }
+    await expect.poll(() => connections.every((socket) => socket.destroyed)).toBe(true)
+    expect(await failureOf(fetch(url, { signal: AbortSignal.abort() }))).toMatchObject({ name: 'OutboundError' })
   })
 })
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { readJson } from '../../security/json.ts'
+import type { OutboundInit } from '../../security/outbound.ts'
 import type { Secret } from '../../security/secrets.ts'
 import { isUpstreamError, type ProviderDeps, UpstreamError } from '../provider.ts'
 import { type CallKind, withRetries } from '../retry.ts'
@@ -50,7 +51,7 @@ export function storageApi(issuer: string, deps: ProviderDeps) {
     const headers = new Headers({ accept: 'application/json' })
     for (const [name, value] of headersOf(as)) headers.set(name, value)
     if (body !== undefined) headers.set('content-type', 'application/json')
-    const init: RequestInit = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
+    const init: OutboundInit = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
     const response = await sendUpstream(deps, `${issuer}/v2/storage${path}`, init).catch((error: unknown) => {
       // A mint that it turned down for what it asks: an unknown bucket, an attribute that it does not take.
       if (method === 'POST' && isUpstreamError(error) && turnedDown.has(error.status))

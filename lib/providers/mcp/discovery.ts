@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { isStorable, readJson } from '../../security/json.ts'
+import type { OutboundInit } from '../../security/outbound.ts'
 import { SetupError } from '../kind.ts'
 import { scopeName } from '../oauth/rights.ts'
 import { Server } from '../oauth/settings.ts'
@@ -105,7 +106,7 @@ const rpc = { 'content-type': 'application/json', accept: 'application/json, tex
 const clientInfo = { name: 'valetkey', version: '1' }
 
 /** What a client of each revision sends first, the newest first; a server may understand one of them alone. */
-const firstCalls: RequestInit[] = [
+const firstCalls: OutboundInit[] = [
   {
     method: 'POST',
     headers: { ...rpc, 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'server/discover' },

@@ -6,7 +6,7 @@ import { isStorable, readJson } from '../../security/json.ts'
 import { partOf } from '../../security/jwt.ts'
 import { readLogoutToken, type Vouched, vouchedBy } from '../../security/logout-token.ts'
 import { answerOf, clientAt, isProtocolError } from '../../security/oauth.ts'
-import { isOutboundError } from '../../security/outbound.ts'
+import { isOutboundError, type OutboundInit } from '../../security/outbound.ts'
 import { randomToken, Secret } from '../../security/secrets.ts'
 import { within } from '../../within.ts'
 import { type ClientTrial, type Grant, type Provider, type ProviderDeps, UpstreamError } from '../provider.ts'
@@ -144,7 +144,7 @@ export function oauthProtocol(resolveRow: () => Promise<Resolution>, deps: Proto
       ...requestOptions(deps),
       [oauth.customFetch]: (
         url: string,
-        init: RequestInit, // A rotated token is not lost for what else its answer holds.
+        init: OutboundInit, // A rotated token is not lost for what else its answer holds.
       ) => deps.fetch(url, { ...inItsForm(init, answers), anyText: true }),
       additionalParameters: { ...tokenParameters, ...(more === 'code' ? {} : more) },
       ...(proof && { DPoP: proof }),
@@ -430,7 +430,7 @@ function readCallback(
 }
 
 /** A token request as its server wants it: JSON instead of a form, further header fields. */
-function inItsForm(init: RequestInit, { jsonRequests, headers = {} }: AnswerForm): RequestInit {
+function inItsForm(init: OutboundInit, { jsonRequests, headers = {} }: AnswerForm): OutboundInit {
   const fields = new Headers(init.headers)
   for (const [name, value] of Object.entries(headers)) fields.set(name, value)
   if (!jsonRequests || !(init.body instanceof URLSearchParams)) return { ...init, headers: fields }
