@@ -324,7 +324,7 @@ async function main() {
   await link(settings, database.ownerUrl, upstream.port)
   parts.set('ours', ours)
   const atStart = await residentOf(ours.pid)
-  const chosen = scenarios.filter(({ act }) => act.includes(wanted))
+  const chosen = scenarios.filter(({ act, way }) => `${act}: ${way}`.includes(wanted))
   for (const name of new Set(chosen.map(({ part }) => part)))
     if (!parts.has(name)) parts.set(name, await startPart(name))
   const callers = startFork('load.ts')
