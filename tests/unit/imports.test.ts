@@ -244,6 +244,13 @@ test('C-05: there are no server actions', () => {
   expect(sources.filter((file) => /^\s*['"]use server['"]/m.test(read(file)))).toEqual([])
 })
 
+test('IV-01: a page reads its query as what it may be, a list where a parameter comes twice', () => {
+  const typed = /searchParams: Promise<(?:Query|Record<string, string \| string\[\] \| undefined>)>/
+  const asking = sources.filter((file) => file.endsWith('page.tsx') && code(file).includes('searchParams'))
+  expect(asking.length).toBeGreaterThan(15)
+  expect(asking.filter((file) => !typed.test(code(file)))).toEqual([])
+})
+
 test('Z-04: there is no proxy or middleware file to protect by', () => {
   const found = ['proxy', 'middleware'].flatMap((name) =>
     ['', 'src/', 'app/'].flatMap((folder) =>
