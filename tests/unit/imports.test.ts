@@ -191,6 +191,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'end of a refresh: lib/broker/refresh/refresh.ts',
     'end of an attempt: lib/broker/issue.ts',
     'end of an attempt: lib/broker/link/complete.ts',
+    'end of an attempt: lib/broker/upstream-sessions.ts',
     'end of an attempt: lib/store/idempotency.ts',
     'job: lib/audit/access.ts',
     'job: lib/broker/acts.ts',
