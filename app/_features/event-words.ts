@@ -215,7 +215,11 @@ const acts = {
     `${plural(Number(details.tokens ?? 0), 'token')} revoked with it. The connection stays for its other projects.`,
   ],
   'connection.session_ended': (details) => [
-    details.state === 'failed' ? 'A session at the upstream was not ended' : 'A session at the upstream ended',
+    details.state === 'asked'
+      ? 'A session at the upstream is to end'
+      : details.state === 'failed'
+        ? 'A session at the upstream was not ended'
+        : 'A session at the upstream ended',
     'Another one of the same person; no connection here stood on it.',
   ],
   'connection.revoked': (details) => [

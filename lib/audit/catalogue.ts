@@ -102,7 +102,7 @@ export const catalogue = {
   'connection.rotated': act(['connection'], { version: count, scheduled: z.boolean(), replaced: z.boolean() }),
   /** One of several projects was taken off it. */
   'connection.project_left': act(['connection'], { owner: text, project: text, tokens: count }),
-  /** Another session of its owner's at the upstream, by a handle of ours. */
+  /** Another session of its owner's at the upstream, by a handle of ours: `asked`, before the upstream is, and what came of it. */
   'connection.session_ended': act(['connection'], { session: text, state: text }),
   'connection.revoked': act(['connection'], { owner: text, tokens: count, reason }),
   /** The upstream says that the session is over in which it was linked. `offline`: it took offline access along. */

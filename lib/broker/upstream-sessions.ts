@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Actor } from '../actor.ts'
+import type { AuditEvent } from '../audit/catalogue.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
@@ -8,6 +9,7 @@ import { isUnsealError } from '../security/seal.ts'
 import { act } from '../store/authority.ts'
 import { type ConnectionRow, findConnection, ownConnectionsAt } from '../store/connections.ts'
 import { readTenant } from '../store/database.ts'
+import { asSystem } from '../store/system.ts'
 import { vaultOf } from '../vault/keys.ts'
 import { withAccess } from './refresh/access.ts'
 import { tokenPlace } from './refresh/refresh.ts'
@@ -64,6 +66,14 @@ export async function endUpstreamSession(
   if (!found) throw new BrokerError('not_found')
   if (found.view.isCurrent || found.view.connection) throw new BrokerError('own_session')
   const { id } = found
+  const event = (state: string): AuditEvent => ({
+    action: 'connection.session_ended',
+    outcome: state === 'failed' ? 'failed' : 'ok',
+    target: { kind: 'connection', id: connectionId },
+    details: { session: handle, state },
+  })
+  // Before it is asked for: killed anywhere, or signed out meanwhile, what was done leaves a trace.
+  await act(ctx, actor, 'work', (tx, actor) => record(tx, actor.tenantId, ctx.now(), actor, event('asked')))
   const upstream = await withAccess(ctx, row, async (provider, { accessToken }) => {
     await provider.endSession?.({ accessToken, id })
     return provider.listSessions?.({ accessToken }).then(
@@ -74,13 +84,8 @@ export async function endUpstreamSession(
     throw asBrokerError(error)
   })
   const state = upstream ?? 'failed'
-  await act(ctx, actor, 'work', (tx, actor) =>
-    record(tx, actor.tenantId, ctx.now(), actor, {
-      action: 'connection.session_ended',
-      outcome: state === 'failed' ? 'failed' : 'ok',
-      target: { kind: 'connection', id: connectionId },
-      details: { session: handle, state },
-    }),
+  await asSystem(ctx, actor.tenantId, 'end of an attempt', (tx) =>
+    record(tx, actor.tenantId, ctx.now(), actor, event(state)),
   )
   return { upstream: state }
 }

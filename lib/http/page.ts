@@ -8,7 +8,7 @@ import { tenantsOf } from '../store/lookups.ts'
 import { toActor, toAnswerer } from './authenticate.ts'
 import { takeLimit } from './limits.ts'
 import { pageScope } from './page-scope.ts'
-import { addressOf } from './request.ts'
+import { addressOf, agentMax } from './request.ts'
 import { safePath } from './safe-path.ts'
 import { readSession, type Session } from './session.ts'
 
@@ -52,7 +52,7 @@ export async function requirePerson(near = '/'): Promise<PersonPage> {
 /** Who looks at a page as the one who answers a program, and from where. */
 export async function answererOf(session: Session) {
   const given = await headers()
-  return toAnswerer(session, { address: addressOf(given), agent: given.get('user-agent')?.slice(0, 300) })
+  return toAnswerer(session, { address: addressOf(given), agent: given.get('user-agent')?.slice(0, agentMax) })
 }
 
 /** The person's tenants that let them in. */
@@ -77,7 +77,7 @@ export async function requireMember(slug: string, permission: Permission = 'read
   if (tenant.status !== 'active') redirect(`/suspended/${encodeURIComponent(slug)}`)
   if (tenant.refused) redirect(signinPath(`/t/${slug}/projects`, 'session_refused'))
   const given = await headers()
-  const agent = given.get('user-agent')?.slice(0, 300)
+  const agent = given.get('user-agent')?.slice(0, agentMax)
   const actor = toActor(session, tenant, { address: addressOf(given), agent })
   return { ctx, session, actor, tenants, allowed: may(actor, permission) }
 }

@@ -28,6 +28,9 @@ export type Call = {
 export type RouteContext = { params: Promise<Record<string, string | string[] | undefined>> }
 export type RouteHandler = (request: Request, route: RouteContext) => Promise<Response>
 
+/** So much of what a client says that it is counts, in characters. */
+export const agentMax = 300
+
 const mark = Symbol.for('valetkey.edge')
 /** A route handler that went through a wrapper; `edge` names the kind. A test refuses exported handlers without it. */
 export type Edge<H = RouteHandler> = H & { [mark]: { kind: string; name: string; method?: string; path?: string } }
@@ -68,7 +71,7 @@ export function edge(
       let failure: BrokerError | undefined
       try {
         const ctx = await context()
-        const agent = request.headers.get('user-agent')?.slice(0, 300)
+        const agent = request.headers.get('user-agent')?.slice(0, agentMax)
         call = { ctx, request, requestId, address: addressOf(request.headers), agent }
         handled = await handle(call, route)
       } catch (cause) {

@@ -153,10 +153,11 @@ function note(known: Sighting, place: string): void {
   if (known.places.size < placesMax) known.places.add(plain(place))
 }
 
+/** Cut first: a place may be as long as the text, and stands beside thousands of values. */
 const plain = (place: string) =>
   place
-    .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ')
     .slice(0, placeMax)
+    .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ')
     .toWellFormed()
 
 /** What a run of token characters may be: all of it, the value behind a name, a part of a path. Each at most once. */

@@ -10,7 +10,7 @@ export type SystemAct =
   | 'job'
   /** How a refresh ended, recorded until it is recorded: whoever asked may be gone by then. */
   | 'end of a refresh'
-  /** An issue or a link that ended without its result: the authority that began it may be what is missing. */
+  /** How an issue, a link or the end of a session upstream came out: the authority that began it may be what is missing. */
   | 'end of an attempt'
   /** A program asks its person for a link: nothing is done with anybody's rights until that person answers. */
   | 'request of a program'

@@ -173,6 +173,16 @@ describe('a program that nobody registered', () => {
     expect((await post(app, '/oauth/revoke', { client_id: document, token: 'vk_rt_unknown' })).status).toBe(200)
   })
 
+  it('IV-03: of a name that anybody may make up nothing is kept, and its beginning alone is logged', async () => {
+    const known = new Set(app.ctx.clientUses.keys())
+    const lines = app.logged.length
+    const made = `${base}/${'x'.repeat(10_000)}`
+    expect((await post(app, '/oauth/revoke', { client_id: made, token: 'x' })).status).toBe(200)
+    expect([...app.ctx.clientUses.keys()].filter((key) => !known.has(key))).toEqual([])
+    const [line] = app.logged.slice(lines).filter((one) => one.includes('/oauth/revoke'))
+    expect(JSON.parse(line ?? '').client).toBe(made.slice(0, 64))
+  })
+
   it('CD-01 R-20: nobody who is not signed in makes us call an address, and comes back to the same request', async () => {
     const document = publish()
     const { location } = await ask(document, {}, new Map())

@@ -13,6 +13,7 @@ import { type Operation, operation, paramNames } from '../../lib/http/operation.
 import { edgeOf, type RouteHandler } from '../../lib/http/request.ts'
 import { operations } from '../../lib/http/wire.ts'
 import { origin, ownPage, startEdges } from '../support/edges.ts'
+import { growth, linearGrowth } from '../support/linear.ts'
 
 let edges: Awaited<ReturnType<typeof startEdges>>
 let acme: Awaited<ReturnType<typeof edges.person>>
@@ -109,6 +110,23 @@ test('C-01 C-02 C-03: a change from elsewhere is 403 and reaches nothing', async
 test('a body over the cap is 413 before anybody is looked up', async () => {
   const body = JSON.stringify({ text: 'x'.repeat(70_000) })
   expect((await post('', { body })).status).toBe(413)
+})
+
+const { body: _, limit: __, ...bodiless } = note
+const touch = api(operation({ ...bodiless, id: 'testTouch' }), async ({ actor }) => ({ text: '', actor: actor.userId }))
+
+test('IV-03: an operation without a body takes none, an empty object, and blanks around it; a long one costs no more to refuse', async () => {
+  const send = (body: string) =>
+    touch(
+      new Request(`${origin}/api/v1/tenants/acme/notes/n1`, {
+        ...{ method: 'POST', body, headers: { ...ownPage, cookie: acme.cookie } },
+      }),
+      { params: Promise.resolve({ tenant: 'acme', note: 'n1' }) },
+    )
+  for (const body of ['', '{}', ' \t\n', '\n{ \n}\t']) expect((await send(body)).status, body).toBe(201)
+  for (const body of ['x', '{}{}', '{"a":1}', '[]', '{} x']) expect((await send(body)).status, body).toBe(400)
+  const refuse = async (length: number) => expect((await send(`${'\t'.repeat(length)}x`)).status).toBe(400)
+  expect(await growth(refuse, 40_000)).toBeLessThan(linearGrowth)
 })
 
 test('E-03: without a session the answer is 401 with a scheme, never a redirect; a role that does not allow it is 403', async () => {

@@ -83,6 +83,15 @@ function sendRaw(text: string): Promise<string> {
   })
 }
 
+test('IV-03: Next sees no more of a user agent than counts, in whichever form it reads a header', async () => {
+  const long = 'a-'.repeat(7_000)
+  const { headers, raw } = JSON.parse((await send('/signin', { headers: { 'user-agent': long } })).body)
+  expect(headers['user-agent']).toBe(long.slice(0, 300))
+  expect(raw.filter((text: string) => text.length > 300)).toEqual([])
+  const { headers: plain } = JSON.parse((await send('/signin', { headers: { 'user-agent': 'curl/8' } })).body)
+  expect(plain['user-agent']).toBe('curl/8')
+})
+
 test('machine paths are answered by their own routes, everything else reaches Next', async () => {
   expect(JSON.parse((await send('/api/health')).body)).toEqual({ status: 'ok' })
   expect(JSON.parse((await send('/api/ready')).body)).toEqual({ status: 'ready' })

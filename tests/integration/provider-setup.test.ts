@@ -3,8 +3,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import { providerList } from '../../lib/broker/providers.ts'
 import { issueOffer } from '../../lib/broker/read/offer.ts'
+import { SetupError } from '../../lib/providers/kind.ts'
+import { checkedCertificates } from '../../lib/providers/oauth/setup.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { selfSigned } from '../support/certificate.ts'
+import { growth, linearGrowth } from '../support/linear.ts'
 
 let app: TestApp
 let owner: Jar
@@ -119,6 +122,21 @@ describe('a preview', () => {
     const { cert } = selfSigned('ca.example', { isAuthority: true, end: '20270131' })
     const { body } = await preview({ issuer, api_bases: bases(), certificates: cert })
     expect(body.certificates).toEqual([{ subject: 'CN=ca.example', expires_at: '2027-01-31T23:59:59.000Z' }])
+    // As some programs write them, with empty lines and blanks at the ends of lines.
+    const { body: same } = await preview({
+      issuer,
+      api_bases: bases(),
+      certificates: cert.replaceAll('\n', ' \r\n\n\t'),
+    })
+    expect(same.certificates).toEqual(body.certificates)
+  })
+
+  it('IV-03: blanks within a certificate cost no more than other characters', async () => {
+    const read = (length: number) => {
+      const text = `-----BEGIN CERTIFICATE-----${'\t'.repeat(length)}-----END CERTIFICATE-----`
+      expect(() => checkedCertificates(text)).toThrow(SetupError)
+    }
+    expect(await growth(read, 40_000)).toBeLessThan(linearGrowth)
   })
 
   it.each([

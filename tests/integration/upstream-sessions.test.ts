@@ -50,6 +50,16 @@ const codeOf = (work: Promise<unknown>) =>
 const lives = () =>
   broker.demo.ledger.tokens.filter((one) => one.system === 'sessions' && one.kind === 'refresh' && one.live).length
 
+/** What the trail says of the end of a session. */
+async function recorded(session: string): Promise<string[]> {
+  const { rows } = await broker.owner.query<{ state: string }>(
+    `SELECT body->'details'->>'state' AS state FROM audit_event
+     WHERE body->>'action' = 'connection.session_ended' AND body->'details'->>'session' = $1 ORDER BY id`,
+    [session],
+  )
+  return rows.map(({ state }) => state)
+}
+
 /** The same person signs in at the stack with another program, such as a command on their computer. */
 async function elsewhere(): Promise<void> {
   const verifier = 'a'.repeat(43)
@@ -118,10 +128,23 @@ describe('a person’s sessions at the stack', () => {
     expect(await codeOf(end(other))).toBe('not_found')
     await freshTokens(broker.ctx, key)
     expect((await rowOf(broker, key)).status).toBe('linked')
-    const { rows } = await broker.owner.query<{ body: { details: object } }>(
-      "SELECT body FROM audit_event WHERE body->>'action' = 'connection.session_ended'",
-    )
-    expect(rows.map(({ body }) => body.details)).toEqual([{ session: other, state: 'confirmed' }])
+    expect(await recorded(other)).toEqual(['asked', 'confirmed'])
+  })
+
+  it('G-01: who signs out meanwhile has left a trace of it all the same', async () => {
+    await elsewhere()
+    const { sessions } = await list()
+    const other = sessions.find(({ connection }) => connection === null)?.handle ?? ''
+    const leaving = await broker.actorOf(email)
+    broker.demo.faults.push(ending, { hold: { barrier: 'ending', at: 'after' } })
+    const barrier = broker.demo.faults.barrier('ending')
+    const ended = codeOf(end(other, key, leaving))
+    await barrier.arrived()
+    expect(await recorded(other)).toEqual(['asked'])
+    await broker.owner.query('DELETE FROM session WHERE id = $1', [leaving.credential.session])
+    barrier.release()
+    expect(await ended).toBe('done')
+    expect(await recorded(other)).toEqual(['asked', 'confirmed'])
   })
 
   it('ASK-08: one that a connection of theirs stands on is ended by disconnecting that', async () => {

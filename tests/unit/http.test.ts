@@ -1,10 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isBrokerError } from '../../lib/errors.ts'
+import { cookieValue } from '../../lib/http/cookies.ts'
 import { refuseCrossSite } from '../../lib/http/csrf.ts'
 import { contentSecurityPolicy, newNonce, securityHeaders } from '../../lib/http/headers.ts'
 import { asBrokerError, problemResponse } from '../../lib/http/problem.ts'
 import { addressKey, bodyCap, clientAddress, readBody, readQuery } from '../../lib/http/request.ts'
+import { growth, linearGrowth } from '../support/linear.ts'
 
 const origin = 'https://keys.example.com'
 const outcome = (headers: Record<string, string>) => {
@@ -106,6 +108,16 @@ test('B-02: every IPv6 address keeps its first four groups as its key', () => {
       expect(key).toMatch(/^([0-9a-f]{1,4}:){3}[0-9a-f]{1,4}::\/64$|^\d+\.\d+\.\d+\.\d+$/)
     }),
   )
+})
+
+test.each([
+  ['a name', (blanks: string) => `a${blanks}b=c`],
+  ['a value', (blanks: string) => `__Host-valetkey-session=a${blanks}b`],
+])('S-13: blanks within %s of a cookie cost no more than other characters', async (_, cookieOf) => {
+  const headers = (length: number) => new Headers({ cookie: cookieOf(' \t'.repeat(length / 2)) })
+  // As many as a request may ask about its cookies, and some.
+  const read = (given: Headers) => Array.from({ length: 20 }, () => cookieValue(given, 'session'))
+  expect(await growth((length) => read(headers(length)), 16_000)).toBeLessThan(linearGrowth)
 })
 
 test('V-09: a token in a query is refused, and so is a repeated parameter', () => {

@@ -191,6 +191,7 @@ test('a transaction that may write is opened by authority or by a named act of t
     'end of a refresh: lib/broker/refresh/refresh.ts',
     'end of an attempt: lib/broker/issue.ts',
     'end of an attempt: lib/broker/link/complete.ts',
+    'end of an attempt: lib/broker/upstream-sessions.ts',
     'end of an attempt: lib/store/idempotency.ts',
     'job: lib/audit/access.ts',
     'job: lib/broker/acts.ts',
@@ -242,6 +243,13 @@ test('a reading transaction cannot be given to what writes', () => {
 
 test('C-05: there are no server actions', () => {
   expect(sources.filter((file) => /^\s*['"]use server['"]/m.test(read(file)))).toEqual([])
+})
+
+test('IV-01: a page reads its query as what it may be, a list where a parameter comes twice', () => {
+  const typed = /searchParams: Promise<(?:Query|Record<string, string \| string\[\] \| undefined>)>/
+  const asking = sources.filter((file) => file.endsWith('page.tsx') && code(file).includes('searchParams'))
+  expect(asking.length).toBeGreaterThan(15)
+  expect(asking.filter((file) => !typed.test(code(file)))).toEqual([])
 })
 
 test('Z-04: there is no proxy or middleware file to protect by', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { scan } from '../../lib/security/scan.ts'
 import { newToken, tokenKinds } from '../../lib/security/secrets.ts'
+import { growth, linearGrowth } from '../support/linear.ts'
 
 const others = (text: string) => [...scan(text).others.keys()]
 
@@ -96,7 +97,6 @@ describe('bounds', () => {
     expect([own.own.size, own.isCut]).toEqual([1_000, true])
   })
 
-  // Ten times the text takes about ten times the work; a pattern that goes back would take a hundred times.
   it.each([
     ['prefixes', 'vk_px_'],
     ['one run', 'aB1'],
@@ -107,20 +107,17 @@ describe('bounds', () => {
     ['brackets', '['],
     ['JSON', '{"a":"b"}\n'],
     ['quotes', '"'],
-  ])('LD-04: a megabyte of %s takes linear time', (_, piece) => {
-    const cost = (length: number) => {
-      const text = piece.repeat(Math.ceil(length / piece.length))
-      const runs = [1, 2, 3].map(() => {
-        const begun = process.cpuUsage()
-        scan(text)
-        const { user, system } = process.cpuUsage(begun)
-        return user + system
-      })
-      return Math.min(...runs)
+  ])('LD-04: a megabyte of %s takes linear time', async (_, piece) => {
+    const textOf = (length: number) => piece.repeat(Math.ceil(length / piece.length))
+    expect(await growth((length) => scan(textOf(length)), 1_000_000)).toBeLessThan(linearGrowth)
+  })
+
+  it('LD-04: so does a place that is as long as the text, beside thousands of values', async () => {
+    const textOf = (length: number) => {
+      const values = Array.from({ length: length / 100 }, (_, n) => `abcdefghijklmnop${n}`)
+      return JSON.stringify({ file: 'a b'.repeat(length / 6), values })
     }
-    cost(50_000)
-    const small = Math.max(cost(100_000), 2_000)
-    expect(cost(1_000_000) / small).toBeLessThan(40)
+    expect(await growth((length) => scan(textOf(length)), 600_000)).toBeLessThan(linearGrowth)
   })
 
   it('LD-04: places are plain, short and few', () => {

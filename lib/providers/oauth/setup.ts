@@ -310,7 +310,7 @@ export const certificatesIn = (pem = ''): FoundView['certificates'] =>
 const blocksOf = (text: string): string[] =>
   (text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [])
     // As some programs write them, with empty lines.
-    .map((block) => block.replaceAll(/\s*\n\s*/g, '\n'))
+    .map((block) => block.replaceAll(/\s+/g, (blanks) => (blanks.includes('\n') ? '\n' : blanks)))
 
 /** One certificate of a CA or more, as they stand in a PEM file. @throws SetupError */
 export function checkedCertificates(text: string): string {

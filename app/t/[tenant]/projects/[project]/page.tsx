@@ -6,6 +6,7 @@ import { FreezeButton } from '@/app/_features/freeze.tsx'
 import { ConnectionHealth, FrozenNotice, healthFacts, IssueLink, WhyNoToken } from '@/app/_features/health.tsx'
 import { MoveSection } from '@/app/_features/move-section.tsx'
 import { LacksNotice } from '@/app/_features/pasted.tsx'
+import { type Query, single } from '@/app/_features/query.ts'
 import { TokenTable } from '@/app/_features/token-table.tsx'
 import { UseSection } from '@/app/_features/use.tsx'
 import { canIssue, externalName, nextActOf, shownState } from '@/app/_features/words.ts'
@@ -33,7 +34,7 @@ import { ToolsSection } from './tools.tsx'
 
 type Props = {
   params: Promise<{ tenant: string; project: string }>
-  searchParams: Promise<{ linked?: string; skip?: string }>
+  searchParams: Promise<Query>
 }
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
@@ -45,7 +46,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
   const { tenant, project: id } = await params
   const { ctx, actor, project } = await loadProject(tenant, id)
   const { linked, skip: from } = await searchParams
-  const skip = Math.min(10_000, Math.max(0, Number.parseInt(from ?? '', 10) || 0))
+  const skip = Math.min(10_000, Math.max(0, Number.parseInt(single(from) ?? '', 10) || 0))
   const now = ctx.now().toISOString()
   const { connection } = project
   const mayWork = may(actor, 'work')

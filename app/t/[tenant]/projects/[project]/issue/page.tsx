@@ -1,5 +1,6 @@
 import type { Metadata } from 'next'
 import { FrozenNotice } from '@/app/_features/health.tsx'
+import { type Query, single } from '@/app/_features/query.ts'
 import { canIssue, healthWords } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
@@ -18,7 +19,7 @@ import { OfferReasons } from './offers.tsx'
 
 type Props = {
   params: Promise<{ tenant: string; project: string }>
-  searchParams: Promise<{ like?: string; branch?: string }>
+  searchParams: Promise<Query>
 }
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
@@ -28,7 +29,8 @@ export async function generateMetadata({ params }: Props): Promise<Metadata> {
 
 export default async function IssuePage({ params, searchParams }: Props) {
   const { tenant, project: id } = await params
-  const { like, branch: named } = await searchParams
+  const { branch: named, ...query } = await searchParams
+  const like = single(query.like)
   const { ctx, actor, project } = await loadProject(tenant, id)
   const { connection } = project
   const trail = [
@@ -145,7 +147,8 @@ export default async function IssuePage({ params, searchParams }: Props) {
 }
 
 /** As somebody chose it; anything else is none. */
-const readBranch = (named: string) => (/^[A-Za-z0-9_-]{1,64}$/.test(named) ? named : null)
+const readBranch = (named: Query[string]) =>
+  typeof named === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(named) ? named : null
 
 /** Stands in samples where the token belongs: nothing that a sample says otherwise. */
 const sampleToken = 'VALETKEY_SAMPLE_TOKEN'
