@@ -56,6 +56,8 @@ index 1..2 100644
 
   it('is of a function’s text in force, not of one that a later migration replaced or dropped', async () => {
     const tree = await mkdtemp(join(tmpdir(), 'valetkey-mutation-'))
+    // Where a moved guard is looked for.
+    for (const folder of ['lib', 'app', 'scripts']) await mkdir(join(tree, folder))
     const migrate = async (name: string, sql: string) => {
       await mkdir(join(tree, 'prisma/migrations', name), { recursive: true })
       await writeFile(join(tree, 'prisma/migrations', name, 'migration.sql'), sql)
