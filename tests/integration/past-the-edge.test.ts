@@ -2,6 +2,9 @@
 // each operation is declared to be anybody's who is in the tenant, and nothing but what it does stands in the way.
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { type Permission, permissions, type Role } from '../../lib/actor.ts'
+import { choicesOf } from '../../lib/broker/read/choices.ts'
+import { refusal } from '../../lib/broker/read/refusal.ts'
+import { unconfirmedCount } from '../../lib/broker/read/revocation.ts'
 import { operations } from '../../lib/http/wire.ts'
 import { byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { toChoose } from '../support/choosing.ts'
@@ -68,4 +71,15 @@ it.each(byAddress(ofRoles))('Z-01 %s: what it does asks for the role itself, and
   } finally {
     Object.assign(operation, { permission })
   }
+})
+
+it.each([
+  ['names to choose among', choicesOf],
+  ['how long refusing takes', refusal],
+  ['how much is not confirmed upstream', unconfirmedCount],
+] as const)('Z-01 %s: what pages alone read asks for the role itself', async (_, read) => {
+  const member = await app.actorOf('member@acme.test', { role: 'member' })
+  await expect(read(app.ctx, member)).rejects.toMatchObject({ code: 'forbidden' })
+  const auditor = await app.actorOf('member@acme.test', { role: 'auditor' })
+  await read(app.ctx, auditor)
 })
