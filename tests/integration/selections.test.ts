@@ -60,6 +60,14 @@ describe('a selection', () => {
     expect((await act({ as_of: seen.as_of, count: 1 })).body.ended).toBe(1)
   })
 
+  it('is of the moment of its act at most, whatever is named: what is made before a batch comes to it is not touched', async () => {
+    await issued()
+    const { as_of, count } = await preview({})
+    await act({ as_of: new Date(Date.parse(as_of) + 3_600_000).toISOString(), count })
+    const made = await app.rows('acme', 'SELECT as_of = created_at AS now FROM revocation_act ORDER BY id DESC LIMIT 1')
+    expect(made).toEqual([{ now: true }])
+  })
+
   it('holds for tokens that ended since it was previewed', async () => {
     await issued()
     const seen = await preview({})
