@@ -465,6 +465,34 @@ describe('a selection', () => {
     await app.rows('acme', 'DELETE FROM freeze_fact')
   })
 
+  it('A-03: is frozen once nobody completes a token from it any more, so that none slips through', async () => {
+    const { as_of, count } = await preview({ kind: 'connections' })
+    const client = new pg.Client({ connectionString: app.database.appUrl })
+    await client.connect()
+    await client.query('BEGIN')
+    await client.query(`SELECT set_config('app.tenant_id', $1, true)`, [await app.tenantId('acme')])
+    // What an issue holds while it completes (vk.ground_stands).
+    await client.query('SELECT FROM connection WHERE user_id = $1 FOR SHARE', [userIds.member])
+    let isOver = false
+    const freezing = app
+      .call(owner, 'POST', '/tenants/acme/freezes/selection', { kind: 'connections', as_of, count })
+      .finally(() => {
+        isOver = true
+      })
+    let waits = false
+    while (!waits && !isOver)
+      waits =
+        (
+          await client.query(
+            'SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted',
+          )
+        ).rows.length > 0
+    await client.query('COMMIT')
+    await client.end()
+    expect([waits, (await freezing).body]).toEqual([true, { frozen: count, already: 0 }])
+    await app.rows('acme', 'DELETE FROM freeze_fact')
+  })
+
   it('refuses what a list of its kind is not chosen by', async () => {
     for (const query of ['kind=connections&strategy=mint', 'kind=tokens&program=app', 'kind=grants&strategy=proxy']) {
       const { status } = await app.call(owner, 'GET', `/tenants/acme/revocations/preview?${query}`)
