@@ -158,7 +158,7 @@ type Ended = { sessions: number; connections: number; tokens: number; grants: nu
  * open invitations, and with `block` their way in, which means that they are suspended. Webhooks that they made go on, and admins are asked to
  * take those over. Of one's own everything but the session that asks goes; nobody blocks themselves.
  * @throws BrokerError forbidden, also for blocking somebody whose role one may not change; not_found, for others' unless one oversees;
- *   last_owner; bad_request for blocking oneself; unavailable when it could not be committed
+ *   bad_request for blocking oneself; unavailable when it could not be committed
  */
 export async function revokeEverything(ctx: Context, actor: Actor, input: Everything): Promise<EverythingEnded> {
   const { tenantId } = actor
@@ -170,8 +170,8 @@ export async function revokeEverything(ctx: Context, actor: Actor, input: Everyt
     if (block && own) throw new BrokerError('bad_request', { fields: { block: 'You cannot block yourself.' } })
     const member = await standing(tx, tenantId, userId)
     if (block) {
+      // Whoever may change an owner is one, and stays.
       await memberToChange(tx, actor, userId)
-      await keepAnOwner(tx, tenantId, { userId, stays: false })
       await updateMember(tx, tenantId, userId, { status: 'suspended' })
     }
     const lost = await endRights(ctx, tx, actor, userId, undefined)

@@ -1,4 +1,4 @@
-import { type Actor, requirePermission } from '../actor.ts'
+import type { Actor } from '../actor.ts'
 import { record } from '../audit/record.ts'
 import type { Context } from '../context.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
@@ -24,7 +24,6 @@ import { asBrokerError, openProvider } from './upstream.ts'
  *   connection has too few scopes, upstream_…
  */
 export async function probeNarrowing(ctx: Context, actor: Actor, providerId: string): Promise<NarrowFacts> {
-  requirePermission(actor, 'administer')
   const { tenantId, userId } = actor
   const { row, connection } = await act(ctx, actor, 'administer', async (tx) => {
     const row = await findProvider(tx, tenantId, providerId)

@@ -43,8 +43,14 @@ function toHunk(path, signed) {
  * The text with a hunk applied; undefined unless its lines are there exactly once. Indentation does not count. Outer lines
  * of context that are not there any more are left out.
  */
-export function applyHunk(text, { before, after, lead, trail }) {
+export function applyHunk(text, hunk) {
   const lines = text.split('\n')
+  const place = placeOf(lines, hunk)
+  return place && [...lines.slice(0, place.at), ...place.after, ...lines.slice(place.at + place.count)].join('\n')
+}
+
+/** Where the lines of a hunk begin, how many they are, and what comes in their place. */
+function placeOf(lines, { before, after, lead, trail }) {
   const plain = lines.map((line) => line.trim())
   for (let less = 0; less <= Math.max(lead, trail); less += 1) {
     const [head, tail] = [Math.min(less, lead), Math.min(less, trail)]
@@ -53,15 +59,28 @@ export function applyHunk(text, { before, after, lead, trail }) {
     if (wanted.length === 0) return undefined
     const places = plain.flatMap((_, at) => (wanted.every((line, index) => plain[at + index] === line) ? [at] : []))
     if (places.length > 1) return undefined
-    if (places.length === 1)
-      return [...lines.slice(0, places[0]), ...cut(after), ...lines.slice(places[0] + wanted.length)].join('\n')
+    if (places.length === 1) return { at: places[0], count: wanted.length, after: cut(after) }
   }
   return undefined
 }
 
+/** The function of SQL in whose text a line is, by its name and arguments; undefined for what is in none. */
+function functionAt(lines, at) {
+  const begin = lines.slice(0, at + 1).findLastIndex((line) => functionHead.test(line))
+  const isOver = lines.slice(begin, at).some((line) => /^(END;|END \$\$;|\$\$;)$/.test(line))
+  return begin < 0 || isOver ? undefined : headOf(lines.slice(begin, begin + 12).join(' '))
+}
+const functionHead = /^CREATE (OR REPLACE )?FUNCTION /
+/** Arguments of another number or type make another function, names and line breaks do not. */
+const headOf = (text) => {
+  const [, name, given = ''] = /FUNCTION ([\w.]+)\((.*?)\) +(?:RETURNS|LANGUAGE)/.exec(text.replace(/\s+/g, ' ')) ?? []
+  const types = given.split(',').map((one) => one.trim().split(' ').slice(1).join(' '))
+  return name && `${name}(${types.join(', ')})`
+}
+
 /**
  * What the files of a tree become. `prisma/migrations` stands for the newest migration that has the lines: the text that
- * is in force.
+ * is in force, so of a function that a later one replaced or dropped they are not there any more.
  * @param {Mutation} mutation
  * @param {string} root
  * @returns {Promise<{ changed: Map<string, string>, problem?: string, moved?: [from: string, to: string] }>} path below
@@ -87,10 +106,15 @@ export async function applyMutation({ name, hunks }, root) {
 }
 
 async function firstThatFits(hunk, paths, root, changed) {
+  const replaced = new Set()
   for (const path of paths) {
     const text = changed.get(path) ?? (await readFile(join(root, path), 'utf8').catch(() => undefined))
-    const done = text === undefined ? undefined : applyHunk(text, hunk)
-    if (done !== undefined) return [path, done]
+    if (text === undefined) continue
+    const lines = text.split('\n')
+    const place = placeOf(lines, hunk)
+    if (place && !replaced.has(functionAt(lines, place.at) ?? path)) return [path, applyHunk(text, hunk)]
+    for (const [at, line] of lines.entries()) if (functionHead.test(line)) replaced.add(functionAt(lines, at))
+    for (const [, dropped] of text.matchAll(/^DROP FUNCTION (.*);$/gm)) replaced.add(dropped)
   }
 }
 

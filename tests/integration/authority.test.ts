@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { operations } from '../../lib/http/wire.ts'
-import { act } from '../../lib/store/authority.ts'
+import { act, requireStanding } from '../../lib/store/authority.ts'
 import { readTenant, type Tx } from '../../lib/store/database.ts'
 import { type Answer, byAddress, type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
@@ -165,6 +165,28 @@ describe('Z-06, T-05: authority is read inside the transaction, whatever the wra
     })
     await demotion
     expect(order).toBe('acted demoted')
+  })
+})
+
+describe('Z-06: what is one statement asks for the session as all others do', () => {
+  it.each([
+    ['is over', 'UPDATE session SET expires_at = vk_now() WHERE id = $1'],
+    ['was idle for too long', `UPDATE session SET last_active_at = vk_now() - make_interval(secs => $2) WHERE id = $1`],
+    [
+      'is refused here',
+      `INSERT INTO session_refusal (tenant_id, session_id, created_at) VALUES (current_setting('app.tenant_id'), $1, vk_now())`,
+    ],
+    ['is gone', 'DELETE FROM session WHERE id = $1'],
+    [
+      'is somebody else’s',
+      `UPDATE session SET user_id = (SELECT id FROM "user" WHERE email = 'owner@acme.test') WHERE id = $1`,
+    ],
+  ])('one that %s counts no more', async (_, change) => {
+    const actor = await app.actorOf('member@acme.test', { role: 'admin' })
+    await requireStanding(app.ctx, actor, 'administer')
+    const { idleSeconds } = app.ctx.config.session
+    await app.rows('acme', change, [actor.credential.session, ...(change.includes('$2') ? [idleSeconds] : [])])
+    await expect(requireStanding(app.ctx, actor, 'administer')).rejects.toMatchObject({ code: 'unauthenticated' })
   })
 })
 

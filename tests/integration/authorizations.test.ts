@@ -190,6 +190,25 @@ describe('claiming', () => {
     expect((await claim(app, globex, foreign.user_code)).status).toBe(200)
   })
 
+  it('D-11 Z-02: a code of a tenant’s client is unknown to whom it has suspended, and to a session that it refuses', async () => {
+    const client = await insertClient(app, 'acme')
+    const { user_code } = await startDevice(app, { client_id: client.id, client_secret: client.secret })
+    const me = await idOf(member)
+    const claims = async () => (await claim(app, member, user_code)).body.code
+    await app.rows('acme', `UPDATE member SET status = 'suspended' WHERE user_id = $1`, [me])
+    expect(await claims()).toBe('user_code_unknown')
+    await app.rows('acme', `UPDATE member SET status = 'active' WHERE user_id = $1`, [me])
+    await app.rows(
+      'acme',
+      `INSERT INTO session_refusal (tenant_id, session_id, created_at)
+       SELECT current_setting('app.tenant_id'), id, vk_now() FROM session WHERE user_id = $1`,
+      [me],
+    )
+    expect(await claims()).toBe('user_code_unknown')
+    await app.rows('acme', 'DELETE FROM session_refusal')
+    expect(await claims()).toBeUndefined()
+  })
+
   it('D-11: an unknown and another’s code take about the same time', async () => {
     const { user_code } = await claimed(app, member)
     const time = async (code: string) => {

@@ -1,6 +1,7 @@
 // Grants that are for the gateway of one MCP server (RFC 8707, RFC 9728): asked for, given, used nowhere else.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hash } from '../../lib/security/secrets.ts'
+import { enterGateway, gatewayStanding, standingKey } from '../../lib/store/mcp.ts'
 import { enterByAccess } from '../../lib/store/programs.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { origin } from '../support/broker.ts'
@@ -242,6 +243,84 @@ describe('using it', () => {
     const { access_token } = await letIn({ resource: undefined }, { scopes: ['tenant:read'], ceilings: {} })
     expect(await me(access_token)).toBe(200)
     expect(await enterByAccess(app.ctx, hash(access_token))).toMatchObject({ resource: origin })
+  })
+
+  describe('at the gateway', () => {
+    let key: string
+    const enter = async () => {
+      const asked = { hash: key, slug: 'acme', project: 'notes', resource: gateway, seen: '' }
+      return (await enterGateway(app.ctx, [asked], 60))[0]
+    }
+    /** Of a call that runs. */
+    const stands = async () => {
+      const call = standingKey({ hash: key, projectId: server })
+      return (await gatewayStanding(app.ctx, String(await app.tenantId('acme')), [call])).get(call)
+    }
+    beforeEach(async () => {
+      key = Buffer.from(hash((await letIn()).access_token)).toString('hex')
+      expect([await enter(), await stands()]).toMatchObject([
+        { state: 'live', projectId: server, accessToken: expect.any(String) },
+        'live',
+      ])
+    })
+
+    it('I-04: it ends with its hour, also for a call that runs', async () => {
+      await app.rows('acme', `UPDATE access_token SET expires_at = vk_now() WHERE encode(hash, 'hex') = $1`, [key])
+      expect([await enter(), await stands()]).toMatchObject([{ state: 'ended' }, 'ended'])
+    })
+
+    it.each(['member', 'provider', 'project', 'connection', 'client', 'grant'])(
+      'a frozen %s stops it',
+      async (kind) => {
+        const { holderId, userId } = (await enter()) as { holderId: string; userId: string }
+        const [of] = await app.rows(
+          'acme',
+          `SELECT p.provider_id AS provider, l.connection_id AS connection FROM project p
+         JOIN connection_project l ON l.project_id = p.id AND l.user_id = $2 WHERE p.id = $1`,
+          [server, userId],
+        )
+        const ids: Record<string, unknown> = {
+          ...of,
+          member: userId,
+          project: server,
+          client: client.id,
+          grant: holderId,
+        }
+        await app.rows(
+          'acme',
+          `INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_at)
+         VALUES (current_setting('app.tenant_id'), $1, $2, vk_now())`,
+          [kind, ids[kind]],
+        )
+        expect([await enter(), await stands()]).toMatchObject([{ state: 'frozen' }, 'frozen'])
+        await app.rows('acme', 'DELETE FROM freeze_fact')
+      },
+    )
+
+    it('nothing of a connection that needs its person is shown to the server, and one that was disconnected ends what runs', async () => {
+      const linked = '(SELECT connection_id FROM connection_project WHERE project_id = $1)'
+      const [before] = await app.rows(
+        'acme',
+        `SELECT refresh_token, access_token FROM connection WHERE id = ${linked}`,
+        [server],
+      )
+      await app.rows('acme', `UPDATE connection SET status = 'needs_relink' WHERE id = ${linked}`, [server])
+      expect([await enter(), await stands()]).toMatchObject([
+        { state: 'live', connectionStatus: 'needs_relink', accessToken: null },
+        'live',
+      ])
+      await app.rows(
+        'acme',
+        `UPDATE connection SET status = 'revoked', refresh_token = NULL, access_token = NULL WHERE id = ${linked}`,
+        [server],
+      )
+      expect([await enter(), await stands()]).toMatchObject([{ state: 'live', accessToken: null }, 'revoked'])
+      await app.rows(
+        'acme',
+        `UPDATE connection SET status = 'linked', refresh_token = $2, access_token = $3 WHERE id = ${linked}`,
+        [server, before?.refresh_token, before?.access_token],
+      )
+    })
   })
 
   it('T-04: a code is redeemed for the resource that was asked for, and another one consumes nothing', async () => {

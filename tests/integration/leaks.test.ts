@@ -120,6 +120,17 @@ describe('the desk', () => {
     ])
   })
 
+  it('LD-05: a client secret stands no more once it is over, or its client is removed', async () => {
+    const { id, secret } = await insertClient(app, 'acme')
+    const stands = async () => (await inspect(secret)).body.found.map((one) => one.stands)
+    expect(await stands()).toEqual([true])
+    await app.rows('acme', 'UPDATE client_secret SET expires_at = vk_now() WHERE client_id = $1', [id])
+    expect(await stands()).toEqual([false])
+    await app.rows('acme', 'UPDATE client_secret SET expires_at = NULL WHERE client_id = $1', [id])
+    await app.rows('acme', 'UPDATE api_client SET ended_at = vk_now() WHERE id = $1', [id])
+    expect(await stands()).toEqual([false])
+  })
+
   it('LD-05: a token that is verified without us is found by its hash', async () => {
     const actor = await app.actorOf('owner@acme.test')
     const own = await ownApisOf(app, actor)
@@ -224,6 +235,18 @@ describe('the public door', () => {
     const again = { client_id: 'valetkey', grant_type: 'refresh_token', refresh_token: tokens.refresh_token }
     expect((await post(app, '/oauth/token', again)).body.error).toBe('invalid_grant')
     expect((await notices(member))[0]).toMatchObject({ kind: 'grant.leaked', about: { id: grant } })
+  })
+
+  it('LD-07: a grant that has ended is not told of again', async () => {
+    const tokens = await login()
+    const grant = await grantOf(tokens.access_token)
+    await report([tokens.refresh_token])
+    await settled()
+    const told = (await notices(member)).length
+    await report([tokens.refresh_token])
+    await settled()
+    expect((await events('leak.reported')).filter(({ target }) => target.id === grant)).toHaveLength(1)
+    expect(await notices(member)).toHaveLength(told)
   })
 
   it('LD-07: a refresh token that was rotated away ends the grant as well', async () => {
@@ -360,6 +383,18 @@ describe('the public door', () => {
     await tick(app.ctx)
     expect((await app.ctx.pool.query('SELECT id FROM leak_report')).rows).toEqual([])
     expect(await stateOf(token.id)).toEqual({ generation: 1, status: 'revoked' })
+  })
+
+  it('LD-09: one that somebody is at is left to them until their time is over', async () => {
+    const { value, token } = await proxied()
+    await cutOff(value)
+    await app.ctx.pool.query(`UPDATE leak_report SET next_try_at = $1`, [new Date(app.ctx.now().getTime() + 30_000)])
+    await settleReport(app.ctx, 'rpt_cut')
+    await tick(app.ctx)
+    expect((await stateOf(token.id))?.generation).toBe(0)
+    await app.advance(31)
+    await settleReport(app.ctx, 'rpt_cut')
+    expect((await stateOf(token.id))?.generation).toBe(1)
   })
 
   it('LD-09: three at once end it once', async () => {

@@ -229,6 +229,20 @@ describe('who may finish a link', () => {
     }
   })
 
+  it('Z-06: of whoever may link no more when they come back, no code is exchanged', async () => {
+    const { id: me } = (await app.call<{ id: string }>(owner, 'GET', '/me')).body
+    for (const lost of [`role = 'auditor'`, `status = 'suspended'`]) {
+      const { url, id } = await app.startLink(owner, 'acme')
+      const back = await approve(url, { account, project: '10231' })
+      await app.rows('acme', `UPDATE member SET ${lost} WHERE user_id = $1`, [me])
+      const before = exchanges().length
+      expect(location(await app.follow(owner, back))).toBe(`/connect/${id}`)
+      expect(exchanges().length).toBe(before)
+      await app.rows('acme', `UPDATE member SET role = 'owner', status = 'active' WHERE user_id = $1`, [me])
+      expect(await attempt(id)).toMatchObject({ status: 'failed', outcome: 'forbidden' })
+    }
+  })
+
   it('L-01: ten minutes, then the attempt is over', async () => {
     const { url, id } = await app.startLink(owner, 'acme')
     const back = await approve(url, { account, project: '10231' })

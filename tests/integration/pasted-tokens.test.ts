@@ -252,6 +252,35 @@ describe('what is refused', () => {
     await pasting
   })
 
+  it('while the provider is frozen, or policy lets their role link nothing: the stack is not asked', async () => {
+    const asked = () => app.requests('GET /v2/storage/tokens/verify').length
+    const before = asked()
+    await app.call(owner, 'POST', '/tenants/acme/freezes', { kind: 'provider', id: provider })
+    await refused(make(), { status: 409, code: 'frozen' })
+    await app.call(owner, 'DELETE', `/tenants/acme/freezes/provider/${provider}`)
+    await app.rows(
+      'acme',
+      `INSERT INTO policy (tenant_id, level, target_id, link_roles) VALUES ($1, 'provider', $2, '{admin}')
+       ON CONFLICT (tenant_id, level, target_id) DO UPDATE SET link_roles = '{admin}'`,
+      [tenantId, provider],
+    )
+    await refused(make(), { status: 422, code: 'over_policy' })
+    await app.rows('acme', `UPDATE policy SET link_roles = NULL WHERE target_id = $1`, [provider])
+    expect(asked()).toBe(before)
+  })
+
+  it('E-04: for a connection of somebody else, of nobody, or of another provider: the same, and the stack is not asked', async () => {
+    const { body: mine } = await paste(make())
+    const member = await app.signIn('member@acme.test')
+    const other = await app.demoProvider(owner, 'acme', 'Demo tickets')
+    const before = app.requests('GET /v2/storage/tokens/verify').length
+    const missing = { status: 404, code: 'not_found' }
+    await refused(make(), missing, { connection: mine.id }, member)
+    await refused(make(), missing, { connection: `con_${'0'.repeat(32)}` })
+    await refused(make(), missing, { connection: mine.id, provider: other })
+    expect(app.requests('GET /v2/storage/tokens/verify').length).toBe(before)
+  })
+
   it('a dead token, one of another stack, and one that was cut: with what to do', async () => {
     await refused('10231-1-neverexisted', {
       status: 422,
@@ -386,6 +415,19 @@ describe('a rotation', () => {
     expect((await change(body.connection.id, { rotate_days: 5 })).body.code).toBe('not_pasted')
     const member = await app.signIn('member@acme.test')
     expect((await rotate<Refused>(body.connection.id, member)).body.code).toBe('not_found')
+  })
+
+  it('of a connection that is frozen, or needs its person, is refused and not put off', async () => {
+    const { body: made } = await paste(make())
+    const due = async () => (await rowsOf(made.id))[0]?.rotate_at
+    await app.call(owner, 'POST', '/tenants/acme/freezes', { kind: 'connection', id: made.id })
+    expect((await rotate<Refused>(made.id)).body.code).toBe('frozen')
+    await app.call(owner, 'DELETE', `/tenants/acme/freezes/connection/${made.id}`)
+    expect(await due()).toBeNull()
+    await app.rows('acme', `UPDATE connection SET status = 'needs_relink', cause = 'refused' WHERE id = $1`, [made.id])
+    expect((await rotate<Refused>(made.id)).body.code).toBe('needs_relink')
+    expect((await change(made.id, { rotate_days: 5 })).body.code).toBe('needs_relink')
+    expect(await due()).toBeNull()
   })
 
   it('RR-05: whose answer was lost is told as what it is: not known, then lost with the value that nobody has', async () => {

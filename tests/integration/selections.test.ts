@@ -60,6 +60,14 @@ describe('a selection', () => {
     expect((await act({ as_of: seen.as_of, count: 1 })).body.ended).toBe(1)
   })
 
+  it('is of the moment of its act at most, whatever is named: what is made before a batch comes to it is not touched', async () => {
+    await issued()
+    const { as_of, count } = await preview({})
+    await act({ as_of: new Date(Date.parse(as_of) + 3_600_000).toISOString(), count })
+    const made = await app.rows('acme', 'SELECT as_of = created_at AS now FROM revocation_act ORDER BY id DESC LIMIT 1')
+    expect(made).toEqual([{ now: true }])
+  })
+
   it('holds for tokens that ended since it was previewed', async () => {
     await issued()
     const seen = await preview({})
@@ -454,6 +462,34 @@ describe('a selection', () => {
       { kind: 'connections', count: 1, reason: 'odd traffic', until: null },
       { kind: 'connections', count: 1, reason: 'all of them', until },
     ])
+    await app.rows('acme', 'DELETE FROM freeze_fact')
+  })
+
+  it('A-03: is frozen once nobody completes a token from it any more, so that none slips through', async () => {
+    const { as_of, count } = await preview({ kind: 'connections' })
+    const client = new pg.Client({ connectionString: app.database.appUrl })
+    await client.connect()
+    await client.query('BEGIN')
+    await client.query(`SELECT set_config('app.tenant_id', $1, true)`, [await app.tenantId('acme')])
+    // What an issue holds while it completes (vk.ground_stands).
+    await client.query('SELECT FROM connection WHERE user_id = $1 FOR SHARE', [userIds.member])
+    let isOver = false
+    const freezing = app
+      .call(owner, 'POST', '/tenants/acme/freezes/selection', { kind: 'connections', as_of, count })
+      .finally(() => {
+        isOver = true
+      })
+    let waits = false
+    while (!waits && !isOver)
+      waits =
+        (
+          await client.query(
+            'SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted',
+          )
+        ).rows.length > 0
+    await client.query('COMMIT')
+    await client.end()
+    expect([waits, (await freezing).body]).toEqual([true, { frozen: count, already: 0 }])
     await app.rows('acme', 'DELETE FROM freeze_fact')
   })
 

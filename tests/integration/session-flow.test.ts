@@ -264,6 +264,21 @@ describe('choosing', () => {
     expect(rows).toHaveLength(2)
   })
 
+  it('policy of every project counts, also of one that is not the first', async () => {
+    const key = await two()
+    const { 10232: science = '' } = await projectsOf(key)
+    await revoke(broker.ctx, owner, { tokens: [], connections: [key.connectionId] })
+    await broker.owner.query(
+      `INSERT INTO policy (tenant_id, level, target_id, link_roles) VALUES ($1, 'project', $2, '{admin}')`,
+      [owner.tenantId, science],
+    )
+    const mine = await choosing()
+    const choose = (...projects: string[]) => codeOf(chooseProjects(broker.ctx, owner, { ...mine, projects }))
+    expect(await choose('10231', '10232')).toBe('over_policy')
+    expect(await choose('10231')).toBe('done')
+    await broker.owner.query('DELETE FROM policy WHERE target_id = $1', [science])
+  })
+
   it('one project that is all that the session reaches is linked without a question', async () => {
     const limited = await signInForMany(broker, owner, 'owner@globex.test')
     expect(limited.kind).toBe('failed')

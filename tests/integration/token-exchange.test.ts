@@ -140,6 +140,15 @@ describe('token exchange', () => {
     expect((await exchange(noIssuing.access_token)).body.error).toBe('invalid_scope')
   })
 
+  it('X-03: an audience that was removed is one that is not there', async () => {
+    const subject = await login()
+    await app.rows('acme', 'UPDATE project SET removed_at = vk_now() WHERE id = $1', [audience])
+    const { status, body } = await exchange(subject.access_token)
+    expect([status, body.error]).toEqual([400, 'invalid_target'])
+    await app.rows('acme', 'UPDATE project SET removed_at = NULL WHERE id = $1', [audience])
+    expect((await exchange(subject.access_token)).status).toBe(200)
+  })
+
   it('X-06: is for clients that authenticate and are registered for it', async () => {
     const other = await insertClient(app, 'acme', { grantTypes: ['device_code', 'refresh_token'] })
     const subject = await login({ of: other })

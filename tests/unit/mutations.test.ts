@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { applyHunk, applyMutation, type Hunk, parseMutation, readMutations } from '../../scripts/lib/mutations.mjs'
@@ -50,5 +52,30 @@ index 1..2 100644
   it('does not apply where its lines are gone, or there twice', () => {
     expect(applyHunk('before()\nafter()\n', first)).toBeUndefined()
     expect(applyHunk('two()\ntwo()\n', second)).toBeUndefined()
+  })
+
+  it('is of a function’s text in force, not of one that a later migration replaced or dropped', async () => {
+    const tree = await mkdtemp(join(tmpdir(), 'valetkey-mutation-'))
+    // Where a moved guard is looked for.
+    for (const folder of ['lib', 'app', 'scripts']) await mkdir(join(tree, folder))
+    const migrate = async (name: string, sql: string) => {
+      await mkdir(join(tree, 'prisma/migrations', name), { recursive: true })
+      await writeFile(join(tree, 'prisma/migrations', name, 'migration.sql'), sql)
+    }
+    const made = (type: string, line: string) =>
+      `CREATE OR REPLACE FUNCTION vk.x(p_a ${type},\n    p_b int)\n  RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n  ${line}\nEND $$;\n`
+    const mutation = parseMutation('x/y.patch', 'a guard\nx > y\n--- prisma/migrations\n-  guard;\n')
+    const changed = async () => [...(await applyMutation(mutation, tree)).changed.keys()]
+    await migrate('1', made('text', 'guard;'))
+    expect(await changed()).toEqual(['prisma/migrations/1/migration.sql'])
+    await migrate('2', made('int', 'other;'))
+    expect(await changed()).toEqual(['prisma/migrations/1/migration.sql'])
+    await migrate('3', 'DROP FUNCTION vk.x(text, int);\n')
+    expect(await changed()).toEqual([])
+    await migrate('3', `${made('text', 'other;')}guard;\n`)
+    expect(await changed()).toEqual(['prisma/migrations/3/migration.sql'])
+    await migrate('3', made('text', 'other;'))
+    expect(await changed()).toEqual([])
+    await rm(tree, { recursive: true })
   })
 })

@@ -120,7 +120,6 @@ export const revokeEverything = operation({
       already: z.boolean().describe('Nothing was left to end'),
     }),
   },
-  errors: ['last_owner'],
   limit: 'revoke',
 })
 
