@@ -37,6 +37,8 @@ type Options = {
 const arrivalMilliseconds = 60_000
 const maxHeaderBytes = 16 * 1024
 const maxTargetBytes = 8 * 1024
+/** More than any page or operation reads. What Next does with parameters grows with the square of their number. */
+const maxParameters = 100
 
 /** The HTTP server of the product: refuses what no handler should see, then dispatches. Not listening yet. */
 export function createEdge(options: Options): Server {
@@ -131,6 +133,7 @@ function createListener({ config, machineRoutes, declared, next, proxy, gateway,
     const name = decoded(path)
     if (!path.startsWith('/') || name === undefined || /[\p{Cc}\\]/u.test(name)) return refuse(response, 'bad_request')
     if (decoded(search ?? '')?.includes('\0') !== false) return refuse(response, 'bad_request')
+    if (search && search.split('&', maxParameters + 1).length > maxParameters) return refuse(response, 'bad_request')
     if (!hasOneHost(request)) return refuse(response, 'bad_request')
     const isProbe = path === '/api/health' || path === '/api/ready'
     // On a loopback origin another name is somebody else's page resolved to this machine (DNS rebinding).

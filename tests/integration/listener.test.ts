@@ -83,6 +83,17 @@ function sendRaw(text: string): Promise<string> {
   })
 }
 
+test('IV-03: more parameters than anything reads reach nothing, whatever they are called', async () => {
+  const query = (count: number, name: (index: number) => string) =>
+    Array.from({ length: count }, (_, index) => `${name(index)}=`).join('&')
+  for (const name of [() => 'a', (index: number) => `a${index}`, () => '']) {
+    expect((await send(`/signin?${query(101, name)}`)).status).toBe(400)
+    expect(reached).toEqual([])
+    expect((await send(`/signin?${query(100, name)}`)).status).toBe(200)
+    expect(reached.splice(0)).toHaveLength(1)
+  }
+})
+
 test('IV-03: Next sees no more of a user agent than counts, in whichever form it reads a header', async () => {
   const long = 'a-'.repeat(7_000)
   const { headers, raw } = JSON.parse((await send('/signin', { headers: { 'user-agent': long } })).body)
