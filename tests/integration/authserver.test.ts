@@ -584,6 +584,24 @@ describe('what a program knows of tokens, and takes back', () => {
     expect([open.status, open.body.error]).toEqual([400, 'unauthorized_client'])
   })
 
+  it('X-01: says who it is in one way (RFC 6749 2.3), and is one client', async () => {
+    const [client, other] = [await insertClient(app, 'acme'), await insertClient(app, 'acme')]
+    const basic: [string, string] = [client.id, client.secret]
+    const ask = async (form: Record<string, string>) =>
+      (await post<OAuthError>(app, '/oauth/introspect', { token: 'x', ...form }, { basic })).body.error
+    expect(await ask({ client_secret: client.secret })).toBe('invalid_request')
+    expect(await ask({ client_id: other.id })).toBe('invalid_request')
+    expect(await ask({ client_id: client.id })).toBeUndefined()
+  })
+
+  it('I-04: is told that a refresh token whose time is over is none', async () => {
+    const client = await insertClient(app, 'acme')
+    const { refresh_token } = await login({ client: { client_id: client.id, client_secret: client.secret } })
+    expect((await introspect(refresh_token, client)).body.active).toBe(true)
+    await app.rows('acme', 'UPDATE oauth_grant SET refresh_expires_at = vk_now() WHERE client_id = $1', [client.id])
+    expect((await introspect(refresh_token, client)).body).toEqual({ active: false })
+  })
+
   it('I-02 I-03: is told of its own tokens what RFC 7662 names, and of all others that they are none', async () => {
     const client = await insertClient(app, 'acme')
     const form = { client_id: client.id, client_secret: client.secret }
