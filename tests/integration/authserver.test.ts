@@ -7,6 +7,7 @@ import { deviceCode } from '../../lib/authserver/grants/device-code.ts'
 import { refreshToken } from '../../lib/authserver/grants/refresh-token.ts'
 import { tokensAfter } from '../../lib/authserver/tokens.ts'
 import type { Context } from '../../lib/context.ts'
+import { putContext } from '../../lib/context.ts'
 import { isBrokerError } from '../../lib/errors.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { familyOf, hash, isToken, newToken } from '../../lib/security/secrets.ts'
@@ -708,6 +709,19 @@ describe('an access token at the API', () => {
     expect((await use(token, '/tenants/acme/members')).status).toBe(200)
     expect((await use(token, '/tenants/globex/members')).status).toBe(404)
     expect((await use(token)).body.tenants).toHaveLength(1)
+  })
+
+  it('LK-02: an operator is named as one of the sign-in issuer, whoever else has such a subject', async () => {
+    const [known] = (await app.ctx.pool.query('SELECT subject, issuer FROM "user" WHERE id = $1', [user])).rows
+    putContext({ ...app.ctx, config: { ...app.ctx.config, operators: [known.subject] } })
+    const { access_token: token } = await login()
+    const told = async () => [(await app.call(owner, 'GET', '/me')).body.operator, (await use(token)).body.operator]
+    expect(await told()).toEqual([true, true])
+    const move = 'UPDATE "user" SET issuer = $2 WHERE id = $1'
+    await app.ctx.pool.query(move, [user, 'https://before.example'])
+    expect(await told()).toEqual([false, false])
+    await app.ctx.pool.query(move, [user, known.issuer])
+    putContext(app.ctx)
   })
 
   it('ends with its hour', async () => {
