@@ -712,10 +712,11 @@ describe('an access token at the API', () => {
   })
 
   it('LK-02: an operator is named as one of the sign-in issuer, whoever else has such a subject', async () => {
+    const browser = await app.signIn('owner@acme.test')
     const [known] = (await app.ctx.pool.query('SELECT subject, issuer FROM "user" WHERE id = $1', [user])).rows
     putContext({ ...app.ctx, config: { ...app.ctx.config, operators: [known.subject] } })
     const { access_token: token } = await login()
-    const told = async () => [(await app.call(owner, 'GET', '/me')).body.operator, (await use(token)).body.operator]
+    const told = async () => [(await app.call(browser, 'GET', '/me')).body.operator, (await use(token)).body.operator]
     expect(await told()).toEqual([true, true])
     const move = 'UPDATE "user" SET issuer = $2 WHERE id = $1'
     await app.ctx.pool.query(move, [user, 'https://before.example'])
