@@ -385,8 +385,7 @@ async function gatewayCeilings(
   if (!made) throw new BrokerError('not_found')
   const ceilings = readCeilings(given, [project])
   const rights = ceilings[project.id]?.proxy
-  if (!rights || ceilings[project.id]?.rights !== undefined)
-    throw wrong('ceilings', 'say what it may do at this MCP server')
+  if (!rights) throw wrong('ceilings', 'say what it may do at this MCP server')
   const { tenantId, userId, role } = actor
   const policy = await effectivePolicy(tx, { tenantId, providerId: project.providerId, projectId: project.id, userId })
   const asked = { role, strategy: 'proxy', seconds: 0, rights }

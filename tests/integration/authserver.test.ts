@@ -7,6 +7,7 @@ import { deviceCode } from '../../lib/authserver/grants/device-code.ts'
 import { refreshToken } from '../../lib/authserver/grants/refresh-token.ts'
 import { tokensAfter } from '../../lib/authserver/tokens.ts'
 import type { Context } from '../../lib/context.ts'
+import { putContext } from '../../lib/context.ts'
 import { isBrokerError } from '../../lib/errors.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
 import { familyOf, hash, isToken, newToken } from '../../lib/security/secrets.ts'
@@ -648,6 +649,24 @@ describe('what a program knows of tokens, and takes back', () => {
     expect([open.status, open.body.error]).toEqual([400, 'unauthorized_client'])
   })
 
+  it('X-01: says who it is in one way (RFC 6749 2.3), and is one client', async () => {
+    const [client, other] = [await insertClient(app, 'acme'), await insertClient(app, 'acme')]
+    const basic: [string, string] = [client.id, client.secret]
+    const ask = async (form: Record<string, string>) =>
+      (await post<OAuthError>(app, '/oauth/introspect', { token: 'x', ...form }, { basic })).body.error
+    expect(await ask({ client_secret: client.secret })).toBe('invalid_request')
+    expect(await ask({ client_id: other.id })).toBe('invalid_request')
+    expect(await ask({ client_id: client.id })).toBeUndefined()
+  })
+
+  it('I-04: is told that a refresh token whose time is over is none', async () => {
+    const client = await insertClient(app, 'acme')
+    const { refresh_token } = await login({ client: { client_id: client.id, client_secret: client.secret } })
+    expect((await introspect(refresh_token, client)).body.active).toBe(true)
+    await app.rows('acme', 'UPDATE oauth_grant SET refresh_expires_at = vk_now() WHERE client_id = $1', [client.id])
+    expect((await introspect(refresh_token, client)).body).toEqual({ active: false })
+  })
+
   it('I-02 I-03: is told of its own tokens what RFC 7662 names, and of all others that they are none', async () => {
     const client = await insertClient(app, 'acme')
     const form = { client_id: client.id, client_secret: client.secret }
@@ -754,6 +773,20 @@ describe('an access token at the API', () => {
     expect((await use(token, '/tenants/acme/members')).status).toBe(200)
     expect((await use(token, '/tenants/globex/members')).status).toBe(404)
     expect((await use(token)).body.tenants).toHaveLength(1)
+  })
+
+  it('LK-02: an operator is named as one of the sign-in issuer, whoever else has such a subject', async () => {
+    const browser = await app.signIn('owner@acme.test')
+    const [known] = (await app.ctx.pool.query('SELECT subject, issuer FROM "user" WHERE id = $1', [user])).rows
+    putContext({ ...app.ctx, config: { ...app.ctx.config, operators: [known.subject] } })
+    const { access_token: token } = await login()
+    const told = async () => [(await app.call(browser, 'GET', '/me')).body.operator, (await use(token)).body.operator]
+    expect(await told()).toEqual([true, true])
+    const move = 'UPDATE "user" SET issuer = $2 WHERE id = $1'
+    await app.ctx.pool.query(move, [user, 'https://before.example'])
+    expect(await told()).toEqual([false, false])
+    await app.ctx.pool.query(move, [user, known.issuer])
+    putContext(app.ctx)
   })
 
   it('ends with its hour', async () => {

@@ -512,6 +512,10 @@ describe('linking again', () => {
     const joint = await app.link(owner, 'acme', { account, project: '20877', alias: 'sales-two' })
     const refused = await attempt(joint.attempt)
     expect(refused).toMatchObject({ status: 'failed', outcome: 'alias_taken', can_adopt: true })
+    // Nothing is to be chosen, so nobody chooses their way around the alias.
+    const choices = `/tenants/acme/attempts/${joint.attempt}/projects`
+    expect((await app.call(owner, 'GET', choices)).status).toBe(404)
+    expect((await app.call(owner, 'POST', choices, { projects: ['20877'] })).status).toBe(404)
     const path = `/tenants/acme/attempts/${joint.attempt}/adopt`
     expect((await app.call(owner, 'POST', path, { alias: 'sales-two' })).body).toMatchObject({ code: 'alias_taken' })
     const adopted = await app.call<{ project: string }>(owner, 'POST', path, { alias: 'joint' })

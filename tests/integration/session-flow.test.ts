@@ -9,7 +9,7 @@ import { issueToken } from '../../lib/broker/issue.ts'
 import { checkLastUse } from '../../lib/broker/last-use.ts'
 import { leaveProject } from '../../lib/broker/leave-project.ts'
 import { openAttempts, readAttempt } from '../../lib/broker/link/attempt.ts'
-import { chooseProjects, completeLink, readChoices } from '../../lib/broker/link/complete.ts'
+import { adoptLink, chooseProjects, completeLink, readChoices } from '../../lib/broker/link/complete.ts'
 import { cancelLink, startLink } from '../../lib/broker/link/start.ts'
 import { providerList } from '../../lib/broker/providers.ts'
 import { connectionDetail } from '../../lib/broker/read/connection.ts'
@@ -227,6 +227,8 @@ describe('choosing', () => {
     expect(await choose([])).toBe('projects_not_chosen')
     expect(await choose(['20880'])).toBe('projects_not_chosen')
     expect(await choose(['10231', '20880'])).toBe('bad_request')
+    // Nor is all of it linked at once, without a choice.
+    expect(await codeOf(adoptLink(broker.ctx, owner, mine))).toBe('not_found')
     expect((await readAttempt(broker.ctx, owner, mine.attemptId)).status).toBe('choosing')
     expect((await openAttempts(broker.ctx, owner)).map(({ id }) => id)).toContain(mine.attemptId)
     expect(await choose(['10231'])).toBe('done')
